@@ -1,0 +1,207 @@
+"""
+Every error TOMIC raises, with the exit code its command ends with.
+
+    TomicError [1]
+     ├ ConfigError [2]            file, table, key
+     ├ UsageError [2]             an option or argument that cannot be right
+     ├ InvalidSymbol [2]
+     ├ SessionError [4]
+     │  ├ GatewayUnreachable      nothing listens, or it never says it is ready
+     │  ├ ClientIdInUse
+     │  ├ CompetingSession
+     │  └ SessionLost
+     ├ RequestFailed [5]
+     │  ├ RequestTimeout [6]
+     │  ├ DeadlineExceeded [6]
+     │  └ GatewayRefused          code and text of the gateway
+     │     ├ UnknownContract
+     │     ├ NoMarketData
+     │     └ PacingViolation
+     ├ DataError [5]
+     │  ├ EmptyChain
+     │  ├ MissingSpot
+     │  ├ BadFile
+     │  └ PageChanged
+     └ StoreError [1]
+        ├ SchemaTooNew
+        └ StoreBusy [7]
+
+Messages are lower case, without full stop, facts first and the remedy last.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TomicError(Exception):
+    """Base of everything TOMIC raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "tomic"
+    """Machine-readable name, printed with ``--json``."""
+    retryable: ClassVar[bool] = False
+
+
+class ConfigError(TomicError):
+    """A configuration file or environment variable cannot be used."""
+
+    exit_code = 2
+    code = "config"
+
+    def __init__(self, message: str, *, file: str = "", key: str = "") -> None:
+        super().__init__(message)
+        self.file, self.key = file, key
+
+
+class UsageError(TomicError):
+    """An option or argument cannot be right, whatever the market says."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class InvalidSymbol(TomicError):
+    """The text is not a ticker symbol."""
+
+    exit_code = 2
+    code = "invalid_symbol"
+
+
+class SessionError(TomicError):
+    """The connection to the gateway cannot be made or kept."""
+
+    exit_code = 4
+    code = "ib.session"
+    retryable = True
+
+
+class GatewayUnreachable(SessionError):
+    """Nothing answers at host and port, or it never says that it is ready."""
+
+    code = "ib.unreachable"
+
+
+class ClientIdInUse(SessionError):
+    """Every client id that may be used is taken."""
+
+    code = "ib.client_id_in_use"
+
+
+class CompetingSession(SessionError):
+    """Another login of the same user holds the market data."""
+
+    code = "ib.competing_session"
+
+
+class SessionLost(SessionError):
+    """The connection went away while requests were open."""
+
+    code = "ib.lost"
+
+
+class RequestFailed(TomicError):
+    """One request did not give what it was sent for."""
+
+    exit_code = 5
+    code = "ib.request"
+
+
+class RequestTimeout(RequestFailed):
+    """The gateway did not answer in time."""
+
+    exit_code = 6
+    code = "ib.timeout"
+    retryable = True
+
+    def __init__(self, what: str, timeout_s: float) -> None:
+        super().__init__(f"{what}: no answer within {timeout_s:g} s")
+        self.what, self.timeout_s = what, timeout_s
+
+
+class DeadlineExceeded(RequestFailed):
+    """The command's own deadline passed before this request was answered."""
+
+    exit_code = 6
+    code = "deadline"
+    retryable = True
+
+
+class GatewayRefused(RequestFailed):
+    """The gateway answered with an error code."""
+
+    code = "ib.refused"
+
+    def __init__(self, what: str, error_code: int, text: str) -> None:
+        super().__init__(f"{what}: refused by the gateway with {error_code}: {text}")
+        self.what, self.error_code, self.text = what, error_code, text
+
+
+class UnknownContract(GatewayRefused):
+    """No such contract (200)."""
+
+    code = "ib.unknown_contract"
+
+
+class NoMarketData(GatewayRefused):
+    """The account is not subscribed to these data (354, 10089, 10168)."""
+
+    code = "ib.not_subscribed"
+
+
+class PacingViolation(GatewayRefused):
+    """The gateway says that we asked too fast (100, 162 pacing)."""
+
+    code = "ib.pacing"
+    retryable = True
+
+
+class DataError(TomicError):
+    """What arrived cannot be used."""
+
+    exit_code = 5
+    code = "data"
+
+
+class EmptyChain(DataError):
+    """No expiry or strike is left inside the window asked for."""
+
+    code = "data.empty_chain"
+
+
+class MissingSpot(DataError):
+    """No source gave a price of the underlying."""
+
+    code = "data.missing_spot"
+
+
+class BadFile(DataError):
+    """A file is missing, or is not what its name says."""
+
+    code = "data.bad_file"
+
+
+class PageChanged(DataError):
+    """A web page no longer has the structure that its patterns expect."""
+
+    code = "data.page_changed"
+
+
+class StoreError(TomicError):
+    """The store cannot be used."""
+
+    code = "store"
+
+
+class SchemaTooNew(StoreError):
+    """The store was written by a newer version of TOMIC."""
+
+    code = "store.schema_too_new"
+
+
+class StoreBusy(StoreError):
+    """Another run holds the store."""
+
+    exit_code = 7
+    code = "store.busy"
+    retryable = True
