@@ -1,0 +1,201 @@
+"""
+What the gateway asks of whatever stands behind it: contracts, quotes, bars, an account, and a clock.
+
+The gateway knows the wire; a market knows numbers. Both the seeded model market and a recorded
+chain implement :class:`Market`. Missing numbers are ``None``; the wire's own sentinels (-1, -2,
+1.8e308) belong to the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One contract as contract details describe it."""
+
+    con_id: int
+    symbol: str
+    sec_type: str
+    """STK, IND or OPT."""
+    exchange: str = "SMART"
+    primary_exchange: str = ""
+    currency: str = "USD"
+    local_symbol: str = ""
+    trading_class: str = ""
+    expiry: date | None = None
+    strike: float = 0.0
+    right: str = ""
+    """C, P, or empty."""
+    multiplier: str = ""
+    long_name: str = ""
+    market_name: str = ""
+    min_tick: float = 0.01
+    valid_exchanges: str = "SMART"
+    time_zone_id: str = "US/Eastern"
+    trading_hours: str = ""
+    liquid_hours: str = ""
+    under_con_id: int = 0
+    industry: str = ""
+    category: str = ""
+    subcategory: str = ""
+    stock_type: str = ""
+    last_trade_time: str = ""
+    """HH:MM:SS in the exchange's zone, options only."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionParameters:
+    """One row of security-definition option parameters: unions over expiries, in wire order."""
+
+    exchange: str
+    under_con_id: int
+    trading_class: str
+    multiplier: str
+    expiries: tuple[str, ...]
+    """YYYYMMDD."""
+    strikes: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """IV and Greeks of one option, as a tick of type 10-13 carries them; vega per 0.01, theta per day."""
+
+    iv: float | None = None
+    delta: float | None = None
+    price: float | None = None
+    pv_dividend: float | None = None
+    gamma: float | None = None
+    vega: float | None = None
+    theta: float | None = None
+    underlying: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Everything one contract can tick right now. Fractions for volatilities."""
+
+    bid: float | None = None
+    ask: float | None = None
+    last: float | None = None
+    close: float | None = None
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    bid_size: int | None = None
+    ask_size: int | None = None
+    last_size: int | None = None
+    volume: int | None = None
+    open_interest: int | None = None
+    """Of an option itself."""
+    model: Computation | None = None
+    bid_model: Computation | None = None
+    ask_model: Computation | None = None
+    last_model: Computation | None = None
+    historical_volatility: float | None = None
+    """30-day, of an underlying (tick 23)."""
+    implied_volatility: float | None = None
+    """30-day, of an underlying (tick 24)."""
+    call_open_interest: int | None = None
+    """Summed over the options of an underlying (tick 27)."""
+    put_open_interest: int | None = None
+    call_volume: int | None = None
+    put_volume: int | None = None
+    dividends: str | None = None
+    """Tick 59: past 12 months, next 12 months, next date YYYYMMDD, next amount, joined by commas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One daily bar; prices per share, or fractions for the volatility series."""
+
+    day: date
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int = -1
+    average: float = -1.0
+    count: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One position of one account."""
+
+    account: str
+    con_id: int
+    quantity: float
+    average_cost: float
+    """Per share for stock; per contract (multiplier included) for options, as IB reports it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBook:
+    """Accounts, their values and their positions."""
+
+    accounts: tuple[str, ...]
+    values: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    """account -> tag -> (value, currency)."""
+    holdings: tuple[Holding, ...] = ()
+
+
+class Market(Protocol):
+    """The numbers behind a simulated gateway."""
+
+    def now(self) -> datetime:
+        """The market's own time, aware, in UTC."""
+        ...
+
+    def is_open(self, con_id: int) -> bool:
+        """Whether the contract's liquid hours hold now."""
+        ...
+
+    def find(
+        self,
+        symbol: str,
+        sec_type: str,
+        *,
+        con_id: int = 0,
+        expiry: str = "",
+        strike: float = 0.0,
+        right: str = "",
+        exchange: str = "",
+        primary_exchange: str = "",
+        currency: str = "",
+        trading_class: str = "",
+        multiplier: str = "",
+        local_symbol: str = "",
+    ) -> Sequence[Listing]:
+        """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
+        ...
+
+    def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
+        """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
+        ...
+
+    def quote(self, con_id: int) -> Quote | None:
+        """Everything that contract can tick now; None when the contract is unknown."""
+        ...
+
+    def frozen_quote(self, con_id: int) -> Quote | None:
+        """What types 2 and 4 show: the last values of the last session while closed, else the quote."""
+        ...
+
+    def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
+        """Daily bars up to *end*, oldest first; None when IB has no such series for that contract."""
+        ...
+
+    def book(self) -> AccountBook:
+        """Accounts, values and positions."""
+        ...
+
+    def whatif_margin(
+        self, account: str, legs: Sequence[tuple[int, float]]
+    ) -> tuple[float, float] | None:
+        """Change of initial and maintenance margin for (con_id, signed quantity) legs."""
+        ...
