@@ -1,0 +1,226 @@
+"""Market nouns: an underlying, its spot, its option parameters, one option's row, one volatility row."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from tomic.errors import InvalidSymbol
+
+_SYMBOL = re.compile(r"[A-Z0-9]{1,12}(?:[. ][A-Z0-9]{1,4})?")
+
+
+class Model(BaseModel):
+    """A frozen border model that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataType(StrEnum):
+    """What kind of market data the gateway confirmed (IB types 1 to 4)."""
+
+    LIVE = "live"
+    FROZEN = "frozen"
+    DELAYED = "delayed"
+    DELAYED_FROZEN = "delayed_frozen"
+
+
+class SpotSource(StrEnum):
+    """Where the price of the underlying comes from, best first."""
+
+    LAST = "last"
+    MID = "mid"
+    CLOSE = "close"
+    MODEL = "model"
+    """The underlying price inside an option's model computation."""
+    PARITY = "parity"
+    WEB = "web"
+
+
+class RowStatus(StrEnum):
+    """What became of one requested contract."""
+
+    OK = "ok"
+    """Bid and ask, and IV and Greeks from IB or from our own model."""
+    NO_QUOTE = "no_quote"
+    """IB answered that there is no bid or no ask."""
+    NO_GREEKS = "no_greeks"
+    """Quoted, but neither IB nor our model could give IV and Greeks."""
+    DELTA_OUT_OF_RANGE = "delta_out_of_range"
+    UNKNOWN_CONTRACT = "unknown_contract"
+    """Not listed."""
+    NOT_SUBSCRIBED = "not_subscribed"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    """The connection went away before it was finished."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether asking again cannot be expected to give more."""
+        return self not in (RowStatus.NOT_SUBSCRIBED, RowStatus.TIMEOUT, RowStatus.LOST)
+
+
+class QuoteSource(StrEnum):
+    """Where a row's bid and ask come from."""
+
+    LIVE = "live"
+    FROZEN = "frozen"
+    DELAYED = "delayed"
+    CLOSE = "close"
+    HISTORY = "history"
+    STORED = "stored"
+    REPLAY = "replay"
+    MODEL = "model"
+    """No quote at all: priced by the local model."""
+
+
+class ExerciseStyle(StrEnum):
+    """When an option may be exercised."""
+
+    AMERICAN = "american"
+    EUROPEAN = "european"
+
+
+class TradingSession(Model):
+    """One span in which the contract trades; the close counts as open, as it does at IB."""
+
+    opens: AwareDatetime
+    closes: AwareDatetime
+
+
+class Underlying(Model):
+    """A stock, ETF or index on which options are listed."""
+
+    symbol: str
+    """As people write it: BRK.B."""
+    con_id: int
+    sec_type: Literal["STK", "IND"] = "STK"
+    exchange: str = "SMART"
+    primary_exchange: str = ""
+    currency: str = "USD"
+    name: str = ""
+    time_zone: str = "America/New_York"
+    sessions: tuple[TradingSession, ...] = ()
+    """Liquid hours of the coming days, as far as the gateway gave them."""
+
+    @property
+    def exercise_style(self) -> ExerciseStyle:
+        """Index options are European and settled in cash; all others are American."""
+        return ExerciseStyle.EUROPEAN if self.sec_type == "IND" else ExerciseStyle.AMERICAN
+
+
+class OptionParams(Model):
+    """Expiries and strikes of exactly one trading class: unions, so not every pair is listed."""
+
+    exchange: str
+    trading_class: str
+    multiplier: int
+    """Shares per contract."""
+    expiries: tuple[dt.date, ...]
+    strikes: tuple[float, ...]
+    """Currency per share, ascending."""
+
+
+class Spot(Model):
+    """The price of the underlying and where it comes from."""
+
+    price: float
+    source: SpotSource
+    data_type: DataType = DataType.LIVE
+    as_of: AwareDatetime
+
+
+class OptionQuote(Model):
+    """One option of a chain; None where a number is missing."""
+
+    con_id: int | None = None
+    expiry: dt.date
+    dte: int
+    strike: float
+    right: Literal["C", "P"]
+    bid: float | None = None
+    ask: float | None = None
+    last: float | None = None
+    close: float | None = None
+    iv: float | None = None
+    """Fraction per square-root year."""
+    delta: float | None = None
+    gamma: float | None = None
+    vega: float | None = None
+    """Per 0.01 of volatility."""
+    theta: float | None = None
+    """Per calendar day."""
+    volume: int | None = None
+    open_interest: int | None = None
+    parity_deviation: float | None = None
+    status: RowStatus
+    quote_source: QuoteSource | None = None
+    greeks_source: Literal["ib", "local", "none"] = "none"
+    quoted_at: AwareDatetime | None = None
+
+
+class VolSnapshot(Model):
+    """Volatility figures of one symbol; fractions, None where unknown."""
+
+    symbol: str
+    as_of: AwareDatetime
+    spot: float | None = None
+    hv20: float | None = None
+    hv30: float | None = None
+    hv60: float | None = None
+    hv90: float | None = None
+    hv252: float | None = None
+    iv30: float | None = None
+    iv_rank: float | None = None
+    """Place of today between the lowest and highest of the window; may leave [0, 1]."""
+    iv_percentile: float | None = None
+    iv_days: int | None = None
+    """Days of IV history behind rank and percentile."""
+    vix: float | None = None
+    atr14: float | None = None
+    """Currency per share, Wilder."""
+    skew: float | None = None
+    """IV of the 25-delta call minus IV of the 25-delta put, nearest 30 days."""
+    term_m1_m2: float | None = None
+    """First minus second expiry: positive means backwardation."""
+    term_m1_m3: float | None = None
+    next_earnings: dt.date | None = None
+    next_dividend: dt.date | None = None
+    dividend_amount: float | None = None
+    sources: dict[str, str] = {}
+    """Field to where it comes from: ib, store, chain or web."""
+    ages: dict[str, AwareDatetime] = {}
+    """Field to the time it was observed."""
+    notes: tuple[str, ...] = ()
+
+
+def normalize_symbol(text: str) -> str:
+    """
+    Return the symbol as TOMIC writes it: upper case, a class after a dot (``BRK.B``).
+
+    Raises:
+        InvalidSymbol: Empty, or characters that no ticker has.
+    """
+    symbol = text.strip().upper()
+    if not _SYMBOL.fullmatch(symbol) or re.search(r"\s{2,}", symbol):
+        raise InvalidSymbol(
+            f"{text!r} is not a ticker symbol; use letters and digits, with a class after a dot "
+            "as in BRK.B"
+        )
+    if " " in symbol:
+        # "SP Y" is a typing error, "BRK B" is IB's way to write a share class.
+        stem, _, share_class = symbol.partition(" ")
+        if stem not in _SPACED_STEMS:
+            raise InvalidSymbol(
+                f"{text!r} is not a ticker symbol; write a share class after a dot, as in BRK.B"
+            )
+        return f"{stem}.{share_class}"
+    return symbol
+
+
+_SPACED_STEMS = frozenset({"BRK", "BF", "HEI", "LEN", "MOG", "RDS", "CRD", "GEF", "HVT", "UHAL"})
+"""Stems that IB lists with a blank before the class; others with a blank are typing errors."""
