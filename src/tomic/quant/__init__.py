@@ -1,0 +1,20 @@
+"""
+Numerical kernels: numbers in, numbers out.
+
+Arrays in and arrays out, scalars broadcast; numpy and ``scipy.special`` only. Nothing here knows a
+setting, a model, a file or the time of day. Import the submodule you need:
+
+- ``black_scholes``: European price and Greeks;
+- ``implied``: implied volatility, NaN with a reason where there is none;
+- ``american``: early exercise, dividends, de-Americanised volatility;
+- ``surface``: forwards, parity, skew, term structure, model-free variance;
+- ``smile``: fitted smiles and the densities they imply;
+- ``realized``: volatility from prices, ranks, cones, beta;
+- ``payoff``: what a structure pays, exact at its kinks;
+- ``probability``: chances, expected value and sizing under any density;
+- ``margin``: what a broker asks for a structure.
+
+Units: prices in currency per share, volatility and rates as fractions, ``tau`` in years (act/365),
+vega per 0.01 of volatility, theta per calendar day, rho per 0.01 of the rate, quantity signed. A
+missing number is NaN.
+"""

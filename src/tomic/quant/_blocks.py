@@ -1,0 +1,119 @@
+"""
+How the kernels take their arguments: broadcast, checked, and cut into blocks that fit the cache.
+
+A ufunc over a million elements streams every temporary through memory; over a couple of thousand
+elements they stay in the first two cache levels. Scalars are never expanded: a rate that is one
+number costs nothing per option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic._typing import ArrayLike, BoolArray, FloatArray
+
+AnyArray: TypeAlias = NDArray[Any]
+"""Float or boolean: what only moves data does not care."""
+
+BLOCK = 2048
+"""Elements per block: sixteen kilobytes a temporary."""
+
+ARGUMENTS = ("spot", "strike", "tau", "rate", "div_yield", "sigma", "is_call")
+QUOTE_ARGUMENTS = ("price", "spot", "strike", "tau", "rate", "div_yield", "is_call")
+
+
+def as_floats(value: ArrayLike, name: str) -> FloatArray:
+    """The argument as float64, infinite made NaN; a ``ValueError`` names what is no number."""
+    try:
+        floats = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"{name} must be numbers, got {value!r:.60}") from exc
+    finite = np.isfinite(floats)
+    return floats if np.all(finite) else np.where(finite, floats, np.nan)
+
+
+def as_bools(value: ArrayLike, name: str) -> BoolArray:
+    """The argument as booleans."""
+    try:
+        return np.asarray(value, dtype=np.bool_)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"{name} must be true or false, got {value!r:.60}") from exc
+
+
+def common_shape(names: Sequence[str], arrays: Sequence[AnyArray]) -> tuple[int, ...]:
+    """
+    The shape all arguments broadcast to.
+
+    Raises:
+        ValueError: They do not broadcast; the message lists the shapes.
+    """
+    try:
+        return np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(names, arrays, strict=True) if a.ndim)
+        raise ValueError(f"shapes do not broadcast: {shapes}") from None
+
+
+def flat(array: AnyArray, shape: tuple[int, ...]) -> AnyArray:
+    """One element stays one element, everything else becomes a contiguous vector of *shape*."""
+    if array.size == 1:
+        return array.reshape(())
+    if array.shape == shape:
+        return array.reshape(-1)
+    return np.broadcast_to(array, shape).reshape(-1)
+
+
+def blocks(arrays: Sequence[AnyArray], size: int) -> Iterator[tuple[slice, list[AnyArray]]]:
+    """Cut flattened arguments into pieces of at most ``BLOCK`` elements; scalars pass through."""
+    for start in range(0, size, BLOCK):
+        piece = slice(start, min(start + BLOCK, size))
+        yield piece, [array[piece] if array.ndim else array for array in arrays]
+
+
+def require(condition: BoolArray, name: str, inequality: str, values: FloatArray) -> None:
+    """
+    Insist on an inequality wherever the value is a number.
+
+    Raises:
+        ValueError: For example ``sigma must be >= 0, got -0.2 at index 17``.
+    """
+    if np.all(condition):
+        return
+    wrong = ~(condition | np.isnan(values))
+    if not np.any(wrong):
+        return
+    if values.ndim == 0:
+        raise ValueError(f"{name} must be {inequality}, got {float(values):g}")
+    where = np.unravel_index(int(np.argmax(wrong)), values.shape)
+    index = where[0] if len(where) == 1 else tuple(int(i) for i in where)
+    raise ValueError(f"{name} must be {inequality}, got {float(values[where]):g} at index {index}")
+
+
+def market_arguments(
+    spot: ArrayLike,
+    strike: ArrayLike,
+    tau: ArrayLike,
+    rate: ArrayLike,
+    div_yield: ArrayLike,
+    sigma: ArrayLike,
+    is_call: ArrayLike,
+) -> tuple[tuple[int, ...], list[FloatArray], BoolArray]:
+    """
+    Check the seven arguments of a pricing kernel and flatten them.
+
+    Raises:
+        ValueError: ``spot >= 0``, ``strike > 0`` or ``sigma >= 0`` fails, or the shapes do not
+            broadcast.
+    """
+    given = (spot, strike, tau, rate, div_yield, sigma)
+    floats = [as_floats(value, name) for value, name in zip(given, ARGUMENTS, strict=False)]
+    calls = as_bools(is_call, "is_call")
+    shape = common_shape(ARGUMENTS, [*floats, calls])
+    require(floats[0] >= 0.0, "spot", ">= 0", floats[0])
+    require(floats[1] > 0.0, "strike", "> 0", floats[1])
+    require(floats[5] >= 0.0, "sigma", ">= 0", floats[5])
+    return shape, [flat(array, shape) for array in floats], flat(calls, shape)
