@@ -1,0 +1,449 @@
+"""
+Volatility that was: estimators, true range, rank and percentile, cones, beta.
+
+Every rolling function takes bars along the last axis, oldest first, and any number of leading
+axes (symbols). The result has the same shape: element ``[..., i]`` is computed from the bars up to
+and including *i*, so ``[..., -1]`` is today's. Fewer bars than the window, a missing bar inside it
+or a price that is not positive give NaN, never a shorter window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tomic._typing import BoolArray, FloatArray, FloatLike, IntArray
+from tomic.quant._windows import bars, check_window, log_bars, sample_variance, window_sum
+
+TRADING_DAYS = 252
+WINDOWS = (20, 30, 60, 90, 252)
+QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+class Place(NamedTuple):
+    """Where a value stands in its history, and over how many values that was counted."""
+
+    value: FloatArray
+    n: IntArray
+
+
+class Cones(NamedTuple):
+    """Quantiles of rolling volatility, one row a window."""
+
+    window: IntArray
+    quantile: FloatArray
+    level: FloatArray
+    """Fractions, shape ``(..., windows, quantiles)``."""
+    last: FloatArray
+    """Today's volatility, shape ``(..., windows)``."""
+    n: IntArray
+    """Rolling values each row was counted over, shape ``(..., windows)``."""
+
+
+class Beta(NamedTuple):
+    """Slope of an asset's returns on the market's, with its standard error."""
+
+    beta: FloatArray
+    error: FloatArray
+    n: IntArray
+    shrunk: FloatArray
+
+
+def daily_log_returns(close: FloatLike) -> FloatArray:
+    """
+    ln(close / previous close), in the shape of *close*.
+
+    The first element has no predecessor and is NaN, as is a return next to a missing bar.
+    """
+    (log_price,) = log_bars(close)
+    result = np.full(log_price.shape, np.nan)
+    result[..., 1:] = np.diff(log_price, axis=-1)
+    return result
+
+
+def close_to_close(
+    close: FloatLike, window: int, *, periods: float = TRADING_DAYS, shorter: bool = False
+) -> FloatArray:
+    """
+    Sample standard deviation (n - 1) of the last *window* log returns, annualised.
+
+    Args:
+        close: Prices, ``(..., bars)``.
+        window: Returns used, >= 2; the first value stands at bar *window*.
+        periods: Returns a year.
+        shorter: Use whatever is there (two returns at least) at the start of the series, as the
+            program that TOMIC succeeds did. For comparing with its numbers only.
+
+    Returns:
+        Fractions per square-root year.
+    """
+    check_window(window, 2)
+    returns = daily_log_returns(close)
+    count = np.full(returns.shape[-1], float(window))
+    total, squares = window_sum(returns, window), window_sum(returns**2, window)
+    head = min(window, returns.shape[-1])
+    if shorter and head > 2:
+        total[..., 2:head] = np.cumsum(returns[..., 1:head], axis=-1)[..., 1:]
+        squares[..., 2:head] = np.cumsum(returns[..., 1:head] ** 2, axis=-1)[..., 1:]
+        count[2:head] = np.arange(2, head)
+    variance = np.maximum(squares - total**2 / count, 0.0) / (count - 1.0)
+    return np.asarray(np.sqrt(variance * periods))
+
+
+def ewma(
+    close: FloatLike, window: int, *, decay: float = 0.94, periods: float = TRADING_DAYS
+) -> FloatArray:
+    """
+    Volatility from squared log returns whose weights fall by *decay* a day, annualised.
+
+    The weights run over the last *window* returns and add up to one; the mean is taken as zero.
+
+    Returns:
+        Fractions per square-root year; the first value stands at bar *window*.
+
+    Source: RiskMetrics Technical Document, 4th edition (1996), decay 0.94 for daily returns.
+    """
+    check_window(window, 1)
+    if not 0.0 < decay <= 1.0:
+        raise ValueError(f"decay must lie in (0, 1], got {decay:g}")
+    weights = window if decay == 1.0 else (1.0 - decay**window) / (1.0 - decay)
+    squares = daily_log_returns(close) ** 2
+    return np.sqrt(window_sum(squares, window, decay) / weights * periods)
+
+
+def parkinson(
+    high: FloatLike, low: FloatLike, window: int, *, periods: float = TRADING_DAYS
+) -> FloatArray:
+    """
+    Volatility from the daily range, sum ln(H/L)^2 / (4 n ln 2), annualised.
+
+    Blind to overnight gaps, so below close-to-close where prices jump between sessions.
+
+    Source: Parkinson (1980), "The Extreme Value Method for Estimating the Variance".
+    """
+    log_high, log_low = log_bars(high, low)
+    return _annualised(
+        (_not_negative(log_high - log_low)) ** 2 / (4.0 * np.log(2.0)), window, periods
+    )
+
+
+def garman_klass(
+    open: FloatLike,
+    high: FloatLike,
+    low: FloatLike,
+    close: FloatLike,
+    window: int,
+    *,
+    periods: float = TRADING_DAYS,
+) -> FloatArray:
+    """
+    Volatility from mean[ln(H/L)^2 / 2 - (2 ln 2 - 1) ln(C/O)^2], annualised.
+
+    Source: Garman and Klass (1980), "On the Estimation of Security Price Volatilities".
+    """
+    log_open, log_high, log_low, log_close = log_bars(open, high, low, close)
+    spread = _not_negative(log_high - log_low)
+    day = 0.5 * spread**2 - (2.0 * np.log(2.0) - 1.0) * (log_close - log_open) ** 2
+    return _annualised(day, window, periods)
+
+
+def rogers_satchell(
+    open: FloatLike,
+    high: FloatLike,
+    low: FloatLike,
+    close: FloatLike,
+    window: int,
+    *,
+    periods: float = TRADING_DAYS,
+) -> FloatArray:
+    """
+    Volatility from mean[ln(H/O) ln(H/C) + ln(L/O) ln(L/C)], annualised; right under drift.
+
+    Source: Rogers and Satchell (1991), "Estimating Variance from High, Low and Closing Prices".
+    """
+    return _annualised(_rogers_satchell_day(*log_bars(open, high, low, close)), window, periods)
+
+
+def yang_zhang(
+    open: FloatLike,
+    high: FloatLike,
+    low: FloatLike,
+    close: FloatLike,
+    window: int,
+    *,
+    periods: float = TRADING_DAYS,
+) -> FloatArray:
+    """
+    Overnight variance + k x open-to-close variance + (1 - k) x Rogers-Satchell, annualised.
+
+    Sees gaps and is unbiased under drift. Needs the close before the first bar of the window, so
+    the first value stands at bar *window*; k = 0.34 / (1.34 + (n + 1) / (n - 1)).
+
+    Source: Yang and Zhang (2000), "Drift Independent Volatility Estimation".
+    """
+    check_window(window, 2)
+    log_open, log_high, log_low, log_close = log_bars(open, high, low, close)
+    overnight = np.full(log_open.shape, np.nan)
+    overnight[..., 1:] = log_open[..., 1:] - log_close[..., :-1]
+    day = _rogers_satchell_day(log_open, log_high, log_low, log_close)
+    k = yang_zhang_weight(window)
+    variance = (
+        sample_variance(overnight, window)
+        + k * sample_variance(log_close - log_open, window)
+        + (1.0 - k) * window_sum(day, window) / window
+    )
+    return np.sqrt(np.maximum(variance, 0.0) * periods)
+
+
+def yang_zhang_weight(window: int) -> float:
+    """Weight k of the open-to-close variance that minimises Yang and Zhang's error."""
+    return 0.34 / (1.34 + (window + 1.0) / (window - 1.0))
+
+
+def standard_error(volatility: FloatLike, window: int) -> FloatArray:
+    """Standard error of a close-to-close volatility, sigma / sqrt(2 n), as for normal returns."""
+    check_window(window, 1)
+    return np.asarray(np.asarray(volatility, dtype=np.float64) / np.sqrt(2.0 * window))
+
+
+def true_range(high: FloatLike, low: FloatLike, close: FloatLike) -> FloatArray:
+    """
+    max(H - L, |H - previous close|, |L - previous close|), currency per share.
+
+    The first bar has no previous close and gives H - L.
+    """
+    high, low, close = bars(high, low, close)
+    result = high - low
+    before = close[..., :-1]
+    gap = np.maximum(np.abs(high[..., 1:] - before), np.abs(low[..., 1:] - before))
+    result[..., 1:] = np.maximum(result[..., 1:], gap)
+    return result
+
+
+def atr_wilder(high: FloatLike, low: FloatLike, close: FloatLike, window: int = 14) -> FloatArray:
+    """
+    Average true range after Wilder: mean of the first *window*, then (13 ATR + TR) / 14.
+
+    After a missing bar the average starts again, *window* true ranges later.
+
+    Returns:
+        Currency per share; the first value stands at bar *window* - 1.
+
+    Source: Wilder (1978), "New Concepts in Technical Trading Systems".
+    """
+    check_window(window, 1)
+    ranges = true_range(high, low, close)
+    result = np.full(ranges.shape, np.nan)
+    seed = window_sum(ranges, window) / window
+    level = np.full(ranges.shape[:-1], np.nan)
+    for i in range(window - 1, ranges.shape[-1]):
+        rolled = level + (ranges[..., i] - level) / window
+        level = np.where(np.isnan(rolled), seed[..., i], rolled)
+        result[..., i] = level
+    return result
+
+
+def atr_simple(
+    high: FloatLike,
+    low: FloatLike,
+    close: FloatLike,
+    window: int = 14,
+    *,
+    shorter: bool = False,
+) -> FloatArray:
+    """
+    Plain mean of the last *window* true ranges that have a previous close.
+
+    Args:
+        shorter: Use the true ranges there are at the start of the series (one at least), as the
+            program that TOMIC succeeds did.
+
+    Returns:
+        Currency per share; the first value stands at bar *window*.
+    """
+    check_window(window, 1)
+    ranges = true_range(high, low, close)
+    ranges[..., :1] = np.nan
+    result = window_sum(ranges, window) / window
+    head = min(window, ranges.shape[-1])
+    if shorter and head > 1:
+        result[..., 1:head] = np.cumsum(ranges[..., 1:head], axis=-1) / np.arange(1, head)
+    return result
+
+
+def iv_rank(value: FloatLike, history: FloatLike) -> Place:
+    """
+    (value - lowest) / (highest - lowest) of the history, a fraction.
+
+    Below 0 or above 1 at a new extreme. *history* excludes today; its NaN days are left out and
+    ``n`` counts the rest. NaN where the history is empty or does not move.
+
+    Args:
+        value: Today's, shape ``(...)``.
+        history: Shape ``(..., days)``, in the unit of *value*.
+    """
+    today, days, known = _placed(value, history)
+    n = known.sum(axis=-1)
+    lowest = np.min(days, axis=-1, where=known, initial=np.inf)
+    highest = np.max(days, axis=-1, where=known, initial=-np.inf)
+    moves = highest > lowest
+    span = np.where(moves, highest - lowest, 1.0)
+    return Place(np.where(moves, (today - np.where(moves, lowest, 0.0)) / span, np.nan)[()], n)
+
+
+def iv_percentile(value: FloatLike, history: FloatLike) -> Place:
+    """
+    Share of the days in the history that were strictly below *value*, a fraction.
+
+    Shapes, missing days and ``n`` as for `iv_rank`; NaN where the history is empty.
+    """
+    today, days, known = _placed(value, history)
+    n = known.sum(axis=-1)
+    below = ((days < today[..., None]) & known).sum(axis=-1)
+    present = (n > 0) & ~np.isnan(today)
+    return Place(np.where(present, below / np.maximum(n, 1), np.nan)[()], n)
+
+
+def rolling_place(
+    kind: Callable[[FloatLike, FloatLike], Place],
+    series: FloatLike,
+    window: int = TRADING_DAYS,
+    *,
+    least: int | None = None,
+) -> Place:
+    """
+    `iv_rank` or `iv_percentile` of every day in the *window* days before it.
+
+    Args:
+        kind: The function to apply.
+        series: One value a day, shape ``(..., days)``; NaN where missing.
+        least: Days that must be present, *window* when not given.
+
+    Returns:
+        Arrays in the shape of *series*; NaN where fewer than *least* earlier days are present.
+    """
+    check_window(window, 1)
+    values = np.asarray(series, dtype=np.float64)
+    padded = np.concatenate([np.full((*values.shape[:-1], window), np.nan), values], axis=-1)
+    before = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)[..., :-1, :]
+    place, n = kind(values, before)
+    return Place(np.where(n >= (window if least is None else least), place, np.nan), n)
+
+
+def cones(
+    estimate: Callable[[int], FloatArray],
+    *,
+    windows: Sequence[int] = WINDOWS,
+    quantiles: Sequence[float] = QUANTILES,
+) -> Cones:
+    """
+    Quantiles of rolling volatility for several windows, and where today's stands.
+
+    Args:
+        estimate: Rolling volatility for a window: ``partial(close_to_close, close)``.
+        windows: Bars; a window longer than the history gives a row of NaN.
+        quantiles: Fractions in [0, 1], interpolated linearly.
+
+    Source: Burghardt and Lane (1990), "How to Tell if Options Are Cheap".
+    """
+    rolling = [np.asarray(estimate(window), dtype=np.float64) for window in windows]
+    levels = [_quantiles(series, quantiles) for series in rolling]
+    return Cones(
+        window=np.asarray(windows, dtype=np.int64),
+        quantile=np.asarray(quantiles, dtype=np.float64),
+        level=np.stack(levels, axis=-2),
+        last=np.stack([series[..., -1] for series in rolling], axis=-1),
+        n=np.stack([np.isfinite(series).sum(axis=-1) for series in rolling], axis=-1),
+    )
+
+
+def beta(
+    asset: FloatLike,
+    market: FloatLike,
+    window: int = TRADING_DAYS,
+    *,
+    least: int | None = None,
+    prior: float = 1.0,
+    prior_error: float = 0.4,
+) -> Beta:
+    """
+    Least-squares slope of an asset's returns on the market's over the last *window* returns.
+
+    Args:
+        asset: Log returns, shape ``(..., days)``; NaN where missing.
+        market: Log returns of the same days, broadcast against *asset*.
+        least: Pairs that must be present in the window, *window* when not given.
+        prior, prior_error: Centre and width of the betas of all stocks, for the shrinking.
+
+    Returns:
+        ``beta`` and its standard ``error``, pairs used ``n``, and ``shrunk``: the two betas
+        weighted by the inverse of their squared errors. NaN with fewer than *least* pairs or a
+        market that did not move.
+
+    Source: Vasicek (1973), "A Note on Using Cross-Sectional Information in Bayesian Estimation".
+    """
+    check_window(window, 3)
+    pair = np.broadcast_arrays(
+        np.asarray(asset, dtype=np.float64)[..., -window:],
+        np.asarray(market, dtype=np.float64)[..., -window:],
+    )
+    known = np.isfinite(pair[0]) & np.isfinite(pair[1])
+    n = known.sum(axis=-1)
+    enough = n >= max(3, window if least is None else least)
+    y, x = (np.where(known, side, 0.0) for side in pair)
+    count = np.maximum(n, 1)
+    y = np.where(known, y - (y.sum(axis=-1) / count)[..., None], 0.0)
+    x = np.where(known, x - (x.sum(axis=-1) / count)[..., None], 0.0)
+    spread = (x * x).sum(axis=-1)
+    enough &= spread > 0.0
+    slope = (x * y).sum(axis=-1) / np.where(enough, spread, 1.0)
+    rest = ((y - slope[..., None] * x) ** 2).sum(axis=-1)
+    error = np.sqrt(rest / np.maximum(n - 2, 1) / np.where(enough, spread, 1.0))
+    # Written without dividing by the error, which is zero for an asset that is the market.
+    shrunk = (slope * prior_error**2 + prior * error**2) / (prior_error**2 + error**2)
+    slope, error, shrunk = (np.where(enough, v, np.nan)[()] for v in (slope, error, shrunk))
+    return Beta(slope, error, n, shrunk)
+
+
+def _not_negative(log_range: FloatArray) -> FloatArray:
+    """A bar whose high lies below its low is a broken bar, not a range."""
+    return np.where(log_range >= 0.0, log_range, np.nan)
+
+
+def _rogers_satchell_day(
+    log_open: FloatArray, log_high: FloatArray, log_low: FloatArray, log_close: FloatArray
+) -> FloatArray:
+    upper = (log_high - log_open) * (log_high - log_close)
+    lower = (log_low - log_open) * (log_low - log_close)
+    return np.where(log_high >= log_low, upper + lower, np.nan)
+
+
+def _annualised(day: FloatArray, window: int, periods: float) -> FloatArray:
+    check_window(window, 1)
+    # Garman-Klass can fall below zero on a bar that opens and closes at opposite ends.
+    return np.sqrt(np.maximum(window_sum(day, window) / window, 0.0) * periods)
+
+
+def _placed(value: FloatLike, history: FloatLike) -> tuple[FloatArray, FloatArray, BoolArray]:
+    days = np.asarray(history, dtype=np.float64)
+    if not days.ndim:
+        raise ValueError("history must have a last axis of days, got a scalar")
+    shape = np.broadcast_shapes(np.shape(value), days.shape[:-1])
+    today = np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
+    days = np.broadcast_to(days, (*shape, days.shape[-1]))
+    return today, days, np.isfinite(days)
+
+
+def _quantiles(series: FloatArray, quantiles: Sequence[float]) -> FloatArray:
+    """Quantiles along the last axis that leave NaN out and never warn about having only NaN."""
+    known = np.isfinite(series)
+    ordered = np.sort(np.where(known, series, np.inf), axis=-1)
+    n = known.sum(axis=-1)[..., None]
+    at = np.asarray(quantiles, dtype=np.float64) * np.maximum(n - 1, 0)
+    below = np.floor(at).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(n - 1, 0))
+    low = np.where(n > 0, np.take_along_axis(ordered, below, axis=-1), 0.0)
+    high = np.where(n > 0, np.take_along_axis(ordered, above, axis=-1), 0.0)
+    return np.where(n > 0, low + (at - below) * (high - low), np.nan)
