@@ -1,0 +1,313 @@
+"""
+Implied volatility of European options: vectorised, to machine precision, never an exception per
+element.
+
+Where no volatility explains the price the answer is NaN and ``solve`` says why.
+
+Method: the out-of-the-money time value is divided by the geometric mean of discounted spot and
+strike, which leaves two numbers, the normalised price and the log-moneyness x. A table inverts
+Bachelier's formula, an expansion turns that normal volatility into a lognormal one, and Householder
+steps of third order on the logarithm of the price finish: one for most options, more only where the
+last step was not small. The price is written with the scaled complementary error function, so
+nothing underflows far out of the money.
+
+Sources: Jaeckel (2015), "Let's be rational", for the normalisation and the objective; Hagan,
+Kumar, Lesniewski and Woodward (2002), "Managing smile risk", for normal to lognormal.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erfcx
+
+from tomic._typing import ArrayLike, BoolArray, FloatArray, IntArray
+from tomic.quant import _blocks
+
+
+class Reason(IntEnum):
+    """Why a volatility is missing."""
+
+    OK = 0
+    BELOW_INTRINSIC = 1
+    """The price has no time value: it is at or below the discounted intrinsic value."""
+    ABOVE_MAXIMUM = 2
+    """The price is at or above what any volatility can give: spot for calls, strike for puts."""
+    EXPIRED = 3
+    MISSING = 4
+    """An input is NaN or infinite, or spot or strike is not positive."""
+    NOT_IDENTIFIABLE = 5
+    """The price hardly depends on volatility: rounding, or early exercise, decides the answer."""
+
+
+class ImpliedVol(NamedTuple):
+    """``sigma``: fraction per square-root year, NaN where none; ``reason``: int8 of ``Reason``."""
+
+    sigma: FloatArray
+    reason: NDArray[np.int8]
+
+
+def implied_vol(
+    price: ArrayLike,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    tau: ArrayLike,
+    rate: ArrayLike,
+    div_yield: ArrayLike,
+    is_call: ArrayLike,
+) -> FloatArray:
+    """The volatility of ``solve`` alone: a fraction per square-root year, NaN where none."""
+    return solve(price, spot, strike, tau, rate, div_yield, is_call).sigma
+
+
+def solve(
+    price: ArrayLike,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    tau: ArrayLike,
+    rate: ArrayLike,
+    div_yield: ArrayLike,
+    is_call: ArrayLike,
+) -> ImpliedVol:
+    """
+    Black-Scholes volatility that explains each price, or the reason why there is none.
+
+    Out of the money the relative error stays below 1e-12 to eight standard deviations. In the
+    money it is what the rounding of the price leaves of the time value.
+
+    Args:
+        price, spot, strike: Currency per share.
+        tau: Years to expiry (act/365).
+        rate, div_yield: Continuously compounded, fraction per year, any sign.
+        is_call: True for calls.
+
+    Returns:
+        Volatility and reason, both with the broadcast shape. Impossible elements (negative prices,
+        strikes of zero, NaN) get NaN and their reason; they never raise or warn.
+
+    Raises:
+        ValueError: The shapes do not broadcast, or an argument is no number.
+    """
+    given = (price, spot, strike, tau, rate, div_yield)
+    names = _blocks.QUOTE_ARGUMENTS
+    floats = [_blocks.as_floats(value, name) for value, name in zip(given, names, strict=False)]
+    calls = _blocks.as_bools(is_call, "is_call")
+    shape = _blocks.common_shape(names, [*floats, calls])
+    flat = [_blocks.flat(array, shape) for array in (*floats, calls)]
+    size = int(np.prod(shape))
+    sigma, reason = np.empty(size), np.zeros(size, dtype=np.int8)
+    with np.errstate(all="ignore"):
+        for piece, arrays in _blocks.blocks(flat, size):
+            sigma[piece] = _solve_block(reason[piece], *arrays)
+    reason[np.isnan(sigma) & (reason == Reason.OK)] = Reason.NOT_IDENTIFIABLE
+    return ImpliedVol(sigma.reshape(shape), reason.reshape(shape))
+
+
+_EPS = float(np.finfo(np.float64).eps)
+_INV_SQRT2 = 0.7071067811865476
+_SQRT_2_OVER_PI = 0.7978845608028654
+_CONVERGED = 3e-4
+"""A third-order step of this relative size leaves an error of its fourth power."""
+_NARROW = 0.04
+"""Below this total volatility the difference of two error functions cancels; use its series."""
+_MAX_TOTAL_VOL = 16.0
+_MAX_STEPS = 24
+
+
+def _solve_block(
+    reason: NDArray[np.int8],
+    price: FloatArray,
+    spot: FloatArray,
+    strike: FloatArray,
+    tau: FloatArray,
+    rate: FloatArray,
+    div_yield: FloatArray,
+    is_call: BoolArray,
+) -> FloatArray:
+    pv_spot = spot * np.exp(-div_yield * tau)
+    pv_strike = strike * np.exp(-rate * tau)
+    gap = pv_spot - pv_strike
+    intrinsic = np.maximum(np.where(is_call, gap, -gap), 0.0)
+    time_value = np.broadcast_to(price - intrinsic, reason.shape)
+    ceiling = np.minimum(pv_spot, pv_strike)
+    # In the money a time value of a few units in the last place of the price is rounding.
+    solvable = (time_value > 4.0 * _EPS * intrinsic) & (time_value < ceiling) & (tau > 0.0)
+    if not np.all(solvable):
+        _explain(reason, solvable, time_value, ceiling, tau, pv_spot, pv_strike)
+
+    scale = 1.0 / np.sqrt(pv_spot * pv_strike)
+    # Not the log of the discounted quotient: near the money its roundings would show.
+    x = np.broadcast_to(np.abs(np.log(spot / strike) + (rate - div_yield) * tau), reason.shape)
+    beta = time_value * scale
+    log_beta = np.log(beta)
+    high = 2.0 * time_value > ceiling
+    total = _guess(x, beta, log_beta, np.abs(gap) * scale)
+    stepped = _low_step(x, total, log_beta)
+    again = (np.abs(stepped - total) > _CONVERGED * total) | (stepped < _NARROW) | high
+    again &= solvable
+    todo = np.flatnonzero(again)
+    if todo.size:
+        room = np.broadcast_to((ceiling - time_value) * scale, reason.shape)
+        start = np.where(high, total, stepped)[todo]
+        target = np.where(high, np.log(room), log_beta)[todo]
+        stepped[todo] = _refine(x[todo], start, target, high[todo])
+    stepped /= np.sqrt(tau)
+    return np.where(solvable, stepped, np.nan)
+
+
+def _explain(
+    reason: NDArray[np.int8],
+    solvable: BoolArray,
+    time_value: FloatArray,
+    ceiling: FloatArray,
+    tau: FloatArray,
+    pv_spot: FloatArray,
+    pv_strike: FloatArray,
+) -> None:
+    """Fill in the reason of every element that has no solution; the first that applies wins."""
+    cases = (
+        (np.isnan(time_value) | ~(pv_spot > 0.0) | ~(pv_strike > 0.0), Reason.MISSING),
+        (tau <= 0.0, Reason.EXPIRED),
+        (time_value <= 0.0, Reason.BELOW_INTRINSIC),
+        (time_value >= ceiling, Reason.ABOVE_MAXIMUM),
+    )
+    why = np.select(
+        [case for case, _ in cases], [int(r) for _, r in cases], Reason.NOT_IDENTIFIABLE
+    )
+    reason[...] = np.where(solvable, 0, why)
+
+
+_TABLE_LOW, _TABLE_HIGH, _TABLE_NODES = -760.0, 12.0, 16384
+_TABLE_PER_UNIT = (_TABLE_NODES - 1) / (_TABLE_HIGH - _TABLE_LOW)
+
+
+@cache
+def _bachelier_table() -> tuple[FloatArray, FloatArray]:
+    """
+    Nodes and differences of log(normal volatility / time value) against the log of
+    time value / distance to the strike, on an even grid.
+    """
+    y = np.exp(np.linspace(np.log(1e-7), np.log(60.0), 40_000))
+    mills = np.sqrt(0.5 * np.pi) * erfcx(y * _INV_SQRT2)
+    log_ratio = -0.5 * y * y + np.log((1.0 - y * mills) / (np.sqrt(2.0 * np.pi) * y))
+    grid = np.linspace(_TABLE_LOW, _TABLE_HIGH, _TABLE_NODES)
+    nodes = -np.interp(grid, log_ratio[::-1], np.log(y[::-1])) - grid
+    return nodes, np.append(np.diff(nodes), 0.0)
+
+
+def _guess(
+    x: FloatArray, beta: FloatArray, log_beta: FloatArray, distance: FloatArray
+) -> FloatArray:
+    """Total volatility from Bachelier's formula, corrected to lognormal, to a percent or so."""
+    nodes, differences = _bachelier_table()
+    place = log_beta - np.log(distance)
+    place -= _TABLE_LOW
+    place *= _TABLE_PER_UNIT
+    # Written so that NaN, too, ends inside the table.
+    place = np.fmin(np.fmax(place, 0.0), _TABLE_NODES - 1.0)
+    index: IntArray = place.astype(np.int64)
+    place -= index
+    place *= differences.take(index)
+    place += nodes.take(index)
+    np.exp(place, out=place)
+    place *= beta
+    # x / distance is 1 at the money, where both vanish and their quotient is rounding.
+    place *= (x + 1e-8) / (distance + 1e-8)
+    square = place * place
+    place *= 1.0 + square * (
+        (1.0 - np.minimum(x * x / 120.0, 0.5)) / 24.0 + square * (29.0 / 5760.0)
+    )
+    # No price that a double can hold lies more than forty standard deviations out of the money.
+    return np.clip(place, np.maximum(x / 40.0, 1e-12), _MAX_TOTAL_VOL)
+
+
+def _low_step(x: FloatArray, total: FloatArray, log_beta: FloatArray) -> FloatArray:
+    """One step on the log price, for prices in the lower half of their range."""
+    a = x / total
+    t = 0.5 * total
+    width = erfcx((a - t) * _INV_SQRT2)
+    width -= erfcx((a + t) * _INV_SQRT2)
+    return _householder(a, t, total, width, _SQRT_2_OVER_PI / width, log_beta)
+
+
+def _high_step(x: FloatArray, total: FloatArray, log_room: FloatArray) -> FloatArray:
+    """The same for the distance to the largest possible price, where the price itself saturates."""
+    a = x / total
+    t = 0.5 * total
+    width = erfcx((t - a) * _INV_SQRT2)
+    width += erfcx((t + a) * _INV_SQRT2)
+    return _householder(a, t, total, width, -_SQRT_2_OVER_PI / width, log_room)
+
+
+def _narrow_step(x: FloatArray, total: FloatArray, log_beta: FloatArray) -> FloatArray:
+    """The low step with the difference of the two error functions as a Taylor series in total/2."""
+    a = x / total
+    t = 0.5 * total
+    mills = erfcx(a * _INV_SQRT2) / _SQRT_2_OVER_PI
+    square = t * t
+    y1 = 1.0 - a * mills
+    y2 = mills - a * y1
+    y3 = 2.0 * y1 - a * y2
+    y4 = 3.0 * y2 - a * y3
+    y5 = 4.0 * y3 - a * y4
+    y6 = 5.0 * y4 - a * y5
+    y7 = 6.0 * y5 - a * y6
+    series = y1 + square * (y3 / 6.0 + square * (y5 / 120.0 + square * (y7 / 5040.0)))
+    width = 2.0 * _SQRT_2_OVER_PI * t * series
+    return _householder(a, t, total, width, _SQRT_2_OVER_PI / width, log_beta)
+
+
+def _householder(
+    a: FloatArray,
+    t: FloatArray,
+    total: FloatArray,
+    width: FloatArray,
+    slope: FloatArray,
+    log_target: FloatArray,
+) -> FloatArray:
+    """
+    Third-order step on log(price) - log(target).
+
+    ``width`` is twice the price over exp(-(a^2 + t^2) / 2), ``slope`` the derivative of its log.
+    """
+    aa = a * a
+    tt = t * t
+    newton = np.log(0.5 * width)
+    newton -= 0.5 * (aa + tt)
+    newton -= log_target
+    newton /= -slope
+    second = (aa - tt) / total
+    third = second * second - (3.0 * aa / (total * total) + 0.25)
+    third += slope * (2.0 * slope - 3.0 * second)
+    second -= slope
+    step = newton * (1.0 + 0.5 * second * newton)
+    step /= 1.0 + newton * (second + third * newton / 6.0)
+    # A guess far off may throw the step anywhere; a factor of three either way keeps it in reach.
+    return np.clip(total + step, total / 3.0, 3.0 * total)
+
+
+def _refine(x: FloatArray, total: FloatArray, target: FloatArray, high: BoolArray) -> FloatArray:
+    """Step until the last step was small; each element uses the form that suits its price."""
+    result = total.copy()
+    left = np.arange(total.size)
+    for _ in range(_MAX_STEPS):
+        narrow = ~high & (total < _NARROW)
+        new = np.empty_like(total)
+        for step, mask in (
+            (_high_step, high),
+            (_narrow_step, narrow),
+            (_low_step, ~(high | narrow)),
+        ):
+            if np.any(mask):
+                new[mask] = step(x[mask], total[mask], target[mask])
+        result[left] = new
+        more = np.abs(new - total) > _CONVERGED * total
+        if not np.any(more):
+            break
+        left, high = left[more], high[more]
+        x, total, target = x[more], new[more], target[more]
+    return result
