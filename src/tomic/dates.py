@@ -249,6 +249,32 @@ def is_monthly(day: dt.date, listed: Collection[dt.date]) -> bool:
     return day == friday or (day == friday - dt.timedelta(days=1) and friday not in listed)
 
 
+def is_closed_friday(day: dt.date) -> bool:
+    """
+    Whether *day* is a Friday on which New York is closed by rule, so that weeklies move.
+
+    Good Friday, New Year's Day, Juneteenth (since 2022), Independence Day and Christmas with the
+    days they are observed on. New Year's Day on a Saturday is not observed (NYSE rule 7.2).
+    """
+    if day.weekday() != 4:
+        return False
+    named = {(1, 1), (7, 3), (7, 4), (12, 24), (12, 25)}
+    if day.year >= 2022:
+        named |= {(6, 18), (6, 19)}
+    return (day.month, day.day) in named or day == _easter(day.year) - dt.timedelta(days=2)
+
+
+def _easter(year: int) -> dt.date:
+    """Easter Sunday (Gregorian calendar, the algorithm of Butcher's Ecclesiastical Calendar)."""
+    golden, (century, of_century) = year % 19, divmod(year, 100)
+    leap, rest = divmod(century, 4)
+    moon = (19 * golden + century - leap - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
+    week = (32 + 2 * rest + 2 * (of_century // 4) - moon - of_century % 4) % 7
+    late = (golden + 11 * moon + 22 * week) // 451
+    month, day = divmod(moon + week - 7 * late + 114, 31)
+    return dt.date(year, month, day + 1)
+
+
 def _is_half(day: dt.date) -> bool:
     """Whether New York closes at 13:00 by rule, without loading the calendar for one expiry."""
     if day.month == 11:  # the day after Thanksgiving, the fourth Thursday

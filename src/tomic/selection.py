@@ -1,0 +1,421 @@
+"""Which expiries and strikes to ask for: classes, monthlies and weeklies, windows, order."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from tomic import dates
+from tomic.chain import Chain
+from tomic.errors import EmptyChain, MissingSpot, UsageError
+from tomic.models import OptionParams, RowStatus
+
+DEFAULT_CLASS: Mapping[str, str] = {"SPX": "SPXW", "NDX": "NDXP", "RUT": "RUTW"}
+"""Index to the class that settles on closing prices, where the index's own name does not."""
+
+Right = Literal["C", "P"]
+_SIDES: Mapping[str, tuple[Right, ...]] = {"both": ("C", "P"), "calls": ("C",), "puts": ("P",)}
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+_STRIKE_RANGE = re.compile(rf"({_NUMBER})\s*(%|s)?", re.ASCII)
+# Strikes and spot are decimal fractions: 0.1 + 0.2 must not push a strike out of the window.
+_EDGE = 1e-9
+
+
+class ChainRules(Protocol):
+    """What `choose` needs of the chain settings."""
+
+    @property
+    def min_dte(self) -> int:
+        """Fewest calendar days to expiry."""
+
+    @property
+    def max_dte(self) -> int | None:
+        """Most calendar days to expiry."""
+
+    @property
+    def monthlies(self) -> int:
+        """Monthly expiries to take, nearest first."""
+
+    @property
+    def weeklies(self) -> int:
+        """Weekly expiries to take, nearest first."""
+
+    @property
+    def expiries(self) -> Literal["selected", "all"]:
+        """Whether only monthlies and weeklies count."""
+
+    @property
+    def strike_range(self) -> str:
+        """Distance from spot: points ``10``, per cent ``5%``, sigmas ``2s``."""
+
+    @property
+    def side(self) -> Literal["both", "calls", "puts"]:
+        """Which rights to take."""
+
+
+class ExpiryKind(StrEnum):
+    """What an expiry is among the listed ones."""
+
+    MONTHLY = "monthly"
+    WEEKLY = "weekly"
+    QUARTER_END = "quarter_end"
+    DAILY = "daily"
+
+
+class Wanted(NamedTuple):
+    """One option to ask for."""
+
+    expiry: dt.date
+    strike: float
+    right: Right
+
+
+class HasStrike(Protocol):
+    """What can be ordered by its distance from the money."""
+
+    @property
+    def expiry(self) -> dt.date: ...
+    @property
+    def strike(self) -> float: ...
+    @property
+    def right(self) -> str: ...
+
+
+_Option = TypeVar("_Option", bound=HasStrike)
+
+
+@dataclass(frozen=True, slots=True)
+class StrikeRange:
+    """How far strikes may lie from spot, both ends included."""
+
+    size: float
+    """Points, a fraction of spot, or standard deviations; positive."""
+    unit: Literal["points", "fraction", "sigmas"]
+
+    def half_width(self, spot: float, tau: float, sigma: float | None) -> float:
+        """
+        Return the distance in currency per share.
+
+        Raises:
+            UsageError: Sigmas without a known volatility.
+        """
+        if self.unit == "points":
+            return self.size
+        if self.unit == "fraction":
+            return self.size * spot
+        if sigma is None or not math.isfinite(sigma) or sigma <= 0.0:
+            raise UsageError(
+                f"strike range {self.size:g}s needs a volatility and none is known; "
+                "use points or per cent, as in --strike-range 10 or --strike-range 5%"
+            )
+        return self.size * spot * sigma * math.sqrt(tau)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The options to ask for: every expiry with its strikes, in each of the rights."""
+
+    trading_class: str
+    multiplier: int
+    exchange: str
+    strikes: Mapping[dt.date, tuple[float, ...]]
+    """Expiry to its strikes, both ascending."""
+    rights: tuple[Right, ...]
+
+    @property
+    def expiries(self) -> tuple[dt.date, ...]:
+        """Selected expiries, ascending."""
+        return tuple(self.strikes)
+
+    @property
+    def pairs(self) -> int:
+        """Number of expiry and strike combinations."""
+        return sum(map(len, self.strikes.values()))
+
+    def __len__(self) -> int:
+        return self.pairs * len(self.rights)
+
+    def __iter__(self) -> Iterator[Wanted]:
+        for expiry in self.strikes:
+            yield from self.of_expiry(expiry)
+
+    def of_expiry(self, expiry: dt.date) -> Iterator[Wanted]:
+        """Yield the options of one expiry, by strike and right."""
+        for strike in self.strikes[expiry]:
+            for right in self.rights:
+                yield Wanted(expiry, strike, right)
+
+
+def parse_strike_range(text: str) -> StrikeRange:
+    """
+    Read ``10`` (points), ``5%`` or ``2s`` (standard deviations).
+
+    Raises:
+        UsageError: Anything else, or not positive.
+    """
+    match = _STRIKE_RANGE.fullmatch(str(text).strip().lower())
+    size = float(match[1]) if match else math.nan
+    if match is None or not size > 0.0:
+        raise UsageError(
+            f"strike range {text!r} is not a positive distance; "
+            "write 10 (points), 5% or 2s (sigmas)"
+        )
+    if match[2] == "%":
+        return StrikeRange(size / 100.0, "fraction")
+    return StrikeRange(size, "sigmas" if match[2] else "points")
+
+
+def parse_dte(text: str) -> tuple[int, int | None]:
+    """
+    Read ``15`` (fewest days), ``15:60`` or ``:60`` into fewest and most days to expiry.
+
+    Raises:
+        UsageError: Negative, not whole, or the wrong way round.
+    """
+    low, colon, high = text.strip().partition(":")
+    if not (low or high) or any(part and not part.strip().isdecimal() for part in (low, high)):
+        raise UsageError(f"days to expiry {text!r} are not whole days >= 0; write 15 or 15:60")
+    fewest, most = int(low or 0), int(high) if colon and high else None
+    if most is not None and most < fewest:
+        raise UsageError(f"days to expiry {text!r} are the wrong way round; write {most}:{fewest}")
+    return fewest, most
+
+
+def parse_delta(text: str) -> tuple[float, float]:
+    """
+    Read ``-0.8:0.8`` into the lowest and highest delta; an open end is -1 or 1.
+
+    Raises:
+        UsageError: Not two numbers from -1 to 1, or the wrong way round.
+    """
+    low, colon, high = text.strip().partition(":")
+    parts = (low.strip() or "-1", high.strip() or "1")
+    numbers = all(re.fullmatch(_NUMBER, part, re.ASCII) for part in parts)
+    if not colon or not numbers or text.strip() == ":":
+        raise UsageError(f"delta range {text!r} is not a range; write -0.8:0.8")
+    lowest, highest = float(parts[0]), float(parts[1])
+    if not -1.0 <= lowest < highest <= 1.0:
+        raise UsageError(f"delta range {text!r} must ascend and stay from -1 to 1; write -0.8:0.8")
+    return lowest, highest
+
+
+def choose_params(
+    rows: Sequence[OptionParams], symbol: str, trading_class: str = ""
+) -> OptionParams:
+    """
+    Pick exactly one class and exchange, the same whatever the order of *rows*.
+
+    The class asked for, else the symbol's own (for SPX, NDX and RUT the one that settles on the
+    close), else the one with multiplier 100 and most expiries; of its exchanges SMART. Classes
+    are never merged: an adjusted class such as ``2SPY`` delivers something else.
+
+    Raises:
+        EmptyChain: No options are listed, or not of the class asked for.
+    """
+    if not rows:
+        raise EmptyChain(f"no options are listed on {symbol}")
+    own = re.sub(r"[^A-Z0-9]", "", symbol)
+    asked = trading_class.strip().upper()
+    if asked:
+        listed = sorted({row.trading_class for row in rows})
+        rows = [row for row in rows if row.trading_class.upper() == asked]
+        if not rows:
+            raise EmptyChain(f"{symbol} has no class {asked}; it has {', '.join(listed)}")
+    classes = (asked or DEFAULT_CLASS.get(symbol, own), own)
+
+    def rank(row: OptionParams) -> tuple[object, ...]:
+        name = row.trading_class
+        return (
+            classes.index(name) if name in classes else len(classes),
+            row.multiplier != 100,
+            name[:1].isdigit(),
+            row.exchange != "SMART",
+            -len(row.expiries),
+            name,
+            row.exchange,
+            row.expiries,
+            row.strikes,
+        )
+
+    return min(rows, key=rank)
+
+
+def classify(expiries: Iterable[dt.date]) -> dict[dt.date, ExpiryKind]:
+    """
+    Say of every listed expiry what it is, ascending.
+
+    Monthly: the third Friday or, where the exchange is closed then, the day before. Weekly: the
+    last expiry of any other week, if no trading day is left between it and Friday; a class that
+    never expires on a Friday (VIX, on Wednesdays) has its own monthlies, 30 days before a third
+    Friday. The rest are quarter ends and dailies.
+    """
+    listed = sorted(set(expiries))
+    on_fridays = any(day.weekday() == 4 for day in listed)
+    monthly = {day for day in listed if _is_monthly(day, listed, on_fridays=on_fridays)}
+    last_of_week = {_week(day): day for day in listed}
+    taken = {_week(day) for day in monthly}
+    kinds = {}
+    for day in listed:
+        if day in monthly:
+            kinds[day] = ExpiryKind.MONTHLY
+        elif (
+            last_of_week[_week(day)] == day
+            and _week(day) not in taken
+            and (_ends_week(day) or not on_fridays)
+        ):
+            kinds[day] = ExpiryKind.WEEKLY
+        else:
+            kinds[day] = ExpiryKind.QUARTER_END if _ends_quarter(day) else ExpiryKind.DAILY
+    return kinds
+
+
+def _is_monthly(day: dt.date, listed: Sequence[dt.date], *, on_fridays: bool) -> bool:
+    if on_fridays or dates.is_monthly(day, listed):
+        return dates.is_monthly(day, listed)
+    return dates.is_third_friday(day + dt.timedelta(days=30))
+
+
+def _week(day: dt.date) -> tuple[int, int]:
+    return day.isocalendar()[:2]
+
+
+def _ends_week(day: dt.date) -> bool:
+    """Whether Friday is *day*, or is a holiday right after it: a far quarter end is neither."""
+    friday = day + dt.timedelta(days=4 - day.weekday())
+    return day >= friday or ((friday - day).days == 1 and dates.is_closed_friday(friday))
+
+
+def _ends_quarter(day: dt.date) -> bool:
+    following = day + dt.timedelta(days=max(7 - day.weekday(), 1) if day.weekday() >= 4 else 1)
+    return day.month % 3 == 0 and following.month != day.month
+
+
+def choose(
+    params: OptionParams,
+    spot: float,
+    today: dt.date,
+    rules: ChainRules,
+    *,
+    sigma: float | None = None,
+) -> Selection:
+    """
+    Choose expiries and strikes of one trading class.
+
+    Args:
+        params: The class, from `choose_params`.
+        spot: Currency per share.
+        today: The exchange's date; days to expiry are counted from it.
+        rules: Days, numbers of monthlies and weeklies, strike range and side.
+        sigma: Volatility for a range in sigmas, a fraction; the range of an expiry is
+            ``size * spot * sigma * sqrt(days / 365)``.
+
+    An expiry that has no strike in its own, narrower range is left out.
+
+    Raises:
+        EmptyChain: The window holds nothing; the message names what lies nearest.
+        MissingSpot: *spot* is not a positive number.
+        UsageError: The range is in sigmas and *sigma* is unknown.
+    """
+    if not (math.isfinite(spot) and spot > 0.0):
+        raise MissingSpot(f"spot must be positive to choose strikes, got {spot:g}")
+    width = parse_strike_range(rules.strike_range)
+    expiries = _choose_expiries(params, today, rules)
+    widths = {
+        day: width.half_width(spot, max((day - today).days, 0) / 365.0, sigma) for day in expiries
+    }
+    listed = sorted(set(params.strikes))
+    within = {
+        day: tuple(strike for strike in listed if abs(strike - spot) <= half + _EDGE)
+        for day, half in widths.items()
+    }
+    strikes = {day: chosen for day, chosen in within.items() if chosen}
+    if not strikes:
+        raise EmptyChain(_nearest_strikes(params, spot, max(widths.values())))
+    return Selection(
+        trading_class=params.trading_class,
+        multiplier=params.multiplier,
+        exchange=params.exchange,
+        strikes=strikes,
+        rights=_SIDES[rules.side],
+    )
+
+
+def _choose_expiries(
+    params: OptionParams, today: dt.date, rules: ChainRules
+) -> tuple[dt.date, ...]:
+    most = math.inf if rules.max_dte is None else rules.max_dte
+    kinds = classify(params.expiries)
+    window = [day for day in kinds if rules.min_dte <= (day - today).days <= most]
+    if rules.expiries == "all":
+        chosen = window
+    else:
+        monthlies = [day for day in window if kinds[day] is ExpiryKind.MONTHLY]
+        weeklies = [day for day in window if kinds[day] is ExpiryKind.WEEKLY]
+        chosen = sorted(monthlies[: rules.monthlies] + weeklies[: rules.weeklies])
+    if chosen:
+        return tuple(chosen)
+    if window:
+        days = ", ".join(f"{day} ({(day - today).days} days, {kinds[day]})" for day in window[:3])
+        raise EmptyChain(
+            f"{params.trading_class} has no monthly or weekly expiry as asked; there are {days}; "
+            "use --expiries all"
+        )
+    raise EmptyChain(_nearest_expiries(params, today, rules))
+
+
+def _nearest_expiries(params: OptionParams, today: dt.date, rules: ChainRules) -> str:
+    span = f"from {rules.min_dte} days" + ("" if rules.max_dte is None else f" to {rules.max_dte}")
+    text = f"{params.trading_class} has no expiry {span}"
+    ahead = [day for day in params.expiries if day >= today]
+    if not ahead:
+        return f"{text}, nor any other from {today}"
+
+    def distance(day: dt.date) -> tuple[float, dt.date]:
+        dte = (day - today).days
+        over = 0 if rules.max_dte is None else dte - rules.max_dte
+        return max(rules.min_dte - dte, over), day
+
+    near = sorted(sorted(set(ahead), key=distance)[:3])
+    listed = ", ".join(f"{day} ({(day - today).days} days)" for day in near)
+    return f"{text}; the nearest are {listed}; use another --dte"
+
+
+def _nearest_strikes(params: OptionParams, spot: float, half: float) -> str:
+    text = f"{params.trading_class} has no strike within {half:g} of {spot:g}"
+    if not params.strikes:
+        return f"{text}, nor any other"
+    near = sorted(sorted(set(params.strikes), key=lambda strike: abs(strike - spot))[:2])
+    listed = " and ".join(f"{strike:g}" for strike in near)
+    return f"{text}; the nearest are {listed}; use a wider --strike-range"
+
+
+def by_moneyness(options: Iterable[_Option], spot: float) -> list[_Option]:
+    """Order options nearest to the money first; ties by expiry, strike and right."""
+    return sorted(
+        options,
+        key=lambda one: (abs(one.strike - spot), one.expiry, one.strike, one.right),
+    )
+
+
+def mark_delta_range(chain: Chain, min_delta: float, max_delta: float) -> Chain:
+    """
+    Mark rows whose delta lies outside the range, ends included, as ``delta_out_of_range``.
+
+    Only finished rows are marked: what timed out or was lost stays what it is, so that an
+    incomplete run is still seen to be incomplete.
+    """
+    delta, status = chain["delta"], chain["status"]
+    finished = np.isin(status, [RowStatus.OK.value, RowStatus.NO_QUOTE.value])
+    # NaN compares false: an option without delta is never out of range.
+    outside = finished & ((delta < min_delta) | (delta > max_delta))
+    if not outside.any():
+        return chain
+    marked = np.where(outside, RowStatus.DELTA_OUT_OF_RANGE.value, status)
+    return chain.with_columns(status=marked)
