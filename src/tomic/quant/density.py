@@ -1,0 +1,352 @@
+"""
+Distribution of the underlying's price at one expiry, ready for exact payoff integrals.
+
+Between two grid points the log-return is uniform, so probabilities, partial means and option values
+of a `Density` are closed forms of one and the same distribution: an expected value computed leg by
+leg equals the one computed over the whole payoff to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from scipy.special import ndtr
+
+from tomic._typing import FloatArray, FloatLike, IntArray
+
+POINTS = 4001
+"""Grid points unless told otherwise: 0.005 standard deviations apart over ±10."""
+
+_REACHES = (10.0, 14.0, 20.0, 28.0, 40.0, 56.0)
+_TAIL_MASS = 1e-9
+_TINY = 1e-300
+
+
+class SmileLike(Protocol):
+    """What a density needs of a fitted smile: forward, time and the distribution it implies."""
+
+    @property
+    def forward(self) -> float:
+        """Forward price, currency per share."""
+
+    @property
+    def tau(self) -> float:
+        """Years to expiry."""
+
+    def iv(self, strike: FloatLike, /) -> FloatArray:
+        """Implied volatility at a strike."""
+
+    def cdf(self, price: FloatLike, /) -> FloatArray:
+        """Risk-neutral P(S < price)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Density:
+    """
+    Distribution of the terminal price on a log-uniform grid.
+
+    Args:
+        price: (m,) ascending, evenly spaced in the logarithm, m >= 3, currency per share.
+        cdf: (m,) P(S < price), from 0 to 1, never falling.
+        forward: Mean of the distribution; must agree with the grid to 1e-6 relative.
+        tau: Years to expiry.
+
+    Raises:
+        ValueError: The grid is not a distribution with mean `forward`; builders make one that is.
+    """
+
+    price: FloatArray
+    cdf: FloatArray
+    forward: float
+    tau: float
+    mean_log: float = field(init=False)
+    """Mean of ln S."""
+    std_log: float = field(init=False)
+    """Standard deviation of ln S over the whole period; divide by sqrt(tau) for a volatility."""
+    _log_low: float = field(init=False, repr=False)
+    _per_step: float = field(init=False, repr=False)
+    _mass: FloatArray = field(init=False, repr=False)
+    _intensity: FloatArray = field(init=False, repr=False)
+    _offset: FloatArray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        price = np.ascontiguousarray(self.price, dtype=np.float64)
+        cdf = np.ascontiguousarray(self.cdf, dtype=np.float64)
+        _check_grid(price, cdf, self.forward, self.tau)
+        log_price = np.log(price)
+        step = (log_price[-1] - log_price[0]) / (price.size - 1)
+        mass = np.diff(cdf)
+        # Uniform in ln S: dF = intensity dS/S inside a cell, so E[S; S < x] is linear in x there.
+        intensity = mass / step
+        partial = np.concatenate(([0.0], np.cumsum(intensity * np.diff(price))))
+        if not abs(partial[-1] / self.forward - 1.0) < 1e-6:
+            raise ValueError(f"mean must equal forward {self.forward:g}, got {partial[-1]:g}")
+        middle = log_price[:-1] + 0.5 * step
+        mean_log = float(mass @ middle)
+        variance = float(mass @ (middle - mean_log) ** 2) + step * step / 12.0
+        for name, value in (
+            ("price", price),
+            ("cdf", cdf),
+            ("mean_log", mean_log),
+            ("std_log", float(np.sqrt(variance))),
+            ("_log_low", float(log_price[0])),
+            ("_per_step", float(1.0 / step)),
+            ("_mass", mass),
+            ("_intensity", intensity),
+            ("_offset", partial[:-1] - intensity * price[:-1]),
+        ):
+            object.__setattr__(self, name, value)
+        for array in (price, cdf, mass, intensity, self._offset):
+            array.setflags(write=False)
+
+    @property
+    def mean(self) -> float:
+        """Mean price by integration: `forward` to 1e-6 relative, to rounding if built here."""
+        return float(self._offset[-1] + self._intensity[-1] * self.price[-1])
+
+    @property
+    def volatility(self) -> float:
+        """Standard deviation of the log-return per square-root year, as a fraction."""
+        return self.std_log / float(np.sqrt(self.tau))
+
+    def probability_below(self, price: FloatLike) -> FloatArray:
+        """P(S < price), any shape; 0 at and below zero, NaN where *price* is NaN."""
+        place, cell = self._locate(np.asarray(price, dtype=np.float64))
+        below: FloatArray = self.cdf.take(cell, mode="clip") + (place - cell) * self._mass.take(
+            cell, mode="clip"
+        )
+        return below
+
+    def partial_expectation(self, price: FloatLike) -> FloatArray:
+        """E[S; S < price], currency per share, any shape; tends to `forward`."""
+        return self.moments_below(price)[1]
+
+    def moments_below(self, price: FloatLike) -> tuple[FloatArray, FloatArray]:
+        """P(S < price) and E[S; S < price] in one pass, for integrals of piecewise linear P&L."""
+        price = np.asarray(price, dtype=np.float64)
+        place, cell = self._locate(price)
+        below = self.cdf.take(cell, mode="clip") + (place - cell) * self._mass.take(
+            cell, mode="clip"
+        )
+        inside = np.clip(price, self.price[0], self.price[-1])
+        partial = self._offset.take(cell, mode="clip") + inside * self._intensity.take(
+            cell, mode="clip"
+        )
+        return below, partial
+
+    def put_value(self, strike: FloatLike) -> FloatArray:
+        """E[max(K - S, 0)], undiscounted, currency per share."""
+        strike = np.asarray(strike, dtype=np.float64)
+        below, partial = self.moments_below(strike)
+        return np.maximum(strike * below - partial, 0.0)
+
+    def call_value(self, strike: FloatLike) -> FloatArray:
+        """E[max(S - K, 0)], undiscounted, currency per share; parity with `put_value` is exact."""
+        strike = np.asarray(strike, dtype=np.float64)
+        return np.maximum(self.put_value(strike) + (self.forward - strike), 0.0)
+
+    def quantile(self, probability: FloatLike) -> FloatArray:
+        """Price below which *probability* of the mass lies; NaN outside [0, 1]."""
+        wanted = np.asarray(probability, dtype=np.float64)
+        cell = np.clip(np.searchsorted(self.cdf, wanted, side="right") - 1, 0, self._mass.size - 1)
+        mass = self._mass[cell]
+        share = np.where(mass > 0.0, (wanted - self.cdf[cell]) / np.where(mass > 0.0, mass, 1.0), 0)
+        log_price = self._log_low + (cell + np.clip(share, 0.0, 1.0)) / self._per_step
+        legal = (wanted >= 0.0) & (wanted <= 1.0)
+        return np.where(legal, np.exp(log_price), np.nan)
+
+    def cells(self) -> tuple[FloatArray, FloatArray]:
+        """Mean price and probability of every grid cell with mass, for quadrature of smooth P&L."""
+        held = self._mass > 0.0
+        mass = self._mass[held]
+        mean = self._intensity[held] * np.diff(self.price)[held] / mass
+        return mean, mass
+
+    def _locate(self, price: FloatArray) -> tuple[FloatArray, IntArray]:
+        """Position on the grid in steps, and the cell that holds it."""
+        place = (np.log(np.maximum(price, _TINY)) - self._log_low) * self._per_step
+        place = np.clip(place, 0.0, float(self._mass.size))
+        with np.errstate(invalid="ignore"):
+            cell = place.astype(np.int64)
+        return place, np.minimum(cell, self._mass.size - 1)
+
+
+def from_smile(smile: SmileLike, *, points: int = POINTS) -> Density:
+    """
+    Risk-neutral density of a fitted smile.
+
+    The grid reaches as far as the smile has mass, at least 10 standard deviations at the money;
+    what is left outside, and any fall of the smile's CDF, is removed and the mean put on the
+    forward.
+
+    Raises:
+        ValueError: The smile has no finite positive volatility at the money.
+
+    Source: Breeden and Litzenberger (1978).
+    """
+    total_vol = float(np.asarray(smile.iv(smile.forward))) * np.sqrt(smile.tau)
+    if not 0.0 < total_vol < np.inf:
+        raise ValueError(f"total volatility at the money must be > 0, got {total_vol:g}")
+    # exp(±600) is the widest price ratio whose products stay finite.
+    reach = np.minimum(np.array(_REACHES) * total_vol, 600.0)
+    low = np.asarray(smile.cdf(smile.forward * np.exp(-reach)))
+    high = 1.0 - np.asarray(smile.cdf(smile.forward * np.exp(reach)))
+    left = reach[_first_below(low, _TAIL_MASS)]
+    right = reach[_first_below(high, _TAIL_MASS)]
+    price = smile.forward * np.exp(np.linspace(-left, right, points))
+    return _normalised(price, np.asarray(smile.cdf(price)), smile.forward, smile.tau)
+
+
+def lognormal(forward: float, tau: float, sigma: float, *, points: int = POINTS) -> Density:
+    """
+    Lognormal density with mean *forward* and volatility *sigma* per square-root year.
+
+    Raises:
+        ValueError: forward, tau or sigma is not positive and finite.
+
+    Source: Black (1976).
+    """
+    for name, value in (("forward", forward), ("tau", tau), ("sigma", sigma)):
+        if not 0.0 < value < np.inf:
+            raise ValueError(f"{name} must be > 0 and finite, got {value:g}")
+    total_vol = sigma * float(np.sqrt(tau))
+    score = np.linspace(-10.0, 10.0, points)
+    price = forward * np.exp(total_vol * score - 0.5 * total_vol**2)
+    return _normalised(price, ndtr(score), forward, tau)
+
+
+def from_arrays(
+    price: FloatLike,
+    cdf: FloatLike,
+    *,
+    tau: float,
+    forward: float | None = None,
+    points: int = POINTS,
+) -> Density:
+    """
+    Density of your own: P(S < price) at ascending prices, linear in ln S between them.
+
+    Args:
+        price: (j,) strictly ascending, positive; need not be evenly spaced.
+        cdf: (j,) never falling; scaled so that it runs from 0 to 1.
+        tau: Years to expiry.
+        forward: Mean to move the distribution to; None keeps its own mean.
+
+    Raises:
+        ValueError: Prices or probabilities are not ascending, not finite, or too few.
+    """
+    price = np.asarray(price, dtype=np.float64)
+    cdf = np.asarray(cdf, dtype=np.float64)
+    if price.ndim != 1 or price.shape != cdf.shape or price.size < 2:
+        raise ValueError(f"price and cdf must share shape (j >= 2,): {price.shape}, {cdf.shape}")
+    if not (np.all(np.isfinite(price)) and np.all(np.diff(price) > 0.0) and price[0] > 0.0):
+        raise ValueError("price must be > 0, finite and strictly ascending")
+    if not (np.all(np.diff(cdf) >= 0.0) and 0.0 < cdf[-1] - cdf[0] < np.inf):
+        raise ValueError("cdf must never fall and must rise somewhere")
+    log_price = np.log(price)
+    grid = np.linspace(log_price[0], log_price[-1], points)
+    return _normalised(np.exp(grid), np.interp(grid, log_price, cdf), forward, tau)
+
+
+def from_samples(
+    sample: FloatLike, *, tau: float, forward: float | None = None, points: int = POINTS
+) -> Density:
+    """
+    Density of terminal prices that were drawn or observed, each equally likely.
+
+    Between sorted samples the mass is spread evenly in ln S. *forward* moves the mean; None keeps
+    it.
+
+    Raises:
+        ValueError: Fewer than two different samples, or one that is not positive and finite.
+    """
+    ordered = np.sort(np.asarray(sample, dtype=np.float64).ravel())
+    if ordered.size == 0 or not (ordered[0] > 0.0 and np.isfinite(ordered[-1])):
+        raise ValueError("samples must be > 0 and finite")
+    price, first, count = np.unique(ordered, return_index=True, return_counts=True)
+    if price.size < 2:
+        raise ValueError(f"samples must hold >= 2 different prices, got {price.size}")
+    middle_rank = (first + 0.5 * count) / ordered.size
+    return from_arrays(price, middle_rank, tau=tau, forward=forward, points=points)
+
+
+def forecast(market: Density, sigma: float) -> Density:
+    """
+    The market's density rescaled to a volatility of your own, its shape kept.
+
+    Log-returns keep skew and tails; their standard deviation becomes sigma x sqrt(tau) and the mean
+    price stays on the forward: drift r - q, no risk premium. With ``sigma = market.volatility`` the
+    result is the market density itself.
+
+    Raises:
+        ValueError: sigma is not positive and finite.
+    """
+    if not 0.0 < sigma < np.inf:
+        raise ValueError(f"sigma must be > 0 and finite, got {sigma:g}")
+    ratio = sigma / market.volatility
+    if ratio == 1.0:
+        return market
+    price = market.forward * np.exp((np.log(market.price) - market.mean_log) * ratio)
+    return _normalised(price, market.cdf, market.forward, market.tau)
+
+
+def forecast_volatility(iv30: FloatLike, hv: FloatLike, weight: float = 0.5) -> FloatArray:
+    """
+    Volatility to expect: weight x HV + (1 - weight) x IV30, as fractions.
+
+    Args:
+        iv30: (...) 30-day implied volatility.
+        hv: (..., j) historical volatilities; the mean of those present counts, NaN ones do not.
+        weight: Share of the historical side, in [0, 1].
+
+    Returns:
+        (...). Where only one side is known that side stands alone; NaN where neither is.
+
+    Raises:
+        ValueError: weight is outside [0, 1].
+    """
+    if not 0.0 <= weight <= 1.0:
+        raise ValueError(f"weight must be in [0, 1], got {weight:g}")
+    implied = np.asarray(iv30, dtype=np.float64)
+    history = np.atleast_1d(np.asarray(hv, dtype=np.float64))
+    present = ~np.isnan(history)
+    count = present.sum(axis=-1)
+    total = np.where(present, history, 0.0).sum(axis=-1)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    blend = weight * mean + (1.0 - weight) * implied
+    return np.where(np.isnan(mean), implied, np.where(np.isnan(implied), mean, blend))
+
+
+def _normalised(price: FloatArray, cdf: FloatArray, forward: float | None, tau: float) -> Density:
+    """A legal density from a log-uniform grid: monotone, mass one, mean on the forward."""
+    rising = np.maximum.accumulate(np.clip(cdf, 0.0, 1.0))
+    span = rising[-1] - rising[0]
+    if not span > 0.0:
+        raise ValueError("the distribution must have mass inside its grid")
+    rising = np.clip((rising - rising[0]) / span, 0.0, 1.0)
+    step = np.log(price[-1] / price[0]) / (price.size - 1)
+    mean = float(np.diff(rising) @ np.diff(price)) / step
+    target = mean if forward is None else forward
+    return Density(price * (target / mean), rising, target, tau)
+
+
+def _check_grid(price: FloatArray, cdf: FloatArray, forward: float, tau: float) -> None:
+    if price.ndim != 1 or price.shape != cdf.shape or price.size < 3:
+        raise ValueError(f"price and cdf must share shape (m >= 3,): {price.shape}, {cdf.shape}")
+    if not (np.all(np.isfinite(price)) and price[0] > 0.0 and np.all(np.diff(price) > 0.0)):
+        raise ValueError("price must be > 0, finite and strictly ascending")
+    steps = np.diff(np.log(price))
+    if np.ptp(steps) > 1e-6 * steps.mean() + 1e-12:
+        raise ValueError("price must be evenly spaced in its logarithm; else use from_arrays")
+    if not (np.all(np.diff(cdf) >= 0.0) and cdf[0] == 0.0 and cdf[-1] == 1.0):
+        raise ValueError("cdf must run from 0 to 1 and never fall")
+    if not (0.0 < forward < np.inf and 0.0 < tau < np.inf):
+        raise ValueError(f"forward and tau must be > 0 and finite, got {forward:g} and {tau:g}")
+
+
+def _first_below(tail: FloatArray, limit: float) -> int:
+    """Index of the first tail mass under *limit*, or the last index if none is."""
+    small = np.flatnonzero(tail < limit)
+    return int(small[0]) if small.size else tail.size - 1

@@ -1,0 +1,173 @@
+"""Payoffs: exact at their kinks for any legs of one expiry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from tomic.quant import payoff
+
+P, C = False, True
+
+
+def structures(legs=4):
+    """Strategy: strikes, rights and small signed quantities of up to *legs* legs."""
+    leg = st.tuples(st.integers(80, 120).map(float), st.booleans(), st.integers(-2, 2).map(float))
+    return st.lists(leg, min_size=legs, max_size=legs).map(
+        lambda rows: tuple(np.array(column) for column in zip(*rows, strict=True))
+    )
+
+
+def test_short_put_spread_of_the_original():
+    """95/90 for 1.50: profit 150, loss 350, breakeven 93.50 (the original's own example)."""
+    found = payoff.profile(
+        payoff.segments([90.0, 95.0], [P, P], [1, -1], credit=150.0, multiplier=100.0)
+    )
+
+    assert found.max_profit == 150.0
+    assert found.max_loss == 350.0
+    assert_allclose(found.breakevens, [93.5, np.nan, np.nan])
+
+
+def test_iron_condor_of_the_original():
+    """90/95/105/110 for 2.00: profit 200, loss 300, breakevens 93 and 107."""
+    shape = payoff.segments(
+        [90.0, 95.0, 105.0, 110.0], [P, P, C, C], [1, -1, -1, 1], credit=200.0, multiplier=100.0
+    )
+
+    found = payoff.profile(shape)
+
+    assert (found.max_profit, found.max_loss) == (200.0, 300.0)
+    assert_allclose(found.breakevens[:2], [93.0, 107.0])
+    assert np.isnan(found.breakevens[2:]).all()
+
+
+def test_put_backspread_of_the_original():
+    """Short one 100 put, long two 95 puts for .50: the worst loss, 450, is at 95."""
+    shape = payoff.segments([95.0, 100.0], [P, P], [2, -1], credit=50.0, multiplier=100.0)
+
+    found = payoff.profile(shape)
+
+    assert found.max_loss == 450.0
+    assert found.value_at_zero == 9050.0
+    assert_allclose(found.breakevens[:2], [90.5, 99.5])
+
+
+def test_net_short_calls_lose_without_bound():
+    """A 1:2 call ratio has an infinite loss and a tail that falls by one contract per point."""
+    found = payoff.profile(
+        payoff.segments([100.0, 105.0], [C, C], [1, -2], credit=-50.0, multiplier=100.0)
+    )
+
+    assert found.max_loss == np.inf
+    assert found.slope_up == -100.0
+    assert found.max_profit == 450.0
+    assert_allclose(found.breakevens[:2], [100.5, 109.5])
+
+
+def test_covered_call_counts_the_share():
+    """Share at 98, short 100 call for 2: best 400, breakeven 96, worst 9,600 at zero."""
+    found = payoff.profile(
+        payoff.segments(
+            [100.0], [C], [-1], credit=200.0, stock=1.0, stock_cost=98.0, multiplier=100.0
+        )
+    )
+
+    assert found.max_profit == pytest.approx(400.0)
+    assert found.max_loss == pytest.approx(9600.0)
+    assert_allclose(found.breakevens[0], 96.0)
+
+
+def test_share_bought_at_spot_costs_discounted_forward():
+    """Holding a share to the expiry nets discount x (S - forward): dividends and financing in."""
+    cost = payoff.stock_cost(101.0, 0.99)
+
+    shape = payoff.segments([0.0], [C], [0], stock=1.0, stock_cost=cost, discount=0.99)
+
+    assert payoff.interpolate(shape, [101.0, 111.0]) == pytest.approx([0.0, 9.9])
+
+
+@given(legs=structures(), credit=st.floats(-20, 20), stock=st.sampled_from([-1.0, 0.0, 1.0]))
+@settings(max_examples=150, deadline=None)
+def test_segments_are_the_payoff_everywhere(legs, credit, stock):
+    """Interpolating the segments gives the same P&L as adding up the legs, between and beyond."""
+    price = np.linspace(0.0, 260.0, 521)
+
+    shape = payoff.segments(*legs, credit=credit, discount=0.98, stock=stock)
+
+    direct = credit + 0.98 * payoff.value_at(price, *legs, stock=stock)
+    assert_allclose(payoff.interpolate(shape, price), direct, atol=1e-9)
+
+
+@given(legs=structures(), credit=st.floats(-20, 20))
+@settings(max_examples=150, deadline=None)
+def test_profile_agrees_with_a_fine_grid(legs, credit):
+    """Extremes bound a fine grid and are reached on it; P&L changes sign at the breakevens."""
+    credit = round(credit, 2) + 0.003
+    price = np.arange(0.0, 20_000.0, 0.125)
+    value = credit + payoff.value_at(price, *legs)
+
+    found = payoff.profile(payoff.segments(*legs, credit=credit))
+
+    if np.isfinite(found.max_profit):
+        assert found.max_profit == pytest.approx(value.max(), abs=1e-9)
+    else:
+        assert value[-1] > value[-2]
+    if np.isfinite(found.max_loss):
+        assert found.max_loss == pytest.approx(max(-value.min(), 0.0), abs=1e-9)
+    else:
+        assert value[-1] < value[-2]
+    turns = np.count_nonzero(np.diff(value > 0.0))
+    points = found.breakevens[~np.isnan(found.breakevens)]
+    assert np.count_nonzero(points < price[-1]) == turns
+    assert_allclose(credit + payoff.value_at(points, *legs), 0.0, atol=1e-6)
+
+
+def test_batches_equal_single_structures():
+    """A batch of shape (n, k) gives row by row what single structures give."""
+    rng = np.random.default_rng(3)
+    strike = rng.integers(80, 120, (5000, 4)).astype(float)
+    is_call = rng.random((5000, 4)) < 0.5
+    quantity = rng.integers(-2, 3, (5000, 4)).astype(float)
+    credit = rng.normal(0, 3, 5000)
+
+    batch = payoff.profile(payoff.segments(strike, is_call, quantity, credit=credit))
+
+    for row in (0, 17, 2047, 2048, 4999):
+        one = payoff.profile(
+            payoff.segments(strike[row], is_call[row], quantity[row], credit=credit[row])
+        )
+        assert_allclose(batch.breakevens[row], one.breakevens, atol=1e-12)
+        assert batch.max_loss[row] == pytest.approx(one.max_loss)
+        assert batch.max_profit[row] == pytest.approx(one.max_profit)
+
+
+def test_unused_legs_may_hold_nan_and_used_ones_spread_it():
+    """A NaN strike of quantity 0 is ignored; of a used leg it makes that structure NaN alone."""
+    strike = np.array([[95.0, np.nan], [95.0, np.nan]])
+
+    shape = payoff.segments(strike, P, [[-1, 0], [-1, 1]], credit=1.0)
+
+    assert not np.isnan(shape.value[0]).any()
+    assert np.isnan(shape.value[1]).all()
+    assert np.isnan(payoff.profile(shape).max_loss[1])
+
+
+def test_no_structures_give_no_rows():
+    """An empty batch passes through with its shape."""
+    shape = payoff.segments(np.empty((0, 4)), np.empty((0, 4), bool), np.empty((0, 4)))
+
+    assert payoff.profile(shape).breakevens.shape == (0, 5)
+
+
+def test_wrong_shapes_and_strikes_are_refused():
+    """Legs of different shapes and negative strikes say so."""
+    with pytest.raises(ValueError, match="share a shape"):
+        payoff.segments([90.0, 95.0], [P, P, P], [1, -1])
+    with pytest.raises(ValueError, match="axis of their own"):
+        payoff.segments(90.0, P, 1.0)
+    with pytest.raises(ValueError, match="strike must be >= 0"):
+        payoff.segments([-5.0], [P], [1])
