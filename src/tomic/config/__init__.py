@@ -1,0 +1,51 @@
+"""Settings: frozen sections, read from files, environment and command line in that order."""
+
+from __future__ import annotations
+
+from tomic.config.book import (
+    AlertsSettings,
+    ExitSettings,
+    JournalSettings,
+    PortfolioSettings,
+    StressSettings,
+)
+from tomic.config.files import ExportSettings, JobSettings, LogSettings, StoreSettings
+from tomic.config.gateway import IbSettings, LimitsSettings
+from tomic.config.loading import config_file, load_settings, origins
+from tomic.config.market import ChainSettings, MarketSettings, WebSettings
+from tomic.config.scan import (
+    AccountSettings,
+    CostsSettings,
+    MarginSettings,
+    ScanSettings,
+    ScoreSettings,
+    ScoreWeights,
+)
+from tomic.config.settings import Settings
+
+__all__ = [
+    "AccountSettings",
+    "AlertsSettings",
+    "ChainSettings",
+    "CostsSettings",
+    "ExitSettings",
+    "ExportSettings",
+    "IbSettings",
+    "JobSettings",
+    "JournalSettings",
+    "LimitsSettings",
+    "LogSettings",
+    "MarginSettings",
+    "MarketSettings",
+    "PortfolioSettings",
+    "ScanSettings",
+    "ScoreSettings",
+    "ScoreWeights",
+    "Settings",
+    "StoreSettings",
+    "StressSettings",
+    "WebSettings",
+    "config_file",
+    "load_settings",
+    "origins",
+]

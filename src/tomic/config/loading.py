@@ -1,0 +1,311 @@
+"""
+Settings from their layers: defaults, user file, project file, environment, command line.
+
+The later wins. The project file is ``--config``, else ``$TOMIC_CONFIG``, else ``./tomic.toml``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import EnvSettingsSource
+
+from tomic.config.faults import explain, unknown
+from tomic.config.section import is_location
+from tomic.config.settings import Settings
+from tomic.errors import ConfigError
+
+PREFIX = "TOMIC_"
+FILE_VARIABLE = "TOMIC_CONFIG"
+PROJECT_FILE = Path("tomic.toml")
+COMMAND_LINE = "command line"
+DEFAULT = "default"
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source says, and how to name that source to a person."""
+
+    name: str
+    data: Tree
+    variables: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    """Path of a key → environment variable that gave it; empty for other sources."""
+
+    def depth(self, path: tuple[str, ...]) -> int:
+        """How many leading parts of *path* this layer names."""
+        node: Any = self.data
+        for count, part in enumerate(path):
+            if not isinstance(node, dict) or part not in node:
+                return count
+            node = node[part]
+        return len(path)
+
+    def source(self, path: tuple[str, ...]) -> str:
+        """The file, the environment variable or the command line that gave *path*."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.variables:
+                return self.variables[path[:length]]
+        below = [name for key, name in self.variables.items() if key[: len(path)] == path]
+        return ", ".join(below) or self.name
+
+
+class _Environment(EnvSettingsSource):
+    """Nested variables, where a list may also be written with commas."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def user_config_file() -> Path | None:
+    """Where the user's own file lives, whether or not it exists; None without a home folder."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    if sys.platform == "win32":
+        base = Path(os.environ.get("APPDATA") or home / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return base / "tomic" / "config.toml"
+
+
+def project_file(path: Path | str | None = None) -> Path | None:
+    """
+    The file named by *path* or ``$TOMIC_CONFIG``, else ``./tomic.toml`` where there is one.
+
+    Raises:
+        ConfigError: A file was named but does not exist.
+    """
+    named = path or os.environ.get(FILE_VARIABLE)
+    if named:
+        file = Path(named).expanduser()
+        if not file.is_file():
+            raise ConfigError(
+                f"{file}: no such file; write one with `tomic config init {file}`", file=str(file)
+            )
+        return file
+    return PROJECT_FILE if PROJECT_FILE.is_file() else None
+
+
+def config_file(path: Path | str | None = None) -> Path | None:
+    """The strongest configuration file in effect, or None where there is none at all."""
+    project = project_file(path)
+    if project is not None:
+        return project
+    user = user_config_file()
+    return user if user is not None and user.is_file() else None
+
+
+def parse_toml(text: str, file: Path) -> Tree:
+    """The tables of *text*; ConfigError naming *file* and line when it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        reason = str(exc)
+        raise ConfigError(f"{file}: {reason[:1].lower()}{reason[1:]}", file=str(file)) from exc
+
+
+def read_text(file: Path) -> str:
+    """Contents of *file*; ConfigError when it cannot be read as UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{file}: not UTF-8 at byte {exc.start}", file=str(file)) from exc
+    except OSError as exc:
+        raise ConfigError(f"{file}: {exc.strerror or exc}", file=str(file)) from exc
+
+
+def load_settings(path: Path | str | None = None, **overrides: Mapping[str, Any]) -> Settings:
+    """
+    Settings from every layer; nothing is remembered between calls.
+
+    Args:
+        path: Configuration file; must exist when given.
+        overrides: Section → its keys, for example ``chain={"min_dte": 15}``. They win over
+            everything. A None counts as not given; the text "none" switches a key off.
+
+    Raises:
+        ConfigError: A file is missing or is no TOML, or a key is unknown or out of bounds. The
+            message names file or variable, table and key.
+    """
+    return build(read_layers(path, overrides))
+
+
+def origins(
+    path: Path | str | None = None, **overrides: Mapping[str, Any]
+) -> dict[str, tuple[Any, str]]:
+    """
+    Every setting by its dotted key, with its value and where that comes from.
+
+    The origin is "default", a file, an environment variable or "command line".
+    Arguments and errors as in `load_settings`.
+    """
+    layers = read_layers(path, overrides)
+    plain = dict(leaves(Settings()))
+    found: dict[str, tuple[Any, str]] = {}
+    for keys, value in leaves(build(layers)):
+        # A key that follows from its neighbours (a weight left out) has its table's origin.
+        wanted = keys if value == plain.get(keys, value) else keys[:-1]
+        giving = [layer for layer in layers if layer.depth(keys) >= len(wanted)]
+        origin = giving[-1].source(keys) if giving else DEFAULT
+        found[".".join(keys)] = (value, origin)
+    return found
+
+
+def leaves(node: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Keys and value of every setting, depth first, in the order of the sections."""
+    if isinstance(node, BaseModel):
+        children = {name: getattr(node, name) for name in type(node).model_fields}
+    elif isinstance(node, dict) and any(isinstance(value, BaseModel) for value in node.values()):
+        children = node
+    else:
+        yield above, node
+        return
+    for name, value in children.items():
+        yield from leaves(value, (*above, name))
+
+
+def build(layers: list[Layer]) -> Settings:
+    """Join *layers*, the later over the earlier, and validate the result."""
+    joined: Tree = {}
+    for layer in layers:
+        joined = _joined(joined, layer.data)
+    try:
+        return Settings(**joined)
+    except ValidationError as exc:
+        raise _config_error(exc, layers) from exc
+
+
+def read_layers(
+    path: Path | str | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    edited: tuple[Path, Tree] | None = None,
+) -> list[Layer]:
+    """
+    What each source says, weakest first.
+
+    *edited* gives a file together with contents that it does not have yet, so that a change
+    can be tried before it is written.
+    """
+    project = project_file(path)
+    layers = [Layer(DEFAULT, _default_locations(project))]
+    user = user_config_file()
+    files = [user] if user is not None and user.is_file() and user != project else []
+    files += [project] if project is not None else []
+    if edited is not None and edited[0] not in files:
+        files.append(edited[0])
+    for file in files:
+        data = edited[1] if edited and edited[0] == file else parse_toml(read_text(file), file)
+        layers.append(Layer(str(file), _anchored(Settings, data, file.parent)))
+    layers.append(_environment())
+    given = {
+        section: {key: value for key, value in keys.items() if value is not None}
+        for section, keys in (overrides or {}).items()
+    }
+    layers.append(Layer(COMMAND_LINE, given))
+    return layers
+
+
+def _environment() -> Layer:
+    """Variables such as TOMIC_IB__PORT; those that almost name a section are errors."""
+    variables: dict[tuple[str, ...], str] = {}
+    sections = tuple(Settings.model_fields)
+    for name in os.environ:
+        if not name.upper().startswith(PREFIX):
+            continue
+        keys = tuple(name[len(PREFIX) :].lower().split("__"))
+        if keys[0] in sections:
+            variables[keys] = name
+            continue
+        nearly = [section for section in sections if keys[0].startswith(f"{section}_")]
+        if nearly:
+            meant = (nearly[0], keys[0].removeprefix(f"{nearly[0]}_"), *keys[1:])
+            hint = f"; did you mean {PREFIX}{'__'.join(meant).upper()}?"
+            raise ConfigError(f"{name}: unknown setting{hint}", key=name)
+        if len(keys) > 1:
+            raise ConfigError(f"{name}: {unknown(keys[:1]).in_variable}", key=name)
+    return Layer("environment", _Environment(Settings)() if variables else {}, variables)
+
+
+def _default_locations(project: Path | None) -> Tree:
+    """Default paths beside the project file, so that naming a default there changes nothing."""
+    if project is None:
+        return {}
+    return _anchored(Settings, _location_defaults(Settings()), project.parent)
+
+
+def _location_defaults(section: BaseModel) -> Tree:
+    found: Tree = {}
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            below = _location_defaults(value)
+            found |= {key: below} if below else {}
+        elif isinstance(value, Path) and is_location(type(section), key):
+            found[key] = str(value)
+    return found
+
+
+def _anchored(model: type[BaseModel], data: Tree, folder: Path) -> Tree:
+    """*data* with every relative path of *model* put under *folder*."""
+    result = dict(data)
+    for key, value in data.items():
+        if isinstance(value, str) and is_location(model, key) and value not in ("none", ""):
+            result[key] = str(folder / Path(value).expanduser())
+        elif isinstance(value, dict) and key in model.model_fields:
+            result[key] = _anchored_table(model.model_fields[key].annotation, value, folder)
+    return result
+
+
+def _anchored_table(kind: Any, table: Tree, folder: Path) -> Tree:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _anchored(kind, table, folder)
+    member = get_args(kind)[-1:]
+    return {
+        name: _anchored_table(member[0], inner, folder)
+        if member and isinstance(inner, dict)
+        else inner
+        for name, inner in table.items()
+    }
+
+
+def _joined(below: Tree, above: Mapping[str, Any]) -> Tree:
+    result = dict(below)
+    for key, value in above.items():
+        known = result.get(key)
+        if isinstance(known, dict) and isinstance(value, dict):
+            result[key] = _joined(known, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _config_error(exc: ValidationError, layers: list[Layer]) -> ConfigError:
+    """One line per fault, each naming its source, table and key."""
+    faults = explain(exc)
+    lines: list[str] = []
+    files: list[str] = []
+    for fault in faults:
+        deepest = max(layer.depth(fault.path) for layer in layers)
+        layer = [layer for layer in layers if layer.depth(fault.path) == deepest][-1]
+        by_variable = bool(layer.variables)
+        source = layer.source(fault.path[:deepest])
+        lines.append(f"{source}: {fault.in_variable if by_variable else fault.in_file}")
+        files.append(layer.name)
+    return ConfigError("\n".join(lines), file=files[0], key=".".join(faults[0].path))

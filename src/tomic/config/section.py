@@ -1,0 +1,131 @@
+"""What every settings section has in common: frozen, strict about names, documented by field."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNIT_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_SYMBOL = re.compile(r"[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,4})?", re.ASCII)
+_NUMBER_KINDS = (int, float)
+
+
+class Section(BaseModel):
+    """
+    One table of the configuration file.
+
+    The text "none", or an empty one, switches off a key that may be absent, because TOML and
+    environment variables have no word for that.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_means_absent(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {
+            key: None if value in ("none", "") and _may_be_none(cls, key) else value
+            for key, value in data.items()
+        }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, data: Any) -> Any:
+        """Refuse `port = true`, which would quietly become port 1."""
+        if isinstance(data, dict):
+            for key, value in data.items():
+                field = cls.model_fields.get(key)
+                if isinstance(value, bool) and field and field.annotation in _NUMBER_KINDS:
+                    raise ValueError(f"{key} must be a number, got {str(value).lower()}")
+        return data
+
+
+def _may_be_none(section: type[Section], key: str) -> bool:
+    field = section.model_fields.get(key)
+    return field is not None and type(None) in getattr(field.annotation, "__args__", ())
+
+
+def _split_commas(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def normalise_symbol(value: str) -> str:
+    """Upper case without blanks around it; ValueError when it is not a ticker symbol."""
+    symbol = value.strip().upper()
+    if not _SYMBOL.fullmatch(symbol):
+        raise ValueError(f"{value!r} is not a ticker symbol")
+    return symbol
+
+
+def _parse_duration(value: Any) -> Any:
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip())
+        if match is None:
+            raise ValueError(f"{value!r} is no duration; write 90s, 15m, 2h or 1d")
+        return dt.timedelta(seconds=float(match[1]) * _UNIT_S[match[2]])
+    return value
+
+
+def duration_text(value: dt.timedelta) -> str:
+    """The shortest of 90s, 15m, 2h, 1d that says exactly *value*."""
+    seconds = value.total_seconds()
+    for unit, size in _UNIT_S.items():
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Field(gt=0.0, le=86400.0)]
+Days = Annotated[int, Field(ge=0, le=3650)]
+Amount = Annotated[float, Field(ge=0.0)]
+Symbol = Annotated[str, AfterValidator(normalise_symbol)]
+Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_commas)]
+"""A list of ticker symbols; one text with commas will do as well."""
+Duration = Annotated[
+    dt.timedelta,
+    BeforeValidator(_parse_duration),
+    PlainSerializer(duration_text, return_type=str),
+    Field(ge=dt.timedelta(0)),
+]
+"""A span of time; in files a text such as 90s, 15m, 2h or 1d, or a number of seconds."""
+
+
+class _Located:
+    """Marks a path that is relative to the configuration file which names it."""
+
+
+def _expand(value: Path) -> Path:
+    return value.expanduser() if value.parts[:1] == ("~",) else value
+
+
+Location = Annotated[Path, AfterValidator(_expand), _Located()]
+"""A file or folder; when relative, relative to the configuration file that names it."""
+
+
+def is_location(section: type[BaseModel], key: str) -> bool:
+    """Whether *key* of *section* holds a path that belongs to the file which names it."""
+    field = section.model_fields.get(key)
+    if field is None:
+        return False
+    marks = list(field.metadata)
+    for member in getattr(field.annotation, "__args__", ()):
+        marks += getattr(member, "__metadata__", ())
+    return any(isinstance(mark, _Located) for mark in marks)
