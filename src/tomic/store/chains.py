@@ -1,0 +1,144 @@
+"""The option chains of the day, kept compactly."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic.chain import COLUMNS, Chain, Fetch
+from tomic.models import DataType, Spot, Underlying
+from tomic.store.connection import StoreFile
+
+
+class ChainTables(StoreFile):
+    """Whole chains by symbol and time."""
+
+    async def save_chain(self, chain: Chain) -> None:
+        """Keep a chain; one of the same symbol, class and instant is replaced."""
+        header, columns = _packed(chain)
+        row = (
+            chain.symbol,
+            chain.as_of.timestamp(),
+            chain.trading_class,
+            len(chain),
+            header,
+            columns,
+        )
+        await self._write(
+            lambda db: db.execute(
+                "INSERT OR REPLACE INTO chains"
+                " (symbol, as_of, trading_class, options, header, columns)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        )
+
+    async def load_chain(
+        self,
+        symbol: str,
+        *,
+        max_age: dt.timedelta | None = None,
+        now: dt.datetime | None = None,
+    ) -> Chain | None:
+        """
+        Return the newest stored chain of a symbol, None when there is none.
+
+        Its age is ``now - chain.as_of``; with *max_age* an older one counts as none.
+
+        Raises:
+            ValueError: *max_age* without *now*.
+        """
+        if max_age is not None and now is None:
+            raise ValueError("max_age needs now: the store has no clock")
+        oldest = (now - max_age).timestamp() if now and max_age is not None else float("-inf")
+        row = await self._read(
+            lambda db: db.execute(
+                "SELECT header, columns FROM chains WHERE symbol = ? AND as_of >= ?"
+                " ORDER BY as_of DESC LIMIT 1",
+                (symbol, oldest),
+            ).fetchone()
+        )
+        return _unpacked(*row) if row else None
+
+    async def purge_chains(self, before: dt.datetime) -> int:
+        """Forget chains older than *before*, except the newest of each symbol; return how many."""
+        cursor = await self._write(
+            lambda db: db.execute(
+                "DELETE FROM chains WHERE as_of < ? AND as_of <"
+                " (SELECT max(as_of) FROM chains AS newer WHERE newer.symbol = chains.symbol)",
+                (before.timestamp(),),
+            )
+        )
+        return cursor.rowcount
+
+
+def _packed(chain: Chain) -> tuple[str, bytes]:
+    zone = getattr(chain.as_of.tzinfo, "key", None)
+    header = {
+        "underlying": chain.underlying.model_dump(mode="json"),
+        "spot": chain.spot.model_dump(mode="json"),
+        "as_of": chain.as_of.isoformat(),
+        "zone": zone,
+        "rate": chain.rate,
+        "div_yield": chain.div_yield,
+        "data_type": chain.data_type.value,
+        "notes": chain.notes,
+        "fetch": asdict(chain.fetch),
+        "multiplier": chain.multiplier,
+        "trading_class": chain.trading_class,
+        "rows": len(chain),
+        "columns": [[name, array.dtype.str] for name, array in chain.columns.items()],
+    }
+    # Columns of one kind of number side by side compress far better than rows would.
+    payload = b"".join(np.ascontiguousarray(array).tobytes() for array in chain.columns.values())
+    return json.dumps(header), zlib.compress(payload, 3)
+
+
+def _unpacked(header_text: str, packed: bytes) -> Chain:
+    header: dict[str, Any] = json.loads(header_text)
+    columns = _columns(header["columns"], header["rows"], zlib.decompress(packed))
+    as_of = dt.datetime.fromisoformat(header["as_of"])
+    if header["zone"]:
+        as_of = as_of.astimezone(ZoneInfo(header["zone"]))
+    return Chain(
+        underlying=Underlying.model_validate_json(json.dumps(header["underlying"])),
+        spot=Spot.model_validate_json(json.dumps(header["spot"])),
+        as_of=as_of,
+        rate=header["rate"],
+        div_yield=header["div_yield"],
+        data_type=DataType(header["data_type"]),
+        columns=columns,
+        notes=tuple(header["notes"]),
+        fetch=Fetch(**header["fetch"]),
+        multiplier=header["multiplier"],
+        trading_class=header["trading_class"],
+    )
+
+
+def _columns(kinds: list[list[str]], rows: int, payload: bytes) -> Mapping[str, NDArray[Any]]:
+    """Cut the payload into columns; one that this version added since is filled as missing."""
+    found: dict[str, NDArray[Any]] = {}
+    offset = 0
+    for name, kind in kinds:
+        array = np.frombuffer(payload, dtype=np.dtype(kind), count=rows, offset=offset)
+        offset += array.nbytes
+        found[name] = array
+    for name in COLUMNS.keys() - found.keys():
+        found[name] = _missing(COLUMNS[name], rows)
+    return {name: found[name] for name in COLUMNS}
+
+
+def _missing(kind: str, rows: int) -> NDArray[Any]:
+    if kind == "float64":
+        return np.full(rows, np.nan)
+    if kind.startswith("datetime64"):
+        return np.full(rows, np.datetime64("NaT"), dtype=kind)
+    return np.zeros(rows, dtype=kind)

@@ -1,0 +1,142 @@
+"""What the gateway said today about an underlying and its options, so that it is asked once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from tomic.models import OptionParams, Underlying
+from tomic.store.connection import StoreFile
+
+_KEEP_DAYS = 7
+
+
+class StoredContract(NamedTuple):
+    """One listed option of a trading class."""
+
+    con_id: int
+    expiry: dt.date
+    strike: float
+    right: Literal["C", "P"]
+    multiplier: int = 100
+    exchange: str = "SMART"
+    local_symbol: str = ""
+
+
+class ContractTables(StoreFile):
+    """Underlyings, option parameters and option contracts, per trading day."""
+
+    async def save_underlying(self, underlying: Underlying, day: dt.date) -> None:
+        """Remember the resolved underlying for one trading day."""
+        row = (underlying.symbol, day.isoformat(), underlying.model_dump_json())
+        await self._write(
+            lambda db: db.execute("INSERT OR REPLACE INTO underlyings VALUES (?, ?, ?)", row)
+        )
+
+    async def load_underlying(self, symbol: str, day: dt.date) -> Underlying | None:
+        """Return the underlying as it was resolved that day, None when it was not."""
+        row = await self._read(
+            lambda db: db.execute(
+                "SELECT document FROM underlyings WHERE symbol = ? AND day = ?",
+                (symbol, day.isoformat()),
+            ).fetchone()
+        )
+        return Underlying.model_validate_json(row[0]) if row else None
+
+    async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
+        """Remember expiries and strikes of one trading class for one trading day."""
+        row = (symbol, day.isoformat(), params.trading_class, params.model_dump_json())
+        await self._write(
+            lambda db: db.execute("INSERT OR REPLACE INTO option_params VALUES (?, ?, ?, ?)", row)
+        )
+
+    async def load_option_params(self, symbol: str, day: dt.date) -> list[OptionParams]:
+        """Return every trading class remembered for that day, by name."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT document FROM option_params WHERE symbol = ? AND day = ?"
+                " ORDER BY trading_class",
+                (symbol, day.isoformat()),
+            ).fetchall()
+        )
+        return [OptionParams.model_validate_json(text) for (text,) in rows]
+
+    async def save_contracts(
+        self,
+        symbol: str,
+        day: dt.date,
+        trading_class: str,
+        contracts: Iterable[StoredContract],
+        *,
+        complete: Iterable[dt.date] = (),
+    ) -> None:
+        """
+        Add contracts to those known for one trading day; what is older than a week goes.
+
+        Args:
+            symbol: The underlying.
+            day: Trading day at the exchange.
+            trading_class: The class that all of them belong to.
+            contracts: Known contracts; one that is known already is replaced.
+            complete: Expiries of which every listed contract is now known, also when there is none.
+        """
+        key = (symbol, day.isoformat(), trading_class)
+        rows = [
+            (*key, c.expiry.isoformat(), c.strike, c.right, c.con_id, c.multiplier, c.exchange,
+             c.local_symbol)
+            for c in contracts
+        ]  # fmt: skip
+        listed = [(*key, expiry.isoformat()) for expiry in complete]
+        before = (day - dt.timedelta(days=_KEEP_DAYS)).isoformat()
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany(
+                "INSERT OR REPLACE INTO contracts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            db.executemany("INSERT OR REPLACE INTO listed_expiries VALUES (?, ?, ?, ?)", listed)
+            _purge(db, before, symbol)
+
+        await self._write(work)
+
+    async def load_contracts(
+        self, symbol: str, day: dt.date, trading_class: str
+    ) -> list[StoredContract]:
+        """Return the contracts known for that day, by expiry, strike and right."""
+        rows = await self._read(
+            lambda db: db.execute(
+                'SELECT con_id, expiry, strike, "right", multiplier, exchange, local_symbol'
+                " FROM contracts WHERE symbol = ? AND day = ? AND trading_class = ?"
+                ' ORDER BY expiry, strike, "right"',
+                (symbol, day.isoformat(), trading_class),
+            ).fetchall()
+        )
+        return [
+            StoredContract(con_id, dt.date.fromisoformat(expiry), *rest)
+            for con_id, expiry, *rest in rows
+        ]
+
+    async def load_complete_expiries(
+        self, symbol: str, day: dt.date, trading_class: str
+    ) -> frozenset[dt.date]:
+        """Return the expiries of which every listed contract is known for that day."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT expiry FROM listed_expiries"
+                " WHERE symbol = ? AND day = ? AND trading_class = ?",
+                (symbol, day.isoformat(), trading_class),
+            ).fetchall()
+        )
+        return frozenset(dt.date.fromisoformat(text) for (text,) in rows)
+
+    async def purge_contracts(self, before: dt.date) -> None:
+        """Forget the contracts, parameters and underlyings of days before *before*."""
+        await self._write(lambda db: _purge(db, before.isoformat()))
+
+
+def _purge(db: sqlite3.Connection, before: str, symbol: str | None = None) -> None:
+    for table in ("contracts", "listed_expiries", "option_params", "underlyings"):
+        db.execute(
+            f"DELETE FROM {table} WHERE day < ?1 AND (?2 IS NULL OR symbol = ?2)", (before, symbol)
+        )

@@ -1,0 +1,433 @@
+"""Daily bars, volatility series and snapshots, and how complete they are."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, repeat
+from operator import itemgetter
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic._typing import FloatArray
+from tomic.models import VolSnapshot
+from tomic.store.connection import StoreFile
+
+IvKind: TypeAlias = Literal["ib30", "chain30", "ib_hv30"]
+"""IB's 30-day implied volatility, that of our own chains, and IB's historical volatility."""
+
+DayArray: TypeAlias = NDArray[np.datetime64]
+
+_LAST_DAYS = """
+    FROM json_each(:symbols) AS wanted CROSS JOIN {table} AS t
+    ON t.symbol = wanted.value {extra} AND t.day <= :until AND t.day >= coalesce((
+        SELECT min(day) FROM (
+            SELECT day FROM {table} AS t WHERE t.symbol = wanted.value {extra}
+            AND t.day <= :until ORDER BY day DESC LIMIT :days
+        )
+    ), 0)
+    ORDER BY t.symbol, t.day
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """
+    Daily bars of one symbol, ascending; currency per share, NaN where a field is unknown.
+
+    Raises:
+        ValueError: Lengths differ, a day occurs twice or out of order, or a close is missing.
+    """
+
+    symbol: str
+    date: DayArray
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+
+    def __post_init__(self) -> None:
+        _check(self.symbol, self.date, self.close, self.open, self.high, self.low, self.volume)
+
+    def __len__(self) -> int:
+        return len(self.date)
+
+    @classmethod
+    def from_rows(cls, symbol: str, rows: Iterable[Sequence[Any]]) -> Bars:
+        """Build from rows of day, open, high, low, close and volume, in any order."""
+        columns = list(zip(*sorted(rows, key=itemgetter(0)), strict=True)) or [()] * 6
+        day, *fields = columns
+        return cls(symbol, np.array(day, dtype="datetime64[D]"), *map(_floats, fields))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolSeries:
+    """
+    One volatility per day of one symbol and kind, ascending; fractions per square-root year.
+
+    Raises:
+        ValueError: Lengths differ, a day occurs twice or out of order, or a value is missing.
+    """
+
+    symbol: str
+    kind: IvKind
+    date: DayArray
+    value: FloatArray
+
+    def __post_init__(self) -> None:
+        _check(f"{self.symbol} {self.kind}", self.date, self.value)
+
+    def __len__(self) -> int:
+        return len(self.date)
+
+    @classmethod
+    def from_rows(cls, symbol: str, kind: IvKind, rows: Iterable[Sequence[Any]]) -> VolSeries:
+        """Build from rows of day and value, in any order."""
+        day, value = list(zip(*sorted(rows, key=itemgetter(0)), strict=True)) or [(), ()]
+        return cls(symbol, kind, np.array(day, dtype="datetime64[D]"), _floats(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is stored of one series (``bars`` or a kind of volatility) of one symbol."""
+
+    symbol: str
+    series: str
+    rows: int
+    first: dt.date | None
+    last: dt.date | None
+    fetched_at: dt.datetime | None
+    """When the gateway was last asked, None when it never was."""
+    asked_from: dt.date | None
+    """Earliest day ever asked for: before it nothing is known, after it nothing is missing."""
+    close_only: int = 0
+    """Bars without a high or low, as the original kept them."""
+
+
+class HistoryTables(StoreFile):
+    """Daily bars and volatility series per symbol, events that changed them, and snapshots."""
+
+    async def save_bars(
+        self,
+        *series: Bars,
+        fetched_at: dt.datetime | None = None,
+        asked_from: dt.date | None = None,
+    ) -> int:
+        """
+        Add or replace daily bars in one transaction; return how many days are new.
+
+        Args:
+            series: Bars of any number of symbols.
+            fetched_at: When the gateway was asked for them, remembered per symbol.
+            asked_from: First day that was asked for.
+        """
+        return await self._write(
+            lambda db: sum(_put_bars(db, bars, fetched_at, asked_from) for bars in series)
+        )
+
+    async def load_bars(
+        self, symbol: str, *, days: int | None = None, until: dt.date | None = None
+    ) -> Bars:
+        """Return the last *days* bars up to and including *until*, all by default."""
+        found = await self.load_many_bars([symbol], days=days, until=until)
+        return found.get(symbol) or Bars.from_rows(symbol, ())
+
+    async def load_many_bars(
+        self, symbols: Iterable[str], *, days: int | None = None, until: dt.date | None = None
+    ) -> dict[str, Bars]:
+        """Return the bars of many symbols in one query; symbols without any are absent."""
+        query = "SELECT t.symbol, t.day, open, high, low, close, volume" + _LAST_DAYS.format(
+            table="bars", extra=""
+        )
+        wanted = _wanted(symbols, days, until)
+        rows = await self._read(lambda db: db.execute(query, wanted).fetchall())
+        found = {}
+        for symbol, group in _by_symbol(rows):
+            _, day, *fields = zip(*group, strict=True)
+            found[symbol] = Bars(symbol, _to_days(day), *map(_floats, fields))
+        return found
+
+    async def save_iv(
+        self,
+        *series: VolSeries,
+        fetched_at: dt.datetime | None = None,
+        asked_from: dt.date | None = None,
+    ) -> int:
+        """Add or replace daily volatilities in one transaction; return how many days are new."""
+        return await self._write(
+            lambda db: sum(_put_iv(db, one, fetched_at, asked_from) for one in series)
+        )
+
+    async def load_iv(
+        self,
+        symbol: str,
+        kind: IvKind,
+        *,
+        days: int | None = None,
+        until: dt.date | None = None,
+    ) -> VolSeries:
+        """Return the last *days* volatilities up to and including *until*, all by default."""
+        found = await self.load_many_iv([symbol], kind, days=days, until=until)
+        return found.get(symbol) or VolSeries.from_rows(symbol, kind, ())
+
+    async def load_many_iv(
+        self,
+        symbols: Iterable[str],
+        kind: IvKind,
+        *,
+        days: int | None = None,
+        until: dt.date | None = None,
+    ) -> dict[str, VolSeries]:
+        """Return one kind of volatility of many symbols in one query; those without are absent."""
+        query = "SELECT t.symbol, t.day, t.value" + _LAST_DAYS.format(
+            table="iv_history", extra="AND t.kind = :kind"
+        )
+        wanted = {**_wanted(symbols, days, until), "kind": kind}
+        rows = await self._read(lambda db: db.execute(query, wanted).fetchall())
+        found = {}
+        for symbol, group in _by_symbol(rows):
+            _, day, value = zip(*group, strict=True)
+            found[symbol] = VolSeries(symbol, kind, _to_days(day), _floats(value))
+        return found
+
+    async def replace_series(
+        self,
+        series: Bars | VolSeries,
+        *,
+        at: dt.datetime,
+        reason: str,
+        asked_from: dt.date | None = None,
+    ) -> None:
+        """
+        Throw a stored series away and write this one, noting the event, in one transaction.
+
+        For a split: IB rewrites the past, so old and new rows must never stand side by side.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            if isinstance(series, Bars):
+                db.execute("DELETE FROM bars WHERE symbol = ?", (series.symbol,))
+                _put_bars(db, series, at, asked_from)
+            else:
+                key = (series.symbol, series.kind)
+                db.execute("DELETE FROM iv_history WHERE symbol = ? AND kind = ?", key)
+                _put_iv(db, series, at, asked_from)
+            _note(db, at, series.symbol, "replaced", reason)
+
+        await self._write(work)
+
+    async def record_event(self, symbol: str, at: dt.datetime, kind: str, detail: str) -> None:
+        """Note something that happened to a symbol's data."""
+        await self._write(lambda db: _note(db, at, symbol, kind, detail))
+
+    async def load_events(
+        self, symbol: str | None = None
+    ) -> list[tuple[dt.datetime, str, str, str]]:
+        """Return time, symbol, kind and detail of each event, oldest first."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT at, symbol, kind, detail FROM events"
+                " WHERE ?1 IS NULL OR symbol = ?1 ORDER BY at, id",
+                (symbol,),
+            ).fetchall()
+        )
+        return [(dt.datetime.fromisoformat(at), *rest) for at, *rest in rows]
+
+    async def coverage(self, symbol: str) -> dict[str, Coverage]:
+        """Return what is stored of one symbol, by series (``bars``, ``ib30``, …)."""
+        return (await self.coverages([symbol])).get(symbol, {})
+
+    async def coverages(
+        self, symbols: Iterable[str] | None = None
+    ) -> dict[str, dict[str, Coverage]]:
+        """Return what is stored of many symbols (all by default), by symbol and series."""
+        names = None if symbols is None else json.dumps(list(symbols))
+        rows = await self._read(lambda db: db.execute(_COVERAGE, {"symbols": names}).fetchall())
+        found: dict[str, dict[str, Coverage]] = {}
+        for symbol, series, count, first, last, close_only, fetched_at, asked_from in rows:
+            found.setdefault(symbol, {})[series] = Coverage(
+                symbol,
+                series,
+                count,
+                _to_date(first),
+                _to_date(last),
+                dt.datetime.fromisoformat(fetched_at) if fetched_at else None,
+                dt.date.fromisoformat(asked_from) if asked_from else None,
+                close_only,
+            )
+        return found
+
+    async def save_snapshot(self, *snapshots: VolSnapshot, day: dt.date | None = None) -> None:
+        """Keep the snapshots of a trading day (that of ``as_of`` by default), the last of each."""
+        rows = [
+            (
+                one.symbol,
+                (day or one.as_of.date()).isoformat(),
+                one.as_of.isoformat(),
+                one.model_dump_json(exclude_defaults=True),
+            )
+            for one in snapshots
+        ]
+        await self._write(
+            lambda db: db.executemany(
+                "INSERT OR REPLACE INTO vol_snapshots VALUES (?, ?, ?, ?)", rows
+            )
+        )
+
+    async def load_snapshots(self, symbol: str, *, days: int | None = None) -> list[VolSnapshot]:
+        """Return the last *days* snapshots, one a day, oldest first; all by default."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT document FROM vol_snapshots WHERE symbol = ? ORDER BY day DESC LIMIT ?",
+                (symbol, -1 if days is None else days),
+            ).fetchall()
+        )
+        return [VolSnapshot.model_validate_json(text) for (text,) in reversed(rows)]
+
+    async def load_latest_snapshots(self, symbols: Iterable[str]) -> dict[str, VolSnapshot]:
+        """Return the newest snapshot of each symbol that has one."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT symbol, max(day), document FROM vol_snapshots"
+                " WHERE symbol IN (SELECT value FROM json_each(?)) GROUP BY symbol",
+                (json.dumps(list(symbols)),),
+            ).fetchall()
+        )
+        return {symbol: VolSnapshot.model_validate_json(text) for symbol, _, text in rows}
+
+
+_COVERAGE = """
+    WITH stored AS (
+        SELECT symbol, 'bars' AS series, count(*) AS count, min(day) AS first, max(day) AS last,
+            sum(high IS NULL OR low IS NULL) AS close_only
+        FROM bars WHERE :symbols IS NULL OR symbol IN (SELECT value FROM json_each(:symbols))
+        GROUP BY symbol
+        UNION ALL
+        SELECT symbol, kind, count(*), min(day), max(day), 0
+        FROM iv_history WHERE :symbols IS NULL OR symbol IN (SELECT value FROM json_each(:symbols))
+        GROUP BY symbol, kind
+    ), asked AS (
+        SELECT * FROM fetches
+        WHERE :symbols IS NULL OR symbol IN (SELECT value FROM json_each(:symbols))
+    )
+    SELECT symbol, series, coalesce(count, 0), first, last, coalesce(close_only, 0),
+        fetched_at, asked_from
+    FROM stored FULL JOIN asked USING (symbol, series) ORDER BY symbol, series
+"""
+
+
+def _check(name: str, date: DayArray, *fields: FloatArray) -> None:
+    if any(len(field) != len(date) for field in fields):
+        raise ValueError(f"{name}: columns differ in length")
+    if (np.diff(date.astype("int64")) <= 0).any():
+        raise ValueError(f"{name}: days must ascend, each once")
+    if not np.isfinite(fields[0]).all():
+        raise ValueError(f"{name}: a day without its value is no day; leave it out")
+
+
+def _put_bars(
+    db: sqlite3.Connection,
+    bars: Bars,
+    fetched_at: dt.datetime | None,
+    asked_from: dt.date | None,
+) -> int:
+    rows = zip(
+        repeat(bars.symbol),
+        _to_numbers(bars.date),
+        bars.open.tolist(),
+        bars.high.tolist(),
+        bars.low.tolist(),
+        bars.close.tolist(),
+        bars.volume.tolist(),
+        strict=False,
+    )
+    count = "SELECT count(*) FROM bars WHERE symbol = ?"
+    (before,) = db.execute(count, (bars.symbol,)).fetchone()
+    db.executemany("INSERT OR REPLACE INTO bars VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    (after,) = db.execute(count, (bars.symbol,)).fetchone()
+    _note_fetch(db, bars.symbol, "bars", fetched_at, asked_from)
+    return int(after - before)
+
+
+def _put_iv(
+    db: sqlite3.Connection,
+    series: VolSeries,
+    fetched_at: dt.datetime | None,
+    asked_from: dt.date | None,
+) -> int:
+    key = (series.symbol, series.kind)
+    rows = zip(
+        repeat(series.symbol),
+        repeat(series.kind),
+        _to_numbers(series.date),
+        series.value.tolist(),
+        strict=False,
+    )
+    count = "SELECT count(*) FROM iv_history WHERE symbol = ? AND kind = ?"
+    (before,) = db.execute(count, key).fetchone()
+    db.executemany("INSERT OR REPLACE INTO iv_history VALUES (?, ?, ?, ?)", rows)
+    (after,) = db.execute(count, key).fetchone()
+    _note_fetch(db, series.symbol, series.kind, fetched_at, asked_from)
+    return int(after - before)
+
+
+def _note_fetch(
+    db: sqlite3.Connection,
+    symbol: str,
+    series: str,
+    fetched_at: dt.datetime | None,
+    asked_from: dt.date | None,
+) -> None:
+    if fetched_at is None:
+        return
+    first = asked_from.isoformat() if asked_from else None
+    db.execute(
+        "INSERT INTO fetches VALUES (?, ?, ?, ?) ON CONFLICT (symbol, series) DO UPDATE SET"
+        " fetched_at = excluded.fetched_at,"
+        " asked_from = coalesce(min(asked_from, excluded.asked_from), asked_from,"
+        " excluded.asked_from)",
+        (symbol, series, fetched_at.isoformat(), first),
+    )
+
+
+def _note(db: sqlite3.Connection, at: dt.datetime, symbol: str, kind: str, detail: str) -> None:
+    db.execute(
+        "INSERT INTO events (at, symbol, kind, detail) VALUES (?, ?, ?, ?)",
+        (at.astimezone(dt.UTC).isoformat(), symbol, kind, detail),
+    )
+
+
+def _wanted(symbols: Iterable[str], days: int | None, until: dt.date | None) -> dict[str, Any]:
+    last = np.datetime64(until or dt.date.max, "D").astype("int64")
+    return {
+        "symbols": json.dumps(sorted(set(symbols))),
+        "days": -1 if days is None else days,
+        "until": int(last),
+    }
+
+
+def _by_symbol(rows: list[Any]) -> Iterator[tuple[str, Iterator[Any]]]:
+    return groupby(rows, key=itemgetter(0))
+
+
+def _floats(values: Sequence[Any]) -> FloatArray:
+    return np.array(values, dtype="float64")
+
+
+def _to_days(numbers: Sequence[int]) -> DayArray:
+    return np.array(numbers, dtype="int64").astype("datetime64[D]")
+
+
+def _to_numbers(date: DayArray) -> list[int]:
+    numbers: list[int] = date.astype("datetime64[D]").astype("int64").tolist()
+    return numbers
+
+
+def _to_date(number: int | None) -> dt.date | None:
+    return None if number is None else dt.date(1970, 1, 1) + dt.timedelta(days=number)

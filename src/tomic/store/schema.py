@@ -1,0 +1,189 @@
+"""The store's tables as numbered migrations, and what brings a file up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tomic.errors import SchemaTooNew, StoreError
+from tomic.store import legacy
+
+APPLICATION_ID = 0x544F4D43
+"""Marks a SQLite file as ours ("TOMC"), so that another program's file is never altered."""
+
+Step: TypeAlias = str | Callable[[sqlite3.Connection], None]
+
+_CONTRACTS: tuple[Step, ...] = (
+    """
+    CREATE TABLE underlyings (
+        symbol TEXT NOT NULL, day TEXT NOT NULL, document TEXT NOT NULL,
+        PRIMARY KEY (symbol, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE option_params (
+        symbol TEXT NOT NULL, day TEXT NOT NULL, trading_class TEXT NOT NULL,
+        document TEXT NOT NULL,
+        PRIMARY KEY (symbol, day, trading_class)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE contracts (
+        symbol TEXT NOT NULL, day TEXT NOT NULL, trading_class TEXT NOT NULL,
+        expiry TEXT NOT NULL, strike REAL NOT NULL,
+        "right" TEXT NOT NULL CHECK ("right" IN ('C', 'P')),
+        con_id INTEGER NOT NULL, multiplier INTEGER NOT NULL,
+        exchange TEXT NOT NULL, local_symbol TEXT NOT NULL,
+        PRIMARY KEY (symbol, day, trading_class, expiry, strike, "right")
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE listed_expiries (
+        symbol TEXT NOT NULL, day TEXT NOT NULL, trading_class TEXT NOT NULL, expiry TEXT NOT NULL,
+        PRIMARY KEY (symbol, day, trading_class, expiry)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+# Days of the two large tables are days since 1970-01-01: a third of the file's size, and numpy's
+# own datetime64[D] without parsing. The views show them as ISO dates.
+_HISTORY: tuple[Step, ...] = (
+    """
+    CREATE TABLE bars (
+        symbol TEXT NOT NULL, day INTEGER NOT NULL,
+        open REAL, high REAL, low REAL, close REAL NOT NULL, volume REAL,
+        PRIMARY KEY (symbol, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE iv_history (
+        symbol TEXT NOT NULL, kind TEXT NOT NULL, day INTEGER NOT NULL, value REAL NOT NULL,
+        PRIMARY KEY (symbol, kind, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE fetches (
+        symbol TEXT NOT NULL, series TEXT NOT NULL, fetched_at TEXT NOT NULL, asked_from TEXT,
+        PRIMARY KEY (symbol, series)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, symbol TEXT NOT NULL,
+        kind TEXT NOT NULL, detail TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX events_by_symbol ON events (symbol, at)",
+    """
+    CREATE TABLE vol_snapshots (
+        symbol TEXT NOT NULL, day TEXT NOT NULL, as_of TEXT NOT NULL, document TEXT NOT NULL,
+        PRIMARY KEY (symbol, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE history_requests (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, key TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX history_requests_by_time ON history_requests (at)",
+    """
+    CREATE VIEW dated_bars AS
+    SELECT symbol, date(day * 86400, 'unixepoch') AS date, open, high, low, close, volume FROM bars
+    """,
+    """
+    CREATE VIEW dated_iv AS
+    SELECT symbol, kind, date(day * 86400, 'unixepoch') AS date, value FROM iv_history
+    """,
+    """
+    CREATE TABLE runs (
+        name TEXT NOT NULL PRIMARY KEY, pid INTEGER NOT NULL, host TEXT NOT NULL,
+        since TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+_CHAINS: tuple[Step, ...] = (
+    """
+    CREATE TABLE chains (
+        id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, as_of REAL NOT NULL,
+        trading_class TEXT NOT NULL, options INTEGER NOT NULL,
+        header TEXT NOT NULL, columns BLOB NOT NULL,
+        UNIQUE (symbol, as_of, trading_class)
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (
+    _CONTRACTS,
+    _HISTORY,
+    _CHAINS,
+)
+"""Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
+
+LATEST = len(MIGRATIONS)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the schema version of an open file; 0 for an empty one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, name: str) -> None:
+    """
+    Bring an open file up to date; a no-op when it already is.
+
+    Each migration and its number are one transaction, so an interrupted one leaves no trace. A file
+    of the original TOMIC (tables PriceHistory and VolStats, no version) is accepted and kept.
+
+    Raises:
+        SchemaTooNew: The file was written by a newer version.
+        StoreError: The file belongs to another program.
+    """
+    connection.execute("BEGIN")
+    try:
+        # In one transaction: another run may be creating the same file at this moment.
+        version = version_of(connection)
+        _check_ours(connection, name, version)
+    finally:
+        connection.execute("ROLLBACK")
+    if version > LATEST:
+        raise SchemaTooNew(
+            f"{name}: written by a newer TOMIC (schema {version}, this one knows {LATEST}); "
+            "upgrade TOMIC, or point store.path at another file"
+        )
+    for number in range(version + 1, LATEST + 1):
+        _apply(connection, number)
+
+
+def _apply(connection: sqlite3.Connection, number: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been first while we waited for the lock.
+        if version_of(connection) < number:
+            for step in MIGRATIONS[number - 1]:
+                if isinstance(step, str):
+                    connection.execute(step)
+                else:
+                    step(connection)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _check_ours(connection: sqlite3.Connection, name: str, version: int) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application == APPLICATION_ID:
+        return
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
+    known = {table.lower() for table in legacy.TABLES}
+    foreign = sorted(table for (table,) in tables if table.lower() not in known)
+    if application or version or foreign:
+        raise StoreError(
+            f"{name}: a SQLite file of another program; point store.path at another file"
+        )

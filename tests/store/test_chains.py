@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from zoneinfo import ZoneInfo
+
+import pytest
+from numpy.testing import assert_array_equal
+
+from tomic.chain import Chain, Fetch
+from tomic.models import OptionQuote, QuoteSource, RowStatus, Spot, SpotSource, Underlying
+
+NOW = dt.datetime(2026, 11, 20, 15, 30, tzinfo=ZoneInfo("America/New_York"))
+
+
+def a_chain(as_of: dt.datetime = NOW, strikes=(595.0, 600.0, 605.0)) -> Chain:
+    quotes = [
+        OptionQuote(
+            con_id=int(strike),
+            expiry=dt.date(2026, 12, 18),
+            dte=28,
+            strike=strike,
+            right=right,
+            bid=1.25,
+            ask=1.30 if strike > 596 else None,
+            iv=0.2,
+            status=RowStatus.OK if strike > 596 else RowStatus.NO_QUOTE,
+            quote_source=QuoteSource.LIVE,
+            greeks_source="ib",
+            quoted_at=as_of,
+        )
+        for strike in strikes
+        for right in ("C", "P")
+    ]
+    return Chain.from_quotes(
+        quotes,
+        underlying=Underlying(symbol="SPY", con_id=756733),
+        spot=Spot(price=600.1, source=SpotSource.LAST, as_of=as_of),
+        as_of=as_of,
+        rate=0.04,
+        notes=("two strikes left out",),
+        fetch=Fetch(seconds=3.5, messages=12),
+        trading_class="SPY",
+    )
+
+
+async def test_a_chain_comes_back_whole(store):
+    """Columns, header and the exchange's time zone survive, missing values included."""
+    chain = a_chain()
+
+    await store.save_chain(chain)
+    found = await store.load_chain("SPY")
+
+    for name, column in chain.columns.items():
+        assert_array_equal(found[name], column)
+    for name in ("underlying", "spot", "as_of", "rate", "div_yield", "data_type", "notes"):
+        assert getattr(found, name) == getattr(chain, name)
+    assert (found.fetch, found.multiplier, found.trading_class) == (chain.fetch, 100, "SPY")
+    assert found.as_of.tzinfo == NOW.tzinfo
+
+
+async def test_an_old_chain_counts_as_none(store):
+    """The newest chain is given, and only within the age asked for."""
+    await store.save_chain(a_chain(NOW - dt.timedelta(hours=2)))
+    await store.save_chain(a_chain(NOW - dt.timedelta(minutes=14)))
+
+    age = dt.timedelta(minutes=15)
+    found = await store.load_chain("SPY", max_age=age, now=NOW)
+    assert found.as_of == NOW - dt.timedelta(minutes=14)
+    assert await store.load_chain("SPY", max_age=age, now=NOW + age) is None
+    assert await store.load_chain("QQQ") is None
+    with pytest.raises(ValueError, match="no clock"):
+        await store.load_chain("SPY", max_age=age)
+
+
+async def test_purging_keeps_the_newest_chain(store):
+    """What may still serve as the last known chain of a symbol is never purged."""
+    await store.save_chain(a_chain(NOW - dt.timedelta(days=3)))
+    await store.save_chain(a_chain(NOW - dt.timedelta(days=2)))
+
+    assert await store.purge_chains(NOW) == 1
+    assert (await store.load_chain("SPY")).as_of == NOW - dt.timedelta(days=2)
+
+
+async def test_an_empty_chain_can_be_kept(store):
+    """A chain without rows is stored like any other."""
+    await store.save_chain(a_chain(strikes=()))
+
+    assert len(await store.load_chain("SPY")) == 0
+
+
+async def test_a_column_of_a_later_version_is_missing_in_an_earlier_chain(store, path):
+    """A chain stored before a column existed reads it as missing, not as an error."""
+    await store.save_chain(a_chain())
+    with sqlite3.connect(path) as db:
+        db.execute(
+            "UPDATE chains SET header ="
+            " replace(header, '\"open_interest\"', '\"column_of_the_past\"')"
+        )
+    db.close()
+
+    found = await store.load_chain("SPY")
+
+    assert all(value != value for value in found["open_interest"])

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from tomic.models import VolSnapshot
+from tomic.store import Bars, Database, VolSeries
+
+NOW = dt.datetime(2026, 11, 20, 21, 5, tzinfo=dt.UTC)
+NAN = float("nan")
+
+prices = st.floats(0.01, 1e6)
+maybe = st.one_of(prices, st.just(NAN))
+days = st.dates(dt.date(1960, 1, 1), dt.date(2040, 1, 1))
+bar_rows = st.lists(
+    st.tuples(days, maybe, maybe, maybe, prices, maybe), unique_by=lambda row: row[0], max_size=30
+)
+
+
+def bars_of(symbol: str, first: str, count: int, *, base: float = 100.0) -> Bars:
+    date = np.datetime64(first) + np.arange(count)
+    close = base + np.arange(count, dtype="float64")
+    return Bars(symbol, date, close - 0.5, close + 1.0, close - 1.0, close, close * 1000.0)
+
+
+def iv_of(symbol: str, first: str, count: int, kind="ib30") -> VolSeries:
+    date = np.datetime64(first) + np.arange(count)
+    return VolSeries(symbol, kind, date, 0.2 + np.arange(count) / 1000.0)
+
+
+def assert_same(found, expected):
+    for field in fields(expected):
+        assert_array_equal(getattr(found, field.name), getattr(expected, field.name))
+
+
+@given(bar_rows)
+@settings(max_examples=25, deadline=None)
+def test_bars_come_back_as_they_went_in(rows):
+    """Every bar, missing fields included, is read back bit for bit, in order of day."""
+
+    async def there_and_back() -> Bars:
+        with tempfile.TemporaryDirectory() as folder:
+            async with Database(Path(folder) / "store.db") as db:
+                await db.save_bars(bars)
+                return await db.load_bars("SPY")
+
+    bars = Bars.from_rows("SPY", rows)
+
+    assert_same(asyncio.run(there_and_back()), bars)
+
+
+async def test_windows_end_where_asked(store):
+    """``days`` counts stored days back from ``until``, which is included."""
+    await store.save_bars(bars_of("SPY", "2026-01-01", 10), bars_of("QQQ", "2026-01-05", 3))
+    until = dt.date(2026, 1, 6)
+
+    spy = await store.load_bars("SPY", days=4, until=until)
+    both = await store.load_many_bars(["SPY", "QQQ", "IWM"], days=4, until=until)
+
+    assert spy.date.astype(str).tolist() == [f"2026-01-0{n}" for n in (3, 4, 5, 6)]
+    assert sorted(both) == ["QQQ", "SPY"]
+    assert_same(both["SPY"], spy)
+    assert len(both["QQQ"]) == 2
+
+
+async def test_an_unknown_symbol_has_no_bars(store):
+    """A symbol that was never stored gives empty arrays, not an error."""
+    assert len(await store.load_bars("SPY")) == 0
+    assert len(await store.load_iv("SPY", "ib30")) == 0
+
+
+async def test_saving_twice_adds_nothing(store):
+    """The number of new days is told; the same days again are none."""
+    bars = bars_of("SPY", "2026-01-01", 10)
+
+    assert await store.save_bars(bars) == 10
+    assert await store.save_bars(bars) == 0
+    assert await store.save_bars(bars_of("SPY", "2026-01-09", 3)) == 1
+    assert len(await store.load_bars("SPY")) == 11
+
+
+async def test_volatilities_of_different_kinds_do_not_mix(store):
+    """IB's series and that of our own chains stay apart, also on the same day."""
+    ours = iv_of("SPY", "2026-01-01", 3, "chain30")
+    theirs = iv_of("SPY", "2026-01-01", 5)
+    await store.save_iv(ours, theirs)
+
+    assert_same(await store.load_iv("SPY", "chain30"), ours)
+    assert_same(await store.load_iv("SPY", "ib30"), theirs)
+    assert len((await store.load_many_iv(["SPY"], "ib30", days=2))["SPY"]) == 2
+
+
+async def test_coverage_tells_what_was_asked_and_what_came(store):
+    """A symbol listed lately was asked for further back than it has bars."""
+    asked = dt.date(2025, 11, 20)
+    await store.save_bars(bars_of("NEW", "2026-11-10", 5), fetched_at=NOW, asked_from=asked)
+    await store.save_bars(bars_of("NEW", "2026-11-15", 1), fetched_at=NOW)
+    await store.save_iv(iv_of("NEW", "2026-11-12", 2))
+    await store.save_iv(VolSeries.from_rows("GONE", "ib30", ()), fetched_at=NOW)
+
+    covered = await store.coverages()
+
+    bars = covered["NEW"]["bars"]
+    assert (bars.rows, bars.first, bars.last) == (6, dt.date(2026, 11, 10), dt.date(2026, 11, 15))
+    assert (bars.fetched_at, bars.asked_from, bars.close_only) == (NOW, asked, 0)
+    assert covered["NEW"]["ib30"].fetched_at is None
+    assert covered["GONE"]["ib30"].rows == 0
+    assert await store.coverage("SPY") == {}
+
+
+async def test_a_split_replaces_the_whole_series(store):
+    """After a replacement no old row is left, and the event says why."""
+    await store.save_bars(bars_of("NVDA", "2026-01-01", 10), bars_of("SPY", "2026-01-01", 2))
+    split = bars_of("NVDA", "2026-01-06", 8, base=10.0)
+
+    await store.replace_series(split, at=NOW, reason="close 2026-01-10 differs by 90 %")
+    await store.replace_series(iv_of("NVDA", "2026-01-06", 3), at=NOW, reason="with the bars")
+
+    assert_same(await store.load_bars("NVDA"), split)
+    assert len(await store.load_bars("SPY")) == 2
+    assert await store.load_events("NVDA") == [
+        (NOW, "NVDA", "replaced", "close 2026-01-10 differs by 90 %"),
+        (NOW, "NVDA", "replaced", "with the bars"),
+    ]
+
+
+async def test_the_last_snapshot_of_a_day_counts(store):
+    """One snapshot a day is kept; history is oldest first."""
+    first = VolSnapshot(symbol="SPY", as_of=NOW - dt.timedelta(days=1), iv30=0.18)
+    early = VolSnapshot(symbol="SPY", as_of=NOW, iv30=0.19, sources={"iv30": "ib"})
+    late = early.model_copy(update={"iv30": 0.20, "ages": {"iv30": NOW}})
+    await store.save_snapshot(first, early)
+    await store.save_snapshot(late)
+
+    assert await store.load_snapshots("SPY") == [first, late]
+    assert await store.load_snapshots("SPY", days=1) == [late]
+    assert await store.load_latest_snapshots(["SPY", "QQQ"]) == {"SPY": late}
+
+
+def test_a_bar_without_a_close_is_refused():
+    """A missing close, a repeated day and unequal lengths are mistakes of the caller."""
+    with pytest.raises(ValueError, match="without its value"):
+        Bars.from_rows("SPY", [(dt.date(2026, 1, 1), 1.0, 1.0, 1.0, NAN, 0.0)])
+    with pytest.raises(ValueError, match="each once"):
+        VolSeries.from_rows("SPY", "ib30", [(dt.date(2026, 1, 1), 0.2)] * 2)
