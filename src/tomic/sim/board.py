@@ -1,0 +1,250 @@
+"""Prices of the model market: what each contract quotes on one day, and its past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+
+from tomic.sim import calendar, listings, paths, slices, smiles
+from tomic.sim.catalogue import Catalogue
+from tomic.sim.market import Bar, Quote
+from tomic.sim.slices import Setting, Slice
+from tomic.sim.universe import OptionClass, Profile
+
+_PRICE_SERIES = frozenset({"TRADES", "MIDPOINT", "BID", "ASK", "ADJUSTED_LAST", "BID_ASK"})
+_OPTION_HISTORY_DAYS = 60
+
+
+class Board:
+    """
+    Quotes and bars, fixed at one moment.
+
+    Args:
+        start: Aware. Outside a session everything stands at the last session's close.
+        splits: New shares per old one, by symbol.
+    """
+
+    def __init__(
+        self,
+        profiles: Sequence[Profile],
+        seed: int,
+        start: datetime,
+        splits: Mapping[str, float],
+    ) -> None:
+        self._seed, self._splits = seed, splits
+        local = start.astimezone(calendar.NEW_YORK)
+        self.day = _last_session(local)
+        self._session = _day(self.day)
+        end = calendar.moment(self._session, calendar.close_time(self._session))
+        self.live = local < end
+        self.quoted_at = min(local, end)
+        self._tape: dict[str, paths.Path] = {}
+        self._settings: dict[str, Setting] = {}
+        self._slices: dict[tuple[str, str, date], tuple[Slice, dict[int, int]]] = {}
+        self._quotes: dict[str, Quote] = {}
+        self.catalogue = Catalogue(profiles, local, self.level, seed)
+
+    def path(self, profile: Profile) -> paths.Path:
+        """The daily history of an underlying."""
+        found = self._tape.get(profile.symbol)
+        if found is None:
+            found = paths.build(profile, self._seed)
+            ratio = self._splits.get(profile.symbol, 1.0)
+            if ratio != 1.0:
+                found = paths.split(found, ratio)
+            self._tape[profile.symbol] = found
+        return found
+
+    def level(self, profile: Profile) -> tuple[float, float]:
+        """Spot and 30-day implied volatility."""
+        path = self.path(profile)
+        return float(path.close[self.day]), float(path.iv[self.day])
+
+    def setting(self, profile: Profile, day: int | None = None) -> Setting:
+        """What the options of *profile* are priced on, today or at the close of an earlier day."""
+        now = self.quoted_at
+        if day is not None and day != self.day:
+            now = _close_of(day)
+        at = self.day if day is None else day
+        path = self.path(profile)
+        return Setting(
+            profile=profile,
+            spot=float(path.close[at]),
+            previous_spot=float(path.close[at - 1]),
+            iv30=float(path.iv[at]),
+            previous_iv30=float(path.iv[at - 1]),
+            now=now,
+            previous=_close_of(at - 1),
+            seed=self._seed,
+            live=self.live,
+        )
+
+    def slice_of(
+        self, profile: Profile, rule: OptionClass, expiry: date
+    ) -> tuple[Slice, dict[int, int]]:
+        """All quotes of one class and expiry, and where each contract id stands in them."""
+        key = (profile.symbol, rule.name, expiry)
+        found = self._slices.get(key)
+        if found is None:
+            strike = np.array(self.catalogue.strikes(profile, rule, expiry))
+            ids = self.catalogue.ids(profile, rule, expiry, strike)
+            end = listings.last_trade(rule, expiry)
+            built = slices.build(self.setting(profile), rule, end, strike, ids)
+            found = built, {con_id: i for i, con_id in enumerate(ids.tolist())}
+            self._slices[key] = found
+        return found
+
+    def option_quote(self, con_id: int) -> Quote | None:
+        """Quote of an option, None when there is no such contract."""
+        kind = self.catalogue.option_class(con_id)
+        if kind is None:
+            return None
+        built, position = self.slice_of(*kind)
+        return built.quote(position[con_id])
+
+    def fair(self, con_id: int) -> float:
+        """Model value of any contract, currency per share."""
+        profile = self.catalogue.underlying_of(con_id)
+        if profile is not None:
+            return self.level(profile)[0]
+        kind = self.catalogue.option_class(con_id)
+        if kind is None:
+            raise ValueError(f"no contract {con_id} in this market")
+        built, position = self.slice_of(*kind)
+        return float(built.fair[position[con_id]])
+
+    def underlying_quote(self, profile: Profile) -> Quote:
+        """Quote of a share, fund or index."""
+        found = self._quotes.get(profile.symbol)
+        if found is None:
+            found = self._underlying_quote(profile)
+            self._quotes[profile.symbol] = found
+        return found
+
+    def _underlying_quote(self, profile: Profile) -> Quote:
+        path, day = self.path(profile), self.day
+        spot, iv30 = self.level(profile)
+        half = max(0.01, round(spot * 0.00002 / profile.liquidity, 2))
+        sums = self._option_activity(profile)
+        quote = Quote(
+            last=spot,
+            close=float(path.close[day - 1]),
+            open=float(path.open[day]),
+            high=float(path.high[day]),
+            low=float(path.low[day]),
+            historical_volatility=_or_none(float(path.hv[day])),
+            implied_volatility=iv30,
+            call_volume=sums[0],
+            put_volume=sums[1],
+            call_open_interest=sums[2],
+            put_open_interest=sums[3],
+        )
+        if profile.is_index:
+            return quote
+        return replace(
+            quote,
+            bid=round(spot - half, 2),
+            ask=round(spot + half, 2),
+            bid_size=int(200 + 900 * profile.liquidity),
+            ask_size=int(300 + 700 * profile.liquidity),
+            last_size=100,
+            volume=int(path.volume[day]),
+            dividends=self._dividends(profile, spot),
+        )
+
+    def _option_activity(self, profile: Profile) -> tuple[int, int, int, int]:
+        """Call and put volume, call and put open interest, over all options of an underlying."""
+        totals = np.zeros(4, np.int64)
+        setting = self.setting(profile)
+        for rule in profile.classes:
+            for expiry in self.catalogue.expiries(rule):
+                strike = np.array(self.catalogue.strikes(profile, rule, expiry))
+                ids = self.catalogue.ids(profile, rule, expiry, strike)
+                end = listings.last_trade(rule, expiry)
+                volume, interest = slices.activity(setting, rule, end, strike, ids)
+                n = len(strike)
+                parts = (volume[:n], volume[n:], interest[:n], interest[n:])
+                totals += np.array([part.sum() for part in parts])
+        calls, puts, call_interest, put_interest = totals.tolist()
+        return calls, puts, call_interest, put_interest
+
+    def _dividends(self, profile: Profile, spot: float) -> str | None:
+        """Past and next twelve months, next ex-day and amount; None where nothing is paid."""
+        today = self._session
+        year = timedelta(days=365)
+        ahead = smiles.dividends(profile, spot, today, today + year)
+        past = smiles.dividends(profile, spot, today - year, today)
+        if not ahead:
+            return None
+        sums = [round(sum(d.amount for d in paid), 3) for paid in (past, ahead)]
+        return f"{sums[0]},{sums[1]},{ahead[0].ex_day:%Y%m%d},{ahead[0].amount}"
+
+    def bars(self, con_id: int, what: str, days: int, end: datetime) -> list[Bar] | None:
+        """Daily bars up to *end*, None where IB has no such series."""
+        last = min(self.day, _last_session(end.astimezone(calendar.NEW_YORK)))
+        first = last - days + 1
+        profile = self.catalogue.underlying_of(con_id)
+        if profile is None:
+            return self._option_bars(con_id, what, max(first, last - _OPTION_HISTORY_DAYS), last)
+        if profile.listed is not None:
+            first = max(first, calendar.day_index(profile.listed))
+        path = self.path(profile)
+        first = max(first, 0)
+        if what == "OPTION_IMPLIED_VOLATILITY":
+            return paths.volatility_bars(path.iv, path.iv_open, first, last)
+        if what == "HISTORICAL_VOLATILITY":
+            return paths.volatility_bars(path.hv, path.hv, first, last)
+        if what not in _PRICE_SERIES:
+            return None
+        found = paths.price_bars(path, first, last)
+        if what not in ("TRADES", "ADJUSTED_LAST") or profile.is_index:
+            return [replace(bar, volume=-1, average=-1.0, count=-1) for bar in found]
+        return found
+
+    def _option_bars(self, con_id: int, what: str, first: int, last: int) -> list[Bar] | None:
+        """Fair values at the close of each day; trades only where the option trades at all."""
+        kind = self.catalogue.option_class(con_id)
+        if kind is None or what not in _PRICE_SERIES:
+            return None
+        profile, rule, expiry = kind
+        listing = self.catalogue.options(profile, rule, expiry)[con_id]
+        quote = self.option_quote(con_id)
+        if what == "TRADES" and (quote is None or not quote.volume):
+            return []
+        end = listings.last_trade(rule, expiry)
+        values = [
+            slices.fair_value(self.setting(profile, day), end, listing.strike, listing.right)
+            for day in range(first - 1, last + 1)
+        ]
+        bars = []
+        for day, (before, value) in enumerate(pairwise(values), start=first):
+            high, low = max(before, value) * 1.02, min(before, value) * 0.98
+            bars.append(Bar(_day(day), *(round(x, 4) for x in (before, high, low, value))))
+        return bars
+
+
+def _or_none(value: float) -> float | None:
+    return value if value == value else None
+
+
+def _day(index: int) -> date:
+    day: date = calendar.trading_days()[index].item()
+    return day
+
+
+def _close_of(index: int) -> datetime:
+    day = _day(index)
+    return calendar.moment(day, calendar.close_time(day))
+
+
+def _last_session(local: datetime) -> int:
+    """Position of the last trading day whose session has begun at *local*."""
+    index = calendar.day_index(local.date())
+    day = _day(index)
+    if day == local.date() and local < calendar.moment(day, listings.STOCK_LIQUID.opens):
+        return index - 1
+    return index

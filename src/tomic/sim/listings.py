@@ -1,0 +1,305 @@
+"""
+Which options exist on a day: expiries, strikes, contract ids, hours, and their descriptions.
+
+A contract id is packed from class, expiry, strike and right, so that it means the same contract
+in every market of this model, on every day, without a table.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+
+import numpy as np
+
+from tomic._typing import FloatArray, IntArray
+from tomic.sim import calendar
+from tomic.sim.market import Listing
+from tomic.sim.universe import DEMO, OptionClass, Profile, Schedule
+
+_VENUES = (
+    "SMART,AMEX,BATS,BOX,CBOE,CBOE2,EDGX,EMERALD,GEMINI,IBUSOPT,ISE,MEMX,MERCURY,MIAX,NASDAQBX,"
+    "NASDAQOM,PEARL,PHLX,PSE,SAPPHIRE"
+)
+EXCHANGES = _VENUES.split(",")
+"""Where options of shares and funds trade."""
+
+INDEX_EXCHANGES = ["SMART", "CBOE", "IBUSOPT"]
+_STOCK_EXCHANGES = "SMART,AMEX,NYSE,CBOE,PHLX,ISE,CHX,ARCA,NASDAQ,DRCTEDGE,BEX,BATS,EDGEA,BYX,IEX"
+
+_FRIDAYS, _DAILY_SPAN = 9, timedelta(days=14)
+_NEAR_DAYS = 60
+_LEAPS_DAYS = 250
+# 2 to the 31st is split into class (10 bits), expiry (10), strike (10) and right (1).
+_SLOTS = 1024
+_EPOCH = date(2020, 1, 1)
+_BLOCK = _SLOTS * _SLOTS * 2
+_SYNTHETIC_BLOCK, _OTHER_BLOCK, _LAST_BLOCK = 100, 1001, _SLOTS - 1
+_UNDERLYING_BASE = 500_000
+
+
+def expiries(rule: OptionClass, today: date) -> list[date]:
+    """The expiries that *rule* lists on *today*, ascending; the day itself is one of them."""
+    if rule.schedule is Schedule.VIX_MONTHLIES:
+        months = calendar.months_ahead(today, 9)
+        return [day for day in (calendar.vix_expiry(*m) for m in months) if day >= today]
+    if rule.schedule is Schedule.VIX_WEEKLIES:
+        return _vix_weeklies(today)
+    monthly = [calendar.third_friday(*m) for m in calendar.months_ahead(today, 34)]
+    monthly = [day for day in monthly if day >= today]
+    if rule.schedule is Schedule.ADJUSTED:
+        return monthly[1:3]
+    if rule.schedule is Schedule.MONTHLIES:
+        return monthly[:12] + [day for day in monthly[12:] if day.month == 12]
+    if rule.schedule is Schedule.WEEKLIES:
+        cycle = [day for day in monthly[2:12] if day.month % 3 == 0]
+        leaps = [day for day in monthly[3:] if day.month == 1][:2]
+        return sorted({*monthly[:4], *cycle, *leaps, *_fridays(today)})
+    leaps = [day for day in monthly[12:] if day.month in (1, 6, 12)]
+    return sorted({*monthly[:12], *leaps, *_fridays(today), *_dailies(today), *_quarters(today)})
+
+
+def _fridays(today: date) -> list[date]:
+    first = today + timedelta(days=(4 - today.weekday()) % 7)
+    weeks = [calendar.on_or_before(first + timedelta(days=7 * i)) for i in range(_FRIDAYS)]
+    return [day for day in weeks if day >= today]
+
+
+def _dailies(today: date) -> list[date]:
+    span = range(_DAILY_SPAN.days + 1)
+    return [day for i in span if calendar.is_trading_day(day := today + timedelta(days=i))]
+
+
+def _quarters(today: date) -> list[date]:
+    """Last trading days of the next four calendar quarters."""
+    ends = [
+        calendar.previous_trading_day(date(year + month // 12, month % 12 + 1, 1))
+        for year, month in calendar.months_ahead(today, 13)
+        if month % 3 == 0
+    ]
+    return [day for day in ends if day >= today][:4]
+
+
+def _vix_weeklies(today: date) -> list[date]:
+    """Wednesdays of six weeks that are no monthly."""
+    first = today + timedelta(days=(2 - today.weekday()) % 7)
+    weeks = [calendar.on_or_before(first + timedelta(days=7 * i)) for i in range(6)]
+    monthly = {calendar.vix_expiry(*m) for m in calendar.months_ahead(today, 3)}
+    return [day for day in weeks if day >= today and day not in monthly]
+
+
+def strikes(rule: OptionClass, spot: float, dte: int, iv30: float) -> list[float]:
+    """
+    The strikes that one expiry lists, ascending.
+
+    Fine steps near the money within two months, coarse ones in the wings and beyond; a far expiry
+    has a subset of a near one's strikes, which is why the union over expiries promises too much.
+    """
+    reach = min(0.65, max(0.3, 2.2 * iv30))
+    near = reach / 2.0
+    low, high = spot * (1.0 - reach), spot * (1.0 + min(reach, 0.45 + 0.1 * reach))
+    if rule.schedule is Schedule.ADJUSTED:
+        low, high = spot * 0.85, spot * 1.15
+    # The window is laid on a coarse grid, so that it does not wander with every cent of spot.
+    step = rule.far_step * (2.0 if dte > _LEAPS_DAYS else 1.0)
+    low, high = max(step, math.floor(low / step) * step), math.ceil(high / step) * step
+    grid = {low + step * i for i in range(round((high - low) / step) + 1)}
+    if dte <= _NEAR_DAYS and rule.near_step < rule.far_step:
+        first = math.ceil(spot * (1.0 - near) / rule.far_step) * rule.far_step
+        last = math.floor(spot * (1.0 + near) / rule.far_step) * rule.far_step
+        count = round((last - first) / rule.near_step)
+        grid |= {first + rule.near_step * i for i in range(count + 1)}
+    return sorted(round(strike + rule.odd, 4) for strike in grid)
+
+
+@lru_cache(maxsize=1)
+def _known_blocks() -> dict[tuple[str, str], int]:
+    names = [(p.symbol, rule.name) for p in DEMO for rule in p.classes]
+    return {name: number for number, name in enumerate(names, start=1)}
+
+
+class Numbering:
+    """Contract ids of the underlyings and options of one universe."""
+
+    def __init__(self, profiles: tuple[Profile, ...]) -> None:
+        self._blocks: dict[tuple[str, str], int] = {}
+        self._classes: dict[int, tuple[Profile, OptionClass]] = {}
+        self._underlyings: dict[int, Profile] = {}
+        self._ids: dict[str, int] = {}
+        other = _OTHER_BLOCK
+        for profile in profiles:
+            for rule in profile.classes:
+                name = (profile.symbol, rule.name)
+                block = _known_blocks().get(name) or _synthetic_block(profile.symbol)
+                if not block:
+                    block, other = other, other + 1
+                if block > _LAST_BLOCK:
+                    raise ValueError("a universe holds at most 22 option classes of its own")
+                self._blocks[name] = block
+                self._classes[block] = (profile, rule)
+            first = self._blocks[profile.symbol, profile.classes[0].name]
+            con_id = _UNDERLYING_BASE + 13 * first
+            self._ids[profile.symbol] = con_id
+            self._underlyings[con_id] = profile
+
+    def underlying_id(self, symbol: str) -> int:
+        """Contract id of an underlying of this universe."""
+        return self._ids[symbol]
+
+    def underlying(self, con_id: int) -> Profile | None:
+        """The underlying with that id, if any."""
+        return self._underlyings.get(con_id)
+
+    def pack(self, symbol: str, rule: OptionClass, expiry: date, strike: float, right: str) -> int:
+        """Contract id of an option."""
+        day = (expiry - _EPOCH).days % _SLOTS
+        level = round((strike - rule.odd) / _finest(rule)) % _SLOTS
+        block = self._blocks[symbol, rule.name]
+        return ((block * _SLOTS + day) * _SLOTS + level) * 2 + (right == "P")
+
+    def pack_all(
+        self, symbol: str, rule: OptionClass, expiry: date, strike: FloatArray
+    ) -> IntArray:
+        """Contract ids of all calls of an expiry, then of all its puts."""
+        first = self.pack(symbol, rule, expiry, rule.odd, "C")
+        level = np.round((strike - rule.odd) / _finest(rule)).astype(np.int64) % _SLOTS
+        calls = first + 2 * level
+        return np.concatenate((calls, calls + 1))
+
+    def option_class(self, con_id: int) -> tuple[Profile, OptionClass] | None:
+        """Underlying and class of an option's id, if it can be one."""
+        return self._classes.get(con_id // _BLOCK)
+
+    def expiry(self, con_id: int, today: date) -> date:
+        """Expiry of an option's id: the first day from *today* on that its bits can mean."""
+        day = con_id % _BLOCK // (2 * _SLOTS)
+        return today + timedelta(days=(day - (today - _EPOCH).days) % _SLOTS)
+
+
+def _finest(rule: OptionClass) -> float:
+    return math.gcd(round(rule.near_step * 100), round(rule.far_step * 100)) / 100.0
+
+
+def _synthetic_block(symbol: str) -> int:
+    number = symbol[1:]
+    known = symbol.startswith("S") and len(symbol) == 4 and number.isdigit() and int(number)
+    return _SYNTHETIC_BLOCK + int(number) if known and int(number) <= 900 else 0
+
+
+def last_trade(rule: OptionClass, expiry: date) -> datetime:
+    """When an option stops living: the close of its expiry, or the morning when AM-settled."""
+    if rule.am_settled:
+        return calendar.moment(expiry, time(9, 30))
+    return calendar.moment(expiry, calendar.close_time(expiry))
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Opening and closing times of a trading day; *night* opens the evening before."""
+
+    opens: time
+    closes: time
+    night: time | None = None
+
+
+STOCK_LIQUID = Hours(time(9, 30), time(16, 0))
+STOCK_ALL = Hours(time(4, 0), time(20, 0))
+FUND_OPTION = Hours(time(9, 30), time(16, 15))
+INDEX_ALL = Hours(time(9, 30), time(17, 0), night=time(20, 15))
+
+
+def liquid(profile: Profile, *, option: bool) -> Hours:
+    """The hours in which a contract trades in earnest."""
+    late = profile.is_index or (option and profile.stock_type == "ETF")
+    return FUND_OPTION if late else STOCK_LIQUID
+
+
+def session(hours: Hours, day: date) -> tuple[datetime, datetime]:
+    """Start and end of one trading day's session, shortened on a half day."""
+    cut = hours.closes
+    if day in calendar.half_days(day.year):
+        shift = datetime.combine(day, calendar.FULL_CLOSE) - datetime.combine(day, time(13, 0))
+        cut = (datetime.combine(day, cut) - shift).time() if cut < time(18) else time(17, 0)
+    return calendar.moment(day, hours.opens), calendar.moment(day, cut)
+
+
+@lru_cache(maxsize=64)
+def hours_text(hours: Hours, today: date, days: int = 6) -> str:
+    """Sessions of *days* calendar days as contract details show them."""
+    parts = []
+    for i in range(days):
+        day = today + timedelta(days=i)
+        if not calendar.is_trading_day(day):
+            # A holiday's evening may already belong to the next day's session.
+            if hours.night is None or not calendar.is_trading_day(day + timedelta(days=1)):
+                parts.append(f"{day:%Y%m%d}:CLOSED")
+            continue
+        opens, closes = session(hours, day)
+        if hours.night is not None:
+            eve = calendar.moment(day - timedelta(days=1), hours.night)
+            parts.append(f"{eve:%Y%m%d:%H%M}-{day:%Y%m%d}:0925")
+        parts.append(f"{opens:%Y%m%d:%H%M}-{closes:%Y%m%d:%H%M}")
+    return ";".join(parts)
+
+
+def describe_underlying(profile: Profile, con_id: int, today: date) -> Listing:
+    """The contract details of a share, a fund or an index."""
+    index = profile.is_index
+    return Listing(
+        con_id=con_id,
+        symbol=profile.symbol,
+        sec_type=profile.sec_type,
+        exchange=profile.primary_exchange if index else "SMART",
+        primary_exchange="" if index else profile.primary_exchange,
+        local_symbol=profile.symbol,
+        trading_class="" if index else profile.symbol,
+        long_name=profile.long_name,
+        market_name=profile.symbol.replace(" ", ""),
+        valid_exchanges=profile.primary_exchange if index else _STOCK_EXCHANGES,
+        trading_hours=hours_text(INDEX_ALL if index else STOCK_ALL, today),
+        liquid_hours=hours_text(liquid(profile, option=False), today),
+        industry=profile.industry,
+        category=profile.category,
+        subcategory=profile.subcategory,
+        stock_type=profile.stock_type,
+    )
+
+
+def describe_options(
+    profile: Profile,
+    rule: OptionClass,
+    expiry: date,
+    strike_list: list[float],
+    numbering: Numbering,
+    today: date,
+) -> dict[int, Listing]:
+    """Contract details of every option of one class and expiry, by contract id."""
+    hours = liquid(profile, option=True)
+    ends = last_trade(rule, expiry)
+    template = Listing(
+        con_id=0,
+        symbol=profile.symbol,
+        sec_type="OPT",
+        trading_class=rule.name,
+        expiry=expiry,
+        multiplier=rule.multiplier,
+        long_name=profile.long_name,
+        market_name=rule.name,
+        min_tick=0.01 if profile.price_step <= 0.05 else 0.05,
+        valid_exchanges=",".join(INDEX_EXCHANGES if profile.is_index else EXCHANGES),
+        trading_hours=hours_text(INDEX_ALL if profile.is_index else hours, today),
+        liquid_hours=hours_text(hours, today),
+        under_con_id=numbering.underlying_id(profile.symbol),
+        last_trade_time=f"{ends:%H:%M:%S}",
+    )
+    found: dict[int, Listing] = {}
+    for strike in strike_list:
+        for right in "CP":
+            con_id = numbering.pack(profile.symbol, rule, expiry, strike, right)
+            code = f"{rule.name:<6}{expiry:%y%m%d}{right}{strike * 1000:08.0f}"
+            found[con_id] = replace(
+                template, con_id=con_id, strike=strike, right=right, local_symbol=code
+            )
+    return found

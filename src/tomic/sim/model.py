@@ -1,0 +1,246 @@
+"""
+The model market: a seeded, arbitrage-free market that stands behind the demo gateway.
+
+The same seed gives the same contracts and quotes, in whatever order they are asked for and however
+long it takes; only the clock moves. Nothing is computed before somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+
+from tomic.sim import account, calendar, listings
+from tomic.sim import universe as declared
+from tomic.sim.board import Board
+from tomic.sim.holdings import DEMO_BOOK, Planned
+from tomic.sim.market import AccountBook, Bar, Holding, Listing, OptionParameters, Quote
+from tomic.sim.universe import Profile
+
+OPEN_START = calendar.moment(date(2026, 11, 20), time(15, 0))
+"""A Friday afternoon, an hour before the close."""
+
+CLOSED_START = calendar.moment(date(2026, 11, 21), time(15, 0))
+"""The Saturday after."""
+
+_BOOK_DAYS = 20
+
+
+class ModelMarket:
+    """
+    A seeded market of shares, funds and indices with their options.
+
+    Args:
+        seed: Everything random follows from it.
+        start: The market's time when it is made, aware; default a Friday 15:00 in New York.
+        closed: Start on the Saturday instead, when nothing trades.
+        speed: Market seconds per second of *monotonic*.
+        monotonic: Where elapsed time comes from.
+        universe: ``demo``, ``synthetic`` (demo and 500 more) or profiles.
+        symbols: Keep only these.
+        accounts: Account numbers; the holdings belong to the first.
+        currency: Base currency of the accounts: USD, EUR, GBP or CHF.
+        splits: New shares per old one, by symbol: prices and history as after a split.
+
+    Raises:
+        ValueError: A start without zone or outside 2011 to 2032, an unknown universe or symbol.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        *,
+        start: datetime | None = None,
+        closed: bool = False,
+        speed: float = 1.0,
+        monotonic: Callable[[], float] = clock.monotonic,
+        universe: str | Sequence[Profile] = "demo",
+        symbols: Sequence[str] | None = None,
+        accounts: Sequence[str] = (account.PAPER_ACCOUNT,),
+        currency: str = "USD",
+        splits: Mapping[str, float] | None = None,
+    ) -> None:
+        self.seed = seed
+        self.start = start or (CLOSED_START if closed else OPEN_START)
+        if self.start.tzinfo is None:
+            raise ValueError(f"start needs a time zone, got {self.start}")
+        self._speed, self._monotonic, self._began = speed, monotonic, monotonic()
+        self._profiles = declared.select(universe, symbols)
+        self._board = Board(self._profiles, seed, self.start, splits or {})
+        self._catalogue = self._board.catalogue
+        self._accounts, self._currency = tuple(accounts), currency
+        self._book: AccountBook | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Every underlying of this market."""
+        return tuple(profile.symbol for profile in self._profiles)
+
+    def now(self) -> datetime:
+        """The market's own time, aware, in UTC."""
+        elapsed = (self._monotonic() - self._began) * self._speed
+        return (self.start + timedelta(seconds=elapsed)).astimezone(UTC)
+
+    def is_open(self, con_id: int) -> bool:
+        """Whether the contract's liquid hours hold now; an unknown contract is never open."""
+        profile = self._catalogue.underlying_of(con_id)
+        kind = None if profile else self._catalogue.option_class(con_id)
+        if profile is None and kind is None:
+            return False
+        owner = profile or (kind[0] if kind else None)
+        if owner is None:
+            return False
+        local = self.now().astimezone(calendar.NEW_YORK)
+        if not calendar.is_trading_day(local.date()):
+            return False
+        hours = listings.liquid(owner, option=kind is not None)
+        opens, closes = listings.session(hours, local.date())
+        return opens <= local <= closes
+
+    def find(
+        self,
+        symbol: str,
+        sec_type: str,
+        *,
+        con_id: int = 0,
+        expiry: str = "",
+        strike: float = 0.0,
+        right: str = "",
+        exchange: str = "",
+        primary_exchange: str = "",
+        currency: str = "",
+        trading_class: str = "",
+        multiplier: str = "",
+        local_symbol: str = "",
+    ) -> Sequence[Listing]:
+        """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
+        if con_id:
+            known = self._catalogue.listing(con_id)
+            found = [known] if known is not None and sec_type in ("", known.sec_type) else []
+        else:
+            found = list(
+                self._catalogue.search(
+                    symbol,
+                    sec_type,
+                    expiry=expiry,
+                    strike=strike,
+                    right=right,
+                    trading_class=trading_class,
+                    multiplier=multiplier,
+                    local_symbol=local_symbol,
+                )
+            )
+        return [
+            listing
+            for listing in found
+            if currency in ("", listing.currency)
+            and (not exchange or exchange in listing.valid_exchanges.split(","))
+            # Options have no primary exchange; what a client fills in there is not looked at.
+            and (listing.sec_type == "OPT" or primary_exchange in ("", listing.primary_exchange))
+        ]
+
+    def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
+        """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
+        profile = self._catalogue.underlying_of(under_con_id)
+        if profile is None or profile.symbol != symbol:
+            return ()
+        return self._catalogue.parameters(symbol)
+
+    def quote(self, con_id: int) -> Quote | None:
+        """Everything that contract can tick now; without bid, ask and Greeks while closed."""
+        full = self.frozen_quote(con_id)
+        if full is None or self.is_open(con_id):
+            return full
+        return replace(
+            full,
+            bid=None,
+            ask=None,
+            bid_size=None,
+            ask_size=None,
+            model=None,
+            bid_model=None,
+            ask_model=None,
+            last_model=None,
+        )
+
+    def frozen_quote(self, con_id: int) -> Quote | None:
+        """The last values of the session that is on, or of the last one."""
+        profile = self._catalogue.underlying_of(con_id)
+        if profile is not None:
+            return self._board.underlying_quote(profile)
+        return self._board.option_quote(con_id)
+
+    def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
+        """Daily bars of *days* sessions up to *end*, oldest first; None where IB has no series."""
+        return self._board.bars(con_id, what, days, end)
+
+    def book(self) -> AccountBook:
+        """Accounts, values and positions."""
+        if self._book is None:
+            held = [holding for plan in DEMO_BOOK if (holding := self._held(plan)) is not None]
+            self._book = account.open_book(self._accounts, self._currency, held, self._line)
+        return self._book
+
+    def whatif_margin(
+        self, account_name: str, legs: Sequence[tuple[int, float]]
+    ) -> tuple[float, float] | None:
+        """Change of initial and maintenance margin for (con_id, signed quantity) legs."""
+        book = self.book()
+        if account_name not in book.accounts:
+            return None
+        if any(self._catalogue.listing(con_id) is None for con_id, _ in legs):
+            return None
+        mine = [held for held in book.holdings if held.account == account_name]
+        added = [Holding(account_name, con_id, quantity, 0.0) for con_id, quantity in legs]
+        before = account.margin([self._line(held) for held in mine])
+        after = account.margin([self._line(held) for held in account.merged([*mine, *added])])
+        return round(after[0] - before[0], 2), round(after[1] - before[1], 2)
+
+    def _line(self, held: Holding) -> account.Line:
+        listing = self._catalogue.listing(held.con_id)
+        if listing is None:
+            raise ValueError(f"no contract {held.con_id} in this market")
+        profile = self._catalogue.profile(listing.symbol)
+        spot = self._board.level(profile)[0] if profile else 0.0
+        return account.Line(
+            underlying=listing.symbol,
+            quantity=held.quantity,
+            price=self._board.fair(held.con_id),
+            spot=spot,
+            multiplier=float(listing.multiplier or 1),
+            strike=listing.strike,
+            right=listing.right,
+            expiry=f"{listing.expiry:%Y%m%d}" if listing.expiry else "",
+        )
+
+    def _held(self, plan: Planned) -> Holding | None:
+        """The contract that a planned holding means today; None when its symbol is not here."""
+        profile = self._catalogue.profile(plan.symbol)
+        if profile is None:
+            return None
+        con_id = self._catalogue.underlying_id(plan.symbol)
+        multiplier = 1.0
+        if plan.right:
+            con_id, multiplier = self._planned_option(profile, plan), 100.0
+        cost = round(self._board.fair(con_id) * plan.paid * multiplier, 4)
+        return Holding(self._accounts[0], con_id, plan.quantity, cost)
+
+    def _planned_option(self, profile: Profile, plan: Planned) -> int:
+        rule, today = profile.classes[0], self.start.astimezone(calendar.NEW_YORK).date()
+        monthly = [
+            day
+            for day in self._catalogue.expiries(rule)
+            if day == calendar.third_friday(day.year, day.month)
+            and (day - today).days >= _BOOK_DAYS
+        ]
+        expiry = monthly[plan.month]
+        spot, iv30 = self._board.level(profile)
+        width = iv30 * float(np.sqrt((expiry - today).days / 365.0))
+        target = spot * float(np.exp(plan.sigmas * width))
+        strike = min(self._catalogue.strikes(profile, rule, expiry), key=lambda k: abs(k - target))
+        options = self._catalogue.options(profile, rule, expiry).values()
+        return next(x.con_id for x in options if x.strike == strike and x.right == plan.right)
