@@ -26,12 +26,17 @@ ARGUMENTS = ("spot", "strike", "tau", "rate", "div_yield", "sigma", "is_call")
 QUOTE_ARGUMENTS = ("price", "spot", "strike", "tau", "rate", "div_yield", "is_call")
 
 
-def as_floats(value: ArrayLike, name: str) -> FloatArray:
-    """The argument as float64, infinite made NaN; a ``ValueError`` names what is no number."""
+def as_numbers(value: ArrayLike, name: str) -> FloatArray:
+    """The argument as float64; a ``ValueError`` names what is no number."""
     try:
-        floats = np.asarray(value, dtype=np.float64)
+        return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as exc:
         raise ValueError(f"{name} must be numbers, got {value!r:.60}") from exc
+
+
+def as_floats(value: ArrayLike, name: str) -> FloatArray:
+    """The argument as float64 with NaN for infinite elements."""
+    floats = as_numbers(value, name)
     finite = np.isfinite(floats)
     return floats if np.all(finite) else np.where(finite, floats, np.nan)
 

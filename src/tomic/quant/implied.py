@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfcx
+from scipy.special import erfcx, ndtr
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray, IntArray
 from tomic.quant import _blocks
@@ -92,25 +92,34 @@ def solve(
     Raises:
         ValueError: The shapes do not broadcast, or an argument is no number.
     """
-    given = (price, spot, strike, tau, rate, div_yield)
-    names = _blocks.QUOTE_ARGUMENTS
-    floats = [_blocks.as_floats(value, name) for value, name in zip(given, names, strict=False)]
-    calls = _blocks.as_bools(is_call, "is_call")
-    shape = _blocks.common_shape(names, [*floats, calls])
-    flat = [_blocks.flat(array, shape) for array in (*floats, calls)]
+    shape, flat = _quote_arguments(price, spot, strike, tau, rate, div_yield, is_call)
     size = int(np.prod(shape))
     sigma, reason = np.empty(size), np.zeros(size, dtype=np.int8)
+    unfinished: list[_Unfinished] = []
     with np.errstate(all="ignore"):
         for piece, arrays in _blocks.blocks(flat, size):
-            sigma[piece] = _solve_block(reason[piece], *arrays)
+            sigma[piece], rest = _first_pass(piece.start, reason[piece], *arrays)
+            unfinished.append(rest)
+        _finish(sigma, unfinished)
     reason[np.isnan(sigma) & (reason == Reason.OK)] = Reason.NOT_IDENTIFIABLE
     return ImpliedVol(sigma.reshape(shape), reason.reshape(shape))
 
 
+def _quote_arguments(*given: ArrayLike) -> tuple[tuple[int, ...], list[_blocks.AnyArray]]:
+    names = _blocks.QUOTE_ARGUMENTS
+    arrays: list[_blocks.AnyArray] = [
+        _blocks.as_numbers(value, name) for value, name in zip(given[:-1], names, strict=False)
+    ]
+    arrays.append(_blocks.as_bools(given[-1], "is_call"))
+    shape = _blocks.common_shape(names, arrays)
+    return shape, [_blocks.flat(array, shape) for array in arrays]
+
+
 _EPS = float(np.finfo(np.float64).eps)
 _INV_SQRT2 = 0.7071067811865476
+_INV_SQRT_2PI = 0.3989422804014327
 _SQRT_2_OVER_PI = 0.7978845608028654
-_CONVERGED = 3e-4
+_CONVERGED = 1e-3
 """A third-order step of this relative size leaves an error of its fourth power."""
 _NARROW = 0.04
 """Below this total volatility the difference of two error functions cancels; use its series."""
@@ -118,7 +127,19 @@ _MAX_TOTAL_VOL = 16.0
 _MAX_STEPS = 24
 
 
-def _solve_block(
+class _Unfinished(NamedTuple):
+    """Elements for which one step was not enough; ``target`` is a log of price or of room left."""
+
+    where: IntArray
+    x: FloatArray
+    total: FloatArray
+    target: FloatArray
+    high: BoolArray
+    root: FloatArray
+
+
+def _first_pass(
+    start: int,
     reason: NDArray[np.int8],
     price: FloatArray,
     spot: FloatArray,
@@ -127,50 +148,66 @@ def _solve_block(
     rate: FloatArray,
     div_yield: FloatArray,
     is_call: BoolArray,
-) -> FloatArray:
+) -> tuple[FloatArray, _Unfinished]:
     pv_spot = spot * np.exp(-div_yield * tau)
     pv_strike = strike * np.exp(-rate * tau)
     gap = pv_spot - pv_strike
     intrinsic = np.maximum(np.where(is_call, gap, -gap), 0.0)
     time_value = np.broadcast_to(price - intrinsic, reason.shape)
     ceiling = np.minimum(pv_spot, pv_strike)
-    # In the money a time value of a few units in the last place of the price is rounding.
-    solvable = (time_value > 4.0 * _EPS * intrinsic) & (time_value < ceiling) & (tau > 0.0)
-    if not np.all(solvable):
-        _explain(reason, solvable, time_value, ceiling, tau, pv_spot, pv_strike)
-
-    scale = 1.0 / np.sqrt(pv_spot * pv_strike)
     # Not the log of the discounted quotient: near the money its roundings would show.
     x = np.broadcast_to(np.abs(np.log(spot / strike) + (rate - div_yield) * tau), reason.shape)
+    # In the money a time value of a few units in the last place of the price is rounding.
+    solvable = (time_value > 4.0 * _EPS * intrinsic) & (time_value < ceiling) & (tau > 0.0)
+    solvable &= x < np.inf
+    if not np.all(solvable):
+        _explain(reason, solvable, x, time_value, ceiling, tau)
+
+    scale = 1.0 / np.sqrt(pv_spot * pv_strike)
     beta = time_value * scale
     log_beta = np.log(beta)
-    high = 2.0 * time_value > ceiling
     total = _guess(x, beta, log_beta, np.abs(gap) * scale)
-    stepped = _low_step(x, total, log_beta)
-    again = (np.abs(stepped - total) > _CONVERGED * total) | (stepped < _NARROW) | high
-    again &= solvable
-    todo = np.flatnonzero(again)
-    if todo.size:
-        room = np.broadcast_to((ceiling - time_value) * scale, reason.shape)
-        start = np.where(high, total, stepped)[todo]
-        target = np.where(high, np.log(room), log_beta)[todo]
-        stepped[todo] = _refine(x[todo], start, target, high[todo])
-    stepped /= np.sqrt(tau)
-    return np.where(solvable, stepped, np.nan)
+    stepped = _first_step(x, total, log_beta, ceiling * scale)
+    high = 2.0 * time_value > ceiling
+    good = np.abs(stepped - total) <= _CONVERGED * total
+    good &= stepped > _NARROW
+    good &= ~high
+    root = np.sqrt(tau)
+    sigma = np.where(solvable, stepped / root, np.nan)
+    todo = np.flatnonzero(solvable & ~good)
+    room = (ceiling - time_value) * scale
+    rest = _Unfinished(
+        todo + start,
+        x[todo],
+        total[todo],
+        np.log(np.where(high, room, beta)[todo]),
+        high[todo],
+        np.broadcast_to(root, reason.shape)[todo],
+    )
+    return sigma, rest
+
+
+def _finish(sigma: FloatArray, unfinished: list[_Unfinished]) -> None:
+    """Refine what is left of all blocks together: a call on few elements is all overhead."""
+    if not any(part.where.size for part in unfinished):
+        return
+    rest = _Unfinished(*(np.concatenate(field) for field in zip(*unfinished, strict=True)))
+    fields: list[_blocks.AnyArray] = list(rest)
+    for _, (where, x, total, target, high, root) in _blocks.blocks(fields, rest.where.size):
+        sigma[where] = _refine(x, total, target, high) / root
 
 
 def _explain(
     reason: NDArray[np.int8],
     solvable: BoolArray,
+    x: FloatArray,
     time_value: FloatArray,
     ceiling: FloatArray,
     tau: FloatArray,
-    pv_spot: FloatArray,
-    pv_strike: FloatArray,
 ) -> None:
     """Fill in the reason of every element that has no solution; the first that applies wins."""
     cases = (
-        (np.isnan(time_value) | ~(pv_spot > 0.0) | ~(pv_strike > 0.0), Reason.MISSING),
+        (~(np.isfinite(x) & np.isfinite(time_value)), Reason.MISSING),
         (tau <= 0.0, Reason.EXPIRED),
         (time_value <= 0.0, Reason.BELOW_INTRINSIC),
         (time_value >= ceiling, Reason.ABOVE_MAXIMUM),
@@ -225,13 +262,35 @@ def _guess(
     return np.clip(place, np.maximum(x / 40.0, 1e-12), _MAX_TOTAL_VOL)
 
 
+def _first_step(
+    x: FloatArray, total: FloatArray, log_beta: FloatArray, root_ratio: FloatArray
+) -> FloatArray:
+    """
+    The low step in plain normal probabilities, half the cost of the scaled ones.
+
+    ``root_ratio`` is exp(-x/2). Loses a few digits for tiny volatilities and underflows beyond 37
+    standard deviations; ``_refine`` takes both.
+    """
+    a = x / total
+    t = 0.5 * total
+    price = ndtr(t - a)
+    price *= root_ratio
+    price -= ndtr(-t - a) / root_ratio
+    slope = np.exp(-0.5 * (a * a + t * t))
+    slope *= _INV_SQRT_2PI
+    slope /= price
+    np.log(price, out=price)
+    price -= log_beta
+    return _householder(a, t, total, price, slope)
+
+
 def _low_step(x: FloatArray, total: FloatArray, log_beta: FloatArray) -> FloatArray:
     """One step on the log price, for prices in the lower half of their range."""
     a = x / total
     t = 0.5 * total
     width = erfcx((a - t) * _INV_SQRT2)
     width -= erfcx((a + t) * _INV_SQRT2)
-    return _householder(a, t, total, width, _SQRT_2_OVER_PI / width, log_beta)
+    return _bounded_step(a, t, total, width, _SQRT_2_OVER_PI / width, log_beta)
 
 
 def _high_step(x: FloatArray, total: FloatArray, log_room: FloatArray) -> FloatArray:
@@ -240,7 +299,7 @@ def _high_step(x: FloatArray, total: FloatArray, log_room: FloatArray) -> FloatA
     t = 0.5 * total
     width = erfcx((t - a) * _INV_SQRT2)
     width += erfcx((t + a) * _INV_SQRT2)
-    return _householder(a, t, total, width, -_SQRT_2_OVER_PI / width, log_room)
+    return _bounded_step(a, t, total, width, -_SQRT_2_OVER_PI / width, log_room)
 
 
 def _narrow_step(x: FloatArray, total: FloatArray, log_beta: FloatArray) -> FloatArray:
@@ -258,10 +317,10 @@ def _narrow_step(x: FloatArray, total: FloatArray, log_beta: FloatArray) -> Floa
     y7 = 6.0 * y5 - a * y6
     series = y1 + square * (y3 / 6.0 + square * (y5 / 120.0 + square * (y7 / 5040.0)))
     width = 2.0 * _SQRT_2_OVER_PI * t * series
-    return _householder(a, t, total, width, _SQRT_2_OVER_PI / width, log_beta)
+    return _bounded_step(a, t, total, width, _SQRT_2_OVER_PI / width, log_beta)
 
 
-def _householder(
+def _bounded_step(
     a: FloatArray,
     t: FloatArray,
     total: FloatArray,
@@ -269,25 +328,40 @@ def _householder(
     slope: FloatArray,
     log_target: FloatArray,
 ) -> FloatArray:
-    """
-    Third-order step on log(price) - log(target).
+    """``width`` is twice the price over exp(-(a^2 + t^2) / 2)."""
+    miss = np.log(0.5 * width) - 0.5 * (a * a + t * t) - log_target
+    # A guess far off may throw the step anywhere; a factor of three either way keeps it in reach.
+    return np.clip(_householder(a, t, total, miss, slope), total / 3.0, 3.0 * total)
 
-    ``width`` is twice the price over exp(-(a^2 + t^2) / 2), ``slope`` the derivative of its log.
+
+def _householder(
+    a: FloatArray, t: FloatArray, total: FloatArray, miss: FloatArray, slope: FloatArray
+) -> FloatArray:
+    """
+    Third-order step in the total volatility.
+
+    ``miss`` is log(price) - log(target), ``slope`` the derivative of log(price); the higher
+    derivatives follow from it and from a = x/total, t = total/2.
     """
     aa = a * a
-    tt = t * t
-    newton = np.log(0.5 * width)
-    newton -= 0.5 * (aa + tt)
-    newton -= log_target
-    newton /= -slope
-    second = (aa - tt) / total
-    third = second * second - (3.0 * aa / (total * total) + 0.25)
+    second = aa - t * t
+    second /= total
+    third = second * second
+    third -= 3.0 * aa / (total * total) + 0.25
     third += slope * (2.0 * slope - 3.0 * second)
     second -= slope
-    step = newton * (1.0 + 0.5 * second * newton)
-    step /= 1.0 + newton * (second + third * newton / 6.0)
-    # A guess far off may throw the step anywhere; a factor of three either way keeps it in reach.
-    return np.clip(total + step, total / 3.0, 3.0 * total)
+    newton = miss / slope
+    third *= newton
+    third /= -6.0
+    third += second
+    third *= newton
+    np.subtract(1.0, third, out=third)
+    second *= newton
+    second *= -0.5
+    second += 1.0
+    second *= newton
+    second /= third
+    return np.subtract(total, second, out=second)
 
 
 def _refine(x: FloatArray, total: FloatArray, target: FloatArray, high: BoolArray) -> FloatArray:
