@@ -1,0 +1,35 @@
+"""Files out and back in: the original's CSV files, JSON documents, and `load_chain`."""
+
+from __future__ import annotations
+
+from tomic.export.atomic import write_text
+from tomic.export.document import SCHEMA, ndjson_rows, to_document, to_json, to_ndjson
+from tomic.export.load import load_chain
+from tomic.export.tables import (
+    CHAIN_HEADER,
+    OVERVIEW_NAME,
+    SNAPSHOT_HEADER,
+    left_out,
+    to_csv_text,
+    write_chain,
+    write_overview,
+    write_snapshot,
+)
+
+__all__ = [
+    "CHAIN_HEADER",
+    "OVERVIEW_NAME",
+    "SCHEMA",
+    "SNAPSHOT_HEADER",
+    "left_out",
+    "load_chain",
+    "ndjson_rows",
+    "to_csv_text",
+    "to_document",
+    "to_json",
+    "to_ndjson",
+    "write_chain",
+    "write_overview",
+    "write_snapshot",
+    "write_text",
+]

@@ -1,0 +1,241 @@
+"""The CSV files: the original program's columns in its order, then what it left unsaid."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tomic.chain import Chain
+from tomic.export.atomic import write_text
+from tomic.models import OptionQuote, RowStatus, VolSnapshot
+
+CHAIN_HEADER = (
+    "Expiry", "Type", "Strike", "Bid", "Ask", "Close", "IV", "Delta", "Gamma", "Vega", "Theta",
+    "Volume", "OpenInterest", "ParityDeviation",
+)  # fmt: skip
+"""The original's columns of a chain."""
+
+CHAIN_EXTRA = (
+    "Status", "QuoteSource", "GreeksSource", "Spot", "SpotSource", "AsOf", "DataType", "Rate",
+    "DivYield", "Last", "ConId", "QuotedAt", "Symbol", "SecType", "UnderlyingConId", "Currency",
+    "TimeZone", "TradingClass", "Multiplier",
+)  # fmt: skip
+"""Ours: with these, `load_chain` needs nothing but the file."""
+
+SNAPSHOT_HEADER = (
+    "Symbol", "SpotPrice", "HV_30", "ATR_14", "VIX", "Skew", "Term_M1_M2", "Term_M1_M3",
+    "IV_Rank", "Implied_Volatility", "IV_Percentile", "Avg_Parity_Deviation",
+)  # fmt: skip
+"""The original's columns of a symbol's other data; volatilities and ranks in per cent."""
+
+SNAPSHOT_EXTRA = (
+    "AsOf", "SpotSource", "DataType", "HV_20", "HV_60", "HV_90", "HV_252", "IV_Days",
+    "Next_Earnings", "Next_Dividend", "Dividend_Amount", "Sources",
+)  # fmt: skip
+
+OVERVIEW_NAME = "Overzicht_Marktkenmerken.csv"
+"""The other data of several symbols, a row each."""
+
+LEFT_OUT = (RowStatus.DELTA_OUT_OF_RANGE, RowStatus.UNKNOWN_CONTRACT)
+"""What the mission calls invalid: not in the CSV, but counted."""
+
+Cell = str | int
+Snapshots = Iterable[tuple[VolSnapshot | None, Chain | None]]
+
+
+def left_out(chain: Chain) -> dict[str, int]:
+    """Return status to number of the rows that the CSV does not hold."""
+    counts = chain.counts
+    return {status.value: counts[status] for status in LEFT_OUT if status in counts}
+
+
+def to_csv_text(chain: Chain) -> str:
+    """
+    Return the chain as CSV, by expiry, strike and right.
+
+    IV and Greeks have six significant digits where the original had three decimals, so that
+    reading the file back gives the same chain for every practical purpose; prices have all theirs.
+    """
+    shared = _shared_cells(chain)
+    rows = (_chain_cells(row, shared) for row in chain.rows() if row.status not in LEFT_OUT)
+    return _csv_text((*CHAIN_HEADER, *CHAIN_EXTRA), rows)
+
+
+def write_chain(chain: Chain, folder: Path, *, stamp: dt.datetime) -> Path:
+    """
+    Write ``option_chain_<SYMBOL>_<stamp>.csv`` into ``folder/YYYYMMDD``; see `left_out`.
+
+    *stamp* is written as it stands, without its zone; the column AsOf has the time with it.
+
+    Raises:
+        BadFile: The folder cannot be written.
+    """
+    return write_text(_path(folder, "option_chain", chain.symbol, stamp), to_csv_text(chain))
+
+
+def write_snapshot(
+    snapshot: VolSnapshot | None, chain: Chain | None, folder: Path, *, stamp: dt.datetime
+) -> Path:
+    """
+    Write ``other_data_<SYMBOL>_<stamp>.csv``, one row, into ``folder/YYYYMMDD``.
+
+    What is unknown stays empty; the spot comes from the chain where the snapshot lacks it.
+
+    Raises:
+        BadFile: The folder cannot be written.
+        ValueError: Neither a snapshot nor a chain.
+    """
+    cells = _snapshot_cells(snapshot, chain)
+    path = _path(folder, "other_data", str(cells["Symbol"]), stamp)
+    return write_text(path, _snapshot_text([cells]))
+
+
+def write_overview(snapshots: Snapshots, folder: Path, *, stamp: dt.datetime) -> Path | None:
+    """
+    Write `OVERVIEW_NAME`, a row per symbol, into ``folder/YYYYMMDD``; None for fewer than two.
+
+    Raises:
+        BadFile: The folder cannot be written.
+    """
+    rows = {str(cells["Symbol"]): cells for cells in (_snapshot_cells(*one) for one in snapshots)}
+    if len(rows) < 2:
+        return None
+    return write_text(folder / f"{stamp:%Y%m%d}" / OVERVIEW_NAME, _snapshot_text(rows.values()))
+
+
+def _path(folder: Path, kind: str, symbol: str, stamp: dt.datetime) -> Path:
+    return folder / f"{stamp:%Y%m%d}" / f"{kind}_{symbol}_{stamp:%Y%m%d_%H%M%S_%f}.csv"
+
+
+def _csv_text(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _chain_cells(row: OptionQuote, shared: Mapping[str, Cell]) -> list[Cell]:
+    cells: dict[str, Cell] = {
+        **shared,
+        "Expiry": f"{row.expiry:%Y%m%d}",
+        "Type": row.right,
+        "Strike": _price(row.strike),
+        "Bid": _price(row.bid),
+        "Ask": _price(row.ask),
+        "Close": _price(row.close),
+        "IV": _digits(row.iv),
+        "Delta": _digits(row.delta),
+        "Gamma": _digits(row.gamma),
+        "Vega": _digits(row.vega),
+        "Theta": _digits(row.theta),
+        "Volume": _whole(row.volume),
+        "OpenInterest": _whole(row.open_interest),
+        "ParityDeviation": _price(row.parity_deviation, 4),
+        "Status": row.status.value,
+        "QuoteSource": row.quote_source.value if row.quote_source else "",
+        "GreeksSource": row.greeks_source,
+        "Last": _price(row.last),
+        "ConId": _whole(row.con_id),
+        "QuotedAt": row.quoted_at.isoformat() if row.quoted_at else "",
+    }
+    return [cells[name] for name in (*CHAIN_HEADER, *CHAIN_EXTRA)]
+
+
+def _shared_cells(chain: Chain) -> dict[str, Cell]:
+    underlying = chain.underlying
+    return {
+        "Spot": _price(chain.spot.price),
+        "SpotSource": chain.spot.source.value,
+        "AsOf": chain.as_of.isoformat(),
+        "DataType": chain.data_type.value,
+        "Rate": _digits(chain.rate),
+        "DivYield": _digits(chain.div_yield),
+        "Symbol": chain.symbol,
+        "SecType": underlying.sec_type,
+        "UnderlyingConId": underlying.con_id,
+        "Currency": underlying.currency,
+        "TimeZone": underlying.time_zone,
+        "TradingClass": chain.trading_class,
+        "Multiplier": chain.multiplier,
+    }
+
+
+def _snapshot_text(rows: Iterable[Mapping[str, Cell]]) -> str:
+    header = (*SNAPSHOT_HEADER, *SNAPSHOT_EXTRA)
+    return _csv_text(header, ([row.get(name, "") for name in header] for row in rows))
+
+
+def _snapshot_cells(snapshot: VolSnapshot | None, chain: Chain | None) -> dict[str, Cell]:
+    if chain is not None:
+        cells: dict[str, Cell] = {
+            "Symbol": chain.symbol,
+            "SpotPrice": _price(chain.spot.price),
+            "Avg_Parity_Deviation": _price(_average_parity_deviation(chain), 4),
+            "AsOf": chain.as_of.isoformat(),
+            "SpotSource": chain.spot.source.value,
+            "DataType": chain.data_type.value,
+        }
+    elif snapshot is not None:
+        cells = {"Symbol": snapshot.symbol, "AsOf": snapshot.as_of.isoformat()}
+    else:
+        raise ValueError("a snapshot or a chain is needed, got neither")
+    if snapshot is not None:
+        cells |= _volatility_cells(snapshot)
+        if snapshot.spot is not None:
+            cells.setdefault("SpotPrice", _price(snapshot.spot))
+    return cells
+
+
+def _volatility_cells(snapshot: VolSnapshot) -> dict[str, Cell]:
+    return {
+        "HV_30": _per_cent(snapshot.hv30),
+        "ATR_14": _price(snapshot.atr14, 4),
+        "VIX": _per_cent(snapshot.vix),
+        "Skew": _per_cent(snapshot.skew),
+        "Term_M1_M2": _per_cent(snapshot.term_m1_m2),
+        "Term_M1_M3": _per_cent(snapshot.term_m1_m3),
+        "IV_Rank": _per_cent(snapshot.iv_rank),
+        "Implied_Volatility": _per_cent(snapshot.iv30),
+        "IV_Percentile": _per_cent(snapshot.iv_percentile),
+        "HV_20": _per_cent(snapshot.hv20),
+        "HV_60": _per_cent(snapshot.hv60),
+        "HV_90": _per_cent(snapshot.hv90),
+        "HV_252": _per_cent(snapshot.hv252),
+        "IV_Days": _whole(snapshot.iv_days),
+        "Next_Earnings": snapshot.next_earnings.isoformat() if snapshot.next_earnings else "",
+        "Next_Dividend": snapshot.next_dividend.isoformat() if snapshot.next_dividend else "",
+        "Dividend_Amount": _price(snapshot.dividend_amount),
+        "Sources": " ".join(f"{name}={where}" for name, where in sorted(snapshot.sources.items())),
+    }
+
+
+def _average_parity_deviation(chain: Chain) -> float | None:
+    """Mean over the strikes of the first expiry; call and put of a strike carry the same one."""
+    first = chain["expiry"] == chain["expiry"].min() if len(chain) else np.zeros(0, dtype=bool)
+    strike, deviation = chain["strike"][first], chain["parity_deviation"][first]
+    known = np.isfinite(deviation)
+    by_strike = dict(zip(strike[known].tolist(), deviation[known].tolist(), strict=True))
+    return math.fsum(by_strike.values()) / len(by_strike) if by_strike else None
+
+
+def _price(value: float | None, decimals: int = 6) -> str:
+    return "" if value is None or not math.isfinite(value) else repr(round(float(value), decimals))
+
+
+def _digits(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.6g}"
+
+
+def _whole(value: int | None) -> Cell:
+    return "" if value is None else value
+
+
+def _per_cent(fraction: float | None) -> str:
+    return "" if fraction is None else _price(100.0 * fraction, 4)
