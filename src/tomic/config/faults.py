@@ -30,17 +30,21 @@ class Fault:
         """As a file shows it: ``[ib] prot: unknown key; did you mean port?``."""
         key = ".".join(self.path[len(self.table) :])
         place = f"[{'.'.join(self.table)}]" if self.table else ""
-        return f"{place} {key}: {self.reason}{self._hint()}".strip()
+        where = " ".join(part for part in (place, key) if part)
+        return f"{where}: {self.reason}{self._hint()}"
 
     @property
     def in_variable(self) -> str:
         """As an environment variable shows it, whose name stands before this."""
         meant = "__".join(self.meant).upper()
-        return f"{self.reason}; did you mean TOMIC_{meant}?" if meant else self.reason
+        reason = self.reason.replace("unknown table", "unknown section")
+        return f"{reason}; did you mean TOMIC_{meant}?" if meant else reason
 
     def _hint(self) -> str:
         if not self.meant:
             return ""
+        if len(self.meant) == 1:
+            return f"; did you mean [{self.meant[0]}]?"
         if self.meant[:-1] == self.path[:-1]:
             return f"; did you mean {self.meant[-1]}?"
         return f"; did you mean [{'.'.join(self.meant[:-1])}] {self.meant[-1]}?"
@@ -51,14 +55,15 @@ def explain(exc: ValidationError) -> list[Fault]:
     return [_fault(dict(error)) for error in exc.errors(include_url=False)]
 
 
-def unknown(path: Path) -> Fault:
+def unknown(path: Path, *, named_table: bool) -> Fault:
     """The fault of a key or table that does not exist, with what was probably meant."""
-    table, model = _tables(path[:-1])
+    above, model = _tables(path[:-1])
     known = tuple(model.model_fields) if model else ()
     near = difflib.get_close_matches(path[-1], known, n=1)
     meant: Path = (*path[:-1], near[0]) if near else _elsewhere(path[-1])
-    kind = "key" if table else "table or key"
-    return Fault(path, table, f"unknown {kind}", meant)
+    if named_table:
+        return Fault(path, path, "unknown table", meant)
+    return Fault(path, above, "unknown key", meant)
 
 
 def is_table(path: Path) -> bool:
@@ -69,7 +74,7 @@ def is_table(path: Path) -> bool:
 def _fault(error: dict[str, Any]) -> Fault:
     path = tuple(str(part) for part in error["loc"] if part != "[key]")
     if error["type"] == "extra_forbidden":
-        return unknown(path)
+        return unknown(path, named_table=isinstance(error["input"], dict))
     table, _ = _tables(path)
     return Fault(path, table, _reason(error))
 
@@ -83,6 +88,7 @@ def _reason(error: dict[str, Any]) -> str:
     if kind == "missing":
         return "must be given"
     message = error["msg"].replace("Input should be", "must be").replace("String should", "must")
+    message = message.partition(", unable to parse")[0]
     text = f"{message[:1].lower()}{message[1:]}"
     return f"{text}, got {given!r}" if isinstance(given, (str, int, float)) else text
 

@@ -26,7 +26,7 @@ from tomic.errors import ConfigError
 PREFIX = "TOMIC_"
 FILE_VARIABLE = "TOMIC_CONFIG"
 PROJECT_FILE = Path("tomic.toml")
-COMMAND_LINE = "command line"
+ARGUMENT = "argument"
 DEFAULT = "default"
 
 Tree = dict[str, Any]
@@ -51,7 +51,7 @@ class Layer:
         return len(path)
 
     def source(self, path: tuple[str, ...]) -> str:
-        """The file, the environment variable or the command line that gave *path*."""
+        """The file, the environment variable or the argument that gave *path*."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.variables:
                 return self.variables[path[:length]]
@@ -152,16 +152,17 @@ def origins(
     """
     Every setting by its dotted key, with its value and where that comes from.
 
-    The origin is "default", a file, an environment variable or "command line".
+    The origin is "default", a file, an environment variable or "argument".
     Arguments and errors as in `load_settings`.
     """
     layers = read_layers(path, overrides)
     plain = dict(leaves(Settings()))
     found: dict[str, tuple[Any, str]] = {}
     for keys, value in leaves(build(layers)):
-        # A key that follows from its neighbours (a weight left out) has its table's origin.
-        wanted = keys if value == plain.get(keys, value) else keys[:-1]
-        giving = [layer for layer in layers if layer.depth(keys) >= len(wanted)]
+        giving = [layer for layer in layers if layer.depth(keys) == len(keys)]
+        if not giving and value != plain.get(keys, value):
+            # It follows from its neighbours, as a weight that is left out does.
+            giving = [layer for layer in layers if layer.depth(keys) == len(keys) - 1]
         origin = giving[-1].source(keys) if giving else DEFAULT
         found[".".join(keys)] = (value, origin)
     return found
@@ -206,7 +207,9 @@ def read_layers(
     project = project_file(path)
     layers = [Layer(DEFAULT, _default_locations(project))]
     user = user_config_file()
-    files = [user] if user is not None and user.is_file() and user != project else []
+    files = [user] if user is not None and user.is_file() else []
+    if project is not None and files and project.samefile(files[0]):
+        files = []
     files += [project] if project is not None else []
     if edited is not None and edited[0] not in files:
         files.append(edited[0])
@@ -218,7 +221,7 @@ def read_layers(
         section: {key: value for key, value in keys.items() if value is not None}
         for section, keys in (overrides or {}).items()
     }
-    layers.append(Layer(COMMAND_LINE, given))
+    layers.append(Layer(ARGUMENT, given))
     return layers
 
 
@@ -239,7 +242,9 @@ def _environment() -> Layer:
             hint = f"; did you mean {PREFIX}{'__'.join(meant).upper()}?"
             raise ConfigError(f"{name}: unknown setting{hint}", key=name)
         if len(keys) > 1:
-            raise ConfigError(f"{name}: {unknown(keys[:1]).in_variable}", key=name)
+            raise ConfigError(
+                f"{name}: {unknown(keys[:1], named_table=True).in_variable}", key=name
+            )
     return Layer("environment", _Environment(Settings)() if variables else {}, variables)
 
 

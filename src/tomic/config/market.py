@@ -129,7 +129,7 @@ class MarketSettings(Section):
 _GAP = r"(?:<[^>]*>|[^\d<%-]){0,60}?"
 """From a label to its number: tags and a little text, but no other number and no sign."""
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
-_BLANK = r"(?:\s|&nbsp;|\xa0)*"
+_BLANK = r"(?:\s|&nbsp;)*"
 
 
 def _percent(*labels: str) -> tuple[str, ...]:

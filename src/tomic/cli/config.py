@@ -1,0 +1,97 @@
+"""`tomic config`: look at the settings, write a file for them, check it, change one key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tomic.cli.options import ConfigOption, JsonOption
+
+app = typer.Typer(name="config", help="Show, write, check and change settings.")
+
+
+@app.callback(invoke_without_command=True)
+def _help_when_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def show(
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Say where each value comes from.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print every setting as it is in effect."""
+    from tomic.config import origins
+    from tomic.config.text import plain, toml_text
+
+    found = {key: (plain(value), source) for key, (value, source) in origins(config).items()}
+    if as_json:
+        rows = {key: {"value": value, "origin": source} for key, (value, source) in found.items()}
+        bare = {key: value for key, (value, _) in found.items()}
+        document = {"schema": "tomic.config/1", "settings": rows if origin else bare}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for key, (value, source) in found.items():
+        line = f"{key} = {toml_text(value)}"
+        typer.echo(f"{line:<44}  {source}" if origin else line)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("tomic.toml"),
+) -> None:
+    """Write a commented configuration file with every key and its default."""
+    from tomic.config.editing import write_defaults
+
+    write_defaults(path)
+    typer.echo(f"{path}: written", err=True)
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Read all settings and say what is wrong with them; exit code 2 when something is."""
+    from tomic.config import Settings, config_file, origins
+    from tomic.config.loading import leaves
+
+    plain = dict(leaves(Settings()))
+    found = origins(config)
+    changed = sum(plain.get(tuple(key.split("."))) != value for key, (value, _) in found.items())
+    file = config_file(config) or "no file"
+    typer.echo(f"{file}: ok, {changed} of {len(found)} settings differ from the default", err=True)
+
+
+@app.command()
+def path(config: ConfigOption = None) -> None:
+    """Print the configuration file in effect, or where one would be found."""
+    from tomic.config.loading import PROJECT_FILE, config_file, user_config_file
+
+    file = config_file(config)
+    typer.echo(file or PROJECT_FILE)
+    if file is None:
+        places = ", ".join(str(place) for place in (PROJECT_FILE, user_config_file()) if place)
+        typer.echo(f"no such file yet; looked for {places}", err=True)
+
+
+@app.command(name="set", context_settings={"ignore_unknown_options": True})
+def set_(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="For example ib.port.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="As TOML; quotes may be left out.")],
+    config: ConfigOption = None,
+) -> None:
+    """Change one key of the configuration file; its comments stay."""
+    from tomic.config import origins
+    from tomic.config.editing import set_key
+    from tomic.config.text import toml_text
+
+    file, written = set_key(key, value, config)
+    typer.echo(f"{file}: {key} = {toml_text(written)}", err=True)
+    _, source = origins(config).get(key, (None, str(file)))
+    if source != str(file):
+        typer.echo(f"{source} overrides it", err=True)

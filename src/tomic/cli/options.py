@@ -1,0 +1,180 @@
+"""
+Options shared by commands: one name and one meaning everywhere.
+
+Imports nothing heavier than typer, because every command imports this.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+GATEWAY_PANEL = "Gateway"
+OUTPUT_PANEL = "Output"
+
+
+class Format(StrEnum):
+    """How a result is printed on stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class DteRange:
+    """Calendar days to expiry, both ends included."""
+
+    least: int
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaRange:
+    """Signed deltas, both ends included."""
+
+    least: float
+    most: float
+
+
+def chosen_format(format: Format, as_json: bool) -> Format:
+    """``--json`` is short for ``--format json``; saying both is fine, contradicting is not."""
+    if as_json and format not in (Format.TABLE, Format.JSON):
+        raise typer.BadParameter(f"--json contradicts --format {format}")
+    return Format.JSON if as_json else format
+
+
+def parse_dte(text: str) -> DteRange:
+    """``15`` (fewest days) or ``15:60``."""
+    first, colon, last = text.partition(":")
+    try:
+        least = int(first or 0)
+        most = int(last) if last else None
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: write 15 (fewest days) or 15:60") from None
+    if least < 0 or (colon and most is not None and most < least):
+        raise typer.BadParameter(f"{text!r}: days must be >= 0 and ascend, as in 15:60")
+    return DteRange(least, most)
+
+
+def parse_delta(text: str) -> DeltaRange:
+    """``-0.8:0.8``; an end left out is -1 or 1."""
+    first, colon, last = text.partition(":")
+    try:
+        least, most = float(first or -1.0), float(last or 1.0)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: write a range such as -0.8:0.8") from None
+    if not colon or not -1.0 <= least < most <= 1.0:
+        raise typer.BadParameter(f"{text!r}: deltas must lie in [-1, 1] and ascend, as in -0.8:0.8")
+    return DeltaRange(least, most)
+
+
+def parse_moment(text: str) -> dt.datetime:
+    """ISO date or date and time; without a zone the exchange's own is meant."""
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r}: write a date or time such as 2025-05-19 or 2025-05-19T16:00"
+        ) from None
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration file instead of ./tomic.toml."),
+]
+DemoOption = Annotated[
+    bool, typer.Option("--demo", help="Use the built-in demo market; needs no TWS.")
+]
+PacedOption = Annotated[
+    bool, typer.Option("--paced", help="Keep IB's message limit in the demo as well.")
+]
+ReplayOption = Annotated[
+    Path | None,
+    typer.Option("--replay", metavar="FILE", help="Replay a recorded chain or session."),
+]
+AsOfOption = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        "--as-of",
+        parser=parse_moment,
+        metavar="TIME",
+        help="Moment that recorded data belong to, such as 2025-05-19T16:00.",
+    ),
+]
+FormatOption = Annotated[
+    Format,
+    typer.Option("--format", case_sensitive=False, help="Form of the result on stdout."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder for exported files, or a file."),
+]
+NoExportOption = Annotated[bool, typer.Option("--no-export", help="Write no files.")]
+VerboseOption = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Log more; -vv logs everything.")
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print the result and errors only.")
+]
+ExitCodeOption = Annotated[
+    bool, typer.Option("--exit-code", help="End with code 10 when a check fires.")
+]
+HostOption = Annotated[
+    str | None,
+    typer.Option("--host", help="Computer of TWS or IB Gateway.", rich_help_panel=GATEWAY_PANEL),
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--port",
+        min=1,
+        max=65535,
+        help="TWS paper 7497, live 7496; Gateway paper 4002, live 4001.",
+        rich_help_panel=GATEWAY_PANEL,
+    ),
+]
+ClientIdOption = Annotated[
+    int | None,
+    typer.Option(
+        "--client-id",
+        min=1,
+        help="First client id to try; the next ones when it is in use.",
+        rich_help_panel=GATEWAY_PANEL,
+    ),
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        min=0.1,
+        metavar="SECONDS",
+        help="Deadline of the whole command; what arrived is kept.",
+        rich_help_panel=GATEWAY_PANEL,
+    ),
+]
+RealtimeOnlyOption = Annotated[
+    bool,
+    typer.Option("--realtime-only", help="Refuse delayed and frozen data."),
+]
+DteOption = Annotated[
+    DteRange | None,
+    typer.Option("--dte", parser=parse_dte, metavar="DAYS", help="Fewest days, or 15:60."),
+]
+DeltaOption = Annotated[
+    DeltaRange | None,
+    typer.Option("--delta", parser=parse_delta, metavar="A:B", help="Deltas to keep: -0.8:0.8."),
+]
+SymbolsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SYMBOL]...", help="Underlyings, for example SPY QQQ.", show_default=False
+    ),
+]

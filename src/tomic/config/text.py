@@ -1,0 +1,154 @@
+"""Settings as text: a commented TOML file, one value as TOML, one value in words of JSON."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import inspect
+import json
+import textwrap
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from tomic.config.section import duration_text
+from tomic.config.settings import Settings
+
+_WIDTH = 98
+_HEAD = """\
+Settings of TOMIC: every key with its default. Delete what you do not change.
+A value here yields to an environment variable such as TOMIC_IB__PORT and to an option of the
+command. Relative paths are relative to this file. "none" switches off a key that allows it.
+"""
+_EXAMPLES = {
+    "strategies": '[strategies.iron_condor]\ndte = [30, 45]\ngates = ["iv_rank >= 0.4"]\n',
+}
+"""Shown, commented out, for tables that are empty by default."""
+
+
+def render(settings: Settings) -> str:
+    """*settings* as a commented TOML file that reads back to the same settings."""
+    lines = [_comment(_HEAD), ""]
+    notes = _notes(Settings)
+    for section in Settings.model_fields:
+        value = getattr(settings, section)
+        lines += _table((section,), value, notes.get(section, ""))
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def plain(value: Any) -> Any:
+    """*value* of a setting in words of JSON: None, numbers, texts, lists and objects."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True)
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, dt.timedelta):
+        return duration_text(value)
+    return value.as_posix() if isinstance(value, Path) else value
+
+
+def toml_text(value: Any) -> str:
+    """*value* as TOML writes it on one line; None is the text "none"."""
+    if value is None:
+        return '"none"'
+    if isinstance(value, str):
+        # A literal text keeps the backslashes of a regular expression readable.
+        literal = "\\" in value and "'" not in value and value.isprintable()
+        return f"'{value}'" if literal else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_text, value))}]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_bare(key)} = {toml_text(inner)}" for key, inner in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    return json.dumps(value)
+
+
+def _table(path: tuple[str, ...], value: Any, note: str) -> list[str]:
+    """Lines of one table: its header, its keys with their comments, then its inner tables."""
+    if isinstance(value, BaseModel):
+        of_one_strategy = path[:2] == ("journal", "exits_of")
+        names = [
+            name
+            for name in type(value).model_fields
+            if name in value.model_fields_set or not of_one_strategy
+        ]
+        children = {name: getattr(value, name) for name in names}
+        notes = {} if of_one_strategy else _notes(type(value))
+        note = note or ("" if of_one_strategy else _first_paragraph(type(value)))
+    else:
+        children, notes = value, {}
+    keys = {name: inner for name, inner in children.items() if not _is_inner(inner)}
+    lines: list[str] = []
+    if note:
+        lines.append(_comment(note))
+    if keys or not children:
+        lines.append(f"[{'.'.join(map(_bare, path))}]")
+    for name, inner in keys.items():
+        lines += [_comment(notes[name])] if name in notes else []
+        lines.append(f"{_bare(name)} = {_value(plain(inner))}")
+    if not children and path[0] in _EXAMPLES:
+        lines.append(_comment(_EXAMPLES[path[0]]))
+    lines += [""] if lines else []
+    for name, inner in children.items():
+        if name not in keys:
+            lines += _table((*path, name), inner, notes.get(name, ""))
+    return lines
+
+
+def _is_inner(value: Any) -> bool:
+    return isinstance(value, (BaseModel, dict))
+
+
+def _value(value: Any) -> str:
+    """*value* on one line, or a long list wrapped over several."""
+    line = toml_text(value)
+    if not isinstance(value, list) or len(line) <= _WIDTH - 20:
+        return line
+    parts = [f"{toml_text(part)}," for part in value]
+    rows = [""]
+    for part in parts:
+        if rows[-1] and len(rows[-1]) + len(part) >= _WIDTH - 4:
+            rows.append("")
+        rows[-1] = f"{rows[-1]} {part}".strip()
+    return "\n".join(["[", *(f"    {row}" for row in rows), "]"])
+
+
+def _comment(text: str) -> str:
+    wrapped = [
+        part for line in text.splitlines() for part in textwrap.wrap(line, _WIDTH - 2) or [""]
+    ]
+    return "\n".join(f"# {line}".rstrip() for line in wrapped)
+
+
+def _bare(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else f'"{key}"'
+
+
+def _first_paragraph(model: type[BaseModel]) -> str:
+    return " ".join(inspect.cleandoc(model.__doc__ or "").split("\n\n")[0].split())
+
+
+@cache
+def _notes(model: type[BaseModel]) -> dict[str, str]:
+    """Field → the docstring under it; empty when the source is not at hand."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(model)))
+    except (OSError, SyntaxError):
+        return {}
+    body = cast("ast.ClassDef", tree.body[0]).body
+    notes: dict[str, str] = {}
+    for field, below in pairwise(body):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+            and isinstance(below.value.value, str)
+        ):
+            notes[field.target.id] = " ".join(below.value.value.split())
+    return notes
