@@ -1,0 +1,500 @@
+"""
+What the gateway says, as frozen dataclasses: the messages from gateway to client.
+
+Each class is one message; the order of its fields is the order on the wire. Sizes are whole
+numbers, because clients of server version 157 read them as such.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tomic.sim.wire import UNSET, Book, OnWire
+
+ANSWERS = Book()
+
+
+@ANSWERS.message(1, version="6")
+@dataclass(frozen=True, slots=True)
+class TickPrice:
+    """A price with its size; price -1 says that there is none."""
+
+    req_id: int
+    tick: int
+    price: float
+    size: int = 0
+    attributes: int = 0
+
+
+@ANSWERS.message(2, version="6")
+@dataclass(frozen=True, slots=True)
+class TickSize:
+    """A size, a volume or an open interest."""
+
+    req_id: int
+    tick: int
+    size: int
+
+
+@ANSWERS.message(3)
+@dataclass(frozen=True, slots=True)
+class OrderStatus:
+    """Where an order stands."""
+
+    order_id: int
+    status: str
+    filled: float = 0.0
+    remaining: float = 0.0
+    average_price: float = 0.0
+    perm_id: int = 0
+    parent_id: int = 0
+    last_price: float = 0.0
+    client_id: int = 0
+    why_held: str = ""
+    market_cap_price: float = 0.0
+
+
+@ANSWERS.message(4, version="2")
+@dataclass(frozen=True, slots=True)
+class Error:
+    """A code with its text; request id -1 concerns the whole connection."""
+
+    req_id: int
+    code: int
+    text: str
+    advanced: Annotated[str, OnWire(since=166)] = ""
+
+
+@ANSWERS.message(6, version="2")
+@dataclass(frozen=True, slots=True)
+class AccountValue:
+    """One value of a subscribed account."""
+
+    tag: str
+    value: str
+    currency: str
+    account: str
+
+
+@ANSWERS.message(7, version="8")
+@dataclass(frozen=True, slots=True)
+class PortfolioValue:
+    """One position of a subscribed account, valued."""
+
+    con_id: int
+    symbol: str
+    sec_type: str
+    expiry: str
+    strike: float
+    right: str
+    multiplier: str
+    primary_exchange: str
+    currency: str
+    local_symbol: str
+    trading_class: str
+    position: float
+    price: float
+    value: float
+    average_cost: float
+    unrealized: float
+    realized: float
+    account: str
+
+
+@ANSWERS.message(8, version="1")
+@dataclass(frozen=True, slots=True)
+class AccountTime:
+    """When the account values were true, HH:MM."""
+
+    time: str
+
+
+@ANSWERS.message(9, version="1")
+@dataclass(frozen=True, slots=True)
+class NextValidId:
+    """The first order id that is free; the session is ready."""
+
+    order_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagValue:
+    """A named text."""
+
+    tag: str
+    value: str
+
+
+@ANSWERS.message(10, version="8", version_until=164)
+@dataclass(frozen=True, slots=True)
+class ContractData:
+    """One row of contract details."""
+
+    req_id: int
+    symbol: str
+    sec_type: str
+    last_trade: str
+    """YYYYMMDD, for options with the time of the last trade and the zone behind it."""
+    strike: float
+    right: str
+    exchange: str
+    currency: str
+    local_symbol: str
+    market_name: str
+    trading_class: str
+    con_id: int
+    min_tick: float
+    size_multiplier: Annotated[int, OnWire(until=164)] = 100
+    multiplier: str = ""
+    order_types: str = ""
+    valid_exchanges: str = ""
+    price_magnifier: int = 1
+    under_con_id: int = 0
+    long_name: str = ""
+    primary_exchange: str = ""
+    contract_month: str = ""
+    industry: str = ""
+    category: str = ""
+    subcategory: str = ""
+    time_zone_id: str = ""
+    trading_hours: str = ""
+    liquid_hours: str = ""
+    ev_rule: str = ""
+    ev_multiplier: int = 0
+    security_ids: tuple[TagValue, ...] = ()
+    aggregation_group: int = 1
+    under_symbol: str = ""
+    under_sec_type: str = ""
+    market_rules: str = ""
+    real_expiry: str = ""
+    stock_type: str = ""
+    suggested_increment_163: Annotated[float, OnWire(since=163, until=164)] = 100.0
+    min_size: Annotated[float, OnWire(since=164)] = 1.0
+    size_increment: Annotated[float, OnWire(since=164)] = 1.0
+    suggested_increment: Annotated[float, OnWire(since=164)] = 100.0
+
+
+@ANSWERS.message(15, version="1")
+@dataclass(frozen=True, slots=True)
+class ManagedAccounts:
+    """The accounts of this login, joined by commas."""
+
+    accounts: str
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """One bar."""
+
+    day: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+    average: float
+    count: int
+
+
+@ANSWERS.message(17)
+@dataclass(frozen=True, slots=True)
+class History:
+    """All bars of one request."""
+
+    req_id: int
+    start: str
+    end: str
+    bars: tuple[BarRow, ...]
+
+
+@ANSWERS.message(21)
+@dataclass(frozen=True, slots=True)
+class TickComputation:
+    """IV and Greeks; -1 (iv, price, dividend, underlying) or -2 (Greeks) is not computed."""
+
+    req_id: int
+    tick: int
+    basis: int = 1
+    """0: on returns; 1: on prices."""
+    iv: float = -1.0
+    delta: float = -2.0
+    price: float = -1.0
+    pv_dividend: float = -1.0
+    gamma: float = -2.0
+    vega: float = -2.0
+    theta: float = -2.0
+    underlying: float = -1.0
+
+
+@ANSWERS.message(45, version="6")
+@dataclass(frozen=True, slots=True)
+class TickGeneric:
+    """A number of a generic tick."""
+
+    req_id: int
+    tick: int
+    value: float
+
+
+@ANSWERS.message(46, version="6")
+@dataclass(frozen=True, slots=True)
+class TickString:
+    """A text of a generic tick."""
+
+    req_id: int
+    tick: int
+    value: str
+
+
+@ANSWERS.message(49, version="1")
+@dataclass(frozen=True, slots=True)
+class CurrentTime:
+    """The gateway's clock, seconds since 1970."""
+
+    epoch: int
+
+
+@ANSWERS.message(52, version="1")
+@dataclass(frozen=True, slots=True)
+class ContractDataEnd:
+    """No further contract details."""
+
+    req_id: int
+
+
+@ANSWERS.message(53, version="1")
+@dataclass(frozen=True, slots=True)
+class OpenOrderEnd:
+    """No further open orders."""
+
+
+@ANSWERS.message(54, version="1")
+@dataclass(frozen=True, slots=True)
+class AccountDownloadEnd:
+    """The first picture of an account is complete."""
+
+    account: str
+
+
+@ANSWERS.message(55, version="1")
+@dataclass(frozen=True, slots=True)
+class ExecutionsEnd:
+    """No further executions."""
+
+    req_id: int
+
+
+@ANSWERS.message(57, version="1")
+@dataclass(frozen=True, slots=True)
+class SnapshotEnd:
+    """A snapshot is complete, or its time is up."""
+
+    req_id: int
+
+
+@ANSWERS.message(58, version="1")
+@dataclass(frozen=True, slots=True)
+class DataType:
+    """Which type of market data a subscription gets: 1 to 4."""
+
+    req_id: int
+    data_type: int
+
+
+@ANSWERS.message(61, version="3")
+@dataclass(frozen=True, slots=True)
+class PositionData:
+    """One position."""
+
+    account: str
+    con_id: int
+    symbol: str
+    sec_type: str
+    expiry: str
+    strike: float
+    right: str
+    multiplier: str
+    exchange: str
+    currency: str
+    local_symbol: str
+    trading_class: str
+    position: float
+    average_cost: float
+
+
+@ANSWERS.message(62, version="1")
+@dataclass(frozen=True, slots=True)
+class PositionEnd:
+    """No further positions for now."""
+
+
+@ANSWERS.message(63, version="1")
+@dataclass(frozen=True, slots=True)
+class SummaryValue:
+    """One value of an account summary."""
+
+    req_id: int
+    account: str
+    tag: str
+    value: str
+    currency: str
+
+
+@ANSWERS.message(64, version="1")
+@dataclass(frozen=True, slots=True)
+class SummaryEnd:
+    """The first picture of an account summary is complete."""
+
+    req_id: int
+
+
+@ANSWERS.message(71, version="1")
+@dataclass(frozen=True, slots=True)
+class PositionMulti:
+    """One position of one account or model."""
+
+    req_id: int
+    account: str
+    con_id: int
+    symbol: str
+    sec_type: str
+    expiry: str
+    strike: float
+    right: str
+    multiplier: str
+    exchange: str
+    currency: str
+    local_symbol: str
+    trading_class: str
+    position: float
+    average_cost: float
+    model: str
+
+
+@ANSWERS.message(72, version="1")
+@dataclass(frozen=True, slots=True)
+class PositionMultiEnd:
+    """No further positions of that account."""
+
+    req_id: int
+
+
+@ANSWERS.message(73, version="1")
+@dataclass(frozen=True, slots=True)
+class AccountMulti:
+    """One value of one account or model."""
+
+    req_id: int
+    account: str
+    model: str
+    tag: str
+    value: str
+    currency: str
+
+
+@ANSWERS.message(74, version="1")
+@dataclass(frozen=True, slots=True)
+class AccountMultiEnd:
+    """The first picture of that account is complete."""
+
+    req_id: int
+
+
+@ANSWERS.message(75)
+@dataclass(frozen=True, slots=True)
+class OptionParams:
+    """Expiries and strikes of one trading class at one exchange."""
+
+    req_id: int
+    exchange: str
+    under_con_id: int
+    trading_class: str
+    multiplier: str
+    expiries: tuple[str, ...]
+    strikes: tuple[float, ...]
+
+
+@ANSWERS.message(76)
+@dataclass(frozen=True, slots=True)
+class OptionParamsEnd:
+    """No further option parameters."""
+
+    req_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRow:
+    """One contract that resembles a text."""
+
+    con_id: int
+    symbol: str
+    sec_type: str
+    primary_exchange: str
+    currency: str
+    derivatives: tuple[str, ...]
+    description: Annotated[str, OnWire(since=176)] = ""
+    issuer_id: Annotated[str, OnWire(since=176)] = ""
+
+
+@ANSWERS.message(79)
+@dataclass(frozen=True, slots=True)
+class MatchingSymbols:
+    """Contracts that resemble a text."""
+
+    req_id: int
+    rows: tuple[SymbolRow, ...]
+
+
+@ANSWERS.message(81)
+@dataclass(frozen=True, slots=True)
+class TickParams:
+    """Tick size and exchange map of a subscription."""
+
+    req_id: int
+    min_tick: float
+    bbo_exchange: str
+    snapshot_permissions: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceStep:
+    """Price increment from a price upwards."""
+
+    low: float
+    increment: float
+
+
+@ANSWERS.message(93)
+@dataclass(frozen=True, slots=True)
+class MarketRule:
+    """Price increments of a rule."""
+
+    rule_id: int
+    steps: tuple[PriceStep, ...]
+
+
+@ANSWERS.message(94)
+@dataclass(frozen=True, slots=True)
+class PnL:
+    """Profit and loss of an account."""
+
+    req_id: int
+    daily: float = UNSET
+    unrealized: float = 0.0
+    realized: float = 0.0
+
+
+@ANSWERS.message(102)
+@dataclass(frozen=True, slots=True)
+class CompletedOrdersEnd:
+    """No further completed orders."""
+
+
+@ANSWERS.message(107)
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """White branding of the login."""
+
+    req_id: int
+    branding: str = ""

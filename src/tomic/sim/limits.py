@@ -1,0 +1,206 @@
+"""
+What the simulated gateway allows, how fast it answers, and the meters that watch over both.
+
+The limits are IB's own and strict by default: a simulator that forgives teaches its clients to be
+forgiven. Only :meth:`Limits.unpaced` lifts the message limit, and only when somebody asks for it.
+
+Source: "Order limitations", "Historical data limitations" and "Market data lines" of the TWS API
+documentation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Self
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """IB's limits; None lifts one."""
+
+    messages_per_s: int | None = 50
+    """Messages of one client in any exact second; each one over it is lost."""
+    strikes: int = 3
+    """Seconds with lost messages after which the connection is closed."""
+    lines: int | None = 100
+    """Market-data lines of all clients and of TWS together."""
+    clients: int = 32
+    history_per_10min: int | None = 60
+    """Requests for bars in ten minutes; BID_ASK counts twice."""
+    history_open: int = 50
+    history_identical_s: float = 15.0
+    history_same_contract: int = 6
+    """Requests for one contract, exchange and series within two seconds that are too many."""
+    summaries: int = 2
+    """Account summaries open at once."""
+
+    def unpaced(self) -> Self:
+        """The same limits without a limit on messages per second."""
+        return replace(self, messages_per_s=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How fast the gateway answers, seconds; a pair is drawn from evenly."""
+
+    latency_s: float = 0.02
+    """Round trip of every message."""
+    jitter_s: Range = (0.0, 0.02)
+    """Further delay of the first answer to a subscription."""
+    quotes_s: Range = (0.05, 0.25)
+    greeks_s: Range = (0.3, 1.2)
+    generic_s: Range = (0.2, 0.9)
+    """Open interest, volumes and volatilities of generic ticks."""
+    details_open_s: Range = (0.3, 1.0)
+    """Before the first row of a request that is open in expiry, strike or right."""
+    details_rows_per_s: float = 800.0
+    params_s: Range = (0.2, 0.4)
+    history_s: Range = (0.1, 0.4)
+    account_s: Range = (0.02, 0.1)
+    snapshot_s: float = 11.0
+    """When a snapshot that stays incomplete ends."""
+    update_s: float = 1.0
+    """Between two updates of one streaming line."""
+
+    @classmethod
+    def instant(cls) -> Self:
+        """No waiting at all, for tests that are not about time."""
+        none = (0.0, 0.0)
+        return cls(
+            latency_s=0.0,
+            jitter_s=none,
+            quotes_s=none,
+            greeks_s=none,
+            generic_s=none,
+            details_open_s=none,
+            details_rows_per_s=math.inf,
+            params_s=none,
+            history_s=none,
+            account_s=none,
+            snapshot_s=0.05,
+            update_s=0.25,
+        )
+
+    @classmethod
+    def demo(cls) -> Self:
+        """Quick enough to watch."""
+        return cls(
+            latency_s=0.002,
+            jitter_s=(0.0, 0.005),
+            quotes_s=(0.01, 0.05),
+            greeks_s=(0.03, 0.12),
+            generic_s=(0.02, 0.1),
+            details_open_s=(0.03, 0.1),
+            details_rows_per_s=8000.0,
+            params_s=(0.02, 0.05),
+            history_s=(0.01, 0.05),
+            account_s=(0.0, 0.01),
+            snapshot_s=1.0,
+        )
+
+
+class MessageMeter:
+    """Counts messages in a sliding, exact second; the ones that were lost count too."""
+
+    def __init__(self, limit: int | None, strikes: int) -> None:
+        self._limit, self._allowed_strikes = limit, strikes
+        self._recent: deque[float] = deque()
+        self._last_strike = -math.inf
+        self.strikes = 0
+
+    def arrive(self, now: float) -> int | None:
+        """Count a message; how many the second holds when that is too many, else None."""
+        recent = self._recent
+        while recent and now - recent[0] >= 1.0:
+            recent.popleft()
+        recent.append(now)
+        if self._limit is None or len(recent) <= self._limit:
+            return None
+        self.strike(now)
+        return len(recent)
+
+    def strike(self, now: float) -> None:
+        """Note a violation; those within one second are one."""
+        if now - self._last_strike >= 1.0:
+            self._last_strike = now
+            self.strikes += 1
+
+    @property
+    def out(self) -> bool:
+        """Whether the connection has had its last warning."""
+        return self.strikes >= self._allowed_strikes
+
+
+class PeakMeter:
+    """Remembers arrival times, and tells the most that any exact second held."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def arrive(self, now: float) -> None:
+        """Count a message."""
+        self._times.append(now)
+
+    def peak(self, window_s: float = 1.0) -> int:
+        """The most messages in any half-open window of that length."""
+        best = start = 0
+        for at, now in enumerate(self._times):
+            while now - self._times[start] >= window_s:
+                start += 1
+            best = max(best, at - start + 1)
+        return best
+
+
+class HistoryMeter:
+    """IB's pacing rules for bars; the clock is whatever the caller passes in."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._window: deque[tuple[float, int]] = deque()
+        self._identical: dict[tuple[str, ...], float] = {}
+        self._bursts: dict[tuple[str, ...], deque[float]] = {}
+
+    def violates(
+        self, now: float, request: tuple[str, ...], series: tuple[str, ...], weight: int
+    ) -> bool:
+        """
+        Count one request and say whether it came too fast.
+
+        Args:
+            now: Seconds on any clock that runs forward.
+            request: What makes two requests identical.
+            series: Contract, exchange and what to show.
+            weight: 2 for BID_ASK, 1 for the others.
+        """
+        limits = self._limits
+        if limits.history_per_10min is None:
+            return False
+        while self._window and now - self._window[0][0] >= 600.0:
+            self._window.popleft()
+        self._forget(now)
+        spent = sum(part for _, part in self._window) + weight
+        repeated = now - self._identical.get(request, -math.inf) < limits.history_identical_s
+        burst = self._bursts.setdefault(series, deque())
+        while burst and now - burst[0] >= 2.0:
+            burst.popleft()
+        burst.append(now)
+        crowded = len(burst) >= limits.history_same_contract
+        if spent > limits.history_per_10min or repeated or crowded:
+            return True
+        self._window.append((now, weight))
+        self._identical[request] = now
+        return False
+
+    def _forget(self, now: float) -> None:
+        """Drop what can no longer matter, so that a long run stays small."""
+        if len(self._identical) > 200:
+            horizon = self._limits.history_identical_s
+            self._identical = {k: t for k, t in self._identical.items() if now - t < horizon}
+            self._bursts = {k: d for k, d in self._bursts.items() if d and now - d[-1] < 2.0}

@@ -1,0 +1,314 @@
+"""Market-data lines of one connection: subscribe, tick, update, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tomic.sim import faults, ticks
+from tomic.sim.answers import DataType, SnapshotEnd, TickParams
+from tomic.sim.interference import Subject
+from tomic.sim.lookup import find, subject_of_listing, trades_at
+from tomic.sim.market import Listing, Quote
+from tomic.sim.requests import CancelMarketData, Contract, ReqMarketData
+
+if TYPE_CHECKING:
+    from tomic.sim.connection import Connection
+
+_SLOTS = 4
+_SEC_TYPES = {"stock": "STK", "option": "OPT", "index": "IND"}
+_ON = "market_data"
+
+
+@dataclass(slots=True)
+class Line:
+    """One open subscription."""
+
+    req_id: int
+    listing: Listing
+    subject: Subject
+    generics: frozenset[int]
+    snapshot: bool
+    data_type: int
+    """What the line gets, not what was asked for."""
+    greeks: bool = True
+    sentinel: bool = False
+    no_quotes: bool = False
+    quoting: bool = False
+    """The first quotes have been sent."""
+    computed: bool = False
+    """The first Greeks have been sent."""
+    over: bool = False
+
+    @property
+    def delayed(self) -> bool:
+        """Whether its ticks carry the numbers of delayed data."""
+        return self.data_type in (3, 4)
+
+
+class Lines:
+    """Answers requests for market data, for one connection."""
+
+    def __init__(self, link: Connection) -> None:
+        self._link = link
+        self._gateway = link.gateway
+        self._lines: dict[int, Line] = {}
+        self._slot = 0
+        self._pulsing = False
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """What this part answers."""
+        return {ReqMarketData: self._subscribe, CancelMarketData: self._cancel}
+
+    def lose_all(self) -> None:
+        """TWS has lost its data: every line is gone, and nobody is told which."""
+        for req_id in list(self._lines):
+            self._close(req_id)
+
+    # subscribing
+
+    def _subscribe(self, request: ReqMarketData) -> None:
+        if not self._link.begin(request.req_id, _ON):
+            return
+        line = self._accept(request)
+        if line is None:
+            self._link.end(request.req_id)
+            return
+        self._lines[line.req_id] = line
+        self._gateway.line_opened()
+        if self._gateway.interference.aimed(faults.Silent, _ON, line.subject):
+            return
+        late = self._gateway.interference.aimed(faults.Late, _ON, line.subject)
+        delay = self._link.draw(self._gateway.profile.jitter_s) + (late.seconds if late else 0.0)
+        self._link.later(delay, self._first, line)
+
+    def _accept(self, request: ReqMarketData) -> Line | None:
+        """The line that a request opens; None when it was refused, and said so."""
+        generics = self._generics(request)
+        listing = self._resolve(request.req_id, request.contract) if generics is not None else None
+        if listing is None or generics is None:
+            return None
+        legal = ticks.LEGAL_GENERIC.get(listing.sec_type, frozenset())
+        illegal = generics - legal
+        if illegal:
+            self._link.error(
+                request.req_id,
+                321,
+                f"Incorrect generic tick list of {request.generic_ticks}. Legal ones for "
+                f"({listing.sec_type}) are: {','.join(str(one) for one in sorted(legal))}",
+            )
+            return None
+        subject = subject_of_listing(listing)
+        if not self._has_room(request.req_id) or self._refused(request.req_id, subject):
+            return None
+        data_type = self._entitled(request.req_id, listing, subject)
+        if data_type is None:
+            return None
+        line = Line(request.req_id, listing, subject, generics, request.snapshot, data_type)
+        self._impair(line)
+        return line
+
+    def _generics(self, request: ReqMarketData) -> frozenset[int] | None:
+        parts = [part.strip() for part in request.generic_ticks.split(",") if part.strip()]
+        if request.regulatory:
+            self._link.error(request.req_id, 321, "Regulatory snapshots are not permitted")
+            return None
+        if request.snapshot and parts:
+            self._link.error(
+                request.req_id,
+                321,
+                "Snapshot market data subscription is not applicable to generic ticks",
+            )
+            return None
+        names = [part.partition(":")[0].partition("/")[0] for part in parts]
+        if not all(name.isdecimal() for name in names):
+            self._link.error(
+                request.req_id, 321, f"Incorrect generic tick list of {request.generic_ticks}"
+            )
+            return None
+        return frozenset(int(name) for name in names)
+
+    def _resolve(self, req_id: int, contract: Contract) -> Listing | None:
+        if not contract.exchange:
+            self._link.error(req_id, 321, "Please enter exchange")
+            return None
+        found = [
+            one for one in find(self._gateway.market, contract) if trades_at(one, contract.exchange)
+        ]
+        if len(found) == 1:
+            return found[0]
+        self._link.error(req_id, 200)
+        return None
+
+    def _has_room(self, req_id: int) -> bool:
+        limit = self._gateway.limits.lines
+        taken = sum(fault.lines for fault in self._gateway.interference.of(faults.LinesTaken))
+        if limit is None or self._gateway.lines_open + taken < limit:
+            return True
+        self._link.error(req_id, 101)
+        return False
+
+    def _refused(self, req_id: int, subject: Subject) -> bool:
+        interference = self._gateway.interference
+        if interference.aimed(faults.Competing, _ON, subject):
+            self._link.error(req_id, 10197)
+            return True
+        fault = interference.aimed(faults.Refuse, _ON, subject)
+        if fault is not None:
+            self._link.error(req_id, fault.code, "refused on purpose")
+        return fault is not None
+
+    def _entitled(self, req_id: int, listing: Listing, subject: Subject) -> int | None:
+        """The data type the line gets: live data win over delayed ones, frozen while closed."""
+        asked = self._link.data_type
+        is_open = self._gateway.market.is_open(listing.con_id)
+        missing = self._unsubscribed(listing, subject)
+        if missing is not None:
+            if asked in (1, 2) or not missing.delayed:
+                self._link.error(req_id, missing.code, f" {listing.symbol}")
+                return None
+            self._link.error(req_id, 10167, f" {listing.symbol}")
+            return 4 if asked == 4 and not is_open else 3
+        if self._gateway.interference.aimed(faults.Delayed, _ON, subject):
+            self._link.error(req_id, 10167, f" {listing.symbol}")
+            return 3
+        return 2 if asked in (2, 4) and not is_open else 1
+
+    def _unsubscribed(self, listing: Listing, subject: Subject) -> faults.NotSubscribed | None:
+        fault = self._gateway.interference.aimed(faults.NotSubscribed, _ON, subject)
+        if fault is None or not fault.kinds:
+            return fault
+        named = {_SEC_TYPES.get(kind.strip()) for kind in fault.kinds.split("+")}
+        return fault if listing.sec_type in named else None
+
+    def _impair(self, line: Line) -> None:
+        interference = self._gateway.interference
+        partly = interference.aimed(faults.PartiallySubscribed, _ON, line.subject)
+        if partly is not None:
+            self._link.error(line.req_id, partly.code, f" {line.subject.symbol}")
+        none = interference.aimed(faults.NoGreeks, _ON, line.subject)
+        line.greeks = partly is None and none is None
+        line.sentinel = none is not None and none.sentinel
+        line.no_quotes = interference.aimed(faults.NoQuotes, _ON, line.subject) is not None
+
+    # ticking
+
+    def _first(self, line: Line) -> None:
+        if line.over:
+            return
+        link, profile = self._link, self._gateway.profile
+        link.send(DataType(line.req_id, line.data_type))
+        link.send(TickParams(line.req_id, line.listing.min_tick, "9c0001", 3))
+        link.later(link.draw(profile.quotes_s), self._quotes, line)
+        if line.generics:
+            link.later(link.draw(profile.generic_s), self._generic, line)
+        if line.listing.sec_type == "OPT":
+            link.later(link.draw(profile.greeks_s), self._greeks, line)
+        if line.snapshot:
+            link.later(profile.snapshot_s, self._snapshot_end, line)
+
+    def _quote(self, line: Line) -> Quote:
+        """What the line shows now: the market's numbers, less what type and faults take away."""
+        market, con_id = self._gateway.market, line.listing.con_id
+        frozen = line.data_type in (2, 4)
+        quote = (market.frozen_quote(con_id) if frozen else market.quote(con_id)) or Quote()
+        if not frozen and not market.is_open(con_id):
+            quote = ticks.blinded(quote)
+        if not line.greeks:
+            quote = ticks.without_greeks(quote)
+        if line.no_quotes:
+            quote = ticks.blinded(quote)
+        return quote
+
+    def _quotes(self, line: Line) -> None:
+        if line.over:
+            return
+        quote = self._quote(line)
+        self._link.send_all(ticks.quote_ticks(line.req_id, quote, delayed=line.delayed))
+        self._link.send_all(ticks.day_ticks(line.req_id, quote, delayed=line.delayed))
+        line.quoting = True
+        self._settle(line, quote)
+        if not line.snapshot:
+            self._pulse_soon()
+
+    def _greeks(self, line: Line) -> None:
+        if line.over:
+            return
+        quote = self._quote(line)
+        line.computed = True
+        self._link.send_all(self._greek_ticks(line, quote))
+        self._settle(line, quote)
+        self._link.trouble.row_done("quotes")
+
+    def _greek_ticks(self, line: Line, quote: Quote) -> Iterator[ticks.Tick]:
+        live = line.data_type in (2, 4) or self._gateway.market.is_open(line.listing.con_id)
+        if line.sentinel or (line.greeks and not line.no_quotes and live):
+            yield from ticks.greek_ticks(line.req_id, quote, delayed=line.delayed)
+
+    def _generic(self, line: Line) -> None:
+        if not line.over:
+            found = ticks.generic_ticks(
+                line.req_id,
+                self._quote(line),
+                line.generics,
+                sec_type=line.listing.sec_type,
+                right=line.listing.right,
+            )
+            self._link.send_all(found)
+
+    def _settle(self, line: Line, quote: Quote) -> None:
+        """End a snapshot that has everything it can ask for."""
+        whole = None not in (quote.bid, quote.ask, quote.last)
+        computed = line.computed or line.listing.sec_type != "OPT"
+        if line.snapshot and whole and computed and line.quoting:
+            self._snapshot_end(line)
+
+    def _snapshot_end(self, line: Line) -> None:
+        if not line.over:
+            self._close(line.req_id)
+            self._link.send(SnapshotEnd(line.req_id))
+
+    def _pulse_soon(self) -> None:
+        if not self._pulsing:
+            self._pulsing = True
+            self._link.later(self._gateway.profile.update_s / _SLOTS, self._pulse)
+
+    def _pulse(self) -> None:
+        """Update a quarter of the lines, so that each is updated once per turn of four."""
+        self._pulsing = False
+        self._slot = (self._slot + 1) % _SLOTS
+        for line in list(self._lines.values()):
+            if line.req_id % _SLOTS == self._slot and line.quoting and not line.snapshot:
+                self._update(line)
+        if self._lines:
+            self._pulse_soon()
+
+    def _update(self, line: Line) -> None:
+        quote = self._quote(line)
+        self._link.send_all(ticks.quote_ticks(line.req_id, quote, delayed=line.delayed))
+        if line.computed:
+            self._link.send_all(self._greek_ticks(line, quote))
+
+    # ending
+
+    def _cancel(self, request: CancelMarketData) -> None:
+        line = self._lines.get(request.req_id)
+        if line is None:
+            self._link.error(request.req_id, 300, request.req_id)
+            return
+        self._close(request.req_id)
+        after = self._gateway.interference.aimed(faults.LateTicks, _ON, line.subject)
+        if after is not None:
+            for step in range(5):
+                self._link.later(after.seconds * step / 4.0, self._update, line)
+
+    def _close(self, req_id: int) -> None:
+        line = self._lines.pop(req_id, None)
+        if line is not None:
+            line.over = True
+            self._link.end(req_id)
+            self._gateway.line_closed()

@@ -1,0 +1,178 @@
+"""A market small enough to know by heart, and a gateway on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from tomic.sim import Gateway, Limits, Profile
+from tomic.sim.market import (
+    AccountBook,
+    Bar,
+    Computation,
+    Holding,
+    Listing,
+    OptionParameters,
+    Quote,
+)
+
+SPY, SPX = 756733, 416904
+EXPIRIES = (date(2025, 7, 18), date(2025, 8, 15))
+STRIKES = tuple(float(strike) for strike in range(595, 606))
+MODEL = Computation(0.18, 0.52, 6.1, 0.4, 0.02, 0.55, -0.21, 600.5)
+QUOTE = Quote(
+    bid=6.0,
+    ask=6.2,
+    last=6.1,
+    close=5.9,
+    open=5.8,
+    high=6.5,
+    low=5.5,
+    bid_size=10,
+    ask_size=12,
+    last_size=1,
+    volume=345,
+    open_interest=1234,
+    model=MODEL,
+    bid_model=MODEL,
+    ask_model=MODEL,
+    historical_volatility=0.15,
+    implied_volatility=0.17,
+    call_open_interest=1000,
+    put_open_interest=2000,
+    call_volume=30,
+    put_volume=40,
+    dividends="6.9,7.1,20250620,1.75",
+)
+HOURS = "20250618:0930-20250618:1600;20250619:CLOSED"
+
+
+def _listings() -> dict[int, Listing]:
+    stock = Listing(
+        SPY,
+        "SPY",
+        "STK",
+        primary_exchange="ARCA",
+        local_symbol="SPY",
+        trading_class="SPY",
+        long_name="SPDR S&P 500 ETF TRUST",
+        valid_exchanges="SMART,ARCA,NYSE",
+        trading_hours=HOURS,
+        liquid_hours=HOURS,
+        stock_type="ETF",
+    )
+    index = Listing(SPX, "SPX", "IND", exchange="CBOE", local_symbol="SPX", valid_exchanges="CBOE")
+    found = {SPY: stock, SPX: index}
+    for day in EXPIRIES:
+        for strike in STRIKES:
+            for right in "CP":
+                con_id = 700000000 + len(found)
+                found[con_id] = Listing(
+                    con_id,
+                    "SPY",
+                    "OPT",
+                    local_symbol=f"SPY   {day:%y%m%d}{right}{int(strike * 1000):08d}",
+                    trading_class="SPY",
+                    expiry=day,
+                    strike=strike,
+                    right=right,
+                    multiplier="100",
+                    valid_exchanges="SMART,CBOE,ISE",
+                    liquid_hours=HOURS,
+                    under_con_id=SPY,
+                    last_trade_time="16:00:00",
+                )
+    return found
+
+
+@dataclass
+class PaperMarket:
+    """SPY with two expiries of eleven strikes, an index and one account; open at first."""
+
+    open: bool = True
+    quote_now: Quote = QUOTE
+    margin: tuple[float, float] | None = (500.0, 400.0)
+
+    def __post_init__(self) -> None:
+        self.listings = _listings()
+
+    def now(self) -> datetime:
+        return datetime(2025, 6, 18, 15, 0, tzinfo=UTC)
+
+    def is_open(self, con_id: int) -> bool:
+        return self.open
+
+    def find(self, symbol: str, sec_type: str, **want: object) -> Sequence[Listing]:
+        con_id = want.get("con_id")
+        if con_id:
+            return [self.listings[con_id]] if con_id in self.listings else []
+        exact = {"strike", "right", "trading_class", "multiplier", "local_symbol", "currency"}
+        return [
+            one
+            for one in self.listings.values()
+            if one.symbol == symbol
+            and one.sec_type == sec_type
+            and all(getattr(one, key) == want[key] for key in exact if want.get(key))
+            and (not want.get("expiry") or f"{one.expiry:%Y%m%d}" == want["expiry"])
+        ]
+
+    def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
+        if under_con_id != SPY:
+            return []
+        days = tuple(f"{day:%Y%m%d}" for day in EXPIRIES)
+        return [
+            OptionParameters(exchange, SPY, "SPY", "100", days, STRIKES)
+            for exchange in ("CBOE", "SMART")
+        ]
+
+    def quote(self, con_id: int) -> Quote | None:
+        return self.quote_now if con_id in self.listings else None
+
+    def frozen_quote(self, con_id: int) -> Quote | None:
+        return self.quote(con_id)
+
+    def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
+        listing = self.listings[con_id]
+        if listing.sec_type == "OPT" and what.endswith("VOLATILITY"):
+            return None
+        first = end.date() - timedelta(days=days - 1)
+        return [
+            Bar(first + timedelta(days=at), 1.0, 2.0, 0.5, 1.5, 1000, 1.4, 10) for at in range(days)
+        ]
+
+    def book(self) -> AccountBook:
+        values = {
+            "NetLiquidation": ("100000.00", "USD"),
+            "InitMarginReq": ("1000.00", "USD"),
+            "MaintMarginReq": ("800.00", "USD"),
+            "EquityWithLoanValue": ("99000.00", "USD"),
+            "CashBalance": ("50000.00", "USD"),
+        }
+        option = next(one.con_id for one in self.listings.values() if one.sec_type == "OPT")
+        holdings = (Holding("DU12345", SPY, 100.0, 590.0), Holding("DU12345", option, -2.0, 650.0))
+        return AccountBook(("DU12345",), {"DU12345": values}, holdings)
+
+    def whatif_margin(
+        self, account: str, legs: Sequence[tuple[int, float]]
+    ) -> tuple[float, float] | None:
+        return self.margin
+
+    def without(self, **missing: object) -> None:
+        """Quote from now on with these fields changed."""
+        self.quote_now = replace(self.quote_now, **missing)
+
+
+@pytest.fixture
+def market() -> PaperMarket:
+    return PaperMarket()
+
+
+@pytest.fixture
+async def gateway(market: PaperMarket) -> AsyncIterator[Gateway]:
+    """A gateway that answers at once and lets 10,000 messages a second through."""
+    limits = Limits(messages_per_s=10_000)
+    async with Gateway(market, profile=Profile.instant(), limits=limits) as running:
+        yield running
