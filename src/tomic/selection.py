@@ -293,7 +293,8 @@ def _ends_week(day: dt.date) -> bool:
 
 
 def _ends_quarter(day: dt.date) -> bool:
-    following = day + dt.timedelta(days=max(7 - day.weekday(), 1) if day.weekday() >= 4 else 1)
+    weekday = day.weekday()
+    following = day + dt.timedelta(days=7 - weekday if weekday >= 4 else 1)
     return day.month % 3 == 0 and following.month != day.month
 
 

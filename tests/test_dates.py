@@ -1,0 +1,299 @@
+"""Dates: zones, hours, expiries, years to expiry, trading days."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tomic import dates
+from tomic.errors import DataError
+from tomic.models import TradingSession, Underlying
+
+NEW_YORK = ZoneInfo("America/New_York")
+SPY = Underlying(symbol="SPY", con_id=756733)
+SPX = Underlying(symbol="SPX", con_id=416904, sec_type="IND", time_zone="America/Chicago")
+YEAR = dt.timedelta(days=365)
+
+
+def new_york(text: str) -> dt.datetime:
+    """A wall time in New York."""
+    return dt.datetime.fromisoformat(text).replace(tzinfo=NEW_YORK)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("US/Eastern", "America/New_York"),
+        ("EST", "America/New_York"),
+        ("EST5EDT", "America/New_York"),
+        ("EST (Eastern Standard Time)", "America/New_York"),
+        ("JST (Japan Standard Time)", "Asia/Tokyo"),
+        ("US/Central", "America/Chicago"),
+        ("CST", "America/Chicago"),
+        ("MET", "Europe/Amsterdam"),
+        ("GB", "Europe/London"),
+        ("Asia/Hong_Kong", "Asia/Hong_Kong"),
+    ],
+)
+def test_zone_names(name, expected):
+    """Names as IB writes them stand for the exchange's civil time, with its summer time."""
+    assert dates.zone(name).key == expected
+
+
+@pytest.mark.parametrize("name", ["", "Mars/Olympus", "../etc/passwd", "America"])
+def test_unknown_zone_is_an_error(name):
+    """An unknown zone is never quietly read as another one."""
+    with pytest.raises(DataError, match="time zone"):
+        dates.zone(name)
+
+
+def test_local_date_is_the_exchange_date():
+    """01:00 in Amsterdam on Thursday is still Wednesday in New York."""
+    moment = dt.datetime(2025, 6, 19, 1, 0, tzinfo=ZoneInfo("Europe/Amsterdam"))
+
+    assert dates.local_date(moment, "US/Eastern") == dt.date(2025, 6, 18)
+
+
+@pytest.mark.parametrize(
+    ("clock", "is_open"),
+    [("09:29:59", False), ("09:30", True), ("16:00", True), ("16:00:59", True), ("16:01", False)],
+)
+@pytest.mark.parametrize("text", ["20250618:0930-20250618:1600", "20250618:0930-1600"])
+def test_regular_hours(text, clock, is_open):
+    """Open from 09:30:00 up to the end of the minute 16:00, in both of IB's formats."""
+    sessions = dates.parse_hours(text, "America/New_York")
+
+    assert dates.is_open(sessions, new_york(f"2025-06-18T{clock}")) is is_open
+
+
+def test_closed_day_has_no_session():
+    """CLOSED is a day without session; the next opening is the day after."""
+    text = "20250618:0930-20250618:1600;20250619:CLOSED;20250620:0930-20250620:1600"
+    sessions = dates.parse_hours(text, "US/Eastern")
+
+    assert not dates.is_open(sessions, new_york("2025-06-19T12:00"))
+    assert dates.session_on(sessions, dt.date(2025, 6, 19)) is None
+    assert dates.next_open(sessions, new_york("2025-06-18T17:00")) == new_york("2025-06-20T09:30")
+    assert dates.next_open(sessions, new_york("2025-06-20T10:00")) is None
+
+
+def test_half_day_ends_at_thirteen():
+    """The day after Thanksgiving closes at 13:00."""
+    sessions = dates.parse_hours("20251128:0930-20251128:1300", "US/Eastern")
+
+    assert dates.is_open(sessions, new_york("2025-11-28T13:00"))
+    assert not dates.is_open(sessions, new_york("2025-11-28T13:01"))
+
+
+@pytest.mark.parametrize(
+    ("text", "opens", "closes"),
+    [
+        ("20250610:1700-20250611:1600", "2025-06-10T17:00", "2025-06-11T16:00"),
+        ("20250610:1700-0611:2000", "2025-06-10T17:00", "2025-06-11T20:00"),
+        ("20251231:1700-0101:1600", "2025-12-31T17:00", "2026-01-01T16:00"),
+        # The day named in the old format is the trading day: Monday's session opens on Sunday.
+        ("20250616:1715-1700", "2025-06-15T17:15", "2025-06-16T17:00"),
+        ("20250616:0000-2400", "2025-06-16T00:00", "2025-06-17T00:00"),
+    ],
+)
+def test_sessions_over_midnight(text, opens, closes):
+    """A session may cross midnight, and the turn of the year."""
+    assert dates.parse_hours(text, "US/Eastern") == (
+        TradingSession(opens=new_york(opens), closes=new_york(closes)),
+    )
+
+
+def test_two_sessions_in_a_day():
+    """The old format lists a day's sessions after commas."""
+    sessions = dates.parse_hours("20250618:0930-1600,1630-2000", "US/Eastern")
+
+    assert [one.closes.hour for one in sessions] == [16, 20]
+    assert not dates.is_open(sessions, new_york("2025-06-18T16:15"))
+    assert dates.session_on(sessions, dt.date(2025, 6, 18)) == sessions[1]
+
+
+def test_hours_follow_summer_time():
+    """09:30 is 14:30 UTC in winter and 13:30 UTC in summer."""
+    text = "20250307:0930-20250307:1600;20250310:0930-20250310:1600"
+
+    winter, summer = dates.parse_hours(text, "EST")
+
+    assert winter.opens.astimezone(dt.UTC).hour == 14
+    assert summer.opens.astimezone(dt.UTC).hour == 13
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["", "nonsense", "20250618:", "20250699:0930-1600", "20250618:0930", "20250618:2560-1600",
+     "20250618:0930-20250617:1600", "20250618:0930-9999", "20250618:0930-20251399:1600"],
+)  # fmt: skip
+def test_unreadable_piece_costs_only_itself(piece):
+    """A piece that cannot be read gives no session and leaves the others intact."""
+    sessions = dates.parse_hours(f"{piece};20250620:0930-20250620:1600", "US/Eastern")
+
+    assert [one.closes for one in sessions] == [new_york("2025-06-20T16:00")]
+
+
+@given(st.text(alphabet="0123456789:-;,CLOSED ", max_size=60))
+def test_any_hours_text_is_survived(text):
+    """Whatever the text, sessions come back in order and close after they open."""
+    sessions = dates.parse_hours(text, "US/Eastern")
+
+    assert all(one.opens < one.closes for one in sessions)
+    assert sorted(sessions, key=lambda one: one.opens) == list(sessions)
+
+
+def test_years_to_the_minute():
+    """One year before the close is exactly 1; the minute counts."""
+    expiry = dt.date(2026, 6, 18)
+    as_of = new_york("2025-06-18T16:00")
+
+    assert dates.years_to_expiry(as_of, expiry, underlying=SPY) == 1.0
+    later = dates.years_to_expiry(as_of + dt.timedelta(minutes=1), expiry, underlying=SPY)
+    assert later == pytest.approx(1.0 - 1.0 / (365 * 24 * 60), rel=1e-12)
+
+
+def test_years_count_real_time_over_a_clock_change():
+    """From 9 to 10 March 2025, 16:00 to 16:00, is 24 hours; from the 8th to the 9th it is 23."""
+    before = dates.years_to_expiry(
+        new_york("2025-03-08T16:00"), dt.date(2025, 3, 9), underlying=SPY
+    )
+    after = dates.years_to_expiry(
+        new_york("2025-03-09T16:00"), dt.date(2025, 3, 10), underlying=SPY
+    )
+
+    assert before * dates.YEAR_SECONDS == pytest.approx(23 * 3600)
+    assert after * dates.YEAR_SECONDS == pytest.approx(24 * 3600)
+
+
+def test_years_are_never_negative():
+    """At the close and after it nothing is left."""
+    for clock in ("16:00", "18:00"):
+        as_of = new_york(f"2025-06-20T{clock}")
+        assert dates.years_to_expiry(as_of, dt.date(2025, 6, 20), underlying=SPY) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("underlying", "trading_class", "expected"),
+    [
+        (SPY, "SPY", "2025-06-20T16:00"),
+        (SPX, "SPXW", "2025-06-20T16:00"),
+        (SPX, "", "2025-06-20T16:00"),
+        (SPX, "SPX", "2025-06-20T09:30"),
+        (SPX.model_copy(update={"symbol": "VIX"}), "", "2025-06-20T09:30"),
+        # A share may be called like an index; it does not settle like one.
+        (SPY.model_copy(update={"symbol": "NDX"}), "NDX", "2025-06-20T16:00"),
+    ],
+)
+def test_settlement_by_class(underlying, trading_class, expected):
+    """Shares and PM classes settle at 16:00 New York, AM classes at the opening."""
+    moment = dates.expiry_moment(
+        dt.date(2025, 6, 20), underlying=underlying, trading_class=trading_class
+    )
+
+    assert moment == new_york(expected)
+
+
+@pytest.mark.parametrize("day", [dt.date(2025, 7, 3), dt.date(2025, 11, 28), dt.date(2025, 12, 24)])
+def test_half_day_expiry(day):
+    """An expiry on a half day settles at 13:00, also when the gateway's hours end before it."""
+    assert dates.expiry_moment(day, underlying=SPY).hour == 13
+
+
+def test_own_hours_of_the_expiry_day():
+    """The underlying's hours set the close, but never later than 16:00."""
+    hours = "20250620:0930-20250620:1230;20250627:0930-20250627:1615"
+    spy = SPY.model_copy(update={"sessions": dates.parse_hours(hours, "US/Eastern")})
+
+    assert dates.expiry_moment(dt.date(2025, 6, 20), underlying=spy) == new_york("2025-06-20T12:30")
+    assert dates.expiry_moment(dt.date(2025, 6, 27), underlying=spy) == new_york("2025-06-27T16:00")
+
+
+def test_expiry_elsewhere_closes_in_its_own_zone():
+    """An underlying outside the dollar settles at its own exchange's close."""
+    asml = Underlying(symbol="ASML", con_id=1, currency="EUR", time_zone="MET")
+    hours = dates.parse_hours("20250620:0900-20250620:1730", "MET")
+
+    assert dates.expiry_moment(dt.date(2025, 6, 20), underlying=asml).tzinfo == ZoneInfo(
+        "Europe/Amsterdam"
+    )
+    known = asml.model_copy(update={"sessions": hours})
+    assert dates.expiry_moment(dt.date(2025, 6, 20), underlying=known).hour == 17
+
+
+@pytest.mark.parametrize(
+    "text", ["20250718", "2025-07-18", " 20250718 ", "20250718 16:00:00 US/Eastern",
+             "20250718-16:00:00", "2025-07-18T16:00:00-04:00"],
+)  # fmt: skip
+def test_expiry_spellings(text):
+    """Every spelling of a day is the same expiry."""
+    assert dates.parse_expiry(text) == dt.date(2025, 7, 18)
+
+
+@pytest.mark.parametrize("text", ["", "202507", "20250732", "18-07-2025", "2025071", "soon"])
+def test_no_expiry(text):
+    """What is no date is refused."""
+    with pytest.raises(DataError, match="is not an expiry"):
+        dates.parse_expiry(text)
+
+
+@given(st.dates(min_value=dt.date(1990, 1, 1), max_value=dt.date(2200, 1, 1)))
+def test_expiry_round_trip(day):
+    """Written and read back, an expiry is the same day."""
+    assert dates.parse_expiry(dates.format_expiry(day)) == day
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [(dt.date(2025, 8, 15), True), (dt.date(2025, 8, 22), False), (dt.date(2025, 6, 19), False)],
+)
+def test_third_friday(day, expected):
+    """The third Friday is the Friday with day 15 to 21."""
+    assert dates.is_third_friday(day) is expected
+
+
+def test_monthly_moves_off_a_holiday():
+    """In June 2027 the third Friday is a holiday, so Thursday the 17th is the monthly."""
+    thursday, friday = dt.date(2027, 6, 17), dt.date(2027, 6, 18)
+
+    assert dates.is_monthly(thursday, {thursday})
+    assert not dates.is_monthly(thursday, {thursday, friday})
+    assert dates.is_monthly(friday, {thursday, friday})
+
+
+def test_trading_days_of_a_holiday_week():
+    """Juneteenth 2025 was a Thursday; the weekend is closed anyway."""
+    days = dates.trading_days(dt.date(2025, 6, 16), dt.date(2025, 6, 22))
+
+    assert [one.day for one in days] == [16, 17, 18, 20]
+    assert not dates.is_trading_day(dt.date(2025, 6, 19))
+    assert dates.trading_days(dt.date(2025, 6, 22), dt.date(2025, 6, 16)) == ()
+
+
+def test_closed_fridays_match_the_calendar():
+    """The rule for Fridays on which New York is closed agrees with the exchange's calendar."""
+    first, last = dt.date(2010, 1, 1), dt.date(2034, 12, 31)
+    trading = set(dates.trading_days(first, last))
+
+    fridays = [first + dt.timedelta(days=7 * week) for week in range((last - first).days // 7)]
+    assert [day for day in fridays if dates.is_closed_friday(day)] == [
+        day for day in fridays if day not in trading
+    ]
+    assert not dates.is_closed_friday(dt.date(2025, 7, 3))
+
+
+def test_half_days_settle_early():
+    """Every half day of the calendar settles at 13:00, every other trading day at 16:00."""
+    first, last = dt.date(2013, 1, 1), dt.date(2034, 12, 31)
+    half = dates.half_days(first, last)
+
+    early = [
+        day
+        for day in dates.trading_days(first, last)
+        if dates.expiry_moment(day, underlying=SPY).hour == 13
+    ]
+    assert early == list(half)
