@@ -12,8 +12,8 @@ import numpy as np
 from tomic.sim import calendar, listings, paths, slices, smiles
 from tomic.sim.catalogue import Catalogue
 from tomic.sim.market import Bar, Quote
+from tomic.sim.profiles import OptionClass, Profile
 from tomic.sim.slices import Setting, Slice
-from tomic.sim.universe import OptionClass, Profile
 
 _PRICE_SERIES = frozenset({"TRADES", "MIDPOINT", "BID", "ASK", "ADJUSTED_LAST", "BID_ASK"})
 _OPTION_HISTORY_DAYS = 60
@@ -223,7 +223,8 @@ class Board:
         bars = []
         for day, (before, value) in enumerate(pairwise(values), start=first):
             high, low = max(before, value) * 1.02, min(before, value) * 0.98
-            bars.append(Bar(_day(day), *(round(x, 4) for x in (before, high, low, value))))
+            opened, top, bottom, closed = (round(x, 4) for x in (before, high, low, value))
+            bars.append(Bar(_day(day), opened, top, bottom, closed))
         return bars
 
 

@@ -9,7 +9,7 @@ from tomic._typing import FloatArray, IntArray
 from tomic.sim import listings
 from tomic.sim.market import Listing, OptionParameters
 from tomic.sim.paths import generator
-from tomic.sim.universe import OptionClass, Profile
+from tomic.sim.profiles import OptionClass, Profile
 
 _RIGHTS = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
 _OPEN_RIGHTS = {"", "?", "0"}

@@ -17,7 +17,8 @@ import numpy as np
 from tomic._typing import FloatArray, IntArray
 from tomic.sim import calendar
 from tomic.sim.market import Listing
-from tomic.sim.universe import DEMO, OptionClass, Profile, Schedule
+from tomic.sim.profiles import OptionClass, Profile, Schedule
+from tomic.sim.symbols import DEMO
 
 _VENUES = (
     "SMART,AMEX,BATS,BOX,CBOE,CBOE2,EDGX,EMERALD,GEMINI,IBUSOPT,ISE,MEMX,MERCURY,MIAX,NASDAQBX,"

@@ -19,7 +19,7 @@ from tomic.sim import universe as declared
 from tomic.sim.board import Board
 from tomic.sim.holdings import DEMO_BOOK, Planned
 from tomic.sim.market import AccountBook, Bar, Holding, Listing, OptionParameters, Quote
-from tomic.sim.universe import Profile
+from tomic.sim.profiles import Profile
 
 OPEN_START = calendar.moment(date(2026, 11, 20), time(15, 0))
 """A Friday afternoon, an hour before the close."""

@@ -18,7 +18,8 @@ import numpy as np
 from tomic._typing import FloatArray
 from tomic.sim import calendar
 from tomic.sim.market import Bar
-from tomic.sim.universe import DEMO, Profile
+from tomic.sim.profiles import Profile
+from tomic.sim.symbols import DEMO
 
 ANCHOR = date(2026, 11, 20)
 """The day on which every underlying stands at its profile's level."""
@@ -137,7 +138,7 @@ def _volatility(shock: FloatArray, anchor: int, now: float, stretch: float) -> F
     for i in range(anchor - 1, -1, -1):
         value = mean + _PERSISTENCE * (value - mean) - moves[i + 1]
         logs[i] = value
-    return np.exp(np.array(logs))
+    return np.asarray(np.exp(np.array(logs)))
 
 
 def _rolling_volatility(close: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.quant import black_scholes
 from tomic.sim import calendar, smiles
 from tomic.sim.market import Computation, Quote
-from tomic.sim.universe import OptionClass, Profile
+from tomic.sim.profiles import OptionClass, Profile
 
 Pricer = Callable[..., FloatArray]
 """Takes spot, strike, tau, rate, div_yield, sigma, is_call, as every kernel does."""

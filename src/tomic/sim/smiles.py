@@ -16,7 +16,7 @@ import numpy as np
 
 from tomic._typing import FloatArray
 from tomic.sim import calendar
-from tomic.sim.universe import Profile
+from tomic.sim.profiles import Profile
 
 RATE = 0.045
 """Continuously compounded, all maturities."""
