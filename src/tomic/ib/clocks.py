@@ -1,0 +1,92 @@
+"""Clocks that stop while the gateway cannot serve a kind of request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+
+class Farm(StrEnum):
+    """The data farms of IB whose loss is announced one by one."""
+
+    MARKET = "market data"
+    HISTORY = "history"
+    DETAILS = "contract details"
+
+
+BROKEN = {2103: Farm.MARKET, 2105: Farm.HISTORY, 2157: Farm.DETAILS}
+RESTORED = {2104: Farm.MARKET, 2106: Farm.HISTORY, 2158: Farm.DETAILS}
+
+
+class StoppableClock:
+    """
+    Seconds that pass only while nothing stops the clock.
+
+    Timeouts measured with it do not run out while TWS has lost IB, or a farm is broken.
+    """
+
+    def __init__(self, base: Callable[[], float]) -> None:
+        self._base = base
+        self._lost = 0.0
+        self._stopped_at: float | None = None
+        self._reasons: set[str] = set()
+        self._running = asyncio.Event()
+        self._running.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether time passes."""
+        return self._stopped_at is None
+
+    def now(self) -> float:
+        """Seconds, without those for which the clock was stopped."""
+        at = self._base() if self._stopped_at is None else self._stopped_at
+        return at - self._lost
+
+    def stop(self, reason: str) -> None:
+        """Stop for *reason*; several reasons must all end."""
+        self._reasons.add(reason)
+        if self._stopped_at is None:
+            self._stopped_at = self._base()
+            self._running.clear()
+
+    def start(self, reason: str) -> None:
+        """*reason* is over."""
+        self._reasons.discard(reason)
+        if not self._reasons and self._stopped_at is not None:
+            self._lost += self._base() - self._stopped_at
+            self._stopped_at = None
+            self._running.set()
+
+    async def wait_running(self) -> None:
+        """Return at once while time passes, else when it passes again. Safe to cancel."""
+        await self._running.wait()
+
+    async def wait_for(self, event: asyncio.Event | asyncio.Future[Any], until: float) -> bool:
+        """
+        Wait until *event* happens or this clock shows *until*; tell whether it happened.
+
+        Safe to cancel.
+        """
+        while True:
+            done = event.is_set() if isinstance(event, asyncio.Event) else event.done()
+            if done:
+                return True
+            left = until - self.now()
+            if left <= 0.0:
+                return False
+            # A stopped clock can only be left by the event or by starting again: look often.
+            await _first(event, left if self.running else 0.25)
+
+
+async def _first(event: asyncio.Event | asyncio.Future[Any], timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            if isinstance(event, asyncio.Event):
+                await event.wait()
+            else:
+                await asyncio.wait({event})
+    except TimeoutError:
+        return

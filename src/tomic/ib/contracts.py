@@ -1,0 +1,265 @@
+"""Contracts: the underlying, its option parameters, and which options are listed."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import difflib
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import ib_async
+
+from tomic.config import ChainSettings, MarketSettings
+from tomic.errors import DataError, RequestFailed, SessionError, UnknownContract
+from tomic.ib import convert
+from tomic.ib.session import Session
+from tomic.models import OptionParams, Underlying
+from tomic.selection import Wanted
+
+_SUGGEST_TIMEOUT_S = 3.0
+
+
+async def resolve_underlying(
+    session: Session, symbol: str, market: MarketSettings, *, timeout_s: float = 10.0
+) -> Underlying:
+    """
+    Find the stock, ETF or index behind *symbol*; asked once per session.
+
+    Raises:
+        UnknownContract: IB knows no such symbol; the message suggests similar ones.
+        RequestTimeout, SessionLost: No answer.
+    """
+    key = ("underlying", symbol)
+    if key in session.cache:
+        known = session.cache[key]
+        assert isinstance(known, Underlying)
+        return known
+    exchange = market.indices.get(symbol)
+    contract = (
+        convert.index_contract(symbol, exchange) if exchange else convert.stock_contract(symbol)
+    )
+    try:
+        details = await _details(session, f"contract details of {symbol}", contract, timeout_s)
+    except UnknownContract as exc:
+        raise await _unknown(session, symbol, market, exc) from exc
+    if not details:
+        raise UnknownContract(symbol, 200, "no security definition has been found")
+    underlying = convert.to_underlying(_primary(details), symbol)
+    session.cache[key] = underlying
+    return underlying
+
+
+def _primary(details: Sequence[ib_async.ContractDetails]) -> ib_async.ContractDetails:
+    # Several listings can share a symbol; the one in dollars with the lowest id is the oldest.
+    return min(
+        details,
+        key=lambda one: (
+            (one.contract.currency != "USD", one.contract.conId) if one.contract else (True, 0)
+        ),
+    )
+
+
+async def _unknown(
+    session: Session, symbol: str, market: MarketSettings, error: UnknownContract
+) -> UnknownContract:
+    """The error with what the user may have meant."""
+    try:
+        samples = await session.ask(
+            f"symbols like {symbol}",
+            lambda client, req_id: client.reqMatchingSymbols(req_id, convert.wire_symbol(symbol)),
+            timeout_s=_SUGGEST_TIMEOUT_S,
+        )
+        names = [one.contract.symbol.replace(" ", ".") for one in samples if one.contract]
+    except RequestFailed:
+        names = []
+    pool = [*names, *market.symbols, *market.indices]
+    near = difflib.get_close_matches(symbol, [n for n in pool if n != symbol], n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else "; check the spelling"
+    return UnknownContract(symbol, error.error_code, f"no such symbol at IB{hint}")
+
+
+async def _details(
+    session: Session, what: str, contract: ib_async.Contract, timeout_s: float
+) -> list[ib_async.ContractDetails]:
+    return await session.ask(
+        what,
+        lambda client, req_id: client.reqContractDetails(req_id, contract),
+        timeout_s=timeout_s,
+        gates=(session.limits.details,),
+    )
+
+
+async def option_params(
+    session: Session, underlying: Underlying, *, timeout_s: float = 10.0
+) -> tuple[OptionParams, ...]:
+    """
+    Every row of option parameters of *underlying*, in the gateway's order; asked once per session.
+
+    Raises:
+        DataError: IB lists no options.
+        RequestTimeout, SessionLost: No answer.
+    """
+    key = ("params", underlying.con_id)
+    if key in session.cache:
+        known = session.cache[key]
+        assert isinstance(known, tuple)
+        return known
+    rows = await session.ask(
+        f"option parameters of {underlying.symbol}",
+        lambda client, req_id: client.reqSecDefOptParams(
+            req_id,
+            convert.wire_symbol(underlying.symbol),
+            "",  # a named exchange gives an empty answer
+            underlying.sec_type,
+            underlying.con_id,
+        ),
+        timeout_s=timeout_s,
+    )
+    params = tuple(one for row in rows if (one := convert.to_params(row)) is not None)
+    if not params:
+        raise DataError(f"IB lists no options on {underlying.symbol}")
+    session.cache[key] = params
+    return params
+
+
+class Listings:
+    """
+    Which of the wanted options exist, and their ids, as the answers come in.
+
+    One open request per expiry tells all of it; when that fails, the options of that expiry are
+    asked one by one. ``await listings.con_id(pair)`` returns as soon as that one is known.
+
+    Args:
+        known: Ids remembered from earlier today; an expiry that they cover is not asked for.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        underlying: Underlying,
+        params: OptionParams,
+        pairs: Collection[Wanted],
+        rules: ChainSettings,
+        known: dict[Wanted, int] | None = None,
+    ) -> None:
+        self._session, self._underlying, self._params = session, underlying, params
+        self._rules = rules
+        self._futures: dict[Wanted, asyncio.Future[int]] = {
+            pair: asyncio.get_running_loop().create_future() for pair in pairs
+        }
+        self.found: dict[Wanted, int] = {}
+        self.complete: set[dt.date] = set()
+        self.refused: set[Wanted] = set()
+        known = known or {}
+        covered = {pair.expiry for pair in known}
+        for pair, con_id in known.items():
+            self._learn(pair, con_id)
+        for expiry in covered:
+            self._finish(expiry)
+
+    @property
+    def missing_expiries(self) -> list[dt.date]:
+        """Expiries that must still be asked for, ascending."""
+        return sorted({pair.expiry for pair in self._futures} - self.complete)
+
+    def is_known(self, pair: Wanted) -> bool:
+        """Whether it is settled if *pair* is listed."""
+        return self._futures[pair].done()
+
+    async def con_id(self, pair: Wanted) -> int:
+        """
+        The contract id of *pair*. Safe to cancel.
+
+        Raises:
+            UnknownContract: Not listed.
+            RequestTimeout: The gateway did not say.
+        """
+        return await asyncio.shield(self._futures[pair])
+
+    async def load(self) -> None:
+        """
+        Ask for every missing expiry, at most a few at once; return when all are settled.
+
+        A lost connection ends whoever waits for an id with that error.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for expiry in self.missing_expiries:
+                    group.create_task(self._load_expiry(expiry))
+        except* SessionError as lost:
+            for pair in self._futures:
+                self._fail(pair, lost.exceptions[0])
+
+    async def _load_expiry(self, expiry: dt.date) -> None:
+        session = self._session
+        contract = convert.open_option_contract(self._underlying, self._params, expiry)
+        try:
+            await session.ask(
+                f"options of {self._underlying.symbol} {expiry:%Y-%m-%d}",
+                lambda client, req_id: client.reqContractDetails(req_id, contract),
+                timeout_s=self._rules.open_details_timeout_s,
+                gates=(session.limits.open_details(self._underlying.symbol),),
+                on_part=self._on_row,
+            )
+        except UnknownContract:
+            pass  # nothing listed for that expiry: every pair of it is unknown
+        except RequestFailed:
+            await self._load_one_by_one(expiry)
+            return
+        self._finish(expiry)
+
+    async def _load_one_by_one(self, expiry: dt.date) -> None:
+        pairs = [
+            pair for pair in self._futures if pair.expiry == expiry and not self.is_known(pair)
+        ]
+        async with asyncio.TaskGroup() as group:
+            for pair in pairs:
+                group.create_task(self._load_pair(pair))
+
+    async def _load_pair(self, pair: Wanted) -> None:
+        contract = convert.option_contract(self._underlying, self._params, pair)
+        what = f"contract details of {describe(self._underlying.symbol, pair)}"
+        try:
+            details = await _details(self._session, what, contract, self._rules.details_timeout_s)
+        except RequestFailed as exc:
+            self._fail(pair, exc)
+            return
+        for row in details:
+            self._on_row(row)
+        if not self.is_known(pair):
+            self.unlisted(pair)
+
+    def _on_row(self, details: Any) -> None:
+        contract = details.contract
+        if contract is not None and contract.tradingClass == self._params.trading_class:
+            self._learn(convert.to_pair(contract), contract.conId)
+
+    def _learn(self, pair: Wanted, con_id: int) -> None:
+        self.found[pair] = con_id
+        future = self._futures.get(pair)
+        if future is not None and not future.done():
+            future.set_result(con_id)
+
+    def _finish(self, expiry: dt.date) -> None:
+        self.complete.add(expiry)
+        for pair in self._futures:
+            if pair.expiry == expiry:
+                self.unlisted(pair)
+
+    def unlisted(self, pair: Wanted) -> None:
+        """Settle that *pair* does not exist, unless it is known to."""
+        self._fail(
+            pair, UnknownContract(describe(self._underlying.symbol, pair), 200, "not listed")
+        )
+
+    def _fail(self, pair: Wanted, error: Exception) -> None:
+        future = self._futures[pair]
+        if not future.done():
+            future.set_exception(error)
+            future.exception()
+
+
+def describe(symbol: str, pair: Wanted) -> str:
+    """An option as people write it."""
+    return f"{symbol} {pair.expiry:%Y-%m-%d} {pair.strike:g}{pair.right}"

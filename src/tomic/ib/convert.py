@@ -1,0 +1,354 @@
+"""
+ib_async objects and wire values into ours; the only file that knows IB's sentinels.
+
+IB writes "none" as price -1 (or a price with size 0), "not computed" as -1 for volatility and
+price and -2 for the Greeks, and "unset" as 1.8e308. Here they become ``None``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import ib_async
+
+from tomic import dates
+from tomic.models import (
+    DataType,
+    OptionParams,
+    OptionQuote,
+    QuoteSource,
+    RowStatus,
+    Underlying,
+)
+from tomic.selection import Wanted
+
+_DATA_TYPES = {
+    1: DataType.LIVE,
+    2: DataType.FROZEN,
+    3: DataType.DELAYED,
+    4: DataType.DELAYED_FROZEN,
+}
+_PRICES = {1: "bid", 2: "ask", 4: "last", 9: "close", 66: "bid", 67: "ask", 68: "last", 75: "close"}
+_SIZES = {8: "volume", 74: "volume"}
+_BY_RIGHT = {
+    27: ("open_interest", "C"),
+    28: ("open_interest", "P"),
+    29: ("volume", "C"),
+    30: ("volume", "P"),
+}
+_MODEL_TICKS = (13, 83)
+_OTHER_COMPUTATIONS = (10, 11, 12, 80, 81, 82)
+_HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = 23, 24
+_DIVIDENDS = 59
+_UNSET = 1e300
+
+
+class Greeks(NamedTuple):
+    """IV and Greeks as IB's model gives them; None where not computed."""
+
+    iv: float | None
+    delta: float | None
+    gamma: float | None
+    vega: float | None
+    theta: float | None
+    underlying: float | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether IV and all four Greeks are there."""
+        return None not in self[:5]
+
+
+@dataclass(slots=True)
+class Ticks:
+    """
+    What one subscription has received so far.
+
+    A field is in ``answered`` once IB spoke about it, also when it said that there is none.
+    """
+
+    right: str = ""
+    bid: float | None = None
+    ask: float | None = None
+    last: float | None = None
+    close: float | None = None
+    volume: int | None = None
+    open_interest: int | None = None
+    model: Greeks | None = None
+    other_model: Greeks | None = None
+    historical_volatility: float | None = None
+    implied_volatility: float | None = None
+    dividends: str | None = None
+    data_type: DataType | None = None
+    answered: set[str] = field(default_factory=set)
+    on_change: Callable[[], None] = lambda: None
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing at all arrived."""
+        return not self.answered
+
+    @property
+    def quoted(self) -> bool:
+        """Whether IB spoke about both bid and ask."""
+        return "bid" in self.answered and "ask" in self.answered
+
+    @property
+    def mid(self) -> float | None:
+        """Mean of bid and ask when both are there."""
+        if self.bid is None or self.ask is None:
+            return None
+        return 0.5 * (self.bid + self.ask)
+
+    def price(self, tick_type: int, price: float, size: float) -> None:
+        """Take a price tick."""
+        name = _PRICES.get(tick_type)
+        if name is None:
+            return
+        value = price_or_none(price)
+        if name in ("bid", "ask") and value is not None and value == 0.0 and size == 0.0:
+            value = None
+        self._set(name, value)
+
+    def size(self, tick_type: int, size: float) -> None:
+        """Take a size tick; of the pairs for calls and puts only the own side counts."""
+        if tick_type in _SIZES:
+            self._set(_SIZES[tick_type], _count(size))
+        elif tick_type in _BY_RIGHT:
+            name, right = _BY_RIGHT[tick_type]
+            if right == self.right:
+                self._set(name, _count(size))
+
+    def generic(self, tick_type: int, value: float) -> None:
+        """Take a generic tick: 30-day volatilities of an underlying."""
+        if tick_type == _HISTORICAL_VOLATILITY:
+            self._set("historical_volatility", number_or_none(value, floor=0.0))
+        elif tick_type == _IMPLIED_VOLATILITY:
+            self._set("implied_volatility", number_or_none(value, floor=0.0))
+
+    def text(self, tick_type: int, value: str) -> None:
+        """Take a string tick: the dividends of an underlying."""
+        if tick_type == _DIVIDENDS:
+            self._set("dividends", value)
+
+    def computation(
+        self,
+        tick_type: int,
+        iv: float,
+        delta: float,
+        gamma: float,
+        vega: float,
+        theta: float,
+        underlying: float,
+    ) -> None:
+        """Take an option computation; IB's own model is preferred over bid, ask and last."""
+        greeks = Greeks(
+            iv=number_or_none(iv, floor=0.0),
+            delta=_greek(delta),
+            gamma=_greek(gamma),
+            vega=_greek(vega),
+            theta=_greek(theta),
+            underlying=number_or_none(underlying, floor=0.0),
+        )
+        if tick_type in _MODEL_TICKS:
+            if self.model is None or greeks.complete or not self.model.complete:
+                self._set("model", greeks)
+        elif tick_type in _OTHER_COMPUTATIONS and greeks.complete:
+            self._set("other_model", greeks)
+
+    def kind(self, data_type: int) -> None:
+        """Take the confirmation of the market data type."""
+        self._set("data_type", _DATA_TYPES.get(data_type))
+
+    def alive(self) -> None:
+        """Take a message that carries no number, but proves that the line is served."""
+        self.answered.add("alive")
+        self.on_change()
+
+    def _set(self, name: str, value: object) -> None:
+        setattr(self, name, value)
+        self.answered.add(name)
+        self.on_change()
+
+
+def number_or_none(value: float, floor: float = -_UNSET) -> float | None:
+    """Return *value*, or None when it is NaN, unset (1.8e308) or not above *floor*."""
+    return value if math.isfinite(value) and abs(value) < _UNSET and value > floor else None
+
+
+def price_or_none(price: float) -> float | None:
+    """Return *price*, or None for IB's "none" (-1) and for anything that cannot be a price."""
+    return price if math.isfinite(price) and 0.0 <= price < _UNSET else None
+
+
+def _count(size: float) -> int | None:
+    return int(size) if math.isfinite(size) and 0.0 <= size < _UNSET else None
+
+
+def _greek(value: float) -> float | None:
+    # -2 is "not computed"; ib_async lets it through for vega and theta. No per-share Greek of one
+    # contract is exactly -2.0, except a theta, which a real model never rounds to it.
+    return None if value == -2.0 else number_or_none(value)
+
+
+def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:
+    """Contract details of a stock or index as our model."""
+    contract = details.contract
+    if contract is None:
+        raise ValueError(f"contract details of {symbol} hold no contract")
+    return Underlying(
+        symbol=symbol,
+        con_id=contract.conId,
+        sec_type="IND" if contract.secType == "IND" else "STK",
+        exchange=contract.exchange or "SMART",
+        primary_exchange=contract.primaryExchange,
+        currency=contract.currency,
+        name=details.longName,
+        time_zone=dates.zone(details.timeZoneId).key if details.timeZoneId else "America/New_York",
+        sessions=dates.parse_hours(
+            details.liquidHours or details.tradingHours, details.timeZoneId or "US/Eastern"
+        ),
+    )
+
+
+def to_params(chain: ib_async.OptionChain) -> OptionParams | None:
+    """One row of option parameters as our model; None when it cannot be used."""
+    try:
+        multiplier = int(float(chain.multiplier or 100))
+    except ValueError:
+        return None
+    return OptionParams(
+        exchange=chain.exchange,
+        trading_class=chain.tradingClass,
+        multiplier=multiplier,
+        expiries=tuple(sorted(dates.parse_expiry(text) for text in chain.expirations)),
+        strikes=tuple(sorted(float(strike) for strike in chain.strikes)),
+    )
+
+
+def to_pair(contract: ib_async.Contract) -> Wanted:
+    """Expiry, strike and right of an option contract."""
+    return Wanted(
+        dates.parse_expiry(contract.lastTradeDateOrContractMonth),
+        float(contract.strike),
+        "C" if contract.right.upper().startswith("C") else "P",
+    )
+
+
+def wire_symbol(symbol: str) -> str:
+    """The symbol as IB writes it: a blank before a share class."""
+    return symbol.replace(".", " ")
+
+
+def stock_contract(symbol: str) -> ib_async.Contract:
+    """A US stock or ETF by symbol."""
+    return ib_async.Contract(
+        secType="STK", symbol=wire_symbol(symbol), exchange="SMART", currency="USD"
+    )
+
+
+def index_contract(symbol: str, exchange: str) -> ib_async.Contract:
+    """An index by symbol at its exchange."""
+    return ib_async.Contract(
+        secType="IND", symbol=wire_symbol(symbol), exchange=exchange, currency="USD"
+    )
+
+
+def underlying_contract(underlying: Underlying) -> ib_async.Contract:
+    """The contract of a resolved underlying."""
+    return ib_async.Contract(
+        secType=underlying.sec_type,
+        conId=underlying.con_id,
+        symbol=wire_symbol(underlying.symbol),
+        exchange=underlying.exchange,
+        primaryExchange=underlying.primary_exchange if underlying.sec_type == "STK" else "",
+        currency=underlying.currency,
+    )
+
+
+def option_contract(
+    underlying: Underlying, params: OptionParams, pair: Wanted, con_id: int = 0
+) -> ib_async.Contract:
+    """One option, fully described, so that it can be asked with or without its id."""
+    return ib_async.Contract(
+        secType="OPT",
+        conId=con_id,
+        symbol=wire_symbol(underlying.symbol),
+        lastTradeDateOrContractMonth=dates.format_expiry(pair.expiry),
+        strike=pair.strike,
+        right=pair.right,
+        multiplier=str(params.multiplier),
+        exchange="SMART",
+        currency=underlying.currency,
+        tradingClass=params.trading_class,
+    )
+
+
+def open_option_contract(
+    underlying: Underlying, params: OptionParams, expiry: dt.date, right: str = ""
+) -> ib_async.Contract:
+    """All strikes of one expiry: strike, and right unless given, are left open."""
+    return ib_async.Contract(
+        secType="OPT",
+        symbol=wire_symbol(underlying.symbol),
+        lastTradeDateOrContractMonth=dates.format_expiry(expiry),
+        right=right,
+        multiplier=str(params.multiplier),
+        exchange="SMART",
+        currency=underlying.currency,
+        tradingClass=params.trading_class,
+    )
+
+
+def to_quote(
+    pair: Wanted,
+    ticks: Ticks,
+    *,
+    con_id: int | None,
+    source: QuoteSource,
+    quoted_at: dt.datetime | None,
+    status: RowStatus | None = None,
+) -> OptionQuote:
+    """
+    One row from what a subscription received; the status follows from the ticks unless given.
+
+    Greeks come whole or not at all: half a model tick is no model tick.
+    """
+    greeks = ticks.model if ticks.model is not None and ticks.model.complete else ticks.other_model
+    if status is None:
+        status = _status(ticks, greeks)
+    has_quote = ticks.bid is not None or ticks.ask is not None
+    return OptionQuote(
+        con_id=con_id,
+        expiry=pair.expiry,
+        dte=0,
+        strike=pair.strike,
+        right=pair.right,
+        bid=ticks.bid,
+        ask=ticks.ask,
+        last=ticks.last if ticks.last else None,
+        close=ticks.close if ticks.close else None,
+        iv=greeks.iv if greeks else None,
+        delta=greeks.delta if greeks else None,
+        gamma=greeks.gamma if greeks else None,
+        vega=greeks.vega if greeks else None,
+        theta=greeks.theta if greeks else None,
+        volume=ticks.volume,
+        open_interest=ticks.open_interest,
+        status=status,
+        quote_source=source if has_quote else None,
+        greeks_source="ib" if greeks else "none",
+        quoted_at=quoted_at,
+    )
+
+
+def _status(ticks: Ticks, greeks: Greeks | None) -> RowStatus:
+    if not ticks.quoted:
+        return RowStatus.TIMEOUT
+    if ticks.bid is None or ticks.ask is None:
+        return RowStatus.NO_QUOTE
+    return RowStatus.OK if greeks else RowStatus.NO_GREEKS

@@ -1,0 +1,174 @@
+"""One TCP connection to the gateway: handshake, client id, what is sent on it, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import ib_async
+
+from tomic.errors import ClientIdInUse, GatewayUnreachable, SessionLost
+from tomic.ib.callbacks import Callbacks
+from tomic.ib.pacing import Pacer
+
+_log = logging.getLogger(__name__)
+
+# Errors reach the user through ours; ib_async's own log lines would only repeat them on stderr.
+logging.getLogger("ib_async").addHandler(logging.NullHandler())
+logging.getLogger("ib_async").propagate = False
+
+RESTART_HINT = (
+    "IB restarts its servers between 00:15 and 01:45 New York time, and TWS itself once a day"
+)
+
+
+class Link:
+    """
+    A connected client. ``link.client`` is ib_async's; its own throttle is off.
+
+    Args:
+        pacer: Told of the message that the handshake sends by itself.
+        on_error: Called with (code, text) for errors that belong to no request.
+        on_data: Called whenever bytes arrive.
+        on_lost: Called once when the socket closes without us having closed it.
+    """
+
+    def __init__(
+        self,
+        pacer: Pacer,
+        *,
+        on_error: Callable[[int, str], None],
+        on_data: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._pacer, self._on_session_error, self._on_lost = pacer, on_error, on_lost
+        self.callbacks = Callbacks(self._on_error, on_data)
+        self.client = ib_async.Client(self.callbacks)
+        # One queue only: with ib_async's own throttle, timeouts would start while queueing.
+        self.client.MaxRequests = 0
+        self.callbacks.on_close = self._on_close
+        self.client.apiError += self._on_api_error
+        self.alive = False
+        self._closing = False
+        self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def client_id(self) -> int:
+        """The id under which the gateway knows us."""
+        return int(self.client.clientId)
+
+    @property
+    def server_version(self) -> int:
+        """The protocol version both sides agreed on."""
+        return int(self.client.serverVersion())
+
+    def next_id(self) -> int:
+        """A request id that was never used on this connection."""
+        return int(self.client.getReqId())
+
+    async def open(self, host: str, port: int, client_id: int, timeout_s: float) -> None:
+        """
+        Connect and wait until the gateway says ``nextValidId``.
+
+        Raises:
+            ClientIdInUse: The gateway said 326.
+            GatewayUnreachable: No listener, no handshake, or no ``nextValidId`` in time.
+        """
+        ready = asyncio.ensure_future(self.client.connectAsync(host, port, client_id, timeout_s))
+        try:
+            done, _ = await asyncio.wait(
+                {ready, self._refused}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if self._refused in done:
+                self._refused.result()
+            if not done:
+                raise self._never_ready(host, port, timeout_s)
+            await ready
+        except ConnectionRefusedError as exc:
+            raise GatewayUnreachable(
+                f"no gateway at {host}:{port}; start TWS or IB Gateway and enable its API, "
+                "or pass --demo"
+            ) from exc
+        except TimeoutError as exc:
+            raise self._never_ready(host, port, timeout_s) from exc
+        except OSError as exc:
+            raise GatewayUnreachable(
+                f"cannot reach {host}:{port}: {exc.strerror or exc}; check host and port"
+            ) from exc
+        finally:
+            if not ready.done():
+                ready.cancel()
+            await asyncio.wait({ready}, timeout=1.0)
+            if not ready.cancelled():
+                ready.exception()
+        self._pacer.note_sent()  # startApi
+        self.alive = True
+
+    def _never_ready(self, host: str, port: int, timeout_s: float) -> GatewayUnreachable:
+        if self.client.serverVersion():
+            return GatewayUnreachable(
+                f"the gateway at {host}:{port} accepted the connection but never sent "
+                f"nextValidId within {timeout_s:g} s; is TWS still logging in, or is a dialog open?"
+            )
+        return GatewayUnreachable(
+            f"{host}:{port} does not answer the API handshake within {timeout_s:g} s; "
+            "is it TWS or IB Gateway, with the API enabled?"
+        )
+
+    def send(self, message: Callable[[], None]) -> Callable[[], None]:
+        """Wrap *message* so that it raises ``ConnectionError`` when this link is gone."""
+
+        def guarded() -> None:
+            if not self.alive:
+                raise ConnectionError("socket closed")
+            message()
+
+        return guarded
+
+    def lose(self, error: SessionLost) -> None:
+        """Declare the connection dead: every request and line ends with *error*."""
+        if not self.alive:
+            return
+        self.alive = False
+        self.callbacks.fail_all(error)
+        self._on_lost()
+
+    async def close(self, timeout_s: float = 1.0) -> None:
+        """Close the socket and wait until it is closed, so that the client id is free again."""
+        self._closing = True
+        self.alive = False
+        connection = self.client.conn
+        if connection.transport is None:
+            return
+        closed = asyncio.Event()
+
+        def note(*_: object) -> None:
+            closed.set()
+
+        connection.disconnected += note
+        self.client.disconnect()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await closed.wait()
+        except TimeoutError:
+            _log.debug("the socket did not close within %g s", timeout_s)
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    def _on_error(self, code: int, text: str) -> None:
+        if code == 326 and not self._refused.done():
+            self._refused.set_exception(ClientIdInUse(f"client id in use: {text}"))
+            self._refused.exception()
+        self._on_session_error(code, text)
+
+    def _on_api_error(self, text: str) -> None:
+        if not self.alive and not self._refused.done():
+            self._refused.set_exception(
+                GatewayUnreachable(f"the gateway closed the connection at once: {text}")
+            )
+            self._refused.exception()
+
+    def _on_close(self) -> None:
+        if not self._closing:
+            self.lose(SessionLost(f"the gateway closed the connection; {RESTART_HINT}"))

@@ -1,0 +1,309 @@
+"""
+How fast we may talk to the gateway: one message pacer and the gates of a session.
+
+IB takes 50 messages a second of all kinds together, and 100 market-data lines; every subscribe
+and every cancel is one message (IB "Order Limitations", "Requesting Watchlist Data"). All
+messages of a session pass one :class:`Pacer`, so priorities, cancellation and timeouts can start
+at the moment a message really leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable
+from enum import IntEnum
+from itertools import count
+
+from tomic.config import LimitsSettings
+
+_CATCH_UP_S = 0.003
+"""How late a slot may be and still keep the schedule; a longer stall moves all later slots."""
+
+
+class Priority(IntEnum):
+    """Which message goes first when several wait; lower is sooner."""
+
+    URGENT = 0
+    """Requests about the underlying, contract details, second attempts."""
+    SUBSCRIBE = 1
+    CANCEL = 2
+    """Last, so that cancels at the end of a run hide the answers still under way."""
+
+
+class Slot:
+    """A message waiting for its turn; :attr:`sent` ends when it left, or never will."""
+
+    __slots__ = ("_send", "fired_at", "sent")
+
+    def __init__(self, send: Callable[[], None], sent: asyncio.Future[float]) -> None:
+        self._send: Callable[[], None] | None = send
+        self.sent = sent
+        self.fired_at: float | None = None
+        """When the message left. The future alone cannot tell a task cancelled meanwhile."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the message has neither left nor been withdrawn."""
+        return self._send is not None
+
+    def withdraw(self, error: Exception | None = None) -> None:
+        """Forget the message if it has not left yet; *error* goes to whoever waits for it."""
+        if self._send is not None and error is not None and not self.sent.done():
+            self.sent.set_exception(error)
+            self.sent.exception()  # nobody may be waiting
+        self._send = None
+
+    def fire(self, now: float) -> bool:
+        """Send the message and tell whoever waits for it; False when it could not leave."""
+        send, self._send = self._send, None
+        if send is None:
+            return False
+        try:
+            send()
+        except ConnectionError as exc:
+            if not self.sent.done():
+                self.sent.set_exception(exc)
+                self.sent.exception()
+            return False
+        self.fired_at = now
+        if not self.sent.done():
+            self.sent.set_result(now)
+        return True
+
+
+class Pacer:
+    """
+    Spreads messages evenly: slots are absolute, 1/rate apart, and are never caught up.
+
+    A pacer that sleeps 1/rate after each message runs some 5 % slow; one that catches up after a
+    stall breaks the limit. This one keeps its schedule over the event loop's usual lateness of a
+    few milliseconds, and starts a new schedule after anything longer.
+
+    Args:
+        rate: Messages per second, at most 50.
+        clock: Seconds, monotonic; the running loop's clock by default.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float] | None = None) -> None:
+        if not 0.0 < rate <= 50.0:
+            raise ValueError(f"rate must be > 0 and <= 50 messages a second, got {rate:g}")
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock or self._loop.time
+        self._interval = 1.0 / rate
+        self._queue: list[tuple[int, int, Slot]] = []
+        self._order = count()
+        self._next = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._paused_until = 0.0
+        self._held = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.sent = 0
+
+    @property
+    def rate(self) -> float:
+        """Messages per second now allowed."""
+        return 1.0 / self._interval
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits."""
+        return self._idle.is_set()
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing may leave just now."""
+        return self._held
+
+    @property
+    def only_cancels(self) -> bool:
+        """Whether no question and no subscription waits any more."""
+        return not self._queue or self._queue[0][0] == Priority.CANCEL
+
+    async def wait_idle(self) -> None:
+        """Return when nothing waits. Safe to cancel."""
+        await self._idle.wait()
+
+    def post(self, send: Callable[[], None], priority: Priority) -> Slot:
+        """Queue *send*, first come first served within its priority."""
+        slot = Slot(send, self._loop.create_future())
+        heapq.heappush(self._queue, (priority, next(self._order), slot))
+        self._idle.clear()
+        self._arm()
+        return slot
+
+    def note_sent(self) -> None:
+        """Count a message that left past the pacer, and let its slot pass."""
+        self.sent += 1
+        self._next = max(self._next, self._clock()) + self._interval
+
+    def slow_down(self, rate: float, pause_s: float) -> None:
+        """Send nothing for *pause_s*, then at most *rate* messages a second."""
+        self._interval = max(self._interval, 1.0 / rate)
+        self._paused_until = max(self._paused_until, self._clock() + pause_s)
+        self._arm()
+
+    def hold(self) -> None:
+        """Send nothing until :meth:`release`."""
+        self._held = True
+        self._disarm()
+
+    def release(self) -> None:
+        """Go on after :meth:`hold`."""
+        self._held = False
+        self._arm()
+
+    def clear(self) -> None:
+        """Forget everything that waits."""
+        queue, self._queue = self._queue, []
+        for _, _, slot in queue:
+            slot.withdraw(ConnectionError("socket closed"))
+        self._disarm()
+        self._held = False
+        self._idle.set()
+
+    def _arm(self) -> None:
+        if self._held or not self._queue:
+            return
+        self._disarm()
+        due = max(self._next, self._paused_until, self._clock())
+        self._timer = self._loop.call_at(self._loop.time() + due - self._clock(), self._turn)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _turn(self) -> None:
+        self._timer = None
+        now = self._clock()
+        while self._queue:
+            _, _, slot = heapq.heappop(self._queue)
+            if slot.waiting and slot.fire(now):
+                late = now - self._next
+                base = self._next if late <= _CATCH_UP_S else now
+                self._next = base + self._interval
+                self.sent += 1
+                break
+        if self._queue:
+            self._arm()
+        else:
+            self._idle.set()
+
+
+class LineGate:
+    """
+    How many market-data lines may be open; it can shrink when the gateway says 101.
+
+    The permit of a line is given back when its *cancel has left*, because until then the line
+    counts at the gateway.
+    """
+
+    def __init__(self, lines: int) -> None:
+        self._gate = asyncio.Semaphore(lines)
+        self._debt = 0
+        self.limit = lines
+        self.open = 0
+        self.peak = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the next :meth:`enter` would wait."""
+        return self._gate.locked()
+
+    async def enter(self) -> None:
+        """Wait for a free line. Safe to cancel."""
+        await self._gate.acquire()
+        self.open += 1
+        self.peak = max(self.peak, self.open)
+
+    def leave(self) -> None:
+        """Give a line back."""
+        self.open -= 1
+        if self._debt:
+            self._debt -= 1
+        else:
+            self._gate.release()
+
+    def shrink(self, by: int) -> None:
+        """Allow *by* lines fewer from now on, but never fewer than one."""
+        by = min(by, self.limit - 1)
+        self.limit -= by
+        self._debt += by
+
+
+class HistoryBudget:
+    """
+    Waits so that historical requests keep IB's limits: 60 in ten minutes, none twice in 15 s.
+
+    Source: IB "Historical Data Limitations". *recent* carries the requests of earlier runs.
+    """
+
+    WINDOW_S = 600.0
+    SAME_S = 15.0
+
+    def __init__(
+        self, per_window: int, clock: Callable[[], float], recent: dict[str, float] | None = None
+    ) -> None:
+        self._per_window, self._clock = per_window, clock
+        self._last: dict[str, float] = dict(recent or {})
+        self._times: deque[float] = deque(sorted(self._last.values()))
+
+    def book(self, key: str) -> float:
+        """Reserve the next moment for the request *key*; return how many seconds to wait."""
+        now = self._clock()
+        while self._times and self._times[0] <= now - self.WINDOW_S:
+            self._times.popleft()
+        at = now
+        if len(self._times) >= self._per_window:
+            at = max(at, self._times[-self._per_window] + self.WINDOW_S)
+        if key in self._last:
+            at = max(at, self._last[key] + self.SAME_S)
+        self._last[key] = at
+        self._times.append(at)
+        return at - now
+
+    def seconds_for(self, requests: int) -> float:
+        """How long *requests* further requests will take to be allowed."""
+        now = self._clock()
+        times = [t for t in self._times if t > now - self.WINDOW_S]
+        for _ in range(requests):
+            at = now
+            if len(times) >= self._per_window:
+                at = max(at, times[-self._per_window] + self.WINDOW_S)
+            times.append(at)
+        return max(times[-1] - now, 0.0) if times and requests else 0.0
+
+
+class RequestLimits:
+    """The pacer and the gates of one session; never shared between sessions."""
+
+    def __init__(self, limits: LimitsSettings, clock: Callable[[], float] | None = None) -> None:
+        self.settings = limits
+        self.pacer = Pacer(limits.messages_per_s, clock)
+        # A tenth of the lines is kept for second attempts, so that these never queue behind
+        # contracts that have not been asked once.
+        spare = max(1, limits.lines // 10)
+        self.lines = LineGate(max(1, limits.lines - spare))
+        self.second_lines = LineGate(spare)
+        self.details = asyncio.Semaphore(limits.details_at_once)
+        self.history = asyncio.Semaphore(limits.history_at_once)
+        self._open_details: dict[str, asyncio.Semaphore] = {}
+        self._named: dict[str, asyncio.Lock] = {}
+
+    def open_details(self, symbol: str) -> asyncio.Semaphore:
+        """Gate for details requests that leave strike or right open, per symbol."""
+        if symbol not in self._open_details:
+            self._open_details[symbol] = asyncio.Semaphore(self.settings.open_details_per_symbol)
+        return self._open_details[symbol]
+
+    def named(self, name: str) -> asyncio.Lock:
+        """Lock for a request whose answer carries no id, so only one can be open."""
+        return self._named.setdefault(name, asyncio.Lock())
+
+    @property
+    def peak_lines(self) -> int:
+        """Most lines that were open at once."""
+        return self.lines.peak + self.second_lines.peak

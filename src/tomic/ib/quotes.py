@@ -1,0 +1,408 @@
+"""Quotes: the spot of an underlying, and one option until its numbers are complete."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import deque
+from dataclasses import dataclass, field
+
+import ib_async
+
+from tomic.config import ChainSettings
+from tomic.errors import GatewayRefused, MissingSpot, NoMarketData, SessionLost, UnknownContract
+from tomic.ib import convert
+from tomic.ib.callbacks import Interrupted, Line
+from tomic.ib.clocks import Farm, StoppableClock
+from tomic.ib.convert import Ticks
+from tomic.ib.pacing import Priority
+from tomic.ib.session import Session
+from tomic.models import (
+    DataType,
+    OptionParams,
+    OptionQuote,
+    QuoteSource,
+    RowStatus,
+    Spot,
+    SpotSource,
+    Underlying,
+)
+from tomic.selection import Wanted
+
+OPTION_TICKS = "100,101,106"
+UNDERLYING_TICKS = "104,106,456"
+"""30-day historical and implied volatility, and dividends."""
+
+_EXTRAS_S = 0.6
+"""Grace for volume and open interest once quotes and Greeks are there."""
+_DELAYED = {
+    DataType.LIVE: DataType.DELAYED,
+    DataType.FROZEN: DataType.DELAYED_FROZEN,
+}
+
+
+@dataclass(slots=True)
+class Patience:
+    """
+    How long silence is normal on this session: learned from the first answers.
+
+    A served line speaks within some 50 ms; after five times its 99th percentile, but never under
+    0.75 s, a line without any message is taken for forgotten.
+    """
+
+    silent_s: float
+    cap_s: float = 3.0
+    _first: deque[float] = field(default_factory=lambda: deque(maxlen=200))
+
+    def learn(self, seconds: float) -> None:
+        """Note how long a line was silent before its first message."""
+        self._first.append(seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Silence after which to ask again."""
+        if len(self._first) < 20:
+            return self.silent_s
+        slowest = sorted(self._first)[int(0.99 * (len(self._first) - 1))]
+        return min(max(0.75, 5.0 * slowest), self.cap_s)
+
+
+@dataclass(frozen=True, slots=True)
+class UnderlyingTicks:
+    """What the line of an underlying gave."""
+
+    spot: Spot | None
+    historical_volatility: float | None = None
+    implied_volatility: float | None = None
+    dividends: str | None = None
+
+
+# -- the underlying ------------------------------------------------------------------------
+
+
+async def underlying_ticks(
+    session: Session, underlying: Underlying, *, timeout_s: float, extras_s: float = 0.0
+) -> UnderlyingTicks:
+    """
+    Subscribe the underlying until it has a price, and *extras_s* longer for its volatilities.
+
+    Falls back to delayed data, once per session, when live data are not subscribed.
+
+    Raises:
+        NoMarketData: Neither live nor delayed data may be had.
+        SessionLost: The connection went away.
+    """
+    generic = UNDERLYING_TICKS if underlying.sec_type == "STK" else "104,106"
+    contract = convert.underlying_contract(underlying)
+    clock = session.clocks[Farm.MARKET]
+    until = clock.now() + timeout_s
+    while True:
+        try:
+            async with session.line(
+                f"quote of {underlying.symbol}", contract, generic, priority=Priority.URGENT
+            ) as line:
+                await _until_spot(line, clock, until, extras_s)
+                if line.error is not None:
+                    raise line.error
+                return _underlying_ticks(session, line.ticks)
+        except Interrupted:
+            until = clock.now() + timeout_s
+        except NoMarketData as exc:
+            if not await fall_back_to_delayed(session, exc):
+                raise
+
+
+async def _until_spot(line: Line, clock: StoppableClock, until: float, extras_s: float) -> None:
+    ticks = line.ticks
+    grace: float | None = None
+    while line.error is None:
+        if _best_price(ticks) is not None:
+            # A trade may follow its quote by some milliseconds, and is the better spot.
+            grace = grace or clock.now() + max(extras_s, 0.05)
+            has_all = ticks.last is not None and (
+                extras_s == 0.0 or ticks.implied_volatility is not None
+            )
+            if has_all:
+                return
+        line.changed.clear()
+        if not await clock.wait_for(line.changed, min(until, grace or until)):
+            return
+
+
+def _best_price(ticks: Ticks) -> tuple[float, SpotSource] | None:
+    """The spot ladder over one line: last, mid, close; never -1 or 0."""
+    if ticks.last:
+        return ticks.last, SpotSource.LAST
+    if ticks.bid and ticks.ask and ticks.ask >= ticks.bid:
+        return 0.5 * (ticks.bid + ticks.ask), SpotSource.MID
+    if ticks.close:
+        return ticks.close, SpotSource.CLOSE
+    return None
+
+
+def _underlying_ticks(session: Session, ticks: Ticks) -> UnderlyingTicks:
+    best = _best_price(ticks)
+    spot = None
+    if best is not None:
+        spot = Spot(
+            price=best[0],
+            source=best[1],
+            data_type=ticks.data_type or session.data_type or DataType.LIVE,
+            as_of=session.clock_now(),
+        )
+    return UnderlyingTicks(
+        spot=spot,
+        historical_volatility=ticks.historical_volatility,
+        implied_volatility=ticks.implied_volatility,
+        dividends=ticks.dividends,
+    )
+
+
+async def spot(session: Session, underlying: Underlying, *, timeout_s: float = 4.0) -> Spot:
+    """
+    The price of the underlying from its own line: last, else mid, else close.
+
+    Raises:
+        MissingSpot: The line gave no price in time.
+        NoMarketData, SessionLost: See :func:`underlying_ticks`.
+    """
+    ticks = await underlying_ticks(session, underlying, timeout_s=timeout_s)
+    if ticks.spot is None:
+        raise MissingSpot(f"no price of {underlying.symbol} within {timeout_s:g} s")
+    return ticks.spot
+
+
+async def spot_from_options(
+    session: Session,
+    underlying: Underlying,
+    params: OptionParams,
+    today: dt.date,
+    *,
+    timeout_s: float,
+) -> float | None:
+    """
+    The price of the underlying inside an option's model computation, None when none comes.
+
+    Three strikes in the middle of the listed ones are asked, of the nearest expiry that is a
+    week away: those are the most likely to be quoted.
+    """
+    ahead = [day for day in params.expiries if (day - today).days >= 7] or list(params.expiries)
+    if not ahead or not params.strikes:
+        return None
+    middle = len(params.strikes) // 2
+    strikes = params.strikes[max(middle - 1, 0) : middle + 2]
+    wanted = [Wanted(ahead[0], strike, "C") for strike in strikes]
+
+    async def ask(pair: Wanted) -> float | None:
+        contract = convert.option_contract(underlying, params, pair)
+        what = f"model price of {underlying.symbol}"
+        clock = session.clocks[Farm.MARKET]
+        until = clock.now() + timeout_s
+        async with session.line(what, contract, OPTION_TICKS, priority=Priority.URGENT) as line:
+            while line.error is None:
+                model = line.ticks.model or line.ticks.other_model
+                if model is not None and model.underlying:
+                    return model.underlying
+                line.changed.clear()
+                if not await clock.wait_for(line.changed, until):
+                    return None
+        return None
+
+    found = [one.value for one in await session.fan_out(wanted, ask) if one.value is not None]
+    return sorted(found)[len(found) // 2] if found else None
+
+
+async def fall_back_to_delayed(session: Session, error: NoMarketData) -> bool:
+    """Switch the session to delayed data once; False when that was done or is not allowed."""
+    wanted = _DELAYED.get(session.data_type or DataType.LIVE)
+    if wanted is None or session.realtime_only:
+        return False
+    session.note(
+        f"live data are not subscribed ({error.error_code}); showing delayed data. "
+        "Subscribe in Client Portal > Settings > Market Data Subscriptions"
+    )
+    await session.use_data_type(wanted)
+    return True
+
+
+# -- one option ----------------------------------------------------------------------------
+
+
+async def option_quote(
+    session: Session,
+    what: str,
+    contract: ib_async.Contract,
+    pair: Wanted,
+    rules: ChainSettings,
+    patience: Patience,
+) -> OptionQuote:
+    """
+    One row for one option: subscribe, wait for what is needed, always cancel.
+
+    Wanted are bid, ask, and IV and Greeks of IB's model, then volume and open interest for a
+    short grace. A line that stays totally silent is asked once more with a fresh id; whichever
+    of the two speaks first counts. Data that the account may not have live are asked delayed.
+
+    Raises:
+        UnknownContract: IB says 200.
+        GatewayRefused: Any other refusal.
+        SessionLost: The connection went away.
+    """
+    priority = Priority.SUBSCRIBE
+    refused_lines = 0
+    while True:
+        try:
+            asked_as = session.data_type
+            async with session.line(what, contract, OPTION_TICKS, priority=priority) as line:
+                ticks = await _patiently(session, what, contract, line, rules, patience)
+                return _row(session, pair, ticks, contract.conId or None)
+        except Interrupted:
+            priority = Priority.URGENT
+        except NoMarketData as exc:
+            switched = session.data_type != asked_as
+            if not switched and not await fall_back_to_delayed(session, exc):
+                return _row(
+                    session, pair, Ticks(), contract.conId or None, RowStatus.NOT_SUBSCRIBED
+                )
+        except UnknownContract:
+            raise
+        except GatewayRefused as exc:
+            # 101: no line free. The session has shrunk its gate; the contract is not to blame.
+            refused_lines += 1
+            if exc.error_code != 101 or refused_lines > 10:
+                raise
+            await asyncio.sleep(0.25)
+
+
+async def _patiently(
+    session: Session,
+    what: str,
+    contract: ib_async.Contract,
+    line: Line,
+    rules: ChainSettings,
+    patience: Patience,
+) -> Ticks:
+    """Wait on *line*, and on a second one when it stays silent; return the better ticks."""
+    clock = session.clocks[Farm.MARKET]
+    started = clock.now()
+    if await _speaks(line, clock, started + patience.seconds):
+        patience.learn(clock.now() - started)
+        return await _complete(line, clock, started, rules)
+    if rules.retries == 0:
+        return line.ticks
+    gate = session.limits.second_lines
+    if gate.full:
+        # Everything is silent: do not hold two lines each, but do not give up the first either.
+        await _speaks(line, clock, started + rules.quote_timeout_s)
+        return await _complete(line, clock, started, rules)
+    async with session.line(
+        f"{what}, second attempt", contract, OPTION_TICKS, gate=gate, priority=Priority.URGENT
+    ) as second:
+        session.retried += 1
+        first_to_speak = await _either(session, line, second, clock, rules, patience)
+        return await _complete(first_to_speak, clock, clock.now(), rules)
+
+
+async def _speaks(line: Line, clock: StoppableClock, until: float) -> bool:
+    """Whether anything at all arrives on *line* before *until*."""
+    while line.ticks.silent and line.error is None:
+        line.changed.clear()
+        if not await clock.wait_for(line.changed, until):
+            return False
+    return True
+
+
+async def _either(
+    session: Session,
+    first: Line,
+    second: Line,
+    clock: StoppableClock,
+    rules: ChainSettings,
+    patience: Patience,
+) -> Line:
+    """
+    The line that speaks first. Gives up after another spell of silence.
+
+    While other messages still wait to be sent, waiting longer costs nobody anything, so it goes
+    on up to the quote timeout.
+    """
+    either = asyncio.Event()
+    for line in (first, second):
+        line.changed = either
+        line.ticks.on_change = either.set
+    since = clock.now()
+    while True:
+        for line in (first, second):
+            if not line.ticks.silent or line.error is not None:
+                return line
+        waited = clock.now() - since
+        if waited >= rules.quote_timeout_s:
+            return second
+        if waited >= patience.seconds and session.limits.pacer.only_cancels:
+            return second
+        either.clear()
+        await clock.wait_for(either, min(clock.now() + 0.1, since + rules.quote_timeout_s))
+
+
+async def _complete(
+    line: Line, clock: StoppableClock, started: float, rules: ChainSettings
+) -> Ticks:
+    """Wait until the ticks of *line* are complete, or waiting longer has no point."""
+    ticks = line.ticks
+    until = started + rules.quote_timeout_s
+    extras_until: float | None = None
+    while not ticks.silent or line.error is not None:
+        if line.error is not None:
+            raise line.error
+        if ticks.quoted and (line.no_greeks or ticks.model is not None):
+            if {"open_interest", "volume"} <= ticks.answered and _modelled(line):
+                break
+            extras_until = extras_until or min(clock.now() + _EXTRAS_S, until)
+        line.changed.clear()
+        if not await clock.wait_for(line.changed, extras_until or until):
+            break
+    return ticks
+
+
+def _modelled(line: Line) -> bool:
+    return line.no_greeks or (line.ticks.model is not None and line.ticks.model.complete)
+
+
+def _row(
+    session: Session,
+    pair: Wanted,
+    ticks: Ticks,
+    con_id: int | None,
+    status: RowStatus | None = None,
+) -> OptionQuote:
+    data_type = ticks.data_type or session.data_type or DataType.LIVE
+    return convert.to_quote(
+        pair,
+        ticks,
+        con_id=con_id,
+        source=quote_source(data_type),
+        quoted_at=session.clock_now() if not ticks.silent else None,
+        status=status,
+    )
+
+
+def quote_source(data_type: DataType) -> QuoteSource:
+    """The label of quotes that came with *data_type*."""
+    if data_type is DataType.LIVE:
+        return QuoteSource.LIVE
+    return QuoteSource.FROZEN if data_type is DataType.FROZEN else QuoteSource.DELAYED
+
+
+def unfinished(pair: Wanted, error: Exception, *, con_id: int | None = None) -> OptionQuote:
+    """The row of an option that gave nothing, with the status that says why."""
+    if isinstance(error, UnknownContract):
+        status = RowStatus.UNKNOWN_CONTRACT
+    elif isinstance(error, NoMarketData):
+        status = RowStatus.NOT_SUBSCRIBED
+    elif isinstance(error, SessionLost):
+        status = RowStatus.LOST
+    else:
+        status = RowStatus.TIMEOUT
+    return convert.to_quote(
+        pair, Ticks(), con_id=con_id, source=QuoteSource.LIVE, quoted_at=None, status=status
+    )

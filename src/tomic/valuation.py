@@ -1,0 +1,214 @@
+"""
+What is computed from a fetched chain: local IV and Greeks, parity deviation, the final status.
+
+Pure: a chain in, a chain out. Numbers that IB gave are never replaced.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic import dates
+from tomic._typing import BoolArray, FloatArray
+from tomic.chain import Chain
+from tomic.models import DataType, ExerciseStyle, RowStatus
+
+_FROZEN_PAIRS = 20
+"""Pairs with identical call and put IV from which a chain is taken for frozen."""
+
+
+class MarketRules(Protocol):
+    """What is needed of the market settings."""
+
+    @property
+    def rate(self) -> float: ...
+    @property
+    def parity_rate(self) -> float: ...
+    @property
+    def greeks_only_if_open(self) -> bool: ...
+
+
+class DeltaRange(Protocol):
+    """What is needed of the chain settings."""
+
+    @property
+    def min_delta(self) -> float: ...
+    @property
+    def max_delta(self) -> float: ...
+
+
+def complete(chain: Chain, market: MarketRules, rules: DeltaRange) -> Chain:
+    """
+    Fill what IB left out, and settle each row's status.
+
+    IV and Greeks are added, marked ``local``, where there is a mid and IB gave none: European
+    for index options, with early exercise for all others. Rows whose delta leaves the range
+    become ``delta_out_of_range``.
+    """
+    chain = with_parity_deviation(chain, market.parity_rate)
+    chain = label_frozen(chain)
+    if market.greeks_only_if_open and not is_open(chain):
+        chain = _without_greeks(chain)
+    else:
+        chain = with_local_greeks(chain)
+    return _mark_delta(chain, rules.min_delta, rules.max_delta)
+
+
+def is_open(chain: Chain) -> bool:
+    """Whether the underlying trades at the time of the chain; False when its hours are unknown."""
+    return dates.is_open(chain.underlying.sessions, chain.as_of)
+
+
+def counterpart(chain: Chain) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row numbers of the calls and of their puts, for every pair that has both."""
+    expiry, strike = chain["expiry"], chain["strike"]
+    # Rows are sorted by expiry, strike, right: a put follows its call at once.
+    call = np.flatnonzero(
+        chain.is_call[:-1]
+        & ~chain.is_call[1:]
+        & (expiry[:-1] == expiry[1:])
+        & (strike[:-1] == strike[1:])
+    )
+    return call, call + 1
+
+
+def with_parity_deviation(chain: Chain, rate: float) -> Chain:
+    """
+    Fill ``parity_deviation`` of each pair: |(C - P) - (S - K exp(-rt))|, four decimals.
+
+    Mids of quotes that are both present, calendar days over 365, no dividends: the original
+    program's definition, kept for its column.
+    """
+    deviation = np.full(len(chain), np.nan)
+    if len(chain) > 1:
+        call, put = counterpart(chain)
+        mid, years = chain.mid, np.maximum(chain["dte"][call], 0) / 365.0
+        fair = chain.spot.price - chain["strike"][call] * np.exp(-rate * years)
+        gap = np.round(np.abs(mid[call] - mid[put] - fair), 4)
+        deviation[call] = deviation[put] = gap
+    return chain.with_columns(parity_deviation=deviation)
+
+
+def label_frozen(chain: Chain) -> Chain:
+    """
+    Call a chain frozen when it looks so: identical call and put IV in at least 20 pairs.
+
+    IB's live model gives calls and puts slightly different IV. In open hours it is only noted.
+    """
+    if len(chain) < 2 or chain.data_type is not DataType.LIVE:
+        return chain
+    call, put = counterpart(chain)
+    from_ib = chain["greeks_source"] == "ib"
+    both = from_ib[call] & from_ib[put]
+    same = chain["iv"][call] == chain["iv"][put]
+    if both.sum() < _FROZEN_PAIRS or not same[both].all():
+        return chain
+    text = f"call and put IV are identical in all {int(both.sum())} pairs, as in frozen data"
+    if is_open(chain):
+        return replace(chain, notes=(*chain.notes, f"{text}, although the market is open"))
+    source = np.where(chain["quote_source"] == "live", "frozen", chain["quote_source"])
+    return replace(
+        chain,
+        data_type=DataType.FROZEN,
+        notes=(*chain.notes, f"{text}: labelled frozen"),
+        columns={**chain.columns, "quote_source": source},
+    )
+
+
+def with_local_greeks(chain: Chain) -> Chain:
+    """Fill IV and Greeks from the mid where IB gave none; forwards come from put-call parity."""
+    mid = chain.mid
+    lacking = np.isnan(chain["iv"]) & (mid > 0.0) & (chain["tau"] > 0.0)
+    if not lacking.any():
+        return chain
+    div_yield = implied_yields(chain)[lacking]
+    iv, greeks = _local(chain, lacking, mid[lacking], div_yield)
+    have = np.isfinite(iv)
+    rows = np.flatnonzero(lacking)[have]
+    columns: dict[str, NDArray[Any]] = {
+        name: chain[name].copy() for name in ("iv", "delta", "gamma", "vega", "theta")
+    }
+    columns["iv"][rows] = iv[have]
+    for name, values in greeks.items():
+        columns[name][rows] = values[have]
+    source, status = chain["greeks_source"].copy(), chain["status"].copy()
+    source[rows] = "local"
+    status[rows] = np.where(status[rows] == RowStatus.NO_GREEKS, RowStatus.OK.value, status[rows])
+    return chain.with_columns(**columns, greeks_source=source, status=status)
+
+
+def _local(
+    chain: Chain, rows: BoolArray, price: FloatArray, div_yield: FloatArray
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
+    spot, rate = chain.spot.price, chain.rate
+    # scipy takes 0.3 s to import, and most chains come with IB's own numbers.
+    from tomic.quant import black_scholes, implied
+
+    iv = implied.implied_vol(price, spot, strike, tau, rate, div_yield, is_call)
+    greeks = black_scholes.greeks(spot, strike, tau, rate, div_yield, iv, is_call)
+    if chain.underlying.exercise_style is ExerciseStyle.AMERICAN:
+        from tomic.quant import american
+
+        iv = american.implied_vol(price, spot, strike, tau, rate, div_yield, is_call)
+        greeks = american.greeks(spot, strike, tau, rate, div_yield, iv, is_call)
+    return iv, {name: getattr(greeks, name) for name in ("delta", "gamma", "vega", "theta")}
+
+
+def implied_yields(chain: Chain) -> FloatArray:
+    """Dividend yield per row that puts each expiry's forward where its pairs trade; 0 if unknown."""
+    result = np.zeros(len(chain))
+    for expiry, (forward, tau) in forwards(chain).items():
+        rows = chain["expiry"] == np.datetime64(expiry, "D")
+        result[rows] = chain.rate - np.log(forward / chain.spot.price) / tau
+    return result
+
+
+def forwards(chain: Chain, near: int = 8) -> dict[dt.date, tuple[float, float]]:
+    """
+    Expiry to (forward, tau) from put-call parity: the median over the *near* pairs at the money.
+
+    Early exercise moves calls and puts near the money alike enough for a yield; expiries without
+    a quoted pair are absent.
+    """
+    if len(chain) < 2:
+        return {}
+    call, put = counterpart(chain)
+    mid, found = chain.mid, {}
+    for expiry in chain.expiries:
+        here = (chain["expiry"][call] == np.datetime64(expiry, "D")) & np.isfinite(
+            mid[call] + mid[put]
+        )
+        if not here.any():
+            continue
+        c, p = call[here], put[here]
+        tau = float(chain["tau"][c[0]])
+        if tau <= 0.0:
+            continue
+        nearest = np.argsort(np.abs(chain["strike"][c] - chain.spot.price), kind="stable")[:near]
+        values = chain["strike"][c] + (mid[c] - mid[p]) * np.exp(chain.rate * tau)
+        found[expiry] = (float(np.median(values[nearest])), tau)
+    return found
+
+
+def _without_greeks(chain: Chain) -> Chain:
+    empty = np.full(len(chain), np.nan)
+    return chain.with_columns(
+        delta=empty,
+        gamma=empty,
+        vega=empty,
+        theta=empty,
+        greeks_source=np.full(len(chain), "none"),
+    )
+
+
+def _mark_delta(chain: Chain, low: float, high: float) -> Chain:
+    delta, status = chain["delta"], chain["status"].copy()
+    outside = (delta < low) | (delta > high)
+    status[outside & (status == RowStatus.OK)] = RowStatus.DELTA_OUT_OF_RANGE.value
+    return chain.with_columns(status=status)
