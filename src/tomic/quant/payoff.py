@@ -265,7 +265,9 @@ def _fill(
         value += gap
     value *= batch.scale[rows]
     value += batch.start[rows]
-    slope[...] = (line + amount.sum(axis=0)) * batch.scale[rows]
+    rise = line + amount.sum(axis=0)
+    # Fractional quantities that cancel leave dust, and dust would make a loss unbounded.
+    slope[...] = np.where(np.abs(rise) < 1e-12, 0.0, rise) * batch.scale[rows]
 
 
 def _legs(

@@ -1,0 +1,305 @@
+"""
+Payoff of structures with several expiries: the later legs revalued at the first expiry.
+
+When the first leg expires the others still have time value. It is read off today's smile of the
+later expiry at unchanged moneyness (sticky moneyness): an option struck at K is then worth Black's
+value at the volatility that the smile shows today at the same ln(K / forward).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic.quant import black_scholes
+from tomic.quant.density import Density
+from tomic.quant.payoff import Segments
+
+_NODES = 8193
+_TINY = 1e-300
+_BLOCK = 64  # structures whose grids stay in the second-level cache
+
+
+class DiscountedSmile(Protocol):
+    """What a later expiry needs of a fitted smile."""
+
+    @property
+    def forward(self) -> float:
+        """Forward price, currency per share."""
+
+    @property
+    def tau(self) -> float:
+        """Years to expiry."""
+
+    @property
+    def discount(self) -> float:
+        """Discount factor to expiry."""
+
+    def iv(self, strike: FloatLike, /) -> FloatArray:
+        """Implied volatility at a strike."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LaterExpiry:
+    """
+    Value of options that outlive the first expiry, as a function of the price on that day.
+
+    Attributes:
+        tau: Years left at the first expiry.
+        growth: Forward to this expiry per unit of the price at the first one.
+        discount: Discount factor over the years left.
+        american: Value is never below what exercise pays on that day. This keeps the textbook
+            property that a calendar cannot lose more than its debit; for cash-settled European
+            options the true floor is a little lower.
+        reach: Time value is nil where |ln(K / forward)| exceeds it.
+        time_value: (m,) Black's out-of-the-money value per unit of forward, evenly spaced in
+            ln(K / forward) over ±reach.
+    """
+
+    tau: float
+    growth: float
+    discount: float
+    american: bool
+    reach: float
+    time_value: FloatArray
+
+    def value(self, price: FloatLike, strike: FloatLike, is_call: ArrayLike) -> FloatArray:
+        """Value at the first expiry, currency per share; arguments broadcast."""
+        price = np.asarray(price, dtype=np.float64)
+        strike = np.asarray(strike, dtype=np.float64)
+        forward = np.maximum(price * self.growth, _TINY)
+        sign = np.where(np.asarray(is_call, dtype=np.bool_), 1.0, -1.0)
+        per_step = (self.time_value.size - 1) / (2.0 * self.reach)
+        place = (np.log(np.maximum(strike, _TINY) / forward) + self.reach) * per_step
+        place = np.clip(place, 0.0, float(self.time_value.size - 1))
+        with np.errstate(invalid="ignore"):
+            cell = np.minimum(place.astype(np.int64), self.time_value.size - 2)
+        left = self.time_value.take(cell, mode="clip")
+        right = self.time_value.take(cell + 1, mode="clip")
+        extra = forward * (left + (place - cell) * (right - left))
+        worth = self.discount * (np.maximum(sign * (forward - strike), 0.0) + extra)
+        floor = np.maximum(sign * (price - strike), 0.0) if self.american else 0.0
+        return np.asarray(np.maximum(worth, floor), dtype=np.float64)
+
+
+def from_smiles(
+    first: DiscountedSmile, later: DiscountedSmile, *, american: bool = True
+) -> LaterExpiry:
+    """
+    A later expiry from today's two smiles: forwards and discounts give carry between the expiries.
+
+    Raises:
+        ValueError: The later smile does not expire after the first.
+    """
+
+    def volatility(log_moneyness: FloatArray) -> FloatArray:
+        return np.asarray(later.iv(later.forward * np.exp(log_moneyness)), dtype=np.float64)
+
+    return _tabulated(
+        later.tau - first.tau,
+        later.forward / first.forward,
+        later.discount / first.discount,
+        volatility,
+        american=american,
+    )
+
+
+def flat(
+    tau: float, rate: float, div_yield: float, sigma: float, *, american: bool = True
+) -> LaterExpiry:
+    """
+    A later expiry *tau* years after the first, with one volatility for every strike.
+
+    Raises:
+        ValueError: tau or sigma is not positive and finite.
+    """
+    if not 0.0 < sigma < np.inf:
+        raise ValueError(f"sigma must be > 0 and finite, got {sigma:g}")
+    growth, discount = float(np.exp((rate - div_yield) * tau)), float(np.exp(-rate * tau))
+    return _tabulated(tau, growth, discount, lambda k: np.full_like(k, sigma), american=american)
+
+
+def grid(density: Density) -> FloatArray:
+    """
+    Prices at which to revalue: zero, every 0.025 standard deviations to ±4, coarser to ±10.
+
+    The strikes of a structure's own first expiry are added per structure, so kinks stay exact.
+    """
+    near = np.linspace(-4.0, 4.0, 321)
+    far = np.arange(4.5, 10.5, 0.5)
+    score = np.concatenate((-far[::-1], near, far))
+    price = np.exp(density.mean_log + density.std_log * score)
+    return np.concatenate(([0.0], price))
+
+
+def value_at_first_expiry(
+    price: FloatLike,
+    strike: FloatLike,
+    is_call: ArrayLike,
+    quantity: FloatLike,
+    expiry: ArrayLike,
+    later: Sequence[LaterExpiry],
+    *,
+    stock: FloatLike = 0.0,
+) -> FloatArray:
+    """
+    What all legs are worth when the first of them expires, before any premium.
+
+    Args:
+        price: (g,) prices of the underlying that day.
+        strike, is_call, quantity: (..., k) legs; quantity signed, 0 for unused.
+        expiry: (..., k) 0 for legs that expire that day, j for those of ``later[j - 1]``.
+        later: The later expiries.
+        stock: (...) shares per share of multiplier.
+
+    Returns:
+        (..., g) currency per share.
+
+    Raises:
+        ValueError: Shapes differ, or an expiry index is outside 0..len(later).
+    """
+    legs, lead = _legs(strike, is_call, quantity, expiry, len(later))
+    price = np.asarray(price, dtype=np.float64)
+    worth = _worth(np.broadcast_to(price, (legs.strike.shape[0], price.size)), legs, later)
+    held = np.broadcast_to(np.asarray(stock, dtype=np.float64), lead)
+    total: FloatArray = worth.reshape(*lead, price.size) + held[..., None] * price
+    return total
+
+
+def segments(
+    strike: FloatLike,
+    is_call: ArrayLike,
+    quantity: FloatLike,
+    expiry: ArrayLike,
+    later: Sequence[LaterExpiry],
+    *,
+    grid: FloatArray,
+    credit: FloatLike = 0.0,
+    discount: FloatLike = 1.0,
+    stock: FloatLike = 0.0,
+    stock_cost: FloatLike = 0.0,
+    multiplier: FloatLike = 1.0,
+) -> Segments:
+    """
+    P&L at the first expiry of structures that have later legs, on *grid* and their own strikes.
+
+    Arguments are those of `tomic.quant.payoff.segments` and `value_at_first_expiry`; *grid* comes
+    from `grid`. Above the grid P&L runs on with the slope of all calls and shares, as if every
+    leg expired: a long calendar is bounded there, a short one is not called unbounded for a carry
+    of pennies.
+
+    Raises:
+        ValueError: Shapes differ, an expiry index is out of range, or the grid does not ascend.
+    """
+    legs, lead = _legs(strike, is_call, quantity, expiry, len(later))
+    if grid.ndim != 1 or grid.size < 2 or not np.all(np.diff(grid) > 0.0):
+        raise ValueError("grid must be one-dimensional and strictly ascending")
+    size = legs.strike.shape[0]
+    shares = _flat(stock, lead)
+    contract = np.asarray(multiplier, dtype=np.float64)
+    scale = _flat(np.asarray(discount, dtype=np.float64) * contract, lead)
+    start = _flat(credit, lead) - _flat(np.asarray(stock_cost) * contract, lead) * shares
+    # A strike of a later leg is no kink on that day; it repeats the first grid point instead.
+    kink = np.where((legs.slot == 0) & (legs.quantity != 0.0), legs.strike, grid[0])
+    node = np.sort(np.concatenate((np.broadcast_to(grid, (size, grid.size)), kink), axis=1))
+    value = np.empty_like(node)
+    for first in range(0, size, _BLOCK):
+        rows = slice(first, first + _BLOCK)
+        worth = _worth(node[rows], legs.block(rows), later)
+        worth += shares[rows, None] * node[rows]
+        value[rows] = start[rows, None] + scale[rows, None] * worth
+    upward = scale * (np.where(legs.is_call, legs.quantity, 0.0).sum(axis=1) + shares)
+    shape = (*lead, node.shape[1])
+    return Segments(node.reshape(shape), value.reshape(shape), upward.reshape(lead))
+
+
+class _Legs(NamedTuple):
+    """Legs of a batch, each (n, k); an unused leg has strike 0 and belongs to the first expiry."""
+
+    strike: FloatArray
+    is_call: BoolArray
+    quantity: FloatArray
+    slot: IntArray
+
+    def block(self, rows: slice) -> _Legs:
+        return _Legs(self.strike[rows], self.is_call[rows], self.quantity[rows], self.slot[rows])
+
+
+def _worth(price: FloatArray, legs: _Legs, later: Sequence[LaterExpiry]) -> FloatArray:
+    """Value of the legs, (n, g), at prices (n, g)."""
+    total = np.zeros(price.shape)
+    for leg in range(legs.strike.shape[1]):
+        used, slot = legs.quantity[:, leg] != 0.0, legs.slot[:, leg]
+        for index in np.unique(slot[used]):
+            rows = np.flatnonzero(used & (slot == index))
+            level, call = legs.strike[rows, leg, None], legs.is_call[rows, leg, None]
+            at = price if rows.size == price.shape[0] else price[rows]
+            if index == 0:
+                unit = np.maximum(np.where(call, at - level, level - at), 0.0)
+            else:
+                unit = later[int(index) - 1].value(at, level, call)
+            total[rows] += legs.quantity[rows, leg, None] * unit
+    return total
+
+
+def _tabulated(
+    tau: float,
+    growth: float,
+    discount: float,
+    volatility: Callable[[FloatArray], FloatArray],
+    *,
+    american: bool,
+) -> LaterExpiry:
+    if not 0.0 < tau < np.inf:
+        raise ValueError(f"a later expiry must come after the first, got tau {tau:g} between them")
+    at_money = float(volatility(np.zeros(1))[0]) * np.sqrt(tau)
+    reach = float(np.clip(12.0 * at_money, 0.1, 4.0))
+    log_moneyness = np.linspace(-reach, reach, _NODES)
+    total_vol = volatility(log_moneyness) * np.sqrt(tau)
+    time_value = black_scholes.undiscounted(
+        1.0, np.exp(log_moneyness), total_vol, log_moneyness > 0.0
+    )
+    time_value.setflags(write=False)
+    return LaterExpiry(tau, growth, discount, american, reach, time_value)
+
+
+def _legs(
+    strike: FloatLike, is_call: ArrayLike, quantity: FloatLike, expiry: ArrayLike, later: int
+) -> tuple[_Legs, tuple[int, ...]]:
+    """Legs of one shape as (n, k), and the shape that stood in place of n."""
+    level = np.asarray(strike, dtype=np.float64)
+    call = np.asarray(is_call, dtype=np.bool_)
+    amount = np.asarray(quantity, dtype=np.float64)
+    slot = np.asarray(expiry, dtype=np.int64)
+    try:
+        shape = np.broadcast_shapes(level.shape, call.shape, amount.shape, slot.shape)
+    except ValueError:
+        raise ValueError(
+            f"strike, is_call, quantity and expiry must share a shape, got {level.shape}, "
+            f"{call.shape}, {amount.shape}, {slot.shape}"
+        ) from None
+    if not shape:
+        raise ValueError("legs must have an axis of their own: shape (k,) or (n, k), got a scalar")
+    unused = np.broadcast_to(amount, shape) == 0.0
+    slot = np.where(unused, 0, slot)
+    if np.any((slot < 0) | (slot > later)):
+        raise ValueError(f"expiry must be in 0..{later}, got {slot.min()}..{slot.max()}")
+    level = np.where(unused, 0.0, level)
+    if np.any(level < 0.0):
+        raise ValueError(f"strike must be >= 0, got {level.min():g}")
+    lead = shape[:-1]
+    flat_shape = (int(np.prod(lead, dtype=np.int64)), shape[-1])
+    return _Legs(
+        level.reshape(flat_shape),
+        np.broadcast_to(call, shape).reshape(flat_shape),
+        np.broadcast_to(amount, shape).reshape(flat_shape),
+        slot.reshape(flat_shape),
+    ), lead
+
+
+def _flat(value: FloatLike, lead: tuple[int, ...]) -> FloatArray:
+    return np.broadcast_to(np.asarray(value, dtype=np.float64), lead).reshape(-1)

@@ -1,0 +1,250 @@
+"""
+Probabilities and expectations of structures under any density.
+
+P&L is what `Segments` hold: at the first expiry, in today's money. The same functions serve one
+expiry, where they are exact, and several, where the segments are a revaluation. Which density is
+passed decides what the figure means: the market's own (`density.from_smile`), the forecast
+(`density.forecast`), a lognormal or one of your own.
+
+Questions about the path (touch, target before stop) live in `tomic.quant.touch`; their names are
+here too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tomic._typing import BoolArray, FloatArray, FloatLike
+from tomic.quant.density import Density
+from tomic.quant.payoff import NOTHING, Segments, crossings, nodes_first
+from tomic.quant.touch import BeforeStop, target_before_stop, touch
+
+__all__ = [
+    "BeforeStop",
+    "cvar",
+    "ev",
+    "kelly",
+    "kelly_binary",
+    "pos",
+    "profit_quantile",
+    "target_before_stop",
+    "touch",
+]
+
+_CELLS = 1000
+_TRIM = 1e-9
+
+
+def pos(density: Density, shape: Segments) -> FloatArray:
+    """
+    Probability of success, P(P&L > 0), per structure.
+
+    Exact on the segments: only the prices where P&L changes sign enter. A trade that makes exactly
+    nothing over a range of prices does not succeed there.
+
+    Returns:
+        (...) in [0, 1]; NaN where the segments are NaN.
+    """
+    node, value, slope = nodes_first(shape)
+    place, price, upward = crossings(node, value, slope)
+    below = density.probability_below(price)
+    count = slope.size
+    change = np.bincount(place % max(count, 1), np.where(upward, -below, below), count)
+    # From the top down: what holds far above, corrected at every change of sign.
+    wins = (slope > 0.0) | ((slope == 0.0) & (value[-1] > NOTHING))
+    found = np.clip(change[:count] + wins, 0.0, 1.0)
+    return np.where(_broken(value, slope), np.nan, found).reshape(shape.slope.shape)
+
+
+def ev(density: Density, shape: Segments) -> FloatArray:
+    """
+    Expected P&L, currency per structure, today's money; NaN where the segments are NaN.
+
+    For legs of one expiry it equals credit + discount x the sum of quantity x option value under
+    the density, to rounding.
+    """
+    node, value, slope = nodes_first(shape)
+    below, partial = density.moments_below(node)
+    mass, moment = np.diff(below, axis=0), np.diff(partial, axis=0)
+    rise = _slopes(node, value)
+    total = (value[:-1] * mass + rise * (moment - node[:-1] * mass)).sum(axis=0)
+    over = 1.0 - below[-1]
+    total += value[-1] * over + slope * (density.mean - partial[-1] - node[-1] * over)
+    return np.asarray(total, dtype=np.float64).reshape(shape.slope.shape)
+
+
+def cvar(density: Density, shape: Segments, level: float = 0.95) -> FloatArray:
+    """
+    Conditional value at risk: the mean loss of the worst 1 - level of outcomes.
+
+    Returns:
+        (...) currency per structure, a loss positive; negative for a trade that cannot lose there.
+
+    Raises:
+        ValueError: level is outside (0, 1).
+
+    Source: Rockafellar and Uryasev (2000): min over a of a + E[(L - a)+] / (1 - level).
+    """
+    _check_level(level)
+    bounded = _bounded(density, shape)
+    worst = _level_at(bounded, 1.0 - level, steps=40)
+    _, shortfall = _shortfall(bounded, worst)
+    loss = shortfall / (1.0 - level) - worst
+    return np.where(np.isnan(bounded.value[0]), np.nan, loss).reshape(shape.slope.shape)
+
+
+def profit_quantile(density: Density, shape: Segments, level: float = 0.95) -> FloatArray:
+    """
+    P&L that is not exceeded with probability *level*, currency per structure.
+
+    Stands in for the maximum profit of structures whose profit has no bound.
+
+    Raises:
+        ValueError: level is outside (0, 1).
+    """
+    _check_level(level)
+    bounded = _bounded(density, shape)
+    found = _level_at(bounded, level, steps=50)
+    return np.where(np.isnan(bounded.value[0]), np.nan, found).reshape(shape.slope.shape)
+
+
+def kelly(density: Density, shape: Segments, margin: FloatLike, cap: float = 0.25) -> FloatArray:
+    """
+    Fraction of capital to commit as margin so that the mean log of wealth grows fastest.
+
+    The whole distribution counts, not two outcomes: f maximises E[ln(1 + f P&L / margin)].
+
+    Args:
+        density, shape: The distribution and the P&L.
+        margin: (...) currency per structure that f = 1 would put at stake.
+        cap: Largest fraction ever returned.
+
+    Returns:
+        (...) in [0, cap]; 0 where the expected P&L is not positive; NaN where margin is not > 0.
+        Outcomes in tails with less than 1e-9 of the mass are left out.
+
+    Raises:
+        ValueError: cap is outside (0, 1].
+
+    Source: Kelly (1956), "A New Interpretation of Information Rate".
+    """
+    if not 0.0 < cap <= 1.0:
+        raise ValueError(f"cap must be in (0, 1], got {cap:g}")
+    stake = np.broadcast_to(np.asarray(margin, dtype=np.float64), shape.slope.shape).reshape(-1)
+    price, mass = _thinned(density)
+    node, value, slope = nodes_first(shape)
+    out = np.full(stake.size, np.nan)
+    for row in np.flatnonzero((stake > 0.0) & ~_broken(value, slope)):
+        gain = np.interp(price, node[:, row], value[:, row])
+        gain += slope[row] * np.maximum(price - node[-1, row], 0.0)
+        out[row] = _best_fraction(gain / stake[row], mass, cap)
+    return out.reshape(shape.slope.shape)
+
+
+def kelly_binary(win_probability: FloatLike, win_over_loss: FloatLike) -> FloatArray:
+    """
+    Kelly's fraction for a bet with two outcomes, p - (1 - p) / b, uncapped; for comparison only.
+
+    A structure has more than two outcomes: booking every loss as the maximum one misstates it.
+    """
+    chance = np.asarray(win_probability, dtype=np.float64)
+    odds = np.asarray(win_over_loss, dtype=np.float64)
+    return np.where(odds > 0.0, chance - (1.0 - chance) / np.where(odds > 0.0, odds, 1.0), np.nan)
+
+
+class _Bounded(NamedTuple):
+    """Segments cut at the top of the density's support, with the moments at every node."""
+
+    density: Density
+    node: FloatArray
+    value: FloatArray
+    rise: FloatArray
+    below: FloatArray
+    partial: FloatArray
+
+
+def _bounded(density: Density, shape: Segments) -> _Bounded:
+    node, value, slope = nodes_first(shape)
+    last = np.maximum(node[-1], density.price[-1])
+    end = value[-1] + slope * (last - node[-1])
+    node, value = np.vstack((node, last)), np.vstack((value, end))
+    below, partial = density.moments_below(node)
+    return _Bounded(density, node, value, _slopes(node, value), below, partial)
+
+
+def _level_at(bounded: _Bounded, share: float, *, steps: int) -> FloatArray:
+    """P&L below which *share* of the probability lies, by bisection; (n,)."""
+    low, high = bounded.value.min(axis=0), bounded.value.max(axis=0)
+    for _ in range(steps):
+        middle = 0.5 * (low + high)
+        under = _shortfall(bounded, middle)[0] < share
+        low, high = np.where(under, middle, low), np.where(under, high, middle)
+    return np.asarray(high, dtype=np.float64)
+
+
+def _shortfall(bounded: _Bounded, level: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """P(P&L < level) and E[(level - P&L)+], exact on the segments; (n,)."""
+    density, node, value, rise, below, partial = bounded
+    under = value < level
+    left, right = under[:-1], under[1:]
+    cut = np.flatnonzero(left != right)
+    count = level.size
+    start, gain = node[:-1].reshape(-1)[cut], value[:-1].reshape(-1)[cut]
+    steep = rise.reshape(-1)[cut]
+    price = start + np.where(steep != 0.0, (level[cut % max(count, 1)] - gain), 0.0) / np.where(
+        steep != 0.0, steep, 1.0
+    )
+    at, moment = density.moments_below(price)
+    edge_below, edge_partial = below[:-1].copy(), partial[:-1].copy()
+    edge_below.reshape(-1)[cut], edge_partial.reshape(-1)[cut] = at, moment
+    mass = np.where(right, below[1:], edge_below) - np.where(left, below[:-1], edge_below)
+    part = np.where(right, partial[1:], edge_partial) - np.where(left, partial[:-1], edge_partial)
+    short = (level - value[:-1]) * mass - rise * (part - node[:-1] * mass)
+    return mass.sum(axis=0), short.sum(axis=0)
+
+
+def _slopes(node: FloatArray, value: FloatArray) -> FloatArray:
+    """P&L per unit of price inside each segment; 0 for one without width."""
+    width = np.diff(node, axis=0)
+    wide = width > 0.0
+    return np.where(wide, np.diff(value, axis=0) / np.where(wide, width, 1.0), 0.0)
+
+
+def _broken(value: FloatArray, slope: FloatArray) -> BoolArray:
+    return np.asarray(np.isnan(value[0]) | np.isnan(slope), dtype=np.bool_)
+
+
+def _thinned(density: Density) -> tuple[FloatArray, FloatArray]:
+    """About a thousand cells with their mean price, tails under the trim left out."""
+    price, mass = density.cells()
+    total = np.cumsum(mass)
+    kept = (total > _TRIM) & (total - mass < 1.0 - _TRIM)
+    price, mass = price[kept], mass[kept]
+    edge = np.arange(0, mass.size, max(1, mass.size // _CELLS))
+    joined = np.add.reduceat(mass, edge)
+    mean: FloatArray = np.add.reduceat(price * mass, edge) / joined
+    return mean, joined / joined.sum()
+
+
+def _best_fraction(gain: FloatArray, mass: FloatArray, cap: float) -> float:
+    """argmax over [0, cap] of E ln(1 + f gain): the zero of a falling derivative."""
+    if float(mass @ gain) <= 0.0:
+        return 0.0
+    worst = -float(gain.min())
+    low, high = 0.0, min(cap, (1.0 - 1e-12) / worst if worst > 0.0 else cap)
+    if high == cap and float(mass @ (gain / (1.0 + cap * gain))) >= 0.0:
+        return cap
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        if float(mass @ (gain / (1.0 + middle * gain))) > 0.0:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
+
+
+def _check_level(level: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level must be in (0, 1), got {level:g}")

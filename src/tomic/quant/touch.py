@@ -1,0 +1,227 @@
+"""
+Questions about the path: will a price be touched, will the target come before the stop.
+
+Both rest on one stated model, a geometric Brownian motion with constant volatility and drift
+rate - div_yield. Touch is watched continuously, target and stop once a day.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr
+
+from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike
+from tomic.quant import black_scholes
+
+_CELLS = 1201
+_DAYS = 365.0
+
+
+class BeforeStop(NamedTuple):
+    """Probabilities that the target comes first, the stop comes first, or neither is met."""
+
+    target: float
+    stop: float
+    neither: float
+
+
+def touch(
+    spot: FloatLike,
+    level: FloatLike,
+    tau: FloatLike,
+    rate: FloatLike,
+    div_yield: FloatLike,
+    sigma: FloatLike,
+) -> FloatArray:
+    """
+    Probability that the price touches *level* at any moment before *tau*.
+
+    Model: geometric Brownian motion, drift rate - div_yield, watched continuously. Watched once a
+    day it is lower by a few points for levels near the spot. Arguments broadcast.
+
+    Args:
+        spot, level: Currency per share, positive.
+        tau: Years; zero or less leaves only a level at the spot.
+        rate, div_yield: Continuously compounded, fraction per year.
+        sigma: Fraction per square-root year; zero moves along the forward.
+
+    Returns:
+        In [0, 1]; 1 where the level is the spot, 0 for a level at or below zero, NaN where an input
+        is NaN, infinite or the spot is not positive.
+
+    Source: reflection principle with drift; Shreve (2004), "Stochastic Calculus for Finance II".
+    """
+    arguments = (spot, level, tau, rate, div_yield, sigma)
+    start, goal, years, r, q, vol = np.broadcast_arrays(
+        *(np.asarray(value, dtype=np.float64) for value in arguments)
+    )
+    total = start + goal + years + r + q + vol
+    legal = np.isfinite(total) & (start > 0.0) & (vol >= 0.0)
+    years = np.where(legal, np.maximum(years, 0.0), 0.0)
+    spread = np.where(legal, vol, 0.0) * np.sqrt(years)
+    random = spread > 0.0
+    distance = np.log(np.where(legal & (goal > 0.0), goal, 1.0) / np.where(legal, start, 1.0))
+    side = np.where(distance > 0.0, 1.0, -1.0)
+    scale = np.where(random, spread, 1.0)
+    drift = np.where(legal, r - q, 0.0) * years - 0.5 * spread * spread
+    straight = ndtr(side * (drift - distance) / scale)
+    # exp(2 mu b / sigma^2) alone may overflow where the probability beside it underflows.
+    reflected = 2.0 * drift * distance / (scale * scale) + log_ndtr(
+        -side * (drift + distance) / scale
+    )
+    chance = np.clip(straight + np.exp(np.minimum(reflected, 0.0)), 0.0, 1.0)
+    certain = (side * (drift - distance) >= 0.0) & (side * distance > 0.0)
+    found = np.where(random, chance, certain.astype(np.float64))
+    found = np.where(distance == 0.0, 1.0, found)
+    return np.where(legal, np.where(goal > 0.0, found, 0.0), np.nan)
+
+
+def target_before_stop(
+    spot: float,
+    strike: FloatLike,
+    tau: FloatLike,
+    rate: float,
+    div_yield: float,
+    leg_sigma: FloatLike,
+    is_call: ArrayLike,
+    quantity: FloatLike,
+    *,
+    sigma: float,
+    credit: float,
+    target: float,
+    stop: float,
+    stock: float = 0.0,
+    stock_cost: float = 0.0,
+    multiplier: float = 1.0,
+    horizon: float | None = None,
+) -> BeforeStop:
+    """
+    Probability that one structure's P&L reaches a target before it falls to a stop.
+
+    Model: the price follows a geometric Brownian motion with drift rate - div_yield and volatility
+    *sigma*; every calendar day the legs are valued by Black-Scholes at their own unchanged
+    volatilities (sticky strike), and the trade is closed at the first day on which credit + value
+    reaches the target or the stop. A Markov chain over 1,201 prices, exact transitions.
+
+    Args:
+        spot, rate, div_yield: As in every kernel.
+        strike, tau, leg_sigma, is_call, quantity: (k,) legs; tau may differ per leg.
+        sigma: Volatility of the path, for example the forecast's.
+        credit: Premium received less costs, currency per structure.
+        target: P&L to close at, currency per structure.
+        stop: P&L to close at on the other side, below *target*; usually negative.
+        stock: Shares per share of multiplier; stock_cost: currency paid per share.
+        multiplier: Shares per contract.
+        horizon: Years after which the trade is left; None is the first expiry of a used leg.
+
+    Returns:
+        Three probabilities that add up to 1. NaN where an input is NaN.
+
+    Raises:
+        ValueError: stop is not below target, the legs do not share a shape, or sigma or the horizon
+            is not positive.
+    """
+    legs = _Legs.of(strike, tau, leg_sigma, is_call, quantity)
+    years = float(legs.tau.min()) if horizon is None and legs.tau.size else (horizon or 0.0)
+    numbers = (spot, rate, div_yield, sigma, credit, target, stop, stock, stock_cost, years)
+    if not (np.all(np.isfinite(numbers)) and legs.finite()):
+        return BeforeStop(np.nan, np.nan, np.nan)
+    if not stop < target:
+        raise ValueError(f"stop must be < target, got {stop:g} and {target:g}")
+    if not (sigma > 0.0 and years > 0.0 and spot > 0.0):
+        raise ValueError(f"sigma, spot and time must be > 0, got {sigma:g}, {spot:g} and {years:g}")
+    days = max(1, round(years * _DAYS))
+    step = years / days
+    chain = _Chain.of(sigma * np.sqrt(years), (rate - div_yield - 0.5 * sigma**2) * step, days)
+    price = spot * np.exp(chain.edge)
+    won = lost = 0.0
+    mass = chain.first
+    for day in range(1, days + 1):
+        if day > 1:
+            mass = np.convolve(mass, chain.kernel, mode="same")
+        value = legs.value(price, day * step, rate, div_yield)
+        share = stock * (price * np.exp(div_yield * day * step) - stock_cost)
+        gain = credit + multiplier * (value + share)
+        up, down = _share_above(gain, target), _share_above(-gain, -stop)
+        won += float(mass @ up)
+        lost += float(mass @ down)
+        mass = mass * np.maximum(1.0 - up - down, 0.0)
+    return BeforeStop(won, lost, max(0.0, 1.0 - won - lost))
+
+
+class _Legs(NamedTuple):
+    """The used legs of one structure, each (k,)."""
+
+    strike: FloatArray
+    tau: FloatArray
+    sigma: FloatArray
+    is_call: BoolArray
+    quantity: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        strike: FloatLike,
+        tau: FloatLike,
+        sigma: FloatLike,
+        is_call: ArrayLike,
+        quantity: FloatLike,
+    ) -> _Legs:
+        arrays = [np.asarray(value, dtype=np.float64) for value in (strike, tau, sigma, quantity)]
+        arrays.append(np.asarray(is_call, dtype=np.bool_))
+        try:
+            level, years, vol, amount, call = np.broadcast_arrays(*arrays)
+        except ValueError:
+            shapes = ", ".join(str(array.shape) for array in arrays)
+            raise ValueError(f"legs must share shape (k,), got {shapes}") from None
+        if level.ndim != 1:
+            raise ValueError(f"legs must have shape (k,), got {level.shape}")
+        used = amount != 0.0
+        return cls(level[used], years[used], vol[used], call[used], amount[used])
+
+    def finite(self) -> bool:
+        numbers = np.concatenate((self.strike, self.tau, self.sigma, self.quantity))
+        return bool(np.all(np.isfinite(numbers)))
+
+    def value(self, price: FloatArray, elapsed: float, rate: float, div_yield: float) -> FloatArray:
+        """Value of all legs at every price, currency per share."""
+        # The last day is the expiry itself, whatever rounding says of the difference.
+        left = np.where(self.tau - elapsed < 1e-9, 0.0, self.tau - elapsed)
+        unit = black_scholes.price(
+            price, self.strike[:, None], left[:, None], rate, div_yield,
+            self.sigma[:, None], self.is_call[:, None],
+        )  # fmt: skip
+        return np.asarray(self.quantity @ unit, dtype=np.float64)
+
+
+class _Chain(NamedTuple):
+    """Log-price cells: edges (m + 1,), mass after the first day (m,), one day's kernel."""
+
+    edge: FloatArray
+    first: FloatArray
+    kernel: FloatArray
+
+    @classmethod
+    def of(cls, spread: float, drift: float, days: int) -> _Chain:
+        """Cells over six standard deviations of the whole period, and exact one-day moves."""
+        reach = 6.0 * spread + abs(drift) * days
+        edge = np.linspace(-reach, reach, _CELLS + 1)
+        width = edge[1] - edge[0]
+        daily = spread / np.sqrt(days)
+        first = np.diff(ndtr((edge - drift) / daily))
+        half = min(_CELLS // 2, int(np.ceil((8.0 * daily + abs(drift)) / width)) + 1)
+        # From a point uniform in one cell into another: second difference of the integrated normal.
+        score = (np.arange(-half - 1, half + 2) * width - drift) / daily
+        integral = daily * (score * ndtr(score) + np.exp(-0.5 * score**2) / np.sqrt(2.0 * np.pi))
+        return cls(edge, first, np.diff(integral, 2) / width)
+
+
+def _share_above(gain: FloatArray, level: float) -> FloatArray:
+    """Share of each cell in which P&L, linear between edges, is at or above *level*."""
+    left, right = gain[:-1], gain[1:]
+    low, high = np.minimum(left, right), np.maximum(left, right)
+    flat = high - low <= 0.0
+    part = (high - level) / np.where(flat, 1.0, high - low)
+    return np.where(flat, high >= level, np.clip(part, 0.0, 1.0)).astype(np.float64)
