@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
+from typing import Any
 
 import ib_async
 import pytest
+from ibapi import contract as official_contract
+from ibapi import order as official_order
+from ibapi.client import EClient
+from ibapi.execution import ExecutionFilter
+from ibapi.wrapper import EWrapper
 
 VERSIONS = (157, 158, 159, 160, 162, 163, 164, 166, 169, 170, 176, 177, 178)
 
@@ -84,3 +92,161 @@ async def _until(condition):
             return
         await asyncio.sleep(0.005)
     raise AssertionError("it never came true")
+
+
+class Official(EWrapper, EClient):
+    """IB's own client; every callback is written down under its name."""
+
+    def __init__(self) -> None:
+        EClient.__init__(self, wrapper=self)
+        self.seen: dict[str, list[tuple[Any, ...]]] = {}
+        self.failures: list[BaseException] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _WATCHED:
+            seen = object.__getattribute__(self, "seen")
+            return lambda *args: seen.setdefault(name, []).append(args)
+        return object.__getattribute__(self, name)
+
+    def run_and_note(self) -> None:
+        try:
+            self.run()
+        except BaseException as exc:
+            self.failures.append(exc)
+
+
+_CALLBACKS = """
+    error nextValidId managedAccounts contractDetails contractDetailsEnd tickPrice tickSize
+    securityDefinitionOptionParameter securityDefinitionOptionParameterEnd tickString tickGeneric
+    tickOptionComputation tickReqParams marketDataType historicalData historicalDataEnd position
+    positionEnd accountSummary accountSummaryEnd tickSnapshotEnd currentTime updateAccountValue
+    updatePortfolio accountDownloadEnd openOrder orderStatus openOrderEnd execDetailsEnd
+    completedOrdersEnd symbolSamples connectionClosed
+"""
+_WATCHED = frozenset(_CALLBACKS.split())
+
+
+def _described(expiry="", strike=0.0, right="", sec_type="STK"):
+    contract = official_contract.Contract()
+    contract.symbol, contract.secType, contract.currency = "SPY", sec_type, "USD"
+    contract.exchange = "SMART"
+    contract.lastTradeDateOrContractMonth, contract.strike, contract.right = expiry, strike, right
+    return contract
+
+
+@pytest.fixture
+async def official(gateway, caplog):
+    """The official client, connected, with its reader in a thread of its own."""
+    caplog.set_level(logging.INFO, "ibapi.client")
+    client = Official()
+    await asyncio.to_thread(client.connect, "127.0.0.1", gateway.port, 11)
+    thread = threading.Thread(target=client.run_and_note)
+    thread.start()
+    await _until(lambda: "nextValidId" in client.seen)
+    yield client
+    client.disconnect()
+    await asyncio.to_thread(thread.join, 5)
+    assert client.failures == []
+    assert "BadMessage" not in caplog.text
+
+
+async def test_official_client_reads_definitions(official, gateway):
+    """IB's own client reads contract details and option parameters without a decode error."""
+    official.reqContractDetails(1, _described())
+    official.reqContractDetails(2, _described("20250718", sec_type="OPT"))
+    official.reqSecDefOptParams(3, "SPY", "", "STK", 756733)
+    official.reqMatchingSymbols(4, "SPY")
+    await _until(lambda: "securityDefinitionOptionParameterEnd" in official.seen)
+    await _until(lambda: len(official.seen.get("contractDetailsEnd", ())) == 2)
+    await _until(lambda: "symbolSamples" in official.seen)
+
+    assert official.serverVersion() == 157
+    stock, *options = [details for _, details in official.seen["contractDetails"]]
+    assert (stock.contract.conId, stock.longName) == (756733, "SPDR S&P 500 ETF TRUST")
+    assert (stock.stockType, stock.liquidHours[:8]) == ("ETF", "20250618")
+    assert len(options) == 22
+    assert (options[0].contract.strike, options[0].lastTradeTime) == (595.0, "16:00:00")
+    assert options[0].realExpirationDate == "20250718"
+    exchange, _, _, multiplier, expiries, strikes = official.seen[
+        "securityDefinitionOptionParameter"
+    ][0][1:]
+    assert (exchange, multiplier, len(expiries), len(strikes)) == ("CBOE", "100", 2, 11)
+    assert {code for _, code, _ in official.seen["error"]} <= {2104, 2106, 2158}
+
+
+async def test_official_client_reads_ticks(official, gateway):
+    """IB's own client reads price, size, generic, string and computation ticks."""
+    official.reqMarketDataType(1)
+    official.reqMktData(1, _described(), "100,101,104,106,456", False, False, [])
+    call = _described("20250718", 600.0, "C", "OPT")
+    official.reqMktData(2, call, "100,101,106", False, False, [])
+    official.reqMktData(3, call, "", True, False, [])
+    await _until(lambda: "tickOptionComputation" in official.seen and "tickString" in official.seen)
+    await _until(lambda: len(official.seen.get("tickGeneric", ())) == 2)
+    await _until(lambda: "tickSnapshotEnd" in official.seen)
+    await _until(lambda: (2, 27, 1234) in official.seen["tickSize"])
+
+    prices = {(req, tick, price) for req, tick, price, _ in official.seen["tickPrice"]}
+    assert {(1, 1, 6.0), (2, 2, 6.2), (2, 4, 6.1), (2, 9, 5.9)} <= prices
+    assert {(2, 27, 1234), (2, 28, 0), (2, 29, 345), (2, 30, 0)} <= set(official.seen["tickSize"])
+    assert sorted(official.seen["tickGeneric"]) == [(1, 23, 0.15), (1, 24, 0.17)]
+    assert official.seen["tickString"][0] == (1, 59, "6.9,7.1,20250620,1.75")
+    models = [tick for tick in official.seen["tickOptionComputation"] if tick[:2] == (2, 13)]
+    assert models[0][3:] == (0.18, 0.52, 6.1, 0.4, 0.02, 0.55, -0.21, 600.5)
+    assert (2, 1) in official.seen["marketDataType"]
+    official.cancelMktData(1)
+    official.cancelMktData(2)
+    await _until(lambda: gateway.lines_open == 0)
+    assert {code for _, code, _ in official.seen["error"]} <= {2104, 2106, 2158}
+
+
+async def test_official_client_reads_bars_and_account(official):
+    """IB's own client reads daily bars, positions, summary, updates and the clock."""
+    official.reqHistoricalData(1, _described(), "", "5 D", "1 day", "TRADES", 1, 1, False, [])
+    official.reqPositions()
+    official.reqAccountSummary(2, "All", "NetLiquidation,$LEDGER")
+    official.reqAccountUpdates(True, "DU12345")
+    official.reqCurrentTime()
+    official.reqOpenOrders()
+    official.reqExecutions(3, ExecutionFilter())
+    official.reqCompletedOrders(False)
+    for name in ("historicalDataEnd", "positionEnd", "accountSummaryEnd", "accountDownloadEnd"):
+        await _until(lambda name=name: name in official.seen)
+    for name in ("currentTime", "openOrderEnd", "execDetailsEnd", "completedOrdersEnd"):
+        await _until(lambda name=name: name in official.seen)
+
+    bars = [bar for _, bar in official.seen["historicalData"]]
+    assert [bar.date for bar in bars][-1] == "20250618"
+    assert (bars[0].open, bars[0].volume, bars[0].barCount) == (1.0, 1000, 10)
+    positions = [(c.symbol, size, cost) for _, c, size, cost in official.seen["position"]]
+    assert positions == [("SPY", 100.0, 590.0), ("SPY", -2.0, 650.0)]
+    summary = {(tag, value) for _, _, tag, value, _ in official.seen["accountSummary"]}
+    assert summary == {("NetLiquidation", "100000.00"), ("CashBalance", "50000.00")}
+    assert len(official.seen["updatePortfolio"]) == 2
+    assert official.seen["currentTime"][0] == (1750258800,)
+
+
+async def test_official_client_reads_what_if_of_a_combo(official, gateway):
+    """IB's own client reads both answers to a what-if: margins unset first, then real."""
+    contract = _described(sec_type="BAG")
+    contract.comboLegs = []
+    for con_id, action in ((700000002, "BUY"), (700000004, "SELL")):
+        leg = official_contract.ComboLeg()
+        leg.conId, leg.ratio, leg.action, leg.exchange = con_id, 1, action, "SMART"
+        contract.comboLegs.append(leg)
+    order = official_order.Order()
+    order.action, order.totalQuantity, order.orderType = "BUY", 1, "LMT"
+    order.lmtPrice, order.whatIf = 1.25, True
+    official.placeOrder(1, contract, order)
+    await _until(lambda: "orderStatus" in official.seen)
+
+    first, second = [state for *_, state in official.seen["openOrder"]]
+    assert first.initMarginChange == "1.7976931348623157E308"
+    assert (float(second.initMarginChange), float(second.maintMarginAfter)) == (500.0, 1200.0)
+    _, combo, sent, _ = official.seen["openOrder"][1]
+    assert [(leg.conId, leg.action) for leg in combo.comboLegs] == [
+        (700000002, "BUY"),
+        (700000004, "SELL"),
+    ]
+    assert (sent.whatIf, sent.action, sent.lmtPrice) == (True, "BUY", 1.25)
+    assert (gateway.orders, gateway.what_ifs) == (0, 1)
