@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 
+import numpy as np
+
 from tomic._typing import FloatArray, IntArray
 from tomic.sim import listings
+from tomic.sim.listings import OptionFilter
 from tomic.sim.market import Listing, OptionParameters
 from tomic.sim.paths import generator
 from tomic.sim.profiles import OptionClass, Profile
-
-_RIGHTS = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
-_OPEN_RIGHTS = {"", "?", "0"}
 
 
 class Catalogue:
@@ -74,12 +74,21 @@ class Catalogue:
         key = (profile.symbol, rule.name, expiry)
         found = self._described.get(key)
         if found is None:
-            grid = self.strikes(profile, rule, expiry)
-            found = listings.describe_options(
-                profile, rule, expiry, grid, self._numbers, self._today
-            )
+            found = self._describe(profile, rule, expiry)
             self._described[key] = found
         return found
+
+    def _describe(self, profile: Profile, rule: OptionClass, expiry: date) -> dict[int, Listing]:
+        grid = self.strikes(profile, rule, expiry)
+        ids = self.ids(profile, rule, expiry, np.array(grid)).tolist()
+        under = self.underlying_id(profile.symbol)
+        template = listings.option_template(profile, rule, expiry, under, self._today)
+        sides = zip(grid, ids[: len(grid)], ids[len(grid) :], strict=True)
+        return {
+            con_id: listings.described(template, con_id, strike, right)
+            for strike, call, put in sides
+            for con_id, right in ((call, "C"), (put, "P"))
+        }
 
     def strikes(self, profile: Profile, rule: OptionClass, expiry: date) -> list[float]:
         """Strikes of one class and expiry, ascending."""
@@ -100,54 +109,24 @@ class Catalogue:
         found = self.option_class(con_id)
         return self.options(*found)[con_id] if found else None
 
-    def search(
-        self,
-        symbol: str,
-        sec_type: str,
-        *,
-        expiry: str,
-        strike: float,
-        right: str,
-        trading_class: str,
-        multiplier: str,
-        local_symbol: str,
-    ) -> Iterator[Listing]:
-        """Contracts that fit, exchanges and currency left to the caller."""
-        profile = self._profiles.get(symbol)
-        if sec_type != "OPT":
-            named = profile or self._profiles.get(local_symbol)
-            if named is not None and named.sec_type == sec_type:
-                found = self.listing(self.underlying_id(named.symbol))
-                if found is not None:
-                    yield found
-            return
-        for owner in [profile] if profile else self._by_local_symbol(local_symbol):
-            for rule in owner.classes:
-                if trading_class in ("", rule.name) and multiplier in ("", rule.multiplier):
-                    yield from self._of_class(owner, rule, expiry, strike, right, local_symbol)
+    def underlyings(self, symbol: str, sec_type: str, local_symbol: str) -> list[Listing]:
+        """The share, fund or index of that name, if there is one of that type."""
+        named = self._profiles.get(symbol) or self._profiles.get(local_symbol)
+        if named is None or named.sec_type != sec_type:
+            return []
+        con_id = self.underlying_id(named.symbol)
+        return [listings.describe_underlying(named, con_id, self._today)]
 
-    def _by_local_symbol(self, local_symbol: str) -> list[Profile]:
-        root = local_symbol[:6].strip()
-        return [p for p in self._profiles.values() if root in {c.name for c in p.classes}]
-
-    def _of_class(
-        self,
-        profile: Profile,
-        rule: OptionClass,
-        expiry: str,
-        strike: float,
-        right: str,
-        local_symbol: str,
-    ) -> Iterator[Listing]:
-        side = "" if right in _OPEN_RIGHTS else _RIGHTS.get(right.upper(), right)
-        for day in self.expiries(rule):
-            # A month alone (YYYYMM) is a legal, open expiry.
-            if not f"{day:%Y%m%d}".startswith(expiry):
-                continue
-            for found in self.options(profile, rule, day).values():
-                fits = side in ("", found.right) and strike in (0.0, found.strike)
-                if fits and local_symbol in ("", found.local_symbol):
-                    yield found
+    def matching(self, symbol: str, wanted: OptionFilter) -> Iterator[Listing]:
+        """The options of a symbol that fit; an OCC symbol alone will do."""
+        owners = [self._profiles[symbol]] if symbol in self._profiles else []
+        if not symbol and wanted.local_symbol:
+            root = wanted.local_symbol[:6].strip()
+            owners = [p for p in self._profiles.values() if root in {c.name for c in p.classes}]
+        for owner in owners:
+            for rule in filter(wanted.has_class, owner.classes):
+                for day in filter(wanted.has_expiry, self.expiries(rule)):
+                    yield from filter(wanted.accepts, self.options(owner, rule, day).values())
 
     def parameters(self, symbol: str) -> list[OptionParameters]:
         """Rows per exchange and class, shuffled, strikes the union over expiries, shuffled too."""

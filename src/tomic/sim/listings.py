@@ -30,6 +30,8 @@ EXCHANGES = _VENUES.split(",")
 INDEX_EXCHANGES = ["SMART", "CBOE", "IBUSOPT"]
 _STOCK_EXCHANGES = "SMART,AMEX,NYSE,CBOE,PHLX,ISE,CHX,ARCA,NASDAQ,DRCTEDGE,BEX,BATS,EDGEA,BYX,IEX"
 
+_RIGHTS = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
+_OPEN_RIGHTS = frozenset({"", "?", "0"})
 _FRIDAYS, _DAILY_SPAN = 9, timedelta(days=14)
 _NEAR_DAYS = 60
 _LEAPS_DAYS = 250
@@ -268,18 +270,12 @@ def describe_underlying(profile: Profile, con_id: int, today: date) -> Listing:
     )
 
 
-def describe_options(
-    profile: Profile,
-    rule: OptionClass,
-    expiry: date,
-    strike_list: list[float],
-    numbering: Numbering,
-    today: date,
-) -> dict[int, Listing]:
-    """Contract details of every option of one class and expiry, by contract id."""
+def option_template(
+    profile: Profile, rule: OptionClass, expiry: date, under_con_id: int, today: date
+) -> Listing:
+    """What the options of one class and expiry have in common."""
     hours = liquid(profile, option=True)
-    ends = last_trade(rule, expiry)
-    template = Listing(
+    return Listing(
         con_id=0,
         symbol=profile.symbol,
         sec_type="OPT",
@@ -292,15 +288,65 @@ def describe_options(
         valid_exchanges=",".join(INDEX_EXCHANGES if profile.is_index else EXCHANGES),
         trading_hours=hours_text(INDEX_ALL if profile.is_index else hours, today),
         liquid_hours=hours_text(hours, today),
-        under_con_id=numbering.underlying_id(profile.symbol),
-        last_trade_time=f"{ends:%H:%M:%S}",
+        under_con_id=under_con_id,
+        last_trade_time=f"{last_trade(rule, expiry):%H:%M:%S}",
     )
-    found: dict[int, Listing] = {}
-    for strike in strike_list:
-        for right in "CP":
-            con_id = numbering.pack(profile.symbol, rule, expiry, strike, right)
-            code = f"{rule.name:<6}{expiry:%y%m%d}{right}{strike * 1000:08.0f}"
-            found[con_id] = replace(
-                template, con_id=con_id, strike=strike, right=right, local_symbol=code
-            )
-    return found
+
+
+def described(template: Listing, con_id: int, strike: float, right: str) -> Listing:
+    """One option of *template*, with its OCC symbol."""
+    root = f"{template.trading_class:<6}{template.expiry:%y%m%d}"
+    code = f"{root}{right}{round(strike * 1000):08d}"
+    return replace(template, con_id=con_id, strike=strike, right=right, local_symbol=code)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionFilter:
+    """What a request says about an option; empty or zero is open."""
+
+    expiry: str = ""
+    """YYYYMMDD, or YYYYMM for the whole month."""
+    strike: float = 0.0
+    right: str = ""
+    trading_class: str = ""
+    multiplier: str = ""
+    local_symbol: str = ""
+
+    def has_class(self, rule: OptionClass) -> bool:
+        """Whether options of that class can fit."""
+        return self.trading_class in ("", rule.name) and self.multiplier in ("", rule.multiplier)
+
+    def has_expiry(self, expiry: date) -> bool:
+        """Whether options of that expiry can fit."""
+        return f"{expiry:%Y%m%d}".startswith(self.expiry)
+
+    def accepts(self, listing: Listing) -> bool:
+        """Whether the option fits."""
+        side = "" if self.right in _OPEN_RIGHTS else _RIGHTS.get(self.right.upper(), self.right)
+        return (
+            side in ("", listing.right)
+            and self.strike in (0.0, listing.strike)
+            and self.local_symbol in ("", listing.local_symbol)
+            and self.trading_class in ("", listing.trading_class)
+            and self.multiplier in ("", listing.multiplier)
+            and listing.expiry is not None
+            and self.has_expiry(listing.expiry)
+        )
+
+
+def reachable(listing: Listing, exchange: str, primary_exchange: str, currency: str) -> bool:
+    """Whether the contract trades there, in that currency; an empty word is open."""
+    if currency not in ("", listing.currency):
+        return False
+    if exchange and exchange not in listing.valid_exchanges.split(","):
+        return False
+    # Options have no primary exchange; what a client fills in there is not looked at.
+    return listing.sec_type == "OPT" or primary_exchange in ("", listing.primary_exchange)
+
+
+def is_open(hours: Hours, local: datetime) -> bool:
+    """Whether *local*, New York time, lies in that day's session, both ends included."""
+    if not calendar.is_trading_day(local.date()):
+        return False
+    opens, closes = session(hours, local.date())
+    return opens <= local <= closes

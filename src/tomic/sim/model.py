@@ -8,7 +8,7 @@ long it takes; only the clock moves. Nothing is computed before somebody asks fo
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -89,17 +89,11 @@ class ModelMarket:
         """Whether the contract's liquid hours hold now; an unknown contract is never open."""
         profile = self._catalogue.underlying_of(con_id)
         kind = None if profile else self._catalogue.option_class(con_id)
-        if profile is None and kind is None:
-            return False
-        owner = profile or (kind[0] if kind else None)
+        owner = kind[0] if kind else profile
         if owner is None:
             return False
-        local = self.now().astimezone(calendar.NEW_YORK)
-        if not calendar.is_trading_day(local.date()):
-            return False
         hours = listings.liquid(owner, option=kind is not None)
-        opens, closes = listings.session(hours, local.date())
-        return opens <= local <= closes
+        return listings.is_open(hours, self.now().astimezone(calendar.NEW_YORK))
 
     def find(
         self,
@@ -118,30 +112,18 @@ class ModelMarket:
         local_symbol: str = "",
     ) -> Sequence[Listing]:
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
+        found: Iterable[Listing]
         if con_id:
             known = self._catalogue.listing(con_id)
             found = [known] if known is not None and sec_type in ("", known.sec_type) else []
-        else:
-            found = list(
-                self._catalogue.search(
-                    symbol,
-                    sec_type,
-                    expiry=expiry,
-                    strike=strike,
-                    right=right,
-                    trading_class=trading_class,
-                    multiplier=multiplier,
-                    local_symbol=local_symbol,
-                )
+        elif sec_type == "OPT":
+            wanted = listings.OptionFilter(
+                expiry, strike, right, trading_class, multiplier, local_symbol
             )
-        return [
-            listing
-            for listing in found
-            if currency in ("", listing.currency)
-            and (not exchange or exchange in listing.valid_exchanges.split(","))
-            # Options have no primary exchange; what a client fills in there is not looked at.
-            and (listing.sec_type == "OPT" or primary_exchange in ("", listing.primary_exchange))
-        ]
+            found = self._catalogue.matching(symbol, wanted)
+        else:
+            found = self._catalogue.underlyings(symbol, sec_type, local_symbol)
+        return [x for x in found if listings.reachable(x, exchange, primary_exchange, currency)]
 
     def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
