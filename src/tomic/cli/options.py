@@ -52,13 +52,13 @@ def chosen_format(format: Format, as_json: bool) -> Format:
 
 def parse_dte(text: str) -> DteRange:
     """``15`` (fewest days) or ``15:60``."""
-    first, colon, last = text.partition(":")
+    first, _, last = text.partition(":")
     try:
         least = int(first or 0)
         most = int(last) if last else None
     except ValueError:
         raise typer.BadParameter(f"{text!r}: write 15 (fewest days) or 15:60") from None
-    if least < 0 or (colon and most is not None and most < least):
+    if not text.strip(":") or least < 0 or (most is not None and most < least):
         raise typer.BadParameter(f"{text!r}: days must be >= 0 and ascend, as in 15:60")
     return DteRange(least, most)
 

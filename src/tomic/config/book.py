@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -183,12 +183,18 @@ class ExitSettings(Section):
     """Whether a negative expected value of holding, under the forecast density, is a signal."""
 
 
+class OwnExitSettings(ExitSettings):
+    """Exit rules of one strategy: only what differs from the general ones."""
+
+    says_only_changes: ClassVar[bool] = True
+
+
 _OWN_EXITS = {
-    "calendar": ExitSettings(profit_target=0.25, stop=0.5, min_dte=7),
-    "diagonal": ExitSettings(profit_target=0.25, stop=0.5, min_dte=7),
-    "covered_call": ExitSettings(stop=None),
-    "cash_secured_put": ExitSettings(stop=None),
-    "collar": ExitSettings(profit_target=None, stop=None),
+    "calendar": OwnExitSettings(profit_target=0.25, stop=0.5, min_dte=7),
+    "diagonal": OwnExitSettings(profit_target=0.25, stop=0.5, min_dte=7),
+    "covered_call": OwnExitSettings(stop=None),
+    "cash_secured_put": OwnExitSettings(stop=None),
+    "collar": OwnExitSettings(profit_target=None, stop=None),
 }
 
 
@@ -200,7 +206,7 @@ def _with_own_exits(value: Any) -> Any:
     for strategy, rules in _OWN_EXITS.items():
         given = value.get(strategy, {})
         if isinstance(given, dict):
-            joined[strategy] = rules.model_dump(exclude_unset=True) | given
+            joined[strategy] = rules.shown() | given
     return joined
 
 
@@ -209,7 +215,7 @@ class JournalSettings(Section):
 
     exits: ExitSettings = ExitSettings()
     """Exit rules that an entry gets when none are given."""
-    exits_of: Annotated[dict[str, ExitSettings], BeforeValidator(_with_own_exits)] = _OWN_EXITS
+    exits_of: Annotated[dict[str, OwnExitSettings], BeforeValidator(_with_own_exits)] = _OWN_EXITS
     """The same by strategy: only what differs from [journal.exits]."""
     bootstrap: int = Field(default=2000, ge=100, le=100000)
     """Resamples behind the intervals of the statistics."""
@@ -217,4 +223,4 @@ class JournalSettings(Section):
     def exits_for(self, strategy: str) -> ExitSettings:
         """Exit rules of *strategy*: its own where it has some, else the general ones."""
         own = self.exits_of.get(strategy)
-        return self.exits.model_copy(update=own.model_dump(exclude_unset=True) if own else {})
+        return self.exits.model_copy(update=own.shown() if own else {})

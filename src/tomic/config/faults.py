@@ -60,7 +60,9 @@ def unknown(path: Path, *, named_table: bool) -> Fault:
     above, model = _tables(path[:-1])
     known = tuple(model.model_fields) if model else ()
     near = difflib.get_close_matches(path[-1], known, n=1)
-    meant: Path = (*path[:-1], near[0]) if near else _elsewhere(path[-1])
+    meant: Path = (*path[:-1], near[0]) if near else ()
+    if not meant or not (above or named_table):
+        meant = _elsewhere(path[-1])
     if named_table:
         return Fault(path, path, "unknown table", meant)
     return Fault(path, above, "unknown key", meant)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from tomic.config.section import Location, Section
+from tomic.config.section import Location, NotEmpty, Section
 
 
 class StoreSettings(Section):
@@ -56,7 +56,7 @@ def _command(value: str) -> str:
 class JobSettings(Section):
     """Commands that `tomic run NAME` runs one after the other over one connection."""
 
-    run: tuple[Annotated[str, AfterValidator(_command)], ...] = Field(min_length=1)
+    run: Annotated[tuple[Annotated[str, AfterValidator(_command)], ...], NotEmpty]
     """Commands without the leading `tomic`; {date} becomes today's date."""
     skip_holidays: bool = False
     """Do nothing on days without trading."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from tomic.config.faults import explain, unknown
-from tomic.config.section import is_location
+from tomic.config.section import Section, is_location
 from tomic.config.settings import Settings
 from tomic.errors import ConfigError
 
@@ -170,7 +170,9 @@ def origins(
 
 def leaves(node: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Keys and value of every setting, depth first, in the order of the sections."""
-    if isinstance(node, BaseModel):
+    if isinstance(node, Section):
+        children = node.shown()
+    elif isinstance(node, Settings):
         children = {name: getattr(node, name) for name in type(node).model_fields}
     elif isinstance(node, dict) and any(isinstance(value, BaseModel) for value in node.values()):
         children = node

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tomic.config.section import Amount, Days, Seconds, Section, Symbol, Symbols
+from tomic.config.section import Amount, Days, NotEmpty, Seconds, Section, Symbol, Symbols
 
 _STRIKE_RANGE = re.compile(r"(\d+(?:\.\d+)?)([%s]?)")
 
@@ -98,7 +98,7 @@ def _with_default_indices(value: Any) -> Any:
 class MarketSettings(Section):
     """Underlyings, rates, and what to do when the market is closed."""
 
-    symbols: Symbols = Field(default=DEFAULT_SYMBOLS, min_length=1)
+    symbols: Annotated[Symbols, NotEmpty] = DEFAULT_SYMBOLS
     """Symbols of `scan`, `vol`, `prices` and the panel when none are given."""
     indices: Annotated[dict[Symbol, str], BeforeValidator(_with_default_indices)] = DEFAULT_INDICES
     """Symbols that are indices, with their exchange; yours are added to these."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +32,15 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    says_only_changes: ClassVar[bool] = False
+    """Whether keys that were not given mean "as elsewhere" and are not shown."""
+
+    def shown(self) -> dict[str, Any]:
+        """Keys to show, with their values."""
+        names = type(self).model_fields
+        given = self.model_fields_set if self.says_only_changes else set(names)
+        return {name: getattr(self, name) for name in names if name in given}
 
     @model_validator(mode="before")
     @classmethod
@@ -92,6 +101,13 @@ def duration_text(value: dt.timedelta) -> str:
     return f"{seconds:g}s"
 
 
+def _not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+NotEmpty = AfterValidator(_not_empty)
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0, le=86400.0)]
 Days = Annotated[int, Field(ge=0, le=3650)]

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from tomic.config.section import duration_text
+from tomic.config.section import Section, duration_text
 from tomic.config.settings import Settings
 
 _WIDTH = 98
@@ -70,16 +70,10 @@ def toml_text(value: Any) -> str:
 
 def _table(path: tuple[str, ...], value: Any, note: str) -> list[str]:
     """Lines of one table: its header, its keys with their comments, then its inner tables."""
-    if isinstance(value, BaseModel):
-        of_one_strategy = path[:2] == ("journal", "exits_of")
-        names = [
-            name
-            for name in type(value).model_fields
-            if name in value.model_fields_set or not of_one_strategy
-        ]
-        children = {name: getattr(value, name) for name in names}
-        notes = {} if of_one_strategy else _notes(type(value))
-        note = note or ("" if of_one_strategy else _first_paragraph(type(value)))
+    if isinstance(value, Section):
+        children = value.shown()
+        notes = {} if value.says_only_changes else _notes(type(value))
+        note = note or ("" if value.says_only_changes else _first_paragraph(type(value)))
     else:
         children, notes = value, {}
     keys = {name: inner for name, inner in children.items() if not _is_inner(inner)}
