@@ -11,8 +11,8 @@ import numpy as np
 
 from tomic.sim import calendar, listings, paths, slices, smiles
 from tomic.sim.catalogue import Catalogue
+from tomic.sim.instruments import Instrument, OptionClass
 from tomic.sim.market import Bar, Quote
-from tomic.sim.profiles import OptionClass, Profile
 from tomic.sim.slices import Setting, Slice
 
 _PRICE_SERIES = frozenset({"TRADES", "MIDPOINT", "BID", "ASK", "ADJUSTED_LAST", "BID_ASK"})
@@ -30,7 +30,7 @@ class Board:
 
     def __init__(
         self,
-        profiles: Sequence[Profile],
+        instruments: Sequence[Instrument],
         seed: int,
         start: datetime,
         splits: Mapping[str, float],
@@ -46,33 +46,33 @@ class Board:
         self._settings: dict[str, Setting] = {}
         self._slices: dict[tuple[str, str, date], tuple[Slice, dict[int, int]]] = {}
         self._quotes: dict[str, Quote] = {}
-        self.catalogue = Catalogue(profiles, local, self.level, seed)
+        self.catalogue = Catalogue(instruments, local, self.level, seed)
 
-    def path(self, profile: Profile) -> paths.Path:
+    def path(self, instrument: Instrument) -> paths.Path:
         """The daily history of an underlying."""
-        found = self._tape.get(profile.symbol)
+        found = self._tape.get(instrument.symbol)
         if found is None:
-            found = paths.build(profile, self._seed)
-            ratio = self._splits.get(profile.symbol, 1.0)
+            found = paths.build(instrument, self._seed)
+            ratio = self._splits.get(instrument.symbol, 1.0)
             if ratio != 1.0:
                 found = paths.split(found, ratio)
-            self._tape[profile.symbol] = found
+            self._tape[instrument.symbol] = found
         return found
 
-    def level(self, profile: Profile) -> tuple[float, float]:
+    def level(self, instrument: Instrument) -> tuple[float, float]:
         """Spot and 30-day implied volatility."""
-        path = self.path(profile)
+        path = self.path(instrument)
         return float(path.close[self.day]), float(path.iv[self.day])
 
-    def setting(self, profile: Profile, day: int | None = None) -> Setting:
-        """What the options of *profile* are priced on, today or at the close of an earlier day."""
+    def setting(self, instrument: Instrument, day: int | None = None) -> Setting:
+        """What options are priced on, now or at the close of an earlier day."""
         now = self.quoted_at
         if day is not None and day != self.day:
             now = _close_of(day)
         at = self.day if day is None else day
-        path = self.path(profile)
+        path = self.path(instrument)
         return Setting(
-            profile=profile,
+            instrument=instrument,
             spot=float(path.close[at]),
             previous_spot=float(path.close[at - 1]),
             iv30=float(path.iv[at]),
@@ -84,16 +84,16 @@ class Board:
         )
 
     def slice_of(
-        self, profile: Profile, rule: OptionClass, expiry: date
+        self, instrument: Instrument, rule: OptionClass, expiry: date
     ) -> tuple[Slice, dict[int, int]]:
         """All quotes of one class and expiry, and where each contract id stands in them."""
-        key = (profile.symbol, rule.name, expiry)
+        key = (instrument.symbol, rule.name, expiry)
         found = self._slices.get(key)
         if found is None:
-            strike = np.array(self.catalogue.strikes(profile, rule, expiry))
-            ids = self.catalogue.ids(profile, rule, expiry, strike)
+            strike = np.array(self.catalogue.strikes(instrument, rule, expiry))
+            ids = self.catalogue.ids(instrument, rule, expiry, strike)
             end = listings.last_trade(rule, expiry)
-            built = slices.build(self.setting(profile), rule, end, strike, ids)
+            built = slices.build(self.setting(instrument), rule, end, strike, ids)
             found = built, {con_id: i for i, con_id in enumerate(ids.tolist())}
             self._slices[key] = found
         return found
@@ -108,28 +108,28 @@ class Board:
 
     def fair(self, con_id: int) -> float:
         """Model value of any contract, currency per share."""
-        profile = self.catalogue.underlying_of(con_id)
-        if profile is not None:
-            return self.level(profile)[0]
+        instrument = self.catalogue.underlying_of(con_id)
+        if instrument is not None:
+            return self.level(instrument)[0]
         kind = self.catalogue.option_class(con_id)
         if kind is None:
             raise ValueError(f"no contract {con_id} in this market")
         built, position = self.slice_of(*kind)
         return float(built.fair[position[con_id]])
 
-    def underlying_quote(self, profile: Profile) -> Quote:
+    def underlying_quote(self, instrument: Instrument) -> Quote:
         """Quote of a share, fund or index."""
-        found = self._quotes.get(profile.symbol)
+        found = self._quotes.get(instrument.symbol)
         if found is None:
-            found = self._underlying_quote(profile)
-            self._quotes[profile.symbol] = found
+            found = self._underlying_quote(instrument)
+            self._quotes[instrument.symbol] = found
         return found
 
-    def _underlying_quote(self, profile: Profile) -> Quote:
-        path, day = self.path(profile), self.day
-        spot, iv30 = self.level(profile)
-        half = max(0.01, round(spot * 0.00002 / profile.liquidity, 2))
-        sums = self._option_activity(profile)
+    def _underlying_quote(self, instrument: Instrument) -> Quote:
+        path, day = self.path(instrument), self.day
+        spot, iv30 = self.level(instrument)
+        half = max(0.01, round(spot * 0.00002 / instrument.liquidity, 2))
+        sums = self._option_activity(instrument)
         quote = Quote(
             last=spot,
             close=float(path.close[day - 1]),
@@ -143,27 +143,27 @@ class Board:
             call_open_interest=sums[2],
             put_open_interest=sums[3],
         )
-        if profile.is_index:
+        if instrument.is_index:
             return quote
         return replace(
             quote,
             bid=round(spot - half, 2),
             ask=round(spot + half, 2),
-            bid_size=int(200 + 900 * profile.liquidity),
-            ask_size=int(300 + 700 * profile.liquidity),
+            bid_size=int(200 + 900 * instrument.liquidity),
+            ask_size=int(300 + 700 * instrument.liquidity),
             last_size=100,
             volume=int(path.volume[day]),
-            dividends=self._dividends(profile, spot),
+            dividends=self._dividends(instrument, spot),
         )
 
-    def _option_activity(self, profile: Profile) -> tuple[int, int, int, int]:
+    def _option_activity(self, instrument: Instrument) -> tuple[int, int, int, int]:
         """Call and put volume, call and put open interest, over all options of an underlying."""
         totals = np.zeros(4, np.int64)
-        setting = self.setting(profile)
-        for rule in profile.classes:
+        setting = self.setting(instrument)
+        for rule in instrument.classes:
             for expiry in self.catalogue.expiries(rule):
-                strike = np.array(self.catalogue.strikes(profile, rule, expiry))
-                ids = self.catalogue.ids(profile, rule, expiry, strike)
+                strike = np.array(self.catalogue.strikes(instrument, rule, expiry))
+                ids = self.catalogue.ids(instrument, rule, expiry, strike)
                 end = listings.last_trade(rule, expiry)
                 volume, interest = slices.activity(setting, rule, end, strike, ids)
                 n = len(strike)
@@ -172,12 +172,12 @@ class Board:
         calls, puts, call_interest, put_interest = totals.tolist()
         return calls, puts, call_interest, put_interest
 
-    def _dividends(self, profile: Profile, spot: float) -> str | None:
+    def _dividends(self, instrument: Instrument, spot: float) -> str | None:
         """Past and next twelve months, next ex-day and amount; None where nothing is paid."""
         today = self._session
         year = timedelta(days=365)
-        ahead = smiles.dividends(profile, spot, today, today + year)
-        past = smiles.dividends(profile, spot, today - year, today)
+        ahead = smiles.dividends(instrument, spot, today, today + year)
+        past = smiles.dividends(instrument, spot, today - year, today)
         if not ahead:
             return None
         sums = [round(sum(d.amount for d in paid), 3) for paid in (past, ahead)]
@@ -187,12 +187,12 @@ class Board:
         """Daily bars up to *end*, None where IB has no such series."""
         last = min(self.day, _last_session(end.astimezone(calendar.NEW_YORK)))
         first = last - days + 1
-        profile = self.catalogue.underlying_of(con_id)
-        if profile is None:
+        instrument = self.catalogue.underlying_of(con_id)
+        if instrument is None:
             return self._option_bars(con_id, what, max(first, last - _OPTION_HISTORY_DAYS), last)
-        if profile.listed is not None:
-            first = max(first, calendar.day_index(profile.listed))
-        path = self.path(profile)
+        if instrument.listed is not None:
+            first = max(first, calendar.day_index(instrument.listed))
+        path = self.path(instrument)
         first = max(first, 0)
         if what == "OPTION_IMPLIED_VOLATILITY":
             return paths.volatility_bars(path.iv, path.iv_open, first, last)
@@ -201,7 +201,7 @@ class Board:
         if what not in _PRICE_SERIES:
             return None
         found = paths.price_bars(path, first, last)
-        if what not in ("TRADES", "ADJUSTED_LAST") or profile.is_index:
+        if what not in ("TRADES", "ADJUSTED_LAST") or instrument.is_index:
             return [replace(bar, volume=-1, average=-1.0, count=-1) for bar in found]
         return found
 
@@ -210,14 +210,14 @@ class Board:
         kind = self.catalogue.option_class(con_id)
         if kind is None or what not in _PRICE_SERIES:
             return None
-        profile, rule, expiry = kind
-        listing = self.catalogue.options(profile, rule, expiry)[con_id]
+        instrument, rule, expiry = kind
+        listing = self.catalogue.options(instrument, rule, expiry)[con_id]
         quote = self.option_quote(con_id)
         if what == "TRADES" and (quote is None or not quote.volume):
             return []
         end = listings.last_trade(rule, expiry)
         values = [
-            slices.fair_value(self.setting(profile, day), end, listing.strike, listing.right)
+            slices.fair_value(self.setting(instrument, day), end, listing.strike, listing.right)
             for day in range(first - 1, last + 1)
         ]
         bars = []

@@ -9,56 +9,56 @@ import numpy as np
 
 from tomic._typing import FloatArray, IntArray
 from tomic.sim import listings
+from tomic.sim.instruments import Instrument, OptionClass
 from tomic.sim.listings import OptionFilter
 from tomic.sim.market import Listing, OptionParameters
 from tomic.sim.paths import generator
-from tomic.sim.profiles import OptionClass, Profile
 
 
 class Catalogue:
     """
-    Every contract of some profiles, described when first asked for.
+    Every contract of some instruments, described when first asked for.
 
     Args:
         now: Options that have stopped living by then are not listed.
-        level: Spot and 30-day volatility of a profile, which decide its strikes.
+        level: Spot and 30-day volatility of an instrument, which decide its strikes.
     """
 
     def __init__(
         self,
-        profiles: Sequence[Profile],
+        instruments: Sequence[Instrument],
         now: datetime,
-        level: Callable[[Profile], tuple[float, float]],
+        level: Callable[[Instrument], tuple[float, float]],
         seed: int,
     ) -> None:
-        self._profiles = {profile.symbol: profile for profile in profiles}
-        self._numbers = listings.Numbering(tuple(profiles))
+        self._instruments = {instrument.symbol: instrument for instrument in instruments}
+        self._numbers = listings.Numbering(tuple(instruments))
         self._now, self._today = now, now.date()
         self._level, self._seed = level, seed
         self._expiries: dict[OptionClass, list[date]] = {}
         self._described: dict[tuple[str, str, date], dict[int, Listing]] = {}
 
-    def profile(self, symbol: str) -> Profile | None:
-        """The profile of a symbol, if it is part of the market."""
-        return self._profiles.get(symbol)
+    def instrument(self, symbol: str) -> Instrument | None:
+        """The instrument of a symbol, if it is part of the market."""
+        return self._instruments.get(symbol)
 
-    def underlying_of(self, con_id: int) -> Profile | None:
-        """The profile whose own contract has that id."""
+    def underlying_of(self, con_id: int) -> Instrument | None:
+        """The instrument whose own contract has that id."""
         return self._numbers.underlying(con_id)
 
     def underlying_id(self, symbol: str) -> int:
         """Contract id of an underlying."""
         return self._numbers.underlying_id(symbol)
 
-    def option_class(self, con_id: int) -> tuple[Profile, OptionClass, date] | None:
+    def option_class(self, con_id: int) -> tuple[Instrument, OptionClass, date] | None:
         """Underlying, class and expiry of an option that exists, else None."""
         found = self._numbers.option_class(con_id)
         if found is None:
             return None
-        profile, rule = found
+        instrument, rule = found
         expiry = self._numbers.expiry(con_id, self._today)
-        listed = expiry in self.expiries(rule) and con_id in self.options(profile, rule, expiry)
-        return (profile, rule, expiry) if listed else None
+        listed = expiry in self.expiries(rule) and con_id in self.options(instrument, rule, expiry)
+        return (instrument, rule, expiry) if listed else None
 
     def expiries(self, rule: OptionClass) -> list[date]:
         """Expiries of a class that still live."""
@@ -69,20 +69,24 @@ class Catalogue:
             self._expiries[rule] = found
         return found
 
-    def options(self, profile: Profile, rule: OptionClass, expiry: date) -> dict[int, Listing]:
+    def options(
+        self, instrument: Instrument, rule: OptionClass, expiry: date
+    ) -> dict[int, Listing]:
         """All options of one class and expiry by id; call before put, strikes ascending."""
-        key = (profile.symbol, rule.name, expiry)
+        key = (instrument.symbol, rule.name, expiry)
         found = self._described.get(key)
         if found is None:
-            found = self._describe(profile, rule, expiry)
+            found = self._describe(instrument, rule, expiry)
             self._described[key] = found
         return found
 
-    def _describe(self, profile: Profile, rule: OptionClass, expiry: date) -> dict[int, Listing]:
-        grid = self.strikes(profile, rule, expiry)
-        ids = self.ids(profile, rule, expiry, np.array(grid)).tolist()
-        under = self.underlying_id(profile.symbol)
-        template = listings.option_template(profile, rule, expiry, under, self._today)
+    def _describe(
+        self, instrument: Instrument, rule: OptionClass, expiry: date
+    ) -> dict[int, Listing]:
+        grid = self.strikes(instrument, rule, expiry)
+        ids = self.ids(instrument, rule, expiry, np.array(grid)).tolist()
+        under = self.underlying_id(instrument.symbol)
+        template = listings.option_template(instrument, rule, expiry, under, self._today)
         sides = zip(grid, ids[: len(grid)], ids[len(grid) :], strict=True)
         return {
             con_id: listings.described(template, con_id, strike, right)
@@ -90,28 +94,28 @@ class Catalogue:
             for con_id, right in ((call, "C"), (put, "P"))
         }
 
-    def strikes(self, profile: Profile, rule: OptionClass, expiry: date) -> list[float]:
+    def strikes(self, instrument: Instrument, rule: OptionClass, expiry: date) -> list[float]:
         """Strikes of one class and expiry, ascending."""
-        spot, iv30 = self._level(profile)
+        spot, iv30 = self._level(instrument)
         return listings.strikes(rule, spot, (expiry - self._today).days, iv30)
 
     def ids(
-        self, profile: Profile, rule: OptionClass, expiry: date, strike: FloatArray
+        self, instrument: Instrument, rule: OptionClass, expiry: date, strike: FloatArray
     ) -> IntArray:
         """Contract ids of the calls of an expiry, then of its puts."""
-        return self._numbers.pack_all(profile.symbol, rule, expiry, strike)
+        return self._numbers.pack_all(instrument.symbol, rule, expiry, strike)
 
     def listing(self, con_id: int) -> Listing | None:
         """The contract with that id."""
-        profile = self.underlying_of(con_id)
-        if profile is not None:
-            return listings.describe_underlying(profile, con_id, self._today)
+        instrument = self.underlying_of(con_id)
+        if instrument is not None:
+            return listings.describe_underlying(instrument, con_id, self._today)
         found = self.option_class(con_id)
         return self.options(*found)[con_id] if found else None
 
     def underlyings(self, symbol: str, sec_type: str, local_symbol: str) -> list[Listing]:
         """The share, fund or index of that name, if there is one of that type."""
-        named = self._profiles.get(symbol) or self._profiles.get(local_symbol)
+        named = self._instruments.get(symbol) or self._instruments.get(local_symbol)
         if named is None or named.sec_type != sec_type:
             return []
         con_id = self.underlying_id(named.symbol)
@@ -119,10 +123,10 @@ class Catalogue:
 
     def matching(self, symbol: str, wanted: OptionFilter) -> Iterator[Listing]:
         """The options of a symbol that fit; an OCC symbol alone will do."""
-        owners = [self._profiles[symbol]] if symbol in self._profiles else []
+        owners = [self._instruments[symbol]] if symbol in self._instruments else []
         if not symbol and wanted.local_symbol:
             root = wanted.local_symbol[:6].strip()
-            owners = [p for p in self._profiles.values() if root in {c.name for c in p.classes}]
+            owners = [p for p in self._instruments.values() if root in {c.name for c in p.classes}]
         for owner in owners:
             for rule in filter(wanted.has_class, owner.classes):
                 for day in filter(wanted.has_expiry, self.expiries(rule)):
@@ -130,26 +134,26 @@ class Catalogue:
 
     def parameters(self, symbol: str) -> list[OptionParameters]:
         """Rows per exchange and class, shuffled, strikes the union over expiries, shuffled too."""
-        profile = self._profiles.get(symbol)
-        if profile is None:
+        instrument = self._instruments.get(symbol)
+        if instrument is None:
             return []
         rng = generator(self._seed, f"parameters {symbol}")
         con_id = self.underlying_id(symbol)
         rows = []
-        for rule in profile.classes:
+        for rule in instrument.classes:
             days = self.expiries(rule)
-            union = sorted({k for day in days for k in self.strikes(profile, rule, day)})
+            union = sorted({k for day in days for k in self.strikes(instrument, rule, day)})
             strikes = tuple(union[i] for i in rng.permutation(len(union)))
             texts = tuple(f"{days[i]:%Y%m%d}" for i in rng.permutation(len(days)))
-            for exchange in self._exchanges(profile, rule):
+            for exchange in self._exchanges(instrument, rule):
                 rows.append(
                     OptionParameters(exchange, con_id, rule.name, rule.multiplier, texts, strikes)
                 )
         return [rows[i] for i in rng.permutation(len(rows))]
 
     @staticmethod
-    def _exchanges(profile: Profile, rule: OptionClass) -> Sequence[str]:
-        if profile.is_index:
+    def _exchanges(instrument: Instrument, rule: OptionClass) -> Sequence[str]:
+        if instrument.is_index:
             return listings.INDEX_EXCHANGES
         # Adjusted contracts never reach the newest venues.
         return listings.EXCHANGES[:-1] if rule.odd else listings.EXCHANGES

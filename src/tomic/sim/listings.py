@@ -16,8 +16,8 @@ import numpy as np
 
 from tomic._typing import FloatArray, IntArray
 from tomic.sim import calendar
+from tomic.sim.instruments import Instrument, OptionClass, Schedule
 from tomic.sim.market import Listing
-from tomic.sim.profiles import OptionClass, Profile, Schedule
 from tomic.sim.symbols import DEMO
 
 _VENUES = (
@@ -126,32 +126,32 @@ def _known_blocks() -> dict[tuple[str, str], int]:
 class Numbering:
     """Contract ids of the underlyings and options of one universe."""
 
-    def __init__(self, profiles: tuple[Profile, ...]) -> None:
+    def __init__(self, instruments: tuple[Instrument, ...]) -> None:
         self._blocks: dict[tuple[str, str], int] = {}
-        self._classes: dict[int, tuple[Profile, OptionClass]] = {}
-        self._underlyings: dict[int, Profile] = {}
+        self._classes: dict[int, tuple[Instrument, OptionClass]] = {}
+        self._underlyings: dict[int, Instrument] = {}
         self._ids: dict[str, int] = {}
         other = _OTHER_BLOCK
-        for profile in profiles:
-            for rule in profile.classes:
-                name = (profile.symbol, rule.name)
-                block = _known_blocks().get(name) or _synthetic_block(profile.symbol)
+        for instrument in instruments:
+            for rule in instrument.classes:
+                name = (instrument.symbol, rule.name)
+                block = _known_blocks().get(name) or _synthetic_block(instrument.symbol)
                 if not block:
                     block, other = other, other + 1
                 if block > _LAST_BLOCK:
                     raise ValueError("a universe holds at most 22 option classes of its own")
                 self._blocks[name] = block
-                self._classes[block] = (profile, rule)
-            first = self._blocks[profile.symbol, profile.classes[0].name]
+                self._classes[block] = (instrument, rule)
+            first = self._blocks[instrument.symbol, instrument.classes[0].name]
             con_id = _UNDERLYING_BASE + 13 * first
-            self._ids[profile.symbol] = con_id
-            self._underlyings[con_id] = profile
+            self._ids[instrument.symbol] = con_id
+            self._underlyings[con_id] = instrument
 
     def underlying_id(self, symbol: str) -> int:
         """Contract id of an underlying of this universe."""
         return self._ids[symbol]
 
-    def underlying(self, con_id: int) -> Profile | None:
+    def underlying(self, con_id: int) -> Instrument | None:
         """The underlying with that id, if any."""
         return self._underlyings.get(con_id)
 
@@ -171,7 +171,7 @@ class Numbering:
         calls = first + 2 * level
         return np.concatenate((calls, calls + 1))
 
-    def option_class(self, con_id: int) -> tuple[Profile, OptionClass] | None:
+    def option_class(self, con_id: int) -> tuple[Instrument, OptionClass] | None:
         """Underlying and class of an option's id, if it can be one."""
         return self._classes.get(con_id // _BLOCK)
 
@@ -213,9 +213,9 @@ FUND_OPTION = Hours(time(9, 30), time(16, 15))
 INDEX_ALL = Hours(time(9, 30), time(17, 0), night=time(20, 15))
 
 
-def liquid(profile: Profile, *, option: bool) -> Hours:
+def liquid(instrument: Instrument, *, option: bool) -> Hours:
     """The hours in which a contract trades in earnest."""
-    late = profile.is_index or (option and profile.stock_type == "ETF")
+    late = instrument.is_index or (option and instrument.stock_type == "ETF")
     return FUND_OPTION if late else STOCK_LIQUID
 
 
@@ -247,46 +247,46 @@ def hours_text(hours: Hours, today: date, days: int = 6) -> str:
     return ";".join(parts)
 
 
-def describe_underlying(profile: Profile, con_id: int, today: date) -> Listing:
+def describe_underlying(instrument: Instrument, con_id: int, today: date) -> Listing:
     """The contract details of a share, a fund or an index."""
-    index = profile.is_index
+    index = instrument.is_index
     return Listing(
         con_id=con_id,
-        symbol=profile.symbol,
-        sec_type=profile.sec_type,
-        exchange=profile.primary_exchange if index else "SMART",
-        primary_exchange="" if index else profile.primary_exchange,
-        local_symbol=profile.symbol,
-        trading_class="" if index else profile.symbol,
-        long_name=profile.long_name,
-        market_name=profile.symbol.replace(" ", ""),
-        valid_exchanges=profile.primary_exchange if index else _STOCK_EXCHANGES,
+        symbol=instrument.symbol,
+        sec_type=instrument.sec_type,
+        exchange=instrument.primary_exchange if index else "SMART",
+        primary_exchange="" if index else instrument.primary_exchange,
+        local_symbol=instrument.symbol,
+        trading_class="" if index else instrument.symbol,
+        long_name=instrument.long_name,
+        market_name=instrument.symbol.replace(" ", ""),
+        valid_exchanges=instrument.primary_exchange if index else _STOCK_EXCHANGES,
         trading_hours=hours_text(INDEX_ALL if index else STOCK_ALL, today),
-        liquid_hours=hours_text(liquid(profile, option=False), today),
-        industry=profile.industry,
-        category=profile.category,
-        subcategory=profile.subcategory,
-        stock_type=profile.stock_type,
+        liquid_hours=hours_text(liquid(instrument, option=False), today),
+        industry=instrument.industry,
+        category=instrument.category,
+        subcategory=instrument.subcategory,
+        stock_type=instrument.stock_type,
     )
 
 
 def option_template(
-    profile: Profile, rule: OptionClass, expiry: date, under_con_id: int, today: date
+    instrument: Instrument, rule: OptionClass, expiry: date, under_con_id: int, today: date
 ) -> Listing:
     """What the options of one class and expiry have in common."""
-    hours = liquid(profile, option=True)
+    hours = liquid(instrument, option=True)
     return Listing(
         con_id=0,
-        symbol=profile.symbol,
+        symbol=instrument.symbol,
         sec_type="OPT",
         trading_class=rule.name,
         expiry=expiry,
         multiplier=rule.multiplier,
-        long_name=profile.long_name,
+        long_name=instrument.long_name,
         market_name=rule.name,
-        min_tick=0.01 if profile.price_step <= 0.05 else 0.05,
-        valid_exchanges=",".join(INDEX_EXCHANGES if profile.is_index else EXCHANGES),
-        trading_hours=hours_text(INDEX_ALL if profile.is_index else hours, today),
+        min_tick=0.01 if instrument.price_step <= 0.05 else 0.05,
+        valid_exchanges=",".join(INDEX_EXCHANGES if instrument.is_index else EXCHANGES),
+        trading_hours=hours_text(INDEX_ALL if instrument.is_index else hours, today),
         liquid_hours=hours_text(hours, today),
         under_con_id=under_con_id,
         last_trade_time=f"{last_trade(rule, expiry):%H:%M:%S}",

@@ -18,8 +18,8 @@ from tomic.sim import account, calendar, listings
 from tomic.sim import universe as declared
 from tomic.sim.board import Board
 from tomic.sim.holdings import DEMO_BOOK, Planned
+from tomic.sim.instruments import Instrument
 from tomic.sim.market import AccountBook, Bar, Holding, Listing, OptionParameters, Quote
-from tomic.sim.profiles import Profile
 
 OPEN_START = calendar.moment(date(2026, 11, 20), time(15, 0))
 """A Friday afternoon, an hour before the close."""
@@ -40,7 +40,7 @@ class ModelMarket:
         closed: Start on the Saturday instead, when nothing trades.
         speed: Market seconds per second of *monotonic*.
         monotonic: Where elapsed time comes from.
-        universe: ``demo``, ``synthetic`` (demo and 500 more) or profiles.
+        universe: ``demo``, ``synthetic`` (demo and 500 more) or instruments.
         symbols: Keep only these.
         accounts: Account numbers; the holdings belong to the first.
         currency: Base currency of the accounts: USD, EUR, GBP or CHF.
@@ -58,7 +58,7 @@ class ModelMarket:
         closed: bool = False,
         speed: float = 1.0,
         monotonic: Callable[[], float] = clock.monotonic,
-        universe: str | Sequence[Profile] = "demo",
+        universe: str | Sequence[Instrument] = "demo",
         symbols: Sequence[str] | None = None,
         accounts: Sequence[str] = (account.PAPER_ACCOUNT,),
         currency: str = "USD",
@@ -69,8 +69,8 @@ class ModelMarket:
         if self.start.tzinfo is None:
             raise ValueError(f"start needs a time zone, got {self.start}")
         self._speed, self._monotonic, self._began = speed, monotonic, monotonic()
-        self._profiles = declared.select(universe, symbols)
-        self._board = Board(self._profiles, seed, self.start, splits or {})
+        self._instruments = declared.select(universe, symbols)
+        self._board = Board(self._instruments, seed, self.start, splits or {})
         self._catalogue = self._board.catalogue
         self._accounts, self._currency = tuple(accounts), currency
         self._book: AccountBook | None = None
@@ -78,7 +78,7 @@ class ModelMarket:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Every underlying of this market."""
-        return tuple(profile.symbol for profile in self._profiles)
+        return tuple(instrument.symbol for instrument in self._instruments)
 
     def now(self) -> datetime:
         """The market's own time, aware, in UTC."""
@@ -87,9 +87,9 @@ class ModelMarket:
 
     def is_open(self, con_id: int) -> bool:
         """Whether the contract's liquid hours hold now; an unknown contract is never open."""
-        profile = self._catalogue.underlying_of(con_id)
-        kind = None if profile else self._catalogue.option_class(con_id)
-        owner = kind[0] if kind else profile
+        instrument = self._catalogue.underlying_of(con_id)
+        kind = None if instrument else self._catalogue.option_class(con_id)
+        owner = kind[0] if kind else instrument
         if owner is None:
             return False
         hours = listings.liquid(owner, option=kind is not None)
@@ -127,8 +127,8 @@ class ModelMarket:
 
     def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
-        profile = self._catalogue.underlying_of(under_con_id)
-        if profile is None or profile.symbol != symbol:
+        instrument = self._catalogue.underlying_of(under_con_id)
+        if instrument is None or instrument.symbol != symbol:
             return ()
         return self._catalogue.parameters(symbol)
 
@@ -151,9 +151,9 @@ class ModelMarket:
 
     def frozen_quote(self, con_id: int) -> Quote | None:
         """The last values of the session that is on, or of the last one."""
-        profile = self._catalogue.underlying_of(con_id)
-        if profile is not None:
-            return self._board.underlying_quote(profile)
+        instrument = self._catalogue.underlying_of(con_id)
+        if instrument is not None:
+            return self._board.underlying_quote(instrument)
         return self._board.option_quote(con_id)
 
     def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
@@ -186,8 +186,8 @@ class ModelMarket:
         listing = self._catalogue.listing(held.con_id)
         if listing is None:
             raise ValueError(f"no contract {held.con_id} in this market")
-        profile = self._catalogue.profile(listing.symbol)
-        spot = self._board.level(profile)[0] if profile else 0.0
+        instrument = self._catalogue.instrument(listing.symbol)
+        spot = self._board.level(instrument)[0] if instrument else 0.0
         return account.Line(
             underlying=listing.symbol,
             quantity=held.quantity,
@@ -201,18 +201,18 @@ class ModelMarket:
 
     def _held(self, plan: Planned) -> Holding | None:
         """The contract that a planned holding means today; None when its symbol is not here."""
-        profile = self._catalogue.profile(plan.symbol)
-        if profile is None:
+        instrument = self._catalogue.instrument(plan.symbol)
+        if instrument is None:
             return None
         con_id = self._catalogue.underlying_id(plan.symbol)
         multiplier = 1.0
         if plan.right:
-            con_id, multiplier = self._planned_option(profile, plan), 100.0
+            con_id, multiplier = self._planned_option(instrument, plan), 100.0
         cost = round(self._board.fair(con_id) * plan.paid * multiplier, 4)
         return Holding(self._accounts[0], con_id, plan.quantity, cost)
 
-    def _planned_option(self, profile: Profile, plan: Planned) -> int:
-        rule, today = profile.classes[0], self.start.astimezone(calendar.NEW_YORK).date()
+    def _planned_option(self, instrument: Instrument, plan: Planned) -> int:
+        rule, today = instrument.classes[0], self.start.astimezone(calendar.NEW_YORK).date()
         monthly = [
             day
             for day in self._catalogue.expiries(rule)
@@ -220,9 +220,11 @@ class ModelMarket:
             and (day - today).days >= _BOOK_DAYS
         ]
         expiry = monthly[plan.month]
-        spot, iv30 = self._board.level(profile)
+        spot, iv30 = self._board.level(instrument)
         width = iv30 * float(np.sqrt((expiry - today).days / 365.0))
         target = spot * float(np.exp(plan.sigmas * width))
-        strike = min(self._catalogue.strikes(profile, rule, expiry), key=lambda k: abs(k - target))
-        options = self._catalogue.options(profile, rule, expiry).values()
+        strike = min(
+            self._catalogue.strikes(instrument, rule, expiry), key=lambda k: abs(k - target)
+        )
+        options = self._catalogue.options(instrument, rule, expiry).values()
         return next(x.con_id for x in options if x.strike == strike and x.right == plan.right)

@@ -2,7 +2,7 @@
 Daily history of one underlying: prices and 30-day implied volatility, from a seed.
 
 A path is fixed on the whole calendar and only *read* at a date, so that two markets that start on
-different days agree on every day that both have seen. It passes through the profile's level on the
+different days agree on every day that both have seen. It passes through the declared level on the
 anchor day and walks away from it in both directions.
 """
 
@@ -17,12 +17,12 @@ import numpy as np
 
 from tomic._typing import FloatArray
 from tomic.sim import calendar
+from tomic.sim.instruments import Instrument
 from tomic.sim.market import Bar
-from tomic.sim.profiles import Profile
 from tomic.sim.symbols import DEMO
 
 ANCHOR = date(2026, 11, 20)
-"""The day on which every underlying stands at its profile's level."""
+"""The day on which every underlying stands at its declared level."""
 
 _TRADING_DAYS = 252
 _DRIFT = 0.06
@@ -36,7 +36,7 @@ _HV_RETURNS = 30
 _PRICES = ("open", "high", "low", "close")
 # The index counts the wings as well, and stands a little above at-the-money volatility.
 _VIX_OVER_SPX = 1.05
-_SPX = next(profile for profile in DEMO if profile.symbol == "SPX")
+_SPX = next(instrument for instrument in DEMO if instrument.symbol == "SPX")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +65,36 @@ def _market_shocks(seed: int) -> FloatArray:
     return generator(seed, "market").standard_normal(len(calendar.trading_days()))
 
 
-def level(profile: Profile, seed: int) -> tuple[float, float]:
-    """Spot and 30-day volatility on the anchor day: the profile's, moved a little by the seed."""
+def level(instrument: Instrument, seed: int) -> tuple[float, float]:
+    """Spot and 30-day volatility on the anchor day: as declared, moved a little by the seed."""
     common = float(generator(seed, "level").standard_normal())
-    own = generator(seed, f"level {profile.symbol}").standard_normal(2)
-    share = profile.market_share
+    own = generator(seed, f"level {instrument.symbol}").standard_normal(2)
+    share = instrument.market_share
     move = share * common + float(np.sqrt(1.0 - share * share)) * float(own[0])
-    spot = profile.spot * float(np.exp(0.12 * profile.iv30 * np.clip(move, -2.0, 2.0)))
-    if not profile.is_index and profile.spot > 100.0:
+    spot = instrument.spot * float(np.exp(0.12 * instrument.iv30 * np.clip(move, -2.0, 2.0)))
+    if not instrument.is_index and instrument.spot > 100.0:
         # Kept off whole points, so that no strike sits exactly ten points away.
         spot = np.floor(spot) + round(float(np.clip(spot % 1.0, 0.11, 0.89)), 2)
-    return round(float(spot), 2), profile.iv30 * float(np.exp(0.03 * np.clip(own[1], -2.0, 2.0)))
+    return round(float(spot), 2), instrument.iv30 * float(np.exp(0.03 * np.clip(own[1], -2.0, 2.0)))
 
 
-def build(profile: Profile, seed: int) -> Path:
-    """Generate the path of *profile*."""
-    rng = generator(seed, profile.symbol)
+def build(instrument: Instrument, seed: int) -> Path:
+    """Generate the path of *instrument*."""
+    rng = generator(seed, instrument.symbol)
     size = len(calendar.trading_days())
     own, vol_shock, gap, up, down, volume, iv_open = rng.standard_normal((7, size))
-    share = profile.market_share
+    share = instrument.market_share
     shock = share * _market_shocks(seed) + np.sqrt(1.0 - share * share) * own
     direction = np.sign(share) if abs(share) > 0.2 else 1.0
     lean = _LEVERAGE * direction
     iv_shock = lean * shock + np.sqrt(1.0 - lean * lean) * vol_shock
-    spot, iv_now = level(profile, seed)
+    spot, iv_now = level(instrument, seed)
     anchor = calendar.day_index(ANCHOR)
-    iv = _volatility(iv_shock, anchor, iv_now, profile.iv_stretch)
+    iv = _volatility(iv_shock, anchor, iv_now, instrument.iv_stretch)
     daily = _PREMIUM * np.concatenate((iv[:1], iv[:-1])) / np.sqrt(_TRADING_DAYS)
     drift = _DRIFT * share / _TRADING_DAYS
     steps = drift - 0.5 * daily * daily + daily * shock
-    if profile.symbol == "VIX":
+    if instrument.symbol == "VIX":
         close = np.round(_VIX_OVER_SPX * 100.0 * build(_SPX, seed).iv, 2)
     else:
         log_price = np.cumsum(steps)
@@ -103,7 +103,7 @@ def build(profile: Profile, seed: int) -> Path:
     before = np.concatenate((close[:1], close[:-1]))
     opened = np.round(before * np.exp(0.35 * daily * gap), 2)
     top, bottom = np.maximum(opened, close), np.minimum(opened, close)
-    base = 6e7 * profile.liquidity**2 * 100.0 / profile.spot + 2e4
+    base = 6e7 * instrument.liquidity**2 * 100.0 / instrument.spot + 2e4
     return Path(
         open=opened,
         high=np.round(top * np.exp(0.4 * daily * np.abs(up)), 2),

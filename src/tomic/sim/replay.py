@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tomic.errors import BadFile, UsageError
 from tomic.sim import account, calendar, listings, recording
+from tomic.sim.instruments import Instrument, OptionClass, Schedule
 from tomic.sim.market import AccountBook, Bar, Computation, Listing, OptionParameters, Quote
-from tomic.sim.profiles import OptionClass, Profile, Schedule
 from tomic.sim.recording import Recording, Row
 from tomic.sim.symbols import DEMO
 
@@ -50,9 +50,9 @@ class Replay:
         self._stated = recorded.spot
         self._local = as_of.astimezone(calendar.NEW_YORK)
         trading_class = recorded.trading_class or _CLASSES.get(symbol, symbol.replace(" ", ""))
-        self._profile = _profile(symbol, trading_class)
+        self._instrument = _instrument(symbol, trading_class)
         first = _FIRST_ID + zlib.crc32(symbol.encode()) % 1000 * 1_000_000
-        self._underlying = listings.describe_underlying(self._profile, first, self._local.date())
+        self._underlying = listings.describe_underlying(self._instrument, first, self._local.date())
         self._rows = dict(enumerate(recorded.rows, start=first + 1))
         self._options = {
             con_id: self._describe(con_id, row, trading_class) for con_id, row in self._rows.items()
@@ -92,7 +92,7 @@ class Replay:
         rule = OptionClass(trading_class, Schedule.DAILIES)
         today = self._local.date()
         under = self._underlying.con_id
-        template = listings.option_template(self._profile, rule, row.expiry, under, today)
+        template = listings.option_template(self._instrument, rule, row.expiry, under, today)
         return listings.described(template, con_id, row.strike, row.right)
 
     def now(self) -> datetime:
@@ -103,7 +103,7 @@ class Replay:
         """Whether the contract's liquid hours held when the chain was recorded."""
         if con_id != self._underlying.con_id and con_id not in self._rows:
             return False
-        hours = listings.liquid(self._profile, option=con_id in self._rows)
+        hours = listings.liquid(self._instrument, option=con_id in self._rows)
         return listings.is_open(hours, self._local)
 
     def find(
@@ -203,15 +203,15 @@ class Replay:
         return None
 
 
-def _profile(symbol: str, trading_class: str) -> Profile:
+def _instrument(symbol: str, trading_class: str) -> Instrument:
     """What contract details say about the underlying; a plain share where the symbol is new."""
-    known = next((profile for profile in DEMO if profile.symbol == symbol), None)
+    known = next((instrument for instrument in DEMO if instrument.symbol == symbol), None)
     classes = (OptionClass(trading_class, Schedule.DAILIES),)
     if known is not None:
         return replace(known, classes=classes)
     sec_type, stock_type = ("IND", "") if symbol in _INDICES else ("STK", "COMMON")
     exchange = "CBOE" if sec_type == "IND" else "NYSE"
-    return Profile(
+    return Instrument(
         symbol=symbol,
         long_name=symbol,
         spot=0.0,

@@ -17,8 +17,8 @@ import numpy as np
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.quant import black_scholes
 from tomic.sim import calendar, smiles
+from tomic.sim.instruments import Instrument, OptionClass
 from tomic.sim.market import Computation, Quote
-from tomic.sim.profiles import OptionClass, Profile
 
 Pricer = Callable[..., FloatArray]
 """Takes spot, strike, tau, rate, div_yield, sigma, is_call, as every kernel does."""
@@ -31,7 +31,7 @@ _FINE_BELOW = 3.0
 class Setting:
     """What all expiries of an underlying share at one moment."""
 
-    profile: Profile
+    instrument: Instrument
     spot: float
     previous_spot: float
     """Close of the session before."""
@@ -141,7 +141,7 @@ def build(
     lot = _Lot.of(setting, expiry, strike, con_id)
     shown = lot.sigma + _side_gap(setting, lot)
     terms = (lot.tau, smiles.RATE, lot.carry.div_yield)
-    fair = _pricer(setting.profile)(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
+    fair = _pricer(setting.instrument)(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
     greeks = black_scholes.greeks(setting.spot, lot.strike, *terms, shown, lot.is_call)
     bid, ask = _around(setting, rule, lot, fair, greeks.vega)
     volume, open_interest, size = _activity(setting, rule, expiry, lot)
@@ -177,7 +177,7 @@ def fair_value(setting: Setting, expiry: datetime, strike: float, right: str) ->
     """Fair value of one option at the moment of *setting*, currency per share."""
     lot = _Lot.of(setting, expiry, np.array([strike]), np.zeros(2, np.int64))
     terms = (lot.tau, smiles.RATE, lot.carry.div_yield)
-    fair = _pricer(setting.profile)(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
+    fair = _pricer(setting.instrument)(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
     return float(fair[0 if right == "C" else 1])
 
 
@@ -196,14 +196,14 @@ class _Lot:
     @classmethod
     def of(cls, setting: Setting, expiry: datetime, strike: FloatArray, con_id: IntArray) -> _Lot:
         tau = max(smiles.years(setting.now, expiry), _MIN_TAU)
-        carry = smiles.carry(setting.profile, setting.spot, setting.now, expiry)
-        surface = smiles.Surface.of(setting.profile, setting.iv30, setting.now.date())
+        carry = smiles.carry(setting.instrument, setting.spot, setting.now, expiry)
+        surface = smiles.Surface.of(setting.instrument, setting.iv30, setting.now.date())
         sigma = surface.sigma(np.log(strike / carry.forward), tau)
         is_call = np.repeat([True, False], len(strike))
         return cls(np.tile(strike, 2), is_call, con_id, tau, carry, np.tile(sigma, 2))
 
 
-def _pricer(profile: Profile) -> Pricer:
+def _pricer(instrument: Instrument) -> Pricer:
     return black_scholes.price
 
 
@@ -215,24 +215,24 @@ def _side_gap(setting: Setting, lot: _Lot) -> FloatArray:
     return np.where(lot.is_call, -gap, gap)
 
 
-def _tick(profile: Profile, price: FloatArray) -> FloatArray:
+def _tick(instrument: Instrument, price: FloatArray) -> FloatArray:
     """Smallest step of a price: finer below 3.00 where the class quotes in nickels or dimes."""
-    fine = {0.01: 0.01, 0.05: 0.01, 0.10: 0.05}[profile.price_step]
-    return np.where(price < _FINE_BELOW, fine, profile.price_step)
+    fine = {0.01: 0.01, 0.05: 0.01, 0.10: 0.05}[instrument.price_step]
+    return np.where(price < _FINE_BELOW, fine, instrument.price_step)
 
 
 def _around(
     setting: Setting, rule: OptionClass, lot: _Lot, fair: FloatArray, vega: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Bid and ask around the fair value; no bid where nobody would pay a tick."""
-    profile, seed = setting.profile, setting.seed
-    thin = (3.0 if rule.odd else 1.0) / max(profile.liquidity, 0.05)
+    instrument, seed = setting.instrument, setting.seed
+    thin = (3.0 if rule.odd else 1.0) / max(instrument.liquidity, 0.05)
     side = np.where(lot.is_call, 1.0, -1.0)
     inside = np.maximum(side * (setting.spot - lot.strike), 0.0)
     width = thin * (0.035 * vega * (1.0 + lot.tau) + 0.004 * inside + 0.00001 * setting.spot)
     width *= 0.7 + 0.8 * noise(lot.con_id, seed, 2)
     middle = fair + 0.3 * (noise(lot.con_id, seed, 3) - 0.5) * width
-    tick = _tick(profile, fair)
+    tick = _tick(instrument, fair)
     # The nudge keeps a price that already is on the tick from being moved by rounding error.
     bid = np.floor((middle - 0.5 * width) / tick + 1e-9) * tick
     ask = np.ceil((middle + 0.5 * width) / tick - 1e-9) * tick
@@ -245,18 +245,18 @@ def _activity(
     setting: Setting, rule: OptionClass, expiry: datetime, lot: _Lot
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Volume, open interest and quote size: most near the money, on round strikes, in monthlies."""
-    profile, seed = setting.profile, setting.seed
+    instrument, seed = setting.instrument, setting.seed
     distance = np.log(lot.strike / lot.carry.forward) / (lot.sigma * np.sqrt(lot.tau) + 0.01)
     # Interest gathers a little out of the money: above the forward in calls, below it in puts.
     distance = np.where(lot.is_call, distance, -distance) - 0.4
     shape = np.exp(-0.5 * (distance / 1.3) ** 2)
     is_round = lot.strike % (10.0 * rule.near_step) == 0.0
     monthly = 4.0 if expiry.date() == calendar.third_friday(expiry.year, expiry.month) else 1.0
-    scale = 2500.0 * profile.liquidity**2 * monthly * (0.02 if rule.odd else 1.0)
+    scale = 2500.0 * instrument.liquidity**2 * monthly * (0.02 if rule.odd else 1.0)
     base = scale * shape * np.where(is_round, 3.0, 1.0)
     interest = base * (0.4 + 1.2 * noise(lot.con_id, seed, 4))
     traded = base * (0.2 + 1.6 * noise(lot.con_id, seed, 5)) * 0.5 / (1.0 + 8.0 * lot.tau)
-    size = 5.0 + 120.0 * profile.liquidity * shape * noise(lot.con_id, seed, 6)
+    size = 5.0 + 120.0 * instrument.liquidity * shape * noise(lot.con_id, seed, 6)
     return _whole(traded), _whole(interest), _whole(size)
 
 
@@ -274,7 +274,7 @@ def _last(
 ) -> FloatArray:
     """The last trade, somewhere between bid and ask; NaN where nothing traded today."""
     low = np.where(np.isnan(bid), 0.0, bid)
-    tick = _tick(setting.profile, fair)
+    tick = _tick(setting.instrument, fair)
     price = low + noise(lot.con_id, setting.seed, 7) * (ask - low)
     price = np.round(np.round(price / tick) * tick, 4)
     return np.where((volume > 0) & (price > 0.0), price, np.nan)
@@ -288,6 +288,6 @@ def _close(setting: Setting, expiry: datetime, lot: _Lot) -> FloatArray:
     n = len(lot.strike) // 2
     was = _Lot.of(before, expiry, lot.strike[:n], lot.con_id)
     terms = (was.tau, smiles.RATE, was.carry.div_yield)
-    fair = _pricer(setting.profile)(before.spot, was.strike, *terms, was.sigma, was.is_call)
-    tick = _tick(setting.profile, fair)
+    fair = _pricer(setting.instrument)(before.spot, was.strike, *terms, was.sigma, was.is_call)
+    tick = _tick(setting.instrument, fair)
     return np.asarray(np.maximum(np.round(np.round(fair / tick) * tick, 4), tick))

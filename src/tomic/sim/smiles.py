@@ -16,7 +16,7 @@ import numpy as np
 
 from tomic._typing import FloatArray
 from tomic.sim import calendar
-from tomic.sim.profiles import Profile
+from tomic.sim.instruments import Instrument
 
 RATE = 0.045
 """Continuously compounded, all maturities."""
@@ -40,20 +40,20 @@ class Dividend:
     amount: float
 
 
-def dividends(profile: Profile, spot: float, first: date, last: date) -> list[Dividend]:
+def dividends(instrument: Instrument, spot: float, first: date, last: date) -> list[Dividend]:
     """Cash dividends with an ex-day in (*first*, *last*], oldest first."""
-    if not profile.div_yield:
+    if not instrument.div_yield:
         return []
-    amount = round(spot * profile.div_yield / len(profile.ex_months), 3)
+    amount = round(spot * instrument.div_yield / len(instrument.ex_months), 3)
     found = []
     months = (last.year - first.year) * 12 + last.month - first.month + 1
     for year, month in calendar.months_ahead(first, months):
-        if month not in profile.ex_months:
+        if month not in instrument.ex_months:
             continue
         # Funds that pay quarterly go ex on the third Friday, monthly ones on the first day.
-        if len(profile.ex_months) == 12:
+        if len(instrument.ex_months) == 12:
             day = calendar.on_or_after(date(year, month, 1))
-        elif profile.stock_type == "ETF":
+        elif instrument.stock_type == "ETF":
             day = calendar.on_or_after(calendar.nth_weekday(year, month, 4, 3))
         else:
             day = calendar.on_or_after(date(year, month, 9))
@@ -72,14 +72,14 @@ class Carry:
     pv_dividend: float
 
 
-def carry(profile: Profile, spot: float, now: datetime, expiry: datetime) -> Carry:
+def carry(instrument: Instrument, spot: float, now: datetime, expiry: datetime) -> Carry:
     """Forward of *expiry* with the cash dividends in between; an index pays continuously."""
     tau = years(now, expiry)
-    if profile.is_index:
+    if instrument.is_index:
         # The volatility index has no carry at all; the others pay a steady yield.
-        div_yield = RATE if profile.symbol == "VIX" else 0.0125
+        div_yield = RATE if instrument.symbol == "VIX" else 0.0125
         return Carry(spot * float(np.exp((RATE - div_yield) * tau)), div_yield, 0.0)
-    paid = dividends(profile, spot, now.date(), expiry.date())
+    paid = dividends(instrument, spot, now.date(), expiry.date())
     present = sum(
         d.amount * float(np.exp(-RATE * (d.ex_day - now.date()).days / YEAR_DAYS)) for d in paid
     )
@@ -101,17 +101,17 @@ class Surface:
     today: date
 
     @classmethod
-    def of(cls, profile: Profile, iv30: float, today: date) -> Surface:
+    def of(cls, instrument: Instrument, iv30: float, today: date) -> Surface:
         """The surface whose 30-day at-the-money volatility is *iv30*, earnings left aside."""
         ramp = _ramp(_THIRTY_DAYS)
-        long_vol = max(iv30 + profile.slope * min(1.0, iv30 / 0.2), 0.35 * iv30)
+        long_vol = max(iv30 + instrument.slope * min(1.0, iv30 / 0.2), 0.35 * iv30)
         target, far = iv30 * iv30 * _THIRTY_DAYS, long_vol * long_vol
         short = far + (target - far * _THIRTY_DAYS) / ramp
-        eta = min(_STEEPNESS, 1.98 / (1.0 + abs(profile.skew)))
-        event = profile.earnings
+        eta = min(_STEEPNESS, 1.98 / (1.0 + abs(instrument.skew)))
+        event = instrument.earnings
         ahead = event is not None and event >= today
-        jump = profile.earnings_move**2 if ahead else 0.0
-        return cls(max(short, 0.05 * far), far, profile.skew, eta, event, jump, today)
+        jump = instrument.earnings_move**2 if ahead else 0.0
+        return cls(max(short, 0.05 * far), far, instrument.skew, eta, event, jump, today)
 
     def at_the_money(self, tau: float) -> float:
         """Total variance at the forward; rises with *tau*, zero at zero."""

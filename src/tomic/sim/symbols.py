@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from tomic.sim.profiles import OptionClass, Profile, Schedule
+from tomic.sim.instruments import Instrument, OptionClass, Schedule
 
 _MONTHLY = tuple(range(1, 13))
-_FUND = Profile(symbol="", long_name="", spot=0.0, iv30=0.0, iv_stretch=0.0)
+_FUND = Instrument(symbol="", long_name="", spot=0.0, iv30=0.0, iv_stretch=0.0)
 SHARE = replace(
     _FUND,
     primary_exchange="NASDAQ",
@@ -65,7 +65,7 @@ _VIX_CLASSES = (
     OptionClass("VIXW", Schedule.VIX_WEEKLIES, near_step=0.5, far_step=1.0, am_settled=True),
 )
 
-DEMO: tuple[Profile, ...] = (
+DEMO: tuple[Instrument, ...] = (
     replace(
         _FUND,
         symbol="SPY",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tomic.sim.profiles import Profile
+from tomic.sim.instruments import Instrument
 from tomic.sim.symbols import DEMO, SHARE, listed
 
 
-def synthetic(count: int = 500) -> tuple[Profile, ...]:
+def synthetic(count: int = 500) -> tuple[Instrument, ...]:
     """
     *count* made-up shares ``S001``, ``S002``, …, different from each other but always the same.
 
@@ -21,7 +21,7 @@ def synthetic(count: int = 500) -> tuple[Profile, ...]:
     return tuple(_synthetic_share(i) for i in range(1, count + 1))
 
 
-def _synthetic_share(number: int) -> Profile:
+def _synthetic_share(number: int) -> Instrument:
     # The golden ratio spreads the numbers 1..n evenly over the unit interval, whatever n is.
     first, second, third = ((number * step) % 1.0 for step in (0.618034, 0.414214, 0.732051))
     spot = round(12.0 * 40.0**first + 0.37, 2)
@@ -42,9 +42,11 @@ def _synthetic_share(number: int) -> Profile:
     )
 
 
-def select(universe: str | Sequence[Profile], symbols: Sequence[str] | None) -> tuple[Profile, ...]:
+def select(
+    universe: str | Sequence[Instrument], symbols: Sequence[str] | None
+) -> tuple[Instrument, ...]:
     """
-    The profiles a market is built on: ``demo``, ``synthetic`` (demo plus 500), or those given.
+    The instruments a market is built on: ``demo``, ``synthetic`` (demo plus 500), or those given.
 
     Raises:
         ValueError: The name of the universe, or one of *symbols*, is not known.
@@ -53,12 +55,12 @@ def select(universe: str | Sequence[Profile], symbols: Sequence[str] | None) -> 
     if isinstance(universe, str):
         if universe not in named:
             raise ValueError(f"universe is demo or synthetic, got {universe!r}")
-        profiles = named[universe]()
+        instruments = named[universe]()
     else:
-        profiles = tuple(universe)
+        instruments = tuple(universe)
     if symbols is None:
-        return profiles
-    by_symbol = {profile.symbol: profile for profile in profiles}
+        return instruments
+    by_symbol = {instrument.symbol: instrument for instrument in instruments}
     missing = [symbol for symbol in symbols if symbol not in by_symbol]
     if missing:
         raise ValueError(f"not in this universe: {', '.join(missing)}")

@@ -39,7 +39,7 @@ class OptionClass:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Instrument:
     """One underlying of the model market."""
 
     symbol: str
