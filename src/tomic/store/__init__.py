@@ -6,20 +6,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tomic.store.calendar import Dividend, Earnings
     from tomic.store.contracts import StoredContract
     from tomic.store.database import Database
     from tomic.store.history import Bars, Coverage, IvKind, VolSeries
+    from tomic.store.importing import Imported
+    from tomic.store.journal import Change, Execution, replay
+    from tomic.store.scans import NewProposal, StoredProposal, StoredScan
+    from tomic.store.upkeep import SeriesInfo, StoreInfo
 
-_HOMES = {
-    "Bars": "history",
-    "Coverage": "history",
-    "Database": "database",
-    "IvKind": "history",
-    "StoredContract": "contracts",
-    "VolSeries": "history",
+_NAMES = {
+    "calendar": ("Dividend", "Earnings"),
+    "contracts": ("StoredContract",),
+    "database": ("Database",),
+    "history": ("Bars", "Coverage", "IvKind", "VolSeries"),
+    "importing": ("Imported",),
+    "journal": ("Change", "Execution", "replay"),
+    "scans": ("NewProposal", "StoredProposal", "StoredScan"),
+    "upkeep": ("SeriesInfo", "StoreInfo"),
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
-__all__ = ["Bars", "Coverage", "Database", "IvKind", "StoredContract", "VolSeries"]
+__all__ = [
+    "Bars",
+    "Change",
+    "Coverage",
+    "Database",
+    "Dividend",
+    "Earnings",
+    "Execution",
+    "Imported",
+    "IvKind",
+    "NewProposal",
+    "SeriesInfo",
+    "StoreInfo",
+    "StoredContract",
+    "StoredProposal",
+    "StoredScan",
+    "VolSeries",
+    "replay",
+]
 
 
 def __getattr__(name: str) -> Any:

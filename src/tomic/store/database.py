@@ -5,9 +5,23 @@ from __future__ import annotations
 from tomic.store.chains import ChainTables
 from tomic.store.contracts import ContractTables
 from tomic.store.history import HistoryTables
+from tomic.store.importing import ImportTables
+from tomic.store.journal import JournalTables
+from tomic.store.ledger import LedgerTable
+from tomic.store.scans import ScanTables
+from tomic.store.upkeep import UpkeepTables
 
 
-class Database(ContractTables, HistoryTables, ChainTables):
+class Database(
+    ContractTables,
+    HistoryTables,
+    LedgerTable,
+    ChainTables,
+    ScanTables,
+    JournalTables,
+    ImportTables,
+    UpkeepTables,
+):
     """
     Everything TOMIC remembers, in one SQLite file.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import TypeAlias
@@ -114,14 +115,114 @@ _CHAINS: tuple[Step, ...] = (
     """,
 )
 
+_SCANS: tuple[Step, ...] = (
+    """
+    CREATE TABLE scans (
+        id INTEGER PRIMARY KEY, day TEXT NOT NULL, as_of TEXT NOT NULL, document TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE proposals (
+        id TEXT NOT NULL PRIMARY KEY, scan_id INTEGER NOT NULL REFERENCES scans (id),
+        day TEXT NOT NULL, number INTEGER NOT NULL, rank INTEGER NOT NULL,
+        symbol TEXT NOT NULL, strategy TEXT NOT NULL, expiry TEXT NOT NULL, as_of TEXT NOT NULL,
+        document TEXT NOT NULL, outcome TEXT, settled_at TEXT,
+        UNIQUE (day, number)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX proposals_by_scan ON proposals (scan_id, rank)",
+    "CREATE INDEX proposals_awaiting ON proposals (expiry) WHERE outcome IS NULL",
+)
+
+_JOURNAL: tuple[Step, ...] = (
+    """
+    CREATE TABLE entries (
+        id INTEGER PRIMARY KEY, revision INTEGER NOT NULL,
+        continues INTEGER REFERENCES entries (id) DEFERRABLE INITIALLY DEFERRED,
+        symbol TEXT, strategy TEXT, status TEXT, opened_at TEXT, closed_at TEXT,
+        summary TEXT NOT NULL, document TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX entries_by_status ON entries (status)",
+    """
+    CREATE TABLE journal_history (
+        id INTEGER PRIMARY KEY, entry_id INTEGER NOT NULL REFERENCES entries (id),
+        revision INTEGER NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, note TEXT NOT NULL,
+        changed TEXT NOT NULL,
+        UNIQUE (entry_id, revision)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE executions (
+        exec_id TEXT NOT NULL PRIMARY KEY, entry_id INTEGER REFERENCES entries (id),
+        at TEXT NOT NULL, symbol TEXT NOT NULL, con_id INTEGER, document TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX executions_by_entry ON executions (entry_id)",
+    *(
+        f"CREATE TRIGGER {table}_{verb.lower()}_refused BEFORE {verb} ON {table}"
+        " BEGIN SELECT raise(ABORT, 'the journal only grows'); END"
+        for table, verb in (
+            ("entries", "DELETE"),
+            ("journal_history", "DELETE"),
+            ("journal_history", "UPDATE"),
+            ("executions", "DELETE"),
+        )
+    ),
+)
+
+_CALENDAR: tuple[Step, ...] = (
+    """
+    CREATE TABLE earnings (
+        symbol TEXT NOT NULL, day TEXT NOT NULL, source TEXT NOT NULL,
+        PRIMARY KEY (symbol, day, source)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE dividends (
+        symbol TEXT NOT NULL, day TEXT NOT NULL, source TEXT NOT NULL, amount REAL NOT NULL,
+        PRIMARY KEY (symbol, day, source)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+# ANY keeps a cell of the original as it is, also where its type is not what the column promised.
+_LEGACY: tuple[Step, ...] = (
+    """
+    CREATE TABLE legacy_price_history (
+        symbol TEXT NOT NULL, date TEXT NOT NULL, close ANY, volume ANY, atr ANY, extra TEXT,
+        PRIMARY KEY (symbol, date)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE legacy_vol_stats (
+        symbol TEXT NOT NULL, date TEXT NOT NULL, iv ANY, hv30 ANY, hv60 ANY, hv90 ANY,
+        iv_rank ANY, iv_percentile ANY, extra TEXT,
+        PRIMARY KEY (symbol, date)
+    ) STRICT, WITHOUT ROWID
+    """,
+    legacy.adopt,
+)
+
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CONTRACTS,
     _HISTORY,
     _CHAINS,
+    _SCANS,
+    _JOURNAL,
+    _CALENDAR,
+    _LEGACY,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 
 LATEST = len(MIGRATIONS)
+
+
+def tables_of(version: int) -> frozenset[str]:
+    """Return the names of the tables that a file of *version* has."""
+    steps = [step for steps in MIGRATIONS[:version] for step in steps if isinstance(step, str)]
+    found = (re.match(r"\s*CREATE TABLE (\w+)", step) for step in steps)
+    return frozenset(match[1] for match in found if match)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -1,0 +1,133 @@
+"""Earnings dates and dividends, from the gateway and from files of the user, who is right."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from tomic.store.connection import StoreFile
+
+EarningsSource: TypeAlias = Literal["csv", "web"]
+DividendSource: TypeAlias = Literal["csv", "tick456"]
+
+_SAME_EVENT = dt.timedelta(days=20)
+"""Two sources mean the same event when their days are closer than this."""
+_MOVED = {"earnings": dt.timedelta(days=20), "dividends": dt.timedelta(days=6)}
+"""How far one source may move an event; some funds pay every week."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earnings:
+    """A day on which a company reports."""
+
+    symbol: str
+    day: dt.date
+    source: EarningsSource
+
+
+@dataclass(frozen=True, slots=True)
+class Dividend:
+    """A cash dividend; *amount* in currency per share."""
+
+    symbol: str
+    day: dt.date
+    """The ex-dividend day."""
+    amount: float
+    source: DividendSource
+
+
+_Event = TypeVar("_Event", Earnings, Dividend)
+
+
+class CalendarTables(StoreFile):
+    """Earnings and dividends by symbol."""
+
+    async def save_earnings(self, earnings: Iterable[Earnings]) -> None:
+        """
+        Keep earnings dates.
+
+        What the same source said before about the same time is replaced: a moved date leaves no
+        second one behind.
+        """
+        rows = [(one.symbol, one.day.isoformat(), one.source) for one in earnings]
+
+        def work(db: sqlite3.Connection) -> None:
+            _forget(db, "earnings", rows)
+            db.executemany("INSERT OR REPLACE INTO earnings VALUES (?, ?, ?)", rows)
+
+        await self._write(work)
+
+    async def save_dividends(self, dividends: Iterable[Dividend]) -> None:
+        """Keep dividends; what the same source said before about the same time is replaced."""
+        rows = [(one.symbol, one.day.isoformat(), one.source, one.amount) for one in dividends]
+
+        def work(db: sqlite3.Connection) -> None:
+            _forget(db, "dividends", [row[:3] for row in rows])
+            db.executemany("INSERT OR REPLACE INTO dividends VALUES (?, ?, ?, ?)", rows)
+
+        await self._write(work)
+
+    async def load_earnings(
+        self, symbols: Iterable[str], *, since: dt.date, until: dt.date | None = None
+    ) -> dict[str, list[Earnings]]:
+        """Return the earnings dates of each symbol in order of day; a CSV date replaces another."""
+        rows = await self._events("symbol, day, source", "earnings", symbols, since, until)
+        found = [Earnings(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows]
+        return _preferred(found, since, until or dt.date.max)
+
+    async def load_dividends(
+        self, symbols: Iterable[str], *, since: dt.date, until: dt.date | None = None
+    ) -> dict[str, list[Dividend]]:
+        """Return the dividends of each symbol by ex-day; one from a CSV replaces another's."""
+        rows = await self._events("symbol, day, amount, source", "dividends", symbols, since, until)
+        found = [Dividend(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows]
+        return _preferred(found, since, until or dt.date.max)
+
+    async def _events(
+        self,
+        columns: str,
+        table: str,
+        symbols: Iterable[str],
+        since: dt.date,
+        until: dt.date | None,
+    ) -> list[Any]:
+        # Wider than asked: a CSV row just outside the window may replace one inside it.
+        values = (
+            json.dumps(list(symbols)),
+            (since - _SAME_EVENT).isoformat(),
+            (until + _SAME_EVENT if until else dt.date.max).isoformat(),
+        )
+        rows: list[Any] = await self._read(
+            lambda db: db.execute(
+                f"SELECT {columns} FROM {table} WHERE symbol IN (SELECT value FROM json_each(?))"
+                " AND day BETWEEN ? AND ? ORDER BY symbol, day",
+                values,
+            ).fetchall()
+        )
+        return rows
+
+
+def _forget(db: sqlite3.Connection, table: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    moved = _MOVED[table]
+    for symbol, day, source in rows:
+        near = dt.date.fromisoformat(day)
+        db.execute(
+            f"DELETE FROM {table} WHERE symbol = ? AND source = ? AND day > ? AND day < ?",
+            (symbol, source, (near - moved).isoformat(), (near + moved).isoformat()),
+        )
+
+
+def _preferred(events: list[_Event], since: dt.date, until: dt.date) -> dict[str, list[_Event]]:
+    own = [one for one in events if one.source == "csv"]
+    kept: dict[str, list[_Event]] = {}
+    for one in events:
+        overruled = one.source != "csv" and any(
+            mine.symbol == one.symbol and abs(mine.day - one.day) < _SAME_EVENT for mine in own
+        )
+        if not overruled and since <= one.day <= until:
+            kept.setdefault(one.symbol, []).append(one)
+    return kept

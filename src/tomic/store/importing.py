@@ -1,0 +1,166 @@
+"""Files that can be taken into the store, recognised by what is in them."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import math
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomic.errors import BadFile, InvalidSymbol
+from tomic.models import normalize_symbol
+from tomic.store import legacy, schema
+from tomic.store.calendar import CalendarTables, Dividend, Earnings
+from tomic.store.connection import StoreFile
+
+KINDS = (
+    "the original's volatility.db, a CSV of earnings (symbol, date) or of dividends "
+    "(symbol, ex_date, amount)"
+)
+
+_SQLITE = b"SQLite format 3\x00"
+_SYMBOL = ("symbol", "ticker", "symbool")
+_AMOUNT = ("amount", "dividend", "dividend_amount", "cash_amount")
+_EX_DATE = ("ex_date", "exdate", "ex_dividend_date", "ex_div_date", "date", "day")
+_REPORT = ("reportdate", "report_date", "earnings_date", "earnings", "next_earnings", "date", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import found: the kind of file and a count of rows by what they are."""
+
+    kind: str
+    counts: Mapping[str, int]
+
+
+class ImportTables(CalendarTables, StoreFile):
+    """Taking files into the store."""
+
+    async def import_file(self, path: Path | str) -> Imported:
+        """
+        Import a file, whatever of the known kinds it is. Importing it again adds nothing.
+
+        Raises:
+            BadFile: Missing, unreadable, or of no known kind; for a CSV with the line.
+        """
+        path = Path(path)
+        content = _read(path)
+        if content.startswith(_SQLITE):
+            return await self.import_legacy(path)
+        if content[:1] in (b"{", b"["):
+            raise BadFile(
+                f"{path}: JSON; a journal is imported with tomic journal import {path.name}, "
+                f"here it can be {KINDS}"
+            )
+        table = parse(path, content)
+        if isinstance(table[0], Dividend):
+            dividends = [row for row in table if isinstance(row, Dividend)]
+            await self.save_dividends(dividends)
+            return Imported("dividends", {"dividends": len(dividends)})
+        earnings = [row for row in table if isinstance(row, Earnings)]
+        await self.save_earnings(earnings)
+        return Imported("earnings", {"earnings dates": len(earnings)})
+
+    async def import_legacy(self, path: Path | str) -> Imported:
+        """
+        Import the original's ``volatility.db`` (PriceHistory and VolStats) without loss.
+
+        Raises:
+            BadFile: Missing, damaged, or without those tables.
+        """
+        path = Path(path)
+        _read(path, 16)
+
+        def work(db: sqlite3.Connection) -> legacy.Copied:
+            address = f"{path.absolute().as_uri()}?mode=ro"
+            try:
+                with closing(sqlite3.connect(address, uri=True)) as source:
+                    _check_legacy(path, source)
+                    return legacy.copy(source, db)
+            except sqlite3.DatabaseError as exc:
+                raise BadFile(f"{path}: {exc}; a SQLite file was expected") from exc
+
+        copied = await self._write(work)
+        return Imported(
+            "volatility.db of the original",
+            {
+                "price rows": copied.price_rows,
+                "volatility rows": copied.stat_rows,
+                "new bars": copied.new_bars,
+                "new snapshots": copied.new_snapshots,
+                "rows without a readable date": copied.undated,
+            },
+        )
+
+
+def parse(path: Path, content: bytes) -> Sequence[Earnings | Dividend]:
+    """
+    Read a CSV of earnings or dividends; separators ``,``, ``;`` and tab, dates ISO or 20260115.
+
+    Raises:
+        BadFile: Not such a CSV, with the line at fault.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise BadFile(f"{path}: no text in UTF-8; it can be {KINDS}") from exc
+    head = text.partition("\n")[0]
+    separator = max(",;\t", key=head.count)
+    rows = list(csv.reader(io.StringIO(text), delimiter=separator))
+    names = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in rows[0]] if rows else []
+    symbol, amount = _place(names, _SYMBOL), _place(names, _AMOUNT)
+    day = _place(names, _EX_DATE if amount is not None else _REPORT)
+    if symbol is None or day is None:
+        raise BadFile(f"{path}: columns not recognised; it can be {KINDS}")
+    found: list[Earnings | Dividend] = []
+    for number, row in enumerate(rows[1:], start=2):
+        if any(cell.strip() for cell in row):
+            found.append(_parsed(f"{path}:{number}", row, symbol, day, amount))
+    if not found:
+        raise BadFile(f"{path}: no rows below the header")
+    return found
+
+
+def _parsed(
+    where: str, row: Sequence[str], symbol: int, day: int, amount: int | None
+) -> Earnings | Dividend:
+    try:
+        name = normalize_symbol(row[symbol])
+        date = dt.date.fromisoformat(row[day].strip()[:10])
+        if amount is None:
+            return Earnings(name, date, "csv")
+        value = float(row[amount].strip().replace(",", "."))
+    except (InvalidSymbol, ValueError) as exc:
+        raise BadFile(f"{where}: {exc}") from exc
+    except IndexError as exc:
+        raise BadFile(f"{where}: fewer columns than the header") from exc
+    if not math.isfinite(value) or value < 0.0:
+        raise BadFile(f"{where}: an amount must be >= 0, got {row[amount]}")
+    return Dividend(name, date, value, "csv")
+
+
+def _place(names: Sequence[str], wanted: Sequence[str]) -> int | None:
+    return next((names.index(name) for name in wanted if name in names), None)
+
+
+def _read(path: Path, size: int = -1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as exc:
+        raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+def _check_legacy(path: Path, source: sqlite3.Connection) -> None:
+    if legacy.has_tables(source):
+        return
+    (application,) = source.execute("PRAGMA application_id").fetchone()
+    if application == schema.APPLICATION_ID:
+        raise BadFile(f"{path}: a store of TOMIC itself; point store.path at it to use it")
+    raise BadFile(f"{path}: a SQLite file without PriceHistory and VolStats; it can be {KINDS}")

@@ -1,0 +1,283 @@
+"""Journal entries as documents, with an append-only history of every change to them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tomic.errors import StoreBusy, UsageError
+from tomic.store.connection import StoreFile
+from tomic.store.documents import dump, load, stamp, unstamp
+
+Document: TypeAlias = dict[str, Any]
+
+_INDEXED = ("continues", "symbol", "strategy", "status", "opened_at", "closed_at")
+_MANAGED = frozenset({"id", "revision", "summary"})
+_WHERE = (
+    " WHERE (:status IS NULL OR status = :status) AND (:symbol IS NULL OR symbol = :symbol)"
+    " AND (:strategy IS NULL OR strategy = :strategy)"
+    " AND (:since IS NULL OR opened_at >= :since) ORDER BY id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of an entry: the top-level keys that were set, and those that were taken away."""
+
+    entry_id: int
+    revision: int
+    at: dt.datetime
+    event: str
+    note: str
+    values: Document
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A fill; *exec_id* is the broker's and unique."""
+
+    exec_id: str
+    at: dt.datetime
+    symbol: str
+    con_id: int | None
+    document: Document
+    entry_id: int | None = None
+
+
+class JournalTables(StoreFile):
+    """
+    Journal entries. Nothing is ever deleted; every change is kept.
+
+    An entry is a JSON document. Its keys ``symbol``, ``strategy``, ``status``, ``opened_at``,
+    ``closed_at`` and ``continues`` (the id of an earlier entry) can be searched by; ``id`` and
+    ``revision`` are given by the store; ``summary`` is a small computed document for lists and
+    statistics, outside the history.
+    """
+
+    async def save_entry(
+        self, document: Mapping[str, Any], *, event: str, at: dt.datetime, note: str = ""
+    ) -> int:
+        """
+        Write one entry and return its id.
+
+        Without ``id`` a new number is given, one above the highest; an ``id`` that does not exist
+        is taken as it is. An existing entry is changed only if its ``revision`` is still the one
+        that was read.
+
+        Raises:
+            StoreBusy: Another run changed the entry in the meantime.
+        """
+        (entry_id,) = await self.save_entries([document], event=event, at=at, note=note)
+        return entry_id
+
+    async def save_entries(
+        self,
+        documents: Iterable[Mapping[str, Any]],
+        *,
+        event: str,
+        at: dt.datetime,
+        note: str = "",
+    ) -> list[int]:
+        """Write many entries in one transaction, all or none; see `save_entry`."""
+        kept = list(documents)
+        mark = (stamp(at), event, note)
+        return await self._write(lambda db: [_put(db, one, mark) for one in kept], durable=True)
+
+    async def change_entry(
+        self,
+        entry_id: int,
+        change: Callable[[Document], Mapping[str, Any]],
+        *,
+        event: str,
+        at: dt.datetime,
+        note: str = "",
+    ) -> Document:
+        """
+        Read, change and write one entry inside one transaction; return it as written.
+
+        Two runs that do this at the same moment both keep their change. *change* is a pure function
+        that runs on the store's thread.
+
+        Raises:
+            UsageError: There is no such entry.
+        """
+        mark = (stamp(at), event, note)
+
+        def work(db: sqlite3.Connection) -> Document:
+            entry = _get(db, entry_id)
+            if entry is None:
+                raise UsageError(f"no journal entry {entry_id}; tomic journal list shows them")
+            _put(db, {**change(dict(entry)), "id": entry_id, "revision": entry["revision"]}, mark)
+            changed = _get(db, entry_id)
+            assert changed is not None
+            return changed
+
+        return await self._write(work, durable=True)
+
+    async def load_entry(self, entry_id: int) -> Document | None:
+        """Return one entry, None when there is none."""
+        return await self._read(lambda db: _get(db, entry_id))
+
+    async def load_entries(
+        self,
+        status: str | None = None,
+        *,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        since: dt.date | None = None,
+    ) -> list[Document]:
+        """Return whole entries by id; *since* compares with ``opened_at``."""
+        values = _filter(status, symbol, strategy, since)
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT id, revision, summary, document FROM entries" + _WHERE, values
+            ).fetchall()
+        )
+        return [_entry(*row) for row in rows]
+
+    async def load_summaries(
+        self,
+        status: str | None = None,
+        *,
+        symbol: str | None = None,
+        strategy: str | None = None,
+        since: dt.date | None = None,
+    ) -> list[Document]:
+        """Return the searchable keys and ``summary`` of entries by id: quick for thousands."""
+        values = _filter(status, symbol, strategy, since)
+        keys = ("id", "revision", *_INDEXED)
+        rows = await self._read(
+            lambda db: db.execute(
+                f"SELECT {', '.join(keys)}, summary FROM entries" + _WHERE, values
+            ).fetchall()
+        )
+        return [
+            {**dict(zip(keys, row[:-1], strict=True)), "summary": load(row[-1])} for row in rows
+        ]
+
+    async def entry_history(self, entry_id: int) -> list[Change]:
+        """Return every change of an entry, oldest first; the first holds all its keys."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT entry_id, revision, at, event, note, changed FROM journal_history"
+                " WHERE entry_id = ? ORDER BY revision",
+                (entry_id,),
+            ).fetchall()
+        )
+        return [
+            Change(number, revision, unstamp(at), event, note, body["set"], tuple(body["unset"]))
+            for number, revision, at, event, note, changed in rows
+            if (body := load(changed))
+        ]
+
+    async def save_executions(self, executions: Iterable[Execution]) -> int:
+        """Add fills that are not known yet; return how many were new."""
+        rows = [
+            (one.exec_id, one.entry_id, stamp(one.at), one.symbol, one.con_id, dump(one.document))
+            for one in executions
+        ]
+
+        def work(db: sqlite3.Connection) -> int:
+            before = db.total_changes
+            db.executemany("INSERT OR IGNORE INTO executions VALUES (?, ?, ?, ?, ?, ?)", rows)
+            return db.total_changes - before
+
+        return await self._write(work, durable=True)
+
+    async def link_executions(self, exec_ids: Iterable[str], entry_id: int) -> None:
+        """Say which entry fills belong to."""
+        rows = [(entry_id, exec_id) for exec_id in exec_ids]
+        await self._write(
+            lambda db: db.executemany("UPDATE executions SET entry_id = ? WHERE exec_id = ?", rows),
+            durable=True,
+        )
+
+    async def load_executions(
+        self, *, entry_id: int | None = None, unlinked: bool = False
+    ) -> list[Execution]:
+        """Return fills by time: all, those of one entry, or those of none."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT exec_id, at, symbol, con_id, document, entry_id FROM executions"
+                " WHERE (?1 IS NULL OR entry_id = ?1) AND (NOT ?2 OR entry_id IS NULL)"
+                " ORDER BY at, exec_id",
+                (entry_id, unlinked),
+            ).fetchall()
+        )
+        return [
+            Execution(exec_id, unstamp(at), symbol, con_id, load(text), linked)
+            for exec_id, at, symbol, con_id, text, linked in rows
+        ]
+
+
+def replay(changes: Iterable[Change], *, revision: int | None = None) -> Document:
+    """Rebuild an entry from its history as it was at *revision*, the last by default."""
+    document: Document = {}
+    for change in changes:
+        if revision is not None and change.revision > revision:
+            break
+        document = {
+            "id": change.entry_id,
+            "revision": change.revision,
+            **{key: value for key, value in document.items() if key not in _MANAGED},
+            **change.values,
+        }
+        for key in change.removed:
+            del document[key]
+    return document
+
+
+def _get(db: sqlite3.Connection, entry_id: int) -> Document | None:
+    row = db.execute(
+        "SELECT id, revision, summary, document FROM entries WHERE id = ?", (entry_id,)
+    ).fetchone()
+    return _entry(*row) if row else None
+
+
+def _entry(entry_id: int, revision: int, summary: str, text: str) -> Document:
+    return {"id": entry_id, "revision": revision, **load(text), "summary": load(summary)}
+
+
+def _put(db: sqlite3.Connection, document: Mapping[str, Any], mark: tuple[str, str, str]) -> int:
+    # Through JSON first, so that what is compared is what will be read back.
+    body = load(dump({key: value for key, value in document.items() if key not in _MANAGED}))
+    entry_id = document.get("id")
+    if entry_id is None:
+        (entry_id,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM entries").fetchone()
+    stored = _get(db, entry_id)
+    if stored is not None and stored["revision"] != document.get("revision"):
+        raise StoreBusy(
+            f"journal entry {entry_id} was changed by another run in the meantime; "
+            "repeat the command"
+        )
+    revision = stored["revision"] + 1 if stored else 1
+    known = {key: value for key, value in (stored or {}).items() if key not in _MANAGED}
+    changed = {
+        "set": {key: body[key] for key in body if key not in known or known[key] != body[key]},
+        "unset": sorted(known.keys() - body.keys()),
+    }
+    db.execute(
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+        " revision = excluded.revision, continues = excluded.continues, symbol = excluded.symbol,"
+        " strategy = excluded.strategy, status = excluded.status, opened_at = excluded.opened_at,"
+        " closed_at = excluded.closed_at, summary = excluded.summary, document = excluded.document",
+        (entry_id, revision, *(body.get(key) for key in _INDEXED),
+         dump(document.get("summary") or {}), dump(body)),
+    )  # fmt: skip
+    db.execute(
+        "INSERT INTO journal_history (entry_id, revision, at, event, note, changed)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (entry_id, revision, *mark, dump(changed)),
+    )
+    return int(entry_id)
+
+
+def _filter(
+    status: str | None, symbol: str | None, strategy: str | None, since: dt.date | None
+) -> dict[str, Any]:
+    day = since.isoformat() if since else None
+    return {"status": status, "symbol": symbol, "strategy": strategy, "since": day}
