@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -62,3 +63,60 @@ def test_values_as_toml(value, text):
     """Each kind of value is written so that TOML reads the same back."""
     assert toml_text(plain(value)) == text
     tomllib.loads(f"v = {text}")
+
+
+ORIGINAL_KEYS = [
+    "DEFAULT_SYMBOLS",
+    "POSITIONS_FILE",
+    "ACCOUNT_INFO_FILE",
+    "PORTFOLIO_META_FILE",
+    "JOURNAL_FILE",
+    "VOLATILITY_DATA_FILE",
+    "VOLATILITY_DB",
+    "EXPORT_DIR",
+    "IB_HOST",
+    "IB_PORT",
+    "IB_CLIENT_ID",
+    "LOG_LEVEL",
+    "INTEREST_RATE",
+    "UNDERLYING_EXCHANGE",
+    "UNDERLYING_PRIMARY_EXCHANGE",
+    "OPTIONS_EXCHANGE",
+    "OPTIONS_PRIMARY_EXCHANGE",
+    "STRIKE_RANGE",
+    "AMOUNT_REGULARS",
+    "AMOUNT_WEEKLIES",
+    "FIRST_EXPIRY_MIN_DTE",
+    "DELTA_MIN",
+    "DELTA_MAX",
+    "USE_HISTORICAL_IV_WHEN_CLOSED",
+    "INCLUDE_GREEKS_ONLY_IF_MARKET_OPEN",
+    "MAX_CONCURRENT_REQUESTS",
+    "CONTRACT_DETAILS_TIMEOUT",
+    "CONTRACT_DETAILS_RETRIES",
+    "DOWNLOAD_TIMEOUT",
+    "DOWNLOAD_RETRIES",
+    "BID_ASK_TIMEOUT",
+    "MARKET_DATA_TIMEOUT",
+    "OPTION_DATA_RETRIES",
+    "OPTION_RETRY_WAIT",
+    "SPOT_TIMEOUT",
+    "TERM_STRIKE_WINDOW",
+    "TOMIC_TODAY",
+    "TOMIC_DEBUG",
+    "TOMIC_LOG_LEVEL",
+    "TOMIC_CONFIG",
+    "TWS_API_PATH",
+    "IB_API_PATH",
+]
+
+
+def test_every_key_of_the_original_has_a_line():
+    """The migration table names each key, and only settings that exist."""
+    text = (REPOSITORY / "docs" / "migration.md").read_text(encoding="utf-8")
+
+    assert [key for key in ORIGINAL_KEYS if f"`{key}`" not in text] == []
+    known = {".".join(keys[:depth]) for keys, _ in leaves(Settings()) for depth in (1, 2, 3)}
+    named = set(re.findall(r"`([a-z_]+\.[a-z_.]+)`", text)) - {"tomic.toml", "config.yaml"}
+    files = {name for name in named if name.endswith((".yaml", ".json", ".db"))}
+    assert named - files <= known
