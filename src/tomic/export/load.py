@@ -157,6 +157,8 @@ def _from_document(path: Path, text: str, asked: Facts) -> Chain:
         raise BadFile(f"{path} is not a {SCHEMA} document: {where}: {first['msg']}") from exc
     except KeyError as exc:
         raise BadFile(f"{path} is not a {SCHEMA} document: {exc.args[0]} is missing") from exc
+    except RecursionError as exc:
+        raise BadFile(f"{path} is not a {SCHEMA} document: nested too deep") from exc
     except (ValueError, TypeError) as exc:
         raise BadFile(f"{path} is not a {SCHEMA} document: {exc}") from exc
 

@@ -114,7 +114,7 @@ def _facts(cells: Cells) -> Facts:
     sec_type = _text(cells, "sectype")
     return Facts(
         symbol=_text(cells, "symbol"),
-        as_of=dt.datetime.fromisoformat(as_of) if as_of else None,
+        as_of=_moment(as_of) if as_of else None,
         spot=_number(cells, "spot"),
         spot_source=SpotSource(spot_source) if spot_source else None,
         data_type=DataType(data_type) if data_type else None,
@@ -153,7 +153,7 @@ def _quote(cells: Cells) -> OptionQuote:
         volume=counts["volume"],
         open_interest=counts["openinterest"],
         con_id=counts["conid"],
-        quoted_at=dt.datetime.fromisoformat(quoted_at) if quoted_at else None,
+        quoted_at=_moment(quoted_at) if quoted_at else None,
         **numbers,
         **_labels(cells, numbers),
     )
@@ -181,6 +181,13 @@ def _labels(cells: Cells, numbers: Mapping[str, float | None]) -> dict[str, Any]
     }
 
 
+def _moment(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"time {text!r} has no zone")
+    return moment
+
+
 def _text(cells: Cells, name: str) -> str | None:
     return cells.get(name, "").strip() or None
 
@@ -203,4 +210,5 @@ def _not_negative(cells: Cells, name: str) -> float | None:
 
 def _count(cells: Cells, name: str) -> int | None:
     value = _not_negative(cells, name)
-    return None if value is None else int(value)
+    # Beyond 2**53 a float no longer counts, and beyond 2**63 no column holds it.
+    return None if value is None or value > 2.0**53 else int(value)
