@@ -23,6 +23,14 @@ Work = Callable[[sqlite3.Connection], T]
 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNUSABLE = (
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOLFS,
+)
 _LOCK_SLICE_S = 0.2
 """SQLite's own wait cannot be cancelled, so a long one is made of short ones."""
 
@@ -148,16 +156,20 @@ class StoreFile:
                 f"{self.path}: another program has been writing for {self.busy_timeout_s:g} s; "
                 "try again when it has finished"
             )
+        if number == sqlite3.SQLITE_INTERRUPT:
+            return StoreBusy(f"{self.path}: given up to close in time; try again")
         if number in _DAMAGED:
             return StoreError(
                 f"{self.path}: damaged ({exc}) and left as it is; put a backup in its place, or "
                 "move it away and let tomic prices build a new one"
             )
-        if isinstance(exc, sqlite3.OperationalError):
+        if number in _UNUSABLE:
             return StoreError(
-                f"{self.path}: {exc}; look whether the folder can be written and the disk has "
-                "room, then run tomic store check"
+                f"{self.path}: {exc}; look whether file and folder can be written and the disk "
+                "has room"
             )
+        if str(exc).startswith("no such "):
+            return StoreError(f"{self.path}: {exc}; tomic store check tells what is missing")
         return None
 
     async def _connected(self, *, create: bool) -> _Thread:

@@ -96,17 +96,11 @@ class UpkeepTables(StoreFile):
         """
         target = Path(target)
         _check_target(self.path, target)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         connection = await self._connected(create=False)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            await self._run(connection, lambda db: _copy(db, part))
-            part.replace(target)
+            return await self._run(connection, lambda db: _copy(db, target))
         except OSError as exc:
             raise StoreError(f"{target}: cannot be written ({exc.strerror})") from exc
-        finally:
-            part.unlink(missing_ok=True)
-        return target.stat().st_size
 
 
 def _check_target(path: Path, target: Path) -> None:
@@ -125,17 +119,24 @@ def _check_target(path: Path, target: Path) -> None:
         raise StoreError(f"{target}: exists and is no backup of a store; name another file")
 
 
-def _copy(db: sqlite3.Connection, part: Path) -> None:
-    part.unlink(missing_ok=True)
-    with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-        db.backup(copy)
-        # One file without a log beside it can be moved and mailed as it is.
-        copy.execute("PRAGMA journal_mode = DELETE")
-        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise StoreError(f"the copy is not sound ({verdict}); run tomic store check")
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
+def _copy(db: sqlite3.Connection, target: Path) -> int:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            db.backup(copy)
+            # One file without a log beside it can be moved and mailed as it is.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise StoreError(f"the copy is not sound ({verdict}); run tomic store check")
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        size = part.stat().st_size
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return size
 
 
 def _sizes(path: Path) -> Iterator[int]:
@@ -200,7 +201,7 @@ def _unreadable(db: sqlite3.Connection, table: str, column: str) -> Iterator[str
 
 def _journal_problems(db: sqlite3.Connection) -> Iterator[str]:
     rows = db.execute(
-        "SELECT entries.id, revision, count(changes.revision) FROM entries"
+        "SELECT entries.id, entries.revision, count(changes.revision) FROM entries"
         " LEFT JOIN journal_history AS changes ON changes.entry_id = entries.id"
         " GROUP BY entries.id HAVING count(changes.revision) != entries.revision"
     )
