@@ -113,3 +113,19 @@ def test_set_changes_the_file_in_effect(home):
 
     assert link.is_symlink()
     assert target.read_text() == "[ib]\nport = 2\n"
+
+
+def test_set_keeps_windows_line_ends():
+    """A file with CR LF keeps them, in old lines and new ones."""
+    file = Path("tomic.toml")
+    file.write_bytes(b"[ib]\r\nport = 1\r\n")
+
+    set_key("ib.port", "2")
+
+    assert file.read_bytes() == b"[ib]\r\nport = 2\r\n"
+
+
+def test_set_says_when_a_table_is_no_toml():
+    """Something that looks like a list or table is not taken for a text."""
+    with pytest.raises(ConfigError, match="no TOML value"):
+        set_key("score.weights", "{ pos = .5, ev = .5 }")

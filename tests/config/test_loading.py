@@ -99,7 +99,8 @@ def test_variables_reach_every_kind_of_value(monkeypatch):
     monkeypatch.setenv("TOMIC_EXPORT__ENABLED", "false")
     monkeypatch.setenv("TOMIC_SCAN__MAX_CHAIN_AGE", "90s")
     monkeypatch.setenv("TOMIC_JOBS__NIGHT__RUN", "prices,vol --detail")
-    monkeypatch.setenv("TOMIC_STRATEGIES", '{"iron_condor": {"dte": [30, 45]}}')
+    monkeypatch.setenv("TOMIC_STRATEGIES__IRON_CONDOR__DTE", "[30, 45]")
+    monkeypatch.setenv("TOMIC_STRATEGIES__IRON_CONDOR__OUTLOOK", "quiet")
     monkeypatch.setenv("TOMIC_REAL_DATA", "elsewhere")
     write("tomic.toml", "[chain]\nmax_dte = 30\n")
 
@@ -111,7 +112,7 @@ def test_variables_reach_every_kind_of_value(monkeypatch):
     assert settings.export.enabled is False
     assert settings.scan.max_chain_age == dt.timedelta(seconds=90)
     assert settings.jobs["night"].run == ("prices", "vol --detail")
-    assert settings.strategies == {"iron_condor": {"dte": [30, 45]}}
+    assert settings.strategies == {"iron_condor": {"dte": [30, 45], "outlook": "quiet"}}
 
 
 def test_relative_paths_belong_to_the_file_that_names_them(home, tmp_path, monkeypatch):

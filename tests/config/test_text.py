@@ -12,7 +12,7 @@ import pytest
 
 from tomic.config import Settings
 from tomic.config.loading import leaves
-from tomic.config.text import plain, render, toml_text
+from tomic.config.text import fingerprint, plain, render, toml_text
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -63,6 +63,14 @@ def test_values_as_toml(value, text):
     """Each kind of value is written so that TOML reads the same back."""
     assert toml_text(plain(value)) == text
     tomllib.loads(f"v = {text}")
+
+
+def test_fingerprint_follows_the_values():
+    """Equal settings share it, a changed one does not."""
+    changed = Settings(ib={"port": 7496})
+
+    assert fingerprint(Settings()) == fingerprint(Settings())
+    assert fingerprint(changed) != fingerprint(Settings())
 
 
 ORIGINAL_KEYS = """

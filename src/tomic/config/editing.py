@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -83,8 +82,14 @@ def _first_valid(
 
 def _readings(text: str) -> Iterator[Any]:
     """What *text* can mean: a TOML value, else the bare text."""
-    with contextlib.suppress(tomllib.TOMLDecodeError):
+    try:
         tree = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError as exc:
+        if text.lstrip().startswith(("[", "{")):
+            raise ConfigError(
+                f"{text}: no TOML value; numbers need a digit before the dot"
+            ) from exc
+    else:
         if tree.keys() == {"value"}:
             yield tree["value"]
     yield text

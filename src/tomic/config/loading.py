@@ -121,9 +121,9 @@ def parse_toml(text: str, file: Path) -> Tree:
 
 
 def read_text(file: Path) -> str:
-    """Contents of *file*; ConfigError when it cannot be read as UTF-8."""
+    """Contents of *file*, line ends as they are; ConfigError when it cannot be read as UTF-8."""
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{file}: not UTF-8 at byte {exc.start}", file=str(file)) from exc
     except OSError as exc:
@@ -247,7 +247,20 @@ def _environment() -> Layer:
             raise ConfigError(
                 f"{name}: {unknown(keys[:1], named_table=True).in_variable}", key=name
             )
-    return Layer("environment", _Environment(Settings)() if variables else {}, variables)
+    tree = _Environment(Settings)() if variables else {}
+    if "strategies" in tree:
+        # Only this table has fields of any type, so only here must a text be looked into.
+        tree["strategies"] = _decoded(tree["strategies"])
+    return Layer("environment", tree, variables)
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _decoded(inner) for key, inner in value.items()}
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _default_locations(project: Path | None) -> Tree:

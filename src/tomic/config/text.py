@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
+import hashlib
 import inspect
 import json
 import textwrap
@@ -50,6 +51,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, dt.timedelta):
         return duration_text(value)
     return value.as_posix() if isinstance(value, Path) else value
+
+
+def fingerprint(settings: Settings) -> str:
+    """Eight hex digits that differ whenever a setting does, for logs and exported headers."""
+    return hashlib.sha256(render(settings).encode()).hexdigest()[:8]
 
 
 def toml_text(value: Any) -> str:
