@@ -1,0 +1,440 @@
+"""
+The smile of one expiry: fitted volatility, values, density and how sure we are of each.
+
+Every smile is a raw SVI slice, whatever it was fitted as, so value, volatility, distribution and
+density come from one formula and agree with each other:
+
+- ``svi``: all five parameters, from eight quotes on. Where the free fit allows butterfly
+  arbitrage it is fitted again with the density's sign as a penalty;
+- ``ssvi``: the three-parameter slice that cannot have butterfly arbitrage, for three to seven
+  quotes and where the penalty did not help. Straight lines between quotes are no fallback: every
+  kink of theirs is an atom of probability, half of them negative;
+- ``flat``: one volatility, for one or two quotes.
+
+Sources: Gatheral and Jacquier (2014), "Arbitrage-Free SVI Volatility Surfaces"; Breeden and
+Litzenberger (1978), "Prices of State-Contingent Claims Implicit in Option Prices".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from scipy.special import ndtr
+
+from tomic._typing import ArrayLike, FloatArray
+from tomic.quant import black_scholes, svi
+
+Kind: TypeAlias = Literal["svi", "ssvi", "flat"]
+
+LEAST_QUOTES_SVI = 8
+LEAST_QUOTES_SSVI = 3
+HEAVIEST = 4.0
+"""Most that one quote may weigh, in medians of the weights."""
+BINDING = 1e-3
+"""Share of total variance between two expiries below which the earlier one holds the later up."""
+REACH_SIGMAS = 12.0
+"""How far out the density's sign is checked, in at-the-money standard deviations."""
+_FAR = 650.0
+"""Log-moneyness whose price a float still holds."""
+_INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+def _unknown() -> FloatArray:
+    return np.full((5, 5), np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Smile:
+    """
+    Total variance w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)) of one expiry.
+
+    k is ln(strike / forward). Methods take scalars or arrays and broadcast; a strike or price
+    that is NaN, and a strike that is not positive, gives NaN.
+    """
+
+    forward: float
+    """Currency per share."""
+    tau: float
+    """Years to expiry (act/365), positive."""
+    discount: float
+    """Value today of one unit of currency at expiry."""
+    a: float
+    b: float
+    rho: float
+    m: float
+    sigma: float
+    kind: Kind = "svi"
+    rmse: float = math.nan
+    """Weighted root mean square of the volatility residuals, a fraction."""
+    n: int = 0
+    """Quotes fitted."""
+    arbitrage_free: bool = True
+    """Density not negative and, in a chain, total variance not below the expiry before."""
+    note: str = ""
+    """Why this kind of smile, and what was done to it; empty for a plain fit."""
+    span: tuple[float, float] = (math.nan, math.nan)
+    """Lowest and highest log-moneyness quoted; beyond it the smile is extrapolated."""
+    covariance: FloatArray = field(default_factory=_unknown, repr=False, compare=False)
+    """Of (a, b rho, b, m, sigma); NaN where the quotes were too few to tell."""
+
+    @property
+    def raw(self) -> FloatArray:
+        """The slice as `tomic.quant.svi` writes it: (a, b rho, b, m, sigma)."""
+        return np.array([self.a, self.b * self.rho, self.b, self.m, self.sigma])
+
+    def total_variance(self, log_moneyness: ArrayLike) -> FloatArray:
+        """Variance to expiry at ln(strike / forward), dimensionless."""
+        return svi.derivatives(self.raw, np.asarray(log_moneyness, dtype=np.float64))[0]
+
+    def iv(self, strike: ArrayLike) -> FloatArray:
+        """Implied volatility, a fraction per square-root year."""
+        return np.asarray(np.sqrt(self.total_variance(self.log_moneyness(strike)) / self.tau))
+
+    def log_moneyness(self, strike: ArrayLike) -> FloatArray:
+        """ln(strike / forward); NaN for a strike that is not positive."""
+        price = np.asarray(strike, dtype=np.float64)
+        return np.asarray(np.log(np.where(price > 0.0, price, np.nan) / self.forward))
+
+    def value(self, strike: ArrayLike, is_call: ArrayLike) -> FloatArray:
+        """Value today of a European option, currency per share."""
+        k = self.log_moneyness(strike)
+        total_vol = np.sqrt(self.total_variance(k))
+        paid = black_scholes.undiscounted(
+            self.forward, self.forward * np.exp(k), total_vol, is_call
+        )
+        return np.asarray(self.discount * paid)
+
+    def vega(self, strike: ArrayLike) -> FloatArray:
+        """Change of `value` for 0.01 of volatility at that strike, currency per share."""
+        k = self.log_moneyness(strike)
+        total_vol = np.sqrt(self.total_variance(k))
+        d1 = -k / total_vol + 0.5 * total_vol
+        peak = self.forward * self.discount * math.sqrt(self.tau) * _INV_SQRT_2PI
+        return np.asarray(0.01 * peak * np.exp(-0.5 * d1 * d1))
+
+    def cdf(self, price: ArrayLike) -> FloatArray:
+        """
+        Risk-neutral probability that the underlying ends at or below *price*.
+
+        0 at and below a price of zero, 1 at infinity, NaN at NaN.
+        """
+        at = np.asarray(price, dtype=np.float64)
+        inside = (at > 0.0) & (at < np.inf)
+        k = np.log(np.where(inside, at, self.forward) / self.forward)
+        w, slope, _ = svi.derivatives(self.raw, k)
+        total_vol = np.sqrt(w)
+        d2 = -k / total_vol - 0.5 * total_vol
+        below = ndtr(-d2) + _INV_SQRT_2PI * np.exp(-0.5 * d2 * d2) * slope / (2.0 * total_vol)
+        edge = np.where(np.isnan(at), np.nan, np.where(at > 0.0, 1.0, 0.0))
+        return np.asarray(np.where(inside, np.clip(below, 0.0, 1.0), edge))
+
+    def density(self, price: ArrayLike) -> FloatArray:
+        """
+        Risk-neutral density of the underlying at expiry, per unit of currency.
+
+        0 at and below a price of zero, NaN at NaN.
+        """
+        at = np.asarray(price, dtype=np.float64)
+        inside = (at > 0.0) & (at < np.inf)
+        k = np.log(np.where(inside, at, self.forward) / self.forward)
+        w, slope, bend = svi.derivatives(self.raw, k)
+        d2 = -k / np.sqrt(w) - 0.5 * np.sqrt(w)
+        g = svi.durrleman(k, w, slope, bend)
+        # Rounding only: the fit does not let g fall below zero.
+        shape = np.maximum(g, 0.0) * np.exp(-0.5 * d2 * d2) / np.sqrt(w)
+        edge = np.where(np.isnan(at), np.nan, 0.0)
+        return np.asarray(np.where(inside, _INV_SQRT_2PI * shape / np.where(inside, at, 1.0), edge))
+
+    def quantile(self, probability: ArrayLike) -> FloatArray:
+        """Price below which the underlying ends with *probability*; NaN outside (0, 1)."""
+        wanted = np.asarray(probability, dtype=np.float64)
+        known = (wanted > 0.0) & (wanted < 1.0)
+        low = np.full(wanted.shape, -_FAR)
+        high = np.full(wanted.shape, _FAR)
+        for _ in range(64):
+            middle = 0.5 * (low + high)
+            below = self.cdf(self.forward * np.exp(middle)) < wanted
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.asarray(np.where(known, self.forward * np.exp(0.5 * (low + high)), np.nan))
+
+    def standard_error(self, strike: ArrayLike) -> FloatArray:
+        """
+        Standard error of `iv`, a fraction: what the scatter of the quotes leaves open.
+
+        NaN where there were no more quotes than parameters.
+        """
+        k = self.log_moneyness(strike)
+        rows = svi.gradient(self.raw, k.ravel())
+        variance = np.einsum("ik,ij,jk->k", rows, self.covariance, rows).reshape(k.shape)
+        w = self.total_variance(k)
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / (2.0 * np.sqrt(w * self.tau)))
+
+
+class Residuals(NamedTuple):
+    """Every contract against its smile."""
+
+    value: FloatArray
+    """At the smile, currency per share."""
+    residual: FloatArray
+    """Price less value: positive where the market pays more than the smile."""
+    error: FloatArray
+    """Standard error of the residual: fit and scatter of the quotes together."""
+
+
+def flat(iv: float, *, forward: float, tau: float, discount: float = 1.0) -> Smile:
+    """A smile of one volatility: the lognormal distribution."""
+    _check_market(forward, tau, discount)
+    if not iv > 0.0:
+        raise ValueError(f"iv must be > 0, got {iv:g}")
+    # sigma = 1 only keeps the formula defined; with b = 0 it does not matter.
+    return Smile(forward, tau, discount, iv * iv * tau, 0.0, 0.0, 0.0, 1.0, "flat")
+
+
+def quote_weights(
+    strike: ArrayLike, bid: ArrayLike, ask: ArrayLike, vega: ArrayLike, *, tick: float = 0.01
+) -> FloatArray:
+    """
+    Weight of each quote in `fit`: vega over half the spread, one over the volatility's uncertainty.
+
+    Args:
+        strike, bid, ask: Currency per share.
+        vega: Per 0.01 of volatility, currency per share.
+        tick: A narrower spread counts as one tick.
+
+    Returns:
+        Per 0.01 of volatility; zero (the quote is left out) where the bid is missing or not
+        positive, the market is crossed, or an input is NaN.
+    """
+    k, b, a, v = np.broadcast_arrays(
+        *(np.asarray(x, dtype=np.float64) for x in (strike, bid, ask, vega))
+    )
+    usable = (k > 0.0) & (b > 0.0) & (a >= b) & np.isfinite(a) & (v > 0.0) & np.isfinite(v)
+    half = np.where(usable, np.maximum(a - b, tick), 1.0) / 2.0
+    return np.asarray(np.where(usable, v / half, 0.0))
+
+
+def butterfly(smile: Smile, log_moneyness: ArrayLike) -> FloatArray:
+    """
+    Durrleman's g at log-moneyness: the density is not negative exactly where g >= 0.
+
+    Source: Gatheral and Jacquier (2014), equation 2.1.
+    """
+    k = np.asarray(log_moneyness, dtype=np.float64)
+    return svi.durrleman(k, *svi.derivatives(smile.raw, k))
+
+
+def fit(
+    strike: ArrayLike,
+    iv: ArrayLike,
+    *,
+    forward: float,
+    tau: float,
+    weight: ArrayLike | None = None,
+    discount: float = 1.0,
+    previous: Smile | None = None,
+    floor: Smile | None = None,
+) -> Smile:
+    """
+    The smile through the implied volatilities of one expiry.
+
+    Huber's loss keeps wrong quotes from pulling the curve. Give out-of-the-money quotes: in the
+    money the volatility of an American option is not well determined.
+
+    Args:
+        strike: Currency per share; calls and puts may share a strike.
+        iv: Fractions. Quotes whose strike, iv or weight is NaN or not positive are left out.
+        forward, tau, discount: Of this expiry; tau in years, positive.
+        weight: Of each volatility residual, from `quote_weights`; only ratios matter, and none
+            counts for more than four times the median. All equal when not given.
+        previous: An earlier smile of the same expiry to start from; about twice as fast.
+        floor: Smile of the expiry before: total variance at equal log-moneyness may not fall
+            below it where both were quoted.
+
+    Raises:
+        ValueError: forward, tau or discount is not positive, shapes differ, or no quote is left.
+    """
+    _check_market(forward, tau, discount)
+    quotes = _quotes(strike, iv, weight, forward, tau)
+    limits = _limits(quotes, floor)
+    found, kind, note = _choose(quotes, previous, limits)
+    a, d, c, m, sigma = found.raw.tolist()
+    residual = np.sqrt(svi.derivatives(found.raw, quotes.k)[0] / tau) - np.sqrt(quotes.w / tau)
+    # q is the weight of total variance; per unit of volatility it is 2 iv tau times as much.
+    trusted = found.trust * (quotes.q * np.sqrt(quotes.w)) ** 2
+    result = Smile(
+        forward=float(forward),
+        tau=float(tau),
+        discount=float(discount),
+        a=a,
+        b=c,
+        rho=d / c if c > 0.0 else 0.0,
+        m=m,
+        sigma=sigma,
+        kind=kind,
+        rmse=math.sqrt(float(trusted @ residual**2) / float(trusted.sum())),
+        n=quotes.k.size,
+        arbitrage_free=svi.is_butterfly_free(found.raw, limits.reach),
+        note=note,
+        span=(float(quotes.k.min()), float(quotes.k.max())),
+        covariance=found.covariance,
+    )
+    return _lift(result, limits) if limits.k.size else result
+
+
+def fit_chain(
+    strike: ArrayLike,
+    iv: ArrayLike,
+    *,
+    tau: ArrayLike,
+    forward: ArrayLike,
+    weight: ArrayLike | None = None,
+    discount: ArrayLike = 1.0,
+) -> dict[float, Smile]:
+    """
+    A smile for every expiry of a chain, total variance rising from each to the next.
+
+    Args:
+        strike, iv, tau: One element a contract; contracts of one expiry share their tau.
+        forward, discount: One element a contract, or scalars; the first of each expiry is used.
+        weight: As in `fit`.
+
+    Returns:
+        Smiles by tau, shortest first. An expiry without a usable quote is absent. Where the
+        quotes themselves fall from one expiry to the next, the later smile is pulled up by a
+        penalty, then shifted by what is left; its note says so.
+
+    Raises:
+        ValueError: Shapes do not broadcast, or an expiry has a forward or discount that is not
+            positive.
+    """
+    arrays = [strike, iv, tau, forward, discount, 1.0 if weight is None else weight]
+    k, v, t, f, d, q = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in arrays))
+    usable = (k > 0.0) & (v > 0.0) & (q > 0.0) & (t > 0.0) & np.isfinite(k + v + q + t)
+    smiles: dict[float, Smile] = {}
+    floor: Smile | None = None
+    for years in np.unique(t[usable]).tolist():
+        rows = usable & (t == years)
+        floor = fit(
+            k[rows],
+            v[rows],
+            forward=float(f[rows][0]),
+            tau=years,
+            weight=q[rows],
+            discount=float(d[rows][0]),
+            floor=floor,
+        )
+        smiles[years] = floor
+    return smiles
+
+
+def residuals(smile: Smile, strike: ArrayLike, price: ArrayLike, is_call: ArrayLike) -> Residuals:
+    """
+    Value of every contract at the smile, what its price differs, and the error of that difference.
+
+    Args:
+        strike, is_call: The contracts.
+        price: Mid prices of European options (de-Americanised where needed), currency per share.
+
+    Returns:
+        ``error`` is vega times the root of the fit's squared standard error and the quotes'
+        squared scatter; |residual| / error above 3 is a quote that does not belong.
+    """
+    value = smile.value(strike, is_call)
+    spread = np.hypot(smile.standard_error(strike), smile.rmse)
+    error = 100.0 * smile.vega(strike) * spread
+    return Residuals(value, np.asarray(np.asarray(price, dtype=np.float64) - value), error)
+
+
+class _Limits(NamedTuple):
+    """What a slice must respect."""
+
+    reach: float
+    """Log-moneyness within which the density may not be negative."""
+    k: FloatArray
+    """Where total variance may not fall below `w`; empty without an expiry before."""
+    w: FloatArray
+
+
+def _check_market(forward: float, tau: float, discount: float) -> None:
+    for name, number in (("forward", forward), ("tau", tau), ("discount", discount)):
+        if not (number > 0.0 and math.isfinite(number)):
+            raise ValueError(f"{name} must be > 0, got {number:g}")
+
+
+def _quotes(
+    strike: ArrayLike, iv: ArrayLike, weight: ArrayLike | None, forward: float, tau: float
+) -> svi.Quotes:
+    price = np.asarray(strike, dtype=np.float64)
+    vol = np.asarray(iv, dtype=np.float64)
+    trust = np.ones(vol.shape) if weight is None else np.asarray(weight, dtype=np.float64)
+    if not price.shape == vol.shape == trust.shape or price.ndim != 1:
+        shapes = f"{price.shape}, {vol.shape} and {trust.shape}"
+        raise ValueError(f"strike, iv and weight must have one shape (quotes,), got {shapes}")
+    usable = (price > 0.0) & (vol > 0.0) & (trust > 0.0) & np.isfinite(price + vol + trust)
+    if not usable.any():
+        raise ValueError(f"usable quotes must be >= 1, got 0 of {usable.size}")
+    vol = vol[usable]
+    trust = trust[usable]
+    # Huber's loss does not see a stale locked market: it pulls the curve onto itself.
+    trust = np.minimum(trust, HEAVIEST * np.median(trust))
+    # A residual in volatility is a residual in total variance over 2 iv tau.
+    return svi.Quotes(np.log(price[usable] / forward), vol * vol * tau, trust / (2.0 * vol * tau))
+
+
+def _limits(quotes: svi.Quotes, floor: Smile | None) -> _Limits:
+    nearest = int(np.argmin(np.abs(quotes.k)))
+    quoted = float(np.abs(quotes.k).max())
+    reach = max(REACH_SIGMAS * math.sqrt(float(quotes.w[nearest])), 2.0 * quoted)
+    if floor is None:
+        return _Limits(reach, np.zeros(0), np.zeros(0))
+    low, high = max(quotes.k.min(), floor.span[0]), min(quotes.k.max(), floor.span[1])
+    k = np.linspace(low, high, 81 if low < high else 0)
+    return _Limits(reach, k, floor.total_variance(k))
+
+
+def _choose(
+    quotes: svi.Quotes, previous: Smile | None, limits: _Limits
+) -> tuple[svi.Fit, Kind, str]:
+    """The best slice that has no butterfly arbitrage."""
+    count = int(np.unique(quotes.k).size)
+    if count < LEAST_QUOTES_SSVI:
+        return _flat_fit(quotes), "flat", f"flat: {count} strikes are too few for a curve"
+    hinge = svi.floor_hinge(limits.k, limits.w) if limits.k.size else None
+    if count < LEAST_QUOTES_SVI:
+        note = f"ssvi: {count} strikes are too few for five parameters"
+        return svi.fit_ssvi(quotes, hinge), "ssvi", note
+    found = svi.fit_raw(quotes, None if previous is None else previous.raw, hinge)
+    if svi.is_butterfly_free(found.raw, limits.reach):
+        return found, "svi", ""
+    # From the slice that cannot have arbitrage towards the quotes, not back from the one that has.
+    safe = svi.fit_ssvi(quotes, hinge)
+    wall = svi.butterfly_hinge(limits.reach, 0.02, float(np.median(quotes.w)))
+    repaired = svi.fit_raw(quotes, safe.raw, wall if hinge is None else svi.both(hinge, wall))
+    if svi.is_butterfly_free(repaired.raw, limits.reach):
+        return repaired, "svi", "fitted again to keep the density positive"
+    return safe, "ssvi", "ssvi: the free fit had butterfly arbitrage"
+
+
+def _flat_fit(quotes: svi.Quotes) -> svi.Fit:
+    share = quotes.q**2
+    level = float(share @ quotes.w) / float(share.sum())
+    raw = np.array([level, 0.0, 0.0, 0.0, 1.0])
+    return svi.Fit(raw, _unknown(), np.ones(quotes.k.size))
+
+
+def _lift(smile: Smile, limits: _Limits) -> Smile:
+    """Shift the whole slice up by what the penalty left below the expiry before."""
+    room = float(np.min(smile.total_variance(limits.k) / limits.w)) - 1.0
+    if room > BINDING:
+        return smile
+    short = float(np.max(limits.w - smile.total_variance(limits.k)))
+    lifted = replace(smile, a=smile.a + max(short, 0.0))
+    note = "held up by the expiry before: total variance may not fall"
+    return replace(
+        lifted,
+        arbitrage_free=svi.is_butterfly_free(lifted.raw, limits.reach),
+        note=f"{smile.note}; {note}" if smile.note else note,
+    )

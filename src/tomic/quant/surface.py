@@ -1,0 +1,396 @@
+"""
+What one chain says about the whole surface: forwards, parity, ATM levels, skew, term structure.
+
+Volatilities are fractions, total variance is iv^2 tau, maturities are interpolated linearly in
+total variance. A quote that is missing, and a quantity that the quotes do not determine, is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from tomic._typing import ArrayLike, FloatArray
+from tomic.quant.model_free import (
+    ModelFree,
+    derman_variance,
+    model_free_variance,
+    vix_index,
+)
+
+if TYPE_CHECKING:
+    from tomic.quant.smile import Smile
+
+__all__ = [
+    "ExpectedMove",
+    "ModelFree",
+    "ParityForward",
+    "TermStructure",
+    "atm_iv",
+    "average_parity_deviation",
+    "constant_maturity_iv",
+    "delta_iv",
+    "derman_variance",
+    "expected_move_density",
+    "expected_move_iv",
+    "expected_move_straddle",
+    "forward_from_parity",
+    "forward_variance",
+    "implied_yield",
+    "mean_atm_iv",
+    "model_free_variance",
+    "nearest_expiry",
+    "parity_deviation",
+    "skew",
+    "smile_delta_iv",
+    "smile_skew",
+    "term_structure",
+    "vix_index",
+]
+
+PARITY_RATE = 0.05
+"""Rate of `parity_deviation` only: the one that the files it is compared with were made at."""
+PARITY_PAIRS = 11
+SKEW_DELTA = 0.25
+SKEW_DAYS = 30
+THIRTY_DAYS = 30.0 / 365.0
+
+
+class ParityForward(NamedTuple):
+    """A forward from put-call parity."""
+
+    forward: float
+    """Currency per share; NaN without a pair."""
+    error: float
+    """Standard error of the median over the pairs; NaN with fewer than two."""
+    n: int
+    """Pairs of call and put used."""
+
+
+class TermStructure(NamedTuple):
+    """First expiry's volatility less the second's and the third's, fractions."""
+
+    m1_m2: float
+    m1_m3: float
+
+
+class ExpectedMove(NamedTuple):
+    """The move to expiry that a density expects, currency per share."""
+
+    sigma: float
+    """Standard deviation of the underlying at expiry."""
+    mean_absolute: float
+    """Mean distance from the forward, what the at-the-forward straddle costs undiscounted."""
+    lower: float
+    """Price below which it ends with 15.87 %: one standard deviation down, were it normal."""
+    upper: float
+    """Price above which it ends with 15.87 %."""
+
+
+def forward_from_parity(
+    strike: ArrayLike,
+    call_mid: ArrayLike,
+    put_mid: ArrayLike,
+    rate: float,
+    tau: float,
+    *,
+    pairs: int = PARITY_PAIRS,
+) -> ParityForward:
+    """
+    Median of strike + e^(rate tau) (call - put) over the pairs nearest the money.
+
+    Prices of European options. For American ones take their early-exercise premium off first
+    (`tomic.quant.american`); near the money and without a dividend ahead it is a few cents.
+
+    Args:
+        strike, call_mid, put_mid: Currency per share, one shape; a pair with a NaN or a negative
+            price does not count.
+        rate: Continuously compounded, fraction per year.
+        tau: Years to expiry.
+        pairs: How many strikes nearest the forward are used.
+
+    Source: Stoll (1969), "The Relationship Between Put and Call Option Prices".
+    """
+    k, call, put = _same_shape(strike=strike, call_mid=call_mid, put_mid=put_mid)
+    quoted = (k > 0.0) & (call >= 0.0) & (put >= 0.0) & np.isfinite(k + call + put)
+    if not quoted.any() or not math.isfinite(rate * tau):
+        return ParityForward(math.nan, math.nan, 0)
+    k, forward = k[quoted], (k + math.exp(rate * tau) * (call - put))[quoted]
+    # The median over all strikes is good enough to say where the money is.
+    near = np.argsort(np.abs(k - np.median(forward)), kind="stable")[:pairs]
+    chosen = forward[near]
+    centre = float(np.median(chosen))
+    scatter = 1.4826 * float(np.median(np.abs(chosen - centre)))
+    n = int(chosen.size)
+    # The median of normal errors is sqrt(pi / 2) less efficient than their mean.
+    error = math.sqrt(0.5 * math.pi / n) * scatter if n > 1 else math.nan
+    return ParityForward(centre, error, n)
+
+
+def implied_yield(spot: float, forward: float, rate: float, tau: float) -> float:
+    """
+    Continuous dividend yield that carries *spot* to *forward*: rate - ln(forward / spot) / tau.
+
+    A fraction per year; NaN where an input is NaN or not positive (rate may be).
+    """
+    if not (spot > 0.0 and forward > 0.0 and tau > 0.0):
+        return math.nan
+    return rate - math.log(forward / spot) / tau
+
+
+def parity_deviation(
+    call_mid: ArrayLike,
+    put_mid: ArrayLike,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    dte: ArrayLike,
+    rate: float = PARITY_RATE,
+) -> FloatArray:
+    """
+    |(call - put) - (spot - strike e^(-rate days / 365))|, rounded to four decimals.
+
+    A measure of how tidy the quotes are, not of arbitrage: dividends are left out and the sign is
+    lost, as in the files it is compared with. Days below zero count as zero.
+
+    Returns:
+        Currency per share, broadcast; NaN where a price is NaN or negative.
+    """
+    call, put, s, k, days = np.broadcast_arrays(
+        *(np.asarray(x, dtype=np.float64) for x in (call_mid, put_mid, spot, strike, dte))
+    )
+    carried = k * np.exp(-rate * np.maximum(days, 0.0) / 365.0)
+    off = np.where((call >= 0.0) & (put >= 0.0), np.abs((call - put) - (s - carried)), np.nan)
+    # Python's round is exact in decimals; numpy's scales and can differ in the last one.
+    return np.array([round(x, 4) for x in off.ravel().tolist()]).reshape(off.shape)
+
+
+def average_parity_deviation(deviation: ArrayLike, dte: ArrayLike) -> float:
+    """
+    Mean of `parity_deviation` over the first expiry alone, rounded to four decimals.
+
+    NaN where that expiry has no pair of quotes, whatever the later ones have.
+    """
+    off, days = _same_shape(deviation=deviation, dte=dte)
+    if not np.isfinite(days).any():
+        return math.nan
+    first = off[(days == np.nanmin(days)) & np.isfinite(off)]
+    return round(float(first.mean()), 4) if first.size else math.nan
+
+
+def atm_iv(strike: ArrayLike, iv: ArrayLike, forward: float) -> float:
+    """
+    Implied volatility at the forward, linear in variance between the two strikes around it.
+
+    Volatilities of a call and a put at one strike are averaged. NaN where the quotes do not
+    enclose the forward.
+    """
+    k, vol = _same_shape(strike=strike, iv=iv)
+    known = (k > 0.0) & (vol > 0.0) & np.isfinite(k + vol)
+    if not (known.any() and forward > 0.0):
+        return math.nan
+    at, group = np.unique(k[known], return_inverse=True)
+    variance = (np.bincount(group, vol[known]) / np.bincount(group)) ** 2
+    if not at[0] <= forward <= at[-1]:
+        return math.nan
+    return math.sqrt(float(np.interp(math.log(forward), np.log(at), variance)))
+
+
+def constant_maturity_iv(tau: ArrayLike, iv: ArrayLike, target: float = THIRTY_DAYS) -> float:
+    """
+    Volatility at a maturity between the listed ones, linear in total variance.
+
+    Args:
+        tau: Years to each expiry, any order.
+        iv: At-the-money volatility of each; NaN and expired ones are left out.
+        target: Years, 30 days by default.
+
+    Returns:
+        A fraction. Beyond the listed maturities the nearest one's volatility, as long as that is
+        at least half and at most twice the target; NaN further out.
+    """
+    years, vol = _same_shape(tau=tau, iv=iv)
+    known = (years > 0.0) & (vol > 0.0) & np.isfinite(years + vol)
+    if not (known.any() and target > 0.0):
+        return math.nan
+    order = np.argsort(years[known])
+    years, vol = years[known][order], vol[known][order]
+    if years[0] <= target <= years[-1]:
+        return math.sqrt(float(np.interp(target, years, vol**2 * years)) / target)
+    nearest = 0 if target < years[0] else -1
+    within = 0.5 * target <= years[nearest] <= 2.0 * target
+    return float(vol[nearest]) if within else math.nan
+
+
+def forward_variance(tau: ArrayLike, iv: ArrayLike) -> FloatArray:
+    """
+    Variance a year between each expiry and the next: (w2 - w1) / (tau2 - tau1), w = iv^2 tau.
+
+    Args:
+        tau, iv: Rising maturities and their volatilities, ``(n,)``.
+
+    Returns:
+        ``(n - 1,)``; negative where total variance falls, which is calendar arbitrage. NaN where
+        a maturity does not rise.
+    """
+    years, vol = _same_shape(tau=tau, iv=iv)
+    step = np.diff(years)
+    rises = step > 0.0
+    return np.where(rises, np.diff(vol**2 * years) / np.where(rises, step, 1.0), np.nan)
+
+
+def delta_iv(delta: ArrayLike, iv: ArrayLike, target: float) -> float:
+    """
+    Volatility at a delta, linear in delta between the two quotes around it.
+
+    Args:
+        delta: Of each option, whatever its convention; calls positive, puts negative.
+        iv: Fractions.
+        target: 0.25 for the 25-delta call, -0.25 for the put. Only deltas of its sign count.
+
+    Returns:
+        NaN where the quotes do not enclose the target.
+    """
+    d, vol = _same_shape(delta=delta, iv=iv)
+    known = (np.sign(d) == np.sign(target)) & (vol > 0.0) & np.isfinite(vol)
+    if not known.any():
+        return math.nan
+    order = np.argsort(d[known])
+    at, vol = d[known][order], vol[known][order]
+    return float(np.interp(target, at, vol, left=math.nan, right=math.nan))
+
+
+def nearest_expiry(dte: ArrayLike, days: float = SKEW_DAYS) -> float:
+    """The days to expiry nearest *days*, the earlier of two; NaN where there is none."""
+    listed = np.asarray(dte, dtype=np.float64).ravel()
+    listed = np.unique(listed[np.isfinite(listed)])
+    return float(listed[np.argmin(np.abs(listed - days))]) if listed.size else math.nan
+
+
+def skew(
+    dte: ArrayLike,
+    delta: ArrayLike,
+    iv: ArrayLike,
+    *,
+    target: float = SKEW_DELTA,
+    days: float = SKEW_DAYS,
+) -> float:
+    """
+    IV(25-delta call) - IV(25-delta put) at the expiry nearest thirty days.
+
+    Args:
+        dte, delta, iv: One element an option; calls have positive deltas, puts negative.
+
+    Returns:
+        A fraction, negative on indices. Expiries whose quotes do not enclose both deltas are
+        passed over; NaN where none does.
+    """
+    t, d, vol = _same_shape(dte=dte, delta=delta, iv=iv)
+    listed = np.unique(t[np.isfinite(t)])
+    for expiry in listed[np.argsort(np.abs(listed - days), kind="stable")]:
+        rows = t == expiry
+        gap = delta_iv(d[rows], vol[rows], target) - delta_iv(d[rows], vol[rows], -target)
+        if math.isfinite(gap):
+            return gap
+    return math.nan
+
+
+def smile_delta_iv(smile: Smile, delta: float) -> float:
+    """
+    Volatility of a fitted smile at a forward delta: N(d1) for calls, N(d1) - 1 for puts.
+
+    NaN for a delta outside (-1, 1) or zero.
+    """
+    if not 0.0 < abs(delta) < 1.0:
+        return math.nan
+    hit = delta if delta > 0.0 else 1.0 + delta
+    # N(d1) falls with the strike, from one at zero to zero at infinity.
+    low, high = -5.0, 5.0
+    for _ in range(60):
+        k = 0.5 * (low + high)
+        total_vol = math.sqrt(float(smile.total_variance(k)))
+        low, high = (k, high) if ndtr(-k / total_vol + 0.5 * total_vol) > hit else (low, k)
+    return float(smile.iv(smile.forward * math.exp(0.5 * (low + high))))
+
+
+def smile_skew(smile: Smile, target: float = SKEW_DELTA) -> float:
+    """IV(25-delta call) - IV(25-delta put) of a fitted smile, a fraction."""
+    return smile_delta_iv(smile, target) - smile_delta_iv(smile, -target)
+
+
+def mean_atm_iv(strike: ArrayLike, iv: ArrayLike, spot: float, window: float = 5.0) -> float:
+    """
+    Mean volatility of all options, calls and puts, within *window* currency units of spot.
+
+    The level that `term_structure` compares; NaN where no such option has one.
+    """
+    k, vol = _same_shape(strike=strike, iv=iv)
+    near = (np.abs(k - spot) <= window) & np.isfinite(vol)
+    return float(vol[near].mean()) if near.any() else math.nan
+
+
+def term_structure(iv: ArrayLike) -> TermStructure:
+    """
+    First expiry's volatility less the second's and the third's; positive is backwardation.
+
+    Args:
+        iv: One level an expiry, earliest first, from `mean_atm_iv`. The expiries are those of the
+            chain, weeklies included, whatever months they fall in.
+
+    Returns:
+        Fractions; NaN where an expiry is missing.
+    """
+    level = [*np.asarray(iv, dtype=np.float64).ravel()[:3].tolist(), *[math.nan] * 3]
+    return TermStructure(level[0] - level[1], level[0] - level[2])
+
+
+def expected_move_iv(spot: ArrayLike, iv: ArrayLike, dte: ArrayLike) -> FloatArray:
+    """One standard deviation, spot iv sqrt(dte / 365), currency per share, broadcast."""
+    s, vol, days = (np.asarray(x, dtype=np.float64) for x in (spot, iv, dte))
+    return np.asarray(s * vol * np.sqrt(np.where(days >= 0.0, days, np.nan) / 365.0))
+
+
+def expected_move_straddle(
+    strike: ArrayLike, call_mid: ArrayLike, put_mid: ArrayLike, forward: float
+) -> float:
+    """
+    Price of the straddle at the forward, interpolated between the two strikes around it.
+
+    The mean absolute move, about 0.8 standard deviations; no factor is applied. Where one side of
+    a pair is not quoted the strike is left out; NaN where the strikes do not enclose the forward.
+    """
+    k, call, put = _same_shape(strike=strike, call_mid=call_mid, put_mid=put_mid)
+    quoted = (call >= 0.0) & (put >= 0.0) & np.isfinite(k + call + put)
+    if not quoted.any():
+        return math.nan
+    order = np.argsort(k[quoted])
+    k, call, put = (x[quoted][order] for x in (k, call, put))
+    # The straddle has its kink at the forward; call + put less |forward - strike| is smooth there.
+    smooth = call + put - np.abs(forward - k)
+    return float(np.interp(forward, k, smooth, left=math.nan, right=math.nan))
+
+
+def expected_move_density(smile: Smile) -> ExpectedMove:
+    """Standard deviation, mean absolute move and the central 68.27 % under a fitted smile."""
+    undiscounted = 1.0 / smile.discount
+    straddle = smile.value(smile.forward, True) + smile.value(smile.forward, False)
+    lower, upper = smile.quantile([ndtr(-1.0), ndtr(1.0)])
+    # Var S = 2 int (call(K) K>F, put(K) K<F) dK; in quantiles of a normal the integrand is smooth.
+    spread = math.sqrt(float(smile.total_variance(0.0)))
+    k = np.linspace(-12.0, 12.0, 1201) * max(spread, 1e-6)
+    at = smile.forward * np.exp(k)
+    side = smile.value(at, at > smile.forward) * at
+    variance = 2.0 * undiscounted * float(np.trapezoid(side, k))
+    return ExpectedMove(
+        math.sqrt(variance), float(undiscounted * straddle), float(lower), float(upper)
+    )
+
+
+def _same_shape(**given: ArrayLike) -> tuple[FloatArray, ...]:
+    arrays = {name: np.asarray(x, dtype=np.float64) for name, x in given.items()}
+    if len({x.shape for x in arrays.values()}) != 1:
+        shapes = ", ".join(f"{name} {x.shape}" for name, x in arrays.items())
+        raise ValueError(f"arguments must have one shape, got {shapes}")
+    return tuple(np.atleast_1d(x).ravel() for x in arrays.values())

@@ -1,0 +1,423 @@
+"""
+The raw SVI parametrisation of total variance, and its fit to one expiry.
+
+    w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)),   k = ln(strike / forward)
+
+Inside this module a slice is the array ``(a, d, c, m, sigma)`` with c = b and d = b rho: in a, d
+and c the curve is linear.
+
+Sources: Gatheral (2004), "A Parsimonious Arbitrage-Free Implied Volatility Parameterization";
+Gatheral and Jacquier (2014), "Arbitrage-Free SVI Volatility Surfaces"; De Marco and Martini
+(2009), "Quasi-Explicit Calibration of Gatheral's SVI Model".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from scipy.linalg.lapack import dposv
+
+from tomic._typing import FloatArray
+
+WING_LIMIT = 1.4
+"""
+Steepest wing allowed in total variance. Lee (2004) allows 2, but above 1.4 the tails of the density
+no longer vanish within the prices that a float can hold.
+"""
+HUBER = 1.345
+"""Residuals beyond this many standard deviations count linearly: 95 % efficient if all are good."""
+HINGE_WEIGHT = 30.0
+"""How much more a violated inequality counts than the heaviest quote."""
+GRID_POINTS = 141
+GRID_START_M = np.array([0.15, 0.35, 0.5, 0.65, 0.85])
+GRID_START_SIGMA = np.array([0.04, 0.12, 0.35, 1.0])
+
+Hinge: TypeAlias = Callable[[FloatArray], "tuple[FloatArray, FloatArray]"]
+"""Slice → how far each inequality is violated (>= 0) and the derivatives, ``(5, rows)``."""
+
+
+class Quotes(NamedTuple):
+    """What a slice is fitted to."""
+
+    k: FloatArray
+    """Log-moneyness."""
+    w: FloatArray
+    """Total variance."""
+    q: FloatArray
+    """Weight of a residual in total variance; only ratios matter."""
+
+
+class Family(NamedTuple):
+    """The slices a fit chooses from."""
+
+    raw: Callable[[FloatArray], FloatArray]
+    """Free parameters → slice."""
+    turn: Callable[[FloatArray], FloatArray] | None
+    """Derivatives of the slice in the free parameters; None where they are the slice itself."""
+
+
+class Fit(NamedTuple):
+    """A fitted slice."""
+
+    raw: FloatArray
+    covariance: FloatArray
+    """Of the five raw numbers; NaN when there are no more quotes than parameters."""
+    trust: FloatArray
+    """Huber weight of every quote, 1 where it was believed in full."""
+
+
+def derivatives(raw: FloatArray, k: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """w, w' and w'' at log-moneyness *k*."""
+    a, d, c, m, sigma = raw
+    y = k - m
+    root = np.sqrt(y * y + sigma * sigma)
+    slope = y / root
+    return a + d * y + c * root, d + c * slope, c * (1.0 - slope * slope) / root
+
+
+def durrleman(k: FloatArray, w: FloatArray, dw: FloatArray, ddw: FloatArray) -> FloatArray:
+    """
+    g = (1 - k w'/2w)^2 - w'^2/4 (1/w + 1/4) + w''/2; the density is g times a positive number.
+
+    Source: Gatheral and Jacquier (2014), equation 2.1.
+    """
+    first = 1.0 - 0.5 * k * dw / w
+    return np.asarray(first * first - 0.25 * dw * dw * (1.0 / w + 0.25) + 0.5 * ddw)
+
+
+def arbitrage_grid(raw: FloatArray, reach: float) -> FloatArray:
+    """Log-moneyness from -reach to reach around m, densest where the curve bends."""
+    sigma = raw[4]
+    end = math.asinh(max(reach, sigma) / sigma)
+    return np.asarray(raw[3] + sigma * np.sinh(np.linspace(-end, end, GRID_POINTS)))
+
+
+def is_butterfly_free(raw: FloatArray, reach: float) -> bool:
+    """Whether w > 0, g >= 0 on the grid and no wing is steeper than `WING_LIMIT`."""
+    a, d, c, _, sigma = raw
+    if c + abs(d) > WING_LIMIT * (1.0 + 1e-12) or a + sigma * math.sqrt(max(c * c - d * d, 0)) <= 0:
+        return False
+    k = arbitrage_grid(raw, reach)
+    return bool(durrleman(k, *derivatives(raw, k)).min() >= 0.0)
+
+
+def gradient(raw: FloatArray, k: FloatArray) -> FloatArray:
+    """Derivatives of w(k) in a, d, c, m, sigma; shape ``(5, quotes)``."""
+    y = k - raw[3]
+    return _gradient(raw, y, np.sqrt(y * y + raw[4] * raw[4]))
+
+
+def fit_raw(quotes: Quotes, start: FloatArray | None = None, hinge: Hinge | None = None) -> Fit:
+    """
+    Raw SVI by Levenberg-Marquardt with Huber weights.
+
+    Args:
+        start: Slice to begin at; without it the best of a grid of m and sigma.
+        hinge: Inequalities to respect, by a penalty.
+    """
+    low, high = float(quotes.k.min()), float(quotes.k.max())
+    width = high - low
+
+    def project(raw: FloatArray) -> FloatArray:
+        """Back into the region where the curve is positive, convex and within Lee's bound."""
+        a, d, c, m, sigma = raw.tolist()
+        c = max(c, 0.0)
+        d = min(max(d, -0.999 * c), 0.999 * c)
+        steep = max(1.0, (c + abs(d)) / WING_LIMIT)
+        c, d = c / steep, d / steep
+        m = min(max(m, low - width), high + width)
+        sigma = min(max(sigma, 0.005 * width), 3.0 * width)
+        a = max(a, 1e-8 - sigma * math.sqrt(c * c - d * d))
+        return np.array([a, d, c, m, sigma])
+
+    first = project(_grid_start(quotes) if start is None else start)
+    return _levenberg(quotes, first, Family(lambda raw: raw, None), project, hinge)
+
+
+def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> Fit:
+    """
+    The three-parameter SSVI slice, free of butterfly arbitrage by construction.
+
+    w = theta/2 (1 + rho phi k + sqrt((phi k + rho)^2 + 1 - rho^2)) with theta phi (1 + |rho|) < 4
+    and theta phi^2 (1 + |rho|) <= 4, held by fitting phi as a share of its bound.
+
+    Source: Gatheral and Jacquier (2014), theorem 4.2 and corollary 4.1.
+    """
+
+    nearest = int(np.argmin(np.abs(quotes.k)))
+    theta = max(float(quotes.w[nearest]), 1e-8)
+    best: Fit | None = None
+    for rho, share in ((-0.5, 0.0), (0.3, -2.0)):
+        found = _levenberg(
+            quotes,
+            np.array([math.log(theta), math.atanh(rho), share]),
+            Family(_ssvi_to_raw, _ssvi_turn),
+            lambda x: np.clip(x, (-40.0, -3.0, -12.0), (5.0, 3.0, 12.0)),
+            hinge,
+        )
+        if best is None or _loss(quotes, found) < _loss(quotes, best):
+            best = found
+    assert best is not None
+    return best
+
+
+def butterfly_hinge(reach: float, margin: float, unit: float) -> Hinge:
+    """
+    Inequalities g >= margin on the grid, for `fit_raw`.
+
+    Args:
+        unit: Total variance that one unit of g counts for.
+    """
+
+    def violation(raw: FloatArray) -> tuple[FloatArray, FloatArray]:
+        k = arbitrage_grid(raw, reach)
+        g = durrleman(k, *derivatives(raw, k))
+        bad = g < margin
+        k, g = k[bad], g[bad]
+        rows = np.empty((5, k.size))
+        for i in range(5):
+            moved = raw.copy()
+            move = 1e-6 * max(abs(moved[i]), 1e-3)
+            moved[i] += move
+            rows[i] = (g - durrleman(k, *derivatives(moved, k))) * (unit / move)
+        return unit * (margin - g), rows
+
+    return violation
+
+
+def floor_hinge(k: FloatArray, floor: FloatArray) -> Hinge:
+    """Inequalities w(k) >= floor: total variance may not fall from one expiry to the next."""
+
+    def violation(raw: FloatArray) -> tuple[FloatArray, FloatArray]:
+        gap = floor - derivatives(raw, k)[0]
+        bad = gap > 0.0
+        return gap[bad], -gradient(raw, k[bad])
+
+    return violation
+
+
+def both(first: Hinge, second: Hinge) -> Hinge:
+    """Both sets of inequalities."""
+
+    def violation(raw: FloatArray) -> tuple[FloatArray, FloatArray]:
+        gaps, rows = zip(first(raw), second(raw), strict=True)
+        return np.concatenate(gaps), np.concatenate(rows, axis=1)
+
+    return violation
+
+
+def _ssvi_to_raw(x: FloatArray) -> FloatArray:
+    theta, rho = math.exp(x[0]), math.tanh(x[1])
+    tilt = theta * (1.0 + abs(rho))
+    share = 1.0 / (1.0 + math.exp(-x[2]))
+    phi = share * min(2.0 * WING_LIMIT / tilt, 2.0 / math.sqrt(tilt))
+    c = 0.5 * theta * phi
+    flat = 1.0 - rho * rho
+    return np.array([0.5 * theta * flat, rho * c, c, -rho / phi, math.sqrt(flat) / phi])
+
+
+def _ssvi_turn(x: FloatArray) -> FloatArray:
+    """Derivatives of `_ssvi_to_raw`, shape ``(5, 3)``."""
+    turn = np.empty((5, 3))
+    for i in range(3):
+        ahead, behind = x.copy(), x.copy()
+        ahead[i] += 1e-5
+        behind[i] -= 1e-5
+        turn[:, i] = (_ssvi_to_raw(ahead) - _ssvi_to_raw(behind)) / 2e-5
+    return turn
+
+
+def _gradient(raw: FloatArray, y: FloatArray, root: FloatArray) -> FloatArray:
+    _, d, c, _, sigma = raw.tolist()
+    rows = np.empty((5, y.size))
+    rows[0] = 1.0
+    rows[1] = y
+    rows[2] = root
+    inverse = c / root
+    rows[3] = -d - inverse * y
+    rows[4] = sigma * inverse
+    return rows
+
+
+def _grid_start(quotes: Quotes) -> FloatArray:
+    """The best of the linear least-squares fits over a small grid of m and sigma."""
+    k, w, q = quotes
+    low = k.min()
+    width = k.max() - low
+    m = np.repeat(low + width * GRID_START_M, GRID_START_SIGMA.size)[:, None]
+    sigma = np.tile(width * GRID_START_SIGMA, GRID_START_M.size)[:, None]
+    y = k - m
+    basis = np.stack([np.broadcast_to(q, y.shape), y * q, np.sqrt(y * y + sigma * sigma) * q], 1)
+    wq = w * q
+    normal = basis @ basis.transpose(0, 2, 1)
+    # A ridge keeps nearly straight bases solvable; it is far below the weight of one quote.
+    normal += 1e-12 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(3)
+    linear = np.linalg.solve(normal, (basis @ wq)[..., None])
+    rest = wq - (linear.transpose(0, 2, 1) @ basis)[:, 0]
+    a, d, c = linear[..., 0].T
+    # Absolute residuals, so that a wrong quote does not choose the start.
+    loss = np.abs(rest).sum(axis=1) * np.where((c > 0.0) & (np.abs(d) < c), 1.0, 10.0)
+    i = int(np.argmin(loss))
+    return np.array([a[i], d[i], c[i], m[i, 0], sigma[i, 0]])
+
+
+def _loss(quotes: Quotes, fit: Fit) -> float:
+    return float(np.abs((derivatives(fit.raw, quotes.k)[0] - quotes.w) * quotes.q).sum())
+
+
+def _levenberg(
+    quotes: Quotes,
+    x: FloatArray,
+    family: Family,
+    project: Callable[[FloatArray], FloatArray],
+    hinge: Hinge | None,
+) -> Fit:
+    """
+    Huber loss in units of the median absolute residual, minimised by damped Gauss-Newton steps.
+
+    The unit is fixed during a descent and taken again after it, at most twice. Following the
+    median at every step would polish one half of the quotes at the cost of the other.
+    """
+    problem = _Problem(quotes, family, hinge)
+    here = problem.at(x)
+    scale = problem.scale(here.rest)
+    for _ in range(3):
+        here = _descend(problem, here, scale, project)
+        before, scale = scale, problem.scale(here.rest)
+        if scale > 0.8 * before:
+            break
+    trust = _huber(here.rest, scale)[0]
+    return Fit(here.raw, problem.covariance(here, trust), trust)
+
+
+def _descend(
+    problem: _Problem,
+    here: _Point,
+    scale: float,
+    project: Callable[[FloatArray], FloatArray],
+) -> _Point:
+    """Levenberg-Marquardt at one unit of the loss, until two steps in a row gain little."""
+    damping, calm = 1e-3, 0
+    trust, loss = problem.loss(here, scale)
+    for _ in range(20 if problem.hinge else 40):
+        curvature, downhill = problem.normal(here, trust)
+        for _ in range(8):
+            step = _damped(curvature, downhill, damping)
+            there = problem.at(project(here.x + step))
+            next_trust, next_loss = problem.loss(there, scale)
+            if next_loss < loss:
+                break
+            damping *= 6.0
+        else:
+            return here
+        gain, here, trust, loss = loss - next_loss, there, next_trust, next_loss
+        damping = max(damping / 8.0, 1e-9)
+        calm = calm + 1 if gain <= 1e-3 * loss else 0
+        if calm == 2:
+            return here
+    return here
+
+
+class _Point(NamedTuple):
+    """One trial of the fit."""
+
+    x: FloatArray
+    raw: FloatArray
+    y: FloatArray
+    root: FloatArray
+    rest: FloatArray
+    """Weighted residuals."""
+    gap: FloatArray
+    """Violations of the hinge, weighted."""
+
+
+class _Problem:
+    """Residuals, loss and normal equations of one fit."""
+
+    def __init__(self, quotes: Quotes, family: Family, hinge: Hinge | None) -> None:
+        self.k, self.q = quotes.k, quotes.q
+        self.wq = quotes.w * quotes.q
+        self.family, self.hinge = family, hinge
+        self.force = HINGE_WEIGHT * float(self.q.max()) if hinge else 0.0
+        self.least_scale = 1e-9 * float(np.abs(self.wq).max()) + 1e-300
+
+    def at(self, x: FloatArray) -> _Point:
+        raw = self.family.raw(x)
+        a, d, c, m, sigma = raw.tolist()
+        y = self.k - m
+        root = np.sqrt(y * y + sigma * sigma)
+        rest = (a + d * y + c * root) * self.q - self.wq
+        gap = self.force * self.hinge(raw)[0] if self.hinge else _NO_GAP
+        return _Point(x, raw, y, root, rest, gap)
+
+    def scale(self, rest: FloatArray) -> float:
+        size = np.abs(rest)
+        size.partition(size.size // 2)
+        return max(1.4826 * float(size[size.size // 2]), self.least_scale)
+
+    def loss(self, point: _Point, scale: float) -> tuple[FloatArray, float]:
+        trust, loss = _huber(point.rest, scale)
+        if self.hinge:
+            loss += 0.5 * float(point.gap @ point.gap) / scale**2
+        return trust, loss
+
+    def rows(self, point: _Point) -> FloatArray:
+        rows = _gradient(point.raw, point.y, point.root)
+        rows *= self.q
+        return rows if self.family.turn is None else self.family.turn(point.x).T @ rows
+
+    def normal(self, point: _Point, trust: FloatArray) -> tuple[FloatArray, FloatArray]:
+        rows = self.rows(point)
+        weighted = rows * trust
+        curvature, downhill = weighted @ rows.T, -(weighted @ point.rest)
+        if self.hinge:
+            lean = self.force * self.hinge(point.raw)[1]
+            if self.family.turn is not None:
+                lean = self.family.turn(point.x).T @ lean
+            curvature += lean @ lean.T
+            downhill -= lean @ point.gap
+        return curvature, downhill
+
+    def covariance(self, point: _Point, trust: FloatArray) -> FloatArray:
+        """Of the raw parameters, from the curvature of the loss and the robust scatter."""
+        rows = self.rows(point)
+        free = self.k.size - rows.shape[0]
+        if free <= 0:
+            return np.full((5, 5), np.nan)
+        # A median over few residuals says little, so the plain mean square joins in.
+        square = float((trust * point.rest) @ point.rest) / free
+        variance = max(self.scale(point.rest) ** 2, square)
+        matrix = (rows * trust) @ rows.T
+        size = np.sqrt(matrix.diagonal())
+        # A straight slice does not know its m and sigma; their rows are zero.
+        size = np.where(size > 0.0, size, 1.0)
+        matrix /= size[:, None] * size
+        matrix += 1e-12 * np.eye(size.size)
+        _, inverse, _ = dposv(matrix, np.eye(size.size))
+        inverse = np.asarray(variance * inverse / (size[:, None] * size))
+        if self.family.turn is None:
+            return inverse
+        turn = self.family.turn(point.x)
+        return np.asarray(turn @ inverse @ turn.T)
+
+
+_NO_GAP = np.zeros(0)
+
+
+def _damped(curvature: FloatArray, downhill: FloatArray, damping: float) -> FloatArray:
+    matrix = curvature.copy()
+    diagonal = matrix.diagonal() * (1.0 + damping)
+    matrix.flat[:: diagonal.size + 1] = diagonal + 1e-14 * diagonal.max() + 1e-300
+    step: FloatArray
+    _, step, info = dposv(matrix, downhill)
+    return step if info == 0 else downhill / (diagonal + 1e-300)
+
+
+def _huber(rest: FloatArray, scale: float) -> tuple[FloatArray, float]:
+    size = np.abs(rest) / scale
+    trust = HUBER / np.maximum(size, HUBER)
+    share = trust * size
+    return trust, float(share @ (size - 0.5 * share))
