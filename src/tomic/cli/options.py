@@ -174,7 +174,5 @@ DeltaOption = Annotated[
 ]
 SymbolsArgument = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[SYMBOL]...", help="Underlyings, for example SPY QQQ.", show_default=False
-    ),
+    typer.Argument(metavar="SYMBOL", help="Underlyings, for example SPY QQQ.", show_default=False),
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tomic.config.section import Seconds, Section
 
@@ -22,7 +22,7 @@ class IbSettings(Section):
     client_id: ClientId = 100
     """First client id to try."""
     last_client_id: ClientId = 131
-    """Last client id to try when the earlier ones are in use (error 326)."""
+    """Last client id to try when the earlier ones are in use (error 326); below client_id: none."""
     connect_timeout_s: Seconds = 10.0
     """Seconds until the gateway must have said that it is ready."""
     request_timeout_s: Seconds = 10.0
@@ -39,15 +39,6 @@ class IbSettings(Section):
         default="00:15-01:45", pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
     )
     """Nightly server reset, New York time; named in the message when the line drops then."""
-
-    @model_validator(mode="after")
-    def _ids_ascend(self) -> Self:
-        if self.last_client_id < self.client_id:
-            raise ValueError(
-                f"last_client_id must be >= client_id, got {self.last_client_id} "
-                f"with client_id {self.client_id}"
-            )
-        return self
 
 
 class LimitsSettings(Section):
