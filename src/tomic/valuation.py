@@ -161,7 +161,7 @@ def _local(
 
 
 def implied_yields(chain: Chain) -> FloatArray:
-    """Dividend yield per row that puts each expiry's forward where its pairs trade; 0 if unknown."""
+    """Dividend yield per row that puts the forward where its expiry's pairs trade; 0 if unknown."""
     result = np.zeros(len(chain))
     for expiry, (forward, tau) in forwards(chain).items():
         rows = chain["expiry"] == np.datetime64(expiry, "D")

@@ -50,6 +50,19 @@ async def resolve_underlying(
     return underlying
 
 
+def remember(
+    session: Session,
+    symbol: str,
+    underlying: Underlying | None,
+    params: tuple[OptionParams, ...],
+) -> None:
+    """Spare *session* the questions whose answers are known from earlier today."""
+    if underlying is not None:
+        session.cache.setdefault(("underlying", symbol), underlying)
+        if params:
+            session.cache.setdefault(("params", underlying.con_id), params)
+
+
 def _primary(details: Sequence[ib_async.ContractDetails]) -> ib_async.ContractDetails:
     # Several listings can share a symbol; the one in dollars with the lowest id is the oldest.
     return min(

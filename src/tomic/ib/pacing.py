@@ -82,13 +82,13 @@ class Pacer:
     few milliseconds, and starts a new schedule after anything longer.
 
     Args:
-        rate: Messages per second, at most 50.
+        rate: Messages per second; TWS takes at most 50.
         clock: Seconds, monotonic; the running loop's clock by default.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float] | None = None) -> None:
-        if not 0.0 < rate <= 50.0:
-            raise ValueError(f"rate must be > 0 and <= 50 messages a second, got {rate:g}")
+        if not rate > 0.0:
+            raise ValueError(f"rate must be > 0 messages a second, got {rate:g}")
         self._loop = asyncio.get_running_loop()
         self._clock = clock or self._loop.time
         self._interval = 1.0 / rate
@@ -280,9 +280,14 @@ class HistoryBudget:
 class RequestLimits:
     """The pacer and the gates of one session; never shared between sessions."""
 
-    def __init__(self, limits: LimitsSettings, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        limits: LimitsSettings,
+        clock: Callable[[], float] | None = None,
+        pace: float | None = None,
+    ) -> None:
         self.settings = limits
-        self.pacer = Pacer(limits.messages_per_s, clock)
+        self.pacer = Pacer(pace or limits.messages_per_s, clock)
         # A tenth of the lines is kept for second attempts, so that these never queue behind
         # contracts that have not been asked once.
         spare = max(1, limits.lines // 10)

@@ -73,6 +73,13 @@ class Session:
     ``nextValidId``, and on leaving cancels every line and closes the socket. Nothing it sends
     can be an order.
 
+    Args:
+        ib, limits: Sections of the settings.
+        on_note: Called with each new text of :attr:`notes`.
+        on_bytes: Called with everything that is received, for a recording.
+        realtime_only: Never fall back to delayed data.
+        pace: Messages a second instead of the settings', for a gateway without IB's limit.
+
     Raises:
         GatewayUnreachable, ClientIdInUse: On entering.
     """
@@ -85,6 +92,7 @@ class Session:
         on_note: Callable[[str], None] | None = None,
         on_bytes: Callable[[bytes], None] | None = None,
         realtime_only: bool = False,
+        pace: float | None = None,
     ) -> None:
         self.settings = ib
         self.limit_settings = limits
@@ -94,6 +102,7 @@ class Session:
         self.data_type: DataType | None = None
         self.delayed = False
         self.realtime_only = realtime_only
+        self._pace = pace
         self.retried = 0
         self.competing: str | None = None
         self.interrupted = False
@@ -112,7 +121,7 @@ class Session:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self.limits = RequestLimits(self.limit_settings)
+        self.limits = RequestLimits(self.limit_settings, pace=self._pace)
         self.clocks = {farm: StoppableClock(self._loop.time) for farm in Farm}
         self._link = await self._connect(self.settings.connect_timeout_s)
         self._watcher = self._loop.create_task(self._watch(), name="tomic liveness")

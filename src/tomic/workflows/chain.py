@@ -18,15 +18,15 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from tomic import dates, selection, valuation
 from tomic.chain import Chain, Fetch
 from tomic.config import Settings
 from tomic.errors import (
+    DataError,
     DeadlineExceeded,
     MissingSpot,
     RequestFailed,
@@ -55,34 +55,37 @@ _DIRECT = 40
 expiry are still on their way: the gateway takes some 0.5 to 1.5 s for them, which at 48 messages
 a second is as many subscriptions."""
 
+A = TypeVar("A")
+B = TypeVar("B")
+
 SpotFallback = Callable[[Underlying], Awaitable[Spot | None]]
 
 
 class ContractMemory(Protocol):
-    """Remembers contracts for the rest of the trading day."""
+    """Remembers contracts for the rest of the trading day *day*."""
 
-    async def load(self, underlying: Underlying, trading_class: str) -> dict[Wanted, int]:
-        """Contract ids known today; an expiry present is complete."""
+    async def recall(
+        self, symbol: str, day: dt.date
+    ) -> tuple[Underlying | None, tuple[OptionParams, ...]]:
+        """The underlying and its option parameters, as far as known."""
+        ...
+
+    async def load(
+        self, underlying: Underlying, day: dt.date, trading_class: str
+    ) -> dict[Wanted, int]:
+        """Contract ids; an expiry that is present is complete."""
         ...
 
     async def save(
-        self, underlying: Underlying, params: OptionParams, found: dict[Wanted, int]
+        self,
+        underlying: Underlying,
+        day: dt.date,
+        params: OptionParams,
+        found: dict[Wanted, int],
+        complete: set[dt.date],
     ) -> None:
         """Remember complete expiries."""
         ...
-
-
-class NoMemory:
-    """Remembers nothing."""
-
-    async def load(self, underlying: Underlying, trading_class: str) -> dict[Wanted, int]:
-        """Nothing is known."""
-        return {}
-
-    async def save(
-        self, underlying: Underlying, params: OptionParams, found: dict[Wanted, int]
-    ) -> None:
-        """Forget."""
 
 
 @dataclass(slots=True)
@@ -96,6 +99,7 @@ class _Job:
     spot: Spot
     params: OptionParams
     chosen: Selection
+    today: dt.date
     known: dict[Wanted, int]
     deadline: float | None
     watch: Watcher
@@ -132,10 +136,9 @@ async def fetch_chain(
         SessionError: The gateway was lost before any option was asked for.
     """
     started, sent = asyncio.get_running_loop().time(), session.messages
-    memory = memory or NoMemory()
     try:
         async with asyncio.timeout_at(deadline):
-            job = await _prepare(
+            job = await _prepare_again(
                 session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot
             )
     except TimeoutError as exc:
@@ -143,12 +146,9 @@ async def fetch_chain(
             f"{symbol}: the deadline passed before the first option was asked for"
         ) from exc
     await _quote_all(job)
-    complete = {
-        pair: con_id for pair, con_id in job.known.items() if pair.expiry in job.complete_expiries
-    }
-    if complete and session.alive:
-        with suppress(OSError):
-            await memory.save(job.underlying, job.params, complete)
+    if memory is not None and job.complete_expiries:
+        found = {pair: i for pair, i in job.known.items() if pair.expiry in job.complete_expiries}
+        await memory.save(job.underlying, job.today, job.params, found, job.complete_expiries)
     rows = _rows(job, is_replay=recorded_spot is not None)
     chain = Chain.from_quotes(
         rows,
@@ -176,57 +176,71 @@ async def fetch_chain(
 # -- steps 2 to 6 ----------------------------------------------------------------------------
 
 
+async def _prepare_again(
+    session: Session,
+    symbol: str,
+    settings: Settings,
+    memory: ContractMemory | None,
+    deadline: float | None,
+    watch: Watcher,
+    spot_fallback: SpotFallback | None,
+    recorded_spot: Spot | None,
+) -> _Job:
+    """Prepare, and once more over a new connection when the first one is lost meanwhile."""
+    try:
+        return await _prepare(
+            session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot
+        )
+    except SessionLost:
+        await session.reconnect(deadline)
+        return await _prepare(
+            session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot
+        )
+
+
 async def _prepare(
     session: Session,
     symbol: str,
     settings: Settings,
-    memory: ContractMemory,
+    memory: ContractMemory | None,
     deadline: float | None,
     watch: Watcher,
     spot_fallback: SpotFallback | None,
     recorded_spot: Spot | None,
 ) -> _Job:
     watch(Event("stage", symbol, "contract and hours"))
-    try:
-        async with asyncio.TaskGroup() as group:
-            resolving = group.create_task(
-                contracts.resolve_underlying(
-                    session, symbol, settings.market, timeout_s=settings.ib.request_timeout_s
-                )
-            )
-            telling = group.create_task(session.now())
-    except* (RequestFailed, SessionError) as errors:
-        raise errors.exceptions[0] from None
-    underlying, now = resolving.result(), telling.result()
+    if memory is not None:
+        day = dates.local_date(session.clock_now(), str(dates.NEW_YORK))
+        contracts.remember(session, symbol, *await memory.recall(symbol, day))
+    underlying, now = await _both(
+        contracts.resolve_underlying(
+            session, symbol, settings.market, timeout_s=settings.ib.request_timeout_s
+        ),
+        session.now(),
+    )
     await session.use_data_type(wanted_data_type(session, underlying, now))
     needs_sigma = settings.chain.strike_range.endswith("s")
-    try:
-        async with asyncio.TaskGroup() as group:
-            asking = group.create_task(
-                quotes.underlying_ticks(
-                    session,
-                    underlying,
-                    timeout_s=settings.market.spot_timeout_s,
-                    extras_s=1.5 if needs_sigma else 0.0,
-                )
-            )
-            listing = group.create_task(
-                contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s)
-            )
-    except* (RequestFailed, SessionError) as errors:
-        raise errors.exceptions[0] from None
-    ticks = asking.result()
-    params = selection.choose_params(listing.result(), symbol, settings.chain.trading_class)
+    ticks, listed = await _both(
+        quotes.underlying_ticks(
+            session,
+            underlying,
+            timeout_s=settings.market.spot_timeout_s,
+            extras_s=1.5 if needs_sigma else 0.0,
+        ),
+        contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
+    )
+    params = selection.choose_params(listed, symbol, settings.chain.trading_class)
     spot = (
         ticks.spot
         or recorded_spot
         or await _fallback_spot(session, underlying, params, settings, spot_fallback, now)
     )
     watch(Event("spot", symbol, f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"))
+    today = dates.local_date(now, underlying.time_zone)
     chosen = selection.choose(
         params,
         spot.price,
-        dates.local_date(now, underlying.time_zone),
+        today,
         settings.chain,
         sigma=ticks.implied_volatility,
     )
@@ -238,11 +252,22 @@ async def _prepare(
         spot=spot,
         params=params,
         chosen=chosen,
-        known=await memory.load(underlying, params.trading_class),
+        today=today,
+        known=await memory.load(underlying, today, params.trading_class) if memory else {},
         deadline=deadline,
         watch=watch,
         patience=Patience(settings.chain.silent_s),
     )
+
+
+async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
+    """Run two questions at once; the first failure is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            one, two = group.create_task(first), group.create_task(second)
+    except* (RequestFailed, SessionError, DataError) as errors:
+        raise errors.exceptions[0] from None
+    return one.result(), two.result()
 
 
 def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime) -> DataType:
@@ -388,4 +413,4 @@ def _failed(job: _Job, pair: Wanted) -> OptionQuote:
     return quotes.unfinished(pair, error, con_id=job.known.get(pair))
 
 
-__all__ = ["ContractMemory", "NoMemory", "fetch_chain", "wanted_data_type"]
+__all__ = ["ContractMemory", "fetch_chain", "wanted_data_type"]

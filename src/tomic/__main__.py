@@ -1,0 +1,5 @@
+"""``python -m tomic``."""
+
+from tomic.cli.app import main
+
+main()

@@ -1,0 +1,187 @@
+"""`tomic chain`: option chains on the screen and in files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tomic.cli import options
+from tomic.cli.options import Format
+from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tomic.chain import Chain
+    from tomic.desk import Desk
+    from tomic.workflows.chains import ChainOutcome
+
+app = typer.Typer()
+
+
+@app.command()
+@runs
+async def chain(
+    symbols: Annotated[list[str], typer.Argument(help="Underlyings, for example SPY QQQ.")],
+    dte: options.DteOption = None,
+    monthlies: Annotated[
+        int | None, typer.Option(min=0, help="Third-Friday expiries to take.")
+    ] = None,
+    weeklies: Annotated[
+        int | None, typer.Option(min=0, help="Expiries of other weeks to take.")
+    ] = None,
+    expiries: Annotated[
+        str | None, typer.Option(metavar="selected|all", help="All: dailies and quarter ends too.")
+    ] = None,
+    strike_range: Annotated[
+        str | None,
+        typer.Option(metavar="10|5%|2s", help="Strikes around spot: points, per cent or sigmas."),
+    ] = None,
+    delta: options.DeltaOption = None,
+    side: Annotated[
+        str | None, typer.Option(metavar="both|calls|puts", help="Which rights.")
+    ] = None,
+    trading_class: Annotated[
+        str | None, typer.Option(help="For example SPX (AM settled) instead of SPXW.")
+    ] = None,
+    realtime_only: options.RealtimeOnlyOption = False,
+    host: options.HostOption = None,
+    port: options.PortOption = None,
+    client_id: options.ClientIdOption = None,
+    timeout: options.TimeoutOption = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    out: options.OutOption = None,
+    no_export: options.NoExportOption = False,
+    demo: options.DemoOption = False,
+    paced: options.PacedOption = False,
+    replay: options.ReplayOption = None,
+    as_of: options.AsOfOption = None,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> int:
+    """Fetch option chains, print them and write them to the export folder."""
+    from tomic.cli import opening
+
+    symbols = opening.checked_symbols(symbols)
+    rules: dict[str, object] = {
+        "monthlies": monthlies,
+        "weeklies": weeklies,
+        "expiries": expiries,
+        "strike_range": strike_range,
+        "side": side,
+        "trading_class": trading_class,
+        "deadline_s": timeout,
+        "min_dte": dte.least if dte else None,
+        "min_delta": delta.least if delta else None,
+        "max_delta": delta.most if delta else None,
+    }
+    given = {key: value for key, value in rules.items() if value is not None}
+    if dte:
+        given["max_dte"] = dte.most
+    desk, progress = opening.desk(
+        config=config,
+        demo=demo,
+        replay=replay,
+        as_of=as_of,
+        paced=paced,
+        quiet=quiet,
+        verbose=verbose,
+        ib={"host": host, "port": port, "client_id": client_id},
+        chain=given,
+        market={"realtime_only": realtime_only or None},
+    )
+    shape = options.chosen_format(format, as_json)
+    writer = _Writer(desk, shape, None if no_export else (out or desk.settings.export.dir))
+    with progress, stoppable(desk.interrupt):
+        async with desk:
+            outcomes = await desk.chains(symbols, on_done=writer.on_done)
+            interrupted = desk.interrupted
+    return writer.finish(outcomes, interrupted=interrupted, quiet=quiet)
+
+
+class _Writer:
+    """Writes each chain as it finishes, and all of them at the end where the format wants that."""
+
+    def __init__(self, desk: Desk, format: Format, folder: Path | None) -> None:
+        self._format = format
+        self._folder = folder if folder is not None and desk.settings.export.enabled else None
+        self._paths: dict[str, list[Path]] = {}
+
+    def on_done(self, outcome: ChainOutcome) -> None:
+        """Export the chain and, for NDJSON, print it at once."""
+        from tomic import export
+
+        if outcome.chain is None:
+            return
+        if self._folder is not None:
+            stamp = dt.datetime.now().astimezone()
+            self._paths[outcome.symbol] = [
+                export.write_chain(outcome.chain, self._folder, stamp=stamp),
+                export.write_snapshot(None, outcome.chain, self._folder, stamp=stamp),
+            ]
+        if self._format is Format.NDJSON:
+            typer.echo(export.to_ndjson(outcome.chain), nl=False)
+            sys.stdout.flush()
+
+    def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
+        """Print the rest and return the exit code."""
+        from tomic.cli import render
+
+        chains = [one.chain for one in outcomes if one.chain is not None]
+        self._print(chains, quiet=quiet)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                typer.echo(f"tomic: {outcome.symbol}: {outcome.error}", err=True)
+            elif outcome.chain is not None and not quiet:
+                paths = self._paths.get(outcome.symbol, [])
+                typer.echo(render.chain_summary(outcome.chain, paths), err=True)
+        return INTERRUPTED if interrupted else exit_code(outcomes)
+
+    def _print(self, chains: list[Chain], *, quiet: bool) -> None:
+        from tomic import export
+        from tomic.cli import render
+
+        if self._format is Format.JSON:
+            if chains:
+                typer.echo(export.to_json(chains), nl=False)
+        elif self._format is Format.CSV:
+            for chain in chains:
+                typer.echo(export.to_csv_text(chain), nl=False)
+        elif self._format is Format.TABLE:
+            terminal = sys.stdout.isatty()
+            width = render.screen_width(terminal)
+            for chain in chains:
+                text, hidden = render.chain_table(chain, width=width, color=terminal)
+                typer.echo(text, nl=False)
+                if hidden and not quiet:
+                    typer.echo(f"{2 * hidden} columns hidden; use a wider terminal", err=True)
+
+
+def exit_code(outcomes: list[ChainOutcome]) -> int:
+    """0 when every row is final, 3 when rows exist and something is missing, else the error's."""
+    errors = [one.error.exit_code for one in outcomes if one.error is not None]
+    chains = [one.chain for one in outcomes if one.chain is not None]
+    usable = [one for one in chains if any(map(_is_usable, one.counts))]
+    if usable:
+        whole = not errors and all(one.is_final for one in chains)
+        return 0 if whole else 3
+    return worst([*errors, *(_empty_code(one) for one in chains)])
+
+
+def _is_usable(status: str) -> bool:
+    from tomic.models import RowStatus
+
+    return RowStatus(status).is_final and status != RowStatus.UNKNOWN_CONTRACT
+
+
+def _empty_code(chain: Chain) -> int:
+    """The exit code of a chain without any usable row."""
+    counts: dict[str, Any] = chain.counts
+    if "lost" in counts:
+        return 4
+    return 6 if "timeout" in counts else 5

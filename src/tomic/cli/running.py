@@ -1,0 +1,100 @@
+"""How a command runs: one event loop, one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, NoReturn, ParamSpec
+
+import typer
+
+from tomic.errors import TomicError
+
+P = ParamSpec("P")
+
+INTERRUPTED = 130
+_WORST_FIRST = (1, 4, 6, 5, 7, 2, 3, 10, 0)
+_stop: list[Callable[[], bool]] = []
+
+
+def worst(codes: list[int]) -> int:
+    """The exit code that several outcomes end with."""
+    return next((code for code in _WORST_FIRST if code in codes), 0)
+
+
+def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, None]:
+    """
+    Turn a coroutine into a command; its return value is the exit code.
+
+    A `TomicError` becomes one message on stderr and its exit code. Ctrl-C stops what is being
+    fetched, so that what is there is still written; a second one ends at once.
+    """
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        as_json = bool(kwargs.get("as_json")) or str(kwargs.get("format")) in ("json", "ndjson")
+        with quiet_pipe():
+            try:
+                code = asyncio.run(_interruptible(command(*args, **kwargs)))
+            except TomicError as exc:
+                fail(exc, as_json=as_json)
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                typer.echo("interrupted", err=True)
+                raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(code or 0)
+
+    return run
+
+
+def fail(error: TomicError, *, as_json: bool = False) -> NoReturn:
+    """Say on stderr what went wrong and what to do, and end with the error's exit code."""
+    if as_json:
+        document = {"code": error.code, "message": str(error), "retryable": error.retryable}
+        typer.echo(json.dumps({"error": document}, ensure_ascii=False), err=True)
+    else:
+        typer.echo(f"tomic: {error}", err=True)
+    raise typer.Exit(error.exit_code)
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """Let ``tomic … | head`` end without a traceback when the reader has gone."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit, which would complain again.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
+@contextlib.contextmanager
+def stoppable(stop: Callable[[], bool]) -> Iterator[None]:
+    """While inside, the first Ctrl-C calls *stop*; when that returns False, the command ends."""
+    _stop.append(stop)
+    try:
+        yield
+    finally:
+        _stop.remove(stop)
+
+
+async def _interruptible(main: Coroutine[Any, Any, int | None]) -> int | None:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def on_interrupt() -> None:
+        if not (_stop and _stop[-1]()):
+            task.cancel()
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, on_interrupt)
+    except NotImplementedError:  # Windows: signals reach Python between two loop turns
+        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(on_interrupt))
+    return await main

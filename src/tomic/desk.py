@@ -1,0 +1,267 @@
+"""
+The desk: settings, session, store and, for a demo, the simulated gateway, under one roof.
+
+``async with tomic.Desk() as desk: chain = await desk.chain("SPY", dte=15)`` — the session opens
+on first need and closes with the desk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tomic.chain import Chain
+from tomic.config import Settings, load_settings
+from tomic.config.market import ChainSettings
+from tomic.errors import UsageError
+from tomic.ib.session import Session
+from tomic.models import Spot, SpotSource, normalize_symbol
+from tomic.store import Database
+from tomic.workflows.chain import fetch_chain
+from tomic.workflows.chains import ChainOutcome, fetch_chains
+from tomic.workflows.memory import StoreMemory
+from tomic.workflows.progress import Event, Watcher, ignore
+
+_DEMO_PACE = 1000.0
+"""Messages a second towards the demo gateway, which by default has no limit."""
+
+
+class Desk:
+    """
+    What notebooks and commands work with.
+
+    Args:
+        settings: Settings to use; by default those of `load_settings(config)`.
+        config: Configuration file instead of ``./tomic.toml``.
+        demo: Start the built-in gateway on its model market; no TWS is needed.
+        replay: A recorded chain or session to serve through the built-in gateway.
+        as_of: When a recorded chain was recorded, if its name does not say.
+        paced: Keep IB's message limit in a demo too.
+        seed: Seed of the demo market.
+        watch: Called with each :class:`~tomic.workflows.progress.Event`.
+        **overrides: Sections of settings, such as ``ib={"port": 4002}``.
+
+    Raises:
+        ConfigError: The settings cannot be used.
+        UsageError: *demo* and *replay* together.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        config: Path | str | None = None,
+        demo: bool = False,
+        replay: Path | str | None = None,
+        as_of: dt.datetime | None = None,
+        paced: bool = False,
+        seed: int = 1,
+        watch: Watcher = ignore,
+        **overrides: Mapping[str, Any],
+    ) -> None:
+        if demo and replay is not None:
+            raise UsageError("--demo and --replay exclude each other; give one of them")
+        self.settings = settings or load_settings(config, **overrides)
+        self.demo, self.replay, self.as_of, self.paced, self.seed = demo, replay, as_of, paced, seed
+        self._watch = watch
+        self._stack = AsyncExitStack()
+        self._session: Session | None = None
+        self._opening = asyncio.Lock()
+        self._database: Database | None = None
+        self._recorded_spot: Spot | None = None
+        self._deadline: float | None = None
+
+    async def __aenter__(self) -> Self:
+        self._deadline = asyncio.get_running_loop().time() + self.settings.chain.deadline_s
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+        self._session = self._database = None
+
+    # -- what it holds ---------------------------------------------------------------------
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the built-in gateway is used."""
+        return self.demo or self.replay is not None
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the session is open."""
+        return self._session is not None
+
+    async def session(self, symbol: str = "") -> Session:
+        """
+        The session, opened on first need. *symbol* names what a recorded chain holds.
+
+        Raises:
+            SessionError: The gateway cannot be reached.
+            BadFile: The recording cannot be used.
+        """
+        async with self._opening:
+            if self._session is None:
+                self._session = await self._open_session(symbol)
+            return self._session
+
+    async def _open_session(self, symbol: str) -> Session:
+        ib = self.settings.ib
+        pace: float | None = None
+        if self.simulated:
+            port = await self._start_gateway(symbol)
+            ib = ib.model_copy(update={"host": "127.0.0.1", "port": port})
+            pace = None if self.paced else _DEMO_PACE
+        return await self._stack.enter_async_context(
+            Session(
+                ib,
+                self.settings.limits,
+                on_note=lambda text: self._watch(Event("note", "", text)),
+                realtime_only=self.settings.market.realtime_only,
+                pace=pace,
+            )
+        )
+
+    async def _start_gateway(self, symbol: str) -> int:
+        from tomic.sim.gateway import Gateway
+        from tomic.sim.limits import Limits, Profile
+
+        limits = Limits() if self.paced else Limits().unpaced()
+        market = self._market(symbol)
+        gateway = Gateway(market, seed=self.seed, profile=Profile.demo(), limits=limits)
+        await self._stack.enter_async_context(gateway)
+        return int(gateway.port)
+
+    def _market(self, symbol: str) -> Any:
+        if self.replay is None:
+            from tomic.sim.model import ModelMarket
+
+            return ModelMarket(seed=self.seed)
+        from tomic.sim.replay import Replay
+
+        recorded = Replay.from_csv(self.replay, symbol or None, as_of=self.as_of)
+        if recorded.spot is not None:
+            self._recorded_spot = Spot(
+                price=recorded.spot, source=SpotSource.PARITY, as_of=recorded.as_of
+            )
+        return recorded
+
+    async def store(self) -> Database:
+        """The store, opened on first need."""
+        if self._database is None:
+            self._database = await self._stack.enter_async_context(
+                Database(self.settings.store.path)
+            )
+        return self._database
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether :meth:`interrupt` stopped a fetch."""
+        return self._session is not None and self._session.interrupted
+
+    def interrupt(self) -> bool:
+        """Stop what is being fetched and keep what is there; False when nothing is."""
+        if self._session is None or self._session.interrupted:
+            return False
+        self._session.interrupt()
+        return True
+
+    # -- chains ----------------------------------------------------------------------------
+
+    async def chain(
+        self,
+        symbol: str,
+        *,
+        dte: int | tuple[int, int | None] | None = None,
+        delta: tuple[float, float] | None = None,
+        **rules: Any,
+    ) -> Chain:
+        """
+        Fetch the option chain of one symbol.
+
+        Args:
+            symbol: Such as ``SPY``, ``BRK.B`` or ``SPX``.
+            dte: Fewest days to expiry, or ``(fewest, most)``.
+            delta: Lowest and highest delta; rows outside are marked.
+            **rules: Keys of the settings' section ``chain``, such as ``strike_range="5%"``.
+
+        Raises:
+            InvalidSymbol, UsageError: Before any connection.
+            TomicError: Nothing could be had; a chain that is only partly there is returned.
+        """
+        name = normalize_symbol(symbol)
+        return await self._fetch(name, self._with_rules(dte, delta, rules))
+
+    async def chains(
+        self,
+        symbols: Sequence[str],
+        *,
+        dte: int | tuple[int, int | None] | None = None,
+        delta: tuple[float, float] | None = None,
+        on_done: Callable[[ChainOutcome], None] | None = None,
+        **rules: Any,
+    ) -> list[ChainOutcome]:
+        """As :meth:`chain` for several symbols at once; an outcome per symbol, in order."""
+        names = [normalize_symbol(one) for one in symbols]
+        settings = self._with_rules(dte, delta, rules)
+        if self.replay is not None and len(set(names)) > 1:
+            raise UsageError("a recording holds one symbol; name one")
+        if names:
+            await self.session(names[0])
+        return await fetch_chains(lambda name: self._fetch(name, settings), names, on_done=on_done)
+
+    async def _fetch(self, symbol: str, settings: Settings) -> Chain:
+        session = await self.session(symbol)
+        memory = None if self.simulated else StoreMemory(await self.store())
+        return await fetch_chain(
+            session,
+            symbol,
+            settings,
+            memory=memory,
+            deadline=self._deadline,
+            watch=self._watch,
+            recorded_spot=self._recorded_spot,
+        )
+
+    def _with_rules(
+        self,
+        dte: int | tuple[int, int | None] | None,
+        delta: tuple[float, float] | None,
+        rules: Mapping[str, Any],
+    ) -> Settings:
+        changes = dict(rules)
+        if dte is not None:
+            changes["min_dte"], changes["max_dte"] = (dte, None) if isinstance(dte, int) else dte
+        if delta is not None:
+            changes["min_delta"], changes["max_delta"] = delta
+        if not changes:
+            return self.settings
+        chain = checked(ChainSettings, {**self.settings.chain.model_dump(), **changes})
+        return self.settings.model_copy(update={"chain": chain})
+
+
+def checked(section: type[ChainSettings], values: Mapping[str, Any]) -> ChainSettings:
+    """
+    Build a section of settings from keyword arguments.
+
+    Raises:
+        UsageError: A key is unknown or a value cannot be right.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return section.model_validate(values)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        text = str(first["msg"]).removeprefix("Value error, ")
+        raise UsageError(f"{where}: {text}" if where else text) from exc

@@ -1,0 +1,53 @@
+"""Chains of several symbols over one session and one message budget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tomic.chain import Chain
+from tomic.errors import TomicError
+
+FetchOne = Callable[[str], Coroutine[Any, Any, Chain]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainOutcome:
+    """What became of one symbol."""
+
+    symbol: str
+    chain: Chain | None = None
+    error: TomicError | None = None
+
+
+async def fetch_chains(
+    fetch: FetchOne,
+    symbols: Sequence[str],
+    *,
+    on_done: Callable[[ChainOutcome], None] | None = None,
+) -> list[ChainOutcome]:
+    """
+    Run *fetch* for all *symbols* at once; return an outcome per symbol, in order.
+
+    The messages of all share the session's pacer, so several symbols take the time of their
+    summed messages, never of their summed time-outs. *on_done* is called as each finishes. One
+    failing symbol never stops the others.
+    """
+    outcomes: dict[str, ChainOutcome] = {}
+
+    async def run(symbol: str) -> None:
+        try:
+            outcome = ChainOutcome(symbol, chain=await fetch(symbol))
+        except TomicError as exc:
+            outcome = ChainOutcome(symbol, error=exc)
+        outcomes[symbol] = outcome
+        if on_done is not None:
+            on_done(outcome)
+
+    unique = list(dict.fromkeys(symbols))
+    async with asyncio.TaskGroup() as group:
+        for symbol in unique:
+            group.create_task(run(symbol), name=f"tomic chain {symbol}")
+    return [outcomes[symbol] for symbol in unique]
