@@ -7,16 +7,14 @@ import itertools
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tomic import dates, selection
-from tomic.chain import Chain
 from tomic.config.market import ChainSettings
 from tomic.errors import EmptyChain, MissingSpot, UsageError
-from tomic.models import OptionParams, OptionQuote, RowStatus, Spot, SpotSource, Underlying
+from tomic.models import OptionParams
 from tomic.selection import ExpiryKind
 
 TODAY = dt.date(2025, 6, 18)
@@ -373,33 +371,3 @@ def test_nearest_the_money_first():
     assert [(one.expiry.month, one.right) for one in order[:4]] == [
         (7, "C"), (7, "P"), (8, "C"), (8, "P"),
     ]  # fmt: skip
-
-
-def test_delta_range_marks_finished_rows():
-    """Rows out of the delta range are marked, ends stay in, unfinished rows keep their status."""
-    cases = [
-        (580.0, 0.81, RowStatus.OK, "delta_out_of_range"),
-        (581.0, 0.8, RowStatus.OK, "ok"),
-        (582.0, 0.95, RowStatus.TIMEOUT, "timeout"),
-        (583.0, None, RowStatus.NO_GREEKS, "no_greeks"),
-        (584.0, -0.9, RowStatus.NO_QUOTE, "delta_out_of_range"),
-    ]
-    as_of = dt.datetime(2025, 6, 18, 18, 0, tzinfo=dt.UTC)
-    chain = Chain.from_quotes(
-        [
-            OptionQuote(
-                expiry=LISTED[4], dte=30, strike=strike, right="C", delta=delta, status=status
-            )
-            for strike, delta, status, _ in cases
-        ],
-        underlying=Underlying(symbol="SPY", con_id=1),
-        spot=Spot(price=600.0, source=SpotSource.LAST, as_of=as_of),
-        as_of=as_of,
-        rate=0.045,
-    )
-
-    marked = selection.mark_delta_range(chain, -0.8, 0.8)
-
-    assert marked["status"].tolist() == [expected for *_, expected in cases]
-    np.testing.assert_array_equal(marked["delta"], chain["delta"])
-    assert selection.mark_delta_range(chain, -1.0, 1.0) is chain

@@ -1,4 +1,4 @@
-"""What a recorded chain does not say about itself: its spot, symbol, time and market state."""
+"""What a recorded chain does not say about itself: its symbol, its time and its spot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tomic._typing import BoolArray, FloatArray
 
@@ -18,17 +17,19 @@ PAIRS_PER_EXPIRY = 9
 
 _NAMED = re.compile(
     r"(?:^|_)(?P<symbol>[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,4})?)_(?P<day>\d{8})(?!\d)"
-    r"(?:_(?P<time>\d{4}(?:\d\d)?)(?P<zone>[a-z]{3,4})?(?:_(?P<micros>\d{6}))?(?!\w))?",
+    r"(?:_(?P<time>\d{4}(?:\d\d)?)(?P<zone>[a-z]{2,4})?(?:_(?P<micros>\d{6}))?(?!\w))?",
     re.ASCII,
 )
-_SUFFIXES = {
+# Zones are not part of the original's names, and its author lives in the Netherlands.
+_HOME = "Europe/Amsterdam"
+_ZONES = {
     "utc": "UTC",
     "gmt": "UTC",
     "est": "America/New_York",
     "edt": "America/New_York",
     "et": "America/New_York",
-    "cet": "Europe/Amsterdam",
-    "cest": "Europe/Amsterdam",
+    "cet": _HOME,
+    "cest": _HOME,
 }
 
 
@@ -39,14 +40,15 @@ class FileName:
     symbol: str | None = None
     day: dt.date | None = None
     moment: dt.datetime | None = None
-    """Naive, a wall time of the machine that wrote the file, when the name has no zone."""
+    """Aware."""
 
 
 def parse_file_name(name: str) -> FileName:
     """
     Read symbol and time from names such as ``option_chain_SPY_20250519_202601_000000.csv``.
 
-    A zone may follow the time (``_2026cest``); a name without time gives only the day.
+    A zone may follow the time (``_2026utc``), else it is Amsterdam's; a name without time gives
+    only the day.
     """
     stem = name.rpartition("/")[2].rpartition("\\")[2]
     match = _NAMED.search(stem.rpartition(".")[0] or stem)
@@ -64,8 +66,7 @@ def parse_file_name(name: str) -> FileName:
         clock = dt.datetime.strptime(text, "%H%M%S%f").time()
     except ValueError:
         return FileName(symbol, day)
-    zone = _SUFFIXES.get(match["zone"] or "")
-    where = ZoneInfo(zone) if zone else None
+    where = ZoneInfo(_ZONES.get(match["zone"] or "", _HOME))
     return FileName(symbol, day, dt.datetime.combine(day, clock, where))
 
 
@@ -136,27 +137,3 @@ def parity_spot(
     far_tau, far = forwards[1]
     growth = math.log(far / near) / (far_tau - near_tau)
     return ParitySpot(near * math.exp(-growth * near_tau), rate - growth)
-
-
-def looks_frozen(
-    expiry: NDArray[np.datetime64],
-    strike: FloatArray,
-    is_call: BoolArray,
-    iv: FloatArray,
-    *,
-    pairs: int = 20,
-) -> bool:
-    """
-    Whether at least *pairs* pairs have an IV and each has the same one for call and put.
-
-    A closed market's model gives one IV per strike; in an open one the two sides differ.
-    """
-    known = np.isfinite(iv)
-    days, levels, values = expiry.tolist(), strike.tolist(), iv.tolist()
-
-    def side(chosen: BoolArray) -> dict[tuple[object, float], float]:
-        return {(days[row], levels[row]): values[row] for row in np.flatnonzero(chosen).tolist()}
-
-    calls, puts = side(known & is_call), side(known & ~is_call)
-    both = calls.keys() & puts.keys()
-    return len(both) >= pairs and all(calls[one] == puts[one] for one in both)

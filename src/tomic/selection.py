@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
-import numpy as np
-
 from tomic import dates
-from tomic.chain import Chain
 from tomic.errors import EmptyChain, MissingSpot, UsageError
-from tomic.models import OptionParams, RowStatus
+from tomic.models import OptionParams
 
 DEFAULT_CLASS: Mapping[str, str] = {"SPX": "SPXW", "NDX": "NDXP", "RUT": "RUTW"}
 """Index to the class that settles on closing prices, where the index's own name does not."""
@@ -403,20 +400,3 @@ def by_moneyness(options: Iterable[_Option], spot: float) -> list[_Option]:
         options,
         key=lambda one: (abs(one.strike - spot), one.expiry, one.strike, one.right),
     )
-
-
-def mark_delta_range(chain: Chain, min_delta: float, max_delta: float) -> Chain:
-    """
-    Mark rows whose delta lies outside the range, ends included, as ``delta_out_of_range``.
-
-    Only finished rows are marked: what timed out or was lost stays what it is, so that an
-    incomplete run is still seen to be incomplete.
-    """
-    delta, status = chain["delta"], chain["status"]
-    finished = np.isin(status, [RowStatus.OK.value, RowStatus.NO_QUOTE.value])
-    # NaN compares false: an option without delta is never out of range.
-    outside = finished & ((delta < min_delta) | (delta > max_delta))
-    if not outside.any():
-        return chain
-    marked = np.where(outside, RowStatus.DELTA_OUT_OF_RANGE.value, status)
-    return chain.with_columns(status=marked)

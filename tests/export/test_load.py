@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_document_of_several_symbols(chain, tmp_path):
 
 def test_original_file(original):
     """Symbol and time come from the name, the spot from parity, the last of two rows wins."""
-    as_of = dt.datetime(2025, 6, 18, 16, 0).astimezone()
+    as_of = dt.datetime(2025, 6, 18, 16, 0, tzinfo=ZoneInfo("Europe/Amsterdam"))
 
     chain = export.load_chain(original)
 
@@ -244,7 +245,7 @@ def test_recorded_by_the_original(real_data, name, rows, spot, tolerance, kind, 
     assert chain.spot.price == pytest.approx(spot, abs=tolerance)
     assert (chain.spot.source, chain.data_type) == (SpotSource.PARITY, kind)
     assert (around.sum(), np.isnan(chain["bid"][around]).sum()) == (near, without_bid)
-    assert np.isnan(chain["volume"]).all()
+    assert np.isnan([chain["close"], chain["volume"], chain["open_interest"]]).all()
 
 
 def test_recorded_end_of_day_chain(real_data):
@@ -255,4 +256,6 @@ def test_recorded_end_of_day_chain(real_data):
     assert chain.as_of.hour == 13
     assert chain.spot.price == pytest.approx(748.40, abs=1.0)
     assert np.isfinite(chain.mid).sum() == 1779
+    january = (chain["expiry"] == np.datetime64("2016-01-29")) & chain.is_call
+    assert chain["close"][january & (chain["strike"] == 777.5)].tolist() == [19.15]
     assert np.isfinite(chain["open_interest"]).sum() == 1259

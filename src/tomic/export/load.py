@@ -19,6 +19,7 @@ from tomic.errors import BadFile, MissingSpot, UsageError
 from tomic.export.document import SCHEMA
 from tomic.export.rows import Facts, read_rows
 from tomic.models import DataType, OptionQuote, Spot, SpotSource, Underlying, normalize_symbol
+from tomic.valuation import label_frozen
 
 
 def load_chain(
@@ -35,8 +36,8 @@ def load_chain(
     Our own files say everything themselves. Others are the original program's CSV files and
     those with columns named alike (expiry, strike, right or type, bid, ask, implied_volatility,
     ...). Of these the symbol and the time come from the arguments or the file's name (a time
-    without zone is this machine's, a name with only a day means that day's close), and the spot
-    is drawn from put-call parity: ``spot.source`` is then ``parity``, and ``div_yield`` the yield
+    without zone is Amsterdam's, a name with only a day means that day's close), and the spot is
+    drawn from put-call parity: ``spot.source`` is then ``parity``, and ``div_yield`` the yield
     that leads to the forwards. The last row of a repeated contract wins; blanks and negative
     prices are missing.
 
@@ -103,7 +104,7 @@ def _from_csv(path: Path, text: str, asked: Facts) -> Chain:
         trading_class=facts.trading_class or "",
     )
     if facts.data_type is None:
-        chain = _with_guessed_data_type(chain)
+        chain = label_frozen(chain)
     return _with_parity_spot(path, chain) if facts.spot is None else chain
 
 
@@ -121,19 +122,10 @@ def _underlying(path: Path, facts: Facts) -> Underlying:
 
 def _named_moment(path: Path, named: recorded.FileName, underlying: Underlying) -> dt.datetime:
     if named.moment is not None:
-        # A name without zone was written by a program on its user's machine, as this one is.
-        return named.moment if named.moment.tzinfo else named.moment.astimezone()
+        return named.moment
     if named.day is not None:
         return dates.expiry_moment(named.day, underlying=underlying)
     raise BadFile(f"{path} does not say when it was recorded; pass the time, as in --as-of")
-
-
-def _with_guessed_data_type(chain: Chain) -> Chain:
-    columns = chain["expiry"], chain["strike"], chain.is_call, chain["iv"]
-    if not recorded.looks_frozen(*columns):
-        return chain
-    spot = chain.spot.model_copy(update={"data_type": DataType.FROZEN})
-    return replace(chain, spot=spot, data_type=DataType.FROZEN)
 
 
 def _with_parity_spot(path: Path, chain: Chain) -> Chain:
@@ -142,7 +134,8 @@ def _with_parity_spot(path: Path, chain: Chain) -> Chain:
     )
     if found is None:
         raise MissingSpot(f"{path} has no spot and no quoted pair to draw it from; pass the spot")
-    spot = chain.spot.model_copy(update={"price": found.spot})
+    known = {"price": found.spot, "data_type": chain.data_type}
+    spot = chain.spot.model_copy(update=known)
     return replace(chain, spot=spot, div_yield=found.div_yield)
 
 

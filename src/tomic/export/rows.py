@@ -18,7 +18,7 @@ from tomic import dates
 from tomic.errors import BadFile, DataError
 from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, SpotSource
 
-_ALIASES = {"type": "right", "impliedvolatility": "iv"}
+_ALIASES = {"type": "right", "impliedvolatility": "iv", "closemid": "close"}
 _REQUIRED = ("expiry", "strike", "right")
 _PRICES = ("bid", "ask", "last", "close", "gamma", "vega")
 _SIGNED = ("theta", "paritydeviation")
