@@ -1,0 +1,395 @@
+"""
+What a broker wants put up for a structure: strategy margin after Cboe and Regulation T.
+
+Spreads cost their largest loss at expiry; a naked short costs its premium plus a percentage of the
+underlying less what it is out of the money; the two naked sides of a strangle share one
+requirement. It is an estimate: brokers raise percentages as they like, and only a what-if order
+gives the figure of an account.
+
+Sources: Cboe "Margin Manual" and Rule 10.3, FINRA Rule 4210(f)(2), Regulation T 12 CFR 220.12;
+for Interactive Brokers' condors with unequal wings, its knowledge base on iron condors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic.quant import payoff
+from tomic.quant._pairing import cover
+
+_SAME = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRules:
+    """
+    House percentages; the defaults are the exchange minimum.
+
+    Attributes:
+        equity: Share of the underlying for naked options on equities, ETFs and narrow indices.
+        broad_index: The same for broad-based indices.
+        minimum: Least share: of the strike for puts, of the underlying for calls.
+        naked_floor: Least amount besides the premium, currency per share; 2.50 at some brokers.
+        stock: Share of the value of shares, long or short (Regulation T initial).
+        unequal_condor: ``two_spreads`` charges both sides of a condor with unequal wings, as
+            Interactive Brokers does; ``wider`` charges the wider side only.
+        cash_account: Short puts need their whole strike, shares their whole price; short calls
+            and short shares that nothing covers cannot be held (inf).
+
+    Raises:
+        ValueError: A percentage is outside [0, 1] or the floor is negative.
+    """
+
+    equity: float = 0.20
+    broad_index: float = 0.15
+    minimum: float = 0.10
+    naked_floor: float = 0.0
+    stock: float = 0.50
+    unequal_condor: Literal["two_spreads", "wider"] = "two_spreads"
+    cash_account: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("equity", "broad_index", "minimum", "stock"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"{name} must be in [0, 1], got {value:g}")
+        if not self.naked_floor >= 0.0:
+            raise ValueError(f"naked_floor must be >= 0, got {self.naked_floor:g}")
+        if self.unequal_condor not in ("two_spreads", "wider"):
+            raise ValueError(
+                f"unequal_condor must be two_spreads or wider, got {self.unequal_condor!r}"
+            )
+
+
+class Margin(NamedTuple):
+    """
+    Margin of structures, currency per structure.
+
+    Attributes:
+        requirement: (...) as a broker prints it, proceeds not deducted; inf where it may not be
+            held.
+        net: (...) requirement less the credit received, plus the debit paid: what the trade takes
+            from excess liquidity. Returns on margin are measured on this.
+    """
+
+    requirement: FloatArray
+    net: FloatArray
+
+
+def requirement(
+    strike: FloatLike,
+    is_call: ArrayLike,
+    quantity: FloatLike,
+    price: FloatLike,
+    *,
+    spot: FloatLike,
+    tau: FloatLike = 0.0,
+    stock: FloatLike = 0.0,
+    multiplier: FloatLike = 100.0,
+    broad_index: ArrayLike = False,
+    credit: FloatLike | None = None,
+    rules: MarginRules | None = None,
+) -> Margin:
+    """
+    Margin of any structures: singles, spreads, condors, strangles, ratios, calendars, with shares.
+
+    Legs of one right and expiry are margined together at their largest loss; a long leg covers a
+    short one of an earlier expiry for the adverse difference of strikes, never one of a later
+    expiry. Shares cover short calls, short shares short puts. What is left is naked.
+
+    Args:
+        strike, is_call, quantity: (..., k) legs; quantity signed, 0 for unused.
+        price: (..., k) option prices, currency per share; of naked shorts they enter the
+            requirement, of all legs the credit.
+        spot: (...) price of the underlying.
+        tau: (..., k) time to expiry in any unit; only order and equality matter.
+        stock: (...) shares per share of multiplier, signed. Their cost is no debit: half of their
+            value is the requirement (or what `MarginRules.stock` says).
+        multiplier: (...) shares per contract.
+        broad_index: (...) whether the underlying is a broad-based index.
+        credit: (...) option premium received, currency per structure; None takes it from *price*.
+        rules: House rules; None for the exchange minimum.
+
+    Returns:
+        Margin; NaN where a figure that is needed is NaN, a strike or spot is not positive, or a
+        price is negative.
+
+    Raises:
+        ValueError: The arguments do not broadcast to legs of one shape.
+    """
+    rules = rules or MarginRules()
+    book, lead = _book(strike, is_call, quantity, price, spot, tau, stock, broad_index, rules)
+    calls, puts = _side(book, rules, right=True), _side(book, rules, right=False)
+    total = _spreads(book, calls, puts, rules) + _naked(calls, puts, rules)
+    for row in np.flatnonzero(~(calls.plain & puts.plain)):
+        total[row] = _one(book.row(int(row)), rules)
+    total += _shares(book, rules)
+    contract = np.broadcast_to(np.asarray(multiplier, dtype=np.float64), lead).reshape(-1)
+    needed = np.where(book.legal, total * contract, np.nan)
+    if credit is None:
+        unit = np.where(book.quantity == 0.0, 0.0, book.price)
+        received = -(book.quantity * unit).sum(axis=1) * contract
+    else:
+        received = np.broadcast_to(np.asarray(credit, dtype=np.float64), lead).reshape(-1)
+    return Margin(needed.reshape(lead), (needed - received).reshape(lead))
+
+
+class _Book(NamedTuple):
+    """Structures as rows: legs (n, k), the rest (n,). Illegal rows hold harmless numbers."""
+
+    strike: FloatArray
+    is_call: BoolArray
+    quantity: FloatArray
+    price: FloatArray
+    tau: FloatArray
+    naked: FloatArray
+    """(n, k) requirement of one naked unit of each leg, premium included, per share."""
+    spot: FloatArray
+    stock: FloatArray
+    legal: BoolArray
+
+    def row(self, index: int) -> _Book:
+        """One structure, still as a batch of one."""
+        at = slice(index, index + 1)
+        return _Book(
+            self.strike[at], self.is_call[at], self.quantity[at], self.price[at], self.tau[at],
+            self.naked[at], self.spot[at], self.stock[at], self.legal[at],
+        )  # fmt: skip
+
+
+class _Side(NamedTuple):
+    """Calls or puts of every structure, per share."""
+
+    covered: FloatArray
+    """(n, k) signed quantities that stand as spreads: all longs, the covered shorts."""
+    spread: FloatArray
+    """(n,) requirement of those spreads."""
+    naked: FloatArray
+    """(n,) uncovered units."""
+    rate: FloatArray
+    """(n,) requirement of one of them, premium included."""
+    premium: FloatArray
+    """(n,) premium of one of them."""
+    plain: BoolArray
+    """(n,) whether the closed form holds; the others are paired one by one."""
+
+
+def _book(
+    strike: FloatLike,
+    is_call: ArrayLike,
+    quantity: FloatLike,
+    price: FloatLike,
+    spot: FloatLike,
+    tau: FloatLike,
+    stock: FloatLike,
+    broad_index: ArrayLike,
+    rules: MarginRules,
+) -> tuple[_Book, tuple[int, ...]]:
+    level, amount = np.asarray(strike, dtype=np.float64), np.asarray(quantity, dtype=np.float64)
+    paid, years = np.asarray(price, dtype=np.float64), np.asarray(tau, dtype=np.float64)
+    call = np.asarray(is_call, dtype=np.bool_)
+    try:
+        shape = np.broadcast_shapes(level.shape, call.shape, amount.shape, paid.shape, years.shape)
+    except ValueError:
+        raise ValueError(
+            "strike, is_call, quantity, price and tau must share a shape, got "
+            f"{level.shape}, {call.shape}, {amount.shape}, {paid.shape}, {years.shape}"
+        ) from None
+    if not shape:
+        raise ValueError("legs must have an axis of their own: shape (k,) or (n, k), got a scalar")
+    lead = shape[:-1]
+    size, legs = int(np.prod(lead, dtype=np.int64)), shape[-1]
+    level, amount, paid, years = (
+        np.broadcast_to(array, shape).reshape(size, legs) for array in (level, amount, paid, years)
+    )
+    call = np.broadcast_to(call, shape).reshape(size, legs)
+    price_now = np.broadcast_to(np.asarray(spot, dtype=np.float64), lead).reshape(-1)
+    shares = np.broadcast_to(np.asarray(stock, dtype=np.float64), lead).reshape(-1)
+    index = np.broadcast_to(np.asarray(broad_index, dtype=np.bool_), lead).reshape(-1)
+    used = amount != 0.0
+    fits = np.isfinite(amount) & np.isfinite(years) & np.isfinite(level) & (level > 0.0)
+    fits &= ~(paid < 0.0)
+    legal = (fits | ~used).all(axis=1) & (price_now > 0.0) & np.isfinite(shares)
+    good = used & legal[:, None]
+    level, amount = np.where(good, level, 1.0), np.where(good, amount, 0.0)
+    years, shares = np.where(good, years, 0.0), np.where(legal, shares, 0.0)
+    price_now = np.where(legal, price_now, 1.0)
+    naked = _naked_rate(level, call, paid, price_now[:, None], index[:, None], rules)
+    return _Book(level, call, amount, paid, years, naked, price_now, shares, legal), lead
+
+
+def _naked_rate(
+    strike: FloatArray,
+    is_call: BoolArray,
+    premium: FloatArray,
+    spot: FloatArray,
+    broad_index: BoolArray,
+    rules: MarginRules,
+) -> FloatArray:
+    """Requirement of one naked short unit, per share, premium included."""
+    if rules.cash_account:
+        return np.where(is_call, np.inf, strike)
+    share = np.where(broad_index, rules.broad_index, rules.equity)
+    away = np.where(is_call, np.maximum(strike - spot, 0.0), np.maximum(spot - strike, 0.0))
+    least = rules.minimum * np.where(is_call, spot, strike)
+    beside = np.maximum(np.maximum(share * spot - away, least), rules.naked_floor)
+    return np.asarray(premium + beside, dtype=np.float64)
+
+
+def _side(book: _Book, rules: MarginRules, *, right: bool) -> _Side:
+    """
+    One right of every structure in closed form.
+
+    It holds for one expiry with at most one short leg, or with every short covered by a long; and
+    for one short and one long leg of different expiries.
+    """
+    amount = np.where(book.is_call == right, book.quantity, 0.0)
+    short, long = np.maximum(-amount, 0.0), np.maximum(amount, 0.0)
+    total = short.sum(axis=1)
+    by_stock = np.minimum(np.maximum(book.stock if right else -book.stock, 0.0), total)
+    leg = short.argmax(axis=1)[:, None]
+    level, when = _at(book.strike, leg), _at(book.tau, leg)
+    used = amount != 0.0
+    last = np.where(used, book.tau, -np.inf).max(axis=1, initial=-np.inf)
+    first = np.where(used, book.tau, np.inf).min(axis=1, initial=np.inf)
+    one_time = last <= first
+    able = np.where(one_time[:, None] | (book.tau >= when[:, None]), long, 0.0).sum(axis=1)
+    naked = np.maximum(total - by_stock - able, 0.0)
+    kept = total - by_stock - naked
+    part = kept / np.where(total > 0.0, total, 1.0)
+    covered = np.where(amount < 0.0, amount * part[:, None], amount)
+    partner = _at(book.strike, long.argmax(axis=1)[:, None])
+    adverse = np.maximum(partner - level if right else level - partner, 0.0)
+    shorts, longs = (short > 0.0).sum(axis=1), (long > 0.0).sum(axis=1)
+    spread = np.where(one_time, _worst(book.strike, right, covered), kept * adverse)
+    plain = np.where(
+        one_time, (shorts <= 1) | (kept == total), (shorts == 0) | ((shorts == 1) & (longs == 1))
+    )
+    spread = np.where(total > 0.0, spread, 0.0)
+    return _Side(
+        covered, spread, naked, _at(book.naked, leg), _at(book.price, leg), plain.astype(np.bool_)
+    )
+
+
+def _spreads(book: _Book, calls: _Side, puts: _Side, rules: MarginRules) -> FloatArray:
+    """Requirement of covered legs per share: both sides, or one where a condor earns it."""
+    both = calls.spread + puts.spread
+    larger = np.maximum(calls.spread, puts.spread)
+    used = book.quantity != 0.0
+    one_time = np.where(used, book.tau, -np.inf).max(axis=1, initial=-np.inf) <= np.where(
+        used, book.tau, np.inf
+    ).min(axis=1, initial=np.inf)
+    worst = _worst(book.strike, book.is_call, calls.covered + puts.covered)
+    if rules.unequal_condor == "wider":
+        return np.where(one_time, np.minimum(both, np.maximum(larger, worst)), both)
+    per_call = calls.spread / _units(calls.covered)
+    per_put = puts.spread / _units(puts.covered)
+    equal = np.abs(per_call - per_put) <= _SAME * (1.0 + per_call)
+    return np.where(one_time & equal & (worst <= larger + _SAME), larger, both)
+
+
+def _naked(calls: _Side, puts: _Side, rules: MarginRules) -> FloatArray:
+    """Naked shorts per share: of a strangle the larger side, plus the premium of the other."""
+    pairs = (
+        np.zeros_like(calls.naked) if rules.cash_account else np.minimum(calls.naked, puts.naked)
+    )
+    other = np.where(calls.rate >= puts.rate, puts.premium, calls.premium)
+    shared = _times(pairs, np.maximum(calls.rate, puts.rate) + other)
+    alone = _times(calls.naked - pairs, calls.rate) + _times(puts.naked - pairs, puts.rate)
+    return shared + alone
+
+
+def _shares(book: _Book, rules: MarginRules) -> FloatArray:
+    """Requirement of the shares per share of multiplier."""
+    value = np.abs(book.stock) * book.spot
+    if rules.cash_account:
+        return np.where(book.stock < 0.0, np.inf, value)
+    return rules.stock * value
+
+
+def _one(book: _Book, rules: MarginRules) -> float:
+    """One structure whose legs must be paired, per share: spreads first, then the naked rest."""
+    calls, naked_calls = _paired(book, right=True)
+    puts, naked_puts = _paired(book, right=False)
+    total = float(_spreads(book, calls, puts, rules)[0])
+    return total + _naked_rest(book, naked_calls, naked_puts, rules)
+
+
+def _naked_rest(book: _Book, calls: FloatArray, puts: FloatArray, rules: MarginRules) -> float:
+    """Naked amounts per leg, (k,), of one structure: strangles first, what is left alone."""
+    rate, premium = book.naked[0], book.price[0]
+    left = calls + puts
+    dear = np.lexsort((premium, rate))[::-1]
+    call_legs = [leg for leg in dear if calls[leg] > 0.0]
+    put_legs = [leg for leg in dear if puts[leg] > 0.0]
+    total = 0.0
+    while call_legs and put_legs and not rules.cash_account:
+        # Dearest with dearest: the smaller of two requirements is the one that falls away.
+        call, put = call_legs[0], put_legs[0]
+        pairs = min(left[call], left[put])
+        other = premium[put] if rate[call] >= rate[put] else premium[call]
+        total += float(pairs * (max(rate[call], rate[put]) + other))
+        left[call] -= pairs
+        left[put] -= pairs
+        call_legs = [leg for leg in call_legs if left[leg] > 0.0]
+        put_legs = [leg for leg in put_legs if left[leg] > 0.0]
+    return total + float(_times(left, rate).sum())
+
+
+def _paired(book: _Book, *, right: bool) -> tuple[_Side, FloatArray]:
+    """Calls or puts of one structure, shorts covered at least cost; naked amounts per leg (k,)."""
+    amount, level, when = book.quantity[0], book.strike[0], book.tau[0]
+    order = np.lexsort((amount, when, level))
+    legs = order[book.is_call[0, order] == right]
+    short, long = legs[amount[legs] < 0.0], legs[amount[legs] > 0.0]
+    gap = level[long][None, :] - level[short][:, None]
+    cost = np.maximum(gap if right else -gap, 0.0)
+    cost[when[long][None, :] < when[short][:, None]] = np.inf
+    # Shares stand beside the long legs as one more cover, free of charge.
+    shares = max(float(book.stock[0] if right else -book.stock[0]), 0.0)
+    flow, rest = cover(
+        -amount[short],
+        np.append(amount[long], shares),
+        np.hstack((cost, np.zeros((short.size, 1)))),
+    )
+    flow = flow[:, :-1]
+    covered, naked = np.where(amount > 0.0, amount, 0.0), np.zeros_like(amount)
+    covered[short], naked[short] = -flow.sum(axis=1), rest
+    covered[book.is_call[0] != right] = 0.0
+    later = when[long][None, :] > when[short][:, None]
+    spread = float((flow * np.where(later & (flow > 0.0), cost, 0.0)).sum())
+    # Pairs of one expiry, and longs to spare, are margined together: a butterfly is no two spreads.
+    busy = np.zeros_like(amount)
+    busy[short], busy[long] = -(flow * later).sum(axis=1), (flow * later).sum(axis=0)
+    for moment in np.unique(when[legs]):
+        group = np.where(when == moment, covered - busy, 0.0)
+        spread += float(_worst(book.strike, right, group[None])[0])
+    nothing = np.zeros(1)
+    side = _Side(
+        covered[None], np.array([spread]), nothing, nothing, nothing, np.ones(1, dtype=np.bool_)
+    )
+    return side, naked
+
+
+def _worst(strike: FloatArray, is_call: ArrayLike, quantity: FloatArray) -> FloatArray:
+    """Largest loss at expiry of legs whose longs cover their shorts, per share; (n,)."""
+    lowest: FloatArray = payoff.segments(strike, is_call, quantity).value.min(axis=-1)
+    return np.maximum(-lowest, 0.0)
+
+
+def _at(array: FloatArray, leg: IntArray) -> FloatArray:
+    return np.take_along_axis(array, leg, axis=1)[:, 0]
+
+
+def _units(covered: FloatArray) -> FloatArray:
+    short = np.maximum(-covered, 0.0).sum(axis=1)
+    return np.where(short > 0.0, short, 1.0)
+
+
+def _times(amount: FloatArray, rate: FloatArray) -> FloatArray:
+    """Product in which nothing of something impossible costs nothing."""
+    return np.where(amount > 0.0, amount * np.where(amount > 0.0, rate, 0.0), 0.0)
