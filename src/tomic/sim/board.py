@@ -130,13 +130,14 @@ class Board:
         spot, iv30 = self.level(instrument)
         half = max(0.01, round(spot * 0.00002 / instrument.liquidity, 2))
         sums = self._option_activity(instrument)
+        seasoned = day >= self._first_day(instrument) + paths.HV_RETURNS
         quote = Quote(
             last=spot,
             close=float(path.close[day - 1]),
             open=float(path.open[day]),
             high=float(path.high[day]),
             low=float(path.low[day]),
-            historical_volatility=_or_none(float(path.hv[day])),
+            historical_volatility=float(path.hv[day]) if seasoned else None,
             implied_volatility=iv30,
             call_volume=sums[0],
             put_volume=sums[1],
@@ -190,13 +191,12 @@ class Board:
         instrument = self.catalogue.underlying_of(con_id)
         if instrument is None:
             return self._option_bars(con_id, what, max(first, last - _OPTION_HISTORY_DAYS), last)
-        if instrument.listed is not None:
-            first = max(first, calendar.day_index(instrument.listed))
+        first = max(first, self._first_day(instrument))
         path = self.path(instrument)
-        first = max(first, 0)
         if what == "OPTION_IMPLIED_VOLATILITY":
             return paths.volatility_bars(path.iv, path.iv_open, first, last)
         if what == "HISTORICAL_VOLATILITY":
+            first = max(first, self._first_day(instrument) + paths.HV_RETURNS)
             return paths.volatility_bars(path.hv, path.hv, first, last)
         if what not in _PRICE_SERIES:
             return None
@@ -204,6 +204,10 @@ class Board:
         if what not in ("TRADES", "ADJUSTED_LAST") or instrument.is_index:
             return [replace(bar, volume=-1, average=-1.0, count=-1) for bar in found]
         return found
+
+    @staticmethod
+    def _first_day(instrument: Instrument) -> int:
+        return 0 if instrument.listed is None else calendar.day_index(instrument.listed)
 
     def _option_bars(self, con_id: int, what: str, first: int, last: int) -> list[Bar] | None:
         """Fair values at the close of each day; trades only where the option trades at all."""
@@ -226,10 +230,6 @@ class Board:
             opened, top, bottom, closed = (round(x, 4) for x in (before, high, low, value))
             bars.append(Bar(_day(day), opened, top, bottom, closed))
         return bars
-
-
-def _or_none(value: float) -> float | None:
-    return value if value == value else None
 
 
 def _day(index: int) -> date:

@@ -32,7 +32,9 @@ _PREMIUM = 0.88
 _PERSISTENCE = 0.973
 _LOG_IV_SD = 0.24
 _LEVERAGE = -0.7
-_HV_RETURNS = 30
+HV_RETURNS = 30
+"""Daily returns behind one value of historical volatility."""
+
 _PRICES = ("open", "high", "low", "close")
 # The index counts the wings as well, and stands a little above at-the-money volatility.
 _VIX_OVER_SPX = 1.05
@@ -144,9 +146,9 @@ def _volatility(shock: FloatArray, anchor: int, now: float, stretch: float) -> F
 def _rolling_volatility(close: FloatArray) -> FloatArray:
     """Annualised standard deviation of the last thirty log returns, at every day."""
     returns = np.diff(np.log(close))
-    windows = np.lib.stride_tricks.sliding_window_view(returns, _HV_RETURNS)
+    windows = np.lib.stride_tricks.sliding_window_view(returns, HV_RETURNS)
     out = np.full(close.shape, np.nan)
-    out[_HV_RETURNS:] = windows.std(axis=1, ddof=1) * np.sqrt(_TRADING_DAYS)
+    out[HV_RETURNS:] = windows.std(axis=1, ddof=1) * np.sqrt(_TRADING_DAYS)
     return out
 
 

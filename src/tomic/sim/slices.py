@@ -25,6 +25,7 @@ Pricer = Callable[..., FloatArray]
 
 _MIN_TAU = 1.0 / (365.0 * 24.0)
 _FINE_BELOW = 3.0
+_THINNESS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,7 @@ def _around(
 ) -> tuple[FloatArray, FloatArray]:
     """Bid and ask around the fair value; no bid where nobody would pay a tick."""
     instrument, seed = setting.instrument, setting.seed
-    thin = (3.0 if rule.odd else 1.0) / max(instrument.liquidity, 0.05)
+    thin = (3.0 if rule.odd else 1.0) * float(max(instrument.liquidity, 0.05) ** -_THINNESS)
     side = np.where(lot.is_call, 1.0, -1.0)
     inside = np.maximum(side * (setting.spot - lot.strike), 0.0)
     width = thin * (0.035 * vega * (1.0 + lot.tau) + 0.004 * inside + 0.00001 * setting.spot)
@@ -255,7 +256,8 @@ def _activity(
     scale = 2500.0 * instrument.liquidity**2 * monthly * (0.02 if rule.odd else 1.0)
     base = scale * shape * np.where(is_round, 3.0, 1.0)
     interest = base * (0.4 + 1.2 * noise(lot.con_id, seed, 4))
-    traded = base * (0.2 + 1.6 * noise(lot.con_id, seed, 5)) * 0.5 / (1.0 + 8.0 * lot.tau)
+    # Old positions stay where the money once was; today's trading does not.
+    traded = base * shape * (0.2 + 1.6 * noise(lot.con_id, seed, 5)) * 0.5 / (1.0 + 8.0 * lot.tau)
     size = 5.0 + 120.0 * instrument.liquidity * shape * noise(lot.con_id, seed, 6)
     return _whole(traded), _whole(interest), _whole(size)
 

@@ -386,7 +386,7 @@ DEMO: tuple[Instrument, ...] = (
         classes=listed("NEWC", 1.0, 2.5),
         market_share=0.4,
         liquidity=0.2,
-        listed=date(2026, 10, 8),
+        listed=date(2026, 10, 21),
     ),
     replace(
         _INDEX,

@@ -1,0 +1,25 @@
+"""Looking things up in a model market, for the tests of it and of what stands on it."""
+
+from __future__ import annotations
+
+
+def underlying(market, symbol):
+    (found,) = market.find(symbol, "STK") or market.find(symbol, "IND")
+    return found
+
+
+def spot(market, symbol):
+    return market.quote(underlying(market, symbol).con_id).last
+
+
+def chain(market, symbol, expiry, trading_class=""):
+    """(listing, quote) of every option of one expiry."""
+    found = market.find(symbol, "OPT", expiry=expiry, trading_class=trading_class)
+    return [(option, market.quote(option.con_id)) for option in found]
+
+
+def priced(market, symbol, trading_class, expiry):
+    """The slice behind one expiry: unrounded model values, calls first."""
+    owner = market._catalogue.instrument(symbol)
+    rule = next(rule for rule in owner.classes if rule.name == trading_class)
+    return market._board.slice_of(owner, rule, expiry)[0]
