@@ -1,0 +1,132 @@
+"""`tomic store`: what is stored, whether it is sound, a copy of it, and files taken into it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tomic.cli.options import ConfigOption, JsonOption
+from tomic.cli.running import runs
+
+if TYPE_CHECKING:
+    from tomic.store import Database, StoreInfo
+
+app = typer.Typer(name="store", help="Look after the database of prices, scans and journal.")
+
+
+@app.callback(invoke_without_command=True)
+def _help_when_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+@runs
+async def info(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Print size, version, rows per table and the span of each series."""
+    async with _open(config) as db:
+        found = await db.info()
+    if as_json:
+        typer.echo(json.dumps(_document(found), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(_lines(found)))
+
+
+@app.command()
+@runs
+async def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes.")],
+    config: ConfigOption = None,
+) -> None:
+    """Copy the store to a file while it is in use; an earlier backup there is replaced."""
+    async with _open(config) as db:
+        size = await db.backup(file)
+    typer.echo(f"{file}: {_megabytes(size)}, checked", err=True)
+
+
+@app.command()
+@runs
+async def check(config: ConfigOption = None) -> int:
+    """Look for damage; print what is wrong and end with exit code 1 when something is."""
+    async with _open(config) as db:
+        problems = await db.check()
+    for line in problems:
+        typer.echo(line)
+    verdict = "sound" if db.path.exists() else "no store there yet"
+    if problems:
+        verdict = f"{len(problems)} wrong; put a backup in its place"
+    typer.echo(f"{db.path}: {verdict}", err=True)
+    return 1 if problems else 0
+
+
+@app.command(name="import")
+@runs
+async def import_(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="The original's volatility.db, or a CSV of earnings or dividends.",
+        ),
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Take files into the store; what kind each is, its content tells. Repeating adds nothing."""
+    async with _open(config) as db:
+        for file in files:
+            found = await db.import_file(file)
+            counts = ", ".join(f"{count} {what}" for what, count in found.counts.items())
+            typer.echo(f"{file}: {found.kind}: {counts}", err=True)
+
+
+def _open(config: Path | None) -> Database:
+    from tomic.config import load_settings
+    from tomic.store import Database
+
+    settings = load_settings(config).store
+    return Database(settings.path, busy_timeout_s=settings.lock_wait_s)
+
+
+def _document(info: StoreInfo) -> dict[str, Any]:
+    return {
+        "schema": "tomic.store/1",
+        "path": str(info.path),
+        "exists": info.exists,
+        "bytes": info.size,
+        "schema_version": info.schema_version,
+        "sqlite_version": info.sqlite_version,
+        "tables": dict(info.tables),
+        "series": [
+            {
+                "series": one.series,
+                "symbols": one.symbols,
+                "rows": one.rows,
+                "first": one.first.isoformat(),
+                "last": one.last.isoformat(),
+            }
+            for one in info.series
+        ],
+    }
+
+
+def _lines(info: StoreInfo) -> list[str]:
+    if not info.exists:
+        return [f"{info.path}: no store yet; tomic prices makes one"]
+    series = [
+        f"  {one.series:<22} {one.rows:>10} rows, {one.symbols} symbols, {one.first} to {one.last}"
+        for one in info.series
+    ]
+    tables = [f"  {name:<22} {count:>10} rows" for name, count in info.tables.items() if count]
+    return [
+        f"{info.path}: {_megabytes(info.size)}, schema {info.schema_version}, "
+        f"SQLite {info.sqlite_version}",
+        *(["series", *series] if series else []),
+        *(["tables", *tables] if tables else ["  nothing stored yet"]),
+    ]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
