@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tomic.sim import Gateway, Limits, Profile
+from tomic.sim.answers import ANSWERS, CurrentTime, Error, NextValidId
 from tomic.sim.market import (
     AccountBook,
     Bar,
@@ -18,6 +22,8 @@ from tomic.sim.market import (
     OptionParameters,
     Quote,
 )
+from tomic.sim.requests import REQUESTS, ReqCurrentTime, StartApi
+from tomic.sim.wire import FrameReader, hello, split_fields
 
 SPY, SPX = 756733, 416904
 EXPIRIES = (date(2025, 7, 18), date(2025, 8, 15))
@@ -163,6 +169,111 @@ class PaperMarket:
     def without(self, **missing: object) -> None:
         """Quote from now on with these fields changed."""
         self.quote_now = replace(self.quote_now, **missing)
+
+
+class Probe:
+    """A bare client: sends request dataclasses, keeps the answers that come back."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._frames = FrameReader()
+        self.version = 178
+        self.answers: list[Any] = []
+        self.closed = False
+
+    @classmethod
+    async def open(cls, gateway: Gateway, client_id: int | None = 1) -> Probe:
+        """Connect and, with a client id, start the session."""
+        probe = cls(*await asyncio.open_connection("127.0.0.1", gateway.port))
+        probe.raw(hello(157, 178))
+        while not probe.closed and not (payloads := await probe._payloads()):
+            pass
+        if not probe.closed:
+            probe.version = int(split_fields(payloads[0])[0])
+        if client_id is not None:
+            probe.ask(StartApi(client_id))
+        return probe
+
+    async def _payloads(self) -> list[bytes]:
+        try:
+            data = await asyncio.wait_for(self._reader.read(65536), 2.0)
+        except ConnectionError:
+            data = b""
+        self.closed = not data
+        return self._frames.feed(data)
+
+    def raw(self, data: bytes) -> None:
+        """Send bytes."""
+        self._writer.write(data)
+
+    def ask(self, *requests: object) -> None:
+        """Send requests."""
+        for request in requests:
+            self.raw(REQUESTS.encode(request, self.version))
+
+    async def until(self, cls: type, count: int = 1, **want: object) -> Any:
+        """The *count*-th answer of a class with these fields, waiting for it."""
+        while True:
+            found = self.got(cls, **want)
+            if len(found) >= count:
+                return found[count - 1]
+            if self.closed:
+                raise AssertionError(f"closed before {cls.__name__} {want}: {self.answers[-3:]}")
+            for payload in await self._payloads():
+                self.answers.append(ANSWERS.decode(split_fields(payload), self.version))
+
+    def got(self, cls: type, **want: object) -> list[Any]:
+        """The answers so far of a class with these fields."""
+        return [
+            one
+            for one in self.answers
+            if type(one) is cls and all(getattr(one, k) == v for k, v in want.items())
+        ]
+
+    async def settle(self) -> None:
+        """Wait until everything asked so far has been heard: the clock is read after it."""
+        count = len(self.got(CurrentTime)) + 1
+        self.ask(ReqCurrentTime())
+        await self.until(CurrentTime, count)
+
+    async def until_closed(self) -> None:
+        """Wait until the gateway has closed the connection."""
+        while not self.closed:
+            for payload in await self._payloads():
+                self.answers.append(ANSWERS.decode(split_fields(payload), self.version))
+
+    def codes(self) -> list[int]:
+        """Error codes so far, the farms' good news left out."""
+        return [one.code for one in self.got(Error) if one.code not in (2104, 2106, 2158)]
+
+    async def close(self) -> None:
+        """Hang up and wait until the gateway has noticed."""
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[..., Awaitable[Probe]]]:
+    """Opens bare clients on a gateway; they hang up when the test is over."""
+    opened: list[Probe] = []
+
+    async def open_probe(gateway: Gateway, client_id: int | None = 1) -> Probe:
+        opened.append(await Probe.open(gateway, client_id))
+        return opened[-1]
+
+    yield open_probe
+    for probe in opened:
+        await probe.close()
+
+
+@pytest.fixture
+async def probe(gateway: Gateway, connect: Callable[..., Awaitable[Probe]]) -> Probe:
+    """A client of the gateway, its session started."""
+    client = await connect(gateway)
+    await client.until(NextValidId)
+    return client
 
 
 @pytest.fixture

@@ -44,6 +44,9 @@ KINDS: dict[type, str] = {
 }
 """The name under which faults and counters know a message; the rest are ``other``."""
 
+_LAST_KNOWN = 104
+"""The highest request id of server version 178, served here or not."""
+
 
 class Connection(asyncio.Protocol):
     """Reads messages, keeps the rules that hold for all of them, and hands them on."""
@@ -210,8 +213,10 @@ class Connection(asyncio.Protocol):
             return requests.REQUESTS.decode(parts, self.version)
         except WireError as exc:
             ident = int(parts[0]) if parts and parts[0].isdecimal() else -1
-            known = ident in requests.REQUESTS.ids()
-            self.error(_request_id(parts, ident), 320 if known else 505, exc)
+            if ident in requests.REQUESTS.ids():
+                self.error(_request_id(parts, ident), 320, exc)
+            else:
+                self.error(_request_id(parts, ident), 505)
             return None
 
     def _handle(self, request: object) -> None:
@@ -257,9 +262,9 @@ class Connection(asyncio.Protocol):
         for answer in answers:
             self.send(answer)
 
-    def error(self, req_id: int, code: int, *details: object) -> None:
-        """Send an error in TWS's words and note it."""
-        text = text_of(code, *details)
+    def error(self, req_id: int, code: int, *details: object, text: str = "") -> None:
+        """Send an error in TWS's words, or in others for the same code, and note it."""
+        text = text or text_of(code, *details)
         self.gateway.noted(self, req_id, code, text)
         self.send(Error(req_id, code, text))
 
@@ -316,6 +321,8 @@ class Connection(asyncio.Protocol):
 
 def _request_id(parts: Sequence[str], ident: int) -> int:
     """The request id of a message that cannot be read: where its layout usually has it."""
+    if not 1 <= ident <= _LAST_KNOWN:
+        return -1
     place = 2 if ident <= 77 and ident not in (3, 20, 22) else 1
     text = parts[place] if len(parts) > place else ""
     return int(text) if text.isdecimal() and len(text) < 10 else -1

@@ -12,6 +12,7 @@ from tomic.sim.interference import Subject
 from tomic.sim.lookup import find, subject_of_listing, trades_at
 from tomic.sim.market import Listing, Quote
 from tomic.sim.requests import CancelMarketData, Contract, ReqMarketData
+from tomic.sim.texts import AMBIGUOUS
 
 if TYPE_CHECKING:
     from tomic.sim.connection import Connection
@@ -141,7 +142,8 @@ class Lines:
         ]
         if len(found) == 1:
             return found[0]
-        self._link.error(req_id, 200)
+        text = AMBIGUOUS.format(contract.symbol) if found else ""
+        self._link.error(req_id, 200, text=text)
         return None
 
     def _has_room(self, req_id: int) -> bool:

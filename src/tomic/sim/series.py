@@ -13,6 +13,7 @@ from tomic.sim.answers import BarRow, History
 from tomic.sim.lookup import find, trades_at
 from tomic.sim.market import Bar, Listing
 from tomic.sim.requests import CancelHistory, ReqHistory
+from tomic.sim.texts import AMBIGUOUS
 
 if TYPE_CHECKING:
     from tomic.sim.connection import Connection
@@ -99,7 +100,8 @@ class Series:
         found = find(self._gateway.market, contract)
         found = [one for one in found if trades_at(one, contract.exchange)]
         if len(found) != 1:
-            self._link.error(req_id, 200)
+            text = AMBIGUOUS.format(contract.symbol) if found else ""
+            self._link.error(req_id, 200, text=text)
             return None
         return found[0]
 

@@ -17,7 +17,7 @@ TEXTS: dict[int, str] = {
     366: "No historical data query found for ticker id:{}",
     501: "Already connected.",
     504: "Not connected",
-    505: "Fatal Error: Unknown message id.{}",
+    505: "Fatal Error: Unknown message id.",
     1100: "Connectivity between IBKR and Trader Workstation has been lost.",
     1101: "Connectivity between IBKR and Trader Workstation has been restored - data lost.",
     1102: "Connectivity between IBKR and Trader Workstation has been restored - data maintained. "
@@ -41,6 +41,11 @@ TEXTS: dict[int, str] = {
     10168: "Requested market data is not subscribed. Delayed market data is not enabled.{}",
     10197: "No market data during competing live session",
 }
+AMBIGUOUS = (
+    "The contract description specified for {} is ambiguous; you must specify the multiplier or "
+    "currency."
+)
+"""The other thing that code 200 can mean."""
 
 
 def text_of(code: int, *details: object) -> str:
