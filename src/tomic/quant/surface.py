@@ -54,6 +54,9 @@ __all__ = [
 PARITY_RATE = 0.05
 """Rate of `parity_deviation` only: the one that the files it is compared with were made at."""
 PARITY_PAIRS = 11
+PARITY_WIDTH = 0.02
+"""Pairs further than this from the money, as a share of it, count only up to `LEAST_PAIRS`."""
+LEAST_PAIRS = 3
 SKEW_DELTA = 0.25
 SKEW_DAYS = 30
 THIRTY_DAYS = 30.0 / 365.0
@@ -120,8 +123,10 @@ def forward_from_parity(
         return ParityForward(math.nan, math.nan, 0)
     k, forward = k[quoted], (k + math.exp(rate * tau) * (call - put))[quoted]
     # The median over all strikes is good enough to say where the money is.
-    near = np.argsort(np.abs(k - np.median(forward)), kind="stable")[:pairs]
-    chosen = forward[near]
+    away = np.abs(k / np.median(forward) - 1.0)
+    near = np.argsort(away, kind="stable")[:pairs]
+    # Where strikes lie far apart, further ones would bring in early exercise.
+    chosen = forward[near[(away[near] <= PARITY_WIDTH) | (np.arange(near.size) < LEAST_PAIRS)]]
     centre = float(np.median(chosen))
     scatter = 1.4826 * float(np.median(np.abs(chosen - centre)))
     n = int(chosen.size)
@@ -367,9 +372,7 @@ def expected_move_straddle(
         return math.nan
     order = np.argsort(k[quoted])
     k, call, put = (x[quoted][order] for x in (k, call, put))
-    # The straddle has its kink at the forward; call + put less |forward - strike| is smooth there.
-    smooth = call + put - np.abs(forward - k)
-    return float(np.interp(forward, k, smooth, left=math.nan, right=math.nan))
+    return float(np.interp(forward, k, call + put, left=math.nan, right=math.nan))
 
 
 def expected_move_density(smile: Smile) -> ExpectedMove:
@@ -377,9 +380,8 @@ def expected_move_density(smile: Smile) -> ExpectedMove:
     undiscounted = 1.0 / smile.discount
     straddle = smile.value(smile.forward, True) + smile.value(smile.forward, False)
     lower, upper = smile.quantile([ndtr(-1.0), ndtr(1.0)])
-    # Var S = 2 int (call(K) K>F, put(K) K<F) dK; in quantiles of a normal the integrand is smooth.
-    spread = math.sqrt(float(smile.total_variance(0.0)))
-    k = np.linspace(-12.0, 12.0, 1201) * max(spread, 1e-6)
+    # The variance is twice the area under the out-of-the-money values, from put to call.
+    k = np.linspace(-12.0, 12.0, 2401) * math.sqrt(float(smile.total_variance(0.0)))
     at = smile.forward * np.exp(k)
     side = smile.value(at, at > smile.forward) * at
     variance = 2.0 * undiscounted * float(np.trapezoid(side, k))

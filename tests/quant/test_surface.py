@@ -1,0 +1,268 @@
+"""Forwards, parity, levels, skew, term structure and expected moves read from a chain."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+import recorded_chains
+from tomic.quant import black_scholes, smile, surface
+
+NAN = math.nan
+SMILE = smile.Smile(500.0, 30 / 365, 0.996, a=0.0012, b=0.03, rho=-0.6, m=0.01, sigma=0.06)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_forwards_of_the_recorded_spy_chain(index):
+    """Parity puts the June, July and August forwards at 594.9, 596.1 and 598.4 (± 0.3)."""
+    if why := recorded_chains.missing("tomic_ib_SPY_20250519_2026cest.csv"):
+        pytest.skip(why)
+    e = recorded_chains.spy().expiries[index]
+
+    found = surface.forward_from_parity(e.strike, e.call_mid, e.put_mid, 0.045, e.tau)
+
+    assert found.forward == pytest.approx([594.9, 596.1, 598.4][index], abs=0.3)
+    assert found.error < 0.2
+    assert found.n >= 3
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    forward=st.floats(10.0, 5000.0),
+    rate=st.floats(-0.02, 0.1),
+    tau=st.floats(0.01, 3.0),
+    sigma=st.floats(0.1, 0.8),
+)
+def test_parity_finds_the_forward_of_european_prices(forward, rate, tau, sigma):
+    """Without noise every pair gives the same forward, so the median has no error."""
+    strike = forward * np.linspace(0.7, 1.3, 25)
+    call, put = (
+        math.exp(-rate * tau)
+        * black_scholes.undiscounted(forward, strike, sigma * math.sqrt(tau), is_call)
+        for is_call in (True, False)
+    )
+
+    found = surface.forward_from_parity(strike, call, put, rate, tau)
+
+    assert found.forward == pytest.approx(forward, rel=1e-10)
+    assert found.error == pytest.approx(0.0, abs=1e-9 * forward)
+
+
+def test_one_wrong_pair_does_not_move_the_forward():
+    """The median shrugs off a quote that is ten off."""
+    strike = np.arange(90.0, 111.0)
+    call, put = 102.0 - strike + 20.0, np.full(21, 20.0)
+    call[10] += 10.0
+
+    assert surface.forward_from_parity(strike, call, put, 0.0, 0.1).forward == 102.0
+
+
+def test_parity_without_pairs_is_missing():
+    """Unquoted sides, negative prices and empty chains give no forward."""
+    for call, put in (([NAN, 1.0], [1.0, NAN]), ([-1.0, 1.0], [1.0, -1.0]), ([], [])):
+        found = surface.forward_from_parity([100.0, 101.0][: len(call)], call, put, 0.05, 0.1)
+        assert math.isnan(found.forward)
+        assert found.n == 0
+    one = surface.forward_from_parity([100.0], [2.0], [1.0], 0.0, 0.1)
+    assert (one.forward, one.n) == (101.0, 1)
+    assert math.isnan(one.error)
+
+
+def test_implied_yield_inverts_the_forward():
+    """The yield carries spot to the forward; impossible inputs are missing."""
+    forward = 100.0 * math.exp((0.045 - 0.013) * 0.5)
+
+    assert surface.implied_yield(100.0, forward, 0.045, 0.5) == pytest.approx(0.013, rel=1e-12)
+    assert math.isnan(surface.implied_yield(100.0, forward, 0.045, 0.0))
+    assert math.isnan(surface.implied_yield(NAN, forward, 0.045, 0.5))
+
+
+def test_parity_deviation_of_the_original():
+    """Mids 6.1 and 5.1, spot 600.5, strike 600, 30 days: 1.9607."""
+    assert surface.parity_deviation(6.1, 5.1, 600.5, 600.0, 30) == 1.9607
+    # The sign is lost, and an expired pair is carried over no days.
+    assert surface.parity_deviation(5.1, 8.0, 600.5, 600.0, 30) == 5.8607
+    assert surface.parity_deviation(6.0, 5.0, 600.5, 600.0, -3) == 0.5
+
+
+def test_parity_deviation_is_missing_with_a_quote():
+    """A missing or negative mid leaves its row empty and no other."""
+    off = surface.parity_deviation([6.1, NAN, 6.1, -0.5], [5.1, 5.1, -1.0, 5.1], 600.5, 600.0, 30)
+
+    assert_allclose(off, [1.9607, NAN, NAN, NAN])
+
+
+def test_average_parity_deviation_uses_the_first_expiry():
+    """Later expiries do not count, not even when the first has no pair."""
+    assert surface.average_parity_deviation([0.1, 0.2, NAN, 9.0], [10, 10, 10, 40]) == 0.15
+    assert math.isnan(surface.average_parity_deviation([NAN, 9.0], [10, 40]))
+    assert math.isnan(surface.average_parity_deviation([], []))
+
+
+def test_atm_iv_lies_between_its_neighbours():
+    """Linear in variance and log strike; call and put at a strike are averaged."""
+    forward = math.sqrt(95.0 * 105.0)
+
+    found = surface.atm_iv([105.0, 95.0, 95.0, 200.0], [0.2, 0.29, 0.31, 9.0], forward)
+
+    assert found == pytest.approx(math.sqrt((0.2**2 + 0.3**2) / 2), rel=1e-12)
+
+
+def test_atm_iv_needs_strikes_on_both_sides():
+    """No extrapolation to a forward outside the quotes."""
+    assert math.isnan(surface.atm_iv([100.0, 105.0], [0.2, 0.2], 99.0))
+    assert math.isnan(surface.atm_iv([100.0, 105.0], [0.2, NAN], 103.0))
+    assert math.isnan(surface.atm_iv([], [], 100.0))
+    assert surface.atm_iv([100.0], [0.2], 100.0) == pytest.approx(0.2)
+
+
+def test_constant_maturity_is_linear_in_total_variance():
+    """Between 20 and 40 days the variance to day 30 is the mean of both."""
+    tau = np.array([40.0, 20.0]) / 365
+
+    found = surface.constant_maturity_iv(tau, [0.2, 0.3])
+
+    assert found == pytest.approx(math.sqrt((0.3**2 * 20 + 0.2**2 * 40) / 2 / 30), rel=1e-12)
+
+
+def test_constant_maturity_stays_near_the_listed_expiries():
+    """Up to a factor of two outside the nearest volatility holds; beyond it there is no answer."""
+    assert surface.constant_maturity_iv([45 / 365], [0.2]) == 0.2
+    assert surface.constant_maturity_iv([16 / 365, 8 / 365], [0.2, 0.5]) == 0.2
+    assert math.isnan(surface.constant_maturity_iv([61 / 365], [0.2]))
+    assert math.isnan(surface.constant_maturity_iv([14 / 365], [0.2]))
+    assert math.isnan(surface.constant_maturity_iv([], []))
+    assert surface.constant_maturity_iv([NAN, 30 / 365, 0.0], [0.4, 0.2, 0.3]) == 0.2
+
+
+def test_forward_variance_adds_up():
+    """The variance up to the second date is the first's plus the forward's."""
+    tau = np.array([0.1, 0.25, 0.2, 0.2])
+    iv = np.array([0.3, 0.25, 0.2, 0.2])
+
+    forward = surface.forward_variance(tau, iv)
+
+    assert 0.1 * 0.09 + 0.15 * forward[0] == pytest.approx(0.25 * 0.0625, rel=1e-12)
+    assert np.isnan(forward[1:]).all()
+    assert surface.forward_variance([0.1, 0.2], [0.4, 0.2])[0] < 0  # calendar arbitrage shows
+
+
+def test_delta_iv_interpolates_between_deltas():
+    """Only quotes of the target's side count; outside them there is no answer."""
+    delta = [0.4, 0.2, -0.4, -0.2, 0.0]
+    iv = [0.20, 0.16, 0.22, 0.30, 0.5]
+
+    assert surface.delta_iv(delta, iv, 0.25) == pytest.approx(0.17)
+    assert surface.delta_iv(delta, iv, -0.25) == pytest.approx(0.28)
+    assert math.isnan(surface.delta_iv(delta, iv, 0.1))
+    assert math.isnan(surface.delta_iv([], [], 0.25))
+
+
+def test_skew_is_call_less_put_nearest_thirty_days():
+    """The expiry at 28 days decides; where its wings are missing the next nearest does."""
+    dte = np.repeat([10, 28, 45], 4)
+    delta = np.tile([0.4, 0.2, -0.4, -0.2], 3)
+    iv = np.array([9, 9, 9, 9, 0.20, 0.16, 0.22, 0.30, 0.3, 0.3, 0.35, 0.35])
+
+    assert surface.skew(dte, delta, iv) == pytest.approx(0.17 - 0.28)
+    iv[5] = NAN
+    assert surface.skew(dte, delta, iv) == pytest.approx(-0.05)
+    assert math.isnan(surface.skew(dte[:2], delta[:2], iv[:2]))
+    assert surface.nearest_expiry([45, 25, 35]) == 25
+    assert math.isnan(surface.nearest_expiry([]))
+
+
+def test_skew_of_a_smile_equals_that_of_its_quotes():
+    """Quotes read off a smile have its skew, negative as on an index."""
+    strike = np.linspace(420.0, 560.0, 200)
+    iv = SMILE.iv(strike)
+    root = iv * math.sqrt(SMILE.tau)
+    d1 = np.log(SMILE.forward / strike) / root + root / 2
+    hit = 0.5 * np.array([math.erfc(-x / math.sqrt(2)) for x in d1])
+    delta = np.concatenate([hit, hit - 1.0])
+
+    quoted = surface.skew(np.full(400, 30), delta, np.tile(iv, 2))
+
+    assert quoted == pytest.approx(surface.smile_skew(SMILE), abs=1e-5)
+    assert quoted < -0.01
+    assert math.isnan(surface.smile_delta_iv(SMILE, 0.0))
+    assert math.isnan(surface.smile_delta_iv(SMILE, -1.0))
+
+
+def test_mean_atm_iv_takes_the_window_only():
+    """Options more than five from spot do not count."""
+    strike = [594.0, 595.0, 600.0, 605.0, 606.0, 600.0]
+    iv = [9.0, 0.2, 0.3, 0.4, 9.0, NAN]
+
+    assert surface.mean_atm_iv(strike, iv, 600.0) == pytest.approx(0.3)
+    assert surface.mean_atm_iv(strike, iv, 600.0, window=0.5) == pytest.approx(0.3)
+    assert math.isnan(surface.mean_atm_iv(strike, iv, 700.0))
+
+
+def test_term_structure_of_the_original():
+    """Levels .20, .22, .25 give -2.0 and -5.0 points; one expiry gives neither."""
+    found = surface.term_structure([0.20, 0.22, 0.25])
+
+    assert [round(100 * x, 2) for x in found] == [-2.0, -5.0]
+    assert all(math.isnan(x) for x in surface.term_structure([0.20]))
+    assert all(math.isnan(x) for x in surface.term_structure([]))
+    assert math.isnan(surface.term_structure([0.2, 0.22]).m1_m3)
+
+
+def test_expected_moves_agree_for_a_lognormal():
+    """Straddle and mean absolute move are .798 of one standard deviation, to second order."""
+    flat = smile.flat(0.2, forward=100.0, tau=0.1)
+    strike = np.array([95.0, 99.0, 101.0, 105.0])
+    one = float(surface.expected_move_iv(100.0, 0.2, 36.5))
+
+    straddle = surface.expected_move_straddle(
+        strike, flat.value(strike, True), flat.value(strike, False), 100.0
+    )
+    density = surface.expected_move_density(flat)
+
+    assert one == pytest.approx(100 * 0.2 * math.sqrt(0.1), rel=1e-12)
+    # The variance of a lognormal is F^2 (e^w - 1).
+    assert density.sigma == pytest.approx(100 * math.sqrt(math.expm1(0.004)), rel=1e-5)
+    assert density.mean_absolute == pytest.approx(one * math.sqrt(2 / math.pi), rel=1e-3)
+    assert straddle == pytest.approx(density.mean_absolute, rel=0.02)
+    assert density.lower == pytest.approx(100 * math.exp(-0.002 - math.sqrt(0.004)), rel=1e-9)
+    assert density.upper == pytest.approx(100 * math.exp(-0.002 + math.sqrt(0.004)), rel=1e-9)
+
+
+def test_expected_move_of_a_smile_is_its_standard_deviation():
+    """The strip of option values gives the standard deviation that the density gives."""
+    price = np.linspace(1.0, 1500.0, 300_001)
+    density = SMILE.density(price)
+
+    found = surface.expected_move_density(SMILE)
+
+    deviation = price - SMILE.forward
+    assert found.sigma == pytest.approx(
+        math.sqrt(np.trapezoid(density * deviation**2, price)), rel=1e-4
+    )
+    assert found.mean_absolute == pytest.approx(
+        np.trapezoid(density * np.abs(deviation), price), rel=1e-4
+    )
+
+
+def test_straddle_needs_both_sides_around_the_forward():
+    """One-sided pairs are left out; a forward outside the strikes has no straddle."""
+    assert math.isnan(surface.expected_move_straddle([100.0], [2.0], [NAN], 100.0))
+    assert math.isnan(surface.expected_move_straddle([100.0, 101.0], [2.0] * 2, [1.0] * 2, 102.0))
+    assert surface.expected_move_straddle([99.0, 101.0], [4.0, 3.0], [3.0, 5.0], 100.0) == 7.5
+
+
+def test_negative_days_have_no_expected_move():
+    """An expired option gives NaN, not a root of a negative number."""
+    assert_allclose(surface.expected_move_iv(425.0, 0.55, [6, -1]), [29.9696, NAN], atol=1e-4)
+
+
+def test_unequal_shapes_are_refused():
+    """The error names the arguments and their shapes."""
+    with pytest.raises(ValueError, match=r"one shape, got strike \(2,\), iv \(1,\)"):
+        surface.atm_iv([1.0, 2.0], [0.2], 1.0)
