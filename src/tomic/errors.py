@@ -132,8 +132,8 @@ class GatewayRefused(RequestFailed):
 
     code = "ib.refused"
 
-    def __init__(self, what: str, error_code: int, text: str) -> None:
-        super().__init__(f"{what}: refused by the gateway with {error_code}: {text}")
+    def __init__(self, what: str, error_code: int, text: str, *, hint: str = "") -> None:
+        super().__init__(hint or f"{what}: refused by the gateway with {error_code}: {text}")
         self.what, self.error_code, self.text = what, error_code, text
 
 

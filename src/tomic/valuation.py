@@ -210,5 +210,7 @@ def _without_greeks(chain: Chain) -> Chain:
 def _mark_delta(chain: Chain, low: float, high: float) -> Chain:
     delta, status = chain["delta"], chain["status"].copy()
     outside = (delta < low) | (delta > high)
-    status[outside & (status == RowStatus.OK)] = RowStatus.DELTA_OUT_OF_RANGE.value
+    # A row without a bid is out of range as well: it would stay out of the export either way.
+    settled = (status == RowStatus.OK) | (status == RowStatus.NO_QUOTE)
+    status[outside & settled] = RowStatus.DELTA_OUT_OF_RANGE.value
     return chain.with_columns(status=status)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tomic import __version__
-from tomic.cli import config, market
+from tomic.cli import config, market, store
 from tomic.cli.running import fail, quiet_pipe
 from tomic.errors import TomicError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.registered_commands += market.app.registered_commands
 app.add_typer(config.app, name="config")
+app.add_typer(store.app, name="store")
 
 
 def _version(value: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from tomic.cli import options
 from tomic.cli.options import Format
-from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
+from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +136,7 @@ class _Writer:
         self._print(chains, quiet=quiet)
         for outcome in outcomes:
             if outcome.error is not None:
-                typer.echo(f"tomic: {outcome.symbol}: {outcome.error}", err=True)
+                say(outcome.error, as_json=self._format in (Format.JSON, Format.NDJSON))
             elif outcome.chain is not None and not quiet:
                 paths = self._paths.get(outcome.symbol, [])
                 typer.echo(render.chain_summary(outcome.chain, paths), err=True)

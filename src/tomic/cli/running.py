@@ -52,13 +52,18 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
     return run
 
 
-def fail(error: TomicError, *, as_json: bool = False) -> NoReturn:
-    """Say on stderr what went wrong and what to do, and end with the error's exit code."""
+def say(error: TomicError, *, as_json: bool = False) -> None:
+    """Say on stderr what went wrong and what to do."""
     if as_json:
         document = {"code": error.code, "message": str(error), "retryable": error.retryable}
         typer.echo(json.dumps({"error": document}, ensure_ascii=False), err=True)
     else:
         typer.echo(f"tomic: {error}", err=True)
+
+
+def fail(error: TomicError, *, as_json: bool = False) -> NoReturn:
+    """Say what went wrong and end with the error's exit code."""
+    say(error, as_json=as_json)
     raise typer.Exit(error.exit_code)
 
 

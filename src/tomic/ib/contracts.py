@@ -89,7 +89,9 @@ async def _unknown(
     pool = [*names, *market.symbols, *market.indices]
     near = difflib.get_close_matches(symbol, [n for n in pool if n != symbol], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else "; check the spelling"
-    return UnknownContract(symbol, error.error_code, f"no such symbol at IB{hint}")
+    return UnknownContract(
+        symbol, error.error_code, error.text, hint=f"IB knows no symbol {symbol}{hint}"
+    )
 
 
 async def _details(

@@ -80,7 +80,7 @@ class Link:
             done, _ = await asyncio.wait(
                 {ready, self._refused}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
-            if self._refused in done:
+            if ready not in done and self._refused in done:
                 self._refused.result()
             if not done:
                 raise self._never_ready(host, port, timeout_s)

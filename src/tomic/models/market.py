@@ -1,4 +1,4 @@
-"""Market nouns: an underlying, its spot, its option parameters, one option's row, one volatility row."""
+"""Market nouns: an underlying, its spot, option parameters, an option's row, volatility."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tomic.errors import InvalidSymbol
 
-_SYMBOL = re.compile(r"[A-Z0-9]{1,12}(?:[. ][A-Z0-9]{1,4})?")
+_SYMBOL = re.compile(r"[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,4})?", re.ASCII)
 
 
 class Model(BaseModel):
@@ -200,27 +200,16 @@ class VolSnapshot(Model):
 
 def normalize_symbol(text: str) -> str:
     """
-    Return the symbol as TOMIC writes it: upper case, a class after a dot (``BRK.B``).
+    Return the symbol as TOMIC writes it: upper case, a share class after a dot (``BRK.B``).
 
     Raises:
         InvalidSymbol: Empty, or characters that no ticker has.
     """
     symbol = text.strip().upper()
-    if not _SYMBOL.fullmatch(symbol) or re.search(r"\s{2,}", symbol):
-        raise InvalidSymbol(
-            f"{text!r} is not a ticker symbol; use letters and digits, with a class after a dot "
-            "as in BRK.B"
-        )
-    if " " in symbol:
-        # "SP Y" is a typing error, "BRK B" is IB's way to write a share class.
-        stem, _, share_class = symbol.partition(" ")
-        if stem not in _SPACED_STEMS:
-            raise InvalidSymbol(
-                f"{text!r} is not a ticker symbol; write a share class after a dot, as in BRK.B"
-            )
-        return f"{stem}.{share_class}"
-    return symbol
-
-
-_SPACED_STEMS = frozenset({"BRK", "BF", "HEI", "LEN", "MOG", "RDS", "CRD", "GEF", "HVT", "UHAL"})
-"""Stems that IB lists with a blank before the class; others with a blank are typing errors."""
+    if _SYMBOL.fullmatch(symbol):
+        return symbol
+    hint = "use letters and digits, with a share class after a dot as in BRK.B"
+    dotted = re.sub(r"[ /_-]+", ".", symbol)
+    if _SYMBOL.fullmatch(dotted) and "." in dotted:
+        hint = f"a share class comes after a dot; did you mean {dotted}?"
+    raise InvalidSymbol(f"{text!r} is not a ticker symbol: {hint}")

@@ -232,7 +232,7 @@ async def _prepare(
     params = selection.choose_params(listed, symbol, settings.chain.trading_class)
     spot = (
         ticks.spot
-        or recorded_spot
+        or _as_served(session, recorded_spot)
         or await _fallback_spot(session, underlying, params, settings, spot_fallback, now)
     )
     watch(Event("spot", symbol, f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"))
@@ -258,6 +258,13 @@ async def _prepare(
         watch=watch,
         patience=Patience(settings.chain.silent_s),
     )
+
+
+def _as_served(session: Session, spot: Spot | None) -> Spot | None:
+    """A recorded spot with the data type under which its chain is served."""
+    if spot is None or session.data_type is None:
+        return spot
+    return spot.model_copy(update={"data_type": session.data_type})
 
 
 async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:

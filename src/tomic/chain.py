@@ -1,0 +1,282 @@
+"""An option chain: columns of equal length, one row per contract, and a header."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic import dates
+from tomic._typing import BoolArray, FloatArray
+from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot, Underlying
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS: Mapping[str, str] = {
+    "con_id": "int64",
+    "expiry": "datetime64[D]",
+    "dte": "int64",
+    "tau": "float64",
+    "strike": "float64",
+    "right": "<U1",
+    "bid": "float64",
+    "ask": "float64",
+    "last": "float64",
+    "close": "float64",
+    "iv": "float64",
+    "delta": "float64",
+    "gamma": "float64",
+    "vega": "float64",
+    "theta": "float64",
+    "volume": "float64",
+    "open_interest": "float64",
+    "parity_deviation": "float64",
+    "status": "<U18",
+    "quote_source": "<U7",
+    "greeks_source": "<U5",
+    "quoted_at": "datetime64[us]",
+}
+"""Every column and its dtype; con_id 0, NaN, '' and NaT stand for missing."""
+
+_INTEGRAL = ("volume", "open_interest")
+_REAL = tuple(name for name, kind in COLUMNS.items() if kind == "float64" and name != "tau")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What it took to get a chain."""
+
+    seconds: float = 0.0
+    messages: int = 0
+    peak_lines: int = 0
+    retried: int = 0
+    details_requests: int = 0
+    complete: bool = True
+    """False when the run was cut short by a deadline, a lost line or an interrupt."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """
+    A validated option chain. Rows are ordered by expiry, strike and right, each pair once.
+
+    ``chain["bid"]`` is a read-only array; ``chain.frame`` the same data as a DataFrame, built on
+    first use, because most uses never need pandas. Every requested contract keeps its row,
+    whatever became of it: see the ``status`` column.
+
+    Raises:
+        ValueError: A column is missing, unknown, of another length, or a contract occurs twice.
+    """
+
+    underlying: Underlying
+    spot: Spot
+    as_of: dt.datetime
+    rate: float
+    div_yield: float
+    data_type: DataType
+    columns: Mapping[str, NDArray[Any]]
+    notes: tuple[str, ...] = ()
+    fetch: Fetch = field(default_factory=Fetch)
+    multiplier: int = 100
+    trading_class: str = ""
+
+    def __post_init__(self) -> None:
+        if set(self.columns) != set(COLUMNS):
+            wrong = sorted(set(self.columns) ^ set(COLUMNS))
+            raise ValueError(f"columns missing or unknown: {', '.join(wrong)}")
+        arrays = {name: np.asarray(self.columns[name], dtype=COLUMNS[name]) for name in COLUMNS}
+        sizes = {len(array) for array in arrays.values()}
+        if len(sizes) > 1:
+            raise ValueError(f"columns differ in length: {sorted(sizes)}")
+        order = np.lexsort((arrays["right"], arrays["strike"], arrays["expiry"]))
+        arrays = {name: array[order] for name, array in arrays.items()}
+        for array in arrays.values():
+            array.setflags(write=False)
+        same = (
+            (arrays["expiry"][1:] == arrays["expiry"][:-1])
+            & (arrays["strike"][1:] == arrays["strike"][:-1])
+            & (arrays["right"][1:] == arrays["right"][:-1])
+        )
+        if same.any():
+            row = int(np.flatnonzero(same)[0])
+            raise ValueError(
+                f"contract occurs twice: {arrays['expiry'][row]} {arrays['strike'][row]:g}"
+                f"{arrays['right'][row]}"
+            )
+        object.__setattr__(self, "columns", arrays)
+
+    @classmethod
+    def from_quotes(
+        cls,
+        quotes: Iterable[OptionQuote],
+        *,
+        underlying: Underlying,
+        spot: Spot,
+        as_of: dt.datetime,
+        rate: float,
+        div_yield: float = 0.0,
+        data_type: DataType | None = None,
+        notes: tuple[str, ...] = (),
+        fetch: Fetch | None = None,
+        multiplier: int = 100,
+        trading_class: str = "",
+    ) -> Chain:
+        """Build a chain from rows; ``dte`` and ``tau`` are computed from *as_of*."""
+        rows = list(quotes)
+        columns: dict[str, NDArray[Any]] = {
+            "con_id": np.array([row.con_id or 0 for row in rows], dtype="int64"),
+            "expiry": np.array([row.expiry for row in rows], dtype="datetime64[D]"),
+            "strike": np.array([row.strike for row in rows], dtype="float64"),
+            "right": np.array([row.right for row in rows], dtype="<U1"),
+            "status": np.array([row.status.value for row in rows], dtype="<U18"),
+            "quote_source": np.array(
+                [row.quote_source.value if row.quote_source else "" for row in rows], dtype="<U7"
+            ),
+            "greeks_source": np.array([row.greeks_source for row in rows], dtype="<U5"),
+            "quoted_at": np.array(
+                [_naive_utc(row.quoted_at) for row in rows], dtype="datetime64[us]"
+            ),
+        }
+        for name in _REAL:
+            if name not in columns:
+                columns[name] = np.array(
+                    [math.nan if (v := getattr(row, name)) is None else v for row in rows],
+                    dtype="float64",
+                )
+        day = dates.local_date(as_of, underlying.time_zone)
+        expiry = columns["expiry"]
+        columns["dte"] = (expiry - np.datetime64(day, "D")).astype("int64")
+        years = {
+            one: dates.years_to_expiry(
+                as_of, one.item(), underlying=underlying, trading_class=trading_class
+            )
+            for one in np.unique(expiry)
+        }
+        columns["tau"] = np.array([years[one] for one in expiry], dtype="float64")
+        return cls(
+            underlying=underlying,
+            spot=spot,
+            as_of=as_of,
+            rate=rate,
+            div_yield=div_yield,
+            data_type=data_type or spot.data_type,
+            columns=columns,
+            notes=notes,
+            fetch=fetch or Fetch(),
+            multiplier=multiplier,
+            trading_class=trading_class,
+        )
+
+    def __len__(self) -> int:
+        return len(self.columns["strike"])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    @property
+    def symbol(self) -> str:
+        """Symbol of the underlying."""
+        return self.underlying.symbol
+
+    @property
+    def is_call(self) -> BoolArray:
+        """True for calls."""
+        return cast(BoolArray, self.columns["right"] == "C")
+
+    @property
+    def mid(self) -> FloatArray:
+        """Mean of bid and ask, NaN where either is missing."""
+        return cast(FloatArray, 0.5 * (self.columns["bid"] + self.columns["ask"]))
+
+    @property
+    def expiries(self) -> tuple[dt.date, ...]:
+        """Expiries present, ascending."""
+        return tuple(one.item() for one in np.unique(self.columns["expiry"]))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Status to number of rows, only those present."""
+        return dict(Counter(self.columns["status"].tolist()))
+
+    @property
+    def gaps(self) -> dict[str, int]:
+        """Status to number of rows, everything but ``ok``."""
+        return {name: n for name, n in sorted(self.counts.items()) if name != RowStatus.OK}
+
+    @property
+    def completeness(self) -> float:
+        """Share of ``ok`` among the contracts that exist; 0 for an empty chain."""
+        counts = self.counts
+        existing = len(self) - counts.get(RowStatus.UNKNOWN_CONTRACT, 0)
+        return counts.get(RowStatus.OK, 0) / existing if existing else 0.0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no row could be had by asking again."""
+        return all(RowStatus(name).is_final for name in self.counts)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The columns as a DataFrame; ``quoted_at`` in UTC."""
+        import pandas as pd
+
+        frame = pd.DataFrame({name: self.columns[name] for name in COLUMNS})
+        frame["quoted_at"] = frame["quoted_at"].dt.tz_localize("UTC")
+        return frame
+
+    def where(self, keep: BoolArray) -> Chain:
+        """Return the chain with only the rows where *keep* is true."""
+        return replace(self, columns={name: array[keep] for name, array in self.columns.items()})
+
+    def with_columns(self, **columns: NDArray[Any]) -> Chain:
+        """Return the chain with some columns replaced; the others are shared."""
+        return replace(self, columns={**self.columns, **columns})
+
+    def rows(self) -> Iterator[OptionQuote]:
+        """Yield each row as a model, ``None`` where a number is missing."""
+        lists = {name: array.tolist() for name, array in self.columns.items()}
+        for index in range(len(self)):
+            yield self._row({name: values[index] for name, values in lists.items()})
+
+    @staticmethod
+    def _row(cells: dict[str, Any]) -> OptionQuote:
+        for name in _REAL:
+            if math.isnan(cells[name]):
+                cells[name] = None
+        for name in _INTEGRAL:
+            if cells[name] is not None:
+                cells[name] = int(cells[name])
+        stamp: dt.datetime | None = cells["quoted_at"]
+        return OptionQuote.model_construct(
+            con_id=cells["con_id"] or None,
+            expiry=cells["expiry"],
+            dte=cells["dte"],
+            strike=cells["strike"],
+            right=cast(Literal["C", "P"], cells["right"]),
+            **{name: cells[name] for name in _REAL if name != "strike"},
+            status=RowStatus(cells["status"]),
+            quote_source=QuoteSource(cells["quote_source"]) if cells["quote_source"] else None,
+            greeks_source=cells["greeks_source"],
+            quoted_at=stamp.replace(tzinfo=dt.UTC) if stamp is not None else None,
+        )
+
+    def _repr_html_(self) -> str:
+        title = (
+            f"<b>{self.symbol}</b> {self.spot.price:g} · {self.data_type.value} · "
+            f"{self.as_of:%Y-%m-%d %H:%M:%S %Z} · {self.completeness:.0%} complete"
+        )
+        return (
+            f"<p>{title}</p>{self.frame.drop(columns=['con_id', 'quoted_at']).to_html(max_rows=40)}"
+        )
+
+
+def _naive_utc(stamp: dt.datetime | None) -> dt.datetime | None:
+    return stamp.astimezone(dt.UTC).replace(tzinfo=None) if stamp is not None else None
