@@ -293,3 +293,17 @@ def test_a_missing_file_a_missing_time_and_a_missing_symbol_are_told_apart(tmp_p
         Replay.from_csv(nameless, as_of=NOON)
     with pytest.raises(UsageError, match="no time zone"):
         Replay.from_csv(nameless, "SPY", as_of=datetime(2025, 5, 19, 12))
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("option_chain_SPY_20250519_202601.csv", "SPY"),
+        ("lean_GOOG_20151224_eod_chain.csv", "GOOG"),
+        ("option_chain_BRK.B_20250519_202601_000000.csv", "BRK B"),
+        ("chain_20250519.csv", ""),
+    ],
+)
+def test_the_name_says_which_symbol(name, symbol):
+    """The capital letters before the date; BRK.B in a file name is BRK B."""
+    assert recording.symbol_in_name(Path(name)) == symbol

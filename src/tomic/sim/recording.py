@@ -234,6 +234,12 @@ def time_in_name(path: Path) -> datetime | None:
     return datetime.combine(day, at, _ZONES.get(zone, _HOME))
 
 
+def symbol_in_name(path: Path) -> str:
+    """The symbol that stands before the date in a file's name, empty where none does."""
+    found = re.search(r"(?:^|_)([A-Z][A-Z0-9]{0,5}(?:[. ][A-Z])?)_\d{8}", path.stem)
+    return found.group(1).replace(".", " ") if found else ""
+
+
 def parity_spot(rows: Iterable[Row], as_of: datetime) -> float | None:
     """
     Price of the underlying that the quotes imply, ``None`` where no pair stands near the money.

@@ -66,7 +66,7 @@ class Replay:
         Read a file of the original program or one of our exports.
 
         Args:
-            symbol: The underlying's symbol; may be left out where the file has a column for it.
+            symbol: The underlying's symbol; else the file's own column, else the one in its name.
             as_of: When it was recorded; else the file's own column, else the time in its name.
 
         Raises:
@@ -75,7 +75,7 @@ class Replay:
         """
         path = Path(path)
         recorded = recording.read(path)
-        name = symbol or recorded.symbol
+        name = symbol or recorded.symbol or recording.symbol_in_name(path)
         if not name:
             raise BadFile(f"{path} does not say which symbol it holds; name the symbol")
         moment = as_of or recorded.as_of or recording.time_in_name(path)

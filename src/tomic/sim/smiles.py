@@ -25,6 +25,8 @@ YEAR_DAYS = 365.0
 _REVERSION = 4.0
 _THIRTY_DAYS = 30.0 / YEAR_DAYS
 _STEEPNESS = 0.75
+# Far volatility leans towards its usual level: a stretched one slopes down.
+_PULL = 0.1
 
 
 def years(start: datetime, end: datetime) -> float:
@@ -102,15 +104,17 @@ class Surface:
 
     @classmethod
     def of(cls, instrument: Instrument, iv30: float, today: date) -> Surface:
-        """The surface whose 30-day at-the-money volatility is *iv30*, earnings left aside."""
-        ramp = _ramp(_THIRTY_DAYS)
-        long_vol = max(iv30 + instrument.slope * min(1.0, iv30 / 0.2), 0.35 * iv30)
-        target, far = iv30 * iv30 * _THIRTY_DAYS, long_vol * long_vol
-        short = far + (target - far * _THIRTY_DAYS) / ramp
+        """The surface whose 30-day at-the-money volatility is *iv30*."""
+        usual = iv30 * float(np.exp(-_PULL * instrument.iv_stretch))
+        long_vol = max(usual + instrument.slope * min(1.0, iv30 / 0.2), 0.35 * iv30)
         eta = min(_STEEPNESS, 1.98 / (1.0 + abs(instrument.skew)))
         event = instrument.earnings
         ahead = event is not None and event >= today
         jump = instrument.earnings_move**2 if ahead else 0.0
+        target, far = iv30 * iv30 * _THIRTY_DAYS, long_vol * long_vol
+        soon = ahead and event is not None and event < today + timedelta(days=30)
+        calm = max(target - jump, 0.3 * target) if soon else target
+        short = far + (calm - far * _THIRTY_DAYS) / _ramp(_THIRTY_DAYS)
         return cls(max(short, 0.05 * far), far, instrument.skew, eta, event, jump, today)
 
     def at_the_money(self, tau: float) -> float:
