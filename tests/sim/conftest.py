@@ -101,6 +101,8 @@ class PaperMarket:
     open: bool = True
     quote_now: Quote = QUOTE
     margin: tuple[float, float] | None = (500.0, 400.0)
+    second_exchange: str = "SMART"
+    """The exchange of the second row of option parameters."""
 
     def __post_init__(self) -> None:
         self.listings = _listings()
@@ -131,7 +133,7 @@ class PaperMarket:
         days = tuple(f"{day:%Y%m%d}" for day in EXPIRIES)
         return [
             OptionParameters(exchange, SPY, "SPY", "100", days, STRIKES)
-            for exchange in ("CBOE", "SMART")
+            for exchange in ("CBOE", self.second_exchange)
         ]
 
     def quote(self, con_id: int) -> Quote | None:

@@ -9,11 +9,13 @@ import pytest
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.answers import CurrentTime, Error, ManagedAccounts, NextValidId
 from tomic.sim.requests import (
+    REQUESTS,
     CancelMarketData,
     Contract,
     ReqContractDetails,
     ReqCurrentTime,
     ReqMarketData,
+    ReqOptionParams,
     StartApi,
 )
 from tomic.sim.wire import frame_fields, hello
@@ -192,3 +194,21 @@ async def test_closing_the_gateway_ends_its_clients(market, connect):
 
     await probe.until_closed()
     assert (gateway.clients, gateway.leaked, gateway.lines_open) == (set(), 0, 0)
+
+
+async def test_a_client_that_never_reads_does_not_keep_the_gateway(market):
+    """Closing gives up on a client whose buffers are full."""
+    market.second_exchange = "X" * 12_000_000
+    async with Gateway(market, profile=Profile.instant()) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=10)
+        writer.transport.pause_reading()
+        asked = ReqOptionParams(1, "SPY", "", "STK", 756733)
+        writer.write(hello(157, 178))
+        writer.write(b"".join(REQUESTS.encode(one, 178) for one in (StartApi(1), asked)))
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+
+    assert (gateway.clients, gateway.by_kind["option_params"]) == (set(), 1)
+    assert not reader.at_eof()
+    writer.transport.abort()
+    await asyncio.sleep(0)

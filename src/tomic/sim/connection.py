@@ -111,6 +111,12 @@ class Connection(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.close()
 
+    def abort(self) -> None:
+        """Cut the connection at once; what was not sent is lost."""
+        self.cut = True
+        if self._transport is not None:
+            self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         if self.cut:
@@ -242,7 +248,8 @@ class Connection(asyncio.Protocol):
             return True
         refused = interference.aimed(faults.Refuse, kind, subject)
         if refused is not None:
-            self.error(getattr(request, "req_id", -1), refused.code, "refused on purpose")
+            ident = getattr(request, "req_id", getattr(request, "order_id", -1))
+            self.error(ident, refused.code, "refused on purpose")
             return True
         late = interference.aimed(faults.Late, kind, subject)
         if late is not None:

@@ -35,7 +35,8 @@ class Aimed(Fault):
 
     Args:
         on: Kind of request (``market_data``, ``contract_details``, ``option_params``,
-            ``history``, ``positions``, ``account_summary``, ...); empty means every kind.
+            ``history``, ``positions``, ``account_summary``, ...); empty means every kind that
+            waits for an answer, cancels only by their own name (``cancel_market_data``).
         symbol, expiry, strike, right: Only contracts that fit; empty or zero fits all.
         share: Fraction of the option contracts hit, always the same ones for one seed; below 1
             shares and indices are spared.

@@ -27,6 +27,9 @@ from tomic.sim.market import Market
 from tomic.sim.orders import PlaceOrder
 from tomic.sim.wire import MAX_VERSION
 
+_KEPT = 5_000
+_GOODBYE_S = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class SaidError:
@@ -111,6 +114,7 @@ class Gateway:
         self.rows: Counter[str] = Counter()
         """Finished rows, ``quotes`` and ``contract_details``."""
         self.errors: list[SaidError] = []
+        """What was said with an error code, the last few thousand."""
         self.unreadable: list[str] = []
         """Why connections were closed whose bytes could not be read."""
 
@@ -148,6 +152,13 @@ class Gateway:
         server.close()
         for client in list(self.clients):
             client.drop()
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._empty.wait()
+        except TimeoutError:
+            # A client that reads nothing would keep its connection for ever.
+            for client in list(self.clients):
+                client.abort()
         await server.wait_closed()
         await self._empty.wait()
 
@@ -259,3 +270,5 @@ class Gateway:
         """An error was said; the farms' good news is not kept."""
         if code not in (2104, 2106, 2158):
             self.errors.append(SaidError(client.client_id, req_id, code, text))
+            if len(self.errors) > 2 * _KEPT:
+                del self.errors[:_KEPT]

@@ -22,6 +22,8 @@ class Subject:
     right: str = ""
 
 
+_UNANSWERED = frozenset({"market_data_type", "other"})
+
 F = TypeVar("F", bound=Fault)
 A = TypeVar("A", bound=Aimed)
 
@@ -87,8 +89,10 @@ class Interference:
 
     @staticmethod
     def _fits(fault: Aimed, on: str, subject: Subject) -> bool:
+        # "Every kind" means every kind that waits for an answer.
+        any_kind = fault.on == "" and not on.startswith("cancel") and on not in _UNANSWERED
         return (
-            fault.on in ("", on)
+            (any_kind or fault.on == on)
             and fault.symbol in ("", subject.symbol)
             and fault.expiry.replace("-", "") in ("", subject.expiry)
             and fault.strike in (0.0, subject.strike)

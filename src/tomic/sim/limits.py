@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 Range = tuple[float, float]
+_KEPT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +137,36 @@ class MessageMeter:
 
 
 class PeakMeter:
-    """Remembers arrival times, and tells the most that any exact second held."""
+    """Tells the most messages that any exact second held."""
 
     def __init__(self) -> None:
-        self._times: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self._times)
+        self._second: deque[float] = deque()
+        self._times: deque[float] = deque(maxlen=_KEPT)
+        self._best = 0
 
     def arrive(self, now: float) -> None:
         """Count a message."""
+        second = self._second
+        while second and now - second[0] >= 1.0:
+            second.popleft()
+        second.append(now)
         self._times.append(now)
+        self._best = max(self._best, len(second))
 
     def peak(self, window_s: float = 1.0) -> int:
-        """The most messages in any half-open window of that length."""
-        best = start = 0
-        for at, now in enumerate(self._times):
-            while now - self._times[start] >= window_s:
-                start += 1
-            best = max(best, at - start + 1)
+        """
+        The most messages in any half-open window of that length.
+
+        A second is watched from the beginning, other lengths over the last 20,000 messages.
+        """
+        if window_s == 1.0:
+            return self._best
+        best, window = 0, deque[float]()
+        for now in self._times:
+            while window and now - window[0] >= window_s:
+                window.popleft()
+            window.append(now)
+            best = max(best, len(window))
         return best
 
 

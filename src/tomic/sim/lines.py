@@ -40,6 +40,8 @@ class Line:
     """The first quotes have been sent."""
     computed: bool = False
     """The first Greeks have been sent."""
+    owed: bool = False
+    """Generic ticks fell into an outage and are sent with the next update."""
     over: bool = False
 
     @property
@@ -230,8 +232,9 @@ class Lines:
         if line.over:
             return
         quote = self._quote(line)
-        self._link.send_all(ticks.quote_ticks(line.req_id, quote, delayed=line.delayed))
-        self._link.send_all(ticks.day_ticks(line.req_id, quote, delayed=line.delayed))
+        if not self._dark():
+            self._link.send_all(ticks.quote_ticks(line.req_id, quote, delayed=line.delayed))
+            self._link.send_all(ticks.day_ticks(line.req_id, quote, delayed=line.delayed))
         line.quoting = True
         self._settle(line, quote)
         if not line.snapshot:
@@ -242,17 +245,23 @@ class Lines:
             return
         quote = self._quote(line)
         line.computed = True
-        self._link.send_all(self._greek_ticks(line, quote))
+        if not self._dark():
+            self._link.send_all(self._greek_ticks(line, quote))
+            self._link.trouble.row_done("quotes")
         self._settle(line, quote)
-        self._link.trouble.row_done("quotes")
 
     def _greek_ticks(self, line: Line, quote: Quote) -> Iterator[ticks.Tick]:
         live = line.data_type in (2, 4) or self._gateway.market.is_open(line.listing.con_id)
         if line.sentinel or (line.greeks and not line.no_quotes and live):
             yield from ticks.greek_ticks(line.req_id, quote, delayed=line.delayed)
 
+    def _dark(self) -> bool:
+        """Whether an outage keeps ticks from flowing."""
+        return self._link.trouble.mute or self._link.trouble.holds(_ON)
+
     def _generic(self, line: Line) -> None:
-        if not line.over:
+        line.owed = self._dark()
+        if not line.over and not line.owed:
             found = ticks.generic_ticks(
                 line.req_id,
                 self._quote(line),
@@ -290,6 +299,10 @@ class Lines:
             self._pulse_soon()
 
     def _update(self, line: Line) -> None:
+        if self._dark():
+            return
+        if line.owed:
+            self._generic(line)
         quote = self._quote(line)
         self._link.send_all(ticks.quote_ticks(line.req_id, quote, delayed=line.delayed))
         if line.computed:
