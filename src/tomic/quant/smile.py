@@ -276,7 +276,8 @@ def fit(
         kind=kind,
         rmse=math.sqrt(float(trusted @ residual**2) / float(trusted.sum())),
         n=quotes.k.size,
-        arbitrage_free=svi.is_butterfly_free(found.raw, limits.reach),
+        # A free fit is only kept after it passed this check.
+        arbitrage_free=kind == "svi" or svi.is_butterfly_free(found.raw, limits.reach),
         note=note,
         span=(float(quotes.k.min()), float(quotes.k.max())),
         covariance=found.covariance,
@@ -379,7 +380,8 @@ def _quotes(
     vol = vol[usable]
     trust = trust[usable]
     # Huber's loss does not see a stale locked market: it pulls the curve onto itself.
-    trust = np.minimum(trust, HEAVIEST * np.median(trust))
+    middle = trust.size // 2
+    trust = np.minimum(trust, HEAVIEST * np.partition(trust, middle)[middle])
     # A residual in volatility is a residual in total variance over 2 iv tau.
     return svi.Quotes(np.log(price[usable] / forward), vol * vol * tau, trust / (2.0 * vol * tau))
 
