@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.answers import ANSWERS, CurrentTime, Error, NextValidId
+from tomic.sim.answers import CurrentTime, Error, NextValidId
 from tomic.sim.market import (
     AccountBook,
     Bar,
@@ -22,7 +22,8 @@ from tomic.sim.market import (
     OptionParameters,
     Quote,
 )
-from tomic.sim.requests import REQUESTS, ReqCurrentTime, StartApi
+from tomic.sim.protocol import ANSWERS, REQUESTS
+from tomic.sim.requests import ReqCurrentTime, StartApi
 from tomic.sim.wire import FrameReader, hello, split_fields
 
 SPY, SPX = 756733, 416904

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import fields, replace
 
 import pytest
@@ -16,14 +15,10 @@ from tomic.sim.answers import (
     DataType,
     Error,
     History,
-    ManagedAccounts,
-    NextValidId,
     TickComputation,
     TickPrice,
-    TickSize,
 )
 from tomic.sim.faults import FAULTS, parse
-from tomic.sim.interference import Interference, Subject
 from tomic.sim.requests import (
     CancelMarketData,
     Contract,
@@ -33,7 +28,6 @@ from tomic.sim.requests import (
     ReqMarketData,
     ReqMarketDataType,
 )
-from tomic.sim.wire import FrameReader, WireError, split_fields
 
 STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
 CALL = Contract(0, "SPY", "OPT", "20250718", 600.0, "C", exchange="SMART", currency="USD")
@@ -87,63 +81,6 @@ def test_a_fault_that_cannot_be_read_names_what_can(text, message):
     """The message lists the known names or settings."""
     with pytest.raises(UsageError, match=message):
         parse(text)
-
-
-# whom a fault hits
-
-
-def _subject(strike: float) -> Subject:
-    return Subject("SPY", "OPT", "20250718", strike, "C")
-
-
-def test_a_share_hits_the_same_contracts_every_time():
-    """A share of 5 % hits about one option in twenty, the same for one seed, others for another."""
-    chain = [_subject(float(strike)) for strike in range(2000)]
-
-    def hit(seed: int) -> list[int]:
-        box = Interference([faults.Silent(share=0.05)], seed)
-        return [at for at, one in enumerate(chain) if box.aimed(faults.Silent, "market_data", one)]
-
-    assert hit(1) == hit(1) != hit(2)
-    assert 60 < len(hit(1)) < 140
-
-
-def test_a_share_spares_the_underlying():
-    """Shares and indices are hit only when they are all hit."""
-    box = Interference([faults.Silent(share=0.99)], 1)
-
-    assert box.aimed(faults.Silent, "market_data", Subject("SPY", "STK")) is None
-
-
-def test_first_n_counts_per_contract_and_times_altogether():
-    """first_n=1 hits each contract once; times=2 hits two requests and no third."""
-    one, other = _subject(600.0), _subject(601.0)
-
-    first = Interference([faults.Silent(first_n=1)], 1)
-    hits = [bool(first.aimed(faults.Silent, "market_data", who)) for who in (one, one, other)]
-    assert hits == [True, False, True]
-
-    twice = Interference([faults.Silent(times=2)], 1)
-    hits = [bool(twice.aimed(faults.Silent, "market_data", who)) for who in (one, one, other)]
-    assert hits == [True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("aim", "hit"),
-    [
-        ({"symbol": "SPY", "expiry": "2025-07-18", "strike": 600.0, "right": "C"}, True),
-        ({"symbol": "QQQ"}, False),
-        ({"expiry": "20250815"}, False),
-        ({"right": "P"}, False),
-        ({"on": "history"}, False),
-        ({"on": ""}, True),
-    ],
-)
-def test_a_fault_hits_what_it_is_aimed_at(aim, hit):
-    """Every field that is given must fit; empty ones fit all."""
-    box = Interference([faults.Silent(**aim)], 1)
-
-    assert bool(box.aimed(faults.Silent, "market_data", _subject(600.0))) is hit
 
 
 # faults of single requests
@@ -317,224 +254,6 @@ async def test_a_clock_that_is_ahead(gateway, probe):
     probe.ask(ReqCurrentTime())
 
     assert (await probe.until(CurrentTime)).epoch == 1750258860
-
-
-# faults of a whole connection
-
-
-async def test_close_on_connect(gateway, connect):
-    """The first connection is closed at once, the second is served."""
-    gateway.add(faults.CloseOnConnect(times=1))
-    assert (await connect(gateway)).closed
-
-    probe = await connect(gateway)
-    await probe.until(NextValidId)
-
-
-async def test_no_handshake(gateway):
-    """The socket opens and nothing is said."""
-    gateway.add(faults.NoHandshake())
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(b"API\0\0\0\0\x09v157..178")
-
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(reader.read(1), 0.03)
-    writer.close()
-    await writer.wait_closed()
-
-
-async def test_no_next_valid_id(gateway, connect):
-    """Accounts come, the id does not."""
-    gateway.add(faults.NoNextValidId())
-    probe = await connect(gateway)
-    await probe.until(ManagedAccounts)
-    await probe.settle()
-
-    assert probe.got(NextValidId) == []
-
-
-async def test_client_ids_that_others_hold(gateway, connect):
-    """100 and 101 are refused with 326, 102 is served."""
-    gateway.add(faults.ClientIdInUse((100, 101)))
-    for client_id in (100, 101):
-        probe = await connect(gateway, client_id)
-        await probe.until_closed()
-        assert probe.codes() == [326]
-
-    probe = await connect(gateway, 102)
-    await probe.until(NextValidId)
-
-
-async def test_drop_after_messages_happens_as_often_as_it_says(gateway, connect):
-    """The first connection is cut at its third message, the second is not."""
-    gateway.add(faults.DropAfter(messages=3))
-    probe = await connect(gateway)
-    probe.ask(*[ReqMarketData(req_id, STOCK) for req_id in range(1, 6)])
-    await probe.until_closed()
-    assert gateway.leaked == 0
-
-    probe = await connect(gateway)
-    probe.ask(*[ReqCurrentTime()] * 5)
-    await probe.until(CurrentTime, 5)
-
-
-@pytest.mark.parametrize("of", ["quotes", "contract_details"])
-async def test_drop_after_rows(gateway, connect, of):
-    """Two rows arrive whole, then the line is cut."""
-    gateway.add(faults.DropAfterRows(2, of=of))
-    probe = await connect(gateway)
-    if of == "quotes":
-        probe.ask(*[ReqMarketData(n, replace(CALL, strike=595.0 + n)) for n in range(1, 6)])
-    else:
-        probe.ask(ReqContractDetails(1, replace(CALL, strike=0.0, right="")))
-    await probe.until_closed()
-
-    rows = probe.got(TickComputation, tick=13) if of == "quotes" else probe.got(ContractData)
-    assert len(rows) == 2
-
-
-async def test_garbage_in_the_stream_makes_it_unreadable(gateway, connect):
-    """After the fault the frames cannot be told apart any more; the socket stays open."""
-    gateway.add(faults.Garble(after=3))
-    probe = await connect(gateway)
-    probe.ask(*[ReqCurrentTime()] * 4)
-
-    with pytest.raises(WireError, match="announces"):
-        await probe.until(CurrentTime, 4)
-    assert gateway.client_ids() == {1}
-
-
-async def test_a_garbled_message_spoils_only_itself(gateway, connect):
-    """With its length right, the message before and the one after it can be read."""
-    gateway.add(faults.Garble(after=3, whole_frame=True))
-    probe = await connect(gateway)
-    probe.ask(*[ReqCurrentTime()] * 3)
-    frames = FrameReader()
-    readable = spoilt = 0
-    while readable < 7:
-        for payload in frames.feed(await probe._reader.read(65536)):
-            try:
-                readable += split_fields(payload)[0] in {"4", "9", "15", "49"}
-            except WireError:
-                spoilt += 1
-
-    assert spoilt <= 1
-
-
-async def test_a_truncated_frame_swallows_what_follows(gateway, connect):
-    """Half a frame makes the next bytes part of it; nothing readable comes any more."""
-    gateway.add(faults.Truncate(after=2))
-    probe = await connect(gateway)
-    await probe.until(NextValidId)
-    probe.ask(ReqCurrentTime())
-    await asyncio.sleep(0.01)
-    probe.ask(ReqCurrentTime())
-
-    with pytest.raises((TimeoutError, WireError)):
-        await asyncio.wait_for(probe.until(CurrentTime, 2), 0.04)
-
-
-async def test_a_deaf_gateway_keeps_its_socket_open(gateway, connect):
-    """From the third message on nothing is said."""
-    gateway.add(faults.Deaf(after=3))
-    probe = await connect(gateway)
-    probe.ask(ReqCurrentTime())
-    await probe.until(CurrentTime)
-    probe.ask(ReqCurrentTime())
-
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(probe.until(CurrentTime, 2), 0.03)
-    assert (gateway.client_ids(), probe.closed) == ({1}, False)
-
-
-@pytest.mark.parametrize(("code", "lines"), [(1101, 0), (1102, 1)])
-async def test_connectivity_lost_and_restored(market, connect, code, lines):
-    """1100, silence, then 1101 without the lines or 1102 with them, which tick again."""
-    profile = replace(Profile.instant(), update_s=0.02)
-    fault = faults.ConnectivityLost(after=3, restored_after=0.02, code=code)
-    async with Gateway(market, profile=profile, faults=[fault]) as gateway:
-        probe = await connect(gateway)
-        probe.ask(ReqMarketData(1, CALL))
-        await probe.until(TickComputation)
-        probe.ask(ReqCurrentTime())
-        await probe.until(Error, code=code)
-        assert probe.got(CurrentTime) == []
-        assert (probe.codes(), gateway.lines_open) == ([1100, code], lines)
-        if lines:
-            count = len(probe.got(TickPrice, tick=1))
-            await probe.until(TickPrice, count + 1, tick=1)
-
-
-async def test_lines_catch_up_after_an_outage(market, connect):
-    """Ticks that fell into the outage, generic ones too, come with the next update."""
-    profile = replace(Profile.instant(), generic_s=(0.01, 0.01), update_s=0.02)
-    fault = faults.ConnectivityLost(after=3, restored_after=0.02)
-    async with Gateway(market, profile=profile, faults=[fault]) as gateway:
-        probe = await connect(gateway)
-        probe.ask(ReqMarketData(1, CALL, generic_ticks="101"), ReqCurrentTime())
-        await probe.until(Error, code=1102)
-        await probe.until(TickSize, tick=28)
-        await probe.until(TickComputation, tick=13)
-
-
-async def test_connectivity_that_never_comes_back(gateway, connect):
-    """With None there is no second message."""
-    gateway.add(faults.ConnectivityLost(after=2, restored_after=None))
-    probe = await connect(gateway)
-    probe.ask(ReqCurrentTime())
-    await probe.until(Error, code=1100)
-
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(probe.until(CurrentTime), 0.03)
-
-
-async def test_server_broken_and_mended(gateway, connect):
-    """2110, then 1102."""
-    gateway.add(faults.ServerBroken(after=2, restored_after=0.01))
-    probe = await connect(gateway)
-    probe.ask(ReqCurrentTime())
-    await probe.until(Error, code=1102)
-
-    assert probe.codes() == [2110, 1102]
-
-
-@pytest.mark.parametrize(
-    ("code", "repaired", "request_"),
-    [
-        (2103, 2104, ReqMarketData(1, CALL)),
-        (2105, 2106, DAILY),
-        (2157, 2158, ReqContractDetails(1, CALL)),
-    ],
-)
-async def test_a_broken_farm_loses_its_own_requests(gateway, connect, code, repaired, request_):
-    """Its kind of request is lost until the farm is back; everything else is answered."""
-    gateway.add(faults.FarmBroken(code, after=2, restored_after=0.02))
-    probe = await connect(gateway)
-    probe.ask(request_, ReqCurrentTime())
-    await probe.until(CurrentTime)
-    await probe.until(Error, 2, code=repaired)
-    probe.ask(replace(request_, req_id=2))
-    await probe.settle()
-    await probe.until({2103: DataType, 2105: History, 2157: ContractData}[code], req_id=2)
-
-    assert [one for one in probe.answers if getattr(one, "req_id", 0) == 1] == []
-
-
-async def test_a_restart_cuts_everything_and_comes_back(gateway, connect):
-    """The connection ends; after a while the same port serves again."""
-    gateway.add(faults.Restart(after=2, down_for=0.02))
-    port = gateway.port
-    probe = await connect(gateway)
-    probe.ask(ReqCurrentTime())
-    await probe.until_closed()
-    gateway.clear()
-    with pytest.raises(ConnectionError):
-        await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.sleep(0.04)
-
-    again = await connect(gateway)
-    await again.until(NextValidId)
-    assert gateway.port == port
 
 
 async def test_faults_combine_and_can_be_taken_out(market, connect):

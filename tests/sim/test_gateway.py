@@ -8,8 +8,8 @@ import pytest
 
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.answers import CurrentTime, Error, ManagedAccounts, NextValidId
+from tomic.sim.protocol import REQUESTS
 from tomic.sim.requests import (
-    REQUESTS,
     CancelMarketData,
     Contract,
     ReqContractDetails,

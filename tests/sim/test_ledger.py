@@ -6,27 +6,10 @@ import pytest
 
 from tomic.sim import Gateway, Profile
 from tomic.sim.answers import (
-    AccountDownloadEnd,
-    AccountMulti,
-    AccountMultiEnd,
-    AccountTime,
-    AccountValue,
-    CompletedOrdersEnd,
     CurrentTime,
     Error,
-    ExecutionsEnd,
     ManagedAccounts,
     NextValidId,
-    OpenOrderEnd,
-    OrderStatus,
-    PnL,
-    PortfolioValue,
-    PositionData,
-    PositionEnd,
-    PositionMulti,
-    PositionMultiEnd,
-    SummaryEnd,
-    SummaryValue,
     UserInfo,
 )
 from tomic.sim.orders import OrderLeg, PlaceOrder, WhatIfOrder
@@ -55,6 +38,25 @@ from tomic.sim.requests import (
     ReqPositionsMulti,
     ReqUserInfo,
     SetLogLevel,
+)
+from tomic.sim.statements import (
+    AccountDownloadEnd,
+    AccountMulti,
+    AccountMultiEnd,
+    AccountTime,
+    AccountValue,
+    CompletedOrdersEnd,
+    ExecutionsEnd,
+    OpenOrderEnd,
+    OrderStatus,
+    PnL,
+    PortfolioValue,
+    PositionData,
+    PositionEnd,
+    PositionMulti,
+    PositionMultiEnd,
+    SummaryEnd,
+    SummaryValue,
 )
 
 BETWEEN = (*("",) * 31, *("",) * 7, *("",) * 4, *("",) * 4, "0", "", "")

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomic.sim import answers, orders, requests, wire
-from tomic.sim.answers import ANSWERS
-from tomic.sim.requests import REQUESTS, Contract
+from tomic.sim import answers, layout, orders, requests, statements, wire
+from tomic.sim.layout import Cursor, number_text
+from tomic.sim.protocol import ANSWERS, REQUESTS
+from tomic.sim.requests import Contract
 from tomic.sim.wire import (
     MAX_VERSION,
     MIN_VERSION,
-    Cursor,
     FrameReader,
     Hello,
     RequestStream,
@@ -25,7 +25,6 @@ from tomic.sim.wire import (
     frame,
     frame_fields,
     hello,
-    number_text,
     split_fields,
 )
 
@@ -202,7 +201,7 @@ def test_truncated_and_mutated_requests_raise_only_wire_errors(data, version):
         (lambda: frame(bytes(wire.MAX_FRAME + 1)), "holds at most"),
         (lambda: REQUESTS.decode(("999",), 178), "unknown message id 999"),
         (lambda: REQUESTS.decode((), 178), "ends after 0 fields"),
-        (lambda: REQUESTS.encode(answers.PositionEnd(), 178), "no such message: PositionEnd"),
+        (lambda: REQUESTS.encode(statements.PositionEnd(), 178), "no such message: PositionEnd"),
         (lambda: Cursor(("nan",), 178).number(), "no finite number"),
         (lambda: Cursor(("9",), 178).count(), "announces 9 items"),
         (lambda: Cursor(("maybe",), 178).flag(), "neither 0 nor 1"),
@@ -231,7 +230,7 @@ def test_version_is_the_highest_that_both_speak(range_of_client, agreed):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(600.0, "600.0"), (0.05, "0.05"), (wire.UNSET, "1.7976931348623157E308"), (-1.0, "-1.0")],
+    [(600.0, "600.0"), (0.05, "0.05"), (layout.UNSET, "1.7976931348623157E308"), (-1.0, "-1.0")],
 )
 def test_numbers_look_as_tws_writes_them(value, text):
     """An unset number has TWS's own spelling."""

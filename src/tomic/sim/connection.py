@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from tomic.sim import faults, requests
-from tomic.sim.answers import ANSWERS, Error, ManagedAccounts, NextValidId
+from tomic.sim.answers import Error, ManagedAccounts, NextValidId
 from tomic.sim.interference import Subject
 from tomic.sim.ledger import Ledger
 from tomic.sim.limits import MessageMeter
 from tomic.sim.lines import Lines
 from tomic.sim.lookup import Lookup, subject_of
 from tomic.sim.orders import PlaceOrder
+from tomic.sim.protocol import ANSWERS, REQUESTS
 from tomic.sim.series import Series
 from tomic.sim.texts import text_of
 from tomic.sim.trouble import Trouble
@@ -216,10 +217,10 @@ class Connection(asyncio.Protocol):
 
     def _read(self, parts: tuple[str, ...]) -> object | None:
         try:
-            return requests.REQUESTS.decode(parts, self.version)
+            return REQUESTS.decode(parts, self.version)
         except WireError as exc:
             ident = int(parts[0]) if parts and parts[0].isdecimal() else -1
-            if ident in requests.REQUESTS.ids():
+            if ident in REQUESTS.ids():
                 self.error(_request_id(parts, ident), 320, exc)
             else:
                 self.error(_request_id(parts, ident), 505)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tomic.sim import answers, faults, requests
+from tomic.sim import answers, faults, requests, statements
 from tomic.sim.market import Holding, Listing, Quote
 from tomic.sim.orders import Margins, PlaceOrder, WhatIfOrder
 
@@ -41,11 +41,11 @@ class Ledger:
             requests.ReqCurrentTime: self._time,
             requests.ReqManagedAccounts: self._managed,
             requests.ReqIds: lambda _: self._link.send(answers.NextValidId(1)),
-            requests.ReqOpenOrders: lambda _: self._link.send(answers.OpenOrderEnd()),
-            requests.ReqAllOpenOrders: lambda _: self._link.send(answers.OpenOrderEnd()),
-            requests.ReqCompletedOrders: lambda _: self._link.send(answers.CompletedOrdersEnd()),
+            requests.ReqOpenOrders: lambda _: self._link.send(statements.OpenOrderEnd()),
+            requests.ReqAllOpenOrders: lambda _: self._link.send(statements.OpenOrderEnd()),
+            requests.ReqCompletedOrders: lambda _: self._link.send(statements.CompletedOrdersEnd()),
             requests.ReqExecutions: self._executions,
-            requests.ReqPnL: lambda request: self._link.send(answers.PnL(request.req_id)),
+            requests.ReqPnL: lambda request: self._link.send(statements.PnL(request.req_id)),
             requests.ReqUserInfo: lambda request: self._link.send(answers.UserInfo(request.req_id)),
             PlaceOrder: self._order,
             requests.CancelOrder: self._cancel_order,
@@ -77,7 +77,7 @@ class Ledger:
         self._link.send(answers.ManagedAccounts(",".join(self._market.book().accounts)))
 
     def _executions(self, request: requests.ReqExecutions) -> None:
-        self._link.send(answers.ExecutionsEnd(request.req_id))
+        self._link.send(statements.ExecutionsEnd(request.req_id))
 
     # positions
 
@@ -89,14 +89,14 @@ class Ledger:
 
     def _positions(self, _: requests.ReqPositions) -> None:
         for holding, listing in self._holdings():
-            self._link.send(answers.PositionData(*_position(holding, listing)))
-        self._link.send(answers.PositionEnd())
+            self._link.send(statements.PositionData(*_position(holding, listing)))
+        self._link.send(statements.PositionEnd())
 
     def _positions_multi(self, request: requests.ReqPositionsMulti) -> None:
         for holding, listing in self._holdings(request.account):
             row = _position(holding, listing)
-            self._link.send(answers.PositionMulti(request.req_id, *row, request.model))
-        self._link.send(answers.PositionMultiEnd(request.req_id))
+            self._link.send(statements.PositionMulti(request.req_id, *row, request.model))
+        self._link.send(statements.PositionMultiEnd(request.req_id))
 
     # values
 
@@ -126,9 +126,9 @@ class Ledger:
             for tag, (value, currency) in values.items():
                 if tag in wanted:
                     self._link.send(
-                        answers.SummaryValue(request.req_id, account, tag, value, currency)
+                        statements.SummaryValue(request.req_id, account, tag, value, currency)
                     )
-        self._link.send(answers.SummaryEnd(request.req_id))
+        self._link.send(statements.SummaryEnd(request.req_id))
 
     def _cancel_summary(self, request: requests.CancelAccountSummary) -> None:
         self._summaries.discard(request.req_id)
@@ -149,12 +149,12 @@ class Ledger:
             self._link.error(-1, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():
-            self._link.send(answers.AccountValue(tag, value, currency, account))
+            self._link.send(statements.AccountValue(tag, value, currency, account))
         for holding, listing in self._holdings(account):
             quote = self._market.quote(holding.con_id) or Quote()
             self._link.send(_portfolio(holding, listing, quote))
-        self._link.send(answers.AccountTime(self._market.now().strftime("%H:%M")))
-        self._link.send(answers.AccountDownloadEnd(account))
+        self._link.send(statements.AccountTime(self._market.now().strftime("%H:%M")))
+        self._link.send(statements.AccountDownloadEnd(account))
 
     def _updates_multi(self, request: requests.ReqAccountUpdatesMulti) -> None:
         account = self._account(request.account)
@@ -162,9 +162,11 @@ class Ledger:
             self._link.error(request.req_id, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():
-            row = answers.AccountMulti(request.req_id, account, request.model, tag, value, currency)
+            row = statements.AccountMulti(
+                request.req_id, account, request.model, tag, value, currency
+            )
             self._link.send(row)
-        self._link.send(answers.AccountMultiEnd(request.req_id))
+        self._link.send(statements.AccountMultiEnd(request.req_id))
 
     # orders
 
@@ -219,7 +221,7 @@ class Ledger:
         client = link.client_id or 0
         link.send(WhatIfOrder(order, client_id=client))
         link.send(WhatIfOrder(order, margins, client_id=client))
-        status = answers.OrderStatus(
+        status = statements.OrderStatus(
             order.order_id, "PreSubmitted", remaining=order.quantity, client_id=client
         )
         link.send(status)
@@ -266,7 +268,7 @@ def _position(holding: Holding, listing: Listing) -> tuple[Any, ...]:
     )
 
 
-def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.PortfolioValue:
+def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> statements.PortfolioValue:
     """A position at its market price: the mid, else the last, else the close, else its cost."""
     factor = float(listing.multiplier or 1)
     price = holding.average_cost / factor
@@ -275,7 +277,7 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.Port
     else:
         price = next((one for one in (quote.last, quote.close) if one is not None), price)
     value = price * factor * holding.quantity
-    return answers.PortfolioValue(
+    return statements.PortfolioValue(
         *_described(listing),
         listing.primary_exchange or listing.exchange,
         listing.currency,

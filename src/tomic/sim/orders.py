@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tomic.sim.answers import ANSWERS
+from tomic.sim.layout import UNSET, Cursor, Layout, number_text
 from tomic.sim.requests import REQUESTS, Contract
-from tomic.sim.wire import UNSET, Cursor, Fields, Layout, number_text
+from tomic.sim.wire import Fields
 
 
 @dataclass(frozen=True, slots=True)

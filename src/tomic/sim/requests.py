@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from tomic.sim.wire import Book, OnWire
+from tomic.sim.layout import Book, OnWire
 
 REQUESTS = Book()
 
