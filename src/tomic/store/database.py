@@ -8,11 +8,13 @@ from tomic.store.history import HistoryTables
 from tomic.store.importing import ImportTables
 from tomic.store.journal import JournalTables
 from tomic.store.ledger import LedgerTable
+from tomic.store.locking import RunLocks
 from tomic.store.scans import ScanTables
 from tomic.store.upkeep import UpkeepTables
 
 
 class Database(
+    RunLocks,
     ContractTables,
     HistoryTables,
     LedgerTable,

@@ -25,12 +25,12 @@ DayArray: TypeAlias = NDArray[np.datetime64]
 
 _LAST_DAYS = """
     FROM json_each(:symbols) AS wanted CROSS JOIN {table} AS t
-    ON t.symbol = wanted.value {extra} AND t.day <= :until AND t.day >= coalesce((
+    ON t.symbol = wanted.value {extra} AND t.day <= :until AND t.day >= (
         SELECT min(day) FROM (
             SELECT day FROM {table} AS t WHERE t.symbol = wanted.value {extra}
             AND t.day <= :until ORDER BY day DESC LIMIT :days
         )
-    ), 0)
+    )
     ORDER BY t.symbol, t.day
 """
 

@@ -1,0 +1,91 @@
+"""Locks that a whole run holds, so that two of the same kind never work at the same time."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tomic.errors import StoreBusy, StoreError
+from tomic.store.connection import BUSY, StoreFile, make_folder
+from tomic.store.worker import Worker
+
+_SLICE_S = 0.2
+"""SQLite's own wait cannot be cancelled, so a long one is made of short ones."""
+_STOP_S = 5.0
+
+
+class RunLocks(StoreFile):
+    """
+    Named locks beside the store.
+
+    A lock is SQLite's own exclusive lock on an empty file of its own: it works the same on every
+    operating system and ends with the process, however that ends.
+    """
+
+    @asynccontextmanager
+    async def run_lock(self, name: str, *, wait_s: float = 5.0) -> AsyncIterator[None]:
+        """
+        Hold the lock *name* for a whole run, against other processes and other stores of this one.
+
+        Raises:
+            StoreBusy: Another run still holds it after *wait_s* seconds.
+        """
+        target = self.path.with_name(f"{self.path.name}.{name}.lock")
+        make_folder(target)
+        lock = await _lock_file(target)
+        try:
+            if not await _lock_within(lock, target, wait_s):
+                raise StoreBusy(
+                    f"another run holds the lock {name!r}{await self._holder(name)}, "
+                    f"still after {wait_s:g} s; let it finish, then try again"
+                )
+            await self._note_run(name)
+            yield
+        finally:
+            await lock.stop_within(_STOP_S)
+
+    async def _note_run(self, name: str) -> None:
+        row = (name, os.getpid(), platform.node())
+        await self._write(
+            lambda db: db.execute(
+                "INSERT OR REPLACE INTO runs"
+                " VALUES (?, ?, ?, strftime('%Y-%m-%d %H:%M UTC', 'now'))",
+                row,
+            )
+        )
+
+    async def _holder(self, name: str) -> str:
+        row = await self._read(
+            lambda db: db.execute(
+                "SELECT pid, host, since FROM runs WHERE name = ?", (name,)
+            ).fetchone()
+        )
+        return f" (process {row[0]} on {row[1]} since {row[2]})" if row else ""
+
+
+async def _lock_file(target: Path) -> Worker:
+    try:
+        return await Worker.start(
+            lambda: sqlite3.connect(target, timeout=_SLICE_S, isolation_level=None)
+        )
+    except sqlite3.OperationalError as exc:
+        raise StoreError(f"{target}: cannot be locked ({exc})") from exc
+
+
+async def _lock_within(lock: Worker, target: Path, wait_s: float) -> bool:
+    ends = time.monotonic() + wait_s
+    while True:
+        try:
+            await lock.run(lambda db: db.execute("BEGIN EXCLUSIVE"))
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF not in BUSY:
+                raise StoreError(f"{target}: cannot be locked ({exc})") from exc
+            if time.monotonic() >= ends:
+                return False
+        else:
+            return True
