@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from model_market import chain, priced, spot, underlying
+from tomic.quant import black_scholes
 from tomic.sim import calendar, slices, smiles
 from tomic.sim.model import OPEN_START, ModelMarket
 
@@ -162,3 +163,52 @@ def test_noise_is_even(market):
     assert one.mean() == pytest.approx(0.5, abs=0.01)
     assert one.var() == pytest.approx(1 / 12, abs=0.005)
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("symbol", ["SPY", "AAPL", "XLF"])
+def test_shares_are_exercised_early(market, symbol):
+    """American options are never worth less than exercise, and deep puts exactly that."""
+    price = spot(market, symbol)
+    for expiry in (date(2026, 12, 18), date(2027, 6, 17)):
+        board = priced(market, symbol, symbol, expiry)
+        side = np.where(board.is_call, 1.0, -1.0)
+        inside = side * (price - board.strike)
+
+        assert np.all(board.fair >= inside - 1e-12)
+        assert np.all(board.premium >= 0.0)
+        assert board.fair[-1] == pytest.approx(inside[-1])
+        assert board.delta[-1] == -1.0
+
+
+def test_an_index_is_not_exercised_early(market):
+    """Deep SPXW puts trade below intrinsic value while the rate is positive."""
+    board = priced(market, "SPX", "SPXW", date(2026, 12, 18))
+
+    assert np.all(board.premium == 0.0)
+    assert board.fair[-1] < board.strike[-1] - spot(market, "SPX")
+
+
+def test_early_exercise_opens_no_butterfly(market):
+    """Unrounded American prices stay convex in strike to a thousandth of a tick."""
+    board = priced(market, "SPY", "SPY", date(2026, 12, 18))
+    n = len(board.strike) // 2
+    for side in (board.fair[:n], board.fair[n:]):
+        slope = np.diff(side) / np.diff(board.strike[:n])
+
+        assert np.diff(slope).min() > -2e-5
+
+
+def test_the_shown_volatility_reprices_the_option():
+    """On a closed market the value follows from the shown volatility, forward and rate."""
+    market = ModelMarket(closed=True, symbols=["SPX"])
+    board = priced(market, "SPX", "SPXW", date(2026, 12, 18))
+    tau = (
+        calendar.moment(date(2026, 12, 18), calendar.FULL_CLOSE)
+        - calendar.moment(date(2026, 11, 20), calendar.FULL_CLOSE)
+    ) / timedelta(days=365)
+
+    again = black_scholes.price(
+        spot(market, "SPX"), board.strike, tau, smiles.RATE, 0.0125, board.sigma, board.is_call
+    )
+
+    assert board.fair == pytest.approx(again, abs=1e-9)

@@ -216,13 +216,16 @@ class Board:
             return None
         instrument, rule, expiry = kind
         listing = self.catalogue.options(instrument, rule, expiry)[con_id]
-        quote = self.option_quote(con_id)
-        if what == "TRADES" and (quote is None or not quote.volume):
+        built, position = self.slice_of(instrument, rule, expiry)
+        i = position[con_id]
+        if what == "TRADES" and not built.volume[i]:
             return []
         end = listings.last_trade(rule, expiry)
+        premium = float(built.premium[i])
+        settings = (self.setting(instrument, day) for day in range(first - 1, last + 1))
         values = [
-            slices.fair_value(self.setting(instrument, day), end, listing.strike, listing.right)
-            for day in range(first - 1, last + 1)
+            slices.past_value(setting, end, listing.strike, listing.right, premium)
+            for setting in settings
         ]
         bars = []
         for day, (before, value) in enumerate(pairwise(values), start=first):

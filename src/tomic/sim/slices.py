@@ -8,20 +8,16 @@ id and the seed, so that an option's quote does not depend on who asked for what
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
-from tomic.quant import black_scholes
+from tomic.quant import american, black_scholes
 from tomic.sim import calendar, smiles
 from tomic.sim.instruments import Instrument, OptionClass
 from tomic.sim.market import Computation, Quote
-
-Pricer = Callable[..., FloatArray]
-"""Takes spot, strike, tau, rate, div_yield, sigma, is_call, as every kernel does."""
 
 _MIN_TAU = 1.0 / (365.0 * 24.0)
 _FINE_BELOW = 3.0
@@ -70,6 +66,8 @@ class Slice:
     size: IntArray
     volume: IntArray
     open_interest: IntArray
+    premium: FloatArray
+    """What early exercise is worth."""
     pv_dividend: float
     spot: float
 
@@ -142,8 +140,11 @@ def build(
     lot = _Lot.of(setting, expiry, strike, con_id)
     shown = lot.sigma + _side_gap(setting, lot)
     terms = (lot.tau, smiles.RATE, lot.carry.div_yield)
-    fair = _pricer(setting.instrument)(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
-    greeks = black_scholes.greeks(setting.spot, lot.strike, *terms, shown, lot.is_call)
+    # Index options are European; those of shares and funds may be exercised at any time.
+    style = black_scholes if setting.instrument.is_index else american
+    fair = style.price(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
+    greeks = style.greeks(setting.spot, lot.strike, *terms, shown, lot.is_call)
+    premium = fair - _european(setting, lot)
     bid, ask = _around(setting, rule, lot, fair, greeks.vega)
     volume, open_interest, size = _activity(setting, rule, expiry, lot)
     return Slice(
@@ -158,7 +159,8 @@ def build(
         bid=bid,
         ask=ask,
         last=_last(setting, lot, fair, bid, ask, volume),
-        close=_close(setting, expiry, lot),
+        close=_close(setting, expiry, lot, premium),
+        premium=premium,
         size=size,
         volume=volume,
         open_interest=open_interest,
@@ -174,12 +176,19 @@ def activity(
     return _activity(setting, rule, expiry, _Lot.of(setting, expiry, strike, con_id))[:2]
 
 
-def fair_value(setting: Setting, expiry: datetime, strike: float, right: str) -> float:
-    """Fair value of one option at the moment of *setting*, currency per share."""
+def past_value(
+    setting: Setting, expiry: datetime, strike: float, right: str, premium: float
+) -> float:
+    """
+    Fair value of one option at an earlier moment, currency per share.
+
+    Args:
+        setting: The moment.
+        premium: What early exercise is worth today; it is taken to have been the same then.
+    """
     lot = _Lot.of(setting, expiry, np.array([strike]), np.zeros(2, np.int64))
-    terms = (lot.tau, smiles.RATE, lot.carry.div_yield)
-    fair = _pricer(setting.instrument)(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
-    return float(fair[0 if right == "C" else 1])
+    values = _at_least_intrinsic(setting, lot, _european(setting, lot) + premium)
+    return float(values[0 if right == "C" else 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +213,16 @@ class _Lot:
         return cls(np.tile(strike, 2), is_call, con_id, tau, carry, np.tile(sigma, 2))
 
 
-def _pricer(instrument: Instrument) -> Pricer:
-    return black_scholes.price
+def _european(setting: Setting, lot: _Lot) -> FloatArray:
+    terms = (lot.tau, smiles.RATE, lot.carry.div_yield)
+    return black_scholes.price(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
+
+
+def _at_least_intrinsic(setting: Setting, lot: _Lot, value: FloatArray) -> FloatArray:
+    if setting.instrument.is_index:
+        return value
+    side = np.where(lot.is_call, 1.0, -1.0)
+    return np.maximum(value, side * (setting.spot - lot.strike))
 
 
 def _side_gap(setting: Setting, lot: _Lot) -> FloatArray:
@@ -282,14 +299,12 @@ def _last(
     return np.where((volume > 0) & (price > 0.0), price, np.nan)
 
 
-def _close(setting: Setting, expiry: datetime, lot: _Lot) -> FloatArray:
+def _close(setting: Setting, expiry: datetime, lot: _Lot, premium: FloatArray) -> FloatArray:
     """Fair value at the close of the session before, on the tick."""
     before = replace(
         setting, spot=setting.previous_spot, iv30=setting.previous_iv30, now=setting.previous
     )
-    n = len(lot.strike) // 2
-    was = _Lot.of(before, expiry, lot.strike[:n], lot.con_id)
-    terms = (was.tau, smiles.RATE, was.carry.div_yield)
-    fair = _pricer(setting.instrument)(before.spot, was.strike, *terms, was.sigma, was.is_call)
+    was = _Lot.of(before, expiry, lot.strike[: len(lot.strike) // 2], lot.con_id)
+    fair = _at_least_intrinsic(before, was, _european(before, was) + premium)
     tick = _tick(setting.instrument, fair)
     return np.asarray(np.maximum(np.round(np.round(fair / tick) * tick, 4), tick))
