@@ -20,6 +20,6 @@ def chain(market, symbol, expiry, trading_class=""):
 
 def priced(market, symbol, trading_class, expiry):
     """The slice behind one expiry: unrounded model values, calls first."""
-    owner = market._catalogue.instrument(symbol)
+    owner = market.board.catalogue.instrument(symbol)
     rule = next(rule for rule in owner.classes if rule.name == trading_class)
-    return market._board.slice_of(owner, rule, expiry)[0]
+    return market.board.slice_of(owner, rule, expiry)[0]

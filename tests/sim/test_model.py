@@ -25,9 +25,9 @@ def test_the_500_more_are_there_when_asked_for():
     market = ModelMarket(universe="synthetic")
 
     assert len(market.symbols) == len(DEMO) + 500
-    assert len(market._board._tape) == 0
+    assert market.built == ()
     assert spot(market, "S500") > 0.0
-    assert len(market._board._tape) == 1
+    assert market.built == ("S500",)
 
 
 def test_ids_mean_the_same_contract_in_every_market():

@@ -48,6 +48,11 @@ class Board:
         self._quotes: dict[str, Quote] = {}
         self.catalogue = Catalogue(instruments, local, self.level, seed)
 
+    @property
+    def built(self) -> tuple[str, ...]:
+        """Underlyings whose history has been generated."""
+        return tuple(self._tape)
+
     def path(self, instrument: Instrument) -> paths.Path:
         """The daily history of an underlying."""
         found = self._tape.get(instrument.symbol)

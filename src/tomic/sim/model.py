@@ -14,8 +14,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
-from tomic.sim import account, calendar, listings
+from tomic.sim import calendar, listings
 from tomic.sim import universe as declared
+from tomic.sim.account import PAPER_ACCOUNT, Line, margin, merged, open_book
 from tomic.sim.board import Board
 from tomic.sim.holdings import DEMO_BOOK, Planned
 from tomic.sim.instruments import Instrument
@@ -46,6 +47,9 @@ class ModelMarket:
         currency: Base currency of the accounts: USD, EUR, GBP or CHF.
         splits: New shares per old one, by symbol: prices and history as after a split.
 
+    Attributes:
+        board: The prices themselves, unrounded, for those who test against them.
+
     Raises:
         ValueError: A start without zone or outside 2011 to 2032, an unknown universe or symbol.
     """
@@ -60,7 +64,7 @@ class ModelMarket:
         monotonic: Callable[[], float] = clock.monotonic,
         universe: str | Sequence[Instrument] = "demo",
         symbols: Sequence[str] | None = None,
-        accounts: Sequence[str] = (account.PAPER_ACCOUNT,),
+        accounts: Sequence[str] = (PAPER_ACCOUNT,),
         currency: str = "USD",
         splits: Mapping[str, float] | None = None,
     ) -> None:
@@ -70,8 +74,8 @@ class ModelMarket:
             raise ValueError(f"start needs a time zone, got {self.start}")
         self._speed, self._monotonic, self._began = speed, monotonic, monotonic()
         self._instruments = declared.select(universe, symbols)
-        self._board = Board(self._instruments, seed, self.start, splits or {})
-        self._catalogue = self._board.catalogue
+        self.board = Board(self._instruments, seed, self.start, splits or {})
+        self._catalogue = self.board.catalogue
         self._accounts, self._currency = tuple(accounts), currency
         self._book: AccountBook | None = None
 
@@ -79,6 +83,11 @@ class ModelMarket:
     def symbols(self) -> tuple[str, ...]:
         """Every underlying of this market."""
         return tuple(instrument.symbol for instrument in self._instruments)
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """The underlyings that somebody has asked for so far; the others have cost nothing."""
+        return self.board.built
 
     def now(self) -> datetime:
         """The market's own time, aware, in UTC."""
@@ -153,45 +162,45 @@ class ModelMarket:
         """The last values of the session that is on, or of the last one."""
         instrument = self._catalogue.underlying_of(con_id)
         if instrument is not None:
-            return self._board.underlying_quote(instrument)
-        return self._board.option_quote(con_id)
+            return self.board.underlying_quote(instrument)
+        return self.board.option_quote(con_id)
 
     def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
         """Daily bars of *days* sessions up to *end*, oldest first; None where IB has no series."""
-        return self._board.bars(con_id, what, days, end)
+        return self.board.bars(con_id, what, days, end)
 
     def book(self) -> AccountBook:
         """Accounts, values and positions."""
         if self._book is None:
             held = [holding for plan in DEMO_BOOK if (holding := self._held(plan)) is not None]
-            self._book = account.open_book(self._accounts, self._currency, held, self._line)
+            self._book = open_book(self._accounts, self._currency, held, self._line)
         return self._book
 
     def whatif_margin(
-        self, account_name: str, legs: Sequence[tuple[int, float]]
+        self, account: str, legs: Sequence[tuple[int, float]]
     ) -> tuple[float, float] | None:
         """Change of initial and maintenance margin for (con_id, signed quantity) legs."""
         book = self.book()
-        if account_name not in book.accounts:
+        if account not in book.accounts:
             return None
         if any(self._catalogue.listing(con_id) is None for con_id, _ in legs):
             return None
-        mine = [held for held in book.holdings if held.account == account_name]
-        added = [Holding(account_name, con_id, quantity, 0.0) for con_id, quantity in legs]
-        before = account.margin([self._line(held) for held in mine])
-        after = account.margin([self._line(held) for held in account.merged([*mine, *added])])
+        mine = [held for held in book.holdings if held.account == account]
+        added = [Holding(account, con_id, quantity, 0.0) for con_id, quantity in legs]
+        before = margin([self._line(held) for held in mine])
+        after = margin([self._line(held) for held in merged([*mine, *added])])
         return round(after[0] - before[0], 2), round(after[1] - before[1], 2)
 
-    def _line(self, held: Holding) -> account.Line:
+    def _line(self, held: Holding) -> Line:
         listing = self._catalogue.listing(held.con_id)
         if listing is None:
             raise ValueError(f"no contract {held.con_id} in this market")
         instrument = self._catalogue.instrument(listing.symbol)
-        spot = self._board.level(instrument)[0] if instrument else 0.0
-        return account.Line(
+        spot = self.board.level(instrument)[0] if instrument else 0.0
+        return Line(
             underlying=listing.symbol,
             quantity=held.quantity,
-            price=self._board.fair(held.con_id),
+            price=self.board.fair(held.con_id),
             spot=spot,
             multiplier=float(listing.multiplier or 1),
             strike=listing.strike,
@@ -208,7 +217,7 @@ class ModelMarket:
         multiplier = 1.0
         if plan.right:
             con_id, multiplier = self._planned_option(instrument, plan), 100.0
-        cost = round(self._board.fair(con_id) * plan.paid * multiplier, 4)
+        cost = round(self.board.fair(con_id) * plan.paid * multiplier, 4)
         return Holding(self._accounts[0], con_id, plan.quantity, cost)
 
     def _planned_option(self, instrument: Instrument, plan: Planned) -> int:
@@ -220,7 +229,7 @@ class ModelMarket:
             and (day - today).days >= _BOOK_DAYS
         ]
         expiry = monthly[plan.month]
-        spot, iv30 = self._board.level(instrument)
+        spot, iv30 = self.board.level(instrument)
         width = iv30 * float(np.sqrt((expiry - today).days / 365.0))
         target = spot * float(np.exp(plan.sigmas * width))
         strike = min(

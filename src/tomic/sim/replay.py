@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tomic.errors import BadFile, UsageError
-from tomic.sim import account, calendar, listings, recording
+from tomic.sim import calendar, listings, recording
+from tomic.sim.account import PAPER_ACCOUNT
 from tomic.sim.instruments import Instrument, OptionClass, Schedule
 from tomic.sim.market import AccountBook, Bar, Computation, Listing, OptionParameters, Quote
 from tomic.sim.recording import Recording, Row
@@ -194,10 +195,10 @@ class Replay:
 
     def book(self) -> AccountBook:
         """One paper account that holds nothing."""
-        return AccountBook((account.PAPER_ACCOUNT,), {account.PAPER_ACCOUNT: {}})
+        return AccountBook((PAPER_ACCOUNT,), {PAPER_ACCOUNT: {}})
 
     def whatif_margin(
-        self, account_name: str, legs: Sequence[tuple[int, float]]
+        self, account: str, legs: Sequence[tuple[int, float]]
     ) -> tuple[float, float] | None:
         """Nothing: a recorded chain has no account to ask."""
         return None
