@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from model_market import spot, underlying
@@ -154,11 +155,16 @@ def test_requests_narrow_by_every_field(market):
 
 
 def test_no_two_contracts_share_an_id():
-    """Ids are unique over the demo and fit in 31 bits."""
+    """Ids of all classes, expiries and strikes are unique over the universe and fit in 31 bits."""
     market = ModelMarket(universe=(*DEMO, *universe.synthetic(20)))
-    ids = [underlying(market, symbol).con_id for symbol in market.symbols]
-    for symbol in market.symbols:
-        ids += [option.con_id for option in market.find(symbol, "OPT", expiry="202612")]
+    listed = market.board.catalogue
+    ids = [listed.underlying_id(symbol) for symbol in market.symbols]
+    for instrument in map(listed.instrument, market.symbols):
+        for rule in instrument.classes:
+            for expiry in listed.expiries(rule):
+                strike = np.array(listed.strikes(instrument, rule, expiry))
+                ids += listed.ids(instrument, rule, expiry, strike).tolist()
 
+    assert len(ids) > 100_000
     assert len(set(ids)) == len(ids)
     assert max(ids) < 2**31
