@@ -117,11 +117,6 @@ class Pacer:
         """Whether nothing may leave just now."""
         return self._held
 
-    @property
-    def only_cancels(self) -> bool:
-        """Whether no question and no subscription waits any more."""
-        return not self._queue or self._queue[0][0] == Priority.CANCEL
-
     async def wait_idle(self) -> None:
         """Return when nothing waits. Safe to cancel."""
         await self._idle.wait()
@@ -288,10 +283,10 @@ class RequestLimits:
     ) -> None:
         self.settings = limits
         self.pacer = Pacer(pace or limits.messages_per_s, clock)
-        # A tenth of the lines is kept for second attempts, so that these never queue behind
-        # contracts that have not been asked once.
-        spare = max(1, limits.lines // 10)
-        self.lines = LineGate(max(1, limits.lines - spare))
+        # Second attempts have a few lines of their own, so that they never queue behind contracts
+        # that have not been asked once.
+        spare = max(1, min(limits.lines // 10, 90 - limits.lines))
+        self.lines = LineGate(min(limits.lines, 90 - spare))
         self.second_lines = LineGate(spare)
         self.details = asyncio.Semaphore(limits.details_at_once)
         self.history = asyncio.Semaphore(limits.history_at_once)

@@ -362,7 +362,11 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
         if pair in direct and not listings.is_known(pair):
             con_id = 0
         else:
-            con_id = await listings.con_id(pair)
+            try:
+                con_id = await listings.con_id(pair)
+            except RequestFailed:
+                job.patience.unasked -= 1
+                raise
         contract = convert.option_contract(job.underlying, job.params, pair, con_id)
         what = contracts.describe(job.underlying.symbol, pair)
         try:
@@ -376,6 +380,7 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
         counted += 1
         job.watch(Event("count", job.underlying.symbol, done=counted, total=total))
 
+    job.patience.unasked = len(pairs)
     loading = asyncio.create_task(listings.load(), name="tomic contract details")
     try:
         outcomes = await session.fan_out(pairs, quote, deadline=job.deadline, on_done=count)
