@@ -92,13 +92,15 @@ def test_hinge_slopes_equal_finite_differences():
     bad = np.array([-0.041, 0.306 * 0.1331, 0.1331, 0.3586, 0.4153])
     wall = svi.butterfly_hinge(1.5, 0.02, 1.0)
 
-    gap, rows = wall(bad)
+    gap = wall.gap(bad)
+    every = np.ones(gap.size, dtype=bool)
+    rows = wall.slope(bad, every)
 
-    assert gap.size > 0
+    assert gap.max() > 0.0
     for i in (0, 1, 2):
         moved = bad.copy()
         moved[i] += 1e-7
-        assert_allclose((wall(moved)[0] - gap) / 1e-7, rows[i], rtol=1e-3, atol=1e-4)
+        assert_allclose((wall.gap(moved) - gap) / 1e-7, rows[i], rtol=1e-3, atol=1e-3)
 
 
 def test_huber_keeps_wrong_quotes_out():

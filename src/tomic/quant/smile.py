@@ -94,9 +94,10 @@ class Smile:
         return np.asarray(np.sqrt(self.total_variance(self.log_moneyness(strike)) / self.tau))
 
     def log_moneyness(self, strike: ArrayLike) -> FloatArray:
-        """ln(strike / forward); NaN for a strike that is not positive."""
+        """ln(strike / forward); NaN for a strike that is not positive and finite."""
         price = np.asarray(strike, dtype=np.float64)
-        return np.asarray(np.log(np.where(price > 0.0, price, np.nan) / self.forward))
+        usable = (price > 0.0) & (price < np.inf)
+        return np.asarray(np.log(np.where(usable, price, np.nan) / self.forward))
 
     def value(self, strike: ArrayLike, is_call: ArrayLike) -> FloatArray:
         """Value today of a European option, currency per share."""
@@ -408,7 +409,9 @@ def _choose(
     if count < LEAST_QUOTES_SVI:
         note = f"ssvi: {count} strikes are too few for five parameters"
         return svi.fit_ssvi(quotes, hinge), "ssvi", note
-    found = svi.fit_raw(quotes, None if previous is None else previous.raw, hinge)
+    # A simpler smile has lost where the curve bends: start those cold.
+    start = previous.raw if previous is not None and previous.kind == "svi" else None
+    found = svi.fit_raw(quotes, start, hinge)
     if svi.is_butterfly_free(found.raw, limits.reach):
         return found, "svi", ""
     # From the slice that cannot have arbitrage towards the quotes, not back from the one that has.

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from scipy.linalg.lapack import dposv
 
-from tomic._typing import FloatArray
+from tomic._typing import BoolArray, FloatArray
 
 WING_LIMIT = 1.4
 """
@@ -35,8 +35,17 @@ GRID_POINTS = 141
 GRID_START_M = np.array([0.15, 0.35, 0.5, 0.65, 0.85])
 GRID_START_SIGMA = np.array([0.04, 0.12, 0.35, 1.0])
 
-Hinge: TypeAlias = Callable[[FloatArray], "tuple[FloatArray, FloatArray]"]
-"""Slice → how far each inequality is violated (>= 0) and the derivatives, ``(5, rows)``."""
+Gap: TypeAlias = Callable[[FloatArray], FloatArray]
+"""Slice → how far each inequality is violated: positive where it is, zero or less elsewhere."""
+Slope: TypeAlias = Callable[[FloatArray, BoolArray], FloatArray]
+"""Slice, inequalities → derivatives of those gaps in the slice, ``(5, chosen)``."""
+
+
+class Hinge(NamedTuple):
+    """Inequalities that a fit respects, by a penalty on the squares of the violations."""
+
+    gap: Gap
+    slope: Slope
 
 
 class Quotes(NamedTuple):
@@ -172,41 +181,43 @@ def butterfly_hinge(reach: float, margin: float, unit: float) -> Hinge:
         unit: Total variance that one unit of g counts for.
     """
 
-    def violation(raw: FloatArray) -> tuple[FloatArray, FloatArray]:
-        k = arbitrage_grid(raw, reach)
-        g = durrleman(k, *derivatives(raw, k))
-        bad = g < margin
-        k, g = k[bad], g[bad]
-        rows = np.empty((5, k.size))
+    def g_at(raw: FloatArray, k: FloatArray) -> FloatArray:
+        return durrleman(k, *derivatives(raw, k))
+
+    def gap(raw: FloatArray) -> FloatArray:
+        return unit * (margin - g_at(raw, arbitrage_grid(raw, reach)))
+
+    def slope(raw: FloatArray, chosen: BoolArray) -> FloatArray:
+        k = arbitrage_grid(raw, reach)[chosen]
+        rows, g = np.empty((5, k.size)), g_at(raw, k)
         for i in range(5):
             moved = raw.copy()
             move = 1e-6 * max(abs(moved[i]), 1e-3)
             moved[i] += move
-            rows[i] = (g - durrleman(k, *derivatives(moved, k))) * (unit / move)
-        return unit * (margin - g), rows
+            rows[i] = (g - g_at(moved, k)) * (unit / move)
+        return rows
 
-    return violation
+    return Hinge(gap, slope)
 
 
 def floor_hinge(k: FloatArray, floor: FloatArray) -> Hinge:
     """Inequalities w(k) >= floor: total variance may not fall from one expiry to the next."""
 
-    def violation(raw: FloatArray) -> tuple[FloatArray, FloatArray]:
-        gap = floor - derivatives(raw, k)[0]
-        bad = gap > 0.0
-        return gap[bad], -gradient(raw, k[bad])
-
-    return violation
+    return Hinge(
+        lambda raw: floor - derivatives(raw, k)[0],
+        lambda raw, chosen: -gradient(raw, k[chosen]),
+    )
 
 
 def both(first: Hinge, second: Hinge) -> Hinge:
     """Both sets of inequalities."""
 
-    def violation(raw: FloatArray) -> tuple[FloatArray, FloatArray]:
-        gaps, rows = zip(first(raw), second(raw), strict=True)
-        return np.concatenate(gaps), np.concatenate(rows, axis=1)
+    def slope(raw: FloatArray, chosen: BoolArray) -> FloatArray:
+        ends = first.gap(raw).size
+        rows = first.slope(raw, chosen[:ends]), second.slope(raw, chosen[ends:])
+        return np.concatenate(rows, axis=1)
 
-    return violation
+    return Hinge(lambda raw: np.concatenate([first.gap(raw), second.gap(raw)]), slope)
 
 
 def _ssvi_to_raw(x: FloatArray) -> FloatArray:
@@ -350,7 +361,7 @@ class _Problem:
         y = self.k - m
         root = np.sqrt(y * y + sigma * sigma)
         rest = (a + d * y + c * root) * self.q - self.wq
-        gap = self.force * self.hinge(raw)[0] if self.hinge else _NO_GAP
+        gap = self.force * np.maximum(self.hinge.gap(raw), 0.0) if self.hinge else _NO_GAP
         return _Point(x, raw, y, root, rest, gap)
 
     def scale(self, rest: FloatArray) -> float:
@@ -373,12 +384,13 @@ class _Problem:
         rows = self.rows(point)
         weighted = rows * trust
         curvature, downhill = weighted @ rows.T, -(weighted @ point.rest)
-        if self.hinge:
-            lean = self.force * self.hinge(point.raw)[1]
+        violated = point.gap > 0.0
+        if self.hinge and violated.any():
+            lean = self.force * self.hinge.slope(point.raw, violated)
             if self.family.turn is not None:
                 lean = self.family.turn(point.x).T @ lean
             curvature += lean @ lean.T
-            downhill -= lean @ point.gap
+            downhill -= lean @ point.gap[violated]
         return curvature, downhill
 
     def covariance(self, point: _Point, trust: FloatArray) -> FloatArray:
