@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
-from tomic.quant import black_scholes, implied, realized, smile, surface
+from tomic.quant import american, black_scholes, realized, smile, surface
 
 # The reader of the recorded chains lives with the tests.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -128,12 +128,14 @@ def _recorded(name: str, chain: recorded_chains.Recorded) -> list[dict[str, Any]
     results: list[dict[str, Any]] = []
     before: smile.Smile | None = None
     for e in chain.expiries:
-        parity = surface.forward_from_parity(e.strike, e.call_mid, e.put_mid, chain.rate, e.tau)
+        parity = surface.american_forward(
+            chain.spot, e.strike, e.call_mid, e.put_mid, chain.rate, e.tau
+        )
         is_call = e.strike >= parity.forward
         bid, ask = np.where(is_call, [e.call_bid, e.call_ask], [e.put_bid, e.put_ask])
         div_yield = surface.implied_yield(chain.spot, parity.forward, chain.rate, e.tau)
         market = (chain.spot, e.strike, e.tau, chain.rate, div_yield)
-        iv = implied.implied_vol((bid + ask) / 2, *market, is_call)
+        iv = american.implied_vol((bid + ask) / 2, *market, is_call)
         vega = black_scholes.greeks(*market, np.nan_to_num(iv, nan=0.3), is_call).vega
         weight = smile.quote_weights(e.strike, bid, ask, vega)
         fit = partial(
@@ -148,7 +150,9 @@ def _recorded(name: str, chain: recorded_chains.Recorded) -> list[dict[str, Any]
         )
         before = fit()
         used = (weight > 0) & np.isfinite(iv)
-        miss = ((bid + ask) / 2 - before.value(e.strike, is_call))[used]
+        # European values: what the de-Americanised volatility of each quote is worth.
+        european = black_scholes.price(*market, np.nan_to_num(iv), is_call)
+        miss = (european - before.value(e.strike, is_call))[used]
         score = np.abs(miss) / np.maximum((ask - bid)[used] / 2, 0.005)
         results.append(
             {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import recorded_chains
-from tomic.quant import black_scholes, implied, smile, surface
+from tomic.quant import american, black_scholes, parity, smile
 
 TAU = 30 / 365
 FORWARD = 500.0
@@ -85,6 +85,9 @@ def test_a_smile_starts_from_the_one_before():
     warm = smile.fit(STRIKE, iv, forward=FORWARD, tau=TAU, weight=weight, previous=cold)
 
     assert_allclose(warm.iv(STRIKE), cold.iv(STRIKE), atol=2e-4)
+    flat = smile.flat(0.2, forward=FORWARD, tau=TAU)
+    again = smile.fit(STRIKE, iv, forward=FORWARD, tau=TAU, weight=weight, previous=flat)
+    assert_allclose(again.iv(STRIKE), cold.iv(STRIKE), rtol=1e-12)
 
 
 def test_value_is_black_at_the_smile():
@@ -219,11 +222,11 @@ def test_unusable_quotes_are_left_out():
 
 def test_missing_strikes_stay_missing():
     """A strike that is NaN or not positive has no volatility, value or error."""
-    at = [math.nan, 0.0, -5.0, 500.0]
+    at = [math.nan, 0.0, -5.0, math.inf, 500.0]
 
     for answer in (TRUTH.iv(at), TRUTH.value(at, True), TRUTH.vega(at)):
-        assert np.isnan(answer[:3]).all()
-        assert np.isfinite(answer[3])
+        assert np.isnan(answer[:4]).all()
+        assert np.isfinite(answer[4])
 
 
 @pytest.mark.parametrize(
@@ -323,26 +326,27 @@ def recorded_smiles(chain):
     """A smile per expiry from the out-of-the-money side, with its quotes in half-spreads."""
     before = None
     for e in chain.expiries:
-        parity = surface.forward_from_parity(e.strike, e.call_mid, e.put_mid, chain.rate, e.tau)
-        is_call = e.strike >= parity.forward
+        quotes = (e.strike, e.call_mid, e.put_mid)
+        found = parity.american_forward(chain.spot, *quotes, chain.rate, e.tau)
+        is_call = e.strike >= found.forward
         bid, ask = np.where(is_call, [e.call_bid, e.call_ask], [e.put_bid, e.put_ask])
-        mid, spot = (bid + ask) / 2, chain.spot
-        div_yield = surface.implied_yield(spot, parity.forward, chain.rate, e.tau)
-        market = (spot, e.strike, e.tau, chain.rate, div_yield)
-        iv = implied.implied_vol(mid, *market, is_call)
+        div_yield = parity.implied_yield(chain.spot, found.forward, chain.rate, e.tau)
+        market = (chain.spot, e.strike, e.tau, chain.rate, div_yield)
+        iv = american.implied_vol((bid + ask) / 2, *market, is_call)
         vega = black_scholes.greeks(*market, np.nan_to_num(iv, nan=0.3), is_call).vega
         weight = smile.quote_weights(e.strike, bid, ask, vega)
         before = smile.fit(
             e.strike,
             iv,
-            forward=parity.forward,
+            forward=found.forward,
             tau=e.tau,
             weight=weight,
             discount=math.exp(-chain.rate * e.tau),
             floor=before,
         )
         used = (weight > 0) & np.isfinite(iv)
-        miss = (mid - before.value(e.strike, is_call))[used]
+        european = black_scholes.price(*market, np.nan_to_num(iv), is_call)
+        miss = (european - before.value(e.strike, is_call))[used]
         yield e, before, miss / np.maximum((ask - bid)[used] / 2, 0.005)
 
 

@@ -1,4 +1,4 @@
-"""Forwards, parity, levels, skew, term structure and expected moves read from a chain."""
+"""Levels, skew, term structure and expected moves read from a chain."""
 
 from __future__ import annotations
 
@@ -6,102 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-import recorded_chains
-from tomic.quant import black_scholes, smile, surface
+from tomic.quant import smile, surface
 
 NAN = math.nan
 SMILE = smile.Smile(500.0, 30 / 365, 0.996, a=0.0012, b=0.03, rho=-0.6, m=0.01, sigma=0.06)
-
-
-@pytest.mark.parametrize("index", [0, 1, 2])
-def test_forwards_of_the_recorded_spy_chain(index):
-    """Parity puts the June, July and August forwards at 594.9, 596.1 and 598.4 (± 0.3)."""
-    if why := recorded_chains.missing("tomic_ib_SPY_20250519_2026cest.csv"):
-        pytest.skip(why)
-    e = recorded_chains.spy().expiries[index]
-
-    found = surface.forward_from_parity(e.strike, e.call_mid, e.put_mid, 0.045, e.tau)
-
-    assert found.forward == pytest.approx([594.9, 596.1, 598.4][index], abs=0.3)
-    assert found.error < 0.2
-    assert found.n >= 3
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    forward=st.floats(10.0, 5000.0),
-    rate=st.floats(-0.02, 0.1),
-    tau=st.floats(0.01, 3.0),
-    sigma=st.floats(0.1, 0.8),
-)
-def test_parity_finds_the_forward_of_european_prices(forward, rate, tau, sigma):
-    """Without noise every pair gives the same forward, so the median has no error."""
-    strike = forward * np.linspace(0.7, 1.3, 25)
-    call, put = (
-        math.exp(-rate * tau)
-        * black_scholes.undiscounted(forward, strike, sigma * math.sqrt(tau), is_call)
-        for is_call in (True, False)
-    )
-
-    found = surface.forward_from_parity(strike, call, put, rate, tau)
-
-    assert found.forward == pytest.approx(forward, rel=1e-10)
-    assert found.error == pytest.approx(0.0, abs=1e-9 * forward)
-
-
-def test_one_wrong_pair_does_not_move_the_forward():
-    """The median shrugs off a quote that is ten off."""
-    strike = np.arange(90.0, 111.0)
-    call, put = 102.0 - strike + 20.0, np.full(21, 20.0)
-    call[10] += 10.0
-
-    assert surface.forward_from_parity(strike, call, put, 0.0, 0.1).forward == 102.0
-
-
-def test_parity_without_pairs_is_missing():
-    """Unquoted sides, negative prices and empty chains give no forward."""
-    for call, put in (([NAN, 1.0], [1.0, NAN]), ([-1.0, 1.0], [1.0, -1.0]), ([], [])):
-        found = surface.forward_from_parity([100.0, 101.0][: len(call)], call, put, 0.05, 0.1)
-        assert math.isnan(found.forward)
-        assert found.n == 0
-    one = surface.forward_from_parity([100.0], [2.0], [1.0], 0.0, 0.1)
-    assert (one.forward, one.n) == (101.0, 1)
-    assert math.isnan(one.error)
-
-
-def test_implied_yield_inverts_the_forward():
-    """The yield carries spot to the forward; impossible inputs are missing."""
-    forward = 100.0 * math.exp((0.045 - 0.013) * 0.5)
-
-    assert surface.implied_yield(100.0, forward, 0.045, 0.5) == pytest.approx(0.013, rel=1e-12)
-    assert math.isnan(surface.implied_yield(100.0, forward, 0.045, 0.0))
-    assert math.isnan(surface.implied_yield(NAN, forward, 0.045, 0.5))
-
-
-def test_parity_deviation_of_the_original():
-    """Mids 6.1 and 5.1, spot 600.5, strike 600, 30 days: 1.9607."""
-    assert surface.parity_deviation(6.1, 5.1, 600.5, 600.0, 30) == 1.9607
-    # The sign is lost, and an expired pair is carried over no days.
-    assert surface.parity_deviation(5.1, 8.0, 600.5, 600.0, 30) == 5.8607
-    assert surface.parity_deviation(6.0, 5.0, 600.5, 600.0, -3) == 0.5
-
-
-def test_parity_deviation_is_missing_with_a_quote():
-    """A missing or negative mid leaves its row empty and no other."""
-    off = surface.parity_deviation([6.1, NAN, 6.1, -0.5], [5.1, 5.1, -1.0, 5.1], 600.5, 600.0, 30)
-
-    assert_allclose(off, [1.9607, NAN, NAN, NAN])
-
-
-def test_average_parity_deviation_uses_the_first_expiry():
-    """Later expiries do not count, not even when the first has no pair."""
-    assert surface.average_parity_deviation([0.1, 0.2, NAN, 9.0], [10, 10, 10, 40]) == 0.15
-    assert math.isnan(surface.average_parity_deviation([NAN, 9.0], [10, 40]))
-    assert math.isnan(surface.average_parity_deviation([], []))
 
 
 def test_atm_iv_lies_between_its_neighbours():

@@ -14,11 +14,15 @@ import numpy as np
 from scipy.special import ndtr
 
 from tomic._typing import ArrayLike, FloatArray
-from tomic.quant.model_free import (
-    ModelFree,
-    derman_variance,
-    model_free_variance,
-    vix_index,
+from tomic.quant._shapes import same_shape
+from tomic.quant.model_free import ModelFree, derman_variance, model_free_variance, vix_index
+from tomic.quant.parity import (
+    ParityForward,
+    american_forward,
+    average_parity_deviation,
+    forward_from_parity,
+    implied_yield,
+    parity_deviation,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ __all__ = [
     "ModelFree",
     "ParityForward",
     "TermStructure",
+    "american_forward",
     "atm_iv",
     "average_parity_deviation",
     "constant_maturity_iv",
@@ -51,26 +56,9 @@ __all__ = [
     "vix_index",
 ]
 
-PARITY_RATE = 0.05
-"""Rate of `parity_deviation` only: the one that the files it is compared with were made at."""
-PARITY_PAIRS = 11
-PARITY_WIDTH = 0.02
-"""Pairs further than this from the money, as a share of it, count only up to `LEAST_PAIRS`."""
-LEAST_PAIRS = 3
 SKEW_DELTA = 0.25
 SKEW_DAYS = 30
 THIRTY_DAYS = 30.0 / 365.0
-
-
-class ParityForward(NamedTuple):
-    """A forward from put-call parity."""
-
-    forward: float
-    """Currency per share; NaN without a pair."""
-    error: float
-    """Standard error of the median over the pairs; NaN with fewer than two."""
-    n: int
-    """Pairs of call and put used."""
 
 
 class TermStructure(NamedTuple):
@@ -93,98 +81,6 @@ class ExpectedMove(NamedTuple):
     """Price above which it ends with 15.87 %."""
 
 
-def forward_from_parity(
-    strike: ArrayLike,
-    call_mid: ArrayLike,
-    put_mid: ArrayLike,
-    rate: float,
-    tau: float,
-    *,
-    pairs: int = PARITY_PAIRS,
-) -> ParityForward:
-    """
-    Median of strike + e^(rate tau) (call - put) over the pairs nearest the money.
-
-    Prices of European options. For American ones take their early-exercise premium off first
-    (`tomic.quant.american`); near the money and without a dividend ahead it is a few cents.
-
-    Args:
-        strike, call_mid, put_mid: Currency per share, one shape; a pair with a NaN or a negative
-            price does not count.
-        rate: Continuously compounded, fraction per year.
-        tau: Years to expiry.
-        pairs: How many strikes nearest the forward are used.
-
-    Source: Stoll (1969), "The Relationship Between Put and Call Option Prices".
-    """
-    k, call, put = _same_shape(strike=strike, call_mid=call_mid, put_mid=put_mid)
-    quoted = (k > 0.0) & (call >= 0.0) & (put >= 0.0) & np.isfinite(k + call + put)
-    if not quoted.any() or not math.isfinite(rate * tau):
-        return ParityForward(math.nan, math.nan, 0)
-    k, forward = k[quoted], (k + math.exp(rate * tau) * (call - put))[quoted]
-    # The median over all strikes is good enough to say where the money is.
-    away = np.abs(k / np.median(forward) - 1.0)
-    near = np.argsort(away, kind="stable")[:pairs]
-    # Where strikes lie far apart, further ones would bring in early exercise.
-    chosen = forward[near[(away[near] <= PARITY_WIDTH) | (np.arange(near.size) < LEAST_PAIRS)]]
-    centre = float(np.median(chosen))
-    scatter = 1.4826 * float(np.median(np.abs(chosen - centre)))
-    n = int(chosen.size)
-    # The median of normal errors is sqrt(pi / 2) less efficient than their mean.
-    error = math.sqrt(0.5 * math.pi / n) * scatter if n > 1 else math.nan
-    return ParityForward(centre, error, n)
-
-
-def implied_yield(spot: float, forward: float, rate: float, tau: float) -> float:
-    """
-    Continuous dividend yield that carries *spot* to *forward*: rate - ln(forward / spot) / tau.
-
-    A fraction per year; NaN where an input is NaN or not positive (rate may be).
-    """
-    if not (spot > 0.0 and forward > 0.0 and tau > 0.0):
-        return math.nan
-    return rate - math.log(forward / spot) / tau
-
-
-def parity_deviation(
-    call_mid: ArrayLike,
-    put_mid: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    dte: ArrayLike,
-    rate: float = PARITY_RATE,
-) -> FloatArray:
-    """
-    |(call - put) - (spot - strike e^(-rate days / 365))|, rounded to four decimals.
-
-    A measure of how tidy the quotes are, not of arbitrage: dividends are left out and the sign is
-    lost, as in the files it is compared with. Days below zero count as zero.
-
-    Returns:
-        Currency per share, broadcast; NaN where a price is NaN or negative.
-    """
-    call, put, s, k, days = np.broadcast_arrays(
-        *(np.asarray(x, dtype=np.float64) for x in (call_mid, put_mid, spot, strike, dte))
-    )
-    carried = k * np.exp(-rate * np.maximum(days, 0.0) / 365.0)
-    off = np.where((call >= 0.0) & (put >= 0.0), np.abs((call - put) - (s - carried)), np.nan)
-    # Python's round is exact in decimals; numpy's scales and can differ in the last one.
-    return np.array([round(x, 4) for x in off.ravel().tolist()]).reshape(off.shape)
-
-
-def average_parity_deviation(deviation: ArrayLike, dte: ArrayLike) -> float:
-    """
-    Mean of `parity_deviation` over the first expiry alone, rounded to four decimals.
-
-    NaN where that expiry has no pair of quotes, whatever the later ones have.
-    """
-    off, days = _same_shape(deviation=deviation, dte=dte)
-    if not np.isfinite(days).any():
-        return math.nan
-    first = off[(days == np.nanmin(days)) & np.isfinite(off)]
-    return round(float(first.mean()), 4) if first.size else math.nan
-
-
 def atm_iv(strike: ArrayLike, iv: ArrayLike, forward: float) -> float:
     """
     Implied volatility at the forward, linear in variance between the two strikes around it.
@@ -192,7 +88,7 @@ def atm_iv(strike: ArrayLike, iv: ArrayLike, forward: float) -> float:
     Volatilities of a call and a put at one strike are averaged. NaN where the quotes do not
     enclose the forward.
     """
-    k, vol = _same_shape(strike=strike, iv=iv)
+    k, vol = same_shape(strike=strike, iv=iv)
     known = (k > 0.0) & (vol > 0.0) & np.isfinite(k + vol)
     if not (known.any() and forward > 0.0):
         return math.nan
@@ -216,7 +112,7 @@ def constant_maturity_iv(tau: ArrayLike, iv: ArrayLike, target: float = THIRTY_D
         A fraction. Beyond the listed maturities the nearest one's volatility, as long as that is
         at least half and at most twice the target; NaN further out.
     """
-    years, vol = _same_shape(tau=tau, iv=iv)
+    years, vol = same_shape(tau=tau, iv=iv)
     known = (years > 0.0) & (vol > 0.0) & np.isfinite(years + vol)
     if not (known.any() and target > 0.0):
         return math.nan
@@ -240,7 +136,7 @@ def forward_variance(tau: ArrayLike, iv: ArrayLike) -> FloatArray:
         ``(n - 1,)``; negative where total variance falls, which is calendar arbitrage. NaN where
         a maturity does not rise.
     """
-    years, vol = _same_shape(tau=tau, iv=iv)
+    years, vol = same_shape(tau=tau, iv=iv)
     step = np.diff(years)
     rises = step > 0.0
     return np.where(rises, np.diff(vol**2 * years) / np.where(rises, step, 1.0), np.nan)
@@ -258,7 +154,7 @@ def delta_iv(delta: ArrayLike, iv: ArrayLike, target: float) -> float:
     Returns:
         NaN where the quotes do not enclose the target.
     """
-    d, vol = _same_shape(delta=delta, iv=iv)
+    d, vol = same_shape(delta=delta, iv=iv)
     known = (np.sign(d) == np.sign(target)) & (vol > 0.0) & np.isfinite(vol)
     if not known.any():
         return math.nan
@@ -292,7 +188,7 @@ def skew(
         A fraction, negative on indices. Expiries whose quotes do not enclose both deltas are
         passed over; NaN where none does.
     """
-    t, d, vol = _same_shape(dte=dte, delta=delta, iv=iv)
+    t, d, vol = same_shape(dte=dte, delta=delta, iv=iv)
     listed = np.unique(t[np.isfinite(t)])
     for expiry in listed[np.argsort(np.abs(listed - days), kind="stable")]:
         rows = t == expiry
@@ -331,7 +227,7 @@ def mean_atm_iv(strike: ArrayLike, iv: ArrayLike, spot: float, window: float = 5
 
     The level that `term_structure` compares; NaN where no such option has one.
     """
-    k, vol = _same_shape(strike=strike, iv=iv)
+    k, vol = same_shape(strike=strike, iv=iv)
     near = (np.abs(k - spot) <= window) & np.isfinite(vol)
     return float(vol[near].mean()) if near.any() else math.nan
 
@@ -366,7 +262,7 @@ def expected_move_straddle(
     The mean absolute move, about 0.8 standard deviations; no factor is applied. Where one side of
     a pair is not quoted the strike is left out; NaN where the strikes do not enclose the forward.
     """
-    k, call, put = _same_shape(strike=strike, call_mid=call_mid, put_mid=put_mid)
+    k, call, put = same_shape(strike=strike, call_mid=call_mid, put_mid=put_mid)
     quoted = (call >= 0.0) & (put >= 0.0) & np.isfinite(k + call + put)
     if not quoted.any():
         return math.nan
@@ -388,11 +284,3 @@ def expected_move_density(smile: Smile) -> ExpectedMove:
     return ExpectedMove(
         math.sqrt(variance), float(undiscounted * straddle), float(lower), float(upper)
     )
-
-
-def _same_shape(**given: ArrayLike) -> tuple[FloatArray, ...]:
-    arrays = {name: np.asarray(x, dtype=np.float64) for name, x in given.items()}
-    if len({x.shape for x in arrays.values()}) != 1:
-        shapes = ", ".join(f"{name} {x.shape}" for name, x in arrays.items())
-        raise ValueError(f"arguments must have one shape, got {shapes}")
-    return tuple(np.atleast_1d(x).ravel() for x in arrays.values())
