@@ -248,3 +248,31 @@ async def test_a_restart_cuts_everything_and_comes_back(gateway, connect):
     again = await connect(gateway)
     await again.until(NextValidId)
     assert gateway.port == port
+
+
+async def test_a_changed_port_is_told(gateway, connect):
+    """1300 names the new port; the old one serves nobody."""
+    gateway.add(faults.PortChanged(after=2))
+    old = gateway.port
+    probe = await connect(gateway)
+    probe.ask(ReqCurrentTime())
+    await probe.until_closed()
+    assert probe.codes() == [1300]
+    assert probe.got(Error, code=1300)[0].text.endswith(str(gateway.port))
+
+    gateway.clear()
+    again = await connect(gateway)
+    await again.until(NextValidId)
+    assert gateway.port != old
+    with pytest.raises(ConnectionError):
+        await asyncio.open_connection("127.0.0.1", old)
+
+
+async def test_an_announcement_changes_nothing(gateway, connect):
+    """2108 is said, and the next request is answered."""
+    gateway.add(faults.Announce(2108))
+    probe = await connect(gateway)
+    probe.ask(ReqCurrentTime())
+    await probe.until(CurrentTime)
+
+    assert probe.codes() == [2108]

@@ -257,6 +257,21 @@ class Restart(Fault):
     down_for: float = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class PortChanged(Fault):
+    """1300: TWS listens on another port from now on; every connection is cut."""
+
+    after: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Announce(Fault):
+    """Any code said to the whole connection, such as 2107, 2108 or 2150, without consequence."""
+
+    code: int = 2108
+    after: int = 2
+
+
 def _kinds_of_fault() -> dict[str, type[Fault]]:
     found: dict[str, type[Fault]] = {}
     for value in list(globals().values()):

@@ -177,6 +177,21 @@ class Gateway:
         await asyncio.sleep(down_for_s)
         await self._listen()
 
+    def change_port(self) -> None:
+        """Tell every client the port that will serve from now on, and cut it."""
+        if self._restarting is None or self._restarting.done():
+            self._restarting = self.loop.create_task(self._change_port())
+
+    async def _change_port(self) -> None:
+        server = self._server
+        self.port = 0
+        await self._listen()
+        for client in list(self.clients):
+            client.error(-1, 1300, self.port)
+            client.drop()
+        if server is not None:
+            server.close()
+
     def time(self) -> float:
         """The loop's clock."""
         return self.loop.time()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tomic.sim import requests
 from tomic.sim.answers import (
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from tomic.sim.connection import Connection
 
 _ROWS_AT_ONCE = 16
+_MATCHES = 16
 _RIGHTS = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A market that can list its underlyings."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Their symbols."""
+        ...
 
 
 def right_of(contract: Contract) -> str:
@@ -93,11 +104,10 @@ def is_open_ended(contract: Contract) -> bool:
     return len(contract.expiry) < 8 or contract.strike == 0.0 or not right_of(contract)
 
 
-def details_row(req_id: int, listing: Listing, *, under_symbol: str) -> ContractData:
-    """One listing as a row of contract details."""
+def details_row(req_id: int, listing: Listing, under: Listing | None) -> ContractData:
+    """One listing as a row of contract details; *under* is what an option is written on."""
     expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
     last_trade = f"{expiry} {listing.last_trade_time} {listing.time_zone_id}".strip()
-    is_option = listing.sec_type == "OPT"
     return ContractData(
         req_id=req_id,
         symbol=listing.symbol,
@@ -125,8 +135,8 @@ def details_row(req_id: int, listing: Listing, *, under_symbol: str) -> Contract
         time_zone_id=listing.time_zone_id,
         trading_hours=listing.trading_hours,
         liquid_hours=listing.liquid_hours,
-        under_symbol=under_symbol if is_option else "",
-        under_sec_type="" if not is_option else "STK",
+        under_symbol=under.symbol if under else "",
+        under_sec_type=under.sec_type if under else "",
         market_rules=",".join("26" for _ in listing.valid_exchanges.split(",")),
         real_expiry=expiry,
         stock_type=listing.stock_type,
@@ -237,9 +247,11 @@ class Lookup:
             self._rows_end(request, link_done)
 
     def _rows(self, request: requests.ReqContractDetails, rows: Sequence[Listing]) -> None:
+        under_id = rows[0].under_con_id
+        found = self._link.gateway.market.find("", "", con_id=under_id) if under_id else ()
         for listing in rows:
-            row = details_row(request.req_id, listing, under_symbol=listing.symbol)
-            self._link.send(row)
+            under = found[0] if found and listing.under_con_id == under_id else None
+            self._link.send(details_row(request.req_id, listing, under))
             self._link.trouble.row_done("contract_details")
 
     def _rows_end(
@@ -285,8 +297,10 @@ class Lookup:
     def _matching(self, request: requests.ReqMatchingSymbols) -> None:
         market, pattern = self._link.gateway.market, request.pattern.strip().upper()
         found = [
-            *market.find(pattern, "STK", currency="USD"),
-            *market.find(pattern, "IND", currency="USD"),
+            one
+            for symbol in _resembling(market, pattern)
+            for sec_type in ("STK", "IND")
+            for one in market.find(symbol, sec_type)
         ]
         rows = tuple(
             SymbolRow(
@@ -298,13 +312,21 @@ class Lookup:
                 ("OPT",),
                 one.long_name,
             )
-            for one in found[:16]
-            if pattern
+            for one in found[:_MATCHES]
         )
         self._link.send(MatchingSymbols(request.req_id, rows))
 
     def _rule(self, request: requests.ReqMarketRule) -> None:
         self._link.send(MarketRule(request.rule_id, (PriceStep(0.0, 0.01),)))
+
+
+def _resembling(market: Market, pattern: str) -> list[str]:
+    """The symbol itself, then the market's symbols that begin alike, shortest first."""
+    if not pattern:
+        return []
+    known = market.symbols if isinstance(market, Named) else ()
+    alike = [one for one in known if one.startswith(pattern) or pattern.startswith(one)]
+    return [pattern, *sorted((one for one in alike if one != pattern), key=len)]
 
 
 def _once(call: Callable[[], None]) -> Callable[[], None]:

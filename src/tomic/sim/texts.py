@@ -22,12 +22,17 @@ TEXTS: dict[int, str] = {
     1101: "Connectivity between IBKR and Trader Workstation has been restored - data lost.",
     1102: "Connectivity between IBKR and Trader Workstation has been restored - data maintained. "
     "All data farms are connected: usfarm; ushmds; secdefil.",
+    1300: "TWS socket port has been reset and this connection is being dropped. Please reconnect "
+    "on the new port - {}",
     2103: "Market data farm connection is broken:usfarm",
     2104: "Market data farm connection is OK:usfarm",
     2105: "HMDS data farm connection is broken:ushmds",
     2106: "HMDS data farm connection is OK:ushmds",
+    2107: "HMDS data farm connection is inactive but should be available upon demand.ushmds",
+    2108: "Market data farm connection is inactive but should be available upon demand.usfarm",
     2110: "Connectivity between Trader Workstation and server is broken. It will be restored "
     "automatically.",
+    2150: "Invalid position trade derived value",
     2157: "Sec-def data farm connection is broken:secdefil",
     2158: "Sec-def data farm connection is OK:secdefil",
     10089: "Requested market data requires additional subscription for API. See link in 'Market "

@@ -68,6 +68,10 @@ class Trouble:
             self._break_farm(fault)
         elif isinstance(fault, faults.Restart):
             self._connection.gateway.restart(fault.down_for)
+        elif isinstance(fault, faults.PortChanged):
+            self._connection.gateway.change_port()
+        elif isinstance(fault, faults.Announce):
+            self._connection.error(-1, fault.code)
 
     def _lose(self, code: int, restored: int, after_s: float | None) -> None:
         self._connection.error(-1, code)
