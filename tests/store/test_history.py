@@ -70,6 +70,7 @@ async def test_windows_end_where_asked(store):
     assert sorted(both) == ["QQQ", "SPY"]
     assert_same(both["SPY"], spy)
     assert len(both["QQQ"]) == 2
+    assert len(await store.load_bars("SPY", days=0)) == 0
 
 
 async def test_an_unknown_symbol_has_no_bars(store):

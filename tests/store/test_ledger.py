@@ -42,3 +42,10 @@ async def test_requests_are_remembered_for_a_day(store):
 
     assert await store.recent_history_requests(after(0.5)) == [(after(1), "SPY iv")]
     assert len(await store.recent_history_requests(NOW - dt.timedelta(days=9))) == 2
+
+
+async def test_a_clock_set_back_blocks_nobody(store):
+    """A request noted an hour in the future does not make this one wait for it."""
+    await store.record_history_request("SPY bars", after(3600))
+
+    assert not await store.claim_history_request("SPY bars", NOW, most=1)

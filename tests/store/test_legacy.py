@@ -79,6 +79,8 @@ async def test_the_original_in_the_stores_own_place_is_taken_over(path):
     async with Database(path) as store:
         assert len(await store.load_bars("S15")) == 252
         assert len(await store.load_snapshots("S15")) == 1
+        again = await store.import_file(path)
+        assert (again.counts["price rows"], again.counts["new bars"]) == (4032, 0)
 
     assert rows_of(path, "PriceHistory") == before
 

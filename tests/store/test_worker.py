@@ -43,7 +43,7 @@ async def test_a_connection_that_cannot_be_opened_leaves_no_thread(tmp_path):
     before = set(others())
 
     with pytest.raises(sqlite3.OperationalError, match="unable to open"):
-        await Worker.start(lambda: sqlite3.connect(tmp_path))
+        await Worker.open(lambda: sqlite3.connect(tmp_path))
 
     for thread in set(others()) - before:
         thread.join(timeout=5)
@@ -52,9 +52,9 @@ async def test_a_connection_that_cannot_be_opened_leaves_no_thread(tmp_path):
 
 async def test_a_function_runs_whole(path):
     """What is handed over runs on one thread with the plain connection, in order."""
-    worker = await Worker.start(lambda: sqlite3.connect(":memory:"))
-    seen = [await worker.run(lambda _: threading.get_ident()) for _ in range(3)]
-    found = await worker.run(lambda db: db.execute("SELECT 1").fetchone())
+    worker = await Worker.open(lambda: sqlite3.connect(":memory:"))
+    seen = [await worker.call(lambda _: threading.get_ident()) for _ in range(3)]
+    found = await worker.call(lambda db: db.execute("SELECT 1").fetchone())
     await worker.stop_within(5)
 
     assert len(set(seen)) == 1

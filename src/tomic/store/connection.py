@@ -101,7 +101,7 @@ class StoreFile:
     async def _run(self, connection: Worker, work: Work[T]) -> T:
         try:
             async with asyncio.timeout(self.operation_timeout_s):
-                return await connection.run(work)
+                return await connection.call(work)
         except TimeoutError as exc:
             connection.interrupt_now()
             raise StoreBusy(
@@ -125,8 +125,8 @@ class StoreFile:
             return StoreBusy(f"{self.path}: given up to close in time; try again")
         if number in _DAMAGED:
             return StoreError(
-                f"{self.path}: damaged ({exc}) and left as it is; put a backup in its place, or "
-                "move it away and let tomic prices build a new one"
+                f"{self.path}: damaged ({exc}) and left as it is; move it and its -wal file away, "
+                "then put a backup in its place or let tomic prices build a new one"
             )
         if number in _UNUSABLE:
             return StoreError(
@@ -155,7 +155,7 @@ class StoreFile:
             make_folder(self.path)
         target = ":memory:" if self._is_stand_in else self.path
         try:
-            connection = await Worker.start(
+            connection = await Worker.open(
                 lambda: sqlite3.connect(target, timeout=self.busy_timeout_s, isolation_level=None)
             )
         except sqlite3.DatabaseError as exc:

@@ -337,9 +337,10 @@ def _put_bars(
     fetched_at: dt.datetime | None,
     asked_from: dt.date | None,
 ) -> int:
+    numbers = _to_numbers(bars.date)
     rows = zip(
         repeat(bars.symbol),
-        _to_numbers(bars.date),
+        numbers,
         bars.open.tolist(),
         bars.high.tolist(),
         bars.low.tolist(),
@@ -347,12 +348,10 @@ def _put_bars(
         bars.volume.tolist(),
         strict=False,
     )
-    count = "SELECT count(*) FROM bars WHERE symbol = ?"
-    (before,) = db.execute(count, (bars.symbol,)).fetchone()
+    known = _known(db, "bars WHERE symbol = ?", (bars.symbol,), numbers)
     db.executemany("INSERT OR REPLACE INTO bars VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    (after,) = db.execute(count, (bars.symbol,)).fetchone()
     _note_fetch(db, bars.symbol, "bars", fetched_at, asked_from)
-    return int(after - before)
+    return len(numbers) - known
 
 
 def _put_iv(
@@ -362,19 +361,24 @@ def _put_iv(
     asked_from: dt.date | None,
 ) -> int:
     key = (series.symbol, series.kind)
+    numbers = _to_numbers(series.date)
+    known = _known(db, "iv_history WHERE symbol = ? AND kind = ?", key, numbers)
     rows = zip(
-        repeat(series.symbol),
-        repeat(series.kind),
-        _to_numbers(series.date),
-        series.value.tolist(),
-        strict=False,
+        repeat(series.symbol), repeat(series.kind), numbers, series.value.tolist(), strict=False
     )
-    count = "SELECT count(*) FROM iv_history WHERE symbol = ? AND kind = ?"
-    (before,) = db.execute(count, key).fetchone()
     db.executemany("INSERT OR REPLACE INTO iv_history VALUES (?, ?, ?, ?)", rows)
-    (after,) = db.execute(count, key).fetchone()
     _note_fetch(db, series.symbol, series.kind, fetched_at, asked_from)
-    return int(after - before)
+    return len(numbers) - known
+
+
+def _known(db: sqlite3.Connection, where: str, key: tuple[str, ...], numbers: Sequence[int]) -> int:
+    """Return how many of these days are stored already."""
+    if not numbers:
+        return 0
+    rows = db.execute(
+        f"SELECT day FROM {where} AND day BETWEEN ? AND ?", (*key, numbers[0], numbers[-1])
+    )
+    return len({day for (day,) in rows}.intersection(numbers))
 
 
 def _note_fetch(

@@ -8,6 +8,8 @@ import sqlite3
 from tomic.store.connection import StoreFile
 
 _KEEP_S = 86_400.0
+_CLOCK_S = 60.0
+"""Requests further in the future are of a clock that has been set back; nobody waits for those."""
 
 
 class LedgerTable(StoreFile):
@@ -51,8 +53,8 @@ class LedgerTable(StoreFile):
 
         def work(db: sqlite3.Connection) -> float:
             wait = max(
-                _until_free(db, now - window.total_seconds(), most),
-                _until_other(db, key, now - identical.total_seconds()),
+                _until_free(db, now, window.total_seconds(), most),
+                _until_other(db, key, now, identical.total_seconds()),
             )
             if wait <= 0.0:
                 _note(db, key, now)
@@ -61,20 +63,21 @@ class LedgerTable(StoreFile):
         return dt.timedelta(seconds=await self._write(work))
 
 
-def _until_free(db: sqlite3.Connection, since: float, most: int) -> float:
+def _until_free(db: sqlite3.Connection, now: float, window: float, most: int) -> float:
     """Seconds until the request that fills the window leaves it."""
     row = db.execute(
-        "SELECT at FROM history_requests WHERE at > ? ORDER BY at DESC LIMIT 1 OFFSET ?",
-        (since, most - 1),
+        "SELECT at FROM history_requests WHERE at > ? AND at < ? ORDER BY at DESC LIMIT 1 OFFSET ?",
+        (now - window, now + _CLOCK_S, most - 1),
     ).fetchone()
-    return row[0] - since if row else 0.0
+    return row[0] + window - now if row else 0.0
 
 
-def _until_other(db: sqlite3.Connection, key: str, since: float) -> float:
+def _until_other(db: sqlite3.Connection, key: str, now: float, identical: float) -> float:
     (last,) = db.execute(
-        "SELECT max(at) FROM history_requests WHERE key = ? AND at > ?", (key, since)
+        "SELECT max(at) FROM history_requests WHERE key = ? AND at > ? AND at < ?",
+        (key, now - identical, now + _CLOCK_S),
     ).fetchone()
-    return 0.0 if last is None else last - since
+    return 0.0 if last is None else last + identical - now
 
 
 def _note(db: sqlite3.Connection, key: str, at: float) -> None:

@@ -70,7 +70,7 @@ class RunLocks(StoreFile):
 
 async def _lock_file(target: Path) -> Worker:
     try:
-        return await Worker.start(
+        return await Worker.open(
             lambda: sqlite3.connect(target, timeout=_SLICE_S, isolation_level=None)
         )
     except sqlite3.OperationalError as exc:
@@ -81,7 +81,7 @@ async def _lock_within(lock: Worker, target: Path, wait_s: float) -> bool:
     ends = time.monotonic() + wait_s
     while True:
         try:
-            await lock.run(lambda db: db.execute("BEGIN EXCLUSIVE"))
+            await lock.call(lambda db: db.execute("BEGIN EXCLUSIVE"))
         except sqlite3.OperationalError as exc:
             if exc.sqlite_errorcode & 0xFF not in BUSY:
                 raise StoreError(f"{target}: cannot be locked ({exc})") from exc

@@ -19,7 +19,7 @@ class Worker(aiosqlite.Connection):
     """An aiosqlite connection that runs a whole function on its thread, between two requests."""
 
     @classmethod
-    async def start(cls, connect: Callable[[], sqlite3.Connection]) -> Self:
+    async def open(cls, connect: Callable[[], sqlite3.Connection]) -> Self:
         """
         Start the thread and open the connection; cancelled, it closes what it opened.
 
@@ -49,7 +49,7 @@ class Worker(aiosqlite.Connection):
             raise failed[0]
         return worker
 
-    async def run(self, work: Work[T]) -> T:
+    async def call(self, work: Work[T]) -> T:
         """
         Run *work* with the plain connection, after everything queued before it.
 
