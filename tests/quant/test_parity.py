@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 
 import numpy as np
@@ -137,6 +138,41 @@ def test_american_forward_of_the_recorded_spy_chain():
         found = parity.american_forward(chain.spot, *quotes)
         assert found.forward - plain.forward == pytest.approx(gain, abs=0.05)
         assert found.error < plain.error
+
+
+def test_volatilities_from_these_forwards_agree_with_the_gateways_own():
+    """Out of the money within .2 points of IB over the file, .4 in every expiry and side."""
+    name = "tomic_ib_SPY_20250519_2026cest.csv"
+    if why := recorded_chains.missing(name):
+        pytest.skip(why)
+    with (recorded_chains.DATA / name).open(newline="") as file:
+        theirs = {
+            (row["Expiry"], row["Type"], float(row["Strike"])): float(row["IV"])
+            for row in csv.DictReader(file)
+            if row["IV"]
+        }
+    chain = recorded_chains.spy()
+
+    every = []
+    for e in chain.expiries:
+        market = (chain.rate, e.tau)
+        forward = parity.american_forward(
+            chain.spot, e.strike, e.call_mid, e.put_mid, *market
+        ).forward
+        div_yield = parity.implied_yield(chain.spot, forward, *market)
+        for right, mid in (("C", e.call_mid), ("P", e.put_mid)):
+            outside = (e.strike >= forward) == (right == "C")
+            ours = american.implied_vol(
+                mid[outside], chain.spot, e.strike[outside], e.tau, chain.rate, div_yield,
+                right == "C",
+            )  # fmt: skip
+            ib = [theirs.get((e.name, right, k), NAN) for k in e.strike[outside].tolist()]
+            off = np.abs(ours - ib)[np.isfinite(ours - ib)]
+            every.append(off)
+            assert off.size > 20
+            assert np.median(off) <= 0.004
+
+    assert np.median(np.concatenate(every)) <= 0.002
 
 
 def test_american_forward_without_a_spot_is_the_plain_one():
