@@ -60,6 +60,11 @@ class StoppableClock:
             self._stopped_at = None
             self._running.set()
 
+    def restart(self) -> None:
+        """No reason holds any more."""
+        for reason in list(self._reasons):
+            self.start(reason)
+
     async def wait_running(self) -> None:
         """Return at once while time passes, else when it passes again. Safe to cancel."""
         await self._running.wait()

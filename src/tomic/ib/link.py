@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from collections.abc import Callable
 
 import ib_async
 
+from tomic import dates
 from tomic.errors import ClientIdInUse, GatewayUnreachable, SessionLost
 from tomic.ib.callbacks import Callbacks
 from tomic.ib.pacing import Pacer
@@ -18,9 +20,13 @@ _log = logging.getLogger(__name__)
 logging.getLogger("ib_async").addHandler(logging.NullHandler())
 logging.getLogger("ib_async").propagate = False
 
-RESTART_HINT = (
-    "IB restarts its servers between 00:15 and 01:45 New York time, and TWS itself once a day"
-)
+
+def restart_hint(now: dt.datetime, window: str) -> str:
+    """What to say when the connection drops inside IB's nightly *window* (``00:15-01:45``)."""
+    first, last = (dt.time.fromisoformat(part) for part in window.split("-"))
+    time = now.astimezone(dates.NEW_YORK).time()
+    inside = first <= time <= last if first <= last else time >= first or time <= last
+    return f"; IB restarts its servers between {window} New York time" if inside else ""
 
 
 class Link:
@@ -29,7 +35,6 @@ class Link:
 
     Args:
         pacer: Told of the message that the handshake sends by itself.
-        on_error: Called with (code, text) for errors that belong to no request.
         on_data: Called whenever bytes arrive.
         on_lost: Called once when the socket closes without us having closed it.
     """
@@ -38,11 +43,12 @@ class Link:
         self,
         pacer: Pacer,
         *,
-        on_error: Callable[[int, str], None],
         on_data: Callable[[], None],
         on_lost: Callable[[], None],
     ) -> None:
-        self._pacer, self._on_session_error, self._on_lost = pacer, on_error, on_lost
+        self._pacer, self._on_lost = pacer, on_lost
+        self.on_error: Callable[[int, str], None] = lambda code, text: None
+        """Called with (code, text) for errors that concern the session."""
         self.callbacks = Callbacks(self._on_error, on_data)
         self.client = ib_async.Client(self.callbacks)
         # One queue only: with ib_async's own throttle, timeouts would start while queueing.
@@ -160,7 +166,7 @@ class Link:
         if code == 326 and not self._refused.done():
             self._refused.set_exception(ClientIdInUse(f"client id in use: {text}"))
             self._refused.exception()
-        self._on_session_error(code, text)
+        self.on_error(code, text)
 
     def _on_api_error(self, text: str) -> None:
         if not self.alive and not self._refused.done():
@@ -171,4 +177,4 @@ class Link:
 
     def _on_close(self) -> None:
         if not self._closing:
-            self.lose(SessionLost(f"the gateway closed the connection; {RESTART_HINT}"))
+            self.lose(SessionLost("the gateway closed the connection; is TWS restarting?"))

@@ -1,0 +1,118 @@
+"""Market-data lines: opened through a gate, always cancelled, also when a cancel gets lost."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import ib_async
+
+from tomic.errors import SessionError
+from tomic.ib.callbacks import Interrupted, Line
+from tomic.ib.link import Link
+from tomic.ib.pacing import LineGate, Pacer, Priority, Slot
+
+_LATE_S = 0.5
+"""Ticks that still come so long after a cancel show that the gateway never saw it."""
+
+
+class Lines:
+    """The lines of one link."""
+
+    def __init__(self, link: Link, pacer: Pacer) -> None:
+        self._link, self._pacer = link, pacer
+        self._clock = asyncio.get_running_loop().time
+        self._recent: deque[tuple[float, int]] = deque(maxlen=20)
+        link.callbacks.on_late_tick = self._on_late_tick
+
+    @asynccontextmanager
+    async def open(
+        self,
+        what: str,
+        contract: ib_async.Contract,
+        generic_ticks: str,
+        gate: LineGate,
+        priority: Priority,
+    ) -> AsyncIterator[Line]:
+        """
+        Subscribe; the permit of *gate*, already entered, is given back when the cancel has left.
+
+        Raises:
+            ConnectionError: The connection went away before the message left.
+        """
+        client, callbacks = self._link.client, self._link.callbacks
+        line = Line(self._link.next_id(), what, contract.right)
+        callbacks.lines[line.req_id] = line
+        slot = self._pacer.post(
+            self._link.send(
+                partial(client.reqMktData, line.req_id, contract, generic_ticks, False, False, [])
+            ),
+            priority,
+        )
+        try:
+            line.sent_at = await slot.sent
+            yield line
+        finally:
+            if slot.fired_at is not None and _open_at_gateway(line):
+                self.cancel(line, gate)
+            else:
+                slot.withdraw()
+                callbacks.lines.pop(line.req_id, None)
+                gate.leave()
+
+    def cancel(self, line: Line, gate: LineGate | None = None) -> None:
+        """Post the cancel of *line*, behind everything that asks for something."""
+        link, req_id = self._link, line.req_id
+        link.callbacks.lines.pop(req_id, None)
+        if not link.alive:
+            if gate is not None:
+                gate.leave()
+            return
+        slot = self._post_cancel(req_id)
+        if gate is not None:
+            # Also when the cancel never leaves because the socket is gone: then no line is open.
+            slot.sent.add_done_callback(lambda _: gate.leave())
+
+    def cancel_all(self) -> None:
+        """Post the cancel of every open line."""
+        for line in list(self._link.callbacks.lines.values()):
+            self.cancel(line)
+
+    def cancel_recent_again(self, within_s: float) -> None:
+        """
+        Cancel once more what was cancelled in the last *within_s*.
+
+        When the gateway says 100 it has lost a message without saying which; a lost cancel leaks
+        its line, and a doubled one is harmless (error 300).
+        """
+        now = self._clock()
+        recent = [req_id for at, req_id in self._recent if now - at < within_s]
+        self._recent.clear()
+        for req_id in recent:
+            self._post_cancel(req_id)
+
+    def _post_cancel(self, req_id: int) -> Slot:
+        closed = self._link.callbacks.closed_lines
+        # Until the cancel has left, ticks are not late.
+        closed[req_id] = math.inf
+
+        def send() -> None:
+            self._link.client.cancelMktData(req_id)
+            closed[req_id] = self._clock()
+            self._recent.append((closed[req_id], req_id))
+
+        return self._pacer.post(self._link.send(send), Priority.CANCEL)
+
+    def _on_late_tick(self, req_id: int) -> None:
+        closed_at = self._link.callbacks.closed_lines.get(req_id, math.inf)
+        if self._clock() - closed_at > _LATE_S:
+            self._post_cancel(req_id)
+
+
+def _open_at_gateway(line: Line) -> bool:
+    """Whether the gateway may still count *line*; a refused one it never opened."""
+    return line.error is None or isinstance(line.error, (Interrupted, SessionError))

@@ -1,0 +1,128 @@
+"""
+What the gateway says by itself, and the one reaction to each error code that concerns a session.
+
+Codes that end a single request go to that request (see `callbacks`). Source of the meanings: IB
+"Message Codes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tomic.errors import CompetingSession, SessionError, SessionLost
+from tomic.ib.callbacks import Interrupted
+from tomic.ib.clocks import BROKEN, RESTORED, Farm, StoppableClock
+from tomic.ib.lines import Lines
+from tomic.ib.link import Link
+from tomic.ib.pacing import RequestLimits
+
+_CAREFUL_RATE = 45.0
+"""Messages per second after the gateway said 100 once."""
+_STRIKES = 3
+
+
+class Reactions:
+    """
+    Reacts for a session. ``fatal`` is set once the session must not be used any more.
+
+    Args:
+        limits: Whose pacer is held, slowed down, and whose lines shrink.
+        note: Tells the user something that is no error.
+    """
+
+    def __init__(self, limits: RequestLimits, note: Callable[[str], None]) -> None:
+        self._limits, self._note = limits, note
+        self._loop = asyncio.get_running_loop()
+        self.clocks = {farm: StoppableClock(self._loop.time) for farm in Farm}
+        self.fatal: SessionError | None = None
+        self.delayed = False
+        self._strikes = 0
+
+    def to_error(self, link: Link, lines: Lines, code: int, text: str) -> None:
+        """React to *code*, said on *link*."""
+        if code == 100:
+            self._slow_down(link, lines)
+        elif code == 101:
+            self._limits.lines.shrink(10)
+            self._note("the gateway has no market-data line free (101); using fewer")
+        elif code in (1100, 2110):
+            self._hold(code)
+        elif code in (1101, 1102):
+            self._go_on(link, code)
+        elif code == 10197:
+            self.fatal = CompetingSession(
+                "another session of this user holds the live market data (10197); "
+                "log out there, or use its own session, then run again"
+            )
+            link.callbacks.fail_all(self.fatal)
+        elif code == 10167:
+            self.delayed = True
+        elif code in (502, 504):
+            link.lose(SessionLost(f"not connected ({code}): {text}"))
+        elif code == 1300:
+            link.lose(SessionLost(f"TWS changed its port (1300): {text}; pass --port"))
+        elif code in (320, 505):
+            self._note(f"the gateway did not understand a message ({code}): {text}")
+        elif code in BROKEN or code in RESTORED:
+            self._farm(code)
+
+    def stop_clocks(self, reason: str) -> None:
+        """Let no timeout run out because of *reason*."""
+        for clock in self.clocks.values():
+            clock.stop(reason)
+
+    def start_clocks(self, reason: str) -> None:
+        """*reason* is over."""
+        for clock in self.clocks.values():
+            clock.start(reason)
+
+    def forget(self) -> None:
+        """A new connection: what was broken on the old one need not be on this one."""
+        for clock in self.clocks.values():
+            clock.restart()
+
+    def _slow_down(self, link: Link, lines: Lines) -> None:
+        self._strikes += 1
+        if self._strikes >= _STRIKES:
+            self.fatal = SessionLost(
+                "the gateway said three times that messages come too fast (100); "
+                "is another program using this TWS? Lower limits.messages_per_s"
+            )
+            link.lose(self.fatal)
+            return
+        self._note("the gateway says messages come too fast (100); slowing down")
+        self._limits.pacer.slow_down(_CAREFUL_RATE, pause_s=1.5)
+        now = self._loop.time()
+        # The victim is unknown. A lost question is asked again; a lost subscribe shows by its
+        # silence; a lost cancel would leak its line.
+        for request in list(link.callbacks.requests.values()):
+            if request.sent_at is not None and now - request.sent_at < 1.0 and not request.parts:
+                request.fail(Interrupted())
+        lines.cancel_recent_again(within_s=0.3)
+
+    def _hold(self, code: int) -> None:
+        self._limits.pacer.hold()
+        self.stop_clocks("connectivity")
+        self._note(f"TWS lost its connection to IB ({code}); waiting until it is back")
+
+    def _go_on(self, link: Link, code: int) -> None:
+        """After 1101 all data are lost; after 1102 what was in flight often is: ask again."""
+        self._note(f"TWS is connected to IB again ({code}); asking again what was open")
+        for request in list(link.callbacks.requests.values()):
+            if request.sent_at is not None:
+                request.fail(Interrupted())
+        for line in list(link.callbacks.lines.values()):
+            line.fail(Interrupted())
+        self.start_clocks("connectivity")
+        self._limits.pacer.release()
+
+    def _farm(self, code: int) -> None:
+        if code in BROKEN:
+            farm = BROKEN[code]
+            self.clocks[farm].stop(str(farm))
+            self._note(f"IB's {farm} farm is broken ({code}); holding such requests")
+        elif not self.clocks[RESTORED[code]].running:
+            farm = RESTORED[code]
+            self.clocks[farm].start(str(farm))
+            self._note(f"IB's {farm} farm is back ({code})")
