@@ -1,0 +1,122 @@
+"""Imports only point down, and foreign packages are known in one place each."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "tomic"
+
+FLOORS = {
+    "_typing": 0,
+    "errors": 0,
+    "quant": 1,
+    "config": 2,
+    "dates": 2,
+    "definitions": 2,
+    "models": 2,
+    "chain": 3,
+    "journal": 3,
+    "legs": 3,
+    "portfolio": 3,
+    "recorded": 3,
+    "selection": 3,
+    "strategies": 3,
+    "valuation": 3,
+    "export": 4,
+    "ib": 4,
+    "sim": 4,
+    "store": 4,
+    "web": 4,
+    "workflows": 5,
+    "desk": 6,
+    "report": 6,
+    "cli": 7,
+    "panel": 7,
+}
+
+ONLY_IN = {
+    "aiosqlite": {"store"},
+    "exchange_calendars": {"dates"},
+    "httpx": {"web"},
+    "ib_async": {"ib"},
+    "matplotlib": {"report"},
+    "rich": {"cli"},
+    "selectolax": {"web"},
+    "sqlite3": {"store"},
+    "textual": {"panel"},
+    "typer": {"cli"},
+}
+
+NEVER_IN_KERNELS = {"asyncio", "datetime", "logging", "pandas", "pydantic", "time"}
+
+
+def modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def part(path: Path) -> str:
+    """The top-level part of the package that a file belongs to."""
+    first = path.relative_to(SOURCE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Every module a file imports, with or without running it; the name of each as written."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module)
+            if node.module == "tomic":
+                found |= {f"tomic.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_down(path):
+    """A module imports only from floors below its own, or from its own part."""
+    here = part(path)
+    if here in ("__init__", "__main__"):
+        return
+
+    for name in imported(path):
+        if name.startswith("tomic."):
+            there = name.split(".")[1]
+            if there in FLOORS and there != here:
+                allowed = FLOORS[there] < FLOORS[here] or FLOORS[there] == FLOORS[here] in (2, 3, 6)
+                assert allowed, f"{here} (floor {FLOORS[here]}) imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_foreign_packages_stay_where_they_belong(path):
+    """ib_async, sqlite, typer and the like are imported by one part of the package each."""
+    here = part(path)
+
+    for name in imported(path):
+        package = name.split(".")[0]
+        assert here in ONLY_IN.get(package, {here}), f"{here} imports {package}"
+        if here == "quant":
+            assert package not in NEVER_IN_KERNELS
+            assert name != "scipy.stats"
+
+
+def test_every_part_has_a_floor():
+    """A new top-level module must be given a floor before it can be imported."""
+    parts = {part(path) for path in modules()} - {"__init__", "__main__"}
+
+    assert parts <= set(FLOORS)
+
+
+def test_edges_do_not_import_each_other():
+    """The simulator stays an independent witness, and no edge leans on another."""
+    edges = {name for name, floor in FLOORS.items() if floor == 4}
+
+    for path in modules():
+        here = part(path)
+        if here in edges:
+            others = {name.split(".")[1] for name in imported(path) if name.startswith("tomic.")}
+            assert not others & (edges - {here})
