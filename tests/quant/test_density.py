@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
-from tomic.quant import density
+from tomic.quant import density, smile
 
 FORWARD, TAU, SIGMA = 100.0, 30 / 365, 0.25
 
@@ -117,12 +117,12 @@ def test_prices_outside_the_grid_have_probability_zero_or_one():
 
 def test_density_of_a_smile_prices_its_own_options():
     """Puts valued by the density are Black's at the smile's volatility to 1e-6 of the forward."""
-    smile = skewed_smile()
+    skewed = skewed_smile()
     strike = np.linspace(75.0, 125.0, 101)
 
-    found = density.from_smile(smile)
+    found = density.from_smile(skewed)
 
-    expected = black_put(FORWARD, strike, smile.iv(strike) * np.sqrt(TAU))
+    expected = black_put(FORWARD, strike, skewed.iv(strike) * np.sqrt(TAU))
     assert_allclose(found.put_value(strike), expected, atol=1e-6 * FORWARD)
     assert found.mean == pytest.approx(FORWARD, rel=1e-12)
 
@@ -141,8 +141,8 @@ def test_forecast_of_the_markets_own_volatility_is_the_market():
 
 def test_equal_volatility_gives_a_spy_put_spread_no_edge():
     """A lognormal sees $27 in a fair SPY 560/550 put spread; the rescaled market sees nothing."""
-    smile = skewed_smile(slope=-0.9, curve=2.0, forward=596.0, level=0.17)
-    market = density.from_smile(smile)
+    skewed = skewed_smile(slope=-0.9, curve=2.0, forward=596.0, level=0.17)
+    market = density.from_smile(skewed)
     flat = density.lognormal(market.forward, TAU, market.volatility)
 
     def spread(d):
@@ -151,6 +151,42 @@ def test_equal_volatility_gives_a_spy_put_spread_no_edge():
     same = density.forecast(market, market.volatility)
     assert spread(same) == pytest.approx(spread(market), abs=1e-9)
     assert abs(spread(flat) - spread(market)) > 5.0
+
+
+def test_forecast_against_the_volatility_at_the_money():
+    """Measured at the money, a forecast equal to the market's changes nothing, skew or not."""
+    market = density.from_smile(skewed_smile())
+
+    level = market.volatility_at_money
+    same = density.forecast(market, level, market_sigma=level)
+    wider = density.forecast(market, 1.2 * level, market_sigma=level)
+
+    assert level == pytest.approx(SIGMA, abs=1e-4)
+    assert market.volatility > 1.02 * level
+    assert same is market
+    assert wider.volatility == pytest.approx(1.2 * market.volatility, rel=1e-9)
+
+
+@given(
+    a=st.floats(0.0, 0.01),
+    b=st.floats(0.01, 0.2),
+    rho=st.floats(-0.9, 0.5),
+    sigma=st.floats(0.05, 0.5),
+)
+@settings(max_examples=40, deadline=None)
+def test_density_of_a_fitted_slice_is_a_distribution(a, b, rho, sigma):
+    """Densities of SVI slices have mass 1 and mean F, and price the slice's own puts."""
+    slice_ = smile.Smile(FORWARD, TAU, 0.997, a=a, b=b, rho=rho, m=0.0, sigma=sigma)
+    assume(smile.butterfly(slice_, np.linspace(-3.0, 3.0, 601)).min() > 0.0)
+    strike = np.linspace(70.0, 130.0, 61)
+
+    found = density.from_smile(slice_)
+
+    assert found.mean == pytest.approx(FORWARD, rel=1e-10)
+    assert np.all(np.diff(found.cdf) >= 0.0)
+    assert found.cdf[-1] == 1.0
+    value = 0.997 * found.put_value(strike)
+    assert_allclose(value, slice_.value(strike, False), atol=2e-6 * FORWARD)
 
 
 @given(ratio=st.floats(0.3, 3.0))

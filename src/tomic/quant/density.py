@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from tomic._typing import FloatArray, FloatLike, IntArray
 
@@ -111,6 +111,12 @@ class Density:
         """Standard deviation of the log-return per square-root year, as a fraction."""
         return self.std_log / float(np.sqrt(self.tau))
 
+    @property
+    def volatility_at_money(self) -> float:
+        """Volatility at which Black (1976) gives this density's option struck at the forward."""
+        share = float(self.put_value(self.forward)) / self.forward
+        return 2.0 * float(ndtri(0.5 * (1.0 + share))) / float(np.sqrt(self.tau))
+
     def probability_below(self, price: FloatLike) -> FloatArray:
         """P(S < price), any shape; 0 at and below zero, NaN where *price* is NaN."""
         place, cell = self._locate(np.asarray(price, dtype=np.float64))
@@ -179,7 +185,7 @@ def from_smile(smile: SmileLike, *, points: int = POINTS) -> Density:
 
     The grid reaches as far as the smile has mass, at least 10 standard deviations at the money;
     what is left outside, and any fall of the smile's CDF, is removed and the mean put on the
-    forward.
+    forward. *points* are those of 20 standard deviations.
 
     Raises:
         ValueError: The smile has no finite positive volatility at the money.
@@ -195,7 +201,9 @@ def from_smile(smile: SmileLike, *, points: int = POINTS) -> Density:
     high = 1.0 - np.asarray(smile.cdf(smile.forward * np.exp(reach)))
     left = reach[_first_below(low, _TAIL_MASS)]
     right = reach[_first_below(high, _TAIL_MASS)]
-    price = smile.forward * np.exp(np.linspace(-left, right, points))
+    # Fat tails lengthen the grid; they must not coarsen its middle.
+    count = int(np.ceil((left + right) / (20.0 * total_vol) * (points - 1))) + 1
+    price = smile.forward * np.exp(np.linspace(-left, right, count))
     return _normalised(price, np.asarray(smile.cdf(price)), smile.forward, smile.tau)
 
 
@@ -272,20 +280,34 @@ def from_samples(
     return from_arrays(price, middle_rank, tau=tau, forward=forward, points=points)
 
 
-def forecast(market: Density, sigma: float) -> Density:
+def forecast(market: Density, sigma: float, *, market_sigma: float | None = None) -> Density:
     """
     The market's density rescaled to a volatility of your own, its shape kept.
 
-    Log-returns keep skew and tails; their standard deviation becomes sigma x sqrt(tau) and the mean
-    price stays on the forward: drift r - q, no risk premium. With ``sigma = market.volatility`` the
-    result is the market density itself.
+    Log-returns keep skew and tails; the mean price stays on the forward: drift r - q, no risk
+    premium.
+
+    Args:
+        market: Usually of a smile.
+        sigma: Forecast volatility, fraction per square-root year.
+        market_sigma: The market's volatility by the same measure as *sigma*; log-returns are
+            stretched by sigma / market_sigma. None takes the standard deviation of the market's
+            log-returns, `Density.volatility`, so that theirs becomes sigma x sqrt(tau). With a
+            skew that is well above the volatility at the money: a forecast that is a blend with an
+            at-the-money IV needs `Density.volatility_at_money` here, or the market is compared
+            with something narrower than itself even where nothing differs.
+
+    Returns:
+        The market density itself where the two volatilities are equal.
 
     Raises:
-        ValueError: sigma is not positive and finite.
+        ValueError: A volatility is not positive and finite.
     """
-    if not 0.0 < sigma < np.inf:
-        raise ValueError(f"sigma must be > 0 and finite, got {sigma:g}")
-    ratio = sigma / market.volatility
+    measured = market.volatility if market_sigma is None else market_sigma
+    for name, value in (("sigma", sigma), ("market_sigma", measured)):
+        if not 0.0 < value < np.inf:
+            raise ValueError(f"{name} must be > 0 and finite, got {value:g}")
+    ratio = sigma / measured
     if ratio == 1.0:
         return market
     price = market.forward * np.exp((np.log(market.price) - market.mean_log) * ratio)
