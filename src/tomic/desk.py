@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from tomic.models import Spot, SpotSource, normalize_symbol
 from tomic.store import Database
 from tomic.workflows.chain import fetch_chain
 from tomic.workflows.chains import ChainOutcome, fetch_chains
+from tomic.workflows.doctor import Check, examine
 from tomic.workflows.memory import StoreMemory
 from tomic.workflows.progress import Event, Watcher, ignore
 
@@ -174,6 +175,17 @@ class Desk:
             return False
         self._session.interrupt()
         return True
+
+    async def examine(self) -> AsyncIterator[Check]:
+        """Climb the ladder of checks, from the socket to option data."""
+        ib, pace = self.settings.ib, None
+        if self.simulated:
+            port = await self._start_gateway("")
+            ib = ib.model_copy(update={"host": "127.0.0.1", "port": port})
+            pace = None if self.paced else _DEMO_PACE
+        settings = self.settings.model_copy(update={"ib": ib})
+        async for check in examine(settings, pace=pace, simulated=self.simulated):
+            yield check
 
     # -- chains ----------------------------------------------------------------------------
 
