@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
-from tomic.quant import density, payoff, probability
+import recorded_chains
+from tomic.quant import american, density, payoff, probability, smile, surface
 
 P, C = False, True
 TAU, RATE = 30 / 365, 0.045
@@ -126,6 +127,41 @@ def test_ev_at_mid_is_the_sum_of_the_residuals():
 
     found = probability.ev(market, shape)
     assert found == pytest.approx(-100.0 * float(quantity @ residual), abs=1e-9)
+
+
+def test_ev_at_mid_on_a_recorded_chain():
+    """SPY condors at mid: EV is the legs' mid less their smile, to two cents a structure."""
+    why = recorded_chains.missing("tomic_ib_SPY_20250519_2026cest.csv")
+    if why:
+        pytest.skip(why)
+    chain = recorded_chains.spy()
+    expiry = chain.expiries[0]
+    forward = surface.american_forward(
+        chain.spot, expiry.strike, expiry.call_mid, expiry.put_mid, chain.rate, expiry.tau
+    ).forward
+    div_yield = surface.implied_yield(chain.spot, forward, chain.rate, expiry.tau)
+    is_call = expiry.strike >= forward
+    mid = np.where(is_call, expiry.call_mid, expiry.put_mid)
+    iv = american.implied_vol(
+        mid, chain.spot, expiry.strike, expiry.tau, chain.rate, div_yield, is_call
+    )
+    known = np.isfinite(iv)
+    discount = float(np.exp(-chain.rate * expiry.tau))
+    fitted = smile.fit(
+        expiry.strike[known], iv[known], forward=forward, tau=expiry.tau, discount=discount
+    )
+    rows = np.array([np.searchsorted(expiry.strike, k) for k in (550.0, 560.0, 620.0, 630.0)])
+    quantity = np.array([1.0, -1.0, -1.0, 1.0])
+    strike, right = expiry.strike[rows], is_call[rows]
+
+    shape = payoff.segments(
+        strike, right, quantity, credit=-100.0 * float(quantity @ mid[rows]), discount=discount,
+        multiplier=100.0,
+    )  # fmt: skip
+    found = probability.ev(density.from_smile(fitted), shape)
+
+    residual = mid[rows] - fitted.value(strike, right)
+    assert found == pytest.approx(-100.0 * float(quantity @ residual), abs=0.02)
 
 
 def test_ev_at_mid_of_short_american_legs_adds_their_premium():
