@@ -21,6 +21,7 @@ from tomic.quant.american_boundary import FINE, STANDARD, Resolution
 from tomic.quant.american_implied import implied_vol, solve
 from tomic.quant.black_scholes import DAYS_PER_YEAR, Greeks
 from tomic.quant.dividends import Dividends, equivalent_yield
+from tomic.quant.implied import ImpliedVol, Reason
 
 __all__ = [
     "FINE",
@@ -35,10 +36,12 @@ __all__ = [
     "price",
     "price_discrete",
     "solve",
+    "solve_discrete",
 ]
 
-_RATE_BUMP = 1e-5
+_RATE_BUMP = 2e-6
 _ROUNDING = 4e-6
+_CORRECTIONS = 4
 
 
 def price(
@@ -109,7 +112,7 @@ def greeks(
     Price, delta, gamma, vega, theta and rho of American options, in the units of ``Greeks``.
 
     Where exercise is due now the price is the intrinsic value, delta that of the stock position and
-    everything else zero. Rho is a difference of premiums over 0.001 of a percentage point, which
+    everything else zero. Rho is a difference of premiums over 0.0002 of a percentage point, which
     solves a second boundary per expiry; all others are analytic.
     """
     shape, floats, calls = _blocks.market_arguments(
@@ -136,7 +139,7 @@ def greeks(
         gamma,
         0.01 * extra.by_sigma * group.unit,
         theta / DAYS_PER_YEAR,
-        0.01 * (bumped - group.premium(sigmas)) / _RATE_BUMP,
+        0.01 * (bumped - value) / _RATE_BUMP,
     )
     european = black_scholes.greeks(spots, strikes, taus, rates, yields, vols, calls)
     out = np.stack([base + more for base, more in zip(european, added, strict=True)])
@@ -162,8 +165,8 @@ def price_discrete(
     Value of an American option on a stock that pays known cash dividends: the exact path.
 
     Escrowed model: what is lognormal with volatility ``sigma`` is the spot less the present value
-    of the dividends up to expiry. On a lattice, some tenths of a millisecond an option; good to
-    about 1e-5 of spot. ``equivalent_yield`` with ``price`` is the fast approximation, which may
+    of the dividends up to expiry. On a lattice, a millisecond or two an option; good to about
+    2e-5 of spot. ``equivalent_yield`` with ``price`` is the fast approximation, which may
     miss a tenth of a volatility point out of the money and more on calls in the money.
 
     Arguments and edges as ``price``; one rate for all, and no other yield.
@@ -195,3 +198,41 @@ def price_discrete(
             risky[i], full[1][i], float(expiry), float(rates), 0.0, full[3][i], sign[i], payments
         )
     return np.maximum(out, sign * (full[0] - full[1])).reshape(shape)
+
+
+def solve_discrete(
+    price: ArrayLike,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    tau: ArrayLike,
+    rate: ArrayLike,
+    dividends: Dividends,
+    is_call: ArrayLike,
+    *,
+    exact: bool = False,
+) -> ImpliedVol:
+    """
+    De-Americanised volatility of options on a stock that pays known cash dividends.
+
+    By default the dividends become the equivalent yield of each expiry. With ``exact`` that answer
+    is corrected until ``price_discrete`` gives the quote: a few lattices an option, for chains with
+    an ex-date before expiry. Reasons as ``solve``; where the fast path has none, nor has this one.
+
+    Raises:
+        ValueError: As ``solve`` and ``price_discrete``.
+    """
+    div_yield = equivalent_yield(spot, tau, rate, dividends)
+    fast = solve(price, spot, strike, tau, rate, div_yield, is_call)
+    if not exact:
+        return fast
+    quotes = np.asarray(price, dtype=np.float64)
+    sigma, good = fast.sigma, fast.reason == Reason.OK
+    for _ in range(_CORRECTIONS):
+        known = np.where(good, sigma, 0.2)
+        value = price_discrete(spot, strike, tau, rate, dividends, known, is_call)
+        vega = 100.0 * greeks(spot, strike, tau, rate, div_yield, known, is_call).vega
+        with np.errstate(all="ignore"):
+            step = np.clip((value - quotes) / vega, -0.3 * known, 0.3 * known)
+        sigma = np.where(good, known - step, np.nan)
+    reason = np.where(good & ~np.isfinite(sigma), np.int8(Reason.NOT_IDENTIFIABLE), fast.reason)
+    return ImpliedVol(sigma, reason)

@@ -84,6 +84,9 @@ class Boundary:
     middle: float
     half_width: float
     coefficients: FloatArray
+    tau: float
+    sine: FloatArray
+    sine_weight: FloatArray
     elapsed: FloatArray
     root: FloatArray
     weight_rate: FloatArray
@@ -94,7 +97,8 @@ class Boundary:
         out = np.empty(x.shape)
         for start in range(0, x.size, _BLOCK):
             piece = slice(start, start + _BLOCK)
-            d, half, _ = self._distance(x[piece], sigma[piece])
+            depth = self._basis(sigma[piece], derivative=False).T @ self.coefficients
+            d, half, _ = self._distance(x[piece], sigma[piece], depth)
             part = ndtr(half - d) @ self.weight_rate
             if self.div_yield != 0.0:
                 half += d
@@ -113,10 +117,13 @@ class Boundary:
 
     def deepest(self, sigma: FloatArray) -> FloatArray:
         """Log of today's critical price: at or below it the option is exercised."""
-        depth = self._basis(sigma, derivative=False).T @ self.coefficients
-        # The first quadrature point lies a thousandth of the life ahead; extrapolate in root time.
-        slope = (depth[:, 1] - depth[:, 0]) / (self.root[1] ** 2 - self.root[0] ** 2)
-        today: FloatArray = self.log_start - (depth[:, 0] - slope * self.root[0] ** 2)
+        return self._today(self._basis(sigma, derivative=False).T @ self.coefficients)
+
+    def _today(self, depth: FloatArray) -> FloatArray:
+        # The first quadrature points lie a ten-thousandth of the life ahead: a straight line does.
+        soon, later = self.elapsed[:2]
+        slope = (depth[:, 1] - depth[:, 0]) / (later - soon)
+        today: FloatArray = self.log_start - (depth[:, 0] - slope * soon)
         return today
 
     def _basis(self, sigma: FloatArray, *, derivative: bool) -> FloatArray:
@@ -138,18 +145,18 @@ class Boundary:
         return out
 
     def _distance(
-        self, x: FloatArray, sigma: FloatArray
+        self, x: FloatArray, sigma: FloatArray, depth: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Middle of d1 and d2, half their gap, and the gap, per option and quadrature point."""
-        d = self._basis(sigma, derivative=False).T @ self.coefficients
-        d += (self.rate - self.div_yield) * self.elapsed
+        d = depth + (self.rate - self.div_yield) * self.elapsed
         d += (x - self.log_start)[:, None]
         gap = sigma[:, None] * self.root
         d /= gap
         return d, 0.5 * gap, gap
 
     def _slopes(self, x: FloatArray, sigma: FloatArray) -> Slopes:
-        d, half, gap = self._distance(x, sigma)
+        depth = self._basis(sigma, derivative=False).T @ self.coefficients
+        d, half, gap = self._distance(x, sigma, depth)
         d1, d2 = d + half, d - half
         shift = self._basis(sigma, derivative=True).T @ self.coefficients / gap
         spot = np.exp(x)
@@ -161,7 +168,26 @@ class Boundary:
         by_xx = np.sum((n2 * d2 - n1 * d1) / (gap * gap) + 2.0 * n1 / gap, axis=1) - below_yield
         turn = 1.0 / sigma[:, None]
         by_sigma = np.sum(n2 * (d1 * turn - shift) - n1 * (d2 * turn - shift), axis=1)
-        return Slopes(below_rate - below_yield, by_x, by_xx, by_sigma)
+        more_x, more_xx = self._near_boundary(x, sigma, self._today(depth))
+        return Slopes(below_rate - below_yield, by_x + more_x, by_xx + more_xx, by_sigma)
+
+    def _near_boundary(
+        self, x: FloatArray, sigma: FloatArray, today: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """
+        What the quadrature misses of the first two derivatives next to the boundary.
+
+        There the integrands are narrow peaks at the start of the life. Their leading parts,
+        phi(c / s) and c / s^2 phi(c / s) with s = sin(angle), integrate in closed form; this is the
+        closed form less its quadrature.
+        """
+        c = np.maximum((x - today) / (sigma * np.sqrt(self.tau)), 0.0)
+        peak = _INV_SQRT_2PI * np.exp(-0.5 * (c[:, None] / self.sine) ** 2)
+        tail, density = ndtr(-c), _INV_SQRT_2PI * np.exp(-0.5 * c * c)
+        gain = 2.0 * (self.rate - self.div_yield * np.exp(x)) / sigma
+        first = density - c * tail - peak @ self.sine_weight
+        second = tail - c * (peak @ (self.sine_weight / self.sine**2))
+        return -gain * np.sqrt(self.tau) * first, gain / sigma * second
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,6 +275,9 @@ def solve(
         middle=float(middle),
         half_width=float(half_width),
         coefficients=transform @ at_outer,
+        tau=tau,
+        sine=np.sqrt(mesh.outer_elapsed),
+        sine_weight=mesh.outer_weight / (2.0 * np.sqrt(mesh.outer_elapsed)),
         elapsed=elapsed,
         root=np.sqrt(elapsed),
         weight_rate=rate * np.exp(-rate * elapsed) * tau * mesh.outer_weight,

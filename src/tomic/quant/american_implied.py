@@ -24,6 +24,7 @@ _NEWTON_ROUNDS = 60
 _NEWTON_SETTLED = 1e-9
 _PRICE_NOISE = 1e-6
 _VOL_NOISE = 2e-3
+_EXERCISE_NOISE = 1e-5
 
 
 def implied_vol(
@@ -53,7 +54,8 @@ def solve(
 
     Best taken from out-of-the-money quotes. In the money near the exercise boundary the price
     hardly moves with volatility: where an error of a millionth of spot would move the answer by
-    more than 0.2 %, less than a tick on a liquid name, it is NaN with ``NOT_IDENTIFIABLE``.
+    more than 0.2 %, or the quote is within 1e-5 of spot of immediate exercise, it is NaN with
+    ``NOT_IDENTIFIABLE``: both are less than a tick on a liquid name.
 
     Arguments, shapes and errors as ``implied.solve``; the price bounds are the American ones, with
     immediate exercise as a floor.
@@ -198,7 +200,8 @@ class _Quotes:
         """Where the price is too flat in volatility for the answer to mean anything."""
         known = np.where(np.isfinite(sigma), sigma, 1.0)
         _, vega = self._value_and_vega(known)
-        return self._flat(known, vega) | self.contracts.exercised(known)
+        barely = self.target - self.now <= _EXERCISE_NOISE * self.market[0]
+        return barely | self._flat(known, vega) | self.contracts.exercised(known)
 
     def _flat(self, sigma: FloatArray, vega: FloatArray) -> BoolArray:
         return np.asarray(_PRICE_NOISE * self.market[0] > _VOL_NOISE * sigma * vega)

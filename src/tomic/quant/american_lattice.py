@@ -23,7 +23,7 @@ from tomic.quant import black_scholes
 STEPS = 400
 """Steps of the finer lattice over the whole life; the coarser one has half of them."""
 _WIDTH = 6.5
-_OPTIONS_AT_ONCE = 64
+_OPTIONS_AT_ONCE = 32
 
 
 class Schedule(NamedTuple):
@@ -43,15 +43,11 @@ def put_premium(
     x: FloatArray, tau: float, rate: float, div_yield: float, sigma: FloatArray
 ) -> FloatArray:
     """Early-exercise premium of puts with strike 1, x = log(spot); NaN where sigma is NaN."""
-    one, put = np.ones_like(x), np.zeros(x.size, dtype=np.bool_)
+    spot, one = np.exp(x), np.ones_like(x)
     known = np.where(sigma > 0.0, sigma, 1e-3)
-    american, european = (
-        _extrapolated(np.exp(x), one, tau, rate, div_yield, known, -one, (), early)
-        for early in (True, False)
-    )
-    exact = black_scholes.price(np.exp(x), one, tau, rate, div_yield, known, put)
-    # Near or inside the exercise region the value itself is known better than the difference.
-    premium = np.maximum(american - european, 1.0 - np.exp(x) - exact)
+    value = price(spot, one, tau, rate, div_yield, known, -one, ())
+    european = black_scholes.price(spot, one, tau, rate, div_yield, known, False)
+    premium = np.maximum(value, 1.0 - spot) - european
     return np.where(np.isnan(sigma), np.nan, np.maximum(premium, 0.0))
 
 
@@ -74,40 +70,13 @@ def price(
         tau, rate, div_yield: Of the expiry.
         payments: Time in years and amount of each dividend before or at expiry, in order.
     """
-    american, european = (
-        _extrapolated(spot, strike, tau, rate, div_yield, sigma, sign, payments, early)
-        for early in (True, False)
-    )
-    exact = black_scholes.price(spot, strike, tau, rate, div_yield, sigma, sign > 0.0)
-    return exact + np.maximum(american - european, 0.0)
-
-
-def _extrapolated(
-    spot: FloatArray,
-    strike: FloatArray,
-    tau: float,
-    rate: float,
-    div_yield: float,
-    sigma: FloatArray,
-    sign: FloatArray,
-    payments: Sequence[tuple[float, float]],
-    early: bool,
-) -> FloatArray:
     out = np.empty(spot.size)
+    schedules = [_schedule(tau, rate, payments, steps) for steps in (STEPS // 2, STEPS)]
     for start in range(0, spot.size, _OPTIONS_AT_ONCE):
         i = slice(start, start + _OPTIONS_AT_ONCE)
         coarse, fine = (
-            _roll_back(
-                spot[i],
-                strike[i],
-                rate,
-                div_yield,
-                sigma[i],
-                sign[i],
-                _schedule(tau, rate, payments, steps),
-                early,
-            )
-            for steps in (STEPS // 2, STEPS)
+            _roll_back(spot[i], strike[i], rate, div_yield, sigma[i], sign[i], schedule)
+            for schedule in schedules
         )
         out[i] = 2.0 * fine - coarse
     return out
@@ -144,7 +113,6 @@ def _roll_back(
     sigma: FloatArray,
     sign: FloatArray,
     schedule: Schedule,
-    early: bool,
 ) -> FloatArray:
     length = schedule.length
     drift = rate - div_yield - 0.5 * sigma * sigma
@@ -161,9 +129,8 @@ def _roll_back(
     for step, (dt, escrow, last) in enumerate(zip(*schedule, strict=True)):
         if step:
             value = _step_back(value, dt, rate, drift, sigma, spacing)
-        if early:
-            best = sign * np.where(sign > 0.0, last, escrow)
-            np.maximum(value, payoff + best[:, None], out=value)
+        best = sign * np.where(sign > 0.0, last, escrow)
+        np.maximum(value, payoff + best[:, None], out=value)
     return np.asarray(value[:, half], dtype=np.float64)
 
 

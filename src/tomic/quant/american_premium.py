@@ -119,7 +119,7 @@ class Contracts:
         def from_boundary(part: FloatArray, vol: FloatArray) -> FloatArray:
             return self._table(group, vol).premium(part, vol)
 
-        value = _by_band(from_boundary, x, sigma, rows=1)[0]
+        value: FloatArray = _by_band(from_boundary, x, sigma, rows=1)[0]
         calm = sigma < _smallest_sigma()
         if np.any(calm):
             value[calm] = _riskless_premium(group, x[calm])
