@@ -64,7 +64,9 @@ class ProgressLine:
     def _count(self, event: Event) -> None:
         if self._bar is None:
             if event.done == 1:
-                self._say(f"{event.symbol}: first of {event.total} contracts done")
+                self._say(
+                    f"{event.symbol}: first of {event.total} {event.text or 'contracts'} done"
+                )
             return
         if event.symbol not in self._tasks:
             self._tasks[event.symbol] = self._bar.add_task(event.symbol, total=event.total)

@@ -180,6 +180,8 @@ class VolSnapshot(Model):
     iv_percentile: float | None = None
     iv_days: int | None = None
     """Days of IV history behind rank and percentile."""
+    iv_window: int | None = None
+    """Trading days that the history should hold."""
     vix: float | None = None
     atr14: float | None = None
     """Currency per share, Wilder."""
@@ -195,7 +197,14 @@ class VolSnapshot(Model):
     """Field to where it comes from: ib, store, chain or web."""
     ages: dict[str, AwareDatetime] = {}
     """Field to the time it was observed."""
+    missing: dict[str, str] = {}
+    """Field to the reason why it is unknown."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def iv_hv(self) -> float | None:
+        """Implied less close-to-close volatility, both over thirty days; vol fraction."""
+        return None if self.iv30 is None or self.hv30 is None else self.iv30 - self.hv30
 
 
 def normalize_symbol(text: str) -> str:
