@@ -1,0 +1,79 @@
+"""The documentation tells the truth: its commands exist, and every command is in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import typer.main
+
+from tomic.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+TEXT = "\n".join(
+    path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+)
+
+
+def commands(group=None, above=""):
+    """Every command with its name as typed, and its parameters."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        typed = f"{above} {name}".strip()
+        if hasattr(command, "commands"):
+            yield from commands(command, typed)
+        else:
+            yield typed, command
+
+
+def test_every_command_is_documented():
+    """Each command's name occurs in the README or the docs."""
+    missing = []
+    for typed, _ in commands():
+        group, _, last = typed.rpartition(" ")
+        section = (
+            TEXT if not group else "".join(re.findall(rf"tomic {group}.*?(?=\n## |\Z)", TEXT, re.S))
+        )
+        if f"tomic {typed}" not in TEXT and not (group and f"`{last}" in section):
+            missing.append(typed)
+
+    assert missing == []
+
+
+def test_every_documented_option_exists():
+    """An option named in the docs belongs to some command."""
+    known = {"--help", "--version", "--install-completion", "--show-completion"}
+    for _, command in commands():
+        for parameter in command.params:
+            known |= set(parameter.opts) | set(parameter.secondary_opts)
+    foreign = {"--group", "--headless"}
+    code = "\n".join(line for line in TEXT.splitlines() if "pip install" not in line)
+
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", code))
+
+    assert named - known - foreign == set()
+
+
+def test_every_command_has_help():
+    """Each command and each option says what it does."""
+    silent = []
+    for typed, command in commands():
+        if not command.help:
+            silent.append(typed)
+        for parameter in command.params:
+            if parameter.opts[0].startswith("--") and not getattr(parameter, "help", None):
+                silent.append(f"{typed} {parameter.opts[0]}")
+
+    assert silent == []
+
+
+def test_readme_commands_work_without_a_shell_of_their_own():
+    """The two commands of the README make their own environment and use the pins."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for marker in ("demo", "tests"):
+        block = re.search(rf"<!-- {marker} -->\n```sh\n(.+?)\n```", readme, re.S)
+        assert block is not None
+        command = block.group(1)
+        assert "\n" not in command
+        assert command.startswith("python3 -m venv .venv && ")
+        assert "-c constraints.txt" in command
