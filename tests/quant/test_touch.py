@@ -143,6 +143,46 @@ def test_touch_is_at_least_the_chance_to_end_beyond(level, sigma, tau, rate):
     assert beyond - 1e-9 <= found <= 1.0
 
 
+@given(
+    low=st.floats(50.0, 99.0), high=st.floats(101.0, 200.0), sigma=st.floats(0.05, 1.5),
+    tau=st.floats(0.005, 2.0), rate=st.floats(-0.05, 0.15),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_either_of_two_levels_is_between_the_larger_and_the_sum(low, high, sigma, tau, rate):
+    """max(P(low), P(high)) <= P(either) <= P(low) + P(high)."""
+    down, up = (float(touch.touch(SPOT, at, tau, rate, 0.0, sigma)) for at in (low, high))
+
+    found = float(touch.touch_either(SPOT, low, high, tau, rate, 0.0, sigma))
+
+    assert max(down, up) - 1e-9 <= found <= min(1.0, down + up) + 1e-9
+
+
+def test_either_of_two_levels_matches_a_walk():
+    """Simulated paths that leave 92..112, with the discreteness correction, agree."""
+    rng = np.random.default_rng(8)
+    tau, sigma, steps = 0.25, 0.3, 400
+    dt = tau / steps
+    move = (RATE - YIELD - 0.5 * sigma**2) * dt
+    path = np.cumsum(move + sigma * np.sqrt(dt) * rng.standard_normal((20_000, steps)), axis=1)
+    shift = 0.5826 * sigma * np.sqrt(dt)
+    left = (path.max(axis=1) >= np.log(1.12) - shift) | (path.min(axis=1) <= np.log(0.92) + shift)
+
+    found = touch.touch_either(SPOT, 92.0, 112.0, tau, RATE, YIELD, sigma)
+
+    assert found == pytest.approx(left.mean(), abs=0.012)
+
+
+def test_either_of_two_levels_at_its_edges():
+    """Outside the two levels 1; between walls that nearly meet 1; NaN and no time give NaN."""
+    low, high = [90.0, 101.0, 99.999, np.nan], [100.0, 110.0, 100.001, 110.0]
+
+    found = touch.touch_either(SPOT, low, high, 0.1, RATE, YIELD, 0.2)
+
+    assert_allclose(found[:3], 1.0)
+    assert np.isnan(found[3])
+    assert np.isnan(touch.touch_either(SPOT, 90.0, 110.0, 0.0, RATE, YIELD, 0.2))
+
+
 def test_touch_at_its_edges():
     """At the spot 1, at zero 0; without volatility the forward path decides; NaN gives NaN."""
     found = touch.touch(SPOT, [100.0, 0.0, -3.0, np.nan], 0.1, RATE, YIELD, 0.2)

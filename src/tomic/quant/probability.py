@@ -19,7 +19,7 @@ import numpy as np
 from tomic._typing import BoolArray, FloatArray, FloatLike
 from tomic.quant.density import Density
 from tomic.quant.payoff import NOTHING, Segments, crossings, nodes_first
-from tomic.quant.touch import BeforeStop, target_before_stop, touch
+from tomic.quant.touch import BeforeStop, target_before_stop, touch, touch_either
 
 __all__ = [
     "BeforeStop",
@@ -31,6 +31,7 @@ __all__ = [
     "profit_quantile",
     "target_before_stop",
     "touch",
+    "touch_either",
 ]
 
 _CELLS = 1000
