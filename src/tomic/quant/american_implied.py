@@ -200,7 +200,7 @@ class _Quotes:
         """Where the price is too flat in volatility for the answer to mean anything."""
         known = np.where(np.isfinite(sigma), sigma, 1.0)
         _, vega = self._value_and_vega(known)
-        barely = self.target - self.now <= _EXERCISE_NOISE * self.market[0]
+        barely: BoolArray = self.target - self.now <= _EXERCISE_NOISE * self.market[0]
         return barely | self._flat(known, vega) | self.contracts.exercised(known)
 
     def _flat(self, sigma: FloatArray, vega: FloatArray) -> BoolArray:
