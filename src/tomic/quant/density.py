@@ -19,7 +19,7 @@ from tomic._typing import FloatArray, FloatLike, IntArray
 POINTS = 4001
 """Grid points unless told otherwise: 0.005 standard deviations apart over ±10."""
 
-_REACHES = (10.0, 14.0, 20.0, 28.0, 40.0, 56.0)
+_REACHES = (10.0, 14.0, 20.0, 28.0, 40.0, 56.0, 80.0)
 _TAIL_MASS = 1e-9
 _TINY = 1e-300
 
@@ -200,7 +200,8 @@ def from_smile(smile: SmileLike, *, points: int = POINTS) -> Density:
     low = np.asarray(smile.cdf(smile.forward * np.exp(-reach)))
     high = 1.0 - np.asarray(smile.cdf(smile.forward * np.exp(reach)))
     left = reach[_first_below(low, _TAIL_MASS)]
-    right = reach[_first_below(high, _TAIL_MASS)]
+    # Far up it is price times mass that the mean would miss.
+    right = reach[_first_below(high * np.exp(reach), _TAIL_MASS)]
     # Fat tails lengthen the grid; they must not coarsen its middle.
     count = int(np.ceil((left + right) / (20.0 * total_vol) * (points - 1))) + 1
     price = smile.forward * np.exp(np.linspace(-left, right, count))
