@@ -1,0 +1,327 @@
+"""Trade nouns: a leg, a proposal with its score, refusals, and the result of a scan."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from tomic.models.market import DataType, Model, SpotSource
+
+Side = Literal["bullish", "bearish", "neutral"]
+"""Which way the underlying should go; neutral profits where it stays."""
+
+
+class TradeModel(Model):
+    """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class PriceSource(StrEnum):
+    """Where the price of a leg comes from, best first."""
+
+    TRUE = "true"
+    """The middle of its own bid and ask."""
+    PARITY = "parity"
+    """From the option of the other right at the same strike, by put-call parity."""
+    MODEL = "model"
+    """From the fitted smile of its expiry."""
+    CLOSE = "close"
+    """Yesterday's close."""
+    SPOT = "spot"
+    """Shares, at the price of the underlying."""
+
+
+class Grade(StrEnum):
+    """The score in a letter; the limits are settings."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+    D = "D"
+
+
+class Leg(TradeModel):
+    """One option of a structure, or its shares; figures are per share, of one unit held long."""
+
+    name: str
+    """Its part in the strategy, for example short_put."""
+    sec_type: Literal["OPT", "STK"] = "OPT"
+    quantity: int
+    """Signed: contracts of an option, shares of the underlying."""
+    right: Literal["C", "P"] | None = None
+    """None for shares, as are strike and expiry."""
+    strike: float | None = None
+    expiry: dt.date | None = None
+    con_id: int | None = None
+    price: float
+    """Currency per share, middle of the market or what stands in for it."""
+    price_source: PriceSource
+    bid: float | None = None
+    ask: float | None = None
+    value: float | None = None
+    """What the fitted smile of its expiry says it is worth."""
+    value_error: float | None = None
+    """Standard error of price less value."""
+    iv: float | None = None
+    delta: float | None = None
+    gamma: float | None = None
+    vega: float | None = None
+    """Per 0.01 of volatility."""
+    theta: float | None = None
+    """Per calendar day."""
+    volume: int | None = None
+    open_interest: int | None = None
+
+    @property
+    def text(self) -> str:
+        """As people write it: ``-1 560P 2025-06-20`` or ``+100 shares``."""
+        if self.sec_type == "STK":
+            return f"{self.quantity:+d} shares"
+        return f"{self.quantity:+d} {self.strike:g}{self.right} {self.expiry}"
+
+
+class ScorePart(TradeModel):
+    """What one component adds to the score, or takes away, in points."""
+
+    name: str
+    points: float
+
+
+class CurvePoint(TradeModel):
+    """P&L at the first expiry for one price of the underlying, currency per structure."""
+
+    price: float
+    profit: float
+
+
+class Proposal(TradeModel):
+    """
+    One trade with everything that spoke for or against it; money in currency per structure.
+
+    Success, expected value and CVaR are at the first expiry, in today's money, for the executable
+    credit, under the forecast density; the market's own figures stand beside.
+    """
+
+    id: str = ""
+    """Given by the store, for example 20261120-3; empty before."""
+    rank: int = 0
+    symbol: str
+    strategy: str
+    side: Side
+    as_of: AwareDatetime
+    currency: str = "USD"
+    multiplier: int = 100
+    """Shares per contract."""
+    spot: float
+    spot_source: SpotSource
+    data_type: DataType
+    rate: float
+    forward: float
+    """Of the first expiry."""
+    expiry: dt.date
+    """First expiry among the legs."""
+    dte: int
+    tau: float
+    last_expiry: dt.date
+    legs: tuple[Leg, ...]
+
+    credit: float
+    """Executable: at mid, less slippage and commission; negative for a debit."""
+    credit_mid: float
+    """At mid, without costs."""
+    credit_natural: float
+    """Sold at the bid, bought at the ask, without commission; the worst that should happen."""
+    commission: float
+    max_profit: float
+    """May be inf; negative for a trade that cannot win."""
+    max_loss: float
+    """>= 0; inf where unbounded."""
+    breakevens: tuple[float, ...]
+    margin: float
+    """What the trade takes from excess liquidity: requirement less credit, plus debit."""
+    margin_requirement: float
+    """As a broker prints it, proceeds not deducted."""
+    margin_cash: float | None = None
+    """The same as `margin` if every short put were cash-secured; None where that cannot be."""
+    profit: float
+    """Behind ROM and risk-reward: max_profit, or where unbounded the 95 % quantile of P&L."""
+    rom: float
+    """profit / margin, over the life of the trade."""
+    rom_30d: float
+    pos: float
+    """P(P&L > 0) under the forecast density."""
+    pos_market: float
+    ev: float
+    """Mean P&L under the forecast density."""
+    ev_market: float
+    ev_30d: float
+    """ev / margin per 30 days."""
+    cvar95: float
+    """Mean loss of the worst 5 % of outcomes, those without loss counted as 0."""
+    risk_reward: float
+    """profit / cvar95; inf where no outcome loses."""
+    touch: float | None = None
+    """Probability that the short strike most in danger is touched before the first expiry."""
+    kelly: float | None = None
+    """Capped fraction of capital to commit as margin."""
+    edge: float
+    """Mid prices against the smile: what the trade receives above its model value."""
+    edge_error: float | None = None
+    """Standard error of `edge`."""
+    delta: float
+    """Shares."""
+    gamma: float
+    """Shares per point."""
+    vega: float
+    """Per 0.01 of volatility."""
+    theta: float
+    """Per calendar day."""
+    theta_margin: float
+    """theta / margin, per calendar day."""
+
+    liquidity: float
+    """L in (0, 1]."""
+    fit: float = 1.0
+    """F in (0, 1]; 1 when no portfolio is known."""
+    score: float
+    """0 to 100."""
+    grade: Grade
+    parts: tuple[ScorePart, ...]
+    """The four components, then what liquidity, fit and correlation take away; sum is `score`."""
+    like_it: int = 0
+    """Other candidates of this symbol, strategy and expiry that passed every rule."""
+    forecast_volatility: float
+    """Standard deviation of the forecast density's log-return per square-root year."""
+    market_volatility: float
+    """The same of the market's density."""
+    iv30: float | None = None
+    hv: float | None = None
+    """Historical volatility in the forecast."""
+    iv_rank: float | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    """P&L at the first expiry around the strikes, ascending in price, kinks included."""
+    notes: tuple[str, ...] = ()
+    """What the reader must know: unknown gates, prices that are no quotes, odd figures."""
+
+    @property
+    def trade(self) -> str:
+        """The trade in a line: strategy, strikes in the order of its legs, expiry."""
+        options = [leg for leg in self.legs if leg.sec_type == "OPT"]
+        strikes = "/".join(f"{leg.strike:g}{leg.right}" for leg in options)
+        expiries = "/".join(
+            dict.fromkeys(str(one) for one in sorted(leg.expiry for leg in options if leg.expiry))
+        )
+        return f"{self.strategy} {strikes} {expiries}"
+
+    def printed_parts(self, digits: int = 1) -> tuple[ScorePart, ...]:
+        """
+        Parts rounded to *digits* so that they add up to the rounded score exactly.
+
+        Running totals are rounded, not the parts: each part is off by at most one unit.
+        """
+        rounded, total, before = [], 0.0, 0.0
+        for part in self.parts:
+            total += part.points
+            now = round(total, digits)
+            rounded.append(ScorePart(name=part.name, points=round(now - before, digits)))
+            before = now
+        return tuple(rounded)
+
+
+class Refusal(TradeModel):
+    """Why a strategy or a trade was refused, in numbers."""
+
+    rule: str
+    """Machine-readable, for example min_pos."""
+    kind: Literal["rule", "no_data"]
+    """Whether it failed a rule, or what was needed to judge it was missing."""
+    symbol: str = ""
+    strategy: str = ""
+    trade: str = ""
+    """The trade in a line; empty where a whole strategy was refused."""
+    observed: float | None = None
+    limit: float | None = None
+    message: str
+
+
+class NearestMiss(Refusal):
+    """The refused trade that came nearest to passing a rule."""
+
+    distance: float
+    """How far it was off, as a share of the limit (or absolute where the limit is 0)."""
+    only_rule: bool
+    """Whether it passed every other rule."""
+
+
+class RuleCount(TradeModel):
+    """How many candidates a rule refused; each is counted at the first rule it fails."""
+
+    rule: str
+    kind: Literal["rule", "no_data"]
+    count: int
+
+
+class SymbolOutcome(TradeModel):
+    """How a scan of one symbol went."""
+
+    symbol: str
+    ok: bool = True
+    error: str = ""
+    """What went wrong; empty when all is well."""
+    error_code: str = ""
+    considered: int = 0
+    passed: int = 0
+    as_of: AwareDatetime | None = None
+    notes: tuple[str, ...] = ()
+
+
+class ScanResult(TradeModel):
+    """What a scan found, and what became of everything it did not show."""
+
+    proposals: tuple[Proposal, ...] = ()
+    considered: int = 0
+    """Candidates built from all chains."""
+    passed: int = 0
+    """Those that no rule refused."""
+    rejected: tuple[RuleCount, ...] = ()
+    nearest_misses: tuple[NearestMiss, ...] = ()
+    gated: tuple[Refusal, ...] = ()
+    """Strategies refused before any trade was looked at."""
+    outcomes: tuple[SymbolOutcome, ...] = ()
+    notes: tuple[str, ...] = ()
+    as_of: AwareDatetime | None = None
+
+    @property
+    def failed(self) -> tuple[SymbolOutcome, ...]:
+        """Symbols that could not be scanned."""
+        return tuple(one for one in self.outcomes if not one.ok)
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><td>{n}</td><td>{one.symbol}</td><td>{one.trade}</td><td>{one.credit:.2f}</td>"
+            f"<td>{one.max_loss:.2f}</td><td>{one.pos:.3f}</td><td>{one.ev:.2f}</td>"
+            f"<td>{one.score:.1f}</td><td>{one.grade.value}</td></tr>"
+            for n, one in enumerate(self.proposals, 1)
+        )
+        names = ("#", "symbol", "trade", "credit", "max loss", "PoS", "EV", "score", "grade")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        return f"<table><tr>{head}</tr>{cells}</table><p>{self.considered} considered</p>"
+
+
+class TradeReview(TradeModel):
+    """What became of one trade that somebody asked about."""
+
+    trade: str
+    accepted: bool
+    refusals: Annotated[tuple[Refusal, ...], Field(default=())]
+    """Every rule it fails, gates first; empty when accepted."""
+    proposal: Proposal | None = None
+    """Its figures, whether accepted or not; None where they cannot be had."""
+    place: int | None = None
+    """Its place among all accepted trades of its strategy and expiry, 1 the best."""
+    better: Proposal | None = None
+    """The best trade of the same strategy and expiry, when that is another one."""
