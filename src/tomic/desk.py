@@ -233,7 +233,7 @@ class Desk:
 
     async def _fetch(self, symbol: str, settings: Settings) -> Chain:
         session = await self.session(symbol)
-        memory = None if self.simulated else StoreMemory(await self.store())
+        memory = None if self.simulated else StoreMemory(await self.store(), session.note)
         return await fetch_chain(
             session,
             symbol,

@@ -50,10 +50,10 @@ from tomic.models import (
 from tomic.selection import Selection, Wanted
 from tomic.workflows.progress import Event, Watcher, ignore
 
-_DIRECT = 40
-"""Options of the first expiry that are subscribed by full description, while the details of that
-expiry are still on their way: the gateway takes some 0.5 to 1.5 s for them, which at 48 messages
-a second is as many subscriptions."""
+_DIRECT = 64
+"""Options that are subscribed by full description while the details of the first expiry are still
+on their way: the gateway takes 0.5 to 1.4 s for them, which at 48 messages a second is as many
+subscriptions. The near expiries list nearly every strike, so few of these are refused."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -396,9 +396,8 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
 
 
 def _direct(listings: contracts.Listings, pairs: Sequence[Wanted]) -> frozenset[Wanted]:
-    missing = listings.missing_expiries
-    first = [pair for pair in pairs if missing and pair.expiry == missing[0]]
-    return frozenset(first[:_DIRECT])
+    first_two = listings.missing_expiries[:2]
+    return frozenset([pair for pair in pairs if pair.expiry in first_two][:_DIRECT])
 
 
 def _cut_short(error: Exception) -> bool:
