@@ -175,14 +175,17 @@ def _first_pass(
     root = np.sqrt(tau)
     sigma = np.where(solvable, stepped / root, np.nan)
     todo = np.flatnonzero(solvable & ~good)
-    room = (ceiling - time_value) * scale
+    target = np.where(high, (ceiling - time_value) * scale, beta)[todo]
+    first, second, is_high = total[todo], stepped[todo], high[todo]
+    # A second step starts from the first one, unless that one went astray.
+    astray = is_high | ~(np.abs(second - first) < 0.5 * first)
     rest = _Unfinished(
-        todo + start,
-        x[todo],
-        total[todo],
-        np.log(np.where(high, room, beta)[todo]),
-        high[todo],
-        np.broadcast_to(root, reason.shape)[todo],
+        where=todo + start,
+        x=x[todo],
+        total=np.where(astray, first, second),
+        target=np.log(target),
+        high=is_high,
+        root=np.broadcast_to(root, reason.shape)[todo],
     )
     return sigma, rest
 
@@ -259,7 +262,9 @@ def _guess(
         (1.0 - np.minimum(x * x / 120.0, 0.5)) / 24.0 + square * (29.0 / 5760.0)
     )
     # No price that a double can hold lies more than forty standard deviations out of the money.
-    return np.clip(place, np.maximum(x / 40.0, 1e-12), _MAX_TOTAL_VOL)
+    np.maximum(place, x / 40.0, out=place)
+    np.maximum(place, 1e-12, out=place)
+    return np.minimum(place, _MAX_TOTAL_VOL, out=place)
 
 
 def _first_step(
