@@ -15,6 +15,9 @@ from ibapi.client import EClient
 from ibapi.execution import ExecutionFilter
 from ibapi.wrapper import EWrapper
 
+from tomic.sim import Gateway, Limits, Profile
+from tomic.sim.model import ModelMarket
+
 VERSIONS = (157, 158, 159, 160, 162, 163, 164, 166, 169, 170, 176, 177, 178)
 
 
@@ -250,3 +253,52 @@ async def test_official_client_reads_what_if_of_a_combo(official, gateway):
     ]
     assert (sent.whatIf, sent.action, sent.lmtPrice) == (True, "BUY", 1.25)
     assert (gateway.orders, gateway.what_ifs) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("contract", "chain_class"),
+    [
+        (ib_async.Stock("SPY", "SMART", "USD"), "SPY"),
+        (ib_async.Stock("BRK B", "SMART", "USD"), "BRKB"),
+        (ib_async.Index("SPX", "CBOE", "USD"), "SPXW"),
+    ],
+    ids=["SPY", "BRK B", "SPX"],
+)
+async def test_ib_async_walks_the_model_market(caplog, contract, chain_class):
+    """Underlying, parameters, one whole expiry, quotes and bars of the seeded market, no error."""
+    limits = Limits().unpaced()
+    async with Gateway(ModelMarket(seed=1), profile=Profile.instant(), limits=limits) as gateway:
+        ib = await _connected(gateway)
+        try:
+            (underlying,) = await ib.qualifyContractsAsync(contract)
+            chains = await ib.reqSecDefOptParamsAsync(
+                underlying.symbol, "", underlying.secType, underlying.conId
+            )
+            chain = next(
+                one
+                for one in chains
+                if one.exchange in ("SMART", "CBOE") and one.tradingClass == chain_class
+            )
+            expiry = sorted(chain.expirations)[3]
+            wild = ib_async.Option(underlying.symbol, expiry, 0.0, "C", "SMART", currency="USD")
+            wild.tradingClass = chain_class
+            rows = await ib.reqContractDetailsAsync(wild)
+            assert len(rows) > 20
+            assert {row.underSecType for row in rows} == {underlying.secType}
+            assert {row.contract.strike for row in rows} <= set(chain.strikes)
+
+            option = rows[len(rows) // 2].contract
+            option.exchange = "SMART"
+            ticker = ib.reqMktData(option, "100,101,106")
+            await _until(lambda: ticker.modelGreeks and ticker.callOpenInterest >= 0)
+            assert ticker.modelGreeks.undPrice > 0.0
+            ib.cancelMktData(option)
+            for what in ("TRADES", "OPTION_IMPLIED_VOLATILITY"):
+                bars = await ib.reqHistoricalDataAsync(
+                    underlying, "", "1 Y", "1 day", what, useRTH=True
+                )
+                assert len(bars) == 252
+        finally:
+            ib.disconnect()
+
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
