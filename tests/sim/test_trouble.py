@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,7 @@ from tomic.sim.answers import (
     TickPrice,
     TickSize,
 )
+from tomic.sim.protocol import ANSWERS
 from tomic.sim.requests import (
     Contract,
     ReqContractDetails,
@@ -276,3 +278,19 @@ async def test_an_announcement_changes_nothing(gateway, connect):
     await probe.until(CurrentTime)
 
     assert probe.codes() == [2108]
+
+
+async def test_mutated_answers_stay_well_framed(gateway, connect):
+    """With half the answers mutated every frame can still be cut; some fields make no sense."""
+    gateway.add(faults.Mutate(share=0.5, after=1))
+    probe = await connect(gateway)
+    probe.ask(*[ReqContractDetails(req_id, STOCK) for req_id in range(1, 41)])
+    frames, payloads = FrameReader(), []
+    while len(payloads) < 80:
+        payloads += frames.feed(await asyncio.wait_for(probe._reader.read(65536), 2.0))
+
+    whole = 0
+    for payload in payloads:
+        with contextlib.suppress(WireError):
+            whole += type(ANSWERS.decode(split_fields(payload), 178)) is ContractData
+    assert 10 < whole < 40

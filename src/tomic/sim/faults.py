@@ -216,6 +216,14 @@ class Truncate(Fault):
 
 
 @dataclass(frozen=True, slots=True)
+class Mutate(Fault):
+    """From then on a share of the answers loses fields, or has one that makes no sense."""
+
+    share: float = 0.02
+    after: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Deaf(Fault):
     """After so many messages the gateway says nothing more; the socket stays open."""
 
@@ -286,7 +294,9 @@ FAULTS: dict[str, type[Fault]] = _kinds_of_fault()
 
 def parse(text: str) -> Fault:
     """
-    A fault from text: its name, then ``:key=value,key=value``; several numbers are joined by +.
+    A fault from text: its name, then ``:key=value,key=value``.
+
+    Several whole numbers are joined by ``+``, a range has a dash: ``client_id_in_use:ids=100-131``.
 
     Raises:
         UsageError: The name, a key or a value cannot be right; the message lists what can.
@@ -310,13 +320,18 @@ def parse(text: str) -> Fault:
     return kind(**values)
 
 
+def _range(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
 def _value(hint: Any, text: str) -> Any:
     if isinstance(hint, types.UnionType):
         if text.lower() in {"none", ""}:
             return None
         hint = next(arg for arg in typing.get_args(hint) if arg is not types.NoneType)
     if typing.get_origin(hint) is tuple:
-        return tuple(int(part) for part in re.split(r"[+|]", text))
+        return tuple(number for part in text.split("+") for number in _range(part))
     if hint is bool:
         if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
             raise ValueError(text)

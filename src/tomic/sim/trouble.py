@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tomic.sim import faults
+from tomic.sim.wire import frame_fields, split_fields
 
 if TYPE_CHECKING:
     from tomic.sim.connection import Connection
@@ -16,6 +17,7 @@ _FARMS = {
     2105: (2106, frozenset({"history"})),
     2157: (2158, frozenset({"contract_details", "option_params", "matching_symbols"})),
 }
+_NONSENSE = ("", "x", "nan", "inf", "1e999", "-", "99999999999999999999", "\u00e9\u2028")
 
 
 class Trouble:
@@ -30,6 +32,8 @@ class Trouble:
         self._held: set[str] = set()
         self._rows: Counter[str] = Counter()
         self._spoil: faults.Garble | faults.Truncate | None = None
+        self._mutate: faults.Mutate | None = None
+        self._noise = random.Random(0)
 
     def holds(self, kind: str) -> bool:
         """Whether requests of this kind are lost because their farm is broken."""
@@ -58,6 +62,8 @@ class Trouble:
     def _begin(self, fault: faults.Fault) -> None:
         if isinstance(fault, (faults.Garble, faults.Truncate)):
             self._spoil = fault
+        elif isinstance(fault, faults.Mutate):
+            self._mutate = fault
         elif isinstance(fault, faults.Deaf):
             self.deaf = self.mute = True
         elif isinstance(fault, faults.ConnectivityLost):
@@ -100,9 +106,20 @@ class Trouble:
         """The bytes of a frame as they leave: now and then not what they were."""
         fault, self._spoil = self._spoil, None
         if fault is None:
-            return data
+            hit = self._mutate is not None and self._noise.random() < self._mutate.share
+            return self._mutated(data) if hit else data
         if isinstance(fault, faults.Truncate):
             return data[: max(4, len(data) // 2)]
-        noise = random.Random(len(data)).randbytes(len(data))
+        noise = self._noise.randbytes(len(data))
         # The high bit makes the length absurd, so that the stream can never be read again.
         return data[:4] + noise[4:] if fault.whole_frame else b"\xff" + noise[1:]
+
+    def _mutated(self, data: bytes) -> bytes:
+        """The frame with its tail cut off or one field replaced; its length stays right."""
+        parts = list(split_fields(data[4:]))
+        at = self._noise.randrange(len(parts))
+        if self._noise.random() < 0.3:
+            del parts[max(at, 1) :]
+        else:
+            parts[at] = self._noise.choice(_NONSENSE)
+        return frame_fields(parts)
