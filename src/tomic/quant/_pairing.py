@@ -11,7 +11,9 @@ import numpy as np
 from tomic._typing import FloatArray
 
 
-def cover(short: FloatArray, long: FloatArray, cost: FloatArray) -> tuple[FloatArray, FloatArray]:
+def cover(
+    short: FloatArray, long: FloatArray, cost: FloatArray, naked: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """
     Cover as much as possible of the short amounts, at the least total cost.
 
@@ -19,6 +21,7 @@ def cover(short: FloatArray, long: FloatArray, cost: FloatArray) -> tuple[FloatA
         short: (i,) amounts to cover, > 0.
         long: (j,) amounts that can cover, > 0.
         cost: (i, j) cost of covering one unit, >= 0; inf where the pair is not allowed.
+        naked: (i,) cost of leaving one unit uncovered; inf where that is not allowed.
 
     Returns:
         Covered amounts (i, j), and what stays naked (i,). Ties are broken towards earlier legs, so
@@ -30,9 +33,10 @@ def cover(short: FloatArray, long: FloatArray, cost: FloatArray) -> tuple[FloatA
     # Here and not above: the module costs 0.1 s to import and most structures never need it.
     from scipy.optimize import linprog
 
-    price = cost[pairs[:, 0], pairs[:, 1]]
+    saved = np.where(np.isfinite(naked), naked, 0.0)[pairs[:, 0]]
+    price = cost[pairs[:, 0], pairs[:, 1]] - saved
     # A reward larger than any cost: covering comes before saving.
-    reward = 2.0 * (price.max() + 1.0) * (short.size + long.size)
+    reward = 2.0 * (np.abs(price).max() + 1.0) * (short.size + long.size)
     tie = 1e-9 * np.arange(price.size)
     rows = np.zeros((short.size + long.size, price.size))
     rows[pairs[:, 0], np.arange(price.size)] = 1.0

@@ -343,7 +343,7 @@ def _naked_rest(book: _Book, calls: FloatArray, puts: FloatArray, rules: MarginR
 def _paired(book: _Book, *, right: bool) -> tuple[_Side, FloatArray]:
     """Calls or puts of one structure, shorts covered at least cost; naked amounts per leg (k,)."""
     amount, level, when = book.quantity[0], book.strike[0], book.tau[0]
-    order = np.lexsort((amount, when, level))
+    order = np.lexsort((amount, book.price[0], when, level))
     legs = order[book.is_call[0, order] == right]
     short, long = legs[amount[legs] < 0.0], legs[amount[legs] > 0.0]
     gap = level[long][None, :] - level[short][:, None]
@@ -355,6 +355,7 @@ def _paired(book: _Book, *, right: bool) -> tuple[_Side, FloatArray]:
         -amount[short],
         np.append(amount[long], shares),
         np.hstack((cost, np.zeros((short.size, 1)))),
+        book.naked[0, short],
     )
     flow = flow[:, :-1]
     covered, naked = np.where(amount > 0.0, amount, 0.0), np.zeros_like(amount)
