@@ -194,13 +194,17 @@ class Listings:
 
     async def load(self) -> None:
         """
-        Ask for every missing expiry, at most a few at once; return when all are settled.
+        Ask for every missing expiry, the first one last; return when all are settled.
+
+        The options of the first expiry need not wait for its details: they can be subscribed by
+        description meanwhile.
 
         A lost connection ends whoever waits for an id with that error.
         """
         try:
             async with asyncio.TaskGroup() as group:
-                for expiry in self.missing_expiries:
+                missing = self.missing_expiries
+                for expiry in missing[1:] + missing[:1]:
                     group.create_task(self._load_expiry(expiry))
         except* SessionError as lost:
             for pair in self._futures:

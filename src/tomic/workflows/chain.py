@@ -51,9 +51,10 @@ from tomic.selection import Selection, Wanted
 from tomic.workflows.progress import Event, Watcher, ignore
 
 _DIRECT = 64
-"""Options that are subscribed by full description while the details of the first expiry are still
-on their way: the gateway takes 0.5 to 1.4 s for them, which at 48 messages a second is as many
-subscriptions. The near expiries list nearly every strike, so few of these are refused."""
+"""Options of the first expiry that are subscribed by full description, without waiting for its
+details. The gateway answers open details requests one at a time, in 0.5 to 1.4 s each; asking
+those of the first expiry last keeps them ahead of the subscriptions all the way. The nearest
+expiry lists nearly every strike, so few of these are refused."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -396,8 +397,8 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
 
 
 def _direct(listings: contracts.Listings, pairs: Sequence[Wanted]) -> frozenset[Wanted]:
-    first_two = listings.missing_expiries[:2]
-    return frozenset([pair for pair in pairs if pair.expiry in first_two][:_DIRECT])
+    first = listings.missing_expiries[:1]
+    return frozenset([pair for pair in pairs if pair.expiry in first][:_DIRECT])
 
 
 def _cut_short(error: Exception) -> bool:
