@@ -13,10 +13,20 @@ if TYPE_CHECKING:
     from tomic.sim import faults
     from tomic.sim.gateway import Gateway
     from tomic.sim.limits import Limits, Profile
+    from tomic.sim.market import Market
+    from tomic.sim.model import ModelMarket
+    from tomic.sim.replay import Replay
 
-_HOMES = {"Gateway": "gateway", "Limits": "limits", "Profile": "limits"}
+_HOMES = {
+    "Gateway": "gateway",
+    "Limits": "limits",
+    "Market": "market",
+    "ModelMarket": "model",
+    "Profile": "limits",
+    "Replay": "replay",
+}
 
-__all__ = ["Gateway", "Limits", "Profile", "faults"]
+__all__ = ["Gateway", "Limits", "Market", "ModelMarket", "Profile", "Replay", "faults"]
 
 
 def __getattr__(name: str) -> Any:

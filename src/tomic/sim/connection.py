@@ -40,10 +40,19 @@ KINDS: dict[type, str] = {
     requests.ReqCurrentTime: "current_time",
     requests.ReqMarketDataType: "market_data_type",
     requests.ReqMatchingSymbols: "matching_symbols",
+    requests.ReqMarketRule: "market_rule",
+    requests.ReqOpenOrders: "open_orders",
+    requests.ReqAllOpenOrders: "open_orders",
+    requests.ReqCompletedOrders: "completed_orders",
+    requests.ReqExecutions: "executions",
+    requests.ReqPnL: "pnl",
+    requests.ReqManagedAccounts: "managed_accounts",
+    requests.ReqIds: "ids",
+    requests.ReqUserInfo: "user_info",
     requests.StartApi: "start_api",
     PlaceOrder: "place_order",
 }
-"""The name under which faults and counters know a message; the rest are ``other``."""
+"""The name under which faults and counters know a message; the rest have no answer, ``other``."""
 
 _LAST_KNOWN = 104
 """The highest request id of server version 178, served here or not."""

@@ -1,5 +1,5 @@
 """
-What the gateway asks of whatever stands behind it: contracts, quotes, bars, an account, and a clock.
+What the gateway asks of whatever stands behind it: contracts, quotes, bars, accounts, a clock.
 
 The gateway knows the wire; a market knows numbers. Both the seeded model market and a recorded
 chain implement :class:`Market`. Missing numbers are ``None``; the wire's own sentinels (-1, -2,
@@ -63,7 +63,7 @@ class OptionParameters:
 
 @dataclass(frozen=True, slots=True)
 class Computation:
-    """IV and Greeks of one option, as a tick of type 10-13 carries them; vega per 0.01, theta per day."""
+    """IV and Greeks of an option, as ticks 10-13 carry them; vega per 0.01, theta per day."""
 
     iv: float | None = None
     delta: float | None = None
@@ -106,7 +106,7 @@ class Quote:
     call_volume: int | None = None
     put_volume: int | None = None
     dividends: str | None = None
-    """Tick 59: past 12 months, next 12 months, next date YYYYMMDD, next amount, joined by commas."""
+    """Tick 59: past and next 12 months, next date YYYYMMDD, next amount, joined by commas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +183,11 @@ class Market(Protocol):
         ...
 
     def frozen_quote(self, con_id: int) -> Quote | None:
-        """What types 2 and 4 show: the last values of the last session while closed, else the quote."""
+        """What types 2 and 4 show: while closed the last values of the last session, else the quote."""
         ...
 
     def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
-        """Daily bars up to *end*, oldest first; None when IB has no such series for that contract."""
+        """Daily bars of *days* sessions up to *end*, oldest first; None when IB has no such series."""
         ...
 
     def book(self) -> AccountBook:
