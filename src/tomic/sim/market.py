@@ -183,11 +183,11 @@ class Market(Protocol):
         ...
 
     def frozen_quote(self, con_id: int) -> Quote | None:
-        """What types 2 and 4 show: while closed the last values of the last session, else the quote."""
+        """What types 2 and 4 show: the last session's values while closed, else the quote."""
         ...
 
     def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
-        """Daily bars of *days* sessions up to *end*, oldest first; None when IB has no such series."""
+        """Daily bars of *days* sessions up to *end*, oldest first; None where IB has none."""
         ...
 
     def book(self) -> AccountBook:
