@@ -11,22 +11,29 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tomic.chain import Chain
 from tomic.config import Settings, load_settings
 from tomic.config.market import ChainSettings
-from tomic.errors import UsageError
+from tomic.errors import StoreError, UsageError
 from tomic.ib.session import Session
-from tomic.models import Spot, SpotSource, normalize_symbol
+from tomic.models import DataType, Spot, SpotSource, Underlying, VolSnapshot, normalize_symbol
 from tomic.store import Database
 from tomic.workflows.chain import fetch_chain
 from tomic.workflows.chains import ChainOutcome, fetch_chains
 from tomic.workflows.doctor import Check, examine
 from tomic.workflows.memory import StoreMemory
 from tomic.workflows.progress import Event, Watcher, ignore
+
+if TYPE_CHECKING:
+    from tomic.web import Visits
+    from tomic.workflows.history import HistoryRun
+    from tomic.workflows.volatility import Now, VolReport
 
 _DEMO_PACE = 1000.0
 """Messages a second towards the demo gateway, which by default has no limit."""
@@ -74,6 +81,7 @@ class Desk:
         self._session: Session | None = None
         self._opening = asyncio.Lock()
         self._database: Database | None = None
+        self._web: Visits | None = None
         self._recorded_spot: Spot | None = None
         self._deadline: float | None = None
 
@@ -157,11 +165,15 @@ class Desk:
         return recorded
 
     async def store(self) -> Database:
-        """The store, opened on first need."""
+        """The store, opened on first need; a demo or replay has its own, while it runs."""
         if self._database is None:
-            self._database = await self._stack.enter_async_context(
-                Database(self.settings.store.path)
-            )
+            path = self.settings.store.path
+            if self.simulated:
+                folder = self._stack.enter_context(TemporaryDirectory(prefix="tomic-"))
+                path = Path(folder) / "demo.db"
+            wait_s = self.settings.store.lock_wait_s
+            database = Database(path, busy_timeout_s=wait_s)
+            self._database = await self._stack.enter_async_context(database)
         return self._database
 
     @property
@@ -211,7 +223,8 @@ class Desk:
             TomicError: Nothing could be had; a chain that is only partly there is returned.
         """
         name = normalize_symbol(symbol)
-        return await self._fetch(name, self._with_rules(dte, delta, rules))
+        chain, _ = await self._fetch(name, self._with_rules(dte, delta, rules))
+        return chain
 
     async def chains(
         self,
@@ -231,17 +244,156 @@ class Desk:
             await self.session(names[0])
         return await fetch_chains(lambda name: self._fetch(name, settings), names, on_done=on_done)
 
-    async def _fetch(self, symbol: str, settings: Settings) -> Chain:
+    async def _fetch(self, symbol: str, settings: Settings) -> tuple[Chain, VolSnapshot | None]:
         session = await self.session(symbol)
         memory = None if self.simulated else StoreMemory(await self.store(), session.note)
-        return await fetch_chain(
+        chain = await fetch_chain(
             session,
             symbol,
             settings,
             memory=memory,
             deadline=self._deadline,
             watch=self._watch,
+            spot_fallback=None if self.simulated else self._web_spot,
             recorded_spot=self._recorded_spot,
+        )
+        return chain, await self._remembered(chain)
+
+    async def _remembered(self, chain: Chain) -> VolSnapshot | None:
+        """The figures beside *chain*; None when the store cannot be used, which costs no chain."""
+        from tomic.workflows.volatility import remember_chain
+
+        try:
+            return await remember_chain(await self.store(), chain, self.settings)
+        except StoreError as exc:
+            self._watch(Event("note", "", f"{exc}; volatility history left out"))
+            return None
+
+    # -- volatility ------------------------------------------------------------------------
+
+    async def prices(
+        self,
+        symbols: Sequence[str] = (),
+        *,
+        days: int | None = None,
+        ib_hv: bool = False,
+        force: bool = False,
+        timeout_s: float | None = None,
+    ) -> HistoryRun:
+        """
+        Bring stored bars and implied volatility up to date; see `workflows.history.update`.
+
+        Raises:
+            InvalidSymbol: Before any connection.
+            SessionError: The gateway is needed and cannot be reached.
+            StoreBusy: Another run is at it.
+        """
+        from tomic.workflows import history
+
+        names = self._names(symbols)
+        store, wait_s = await self.store(), self.settings.store.lock_wait_s
+        deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        async with store.run_lock("prices", wait_s=wait_s):
+            return await history.update(
+                self.session,
+                store,
+                names,
+                self.settings,
+                now=None if self.simulated else dt.datetime.now(dt.UTC),
+                days=days,
+                ib_hv=ib_hv,
+                force=force,
+                deadline=deadline,
+                watch=self._watch,
+            )
+
+    async def vol(self, symbol: str, **options: Any) -> VolReport:
+        """As :meth:`vols`, for one symbol."""
+        (report,) = await self.vols([symbol], **options)
+        return report
+
+    async def vols(
+        self,
+        symbols: Sequence[str] = (),
+        *,
+        days: int | None = None,
+        chain: bool = False,
+        smiles: bool = False,
+        stored: bool = False,
+    ) -> list[VolReport]:
+        """
+        Measure the volatility of *symbols*, those of the settings by default.
+
+        Args:
+            symbols: Underlyings.
+            days: Window of IV rank and percentile, trading days.
+            chain: Take the chain of the day, fetched when there is none yet.
+            smiles: Fit smiles to the chains, for one more kind of expected move.
+            stored: From the store alone; nobody is asked.
+        """
+        from tomic.workflows import volatility
+
+        names, store = self._names(symbols), await self.store()
+        if self.demo and not stored:
+            await self.prices([*names, volatility.VIX])
+        now = volatility.Now(dt.datetime.now(dt.UTC))
+        if not stored:
+            now = await volatility.observe(
+                self.session, names, self.settings, deadline=self._deadline, watch=self._watch
+            )
+        if chain:
+            now = await self._with_chains(now, names, fetch=not stored)
+        visits = None if stored or self.simulated else self._visits()
+        return await volatility.volatility(
+            store,
+            names,
+            self.settings,
+            now=now,
+            days=days,
+            visits=visits,
+            smiles=smiles,
+            keep=not stored,
+        )
+
+    async def _with_chains(self, now: Now, names: Sequence[str], *, fetch: bool) -> Now:
+        from tomic.workflows.volatility import chain_of_the_day
+
+        store, chains = await self.store(), {}
+        for name in names:
+            if (known := await chain_of_the_day(store, name, now.at)) is not None:
+                chains[name] = known
+        wanted = [name for name in names if name not in chains and name not in now.errors]
+        errors = dict(now.errors)
+        if fetch and wanted:
+            # Skew needs strikes out to deltas of 0.25, about 0.7 standard deviations.
+            for outcome in await self.chains(wanted, strike_range="1s"):
+                if outcome.chain is not None:
+                    chains[outcome.symbol] = outcome.chain
+                elif outcome.error is not None:
+                    errors[outcome.symbol] = outcome.error
+        return replace(now, chains=chains, errors=errors)
+
+    def _names(self, symbols: Sequence[str]) -> list[str]:
+        names = [normalize_symbol(one) for one in symbols]
+        return list(dict.fromkeys(names or self.settings.market.symbols))
+
+    def _visits(self) -> Visits | None:
+        if self.settings.web.enabled and self._web is None:
+            from tomic.web import Visits
+
+            self._web = Visits(self.settings.web, self.settings.store.path.parent / "web")
+        return self._web
+
+    async def _web_spot(self, underlying: Underlying) -> Spot | None:
+        visits = self._visits()
+        page = await visits.page(underlying.symbol) if visits is not None else None
+        if page is None or page.spot_price is None:
+            return None
+        return Spot(
+            price=page.spot_price,
+            source=SpotSource.WEB,
+            data_type=DataType.DELAYED,
+            as_of=page.fetched_at,
         )
 
     def _with_rules(

@@ -122,7 +122,7 @@ class _Writer:
             stamp = dt.datetime.now().astimezone()
             self._paths[outcome.symbol] = [
                 export.write_chain(outcome.chain, self._folder, stamp=stamp),
-                export.write_snapshot(None, outcome.chain, self._folder, stamp=stamp),
+                export.write_snapshot(outcome.snapshot, outcome.chain, self._folder, stamp=stamp),
             ]
         if self._format is Format.NDJSON:
             typer.echo(export.to_ndjson(outcome.chain), nl=False)

@@ -180,6 +180,8 @@ class VolSnapshot(Model):
     iv_percentile: float | None = None
     iv_days: int | None = None
     """Days of IV history behind rank and percentile."""
+    iv_series: Literal["ib30", "chain30"] | None = None
+    """Whose history: IB's 30-day IV, or that of our own chains."""
     iv_window: int | None = None
     """Trading days that the history should hold."""
     vix: float | None = None

@@ -9,8 +9,9 @@ from typing import Any
 
 from tomic.chain import Chain
 from tomic.errors import TomicError
+from tomic.models import VolSnapshot
 
-FetchOne = Callable[[str], Coroutine[Any, Any, Chain]]
+FetchOne = Callable[[str], Coroutine[Any, Any, tuple[Chain, VolSnapshot | None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class ChainOutcome:
 
     symbol: str
     chain: Chain | None = None
+    snapshot: VolSnapshot | None = None
+    """What the chain and the store say of its volatility."""
     error: TomicError | None = None
 
 
@@ -39,7 +42,8 @@ async def fetch_chains(
 
     async def run(symbol: str) -> None:
         try:
-            outcome = ChainOutcome(symbol, chain=await fetch(symbol))
+            chain, snapshot = await fetch(symbol)
+            outcome = ChainOutcome(symbol, chain=chain, snapshot=snapshot)
         except TomicError as exc:
             outcome = ChainOutcome(symbol, error=exc)
         outcomes[symbol] = outcome

@@ -15,7 +15,6 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
 
 from tomic import dates
 from tomic.config import Settings
@@ -23,32 +22,23 @@ from tomic.errors import DataError, SessionError, SessionLost, TomicError
 from tomic.ib import contracts, history
 from tomic.ib.history import DailyBar, Turns
 from tomic.ib.session import Session
-from tomic.models import TradingSession, Underlying
+from tomic.models import Underlying
 from tomic.store import Bars, Coverage, Database, VolSeries
+from tomic.workflows.missing_days import (
+    Need,
+    SeriesName,
+    first_day_of,
+    last_complete_day,
+    need_of,
+)
 from tomic.workflows.progress import Event, Watcher, ignore
-
-SeriesName: TypeAlias = Literal["bars", "ib30", "ib_hv30"]
 
 _PRICE_CHANGE = 0.005
 """A stored close that now differs by more, as a fraction of it, was rewritten by IB."""
 _VOL_CHANGE = 0.005
 """The same for a volatility, in volatility: half a point."""
-_SETTLED = dt.timedelta(hours=1)
-"""How long after the close a day that is still missing is taken for one that IB does not have."""
 _SECONDS_EACH = 0.5
 """What a request takes, for the estimate; six are open at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One series that is not up to date."""
-
-    symbol: str
-    series: SeriesName
-    since: dt.date
-    """First day to ask for; a stored one when only the end is missing."""
-    whole: bool
-    """Whether nothing that is stored reaches back far enough."""
 
 
 @dataclass(slots=True)
@@ -169,60 +159,7 @@ def _span(seconds: float) -> str:
     return f"{seconds / 60.0:.0f} min" if seconds >= 90.0 else f"{math.ceil(seconds)} s"
 
 
-# -- what is missing -----------------------------------------------------------------------
-
-
-def last_complete_day(now: dt.datetime, sessions: Sequence[TradingSession] = ()) -> dt.date:
-    """
-    The last day whose session is over at *now*.
-
-    By IB's hours where they reach that day (half days and sudden closures), else by New York's
-    calendar.
-    """
-    today = now.astimezone(dates.NEW_YORK).date()
-    known = dates.session_on(sessions, today)
-    reaches = bool(sessions) and today <= max(one.closes.date() for one in sessions)
-    if known is not None and now > known.closes:
-        return today
-    if not reaches and dates.is_trading_day(today) and now > _usual_close(today):
-        return today
-    return dates.trading_days(today - dt.timedelta(days=14), today - dt.timedelta(days=1))[-1]
-
-
-def _usual_close(day: dt.date) -> dt.datetime:
-    at = dt.time(13, 0) if dates.half_days(day, day) else dt.time(16, 0)
-    return dt.datetime.combine(day, at, dates.NEW_YORK)
-
-
-def need_of(
-    symbol: str,
-    series: SeriesName,
-    known: Coverage | None,
-    *,
-    last_day: dt.date,
-    first_day: dt.date,
-    force: bool = False,
-) -> Need | None:
-    """
-    What to ask for so that *series* reaches from *first_day* to *last_day*; None when it does.
-
-    Days that IB was asked for and did not give are not asked for again: a new listing has no
-    past, and a symbol without options no implied volatility.
-    """
-    whole = Need(symbol, series, first_day, True)
-    if force or known is None or known.asked_from is None or known.asked_from > first_day:
-        return whole
-    if known.last is not None and known.last >= last_day:
-        return None
-    if known.fetched_at is not None and known.fetched_at >= _usual_close(last_day) + _SETTLED:
-        return None
-    return whole if known.last is None else Need(symbol, series, known.last, False)
-
-
-def first_day_of(last_day: dt.date, days: int) -> dt.date:
-    """The trading day *days* before *last_day*."""
-    reach = dt.timedelta(days=math.ceil(days * 1.5) + 15)
-    return dates.trading_days(last_day - reach, last_day)[-days - 1]
+# -- fetching ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +192,6 @@ class _Job:
         return need_of(
             symbol, series, known.get(series), last_day=last, first_day=first, force=self.force
         )
-
-
-# -- fetching ------------------------------------------------------------------------------
 
 
 async def _shared_turns(
@@ -446,4 +380,4 @@ async def _count(store: Database, results: Mapping[str, SymbolHistory]) -> None:
             results[symbol].last = bars.last if bars else None
 
 
-__all__ = ["HistoryRun", "Need", "Plan", "SymbolHistory", "last_complete_day", "need_of", "update"]
+__all__ = ["HistoryRun", "Plan", "SymbolHistory", "update"]

@@ -1,0 +1,250 @@
+"""
+What stored series say about volatility: estimators, true range, place in the past. No network.
+
+Series are laid on the exchange's trading days, so that a missing day is seen as one: a window
+that holds a gap, or that the series does not fill, gives no number but a reason.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic import dates
+from tomic._typing import FloatArray
+from tomic.quant import realized
+from tomic.store import Bars, VolSeries
+
+WINDOWS = realized.WINDOWS
+ESTIMATORS: Mapping[str, Callable[[Mapping[str, FloatArray], int], FloatArray]] = {
+    "close_to_close": lambda bars, n: realized.close_to_close(bars["close"], n),
+    "ewma": lambda bars, n: realized.ewma(bars["close"], n),
+    "parkinson": lambda bars, n: realized.parkinson(bars["high"], bars["low"], n),
+    "garman_klass": lambda bars, n: realized.garman_klass(*_ohlc(bars), n),
+    "rogers_satchell": lambda bars, n: realized.rogers_satchell(*_ohlc(bars), n),
+    "yang_zhang": lambda bars, n: realized.yang_zhang(*_ohlc(bars), n),
+}
+"""Estimators of realised volatility by name; each takes bars and a window."""
+
+BARS_NEEDED = max(WINDOWS) + 1
+"""Closes behind the longest window of returns."""
+ATR_DAYS = 14
+
+_FIELDS = ("open", "high", "low", "close")
+_Ohlc: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+
+
+def _ohlc(bars: Mapping[str, FloatArray]) -> _Ohlc:
+    return bars["open"], bars["high"], bars["low"], bars["close"]
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """Volatility that was, of one symbol, over its last stored bars."""
+
+    last_day: dt.date | None = None
+    close: float | None = None
+    hv: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """Estimator to window to fraction; only what could be computed."""
+    atr14: float | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """``hv20`` … ``hv252`` and ``atr14`` to why they are absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where one value stands in the window of trading days before it."""
+
+    value: float
+    day: dt.date
+    rank: float | None = None
+    percentile: float | None = None
+    n: int = 0
+    window: int = realized.TRADING_DAYS
+    reason: str = ""
+    """Why rank and percentile are absent."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether days of the window are missing."""
+        return self.n < self.window
+
+
+# -- realised volatility -------------------------------------------------------------------
+
+
+def realised(symbols: Sequence[str], stored: Mapping[str, Bars]) -> dict[str, Realised]:
+    """Estimators, ATR and reasons for all *symbols* at once, each over its own last bars."""
+    ends = [one.date[-1].item() for one in stored.values() if len(one)]
+    calendar = _calendar(ends, BARS_NEEDED)
+    known = [symbol for symbol in symbols if len(stored.get(symbol, ()))]
+    found = {symbol: _nothing(symbol) for symbol in symbols}
+    if not known:
+        return found
+    shape = (len(known), BARS_NEEDED)
+    bars = {name: np.full(shape, np.nan) for name in _FIELDS}
+    for row, symbol in enumerate(known):
+        own = stored[symbol]
+        at, chosen = _places(own.date, calendar, BARS_NEEDED)
+        for name in _FIELDS:
+            bars[name][row, at] = getattr(own, name)[chosen]
+    # An estimator reads its window and the bar before it, so nothing older is handed over.
+    levels = {
+        (name, window): estimate({k: v[:, -window - 1 :] for k, v in bars.items()}, window)[:, -1]
+        for name, estimate in ESTIMATORS.items()
+        for window in WINDOWS
+    }
+    atr = realized.atr_wilder(bars["high"], bars["low"], bars["close"], ATR_DAYS)[:, -1]
+    for row, symbol in enumerate(known):
+        own = stored[symbol]
+        close = bars["close"][row]
+        found[symbol] = Realised(
+            last_day=own.date[-1].item(),
+            close=float(own.close[-1]),
+            hv={
+                name: {
+                    window: float(levels[name, window][row])
+                    for window in WINDOWS
+                    if math.isfinite(levels[name, window][row])
+                }
+                for name in ESTIMATORS
+            },
+            atr14=_number(atr[row]),
+            missing=_reasons(own, close, calendar, atr[row], bars["high"][row]),
+        )
+    return found
+
+
+def _nothing(symbol: str) -> Realised:
+    text = f"no bars stored; run tomic prices {symbol}"
+    return Realised(missing=dict.fromkeys((*(f"hv{n}" for n in WINDOWS), "atr14"), text))
+
+
+def _reasons(
+    own: Bars, close: FloatArray, calendar: NDArray[np.datetime64], atr: float, high: FloatArray
+) -> dict[str, str]:
+    """Why each window over *close*, laid on trading days, gives no number."""
+    reasons = {}
+    first = f"{own.date[0]}"
+    for window in WINDOWS:
+        if gap := _gap(close[-window - 1 :]):
+            have = min(len(own), window + 1)
+            end = int(np.searchsorted(calendar, own.date[-1]))
+            day = calendar[end - gap + 1]
+            short = day < own.date[0]
+            reasons[f"hv{window}"] = (
+                f"{have} of {window + 1} closes stored, since {first}"
+                if short
+                else f"no bar stored for {day}"
+            )
+    if not math.isfinite(atr):
+        lacking = not np.isfinite(high[-ATR_DAYS:]).all() and np.isfinite(close[-ATR_DAYS:]).all()
+        reasons["atr14"] = (
+            "highs and lows are not stored for the last 14 days"
+            if lacking
+            else f"{min(len(own), ATR_DAYS)} of {ATR_DAYS} unbroken bars stored, since {first}"
+        )
+    return reasons
+
+
+def _gap(values: FloatArray) -> int:
+    """How many places from the end the latest missing value stands; 0 when none is missing."""
+    absent = np.flatnonzero(~np.isfinite(values))
+    return int(values.size - absent[-1]) if absent.size else 0
+
+
+# -- place in the past ---------------------------------------------------------------------
+
+
+def placed(
+    values: Mapping[str, tuple[float, dt.date]],
+    stored: Mapping[str, VolSeries],
+    *,
+    window: int = realized.TRADING_DAYS,
+    least: int = 60,
+) -> dict[str, Placed]:
+    """
+    Rank and percentile of today's value in the *window* trading days before it, by symbol.
+
+    Args:
+        values: Today's value and the trading day it belongs to; that day and later ones are no
+            history.
+        stored: The same series, of earlier days.
+        least: Fewer days than this give no number.
+    """
+    if not values:
+        return {}
+    calendar = _calendar([day for _, day in values.values()], window)
+    history = np.full((len(values), window), np.nan)
+    for row, (symbol, (_, day)) in enumerate(values.items()):
+        own = stored.get(symbol)
+        if own is None:
+            continue
+        earlier = own.date < np.datetime64(day, "D")
+        end = int(np.searchsorted(calendar, np.datetime64(day, "D"))) - 1
+        at, chosen = _places(own.date[earlier], calendar, window, end)
+        history[row, at] = own.value[earlier][chosen]
+    today = np.array([value for value, _ in values.values()])
+    rank, n = realized.iv_rank(today, history)
+    percentile, _ = realized.iv_percentile(today, history)
+    return {
+        symbol: _place(value, day, rank[row], percentile[row], int(n[row]), window, least)
+        for row, (symbol, (value, day)) in enumerate(values.items())
+    }
+
+
+def _place(
+    value: float,
+    day: dt.date,
+    rank: float,
+    percentile: float,
+    n: int,
+    window: int,
+    least: int,
+) -> Placed:
+    if n < least:
+        return Placed(value, day, n=n, window=window, reason=f"{n} of at least {least} days stored")
+    reason = "" if math.isfinite(rank) else f"IV did not move in the {n} days stored"
+    return Placed(value, day, _number(rank), _number(percentile), n, window, reason)
+
+
+# -- trading days --------------------------------------------------------------------------
+
+
+def _calendar(ends: Sequence[dt.date], width: int) -> NDArray[np.datetime64]:
+    """Every trading day from *width* before the first of *ends* to the last of them."""
+    if not ends:
+        return np.array([], dtype="datetime64[D]")
+    first = min(ends) - dt.timedelta(days=round(1.5 * width) + 15)
+    return np.array(dates.trading_days(first, max(ends)), dtype="datetime64[D]")
+
+
+def _places(
+    day: NDArray[np.datetime64],
+    calendar: NDArray[np.datetime64],
+    width: int,
+    end: int | None = None,
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """
+    Columns of a row of *width* trading days for the elements of *day*, and which of them fit.
+
+    The row ends at position *end* of *calendar*, by default at the last day itself.
+    """
+    if not len(day):
+        return np.array([], dtype=np.intp), np.zeros(0, dtype=bool)
+    at = np.searchsorted(calendar, day)
+    on = calendar[np.minimum(at, calendar.size - 1)] == day
+    last = int(at[on][-1]) if end is None and on.any() else (end or 0)
+    column = at - last + width - 1
+    fits = on & (column >= 0) & (column < width)
+    return column[fits], fits
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

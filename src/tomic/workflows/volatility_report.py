@@ -1,0 +1,294 @@
+"""
+What a volatility report says of a symbol: figures of this moment, of a chain and of the store.
+
+Pure: what was observed and what is stored in, reports out. The first source of a field counts,
+and a field without any says why.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.errors import TomicError
+from tomic.ib.quotes import UnderlyingTicks
+from tomic.models import VolSnapshot
+from tomic.quant import surface
+from tomic.store import Bars, Dividend, Earnings, VolSeries
+from tomic.workflows.chain_volatility import ChainVolatility, Move
+from tomic.workflows.missing_days import session_day, usual_close
+from tomic.workflows.stored_volatility import Placed, Realised, placed, realised
+
+VIX = "VIX"
+
+_FROM_CHAIN = ("skew", "term_m1_m2", "term_m1_m3")
+
+
+@dataclass(frozen=True, slots=True)
+class VolReport:
+    """Everything known about the volatility of one symbol."""
+
+    snapshot: VolSnapshot
+    realised: Realised
+    moves: tuple[Move, ...] = ()
+    """Expected moves by expiry, when a chain was taken."""
+    expected_move: float | None = None
+    """One standard deviation over 30 days, from IV30; currency per share."""
+    own: Placed | None = None
+    """IV30 of our own chains in its own past."""
+    ib_hv30: tuple[float, dt.date] | None = None
+    """IB's own 30-day historical volatility and its day, to compare ours with."""
+    error: TomicError | None = None
+    """Why the gateway gave nothing."""
+
+    @property
+    def symbol(self) -> str:
+        """Symbol of the underlying."""
+        return self.snapshot.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is stored of some symbols."""
+
+    bars: Mapping[str, Bars]
+    ib_iv: Mapping[str, VolSeries]
+    chain_iv: Mapping[str, VolSeries]
+    ib_hv: Mapping[str, VolSeries]
+    earnings: Mapping[str, Sequence[Earnings]]
+    dividends: Mapping[str, Sequence[Dividend]]
+    snapshots: Mapping[str, VolSnapshot]
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What was observed at this moment."""
+
+    at: dt.datetime
+    ticks: Mapping[str, UnderlyingTicks] = field(default_factory=dict)
+    errors: Mapping[str, TomicError] = field(default_factory=dict)
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    day: dt.date | None = None
+    """The trading day of *at*, by the calendar when not given."""
+
+    @property
+    def trading_day(self) -> dt.date:
+        """The last day on which trading has begun."""
+        return self.day or session_day(self.at)
+
+
+def measure(
+    symbols: Sequence[str],
+    past: Past,
+    now: Now,
+    readings: Mapping[str, ChainVolatility],
+    settings: Settings,
+    window: int,
+) -> list[VolReport]:
+    """Put together what was observed and what is stored. Pure."""
+    least = settings.market.rank_min_days
+    day = now.trading_day
+    bars = realised([*symbols, VIX], past.bars)
+    ib = placed(_ib_values(symbols, past, now, day), past.ib_iv, window=window, least=least)
+    own = placed(
+        _own_values(symbols, past, readings, day), past.chain_iv, window=window, least=least
+    )
+    vix = _vix(past, now)
+    reports = []
+    for symbol in symbols:
+        draft = _Draft()
+        _put_spot(draft, symbol, bars[symbol], now)
+        _put_iv(draft, symbol, ib.get(symbol), own.get(symbol), now, readings)
+        _put_realised(draft, bars[symbol])
+        _put_chain(draft, readings.get(symbol), past.snapshots.get(symbol))
+        _put_events(draft, symbol, past, now)
+        draft.put("vix", *vix) if vix else draft.lack("vix", "neither quoted nor stored")
+        reports.append(
+            VolReport(
+                snapshot=draft.snapshot(symbol, now.at),
+                realised=bars[symbol],
+                moves=readings[symbol].moves if symbol in readings else (),
+                expected_move=_expected_move(draft),
+                own=own.get(symbol),
+                ib_hv30=_last(past.ib_hv.get(symbol)),
+                error=now.errors.get(symbol),
+            )
+        )
+    return reports
+
+
+class _Draft:
+    """A snapshot while it is put together: the first source of a field counts."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
+        self.ages: dict[str, dt.datetime] = {}
+        self.missing: dict[str, str] = {}
+        self.extra: dict[str, Any] = {}
+
+    def put(self, name: str, value: Any, source: str, at: dt.datetime) -> None:
+        """Take a value unless there is none, or a better source gave one."""
+        if value is None or name in self.values:
+            return
+        self.values[name], self.sources[name], self.ages[name] = value, source, at
+        self.missing.pop(name, None)
+
+    def lack(self, name: str, reason: str) -> None:
+        """Note why there is no value, unless there is one."""
+        if name not in self.values:
+            self.missing.setdefault(name, reason)
+
+    def snapshot(self, symbol: str, at: dt.datetime) -> VolSnapshot:
+        """What was found."""
+        return VolSnapshot(
+            symbol=symbol,
+            as_of=at,
+            **self.values,
+            **self.extra,
+            sources=self.sources,
+            ages=self.ages,
+            missing=self.missing,
+        )
+
+
+def _put_spot(draft: _Draft, symbol: str, bars: Realised, now: Now) -> None:
+    ticks = now.ticks.get(symbol)
+    chain = now.chains.get(symbol)
+    if ticks is not None and ticks.spot is not None:
+        draft.put("spot", ticks.spot.price, "ib", ticks.spot.as_of)
+    if chain is not None:
+        draft.put("spot", chain.spot.price, "chain", chain.spot.as_of)
+    if bars.close is not None and bars.last_day is not None:
+        draft.put("spot", bars.close, "store", usual_close(bars.last_day))
+    draft.lack("spot", "neither quoted nor stored")
+
+
+def _ib_values(
+    symbols: Sequence[str], past: Past, now: Now, day: dt.date
+) -> dict[str, tuple[float, dt.date]]:
+    """Today's value of IB's series: its tick, else the last stored day."""
+    values = {}
+    for symbol in symbols:
+        ticks = now.ticks.get(symbol)
+        if ticks is not None and ticks.implied_volatility is not None:
+            values[symbol] = (ticks.implied_volatility, day)
+        elif (stored := _last(past.ib_iv.get(symbol))) is not None:
+            values[symbol] = stored
+    return values
+
+
+def _own_values(
+    symbols: Sequence[str],
+    past: Past,
+    readings: Mapping[str, ChainVolatility],
+    day: dt.date,
+) -> dict[str, tuple[float, dt.date]]:
+    """Today's value of our own series: that of the chain, else the last stored day."""
+    values = {}
+    for symbol in symbols:
+        reading = readings.get(symbol)
+        if reading is not None and reading.iv30 is not None:
+            values[symbol] = (reading.iv30, min(session_day(reading.as_of), day))
+        elif (stored := _last(past.chain_iv.get(symbol))) is not None:
+            values[symbol] = stored
+    return values
+
+
+def _last(series: VolSeries | None) -> tuple[float, dt.date] | None:
+    if series is None or not len(series):
+        return None
+    return float(series.value[-1]), series.date[-1].item()
+
+
+def _put_iv(
+    draft: _Draft,
+    symbol: str,
+    ib: Placed | None,
+    own: Placed | None,
+    now: Now,
+    readings: Mapping[str, ChainVolatility],
+) -> None:
+    """Value, rank and percentile of one and the same series: IB's unless only ours has a past."""
+    ours = own is not None and own.rank is not None and (ib is None or ib.rank is None)
+    chosen = own if ours or ib is None else ib
+    if chosen is None:
+        text = f"IB sent none (tick 106) and none is stored; run tomic prices {symbol}"
+        for name in ("iv30", "iv_rank", "iv_percentile"):
+            draft.lack(name, text)
+        return
+    is_own = chosen is own
+    source, at = "store", usual_close(chosen.day)
+    if is_own and symbol in readings and readings[symbol].iv30 is not None:
+        source, at = "chain", readings[symbol].as_of
+    elif not is_own and symbol in now.ticks and now.ticks[symbol].implied_volatility is not None:
+        source, at = "ib", now.at
+    draft.put("iv30", chosen.value, source, at)
+    draft.put("iv_rank", chosen.rank, "store", at)
+    draft.put("iv_percentile", chosen.percentile, "store", at)
+    draft.lack("iv_rank", chosen.reason)
+    draft.lack("iv_percentile", chosen.reason)
+    draft.extra |= {
+        "iv_days": chosen.n,
+        "iv_window": chosen.window,
+        "iv_series": "chain30" if is_own else "ib30",
+    }
+
+
+def _put_realised(draft: _Draft, bars: Realised) -> None:
+    for name, reason in bars.missing.items():
+        draft.lack(name, reason)
+    if bars.last_day is None:
+        return
+    at = usual_close(bars.last_day)
+    for window, value in bars.hv.get("close_to_close", {}).items():
+        draft.put(f"hv{window}", value, "store", at)
+    draft.put("atr14", bars.atr14, "store", at)
+
+
+def _put_chain(draft: _Draft, reading: ChainVolatility | None, earlier: VolSnapshot | None) -> None:
+    """Skew and term structure: of the chain at hand, else of the last one that was seen."""
+    for name in _FROM_CHAIN:
+        if reading is not None:
+            draft.put(name, getattr(reading, name), "chain", reading.as_of)
+        if earlier is not None and name in earlier.ages and earlier.sources.get(name) != "web":
+            draft.put(name, getattr(earlier, name), "store", earlier.ages[name])
+        reason = reading.missing.get(name, "") if reading is not None else ""
+        draft.lack(name, reason or "no chain was taken yet; add --chain")
+
+
+def _put_events(draft: _Draft, symbol: str, past: Past, now: Now) -> None:
+    earnings = past.earnings.get(symbol, ())
+    if earnings:
+        draft.put("next_earnings", earnings[0].day, "store", now.at)
+    draft.lack("next_earnings", "no date is stored; import a CSV with tomic store import")
+    dividends = past.dividends.get(symbol, ())
+    if dividends:
+        first = dividends[0]
+        ticked = symbol in now.ticks and now.ticks[symbol].dividends is not None
+        source = "ib" if first.source == "tick456" and ticked else "store"
+        draft.put("next_dividend", first.day, source, now.at)
+        draft.put("dividend_amount", first.amount, source, now.at)
+    draft.lack("next_dividend", "none announced by IB, none stored")
+
+
+def _vix(past: Past, now: Now) -> tuple[float, str, dt.datetime] | None:
+    """The index as a fraction: quoted, live or delayed, else its last stored close."""
+    ticks = now.ticks.get(VIX)
+    if ticks is not None and ticks.spot is not None:
+        return ticks.spot.price / 100.0, "ib", ticks.spot.as_of
+    bars = past.bars.get(VIX)
+    if bars is not None and len(bars):
+        return float(bars.close[-1]) / 100.0, "store", usual_close(bars.date[-1].item())
+    return None
+
+
+def _expected_move(draft: _Draft) -> float | None:
+    spot, iv30 = draft.values.get("spot"), draft.values.get("iv30")
+    if spot is None or iv30 is None:
+        return None
+    return float(surface.expected_move_iv(spot, iv30, 30))
