@@ -1,0 +1,466 @@
+"""A chain made ready for the search: prices, Greeks, liquidity, and what each expiry expects."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from tomic._typing import BoolArray, FloatArray, IntArray
+from tomic.chain import Chain
+from tomic.config import ScoreSettings, Settings
+from tomic.models import ExerciseStyle, RowStatus, VolSnapshot
+from tomic.quant import black_scholes, density, implied, parity, smile, surface
+from tomic.quant.density import Density
+from tomic.quant.smile import Smile
+from tomic.strategies.pricing import Prices, is_quoted, ladder
+
+PREMIUM_YIELD_STEP = 0.005
+"""Early-exercise premiums are solved for yields rounded to this, so that symbols share them."""
+PREMIUM_TAU_STEP = 1.0 / 365.0
+_HVS = ("hv20", "hv30", "hv60", "hv90", "hv252")
+
+
+class Forecast(NamedTuple):
+    """The volatility that is expected, and what it is made of; fractions, None where unknown."""
+
+    volatility: float | None
+    iv30: float | None
+    hv: float | None
+    note: str
+
+    @property
+    def ratio(self) -> float:
+        """By how much the market's densities are widened; 1 where either side is unknown."""
+        if not (self.volatility and self.iv30):
+            return 1.0
+        return self.volatility / self.iv30
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """What the options of one expiry say about the price of the underlying on that day."""
+
+    expiry: dt.date
+    dte: int
+    tau: float
+    forward: float
+    discount: float
+    div_yield: float
+    """What carries spot to forward, fraction per year."""
+    smile: Smile
+    market: Density
+    forecast: Density
+
+    @property
+    def atm_iv(self) -> float:
+        """Implied volatility at the forward."""
+        return float(self.smile.iv(self.forward))
+
+    @cached_property
+    def sigma_points(self) -> float:
+        """One standard deviation to expiry at the money, currency per share."""
+        return self.forward * self.atm_iv * math.sqrt(self.tau)
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """
+    One chain, priced. Arrays are one element a chain row, (m,); ``outlooks`` by expiry.
+
+    Expiries without an outlook (no usable quote) are in ``blind`` with the reason.
+    """
+
+    chain: Chain
+    vol: VolSnapshot
+    settings: Settings
+    prices: Prices
+    listed: BoolArray
+    """Rows that exist and have time left."""
+    delta: FloatArray
+    gamma: FloatArray
+    vega: FloatArray
+    theta: FloatArray
+    iv: FloatArray
+    value: FloatArray
+    """At the smile, early exercise included."""
+    value_error: FloatArray
+    liquidity: FloatArray
+    """Of each row, in (0, 1]."""
+    outlooks: Mapping[dt.date, Outlook]
+    blind: Mapping[dt.date, str]
+    forecast: Forecast
+    notes: tuple[str, ...] = ()
+    _sides: dict[tuple[dt.date, str], IntArray] = field(default_factory=dict, repr=False)
+
+    @property
+    def price(self) -> FloatArray:
+        """Price of each row by the ladder, currency per share."""
+        return self.prices.price
+
+    @property
+    def spot(self) -> float:
+        """Price of the underlying."""
+        return self.chain.spot.price
+
+    @cached_property
+    def strike(self) -> FloatArray:
+        """Strikes, currency per share."""
+        return np.asarray(self.chain["strike"], dtype=np.float64)
+
+    def side(self, expiry: dt.date, right: str) -> IntArray:
+        """Rows of one expiry and right, by ascending strike."""
+        key = (expiry, right)
+        if key not in self._sides:
+            chosen = (self.chain["expiry"] == np.datetime64(expiry, "D")) & self.listed
+            self._sides[key] = np.flatnonzero(chosen & (self.chain["right"] == right))
+        return self._sides[key]
+
+    def with_densities(self, densities: Mapping[dt.date, tuple[Density, Density]]) -> Board:
+        """The same prices under densities of your own: expiry to (market, forecast)."""
+        outlooks = {
+            expiry: replace(one, market=densities[expiry][0], forecast=densities[expiry][1])
+            if expiry in densities
+            else one
+            for expiry, one in self.outlooks.items()
+        }
+        return replace(self, outlooks=outlooks)
+
+
+def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
+    """
+    Price every row of *chain*, fit its smiles, and set up both densities of every expiry.
+
+    Implied volatilities are taken from out-of-the-money quotes with the early-exercise premium of
+    American options taken off; forwards come from put-call parity, and where an expiry has no
+    pair from the chain's own yield. Pure: no clock, no network.
+    """
+    rows = _Rows.of(chain)
+    forward, yields, known = _forwards(chain, rows)
+    premium, iv = _volatilities(chain, rows, forward, yields)
+    forward, yields = _parity_after_exercise(chain, rows, forward, yields, premium, known)
+    european = rows.mid - premium
+    iv = implied.implied_vol(
+        european, chain.spot.price, rows.strike, rows.tau, chain.rate, yields, rows.is_call
+    )
+    smiles = _smiles(chain, rows, iv, forward)
+    value, error = _model(chain, rows, smiles, premium, european)
+    prices = ladder(
+        chain["bid"],
+        chain["ask"],
+        chain["close"],
+        _by_parity(chain, rows, forward, premium),
+        value,
+        max_spread=settings.scan.max_spread,
+        max_spread_points=settings.scan.max_spread_points,
+    )
+    outlook_of, blind, forecast = _outlooks(chain, rows, smiles, forward, yields, vol, settings)
+    greeks = _greeks(chain, rows, smiles, yields)
+    return Board(
+        chain=chain,
+        vol=vol,
+        settings=settings,
+        prices=prices,
+        listed=rows.listed,
+        delta=greeks["delta"],
+        gamma=greeks["gamma"],
+        vega=greeks["vega"],
+        theta=greeks["theta"],
+        iv=greeks["iv"],
+        value=value,
+        value_error=error,
+        liquidity=_liquidity(chain, prices, settings),
+        outlooks=outlook_of,
+        blind=blind,
+        forecast=forecast,
+        notes=tuple(chain.notes),
+    )
+
+
+class _Rows(NamedTuple):
+    """Chain columns under short names."""
+
+    strike: FloatArray
+    tau: FloatArray
+    is_call: BoolArray
+    mid: FloatArray
+    """NaN where bid and ask make no market."""
+    listed: BoolArray
+    expiry: IntArray
+    """Place of the row's expiry in ``chain.expiries``."""
+    other: IntArray
+    """Row of the same expiry and strike with the other right, -1 where there is none."""
+
+    @classmethod
+    def of(cls, chain: Chain) -> _Rows:
+        mid = np.where(is_quoted(chain["bid"], chain["ask"]), chain.mid, np.nan)
+        listed = (chain["status"] != RowStatus.UNKNOWN_CONTRACT.value) & (chain["tau"] > 0.0)
+        _, place = np.unique(chain["expiry"], return_inverse=True)
+        other = np.full(len(chain), -1)
+        same = (place[1:] == place[:-1]) & (chain["strike"][1:] == chain["strike"][:-1])
+        first = np.flatnonzero(same)
+        other[first], other[first + 1] = first + 1, first
+        return cls(chain["strike"], chain["tau"], chain.is_call, mid, listed, place, other)
+
+
+def _forwards(chain: Chain, rows: _Rows) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Forward and yield per row by plain parity, and whether a pair gave them."""
+    spot, forward = chain.spot.price, np.full(len(chain), np.nan)
+    for place in range(len(chain.expiries)):
+        forward[rows.expiry == place] = _parity(rows, rows.mid, place, chain.rate)
+    known = np.isfinite(forward)
+    carried = spot * np.exp((chain.rate - chain.div_yield) * rows.tau)
+    forward = np.where(known, forward, carried)
+    return forward, _yield(chain, rows, forward), known
+
+
+def _parity(rows: _Rows, european: FloatArray, place: int, rate: float) -> float:
+    call = np.flatnonzero((rows.expiry == place) & rows.is_call & rows.listed & (rows.other >= 0))
+    if call.size == 0:
+        return math.nan
+    put, tau = rows.other[call], float(rows.tau[call[0]])
+    found = parity.forward_from_parity(rows.strike[call], european[call], european[put], rate, tau)
+    return found.forward if found.forward > 0.0 else math.nan
+
+
+def _yield(chain: Chain, rows: _Rows, forward: FloatArray) -> FloatArray:
+    tau = np.where(rows.tau > 0.0, rows.tau, 1.0)
+    return np.asarray(chain.rate - np.log(forward / chain.spot.price) / tau)
+
+
+def _volatilities(
+    chain: Chain, rows: _Rows, forward: FloatArray, yields: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Early-exercise premium per row (0 for European options), and volatility per strike."""
+    spot = chain.spot.price
+    iv = implied.implied_vol(
+        rows.mid, spot, rows.strike, rows.tau, chain.rate, yields, rows.is_call
+    )
+    nothing = np.zeros(len(chain))
+    if chain.underlying.exercise_style is not ExerciseStyle.AMERICAN:
+        return nothing, iv
+    outside = rows.is_call == (rows.strike >= forward)
+    partner = np.where(rows.other >= 0, iv[rows.other], np.nan)
+    strike_iv = np.where(outside | np.isnan(partner), iv, partner)
+    usable = rows.listed & np.isfinite(strike_iv)
+    if not usable.any():
+        return nothing, iv
+    # Boundaries are dear and premiums small: neighbours in yield and days share one.
+    near_yield = np.round(yields / PREMIUM_YIELD_STEP) * PREMIUM_YIELD_STEP
+    near_tau = np.maximum(np.round(rows.tau / PREMIUM_TAU_STEP), 1.0) * PREMIUM_TAU_STEP
+    from tomic.quant import american
+
+    nothing[usable] = american.premium(
+        spot,
+        rows.strike[usable],
+        near_tau[usable],
+        chain.rate,
+        near_yield[usable],
+        strike_iv[usable],
+        rows.is_call[usable],
+    )
+    return nothing, iv
+
+
+def _parity_after_exercise(
+    chain: Chain,
+    rows: _Rows,
+    forward: FloatArray,
+    yields: FloatArray,
+    premium: FloatArray,
+    known: BoolArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Forwards again, from prices without their early-exercise premium."""
+    if not premium.any():
+        return forward, yields
+    better = forward.copy()
+    for place in range(len(chain.expiries)):
+        here = rows.expiry == place
+        if known[here].any():
+            again = _parity(rows, rows.mid - premium, place, chain.rate)
+            if math.isfinite(again):
+                better[here] = again
+    return better, _yield(chain, rows, better)
+
+
+def _smiles(chain: Chain, rows: _Rows, iv: FloatArray, forward: FloatArray) -> dict[int, Smile]:
+    """Place of an expiry to its smile; absent where no quote can be used."""
+    outside = rows.listed & (rows.is_call == (rows.strike >= forward)) & (iv > 0.0)
+    if not outside.any():
+        return {}
+    spot, tau = chain.spot.price, rows.tau
+    discount = np.exp(-chain.rate * tau)
+    peak = forward * discount * np.sqrt(np.where(tau > 0.0, tau, np.nan) / (2.0 * math.pi))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = iv * np.sqrt(tau)
+        d1 = np.log(forward / rows.strike) / total + 0.5 * total
+    vega = 0.01 * peak * np.exp(-0.5 * d1 * d1)
+    weight = smile.quote_weights(rows.strike, chain["bid"], chain["ask"], vega)
+    chosen = outside & (weight > 0.0) & (spot > 0.0)
+    if not chosen.any():
+        return {}
+    fitted = smile.fit_chain(
+        rows.strike[chosen],
+        iv[chosen],
+        tau=tau[chosen],
+        forward=forward[chosen],
+        weight=weight[chosen],
+        discount=discount[chosen],
+    )
+    places = {float(tau[row]): int(rows.expiry[row]) for row in np.flatnonzero(chosen)}
+    return {places[years]: found for years, found in fitted.items()}
+
+
+def _model(
+    chain: Chain,
+    rows: _Rows,
+    smiles: Mapping[int, Smile],
+    premium: FloatArray,
+    european: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Value at the smile with early exercise, and the error of price less value."""
+    value, error = np.full(len(chain), np.nan), np.full(len(chain), np.nan)
+    for place, fitted in smiles.items():
+        here = rows.expiry == place
+        found = smile.residuals(fitted, rows.strike[here], european[here], rows.is_call[here])
+        value[here], error[here] = found.value + premium[here], found.error
+    return value, error
+
+
+def _by_parity(chain: Chain, rows: _Rows, forward: FloatArray, premium: FloatArray) -> FloatArray:
+    """Price of each option from its partner's mid, early exercise taken off and put on."""
+    partner = np.where(rows.other >= 0, (rows.mid - premium)[rows.other], np.nan)
+    sign = np.where(rows.is_call, 1.0, -1.0)
+    carried = np.exp(-chain.rate * rows.tau) * (forward - rows.strike)
+    return np.asarray(partner + sign * carried + premium)
+
+
+def _outlooks(
+    chain: Chain,
+    rows: _Rows,
+    smiles: Mapping[int, Smile],
+    forward: FloatArray,
+    yields: FloatArray,
+    vol: VolSnapshot,
+    settings: Settings,
+) -> tuple[dict[dt.date, Outlook], dict[dt.date, str], Forecast]:
+    forecast = expected_volatility(vol, list(smiles.values()), settings.score)
+    found: dict[dt.date, Outlook] = {}
+    blind: dict[dt.date, str] = {}
+    for place, expiry in enumerate(chain.expiries):
+        first = int(np.flatnonzero(rows.expiry == place)[0])
+        tau = float(rows.tau[first])
+        if not tau > 0.0:
+            blind[expiry] = "expired"
+            continue
+        fitted = smiles.get(place)
+        if fitted is None:
+            blind[expiry] = "no out-of-the-money option with bid and ask"
+            continue
+        market = density.from_smile(fitted)
+        found[expiry] = Outlook(
+            expiry=expiry,
+            dte=int(chain["dte"][first]),
+            tau=tau,
+            forward=float(forward[first]),
+            discount=math.exp(-chain.rate * tau),
+            div_yield=float(yields[first]),
+            smile=fitted,
+            market=market,
+            forecast=density.forecast(market, market.volatility * forecast.ratio),
+        )
+    return found, blind, forecast
+
+
+def expected_volatility(vol: VolSnapshot, smiles: list[Smile], score: ScoreSettings) -> Forecast:
+    """
+    The forecast volatility: weight x HV + (1 - weight) x IV30, and where both come from.
+
+    IV30 is the snapshot's, else the constant 30-day maturity of the smiles. Without one of the
+    two the other stands alone; a density is then left as the market has it.
+    """
+    iv30 = vol.iv30
+    where = "IV30"
+    if iv30 is None and smiles:
+        at_money = [float(one.iv(one.forward)) for one in smiles]
+        drawn = surface.constant_maturity_iv([one.tau for one in smiles], at_money)
+        iv30, where = (drawn, "IV30 of this chain") if math.isfinite(drawn) else (None, "IV30")
+    if score.forecast_hv == "average":
+        present = [value for name in _HVS if (value := getattr(vol, name)) is not None]
+        hv = sum(present) / len(present) if present else None
+        label = f"the mean of {len(present)} HVs"
+    else:
+        hv, label = vol.hv30, f"HV30 ({vol.sources.get('hv30', 'source unknown')})"
+    found = float(
+        density.forecast_volatility(
+            math.nan if iv30 is None else iv30,
+            [math.nan if hv is None else hv],
+            score.forecast_hv_weight,
+        )
+    )
+    volatility = found if math.isfinite(found) else None
+    if hv is None or iv30 is None or volatility is None:
+        lacking = "HV" if hv is None else "IV30"
+        return Forecast(
+            volatility, iv30, hv, f"{lacking} unknown: the forecast is the market's own density"
+        )
+    weight = score.forecast_hv_weight
+    text = (
+        f"forecast volatility {volatility:.1%}: {weight:.0%} of {label} {hv:.1%}, "
+        f"{1.0 - weight:.0%} of {where} {iv30:.1%}; the market's densities scaled by "
+        f"{volatility / iv30:.2f}"
+    )
+    return Forecast(volatility, iv30, hv, text)
+
+
+def _greeks(
+    chain: Chain, rows: _Rows, smiles: Mapping[int, Smile], yields: FloatArray
+) -> dict[str, FloatArray]:
+    """IV and Greeks as the chain has them, from the smile where it lacks them."""
+    columns = {
+        name: np.array(chain[name], dtype=np.float64)
+        for name in ("iv", "delta", "gamma", "vega", "theta")
+    }
+    lacking = rows.listed & np.isnan(columns["delta"])
+    for place, fitted in smiles.items():
+        here = np.flatnonzero(lacking & (rows.expiry == place))
+        if here.size == 0:
+            continue
+        sigma = fitted.iv(rows.strike[here])
+        greeks = black_scholes.greeks(
+            chain.spot.price,
+            rows.strike[here],
+            rows.tau[here],
+            chain.rate,
+            yields[here],
+            sigma,
+            rows.is_call[here],
+        )
+        columns["iv"][here] = sigma
+        for name in ("delta", "gamma", "vega", "theta"):
+            columns[name][here] = getattr(greeks, name)
+    return columns
+
+
+def _liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
+    """
+    Liquidity of each row in (0, 1]: spread against what is accepted, open interest, volume.
+
+    The product of 1 / (1 + x/4), x the spread per accepted spread; the root of
+    (oi + 50) / (oi + 100); the fourth root of (volume + 10) / (volume + 20). An unknown open
+    interest counts as 250, an unknown volume as 50; a price that is no quote costs a fifth.
+    """
+    scan = settings.scan
+    accepted = np.maximum(scan.max_spread * prices.price, scan.max_spread_points)
+    accepted = np.where(accepted > 0.0, accepted, 1.0)
+    tight = 1.0 / (1.0 + 0.25 * 2.0 * prices.half_spread / accepted)
+    interest = np.where(np.isnan(chain["open_interest"]), 250.0, chain["open_interest"])
+    volume = np.where(np.isnan(chain["volume"]), 50.0, chain["volume"])
+    deep = np.sqrt((interest + 50.0) / (interest + 100.0))
+    lively = ((volume + 10.0) / (volume + 20.0)) ** 0.25
+    return np.asarray(tight * deep * lively * np.where(prices.source == 0, 1.0, 0.8))

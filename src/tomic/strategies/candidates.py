@@ -1,0 +1,202 @@
+"""Every trade of a chain that satisfies a template, as arrays: a row each, a column a leg."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic._typing import BoolArray, FloatArray, IntArray
+from tomic.strategies.board import Board
+from tomic.strategies.leg_rules import (
+    Above,
+    AtTheMoney,
+    Below,
+    DeltaBand,
+    LegRule,
+    Mirror,
+    Moneyness,
+    SameStrike,
+    Template,
+)
+
+Expiries: TypeAlias = tuple[dt.date, dt.date | None]
+"""Near and far expiry; far is None where all legs share one."""
+
+# Strikes are decimal fractions: 0.1 + 0.2 must not push one out of a range.
+EDGE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Trades of one template variant and one pair of expiries."""
+
+    template: Template
+    expiries: Expiries
+    row: NDArray[np.int64]
+    """(n, k) rows of the chain, columns in the order of ``template.legs``."""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def quantity(self) -> FloatArray:
+        """(k,) signed contracts."""
+        return np.array([leg.quantity for leg in self.template.legs], dtype=np.float64)
+
+    @property
+    def is_call(self) -> BoolArray:
+        """(k,) True for calls."""
+        return np.array([leg.right == "C" for leg in self.template.legs])
+
+    @property
+    def is_far(self) -> BoolArray:
+        """(k,) True for legs of the far expiry."""
+        return np.array([leg.slot == "far" for leg in self.template.legs])
+
+
+def expiries(template: Template, board: Board) -> list[Expiries]:
+    """Pairs of expiries with an outlook that fit the template's days, ascending."""
+    near = [one for one in board.outlooks.values() if within(template.dte, one.dte)]
+    if template.gap is None:
+        return [(one.expiry, None) for one in near]
+    return [
+        (one.expiry, other.expiry)
+        for one in near
+        for other in board.outlooks.values()
+        if other.dte > one.dte and within(template.gap, other.dte - one.dte)
+    ]
+
+
+def within(days: tuple[int, int], dte: int) -> bool:
+    """Whether *dte* lies in the range, both ends included."""
+    return days[0] <= dte <= days[1]
+
+
+def build(template: Template, board: Board, pair: Expiries) -> Candidates:
+    """
+    All combinations of listed options that satisfy *template* at these expiries.
+
+    Nothing is sampled and nothing judged: options without a price are included, so that the rules
+    can count them. An option without a delta is in no delta band. Puts lie below calls, or, where
+    the template ties a put to a call by `SameStrike`, not above them. Rows come in ascending
+    order of strikes, leg by leg in the order in which the template can be resolved.
+    """
+    column: dict[str, IntArray] = {}
+    count = 1
+    for leg in template.order:
+        rows = board.side(_expiry(pair, leg), leg.right)
+        parent, found = _chosen(leg, template, board, rows, column, count, pair)
+        column = {name: held[parent] for name, held in column.items()}
+        column[leg.name], count = found, found.size
+    legs = [column[leg.name] for leg in template.legs]
+    row = np.stack(legs, axis=1) if legs else np.empty((0, 0), dtype=np.int64)
+    return Candidates(template, pair, row[_lawful(template, board.strike[row], column, board)])
+
+
+def _expiry(pair: Expiries, leg: LegRule) -> dt.date:
+    near, far = pair
+    if leg.slot == "near":
+        return near
+    assert far is not None
+    return far
+
+
+def _chosen(
+    leg: LegRule,
+    template: Template,
+    board: Board,
+    rows: IntArray,
+    column: dict[str, IntArray],
+    count: int,
+    pair: Expiries,
+) -> tuple[IntArray, IntArray]:
+    """Which partial trade each extension belongs to, and the row that extends it."""
+    pick = leg.pick
+    strike = board.strike[rows]
+    if isinstance(pick, (DeltaBand, Moneyness, AtTheMoney)):
+        free = np.flatnonzero(free_choice(pick, board, rows, _expiry(pair, leg)))
+        return np.repeat(np.arange(count), free.size), np.tile(rows[free], count)
+    if isinstance(pick, (SameStrike, Mirror)):
+        goal = board.strike[column[pick.leg]]
+        if isinstance(pick, Mirror):
+            goal = 2.0 * board.strike[column[pick.about]] - goal
+        first = np.searchsorted(strike, goal - EDGE)
+        last = np.searchsorted(strike, goal + EDGE, side="right")
+    else:
+        unit = board.outlooks[_expiry(pair, leg)].sigma_points
+        first, last = _offset_range(pick, strike, board.strike[column[pick.leg]], unit)
+    width = np.maximum(last - first, 0)
+    parent = np.repeat(np.arange(count), width)
+    start = np.repeat(first - np.concatenate(([0], np.cumsum(width)[:-1])), width)
+    return parent, rows[start + np.arange(parent.size)]
+
+
+def free_choice(
+    pick: DeltaBand | Moneyness | AtTheMoney, board: Board, rows: IntArray, expiry: dt.date
+) -> BoolArray:
+    """Which of *rows* a pick takes that refers to no other leg."""
+    strike = board.strike[rows]
+    if isinstance(pick, DeltaBand):
+        delta = board.delta[rows]
+        return np.asarray((delta >= pick.low) & (delta <= pick.high), dtype=np.bool_)
+    if isinstance(pick, Moneyness):
+        low, high = pick.low * board.spot - EDGE, pick.high * board.spot + EDGE
+        return np.asarray((strike >= low) & (strike <= high), dtype=np.bool_)
+    chosen = np.zeros(rows.size, dtype=np.bool_)
+    away = np.abs(strike - board.outlooks[expiry].forward)
+    chosen[np.argsort(away, kind="stable")[: pick.nearest]] = True
+    return chosen
+
+
+def _offset_range(
+    pick: Below | Above, strike: FloatArray, origin: FloatArray, sigma_points: float
+) -> tuple[IntArray, IntArray]:
+    """First and one past the last place in *strike* for each origin."""
+    low, high = pick.range
+    if pick.unit == "strikes":
+        if isinstance(pick, Above):
+            base = np.searchsorted(strike, origin + EDGE, side="right")
+            first, last = base + int(low) - 1, base + int(high)
+        else:
+            base = np.searchsorted(strike, origin - EDGE)
+            first, last = base - int(high), base - int(low) + 1
+        return np.clip(first, 0, strike.size), np.clip(last, 0, strike.size)
+    unit = sigma_points if pick.unit == "sigmas" else 1.0
+    near, far = low * unit - EDGE, high * unit + EDGE
+    # A distance of 0 would be the other leg itself.
+    near = max(near, EDGE)
+    if isinstance(pick, Above):
+        return (
+            np.searchsorted(strike, origin + near),
+            np.searchsorted(strike, origin + far, side="right"),
+        )
+    return (
+        np.searchsorted(strike, origin - far),
+        np.searchsorted(strike, origin - near, side="right"),
+    )
+
+
+def _lawful(
+    template: Template, strike: FloatArray, column: dict[str, IntArray], board: Board
+) -> BoolArray:
+    """Puts below calls where the template has both, and its conditions on widths."""
+    keep = np.ones(len(strike), dtype=np.bool_)
+    calls = [leg.right == "C" for leg in template.legs]
+    if any(calls) and not all(calls):
+        top = strike[:, [not call for call in calls]].max(axis=1)
+        bottom = strike[:, calls].min(axis=1)
+        tied = any(
+            isinstance(leg.pick, SameStrike) and template.leg(leg.pick.leg).right != leg.right
+            for leg in template.legs
+        )
+        keep &= (top <= bottom + EDGE) if tied else (top < bottom - EDGE)
+    for rule in template.wider:
+        about = board.strike[column[rule.about]]
+        outer = np.abs(board.strike[column[rule.leg]] - about)
+        inner = np.abs(board.strike[column[rule.than]] - about)
+        keep &= outer > inner + EDGE
+    return keep
