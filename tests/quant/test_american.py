@@ -314,6 +314,37 @@ def test_quantlib_quotes_give_their_volatility():
     assert_allclose(got, sigma, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("spot", "strike", "tau", "rate", "div_yield", "sigma", "is_call"),
+    [
+        (93.0, 70.8, 10.0, 0.3, -0.01, 0.6, False),
+        (70.1, 86.0, 10.0, 0.3, 0.0, 2.0, False),
+        (114.2, 56.0, 2.0, 0.0, -0.05, 2.51, False),
+        (99.7, 52.0, 10.0, 0.05, 0.1, 0.7, True),
+        (500.0, 520.0, 0.02, 1e-7, 0.0, 0.2, False),
+        (100.0, 140.0, 5.0, 0.02, 0.2, 5.0, True),
+    ],
+)
+def test_round_trip_far_out(spot, strike, tau, rate, div_yield, sigma, is_call):
+    """Long lives, large rates and volatilities beyond the usual band come back as well."""
+    quote = american.price(spot, strike, tau, rate, div_yield, sigma, is_call)
+
+    got = american.implied_vol(quote, spot, strike, tau, rate, div_yield, is_call)
+
+    assert got == pytest.approx(sigma, rel=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [2.4999, 2.5001, 9.0])
+def test_high_volatilities(sigma):
+    """Across the edge of a volatility band, and far above it, the high-precision engine agrees."""
+    strikes = np.array([300.0, 500.0, 800.0])
+
+    ours = american.price(SPOT, strikes, 0.6, 0.0, -0.05, sigma, False)
+
+    exact = quantlib_prices(strikes, 219, 0.0, -0.05, [sigma] * 3, [False] * 3)
+    assert_allclose(ours, exact, atol=1e-6 * SPOT, rtol=0)
+
+
 def test_european_solver_would_be_wrong():
     """Without taking the premium off, an at-the-money put shows a volatility that is too high."""
     quote = american.price(SPOT, 500.0, 1.0, RATE, DIV_YIELD, 0.2, False)

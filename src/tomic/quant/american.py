@@ -39,8 +39,8 @@ __all__ = [
     "solve_discrete",
 ]
 
-_RATE_BUMP = 2e-6
 _ROUNDING = 4e-6
+_NO_SPOT = 1e-100
 _CORRECTIONS = 4
 
 
@@ -112,8 +112,8 @@ def greeks(
     Price, delta, gamma, vega, theta and rho of American options, in the units of ``Greeks``.
 
     Where exercise is due now the price is the intrinsic value, delta that of the stock position and
-    everything else zero. Rho is a difference of premiums over 0.0002 of a percentage point, which
-    solves a second boundary per expiry; all others are analytic.
+    everything else zero. Rho is a difference of premiums over a tiny step in the rate, which solves
+    a second boundary per expiry; all others are analytic.
     """
     shape, floats, calls = _blocks.market_arguments(
         spot, strike, tau, rate, div_yield, sigma, is_call
@@ -124,22 +124,24 @@ def greeks(
     group = american_premium.contracts(spots, strikes, taus, rates, yields, calls, size)
     extra = group.slopes(sigmas)
     call = np.broadcast_to(calls, size)
+    spots_above = np.maximum(spots, _NO_SPOT)
     with np.errstate(all="ignore"):
         # x falls with spot for calls, whose unit is the spot itself.
-        delta = np.where(call, extra.value - extra.by_x, extra.by_x * strikes / spots)
-        gamma = (extra.by_xx - extra.by_x) * group.unit / (spots * spots)
+        delta = np.where(call, extra.value - extra.by_x, extra.by_x * strikes / spots_above)
+        gamma = (extra.by_xx - extra.by_x) * group.unit / spots_above**2
         value = extra.value * group.unit
         theta = rates * value - (rates - yields) * spots * delta - 0.5 * (vols * spots) ** 2 * gamma
-    bumped = american_premium.contracts(
-        spots, strikes, taus, rates + _RATE_BUMP, yields, calls, size
-    ).premium(sigmas)
+    bump = group.rate_bumps()
+    bump = bump[:1].reshape(()) if np.all(bump == bump[:1]) and size else bump
+    bumped = american_premium.contracts(spots, strikes, taus, rates + bump, yields, calls, size)
+    extra_rho = 0.01 * (bumped.premium(sigmas) - value) / np.maximum(bump, 1e-12)
     added = (
         value,
         delta,
         gamma,
         0.01 * extra.by_sigma * group.unit,
         theta / DAYS_PER_YEAR,
-        0.01 * (bumped - value) / _RATE_BUMP,
+        extra_rho,
     )
     european = black_scholes.greeks(spots, strikes, taus, rates, yields, vols, calls)
     out = np.stack([base + more for base, more in zip(european, added, strict=True)])

@@ -37,16 +37,18 @@ class Resolution(NamedTuple):
     outer: int
     """Quadrature points of the premium."""
     iterations: int
-    """Most fixed-point steps."""
+    """Most fixed-point steps; eight or nine are usual."""
 
 
-STANDARD = Resolution(sigmas=32, times=12, inner=24, outer=24, iterations=12)
+STANDARD = Resolution(sigmas=32, times=12, inner=24, outer=24, iterations=60)
 """Within a millionth of spot of the exact price."""
-FINE = Resolution(sigmas=48, times=24, inner=48, outer=48, iterations=40)
+FINE = Resolution(sigmas=48, times=24, inner=48, outer=48, iterations=80)
 """Nine to ten digits of the premium; about ten times slower."""
 
-BAND_LOW, BAND_RATIO = 0.04, 62.5
-"""Band 0 spans volatilities of 4 % to 250 %; other bands, each as wide, are solved on demand."""
+BAND_LOW, BAND_HIGH = 0.04, 2.5
+"""Band 0; the bands below are as wide in ratio, those above a factor of four each."""
+_HIGH_RATIO = 4.0
+LOWEST_BAND, HIGHEST_BAND = -2, 3
 CACHED_BOUNDARIES = 512
 
 _INV_SQRT_2PI = 0.3989422804014327
@@ -66,7 +68,17 @@ class Slopes(NamedTuple):
 
 def band_of(sigma: FloatArray) -> FloatArray:
     """Number of the volatility band of each element, as a float."""
-    return np.asarray(np.floor(np.log(sigma / BAND_LOW) / np.log(BAND_RATIO)), dtype=np.float64)
+    low = np.floor(np.log(sigma / BAND_LOW) / np.log(BAND_HIGH / BAND_LOW))
+    high = 1.0 + np.floor(np.log(sigma / BAND_HIGH) / np.log(_HIGH_RATIO))
+    return np.asarray(np.where(sigma < BAND_HIGH, low, high), dtype=np.float64)
+
+
+def band_edges(band: int) -> tuple[float, float]:
+    """Lowest and highest volatility of a band."""
+    if band > 0:
+        return BAND_HIGH * _HIGH_RATIO ** (band - 1), BAND_HIGH * _HIGH_RATIO**band
+    ratio = BAND_HIGH / BAND_LOW
+    return BAND_LOW * ratio**band, BAND_HIGH * ratio**band
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,12 +264,12 @@ def solve(
     Args:
         tau: Years to expiry, positive.
         rate, div_yield: Fractions per year; rate positive, or zero with a negative yield.
-        band: Which volatilities, see ``BAND_LOW`` and ``BAND_RATIO``.
+        band: Which volatilities, see ``band_edges``.
         resolution: Numbers of nodes.
     """
     mesh = _mesh(resolution)
-    half_width = 0.5 * np.log(BAND_RATIO)
-    middle = np.log(BAND_LOW) + half_width * (2 * band + 1)
+    low, high = np.log(band_edges(band))
+    middle, half_width = 0.5 * (low + high), 0.5 * (high - low)
     order = np.arange(resolution.sigmas)
     angle = np.pi * (order + 0.5) / resolution.sigmas
     sigma = np.exp(middle + half_width * np.cos(angle))
@@ -344,9 +356,16 @@ def _both_systems(
 def _first_depth(
     sigma: FloatArray, root: FloatArray, rate: float, div_yield: float, log_start: float
 ) -> FloatArray:
-    """A square-root boundary, no deeper than that of the perpetual option."""
+    """
+    The boundary near expiry, no deeper than that of the perpetual option.
+
+    Source: Barles, Burdeau, Romano and Samsoen (1995) for the logarithm when rate > yield.
+    """
     tilt = (rate - div_yield) / sigma**2 - 0.5
     power = tilt + np.sqrt(tilt * tilt + 2.0 * rate / sigma**2)
     perpetual = log_start - np.log(power / (power + 1.0))
-    square_root: FloatArray = np.sqrt(2.0) * sigma[:, None] * root
-    return np.minimum(square_root, perpetual[:, None])
+    near: FloatArray = sigma[:, None] * root
+    if rate > div_yield:
+        speed = sigma[:, None] / ((rate - div_yield) * root)
+        near *= np.sqrt(np.maximum(np.log(speed * speed / (8.0 * np.pi)), 1.0))
+    return np.minimum(near, perpetual[:, None])

@@ -19,12 +19,15 @@ from tomic.quant.implied import ImpliedVol, Reason
 _ROUNDS = 3
 _SETTLED = 1e-5
 """The secant's next step would be a hundred times smaller still."""
+_NEAR = 1e-3
 _BRACKET = (1e-4, 8.0)
 _NEWTON_ROUNDS = 60
 _NEWTON_SETTLED = 1e-9
+_EXACT = 1e-14
 _PRICE_NOISE = 1e-6
 _VOL_NOISE = 2e-3
 _EXERCISE_NOISE = 1e-5
+_NEAR_EXERCISE = 1e-3
 
 
 def implied_vol(
@@ -151,7 +154,8 @@ class _Quotes:
             miss = part._european_vol(part.contracts.premium(now)) - now
             step = -miss * (now - old) / (miss - old_miss)
             step = np.where(miss == old_miss, miss, step)
-            settled[here] = np.abs(step) <= _SETTLED * now
+            # A short step alone may come from a wrong slope; the miss itself must be small too.
+            settled[here] = (np.abs(step) <= _SETTLED * now) & (np.abs(miss) <= _NEAR * now)
             sigma[here] = np.where(now + step > 0.0, now + step, np.nan)
             old, old_miss = now, miss
         return sigma, settled
@@ -174,13 +178,14 @@ class _Quotes:
             new = sigma - miss / vega
             new = np.where((new > low) & (new < high), new, np.sqrt(low * high))
             # Vega shrinks towards the exercise boundary: what is blurred above the root is lost.
-            hopeless = (miss > 0.0) & part._flat(sigma, vega)
-            done = (
-                hopeless
-                | (np.abs(new - sigma) <= _NEWTON_SETTLED * sigma)
-                | (np.abs(miss) <= 1e-15 * value)
-            )
-            result[here[done]] = np.where(hopeless, sigma, new)[done]
+            close = value - part.now <= _NEAR_EXERCISE * part.market[0]
+            hopeless = (miss > 0.0) & close & (part.now > 0.0) & part._flat(sigma, vega)
+            exact = np.abs(miss) <= _EXACT * value
+            done = exact | hopeless | (np.abs(new - sigma) <= _NEWTON_SETTLED * sigma)
+            # A bracket that closed without a root had none: the price is out of reach.
+            reached = np.abs(miss) <= _PRICE_NOISE * part.market[0]
+            answer = np.where(exact | hopeless, sigma, np.where(reached, new, np.nan))
+            result[here[done]] = answer[done]
             left = np.flatnonzero(~done)
             if not left.size:
                 break

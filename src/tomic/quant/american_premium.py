@@ -23,14 +23,19 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.quant import american_boundary, american_lattice
 from tomic.quant.american_boundary import STANDARD, Resolution, Slopes
 
-_LOWEST_BAND = -2
 _BUMP = 1e-3
+_NO_GAIN = 1e-11
+"""Interest over the whole life, per unit of strike, that is not worth a boundary."""
 
 
 class _Method(Enum):
     NONE = "none"
     BOUNDARY = "boundary"
     LATTICE = "lattice"
+
+
+_RATE_BUMPS = {_Method.NONE: 0.0, _Method.BOUNDARY: 2e-6, _Method.LATTICE: 5e-4}
+"""As small as rounding allows on a boundary, as wide as the noise demands on a lattice."""
 
 
 class _Group(NamedTuple):
@@ -69,45 +74,52 @@ class Contracts:
     def premium(self, sigma: FloatArray) -> FloatArray:
         """Currency per share, never negative; NaN where sigma is NaN."""
         out = np.zeros(self.x.size)
-        for group in self.groups:
-            if group.method is not _Method.NONE:
-                i = group.members
-                out[i] = self.unit[i] * self._group_premium(group, self.x[i], sigma[i])
+        with np.errstate(all="ignore"):
+            for group in self.groups:
+                if group.method is not _Method.NONE:
+                    i = group.members
+                    out[i] = self.unit[i] * self._group_premium(group, self.x[i], sigma[i])
         return out
 
     def slopes(self, sigma: FloatArray) -> Slopes:
         """Premium per unit of strike with its derivatives, zero where nothing is to be gained."""
         out = np.zeros((4, self.x.size))
-        for group in self.groups:
-            if group.method is _Method.NONE:
-                continue
-            i = group.members
-            if group.method is _Method.BOUNDARY:
-                slopes = self._boundary_slopes
-            else:
-                slopes = self._bumped_slopes
-            out[:, i] = slopes(group, self.x[i], sigma[i])
+        with np.errstate(all="ignore"):
+            for group in self.groups:
+                i = group.members
+                if group.method is _Method.BOUNDARY:
+                    out[:, i] = self._boundary_slopes(group, self.x[i], sigma[i])
+                elif group.method is _Method.LATTICE:
+                    out[:, i] = self._bumped_slopes(group, self.x[i], sigma[i])
         return Slopes(*out)
+
+    def rate_bumps(self) -> FloatArray:
+        """How far to move the rate for a difference of premiums; zero where there is none."""
+        out = np.zeros(self.x.size)
+        for group in self.groups:
+            out[group.members] = _RATE_BUMPS[group.method]
+        return out
 
     def exercised(self, sigma: FloatArray) -> BoolArray:
         """Where holding on is worth nothing: spot at or beyond today's critical price."""
         out = np.zeros(self.x.size, dtype=np.bool_)
-        for group in self.groups:
-            if group.method is not _Method.BOUNDARY:
-                continue
-            i = group.members
-            x = self.x[i]
-
-            def beyond(part: FloatArray, vol: FloatArray, g: _Group = group) -> FloatArray:
-                due = part <= self._table(g, vol).deepest(vol)
-                return due.astype(np.float64)
-
-            dead = (sigma[i] < _smallest_sigma()) & (x < min(0.0, _log_ratio(group)))
-            out[i] = dead | (_by_band(beyond, x, sigma[i], rows=1)[0] > 0.0)
+        with np.errstate(all="ignore"):
+            for group in self.groups:
+                if group.method is _Method.BOUNDARY:
+                    i = group.members
+                    out[i] = self._group_exercised(group, self.x[i], sigma[i])
         return out
 
+    def _group_exercised(self, group: _Group, x: FloatArray, sigma: FloatArray) -> BoolArray:
+        def beyond(part: FloatArray, vol: FloatArray) -> FloatArray:
+            return (part <= self._table(group, vol).deepest(vol)).astype(np.float64)
+
+        calm = (sigma < _smallest_sigma()) & (x < min(0.0, _log_ratio(group)))
+        due: BoolArray = calm | (_by_band(beyond, x, sigma, rows=1)[0] > 0.0)
+        return due
+
     def _table(self, group: _Group, sigma: FloatArray) -> american_boundary.Boundary:
-        band = int(american_boundary.band_of(sigma[:1])[0])
+        band = min(int(american_boundary.band_of(sigma[:1])[0]), american_boundary.HIGHEST_BAND)
         return american_boundary.solve(
             group.tau, group.rate, group.div_yield, band, self.resolution
         )
@@ -194,7 +206,8 @@ def _group(
     time, own, other = (float(k[first] if k.ndim else k) for k in (tau, rate, div_yield))
     if bool(is_call[first] if is_call.ndim else is_call):
         own, other = other, own
-    if own <= 0.0 and other >= own:
+    gain = max(own, 0.0) + max(-other, 0.0)
+    if (own <= 0.0 and other >= own) or gain * time < _NO_GAIN:
         method = _Method.NONE
     elif own < 0.0:
         method = _Method.LATTICE
@@ -205,7 +218,7 @@ def _group(
 
 def _smallest_sigma() -> float:
     """Below this the underlying moves less than a millionth part: treat it as riskless."""
-    return american_boundary.BAND_LOW * american_boundary.BAND_RATIO**_LOWEST_BAND
+    return american_boundary.band_edges(american_boundary.LOWEST_BAND)[0]
 
 
 def _by_band(
@@ -215,18 +228,19 @@ def _by_band(
     *,
     rows: int,
 ) -> FloatArray:
-    """Call *evaluate* once per band of volatilities; NaN for NaN, zero below the lowest band."""
-    low, high = (
-        american_boundary.BAND_LOW,
-        american_boundary.BAND_LOW * american_boundary.BAND_RATIO,
-    )
-    if np.all((sigma >= low) & (sigma < high)):
+    """
+    Call *evaluate* once per band of volatilities; NaN for NaN, zero below the lowest band.
+
+    Volatilities above the highest band, 16,000 %, count as that.
+    """
+    if np.all((sigma >= american_boundary.BAND_LOW) & (sigma < american_boundary.BAND_HIGH)):
         return np.reshape(evaluate(x, sigma), (rows, x.size))
     out = np.zeros((rows, x.size)) + 0.0 * sigma
-    with np.errstate(all="ignore"):
-        band = american_boundary.band_of(sigma)
+    highest = american_boundary.HIGHEST_BAND
+    sigma = np.minimum(sigma, american_boundary.band_edges(highest)[1])
+    band = np.minimum(american_boundary.band_of(sigma), highest)
     for number in np.unique(band[np.isfinite(band)]):
-        if number >= _LOWEST_BAND:
+        if number >= american_boundary.LOWEST_BAND:
             i = np.flatnonzero(band == number)
             out[:, i] = np.reshape(evaluate(x[i], sigma[i]), (rows, i.size))
     return out
@@ -245,7 +259,7 @@ def _riskless_premium(group: _Group, x: FloatArray) -> FloatArray:
         return np.asarray(np.exp(-rate * time) - np.exp(x - div_yield * time), dtype=np.float64)
 
     with np.errstate(all="ignore"):
-        best = (np.log(div_yield / rate) + x) / (div_yield - rate)
+        best = (np.log(np.divide(div_yield, rate)) + x) / np.subtract(div_yield, rate)
     between = at(np.where((best > 0.0) & (best < tau), best, 0.0))
     expiry = np.maximum(at(tau), 0.0)
     best_value: FloatArray = np.maximum.reduce([at(0.0), between, expiry])
