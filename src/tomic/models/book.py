@@ -1,0 +1,195 @@
+"""What is held: positions, marks, accounts and what is known of the markets they are in."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from tomic.models.market import DataType, ExerciseStyle, Model, Spot, Underlying
+
+_DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
+_US_CONTRACT = 100.0
+
+
+class BookModel(Model):
+    """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Position(BookModel):
+    """One line of an account, as the broker says it."""
+
+    account: str
+    symbol: str
+    """Of the underlying, as TOMIC writes it."""
+    sec_type: str
+    """``STK``, ``OPT``, or whatever else the broker holds."""
+    quantity: float
+    """Signed: contracts, or shares."""
+    average_cost: float | None = None
+    """Currency per share, multiplier taken out; positive also for what was sold."""
+    con_id: int | None = None
+    currency: str = "USD"
+    right: Literal["C", "P"] | None = None
+    strike: float | None = None
+    expiry: dt.date | None = None
+    multiplier: float = 1.0
+    """Shares per contract."""
+    trading_class: str = ""
+    local_symbol: str = ""
+    first_seen: dt.date | None = None
+    """Day of the first saved book that held this contract without a break."""
+    proposed: bool = False
+    """Not held: part of a trade that is being considered."""
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it is an option with everything that makes one."""
+        return self.sec_type == "OPT" and None not in (self.right, self.strike, self.expiry)
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether it is shares of a stock or fund."""
+        return self.sec_type == "STK"
+
+    @property
+    def is_adjusted(self) -> bool:
+        """
+        Whether a corporate action changed what a contract delivers.
+
+        A US contract of other than 100 shares, or a class such as ``2SPY`` or ``GOOG1``. Its
+        Greeks and its payoff do not follow from the price of one share.
+        """
+        if self.sec_type != "OPT":
+            return False
+        if self.currency == "USD" and self.multiplier != _US_CONTRACT:
+            return True
+        if not self.trading_class or self.trading_class == self.symbol:
+            return False
+        bare = _DIGITS_AT_AN_END.fullmatch(self.trading_class)
+        return bare is not None and bare[1] == self.symbol.replace(".", "")
+
+    @property
+    def contract(self) -> str:
+        """The contract in words, the same for every line of it: ``SPY 2026-12-18 580P``."""
+        if self.is_option:
+            odd_class = self.trading_class not in ("", self.symbol)
+            suffix = f" {self.trading_class}" if odd_class else ""
+            return f"{self.symbol} {self.expiry} {self.strike:.10g}{self.right}{suffix}"
+        if self.is_stock:
+            return f"{self.symbol} shares"
+        name = self.local_symbol or self.symbol
+        return f"{name} {self.sec_type}{f' {self.con_id}' if self.con_id else ''}"
+
+
+class Mark(BookModel):
+    """What the market says of one contract; per share, None where it says nothing."""
+
+    price: float | None = None
+    price_source: Literal["mid", "ask", "last", "close", "model", "none"] = "none"
+    """``ask``: half of it, as nobody bids. ``model``: from a volatility that is not its own."""
+    bid: float | None = None
+    ask: float | None = None
+    iv: float | None = None
+    delta: float | None = None
+    gamma: float | None = None
+    vega: float | None = None
+    """Per 0.01 of volatility."""
+    theta: float | None = None
+    """Per calendar day."""
+    greeks_source: Literal["ib", "local", "none"] = "none"
+    quoted_at: AwareDatetime | None = None
+    problem: str = ""
+    """Why there is no quote, empty where there is."""
+
+
+class AccountSummary(BookModel):
+    """Values of one account in its base currency; None where the broker gave none."""
+
+    account: str
+    currency: str = "USD"
+    net_liquidation: float | None = None
+    cash: float | None = None
+    initial_margin: float | None = None
+    maintenance_margin: float | None = None
+    excess_liquidity: float | None = None
+    available_funds: float | None = None
+    buying_power: float | None = None
+    gross_position_value: float | None = None
+    cushion: float | None = None
+    """Excess liquidity as a fraction of net liquidation."""
+    cash_by_currency: dict[str, float] = Field(default_factory=dict)
+    rates: dict[str, float] = Field(default_factory=dict)
+    """Base currency for one unit of each currency."""
+
+
+class SymbolMarket(BookModel):
+    """What is known of one underlying; None where nothing is."""
+
+    symbol: str
+    underlying: Underlying | None = None
+    spot: Spot | None = None
+    div_yield: float = 0.0
+    """Continuous, from the dividends of the next twelve months; 0 where none are known."""
+    iv30: float | None = None
+    hv30: float | None = None
+    iv_rank: float | None = None
+    skew: float | None = None
+    next_earnings: dt.date | None = None
+    earnings_move: float | None = None
+    """Expected move over earnings, fraction of the price, either way."""
+    next_dividend: dt.date | None = None
+    """Ex-dividend day."""
+    dividend_amount: float | None = None
+    """Currency per share."""
+    sector: str | None = None
+
+    @property
+    def is_american(self) -> bool:
+        """Whether its options may be exercised early; assumed where nothing is known."""
+        if self.underlying is None:
+            return True
+        return self.underlying.exercise_style is ExerciseStyle.AMERICAN
+
+
+class Book(BookModel):
+    """
+    Everything a review of the portfolio needs, at one moment.
+
+    A saved book gives the same review as the session it was read in.
+    """
+
+    version: Literal["tomic.book/1"] = "tomic.book/1"
+    as_of: AwareDatetime
+    currency: str = "USD"
+    """Base currency of all totals."""
+    accounts: tuple[AccountSummary, ...] = ()
+    positions: tuple[Position, ...] = ()
+    marks: dict[str, Mark] = Field(default_factory=dict)
+    """By `Position.contract`."""
+    markets: dict[str, SymbolMarket] = Field(default_factory=dict)
+    rates: dict[str, float] = Field(default_factory=dict)
+    """Base currency for one unit of each currency, as the broker says it."""
+    interest: float = 0.045
+    """Continuously compounded, fraction per year."""
+    data_type: DataType | None = None
+    benchmark: str = "SPY"
+    return_days: tuple[dt.date, ...] = ()
+    returns: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
+    """Daily log returns by symbol, one for each of *return_days*."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def net_liquidation(self) -> float | None:
+        """Of all accounts together, base currency; None where one of them is unknown."""
+        values = [one.net_liquidation for one in self.accounts]
+        known = [value for value in values if value is not None]
+        return sum(known) if known and len(known) == len(values) else None
+
+    def rate_of(self, currency: str) -> float | None:
+        """Base currency for one unit of *currency*; None where the broker did not say."""
+        return 1.0 if currency == self.currency else self.rates.get(currency)

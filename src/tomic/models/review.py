@@ -1,0 +1,329 @@
+"""What a review of the book says: structures, exposure, stress, alerts, and what is missing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from tomic.models.book import AccountSummary, BookModel
+from tomic.models.market import DataType
+
+
+class PortfolioGreeks(BookModel):
+    """
+    Sensitivities of anything held. Money in base currency.
+
+    Positions whose Greeks are unknown are not in it; `Gap` names them.
+    """
+
+    contract_delta: float = 0.0
+    """Sum of delta x contracts, as the original program counted; shares count as hundreds."""
+    delta: float = 0.0
+    """Shares of the underlying that move alike."""
+    delta_value: float = 0.0
+    """Worth of those shares."""
+    gamma: float = 0.0
+    """Shares of delta per point."""
+    gamma_value: float = 0.0
+    """Change of `delta_value` if the underlying moves 1 %."""
+    vega: float = 0.0
+    """Per 0.01 of volatility."""
+    theta: float = 0.0
+    """Per calendar day."""
+
+
+class HeldLeg(BookModel):
+    """A part of a position that belongs to a structure; figures per share, quantity signed."""
+
+    contract: str
+    quantity: float
+    right: Literal["C", "P"] | None = None
+    strike: float | None = None
+    expiry: dt.date | None = None
+    multiplier: float = 1.0
+    con_id: int | None = None
+    cost: float | None = None
+    price: float | None = None
+    price_source: str = "none"
+    iv: float | None = None
+    sigma_source: Literal["own", "near", "iv30", "hv30", "none"] = "none"
+    """Whose volatility stands behind its Greeks and stress."""
+    delta: float | None = None
+    problem: str = ""
+
+
+class Structure(BookModel):
+    """
+    One strategy that is held. Money in base currency, for the whole holding.
+
+    `margin` and `rom` are part of the estimate after Cboe's rules, not the broker's own figure.
+    """
+
+    id: str
+    """Stable for one book: symbol and number, for example SPY-1."""
+    strategy: str
+    symbol: str
+    account: str
+    source: Literal["pin", "journal", "match"]
+    """Who grouped it: you, the journal, or the matching."""
+    link: str = ""
+    """Name of the pin or journal entry."""
+    quantity: float
+    """How many times the structure is held; 1 where its legs have no common multiple."""
+    legs: tuple[HeldLeg, ...]
+    currency: str = "USD"
+    expiry: dt.date | None = None
+    """First expiry; None for shares only."""
+    last_expiry: dt.date | None = None
+    dte: int | None = None
+    greeks: PortfolioGreeks
+    delta_per_share: float | None = None
+    """Sum of delta x ratio of one structure, per share of a contract."""
+    credit: float | None = None
+    """Option premium received when it was entered; negative for a debit."""
+    pnl: float | None = None
+    """Unrealised, against the middle of the market."""
+    max_profit: float | None = None
+    """At the first expiry, from entry; inf where unbounded."""
+    max_loss: float | None = None
+    profit_share: float | None = None
+    """P&L over the largest possible profit."""
+    margin: float | None = None
+    """Requirement as a broker prints it; inf where it may not be held."""
+    margin_net: float | None = None
+    """Requirement less the credit received, plus the debit paid."""
+    rom: float | None = None
+    """P&L over `margin_net`."""
+    theta_margin: float | None = None
+    """Theta over `margin_net`, per day."""
+    iv: float | None = None
+    """Mean of its options' volatilities."""
+    opened: dt.date | None = None
+    days_in_trade: int | None = None
+    days_at_least: bool = False
+    """Whether it may be older: counted from the first saved book that held it."""
+    notes: tuple[str, ...] = ()
+
+
+class Concentration(BookModel):
+    """What one symbol, sector, strategy or expiry holds of the whole."""
+
+    kind: Literal["symbol", "sector", "strategy", "expiry"]
+    name: str
+    structures: int
+    margin: float
+    """Base currency; structures whose margin is unknown or unbounded are not in it."""
+    share: float | None
+    """Of the margin of all."""
+    delta_value: float
+
+
+class SymbolBeta(BookModel):
+    """How a symbol moves with the benchmark."""
+
+    symbol: str
+    beta: float
+    """Shrunk towards 1."""
+    error: float
+    n: int
+    """Pairs of returns behind it; 0 where it is assumed to be 1."""
+
+
+class BetaDelta(BookModel):
+    """The book's delta in shares of the benchmark."""
+
+    benchmark: str
+    delta: float
+    error: float
+    """One standard error, from the betas."""
+    delta_value: float
+    """Base currency."""
+    window: int
+    """Trading days of returns asked for."""
+    betas: tuple[SymbolBeta, ...]
+
+
+class TailRisk(BookModel):
+    """What one day would have cost over the stored returns; base currency, losses positive."""
+
+    confidence: float
+    days: int
+    value_at_risk: float
+    cvar: float
+    worst: float
+    worst_day: dt.date
+    diversification: float | None
+    """Standard deviations of the symbols' daily P&L added up, over that of the book; >= 1."""
+    symbols: int
+    without: tuple[str, ...] = ()
+    """Symbols that have no returns, or cannot be valued."""
+
+
+class StressCell(BookModel):
+    """P&L of one cell, base currency."""
+
+    spot_move: float
+    vol_move: float
+    days: int
+    pnl: float
+
+
+class Driver(BookModel):
+    """What one symbol or structure adds to a cell."""
+
+    name: str
+    pnl: float
+
+
+class StressGrid(BookModel):
+    """P&L over spot x volatility x days, by full revaluation from the live spot."""
+
+    name: str
+    """A symbol, or the book in terms of the benchmark."""
+    spot_moves: tuple[float, ...]
+    vol_moves: tuple[float, ...]
+    days: tuple[int, ...]
+    pnl: tuple[tuple[tuple[float, ...], ...], ...]
+    """By spot move, then volatility, then days; base currency."""
+    worst: StressCell
+    drivers: tuple[Driver, ...] = ()
+    """Of the worst cell, largest loss first."""
+    without: tuple[str, ...] = ()
+    """Positions that cannot be valued."""
+
+
+class Jump(BookModel):
+    """What a known event would do to the structures of one symbol; base currency."""
+
+    symbol: str
+    kind: Literal["earnings", "dividend"]
+    day: dt.date
+    move: float
+    """Fraction of the price; of a dividend the drop."""
+    up: float | None
+    down: float
+    """P&L after the move; None where the event has no such side."""
+    note: str = ""
+
+
+class AssignmentRisk(BookModel):
+    """A short option that its holder may well exercise."""
+
+    structure: str
+    contract: str
+    quantity: float
+    reason: Literal["dividend", "deep_in_the_money", "expiry"]
+    time_value: float | None
+    """Currency per share."""
+    dividend: float | None = None
+    day: dt.date | None = None
+    message: str
+
+
+class Severity(StrEnum):
+    """How much an alert matters."""
+
+    INFO = "info"
+    """Context: nothing has to be done."""
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+class Alert(BookModel):
+    """A threshold that was crossed: the number, the limit, and what one may do."""
+
+    rule: str
+    severity: Severity
+    scope: str
+    """``book``, a symbol, or the id of a structure."""
+    value: float
+    limit: float
+    message: str
+    advice: str
+
+
+class Gap(BookModel):
+    """Something that is held but not, or not wholly, in the figures."""
+
+    name: str
+    account: str
+    quantity: float
+    reason: str
+    missing: Literal["all", "greeks", "price", "nothing"]
+    """What of it the totals lack."""
+
+
+class WhatIfMargin(BookModel):
+    """What the broker says one combination would change; base currency of the account."""
+
+    account: str
+    order: str
+    initial_before: float | None = None
+    initial_change: float | None = None
+    initial_after: float | None = None
+    maintenance_change: float | None = None
+    maintenance_after: float | None = None
+    equity_change: float | None = None
+    commission: float | None = None
+    currency: str = ""
+    warning: str = ""
+
+
+class BookTotals(BookModel):
+    """The book in one row; base currency."""
+
+    greeks: PortfolioGreeks
+    beta: BetaDelta | None = None
+    pnl: float | None = None
+    """Sum of what is known."""
+    margin: float = 0.0
+    """By our rules, of structures where it is known and bounded."""
+    margin_net: float = 0.0
+    margin_unknown: tuple[str, ...] = ()
+    margin_share: float | None = None
+    """Of net liquidation."""
+    worst: StressCell | None = None
+    worst_share: float | None = None
+    """Loss of the worst cell over net liquidation."""
+
+
+class BookReview(BookModel):
+    """The whole review."""
+
+    as_of: AwareDatetime
+    currency: str
+    data_type: DataType | None
+    accounts: tuple[AccountSummary, ...]
+    net_liquidation: float | None
+    rates: dict[str, float] = Field(default_factory=dict)
+    totals: BookTotals
+    structures: tuple[Structure, ...]
+    concentration: tuple[Concentration, ...] = ()
+    stress: StressGrid | None = None
+    stress_by_symbol: tuple[StressGrid, ...] = ()
+    tail: TailRisk | None = None
+    jumps: tuple[Jump, ...] = ()
+    assignments: tuple[AssignmentRisk, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class FitChange(BookModel):
+    """What a trade would change in the book; base currency."""
+
+    trade: str
+    fit: float
+    """F in (0, 1]."""
+    delta_value: float
+    """Beta-weighted, of the benchmark."""
+    gamma_value: float
+    vega: float
+    theta: float
+    margin: float
+    worst: float | None
+    """Change of the P&L in the book's worst stress cell; negative is a larger loss."""
+    notes: tuple[str, ...] = ()
