@@ -86,8 +86,18 @@ class Desk:
         self._deadline: float | None = None
 
     async def __aenter__(self) -> Self:
+        # The first fetch has what is left since here, later ones a time of their own each.
         self._deadline = asyncio.get_running_loop().time() + self.settings.chain.deadline_s
         return self
+
+    def _take_deadline(self, settings: Settings) -> float:
+        """When the fetch that begins now must have ended, on the loop's clock."""
+        deadline, self._deadline = self._deadline, None
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + settings.chain.deadline_s
+        if self._session is not None:
+            self._session.deadline = deadline
+        return deadline
 
     async def __aexit__(
         self,
@@ -137,6 +147,7 @@ class Desk:
                 on_note=lambda text: self._watch(Event("note", "", text)),
                 realtime_only=self.settings.market.realtime_only,
                 pace=pace,
+                deadline=self._deadline,
             )
         )
 
@@ -223,7 +234,9 @@ class Desk:
             TomicError: Nothing could be had; a chain that is only partly there is returned.
         """
         name = normalize_symbol(symbol)
-        chain, _ = await self._fetch(name, self._with_rules(dte, delta, rules))
+        settings = self._with_rules(dte, delta, rules)
+        await self.session(name)
+        chain, _ = await self._fetch(name, settings, self._take_deadline(settings))
         return chain
 
     async def chains(
@@ -242,9 +255,14 @@ class Desk:
             raise UsageError("a recording holds one symbol; name one")
         if names:
             await self.session(names[0])
-        return await fetch_chains(lambda name: self._fetch(name, settings), names, on_done=on_done)
+        deadline = self._take_deadline(settings)
+        return await fetch_chains(
+            lambda name: self._fetch(name, settings, deadline), names, on_done=on_done
+        )
 
-    async def _fetch(self, symbol: str, settings: Settings) -> tuple[Chain, VolSnapshot | None]:
+    async def _fetch(
+        self, symbol: str, settings: Settings, deadline: float
+    ) -> tuple[Chain, VolSnapshot | None]:
         session = await self.session(symbol)
         memory = None if self.simulated else StoreMemory(await self.store(), session.note)
         chain = await fetch_chain(
@@ -252,7 +270,7 @@ class Desk:
             symbol,
             settings,
             memory=memory,
-            deadline=self._deadline,
+            deadline=deadline,
             watch=self._watch,
             spot_fallback=None if self.simulated else self._web_spot,
             recorded_spot=self._recorded_spot,

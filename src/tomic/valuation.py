@@ -7,8 +7,9 @@ Pure: a chain in, a chain out. Numbers that IB gave are never replaced.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,18 @@ from numpy.typing import NDArray
 from tomic import dates
 from tomic._typing import BoolArray, FloatArray
 from tomic.chain import Chain
-from tomic.models import DataType, ExerciseStyle, RowStatus
+from tomic.models import DataType, ExerciseStyle, QuoteSource, RowStatus
 
 _FROZEN_PAIRS = 20
 """Pairs with identical call and put IV from which a chain is taken for frozen."""
+_FROZEN_TYPES = {
+    DataType.LIVE: DataType.FROZEN,
+    DataType.DELAYED: DataType.DELAYED_FROZEN,
+}
+_STORED = (
+    "bid", "ask", "last", "close", "iv", "delta", "gamma", "vega", "theta", "volume",
+    "open_interest", "greeks_source", "quoted_at",
+)  # fmt: skip
 
 
 class MarketRules(Protocol):
@@ -51,12 +60,9 @@ def complete(chain: Chain, market: MarketRules, rules: DeltaRange) -> Chain:
     become ``delta_out_of_range``.
     """
     chain = with_parity_deviation(chain, market.parity_rate)
-    chain = label_frozen(chain)
-    if market.greeks_only_if_open and not is_open(chain):
-        chain = _without_greeks(chain)
-    else:
-        chain = with_local_greeks(chain)
-    return _mark_delta(chain, rules.min_delta, rules.max_delta)
+    chain = with_local_greeks(label_frozen(chain))
+    chain = _mark_delta(chain, rules.min_delta, rules.max_delta)
+    return _without_greeks(chain) if market.greeks_only_if_open and not is_open(chain) else chain
 
 
 def is_open(chain: Chain) -> bool:
@@ -100,7 +106,8 @@ def label_frozen(chain: Chain) -> Chain:
 
     IB's live model gives calls and puts slightly different IV. In open hours it is only noted.
     """
-    if len(chain) < 2 or chain.data_type is not DataType.LIVE:
+    frozen = _FROZEN_TYPES.get(chain.data_type)
+    if len(chain) < 2 or frozen is None:
         return chain
     call, put = counterpart(chain)
     from_ib = chain["greeks_source"] == "ib"
@@ -114,10 +121,117 @@ def label_frozen(chain: Chain) -> Chain:
     source = np.where(chain["quote_source"] == "live", "frozen", chain["quote_source"])
     return replace(
         chain,
-        data_type=DataType.FROZEN,
+        data_type=frozen,
         notes=(*chain.notes, f"{text}: labelled frozen"),
         columns={**chain.columns, "quote_source": source},
     )
+
+
+# -- a closed market -----------------------------------------------------------------------
+
+
+def lacks_quotes(chain: Chain) -> BoolArray:
+    """Rows that were asked for in vain, and may be filled from elsewhere; not the cut off ones."""
+    status = chain["status"]
+    vain = [RowStatus.NO_QUOTE, RowStatus.TIMEOUT, RowStatus.NOT_SUBSCRIBED]
+    return cast(BoolArray, np.isin(status, vain) & (chain["quote_source"] != "history"))
+
+
+def with_stored(chain: Chain, stored: Chain) -> Chain:
+    """Fill rows without a quote from an earlier chain of the same class, labelled ``stored``."""
+    position = {key: row for row, key in enumerate(_keys(stored))}
+    usable = np.isfinite(stored.mid)
+    rows, origin = [], []
+    for row, key in enumerate(_keys(chain)):
+        found = position.get(key)
+        if found is not None and usable[found]:
+            rows.append(row)
+            origin.append(found)
+    to, source = np.array(rows, dtype=np.intp), np.array(origin, dtype=np.intp)
+    wanted = lacks_quotes(chain)[to]
+    to, source = to[wanted], source[wanted]
+    if not len(to):
+        return chain
+    columns: dict[str, NDArray[Any]] = {}
+    for name in _STORED:
+        columns[name] = chain[name].copy()
+        columns[name][to] = stored[name][source]
+    columns["quote_source"] = _relabelled(chain, to, QuoteSource.STORED)
+    known = np.isfinite(columns["iv"][to]) & np.isfinite(columns["delta"][to])
+    columns["status"] = chain["status"].copy()
+    columns["status"][to] = np.where(known, RowStatus.OK.value, RowStatus.NO_GREEKS.value)
+    note = f"{len(to)} quotes are those stored at {stored.as_of:%Y-%m-%d %H:%M} UTC"
+    return replace(chain, columns={**chain.columns, **columns}, notes=(*chain.notes, note))
+
+
+def _keys(chain: Chain) -> list[tuple[Any, ...]]:
+    return list(zip(*(chain[name].tolist() for name in ("expiry", "strike", "right")), strict=True))
+
+
+def _relabelled(chain: Chain, rows: NDArray[Any], source: QuoteSource) -> NDArray[Any]:
+    labels = chain["quote_source"].copy()
+    labels[rows] = source.value
+    return labels
+
+
+def with_historical_iv(chain: Chain) -> Chain:
+    """
+    Invert the closes of rows from ``history``, with the time that was left at each close.
+
+    Forwards come from parity between those closes. Greeks stay out.
+    """
+    rows = (chain["quote_source"] == QuoteSource.HISTORY) & np.isnan(chain["iv"])
+    rows &= chain["close"] > 0.0
+    if not rows.any():
+        return chain
+    now = np.datetime64(chain.as_of.astimezone(dt.UTC).replace(tzinfo=None), "us")
+    years = (now - chain["quoted_at"]).astype(np.int64) / 1e6 / dates.YEAR_SECONDS
+    price = np.where(rows, chain["close"], np.nan)
+    then = chain.with_columns(
+        bid=price, ask=price, tau=np.where(rows, chain["tau"] + years, np.nan)
+    )
+    found, _ = _local(then, rows, price[rows], implied_yields(then)[rows])
+    iv = chain["iv"].copy()
+    iv[rows] = found
+    return chain.with_columns(iv=iv)
+
+
+def with_model(chain: Chain, usual_iv: float | None) -> Chain:
+    """
+    Give rows without any quote IV and Greeks of the local model, labelled ``model``.
+
+    IV is read off the expiry's other options, flat beyond the outermost, else *usual_iv*. Bid and
+    ask stay empty: a model's value is no quote.
+    """
+    rows = lacks_quotes(chain) & (chain["quote_source"] == "") & np.isnan(chain["iv"])
+    rows &= chain["tau"] > 0.0
+    iv = np.where(rows, _interpolated_iv(chain, usual_iv), np.nan)
+    rows &= np.isfinite(iv)
+    if not rows.any():
+        return chain
+    greeks = _greeks(chain, rows, iv[rows], implied_yields(chain)[rows])
+    columns: dict[str, NDArray[Any]] = {"iv": np.where(rows, iv, chain["iv"])}
+    for name, values in greeks.items():
+        columns[name] = chain[name].copy()
+        columns[name][rows] = values
+    columns["quote_source"] = _relabelled(chain, rows, QuoteSource.MODEL)
+    columns["greeks_source"] = np.where(rows, "local", chain["greeks_source"])
+    return chain.with_columns(**columns)
+
+
+def _interpolated_iv(chain: Chain, usual_iv: float | None) -> FloatArray:
+    result = np.full(len(chain), math.nan if usual_iv is None else usual_iv)
+    for expiry in np.unique(chain["expiry"]):
+        here = chain["expiry"] == expiry
+        known = here & np.isfinite(chain["iv"])
+        if known.any():
+            strike, place = np.unique(chain["strike"][known], return_inverse=True)
+            mean = np.bincount(place, chain["iv"][known]) / np.bincount(place)
+            result[here] = np.interp(chain["strike"][here], strike, mean)
+    return result
+
+
+# -- what IB left out ----------------------------------------------------------------------
 
 
 def with_local_greeks(chain: Chain) -> Chain:
@@ -146,18 +260,25 @@ def _local(
     chain: Chain, rows: BoolArray, price: FloatArray, div_yield: FloatArray
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
-    spot, rate = chain.spot.price, chain.rate
     # scipy takes 0.3 s to import, and most chains come with IB's own numbers.
-    from tomic.quant import black_scholes, implied
+    from tomic.quant import american, implied
 
-    iv = implied.implied_vol(price, spot, strike, tau, rate, div_yield, is_call)
-    greeks = black_scholes.greeks(spot, strike, tau, rate, div_yield, iv, is_call)
-    if chain.underlying.exercise_style is ExerciseStyle.AMERICAN:
-        from tomic.quant import american
+    is_american = chain.underlying.exercise_style is ExerciseStyle.AMERICAN
+    invert = american.implied_vol if is_american else implied.implied_vol
+    iv = invert(price, chain.spot.price, strike, tau, chain.rate, div_yield, is_call)
+    return iv, _greeks(chain, rows, iv, div_yield)
 
-        iv = american.implied_vol(price, spot, strike, tau, rate, div_yield, is_call)
-        greeks = american.greeks(spot, strike, tau, rate, div_yield, iv, is_call)
-    return iv, {name: getattr(greeks, name) for name in ("delta", "gamma", "vega", "theta")}
+
+def _greeks(
+    chain: Chain, rows: BoolArray, iv: FloatArray, div_yield: FloatArray
+) -> dict[str, FloatArray]:
+    from tomic.quant import american, black_scholes
+
+    is_american = chain.underlying.exercise_style is ExerciseStyle.AMERICAN
+    model = american.greeks if is_american else black_scholes.greeks
+    strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
+    found = model(chain.spot.price, strike, tau, chain.rate, div_yield, iv, is_call)
+    return {name: getattr(found, name) for name in ("delta", "gamma", "vega", "theta")}
 
 
 def implied_yields(chain: Chain) -> FloatArray:
@@ -197,13 +318,14 @@ def forwards(chain: Chain, near: int = 8) -> dict[dt.date, tuple[float, float]]:
 
 
 def _without_greeks(chain: Chain) -> Chain:
-    empty = np.full(len(chain), np.nan)
+    empty, status = np.full(len(chain), np.nan), chain["status"]
     return chain.with_columns(
         delta=empty,
         gamma=empty,
         vega=empty,
         theta=empty,
         greeks_source=np.full(len(chain), "none"),
+        status=np.where(status == RowStatus.OK, RowStatus.NO_GREEKS.value, status),
     )
 
 

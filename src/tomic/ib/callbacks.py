@@ -16,6 +16,7 @@ from typing import Any
 import ib_async
 
 from tomic.errors import GatewayRefused, NoMarketData, PacingViolation, UnknownContract
+from tomic.ib.clocks import Farm
 from tomic.ib.convert import Ticks
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,10 @@ NOT_SUBSCRIBED = frozenset({354, 10089, 10168})
 PARTLY_SUBSCRIBED = frozenset({10090, 10091})
 NOTES = frozenset({300, 366, 2104, 2106, 2107, 2108, 2119, 2150, 2158, 2174, 10167})
 """Codes that end nothing."""
+OF_THE_SESSION = frozenset({100, 101, 320, 502, 504, 505, 1100, 1101, 1102, 1300, 2110, 10197})
+"""Codes that concern the whole session, whichever request they are said to."""
+OF_NO_REQUEST = OF_THE_SESSION - {101, 320}
+"""Those that say nothing about the request itself."""
 
 
 class Interrupted(Exception):
@@ -33,12 +38,16 @@ class Interrupted(Exception):
 class Request:
     """One open question: parts arrive, then an end or an error."""
 
-    __slots__ = ("done", "name", "on_part", "parts", "req_id", "sent_at")
+    __slots__ = ("done", "farm", "on_part", "parts", "req_id", "sent_at", "what")
 
     def __init__(
-        self, req_id: int, name: str, on_part: Callable[[Any], None] | None = None
+        self,
+        req_id: int,
+        what: str,
+        on_part: Callable[[Any], None] | None = None,
+        farm: Farm | None = None,
     ) -> None:
-        self.req_id, self.name, self.on_part = req_id, name, on_part
+        self.req_id, self.what, self.on_part, self.farm = req_id, what, on_part, farm
         self.parts: list[Any] = []
         self.done: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self.sent_at: float | None = None
@@ -97,12 +106,12 @@ class Callbacks:
 
     Args:
         on_error: Called with (code, text) for every message that belongs to no single request,
-            and for 100, 101 and 10197, which concern the session as well.
-        on_data: Called for every message that arrives, for the liveness check.
+            and for those that concern the session as well.
+        on_packet: Called after the messages of each packet were handled.
     """
 
-    def __init__(self, on_error: Callable[[int, str], None], on_data: Callable[[], None]) -> None:
-        self._on_error, self._on_data = on_error, on_data
+    def __init__(self, on_error: Callable[[int, str], None], on_packet: Callable[[], None]) -> None:
+        self._on_error, self._on_packet = on_error, on_packet
         self.requests: dict[int, Request] = {}
         self.named: dict[str, Request] = {}
         self.lines: dict[int, Line] = {}
@@ -120,11 +129,11 @@ class Callbacks:
     # -- the connection ------------------------------------------------------------------
 
     def tcpDataArrived(self) -> None:
-        """Bytes came in."""
-        self._on_data()
+        """Bytes came in; whether they hold a message is seen afterwards."""
 
     def tcpDataProcessed(self) -> None:
         """All messages of a packet are handled."""
+        self._on_packet()
 
     def managedAccounts(self, accounts: str) -> None:
         """The accounts of this login, joined by commas."""
@@ -148,21 +157,19 @@ class Callbacks:
         """An error, a warning or a note of the gateway."""
         _log.debug("gateway says %s (request %s): %s", code, req_id, text)
         line, request = self.lines.get(req_id), self.requests.get(req_id)
-        if code in NOTES or (line is None and request is None):
-            if req_id not in self.closed_lines or code in (100, 101, 10197):
-                self._on_error(code, text)
-            return
-        if code in (100, 10197, 101):
+        unasked = line is None and request is None and req_id not in self.closed_lines
+        if unasked or code in OF_THE_SESSION:
             self._on_error(code, text)
-        if line is not None:
-            if code in PARTLY_SUBSCRIBED:
-                line.no_greeks = True
-                line.changed.set()
-            elif not 2100 <= code < 2200:
-                line.fail(refusal(line.what, code, text))
-        elif request is not None and not 2100 <= code < 2200:
+        if code in NOTES or code in OF_NO_REQUEST or 2100 <= code < 2200:
+            return
+        if line is not None and code in PARTLY_SUBSCRIBED:
+            line.no_greeks = True
+            line.changed.set()
+        elif line is not None:
+            line.fail(refusal(line.what, code, text))
+        elif request is not None:
             # 321 is only a "warning" to ib_async, and would leave the request open for ever.
-            request.fail(refusal(request.name, code, text))
+            request.fail(refusal(request.what, code, text))
 
     # -- answers to requests -------------------------------------------------------------
 

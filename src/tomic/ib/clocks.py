@@ -16,6 +16,19 @@ class Farm(StrEnum):
     DETAILS = "contract details"
 
 
+_OURS = ("us", "secdef")
+_NOT_OURS = ("usbond", "usfuture")
+
+
+def matters(farm: str) -> bool:
+    """
+    Whether options on US underlyings need the farm of that name, such as ``usfarm.nj``.
+
+    IB announces farms of other markets and continents in the same way; nobody waits for those.
+    """
+    return not farm or (farm.startswith(_OURS) and not farm.startswith(_NOT_OURS))
+
+
 BROKEN = {2103: Farm.MARKET, 2105: Farm.HISTORY, 2157: Farm.DETAILS}
 RESTORED = {2104: Farm.MARKET, 2106: Farm.HISTORY, 2158: Farm.DETAILS}
 
@@ -39,6 +52,10 @@ class StoppableClock:
     def running(self) -> bool:
         """Whether time passes."""
         return self._stopped_at is None
+
+    def stopped_by(self, reason: str) -> bool:
+        """Whether *reason* is one of those for which no time passes."""
+        return reason in self._reasons
 
     def now(self) -> float:
         """Seconds, without those for which the clock was stopped."""

@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import ib_async
 
 from tomic.config import ChainSettings, MarketSettings
-from tomic.errors import DataError, RequestFailed, SessionError, UnknownContract
+from tomic.errors import (
+    DataError,
+    RequestFailed,
+    RequestTimeout,
+    SessionError,
+    UnknownContract,
+)
 from tomic.ib import convert
 from tomic.ib.session import Session
 from tomic.models import OptionParams, Underlying
 from tomic.selection import Wanted
 
 _SUGGEST_TIMEOUT_S = 3.0
+_AFTER_A_TIMEOUT_S = 5.0
+"""Patience with further open requests once one was not answered: asking one by one is sure."""
 
 
 async def resolve_underlying(
@@ -146,7 +154,8 @@ class Listings:
     asked one by one. ``await listings.con_id(pair)`` returns as soon as that one is known.
 
     Args:
-        known: Ids remembered from earlier today; an expiry that they cover is not asked for.
+        known: Ids that are known already.
+        complete: Expiries of which every listed option is in *known*; they are not asked for.
     """
 
     def __init__(
@@ -156,7 +165,8 @@ class Listings:
         params: OptionParams,
         pairs: Collection[Wanted],
         rules: ChainSettings,
-        known: dict[Wanted, int] | None = None,
+        known: Mapping[Wanted, int] | None = None,
+        complete: Collection[dt.date] = (),
     ) -> None:
         self._session, self._underlying, self._params = session, underlying, params
         self._rules = rules
@@ -165,12 +175,10 @@ class Listings:
         }
         self.found: dict[Wanted, int] = {}
         self.complete: set[dt.date] = set()
-        self.refused: set[Wanted] = set()
-        known = known or {}
-        covered = {pair.expiry for pair in known}
-        for pair, con_id in known.items():
+        self._open_timeout_s = rules.open_details_timeout_s
+        for pair, con_id in (known or {}).items():
             self._learn(pair, con_id)
-        for expiry in covered:
+        for expiry in complete:
             self._finish(expiry)
 
     @property
@@ -211,22 +219,31 @@ class Listings:
                 self._fail(pair, lost.exceptions[0])
 
     async def _load_expiry(self, expiry: dt.date) -> None:
-        session = self._session
+        async with self._session.limits.open_details(self._underlying.symbol):
+            answered = await self._ask_for_all(expiry)
+        if answered:
+            self._finish(expiry)
+        else:
+            await self._load_one_by_one(expiry)
+
+    async def _ask_for_all(self, expiry: dt.date) -> bool:
+        """Ask for every option of an expiry; False when the gateway did not tell."""
         contract = convert.open_option_contract(self._underlying, self._params, expiry)
         try:
-            await session.ask(
+            await self._session.ask(
                 f"options of {self._underlying.symbol} {expiry:%Y-%m-%d}",
                 lambda client, req_id: client.reqContractDetails(req_id, contract),
-                timeout_s=self._rules.open_details_timeout_s,
-                gates=(session.limits.open_details(self._underlying.symbol),),
+                timeout_s=self._open_timeout_s,
                 on_part=self._on_row,
             )
         except UnknownContract:
-            pass  # nothing listed for that expiry: every pair of it is unknown
+            return True  # nothing listed for that expiry: every pair of it is unknown
+        except RequestTimeout:
+            self._open_timeout_s = min(self._open_timeout_s, _AFTER_A_TIMEOUT_S)
+            return False
         except RequestFailed:
-            await self._load_one_by_one(expiry)
-            return
-        self._finish(expiry)
+            return False
+        return True
 
     async def _load_one_by_one(self, expiry: dt.date) -> None:
         pairs = [

@@ -175,6 +175,11 @@ class Ticks:
         self.on_change()
 
 
+def data_type_number(data_type: DataType) -> int:
+    """How the wire writes a data type."""
+    return next(number for number, one in _DATA_TYPES.items() if one is data_type)
+
+
 def number_or_none(value: float, floor: float = -_UNSET) -> float | None:
     """Return *value*, or None when it is NaN, unset (1.8e308) or not above *floor*."""
     return value if math.isfinite(value) and abs(value) < _UNSET and value > floor else None

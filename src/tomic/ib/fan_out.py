@@ -69,6 +69,28 @@ async def fan_out(
     ]
 
 
+async def until_stopped(job: Awaitable[T], stop: asyncio.Event) -> T:
+    """
+    Await *job*, unless *stop* is set first; then it is cancelled.
+
+    Raises:
+        DeadlineExceeded: It was stopped.
+    """
+    running = asyncio.ensure_future(job)
+    watch = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({running, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise DeadlineExceeded("interrupted")
+        return running.result()
+    finally:
+        pending = {one for one in (running, watch) if not one.done()}
+        for one in pending:
+            one.cancel()
+        if pending:
+            await asyncio.wait(pending)
+
+
 async def _run_all(jobs: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
     """Run all *jobs*; raise the one reason for which the group was stopped."""
     try:

@@ -18,6 +18,8 @@ from tomic.ib.pacing import LineGate, Pacer, Priority, Slot
 
 _LATE_S = 0.5
 """Ticks that still come so long after a cancel show that the gateway never saw it."""
+_REMEMBERED = 1000
+"""Cancelled lines of which late ticks are still recognised."""
 
 
 class Lines:
@@ -97,6 +99,9 @@ class Lines:
 
     def _post_cancel(self, req_id: int) -> Slot:
         closed = self._link.callbacks.closed_lines
+        if len(closed) > 2 * _REMEMBERED:
+            for old in list(closed)[:_REMEMBERED]:
+                del closed[old]
         # Until the cancel has left, ticks are not late.
         closed[req_id] = math.inf
 

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 from collections.abc import Callable
 
 import ib_async
 
-from tomic import dates
-from tomic.errors import ClientIdInUse, GatewayUnreachable, SessionLost
+from tomic.errors import ClientIdInUse, GatewayUnreachable, SessionError, SessionLost
 from tomic.ib.callbacks import Callbacks
 from tomic.ib.pacing import Pacer
 
 _log = logging.getLogger(__name__)
 
-# Errors reach the user through ours; ib_async's own log lines would only repeat them on stderr.
-logging.getLogger("ib_async").addHandler(logging.NullHandler())
-logging.getLogger("ib_async").propagate = False
+
+class _Quietly(logging.Handler):
+    """Errors reach the user through ours; what libraries log would only repeat them on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it among our own details."""
+        _log.debug("%s: %s", record.name, record.getMessage(), exc_info=record.exc_info)
 
 
-def restart_hint(now: dt.datetime, window: str) -> str:
-    """What to say when the connection drops inside IB's nightly *window* (``00:15-01:45``)."""
-    first, last = (dt.time.fromisoformat(part) for part in window.split("-"))
-    time = now.astimezone(dates.NEW_YORK).time()
-    inside = first <= time <= last if first <= last else time >= first or time <= last
-    return f"; IB restarts its servers between {window} New York time" if inside else ""
+for _name in ("ib_async", "eventkit"):
+    logging.getLogger(_name).handlers = [_Quietly()]
+    logging.getLogger(_name).propagate = False
 
 
 class Link:
@@ -35,7 +34,8 @@ class Link:
 
     Args:
         pacer: Told of the message that the handshake sends by itself.
-        on_data: Called whenever bytes arrive.
+        on_message: Called whenever messages have arrived. Bytes alone are no sign of life: after
+            a truncated frame they keep coming, and never make a message again.
         on_lost: Called once when the socket closes without us having closed it.
     """
 
@@ -43,19 +43,21 @@ class Link:
         self,
         pacer: Pacer,
         *,
-        on_data: Callable[[], None],
+        on_message: Callable[[], None],
         on_lost: Callable[[], None],
     ) -> None:
-        self._pacer, self._on_lost = pacer, on_lost
+        self._pacer, self._on_message, self._on_lost = pacer, on_message, on_lost
         self.on_error: Callable[[int, str], None] = lambda code, text: None
         """Called with (code, text) for errors that concern the session."""
-        self.callbacks = Callbacks(self._on_error, on_data)
+        self.callbacks = Callbacks(self._on_error, self._on_packet)
         self.client = ib_async.Client(self.callbacks)
         # One queue only: with ib_async's own throttle, timeouts would start while queueing.
         self.client.MaxRequests = 0
         self.callbacks.on_close = self._on_close
         self.client.apiError += self._on_api_error
+        self.client.conn.disconnected += self._on_disconnected
         self.alive = False
+        self._received = 0
         self._closing = False
         self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -86,7 +88,7 @@ class Link:
             done, _ = await asyncio.wait(
                 {ready, self._refused}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
-            if ready not in done and self._refused in done:
+            if self._refused in done and (ready not in done or ready.exception() is not None):
                 self._refused.result()
             if not done:
                 raise self._never_ready(host, port, timeout_s)
@@ -163,17 +165,40 @@ class Link:
                 connection.transport.abort()
 
     def _on_error(self, code: int, text: str) -> None:
-        if code == 326 and not self._refused.done():
-            self._refused.set_exception(ClientIdInUse(f"client id in use: {text}"))
-            self._refused.exception()
+        if code == 326:
+            self._refuse(ClientIdInUse(f"client id in use: {text}"))
         self.on_error(code, text)
 
     def _on_api_error(self, text: str) -> None:
-        if not self.alive and not self._refused.done():
-            self._refused.set_exception(
-                GatewayUnreachable(f"the gateway closed the connection at once: {text}")
+        if "version" in text:
+            self._refuse(
+                GatewayUnreachable(
+                    f"{self.client.host}:{self.client.port} speaks a protocol that is too old "
+                    f"({text}); update TWS or IB Gateway"
+                )
             )
-            self._refused.exception()
+
+    def _on_packet(self) -> None:
+        if not self.client.isReady():
+            return
+        received = self.client.connectionStats().numMsgRecv
+        if received != self._received:
+            self._received = received
+            self._on_message()
+
+    def _on_disconnected(self, _reason: str) -> None:
+        self._refuse(
+            GatewayUnreachable(
+                f"{self.client.host}:{self.client.port} closed the connection at once; does "
+                "TWS trust this computer (API > Settings > Trusted IPs)?"
+            )
+        )
+
+    def _refuse(self, error: SessionError) -> None:
+        """End :meth:`open` with *error*, if it is still under way."""
+        if not self.alive and not self._closing and not self._refused.done():
+            self._refused.set_exception(error)
+            self._refused.exception()  # nobody may be waiting
 
     def _on_close(self) -> None:
         if not self._closing:

@@ -197,36 +197,51 @@ class LineGate:
     """
 
     def __init__(self, lines: int) -> None:
-        self._gate = asyncio.Semaphore(lines)
-        self._debt = 0
         self.limit = lines
         self.open = 0
         self.peak = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def full(self) -> bool:
         """Whether the next :meth:`enter` would wait."""
-        return self._gate.locked()
+        return bool(self._waiting) or self.open >= self.limit
 
     async def enter(self) -> None:
-        """Wait for a free line. Safe to cancel."""
-        await self._gate.acquire()
-        self.open += 1
-        self.peak = max(self.peak, self.open)
+        """Wait for a free line, first come first served. Safe to cancel."""
+        if not self.full:
+            self._count_in()
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn  # whoever ends it has counted us in
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.leave()
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            raise
 
     def leave(self) -> None:
         """Give a line back."""
         self.open -= 1
-        if self._debt:
-            self._debt -= 1
-        else:
-            self._gate.release()
+        self._admit()
 
-    def shrink(self, by: int) -> None:
-        """Allow *by* lines fewer from now on, but never fewer than one."""
-        by = min(by, self.limit - 1)
-        self.limit -= by
-        self._debt += by
+    def shrink_to(self, lines: int) -> None:
+        """Allow at most *lines* from now on, but never fewer than one, nor more than before."""
+        self.limit = min(self.limit, max(lines, 1))
+
+    def _admit(self) -> None:
+        while self._waiting and self.open < self.limit:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._count_in()
+                turn.set_result(None)
+
+    def _count_in(self) -> None:
+        self.open += 1
+        self.peak = max(self.peak, self.open)
 
 
 class HistoryBudget:

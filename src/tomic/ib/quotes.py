@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import ib_async
 
 from tomic.config import ChainSettings
-from tomic.errors import GatewayRefused, MissingSpot, NoMarketData, SessionLost, UnknownContract
+from tomic.errors import GatewayRefused, MissingSpot, NoMarketData, SessionError, UnknownContract
 from tomic.ib import convert
 from tomic.ib.callbacks import Interrupted, Line
 from tomic.ib.clocks import Farm, StoppableClock
@@ -35,6 +35,9 @@ UNDERLYING_TICKS = "104,106,456"
 
 _EXTRAS_S = 0.6
 """Grace for volume and open interest once quotes and Greeks are there."""
+_NO_LINE, _DELAYED_SHOWN = 101, 10167
+_NO_LINE_PAUSE_S = 0.25
+"""Pause before a contract that found no line free is asked for again."""
 _DELAYED = {
     DataType.LIVE: DataType.DELAYED,
     DataType.FROZEN: DataType.DELAYED_FROZEN,
@@ -103,23 +106,33 @@ async def underlying_ticks(
         SessionLost: The connection went away.
     """
     generic = UNDERLYING_TICKS if underlying.sec_type == "STK" else "104,106"
-    contract = convert.underlying_contract(underlying)
+    contract, what = convert.underlying_contract(underlying), f"quote of {underlying.symbol}"
     clock = session.clocks[Farm.MARKET]
     until = clock.now() + timeout_s
     while True:
         try:
-            async with session.line(
-                f"quote of {underlying.symbol}", contract, generic, priority=Priority.URGENT
-            ) as line:
+            async with session.line(what, contract, generic, priority=Priority.URGENT) as line:
                 await _until_spot(line, clock, until, extras_s)
                 if line.error is not None:
                     raise line.error
+                _refuse_delayed(session, what, line.ticks)
                 return _underlying_ticks(session, line.ticks)
         except Interrupted:
             until = clock.now() + timeout_s
         except NoMarketData as exc:
             if not await fall_back_to_delayed(session, exc):
                 raise
+        except GatewayRefused as exc:
+            if exc.error_code != _NO_LINE or clock.now() >= until:
+                raise
+            await asyncio.sleep(_NO_LINE_PAUSE_S)
+
+
+def _refuse_delayed(session: Session, what: str, ticks: Ticks) -> None:
+    """Raise NoMarketData when the gateway gave other than live data and only those are wanted."""
+    if session.realtime_only and ticks.data_type not in (None, DataType.LIVE):
+        text = f"{ticks.data_type.value} data instead of live ones"
+        raise NoMarketData(what, _DELAYED_SHOWN, text)
 
 
 async def _until_spot(line: Line, clock: StoppableClock, until: float, extras_s: float) -> None:
@@ -259,32 +272,31 @@ async def option_quote(
         SessionLost: The connection went away.
     """
     priority = Priority.SUBSCRIBE
-    refused_lines = 0
+    con_id = contract.conId or None
     while True:
+        asked_as = session.data_type
         try:
-            asked_as = session.data_type
             async with session.line(what, contract, OPTION_TICKS, priority=priority) as line:
                 if priority is Priority.SUBSCRIBE:
                     patience.unasked -= 1
                     priority = Priority.URGENT
                 ticks = await _patiently(session, what, contract, line, rules, patience)
-                return _row(session, pair, ticks, contract.conId or None)
+                _refuse_delayed(session, what, ticks)
+                return _row(session, pair, ticks, con_id)
         except Interrupted:
             continue
         except NoMarketData as exc:
             switched = session.data_type != asked_as
             if not switched and not await fall_back_to_delayed(session, exc):
-                return _row(
-                    session, pair, Ticks(), contract.conId or None, RowStatus.NOT_SUBSCRIBED
-                )
+                return unfinished(pair, exc, con_id=con_id)
         except UnknownContract:
             raise
         except GatewayRefused as exc:
-            # 101: no line free. The session has shrunk its gate; the contract is not to blame.
-            refused_lines += 1
-            if exc.error_code != 101 or refused_lines > 10:
+            if exc.error_code != _NO_LINE:
+                session.note(str(exc).removeprefix(f"{what}: "))
                 raise
-            await asyncio.sleep(0.25)
+            # The session has made its gate smaller; the contract is not to blame.
+            await asyncio.sleep(_NO_LINE_PAUSE_S)
 
 
 async def _patiently(
@@ -301,21 +313,22 @@ async def _patiently(
     if await _speaks(line, clock, started + patience.seconds):
         patience.learn(clock.now() - started)
         return await _complete(line, clock, started, rules)
-    if rules.retries == 0:
-        return line.ticks
-    gate = session.limits.second_lines
-    if gate.full:
-        # Everything is silent: do not hold two lines each, but do not give up the first either.
-        await _speaks(line, clock, started + rules.quote_timeout_s)
-        return await _complete(line, clock, started, rules)
-    async with session.line(
-        f"{what}, second attempt", contract, OPTION_TICKS, gate=gate, priority=Priority.URGENT
-    ) as second:
-        session.retried += 1
-        first_to_speak = await _either(session, line, second, clock, started, rules, patience)
-        if first_to_speak is line:
-            patience.learn(clock.now() - started)
-        return await _complete(first_to_speak, clock, clock.now(), rules)
+    for _ in range(rules.retries):
+        gate = session.limits.second_lines
+        if gate.full:
+            # Everything is silent: do not hold two lines each, but do not give up the first either.
+            await _speaks(line, clock, started + rules.quote_timeout_s)
+            return await _complete(line, clock, started, rules)
+        async with session.line(
+            f"{what}, asked again", contract, OPTION_TICKS, gate=gate, priority=Priority.URGENT
+        ) as second:
+            session.retried += 1
+            speaker = await _either(session, line, second, clock, started, rules, patience)
+            if speaker is line:
+                patience.learn(clock.now() - started)
+            if speaker is not None:
+                return await _complete(speaker, clock, clock.now(), rules)
+    return line.ticks
 
 
 async def _speaks(line: Line, clock: StoppableClock, until: float) -> bool:
@@ -335,9 +348,9 @@ async def _either(
     started: float,
     rules: ChainSettings,
     patience: Patience,
-) -> Line:
+) -> Line | None:
     """
-    The line that speaks first. Gives up after another spell of silence.
+    The line that speaks first; None after another spell of silence.
 
     While other options wait to be asked, or cancels wait to be sent, waiting longer costs nobody
     anything, so it goes on up to the quote timeout.
@@ -355,9 +368,9 @@ async def _either(
         others_wait = patience.unasked > 0 or not session.limits.pacer.idle
         expected = started + patience.last_s
         if now >= max(expected, asked_again + patience.seconds) and not others_wait:
-            return second
+            return None
         if now >= asked_again + rules.quote_timeout_s:
-            return second
+            return None
         either.clear()
         await clock.wait_for(either, now + 0.05)
 
@@ -386,13 +399,7 @@ def _modelled(line: Line) -> bool:
     return line.no_greeks or (line.ticks.model is not None and line.ticks.model.complete)
 
 
-def _row(
-    session: Session,
-    pair: Wanted,
-    ticks: Ticks,
-    con_id: int | None,
-    status: RowStatus | None = None,
-) -> OptionQuote:
+def _row(session: Session, pair: Wanted, ticks: Ticks, con_id: int | None) -> OptionQuote:
     data_type = ticks.data_type or session.data_type or DataType.LIVE
     return convert.to_quote(
         pair,
@@ -400,7 +407,6 @@ def _row(
         con_id=con_id,
         source=quote_source(data_type),
         quoted_at=session.clock_now() if not ticks.silent else None,
-        status=status,
     )
 
 
@@ -417,7 +423,7 @@ def unfinished(pair: Wanted, error: Exception, *, con_id: int | None = None) -> 
         status = RowStatus.UNKNOWN_CONTRACT
     elif isinstance(error, NoMarketData):
         status = RowStatus.NOT_SUBSCRIBED
-    elif isinstance(error, SessionLost):
+    elif isinstance(error, SessionError):
         status = RowStatus.LOST
     else:
         status = RowStatus.TIMEOUT

@@ -8,11 +8,12 @@ Codes that end a single request go to that request (see `callbacks`). Source of 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from tomic.errors import CompetingSession, SessionError, SessionLost
 from tomic.ib.callbacks import Interrupted
-from tomic.ib.clocks import BROKEN, RESTORED, Farm, StoppableClock
+from tomic.ib.clocks import BROKEN, RESTORED, Farm, StoppableClock, matters
 from tomic.ib.lines import Lines
 from tomic.ib.link import Link
 from tomic.ib.pacing import RequestLimits
@@ -20,6 +21,8 @@ from tomic.ib.pacing import RequestLimits
 _CAREFUL_RATE = 45.0
 """Messages per second after the gateway said 100 once."""
 _STRIKES = 3
+_FEWER_LINES = 10
+"""What is given up at once when TWS refuses lines before it has served any."""
 
 
 class Reactions:
@@ -36,7 +39,8 @@ class Reactions:
         self._loop = asyncio.get_running_loop()
         self.clocks = {farm: StoppableClock(self._loop.time) for farm in Farm}
         self.fatal: SessionError | None = None
-        self.delayed = False
+        self.new_port: int | None = None
+        """Where TWS listens from now on, once it has said so."""
         self._strikes = 0
 
     def to_error(self, link: Link, lines: Lines, code: int, text: str) -> None:
@@ -44,8 +48,7 @@ class Reactions:
         if code == 100:
             self._slow_down(link, lines)
         elif code == 101:
-            self._limits.lines.shrink(10)
-            self._note("the gateway has no market-data line free (101); using fewer")
+            self._take_fewer_lines(link)
         elif code in (1100, 2110):
             self._hold(code)
         elif code in (1101, 1102):
@@ -56,16 +59,16 @@ class Reactions:
                 "log out there, or use its own session, then run again"
             )
             link.callbacks.fail_all(self.fatal)
-        elif code == 10167:
-            self.delayed = True
         elif code in (502, 504):
             link.lose(SessionLost(f"not connected ({code}): {text}"))
         elif code == 1300:
-            link.lose(SessionLost(f"TWS changed its port (1300): {text}; pass --port"))
+            self._move(link, text)
         elif code in (320, 505):
             self._note(f"the gateway did not understand a message ({code}): {text}")
-        elif code in BROKEN or code in RESTORED:
-            self._farm(code)
+        elif code in BROKEN:
+            self._farm_broken(code, text)
+        elif code in RESTORED:
+            self._farm_restored(link, code, text)
 
     def stop_clocks(self, reason: str) -> None:
         """Let no timeout run out because of *reason*."""
@@ -101,6 +104,18 @@ class Reactions:
                 request.fail(Interrupted())
         lines.cancel_recent_again(within_s=0.3)
 
+    def _take_fewer_lines(self, link: Link) -> None:
+        """
+        Stay below what TWS has free, which is what it has just served.
+
+        Several lines are refused at once when there is no room, so each refusal must not cost
+        lines of its own.
+        """
+        served = sum(not line.ticks.silent for line in link.callbacks.lines.values())
+        gate = self._limits.lines
+        gate.shrink_to(served or gate.limit - _FEWER_LINES)
+        self._note("the gateway has no market-data line free (101); using fewer")
+
     def _hold(self, code: int) -> None:
         self._limits.pacer.hold()
         self.stop_clocks("connectivity")
@@ -117,12 +132,29 @@ class Reactions:
         self.start_clocks("connectivity")
         self._limits.pacer.release()
 
-    def _farm(self, code: int) -> None:
-        if code in BROKEN:
-            farm = BROKEN[code]
-            self.clocks[farm].stop(str(farm))
-            self._note(f"IB's {farm} farm is broken ({code}); holding such requests")
-        elif not self.clocks[RESTORED[code]].running:
-            farm = RESTORED[code]
-            self.clocks[farm].start(str(farm))
-            self._note(f"IB's {farm} farm is back ({code})")
+    def _move(self, link: Link, text: str) -> None:
+        found = re.search(r"(\d{2,5})\D*$", text)
+        self.new_port = int(found[1]) if found else None
+        link.lose(SessionLost(f"TWS changed its port (1300): {text}"))
+
+    def _farm_broken(self, code: int, text: str) -> None:
+        farm, name = BROKEN[code], _farm_name(text)
+        if matters(name):
+            self.clocks[farm].stop(name)
+            self._note(f"IB's {farm} farm {name} is broken ({code}); holding such requests")
+
+    def _farm_restored(self, link: Link, code: int, text: str) -> None:
+        farm, name = RESTORED[code], _farm_name(text)
+        clock = self.clocks[farm]
+        if not clock.stopped_by(name):
+            return
+        self._note(f"IB's {farm} farm {name} is back ({code})")
+        for request in list(link.callbacks.requests.values()):
+            if request.farm is farm and request.sent_at is not None:
+                request.fail(Interrupted())
+        clock.start(name)
+
+
+def _farm_name(text: str) -> str:
+    """``Market data farm connection is OK:usfarm`` is about ``usfarm``; empty when not said."""
+    return text.rpartition(":")[2].strip() if ":" in text else ""

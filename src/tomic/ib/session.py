@@ -21,18 +21,13 @@ from typing import Any, Self, TypeVar
 import ib_async
 
 from tomic.config import IbSettings, LimitsSettings
-from tomic.errors import (
-    ClientIdInUse,
-    RequestFailed,
-    RequestTimeout,
-    SessionError,
-    SessionLost,
-)
+from tomic.errors import RequestFailed, RequestTimeout, SessionError, SessionLost
+from tomic.ib import convert
 from tomic.ib.callbacks import Interrupted, Line, Request
 from tomic.ib.clocks import Farm, StoppableClock
-from tomic.ib.fan_out import Outcome, fan_out
-from tomic.ib.lines import Lines
-from tomic.ib.link import Link, restart_hint
+from tomic.ib.dialer import Dialer
+from tomic.ib.fan_out import Outcome, fan_out, until_stopped
+from tomic.ib.link import Link
 from tomic.ib.pacing import LineGate, Priority, RequestLimits, Slot
 from tomic.ib.reactions import Reactions
 from tomic.models import DataType
@@ -42,12 +37,8 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-_TYPE_NUMBERS = {
-    DataType.LIVE: 1,
-    DataType.FROZEN: 2,
-    DataType.DELAYED: 3,
-    DataType.DELAYED_FROZEN: 4,
-}
+_FENCE_S = 0.5
+"""How long to wait for the answer that shows that every cancel has arrived."""
 _PROBE_TIMEOUT_S = 5.0
 _PROBE_AFTER_BUSY_S = 2.0
 """Silence, while something is open, after which the gateway is asked for a sign of life."""
@@ -67,6 +58,8 @@ class Session:
         on_bytes: Called with everything that is received, for a recording.
         realtime_only: Never fall back to delayed data.
         pace: Messages a second instead of the settings', for a gateway without IB's limit.
+        deadline: Time of the running loop to which connecting, reconnecting and closing keep;
+            None for a session that lives as long as it is needed.
 
     Raises:
         GatewayUnreachable, ClientIdInUse: On entering.
@@ -81,6 +74,7 @@ class Session:
         on_bytes: Callable[[bytes], None] | None = None,
         realtime_only: bool = False,
         pace: float | None = None,
+        deadline: float | None = None,
     ) -> None:
         self.settings = ib
         self.limit_settings = limits
@@ -94,11 +88,12 @@ class Session:
         self._on_note = on_note or (lambda text: None)
         self._on_bytes = on_bytes
         self._pace = pace
+        self.deadline = deadline
         self._stop = asyncio.Event()
         self._reconnecting: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._clock_offset: dt.timedelta | None = None
-        self._data_at = 0.0
+        self._heard_at = 0.0
 
     # -- life ------------------------------------------------------------------------------
 
@@ -106,7 +101,17 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self.limits = RequestLimits(self.limit_settings, pace=self._pace)
         self._reactions = Reactions(self.limits, self.note)
-        await self._connect(self.settings.connect_timeout_s)
+        self._dialer = Dialer(
+            self.settings,
+            self._reactions,
+            self.limits.pacer,
+            note=self.note,
+            now=self.clock_now,
+            on_message=self._on_message,
+            on_bytes=self._on_bytes,
+        )
+        self._link, self._lines = await self._dialer.dial(self.deadline)
+        self._heard_at = self._loop.time()
         self._watcher = self._loop.create_task(self._watch(), name="tomic liveness")
         return self
 
@@ -139,80 +144,47 @@ class Session:
         self._reactions.fatal = None
         self._lines.cancel_all()
         pacer.release()
-        async with asyncio.timeout(self.limit_settings.lines / pacer.rate + 1.0):
+        async with asyncio.timeout(self.closing_s + 2.0 * _FENCE_S):
             await pacer.wait_idle()
-        # The answer proves that the gateway has handled every cancel before it.
-        await self._ask_time(timeout_s=1.0)
+            # The answer proves that the gateway has handled every cancel before it.
+            await self._ask_time(timeout_s=_FENCE_S)
 
-    async def _connect(self, timeout_s: float) -> None:
-        first, last = self.settings.client_id, self.settings.last_client_id
-        for client_id in range(first, max(first, last) + 1):
-            link = Link(self.limits.pacer, on_data=self._on_data, on_lost=self.limits.pacer.clear)
-            lines = Lines(link, self.limits.pacer)
-            link.on_error = partial(self._reactions.to_error, link, lines)
-            if self._on_bytes is not None:
-                link.client.conn.hasData += self._on_bytes
-            try:
-                await link.open(self.settings.host, self.settings.port, client_id, timeout_s)
-            except ClientIdInUse:
-                await link.close()
-                self.note(f"client id {client_id} is in use; trying the next one")
-                continue
-            except BaseException:
-                await link.close()
-                raise
-            self._data_at = self._loop.time()
-            self._link, self._lines = link, lines
-            return
-        raise ClientIdInUse(
-            f"client ids {first} to {last} are all in use at "
-            f"{self.settings.host}:{self.settings.port}; close another program, or pass --client-id"
-        )
+    @property
+    def closing_s(self) -> float:
+        """How long the cancels of all lines take at most."""
+        return self.limit_settings.lines / self.limits.pacer.rate
 
     async def reconnect(self, deadline: float | None = None) -> None:
         """
         Open a new connection after :class:`SessionLost`; concurrent callers share one attempt.
 
-        Waits as long between attempts as the settings say. *deadline* is a time of the running
-        loop; safe to cancel.
+        Waits as long between attempts as the settings say, up to *deadline*, a time of the
+        running loop. Safe to cancel; :meth:`interrupt` ends it.
 
         Raises:
             SessionError: The session must not be used any more, or no attempt succeeded in time.
         """
-        if self._link.alive and self._reactions.fatal is None:
-            return
         if self._reactions.fatal is not None:
             raise self._reactions.fatal
+        if self._link.alive:
+            return
         if self._reconnecting is None or self._reconnecting.done():
             self._reconnecting = self._loop.create_task(self._reconnect(), name="tomic reconnect")
         try:
             async with asyncio.timeout_at(deadline):
-                await asyncio.shield(self._reconnecting)
+                await until_stopped(asyncio.shield(self._reconnecting), self._stop)
         except TimeoutError as exc:
-            raise SessionLost("no new connection before the deadline" + self._hint()) from exc
+            raise SessionLost("no new connection before the deadline" + self._dialer.hint) from exc
 
     async def _reconnect(self) -> None:
-        self.note("connection lost; reconnecting" + self._hint())
         await self._link.close()
-        error: SessionError = SessionLost("connection lost")
-        for pause_s in self.settings.reconnect_pauses_s:
-            await asyncio.sleep(pause_s)
-            self.limits.pacer.clear()
-            self._reactions.forget()
-            try:
-                await self._connect(self.settings.connect_timeout_s)
-            except SessionError as exc:
-                error = exc
-                continue
-            self.note(f"reconnected with client id {self.client_id}")
-            if self.data_type is not None:
-                self._send_data_type(self.data_type)
-            return
-        attempts = len(self.settings.reconnect_pauses_s)
-        raise SessionLost(f"no new connection after {attempts} attempts: {error}")
+        self._link, self._lines = await self._dialer.redial(self.deadline)
+        self._heard_at = self._loop.time()
+        if self.data_type is not None:
+            self._send_data_type(self.data_type)
 
     def interrupt(self) -> None:
-        """End every running :meth:`fan_out` now; what it has is kept."""
+        """End what runs in :meth:`fan_out` or :meth:`stoppable` now; what is there is kept."""
         self._stop.set()
 
     # -- facts -----------------------------------------------------------------------------
@@ -320,7 +292,7 @@ class Session:
             self._check_alive()
             await clock.wait_running()
             link = self._link
-            request = Request(link.next_id(), what, on_part)
+            request = Request(link.next_id(), what, on_part, farm)
             link.callbacks.requests[request.req_id] = request
             slot = self._post(link, partial(send, link.client, request.req_id), priority)
             try:
@@ -377,10 +349,7 @@ class Session:
         if self._reactions.fatal is not None:
             raise self._reactions.fatal
         if not self._link.alive:
-            raise SessionLost("not connected" + self._hint())
-
-    def _hint(self) -> str:
-        return restart_hint(self.clock_now(), self.settings.reset_window)
+            raise SessionLost("not connected" + self._dialer.hint)
 
     # -- market data -----------------------------------------------------------------------
 
@@ -391,7 +360,8 @@ class Session:
             self._send_data_type(data_type)
 
     def _send_data_type(self, data_type: DataType) -> None:
-        message = partial(self._link.client.reqMarketDataType, _TYPE_NUMBERS[data_type])
+        number = convert.data_type_number(data_type)
+        message = partial(self._link.client.reqMarketDataType, number)
         self._post(self._link, message, Priority.URGENT)
 
     @asynccontextmanager
@@ -440,10 +410,19 @@ class Session:
         """As `fan_out.fan_out`, stopped by :meth:`interrupt` as well."""
         return await fan_out(items, worker, stop=self._stop, deadline=deadline, on_done=on_done)
 
+    async def stoppable(self, job: Awaitable[T]) -> T:
+        """
+        Await *job*, unless :meth:`interrupt` comes first.
+
+        Raises:
+            DeadlineExceeded: It was interrupted; *job* is cancelled.
+        """
+        return await until_stopped(job, self._stop)
+
     # -- liveness --------------------------------------------------------------------------
 
-    def _on_data(self) -> None:
-        self._data_at = self._loop.time()
+    def _on_message(self) -> None:
+        self._heard_at = self._loop.time()
 
     async def _watch(self) -> None:
         """Ask for a sign of life after silence; a deaf connection is declared lost."""
@@ -451,7 +430,7 @@ class Session:
             callbacks = self._link.callbacks
             busy = bool(callbacks.requests or callbacks.lines)
             patience_s = _PROBE_AFTER_BUSY_S if busy else self.limit_settings.liveness_s
-            quiet_s = self._loop.time() - self._data_at
+            quiet_s = self._loop.time() - self._heard_at
             if not self._link.alive or self.limits.pacer.held or quiet_s < patience_s:
                 await asyncio.sleep(min(max(patience_s - quiet_s, 0.25), 0.5))
                 continue

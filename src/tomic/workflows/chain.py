@@ -12,23 +12,22 @@ One option chain, in the eleven steps of the mission.
     9  completion        bid, ask, IV, Greeks, volume, open interest; silent ones once more
     10 rows              one per wanted option, whatever became of it
     11 what is computed  local IV and Greeks, parity, term structure (valuation)
+
+Steps 2 to 6 are in `chain_setup`; what a closed market needs besides is in `closed_market`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
 
-from tomic import dates, selection, valuation
+from tomic import selection, valuation
 from tomic.chain import Chain, Fetch
 from tomic.config import Settings
 from tomic.errors import (
-    DataError,
     DeadlineExceeded,
-    MissingSpot,
     RequestFailed,
     RequestTimeout,
     SessionError,
@@ -36,18 +35,21 @@ from tomic.errors import (
     UnknownContract,
 )
 from tomic.ib import contracts, convert, quotes
-from tomic.ib.quotes import Patience, UnderlyingTicks
+from tomic.ib.quotes import Patience
 from tomic.ib.session import Outcome, Session
-from tomic.models import (
-    DataType,
-    OptionParams,
-    OptionQuote,
-    QuoteSource,
-    Spot,
-    SpotSource,
-    Underlying,
+from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot
+from tomic.selection import Wanted
+from tomic.workflows import closed_market
+from tomic.workflows.chain_setup import (
+    ContractMemory,
+    KnownContracts,
+    Order,
+    Setup,
+    SpotFallback,
+    prepare,
+    wanted_data_type,
 )
-from tomic.selection import Selection, Wanted
+from tomic.workflows.closed_market import History
 from tomic.workflows.progress import Event, Watcher, ignore
 
 _DIRECT = 64
@@ -55,59 +57,38 @@ _DIRECT = 64
 details. The gateway answers open details requests one at a time, in 0.5 to 1.4 s each; asking
 those of the first expiry last keeps them ahead of the subscriptions all the way. The nearest
 expiry lists nearly every strike, so few of these are refused."""
-
-A = TypeVar("A")
-B = TypeVar("B")
-
-SpotFallback = Callable[[Underlying], Awaitable[Spot | None]]
-
-
-class ContractMemory(Protocol):
-    """Remembers contracts for the rest of the trading day *day*."""
-
-    async def recall(
-        self, symbol: str, day: dt.date
-    ) -> tuple[Underlying | None, tuple[OptionParams, ...]]:
-        """The underlying and its option parameters, as far as known."""
-        ...
-
-    async def load(
-        self, underlying: Underlying, day: dt.date, trading_class: str
-    ) -> dict[Wanted, int]:
-        """Contract ids; an expiry that is present is complete."""
-        ...
-
-    async def save(
-        self,
-        underlying: Underlying,
-        day: dt.date,
-        params: OptionParams,
-        found: dict[Wanted, int],
-        complete: set[dt.date],
-    ) -> None:
-        """Remember complete expiries."""
-        ...
+_IDS_S = 3.0
+"""How long the ids of an expiry that is quoted already are waited for at the end."""
+_IDLE_ROUNDS = 3
+"""Connections in a row that may be lost without having brought a single row."""
 
 
 @dataclass(slots=True)
 class _Job:
-    """One chain while it is being fetched."""
+    """One chain while its options are quoted."""
 
-    session: Session
-    settings: Settings
-    underlying: Underlying
-    ticks: UnderlyingTicks
-    spot: Spot
-    params: OptionParams
-    chosen: Selection
-    today: dt.date
-    known: dict[Wanted, int]
-    deadline: float | None
-    watch: Watcher
+    order: Order
+    setup: Setup
     patience: Patience
+    history: History
+    stop_at: float | None
+    """When quoting ends, so that what is open can still be cancelled before the deadline."""
+    ids: dict[Wanted, int] = field(default_factory=dict)
+    complete: set[dt.date] = field(default_factory=set)
     rows: dict[Wanted, OptionQuote] = field(default_factory=dict)
     errors: dict[Wanted, Exception] = field(default_factory=dict)
-    complete_expiries: set[dt.date] = field(default_factory=set)
+
+    @property
+    def session(self) -> Session:
+        return self.order.session
+
+    @property
+    def symbol(self) -> str:
+        return self.order.symbol
+
+    @property
+    def was_cut_short(self) -> bool:
+        return any(map(_cuts_short, self.errors.values()))
 
 
 async def fetch_chain(
@@ -130,195 +111,39 @@ async def fetch_chain(
     whose rows are then labelled ``replay``.
 
     Raises:
-        UnknownContract: No such symbol.
-        EmptyChain: No expiry or strike in the window.
-        MissingSpot: No source gave a price of the underlying.
-        RequestTimeout, DeadlineExceeded: No answer before any option was asked for.
-        SessionError: The gateway was lost before any option was asked for.
+        UnknownContract, EmptyChain, MissingSpot, NoMarketData, RequestTimeout, DeadlineExceeded,
+        SessionError: Before any option was asked for; see `chain_setup.prepare`.
     """
-    started, sent = asyncio.get_running_loop().time(), session.messages
-    try:
-        async with asyncio.timeout_at(deadline):
-            job = await _prepare_again(
-                session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot
-            )
-    except TimeoutError as exc:
-        raise DeadlineExceeded(
-            f"{symbol}: the deadline passed before the first option was asked for"
-        ) from exc
+    started = asyncio.get_running_loop().time()
+    sent, retried = session.messages, session.retried
+    order = Order(session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot)
+    setup = await prepare(order)
+    job = _Job(
+        order,
+        setup,
+        Patience(settings.chain.silent_s),
+        closed_market.history_of(order, setup),
+        stop_at=_stop_at(session, deadline),
+        ids=dict(setup.known.ids),
+        complete=set(setup.known.complete),
+    )
     await _quote_all(job)
-    if memory is not None and job.complete_expiries:
-        found = {pair: i for pair, i in job.known.items() if pair.expiry in job.complete_expiries}
-        await memory.save(job.underlying, job.today, job.params, found, job.complete_expiries)
-    rows = _rows(job, is_replay=recorded_spot is not None)
-    chain = Chain.from_quotes(
-        rows,
-        underlying=job.underlying,
-        spot=job.spot,
-        as_of=session.clock_now(),
-        rate=settings.market.rate,
-        data_type=session.data_type,
-        notes=tuple(session.notes),
-        multiplier=job.params.multiplier,
-        trading_class=job.params.trading_class,
-        fetch=Fetch(
-            seconds=asyncio.get_running_loop().time() - started,
-            messages=session.messages - sent,
-            peak_lines=session.limits.peak_lines,
-            retried=session.retried,
-            complete=not any(
-                isinstance(error, (DeadlineExceeded, SessionError)) for error in job.errors.values()
-            ),
-        ),
+    await _remember(job)
+    fetch = Fetch(
+        seconds=asyncio.get_running_loop().time() - started,
+        messages=session.messages - sent,
+        peak_lines=session.limits.peak_lines,
+        retried=session.retried - retried,
+        complete=not job.was_cut_short,
     )
-    return valuation.complete(chain, settings.market, settings.chain)
+    return await _finished(job, fetch)
 
 
-# -- steps 2 to 6 ----------------------------------------------------------------------------
-
-
-async def _prepare_again(
-    session: Session,
-    symbol: str,
-    settings: Settings,
-    memory: ContractMemory | None,
-    deadline: float | None,
-    watch: Watcher,
-    spot_fallback: SpotFallback | None,
-    recorded_spot: Spot | None,
-) -> _Job:
-    """Prepare, and once more over a new connection when the first one is lost meanwhile."""
-    try:
-        return await _prepare(
-            session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot
-        )
-    except SessionLost:
-        await session.reconnect(deadline)
-        return await _prepare(
-            session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot
-        )
-
-
-async def _prepare(
-    session: Session,
-    symbol: str,
-    settings: Settings,
-    memory: ContractMemory | None,
-    deadline: float | None,
-    watch: Watcher,
-    spot_fallback: SpotFallback | None,
-    recorded_spot: Spot | None,
-) -> _Job:
-    watch(Event("stage", symbol, "contract and hours"))
-    if memory is not None:
-        day = dates.local_date(session.clock_now(), str(dates.NEW_YORK))
-        contracts.remember(session, symbol, *await memory.recall(symbol, day))
-    underlying, now = await _both(
-        contracts.resolve_underlying(
-            session, symbol, settings.market, timeout_s=settings.ib.request_timeout_s
-        ),
-        session.now(),
-    )
-    await session.use_data_type(wanted_data_type(session, underlying, now))
-    needs_sigma = settings.chain.strike_range.endswith("s")
-    ticks, listed = await _both(
-        quotes.underlying_ticks(
-            session,
-            underlying,
-            timeout_s=settings.market.spot_timeout_s,
-            extras_s=1.5 if needs_sigma else 0.0,
-        ),
-        contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
-    )
-    params = selection.choose_params(listed, symbol, settings.chain.trading_class)
-    spot = (
-        ticks.spot
-        or _as_served(session, recorded_spot)
-        or await _fallback_spot(session, underlying, params, settings, spot_fallback, now)
-    )
-    watch(Event("spot", symbol, f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"))
-    today = dates.local_date(now, underlying.time_zone)
-    chosen = selection.choose(
-        params,
-        spot.price,
-        today,
-        settings.chain,
-        sigma=ticks.implied_volatility,
-    )
-    return _Job(
-        session=session,
-        settings=settings,
-        underlying=underlying,
-        ticks=ticks,
-        spot=spot,
-        params=params,
-        chosen=chosen,
-        today=today,
-        known=await memory.load(underlying, today, params.trading_class) if memory else {},
-        deadline=deadline,
-        watch=watch,
-        patience=Patience(settings.chain.silent_s),
-    )
-
-
-def _as_served(session: Session, spot: Spot | None) -> Spot | None:
-    """A recorded spot with the data type under which its chain is served."""
-    if spot is None or session.data_type is None:
-        return spot
-    return spot.model_copy(update={"data_type": session.data_type})
-
-
-async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    """Run two questions at once; the first failure is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            one, two = group.create_task(first), group.create_task(second)
-    except* (RequestFailed, SessionError, DataError) as errors:
-        raise errors.exceptions[0] from None
-    return one.result(), two.result()
-
-
-def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime) -> DataType:
-    """
-    Live while the underlying trades, frozen while it does not, or when its hours are unknown.
-
-    What the session fell back to because live data are not subscribed stays in force.
-    """
-    if session.data_type in (DataType.DELAYED, DataType.DELAYED_FROZEN):
-        return session.data_type
-    is_open = bool(underlying.sessions) and dates.is_open(underlying.sessions, now)
-    return DataType.LIVE if is_open else DataType.FROZEN
-
-
-async def _fallback_spot(
-    session: Session,
-    underlying: Underlying,
-    params: OptionParams,
-    settings: Settings,
-    spot_fallback: SpotFallback | None,
-    now: dt.datetime,
-) -> Spot:
-    """Steps down the ladder: the underlying price of an option's model, then the web page."""
-    price = await quotes.spot_from_options(
-        session,
-        underlying,
-        params,
-        dates.local_date(now, underlying.time_zone),
-        timeout_s=settings.market.spot_timeout_s,
-    )
-    if price is not None:
-        return Spot(
-            price=price,
-            source=SpotSource.MODEL,
-            data_type=session.data_type or DataType.LIVE,
-            as_of=session.clock_now(),
-        )
-    if spot_fallback is not None and (found := await spot_fallback(underlying)) is not None:
-        return found
-    raise MissingSpot(
-        f"no source gave a price of {underlying.symbol}: neither its own quote, nor an option, "
-        "nor the web page; is it traded now, and subscribed?"
-    )
+def _stop_at(session: Session, deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
+    left = deadline - asyncio.get_running_loop().time()
+    return deadline - min(session.closing_s, 0.1 * max(left, 0.0))
 
 
 # -- steps 7 to 9 ----------------------------------------------------------------------------
@@ -326,103 +151,167 @@ async def _fallback_spot(
 
 async def _quote_all(job: _Job) -> None:
     """Quote every wanted option; reconnect for what is unfinished while time is left."""
-    pending = _in_order(job)
-    while pending:
+    pending, idle = _in_order(job.setup), 0
+    while pending and idle < _IDLE_ROUNDS:
+        had = len(job.rows)
         for outcome in await _quote_once(job, pending):
             if outcome.value is not None:
                 job.rows[outcome.item] = outcome.value
                 job.errors.pop(outcome.item, None)
             elif outcome.error is not None:
                 job.errors[outcome.item] = outcome.error
+        idle = idle + 1 if len(job.rows) == had else 0
         pending = [pair for pair in pending if isinstance(job.errors.get(pair), SessionLost)]
         if not pending or job.session.interrupted:
-            return
+            break
         try:
-            await job.session.reconnect(job.deadline)
-        except SessionError:
-            return
+            await job.session.reconnect(job.stop_at)
+        except (SessionError, DeadlineExceeded):
+            break
+    _say_why(job)
 
 
-def _in_order(job: _Job) -> list[Wanted]:
+def _say_why(job: _Job) -> None:
+    """Tell once why options are missing."""
+    lost = next((error for error in job.errors.values() if isinstance(error, SessionError)), None)
+    if lost is not None:
+        job.session.note(str(lost))
+
+
+def _in_order(setup: Setup) -> list[Wanted]:
     """Expiry by expiry, nearest to the money first."""
     return [
         pair
-        for expiry in job.chosen.expiries
-        for pair in selection.by_moneyness(job.chosen.of_expiry(expiry), job.spot.price)
+        for expiry in setup.chosen.expiries
+        for pair in selection.by_moneyness(setup.chosen.of_expiry(expiry), setup.spot.price)
     ]
 
 
 async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted, OptionQuote]]:
-    session, rules = job.session, job.settings.chain
-    listings = contracts.Listings(session, job.underlying, job.params, pairs, rules, job.known)
-    direct = _direct(listings, pairs)
-    counted = len(job.rows)
-    total = counted + len(pairs)
+    """Quote *pairs* over the connection that is up now; ids that become known are kept."""
+    setup, rules = job.setup, job.order.settings.chain
+    listings = contracts.Listings(
+        job.session, setup.underlying, setup.params, pairs, rules, job.ids, job.complete
+    )
+    first = listings.missing_expiries[:1]
+    direct = frozenset([pair for pair in pairs if pair.expiry in first][:_DIRECT])
+    done, total = len(job.rows), len(job.rows) + len(pairs)
 
     async def quote(pair: Wanted) -> OptionQuote:
-        if pair in direct and not listings.is_known(pair):
-            con_id = 0
-        else:
-            try:
-                con_id = await listings.con_id(pair)
-            except RequestFailed:
-                job.patience.unasked -= 1
-                raise
-        contract = convert.option_contract(job.underlying, job.params, pair, con_id)
-        what = contracts.describe(job.underlying.symbol, pair)
-        try:
-            return await quotes.option_quote(session, what, contract, pair, rules, job.patience)
-        except UnknownContract:
-            listings.unlisted(pair)
-            raise
+        return await _quote(job, listings, pair, by_description=pair in direct)
 
     def count(_: object) -> None:
-        nonlocal counted
-        counted += 1
-        job.watch(Event("count", job.underlying.symbol, done=counted, total=total))
+        nonlocal done
+        done += 1
+        job.order.watch(Event("count", job.symbol, done=done, total=total))
 
     job.patience.unasked = len(pairs)
     loading = asyncio.create_task(listings.load(), name="tomic contract details")
     try:
-        outcomes = await session.fan_out(pairs, quote, deadline=job.deadline, on_done=count)
-        if all(outcome.error is None or not _cut_short(outcome.error) for outcome in outcomes):
-            # The details of a directly asked expiry may still be under way, for its ids.
-            await asyncio.wait({loading}, timeout=rules.details_timeout_s)
+        outcomes = await job.session.fan_out(pairs, quote, deadline=job.stop_at, on_done=count)
+        if not any(
+            outcome.error is not None and _cuts_short(outcome.error) for outcome in outcomes
+        ):
+            # The details of an expiry that was subscribed directly may still be under way.
+            await asyncio.wait({loading}, timeout=_IDS_S)
     finally:
         loading.cancel()
         await asyncio.wait({loading}, timeout=1.0)
-    job.known = listings.found
-    job.complete_expiries |= listings.complete
+    job.ids.update(listings.found)
+    job.complete |= listings.complete
     return outcomes
 
 
-def _direct(listings: contracts.Listings, pairs: Sequence[Wanted]) -> frozenset[Wanted]:
-    first = listings.missing_expiries[:1]
-    return frozenset([pair for pair in pairs if pair.expiry in first][:_DIRECT])
+async def _quote(
+    job: _Job, listings: contracts.Listings, pair: Wanted, *, by_description: bool
+) -> OptionQuote:
+    """One row: from its bar where the market is closed and that is wanted, else quoted."""
+    setup, con_id = job.setup, 0
+    if not by_description or listings.is_known(pair) or pair in job.history.pairs:
+        try:
+            con_id = await listings.con_id(pair)
+        except RequestFailed:
+            job.patience.unasked -= 1
+            raise
+    row = await job.history.row(pair, con_id)
+    if row is not None:
+        job.patience.unasked -= 1
+        return row
+    contract = convert.option_contract(setup.underlying, setup.params, pair, con_id)
+    what = contracts.describe(job.symbol, pair)
+    try:
+        return await quotes.option_quote(
+            job.session, what, contract, pair, job.order.settings.chain, job.patience
+        )
+    except UnknownContract:
+        listings.unlisted(pair)
+        raise
 
 
-def _cut_short(error: Exception) -> bool:
+def _cuts_short(error: Exception) -> bool:
     return isinstance(error, (DeadlineExceeded, SessionError))
 
 
-# -- step 10 ---------------------------------------------------------------------------------
+async def _remember(job: _Job) -> None:
+    memory, setup = job.order.memory, job.setup
+    if memory is None or not job.complete - setup.known.complete:
+        return
+    ids = {pair: con_id for pair, con_id in job.ids.items() if pair.expiry in job.complete}
+    known = KnownContracts(ids, frozenset(job.complete))
+    await memory.save(setup.underlying, setup.today, setup.listed, setup.params, known)
 
 
-def _rows(job: _Job, *, is_replay: bool) -> Iterable[OptionQuote]:
-    for pair in job.chosen:
+# -- steps 10 and 11 -------------------------------------------------------------------------
+
+
+async def _finished(job: _Job, fetch: Fetch) -> Chain:
+    session, setup, settings = job.session, job.setup, job.order.settings
+    rows = list(_rows(job))
+    chain = Chain.from_quotes(
+        rows,
+        underlying=setup.underlying,
+        spot=setup.spot,
+        as_of=session.clock_now(),
+        rate=settings.market.rate,
+        data_type=_data_type(job, rows),
+        notes=tuple(session.notes),
+        multiplier=setup.params.multiplier,
+        trading_class=setup.params.trading_class,
+        fetch=fetch,
+    )
+    if job.order.recorded_spot is None and not setup.is_open:
+        chain = await closed_market.filled(chain, job.order, setup)
+    return valuation.complete(chain, settings.market, settings.chain)
+
+
+def _rows(job: _Job) -> Iterator[OptionQuote]:
+    for pair in job.setup.chosen:
         row = job.rows.get(pair) or _failed(job, pair)
-        if row.con_id is None and pair in job.known:
-            row = row.model_copy(update={"con_id": job.known[pair]})
-        if is_replay and row.quote_source is not None:
+        if row.con_id is None and pair in job.ids and row.status != RowStatus.UNKNOWN_CONTRACT:
+            row = row.model_copy(update={"con_id": job.ids[pair]})
+        if job.order.recorded_spot is not None and row.quote_source is not None:
             row = row.model_copy(update={"quote_source": QuoteSource.REPLAY})
         yield row
 
 
 def _failed(job: _Job, pair: Wanted) -> OptionQuote:
-    error = job.errors.get(pair) or RequestTimeout(
-        contracts.describe(job.underlying.symbol, pair), job.settings.chain.quote_timeout_s
+    what, patience_s = (
+        contracts.describe(job.symbol, pair),
+        job.order.settings.chain.quote_timeout_s,
     )
-    return quotes.unfinished(pair, error, con_id=job.known.get(pair))
+    error = job.errors.get(pair) or RequestTimeout(what, patience_s)
+    return quotes.unfinished(pair, error, con_id=job.ids.get(pair))
+
+
+def _data_type(job: _Job, rows: Sequence[OptionQuote]) -> DataType:
+    """What the rows really are, the weakest of them; what was asked for when none has a quote."""
+    asked = job.session.data_type or DataType.LIVE
+    sources = {row.quote_source for row in rows}
+    if QuoteSource.DELAYED in sources:
+        return asked if asked is DataType.DELAYED_FROZEN else DataType.DELAYED
+    if QuoteSource.FROZEN in sources:
+        return DataType.FROZEN
+    return DataType.LIVE if QuoteSource.LIVE in sources else asked
 
 
 __all__ = ["ContractMemory", "fetch_chain", "wanted_data_type"]

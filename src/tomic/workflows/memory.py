@@ -1,14 +1,16 @@
-"""Contracts remembered in the store for the rest of the trading day."""
+"""Contracts remembered in the store for the rest of the trading day, and the last chain."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
 
+from tomic.chain import Chain
 from tomic.errors import StoreError
 from tomic.models import OptionParams, Underlying
-from tomic.selection import Wanted
+from tomic.selection import Wanted, choose_params
 from tomic.store import Database, StoredContract
+from tomic.workflows.chain_setup import KnownContracts
 
 
 class StoreMemory:
@@ -34,43 +36,52 @@ class StoreMemory:
             return None, ()
         return underlying, tuple(params)
 
-    async def load(
-        self, underlying: Underlying, day: dt.date, trading_class: str
-    ) -> dict[Wanted, int]:
-        """Contract ids of the expiries that are known completely."""
-        key = (underlying.symbol, day, trading_class)
+    async def load(self, symbol: str, day: dt.date, trading_class: str) -> KnownContracts:
+        """The contracts of one class that were asked for on *day*."""
+        key = (symbol, day, trading_class)
         try:
             known = await self._database.load_contracts(*key)
             complete = await self._database.load_complete_expiries(*key)
         except StoreError as exc:
             self._forgets(exc)
-            return {}
-        return {
-            Wanted(one.expiry, one.strike, one.right): one.con_id
-            for one in known
-            if one.expiry in complete
-        }
+            return KnownContracts({}, frozenset())
+        ids = {Wanted(one.expiry, one.strike, one.right): one.con_id for one in known}
+        return KnownContracts(ids, complete)
 
     async def save(
         self,
         underlying: Underlying,
         day: dt.date,
+        listed: tuple[OptionParams, ...],
         params: OptionParams,
-        found: dict[Wanted, int],
-        complete: set[dt.date],
+        known: KnownContracts,
     ) -> None:
-        """Remember the underlying, its parameters and every complete expiry."""
+        """Remember the underlying, each class that is listed, and what is known of *params*."""
+        symbol = underlying.symbol
         rows = [
             StoredContract(con_id, *pair, multiplier=params.multiplier)
-            for pair, con_id in found.items()
+            for pair, con_id in known.ids.items()
         ]
-        key = (underlying.symbol, day)
         try:
             await self._database.save_underlying(underlying, day)
-            await self._database.save_option_params(*key, params)
-            await self._database.save_contracts(*key, params.trading_class, rows, complete=complete)
+            for name in sorted({one.trading_class for one in listed}):
+                # Of the exchanges that list a class, the one that is chosen when it is asked for.
+                best = choose_params(listed, symbol, name)
+                await self._database.save_option_params(symbol, day, best)
+            await self._database.save_contracts(
+                symbol, day, params.trading_class, rows, complete=known.complete
+            )
         except StoreError as exc:
             self._forgets(exc)
+
+    async def last_chain(self, symbol: str, trading_class: str) -> Chain | None:
+        """The last chain that was stored, if it is of that class."""
+        try:
+            chain = await self._database.load_chain(symbol)
+        except StoreError as exc:
+            self._note(f"the last chain cannot be read: {exc}")
+            return None
+        return chain if chain is not None and chain.trading_class == trading_class else None
 
     def _forgets(self, error: StoreError) -> None:
         self._note(f"contracts are not remembered: {error}")

@@ -1,0 +1,235 @@
+"""Steps 2 to 6 of a chain: underlying, market status, spot, parameters, selection."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from tomic import dates, selection
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.errors import (
+    DataError,
+    DeadlineExceeded,
+    MissingSpot,
+    RequestFailed,
+    SessionError,
+    SessionLost,
+)
+from tomic.ib import contracts, quotes
+from tomic.ib.quotes import UnderlyingTicks
+from tomic.ib.session import Session
+from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
+from tomic.selection import Selection, Wanted
+from tomic.workflows.progress import Event, Watcher, ignore
+
+_ATTEMPTS = 5
+"""How often the setup is begun again over a new connection."""
+_IV_GRACE_S = 1.5
+"""What a strike range in sigmas waits for IB's volatility of the underlying."""
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+SpotFallback = Callable[[Underlying], Awaitable[Spot | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContracts:
+    """Contract ids of a trading class, and the expiries of which all of them are known."""
+
+    ids: Mapping[Wanted, int]
+    complete: frozenset[dt.date]
+
+
+class ContractMemory(Protocol):
+    """Remembers contracts for the rest of the trading day *day*, and the last chain."""
+
+    async def recall(
+        self, symbol: str, day: dt.date
+    ) -> tuple[Underlying | None, tuple[OptionParams, ...]]:
+        """The underlying and the parameters of each of its classes, as far as known."""
+        ...
+
+    async def load(self, symbol: str, day: dt.date, trading_class: str) -> KnownContracts:
+        """The contracts of one class, as far as known."""
+        ...
+
+    async def save(
+        self,
+        underlying: Underlying,
+        day: dt.date,
+        listed: tuple[OptionParams, ...],
+        params: OptionParams,
+        known: KnownContracts,
+    ) -> None:
+        """Remember the underlying, every class that is *listed*, and contracts of *params*."""
+        ...
+
+    async def last_chain(self, symbol: str, trading_class: str) -> Chain | None:
+        """The last chain of that class, whatever its age."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of one chain, and with what it is to be had."""
+
+    session: Session
+    symbol: str
+    settings: Settings
+    memory: ContractMemory | None = None
+    deadline: float | None = None
+    """Time of the running loop."""
+    watch: Watcher = ignore
+    spot_fallback: SpotFallback | None = None
+    recorded_spot: Spot | None = None
+    """Of a recorded chain, whose rows are then labelled as replayed."""
+
+    def tell(self, text: str) -> None:
+        """Tell whoever watches which stage begins."""
+        self.watch(Event("stage", self.symbol, text))
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that is known before the first option is asked for."""
+
+    underlying: Underlying
+    is_open: bool
+    """Whether the underlying trades now; false when its hours are unknown."""
+    today: dt.date
+    """At the exchange."""
+    ticks: UnderlyingTicks
+    spot: Spot
+    listed: tuple[OptionParams, ...]
+    params: OptionParams
+    chosen: Selection
+    known: KnownContracts
+
+
+async def prepare(order: Order) -> Setup:
+    """
+    Do steps 2 to 6, again over a new connection when the first is lost meanwhile.
+
+    Raises:
+        UnknownContract: No such symbol.
+        EmptyChain: No expiry or strike in the window.
+        MissingSpot: No source gave a price of the underlying.
+        RequestTimeout, DeadlineExceeded: No answer, or no time left.
+        NoMarketData: Only delayed or frozen data could be had, and they are refused.
+        SessionError: The gateway was lost for good.
+    """
+    try:
+        async with asyncio.timeout_at(order.deadline):
+            return await order.session.stoppable(_prepare_persistently(order))
+    except TimeoutError as exc:
+        raise DeadlineExceeded(
+            f"{order.symbol}: the deadline passed before the first option was asked for"
+        ) from exc
+
+
+async def _prepare_persistently(order: Order) -> Setup:
+    for _ in range(_ATTEMPTS):
+        try:
+            return await _prepare(order)
+        except SessionLost:
+            await order.session.reconnect(order.deadline)
+    return await _prepare(order)
+
+
+async def _prepare(order: Order) -> Setup:
+    session, settings = order.session, order.settings
+    order.tell("contract and hours")
+    underlying, now = await _underlying_and_time(order)
+    is_open = dates.is_open(underlying.sessions, now)
+    await session.use_data_type(wanted_data_type(session, underlying, now))
+    in_sigmas = settings.chain.strike_range.endswith("s")
+    ticks, listed = await _both(
+        quotes.underlying_ticks(
+            session,
+            underlying,
+            timeout_s=settings.market.spot_timeout_s,
+            extras_s=_IV_GRACE_S if in_sigmas else 0.0,
+        ),
+        contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
+    )
+    params = selection.choose_params(listed, order.symbol, settings.chain.trading_class)
+    today = dates.local_date(now, underlying.time_zone)
+    spot = ticks.spot or await _other_spot(order, underlying, params, today)
+    told = f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"
+    order.watch(Event("spot", order.symbol, told))
+    chosen = selection.choose(
+        params, spot.price, today, settings.chain, sigma=ticks.implied_volatility
+    )
+    known = KnownContracts({}, frozenset())
+    if order.memory is not None:
+        known = await order.memory.load(underlying.symbol, today, params.trading_class)
+    return Setup(underlying, is_open, today, ticks, spot, listed, params, chosen, known)
+
+
+async def _underlying_and_time(order: Order) -> tuple[Underlying, dt.datetime]:
+    session, settings = order.session, order.settings
+    if order.memory is not None:
+        # The gateway's clock says which day it is; nothing is asked that today was answered.
+        day = dates.local_date(await session.now(), str(dates.NEW_YORK))
+        remembered = await order.memory.recall(order.symbol, day)
+        contracts.remember(session, order.symbol, *remembered)
+    return await _both(
+        contracts.resolve_underlying(
+            session, order.symbol, settings.market, timeout_s=settings.ib.request_timeout_s
+        ),
+        session.now(),
+    )
+
+
+async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
+    """Run two questions at once; the first failure is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            one, two = group.create_task(first), group.create_task(second)
+    except* (RequestFailed, SessionError, DataError) as errors:
+        raise errors.exceptions[0] from None
+    return one.result(), two.result()
+
+
+def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime) -> DataType:
+    """
+    Live while the underlying trades, frozen while it does not, or when its hours are unknown.
+
+    What the session fell back to stays in force: delayed, because live data are not subscribed,
+    or frozen, because another symbol is closed; frozen is live for symbols that trade.
+    """
+    if session.data_type is not None and session.data_type is not DataType.LIVE:
+        return session.data_type
+    if session.realtime_only:
+        return DataType.LIVE
+    is_open = dates.is_open(underlying.sessions, now)
+    return DataType.LIVE if is_open else DataType.FROZEN
+
+
+async def _other_spot(
+    order: Order, underlying: Underlying, params: OptionParams, today: dt.date
+) -> Spot:
+    """Steps down the ladder: the underlying price of an option's model, then the web page."""
+    session = order.session
+    data_type = session.data_type or DataType.LIVE
+    if order.recorded_spot is not None:
+        return order.recorded_spot.model_copy(update={"data_type": data_type})
+    price = await quotes.spot_from_options(
+        session, underlying, params, today, timeout_s=order.settings.market.spot_timeout_s
+    )
+    if price is not None:
+        return Spot(
+            price=price, source=SpotSource.MODEL, data_type=data_type, as_of=session.clock_now()
+        )
+    fallback = order.spot_fallback
+    if fallback is not None and (found := await fallback(underlying)) is not None:
+        return found
+    raise MissingSpot(
+        f"no source gave a price of {underlying.symbol}: neither its own quote, nor an option, "
+        "nor the web page; is it traded now, and subscribed?"
+    )

@@ -1,0 +1,81 @@
+"""What every part of the suite may stand on: a market, a gateway, a session, settings, a store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.ib.session import Session
+from tomic.sim import Gateway, Limits, Profile
+from tomic.sim.model import ModelMarket
+from tomic.store import Database
+
+FAST = 20_000.0
+"""Messages a second towards a gateway whose limit is lifted."""
+
+
+def settings_in(folder: Path, **sections: dict[str, object]) -> Settings:
+    """The defaults, with every file in *folder*; *sections* change keys of sections."""
+    given = {
+        "store": {"path": folder / "store.db"},
+        "export": {"dir": folder / "exports"},
+        "web": {"enabled": False},
+    }
+    for name, values in sections.items():
+        given[name] = {**given.get(name, {}), **values}
+    return Settings.model_validate(given)
+
+
+@pytest.fixture
+def market() -> ModelMarket:
+    """The demo market on a Friday at 15:00 in New York."""
+    return ModelMarket(seed=1)
+
+
+@pytest.fixture
+async def gateway(market) -> AsyncIterator[Gateway]:
+    """A gateway that answers at once and does not count messages; its other limits hold."""
+    limits = Limits().unpaced()
+    async with Gateway(market, seed=1, profile=Profile.instant(), limits=limits) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    """The defaults, with every file in a folder of the test's own."""
+    return settings_in(tmp_path)
+
+
+@pytest.fixture
+async def session(gateway, settings) -> AsyncIterator[Session]:
+    """A session on the gateway."""
+    ib = settings.ib.model_copy(update={"port": gateway.port})
+    async with Session(ib, settings.limits, pace=FAST) as running:
+        yield running
+
+
+@pytest.fixture
+async def store(settings) -> AsyncIterator[Database]:
+    """An open, empty store."""
+    async with Database(settings.store.path) as db:
+        yield db
+
+
+@pytest.fixture(scope="session")
+def demo_chain(tmp_path_factory) -> Chain:
+    """SPY of the demo market: two monthlies and two weeklies, six points around spot."""
+    from tomic.desk import Desk
+
+    rules = {"monthlies": 2, "weeklies": 2, "strike_range": "6"}
+    settings = settings_in(tmp_path_factory.mktemp("demo"), chain=rules)
+
+    async def fetch() -> Chain:
+        async with Desk(settings, demo=True) as desk:
+            return await desk.chain("SPY")
+
+    return asyncio.run(fetch())
