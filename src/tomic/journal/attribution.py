@@ -1,0 +1,337 @@
+"""
+Where a P&L came from, accounted for twice: by Greeks with a residual, and by full revaluation.
+
+The stretch between two snapshots with nothing traded is a *step*. In a step the book is revalued
+with the time passed, then with the new volatilities, then at the new spot; the first and the last
+of those four values are the marks themselves, so the three parts sum to the change exactly.
+Steps add up; what was traded between them is kept apart.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from tomic._typing import BoolArray, FloatArray
+from tomic.journal import campaign
+from tomic.models.journal import (
+    Attribution,
+    ContractKey,
+    Held,
+    JournalEntry,
+    LegMark,
+    Snapshot,
+    Trade,
+)
+from tomic.quant import american, black_scholes, implied
+
+_DAYS = 365.0
+
+
+class ByGreeks(NamedTuple):
+    """Greeks of the start times what changed; currency."""
+
+    delta: float
+    gamma: float
+    vega: float
+    theta: float
+    residual: float
+    """What they do not explain of the total."""
+    total: float
+
+
+class Stepwise(NamedTuple):
+    """Full revaluation one change at a time; the parts sum to the total; currency."""
+
+    time: float
+    volatility: float
+    spot: float
+    total: float
+
+
+class Step(NamedTuple):
+    """One held book at the two ends of a step; arrays (k,), options only, house units."""
+
+    strike: FloatArray
+    is_call: BoolArray
+    amount: FloatArray
+    """Signed shares: quantity x multiplier."""
+    tau: tuple[FloatArray, FloatArray]
+    price: tuple[FloatArray, FloatArray]
+    div_yield: tuple[FloatArray, FloatArray]
+    spot: tuple[float, float]
+    rate: tuple[float, float]
+    shares: float = 0.0
+    """Shares held beside the options."""
+    european: bool = False
+
+    @property
+    def total(self) -> float:
+        """P&L of the step at the marks, currency."""
+        moved = self.price[1] - self.price[0]
+        return float(self.amount @ moved) + self.shares * (self.spot[1] - self.spot[0])
+
+
+def by_greeks(step: Step, greeks: black_scholes.Greeks, vol_change: FloatArray) -> ByGreeks:
+    """
+    Greeks of the start times the changes: delta, half gamma, vega and theta, and the residual.
+
+    Args:
+        step: The two ends.
+        greeks: Of the start, (k,) per share of one contract held long.
+        vol_change: (k,) change of each leg's implied volatility, fraction.
+    """
+    moved = step.spot[1] - step.spot[0]
+    days = (step.tau[0] - step.tau[1]) * _DAYS
+    delta = (float(step.amount @ greeks.delta) + step.shares) * moved
+    gamma = 0.5 * float(step.amount @ greeks.gamma) * moved * moved
+    vega = float(step.amount @ (greeks.vega * vol_change)) * 100.0
+    theta = float(step.amount @ (greeks.theta * days))
+    rest = step.total - (delta + gamma + vega + theta)
+    return ByGreeks(delta, gamma, vega, theta, rest, step.total)
+
+
+def stepwise(step: Step, sigma: tuple[FloatArray, FloatArray]) -> Stepwise:
+    """
+    Revalue with the time passed, then the new volatility, then the new spot.
+
+    Rate and dividend yield change with the spot: they are what carries it. *sigma* are the
+    volatilities at both ends; where a mark cannot be reproduced by any volatility, the difference
+    is part of the first or last change.
+    """
+    value, kind = _value, step.european
+    later = value(step, step.spot[0], 0, step.tau[1], sigma[0], european=kind)
+    moved = value(step, step.spot[0], 0, step.tau[1], sigma[1], european=kind)
+    time = float(step.amount @ (later - step.price[0]))
+    volatility = float(step.amount @ (moved - later))
+    spot = float(step.amount @ (step.price[1] - moved))
+    spot += step.shares * (step.spot[1] - step.spot[0])
+    return Stepwise(time, volatility, spot, time + volatility + spot)
+
+
+def volatilities(step: Step) -> tuple[FloatArray, FloatArray]:
+    """
+    Volatility of each leg at both ends, from its mark.
+
+    Where a mark fits no volatility (parity, expired), that of the other end stands in, so that
+    nothing is put down to a change of volatility that cannot be seen; 0 where neither is known.
+    """
+    first, last = (_implied(step, end) for end in (0, 1))
+    start = np.where(np.isfinite(first), first, last)
+    end = np.where(np.isfinite(last), last, first)
+    return np.nan_to_num(start), np.nan_to_num(end)
+
+
+def start_greeks(step: Step, sigma: FloatArray) -> black_scholes.Greeks:
+    """Greeks of each leg at the start of a step, per share, held long."""
+    kernel = black_scholes.greeks if step.european else american.greeks
+    return kernel(
+        step.spot[0], step.strike, step.tau[0], step.rate[0], step.div_yield[0], sigma, step.is_call
+    )
+
+
+def _implied(step: Step, end: int) -> FloatArray:
+    arguments = (
+        step.price[end],
+        step.spot[end],
+        step.strike,
+        step.tau[end],
+        step.rate[end],
+        step.div_yield[end],
+        step.is_call,
+    )
+    if step.european:
+        return np.asarray(implied.implied_vol(*arguments), dtype=np.float64)
+    return np.asarray(american.implied_vol(*arguments), dtype=np.float64)
+
+
+def _value(
+    step: Step, spot: float, end: int, tau: FloatArray, sigma: FloatArray, *, european: bool
+) -> FloatArray:
+    kernel = black_scholes.price if european else american.price
+    return kernel(spot, step.strike, tau, step.rate[end], step.div_yield[end], sigma, step.is_call)
+
+
+# -- a campaign --------------------------------------------------------------------------------
+
+
+def attribute(
+    entry: JournalEntry, path: Sequence[Snapshot], *, from_start: bool = False
+) -> Attribution | None:
+    """
+    Attribute the P&L of a campaign between the first and the last of *path*, both ways.
+
+    Args:
+        entry: The campaign.
+        path: Snapshots in order of time; each must have the spot and a mark of every contract held
+            into or out of it, else it is skipped with a note.
+        from_start: Count the trades up to the first snapshot as well, so that the total is the
+            whole P&L of the campaign: their fills against its marks, and their commissions.
+
+    Returns:
+        None when fewer than two snapshots can be used. The total is what cash, marks and
+        commissions came to between them, whatever happened in between.
+    """
+    usable = [one for one in path if one.spot is not None and _is_marked(entry, one)]
+    if len(usable) < 2:
+        return None
+    parts = np.zeros(9)
+    notes: list[str] = []
+    for before, after in pairwise(usable):
+        parts += _between(entry, before, after, notes)
+    first, last = usable[0], usable[-1]
+    skipped = len(path) - len(usable)
+    if skipped:
+        notes.append(f"{skipped} snapshots without all marks were left out")
+    counted = [
+        trade
+        for trade in entry.trades
+        if trade.at <= last.at and (from_start or trade.at > first.at)
+    ]
+    costs = -math.fsum(fill.commission for trade in counted for fill in trade.fills)
+    parts[8] += _at_marks((trade for trade in counted if trade.at <= first.at), first)
+    delta, gamma, vega, theta, residual, time, volatility, spot, traded = parts.tolist()
+    return Attribution(
+        since=first.at,
+        until=last.at,
+        total=time + volatility + spot + traded + costs,
+        delta=delta,
+        gamma=gamma,
+        vega=vega,
+        theta=theta,
+        residual=residual,
+        time=time,
+        volatility=volatility,
+        spot=spot,
+        traded=traded,
+        costs=costs,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _is_marked(entry: JournalEntry, snapshot: Snapshot) -> bool:
+    for leg in campaign.held(entry, snapshot.at):
+        if not leg.is_stock:
+            mark = snapshot.mark(leg.key)
+            if mark is None or mark.price is None or mark.tau is None:
+                return False
+    return True
+
+
+def _between(
+    entry: JournalEntry, before: Snapshot, after: Snapshot, notes: list[str]
+) -> FloatArray:
+    """Parts of one step: five by Greeks, three by revaluation, and what was traded meanwhile."""
+    legs = campaign.held(entry, before.at)
+    kept = [leg for leg in legs if leg.is_stock or _price(after, leg.key) is not None]
+    gone = [leg for leg in legs if leg not in kept]
+    parts = np.zeros(9)
+    parts[8] = _traded(entry, before, after) - math.fsum(
+        leg.quantity * leg.multiplier * (_price(before, leg.key) or 0.0) for leg in gone
+    )
+    step = _step(kept, before, after)
+    if step is None:
+        return parts
+    sigma = volatilities(step)
+    greeks = by_greeks(step, start_greeks(step, sigma[0]), sigma[1] - sigma[0])
+    parts[:5] = greeks[:5]
+    parts[5:8] = stepwise(step, sigma)[:3]
+    if gone:
+        notes.append("legs closed between two snapshots count as traded from mark to fill")
+    return parts
+
+
+def _traded(entry: JournalEntry, before: Snapshot, after: Snapshot) -> float:
+    between = (trade for trade in entry.trades if before.at < trade.at <= after.at)
+    return _at_marks(between, after)
+
+
+def _at_marks(trades: Iterable[Trade], snapshot: Snapshot) -> float:
+    """Cash of trades plus what they brought, at the marks of a snapshot."""
+    total = 0.0
+    for trade in trades:
+        total += campaign.cash(trade)
+        for fill in trade.fills:
+            price = snapshot.spot if fill.is_stock else _price(snapshot, fill.key)
+            total += fill.quantity * fill.multiplier * (price or 0.0)
+    return total
+
+
+def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot) -> Step | None:
+    shares = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
+    options = [leg for leg in legs if not leg.is_stock]
+    pairs = [(before.mark(leg.key), after.mark(leg.key)) for leg in options]
+    ends = [[pair[end] for pair in pairs] for end in (0, 1)]
+    if before.spot is None or after.spot is None or (not options and not shares):
+        return None
+    return Step(
+        strike=_floats(leg.strike for leg in options),
+        is_call=np.array([leg.is_call for leg in options], dtype=np.bool_),
+        amount=_floats(leg.quantity * leg.multiplier for leg in options),
+        tau=(_column(ends[0], "tau"), _column(ends[1], "tau")),
+        price=(_column(ends[0], "price"), _column(ends[1], "price")),
+        div_yield=(_column(ends[0], "div_yield"), _column(ends[1], "div_yield")),
+        spot=(before.spot, after.spot),
+        rate=(before.rate, after.rate),
+        shares=shares,
+        european=before.european,
+    )
+
+
+def _price(snapshot: Snapshot, key: ContractKey) -> float | None:
+    mark = snapshot.mark(key)
+    return None if mark is None or mark.tau is None else mark.price
+
+
+def _floats(values: Iterable[float | None]) -> FloatArray:
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _column(marks: Sequence[LegMark | None], name: str) -> FloatArray:
+    return _floats(None if mark is None else getattr(mark, name) for mark in marks)
+
+
+def in_cents(parts: Sequence[float], total: float) -> tuple[float, ...]:
+    """
+    Parts rounded to cents so that they sum to the total rounded to cents.
+
+    Running totals are rounded, not the parts, so each is off by at most a cent.
+    """
+    rounded, running, before = [], 0.0, 0.0
+    for index, part in enumerate(parts):
+        running += part
+        now = round(total if index == len(parts) - 1 else running, 2)
+        rounded.append(round(now - before, 2) + 0.0)
+        before = now
+    return tuple(rounded)
+
+
+def entry_snapshot(entry: JournalEntry) -> Snapshot | None:
+    """The snapshot taken with the opening trade, None when there was none."""
+    return next((one for one in entry.snapshots if one.at <= entry.opened_at), None)
+
+
+def since_yesterday(entry: JournalEntry, day: dt.date) -> Snapshot | None:
+    """The last snapshot before *day* (of the exchange), None when there is none."""
+    earlier = [one for one in entry.snapshots if one.at.date() < day]
+    return earlier[-1] if earlier else None
+
+
+__all__ = [
+    "ByGreeks",
+    "Step",
+    "Stepwise",
+    "attribute",
+    "by_greeks",
+    "entry_snapshot",
+    "in_cents",
+    "since_yesterday",
+    "start_greeks",
+    "stepwise",
+    "volatilities",
+]

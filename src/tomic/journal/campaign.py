@@ -1,0 +1,362 @@
+"""
+What a campaign holds and what it brought in, computed from its trades and never typed.
+
+An entry is one campaign: opening, adjustments, rolls, partial closes, assignment and expiry are
+trades of it, so it has one result. Money is in currency; cash received is positive.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from tomic.errors import UsageError
+from tomic.models.journal import (
+    Action,
+    Contract,
+    ContractKey,
+    EntryStatus,
+    Fill,
+    Held,
+    JournalEntry,
+    Trade,
+)
+
+_DUST = 1e-9
+"""Contracts below which a position counts as flat."""
+
+ENDS = frozenset({Action.CLOSE, Action.EXPIRE, Action.ASSIGN})
+"""Actions that may only lessen the options held."""
+
+
+class Worth(NamedTuple):
+    """What a campaign is worth at some moment; currency."""
+
+    cash: float
+    """Received less paid in all trades, before commissions."""
+    commissions: float
+    value: float | None
+    """Of what is held, at the marks given; None where a mark is missing."""
+    pnl: float | None
+    """cash + value - commissions; None where value is."""
+    missing: tuple[str, ...]
+    """Held contracts without a mark."""
+
+
+def cash(trade: Trade) -> float:
+    """What a trade brought in, before commissions; negative when it was paid for."""
+    if trade.price is not None:
+        return trade.price * trade.structures * structure_multiplier(trade.fills)
+    return sum(-fill.quantity * fill.multiplier * (fill.price or 0.0) for fill in trade.fills)
+
+
+def option_cash(trade: Trade) -> float | None:
+    """The same of the options alone; None when a net price covers shares without their price."""
+    stock = [fill for fill in trade.fills if fill.is_stock]
+    if any(fill.price is None for fill in stock):
+        return None
+    return cash(trade) - sum(-one.quantity * one.multiplier * (one.price or 0.0) for one in stock)
+
+
+def commissions(entry: JournalEntry) -> float:
+    """Every commission so far, as a positive cost."""
+    return math.fsum(fill.commission for trade in entry.trades for fill in trade.fills)
+
+
+def structure_multiplier(fills: Iterable[Contract]) -> int:
+    """Shares per contract of the options, 1 when there are only shares."""
+    return next((one.multiplier for one in fills if not one.is_stock), 1)
+
+
+def count_structures(fills: Sequence[Fill]) -> int:
+    """How often the smallest whole structure is contained: 2 for ``-2 560P, +2 550P``."""
+    amounts = [abs(fill.quantity) for fill in fills if not fill.is_stock]
+    if not amounts:
+        return 1
+    if any(amount != round(amount) for amount in amounts):
+        return 1
+    return math.gcd(*(round(amount) for amount in amounts))
+
+
+def held(entry: JournalEntry, until: dt.datetime | None = None) -> tuple[Held, ...]:
+    """
+    Contracts still held after the trades up to and including *until*, in order of appearance.
+
+    Quantities of the same contract are summed; those that come to nothing are left out.
+    """
+    total: dict[ContractKey, Held] = {}
+    for trade in entry.trades:
+        if until is not None and trade.at > until:
+            continue
+        for fill in trade.fills:
+            before = total.get(fill.key)
+            quantity = fill.quantity + (before.quantity if before else 0.0)
+            first: Contract = before or fill
+            total[fill.key] = Held(
+                expiry=first.expiry,
+                strike=first.strike,
+                right=first.right,
+                multiplier=first.multiplier,
+                con_id=first.con_id if first.con_id is not None else fill.con_id,
+                trading_class=first.trading_class or fill.trading_class,
+                quantity=quantity,
+            )
+    return tuple(one for one in total.values() if abs(one.quantity) > _DUST)
+
+
+def worth(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> Worth:
+    """Cash, costs and P&L with what is held valued at *marks* (currency per share)."""
+    received = math.fsum(map(cash, entry.trades))
+    costs = commissions(entry)
+    legs = held(entry)
+    missing = tuple(leg.name for leg in legs if marks.get(leg.key) is None)
+    if missing:
+        return Worth(received, costs, None, None, missing)
+    value = math.fsum(leg.quantity * leg.multiplier * (marks[leg.key] or 0.0) for leg in legs)
+    return Worth(received, costs, value, received + value - costs, ())
+
+
+def option_pnl(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> float | None:
+    """
+    P&L of the options alone, after all commissions; None where a mark or a price is missing.
+
+    Exit rules measure against the premium, which shares would drown.
+    """
+    parts = [option_cash(trade) for trade in entry.trades]
+    legs = [leg for leg in held(entry) if not leg.is_stock]
+    prices = [marks.get(leg.key) for leg in legs]
+    if None in parts or None in prices:
+        return None
+    value = math.fsum(
+        leg.quantity * leg.multiplier * (price or 0.0)
+        for leg, price in zip(legs, prices, strict=True)
+    )
+    return math.fsum(part or 0.0 for part in parts) + value - commissions(entry)
+
+
+def premium(entry: JournalEntry) -> float | None:
+    """
+    Net premium of the trades that opened, adjusted or rolled: credit > 0, debit < 0, in currency.
+
+    What profit targets and stops are multiples of. Partial closes do not change it; None where the
+    options' share of a price is unknown, or nothing was opened.
+    """
+    parts = [option_cash(trade) for trade in entry.trades if trade.action not in ENDS]
+    if not parts or None in parts:
+        return None
+    return math.fsum(part or 0.0 for part in parts)
+
+
+def slippage(entry: JournalEntry) -> float | None:
+    """Given away against the middle of the market in all trades; None where no mid is known."""
+    known = [trade for trade in entry.trades if all(fill.mid is not None for fill in trade.fills)]
+    if not known:
+        return None
+    return math.fsum(_at_mid(trade) - cash(trade) for trade in known)
+
+
+def _at_mid(trade: Trade) -> float:
+    return sum(-fill.quantity * fill.multiplier * (fill.mid or 0.0) for fill in trade.fills)
+
+
+def result(entry: JournalEntry) -> float | None:
+    """
+    What a closed campaign came to, after commissions; None while it is open or was cancelled.
+
+    An entry from another program without usable prices keeps the result stated there.
+    """
+    if entry.status is not EntryStatus.CLOSED:
+        return None
+    if entry.trades and not held(entry):
+        return math.fsum(map(cash, entry.trades)) - commissions(entry)
+    return entry.stated.result if entry.stated else None
+
+
+def first_expiry(entry: JournalEntry) -> dt.date | None:
+    """Next expiry among the options held, or among those first opened when none is held."""
+    legs: Sequence[Contract] = [leg for leg in held(entry) if leg.expiry is not None]
+    if not legs and entry.trades:
+        legs = entry.trades[0].fills
+    return min((leg.expiry for leg in legs if leg.expiry is not None), default=None)
+
+
+def opening_expiry(entry: JournalEntry) -> dt.date | None:
+    """First expiry of the opening trade: when the forecast made at entry can be judged."""
+    fills = entry.trades[0].fills if entry.trades else ()
+    return min((fill.expiry for fill in fills if fill.expiry is not None), default=None)
+
+
+def days_in_trade(entry: JournalEntry, day: dt.date) -> int:
+    """Calendar days from opening to *day*, or to the close when that was earlier."""
+    last = entry.closed_at.date() if entry.closed_at is not None else day
+    return (min(last, day) - entry.opened_at.date()).days
+
+
+# -- making trades -----------------------------------------------------------------------------
+
+
+def with_trade(entry: JournalEntry, trade: Trade) -> JournalEntry:
+    """
+    The entry with one more trade; closed when nothing is held any more.
+
+    Raises:
+        UsageError: The entry is closed, the trade precedes it, or it would close more than is held.
+    """
+    if not entry.is_open:
+        raise UsageError(f"journal entry {entry.id} is {entry.status.value}; nothing can be traded")
+    if trade.at < entry.opened_at:
+        raise UsageError(f"{trade.at:%Y-%m-%d %H:%M} is before the entry was opened")
+    if trade.action in ENDS:
+        _check_lessens(entry, trade)
+    trades = tuple(sorted((*entry.trades, trade), key=lambda one: one.at))
+    changed = entry.model_copy(update={"trades": trades})
+    if held(changed):
+        return changed
+    return changed.model_copy(update={"status": EntryStatus.CLOSED, "closed_at": trades[-1].at})
+
+
+def _check_lessens(entry: JournalEntry, trade: Trade) -> None:
+    owned = {leg.key: leg.quantity for leg in held(entry)}
+    for fill in trade.fills:
+        if fill.is_stock and trade.action is Action.ASSIGN:
+            continue
+        quantity = owned.get(fill.key, 0.0)
+        if quantity * fill.quantity >= 0.0 or abs(fill.quantity) > abs(quantity) + _DUST:
+            raise UsageError(
+                f"{fill.quantity:+g} {fill.name} cannot close {quantity:+g} that is held; "
+                "tomic journal roll opens legs"
+            )
+
+
+def closing_fills(
+    legs: Iterable[Held],
+    *,
+    share: float = 1.0,
+    prices: Mapping[ContractKey, float] | None = None,
+    mids: Mapping[ContractKey, float | None] | None = None,
+    commission: float = 0.0,
+) -> tuple[Fill, ...]:
+    """
+    Fills that take back *share* of what is held; *commission* is currency per contract.
+
+    Raises:
+        UsageError: The share does not give whole contracts.
+    """
+    fills = []
+    for leg in legs:
+        quantity = -leg.quantity * share
+        if not leg.is_stock and abs(quantity - round(quantity)) > 1e-6:
+            raise UsageError(f"{leg.quantity:+g} {leg.name} cannot be closed by {share:.0%}")
+        contracts = 0.0 if leg.is_stock else abs(quantity)
+        fills.append(
+            Fill(
+                **leg.model_dump(exclude={"quantity"}),
+                quantity=quantity if leg.is_stock else float(round(quantity)),
+                price=(prices or {}).get(leg.key),
+                mid=(mids or {}).get(leg.key),
+                commission=commission * contracts,
+            )
+        )
+    return tuple(fills)
+
+
+def settlement(
+    legs: Iterable[Held], *, expired_by: dt.date, spot: float, in_cash: bool
+) -> dict[Action, tuple[Fill, ...]]:
+    """
+    What becomes of the options that have expired by a day, at the price of the underlying.
+
+    Worthless ones expire. The others are exercised or assigned: shares change hands at the strike,
+    or with *in_cash* (index options) the intrinsic value does.
+    """
+    gone: list[Fill] = []
+    exercised: list[Fill] = []
+    for leg in legs:
+        if leg.expiry is None or leg.strike is None or leg.expiry > expired_by:
+            continue
+        sign = 1.0 if leg.is_call else -1.0
+        inside = max(sign * (spot - leg.strike), 0.0)
+        contract = leg.model_dump(exclude={"quantity"})
+        price = inside if in_cash else 0.0
+        option = Fill(**contract, quantity=-leg.quantity, price=price, mid=price)
+        if inside == 0.0:
+            gone.append(option)
+            continue
+        exercised.append(option)
+        if not in_cash:
+            shares = sign * leg.quantity * leg.multiplier
+            exercised.append(Fill(multiplier=1, quantity=shares, price=leg.strike, mid=leg.strike))
+    found = {Action.EXPIRE: tuple(gone), Action.ASSIGN: tuple(exercised)}
+    return {action: fills for action, fills in found.items() if fills}
+
+
+def exercise(leg: Held, contracts: float) -> tuple[Fill, ...]:
+    """Early exercise or assignment of *contracts* of one option: it goes, shares come at strike."""
+    if leg.strike is None:
+        raise UsageError("shares cannot be assigned; name an option")
+    if not 0.0 < contracts <= abs(leg.quantity):
+        raise UsageError(f"{contracts:g} contracts cannot be assigned of {leg.quantity:+g}")
+    sign = 1.0 if leg.is_call else -1.0
+    taken = math.copysign(contracts, leg.quantity)
+    contract = leg.model_dump(exclude={"quantity"})
+    return (
+        Fill(**contract, quantity=-taken, price=0.0),
+        Fill(multiplier=1, quantity=sign * taken * leg.multiplier, price=leg.strike),
+    )
+
+
+def signed_price(text: str, fills: Sequence[Contract], quantities: Sequence[float]) -> float:
+    """
+    Read what one structure trades for: received > 0, paid < 0, currency per share.
+
+    A sign in front settles it. Without one the structure itself tells where it can: what can only
+    pay out is bought, what can only cost is sold.
+
+    Raises:
+        UsageError: Not a number, or a structure that may be worth either.
+    """
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
+    if value == 0.0 or text.strip()[0] in "+-":
+        return value
+    sides = _sides(fills, quantities)
+    if sides == {1}:
+        return -value
+    if sides == {-1}:
+        return value
+    raise UsageError(
+        f"--price {text}: these legs could be bought or sold for that; "
+        f"write --price=+{value:g} for received or --price=-{value:g} for paid"
+    )
+
+
+def _sides(fills: Sequence[Contract], quantities: Sequence[float]) -> set[int]:
+    """Signs of what the legs pay as if all expired at once, and of the time value of later ones."""
+    strikes = sorted({fill.strike for fill in fills if fill.strike is not None})
+    top = 2.0 * (strikes[-1] if strikes else 1.0) + 1.0
+    values = []
+    for price in (0.0, *strikes, top):
+        total = 0.0
+        for fill, quantity in zip(fills, quantities, strict=True):
+            if fill.strike is None:
+                total += quantity * price / structure_multiplier(fills)
+            else:
+                sign = 1.0 if fill.is_call else -1.0
+                total += quantity * max(sign * (price - fill.strike), 0.0)
+        values.append(total)
+    values.append(_time_value(fills, quantities))
+    return {int(math.copysign(1.0, value)) for value in values if abs(value) > _DUST}
+
+
+def _time_value(fills: Sequence[Contract], quantities: Sequence[float]) -> float:
+    """Sign of what a calendar keeps: positive when the later expiry is held long."""
+    days = sorted({fill.expiry for fill in fills if fill.expiry is not None})
+    if len(days) < 2:
+        return 0.0
+    return sum(q for fill, q in zip(fills, quantities, strict=True) if fill.expiry == days[-1])

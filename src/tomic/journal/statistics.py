@@ -1,0 +1,105 @@
+"""How campaigns did: win rate, expectancy, profit factor, drawdown, days, return on margin."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from tomic.journal.outcomes import Outcome
+from tomic.journal.resampling import clusters, interval, ratio, resampled_sums, wilson
+from tomic.models.journal import Statistics
+
+By: TypeAlias = Literal["strategy", "symbol", "month", "grade"]
+
+_KEYS: dict[str, Callable[[Outcome], str]] = {
+    "strategy": lambda one: one.strategy or "unnamed",
+    "symbol": lambda one: one.symbol,
+    "month": lambda one: f"{one.closed:%Y-%m}" if one.closed else "",
+    "grade": lambda one: one.grade or "none",
+}
+
+
+def statistics(outcomes: Sequence[Outcome], *, label: str = "", draws: int = 2000) -> Statistics:
+    """
+    Statistics of the closed campaigns among *outcomes*; open ones only deepen the drawdown.
+
+    Results are to the cent; a result of 0 is no win.
+    """
+    done = [one for one in outcomes if one.closed is not None and one.result is not None]
+    results = [one.result or 0.0 for one in done]
+    wins = [value for value in results if value > 0.0]
+    losses = [value for value in results if value < 0.0]
+    gained, lost = math.fsum(wins), -math.fsum(losses)
+    days = [one.days for one in done if one.days is not None]
+    on_margin = [value / one.margin for one, value in zip(done, results, strict=True) if one.margin]
+    slips = [one.slippage for one in done if one.slippage is not None]
+    cluster = clusters([one.cluster for one in done])
+    sums = resampled_sums(cluster, _columns(results), draws)
+    return Statistics(
+        label=label,
+        n=len(done),
+        wins=len(wins),
+        win_rate=wilson(len(wins), len(done)),
+        average_win=_mean(wins),
+        average_loss=_mean(losses),
+        expectancy=interval(
+            _mean(results), ratio(sums[:, 0], sums[:, 1]), count=len(set(cluster.tolist()))
+        ),
+        total=round(math.fsum(results), 2),
+        profit_factor=gained / lost if lost else (math.inf if gained else None),
+        max_drawdown=max_drawdown(outcomes),
+        average_days=_mean(days),
+        rom=_mean(on_margin),
+        rom_n=len(on_margin),
+        slippage=_mean(slips),
+        slippage_n=len(slips),
+    )
+
+
+def by_group(outcomes: Iterable[Outcome], by: By, *, draws: int = 2000) -> tuple[Statistics, ...]:
+    """Statistics per strategy, symbol, month of closing or grade, in order of name."""
+    key = _KEYS[by]
+    groups: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        if one.closed is not None and one.result is not None:
+            groups.setdefault(key(one), []).append(one)
+    return tuple(
+        statistics(found, label=name, draws=draws) for name, found in sorted(groups.items())
+    )
+
+
+def max_drawdown(outcomes: Iterable[Outcome]) -> float:
+    """
+    Deepest fall of the running total from its highest point, <= 0, day by day.
+
+    Closed campaigns count their result on the day they closed; marks taken before that, and those
+    of open ones, count on theirs, so that a loss sat out is not hidden.
+    """
+    changes: dict[dt.date, float] = {}
+    for one in outcomes:
+        points = list(one.curve)
+        if one.closed is not None and one.result is not None:
+            points = [point for point in points if point[0] < one.closed]
+            points.append((one.closed, one.result))
+        before = 0.0
+        for day, value in points:
+            changes[day] = changes.get(day, 0.0) + value - before
+            before = value
+    if not changes:
+        return 0.0
+    total = np.cumsum([changes[day] for day in sorted(changes)])
+    peak = np.maximum(np.maximum.accumulate(total), 0.0)
+    # Rounded: sums of cents leave dust, and -0.0 is no drawdown.
+    return round(float(np.min(total - peak)), 2) + 0.0
+
+
+def _columns(results: Sequence[float]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.stack((np.array(results, dtype=np.float64), np.ones(len(results))), axis=1)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,508 @@
+"""Journal nouns: an entry with its trades, marks and exit rules, and what is read from them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from tomic.models.market import Model, normalize_symbol
+
+_COMPACT_DAY = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
+
+
+class JournalModel(Model):
+    """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+def _day(value: Any) -> Any:
+    """Read ``20250718`` as the day it is; pydantic would take it for seconds since 1970."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and (found := _COMPACT_DAY.fullmatch(value.strip())):
+        return "-".join(found.groups())
+    return value
+
+
+Day = Annotated[dt.date, BeforeValidator(_day)]
+"""A calendar day; in files ``2025-07-18`` and ``20250718`` are the same."""
+
+
+class EntryStatus(StrEnum):
+    """Where an entry stands."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    """Never traded, or entered by mistake: kept, and counted nowhere."""
+
+
+class Action(StrEnum):
+    """What a trade did to the campaign."""
+
+    OPEN = "open"
+    ADJUST = "adjust"
+    """Legs added beside the ones held."""
+    ROLL = "roll"
+    """Legs closed and others opened in one go."""
+    CLOSE = "close"
+    EXPIRE = "expire"
+    ASSIGN = "assign"
+    """Exercise or assignment, or settlement in cash."""
+
+
+class ContractKey(NamedTuple):
+    """What makes two legs the same contract; all None for shares."""
+
+    expiry: dt.date | None
+    strike: float | None
+    right: str | None
+
+
+class Contract(JournalModel):
+    """An option of the entry's symbol, or its shares where expiry, strike and right are None."""
+
+    expiry: Day | None = None
+    strike: float | None = Field(default=None, gt=0.0)
+    right: Literal["C", "P"] | None = None
+    multiplier: int = Field(default=100, gt=0)
+    """Shares per contract; 1 for shares."""
+    con_id: int | None = None
+    trading_class: str = ""
+
+    @model_validator(mode="after")
+    def _whole_or_shares(self) -> Self:
+        given = (self.expiry is not None, self.strike is not None, self.right is not None)
+        if any(given) and not all(given):
+            raise ValueError("an option needs expiry, strike and right; shares have none of them")
+        return self
+
+    @property
+    def key(self) -> ContractKey:
+        """What makes two legs the same contract."""
+        return ContractKey(self.expiry, self.strike, self.right)
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether these are shares."""
+        return self.right is None
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a call; False for puts and shares."""
+        return self.right == "C"
+
+    @property
+    def name(self) -> str:
+        """As people write it: ``560P 2025-06-20``, or ``shares``."""
+        if self.is_stock:
+            return "shares"
+        return f"{self.strike:g}{self.right} {self.expiry}"
+
+
+class Fill(Contract):
+    """What was bought (+) or sold (-) of one contract."""
+
+    quantity: float
+    price: float | None = Field(default=None, ge=0.0)
+    """Currency per share; None where only the price of the whole structure is known."""
+    commission: float = 0.0
+    """Currency for the whole fill; negative for a rebate."""
+    mid: float | None = None
+    """Middle of the market at that moment, currency per share."""
+    exec_id: str = ""
+    """The broker's number of the execution, where it came from one."""
+
+    @field_validator("quantity")
+    @classmethod
+    def _some(cls, value: float) -> float:
+        if value == 0.0:
+            raise ValueError("a quantity must not be 0")
+        return value
+
+
+class Held(Contract):
+    """What is left of one contract."""
+
+    quantity: float
+
+
+class Trade(JournalModel):
+    """
+    Fills that belong together, at one moment.
+
+    Either every fill has a price, or *price* says what one structure brought in.
+    """
+
+    at: AwareDatetime
+    action: Action
+    fills: tuple[Fill, ...] = Field(min_length=1)
+    price: float | None = None
+    """Received for one structure, currency per share; negative when paid."""
+    structures: int = Field(default=1, gt=0)
+    spot: float | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _priced(self) -> Self:
+        if self.price is None and any(fill.price is None for fill in self.fills):
+            missing = ", ".join(fill.name for fill in self.fills if fill.price is None)
+            raise ValueError(f"a price is missing for {missing}")
+        return self
+
+
+class LegMark(Contract):
+    """One contract as it was quoted; None where a number is missing."""
+
+    price: float | None = None
+    """Middle of bid and ask, currency per share."""
+    bid: float | None = None
+    ask: float | None = None
+    iv: float | None = None
+    delta: float | None = None
+    """Per share of one contract held long, like the other Greeks."""
+    gamma: float | None = None
+    vega: float | None = None
+    """Per 0.01 of volatility."""
+    theta: float | None = None
+    """Per calendar day."""
+    div_yield: float = 0.0
+    """Dividend yield that puts the forward where the expiry trades."""
+    tau: float | None = None
+    """Years to expiry at that moment."""
+    source: str = ""
+    """live, frozen, delayed, close, history, stored, replay or model; empty when missing."""
+    quoted_at: AwareDatetime | None = None
+
+
+class Snapshot(JournalModel):
+    """What was seen of a campaign at one moment."""
+
+    at: AwareDatetime
+    spot: float | None = None
+    data_type: str = ""
+    rate: float = 0.0
+    european: bool = False
+    """Whether the options cannot be exercised early."""
+    legs: tuple[LegMark, ...] = ()
+    pnl: float | None = None
+    """Of the whole campaign at that moment, currency."""
+    iv30: float | None = None
+    iv_rank: float | None = None
+    iv_percentile: float | None = None
+    hv30: float | None = None
+    vix: float | None = None
+    atr14: float | None = None
+    skew: float | None = None
+    delta: float | None = None
+    """Of what is held: shares."""
+    gamma: float | None = None
+    """Shares per point."""
+    vega: float | None = None
+    """Currency per 0.01 of volatility."""
+    theta: float | None = None
+    """Currency per calendar day."""
+    note: str = ""
+
+    def mark(self, key: ContractKey) -> LegMark | None:
+        """The mark of one contract, None when it is not among them."""
+        return next((one for one in self.legs if one.key == key), None)
+
+
+class Context(JournalModel):
+    """What was known when the entry was opened; None where it was not."""
+
+    as_of: AwareDatetime | None = None
+    source: str = ""
+    """Where it comes from: proposal, live, demo, replay, stored or import."""
+    proposal: str = ""
+    """Id of the saved proposal behind the entry."""
+    spot: float | None = None
+    iv: float | None = None
+    """30-day implied volatility, fraction."""
+    iv_rank: float | None = None
+    iv_percentile: float | None = None
+    hv30: float | None = None
+    vix: float | None = None
+    atr14: float | None = None
+    skew: float | None = None
+    term_m1_m2: float | None = None
+    term_m1_m3: float | None = None
+    delta: float | None = None
+    """Of all structures together: shares."""
+    gamma: float | None = None
+    vega: float | None = None
+    """Currency per 0.01 of volatility."""
+    theta: float | None = None
+    """Currency per calendar day."""
+    margin: float | None = None
+    """What all structures take from excess liquidity, currency."""
+    max_profit: float | None = None
+    max_loss: float | None = None
+    pos: float | None = None
+    """P(P&L > 0) at the first expiry under the forecast density."""
+    pos_market: float | None = None
+    ev: float | None = None
+    """Mean P&L of all structures together, currency."""
+    score: float | None = None
+    grade: str = ""
+    score_parts: Mapping[str, float] = Field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    """Names of figures that could not be had."""
+
+
+class ExitRules(JournalModel):
+    """When to act; None switches a rule off. The meaning of each is that of ``[journal.exits]``."""
+
+    profit_target: float | None = None
+    stop: float | None = None
+    min_dte: int | None = None
+    max_days_in_trade: int | None = None
+    short_delta: float | None = None
+    short_strike_breached: bool = False
+    spot_below: float | None = None
+    spot_above: float | None = None
+    iv_rank_below: float | None = None
+    iv_rise: float | None = None
+    earnings_days: int | None = None
+    dividend_days: int | None = None
+    negative_ev: bool = False
+
+
+class Note(JournalModel):
+    """Something the trader wanted to remember."""
+
+    at: AwareDatetime
+    text: str
+
+
+class Stated(JournalModel):
+    """Figures that were typed in the program the entry comes from; used where nothing computes."""
+
+    result: float | None = None
+    """Currency."""
+    rom: float | None = None
+    """Fraction."""
+    days: int | None = None
+
+
+class JournalEntry(JournalModel):
+    """
+    A campaign: everything done in one idea from its first trade to its last.
+
+    Money, results and what is held are computed from the trades (`tomic.journal.campaign`).
+    """
+
+    id: int | None = None
+    revision: int = 0
+    continues: int | None = None
+    """Id of the entry whose campaign goes on here."""
+    symbol: Annotated[str, BeforeValidator(normalize_symbol)]
+    strategy: str = ""
+    status: EntryStatus = EntryStatus.OPEN
+    opened_at: AwareDatetime
+    closed_at: AwareDatetime | None = None
+    trades: tuple[Trade, ...] = ()
+    rules: ExitRules = ExitRules()
+    context: Context = Context()
+    snapshots: tuple[Snapshot, ...] = ()
+    plan: str = ""
+    reason: str = ""
+    tags: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    stated: Stated | None = None
+    original: dict[str, Any] | None = None
+    """The entry word for word as it was in the file it was imported from."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the campaign still holds something."""
+        return self.status is EntryStatus.OPEN
+
+
+class Verdict(StrEnum):
+    """What a check of an entry came to."""
+
+    ACT = "act"
+    """A rule fired."""
+    HOLD = "hold"
+    """Every rule was judged on fresh marks, and none fired."""
+    STALE = "stale"
+    """None fired, but on marks that may have moved since."""
+    UNJUDGED = "unjudged"
+    """None fired, but not every rule could be judged."""
+
+
+class ExitSignal(JournalModel):
+    """A rule that fired, or one that could not be judged."""
+
+    rule: str
+    fired: bool
+    observed: float | None = None
+    """In the unit of the limit; None where it could not be had."""
+    limit: float | None = None
+    text: str
+    """What was seen against what was agreed, in words."""
+    advice: str = ""
+
+
+class ExitCheck(JournalModel):
+    """What became of the rules of one entry."""
+
+    entry_id: int | None = None
+    symbol: str
+    strategy: str
+    verdict: Verdict
+    signals: tuple[ExitSignal, ...] = ()
+    """Rules that fired."""
+    unjudged: tuple[ExitSignal, ...] = ()
+    """Rules that could not be judged, with the reason."""
+    notes: tuple[str, ...] = ()
+    as_of: AwareDatetime | None = None
+    pnl: float | None = None
+    """Currency, whole campaign."""
+    share_of_premium: float | None = None
+    """P&L of the options over the premium they brought in or cost."""
+    dte: int | None = None
+
+
+class Attribution(JournalModel):
+    """
+    Where a P&L came from, accounted for twice; currency.
+
+    ``total = delta + gamma + vega + theta + residual + traded + costs``, and also
+    ``total = time + volatility + spot + traded + costs``.
+    """
+
+    since: AwareDatetime
+    until: AwareDatetime
+    total: float
+    delta: float
+    gamma: float
+    vega: float
+    theta: float
+    residual: float
+    """What the Greeks of the start do not explain."""
+    time: float
+    volatility: float
+    spot: float
+    traded: float = 0.0
+    """Fills against the middle of the market, and moves between fills that nobody marked."""
+    costs: float = 0.0
+    """Commissions, negative."""
+    notes: tuple[str, ...] = ()
+
+
+class Interval(JournalModel):
+    """An estimate with its 95 % interval; None where there are too few data."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Statistics(JournalModel):
+    """How a set of closed campaigns did; money in currency, shares and returns as fractions."""
+
+    label: str = ""
+    n: int
+    wins: int
+    win_rate: Interval
+    """Wilson's interval."""
+    average_win: float | None = None
+    average_loss: float | None = None
+    """Negative."""
+    expectancy: Interval
+    """Mean result; bootstrap over clusters."""
+    total: float
+    profit_factor: float | None = None
+    """Gains over losses; inf without losses, None without results."""
+    max_drawdown: float
+    """Deepest fall of the running total from its peak, <= 0, marks of open campaigns included."""
+    average_days: float | None = None
+    rom: float | None = None
+    """Mean result over margin, of those whose margin is known."""
+    rom_n: int = 0
+    slippage: float | None = None
+    """Mean given away against mid per campaign, of those whose mids are known."""
+    slippage_n: int = 0
+
+
+class CalibrationBin(JournalModel):
+    """Forecasts between two probabilities and how often they came true."""
+
+    low: float
+    high: float
+    n: int
+    forecast: float
+    """Mean forecast."""
+    hit: Interval
+    """Share that came true; bootstrap over clusters."""
+
+
+class Calibration(JournalModel):
+    """How honest the probabilities were."""
+
+    what: str
+    n: int
+    clusters: int
+    """Distinct (symbol, expiry) pairs: the number of independent outcomes."""
+    bins: tuple[CalibrationBin, ...] = ()
+    brier: Interval
+    base_rate: float | None = None
+    """Share that came true."""
+    skill: float | None = None
+    """1 - Brier / that of always saying the base rate; > 0 is better than knowing nothing."""
+    bias: Interval
+    """Mean forecast less share that came true: positive is too rosy."""
+
+
+class ScoreBand(JournalModel):
+    """What proposals of one grade came to."""
+
+    grade: str
+    n: int
+    hit: Interval
+    forecast: float | None = None
+    """Mean forecast probability."""
+    ev: float | None = None
+    """Mean expected value, currency per structure."""
+    result: Interval
+    """Mean result at expiry, currency per structure."""
+    rom: float | None = None
+    """Mean result over margin."""
+
+
+class ScoreTest(JournalModel):
+    """Whether a higher score went with a better outcome."""
+
+    n: int
+    clusters: int
+    bands: tuple[ScoreBand, ...] = ()
+    correlation: Interval
+    """Spearman's rank correlation of score and result over margin."""
+
+
+class JournalReport(JournalModel):
+    """Everything `tomic journal stats` shows."""
+
+    overall: Statistics
+    groups: tuple[Statistics, ...] = ()
+    by: str = ""
+    trades: Calibration
+    proposals: Calibration
+    score: ScoreTest
+    notes: tuple[str, ...] = ()
