@@ -33,6 +33,8 @@ from tomic.workflows.progress import Event, Watcher, ignore
 if TYPE_CHECKING:
     from tomic.web import Visits
     from tomic.workflows.history import HistoryRun
+    from tomic.workflows.missing_days import SeriesName
+    from tomic.workflows.stored_volatility import PastDay
     from tomic.workflows.volatility import Now, VolReport
 
 _DEMO_PACE = 1000.0
@@ -309,6 +311,7 @@ class Desk:
         from tomic.workflows import history
 
         names = self._names(symbols)
+        series: list[SeriesName] = ["bars", "ib30", "ib_hv30"] if ib_hv else ["bars", "ib30"]
         store, wait_s = await self.store(), self.settings.store.lock_wait_s
         deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
         async with store.run_lock("prices", wait_s=wait_s):
@@ -319,7 +322,7 @@ class Desk:
                 self.settings,
                 now=None if self.simulated else dt.datetime.now(dt.UTC),
                 days=days,
-                ib_hv=ib_hv,
+                series=series,
                 force=force,
                 deadline=deadline,
                 watch=self._watch,
@@ -373,6 +376,12 @@ class Desk:
             keep=not stored,
         )
 
+    async def vol_history(self, symbol: str, days: int = 30) -> list[PastDay]:
+        """The stored closes and volatilities of the last *days* days, oldest first."""
+        from tomic.workflows.volatility import load_days
+
+        return await load_days(await self.store(), normalize_symbol(symbol), days, self.settings)
+
     async def _with_chains(self, now: Now, names: Sequence[str], *, fetch: bool) -> Now:
         from tomic.workflows.volatility import chain_of_the_day
 
@@ -383,8 +392,10 @@ class Desk:
         wanted = [name for name in names if name not in chains and name not in now.errors]
         errors = dict(now.errors)
         if fetch and wanted:
-            # Skew needs strikes out to deltas of 0.25, about 0.7 standard deviations.
-            for outcome in await self.chains(wanted, strike_range="1s"):
+            # Skew needs strikes out to deltas of 0.25, about 0.7 standard deviations; four
+            # expiries hold the thirtieth day and the three months of the term structure.
+            rules: dict[str, Any] = {"strike_range": "1s", "monthlies": 2, "weeklies": 2}
+            for outcome in await self.chains(wanted, **rules):
                 if outcome.chain is not None:
                     chains[outcome.symbol] = outcome.chain
                 elif outcome.error is not None:

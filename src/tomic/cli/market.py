@@ -130,10 +130,14 @@ class _Writer:
 
     def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
         """Print the rest and return the exit code."""
+        from tomic import export
         from tomic.cli import render
 
         chains = [one.chain for one in outcomes if one.chain is not None]
         self._print(chains, quiet=quiet)
+        if self._folder is not None:
+            both = [(one.snapshot, one.chain) for one in outcomes if one.chain is not None]
+            export.write_overview(both, self._folder, stamp=dt.datetime.now().astimezone())
         for outcome in outcomes:
             if outcome.error is not None:
                 say(outcome.error, as_json=self._format in (Format.JSON, Format.NDJSON))

@@ -109,6 +109,11 @@ def write_overview(snapshots: Snapshots, folder: Path, *, stamp: dt.datetime) ->
     return write_text(folder / f"{stamp:%Y%m%d}" / OVERVIEW_NAME, _snapshot_text(rows.values()))
 
 
+def to_snapshots_csv(snapshots: Snapshots) -> str:
+    """Return the other data of symbols as CSV, a row each, as `write_overview` writes them."""
+    return _snapshot_text(_snapshot_cells(*one) for one in snapshots)
+
+
 def _path(folder: Path, kind: str, symbol: str, stamp: dt.datetime) -> Path:
     return folder / f"{stamp:%Y%m%d}" / f"{kind}_{symbol}_{stamp:%Y%m%d_%H%M%S_%f}.csv"
 

@@ -13,6 +13,7 @@ import asyncio
 import datetime as dt
 import math
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -94,7 +95,7 @@ async def update(
     *,
     now: dt.datetime | None = None,
     days: int | None = None,
-    ib_hv: bool = False,
+    series: Sequence[SeriesName] = ("bars", "ib30"),
     force: bool = False,
     deadline: float | None = None,
     watch: Watcher = ignore,
@@ -108,7 +109,7 @@ async def update(
         open_session: Gives the session, called on first need.
         now: The time by which days are complete, the gateway's when not given.
         days: Trading days to keep, with the one before them (returns need it).
-        ib_hv: Also IB's own historical volatility, to compare ours with.
+        series: What to bring up to date; ``ib_hv30`` is IB's own historical volatility.
         force: Ask for whole series, whatever is stored.
         deadline: Time of the running loop; what is stored by then is kept.
         clock, sleep: Seconds since 1970 and how to wait, for IB's limit on requests.
@@ -118,8 +119,7 @@ async def update(
         StoreError: The store cannot be used.
     """
     started = clock()
-    wanted: list[SeriesName] = ["bars", "ib30", "ib_hv30"] if ib_hv else ["bars", "ib30"]
-    job = _Job(store, settings, days or settings.market.history_days, wanted, force, watch)
+    job = _Job(store, settings, days or settings.market.history_days, series, force, watch)
     unique = list(dict.fromkeys(symbols))
     results = {symbol: SymbolHistory(symbol) for symbol in unique}
     moment = now or (await (await open_session()).now())
@@ -169,7 +169,7 @@ class _Job:
     store: Database
     settings: Settings
     days: int
-    wanted: list[SeriesName]
+    series: Sequence[SeriesName]
     force: bool
     watch: Watcher
 
@@ -180,7 +180,7 @@ class _Job:
         return [
             need
             for symbol in symbols
-            for series in self.wanted
+            for series in self.series
             if (need := self.need(symbol, series, coverages.get(symbol, {}), last)) is not None
         ]
 
@@ -227,14 +227,19 @@ async def _fetch_all(
     deadline: float | None,
 ) -> None:
     pending, done = list(needs), 0
+    open_series = Counter(need.symbol for need in needs)
 
     async def fetch(need: Need) -> None:
         nonlocal done
+        result = results[need.symbol]
         try:
-            await _fetch(session, job, need, results[need.symbol])
+            await _fetch(session, job, need, result)
         except DataError as exc:
-            results[need.symbol].error = exc
+            result.error = exc
         done += 1
+        open_series[need.symbol] -= 1
+        if not open_series[need.symbol]:
+            job.watch(Event("stage", need.symbol, _told(result)))
         job.watch(Event("count", "history", "series", done, len(needs)))
 
     while pending:
@@ -268,7 +273,6 @@ async def _fetch(session: Session, job: _Job, need: Need, result: SymbolHistory)
             need = replace(need, since=since, whole=True)
             rows = await _ask(session, need, underlying, last, result)
     await _save(job.store, need, rows, now, problem, result)
-    job.watch(Event("stage", need.symbol, _told(need, result, problem)))
 
 
 async def _underlying(session: Session, job: _Job, symbol: str) -> Underlying:
@@ -365,10 +369,11 @@ def _series(need: Need, rows: Iterable[DailyBar]) -> Bars | VolSeries:
     return VolSeries.from_rows(need.symbol, need.series, [(row.day, row.close) for row in rows])
 
 
-def _told(need: Need, result: SymbolHistory, problem: str) -> str:
-    name = {"bars": "bars", "ib30": "days of IV", "ib_hv30": "days of IB's HV"}[need.series]
-    text = f"+{result.added.get(need.series, 0)} {name}"
-    return f"{text}; fetched again: {problem}" if problem else text
+def _told(result: SymbolHistory) -> str:
+    names = {"bars": "bars", "ib30": "days of IV", "ib_hv30": "days of IB's HV"}
+    text = ", ".join(f"+{count} {names[series]}" for series, count in result.added.items())
+    again = "; fetched again: " + "; ".join(result.replaced) if result.replaced else ""
+    return f"{text or 'nothing new'}{again}"
 
 
 async def _count(store: Database, results: Mapping[str, SymbolHistory]) -> None:

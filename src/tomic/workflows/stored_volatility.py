@@ -214,6 +214,68 @@ def _place(
     return Placed(value, day, _number(rank), _number(percentile), n, window, reason)
 
 
+# -- day by day ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PastDay:
+    """One stored day; fractions, currency per share, None where unknown."""
+
+    day: dt.date
+    close: float | None = None
+    hv30: float | None = None
+    hv60: float | None = None
+    hv90: float | None = None
+    atr14: float | None = None
+    iv30: float | None = None
+    """IB's."""
+    iv_rank: float | None = None
+    iv_percentile: float | None = None
+    chain_iv30: float | None = None
+    """Of our own chains."""
+
+
+def by_day(
+    bars: Bars,
+    ib_iv: VolSeries,
+    chain_iv: VolSeries,
+    days: int,
+    *,
+    window: int = realized.TRADING_DAYS,
+    least: int = 60,
+) -> list[PastDay]:
+    """The last *days* trading days on which anything is stored, oldest first."""
+    ends = [one.date[-1].item() for one in (bars, ib_iv, chain_iv) if len(one)]
+    width = days + max(window, BARS_NEEDED)
+    calendar = _calendar([max(ends)], width) if ends else _calendar([], width)
+    if not len(calendar):
+        return []
+    row = {name: np.full(calendar.size, np.nan) for name in ("high", "low", "close", "ib", "own")}
+    for name, series, values in (
+        *((name, bars, getattr(bars, name)) for name in ("high", "low", "close")),
+        ("ib", ib_iv, ib_iv.value),
+        ("own", chain_iv, chain_iv.value),
+    ):
+        at, chosen = _places(series.date, calendar, calendar.size, calendar.size - 1)
+        row[name][at] = values[chosen]
+    columns = {
+        "close": row["close"],
+        **{f"hv{n}": realized.close_to_close(row["close"], n) for n in (30, 60, 90)},
+        "atr14": realized.atr_wilder(row["high"], row["low"], row["close"], ATR_DAYS),
+        "iv30": row["ib"],
+        "iv_rank": realized.rolling_place(realized.iv_rank, row["ib"], window, least=least).value,
+        "iv_percentile": realized.rolling_place(
+            realized.iv_percentile, row["ib"], window, least=least
+        ).value,
+        "chain_iv30": row["own"],
+    }
+    stored = np.isfinite(row["close"]) | np.isfinite(row["ib"]) | np.isfinite(row["own"])
+    return [
+        PastDay(calendar[at].item(), **{name: _number(v[at]) for name, v in columns.items()})
+        for at in np.flatnonzero(stored)[-days:]
+    ]
+
+
 # -- trading days --------------------------------------------------------------------------
 
 

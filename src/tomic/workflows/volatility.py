@@ -26,7 +26,7 @@ from tomic.workflows.chain import wanted_data_type
 from tomic.workflows.chain_volatility import of_chain
 from tomic.workflows.missing_days import session_day
 from tomic.workflows.progress import Event, Watcher, ignore
-from tomic.workflows.stored_volatility import BARS_NEEDED
+from tomic.workflows.stored_volatility import BARS_NEEDED, PastDay, by_day
 from tomic.workflows.volatility_report import VIX, Now, Past, VolReport, measure
 
 if TYPE_CHECKING:
@@ -241,7 +241,8 @@ def _filled(
     }
     missing = {name: text for name, text in snapshot.missing.items() if name not in values}
     if page.problem:
-        missing = {name: f"{text}; {page.problem}" for name, text in missing.items()}
+        hoped = {name: f"{text}; {page.problem}" for name, text in missing.items()}
+        missing |= {name: text for name, text in hoped.items() if name in _FROM_PAGE}
     changes: dict[str, Any] = {
         **values,
         "sources": snapshot.sources | dict.fromkeys(values, "web"),
@@ -254,12 +255,27 @@ def _filled(
     return snapshot.model_copy(update=changes)
 
 
+async def load_days(store: Database, symbol: str, days: int, settings: Settings) -> list[PastDay]:
+    """What is stored of *symbol*, day by day, with its volatilities as they were then."""
+    market = settings.market
+    count = days + max(market.rank_days, BARS_NEEDED)
+    return by_day(
+        await store.load_bars(symbol, days=count),
+        await store.load_iv(symbol, "ib30", days=count),
+        await store.load_iv(symbol, "chain30", days=count),
+        days,
+        window=market.rank_days,
+        least=market.rank_min_days,
+    )
+
+
 __all__ = [
     "VIX",
     "Now",
     "Past",
     "VolReport",
     "chain_of_the_day",
+    "load_days",
     "load_past",
     "measure",
     "observe",

@@ -171,15 +171,23 @@ def _put_spot(draft: _Draft, symbol: str, bars: Realised, now: Now) -> None:
 def _ib_values(
     symbols: Sequence[str], past: Past, now: Now, day: dt.date
 ) -> dict[str, tuple[float, dt.date]]:
-    """Today's value of IB's series: its tick, else the last stored day."""
+    """The last value of IB's series: its tick now, else one seen earlier, else a stored close."""
     values = {}
     for symbol in symbols:
         ticks = now.ticks.get(symbol)
+        known = [_last(past.ib_iv.get(symbol)), _seen(past.snapshots.get(symbol))]
         if ticks is not None and ticks.implied_volatility is not None:
             values[symbol] = (ticks.implied_volatility, day)
-        elif (stored := _last(past.ib_iv.get(symbol))) is not None:
-            values[symbol] = stored
+        elif stored := [one for one in known if one is not None]:
+            values[symbol] = max(stored, key=lambda one: one[1])
     return values
+
+
+def _seen(earlier: VolSnapshot | None) -> tuple[float, dt.date] | None:
+    """IB's IV30 as an earlier run saw it quoted."""
+    if earlier is None or earlier.iv30 is None or earlier.sources.get("iv30") != "ib":
+        return None
+    return earlier.iv30, session_day(earlier.ages["iv30"])
 
 
 def _own_values(

@@ -1,0 +1,437 @@
+"""Volatility, stored history and definitions as tables, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from tomic.cli.options import Format
+from tomic.cli.render import number, screen_width, text_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tomic.definitions import Definition
+    from tomic.workflows.history import HistoryRun
+    from tomic.workflows.stored_volatility import PastDay
+    from tomic.workflows.volatility import VolReport
+
+PRICES_SCHEMA = "tomic.prices/1"
+VOL_SCHEMA = "tomic.vol/1"
+HISTORY_SCHEMA = "tomic.vol_history/1"
+
+_VOL_COLUMNS = (
+    ("spot", "spot", 2, 1.0, False),
+    ("IV30", "iv30", 1, 100.0, False),
+    ("rank", "iv_rank", 0, 100.0, False),
+    ("pct", "iv_percentile", 0, 100.0, False),
+    ("n", "iv_days", 0, 1.0, False),
+    ("HV20", "hv20", 1, 100.0, False),
+    ("HV30", "hv30", 1, 100.0, False),
+    ("HV60", "hv60", 1, 100.0, False),
+    ("HV90", "hv90", 1, 100.0, False),
+    ("HV252", "hv252", 1, 100.0, False),
+    ("IV-HV", "iv_hv", 1, 100.0, True),
+    ("ATR14", "atr14", 2, 1.0, False),
+    ("skew", "skew", 1, 100.0, True),
+    ("M1-M2", "term_m1_m2", 1, 100.0, True),
+    ("M1-M3", "term_m1_m3", 1, 100.0, True),
+)
+"""Title, field, decimals, factor, signed."""
+_PAST_COLUMNS = (
+    ("close", "close", 2, 1.0),
+    ("HV30", "hv30", 1, 100.0),
+    ("HV60", "hv60", 1, 100.0),
+    ("HV90", "hv90", 1, 100.0),
+    ("ATR14", "atr14", 2, 1.0),
+    ("IV30", "iv30", 1, 100.0),
+    ("rank", "iv_rank", 0, 100.0),
+    ("pct", "iv_percentile", 0, 100.0),
+    ("own IV30", "chain_iv30", 1, 100.0),
+)
+_DETAIL = (
+    ("spot", "spot", 2, 1.0, ""),
+    ("IV30", "iv30", 2, 100.0, "%"),
+    ("IV rank", "iv_rank", 1, 100.0, ""),
+    ("IV percentile", "iv_percentile", 1, 100.0, ""),
+    ("HV20", "hv20", 2, 100.0, "%"),
+    ("HV30", "hv30", 2, 100.0, "%"),
+    ("HV60", "hv60", 2, 100.0, "%"),
+    ("HV90", "hv90", 2, 100.0, "%"),
+    ("HV252", "hv252", 2, 100.0, "%"),
+    ("ATR14", "atr14", 2, 1.0, ""),
+    ("VIX", "vix", 2, 100.0, ""),
+    ("skew", "skew", 2, 100.0, "pt"),
+    ("M1-M2", "term_m1_m2", 2, 100.0, "pt"),
+    ("M1-M3", "term_m1_m3", 2, 100.0, "pt"),
+)
+
+
+# -- prices --------------------------------------------------------------------------------
+
+
+def prices(run: HistoryRun, format: Format) -> str:
+    """What a run of `prices` did, a row per symbol."""
+    rows: list[dict[str, Any]] = [
+        {
+            "symbol": one.symbol,
+            "bars": one.rows,
+            "bars_added": one.added.get("bars", 0),
+            "iv_days": one.iv_rows,
+            "iv_days_added": one.added.get("ib30", 0),
+            "ib_hv_days_added": one.added.get("ib_hv30"),
+            "last": one.last,
+            "requests": one.asked,
+            "replaced": list(one.replaced),
+            "error": str(one.error) if one.error is not None else None,
+        }
+        for one in run.symbols
+    ]
+    if format is Format.JSON:
+        meta = {"requests": sum(one.asked for one in run.symbols), "seconds": round(run.seconds, 3)}
+        return _json({"schema": PRICES_SCHEMA, **meta, "symbols": rows})
+    if format is Format.NDJSON:
+        return _ndjson(rows)
+    if format is Format.CSV:
+        return _csv([{**row, "replaced": "; ".join(row["replaced"])} for row in rows])
+    table = _table("symbol", "bars", "new", "IV days", "new", "last", "")
+    for row in rows:
+        note = row["error"] or "; ".join(row["replaced"]) or ("" if row["requests"] else "complete")
+        table.add_row(
+            row["symbol"],
+            number(row["bars"], 0),
+            f"+{row['bars_added']}",
+            number(row["iv_days"], 0),
+            f"+{row['iv_days_added']}",
+            _day(row["last"]),
+            note,
+        )
+    return _text(table)
+
+
+def prices_summary(run: HistoryRun) -> str:
+    """The last line on stderr."""
+    if run.plan is None and not run.errors:
+        return f"{len(run.symbols)} symbols complete; nothing was asked"
+    added = sum(sum(one.added.values()) for one in run.symbols)
+    asked = sum(one.asked for one in run.symbols)
+    failed = len(run.errors)
+    tail = f" · {failed} failed" if failed else ""
+    return (
+        f"{len(run.symbols)} symbols · {asked} requests · {added:,} days added · "
+        f"{run.seconds:.1f} s{tail}"
+    )
+
+
+# -- vol -----------------------------------------------------------------------------------
+
+
+def vol(reports: Sequence[VolReport], format: Format, *, detail: bool) -> str:
+    """Volatility of symbols: a row each or, with *detail*, a page each."""
+    if format is Format.JSON:
+        documents = [vol_document(one) for one in reports]
+        return _json({"schema": VOL_SCHEMA, "symbols": documents})
+    if format is Format.NDJSON:
+        return _ndjson(vol_document(one) for one in reports)
+    if format is Format.CSV:
+        from tomic import export
+
+        return export.to_snapshots_csv((one.snapshot, None) for one in reports)
+    if detail:
+        return "\n".join(_detail(one) for one in reports)
+    return _vol_table(reports)
+
+
+def vol_document(report: VolReport) -> dict[str, Any]:
+    """One report as JSON: fractions, currency per share, absent numbers null."""
+    snapshot = report.snapshot
+    document: dict[str, Any] = snapshot.model_dump(mode="json", exclude={"notes"})
+    document |= {
+        "iv_hv": snapshot.iv_hv,
+        "expected_move_30d": report.expected_move,
+        "hv": {
+            name: {str(window): value for window, value in levels.items()}
+            for name, levels in report.realised.hv.items()
+        },
+        "expected_moves": [_plain(asdict(one)) for one in report.moves],
+        "own_iv": _plain(asdict(report.own)) if report.own is not None else None,
+        "ib_hv30": report.ib_hv30[0] if report.ib_hv30 is not None else None,
+        "error": str(report.error) if report.error is not None else None,
+    }
+    return document
+
+
+def vol_summary(reports: Sequence[VolReport], paths: Sequence[Path]) -> str:
+    """What the figures rest on, what is missing and why, and where files went."""
+    lines = [_sources(reports), _ranked_over(reports), *_missing(reports)]
+    if paths:
+        lines.append(f"written to {', '.join(str(path) for path in paths)}")
+    return "\n".join(line for line in lines if line)
+
+
+def _vol_table(reports: Sequence[VolReport]) -> str:
+    vix = next((one.snapshot for one in reports if one.snapshot.vix is not None), None)
+    table = _table("symbol", *(title for title, *_ in _VOL_COLUMNS), "EM30", "earnings", "ex-div")
+    for report in reports:
+        snapshot = report.snapshot
+        cells = []
+        for _, field, decimals, factor, signed in _VOL_COLUMNS:
+            value = getattr(snapshot, field)
+            text = number(value, decimals, factor)
+            cells.append(f"+{text}" if signed and value is not None and value > 0 else text)
+        table.add_row(
+            report.symbol,
+            *cells,
+            _either_way(report.expected_move),
+            _day(snapshot.next_earnings),
+            _day(snapshot.next_dividend),
+        )
+    head = ""
+    if vix is not None and vix.vix is not None:
+        head = (
+            f"VIX {vix.vix * 100:.2f} ({_observed(vix, 'vix')}) · {vix.as_of:%Y-%m-%d %H:%M} UTC\n"
+        )
+    return head + _text(table)
+
+
+def _sources(reports: Sequence[VolReport]) -> str:
+    """Which fields come from where, over all symbols."""
+    found: dict[str, dict[str, None]] = {}
+    for report in reports:
+        for name, source in report.snapshot.sources.items():
+            found.setdefault(source, {})[name] = None
+    return " · ".join(f"{source}: {', '.join(names)}" for source, names in sorted(found.items()))
+
+
+def _ranked_over(reports: Sequence[VolReport]) -> str:
+    short = [
+        f"{one.symbol} {one.snapshot.iv_days}"
+        for one in reports
+        if one.snapshot.iv_rank is not None
+        and one.snapshot.iv_days is not None
+        and one.snapshot.iv_days < (one.snapshot.iv_window or 0)
+    ]
+    windows = {one.snapshot.iv_window for one in reports if one.snapshot.iv_window}
+    if not windows:
+        return ""
+    own = [one.symbol for one in reports if one.snapshot.iv_series == "chain30"]
+    text = (
+        f"rank and percentile of IV30 in its last {max(windows)} trading days, today excluded; "
+        "percentile = share of days below today"
+    )
+    text += f"\nfewer days: {', '.join(short)}" if short else ""
+    return text + (f"\nIV30 of our own chains: {', '.join(own)}" if own else "")
+
+
+def _missing(reports: Sequence[VolReport]) -> Iterable[str]:
+    """Each reason once, with its fields and symbols."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for report in reports:
+        for name, reason in report.snapshot.missing.items():
+            fields, symbols = found.setdefault(reason.replace(report.symbol, "SYMBOL"), ({}, {}))
+            fields[name] = symbols[report.symbol] = None
+    for reason, (fields, symbols) in found.items():
+        who = ", ".join(symbols) if len(symbols) <= 5 else f"{len(symbols)} symbols"
+        yield f"no {', '.join(fields)} ({who}): {reason}"
+
+
+def _detail(report: VolReport) -> str:
+    snapshot = report.snapshot
+    table = _table("figure", "value", "source", "age", "")
+    for title, field, decimals, factor, unit in _DETAIL:
+        text = number(getattr(snapshot, field), decimals, factor)
+        note = snapshot.missing.get(field, "")
+        if field in ("iv_rank", "iv_percentile") and text and snapshot.iv_days is not None:
+            note = f"{snapshot.iv_days} of {snapshot.iv_window} days of {snapshot.iv_series}"
+        source = snapshot.sources.get(field, "")
+        table.add_row(title, f"{text} {unit}".strip(), source, _age(snapshot, field), note)
+    table.add_row("IV30-HV30", f"{number(snapshot.iv_hv, 2, 100.0)} pt".strip(), "", "", "")
+    for title, field in (("earnings", "next_earnings"), ("ex-dividend", "next_dividend")):
+        value = getattr(snapshot, field)
+        note = snapshot.missing.get(field, "")
+        if field == "next_dividend" and snapshot.dividend_amount is not None:
+            note = f"{snapshot.dividend_amount:g} per share"
+        table.add_row(title, _day(value), snapshot.sources.get(field, ""), "", note)
+    parts = [f"{report.symbol} · {snapshot.as_of:%Y-%m-%d %H:%M} UTC", _text(table)]
+    return "\n".join(parts) + _estimators(report) + _moves(report) + _checks(report)
+
+
+def _estimators(report: VolReport) -> str:
+    levels = report.realised.hv
+    windows = sorted({window for by_window in levels.values() for window in by_window})
+    if not windows:
+        return ""
+    table = _table("realised, %", *(str(window) for window in windows))
+    for name, by_window in levels.items():
+        cells = (number(by_window.get(window), 2, 100.0) for window in windows)
+        table.add_row(name.replace("_", " "), *cells)
+    return "\n" + _text(table)
+
+
+def _moves(report: VolReport) -> str:
+    if not report.moves:
+        return ""
+    table = _table("expected move", "days", "ATM IV", "IV, 1σ", "straddle", "density, 1σ")
+    for one in report.moves:
+        table.add_row(
+            one.expiry.isoformat(),
+            str(one.dte),
+            number(one.atm_iv, 2, 100.0),
+            *(
+                f"±{number(value, 2)}" if value else ""
+                for value in (one.iv, one.straddle, one.density)
+            ),
+        )
+    return "\n" + _text(table)
+
+
+def _checks(report: VolReport) -> str:
+    lines = []
+    own = report.own
+    if own is not None:
+        place = (
+            f"rank {number(own.rank, 1, 100.0)}, percentile {number(own.percentile, 1, 100.0)} "
+            f"over {own.n} of {own.window} days"
+            if own.rank is not None
+            else own.reason
+        )
+        lines.append(f"IV30 of our own chains {own.value * 100:.2f} % on {own.day}: {place}")
+    if report.ib_hv30 is not None:
+        value, day = report.ib_hv30
+        lines.append(f"IB's own HV30 {value * 100:.2f} % on {day}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _observed(snapshot: Any, field: str) -> str:
+    age = _age(snapshot, field)
+    return f"{snapshot.sources.get(field, '')}{', ' + age if age else ''}"
+
+
+def _age(snapshot: Any, field: str) -> str:
+    at = snapshot.ages.get(field)
+    if at is None:
+        return ""
+    minutes = max((snapshot.as_of - at).total_seconds() / 60.0, 0.0)
+    if minutes < 1.0:
+        return "now"
+    if minutes < 90.0:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60.0:.0f} h" if minutes < 36 * 60 else f"{minutes / 1440.0:.0f} d"
+
+
+# -- history -------------------------------------------------------------------------------
+
+
+def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
+    """Stored closes and volatilities, day by day."""
+    flat = [
+        {"symbol": symbol, **_plain(asdict(day))} for symbol, days in rows.items() for day in days
+    ]
+    if format is Format.JSON:
+        return _json({"schema": HISTORY_SCHEMA, "rows": flat})
+    if format is Format.NDJSON:
+        return _ndjson(flat)
+    if format is Format.CSV:
+        return _csv(flat)
+    parts = []
+    for symbol, days in rows.items():
+        table = _table(symbol, *(title for title, *_ in _PAST_COLUMNS))
+        for day in days:
+            cells = (
+                number(getattr(day, name), decimals, factor)
+                for _, name, decimals, factor in _PAST_COLUMNS
+            )
+            table.add_row(day.day.isoformat(), *cells)
+        nothing = f"{symbol}: nothing stored; run tomic prices {symbol}\n"
+        parts.append(_text(table) if days else nothing)
+    return "\n".join(parts)
+
+
+# -- definitions ---------------------------------------------------------------------------
+
+
+def definition(one: Definition, *, as_json: bool) -> str:
+    """Everything about one metric."""
+    if as_json:
+        return _json(asdict(one))
+    lines = [
+        f"{one.name}  {one.title}",
+        f"  {one.meaning}",
+        f"  unit     {one.unit}",
+        f"  formula  {one.formula}",
+        f"  source   {one.source}",
+        f"  caveat   {one.caveat}",
+        f"  kernel   {one.kernel}",
+        f"  example  {one.example}",
+        f"           = {one.result:.10g}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def definitions_table(every: Mapping[str, Definition], *, as_json: bool) -> str:
+    """All metrics by subject."""
+    if as_json:
+        return _json({name: asdict(one) for name, one in every.items()})
+    table = _table("metric", "", "unit")
+    table.columns[1].justify = table.columns[2].justify = "left"
+    for one in every.values():
+        table.add_row(one.name, one.title, one.unit)
+    return _text(table)
+
+
+# -- shared --------------------------------------------------------------------------------
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for title in others:
+        table.add_column(title, justify="right" if title else "left", no_wrap=bool(title))
+    return table
+
+
+def _text(table: Table) -> str:
+    terminal = sys.stdout.isatty()
+    return text_of(table, width=screen_width(terminal), color=terminal) + "\n"
+
+
+def _either_way(move: float | None) -> str:
+    return "" if move is None else f"±{number(move, 2)}"
+
+
+def _day(day: dt.date | None) -> str:
+    return day.isoformat() if day is not None else ""
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value.isoformat() if isinstance(value, dt.date) else value
+        for key, value in values.items()
+    }
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+
+
+def _ndjson(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(
+        json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n" for row in rows
+    )
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    out = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()

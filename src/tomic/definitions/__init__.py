@@ -1,0 +1,46 @@
+"""
+Every metric that the program shows: definition, unit, formula, source, caveat, worked example.
+
+`find` looks one up by name, alias or the title of its column.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tomic.definitions import book, chain, trades, volatility
+from tomic.definitions.definition import Definition
+from tomic.errors import UsageError
+
+__all__ = ["ALL", "Definition", "find"]
+
+_GROUPS = (chain.DEFINITIONS, volatility.DEFINITIONS, trades.DEFINITIONS, book.DEFINITIONS)
+
+ALL: Mapping[str, Definition] = MappingProxyType(
+    {one.name: one for group in _GROUPS for one in group}
+)
+"""Definitions by name: chain, volatility, trades, book and journal."""
+
+_BY_ALIAS = {
+    _plain: one
+    for one in ALL.values()
+    for alias in (one.name, *one.aliases)
+    for _plain in (alias.lower().replace("-", "_").replace(" ", "_"),)
+}
+
+
+def find(text: str) -> Definition:
+    """
+    The definition called *text*, whatever its case; ``IV rank`` and ``iv-rank`` are ``iv_rank``.
+
+    Raises:
+        UsageError: No such metric; the message suggests similar ones.
+    """
+    wanted = text.strip().lower().replace("-", "_").replace(" ", "_")
+    if wanted in _BY_ALIAS:
+        return _BY_ALIAS[wanted]
+    near = difflib.get_close_matches(wanted, _BY_ALIAS, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "tomic explain lists all of them"
+    raise UsageError(f"no metric called {text!r}; {hint}")
