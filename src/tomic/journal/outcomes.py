@@ -136,8 +136,10 @@ def _root(number: int, rows: Mapping[int, Mapping[str, Any]]) -> int:
     seen = {number}
     while True:
         earlier = rows[number].get("continues")
-        if earlier is None or earlier not in rows or earlier in seen:
+        if earlier is None or earlier not in rows:
             return number
+        if earlier in seen:
+            return min(seen)
         number = int(earlier)
         seen.add(number)
 
