@@ -10,6 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "tomic"
 
 FLOORS = {
+    "_drawing": 0,
     "_typing": 0,
     "errors": 0,
     "quant": 1,

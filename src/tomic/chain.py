@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic import dates
+from tomic._drawing import draw
 from tomic._typing import BoolArray, FloatArray
 from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot, Underlying
 
@@ -267,6 +268,18 @@ class Chain:
             greeks_source=cells["greeks_source"],
             quoted_at=stamp.replace(tzinfo=dt.UTC) if stamp is not None else None,
         )
+
+    def plot_smile(self, expiry: dt.date | None = None, **options: Any) -> Any:
+        """
+        Draw quotes and fitted smile of one expiry; see `tomic.report.pictures.chain_smile`.
+
+        Returns matplotlib axes; needs ``pip install tomic[plot]``.
+        """
+        return draw("chain_smile", self, expiry, **options)
+
+    def plot_term_structure(self, **options: Any) -> Any:
+        """Draw at-the-money volatility by expiry; see `tomic.report.pictures`."""
+        return draw("chain_term_structure", self, **options)
 
     def _repr_html_(self) -> str:
         title = (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from tomic._drawing import draw
 from tomic.models.market import DataType, Model, SpotSource
 
 Side = Literal["bullish", "bearish", "neutral"]
@@ -216,6 +217,31 @@ class Proposal(TradeModel):
             dict.fromkeys(str(one) for one in sorted(leg.expiry for leg in options if leg.expiry))
         )
         return f"{self.strategy} {strikes} {expiries}"
+
+    def plot(self, **options: Any) -> Any:
+        """
+        Draw P&L today, later and at expiry; see `tomic.report.pictures.proposal_payoff`.
+
+        Returns matplotlib axes; needs ``pip install tomic[plot]``.
+        """
+        return draw("proposal_payoff", self, **options)
+
+    def _repr_html_(self) -> str:
+        figures = {
+            "credit": self.credit,
+            "max profit": self.max_profit,
+            "max loss": self.max_loss,
+            "margin": self.margin,
+            "EV": self.ev,
+        }
+        head = "".join(f"<th>{name}</th>" for name in (*figures, "PoS", "score"))
+        cells = "".join(f"<td>{value:,.2f}</td>" for value in figures.values())
+        legs = "".join(f"<li>{leg.text} at {leg.price:.2f}</li>" for leg in self.legs)
+        return (
+            f"<p><b>{self.symbol}</b> {self.trade} · {self.as_of:%Y-%m-%d %H:%M %Z}</p>"
+            f"<table><tr>{head}</tr><tr>{cells}<td>{self.pos:.1%}</td>"
+            f"<td>{self.score:.1f} {self.grade.value}</td></tr></table><ul>{legs}</ul>"
+        )
 
     def printed_parts(self, digits: int = 1) -> tuple[ScorePart, ...]:
         """

@@ -1,0 +1,341 @@
+"""
+Pictures from plain numbers: payoff, smile, term structure, cone, stress, calibration.
+
+Every function returns the axes it drew on, those of *ax* or its own. Volatilities and
+probabilities are fractions, money is currency per structure, prices are currency per share.
+Needs matplotlib: ``pip install tomic[plot]``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tomic.quant.realized import Cones
+from tomic.report.drawing import (
+    Axes,
+    FuncFormatter,
+    PercentFormatter,
+    Theme,
+    ThemeName,
+    axes_for,
+    legend,
+)
+
+_MOST_PRINTED_CELLS = 120
+_LIGHT_CELL = 0.55
+
+
+def payoff(
+    price: ArrayLike,
+    expiry: ArrayLike,
+    *,
+    before: Mapping[str, ArrayLike] | None = None,
+    breakevens: Sequence[float] = (),
+    spot: float | None = None,
+    density: ArrayLike | None = None,
+    currency: str = "USD",
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    P&L of a structure over the price of the underlying.
+
+    Args:
+        price: Ascending prices, shape (n,).
+        expiry: P&L at the first expiry, (n,).
+        before: Label such as ``today`` to P&L at that moment, (n,).
+        breakevens: Prices marked on the zero line.
+        spot: Price now, a dashed line.
+        density: Probability density of the price at expiry, (n,), drawn behind to no scale.
+    """
+    ax, colours = axes_for(ax, theme, title=title)
+    x, at_expiry = np.asarray(price, dtype=float), np.asarray(expiry, dtype=float)
+    if density is not None:
+        _behind(ax, colours, x, np.asarray(density, dtype=float))
+    ax.axhline(0.0, color=colours.ink, linewidth=0.8)
+    for sign, colour in ((1.0, colours.profit), (-1.0, colours.loss)):
+        ax.fill_between(
+            x, at_expiry, 0.0, where=sign * at_expiry >= 0.0, interpolate=True,
+            color=colour, alpha=0.16, linewidth=0,
+        )  # fmt: skip
+    ax.plot(x, at_expiry, color=colours.main, linewidth=1.8, label="at expiry")
+    for (label, values), colour in zip((before or {}).items(), colours.lines[1:], strict=False):
+        ax.plot(x, np.asarray(values, dtype=float), color=colour, linewidth=1.3, label=label)
+    if spot is not None:
+        ax.axvline(spot, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
+        _note(ax, colours, f"spot {spot:,.2f}", spot, 1.0)
+    for level in breakevens:
+        ax.plot([level], [0.0], marker="o", markersize=5, color=colours.ink, zorder=5)
+        _note(ax, colours, f"{level:,.2f}", level, 0.0)
+    ax.set_xlim(x[0], x[-1])
+    ax.set_xlabel("price of the underlying")
+    ax.set_ylabel(f"P&L, {currency}")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    legend(ax, colours)
+    return ax
+
+
+def smile(
+    strike: ArrayLike,
+    iv: ArrayLike,
+    *,
+    is_call: ArrayLike | None = None,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    fit: tuple[ArrayLike, ArrayLike] | None = None,
+    forward: float | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    Implied volatility over strikes, quotes and fit.
+
+    Args:
+        strike, iv: Quotes, shape (n,); NaN is left out.
+        is_call: Marks calls and puts apart, (n,).
+        low, high: Volatility at bid and ask, (n,), drawn as a bar through the quote.
+        fit: Strikes and volatilities of the fitted curve.
+        forward: Forward of the expiry, a dashed line.
+    """
+    ax, colours = axes_for(ax, theme, title=title)
+    k, sigma = np.asarray(strike, dtype=float), np.asarray(iv, dtype=float)
+    call = np.zeros(k.shape, dtype=bool) if is_call is None else np.asarray(is_call, dtype=bool)
+    kinds = ((~call, "quotes" if is_call is None else "puts", "v"), (call, "calls", "^"))
+    for (rows, label, marker), colour in zip(kinds, (colours.second, colours.third), strict=True):
+        rows = rows & np.isfinite(sigma)
+        if not rows.any():
+            continue
+        if low is not None and high is not None:
+            ends = np.asarray(low, dtype=float)[rows], np.asarray(high, dtype=float)[rows]
+            ax.vlines(k[rows], *ends, color=colour, linewidth=1.0, alpha=0.45)
+        ax.plot(
+            k[rows], sigma[rows], linestyle="none", marker=marker, markersize=4.5, color=colour,
+            label=label,
+        )  # fmt: skip
+    if fit is not None:
+        ax.plot(np.asarray(fit[0]), np.asarray(fit[1]), color=colours.main, label="fit")
+    if forward is not None:
+        ax.axvline(forward, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
+        _note(ax, colours, f"forward {forward:,.2f}", forward, 1.0)
+    ax.set_xlabel("strike")
+    ax.set_ylabel("implied volatility")
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    legend(ax, colours)
+    return ax
+
+
+def term_structure(
+    dte: ArrayLike,
+    iv: ArrayLike,
+    *,
+    expiries: Sequence[dt.date] = (),
+    iv30: float | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    Volatility at the money over days to expiry.
+
+    Args:
+        dte, iv: A point per expiry, (n,); NaN is left out.
+        expiries: Their days, written beside the points.
+        iv30: Volatility at 30 days, a diamond.
+    """
+    ax, colours = axes_for(ax, theme, title=title)
+    days, sigma = np.asarray(dte, dtype=float), np.asarray(iv, dtype=float)
+    known = np.isfinite(sigma)
+    ax.plot(days[known], sigma[known], color=colours.main, marker="o", markersize=5)
+    for day, x, y in zip(expiries, days, sigma, strict=False):
+        if np.isfinite(y):
+            ax.annotate(
+                f"{day:%d %b}", (x, y), xytext=(0, 7), textcoords="offset points", ha="center",
+                fontsize=8, color=colours.ink,
+            )  # fmt: skip
+    if iv30 is not None:
+        ax.plot(
+            [30.0], [iv30], marker="D", markersize=6, linestyle="none", color=colours.second,
+            label=f"IV30 {iv30:.1%}",
+        )  # fmt: skip
+        legend(ax, colours)
+    ax.margins(y=0.15)
+    ax.set_xlabel("days to expiry")
+    ax.set_ylabel("volatility at the money")
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    return ax
+
+
+def hv_cone(
+    cones: Cones,
+    *,
+    iv: Mapping[int, float] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    Range of realised volatility by window, and where today's stands in it.
+
+    Args:
+        cones: Of one symbol: levels (windows, quantiles), today's (windows,).
+        iv: Trading days to implied volatility of that horizon, to compare with.
+    """
+    ax, colours = axes_for(ax, theme, title=title)
+    window, level = np.asarray(cones.window, dtype=float), np.asarray(cones.level)
+    bands = len(cones.quantile) // 2
+    for band in range(bands):
+        low, high = level[:, band], level[:, -1 - band]
+        label = f"{cones.quantile[band]:.0%} to {cones.quantile[-1 - band]:.0%}"
+        ax.fill_between(
+            window, low, high, color=colours.main, alpha=0.12 + 0.1 * band, linewidth=0, label=label
+        )
+    if len(cones.quantile) % 2:
+        ax.plot(window, level[:, bands], color=colours.main, linewidth=1.2, label="median")
+    ax.plot(window, cones.last, color=colours.second, marker="o", markersize=5, label="today")
+    if iv:
+        ax.plot(
+            list(iv), list(iv.values()), color=colours.third, marker="D", linestyle="none",
+            label="implied",
+        )  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xticks(window, [f"{value:g}" for value in window])
+    ax.minorticks_off()
+    ax.set_ylim(bottom=0.0)
+    ax.set_xlabel("window, trading days")
+    ax.set_ylabel("realised volatility, yearly")
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    legend(ax, colours)
+    return ax
+
+
+def stress_heat_map(
+    spot_moves: ArrayLike,
+    vol_moves: ArrayLike,
+    profit: ArrayLike,
+    *,
+    currency: str = "USD",
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    P&L over moves of spot and volatility; blue wins, red loses, white is nothing.
+
+    Args:
+        spot_moves: Relative moves of the spot, (a,), along x.
+        vol_moves: Relative moves of the volatility, (b,), along y.
+        profit: (a, b); cells that could not be valued (NaN) stay empty. Cells are printed when
+            there are at most 120 of them.
+    """
+    ax, colours = axes_for(ax, theme, title=title)
+    spots, vols = np.asarray(spot_moves, dtype=float), np.asarray(vol_moves, dtype=float)
+    cells = np.asarray(profit, dtype=float).T
+    known = np.abs(cells[np.isfinite(cells)])
+    reach = float(known.max(initial=0.0)) or 1.0
+    image = ax.imshow(
+        cells, cmap="RdBu", vmin=-reach, vmax=reach, aspect="auto", origin="lower",
+        interpolation="nearest",
+    )  # fmt: skip
+    ax.grid(False)
+    _move_ticks(ax, spots, vols)
+    if cells.size <= _MOST_PRINTED_CELLS:
+        for (row, column), value in np.ndenumerate(cells):
+            if np.isfinite(value):
+                shade = "#111111" if abs(value) < _LIGHT_CELL * reach else "#ffffff"
+                ax.text(
+                    column,
+                    row,
+                    f"{round(float(value)) or 0:,}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color=shade,
+                )
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.9, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(colors=colours.ink, labelsize=8)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    bar.set_label(f"P&L, {currency}", color=colours.ink)
+    ax.set_xlabel("move of the spot")
+    ax.set_ylabel("change of volatility")
+    return ax
+
+
+def calibration(
+    forecast: ArrayLike,
+    observed: ArrayLike,
+    *,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    n: Sequence[int] = (),
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    How often what was forecast came true; an honest forecaster lies on the diagonal.
+
+    Args:
+        forecast, observed: Mean probability and share of hits per bin, (n,); NaN is left out.
+        low, high: Interval of the share, (n,).
+        n: How many forecasts each bin holds, written beside the points.
+    """
+    ax, colours = axes_for(ax, theme, title=title, size=(5.0, 4.6))
+    p, hit = np.asarray(forecast, dtype=float), np.asarray(observed, dtype=float)
+    known = np.isfinite(p) & np.isfinite(hit)
+    ax.plot([0, 1], [0, 1], color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
+    if low is not None and high is not None:
+        ends = np.asarray(low, dtype=float)[known], np.asarray(high, dtype=float)[known]
+        ax.vlines(p[known], *ends, color=colours.main, linewidth=1.2, alpha=0.5)
+    ax.plot(p[known], hit[known], color=colours.main, marker="o", markersize=6)
+    for count, x, y in zip(n, p, hit, strict=False):
+        if np.isfinite(y) and np.isfinite(x):
+            ax.annotate(
+                f"{count}", (x, y), xytext=(7, -10), textcoords="offset points", fontsize=8,
+                color=colours.ink,
+            )  # fmt: skip
+    ax.set_xlim(-0.02, 1.02)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_xlabel("forecast")
+    ax.set_ylabel("came true")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    return ax
+
+
+def _move_ticks(ax: Axes, spots: np.ndarray, vols: np.ndarray) -> None:
+    """Per cents along both axes, no more than fit."""
+    step = max(1, -(-spots.size // 11))
+    # Keep the move of nothing among the ticks of a symmetric axis.
+    start = (spots.size // 2) % step
+    columns = range(start, spots.size, step)
+    ax.set_xticks(list(columns), [_move(spots[index]) for index in columns])
+    ax.set_yticks(range(vols.size), [_move(value) for value in vols])
+
+
+def _move(value: float) -> str:
+    return "0%" if value == 0.0 else f"{value:+.0%}"
+
+
+def _behind(ax: Axes, colours: Theme, price: np.ndarray, density: np.ndarray) -> None:
+    """A density behind the picture, on an axis of its own that says nothing of its scale."""
+    other = ax.twinx()
+    other.fill_between(price, density, 0.0, color=colours.density, alpha=0.22, linewidth=0)
+    other.set_ylim(0.0, 1.25 * float(np.nanmax(density, initial=1e-300)))
+    other.set_axis_off()
+    other.set_zorder(ax.get_zorder() - 1)
+
+
+def _note(ax: Axes, colours: Theme, text: str, x: float, side: float) -> None:
+    """A word at price *x*, at the top (1.0) or under the zero line (0.0)."""
+    place = {"xy": (x, 1.0), "xycoords": ax.get_xaxis_transform()} if side else {"xy": (x, 0.0)}
+    ax.annotate(
+        text, xytext=(4, -3), textcoords="offset points", va="top", fontsize=8, color=colours.ink,
+        **place,
+    )  # fmt: skip

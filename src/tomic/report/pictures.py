@@ -1,0 +1,319 @@
+"""
+Pictures of what TOMIC gives back: a proposal, a chain, a stress grid, a calibration, a cone.
+
+Behind ``proposal.plot()``, ``chain.plot_smile()`` and their like; see `tomic.report.figures` for
+the same from plain numbers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tomic._typing import FloatArray
+from tomic.chain import Chain
+from tomic.errors import DataError, UsageError
+from tomic.models import Proposal, VolSnapshot
+from tomic.quant import density, realized, revaluation
+from tomic.quant.density import Density
+from tomic.report import figures
+from tomic.report.drawing import Axes, ThemeName
+
+if TYPE_CHECKING:
+    from tomic.models.journal import Calibration
+    from tomic.models.review import StressGrid
+    from tomic.store import Bars
+    from tomic.strategies.board import Board
+
+_POINTS = 241
+_REACH_SIGMAS = 3.0
+_CONE_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def proposal_payoff(
+    proposal: Proposal,
+    *,
+    days: int | None = None,
+    market: Density | None = None,
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    P&L of a proposal today, after *days* and at its first expiry, with breakevens.
+
+    Values before expiry are full revaluations at each leg's own volatility, early exercise
+    included; they are left out where a leg has no volatility.
+
+    Args:
+        days: Calendar days for the line between today and expiry; by default half of them.
+        market: Density to draw behind; by default lognormal at the market's volatility.
+
+    Raises:
+        UsageError: *days* do not lie between today and the first expiry.
+    """
+    after = proposal.dte // 2 if days is None else days
+    if not 0 <= after <= proposal.dte:
+        raise UsageError(f"days {after}: must lie between 0 and {proposal.dte}, the first expiry")
+    behind = market or density.lognormal(
+        proposal.forward, max(proposal.tau, 1e-6), max(proposal.market_volatility, 1e-4)
+    )
+    price = _prices(proposal, behind)
+    lines = revalued(proposal, price, [0, after] if 0 < after < proposal.dte else [0])
+    labels = ["today", f"in {after} days"]
+    before = {
+        label: line for label, line in zip(labels, lines, strict=False) if np.isfinite(line).all()
+    }
+    return figures.payoff(
+        price,
+        at_expiry(proposal, price),
+        before=before,
+        breakevens=proposal.breakevens,
+        spot=proposal.spot,
+        density=np.gradient(behind.probability_below(price), price),
+        currency=proposal.currency,
+        title=f"{proposal.symbol} {proposal.trade}",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def at_expiry(proposal: Proposal, price: FloatArray) -> FloatArray:
+    """P&L at the first expiry, currency per structure; outside the proposal's curve revalued."""
+    found = revalued(proposal, price, [proposal.dte])[0]
+    if proposal.curve:
+        node = np.array([one.price for one in proposal.curve])
+        profit = np.array([one.profit for one in proposal.curve])
+        inside = ((price >= node[0]) & (price <= node[-1])) | np.isnan(found)
+        found = np.where(inside, np.interp(price, node, profit), found)
+    return np.asarray(found, dtype=np.float64)
+
+
+def revalued(proposal: Proposal, price: FloatArray, days: list[int]) -> FloatArray:
+    """
+    P&L of the whole structure at *price* after each of *days*, shape (days, prices).
+
+    Each leg is valued at its own volatility, from the executable credit on; the level is that of
+    the proposal's curve at expiry, so that all lines meet there. NaN where a leg has no volatility.
+    """
+    profit = _changes(proposal, price, days)
+    if not proposal.curve:
+        return profit + (proposal.credit - proposal.credit_mid)
+    middle = proposal.curve[len(proposal.curve) // 2]
+    end = _changes(proposal, np.array([middle.price]), [proposal.dte])
+    return profit + (middle.profit - float(end[0, 0]))
+
+
+def _changes(proposal: Proposal, price: FloatArray, days: list[int]) -> FloatArray:
+    """Change of the structure's value from now, (days, prices)."""
+    legs = proposal.legs
+    is_stock = np.array([leg.sec_type == "STK" for leg in legs])
+    years = [
+        proposal.tau + ((leg.expiry or proposal.expiry) - proposal.expiry).days / 365.0
+        for leg in legs
+    ]
+    carry = proposal.rate - math.log(proposal.forward / proposal.spot) / max(proposal.tau, 1e-9)
+    grid = revaluation.stress_grid(
+        proposal.spot,
+        [leg.strike or 1.0 for leg in legs],
+        years,
+        proposal.rate,
+        carry if proposal.tau > 0.0 else 0.0,
+        [0.0 if leg.sec_type == "STK" else _number(leg.iv) for leg in legs],
+        np.array([leg.right == "C" for leg in legs]),
+        quantity=[float(leg.quantity) for leg in legs],
+        multiplier=np.where(is_stock, 1.0, float(proposal.multiplier)),
+        is_stock=is_stock,
+        spot_moves=price / proposal.spot - 1.0,
+        vol_moves=[0.0],
+        days=[float(one) for one in days],
+    )
+    return np.asarray(grid[0, :, 0, :].T)
+
+
+def chain_smile(
+    chain: Chain,
+    expiry: dt.date | None = None,
+    *,
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    Quotes of one expiry out of the money, the spread of each, and the smile that TOMIC fits.
+
+    Args:
+        expiry: By default the one nearest to thirty days.
+
+    Raises:
+        UsageError: The chain has no such expiry.
+        DataError: The chain is empty.
+    """
+    day = _expiry(chain, expiry)
+    board = _board(chain)
+    outlook = board.outlooks.get(day)
+    forward = outlook.forward if outlook else chain.spot.price
+    rows = (chain["expiry"] == np.datetime64(day, "D")) & (
+        chain.is_call == (chain["strike"] >= forward)
+    )
+    strike, iv = chain["strike"][rows], chain["iv"][rows]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = 0.5 * (chain["ask"] - chain["bid"])[rows] / (100.0 * chain["vega"][rows])
+    half = np.where(np.isfinite(half) & (half < 1.0), half, 0.0)
+    fit = None
+    if outlook is not None and strike.size:
+        across = np.linspace(strike.min(), strike.max(), _POINTS)
+        fit = across, outlook.smile.iv(across)
+    return figures.smile(
+        strike,
+        iv,
+        is_call=chain.is_call[rows],
+        low=iv - half,
+        high=iv + half,
+        fit=fit,
+        forward=forward,
+        title=f"{chain.symbol} {day} ({int(chain['dte'][rows][0])} days), {chain.as_of:%d %b %H:%M}"
+        if strike.size
+        else f"{chain.symbol} {day}",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def chain_term_structure(
+    chain: Chain, *, ax: Axes | None = None, theme: ThemeName = "auto"
+) -> Axes:
+    """
+    Volatility at the money of every expiry of a chain, from the fitted smiles.
+
+    Raises:
+        DataError: No expiry has a smile.
+    """
+    board = _board(chain)
+    if not board.outlooks:
+        raise DataError(f"{chain.symbol}: no expiry has usable quotes, so there is no smile")
+    points = [board.outlooks[day] for day in sorted(board.outlooks)]
+    return figures.term_structure(
+        [one.dte for one in points],
+        [one.atm_iv for one in points],
+        expiries=[one.expiry for one in points],
+        iv30=board.forecast.iv30,
+        title=f"{chain.symbol} term structure, {chain.as_of:%d %b %H:%M}",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def volatility_cone(
+    bars: Bars,
+    *,
+    iv30: float | None = None,
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    How high realised volatility has been over the stored bars, window by window.
+
+    Args:
+        bars: At least 21 of them; windows that they do not fill are left out.
+        iv30: Implied volatility of 30 days, drawn at its 21 trading days.
+
+    Raises:
+        DataError: There are too few bars for the shortest window.
+    """
+    windows = [one for one in realized.WINDOWS if one < len(bars)]
+    if not windows:
+        least = min(realized.WINDOWS) + 1
+        raise DataError(f"{bars.symbol}: {len(bars)} bars, a cone needs {least}; run tomic prices")
+    cones = realized.cones(
+        lambda window: realized.close_to_close(bars.close, window),
+        windows=windows,
+        quantiles=_CONE_QUANTILES,
+    )
+    return figures.hv_cone(
+        cones,
+        iv=None if iv30 is None else {21: iv30},
+        title=f"{bars.symbol} realised volatility, {len(bars)} days to {bars.date[-1]}",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def stress_heat_map(
+    grid: StressGrid,
+    *,
+    days: int = 0,
+    currency: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    One day of a stress grid as a heat map.
+
+    Raises:
+        UsageError: The grid has no such day.
+    """
+    if days not in grid.days:
+        known = ", ".join(str(one) for one in grid.days)
+        raise UsageError(f"days {days}: not on the stress grid; use one of {known}")
+    at = grid.days.index(days)
+    return figures.stress_heat_map(
+        grid.spot_moves,
+        grid.vol_moves,
+        [[cell[at] for cell in row] for row in grid.pnl],
+        currency=currency,
+        title=f"{grid.name}, {'now' if days == 0 else f'in {days} days'}",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def calibration(
+    measured: Calibration, *, ax: Axes | None = None, theme: ThemeName = "auto"
+) -> Axes:
+    """Forecast probabilities against what came true, with the interval of each bin."""
+    bins = [one for one in measured.bins if one.n]
+    return figures.calibration(
+        [one.forecast for one in bins],
+        [_number(one.hit.value) for one in bins],
+        low=[_number(one.hit.low) for one in bins],
+        high=[_number(one.hit.high) for one in bins],
+        n=[one.n for one in bins],
+        title=f"{measured.what} ({measured.n})",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def _prices(proposal: Proposal, behind: Density) -> FloatArray:
+    """An even grid over the strikes and three standard deviations, kinks and spot included."""
+    spread = proposal.forward * _REACH_SIGMAS * behind.volatility * math.sqrt(behind.tau)
+    strikes = [leg.strike for leg in proposal.legs if leg.strike is not None]
+    low = min([proposal.forward - spread, *(0.98 * one for one in strikes)])
+    high = max([proposal.forward + spread, *(1.02 * one for one in strikes)])
+    even = np.linspace(max(low, 0.01 * proposal.spot), high, _POINTS)
+    return np.unique(np.concatenate([even, strikes, proposal.breakevens, [proposal.spot]]))
+
+
+def _expiry(chain: Chain, expiry: dt.date | None) -> dt.date:
+    if not chain.expiries:
+        raise DataError(f"{chain.symbol}: the chain is empty")
+    if expiry is None:
+        days = {day: abs((day - chain.as_of.date()).days - 30) for day in chain.expiries}
+        return min(days, key=lambda day: days[day])
+    if expiry not in chain.expiries:
+        known = ", ".join(str(one) for one in chain.expiries)
+        raise UsageError(f"expiry {expiry}: not in this chain; it has {known}")
+    return expiry
+
+
+def _board(chain: Chain) -> Board:
+    from tomic.config import Settings
+    from tomic.strategies.board import prepare
+
+    return prepare(chain, VolSnapshot(symbol=chain.symbol, as_of=chain.as_of), Settings())
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
