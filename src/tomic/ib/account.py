@@ -1,0 +1,368 @@
+"""
+The account: positions, values, and the margin of a trade that is only being considered.
+
+A question that gets no whole answer is an error, never an empty account. The what-if question is
+the only order message in the program: TWS computes what an order would change and throws it away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Any
+
+import ib_async
+
+from tomic import dates
+from tomic.config import MarketSettings
+from tomic.errors import DataError, GatewayRefused, UsageError
+from tomic.ib import contracts, convert
+from tomic.ib.pacing import Priority
+from tomic.ib.session import Session
+from tomic.models import Underlying
+from tomic.models.book import AccountSummary, Position
+from tomic.models.review import WhatIfMargin
+
+_MONEY_TAGS = {
+    "NetLiquidation": "net_liquidation",
+    "TotalCashValue": "cash",
+    "InitMarginReq": "initial_margin",
+    "MaintMarginReq": "maintenance_margin",
+    "ExcessLiquidity": "excess_liquidity",
+    "AvailableFunds": "available_funds",
+    "BuyingPower": "buying_power",
+    "GrossPositionValue": "gross_position_value",
+    "Cushion": "cushion",
+}
+_LEDGER = "$LEDGER:ALL"
+_TAGS = ",".join((*_MONEY_TAGS, _LEDGER))
+_BASE = "BASE"
+"""How IB writes the base currency in its ledger, beside the row of that currency itself."""
+_READ_ONLY = 321
+
+
+# -- positions -----------------------------------------------------------------------------
+
+
+async def positions(session: Session, *, timeout_s: float) -> tuple[Position, ...]:
+    """
+    Every line of every account of this login, also those of quantity 0.
+
+    Raises:
+        RequestTimeout: The list did not end in time; it may be longer than what arrived.
+        SessionLost: The connection went away.
+    """
+    used: list[ib_async.Client] = []
+
+    def send(client: ib_async.Client) -> None:
+        used.append(client)
+        client.reqPositions()
+
+    try:
+        rows = await session.ask_named("positions", send, timeout_s=timeout_s)
+    finally:
+        for client in used:
+            _afterwards(session, client.cancelPositions)
+    return tuple(to_position(*row) for row in rows)
+
+
+def to_position(
+    account: str, contract: ib_async.Contract, quantity: float, average_cost: float
+) -> Position:
+    """
+    One line as IB sends it. Its average cost holds the multiplier; ours is per share.
+
+    A contract that cannot be read keeps its kind and its local symbol, so that it can be named.
+    """
+    is_option = contract.secType == "OPT"
+    multiplier = _positive(contract.multiplier) or (100.0 if is_option else 1.0)
+    cost = convert.number_or_none(float(average_cost))
+    right = contract.right[:1].upper() if contract.right else ""
+    return Position(
+        account=account,
+        symbol=contract.symbol.strip().upper().replace(" ", "."),
+        sec_type=contract.secType,
+        quantity=float(quantity),
+        average_cost=None if cost is None else cost / multiplier,
+        con_id=contract.conId or None,
+        currency=contract.currency or "USD",
+        right=("C" if right == "C" else "P") if is_option and right in ("C", "P") else None,
+        strike=float(contract.strike) if is_option and contract.strike else None,
+        expiry=_expiry(contract.lastTradeDateOrContractMonth) if is_option else None,
+        multiplier=multiplier,
+        trading_class=contract.tradingClass if is_option else "",
+        local_symbol=contract.localSymbol,
+    )
+
+
+def _expiry(text: str) -> Any:
+    try:
+        return dates.parse_expiry(text)
+    except DataError:
+        return None
+
+
+def _positive(text: str) -> float | None:
+    try:
+        return convert.number_or_none(float(text), floor=0.0)
+    except ValueError:
+        return None
+
+
+def leg_contract(position: Position) -> ib_async.Contract:
+    """The contract of a position, to ask market data for; IB lists positions without exchange."""
+    return ib_async.Contract(
+        secType=position.sec_type,
+        conId=position.con_id or 0,
+        symbol=convert.wire_symbol(position.symbol),
+        lastTradeDateOrContractMonth=dates.format_expiry(position.expiry)
+        if position.expiry
+        else "",
+        strike=position.strike or 0.0,
+        right=position.right or "",
+        multiplier=f"{position.multiplier:g}" if position.is_option else "",
+        exchange="SMART",
+        currency=position.currency,
+        tradingClass=position.trading_class,
+    )
+
+
+async def underlying_of(
+    session: Session, position: Position, market: MarketSettings, *, timeout_s: float
+) -> Underlying:
+    """
+    The stock, fund or index behind a position; asked once per symbol and currency.
+
+    Raises:
+        UnknownContract, RequestTimeout, SessionLost: As `contracts.resolve_underlying`.
+    """
+    if position.currency == "USD":
+        return await contracts.resolve_underlying(
+            session, position.symbol, market, timeout_s=timeout_s
+        )
+    key = ("underlying", position.symbol, position.currency)
+    known = session.cache.get(key)
+    if isinstance(known, Underlying):
+        return known
+    details = await _details(session, leg_contract(position), position.contract, timeout_s)
+    if position.is_option:
+        bare = ib_async.Contract(conId=details.underConId, exchange="SMART")
+        details = await _details(session, bare, position.symbol, timeout_s)
+    underlying = convert.to_underlying(details, position.symbol)
+    session.cache[key] = underlying
+    return underlying
+
+
+async def _details(
+    session: Session, contract: ib_async.Contract, what: str, timeout_s: float
+) -> ib_async.ContractDetails:
+    rows = await session.ask(
+        f"contract details of {what}",
+        lambda client, req_id: client.reqContractDetails(req_id, contract),
+        timeout_s=timeout_s,
+        gates=(session.limits.details,),
+    )
+    if not rows:
+        raise DataError(f"IB gave no contract details of {what}")
+    row: ib_async.ContractDetails = rows[0]
+    return row
+
+
+# -- values --------------------------------------------------------------------------------
+
+
+async def summaries(session: Session, *, timeout_s: float) -> tuple[AccountSummary, ...]:
+    """
+    Values of every account of this login, with the exchange rates that IB itself uses.
+
+    Raises:
+        RequestTimeout: The answer did not end in time.
+        DataError: It ended without naming an account.
+        SessionLost: The connection went away.
+    """
+    sent: list[tuple[ib_async.Client, int]] = []
+
+    def send(client: ib_async.Client, req_id: int) -> None:
+        sent.append((client, req_id))
+        client.reqAccountSummary(req_id, "All", _TAGS)
+
+    try:
+        rows = await session.ask("account values", send, timeout_s=timeout_s)
+    finally:
+        # It is a subscription, and IB allows two of them.
+        for client, req_id in sent:
+            _afterwards(session, partial(client.cancelAccountSummary, req_id))
+    found = to_summaries(rows)
+    if not found:
+        raise DataError("the gateway named no account; is TWS still logging in?")
+    return found
+
+
+def to_summaries(rows: Sequence[tuple[str, str, str, str]]) -> tuple[AccountSummary, ...]:
+    """Rows of account, tag, value and currency as one summary per account, by name."""
+    fields: dict[str, dict[str, Any]] = {}
+    for account, tag, text, currency in rows:
+        value = _number(text)
+        one = fields.setdefault(account, {"account": account, "cash_by_currency": {}, "rates": {}})
+        if value is None:
+            continue
+        if tag in _MONEY_TAGS:
+            one[_MONEY_TAGS[tag]] = value
+            if tag == "NetLiquidation" and currency:
+                one["currency"] = currency
+        elif tag == "ExchangeRate" and currency not in ("", _BASE):
+            one["rates"][currency] = value
+        elif tag in ("CashBalance", "TotalCashBalance") and currency not in ("", _BASE):
+            one["cash_by_currency"][currency] = value
+    return tuple(AccountSummary(**fields[name]) for name in sorted(fields))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return convert.number_or_none(float(text))
+    except ValueError:
+        return None
+
+
+def _afterwards(session: Session, message: Callable[[], None]) -> None:
+    """
+    Post a message that nobody waits for; a connection that is gone needs no cancel.
+
+    Before any later question, because that may be the same one, and IB counts the open ones.
+    """
+    if session.alive:
+        session.limits.pacer.post(message, Priority.URGENT)
+
+
+# -- the what-if question ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLeg:
+    """One leg of a combination: signed contracts, or shares."""
+
+    contract: ib_async.Contract
+    quantity: float
+
+
+async def what_if(
+    session: Session,
+    legs: Sequence[OrderLeg],
+    *,
+    account: str,
+    timeout_s: float,
+) -> WhatIfMargin:
+    """
+    Ask what a trade would change in the margin of *account*: all legs as one combination.
+
+    Nothing is traded: the order carries IB's what-if flag, with which TWS computes the margin and
+    drops the order. The margins of its legs one by one would add up to more than the trade needs.
+
+    Raises:
+        UsageError: No legs, a leg without contract id, or quantities that are not whole.
+        GatewayRefused: The gateway refuses the order, as TWS does in read-only mode.
+        RequestTimeout: No margins came.
+        SessionLost: The connection went away.
+    """
+    contract, action, count = combination(legs)
+    order = ib_async.Order(
+        action=action, totalQuantity=count, orderType="MKT", account=account, tif="DAY", whatIf=True
+    )
+
+    def send(client: ib_async.Client, req_id: int) -> None:
+        if not order.whatIf:
+            raise AssertionError("an order without its what-if flag must never leave")
+        client.placeOrder(req_id, contract, order)
+
+    text = describe(legs)
+    try:
+        states = await session.ask(f"what-if margin of {text}", send, timeout_s=timeout_s)
+    except GatewayRefused as exc:
+        raise _refused(exc, text) from exc
+    return _to_margin(states[-1], account, text)
+
+
+def combination(legs: Sequence[OrderLeg]) -> tuple[ib_async.Contract, str, float]:
+    """
+    The one contract, its side, and how many of it, that hold all *legs*.
+
+    One leg is its own contract. Several are a combination (``BAG``) that is bought, with the legs'
+    ratios in lowest terms.
+
+    Raises:
+        UsageError: No legs, a leg without contract id, or quantities that are not whole.
+    """
+    if not legs:
+        raise UsageError("no legs to ask the margin of")
+    for leg in legs:
+        if not leg.contract.conId:
+            raise UsageError(f"{leg.contract.symbol}: the gateway gave no contract id")
+        if not float(leg.quantity).is_integer() or leg.quantity == 0.0:
+            raise UsageError(f"{leg.contract.symbol}: {leg.quantity:g} is no whole number of legs")
+    first = legs[0].contract
+    if len(legs) == 1:
+        return first, _side(legs[0].quantity), abs(legs[0].quantity)
+    count = reduce(math.gcd, (abs(int(leg.quantity)) for leg in legs))
+    parts = [
+        ib_async.ComboLeg(
+            conId=leg.contract.conId,
+            ratio=abs(int(leg.quantity)) // count,
+            action=_side(leg.quantity),
+            exchange="SMART",
+        )
+        for leg in legs
+    ]
+    bag = ib_async.Contract(
+        secType="BAG",
+        symbol=first.symbol,
+        exchange="SMART",
+        currency=first.currency,
+        comboLegs=parts,
+    )
+    return bag, "BUY", float(count)
+
+
+def describe(legs: Sequence[OrderLeg]) -> str:
+    """The legs as people write them."""
+    return ", ".join(_leg_text(leg) for leg in legs)
+
+
+def _leg_text(leg: OrderLeg) -> str:
+    one = leg.contract
+    if not one.right:
+        return f"{leg.quantity:+g} {one.symbol} shares"
+    day = dates.parse_expiry(one.lastTradeDateOrContractMonth)
+    return f"{leg.quantity:+g} {one.symbol} {day} {one.strike:g}{one.right}"
+
+
+def _side(quantity: float) -> str:
+    return "BUY" if quantity > 0.0 else "SELL"
+
+
+def _refused(error: GatewayRefused, text: str) -> GatewayRefused:
+    read_only = error.error_code == _READ_ONLY and "read-only" in error.text.lower()
+    hint = ""
+    if read_only:
+        hint = (
+            "TWS is in read-only mode, which refuses what-if orders as well; for the broker's own "
+            "margin clear Configure > API > Settings > Read-Only API, or leave out --ib-margin"
+        )
+    return GatewayRefused(f"what-if margin of {text}", error.error_code, error.text, hint=hint)
+
+
+def _to_margin(state: ib_async.OrderState, account: str, text: str) -> WhatIfMargin:
+    return WhatIfMargin(
+        account=account,
+        order=text,
+        initial_before=_number(state.initMarginBefore),
+        initial_change=_number(state.initMarginChange),
+        initial_after=_number(state.initMarginAfter),
+        maintenance_change=_number(state.maintMarginChange),
+        maintenance_after=_number(state.maintMarginAfter),
+        equity_change=_number(state.equityWithLoanChange),
+        commission=convert.number_or_none(float(state.commission)),
+        currency=state.commissionCurrency,
+        warning=state.warningText,
+    )

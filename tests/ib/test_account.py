@@ -1,0 +1,249 @@
+"""Positions, account values and the what-if question over a real socket."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+from pathlib import Path
+
+import ib_async
+import pytest
+
+from tomic.config import Settings
+from tomic.errors import GatewayRefused, RequestTimeout, UsageError
+from tomic.ib import account
+from tomic.ib.account import OrderLeg
+from tomic.ib.session import Session
+from tomic.sim.faults import Refuse, Silent
+from tomic.sim.gateway import Gateway
+from tomic.sim.limits import Limits, Profile
+from tomic.sim.market import Holding
+from tomic.sim.model import ModelMarket
+
+SYMBOLS = ("SPY", "IWM", "AAPL", "QQQ", "MSFT", "XLF", "TLT")
+
+
+def gateway_of(**more):
+    market = more.pop("market", None) or ModelMarket(seed=1, symbols=SYMBOLS, **more.pop("of", {}))
+    return Gateway(market, profile=Profile.instant(), limits=Limits().unpaced(), **more)
+
+
+def session_to(gateway):
+    settings = Settings()
+    ib = settings.ib.model_copy(update={"host": "127.0.0.1", "port": gateway.port})
+    return Session(ib, settings.limits, pace=1000.0)
+
+
+async def test_positions_as_they_are_held():
+    """The demo account's lines arrive whole, costs per share, symbols as people write them."""
+    async with gateway_of() as gateway, session_to(gateway) as session:
+        found = await account.positions(session, timeout_s=2.0)
+
+        market = gateway.market
+    held = {one.con_id: one for one in market.book().holdings}
+    assert {one.con_id: one.quantity for one in found} == {
+        key: one.quantity for key, one in held.items()
+    }
+    condor = [one for one in found if one.symbol == "SPY"]
+    assert sorted(one.quantity for one in condor) == [-1, -1, 1, 1]
+    assert all(one.is_option and one.multiplier == 100.0 for one in condor)
+    for one in found:
+        assert one.average_cost * one.multiplier == pytest.approx(held[one.con_id].average_cost)
+    assert gateway.orders == 0
+
+
+async def test_no_end_is_an_error_and_not_an_empty_account():
+    """Positions that never end time out; the original took them for none."""
+    async with (
+        gateway_of(faults=[Silent(on="positions")]) as gateway,
+        session_to(gateway) as session,
+    ):
+        with pytest.raises(RequestTimeout, match="positions"):
+            await account.positions(session, timeout_s=0.05)
+
+
+async def test_silent_values_are_an_error():
+    """The same for account values."""
+    async with (
+        gateway_of(faults=[Silent(on="account_summary")]) as gateway,
+        session_to(gateway) as session,
+    ):
+        with pytest.raises(RequestTimeout, match="account values"):
+            await account.summaries(session, timeout_s=0.05)
+
+
+async def test_values_of_several_accounts_in_their_currency():
+    """Each account has its figures and the rate that turns dollars into its base currency."""
+    of = {"accounts": ("DU1", "DU2"), "currency": "EUR"}
+    async with gateway_of(of=of) as gateway, session_to(gateway) as session:
+        found = await account.summaries(session, timeout_s=2.0)
+
+        values = gateway.market.book().values
+    assert [one.account for one in found] == ["DU1", "DU2"]
+    for one in found:
+        said = values[one.account]
+        assert one.currency == "EUR" and one.rates == {"USD": float(said["ExchangeRate"][0])}
+        assert one.net_liquidation == float(said["NetLiquidation"][0])
+        assert one.initial_margin == float(said["InitMarginReq"][0])
+
+
+async def test_many_questions_leave_no_summary_open():
+    """IB allows two summaries at once; each of ours is cancelled, so five in a row work."""
+    async with gateway_of() as gateway, session_to(gateway) as session:
+        for _ in range(5):
+            assert await account.summaries(session, timeout_s=2.0)
+
+
+async def test_refused_values_are_an_error():
+    """A refusal names what was asked."""
+    async with (
+        gateway_of(faults=[Refuse(on="account_summary", code=321)]) as gateway,
+        session_to(gateway) as session,
+    ):
+        with pytest.raises(GatewayRefused, match="account values"):
+            await account.summaries(session, timeout_s=1.0)
+
+
+def test_ledger_rows_give_rates_and_cash():
+    """Rows of $LEDGER:ALL carry a currency; those of BASE repeat the base currency."""
+    (found,) = account.to_summaries(
+        [
+            ("U1", "NetLiquidation", "48210.5", "EUR"),
+            ("U1", "Cushion", "0.61", ""),
+            ("U1", "CashBalance", "100.0", "EUR"),
+            ("U1", "CashBalance", "-2000", "USD"),
+            ("U1", "CashBalance", "-1680", "BASE"),
+            ("U1", "ExchangeRate", "1.00", "EUR"),
+            ("U1", "ExchangeRate", "0.89", "USD"),
+            ("U1", "InitMarginReq", "1.7976931348623157E308", "EUR"),
+        ]
+    )
+
+    assert (found.currency, found.net_liquidation, found.cushion) == ("EUR", 48210.5, 0.61)
+    assert found.rates == {"EUR": 1.0, "USD": 0.89}
+    assert found.cash_by_currency == {"EUR": 100.0, "USD": -2000.0}
+    assert found.initial_margin is None
+
+
+def test_lines_that_cannot_be_read_keep_their_name():
+    """A future, a share class and an option without expiry stay what they are."""
+    future = ib_async.Contract(secType="FUT", symbol="ES", localSymbol="ESZ6", multiplier="50")
+    share = ib_async.Contract(secType="STK", symbol="BRK B", currency="USD")
+    broken = ib_async.Contract(secType="OPT", symbol="SPY", right="C", multiplier="")
+
+    found = [account.to_position("U1", one, 1.0, 5.0) for one in (future, share, broken)]
+
+    assert [one.contract for one in found] == ["ESZ6 FUT", "BRK.B shares", "SPY OPT"]
+    assert [one.average_cost for one in found] == [0.1, 5.0, 0.05]
+    assert not found[2].is_option
+
+
+# -- what-if ---------------------------------------------------------------------------------
+
+
+def spread_of(found):
+    """The legs of the put spread on MSFT, taken off."""
+    return [
+        OrderLeg(account.leg_contract(one), -one.quantity) for one in found if one.symbol == "MSFT"
+    ]
+
+
+async def test_spread_is_asked_as_one_combination():
+    """A two-leg spread held twice is one BAG order of 2, with the what-if flag; none is placed."""
+    async with gateway_of() as gateway, session_to(gateway) as session:
+        found = await account.positions(session, timeout_s=2.0)
+        legs = spread_of(found)
+        margin = await account.what_if(session, legs, account="DU1234567", timeout_s=2.0)
+
+        expected = gateway.market.whatif_margin(
+            "DU1234567", [(leg.contract.conId, leg.quantity) for leg in legs]
+        )
+        assert (gateway.what_ifs, gateway.orders) == (1, 0)
+    assert (margin.initial_change, margin.maintenance_change) == expected
+    assert margin.initial_change < 0.0
+    assert margin.initial_after == pytest.approx(margin.initial_before + margin.initial_change)
+
+
+async def test_combination_costs_less_than_its_legs():
+    """Legs one by one add up to far more than the spread, which is what the original summed."""
+    async with gateway_of() as gateway, session_to(gateway) as session:
+        found = await account.positions(session, timeout_s=2.0)
+        # Opened once more: the same spread on top of the one that is held.
+        legs = [OrderLeg(leg.contract, -leg.quantity) for leg in spread_of(found)]
+        together = await account.what_if(session, legs, account="DU1234567", timeout_s=2.0)
+        alone = [
+            await account.what_if(session, [leg], account="DU1234567", timeout_s=2.0)
+            for leg in legs
+        ]
+
+    assert together.initial_change < sum(one.initial_change for one in alone)
+    assert gateway.orders == 0
+
+
+async def test_read_only_mode_is_explained():
+    """TWS in read-only mode refuses; the message says which setting, and how to go without."""
+    async with gateway_of(read_only=True) as gateway, session_to(gateway) as session:
+        found = await account.positions(session, timeout_s=2.0)
+
+        with pytest.raises(GatewayRefused, match=r"read-only mode.*leave out --ib-margin"):
+            await account.what_if(session, spread_of(found), account="DU1234567", timeout_s=2.0)
+
+
+def option(con_id=1, **more):
+    return ib_async.Contract(
+        secType="OPT", conId=con_id, symbol="SPY", currency="USD", right="P", strike=560.0,
+        lastTradeDateOrContractMonth="20261218", **more,
+    )  # fmt: skip
+
+
+def test_ratios_are_in_lowest_terms():
+    """Four bought and eight sold are a 1:2 combination, bought four times."""
+    bag, action, count = account.combination([OrderLeg(option(1), 4), OrderLeg(option(2), -8)])
+
+    assert (bag.secType, action, count) == ("BAG", "BUY", 4)
+    assert [(leg.conId, leg.ratio, leg.action) for leg in bag.comboLegs] == [
+        (1, 1, "BUY"), (2, 2, "SELL"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("legs", "said"),
+    [
+        ([], "no legs"),
+        ([OrderLeg(option(0), 1)], "no contract id"),
+        ([OrderLeg(option(), 0.5)], "no whole number"),
+        ([OrderLeg(option(), 0)], "no whole number"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_it_leaves(legs, said):
+    """Half a contract, no contract, or no legs at all."""
+    with pytest.raises(UsageError, match=said):
+        account.combination(legs)
+
+
+def test_only_one_place_in_the_program_can_send_an_order():
+    """`placeOrder` is called once in the whole source, and every Order has its what-if flag."""
+    source = Path(account.__file__).parents[1]
+    calls, orders = [], []
+    for path in source.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in ("placeOrder", "placeOrderAsync"):
+                calls.append(path.name)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "ib_async.Order":
+                orders.append({word.arg: ast.unparse(word.value) for word in node.keywords})
+
+    assert calls == ["account.py"]
+    assert [one.get("whatIf") for one in orders] == ["True"]
+
+
+async def test_holdings_of_quantity_zero_arrive():
+    """What was closed today is still listed, with quantity 0."""
+    market = ModelMarket(seed=1, symbols=SYMBOLS)
+    book = market.book()
+    closed = Holding("DU1234567", market.find("SPY", "STK")[0].con_id, 0.0, 0.0)
+    object.__setattr__(book, "holdings", (*book.holdings, closed))
+    async with gateway_of(market=market) as gateway, session_to(gateway) as session:
+        found = await account.positions(session, timeout_s=2.0)
+
+    assert [one.contract for one in found if one.quantity == 0.0] == ["SPY shares"]
+    assert all(one.expiry is None or isinstance(one.expiry, dt.date) for one in found)
