@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from tomic.quant import black_scholes, density, later_expiries, payoff, probability
+from tomic.quant import smile as svi_smile
 
 NEAR, LEFT, RATE, YIELD, SIGMA = 30 / 365, 35 / 365, 0.045, 0.013, 0.25
 FIRST = density.lognormal(100.0, NEAR, SIGMA)
@@ -159,3 +160,36 @@ def test_wrong_expiries_are_refused():
         later_expiries.flat(LEFT, RATE, YIELD, np.nan)
     with pytest.raises(ValueError, match="ascending"):
         later_expiries.segments([100.0], [True], [1], [0], [], grid=grid[::-1])
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_no_expected_value_out_of_revaluation(right):
+    """Given the market's density, every later option has the mean value that it costs today."""
+    near, far = (
+        svi_smile.Smile(100.0 * np.exp((RATE - YIELD) * tau), tau, float(np.exp(-RATE * tau)),
+                        a=0.2 * w, b=0.15 * w, rho=-0.6, m=0.0, sigma=2.0 * float(np.sqrt(w)))
+        for tau, w in ((NEAR, SIGMA**2 * NEAR), (NEAR + LEFT, SIGMA**2 * (NEAR + LEFT)))
+    )  # fmt: skip
+    market = density.from_smile(near)
+    strike = np.linspace(80.0, 120.0, 9)
+    later = later_expiries.from_smiles(near, far, american=False, market=market)
+
+    price, mass = market.cells()
+    mean = near.discount * later.value(price, strike[:, None], right) @ mass
+
+    assert_allclose(mean, far.value(strike, right), rtol=2e-3, atol=2e-4)
+    plain = later_expiries.from_smiles(near, far, american=False)
+    off = near.discount * plain.value(price, strike[:, None], right) @ mass - mean
+    assert np.abs(off).max() > 0.01
+
+
+def test_shortfall_of_a_spread():
+    """P(P&L < 0) and the mean loss complement PoS and EV: E[P&L] = E[gain] - E[loss]."""
+    shape = payoff.segments([90.0, 95.0], [False, False], [1, -1], credit=1.0)
+
+    below = probability.shortfall(FIRST, shape)
+
+    grid = np.linspace(1e-6, 1.0 - 1e-6, 400_001)
+    profit = payoff.interpolate(shape, FIRST.quantile(grid))
+    assert below.probability == pytest.approx(1.0 - probability.pos(FIRST, shape), abs=1e-12)
+    assert below.mean == pytest.approx(np.maximum(-profit, 0.0).mean(), abs=1e-5)

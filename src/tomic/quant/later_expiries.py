@@ -4,12 +4,16 @@ Payoff of structures with several expiries: the later legs revalued at the first
 When the first leg expires the others still have time value. It is read off today's smile of the
 later expiry at unchanged moneyness (sticky moneyness): an option struck at K is then worth Black's
 value at the volatility that the smile shows today at the same ln(K / forward).
+
+Alone that is no arbitrage-free model: the mean of the revaluation differs from today's price, by a
+fifth of a calendar's debit on an index, and that would pass for expected profit. Given the market's
+density, time values are therefore scaled, strike by strike, so that their mean is today's price.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -20,6 +24,9 @@ from tomic.quant.density import Density
 from tomic.quant.payoff import Segments
 
 _NODES = 8193
+_SCALES = 129
+_SCALE_REACH = 5.0  # at-the-money standard deviations of the later expiry
+_MOST_SCALE = 3.0
 _TINY = 1e-300
 _BLOCK = 64  # structures whose grids stay in the second-level cache
 
@@ -58,6 +65,10 @@ class LaterExpiry:
         reach: Time value is nil where |ln(K / forward)| exceeds it.
         time_value: (m,) Black's out-of-the-money value per unit of forward, evenly spaced in
             ln(K / forward) over ±reach.
+        scale: (s,) factors on the time value, evenly spaced in the logarithm of strike over today's
+            forward to this expiry, over ±scale_reach; the ends hold beyond. All 1 unless the
+            market's density was given.
+        forward: Today's forward to this expiry, by which strikes find their factor.
     """
 
     tau: float
@@ -66,6 +77,9 @@ class LaterExpiry:
     american: bool
     reach: float
     time_value: FloatArray
+    scale_reach: float = 1.0
+    scale: FloatArray = field(default_factory=lambda: np.ones(2))
+    forward: float = 1.0
 
     def value(self, price: FloatLike, strike: FloatLike, is_call: ArrayLike) -> FloatArray:
         """Value at the first expiry, currency per share; arguments broadcast."""
@@ -80,17 +94,35 @@ class LaterExpiry:
             cell = np.minimum(place.astype(np.int64), self.time_value.size - 2)
         left = self.time_value.take(cell, mode="clip")
         right = self.time_value.take(cell + 1, mode="clip")
-        extra = forward * (left + (place - cell) * (right - left))
+        extra = forward * (left + (place - cell) * (right - left)) * self._factor(strike)
         worth = self.discount * (np.maximum(sign * (forward - strike), 0.0) + extra)
         floor = np.maximum(sign * (price - strike), 0.0) if self.american else 0.0
         return np.asarray(np.maximum(worth, floor), dtype=np.float64)
 
+    def _factor(self, strike: FloatArray) -> FloatArray:
+        per_step = (self.scale.size - 1) / (2.0 * self.scale_reach)
+        place = (np.log(np.maximum(strike, _TINY) / self.forward) + self.scale_reach) * per_step
+        place = np.clip(place, 0.0, float(self.scale.size - 1))
+        with np.errstate(invalid="ignore"):
+            cell = np.minimum(place.astype(np.int64), self.scale.size - 2)
+        low = self.scale.take(cell, mode="clip")
+        found: FloatArray = low + (place - cell) * (self.scale.take(cell + 1, mode="clip") - low)
+        return found
+
 
 def from_smiles(
-    first: DiscountedSmile, later: DiscountedSmile, *, american: bool = True
+    first: DiscountedSmile,
+    later: DiscountedSmile,
+    *,
+    american: bool = True,
+    market: Density | None = None,
 ) -> LaterExpiry:
     """
     A later expiry from today's two smiles: forwards and discounts give carry between the expiries.
+
+    With *market*, the market's density at the first expiry, time values are scaled by strike so
+    that the mean value under it is what the later smile says today (before the floor of American
+    options): an expected value is then never made by the revaluation itself.
 
     Raises:
         ValueError: The later smile does not expire after the first.
@@ -99,13 +131,46 @@ def from_smiles(
     def volatility(log_moneyness: FloatArray) -> FloatArray:
         return np.asarray(later.iv(later.forward * np.exp(log_moneyness)), dtype=np.float64)
 
-    return _tabulated(
+    found = _tabulated(
         later.tau - first.tau,
         later.forward / first.forward,
         later.discount / first.discount,
         volatility,
         american=american,
     )
+    return found if market is None else _scaled(found, later, market)
+
+
+def _scaled(later: LaterExpiry, smile: DiscountedSmile, market: Density) -> LaterExpiry:
+    """Time values scaled so that under *market* every strike has the mean that it costs today."""
+    at_money = float(np.asarray(smile.iv(smile.forward))) * float(np.sqrt(smile.tau))
+    reach = _SCALE_REACH * at_money
+    strike = smile.forward * np.exp(np.linspace(-reach, reach, _SCALES))
+    total_vol = np.asarray(smile.iv(strike)) * np.sqrt(smile.tau)
+    today = black_scholes.undiscounted(smile.forward, strike, total_vol, True)
+    kept = later.growth * market.call_value(strike / later.growth)
+    price, mass = market.cells()
+    price, mass = _joined(price, mass)
+    plain = replace(later, american=False, discount=1.0)
+    calls = plain.value(price, strike[:, None], True)
+    extra = (calls - np.maximum(later.growth * price - strike[:, None], 0.0)) @ mass
+    # Far out both are dust, and their ratio says nothing.
+    solid = extra > 1e-7 * smile.forward
+    ratio = np.where(solid, (today - kept) / np.where(solid, extra, 1.0), np.nan)
+    known = np.flatnonzero(solid)
+    if known.size == 0:
+        return later
+    ratio = np.interp(np.arange(strike.size), known, ratio[known])
+    scale = np.clip(ratio, 0.0, _MOST_SCALE)
+    scale.setflags(write=False)
+    return replace(later, scale=scale, scale_reach=reach, forward=smile.forward)
+
+
+def _joined(price: FloatArray, mass: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """About five hundred cells with their mean price."""
+    edge = np.arange(0, mass.size, max(1, mass.size // 500))
+    total = np.add.reduceat(mass, edge)
+    return np.add.reduceat(price * mass, edge) / total, total
 
 
 def flat(

@@ -29,6 +29,7 @@ __all__ = [
     "kelly_binary",
     "pos",
     "profit_quantile",
+    "shortfall",
     "target_before_stop",
     "touch",
     "touch_either",
@@ -94,6 +95,31 @@ def cvar(density: Density, shape: Segments, level: float = 0.95) -> FloatArray:
     _, shortfall = _shortfall(bounded, worst)
     loss = shortfall / (1.0 - level) - worst
     return np.where(np.isnan(bounded.value[0]), np.nan, loss).reshape(shape.slope.shape)
+
+
+class Shortfall(NamedTuple):
+    """How often P&L falls below a level, and by how much on average over all outcomes."""
+
+    probability: FloatArray
+    """(...) P(P&L < level)."""
+    mean: FloatArray
+    """(...) E[max(level - P&L, 0)], currency per structure."""
+
+
+def shortfall(density: Density, shape: Segments, level: float = 0.0) -> Shortfall:
+    """
+    Probability and mean size of falling below *level*; NaN where the segments are NaN.
+
+    Mean over probability is a lower bound of CVaR at any level whose tail holds all of the losses.
+    """
+    bounded = _bounded(density, shape)
+    below, mean = _shortfall(bounded, np.full(shape.slope.size, level))
+    broken = np.isnan(bounded.value[0])
+    lead = shape.slope.shape
+    return Shortfall(
+        np.where(broken, np.nan, below).reshape(lead),
+        np.where(broken, np.nan, mean).reshape(lead),
+    )
 
 
 def profit_quantile(density: Density, shape: Segments, level: float = 0.95) -> FloatArray:

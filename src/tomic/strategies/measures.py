@@ -1,0 +1,317 @@
+"""What candidates cost, earn and risk: figures for whole batches, currency per structure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from tomic._typing import BoolArray, FloatArray, IntArray
+from tomic.config import Settings
+from tomic.models import ExerciseStyle
+from tomic.quant import later_expiries, margin, payoff, probability
+from tomic.quant.margin import MarginRules
+from tomic.quant.payoff import Segments
+from tomic.strategies.board import Board, Outlook
+from tomic.strategies.candidates import Candidates, Expiries
+
+TAIL = 0.05
+"""Share of outcomes behind CVaR95 and the profit that stands in for an unbounded one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """
+    Candidates of several templates at the same expiries, legs padded to one width.
+
+    Arrays are (n, k), of an unused leg quantity 0 and row 0; ``group`` (n,) tells which of
+    ``members`` a row belongs to.
+    """
+
+    members: Sequence[Candidates]
+    expiries: Expiries
+    group: IntArray
+    row: IntArray
+    quantity: FloatArray
+    is_call: BoolArray
+    is_far: BoolArray
+    stock: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @classmethod
+    def of(cls, members: Sequence[Candidates]) -> Batch:
+        """Candidates of one pair of expiries, one below the other."""
+        width = max((one.row.shape[1] for one in members), default=1)
+        sizes = [len(one) for one in members]
+        group = np.repeat(np.arange(len(members)), sizes)
+        shape = (sum(sizes), width)
+        row = np.zeros(shape, dtype=np.int64)
+        quantity, is_call, is_far = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool)
+        stock = np.array([float(one.template.stock) for one in members])
+        first = 0
+        for one in members:
+            rows, legs = slice(first, first + len(one)), slice(0, one.row.shape[1])
+            row[rows, legs], quantity[rows, legs] = one.row, one.quantity
+            is_call[rows, legs], is_far[rows, legs] = one.is_call, one.is_far
+            first += len(one)
+        return cls(
+            members, members[0].expiries, group, row, quantity, is_call, is_far, stock[group]
+        )
+
+    def take(self, rows: IntArray | BoolArray) -> Batch:
+        """The chosen rows, in their order."""
+        return Batch(
+            self.members,
+            self.expiries,
+            self.group[rows],
+            self.row[rows],
+            self.quantity[rows],
+            self.is_call[rows],
+            self.is_far[rows],
+            self.stock[rows],
+        )
+
+    def legs(self, values: FloatArray, unused: float = 0.0) -> FloatArray:
+        """Values of the chain's rows by leg, *unused* where a leg is not."""
+        return np.where(self.quantity == 0.0, unused, values[self.row])
+
+
+@dataclass(frozen=True, eq=False)
+class Measures:
+    """Figures of a batch, (n,); NaN where something that is needed is missing."""
+
+    credit: FloatArray
+    """Executable: at mid less slippage and commission."""
+    credit_mid: FloatArray
+    commission: FloatArray
+    max_profit: FloatArray
+    max_loss: FloatArray
+    profit: FloatArray
+    """`max_profit`, or the 95 % quantile of P&L where profit has no bound."""
+    requirement: FloatArray
+    margin: FloatArray
+    """Requirement less credit, plus debit."""
+    pos: FloatArray
+    ev: FloatArray
+    loss_chance: FloatArray
+    """P(P&L < 0)."""
+    mean_loss: FloatArray
+    """E[max(-P&L, 0)]."""
+    upside: FloatArray
+    """Least P&L from the highest strike up: -inf where it falls without bound."""
+    liquidity: FloatArray
+
+    def take(self, rows: IntArray | BoolArray) -> Measures:
+        """The chosen rows, in their order."""
+        return Measures(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def margin_rules(settings: Settings, *, cash: bool) -> MarginRules:
+    """The kernel's rules from the settings."""
+    given = settings.margin
+    return MarginRules(
+        equity=given.naked_equity,
+        broad_index=given.naked_index,
+        minimum=given.naked_minimum,
+        naked_floor=given.naked_floor,
+        stock=given.stock_long,
+        unequal_condor=given.unequal_condor,
+        cash_account=cash,
+    )
+
+
+def credits(batch: Batch, board: Board) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Executable credit, credit at mid, commission; (n,) each."""
+    costs, lot = board.settings.costs, float(board.chain.multiplier)
+    contracts = np.abs(batch.quantity)
+    at_mid = -lot * (batch.quantity * batch.legs(board.price)).sum(axis=1)
+    slippage = lot * costs.slippage * (contracts * batch.legs(board.prices.half_spread)).sum(axis=1)
+    commission = costs.commission * contracts.sum(axis=1)
+    return at_mid - slippage - commission, at_mid, commission
+
+
+def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
+    """P&L at the first expiry, in today's money."""
+    near, far = batch.expiries
+    first = board.outlooks[near]
+    strike = batch.legs(board.strike)
+    lot = float(board.chain.multiplier)
+    cost = float(payoff.stock_cost(first.forward, first.discount))
+    if far is None:
+        return payoff.segments(
+            strike,
+            batch.is_call,
+            batch.quantity,
+            credit=credit,
+            discount=first.discount,
+            stock=batch.stock,
+            stock_cost=cost,
+            multiplier=lot,
+        )
+    return later_expiries.segments(
+        strike,
+        batch.is_call,
+        batch.quantity,
+        np.where(batch.quantity == 0.0, 0, batch.is_far).astype(np.int64),
+        [_later(board, near, far)],
+        grid=later_expiries.grid(first.forecast),
+        credit=credit,
+        discount=first.discount,
+        stock=batch.stock,
+        stock_cost=cost,
+        multiplier=lot,
+    )
+
+
+def _later(board: Board, near: dt.date, far: dt.date) -> later_expiries.LaterExpiry:
+    american = board.chain.underlying.exercise_style is ExerciseStyle.AMERICAN
+    return later_expiries.from_smiles(
+        board.outlooks[near].smile,
+        board.outlooks[far].smile,
+        american=american,
+        market=board.outlooks[near].market,
+    )
+
+
+def measure(batch: Batch, board: Board) -> Measures:
+    """All figures that rules and score need, but for CVaR, which is dear: see `tail_loss`."""
+    first = board.outlooks[batch.expiries[0]]
+    credit, at_mid, commission = credits(batch, board)
+    form = shape(batch, board, credit)
+    outline = payoff.profile(form)
+    below = probability.shortfall(first.forecast, form)
+    requirement = _requirement(batch, board, credit, form)
+    return Measures(
+        credit=credit,
+        credit_mid=at_mid,
+        commission=commission,
+        max_profit=outline.max_profit,
+        max_loss=outline.max_loss,
+        profit=_profit(batch, first, form, outline),
+        requirement=requirement,
+        margin=requirement - credit,
+        pos=probability.pos(first.forecast, form),
+        ev=probability.ev(first.forecast, form),
+        loss_chance=below.probability,
+        mean_loss=below.mean,
+        upside=_upside(batch, board, form),
+        liquidity=_liquidity(batch, board),
+    )
+
+
+def tail_loss(batch: Batch, board: Board, credit: FloatArray, below: FloatArray) -> FloatArray:
+    """
+    Mean loss of the worst 5 % of outcomes, those without loss counted as 0; (n,), >= 0.
+
+    Where more than 5 % of outcomes lose this is CVaR at 95 %; else the mean loss over 5 %, which
+    is min over a >= 0 of a + E[(loss - a)+] / 5 %: Rockafellar and Uryasev's formula for losses
+    that are not negative.
+
+    Args:
+        batch, board: The candidates.
+        credit: (n,) executable credit.
+        below: (2, n) P(P&L < 0) and E[max(-P&L, 0)].
+    """
+    chance, mean = below
+    found: FloatArray = mean / TAIL
+    often = np.flatnonzero(chance > TAIL)
+    if often.size:
+        first = board.outlooks[batch.expiries[0]]
+        form = shape(batch.take(often), board, credit[often])
+        found[often] = probability.cvar(first.forecast, form, 1.0 - TAIL)
+    return found
+
+
+def tail_loss_bound(measures: Measures) -> FloatArray:
+    """
+    A lower bound of `tail_loss`: the mean loss of the outcomes that lose, or over 5 % of all.
+
+    The worst 5 % are no better than the average of the losing outcomes when these are more than
+    5 %, and contain them all when they are fewer.
+    """
+    bound: FloatArray = measures.mean_loss / np.maximum(measures.loss_chance, TAIL)
+    return bound
+
+
+def rises_without_bound(batch: Batch, form: Segments) -> BoolArray:
+    """
+    Where profit has no bound but the price itself: above, or on the way to nothing.
+
+    A put held pays most when the underlying is worth nothing; that is no profit to plan with.
+    """
+    puts = np.where(batch.is_call, 0.0, batch.quantity).sum(axis=1)
+    falling = (puts > batch.stock) & (form.value[:, 0] >= form.value.max(axis=1))
+    return np.asarray((form.slope > 0.0) | falling, dtype=np.bool_)
+
+
+def _profit(batch: Batch, first: Outlook, form: Segments, outline: payoff.Profile) -> FloatArray:
+    open_ended = np.flatnonzero(rises_without_bound(batch, form))
+    if open_ended.size == 0:
+        return outline.max_profit
+    profit = outline.max_profit.copy()
+    part = Segments(form.node[open_ended], form.value[open_ended], form.slope[open_ended])
+    profit[open_ended] = probability.profit_quantile(first.forecast, part, 1.0 - TAIL)
+    return profit
+
+
+def _upside(batch: Batch, board: Board, form: Segments) -> FloatArray:
+    """Least P&L at or above the highest strike."""
+    top = batch.legs(board.strike).max(axis=1)
+    above = np.where(form.node >= top[:, None], form.value, np.inf).min(axis=1)
+    return np.where(form.slope < 0.0, -np.inf, above)
+
+
+def _liquidity(batch: Batch, board: Board) -> FloatArray:
+    """Geometric mean over the contracts: one bad leg is felt, and twice where it counts twice."""
+    contracts = np.abs(batch.quantity)
+    logs = contracts * np.log(batch.legs(board.liquidity, unused=1.0))
+    return np.asarray(np.exp(logs.sum(axis=1) / contracts.sum(axis=1)))
+
+
+def _requirement(batch: Batch, board: Board, credit: FloatArray, form: Segments) -> FloatArray:
+    cash = board.settings.account.margin == "cash"
+    secured = np.array([cash or one.template.cash_secured for one in batch.members])[batch.group]
+    covered = np.array([_is_one_sided(one) for one in batch.members])[batch.group]
+    found = np.empty(len(batch))
+    # Legs of one right and expiry whose longs cover their shorts need their largest loss.
+    lowest = form.value[covered].min(axis=1) - credit[covered]
+    found[covered] = np.maximum(-lowest, 0.0) / board.outlooks[batch.expiries[0]].discount
+    for held in (False, True):
+        rows = np.flatnonzero(~covered & (secured == held))
+        if rows.size:
+            found[rows] = requirement(batch.take(rows), board, cash=held)
+    return found
+
+
+def requirement(batch: Batch, board: Board, *, cash: bool) -> FloatArray:
+    """Margin as a broker prints it, (n,) currency per structure; inf where it may not be held."""
+    near, far = batch.expiries
+    tau = np.full(batch.row.shape, board.outlooks[near].tau)
+    if far is not None:
+        tau = np.where(batch.is_far, board.outlooks[far].tau, tau)
+    found = margin.requirement(
+        batch.legs(board.strike, unused=1.0),
+        batch.is_call,
+        batch.quantity,
+        batch.legs(board.price),
+        spot=board.spot,
+        tau=tau,
+        stock=batch.stock,
+        multiplier=float(board.chain.multiplier),
+        broad_index=board.chain.symbol in board.settings.margin.broad_indices,
+        rules=margin_rules(board.settings, cash=cash),
+    )
+    needed: FloatArray = found.requirement
+    return needed
+
+
+def _is_one_sided(one: Candidates) -> bool:
+    """Whether all legs are of one right and expiry, and held ones cover those sold."""
+    template = one.template
+    rights = {leg.right for leg in template.legs}
+    whole = template.gap is None and template.stock == 0
+    return whole and len(rights) == 1 and sum(leg.quantity for leg in template.legs) >= 0

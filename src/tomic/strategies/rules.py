@@ -1,0 +1,271 @@
+"""What is refused, and why, in numbers: gates on a symbol, rules on legs and on whole trades."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tomic._typing import FloatArray
+from tomic.config import Settings
+from tomic.models import Refusal, VolSnapshot
+from tomic.strategies.board import Board
+from tomic.strategies.gates import days_to_earnings
+from tomic.strategies.leg_rules import Template
+from tomic.strategies.measures import Batch, Measures
+
+Kind = Literal["rule", "no_data"]
+
+
+class GateResult(NamedTuple):
+    """Whether a strategy may be searched for a symbol at all."""
+
+    passed: bool
+    reasons: tuple[Refusal, ...]
+    """Every gate that refused it."""
+    unknown: tuple[str, ...]
+    """Notes on gates whose figure is unknown: they do not refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the search: its code, what kind of refusal it is, and how it reads."""
+
+    name: str
+    kind: Kind
+    text: str
+    """With {observed} and {limit}."""
+    limit: float
+
+    def message(self, observed: float) -> str:
+        """The refusal in words."""
+        return self.text.format(observed=observed, limit=self.limit)
+
+
+class Verdict(NamedTuple):
+    """One rule over a batch, (n,) each."""
+
+    rule: Rule
+    observed: FloatArray
+    miss: FloatArray
+    """How far off as a share of the limit, above 0 where refused; inf where it cannot be said."""
+
+
+LEG_RULES = ("no_price", "true_quotes", "spread", "volume", "open_interest")
+"""Rules that each leg must satisfy, in the order in which refusals are counted."""
+
+
+def gate(template: Template, vol: VolSnapshot, settings: Settings | None = None) -> GateResult:
+    """
+    Judge a strategy by the symbol's volatility alone, before any chain is asked for.
+
+    An unknown figure does not refuse: it is reported. Under a cash account undefined risk is
+    refused, and so is a naked put, which there is a `cash_secured_put`.
+    """
+    settings = settings or Settings()
+    reasons, unknown = [], []
+    for one in template.conditions:
+        value = one.observed(vol)
+        if value is None:
+            unknown.append(f"{_spoken(one.name)} unknown")
+        elif not one.holds(value):
+            text = f"{one.name} {value:.3g} does not satisfy {one}"
+            reasons.append(_refused(vol, template, f"gate:{one.name}", value, one.limit, text))
+    reasons += _earnings_gate(template, vol, settings.scan.min_days_to_earnings)
+    if vol.next_earnings is None and _asks_earnings(settings):
+        unknown.append("earnings unknown")
+    if settings.account.margin == "cash":
+        reasons += _cash_gate(template, vol)
+    return GateResult(not reasons, tuple(reasons), tuple(dict.fromkeys(unknown)))
+
+
+def _asks_earnings(settings: Settings) -> bool:
+    return settings.scan.min_days_to_earnings > 0 or settings.scan.expire_before_earnings
+
+
+def _earnings_gate(template: Template, vol: VolSnapshot, least: int) -> list[Refusal]:
+    days = days_to_earnings(vol)
+    if days is None or days >= least:
+        return []
+    text = f"earnings in {days:.0f} days, fewer than {least}"
+    return [_refused(vol, template, "min_days_to_earnings", days, float(least), text)]
+
+
+def _cash_gate(template: Template, vol: VolSnapshot) -> list[Refusal]:
+    if template.undefined_risk:
+        text = "undefined risk cannot be held in a cash account"
+    elif template.naked_put and not template.cash_secured and len(template.legs) == 1:
+        text = "a naked put needs a margin account; in a cash account it is a cash_secured_put"
+    else:
+        return []
+    return [_refused(vol, template, "undefined_risk", None, None, text)]
+
+
+def _refused(
+    vol: VolSnapshot,
+    template: Template,
+    rule: str,
+    observed: float | None,
+    limit: float | None,
+    text: str,
+) -> Refusal:
+    return Refusal(
+        rule=rule,
+        kind="rule",
+        symbol=vol.symbol,
+        strategy=template.name,
+        observed=observed,
+        limit=limit,
+        message=text,
+    )
+
+
+def _spoken(name: str) -> str:
+    words = {"iv_rank": "IV rank", "iv_percentile": "IV percentile", "days_to_earnings": "earnings"}
+    return words.get(name, name)
+
+
+def judge_rows(board: Board) -> tuple[Verdict, ...]:
+    """Leg rules over all rows of the chain, in the order of `LEG_RULES`; NaN figures pass."""
+    scan, chain = board.settings.scan, board.chain
+    price, source = board.price, board.prices.source
+    nothing = np.where(np.isnan(price), np.inf, -np.inf)
+    verdicts = [
+        Verdict(Rule("no_price", "no_data", "no price on any rung", np.nan), price, nothing)
+    ]
+    if scan.true_quotes_only:
+        rule = Rule("true_quotes", "rule", "priced on something else than bid and ask", 0.0)
+        verdicts.append(Verdict(rule, source.astype(float), np.where(source > 0, np.inf, -np.inf)))
+    spread = np.where(
+        (chain["bid"] >= 0.0) & (chain["ask"] >= chain["bid"]), chain["ask"] - chain["bid"], np.nan
+    )
+    accepted = np.maximum(scan.max_spread * price, scan.max_spread_points)
+    rule = Rule("spread", "rule", "spread {observed:.2f} of what is accepted", 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = spread / accepted
+    verdicts.append(Verdict(rule, share, share - 1.0))
+    for name, limit in (("volume", scan.min_volume), ("open_interest", scan.min_open_interest)):
+        text = f"{name.replace('_', ' ')} {{observed:.0f}} < {{limit:.0f}}"
+        rule = Rule(name, "rule", text, float(limit))
+        verdicts.append(Verdict(rule, chain[name], (limit - chain[name]) / max(limit, 1)))
+    # A figure that is unknown passes and is flagged; it never stands in for a number.
+    return tuple(v._replace(miss=np.where(np.isnan(v.miss), -np.inf, v.miss)) for v in verdicts)
+
+
+def judge_legs(batch: Batch, rows: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Leg rules over a batch: the figure and the miss of the worst leg."""
+    found = []
+    for verdict in rows:
+        miss = batch.legs(verdict.miss, unused=-np.inf)
+        worst = miss.argmax(axis=1)[:, None]
+        observed = np.take_along_axis(batch.legs(verdict.observed), worst, axis=1)[:, 0]
+        found.append(Verdict(verdict.rule, observed, np.take_along_axis(miss, worst, axis=1)[:, 0]))
+    return tuple(found)
+
+
+def judge(batch: Batch, measures: Measures, board: Board) -> tuple[Verdict, ...]:
+    """Rules on whole trades, in the order in which refusals are counted."""
+    scan = board.settings.scan
+    first = board.outlooks[batch.expiries[0]]
+    wants_credit = np.array([one.template.credit_required for one in batch.members])[batch.group]
+    no_upside = np.array([one.template.no_upside_loss for one in batch.members])[batch.group]
+    credit, net = measures.credit, measures.margin
+    figures = measures.ev + measures.pos + measures.profit + net
+    unbounded = np.isinf(measures.max_loss) | np.isinf(measures.requirement)
+    per_30 = 30.0 / max(first.dte, 1)
+    broken = np.isnan(figures)
+    verdicts = [
+        Verdict(
+            Rule("no_figures", "no_data", "a figure that is needed is missing", np.nan),
+            figures,
+            np.where(broken, np.inf, -np.inf),
+        ),
+        _least(
+            "positive_credit", "credit {observed:.2f} is not positive", credit, 0.0, wants_credit
+        ),
+        _least("cannot_win", "largest profit {observed:.2f} is not positive", measures.profit, 0.0),
+        _least("no_margin", "margin {observed:.2f} is not positive: quotes disagree", net, 0.0),
+    ]
+    if no_upside.any():
+        text = "P&L {observed:.2f} when the underlying rises"
+        verdicts.append(_least("upside_loss", text, measures.upside, 0.0, no_upside, strict=False))
+    if board.settings.account.margin == "cash":
+        rule = Rule("undefined_risk", "rule", "undefined risk in a cash account", np.nan)
+        miss = np.where(unbounded, np.inf, -np.inf)
+        verdicts.append(Verdict(rule, measures.max_loss, miss))
+    if scan.expire_before_earnings and board.vol.next_earnings is not None:
+        verdicts.append(_before_earnings(batch, board.vol.next_earnings))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rom = per_30 * measures.profit / net
+    for name, text, observed, limit, where in (
+        (
+            "min_credit",
+            "credit {observed:.2f} < {limit:.2f}",
+            credit,
+            scan.min_credit,
+            wants_credit,
+        ),
+        ("min_rom", "ROM per 30 days {observed:.1%} < {limit:.1%}", rom, scan.min_rom, None),
+        ("min_pos", "PoS {observed:.1%} < {limit:.1%}", measures.pos, scan.min_pos, None),
+        ("min_ev", "EV {observed:.2f} < {limit:.2f}", measures.ev, scan.min_ev, None),
+    ):
+        if limit is not None:
+            verdicts.append(_least(name, text, observed, limit, where, strict=False))
+    if scan.max_loss is not None:
+        rule = Rule("max_loss", "rule", "loss {observed:.2f} > {limit:.2f}", scan.max_loss)
+        over = (measures.max_loss - scan.max_loss) / max(scan.max_loss, 1.0)
+        verdicts.append(Verdict(rule, measures.max_loss, over))
+    # What is missing is refused once, as missing, and by no rule on its value.
+    return tuple(
+        v if v.rule.name == "no_figures" else v._replace(miss=np.where(broken, -np.inf, v.miss))
+        for v in verdicts
+    )
+
+
+def risk_reward(profit: FloatArray, tail_loss: FloatArray, least: float) -> Verdict:
+    """The rule on profit per CVaR95, apart because CVaR is dear."""
+    with np.errstate(divide="ignore"):
+        observed = profit / tail_loss
+    return _least(
+        "min_risk_reward", "risk-reward {observed:.2f} < {limit:.2f}", observed, least, strict=False
+    )
+
+
+def _least(
+    name: str,
+    text: str,
+    observed: FloatArray,
+    limit: float,
+    where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None,
+    *,
+    strict: bool = True,
+) -> Verdict:
+    """Refused where *observed* is below *limit*, with *strict* also where it equals it."""
+    below = (limit - observed) / (abs(limit) if limit else 1.0)
+    if strict:
+        # A trade exactly at the limit is off by nothing and refused all the same.
+        below = np.where(below == 0.0, np.finfo(float).tiny, below)
+    if where is not None:
+        below = np.where(where, below, -np.inf)
+    return Verdict(Rule(name, "rule", text, limit), observed, below)
+
+
+def _before_earnings(batch: Batch, earnings: dt.date) -> Verdict:
+    last = batch.expiries[1] or batch.expiries[0]
+    over = float((last - earnings).days)
+    rule = Rule("expire_before_earnings", "rule", "expires {observed:.0f} days after earnings", 0.0)
+    return Verdict(rule, np.full(len(batch), over), np.full(len(batch), over))
+
+
+def first_failures(verdicts: Iterable[Verdict], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Place of the first rule each row fails (-1: none), and how many it fails; (n,) each."""
+    first = np.full(count, -1)
+    fails = np.zeros(count, dtype=np.int64)
+    for place, verdict in enumerate(verdicts):
+        failed = verdict.miss > 0.0
+        first = np.where(failed & (first < 0), place, first)
+        fails += failed
+    return first, fails
