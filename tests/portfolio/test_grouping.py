@@ -223,12 +223,12 @@ SHAPES = (
     "iron_condor", "iron_butterfly", "jade_lizard", "short_put_spread", "short_call_spread",
     "long_put_spread", "long_call_spread", "short_strangle", "short_straddle", "long_strangle",
     "long_straddle", "long_butterfly", "broken_wing_butterfly", "ratio_spread", "put_backspread",
-    "call_backspread", "covered_call", "collar", "calendar", "diagonal", "short_put", "short_call",
+    "call_backspread", "covered_call", "collar", "calendar", "diagonal", "short_put",
 )  # fmt: skip
 STRIKES = {
     "iron_condor": 4, "iron_butterfly": 3, "jade_lizard": 3, "long_butterfly": 3,
     "broken_wing_butterfly": 3, "short_straddle": 1, "long_straddle": 1, "covered_call": 1,
-    "calendar": 1, "short_put": 1, "short_call": 1,
+    "calendar": 1, "short_put": 1,
 }  # fmt: skip
 OF_ONE_RIGHT = ("long_butterfly", "broken_wing_butterfly", "ratio_spread", "calendar", "diagonal")
 
