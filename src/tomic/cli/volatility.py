@@ -172,8 +172,9 @@ def _export(reports: list[VolReport], folder: Path) -> list[Path]:
     from tomic import export
 
     stamp = dt.datetime.now().astimezone()
-    paths = [export.write_snapshot(one.snapshot, None, folder, stamp=stamp) for one in reports]
-    overview = export.write_overview([(one.snapshot, None) for one in reports], folder, stamp=stamp)
+    found = [one.snapshot for one in reports if _has_figures(one)]
+    paths = [export.write_snapshot(one, None, folder, stamp=stamp) for one in found]
+    overview = export.write_overview([(one, None) for one in found], folder, stamp=stamp)
     return [overview] if overview is not None else paths
 
 
