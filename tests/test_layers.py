@@ -22,6 +22,7 @@ FLOORS = {
     "journal": 3,
     "legs": 3,
     "portfolio": 3,
+    "quality": 3,
     "recorded": 3,
     "selection": 3,
     "strategies": 3,

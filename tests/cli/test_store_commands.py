@@ -159,3 +159,43 @@ def test_a_store_in_use_ends_with_exit_code_7(monkeypatch):
 
     assert result.exit_code == 7
     assert "has been writing for 0.05 s" in result.stderr
+
+
+CSV = """Expiry,Type,Strike,Bid,Ask,IV,Delta,Gamma,Vega,Theta
+20261218,C,600,2.0,2.1,0.16,0.30,0.01,0.5,-0.1
+20261218,P,600,-1,2.1,0.16,-0.30,0.01,0.5,-0.1
+"""
+
+
+def test_check_judges_a_file():
+    """With a file, check prints its quality and what is wrong, and touches no store."""
+    Path("chain.csv").write_text(CSV)
+
+    result = run("check", "chain.csv")
+
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0] == "chain.csv: quality 50.0%"
+    assert {"rows 2", "complete 2", "valid 1", "bid or ask of -1 1"} <= set(lines)
+    assert not STORE.parent.exists()
+
+
+def test_check_judges_files_for_programs():
+    """As JSON every count is there, the quality as a fraction."""
+    Path("chain.csv").write_text(CSV)
+
+    result = run("check", "chain.csv", "chain.csv", "--json")
+
+    files = json.loads(result.stdout)["files"]
+    assert [one["quality"] for one in files] == [0.5, 0.5]
+    assert files[0]["wrong"] == {"minus_one": 1}
+
+
+def test_check_names_the_file_that_is_no_chain():
+    """A file that is no chain ends with exit code 5 and its name."""
+    Path("notes.csv").write_text("a,b\n1,2\n")
+
+    result = run("check", "notes.csv")
+
+    assert result.exit_code == 5
+    assert "notes.csv" in result.stderr

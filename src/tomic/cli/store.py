@@ -49,17 +49,41 @@ async def backup(
 
 @app.command()
 @runs
-async def check(config: ConfigOption = None) -> int:
-    """Look for damage; print what is wrong and end with exit code 1 when something is."""
+async def check(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE...", help="CSV files of chains to judge instead of the store."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> int:
+    """Look for damage in the store, or judge the rows of exported CSV files."""
+    if files:
+        _judge(files, as_json=as_json)
+        return 0
     async with _open(config) as db:
         problems = await db.check()
-    for line in problems:
-        typer.echo(line)
+    if as_json:
+        typer.echo(json.dumps({"schema": "tomic.check/1", "problems": problems}, indent=2))
+    else:
+        for line in problems:
+            typer.echo(line)
     verdict = "sound" if db.path.exists() else "no store there yet"
     if problems:
         verdict = f"{len(problems)} wrong; put a backup in its place"
     typer.echo(f"{db.path}: {verdict}", err=True)
     return 1 if problems else 0
+
+
+def _judge(files: list[Path], *, as_json: bool) -> None:
+    """Print what is usable and what is wrong in each file."""
+    from tomic.cli import render_quality
+    from tomic.quality import check_file
+
+    found = [(file, check_file(file)) for file in files]
+    typer.echo(render_quality.as_json(found) if as_json else render_quality.as_text(found))
 
 
 @app.command(name="import")
