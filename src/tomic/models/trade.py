@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -99,6 +100,19 @@ class CurvePoint(TradeModel):
     profit: float
 
 
+class Scenario(TradeModel):
+    """P&L if the underlying had moved, volatility changed and days passed; costs included."""
+
+    move: float
+    """Of the underlying, fraction."""
+    vol: float
+    """Relative change of every implied volatility, 0.25 for a quarter more."""
+    days: int
+    """Calendar days from now."""
+    profit: float
+    """Currency per structure."""
+
+
 class Proposal(TradeModel):
     """
     One trade with everything that spoke for or against it; money in currency per structure.
@@ -166,7 +180,7 @@ class Proposal(TradeModel):
     risk_reward: float
     """profit / cvar95; inf where no outcome loses."""
     touch: float | None = None
-    """Probability that the short strike most in danger is touched before the first expiry."""
+    """Probability that a short strike is touched before the first expiry; None without one."""
     kelly: float | None = None
     """Capped fraction of capital to commit as margin."""
     edge: float
@@ -205,8 +219,14 @@ class Proposal(TradeModel):
     iv_rank: float | None = None
     curve: tuple[CurvePoint, ...] = ()
     """P&L at the first expiry around the strikes, ascending in price, kinks included."""
+    scenarios: tuple[Scenario, ...] = ()
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are no quotes, odd figures."""
+
+    def as_document(self) -> dict[str, Any]:
+        """Plain JSON values; an infinity is the text ``Infinity``."""
+        document: dict[str, Any] = json.loads(self.model_dump_json())
+        return document
 
     @property
     def trade(self) -> str:
@@ -250,9 +270,10 @@ class Proposal(TradeModel):
         Running totals are rounded, not the parts: each part is off by at most one unit.
         """
         rounded, total, before = [], 0.0, 0.0
-        for part in self.parts:
+        for place, part in enumerate(self.parts, 1):
             total += part.points
-            now = round(total, digits)
+            # The last total is the score, but for dust that could tip the last digit.
+            now = round(self.score if place == len(self.parts) else total, digits)
             rounded.append(ScorePart(name=part.name, points=round(now - before, digits)))
             before = now
         return tuple(rounded)

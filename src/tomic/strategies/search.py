@@ -24,6 +24,8 @@ from tomic.strategies.rules import Rule, Verdict
 
 FIRST_ROUND = 4
 """Candidates of a group whose tail is computed before the first bound is known."""
+ALL = 1_000_000_000
+"""Keeps every candidate."""
 ROUNDING = 1e-9
 """Scores this close may change places by rounding; a bound must not decide between them."""
 
@@ -221,7 +223,7 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
     hits: list[Hit] = []
     for place, waiting in enumerate(queue):
         rows = waiting[: done[place]]
-        found = [_hit(batch, figures, board, int(row), float(tail[row]), score) for row in rows]
+        found = [hit_of(batch, figures, board, int(row), float(tail[row]), score) for row in rows]
         hits += sorted(found, key=Hit.key)[:keep]
     return hits
 
@@ -260,7 +262,7 @@ def _figures(
     )
 
 
-def _hit(
+def hit_of(
     batch: Batch,
     figures: Measures,
     board: Board,
@@ -268,6 +270,7 @@ def _hit(
     tail_loss: float,
     score: ScoreSettings,
 ) -> Hit:
+    """Row *row* of a measured batch with its exact score."""
     one = _figures(figures.take(np.array([row])), board, batch, np.array([tail_loss]))
     member = batch.members[int(batch.group[row])]
     return Hit(

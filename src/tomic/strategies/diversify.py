@@ -1,0 +1,136 @@
+"""The walk down the ranking: no two of a kind, not too many of one symbol, correlation shown."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from tomic.config import ScanSettings
+from tomic.strategies.fit import Fit
+from tomic.strategies.search import Hit
+
+FEW_SYMBOLS = 3
+"""With fewer symbols than this there is no limit per symbol."""
+
+
+class Contender(NamedTuple):
+    """A candidate with its fit, ready for the walk."""
+
+    hit: Hit
+    fit: Fit
+
+    @property
+    def score(self) -> float:
+        """With fit, before any correlation."""
+        return self.hit.score * self.fit.factor
+
+
+class Choice(NamedTuple):
+    """A candidate that was chosen."""
+
+    hit: Hit
+    fit: Fit
+    penalty: float
+    """Share of the score taken for a correlation; 0 without."""
+    correlated: str
+    """With which chosen symbol; empty without."""
+    score: float
+    """After everything."""
+
+
+Correlations = Mapping[frozenset[str], float]
+"""Return correlation of two symbols; a pair that is absent is not known and costs nothing."""
+
+
+def walk(
+    contenders: Iterable[Contender],
+    scan: ScanSettings,
+    *,
+    top: int,
+    symbols: int,
+    correlations: Correlations | None = None,
+    per_strategy: int | None = None,
+) -> list[Choice]:
+    """
+    Choose the best *top*, from the top down.
+
+    Passed over: a trade of the same symbol, strategy and first expiry as one already chosen, more
+    than ``scan.max_per_symbol`` of a symbol (when 3 or more are scanned) and more than
+    *per_strategy* (``scan.max_per_strategy``) of a strategy. A trade whose symbol's returns
+    correlate above ``scan.max_correlation`` with another chosen symbol's on the same side loses
+    ``scan.correlation_penalty`` of its score, once, and is chosen only if it still leads.
+    """
+    limit = scan.max_per_strategy if per_strategy is None else per_strategy
+    queue = [(one.hit.key(one.score), place, one) for place, one in enumerate(contenders)]
+    heapq.heapify(queue)
+    chosen: list[Choice] = []
+    while queue and len(chosen) < top:
+        key, place, one = heapq.heappop(queue)
+        if _barred(one.hit, chosen, scan.max_per_symbol if symbols >= FEW_SYMBOLS else None, limit):
+            continue
+        other = _correlated(one.hit, chosen, scan, correlations or {})
+        penalty = scan.correlation_penalty if other else 0.0
+        score = one.score * (1.0 - penalty)
+        again = one.hit.key(score)
+        # A penalty can only come, never go: what still leads after it leads for good.
+        if again != key and queue and queue[0][0] < again:
+            heapq.heappush(queue, (again, place, one))
+            continue
+        chosen.append(Choice(one.hit, one.fit, penalty, other, score))
+    return chosen
+
+
+def by_strategy(
+    contenders: Sequence[Contender],
+    scan: ScanSettings,
+    *,
+    top: int,
+    symbols: int,
+    correlations: Correlations | None = None,
+) -> list[Choice]:
+    """The walk for each strategy on its own; strategies in the order of their best trade."""
+    names = list(
+        dict.fromkeys(
+            one.hit.template.name
+            for one in sorted(contenders, key=lambda one: one.hit.key(one.score))
+        )
+    )
+    return [
+        choice
+        for name in names
+        for choice in walk(
+            [one for one in contenders if one.hit.template.name == name],
+            scan,
+            top=top,
+            symbols=symbols,
+            correlations=correlations,
+            per_strategy=top,
+        )
+    ]
+
+
+def _barred(hit: Hit, chosen: Sequence[Choice], per_symbol: int | None, per_strategy: int) -> bool:
+    symbol, strategy = hit.board.chain.symbol, hit.template.name
+    symbols = Counter(one.hit.board.chain.symbol for one in chosen)
+    strategies = Counter(one.hit.template.name for one in chosen)
+    alike = any(
+        one.hit.board.chain.symbol == symbol and one.hit.group == hit.group for one in chosen
+    )
+    crowded = per_symbol is not None and symbols[symbol] >= per_symbol
+    return alike or crowded or strategies[strategy] >= per_strategy
+
+
+def _correlated(
+    hit: Hit, chosen: Sequence[Choice], scan: ScanSettings, correlations: Correlations
+) -> str:
+    """The first chosen symbol that this one runs with, on the same side; empty without."""
+    symbol = hit.board.chain.symbol
+    for one in chosen:
+        other = one.hit.board.chain.symbol
+        if other == symbol or one.hit.template.side != hit.template.side:
+            continue
+        if correlations.get(frozenset((symbol, other)), 0.0) > scan.max_correlation:
+            return other
+    return ""

@@ -1,0 +1,269 @@
+"""From a chain to the best trades, and why: pure, without clock or network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tomic.chain import Chain
+from tomic.config import ScoreWeights, Settings
+from tomic.models import NearestMiss, Refusal, RuleCount, ScanResult, SymbolOutcome, VolSnapshot
+from tomic.strategies import board as boards
+from tomic.strategies import diversify, proposals, rules, search, templates
+from tomic.strategies.board import Board
+from tomic.strategies.diversify import Contender, Correlations
+from tomic.strategies.fit import NO_BOOK, Fit, FitModel
+from tomic.strategies.leg_rules import Template
+from tomic.strategies.search import Group
+from tomic.strategies.why_not import explain_trade
+
+__all__ = [
+    "Evaluation",
+    "Gated",
+    "evaluate",
+    "explain_trade",
+    "open_gates",
+    "propose",
+    "rank",
+]
+
+KEEP_FOR_FIT = 16
+"""Candidates of a group whose fit is looked at before the first bound is known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gated:
+    """The strategies that a symbol's volatility lets through, and those it does not."""
+
+    templates: tuple[Template, ...]
+    refused: tuple[Refusal, ...]
+    unknown: Mapping[str, tuple[str, ...]]
+    """Strategy to notes on gates whose figure is unknown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One symbol, searched: its best candidates and what became of the others."""
+
+    symbol: str
+    contenders: tuple[Contender, ...]
+    passed: Mapping[Group, int]
+    considered: int
+    rejected: tuple[RuleCount, ...]
+    nearest_misses: tuple[NearestMiss, ...]
+    gated: Gated
+    outcome: SymbolOutcome
+
+
+def open_gates(
+    vol: VolSnapshot, settings: Settings, strategies: Sequence[str] | None = None
+) -> Gated:
+    """
+    Which strategies are worth a chain of this symbol; ask before fetching one.
+
+    Args:
+        vol: Figures of the symbol; what is unknown does not refuse.
+        settings: Its ``strategies`` change the catalogue, its ``scan.strategies`` choose from it.
+        strategies: Names instead of ``scan.strategies``.
+
+    Raises:
+        ConfigError: A strategy or field that does not exist.
+    """
+    names = settings.scan.strategies if strategies is None else tuple(strategies)
+    passed: list[Template] = []
+    refused: list[Refusal] = []
+    unknown: dict[str, tuple[str, ...]] = {}
+    for template in templates.choose(names, settings.strategies):
+        result = rules.gate(template, vol, settings)
+        refused += result.reasons
+        if result.passed:
+            passed.append(template)
+            unknown[template.name] = result.unknown
+    return Gated(tuple(passed), tuple(refused), unknown)
+
+
+def evaluate(
+    chain: Chain,
+    vol: VolSnapshot,
+    settings: Settings | None = None,
+    *,
+    strategies: Sequence[str] | None = None,
+    book: FitModel | None = None,
+    gated: Gated | None = None,
+) -> Evaluation:
+    """
+    Search one chain: all candidates of all strategies that pass their gates.
+
+    Keeps the best of every strategy and expiry as arrays and rows, no models: `rank` makes those
+    of the few that are shown.
+    """
+    settings = settings or Settings()
+    gated = gated or open_gates(vol, settings, strategies)
+    board = boards.prepare(chain, vol, settings)
+    found, contenders = _with_fit(board, gated.templates, book)
+    tally = found.tally
+    blind = [f"{day}: {why}" for day, why in board.blind.items()]
+    counts = tally.counts()
+    if board.blind:
+        counts += (RuleCount(rule="expiry_without_quotes", kind="no_data", count=len(blind)),)
+    outcome = SymbolOutcome(
+        symbol=chain.symbol,
+        considered=tally.considered,
+        passed=sum(tally.passed.values()),
+        as_of=chain.as_of,
+        notes=(*board.notes, *blind),
+    )
+    return Evaluation(
+        symbol=chain.symbol,
+        contenders=contenders,
+        passed=dict(tally.passed),
+        considered=tally.considered,
+        rejected=counts,
+        nearest_misses=search.near_misses(tally, board),
+        gated=gated,
+        outcome=outcome,
+    )
+
+
+def _with_fit(
+    board: Board, wanted: Sequence[Template], book: FitModel | None
+) -> tuple[search.Found, tuple[Contender, ...]]:
+    """The best of each group with their fit; more of them until no other can be better."""
+    if book is None:
+        found = search.search(board, wanted)
+        return found, tuple(Contender(hit, Fit(1.0)) for hit in found.hits)
+    keep = KEEP_FOR_FIT
+    while True:
+        found = search.search(board, wanted, keep=keep)
+        fits = book.fits([proposals.prospect(hit) for hit in found.hits])
+        contenders = tuple(Contender(hit, fit) for hit, fit in zip(found.hits, fits, strict=True))
+        if _settled(contenders, keep):
+            return found, contenders
+        keep *= 4
+
+
+def _settled(contenders: Sequence[Contender], keep: int) -> bool:
+    """Whether in each group the best with fit beats all that were left out, whose fit is <= 1."""
+    groups: dict[tuple[object, ...], list[Contender]] = {}
+    for one in contenders:
+        groups.setdefault((*one.hit.group, one.hit.expiries, one.hit.template.side), []).append(one)
+    return all(
+        len(members) < keep
+        or max(one.score for one in members) >= min(one.hit.score for one in members)
+        for members in groups.values()
+    )
+
+
+def rank(
+    evaluations: Sequence[Evaluation],
+    settings: Settings | None = None,
+    *,
+    top: int | None = None,
+    by_strategy: bool = False,
+    correlations: Correlations | None = None,
+    failed: Sequence[SymbolOutcome] = (),
+    with_book: bool = False,
+) -> ScanResult:
+    """
+    One ranking over all symbols, walked from the top.
+
+    Args:
+        evaluations: From `evaluate`, one a symbol.
+        settings: Limits of the walk.
+        top: How many to show; None takes ``scan.top``.
+        by_strategy: The best *top* of each strategy instead.
+        correlations: Return correlation of pairs of symbols; unknown pairs cost nothing.
+        failed: Symbols that could not be evaluated, and why.
+        with_book: Whether the fit to a portfolio was known.
+    """
+    settings = settings or Settings()
+    count = settings.scan.top if top is None else top
+    contenders = [one for evaluation in evaluations for one in evaluation.contenders]
+    choose = diversify.by_strategy if by_strategy else diversify.walk
+    symbols = len(evaluations) + len(failed)
+    chosen = choose(
+        contenders, settings.scan, top=count, symbols=symbols, correlations=correlations
+    )
+    by_symbol = {one.symbol: one for one in evaluations}
+    shown = []
+    for place, choice in enumerate(chosen, 1):
+        origin = by_symbol[choice.hit.board.chain.symbol]
+        shown.append(
+            proposals.to_proposal(
+                choice,
+                rank=place,
+                like_it=origin.passed[choice.hit.group] - 1,
+                notes=origin.gated.unknown.get(choice.hit.template.name, ()),
+            )
+        )
+    return ScanResult(
+        proposals=tuple(shown),
+        considered=sum(one.considered for one in evaluations),
+        passed=sum(sum(one.passed.values()) for one in evaluations),
+        rejected=_summed(evaluations),
+        nearest_misses=_nearest(evaluations),
+        gated=tuple(refusal for one in evaluations for refusal in one.gated.refused),
+        outcomes=tuple(
+            sorted((*(one.outcome for one in evaluations), *failed), key=lambda one: one.symbol)
+        ),
+        notes=() if with_book else (NO_BOOK,),
+        as_of=max((one.outcome.as_of for one in evaluations if one.outcome.as_of), default=None),
+    )
+
+
+def propose(
+    chain: Chain,
+    vol: VolSnapshot,
+    *,
+    strategies: Sequence[str] | None = None,
+    weights: ScoreWeights | None = None,
+    settings: Settings | None = None,
+    top: int | None = None,
+    book: FitModel | None = None,
+) -> ScanResult:
+    """
+    The best trades of one chain. Pure: the same input gives the same bytes as JSON.
+
+    Args:
+        chain: With quotes; IV and Greeks are added where they lack.
+        vol: Volatility of the symbol; gates on figures it does not have are passed with a note.
+        strategies: Names; None takes ``scan.strategies``, of which an empty list means all.
+        weights: Of the score, instead of those in *settings*.
+        settings: None for the defaults.
+        top: Most proposals; None takes ``scan.top``.
+        book: A portfolio to fit; None leaves fit at 1 and says so.
+
+    Raises:
+        ConfigError: A strategy that does not exist.
+    """
+    settings = settings or Settings()
+    if weights is not None:
+        changes: dict[str, Any] = {"score": settings.score.model_copy(update={"weights": weights})}
+        settings = settings.model_copy(update=changes)
+    found = evaluate(chain, vol, settings, strategies=strategies, book=book)
+    return rank([found], settings, top=top, with_book=book is not None)
+
+
+def _summed(evaluations: Sequence[Evaluation]) -> tuple[RuleCount, ...]:
+    total: Counter[str] = Counter()
+    kinds = {}
+    for evaluation in evaluations:
+        for one in evaluation.rejected:
+            total[one.rule] += one.count
+            kinds[one.rule] = one.kind
+    order = sorted(total, key=lambda rule: (-total[rule], rule))
+    return tuple(RuleCount(rule=rule, kind=kinds[rule], count=total[rule]) for rule in order)
+
+
+def _nearest(evaluations: Sequence[Evaluation]) -> tuple[NearestMiss, ...]:
+    """Of each rule the nearest over all symbols; those that fail nothing else come first."""
+    best: dict[str, NearestMiss] = {}
+    for evaluation in evaluations:
+        for one in evaluation.nearest_misses:
+            held = best.get(one.rule)
+            key = (not one.only_rule, one.distance, one.symbol, one.trade)
+            if held is None or key < (not held.only_rule, held.distance, held.symbol, held.trade):
+                best[one.rule] = one
+    return tuple(best[rule] for rule in sorted(best))

@@ -1,0 +1,251 @@
+"""What became of one given trade: every gate and rule it fails, and its figures."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.errors import UsageError
+from tomic.models import Refusal, TradeReview, VolSnapshot
+from tomic.strategies import board as boards
+from tomic.strategies import candidates, measures, proposals, rules, search, templates
+from tomic.strategies.board import Board
+from tomic.strategies.candidates import EDGE, Candidates, Expiries
+from tomic.strategies.leg_rules import SameStrike, Template
+from tomic.strategies.measures import Batch
+from tomic.strategies.search import Hit
+
+_STRIKE = re.compile(r"(\d+(?:\.\d+)?)([CP]?)", re.ASCII)
+
+
+class Asked(NamedTuple):
+    """A trade as somebody wrote it."""
+
+    strategy: str
+    strikes: tuple[tuple[float, str], ...]
+    """Strike and right, '' where none was given."""
+    expiries: tuple[dt.date, ...]
+
+
+def parse_trade(text: str) -> Asked:
+    """
+    Read ``short_put_spread 560/550 2025-06-20``: strategy, strikes by leg, expiry.
+
+    Strikes stand in the order of the strategy's legs; a leg at the strike of another may be left
+    out. A right may follow (``560P``). Two expiries are written ``2025-06-20/2025-07-18``; days
+    may be written ``20250620`` as well.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    words = text.split()
+    if len(words) != 3:
+        raise _unreadable(text)
+    strikes = [_STRIKE.fullmatch(part.upper()) for part in words[1].split("/")]
+    try:
+        days = tuple(dt.date.fromisoformat(part) for part in words[2].split("/"))
+    except ValueError as exc:
+        raise _unreadable(text) from exc
+    if not all(strikes) or not 1 <= len(days) <= 2:
+        raise _unreadable(text)
+    read = tuple((float(match[1]), match[2]) for match in strikes if match)
+    return Asked(words[0].lower(), read, days)
+
+
+def _unreadable(text: str) -> UsageError:
+    return UsageError(
+        f"{text!r} is not a trade; write it as in 'short_put_spread 560/550 2025-06-20'"
+    )
+
+
+def explain_trade(
+    chain: Chain, vol: VolSnapshot, trade: str, settings: Settings | None = None
+) -> TradeReview:
+    """
+    Every gate and rule that refuses *trade*, and where it stands among its like.
+
+    Raises:
+        ConfigError: The strategy does not exist.
+        UsageError: The text is not a trade, or not one of that strategy's legs.
+    """
+    settings = settings or Settings()
+    asked = parse_trade(trade)
+    (template,) = templates.choose((asked.strategy,), settings.strategies)
+    gate = rules.gate(template, vol, settings)
+    refusals = list(gate.reasons)
+    board = boards.prepare(chain, vol, settings)
+    located = _locate(board, template, asked, trade)
+    if isinstance(located, Refusal):
+        return TradeReview(trade=trade, accepted=False, refusals=(*refusals, located))
+    variant, pair, rows = located
+    outside = _outside(board, variant, pair, rows)
+    refusals += outside
+    hit, failed = _judged(board, variant, pair, rows)
+    refusals += failed
+    figures = proposals.describe(hit, notes=gate.unknown) if hit else None
+    best, place = _among(board, template, pair, hit) if hit and not refusals else (None, None)
+    other = best is not None and hit is not None and best.legs != hit.legs
+    return TradeReview(
+        trade=trade,
+        accepted=not refusals,
+        refusals=tuple(refusals),
+        proposal=figures,
+        place=place,
+        better=proposals.describe(best, notes=gate.unknown) if best and other else None,
+    )
+
+
+def _locate(
+    board: Board, template: Template, asked: Asked, text: str
+) -> tuple[Template, Expiries, tuple[int, ...]] | Refusal:
+    """The variant, expiries and rows of the trade, or what is missing of it."""
+    far = template.gap is not None
+    if len(asked.expiries) != (2 if far else 1):
+        wanted = "two expiries, near/far" if far else "one expiry"
+        raise UsageError(f"{text!r}: {template.name} has {wanted}")
+    near = min(asked.expiries)
+    pair: Expiries = (near, max(asked.expiries) if far else None)
+    for day in asked.expiries:
+        if day in board.blind:
+            return _missing(board, template, text, f"{day}: {board.blind[day]}")
+        if day not in board.outlooks:
+            listed = ", ".join(str(one) for one in board.chain.expiries)
+            return _missing(board, template, text, f"no options of {day}; the chain has {listed}")
+    variant = _variant(template, asked)
+    strikes = _by_leg(variant, asked, text)
+    rows = []
+    for leg in variant.legs:
+        day = pair[0] if leg.slot == "near" else pair[1]
+        assert day is not None
+        listed_rows = board.side(day, leg.right)
+        place = np.flatnonzero(np.abs(board.strike[listed_rows] - strikes[leg.name]) <= EDGE)
+        if place.size == 0:
+            return _missing(
+                board, template, text, f"no {strikes[leg.name]:g}{leg.right} of {day} in the chain"
+            )
+        rows.append(int(listed_rows[place[0]]))
+    return variant, pair, tuple(rows)
+
+
+def _missing(board: Board, template: Template, text: str, message: str) -> Refusal:
+    return Refusal(
+        rule="not_in_chain",
+        kind="no_data",
+        symbol=board.chain.symbol,
+        strategy=template.name,
+        trade=text,
+        message=message,
+    )
+
+
+def _variant(template: Template, asked: Asked) -> Template:
+    """The one of calls and puts that the written rights fit; the first when none are written."""
+    for variant in template.variants:
+        rights = {leg.right for leg in variant.legs}
+        if all(right == "" or right in rights for _, right in asked.strikes):
+            return variant
+    return template
+
+
+def _by_leg(variant: Template, asked: Asked, text: str) -> dict[str, float]:
+    """Strike of every leg; a leg tied to another's strike takes it when it was left out."""
+    given = [strike for strike, _ in asked.strikes]
+    free = [leg for leg in variant.legs if not isinstance(leg.pick, SameStrike)]
+    legs = list(variant.legs) if len(given) == len(variant.legs) else free
+    if len(given) != len(legs):
+        names = "/".join(leg.name for leg in legs)
+        raise UsageError(f"{text!r}: {variant.name} needs {len(legs)} strikes, {names}")
+    strikes = dict(zip((leg.name for leg in legs), given, strict=True))
+    for leg in variant.legs:
+        if isinstance(leg.pick, SameStrike):
+            strikes.setdefault(leg.name, strikes[leg.pick.leg])
+    return strikes
+
+
+def _outside(board: Board, variant: Template, pair: Expiries, rows: Sequence[int]) -> list[Refusal]:
+    """What of the template itself the trade does not satisfy: days, then strikes."""
+    found = []
+    dte = board.outlooks[pair[0]].dte
+    name, text = variant.name, search.trade_text(board, variant, rows)
+
+    def refused(rule: str, observed: float | None, message: str) -> Refusal:
+        return Refusal(
+            rule=rule,
+            kind="rule",
+            symbol=board.chain.symbol,
+            strategy=name,
+            trade=text,
+            observed=observed,
+            message=message,
+        )
+
+    low, high = variant.dte
+    if not candidates.within(variant.dte, dte):
+        found.append(refused("dte", dte, f"{dte} days to expiry, outside {low} to {high}"))
+    if variant.gap is not None and pair[1] is not None:
+        gap = board.outlooks[pair[1]].dte - dte
+        if not candidates.within(variant.gap, gap):
+            low, high = variant.gap
+            found.append(refused("gap", gap, f"{gap} days between, outside {low} to {high}"))
+    # Built legs tell all that the template allows; which leg is at fault the words say.
+    built = candidates.build(variant, board, pair).row
+    if not (built == np.array(rows)).all(axis=1).any():
+        found.append(refused("template", None, _fault(board, variant, rows)))
+    return found
+
+
+def _fault(board: Board, variant: Template, rows: Sequence[int]) -> str:
+    texts = []
+    for row, leg in zip(rows, variant.legs, strict=True):
+        texts.append(
+            f"{leg.name} {board.strike[row]:g}{leg.right} (delta {board.delta[row]:.2f}): "
+            f"{templates.strike_text(leg.pick)}"
+        )
+    sigma = board.outlooks[board.chain["expiry"][rows[0]].item()].sigma_points
+    return f"not as the template wants it: {'; '.join(texts)}; one sigma is {sigma:.2f}"
+
+
+def _judged(
+    board: Board, variant: Template, pair: Expiries, rows: Sequence[int]
+) -> tuple[Hit | None, list[Refusal]]:
+    """The trade as a hit, if it has figures, and every rule that it fails."""
+    batch = Batch.of([Candidates(variant, pair, np.array([rows], dtype=np.int64))])
+    verdicts = list(rules.judge_legs(batch, rules.judge_rows(board)))
+    figures = measures.measure(batch, board)
+    verdicts += rules.judge(batch, figures, board)
+    below = np.stack((figures.loss_chance, figures.mean_loss))
+    if not np.isfinite(figures.ev[0] + figures.margin[0]):
+        return None, _refusals(board, variant, rows, verdicts)
+    tail = measures.tail_loss(batch, board, figures.credit, below)
+    least = board.settings.scan.min_risk_reward
+    if least is not None:
+        verdicts.append(rules.risk_reward(figures.profit, tail, least))
+    hit = search.hit_of(batch, figures, board, 0, float(tail[0]), board.settings.score)
+    return hit, _refusals(board, variant, rows, verdicts)
+
+
+def _refusals(
+    board: Board, variant: Template, rows: Sequence[int], verdicts: Sequence[rules.Verdict]
+) -> list[Refusal]:
+    return [
+        search.refusal(verdict.rule, float(verdict.observed[0]), board, variant, rows)
+        for verdict in verdicts
+        if verdict.miss[0] > 0.0
+    ]
+
+
+def _among(
+    board: Board, template: Template, pair: Expiries, hit: Hit
+) -> tuple[Hit | None, int | None]:
+    """The best trade of the same strategy and first expiry, and the place of *hit* there."""
+    dte = board.outlooks[pair[0]].dte
+    peers = search.search(board, [replace(template, dte=(dte, dte))], keep=search.ALL).hits
+    place = next((n for n, one in enumerate(peers, 1) if one.legs == hit.legs), None)
+    return (peers[0] if peers else None), place
