@@ -1,0 +1,353 @@
+"""
+The original program's ``journal.json``: entries in, and out again with every field they came with.
+
+Its figures keep their meaning: premiums are currency per share of one structure, volatilities and
+ranks were per cents, Greeks count the multiplier except for delta. Its typed results stand beside
+what the prices say; where both are known, the prices win and the difference is reported.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from tomic import dates
+from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
+from tomic.journal import campaign
+from tomic.journal.legacy_cells import (
+    moment_of,
+    number_of,
+    percent_of,
+    rank_of,
+    text_of,
+    volatility_of,
+)
+from tomic.journal.legacy_exits import exit_rules
+from tomic.models import normalize_symbol
+from tomic.models.journal import (
+    Action,
+    Context,
+    EntryStatus,
+    Fill,
+    JournalEntry,
+    Note,
+    Snapshot,
+    Stated,
+    Trade,
+)
+
+_STATUS = {
+    "open": EntryStatus.OPEN,
+    "gesloten": EntryStatus.CLOSED,
+    "closed": EntryStatus.CLOSED,
+    "gecanceld": EntryStatus.CANCELLED,
+    "cancelled": EntryStatus.CANCELLED,
+}
+_OUT = {
+    EntryStatus.OPEN: "Open",
+    EntryStatus.CLOSED: "Gesloten",
+    EntryStatus.CANCELLED: "Gecanceld",
+}
+_CENT = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One entry of the file: what it became, and what could not be taken over."""
+
+    entry: JournalEntry | None
+    trade_id: str
+    notes: tuple[str, ...]
+
+
+def is_legacy(documents: object) -> bool:
+    """Whether a JSON document is a journal of the original: a list of tables with TradeID."""
+    return (
+        isinstance(documents, list)
+        and bool(documents)
+        and all(
+            isinstance(one, dict) and ("TradeID" in one or "Symbool" in one) for one in documents
+        )
+    )
+
+
+def read(documents: Sequence[Mapping[str, Any]]) -> list[Read]:
+    """
+    Read the entries of a ``journal.json``; one that cannot be read costs only itself.
+
+    An entry's id is its TradeID. Every field stays in ``original``, whatever it is.
+    """
+    return [_read(document) for document in documents]
+
+
+def _read(document: Mapping[str, Any]) -> Read:
+    trade_id = str(document.get("TradeID", "")).strip()
+    notes: list[str] = []
+    try:
+        entry = _entry(document, notes)
+    except (DataError, InvalidSymbol, UsageError, ValueError) as exc:
+        text = str(exc).splitlines()[0] if not isinstance(exc, ValidationError) else _first(exc)
+        return Read(None, trade_id, (f"not imported: {text}",))
+    number = int(trade_id) if trade_id.isascii() and trade_id.isdigit() else None
+    return Read(entry.model_copy(update={"id": number}), trade_id, tuple(notes))
+
+
+def _first(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{where}: {fault['msg']}" if where else str(fault["msg"])
+
+
+def _entry(document: Mapping[str, Any], notes: list[str]) -> JournalEntry:
+    opened = moment_of(document.get("DatumIn"), "DatumIn")
+    closed = moment_of(document["DatumUit"], "DatumUit") if text_of(document, "DatumUit") else None
+    status = _STATUS.get(text_of(document, "Status").lower() or "open")
+    if status is None:
+        raise BadFile(f"Status {document.get('Status')!r} is none of {', '.join(_OUT.values())}")
+    fills = _fills(document)
+    trades = _trades(document, fills, opened, closed if status is EntryStatus.CLOSED else None)
+    rules, rule_notes = exit_rules(document)
+    notes += rule_notes
+    if fills and not trades and status is not EntryStatus.CANCELLED:
+        notes.append("no premium, so its legs and P&L are not known; they are kept in `original`")
+    entry = JournalEntry(
+        symbol=normalize_symbol(text_of(document, "Symbool")),
+        strategy=strategy_name(text_of(document, "Type")),
+        status=status,
+        opened_at=opened,
+        closed_at=None if status is EntryStatus.OPEN else closed or opened,
+        trades=trades,
+        rules=rules,
+        context=_context(document, opened, trades),
+        snapshots=tuple(_snapshots(document)),
+        plan=text_of(document, "Plan"),
+        reason=text_of(document, "Reden"),
+        tags=tuple(filter(None, [text_of(document, "Richting").lower()])),
+        notes=tuple(_notes(document, opened, closed)),
+        stated=_stated(document),
+        original=dict(document),
+    )
+    notes += _result_notes(entry)
+    return entry
+
+
+def strategy_name(text: str) -> str:
+    """``Iron Condor`` and ``iron-condor`` as ``iron_condor``."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+# -- trades ----------------------------------------------------------------------------------
+
+
+def _fills(document: Mapping[str, Any]) -> tuple[Fill, ...]:
+    common = text_of(document, "Expiry")
+    found = []
+    for leg in document.get("Legs") or ():
+        kind, action = str(leg.get("type", "")).upper(), str(leg.get("action", "")).upper()
+        if not kind.startswith(("C", "P")) or action not in ("BUY", "SELL"):
+            raise BadFile(f"a leg must be CALL or PUT and BUY or SELL, got {kind} {action}")
+        size = number_of(leg.get("qty", 1)) or 0.0
+        expiry = str(leg.get("expiry") or leg.get("Expiry") or common)
+        con_id = leg.get("conId")
+        found.append(
+            Fill(
+                expiry=dates.parse_expiry(expiry),
+                strike=number_of(leg.get("strike")),
+                right="C" if kind.startswith("C") else "P",
+                con_id=int(con_id) if con_id else None,
+                quantity=abs(size) if action == "BUY" else -abs(size),
+            )
+        )
+    return tuple(found)
+
+
+def _trades(
+    document: Mapping[str, Any],
+    fills: tuple[Fill, ...],
+    opened: dt.datetime,
+    closed: dt.datetime | None,
+) -> tuple[Trade, ...]:
+    paid = number_of(document.get("Premium"))
+    paid = number_of(document.get("EntryPrice")) if paid is None else paid
+    if not fills or paid is None:
+        return ()
+    structures = campaign.count_structures(fills)
+    opening = Trade(
+        at=opened,
+        action=Action.OPEN,
+        fills=fills,
+        price=_signed(paid, fills),
+        structures=structures,
+        spot=number_of(document.get("Spot")),
+    )
+    back = number_of(document.get("ExitPrice"))
+    if closed is None or back is None:
+        return (opening,)
+    reverse = tuple(fill.model_copy(update={"quantity": -fill.quantity}) for fill in fills)
+    # The original's result is entry less exit, whichever way the money went.
+    price = -math.copysign(back, opening.price or 1.0) if back >= 0.0 else back
+    closing = Trade(
+        at=max(closed, opened),
+        action=Action.CLOSE,
+        fills=reverse,
+        price=price,
+        structures=structures,
+    )
+    return opening, closing
+
+
+def _signed(price: float, fills: Sequence[Fill]) -> float:
+    """Its premiums carry no sign where the structure tells; a debit may be written either way."""
+    if price < 0.0:
+        return price
+    try:
+        return campaign.signed_price(f"{price!r}", fills, [fill.quantity for fill in fills])
+    except UsageError:
+        return price
+
+
+def _stated(document: Mapping[str, Any]) -> Stated | None:
+    result, days = number_of(document.get("Resultaat")), number_of(document.get("DaysInTrade"))
+    rom = number_of(document.get("ReturnOnMargin"))
+    if result is None and rom is None and days is None:
+        return None
+    return Stated(
+        result=result,
+        rom=None if rom is None else rom / 100.0,
+        days=None if days is None else int(days),
+    )
+
+
+def _result_notes(entry: JournalEntry) -> list[str]:
+    stated = entry.stated.result if entry.stated else None
+    found = campaign.result(entry)
+    if entry.status is not EntryStatus.CLOSED:
+        return []
+    if found is None:
+        return ["closed without prices or a result: it counts in no statistics"]
+    if campaign.held(entry) or not entry.trades:
+        return ["no exit price: the typed result is used"]
+    if stated is not None and abs(stated - found) > _CENT:
+        count = entry.trades[0].structures
+        return [
+            f"typed result {stated:g}, computed {found:.2f} for {count} structures; computed counts"
+        ]
+    return []
+
+
+# -- what was known ----------------------------------------------------------------------------
+
+
+def _context(document: Mapping[str, Any], opened: dt.datetime, trades: Sequence[Trade]) -> Context:
+    greeks = document.get("Greeks_Entry") or {}
+    delta = number_of(greeks.get("Delta"))
+    margin = number_of(document.get("InitMargin"))
+    return Context(
+        as_of=opened,
+        source="import",
+        spot=number_of(document.get("Spot")),
+        iv=volatility_of(document.get("IV_Entry")),
+        iv_rank=rank_of(document.get("IV_Rank")),
+        iv_percentile=rank_of(document.get("IV_Percentile")),
+        hv30=volatility_of(document.get("HV_Entry")),
+        vix=number_of(document.get("VIX")),
+        atr14=number_of(document.get("ATR_14")),
+        skew=percent_of(document.get("Skew")),
+        delta=None if delta is None else 100.0 * delta,
+        gamma=number_of(greeks.get("Gamma")),
+        vega=number_of(greeks.get("Vega")),
+        theta=number_of(greeks.get("Theta")),
+        margin=margin if margin else None,
+    )
+
+
+def _snapshots(document: Mapping[str, Any]) -> list[Snapshot]:
+    found = []
+    for one in document.get("Snapshots") or ():
+        greeks = one.get("Greeks") or {}
+        delta = number_of(greeks.get("Delta"))
+        found.append(
+            Snapshot(
+                at=moment_of(one.get("date"), "date of a snapshot"),
+                spot=number_of(one.get("spot")),
+                data_type="import",
+                iv30=volatility_of(one.get("iv30")),
+                iv_rank=rank_of(one.get("iv_rank")),
+                hv30=volatility_of(one.get("hv30")),
+                vix=number_of(one.get("vix")),
+                atr14=number_of(one.get("atr14")),
+                skew=percent_of(one.get("skew")),
+                delta=None if delta is None else 100.0 * delta,
+                gamma=number_of(greeks.get("Gamma")),
+                vega=number_of(greeks.get("Vega")),
+                theta=number_of(greeks.get("Theta")),
+                note=str(one.get("note") or ""),
+            )
+        )
+    return found
+
+
+def _notes(
+    document: Mapping[str, Any], opened: dt.datetime, closed: dt.datetime | None
+) -> list[Note]:
+    words = (("Opmerkingen", opened), ("Evaluatie", closed or opened))
+    return [Note(at=at, text=text) for name, at in words if (text := text_of(document, name))]
+
+
+# -- out again ---------------------------------------------------------------------------------
+
+
+def write(entry: JournalEntry) -> dict[str, Any]:
+    """
+    The entry as the original wrote it: every field it came with, computed ones up to date.
+    """
+    opening = entry.trades[0] if entry.trades else None
+    result = campaign.result(entry)
+    document: dict[str, Any] = dict(entry.original or {})
+    document["TradeID"] = str(entry.id) if entry.id is not None else document.get("TradeID", "")
+    document["DatumIn"] = entry.opened_at.date().isoformat()
+    document["DatumUit"] = entry.closed_at.date().isoformat() if entry.closed_at else None
+    document["Symbool"] = entry.symbol
+    document.setdefault("Type", entry.strategy)
+    document["Status"] = _OUT[entry.status]
+    document["Plan"], document["Reden"] = entry.plan, entry.reason
+    if opening is not None:
+        document |= _opening_fields(entry, opening)
+    if result is not None:
+        document["Resultaat"] = round(result, 2)
+        document["DaysInTrade"] = campaign.days_in_trade(entry, dt.date.max)
+        if entry.context.margin:
+            document["ReturnOnMargin"] = round(100.0 * result / entry.context.margin, 2)
+    return document
+
+
+def _opening_fields(entry: JournalEntry, opening: Trade) -> dict[str, Any]:
+    expiry = campaign.opening_expiry(entry)
+    per_share = campaign.structure_multiplier(opening.fills) * opening.structures
+    price = round(campaign.cash(opening) / per_share, 4)
+    fields: dict[str, Any] = {"Premium": price, "EntryPrice": price}
+    if expiry is not None:
+        fields["Expiry"] = expiry.isoformat()
+    if entry.status is EntryStatus.CLOSED and not campaign.held(entry):
+        back = sum(campaign.cash(trade) for trade in entry.trades[1:])
+        fields["ExitPrice"] = round(-back / per_share, 4) + 0.0
+    if entry.original is None:
+        fields["Legs"] = [
+            {
+                "strike": fill.strike,
+                "type": "CALL" if fill.is_call else "PUT",
+                "action": "BUY" if fill.quantity > 0 else "SELL",
+                "qty": abs(int(fill.quantity)),
+                "expiry": fill.expiry.isoformat() if fill.expiry else None,
+                **({"conId": fill.con_id} if fill.con_id else {}),
+            }
+            for fill in opening.fills
+            if not fill.is_stock
+        ]
+    return fields
