@@ -41,6 +41,7 @@ from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot
 from tomic.selection import Wanted
 from tomic.workflows import closed_market
 from tomic.workflows.chain_setup import (
+    Chooser,
     ContractMemory,
     KnownContracts,
     Order,
@@ -101,6 +102,7 @@ async def fetch_chain(
     watch: Watcher = ignore,
     spot_fallback: SpotFallback | None = None,
     recorded_spot: Spot | None = None,
+    choose: Chooser | None = None,
 ) -> Chain:
     """
     Fetch the chain of *symbol*, which must be a valid symbol, over *session*.
@@ -108,7 +110,8 @@ async def fetch_chain(
     *deadline* is a time of the running loop. When it passes, the line drops for good, or the
     session is interrupted, the chain is returned with what has arrived; ``chain.fetch.complete``
     is then false and the unfinished rows say why. *recorded_spot* belongs to a recorded chain,
-    whose rows are then labelled ``replay``.
+    whose rows are then labelled ``replay``. *choose* picks the options instead of the window in
+    the settings.
 
     Raises:
         UnknownContract, EmptyChain, MissingSpot, NoMarketData, RequestTimeout, DeadlineExceeded,
@@ -116,7 +119,9 @@ async def fetch_chain(
     """
     started = asyncio.get_running_loop().time()
     sent, retried = session.messages, session.retried
-    order = Order(session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot)
+    order = Order(
+        session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot, choose
+    )
     setup = await prepare(order)
     job = _Job(
         order,

@@ -35,6 +35,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 SpotFallback = Callable[[Underlying], Awaitable[Spot | None]]
+Chooser = Callable[[OptionParams, float, dt.date, float | None], Selection]
+"""Which options to ask for, given the class, the spot, the date and IB's 30-day volatility."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Order:
     spot_fallback: SpotFallback | None = None
     recorded_spot: Spot | None = None
     """Of a recorded chain, whose rows are then labelled as replayed."""
+    choose: Chooser | None = None
+    """Instead of the window in the settings' section ``chain``."""
 
     def tell(self, text: str) -> None:
         """Tell whoever watches which stage begins."""
@@ -147,7 +151,7 @@ async def _prepare(order: Order) -> Setup:
     underlying, now = await _underlying_and_time(order)
     is_open = dates.is_open(underlying.sessions, now)
     await session.use_data_type(wanted_data_type(session, underlying, now))
-    in_sigmas = settings.chain.strike_range.endswith("s")
+    in_sigmas = order.choose is not None or settings.chain.strike_range.endswith("s")
     ticks, listed = await _both(
         quotes.underlying_ticks(
             session,
@@ -162,13 +166,19 @@ async def _prepare(order: Order) -> Setup:
     spot = ticks.spot or await _other_spot(order, underlying, params, today)
     told = f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"
     order.watch(Event("spot", order.symbol, told))
-    chosen = selection.choose(
-        params, spot.price, today, settings.chain, sigma=ticks.implied_volatility
-    )
+    chosen = _chosen(order, params, spot.price, today, ticks.implied_volatility)
     known = KnownContracts({}, frozenset())
     if order.memory is not None:
         known = await order.memory.load(underlying.symbol, today, params.trading_class)
     return Setup(underlying, is_open, today, ticks, spot, listed, params, chosen, known)
+
+
+def _chosen(
+    order: Order, params: OptionParams, spot: float, today: dt.date, sigma: float | None
+) -> Selection:
+    if order.choose is not None:
+        return order.choose(params, spot, today, sigma)
+    return selection.choose(params, spot, today, order.settings.chain, sigma=sigma)
 
 
 async def _underlying_and_time(order: Order) -> tuple[Underlying, dt.datetime]:
