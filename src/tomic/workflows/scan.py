@@ -1,0 +1,207 @@
+"""
+The scan: symbols, gated on their volatility, then chains, then one ranking over all of them.
+
+Each symbol goes its own way to its own outcome; a few at once share the session and its message
+budget. No chain is asked of a symbol whose volatility opens no strategy, and of a chain only what
+the open strategies can use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.errors import DataError, TomicError
+from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, VolSnapshot
+from tomic.quant import realized
+from tomic.store import Bars, Database, NewProposal
+from tomic.strategies import propose
+from tomic.strategies.diversify import Correlations
+from tomic.strategies.fit import FitModel
+from tomic.strategies.propose import Evaluation, Gated
+from tomic.workflows.progress import Event, Watcher, ignore
+
+FetchFor = Callable[[str, Gated], Awaitable[Chain]]
+"""Gives the chain of a symbol for the strategies that its gates let through."""
+
+_CORRELATION_DAYS = 252
+_LEAST_DAYS = 60
+"""Common days below which a correlation is not known."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the symbols gave, as they come."""
+
+    evaluations: list[Evaluation] = field(default_factory=list)
+    failed: list[SymbolOutcome] = field(default_factory=list)
+
+
+async def scan(
+    vols: Mapping[str, VolSnapshot | TomicError],
+    settings: Settings,
+    fetch: FetchFor,
+    *,
+    strategies: Sequence[str] | None = None,
+    top: int | None = None,
+    by_strategy: bool = False,
+    book: FitModel | None = None,
+    correlations: Correlations | None = None,
+    watch: Watcher = ignore,
+) -> ScanResult:
+    """
+    Scan the symbols of *vols*; one that fails never stops the others.
+
+    Args:
+        vols: Symbol to its volatility, or to why there is none.
+        settings: The limits, weights and costs of the search.
+        fetch: Where chains come from.
+        strategies: Names instead of ``scan.strategies``.
+        top, by_strategy: How many proposals, overall or of each strategy.
+        book: The portfolio that proposals should fit.
+        correlations: Return correlations of pairs of symbols.
+
+    Raises:
+        ConfigError: A strategy that does not exist.
+    """
+    found = _Found()
+    gate = asyncio.Semaphore(settings.scan.symbols_at_once)
+    done = 0
+
+    async def one(symbol: str, vol: VolSnapshot | TomicError) -> None:
+        nonlocal done
+        async with gate:
+            try:
+                if isinstance(vol, TomicError):
+                    raise vol
+                found.evaluations.append(
+                    await _evaluate(symbol, vol, settings, fetch, strategies, book)
+                )
+            except TomicError as exc:
+                outcome = SymbolOutcome(
+                    symbol=symbol, ok=False, error=str(exc), error_code=exc.code
+                )
+                found.failed.append(outcome)
+        done += 1
+        watch(Event("count", "symbols", done=done, total=len(vols)))
+
+    async with asyncio.TaskGroup() as group:
+        for symbol, vol in vols.items():
+            group.create_task(one(symbol, vol), name=f"tomic scan {symbol}")
+    found.evaluations.sort(key=lambda evaluation: evaluation.symbol)
+    return propose.rank(
+        found.evaluations,
+        settings,
+        top=top,
+        by_strategy=by_strategy,
+        correlations=correlations,
+        failed=found.failed,
+        with_book=book is not None,
+    )
+
+
+async def _evaluate(
+    symbol: str,
+    vol: VolSnapshot,
+    settings: Settings,
+    fetch: FetchFor,
+    strategies: Sequence[str] | None,
+    book: FitModel | None,
+) -> Evaluation:
+    gated = propose.open_gates(vol, settings, strategies)
+    if not gated.templates:
+        return _closed(symbol, gated)
+    chain = await fetch(symbol, gated)
+    if not any(RowStatus(name) is RowStatus.OK for name in chain.counts):
+        raise DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
+    # Kernels are pure, and the session must go on answering meanwhile.
+    return await asyncio.to_thread(propose.evaluate, chain, vol, settings, gated=gated, book=book)
+
+
+def _closed(symbol: str, gated: Gated) -> Evaluation:
+    """The evaluation of a symbol none of whose gates is open; no chain was asked for."""
+    outcome = SymbolOutcome(symbol=symbol, notes=("no strategy's gate is open; no chain fetched",))
+    return Evaluation(
+        symbol=symbol,
+        contenders=(),
+        passed={},
+        considered=0,
+        rejected=(),
+        nearest_misses=(),
+        gated=gated,
+        outcome=outcome,
+    )
+
+
+async def return_correlations(store: Database, symbols: Sequence[str]) -> Correlations:
+    """
+    Correlation of daily log-returns of each pair of *symbols* over their last 252 common days.
+
+    A pair with fewer than 60 common days is left out.
+
+    Raises:
+        StoreError: The store cannot be used.
+    """
+    bars = await store.load_many_bars(symbols, days=_CORRELATION_DAYS + 1)
+    names = sorted(bars)
+    found: dict[frozenset[str], float] = {}
+    for place, first in enumerate(names):
+        for second in names[place + 1 :]:
+            value = _correlation(bars[first], bars[second])
+            if value is not None:
+                found[frozenset((first, second))] = value
+    return found
+
+
+def _correlation(first: Bars, second: Bars) -> float | None:
+    _, here, there = np.intersect1d(first.date, second.date, return_indices=True)
+    if len(here) <= _LEAST_DAYS:
+        return None
+    closes = np.stack([first.close[here], second.close[there]])
+    returns = np.asarray(realized.daily_log_returns(closes))[:, 1:]
+    if not np.isfinite(returns).all() or not returns.std(axis=1).all():
+        return None
+    return float(np.asarray(np.corrcoef(returns))[0, 1])
+
+
+async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
+    """
+    Save a scan with its proposals; return it with the ids that the store gave them.
+
+    Raises:
+        StoreError: The store cannot be used.
+    """
+    as_of = result.as_of or dt.datetime.now(dt.UTC)
+    rows = [
+        NewProposal(one.symbol, one.strategy, one.expiry, one.model_dump(mode="json"))
+        for one in result.proposals
+    ]
+    summary = result.model_dump(mode="json", exclude={"proposals"})
+    stored = await store.save_scan(rows, as_of=as_of, day=day, document=summary)
+    numbered = tuple(
+        one.model_copy(update={"id": proposal_id})
+        for one, proposal_id in zip(result.proposals, stored.proposal_ids, strict=True)
+    )
+    return result.model_copy(update={"proposals": numbered})
+
+
+async def load(store: Database, proposal_id: str) -> Proposal:
+    """
+    A stored proposal.
+
+    Raises:
+        DataError: There is none of that id.
+        StoreError: The store cannot be used.
+    """
+    stored = await store.load_proposal(proposal_id)
+    if stored is None:
+        recent = [one for scan in await store.list_scans(limit=3) for one in scan.proposal_ids]
+        known = f"; the latest are {', '.join(recent[:5])}" if recent else "; run tomic scan first"
+        raise DataError(f"no proposal {proposal_id}{known}")
+    return Proposal.model_validate(stored.document).model_copy(update={"id": stored.id})
