@@ -212,7 +212,7 @@ class Visits:
                 except TimeoutError:
                     problem = f"the page did not answer within {settings.timeout_s:g} s"
                 except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-                    problem = f"the page could not be read: {exc or type(exc).__name__}"
+                    problem = f"the page could not be read: {str(exc) or type(exc).__name__}"
                 else:
                     return self._read(symbol, html), True
                 _log.info("%s: %s (attempt %d)", symbol, problem, attempt + 1)

@@ -7,6 +7,7 @@ Every metric that the program shows: definition, unit, formula, source, caveat, 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -23,12 +24,13 @@ ALL: Mapping[str, Definition] = MappingProxyType(
 )
 """Definitions by name: chain, volatility, trades, book and journal."""
 
-_BY_ALIAS = {
-    _plain: one
-    for one in ALL.values()
-    for alias in (one.name, *one.aliases)
-    for _plain in (alias.lower().replace("-", "_").replace(" ", "_"),)
-}
+
+def plain(text: str) -> str:
+    """*text* without what people write in different ways: case, blanks, hyphens, underlines."""
+    return re.sub(r"[\s_-]", "", text).lower()
+
+
+_BY_ALIAS = {plain(alias): one for one in ALL.values() for alias in (one.name, *one.aliases)}
 
 
 def find(text: str) -> Definition:
@@ -38,9 +40,10 @@ def find(text: str) -> Definition:
     Raises:
         UsageError: No such metric; the message suggests similar ones.
     """
-    wanted = text.strip().lower().replace("-", "_").replace(" ", "_")
+    wanted = plain(text)
     if wanted in _BY_ALIAS:
         return _BY_ALIAS[wanted]
     near = difflib.get_close_matches(wanted, _BY_ALIAS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "tomic explain lists all of them"
+    names = dict.fromkeys(_BY_ALIAS[one].name for one in near)
+    hint = f"did you mean {' or '.join(names)}?" if near else "tomic explain lists all of them"
     raise UsageError(f"no metric called {text!r}; {hint}")

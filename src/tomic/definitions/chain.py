@@ -51,7 +51,7 @@ DEFINITIONS = (
         kernel="tomic.quant.implied.implied_vol",
         example="implied.implied_vol(2.4933768, 100.0, 100.0, 30 / 365, 0.05, 0.0, True)",
         result=0.2,
-        aliases=("implied volatility", "IV%"),
+        aliases=("IV%",),
     ),
     Definition(
         name="delta",
@@ -116,7 +116,7 @@ DEFINITIONS = (
         kernel="tomic.quant.parity.parity_deviation",
         example="parity.parity_deviation(6.1, 5.1, 600.5, 600.0, 30)",
         result=1.9607,
-        aliases=("parity deviation", "avg_parity_deviation"),
+        aliases=("avg_parity_deviation",),
     ),
     Definition(
         name="forward",
@@ -144,7 +144,6 @@ DEFINITIONS = (
         kernel="tomic.quant.surface.atm_iv",
         example="surface.atm_iv([95.0, 105.0], [0.22, 0.18], 95.0)",
         result=0.22,
-        aliases=("ATM IV",),
     ),
     Definition(
         name="expected_move",
@@ -157,7 +156,7 @@ DEFINITIONS = (
         kernel="tomic.quant.surface.expected_move_iv",
         example="surface.expected_move_iv(600.0, 0.18, 30)",
         result=30.9628188,
-        aliases=("EM", "EM30", "expected_move_30d", "expected move"),
+        aliases=("EM", "EM30", "expected_move_30d"),
     ),
     Definition(
         name="expected_move_straddle",

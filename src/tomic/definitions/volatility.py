@@ -21,7 +21,7 @@ DEFINITIONS = (
         kernel="tomic.quant.surface.constant_maturity_iv",
         example="surface.constant_maturity_iv([23 / 365, 37 / 365], [0.20, 0.20])",
         result=0.2,
-        aliases=("implied_volatility", "IV30", "own IV30", "chain_iv30"),
+        aliases=("implied_volatility", "own IV30", "chain_iv30"),
     ),
     Definition(
         name="iv_rank",
@@ -60,7 +60,7 @@ DEFINITIONS = (
         kernel="tomic.quant.realized.close_to_close",
         example=f"realized.close_to_close({_CLOSES}, 6)[-1]",
         result=0.3528491502,
-        aliases=("hv20", "hv30", "hv60", "hv90", "hv252", "hv_30", "close_to_close"),
+        aliases=("hv20", "hv30", "hv60", "hv90", "hv252", "close_to_close"),
     ),
     Definition(
         name="ewma",
@@ -136,7 +136,7 @@ DEFINITIONS = (
             "iv30=0.18, hv30=0.15).iv_hv"
         ),
         result=0.03,
-        aliases=("IV-HV", "vrp"),
+        aliases=("vrp",),
     ),
     Definition(
         name="atr14",
@@ -152,7 +152,7 @@ DEFINITIONS = (
             "[100.0, 102.0, 99.0], 2)[-1]"
         ),
         result=3.25,
-        aliases=("ATR", "atr_14"),
+        aliases=("ATR",),
     ),
     Definition(
         name="vix",

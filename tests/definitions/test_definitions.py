@@ -1,0 +1,102 @@
+"""Every metric that is shown is defined, and every worked example is true."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+import math
+import pkgutil
+from operator import attrgetter
+
+import pytest
+
+from tomic import dates, definitions, models, quant
+from tomic.cli import render_volatility
+from tomic.cli.render import _CHAIN_COLUMNS
+from tomic.definitions import ALL, Definition, find
+from tomic.errors import UsageError
+from tomic.export import CHAIN_HEADER, SNAPSHOT_HEADER
+
+MODULES = {
+    one.name: importlib.import_module(f"tomic.quant.{one.name}")
+    for one in pkgutil.iter_modules(quant.__path__)
+    if not one.name.startswith("_")
+}
+NAMESPACE = {"dt": dt, "math": math, "dates": dates, "models": models, **MODULES}
+NOT_METRICS = {"Expiry", "Type", "Strike", "Bid", "Ask", "Close", "Volume", "OpenInterest"}
+NOT_METRICS |= {"Symbol", "SpotPrice", "oi", "vol", "bid", "ask", "spot", "n", "close"}
+"""What the market says by itself."""
+
+
+@pytest.mark.parametrize("one", ALL.values(), ids=attrgetter("name"))
+def test_worked_example(one: Definition):
+    """The example gives what the definition says, to the digits that it says."""
+    value = float(eval(one.example, NAMESPACE))
+
+    assert math.isclose(value, one.result, rel_tol=5e-5, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize("one", ALL.values(), ids=attrgetter("name"))
+def test_kernel_exists(one: Definition):
+    """The function that computes it can be imported under its name."""
+    path, _, name = one.kernel.rpartition(".")
+    try:
+        home = importlib.import_module(path)
+    except ModuleNotFoundError:
+        path, _, owner = path.rpartition(".")
+        home = getattr(importlib.import_module(path), owner)
+
+    assert hasattr(home, name)
+
+
+@pytest.mark.parametrize("one", ALL.values(), ids=attrgetter("name"))
+def test_everything_is_said(one: Definition):
+    """No field is empty, and none ends in a full stop but the meaning."""
+    texts = (one.title, one.meaning, one.unit, one.formula, one.source, one.caveat)
+
+    assert all(texts)
+    assert one.meaning.endswith(".")
+    assert one.name == one.name.lower()
+
+
+def test_names_are_unique():
+    """No alias means two things."""
+    names = [definitions.plain(alias) for one in ALL.values() for alias in (one.name, *one.aliases)]
+
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_column_is_defined():
+    """What tables and files show can be explained by the name in their heading."""
+    shown = [
+        *CHAIN_HEADER,
+        *SNAPSHOT_HEADER,
+        *(column.title for column in _CHAIN_COLUMNS),
+        *(title for title, *_ in render_volatility._VOL_COLUMNS),
+        *(title for title, *_ in render_volatility._PAST_COLUMNS),
+        "EM30",
+    ]
+    wanted = [name for name in shown if name not in NOT_METRICS and name.lower() not in NOT_METRICS]
+
+    for name in wanted:
+        assert isinstance(find(name), Definition)
+
+
+@pytest.mark.parametrize("text", ["iv_rank", "IV Rank", "iv-rank", " rank ", "IV_Rank"])
+def test_names_are_found_as_people_write_them(text):
+    """Case, blanks and hyphens do not matter."""
+    assert find(text).name == "iv_rank"
+
+
+def test_a_wrong_name_has_a_hint():
+    """A near miss is suggested; anything else is told where the list is."""
+    with pytest.raises(UsageError, match=r"did you mean .*iv_rank"):
+        find("iv_ranc")
+    with pytest.raises(UsageError, match="tomic explain lists all of them"):
+        find("zzzzzzz")
+
+
+def test_all_is_read_only():
+    """Definitions are facts."""
+    with pytest.raises(TypeError):
+        definitions.ALL["x"] = definitions.ALL["iv"]
