@@ -1,0 +1,223 @@
+"""What a scan asks for of one symbol: only expiries and strikes that an open strategy can use."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+
+from tomic.config import ScanSettings
+from tomic.errors import EmptyChain
+from tomic.models import OptionParams
+from tomic.selection import ExpiryKind, Right, Selection, Wanted, classify
+from tomic.strategies.leg_rules import DeltaBand, LegRule, Moneyness, Template
+
+_AT_THE_MONEY = 2
+"""Strikes on either side of spot that thinning never takes: forwards come from them."""
+_BAND_MARGIN = 0.25
+"""Standard deviations added to a delta band, whose strikes are only guessed beforehand."""
+_ROUND = (100.0, 50.0, 25.0, 10.0, 5.0, 2.5, 1.0, 0.5)
+"""Steps that make a strike round; the more of them divide it, the rounder it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window(Selection):
+    """A selection whose calls and puts have strikes of their own."""
+
+    options: Mapping[dt.date, tuple[Wanted, ...]]
+    notes: tuple[str, ...] = ()
+    """What the reader must know: how far strikes were thinned, what was guessed."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self.options.values()))
+
+    def of_expiry(self, expiry: dt.date) -> Iterator[Wanted]:
+        """Yield the options of one expiry, by strike and right."""
+        yield from self.options[expiry]
+
+
+class _Span(NamedTuple):
+    """Strikes of one right that are of use, as standard deviations from spot, both ends."""
+
+    low: float
+    high: float
+
+
+def choose(
+    templates: Sequence[Template],
+    params: OptionParams,
+    spot: float,
+    today: dt.date,
+    sigma: float,
+    scan: ScanSettings,
+    *,
+    every_expiry: bool = False,
+) -> Window:
+    """
+    Choose the options that *templates* can use.
+
+    Per expiry in a template's window of days: the out-of-the-money side to ``scan.sigmas``
+    standard deviations, ``scan.itm_strikes`` strikes in the money, and what a template names
+    beyond. Above ``scan.max_contracts`` strikes are thinned evenly in standard deviations, round
+    ones first, and a note says so.
+
+    Args:
+        templates: Strategies whose gates are open.
+        params: Expiries and strikes of one trading class.
+        spot: Currency per share.
+        today: The exchange's date.
+        sigma: At-the-money volatility, fraction; it only sets how far strikes reach.
+        every_expiry: Dailies and quarter ends too, not only monthlies and weeklies.
+
+    Raises:
+        EmptyChain: No expiry or strike of the class can be used.
+    """
+    slots = _expiries(templates, params, today, every_expiry=every_expiry)
+    if not slots:
+        days = ", ".join(f"{one.name} {one.dte[0]}-{one.dte[1]}" for one in templates)
+        raise EmptyChain(
+            f"{params.trading_class} has no expiry in the days that the strategies want ({days})"
+        )
+    wanted: dict[tuple[dt.date, Right], list[float]] = {}
+    for expiry, legs in sorted(slots.items()):
+        tau = max((expiry - today).days, 1) / 365.0
+        for right in sorted({leg.right for leg in legs}):
+            span = _span([leg for leg in legs if leg.right == right], right, sigma, tau, scan)
+            strikes = _within(params.strikes, spot, sigma * math.sqrt(tau), span, right, scan)
+            if strikes:
+                wanted[expiry, right] = strikes
+    if not wanted:
+        raise EmptyChain(f"{params.trading_class} has no strike near {spot:g} for the strategies")
+    notes: tuple[str, ...] = ()
+    total = sum(map(len, wanted.values()))
+    if total > scan.max_contracts:
+        wanted = _thinned(wanted, spot, scan.max_contracts)
+        kept = sum(map(len, wanted.values()))
+        notes = (f"strikes thinned evenly from {total} to {kept} contracts (scan.max_contracts)",)
+    return _window(params, wanted, notes)
+
+
+def _expiries(
+    templates: Sequence[Template], params: OptionParams, today: dt.date, *, every_expiry: bool
+) -> dict[dt.date, list[LegRule]]:
+    """Expiry to the legs that may lie in it."""
+    kinds = classify(params.expiries)
+    usual = (ExpiryKind.MONTHLY, ExpiryKind.WEEKLY)
+    days = [day for day, kind in kinds.items() if every_expiry or kind in usual]
+    slots: dict[dt.date, list[LegRule]] = {}
+    for variant in (one for template in templates for one in template.variants):
+        near = [day for day in days if variant.dte[0] <= (day - today).days <= variant.dte[1]]
+        least, most = variant.gap or (0, -1)
+        pairs = [
+            (first, later)
+            for first in near
+            for later in days
+            if least <= (later - first).days <= most
+        ]
+        if variant.gap is not None:
+            near = sorted({first for first, _ in pairs})
+        far = sorted({later for _, later in pairs})
+        for leg in variant.legs:
+            for day in far if leg.slot == "far" else near:
+                slots.setdefault(day, []).append(leg)
+    return slots
+
+
+def _span(
+    legs: Sequence[LegRule], right: Right, sigma: float, tau: float, scan: ScanSettings
+) -> _Span:
+    """How far the legs of one right reach, in standard deviations; calls lie above, puts below."""
+    inside = 0.0
+    for leg in legs:
+        if isinstance(leg.pick, DeltaBand):
+            deepest = max(abs(leg.pick.low), abs(leg.pick.high))
+            if deepest > 0.5:
+                inside = max(inside, float(ndtri(min(deepest, 0.999))) + _BAND_MARGIN)
+        elif isinstance(leg.pick, Moneyness):
+            deepest = 1.0 / leg.pick.low if right == "C" else leg.pick.high
+            inside = max(inside, math.log(max(deepest, 1.0)) / (sigma * math.sqrt(tau)))
+    return _Span(-inside, scan.sigmas) if right == "C" else _Span(-scan.sigmas, inside)
+
+
+def _within(
+    strikes: Sequence[float],
+    spot: float,
+    deviation: float,
+    span: _Span,
+    right: Right,
+    scan: ScanSettings,
+) -> list[float]:
+    """Strikes inside the span, and the first ones in the money whatever the span."""
+    listed = sorted(strikes)
+    chosen = {
+        strike
+        for strike in listed
+        if strike > 0.0 and span.low <= math.log(strike / spot) / deviation <= span.high
+    }
+    if right == "C":
+        chosen |= set([one for one in listed if one <= spot][-scan.itm_strikes :])
+    else:
+        chosen |= set([one for one in listed if one >= spot][: scan.itm_strikes])
+    return sorted(chosen)
+
+
+def _thinned(
+    wanted: Mapping[tuple[dt.date, Right], list[float]], spot: float, most: int
+) -> dict[tuple[dt.date, Right], list[float]]:
+    """At most *most* contracts, each list cut in proportion and spread evenly."""
+    total = sum(map(len, wanted.values()))
+    return {
+        key: _spread(strikes, spot, max(int(len(strikes) * most / total), 1))
+        for key, strikes in wanted.items()
+    }
+
+
+def _spread(strikes: Sequence[float], spot: float, count: int) -> list[float]:
+    """*count* of *strikes*, one from each of as many equal steps of log-strike, the roundest."""
+    by_distance = sorted(strikes, key=lambda strike: abs(strike - spot))
+    kept = set(by_distance[: min(2 * _AT_THE_MONEY, count)])
+    room = count - len(kept)
+    if room > 0:
+        rest = np.array([strike for strike in strikes if strike not in kept])
+        edges = np.linspace(np.log(rest[0]), np.log(rest[-1]), room + 1)
+        place = np.clip(np.searchsorted(edges, np.log(rest), side="right") - 1, 0, room - 1)
+        for step in np.unique(place):
+            inside = rest[place == step].tolist()
+            middle = math.exp(0.5 * (edges[step] + edges[step + 1]))
+            kept.add(min(inside, key=lambda one: (-_roundness(one), abs(one - middle), one)))
+    return sorted(kept)
+
+
+def _roundness(strike: float) -> int:
+    return sum(math.isclose(strike % step, 0.0, abs_tol=1e-9) for step in _ROUND)
+
+
+def _window(
+    params: OptionParams,
+    wanted: Mapping[tuple[dt.date, Right], Sequence[float]],
+    notes: tuple[str, ...],
+) -> Window:
+    options: dict[dt.date, list[Wanted]] = {}
+    for (expiry, right), strikes in wanted.items():
+        options.setdefault(expiry, []).extend(Wanted(expiry, one, right) for one in strikes)
+    ordered = {
+        expiry: tuple(sorted(some, key=lambda one: (one.strike, one.right)))
+        for expiry, some in sorted(options.items())
+    }
+    return Window(
+        trading_class=params.trading_class,
+        multiplier=params.multiplier,
+        exchange=params.exchange,
+        strikes={
+            expiry: tuple(dict.fromkeys(one.strike for one in some))
+            for expiry, some in ordered.items()
+        },
+        rights=("C", "P"),
+        options=ordered,
+        notes=notes,
+    )
