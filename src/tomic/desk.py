@@ -18,12 +18,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tomic.chain import Chain
-from tomic.config import Settings, load_settings
+from tomic.config import IbSettings, Settings, load_settings
 from tomic.config.market import ChainSettings
 from tomic.errors import StoreError, UsageError
 from tomic.ib.session import Session
 from tomic.models import DataType, Spot, SpotSource, Underlying, VolSnapshot, normalize_symbol
 from tomic.store import Database
+from tomic.workflows import stand_in
 from tomic.workflows.chain import fetch_chain
 from tomic.workflows.chains import ChainOutcome, fetch_chains
 from tomic.workflows.doctor import Check, examine
@@ -31,6 +32,7 @@ from tomic.workflows.memory import StoreMemory
 from tomic.workflows.progress import Event, Watcher, ignore
 
 if TYPE_CHECKING:
+    from tomic.sim.session_file import Recorder
     from tomic.web import Visits
     from tomic.workflows.history import HistoryRun
     from tomic.workflows.missing_days import SeriesName
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 _DEMO_PACE = 1000.0
 """Messages a second towards the demo gateway, which by default has no limit."""
+_RECORDED_SPOT_S = 0.5
 
 
 class Desk:
@@ -53,6 +56,8 @@ class Desk:
         as_of: When a recorded chain was recorded, if its name does not say.
         paced: Keep IB's message limit in a demo too.
         seed: Seed of the demo market.
+        record: Where to write what the session receives and asks, account numbers masked.
+        command: What the recording says was run.
         watch: Called with each :class:`~tomic.workflows.progress.Event`.
         **overrides: Sections of settings, such as ``ib={"port": 4002}``.
 
@@ -71,6 +76,8 @@ class Desk:
         as_of: dt.datetime | None = None,
         paced: bool = False,
         seed: int = 1,
+        record: Path | str | None = None,
+        command: str = "",
         watch: Watcher = ignore,
         **overrides: Mapping[str, Any],
     ) -> None:
@@ -84,7 +91,9 @@ class Desk:
         self._opening = asyncio.Lock()
         self._database: Database | None = None
         self._web: Visits | None = None
-        self._recorded_spot: Spot | None = None
+        self._stand_in: stand_in.StandIn | None = None
+        self._record = Path(record) if record is not None else None
+        self._recorder = _recorder(command) if record is not None else None
         self._deadline: float | None = None
 
     async def __aenter__(self) -> Self:
@@ -107,8 +116,24 @@ class Desk:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._stack.aclose()
-        self._session = self._database = None
+        try:
+            await self._stack.aclose()
+        finally:
+            self._session = self._database = None
+            self._write_recording()
+
+    def _write_recording(self) -> None:
+        if self._recorder is None or self._record is None:
+            return
+        from tomic.export.atomic import write_bytes
+
+        if not self._recorder.messages:
+            self._watch(Event("note", "", "nothing was recorded: no session was opened"))
+            return
+        data = self._recorder.to_bytes(compress=self._record.suffix == ".gz")
+        write_bytes(self._record, data)
+        count = f"{self._recorder.messages} messages"
+        self._watch(Event("note", "", f"{count} in {self._record}, account numbers masked"))
 
     # -- what it holds ---------------------------------------------------------------------
 
@@ -136,46 +161,34 @@ class Desk:
             return self._session
 
     async def _open_session(self, symbol: str) -> Session:
-        ib = self.settings.ib
-        pace: float | None = None
-        if self.simulated:
-            port = await self._start_gateway(symbol)
-            ib = ib.model_copy(update={"host": "127.0.0.1", "port": port})
-            pace = None if self.paced else _DEMO_PACE
+        ib, pace = await self._gateway(symbol)
         return await self._stack.enter_async_context(
             Session(
                 ib,
                 self.settings.limits,
                 on_note=lambda text: self._watch(Event("note", "", text)),
+                tap=self._recorder,
                 realtime_only=self.settings.market.realtime_only,
                 pace=pace,
                 deadline=self._deadline,
             )
         )
 
-    async def _start_gateway(self, symbol: str) -> int:
-        from tomic.sim.gateway import Gateway
-        from tomic.sim.limits import Limits, Profile
+    async def _gateway(self, symbol: str = "") -> tuple[IbSettings, float | None]:
+        """Where the gateway is and its own pace, if any; what stands in for TWS is started."""
+        ib = self.settings.ib
+        if not self.simulated:
+            return ib, None
+        if self._stand_in is None:
+            self._stand_in = self._choose_stand_in(symbol)
+            await self._stack.enter_async_context(self._stand_in.server)
+        here = {"host": "127.0.0.1", "port": self._stand_in.server.port}
+        return ib.model_copy(update=here), None if self.paced else _DEMO_PACE
 
-        limits = Limits() if self.paced else Limits().unpaced()
-        market = self._market(symbol)
-        gateway = Gateway(market, seed=self.seed, profile=Profile.demo(), limits=limits)
-        await self._stack.enter_async_context(gateway)
-        return int(gateway.port)
-
-    def _market(self, symbol: str) -> Any:
+    def _choose_stand_in(self, symbol: str) -> stand_in.StandIn:
         if self.replay is None:
-            from tomic.sim.model import ModelMarket
-
-            return ModelMarket(seed=self.seed)
-        from tomic.sim.replay import Replay
-
-        recorded = Replay.from_csv(self.replay, symbol or None, as_of=self.as_of)
-        if recorded.spot is not None:
-            self._recorded_spot = Spot(
-                price=recorded.spot, source=SpotSource.PARITY, as_of=recorded.as_of
-            )
-        return recorded
+            return stand_in.demo(seed=self.seed, paced=self.paced)
+        return stand_in.replay(self.replay, symbol, as_of=self.as_of, paced=self.paced)
 
     async def store(self) -> Database:
         """The store, opened on first need; a demo or replay has its own, while it runs."""
@@ -203,13 +216,11 @@ class Desk:
 
     async def examine(self) -> AsyncIterator[Check]:
         """Climb the ladder of checks, from the socket to option data."""
-        ib, pace = self.settings.ib, None
-        if self.simulated:
-            port = await self._start_gateway("")
-            ib = ib.model_copy(update={"host": "127.0.0.1", "port": port})
-            pace = None if self.paced else _DEMO_PACE
+        ib, pace = await self._gateway()
         settings = self.settings.model_copy(update={"ib": ib})
-        async for check in examine(settings, pace=pace, simulated=self.simulated):
+        async for check in examine(
+            settings, pace=pace, simulated=self.simulated, tap=self._recorder
+        ):
             yield check
 
     # -- chains ----------------------------------------------------------------------------
@@ -266,7 +277,12 @@ class Desk:
         self, symbol: str, settings: Settings, deadline: float
     ) -> tuple[Chain, VolSnapshot | None]:
         session = await self.session(symbol)
-        memory = None if self.simulated else StoreMemory(await self.store(), session.note)
+        recorded_spot = self._stand_in.recorded_spot if self._stand_in else None
+        if recorded_spot is not None:
+            settings = _less_patient(settings)
+        # A recording must hold the contracts too, so it takes none from the store.
+        forgetful = self.simulated or self._recorder is not None
+        memory = None if forgetful else StoreMemory(await self.store(), session.note)
         chain = await fetch_chain(
             session,
             symbol,
@@ -274,10 +290,18 @@ class Desk:
             memory=memory,
             deadline=deadline,
             watch=self._watch,
-            spot_fallback=None if self.simulated else self._web_spot,
-            recorded_spot=self._recorded_spot,
+            spot_fallback=self._recorded_web_spot if self.simulated else self._web_spot,
+            recorded_spot=recorded_spot,
         )
+        if self._recorder is not None and chain.spot.source in (SpotSource.PARITY, SpotSource.WEB):
+            self._note_spot(self._recorder, symbol, chain.spot)
         return chain, await self._remembered(chain)
+
+    @staticmethod
+    def _note_spot(recorder: Recorder, symbol: str, spot: Spot) -> None:
+        from tomic.sim.session_file import RecordedSpot
+
+        recorder.note_spot(RecordedSpot(symbol, spot.price, spot.source.value, spot.as_of))
 
     async def _remembered(self, chain: Chain) -> VolSnapshot | None:
         """The figures beside *chain*; None when the store cannot be used, which costs no chain."""
@@ -413,6 +437,9 @@ class Desk:
             self._web = Visits(self.settings.web, self.settings.store.path.parent / "web")
         return self._web
 
+    async def _recorded_web_spot(self, underlying: Underlying) -> Spot | None:
+        return self._stand_in.web_spots.get(underlying.symbol) if self._stand_in else None
+
     async def _web_spot(self, underlying: Underlying) -> Spot | None:
         visits = self._visits()
         page = await visits.page(underlying.symbol) if visits is not None else None
@@ -440,6 +467,20 @@ class Desk:
             return self.settings
         chain = checked(ChainSettings, {**self.settings.chain.model_dump(), **changes})
         return self.settings.model_copy(update={"chain": chain})
+
+
+def _recorder(command: str) -> Recorder:
+    from tomic import __version__
+    from tomic.sim.session_file import Recorder
+
+    return Recorder(command, __version__)
+
+
+def _less_patient(settings: Settings) -> Settings:
+    """A recorded chain of which the price is known has no quote of the underlying to wait for."""
+    patience_s = min(_RECORDED_SPOT_S, settings.market.spot_timeout_s)
+    market = settings.market.model_copy(update={"spot_timeout_s": patience_s})
+    return settings.model_copy(update={"market": market})
 
 
 def checked(section: type[ChainSettings], values: Mapping[str, Any]) -> ChainSettings:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,11 @@ import typer
 from tomic.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from tomic.config import LogSettings
+    from tomic.config import LogSettings, Settings
     from tomic.desk import Desk
+
+_host: ContextVar[Desk | None] = ContextVar("host", default=None)
+_recording: ContextVar[tuple[Path | None, str]] = ContextVar("recording", default=(None, ""))
 
 
 def checked_symbols(symbols: Sequence[str]) -> list[str]:
@@ -53,13 +58,59 @@ def desk(
     }
     settings = load_settings(config, **overrides)
     configure_logging(settings.log, verbose=verbose, quiet=quiet)
-    if not quiet:
+    if not quiet and _host.get() is None:
         typer.echo(_greeting(demo, replay, paced, settings.ib.host, settings.ib.port), err=True)
     from tomic.desk import Desk
 
     progress = ProgressLine(quiet=quiet)
-    opened = Desk(settings, demo=demo, replay=replay, as_of=as_of, paced=paced, watch=progress)
+    shared = _guest(settings, progress, demo=demo, replay=replay, paced=paced)
+    if shared is not None:
+        return shared, progress
+    record, command = _recording.get()
+    opened = Desk(
+        settings,
+        demo=demo,
+        replay=replay,
+        as_of=as_of,
+        paced=paced,
+        record=record,
+        command=command,
+        watch=progress,
+    )
     return opened, progress
+
+
+@contextmanager
+def sharing(host: Desk) -> Iterator[None]:
+    """While inside, commands that want the same gateway and store use those of *host*."""
+    token = _host.set(host)
+    try:
+        yield
+    finally:
+        _host.reset(token)
+
+
+def _guest(
+    settings: Settings, progress: ProgressLine, *, demo: bool, replay: Path | None, paced: bool
+) -> Desk | None:
+    host = _host.get()
+    if host is None or replay is not None or (demo, paced) != (host.demo, host.paced):
+        return None
+    from tomic.shared_desk import SharedDesk
+
+    if not SharedDesk.fits(host, settings):
+        return None
+    return SharedDesk(host, settings, watch=progress)
+
+
+@contextmanager
+def recording(file: Path, command: str) -> Iterator[None]:
+    """While inside, what a command's session receives is written to *file*."""
+    token = _recording.set((file, command))
+    try:
+        yield
+    finally:
+        _recording.reset(token)
 
 
 def _greeting(demo: bool, replay: Path | None, paced: bool, host: str, port: int) -> str:

@@ -11,7 +11,17 @@ from tomic.errors import BadFile
 
 def write_text(path: Path, text: str) -> Path:
     """
-    Write *text* as UTF-8 under a temporary name in the same folder, then rename it to *path*.
+    Write *text* as UTF-8; see :func:`write_bytes`.
+
+    Raises:
+        BadFile: The folder or file cannot be written.
+    """
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """
+    Write *data* under a temporary name in the same folder, then rename it to *path*.
 
     Folders are made. An interrupt at any point leaves the old file, or none, and no temporary
     one; a killed process can leave a temporary one behind, whose name starts with a dot.
@@ -23,8 +33,8 @@ def write_text(path: Path, text: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with temporary.open("xb") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

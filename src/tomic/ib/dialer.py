@@ -16,6 +16,7 @@ from tomic.ib.lines import Lines
 from tomic.ib.link import Link
 from tomic.ib.pacing import Pacer
 from tomic.ib.reactions import Reactions
+from tomic.ib.tap import Tap, listen_in
 
 _LEAST_S = 0.2
 """Even a deadline that has passed leaves so long for a gateway on the same computer."""
@@ -40,7 +41,7 @@ class Dialer:
         note: Tells the user something that is no error.
         now: The gateway's time, or the best guess at it.
         on_message: Called whenever messages have arrived.
-        on_bytes: Called with everything that is received.
+        tap: Told of everything that passes on every link.
     """
 
     def __init__(
@@ -52,11 +53,11 @@ class Dialer:
         note: Callable[[str], None],
         now: Callable[[], dt.datetime],
         on_message: Callable[[], None],
-        on_bytes: Callable[[bytes], None] | None,
+        tap: Tap | None,
     ) -> None:
         self._ib, self._reactions, self._pacer = ib, reactions, pacer
         self._note, self._now = note, now
-        self._on_message, self._on_bytes = on_message, on_bytes
+        self._on_message, self._tap = on_message, tap
         self._clock = asyncio.get_running_loop().time
 
     @property
@@ -78,8 +79,8 @@ class Dialer:
             link = Link(self._pacer, on_message=self._on_message, on_lost=self._pacer.clear)
             lines = Lines(link, self._pacer)
             link.on_error = partial(self._reactions.to_error, link, lines)
-            if self._on_bytes is not None:
-                link.client.conn.hasData += self._on_bytes
+            if self._tap is not None:
+                listen_in(link.client.conn, self._tap)
             try:
                 await link.open(ib.host, port, client_id, self._patience(deadline))
             except ClientIdInUse:

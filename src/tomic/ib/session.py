@@ -30,6 +30,7 @@ from tomic.ib.fan_out import Outcome, fan_out, until_stopped
 from tomic.ib.link import Link
 from tomic.ib.pacing import LineGate, Priority, RequestLimits, Slot
 from tomic.ib.reactions import Reactions
+from tomic.ib.tap import Tap
 from tomic.models import DataType
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Session:
     Args:
         ib, limits: Sections of the settings.
         on_note: Called with each new text of :attr:`notes`.
-        on_bytes: Called with everything that is received, for a recording.
+        tap: Told of every byte that passes, for a recording.
         realtime_only: Never fall back to delayed data.
         pace: Messages a second instead of the settings', for a gateway without IB's limit.
         deadline: Time of the running loop to which connecting, reconnecting and closing keep;
@@ -71,7 +72,7 @@ class Session:
         limits: LimitsSettings,
         *,
         on_note: Callable[[str], None] | None = None,
-        on_bytes: Callable[[bytes], None] | None = None,
+        tap: Tap | None = None,
         realtime_only: bool = False,
         pace: float | None = None,
         deadline: float | None = None,
@@ -86,7 +87,7 @@ class Session:
         self.cache: dict[object, object] = {}
         """What was resolved on this session: underlyings and parameters by key."""
         self._on_note = on_note or (lambda text: None)
-        self._on_bytes = on_bytes
+        self._tap = tap
         self._pace = pace
         self.deadline = deadline
         self._stop = asyncio.Event()
@@ -108,7 +109,7 @@ class Session:
             note=self.note,
             now=self.clock_now,
             on_message=self._on_message,
-            on_bytes=self._on_bytes,
+            tap=self._tap,
         )
         self._link, self._lines = await self._dialer.dial(self.deadline)
         self._heard_at = self._loop.time()
@@ -170,6 +171,8 @@ class Session:
             return
         if self._reconnecting is None or self._reconnecting.done():
             self._reconnecting = self._loop.create_task(self._reconnect(), name="tomic reconnect")
+            # Whoever waited may have left when it fails.
+            self._reconnecting.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             async with asyncio.timeout_at(deadline):
                 await until_stopped(asyncio.shield(self._reconnecting), self._stop)

@@ -81,6 +81,11 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def rest(self) -> bytes:
+        """What has come in and is no part of a complete payload, or can never be."""
+        return bytes(self._buffer)
+
     def feed(self, data: bytes) -> list[bytes]:
         """
         Take bytes in, give the payloads that are complete.

@@ -26,6 +26,7 @@ from tomic.errors import (
 )
 from tomic.ib import contracts, convert, quotes
 from tomic.ib.session import Session
+from tomic.ib.tap import Tap
 from tomic.models import DataType, Underlying
 from tomic.selection import Wanted, choose_params
 from tomic.workflows.chain import wanted_data_type
@@ -59,7 +60,11 @@ def masked(account: str) -> str:
 
 
 async def examine(
-    settings: Settings, *, pace: float | None = None, simulated: bool = False
+    settings: Settings,
+    *,
+    pace: float | None = None,
+    simulated: bool = False,
+    tap: Tap | None = None,
 ) -> AsyncIterator[Check]:
     """
     Climb the ladder, yielding each check as it ends.
@@ -73,7 +78,7 @@ async def examine(
         return
     async with AsyncExitStack() as stack:
         try:
-            session = await stack.enter_async_context(Session(ib, settings.limits, pace=pace))
+            session = await stack.enter_async_context(Session(ib, settings.limits, pace=pace, tap=tap))
         except SessionError as exc:
             yield _no_handshake(exc)
             return
@@ -133,9 +138,7 @@ def _account(session: Session) -> Check:
     return Check("account", Verdict.OK, f"{names} ({kind}); TOMIC sends no orders")
 
 
-async def _data(
-    session: Session, settings: Settings, *, simulated: bool
-) -> AsyncIterator[Check]:
+async def _data(session: Session, settings: Settings, *, simulated: bool) -> AsyncIterator[Check]:
     try:
         now = await session.now()
     except TomicError as exc:

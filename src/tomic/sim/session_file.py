@@ -1,0 +1,285 @@
+"""
+The file of a recorded session: JSON lines, a header first; gzip where the name ends in ``.gz``.
+
+It holds every message in both directions as its text fields, with the second at which it passed
+and the number of its connection, and bytes that are no message as hex. Account numbers are masked
+in all of it, so that the file can be given away.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from tomic.errors import BadFile
+from tomic.sim.wire import (
+    Fields,
+    FrameReader,
+    Hello,
+    RequestStream,
+    WireError,
+    frame,
+    frame_fields,
+    split_fields,
+)
+
+_log = logging.getLogger(__name__)
+
+SCHEMA = "tomic.session/1"
+
+Kind = Literal["hello", "sent", "received", "garbage", "closed"]
+"""``hello`` opens a connection; ``garbage`` was received; ``closed`` was not our doing."""
+
+_ACCOUNT = re.compile(r"(?<![A-Za-z0-9])(D?[UF])\d{2,}(\d{3})(?![A-Za-z0-9])")
+_GZIP = b"\x1f\x8b"
+
+
+def masked(text: str) -> str:
+    """
+    The text with account numbers shortened: ``U1234567`` becomes ``U***567``.
+
+    Source: IB's account numbers are U, F, DU or DF and digits.
+    """
+    return _ACCOUNT.sub(r"\1***\2", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that passed on a connection."""
+
+    at: float
+    """Seconds since the recording began."""
+    link: int
+    """Number of the connection, from 1."""
+    kind: Kind
+    fields: Fields = ()
+    raw: bytes = b""
+    """Of garbage: the bytes as they came, the length in front included."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSpot:
+    """A price of an underlying that did not come over the session."""
+
+    symbol: str
+    price: float
+    source: str
+    """As in a chain: ``parity`` or ``web``."""
+    as_of: datetime
+    """Aware."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSession:
+    """What a file holds."""
+
+    command: str
+    """What was run, without the program's name; empty when a program recorded."""
+    version: str
+    """Of the program that recorded."""
+    events: tuple[Event, ...]
+    spots: tuple[RecordedSpot, ...]
+
+
+class Recorder:
+    """
+    Takes what passes on the sockets of one session, connection after connection.
+
+    Args:
+        command, version: What runs, for the header.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self, command: str = "", version: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        header = {"schema": SCHEMA, "version": version, "command": masked(command)}
+        self._lines = [_line(header)]
+        self._clock, self._start = clock, clock()
+        self._link = 0
+        self._requests, self._answers = RequestStream(), FrameReader()
+        self._unreadable = False
+        self._messages = 0
+
+    def sent(self, data: bytes) -> None:
+        """Bytes that left."""
+        if data.startswith(b"API\0"):
+            self._flush()
+            self._link += 1
+            self._requests, self._answers = RequestStream(), FrameReader()
+            self._unreadable = False
+        for item in self._requests.feed(data):
+            if isinstance(item, Hello):
+                self._note("hello", (str(item.lowest), str(item.highest)))
+            else:
+                self._note("sent", item)
+
+    def received(self, data: bytes) -> None:
+        """Bytes that arrived; none say that the other side has closed the connection."""
+        if not data:
+            self._flush()
+            self._note("closed")
+        elif self._unreadable:
+            self._note("garbage", raw=data)
+        else:
+            try:
+                for payload in self._answers.feed(data):
+                    self._message(payload)
+            except WireError:
+                # From here on nobody can tell messages apart, so the bytes go in as they are.
+                self._flush()
+
+    @property
+    def messages(self) -> int:
+        """Messages so far, in both directions; zero while nothing was connected."""
+        return self._messages
+
+    def note_spot(self, spot: RecordedSpot) -> None:
+        """A price that the session did not give."""
+        entry = {"spot": spot.price, "symbol": spot.symbol, "source": spot.source}
+        self._lines.append(_line({**entry, "as_of": spot.as_of.isoformat()}))
+
+    def to_bytes(self, *, compress: bool) -> bytes:
+        """The file's content; nothing can be recorded after it."""
+        self._flush()
+        data = "".join(self._lines).encode()
+        return gzip.compress(data, mtime=0) if compress else data
+
+    def _message(self, payload: bytes) -> None:
+        whole = frame(payload)
+        try:
+            fields = split_fields(payload)
+            if frame_fields(fields) == whole:
+                self._note("received", fields)
+                return
+        except WireError as exc:
+            _log.debug("recorded as it came: %s", exc)
+        self._note("garbage", raw=whole)
+
+    def _flush(self) -> None:
+        """Note the bytes that did not, or will not, become a message."""
+        if not self._unreadable and self._answers.rest:
+            self._note("garbage", raw=self._answers.rest)
+        self._unreadable = True
+
+    def _note(self, kind: Kind, fields: Fields = (), raw: bytes = b"") -> None:
+        entry: dict[str, Any] = {
+            "at": round(self._clock() - self._start, 4),
+            "link": self._link,
+            "kind": kind,
+        }
+        self._messages += kind in ("sent", "received")
+        if fields:
+            entry["fields"] = [masked(text) for text in fields]
+        if raw:
+            entry["raw"] = _masked_bytes(raw).hex()
+        self._lines.append(_line(entry))
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, separators=(",", ":")) + "\n"
+
+
+def _masked_bytes(raw: bytes) -> bytes:
+    """Garbage may hold account numbers too; its length stays as it was."""
+
+    def stars(found: re.Match[str]) -> str:
+        whole = found[0]
+        return found[1] + "*" * (len(whole) - len(found[1]) - 3) + found[2]
+
+    return _ACCOUNT.sub(stars, raw.decode("latin-1")).encode("latin-1")
+
+
+def is_session(path: Path) -> bool:
+    """
+    Whether a file is a recorded session, by its content; also when its rest is damaged.
+
+    Raises:
+        BadFile: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except FileNotFoundError:
+        raise BadFile(f"{path} does not exist; check the path of the recording") from None
+    except OSError as exc:
+        raise BadFile(f"{path} cannot be read: {exc.strerror}; check its permissions") from exc
+    if start.startswith(_GZIP):
+        start = zlib.decompressobj(wbits=31).decompress(start, 4096)
+    first = start.partition(b"\n")[0]
+    return first.startswith(b"{") and b'"tomic.session/' in first
+
+
+def read_session(path: Path) -> RecordedSession:
+    """
+    Read a recorded session.
+
+    Raises:
+        BadFile: Missing, damaged, cut short, or written by a newer program.
+    """
+    lines = _lines(path)
+    number, header = next(lines, (0, {}))
+    schema = header.get("schema", "")
+    if not number or schema != SCHEMA:
+        raise BadFile(f"{path} is not a recording of this version: {schema or 'no header'}")
+    events: list[Event] = []
+    spots: list[RecordedSpot] = []
+    for number, entry in lines:
+        try:
+            if "spot" in entry:
+                spots.append(_spot(entry))
+            else:
+                events.append(_event(entry))
+        except (KeyError, TypeError, ValueError) as exc:
+            raise BadFile(f"{path} line {number} is no event of a session ({exc})") from exc
+    if not events:
+        raise BadFile(f"{path} holds no message; record the session again")
+    return RecordedSession(
+        command=str(header.get("command", "")),
+        version=str(header.get("version", "")),
+        events=tuple(events),
+        spots=tuple(spots),
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as exc:
+        raise BadFile(f"{path} is damaged or cut short ({exc}); record the session again") from exc
+    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
+        try:
+            entry = json.loads(line)
+        except ValueError as exc:
+            raise BadFile(f"{path} line {number} is damaged or cut short ({exc})") from exc
+        if not isinstance(entry, dict):
+            raise BadFile(f"{path} line {number} is no object")
+        yield number, entry
+
+
+def _spot(entry: dict[str, Any]) -> RecordedSpot:
+    as_of = datetime.fromisoformat(entry["as_of"])
+    return RecordedSpot(str(entry["symbol"]), float(entry["spot"]), str(entry["source"]), as_of)
+
+
+def _event(entry: dict[str, Any]) -> Event:
+    kind = entry["kind"]
+    if kind not in get_args(Kind):
+        raise ValueError(f"unknown kind {kind!r}")
+    return Event(
+        at=float(entry["at"]),
+        link=int(entry["link"]),
+        kind=kind,
+        fields=tuple(str(text) for text in entry.get("fields", ())),
+        raw=bytes.fromhex(entry.get("raw", "")),
+    )
