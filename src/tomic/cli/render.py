@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tomic.chain import Chain
+from tomic.cli.numbers import number
 from tomic.models import OptionQuote, RowStatus
 
 _PIPED_WIDTH = 160
@@ -60,13 +60,6 @@ def text_of(table: Table, *, width: int, color: bool) -> str:
 def screen_width(is_terminal: bool) -> int:
     """Columns of the terminal, or enough for everything when the output goes elsewhere."""
     return shutil.get_terminal_size((100, 24)).columns if is_terminal else _PIPED_WIDTH
-
-
-def number(value: float | None, decimals: int, factor: float = 1.0) -> str:
-    """A number with fixed decimals and thousands separators; an empty text when missing."""
-    if value is None or math.isnan(value):
-        return ""
-    return f"{value * factor:,.{decimals}f}"
 
 
 # -- chain ---------------------------------------------------------------------------------

@@ -6,15 +6,12 @@ import csv
 import datetime as dt
 import io
 import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
+from tomic.cli.numbers import number
 from tomic.cli.options import Format
-from tomic.cli.render import number, screen_width, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +43,11 @@ _VOL_COLUMNS = (
     ("M1-M3", "term_m1_m3", 1, 100.0, True),
 )
 """Title, field, decimals, factor, signed."""
+_DROPPED_FIRST = (
+    "HV90", "HV60", "HV252", "M1-M3", "HV20", "EM30", "ATR14", "M1-M2", "ex-div", "n", "earnings",
+    "skew", "pct", "IV-HV",
+)  # fmt: skip
+"""Columns that make room on a narrow screen, the least important first."""
 _PAST_COLUMNS = (
     ("close", "close", 2, 1.0),
     ("HV30", "hv30", 1, 100.0),
@@ -102,7 +104,7 @@ def prices(run: HistoryRun, format: Format) -> str:
         return _ndjson(rows)
     if format is Format.CSV:
         return _csv([{**row, "replaced": "; ".join(row["replaced"])} for row in rows])
-    table = _table("symbol", "bars", "new", "IV days", "new", "last", "")
+    table = _Table("symbol", "bars", "new", "IV days", "new", "last", "")
     for row in rows:
         note = row["error"] or "; ".join(row["replaced"]) or ("" if row["requests"] else "complete")
         table.add_row(
@@ -114,7 +116,7 @@ def prices(run: HistoryRun, format: Format) -> str:
             _day(row["last"]),
             note,
         )
-    return _text(table)
+    return table.text()
 
 
 def prices_summary(run: HistoryRun) -> str:
@@ -134,8 +136,8 @@ def prices_summary(run: HistoryRun) -> str:
 # -- vol -----------------------------------------------------------------------------------
 
 
-def vol(reports: Sequence[VolReport], format: Format, *, detail: bool) -> str:
-    """Volatility of symbols: a row each or, with *detail*, a page each."""
+def vol(reports: Sequence[VolReport], format: Format) -> str:
+    """Volatility of symbols with every detail: a document, a row or a page each."""
     if format is Format.JSON:
         documents = [vol_document(one) for one in reports]
         return _json({"schema": VOL_SCHEMA, "symbols": documents})
@@ -145,9 +147,7 @@ def vol(reports: Sequence[VolReport], format: Format, *, detail: bool) -> str:
         from tomic import export
 
         return export.to_snapshots_csv((one.snapshot, None) for one in reports)
-    if detail:
-        return "\n".join(_detail(one) for one in reports)
-    return _vol_table(reports)
+    return "\n".join(_detail(one) for one in reports)
 
 
 def vol_document(report: VolReport) -> dict[str, Any]:
@@ -177,9 +177,14 @@ def vol_summary(reports: Sequence[VolReport], paths: Sequence[Path]) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _vol_table(reports: Sequence[VolReport]) -> str:
+def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[str, str]:
+    """
+    Volatility of symbols, a row each, and what does not fit on a screen of *width* columns.
+
+    Without a width, everything fits.
+    """
     vix = next((one.snapshot for one in reports if one.snapshot.vix is not None), None)
-    table = _table("symbol", *(title for title, *_ in _VOL_COLUMNS), "EM30", "earnings", "ex-div")
+    table = _Table("symbol", *(title for title, *_ in _VOL_COLUMNS), "EM30", "earnings", "ex-div")
     for report in reports:
         snapshot = report.snapshot
         cells = []
@@ -194,12 +199,14 @@ def _vol_table(reports: Sequence[VolReport]) -> str:
             _day(snapshot.next_earnings),
             _day(snapshot.next_dividend),
         )
+    keep, hidden = table.fitting(width, _DROPPED_FIRST)
     head = ""
     if vix is not None and vix.vix is not None:
         head = (
             f"VIX {vix.vix * 100:.2f} ({_observed(vix, 'vix')}) · {vix.as_of:%Y-%m-%d %H:%M} UTC\n"
         )
-    return head + _text(table)
+    tail = f"{hidden} columns hidden; use a wider terminal\n" if hidden else ""
+    return head + table.text(keep), tail
 
 
 def _sources(reports: Sequence[VolReport]) -> str:
@@ -245,7 +252,7 @@ def _missing(reports: Sequence[VolReport]) -> Iterable[str]:
 
 def _detail(report: VolReport) -> str:
     snapshot = report.snapshot
-    table = _table("figure", "value", "source", "age", "")
+    table = _Table("figure", "value", "source", "age", "")
     for title, field, decimals, factor, unit in _DETAIL:
         text = number(getattr(snapshot, field), decimals, factor)
         note = snapshot.missing.get(field, "")
@@ -260,7 +267,7 @@ def _detail(report: VolReport) -> str:
         if field == "next_dividend" and snapshot.dividend_amount is not None:
             note = f"{snapshot.dividend_amount:g} per share"
         table.add_row(title, _day(value), snapshot.sources.get(field, ""), "", note)
-    parts = [f"{report.symbol} · {snapshot.as_of:%Y-%m-%d %H:%M} UTC", _text(table)]
+    parts = [f"{report.symbol} · {snapshot.as_of:%Y-%m-%d %H:%M} UTC", table.text()]
     return "\n".join(parts) + _estimators(report) + _moves(report) + _checks(report)
 
 
@@ -269,17 +276,17 @@ def _estimators(report: VolReport) -> str:
     windows = sorted({window for by_window in levels.values() for window in by_window})
     if not windows:
         return ""
-    table = _table("realised, %", *(str(window) for window in windows))
+    table = _Table("realised, %", *(str(window) for window in windows))
     for name, by_window in levels.items():
         cells = (number(by_window.get(window), 2, 100.0) for window in windows)
         table.add_row(name.replace("_", " "), *cells)
-    return "\n" + _text(table)
+    return "\n" + table.text()
 
 
 def _moves(report: VolReport) -> str:
     if not report.moves:
         return ""
-    table = _table("expected move", "days", "ATM IV", "IV, 1σ", "straddle", "density, 1σ")
+    table = _Table("expected move", "days", "ATM IV", "IV, 1σ", "straddle", "density, 1σ")
     for one in report.moves:
         table.add_row(
             one.expiry.isoformat(),
@@ -290,7 +297,7 @@ def _moves(report: VolReport) -> str:
                 for value in (one.iv, one.straddle, one.density)
             ),
         )
-    return "\n" + _text(table)
+    return "\n" + table.text()
 
 
 def _checks(report: VolReport) -> str:
@@ -343,7 +350,7 @@ def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
         return _csv(flat)
     parts = []
     for symbol, days in rows.items():
-        table = _table(symbol, *(title for title, *_ in _PAST_COLUMNS))
+        table = _Table(symbol, *(title for title, *_ in _PAST_COLUMNS))
         for day in days:
             cells = (
                 number(getattr(day, name), decimals, factor)
@@ -351,7 +358,7 @@ def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
             )
             table.add_row(day.day.isoformat(), *cells)
         nothing = f"{symbol}: nothing stored; run tomic prices {symbol}\n"
-        parts.append(_text(table) if days else nothing)
+        parts.append(table.text() if days else nothing)
     return "\n".join(parts)
 
 
@@ -380,27 +387,51 @@ def definitions_table(every: Mapping[str, Definition], *, as_json: bool) -> str:
     """All metrics by subject."""
     if as_json:
         return _json({name: asdict(one) for name, one in every.items()})
-    table = _table("metric", "", "unit")
-    table.columns[1].justify = table.columns[2].justify = "left"
+    table = _Table("metric", "", "unit", left=(0, 1, 2))
     for one in every.values():
         table.add_row(one.name, one.title, one.unit)
-    return _text(table)
+    return table.text()
 
 
 # -- shared --------------------------------------------------------------------------------
 
 
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    table.add_column(first, no_wrap=True)
-    for title in others:
-        table.add_column(title, justify="right" if title else "left", no_wrap=bool(title))
-    return table
+class _Table:
+    """
+    Columns of text: the first one and those without a title left, the others right.
 
+    Rich lays out five hundred rows in most of a second; nothing here wraps or needs colour.
+    """
 
-def _text(table: Table) -> str:
-    terminal = sys.stdout.isatty()
-    return text_of(table, width=screen_width(terminal), color=terminal) + "\n"
+    def __init__(self, *titles: str, left: Collection[int] = (0,)) -> None:
+        self._rows: list[tuple[str, ...]] = [titles]
+        self._left = {*left, *(at for at, title in enumerate(titles) if not title)}
+
+    def add_row(self, *cells: str) -> None:
+        """Add a row of as many cells as there are titles."""
+        self._rows.append(cells)
+
+    def fitting(self, width: int | None, droppable: Sequence[str]) -> tuple[list[int], int]:
+        """The columns that fit into *width* when the *droppable* go first; how many do not."""
+        titles = list(self._rows[0])
+        sizes = [max(len(row[at]) for row in self._rows) + 2 for at in range(len(titles))]
+        keep = list(range(len(titles)))
+        for title in droppable:
+            if width is None or sum(sizes[at] for at in keep) - 2 <= width:
+                break
+            keep.remove(titles.index(title))
+        return keep, len(titles) - len(keep)
+
+    def text(self, keep: Sequence[int] | None = None) -> str:
+        """The table, a line a row; only the columns *keep*."""
+        kept = range(len(self._rows[0])) if keep is None else keep
+        columns = [[row[at] for row in self._rows] for at in kept]
+        widths = [max(map(len, cells)) for cells in columns]
+        padded = [
+            [cell.ljust(width) if at in self._left else cell.rjust(width) for cell in cells]
+            for at, cells, width in zip(kept, columns, widths, strict=True)
+        ]
+        return "".join("  ".join(line).rstrip() + "\n" for line in zip(*padded, strict=True))
 
 
 def _either_way(move: float | None) -> str:

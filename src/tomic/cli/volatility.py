@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -129,7 +130,7 @@ async def vol(
                 return 0
             reports = await desk.vols(names, days=days, chain=chain, smiles=detail, stored=stored)
             interrupted = desk.interrupted
-    typer.echo(render_volatility.vol(reports, shape, detail=detail), nl=False)
+    _print(reports, shape, detail=detail, quiet=quiet)
     _say_all([(one.symbol, one.error) for one in reports], as_json=shape is not Format.TABLE)
     folder = None if no_export else (out or desk.settings.export.dir)
     paths = _export(reports, folder) if folder and desk.settings.export.enabled else []
@@ -165,6 +166,19 @@ async def _history(desk: Desk, names: list[str], days: int, shape: Format) -> st
     symbols = names or desk.settings.market.symbols
     rows = {symbol: await desk.vol_history(symbol, days) for symbol in symbols}
     return render_volatility.history(rows, shape)
+
+
+def _print(reports: list[VolReport], shape: Format, *, detail: bool, quiet: bool) -> None:
+    from tomic.cli import render_volatility
+
+    if shape is not Format.TABLE or detail:
+        typer.echo(render_volatility.vol(reports, shape), nl=False)
+        return
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
+    text, hidden = render_volatility.vol_table(reports, width)
+    typer.echo(text, nl=False)
+    if hidden and not quiet:
+        typer.echo(hidden, nl=False, err=True)
 
 
 def _export(reports: list[VolReport], folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ what is stored (``store``), and the public page (``web``) for what is still miss
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -78,7 +79,11 @@ async def volatility(
     unique = list(dict.fromkeys(symbols))
     window = days or settings.market.rank_days
     await _keep_dividends(store, now)
-    past = await load_past(store, [*unique, VIX], now.at, window)
+    async with asyncio.TaskGroup() as group:
+        # The calendar takes half a second to build, as long as reading five hundred symbols.
+        group.create_task(asyncio.to_thread(dates.is_trading_day, now.at.date()))
+        loading = group.create_task(load_past(store, [*unique, VIX], now.at, window))
+    past = loading.result()
     readings = {
         symbol: of_chain(chain, term_window=settings.market.term_strike_window, smiles=smiles)
         for symbol, chain in now.chains.items()
