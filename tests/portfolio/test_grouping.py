@@ -223,12 +223,12 @@ SHAPES = (
     "iron_condor", "iron_butterfly", "jade_lizard", "short_put_spread", "short_call_spread",
     "long_put_spread", "long_call_spread", "short_strangle", "short_straddle", "long_strangle",
     "long_straddle", "long_butterfly", "broken_wing_butterfly", "ratio_spread", "put_backspread",
-    "call_backspread", "covered_call", "collar", "calendar", "diagonal", "short_put",
+    "call_backspread", "covered_call", "collar", "calendar", "diagonal",
 )  # fmt: skip
 STRIKES = {
     "iron_condor": 4, "iron_butterfly": 3, "jade_lizard": 3, "long_butterfly": 3,
     "broken_wing_butterfly": 3, "short_straddle": 1, "long_straddle": 1, "covered_call": 1,
-    "calendar": 1, "short_put": 1,
+    "calendar": 1,
 }  # fmt: skip
 OF_ONE_RIGHT = ("long_butterfly", "broken_wing_butterfly", "ratio_spread", "calendar", "diagonal")
 
@@ -248,8 +248,8 @@ def books(draw):
     """
     1 to 12 strategies on two symbols, in one expiry or two, each on strikes of its own.
 
-    Numbers of one symbol are odd and differ, so that only one reading uses every leg whole. Options
-    bought alone are left out: they would rightly be taken to cover what is naked beside them.
+    Numbers of one symbol are odd and differ, so that only one reading uses every leg whole. Single
+    options are left out: they would rightly be joined with what is naked or bare beside them.
     """
     shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=12))
     counts = draw(st.permutations([2 * n + 1 for n in range(12)]))

@@ -136,8 +136,9 @@ class BetaDelta(BookModel):
     """The book's delta in shares of the benchmark."""
 
     benchmark: str
-    delta: float
-    error: float
+    delta: float | None
+    """None without a price of the benchmark."""
+    error: float | None
     """One standard error, from the betas."""
     delta_value: float
     """Base currency."""
@@ -204,8 +205,9 @@ class Jump(BookModel):
     move: float
     """Fraction of the price; of a dividend the drop."""
     up: float | None
+    """P&L after a rise; None where the event has no such side."""
     down: float
-    """P&L after the move; None where the event has no such side."""
+    """P&L after a fall."""
     note: str = ""
 
 

@@ -159,10 +159,11 @@ def merged(positions: Iterable[Position]) -> tuple[Position, ...]:
 def _sum(held: Position, more: Position) -> Position:
     quantity = held.quantity + more.quantity
     cost = held.average_cost
-    if held.quantity * more.quantity > 0.0 and None not in (cost, more.average_cost):
-        assert cost is not None and more.average_cost is not None
-        total = cost * held.quantity + more.average_cost * more.quantity
-        cost = total / quantity
+    if held.quantity * more.quantity > 0.0:
+        cost = None
+        if held.average_cost is not None and more.average_cost is not None:
+            paid = held.average_cost * held.quantity + more.average_cost * more.quantity
+            cost = paid / quantity
     elif held.quantity * quantity < 0.0 or held.quantity == 0.0:
         cost = more.average_cost
     return held.model_copy(

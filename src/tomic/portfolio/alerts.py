@@ -1,0 +1,419 @@
+"""
+Thresholds that were crossed, each with its number, its limit and what one may do about it.
+
+The thresholds are settings; those of the original program are their defaults. ``info`` is context;
+``warning`` and ``alarm`` ask for a decision.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from tomic.config.book import AlertsSettings
+from tomic.models.book import Book, SymbolMarket
+from tomic.models.review import (
+    Alert,
+    AssignmentRisk,
+    BookTotals,
+    Concentration,
+    PortfolioGreeks,
+    Severity,
+    Structure,
+)
+
+_RANK = {Severity.ALARM: 0, Severity.WARNING: 1, Severity.INFO: 2}
+INFO, WARNING, ALARM = Severity.INFO, Severity.WARNING, Severity.ALARM
+
+
+def ordered(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Alarms first, the book before its structures."""
+    return tuple(
+        sorted(alerts, key=lambda one: (_RANK[one.severity], one.scope != "book", one.scope))
+    )
+
+
+# -- the whole book -----------------------------------------------------------------------------
+
+
+def of_book(
+    totals: BookTotals,
+    by_symbol: dict[str, PortfolioGreeks],
+    structures: Sequence[Structure],
+    concentration: Sequence[Concentration],
+    limits: AlertsSettings,
+) -> Iterator[Alert]:
+    """Alerts about the book as a whole."""
+    greeks = totals.greeks
+    if abs(greeks.delta) > limits.book_delta:
+        yield _book(
+            "book_delta", WARNING, greeks.delta, limits.book_delta,
+            f"net delta is {greeks.delta:+,.0f} shares",
+            "take delta off, or add trades that lean the other way",
+        )  # fmt: skip
+    if greeks.theta < 0.0:
+        yield _book(
+            "book_theta", WARNING, greeks.theta, 0.0,
+            f"the book loses {-greeks.theta:,.2f} a day to time",
+            "check that the options bought are meant to be held",
+        )  # fmt: skip
+    yield from _book_vega(greeks.vega, limits)
+    yield from _book_gamma(by_symbol, limits)
+    yield from _clusters(structures, limits)
+    yield from _shares(concentration, limits)
+    yield from _capital(totals, limits)
+
+
+def _book(
+    rule: str, severity: Severity, value: float, limit: float, message: str, advice: str
+) -> Alert:
+    return Alert(
+        rule=rule,
+        severity=severity,
+        scope="book",
+        value=value,
+        limit=limit,
+        message=message,
+        advice=advice,
+    )
+
+
+def _book_vega(vega: float, limits: AlertsSettings) -> Iterator[Alert]:
+    if vega < -limits.book_vega_short:
+        yield _book(
+            "book_vega_short", WARNING, vega, -limits.book_vega_short,
+            f"the book loses {-vega:,.2f} per point that volatility rises",
+            "buy some volatility, or sell less of it",
+        )  # fmt: skip
+    if vega > limits.book_vega_long:
+        yield _book(
+            "book_vega_long", WARNING, vega, limits.book_vega_long,
+            f"the book loses {vega:,.2f} per point that volatility falls",
+            "check that being long volatility is meant",
+        )  # fmt: skip
+    if abs(vega) > limits.book_vega_extreme:
+        yield _book(
+            "book_vega_extreme", ALARM, vega, limits.book_vega_extreme,
+            f"vega of the book is {vega:+,.0f}", "bring it down now",
+        )  # fmt: skip
+    elif abs(vega) > limits.book_vega_high:
+        yield _book(
+            "book_vega_high", WARNING, vega, limits.book_vega_high,
+            f"vega of the book is {vega:+,.0f}", "keep an eye on it",
+        )  # fmt: skip
+
+
+def _book_gamma(by_symbol: dict[str, PortfolioGreeks], limits: AlertsSettings) -> Iterator[Alert]:
+    high = {name: g.gamma for name, g in by_symbol.items() if abs(g.gamma) > limits.book_gamma}
+    if len(high) > 1:
+        worst = max(high.values(), key=abs)
+        names = ", ".join(sorted(high))
+        yield _book(
+            "book_gamma", WARNING, worst, limits.book_gamma,
+            f"gamma is high in {len(high)} symbols: {names}",
+            "deltas there change fast; lengthen or widen some of them",
+        )  # fmt: skip
+
+
+def _clusters(structures: Sequence[Structure], limits: AlertsSettings) -> Iterator[Alert]:
+    names = [one.strategy for one in structures if one.strategy not in ("shares", "other")]
+    if len(names) < 2:
+        return
+    name = max(sorted(set(names)), key=names.count)
+    share = names.count(name) / len(names)
+    if share >= limits.same_strategy_share:
+        yield _book(
+            "same_strategy", WARNING, share, limits.same_strategy_share,
+            f"{share:.0%} of the structures are {name}",
+            "one kind of market hurts all of them at once; vary",
+        )  # fmt: skip
+
+
+def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> Iterator[Alert]:
+    most = {"symbol": limits.symbol_share, "sector": limits.sector_share}
+    several = {kind: sum(one.kind == kind for one in concentration) > 1 for kind in most}
+    for one in concentration:
+        limit = most.get(one.kind)
+        known = one.share is not None and one.name != "unknown"
+        if limit is None or not known or not several[one.kind] or (one.share or 0.0) <= limit:
+            continue
+        yield Alert(
+            rule=f"{one.kind}_share",
+            severity=WARNING,
+            scope=one.name,
+            value=one.share or 0.0,
+            limit=limit,
+            message=f"{one.name} holds {one.share:.0%} of the margin",
+            advice=f"spread over other {one.kind}s before adding here",
+        )
+
+
+def _capital(totals: BookTotals, limits: AlertsSettings) -> Iterator[Alert]:
+    if totals.margin_share is not None and totals.margin_share > limits.margin_share:
+        yield _book(
+            "margin_share", WARNING, totals.margin_share, limits.margin_share,
+            f"margin takes {totals.margin_share:.0%} of net liquidation",
+            "keep room for margins that rise in a fall",
+        )  # fmt: skip
+    if totals.worst_share is not None and totals.worst_share > limits.stress_loss:
+        yield _book(
+            "stress_loss", ALARM, totals.worst_share, limits.stress_loss,
+            f"the worst stress cell costs {totals.worst_share:.1%} of net liquidation",
+            "see which structure drives it, and hedge or close that one",
+        )  # fmt: skip
+
+
+# -- one structure --------------------------------------------------------------------------------
+
+
+def of_structure(
+    one: Structure, market: SymbolMarket | None, limits: AlertsSettings
+) -> Iterator[Alert]:
+    """Alerts about one structure; what is unknown fires nothing."""
+    yield from _direction(one, limits)
+    yield from _vega(one, market, limits)
+    yield from _volatility(one, market, limits)
+    yield from _result(one, limits)
+    yield from _pay(one, limits)
+    if one.dte is not None and 0 <= one.dte < limits.dte:
+        yield _of(
+            one, "dte", WARNING, one.dte, limits.dte,
+            f"{one.dte} days to expiry", "close or roll: gamma grows from here",
+        )  # fmt: skip
+
+
+def _of(
+    one: Structure,
+    rule: str,
+    severity: Severity,
+    value: float,
+    limit: float,
+    message: str,
+    advice: str,
+) -> Alert:
+    return Alert(
+        rule=rule,
+        severity=severity,
+        scope=one.id,
+        value=value,
+        limit=limit,
+        message=message,
+        advice=advice,
+    )
+
+
+def _direction(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
+    delta = one.delta_per_share
+    if delta is not None and abs(delta) >= limits.delta_light:
+        strong = abs(delta) >= limits.delta_strong
+        limit = limits.delta_strong if strong else limits.delta_light
+        side = "bullish" if delta > 0.0 else "bearish"
+        yield _of(
+            one, "delta_strong" if strong else "delta_light", INFO, delta, limit,
+            f"{'strongly' if strong else 'lightly'} {side}, delta {delta:+.2f}",
+            "fine when it is meant",
+        )  # fmt: skip
+    value = one.greeks.delta_value
+    if abs(value) > limits.delta_dollars_high:
+        yield _of(
+            one, "delta_dollars_high", ALARM, value, limits.delta_dollars_high,
+            f"it moves like {value:+,.0f} of the underlying", "reduce, or hedge the direction",
+        )  # fmt: skip
+    elif delta is not None and abs(value) < limits.delta_dollars_low:
+        yield _of(
+            one, "delta_dollars_low", INFO, value, limits.delta_dollars_low,
+            f"it moves like only {value:+,.0f} of the underlying", "direction hardly matters",
+        )  # fmt: skip
+
+
+def _vega(one: Structure, market: SymbolMarket | None, limits: AlertsSettings) -> Iterator[Alert]:
+    vega, rank = one.greeks.vega, market.iv_rank if market else None
+    if abs(vega) > limits.vega:
+        yield _of(
+            one, "vega", WARNING, vega, limits.vega,
+            f"vega {vega:+,.0f} per vol point", "large for one structure; consider fewer of it",
+        )  # fmt: skip
+    if rank is None:
+        return
+    dear, cheap = rank > limits.iv_rank_high, rank < limits.iv_rank_low
+    short, long = vega < -limits.vega_with_rank, vega > limits.vega_with_rank
+    told = {
+        (True, True): ("vega_short_dear", INFO, "sold while dear", "time is on its side"),
+        (True, False): (
+            "vega_short_cheap", INFO, "sold while cheap",
+            "suits a condor if it stays calm; a rise would hurt",
+        ),
+        (False, False): ("vega_long_cheap", INFO, "bought while cheap", "a rise would pay"),
+    }  # fmt: skip
+    if (short and (dear or cheap)) or (long and cheap):
+        rule, severity, words, advice = told[short, dear]
+        limit = limits.iv_rank_high if dear else limits.iv_rank_low
+        message = f"volatility {words}: vega {vega:+,.0f}, IV rank {rank:.0%}"
+        yield _of(one, rule, severity, rank, limit, message, advice)
+    delta = one.delta_per_share or 0.0
+    if delta >= limits.delta_light and vega > 0.0 and cheap:
+        yield _of(
+            one, "bullish_long_cheap", INFO, rank, limits.iv_rank_low,
+            "bullish and long volatility while it is cheap", "a rise of either helps",
+        )  # fmt: skip
+    if delta <= -limits.delta_light and vega < 0.0 and dear:
+        yield _of(
+            one, "bearish_short_dear", INFO, rank, limits.iv_rank_high,
+            "bearish and short volatility while it is dear", "a fall usually lifts volatility",
+        )  # fmt: skip
+
+
+def _volatility(
+    one: Structure, market: SymbolMarket | None, limits: AlertsSettings
+) -> Iterator[Alert]:
+    historical = market.hv30 if market else None
+    if one.iv is not None and historical is not None:
+        gap = one.iv - historical
+        if abs(gap) > limits.iv_hv:
+            words, advice = ("above", "premium is rich") if gap > 0.0 else (
+                "below", "little is paid for the risk",
+            )  # fmt: skip
+            yield _of(
+                one, "iv_hv", INFO, gap, limits.iv_hv,
+                f"IV is {abs(gap) * 100.0:.1f} points {words} HV", advice,
+            )  # fmt: skip
+    skew = market.skew if market else None
+    if one.iv is not None and skew is not None and abs(skew) > limits.skew:
+        yield _of(
+            one, "skew", INFO, skew, limits.skew,
+            f"skew is {skew * 100.0:+.1f} points", "one side is priced for a larger move",
+        )  # fmt: skip
+
+
+def _result(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
+    if one.pnl is None or one.greeks.theta <= 0.0:
+        return
+    premium = abs(one.credit) if one.credit is not None else 0.0
+    share = one.pnl / premium if premium > 0.0 else math.nan
+    if share > limits.profit_share:
+        yield _of(
+            one, "take_profit", WARNING, share, limits.profit_share,
+            f"{share:.0%} of the premium is earned", "take the profit",
+        )  # fmt: skip
+    if one.pnl < -limits.loss:
+        yield _of(
+            one, "loss", WARNING, one.pnl, -limits.loss,
+            f"it stands at {one.pnl:+,.2f}", "ask whether it would be opened today",
+        )  # fmt: skip
+
+
+def _pay(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
+    if one.rom is not None:
+        for rule, limit, words in (
+            ("rom_high", limits.rom_high, "high"),
+            ("rom_good", limits.rom_good, "good"),
+        ):
+            if one.rom >= limit:
+                yield _of(
+                    one, rule, INFO, one.rom, limit,
+                    f"return on margin {one.rom:.1%} is {words}", "compare with what is left",
+                )  # fmt: skip
+                break
+        else:
+            if one.rom < limits.rom_low:
+                yield _of(
+                    one, "rom_low", INFO, one.rom, limits.rom_low,
+                    f"return on margin {one.rom:.1%} is low", "compare with other uses",
+                )  # fmt: skip
+    pay = one.theta_margin
+    if pay is None:
+        return
+    for rule, limit, words in (
+        ("theta_low", limits.theta_low, "hardly pays"),
+        ("theta_fair", limits.theta_fair, "pays little"),
+        ("theta_high", limits.theta_high, "pays fairly"),
+    ):
+        if abs(pay) < limit:
+            yield _theta(one, rule, pay, limit, words)
+            return
+    yield _theta(one, "theta_high", pay, limits.theta_high, "pays well")
+
+
+def _theta(one: Structure, rule: str, pay: float, limit: float, words: str) -> Alert:
+    if pay < 0.0:
+        words = "is paid, not earned"
+    message = f"time decay {words}: {pay:+.2%} of margin a day"
+    return _of(one, rule, INFO, pay, limit, message, "context for the choice what to close first")
+
+
+# -- events, assignment and entries ----------------------------------------------------------------
+
+
+def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Iterator[Alert]:
+    """Earnings and ex-dividend days that are near."""
+    today = book.as_of.date()
+    for symbol in sorted(set(symbols)):
+        market = book.markets.get(symbol)
+        if market is None:
+            continue
+        for what, day in (
+            ("earnings", market.next_earnings),
+            ("ex-dividend", market.next_dividend),
+        ):
+            if day is not None and 0 <= (day - today).days <= limits.event_days:
+                ahead = (day - today).days
+                yield Alert(
+                    rule=what.replace("-", "_"),
+                    severity=WARNING if what == "earnings" else INFO,
+                    scope=symbol,
+                    value=ahead,
+                    limit=limits.event_days,
+                    message=f"{symbol}: {what} on {day}, in {ahead} days",
+                    advice="decide before it whether to hold through it",
+                )
+
+
+def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> Iterator[Alert]:
+    """Short options that may well be exercised."""
+    for one in risks:
+        limit = {"dividend": one.dividend or 0.0, "deep_in_the_money": limits.itm_share}
+        yield Alert(
+            rule=f"assignment_{one.reason}",
+            severity=WARNING,
+            scope=one.structure,
+            value=one.time_value if one.time_value is not None else 0.0,
+            limit=limit.get(one.reason, 0.0),
+            message=f"{one.contract}: {one.message}",
+            advice="close or roll it, unless you want the shares to change hands",
+        )
+
+
+def of_entry(
+    symbol: str, iv: float | None, market: SymbolMarket | None, limits: AlertsSettings
+) -> Iterator[Alert]:
+    """What speaks for or against opening a trade that sells volatility now."""
+    historical = market.hv30 if market else None
+    if iv is not None and historical is not None:
+        gap = iv - historical
+        severity, words, advice = (
+            (WARNING, "below HV", "do not sell volatility here")
+            if gap < 0.0
+            else (INFO, "hardly above HV", "thin")
+            if gap < limits.entry_iv_hv
+            else (INFO, "above HV", "fine")
+        )
+        yield Alert(
+            rule="entry_iv_hv",
+            severity=severity,
+            scope=symbol,
+            value=gap,
+            limit=limits.entry_iv_hv,
+            message=f"{symbol}: IV is {words} ({gap * 100.0:+.1f} points)",
+            advice=advice,
+        )
+    rank = market.iv_rank if market else None
+    if rank is not None and rank < limits.iv_rank_low:
+        yield Alert(
+            rule="entry_iv_rank",
+            severity=INFO,
+            scope=symbol,
+            value=rank,
+            limit=limits.iv_rank_low,
+            message=f"{symbol}: IV rank is {rank:.0%}",
+            advice="little premium; selling pays more when it is higher",
+        )

@@ -1,0 +1,195 @@
+"""
+What the book is exposed to: Greeks, the delta in terms of an index, concentration.
+
+Money is in the base currency. Only lines that are counted enter; `tomic.portfolio.lines.gaps` names
+the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tomic._typing import FloatArray
+from tomic.models.book import Book
+from tomic.models.review import BetaDelta, Concentration, PortfolioGreeks, Structure, SymbolBeta
+from tomic.portfolio.grouping import Group
+from tomic.portfolio.lines import Line
+from tomic.quant import realized
+
+_LEAST_RETURNS = 60
+"""Fewer pairs of returns say too little about a beta; it is then taken as 1."""
+_PRIOR, _PRIOR_ERROR = 1.0, 0.4
+"""Mean and spread of the betas of all stocks (Vasicek 1973), and all we know without returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A part of a line that belongs to one group."""
+
+    line: Line
+    quantity: float
+    group: int
+
+
+def rows_of(groups: Sequence[Group], lines: Iterable[Line]) -> tuple[Row, ...]:
+    """The legs of *groups* with the numbers of their lines, group by group."""
+    by_key = {(line.position.account, line.position.contract): line for line in lines}
+    return tuple(
+        Row(by_key[leg.position.account, leg.position.contract], leg.quantity, number)
+        for number, one in enumerate(groups)
+        for leg in one.legs
+    )
+
+
+def greeks(rows: Iterable[Row]) -> PortfolioGreeks:
+    """
+    Sum of sensitivities; see `PortfolioGreeks` for the units.
+
+    Delta carries the multiplier: two short calls of delta .30 are -60 shares, not -0.60.
+    """
+    total = dict.fromkeys(PortfolioGreeks.model_fields, 0.0)
+    for row in rows:
+        line = row.line
+        if not line.counted:
+            continue
+        contracts = row.quantity / 100.0 if line.position.is_stock else row.quantity
+        shares = row.quantity * line.position.multiplier
+        delta, gamma = line.delta * shares, line.gamma * shares
+        total["contract_delta"] += line.delta * contracts
+        total["delta"] += delta
+        total["delta_value"] += delta * line.spot * line.fx
+        total["gamma"] += gamma
+        total["gamma_value"] += gamma * line.spot**2 * line.fx / 100.0
+        total["vega"] += line.vega * shares * line.fx
+        total["theta"] += line.theta * shares * line.fx
+    return PortfolioGreeks(**total)
+
+
+def add(parts: Iterable[PortfolioGreeks]) -> PortfolioGreeks:
+    """Greeks added up."""
+    every = list(parts)
+    return PortfolioGreeks(
+        **{
+            name: math.fsum(getattr(one, name) for one in every)
+            for name in PortfolioGreeks.model_fields
+        }
+    )
+
+
+# -- in terms of an index ---------------------------------------------------------------------
+
+
+def betas(book: Book, symbols: Iterable[str], *, window: int) -> dict[str, SymbolBeta]:
+    """
+    Beta of each symbol against the book's benchmark, shrunk, with its error.
+
+    A symbol with fewer than 60 pairs of returns, or none, gets 1 with the spread of the betas of
+    all stocks as its error, and n = 0 says so. The benchmark itself is 1 exactly.
+
+    Source: Vasicek (1973), "A Note on Using Cross-Sectional Information in Bayesian Estimation".
+    """
+    market = _returns(book, book.benchmark)
+    found = {}
+    for symbol in sorted(set(symbols)):
+        if symbol == book.benchmark:
+            found[symbol] = SymbolBeta(symbol=symbol, beta=1.0, error=0.0, n=market.size)
+            continue
+        found[symbol] = _beta(symbol, _returns(book, symbol), market, window)
+    return found
+
+
+def _beta(symbol: str, asset: FloatArray, market: FloatArray, window: int) -> SymbolBeta:
+    assumed = SymbolBeta(symbol=symbol, beta=_PRIOR, error=_PRIOR_ERROR, n=0)
+    if asset.size < _LEAST_RETURNS or market.size < _LEAST_RETURNS:
+        return assumed
+    fit = realized.beta(
+        asset, market, window, least=_LEAST_RETURNS, prior=_PRIOR, prior_error=_PRIOR_ERROR
+    )
+    error = float(fit.error)
+    if math.isnan(error):
+        return assumed
+    shrunk = error * _PRIOR_ERROR / math.hypot(error, _PRIOR_ERROR)
+    return SymbolBeta(symbol=symbol, beta=float(fit.shrunk), error=shrunk, n=int(fit.n))
+
+
+def _returns(book: Book, symbol: str) -> FloatArray:
+    values = book.returns.get(symbol, ())
+    return np.array([math.nan if one is None else one for one in values], dtype=np.float64)
+
+
+def beta_weighted(
+    by_symbol: Mapping[str, PortfolioGreeks],
+    found: Mapping[str, SymbolBeta],
+    book: Book,
+    *,
+    window: int,
+) -> BetaDelta:
+    """
+    Delta in shares of the benchmark: the sum of delta x beta x price over the benchmark's price.
+
+    The error adds those of the betas as independent ones.
+    """
+    value = math.fsum(one.delta_value * found[name].beta for name, one in by_symbol.items())
+    spread = math.sqrt(
+        math.fsum((one.delta_value * found[name].error) ** 2 for name, one in by_symbol.items())
+    )
+    market = book.markets.get(book.benchmark)
+    price = market.spot.price if market is not None and market.spot is not None else None
+    rate = book.rate_of(market.underlying.currency if market and market.underlying else "USD")
+    unit = price * rate if price is not None and rate is not None else None
+    return BetaDelta(
+        benchmark=book.benchmark,
+        delta=value / unit if unit else None,
+        error=spread / unit if unit else None,
+        delta_value=value,
+        window=window,
+        betas=tuple(found[name] for name in sorted(by_symbol)),
+    )
+
+
+# -- concentration -----------------------------------------------------------------------------
+
+
+def concentration(
+    structures: Sequence[Structure], sectors: Mapping[str, str | None]
+) -> tuple[Concentration, ...]:
+    """
+    Margin and delta per symbol, sector, strategy and expiry, the largest margin first.
+
+    Sectors appear only where some are known; symbols without one are then ``unknown``.
+    """
+    kinds: dict[Literal["symbol", "sector", "strategy", "expiry"], list[str]] = {
+        "symbol": [one.symbol for one in structures],
+        "strategy": [one.strategy for one in structures],
+        "expiry": [str(one.expiry or "none") for one in structures],
+    }
+    if any(sectors.values()):
+        kinds["sector"] = [sectors.get(one.symbol) or "unknown" for one in structures]
+    whole = math.fsum(_margin(one) for one in structures)
+    result = []
+    for kind in ("symbol", "sector", "strategy", "expiry"):
+        names = kinds.get(kind, [])
+        for name in sorted(set(names)):
+            mine = [one for one, label in zip(structures, names, strict=True) if label == name]
+            margin = math.fsum(_margin(one) for one in mine)
+            result.append(
+                Concentration(
+                    kind=kind,
+                    name=name,
+                    structures=len(mine),
+                    margin=margin,
+                    share=margin / whole if whole > 0.0 else None,
+                    delta_value=math.fsum(one.greeks.delta_value for one in mine),
+                )
+            )
+    order = {"symbol": 0, "sector": 1, "strategy": 2, "expiry": 3}
+    return tuple(sorted(result, key=lambda one: (order[one.kind], -one.margin, one.name)))
+
+
+def _margin(one: Structure) -> float:
+    return one.margin if one.margin is not None and math.isfinite(one.margin) else 0.0

@@ -1,0 +1,219 @@
+"""The whole review of a book: pure, from what was read to everything that is shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tomic.config import Settings
+from tomic.legs import NamedLeg
+from tomic.models.book import Book, Position
+from tomic.models.review import (
+    BookReview,
+    BookTotals,
+    PortfolioGreeks,
+    StressGrid,
+    Structure,
+)
+from tomic.portfolio import alerts, assignment, exposure, grouping, lines, stress, structures
+from tomic.portfolio.exposure import Row
+from tomic.portfolio.grouping import Claim, Grouping
+from tomic.portfolio.lines import Line
+from tomic.strategies.measures import margin_rules
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """A book taken apart: its lines, its groups, and the legs of each group."""
+
+    book: Book
+    lines: tuple[Line, ...]
+    grouping: Grouping
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(cls, book: Book, claims: Sequence[Claim] = ()) -> Holdings:
+        """Merge, value and group the positions of *book*."""
+        merged = grouping.merged(book.positions)
+        found = lines.lines_of(book, merged)
+        there = [line.position for line in found if _is_there(line)]
+        cash = {one.account: one.cash for one in book.accounts if one.cash is not None}
+        grouped = grouping.group(there, claims=claims, cash=_in_dollars(cash, book))
+        return cls(book, found, grouped, exposure.rows_of(grouped.groups, found))
+
+    def by_symbol(self) -> dict[str, PortfolioGreeks]:
+        """Greeks of each symbol that has a counted line."""
+        symbols = sorted({row.line.position.symbol for row in self.rows if row.line.counted})
+        return {
+            name: exposure.greeks(r for r in self.rows if r.line.position.symbol == name)
+            for name in symbols
+        }
+
+
+def _is_there(line: Line) -> bool:
+    """Whether a line is still something: not closed, and not expired."""
+    expired = line.position.is_option and line.tau == 0.0
+    return line.position.quantity != 0.0 and not expired
+
+
+def _in_dollars(cash: Mapping[str, float], book: Book) -> dict[str, float]:
+    """Cash in terms of strikes, which are dollars for nearly everything that can be assigned."""
+    rate = book.rate_of("USD")
+    return {name: value / rate for name, value in cash.items()} if rate else {}
+
+
+def review(
+    book: Book,
+    settings: Settings,
+    *,
+    claims: Sequence[Claim] = (),
+    each_symbol: bool = False,
+) -> BookReview:
+    """
+    Review *book*: the same book and settings always give the same answer.
+
+    Args:
+        claims: Your pins and the journal's entries.
+        each_symbol: Also a stress grid for every symbol by itself.
+    """
+    rules = settings.portfolio
+    held = Holdings.of(book, claims)
+    cash_account = settings.account.margin == "cash"
+    found = structures.structures(
+        held.grouping.groups,
+        held.rows,
+        book,
+        rules=margin_rules(settings, cash=cash_account),
+        broad_indices=settings.margin.broad_indices,
+    )
+    by_symbol = held.by_symbol()
+    betas = exposure.betas(book, by_symbol, window=rules.beta_days)
+    grid = stress.of_book(
+        held.rows, [one.id for one in found], betas, rules.stress, benchmark=book.benchmark
+    )
+    names = [one.id for one in found]
+    risks = assignment.risks(held.rows, names, book, itm_share=rules.alerts.itm_share)
+    sectors = {name: one.sector for name, one in book.markets.items()}
+    shares = exposure.concentration(found, sectors)
+    totals = _totals(book, found, by_symbol, grid).model_copy(
+        update={
+            "beta": exposure.beta_weighted(by_symbol, betas, book, window=rules.beta_days)
+            if by_symbol
+            else None
+        }
+    )
+    told = [
+        *alerts.of_book(totals, by_symbol, found, shares, rules.alerts),
+        *(
+            alert
+            for one in found
+            for alert in alerts.of_structure(one, book.markets.get(one.symbol), rules.alerts)
+        ),
+        *alerts.of_events(book, by_symbol, rules.alerts),
+        *alerts.of_assignment(risks, rules.alerts),
+    ]
+    return BookReview(
+        as_of=book.as_of,
+        currency=book.currency,
+        data_type=book.data_type,
+        accounts=book.accounts,
+        net_liquidation=book.net_liquidation,
+        rates=book.rates,
+        totals=totals,
+        structures=found,
+        concentration=shares,
+        stress=grid,
+        stress_by_symbol=stress.by_symbol(held.rows, rules.stress) if each_symbol else (),
+        tail=stress.tail_risk(held.rows, book, confidence=rules.stress.var_confidence),
+        jumps=stress.jumps(held.rows, book),
+        assignments=risks,
+        alerts=alerts.ordered(told),
+        gaps=lines.gaps(held.lines),
+        notes=(*book.notes, *held.grouping.notes),
+    )
+
+
+def _totals(
+    book: Book,
+    found: Sequence[Structure],
+    by_symbol: Mapping[str, PortfolioGreeks],
+    grid: StressGrid | None,
+) -> BookTotals:
+    net = book.net_liquidation
+    known = [one for one in found if one.margin is not None and math.isfinite(one.margin)]
+    margin = math.fsum(one.margin or 0.0 for one in known)
+    results = [one.pnl for one in found if one.pnl is not None]
+    worst = grid.worst if grid else None
+    sized = net is not None and net > 0.0
+    return BookTotals(
+        greeks=exposure.add(by_symbol.values()),
+        pnl=math.fsum(results) if results else None,
+        margin=margin,
+        margin_net=math.fsum(one.margin_net or 0.0 for one in known),
+        margin_unknown=tuple(one.id for one in found if one not in known),
+        margin_share=margin / net if sized and net else None,
+        worst=worst,
+        worst_share=max(-worst.pnl, 0.0) / net if worst is not None and sized and net else None,
+    )
+
+
+# -- a trade that is considered ----------------------------------------------------------------
+
+
+def with_legs(book: Book, legs: Iterable[NamedLeg], *, account: str = "") -> Book:
+    """
+    The book with *legs* added as a trade that is considered, entered at the present marks.
+
+    `without_considered` takes exactly these away again. They join *account*, by default the one
+    that holds most positions.
+    """
+    where = account or _main_account(book)
+    return book.model_copy(
+        update={"positions": (*book.positions, *(_considered(book, one, where) for one in legs))}
+    )
+
+
+def without_considered(book: Book) -> Book:
+    """The book without any trade that is only considered."""
+    held = tuple(one for one in book.positions if not one.proposed)
+    return book.model_copy(update={"positions": held})
+
+
+def _main_account(book: Book) -> str:
+    names = [one.account for one in book.positions]
+    names += [one.account for one in book.accounts]
+    return max(sorted(set(names)), key=names.count, default="")
+
+
+def _considered(book: Book, leg: NamedLeg, account: str) -> Position:
+    like = next((one for one in book.positions if _same(one, leg)), None)
+    market = book.markets.get(leg.symbol)
+    currency = market.underlying.currency if market and market.underlying else "USD"
+    position = Position(
+        account=account,
+        symbol=leg.symbol,
+        sec_type="STK" if leg.is_stock else "OPT",
+        quantity=leg.quantity,
+        con_id=like.con_id if like else None,
+        currency=like.currency if like else currency,
+        right=leg.right or None,
+        strike=leg.strike,
+        expiry=leg.expiry,
+        multiplier=like.multiplier if like else (1.0 if leg.is_stock else 100.0),
+        trading_class=like.trading_class if like else "",
+        local_symbol=like.local_symbol if like else "",
+        proposed=True,
+    )
+    mark = book.marks.get(position.contract)
+    cost = leg.price if leg.price is not None else mark.price if mark else None
+    return position.model_copy(update={"average_cost": cost})
+
+
+def _same(position: Position, leg: NamedLeg) -> bool:
+    if leg.symbol != position.symbol or position.is_adjusted:
+        return False
+    if leg.is_stock:
+        return position.is_stock
+    key = (position.right, position.strike, position.expiry)
+    return position.is_option and key == (leg.right, leg.strike, leg.expiry)

@@ -1,0 +1,290 @@
+"""
+What the book would make or lose: over a grid of moves, over the days that were, at known events.
+
+Every figure is a full revaluation from the live spot; the cell in which nothing moves is exactly 0.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tomic._typing import FloatArray
+from tomic.config.book import StressSettings
+from tomic.models.book import Book, SymbolMarket
+from tomic.models.review import Driver, Jump, StressCell, StressGrid, SymbolBeta, TailRisk
+from tomic.portfolio.exposure import Row
+from tomic.quant.revaluation import stress_grid
+
+_LEAST_DAYS = 60
+"""Fewer days say too little about a tail."""
+_YEAR = 252.0
+_EARNINGS_SIGMAS = 3.0
+"""Standard deviations of an ordinary day that stand for an earnings move nobody has told us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Moves of spot and volatility, and days to pass."""
+
+    spot: FloatArray
+    vol: FloatArray
+    days: FloatArray
+
+    @classmethod
+    def of(cls, settings: StressSettings) -> Axes:
+        """The axes of the settings; the middle of the spots is exactly 0."""
+        half = settings.spot_steps // 2
+        up = settings.spot_reach * np.arange(1, half + 1) / half
+        return cls(
+            np.concatenate((-up[::-1], [0.0], up)),
+            np.array(settings.vols, dtype=np.float64),
+            np.array(settings.days, dtype=np.float64),
+        )
+
+
+def revalued(
+    rows: Sequence[Row],
+    member: Sequence[int],
+    axes: Axes,
+    *,
+    beta: Mapping[str, float] | None = None,
+) -> FloatArray:
+    """
+    P&L of each group of *rows* over the axes, base currency, (groups, spots, vols, days).
+
+    Args:
+        rows: Counted ones only; *member* is the group of each, from 0.
+        beta: Of each symbol: its spot then moves by beta x move. None moves each by the move.
+    """
+    lines = [row.line for row in rows]
+    return stress_grid(
+        np.array([line.spot for line in lines]),
+        np.array([line.position.strike or 1.0 for line in lines]),
+        np.array([line.tau for line in lines]),
+        np.array([line.rate for line in lines]),
+        np.array([line.div_yield for line in lines]),
+        np.array([line.sigma for line in lines]),
+        np.array([line.position.right == "C" for line in lines]),
+        quantity=np.array([row.quantity * row.line.fx for row in rows]),
+        multiplier=np.array([line.position.multiplier for line in lines]),
+        is_american=np.array([line.is_american for line in lines]),
+        is_stock=np.array([line.position.is_stock for line in lines]),
+        beta=np.array([beta[line.position.symbol] if beta else 1.0 for line in lines]),
+        group=np.array(member, dtype=np.int64),
+        spot_moves=axes.spot,
+        vol_moves=axes.vol,
+        days=axes.days,
+    )
+
+
+# -- the grid -------------------------------------------------------------------------------------
+
+
+def of_book(
+    rows: Sequence[Row],
+    names: Sequence[str],
+    betas: Mapping[str, SymbolBeta],
+    settings: StressSettings,
+    *,
+    benchmark: str,
+) -> StressGrid | None:
+    """
+    The whole book if the benchmark moved, each symbol by its beta; None when nothing is counted.
+
+    *names* are those of the groups of *rows*; the drivers of the worst cell are told by them.
+    """
+    counted = [row for row in rows if row.line.counted]
+    if not counted:
+        return None
+    axes = Axes.of(settings)
+    groups = sorted({row.group for row in counted})
+    place = {group: number for number, group in enumerate(groups)}
+    weights = {name: one.beta for name, one in betas.items()}
+    parts = revalued(counted, [place[row.group] for row in counted], axes, beta=weights)
+    sound = np.array([bool(np.isfinite(part).all()) for part in parts])
+    title = f"book, {benchmark} moves and each symbol by its beta"
+    labels = [names[group] for group in groups]
+    grid = _grid(title, np.where(sound[:, None, None, None], parts, 0.0), labels, axes)
+    lost = [label for label, whole in zip(labels, sound, strict=True) if not whole]
+    return grid.model_copy(update={"without": (*_left_out(rows), *lost)})
+
+
+def by_symbol(rows: Sequence[Row], settings: StressSettings) -> tuple[StressGrid, ...]:
+    """A grid per symbol, each moving by itself."""
+    counted = [row for row in rows if row.line.counted]
+    if not counted:
+        return ()
+    axes = Axes.of(settings)
+    symbols = sorted({row.line.position.symbol for row in counted})
+    place = {symbol: number for number, symbol in enumerate(symbols)}
+    parts = revalued(counted, [place[row.line.position.symbol] for row in counted], axes)
+    return tuple(
+        _grid(symbol, parts[number : number + 1], [], axes).model_copy(
+            update={"without": _left_out([r for r in rows if r.line.position.symbol == symbol])}
+        )
+        for number, symbol in enumerate(symbols)
+        if np.isfinite(parts[number]).all()
+    )
+
+
+def _grid(name: str, parts: FloatArray, labels: Sequence[str], axes: Axes) -> StressGrid:
+    total = parts.sum(axis=0)
+    where = np.unravel_index(int(np.argmin(total)), total.shape)
+    spot, vol, day = (int(index) for index in where)
+    drivers = [
+        Driver(name=label, pnl=float(part[spot, vol, day]))
+        for label, part in zip(labels, parts, strict=False)
+    ]
+    return StressGrid(
+        name=name,
+        spot_moves=tuple(axes.spot.tolist()),
+        vol_moves=tuple(axes.vol.tolist()),
+        days=tuple(int(one) for one in axes.days),
+        pnl=tuple(tuple(tuple(cells) for cells in plane) for plane in total.tolist()),
+        worst=StressCell(
+            spot_move=float(axes.spot[spot]),
+            vol_move=float(axes.vol[vol]),
+            days=int(axes.days[day]),
+            pnl=float(total[spot, vol, day]),
+        ),
+        drivers=tuple(sorted(drivers, key=lambda one: (one.pnl, one.name))),
+    )
+
+
+def _left_out(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(sorted({row.line.position.contract for row in rows if not row.line.counted}))
+
+
+# -- the days that were ---------------------------------------------------------------------------
+
+
+def tail_risk(rows: Sequence[Row], book: Book, *, confidence: float) -> TailRisk | None:
+    """
+    One day's value at risk and CVaR by historical simulation, and what diversification is worth.
+
+    Each symbol moves as it did on each stored day, all on the same day; volatilities stay. VaR is
+    the quantile of the losses, CVaR the mean of those at least as large. None with fewer than 60
+    days on which every symbol that has returns moved.
+
+    Source: Hull (2018), "Options, Futures, and Other Derivatives", chapter 22.
+    """
+    counted = [row for row in rows if row.line.counted]
+    symbols = sorted({row.line.position.symbol for row in counted})
+    known = [name for name in symbols if _moves(book, name).size >= _LEAST_DAYS]
+    if not known:
+        return None
+    moves = np.array([_moves(book, name) for name in known])
+    common = np.isfinite(moves).all(axis=0)
+    if common.sum() < _LEAST_DAYS:
+        return None
+    pnl = np.array(
+        [
+            _of_days([r for r in counted if r.line.position.symbol == name], moves[number, common])
+            for number, name in enumerate(known)
+        ]
+    )
+    sound = np.isfinite(pnl).all(axis=1)
+    if not sound.any():
+        return None
+    pnl = pnl[sound]
+    total = pnl.sum(axis=0)
+    loss = float(np.quantile(-total, confidence))
+    spread = float(total.std())
+    worst = int(np.argmin(total))
+    left = [name for name in symbols if name not in known]
+    left += [name for name, whole in zip(known, sound, strict=True) if not whole]
+    return TailRisk(
+        confidence=confidence,
+        days=int(common.sum()),
+        value_at_risk=loss,
+        cvar=float(-total[-total >= loss].mean()),
+        worst=float(-total[worst]),
+        worst_day=book.return_days[int(np.flatnonzero(common)[worst])],
+        diversification=float(pnl.std(axis=1).sum()) / spread if spread > 0.0 else None,
+        symbols=int(sound.sum()),
+        without=tuple(sorted(left)),
+    )
+
+
+def _moves(book: Book, symbol: str) -> FloatArray:
+    """Relative moves of a symbol on the stored days; empty where there are none."""
+    returns = book.returns.get(symbol, ())
+    return np.expm1([math.nan if one is None else one for one in returns])
+
+
+def _of_days(rows: Sequence[Row], moves: FloatArray) -> FloatArray:
+    axes = Axes(np.maximum(moves, -1.0), np.zeros(1), np.zeros(1))
+    return revalued(rows, [0] * len(rows), axes)[0, :, 0, 0]
+
+
+# -- events that are known ------------------------------------------------------------------------
+
+
+def jumps(rows: Sequence[Row], book: Book) -> tuple[Jump, ...]:
+    """
+    What earnings and dividends before the last expiry held would do, symbol by symbol.
+
+    Shares have no last expiry: they meet every event. A dividend is the fall of the price on the
+    ex-day less what the shares receive.
+    """
+    found = []
+    for symbol in sorted({row.line.position.symbol for row in rows if row.line.counted}):
+        mine = [row for row in rows if row.line.counted and row.line.position.symbol == symbol]
+        market = book.markets.get(symbol)
+        if market is None or market.spot is None:
+            continue
+        earnings = _earnings(symbol, mine, market, book.as_of.date())
+        dividend = _dividend(symbol, mine, market, book.as_of.date())
+        found += [one for one in (earnings, dividend) if one is not None]
+    return tuple(sorted(found, key=lambda one: (one.day, one.symbol)))
+
+
+def _meets(rows: Sequence[Row], day: dt.date | None, today: dt.date) -> list[Row]:
+    """The rows that are still there on an event's day."""
+    if day is None or day < today:
+        return []
+    return [
+        row for row in rows if row.line.position.expiry is None or row.line.position.expiry >= day
+    ]
+
+
+def _earnings(
+    symbol: str, rows: Sequence[Row], market: SymbolMarket, today: dt.date
+) -> Jump | None:
+    day, mine = market.next_earnings, _meets(rows, market.next_earnings, today)
+    move, note = market.earnings_move, ""
+    if move is None:
+        base = market.hv30 if market.hv30 is not None else market.iv30
+        if base is None:
+            return None
+        move = _EARNINGS_SIGMAS * base / math.sqrt(_YEAR)
+        note = "size unknown: three standard deviations of an ordinary day"
+    if day is None or not mine:
+        return None
+    up, down = _after(mine, move), _after(mine, -move)
+    return Jump(symbol=symbol, kind="earnings", day=day, move=move, up=up, down=down, note=note)
+
+
+def _dividend(
+    symbol: str, rows: Sequence[Row], market: SymbolMarket, today: dt.date
+) -> Jump | None:
+    day, mine = market.next_dividend, _meets(rows, market.next_dividend, today)
+    amount = market.dividend_amount
+    if day is None or not mine or not amount or market.spot is None:
+        return None
+    drop = amount / market.spot.price
+    received = sum(
+        amount * row.quantity * row.line.fx for row in mine if row.line.position.is_stock
+    )
+    down = _after(mine, -drop) + received
+    note = f"{amount:g} a share; option prices know it already"
+    return Jump(symbol=symbol, kind="dividend", day=day, move=-drop, up=None, down=down, note=note)
+
+
+def _after(rows: Sequence[Row], move: float) -> float:
+    return float(_of_days(rows, np.array([move]))[0])

@@ -1,0 +1,273 @@
+"""
+Groups of legs as structures with their money: credit, P&L, largest profit and loss, margin.
+
+The money of a structure is that of the whole holding, in base currency.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from tomic._typing import FloatArray
+from tomic.models.book import Book
+from tomic.models.review import HeldLeg, Structure
+from tomic.portfolio import exposure
+from tomic.portfolio.exposure import Row
+from tomic.portfolio.grouping import Group
+from tomic.portfolio.lines import Line
+from tomic.quant import margin, payoff
+from tomic.quant.margin import MarginRules
+
+_REACH = np.linspace(0.2, 2.5, 461)
+"""Prices at the first expiry, in units of spot, where structures of several expiries are valued."""
+
+
+class Figures(NamedTuple):
+    """Money of a structure in its own currency; NaN where unknown."""
+
+    credit: float
+    pnl: float
+    max_profit: float
+    max_loss: float
+
+
+def structures(
+    groups: Sequence[Group],
+    rows: Sequence[Row],
+    book: Book,
+    *,
+    rules: MarginRules,
+    broad_indices: Sequence[str] = (),
+) -> tuple[Structure, ...]:
+    """The structures of *groups*, in their order; *rows* are their legs (`exposure.rows_of`)."""
+    legs = [list(mine) for _, mine in groupby(rows, key=lambda row: row.group)]
+    margins = _margins(legs, rules, broad_indices)
+    numbers: Counter[str] = Counter()
+    result = []
+    for one, mine, required in zip(groups, legs, margins, strict=True):
+        numbers[one.symbol] += 1
+        name = f"{one.symbol}-{numbers[one.symbol]}"
+        result.append(_structure(name, one, mine, required, book))
+    return tuple(result)
+
+
+def _structure(
+    name: str, group: Group, rows: Sequence[Row], required: float, book: Book
+) -> Structure:
+    figures = _figures(rows)
+    greeks = exposure.greeks(rows)
+    rate = rows[0].line.fx
+    credit, pnl = figures.credit * rate, figures.pnl * rate
+    requirement = required * rate
+    net = requirement - credit
+    days = sorted(row.line.position.expiry for row in rows if row.line.position.expiry)
+    sigmas = [row.line.sigma for row in rows if row.line.sigma_source != "none"]
+    whole = all(row.line.counted for row in rows)
+    options = any(row.line.position.is_option for row in rows)
+    opened, at_least = _opened(group, rows)
+    return Structure(
+        id=name,
+        strategy=group.strategy,
+        symbol=group.symbol,
+        account=group.account,
+        source=group.source,
+        link=group.link,
+        quantity=group.quantity,
+        legs=tuple(_leg(row) for row in rows),
+        currency=rows[0].line.position.currency,
+        expiry=days[0] if days else None,
+        last_expiry=days[-1] if days else None,
+        dte=(days[0] - book.as_of.date()).days if days else None,
+        greeks=greeks,
+        delta_per_share=greeks.contract_delta / group.quantity if whole and options else None,
+        credit=_known(credit) if options else None,
+        pnl=_known(pnl),
+        max_profit=_known(figures.max_profit * rate),
+        max_loss=_known(figures.max_loss * rate),
+        profit_share=_ratio(pnl, figures.max_profit * rate),
+        margin=_known(requirement),
+        margin_net=_known(net),
+        rom=_ratio(pnl, net),
+        theta_margin=_ratio(greeks.theta, net) if whole else None,
+        iv=sum(sigmas) / len(sigmas) if sigmas else None,
+        opened=opened,
+        days_in_trade=(book.as_of.date() - opened).days if opened else None,
+        days_at_least=at_least,
+        notes=tuple(
+            f"{r.line.position.contract}: {r.line.problem}" for r in rows if r.line.problem
+        ),
+    )
+
+
+def _leg(row: Row) -> HeldLeg:
+    line, position = row.line, row.line.position
+    return HeldLeg(
+        contract=position.contract,
+        quantity=row.quantity,
+        right=position.right,
+        strike=position.strike,
+        expiry=position.expiry,
+        multiplier=position.multiplier,
+        con_id=position.con_id,
+        cost=_known(line.cost),
+        price=_known(line.price),
+        price_source=line.price_source,
+        iv=_known(line.sigma),
+        sigma_source=line.sigma_source,
+        delta=_known(line.delta),
+        problem=line.problem,
+    )
+
+
+def _opened(group: Group, rows: Sequence[Row]) -> tuple[dt.date | None, bool]:
+    """Day of entry, and whether that is only the first day on which a saved book held it."""
+    if group.opened is not None:
+        return group.opened, False
+    seen = [row.line.position.first_seen for row in rows]
+    days = [day for day in seen if day is not None]
+    return (max(days), True) if len(days) == len(seen) and days else (None, False)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _ratio(value: float, base: float) -> float | None:
+    """Share of *value* in *base*; None where either is unknown, or there is no base to speak of."""
+    if math.isnan(value) or math.isnan(base) or not 0.0 < base < math.inf:
+        return None
+    return value / base
+
+
+# -- profit and loss ----------------------------------------------------------------------------
+
+
+def _figures(rows: Sequence[Row]) -> Figures:
+    options = [row for row in rows if not row.line.position.is_stock]
+    credit = -sum(row.line.cost * _shares(row) for row in options)
+    pnl = sum((row.line.price - row.line.cost) * _shares(row) for row in rows)
+    expiries = {row.line.position.expiry for row in options}
+    whole = all(row.line.position.is_stock or row.line.counted for row in rows)
+    if not options or not whole or math.isnan(credit):
+        return Figures(credit, pnl, *_of_shares(rows))
+    extremes = _at_expiry(rows, credit) if len(expiries) == 1 else _at_first(rows, credit)
+    return Figures(credit, pnl, *extremes)
+
+
+def _shares(row: Row) -> float:
+    return row.quantity * row.line.position.multiplier
+
+
+def _of_shares(rows: Sequence[Row]) -> tuple[float, float]:
+    """Largest profit and loss of shares alone; unknown for anything else."""
+    if not all(row.line.position.is_stock for row in rows):
+        return math.nan, math.nan
+    paid = sum(row.line.cost * row.quantity for row in rows)
+    if math.isnan(paid):
+        return math.nan, math.nan
+    return (math.inf, paid) if paid > 0.0 else (-paid, math.inf)
+
+
+def _outlay(rows: Sequence[Row]) -> tuple[float, float]:
+    """Shares held and what they cost."""
+    stock = [row for row in rows if row.line.position.is_stock]
+    return sum(r.quantity for r in stock), sum(r.quantity * r.line.cost for r in stock)
+
+
+def _at_expiry(rows: Sequence[Row], credit: float) -> tuple[float, float]:
+    """Largest profit and loss at the common expiry, exact."""
+    options = [row for row in rows if row.line.position.is_option]
+    shares, outlay = _outlay(rows)
+    shape = payoff.segments(
+        np.array([row.line.position.strike for row in options]),
+        np.array([row.line.position.right == "C" for row in options]),
+        np.array([_shares(row) for row in options]),
+        credit=credit - outlay,
+        stock=shares,
+    )
+    profile = payoff.profile(shape)
+    return float(profile.max_profit), float(profile.max_loss)
+
+
+def _at_first(rows: Sequence[Row], credit: float) -> tuple[float, float]:
+    """Largest profit and loss at the first of several expiries, later legs revalued there."""
+    options = [row for row in rows if row.line.position.is_option]
+    first = min(row.line.tau for row in options)
+    spot = rows[0].line.spot
+    strikes = [row.line.position.strike or 0.0 for row in options]
+    price = np.unique(np.concatenate((spot * _REACH, strikes)))
+    shares, outlay = _outlay(rows)
+    total = credit - outlay + shares * price
+    for row in options:
+        total = total + _shares(row) * _later_value(row.line, price, first)
+    slope = shares + sum(_shares(row) for row in options if row.line.position.right == "C")
+    if math.isnan(spot) or np.isnan(total).any():
+        return math.nan, math.nan
+    top = math.inf if slope > 1e-9 else float(total.max())
+    bottom = math.inf if slope < -1e-9 else max(-float(total.min()), 0.0)
+    return top, bottom
+
+
+def _later_value(line: Line, price: FloatArray, first: float) -> FloatArray:
+    """Value of an option when the first one expires, its volatility unchanged."""
+    from tomic.quant import black_scholes
+
+    strike, is_call = line.position.strike or 0.0, line.position.right == "C"
+    value = black_scholes.price(
+        price, strike, line.tau - first, line.rate, line.div_yield, line.sigma, is_call
+    )
+    sign = 1.0 if is_call else -1.0
+    return np.maximum(value, sign * (price - strike)) if line.is_american else value
+
+
+# -- margin ---------------------------------------------------------------------------------------
+
+
+def _margins(
+    legs: Sequence[Sequence[Row]], rules: MarginRules, broad_indices: Sequence[str]
+) -> list[float]:
+    """Requirement of each structure in its own currency; NaN where it cannot be known."""
+    if not legs:
+        return []
+    options = [[row for row in rows if row.line.position.is_option] for rows in legs]
+    width = max(1, *(len(rows) for rows in options))
+    shape = (len(legs), width)
+    columns = {name: np.zeros(shape) for name in ("strike", "quantity", "price", "tau")}
+    columns["strike"] += 1.0
+    is_call = np.zeros(shape, dtype=np.bool_)
+    for number, rows in enumerate(options):
+        for place, row in enumerate(rows):
+            columns["strike"][number, place] = row.line.position.strike
+            columns["quantity"][number, place] = _shares(row)
+            columns["price"][number, place] = row.line.value
+            columns["tau"][number, place] = row.line.tau
+            is_call[number, place] = row.line.position.right == "C"
+    found = margin.requirement(
+        columns["strike"],
+        is_call,
+        columns["quantity"],
+        columns["price"],
+        spot=np.array([rows[0].line.spot for rows in legs]),
+        tau=columns["tau"],
+        stock=np.array([_outlay(rows)[0] for rows in legs]),
+        multiplier=1.0,
+        broad_index=np.array([rows[0].line.position.symbol in broad_indices for rows in legs]),
+        rules=rules,
+    )
+    known = [all(_has_margin(row.line) for row in rows) for rows in legs]
+    return [
+        float(need) if sound else math.nan
+        for need, sound in zip(found.requirement, known, strict=True)
+    ]
+
+
+def _has_margin(line: Line) -> bool:
+    """Whether the rules know the contract: shares, and options with what they need."""
+    return line.counted and (line.position.is_stock or line.position.is_option)
