@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tomic.cli import options
+from tomic.cli import completion, options
 from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
 
@@ -25,7 +25,10 @@ app = typer.Typer()
 @app.command()
 @runs
 async def chain(
-    symbols: Annotated[list[str], typer.Argument(help="Underlyings, for example SPY QQQ.")],
+    symbols: Annotated[
+        list[str],
+        typer.Argument(help="Underlyings, for example SPY QQQ.", autocompletion=completion.symbols),
+    ],
     dte: options.DteOption = None,
     monthlies: Annotated[
         int | None, typer.Option(min=0, help="Third-Friday expiries to take.")

@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from tomic.cli import completion
+
 GATEWAY_PANEL = "Gateway"
 OUTPUT_PANEL = "Output"
 
@@ -174,5 +176,10 @@ DeltaOption = Annotated[
 ]
 SymbolsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SYMBOL", help="Underlyings, for example SPY QQQ.", show_default=False),
+    typer.Argument(
+        metavar="SYMBOL",
+        help="Underlyings, for example SPY QQQ.",
+        show_default=False,
+        autocompletion=completion.symbols,
+    ),
 ]

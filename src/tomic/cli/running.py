@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from contextvars import ContextVar
 from typing import Any, NoReturn, ParamSpec
 
 import typer
@@ -21,6 +22,9 @@ P = ParamSpec("P")
 INTERRUPTED = 130
 _WORST_FIRST = (1, 4, 6, 5, 7, 2, 3, 10, 0)
 _stop: list[Callable[[], bool]] = []
+_waiting: ContextVar[list[Coroutine[Any, Any, int | None]] | None] = ContextVar(
+    "waiting", default=None
+)
 
 
 def worst(codes: list[int]) -> int:
@@ -38,6 +42,10 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        waiting = _waiting.get()
+        if waiting is not None:
+            waiting.append(command(*args, **kwargs))
+            return
         as_json = bool(kwargs.get("as_json")) or str(kwargs.get("format")) in ("json", "ndjson")
         with quiet_pipe():
             try:
@@ -50,6 +58,17 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
             raise typer.Exit(code or 0)
 
     return run
+
+
+@contextlib.contextmanager
+def hosted() -> Iterator[list[Coroutine[Any, Any, int | None]]]:
+    """While inside, a command is not run but put in this list, for a loop that already runs."""
+    commands: list[Coroutine[Any, Any, int | None]] = []
+    token = _waiting.set(commands)
+    try:
+        yield commands
+    finally:
+        _waiting.reset(token)
 
 
 def say(error: TomicError, *, as_json: bool = False) -> None:

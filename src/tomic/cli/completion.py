@@ -1,0 +1,89 @@
+"""
+What the shell offers after Tab: symbols, proposals and entries of the store, strategies, jobs.
+
+Runs at every Tab: it opens no session, creates nothing, and stays silent where a configuration
+or a store cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import typer
+
+from tomic.errors import TomicError
+
+if TYPE_CHECKING:
+    from tomic.config import Settings
+
+Offers: TypeAlias = list[tuple[str, str]]
+"""What may be typed, each with a word about it."""
+
+
+def symbols(ctx: typer.Context, incomplete: str) -> Offers:
+    """Symbols of the settings and of the store."""
+
+    def known(settings: Settings) -> Offers:
+        from tomic.store import names
+
+        stored = names.symbols(settings.store.path)
+        return [(name, "") for name in dict.fromkeys([*settings.market.symbols, *stored])]
+
+    return _matching(ctx, incomplete, known)
+
+
+def strategies(ctx: typer.Context, incomplete: str) -> Offers:
+    """Names of the catalogue, each with its outlook."""
+
+    def known(settings: Settings) -> Offers:
+        from tomic.strategies.templates import with_overrides
+
+        catalogue = with_overrides(settings.strategies)
+        return [(name, one.outlook) for name, one in catalogue.items()]
+
+    return _matching(ctx, incomplete, known)
+
+
+def proposals(ctx: typer.Context, incomplete: str) -> Offers:
+    """Ids of saved proposals, newest first."""
+
+    def known(settings: Settings) -> Offers:
+        from tomic.store import names
+
+        return names.proposals(settings.store.path)
+
+    return _matching(ctx, incomplete, known)
+
+
+def entries(ctx: typer.Context, incomplete: str) -> Offers:
+    """Numbers of journal entries, newest first."""
+
+    def known(settings: Settings) -> Offers:
+        from tomic.store import names
+
+        return names.entries(settings.store.path)
+
+    return _matching(ctx, incomplete, known)
+
+
+def jobs(ctx: typer.Context, incomplete: str) -> Offers:
+    """Names of the jobs in the configuration."""
+
+    def known(settings: Settings) -> Offers:
+        return [(name, "; ".join(job.run)) for name, job in sorted(settings.jobs.items())]
+
+    return _matching(ctx, incomplete, known)
+
+
+def _matching(ctx: typer.Context, incomplete: str, known: Callable[[Settings], Offers]) -> Offers:
+    """What begins as was typed; nothing where the settings cannot be used."""
+    from tomic.config import load_settings
+
+    named = ctx.params.get("config")
+    try:
+        offers = known(load_settings(Path(named) if named else None))
+    except TomicError:
+        return []
+    return [(name, text) for name, text in offers if name.startswith(incomplete)]

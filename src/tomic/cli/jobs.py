@@ -1,0 +1,157 @@
+"""`tomic run`: the named jobs of the configuration, for cron."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tomic.cli import completion, options
+from tomic.cli.running import hosted, runs, say, worst
+from tomic.errors import ConfigError, TomicError, UsageError
+
+if TYPE_CHECKING:
+    from tomic.config import JobSettings
+    from tomic.workflows.jobs import StepEnd, StepReport
+
+app = typer.Typer()
+
+_NOT_A_STEP = {"run": "a job cannot run a job", "panel": "the panel needs somebody in front of it"}
+
+
+@app.command(name="run")
+@runs
+async def run_(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Table under [jobs].", autocompletion=completion.jobs),
+    ] = None,
+    skip_holidays: Annotated[
+        bool, typer.Option("--skip-holidays", help="Do nothing on days without trading.")
+    ] = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> int:
+    """Run the steps of a job over one connection; without a name, list the jobs."""
+    from tomic.cli import opening
+    from tomic.config import load_settings
+    from tomic.workflows.jobs import INTERRUPTED, is_due, run_job
+
+    # Steps run in the folder of the file, so it must not be named relative to this one.
+    config = _file(config)
+    settings = load_settings(config)
+    if name is None:
+        typer.echo("\n".join(_listing(settings.jobs)))
+        return 0
+    job = _job(settings.jobs, name)
+    today = dt.date.today()
+    if not is_due(job, today, skip_holidays=skip_holidays):
+        typer.echo(f"{today} is no trading day; nothing done", err=True)
+        return 0
+    desk, _ = opening.desk(config=config, demo=demo, replay=None, quiet=quiet, verbose=verbose)
+    shared = _Shared(config, demo=demo, quiet=quiet)
+    # Cron starts in the home folder, and a step's own paths are meant beside the configuration.
+    with contextlib.chdir(config.parent if config else Path.cwd()), opening.sharing(desk):
+        async with desk:
+            reports = await run_job(
+                name,
+                job,
+                shared.step,
+                store=await desk.store(),
+                today=today,
+                wait_s=settings.store.lock_wait_s,
+                on_done=lambda report: None if quiet else _tell(report, len(job.run)),
+            )
+    codes = [report.end.exit_code for report in reports]
+    return INTERRUPTED if INTERRUPTED in codes else worst(codes)
+
+
+class _Shared:
+    """Runs command lines with what all steps of the job have in common."""
+
+    def __init__(self, config: Path | None, *, demo: bool, quiet: bool) -> None:
+        self._given = {"--demo": demo, "--config": config, "--quiet": quiet}
+
+    async def step(self, words: list[str]) -> StepEnd:
+        """Run one command in this process, on this loop."""
+        from tomic.workflows.jobs import StepEnd
+
+        try:
+            return StepEnd(await self._code(words))
+        except TomicError as exc:
+            say(exc)
+            return StepEnd(exc.exit_code, exc)
+        except typer.Exit as exc:
+            return StepEnd(exc.exit_code)
+        except typer.BadParameter as exc:
+            error = UsageError(exc.format_message())
+            say(error)
+            return StepEnd(error.exit_code, error)
+
+    async def _code(self, words: list[str]) -> int:
+        from tomic.cli.app import app as whole
+
+        line = self._with_options(typer.main.get_command(whole), words)
+        with hosted() as commands:
+            try:
+                whole(args=line, prog_name="tomic")
+            except SystemExit as exc:
+                code = exc.code if isinstance(exc.code, int) else 1
+        for command in commands:
+            code = await command or 0
+        return code
+
+    def _with_options(self, group: Any, words: list[str]) -> list[str]:
+        """The words with the job's own options, where the command has them and they are absent."""
+        command, typed = group, []
+        for word in words:
+            if not hasattr(command, "commands") or word not in command.commands:
+                break
+            command = command.commands[word]
+            typed.append(word)
+        if typed and typed[0] in _NOT_A_STEP:
+            raise UsageError(f"{typed[0]} cannot be a step: {_NOT_A_STEP[typed[0]]}")
+        known = {name for one in command.params for name in one.opts}
+        if typed and self._given["--demo"] and "--demo" not in known:
+            raise UsageError(f"{' '.join(typed)} has no --demo; leave it out of a demo")
+        extra: list[str] = []
+        for option, value in self._given.items():
+            if value and option in known and option not in words:
+                extra += [option] if value is True else [option, str(value)]
+        return [*words, *extra]
+
+
+def _job(jobs: dict[str, JobSettings], name: str) -> JobSettings:
+    if name not in jobs:
+        raise ConfigError(
+            f"no job {name!r}; there are {', '.join(sorted(jobs))}", key=f"jobs.{name}"
+        )
+    return jobs[name]
+
+
+def _file(config: Path | None) -> Path | None:
+    from tomic.config.loading import project_file
+
+    file = project_file(config)
+    return file.resolve() if file is not None else None
+
+
+def _listing(jobs: dict[str, JobSettings]) -> list[str]:
+    lines = []
+    for name, job in sorted(jobs.items()):
+        lines.append(f"{name}{'  (trading days only)' if job.skip_holidays else ''}")
+        lines += [f"  tomic {command}" for command in job.run]
+    return lines
+
+
+def _tell(report: StepReport, steps: int) -> None:
+    typer.echo(
+        f"{report.job} {report.number}/{steps}: tomic {report.command}: "
+        f"code {report.end.exit_code} after {report.seconds:.1f} s",
+        err=True,
+    )
