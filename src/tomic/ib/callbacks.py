@@ -114,6 +114,7 @@ class Callbacks:
         self._on_error, self._on_packet = on_error, on_packet
         self.requests: dict[int, Request] = {}
         self.named: dict[str, Request] = {}
+        self.time_requests: list[Request] = []
         self.lines: dict[int, Line] = {}
         self.closed_lines: dict[int, float] = {}
         self.on_late_tick: Callable[[int], None] = lambda req_id: None
@@ -148,7 +149,7 @@ class Callbacks:
 
     def fail_all(self, error: Exception) -> None:
         """End every open request and line with *error*."""
-        for request in [*self.requests.values(), *self.named.values()]:
+        for request in [*self.requests.values(), *self.named.values(), *self.time_requests]:
             request.fail(error)
         for line in list(self.lines.values()):
             line.fail(error)
@@ -175,7 +176,10 @@ class Callbacks:
 
     def currentTime(self, seconds: int) -> None:
         """The gateway's clock, epoch seconds."""
-        self._named_answer("current time", seconds)
+        waiting, self.time_requests = self.time_requests, []
+        for request in waiting:
+            request.part(seconds)
+            request.end()
 
     def contractDetails(self, req_id: int, details: ib_async.ContractDetails) -> None:
         """One contract of a details request."""
@@ -328,11 +332,6 @@ class Callbacks:
 
     def _end(self, req_id: int) -> None:
         if (request := self.requests.get(req_id)) is not None:
-            request.end()
-
-    def _named_answer(self, name: str, item: Any) -> None:
-        if (request := self.named.get(name)) is not None:
-            request.part(item)
             request.end()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import difflib
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,9 @@ from tomic.selection import Wanted
 _SUGGEST_TIMEOUT_S = 3.0
 _AFTER_A_TIMEOUT_S = 5.0
 """Patience with further open requests once one was not answered: asking one by one is sure."""
+
+_HOPELESS = 5
+"""Unanswered questions about single options after which no further ones are asked."""
 
 
 async def resolve_underlying(
@@ -151,9 +155,11 @@ class Listings:
     Which of the wanted options exist, and their ids, as the answers come in.
 
     One open request per expiry tells all of it; when that fails, the options of that expiry are
-    asked one by one. ``await listings.con_id(pair)`` returns as soon as that one is known.
+    asked one by one, and when that fails too they must be subscribed by description, which needs
+    no id. ``await listings.con_id(pair)`` returns as soon as it is known how.
 
     Args:
+        pairs: What is wanted, the most urgent first.
         known: Ids that are known already.
         complete: Expiries of which every listed option is in *known*; they are not asked for.
     """
@@ -163,7 +169,7 @@ class Listings:
         session: Session,
         underlying: Underlying,
         params: OptionParams,
-        pairs: Collection[Wanted],
+        pairs: Sequence[Wanted],
         rules: ChainSettings,
         known: Mapping[Wanted, int] | None = None,
         complete: Collection[dt.date] = (),
@@ -176,6 +182,7 @@ class Listings:
         self.found: dict[Wanted, int] = {}
         self.complete: set[dt.date] = set()
         self._open_timeout_s = rules.open_details_timeout_s
+        self._unanswered = 0
         for pair, con_id in (known or {}).items():
             self._learn(pair, con_id)
         for expiry in complete:
@@ -192,13 +199,23 @@ class Listings:
 
     async def con_id(self, pair: Wanted) -> int:
         """
-        The contract id of *pair*. Safe to cancel.
+        The contract id of *pair*; 0 when it is not worth waiting for. Safe to cancel.
 
         Raises:
             UnknownContract: Not listed.
-            RequestTimeout: The gateway did not say.
+            SessionLost: The connection went away.
         """
         return await asyncio.shield(self._futures[pair])
+
+    def release(self, count: int, expiry: dt.date | None = None) -> None:
+        """Let the next *count* waiting options, of one expiry if given, do without their ids."""
+        waiting = (
+            pair
+            for pair, future in self._futures.items()
+            if not future.done() and expiry in (None, pair.expiry)
+        )
+        for pair in list(itertools.islice(waiting, count)):
+            self._futures[pair].set_result(0)
 
     async def load(self) -> None:
         """
@@ -217,6 +234,8 @@ class Listings:
         except* SessionError as lost:
             for pair in self._futures:
                 self._fail(pair, lost.exceptions[0])
+        finally:
+            self.release(len(self._futures))
 
     async def _load_expiry(self, expiry: dt.date) -> None:
         async with self._session.limits.open_details(self._underlying.symbol):
@@ -252,19 +271,25 @@ class Listings:
         async with asyncio.TaskGroup() as group:
             for pair in pairs:
                 group.create_task(self._load_pair(pair))
+        for pair in pairs:
+            self._settle(pair, 0)
 
     async def _load_pair(self, pair: Wanted) -> None:
+        if self._unanswered >= _HOPELESS:
+            return
         contract = convert.option_contract(self._underlying, self._params, pair)
         what = f"contract details of {describe(self._underlying.symbol, pair)}"
         try:
             details = await _details(self._session, what, contract, self._rules.details_timeout_s)
-        except RequestFailed as exc:
-            self._fail(pair, exc)
+        except UnknownContract:
+            self.unlisted(pair)
+            return
+        except RequestFailed:
+            self._unanswered += 1
+            self._settle(pair, 0)
             return
         for row in details:
             self._on_row(row)
-        if not self.is_known(pair):
-            self.unlisted(pair)
 
     def _on_row(self, details: Any) -> None:
         contract = details.contract
@@ -273,6 +298,9 @@ class Listings:
 
     def _learn(self, pair: Wanted, con_id: int) -> None:
         self.found[pair] = con_id
+        self._settle(pair, con_id)
+
+    def _settle(self, pair: Wanted, con_id: int) -> None:
         future = self._futures.get(pair)
         if future is not None and not future.done():
             future.set_result(con_id)

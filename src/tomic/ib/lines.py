@@ -7,7 +7,6 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import ib_async
 
@@ -18,6 +17,8 @@ from tomic.ib.pacing import LineGate, Pacer, Priority, Slot
 
 _LATE_S = 0.5
 """Ticks that still come so long after a cancel show that the gateway never saw it."""
+_ARRIVAL_S = 0.1
+"""What the last of several cancels may need to arrive before the socket closes."""
 _REMEMBERED = 1000
 """Cancelled lines of which late ticks are still recognised."""
 
@@ -29,6 +30,7 @@ class Lines:
         self._link, self._pacer = link, pacer
         self._clock = asyncio.get_running_loop().time
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)
+        self._at_gateway: set[int] = set()
         link.callbacks.on_late_tick = self._on_late_tick
 
     @asynccontextmanager
@@ -49,12 +51,12 @@ class Lines:
         client, callbacks = self._link.client, self._link.callbacks
         line = Line(self._link.next_id(), what, contract.right)
         callbacks.lines[line.req_id] = line
-        slot = self._pacer.post(
-            self._link.send(
-                partial(client.reqMktData, line.req_id, contract, generic_ticks, False, False, [])
-            ),
-            priority,
-        )
+
+        def subscribe() -> None:
+            client.reqMktData(line.req_id, contract, generic_ticks, False, False, [])
+            self._at_gateway.add(line.req_id)
+
+        slot = self._pacer.post(self._link.send(subscribe), priority)
         try:
             line.sent_at = await slot.sent
             yield line
@@ -64,6 +66,7 @@ class Lines:
             else:
                 slot.withdraw()
                 callbacks.lines.pop(line.req_id, None)
+                self._at_gateway.discard(line.req_id)
                 gate.leave()
 
     def cancel(self, line: Line, gate: LineGate | None = None) -> None:
@@ -83,6 +86,22 @@ class Lines:
         """Post the cancel of every open line."""
         for line in list(self._link.callbacks.lines.values()):
             self.cancel(line)
+
+    async def abandon(self) -> None:
+        """
+        Cancel what is left of a link that was declared lost, as far as its socket still takes it.
+
+        A gateway that can no longer be understood may understand us all the same.
+        """
+        for req_id in sorted(self._at_gateway):
+            if not self._link.client.isConnected():
+                return
+            self._link.client.cancelMktData(req_id)
+            self._pacer.note_sent()
+            await asyncio.sleep(1.0 / self._pacer.rate)
+        if self._at_gateway:
+            self._at_gateway.clear()
+            await asyncio.sleep(_ARRIVAL_S)
 
     def cancel_recent_again(self, within_s: float) -> None:
         """
@@ -107,6 +126,7 @@ class Lines:
 
         def send() -> None:
             self._link.client.cancelMktData(req_id)
+            self._at_gateway.discard(req_id)
             closed[req_id] = self._clock()
             self._recent.append((closed[req_id], req_id))
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import ib_async
 
@@ -16,6 +15,7 @@ from tomic.ib.callbacks import Interrupted, Line
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.convert import Ticks
 from tomic.ib.pacing import Priority
+from tomic.ib.patience import Patience, Waiting
 from tomic.ib.session import Session
 from tomic.models import (
     DataType,
@@ -33,8 +33,6 @@ OPTION_TICKS = "100,101,106"
 UNDERLYING_TICKS = "104,106,456"
 """30-day historical and implied volatility, and dividends."""
 
-_EXTRAS_S = 0.6
-"""Grace for volume and open interest once quotes and Greeks are there."""
 _NO_LINE, _DELAYED_SHOWN = 101, 10167
 _NO_LINE_PAUSE_S = 0.25
 """Pause before a contract that found no line free is asked for again."""
@@ -42,42 +40,6 @@ _DELAYED = {
     DataType.LIVE: DataType.DELAYED,
     DataType.FROZEN: DataType.DELAYED_FROZEN,
 }
-
-
-@dataclass(slots=True)
-class Patience:
-    """
-    How long silence is normal on this session, and whether waiting costs anybody anything.
-
-    A served line speaks within some 50 ms. After five times what nine in ten lines needed, but
-    never under 0.6 s, a line without any message is taken for forgotten. Where some lines of the
-    run did speak later than that, the last ones are given as long as the latest needed.
-    """
-
-    silent_s: float
-    cap_s: float = 3.0
-    unasked: int = 0
-    """Options that were not asked once; while there are any, waiting for a silent one is free."""
-    latest_s: float = 0.0
-    _first: deque[float] = field(default_factory=lambda: deque(maxlen=200))
-
-    def learn(self, seconds: float) -> None:
-        """Note how long a line was silent before its first message."""
-        self._first.append(seconds)
-        self.latest_s = max(self.latest_s, seconds)
-
-    @property
-    def seconds(self) -> float:
-        """Silence after which to ask again."""
-        if len(self._first) < 20:
-            return self.silent_s
-        slow = sorted(self._first)[int(0.9 * (len(self._first) - 1))]
-        return min(max(0.6, 5.0 * slow), self.cap_s)
-
-    @property
-    def last_s(self) -> float:
-        """Silence since the first attempt after which nothing more is expected."""
-        return min(max(2.0 * self.seconds, 1.1 * self.latest_s), self.cap_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +203,7 @@ async def fall_back_to_delayed(session: Session, error: NoMarketData) -> bool:
     if wanted is None or session.realtime_only:
         return False
     session.note(
-        f"live data are not subscribed ({error.error_code}); showing delayed data. "
+        f"live data are not subscribed ({error.error_code}); asking for delayed data. "
         "Subscribe in Client Portal > Settings > Market Data Subscriptions"
     )
     await session.use_data_type(wanted)
@@ -271,8 +233,8 @@ async def option_quote(
         GatewayRefused: Any other refusal.
         SessionLost: The connection went away.
     """
-    priority = Priority.SUBSCRIBE
-    con_id = contract.conId or None
+    waiting, con_id = Waiting(session, rules, patience), contract.conId or None
+    attempts, priority = 0, Priority.SUBSCRIBE
     while True:
         asked_as = session.data_type
         try:
@@ -280,9 +242,13 @@ async def option_quote(
                 if priority is Priority.SUBSCRIBE:
                     patience.unasked -= 1
                     priority = Priority.URGENT
-                ticks = await _patiently(session, what, contract, line, rules, patience)
-                _refuse_delayed(session, what, ticks)
-                return _row(session, pair, ticks, con_id)
+                ticks = await _patiently(waiting, line, contract, rules.retries - attempts)
+                if ticks is not None:
+                    _refuse_delayed(session, what, ticks)
+                    _note_missing_greeks(session, patience)
+                    return _row(session, pair, ticks, con_id)
+                attempts += 1
+                session.retried += 1
         except Interrupted:
             continue
         except NoMarketData as exc:
@@ -299,104 +265,39 @@ async def option_quote(
             await asyncio.sleep(_NO_LINE_PAUSE_S)
 
 
+def _note_missing_greeks(session: Session, patience: Patience) -> None:
+    if patience.expects_no_greeks:
+        session.note(
+            "IB sends quotes without Greeks, as when the main window of TWS is minimised; "
+            "IV and Greeks are computed from the quotes"
+        )
+
+
 async def _patiently(
-    session: Session,
-    what: str,
-    contract: ib_async.Contract,
-    line: Line,
-    rules: ChainSettings,
-    patience: Patience,
-) -> Ticks:
-    """Wait on *line*, and on a second one when it stays silent; return the better ticks."""
-    clock = session.clocks[Farm.MARKET]
-    started = clock.now()
-    if await _speaks(line, clock, started + patience.seconds):
-        patience.learn(clock.now() - started)
-        return await _complete(line, clock, started, rules)
-    for _ in range(rules.retries):
-        gate = session.limits.second_lines
+    waiting: Waiting, line: Line, contract: ib_async.Contract, retries: int
+) -> Ticks | None:
+    """
+    Wait on *line*, and on a second one beside it when it stays silent; return the better ticks.
+
+    None when there is no room for a second line: then this one has to give way to it.
+    """
+    session, since = waiting.session, waiting.clock.now()
+    if await waiting.first_words(line, since):
+        return await waiting.all_words(line, since)
+    gate = session.limits.second_lines
+    for _ in range(retries):
         if gate.full:
-            # Everything is silent: do not hold two lines each, but do not give up the first either.
-            await _speaks(line, clock, started + rules.quote_timeout_s)
-            return await _complete(line, clock, started, rules)
+            return None
+        what = f"{line.what}, asked again"
         async with session.line(
-            f"{what}, asked again", contract, OPTION_TICKS, gate=gate, priority=Priority.URGENT
+            what, contract, OPTION_TICKS, gate=gate, priority=Priority.URGENT
         ) as second:
             session.retried += 1
-            speaker = await _either(session, line, second, clock, started, rules, patience)
-            if speaker is line:
-                patience.learn(clock.now() - started)
+            speaker = await waiting.last_words([line, second], since)
             if speaker is not None:
-                return await _complete(speaker, clock, clock.now(), rules)
-    return line.ticks
-
-
-async def _speaks(line: Line, clock: StoppableClock, until: float) -> bool:
-    """Whether anything at all arrives on *line* before *until*."""
-    while line.ticks.silent and line.error is None:
-        line.changed.clear()
-        if not await clock.wait_for(line.changed, until):
-            return False
-    return True
-
-
-async def _either(
-    session: Session,
-    first: Line,
-    second: Line,
-    clock: StoppableClock,
-    started: float,
-    rules: ChainSettings,
-    patience: Patience,
-) -> Line | None:
-    """
-    The line that speaks first; None after another spell of silence.
-
-    While other options wait to be asked, or cancels wait to be sent, waiting longer costs nobody
-    anything, so it goes on up to the quote timeout.
-    """
-    either = asyncio.Event()
-    for line in (first, second):
-        line.changed = either
-        line.ticks.on_change = either.set
-    asked_again = clock.now()
-    while True:
-        for line in (first, second):
-            if not line.ticks.silent or line.error is not None:
-                return line
-        now = clock.now()
-        others_wait = patience.unasked > 0 or not session.limits.pacer.idle
-        expected = started + patience.last_s
-        if now >= max(expected, asked_again + patience.seconds) and not others_wait:
-            return None
-        if now >= asked_again + rules.quote_timeout_s:
-            return None
-        either.clear()
-        await clock.wait_for(either, now + 0.05)
-
-
-async def _complete(
-    line: Line, clock: StoppableClock, started: float, rules: ChainSettings
-) -> Ticks:
-    """Wait until the ticks of *line* are complete, or waiting longer has no point."""
-    ticks = line.ticks
-    until = started + rules.quote_timeout_s
-    extras_until: float | None = None
-    while not ticks.silent or line.error is not None:
-        if line.error is not None:
-            raise line.error
-        if ticks.quoted and (line.no_greeks or ticks.model is not None):
-            if {"open_interest", "volume"} <= ticks.answered and _modelled(line):
-                break
-            extras_until = extras_until or min(clock.now() + _EXTRAS_S, until)
-        line.changed.clear()
-        if not await clock.wait_for(line.changed, extras_until or until):
-            break
-    return ticks
-
-
-def _modelled(line: Line) -> bool:
-    return line.no_greeks or (line.ticks.model is not None and line.ticks.model.complete)
+                return await waiting.all_words(speaker, waiting.clock.now())
+    speaker = await waiting.last_words([line], since)
+    return line.ticks if speaker is None else await waiting.all_words(line, waiting.clock.now())
 
 
 def _row(session: Session, pair: Wanted, ticks: Ticks, con_id: int | None) -> OptionQuote:
@@ -430,3 +331,17 @@ def unfinished(pair: Wanted, error: Exception, *, con_id: int | None = None) -> 
     return convert.to_quote(
         pair, Ticks(), con_id=con_id, source=QuoteSource.LIVE, quoted_at=None, status=status
     )
+
+
+__all__ = [
+    "OPTION_TICKS",
+    "UNDERLYING_TICKS",
+    "Patience",
+    "UnderlyingTicks",
+    "option_quote",
+    "quote_source",
+    "spot",
+    "spot_from_options",
+    "underlying_ticks",
+    "unfinished",
+]

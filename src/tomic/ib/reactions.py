@@ -124,7 +124,7 @@ class Reactions:
     def _go_on(self, link: Link, code: int) -> None:
         """After 1101 all data are lost; after 1102 what was in flight often is: ask again."""
         self._note(f"TWS is connected to IB again ({code}); asking again what was open")
-        for request in list(link.callbacks.requests.values()):
+        for request in [*link.callbacks.requests.values(), *link.callbacks.named.values()]:
             if request.sent_at is not None:
                 request.fail(Interrupted())
         for line in list(link.callbacks.lines.values()):
@@ -152,6 +152,10 @@ class Reactions:
         for request in list(link.callbacks.requests.values()):
             if request.farm is farm and request.sent_at is not None:
                 request.fail(Interrupted())
+        if farm is Farm.MARKET:
+            for line in list(link.callbacks.lines.values()):
+                if line.sent_at is not None and line.ticks.silent:
+                    line.fail(Interrupted())
         clock.start(name)
 
 

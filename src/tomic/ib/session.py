@@ -13,7 +13,7 @@ import asyncio
 import datetime as dt
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,14 +21,16 @@ from typing import Any, Self, TypeVar
 import ib_async
 
 from tomic.config import IbSettings, LimitsSettings
-from tomic.errors import RequestFailed, RequestTimeout, SessionError, SessionLost
+from tomic.errors import RequestFailed, SessionError, SessionLost
 from tomic.ib import convert
-from tomic.ib.callbacks import Interrupted, Line, Request
+from tomic.ib.callbacks import Line
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.dialer import Dialer
 from tomic.ib.fan_out import Outcome, fan_out, until_stopped
 from tomic.ib.link import Link
-from tomic.ib.pacing import LineGate, Priority, RequestLimits, Slot
+from tomic.ib.liveness import Liveness
+from tomic.ib.pacing import LineGate, Priority, RequestLimits
+from tomic.ib.questions import Question, Questions, Send
 from tomic.ib.reactions import Reactions
 from tomic.ib.tap import Tap
 from tomic.models import DataType
@@ -40,9 +42,6 @@ Item = TypeVar("Item")
 
 _FENCE_S = 0.5
 """How long to wait for the answer that shows that every cancel has arrived."""
-_PROBE_TIMEOUT_S = 5.0
-_PROBE_AFTER_BUSY_S = 2.0
-"""Silence, while something is open, after which the gateway is asked for a sign of life."""
 
 
 class Session:
@@ -94,7 +93,6 @@ class Session:
         self._reconnecting: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._clock_offset: dt.timedelta | None = None
-        self._heard_at = 0.0
 
     # -- life ------------------------------------------------------------------------------
 
@@ -108,12 +106,19 @@ class Session:
             self.limits.pacer,
             note=self.note,
             now=self.clock_now,
-            on_message=self._on_message,
+            on_message=self._hear,
             tap=self._tap,
         )
+        self._questions = Questions(self._working_link, self._reactions, self.limits.pacer)
+        self._liveness = Liveness(
+            lambda: self._link,
+            self._questions.ask_time,
+            self._reactions,
+            self.limits.pacer,
+            self.limit_settings.liveness_s,
+        )
         self._link, self._lines = await self._dialer.dial(self.deadline)
-        self._heard_at = self._loop.time()
-        self._watcher = self._loop.create_task(self._watch(), name="tomic liveness")
+        self._watcher = self._loop.create_task(self._liveness.watch(), name="tomic liveness")
         return self
 
     async def __aexit__(
@@ -133,6 +138,8 @@ class Session:
         try:
             if self._link.alive:
                 await self._drain()
+            else:
+                await self._lines.abandon()
         except (RequestFailed, SessionError, TimeoutError) as exc:
             _log.debug("closing without the fence: %s", exc)
         finally:
@@ -148,7 +155,7 @@ class Session:
         async with asyncio.timeout(self.closing_s + 2.0 * _FENCE_S):
             await pacer.wait_idle()
             # The answer proves that the gateway has handled every cancel before it.
-            await self._ask_time(timeout_s=_FENCE_S)
+            await self._questions.ask_time(_FENCE_S)
 
     @property
     def closing_s(self) -> float:
@@ -180,15 +187,18 @@ class Session:
             raise SessionLost("no new connection before the deadline" + self._dialer.hint) from exc
 
     async def _reconnect(self) -> None:
+        await self._lines.abandon()
         await self._link.close()
         self._link, self._lines = await self._dialer.redial(self.deadline)
-        self._heard_at = self._loop.time()
         if self.data_type is not None:
             self._send_data_type(self.data_type)
 
     def interrupt(self) -> None:
         """End what runs in :meth:`fan_out` or :meth:`stoppable` now; what is there is kept."""
         self._stop.set()
+
+    def _hear(self) -> None:
+        self._liveness.hear()
 
     # -- facts -----------------------------------------------------------------------------
 
@@ -235,7 +245,7 @@ class Session:
     async def now(self) -> dt.datetime:
         """The gateway's time, UTC; asked once, then counted on."""
         if self._clock_offset is None:
-            seconds = await self._ask_time(self.settings.request_timeout_s)
+            seconds = await self._questions.ask_time(self.settings.request_timeout_s)
             theirs = dt.datetime.fromtimestamp(seconds, dt.UTC)
             self._clock_offset = theirs - dt.datetime.now(dt.UTC)
         return self.clock_now()
@@ -256,14 +266,14 @@ class Session:
     async def ask(
         self,
         what: str,
-        send: Callable[[ib_async.Client, int], None],
+        send: Send,
         *,
         timeout_s: float,
         gates: Sequence[asyncio.Semaphore] = (),
         farm: Farm = Farm.DETAILS,
         priority: Priority = Priority.URGENT,
         on_part: Callable[[Any], None] | None = None,
-        cancel: Callable[[ib_async.Client, int], None] | None = None,
+        cancel: Send | None = None,
     ) -> list[Any]:
         """
         Ask one question and return the parts of its answer. Every question goes through here.
@@ -278,81 +288,25 @@ class Session:
             GatewayRefused: The gateway answered with an error code.
             SessionLost: The connection went away; other requests fail too.
         """
-        if gates:
-            async with gates[0]:
-                return await self.ask(
-                    what,
-                    send,
-                    timeout_s=timeout_s,
-                    gates=gates[1:],
-                    farm=farm,
-                    priority=priority,
-                    on_part=on_part,
-                    cancel=cancel,
-                )
-        clock = self.clocks[farm]
-        while True:
-            self._check_alive()
-            await clock.wait_running()
-            link = self._link
-            request = Request(link.next_id(), what, on_part, farm)
-            link.callbacks.requests[request.req_id] = request
-            slot = self._post(link, partial(send, link.client, request.req_id), priority)
-            try:
-                request.sent_at = await self._sent(slot)
-                if await clock.wait_for(request.done, clock.now() + timeout_s):
-                    return request.done.result()
-                if cancel is not None and link.alive:
-                    message = partial(cancel, link.client, request.req_id)
-                    self._post(link, message, Priority.CANCEL)
-                raise RequestTimeout(what, timeout_s)
-            except Interrupted:
-                _log.info("%s: asked again", what)
-            finally:
-                slot.withdraw()
-                link.callbacks.requests.pop(request.req_id, None)
+        question = Question(what, send, timeout_s, farm, priority, on_part, cancel)
+        async with AsyncExitStack() as stack:
+            for gate in gates:
+                await stack.enter_async_context(gate)
+            return await self._questions.ask(question)
 
     async def ask_named(
         self, name: str, send: Callable[[ib_async.Client], None], *, timeout_s: float
     ) -> list[Any]:
         """As :meth:`ask`, for the few answers that carry no request id; one at a time per name."""
         async with self.limits.named(name):
-            self._check_alive()
-            link = self._link
-            request = Request(-1, name)
-            link.callbacks.named[name] = request
-            slot = self._post(link, partial(send, link.client), Priority.URGENT)
-            try:
-                request.sent_at = await self._sent(slot)
-                await asyncio.wait({request.done}, timeout=timeout_s)
-                if not request.done.done():
-                    raise RequestTimeout(name, timeout_s)
-                return request.done.result()
-            finally:
-                slot.withdraw()
-                link.callbacks.named.pop(name, None)
+            return await self._questions.ask_named(name, send, timeout_s)
 
-    async def _ask_time(self, timeout_s: float) -> int:
-        answer = await self.ask_named(
-            "current time", lambda client: client.reqCurrentTime(), timeout_s=timeout_s
-        )
-        return int(answer[0])
-
-    async def _sent(self, slot: Slot) -> float:
-        try:
-            return await slot.sent
-        except ConnectionError as exc:
-            self._check_alive()
-            raise SessionLost("connection lost before the request left") from exc
-
-    def _post(self, link: Link, message: Callable[[], None], priority: Priority) -> Slot:
-        return self.limits.pacer.post(link.send(message), priority)
-
-    def _check_alive(self) -> None:
+    def _working_link(self) -> Link:
         if self._reactions.fatal is not None:
             raise self._reactions.fatal
         if not self._link.alive:
             raise SessionLost("not connected" + self._dialer.hint)
+        return self._link
 
     # -- market data -----------------------------------------------------------------------
 
@@ -365,7 +319,7 @@ class Session:
     def _send_data_type(self, data_type: DataType) -> None:
         number = convert.data_type_number(data_type)
         message = partial(self._link.client.reqMarketDataType, number)
-        self._post(self._link, message, Priority.URGENT)
+        self.limits.pacer.post(self._link.send(message), Priority.URGENT)
 
     @asynccontextmanager
     async def line(
@@ -389,7 +343,7 @@ class Session:
         await gate.enter()
         try:
             await self.clocks[Farm.MARKET].wait_running()
-            self._check_alive()
+            self._working_link()
         except BaseException:
             gate.leave()
             raise
@@ -397,7 +351,7 @@ class Session:
             async with self._lines.open(what, contract, generic_ticks, gate, priority) as line:
                 yield line
         except ConnectionError as exc:
-            self._check_alive()
+            self._working_link()
             raise SessionLost("connection lost before the request left") from exc
 
     # -- many at once ----------------------------------------------------------------------
@@ -422,32 +376,15 @@ class Session:
         """
         return await until_stopped(job, self._stop)
 
-    # -- liveness --------------------------------------------------------------------------
+    async def confirm_alive(self) -> None:
+        """
+        Return once the gateway has said anything just now; it is asked for that if need be.
 
-    def _on_message(self) -> None:
-        self._heard_at = self._loop.time()
-
-    async def _watch(self) -> None:
-        """Ask for a sign of life after silence; a deaf connection is declared lost."""
-        while True:
-            callbacks = self._link.callbacks
-            busy = bool(callbacks.requests or callbacks.lines)
-            patience_s = _PROBE_AFTER_BUSY_S if busy else self.limit_settings.liveness_s
-            quiet_s = self._loop.time() - self._heard_at
-            if not self._link.alive or self.limits.pacer.held or quiet_s < patience_s:
-                await asyncio.sleep(min(max(patience_s - quiet_s, 0.25), 0.5))
-                continue
-            # Nobody's timeout runs out because of a connection that may be dead.
-            self._reactions.stop_clocks("probe")
-            try:
-                await self._ask_time(_PROBE_TIMEOUT_S)
-            except RequestTimeout:
-                silence = quiet_s + _PROBE_TIMEOUT_S
-                self._link.lose(SessionLost(f"the gateway went silent for {silence:.0f} s"))
-            except SessionError as exc:
-                _log.debug("no sign of life: %s", exc)
-            finally:
-                self._reactions.start_clocks("probe")
+        Raises:
+            SessionLost: It says nothing any more.
+        """
+        self._working_link()
+        await self._liveness.confirm()
 
 
 __all__ = ["Outcome", "Session"]

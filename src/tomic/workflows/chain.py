@@ -35,6 +35,7 @@ from tomic.errors import (
     UnknownContract,
 )
 from tomic.ib import contracts, convert, quotes
+from tomic.ib.clocks import Farm
 from tomic.ib.quotes import Patience
 from tomic.ib.session import Outcome, Session
 from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot
@@ -54,10 +55,13 @@ from tomic.workflows.closed_market import History
 from tomic.workflows.progress import Event, Watcher, ignore
 
 _DIRECT = 64
-"""Options of the first expiry that are subscribed by full description, without waiting for its
+"""Options of the first expiry that are subscribed by description, without waiting for their
 details. The gateway answers open details requests one at a time, in 0.5 to 1.4 s each; asking
 those of the first expiry last keeps them ahead of the subscriptions all the way. The nearest
 expiry lists nearly every strike, so few of these are refused."""
+_BORED_S, _AT_ONCE = 0.5, 24
+"""After so many seconds without anything to send, so many more options are subscribed in that way:
+half a second of messages."""
 _IDS_S = 3.0
 """How long the ids of an expiry that is quoted already are waited for at the end."""
 _IDLE_ROUNDS = 3
@@ -198,12 +202,12 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
     listings = contracts.Listings(
         job.session, setup.underlying, setup.params, pairs, rules, job.ids, job.complete
     )
-    first = listings.missing_expiries[:1]
-    direct = frozenset([pair for pair in pairs if pair.expiry in first][:_DIRECT])
+    if listings.missing_expiries:
+        listings.release(_DIRECT, listings.missing_expiries[0])
     done, total = len(job.rows), len(job.rows) + len(pairs)
 
     async def quote(pair: Wanted) -> OptionQuote:
-        return await _quote(job, listings, pair, by_description=pair in direct)
+        return await _quote(job, listings, pair)
 
     def count(_: object) -> None:
         nonlocal done
@@ -212,6 +216,7 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
 
     job.patience.unasked = len(pairs)
     loading = asyncio.create_task(listings.load(), name="tomic contract details")
+    hurrying = asyncio.create_task(_keep_busy(job, listings, loading), name="tomic hurry")
     try:
         outcomes = await job.session.fan_out(pairs, quote, deadline=job.stop_at, on_done=count)
         if not any(
@@ -220,24 +225,36 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
             # The details of an expiry that was subscribed directly may still be under way.
             await asyncio.wait({loading}, timeout=_IDS_S)
     finally:
-        loading.cancel()
-        await asyncio.wait({loading}, timeout=1.0)
+        for task in (loading, hurrying):
+            task.cancel()
+        await asyncio.wait({loading, hurrying}, timeout=1.0)
     job.ids.update(listings.found)
     job.complete |= listings.complete
     return outcomes
 
 
-async def _quote(
-    job: _Job, listings: contracts.Listings, pair: Wanted, *, by_description: bool
-) -> OptionQuote:
+async def _keep_busy(job: _Job, listings: contracts.Listings, loading: asyncio.Task[None]) -> None:
+    """
+    Subscribe by description what waits for its details while there is nothing else to send.
+
+    However slow the gateway is with the details, or if it never gives them, quotes go on.
+    """
+    limits, clock = job.session.limits, job.session.clocks[Farm.MARKET]
+    while not loading.done():
+        await limits.pacer.wait_idle()
+        await asyncio.wait({loading}, timeout=_BORED_S)
+        if limits.pacer.idle and not limits.lines.full and clock.running:
+            listings.release(_AT_ONCE)
+
+
+async def _quote(job: _Job, listings: contracts.Listings, pair: Wanted) -> OptionQuote:
     """One row: from its bar where the market is closed and that is wanted, else quoted."""
-    setup, con_id = job.setup, 0
-    if not by_description or listings.is_known(pair) or pair in job.history.pairs:
-        try:
-            con_id = await listings.con_id(pair)
-        except RequestFailed:
-            job.patience.unasked -= 1
-            raise
+    setup = job.setup
+    try:
+        con_id = await listings.con_id(pair)
+    except RequestFailed:
+        job.patience.unasked -= 1
+        raise
     row = await job.history.row(pair, con_id)
     if row is not None:
         job.patience.unasked -= 1
@@ -279,7 +296,7 @@ async def _finished(job: _Job, fetch: Fetch) -> Chain:
         as_of=session.clock_now(),
         rate=settings.market.rate,
         data_type=_data_type(job, rows),
-        notes=tuple(session.notes),
+        notes=(*session.notes, *job.setup.chosen.notes),
         multiplier=setup.params.multiplier,
         trading_class=setup.params.trading_class,
         fetch=fetch,
