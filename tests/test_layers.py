@@ -46,7 +46,7 @@ ONLY_IN = {
     "httpx": {"web"},
     "ib_async": {"ib"},
     "matplotlib": {"report"},
-    "rich": {"cli"},
+    "rich": {"cli", "panel"},
     "selectolax": {"web"},
     "sqlite3": {"store"},
     "textual": {"panel"},
@@ -91,6 +91,8 @@ def test_imports_point_down(path):
             there = name.split(".")[1]
             if there in FLOORS and there != here:
                 allowed = FLOORS[there] < FLOORS[here] or FLOORS[there] == FLOORS[here] in (2, 3, 6)
+                # The command that opens the panel is the one thing that knows both.
+                allowed = allowed or str(path.relative_to(SOURCE)) == "cli/panel.py"
                 assert allowed, f"{here} (floor {FLOORS[here]}) imports {name}"
 
 

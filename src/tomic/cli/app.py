@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tomic import __version__
-from tomic.cli import config, doctor, gateway, jobs, market, record, store, volatility
+from tomic.cli import config, doctor, gateway, jobs, market, panel, record, store, volatility
 from tomic.cli.running import fail, quiet_pipe
 from tomic.errors import TomicError
 
@@ -30,6 +30,7 @@ app.registered_commands += doctor.app.registered_commands
 app.registered_commands += gateway.app.registered_commands
 app.registered_commands += jobs.app.registered_commands
 app.registered_commands += record.app.registered_commands
+app.registered_commands += panel.app.registered_commands
 app.add_typer(config.app, name="config")
 app.add_typer(store.app, name="store")
 

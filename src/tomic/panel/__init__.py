@@ -1,0 +1,1 @@
+"""The control panel: one live terminal application over the desk (extra ``panel``)."""

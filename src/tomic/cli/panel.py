@@ -1,0 +1,66 @@
+"""`tomic panel`: the control panel."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tomic.cli import options
+from tomic.errors import UsageError
+
+if TYPE_CHECKING:
+    from tomic.config import LogSettings
+
+app = typer.Typer()
+
+
+@app.command()
+def panel(
+    demo: options.DemoOption = False,
+    paced: options.PacedOption = False,
+    replay: options.ReplayOption = None,
+    ascii_only: Annotated[
+        bool, typer.Option("--ascii", help="Draw with plain letters, whatever the terminal says.")
+    ] = False,
+    config: options.ConfigOption = None,
+) -> None:
+    """Open the control panel: market, chain, scan, portfolio, journal, data and settings."""
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError("the panel needs a terminal; every view has a command, see tomic --help")
+    if demo and replay is not None:
+        raise UsageError("--demo and --replay exclude each other; give one of them")
+    if replay is not None and not replay.is_file():
+        raise UsageError(f"{replay}: no such file")
+    from tomic.config import load_settings
+
+    settings = load_settings(config)
+    try:
+        from tomic.panel import app as control
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").split(".")[0] != "textual":
+            raise
+        raise UsageError(
+            f"the panel needs textual ({exc.name} is not installed); pip install tomic[panel]"
+        ) from exc
+    from tomic.panel.glyphs import ASCII
+
+    _log_to_file(settings.log)
+    source = control.Source(demo=demo, replay=replay, config=config, paced=paced)
+    raise typer.Exit(control.run(source, glyphs=ASCII if ascii_only else None))
+
+
+def _log_to_file(settings: LogSettings) -> None:
+    """Log to the file of the settings, if any; the screen belongs to the panel."""
+    handlers: list[logging.Handler] = [logging.NullHandler()]
+    if settings.file is not None:
+        settings.file.parent.mkdir(parents=True, exist_ok=True)
+        handlers = [logging.FileHandler(settings.file, encoding="utf-8")]
+    logging.basicConfig(
+        level=settings.level,
+        handlers=handlers,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )

@@ -1,0 +1,237 @@
+"""The application: views by key, one desk for all of them, and a clean way out."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import ContentSwitcher, Footer
+
+from tomic.config import Settings, load_settings
+from tomic.desk import Desk
+from tomic.panel.background import Background
+from tomic.panel.banner import Banner
+from tomic.panel.chain import ChainView
+from tomic.panel.command_line import command
+from tomic.panel.data import DataView
+from tomic.panel.glyphs import Glyphs, glyphs_here
+from tomic.panel.history import HistorySheet
+from tomic.panel.market import MarketView
+from tomic.panel.settings import SettingsView
+from tomic.panel.view import View
+from tomic.panel.view_bar import ViewBar, ViewName
+from tomic.recorded import parse_file_name
+from tomic.workflows.progress import Watcher
+
+VIEWS: tuple[type[View], ...] = (MarketView, ChainView, DataView, SettingsView)
+
+_LOOK_EVERY_S = 1.0
+
+Kind = TypeVar("Kind", bound=View)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the panel's data come from, as given on the command line."""
+
+    demo: bool = False
+    replay: Path | None = None
+    config: Path | None = None
+    paced: bool = False
+
+    @property
+    def name(self) -> str:
+        """In a word."""
+        return "demo" if self.demo else "replay" if self.replay else ""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options that give a command the same data."""
+        found: list[str] = []
+        if self.demo:
+            found.append("--demo")
+        if self.paced:
+            found.append("--paced")
+        if self.replay is not None:
+            found += ["--replay", str(self.replay)]
+        if self.config is not None:
+            found += ["--config", str(self.config)]
+        return tuple(found)
+
+
+class PanelApp(App[None]):
+    """
+    The control panel.
+
+    Args:
+        source: Demo, recording or the gateway of the settings, and the configuration file.
+        settings: Settings instead of those of the configuration file.
+        glyphs: Signs to draw with; by default those that the terminal can show.
+        views: Views and their order.
+    """
+
+    TITLE = "TOMIC"
+    CSS_PATH = "panel.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"view('{one.label}')", one.label, show=False)
+            for number, one in enumerate(VIEWS, start=1)
+        ),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        *,
+        settings: Settings | None = None,
+        glyphs: Glyphs | None = None,
+    ) -> None:
+        super().__init__()
+        self.source = source or Source()
+        self.settings = settings or load_settings(self.source.config)
+        self._given = settings
+        self.glyphs = glyphs or glyphs_here()
+        self.background = Background(self._open_desk)
+        self._leaving = False
+
+    def _open_desk(self, watch: Watcher) -> Desk:
+        return Desk(
+            self.settings,
+            demo=self.source.demo,
+            replay=self.source.replay,
+            paced=self.source.paced,
+            watch=watch,
+        )
+
+    def compose(self) -> ComposeResult:
+        """All views, one of them visible."""
+        yield ViewBar([one.label for one in VIEWS])
+        yield Banner()
+        with ContentSwitcher(initial=VIEWS[0].label.lower()):
+            for one in VIEWS:
+                yield one()
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Show the first view and look after the connection."""
+        self.set_class(not self.glyphs.braille, "ascii")
+        self.set_interval(_LOOK_EVERY_S, self._look)
+        self.call_after_refresh(self.action_view, VIEWS[0].label)
+
+    # -- what views need -------------------------------------------------------------------
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols to look at by default: those of the settings, or that of the recording."""
+        if self.source.replay is not None:
+            found = parse_file_name(self.source.replay.name).symbol
+            return (found,) if found else ()
+        return tuple(self.settings.market.symbols)
+
+    def typed(self, *words: object) -> str:
+        """The command that gives the same from the same source."""
+        return command(*words, *self.source.options)
+
+    def typed_offline(self, *words: object) -> str:
+        """The same for a command that asks no gateway and so knows no demo."""
+        config = ("--config", self.source.config) if self.source.config else ()
+        return command(*words, *config)
+
+    def joined(self, parts: Sequence[str]) -> str:
+        """Parts that are not empty, with a mark between them."""
+        return f" {self.glyphs.bullet} ".join(part for part in parts if part)
+
+    def view(self, kind: type[Kind]) -> Kind:
+        """The view of that kind."""
+        return self.query_one(kind)
+
+    def lost(self, reason: str) -> None:
+        """Show the banner."""
+        self.query_one(Banner).reason = reason
+
+    def found(self) -> None:
+        """Hide the banner."""
+        self.query_one(Banner).reason = ""
+
+    def open_chain(self, symbol: str) -> None:
+        """Show the chain of a symbol."""
+        self.action_view(ChainView.label)
+        self.view(ChainView).open(symbol)
+
+    def open_history(self, symbol: str) -> None:
+        """Show the stored days of a symbol."""
+        self.push_screen(HistorySheet(symbol))
+
+    async def take_settings(self) -> None:
+        """Read the settings again; the next request opens a desk with them."""
+        if self._given is None:
+            self.settings = load_settings(self.source.config)
+        await self.background.reopen()
+        self.found()
+
+    # -- actions ---------------------------------------------------------------------------
+
+    def action_view(self, label: str) -> None:
+        """Bring a view to the front."""
+        self.query_one(ContentSwitcher).current = label.lower()
+        self.query_one(ViewBar).choose(label)
+        self.query_one(f"#{label.lower()}", View).appear()
+
+    def on_view_name_clicked(self, message: ViewName.Clicked) -> None:
+        """Bring the clicked view to the front."""
+        self.action_view(message.view)
+
+    async def action_quit(self) -> None:
+        """Close the session with all its lines, then leave."""
+        if not self._leaving:
+            self._leaving = True
+            self.query_one(ViewBar).say("closing")
+            self.run_worker(self._leave(), group="leaving")
+
+    async def _leave(self) -> None:
+        await self.background.close()
+        self.exit()
+
+    async def on_unmount(self) -> None:
+        """However the panel ends, the session does not outlive it."""
+        self._leaving = True
+        await self.background.close()
+
+    # -- connection ------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if not self._leaving:
+            self.run_worker(self._watch_connection(), group="connection", exclusive=True)
+
+    async def _watch_connection(self) -> None:
+        state = await self.background.connection()
+        bar = self.query_one(ViewBar)
+        if not state.opened:
+            bar.say(self.source.name or "not connected")
+        elif state.alive:
+            bar.say(self.source.name or f"id {state.client_id}")
+            self.found()
+        else:
+            bar.say("lost")
+            self.lost("the gateway went away")
+
+
+def run(source: Source, *, settings: Settings | None = None, glyphs: Glyphs | None = None) -> int:
+    """Run the panel until the user leaves it; 0, or 1 when it broke."""
+    panel = PanelApp(source, settings=settings, glyphs=glyphs)
+    stream = sys.__stderr__
+    if isinstance(stream, TextIOWrapper):
+        # What others write may hold letters that this terminal does not have.
+        stream.reconfigure(errors="replace")
+    panel.run()
+    asyncio.run(panel.background.close())
+    return panel.return_code or 0

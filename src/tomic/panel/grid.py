@@ -1,0 +1,168 @@
+"""A table of models: columns say how a row is read, sorted and written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import DataTable
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column: its title, what it sorts by, and what it shows."""
+
+    title: str
+    value: Callable[[Row], Any]
+    text: Callable[[Row], str]
+    style: Callable[[Row], str] | None = None
+    left: bool = False
+
+
+class Grid(DataTable[Text], Generic[Row]):
+    """
+    Rows that can be sorted by any column; the cursor stays on its row when they change.
+
+    Args:
+        columns: What is shown.
+        key: What identifies a row.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "sort(1)", "Sort", key_display="s/o"),
+        Binding("S", "sort(-1)", "Sort by the column before", show=False),
+        Binding("o", "turn", "Turn the order round", show=False),
+    ]
+
+    class Opened(Message):
+        """A row was chosen with enter."""
+
+        def __init__(self, grid: Grid[Any], row: Any) -> None:
+            super().__init__()
+            self.grid, self.row = grid, row
+
+    class Pointed(Message):
+        """The cursor came to another row."""
+
+        def __init__(self, grid: Grid[Any], row: Any) -> None:
+            super().__init__()
+            self.grid, self.row = grid, row
+
+    def __init__(
+        self, columns: Sequence[Column[Row]], *, key: Callable[[Row], str], id: str
+    ) -> None:
+        super().__init__(cursor_type="row", zebra_stripes=False, id=id)
+        self._specs, self._key = list(columns), key
+        self._given: list[Row] = []
+        self._shown: list[Row] = []
+        self.sorted_by: int | None = None
+        self.descending = False
+
+    def on_mount(self) -> None:
+        """Make the columns."""
+        self._head()
+
+    def _head(self) -> None:
+        self.clear(columns=True)
+        for index, spec in enumerate(self._specs):
+            mark = ("v" if self.descending else "^") if index == self.sorted_by else ""
+            label = Text(spec.title + mark, justify="left" if spec.left else "right")
+            self.add_column(label, key=str(index))
+
+    @property
+    def rows_shown(self) -> list[Row]:
+        """Rows in the order on the screen."""
+        return list(self._shown)
+
+    @property
+    def pointed(self) -> Row | None:
+        """The row under the cursor."""
+        return self._shown[self.cursor_row] if 0 <= self.cursor_row < len(self._shown) else None
+
+    def fill(self, rows: Sequence[Row]) -> None:
+        """Show *rows* instead; cursor and scroll position stay where they can."""
+        self._given = list(rows)
+        self._refill()
+
+    def _refill(self) -> None:
+        before = self.pointed
+        at = self.scroll_y
+        self._shown = self._ordered()
+        self.clear()
+        for row in self._shown:
+            self.add_row(*self._cells(row), key=self._key(row))
+        if before is not None:
+            wanted = self._key(before)
+            found = next((i for i, row in enumerate(self._shown) if self._key(row) == wanted), 0)
+            self.move_cursor(row=found, scroll=False)
+            self.scroll_to(y=at, animate=False)
+        self._point()
+
+    def _cells(self, row: Row) -> list[Text]:
+        return [
+            Text(
+                spec.text(row),
+                style=spec.style(row) if spec.style else "",
+                justify="left" if spec.left else "right",
+                no_wrap=True,
+            )
+            for spec in self._specs
+        ]
+
+    def _ordered(self) -> list[Row]:
+        if self.sorted_by is None:
+            return list(self._given)
+        read = self._specs[self.sorted_by].value
+        known = [row for row in self._given if not _is_missing(read(row))]
+        missing = [row for row in self._given if _is_missing(read(row))]
+        return sorted(known, key=read, reverse=self.descending) + missing
+
+    def sort_by(self, index: int | None, *, descending: bool = False) -> None:
+        """Sort by a column; None restores the order in which the rows came."""
+        self.sorted_by, self.descending = index, descending
+        self._head()
+        self._refill()
+
+    def action_sort(self, step: int) -> None:
+        """Sort by the next column; after the last one, as the rows came."""
+        places = [None, *range(len(self._specs))]
+        at = places.index(self.sorted_by)
+        self.sort_by(places[(at + step) % len(places)])
+
+    def action_turn(self) -> None:
+        """Turn the order round."""
+        self.sort_by(
+            0 if self.sorted_by is None else self.sorted_by, descending=not self.descending
+        )
+
+    def on_data_table_header_selected(self, event: DataTable.HeaderSelected) -> None:
+        """Sort by the column whose title was clicked; a second click turns it round."""
+        event.stop()
+        again = event.column_index == self.sorted_by
+        self.sort_by(event.column_index, descending=again and not self.descending)
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Say which row was chosen."""
+        event.stop()
+        if self.pointed is not None:
+            self.post_message(self.Opened(self, self.pointed))
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """Say where the cursor is."""
+        event.stop()
+        self._point()
+
+    def _point(self) -> None:
+        if self.pointed is not None:
+            self.post_message(self.Pointed(self, self.pointed))
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

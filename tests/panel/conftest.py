@@ -1,0 +1,43 @@
+"""A panel over the demo market, on a small screen, with every file in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import settings_in
+from tomic.config import Settings
+from tomic.panel.app import PanelApp, Source
+from tomic.panel.glyphs import UNICODE, Glyphs
+
+SMALL = (80, 24)
+"""Columns and rows of the smallest terminal that everything must work on."""
+
+MakePanel = Callable[..., PanelApp]
+
+
+@pytest.fixture
+def panel_settings(tmp_path: Path) -> Settings:
+    """Two default symbols, and few options of each."""
+    chain = {"monthlies": 1, "weeklies": 1, "strike_range": "4"}
+    return settings_in(tmp_path, chain=chain, market={"symbols": ("SPY", "QQQ")})
+
+
+@pytest.fixture
+def make_panel(panel_settings, tmp_path, monkeypatch) -> MakePanel:
+    """A panel with those settings, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(
+        *,
+        source: Source | None = None,
+        settings: Settings | None = None,
+        glyphs: Glyphs = UNICODE,
+    ) -> PanelApp:
+        return PanelApp(
+            source or Source(demo=True), settings=settings or panel_settings, glyphs=glyphs
+        )
+
+    return make
