@@ -8,21 +8,35 @@ import math
 import pkgutil
 from operator import attrgetter
 
+import numpy as np
 import pytest
 
-from tomic import dates, definitions, models, quant
+from tomic import config, dates, definitions, models, quant
 from tomic.cli import render_volatility
 from tomic.cli.render import _CHAIN_COLUMNS
 from tomic.definitions import ALL, Definition, find
 from tomic.errors import UsageError
 from tomic.export import CHAIN_HEADER, SNAPSHOT_HEADER
+from tomic.journal import calibration, resampling
+from tomic.strategies import scoring
 
 MODULES = {
     one.name: importlib.import_module(f"tomic.quant.{one.name}")
     for one in pkgutil.iter_modules(quant.__path__)
     if not one.name.startswith("_")
 }
-NAMESPACE = {"dt": dt, "math": math, "dates": dates, "models": models, **MODULES}
+NAMESPACE = {
+    "dt": dt,
+    "math": math,
+    "np": np,
+    "dates": dates,
+    "models": models,
+    "config": config,
+    "scoring": scoring,
+    "calibration": calibration,
+    "resampling": resampling,
+    **MODULES,
+}
 NOT_METRICS = {"Expiry", "Type", "Strike", "Bid", "Ask", "Close", "Volume", "OpenInterest"}
 NOT_METRICS |= {"Symbol", "SpotPrice", "oi", "vol", "bid", "ask", "spot", "n", "close"}
 """What the market says by itself."""
