@@ -241,6 +241,24 @@ class Chain:
         """Return the chain with some columns replaced; the others are shared."""
         return replace(self, columns={**self.columns, **columns})
 
+    def updated(self, fresh: Chain) -> Chain:
+        """Return the chain with the rows of *fresh* in place of its own, at the newer spot."""
+        rows = {(one.expiry, one.strike, one.right): one for one in self.rows()}
+        rows |= {(one.expiry, one.strike, one.right): one for one in fresh.rows()}
+        note = f"quotes of {self.as_of:%H:%M:%S} UTC but for {len(fresh)} options"
+        return Chain.from_quotes(
+            rows.values(),
+            underlying=fresh.underlying,
+            spot=fresh.spot,
+            as_of=fresh.as_of,
+            rate=self.rate,
+            div_yield=self.div_yield,
+            data_type=fresh.data_type,
+            notes=(*self.notes, note),
+            multiplier=self.multiplier,
+            trading_class=self.trading_class,
+        )
+
     def rows(self) -> Iterator[OptionQuote]:
         """Yield each row as a model, ``None`` where a number is missing."""
         lists = {name: array.tolist() for name, array in self.columns.items()}

@@ -125,6 +125,8 @@ class Selection:
     strikes: Mapping[dt.date, tuple[float, ...]]
     """Expiry to its strikes, both ascending."""
     rights: tuple[Right, ...]
+    notes: tuple[str, ...] = ()
+    """What the reader must know about how it was chosen."""
 
     @property
     def expiries(self) -> tuple[dt.date, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
-from tomic.cli.render import number, text_of
+from tomic.cli.numbers import number
+from tomic.cli.render import text_of
 from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview
 
 NOT_ADVICE = "Not advice; nothing is sent to the broker"
@@ -115,7 +118,13 @@ def explanation(result: ScanResult) -> str:
         if count.rule in misses:
             miss = misses[count.rule]
             lines.append(f"  {'':24}nearest: {miss.symbol} {miss.trade}: {miss.message}")
-    lines += [f"  gated: {one.symbol} {one.strategy}: {one.message}" for one in result.gated]
+    gated: dict[tuple[str, str], list[str]] = {}
+    for one in result.gated:
+        gated.setdefault((one.symbol, one.message), []).append(one.strategy)
+    lines += [
+        f"  gated: {symbol}: {message} ({', '.join(names)})"
+        for (symbol, message), names in gated.items()
+    ]
     lines += [
         f"  {one.symbol}: {note}"
         for one in result.outcomes
@@ -265,3 +274,32 @@ def review_text(review: TradeReview) -> str:
     if review.better is not None:
         lines.append(f"better: {review.better.trade}, score {review.better.score:.1f}")
     return "\n".join(lines) + "\n"
+
+
+# -- the catalogue -------------------------------------------------------------------------
+
+
+def catalogue(strategies: Sequence[Mapping[str, Any]]) -> str:
+    """Every strategy in a line: when one would want it, its days, its gates."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for title in ("strategy", "outlook", "side", "days", "gates"):
+        table.add_column(title, no_wrap=title != "gates")
+    for one in strategies:
+        low, high = one["dte"]
+        table.add_row(
+            one["name"], one["outlook"], one["side"], f"{low}-{high}", ", ".join(one["gates"])
+        )
+    return text_of(table, width=150, color=False)
+
+
+def strategy(one: Mapping[str, Any]) -> str:
+    """One strategy with every field under the name that settings use."""
+    lines = [f"{one['name']}: {one['outlook']}"]
+    for key, value in one.items():
+        if key not in ("name", "outlook", "legs"):
+            lines.append(f"  {key} = {json.dumps(value)}")
+    for name, leg in one["legs"].items():
+        quantity, right = leg["quantity"], leg["right"]
+        lines.append(f"  legs.{name}: {quantity:+d} {right} {leg['expiry']}, {leg['strike']}")
+    lines.append(f"change it in tomic.toml under [strategies.{one['name']}]")
+    return "\n".join(lines)

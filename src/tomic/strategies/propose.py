@@ -22,6 +22,7 @@ from tomic.strategies.why_not import explain_trade
 __all__ = [
     "Evaluation",
     "Gated",
+    "all_open",
     "evaluate",
     "explain_trade",
     "open_gates",
@@ -82,6 +83,16 @@ def open_gates(
             passed.append(template)
             unknown[template.name] = result.unknown
     return Gated(tuple(passed), tuple(refused), unknown)
+
+
+def all_open(strategy: str, settings: Settings) -> Gated:
+    """
+    One strategy as if its gates were open, for judging a trade that somebody asks about.
+
+    Raises:
+        ConfigError: There is no such strategy.
+    """
+    return Gated(templates.choose((strategy,), settings.strategies), (), {})
 
 
 def evaluate(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
+from tomic.chain import Chain
 from tomic.config import ScanSettings
 from tomic.errors import EmptyChain
-from tomic.models import OptionParams
+from tomic.models import Leg, OptionParams, RowStatus
 from tomic.selection import ExpiryKind, Right, Selection, Wanted, classify
 from tomic.strategies.leg_rules import DeltaBand, LegRule, Moneyness, Template
 
@@ -29,9 +30,7 @@ _ROUND = (100.0, 50.0, 25.0, 10.0, 5.0, 2.5, 1.0, 0.5)
 class Window(Selection):
     """A selection whose calls and puts have strikes of their own."""
 
-    options: Mapping[dt.date, tuple[Wanted, ...]]
-    notes: tuple[str, ...] = ()
-    """What the reader must know: how far strikes were thinned, what was guessed."""
+    options: Mapping[dt.date, tuple[Wanted, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(map(len, self.options.values()))
@@ -100,6 +99,66 @@ def choose(
         kept = sum(map(len, wanted.values()))
         notes = (f"strikes thinned evenly from {total} to {kept} contracts (scan.max_contracts)",)
     return _window(params, wanted, notes)
+
+
+_UNKNOWN_VOLATILITY = 0.30
+_REACH = 1.5
+"""Standard deviations out of the money that a stored chain must reach to serve a scan."""
+
+
+def choose_for(
+    templates: Sequence[Template],
+    scan: ScanSettings,
+    params: OptionParams,
+    spot: float,
+    today: dt.date,
+    sigma: float | None,
+) -> Window:
+    """As `choose`; an unknown volatility counts as 30 %, and a note says so."""
+    if sigma is not None and sigma > 0.0:
+        return choose(templates, params, spot, today, sigma, scan)
+    window = choose(templates, params, spot, today, _UNKNOWN_VOLATILITY, scan)
+    guess = f"volatility unknown: strikes reach as for {_UNKNOWN_VOLATILITY:.0%}"
+    return replace(window, notes=(*window.notes, guess))
+
+
+def of_legs(
+    legs: Sequence[Leg],
+    params: OptionParams,
+    spot: float,
+    today: dt.date,
+    sigma: float | None,
+) -> Window:
+    """The options among *legs* alone."""
+    wanted: dict[tuple[dt.date, Right], list[float]] = {}
+    for leg in legs:
+        if leg.expiry is not None and leg.right is not None and leg.strike is not None:
+            wanted.setdefault((leg.expiry, leg.right), []).append(leg.strike)
+    return _window(params, wanted, ())
+
+
+def serves(chain: Chain, templates: Sequence[Template], scan: ScanSettings) -> bool:
+    """
+    Whether *chain* holds what *templates* need: an expiry in each one's days, and strikes on the
+    out-of-the-money side of the rights it uses as far as 1.5 standard deviations.
+    """
+    iv = chain["iv"][np.isfinite(chain["iv"])]
+    if not len(iv):
+        return False
+    sigma = float(np.median(iv))
+    for template in templates:
+        low, high = template.dte
+        rows = (chain["dte"] >= low) & (chain["dte"] <= high) & (chain["status"] == RowStatus.OK)
+        if not rows.any():
+            return False
+        reach = np.log(chain["strike"] / chain.spot.price) / (sigma * np.sqrt(chain["tau"]))
+        rights = {leg.right for one in template.variants for leg in one.legs}
+        limit = min(_REACH, scan.sigmas)
+        if "P" in rights and not (rows & ~chain.is_call & (reach <= -limit)).any():
+            return False
+        if "C" in rights and not (rows & chain.is_call & (reach >= limit)).any():
+            return False
+    return True
 
 
 def _expiries(

@@ -1,0 +1,261 @@
+"""`tomic scan`, `show`, `why-not` and `strategies`: the best trades, and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tomic.cli import completion, options
+from tomic.cli.options import Format
+from tomic.cli.running import INTERRUPTED, runs, stoppable
+from tomic.errors import BadFile, UsageError
+
+if TYPE_CHECKING:
+    from tomic.chain import Chain
+    from tomic.models import ScanResult
+
+app = typer.Typer()
+
+StrategyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strategy",
+        metavar="NAME",
+        help="Only these strategies; may be repeated, or joined by commas.",
+        autocompletion=completion.strategies,
+    ),
+]
+ChainFilesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--chain", metavar="FILE", help="Search exported chains instead; repeatable."),
+]
+
+
+@app.command()
+@runs
+async def scan(
+    symbols: options.SymbolsArgument = None,
+    top: Annotated[int | None, typer.Option(min=1, help="How many proposals.")] = None,
+    universe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File with one symbol per line.")
+    ] = None,
+    strategy: StrategyOption = None,
+    by_strategy: Annotated[
+        bool, typer.Option("--by-strategy", help="The best of each strategy.")
+    ] = False,
+    max_loss: Annotated[
+        float | None, typer.Option(min=0, help="Most that one structure may lose.")
+    ] = None,
+    min_pos: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least probability of success, 0 to 1.")
+    ] = None,
+    min_ev: Annotated[float | None, typer.Option(help="Least expected value.")] = None,
+    score: Annotated[
+        str | None, typer.Option(metavar="tomic|original", help="Definition of the score.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
+    ] = False,
+    chain: ChainFilesOption = None,
+    host: options.HostOption = None,
+    port: options.PortOption = None,
+    client_id: options.ClientIdOption = None,
+    timeout: options.TimeoutOption = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    out: options.OutOption = None,
+    no_export: options.NoExportOption = False,
+    demo: options.DemoOption = False,
+    paced: options.PacedOption = False,
+    replay: options.ReplayOption = None,
+    as_of: options.AsOfOption = None,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> int:
+    """Find the best trades over many symbols, rank them, and say why."""
+    from tomic.cli import opening, scan_output
+
+    names = opening.checked_symbols([*(symbols or []), *_universe(universe)])
+    desk, progress = opening.desk(
+        config=config,
+        demo=demo,
+        replay=replay,
+        as_of=as_of,
+        paced=paced,
+        quiet=quiet,
+        verbose=verbose,
+        ib={"host": host, "port": port, "client_id": client_id},
+        chain={"deadline_s": timeout},
+        scan={"max_loss": max_loss, "min_pos": min_pos, "min_ev": min_ev},
+        score={"definition": score},
+    )
+    with progress, stoppable(desk.interrupt):
+        async with desk:
+            result = await desk.scan(
+                names or _own_symbols(desk.settings.scan.universe),
+                top=top,
+                strategies=_split(strategy),
+                by_strategy=by_strategy,
+                chains=_loaded(chain, names),
+            )
+            interrupted = desk.interrupted
+    folder = None if no_export else (out or desk.settings.export.dir)
+    paths = scan_output.export_scan(result, folder if desk.settings.export.enabled else None)
+    scan_output.print_scan(result, options.chosen_format(format, as_json), explain=explain)
+    if not quiet:
+        scan_output.summarise_scan(result, paths)
+    return INTERRUPTED if interrupted else exit_code(result)
+
+
+@app.command()
+@runs
+async def show(
+    proposal: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Such as 20261120-3.", autocompletion=completion.proposals
+        ),
+    ],
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Quote its legs again and judge it anew.")
+    ] = False,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
+    from tomic.cli import opening, render_scan
+
+    desk, progress = opening.desk(config=config, demo=demo, replay=None, quiet=quiet or not refresh)
+    with progress:
+        async with desk:
+            found = await desk.proposal(proposal)
+            review = await desk.refreshed(found) if refresh else None
+    now = review.proposal if review is not None else None
+    if as_json:
+        shown = now or found
+        typer.echo(shown.model_dump_json(indent=2))
+        return
+    typer.echo(render_scan.proposal_text(now or found), nl=False)
+    if now is not None:
+        typer.echo(f"\n{render_scan.beside(found, now)}")
+    if review is not None and not review.accepted:
+        typer.echo(render_scan.review_text(review), err=True)
+
+
+@app.command(name="why-not")
+@runs
+async def why_not(
+    symbol: Annotated[str, typer.Argument(help="Underlying, for example SPY.")],
+    trade: Annotated[
+        str, typer.Argument(help="For example 'short_put_spread 560/550 2025-06-20'.")
+    ],
+    chain: Annotated[
+        Path | None, typer.Option("--chain", metavar="FILE", help="Look in an exported chain.")
+    ] = None,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    replay: options.ReplayOption = None,
+    as_of: options.AsOfOption = None,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Say which rule refuses a given trade, or where it stands."""
+    from tomic.cli import opening, render_scan
+
+    (name,) = opening.checked_symbols([symbol])
+    desk, progress = opening.desk(config=config, demo=demo, replay=replay, as_of=as_of, quiet=quiet)
+    given = _loaded([chain], [name])[0] if chain is not None else None
+    with progress:
+        async with desk:
+            review = await desk.why_not(name, trade, chain=given)
+    if as_json:
+        typer.echo(review.model_dump_json(indent=2))
+    else:
+        typer.echo(render_scan.review_text(review), nl=False)
+
+
+strategies_app = typer.Typer(name="strategies", help="The catalogue of strategies.")
+
+
+@strategies_app.callback(invoke_without_command=True)
+def strategies(
+    context: typer.Context, as_json: options.JsonOption = False, config: options.ConfigOption = None
+) -> None:
+    """List every strategy with its window of days and its gates."""
+    if context.invoked_subcommand is not None:
+        return
+    from tomic.cli import render_scan
+    from tomic.config import load_settings
+    from tomic.strategies import templates
+
+    known = templates.with_overrides(load_settings(config).strategies)
+    described = [templates.describe(one) for one in known.values()]
+    text = json.dumps(described, indent=2) if as_json else render_scan.catalogue(described)
+    typer.echo(text)
+
+
+@strategies_app.command(name="show")
+def show_strategy(
+    name: Annotated[
+        str, typer.Argument(help="Such as iron_condor.", autocompletion=completion.strategies)
+    ],
+    as_json: options.JsonOption = False,
+    config: options.ConfigOption = None,
+) -> None:
+    """Print one strategy as it is searched, with the names that tomic.toml can change."""
+    from tomic.cli import render_scan
+    from tomic.config import load_settings
+    from tomic.strategies import templates
+
+    (found,) = templates.choose([name], load_settings(config).strategies)
+    described = templates.describe(found)
+    typer.echo(json.dumps(described, indent=2) if as_json else render_scan.strategy(described))
+
+
+def exit_code(result: ScanResult) -> int:
+    """0 also when nothing qualifies; 3 when a symbol failed; its own code when all did."""
+    if not result.failed:
+        return 0
+    if len(result.failed) < len(result.outcomes):
+        return 3
+    return {"ib": 4, "deadline": 6}.get(result.failed[0].error_code.partition(".")[0], 5)
+
+
+def _split(names: list[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    words = [word.strip().replace("-", "_") for text in names for word in text.split(",")]
+    return [word for word in words if word]
+
+
+def _universe(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as exc:
+        raise BadFile(f"{path}: {exc.strerror}; --universe wants a symbol per line") from exc
+    names = [line.partition("#")[0].strip() for line in lines]
+    if not any(names):
+        raise UsageError(f"{path} holds no symbol; write one per line")
+    return [name for name in names if name]
+
+
+def _own_symbols(universe: Path | None) -> list[str]:
+    from tomic.cli import opening
+
+    return opening.checked_symbols(_universe(universe))
+
+
+def _loaded(paths: list[Path] | None, names: list[str]) -> list[Chain]:
+    """The chains in *paths*; a file that does not name its symbol takes the one given."""
+    from tomic import export
+
+    symbol = names[0] if len(names) == 1 else None
+    return [export.load_chain(path, symbol=symbol) for path in paths or ()]

@@ -1,0 +1,97 @@
+"""What a scan prints and writes: stdout for data, stderr for people, files for others."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tomic.cli.options import Format
+
+if TYPE_CHECKING:
+    from tomic.models import Proposal, ScanResult
+
+_CSV_FIELDS = (
+    "rank", "id", "symbol", "strategy", "side", "expiry", "last_expiry", "dte", "spot", "trade",
+    "credit", "credit_mid", "credit_natural", "max_profit", "max_loss", "margin",
+    "margin_requirement", "rom", "rom_30d", "pos", "pos_market", "ev", "ev_market", "cvar95",
+    "risk_reward", "touch", "edge", "edge_error", "delta", "gamma", "vega", "theta", "liquidity",
+    "fit", "score", "grade", "as_of",
+)  # fmt: skip
+
+
+def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
+    """Print the proposals on stdout; with *explain*, the refusals as well."""
+    from tomic.cli import render, render_scan
+
+    if format is Format.JSON:
+        typer.echo(to_json(result), nl=False)
+    elif format is Format.NDJSON:
+        for one in result.proposals:
+            typer.echo(one.model_dump_json())
+    elif format is Format.CSV:
+        typer.echo(to_csv(result), nl=False)
+    else:
+        terminal = sys.stdout.isatty()
+        width = render.screen_width(terminal)
+        if result.proposals:
+            typer.echo(render_scan.ranking(result.proposals, width=width, color=terminal))
+            typer.echo(render_scan.why_first(result.proposals[0]))
+        if explain:
+            typer.echo(render_scan.explanation(result))
+
+
+def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
+    """Say on stderr what was considered, what failed, and where the files went."""
+    from tomic.cli import render_scan
+
+    for outcome in result.failed:
+        typer.echo(f"tomic: {outcome.symbol}: {outcome.error}", err=True)
+    typer.echo(render_scan.scan_summary(result), err=True)
+    for note in result.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(render_scan.NOT_ADVICE + "; detail: tomic show ID", err=True)
+    if paths:
+        typer.echo(", ".join(map(str, paths)), err=True)
+
+
+def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
+    """Write the proposals as CSV and JSON into the day's folder; nothing when there are none."""
+    from tomic import export
+
+    if folder is None or not result.proposals or result.as_of is None:
+        return []
+    stamp = f"{result.as_of:%Y%m%d_%H%M%S_%f}"
+    day = folder / f"{result.as_of:%Y%m%d}"
+    return [
+        export.write_text(day / f"scan_{stamp}.csv", to_csv(result)),
+        export.write_text(day / f"scan_{stamp}.json", to_json(result)),
+    ]
+
+
+def to_json(result: ScanResult) -> str:
+    """The whole result; an unbounded amount is the text "Infinity"."""
+    document = {"schema": "tomic.scan/1", **result.model_dump(mode="json")}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(result: ScanResult) -> str:
+    """A row per proposal."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(_CSV_FIELDS)
+    rows.writerows([_cell(one, name) for name in _CSV_FIELDS] for one in result.proposals)
+    return out.getvalue()
+
+
+def _cell(one: Proposal, name: str) -> Any:
+    value = getattr(one, name)
+    return "" if value is None else value
+
+
+__all__ = ["export_scan", "print_scan", "summarise_scan", "to_csv", "to_json"]
