@@ -1,22 +1,19 @@
-"""Volatility, stored history and definitions as tables, JSON and CSV."""
+"""Volatility and stored history as tables, JSON and CSV."""
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tomic.cli.numbers import number
 from tomic.cli.options import Format
+from tomic.cli.plain_tables import PlainTable, to_csv, to_json, to_ndjson
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tomic.definitions import Definition
     from tomic.workflows.history import HistoryRun
     from tomic.workflows.stored_volatility import PastDay
     from tomic.workflows.volatility import VolReport
@@ -99,12 +96,12 @@ def prices(run: HistoryRun, format: Format) -> str:
     ]
     if format is Format.JSON:
         meta = {"requests": sum(one.asked for one in run.symbols), "seconds": round(run.seconds, 3)}
-        return _json({"schema": PRICES_SCHEMA, **meta, "symbols": rows})
+        return to_json({"schema": PRICES_SCHEMA, **meta, "symbols": rows})
     if format is Format.NDJSON:
-        return _ndjson(rows)
+        return to_ndjson(rows)
     if format is Format.CSV:
-        return _csv([{**row, "replaced": "; ".join(row["replaced"])} for row in rows])
-    table = _Table("symbol", "bars", "new", "IV days", "new", "last", "")
+        return to_csv([{**row, "replaced": "; ".join(row["replaced"])} for row in rows])
+    table = PlainTable("symbol", "bars", "new", "IV days", "new", "last", "")
     for row in rows:
         note = row["error"] or "; ".join(row["replaced"]) or ("" if row["requests"] else "complete")
         table.add_row(
@@ -140,9 +137,9 @@ def vol(reports: Sequence[VolReport], format: Format) -> str:
     """Volatility of symbols with every detail: a document, a row or a page each."""
     if format is Format.JSON:
         documents = [vol_document(one) for one in reports]
-        return _json({"schema": VOL_SCHEMA, "symbols": documents})
+        return to_json({"schema": VOL_SCHEMA, "symbols": documents})
     if format is Format.NDJSON:
-        return _ndjson(vol_document(one) for one in reports)
+        return to_ndjson(vol_document(one) for one in reports)
     if format is Format.CSV:
         from tomic import export
 
@@ -184,7 +181,9 @@ def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[s
     Without a width, everything fits.
     """
     vix = next((one.snapshot for one in reports if one.snapshot.vix is not None), None)
-    table = _Table("symbol", *(title for title, *_ in _VOL_COLUMNS), "EM30", "earnings", "ex-div")
+    table = PlainTable(
+        "symbol", *(title for title, *_ in _VOL_COLUMNS), "EM30", "earnings", "ex-div"
+    )
     for report in reports:
         snapshot = report.snapshot
         cells = []
@@ -252,7 +251,7 @@ def _missing(reports: Sequence[VolReport]) -> Iterable[str]:
 
 def _detail(report: VolReport) -> str:
     snapshot = report.snapshot
-    table = _Table("figure", "value", "source", "age", "")
+    table = PlainTable("figure", "value", "source", "age", "")
     for title, field, decimals, factor, unit in _DETAIL:
         text = number(getattr(snapshot, field), decimals, factor)
         note = snapshot.missing.get(field, "")
@@ -276,7 +275,7 @@ def _estimators(report: VolReport) -> str:
     windows = sorted({window for by_window in levels.values() for window in by_window})
     if not windows:
         return ""
-    table = _Table("realised, %", *(str(window) for window in windows))
+    table = PlainTable("realised, %", *(str(window) for window in windows))
     for name, by_window in levels.items():
         cells = (number(by_window.get(window), 2, 100.0) for window in windows)
         table.add_row(name.replace("_", " "), *cells)
@@ -286,7 +285,7 @@ def _estimators(report: VolReport) -> str:
 def _moves(report: VolReport) -> str:
     if not report.moves:
         return ""
-    table = _Table("expected move", "days", "ATM IV", "IV, 1σ", "straddle", "density, 1σ")
+    table = PlainTable("expected move", "days", "ATM IV", "IV, 1σ", "straddle", "density, 1σ")
     for one in report.moves:
         table.add_row(
             one.expiry.isoformat(),
@@ -343,14 +342,14 @@ def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
         {"symbol": symbol, **_plain(asdict(day))} for symbol, days in rows.items() for day in days
     ]
     if format is Format.JSON:
-        return _json({"schema": HISTORY_SCHEMA, "rows": flat})
+        return to_json({"schema": HISTORY_SCHEMA, "rows": flat})
     if format is Format.NDJSON:
-        return _ndjson(flat)
+        return to_ndjson(flat)
     if format is Format.CSV:
-        return _csv(flat)
+        return to_csv(flat)
     parts = []
     for symbol, days in rows.items():
-        table = _Table(symbol, *(title for title, *_ in _PAST_COLUMNS))
+        table = PlainTable(symbol, *(title for title, *_ in _PAST_COLUMNS))
         for day in days:
             cells = (
                 number(getattr(day, name), decimals, factor)
@@ -362,76 +361,7 @@ def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
     return "\n".join(parts)
 
 
-# -- definitions ---------------------------------------------------------------------------
-
-
-def definition(one: Definition, *, as_json: bool) -> str:
-    """Everything about one metric."""
-    if as_json:
-        return _json(asdict(one))
-    lines = [
-        f"{one.name}  {one.title}",
-        f"  {one.meaning}",
-        f"  unit     {one.unit}",
-        f"  formula  {one.formula}",
-        f"  source   {one.source}",
-        f"  caveat   {one.caveat}",
-        f"  kernel   {one.kernel}",
-        f"  example  {one.example}",
-        f"           = {one.result:.10g}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def definitions_table(every: Mapping[str, Definition], *, as_json: bool) -> str:
-    """All metrics by subject."""
-    if as_json:
-        return _json({name: asdict(one) for name, one in every.items()})
-    table = _Table("metric", "", "unit", left=(0, 1, 2))
-    for one in every.values():
-        table.add_row(one.name, one.title, one.unit)
-    return table.text()
-
-
 # -- shared --------------------------------------------------------------------------------
-
-
-class _Table:
-    """
-    Columns of text: the first one and those without a title left, the others right.
-
-    Rich lays out five hundred rows in most of a second; nothing here wraps or needs colour.
-    """
-
-    def __init__(self, *titles: str, left: Collection[int] = (0,)) -> None:
-        self._rows: list[tuple[str, ...]] = [titles]
-        self._left = {*left, *(at for at, title in enumerate(titles) if not title)}
-
-    def add_row(self, *cells: str) -> None:
-        """Add a row of as many cells as there are titles."""
-        self._rows.append(cells)
-
-    def fitting(self, width: int | None, droppable: Sequence[str]) -> tuple[list[int], int]:
-        """The columns that fit into *width* when the *droppable* go first; how many do not."""
-        titles = list(self._rows[0])
-        sizes = [max(len(row[at]) for row in self._rows) + 2 for at in range(len(titles))]
-        keep = list(range(len(titles)))
-        for title in droppable:
-            if width is None or sum(sizes[at] for at in keep) - 2 <= width:
-                break
-            keep.remove(titles.index(title))
-        return keep, len(titles) - len(keep)
-
-    def text(self, keep: Sequence[int] | None = None) -> str:
-        """The table, a line a row; only the columns *keep*."""
-        kept = range(len(self._rows[0])) if keep is None else keep
-        columns = [[row[at] for row in self._rows] for at in kept]
-        widths = [max(map(len, cells)) for cells in columns]
-        padded = [
-            [cell.ljust(width) if at in self._left else cell.rjust(width) for cell in cells]
-            for at, cells, width in zip(kept, columns, widths, strict=True)
-        ]
-        return "".join("  ".join(line).rstrip() + "\n" for line in zip(*padded, strict=True))
 
 
 def _either_way(move: float | None) -> str:
@@ -447,22 +377,3 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
         key: value.isoformat() if isinstance(value, dt.date) else value
         for key, value in values.items()
     }
-
-
-def _json(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
-
-
-def _ndjson(rows: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(
-        json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n" for row in rows
-    )
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    out = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return out.getvalue()

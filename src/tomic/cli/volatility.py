@@ -149,13 +149,13 @@ def explain(
 ) -> None:
     """Print definition, unit, formula, source and caveat of a metric."""
     from tomic import definitions
-    from tomic.cli import render_volatility
+    from tomic.cli import render_definitions
 
     if metric is None:
-        typer.echo(render_volatility.definitions_table(definitions.ALL, as_json=as_json), nl=False)
+        typer.echo(render_definitions.definitions_table(definitions.ALL, as_json=as_json), nl=False)
     else:
         found = definitions.find(metric)
-        typer.echo(render_volatility.definition(found, as_json=as_json), nl=False)
+        typer.echo(render_definitions.definition(found, as_json=as_json), nl=False)
 
 
 async def _history(desk: Desk, names: list[str], days: int, shape: Format) -> str:
