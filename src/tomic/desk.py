@@ -12,27 +12,33 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from tomic import dates
 from tomic.chain import Chain
 from tomic.config import IbSettings, Settings, load_settings
 from tomic.config.market import ChainSettings
-from tomic.errors import StoreError, UsageError
+from tomic.errors import DataError, StoreError, TomicError, UsageError
 from tomic.ib.session import Session
 from tomic.models import DataType, Spot, SpotSource, Underlying, VolSnapshot, normalize_symbol
 from tomic.store import Database
 from tomic.workflows import stand_in
 from tomic.workflows.chain import fetch_chain
+from tomic.workflows.chain_setup import Chooser
 from tomic.workflows.chains import ChainOutcome, fetch_chains
 from tomic.workflows.doctor import Check, examine
 from tomic.workflows.memory import StoreMemory
 from tomic.workflows.progress import Event, Watcher, ignore
 
 if TYPE_CHECKING:
+    from tomic.models import Proposal, ScanResult, TradeReview
     from tomic.sim.session_file import Recorder
+    from tomic.strategies.fit import FitModel
+    from tomic.strategies.propose import Gated
     from tomic.web import Visits
     from tomic.workflows.history import HistoryRun
     from tomic.workflows.missing_days import SeriesName
@@ -58,6 +64,7 @@ class Desk:
         seed: Seed of the demo market.
         record: Where to write what the session receives and asks, account numbers masked.
         command: What the recording says was run.
+        demo_store: Where a demo keeps its store; by default it has one only while it runs.
         watch: Called with each :class:`~tomic.workflows.progress.Event`.
         **overrides: Sections of settings, such as ``ib={"port": 4002}``.
 
@@ -78,6 +85,7 @@ class Desk:
         seed: int = 1,
         record: Path | str | None = None,
         command: str = "",
+        demo_store: Path | None = None,
         watch: Watcher = ignore,
         **overrides: Mapping[str, Any],
     ) -> None:
@@ -93,6 +101,7 @@ class Desk:
         self._web: Visits | None = None
         self._stand_in: stand_in.StandIn | None = None
         self._record = Path(record) if record is not None else None
+        self._demo_store = demo_store
         self._recorder = _recorder(command) if record is not None else None
         self._deadline: float | None = None
 
@@ -194,7 +203,9 @@ class Desk:
         """The store, opened on first need; a demo or replay has its own, while it runs."""
         if self._database is None:
             path = self.settings.store.path
-            if self.simulated:
+            if self.demo and self._demo_store is not None:
+                path = self._demo_store
+            elif self.simulated:
                 folder = self._stack.enter_context(TemporaryDirectory(prefix="tomic-"))
                 path = Path(folder) / "demo.db"
             wait_s = self.settings.store.lock_wait_s
@@ -274,7 +285,7 @@ class Desk:
         )
 
     async def _fetch(
-        self, symbol: str, settings: Settings, deadline: float
+        self, symbol: str, settings: Settings, deadline: float, choose: Chooser | None = None
     ) -> tuple[Chain, VolSnapshot | None]:
         session = await self.session(symbol)
         recorded_spot = self._stand_in.recorded_spot if self._stand_in else None
@@ -292,6 +303,7 @@ class Desk:
             watch=self._watch,
             spot_fallback=self._recorded_web_spot if self.simulated else self._web_spot,
             recorded_spot=recorded_spot,
+            choose=choose,
         )
         if self._recorder is not None and chain.spot.source in (SpotSource.PARITY, SpotSource.WEB):
             self._note_spot(self._recorder, symbol, chain.spot)
@@ -425,6 +437,135 @@ class Desk:
                 elif outcome.error is not None:
                     errors[outcome.symbol] = outcome.error
         return replace(now, chains=chains, errors=errors)
+
+    # -- scan ------------------------------------------------------------------------------
+
+    async def scan(
+        self,
+        symbols: Sequence[str] = (),
+        *,
+        top: int | None = None,
+        strategies: Sequence[str] | None = None,
+        by_strategy: bool = False,
+        chains: Sequence[Chain] = (),
+        book: FitModel | None = None,
+    ) -> ScanResult:
+        """
+        Search *symbols*, those of the settings by default, for the best trades.
+
+        Args:
+            symbols: Underlyings.
+            top: How many proposals; with *by_strategy*, of each strategy.
+            strategies: Names instead of all.
+            by_strategy: The best of each strategy instead of the best of all.
+            chains: Search these instead of fetching any.
+            book: A portfolio that the proposals should fit.
+
+        Raises:
+            ConfigError: A strategy that does not exist.
+            SessionError: The gateway cannot be reached at all.
+        """
+        from tomic.workflows import scan
+
+        given = {one.symbol: one for one in chains}
+        names = list(given) or self._names(symbols)
+        store = await self.store()
+        result = await scan.scan(
+            await self._scan_vols(names, given),
+            self.settings,
+            partial(self._scan_chain, given),
+            strategies=strategies,
+            top=top,
+            by_strategy=by_strategy,
+            book=book,
+            correlations=await scan.return_correlations(store, names),
+            watch=self._watch,
+        )
+        return await scan.keep(store, result, self._today())
+
+    async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:
+        """
+        Which rule refuses *trade*, such as ``short_put_spread 560/550 2025-06-20``.
+
+        Raises:
+            UsageError, ConfigError: The text is no trade, or of no known strategy.
+        """
+        from tomic.strategies import propose, why_not
+
+        name, asked = normalize_symbol(symbol), why_not.parse_trade(trade)
+        given = {name: chain} if chain is not None else {}
+        vol = (await self._scan_vols([name], given))[name]
+        if isinstance(vol, TomicError):
+            raise vol
+        gated = propose.all_open(asked.strategy, self.settings)
+        found = await self._scan_chain(given, name, gated)
+        return propose.explain_trade(found, vol, trade, self.settings)
+
+    async def proposal(self, proposal_id: str) -> Proposal:
+        """A stored proposal; DataError when there is none of that id."""
+        from tomic.workflows import scan
+
+        return await scan.load(await self.store(), proposal_id)
+
+    async def refreshed(self, old: Proposal) -> TradeReview:
+        """*old* judged again with its legs quoted anew, in the chain it was found in."""
+        from tomic.strategies import propose, windows
+
+        chain = await (await self.store()).load_chain(old.symbol)
+        if chain is None:
+            raise DataError(f"the chain of {old.symbol} is no longer stored; scan it again")
+        vol = (await self._scan_vols([old.symbol], {}))[old.symbol]
+        if isinstance(vol, TomicError):
+            raise vol
+        legs = await self._quoted(old.symbol, partial(windows.of_legs, old.legs))
+        return propose.explain_trade(chain.updated(legs), vol, old.trade, self.settings)
+
+    async def _scan_vols(
+        self, names: Sequence[str], given: Mapping[str, Chain]
+    ) -> dict[str, VolSnapshot | TomicError]:
+        """Volatility by symbol, after bringing today's IV history up to date."""
+        from tomic.workflows import history, volatility
+
+        store = await self.store()
+        if given:
+            at = max(chain.as_of for chain in given.values())
+            reports = await volatility.volatility(
+                store, names, self.settings, now=volatility.Now(at, chains=given), keep=False
+            )
+        else:
+            if not self.demo:
+                await history.update(
+                    self.session, store, names, self.settings, series=["ib30"], watch=self._watch
+                )
+            reports = await self.vols(names)
+        return {
+            one.symbol: one.error if one.error is not None and not given else one.snapshot
+            for one in reports
+        }
+
+    async def _scan_chain(self, given: Mapping[str, Chain], symbol: str, gated: Gated) -> Chain:
+        """The chain that was given, a stored one that is young enough, or a new one."""
+        from tomic.strategies import windows
+
+        if symbol in given:
+            return given[symbol]
+        session, scan = await self.session(symbol), self.settings.scan
+        stored = await (await self.store()).load_chain(
+            symbol, max_age=scan.max_chain_age, now=session.clock_now()
+        )
+        if stored is not None and windows.serves(stored, gated.templates, scan):
+            return stored
+        return await self._quoted(symbol, partial(windows.choose_for, gated.templates, scan))
+
+    async def _quoted(self, symbol: str, choose: Chooser) -> Chain:
+        """A chain of just the options that *choose* picks."""
+        deadline = asyncio.get_running_loop().time() + self.settings.chain.deadline_s
+        chain, _ = await self._fetch(symbol, self.settings, deadline, choose)
+        return chain
+
+    def _today(self) -> dt.date:
+        now = self._session.clock_now() if self._session else dt.datetime.now(dt.UTC)
+        return dates.local_date(now, str(dates.NEW_YORK))
 
     def _names(self, symbols: Sequence[str]) -> list[str]:
         names = [normalize_symbol(one) for one in symbols]

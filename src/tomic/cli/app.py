@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tomic import __version__
-from tomic.cli import config, doctor, gateway, jobs, market, panel, record, store, volatility
+from tomic.cli import config, doctor, gateway, jobs, market, panel, record, scan, store, volatility
 from tomic.cli.running import fail, quiet_pipe
 from tomic.errors import TomicError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     epilog="Try it without TWS: tomic chain SPY --demo",
 )
 app.registered_commands += market.app.registered_commands
+app.registered_commands += scan.app.registered_commands
 app.registered_commands += volatility.app.registered_commands
 app.registered_commands += doctor.app.registered_commands
 app.registered_commands += gateway.app.registered_commands
@@ -33,6 +34,7 @@ app.registered_commands += record.app.registered_commands
 app.registered_commands += panel.app.registered_commands
 app.add_typer(config.app, name="config")
 app.add_typer(store.app, name="store")
+app.add_typer(scan.strategies_app, name="strategies")
 
 
 def _version(value: bool) -> None:

@@ -75,6 +75,8 @@ def desk(
         paced=paced,
         record=record,
         command=command,
+        # Beside the user's own store, so that `tomic show ID --demo` knows what a scan found.
+        demo_store=settings.store.path.with_name("demo.db"),
         watch=progress,
     )
     return opened, progress
