@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from tomic.export import load_chain
-    from tomic.models import OptionQuote, Spot, Underlying, VolSnapshot
+    from tomic.models import OptionQuote, Proposal, ScanResult, Spot, Underlying, VolSnapshot
+    from tomic.strategies.propose import propose
 
 __version__ = "0.1.0"
 
@@ -58,8 +59,10 @@ _HOMES = {
     "MissingSpot": "errors",
     "NoMarketData": "errors",
     "OptionQuote": "models",
+    "Proposal": "models",
     "RequestFailed": "errors",
     "RequestTimeout": "errors",
+    "ScanResult": "models",
     "ScoreWeights": "config",
     "SessionError": "errors",
     "SessionLost": "errors",
@@ -74,6 +77,7 @@ _HOMES = {
     "VolSnapshot": "models",
     "load_chain": "export",
     "load_settings": "config",
+    "propose": "strategies.propose",
 }
 
 __all__ = [
@@ -92,8 +96,10 @@ __all__ = [
     "MissingSpot",
     "NoMarketData",
     "OptionQuote",
+    "Proposal",
     "RequestFailed",
     "RequestTimeout",
+    "ScanResult",
     "ScoreWeights",
     "SessionError",
     "SessionLost",
@@ -108,6 +114,7 @@ __all__ = [
     "VolSnapshot",
     "load_chain",
     "load_settings",
+    "propose",
 ]
 
 
