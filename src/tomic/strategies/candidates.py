@@ -88,7 +88,7 @@ def build(template: Template, board: Board, pair: Expiries) -> Candidates:
     column: dict[str, IntArray] = {}
     count = 1
     for leg in template.order:
-        rows = board.side(_expiry(pair, leg), leg.right)
+        rows = board.side(expiry_of(leg, pair), leg.right)
         parent, found = _chosen(leg, template, board, rows, column, count, pair)
         column = {name: held[parent] for name, held in column.items()}
         column[leg.name], count = found, found.size
@@ -97,7 +97,8 @@ def build(template: Template, board: Board, pair: Expiries) -> Candidates:
     return Candidates(template, pair, row[_lawful(template, board.strike[row], column, board)])
 
 
-def _expiry(pair: Expiries, leg: LegRule) -> dt.date:
+def expiry_of(leg: LegRule, pair: Expiries) -> dt.date:
+    """The expiry of one leg."""
     near, far = pair
     if leg.slot == "near":
         return near
@@ -118,7 +119,7 @@ def _chosen(
     pick = leg.pick
     strike = board.strike[rows]
     if isinstance(pick, (DeltaBand, Moneyness, AtTheMoney)):
-        free = np.flatnonzero(free_choice(pick, board, rows, _expiry(pair, leg)))
+        free = np.flatnonzero(free_choice(pick, board, rows, expiry_of(leg, pair)))
         return np.repeat(np.arange(count), free.size), np.tile(rows[free], count)
     if isinstance(pick, (SameStrike, Mirror)):
         goal = board.strike[column[pick.leg]]
@@ -127,7 +128,7 @@ def _chosen(
         first = np.searchsorted(strike, goal - EDGE)
         last = np.searchsorted(strike, goal + EDGE, side="right")
     else:
-        unit = board.outlooks[_expiry(pair, leg)].sigma_points
+        unit = board.outlooks[expiry_of(leg, pair)].sigma_points
         first, last = _offset_range(pick, strike, board.strike[column[pick.leg]], unit)
     width = np.maximum(last - first, 0)
     parent = np.repeat(np.arange(count), width)

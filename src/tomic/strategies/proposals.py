@@ -20,7 +20,7 @@ from tomic.quant import payoff, probability, revaluation, touch
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, scoring
 from tomic.strategies.board import Board
-from tomic.strategies.candidates import Candidates
+from tomic.strategies.candidates import Candidates, expiry_of
 from tomic.strategies.diversify import Choice
 from tomic.strategies.fit import Prospect
 from tomic.strategies.measures import Batch, Measures
@@ -174,8 +174,7 @@ def prospect(hit: Hit) -> Prospect:
     """The candidate as a portfolio sees it."""
     board, chain, rows = hit.board, hit.board.chain, np.array(hit.rows)
     greeks = _greeks(batch_of(hit), board)
-    days = [hit.expiries[0] if leg.slot == "near" else hit.expiries[1] for leg in hit.template.legs]
-    outlooks = [board.outlooks[day] for day in days if day is not None]
+    outlooks = [board.outlooks[expiry_of(leg, hit.expiries)] for leg in hit.template.legs]
     return Prospect(
         symbol=chain.symbol,
         strategy=hit.template.name,
@@ -199,10 +198,9 @@ def _volatility(hit: Hit) -> FloatArray:
     """Volatility of each leg: as the chain has it, else the smile's."""
     board, found = hit.board, []
     for row, leg in zip(hit.rows, hit.template.legs, strict=True):
-        day = hit.expiries[0] if leg.slot == "near" else hit.expiries[1]
-        assert day is not None
         iv = float(board.iv[row])
-        smile = float(board.outlooks[day].smile.iv(board.strike[row]))
+        outlook = board.outlooks[expiry_of(leg, hit.expiries)]
+        smile = float(outlook.smile.iv(board.strike[row]))
         found.append(iv if math.isfinite(iv) else smile)
     return np.array(found)
 

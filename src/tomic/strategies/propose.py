@@ -16,7 +16,7 @@ from tomic.strategies.board import Board
 from tomic.strategies.diversify import Contender, Correlations
 from tomic.strategies.fit import NO_BOOK, Fit, FitModel
 from tomic.strategies.leg_rules import Template
-from tomic.strategies.search import Group
+from tomic.strategies.tally import Group, near_misses
 from tomic.strategies.why_not import explain_trade
 
 __all__ = [
@@ -132,7 +132,7 @@ def evaluate(
         passed=dict(tally.passed),
         considered=tally.considered,
         rejected=counts,
-        nearest_misses=search.near_misses(tally, board),
+        nearest_misses=near_misses(tally, board),
         gated=gated,
         outcome=outcome,
     )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import BoolArray, FloatArray, IntArray
+from tomic._typing import FloatArray, IntArray
 from tomic.config import ScoreSettings
-from tomic.models import NearestMiss, Refusal, RuleCount
 from tomic.strategies import candidates, measures, rules, scoring
 from tomic.strategies.board import Board
 from tomic.strategies.candidates import Candidates, Expiries
+from tomic.strategies.condor_search import best_condors, wings
 from tomic.strategies.leg_rules import Template
 from tomic.strategies.measures import Batch, Measures
-from tomic.strategies.rules import Rule, Verdict
+from tomic.strategies.rules import Verdict
+from tomic.strategies.tally import Group, Tally
 
 FIRST_ROUND = 4
 """Candidates of a group whose tail is computed before the first bound is known."""
@@ -28,9 +28,6 @@ ALL = 1_000_000_000
 """Keeps every candidate."""
 ROUNDING = 1e-9
 """Scores this close may change places by rounding; a bound must not decide between them."""
-
-Group: TypeAlias = tuple[str, dt.date]
-"""Strategy and first expiry: of each group the ranking shows one trade."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,70 +68,6 @@ class Hit:
         return (-value, -self.ev, self.margin, *names, self.legs)
 
 
-@dataclass(slots=True)
-class Near:
-    """The candidate that came nearest to passing a rule."""
-
-    others: int
-    """Other rules that it fails."""
-    distance: float
-    observed: float
-    rule: Rule
-    template: Template
-    expiries: Expiries
-    rows: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many candidates were looked at, and what became of those that were refused."""
-
-    considered: int = 0
-    passed: Counter[Group] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    rules: dict[str, Rule] = field(default_factory=dict)
-    nearest: dict[str, Near] = field(default_factory=dict)
-
-    def note(self, batch: Batch, verdicts: Sequence[Verdict]) -> BoolArray:
-        """Count the refusals of a batch; returns which rows fail nothing."""
-        first, fails = rules.first_failures(verdicts, len(batch))
-        counts = np.bincount(first + 1, minlength=len(verdicts) + 1)[1:]
-        for place, verdict in enumerate(verdicts):
-            name = verdict.rule.name
-            self.rules.setdefault(name, verdict.rule)
-            self.refused[name] += int(counts[place])
-            self._approach(batch, verdict, fails)
-        return np.asarray(fails == 0, dtype=np.bool_)
-
-    def _approach(self, batch: Batch, verdict: Verdict, fails: IntArray) -> None:
-        failed = np.flatnonzero((verdict.miss > 0.0) & np.isfinite(verdict.miss))
-        if failed.size == 0:
-            return
-        best = failed[np.lexsort((verdict.miss[failed], fails[failed]))[0]]
-        others, distance = int(fails[best]) - 1, float(verdict.miss[best])
-        held = self.nearest.get(verdict.rule.name)
-        if held is None or (others, distance) < (held.others, held.distance):
-            member = batch.members[int(batch.group[best])]
-            self.nearest[verdict.rule.name] = Near(
-                others,
-                distance,
-                float(verdict.observed[best]),
-                verdict.rule,
-                member.template,
-                batch.expiries,
-                tuple(batch.row[best, : len(member.template.legs)].tolist()),
-            )
-
-    def counts(self) -> tuple[RuleCount, ...]:
-        """Rules that refused something, most first."""
-        found = [
-            RuleCount(rule=name, kind=self.rules[name].kind, count=count)
-            for name, count in self.refused.items()
-            if count
-        ]
-        return tuple(sorted(found, key=lambda one: (-one.count, one.rule)))
-
-
 class Found(NamedTuple):
     """What the search of one chain gave."""
 
@@ -157,7 +90,19 @@ def search(board: Board, templates: Sequence[Template], *, keep: int = 1) -> Fou
     """
     tally, hits = Tally(), []
     leg_verdicts = rules.judge_rows(board)
-    for batch in batches(board, templates):
+    # CVaR of every condor would be needed to judge by it.
+    fast = board.settings.scan.min_risk_reward is None
+    split = {template.name: wings(template) for template in templates if fast}
+    for template in templates:
+        legs = split.get(template.name)
+        if legs is None:
+            continue
+        for pair in candidates.expiries(template, board):
+            found = best_condors(template, board, pair, legs, leg_verdicts, tally, keep)
+            if len(found):
+                batch = Batch.of([found])
+                hits += best(batch, measures.measure(batch, board), board, keep)
+    for batch in batches(board, [one for one in templates if not split.get(one.name)]):
         hits += _search_batch(batch, board, leg_verdicts, tally, keep)
     return Found(tuple(sorted(hits, key=Hit.key)), tally)
 
@@ -222,8 +167,14 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
         size *= 4
     hits: list[Hit] = []
     for place, waiting in enumerate(queue):
-        rows = waiting[: done[place]]
-        found = [hit_of(batch, figures, board, int(row), float(tail[row]), score) for row in rows]
+        rows = waiting[: done[place]].tolist()
+        known = sorted((exact[row] for row in rows), reverse=True)
+        least = known[min(keep, len(known)) - 1] if known else -math.inf
+        found = [
+            hit_of(batch, figures, board, row, float(tail[row]), score)
+            for row in rows
+            if exact[row] >= least
+        ]
         hits += sorted(found, key=Hit.key)[:keep]
     return hits
 
@@ -285,44 +236,3 @@ def hit_of(
         margin=float(figures.margin[row]),
         tail_loss=tail_loss,
     )
-
-
-def near_misses(tally: Tally, board: Board) -> tuple[NearestMiss, ...]:
-    """The nearest misses as models, in the order of their rules' names."""
-    found = []
-    for name in sorted(tally.nearest):
-        near = tally.nearest[name]
-        found.append(
-            NearestMiss(
-                **refusal(near.rule, near.observed, board, near.template, near.rows).model_dump(),
-                distance=near.distance,
-                only_rule=near.others == 0,
-            )
-        )
-    return tuple(found)
-
-
-def refusal(
-    rule: Rule, observed: float, board: Board, template: Template, rows: Sequence[int]
-) -> Refusal:
-    """One rule's refusal of one trade."""
-    return Refusal(
-        rule=rule.name,
-        kind=rule.kind,
-        symbol=board.chain.symbol,
-        strategy=template.name,
-        trade=trade_text(board, template, rows),
-        observed=observed if math.isfinite(observed) else None,
-        limit=rule.limit if math.isfinite(rule.limit) else None,
-        message=rule.message(observed),
-    )
-
-
-def trade_text(board: Board, template: Template, rows: Sequence[int]) -> str:
-    """A trade in a line: strategy, strikes in the order of its legs, expiries."""
-    chain = board.chain
-    strikes = "/".join(
-        f"{chain['strike'][row]:g}{leg.right}" for row, leg in zip(rows, template.legs, strict=True)
-    )
-    days = "/".join(sorted({str(chain["expiry"][row]) for row in rows}))
-    return f"{template.name} {strikes} {days}"

@@ -21,6 +21,7 @@ from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.leg_rules import SameStrike, Template
 from tomic.strategies.measures import Batch
 from tomic.strategies.search import Hit
+from tomic.strategies.tally import refusal, trade_text
 
 _STRIKE = re.compile(r"(\d+(?:\.\d+)?)([CP]?)", re.ASCII)
 
@@ -122,13 +123,15 @@ def _locate(
     strikes = _by_leg(variant, asked, text)
     rows = []
     for leg in variant.legs:
-        day = pair[0] if leg.slot == "near" else pair[1]
-        assert day is not None
-        listed_rows = board.side(day, leg.right)
+        expiry = candidates.expiry_of(leg, pair)
+        listed_rows = board.side(expiry, leg.right)
         place = np.flatnonzero(np.abs(board.strike[listed_rows] - strikes[leg.name]) <= EDGE)
         if place.size == 0:
             return _missing(
-                board, template, text, f"no {strikes[leg.name]:g}{leg.right} of {day} in the chain"
+                board,
+                template,
+                text,
+                f"no {strikes[leg.name]:g}{leg.right} of {expiry} in the chain",
             )
         rows.append(int(listed_rows[place[0]]))
     return variant, pair, tuple(rows)
@@ -173,7 +176,7 @@ def _outside(board: Board, variant: Template, pair: Expiries, rows: Sequence[int
     """What of the template itself the trade does not satisfy: days, then strikes."""
     found = []
     dte = board.outlooks[pair[0]].dte
-    name, text = variant.name, search.trade_text(board, variant, rows)
+    name, text = variant.name, trade_text(board, variant, rows)
 
     def refused(rule: str, observed: float | None, message: str) -> Refusal:
         return Refusal(
@@ -235,7 +238,7 @@ def _refusals(
     board: Board, variant: Template, rows: Sequence[int], verdicts: Sequence[rules.Verdict]
 ) -> list[Refusal]:
     return [
-        search.refusal(verdict.rule, float(verdict.observed[0]), board, variant, rows)
+        refusal(verdict.rule, float(verdict.observed[0]), board, variant, rows)
         for verdict in verdicts
         if verdict.miss[0] > 0.0
     ]
