@@ -20,7 +20,7 @@ PARTS = {
     "quant": ("quant_options", "quant_volatility", "quant_structures"),
     "chain": ("chain_fetch",),
     "scan": ("scan_search", "scan_scaling"),
-    "store": ("store",),
+    "store": ("store", "prices_and_vol"),
     "start": ("start_up",),
     "panel": ("panel_latency",),
 }

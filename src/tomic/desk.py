@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tomic.strategies.propose import Gated
     from tomic.web import Visits
     from tomic.workflows.history import HistoryRun
+    from tomic.workflows.journal import Journal
     from tomic.workflows.missing_days import SeriesName
     from tomic.workflows.stored_volatility import PastDay
     from tomic.workflows.volatility import Now, VolReport
@@ -285,7 +286,13 @@ class Desk:
         )
 
     async def _fetch(
-        self, symbol: str, settings: Settings, deadline: float, choose: Chooser | None = None
+        self,
+        symbol: str,
+        settings: Settings,
+        deadline: float,
+        choose: Chooser | None = None,
+        *,
+        keep: bool = True,
     ) -> tuple[Chain, VolSnapshot | None]:
         session = await self.session(symbol)
         recorded_spot = self._stand_in.recorded_spot if self._stand_in else None
@@ -307,7 +314,7 @@ class Desk:
         )
         if self._recorder is not None and chain.spot.source in (SpotSource.PARITY, SpotSource.WEB):
             self._note_spot(self._recorder, symbol, chain.spot)
-        return chain, await self._remembered(chain)
+        return chain, await self._remembered(chain) if keep else None
 
     @staticmethod
     def _note_spot(recorder: Recorder, symbol: str, spot: Spot) -> None:
@@ -395,8 +402,11 @@ class Desk:
             await self.prices([*names, volatility.VIX])
         now = volatility.Now(dt.datetime.now(dt.UTC))
         if not stored:
+            # A chain that is fetched afterwards shares this deadline.
+            patience_s = self.settings.chain.deadline_s
+            deadline = self._deadline or asyncio.get_running_loop().time() + patience_s
             now = await volatility.observe(
-                self.session, names, self.settings, deadline=self._deadline, watch=self._watch
+                self.session, names, self.settings, deadline=deadline, watch=self._watch
             )
         if chain:
             now = await self._with_chains(now, names, fetch=not stored)
@@ -482,6 +492,47 @@ class Desk:
             watch=self._watch,
         )
         return await scan.keep(store, result, self._today())
+
+    # -- journal ---------------------------------------------------------------------------
+
+    async def journal(self, *, offline: bool = False) -> Journal:
+        """
+        The journal, for the functions of `tomic.workflows.journal` and its neighbours.
+
+        A replay reads the real journal; a demo has one of its own.
+
+        Args:
+            offline: Ask nobody.
+        """
+        from tomic.workflows.journal import Journal
+
+        store = await (self._real_store() if self.replay is not None else self.store())
+        quiet = offline and not self.simulated
+        return Journal(
+            store,
+            self.settings,
+            clock=self._now,
+            fetch=None if quiet else self._fetch_legs,
+            session=None if quiet else self.session,
+            source="replay" if self.replay is not None else "demo" if self.demo else "live",
+        )
+
+    async def _real_store(self) -> Database:
+        wait_s = self.settings.store.lock_wait_s
+        database = Database(self.settings.store.path, busy_timeout_s=wait_s)
+        return await self._stack.enter_async_context(database)
+
+    async def _now(self) -> dt.datetime:
+        """The gateway's time in a demo or replay and while connected, else that of the computer."""
+        if self.demo or self._session is not None:
+            return await (await self.session()).now()
+        return dt.datetime.now(dt.UTC)
+
+    async def _fetch_legs(self, symbol: str, settings: Settings, choose: Chooser) -> Chain:
+        # Too few options to stand for the chain of the day, so nothing of it is kept.
+        deadline = self._take_deadline(settings)
+        chain, _ = await self._fetch(symbol, settings, deadline, choose, keep=False)
+        return chain
 
     async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:
         """

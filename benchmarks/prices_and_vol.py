@@ -1,0 +1,127 @@
+"""History at IB's limits, and volatility of five hundred symbols from the store."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomic import dates
+from tomic.config import Settings
+from tomic.desk import Desk
+from tomic.ib.session import Session
+from tomic.sim import Gateway, calendar
+from tomic.sim.model import ModelMarket
+from tomic.store import Bars, Database, VolSeries
+from tomic.workflows import history
+
+FRIDAY = dt.date(2026, 11, 20)
+SYMBOLS = tuple(f"S{number:03d}" for number in range(1, 501))
+
+
+class _Clock:
+    """Seconds since 1970 that also pass, at once, when somebody waits for IB's limit."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        until = self() + seconds
+        await asyncio.sleep(0)
+        self._ahead = max(self._ahead, until - time.time())
+
+    def forward(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure everything once; each result names what is asked and what was measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = asyncio.run(_twenty(Path(folder) / "twenty.db"))
+        rows.append(asyncio.run(_hundred(Path(folder) / "hundred.db")))
+        rows.append(asyncio.run(_from_the_store(Path(folder) / "five_hundred.db")))
+    return rows
+
+
+async def _twenty(path: Path) -> list[dict[str, Any]]:
+    """The default symbols from an empty store, again, and on the next day."""
+    clock, names = _Clock(), Settings().market.symbols
+    first = await _updated(path, names, clock)
+    again = await _updated(path, names, clock)
+    clock.forward(86_400.0)
+    evening = calendar.moment(FRIDAY, dt.time(17))
+    later = await _updated(path, names, clock, lambda: ModelMarket(start=evening))
+    return [
+        _row("prices: 20 symbols x 252 days from empty", "< 30 s, 40 requests", *first),
+        _row("prices: the same once more", "0 requests", *again),
+        _row("prices: the next day", "< 15 s", *later),
+    ]
+
+
+async def _hundred(path: Path) -> dict[str, Any]:
+    """Two hundred requests; what the limit makes one wait for passes at once."""
+    clock = _Clock()
+    began = clock()
+    _, requests = await _updated(
+        path, SYMBOLS[:100], clock, lambda: ModelMarket(universe="synthetic")
+    )
+    minutes = (clock() - began) / 60.0
+    measured = f"{minutes:.1f} min, {requests} requests"
+    return {"name": "prices: 100 symbols", "asked": "30 min (its limit)", "measured": measured}
+
+
+async def _updated(
+    path: Path,
+    symbols: tuple[str, ...],
+    clock: _Clock,
+    market: Callable[[], ModelMarket] = ModelMarket,
+) -> tuple[float, int]:
+    """Seconds and requests of one run against a gateway with all its limits and delays."""
+    settings = Settings()
+    async with Gateway(market(), clock=clock) as gateway, Database(path) as store:
+        ib = settings.ib.model_copy(update={"port": gateway.port})
+        async with Session(ib, settings.limits) as session:
+
+            async def opened() -> Session:
+                return session
+
+            began = time.perf_counter()
+            run = await history.update(
+                opened, store, symbols, settings, clock=clock, sleep=clock.sleep
+            )
+            assert not run.errors, run.errors[0]
+            return time.perf_counter() - began, gateway.history_requests
+
+
+def _row(name: str, asked: str, seconds: float, requests: int) -> dict[str, Any]:
+    return {"name": name, "asked": asked, "measured": f"{seconds:.2f} s, {requests} requests"}
+
+
+async def _from_the_store(path: Path) -> dict[str, Any]:
+    """`vol --stored` of 500 symbols, the store as it was left by `prices`."""
+    last = FRIDAY - dt.timedelta(days=1)
+    days = np.array(dates.trading_days(last - dt.timedelta(days=3652), last), "datetime64[D]")
+    random = np.random.default_rng(1)
+    async with Database(path) as store:
+        for symbol in SYMBOLS:
+            close = 100.0 * np.exp(np.cumsum(0.01 * random.standard_normal(days.size)))
+            bars = Bars(symbol, days, close, 1.01 * close, 0.99 * close, close, 1e4 * close)
+            await store.save_bars(bars)
+            levels = random.uniform(0.1, 0.6, days.size)
+            await store.save_iv(VolSeries(symbol, "ib30", days, levels))
+    settings = Settings.model_validate({"store": {"path": path}, "web": {"enabled": False}})
+    async with Desk(settings) as desk:
+        began = time.perf_counter()
+        reports = await desk.vols(SYMBOLS, stored=True)
+        seconds = time.perf_counter() - began
+    assert all(one.snapshot.iv_days == 252 for one in reports)
+    return {"name": "vol: 500 symbols from the store", "asked": "< 2 s", "measured": seconds}
