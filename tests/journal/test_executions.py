@@ -50,7 +50,7 @@ def test_partial_fills_become_one():
 
 
 def test_orders_are_told_apart():
-    """Different orders are different trades, also at the same second; without numbers time tells."""
+    """Different orders are different trades, also at one second; without numbers time tells."""
     same_second = [executed(-1, "560P", 2.3, order="1"), executed(-1, "550P", 1.1, order="2")]
     unnumbered = [
         executed(-1, "560P", 2.3, order=""),

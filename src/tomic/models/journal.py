@@ -221,6 +221,13 @@ class Snapshot(JournalModel):
         """The mark of one contract, None when it is not among them."""
         return next((one for one in self.legs if one.key == key), None)
 
+    @property
+    def prices(self) -> dict[ContractKey, float | None]:
+        """Price of every contract, shares at the spot; currency per share."""
+        found: dict[ContractKey, float | None] = {one.key: one.price for one in self.legs}
+        found[ContractKey(None, None, None)] = self.spot
+        return found
+
 
 class Context(JournalModel):
     """What was known when the entry was opened; None where it was not."""

@@ -1,0 +1,278 @@
+"""
+What a priced chain says of the legs of an entry: marks, and what to expect of them.
+
+Success and expected value are at the first expiry held, in today's money, under the forecast and
+the market's density, as everywhere in TOMIC.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tomic.models import DataType, ExerciseStyle, VolSnapshot
+from tomic.models.journal import Contract, ContractKey, Held, LegMark, Snapshot
+from tomic.quant import later_expiries, margin, payoff, probability
+from tomic.quant.payoff import Segments
+from tomic.strategies.board import Board
+from tomic.strategies.measures import margin_rules
+
+_FRESH = frozenset({"live", "delayed", "replay"})
+_DELAY = "delayed by some 15 minutes"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What holding to the first expiry is expected to bring; currency for the whole position."""
+
+    pos: float
+    pos_market: float
+    ev: float
+    max_profit: float
+    max_loss: float
+    margin: float | None
+    """Requirement less credit, plus debit; None where it cannot be told."""
+
+
+# -- marks -----------------------------------------------------------------------------------
+
+
+def marks(board: Board, contracts: Sequence[Contract]) -> tuple[LegMark, ...]:
+    """The mark of each option among *contracts*; those that the chain lacks have no price."""
+    rows = _rows(board, contracts)
+    return tuple(_mark(board, one, rows.get(one.key)) for one in contracts if not one.is_stock)
+
+
+def _rows(board: Board, contracts: Sequence[Contract]) -> dict[ContractKey, int]:
+    chain = board.chain
+    found = {}
+    for one in contracts:
+        if one.expiry is None or one.strike is None or one.multiplier != chain.multiplier:
+            continue
+        here = (
+            (chain["expiry"] == np.datetime64(one.expiry, "D"))
+            & (np.abs(chain["strike"] - one.strike) < 1e-6)
+            & (chain["right"] == one.right)
+        )
+        if here.any():
+            found[one.key] = int(np.flatnonzero(here)[0])
+    return found
+
+
+def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
+    plain = contract.model_dump(include=set(Contract.model_fields))
+    if row is None:
+        return LegMark(**plain)
+    chain = board.chain
+    bid, ask = (_number(chain[name][row]) for name in ("bid", "ask"))
+    quoted = bid is not None and ask is not None and ask >= bid
+    outlook = board.outlooks.get(contract.expiry or dt.date.min)
+    stamp = chain["quoted_at"][row].item()
+    return LegMark(
+        **plain,
+        price=0.5 * ((bid or 0.0) + (ask or 0.0)) if quoted else None,
+        bid=bid,
+        ask=ask,
+        iv=_number(board.iv[row]),
+        delta=_number(board.delta[row]),
+        gamma=_number(board.gamma[row]),
+        vega=_number(board.vega[row]),
+        theta=_number(board.theta[row]),
+        div_yield=outlook.div_yield if outlook else 0.0,
+        tau=float(chain["tau"][row]),
+        source=str(chain["quote_source"][row]) if quoted else "",
+        quoted_at=stamp.replace(tzinfo=dt.UTC) if stamp is not None else None,
+    )
+
+
+def snapshot(
+    board: Board, contracts: Sequence[Contract], held: Sequence[Held], vol: VolSnapshot
+) -> Snapshot:
+    """Marks of *contracts* and the Greeks of what is *held*, with the volatility around them."""
+    found = marks(board, contracts)
+    by_key = {one.key: one for one in found}
+    chain = board.chain
+    return Snapshot(
+        at=chain.as_of,
+        spot=chain.spot.price,
+        data_type=chain.data_type.value,
+        rate=chain.rate,
+        european=chain.underlying.exercise_style is ExerciseStyle.EUROPEAN,
+        legs=found,
+        iv30=vol.iv30,
+        iv_rank=vol.iv_rank,
+        iv_percentile=vol.iv_percentile,
+        hv30=vol.hv30,
+        vix=vol.vix,
+        atr14=vol.atr14,
+        skew=vol.skew,
+        delta=_total("delta", held, by_key),
+        gamma=_total("gamma", held, by_key),
+        vega=_total("vega", held, by_key),
+        theta=_total("theta", held, by_key),
+    )
+
+
+def _total(name: str, held: Sequence[Held], found: Mapping[ContractKey, LegMark]) -> float | None:
+    total = 0.0
+    for leg in held:
+        if leg.is_stock:
+            total += leg.quantity * leg.multiplier if name == "delta" else 0.0
+            continue
+        mark = found.get(leg.key)
+        value: float | None = None if mark is None else getattr(mark, name)
+        if value is None:
+            return None
+        total += leg.quantity * leg.multiplier * value
+    return total
+
+
+def staleness(seen: Snapshot, held: Sequence[Held]) -> str:
+    """Why the marks of a snapshot may have moved since; empty when they are fresh."""
+    keys = {leg.key for leg in held}
+    sources = {one.source for one in seen.legs if one.key in keys and one.source}
+    old = sorted(sources - _FRESH)
+    if old:
+        return f"marks are {' and '.join(old)}, not live"
+    if seen.data_type in (DataType.FROZEN.value, DataType.DELAYED_FROZEN.value) and sources:
+        return "" if sources == {"replay"} else "marks are frozen, not live"
+    return ""
+
+
+def delay(seen: Snapshot) -> str:
+    """A word on delayed data, empty for others."""
+    return f"marks are {_DELAY}" if any(one.source == "delayed" for one in seen.legs) else ""
+
+
+# -- expectation -------------------------------------------------------------------------------
+
+
+def expect(board: Board, held: Sequence[Held], credit: float) -> Expectation | None:
+    """
+    What holding to the first expiry brings, from having received *credit* in currency for it.
+
+    To judge holding from here on, *credit* is what taking the position again would bring now.
+    None where an expiry has no density, or a leg no price.
+    """
+    options = [leg for leg in held if not leg.is_stock]
+    days = sorted({leg.expiry for leg in options if leg.expiry is not None})
+    if not days or any(day not in board.outlooks for day in days):
+        return None
+    rows = _rows(board, options)
+    if len(rows) < len(options):
+        return None
+    form = _shape(board, options, days, _shares(held, board), credit)
+    first = board.outlooks[days[0]]
+    outline = payoff.profile(form)
+    found = Expectation(
+        pos=float(probability.pos(first.forecast, form)),
+        pos_market=float(probability.pos(first.market, form)),
+        ev=float(probability.ev(first.forecast, form)),
+        max_profit=float(outline.max_profit),
+        max_loss=float(outline.max_loss),
+        margin=_margin(board, options, rows, _shares(held, board), credit),
+    )
+    return found if math.isfinite(found.ev) else None
+
+
+def _shares(held: Sequence[Held], board: Board) -> float:
+    """Shares held per share of a contract's multiplier."""
+    owned = sum(leg.quantity * leg.multiplier for leg in held if leg.is_stock)
+    return owned / board.chain.multiplier
+
+
+def _shape(
+    board: Board, options: Sequence[Held], days: Sequence[dt.date], shares: float, credit: float
+) -> Segments:
+    first = board.outlooks[days[0]]
+    legs = (
+        np.array([leg.strike for leg in options], dtype=np.float64),
+        np.array([leg.is_call for leg in options]),
+        np.array([leg.quantity for leg in options], dtype=np.float64),
+    )
+    terms: dict[str, Any] = {
+        "credit": credit,
+        "discount": first.discount,
+        "stock": shares,
+        "stock_cost": float(payoff.stock_cost(first.forward, first.discount)),
+        "multiplier": float(board.chain.multiplier),
+    }
+    if len(days) == 1:
+        return payoff.segments(*legs, **terms)
+    american = board.chain.underlying.exercise_style is ExerciseStyle.AMERICAN
+    later = [
+        later_expiries.from_smiles(
+            first.smile, board.outlooks[day].smile, american=american, market=first.market
+        )
+        for day in days[1:]
+    ]
+    slot = np.array([days.index(leg.expiry) if leg.expiry else 0 for leg in options])
+    grid = later_expiries.grid(first.forecast)
+    return later_expiries.segments(*legs, slot, later, grid=grid, **terms)
+
+
+def _margin(
+    board: Board,
+    options: Sequence[Held],
+    rows: Mapping[ContractKey, int],
+    shares: float,
+    credit: float,
+) -> float | None:
+    settings = board.settings
+    row = [rows[leg.key] for leg in options]
+    found = margin.requirement(
+        [leg.strike or 0.0 for leg in options],
+        [leg.is_call for leg in options],
+        [leg.quantity for leg in options],
+        board.price[row],
+        spot=board.spot,
+        tau=board.chain["tau"][row],
+        stock=shares,
+        multiplier=float(board.chain.multiplier),
+        broad_index=board.chain.symbol in settings.margin.broad_indices,
+        credit=credit,
+        rules=margin_rules(settings, cash=settings.account.margin == "cash"),
+    )
+    net = float(found.net)
+    return net if math.isfinite(net) else None
+
+
+def value_now(held: Sequence[Held], seen: Snapshot) -> float | None:
+    """What the options held are worth at the marks, currency; None where one is missing."""
+    known = seen.prices
+    options = [leg for leg in held if not leg.is_stock]
+    found = [known.get(leg.key) for leg in options]
+    if None in found:
+        return None
+    return math.fsum(
+        leg.quantity * leg.multiplier * (price or 0.0)
+        for leg, price in zip(options, found, strict=True)
+    )
+
+
+def executable(held: Sequence[Held], seen: Snapshot, slippage: float) -> float | None:
+    """
+    What buying *held* at the market would bring in (negative: cost), currency, options and shares.
+
+    Each option gives away *slippage* of its half-spread. None where a quote is missing.
+    """
+    worth = value_now(held, seen)
+    if worth is None:
+        return None
+    given = 0.0
+    for leg in held:
+        mark = seen.mark(leg.key)
+        if mark is not None and mark.bid is not None and mark.ask is not None:
+            given += abs(leg.quantity) * leg.multiplier * 0.5 * (mark.ask - mark.bid) * slippage
+    stock = sum(leg.quantity * leg.multiplier for leg in held if leg.is_stock)
+    return -worth - given - stock * (seen.spot or 0.0)
+
+
+def _number(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
