@@ -24,13 +24,14 @@ from tomic.panel.data import DataView
 from tomic.panel.glyphs import Glyphs, glyphs_here
 from tomic.panel.history import HistorySheet
 from tomic.panel.market import MarketView
+from tomic.panel.scan import ScanView
 from tomic.panel.settings import SettingsView
 from tomic.panel.view import View
 from tomic.panel.view_bar import ViewBar, ViewName
 from tomic.recorded import parse_file_name
 from tomic.workflows.progress import Watcher
 
-VIEWS: tuple[type[View], ...] = (MarketView, ChainView, DataView, SettingsView)
+VIEWS: tuple[type[View], ...] = (MarketView, ChainView, ScanView, DataView, SettingsView)
 
 _LOOK_EVERY_S = 1.0
 
@@ -140,6 +141,10 @@ class PanelApp(App[None]):
     def typed(self, *words: object) -> str:
         """The command that gives the same from the same source."""
         return command(*words, *self.source.options)
+
+    def typed_demo(self, *words: object) -> str:
+        """The same for a command that knows the demo, but no recording and no pace."""
+        return self.typed_offline(*words, *(["--demo"] if self.source.demo else []))
 
     def typed_offline(self, *words: object) -> str:
         """The same for a command that asks no gateway and so knows no demo."""

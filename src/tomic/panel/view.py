@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_BAR = 16
+"""Cells of a bar of progress."""
+
 
 class View(Vertical):
     """One page of the panel; its work runs in the background, one piece at a time."""
@@ -47,6 +50,7 @@ class View(Vertical):
         super().__init__(id=self.label.lower())
         self._seen = False
         self._runs = 0
+        self._counts: dict[str, Event] = {}
 
     # -- what a view adds ------------------------------------------------------------------
 
@@ -133,6 +137,7 @@ class View(Vertical):
         What goes wrong becomes the line of status, and a lost connection the banner.
         """
         self._runs += 1
+        self._counts = {}
         self.show_command()
         self.say(what)
         job = self._ask(self._runs, ask, show, online)
@@ -173,14 +178,28 @@ class View(Vertical):
         event = message.event
         where = f"{event.symbol}: " if event.symbol else ""
         if event.kind == "count":
-            unit = event.text or "contracts"
-            self.say(f"{where}{event.done} of {event.total} {unit}   [escape cancels]")
+            self._counts[event.symbol] = event
+            self.say(self._how_far(event))
         elif event.kind == "note":
             self.say(f"note: {event.text}")
         elif event.kind == "spot":
             self.say(f"{where}spot {event.text}")
         else:
             self.say(f"{where}{event.text}")
+
+    def _how_far(self, event: Event) -> str:
+        """A bar, and how many of how many; of symbols as well when there are several."""
+        glyphs = self.panel.glyphs
+        whole = self._counts.get("symbols", event)
+        filled = round(_BAR * whole.done / whole.total) if whole.total else 0
+        bar = glyphs.shades[-1] * filled + glyphs.shades[1] * (_BAR - filled)
+        name = event.symbol if event.symbol.isupper() else ""
+        parts = [f"{name} {event.done} of {event.total} {event.text or 'contracts'}".strip()]
+        if whole is not event:
+            parts.insert(0, f"{whole.done} of {whole.total} symbols")
+        elif event.symbol == "symbols":
+            parts = [f"{event.done} of {event.total} symbols"]
+        return f"{bar} {self.panel.joined(parts)}   [escape cancels]"
 
     def action_cancel(self) -> None:
         """Stop the work, if any, and leave an input line."""
