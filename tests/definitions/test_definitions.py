@@ -11,13 +11,14 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from tomic import config, dates, definitions, models, quant
-from tomic.cli import render_volatility
+from tomic import config, dates, definitions, models, quality, quant
+from tomic.cli import render_scan, render_volatility
 from tomic.cli.render import _CHAIN_COLUMNS
 from tomic.definitions import ALL, Definition, find
 from tomic.errors import UsageError
 from tomic.export import CHAIN_HEADER, SNAPSHOT_HEADER
 from tomic.journal import calibration, resampling
+from tomic.models import Proposal
 from tomic.strategies import scoring
 
 MODULES = {
@@ -32,6 +33,7 @@ NAMESPACE = {
     "dates": dates,
     "models": models,
     "config": config,
+    "quality": quality,
     "scoring": scoring,
     "calibration": calibration,
     "resampling": resampling,
@@ -39,7 +41,14 @@ NAMESPACE = {
 }
 NOT_METRICS = {"Expiry", "Type", "Strike", "Bid", "Ask", "Close", "Volume", "OpenInterest"}
 NOT_METRICS |= {"Symbol", "SpotPrice", "oi", "vol", "bid", "ask", "spot", "n", "close"}
-"""What the market says by itself."""
+NOT_METRICS |= {"#", "id", "symbol", "strategy", "legs"}
+"""What the market says by itself, and what is no number."""
+PROPOSED = {
+    "credit_mid", "credit_natural", "max_loss", "margin_requirement", "margin_cash", "rom_30d",
+    "pos_market", "ev_market", "ev_30d", "kelly", "edge_error", "theta_margin", "grade",
+    "forecast_volatility", "market_volatility", "hv",
+}  # fmt: skip
+"""Figures of a proposal beside those in its table."""
 
 
 @pytest.mark.parametrize("one", ALL.values(), ids=attrgetter("name"))
@@ -89,6 +98,10 @@ def test_every_column_is_defined():
         *(title for title, *_ in render_volatility._VOL_COLUMNS),
         *(title for title, *_ in render_volatility._PAST_COLUMNS),
         "EM30",
+        *(title for title, _ in render_scan._RANKING if title),
+        *("breakevens", "max profit", "CVaR95", "risk-reward", "touch", "edge"),
+        *(name for name in Proposal.model_fields if name in PROPOSED),
+        *("n_rom", "n_pos", "n_ev", "n_rr", "liquidity", "fit"),
     ]
     wanted = [name for name in shown if name not in NOT_METRICS and name.lower() not in NOT_METRICS]
 

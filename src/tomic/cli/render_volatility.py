@@ -209,12 +209,23 @@ def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[s
 
 
 def _sources(reports: Sequence[VolReport]) -> str:
-    """Which fields come from where, over all symbols."""
-    found: dict[str, dict[str, None]] = {}
+    """Which fields come from where and of what age, over all symbols."""
+    names: dict[str, dict[str, None]] = {}
+    days: dict[str, list[dt.date]] = {}
     for report in reports:
         for name, source in report.snapshot.sources.items():
-            found.setdefault(source, {})[name] = None
-    return " · ".join(f"{source}: {', '.join(names)}" for source, names in sorted(found.items()))
+            names.setdefault(source, {})[name] = None
+            if source == "store" and name.startswith(("hv", "atr")):
+                days.setdefault(source, []).append(report.snapshot.ages[name].date())
+    parts = []
+    for source, fields in sorted(names.items()):
+        seen = days.get(source, [])
+        closes = (
+            " to ".join(day.isoformat() for day in sorted({min(seen), max(seen)})) if seen else ""
+        )
+        label = f"{source} (until {closes})" if closes else source
+        parts.append(f"{label}: {', '.join(fields)}")
+    return " · ".join(parts)
 
 
 def _ranked_over(reports: Sequence[VolReport]) -> str:
@@ -309,10 +320,13 @@ def _checks(report: VolReport) -> str:
             if own.rank is not None
             else own.reason
         )
-        lines.append(f"IV30 of our own chains {own.value * 100:.2f} % on {own.day}: {place}")
+        level = number(own.value, 2, 100.0)
+        lines.append(f"IV30 of our own chains {level} % on {own.day}: {place}")
     if report.ib_hv30 is not None:
         value, day = report.ib_hv30
-        lines.append(f"IB's own HV30 {value * 100:.2f} % on {day}")
+        ours = number(report.snapshot.hv30, 2, 100.0)
+        beside = f", ours {ours} %" if ours else ""
+        lines.append(f"IB's own HV30 {number(value, 2, 100.0)} % on {day}{beside}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -26,8 +26,8 @@ ALL: Mapping[str, Definition] = MappingProxyType(
 
 
 def plain(text: str) -> str:
-    """*text* without what people write in different ways: case, blanks, hyphens, underlines."""
-    return re.sub(r"[\s_-]", "", text).lower()
+    """*text* without what people write in different ways: case, blanks, hyphens, slashes."""
+    return re.sub(r"[\s_/-]", "", text).lower()
 
 
 _BY_ALIAS = {plain(alias): one for one in ALL.values() for alias in (one.name, *one.aliases)}

@@ -13,6 +13,31 @@ _HAUG = 'Haug (2007), "The Complete Guide to Option Pricing Formulas"'
 
 DEFINITIONS = (
     Definition(
+        name="completeness",
+        title="completeness of a chain",
+        meaning="Share of the listed contracts whose quotes and Greeks are there.",
+        unit="fraction",
+        formula="rows with status ok / rows that are not unknown_contract",
+        source="status of each row",
+        caveat="an option that nobody quotes is listed and counts as incomplete",
+        kernel="tomic.chain.Chain.completeness",
+        example="247 / (252 - 0)",
+        result=0.98015873,
+        aliases=("complete",),
+    ),
+    Definition(
+        name="quality",
+        title="quality of an exported file",
+        meaning="Share of a file's rows that are complete, sound and no repetition.",
+        unit="fraction",
+        formula="valid rows / all rows",
+        source="the file's own cells",
+        caveat="says nothing about the age of the quotes",
+        kernel="tomic.quality.CsvQuality.quality",
+        example="quality.CsvQuality(total=4, complete=3, valid=2, expiries=()).quality",
+        result=0.5,
+    ),
+    Definition(
         name="dte",
         title="days to expiry",
         meaning="Calendar days from the exchange's date of today to the last trading day.",

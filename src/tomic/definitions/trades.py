@@ -98,10 +98,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.strategies.scoring.components",
         example="150.0 / 350.0",
         result=0.42857143,
-        aliases=(
-            "rom_30d",
-            "ROC",
-        ),
+        aliases=("ROM/30d", "ROC"),
     ),
     Definition(
         name="pos",

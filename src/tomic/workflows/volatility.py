@@ -154,7 +154,8 @@ async def observe(
         underlying = await contracts.resolve_underlying(
             session, symbol, settings.market, timeout_s=settings.ib.request_timeout_s
         )
-        if session.data_type is None:
+        # The index has hours of its own; live or frozen is for the symbols to say.
+        if session.data_type is None and (symbol != VIX or wanted == [VIX]):
             await session.use_data_type(wanted_data_type(session, underlying, at))
         return await quotes.underlying_ticks(
             session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
