@@ -6,6 +6,8 @@ import asyncio
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,18 @@ def test_prices_without_a_gateway():
 
     assert result.exit_code == 4
     assert NO_GATEWAY in result.stderr
+
+
+def test_two_runs_do_not_collide():
+    """While another run holds the lock, this one waits as long as it says and ends with 7."""
+    write("tomic.toml", "[store]\nlock_wait_s = 0.0\n[ib]\nport = 1\n")
+    fill()
+    with closing(sqlite3.connect(f"{STORE}.prices.lock")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        result = run("prices", "SPY")
+
+    assert result.exit_code == 7
+    assert "another run holds the lock 'prices'" in result.stderr
 
 
 def test_a_bad_symbol_is_refused_at_once():
