@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tomic.workflows.history import HistoryRun
     from tomic.workflows.journal import Journal
     from tomic.workflows.missing_days import SeriesName
+    from tomic.workflows.review import PortfolioView
     from tomic.workflows.stored_volatility import PastDay
     from tomic.workflows.volatility import Now, VolReport
 
@@ -613,6 +614,43 @@ class Desk:
         deadline = asyncio.get_running_loop().time() + self.settings.chain.deadline_s
         chain, _ = await self._fetch(symbol, self.settings, deadline, choose)
         return chain
+
+    # -- portfolio -------------------------------------------------------------------------
+
+    async def portfolio(
+        self,
+        trade: str = "",
+        *,
+        each_symbol: bool = False,
+        ib_margin: bool = False,
+        file: Path | None = None,
+        last: bool = False,
+    ) -> PortfolioView:
+        """
+        Review what is held; see `workflows.review.portfolio`.
+
+        Args:
+            trade: A proposal's id, or legs, to put beside the book.
+            each_symbol: Also a stress grid for every symbol by itself.
+            ib_margin: Also the broker's own margin of that trade, by one what-if order.
+            file, last: A saved book, or the last one, instead of the gateway.
+
+        Raises:
+            UsageError: What is asked cannot be.
+            RequestTimeout, SessionError: The account could not be read.
+        """
+        from tomic.workflows import review
+
+        ask = review.Ask(trade, each_symbol, ib_margin, file, last)
+        return await review.portfolio(
+            self.session,
+            await self.store(),
+            self.settings,
+            ask,
+            simulated=self.simulated,
+            deadline=self._take_deadline(self.settings),
+            watch=self._watch,
+        )
 
     def _today(self) -> dt.date:
         now = self._session.clock_now() if self._session else dt.datetime.now(dt.UTC)

@@ -146,18 +146,27 @@ async def underlying_of(
     known = session.cache.get(key)
     if isinstance(known, Underlying):
         return known
-    details = await _details(session, leg_contract(position), position.contract, timeout_s)
+    details = await details_of(
+        session, leg_contract(position), position.contract, timeout_s=timeout_s
+    )
     if position.is_option:
         bare = ib_async.Contract(conId=details.underConId, exchange="SMART")
-        details = await _details(session, bare, position.symbol, timeout_s)
+        details = await details_of(session, bare, position.symbol, timeout_s=timeout_s)
     underlying = convert.to_underlying(details, position.symbol)
     session.cache[key] = underlying
     return underlying
 
 
-async def _details(
-    session: Session, contract: ib_async.Contract, what: str, timeout_s: float
+async def details_of(
+    session: Session, contract: ib_async.Contract, what: str, *, timeout_s: float
 ) -> ib_async.ContractDetails:
+    """
+    The details of one contract; *what* names it in messages.
+
+    Raises:
+        UnknownContract, RequestTimeout, SessionLost: No answer, or none such.
+        DataError: An empty answer.
+    """
     rows = await session.ask(
         f"contract details of {what}",
         lambda client, req_id: client.reqContractDetails(req_id, contract),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
@@ -12,6 +13,7 @@ from tomic.models.market import DataType, ExerciseStyle, Model, Spot, Underlying
 
 _DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
 _US_CONTRACT = 100.0
+_NEW_YORK = ZoneInfo("America/New_York")
 
 
 class BookModel(Model):
@@ -184,11 +186,20 @@ class Book(BookModel):
     notes: tuple[str, ...] = ()
 
     @property
+    def today(self) -> dt.date:
+        """The day at the exchange."""
+        return self.as_of.astimezone(_NEW_YORK).date()
+
+    @property
     def net_liquidation(self) -> float | None:
         """Of all accounts together, base currency; None where one of them is unknown."""
-        values = [one.net_liquidation for one in self.accounts]
-        known = [value for value in values if value is not None]
-        return sum(known) if known and len(known) == len(values) else None
+        total = 0.0
+        for one in self.accounts:
+            rate = self.rate_of(one.currency)
+            if one.net_liquidation is None or rate is None:
+                return None
+            total += one.net_liquidation * rate
+        return total if self.accounts else None
 
     def rate_of(self, currency: str) -> float | None:
         """Base currency for one unit of *currency*; None where the broker did not say."""

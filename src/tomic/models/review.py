@@ -84,6 +84,8 @@ class Structure(BookModel):
     """Sum of delta x ratio of one structure, per share of a contract."""
     credit: float | None = None
     """Option premium received when it was entered; negative for a debit."""
+    cost: float | None = None
+    """What entering all of it cost, shares included; negative for a credit."""
     pnl: float | None = None
     """Unrealised, against the middle of the market."""
     max_profit: float | None = None

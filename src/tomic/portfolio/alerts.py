@@ -288,12 +288,12 @@ def _volatility(
 def _result(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
     if one.pnl is None or one.greeks.theta <= 0.0:
         return
-    premium = abs(one.credit) if one.credit is not None else 0.0
+    premium = abs(one.cost) if one.cost is not None else 0.0
     share = one.pnl / premium if premium > 0.0 else math.nan
     if share > limits.profit_share:
         yield _of(
             one, "take_profit", WARNING, share, limits.profit_share,
-            f"{share:.0%} of the premium is earned", "take the profit",
+            f"{share:.0%} of what was paid or received is earned", "take the profit",
         )  # fmt: skip
     if one.pnl < -limits.loss:
         yield _of(
@@ -321,7 +321,7 @@ def _pay(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
                     f"return on margin {one.rom:.1%} is low", "compare with other uses",
                 )  # fmt: skip
     pay = one.theta_margin
-    if pay is None:
+    if pay is None or one.delta_per_share is None:
         return
     for rule, limit, words in (
         ("theta_low", limits.theta_low, "hardly pays"),
@@ -346,7 +346,7 @@ def _theta(one: Structure, rule: str, pay: float, limit: float, words: str) -> A
 
 def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Iterator[Alert]:
     """Earnings and ex-dividend days that are near."""
-    today = book.as_of.date()
+    today = book.today
     for symbol in sorted(set(symbols)):
         market = book.markets.get(symbol)
         if market is None:

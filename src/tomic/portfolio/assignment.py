@@ -61,7 +61,7 @@ def _before_dividend(row: Row, name: str, book: Book) -> AssignmentRisk | None:
     left = _time_value(line)
     if position.right != "C" or day is None or amount is None or position.expiry is None:
         return None
-    in_time = book.as_of.date() < day <= position.expiry
+    in_time = book.today < day <= position.expiry
     if not in_time or _intrinsic(line) <= 0.0 or left is None or left >= amount:
         return None
     return AssignmentRisk(
@@ -80,7 +80,7 @@ def _at_expiry(row: Row, name: str, book: Book) -> AssignmentRisk | None:
     line, position = row.line, row.line.position
     if position.expiry is None:
         return None
-    days = (position.expiry - book.as_of.date()).days
+    days = (position.expiry - book.today).days
     if days > _AT_THE_END_DAYS or _intrinsic(line) < -_PIN * line.spot:
         return None
     return AssignmentRisk(

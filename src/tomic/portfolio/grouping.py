@@ -135,6 +135,16 @@ def name_of(legs: Sequence[GroupLeg]) -> str:
     return matches[0].strategy if len(matches) == 1 else "custom"
 
 
+def is_named(position: Position, leg: NamedLeg) -> bool:
+    """Whether *leg* means this position's contract; an adjusted one is never meant."""
+    if leg.symbol != position.symbol or position.is_adjusted:
+        return False
+    if leg.is_stock:
+        return position.is_stock
+    key = (position.right, position.strike, position.expiry)
+    return position.is_option and key == (leg.right, leg.strike, leg.expiry)
+
+
 def merged(positions: Iterable[Position]) -> tuple[Position, ...]:
     """
     Lines of one contract and account added up, in the order of contracts.
@@ -250,9 +260,9 @@ def _claimed(claim: Claim, pools: dict[tuple[str, str], _Pool]) -> tuple[list[Gr
 def _account_of(claim: Claim, pools: dict[tuple[str, str], _Pool]) -> str:
     """The account that holds most of the claim's legs, the first by name among equals."""
     held: dict[str, int] = {}
-    for (account, symbol), pool in pools.items():
+    for (account, _), pool in pools.items():
         for leg in claim.legs:
-            if leg.symbol == symbol and any(_fits(leg, pool.positions[x.key]) for x in pool.lots):
+            if any(is_named(pool.positions[x.key], leg) for x in pool.lots):
                 held[account] = held.get(account, 0) + 1
     return min(held, key=lambda name: (-held[name], name), default="")
 
@@ -261,23 +271,13 @@ def _take(leg: NamedLeg, pool: _Pool | None) -> tuple[list[GroupLeg], float]:
     wanted, found = leg.quantity, []
     for lot in pool.lots if pool else ():
         position = pool.positions[lot.key] if pool else None
-        if position is None or not _fits(leg, position) or lot.left * wanted <= 0.0:
+        if position is None or not is_named(position, leg) or lot.left * wanted <= 0.0:
             continue
         amount = math.copysign(min(abs(lot.left), abs(wanted)), wanted)
         lot.left -= amount
         wanted -= amount
         found.append(GroupLeg(position, amount))
     return found, wanted
-
-
-def _fits(leg: NamedLeg, position: Position) -> bool:
-    if leg.is_stock:
-        return position.is_stock
-    return (leg.right, leg.strike, leg.expiry) == (
-        position.right,
-        position.strike,
-        position.expiry,
-    )
 
 
 def _text(leg: NamedLeg) -> str:

@@ -161,17 +161,22 @@ def _totals(
 # -- a trade that is considered ----------------------------------------------------------------
 
 
-def with_legs(book: Book, legs: Iterable[NamedLeg], *, account: str = "") -> Book:
+def with_legs(
+    book: Book,
+    legs: Iterable[NamedLeg],
+    *,
+    account: str = "",
+    known: Sequence[Position] = (),
+) -> Book:
     """
     The book with *legs* added as a trade that is considered, entered at the present marks.
 
     `without_considered` takes exactly these away again. They join *account*, by default the one
-    that holds most positions.
+    that holds most positions. *known* are contracts, held nowhere, whose ids and classes they take.
     """
     where = account or _main_account(book)
-    return book.model_copy(
-        update={"positions": (*book.positions, *(_considered(book, one, where) for one in legs))}
-    )
+    added = tuple(_considered(book, one, where, (*book.positions, *known)) for one in legs)
+    return book.model_copy(update={"positions": (*book.positions, *added)})
 
 
 def without_considered(book: Book) -> Book:
@@ -186,8 +191,8 @@ def _main_account(book: Book) -> str:
     return max(sorted(set(names)), key=names.count, default="")
 
 
-def _considered(book: Book, leg: NamedLeg, account: str) -> Position:
-    like = next((one for one in book.positions if _same(one, leg)), None)
+def _considered(book: Book, leg: NamedLeg, account: str, known: Sequence[Position]) -> Position:
+    like = next((one for one in known if grouping.is_named(one, leg)), None)
     market = book.markets.get(leg.symbol)
     currency = market.underlying.currency if market and market.underlying else "USD"
     position = Position(
@@ -208,12 +213,3 @@ def _considered(book: Book, leg: NamedLeg, account: str) -> Position:
     mark = book.marks.get(position.contract)
     cost = leg.price if leg.price is not None else mark.price if mark else None
     return position.model_copy(update={"average_cost": cost})
-
-
-def _same(position: Position, leg: NamedLeg) -> bool:
-    if leg.symbol != position.symbol or position.is_adjusted:
-        return False
-    if leg.is_stock:
-        return position.is_stock
-    key = (position.right, position.strike, position.expiry)
-    return position.is_option and key == (leg.right, leg.strike, leg.expiry)

@@ -238,8 +238,8 @@ def jumps(rows: Sequence[Row], book: Book) -> tuple[Jump, ...]:
         market = book.markets.get(symbol)
         if market is None or market.spot is None:
             continue
-        earnings = _earnings(symbol, mine, market, book.as_of.date())
-        dividend = _dividend(symbol, mine, market, book.as_of.date())
+        earnings = _earnings(symbol, mine, market, book.today)
+        dividend = _dividend(symbol, mine, market, book.today)
         found += [one for one in (earnings, dividend) if one is not None]
     return tuple(sorted(found, key=lambda one: (one.day, one.symbol)))
 

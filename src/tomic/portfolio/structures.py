@@ -84,10 +84,11 @@ def _structure(
         currency=rows[0].line.position.currency,
         expiry=days[0] if days else None,
         last_expiry=days[-1] if days else None,
-        dte=(days[0] - book.as_of.date()).days if days else None,
+        dte=(days[0] - book.today).days if days else None,
         greeks=greeks,
         delta_per_share=greeks.contract_delta / group.quantity if whole and options else None,
         credit=_known(credit) if options else None,
+        cost=_known(_outlay(rows)[1] * rate - credit),
         pnl=_known(pnl),
         max_profit=_known(figures.max_profit * rate),
         max_loss=_known(figures.max_loss * rate),
@@ -98,7 +99,7 @@ def _structure(
         theta_margin=_ratio(greeks.theta, net) if whole else None,
         iv=sum(sigmas) / len(sigmas) if sigmas else None,
         opened=opened,
-        days_in_trade=(book.as_of.date() - opened).days if opened else None,
+        days_in_trade=(book.today - opened).days if opened else None,
         days_at_least=at_least,
         notes=tuple(
             f"{r.line.position.contract}: {r.line.problem}" for r in rows if r.line.problem

@@ -1,0 +1,369 @@
+"""
+Reading the book: positions and account values, a quote of every leg, and what the store knows.
+
+Everything goes over the session's one budget and through the same quotes as a chain. What cannot be
+had is noted with its reason; only the positions and the account values themselves must come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tomic import dates, selection
+from tomic.config import Settings
+from tomic.errors import DataError, DeadlineExceeded, SessionError, SessionLost, TomicError
+from tomic.ib import account, contracts, convert, quotes
+from tomic.ib.quotes import UnderlyingTicks
+from tomic.ib.session import Session
+from tomic.legs import NamedLeg
+from tomic.models import OptionQuote
+from tomic.models.book import AccountSummary, Book, Position
+from tomic.portfolio.grouping import is_named
+from tomic.selection import Wanted
+from tomic.store import Database
+from tomic.workflows.book_store import Known, market_of, stored
+from tomic.workflows.chain_setup import wanted_data_type
+from tomic.workflows.marks import Quoted, marks_of, pair_of
+from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.volatility import EXTRAS_S
+
+_ROUNDS = 5
+"""How often what a lost connection left unfinished is asked again."""
+
+
+Refresh = Callable[[Sequence[str]], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A book while it is being read."""
+
+    session: Session
+    settings: Settings
+    deadline: float | None
+    watch: Watcher
+    positions: tuple[Position, ...] = ()
+    accounts: tuple[AccountSummary, ...] = ()
+    quoted: Quoted = field(default_factory=Quoted)
+    notes: list[str] = field(default_factory=list)
+
+
+async def read_book(
+    session: Session,
+    settings: Settings,
+    store: Database | None,
+    *,
+    considered: Sequence[NamedLeg] = (),
+    before: Book | None = None,
+    sectors: Mapping[str, str] | None = None,
+    refresh: Refresh | None = None,
+    deadline: float | None = None,
+    watch: Watcher = ignore,
+) -> tuple[Book, tuple[Position, ...]]:
+    """
+    Read positions and accounts over *session* and quote every leg.
+
+    Returns the book, with marks of the considered legs as well, and those legs as contracts of the
+    gateway, of quantity 0: they are no part of the book.
+
+    Args:
+        store: Stored returns, volatility and events; None leaves them out.
+        considered: Legs of a trade to quote beside those that are held.
+        before: The last saved book, for the day since which a position is held.
+        sectors: Symbol to its sector.
+        refresh: Brings the stored bars of symbols up to date; what it cannot do costs no book.
+        deadline: Time of the running loop; legs without a quote by then say so.
+
+    Raises:
+        RequestTimeout: Positions or account values did not come whole; never an empty book instead.
+        DeadlineExceeded: The deadline passed before they came.
+        SessionError: The gateway was lost for good.
+    """
+    work = _Reading(session, settings, deadline, watch)
+    watch(Event("stage", "", "positions and account values"))
+    try:
+        async with asyncio.timeout_at(deadline):
+            await session.stoppable(_read_account(work))
+    except TimeoutError as exc:
+        raise DeadlineExceeded("the deadline passed before the account was read") from exc
+    wanted = await _contracts(work, considered)
+    symbols = sorted({one.symbol for one in (*work.positions, *wanted)} | {_benchmark(work)})
+    await _quote_underlyings(work, symbols, wanted)
+    await _quote_options(work, wanted)
+    known = await _known(work, store, symbols, refresh)
+    considered_lines = tuple(one for one in wanted if one.proposed)
+    return _assembled(work, known, wanted, before, sectors or {}), considered_lines
+
+
+def _today(moment: dt.datetime) -> dt.date:
+    return dates.local_date(moment, str(dates.NEW_YORK))
+
+
+def _benchmark(work: _Reading) -> str:
+    return work.settings.portfolio.benchmark
+
+
+# -- the account -----------------------------------------------------------------------------
+
+
+async def _read_account(work: _Reading) -> None:
+    """Positions and values, again over a new connection when the first is lost meanwhile."""
+    timeout_s = work.settings.portfolio.account_timeout_s
+    for _ in range(_ROUNDS):
+        try:
+            work.positions = await account.positions(work.session, timeout_s=timeout_s)
+            work.accounts = await account.summaries(work.session, timeout_s=timeout_s)
+            await work.session.now()
+            return
+        except SessionLost:
+            await work.session.reconnect(work.deadline)
+    raise SessionLost("the connection was lost again and again while the account was read")
+
+
+async def _contracts(work: _Reading, considered: Sequence[NamedLeg]) -> list[Position]:
+    """Everything to quote, each contract once: what is held, then what is only considered."""
+    found: dict[str, Position] = {}
+    for one in work.positions:
+        found.setdefault(one.contract, one)
+    for leg in considered:
+        position = await _considered(work, leg)
+        found.setdefault(position.contract, position)
+    return list(found.values())
+
+
+async def _considered(work: _Reading, leg: NamedLeg) -> Position:
+    """
+    A leg that is not held, with the contract id and class that the gateway gives it.
+
+    Raises:
+        UnknownContract: There is no such option or symbol.
+        RequestFailed: The gateway did not say.
+    """
+    held = next((one for one in work.positions if is_named(one, leg)), None)
+    if held is not None:
+        return held
+    session, ib = work.session, work.settings.ib
+    underlying = await contracts.resolve_underlying(
+        session, leg.symbol, work.settings.market, timeout_s=ib.request_timeout_s
+    )
+    bare = Position(
+        account="",
+        symbol=leg.symbol,
+        sec_type="STK",
+        quantity=0.0,
+        con_id=underlying.con_id,
+        currency=underlying.currency,
+        proposed=True,
+    )
+    if leg.strike is None or leg.expiry is None:
+        return bare
+    listed = await contracts.option_params(session, underlying, timeout_s=ib.params_timeout_s)
+    params = selection.choose_params(listed, leg.symbol, work.settings.chain.trading_class)
+    pair = Wanted(leg.expiry, leg.strike, "C" if leg.right == "C" else "P")
+    contract = convert.option_contract(underlying, params, pair)
+    details = await account.details_of(
+        session, contract, contracts.describe(leg.symbol, pair), timeout_s=ib.request_timeout_s
+    )
+    option = {
+        "sec_type": "OPT",
+        "con_id": details.contract.conId if details.contract else None,
+        "right": pair.right,
+        "strike": pair.strike,
+        "expiry": pair.expiry,
+        "multiplier": float(params.multiplier),
+        "trading_class": params.trading_class,
+    }
+    return bare.model_copy(update=option)
+
+
+# -- quotes ------------------------------------------------------------------------------------
+
+
+async def _quote_underlyings(
+    work: _Reading, symbols: Sequence[str], wanted: Iterable[Position]
+) -> None:
+    first = {one.symbol: one for one in reversed(list(wanted)) if one.is_option or one.is_stock}
+    session, settings = work.session, work.settings
+    now = session.clock_now()
+
+    async def quote(symbol: str) -> UnderlyingTicks:
+        like = first.get(symbol) or Position(
+            account="", symbol=symbol, sec_type="STK", quantity=0.0
+        )
+        underlying = await account.underlying_of(
+            session, like, settings.market, timeout_s=settings.ib.request_timeout_s
+        )
+        work.quoted.underlyings[symbol] = underlying
+        await session.use_data_type(wanted_data_type(session, underlying, now))
+        return await quotes.underlying_ticks(
+            session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
+        )
+
+    asked = [one for one in symbols if one in first or one == _benchmark(work)]
+    count = _counter(work, "underlyings", len(asked))
+    for outcome in await session.fan_out(asked, quote, deadline=work.deadline, on_done=count):
+        if outcome.value is not None:
+            work.quoted.ticks[outcome.item] = outcome.value
+        elif outcome.error is not None:
+            work.notes.append(f"{outcome.item}: {outcome.error}")
+
+
+async def _quote_options(work: _Reading, wanted: Sequence[Position]) -> None:
+    """Quote every living option; go on over a new connection while time is left."""
+    session, rules = work.session, work.settings.chain
+    today = _today(session.clock_now())
+    pending = [one for one in wanted if one.is_option and one.expiry and one.expiry >= today]
+    patience = quotes.Patience(rules.silent_s)
+    patience.unasked = len(pending)
+    count = _counter(work, "legs", len(pending))
+
+    async def quote(position: Position) -> OptionQuote:
+        pair = pair_of(position)
+        contract = account.leg_contract(position)
+        return await quotes.option_quote(
+            session, position.contract, contract, pair, rules, patience
+        )
+
+    for _ in range(_ROUNDS):
+        for one in await session.fan_out(pending, quote, deadline=work.deadline, on_done=count):
+            name = one.item.contract
+            if one.value is not None:
+                work.quoted.rows[name] = one.value
+                work.quoted.problems.pop(name, None)
+            elif one.error is not None:
+                work.quoted.problems[name] = str(one.error)
+        pending = [
+            one for one in pending if one.contract not in work.quoted.rows and not session.alive
+        ]
+        if not pending or session.interrupted:
+            return
+        try:
+            await session.reconnect(work.deadline)
+        except SessionError:
+            return
+
+
+def _counter(work: _Reading, what: str, total: int) -> Callable[[object], None]:
+    done = 0
+
+    def count(_: object) -> None:
+        nonlocal done
+        done += 1
+        work.watch(Event("count", what, what, done, total))
+
+    return count
+
+
+async def _known(
+    work: _Reading, store: Database | None, symbols: Sequence[str], refresh: Refresh | None
+) -> Known:
+    if refresh is not None and symbols:
+        try:
+            await refresh(symbols)
+        except TomicError as exc:
+            work.notes.append(f"returns were not brought up to date: {exc}")
+    return await stored(store, symbols, work.settings, _today(work.session.clock_now()))
+
+
+# -- the book ----------------------------------------------------------------------------------
+
+
+def _assembled(
+    work: _Reading,
+    known: Known,
+    wanted: Sequence[Position],
+    before: Book | None,
+    sectors: Mapping[str, str],
+) -> Book:
+    as_of = work.session.clock_now()
+    symbols = sorted({one.symbol for one in wanted} | {_benchmark(work)})
+    base = work.accounts[0].currency if work.accounts else "USD"
+    unknown = sorted(
+        {one.symbol for one in wanted if one.is_option or one.is_stock} - set(known.returns)
+    )
+    if unknown:
+        work.notes.append(
+            f"no stored returns of {', '.join(unknown)}: beta taken as 1; run tomic prices"
+        )
+    return Book(
+        as_of=as_of,
+        currency=base,
+        accounts=work.accounts,
+        positions=_with_first_seen(work.positions, before, _today(as_of)),
+        marks=marks_of(
+            work.quoted,
+            wanted,
+            as_of=as_of,
+            rate=work.settings.market.rate,
+            data_type=work.session.data_type,
+        ),
+        markets={
+            name: market_of(
+                name,
+                work.quoted.underlyings.get(name),
+                work.quoted.ticks.get(name),
+                known,
+                sector=sectors.get(name),
+                today=_today(as_of),
+            )
+            for name in symbols
+        },
+        rates=_rates(work.accounts, base),
+        interest=work.settings.market.rate,
+        data_type=work.session.data_type,
+        benchmark=_benchmark(work),
+        return_days=known.days,
+        returns=known.returns,
+        notes=(*work.session.notes, *work.notes),
+    )
+
+
+def _rates(accounts: Sequence[AccountSummary], base: str) -> dict[str, float]:
+    """Base currency for one unit of each, from the accounts that have this base."""
+    found: dict[str, float] = {}
+    for one in accounts:
+        if one.currency == base:
+            found.update(one.rates)
+    return found
+
+
+def _with_first_seen(
+    positions: Iterable[Position], before: Book | None, today: dt.date
+) -> tuple[Position, ...]:
+    """Each position with the day of the first saved book that held it on the same side."""
+    seen = {
+        (one.account, one.contract): one
+        for one in (before.positions if before else ())
+        if one.first_seen is not None
+    }
+    result = []
+    for one in positions:
+        old = seen.get((one.account, one.contract))
+        held_on = old is not None and old.quantity * one.quantity > 0.0
+        day = old.first_seen if held_on and old is not None else today
+        result.append(one.model_copy(update={"first_seen": day}))
+    return tuple(result)
+
+
+# -- the broker's own margin of a trade ----------------------------------------------------------
+
+
+def order_legs(book: Book) -> list[account.OrderLeg]:
+    """
+    The trade that is considered in *book* as contracts of the gateway.
+
+    Raises:
+        DataError: A leg was not found at the gateway.
+    """
+    found = []
+    for position in (one for one in book.positions if one.proposed):
+        if position.con_id is None:
+            raise DataError(f"{position.contract}: the gateway gave no contract id")
+        found.append(account.OrderLeg(account.leg_contract(position), position.quantity))
+    return found
+
+
+__all__ = ["order_legs", "read_book"]
