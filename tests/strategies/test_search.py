@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import numpy as np
 import pytest
 
 import random_chains
+import recorded_chains
 import reference
 from tomic.config import Settings
+from tomic.export import load_chain
 from tomic.strategies import board as boards
 from tomic.strategies import propose, search
 from tomic.strategies.templates import CATALOGUE
@@ -78,3 +81,26 @@ def test_many_random_chains_give_what_brute_force_gives(seed):
     days = (24, 38, 66) if seed % 2 else (32, 60)
     style = "STK" if seed % 4 == 0 else "IND"
     assert_same_as_brute_force(random_chains.chain(seed, strikes=14, days=days, sec_type=style))
+
+
+RECORDED = {
+    "tomic_ib_SPY_20250519_2026cest.csv": ({}, 8.0),
+    "lean_GOOG_20151224_eod_chain.csv": ({"spot": 748.40, "rate": 0.003}, 17.5),
+    "tomic_ib_XLF_20250518_sunday_closed.csv": ({}, 1.0),
+}
+"""File to what it does not say of itself, and the distance of strikes that are kept."""
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_chains_give_what_brute_force_gives(name):
+    """On recorded chains, thinned so that plain loops can go through them."""
+    if why := recorded_chains.missing(name):
+        pytest.skip(why)
+    known, step = RECORDED[name]
+    chain = load_chain(recorded_chains.DATA / name, **known)
+    # Strikes a step apart, few enough for loops over four legs.
+    place = chain["strike"] / step
+    near = np.abs(chain["strike"] / chain.spot.price - 1.0) < 0.12
+    chain = chain.where((np.abs(place - np.round(place)) < 1e-9) & near & (chain["dte"] < 90))
+
+    assert_same_as_brute_force(chain)
