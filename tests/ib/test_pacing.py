@@ -1,0 +1,331 @@
+"""One message at a time, in order of urgency, and never more than IB takes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+import virtual_time
+from virtual_time import stall
+
+from tomic.config import LimitsSettings
+from tomic.ib.pacing import HistoryBudget, LineGate, Pacer, Priority, RequestLimits
+
+
+def most_in_a_second(times: list[float]) -> int:
+    """The most messages in any half-open second."""
+    return max(sum(1 for t in times if start <= t < start + 1.0) for start in times)
+
+
+def sent_times(rate: float, count: int, *, stalls: dict[int, float] | None = None) -> list[float]:
+    """When each of *count* messages leaves; after some of them the loop stalls."""
+
+    async def scenario() -> list[float]:
+        loop, times = asyncio.get_running_loop(), []
+        pacer = Pacer(rate)
+
+        def send() -> None:
+            times.append(loop.time())
+            if stalls and len(times) in stalls:
+                stall(stalls[len(times)])
+
+        for _ in range(count):
+            pacer.post(send, Priority.SUBSCRIBE)
+        await pacer.wait_idle()
+        return times
+
+    return virtual_time.run(scenario)
+
+
+def test_messages_are_spread_evenly():
+    """48 a second means one every 1/48 s, without drift."""
+    times = sent_times(48.0, 200)
+
+    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    assert gaps == pytest.approx([1 / 48] * 199, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_never_more_than_the_limit_after_stalls(seed):
+    """With 200 ms stalls at random places no exact second holds more than 49 messages at 48/s."""
+    rng = random.Random(seed)
+    stalls = {rng.randrange(1, 300): rng.choice((0.004, 0.02, 0.2, 0.2, 1.5)) for _ in range(30)}
+
+    times = sent_times(48.0, 300, stalls=stalls)
+
+    assert len(times) == 300
+    assert most_in_a_second(times) <= 49
+
+
+def test_small_lateness_does_not_slow_the_pace():
+    """Two milliseconds of lateness at every message cost nothing in the long run."""
+    times = sent_times(48.0, 480, stalls=dict.fromkeys(range(1, 480), 0.002))
+
+    assert times[-1] - times[0] == pytest.approx(479 / 48, rel=0.002)
+
+
+def test_nothing_is_caught_up():
+    """After a stall of a second the next messages keep their distance."""
+    times = sent_times(50.0, 40, stalls={20: 1.0})
+
+    gaps = [b - a for a, b in zip(times[20:], times[21:], strict=False)]
+    assert min(gaps) >= 0.0199
+
+
+def test_the_urgent_go_first():
+    """Whatever the order of posting: urgent, then subscribe, then cancel; equals in order."""
+
+    async def scenario() -> list[str]:
+        pacer, sent = Pacer(1000.0), []
+        for name, priority in (
+            ("cancel 1", Priority.CANCEL),
+            ("subscribe 1", Priority.SUBSCRIBE),
+            ("cancel 2", Priority.CANCEL),
+            ("urgent", Priority.URGENT),
+            ("subscribe 2", Priority.SUBSCRIBE),
+        ):
+            pacer.post(lambda name=name: sent.append(name), priority)
+        await pacer.wait_idle()
+        return sent
+
+    assert virtual_time.run(scenario) == [
+        "urgent",
+        "subscribe 1",
+        "subscribe 2",
+        "cancel 1",
+        "cancel 2",
+    ]
+
+
+def test_withdrawn_messages_never_leave():
+    """A withdrawn message is not sent, costs no slot, and tells whoever waits for it."""
+
+    async def scenario() -> tuple[list[int], int]:
+        pacer, sent = Pacer(100.0), []
+        slots = [pacer.post(lambda n=n: sent.append(n), Priority.SUBSCRIBE) for n in range(4)]
+        slots[1].withdraw(ConnectionError("gone"))
+        await pacer.wait_idle()
+        with pytest.raises(ConnectionError, match="gone"):
+            await slots[1].sent
+        return sent, pacer.sent
+
+    assert virtual_time.run(scenario) == ([0, 2, 3], 3)
+
+
+def test_a_slot_tells_when_its_message_left():
+    """Timeouts can start at the moment of sending, not of queueing."""
+
+    async def scenario() -> list[float]:
+        pacer = Pacer(10.0)
+        slots = [pacer.post(lambda: None, Priority.SUBSCRIBE) for _ in range(3)]
+        return [await slot.sent for slot in slots]
+
+    assert virtual_time.run(scenario) == pytest.approx([0.0, 0.1, 0.2])
+
+
+def test_a_dead_socket_costs_no_slot():
+    """A message that cannot leave fails for its own sender, and the next leaves at once."""
+
+    async def scenario() -> float:
+        loop, pacer = asyncio.get_running_loop(), Pacer(1.0)
+
+        def broken() -> None:
+            raise ConnectionError("socket closed")
+
+        first = pacer.post(broken, Priority.URGENT)
+        second = pacer.post(lambda: None, Priority.URGENT)
+        await second.sent
+        with pytest.raises(ConnectionError):
+            await first.sent
+        assert pacer.sent == 1
+        return loop.time()
+
+    assert virtual_time.run(scenario) == 0.0
+
+
+def test_holding_sends_nothing():
+    """A held pacer keeps everything until it is released."""
+
+    async def scenario() -> tuple[list[float], bool]:
+        loop, pacer, times = asyncio.get_running_loop(), Pacer(10.0), []
+        pacer.hold()
+        for _ in range(2):
+            pacer.post(lambda: times.append(loop.time()), Priority.URGENT)
+        await asyncio.sleep(5.0)
+        held = times == [] and pacer.held and not pacer.idle
+        pacer.release()
+        await pacer.wait_idle()
+        return times, held
+
+    times, held = virtual_time.run(scenario)
+    assert held
+    assert times == pytest.approx([5.0, 5.1])
+
+
+def test_slowing_down_pauses_and_stays_slow():
+    """After the gateway has complained nothing leaves for the pause, and then at the lower rate."""
+
+    async def scenario() -> list[float]:
+        loop, pacer, times = asyncio.get_running_loop(), Pacer(50.0), []
+        pacer.slow_down(40.0, pause_s=1.5)
+        pacer.slow_down(48.0, pause_s=0.1)
+        for _ in range(3):
+            pacer.post(lambda: times.append(loop.time()), Priority.URGENT)
+        await pacer.wait_idle()
+        return times
+
+    assert virtual_time.run(scenario) == pytest.approx([1.5, 1.525, 1.55])
+
+
+def test_clearing_forgets_what_waits():
+    """A lost connection withdraws every message, and the pacer is idle again."""
+
+    async def scenario() -> int:
+        pacer = Pacer(1.0)
+        pacer.hold()
+        slots = [pacer.post(lambda: None, Priority.CANCEL) for _ in range(5)]
+        pacer.clear()
+        await pacer.wait_idle()
+        failed = [slot for slot in slots if isinstance(slot.sent.exception(), ConnectionError)]
+        assert not pacer.held
+        return len(failed)
+
+    assert virtual_time.run(scenario) == 5
+
+
+def test_messages_past_the_pacer_count():
+    """What the handshake sends by itself takes a slot as well."""
+
+    async def scenario() -> tuple[float, int]:
+        pacer = Pacer(10.0)
+        pacer.note_sent()
+        return await pacer.post(lambda: None, Priority.URGENT).sent, pacer.sent
+
+    assert virtual_time.run(scenario) == (pytest.approx(0.1), 2)
+
+
+def test_a_rate_must_be_positive():
+    """Zero messages a second would wait for ever."""
+
+    async def scenario() -> None:
+        with pytest.raises(ValueError, match="rate must be > 0"):
+            Pacer(0.0)
+
+    virtual_time.run(scenario)
+
+
+# -- lines -----------------------------------------------------------------------------------
+
+
+async def test_the_gate_admits_in_order():
+    """Who waits longest for a line gets the next one."""
+    gate, entered = LineGate(1), []
+
+    async def visit(name: int) -> None:
+        await gate.enter()
+        entered.append(name)
+        await asyncio.sleep(0)
+        gate.leave()
+
+    await asyncio.gather(*(visit(name) for name in range(5)))
+
+    assert entered == [0, 1, 2, 3, 4]
+    assert (gate.open, gate.peak, gate.full) == (0, 1, False)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_cancelling_a_waiter_loses_no_line(turns):
+    """Cancelled before, at or after its turn: the line is there for the next."""
+    gate = LineGate(1)
+    await gate.enter()
+    waiter = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    if turns >= 2:
+        gate.leave()
+    if turns % 2:
+        await asyncio.sleep(0)
+
+    waiter.cancel()
+    await asyncio.wait({waiter})
+
+    if turns < 2:
+        gate.leave()
+    if not waiter.cancelled():
+        gate.leave()
+    assert gate.open == 0
+    await asyncio.wait_for(gate.enter(), 0.05)
+
+
+async def test_a_shrunk_gate_holds_at_once():
+    """Free permits are gone immediately, taken ones as they come back."""
+    gate = LineGate(60)
+    for _ in range(7):
+        await gate.enter()
+
+    gate.shrink_to(5)
+
+    assert gate.full
+    gate.leave()
+    gate.leave()
+    assert gate.full
+    gate.leave()
+    assert not gate.full
+    gate.shrink_to(50)
+    assert gate.limit == 5
+    gate.shrink_to(0)
+    assert gate.limit == 1
+
+
+async def test_lines_leave_room_for_tws():
+    """However many lines are configured, ours and the spare ones stay within 90."""
+    for lines in (1, 60, 85, 90):
+        limits = RequestLimits(LimitsSettings(lines=lines))
+        assert limits.lines.limit + limits.second_lines.limit <= 90
+        assert limits.second_lines.limit >= 1
+    assert RequestLimits(LimitsSettings(lines=60)).lines.limit == 60
+
+
+async def test_gates_are_per_symbol_and_name():
+    """Open details requests of one symbol share a gate, those of others do not."""
+    limits = RequestLimits(LimitsSettings(open_details_per_symbol=1))
+
+    assert limits.open_details("SPY") is limits.open_details("SPY")
+    assert limits.open_details("SPY") is not limits.open_details("QQQ")
+    assert limits.named("positions") is limits.named("positions")
+
+
+# -- history ---------------------------------------------------------------------------------
+
+
+def test_history_keeps_sixty_in_ten_minutes():
+    """IB, "Historical Data Limitations": the request after a full window waits for its end."""
+    now = [1000.0]
+    budget = HistoryBudget(3, lambda: now[0])
+
+    waits = [budget.book(f"{n}") for n in range(4)]
+
+    assert waits == [0.0, 0.0, 0.0, 600.0]
+    assert budget.seconds_for(3) == 1200.0
+
+
+def test_history_asks_nothing_twice_in_fifteen_seconds():
+    """An identical request waits, another does not."""
+    now = [0.0]
+    budget = HistoryBudget(60, lambda: now[0])
+
+    assert budget.book("SPY") == 0.0
+    now[0] = 5.0
+    assert budget.book("SPY") == 10.0
+    assert budget.book("QQQ") == 0.0
+
+
+def test_history_remembers_earlier_runs():
+    """Requests of another run count until they are ten minutes old."""
+    now = [700.0]
+    recent = {"a": 50.0, "b": 150.0, "c": 650.0}
+    budget = HistoryBudget(2, lambda: now[0], recent)
+
+    assert budget.seconds_for(1) == 50.0
+    assert budget.book("d") == 50.0
+    assert HistoryBudget(2, lambda: now[0]).seconds_for(2) == 0.0
