@@ -34,6 +34,11 @@ class SharedDesk(Desk):
             and settings.market.realtime_only == ours.market.realtime_only
         )
 
+    @property
+    def has_session(self) -> bool:
+        """Whether the host's session is open."""
+        return self._host.has_session
+
     async def session(self, symbol: str = "") -> Session:
         """The host's session, connected again where it was lost in the meantime."""
         async with self._opening:

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from tomic import __version__
-from tomic.cli import config, doctor, gateway, jobs, market, panel, record, scan, store, volatility
+from tomic.cli import (
+    config,
+    doctor,
+    gateway,
+    jobs,
+    market,
+    panel,
+    record,
+    report,
+    scan,
+    store,
+    volatility,
+)
 from tomic.cli.running import fail, quiet_pipe
 from tomic.errors import TomicError
 
@@ -33,6 +45,7 @@ app.registered_commands += jobs.app.registered_commands
 app.registered_commands += record.app.registered_commands
 app.registered_commands += panel.app.registered_commands
 app.add_typer(config.app, name="config")
+app.add_typer(report.app, name="report")
 app.add_typer(store.app, name="store")
 app.add_typer(scan.strategies_app, name="strategies")
 

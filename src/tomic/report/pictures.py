@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from tomic._typing import FloatArray
 from tomic.chain import Chain
 from tomic.errors import DataError, UsageError
 from tomic.models import Proposal, VolSnapshot
-from tomic.quant import density, realized, revaluation
+from tomic.quant import density, implied, realized, revaluation
 from tomic.quant.density import Density
 from tomic.report import figures
 from tomic.report.drawing import Axes, ThemeName
@@ -74,7 +75,7 @@ def proposal_payoff(
         spot=proposal.spot,
         density=np.gradient(behind.probability_below(price), price),
         currency=proposal.currency,
-        title=f"{proposal.symbol} {proposal.trade}",
+        title=f"{proposal.symbol} {proposal.trade}".replace("_", " "),
         ax=ax,
         theme=theme,
     )
@@ -82,7 +83,7 @@ def proposal_payoff(
 
 def at_expiry(proposal: Proposal, price: FloatArray) -> FloatArray:
     """P&L at the first expiry, currency per structure; outside the proposal's curve revalued."""
-    found = revalued(proposal, price, [proposal.dte])[0]
+    found = revalued(proposal, price, [_end(proposal)])[0]
     if proposal.curve:
         node = np.array([one.price for one in proposal.curve])
         profit = np.array([one.profit for one in proposal.curve])
@@ -91,7 +92,7 @@ def at_expiry(proposal: Proposal, price: FloatArray) -> FloatArray:
     return np.asarray(found, dtype=np.float64)
 
 
-def revalued(proposal: Proposal, price: FloatArray, days: list[int]) -> FloatArray:
+def revalued(proposal: Proposal, price: FloatArray, days: Sequence[float]) -> FloatArray:
     """
     P&L of the whole structure at *price* after each of *days*, shape (days, prices).
 
@@ -102,11 +103,16 @@ def revalued(proposal: Proposal, price: FloatArray, days: list[int]) -> FloatArr
     if not proposal.curve:
         return profit + (proposal.credit - proposal.credit_mid)
     middle = proposal.curve[len(proposal.curve) // 2]
-    end = _changes(proposal, np.array([middle.price]), [proposal.dte])
+    end = _changes(proposal, np.array([middle.price]), [_end(proposal)])
     return profit + (middle.profit - float(end[0, 0]))
 
 
-def _changes(proposal: Proposal, price: FloatArray, days: list[int]) -> FloatArray:
+def _end(proposal: Proposal) -> float:
+    """Days to the first expiry, to the minute: whole ones would leave it hours of time value."""
+    return 365.0 * proposal.tau
+
+
+def _changes(proposal: Proposal, price: FloatArray, days: Sequence[float]) -> FloatArray:
     """Change of the structure's value from now, (days, prices)."""
     legs = proposal.legs
     is_stock = np.array([leg.sec_type == "STK" for leg in legs])
@@ -157,20 +163,29 @@ def chain_smile(
     rows = (chain["expiry"] == np.datetime64(day, "D")) & (
         chain.is_call == (chain["strike"] >= forward)
     )
-    strike, iv = chain["strike"][rows], chain["iv"][rows]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        half = 0.5 * (chain["ask"] - chain["bid"])[rows] / (100.0 * chain["vega"][rows])
-    half = np.where(np.isfinite(half) & (half < 1.0), half, 0.0)
+    strike, is_call = chain["strike"][rows], chain.is_call[rows]
+    bid, mid, ask = (
+        implied.implied_vol(
+            price[rows],
+            chain.spot.price,
+            strike,
+            chain["tau"][rows],
+            chain.rate,
+            outlook.div_yield if outlook else chain.div_yield,
+            is_call,
+        )
+        for price in (chain["bid"], chain.mid, chain["ask"])
+    )
     fit = None
     if outlook is not None and strike.size:
         across = np.linspace(strike.min(), strike.max(), _POINTS)
         fit = across, outlook.smile.iv(across)
     return figures.smile(
         strike,
-        iv,
-        is_call=chain.is_call[rows],
-        low=iv - half,
-        high=iv + half,
+        mid,
+        is_call=is_call,
+        low=np.where(np.isfinite(bid), bid, mid),
+        high=np.where(np.isfinite(ask), ask, mid),
         fit=fit,
         forward=forward,
         title=f"{chain.symbol} {day} ({int(chain['dte'][rows][0])} days), {chain.as_of:%d %b %H:%M}"

@@ -1,0 +1,92 @@
+"""`tomic report`: one HTML file to read, print and send."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tomic.cli import completion, options
+from tomic.cli.running import runs
+
+if TYPE_CHECKING:
+    from tomic.desk import Desk
+    from tomic.report.layout import Page
+
+app = typer.Typer(name="report", help="Write a report as one HTML file that needs nothing else.")
+
+HtmlOption = Annotated[
+    Path,
+    typer.Option("--html", metavar="FILE", help="Where to; replaced when it exists."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _help_when_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+@runs
+async def day(
+    html: HtmlOption,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> None:
+    """The last scan, volatility, open trades, and what was refused; from the store."""
+    from tomic.report import collect
+
+    await _write(collect.day, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
+
+
+@app.command()
+@runs
+async def proposal(
+    proposal: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="Such as 20261120-3.", autocompletion=completion.proposals
+        ),
+    ],
+    html: HtmlOption,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> None:
+    """One saved trade: payoff, figures, legs, Greeks and the parts of its score."""
+    from tomic.report import collect
+
+    async def collected(desk: Desk) -> Page:
+        return await collect.proposal(desk, proposal)
+
+    await _write(collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
+
+
+async def _write(
+    collected: Callable[[Desk], Awaitable[Page]],
+    file: Path,
+    *,
+    config: Path | None,
+    demo: bool,
+    verbose: int,
+    quiet: bool,
+) -> None:
+    """Collect the page from a desk and write it; where it went is said on stderr."""
+    from tomic.cli import opening
+    from tomic.report import html
+
+    desk, progress = opening.desk(
+        config=config, demo=demo, replay=None, quiet=quiet or not demo, verbose=verbose
+    )
+    with progress:
+        async with desk:
+            page = await collected(desk)
+    path = html.write(page, file)
+    if not quiet:
+        typer.echo(f"{page.title}: written to {path}", err=True)

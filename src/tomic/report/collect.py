@@ -1,0 +1,173 @@
+"""What each report needs, collected from a desk: the document, the pictures, the page."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from tomic import __version__
+from tomic._drawing import draw
+from tomic.config.text import fingerprint
+from tomic.desk import Desk
+from tomic.errors import DataError, UsageError
+from tomic.models import Proposal, ScanResult, VolSnapshot
+from tomic.report import pages
+from tomic.report.layout import Figure, Page
+
+SCHEMA = "tomic.report/1"
+
+_MOST_MARKETS = 3
+"""Symbols whose smile and cone are drawn in the report of a day."""
+
+
+async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
+    """
+    The last stored scan, the last volatility of each symbol, open trades and their signals.
+
+    Nobody is asked for data, except in a demo whose store is still empty: there a scan is made.
+    """
+    scan = await _last_scan(desk)
+    if scan is None and desk.simulated:
+        scan = await desk.scan(symbols)
+    store = await desk.store()
+    names = list(symbols) or [*desk.settings.market.symbols]
+    found = await store.load_latest_snapshots(names)
+    vols = [found[name] for name in names if name in found]
+    document = {
+        **_document("day", desk, _latest(scan, vols), _quality_of_scan(scan)),
+        "scan": _scan_document(scan),
+        "volatility": [one.model_dump(mode="json") for one in vols],
+        "signals": [],
+        "missing": [] if scan else ["no scan is stored; run tomic scan"],
+    }
+    document["meta"]["data_type"] = _data_type(scan)
+    proposals = scan.proposals if scan else ()
+    return pages.day(
+        document,
+        payoffs=_drawn(_payoff(one) for one in proposals),
+        markets=await _markets(desk, list(dict.fromkeys(one.symbol for one in proposals))),
+    )
+
+
+async def proposal(desk: Desk, proposal_id: str) -> Page:
+    """
+    One stored trade; in a demo with an empty store, a scan is made first.
+
+    Raises:
+        DataError: There is no such proposal.
+    """
+    if desk.simulated and await _last_scan(desk) is None:
+        await desk.scan()
+    found = await desk.proposal(proposal_id)
+    true = sum(leg.price_source in ("true", "spot") for leg in found.legs) / len(found.legs)
+    document = {
+        **_document("proposal", desk, found.as_of, true),
+        "proposal": _proposal_document(found),
+    }
+    document["meta"]["data_type"] = found.data_type.value
+    return pages.proposal(document, payoff=_drawn([_payoff(found)]))
+
+
+def _document(
+    kind: str, desk: Desk, as_of: dt.datetime | None, quality: float | None
+) -> dict[str, Any]:
+    source = "demo market" if desk.demo else "replay" if desk.replay else "Interactive Brokers"
+    return {
+        "schema": SCHEMA,
+        "meta": {
+            "kind": kind,
+            "as_of": as_of.isoformat() if as_of else None,
+            "data_type": None,
+            "source": source,
+            "quality": quality,
+            "made_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "version": __version__,
+            "settings": fingerprint(desk.settings),
+        },
+    }
+
+
+async def _last_scan(desk: Desk) -> ScanResult | None:
+    store = await desk.store()
+    scans = await store.list_scans(limit=1)
+    if not scans:
+        return None
+    (last,) = scans
+    proposals = [await desk.proposal(one) for one in last.proposal_ids]
+    return ScanResult.model_validate({**last.document, "proposals": proposals})
+
+
+def _scan_document(scan: ScanResult | None) -> dict[str, Any] | None:
+    if scan is None:
+        return None
+    found: dict[str, Any] = json.loads(scan.model_dump_json())
+    found["proposals"] = [_proposal_document(one) for one in scan.proposals]
+    return found
+
+
+def _proposal_document(one: Proposal) -> dict[str, Any]:
+    """The proposal as JSON has it, and its trade in a line."""
+    return {**json.loads(one.model_dump_json()), "trade": one.trade}
+
+
+def _latest(scan: ScanResult | None, vols: Iterable[VolSnapshot]) -> dt.datetime | None:
+    if scan is not None and scan.as_of is not None:
+        return scan.as_of
+    return max((one.as_of for one in vols), default=None)
+
+
+def _data_type(scan: ScanResult | None) -> str | None:
+    kinds = {one.data_type.value for one in scan.proposals} if scan else set()
+    return ", ".join(sorted(kinds)) or None
+
+
+def _quality_of_scan(scan: ScanResult | None) -> float | None:
+    """Share of the symbols that could be scanned."""
+    if scan is None or not scan.outcomes:
+        return None
+    return sum(one.ok for one in scan.outcomes) / len(scan.outcomes)
+
+
+Draw: TypeAlias = Callable[[], Figure]
+
+
+def _payoff(one: Proposal) -> Draw:
+    caption = (
+        f"{one.rank or ''} {one.symbol}: P&L; behind it the market's view of the price".strip()
+    )
+    return lambda: _picture("proposal_payoff", caption, one)
+
+
+async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[Figure, ...]:
+    """Smile of the last stored chain and cone of the stored bars, for the first few symbols."""
+    store = await desk.store()
+    draws: list[Draw] = []
+    for symbol in symbols[:_MOST_MARKETS]:
+        if (chain := await store.load_chain(symbol)) is not None and len(chain):
+            draws.append(partial(_picture, "chain_smile", f"{symbol}: quotes and smile", chain))
+        if len(bars := await store.load_bars(symbol)):
+            caption = f"{symbol}: how high realised volatility has been"
+            draws.append(partial(_picture, "volatility_cone", caption, bars))
+    return _drawn(draws)
+
+
+def _picture(name: str, caption: str, *subject: Any, **options: Any) -> Figure:
+    from tomic.report.drawing import to_svg
+
+    return Figure(to_svg(draw(name, *subject, **options)), caption)
+
+
+def _drawn(draws: Iterable[Draw]) -> tuple[Figure, ...]:
+    """The pictures that can be drawn: none without matplotlib, and none from too little data."""
+    figures = []
+    for one in draws:
+        try:
+            figures.append(one())
+        except UsageError:
+            return ()
+        except DataError:
+            continue
+    return tuple(figures)

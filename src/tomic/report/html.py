@@ -1,0 +1,166 @@
+"""
+A page as one self-contained HTML file: style, pictures and data inside, nothing fetched.
+
+Every cell carries the pointer and the value it was written from, and the document itself is
+embedded as ``<script type="application/json" id="document">``.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tomic.export.atomic import write_text
+from tomic.report.layout import (
+    Column,
+    Facts,
+    Figure,
+    Gallery,
+    Lines,
+    Page,
+    Part,
+    Section,
+    Table,
+    is_numeric,
+    resolve,
+    written,
+)
+from tomic.report.svg import inline
+
+# A promise that the browser keeps: nothing is loaded, no script runs, no form is sent.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def render(page: Page) -> str:
+    """The whole file as text; the same page gives the same text."""
+    return _Writer(page).text()
+
+
+def write(page: Page, file: Path | str) -> Path:
+    """
+    Write the page; the file is whole or not there.
+
+    Raises:
+        BadFile: It cannot be written.
+    """
+    return write_text(Path(file), render(page))
+
+
+class _Writer:
+    """Writes one page."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._pictures = 0
+
+    def text(self) -> str:
+        """The file."""
+        page = self._page
+        title = escape(page.title)
+        return "".join(
+            (
+                '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n',
+                f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n',
+                '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+                '<meta name="color-scheme" content="light dark">\n',
+                f"<title>{title}</title>\n<style>\n{_style()}</style></head>\n<body>\n",
+                f"<header><h1>{title}</h1>{self._facts('', page.head)}</header>\n<main>\n",
+                *(self._section(one) for one in page.sections),
+                "</main>\n<footer>TOMIC supports; you decide. It never trades.</footer>\n",
+                '<script type="application/json" id="document">',
+                _embedded(page.document),
+                "</script>\n</body></html>\n",
+            )
+        )
+
+    def _section(self, section: Section) -> str:
+        kind = ' class="sheet"' if section.break_before else ""
+        parts = "".join(self._part(part) for part in section.parts)
+        return f"<section{kind}><h2>{escape(section.title)}</h2>{parts}</section>\n"
+
+    def _part(self, part: Part) -> str:
+        if isinstance(part, Table):
+            return self._table(part)
+        if isinstance(part, Facts):
+            return self._facts(part.at, part.columns)
+        if isinstance(part, Lines):
+            return self._lines(part)
+        if isinstance(part, Figure):
+            return self._figure(part)
+        return self._gallery(part)
+
+    def _gallery(self, gallery: Gallery) -> str:
+        return f'<div class="gallery">{"".join(map(self._figure, gallery.figures))}</div>'
+
+    def _figure(self, figure: Figure) -> str:
+        self._pictures += 1
+        svg = inline(figure.svg, prefix=f"p{self._pictures}-", label=figure.caption)
+        return f"<figure>{svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"
+
+    def _lines(self, lines: Lines) -> str:
+        found = resolve(self._page.document, lines.at) or []
+        items = "".join(
+            f'<li data-at="{lines.at}/{n}">{escape(str(one))}</li>' for n, one in enumerate(found)
+        )
+        return f'<ul class="{lines.kind}">{items}</ul>' if items else ""
+
+    def _facts(self, at: str, columns: tuple[Column, ...]) -> str:
+        cells = "".join(
+            f"<div{_hint(one)}><dt>{escape(one.label)}</dt>{self._cell('dd', at, one)}</div>"
+            for one in columns
+        )
+        return f"<dl>{cells}</dl>"
+
+    def _table(self, table: Table) -> str:
+        rows = resolve(self._page.document, table.at) or []
+        if not rows:
+            return f"<p>{escape(table.empty)}</p>" if table.empty else ""
+        head = "".join(
+            f"<th{_side(one)}{_hint(one)}>{escape(one.label)}</th>" for one in table.columns
+        )
+        body = "".join(
+            "<tr>"
+            + "".join(self._cell("td", f"{table.at}/{n}", one) for one in table.columns)
+            + "</tr>"
+            for n in range(len(rows))
+        )
+        caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+        return (
+            f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>"
+        )
+
+    def _cell(self, tag: str, above: str, column: Column) -> str:
+        at = f"{above}{column.at}"
+        value = resolve(self._page.document, at)
+        exact = escape(json.dumps(value, ensure_ascii=False))
+        sign = ' data-sign="loss"' if _is_loss(value, column) else ""
+        return (
+            f'<{tag}{_side(column)}{sign} data-at="{at}" data-kind="{column.kind}"'
+            f' data-value="{exact}">{escape(written(value, column.kind))}</{tag}>'
+        )
+
+
+def _is_loss(value: Any, column: Column) -> bool:
+    return column.kind == "pnl" and isinstance(value, int | float) and value < 0.0
+
+
+def _side(column: Column) -> str:
+    return ' class="n"' if is_numeric(column.kind) else ""
+
+
+def _hint(column: Column) -> str:
+    return f' title="{escape(column.hint)}"' if column.hint else ""
+
+
+def _embedded(document: Any) -> str:
+    """The document as JSON that no value of it can end early."""
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+    return text.replace("<", "\\u003c")
+
+
+def _style() -> str:
+    return files("tomic.report").joinpath("page.css").read_text(encoding="utf-8")

@@ -1,0 +1,188 @@
+"""
+What a page shows of a JSON document: facts, tables, notes and pictures, each by JSON pointer.
+
+A page holds no numbers of its own: every cell says where in the document its value is (RFC 6901),
+so a page cannot differ from its JSON.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Kind: TypeAlias = Literal[
+    "text", "words", "money", "cents", "pnl", "price", "share", "share0", "ratio", "number",
+    "whole", "day", "time", "list",
+]  # fmt: skip
+"""How a value is written; see `FORMATS`."""
+
+MISSING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure: its heading, where it is below its row, how it is written, what it means."""
+
+    label: str
+    at: str
+    kind: Kind = "text"
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The objects of a list, one a row."""
+
+    at: str
+    """Pointer to the list."""
+    columns: tuple[Column, ...]
+    caption: str = ""
+    empty: str = ""
+    """Said instead where the list is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Figures of one object, side by side."""
+
+    at: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A list of sentences."""
+
+    at: str
+    kind: Literal["note", "alarm"] = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture as SVG text."""
+
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Pictures side by side where there is room."""
+
+    figures: tuple[Figure, ...]
+
+
+Part: TypeAlias = Table | Facts | Lines | Figure | Gallery
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Parts under a heading."""
+
+    title: str
+    parts: tuple[Part, ...]
+    break_before: bool = False
+    """On a new sheet when printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A whole report."""
+
+    title: str
+    document: Mapping[str, Any]
+    """JSON-ready: what the page shows and embeds."""
+    head: tuple[Column, ...]
+    """Data time, source and quality, on top; pointers from the root."""
+    sections: tuple[Section, ...] = field(default=())
+
+
+def resolve(document: Any, pointer: str) -> Any:
+    """
+    The value at a JSON pointer; None where an object on the way is None.
+
+    Raises:
+        KeyError, IndexError: There is nothing at *pointer*.
+    """
+    value = document
+    for part in pointer.split("/")[1:]:
+        if value is None:
+            return None
+        key = part.replace("~1", "/").replace("~0", "~")
+        value = value[int(key)] if isinstance(value, list | tuple) else value[key]
+    return value
+
+
+def written(value: Any, kind: Kind) -> str:
+    """*value* as people read it; a dash where there is none."""
+    if value is None or value == "" or value == []:
+        return MISSING
+    number = _number(value) if kind in _NUMERIC else None
+    if kind in _NUMERIC:
+        if number is None:
+            return str(value)
+        if math.isinf(number):
+            return "unbounded" if number > 0.0 else "−unbounded"
+        return _sign(FORMATS[kind](number))
+    return FORMATS[kind](value)
+
+
+def is_numeric(kind: Kind) -> bool:
+    """Whether values of *kind* are numbers, set flush right."""
+    return kind in _NUMERIC
+
+
+def _number(value: Any) -> float | None:
+    """A number, also one that JSON had to write as a word."""
+    if isinstance(value, str):
+        return {"Infinity": math.inf, "-Infinity": -math.inf}.get(value)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _sign(text: str) -> str:
+    """A real minus sign, and none before what was rounded to nothing."""
+    plain = text.removeprefix("-")
+    return text.replace("-", "−") if any(one in "123456789" for one in plain) else plain
+
+
+def _day(value: Any) -> str:
+    return str(value)[:10]
+
+
+def _time(value: Any) -> str:
+    moment = dt.datetime.fromisoformat(str(value))
+    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _words(value: Any) -> str:
+    # A date must not be broken at the end of a line.
+    return re.sub(r"(?<=\d)-(?=\d)", "\u2011", str(value).replace("_", " "))
+
+
+_NUMERIC: frozenset[str] = frozenset(
+    {"money", "cents", "pnl", "price", "share", "share0", "ratio", "number", "whole"}
+)
+
+FORMATS: Mapping[Kind, Callable[[Any], str]] = {
+    "text": str,
+    "words": _words,
+    "money": lambda value: f"{value:,.0f}",
+    "cents": lambda value: f"{value:,.2f}",
+    "pnl": lambda value: f"{value:,.2f}",
+    "price": lambda value: f"{value:,.6g}",
+    "share": lambda value: f"{100.0 * value:.1f} %",
+    "share0": lambda value: f"{100.0 * value:.0f} %",
+    "ratio": lambda value: f"{value:.2f}",
+    "number": lambda value: f"{value:,.1f}",
+    "whole": lambda value: f"{value:,.0f}",
+    "day": _day,
+    "time": _time,
+    "list": lambda value: ", ".join(
+        f"{one:,.2f}" if isinstance(one, float) else str(one) for one in value
+    ),
+}
+"""Kind to how it is written; fractions become per cents, money has a separator of thousands."""

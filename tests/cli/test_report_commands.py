@@ -1,0 +1,70 @@
+"""`tomic report`: a file where it was asked for, and a word about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from clean_home import make_clean_home, write
+from tomic.cli.app import app
+
+SMALL = '[market]\nsymbols = ["SPY"]\n[scan]\nstrategies = ["iron_condor"]\ntop = 1\n'
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """An empty working folder, an empty home, and no TOMIC variables."""
+    home = make_clean_home(tmp_path, monkeypatch)
+    write("tomic.toml", SMALL)
+    return home
+
+
+def run(*words: str):
+    return CliRunner().invoke(app, ["report", *words])
+
+
+def test_day_of_the_demo_is_one_file():
+    """The demo makes its scan, and the page stands alone where it was asked for."""
+    result = run("day", "--demo", "--html", "reports/day.html")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    assert "written to reports/day.html" in result.stderr
+    assert [path.name for path in Path("reports").iterdir()] == ["day.html"]
+    assert "iron condor" in Path("reports/day.html").read_text(encoding="utf-8")
+
+
+def test_proposal_of_the_demo_is_one_file():
+    """A demo numbers its proposals by its own day."""
+    result = run("proposal", "20261120-1", "--demo", "-q", "--html", "one.html")
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert "SPY iron condor" in Path("one.html").read_text(encoding="utf-8")
+
+
+def test_an_unknown_proposal_leaves_no_file():
+    """Exit code 5, the reason, and nothing written."""
+    result = run("proposal", "20200101-1", "--html", "one.html")
+
+    assert result.exit_code == 5
+    assert "20200101-1" in result.stderr
+    assert not Path("one.html").exists()
+
+
+def test_without_a_file_nothing_is_collected():
+    """--html says where to; without it the command is incomplete."""
+    result = run("day", "--demo")
+
+    assert result.exit_code == 2
+    assert "--html" in result.stderr
+
+
+def test_alone_it_explains_itself():
+    """`tomic report` lists the reports there are."""
+    result = run()
+
+    assert result.exit_code == 0
+    assert "proposal" in result.stdout
