@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import pytest
 
 from conftest import FAST, settings_in
 from patient_clock import PatientClock
+from tomic import dates
 from tomic.errors import PacingViolation, UnknownContract
 from tomic.ib.session import Session
 from tomic.sim import Gateway, Limits, Profile, calendar, faults
@@ -112,6 +114,18 @@ async def test_the_next_day_asks_for_one_day_and_its_neighbour(store, settings, 
     assert run.symbols[0].added == {"bars": 1, "ib30": 1}
     assert run.symbols[0].last == FRIDAY
     assert await store.load_events() == []
+
+
+async def test_the_gateways_clock_decides(store, settings, clock):
+    """A computer whose clock is days ahead asks for what the gateway says is over."""
+    async with opened(settings, clock) as (_, opener):
+        ahead = at(FRIDAY + dt.timedelta(days=4), 17)
+        run = await update(opener, store, ["SPY"], settings, clock, now=ahead)
+        again = await update(opener, store, ["SPY"], settings, clock, now=ahead)
+
+    assert run.symbols[0].rows == 253
+    assert run.symbols[0].last == THURSDAY
+    assert again.plan is None
 
 
 async def test_a_day_under_way_is_not_stored(store, settings, clock):
@@ -281,8 +295,7 @@ async def test_a_lost_line_is_taken_up_again(store, settings, clock):
 
 async def test_a_deadline_keeps_what_is_there(store, settings, clock):
     """What was not reached has an error, what was is stored."""
-    import asyncio
-
+    dates.is_trading_day(FRIDAY)  # building the calendar takes longer than the deadline
     silent = faults.Silent(on="history", symbol="QQQ")
     async with opened(settings, clock, faults_=[silent]) as (_, opener):
         deadline = asyncio.get_running_loop().time() + 0.2

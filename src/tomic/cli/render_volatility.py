@@ -269,8 +269,10 @@ def _detail(report: VolReport) -> str:
         if field in ("iv_rank", "iv_percentile") and text and snapshot.iv_days is not None:
             note = f"{snapshot.iv_days} of {snapshot.iv_window} days of {snapshot.iv_series}"
         source = snapshot.sources.get(field, "")
-        table.add_row(title, f"{text} {unit}".strip(), source, _age(snapshot, field), note)
-    table.add_row("IV30-HV30", f"{number(snapshot.iv_hv, 2, 100.0)} pt".strip(), "", "", "")
+        shown = f"{text} {unit}".strip() if text else ""
+        table.add_row(title, shown, source, _age(snapshot, field), note)
+    if snapshot.iv_hv is not None:
+        table.add_row("IV30-HV30", f"{number(snapshot.iv_hv, 2, 100.0)} pt", "", "", "")
     for title, field in (("earnings", "next_earnings"), ("ex-dividend", "next_dividend")):
         value = getattr(snapshot, field)
         note = snapshot.missing.get(field, "")

@@ -12,6 +12,7 @@ from tomic import valuation
 from tomic.chain import Chain
 from tomic.models import RowStatus
 from tomic.quant import surface
+from tomic.workflows.missing_days import session_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class ChainVolatility:
     """Volatility of one chain; fractions, None where the quotes do not determine a number."""
 
     as_of: dt.datetime
+    day: dt.date
+    """The trading day it belongs to."""
     iv30: float | None
     skew: float | None
     term_m1_m2: float | None
@@ -73,6 +76,7 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
     }
     return ChainVolatility(
         as_of=chain.as_of,
+        day=session_day(chain.as_of, chain.underlying.sessions),
         **{name: _number(value) for name, value in found.items()},
         moves=moves,
         missing={name: reasons[name] for name, value in found.items() if not math.isfinite(value)},

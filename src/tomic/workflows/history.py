@@ -122,12 +122,15 @@ async def update(
     job = _Job(store, settings, days or settings.market.history_days, series, force, watch)
     unique = list(dict.fromkeys(symbols))
     results = {symbol: SymbolHistory(symbol) for symbol in unique}
-    moment = now or (await (await open_session()).now())
-    needs = await job.needs(unique, moment)
+    needs = await job.needs(unique, now or await (await open_session()).now())
     plan = None
     if needs:
         session = await open_session()
-        await session.now()  # whatever the local clock says, the gateway's time decides
+        # Whatever the local clock says, the gateway's time decides.
+        theirs = await session.now()
+        if now is not None and last_complete_day(theirs) != last_complete_day(now):
+            needs = await job.needs(unique, theirs)
+    if needs:
         turns = await _shared_turns(session, store, settings, clock, sleep)
         plan = announced(needs, turns, settings, watch)
         await _fetch_all(session, job, needs, results, deadline)

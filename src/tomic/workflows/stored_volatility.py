@@ -178,25 +178,27 @@ def placed(
         stored: The same series, of earlier days.
         least: Fewer days than this give no number.
     """
-    if not values:
-        return {}
-    calendar = _calendar([day for _, day in values.values()], window)
-    history = np.full((len(values), window), np.nan)
-    for row, (symbol, (_, day)) in enumerate(values.items()):
-        own = stored.get(symbol)
-        if own is None:
-            continue
-        earlier = own.date < np.datetime64(day, "D")
-        end = int(np.searchsorted(calendar, np.datetime64(day, "D"))) - 1
+    known = {symbol: at for symbol, at in values.items() if len(stored.get(symbol, ()))}
+    found = {
+        symbol: _place(value, day, math.nan, math.nan, 0, window, least)
+        for symbol, (value, day) in values.items()
+    }
+    if not known:
+        return found
+    calendar = _calendar([day for _, day in known.values()], window)
+    history = np.full((len(known), window), np.nan)
+    for row, (symbol, (_, day)) in enumerate(known.items()):
+        own, today = stored[symbol], np.datetime64(day, "D")
+        earlier = own.date < today
+        end = int(np.searchsorted(calendar, today)) - 1
         at, chosen = _places(own.date[earlier], calendar, window, end)
         history[row, at] = own.value[earlier][chosen]
-    today = np.array([value for value, _ in values.values()])
-    rank, n = realized.iv_rank(today, history)
-    percentile, _ = realized.iv_percentile(today, history)
-    return {
-        symbol: _place(value, day, rank[row], percentile[row], int(n[row]), window, least)
-        for row, (symbol, (value, day)) in enumerate(values.items())
-    }
+    value = np.array([value for value, _ in known.values()])
+    rank, n = realized.iv_rank(value, history)
+    percentile, _ = realized.iv_percentile(value, history)
+    for row, (symbol, (level, day)) in enumerate(known.items()):
+        found[symbol] = _place(level, day, rank[row], percentile[row], int(n[row]), window, least)
+    return found
 
 
 def _place(
@@ -251,12 +253,12 @@ def by_day(
     if not len(calendar):
         return []
     row = {name: np.full(calendar.size, np.nan) for name in ("high", "low", "close", "ib", "own")}
-    for name, series, values in (
-        *((name, bars, getattr(bars, name)) for name in ("high", "low", "close")),
-        ("ib", ib_iv, ib_iv.value),
-        ("own", chain_iv, chain_iv.value),
+    for name, date, values in (
+        *((name, bars.date, getattr(bars, name)) for name in ("high", "low", "close")),
+        ("ib", ib_iv.date, ib_iv.value),
+        ("own", chain_iv.date, chain_iv.value),
     ):
-        at, chosen = _places(series.date, calendar, calendar.size, calendar.size - 1)
+        at, chosen = _places(date, calendar, calendar.size, calendar.size - 1)
         row[name][at] = values[chosen]
     columns = {
         "close": row["close"],

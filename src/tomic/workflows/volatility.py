@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 EXTRAS_S = 1.5
 """How long the volatilities of a quote may come after its price."""
 
+_MANY = 50
 _FROM_PAGE = {
     "spot": "spot_price",
     "iv30": "implied_volatility",
@@ -79,11 +80,7 @@ async def volatility(
     unique = list(dict.fromkeys(symbols))
     window = days or settings.market.rank_days
     await _keep_dividends(store, now)
-    async with asyncio.TaskGroup() as group:
-        # The calendar takes half a second to build, as long as reading five hundred symbols.
-        group.create_task(asyncio.to_thread(dates.is_trading_day, now.at.date()))
-        loading = group.create_task(load_past(store, [*unique, VIX], now.at, window))
-    past = loading.result()
+    past = await _load_and_warm(store, [*unique, VIX], now.at, window)
     readings = {
         symbol: of_chain(chain, term_window=settings.market.term_strike_window, smiles=smiles)
         for symbol, chain in now.chains.items()
@@ -201,6 +198,18 @@ async def _keep_dividends(store: Database, now: Now) -> None:
 
 
 # -- the past ------------------------------------------------------------------------------
+
+
+async def _load_and_warm(
+    store: Database, symbols: Sequence[str], at: dt.datetime, window: int
+) -> Past:
+    """Load the past; for many symbols the calendar, which takes as long, is built meanwhile."""
+    if len(symbols) < _MANY:
+        return await load_past(store, symbols, at, window)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.to_thread(dates.is_trading_day, at.date()))
+        loading = group.create_task(load_past(store, symbols, at, window))
+    return loading.result()
 
 
 async def load_past(store: Database, symbols: Sequence[str], at: dt.datetime, window: int) -> Past:

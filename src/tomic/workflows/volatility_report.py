@@ -201,7 +201,7 @@ def _own_values(
     for symbol in symbols:
         reading = readings.get(symbol)
         if reading is not None and reading.iv30 is not None:
-            values[symbol] = (reading.iv30, min(session_day(reading.as_of), day))
+            values[symbol] = (reading.iv30, min(reading.day, day))
         elif (stored := _last(past.chain_iv.get(symbol))) is not None:
             values[symbol] = stored
     return values
@@ -230,11 +230,12 @@ def _put_iv(
             draft.lack(name, text)
         return
     is_own = chosen is own
-    source, at = "store", usual_close(chosen.day)
     if is_own and symbol in readings and readings[symbol].iv30 is not None:
         source, at = "chain", readings[symbol].as_of
     elif not is_own and symbol in now.ticks and now.ticks[symbol].implied_volatility is not None:
         source, at = "ib", now.at
+    else:
+        source, at = "store", usual_close(chosen.day)
     draft.put("iv30", chosen.value, source, at)
     draft.put("iv_rank", chosen.rank, "store", at)
     draft.put("iv_percentile", chosen.percentile, "store", at)
@@ -265,8 +266,8 @@ def _put_chain(draft: _Draft, reading: ChainVolatility | None, earlier: VolSnaps
             draft.put(name, getattr(reading, name), "chain", reading.as_of)
         if earlier is not None and name in earlier.ages and earlier.sources.get(name) != "web":
             draft.put(name, getattr(earlier, name), "store", earlier.ages[name])
-        reason = reading.missing.get(name, "") if reading is not None else ""
-        draft.lack(name, reason or "no chain was taken yet; add --chain")
+        known = reading.missing if reading is not None else earlier.missing if earlier else {}
+        draft.lack(name, known.get(name) or "no chain was taken yet; add --chain")
 
 
 def _put_events(draft: _Draft, symbol: str, past: Past, now: Now) -> None:
