@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 
 import pytest
-import virtual_time
-from virtual_time import stall
 
+import virtual_time
 from tomic.config import LimitsSettings
 from tomic.ib.pacing import HistoryBudget, LineGate, Pacer, Priority, RequestLimits
+from virtual_time import stall
 
 
 def most_in_a_second(times: list[float]) -> int:
@@ -42,7 +43,7 @@ def test_messages_are_spread_evenly():
     """48 a second means one every 1/48 s, without drift."""
     times = sent_times(48.0, 200)
 
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     assert gaps == pytest.approx([1 / 48] * 199, abs=1e-9)
 
 
@@ -69,7 +70,7 @@ def test_nothing_is_caught_up():
     """After a stall of a second the next messages keep their distance."""
     times = sent_times(50.0, 40, stalls={20: 1.0})
 
-    gaps = [b - a for a, b in zip(times[20:], times[21:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     assert min(gaps) >= 0.0199
 
 
