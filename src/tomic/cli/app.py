@@ -15,6 +15,7 @@ from tomic.cli import (
     jobs,
     market,
     panel,
+    portfolio,
     record,
     report,
     scan,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.registered_commands += market.app.registered_commands
 app.registered_commands += scan.app.registered_commands
+app.registered_commands += portfolio.app.registered_commands
 app.registered_commands += volatility.app.registered_commands
 app.registered_commands += doctor.app.registered_commands
 app.registered_commands += gateway.app.registered_commands

@@ -107,6 +107,8 @@ class Mark(BookModel):
     quoted_at: AwareDatetime | None = None
     problem: str = ""
     """Why there is no quote, empty where there is."""
+    unfinished: bool = False
+    """Whether asking again may give more: no answer in time, not subscribed, or a lost line."""
 
 
 class AccountSummary(BookModel):

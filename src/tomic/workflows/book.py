@@ -234,7 +234,7 @@ async def _quote_options(work: _Reading, wanted: Sequence[Position]) -> None:
                 work.quoted.rows[name] = one.value
                 work.quoted.problems.pop(name, None)
             elif one.error is not None:
-                work.quoted.problems[name] = str(one.error)
+                work.quoted.problems[name] = one.error
         pending = [
             one for one in pending if one.contract not in work.quoted.rows and not session.alive
         ]

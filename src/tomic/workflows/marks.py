@@ -9,6 +9,7 @@ from typing import Literal
 
 from tomic import valuation
 from tomic.chain import Chain
+from tomic.errors import TomicError, UnknownContract
 from tomic.ib.quotes import UnderlyingTicks
 from tomic.models import DataType, OptionQuote, RowStatus, Underlying
 from tomic.models.book import Mark, Position
@@ -26,7 +27,7 @@ class Quoted:
     """By symbol."""
     rows: dict[str, OptionQuote] = field(default_factory=dict)
     """By contract, as are *problems*: why it has no quote."""
-    problems: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, TomicError] = field(default_factory=dict)
 
 
 def pair_of(position: Position) -> Wanted:
@@ -54,8 +55,9 @@ def marks_of(
         rows = [quoted.rows[one.contract] for one in members]
         for row in _completed(quoted, members[0], rows, as_of, rate, data_type):
             found[names[Wanted(row.expiry, row.strike, row.right)]] = to_mark(row)
-    for name, problem in quoted.problems.items():
-        found.setdefault(name, Mark(problem=problem))
+    for name, error in quoted.problems.items():
+        final = isinstance(error, UnknownContract)
+        found.setdefault(name, Mark(problem=str(error), unfinished=not final))
     for one in wanted:
         ticks = quoted.ticks.get(one.symbol)
         if one.is_stock and ticks is not None and ticks.spot is not None:
@@ -112,6 +114,7 @@ def to_mark(row: OptionQuote) -> Mark:
         greeks_source=row.greeks_source,
         quoted_at=row.quoted_at,
         problem=problem,
+        unfinished=not row.status.is_final,
     )
 
 

@@ -1,0 +1,412 @@
+"""The review of the portfolio as text for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from tomic.cli.numbers import number
+from tomic.cli.portfolio_rows import leg_text, rows, structure_row
+from tomic.cli.render import text_of
+from tomic.models.book import AccountSummary
+from tomic.models.review import (
+    Alert,
+    BookReview,
+    Severity,
+    StressGrid,
+    Structure,
+    WhatIfMargin,
+)
+from tomic.workflows.doctor import masked
+from tomic.workflows.review import Considered, PortfolioView
+
+
+def text(
+    view: PortfolioView,
+    by: str,
+    *,
+    spots: Sequence[float],
+    every_alert: bool,
+    width: int,
+    color: bool,
+) -> str:
+    """
+    The review and the considered trade.
+
+    *spots* are the columns of the stress tables, none of which are shown when it is empty.
+    """
+    review = view.review
+    parts = [header(review), _main_table(review, by, width=width, color=color), _totals(review)]
+    if spots:
+        parts += [_grid_text(one, review, spots, width, color) for one in _grids(review)]
+        parts.append(_events(review))
+    parts.append(_concentration(review))
+    parts.append(_alerts(review.alerts, every=every_alert))
+    parts.append(_gaps(review))
+    if view.considered is not None:
+        parts.append(_considered(review, view.considered, width=width, color=color))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def header(review: BookReview) -> str:
+    """Accounts, what they are worth, and the rates used."""
+    lines = [_account(one, several=len(review.accounts) > 1) for one in review.accounts]
+    kind = f" · {review.data_type.value} quotes" if review.data_type else ""
+    rates = ", ".join(
+        f"1 {name} = {rate:,.4f} {review.currency}"
+        for name, rate in sorted(review.rates.items())
+        if name != review.currency
+    )
+    moment = f"{review.as_of:%Y-%m-%d %H:%M} UTC{kind}{f' · {rates}' if rates else ''}"
+    return "\n".join([*lines, moment])
+
+
+def _account(one: AccountSummary, *, several: bool) -> str:
+    name = f"{masked(one.account)} " if several else ""
+    figures = [
+        ("NetLiq", one.net_liquidation),
+        ("initial margin", one.initial_margin),
+        ("maintenance", one.maintenance_margin),
+        ("excess", one.excess_liquidity),
+        ("cash", one.cash),
+    ]
+    known = " · ".join(
+        f"{title} {value:,.0f} {one.currency}{_of_net(title, value, one)}"
+        for title, value in figures
+        if value is not None
+    )
+    return f"{name}{known or 'account values unknown'}"
+
+
+def _of_net(title: str, value: float, one: AccountSummary) -> str:
+    if title in ("NetLiq", "cash") or not one.net_liquidation:
+        return ""
+    return f" ({value / one.net_liquidation:.0%})"
+
+
+_NUMBERS = (
+    ("P&L", "pnl", 0),
+    ("Δ shares", "delta", 0),
+    ("Δ value", "delta_value", 0),
+    ("Γ value/1%", "gamma_value", 0),
+    ("V/pt", "vega", 1),
+    ("Θ/day", "theta", 1),
+)
+
+
+def _main_table(review: BookReview, by: str, *, width: int, color: bool) -> str:
+    if not review.structures:
+        return "no positions that can be shown; see what is left out below"
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    first = {"strategy": ("id", "strategy", "DTE", "days"), "symbol": ("symbol", "structures")}
+    titles = first.get(by, ("expiry", "structures"))
+    for title in titles:
+        table.add_column(title, no_wrap=True, justify="right" if title in _RIGHT else "left")
+    extra = ("%max", "ROM", "margin") if by == "strategy" else ("margin", "share")
+    for title in (*(one[0] for one in _NUMBERS), *extra):
+        table.add_column(title, justify="right", no_wrap=True)
+    if by == "strategy":
+        table.add_column("legs", overflow="fold")
+        for one in review.structures:
+            table.add_row(*_structure_cells(one))
+    else:
+        for row in rows(review, by):
+            table.add_row(*_group_cells(row, by))
+    return text_of(table, width=width, color=color)
+
+
+_RIGHT = ("DTE", "days", "structures")
+
+
+def _structure_cells(one: Structure) -> list[str]:
+    row = structure_row(one)
+    times = f" x{one.quantity:g}" if one.quantity != 1.0 else ""
+    mark = {"pin": " (pin)", "journal": f" (#{one.link})"}.get(one.source, "")
+    days = "" if one.days_in_trade is None else f"{one.days_in_trade}"
+    return [
+        one.id,
+        f"{one.strategy.replace('_', ' ')}{times}{mark}",
+        "" if one.dte is None else str(one.dte),
+        f"≥{days}" if one.days_at_least and one.days_in_trade else days,
+        *(_signed(row[field], decimals) for _, field, decimals in _NUMBERS),
+        _percent(one.profit_share),
+        _percent(one.rom),
+        _amount(one.margin),
+        ", ".join(leg_text(leg) for leg in one.legs),
+    ]
+
+
+def _group_cells(row: dict[str, Any], by: str) -> list[str]:
+    margin = row["margin"]
+    return [
+        row[by],
+        str(row["structures"]),
+        *(_signed(row[field], decimals) for _, field, decimals in _NUMBERS),
+        "unbounded" if isinstance(margin, str) else _amount(margin),
+        _percent(row["margin_share"]),
+    ]
+
+
+def _signed(value: float | None, decimals: int) -> str:
+    if value is None or math.isnan(value):
+        return "?"
+    # Adding nothing turns the -0.0 that rounding may leave into 0.0.
+    rounded = round(value, decimals) + 0.0
+    return f"{rounded:+,.{decimals}f}" if rounded else f"{0.0:.{decimals}f}"
+
+
+def _amount(value: float | None) -> str:
+    if value is None:
+        return "?"
+    return "unbounded" if math.isinf(value) else number(value, 0)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def _totals(review: BookReview) -> str:
+    totals, greeks = review.totals, review.totals.greeks
+    lines = [
+        f"book     P&L {_signed(totals.pnl, 0)} · delta {_signed(greeks.delta, 0)} shares, "
+        f"{_signed(greeks.delta_value, 0)} {review.currency} · gamma "
+        f"{_signed(greeks.gamma_value, 0)} per 1 % · vega {_signed(greeks.vega, 1)} per point · "
+        f"theta {_signed(greeks.theta, 1)} a day"
+    ]
+    if totals.beta is not None:
+        lines.append(f"beta     {_beta(review)}")
+    share = f" ({totals.margin_share:.0%} of NetLiq)" if totals.margin_share is not None else ""
+    unknown = f"; not known for {', '.join(totals.margin_unknown)}" if totals.margin_unknown else ""
+    lines.append(f"margin   {number(totals.margin, 0)} by our rules{share}{unknown}")
+    if totals.worst is not None and review.stress is not None:
+        lines.append(f"stress   {_worst(review)}")
+    if review.tail is not None:
+        lines.append(f"tail     {_tail(review)}")
+    return "\n".join(lines)
+
+
+def _beta(review: BookReview) -> str:
+    beta = review.totals.beta
+    if beta is None:
+        return ""
+    assumed = [one.symbol for one in beta.betas if one.n == 0]
+    if beta.delta is None or beta.error is None:
+        size = f"{beta.delta_value:+,.0f} {review.currency}; no price of {beta.benchmark}"
+    else:
+        size = f"{beta.delta:+,.1f} ± {beta.error:,.1f} {beta.benchmark} shares"
+    told = f", assumed 1 ± 0.4 for {', '.join(assumed)}" if assumed else ""
+    return f"weighted delta {size} · betas over {beta.window} days, shrunk{told}"
+
+
+def _worst(review: BookReview) -> str:
+    grid, totals = review.stress, review.totals
+    if grid is None:
+        return ""
+    share = f" ({totals.worst_share:.1%} of NetLiq)" if totals.worst_share is not None else ""
+    cell = grid.worst
+    drivers = ", ".join(f"{one.name} {one.pnl:+,.0f}" for one in grid.drivers[:3])
+    left = f"; without {', '.join(grid.without)}" if grid.without else ""
+    return (
+        f"worst {cell.pnl:+,.0f}{share} at spot {cell.spot_move:+.0%}, volatility "
+        f"{cell.vol_move:+.0%}, {cell.days} days; driven by {drivers}{left}"
+    )
+
+
+def _tail(review: BookReview) -> str:
+    tail = review.tail
+    if tail is None:
+        return ""
+    ratio = f" · diversification {tail.diversification:.2f}" if tail.diversification else ""
+    left = f"; without {', '.join(tail.without)}" if tail.without else ""
+    return (
+        f"one day, {tail.confidence:.0%}: VaR {tail.value_at_risk:,.0f}, CVaR {tail.cvar:,.0f}, "
+        f"worst {tail.worst:,.0f} on {tail.worst_day} · {tail.days} stored days, "
+        f"volatility kept{ratio}{left}"
+    )
+
+
+# -- stress and events -----------------------------------------------------------------------------
+
+
+def _grids(review: BookReview) -> Iterable[StressGrid]:
+    if review.stress is not None:
+        yield review.stress
+    # Shares alone are a straight line, which needs no table.
+    curved = {one.symbol for one in review.structures if one.expiry is not None}
+    if len(review.stress_by_symbol) > 1:
+        yield from (one for one in review.stress_by_symbol if one.name in curved)
+
+
+_SHOWN_VOLS = (-0.5, 0.0, 0.5, 1.0)
+
+
+def _grid_text(
+    grid: StressGrid, review: BookReview, shown: Sequence[float], width: int, color: bool
+) -> str:
+    """P&L today by spot and volatility, and over time with the volatility of today."""
+    spots = [place for place, move in enumerate(grid.spot_moves) if _near(move, shown)]
+    vols = [place for place, move in enumerate(grid.vol_moves) if _near(move, _SHOWN_VOLS)]
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table.add_column("vol \\ spot", no_wrap=True)
+    for place in spots:
+        table.add_column(f"{grid.spot_moves[place]:+.0%}", justify="right", no_wrap=True)
+    for vol in vols:
+        cells = [_signed(grid.pnl[spot][vol][0], 0) for spot in spots]
+        table.add_row(f"{grid.vol_moves[vol]:+.0%} today", *cells)
+    middle = grid.vol_moves.index(0.0)
+    for day, days in enumerate(grid.days):
+        if days:
+            cells = [_signed(grid.pnl[spot][middle][day], 0) for spot in spots]
+            table.add_row(f"+0% in {days} days", *cells)
+    title = f"stress of {grid.name}, {review.currency}, from the live spot"
+    return f"{title}\n{text_of(table, width=width, color=color)}"
+
+
+def _near(move: float, shown: Sequence[float]) -> bool:
+    return any(abs(move - one) < 1e-9 for one in shown)
+
+
+def _events(review: BookReview) -> str:
+    lines = []
+    for one in review.jumps:
+        sides = f"{one.move:+.1%} {_signed(one.down, 0)}"
+        if one.up is not None:
+            sides = f"+{one.move:.1%} {_signed(one.up, 0)}, -{one.move:.1%} {_signed(one.down, 0)}"
+        note = f" ({one.note})" if one.note else ""
+        lines.append(f"{one.day} {one.symbol} {one.kind}: {sides}{note}")
+    return "events\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
+
+
+# -- concentration, alerts, gaps -------------------------------------------------------------------
+
+
+def _concentration(review: BookReview) -> str:
+    lines = []
+    for kind in ("symbol", "sector", "strategy", "expiry"):
+        mine = [one for one in review.concentration if one.kind == kind and one.share]
+        if len(mine) > 1:
+            shown = ", ".join(f"{one.name.replace('_', ' ')} {one.share:.0%}" for one in mine[:5])
+            lines.append(f"margin by {kind}: {shown}")
+    return "\n".join(lines)
+
+
+_WORDS = {Severity.ALARM: "ALARM", Severity.WARNING: "warn", Severity.INFO: "info"}
+
+
+def _alerts(alerts: Sequence[Alert], *, every: bool) -> str:
+    shown = [one for one in alerts if every or one.severity is not Severity.INFO]
+    lines = [
+        f"{_WORDS[one.severity]:<6}{one.scope}: {one.message} (limit {_limit(one)}) -> {one.advice}"
+        for one in shown
+    ]
+    hidden = len(alerts) - len(shown)
+    if hidden:
+        lines.append(f"and {hidden} notes without a decision to take; -v shows them")
+    return "\n".join(lines)
+
+
+_FRACTIONS = (
+    "assignment_deep_in_the_money", "entry_iv_rank", "margin_share", "same_strategy",
+    "sector_share", "stress_loss", "symbol_share", "take_profit",
+)  # fmt: skip
+_FRACTION_FAMILIES = ("rom_", "theta_", "vega_short_", "vega_long_", "iv_", "skew")
+
+
+def _limit(one: Alert) -> str:
+    if one.rule in _FRACTIONS or one.rule.startswith(_FRACTION_FAMILIES):
+        return f"{one.limit * 100.0:.10g}%"
+    return f"{one.limit:,.10g}"
+
+
+def _gaps(review: BookReview) -> str:
+    words = {
+        "all": "not counted",
+        "greeks": "without Greeks and stress",
+        "price": "without P&L",
+        "nothing": "counted",
+    }
+    lines = [
+        f"  {one.quantity:+g} {one.name}: {one.reason} ({words[one.missing]})"
+        for one in review.gaps
+    ]
+    notes = [f"  {note}" for note in review.notes]
+    parts = []
+    if lines:
+        parts.append("not wholly in these figures\n" + "\n".join(lines))
+    if notes:
+        parts.append("notes\n" + "\n".join(notes))
+    return "\n\n".join(parts)
+
+
+# -- a trade that is considered --------------------------------------------------------------------
+
+
+def _considered(before: BookReview, one: Considered, *, width: int, color: bool) -> str:
+    first, second = before.totals, one.after.totals
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    table.add_column("", no_wrap=True)
+    for title in ("before", "after", "change"):
+        table.add_column(title, justify="right", no_wrap=True)
+    pairs: list[tuple[str, float | None, float | None, int]] = [
+        ("delta, shares", first.greeks.delta, second.greeks.delta, 1),
+        ("delta value", first.greeks.delta_value, second.greeks.delta_value, 0),
+        (
+            f"beta-weighted, {before.totals.beta.benchmark if before.totals.beta else ''} shares",
+            first.beta.delta if first.beta else None,
+            second.beta.delta if second.beta else None,
+            1,
+        ),
+        ("gamma per 1 %", first.greeks.gamma_value, second.greeks.gamma_value, 0),
+        ("vega per point", first.greeks.vega, second.greeks.vega, 1),
+        ("theta a day", first.greeks.theta, second.greeks.theta, 1),
+        ("margin, net", first.margin_net, second.margin_net, 0),
+        (
+            "worst stress cell",
+            first.worst.pnl if first.worst else None,
+            second.worst.pnl if second.worst else None,
+            0,
+        ),
+        (
+            "CVaR of a day",
+            before.tail.cvar if before.tail else None,
+            one.after.tail.cvar if one.after.tail else None,
+            0,
+        ),
+    ]
+    for title, old, new, decimals in pairs:
+        change = new - old if new is not None and old is not None else None
+        table.add_row(title, *(_signed(x, decimals) for x in (old, new, change)))
+    lines = [f"with {one.trade}", *(_trade_line(x) for x in one.structures)]
+    lines.append(text_of(table, width=width, color=color))
+    lines.append(f"fit {one.change.fit:.2f}{''.join(f'; {x}' for x in one.change.notes)}")
+    lines += [f"{_WORDS[x.severity]:<6}{x.message} -> {x.advice}" for x in one.alerts]
+    if one.what_if is not None:
+        lines.append(_what_if(one.what_if, one.structures))
+    return "\n".join(lines)
+
+
+def _trade_line(one: Structure) -> str:
+    credit = "unknown" if one.credit is None else f"{one.credit:+,.0f}"
+    return (
+        f"  {one.strategy.replace('_', ' ')}: credit {credit}, max profit "
+        f"{_amount(one.max_profit)}, max loss {_amount(one.max_loss)}, margin "
+        f"{_amount(one.margin)} (net {_amount(one.margin_net)})"
+    )
+
+
+def _what_if(margin: WhatIfMargin, structures: Sequence[Structure]) -> str:
+    """The broker's own figure beside ours, and the difference."""
+    known = [one.margin for one in structures if one.margin is not None]
+    ours = sum(known) if known and len(known) == len(structures) else None
+    change = margin.initial_change
+    beside = ""
+    if ours is not None and change is not None and math.isfinite(ours):
+        beside = f" · ours {ours:,.0f} by itself, difference {change - ours:+,.0f}"
+    warning = f"; TWS warns: {margin.warning}" if margin.warning else ""
+    return (
+        f"IB what-if of one order ({margin.order}): initial margin {_signed(change, 0)}, "
+        f"maintenance {_signed(margin.maintenance_change, 0)}{beside}{warning}"
+    )

@@ -1,0 +1,72 @@
+"""Running `tomic` as people do: in this process, in one of its own, against a gateway outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from tomic.cli.app import app
+from tomic.sim import Gateway, Limits, Profile
+from tomic.sim.model import ModelMarket
+
+SMALL = ("--monthlies", "1", "--weeklies", "0", "--strike-range", "3", "--no-export")
+"""Options that make a chain of one expiry and a dozen options."""
+
+
+def run(*words: object) -> Result:
+    """A command in this process, with stdout and stderr apart."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        return CliRunner().invoke(app, [str(word) for word in words], prog_name="tomic")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def start(*words: object, cwd: Path, **options: object) -> subprocess.Popen[str]:
+    """A command in a process of its own, without any configuration of this machine."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TOMIC_")}
+    environment = clean | {"HOME": str(cwd), "XDG_CONFIG_HOME": str(cwd), "PYTHONUTF8": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tomic", *map(str, words)],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        **options,
+    )
+
+
+@contextlib.contextmanager
+def outside_gateway(*faults: object, closed: bool = False, **options: object) -> Iterator[Gateway]:
+    """A simulated gateway on a loop in another thread, as TWS is in another process."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    given = {"profile": Profile.instant(), "limits": Limits().unpaced(), "seed": 1, **options}
+    gateway = Gateway(ModelMarket(seed=1, closed=closed), faults=faults, **given)
+
+    def wait(job):
+        return asyncio.run_coroutine_threadsafe(job, loop).result(10.0)
+
+    try:
+        wait(gateway.__aenter__())
+        yield gateway
+    finally:
+        wait(gateway.close())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
