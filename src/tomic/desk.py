@@ -99,6 +99,7 @@ class Desk:
         self._stack = AsyncExitStack()
         self._session: Session | None = None
         self._opening = asyncio.Lock()
+        self._storing = asyncio.Lock()
         self._database: Database | None = None
         self._web: Visits | None = None
         self._stand_in: stand_in.StandIn | None = None
@@ -191,8 +192,10 @@ class Desk:
         if not self.simulated:
             return ib, None
         if self._stand_in is None:
-            self._stand_in = self._choose_stand_in(symbol)
-            await self._stack.enter_async_context(self._stand_in.server)
+            found = self._choose_stand_in(symbol)
+            await self._stack.enter_async_context(found.server)
+            # Only now: whoever is cancelled while it starts must not leave one without a port.
+            self._stand_in = found
         here = {"host": "127.0.0.1", "port": self._stand_in.server.port}
         return ib.model_copy(update=here), None if self.paced else _DEMO_PACE
 
@@ -203,17 +206,18 @@ class Desk:
 
     async def store(self) -> Database:
         """The store, opened on first need; a demo or replay has its own, while it runs."""
-        if self._database is None:
-            path = self.settings.store.path
-            if self.demo and self._demo_store is not None:
-                path = self._demo_store
-            elif self.simulated:
-                folder = self._stack.enter_context(TemporaryDirectory(prefix="tomic-"))
-                path = Path(folder) / "demo.db"
-            wait_s = self.settings.store.lock_wait_s
-            database = Database(path, busy_timeout_s=wait_s)
-            self._database = await self._stack.enter_async_context(database)
-        return self._database
+        async with self._storing:
+            if self._database is None:
+                path = self.settings.store.path
+                if self.demo and self._demo_store is not None:
+                    path = self._demo_store
+                elif self.simulated:
+                    folder = self._stack.enter_context(TemporaryDirectory(prefix="tomic-"))
+                    path = Path(folder) / "demo.db"
+                wait_s = self.settings.store.lock_wait_s
+                database = Database(path, busy_timeout_s=wait_s)
+                self._database = await self._stack.enter_async_context(database)
+            return self._database
 
     @property
     def interrupted(self) -> bool:
