@@ -101,7 +101,10 @@ def prices(run: HistoryRun, format: Format) -> str:
         return to_ndjson(rows)
     if format is Format.CSV:
         return to_csv([{**row, "replaced": "; ".join(row["replaced"])} for row in rows])
-    table = PlainTable("symbol", "bars", "new", "IV days", "new", "last", "")
+    with_hv = any(row["ib_hv_days_added"] is not None for row in rows)
+    table = PlainTable(
+        "symbol", "bars", "new", "IV days", "new", *(["IB HV new"] if with_hv else []), "last", ""
+    )
     for row in rows:
         note = row["error"] or "; ".join(row["replaced"]) or ("" if row["requests"] else "complete")
         table.add_row(
@@ -110,6 +113,7 @@ def prices(run: HistoryRun, format: Format) -> str:
             f"+{row['bars_added']}",
             number(row["iv_days"], 0),
             f"+{row['iv_days_added']}",
+            *([f"+{row['ib_hv_days_added'] or 0}"] if with_hv else []),
             _day(row["last"]),
             note,
         )
