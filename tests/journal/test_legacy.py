@@ -89,7 +89,7 @@ def test_an_open_entry():
     context = one.context
     assert (context.iv, context.hv30, context.iv_rank) == (0.185, 0.123, 0.452)
     assert (context.iv_percentile, context.skew) == (0.6, -0.025)
-    assert (context.vix, context.atr14, context.spot, context.margin) == (20.1, 7.1, 600.5, 1500.0)
+    assert (context.vix, context.atr14, context.spot, context.margin) == (0.201, 7.1, 600.5, 1500.0)
     assert (context.delta, context.gamma, context.vega, context.theta) == (-40, -3, -12, 6)
     assert (one.plan, one.reason, one.tags) == ("houden tot 50 %", "hoge IV", ("sideways",))
     assert [note.text for note in one.notes] == ["eerste condor"]

@@ -13,6 +13,7 @@ from tomic.cli import (
     doctor,
     gateway,
     jobs,
+    journal,
     market,
     panel,
     portfolio,
@@ -49,6 +50,7 @@ app.registered_commands += panel.app.registered_commands
 app.add_typer(config.app, name="config")
 app.add_typer(report.app, name="report")
 app.add_typer(store.app, name="store")
+app.add_typer(journal.app, name="journal")
 app.add_typer(scan.strategies_app, name="strategies")
 
 

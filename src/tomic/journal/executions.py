@@ -272,6 +272,18 @@ def _part(trade: Trade, fills: tuple[Fill, ...], action: Action) -> Trade:
     )
 
 
+def as_part_of(trade: Trade, entry: JournalEntry) -> Trade:
+    """A trade named after what it does to an entry: it closes, rolls or adjusts."""
+    if trade.action in campaign.ENDS:
+        return trade
+    owned = _held(entry)
+    closing = [fill for fill in trade.fills if owned.get(fill.key, 0.0) * fill.quantity < 0.0]
+    action = Action.ROLL if closing else Action.ADJUST
+    if len(closing) == len(trade.fills):
+        action = Action.CLOSE
+    return trade.model_copy(update={"action": action})
+
+
 def _ids(fills: Iterable[Fill]) -> tuple[str, ...]:
     return tuple(one for fill in fills for one in fill.exec_id.split())
 

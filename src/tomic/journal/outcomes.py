@@ -193,3 +193,39 @@ def _cents(value: float | None) -> float | None:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
+    """One entry for a list: who, what, since when, and what it made so far."""
+    summary = stored["summary"]
+    is_open = stored["status"] == EntryStatus.OPEN
+    premium, pnl = summary.get("premium"), summary.get("pnl")
+    earned = pnl if is_open else summary.get("result")
+    expiry = dt.date.fromisoformat(summary["expiry"]) if summary.get("expiry") else None
+    opened = _to_day(stored["opened_at"])
+    closed = _to_day(stored["closed_at"]) if stored["closed_at"] else None
+    last = closed or day
+    return {
+        "id": stored["id"],
+        "symbol": stored["symbol"],
+        "strategy": stored["strategy"],
+        "status": stored["status"],
+        "legs": summary.get("legs", ""),
+        "opened": opened.isoformat(),
+        "closed": closed.isoformat() if closed else None,
+        "days": (last - opened).days,
+        "dte": (expiry - day).days if expiry and is_open else None,
+        "expiry": summary.get("expiry"),
+        "structures": summary.get("structures", 1),
+        "credit": summary.get("credit"),
+        "premium": premium,
+        "pnl": earned,
+        "pnl_at": summary.get("pnl_at") if is_open else stored["closed_at"],
+        "share": round(earned / abs(premium), 6) if earned is not None and premium else None,
+        "margin": summary.get("margin"),
+        "pos": summary.get("pos"),
+        "score": summary.get("score"),
+        "grade": summary.get("grade", ""),
+        "continues": stored["continues"],
+        "tags": summary.get("tags", []),
+    }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from tomic import dates
 from tomic.config import Settings
 from tomic.errors import StoreError, UsageError
 from tomic.journal import campaign, outcomes
@@ -231,3 +232,19 @@ def rules_for(settings: Settings, strategy: str, changes: Mapping[str, Any]) -> 
         fault = exc.errors()[0]
         raise UsageError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from exc
     return ExitRules.model_validate(checked.model_dump())
+
+
+async def listing(
+    journal: Journal,
+    *,
+    status: str | None = None,
+    symbol: str | None = None,
+    strategy: str | None = None,
+    since: dt.date | None = None,
+) -> list[dict[str, Any]]:
+    """A row per entry from the summaries alone: quick for thousands."""
+    found = await journal.store.load_summaries(
+        status, symbol=symbol, strategy=strategy, since=since
+    )
+    day = (await journal.clock()).astimezone(dates.NEW_YORK).date()
+    return [outcomes.row(one, day) for one in found]

@@ -208,7 +208,7 @@ async def _unlinked(journal: Journal, entries: Iterable[JournalEntry]) -> list[E
     for one in await journal.store.load_executions(unlinked=True):
         owner = owners.get(one.exec_id)
         if owner is None:
-            waiting.append(_loaded(one))
+            waiting.append(loaded(one))
         else:
             await journal.store.link_executions([one.exec_id], owner)
     return waiting
@@ -265,7 +265,8 @@ def _stored(one: Executed) -> Execution:
     return Execution(one.exec_id, one.at, one.symbol, one.contract.con_id, document)
 
 
-def _loaded(one: Execution) -> Executed:
+def loaded(one: Execution) -> Executed:
+    """A stored execution as it was reported."""
     document = one.document
     action = document.get("action")
     return Executed(

@@ -18,6 +18,14 @@ from tomic.models.journal import JournalReport
 from tomic.store import Bars, StoredProposal, VolSeries
 from tomic.workflows.journal import Journal
 
+BY: Mapping[str, By] = {
+    "strategy": "strategy",
+    "symbol": "symbol",
+    "month": "month",
+    "grade": "grade",
+}
+"""What statistics can be grouped by."""
+
 _HOLIDAYS = 4
 """Days by which the last trading day may come before an expiry."""
 

@@ -1,0 +1,436 @@
+"""`tomic journal`: entries opened, rolled, closed, noted and corrected; nothing is deleted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tomic.cli import completion, journal_views, options
+from tomic.cli.journal_opening import (
+    COMMISSION,
+    EntryArgument,
+    OfflineOption,
+    PriceOption,
+    WhenOption,
+    opened,
+    parse_rules,
+)
+from tomic.cli.options import Format
+from tomic.cli.running import runs
+from tomic.errors import UsageError
+
+if TYPE_CHECKING:
+    from tomic.workflows.journal import Journal, Recorded
+    from tomic.workflows.journal_opening import Draft
+
+app = typer.Typer(
+    name="journal",
+    help=(
+        "Entries, exits and what was learnt. An entry is a campaign: rolls and adjustments belong "
+        "to it, results are computed, and every correction is kept."
+    ),
+    no_args_is_help=True,
+)
+app.registered_commands += journal_views.app.registered_commands
+
+CommissionOption = Annotated[float | None, typer.Option(help=COMMISSION, show_default=False)]
+QuantityOption = Annotated[int, typer.Option("--quantity", min=1, help="How many structures.")]
+NoteOption = Annotated[str, typer.Option("--note", help="Kept with the trade.")]
+
+
+@app.command()
+@runs
+async def add(
+    legs: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[LEGS]", help='Such as "-1 SPY 2026-12-18 580P, +1 570P"; @1.25 is a price.'
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="ID", help="A saved proposal.", autocompletion=completion.proposals
+        ),
+    ] = None,
+    position: Annotated[
+        str | None,
+        typer.Option(metavar="ID[,ID]", help="Contract ids of positions in the account."),
+    ] = None,
+    price: PriceOption = None,
+    quantity: QuantityOption = 1,
+    symbol: Annotated[str | None, typer.Option("--symbol", "-s", help="Of LEGS.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Its name.", autocompletion=completion.strategies)
+    ] = None,
+    plan: Annotated[str, typer.Option(help="What you mean to do.")] = "",
+    reason: Annotated[str, typer.Option(help="Why you took it.")] = "",
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A word to find it by.")] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option("--rule", metavar="NAME=VALUE", help="Exit rule: stop=2.5, min_dte=none."),
+    ] = None,
+    continues: Annotated[
+        int | None, typer.Option(metavar="ID", help="Entry whose campaign goes on.")
+    ] = None,
+    when: WhenOption = None,
+    commission: CommissionOption = None,
+    note: NoteOption = "",
+    offline: OfflineOption = False,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Open an entry from a proposal, from positions or from legs; its context is taken with it."""
+    from tomic.workflows import journal_opening as opening
+    from tomic.workflows.journal_trades import Wish
+
+    if sum(one is not None for one in (legs, source, position)) != 1:
+        raise UsageError('name one of LEGS, --from PROPOSAL and --position ID, as in "-1 SPY …"')
+    said = opening.Words(
+        strategy or "", plan, reason, tuple(tag or ()), parse_rules(rule), continues
+    )
+    # The price of a saved proposal is known, and so are its marks.
+    asks = price is not None or source is None
+    async with opened(config, demo=demo, quiet=quiet, asks=asks and not offline) as journal:
+        draft = await _draft(journal, legs, source, position, symbol, quantity)
+        wish = Wish(price, when, offline, commission, note)
+        found = await opening.add(journal, draft, wish, said)
+    _recorded(found, as_json=as_json, quiet=quiet)
+
+
+async def _draft(
+    journal: Journal,
+    legs: str | None,
+    source: str | None,
+    position: str | None,
+    symbol: str | None,
+    quantity: int,
+) -> Draft:
+    from tomic.workflows import journal_opening as opening
+
+    if source is not None:
+        return await opening.from_proposal(journal.store, source, quantity=quantity)
+    if position is not None:
+        try:
+            ids = [int(one) for one in position.split(",")]
+        except ValueError:
+            raise UsageError(
+                f"--position {position}: write contract ids, as in 712345,712346"
+            ) from (None)
+        return await opening.from_positions(journal, ids)
+    return opening.from_text(legs or "", symbol=symbol, quantity=quantity)
+
+
+@app.command()
+@runs
+async def close(
+    entry: EntryArgument,
+    price: PriceOption = None,
+    structures: Annotated[
+        int | None, typer.Option(min=1, help="Only so many of them.", show_default=False)
+    ] = None,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="Record what became of expired options.")
+    ] = False,
+    assigned: Annotated[
+        str | None,
+        typer.Option(metavar="LEG", help="Exercised or assigned early: 560P 2026-12-18."),
+    ] = None,
+    spot: Annotated[
+        float | None, typer.Option(min=0, help="Price at expiry, if it is not stored.")
+    ] = None,
+    when: WhenOption = None,
+    commission: CommissionOption = None,
+    note: NoteOption = "",
+    offline: OfflineOption = False,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Close an entry at a price, at what the market asks, by expiry or by assignment."""
+    from tomic.workflows import journal_trades as trades
+
+    if expired and assigned:
+        raise UsageError("--expired and --assigned exclude each other; record one after the other")
+    asks = not (offline or expired or assigned)
+    async with opened(config, demo=demo, quiet=quiet, asks=asks) as journal:
+        if expired:
+            found = await trades.settle(journal, entry, at=when, spot=spot)
+        elif assigned:
+            leg = await _leg_of(journal, entry, assigned, structures)
+            fee = commission or 0.0
+            found = await trades.assign(journal, entry, leg, at=when, commission=fee)
+        else:
+            wish = trades.Wish(price, when, offline, commission, note)
+            found = await trades.close(journal, entry, wish, structures=structures)
+    _recorded(found, as_json=as_json, quiet=quiet)
+
+
+async def _leg_of(journal: Journal, entry: int, text: str, contracts: int | None) -> Any:
+    """The option held that the text names, all of its contracts unless told."""
+    from tomic.journal import campaign
+    from tomic.workflows.journal import load
+
+    one = await load(journal, entry)
+    wanted = text.upper().replace(" ", "")
+    legs = [leg for leg in campaign.held(one) if not leg.is_stock]
+    found = [leg for leg in legs if leg.name.replace(" ", "").startswith(wanted)]
+    if len(found) != 1:
+        names = ", ".join(leg.name for leg in legs) or "no options"
+        raise UsageError(f"--assigned {text}: entry {entry} holds {names}; name one of them")
+    amount = contracts if contracts is not None else abs(found[0].quantity)
+    return found[0].model_copy(update={"quantity": float(amount)})
+
+
+@app.command()
+@runs
+async def roll(
+    entry: EntryArgument,
+    legs: Annotated[
+        str | None,
+        typer.Argument(metavar="[LEGS]", help="What is traded: legs closed and legs opened."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="EXPIRY", help="Roll every option there.")
+    ] = None,
+    strikes: Annotated[
+        str | None, typer.Option(metavar="A/B", help="New strikes, in the order of the legs held.")
+    ] = None,
+    price: PriceOption = None,
+    when: WhenOption = None,
+    commission: CommissionOption = None,
+    note: NoteOption = "",
+    offline: OfflineOption = False,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Close legs and open others in one trade, or add legs; the campaign goes on."""
+    from tomic.dates import parse_expiry
+    from tomic.workflows import journal_trades as trades
+    from tomic.workflows.journal import load
+    from tomic.workflows.journal_opening import from_text
+
+    if (legs is None) == (to is None):
+        raise UsageError(
+            'name LEGS or --to EXPIRY, as in --to 2027-01-15, or "+1 560P …, -1 555P …"'
+        )
+    wish = trades.Wish(price, when, offline, commission, note)
+    async with opened(config, demo=demo, quiet=quiet, asks=not offline) as journal:
+        one = await load(journal, entry)
+        if to is not None:
+            levels = _strikes(strikes)
+            traded = trades.rolled_to(one, parse_expiry(to), levels)
+            found = await trades.roll(journal, entry, traded, {}, wish)
+        else:
+            draft = from_text(legs or "", symbol=one.symbol)
+            found = await trades.roll(journal, entry, draft.legs, draft.prices, wish)
+    _recorded(found, as_json=as_json, quiet=quiet)
+
+
+def _strikes(text: str | None) -> list[float]:
+    try:
+        return [float(one) for one in text.split("/")] if text else []
+    except ValueError:
+        raise UsageError(f"--strikes {text}: write them as 555/545") from None
+
+
+@app.command()
+@runs
+async def note(
+    entry: EntryArgument,
+    text: Annotated[str, typer.Argument(help="What to remember.")],
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Add a dated note."""
+    from tomic.workflows.journal import add_note
+
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        await add_note(journal, entry, text)
+    if not quiet:
+        typer.echo(f"entry {entry}: noted", err=True)
+
+
+@app.command()
+@runs
+async def link(
+    entry: EntryArgument,
+    continues: Annotated[
+        int | None, typer.Option(metavar="ID", help="Entry whose campaign this one goes on with.")
+    ] = None,
+    execution: Annotated[
+        list[str] | None,
+        typer.Option("--execution", metavar="EXEC_ID", help="An imported execution that is its."),
+    ] = None,
+    position: Annotated[
+        str | None,
+        typer.Option(metavar="LEG=CON_ID", help="Contract id of a leg: 560P=712345."),
+    ] = None,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Say what belongs together: entries of one campaign, executions, positions."""
+    from tomic.workflows import journal_corrections as corrections
+    from tomic.workflows.journal import continue_from
+
+    if continues is None and not execution and position is None:
+        raise UsageError("name --continues ID, --execution EXEC_ID or --position LEG=CON_ID")
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        if continues is not None:
+            await continue_from(journal, entry, continues)
+        if execution:
+            await corrections.link_executions(journal, entry, execution)
+        if position is not None:
+            await corrections.link_position(journal, entry, position)
+    if not quiet:
+        typer.echo(f"entry {entry}: linked", err=True)
+
+
+@app.command()
+@runs
+async def correct(
+    entry: EntryArgument,
+    sets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="plan, reason, tags, margin and others."),
+    ] = None,
+    trade: Annotated[
+        int | None, typer.Option(min=1, help="Number of the trade that is wrong, from 1.")
+    ] = None,
+    price: PriceOption = None,
+    leg: Annotated[
+        str | None,
+        typer.Option(metavar="LEG=PRICE", help="Price of a leg of --trade: 560P=2.35."),
+    ] = None,
+    when: WhenOption = None,
+    commission: CommissionOption = None,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", metavar="NAME=VALUE", help="Exit rule.")
+    ] = None,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="It was never traded: keep it, count it nowhere.")
+    ] = False,
+    reopen: Annotated[
+        bool, typer.Option("--reopen", help="Take the last trade back; it stays in the history.")
+    ] = False,
+    because: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Put something right; what it was before stays in `tomic journal history`."""
+    from tomic.workflows import journal_corrections as corrections
+
+    wanted = corrections.Correction(
+        fields=corrections.parse_fields(sets or []),
+        rules=parse_rules(rule),
+        trade=trade,
+        price=price,
+        leg=leg,
+        at=when,
+        commission=commission,
+        cancel=cancel,
+        reopen=reopen,
+        because=because,
+    )
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        found = await corrections.correct(journal, entry, wanted)
+    _recorded(found, as_json=as_json, quiet=quiet)
+
+
+@app.command(name="import")
+@runs
+async def import_(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="The original's journal.json, an export, or a CSV of trades of IB.",
+        ),
+    ] = None,
+    tws: Annotated[bool, typer.Option("--tws", help="Executions that TWS still knows.")] = False,
+    host: options.HostOption = None,
+    port: options.PortOption = None,
+    client_id: options.ClientIdOption = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Take files or executions into the journal; doing it again adds nothing."""
+    from tomic.cli import render_journal
+    from tomic.workflows import journal_files
+
+    if not files and not tws:
+        raise UsageError("name files, or --tws for the executions that TWS still knows")
+    gateway = {"host": host, "port": port, "client_id": client_id}
+    found = []
+    async with opened(config, demo=demo, quiet=quiet, asks=tws, ib=gateway) as journal:
+        for file in files or []:
+            found.append((str(file), await journal_files.import_file(journal, file)))
+        if tws:
+            found.append(("TWS", await journal_files.import_from_tws(journal)))
+    shape = options.chosen_format(format, as_json)
+    typer.echo(render_journal.imports(found, shape), nl=False)
+    if not quiet:
+        for name, one in found:
+            for text in one.notes:
+                typer.echo(f"{name}: {text}", err=True)
+
+
+@app.command()
+@runs
+async def export(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="File; stdout without it.")
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option("--form", metavar="json|csv|fills|original", help="What is written."),
+    ] = "json",
+    status: Annotated[
+        str | None, typer.Option(metavar="open|closed|cancelled", help="Only these.")
+    ] = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", "-s", help="Only of this one.")] = None,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Write the journal: everything as JSON, entries or fills as CSV, or as the original did."""
+    from tomic.export import write_text
+    from tomic.workflows import journal_files
+
+    if form not in ("json", "csv", "fills", "original"):
+        raise UsageError(f"--form {form}: there are json, csv, fills and original")
+    shape = "json" if as_json else form
+    name = symbol.upper() if symbol else None
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        text = await journal_files.export(journal, form=shape, status=status, symbol=name)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        path = write_text(out, text)
+        typer.echo(f"{path}: {dt.datetime.now():%Y-%m-%d %H:%M}", err=True)
+
+
+def _recorded(found: Recorded, *, as_json: bool, quiet: bool) -> None:
+    """Print the entry as it is now, and what the trader should know."""
+    from tomic.cli import render_journal
+
+    typer.echo(render_journal.recorded(found.entry, as_json=as_json), nl=False)
+    if not quiet:
+        for text in found.notes:
+            typer.echo(f"note: {text}", err=True)

@@ -1,0 +1,140 @@
+"""What the commands of the journal share: how it is opened, and options of their own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tomic.cli import completion, options
+from tomic.errors import UsageError
+
+if TYPE_CHECKING:
+    from tomic.workflows.journal import Journal
+
+COMMISSION = "For the whole trade; else that of the settings."
+
+
+def parse_entry(text: str) -> int:
+    """``31`` or ``J-0031``."""
+    bare = text.strip().upper().removeprefix("J").lstrip("-")
+    if not bare.isascii() or not bare.isdigit():
+        raise typer.BadParameter(f"{text!r}: write the number of an entry, such as 31")
+    return int(bare)
+
+
+def parse_rules(texts: Sequence[str] | None) -> dict[str, Any]:
+    """``stop=2.5`` and the like; "none" switches a rule off."""
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise UsageError(f"--rule {text}: write it as stop=2.5 or min_dte=none")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _moment(text: str) -> dt.datetime:
+    """A moment; without a zone that of New York, a day alone at noon."""
+    from tomic.dates import NEW_YORK
+
+    found = options.parse_moment(text)
+    if found.time() == dt.time() and ":" not in text:
+        found = found.replace(hour=12)
+    return found if found.tzinfo is not None else found.replace(tzinfo=NEW_YORK)
+
+
+EntryArgument = Annotated[
+    int,
+    typer.Argument(
+        parser=parse_entry,
+        metavar="ENTRY",
+        help="Number of the entry: 31.",
+        autocompletion=completion.entries,
+    ),
+]
+EntriesArgument = Annotated[
+    list[int] | None,
+    typer.Argument(
+        parser=parse_entry,
+        metavar="[ENTRY]...",
+        help="Numbers of entries; all open ones without.",
+        show_default=False,
+        autocompletion=completion.entries,
+    ),
+]
+PriceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--price",
+        metavar="X",
+        help="What one structure traded for; +X received, -X paid, X where that is clear.",
+    ),
+]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", help="Ask nobody for marks; needs a price.")
+]
+WhenOption = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        "--at", parser=_moment, metavar="TIME", help="When it was, such as 2026-11-20T15:45."
+    ),
+]
+
+
+@asynccontextmanager
+async def opened(
+    config: Path | None,
+    *,
+    demo: bool = False,
+    replay: Path | None = None,
+    as_of: dt.datetime | None = None,
+    quiet: bool = False,
+    asks: bool = True,
+    verbose: int = 0,
+    ib: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+) -> AsyncIterator[Journal]:
+    """
+    The journal for a command.
+
+    Where nobody is asked the store is opened alone, which spares the imports of a session.
+    """
+    from tomic.cli import opening
+
+    if not asks and not demo and replay is None:
+        async with _alone(config) as journal:
+            yield journal
+        return
+    desk, progress = opening.desk(
+        config=config,
+        demo=demo,
+        replay=replay,
+        as_of=as_of,
+        quiet=quiet or not asks,
+        verbose=verbose,
+        ib=dict(ib or {}),
+        chain={"deadline_s": timeout},
+    )
+    with progress:
+        async with desk:
+            yield await desk.journal(offline=not asks)
+
+
+@asynccontextmanager
+async def _alone(config: Path | None) -> AsyncIterator[Journal]:
+    from tomic.config import load_settings
+    from tomic.store import Database
+    from tomic.workflows.journal import Journal
+
+    async def now() -> dt.datetime:
+        return dt.datetime.now(dt.UTC)
+
+    settings = load_settings(config)
+    wait_s = settings.store.lock_wait_s
+    async with Database(settings.store.path, busy_timeout_s=wait_s) as store:
+        yield Journal(store, settings, clock=now)
