@@ -23,7 +23,9 @@ from tomic.panel.command_line import command
 from tomic.panel.data import DataView
 from tomic.panel.glyphs import Glyphs, glyphs_here
 from tomic.panel.history import HistorySheet
+from tomic.panel.journal import JournalView
 from tomic.panel.market import MarketView
+from tomic.panel.portfolio import PortfolioPage
 from tomic.panel.scan import ScanView
 from tomic.panel.settings import SettingsView
 from tomic.panel.view import View
@@ -31,7 +33,15 @@ from tomic.panel.view_bar import ViewBar, ViewName
 from tomic.recorded import parse_file_name
 from tomic.workflows.progress import Watcher
 
-VIEWS: tuple[type[View], ...] = (MarketView, ChainView, ScanView, DataView, SettingsView)
+VIEWS: tuple[type[View], ...] = (
+    MarketView,
+    ChainView,
+    ScanView,
+    PortfolioPage,
+    JournalView,
+    DataView,
+    SettingsView,
+)
 
 _LOOK_EVERY_S = 1.0
 
@@ -175,6 +185,11 @@ class PanelApp(App[None]):
     def open_history(self, symbol: str) -> None:
         """Show the stored days of a symbol."""
         self.push_screen(HistorySheet(symbol))
+
+    def open_entry(self, proposal_id: str) -> None:
+        """Ask for what a journal entry of a proposal needs."""
+        self.action_view(JournalView.label)
+        self.view(JournalView).add(proposal_id)
 
     async def take_settings(self) -> None:
         """Read the settings again; the next request opens a desk with them."""

@@ -13,11 +13,23 @@ from textual.widgets import Input, Label
 
 
 class Entry(Input):
-    """An input of one line without a frame."""
+    """An input of one line without a frame; escape goes back to what it is about."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
     def __init__(self, value: str = "", *, id: str, hint: str = "", width: int = 14) -> None:
         super().__init__(value, placeholder=hint, id=id)
         self.styles.width = width
+
+    def action_leave(self) -> None:
+        """Give the focus back."""
+        from tomic.panel.view import View
+
+        for above in self.ancestors:
+            if isinstance(above, View):
+                above.focus_body()
+            elif isinstance(above, Ask):
+                above.action_leave()
 
 
 class Ask(ModalScreen[tuple[str, ...] | None]):

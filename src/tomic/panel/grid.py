@@ -36,7 +36,7 @@ class Grid(DataTable[Text], Generic[Row]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "sort(1)", "Sort", key_display="s/o"),
+        Binding("s", "sort(1)", "Sort"),
         Binding("S", "sort(-1)", "Sort by the column before", show=False),
         Binding("o", "turn", "Turn the order round", show=False),
     ]

@@ -89,6 +89,7 @@ class ProposalSheet(Sheet):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "refresh", "Quote anew"),
+        Binding("j", "journal", "To journal"),
     ]
 
     def __init__(self, proposal: Proposal, result: ScanResult) -> None:
@@ -154,3 +155,8 @@ class ProposalSheet(Sheet):
         self.query_one(PayoffPlot).show(new)
         self.query_one("#legs", Grid).fill(new.legs)
         self.say(f"refused now: {refused}" if refused else change, failed=bool(refused))
+
+    def action_journal(self) -> None:
+        """Record that the trade was done."""
+        self.dismiss(None)
+        self.panel.open_entry(self._proposal.id)

@@ -202,7 +202,14 @@ class View(Vertical):
         return f"{bar} {self.panel.joined(parts)}   [escape cancels]"
 
     def action_cancel(self) -> None:
-        """Stop the work, if any, and leave an input line."""
-        if self.working:
-            self.workers.cancel_group(self, self.id or "view")
-        self.focus_body()
+        """Stop the work, if any."""
+        self.workers.cancel_group(self, self.id or "view")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Cancelling is offered while something runs."""
+        return self.working if action == "cancel" else True
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Work began or ended: other keys are of use now."""
+        event.stop()
+        self.refresh_bindings()
