@@ -68,3 +68,20 @@ def test_alone_it_explains_itself():
 
     assert result.exit_code == 0
     assert "proposal" in result.stdout
+
+
+def test_portfolio_and_journal_of_the_demo():
+    """The demo has an account and an empty journal; both have their page."""
+    for name, said in (("portfolio", "Structures"), ("journal", "No trade is open.")):
+        result = run(name, "--demo", "-q", "--html", f"{name}.html")
+
+        assert result.exit_code == 0, result.stderr
+        assert said in Path(f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_the_last_book_is_missing_before_the_first():
+    """--last without a saved book ends with exit code 5 and leaves no file."""
+    result = run("portfolio", "--last", "--html", "book.html")
+
+    assert result.exit_code == 5
+    assert not Path("book.html").exists()

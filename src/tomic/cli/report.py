@@ -68,6 +68,44 @@ async def proposal(
     await _write(collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
 
 
+@app.command()
+@runs
+async def portfolio(
+    html: HtmlOption,
+    last: Annotated[
+        bool, typer.Option("--last", help="The last saved book; nobody is asked.")
+    ] = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> None:
+    """What is held: alerts, totals, structures, stress grid, and what is missing."""
+    from tomic.report import collect
+
+    async def collected(desk: Desk) -> Page:
+        return await collect.portfolio(desk, last=last)
+
+    await _write(
+        collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet, asks=not last
+    )
+
+
+@app.command()
+@runs
+async def journal(
+    html: HtmlOption,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Open trades and their signals, results, and how honest the forecasts were."""
+    from tomic.report import collect
+
+    await _write(collect.journal, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
+
+
 async def _write(
     collected: Callable[[Desk], Awaitable[Page]],
     file: Path,
@@ -76,13 +114,14 @@ async def _write(
     demo: bool,
     verbose: int,
     quiet: bool,
+    asks: bool = False,
 ) -> None:
     """Collect the page from a desk and write it; where it went is said on stderr."""
     from tomic.cli import opening
     from tomic.report import html
 
     desk, progress = opening.desk(
-        config=config, demo=demo, replay=None, quiet=quiet or not demo, verbose=verbose
+        config=config, demo=demo, replay=None, quiet=quiet or not (demo or asks), verbose=verbose
     )
     with progress:
         async with desk:

@@ -14,8 +14,13 @@ from tomic.config.text import fingerprint
 from tomic.desk import Desk
 from tomic.errors import DataError, UsageError
 from tomic.models import Proposal, ScanResult, VolSnapshot
-from tomic.report import pages
+from tomic.models.journal import Verdict
+from tomic.models.review import BookReview, Severity
+from tomic.report import book_pages, pages
 from tomic.report.layout import Figure, Page
+from tomic.workflows import journal_review
+from tomic.workflows.doctor import masked
+from tomic.workflows.journal_review import Checked
 
 SCHEMA = "tomic.report/1"
 
@@ -32,6 +37,7 @@ async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
     scan = await _last_scan(desk)
     if scan is None and desk.simulated:
         scan = await desk.scan(symbols)
+    checked = await journal_review.check(await desk.journal(offline=_is_offline(desk)), keep=False)
     store = await desk.store()
     names = list(symbols) or [*desk.settings.market.symbols]
     found = await store.load_latest_snapshots(names)
@@ -40,7 +46,7 @@ async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
         **_document("day", desk, _latest(scan, vols), _quality_of_scan(scan)),
         "scan": _scan_document(scan),
         "volatility": [one.model_dump(mode="json") for one in vols],
-        "signals": [],
+        "signals": _signals(checked),
         "missing": [] if scan else ["no scan is stored; run tomic scan"],
     }
     document["meta"]["data_type"] = _data_type(scan)
@@ -71,6 +77,67 @@ async def proposal(desk: Desk, proposal_id: str) -> Page:
     return pages.proposal(document, payoff=_drawn([_payoff(found)]))
 
 
+async def portfolio(desk: Desk, *, last: bool = False) -> Page:
+    """
+    The review of what is held, read from the gateway or from the last saved book.
+
+    Raises:
+        BadFile: There is no saved book.
+        RequestTimeout, SessionError: The account could not be read.
+    """
+    view = await desk.portfolio(last=last)
+    review = view.review
+    held = len(view.book.positions)
+    document = {
+        **_document(
+            "portfolio", desk, review.as_of, 1.0 - len(review.gaps) / held if held else 1.0
+        ),
+        "review": json.loads(review.model_dump_json()),
+    }
+    alerts = document["review"]["alerts"]
+    document["remarks"] = [one for one in alerts if one["severity"] == Severity.INFO]
+    document["alerts"] = [one for one in alerts if one["severity"] != Severity.INFO]
+    for account in document["review"]["accounts"]:
+        account["account"] = masked(account["account"])
+    for name in ("structures", "gaps"):
+        for one in document["review"][name]:
+            one["account"] = masked(one["account"])
+    for given, one in zip(review.structures, document["review"]["structures"], strict=True):
+        one["held"] = [f"{leg.quantity:+g} {leg.contract}" for leg in given.legs]
+    document["meta"]["data_type"] = review.data_type.value if review.data_type else None
+    if last:
+        document["meta"]["source"] += ", saved"
+    return book_pages.portfolio(document, stress=_stress(desk, review))
+
+
+async def journal(desk: Desk) -> Page:
+    """
+    Open entries, the results of closed ones, and how honest the forecasts were.
+
+    Open entries are judged on fresh marks in a demo or where a session is open, else on what is
+    stored.
+    """
+    from tomic.workflows import journal_statistics
+    from tomic.workflows.journal import load_open
+
+    held = await desk.journal(offline=_is_offline(desk))
+    checked = await journal_review.check(held, keep=False)
+    found = await journal_statistics.report(held, by="strategy")
+    judged = [one.verdict is not Verdict.UNJUDGED for one in checked.checks]
+    document = {
+        **_document("journal", desk, checked.as_of, sum(judged) / len(judged) if judged else None),
+        "signals": _signals(checked),
+        "open": [one.model_dump(mode="json") for one in await load_open(held)],
+        "journal": json.loads(found.model_dump_json()),
+    }
+    draws = [
+        partial(_picture, "calibration", f"{one.what}: forecast against outcome", one)
+        for one in (found.trades, found.proposals)
+        if one.n
+    ]
+    return book_pages.journal(document, calibration=_drawn(draws))
+
+
 def _document(
     kind: str, desk: Desk, as_of: dt.datetime | None, quality: float | None
 ) -> dict[str, Any]:
@@ -98,6 +165,41 @@ async def _last_scan(desk: Desk) -> ScanResult | None:
     (last,) = scans
     proposals = [await desk.proposal(one) for one in last.proposal_ids]
     return ScanResult.model_validate({**last.document, "proposals": proposals})
+
+
+def _is_offline(desk: Desk) -> bool:
+    return not (desk.simulated or desk.has_session)
+
+
+def _signals(checked: Checked) -> list[dict[str, Any]]:
+    """Each check with what fired in words; what could not be judged says why."""
+    return [
+        {
+            **json.loads(one.model_dump_json()),
+            "fired": [signal.text for signal in one.signals] or list(one.notes),
+        }
+        for one in checked.checks
+    ]
+
+
+def _stress(desk: Desk, review: BookReview) -> tuple[Figure, ...]:
+    grid = review.stress
+    if grid is None:
+        return ()
+    shown = desk.settings.portfolio.stress.shown_spots
+    days = [grid.days[0], grid.days[len(grid.days) // 2]]
+    return _drawn(
+        partial(
+            _picture,
+            "stress_heat_map",
+            f"{grid.name}: every position revalued, {f'in {one} days' if one else 'now'}",
+            grid,
+            days=one,
+            spots=shown,
+            currency=review.currency,
+        )
+        for one in dict.fromkeys(days)
+    )
 
 
 def _scan_document(scan: ScanResult | None) -> dict[str, Any] | None:

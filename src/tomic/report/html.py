@@ -145,7 +145,10 @@ class _Writer:
 
 
 def _is_loss(value: Any, column: Column) -> bool:
-    return column.kind == "pnl" and isinstance(value, int | float) and value < 0.0
+    """Whether it is money lost, or a word for it that must be seen."""
+    if value == "alarm":
+        return True
+    return column.kind == "pnl" and isinstance(value, int | float) and value <= -0.005
 
 
 def _side(column: Column) -> str:

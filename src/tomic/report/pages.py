@@ -141,7 +141,7 @@ _OUTCOMES = (
     Column("as of", "/as_of", "time"),
 )
 
-_SIGNALS = (
+SIGNALS = (
     Column("entry", "/entry_id", "text"),
     Column("symbol", "/symbol"),
     Column("strategy", "/strategy", "words"),
@@ -149,6 +149,7 @@ _SIGNALS = (
     Column("P&L", "/pnl", "pnl"),
     Column("of premium", "/share_of_premium", "share0"),
     Column("verdict", "/verdict", "words"),
+    Column("because", "/fired", "list"),
     Column("as of", "/as_of", "time"),
 )
 
@@ -173,7 +174,7 @@ def day(
         )
     ]
     if document["signals"]:
-        sections.append(Section("Open trades", (Table("/signals", _SIGNALS),)))
+        sections.append(Section("Open trades", (Table("/signals", SIGNALS),)))
     sections.append(
         Section(
             "Volatility",
@@ -186,7 +187,7 @@ def day(
     )
     if document["scan"] is not None:
         sections.append(_refused())
-    return Page(_title("Day", document), document, HEAD, tuple(sections))
+    return Page(dated("Day", document), document, HEAD, tuple(sections))
 
 
 def _refused() -> Section:
@@ -217,5 +218,6 @@ def proposal(document: Document, *, payoff: Sequence[Figure] = ()) -> Page:
     return Page(f"TOMIC · {title}", document, HEAD, (Section("The trade", parts),))
 
 
-def _title(kind: str, document: Document) -> str:
+def dated(kind: str, document: Document) -> str:
+    """The kind of report and the day of its data."""
     return f"TOMIC · {kind} of {str(document['meta']['as_of'])[:10]}"

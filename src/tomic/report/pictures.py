@@ -259,12 +259,17 @@ def stress_heat_map(
     grid: StressGrid,
     *,
     days: int = 0,
+    spots: Sequence[float] | None = None,
     currency: str = "",
     ax: Axes | None = None,
     theme: ThemeName = "auto",
 ) -> Axes:
     """
     One day of a stress grid as a heat map.
+
+    Args:
+        days: Which day, one of the grid's.
+        spots: Moves of the spot to show, those nearest on the grid; all of them by default.
 
     Raises:
         UsageError: The grid has no such day.
@@ -273,10 +278,13 @@ def stress_heat_map(
         known = ", ".join(str(one) for one in grid.days)
         raise UsageError(f"days {days}: not on the stress grid; use one of {known}")
     at = grid.days.index(days)
+    moves = np.asarray(grid.spot_moves)
+    wanted = moves if spots is None else np.asarray(spots)
+    rows = sorted({int(np.argmin(np.abs(moves - one))) for one in wanted})
     return figures.stress_heat_map(
-        grid.spot_moves,
+        moves[rows],
         grid.vol_moves,
-        [[cell[at] for cell in row] for row in grid.pnl],
+        [[cell[at] for cell in grid.pnl[row]] for row in rows],
         currency=currency,
         title=f"{grid.name}, {'now' if days == 0 else f'in {days} days'}",
         ax=ax,
