@@ -316,6 +316,8 @@ class Desk:
             spot_fallback=self._recorded_web_spot if self.simulated else self._web_spot,
             recorded_spot=recorded_spot,
             choose=choose,
+            # The same seed is to give the same document, its count of messages included.
+            eager=self.paced or not self.demo,
         )
         if self._recorder is not None and chain.spot.source in (SpotSource.PARITY, SpotSource.WEB):
             self._note_spot(self._recorder, symbol, chain.spot)

@@ -107,6 +107,7 @@ async def fetch_chain(
     spot_fallback: SpotFallback | None = None,
     recorded_spot: Spot | None = None,
     choose: Chooser | None = None,
+    eager: bool = True,
 ) -> Chain:
     """
     Fetch the chain of *symbol*, which must be a valid symbol, over *session*.
@@ -115,7 +116,7 @@ async def fetch_chain(
     session is interrupted, the chain is returned with what has arrived; ``chain.fetch.complete``
     is then false and the unfinished rows say why. *recorded_spot* belongs to a recorded chain,
     whose rows are then labelled ``replay``. *choose* picks the options instead of the window in
-    the settings.
+    the settings. *eager* subscribes options before it is known that they exist.
 
     Raises:
         UnknownContract, EmptyChain, MissingSpot, NoMarketData, RequestTimeout, DeadlineExceeded,
@@ -124,7 +125,16 @@ async def fetch_chain(
     started = asyncio.get_running_loop().time()
     sent, retried = session.messages, session.retried
     order = Order(
-        session, symbol, settings, memory, deadline, watch, spot_fallback, recorded_spot, choose
+        session,
+        symbol,
+        settings,
+        memory,
+        deadline,
+        watch,
+        spot_fallback,
+        recorded_spot,
+        choose,
+        eager,
     )
     setup = await prepare(order)
     job = _Job(
@@ -202,7 +212,7 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
     listings = contracts.Listings(
         job.session, setup.underlying, setup.params, pairs, rules, job.ids, job.complete
     )
-    if listings.missing_expiries:
+    if listings.missing_expiries and job.order.eager:
         listings.release(_DIRECT, listings.missing_expiries[0])
     done, total = len(job.rows), len(job.rows) + len(pairs)
 
@@ -243,7 +253,8 @@ async def _keep_busy(job: _Job, listings: contracts.Listings, loading: asyncio.T
     while not loading.done():
         await limits.pacer.wait_idle()
         await asyncio.wait({loading}, timeout=_BORED_S)
-        if limits.pacer.idle and not limits.lines.full and clock.running:
+        idle = limits.pacer.idle and not limits.lines.full and clock.running
+        if idle and job.order.eager:
             listings.release(_AT_ONCE)
 
 

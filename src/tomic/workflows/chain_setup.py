@@ -92,6 +92,9 @@ class Order:
     """Of a recorded chain, whose rows are then labelled as replayed."""
     choose: Chooser | None = None
     """Instead of the window in the settings' section ``chain``."""
+    eager: bool = True
+    """Whether options may be subscribed before it is known that they exist. That saves time, and
+    costs as many messages too many as chance will have it."""
 
     def tell(self, text: str) -> None:
         """Tell whoever watches which stage begins."""
