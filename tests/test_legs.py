@@ -90,6 +90,14 @@ def test_shares_and_prices():
     assert call == NamedLeg("XLF", -1, "C", 40.0, DECEMBER, 0.55)
 
 
+def test_strategies_and_legs_may_be_mixed():
+    """Commas part a named strategy from the legs beside it; the whole then has no name."""
+    found = legs.read("SPY short_put_spread 560/570 2026-12-18 x2, +100 SPY")
+
+    assert [leg.quantity for leg in found.legs] == [2, -2, 100]
+    assert found.strategy is None
+
+
 def test_trailing_times_multiplies_everything():
     """x3 at the end trebles every leg."""
     assert [leg.quantity for leg in legs.parse("SPY -580P +570P 2026-12-18 x3")] == [-3, 3]
@@ -137,10 +145,3 @@ shares = st.builds(
 def test_written_legs_read_back(some):
     """Writing and reading are inverse."""
     assert legs.parse(legs.write(some)) == tuple(some)
-
-
-def test_occ_symbol():
-    """The OCC's own example: root of six, date, right, strike in thousandths."""
-    assert legs.occ_symbol(NamedLeg("SPX", 1, "P", 1950.0, dt.date(2014, 11, 22))) == (
-        "SPX   141122P01950000"
-    )

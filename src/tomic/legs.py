@@ -153,30 +153,25 @@ def read(text: str, symbol: str | None = None) -> NamedTrade:
     words = _words(text)
     if not words:
         raise UsageError('no legs; write them as in "-1 SPY 2026-12-18 580P, +1 570P"')
-    named = next((word for word in words if _strategy_name(word) in STRATEGIES), None)
-    if named is not None:
-        rest = [word for word in words if word != named and word != ","]
-        strategy = _strategy_name(named)
-        return NamedTrade(_named(strategy, rest, symbol), strategy)
-    return NamedTrade(_listed(words, symbol), None)
+    found: list[NamedLeg] = []
+    plain: list[str] = []
+    names: list[str] = []
+    for part in _parts(words):
+        named = next((word for word in part if _strategy_name(word) in STRATEGIES), None)
+        if named is None:
+            plain += [*part, ","]
+            continue
+        names.append(_strategy_name(named))
+        rest = [word for word in part if word != named]
+        found += _named(names[-1], rest, symbol)
+    if plain:
+        found += _listed(plain[:-1], symbol or (found[0].symbol if found else None))
+    return NamedTrade(tuple(found), names[0] if len(names) == 1 and not plain else None)
 
 
 def write(legs: Iterable[NamedLeg]) -> str:
     """Legs as text that `parse` reads back."""
     return ", ".join(_written(leg) for leg in legs)
-
-
-def occ_symbol(leg: NamedLeg) -> str:
-    """
-    The option in the notation of the Options Clearing Corporation, 21 characters.
-
-    Raises:
-        ValueError: The leg is shares.
-    """
-    if leg.strike is None or leg.expiry is None:
-        raise ValueError(f"{leg.symbol} shares have no option symbol")
-    root = leg.symbol.replace(".", "")
-    return f"{root:<6}{leg.expiry:%y%m%d}{leg.right}{round(leg.strike * 1000):08d}"
 
 
 def _written(leg: NamedLeg) -> str:
@@ -194,6 +189,17 @@ def _words(text: str) -> list[str]:
     """Words in upper case; a comma or semicolon is a word of its own, strategies keep theirs."""
     upper = _OCC.sub(lambda found: "".join(found.groups()), text.upper())
     return re.findall(r"[,;]|[^\s,;]+", upper.replace(";", ","))
+
+
+def _parts(words: Sequence[str]) -> list[list[str]]:
+    """Words between commas."""
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == ",":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return [part for part in parts if part]
 
 
 def _strategy_name(word: str) -> str:
