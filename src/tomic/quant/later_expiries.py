@@ -24,7 +24,7 @@ from tomic.quant.density import Density
 from tomic.quant.payoff import Segments
 
 _NODES = 8193
-_SCALES = 129
+_SCALES = 65
 _SCALE_REACH = 5.0  # at-the-money standard deviations of the later expiry
 _MOST_SCALE = 3.0
 _TINY = 1e-300
@@ -167,8 +167,8 @@ def _scaled(later: LaterExpiry, smile: DiscountedSmile, market: Density) -> Late
 
 
 def _joined(price: FloatArray, mass: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """About five hundred cells with their mean price."""
-    edge = np.arange(0, mass.size, max(1, mass.size // 500))
+    """About three hundred cells with their mean price."""
+    edge = np.arange(0, mass.size, max(1, mass.size // 300))
     total = np.add.reduceat(mass, edge)
     return np.add.reduceat(price * mass, edge) / total, total
 

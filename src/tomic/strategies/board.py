@@ -15,14 +15,25 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
 from tomic.config import ScoreSettings, Settings
 from tomic.models import ExerciseStyle, RowStatus, VolSnapshot
-from tomic.quant import black_scholes, density, implied, parity, smile, surface
+from tomic.quant import (
+    black_scholes,
+    density,
+    exercise_table,
+    implied,
+    later_expiries,
+    parity,
+    smile,
+    surface,
+)
 from tomic.quant.density import Density
+from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
 from tomic.strategies.pricing import Prices, is_quoted, ladder
 
-PREMIUM_YIELD_STEP = 0.005
-"""Early-exercise premiums are solved for yields rounded to this, so that symbols share them."""
-PREMIUM_TAU_STEP = 1.0 / 365.0
+PREMIUM_YIELD_STEP = 0.0025
+PREMIUM_TAU = (2.0 / 365.0, 2.5)
+PREMIUM_SIGMA = (0.05, 2.0)
+"""What the tables of early-exercise premiums span; beyond it their edges hold."""
 _HVS = ("hv20", "hv30", "hv60", "hv90", "hv252")
 
 
@@ -97,6 +108,7 @@ class Board:
     forecast: Forecast
     notes: tuple[str, ...] = ()
     _sides: dict[tuple[dt.date, str], IntArray] = field(default_factory=dict, repr=False)
+    _later: dict[tuple[dt.date, dt.date], LaterExpiry] = field(default_factory=dict, repr=False)
 
     @property
     def price(self) -> FloatArray:
@@ -121,6 +133,18 @@ class Board:
             self._sides[key] = np.flatnonzero(chosen & (self.chain["right"] == right))
         return self._sides[key]
 
+    def later(self, near: dt.date, far: dt.date) -> LaterExpiry:
+        """What options of *far* are worth at *near*, whose market density is their mean."""
+        if (near, far) not in self._later:
+            first = self.outlooks[near]
+            self._later[near, far] = later_expiries.from_smiles(
+                first.smile,
+                self.outlooks[far].smile,
+                american=self.chain.underlying.exercise_style is ExerciseStyle.AMERICAN,
+                market=first.market,
+            )
+        return self._later[near, far]
+
     def with_densities(self, densities: Mapping[dt.date, tuple[Density, Density]]) -> Board:
         """The same prices under densities of your own: expiry to (market, forecast)."""
         outlooks = {
@@ -129,7 +153,7 @@ class Board:
             else one
             for expiry, one in self.outlooks.items()
         }
-        return replace(self, outlooks=outlooks)
+        return replace(self, outlooks=outlooks, _later={})
 
 
 def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
@@ -250,21 +274,56 @@ def _volatilities(
     usable = rows.listed & np.isfinite(strike_iv)
     if not usable.any():
         return nothing, iv
-    # Boundaries are dear and premiums small: neighbours in yield and days share one.
-    near_yield = np.round(yields / PREMIUM_YIELD_STEP) * PREMIUM_YIELD_STEP
-    near_tau = np.maximum(np.round(rows.tau / PREMIUM_TAU_STEP), 1.0) * PREMIUM_TAU_STEP
-    from tomic.quant import american
-
-    nothing[usable] = american.premium(
+    nothing[usable] = early_exercise(
         spot,
         rows.strike[usable],
-        near_tau[usable],
+        rows.tau[usable],
         chain.rate,
-        near_yield[usable],
+        float(np.median(yields[usable])),
         strike_iv[usable],
         rows.is_call[usable],
     )
     return nothing, iv
+
+
+def early_exercise(
+    spot: float,
+    strike: FloatArray,
+    tau: FloatArray,
+    rate: float,
+    div_yield: float,
+    sigma: FloatArray,
+    is_call: BoolArray,
+) -> FloatArray:
+    """
+    Early-exercise premiums of American options by interpolation, currency per share, (n,).
+
+    One table a side serves all expiries; yields are rounded to a quarter of a per cent, so that
+    symbols share tables. Good to a tenth of a cent at a spot of 500, next to that rounding.
+    """
+    near = round(div_yield / PREMIUM_YIELD_STEP) * PREMIUM_YIELD_STEP
+    premium = np.zeros(strike.shape)
+    for call in (False, True):
+        side = np.flatnonzero(is_call == call)
+        # A call is the put with rate and yield, price and strike exchanged.
+        early, late = (near, rate) if call else (rate, near)
+        table = exercise_table.build(PREMIUM_TAU, early, late, PREMIUM_SIGMA) if side.size else None
+        if table is None:
+            continue
+        k, years, vol = strike[side], tau[side], sigma[side]
+        terms = table.terms(years[:, None], vol[:, None])
+        log_ratio = np.log(spot / k)
+        place = (-log_ratio if call else log_ratio) * terms.rise[:, 0, 0] + terms.shift[:, 0, 0]
+        power, found = np.clip(place, -1.0, 1.0), np.zeros(side.size)
+        for coefficient in terms.coefficient[::-1, :, 0, 0]:
+            found = found * power + coefficient
+        found *= spot if call else k
+        due = np.flatnonzero(place <= -1.0)
+        if due.size:
+            european = black_scholes.price(spot, k[due], years[due], rate, near, vol[due], call)
+            found[due] = np.maximum(spot - k[due] if call else k[due] - spot, 0.0) - european
+        premium[side] = np.maximum(found, 0.0)
+    return premium
 
 
 def _parity_after_exercise(

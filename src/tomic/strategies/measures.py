@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -10,7 +9,6 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
-from tomic.models import ExerciseStyle
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.margin import MarginRules
 from tomic.quant.payoff import Segments
@@ -157,23 +155,13 @@ def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
         batch.is_call,
         batch.quantity,
         np.where(batch.quantity == 0.0, 0, batch.is_far).astype(np.int64),
-        [_later(board, near, far)],
+        [board.later(near, far)],
         grid=later_expiries.grid(first.forecast),
         credit=credit,
         discount=first.discount,
         stock=batch.stock,
         stock_cost=cost,
         multiplier=lot,
-    )
-
-
-def _later(board: Board, near: dt.date, far: dt.date) -> later_expiries.LaterExpiry:
-    american = board.chain.underlying.exercise_style is ExerciseStyle.AMERICAN
-    return later_expiries.from_smiles(
-        board.outlooks[near].smile,
-        board.outlooks[far].smile,
-        american=american,
-        market=board.outlooks[near].market,
     )
 
 

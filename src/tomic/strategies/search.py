@@ -22,7 +22,7 @@ from tomic.strategies.measures import Batch, Measures
 from tomic.strategies.rules import Verdict
 from tomic.strategies.tally import Group, Tally
 
-FIRST_ROUND = 4
+FIRST_ROUND = 8
 """Candidates of a group whose tail is computed before the first bound is known."""
 ALL = 1_000_000_000
 """Keeps every candidate."""
