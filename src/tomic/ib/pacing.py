@@ -108,6 +108,11 @@ class Pacer:
         return 1.0 / self._interval
 
     @property
+    def waiting(self) -> int:
+        """How many messages wait for their turn."""
+        return sum(slot.waiting for _, _, slot in self._queue)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing waits."""
         return self._idle.is_set()

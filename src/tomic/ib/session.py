@@ -229,8 +229,8 @@ class Session:
 
     @property
     def messages(self) -> int:
-        """Messages sent so far."""
-        return self.limits.pacer.sent
+        """Messages sent so far, and those that are about to leave."""
+        return self.limits.pacer.sent + self.limits.pacer.waiting
 
     @property
     def clocks(self) -> dict[Farm, StoppableClock]:
