@@ -11,13 +11,14 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tomic import dates, selection
 from tomic.config import Settings
 from tomic.errors import DataError, DeadlineExceeded, SessionError, SessionLost, TomicError
 from tomic.ib import account, contracts, convert, quotes
 from tomic.ib.quotes import UnderlyingTicks
-from tomic.ib.session import Session
+from tomic.ib.session import Outcome, Session
 from tomic.legs import NamedLeg
 from tomic.models import OptionQuote
 from tomic.models.book import AccountSummary, Book, Position
@@ -29,6 +30,9 @@ from tomic.workflows.chain_setup import wanted_data_type
 from tomic.workflows.marks import Quoted, marks_of, pair_of
 from tomic.workflows.progress import Event, Watcher, ignore
 from tomic.workflows.volatility import EXTRAS_S
+
+T = TypeVar("T")
+Item = TypeVar("Item")
 
 _ROUNDS = 5
 """How often what a lost connection left unfinished is asked again."""
@@ -204,7 +208,7 @@ async def _quote_underlyings(
 
     asked = [one for one in symbols if one in first or one == _benchmark(work)]
     count = _counter(work, "underlyings", len(asked))
-    for outcome in await session.fan_out(asked, quote, deadline=work.deadline, on_done=count):
+    for outcome in await _persistently(work, asked, quote, count):
         if outcome.value is not None:
             work.quoted.ticks[outcome.item] = outcome.value
         elif outcome.error is not None:
@@ -227,23 +231,38 @@ async def _quote_options(work: _Reading, wanted: Sequence[Position]) -> None:
             session, position.contract, contract, pair, rules, patience
         )
 
+    for outcome in await _persistently(work, pending, quote, count):
+        name = outcome.item.contract
+        if outcome.value is not None:
+            work.quoted.rows[name] = outcome.value
+        elif outcome.error is not None:
+            work.quoted.problems[name] = outcome.error
+
+
+async def _persistently(
+    work: _Reading,
+    items: Sequence[Item],
+    worker: Callable[[Item], Awaitable[T]],
+    count: Callable[[object], None],
+) -> list[Outcome[Item, T]]:
+    """An outcome per item, in order; what a lost connection cut short is asked over a new one."""
+    session = work.session
+    done: list[Outcome[Item, T]] = list(
+        await session.fan_out(items, worker, deadline=work.deadline, on_done=count)
+    )
     for _ in range(_ROUNDS):
-        for one in await session.fan_out(pending, quote, deadline=work.deadline, on_done=count):
-            name = one.item.contract
-            if one.value is not None:
-                work.quoted.rows[name] = one.value
-                work.quoted.problems.pop(name, None)
-            elif one.error is not None:
-                work.quoted.problems[name] = one.error
-        pending = [
-            one for one in pending if one.contract not in work.quoted.rows and not session.alive
-        ]
-        if not pending or session.interrupted:
-            return
+        lost = [place for place, one in enumerate(done) if isinstance(one.error, SessionLost)]
+        if not lost or session.interrupted:
+            break
         try:
             await session.reconnect(work.deadline)
         except SessionError:
-            return
+            break
+        again = [items[place] for place in lost]
+        found = await session.fan_out(again, worker, deadline=work.deadline, on_done=count)
+        for place, outcome in zip(lost, found, strict=True):
+            done[place] = outcome
+    return done
 
 
 def _counter(work: _Reading, what: str, total: int) -> Callable[[object], None]:

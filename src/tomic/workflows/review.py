@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from tomic import legs
 from tomic.config import Settings
 from tomic.dates import parse_expiry
-from tomic.errors import BadFile, DataError, UsageError
+from tomic.errors import BadFile, DataError, StoreError, UsageError
 from tomic.export.atomic import write_text
 from tomic.ib import account
 from tomic.ib.session import Session
@@ -28,14 +28,14 @@ from tomic.journal import campaign
 from tomic.legs import NamedLeg
 from tomic.models import Proposal, normalize_symbol
 from tomic.models.book import Book, Position
-from tomic.models.journal import JournalEntry
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
 from tomic.portfolio import alerts, fit, overview
 from tomic.portfolio.fit import BookFit
 from tomic.portfolio.grouping import Claim
 from tomic.store import Database
 from tomic.workflows.book import Refresh, order_legs, read_book
-from tomic.workflows.progress import Watcher, ignore
+from tomic.workflows.journal import from_document
+from tomic.workflows.progress import Event, Watcher, ignore
 from tomic.workflows.scan import load as load_proposal
 
 _REFRESH_S = 15.0
@@ -132,7 +132,7 @@ async def portfolio(
     ask.check()
     trade_legs = await _trade_legs(ask.trade, store)
     pins = load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
-    claims = [*pins, *await journal_claims(store)]
+    claims = [*pins, *await journal_claims(store, watch)]
     path = snapshot_path(settings, simulated=simulated)
     if ask.file is not None or ask.last:
         source = ask.file or path
@@ -294,13 +294,18 @@ def legs_of(proposal: Proposal) -> tuple[NamedLeg, ...]:
 # -- who says what belongs together ----------------------------------------------------------------
 
 
-async def journal_claims(store: Database) -> list[Claim]:
-    """The open entries of the journal, by number: their legs form one structure each."""
+async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim]:
+    """
+    The open entries of the journal, by number: their legs form one structure each.
+
+    An entry that cannot be read is told to *watch* and claims nothing.
+    """
     found = []
     for document in await store.load_entries("open"):
         try:
-            entry = JournalEntry.model_validate(document)
-        except ValidationError:
+            entry = from_document(document)
+        except StoreError as exc:
+            watch(Event("note", "", str(exc)))
             continue
         held = tuple(
             NamedLeg(entry.symbol, one.quantity, one.right or "", one.strike, one.expiry)
