@@ -1,0 +1,93 @@
+"""The examples run as they stand, and results show themselves in a notebook."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from clean_home import make_clean_home, write
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SMALL = (
+    '[chain]\nmonthlies = 1\nweeklies = 0\n[market]\nsymbols = ["SPY", "QQQ"]\n'
+    '[scan]\nstrategies = ["iron_condor", "short_put_spread"]\ntop = 3\nmax_contracts = 120\n'
+)
+SHOWN = {
+    "chain.py": "% complete",
+    "scan.py": "trades looked at",
+    "offline.py": "iron_condor",
+    "kernels.py": "16.00%",
+    "low_level.py": "252 bars to 2026-11-",
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """An empty home, and a working folder with small settings."""
+    home = make_clean_home(tmp_path, monkeypatch)
+    write("tomic.toml", SMALL)
+    return home
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_example_prints_what_it_promises(name, capsys, monkeypatch):
+    """Every example runs without arguments against the demo market."""
+    monkeypatch.setattr("sys.argv", [name])
+
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+    assert SHOWN[name] in capsys.readouterr().out
+
+
+def cells():
+    notebook = json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    return ["".join(one["source"]) for one in notebook["cells"] if one["cell_type"] == "code"]
+
+
+async def run_cell(source: str, names: dict) -> object:
+    """Run a cell in the loop that runs, as a notebook does; return its last expression."""
+    tree = ast.parse(source)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    value = eval(compile(tree, "cell", "exec", flags), names)
+    if inspect.iscoroutine(value):
+        await value
+    if last is None:
+        return None
+    value = eval(compile(ast.Expression(last.value), "cell", "eval", flags), names)
+    return await value if inspect.iscoroutine(value) else value
+
+
+def size(name: str) -> int:
+    return Path(name).stat().st_size
+
+
+async def test_tour_runs_in_a_running_loop():
+    """The notebook runs cell by cell with plain await, and its results show themselves."""
+    names: dict = {}
+
+    shown = [await run_cell(source, names) for source in cells()]
+
+    pages = [one._repr_html_() for one in shown if hasattr(one, "_repr_html_")]
+    pictures = [one._repr_svg_() for one in shown if hasattr(one, "_repr_svg_")]
+    assert any("SPY" in page and "<table" in page for page in pages)
+    assert len(pages) >= 3
+    assert len(pictures) == 3
+    assert all("<svg" in picture for picture in pictures)
+    assert size("day.html") > 10_000
+
+
+def test_every_example_is_named_in_the_readme():
+    """The table of examples names each file, and no other."""
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+
+    files = {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".ipynb")}
+    named = {word for word in files if f"]({word})" in text}
+    assert named == files
+    assert text.count("](") == len(files)
