@@ -194,6 +194,11 @@ def days_in_trade(entry: JournalEntry, day: dt.date) -> int:
     return (min(last, day) - entry.opened_at.date()).days
 
 
+def not_before(entry: JournalEntry, at: dt.datetime) -> dt.datetime:
+    """A moment, but not before the last trade: clocks of gateways and computers differ."""
+    return max(at, entry.opened_at, *(trade.at for trade in entry.trades))
+
+
 # -- making trades -----------------------------------------------------------------------------
 
 

@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from tomic.models import DataType, ExerciseStyle, VolSnapshot
+from tomic.models import ExerciseStyle, VolSnapshot
 from tomic.models.journal import Contract, ContractKey, Held, LegMark, Snapshot
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies.board import Board
 from tomic.strategies.measures import margin_rules
 
+MODEL = "model"
+"""Source of marks that are no quotes: parity with the other right, the smile, the last close."""
 _FRESH = frozenset({"live", "delayed", "replay"})
 _DELAY = "delayed by some 15 minutes"
 
@@ -70,12 +72,14 @@ def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
         return LegMark(**plain)
     chain = board.chain
     bid, ask = (_number(chain[name][row]) for name in ("bid", "ask"))
-    quoted = bid is not None and ask is not None and ask >= bid
+    price, source = _price(bid, ask), str(chain["quote_source"][row])
+    if price is None:
+        price, source = _number(board.price[row]), MODEL
     outlook = board.outlooks.get(contract.expiry or dt.date.min)
     stamp = chain["quoted_at"][row].item()
     return LegMark(
         **plain,
-        price=0.5 * ((bid or 0.0) + (ask or 0.0)) if quoted else None,
+        price=price,
         bid=bid,
         ask=ask,
         iv=_number(board.iv[row]),
@@ -85,9 +89,18 @@ def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
         theta=_number(board.theta[row]),
         div_yield=outlook.div_yield if outlook else 0.0,
         tau=float(chain["tau"][row]),
-        source=str(chain["quote_source"][row]) if quoted else "",
+        source=source if price is not None else "",
         quoted_at=stamp.replace(tzinfo=dt.UTC) if stamp is not None else None,
     )
+
+
+def _price(bid: float | None, ask: float | None) -> float | None:
+    """The middle; half of the ask where nobody bids; None without an ask or a crossed market."""
+    if ask is None or not ask > 0.0:
+        return None
+    if bid is None or bid == 0.0:
+        return 0.5 * ask
+    return 0.5 * (bid + ask) if ask >= bid else None
 
 
 def snapshot(
@@ -134,14 +147,13 @@ def _total(name: str, held: Sequence[Held], found: Mapping[ContractKey, LegMark]
 
 def staleness(seen: Snapshot, held: Sequence[Held]) -> str:
     """Why the marks of a snapshot may have moved since; empty when they are fresh."""
-    keys = {leg.key for leg in held}
-    sources = {one.source for one in seen.legs if one.key in keys and one.source}
-    old = sorted(sources - _FRESH)
+    marked = [mark for leg in held if (mark := seen.mark(leg.key)) is not None]
+    valued = [mark.name for mark in marked if mark.source == MODEL]
+    old = sorted({mark.source for mark in marked if mark.source} - {*_FRESH, MODEL})
+    texts = [f"no quote of {', '.join(valued)}, valued by the smile"] if valued else []
     if old:
-        return f"marks are {' and '.join(old)}, not live"
-    if seen.data_type in (DataType.FROZEN.value, DataType.DELAYED_FROZEN.value) and sources:
-        return "" if sources == {"replay"} else "marks are frozen, not live"
-    return ""
+        texts.append(f"marks are {' and '.join(old)}, not live")
+    return "; ".join(texts)
 
 
 def delay(seen: Snapshot) -> str:
@@ -267,8 +279,13 @@ def executable(held: Sequence[Held], seen: Snapshot, slippage: float) -> float |
     given = 0.0
     for leg in held:
         mark = seen.mark(leg.key)
-        if mark is not None and mark.bid is not None and mark.ask is not None:
-            given += abs(leg.quantity) * leg.multiplier * 0.5 * (mark.ask - mark.bid) * slippage
+        if mark is None:
+            continue
+        if mark.ask is None or mark.source == MODEL:
+            return None
+        given += (
+            abs(leg.quantity) * leg.multiplier * 0.5 * (mark.ask - (mark.bid or 0.0)) * slippage
+        )
     stock = sum(leg.quantity * leg.multiplier for leg in held if leg.is_stock)
     return -worth - given - stock * (seen.spot or 0.0)
 

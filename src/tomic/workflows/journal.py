@@ -205,8 +205,7 @@ def with_snapshot(
     """The entry with one more snapshot, its P&L computed."""
     pnl = campaign.worth(entry, seen.prices).pnl
     changes: dict[str, Any] = {"pnl": None if pnl is None else round(pnl, 2)}
-    if at is not None:
-        changes["at"] = at
+    changes["at"] = at or campaign.not_before(entry, seen.at)
     if note:
         changes["note"] = note
     shots = sorted((*entry.snapshots, seen.model_copy(update=changes)), key=lambda one: one.at)

@@ -201,7 +201,8 @@ async def add(journal: Journal, draft: Draft, wish: Wish, say: Words) -> Recorde
     proposal, market, why = draft.proposal, None, ""
     if proposal is not None and wish.price is None:
         # Taken as it was scored: at that moment, at those marks.
-        seen: Snapshot | None = _proposed_marks(proposal, draft.structures)
+        european = proposal.symbol in journal.settings.market.indices
+        seen: Snapshot | None = _proposed_marks(proposal, draft.structures, european=european)
         wish = replace(wish, price=_proposed_price(proposal), at=wish.at or proposal.as_of)
     else:
         needed = wish.price is None and not all(leg.key in draft.prices for leg in draft.legs)
@@ -245,7 +246,7 @@ def _proposed_price(proposal: Proposal) -> str:
     return f"{premium - shares / proposal.multiplier * proposal.spot:+.6f}"
 
 
-def _proposed_marks(proposal: Proposal, structures: int) -> Snapshot:
+def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> Snapshot:
     marks = tuple(
         LegMark(
             expiry=leg.expiry,
@@ -273,6 +274,7 @@ def _proposed_marks(proposal: Proposal, structures: int) -> Snapshot:
         spot=proposal.spot,
         data_type=proposal.data_type.value,
         rate=proposal.rate,
+        european=european,
         legs=marks,
         iv30=proposal.iv30,
         iv_rank=proposal.iv_rank,

@@ -117,7 +117,8 @@ def _snapshot(entry: JournalEntry, market: Market | None) -> Snapshot | None:
     if market is None:
         return None
     held = campaign.held(entry)
-    return reading.snapshot(market.board, held, held, market.vol)
+    seen = reading.snapshot(market.board, held, held, market.vol)
+    return seen.model_copy(update={"at": campaign.not_before(entry, seen.at)})
 
 
 async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str, _Around]:

@@ -101,10 +101,15 @@ def price_fills(
         return fills, None
     offered = reading.executable(legs, seen, settings.costs.slippage) if seen else None
     if offered is None:
-        lacking = ", ".join(fill.name for fill in fills if marks.get(fill.key) is None)
+        lacking = ", ".join(fill.name for fill in fills if _is_unquoted(seen, fill))
         raise UsageError(f"no price of {lacking or 'these legs'}; pass --price")
     size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
     return _at_net(fills, round(offered / size, 4), seen)
+
+
+def _is_unquoted(seen: Snapshot | None, fill: Fill) -> bool:
+    mark = seen.mark(fill.key) if seen else None
+    return not fill.is_stock and (mark is None or mark.ask is None or mark.source == reading.MODEL)
 
 
 def _at_net(
@@ -158,7 +163,7 @@ async def close(
     legs = [leg.model_copy(update={"quantity": -leg.quantity * share}) for leg in held]
     campaign.closing_fills(held, share=share)
     seen, _, why = await look(journal, entry.symbol, held, held, wish, needed=wish.price is None)
-    at = wish.at or (seen.at if seen else await journal.clock())
+    at = wish.at or campaign.not_before(entry, seen.at if seen else await journal.clock())
     fills, price = price_fills(legs, wish, seen, {}, journal.settings)
     trade = make_trade(Action.CLOSE, at, fills, price, seen, wish.note)
     return await _record(journal, entry_id, trade, seen, why)
@@ -181,7 +186,7 @@ async def roll(
     seen, _, why = await look(
         journal, entry.symbol, contracts, held, wish, needed=wish.price is None and not prices
     )
-    at = wish.at or (seen.at if seen else await journal.clock())
+    at = wish.at or campaign.not_before(entry, seen.at if seen else await journal.clock())
     fills, price = price_fills(legs, wish, seen, prices, journal.settings)
     action = Action.ROLL if closes else Action.ADJUST
     trade = make_trade(action, at, fills, price, seen, wish.note)
@@ -287,7 +292,8 @@ async def assign(
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
     fills = campaign.exercise(own, abs(leg.quantity))
     fills = (fills[0].model_copy(update={"commission": commission}), fills[1])
-    trade = Trade(at=at or await journal.clock(), action=Action.ASSIGN, fills=fills)
+    moment = at or campaign.not_before(entry, await journal.clock())
+    trade = Trade(at=moment, action=Action.ASSIGN, fills=fills)
     return await _record(journal, entry_id, trade, None, "")
 
 
