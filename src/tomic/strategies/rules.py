@@ -234,6 +234,14 @@ def risk_reward(profit: FloatArray, tail_loss: FloatArray, least: float) -> Verd
     )
 
 
+def original(ev: FloatArray, score: FloatArray) -> Verdict:
+    """What the original program's score refuses: a negative EV, or a loss that it cannot bound."""
+    text = "the original refuses it: its EV is {observed:.2f}, or its loss unbounded"
+    rule = Rule("original_score", "rule", text, 0.0)
+    miss = np.where(np.isnan(score), np.where(ev < 0.0, -ev, np.inf), -np.inf)
+    return Verdict(rule, ev, miss)
+
+
 def _least(
     name: str,
     text: str,

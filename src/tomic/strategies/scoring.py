@@ -58,8 +58,14 @@ def components(figures: Figures, score: ScoreSettings) -> FloatArray:
     )
 
 
+ORIGINAL_WEIGHTS = (0.40, 0.25, 0.20, 0.15)
+"""Those of the original program, in the order of `NAMES`."""
+
+
 def weights(score: ScoreSettings) -> FloatArray:
     """Weights in the order of `NAMES`, (4,)."""
+    if score.definition == "original":
+        return np.array(ORIGINAL_WEIGHTS)
     return np.array([getattr(score.weights, name) for name in NAMES])
 
 

@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tomic._typing import FloatArray, IntArray
-from tomic.config import ScoreSettings
-from tomic.strategies import candidates, measures, rules, scoring
+from tomic.strategies import candidates, measures, original, rules, scoring
 from tomic.strategies.board import Board
 from tomic.strategies.candidates import Candidates, Expiries
 from tomic.strategies.condor_search import best_condors, wings
@@ -91,7 +90,7 @@ def search(board: Board, templates: Sequence[Template], *, keep: int = 1) -> Fou
     tally, hits = Tally(), []
     leg_verdicts = rules.judge_rows(board)
     # CVaR of every condor would be needed to judge by it.
-    fast = board.settings.scan.min_risk_reward is None
+    fast = board.settings.scan.min_risk_reward is None and not _is_original(board)
     split = {template.name: wings(template) for template in templates if fast}
     for template in templates:
         legs = split.get(template.name)
@@ -135,9 +134,38 @@ def _search_batch(
         tail = _tail(batch, figures, board, np.arange(len(batch)))
         passing = tally.note(batch, [rules.risk_reward(figures.profit, tail, least)])
         batch, figures = batch.take(passing), figures.take(passing)
+    if _is_original(board) and len(batch):
+        return _original(batch, figures, board, tally, keep)
+    _count(batch, tally)
+    return best(batch, figures, board, keep) if len(batch) else []
+
+
+def _is_original(board: Board) -> bool:
+    return board.settings.score.definition == "original"
+
+
+def _count(batch: Batch, tally: Tally) -> None:
     for place, count in enumerate(np.bincount(batch.group, minlength=len(batch.members))):
         tally.passed[(batch.members[place].template.name, batch.expiries[0])] += int(count)
-    return best(batch, figures, board, keep) if len(batch) else []
+
+
+def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep: int) -> list[Hit]:
+    """The best rows of each group by the original program's score."""
+    found = original.figures(batch, board)
+    passing = tally.note(batch, [rules.original(found.ev, original.total(found))])
+    batch, figures = batch.take(passing), figures.take(passing)
+    _count(batch, tally)
+    tail = _tail(batch, figures, board, np.arange(len(batch)))
+    hits = [hit_of(batch, figures, board, row, float(tail[row])) for row in range(len(batch))]
+    groups: dict[int, list[Hit]] = {}
+    for row, hit in enumerate(hits):
+        groups.setdefault(int(batch.group[row]), []).append(hit)
+    return [hit for some in groups.values() for hit in sorted(some, key=Hit.key)[:keep]]
+
+
+def _legs(batch: Batch, row: int) -> tuple[int, ...]:
+    count = len(batch.members[int(batch.group[row])].template.legs)
+    return tuple(batch.row[row, :count].tolist())
 
 
 def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
@@ -171,7 +199,7 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
         known = sorted((exact[row] for row in rows), reverse=True)
         least = known[min(keep, len(known)) - 1] if known else -math.inf
         found = [
-            hit_of(batch, figures, board, row, float(tail[row]), score)
+            hit_of(batch, figures, board, row, float(tail[row]))
             for row in rows
             if exact[row] >= least
         ]
@@ -213,25 +241,25 @@ def _figures(
     )
 
 
-def hit_of(
-    batch: Batch,
-    figures: Measures,
-    board: Board,
-    row: int,
-    tail_loss: float,
-    score: ScoreSettings,
-) -> Hit:
-    """Row *row* of a measured batch with its exact score."""
-    one = _figures(figures.take(np.array([row])), board, batch, np.array([tail_loss]))
-    member = batch.members[int(batch.group[row])]
+def hit_of(batch: Batch, figures: Measures, board: Board, row: int, tail_loss: float) -> Hit:
+    """Row *row* of a measured batch with its exact score, by the definition that is set."""
+    at = np.array([row])
+    if _is_original(board):
+        found = original.figures(batch.take(at), board)
+        score, parts, liquidity = original.total(found), original.components(found), 1.0
+    else:
+        one = _figures(figures.take(at), board, batch, np.array([tail_loss]))
+        score = scoring.total(one, board.settings.score)
+        parts = scoring.components(one, board.settings.score)
+        liquidity = float(figures.liquidity[row])
     return Hit(
         board=board,
-        template=member.template,
+        template=batch.members[int(batch.group[row])].template,
         expiries=batch.expiries,
-        rows=tuple(batch.row[row, : len(member.template.legs)].tolist()),
-        score=float(scoring.total(one, score)[0]),
-        components=scoring.components(one, score)[:, 0],
-        liquidity=float(figures.liquidity[row]),
+        rows=_legs(batch, row),
+        score=float(score[0]),
+        components=parts[:, 0],
+        liquidity=liquidity,
         ev=float(figures.ev[row]),
         margin=float(figures.margin[row]),
         tail_loss=tail_loss,

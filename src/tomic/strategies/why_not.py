@@ -15,7 +15,7 @@ from tomic.config import Settings
 from tomic.errors import UsageError
 from tomic.models import Refusal, TradeReview, VolSnapshot
 from tomic.strategies import board as boards
-from tomic.strategies import candidates, measures, proposals, rules, search, templates
+from tomic.strategies import candidates, measures, original, proposals, rules, search, templates
 from tomic.strategies.board import Board
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.leg_rules import SameStrike, Template
@@ -230,7 +230,10 @@ def _judged(
     least = board.settings.scan.min_risk_reward
     if least is not None:
         verdicts.append(rules.risk_reward(figures.profit, tail, least))
-    hit = search.hit_of(batch, figures, board, 0, float(tail[0]), board.settings.score)
+    if board.settings.score.definition == "original":
+        found = original.figures(batch, board)
+        verdicts.append(rules.original(found.ev, original.total(found)))
+    hit = search.hit_of(batch, figures, board, 0, float(tail[0]))
     return hit, _refusals(board, variant, rows, verdicts)
 
 
