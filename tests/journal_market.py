@@ -47,6 +47,8 @@ class Quotes:
     data_type: DataType = DataType.LIVE
     missing: frozenset[float] = frozenset()
     """Strikes that nobody quotes."""
+    odd: Mapping[float, float] = field(default_factory=dict)
+    """Strikes that trade off the smile, and by how much, currency per share."""
     refusals: Mapping[str, TomicError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -92,7 +94,7 @@ class Quotes:
     def _row(
         self, underlying: Underlying, expiry: dt.date, strike: float, right: str
     ) -> OptionQuote:
-        mid = self.price(strike, right, expiry)
+        mid = self.price(strike, right, expiry) + self.odd.get(strike, 0.0)
         quoted = strike not in self.missing and mid > 0.5 * self.spread
         return OptionQuote(
             con_id=int(strike),

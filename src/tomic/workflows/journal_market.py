@@ -27,6 +27,7 @@ Fetch: TypeAlias = Callable[[str, Settings, Chooser], Awaitable[Chain]]
 
 _SMILE_STRIKES = 14
 _REACH_SIGMAS = 2.0
+_IV_DAYS = 30
 _USUAL_VOL = 0.25
 """Where IB gives no volatility of the underlying."""
 
@@ -129,4 +130,13 @@ async def read_market(
     now = Now(chain.as_of, chains={symbol: chain})
     (report,) = await volatility(store, [symbol], settings, now=now, keep=False)
     board = await asyncio.to_thread(boards.prepare, chain, report.snapshot, settings)
-    return Market(board, report.snapshot)
+    return Market(board, _with_iv(report.snapshot, board))
+
+
+def _with_iv(vol: VolSnapshot, board: Board) -> VolSnapshot:
+    """Where no 30-day volatility is known, that at the money of the expiry nearest 30 days."""
+    if vol.iv30 is not None or not board.outlooks:
+        return vol
+    nearest = min(board.outlooks.values(), key=lambda one: abs(one.dte - _IV_DAYS))
+    found = board.forecast.iv30 if board.forecast.iv30 is not None else nearest.atm_iv
+    return vol.model_copy(update={"iv30": found, "sources": {**vol.sources, "iv30": "chain"}})
