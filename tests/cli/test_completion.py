@@ -74,6 +74,12 @@ def test_jobs_are_offered():
     assert offered("run", "") == ["evening", "morning"]
 
 
+def test_strategies_and_metrics_are_offered():
+    """Names of the catalogue and of the definitions are known without a store."""
+    assert offered("scan", "--strategy", "iron") == ["iron_condor", "iron_butterfly"]
+    assert "iv_rank" in offered("explain", "iv_")
+
+
 def test_a_broken_configuration_offers_nothing():
     """Tab never prints an error into the line that is being typed."""
     write("tomic.toml", "[market\n")

@@ -68,6 +68,22 @@ def test_steps_of_a_demo_share_its_store():
     assert '"hv30": 0.' in result.stdout
 
 
+def test_the_morning_of_a_demo():
+    """Scan, check and report: what one step saves, the next one shows."""
+    job(
+        "scan --top 2 --strategy iron_condor",
+        "journal check --exit-code",
+        "report day --html reports/{date}.html",
+    )
+
+    result = run("morning", "--demo", "--quiet")
+
+    assert result.exit_code == 0, result.stderr
+    assert [one["exit_code"] for one in log()] == [0, 0, 0]
+    (page,) = Path("reports").iterdir()
+    assert page.read_text(encoding="utf-8").count("<figure>") >= 3
+
+
 def test_exit_code_is_that_of_the_worst_step():
     """A step that cannot be parsed does not keep the others from running."""
     job("vol --bogus", "vol nonsense!", "vol SPY --stored")

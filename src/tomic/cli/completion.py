@@ -77,6 +77,13 @@ def jobs(ctx: typer.Context, incomplete: str) -> Offers:
     return _matching(ctx, incomplete, known)
 
 
+def metrics(incomplete: str) -> Offers:
+    """Names of the figures that `tomic explain` knows, each with what it is."""
+    from tomic.definitions import ALL
+
+    return [(name, one.title) for name, one in ALL.items() if name.startswith(incomplete)]
+
+
 def _matching(ctx: typer.Context, incomplete: str, known: Callable[[Settings], Offers]) -> Offers:
     """What begins as was typed; nothing where the settings cannot be used."""
     from tomic.config import load_settings

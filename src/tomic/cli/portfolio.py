@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomic.cli import options
+from tomic.cli import completion, options
 from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
 
@@ -45,6 +45,7 @@ async def portfolio(
             "--with",
             metavar="ID|LEGS",
             help='A proposal or legs beside the book: "SPY short_put_spread 560/550 2026-12-18".',
+            autocompletion=completion.proposals,
         ),
     ] = "",
     ib_margin: Annotated[

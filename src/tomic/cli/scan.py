@@ -151,7 +151,10 @@ async def show(
 @app.command(name="why-not")
 @runs
 async def why_not(
-    symbol: Annotated[str, typer.Argument(help="Underlying, for example SPY.")],
+    symbol: Annotated[
+        str,
+        typer.Argument(help="Underlying, for example SPY.", autocompletion=completion.symbols),
+    ],
     trade: Annotated[
         str, typer.Argument(help="For example 'short_put_spread 560/550 2025-06-20'.")
     ],

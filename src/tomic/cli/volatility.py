@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomic.cli import options
+from tomic.cli import completion, options
 from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
 
@@ -143,7 +143,11 @@ async def vol(
 @app.command()
 def explain(
     metric: Annotated[
-        str | None, typer.Argument(help="Such as iv_rank; without one, all are listed.")
+        str | None,
+        typer.Argument(
+            help="Such as iv_rank; without one, all are listed.",
+            autocompletion=completion.metrics,
+        ),
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
