@@ -476,7 +476,7 @@ class Desk:
             strategies: Names instead of all.
             by_strategy: The best of each strategy instead of the best of all.
             chains: Search these instead of fetching any.
-            book: A portfolio that the proposals should fit.
+            book: A portfolio that the proposals should fit; the last saved one by default.
 
         Raises:
             ConfigError: A strategy that does not exist.
@@ -487,8 +487,11 @@ class Desk:
         given = {one.symbol: one for one in chains}
         names = list(given) or self._names(symbols)
         store = await self.store()
+        vols = await self._scan_vols(names, given)
+        if book is None and not given and not self.simulated:
+            book = self._saved_fit()
         result = await scan.scan(
-            await self._scan_vols(names, given),
+            vols,
             self.settings,
             partial(self._scan_chain, given),
             strategies=strategies,
@@ -499,6 +502,12 @@ class Desk:
             watch=self._watch,
         )
         return await scan.keep(store, result, self._today())
+
+    def _saved_fit(self) -> FitModel | None:
+        from tomic.workflows import review
+
+        now = self._session.clock_now() if self._session else dt.datetime.now(dt.UTC)
+        return review.saved_fit(self.settings, now)
 
     # -- journal ---------------------------------------------------------------------------
 

@@ -339,12 +339,14 @@ async def test_what_cannot_be_asked(settings):
 
 
 async def test_the_saved_book_serves_a_scan(settings):
-    """Without a saved book there is no fit; with one it is a model of it."""
-    assert review.saved_fit(settings, simulated=True) is None
+    """Without a saved book there is no fit, and one of last week says nothing of today."""
+    now = dt.datetime(2026, 11, 20, 20, tzinfo=dt.UTC)
+    assert review.saved_fit(settings, now, simulated=True) is None
     async with Desk(settings, demo=True) as desk:
         await desk.portfolio()
 
-    assert isinstance(review.saved_fit(settings, simulated=True), BookFit)
+    assert isinstance(review.saved_fit(settings, now, simulated=True), BookFit)
+    assert review.saved_fit(settings, now + dt.timedelta(days=7), simulated=True) is None
 
 
 async def test_returns_are_fetched_for_betas(settings):

@@ -141,7 +141,7 @@ def _totals(
     grid: StressGrid | None,
 ) -> BookTotals:
     net = book.net_liquidation
-    known = [one for one in found if one.margin is not None and math.isfinite(one.margin)]
+    known = [one for one in found if _is_bounded(one)]
     margin = math.fsum(one.margin or 0.0 for one in known)
     results = [one.pnl for one in found if one.pnl is not None]
     worst = grid.worst if grid else None
@@ -151,11 +151,16 @@ def _totals(
         pnl=math.fsum(results) if results else None,
         margin=margin,
         margin_net=math.fsum(one.margin_net or 0.0 for one in known),
-        margin_unknown=tuple(one.id for one in found if one not in known),
+        margin_unknown=tuple(one.id for one in found if not _is_bounded(one)),
         margin_share=margin / net if sized and net else None,
         worst=worst,
         worst_share=max(-worst.pnl, 0.0) / net if worst is not None and sized and net else None,
     )
+
+
+def _is_bounded(one: Structure) -> bool:
+    """Whether its margin is known, and it may be held at all."""
+    return one.margin is not None and math.isfinite(one.margin)
 
 
 # -- a trade that is considered ----------------------------------------------------------------

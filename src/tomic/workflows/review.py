@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import datetime as dt
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -39,6 +40,8 @@ from tomic.workflows.progress import Event, Watcher, ignore
 from tomic.workflows.scan import load as load_proposal
 
 _REFRESH_S = 15.0
+_FRESH = dt.timedelta(days=4)
+"""Age up to which a saved book says what is held: over a long weekend."""
 PROPOSAL_ID = re.compile(r"\d{8}-\d+")
 """How the store numbers proposals: 20261120-3."""
 
@@ -429,8 +432,14 @@ def last_book(path: Path) -> Book | None:
 
 
 def saved_fit(
-    settings: Settings, *, simulated: bool = False, claims: Sequence[Claim] = ()
+    settings: Settings,
+    now: dt.datetime,
+    *,
+    simulated: bool = False,
+    max_age: dt.timedelta = _FRESH,
 ) -> BookFit | None:
-    """The fit to the last saved book, for a scan; None where no book is saved."""
+    """The fit to the last saved book, for a scan; None without one, or when it is too old."""
     book = last_book(snapshot_path(settings, simulated=simulated))
-    return BookFit(book, settings, claims=claims) if book is not None else None
+    if book is None or abs(now - book.as_of) > max_age:
+        return None
+    return BookFit(book, settings)
