@@ -6,6 +6,8 @@ import datetime as dt
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from made_books import AS_OF, RATE, made_book, market
@@ -203,3 +205,37 @@ def test_unknown_size_of_earnings_is_said():
     (found,) = overview.review(book, SETTINGS).jumps
 
     assert found.move == pytest.approx(3 * 0.252 / np.sqrt(252)) and "unknown" in found.note
+
+
+def test_small_moves_agree_with_the_greeks():
+    """
+    Spot +2 % and volatility +5 % of itself: delta, gamma, and vega for the one point that is.
+
+    20 % times 1.05 is 21 %: one point, so vega counts once; the original counted a hundredth of it.
+    """
+    book = made_book(f"-1 SPY 600P {FAR}, -1 SPY 600C {FAR}")
+    rows = Holdings.of(book).rows
+    axes = stress.Axes(np.array([0.0, 0.02]), np.array([0.0, 0.05]), np.zeros(1))
+    pnl = stress.revalued(rows, [0] * len(rows), axes)[0, :, :, 0]
+    greeks = overview.review(book, SETTINGS).totals.greeks
+
+    assert pnl[0, 1] == pytest.approx(greeks.vega * 1.0, rel=0.02)
+    shift = 600.0 * 0.02
+    quadratic = greeks.delta * shift + 0.5 * greeks.gamma * shift**2
+    assert pnl[1, 0] == pytest.approx(quadratic, rel=0.05)
+
+
+@given(st.permutations(range(12)))
+@settings(max_examples=20, deadline=None)
+def test_order_of_positions_changes_nothing(order):
+    """The whole review is the same whatever the order of the broker's lines."""
+    book = made_book(
+        f"-1 SPY 560P {NEAR}, +1 550P, -1 640C, +1 650C, -2 QQQ 280P {NEAR}, +2 QQQ 270P, +150 QQQ,"
+        f" -1 QQQ 320C {NEAR}, -1 SPY 600P {NEAR}, +1 SPY 600P {FAR}, +100 SPY, -1 SPY 500P {FAR}",
+        spots={"QQQ": 300.0},
+    )
+    mixed = tuple(book.positions[place] for place in order)
+
+    assert overview.review(book.model_copy(update={"positions": mixed}), SETTINGS) == (
+        overview.review(book, SETTINGS)
+    )
