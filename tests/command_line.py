@@ -10,28 +10,50 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from click.testing import Result
+import typer.main
 from typer.testing import CliRunner
 
 from tomic.cli.app import app
+from tomic.cli.running import say
+from tomic.errors import TomicError
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.model import ModelMarket
 
+TREE = typer.main.get_command(app)
 SMALL = ("--monthlies", "1", "--weeklies", "0", "--strike-range", "3", "--no-export")
 """Options that make a chain of one expiry and a dozen options."""
 
 
-def run(*words: object) -> Result:
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def run(*words: object) -> Finished:
     """A command in this process, with stdout and stderr apart."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    try:
-        return CliRunner().invoke(app, [str(word) for word in words], prog_name="tomic")
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    with CliRunner().isolation() as (out, err, _):
+        try:
+            # Typer's own invoke would build the whole tree of commands again for every command.
+            code = TREE.main(args=[str(word) for word in words], prog_name="tomic")
+        except SystemExit as exc:
+            code = exc.code
+        except TomicError as exc:
+            say(exc)
+            code = exc.exit_code
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            sys.stdout.flush()
+        return Finished(code or 0, out.getvalue().decode(), err.getvalue().decode())
 
 
 def start(*words: object, cwd: Path, **options: object) -> subprocess.Popen[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tomic.sim.gateway import Gateway
     from tomic.sim.market import Market
+    from tomic.sim.session_replay import SessionReplay
 
 app = typer.Typer()
 
@@ -45,11 +46,35 @@ async def gateway(
     from tomic.sim import faults
     from tomic.sim.gateway import Gateway
     from tomic.sim.limits import Profile
+    from tomic.sim.session_file import is_session
 
+    if replay is not None and (closed or synthetic):
+        raise UsageError("--closed and --synthetic shape the model market, not a recording")
+    broken = [faults.parse(text) for text in fault or ()]
+    if replay is not None and is_session(replay):
+        if broken:
+            raise UsageError("a recorded session has its own faults; leave out --fault")
+        await _replay_session(replay, port)
+        return
     market = _market(seed, replay, symbol, as_of, closed=closed, synthetic=synthetic)
     profile = Profile.instant() if instant else Profile()
-    broken = [faults.parse(text) for text in fault or ()]
     server = Gateway(market, port=port, seed=seed, profile=profile, faults=broken)
+    try:
+        await _listen(server, port)
+    finally:
+        typer.echo(_tally(server), err=True)
+
+
+async def _replay_session(file: Path, port: int) -> None:
+    from tomic.sim.session_file import read_session
+    from tomic.sim.session_replay import SessionReplay
+
+    recorded = read_session(file)
+    typer.echo(f"{file}: a session of tomic {recorded.command}", err=True)
+    await _listen(SessionReplay(recorded, port=port, speed=1.0), port)
+
+
+async def _listen(server: Gateway | SessionReplay, port: int) -> None:
     try:
         async with server:
             typer.echo(f"listening on 127.0.0.1:{server.port}; Ctrl-C ends it", err=True)
@@ -58,8 +83,6 @@ async def gateway(
         raise GatewayUnreachable(
             f"cannot listen on port {port}: {exc.strerror or exc}; choose another --port"
         ) from exc
-    finally:
-        typer.echo(_tally(server), err=True)
 
 
 def _market(
@@ -72,16 +95,11 @@ def _market(
     synthetic: bool,
 ) -> Market:
     from tomic.sim.model import ModelMarket
-    from tomic.sim.replay import Replay
+    from tomic.workflows import stand_in
 
-    if replay is None:
-        universe = "synthetic" if synthetic else "demo"
-        return ModelMarket(seed=seed, closed=closed, universe=universe)
-    if closed or synthetic:
-        raise UsageError(
-            "--closed and --synthetic shape the model market; leave them with --replay"
-        )
-    return Replay.from_csv(replay, symbol, as_of=as_of)
+    if replay is not None:
+        return stand_in.recorded_chain(replay, symbol, as_of)
+    return ModelMarket(seed=seed, closed=closed, universe="synthetic" if synthetic else "demo")
 
 
 def _tally(server: Gateway) -> str:

@@ -11,15 +11,19 @@ import typer
 from tomic.cli import completion, options
 from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
+from tomic.errors import BadFile, TomicError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tomic.chain import Chain
     from tomic.desk import Desk
+    from tomic.models import VolSnapshot
     from tomic.workflows.chains import ChainOutcome
 
 app = typer.Typer()
+
+_PARTIAL = 3
 
 
 @app.command()
@@ -27,7 +31,11 @@ app = typer.Typer()
 async def chain(
     symbols: Annotated[
         list[str],
-        typer.Argument(help="Underlyings, for example SPY QQQ.", autocompletion=completion.symbols),
+        typer.Argument(
+            metavar="SYMBOL...",
+            help="Underlyings, for example SPY QQQ.",
+            autocompletion=completion.symbols,
+        ),
     ],
     dte: options.DteOption = None,
     monthlies: Annotated[
@@ -114,6 +122,7 @@ class _Writer:
         self._format = format
         self._folder = folder if folder is not None and desk.settings.export.enabled else None
         self._paths: dict[str, list[Path]] = {}
+        self._unwritten: list[TomicError] = []
 
     def on_done(self, outcome: ChainOutcome) -> None:
         """Export the chain and, for NDJSON, print it at once."""
@@ -121,41 +130,64 @@ class _Writer:
 
         if outcome.chain is None:
             return
-        if self._folder is not None:
-            stamp = dt.datetime.now().astimezone()
-            self._paths[outcome.symbol] = [
-                export.write_chain(outcome.chain, self._folder, stamp=stamp),
-                export.write_snapshot(outcome.snapshot, outcome.chain, self._folder, stamp=stamp),
-            ]
+        self._export(outcome.symbol, outcome.chain, outcome.snapshot)
         if self._format is Format.NDJSON:
             typer.echo(export.to_ndjson(outcome.chain), nl=False)
             sys.stdout.flush()
 
+    def _export(self, symbol: str, chain: Chain, snapshot: VolSnapshot | None) -> None:
+        from tomic import export
+
+        if self._folder is None or self._unwritten:
+            return
+        stamp = dt.datetime.now().astimezone()
+        try:
+            self._paths[symbol] = [
+                export.write_chain(chain, self._folder, stamp=stamp),
+                export.write_snapshot(snapshot, chain, self._folder, stamp=stamp),
+            ]
+        except BadFile as exc:
+            # The chain itself is still printed.
+            self._unwritten.append(exc)
+
+    def _overview(self, outcomes: list[ChainOutcome]) -> None:
+        from tomic import export
+
+        if self._folder is None or self._unwritten:
+            return
+        both = [(one.snapshot, one.chain) for one in outcomes if one.chain is not None]
+        try:
+            export.write_overview(both, self._folder, stamp=dt.datetime.now().astimezone())
+        except BadFile as exc:
+            self._unwritten.append(exc)
+
     def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
         """Print the rest and return the exit code."""
+        from tomic.cli import render
+
+        self._print(outcomes, quiet=quiet)
+        self._overview(outcomes)
+        as_json = self._format in (Format.JSON, Format.NDJSON)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                say(outcome.error, as_json=as_json)
+            elif outcome.chain is not None and not quiet:
+                paths = self._paths.get(outcome.symbol, [])
+                typer.echo(render.chain_summary(outcome.chain, paths), err=True)
+        for error in self._unwritten:
+            say(error, as_json=as_json)
+        if interrupted:
+            return INTERRUPTED
+        return worst([exit_code(outcomes), *(_PARTIAL for _ in self._unwritten)])
+
+    def _print(self, outcomes: list[ChainOutcome], *, quiet: bool) -> None:
         from tomic import export
         from tomic.cli import render
 
         chains = [one.chain for one in outcomes if one.chain is not None]
-        self._print(chains, quiet=quiet)
-        if self._folder is not None:
-            both = [(one.snapshot, one.chain) for one in outcomes if one.chain is not None]
-            export.write_overview(both, self._folder, stamp=dt.datetime.now().astimezone())
-        for outcome in outcomes:
-            if outcome.error is not None:
-                say(outcome.error, as_json=self._format in (Format.JSON, Format.NDJSON))
-            elif outcome.chain is not None and not quiet:
-                paths = self._paths.get(outcome.symbol, [])
-                typer.echo(render.chain_summary(outcome.chain, paths), err=True)
-        return INTERRUPTED if interrupted else exit_code(outcomes)
-
-    def _print(self, chains: list[Chain], *, quiet: bool) -> None:
-        from tomic import export
-        from tomic.cli import render
-
         if self._format is Format.JSON:
             if chains:
-                typer.echo(export.to_json(chains), nl=False)
+                typer.echo(export.to_json(chains, as_array=len(outcomes) > 1), nl=False)
         elif self._format is Format.CSV:
             for chain in chains:
                 typer.echo(export.to_csv_text(chain), nl=False)
@@ -176,7 +208,7 @@ def exit_code(outcomes: list[ChainOutcome]) -> int:
     usable = [one for one in chains if any(map(_is_usable, one.counts))]
     if usable:
         whole = not errors and all(one.is_final for one in chains)
-        return 0 if whole else 3
+        return 0 if whole else _PARTIAL
     return worst([*errors, *(_empty_code(one) for one in chains)])
 
 

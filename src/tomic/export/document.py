@@ -30,10 +30,14 @@ def to_document(chain: Chain) -> dict[str, Any]:
     }
 
 
-def to_json(chains: Sequence[Chain]) -> str:
-    """Return one document for one chain, an array of documents for several or none."""
+def to_json(chains: Sequence[Chain], *, as_array: bool = False) -> str:
+    """
+    Return one document for one chain, an array of documents for several or none.
+
+    *as_array* makes it an array for one too, as when only one of several symbols had a chain.
+    """
     documents = [to_document(chain) for chain in chains]
-    whole = documents[0] if len(documents) == 1 else documents
+    whole = documents[0] if len(documents) == 1 and not as_array else documents
     return json.dumps(whole, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
