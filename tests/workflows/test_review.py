@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import datetime as dt
 import json
 
@@ -168,6 +170,49 @@ async def test_accounts_and_currencies(settings):
     assert euro.totals.greeks.vega == pytest.approx(dollar.totals.greeks.vega * rate)
     assert euro.totals.margin == pytest.approx(dollar.totals.margin * rate)
     assert euro.net_liquidation == pytest.approx(sum(one.net_liquidation for one in book.accounts))
+
+
+async def test_a_closed_market_gives_the_last_quotes(settings):
+    """On a Saturday frozen quotes are shown, and said to be frozen."""
+    market = ModelMarket(seed=1, closed=True)
+    async with Gateway(
+        market, seed=1, profile=Profile.instant(), limits=Limits().unpaced()
+    ) as gateway:
+        book = await read(gateway, settings)
+    found = overview.review(book, settings)
+
+    assert found.data_type == "frozen" and len(found.structures) == 7
+    assert all(one.pnl is not None for one in found.structures)
+
+
+async def test_a_deadline_keeps_what_has_come(settings):
+    """Quotes that are too slow cost their own legs; the account is there all the same."""
+    slow = dataclasses.replace(Profile.instant(), quotes_s=(5.0, 5.0), greeks_s=(5.0, 5.0))
+    async with Gateway(
+        ModelMarket(seed=1), seed=1, profile=slow, limits=Limits().unpaced()
+    ) as gateway:
+        loop = asyncio.get_running_loop()
+        book = await read(gateway, settings, deadline=loop.time() + 0.4)
+    found = overview.review(book, settings)
+
+    assert len(book.positions) == 13 and found.gaps
+    assert found.totals.pnl is None
+    assert found.net_liquidation > 0.0
+
+
+async def test_a_book_that_cannot_be_saved_is_still_shown(settings, tmp_path):
+    """A file where the folder should be costs the copy, not the review."""
+    (tmp_path / "blocked").write_text("", encoding="utf-8")
+    snapshot = {"snapshot": tmp_path / "blocked" / "book.json"}
+    blocked = settings.model_copy(
+        update={"portfolio": settings.portfolio.model_copy(update=snapshot)}
+    )
+    said = []
+    async with Desk(blocked, demo=True, watch=lambda event: said.append(event.text)) as desk:
+        view = await desk.portfolio()
+
+    assert view.saved is None and len(view.review.structures) == 7
+    assert any("was not saved" in text for text in said)
 
 
 # -- saving -----------------------------------------------------------------------------------

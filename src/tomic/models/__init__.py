@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from tomic.models.market import (
     DataType,
     ExerciseStyle,
@@ -33,15 +36,40 @@ from tomic.models.trade import (
     TradeReview,
 )
 
+if TYPE_CHECKING:
+    from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
+    from tomic.models.review import Alert, BookReview, FitChange, StressGrid, Structure
+
+# Those of a portfolio are built on first use: a chain needs none of them.
+_HOMES = {
+    "AccountSummary": "book",
+    "Alert": "review",
+    "Book": "book",
+    "BookReview": "review",
+    "FitChange": "review",
+    "Mark": "book",
+    "Position": "book",
+    "StressGrid": "review",
+    "Structure": "review",
+    "SymbolMarket": "book",
+}
+
 __all__ = [
+    "AccountSummary",
+    "Alert",
+    "Book",
+    "BookReview",
     "CurvePoint",
     "DataType",
     "ExerciseStyle",
+    "FitChange",
     "Grade",
     "Leg",
+    "Mark",
     "NearestMiss",
     "OptionParams",
     "OptionQuote",
+    "Position",
     "PriceSource",
     "Proposal",
     "QuoteSource",
@@ -54,6 +82,9 @@ __all__ = [
     "Side",
     "Spot",
     "SpotSource",
+    "StressGrid",
+    "Structure",
+    "SymbolMarket",
     "SymbolOutcome",
     "TradeReview",
     "TradingSession",
@@ -61,3 +92,9 @@ __all__ = [
     "VolSnapshot",
     "normalize_symbol",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"tomic.models.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -158,16 +158,24 @@ async def portfolio(
         deadline=deadline,
         watch=watch,
     )
-    save_book(book, path)
     view = look(
         book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
-        trade_legs=trade_legs, known=known, saved=path,
+        trade_legs=trade_legs, known=known, saved=_saved(book, path, watch),
     )  # fmt: skip
     if not ask.ib_margin or view.considered is None:
         return view
     asked = overview.with_legs(book, trade_legs, known=known)
     margin = await broker_margin(session, asked, settings)
     return replace(view, considered=replace(view.considered, what_if=margin))
+
+
+def _saved(book: Book, path: Path, watch: Watcher) -> Path | None:
+    """Where the book was saved; a disk that is full costs the copy, not the review."""
+    try:
+        return save_book(book, path)
+    except BadFile as exc:
+        watch(Event("note", "", f"{exc}; the book was not saved"))
+        return None
 
 
 def _refresher(
