@@ -24,6 +24,7 @@ def settings_in(folder: Path, **sections: dict[str, object]) -> Settings:
     given = {
         "store": {"path": folder / "store.db"},
         "export": {"dir": folder / "exports"},
+        "portfolio": {"snapshot": folder / "portfolio.json"},
         "web": {"enabled": False},
     }
     for name, values in sections.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 import pytest
@@ -14,15 +15,21 @@ from tomic.report import collect, html
 from tomic.workflows.journal import save
 
 
+def files_in(folder):
+    """Settings that keep every file in *folder*."""
+    return {
+        "store": {"path": folder / "store.db"},
+        "portfolio": {"snapshot": folder / "portfolio.json"},
+    }
+
+
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
     """The page of the demo market's account."""
-    import asyncio
-
     folder = tmp_path_factory.mktemp("book")
 
     async def collected():
-        async with Desk(demo=True, store={"path": folder / "store.db"}) as desk:
+        async with Desk(demo=True, **files_in(folder)) as desk:
             return await collect.portfolio(desk)
 
     return asyncio.run(collected())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import json
 import math
 import re
@@ -13,7 +15,7 @@ import pytest
 
 from html_reading import Read
 from tomic.desk import Desk
-from tomic.errors import BadFile, DataError
+from tomic.errors import BadFile, DataError, StoreError
 from tomic.report import collect, html
 from tomic.report.layout import (
     FORMATS,
@@ -40,13 +42,16 @@ def page(document, *parts, head=()):
 @pytest.fixture(scope="module")
 def day(tmp_path_factory):
     """The page of a day of the demo market, with a scan of one symbol."""
-    import asyncio
-
     folder = tmp_path_factory.mktemp("day")
-    sections = {**SMALL_SCAN, "store": {"path": folder / "store.db"}}
+    sections = {
+        **SMALL_SCAN,
+        "store": {"path": folder / "store.db"},
+        "portfolio": {"snapshot": folder / "portfolio.json"},
+    }
 
     async def collected():
         async with Desk(demo=True, **sections) as desk:
+            await desk.portfolio()
             return await collect.day(desk)
 
     return asyncio.run(collected())
@@ -250,6 +255,26 @@ async def test_a_proposal_that_is_not_stored_is_named(settings):
     async with Desk(settings) as desk:
         with pytest.raises(DataError, match="run tomic scan"):
             await collect.proposal(desk, "20200101-1")
+
+
+def test_the_day_shows_the_last_book(day):
+    """A saved book gives the day its totals and what asks for attention, with its own time."""
+    read = Read(html.render(day))
+    cells = {at: value for at, _, value, _ in read.cells}
+
+    assert cells["/book/totals/greeks/theta"] == read.document["book"]["totals"]["greeks"]["theta"]
+    assert cells["/book/as_of"].startswith("2026-11-20T")
+    assert "/book/alerts/0/message" in cells
+
+
+async def test_a_scan_of_another_version_is_named(settings, store):
+    """A stored scan that this version cannot read is an error with a remedy, not a traceback."""
+    at = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)
+    await store.save_scan([], as_of=at, day=at.date(), document={"considered": "many"})
+
+    async with Desk(settings) as desk:
+        with pytest.raises(StoreError, match="run tomic scan again"):
+            await collect.day(desk)
 
 
 async def test_a_day_without_a_scan_says_so(settings):

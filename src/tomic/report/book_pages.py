@@ -15,7 +15,7 @@ from tomic.report.layout import (
     Section,
     Table,
 )
-from tomic.report.pages import HEAD, SIGNALS, Document, dated
+from tomic.report.pages import ALERTS, HEAD, SIGNALS, TOTALS, Document, dated
 
 _ACCOUNTS = (
     Column("account", "/account"),
@@ -26,21 +26,6 @@ _ACCOUNTS = (
     Column("maintenance", "/maintenance_margin", "money"),
     Column("excess liquidity", "/excess_liquidity", "money"),
     Column("cushion", "/cushion", "share", "Excess liquidity over net liquidation."),
-)
-
-_TOTALS = (
-    Column("net liquidation", "/net_liquidation", "money"),
-    Column("P&L", "/totals/pnl", "pnl", "Unrealised, of what is known."),
-    Column("delta, dollars", "/totals/greeks/delta_value", "money", "Worth of the net shares."),
-    Column("beta-weighted", "/totals/beta/delta", "number", "Shares of the benchmark."),
-    Column("± one error", "/totals/beta/error", "number"),
-    Column("gamma 1 %", "/totals/greeks/gamma_value", "money", "Change of delta dollars."),
-    Column("vega", "/totals/greeks/vega", "cents", "Per 0.01 of volatility."),
-    Column("theta", "/totals/greeks/theta", "cents", "Per calendar day."),
-    Column("margin", "/totals/margin", "money", "By the rules of the exchange, ours."),
-    Column("of net liq.", "/totals/margin_share", "share"),
-    Column("worst cell", "/totals/worst/pnl", "pnl", "Of the stress grid."),
-    Column("of net liq.", "/totals/worst_share", "share"),
 )
 
 _STRUCTURES = (
@@ -59,13 +44,6 @@ _STRUCTURES = (
     Column("vega", "/greeks/vega", "cents"),
     Column("theta", "/greeks/theta", "cents"),
     Column("IV", "/iv", "share"),
-)
-
-_ALERTS = (
-    Column("severity", "/severity", "words"),
-    Column("of", "/scope"),
-    Column("what", "/message"),
-    Column("advice", "/advice"),
 )
 
 _CONCENTRATION = (
@@ -177,11 +155,11 @@ def portfolio(document: Document, *, stress: Sequence[Figure] = ()) -> Page:
     sections = [
         Section(
             "Alerts",
-            (Table("/alerts", _ALERTS, empty="Nothing asks for attention."),),
+            (Table("/alerts", ALERTS, empty="Nothing asks for attention."),),
         ),
         Section(
             "The book",
-            (Facts("/review", _TOTALS), Table("/review/accounts", _ACCOUNTS)),
+            (Facts("/review", TOTALS), Table("/review/accounts", _ACCOUNTS)),
         ),
         Section(
             "Structures",
@@ -202,7 +180,7 @@ def portfolio(document: Document, *, stress: Sequence[Figure] = ()) -> Page:
     ]
     sections.append(Section("Risk", tuple(risk), break_before=True))
     if document["remarks"]:
-        sections.append(Section("Remarks", (Table("/remarks", _ALERTS[1:]),)))
+        sections.append(Section("Remarks", (Table("/remarks", ALERTS[1:]),)))
     return Page(dated("Portfolio", document), document, HEAD, tuple(sections))
 
 

@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
+from pydantic import ValidationError
+
 from tomic import __version__
 from tomic._drawing import draw
 from tomic.config.text import fingerprint
 from tomic.desk import Desk
-from tomic.errors import DataError, UsageError
+from tomic.errors import DataError, StoreError, UsageError
 from tomic.models import Proposal, ScanResult, VolSnapshot
 from tomic.models.journal import Verdict
-from tomic.models.review import BookReview, Severity
+from tomic.models.review import BookReview
 from tomic.report import book_pages, pages
 from tomic.report.layout import Figure, Page
 from tomic.workflows import journal_review
 from tomic.workflows.doctor import masked
 from tomic.workflows.journal_review import Checked
+from tomic.workflows.review import snapshot_path
 
 SCHEMA = "tomic.report/1"
 
@@ -47,6 +50,7 @@ async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
         "scan": _scan_document(scan),
         "volatility": [one.model_dump(mode="json") for one in vols],
         "signals": _signals(checked),
+        "book": await _last_book(desk),
         "missing": [] if scan else ["no scan is stored; run tomic scan"],
     }
     document["meta"]["data_type"] = _data_type(scan)
@@ -92,11 +96,8 @@ async def portfolio(desk: Desk, *, last: bool = False) -> Page:
         **_document(
             "portfolio", desk, review.as_of, 1.0 - len(review.gaps) / held if held else 1.0
         ),
-        "review": json.loads(review.model_dump_json()),
+        **_with_urgency(review),
     }
-    alerts = document["review"]["alerts"]
-    document["remarks"] = [one for one in alerts if one["severity"] == Severity.INFO]
-    document["alerts"] = [one for one in alerts if one["severity"] != Severity.INFO]
     for account in document["review"]["accounts"]:
         account["account"] = masked(account["account"])
     for name in ("structures", "gaps"):
@@ -163,8 +164,33 @@ async def _last_scan(desk: Desk) -> ScanResult | None:
     if not scans:
         return None
     (last,) = scans
-    proposals = [await desk.proposal(one) for one in last.proposal_ids]
-    return ScanResult.model_validate({**last.document, "proposals": proposals})
+    try:
+        proposals = [await desk.proposal(one) for one in last.proposal_ids]
+        return ScanResult.model_validate({**last.document, "proposals": proposals})
+    except ValidationError as exc:
+        where = ".".join(str(part) for part in exc.errors()[0]["loc"])
+        raise StoreError(
+            f"the last scan was saved by another version ({where}); run tomic scan again"
+        ) from exc
+
+
+def _with_urgency(review: BookReview) -> dict[str, Any]:
+    """The review, its alerts parted into those that ask for something and those that do not."""
+    whole = json.loads(review.model_dump_json())
+    urgent = {
+        is_urgent: [one for one in whole["alerts"] if (one["severity"] != "info") == is_urgent]
+        for is_urgent in (True, False)
+    }
+    return {"review": whole, "alerts": urgent[True], "remarks": urgent[False]}
+
+
+async def _last_book(desk: Desk) -> dict[str, Any] | None:
+    """Totals and alerts of the last saved book, None where none was saved."""
+    if not snapshot_path(desk.settings, simulated=desk.simulated).exists():
+        return None
+    found = _with_urgency((await desk.portfolio(last=True)).review)
+    kept = ("as_of", "currency", "net_liquidation", "totals", "notes")
+    return {"alerts": found["alerts"], **{name: found["review"][name] for name in kept}}
 
 
 def _is_offline(desk: Desk) -> bool:

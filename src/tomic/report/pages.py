@@ -154,6 +154,29 @@ SIGNALS = (
 )
 
 
+TOTALS = (
+    Column("net liquidation", "/net_liquidation", "money"),
+    Column("P&L", "/totals/pnl", "pnl", "Unrealised, of what is known."),
+    Column("delta, dollars", "/totals/greeks/delta_value", "money", "Worth of the net shares."),
+    Column("beta-weighted", "/totals/beta/delta", "number", "Shares of the benchmark."),
+    Column("± one error", "/totals/beta/error", "number"),
+    Column("gamma 1 %", "/totals/greeks/gamma_value", "money", "Change of delta dollars."),
+    Column("vega", "/totals/greeks/vega", "cents", "Per 0.01 of volatility."),
+    Column("theta", "/totals/greeks/theta", "cents", "Per calendar day."),
+    Column("margin", "/totals/margin", "money", "By the rules of the exchange, ours."),
+    Column("of net liq.", "/totals/margin_share", "share"),
+    Column("worst cell", "/totals/worst/pnl", "pnl", "Of the stress grid."),
+    Column("of net liq.", "/totals/worst_share", "share"),
+)
+
+ALERTS = (
+    Column("severity", "/severity", "words"),
+    Column("of", "/scope"),
+    Column("what", "/message"),
+    Column("advice", "/advice"),
+)
+
+
 def day(
     document: Document,
     *,
@@ -175,6 +198,16 @@ def day(
     ]
     if document["signals"]:
         sections.append(Section("Open trades", (Table("/signals", SIGNALS),)))
+    if document["book"] is not None:
+        sections.append(
+            Section(
+                "The book",
+                (
+                    Facts("/book", (Column("as of", "/as_of", "time"), *TOTALS)),
+                    Table("/book/alerts", ALERTS, empty="Nothing asks for attention."),
+                ),
+            )
+        )
     sections.append(
         Section(
             "Volatility",
