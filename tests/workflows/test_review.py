@@ -24,7 +24,7 @@ from tomic.sim.market import Holding
 from tomic.sim.model import ModelMarket
 from tomic.store import Database
 from tomic.workflows import book as reading
-from tomic.workflows import review
+from tomic.workflows import book_files, review
 from tomic.workflows.review import Ask
 
 NEAR = "2026-12-18"
@@ -221,8 +221,8 @@ async def test_a_book_that_cannot_be_saved_is_still_shown(settings, tmp_path):
 async def test_a_saved_book_reviews_the_same(gateway, settings, tmp_path):
     """Everything that the review needs is in the file."""
     book = await read(gateway, settings)
-    path = review.save_book(book, tmp_path / "deep" / "book.json")
-    again = review.load_book(path)
+    path = book_files.save_book(book, tmp_path / "deep" / "book.json")
+    again = book_files.load_book(path)
 
     assert again == book
     assert overview.review(again, settings) == overview.review(book, settings)
@@ -254,7 +254,7 @@ def test_files_that_are_no_book(tmp_path, content, said):
         path.write_text(content, encoding="utf-8")
 
     with pytest.raises(BadFile, match=said):
-        review.load_book(path)
+        book_files.load_book(path)
 
 
 # -- pins, sectors, journal -----------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_pins_from_a_file(tmp_path):
     path = tmp_path / "pins.json"
     rows = [{"name": "wheel", "legs": f"-1 IWM {NEAR} 190P", "opened": "20261102"}]
     path.write_text(json.dumps(rows), encoding="utf-8")
-    (pin,) = review.load_pins(path)
+    (pin,) = book_files.load_pins(path)
 
     assert (pin.source, pin.name, pin.opened) == ("pin", "wheel", dt.date(2026, 11, 2))
     assert pin.legs == legs.parse(f"-1 IWM {NEAR} 190P")
@@ -287,18 +287,18 @@ def test_pins_that_cannot_be_read(tmp_path, content, said):
     path.write_text(content, encoding="utf-8")
 
     with pytest.raises(BadFile, match=said):
-        review.load_pins(path)
+        book_files.load_pins(path)
 
 
 def test_sectors_from_a_file(tmp_path):
     """Columns in any order and case; anything else is refused."""
     path = tmp_path / "sectors.csv"
     path.write_text("Sector,Symbol\nIndex,spy\nTechnology , AAPL\n", encoding="utf-8")
-    assert review.load_sectors(path) == {"SPY": "Index", "AAPL": "Technology"}
+    assert book_files.load_sectors(path) == {"SPY": "Index", "AAPL": "Technology"}
 
     path.write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(BadFile, match="columns symbol and sector"):
-        review.load_sectors(path)
+        book_files.load_sectors(path)
 
 
 async def test_journal_entries_claim_their_legs(tmp_path):

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tomic.config import Settings
+from tomic.config.book import AlertsSettings
 from tomic.legs import NamedLeg
 from tomic.models.book import Book, Position
 from tomic.models.review import (
+    Alert,
+    AssignmentRisk,
     BookReview,
     BookTotals,
+    Concentration,
     PortfolioGreeks,
     StressGrid,
     Structure,
@@ -103,16 +107,7 @@ def review(
             else None
         }
     )
-    told = [
-        *alerts.of_book(totals, by_symbol, found, shares, rules.alerts),
-        *(
-            alert
-            for one in found
-            for alert in alerts.of_structure(one, book.markets.get(one.symbol), rules.alerts)
-        ),
-        *alerts.of_events(book, by_symbol, rules.alerts),
-        *alerts.of_assignment(risks, rules.alerts),
-    ]
+    told = _alerts(book, totals, by_symbol, found, shares, risks, rules.alerts)
     return BookReview(
         as_of=book.as_of,
         currency=book.currency,
@@ -128,10 +123,29 @@ def review(
         tail=stress.tail_risk(held.rows, book, confidence=rules.stress.var_confidence),
         jumps=stress.jumps(held.rows, book),
         assignments=risks,
-        alerts=alerts.ordered(told),
+        alerts=told,
         gaps=lines.gaps(held.lines),
         notes=(*book.notes, *held.grouping.notes),
     )
+
+
+def _alerts(
+    book: Book,
+    totals: BookTotals,
+    by_symbol: dict[str, PortfolioGreeks],
+    found: Sequence[Structure],
+    shares: Sequence[Concentration],
+    risks: Sequence[AssignmentRisk],
+    limits: AlertsSettings,
+) -> tuple[Alert, ...]:
+    told = [
+        *alerts.of_book(totals, by_symbol, found, shares, limits),
+        *alerts.of_events(book, by_symbol, limits),
+        *alerts.of_assignment(risks, limits),
+    ]
+    for one in found:
+        told += alerts.of_structure(one, book.markets.get(one.symbol), limits)
+    return alerts.ordered(told)
 
 
 def _totals(

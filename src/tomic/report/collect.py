@@ -21,9 +21,9 @@ from tomic.models.review import BookReview
 from tomic.report import book_pages, pages
 from tomic.report.layout import Figure, Page
 from tomic.workflows import journal_review
+from tomic.workflows.book_files import snapshot_path
 from tomic.workflows.doctor import masked
 from tomic.workflows.journal_review import Checked
-from tomic.workflows.review import snapshot_path
 
 SCHEMA = "tomic.report/1"
 

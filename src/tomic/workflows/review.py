@@ -7,27 +7,20 @@ Each run saves the book it read, so that the same review can be had later withou
 from __future__ import annotations
 
 import asyncio
-import csv
 import datetime as dt
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from tomic import legs
 from tomic.config import Settings
-from tomic.dates import parse_expiry
 from tomic.errors import BadFile, DataError, StoreError, UsageError
-from tomic.export.atomic import write_text
 from tomic.ib import account
 from tomic.ib.session import Session
 from tomic.journal import campaign
 from tomic.legs import NamedLeg
-from tomic.models import Proposal, normalize_symbol
+from tomic.models import Proposal
 from tomic.models.book import Book, Position
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
 from tomic.portfolio import alerts, fit, overview
@@ -35,6 +28,14 @@ from tomic.portfolio.fit import BookFit
 from tomic.portfolio.grouping import Claim
 from tomic.store import Database
 from tomic.workflows.book import Refresh, order_legs, read_book
+from tomic.workflows.book_files import (
+    last_book,
+    load_book,
+    load_pins,
+    load_sectors,
+    save_book,
+    snapshot_path,
+)
 from tomic.workflows.journal import from_document
 from tomic.workflows.progress import Event, Watcher, ignore
 from tomic.workflows.scan import load as load_proposal
@@ -333,110 +334,6 @@ async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim
                 )
             )
     return found
-
-
-def load_pins(path: Path) -> list[Claim]:
-    """
-    Your own grouping: a JSON list of objects with name and legs, and what else you want to say.
-
-    ``[{"name": "wheel", "legs": "-1 IWM 2026-12-18 190P, +100 IWM", "strategy": "wheel"}]``;
-    account and opened (a date) may be given too. Legs are written as for ``--with``.
-
-    Raises:
-        BadFile: Not such a file.
-    """
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(rows, list):
-            raise BadFile("pins are a list of objects with name and legs")
-        return [_pin(row) for row in rows]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as exc:
-        raise BadFile(f"{path}: pins cannot be read: {exc}") from exc
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise BadFile(f"{path}: each pin needs name and legs, got {exc}") from exc
-    except (UsageError, DataError) as exc:
-        raise BadFile(f"{path}: {exc}") from exc
-
-
-def _pin(row: dict[str, Any]) -> Claim:
-    known = {"name", "legs", "strategy", "account", "opened"}
-    if odd := set(row) - known:
-        raise BadFile(
-            f"unknown key {sorted(odd)[0]!r} in a pin; known are {', '.join(sorted(known))}"
-        )
-    opened = row.get("opened")
-    return Claim(
-        "pin",
-        str(row["name"]),
-        legs.parse(row["legs"]),
-        strategy=row.get("strategy"),
-        account=row.get("account"),
-        opened=parse_expiry(opened) if opened else None,
-    )
-
-
-def load_sectors(path: Path) -> dict[str, str]:
-    """
-    Sector by symbol from a CSV file with the columns symbol and sector.
-
-    Raises:
-        BadFile: Not such a file.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise BadFile(f"{path}: sectors cannot be read: {exc}") from exc
-    names = [{(key or "").strip().lower(): value for key, value in row.items()} for row in rows]
-    if not names or not {"symbol", "sector"} <= set(names[0]):
-        raise BadFile(f"{path}: sectors need the columns symbol and sector")
-    return {normalize_symbol(row["symbol"]): row["sector"].strip() for row in names}
-
-
-# -- the saved book --------------------------------------------------------------------------------
-
-
-def snapshot_path(settings: Settings, *, simulated: bool) -> Path:
-    """Where books are saved; those of a demo or replay beside it, never over a real one."""
-    path = settings.portfolio.snapshot
-    return path.with_name(f"{path.stem}-demo{path.suffix}") if simulated else path
-
-
-def save_book(book: Book, path: Path) -> Path:
-    """
-    Write *book* as JSON.
-
-    Raises:
-        BadFile: The folder cannot be written.
-    """
-    return write_text(path, book.model_dump_json(indent=1) + "\n")
-
-
-def load_book(path: Path) -> Book:
-    """
-    A book that `save_book` wrote.
-
-    Raises:
-        BadFile: There is no such file, or it is no saved book.
-    """
-    try:
-        return Book.model_validate_json(path.read_bytes())
-    except FileNotFoundError as exc:
-        raise BadFile(f"{path}: no saved portfolio there; run tomic portfolio first") from exc
-    except OSError as exc:
-        raise BadFile(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadFile(f"{path} is no saved portfolio: {where}: {first['msg']}") from exc
-
-
-def last_book(path: Path) -> Book | None:
-    """The last saved book, None where there is none that can be read."""
-    try:
-        return load_book(path)
-    except BadFile:
-        return None
 
 
 def saved_fit(

@@ -1,0 +1,120 @@
+"""Files beside the portfolio: the saved book, your pins, and sectors."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tomic import legs
+from tomic.config import Settings
+from tomic.dates import parse_expiry
+from tomic.errors import BadFile, DataError, UsageError
+from tomic.export.atomic import write_text
+from tomic.models import normalize_symbol
+from tomic.models.book import Book
+from tomic.portfolio.grouping import Claim
+
+
+def load_pins(path: Path) -> list[Claim]:
+    """
+    Your own grouping: a JSON list of objects with name and legs, and what else you want to say.
+
+    ``[{"name": "wheel", "legs": "-1 IWM 2026-12-18 190P, +100 IWM", "strategy": "wheel"}]``;
+    account and opened (a date) may be given too. Legs are written as for ``--with``.
+
+    Raises:
+        BadFile: Not such a file.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(rows, list):
+            raise BadFile("pins are a list of objects with name and legs")
+        return [_pin(row) for row in rows]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as exc:
+        raise BadFile(f"{path}: pins cannot be read: {exc}") from exc
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise BadFile(f"{path}: each pin needs name and legs, got {exc}") from exc
+    except (UsageError, DataError) as exc:
+        raise BadFile(f"{path}: {exc}") from exc
+
+
+def _pin(row: dict[str, Any]) -> Claim:
+    known = {"name", "legs", "strategy", "account", "opened"}
+    if odd := set(row) - known:
+        raise BadFile(
+            f"unknown key {sorted(odd)[0]!r} in a pin; known are {', '.join(sorted(known))}"
+        )
+    opened = row.get("opened")
+    return Claim(
+        "pin",
+        str(row["name"]),
+        legs.parse(row["legs"]),
+        strategy=row.get("strategy"),
+        account=row.get("account"),
+        opened=parse_expiry(opened) if opened else None,
+    )
+
+
+def load_sectors(path: Path) -> dict[str, str]:
+    """
+    Sector by symbol from a CSV file with the columns symbol and sector.
+
+    Raises:
+        BadFile: Not such a file.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise BadFile(f"{path}: sectors cannot be read: {exc}") from exc
+    names = [{(key or "").strip().lower(): value for key, value in row.items()} for row in rows]
+    if not names or not {"symbol", "sector"} <= set(names[0]):
+        raise BadFile(f"{path}: sectors need the columns symbol and sector")
+    return {normalize_symbol(row["symbol"]): row["sector"].strip() for row in names}
+
+
+def snapshot_path(settings: Settings, *, simulated: bool) -> Path:
+    """Where books are saved; those of a demo or replay beside it, never over a real one."""
+    path = settings.portfolio.snapshot
+    return path.with_name(f"{path.stem}-demo{path.suffix}") if simulated else path
+
+
+def save_book(book: Book, path: Path) -> Path:
+    """
+    Write *book* as JSON.
+
+    Raises:
+        BadFile: The folder cannot be written.
+    """
+    return write_text(path, book.model_dump_json(indent=1) + "\n")
+
+
+def load_book(path: Path) -> Book:
+    """
+    A book that `save_book` wrote.
+
+    Raises:
+        BadFile: There is no such file, or it is no saved book.
+    """
+    try:
+        return Book.model_validate_json(path.read_bytes())
+    except FileNotFoundError as exc:
+        raise BadFile(f"{path}: no saved portfolio there; run tomic portfolio first") from exc
+    except OSError as exc:
+        raise BadFile(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadFile(f"{path} is no saved portfolio: {where}: {first['msg']}") from exc
+
+
+def last_book(path: Path) -> Book | None:
+    """The last saved book, None where there is none that can be read."""
+    try:
+        return load_book(path)
+    except BadFile:
+        return None
