@@ -159,10 +159,12 @@ class Callbacks:
         _log.debug("gateway says %s (request %s): %s", code, req_id, text)
         line, request = self.lines.get(req_id), self.requests.get(req_id)
         unasked = line is None and request is None and req_id not in self.closed_lines
+        if code not in NOTES and code not in OF_NO_REQUEST and not 2100 <= code < 2200:
+            self._refuse(line, request, code, text)
         if unasked or code in OF_THE_SESSION:
             self._on_error(code, text)
-        if code in NOTES or code in OF_NO_REQUEST or 2100 <= code < 2200:
-            return
+
+    def _refuse(self, line: Line | None, request: Request | None, code: int, text: str) -> None:
         if line is not None and code in PARTLY_SUBSCRIBED:
             line.no_greeks = True
             line.changed.set()

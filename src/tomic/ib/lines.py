@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import ib_async
 
@@ -30,44 +28,62 @@ class Lines:
         self._link, self._pacer = link, pacer
         self._clock = asyncio.get_running_loop().time
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)
+        self._unsent: dict[int, Slot] = {}
         self._at_gateway: set[int] = set()
+        """Subscribed, and no cancel has left."""
         link.callbacks.on_late_tick = self._on_late_tick
 
-    @asynccontextmanager
-    async def open(
+    async def subscribe(
         self,
         what: str,
         contract: ib_async.Contract,
         generic_ticks: str,
         gate: LineGate,
         priority: Priority,
-    ) -> AsyncIterator[Line]:
+    ) -> Line | None:
         """
-        Subscribe; the permit of *gate*, already entered, is given back when the cancel has left.
+        Open a line; None when it must queue at *gate* once more, because lines ran out meanwhile.
+
+        The permit of *gate*, already entered, is given back when the cancel has left.
 
         Raises:
             ConnectionError: The connection went away before the message left.
         """
-        client, callbacks = self._link.client, self._link.callbacks
+        client = self._link.client
         line = Line(self._link.next_id(), what, contract.right)
-        callbacks.lines[line.req_id] = line
+        self._link.callbacks.lines[line.req_id] = line
 
         def subscribe() -> None:
             client.reqMktData(line.req_id, contract, generic_ticks, False, False, [])
             self._at_gateway.add(line.req_id)
 
-        slot = self._pacer.post(self._link.send(subscribe), priority)
+        slot = self._unsent[line.req_id] = self._pacer.post(self._link.send(subscribe), priority)
         try:
             line.sent_at = await slot.sent
-            yield line
+        except BaseException as exc:
+            slot.withdraw()
+            self.close(line, gate)
+            if isinstance(exc, Interrupted):
+                return None
+            raise
         finally:
-            if slot.fired_at is not None and _open_at_gateway(line):
-                self.cancel(line, gate)
-            else:
-                slot.withdraw()
-                callbacks.lines.pop(line.req_id, None)
-                self._at_gateway.discard(line.req_id)
-                gate.leave()
+            self._unsent.pop(line.req_id, None)
+        return line
+
+    def requeue_unsent(self) -> None:
+        """Send everybody back to the gate whose subscription has not left yet."""
+        for slot in list(self._unsent.values()):
+            slot.withdraw(Interrupted())
+
+    def close(self, line: Line, gate: LineGate) -> None:
+        """Cancel *line* if the gateway may have it; its permit comes back by itself."""
+        req_id = line.req_id
+        if req_id in self._at_gateway and _open_at_gateway(line):
+            self.cancel(line, gate)
+        else:
+            self._link.callbacks.lines.pop(req_id, None)
+            self._at_gateway.discard(req_id)
+            gate.leave()
 
     def cancel(self, line: Line, gate: LineGate | None = None) -> None:
         """Post the cancel of *line*, behind everything that asks for something."""

@@ -48,7 +48,7 @@ class Reactions:
         if code == 100:
             self._slow_down(link, lines)
         elif code == 101:
-            self._take_fewer_lines(link)
+            self._take_fewer_lines(link, lines)
         elif code in (1100, 2110):
             self._hold(code)
         elif code in (1101, 1102):
@@ -104,16 +104,21 @@ class Reactions:
                 request.fail(Interrupted())
         lines.cancel_recent_again(within_s=0.3)
 
-    def _take_fewer_lines(self, link: Link) -> None:
+    def _take_fewer_lines(self, link: Link, lines: Lines) -> None:
         """
-        Stay below what TWS has free, which is what it has just served.
+        Keep to what TWS has free: the lines that it took before the one it refused.
 
         Several lines are refused at once when there is no room, so each refusal must not cost
         lines of its own.
         """
-        served = sum(not line.ticks.silent for line in link.callbacks.lines.values())
+        sent = [line for line in link.callbacks.lines.values() if line.sent_at is not None]
+        refused_at = max(
+            (line.sent_at or 0.0 for line in sent if line.error is not None), default=0
+        )
+        taken = sum(line.error is None and (line.sent_at or 0.0) < refused_at for line in sent)
         gate = self._limits.lines
-        gate.shrink_to(served or gate.limit - _FEWER_LINES)
+        gate.shrink_to(taken or gate.limit - _FEWER_LINES)
+        lines.requeue_unsent()
         self._note("the gateway has no market-data line free (101); using fewer")
 
     def _hold(self, code: int) -> None:

@@ -27,6 +27,7 @@ from tomic.ib.callbacks import Line
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.dialer import Dialer
 from tomic.ib.fan_out import Outcome, fan_out, until_stopped
+from tomic.ib.lines import Lines
 from tomic.ib.link import Link
 from tomic.ib.liveness import Liveness
 from tomic.ib.pacing import LineGate, Priority, RequestLimits
@@ -340,6 +341,21 @@ class Session:
             SessionLost: The connection went away.
         """
         gate = gate or self.limits.lines
+        line = None
+        while line is None:
+            lines = await self._with_permit(gate)
+            try:
+                line = await lines.subscribe(what, contract, generic_ticks, gate, priority)
+            except ConnectionError as exc:
+                self._working_link()
+                raise SessionLost("connection lost before the request left") from exc
+        try:
+            yield line
+        finally:
+            lines.close(line, gate)
+
+    async def _with_permit(self, gate: LineGate) -> Lines:
+        """Enter *gate* and return the lines of the link that is up then."""
         await gate.enter()
         try:
             await self.clocks[Farm.MARKET].wait_running()
@@ -347,12 +363,7 @@ class Session:
         except BaseException:
             gate.leave()
             raise
-        try:
-            async with self._lines.open(what, contract, generic_ticks, gate, priority) as line:
-                yield line
-        except ConnectionError as exc:
-            self._working_link()
-            raise SessionLost("connection lost before the request left") from exc
+        return self._lines
 
     # -- many at once ----------------------------------------------------------------------
 
