@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tomic.journal import campaign
@@ -70,13 +71,13 @@ class ProposalOutcome:
 
 
 def summarise(entry: JournalEntry) -> dict[str, Any]:
-    """The summary of an entry, JSON-ready; see `from_summary`."""
+    """The summary of an entry, JSON-ready, without what is empty; see `from_summaries`."""
     opening = entry.trades[0] if entry.trades else None
     first, last = campaign.first_expiry(entry), _last_expiry(entry)
     result = campaign.result(entry)
     marked = [one for one in entry.snapshots if one.pnl is not None]
     context = entry.context
-    return {
+    found = {
         "legs": legs_text(campaign.held(entry) or (opening.fills if opening else ())),
         "structures": opening.structures if opening else 1,
         "credit": _cents(per_structure(opening)) if opening else None,
@@ -100,6 +101,9 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
         "tags": list(entry.tags),
         "curve": [[one.at.date().isoformat(), _cents(one.pnl)] for one in marked],
     }
+    # Short summaries are read quickly, and there may be thousands.
+    # A zero is a figure: only what is absent is left out.
+    return {name: value for name, value in found.items() if value or type(value) in (int, float)}
 
 
 def per_structure(trade: Trade) -> float:
@@ -145,33 +149,54 @@ def _root(number: int, rows: Mapping[int, Mapping[str, Any]]) -> int:
 
 
 def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> Outcome:
-    first = min(rows, key=lambda row: (row["id"] != root, row["id"]))
+    """One campaign from the summaries of its entries."""
+    first = rows[0] if len(rows) == 1 else min(rows, key=lambda one: (one["id"] != root, one["id"]))
     summary = first["summary"]
-    is_closed = all(row["status"] == EntryStatus.CLOSED for row in rows)
-    results = [row["summary"].get("result") for row in rows]
-    known = is_closed and None not in results
-    margins = [m for row in rows if (m := row["summary"].get("margin")) is not None]
-    slips = [s for row in rows if (s := row["summary"].get("slippage")) is not None]
-    days = [_to_day(row["closed_at"]) for row in rows if row["closed_at"]]
-    single = len(rows) == 1
-    expiry = summary.get("cluster")
+    result, margin, slippage = (summary.get(name) for name in ("result", "margin", "slippage"))
+    is_closed, closed = first["status"] == EntryStatus.CLOSED, first["closed_at"]
+    opened = first["opened_at"]
+    if len(rows) > 1:
+        is_closed = all(one["status"] == EntryStatus.CLOSED for one in rows)
+        closed = max((one["closed_at"] for one in rows if one["closed_at"]), default=None)
+        opened = min(one["opened_at"] for one in rows)
+        result, margin, slippage = (
+            _fold(rows, "result", math.fsum, whole=True),
+            _fold(rows, "margin", max),
+            _fold(rows, "slippage", math.fsum),
+        )
+    expiry, curve = summary.get("cluster"), summary.get("curve")
     return Outcome(
         id=root,
         symbol=first["symbol"],
         strategy=first["strategy"] or "",
-        opened=min(_to_day(row["opened_at"]) for row in rows),
-        closed=max(days) if is_closed and days else None,
-        result=math.fsum(results) if known else None,
-        margin=max(margins, default=None),
+        opened=_to_day(opened),
+        closed=_to_day(closed) if is_closed and closed else None,
+        result=result if is_closed else None,
+        margin=margin,
         pos=summary.get("pos"),
         ev=summary.get("ev"),
         score=summary.get("score"),
         grade=summary.get("grade") or "",
-        expiry=dt.date.fromisoformat(expiry) if expiry else None,
-        slippage=math.fsum(slips) if slips else None,
+        expiry=_day_of(expiry) if expiry else None,
+        slippage=slippage,
         # Marks of linked entries overlap in time; only a campaign in one entry has a curve.
-        curve=_curve(summary.get("curve") or ()) if single else (),
+        curve=_curve(curve) if curve and len(rows) == 1 else (),
     )
+
+
+def _fold(
+    rows: Iterable[Mapping[str, Any]],
+    name: str,
+    work: Callable[[list[float]], float],
+    *,
+    whole: bool = False,
+) -> float | None:
+    """A figure of several entries from those that have it; with *whole* all of them must."""
+    values = [one["summary"].get(name) for one in rows]
+    known = [value for value in values if value is not None]
+    if not known or (whole and len(known) < len(values)):
+        return None
+    return work(known)
 
 
 def _curve(points: Iterable[Sequence[Any]]) -> tuple[tuple[dt.date, float], ...]:
@@ -179,7 +204,12 @@ def _curve(points: Iterable[Sequence[Any]]) -> tuple[tuple[dt.date, float], ...]
 
 
 def _to_day(text: str) -> dt.date:
-    return dt.date.fromisoformat(text[:10])
+    return _day_of(text[:10])
+
+
+@lru_cache(maxsize=8192)
+def _day_of(text: str) -> dt.date:
+    return dt.date.fromisoformat(text)
 
 
 def _last_expiry(entry: JournalEntry) -> dt.date | None:
@@ -201,7 +231,7 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
     is_open = stored["status"] == EntryStatus.OPEN
     premium, pnl = summary.get("premium"), summary.get("pnl")
     earned = pnl if is_open else summary.get("result")
-    expiry = dt.date.fromisoformat(summary["expiry"]) if summary.get("expiry") else None
+    expiry = _day_of(summary["expiry"]) if summary.get("expiry") else None
     opened = _to_day(stored["opened_at"])
     closed = _to_day(stored["closed_at"]) if stored["closed_at"] else None
     last = closed or day

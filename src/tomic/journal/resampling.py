@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tomic._typing import FloatArray, IntArray
 from tomic.models.journal import Interval
@@ -19,7 +21,10 @@ Z95 = 1.959963984540054
 
 _SEED = 20260720
 _CHUNK = 250_000
-"""Drawn clusters in memory at once."""
+"""Drawn clusters worked on at once."""
+_MOST = 16_000_000
+"""Drawn clusters in all; beyond that there are fewer resamples."""
+_FEWEST = 200
 
 
 def wilson(hits: int, n: int, z: float = Z95) -> Interval:
@@ -52,7 +57,7 @@ def resampled_sums(cluster: IntArray, columns: FloatArray, draws: int) -> FloatA
     Args:
         cluster: (n,) number of the cluster of each row.
         columns: (n, k) what is summed.
-        draws: Resamples.
+        draws: Resamples; over very many clusters fewer, which then suffice.
 
     Returns:
         (draws, k); the same every time.
@@ -64,15 +69,25 @@ def resampled_sums(cluster: IntArray, columns: FloatArray, draws: int) -> FloatA
         return np.zeros((draws, columns.shape[1]))
     per_cluster = np.zeros((count, columns.shape[1]))
     np.add.at(per_cluster, cluster, columns)
+    times = _times_drawn(count, min(draws, max(_FEWEST, _MOST // count)))
+    # Single precision: the product reads the whole table, and an interval needs three digits.
+    sums: FloatArray = (times @ per_cluster.astype(np.float32)).astype(np.float64)
+    return sums
+
+
+@lru_cache(maxsize=2)
+def _times_drawn(count: int, draws: int) -> NDArray[np.float32]:
+    """How often each of *count* clusters is drawn in each of *draws* resamples, (draws, count)."""
     rng = np.random.default_rng(_SEED)
-    out = np.empty((draws, columns.shape[1]))
+    out = np.empty((draws, count), dtype=np.float32)
     rows = max(1, _CHUNK // count)
     for start in range(0, draws, rows):
         size = min(rows, draws - start)
         drawn = rng.integers(0, count, (size, count))
         drawn += np.arange(size)[:, None] * count
-        times = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
-        out[start : start + size] = times @ per_cluster
+        times = np.bincount(drawn.ravel(), minlength=size * count)
+        out[start : start + size] = times.reshape(size, count)
+    out.setflags(write=False)
     return out
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tomic.journal.outcomes import Outcome
 from tomic.journal.resampling import clusters, interval, ratio, resampled_sums, wilson
-from tomic.models.journal import Statistics
+from tomic.models.journal import Interval, Statistics
 
 By: TypeAlias = Literal["strategy", "symbol", "month", "grade"]
 
@@ -29,7 +29,32 @@ def statistics(outcomes: Sequence[Outcome], *, label: str = "", draws: int = 200
 
     Results are to the cent; a result of 0 is no win.
     """
-    done = [one for one in outcomes if one.closed is not None and one.result is not None]
+    done = _done(outcomes)
+    (expectancy,) = _expectancies([done], done, draws)
+    return _statistics(outcomes, done, label, expectancy)
+
+
+def by_group(outcomes: Sequence[Outcome], by: By, *, draws: int = 2000) -> tuple[Statistics, ...]:
+    """
+    Statistics per strategy, symbol, month of closing or grade, in order of name.
+
+    Clusters are drawn from all campaigns, because those of different groups share outcomes too.
+    """
+    key, done = _KEYS[by], _done(outcomes)
+    groups: dict[str, list[Outcome]] = {}
+    for one in done:
+        groups.setdefault(key(one), []).append(one)
+    named = sorted(groups.items())
+    intervals = _expectancies([found for _, found in named], done, draws)
+    return tuple(
+        _statistics(found, found, name, expectancy)
+        for (name, found), expectancy in zip(named, intervals, strict=True)
+    )
+
+
+def _statistics(
+    outcomes: Sequence[Outcome], done: Sequence[Outcome], label: str, expectancy: Interval
+) -> Statistics:
     results = [one.result or 0.0 for one in done]
     wins = [value for value in results if value > 0.0]
     losses = [value for value in results if value < 0.0]
@@ -37,8 +62,6 @@ def statistics(outcomes: Sequence[Outcome], *, label: str = "", draws: int = 200
     days = [one.days for one in done if one.days is not None]
     on_margin = [value / one.margin for one, value in zip(done, results, strict=True) if one.margin]
     slips = [one.slippage for one in done if one.slippage is not None]
-    cluster = clusters([one.cluster for one in done])
-    sums = resampled_sums(cluster, _columns(results), draws)
     return Statistics(
         label=label,
         n=len(done),
@@ -46,9 +69,7 @@ def statistics(outcomes: Sequence[Outcome], *, label: str = "", draws: int = 200
         win_rate=wilson(len(wins), len(done)),
         average_win=_mean(wins),
         average_loss=_mean(losses),
-        expectancy=interval(
-            _mean(results), ratio(sums[:, 0], sums[:, 1]), count=len(set(cluster.tolist()))
-        ),
+        expectancy=expectancy,
         total=round(math.fsum(results), 2),
         profit_factor=gained / lost if lost else (math.inf if gained else None),
         max_drawdown=max_drawdown(outcomes),
@@ -60,16 +81,30 @@ def statistics(outcomes: Sequence[Outcome], *, label: str = "", draws: int = 200
     )
 
 
-def by_group(outcomes: Iterable[Outcome], by: By, *, draws: int = 2000) -> tuple[Statistics, ...]:
-    """Statistics per strategy, symbol, month of closing or grade, in order of name."""
-    key = _KEYS[by]
-    groups: dict[str, list[Outcome]] = {}
-    for one in outcomes:
-        if one.closed is not None and one.result is not None:
-            groups.setdefault(key(one), []).append(one)
-    return tuple(
-        statistics(found, label=name, draws=draws) for name, found in sorted(groups.items())
-    )
+def _done(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    return [one for one in outcomes if one.closed is not None and one.result is not None]
+
+
+def _expectancies(
+    groups: Sequence[Sequence[Outcome]], every: Sequence[Outcome], draws: int
+) -> list[Interval]:
+    """Mean result of each group, with intervals from the clusters of all campaigns."""
+    group = {id(one): place for place, found in enumerate(groups) for one in found}
+    rows = np.arange(len(every))
+    places = [group[id(one)] for one in every]
+    counted = np.zeros((len(every), len(groups)))
+    counted[rows, places] = 1.0
+    results = np.zeros_like(counted)
+    results[rows, places] = [one.result or 0.0 for one in every]
+    cluster = clusters([one.cluster for one in every])
+    sums = resampled_sums(cluster, np.hstack((results, counted)), draws)
+    found = []
+    for place, own in enumerate(groups):
+        here = [at for at, other in enumerate(places) if other == place]
+        mean = _mean([one.result or 0.0 for one in own])
+        samples = ratio(sums[:, place], sums[:, len(groups) + place])
+        found.append(interval(mean, samples, count=len(set(cluster[here].tolist()))))
+    return found
 
 
 def max_drawdown(outcomes: Iterable[Outcome]) -> float:
@@ -95,10 +130,6 @@ def max_drawdown(outcomes: Iterable[Outcome]) -> float:
     peak = np.maximum(np.maximum.accumulate(total), 0.0)
     # Rounded: sums of cents leave dust, and -0.0 is no drawdown.
     return round(float(np.min(total - peak)), 2) + 0.0
-
-
-def _columns(results: Sequence[float]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    return np.stack((np.array(results, dtype=np.float64), np.ones(len(results))), axis=1)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -332,7 +332,7 @@ def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
 
 def _entry_row(entry: JournalEntry, stored: dict[str, Any]) -> dict[str, Any]:
     summary, context = stored["summary"], entry.context
-    result = summary["result"]
+    result = summary.get("result")
     is_done = entry.status is EntryStatus.CLOSED
     return {
         **context.model_dump(mode="json"),

@@ -1,0 +1,121 @@
+"""A journal of 10,000 entries: list and statistics, in this process and as commands."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tomic.cli import render_journal
+from tomic.cli.options import Format
+from tomic.config import Settings
+from tomic.models.journal import Action, Context, EntryStatus, Fill, JournalEntry, Trade
+from tomic.store import Database
+from tomic.workflows import journal as journals
+from tomic.workflows import journal_statistics as statistics
+from tomic.workflows.journal import Journal
+
+ENTRIES = 10_000
+_STRATEGIES = ("short_put_spread", "iron_condor", "naked_put", "calendar")
+_SYMBOLS = ("SPY", "QQQ", "IWM", "AAPL", "NVDA", "TSLA", "XLE", "GLD")
+_START = dt.datetime(2019, 1, 2, 16, 0, tzinfo=dt.UTC)
+
+
+def run() -> list[dict[str, Any]]:
+    """Rows of the table of benchmarks."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.db"
+        return [*asyncio.run(_measured(path)), *_commands(Path(folder), path)]
+
+
+async def _measured(path: Path) -> list[dict[str, Any]]:
+    async with Database(path) as store:
+
+        async def clock() -> dt.datetime:
+            return dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)
+
+        book = Journal(store, Settings(), clock=clock)
+        began = time.perf_counter()
+        documents = [journals.to_document(_entry(number)) for number in range(ENTRIES)]
+        await store.save_entries(documents, event="import", at=await clock())
+        filled = time.perf_counter() - began
+
+        async def listed() -> None:
+            render_journal.listing(await journals.listing(book), Format.TABLE)
+
+        async def counted() -> None:
+            found = await statistics.report(book, by="strategy")
+            render_journal.report(found, Format.TABLE)
+
+        return [
+            {"name": "journal: write 10,000 entries", "asked": "", "measured": f"{filled:.2f} s"},
+            _row("journal: list 10,000", "<= 0.5 s", await _best(listed)),
+            _row("journal: stats --by strategy of 10,000", "<= 1 s", await _best(counted)),
+        ]
+
+
+async def _best(work: Callable[[], Awaitable[None]]) -> float:
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        await work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def _commands(folder: Path, path: Path) -> list[dict[str, Any]]:
+    (folder / "tomic.toml").write_text(f'[store]\npath = "{path}"\n', encoding="utf-8")
+    rows = []
+    for words in (("list", "--all"), ("stats", "--by", "strategy")):
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "tomic", "journal", *words],
+                cwd=folder, check=True, capture_output=True,
+            )  # fmt: skip
+            times.append(time.perf_counter() - began)
+        name = f"journal: tomic journal {' '.join(words)}, start included"
+        rows.append(_row(name, "", min(times)))
+    return rows
+
+
+def _row(name: str, asked: str, seconds: float) -> dict[str, Any]:
+    return {"name": name, "asked": asked, "measured": f"{seconds:.2f} s"}
+
+
+def _entry(number: int) -> JournalEntry:
+    """A spread, closed or (the last hundred) open, with a forecast."""
+    dice = random.Random(number)
+    opened = _START + dt.timedelta(hours=6 * number)
+    expiry = (opened + dt.timedelta(days=35)).date()
+    credit, back = dice.uniform(0.8, 2.5), dice.uniform(0.0, 4.0)
+    trades = [_trade(opened, Action.OPEN, -1, credit, expiry)]
+    is_open = number >= ENTRIES - 100
+    closed = opened + dt.timedelta(days=dice.randint(3, 30))
+    if not is_open:
+        trades.append(_trade(closed, Action.CLOSE, 1, -back, expiry))
+    return JournalEntry(
+        symbol=dice.choice(_SYMBOLS),
+        strategy=dice.choice(_STRATEGIES),
+        status=EntryStatus.OPEN if is_open else EntryStatus.CLOSED,
+        opened_at=opened,
+        closed_at=None if is_open else closed,
+        trades=tuple(trades),
+        context=Context(pos=dice.uniform(0.55, 0.9), margin=850.0, grade=dice.choice("ABCD")),
+    )
+
+
+def _trade(at: dt.datetime, action: Action, sign: int, price: float, expiry: dt.date) -> Trade:
+    fills = (
+        Fill(expiry=expiry, strike=560.0, right="P", quantity=sign, commission=0.65),
+        Fill(expiry=expiry, strike=550.0, right="P", quantity=-sign, commission=0.65),
+    )
+    return Trade(at=at, action=action, fills=fills, price=round(price, 2))
