@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from clean_home import make_clean_home, write
+from tomic import dates
 from tomic.cli.app import app
 from tomic.cli.running import hosted
+from tomic.errors import StoreBusy
+from tomic.store import Database
 
 JOB = """
 [market]
@@ -29,6 +33,10 @@ def home(tmp_path, monkeypatch):
 
 def job(*steps: str, file: str = "tomic.toml", more: str = "") -> None:
     write(file, JOB.format(steps=", ".join(json.dumps(one) for one in steps)) + more)
+
+
+def is_there(name: str) -> bool:
+    return Path(name).exists()
 
 
 def run(*words: str):
@@ -74,6 +82,7 @@ def test_the_morning_of_a_demo():
         "scan --top 2 --strategy iron_condor",
         "journal check --exit-code",
         "report day --html reports/{date}.html",
+        more="\n[scan]\nmax_contracts = 60\n",
     )
 
     result = run("morning", "--demo", "--quiet")
@@ -118,6 +127,33 @@ def test_steps_run_in_the_folder_of_the_configuration():
     assert result.exit_code == 0, result.stderr
     assert len(log("elsewhere")) == 2
     assert Path("elsewhere/here").is_dir()
+
+
+async def test_a_running_job_excludes_a_second_one():
+    """While one run holds the lock, another ends with code 7 and runs nothing."""
+    job("prices", more="\n[store]\nlock_wait_s = 0.05\n")
+
+    async with Database("data/volatility.db") as db, db.run_lock("job-morning"):
+        with hosted() as commands:
+            CliRunner().invoke(app, ["run", "morning", "--quiet"])
+        with pytest.raises(StoreBusy) as caught:
+            await commands[0]
+
+    assert caught.value.exit_code == 7
+    assert not is_there("log.jsonl")
+
+
+def test_a_holiday_is_skipped_on_request():
+    """On a day without trading --skip-holidays does nothing and says so."""
+    job("prices")
+
+    result = run("morning", "--demo", "--skip-holidays")
+
+    if dates.is_trading_day(dt.date.today()):
+        assert "morning 1/1" in result.stderr
+    else:
+        assert "no trading day" in result.stderr
+    assert result.exit_code == 0
 
 
 async def test_all_steps_use_one_connection(gateway):
