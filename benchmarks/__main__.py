@@ -1,7 +1,7 @@
 """
 Measure TOMIC beside its peers: ``python -m benchmarks [PART …] [--json FILE]``.
 
-Parts: quant, chain, scan, store, start, panel; all of them without arguments. Each row says what
+Parts: quant, chain, scan, portfolio, store, start, panel; all of them without arguments. Each row says what
 is asked and what was measured on this machine, in this run.
 """
 
@@ -20,7 +20,7 @@ PARTS = {
     "quant": ("quant_options", "quant_volatility", "quant_structures"),
     "chain": ("chain_fetch",),
     "scan": ("scan_search", "scan_scaling"),
-    "store": ("store", "prices_and_vol"),
+    "store": ("store", "prices_and_vol", "journal"),
     "start": ("start_up",),
     "panel": ("panel_latency",),
 }
