@@ -1,8 +1,8 @@
 """
 Measure TOMIC beside its peers: ``python -m benchmarks [PART …] [--json FILE]``.
 
-Parts: quant, chain, scan, portfolio, store, start, panel; all of them without arguments. Each row says what
-is asked and what was measured on this machine, in this run.
+Parts: quant, chain, scan, portfolio, store, start, panel; all of them without arguments. Each row
+says what is asked and what was measured on this machine, in this run.
 """
 
 from __future__ import annotations
