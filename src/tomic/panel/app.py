@@ -12,6 +12,7 @@ from typing import ClassVar, TypeVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer
 
 from tomic.config import Settings, load_settings
@@ -89,7 +90,7 @@ class PanelApp(App[None]):
     """
 
     TITLE = "TOMIC"
-    CSS_PATH = "panel.tcss"
+    CSS_PATH = Path(__file__).with_name("panel.tcss")
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -113,6 +114,7 @@ class PanelApp(App[None]):
         self.glyphs = glyphs or glyphs_here()
         self.background = Background(self._open_desk)
         self._leaving = False
+        self._bar, self._banner = ViewBar([one.label for one in VIEWS]), Banner()
 
     def _open_desk(self, watch: Watcher) -> Desk:
         return Desk(
@@ -125,8 +127,8 @@ class PanelApp(App[None]):
 
     def compose(self) -> ComposeResult:
         """All views, one of them visible."""
-        yield ViewBar([one.label for one in VIEWS])
-        yield Banner()
+        yield self._bar
+        yield self._banner
         with ContentSwitcher(initial=VIEWS[0].label.lower()):
             for one in VIEWS:
                 yield one()
@@ -135,6 +137,7 @@ class PanelApp(App[None]):
     def on_mount(self) -> None:
         """Show the first view and look after the connection."""
         self.set_class(not self.glyphs.braille, "ascii")
+        self._bar.say(self.source.name or "not connected")
         self.set_interval(_LOOK_EVERY_S, self._look)
         self.call_after_refresh(self.action_view, VIEWS[0].label)
 
@@ -165,17 +168,22 @@ class PanelApp(App[None]):
         """Parts that are not empty, with a mark between them."""
         return f" {self.glyphs.bullet} ".join(part for part in parts if part)
 
+    @property
+    def ground(self) -> Screen[object]:
+        """The screen with the views, whatever lies over it."""
+        return self.screen_stack[0]
+
     def view(self, kind: type[Kind]) -> Kind:
         """The view of that kind."""
-        return self.query_one(kind)
+        return self.ground.query_one(kind)
 
     def lost(self, reason: str) -> None:
         """Show the banner."""
-        self.query_one(Banner).reason = reason
+        self._banner.reason = reason
 
     def found(self) -> None:
         """Hide the banner."""
-        self.query_one(Banner).reason = ""
+        self._banner.reason = ""
 
     def open_chain(self, symbol: str) -> None:
         """Show the chain of a symbol."""
@@ -202,9 +210,9 @@ class PanelApp(App[None]):
 
     def action_view(self, label: str) -> None:
         """Bring a view to the front."""
-        self.query_one(ContentSwitcher).current = label.lower()
-        self.query_one(ViewBar).choose(label)
-        self.query_one(f"#{label.lower()}", View).appear()
+        self.ground.query_one(ContentSwitcher).current = label.lower()
+        self._bar.choose(label)
+        self.ground.query_one(f"#{label.lower()}", View).appear()
 
     def on_view_name_clicked(self, message: ViewName.Clicked) -> None:
         """Bring the clicked view to the front."""
@@ -214,7 +222,7 @@ class PanelApp(App[None]):
         """Close the session with all its lines, then leave."""
         if not self._leaving:
             self._leaving = True
-            self.query_one(ViewBar).say("closing")
+            self._bar.say("closing")
             self.run_worker(self._leave(), group="leaving")
 
     async def _leave(self) -> None:
@@ -234,7 +242,7 @@ class PanelApp(App[None]):
 
     async def _watch_connection(self) -> None:
         state = await self.background.connection()
-        bar = self.query_one(ViewBar)
+        bar = self._bar
         if not state.opened:
             bar.say(self.source.name or "not connected")
         elif state.alive:

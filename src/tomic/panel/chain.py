@@ -164,7 +164,7 @@ class ChainView(View):
     def open(self, symbol: str) -> None:
         """Fetch the chain of another symbol."""
         self.query_one("#symbol", Entry).value = symbol
-        self._seen = True
+        self.seen = True
         self.action_load()
 
     def action_load(self) -> None:

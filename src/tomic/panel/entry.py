@@ -64,7 +64,7 @@ class Ask(ModalScreen[tuple[str, ...] | None]):
         entries = list(self.query(Entry))
         at = entries.index(self.query_one(f"#{event.input.id}", Entry))
         if at + 1 < len(entries):
-            entries[at + 1].focus()
+            self.set_focus(entries[at + 1])
         else:
             self.dismiss(tuple(one.value for one in entries))
 

@@ -216,7 +216,7 @@ class JournalView(View):
         if row is None:
             return
         questions = [
-            ("price of one structure per share: + received, - paid; empty: the market's", ""),
+            ("price per share: + received, - paid; empty: the market's", ""),
             ("structures; empty: all", ""),
             ("note", ""),
         ]
@@ -309,7 +309,7 @@ class JournalView(View):
         """Ask for what is needed of a new entry; *legs* may be a proposal's id."""
         questions = [
             ("legs with their symbol, a proposal's id, or contract ids of positions", legs),
-            ("price of one structure per share: + received, - paid; empty: the market's", ""),
+            ("price per share: + received, - paid; empty: the market's", ""),
             ("structures", "1"),
             ("plan or reason", ""),
         ]

@@ -30,10 +30,15 @@ def drawn(proposal: Proposal, width: int, height: int, glyphs: Glyphs) -> Text:
     canvas.curve(*_below(price, profit), "red")
     for breakeven in proposal.breakevens:
         canvas.sign(breakeven, 0.0, glyphs.point, "yellow")
-    feet = (f"{price[0]:.5g}", f"spot {proposal.spot:,.2f}", f"{price[-1]:.5g}")
+    feet = (f"{price[0]:.5g}", f"{price[-1]:.5g}")
+    spot = (proposal.spot, f"spot {proposal.spot:,.2f}")
     breakevens = ", ".join(f"{one:,.2f}" for one in proposal.breakevens) or "none"
     key = Text(f"\n{glyphs.point} breakevens {breakevens}", "dim")
-    return title.append("\n").append_text(framed(canvas, ticks=ticks, feet=feet)).append_text(key)
+    return (
+        title.append("\n")
+        .append_text(framed(canvas, ticks=ticks, feet=feet, mark=spot))
+        .append_text(key)
+    )
 
 
 def _below(price: list[float], profit: list[float]) -> tuple[list[float], list[float]]:

@@ -147,13 +147,20 @@ def _between(before: tuple[int, int] | None, here: tuple[int, int] | None) -> li
     ]
 
 
-def framed(canvas: Canvas, *, ticks: tuple[str, str], feet: Sequence[str]) -> Text:
+def framed(
+    canvas: Canvas,
+    *,
+    ticks: tuple[str, str],
+    feet: tuple[str, str],
+    mark: tuple[float, str] | None = None,
+) -> Text:
     """
     The canvas with its axes.
 
     Args:
         ticks: Labels of the top and the bottom of the upright axis.
-        feet: Labels under the plot: left, and optionally middle and right.
+        feet: Labels under the two ends of the other one.
+        mark: A place on it between them, and its label; left out where there is no room.
     """
     glyphs, room = canvas.glyphs, max(len(one) for one in ticks)
     text = Text(no_wrap=True)
@@ -162,14 +169,18 @@ def framed(canvas: Canvas, *, ticks: tuple[str, str], feet: Sequence[str]) -> Te
         text.append(f"{label:>{room}}", "dim").append(glyphs.vertical, "dim")
         text.append_text(line).append("\n")
     text.append(" " * room + glyphs.corner + glyphs.horizontal * canvas.width + "\n", "dim")
-    text.append(" " * (room + 1) + _spread(feet, canvas.width), "dim")
-    return text
+    return text.append(" " * (room + 1) + _foot(canvas, feet, mark), "dim")
 
 
-def _spread(feet: Sequence[str], width: int) -> str:
-    if len(feet) == 3:
-        left, middle, right = feet
-        inner = width - len(left) - len(right)
-        return left + (middle.center(inner) if inner > len(middle) else " " * max(inner, 1)) + right
-    left, right = (*feet, "")[:2]
-    return left + right.rjust(width - len(left))
+def _foot(canvas: Canvas, feet: tuple[str, str], mark: tuple[float, str] | None) -> str:
+    left, right = feet
+    line = left + right.rjust(canvas.width - len(left))
+    if mark is None:
+        return line
+    place, label = mark
+    first, last = len(left) + 1, canvas.width - len(right) - 1 - len(label)
+    if last < first:
+        return line
+    start = round(canvas.x.share(place) * canvas.width - len(label) / 2)
+    start = min(max(start, first), last)
+    return line[:start] + label + line[start + len(label) :]

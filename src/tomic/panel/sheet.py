@@ -24,7 +24,10 @@ T = TypeVar("T")
 class Sheet(ModalScreen[None]):
     """A page of details."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Back"),
+        Binding("q", "app.quit", "Quit"),
+    ]
 
     def __init__(self, title: str) -> None:
         super().__init__()

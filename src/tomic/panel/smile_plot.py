@@ -76,9 +76,14 @@ def drawn(smile: Smile, width: int, height: int, glyphs: Glyphs) -> Text:
     canvas.curve(smile.across.tolist(), smile.fitted.tolist(), "cyan")
     for strike, iv, is_call in zip(smile.strike, smile.iv, smile.is_call, strict=True):
         canvas.sign(strike, iv, glyphs.point if is_call else glyphs.cross, "yellow")
-    feet = (f"{smile.strike.min():g}", f"fwd {smile.forward:.1f}", f"{smile.strike.max():g}")
+    feet = (f"{smile.strike.min():g}", f"{smile.strike.max():g}")
+    forward = (smile.forward, f"fwd {smile.forward:.1f}")
     key = f"\nIV%  {glyphs.cross} puts {glyphs.point} calls"
-    return title.append("\n").append_text(framed(canvas, ticks=ticks, feet=feet)).append(key, "dim")
+    return (
+        title.append("\n")
+        .append_text(framed(canvas, ticks=ticks, feet=feet, mark=forward))
+        .append(key, "dim")
+    )
 
 
 class SmilePlot(Widget):

@@ -48,7 +48,7 @@ class View(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id=self.label.lower())
-        self._seen = False
+        self.seen = False
         self._runs = 0
         self._counts: dict[str, Event] = {}
 
@@ -98,8 +98,8 @@ class View(Vertical):
         """Take the focus; load when seen for the first time."""
         self.focus_body()
         self.show_command()
-        if not self._seen:
-            self._seen = True
+        if not self.seen:
+            self.seen = True
             if self.loads_on_first_sight:
                 self.action_load()
             else:

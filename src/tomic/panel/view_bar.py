@@ -54,19 +54,19 @@ class ViewBar(Horizontal):
 
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__()
-        self._labels = list(labels)
+        self._names = [ViewName(f"{place}", one) for place, one in enumerate(labels, start=1)]
+        self._link = Link()
 
     def compose(self) -> ComposeResult:
         """A name each, then the connection."""
-        for number, label in enumerate(self._labels, start=1):
-            yield ViewName(str(number), label)
-        yield Link()
+        yield from self._names
+        yield self._link
 
     def choose(self, label: str) -> None:
         """Mark one."""
-        for one in self.query(ViewName):
+        for one in self._names:
             one.chosen = one.label == label
 
     def say(self, text: str) -> None:
         """Show how things stand with the gateway."""
-        self.query_one(Link).said = text
+        self._link.said = text

@@ -1,0 +1,139 @@
+"""Each view looks as it did when somebody last looked at it; TOMIC_UPDATE_SNAPSHOTS=1 redraws."""
+
+from __future__ import annotations
+
+import pytest
+
+import panel_figures as figures
+from panel_screens import check_snapshot, settle, text
+from tomic.panel.app import PanelApp, Source
+from tomic.panel.chain import ChainView
+from tomic.panel.data import DataView
+from tomic.panel.glyphs import ASCII, UNICODE
+from tomic.panel.history import HistorySheet
+from tomic.panel.journal import JournalView
+from tomic.panel.journal_text import report_text
+from tomic.panel.market import MarketView
+from tomic.panel.portfolio import PortfolioPage
+from tomic.panel.proposal import ProposalSheet
+from tomic.panel.scan import ScanView
+from tomic.panel.settings import SettingsView
+from tomic.panel.text_sheet import TextSheet
+from tomic.panel.view import View
+from tomic.workflows.review import PortfolioView
+
+SMALL, LARGE = (80, 24), (132, 40)
+
+
+class Still(PanelApp):
+    """A panel that asks nobody anything by itself."""
+
+    def on_mount(self) -> None:
+        """Every view looks as if it had been loaded before."""
+        for view in self.query(View):
+            view.seen = True
+
+
+def market(panel):
+    panel.view(MarketView).show(figures.vol_reports())
+
+
+def chain(panel):
+    panel.action_view("Chain")
+    panel.view(ChainView).show(figures.chain(), figures.smiles())
+
+
+def scan(panel):
+    panel.action_view("Scan")
+    panel.view(ScanView).show(figures.scan_result())
+
+
+def proposal(panel):
+    panel.push_screen(ProposalSheet(figures.proposal(), figures.scan_result()))
+
+
+def portfolio(panel):
+    panel.action_view("Portfolio")
+    review = figures.book_review()
+    panel.view(PortfolioPage).show(PortfolioView(book=None, review=review))
+
+
+def journal(panel):
+    panel.action_view("Journal")
+    panel.view(JournalView).show(figures.entry_rows())
+
+
+def statistics(panel):
+    text = report_text(figures.journal_report(), panel.glyphs)
+    panel.push_screen(TextSheet("Statistics", text, "tomic journal stats"))
+
+
+def data(panel):
+    panel.action_view("Data")
+    panel.view(DataView).show(*figures.stored())
+
+
+def settings(panel):
+    panel.action_view("Settings")
+    panel.view(SettingsView).show(figures.settings_rows())
+
+
+def history(panel):
+    sheet = HistorySheet("SPY")
+    panel.push_screen(sheet)
+    panel.call_after_refresh(sheet.show, figures.past_days())
+
+
+def lost(panel):
+    market(panel)
+    panel.lost("no gateway at 127.0.0.1:7497; start TWS or IB Gateway")
+
+
+SCENES = [
+    market, chain, scan, proposal, portfolio, journal, statistics, data, settings, history, lost,
+]  # fmt: skip
+
+
+async def picture(scene, name, size, glyphs, settings) -> None:
+    panel = Still(Source(demo=True), settings=settings, glyphs=glyphs)
+    async with panel.run_test(size=size) as pilot:
+        await settle(pilot)
+        scene(panel)
+        await check_snapshot(pilot, name)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda one: one.__name__)
+async def test_small(scene, panel_settings):
+    """On 80 columns and 24 rows."""
+    name = f"{scene.__name__}_small"
+    await picture(scene, name, SMALL, UNICODE, panel_settings)
+
+
+@pytest.mark.parametrize("scene", [chain, proposal, portfolio], ids=lambda one: one.__name__)
+async def test_large(scene, panel_settings):
+    """With room to spare."""
+    name = f"{scene.__name__}_large"
+    await picture(scene, name, LARGE, UNICODE, panel_settings)
+
+
+@pytest.mark.parametrize("scene", [chain, proposal, statistics], ids=lambda one: one.__name__)
+async def test_plain_letters(scene, panel_settings):
+    """On a terminal that has no more than ASCII."""
+    name = f"{scene.__name__}_ascii"
+    await picture(scene, name, SMALL, ASCII, panel_settings)
+
+
+async def test_plain_letters_only(panel_settings):
+    """Nothing beyond ASCII is drawn in any view when the terminal has no more."""
+    foreign = {}
+    panel = Still(Source(demo=True), settings=panel_settings, glyphs=ASCII)
+    async with panel.run_test(size=SMALL) as pilot:
+        await settle(pilot)
+        for scene in SCENES:
+            scene(panel)
+            await settle(pilot)
+            foreign[scene.__name__] = [letter for letter in text(pilot) if ord(letter) > 126]
+            if len(panel.screen_stack) > 1:
+                await pilot.press("escape")
+
+    assert {name: letters for name, letters in foreign.items() if letters} == {}
