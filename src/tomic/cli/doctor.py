@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from tomic.cli import options
 from tomic.cli.running import runs, worst
+
+if TYPE_CHECKING:
+    from tomic.workflows.doctor import Check
 
 app = typer.Typer()
 
@@ -21,17 +25,18 @@ async def doctor(
     client_id: options.ClientIdOption = None,
     as_json: options.JsonOption = False,
     demo: options.DemoOption = False,
+    replay: options.ReplayOption = None,
     config: options.ConfigOption = None,
     verbose: options.VerboseOption = 0,
     quiet: options.QuietOption = False,
 ) -> int:
-    """Check socket, handshake, account, clock, market, stock and option data, and pacing."""
+    """Check the way from the socket to option data, and the store; say how to mend it."""
     from tomic.cli import opening
 
     desk, _ = opening.desk(
         config=config,
         demo=demo,
-        replay=None,
+        replay=replay,
         quiet=quiet or as_json,
         verbose=verbose,
         ib={"host": host, "port": port, "client_id": client_id},
@@ -41,14 +46,23 @@ async def doctor(
         async for check in desk.examine():
             checks.append(check)
             if not as_json:
-                typer.echo(f" {check.verdict:<5} {check.name:<18} {check.found}")
-                if check.fix:
-                    typer.echo(f"{'':7}{'':18} fix: {check.fix}")
+                _print(check)
     problems = [one for one in checks if one.verdict == "fail"]
     warnings = [one for one in checks if one.verdict == "warn"]
     if as_json:
         document = {"schema": "tomic.doctor/1", "checks": [asdict(one) for one in checks]}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        typer.echo(f"{len(problems)} problems, {len(warnings)} warnings")
+        typer.echo(f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
     return worst([one.exit_code for one in problems])
+
+
+def _print(check: Check) -> None:
+    typer.echo(f" {check.verdict:<5} {check.name:<18} {check.found}")
+    for label, text in (("why", check.cause), ("fix", check.fix)):
+        if text:
+            typer.echo(f"{'':26}{label}: {text}")
+
+
+def _count(checks: list[Check], what: str) -> str:
+    return f"{len(checks)} {what}{'' if len(checks) == 1 else 's'}"

@@ -1,38 +1,42 @@
 """
 A ladder of checks from the socket to option data, each with the fix for its failure.
 
-The ladder stops at the first rung without which the next cannot stand.
+The ladder stops at the first rung without which the next cannot stand. What the gateway said
+about itself meanwhile is explained at the end, and the store is looked at in any case.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from tomic import dates
 from tomic.config import Settings
-from tomic.errors import (
-    ClientIdInUse,
-    CompetingSession,
-    GatewayUnreachable,
-    NoMarketData,
-    RequestFailed,
-    SessionError,
-    TomicError,
-)
+from tomic.errors import GatewayUnreachable, RequestTimeout, SessionError, StoreError, TomicError
 from tomic.ib import contracts, convert, quotes
+from tomic.ib.patience import Patience
 from tomic.ib.session import Session
 from tomic.ib.tap import Tap
-from tomic.models import DataType, Underlying
+from tomic.models import DataType, OptionQuote, RowStatus, Spot, Underlying
 from tomic.selection import Wanted, choose_params
-from tomic.workflows.chain import wanted_data_type
+from tomic.store import Database
+from tomic.workflows import remedies
+from tomic.workflows.chain_setup import wanted_data_type
+from tomic.workflows.overheard import Overheard
+from tomic.workflows.remedies import Remedy
 
 _DRIFT_S = 5.0
 _PROBE_SYMBOL = "SPY"
+_PROBE_DAYS = 7
+_GRACE_S = 2.0
+"""Longer than a request's own timeout: the clock of a request stands still while IB is away."""
+
+T = TypeVar("T")
 
 
 class Verdict(StrEnum):
@@ -50,8 +54,17 @@ class Check:
     name: str
     verdict: Verdict
     found: str
+    cause: str = ""
     fix: str = ""
     exit_code: int = 0
+
+
+class _Broken(Exception):
+    """A rung without which the next cannot stand."""
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(check.found)
+        self.check = check
 
 
 def masked(account: str) -> str:
@@ -69,24 +82,182 @@ async def examine(
     """
     Climb the ladder, yielding each check as it ends.
 
-    A *simulated* market has a clock of its own, so drift means nothing there.
+    Args:
+        settings: Whose gateway and store are looked at.
+        pace: Messages a second, for a gateway without IB's limit.
+        simulated: A simulated market has a clock of its own, so drift means nothing there.
+        tap: Told of every byte, for a recording.
     """
-    ib = settings.ib
-    socket = await _socket(ib.host, ib.port, ib.connect_timeout_s)
-    yield socket
-    if socket.verdict is Verdict.FAIL:
-        return
-    async with AsyncExitStack() as stack:
+    ladder = _Ladder(settings, pace, simulated, Overheard(tap))
+    async for check in ladder.climb():
+        yield check
+    if not simulated:
+        yield await _database(settings)
+
+
+@dataclass(slots=True)
+class _Ladder:
+    settings: Settings
+    pace: float | None
+    simulated: bool
+    heard: Overheard
+    explained: set[int] = field(default_factory=set)
+
+    async def climb(self) -> AsyncIterator[Check]:
+        ib = self.settings.ib
+        async with AsyncExitStack() as stack:
+            try:
+                yield await _socket(ib.host, ib.port, ib.connect_timeout_s)
+                session = await self._connect(stack)
+                yield self._handshake(session)
+                yield _account(session)
+                async for check in self._data(session):
+                    yield check
+                yield _pacing(session)
+            except _Broken as exc:
+                yield exc.check
+            for code, text in self.heard.uncured.items():
+                if code in remedies.BY_CODE and code not in self.explained:
+                    yield self._said(code, text)
+
+    async def _connect(self, stack: AsyncExitStack) -> Session:
         try:
-            session = await stack.enter_async_context(Session(ib, settings.limits, pace=pace, tap=tap))
+            return await stack.enter_async_context(
+                Session(self.settings.ib, self.settings.limits, pace=self.pace, tap=self.heard)
+            )
         except SessionError as exc:
-            yield _no_handshake(exc)
+            self.explained.add(326)
+            remedy = remedies.remedy(exc)
+            if isinstance(exc, GatewayUnreachable):
+                silent = remedies.NOT_TRUSTED if self.heard.was_closed else remedies.NO_HANDSHAKE
+                remedy = remedies.NOT_READY if self.heard.greeted else silent
+            raise _Broken(_failed("handshake", exc, remedy)) from exc
+
+    def _handshake(self, session: Session) -> Check:
+        first = self.settings.ib.client_id
+        taken = "" if session.client_id == first else f" ({first} was in use)"
+        self.explained.add(326)
+        found = f"server version {session.server_version}, client id {session.client_id}{taken}"
+        return Check("handshake", Verdict.OK, found)
+
+    async def _data(self, session: Session) -> AsyncIterator[Check]:
+        now = await self._step("clock", session.now())
+        yield self._clock(session, now)
+        market, timeout_s = self.settings.market, self.settings.ib.request_timeout_s
+        details = contracts.resolve_underlying(session, _PROBE_SYMBOL, market, timeout_s=timeout_s)
+        spy = await self._step("contract details", details)
+        yield _market(spy, now)
+        await session.use_data_type(wanted_data_type(session, spy, now))
+        name = f"stock data {spy.symbol}"
+        try:
+            spot = await self._step(
+                name, quotes.spot(session, spy, timeout_s=market.spot_timeout_s)
+            )
+        except _Broken as exc:
+            yield exc.check
             return
-        yield _handshake(session, ib.client_id)
-        yield _account(session)
-        async for check in _data(session, settings, simulated=simulated):
-            yield check
-        yield _pacing(session)
+        yield self._stock(name, spot)
+        name = f"option data {spy.symbol}"
+        row = await self._step(name, self._option_row(session, spy, spot, now))
+        yield self._option(name, row)
+
+    async def _step(self, name: str, job: Awaitable[T]) -> T:
+        """
+        Do one thing that the next rungs need.
+
+        Raises:
+            _Broken: It failed, or did not end in time.
+        """
+        ib, chain = self.settings.ib, self.settings.chain
+        limit_s = max(ib.request_timeout_s, ib.params_timeout_s + chain.quote_timeout_s) + _GRACE_S
+        try:
+            async with asyncio.timeout(limit_s):
+                return await job
+        except TimeoutError as exc:
+            error = RequestTimeout(name, limit_s)
+            raise _Broken(self._explained(name, error)) from exc
+        except TomicError as exc:
+            raise _Broken(self._explained(name, exc)) from exc
+
+    def _explained(self, name: str, error: TomicError) -> Check:
+        """The failure, with what the gateway said of itself as its cause."""
+        remedy = remedies.remedy(error)
+        of_error = getattr(error, "error_code", 0)
+        for code in [of_error, *self.heard.uncured]:
+            if code in remedies.BY_CODE:
+                self.explained |= {of_error, code}
+                remedy = remedies.BY_CODE[code]
+                if str(code) not in str(error):
+                    return _failed(name, error, remedy, f" ({code}: {self.heard.codes[code]})")
+                break
+        return _failed(name, error, remedy)
+
+    def _clock(self, session: Session, now: dt.datetime) -> Check:
+        if self.simulated:
+            found = f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own"
+            return Check("clock", Verdict.OK, found)
+        drift = (session.clock_drift or dt.timedelta()).total_seconds()
+        if abs(drift) <= _DRIFT_S:
+            return Check("clock", Verdict.OK, f"drift {drift:+.1f} s against the gateway")
+        return Check(
+            "clock",
+            Verdict.WARN,
+            f"drift {drift:+.0f} s against the gateway",
+            "this computer's clock or that of TWS's computer is wrong",
+            "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
+        )
+
+    def _stock(self, name: str, spot: Spot) -> Check:
+        found = f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})"
+        if spot.data_type not in (DataType.DELAYED, DataType.DELAYED_FROZEN):
+            return Check(name, Verdict.OK, found)
+        self.explained |= {354, 10089, 10167, 10168}
+        remedy = remedies.NOT_SUBSCRIBED
+        return Check(name, Verdict.WARN, found, remedy.cause, remedy.fix)
+
+    async def _option_row(
+        self, session: Session, spy: Underlying, spot: Spot, now: dt.datetime
+    ) -> OptionQuote:
+        timeout_s = self.settings.ib.params_timeout_s
+        listed = await contracts.option_params(session, spy, timeout_s=timeout_s)
+        params = choose_params(listed, spy.symbol)
+        ahead = [day for day in params.expiries if (day - now.date()).days >= _PROBE_DAYS]
+        # A round strike exists in every expiry.
+        strike = min(params.strikes, key=lambda one: (one % 10.0 != 0.0, abs(one - spot.price)))
+        pair = Wanted(ahead[0], strike, "P")
+        contract = convert.option_contract(spy, params, pair)
+        rules = self.settings.chain
+        what = contracts.describe(spy.symbol, pair)
+        patience = Patience(rules.silent_s)
+        return await quotes.option_quote(session, what, contract, pair, rules, patience)
+
+    def _option(self, name: str, row: OptionQuote) -> Check:
+        if row.status is RowStatus.NOT_SUBSCRIBED:
+            self.explained |= {354, 10089, 10168}
+            remedy = remedies.NOT_SUBSCRIBED
+            return Check(name, Verdict.FAIL, "not subscribed", remedy.cause, remedy.fix, 5)
+        if row.bid is None and row.iv is None:
+            return Check(
+                name,
+                Verdict.WARN,
+                f"{row.status.value}: no quote came",
+                "nobody quotes this option now, or IB was too slow",
+                "run doctor again while the market is open",
+            )
+        if row.iv is None:
+            partly = {10090, 10091} & set(self.heard.codes)
+            self.explained |= partly
+            remedy = remedies.PARTLY_SUBSCRIBED if partly else remedies.MINIMISED
+            said = f" ({', '.join(map(str, sorted(partly)))})" if partly else ""
+            found = f"bid {row.bid}, ask {row.ask}, no Greeks from IB{said}"
+            return Check(name, Verdict.WARN, found, remedy.cause, remedy.fix)
+        found = f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})"
+        return Check(name, Verdict.OK, found)
+
+    @staticmethod
+    def _said(code: int, text: str) -> Check:
+        remedy = remedies.BY_CODE[code]
+        return Check("the gateway says", Verdict.WARN, f"{code}: {text}", remedy.cause, remedy.fix)
 
 
 async def _socket(host: str, port: int, timeout_s: float) -> Check:
@@ -94,94 +265,53 @@ async def _socket(host: str, port: int, timeout_s: float) -> Check:
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError) as exc:
-        reason = "refuses connections" if isinstance(exc, ConnectionRefusedError) else str(exc)
-        if isinstance(exc, TimeoutError):
-            reason = f"does not answer within {timeout_s:g} s"
-        return Check(
-            "socket",
-            Verdict.FAIL,
-            f"{host}:{port} {reason}",
-            "start TWS or IB Gateway; in TWS: File > Global Configuration > API > Settings, tick "
-            "'Enable ActiveX and Socket Clients'; ports: TWS 7497 paper, 7496 live; IB Gateway "
-            "4002, 4001; or try --demo",
-            exit_code=4,
-        )
+    except TimeoutError as exc:
+        reason = f"does not answer within {timeout_s:g} s"
+        raise _Broken(_no_socket(host, port, reason)) from exc
+    except ConnectionRefusedError as exc:
+        raise _Broken(_no_socket(host, port, "refuses connections")) from exc
+    except OSError as exc:
+        raise _Broken(_no_socket(host, port, exc.strerror or str(exc))) from exc
     writer.close()
     took = (asyncio.get_running_loop().time() - started) * 1000.0
     return Check("socket", Verdict.OK, f"{host}:{port} open, {took:.0f} ms")
 
 
-def _no_handshake(error: SessionError) -> Check:
-    fixes: dict[type[SessionError], str] = {
-        ClientIdInUse: "close the other program, or pass another --client-id",
-        GatewayUnreachable: "finish the login in TWS, close its dialogs, and trust this computer "
-        "under API > Settings > Trusted IPs",
-    }
-    fix = next((text for kind, text in fixes.items() if isinstance(error, kind)), "try again")
-    return Check("handshake", Verdict.FAIL, str(error), fix, exit_code=error.exit_code)
-
-
-def _handshake(session: Session, first_id: int) -> Check:
-    taken = "" if session.client_id == first_id else f" ({first_id} was in use)"
-    return Check(
-        "handshake",
-        Verdict.OK,
-        f"server version {session.server_version}, client id {session.client_id}{taken}",
-    )
+def _no_socket(host: str, port: int, reason: str) -> Check:
+    remedy = remedies.START_TWS
+    return Check("socket", Verdict.FAIL, f"{host}:{port} {reason}", remedy.cause, remedy.fix, 4)
 
 
 def _account(session: Session) -> Check:
     names = ", ".join(masked(one) for one in session.accounts) or "none named"
     paper = all(one.startswith("D") for one in session.accounts)
     kind = "paper" if paper and session.accounts else "live"
-    return Check("account", Verdict.OK, f"{names} ({kind}); TOMIC sends no orders")
-
-
-async def _data(session: Session, settings: Settings, *, simulated: bool) -> AsyncIterator[Check]:
-    try:
-        now = await session.now()
-    except TomicError as exc:
-        yield _failed("clock", exc, "restart TWS: it accepts connections but does not answer")
-        return
-    yield _clock(session, now, simulated=simulated)
-    try:
-        spy = await contracts.resolve_underlying(session, _PROBE_SYMBOL, settings.market)
-    except TomicError as exc:
-        yield _failed("contract details", exc, "wait until TWS shows its data farms as connected")
-        return
-    yield _market(spy, now)
-    await session.use_data_type(wanted_data_type(session, spy, now))
-    stock = await _stock(session, spy, settings)
-    yield stock
-    if stock.verdict is not Verdict.FAIL:
-        yield await _option(session, spy, settings, now)
-
-
-def _clock(session: Session, now: dt.datetime, *, simulated: bool) -> Check:
-    if simulated:
-        return Check("clock", Verdict.OK, f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own")
-    drift = (session.clock_drift or dt.timedelta()).total_seconds()
-    if abs(drift) <= _DRIFT_S:
-        return Check("clock", Verdict.OK, f"drift {drift:+.1f} s against the gateway")
-    return Check(
-        "clock",
-        Verdict.WARN,
-        f"drift {drift:+.0f} s against the gateway",
-        "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
-    )
+    found = f"{names} ({kind}); TOMIC sends no orders, so 'Read-Only API' may stay ticked"
+    return Check("account", Verdict.OK, found)
 
 
 def _market(spy: Underlying, now: dt.datetime) -> Check:
     if not spy.sessions:
-        return Check("market", Verdict.WARN, "the gateway gave no trading hours", "frozen data")
+        return Check(
+            "market",
+            Verdict.WARN,
+            f"the gateway gave no trading hours of {spy.symbol}",
+            "IB sometimes leaves them out",
+            "nothing to do: frozen data are shown",
+        )
     if dates.is_open(spy.sessions, now):
         return Check("market", Verdict.OK, f"{spy.symbol} is open")
     opens = dates.next_open(spy.sessions, now)
     when = (
         f"; opens {opens.astimezone():%a %d %b %H:%M %Z} (in {_span(opens - now)})" if opens else ""
     )
-    return Check("market", Verdict.WARN, f"{spy.symbol} is closed{when}", "frozen data are shown")
+    return Check(
+        "market",
+        Verdict.WARN,
+        f"{spy.symbol} is closed{when}",
+        "outside the trading hours of the exchange",
+        "nothing to do: the last session's data are shown, marked frozen",
+    )
 
 
 def _span(wait: dt.timedelta) -> str:
@@ -189,71 +319,9 @@ def _span(wait: dt.timedelta) -> str:
     return f"{hours} h {rest // 60} m"
 
 
-async def _stock(session: Session, spy: Underlying, settings: Settings) -> Check:
-    name = f"stock data {spy.symbol}"
-    try:
-        spot = await quotes.spot(session, spy, timeout_s=settings.market.spot_timeout_s)
-    except TomicError as exc:
-        return _failed(name, exc, _data_fix(exc))
-    delayed = spot.data_type in (DataType.DELAYED, DataType.DELAYED_FROZEN)
-    return Check(
-        name,
-        Verdict.WARN if delayed else Verdict.OK,
-        f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})",
-        _data_fix(None) if delayed else "",
-    )
-
-
-async def _option(session: Session, spy: Underlying, settings: Settings, now: dt.datetime) -> Check:
-    name = f"option data {spy.symbol}"
-    try:
-        listed = await contracts.option_params(session, spy)
-        params = choose_params(listed, spy.symbol)
-        price = (await quotes.spot(session, spy)).price
-        ahead = [day for day in params.expiries if (day - now.date()).days >= 7]
-        strike = min(params.strikes, key=lambda one: abs(one - price))
-        pair = Wanted(ahead[0], strike, "P")
-        contract = convert.option_contract(spy, params, pair)
-        row = await quotes.option_quote(
-            session,
-            contracts.describe(spy.symbol, pair),
-            contract,
-            pair,
-            settings.chain,
-            quotes.Patience(settings.chain.silent_s),
-        )
-    except TomicError as exc:
-        return _failed(name, exc, _data_fix(exc))
-    if row.status == "not_subscribed":
-        return Check(name, Verdict.FAIL, "not subscribed", _data_fix(None), exit_code=5)
-    if row.iv is None:
-        return Check(
-            name,
-            Verdict.WARN,
-            f"{row.status.value}: bid {row.bid}, ask {row.ask}, no Greeks from IB",
-            "restore the main window of TWS (minimised it computes no Greeks); own IV and Greeks "
-            "are used meanwhile",
-        )
-    return Check(
-        name, Verdict.OK, f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})"
-    )
-
-
-def _data_fix(error: TomicError | None) -> str:
-    if isinstance(error, CompetingSession):
-        return "log out of the other session (phone, web, another TWS) or use its data"
-    if error is None or isinstance(error, NoMarketData):
-        return (
-            "subscribe in Client Portal > Settings > Market Data: US Securities Snapshot bundle "
-            "for stocks, OPRA (US Options Exchanges) for options; delayed data are used meanwhile"
-        )
-    if isinstance(error, RequestFailed):
-        return "wait for the data farms in TWS (lower right), then run doctor again"
-    return "run doctor again"
-
-
-def _failed(name: str, error: TomicError, fix: str) -> Check:
-    return Check(name, Verdict.FAIL, str(error), fix, exit_code=error.exit_code)
+def _failed(name: str, error: TomicError, remedy: Remedy, more: str = "") -> Check:
+    found = f"{error}{more}"
+    return Check(name, Verdict.FAIL, found, remedy.cause, remedy.fix, error.exit_code)
 
 
 def _pacing(session: Session) -> Check:
@@ -264,3 +332,23 @@ def _pacing(session: Session) -> Check:
         f"{session.messages} messages used; limits {limits.messages_per_s:g} a second of IB's 50, "
         f"{limits.lines} lines of 100",
     )
+
+
+async def _database(settings: Settings) -> Check:
+    path = settings.store.path
+    if not path.exists():
+        found = f"{path}: none yet"
+        return Check("database", Verdict.OK, found, "", "tomic prices fills it with bars and IV")
+    try:
+        async with Database(path, busy_timeout_s=settings.store.lock_wait_s) as store:
+            info = await store.info()
+    except StoreError as exc:
+        fix = "tomic store check says what is wrong; a backup can take its place"
+        return Check("database", Verdict.FAIL, str(exc), "", fix, exc.exit_code)
+    series = [
+        f"{one.series} of {one.symbols} symbols to {one.last.isoformat()}" for one in info.series
+    ]
+    coverage = "; ".join(series) or "no bars or IV yet"
+    found = f"{path}: {info.size / 1e6:.1f} MB, schema {info.schema_version}; {coverage}"
+    fix = "" if series else "tomic prices fills it"
+    return Check("database", Verdict.OK if series else Verdict.WARN, found, "", fix)
