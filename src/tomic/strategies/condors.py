@@ -88,7 +88,7 @@ class Search:
             prune: Leave out tiles that provably hold none of them. *judge* then sees fewer.
             judge: Rules; every condor must pass when there are none.
         """
-        race = _Race(keep, self)
+        race = _Race(max(min(keep, len(self)), 1), self)
         for put, call in self._tiles(race) if prune else self._blocks():
             block = self._score(put, call)
             race.enter(put, call, block, judge)

@@ -1,0 +1,414 @@
+"""Proposals: pure, complete, explained."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import random_chains
+import recorded_chains
+from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeights, Settings
+from tomic.errors import ConfigError
+from tomic.export import load_chain
+from tomic.models import PriceSource, VolSnapshot
+from tomic.quant import density, payoff, probability
+from tomic.strategies import board as boards
+from tomic.strategies import candidates, measures, propose, search
+from tomic.strategies.fit import Fit
+from tomic.strategies.measures import Batch
+from tomic.strategies.proposals import prospect
+from tomic.strategies.templates import CATALOGUE
+
+SPY = "tomic_ib_SPY_20250519_2026cest.csv"
+INSIDE = {
+    "cheap": {"iv_rank": 0.4, "skew": -0.02, "term_m1_m2": 0.0},
+    "rich": {"iv_rank": 0.6, "skew": -0.02, "term_m1_m2": 0.0},
+}
+"""Snapshots that lie inside the gates of one or the other half of the catalogue."""
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """S = 100, volatility 40 %, strikes a point or two apart, 32 and 60 days."""
+    return random_chains.chain(5, spot=100.0, sigma=0.40, strikes=41, gaps=False)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_strategy_gives_proposals(plain, name):
+    """With a snapshot inside its gate every strategy finds trades at S = 100, IV 40 %."""
+    mood = "cheap" if any("<= 0.5" in gate for gate in CATALOGUE[name].gates) else "rich"
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.38, **INSIDE[mood])
+
+    found = propose.propose(plain, vol, strategies=[name])
+
+    assert found.proposals
+    assert not found.gated
+    for one in found.proposals:
+        assert one.strategy == name
+        assert 0.0 < one.score < 100.0
+        assert one.margin > 0.0
+
+
+def test_same_input_same_bytes(plain):
+    """Two runs give byte-identical JSON, and so do shuffled rows."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    first = propose.propose(plain, vol).model_dump_json()
+
+    again = propose.propose(plain, vol).model_dump_json()
+    order = np.random.default_rng(0).permutation(len(plain))
+    shuffled = dataclasses.replace(
+        plain, columns={name: column[order] for name, column in plain.columns.items()}
+    )
+
+    assert again == first
+    assert propose.propose(shuffled, vol).model_dump_json() == first
+
+
+def test_at_most_five_over_all_candidates(plain):
+    """Five, ranked, the best of everything that passed."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+
+    found = propose.propose(plain, vol)
+
+    assert [one.rank for one in found.proposals] == [1, 2, 3, 4, 5]
+    scores = [one.score for one in found.proposals]
+    assert scores == sorted(scores, reverse=True)
+    assert found.considered == found.passed + sum(one.count for one in found.rejected)
+    assert "no portfolio known: fit counts 1" in found.notes
+
+
+def test_parts_add_up_as_printed(plain):
+    """Rounded parts sum to the rounded score, to the last digit."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+
+    for one in propose.propose(plain, vol, top=40).proposals:
+        for digits in (0, 1, 2):
+            total = sum(part.points for part in one.printed_parts(digits))
+            assert round(total, digits) == round(one.score, digits)
+
+
+def test_figures_hang_together(plain):
+    """Credit, costs, margin and P&L curve of each proposal tell one story."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+
+    for one in propose.propose(plain, vol, top=40).proposals:
+        options = [leg for leg in one.legs if leg.sec_type == "OPT"]
+        contracts = sum(abs(leg.quantity) for leg in options)
+        mid = -100.0 * sum(leg.quantity * leg.price for leg in options)
+        assert one.credit_mid == pytest.approx(mid)
+        assert one.commission == pytest.approx(0.65 * contracts)
+        slipped = (one.credit_mid - one.credit_natural) / 2.0
+        assert one.credit == pytest.approx(one.credit_mid - slipped - one.commission)
+        assert one.margin == pytest.approx(one.margin_requirement - one.credit)
+        assert one.rom_30d == pytest.approx(one.rom * 30.0 / one.dte)
+        profits = [point.profit for point in one.curve]
+        assert max(profits) <= one.max_profit + 1e-6
+        assert -min(profits) <= one.max_loss + 1e-6
+        for price in one.breakevens:
+            assert np.interp(price, [point.price for point in one.curve], profits) == pytest.approx(
+                0.0, abs=1e-3 * max(profits)
+            )
+
+
+def test_margin_of_defined_risk(plain):
+    """Net margin of a put spread is its largest loss, next to the discounting of the payoff."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+
+    (one, *_) = propose.propose(plain, vol, strategies=["short_put_spread"]).proposals
+
+    short, long = one.legs
+    assert one.margin_requirement == pytest.approx(100.0 * (short.strike - long.strike))
+    assert one.max_loss == pytest.approx(one.margin, rel=0.01)
+
+
+def test_market_density_gives_no_expected_value():
+    """At mid, EV under the market density is the sum of mid-less-smile residuals: an identity."""
+    chain = random_chains.chain(11, strikes=21, gaps=False, spread=0.2)
+    board = boards.prepare(chain, random_chains.snapshot(chain), Settings())
+    for template in CATALOGUE.values():
+        for variant in template.variants:
+            for pair in candidates.expiries(variant, board):
+                built = candidates.build(variant, board, pair)
+                if not len(built):
+                    continue
+                batch = Batch.of([built])
+                _, at_mid, _ = measures.credits(batch, board)
+                form = measures.shape(batch, board, at_mid)
+                market = board.outlooks[pair[0]].market
+                residual = batch.legs(board.price) - batch.legs(board.value)
+                expected = -100.0 * (batch.quantity * residual).sum(axis=1)
+                size = 100.0 * board.spot
+                slack = 2e-7 * size if pair[1] is None else 1e-4 * size
+                assert_allclose(probability.ev(market, form), expected, atol=slack)
+
+
+def test_forecast_like_the_market_changes_nothing(plain):
+    """With HV equal to IV30 both densities are one, and so are their figures."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.40)
+
+    for one in propose.propose(plain, vol, top=40).proposals:
+        assert one.ev == pytest.approx(one.ev_market, abs=1e-9 * one.spot * 100)
+        assert one.pos == one.pos_market
+
+
+def test_nan_leg_never_wins(plain):
+    """Without quotes, close and greeks a row is in no proposal, and is counted as no data."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    best = propose.propose(plain, vol, strategies=["iron_condor"]).proposals[0]
+    gone = np.isin(plain["strike"], [leg.strike for leg in best.legs])
+    empty = {
+        name: np.where(gone, np.nan, plain[name])
+        for name in ("bid", "ask", "close", "iv", "delta", "gamma", "vega", "theta")
+    }
+
+    found = propose.propose(plain.with_columns(**empty), vol)
+
+    for one in found.proposals:
+        assert math.isfinite(one.score)
+        for leg in one.legs:
+            assert leg.strike not in plain["strike"][gone] or leg.price_source is PriceSource.MODEL
+
+
+def test_what_is_not_quoted_is_said(plain):
+    """A leg without a bid is priced by parity, and its proposal says so; or it is refused."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    missing = ~plain.is_call & (plain["strike"] < 97.0)
+    without = plain.with_columns(bid=np.where(missing, np.nan, plain["bid"]))
+
+    some = propose.propose(without, vol, strategies=["short_put_spread"]).proposals
+    strict = Settings(scan=ScanSettings(true_quotes_only=True))
+    none = propose.propose(without, vol, strategies=["short_put_spread"], settings=strict)
+
+    assert some[0].legs[0].price_source is PriceSource.PARITY
+    assert any("priced by parity, not quoted" in note for note in some[0].notes)
+    assert "true_quotes" in {one.rule for one in none.rejected}
+    for one in none.proposals:
+        assert all(leg.price_source is PriceSource.TRUE for leg in one.legs)
+
+
+def test_wider_spread_never_raises_a_score(plain):
+    """Quotes half as wide again around the same mids: no group's best gains."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    half = 0.5 * (plain["ask"] - plain["bid"])
+    wide = plain.with_columns(bid=plain.mid - 1.5 * half, ask=plain.mid + 1.5 * half)
+    board = boards.prepare(plain, vol, Settings())
+    # The smiles are held fixed: only the quotes differ.
+    other = boards.prepare(wide, vol, Settings())
+    other = dataclasses.replace(other, outlooks=board.outlooks, delta=board.delta)
+    templates = [CATALOGUE[name] for name in ("iron_condor", "short_put_spread", "collar")]
+
+    scores = {hit.group: hit.score for hit in search.search(board, templates).hits}
+
+    for hit in search.search(other, templates).hits:
+        assert hit.score < scores[hit.group]
+
+
+def test_mirrored_quotes_give_mirrored_trades():
+    """K to 2F - K, calls to puts, a symmetric density: the same condor, seen in a mirror."""
+    chain = random_chains.chain(2, spot=100.0, sigma=0.3, strikes=21, gaps=False, days=(32,))
+    board = boards.prepare(chain, random_chains.snapshot(chain), Settings())
+    centre = 100.0
+    spread = np.linspace(-30.0, 30.0, 4001)
+    bump = np.exp(-0.5 * (spread / 9.0) ** 2)
+    cdf = np.cumsum(bump + bump[::-1]) - 0.5 * (bump + bump[::-1])
+    law = density.from_arrays(centre + spread, cdf, tau=32 / 365, forward=centre, points=60_001)
+    day = chain.expiries[0]
+    outlook = dataclasses.replace(board.outlooks[day], forward=centre, market=law, forecast=law)
+    strike = 2.0 * np.round(np.asarray(chain["strike"]) / 2.0)
+    keep = np.unique(strike * 10 + chain.is_call, return_index=True)[1]
+    trimmed = chain.where(np.isin(np.arange(len(chain)), keep))
+    trimmed = trimmed.with_columns(strike=strike[np.sort(keep)])
+    swapped = trimmed.with_columns(
+        strike=2.0 * centre - trimmed["strike"],
+        right=np.where(trimmed.is_call, "P", "C"),
+        delta=-trimmed["delta"],
+    )
+
+    found = []
+    for one in (trimmed, swapped):
+        made = boards.prepare(one, random_chains.snapshot(one), Settings())
+        made = dataclasses.replace(made, outlooks={day: outlook}, liquidity=np.full(len(one), 0.9))
+        found.append(search.search(made, [CATALOGUE["iron_condor"]], keep=3).hits)
+
+    for hit, image in zip(*found, strict=True):
+        assert hit.score == pytest.approx(image.score, abs=1e-3)
+        mirror = [
+            (2.0 * centre - k, "P" if right == "C" else "C", q) for _, k, right, q in hit.legs
+        ]
+        assert mirror[::-1] == [(k, right, q) for _, k, right, q in image.legs]
+
+
+def test_gates_refuse_before_any_candidate(plain):
+    """A closed gate is typed data: rule, figure, limit."""
+    vol = random_chains.snapshot(plain, iv30=0.40, iv_rank=0.2)
+
+    found = propose.propose(plain, vol, strategies=["iron_condor"])
+
+    assert not found.proposals
+    assert found.considered == 0
+    assert [(one.rule, one.observed, one.limit) for one in found.gated] == [
+        ("gate:iv_rank", 0.2, 0.5)
+    ]
+
+
+def test_nearest_miss_of_a_rule(plain):
+    """With a PoS nobody reaches the nearest miss is the trade with the highest PoS."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    strict = Settings(scan=ScanSettings(min_pos=0.98))
+    names = ["short_put_spread", "iron_condor"]
+
+    found = propose.propose(plain, vol, strategies=names, settings=strict)
+
+    assert not found.proposals
+    (miss,) = [one for one in found.nearest_misses if one.rule == "min_pos"]
+    assert miss.kind == "rule"
+    assert miss.only_rule
+    assert miss.limit == 0.98
+    board = boards.prepare(plain, vol, Settings())
+    hits = search.search(board, [CATALOGUE[name] for name in names], keep=search.ALL).hits
+    best = max(float(hit.components[1]) for hit in hits)
+    assert miss.observed == pytest.approx(best, abs=1e-6)
+    assert "PoS" in miss.message
+
+
+def test_cash_account(plain):
+    """Short puts are ranked on their whole strike; strangles are refused with that reason."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    cash = Settings(account=AccountSettings(margin="cash"))
+
+    found = propose.propose(plain, vol, settings=cash, top=40)
+    margin = propose.propose(plain, vol, strategies=["naked_put"]).proposals[0]
+
+    assert "undefined_risk" in {one.rule for one in found.gated}
+    secured = [one for one in found.proposals if one.strategy == "cash_secured_put"]
+    for one in secured:
+        assert one.margin_requirement == pytest.approx(100.0 * one.legs[0].strike)
+    assert margin.margin_requirement < 30.0 * margin.legs[0].strike
+    assert margin.margin_cash == pytest.approx(100.0 * margin.legs[0].strike - margin.credit)
+
+
+def test_weights_change_the_ranking(plain):
+    """With PoS as the only part the score is liquidity times PoS."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+
+    found = propose.propose(
+        plain, vol, strategies=["short_put_spread"], weights=ScoreWeights(pos=1.0)
+    )
+
+    for one in found.proposals:
+        assert one.score == pytest.approx(100.0 * one.liquidity * one.pos)
+
+
+def test_unknown_strategy(plain):
+    """It is named, with the nearest one there is."""
+    with pytest.raises(ConfigError, match="did you mean iron_condor"):
+        propose.propose(plain, random_chains.snapshot(plain), strategies=["iron_condors"])
+
+
+def test_costs_are_entry_only(plain):
+    """Without slippage and commission the executable credit is the mid."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    free = Settings(costs=CostsSettings(slippage=0.0, commission=0.0))
+
+    for one in propose.propose(plain, vol, settings=free).proposals:
+        assert one.credit == pytest.approx(one.credit_mid)
+
+
+def test_expiry_beyond_earnings(plain):
+    """With that rule every trade that outlives the date is refused, and counted."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36).model_copy(
+        update={"next_earnings": plain.as_of.date() + dt.timedelta(days=40)}
+    )
+    wary = Settings(scan=ScanSettings(expire_before_earnings=True))
+
+    found = propose.propose(plain, vol, settings=wary, top=40)
+
+    assert found.proposals
+    assert all(one.last_expiry <= vol.next_earnings for one in found.proposals)
+    assert "expire_before_earnings" in {one.rule for one in found.rejected}
+
+
+class Picky:
+    """A book that wants no condors and half of everything with a positive delta."""
+
+    def fits(self, trades):
+        return [
+            Fit(0.1, "no condors")
+            if one.strategy == "iron_condor"
+            else Fit(0.5 + 0.5 * (one.delta < 0))
+            for one in trades
+        ]
+
+
+def test_fit_is_exact(plain):
+    """With a book the best of a group is the best with fit, not the fittest of a few."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    name = "short_strangle"
+
+    found = propose.propose(plain, vol, strategies=[name], book=Picky())
+
+    board = boards.prepare(plain, vol, Settings())
+    hits = search.search(board, [CATALOGUE[name]], keep=search.ALL).hits
+    fits = Picky().fits([prospect(hit) for hit in hits])
+    best = max(hit.score * fit.factor for hit, fit in zip(hits, fits, strict=True))
+    assert found.proposals[0].score == pytest.approx(best)
+    assert found.proposals[0].fit in (0.5, 1.0)
+    assert not found.notes
+
+
+def test_recorded_spy_chain():
+    """On the SPY chain of 2025-05-19 condors, put spreads and strangles hold their deltas."""
+    if why := recorded_chains.missing(SPY):
+        pytest.skip(why)
+    chain = load_chain(recorded_chains.DATA / SPY)
+    vol = VolSnapshot(
+        symbol="SPY", as_of=chain.as_of, iv30=0.152, iv_rank=0.64, iv_percentile=0.71,
+        skew=-0.0444, hv30=0.14,
+    )  # fmt: skip
+
+    for name, bands in {
+        "iron_condor": {"short_put": (-0.30, -0.10), "short_call": (0.10, 0.30)},
+        "short_put_spread": {"short_put": (-0.35, -0.15)},
+        "short_strangle": {"short_put": (-0.30, -0.10), "short_call": (0.10, 0.30)},
+    }.items():
+        found = propose.propose(chain, vol, strategies=[name])
+        assert found.proposals
+        for leg in found.proposals[0].legs:
+            if leg.name in bands:
+                low, high = bands[leg.name]
+                assert low <= leg.delta <= high
+    best = propose.propose(chain, vol).proposals
+    assert len(best) == 5
+    assert all(math.isfinite(point.profit) for one in best for point in one.curve)
+
+
+def test_proposal_survives_json(plain):
+    """Every figure comes back, an unbounded loss as infinity."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+
+    found = propose.propose(plain, vol, strategies=["short_strangle"])
+
+    again = type(found).model_validate_json(found.model_dump_json())
+    assert again == found
+    assert math.isinf(again.proposals[0].max_loss)
+    assert again.proposals[0].as_document()["max_loss"] == "Infinity"
+
+
+def test_payoff_of_shares(plain):
+    """A covered call loses what the shares lose, less its premium, in today's money."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+
+    one = propose.propose(plain, vol, strategies=["covered_call"]).proposals[0]
+
+    shares = one.legs[-1]
+    assert (shares.sec_type, shares.quantity) == ("STK", 100)
+    discount = math.exp(-one.rate * one.tau)
+    assert one.max_loss == pytest.approx(
+        100.0 * float(payoff.stock_cost(one.forward, discount)) - one.credit
+    )
+    assert one.delta == pytest.approx(100.0 * (1.0 - one.legs[0].delta))

@@ -1,0 +1,112 @@
+"""The score: strictly monotone, its parts its sum."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tomic.config import ScoreSettings, ScoreWeights
+from tomic.models import Grade
+from tomic.strategies import scoring
+
+SCORE = ScoreSettings()
+positive = st.floats(1.0, 1e5)
+fraction = st.floats(0.01, 0.999)
+value = st.floats(-1e4, 1e4)
+
+
+def figures(profit=100.0, margin=400.0, pos=0.7, ev=5.0, tail=300.0, liquidity=0.9, dte=30.0):
+    arrays = (np.array([float(x)]) for x in (profit, margin, pos, ev, tail, liquidity))
+    return scoring.Figures(*arrays, dte)
+
+
+def score(**changes):
+    return float(scoring.total(figures(**changes), SCORE)[0])
+
+
+def test_definition():
+    """100 L (.30 rom/(rom+.1) + .25 PoS + .30/(1+exp(-ev/.02)) + .15 rr/(rr+1)), by hand."""
+    rom, ev, rr = 0.25, 0.0125, 100.0 / 300.0
+    expected = 0.30 * rom / (rom + 0.1) + 0.25 * 0.7
+    expected += 0.30 / (1.0 + np.exp(-ev / 0.02)) + 0.15 * rr / (rr + 1.0)
+
+    assert score() == pytest.approx(100.0 * 0.9 * expected)
+
+
+def test_half_as_long_counts_twice():
+    """Return and EV are per 30 days: 15 days with half of both score alike."""
+    assert score(profit=50.0, ev=2.5, tail=150.0, dte=15.0) == pytest.approx(score())
+
+
+@given(positive, positive, fraction, value, st.floats(0.0, 1e5), fraction, st.floats(0.01, 100.0))
+def test_more_profit_never_lowers(profit, margin, pos, ev, tail, liquidity, more):
+    """
+    Higher credit: more profit and EV, less margin and tail loss, no lower PoS.
+
+    Of any trade whose expected loss is not more than its whole margin.
+    """
+    common = {"liquidity": liquidity, "dte": 30.0}
+    more = min(more, 0.9 * margin)
+    before = score(profit=profit, margin=margin, pos=pos, ev=ev, tail=tail, **common)
+
+    after = score(
+        profit=profit + more, margin=margin - more, pos=min(pos + 0.001, 1.0), ev=ev + more,
+        tail=max(tail - more, 0.0), **common,
+    )  # fmt: skip
+
+    if ev >= -margin:
+        assert after >= before
+
+
+@given(fraction, fraction)
+def test_liquidity_scales(one, other):
+    """A less liquid trade, all else equal, scores less."""
+    low, high = sorted((one, other))
+    assert score(liquidity=low) <= score(liquidity=high)
+
+
+@pytest.mark.parametrize(
+    "field", [{"profit": 1.0}, {"pos": 0.001}, {"ev": 0.01}, {"liquidity": 0.001}]
+)
+def test_nothing_is_clipped(field):
+    """A little more of anything is a little more score, also far up."""
+    best = {"profit": 5000.0, "pos": 0.99, "ev": 25.0, "liquidity": 0.99, "tail": 1.0}
+    ((name, step),) = field.items()
+
+    assert score(**{**best, name: best[name] + step}) > score(**best)
+
+
+def test_missing_figure_has_no_score():
+    """NaN in, NaN out: such a trade can win nothing."""
+    assert np.isnan(score(ev=np.nan))
+    assert np.isnan(score(profit=np.nan))
+
+
+def test_parts_add_up():
+    """Components add, then liquidity, fit and correlation take away; the sum is the score."""
+    one = figures()
+    parts = scoring.parts(
+        scoring.components(one, SCORE)[:, 0], SCORE, liquidity=0.9, fit=0.8, penalty=0.1
+    )
+
+    names = [part.name for part in parts]
+    assert names == ["rom", "pos", "ev", "risk_reward", "liquidity", "fit", "correlation"]
+    assert sum(part.points for part in parts) == pytest.approx(score() * 0.8 * 0.9)
+    assert all(part.points < 0.0 for part in parts[4:])
+
+
+def test_weights_are_settings():
+    """With PoS alone the score is 100 L PoS."""
+    only = ScoreSettings(weights=ScoreWeights(pos=1.0))
+    assert scoring.total(figures(), only)[0] == pytest.approx(100.0 * 0.9 * 0.7)
+
+
+@pytest.mark.parametrize(
+    ("points", "grade"),
+    [(70.0, Grade.A), (69.99, Grade.B), (55.0, Grade.B), (45.0, Grade.C), (44.9, Grade.D)],
+)
+def test_grades(points, grade):
+    """A from 70, B from 55, C from 45."""
+    assert scoring.grade(points, SCORE) is grade
