@@ -247,8 +247,7 @@ def _told(placed: Placed) -> str:
 
 def _named(journal: Journal, entry: JournalEntry) -> JournalEntry:
     """A new entry with the strategy that its legs make, and that strategy's exit rules."""
-    legs = campaign.held(entry) or ()
-    strategy = strategy_of(entry.symbol, legs) if legs else ""
+    strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
     rules = rules_for(journal.settings, strategy, {})
     return entry.model_copy(update={"strategy": strategy, "rules": rules})
 
