@@ -41,6 +41,8 @@ ThemeName: TypeAlias = Literal["auto", "light", "dark"]
 WIDE = (7.2, 4.0)
 """Inches of a picture that is not asked to be another size."""
 
+_MARGINS = {"left": 0.12, "right": 0.98, "top": 0.92, "bottom": 0.13}
+
 
 @dataclass(frozen=True, slots=True)
 class Theme:
@@ -104,7 +106,9 @@ def axes_for(
     """*ax*, or axes of a figure of their own, with the colours of *theme*; one grid for all."""
     colours = theme_named(theme)
     if ax is None:
-        figure = Figure(figsize=size, layout="constrained")
+        # Room for the widest labels; a layout engine would measure every letter, twice.
+        figure = Figure(figsize=size)
+        figure.subplots_adjust(**_MARGINS)
         figure.patch.set_alpha(0.0)
         ax = figure.add_subplot(axes_class=Picture)
     ax.patch.set_alpha(0.0)
