@@ -22,6 +22,7 @@ _AT_THE_MONEY = 2
 """Strikes on either side of spot that thinning never takes: forwards come from them."""
 _BAND_MARGIN = 0.25
 """Standard deviations added to a delta band, whose strikes are only guessed beforehand."""
+_RIGHTS: tuple[Right, ...] = ("C", "P")
 _ROUND = (100.0, 50.0, 25.0, 10.0, 5.0, 2.5, 1.0, 0.5)
 """Steps that make a strike round; the more of them divide it, the rounder it is."""
 
@@ -62,8 +63,9 @@ def choose(
 
     Per expiry in a template's window of days: the out-of-the-money side to ``scan.sigmas``
     standard deviations, ``scan.itm_strikes`` strikes in the money, and what a template names
-    beyond. Above ``scan.max_contracts`` strikes are thinned evenly in standard deviations, round
-    ones first, and a note says so.
+    beyond; where only puts or only calls are of use, two of the others at the money as well, for
+    the forward. Above ``scan.max_contracts`` strikes are thinned evenly in standard deviations,
+    round ones first, and a note says so.
 
     Args:
         templates: Strategies whose gates are open.
@@ -90,6 +92,10 @@ def choose(
             strikes = _within(params.strikes, spot, sigma * math.sqrt(tau), span, right, scan)
             if strikes:
                 wanted[expiry, right] = strikes
+    for expiry in {day for day, _ in wanted}:
+        for right in _RIGHTS:
+            # Without a pair of call and put at the money there is no forward to price against.
+            wanted.setdefault((expiry, right), _nearest(params.strikes, spot))
     if not wanted:
         raise EmptyChain(f"{params.trading_class} has no strike near {spot:g} for the strategies")
     notes: tuple[str, ...] = ()
@@ -218,11 +224,14 @@ def _within(
         for strike in listed
         if strike > 0.0 and span.low <= math.log(strike / spot) / deviation <= span.high
     }
-    if right == "C":
-        chosen |= set([one for one in listed if one <= spot][-scan.itm_strikes :])
-    else:
-        chosen |= set([one for one in listed if one >= spot][: scan.itm_strikes])
+    inside = [one for one in listed if (one <= spot if right == "C" else one >= spot)]
+    inside.sort(key=lambda one: abs(one - spot))
+    chosen |= set(inside[: scan.itm_strikes])
     return sorted(chosen)
+
+
+def _nearest(strikes: Sequence[float], spot: float) -> list[float]:
+    return sorted(sorted(strikes, key=lambda one: abs(one - spot))[:_AT_THE_MONEY])
 
 
 def _thinned(
