@@ -10,7 +10,14 @@ from typer.testing import CliRunner
 from clean_home import make_clean_home, write
 from tomic.cli.app import app
 
-SMALL = '[market]\nsymbols = ["SPY"]\n[scan]\nstrategies = ["iron_condor"]\ntop = 1\n'
+SMALL = """
+[market]
+symbols = ["SPY"]
+[scan]
+strategies = ["iron_condor"]
+top = 1
+max_contracts = 60
+"""
 
 
 @pytest.fixture(autouse=True)

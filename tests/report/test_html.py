@@ -32,7 +32,10 @@ from tomic.report.layout import (
 from tomic.report.svg import inline
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SMALL_SCAN = {"market": {"symbols": ["SPY"]}, "scan": {"strategies": ["iron_condor"], "top": 2}}
+SMALL_SCAN = {
+    "market": {"symbols": ["SPY"]},
+    "scan": {"strategies": ["iron_condor"], "top": 2, "max_contracts": 60},
+}
 
 
 def page(document, *parts, head=()):
