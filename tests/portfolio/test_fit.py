@@ -80,7 +80,7 @@ def test_more_of_the_same_costs_and_a_hedge_does_not():
 
 
 def test_agrees_with_the_whole_review_of_the_book_with_the_trade():
-    """The quick path gives the factor of reviewing the book before and after."""
+    """The quick path, on a part of the grid, gives the factor of both reviews to a thousandth."""
     text = f"SPY short_strangle 540/660 {NEAR}"
     book = made_book(f"-2 SPY 560P {NEAR}, +300 SPY, -3 SPY 640C {NEAR}")
     marks = made_book(text).marks
@@ -90,7 +90,7 @@ def test_agrees_with_the_whole_review_of_the_book_with_the_trade():
     change = fit.change(text, before, with_it)
 
     (quick,) = BookFit(book, SETTINGS).fits([prospect(text, margin=change.margin)])
-    assert quick.factor == pytest.approx(change.fit, rel=1e-6)
+    assert quick.factor == pytest.approx(change.fit, abs=1e-3)
     assert change.worst == pytest.approx(with_it.stress.worst.pnl - before.stress.worst.pnl)
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import FloatArray
+from tomic._typing import FloatArray, IntArray
 from tomic.config import Settings
 from tomic.models.book import Book
 from tomic.models.review import BookReview, FitChange, SymbolBeta
@@ -30,8 +30,8 @@ from tomic.strategies.fit import Fit, Prospect
 _HALF = 0.05
 _MOVE = 0.10
 _POINTS = 10.0
-_AT_ONCE = 64
-"""Trades whose grids are held in memory together."""
+_AT_ONCE = 1024
+"""Trades whose cells are held in memory together."""
 
 
 class _State(NamedTuple):
@@ -48,6 +48,9 @@ class BookFit:
     """
     A book that says how trades would fit it.
 
+    A scan asks for thousands of trades, so their worst cell is looked for on a part of the stress
+    grid: every other spot, both ends and the middle of volatility, the first day and the last.
+
     Args:
         book: As it was read; trades that are only considered are left out.
         settings: Axes of the stress grid, beta window and margin rules.
@@ -57,41 +60,39 @@ class BookFit:
     def __init__(self, book: Book, settings: Settings, *, claims: Sequence[Claim] = ()) -> None:
         self.book = overview.without_considered(book)
         self._settings = settings
-        self._axes = stress.Axes.of(settings.portfolio.stress)
         found = overview.review(self.book, settings, claims=claims)
         self._net = found.net_liquidation
-        shape = (self._axes.spot.size, self._axes.vol.size, self._axes.days.size)
-        self._grid = np.array(found.stress.pnl) if found.stress else np.zeros(shape)
-        self._before = _state(found)
+        axes = stress.Axes.of(settings.portfolio.stress)
+        kept = np.ix_(_thinned(axes.spot), _outer(axes.vol), _ends(axes.days))
+        self._axes = stress.Axes(
+            axes.spot[kept[0].ravel()], axes.vol[kept[1].ravel()], axes.days[kept[2].ravel()]
+        )
+        grid = np.array(found.stress.pnl)[kept] if found.stress else np.zeros((1, 1, 1))
+        self._grid = np.broadcast_to(grid, tuple(one.size for one in kept)).reshape(-1)
+        self._before = _state(found)._replace(worst=float(self._grid.min()))
 
     def fits(self, trades: Sequence[Prospect]) -> Sequence[Fit]:
         """A `Fit` for each of *trades*, in their order; 1 where net liquidation is unknown."""
         if self._net is None or self._net <= 0.0:
             return [Fit(1.0, "net liquidation unknown: fit counts 1") for _ in trades]
-        found: list[Fit] = []
-        symbols = {one.symbol for one in trades}
         window = self._settings.portfolio.beta_days
-        betas = exposure.betas(self.book, symbols, window=window)
-        for start in range(0, len(trades), _AT_ONCE):
-            some = trades[start : start + _AT_ONCE]
-            grids = self._grids(some, betas)
-            found += [
-                self._fit(one, grid, betas[one.symbol])
-                for one, grid in zip(some, grids, strict=True)
-            ]
-        return found
+        betas = exposure.betas(self.book, {one.symbol for one in trades}, window=window)
+        worst = self._worst(trades, betas)
+        return [
+            self._fit(one, float(low), betas[one.symbol])
+            for one, low in zip(trades, worst, strict=True)
+        ]
 
-    def _fit(self, trade: Prospect, grid: FloatArray, beta: SymbolBeta) -> Fit:
+    def _fit(self, trade: Prospect, worst: float, beta: SymbolBeta) -> Fit:
         net = self._net or math.inf
         rate = self._rate(trade.symbol)
         value = trade.spot * rate
-        whole = self._grid + grid
         after = _State(
             delta=self._before.delta + trade.delta * value * beta.beta,
             gamma=self._before.gamma + trade.gamma * trade.spot * value / 100.0,
             vega=self._before.vega + trade.vega * rate,
             margin=self._before.margin + trade.margin * rate,
-            worst=float(whole.min()),
+            worst=worst,
         )
         if not all(math.isfinite(x) for x in after):
             return Fit(1.0, "the trade cannot be revalued: fit counts 1")
@@ -104,39 +105,80 @@ class BookFit:
         rate = self.book.rate_of(currency)
         return math.nan if rate is None else rate
 
-    def _grids(self, trades: Sequence[Prospect], betas: dict[str, SymbolBeta]) -> FloatArray:
-        """P&L of each trade over the book's axes, base currency."""
-        # Shares stand as one more leg, so that every trade has at least one.
-        sizes = [one.strike.size + 1 for one in trades]
-        owner = np.repeat(np.arange(len(trades)), sizes)
+    def _worst(self, trades: Sequence[Prospect], betas: dict[str, SymbolBeta]) -> FloatArray:
+        """The worst cell of the book with each trade, base currency; NaN where unknown."""
+        width = max((one.strike.size for one in trades), default=0)
+        legs = np.concatenate([_legs(one, betas[one.symbol].beta) for one in trades])
+        # Trades of one symbol are made of the same few options: each is revalued once.
+        unique, which = np.unique(legs, axis=0, return_inverse=True)
+        cells = self._leg_cells(unique)
+        place = np.zeros((len(trades), width), dtype=np.int64)
+        amount = np.zeros((len(trades), width))
+        first = 0
+        for number, one in enumerate(trades):
+            size = one.strike.size
+            place[number, :size] = which.reshape(-1)[first : first + size]
+            amount[number, :size] = one.quantity * one.multiplier * self._rate(one.symbol)
+            first += size
+        worst = np.empty(len(trades))
+        for start in range(0, len(trades), _AT_ONCE):
+            rows = slice(start, start + _AT_ONCE)
+            total = np.stack([self._share_cells(one, betas) for one in trades[rows]]) + self._grid
+            for leg in range(width):
+                total += amount[rows, leg, None] * cells[place[rows, leg]]
+            worst[rows] = total.min(axis=1)
+        return worst
 
-        def column(values: Sequence[FloatArray | Sequence[float]]) -> FloatArray:
-            return np.concatenate([np.asarray(one, dtype=np.float64) for one in values])
-
-        def each(values: Sequence[float]) -> FloatArray:
-            return np.repeat(np.asarray(values, dtype=np.float64), sizes)
-
-        is_stock = column([[0.0] * (size - 1) + [1.0] for size in sizes]) == 1.0
-        rate = each([self._rate(one.symbol) for one in trades])
-        amount = column([[*(one.quantity * one.multiplier), one.shares] for one in trades])
-        return stress_grid(
-            each([one.spot for one in trades]),
-            column([[*one.strike, 1.0] for one in trades]),
-            column([[*one.tau, 0.0] for one in trades]),
-            each([one.rate for one in trades]),
-            column([[*one.div_yield, 0.0] for one in trades]),
-            column([[*one.iv, 0.0] for one in trades]),
-            column([[*one.is_call, 0.0] for one in trades]) == 1.0,
-            quantity=amount * rate,
+    def _leg_cells(self, legs: FloatArray) -> FloatArray:
+        """P&L of one long share's worth of each leg (`_legs`), (legs, cells)."""
+        spot, strike, tau, rate, div_yield, sigma, is_call, is_american, beta = legs.T
+        grid = stress_grid(
+            spot, strike, tau, rate, div_yield, sigma, is_call == 1.0,
+            quantity=1.0,
             multiplier=1.0,
-            is_american=each([float(one.is_american) for one in trades]) == 1.0,
-            is_stock=is_stock,
-            beta=each([betas[one.symbol].beta for one in trades]),
-            group=owner,
+            is_american=is_american == 1.0,
+            beta=beta,
+            group=np.arange(len(legs)),
             spot_moves=self._axes.spot,
             vol_moves=self._axes.vol,
             days=self._axes.days,
+        )  # fmt: skip
+        return grid[: len(legs)].reshape(len(legs), -1)
+
+    def _share_cells(self, trade: Prospect, betas: dict[str, SymbolBeta]) -> FloatArray:
+        """P&L of a trade's shares, (cells,): linear in the spot, which never falls below 0."""
+        moves = np.maximum(betas[trade.symbol].beta * self._axes.spot, -1.0)
+        value = trade.shares * trade.spot * self._rate(trade.symbol)
+        plane = self._axes.vol.size * self._axes.days.size
+        return np.repeat(value * moves if trade.shares else np.zeros(moves.size), plane)
+
+
+def _legs(trade: Prospect, beta: float) -> FloatArray:
+    """The options of a trade as rows of what their revaluation needs, (k, 9)."""
+    size = trade.strike.size
+    each = np.ones(size)
+    return np.column_stack(
+        (
+            each * trade.spot, trade.strike, trade.tau, each * trade.rate,
+            each * trade.div_yield, trade.iv, trade.is_call.astype(np.float64),
+            each * trade.is_american, each * beta,
         )
+    )  # fmt: skip
+
+
+def _thinned(axis: FloatArray) -> IntArray:
+    """Every other place, counted from the middle, and both ends."""
+    middle = axis.size // 2
+    return np.unique([0, *range(middle % 2, axis.size, 2), axis.size - 1])
+
+
+def _outer(axis: FloatArray) -> IntArray:
+    """Both ends, and where nothing moves."""
+    return np.unique([0, int(np.flatnonzero(axis == 0.0)[0]), axis.size - 1])
+
+
+def _ends(axis: FloatArray) -> IntArray:
+    return np.unique([0, axis.size - 1])
 
 
 def factor_of(before: _State, after: _State, net_liquidation: float) -> float:
