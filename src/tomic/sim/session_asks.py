@@ -86,6 +86,8 @@ class Exchange:
     at: float
     key: Key
     answers: list[Answer] = field(default_factory=list)
+    ended: bool = False
+    """Whether the client had cancelled it: what came then came too late for it."""
     asked: bool = False
     """Whether it has been asked again in the replay."""
 
@@ -201,6 +203,8 @@ class _Reader:
         kind, ident = kind_of(event.fields), request_id(event.fields)
         if kind == 59:
             self._data_type = data_type_of(event.fields)
+        elif kind in CANCELS and ident in self._numbered:
+            self._numbered[ident].ended = True
         if kind == 59 or kind in CANCELS:
             return
         key = self._subjects.key(event.fields, self.conversation.version, self._data_type)
@@ -219,8 +223,9 @@ class _Reader:
             exchange = self._numbered.get(event.fields[place])
         if exchange is None:
             return False
-        answer = Answer(number, event.at - exchange.at, event.fields, place)
-        exchange.answers.append(answer)
+        if not exchange.ended:
+            answer = Answer(number, event.at - exchange.at, event.fields, place)
+            exchange.answers.append(answer)
         return True
 
 
