@@ -19,7 +19,7 @@ def tree() -> str:
     parts: dict[str, list[str]] = {}
     for path in sorted(SOURCE.rglob("*.py")):
         inside = path.relative_to(SOURCE)
-        part = str(inside.parent) if inside.parent != Path(".") else ""
+        part = str(inside.parent) if inside.parent != Path() else ""
         words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         first = words.strip().splitlines()[0] if words.strip() else ""
         if path.stem == "__init__" and part:
