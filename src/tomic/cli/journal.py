@@ -12,6 +12,7 @@ from tomic.cli import completion, journal_views, options
 from tomic.cli.journal_opening import (
     COMMISSION,
     EntryArgument,
+    LegsCommand,
     OfflineOption,
     PriceOption,
     WhenOption,
@@ -41,7 +42,7 @@ QuantityOption = Annotated[int, typer.Option("--quantity", min=1, help="How many
 NoteOption = Annotated[str, typer.Option("--note", help="Kept with the trade.")]
 
 
-@app.command()
+@app.command(cls=LegsCommand)
 @runs
 async def add(
     legs: Annotated[
@@ -188,7 +189,7 @@ async def _leg_of(journal: Journal, entry: int, text: str, contracts: int | None
     return found[0].model_copy(update={"quantity": float(amount)})
 
 
-@app.command()
+@app.command(cls=LegsCommand)
 @runs
 async def roll(
     entry: EntryArgument,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from tomic.cli import completion, options
 from tomic.errors import UsageError
@@ -46,6 +47,19 @@ def _moment(text: str) -> dt.datetime:
     if found.time() == dt.time() and ":" not in text:
         found = found.replace(hour=12)
     return found if found.tzinfo is not None else found.replace(tzinfo=NEW_YORK)
+
+
+class LegsCommand(TyperCommand):
+    """A command whose legs may begin with a minus: ``"-1 SPY 2026-12-18 580P"`` is no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put a blank before such a text, which keeps it from being taken for an option."""
+        return super().parse_args(ctx, [_as_text(one) for one in args])
+
+
+def _as_text(word: str) -> str:
+    is_legs = word[:1] == "-" and word[1:2].isdigit() and " " in word
+    return f" {word}" if is_legs else word
 
 
 EntryArgument = Annotated[

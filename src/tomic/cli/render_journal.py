@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from tomic.cli.numbers import number
 from tomic.cli.options import Format
 from tomic.cli.plain_tables import PlainTable, to_csv, to_json, to_ndjson
@@ -39,6 +41,12 @@ def _shaped(
     if shape is Format.NDJSON:
         return to_ndjson(rows)
     return to_csv([{key: _cell(value) for key, value in row.items()} for row in rows])
+
+
+def plain(model: BaseModel, *, exclude_none: bool = False) -> dict[str, Any]:
+    """A model as JSON values; an unbounded amount is the text "Infinity"."""
+    found: dict[str, Any] = json.loads(model.model_dump_json(exclude_none=exclude_none))
+    return found
 
 
 def _cell(value: Any) -> Any:
@@ -108,7 +116,7 @@ def recorded(entry: JournalEntry, *, as_json: bool) -> str:
 
 def document(entry: JournalEntry) -> str:
     """The entry whole, with what is computed from it."""
-    held = [leg.model_dump(mode="json", exclude_none=True) for leg in campaign.held(entry)]
+    held = [plain(leg, exclude_none=True) for leg in campaign.held(entry)]
     computed = {
         "premium": campaign.premium(entry),
         "commissions": campaign.commissions(entry),
@@ -116,7 +124,7 @@ def document(entry: JournalEntry) -> str:
         "slippage": campaign.slippage(entry),
         "held": held,
     }
-    body = entry.model_dump(mode="json", exclude_none=True)
+    body = plain(entry, exclude_none=True)
     return to_json({"schema": "tomic.journal.entry/1", **body, "computed": computed})
 
 
@@ -128,7 +136,7 @@ def whole(entry: JournalEntry, *, as_json: bool) -> str:
     lines += _trade_lines(entry)
     lines += _figure_lines(entry)
     rules = {k: v for k, v in entry.rules.model_dump().items() if v is not None and v is not False}
-    lines.append("rules    " + (", ".join(f"{k} {_plain(v)}" for k, v in rules.items()) or "none"))
+    lines.append("rules    " + (", ".join(f"{k} {_value(v)}" for k, v in rules.items()) or "none"))
     for name in ("plan", "reason"):
         if text := getattr(entry, name):
             lines.append(f"{name:<8} {text}")
@@ -145,7 +153,7 @@ def whole(entry: JournalEntry, *, as_json: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plain(value: Any) -> str:
+def _value(value: Any) -> str:
     return "yes" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -255,7 +263,7 @@ def checks(found: Checked, shape: Format) -> str:
     if shape is Format.CSV:
         return to_csv([row for one in found.checks for row in _signal_rows(one)])
     if shape is not Format.TABLE:
-        rows = [one.model_dump(mode="json") for one in found.checks]
+        rows = [plain(one) for one in found.checks]
         errors = {name: str(error) for name, error in found.errors.items()}
         as_of = found.as_of.isoformat()
         return _shaped(shape, "tomic.journal.check/1", "checks", rows, as_of=as_of, errors=errors)
@@ -309,7 +317,7 @@ def _signal_rows(one: ExitCheck) -> list[dict[str, Any]]:
         "dte": one.dte,
     }
     empty = {"rule": "", "fired": "", "observed": "", "limit": "", "text": "", "advice": ""}
-    signals = [signal.model_dump(mode="json") for signal in (*one.signals, *one.unjudged)]
+    signals = [plain(signal) for signal in (*one.signals, *one.unjudged)]
     return [{**common, **empty, **signal} for signal in signals or [{}]]
 
 
@@ -412,10 +420,10 @@ def _cents(part: Attribution) -> dict[str, Any]:
 def report(found: JournalReport, shape: Format) -> str:
     """Statistics, calibration, and the test of the score."""
     if shape is Format.JSON:
-        return to_json({"schema": "tomic.journal.stats/1", **found.model_dump(mode="json")})
+        return to_json({"schema": "tomic.journal.stats/1", **plain(found)})
     rows = [found.overall, *found.groups]
     if shape is not Format.TABLE:
-        return _shaped(shape, "", "", [_flat(one.model_dump(mode="json")) for one in rows])
+        return _shaped(shape, "", "", [_flat(plain(one)) for one in rows])
     parts = [_totals(rows), _calibrations((found.trades, found.proposals))]
     if found.score.n:
         parts.append(_score(found))

@@ -65,11 +65,13 @@ class Action(StrEnum):
 
 
 class ContractKey(NamedTuple):
-    """What makes two legs the same contract; all None for shares."""
+    """What makes two legs the same contract; expiry, strike and right are None for shares."""
 
     expiry: dt.date | None
     strike: float | None
     right: str | None
+    multiplier: int = 100
+    """Of an option: a mini contract is another one than the standard. Shares have the default."""
 
 
 class Contract(JournalModel):
@@ -93,7 +95,9 @@ class Contract(JournalModel):
     @property
     def key(self) -> ContractKey:
         """What makes two legs the same contract."""
-        return ContractKey(self.expiry, self.strike, self.right)
+        if self.is_stock:
+            return ContractKey(None, None, None)
+        return ContractKey(self.expiry, self.strike, self.right, self.multiplier)
 
     @property
     def is_stock(self) -> bool:

@@ -317,7 +317,8 @@ async def export(
         return _csv(ENTRY_COLUMNS, (_entry_row(one, row) for one, row in pairs))
     if form == "fills":
         return _csv(FILL_COLUMNS, (row for one in entries for row in _fill_rows(one)))
-    rows = [one.model_dump(mode="json", exclude_defaults=True) for one in entries]
+    # Through text, so that an unbounded amount is a word that JSON knows.
+    rows = [json.loads(one.model_dump_json(exclude_defaults=True)) for one in entries]
     return json.dumps({"schema": SCHEMA, "entries": rows}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tomic import dates
-from tomic.errors import SessionError, TomicError
+from tomic.errors import TomicError
 from tomic.journal import attribution, campaign, exits, reading
 from tomic.models import VolSnapshot
 from tomic.models.journal import (
@@ -100,8 +100,7 @@ async def _markets(
         if options:
             wanted.setdefault(entry.symbol, []).extend(options)
     if journal.fetch is None:
-        error = SessionError("nobody was asked (--offline)")
-        return dict.fromkeys(wanted, error)
+        return {}
     return await read_markets(
         wanted, fetch=journal.fetch, store=journal.store, settings=journal.settings
     )
@@ -148,6 +147,8 @@ def _checked(
     notes = []
     if isinstance(tried, TomicError):
         notes.append(f"no marks: {tried}")
+    elif tried is None and observed.missing:
+        notes.append("no marks: nobody was asked")
     elif observed.missing:
         notes.append(f"no quote of {', '.join(observed.missing)}")
     notes += [text for text in (observed.stale, reading.delay(seen) if seen else "") if text]
@@ -281,7 +282,7 @@ async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "")
         market = markets.get(entry.symbol)
         seen = _snapshot(entry, market if isinstance(market, Market) else None)
         if seen is None or entry.id is None:
-            problem = str(market) if market is not None else "it holds no options to quote"
+            problem = str(market) if market is not None else "there is nothing to quote"
             taken.append(Taken(entry, None, problem))
             continue
         kept = await change(

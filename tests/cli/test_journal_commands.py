@@ -1,0 +1,416 @@
+"""`tomic journal`: what each command prints, writes, refuses and ends with."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+from clean_home import write
+from command_line import run
+from recorded_chains import DATA, missing
+from tomic.cli.journal_views import check_code
+from tomic.errors import GatewayUnreachable
+from tomic.models.journal import ExitCheck, Verdict
+from tomic.store import Database
+from tomic.workflows.journal_review import Checked
+
+SPREAD = "short_put_spread SPY 560/550 2025-06-20"
+SPY = "tomic_ib_SPY_20250519_2026cest.csv"
+OPENED = ("--at", "2025-05-19T11:00", "--offline", "-q")
+
+
+@pytest.fixture(autouse=True)
+def clean(home):
+    """An empty working folder with a gateway that nobody answers at, and free commissions."""
+    write("tomic.toml", "[ib]\nport = 1\n[costs]\ncommission = 0.0\n[web]\nenabled = false\n")
+    return home
+
+
+def add(*more: str, legs: str = SPREAD, price: str = "1.50"):
+    return run("journal", "add", legs, "--price", price, *OPENED, *more)
+
+
+def document(*words: str) -> dict:
+    result = run("journal", *words, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+# -- entries ---------------------------------------------------------------------------------
+
+
+def test_an_empty_journal():
+    """Nothing on stdout, and the command that opens an entry on stderr."""
+    result = run("journal", "list")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no open entries; tomic journal add opens one" in result.stderr
+
+
+def test_add_says_what_it_took():
+    """One line with legs and credit; what could not be had is on stderr."""
+    result = run("journal", "add", SPREAD, "--price", "1.50", "--offline", "--at", "2025-05-19")
+
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "1  SPY short put spread · +1 550P -1 560P 2025-06-20 · credit +150.00 · open\n"
+    )
+    assert "note: no live marks: nobody was asked (--offline)" in result.stderr
+    assert "note: not known at entry: spot, iv" in result.stderr
+
+
+def test_a_campaign_on_the_command_line():
+    """Added, rolled, closed in part and whole: one entry, one result."""
+    add("--quantity", "2", "--plan", "half", "--tag", "a", "--rule", "stop=3")
+    when = ("--at", "2025-05-29T11:00", "--offline", "-q")
+    rolled = run("journal", "roll", "1", "--to", "2025-07-18", "--price", "+0.60", *when)
+    run("journal", "close", "1", "--structures", "1", "--price", "0.90", *when)
+    closed = run("journal", "close", "J-0001", "--price", "0.40", *when)
+
+    assert "2025-07-18 · credit +420.00 · open" in rolled.stdout
+    assert closed.stdout.endswith("· flat · credit +420.00 · result +290.00\n")
+    (row,) = document("list", "--all")["entries"]
+    assert (row["status"], row["pnl"], row["days"]) == ("closed", 290.0, 10)
+    shown = run("journal", "show", "1").stdout
+    assert "trade 2  2025-05-29 11:00 roll" in shown
+    assert "rules    profit_target 0.5, stop 3" in shown
+    assert "plan     half" in shown
+
+
+def test_the_list_in_every_form():
+    """Table, JSON, NDJSON and CSV hold the same entries."""
+    add()
+    add(legs="calendar SPY 590P 2025-06-20/2025-07-18", price="1.20")
+
+    table = run("journal", "list").stdout
+    rows = document("list")["entries"]
+    lines = run("journal", "list", "--format", "ndjson").stdout.splitlines()
+    cells = list(csv.DictReader(io.StringIO(run("journal", "list", "--format", "csv").stdout)))
+
+    assert table.splitlines()[0].split()[:5] == ["id", "symbol", "strategy", "legs", "status"]
+    assert [row["strategy"] for row in rows] == ["short_put_spread", "calendar"]
+    assert [row["premium"] for row in rows] == [150.0, -120.0]
+    assert [json.loads(line) for line in lines] == rows
+    assert [row["legs"] for row in cells] == [row["legs"] for row in rows]
+    assert document("list", "-s", "qqq")["entries"] == []
+    assert len(document("list", "--strategy", "calendar", "--since", "2025-05-01")["entries"]) == 1
+
+
+def test_expiry_and_assignment():
+    """A close may be an expiry at a price, or an early assignment of one leg."""
+    add(legs="-2 SPY 2025-06-20 560P", price="2.00")
+
+    taken = run("journal", "close", "1", "--assigned", "560P", "--structures", "1", "-q",
+                "--at", "2025-06-10T16:00")  # fmt: skip
+    gone = run(
+        "journal", "close", "1", "--expired", "--spot", "570", "-q", "--at", "2025-06-20T17:00"
+    )
+    wrong = run("journal", "close", "1", "--assigned", "560P", "-q")
+
+    assert "+100 shares -1 560P 2025-06-20" in taken.stdout
+    assert "+100 shares · credit +400.00 · open" in gone.stdout
+    assert wrong.exit_code == 2
+    assert "entry 1 holds no options; name one of them" in wrong.stderr
+
+
+def test_corrections_notes_and_history():
+    """Whatever is changed, the history has it, oldest first."""
+    add()
+    run("journal", "note", "1", "looks fine", "-q")
+    fixed = run("journal", "correct", "1", "plan=wait", "--trade", "1", "--price", "1.40",
+                "--because", "misread", "-q")  # fmt: skip
+    history = run("journal", "history", "1").stdout
+
+    assert "credit +140.00" in fixed.stdout
+    assert [line.split()[-1] for line in history.splitlines() if "UTC" in line] == [
+        "open", "note", "misread",
+    ]  # fmt: skip
+    changes = document("history", "1")["changes"]
+    assert [one["event"] for one in changes] == ["open", "note", "correct"]
+    assert changes[2]["set"]["plan"] == "wait"
+    assert "note     20" in run("journal", "show", "1").stdout
+
+
+def test_links():
+    """Entries of one campaign and contracts of a leg are linked; a circle is refused."""
+    add()
+    add("--continues", "1")
+
+    linked = run("journal", "link", "2", "--position", "560P=712345")
+    circle = run("journal", "link", "1", "--continues", "2")
+    nothing = run("journal", "link", "1")
+
+    assert (linked.exit_code, linked.stderr) == (0, "entry 2: linked\n")
+    assert document("show", "2")["continues"] == 1
+    assert circle.exit_code == nothing.exit_code == 2
+    assert "already continues" in circle.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("add",), "name one of LEGS, --from PROPOSAL and --position ID"),
+        (("add", SPREAD, "--offline"), "no price of 550P 2025-06-20, 560P"),
+        (("add", SPREAD, "--offline", "--price", "x"), "what one structure trades for"),
+        (("add", SPREAD, "--offline", "--price", "1", "--rule", "stop"), "write it as stop=2.5"),
+        (("add", "-1 560P", "--offline", "--price", "1"), "name the symbol"),
+        (("add", "--from", "20250519-1", "--offline"), "no proposal 20250519-1"),
+        (("add", "--position", "x", "--offline"), "write contract ids, as in 712345"),
+        (("add", "--position", "1", "--offline"), "--position needs the gateway"),
+        (("show", "9"), "no journal entry 9; tomic journal list shows them"),
+        (("history", "9"), "no journal entry 9"),
+        (("close", "9", "--price", "1", "--offline"), "no journal entry 9"),
+        (("close", "9", "--expired", "--assigned", "x"), "exclude each other"),
+        (("roll", "9"), "name LEGS"),
+        (("roll", "9", "--to", "soon", "--offline"), "no journal entry 9"),
+        (("correct", "1", "result=5"), "write NAME=VALUE; there are plan"),
+        (("stats", "--by", "mood"), "there are strategy, symbol, month, grade"),
+        (("import",), "name files, or --tws"),
+        (("import", "none.json"), "none.json: no such file"),
+        (("export", "--form", "xml"), "there are json, csv, fills and original"),
+    ],
+)
+def test_mistakes_are_named(words, message):
+    """What cannot be is said in one line, with an exit code that is not 0."""
+    result = run("journal", *words)
+
+    assert result.exit_code in (2, 5)
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_an_entry_is_a_number():
+    """``31`` and ``J-0031`` are the same; anything else is a mistake of usage."""
+    result = run("journal", "show", "condor")
+
+    assert result.exit_code == 2
+    assert "write the number of an entry, such as 31" in result.stderr
+
+
+# -- check -----------------------------------------------------------------------------------
+
+
+def test_check_without_anybody_to_ask():
+    """Rules of the calendar are judged, those of prices are not, and that is partial."""
+    add("--rule", "min_dte=none")
+
+    result = run("journal", "check", "--offline", "--exit-code")
+
+    assert result.exit_code == 3
+    assert "NOT JUDGED" in result.stdout
+    assert "? stop not judged: no marks of 550P 2025-06-20, 560P 2025-06-20" in result.stdout
+    assert "1 unjudged" in result.stderr
+
+
+def test_check_without_a_gateway():
+    """The error ends the command with 4, after what can be judged was printed."""
+    add()
+
+    result = run("journal", "check", "--exit-code")
+
+    assert result.exit_code == 4
+    assert "min_dte: " in result.stdout
+    assert "tomic: SPY: no gateway at 127.0.0.1:1" in result.stderr
+
+
+def test_check_of_nothing():
+    """An empty journal has nothing to check, which is no error."""
+    result = run("journal", "check", "--exit-code", "--offline")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "nothing open" in result.stderr
+
+
+def test_check_of_a_recording():
+    """Real quotes of 19 May 2025: the fired rule, its value, limit and advice, and exit code 10."""
+    if why := missing(SPY):
+        pytest.skip(why)
+    add(legs="short_put_spread SPY 560/550 2025-06-20", price="4.00")
+    add(legs="short_put_spread SPY 560/550 2025-06-20", price="0.91")
+
+    result = run(
+        "journal", "check", "--replay", DATA / SPY, "--exit-code", "--format", "json", "-q"
+    )
+
+    checks = json.loads(result.stdout)["checks"]
+    assert result.exit_code == 10
+    assert [one["verdict"] for one in checks] == ["act", "hold"]
+    (fired,) = checks[0]["signals"]
+    assert (fired["rule"], fired["limit"], fired["advice"]) == (
+        "profit_target", 0.5, "close: take the profit",
+    )  # fmt: skip
+    # Mids of the file: 560P 3.105 and 550P 2.195 or so.
+    assert checks[1]["pnl"] == pytest.approx(0.0, abs=5.0)
+    assert checks[0]["dte"] == 32
+    assert document("show", "1")["snapshots"] == []
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "pnl", "errors", "asked", "code"),
+    [
+        ((Verdict.HOLD,), 1.0, {}, True, 0),
+        ((Verdict.STALE,), 1.0, {}, True, 0),
+        ((Verdict.ACT,), 1.0, {}, True, 10),
+        ((Verdict.ACT,), 1.0, {}, False, 0),
+        ((Verdict.UNJUDGED,), 1.0, {}, True, 3),
+        ((Verdict.ACT, Verdict.UNJUDGED), 1.0, {}, True, 3),
+        ((Verdict.UNJUDGED,), None, {"SPY": GatewayUnreachable("x")}, True, 4),
+        ((Verdict.HOLD, Verdict.UNJUDGED), 1.0, {"QQQ": GatewayUnreachable("x")}, True, 3),
+    ],
+)
+def test_exit_codes_of_a_check(verdicts, pnl, errors, asked, code):
+    """10 only when asked for; 3 for a part, 4 when nothing could be had; the worst of them."""
+    from journal_entries import OPENED as moment
+
+    checks = tuple(ExitCheck(symbol="SPY", strategy="x", verdict=one, pnl=pnl) for one in verdicts)
+
+    assert check_code(Checked(checks, errors, moment), exit_code=asked) == code
+
+
+# -- with a market ---------------------------------------------------------------------------
+
+
+def test_the_demo_market():
+    """Context at entry, check, snapshot and attribution work without TWS, in a store apart."""
+    legs = "short_put_spread SPY 560/550 2026-12-18"
+    added = run("journal", "add", legs, "--demo", "-q", "--json")
+    checked = run("journal", "check", "--demo", "-q", "--format", "ndjson")
+    taken = run("journal", "snapshot", "--demo", "-q", "--json")
+    found = run("journal", "attribute", "--demo", "-q", "--json")
+
+    entry = json.loads(added.stdout)
+    assert entry["context"]["source"] == "demo"
+    assert 0.5 < entry["context"]["pos"] < 1.0
+    assert entry["context"]["margin"] > 0.0
+    check = json.loads(checked.stdout)
+    assert check["verdict"] in ("hold", "act")
+    assert check["unjudged"] == []
+    (shot,) = json.loads(taken.stdout)["snapshots"]
+    assert shot["problem"] == ""
+    (line,) = json.loads(found.stdout)["attributions"]
+    greeks = sum(line[name] for name in ("delta", "gamma", "vega", "theta", "residual"))
+    steps = sum(line[name] for name in ("time", "volatility", "spot"))
+    rest = line["traded"] + line["costs"]
+    assert greeks + rest == pytest.approx(line["total"], abs=0.001)
+    assert steps + rest == pytest.approx(line["total"], abs=0.001)
+    assert not Path("data/volatility.db").exists()
+
+
+# -- statistics ------------------------------------------------------------------------------
+
+
+def fill() -> None:
+    add("--reason", "rich")
+    run("journal", "close", "1", "--price", "0.50", "--at", "2025-05-29T11:00", "--offline", "-q")
+    add(legs="-1 QQQ 2025-06-20 500P", price="2.00")
+    run("journal", "close", "2", "--price", "2.50", "--at", "2025-06-02T11:00", "--offline", "-q")
+    run("journal", "correct", "1", "pos=0.8", "margin=850", "-q")
+
+
+def test_statistics():
+    """+100 and -50: half won, expectancy +25, profit factor 2, drawdown -50."""
+    fill()
+
+    table = run("journal", "stats", "--by", "symbol").stdout
+    found = document("stats", "--by", "symbol")
+
+    overall = found["overall"]
+    assert (overall["n"], overall["total"], overall["profit_factor"]) == (2, 50.0, 2.0)
+    assert overall["max_drawdown"] == -50.0
+    assert overall["average_days"] == 12.0
+    assert [one["label"] for one in found["groups"]] == ["QQQ", "SPY"]
+    assert found["trades"]["brier"]["value"] == pytest.approx(0.04)
+    assert table.splitlines()[1].split()[:2] == ["all", "2"]
+    assert "80%-90%: forecast 80%, came true 100%, n 1" in table
+    rows = list(csv.DictReader(io.StringIO(run("journal", "stats", "--format", "csv").stdout)))
+    assert [(row["label"], row["n"], row["win_rate"]) for row in rows] == [("all", "2", "0.5")]
+
+
+def test_statistics_of_nothing():
+    """An empty journal has no figures, and nothing breaks."""
+    result = run("journal", "stats")
+
+    assert result.exit_code == 0
+    assert "none yet" in result.stdout
+
+
+def test_unbounded_figures_are_valid_json():
+    """A profit factor without losses is the text "Infinity", not a word JSON does not know."""
+    add()
+    run("journal", "close", "1", "--price", "0.50", "--at", "2025-05-29T11:00", "--offline", "-q")
+
+    text = run("journal", "stats", "--json").stdout
+
+    found = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert float(found["overall"]["profit_factor"]) == math.inf
+
+
+# -- files -----------------------------------------------------------------------------------
+
+
+def test_import_and_export():
+    """The original's file in, everything out, and in again elsewhere; stdout stays data."""
+    write(
+        "journal.json",
+        json.dumps(
+            [{"TradeID": "3", "DatumIn": "20250519", "Symbool": "SPY", "Type": "Short Put",
+              "Expiry": "20250620", "Status": "Open", "Premium": 2.0, "Exitstrategie": "op gevoel",
+              "Legs": [{"strike": 560, "type": "PUT", "action": "SELL", "qty": 1}]}]
+        ),
+    )  # fmt: skip
+
+    first = run("journal", "import", "journal.json")
+    again = run("journal", "import", "journal.json", "--json")
+    out = run("journal", "export", "--out", "all.json")
+    rows = list(csv.DictReader(io.StringIO(run("journal", "export", "--form", "fills").stdout)))
+
+    assert first.stdout == (
+        "journal.json: journal.json of the original: 1 new, 0 changed, 0 known already\n"
+    )
+    assert "TradeID 3: exit text not fully understood: 'op gevoel'" in first.stderr
+    assert json.loads(again.stdout)["imports"][0]["known"] == 1
+    assert (out.exit_code, out.stdout) == (0, "")
+    assert json.loads(Path("all.json").read_text())["entries"][0]["id"] == 3
+    assert [(row["id"], row["strike"], row["net_price"]) for row in rows] == [("3", "560.0", "2.0")]
+
+
+def test_listing_needs_nothing_slow():
+    """`tomic journal list` starts without a session, pandas or scipy."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from tomic.cli.app import app;"
+        "found = CliRunner().invoke(app, ['journal', 'list']); assert found.exit_code == 0, found;"
+        "print(sorted({'pandas', 'scipy', 'ib_async', 'rich'} & set(sys.modules)))"
+    )
+
+    async def start() -> bytes:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+        )
+        return (await child.communicate())[0]
+
+    assert asyncio.run(start()).strip() == b"[]"
+
+
+def test_a_store_of_a_newer_program():
+    """An entry that this program cannot read is named, and the others are not touched."""
+
+    async def spoil() -> None:
+        from journal_entries import OPENED as moment
+
+        async with Database("data/volatility.db") as store:
+            await store.save_entry({"symbol": "SPY", "opened_at": "x"}, event="x", at=moment)
+
+    asyncio.run(spoil())
+
+    result = run("journal", "show", "1")
+
+    assert result.exit_code == 1
+    assert "journal entry 1 cannot be read: opened_at" in result.stderr
