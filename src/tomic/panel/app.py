@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -20,7 +19,6 @@ from tomic.desk import Desk
 from tomic.panel.background import Background
 from tomic.panel.banner import Banner
 from tomic.panel.chain import ChainView
-from tomic.panel.command_line import command
 from tomic.panel.data import DataView
 from tomic.panel.glyphs import Glyphs, glyphs_here
 from tomic.panel.history import HistorySheet
@@ -29,6 +27,7 @@ from tomic.panel.market import MarketView
 from tomic.panel.portfolio import PortfolioPage
 from tomic.panel.scan import ScanView
 from tomic.panel.settings import SettingsView
+from tomic.panel.source import Source
 from tomic.panel.view import View
 from tomic.panel.view_bar import ViewBar, ViewName
 from tomic.recorded import parse_file_name
@@ -49,35 +48,6 @@ _LOOK_EVERY_S = 1.0
 Kind = TypeVar("Kind", bound=View)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the panel's data come from, as given on the command line."""
-
-    demo: bool = False
-    replay: Path | None = None
-    config: Path | None = None
-    paced: bool = False
-
-    @property
-    def name(self) -> str:
-        """In a word."""
-        return "demo" if self.demo else "replay" if self.replay else ""
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """The options that give a command the same data."""
-        found: list[str] = []
-        if self.demo:
-            found.append("--demo")
-        if self.paced:
-            found.append("--paced")
-        if self.replay is not None:
-            found += ["--replay", str(self.replay)]
-        if self.config is not None:
-            found += ["--config", str(self.config)]
-        return tuple(found)
-
-
 class PanelApp(App[None]):
     """
     The control panel.
@@ -86,7 +56,6 @@ class PanelApp(App[None]):
         source: Demo, recording or the gateway of the settings, and the configuration file.
         settings: Settings instead of those of the configuration file.
         glyphs: Signs to draw with; by default those that the terminal can show.
-        views: Views and their order.
     """
 
     TITLE = "TOMIC"
@@ -139,7 +108,12 @@ class PanelApp(App[None]):
         self.set_class(not self.glyphs.braille, "ascii")
         self._bar.say(self.source.name or "not connected")
         self.set_interval(_LOOK_EVERY_S, self._look)
-        self.call_after_refresh(self.action_view, VIEWS[0].label)
+        self.call_after_refresh(self._first_view)
+
+    def _first_view(self) -> None:
+        # A key may have been quicker.
+        if self._bar.chosen is None:
+            self.action_view(VIEWS[0].label)
 
     # -- what views need -------------------------------------------------------------------
 
@@ -153,16 +127,7 @@ class PanelApp(App[None]):
 
     def typed(self, *words: object) -> str:
         """The command that gives the same from the same source."""
-        return command(*words, *self.source.options)
-
-    def typed_demo(self, *words: object) -> str:
-        """The same for a command that knows the demo, but no recording and no pace."""
-        return self.typed_offline(*words, *(["--demo"] if self.source.demo else []))
-
-    def typed_offline(self, *words: object) -> str:
-        """The same for a command that asks no gateway and so knows no demo."""
-        config = ("--config", self.source.config) if self.source.config else ()
-        return command(*words, *config)
+        return self.source.command(*words)
 
     def joined(self, parts: Sequence[str]) -> str:
         """Parts that are not empty, with a mark between them."""
@@ -263,3 +228,6 @@ def run(source: Source, *, settings: Settings | None = None, glyphs: Glyphs | No
     panel.run()
     asyncio.run(panel.background.close())
     return panel.return_code or 0
+
+
+__all__ = ["VIEWS", "PanelApp", "Source", "run"]

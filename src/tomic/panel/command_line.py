@@ -1,17 +1,10 @@
-"""The command that does what the view shows, so that the panel teaches the command line."""
+"""The lines below a view: what runs or came out, and the command that does the same."""
 
 from __future__ import annotations
-
-import shlex
 
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
-
-
-def command(*words: object) -> str:
-    """A `tomic` command as typed in a shell; words that are None or empty are left out."""
-    return shlex.join(["tomic", *(str(word) for word in words if word not in (None, ""))])
 
 
 class CommandLine(Widget):

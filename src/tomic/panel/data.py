@@ -82,9 +82,7 @@ class DataView(View):
 
     def typed(self) -> str:
         """The equivalent command."""
-        if self._words[0] == "prices":
-            return self.panel.typed(*self._words)
-        return self.panel.typed_offline(*self._words)
+        return self.panel.typed(*self._words)
 
     def action_load(self) -> None:
         """Read what the store covers."""
@@ -126,6 +124,7 @@ class DataView(View):
 
     def fetched(self, run: HistoryRun, rows: list[Row]) -> None:
         """Show what a run brought."""
+        self.tell_lost(run.errors)
         self.query_one("#coverage", Grid).fill(rows)
         added = sum(sum(one.added.values()) for one in run.symbols)
         asked = sum(one.asked for one in run.symbols)

@@ -89,10 +89,9 @@ class Grid(DataTable[Text], Generic[Row]):
     def fill(self, rows: Sequence[Row]) -> None:
         """Show *rows* instead; cursor and scroll position stay where they can."""
         self._given = list(rows)
-        self._refill()
+        self._refill(self.pointed)
 
-    def _refill(self) -> None:
-        before = self.pointed
+    def _refill(self, before: Row | None) -> None:
         at = self.scroll_y
         self._shown = self._ordered()
         self.clear()
@@ -126,9 +125,10 @@ class Grid(DataTable[Text], Generic[Row]):
 
     def sort_by(self, index: int | None, *, descending: bool = False) -> None:
         """Sort by a column; None restores the order in which the rows came."""
+        before = self.pointed
         self.sorted_by, self.descending = index, descending
         self._head()
-        self._refill()
+        self._refill(before)
 
     def action_sort(self, step: int) -> None:
         """Sort by the next column; after the last one, as the rows came."""

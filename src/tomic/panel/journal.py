@@ -177,6 +177,7 @@ class JournalView(View):
         fired = sum(row.verdict == Verdict.ACT for row in rows)
         parts = [f"{len(rows)} open", f"{fired} to act on" if fired else "nothing to act on"]
         if checked is not None:
+            self.tell_lost(checked.errors.values())
             parts.append(f"{checked.as_of:%Y-%m-%d %H:%M} UTC")
             parts += [f"{symbol}: {error}" for symbol, error in checked.errors.items()]
         self.say(self.panel.joined(parts))
@@ -234,6 +235,8 @@ class JournalView(View):
             return
         self._words = ("close", number_)
         self._words += ("--price", price) if price else ()
+        self._words += ("--structures", structures) if structures else ()
+        self._words += ("--note", note) if note else ()
         count = int(structures) if structures else None
 
         async def ask(desk: Desk) -> Recorded:
@@ -311,7 +314,7 @@ class JournalView(View):
             ("legs with their symbol, a proposal's id, or contract ids of positions", legs),
             ("price per share: + received, - paid; empty: the market's", ""),
             ("structures", "1"),
-            ("plan or reason", ""),
+            ("plan", ""),
         ]
         note = "for example: SPY -1 560P +1 550P 2026-12-18; 20261120-3; 5012001 5012002"
 
@@ -326,7 +329,10 @@ class JournalView(View):
             self.say(f"structures {structures!r}: write a whole number", failed=True)
             return
         count = int(structures)
-        self._words = ("add", *_words_of(legs), *(("--price", price) if price else ()))
+        self._words = ("add", *_words_of(legs))
+        self._words += ("--price", price) if price else ()
+        self._words += ("--quantity", count) if count > 1 else ()
+        self._words += ("--plan", plan) if plan else ()
 
         async def ask(desk: Desk) -> Recorded:
             from tomic.workflows import journal_opening, journal_trades
@@ -405,7 +411,7 @@ def _words_of(text: str) -> tuple[object, ...]:
     from tomic.workflows.review import PROPOSAL_ID
 
     if PROPOSAL_ID.fullmatch(text):
-        return ("--proposal", text)
+        return ("--from", text)
     if text and all(one.isdigit() for one in text.split()):
         return ("--position", ",".join(text.split()))
-    return ("--legs", text)
+    return (text,)

@@ -106,6 +106,7 @@ class MarketView(View):
 
     def show(self, reports: Sequence[VolReport]) -> None:
         """Fill the table."""
+        self.tell_lost(one.error for one in reports)
         self.query_one("#volatility", Grid).fill(reports)
         vix = next((one.snapshot.vix for one in reports if one.snapshot.vix is not None), None)
         failed = [one.symbol for one in reports if one.error is not None]

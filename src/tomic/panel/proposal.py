@@ -117,7 +117,7 @@ class ProposalSheet(Sheet):
 
     def typed(self) -> str:
         """The equivalent command."""
-        return self.panel.typed_demo("show", self._proposal.id)
+        return self.panel.typed("show", self._proposal.id)
 
     def _figures(self, one: Proposal) -> Text:
         text = Text(no_wrap=True)

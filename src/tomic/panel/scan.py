@@ -12,6 +12,13 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from tomic.desk import Desk
+from tomic.errors import (
+    ClientIdInUse,
+    CompetingSession,
+    GatewayUnreachable,
+    SessionError,
+    SessionLost,
+)
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
 from tomic.panel.entry import Ask, Entry
 from tomic.panel.facts import Facts
@@ -21,6 +28,11 @@ from tomic.panel.proposal import ProposalSheet, money, score_text
 from tomic.panel.refusals import refusals_text
 from tomic.panel.text_sheet import TextSheet
 from tomic.panel.view import View
+
+_LOST = {
+    one.code
+    for one in (SessionError, GatewayUnreachable, ClientIdInUse, CompetingSession, SessionLost)
+}
 
 
 def legs_of(one: Proposal) -> str:
@@ -117,6 +129,9 @@ class ScanView(View):
 
     def show(self, result: ScanResult) -> None:
         """Fill the ranking."""
+        lost = next((one for one in result.failed if one.error_code in _LOST), None)
+        if lost is not None:
+            self.panel.lost(lost.error)
         self._result = result
         self.query_one("#ranking", Grid).fill(result.proposals)
         refused = sorted(result.rejected, key=lambda one: -one.count)[:3]

@@ -97,9 +97,7 @@ class SettingsView(View):
 
     def typed(self) -> str:
         """The equivalent command."""
-        if self._words[0] == "doctor":
-            return self.panel.typed(*self._words)
-        return self.panel.typed_offline(*self._words)
+        return self.panel.typed(*self._words)
 
     def action_load(self) -> None:
         """Read all settings again."""

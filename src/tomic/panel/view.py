@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
@@ -165,6 +165,12 @@ class View(Vertical):
                 self.panel.found()
             self.say("")
             show(result)
+
+    def tell_lost(self, errors: Iterable[TomicError | None]) -> None:
+        """Show the banner when one of the errors in a result is a lost connection."""
+        lost = next((one for one in errors if isinstance(one, SessionError)), None)
+        if lost is not None:
+            self.panel.lost(str(lost))
 
     def _on_event(self, event: Event) -> None:
         """Called on the desk's thread."""

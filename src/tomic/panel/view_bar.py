@@ -56,6 +56,7 @@ class ViewBar(Horizontal):
         super().__init__()
         self._names = [ViewName(f"{place}", one) for place, one in enumerate(labels, start=1)]
         self._link = Link()
+        self.chosen: str | None = None
 
     def compose(self) -> ComposeResult:
         """A name each, then the connection."""
@@ -64,6 +65,7 @@ class ViewBar(Horizontal):
 
     def choose(self, label: str) -> None:
         """Mark one."""
+        self.chosen = label
         for one in self._names:
             one.chosen = one.label == label
 
