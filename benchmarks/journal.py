@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from tomic.cli import render_journal
+from tomic.cli import render_journal, render_journal_report
 from tomic.cli.options import Format
 from tomic.config import Settings
 from tomic.models.journal import Action, Context, EntryStatus, Fill, JournalEntry, Trade
@@ -52,7 +52,7 @@ async def _measured(path: Path) -> list[dict[str, Any]]:
 
         async def counted() -> None:
             found = await statistics.report(book, by="strategy")
-            render_journal.report(found, Format.TABLE)
+            render_journal_report.report(found, Format.TABLE)
 
         return [
             {"name": "journal: write 10,000 entries", "asked": "", "measured": f"{filled:.2f} s"},

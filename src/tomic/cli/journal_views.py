@@ -207,7 +207,7 @@ async def attribute(
     quiet: options.QuietOption = False,
 ) -> int:
     """Say where the P&L came from, by Greeks and by revaluation, since entry and yesterday."""
-    from tomic.cli import render_journal
+    from tomic.cli import render_journal_report
     from tomic.workflows import journal_review as review
 
     async with opened(
@@ -223,7 +223,7 @@ async def attribute(
     ) as journal:
         found = await review.attribute(journal, entries or ())
     shape = options.chosen_format(format, as_json)
-    typer.echo(render_journal.attributions(found, shape), nl=False)
+    typer.echo(render_journal_report.attributions(found, shape), nl=False)
     if not quiet:
         for one in found:
             for text in one.notes:
@@ -245,7 +245,7 @@ async def stats(
     quiet: options.QuietOption = False,
 ) -> None:
     """Win rate, expectancy, drawdown, and how honest the forecasts and the score have been."""
-    from tomic.cli import render_journal
+    from tomic.cli import render_journal_report
     from tomic.workflows import journal_statistics as statistics
 
     if by is not None and by not in statistics.BY:
@@ -254,7 +254,9 @@ async def stats(
         found = await statistics.report(
             journal, by=statistics.BY.get(by or ""), symbol=symbol.upper() if symbol else None
         )
-    typer.echo(render_journal.report(found, options.chosen_format(format, as_json)), nl=False)
+    typer.echo(
+        render_journal_report.report(found, options.chosen_format(format, as_json)), nl=False
+    )
     if not quiet:
         for text in found.notes:
             typer.echo(f"note: {text}", err=True)

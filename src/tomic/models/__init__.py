@@ -38,17 +38,31 @@ from tomic.models.trade import (
 
 if TYPE_CHECKING:
     from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
+    from tomic.models.journal import (
+        Attribution,
+        ExitCheck,
+        ExitRules,
+        ExitSignal,
+        JournalEntry,
+        Statistics,
+    )
     from tomic.models.review import Alert, BookReview, FitChange, StressGrid, Structure
 
 # Those of a portfolio are built on first use: a chain needs none of them.
 _HOMES = {
     "AccountSummary": "book",
     "Alert": "review",
+    "Attribution": "journal",
     "Book": "book",
     "BookReview": "review",
+    "ExitCheck": "journal",
+    "ExitRules": "journal",
+    "ExitSignal": "journal",
     "FitChange": "review",
+    "JournalEntry": "journal",
     "Mark": "book",
     "Position": "book",
+    "Statistics": "journal",
     "StressGrid": "review",
     "Structure": "review",
     "SymbolMarket": "book",
@@ -57,13 +71,18 @@ _HOMES = {
 __all__ = [
     "AccountSummary",
     "Alert",
+    "Attribution",
     "Book",
     "BookReview",
     "CurvePoint",
     "DataType",
     "ExerciseStyle",
+    "ExitCheck",
+    "ExitRules",
+    "ExitSignal",
     "FitChange",
     "Grade",
+    "JournalEntry",
     "Leg",
     "Mark",
     "NearestMiss",
@@ -82,6 +101,7 @@ __all__ = [
     "Side",
     "Spot",
     "SpotSource",
+    "Statistics",
     "StressGrid",
     "Structure",
     "SymbolMarket",
