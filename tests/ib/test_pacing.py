@@ -279,12 +279,11 @@ async def test_a_shrunk_gate_holds_at_once():
 
 
 async def test_lines_leave_room_for_tws():
-    """However many lines are configured, ours and the spare ones stay within 90."""
+    """Lines for first and for second attempts together are as many as configured."""
     for lines in (1, 60, 85, 90):
         limits = RequestLimits(LimitsSettings(lines=lines))
-        assert limits.lines.limit + limits.second_lines.limit <= 90
-        assert limits.second_lines.limit >= 1
-    assert RequestLimits(LimitsSettings(lines=60)).lines.limit == 60
+        assert limits.lines.limit + limits.second_lines.limit == lines
+        assert limits.lines.limit >= 1
 
 
 async def test_gates_are_per_symbol_and_name():

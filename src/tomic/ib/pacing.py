@@ -305,8 +305,8 @@ class RequestLimits:
         self.pacer = Pacer(pace or limits.messages_per_s, clock)
         # Second attempts have a few lines of their own, so that they never queue behind contracts
         # that have not been asked once.
-        spare = max(1, min(limits.lines // 10, 90 - limits.lines))
-        self.lines = LineGate(min(limits.lines, 90 - spare))
+        spare = limits.lines // 10
+        self.lines = LineGate(limits.lines - spare)
         self.second_lines = LineGate(spare)
         self.details = asyncio.Semaphore(limits.details_at_once)
         self.history = asyncio.Semaphore(limits.history_at_once)

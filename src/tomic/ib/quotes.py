@@ -30,10 +30,10 @@ from tomic.models import (
 from tomic.selection import Wanted
 
 OPTION_TICKS = "100,101,106"
-UNDERLYING_TICKS = "104,106,456"
+UNDERLYING_TICKS = "100,101,104,106,456"
 """30-day historical and implied volatility, and dividends."""
 
-_NO_LINE, _DELAYED_SHOWN = 101, 10167
+_NO_LINE, _ILLEGAL, _DELAYED_SHOWN = 101, 321, 10167
 _NO_LINE_PAUSE_S = 0.25
 """Pause before a contract that found no line free is asked for again."""
 _DELAYED = {
@@ -85,9 +85,13 @@ async def underlying_ticks(
             if not await fall_back_to_delayed(session, exc):
                 raise
         except GatewayRefused as exc:
-            if exc.error_code != _NO_LINE or clock.now() >= until:
+            if exc.error_code == _ILLEGAL and generic:
+                # One generic tick that is not served refuses the whole line; a price needs none.
+                generic = ""
+            elif exc.error_code == _NO_LINE and clock.now() < until:
+                await asyncio.sleep(_NO_LINE_PAUSE_S)
+            else:
                 raise
-            await asyncio.sleep(_NO_LINE_PAUSE_S)
 
 
 def _refuse_delayed(session: Session, what: str, ticks: Ticks) -> None:
@@ -296,8 +300,9 @@ async def _patiently(
             speaker = await waiting.last_words([line, second], since)
             if speaker is not None:
                 return await waiting.all_words(speaker, waiting.clock.now())
-    speaker = await waiting.last_words([line], since)
-    return line.ticks if speaker is None else await waiting.all_words(line, waiting.clock.now())
+    if retries <= 0 and await waiting.last_words([line], since) is not None:
+        return await waiting.all_words(line, waiting.clock.now())
+    return line.ticks
 
 
 def _row(session: Session, pair: Wanted, ticks: Ticks, con_id: int | None) -> OptionQuote:
