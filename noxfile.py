@@ -75,7 +75,9 @@ def bench(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Long runs: many chains under random faults, kills during writes, brute force."""
     install_dev(session)
-    session.run("python", "-m", "pytest", "-m", "soak", "-n", "0", "--timeout", "0", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "-m", "soak", "-n", "0", "--timeout", "0", *session.posargs
+    )
     session.run("python", "benchmarks/soak_store.py")
 
 

@@ -94,7 +94,7 @@ class Ledger:
 
     def _positions_multi(self, request: requests.ReqPositionsMulti) -> None:
         for holding, listing in self._holdings(request.account):
-            row = _position(holding, listing)
+            row: tuple[Any, ...] = _position(holding, listing)
             self._link.send(statements.PositionMulti(request.req_id, *row, request.model))
         self._link.send(statements.PositionMultiEnd(request.req_id))
 
