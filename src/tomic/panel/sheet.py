@@ -32,6 +32,7 @@ class Sheet(ModalScreen[None]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = title
+        self._status = StatusLine()
 
     def body(self) -> ComposeResult:
         """What the page shows."""
@@ -54,7 +55,7 @@ class Sheet(ModalScreen[None]):
         yield Label(self._title, markup=False, classes="title")
         with Vertical(classes="body"):
             yield from self.body()
-        yield StatusLine()
+        yield self._status
         line = CommandLine()
         line.typed = self.typed()
         yield line
@@ -62,7 +63,7 @@ class Sheet(ModalScreen[None]):
 
     def say(self, text: str, *, failed: bool = False) -> None:
         """Show one line of status."""
-        self.query_one(StatusLine).say(text, failed=failed)
+        self._status.say(text, failed=failed)
 
     def work(
         self,
@@ -84,7 +85,9 @@ class Sheet(ModalScreen[None]):
             if isinstance(exc, SessionError):
                 self.panel.lost(str(exc))
         else:
-            show(result)
+            # The page may have been left meanwhile.
+            if self.is_attached:
+                show(result)
 
     def action_leave(self) -> None:
         """Go back to the view."""

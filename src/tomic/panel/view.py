@@ -51,6 +51,7 @@ class View(Vertical):
         self.seen = False
         self._runs = 0
         self._counts: dict[str, Event] = {}
+        self._status, self._line = StatusLine(), CommandLine()
 
     # -- what a view adds ------------------------------------------------------------------
 
@@ -79,8 +80,8 @@ class View(Vertical):
         """Body, status and command."""
         with Vertical(classes="body"):
             yield from self.body()
-        yield StatusLine()
-        yield CommandLine()
+        yield self._status
+        yield self._line
 
     def on_mount(self) -> None:
         """Show the command."""
@@ -88,11 +89,11 @@ class View(Vertical):
 
     def show_command(self) -> None:
         """Bring the equivalent command up to date."""
-        self.query_one(CommandLine).typed = self.typed()
+        self._line.typed = self.typed()
 
     def say(self, text: str, *, failed: bool = False) -> None:
         """Show one line of status."""
-        self.query_one(StatusLine).say(text, failed=failed)
+        self._status.say(text, failed=failed)
 
     def appear(self) -> None:
         """Take the focus; load when seen for the first time."""
@@ -161,10 +162,12 @@ class View(Vertical):
                 self.say("cancelled")
             raise
         else:
-            if online:
-                self.panel.found()
-            self.say("")
-            show(result)
+            # The panel may have been left meanwhile.
+            if self.is_attached:
+                if online:
+                    self.panel.found()
+                self.say("")
+                show(result)
 
     def tell_lost(self, errors: Iterable[TomicError | None]) -> None:
         """Show the banner when one of the errors in a result is a lost connection."""
