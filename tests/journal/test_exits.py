@@ -318,6 +318,15 @@ def test_assignment_before_an_ex_day():
     assert signal.advice == "close or roll before the ex-day"
 
 
+def test_a_dividend_equal_to_the_time_value_is_no_reason_to_exercise():
+    """Giving up 1.50 for 1.50 gains nothing; a cent more does."""
+    deep = replace(CALL, strike=590.0, price=4.5)
+    near = replace(SEEN, shorts=(deep,), spot=593.0)
+
+    assert check(replace(near, dividend=1.5), dividend_days=3) == ()
+    assert fired(replace(near, dividend=1.51), dividend_days=3).observed == 1.5
+
+
 def test_a_call_far_out_of_the_money_is_safe():
     """Cheap is not enough: exercising out of the money gives up the distance to the strike."""
     assert check(dividend_days=3) == ()
