@@ -94,8 +94,8 @@ class Ledger:
 
     def _positions_multi(self, request: requests.ReqPositionsMulti) -> None:
         for holding, listing in self._holdings(request.account):
-            row = _position(holding, listing)
-            self._link.send(statements.PositionMulti(request.req_id, *row, model=request.model))
+            row = (*_position(holding, listing), request.model)
+            self._link.send(statements.PositionMulti(request.req_id, *row))
         self._link.send(statements.PositionMultiEnd(request.req_id))
 
     # values
