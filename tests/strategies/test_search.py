@@ -84,7 +84,7 @@ def test_many_random_chains_give_what_brute_force_gives(seed):
 
 
 RECORDED = {
-    "tomic_ib_SPY_20250519_2026cest.csv": ({}, 8.0),
+    "tomic_ib_SPY_20250519_2026cest.csv": ({}, 10.0),
     "lean_GOOG_20151224_eod_chain.csv": ({"spot": 748.40, "rate": 0.003}, 17.5),
     "tomic_ib_XLF_20250518_sunday_closed.csv": ({}, 1.0),
 }

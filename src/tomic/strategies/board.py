@@ -13,70 +13,22 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
-from tomic.config import ScoreSettings, Settings
+from tomic.config import Settings
 from tomic.models import ExerciseStyle, RowStatus, VolSnapshot
 from tomic.quant import (
     black_scholes,
     density,
-    exercise_table,
     implied,
     later_expiries,
     parity,
     smile,
-    surface,
 )
 from tomic.quant.density import Density
 from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
+from tomic.strategies import early_exercise
+from tomic.strategies.outlooks import Forecast, Outlook, expected_volatility
 from tomic.strategies.pricing import Prices, is_quoted, ladder
-
-PREMIUM_YIELD_STEP = 0.0025
-PREMIUM_TAU = (2.0 / 365.0, 2.5)
-PREMIUM_SIGMA = (0.05, 2.0)
-"""What the tables of early-exercise premiums span; beyond it their edges hold."""
-_HVS = ("hv20", "hv30", "hv60", "hv90", "hv252")
-
-
-class Forecast(NamedTuple):
-    """The volatility that is expected, and what it is made of; fractions, None where unknown."""
-
-    volatility: float | None
-    iv30: float | None
-    hv: float | None
-    note: str
-
-    @property
-    def ratio(self) -> float:
-        """By how much the market's densities are widened; 1 where either side is unknown."""
-        if not (self.volatility and self.iv30):
-            return 1.0
-        return self.volatility / self.iv30
-
-
-@dataclass(frozen=True, eq=False)
-class Outlook:
-    """What the options of one expiry say about the price of the underlying on that day."""
-
-    expiry: dt.date
-    dte: int
-    tau: float
-    forward: float
-    discount: float
-    div_yield: float
-    """What carries spot to forward, fraction per year."""
-    smile: Smile
-    market: Density
-    forecast: Density
-
-    @property
-    def atm_iv(self) -> float:
-        """Implied volatility at the forward."""
-        return float(self.smile.iv(self.forward))
-
-    @cached_property
-    def sigma_points(self) -> float:
-        """One standard deviation to expiry at the money, currency per share."""
-        return self.forward * self.atm_iv * math.sqrt(self.tau)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +226,7 @@ def _volatilities(
     usable = rows.listed & np.isfinite(strike_iv)
     if not usable.any():
         return nothing, iv
-    nothing[usable] = early_exercise(
+    nothing[usable] = early_exercise.premiums(
         spot,
         rows.strike[usable],
         rows.tau[usable],
@@ -284,46 +236,6 @@ def _volatilities(
         rows.is_call[usable],
     )
     return nothing, iv
-
-
-def early_exercise(
-    spot: float,
-    strike: FloatArray,
-    tau: FloatArray,
-    rate: float,
-    div_yield: float,
-    sigma: FloatArray,
-    is_call: BoolArray,
-) -> FloatArray:
-    """
-    Early-exercise premiums of American options by interpolation, currency per share, (n,).
-
-    One table a side serves all expiries; yields are rounded to a quarter of a per cent, so that
-    symbols share tables. Good to a tenth of a cent at a spot of 500, next to that rounding.
-    """
-    near = round(div_yield / PREMIUM_YIELD_STEP) * PREMIUM_YIELD_STEP
-    premium = np.zeros(strike.shape)
-    for call in (False, True):
-        side = np.flatnonzero(is_call == call)
-        # A call is the put with rate and yield, price and strike exchanged.
-        early, late = (near, rate) if call else (rate, near)
-        table = exercise_table.build(PREMIUM_TAU, early, late, PREMIUM_SIGMA) if side.size else None
-        if table is None:
-            continue
-        k, years, vol = strike[side], tau[side], sigma[side]
-        terms = table.terms(years[:, None], vol[:, None])
-        log_ratio = np.log(spot / k)
-        place = (-log_ratio if call else log_ratio) * terms.rise[:, 0, 0] + terms.shift[:, 0, 0]
-        power, found = np.clip(place, -1.0, 1.0), np.zeros(side.size)
-        for coefficient in terms.coefficient[::-1, :, 0, 0]:
-            found = found * power + coefficient
-        found *= spot if call else k
-        due = np.flatnonzero(place <= -1.0)
-        if due.size:
-            european = black_scholes.price(spot, k[due], years[due], rate, near, vol[due], call)
-            found[due] = np.maximum(spot - k[due] if call else k[due] - spot, 0.0) - european
-        premium[side] = np.maximum(found, 0.0)
-    return premium
 
 
 def _parity_after_exercise(
@@ -434,47 +346,6 @@ def _outlooks(
             forecast=density.forecast(market, market.volatility * forecast.ratio),
         )
     return found, blind, forecast
-
-
-def expected_volatility(vol: VolSnapshot, smiles: list[Smile], score: ScoreSettings) -> Forecast:
-    """
-    The forecast volatility: weight x HV + (1 - weight) x IV30, and where both come from.
-
-    IV30 is the snapshot's, else the constant 30-day maturity of the smiles. Without one of the
-    two the other stands alone; a density is then left as the market has it.
-    """
-    iv30 = vol.iv30
-    where = "IV30"
-    if iv30 is None and smiles:
-        at_money = [float(one.iv(one.forward)) for one in smiles]
-        drawn = surface.constant_maturity_iv([one.tau for one in smiles], at_money)
-        iv30, where = (drawn, "IV30 of this chain") if math.isfinite(drawn) else (None, "IV30")
-    if score.forecast_hv == "average":
-        present = [value for name in _HVS if (value := getattr(vol, name)) is not None]
-        hv = sum(present) / len(present) if present else None
-        label = f"the mean of {len(present)} HVs"
-    else:
-        hv, label = vol.hv30, f"HV30 ({vol.sources.get('hv30', 'source unknown')})"
-    found = float(
-        density.forecast_volatility(
-            math.nan if iv30 is None else iv30,
-            [math.nan if hv is None else hv],
-            score.forecast_hv_weight,
-        )
-    )
-    volatility = found if math.isfinite(found) else None
-    if hv is None or iv30 is None or volatility is None:
-        lacking = "HV" if hv is None else "IV30"
-        return Forecast(
-            volatility, iv30, hv, f"{lacking} unknown: the forecast is the market's own density"
-        )
-    weight = score.forecast_hv_weight
-    text = (
-        f"forecast volatility {volatility:.1%}: {weight:.0%} of {label} {hv:.1%}, "
-        f"{1.0 - weight:.0%} of {where} {iv30:.1%}; the market's densities scaled by "
-        f"{volatility / iv30:.2f}"
-    )
-    return Forecast(volatility, iv30, hv, text)
 
 
 def _greeks(

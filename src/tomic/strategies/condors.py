@@ -22,11 +22,13 @@ from tomic.quant import payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies import scoring
 from tomic.strategies.condor_tables import SAME, Side, Spreads, Table, Terms
-from tomic.strategies.condor_tiles import Tiles, bounds, pairs
+from tomic.strategies.condor_tiles import Tiles, bounds, children, products
 from tomic.strategies.measures import TAIL
 
 BLOCK = 8192
 """Condors scored at once: their temporaries stay in the second-level cache."""
+TILES = 1024
+"""Pairs of tiles looked at before the bar is raised again."""
 _SLACK = 1e-6
 """What rounding may do to a score, in points, beside the error of the table."""
 
@@ -114,18 +116,39 @@ class Search:
         """Condors of the tiles that may hold one of the best, the most promising tiles first."""
         if self._table is None:
             return
-        puts, calls = Tiles.of(self.puts, self.terms), Tiles.of(self.calls, self.terms)
+        large = [Tiles.of(side, self.terms, fine=False) for side in (self.puts, self.calls)]
+        small = [Tiles.of(side, self.terms, fine=True) for side in (self.puts, self.calls)]
+        put, call = np.nonzero(large[0].short[:, None] < large[1].short[None, :] - SAME)
+        for some_put, some_call in self._promising(large, put, call, race, TILES):
+            pairs = products(
+                *children(large[0], small[0], some_put), *children(large[1], small[1], some_call)
+            )
+            for fine_put, fine_call in self._promising(small, *pairs, race, TILES):
+                sizes = small[0].size[fine_put] * small[1].size[fine_call]
+                cuts = np.searchsorted(np.cumsum(sizes), np.arange(BLOCK, sizes.sum(), BLOCK))
+                for p, c in zip(np.split(fine_put, cuts), np.split(fine_call, cuts), strict=True):
+                    if p.size:
+                        yield products(
+                            small[0].start[p],
+                            small[0].size[p],
+                            small[1].start[c],
+                            small[1].size[c],
+                        )
+
+    def _promising(
+        self, tiles: list[Tiles], put: IntArray, call: IntArray, race: _Race, size: int
+    ) -> Iterator[tuple[IntArray, IntArray]]:
+        """Pairs of tiles whose bound leaves them a chance, best bounds first, *size* at a time."""
+        assert self._table is not None
+        puts, calls = tiles[0].take(put), tiles[1].take(call)
         bound = bounds(puts, calls, self.terms, self._table, self.slack)
-        order = np.argsort(-bound, axis=None, kind="stable")
-        ranked = bound.reshape(-1)[order]
-        sizes = (puts.size[:, None] * calls.size[None, :]).reshape(-1)[order]
-        place, most = 0, int(np.searchsorted(-ranked, np.inf))
-        while place < most and ranked[place] >= race.least:
-            stop = place + max(1, int(np.searchsorted(np.cumsum(sizes[place:]), BLOCK)))
-            stop = min(stop, int(np.searchsorted(-ranked, -race.least, side="right")), most)
-            put_tile, call_tile = np.divmod(order[place:stop], calls.size.size)
-            yield pairs(puts, calls, put_tile, call_tile)
-            place = stop
+        near = np.flatnonzero(bound >= race.least)
+        near = near[np.argsort(-bound[near], kind="stable")]
+        for first in range(0, near.size, size):
+            some = near[first : first + size]
+            some = some[bound[some] >= race.least]
+            if some.size:
+                yield put[some], call[some]
 
     def _score(self, put: IntArray, call: IntArray) -> Block:
         """Figures of condors; indices broadcast against each other."""
