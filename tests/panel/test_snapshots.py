@@ -79,9 +79,7 @@ def settings(panel):
 
 
 def history(panel):
-    sheet = HistorySheet("SPY")
-    panel.push_screen(sheet)
-    panel.call_after_refresh(sheet.show, figures.past_days())
+    panel.push_screen(HistorySheet("SPY", figures.past_days()))
 
 
 def lost(panel):

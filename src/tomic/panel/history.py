@@ -86,9 +86,9 @@ class DaysPlot(Widget):
 class HistorySheet(Sheet):
     """Stored days, the last one on top."""
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, days: Sequence[PastDay] | None = None) -> None:
         super().__init__(f"{symbol}: stored days")
-        self._symbol = symbol
+        self._symbol, self._given = symbol, days
 
     def body(self) -> ComposeResult:
         """Plot and table."""
@@ -100,7 +100,10 @@ class HistorySheet(Sheet):
         return self.panel.typed("vol", self._symbol, "--history", "--days", DAYS)
 
     def on_mount(self) -> None:
-        """Read the days."""
+        """Show the days that were given, or read them."""
+        if self._given is not None:
+            self.show(self._given)
+            return
 
         async def ask(desk: Desk) -> list[PastDay]:
             return await desk.vol_history(self._symbol, DAYS)
