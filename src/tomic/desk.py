@@ -103,7 +103,7 @@ class Desk:
         self._database: Database | None = None
         self._web: Visits | None = None
         self._stand_in: stand_in.StandIn | None = None
-        self._record = Path(record) if record is not None else None
+        self.record = Path(record) if record is not None else None
         self._demo_store = demo_store
         self._recorder = _recorder(command) if record is not None else None
         self._deadline: float | None = None
@@ -135,17 +135,17 @@ class Desk:
             self._write_recording()
 
     def _write_recording(self) -> None:
-        if self._recorder is None or self._record is None:
+        if self._recorder is None or self.record is None:
             return
         from tomic.export.atomic import write_bytes
 
         if not self._recorder.messages:
             self._watch(Event("note", "", "nothing was recorded: no session was opened"))
             return
-        data = self._recorder.to_bytes(compress=self._record.suffix == ".gz")
-        write_bytes(self._record, data)
+        data = self._recorder.to_bytes(compress=self.record.suffix == ".gz")
+        write_bytes(self.record, data)
         count = f"{self._recorder.messages} messages"
-        self._watch(Event("note", "", f"{count} in {self._record}, account numbers masked"))
+        self._watch(Event("note", "", f"{count} in {self.record}, account numbers masked"))
 
     # -- what it holds ---------------------------------------------------------------------
 

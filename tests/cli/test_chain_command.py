@@ -294,6 +294,15 @@ def test_all_expiries():
     assert all(3 <= row["dte"] <= 14 for row in every["rows"])
 
 
+def test_days_of_the_command_replace_those_of_the_file():
+    """`--dte 100` takes away an upper bound that the configuration has."""
+    Path("tomic.toml").write_text("[chain]\nmax_dte = 30\n", encoding="utf-8")
+
+    chain = document("SPY", "--demo", "--dte", "100", *SMALL)
+
+    assert min(row["dte"] for row in chain["rows"]) >= 100
+
+
 def test_trading_class():
     """An index has a PM class by default and its AM class on request."""
     evening = document("SPX", "--demo", *SMALL[:4], "--strike-range", "10", "--no-export")
@@ -454,7 +463,7 @@ def test_own_files_replay(form, spy):
 def test_exit_codes(fault, words, code, says):
     """Each way of ending has its exit code, and stderr says why."""
     toml = (
-        "[ib]\nconnect_timeout_s = 0.5\nrequest_timeout_s = 0.6\nparams_timeout_s = 0.6\n"
+        "[ib]\nconnect_timeout_s = 3.0\nrequest_timeout_s = 1.5\nparams_timeout_s = 1.5\n"
         "reconnect_pauses_s = [0.05]\n"
         "[chain]\nsilent_s = 0.1\nquote_timeout_s = 0.5\n"
         "[market]\nspot_timeout_s = 0.4\n[web]\nenabled = false\n"

@@ -117,7 +117,7 @@ async def test_remarks_wait_for_what_came_before_them():
 
 
 async def test_garbage_and_cuts_come_again():
-    """Bytes that were no message come as they came, then the connection ends, and no other opens."""
+    """Bytes that were no message come as they came, then the connection ends for good."""
     link = [*OPENED, ("garbage", b"\0\0\0\3xyz"), ("closed", ())]
     async with SessionReplay(recording(link), speed=1000.0) as replay:
         client = await Client.of(replay)

@@ -14,7 +14,7 @@ from tomic.store import Bars, Database
 from tomic.workflows.doctor import Check, Verdict, examine, masked
 from tomic.workflows.overheard import Overheard
 
-IB = {"connect_timeout_s": 1.5, "request_timeout_s": 0.4, "params_timeout_s": 0.4}
+IB = {"connect_timeout_s": 3.0, "request_timeout_s": 1.0, "params_timeout_s": 1.0}
 RULES = {"silent_s": 0.1, "quote_timeout_s": 0.4}
 
 

@@ -87,13 +87,9 @@ async def chain(
         "side": side,
         "trading_class": trading_class,
         "deadline_s": timeout,
-        "min_dte": dte.least if dte else None,
         "min_delta": delta.least if delta else None,
         "max_delta": delta.most if delta else None,
     }
-    given = {key: value for key, value in rules.items() if value is not None}
-    if dte:
-        given["max_dte"] = dte.most
     desk, progress = opening.desk(
         config=config,
         demo=demo,
@@ -103,14 +99,15 @@ async def chain(
         quiet=quiet,
         verbose=verbose,
         ib={"host": host, "port": port, "client_id": client_id},
-        chain=given,
+        chain=rules,
         market={"realtime_only": realtime_only or None},
     )
     shape = options.chosen_format(format, as_json)
     writer = _Writer(desk, shape, None if no_export else (out or desk.settings.export.dir))
     with progress, stoppable(desk.interrupt):
         async with desk:
-            outcomes = await desk.chains(symbols, on_done=writer.on_done)
+            days = (dte.least, dte.most) if dte else None
+            outcomes = await desk.chains(symbols, dte=days, on_done=writer.on_done)
             interrupted = desk.interrupted
     return writer.finish(outcomes, interrupted=interrupted, quiet=quiet)
 

@@ -50,11 +50,7 @@ def desk(
     overrides = {
         name: given
         for name, values in sections.items()
-        if (
-            given := {
-                key: value for key, value in values.items() if value is not None or key == "max_dte"
-            }
-        )
+        if (given := {key: value for key, value in values.items() if value is not None})
     }
     settings = load_settings(config, **overrides)
     configure_logging(settings.log, verbose=verbose, quiet=quiet)

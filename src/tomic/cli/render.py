@@ -81,7 +81,9 @@ def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, 
             dte = next(iter(next(iter(rows.values())).values())).dte
             table = _expiry_table(rows, shown, chain.spot.price)
             title = f"{expiry:%d %b %Y}  {dte} days  ({len(rows)} strikes)"
-            parts.append(f"{title}\n{text_of(table, width=width, color=color)}")
+            # Numbers that are too wide may run over the edge, but are never cut short.
+            room = max(width, _PIPED_WIDTH)
+            parts.append(f"{title}\n{text_of(table, width=room, color=color)}")
     return "\n\n".join(parts) + "\n", hidden
 
 

@@ -22,6 +22,7 @@ Key = tuple[object, ...]
 _ANSWERS_WITH_VERSION = frozenset({1, 2, 4, 45, 46, 52, 55, 57, 58, 63, 64, 71, 72, 73, 74})
 _ANSWERS_WITHOUT = frozenset({5, 17, 21, 75, 76, 79, 81, 94, 107})
 _CONTRACT_DATA = 10
+_BREAKS = frozenset({"100", "1100", "1101", "1102", "2103", "2110"})
 _REQUESTS_WITH_VERSION = frozenset({1, 2, 7, 9, 25, 62, 63, 74, 75, 76, 77})
 _REQUESTS_WITHOUT = frozenset({3, 20, 78, 81, 92, 93, 104})
 CANCELS = frozenset({2, 25, 63, 75, 77, 93})
@@ -100,6 +101,12 @@ class Remark:
     number: int
     after: float
     """Seconds since the last thing that passed on the connection."""
+
+    @property
+    def is_break(self) -> bool:
+        """Whether lines may have ended half-way because of it."""
+        code = self.event.fields[3] if len(self.event.fields) > 3 else ""
+        return self.event.kind == "closed" or code in _BREAKS
 
 
 @dataclass(slots=True)
@@ -257,6 +264,7 @@ class Asks:
     def __init__(self, talks: Sequence[Conversation]) -> None:
         self._by_key: defaultdict[Key, list[Exchange]] = defaultdict(list)
         self._alike: defaultdict[Key, list[Exchange]] = defaultdict(list)
+        self._breaks = [one.number for talk in talks for one in talk.remarks if one.is_break]
         for talk in talks:
             for exchange in talk.exchanges:
                 self._by_key[exchange.key].append(exchange)
@@ -275,6 +283,17 @@ class Asks:
         later = [one for one in found if one.number > since] or found
         exchange = next((one for one in later if not one.asked), later[-1])
         exchange.asked = True
+        if key[0] == 1:
+            exchange = self._whole(exchange, found)
+            exchange.asked = True
+        return exchange
+
+    def _whole(self, exchange: Exchange, found: Sequence[Exchange]) -> Exchange:
+        """The line itself, or the later one that took its place after a break."""
+        for later in found:
+            broken = any(exchange.number < one < later.number for one in self._breaks)
+            if broken and len(later.answers) >= len(exchange.answers):
+                return later
         return exchange
 
 

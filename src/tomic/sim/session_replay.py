@@ -9,6 +9,7 @@ never asked in the recording is refused; what was met with silence is met with s
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, cast
 
@@ -184,9 +185,11 @@ class _Client(asyncio.Protocol):
         else:
             key = self._replay.subjects.key(fields, self._talk.version, self._data_type)
             exchange = self._replay.asks.next(key, self._since)
-            if exchange is not None:
+            if exchange is not None and exchange.ended:
+                self._later(exchange.answers, ident, 0)
+            elif exchange is not None:
                 for place, answer in enumerate(exchange.answers):
-                    self._later(answer, ident, place)
+                    self._later([answer], ident, place)
             elif kind != 71 and not self._to_be_cut:
                 self._refuse(fields, ident)
         self._see_remarks()
@@ -196,21 +199,27 @@ class _Client(asyncio.Protocol):
         """Whether a cut is to come: it, not this program, ended what was never asked then."""
         return self._talk.was_cut and self._said < len(self._talk.remarks)
 
-    def _later(self, answer: Answer, ident: str | None, place: int) -> None:
-        fields = answer.fields
-        if ident is not None and answer.id_at is not None:
-            fields = (*fields[: answer.id_at], ident, *fields[answer.id_at + 1 :])
+    def _later(self, answers: Sequence[Answer], ident: str | None, place: int) -> None:
+        """
+        Plan answers, in one piece when the last of them was recorded.
+
+        What a client had before it cancelled comes in one piece, or it would cancel before the
+        last of it: the client decides by what has come, and all of this had come.
+        """
+        if not answers:
+            return
+        data = b"".join(frame_fields(_with_id(answer, ident)) for answer in answers)
         timer: asyncio.TimerHandle
 
         def deliver() -> None:
             self._pending.pop(timer, None)
-            self._write(frame_fields(fields))
+            self._write(data)
             self._see_remarks()
 
         # Timers of one moment fire in any order; parts of an answer must keep theirs.
-        delay_s = answer.after / self._replay.speed + 1e-6 * place
+        delay_s = answers[-1].after / self._replay.speed + 1e-6 * place
         timer = self._loop.call_later(delay_s, deliver)
-        self._pending[timer] = answer.number
+        self._pending[timer] = answers[-1].number
         if ident is not None:
             self._of_request.setdefault(ident, []).append(timer)
 
@@ -253,3 +262,9 @@ class _Client(asyncio.Protocol):
             return
         self._write(event.raw or frame_fields(event.fields))
         self._see_remarks()
+
+
+def _with_id(answer: Answer, ident: str | None) -> Fields:
+    if ident is None or answer.id_at is None:
+        return answer.fields
+    return (*answer.fields[: answer.id_at], ident, *answer.fields[answer.id_at + 1 :])

@@ -1,0 +1,80 @@
+"""The `tomic` command itself: help, version, and what it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import typer.main
+
+from command_line import run
+from tomic import __version__
+from tomic.cli.app import app
+
+HEAVY = ("numpy", "pandas", "scipy", "ib_async", "pydantic", "textual", "matplotlib", "httpx")
+
+
+def test_version():
+    """`--version` prints name and version on stdout."""
+    result = run("--version")
+
+    assert (result.exit_code, result.stdout) == (0, f"tomic {__version__}\n")
+
+
+def test_help_names_every_command_and_the_promise():
+    """The help lists the commands and says that none of them trades."""
+    result = run("--help")
+
+    assert result.exit_code == 0
+    for name in typer.main.get_command(app).commands:
+        assert f"  {name} " in result.stdout
+    assert "no command can send an order" in " ".join(result.stdout.split())
+    assert "tomic chain SPY --demo" in result.stdout
+
+
+def test_nothing_asked():
+    """Without a command the help is shown, and the exit code says that one was missing."""
+    result = run()
+
+    assert result.exit_code == 2
+    assert "Usage: tomic" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("words", [("fly",), ("chain", "SPY", "--hurry"), ("--demo", "chain")])
+def test_unknown_words(words):
+    """An unknown command or option ends with exit code 2 and a usage line."""
+    result = run(*words)
+
+    assert result.exit_code == 2
+    assert "Usage: tomic" in result.stderr
+    assert result.stdout == ""
+
+
+def test_errors_of_plain_commands(tmp_path):
+    """An error of a command without a loop of its own is a line too, not a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tomic", "config", "check", "--config", "nowhere.toml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("tomic: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_help_loads_nothing_heavy():
+    """`tomic --help` imports neither arrays nor models nor any edge's library."""
+    code = (
+        "import sys; from tomic.cli.app import main; sys.argv = ['tomic', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
