@@ -1,0 +1,89 @@
+"""The desk: one roof over settings, session, store and the built-in gateway."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import settings_in
+from tomic.desk import Desk
+from tomic.errors import GatewayUnreachable, InvalidSymbol, UsageError
+
+RULES = {"monthlies": 1, "weeklies": 1, "strike_range": "2"}
+
+
+@pytest.fixture
+def given(tmp_path):
+    return settings_in(tmp_path, chain=RULES)
+
+
+async def test_a_demo_needs_no_tws(given):
+    """A chain of the demo market is whole, and the session closes with the desk."""
+    async with Desk(given, demo=True) as desk:
+        assert not desk.has_session
+        chain = await desk.chain("spy")
+        assert desk.has_session
+
+    assert not desk.has_session
+    assert (chain.symbol, chain.completeness) == ("SPY", 1.0)
+
+
+async def test_rules_may_change_per_call(given):
+    """Days, delta and any key of the chain settings, without touching the settings."""
+    async with Desk(given, demo=True) as desk:
+        puts = await desk.chain("SPY", dte=(20, 60), side="puts", strike_range="1%")
+
+        assert set(puts["right"]) == {"P"}
+        assert puts["dte"].min() >= 20 and puts["dte"].max() <= 60
+        assert desk.settings.chain.side == "both"
+
+
+@pytest.mark.parametrize("symbol", ["", "SP Y", "SPY;"])
+async def test_bad_symbols_open_nothing(given, symbol):
+    """Fact 1: refused before any connection."""
+    async with Desk(given, demo=True) as desk:
+        with pytest.raises(InvalidSymbol):
+            await desk.chain(symbol)
+        assert not desk.has_session
+
+
+async def test_bad_rules_are_named(given):
+    """A key that does not exist, and a range the wrong way round."""
+    async with Desk(given, demo=True) as desk:
+        with pytest.raises(UsageError, match="monthlys"):
+            await desk.chain("SPY", monthlys=3)
+        with pytest.raises(UsageError, match="max_dte must be >= min_dte"):
+            await desk.chain("SPY", dte=(60, 15))
+
+
+async def test_several_symbols_share_the_session(given):
+    """Outcomes come in the order asked for, the bad one among them."""
+    async with Desk(given, demo=True) as desk:
+        found = await desk.chains(["SPY", "QXZJ7", "QQQ"])
+
+    assert [one.symbol for one in found] == ["SPY", "QXZJ7", "QQQ"]
+    assert [one.error is None for one in found] == [True, False, True]
+
+
+async def test_every_call_has_its_own_time(given):
+    """A desk that is open for longer than a deadline still fetches."""
+    short = given.model_copy(update={"chain": given.chain.model_copy(update={"deadline_s": 20.0})})
+    async with Desk(short, demo=True) as desk:
+        first = await desk.chain("SPY")
+        desk._session.deadline = 0.0
+        second = await desk.chain("SPY")
+
+    assert first.completeness == second.completeness == 1.0
+
+
+async def test_no_gateway_is_said(given):
+    """A closed port is an error of the session, with what to do."""
+    ib = given.ib.model_copy(update={"port": 1})
+    async with Desk(given.model_copy(update={"ib": ib})) as desk:
+        with pytest.raises(GatewayUnreachable, match="or pass --demo"):
+            await desk.chain("SPY")
+
+
+def test_a_demo_replays_nothing(given):
+    """Both at once cannot be meant."""
+    with pytest.raises(UsageError, match="exclude each other"):
+        Desk(given, demo=True, replay="chain.csv")

@@ -1,0 +1,243 @@
+"""A chain over the strict gateway: every obtainable row, every fault, within its time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from simulated import fetch
+from tomic.errors import (
+    CompetingSession,
+    DeadlineExceeded,
+    EmptyChain,
+    GatewayUnreachable,
+    MissingSpot,
+    NoMarketData,
+    UnknownContract,
+)
+from tomic.models import DataType, SpotSource
+
+WHOLE = {"monthlies": 3, "weeklies": 4, "strike_range": "10"}
+LOST = {"timeout", "lost", "not_subscribed"}
+
+
+def test_every_listed_option_has_a_row():
+    """One row per selected expiry, strike and right; what is not listed says so."""
+    got = fetch()
+
+    assert set(got.status) <= {"ok", "unknown_contract", "delta_out_of_range"}
+    assert got.chain.completeness == 1.0
+    assert got.chain.data_type is DataType.LIVE
+    assert got.chain.spot.source is SpotSource.LAST
+    assert got.chain.fetch.complete
+    assert (got.gateway.leaked, got.gateway.orders) == (0, 0)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_whole_chain_keeps_to_the_message_floor(seed):
+    """Seven expiries within 1.05 (E + 2N + 7) / 50 s and a second, never over 50 in a second."""
+    got = fetch(rules=WHOLE, seed=seed)
+
+    listed = len(got.chain) - got.status["unknown_contract"]
+    floor = 1.05 * (len(got.chain.expiries) + 2 * listed + 7) / 50.0
+    assert got.chain.completeness == 1.0
+    assert got.seconds <= floor + 1.0
+    assert got.gateway.peak_messages() <= 50
+    assert got.gateway.peak_lines <= 90
+    assert (got.gateway.details_exact, got.gateway.leaked) == (1, 0)
+
+
+@pytest.mark.parametrize("fault", ["silent:share=0.05,first_n=1", "late:share=0.05,seconds=1.5"])
+def test_stragglers_cost_no_row(fault):
+    """One in twenty forgotten or late: every row is there, and the pace is kept."""
+    got = fetch(fault, rules=WHOLE)
+
+    assert got.chain.completeness == 1.0
+    assert got.gateway.peak_messages() <= 50
+    assert got.gateway.leaked == 0
+
+
+def test_silent_options_time_out_alone():
+    """Options that never answer are timeouts; their neighbours are whole."""
+    got = fetch("silent:strike=590,right=C")
+
+    assert got.row(590.0, "C").status == "timeout"
+    assert got.row(590.0, "P").status == "ok"
+    assert got.status["timeout"] == len(got.chain.expiries)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "drop_after:messages=20",
+        "drop_after_rows:rows=5",
+        "drop_after_rows:rows=5,of=contract_details",
+        "connectivity_lost:after=20",
+        "connectivity_lost:after=20,code=1101",
+        "server_broken:after=20",
+        "farm_broken:after=20",
+        "farm_broken:after=7,code=2157",
+        "pacing_strike:at=15",
+        "lines_taken:lines=95",
+        "late_ticks:seconds=0.3",
+        "announce:code=2108",
+        "garble:after=20,whole_frame=true",
+        "silent:on=contract_details,expiry=20261218",
+        "refuse:on=contract_details,expiry=20261218,code=321",
+        "client_id_in_use:ids=100+101",
+    ],
+)
+def test_faults_that_cost_no_row(fault):
+    """After each of these every obtainable row is there, no line is open, and the pace held."""
+    got = fetch(fault)
+
+    assert not LOST & set(got.status)
+    assert got.chain.completeness == 1.0
+    assert got.gateway.leaked == 0
+    assert got.gateway.peak_messages() <= 50
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "connectivity_lost:after=20,restored_after=none",
+        "farm_broken:after=20,restored_after=none",
+        "deaf:after=20",
+        "truncate:after=20",
+        "garble:after=20",
+        "restart:after=20,down_for=600",
+        "drop_after:messages=20,times=50",
+        "silent:on=market_data,symbol=SPY,right=C",
+        "lines_taken:lines=99",
+    ],
+)
+@pytest.mark.parametrize("timeout", [4.0, 15.0])
+def test_the_command_ends_in_time(fault, timeout):
+    """Whatever happens, it is over within two seconds of the deadline, with a row for each pair."""
+    got = fetch(fault, timeout=timeout)
+
+    assert got.seconds <= timeout + 2.0
+    if got.error is None:
+        assert len(got.chain) == sum(got.status.values()) > 0
+
+
+def test_what_arrived_is_kept():
+    """A connection that never comes back leaves the rows it brought, and says what is lost."""
+    got = fetch("restart:after=30,down_for=600", timeout=10.0)
+
+    assert got.status["ok"] > 0 and got.status["lost"] > 0
+    assert not got.chain.fetch.complete
+    assert got.chain.spot.price > 0.0
+
+
+def test_only_what_is_unfinished_is_asked_again():
+    """After a drop the finished rows cost no further message."""
+    whole, dropped = fetch(), fetch("drop_after_rows:rows=10")
+
+    extra = dropped.gateway.messages - whole.gateway.messages
+    assert dropped.chain.completeness == 1.0
+    assert dropped.gateway.connections == 2
+    assert extra < whole.gateway.messages
+
+
+def test_competing_sessions_are_said_clearly():
+    """10197 on the underlying ends with one error that has exit code 4."""
+    got = fetch("competing")
+
+    assert isinstance(got.error, CompetingSession)
+    assert got.error.exit_code == 4
+
+
+def test_competing_for_options_only():
+    """10197 on the options: every row is lost, which is exit code 4 as well, and it is told."""
+    got = fetch("competing:right=C")
+
+    assert set(got.status) & {"ok"} == set() or got.status["lost"] > 0
+    assert any("10197" in note for note in got.notes)
+
+
+@pytest.mark.parametrize("fault", ["no_next_valid_id", "no_handshake", "close_on_connect"])
+def test_no_session(fault):
+    """A gateway that never gets ready is an error within the deadline."""
+    got = fetch(fault, timeout=3.0)
+
+    assert isinstance(got.error, GatewayUnreachable)
+    assert got.seconds <= 5.0
+
+
+def test_a_deadline_during_the_setup():
+    """Without parameters there is nothing to export, and the reason is the deadline."""
+    got = fetch("silent:on=option_params", timeout=3.0)
+
+    assert isinstance(got.error, DeadlineExceeded)
+    assert got.seconds <= 5.0
+
+
+def test_nothing_in_the_window():
+    """An empty window names what lies near, and an unknown symbol what may have been meant."""
+    assert isinstance(fetch(rules={"strike_range": "0.001"}).error, EmptyChain)
+    assert isinstance(fetch(symbols=("SPPY",)).error, UnknownContract)
+
+
+def test_a_mute_stock_takes_its_price_from_an_option():
+    """The underlying price of IB's model is the spot when the stock itself says nothing."""
+    got = fetch("silent:symbol=SPY,times=1")
+
+    assert got.chain.spot.source is SpotSource.MODEL
+    assert isinstance(fetch("silent").error, MissingSpot)
+
+
+# -- data types ------------------------------------------------------------------------------
+
+
+def test_delayed_data_have_a_badge():
+    """354: the chain is delayed, and so is each of its rows."""
+    got = fetch("not_subscribed")
+
+    assert got.chain.data_type is DataType.DELAYED
+    assert got.sources["delayed"] == got.status["ok"]
+    assert got.gateway.by_kind["market_data_type"] == 2
+
+
+def test_real_time_only_refuses():
+    """Delayed data are refused with exit code 5."""
+    for fault in ("not_subscribed", "delayed"):
+        got = fetch(fault, realtime_only=True)
+        assert isinstance(got.error, NoMarketData)
+        assert got.error.exit_code == 5
+
+
+def test_a_closed_market_is_frozen():
+    """Outside the hours type 2 gives the last quotes, labelled frozen."""
+    got = fetch(closed=True)
+
+    assert got.chain.data_type is DataType.FROZEN
+    assert got.sources["frozen"] == got.status["ok"] > 0
+
+
+def test_the_nightly_restart_is_named():
+    """A connection lost at 00:30 New York time says that IB restarts its servers then."""
+    night = dt.datetime(2026, 11, 20, 0, 30, tzinfo=ZoneInfo("America/New_York"))
+
+    got = fetch("drop_after:messages=20", start=night)
+
+    assert any("IB restarts its servers" in note for note in got.notes)
+
+
+# -- the next run ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["drop_after:messages=20", "truncate:after=20", "lines_taken"])
+def test_the_next_chain_works_at_once(fault):
+    """A fault leaves nothing behind that would hold up the next chain of the session."""
+
+    async def clear_later(run):
+        run.session._loop.call_later(2.0, run.gateway.clear)
+
+    got = fetch(fault, symbols=("SPY", "QQQ"), before=clear_later)
+
+    assert [chain.symbol for chain in got.chains] == ["SPY", "QQQ"]
+    assert got.chains[1].completeness == 1.0
+    assert got.gateway.leaked == 0
