@@ -10,12 +10,21 @@ from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.answers import CurrentTime, Error, ManagedAccounts, NextValidId
 from tomic.sim.protocol import REQUESTS
 from tomic.sim.requests import (
+    CancelAccountUpdatesMulti,
     CancelMarketData,
+    CancelPnL,
+    CancelPositionsMulti,
     Contract,
+    ReqAccountUpdatesMulti,
     ReqContractDetails,
     ReqCurrentTime,
+    ReqExecutions,
     ReqMarketData,
+    ReqMatchingSymbols,
     ReqOptionParams,
+    ReqPnL,
+    ReqPositionsMulti,
+    ReqUserInfo,
     StartApi,
 )
 from tomic.sim.wire import frame_fields, hello
@@ -100,6 +109,13 @@ async def test_versions_that_do_not_meet_end_the_handshake(gateway):
     await writer.wait_closed()
 
 
+@pytest.mark.parametrize("version", [156, 179])
+def test_only_versions_that_it_speaks_are_offered(market, version):
+    """A server version outside 157 to 178 is refused, not spoken badly."""
+    with pytest.raises(ValueError, match="server_version must be 157 to 178"):
+        Gateway(market, server_version=version)
+
+
 async def test_nothing_is_served_before_the_session_starts(gateway, connect):
     """A request before startApi is answered with 504."""
     probe = await connect(gateway, None)
@@ -151,6 +167,42 @@ async def test_a_request_id_serves_one_request_at_a_time(probe):
     assert (await probe.until(Error, code=322)).req_id == 5
 
     probe.ask(CancelMarketData(5), ReqMarketData(5, SPY))
+    await probe.settle()
+    assert probe.codes() == [322]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ReqMatchingSymbols(5, "SPY"),
+        ReqExecutions(5),
+        ReqUserInfo(5),
+        ReqPnL(5, "DU12345"),
+        ReqPositionsMulti(5, "DU12345"),
+        ReqAccountUpdatesMulti(5, "DU12345"),
+    ],
+)
+async def test_an_id_in_use_serves_no_other_kind_either(probe, request_):
+    """The id of an open subscription is a 322 for every request that carries one."""
+    probe.ask(ReqMarketData(5, SPY), request_)
+
+    assert (await probe.until(Error, code=322)).req_id == 5
+
+
+@pytest.mark.parametrize(
+    ("ask", "cancel"),
+    [
+        (ReqPnL(5, "DU12345"), CancelPnL(5)),
+        (ReqPositionsMulti(5, "DU12345"), CancelPositionsMulti(5)),
+        (ReqAccountUpdatesMulti(5, "DU12345"), CancelAccountUpdatesMulti(5)),
+    ],
+)
+async def test_streams_of_the_account_hold_their_id(probe, ask, cancel):
+    """A second stream under one id is a 322 until the first is cancelled."""
+    probe.ask(ask, ask)
+    assert (await probe.until(Error, code=322)).req_id == 5
+
+    probe.ask(cancel, ask)
     await probe.settle()
     assert probe.codes() == [322]
 

@@ -135,6 +135,7 @@ async def test_cancelling_what_is_not_there(probe):
         ),
         (ReqMarketData(1, CALL, generic_ticks="100,104"), 321, "Incorrect generic tick list"),
         (ReqMarketData(1, STOCK, generic_ticks="100,999"), 321, "Legal ones for (STK) are: 47,59"),
+        (ReqMarketData(1, STOCK, generic_ticks="600"), 321, "Incorrect generic tick list of 600"),
         (ReqMarketData(1, STOCK, generic_ticks="abc"), 321, "Incorrect generic tick list"),
         (
             ReqMarketData(1, STOCK, generic_ticks="100", snapshot=True),

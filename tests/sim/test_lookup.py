@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tomic.sim import Gateway, Profile
@@ -17,11 +19,14 @@ from tomic.sim.answers import (
 from tomic.sim.requests import (
     Contract,
     ReqContractDetails,
+    ReqHistory,
+    ReqMarketData,
     ReqMarketRule,
     ReqMatchingSymbols,
     ReqOptionParams,
 )
 
+DAILY = ReqHistory(1, Contract(), False, "", "1 day", "5 D", True, "TRADES", 1)
 STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
 
 
@@ -70,7 +75,14 @@ async def test_open_fields_bring_every_contract_that_fits(
 
 @pytest.mark.parametrize(
     "contract",
-    [Contract(symbol="NOPE", sec_type="STK"), Contract(con_id=1), _option("20250719", 600.0, "C")],
+    [
+        Contract(symbol="NOPE", sec_type="STK"),
+        Contract(con_id=1),
+        _option("20250719", 600.0, "C"),
+        _option("20250718", 600.0, "X"),
+        _option("2025071", 600.0, "C"),
+        _option("2025", 600.0, "C"),
+    ],
 )
 async def test_what_does_not_exist_is_a_200(probe, contract):
     """An unknown contract ends its request with 200."""
@@ -78,6 +90,23 @@ async def test_what_does_not_exist_is_a_200(probe, contract):
 
     assert (await probe.until(Error, code=200)).req_id == 1
     assert probe.got(ContractDataEnd) == []
+
+
+@pytest.mark.parametrize("sec_type", ["", "SHARE"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda contract: ReqContractDetails(1, contract),
+        lambda contract: ReqMarketData(1, contract),
+        lambda contract: replace(DAILY, contract=contract),
+    ],
+)
+async def test_a_description_needs_a_security_type(probe, ask, sec_type):
+    """Without an id or a known security type every kind of request is a 321."""
+    probe.ask(ask(Contract(symbol="SPY", sec_type=sec_type, exchange="SMART")))
+
+    error = await probe.until(Error, code=321)
+    assert (error.req_id, "valid security type" in error.text) == (1, True)
 
 
 async def test_open_requests_of_one_symbol_wait_for_each_other(market, connect):

@@ -124,6 +124,17 @@ async def test_too_many_open_requests_for_bars(market, connect):
         await probe.until(History, 2)
 
 
+async def test_open_requests_for_bars_are_counted_over_all_clients(market, connect):
+    """What one client has open takes the room of the other."""
+    profile = Profile(latency_s=0.0, history_s=(0.04, 0.04))
+    async with Gateway(market, profile=profile, limits=Limits(history_open=1)) as gateway:
+        first, second = await connect(gateway), await connect(gateway, 2)
+        first.ask(DAILY)
+        await first.settle()
+        second.ask(replace(DAILY, duration="7 D"))
+        assert (await second.until(Error, code=162)).req_id == 1
+
+
 async def test_a_cancelled_request_is_confirmed_and_not_answered(market, connect):
     """The cancel brings a 162 of its own; cancelling again brings 366."""
     async with Gateway(market, profile=Profile(latency_s=0.0, history_s=(0.02, 0.02))) as gateway:

@@ -25,7 +25,7 @@ from tomic.sim.limits import HistoryMeter, Limits, PeakMeter, Profile
 from tomic.sim.lookup import Throttle
 from tomic.sim.market import Market
 from tomic.sim.orders import PlaceOrder
-from tomic.sim.wire import MAX_VERSION
+from tomic.sim.wire import MAX_VERSION, MIN_VERSION
 
 _KEPT = 5_000
 _METERS = 50
@@ -58,6 +58,7 @@ class Gateway:
         clock: Seconds for the ten-minute history limit; the loop's clock by default.
 
     Raises:
+        ValueError: The server version is not one of those.
         OSError: The port is taken (on entering the context).
     """
 
@@ -75,6 +76,9 @@ class Gateway:
         server_version: int = MAX_VERSION,
         clock: Callable[[], float] | None = None,
     ) -> None:
+        if not MIN_VERSION <= server_version <= MAX_VERSION:
+            known = f"{MIN_VERSION} to {MAX_VERSION}"
+            raise ValueError(f"server_version must be {known}, got {server_version}")
         self.market, self.host, self.port = market, host, port
         self.profile, self.limits = profile or Profile(), limits or Limits()
         self.read_only, self.server_version = read_only, server_version

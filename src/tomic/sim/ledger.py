@@ -33,11 +33,11 @@ class Ledger:
         """What this part answers; messages that TWS takes without a word are here too."""
         return {
             requests.ReqPositions: self._soon(self._positions),
-            requests.ReqPositionsMulti: self._soon(self._positions_multi),
+            requests.ReqPositionsMulti: self._opened("positions", self._positions_multi),
             requests.ReqAccountSummary: self._summary,
             requests.CancelAccountSummary: self._cancel_summary,
             requests.ReqAccountUpdates: self._soon(self._updates),
-            requests.ReqAccountUpdatesMulti: self._soon(self._updates_multi),
+            requests.ReqAccountUpdatesMulti: self._opened("account_updates", self._updates_multi),
             requests.ReqCurrentTime: self._time,
             requests.ReqManagedAccounts: self._managed,
             requests.ReqIds: lambda _: self._link.send(answers.NextValidId(1)),
@@ -45,14 +45,14 @@ class Ledger:
             requests.ReqAllOpenOrders: lambda _: self._link.send(statements.OpenOrderEnd()),
             requests.ReqCompletedOrders: lambda _: self._link.send(statements.CompletedOrdersEnd()),
             requests.ReqExecutions: self._executions,
-            requests.ReqPnL: lambda request: self._link.send(statements.PnL(request.req_id)),
-            requests.ReqUserInfo: lambda request: self._link.send(answers.UserInfo(request.req_id)),
+            requests.ReqPnL: self._opened("pnl", self._pnl),
+            requests.ReqUserInfo: self._user_info,
             PlaceOrder: self._order,
             requests.CancelOrder: self._cancel_order,
             requests.CancelPositions: _nothing,
-            requests.CancelPositionsMulti: _nothing,
-            requests.CancelAccountUpdatesMulti: _nothing,
-            requests.CancelPnL: _nothing,
+            requests.CancelPositionsMulti: self._closed("positions"),
+            requests.CancelAccountUpdatesMulti: self._closed("account_updates"),
+            requests.CancelPnL: self._closed("pnl"),
             requests.SetLogLevel: _nothing,
             requests.ReqAutoOpenOrders: _nothing,
             requests.GlobalCancel: _nothing,
@@ -62,6 +62,30 @@ class Ledger:
         def handler(request: Any) -> None:
             span = self._link.gateway.profile.account_s
             self._link.later(self._link.draw(span), call, request)
+
+        return handler
+
+    def _opened(self, kind: str, call: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Answer soon, and keep the request id in use until its cancel."""
+
+        def answer(request: Any) -> None:
+            if self._link.open.get(request.req_id) == kind:
+                call(request)
+
+        soon = self._soon(answer)
+
+        def handler(request: Any) -> None:
+            if self._link.begin(request.req_id, kind):
+                soon(request)
+
+        return handler
+
+    def _closed(self, kind: str) -> Callable[[Any], None]:
+        """Free a request id; TWS says nothing of one that it does not know."""
+
+        def handler(request: Any) -> None:
+            if self._link.open.get(request.req_id) == kind:
+                self._link.end(request.req_id)
 
         return handler
 
@@ -77,7 +101,17 @@ class Ledger:
         self._link.send(answers.ManagedAccounts(",".join(self._market.book().accounts)))
 
     def _executions(self, request: requests.ReqExecutions) -> None:
-        self._link.send(statements.ExecutionsEnd(request.req_id))
+        if self._link.begin(request.req_id, "executions"):
+            self._link.end(request.req_id)
+            self._link.send(statements.ExecutionsEnd(request.req_id))
+
+    def _user_info(self, request: requests.ReqUserInfo) -> None:
+        if self._link.begin(request.req_id, "user_info"):
+            self._link.end(request.req_id)
+            self._link.send(answers.UserInfo(request.req_id))
+
+    def _pnl(self, request: requests.ReqPnL) -> None:
+        self._link.send(statements.PnL(request.req_id))
 
     # positions
 
@@ -159,6 +193,7 @@ class Ledger:
     def _updates_multi(self, request: requests.ReqAccountUpdatesMulti) -> None:
         account = self._account(request.account)
         if account is None:
+            self._link.end(request.req_id)
             self._link.error(request.req_id, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():

@@ -33,6 +33,7 @@ class Limits:
     history_per_10min: int | None = 60
     """Requests for bars in ten minutes; BID_ASK counts twice."""
     history_open: int = 50
+    """Requests for bars open at once, of all clients together."""
     history_identical_s: float = 15.0
     history_same_contract: int = 6
     """Requests for one contract, exchange and series within two seconds that are too many."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tomic.sim import faults, ticks
 from tomic.sim.answers import DataType, SnapshotEnd, TickParams
 from tomic.sim.interference import Subject
-from tomic.sim.lookup import find, subject_of_listing, trades_at
+from tomic.sim.lookup import complaint, find, subject_of_listing, trades_at
 from tomic.sim.market import Listing, Quote
 from tomic.sim.requests import CancelMarketData, Contract, ReqMarketData
 from tomic.sim.texts import AMBIGUOUS
@@ -136,8 +136,9 @@ class Lines:
         return frozenset(int(name) for name in names)
 
     def _resolve(self, req_id: int, contract: Contract) -> Listing | None:
-        if not contract.exchange:
-            self._link.error(req_id, 321, "Please enter exchange")
+        refusal = complaint(contract) or ("" if contract.exchange else "Please enter exchange")
+        if refusal:
+            self._link.error(req_id, 321, refusal)
             return None
         found = [
             one for one in find(self._gateway.market, contract) if trades_at(one, contract.exchange)

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE = 16
 _MATCHES = 16
-_RIGHTS = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
+_RIGHTS = {"C": "C", "CALL": "C", "P": "P", "PUT": "P", "": "", "?": "", "0": ""}
+_SECURITY_TYPES = frozenset(
+    {
+        "STK", "OPT", "FUT", "IND", "FOP", "CASH", "BAG", "WAR", "IOPT", "BOND", "FUND", "CMDTY",
+        "NEWS", "CRYPTO", "CFD", "CONTFUT", "EC",
+    }
+)  # fmt: skip
 
 
 @runtime_checkable
@@ -45,8 +51,18 @@ def right_of(contract: Contract) -> str:
     return _RIGHTS.get(contract.right.upper(), "")
 
 
+def complaint(contract: Contract) -> str:
+    """What TWS says against a description before it looks anything up; empty when nothing."""
+    if contract.con_id and not contract.sec_type:
+        return ""
+    known = contract.sec_type.upper() in _SECURITY_TYPES
+    return "" if known else "Please enter a valid security type"
+
+
 def find(market: Market, contract: Contract) -> Sequence[Listing]:
-    """Every listing that fits; a month YYYYMM leaves the day open."""
+    """Every listing that fits; a month YYYYMM leaves the day open, half a date fits nothing."""
+    if contract.right.upper() not in _RIGHTS or len(contract.expiry) in (1, 2, 3, 4, 5, 7):
+        return ()
     month = contract.expiry if len(contract.expiry) == 6 else ""
     found = market.find(
         contract.symbol,
@@ -187,6 +203,11 @@ class Lookup:
         if not link.begin(request.req_id, "contract_details"):
             return
         contract = request.contract
+        refusal = complaint(contract)
+        if refusal:
+            link.end(request.req_id)
+            link.error(request.req_id, 321, refusal)
+            return
         if not is_open_ended(contract):
             gateway.details_exact += 1
             self._stream(request, self._found(contract), link_done=lambda: None)
@@ -295,6 +316,8 @@ class Lookup:
         link.send(OptionParamsEnd(request.req_id))
 
     def _matching(self, request: requests.ReqMatchingSymbols) -> None:
+        if not self._link.begin(request.req_id, "matching_symbols"):
+            return
         market, pattern = self._link.gateway.market, request.pattern.strip().upper()
         found = [
             one
@@ -314,6 +337,7 @@ class Lookup:
             )
             for one in found[:_MATCHES]
         )
+        self._link.end(request.req_id)
         self._link.send(MatchingSymbols(request.req_id, rows))
 
     def _rule(self, request: requests.ReqMarketRule) -> None:

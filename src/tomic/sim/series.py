@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic.sim import faults
 from tomic.sim.answers import BarRow, History
-from tomic.sim.lookup import find, trades_at
+from tomic.sim.lookup import complaint, find, trades_at
 from tomic.sim.market import Bar, Listing
 from tomic.sim.requests import CancelHistory, ReqHistory
 from tomic.sim.texts import AMBIGUOUS
@@ -93,9 +93,9 @@ class Series:
 
     def _validated(self, request: ReqHistory) -> Listing | None:
         req_id, contract = request.req_id, request.contract
-        complaint = self._complaint(request)
-        if complaint:
-            self._link.error(req_id, 321, complaint)
+        refusal = complaint(contract) or self._complaint(request)
+        if refusal:
+            self._link.error(req_id, 321, refusal)
             return None
         found = find(self._gateway.market, contract)
         found = [one for one in found if trades_at(one, contract.exchange)]
@@ -130,7 +130,7 @@ class Series:
         if any(gateway.interference.strike(fault, fault.times) for fault in spurious):
             self._link.error(request.req_id, 162, _PACING)
             return True
-        if self._link_open() > gateway.limits.history_open:
+        if gateway.open("history") > gateway.limits.history_open:
             self._link.error(request.req_id, 162, _PACING)
             return True
         what = request.what.upper()
@@ -147,9 +147,6 @@ class Series:
             self._link.error(request.req_id, 162, _PACING)
             return True
         return False
-
-    def _link_open(self) -> int:
-        return sum(kind == "history" for kind in self._link.open.values())
 
     def _answer(self, request: ReqHistory, listing: Listing) -> None:
         if request.req_id not in self._link.open:

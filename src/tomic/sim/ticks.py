@@ -23,15 +23,19 @@ _DELAYED = {
 _SHARES = frozenset(
     {
         100, 101, 104, 105, 106, 165, 220, 221, 225, 232, 233, 236, 258, 47, 293, 294, 295, 318,
-        375, 411, 456, 59, 460, *range(576, 624),
+        375, 411, 456, 59, 460, 576, 577, 578, 586, 587, 588, 595, 614, 619, 623,
     }
 )  # fmt: skip
 LEGAL_GENERIC: dict[str, frozenset[int]] = {
     "STK": _SHARES,
     "IND": (_SHARES | {162}) - {236, 258, 47},
-    "OPT": _SHARES - {104, 162, 411, 456, 59, 258, 47},
+    "OPT": _SHARES - {104, 411, 456, 59, 258, 47, 576, 578},
 }
-"""Generic tick ids per security type; one illegal id refuses the whole subscription."""
+"""
+Generic tick ids per security type; one illegal id refuses the whole subscription.
+
+Those from 576 on are what a TWS listed in a 321 of 2022 (deephaven-ib, issue 46).
+"""
 
 
 def number_of(tick: int, *, delayed: bool) -> int:
