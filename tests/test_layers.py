@@ -35,7 +35,6 @@ FLOORS = {
     "workflows": 5,
     "desk": 6,
     "report": 6,
-    "shared_desk": 6,
     "cli": 7,
     "panel": 7,
 }

@@ -94,7 +94,7 @@ def _guest(
     host = _host.get()
     if host is None or replay is not None or (demo, paced) != (host.demo, host.paced):
         return None
-    from tomic.shared_desk import SharedDesk
+    from tomic.desk.shared import SharedDesk
 
     if not SharedDesk.fits(host, settings):
         return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tomic.config import Settings
-from tomic.desk import Desk
+from tomic.desk.desk import Desk
+from tomic.desk.resources import Resources
 from tomic.ib.session import Session
 from tomic.store import Database
 from tomic.workflows.progress import Watcher, ignore
@@ -20,8 +21,8 @@ class SharedDesk(Desk):
     """
 
     def __init__(self, host: Desk, settings: Settings, *, watch: Watcher = ignore) -> None:
-        super().__init__(settings, demo=host.demo, paced=host.paced, seed=host.seed, watch=watch)
-        self._host = host
+        # Instead of the constructor of Desk, which makes resources to be opened.
+        self._held = _Shared(host._held, settings, watch)
 
     @staticmethod
     def fits(host: Desk, settings: Settings) -> bool:
@@ -33,6 +34,14 @@ class SharedDesk(Desk):
             and settings.store == ours.store
             and settings.market.realtime_only == ours.market.realtime_only
         )
+
+
+class _Shared(Resources):
+    """The session and the store of *host*; deadlines of their own."""
+
+    def __init__(self, host: Resources, settings: Settings, watch: Watcher) -> None:
+        super().__init__(settings, host.origin, watch=watch)
+        self._host = host
 
     @property
     def has_session(self) -> bool:

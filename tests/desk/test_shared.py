@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tomic.desk import Desk
-from tomic.shared_desk import SharedDesk
+from tomic.desk.shared import SharedDesk
 
 
 def on(settings, gateway, **ib):

@@ -1,0 +1,415 @@
+"""
+The desk: settings, session, store and, for a demo, the simulated gateway, under one roof.
+
+``async with tomic.Desk() as desk: chain = await desk.chain("SPY", dte=15)`` — the session opens
+on first need and closes with the desk.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from tomic.chain import Chain
+from tomic.config import Settings, load_settings
+from tomic.desk.fetching import fetch, fetch_all, with_rules
+from tomic.desk.resources import Origin, Resources
+from tomic.ib.session import Session
+from tomic.models import normalize_symbol
+from tomic.store import Database
+from tomic.workflows.chain_setup import Chooser
+from tomic.workflows.chains import ChainOutcome
+from tomic.workflows.doctor import Check, examine
+from tomic.workflows.progress import Watcher, ignore
+
+if TYPE_CHECKING:
+    from tomic.desk.recording import Recording
+    from tomic.models import Proposal, ScanResult, TradeReview
+    from tomic.strategies.fit import FitModel
+    from tomic.workflows.history import HistoryRun
+    from tomic.workflows.journal import Journal
+    from tomic.workflows.review import PortfolioView
+    from tomic.workflows.stored_volatility import PastDay
+    from tomic.workflows.volatility import VolReport
+
+
+class Desk:
+    """
+    What notebooks and commands work with.
+
+    Args:
+        settings: Settings to use; by default those of `load_settings(config)`.
+        config: Configuration file instead of ``./tomic.toml``.
+        demo: Start the built-in gateway on its model market; no TWS is needed.
+        replay: A recorded chain or session to serve through the built-in gateway.
+        as_of: When a recorded chain was recorded, if its name does not say.
+        paced: Keep IB's message limit in a demo too.
+        seed: Seed of the demo market.
+        record: Where to write what the session receives and asks, account numbers masked.
+        command: What the recording says was run.
+        demo_store: Where a demo keeps its store; by default it has one only while it runs.
+        watch: Called with each :class:`~tomic.workflows.progress.Event`.
+        **overrides: Sections of settings, such as ``ib={"port": 4002}``.
+
+    Raises:
+        ConfigError: The settings cannot be used.
+        UsageError: *demo* and *replay* together.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        config: Path | str | None = None,
+        demo: bool = False,
+        replay: Path | str | None = None,
+        as_of: dt.datetime | None = None,
+        paced: bool = False,
+        seed: int = 1,
+        record: Path | str | None = None,
+        command: str = "",
+        demo_store: Path | None = None,
+        watch: Watcher = ignore,
+        **overrides: Mapping[str, Any],
+    ) -> None:
+        origin = Origin(demo, replay, as_of, paced, seed)
+        self._held = Resources(
+            settings or load_settings(config, **overrides),
+            origin,
+            recording=_recording(Path(record), command) if record is not None else None,
+            demo_store=demo_store,
+            watch=watch,
+        )
+
+    async def __aenter__(self) -> Self:
+        self._held.start_clock()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._held.close()
+
+    # -- what it holds ---------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in effect."""
+        return self._held.settings
+
+    @property
+    def demo(self) -> bool:
+        """Whether the quotes are those of the demo market."""
+        return self._held.origin.demo
+
+    @property
+    def replay(self) -> Path | str | None:
+        """The recording that is served, if any."""
+        return self._held.origin.replay
+
+    @property
+    def paced(self) -> bool:
+        """Whether a demo keeps IB's message limit."""
+        return self._held.origin.paced
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the built-in gateway is used."""
+        return self._held.origin.simulated
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the session is open."""
+        return self._held.has_session
+
+    async def session(self, symbol: str = "") -> Session:
+        """
+        The session, opened on first need. *symbol* names what a recorded chain holds.
+
+        Raises:
+            SessionError: The gateway cannot be reached.
+            BadFile: The recording cannot be used.
+        """
+        return await self._held.session(symbol)
+
+    async def store(self) -> Database:
+        """The store, opened on first need; a demo or replay has its own, while it runs."""
+        return await self._held.store()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether :meth:`interrupt` stopped a fetch."""
+        return self._held.interrupted
+
+    def interrupt(self) -> bool:
+        """Stop what is being fetched and keep what is there; False when nothing is."""
+        return self._held.interrupt()
+
+    async def examine(self) -> AsyncIterator[Check]:
+        """Climb the ladder of checks, from the socket to option data."""
+        held = self._held
+        ib, pace = await held.gateway()
+        tap = held.recording.recorder if held.recording is not None else None
+        settings = held.settings.model_copy(update={"ib": ib})
+        async for check in examine(settings, pace=pace, simulated=self.simulated, tap=tap):
+            yield check
+
+    # -- chains ----------------------------------------------------------------------------
+
+    async def chain(
+        self,
+        symbol: str,
+        *,
+        dte: int | tuple[int, int | None] | None = None,
+        delta: tuple[float, float] | None = None,
+        **rules: Any,
+    ) -> Chain:
+        """
+        Fetch the option chain of one symbol.
+
+        Args:
+            symbol: Such as ``SPY``, ``BRK.B`` or ``SPX``.
+            dte: Fewest days to expiry, or ``(fewest, most)``.
+            delta: Lowest and highest delta; rows outside are marked.
+            **rules: Keys of the settings' section ``chain``, such as ``strike_range="5%"``.
+
+        Raises:
+            InvalidSymbol, UsageError: Before any connection.
+            TomicError: Nothing could be had; a chain that is only partly there is returned.
+        """
+        name = normalize_symbol(symbol)
+        settings = with_rules(self.settings, dte, delta, rules)
+        await self.session(name)
+        deadline = self._held.take_deadline(settings)
+        chain, _ = await fetch(self._held, name, settings, deadline)
+        return chain
+
+    async def chains(
+        self,
+        symbols: Sequence[str],
+        *,
+        dte: int | tuple[int, int | None] | None = None,
+        delta: tuple[float, float] | None = None,
+        on_done: Callable[[ChainOutcome], None] | None = None,
+        **rules: Any,
+    ) -> list[ChainOutcome]:
+        """As :meth:`chain` for several symbols at once; an outcome per symbol, in order."""
+        names = [normalize_symbol(one) for one in symbols]
+        settings = with_rules(self.settings, dte, delta, rules)
+        return await fetch_all(self._held, names, settings, on_done=on_done)
+
+    # -- volatility ------------------------------------------------------------------------
+
+    async def prices(
+        self,
+        symbols: Sequence[str] = (),
+        *,
+        days: int | None = None,
+        ib_hv: bool = False,
+        force: bool = False,
+        timeout_s: float | None = None,
+    ) -> HistoryRun:
+        """
+        Bring stored bars and implied volatility up to date; see `workflows.history.update`.
+
+        Raises:
+            InvalidSymbol: Before any connection.
+            SessionError: The gateway is needed and cannot be reached.
+            StoreBusy: Another run is at it.
+        """
+        from tomic.desk import measuring
+
+        names = self._names(symbols)
+        return await measuring.prices(
+            self._held, names, days=days, ib_hv=ib_hv, force=force, timeout_s=timeout_s
+        )
+
+    async def vol(self, symbol: str, **options: Any) -> VolReport:
+        """As :meth:`vols`, for one symbol."""
+        (report,) = await self.vols([symbol], **options)
+        return report
+
+    async def vols(
+        self,
+        symbols: Sequence[str] = (),
+        *,
+        days: int | None = None,
+        chain: bool = False,
+        smiles: bool = False,
+        stored: bool = False,
+    ) -> list[VolReport]:
+        """
+        Measure the volatility of *symbols*, those of the settings by default.
+
+        Args:
+            symbols: Underlyings.
+            days: Window of IV rank and percentile, trading days.
+            chain: Take the chain of the day, fetched when there is none yet.
+            smiles: Fit smiles to the chains, for one more kind of expected move.
+            stored: From the store alone; nobody is asked.
+        """
+        from tomic.desk import measuring
+
+        names = self._names(symbols)
+        return await measuring.vols(
+            self._held, names, days=days, chain=chain, smiles=smiles, stored=stored
+        )
+
+    async def vol_history(self, symbol: str, days: int = 30) -> list[PastDay]:
+        """The stored closes and volatilities of the last *days* days, oldest first."""
+        from tomic.workflows.volatility import load_days
+
+        return await load_days(await self.store(), normalize_symbol(symbol), days, self.settings)
+
+    # -- scan ------------------------------------------------------------------------------
+
+    async def scan(
+        self,
+        symbols: Sequence[str] = (),
+        *,
+        top: int | None = None,
+        strategies: Sequence[str] | None = None,
+        by_strategy: bool = False,
+        chains: Sequence[Chain] = (),
+        book: FitModel | None = None,
+    ) -> ScanResult:
+        """
+        Search *symbols*, those of the settings by default, for the best trades.
+
+        Args:
+            symbols: Underlyings.
+            top: How many proposals; with *by_strategy*, of each strategy.
+            strategies: Names instead of all.
+            by_strategy: The best of each strategy instead of the best of all.
+            chains: Search these instead of fetching any.
+            book: A portfolio that the proposals should fit; the last saved one by default.
+
+        Raises:
+            ConfigError: A strategy that does not exist.
+            SessionError: The gateway cannot be reached at all.
+        """
+        from tomic.desk import searching
+
+        given = {one.symbol: one for one in chains}
+        return await searching.search(
+            self._held,
+            list(given) or self._names(symbols),
+            given,
+            top=top,
+            strategies=strategies,
+            by_strategy=by_strategy,
+            book=book,
+        )
+
+    async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:
+        """
+        Which rule refuses *trade*, such as ``short_put_spread 560/550 2025-06-20``.
+
+        Raises:
+            UsageError, ConfigError: The text is no trade, or of no known strategy.
+        """
+        from tomic.desk import searching
+
+        name = normalize_symbol(symbol)
+        given = {name: chain} if chain is not None else {}
+        return await searching.why_not(self._held, name, trade, given)
+
+    async def proposal(self, proposal_id: str) -> Proposal:
+        """A stored proposal; DataError when there is none of that id."""
+        from tomic.workflows import scan
+
+        return await scan.load(await self.store(), proposal_id)
+
+    async def refreshed(self, old: Proposal) -> TradeReview:
+        """*old* judged again with its legs quoted anew, in the chain it was found in."""
+        from tomic.desk import searching
+
+        return await searching.refreshed(self._held, old)
+
+    # -- journal ---------------------------------------------------------------------------
+
+    async def journal(self, *, offline: bool = False) -> Journal:
+        """
+        The journal, for the functions of `tomic.workflows.journal` and its neighbours.
+
+        A replay reads the real journal; a demo has one of its own.
+
+        Args:
+            offline: Ask nobody.
+        """
+        from tomic.workflows.journal import Journal
+
+        held, replayed = self._held, self.replay is not None
+        quiet = offline and not self.simulated
+        return Journal(
+            await (held.own_store() if replayed else held.store()),
+            self.settings,
+            clock=self._now,
+            fetch=None if quiet else self._fetch_legs,
+            session=None if quiet else self.session,
+            source="replay" if replayed else "demo" if self.demo else "live",
+        )
+
+    async def _now(self) -> dt.datetime:
+        """The gateway's time in a demo and while connected, else that of the computer."""
+        if self.demo or self.has_session:
+            return await (await self.session()).now()
+        return dt.datetime.now(dt.UTC)
+
+    async def _fetch_legs(self, symbol: str, settings: Settings, choose: Chooser) -> Chain:
+        # Too few options to stand for the chain of the day, so nothing of it is kept.
+        deadline = self._held.take_deadline(settings)
+        chain, _ = await fetch(self._held, symbol, settings, deadline, choose, keep=False)
+        return chain
+
+    # -- portfolio -------------------------------------------------------------------------
+
+    async def portfolio(
+        self,
+        trade: str = "",
+        *,
+        each_symbol: bool = False,
+        ib_margin: bool = False,
+        file: Path | None = None,
+        last: bool = False,
+    ) -> PortfolioView:
+        """
+        Review what is held; see `workflows.review.portfolio`.
+
+        Args:
+            trade: A proposal's id, or legs, to put beside the book.
+            each_symbol: Also a stress grid for every symbol by itself.
+            ib_margin: Also the broker's own margin of that trade, by one what-if order.
+            file, last: A saved book, or the last one, instead of the gateway.
+
+        Raises:
+            UsageError: What is asked cannot be.
+            RequestTimeout, SessionError: The account could not be read.
+        """
+        from tomic.workflows import review
+
+        return await review.portfolio(
+            self.session,
+            await self.store(),
+            self.settings,
+            review.Ask(trade, each_symbol, ib_margin, file, last),
+            simulated=self.simulated,
+            deadline=self._held.take_deadline(self.settings),
+            watch=self._held.watch,
+        )
+
+    def _names(self, symbols: Sequence[str]) -> list[str]:
+        names = [normalize_symbol(one) for one in symbols]
+        return list(dict.fromkeys(names or self.settings.market.symbols))
+
+
+def _recording(file: Path, command: str) -> Recording:
+    from tomic.desk.recording import Recording
+
+    return Recording(file, command)

@@ -1,0 +1,166 @@
+"""How a desk fetches chains: its rules, what it remembers, and prices that no gateway tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from tomic.config.market import ChainSettings
+from tomic.errors import StoreError, UsageError
+from tomic.models import DataType, Spot, SpotSource
+from tomic.workflows.chain import fetch_chain
+from tomic.workflows.chains import ChainOutcome, fetch_chains
+from tomic.workflows.memory import StoreMemory
+
+if TYPE_CHECKING:
+    from tomic.chain import Chain
+    from tomic.config import Settings
+    from tomic.desk.resources import Resources
+    from tomic.models import Underlying, VolSnapshot
+    from tomic.workflows.chain_setup import Chooser, SpotFallback
+
+_RECORDED_SPOT_S = 0.5
+
+
+async def fetch(
+    held: Resources,
+    symbol: str,
+    settings: Settings,
+    deadline: float,
+    choose: Chooser | None = None,
+    *,
+    keep: bool = True,
+) -> tuple[Chain, VolSnapshot | None]:
+    """
+    One chain, and the figures beside it when it is kept in the store.
+
+    Args:
+        settings: Those of the desk, or with rules of their own.
+        choose: Picks the options instead of the rules of *settings*.
+        keep: Whether it may stand for the chain of the day.
+    """
+    session = await held.session(symbol)
+    recorded_spot = held.stand_in.recorded_spot if held.stand_in else None
+    if recorded_spot is not None:
+        settings = _less_patient(settings)
+    # A recording must hold the contracts too, so it takes none from the store.
+    forgetful = held.origin.simulated or held.recording is not None
+    memory = None if forgetful else StoreMemory(await held.store(), session.note)
+    chain = await fetch_chain(
+        session,
+        symbol,
+        settings,
+        memory=memory,
+        deadline=deadline,
+        watch=held.watch,
+        spot_fallback=_fallback(held),
+        recorded_spot=recorded_spot,
+        choose=choose,
+        # The same seed is to give the same document, its count of messages included.
+        eager=held.origin.paced or not held.origin.demo,
+    )
+    if held.recording is not None:
+        held.recording.note_spot(symbol, chain.spot)
+    return chain, await _remembered(held, chain) if keep else None
+
+
+async def fetch_all(
+    held: Resources,
+    symbols: Sequence[str],
+    settings: Settings,
+    *,
+    on_done: Callable[[ChainOutcome], None] | None = None,
+) -> list[ChainOutcome]:
+    """
+    The chains of *symbols* at once, within one deadline; an outcome per symbol, in order.
+
+    Raises:
+        UsageError: Several symbols of one recording.
+        SessionError: The gateway cannot be reached.
+    """
+    if held.origin.replay is not None and len(set(symbols)) > 1:
+        raise UsageError("a recording holds one symbol; name one")
+    if symbols:
+        await held.session(symbols[0])
+    deadline = held.take_deadline(settings)
+    return await fetch_chains(
+        lambda symbol: fetch(held, symbol, settings, deadline), symbols, on_done=on_done
+    )
+
+
+async def quoted(held: Resources, symbol: str, choose: Chooser) -> Chain:
+    """A chain of just the options that *choose* picks, with a time of its own."""
+    deadline = asyncio.get_running_loop().time() + held.settings.chain.deadline_s
+    chain, _ = await fetch(held, symbol, held.settings, deadline, choose)
+    return chain
+
+
+def with_rules(
+    settings: Settings,
+    dte: int | tuple[int, int | None] | None,
+    delta: tuple[float, float] | None,
+    rules: Mapping[str, Any],
+) -> Settings:
+    """
+    Settings with another section ``chain``.
+
+    Raises:
+        UsageError: A key is unknown or a value cannot be right.
+    """
+    changes = dict(rules)
+    if dte is not None:
+        changes["min_dte"], changes["max_dte"] = (dte, None) if isinstance(dte, int) else dte
+    if delta is not None:
+        changes["min_delta"], changes["max_delta"] = delta
+    if not changes:
+        return settings
+    try:
+        chain = ChainSettings.model_validate({**settings.chain.model_dump(), **changes})
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        text = str(first["msg"]).removeprefix("Value error, ")
+        raise UsageError(f"{where}: {text}" if where else text) from exc
+    return settings.model_copy(update={"chain": chain})
+
+
+async def _remembered(held: Resources, chain: Chain) -> VolSnapshot | None:
+    """The figures beside *chain*; None when the store cannot be used, which costs no chain."""
+    from tomic.workflows.volatility import remember_chain
+
+    try:
+        return await remember_chain(await held.store(), chain, held.settings)
+    except StoreError as exc:
+        held.note(f"{exc}; volatility history left out")
+        return None
+
+
+def _fallback(held: Resources) -> SpotFallback:
+    """What gives a price when the gateway has none: a public page, or what was recorded of it."""
+
+    async def recorded(underlying: Underlying) -> Spot | None:
+        return held.stand_in.web_spots.get(underlying.symbol) if held.stand_in else None
+
+    async def visited(underlying: Underlying) -> Spot | None:
+        visits = held.visits()
+        page = await visits.page(underlying.symbol) if visits is not None else None
+        if page is None or page.spot_price is None:
+            return None
+        return Spot(
+            price=page.spot_price,
+            source=SpotSource.WEB,
+            data_type=DataType.DELAYED,
+            as_of=page.fetched_at,
+        )
+
+    return recorded if held.origin.simulated else visited
+
+
+def _less_patient(settings: Settings) -> Settings:
+    """A recorded chain of which the price is known has no quote of the underlying to wait for."""
+    patience_s = min(_RECORDED_SPOT_S, settings.market.spot_timeout_s)
+    market = settings.market.model_copy(update={"spot_timeout_s": patience_s})
+    return settings.model_copy(update={"market": market})

@@ -1,0 +1,213 @@
+"""What a desk holds open: session, stand-in for TWS, store, web visits and recording."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from tomic.config import IbSettings, Settings
+from tomic.errors import UsageError
+from tomic.ib.session import Session
+from tomic.store import Database
+from tomic.workflows import stand_in
+from tomic.workflows.progress import Event, Watcher, ignore
+
+if TYPE_CHECKING:
+    from tomic.desk.recording import Recording
+    from tomic.web import Visits
+
+_DEMO_PACE = 1000.0
+"""Messages a second towards the demo gateway, which by default has no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where quotes come from: TWS or, with *demo* or *replay*, the built-in gateway."""
+
+    demo: bool = False
+    replay: Path | str | None = None
+    as_of: dt.datetime | None = None
+    paced: bool = False
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.demo and self.replay is not None:
+            raise UsageError("--demo and --replay exclude each other; give one of them")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the built-in gateway is used."""
+        return self.demo or self.replay is not None
+
+
+class Resources:
+    """
+    Each is opened on first need; all close together.
+
+    Args:
+        settings, watch: As of `Desk`.
+        origin: What the session connects to.
+        recording: Told what the session receives and asks.
+        demo_store: Where a demo keeps its store; by default it has one only while it runs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        origin: Origin,
+        *,
+        recording: Recording | None = None,
+        demo_store: Path | None = None,
+        watch: Watcher = ignore,
+    ) -> None:
+        self.settings, self.origin, self.recording, self.watch = settings, origin, recording, watch
+        self.stand_in: stand_in.StandIn | None = None
+        """What stands in for TWS, once it listens."""
+        self._demo_store = demo_store
+        self._stack = AsyncExitStack()
+        self._session: Session | None = None
+        self._database: Database | None = None
+        self._web: Visits | None = None
+        self._opening, self._storing = asyncio.Lock(), asyncio.Lock()
+        self._deadline: float | None = None
+
+    async def close(self) -> None:
+        """Close what is open, the last one first, and write the recording."""
+        try:
+            await self._stack.aclose()
+        finally:
+            self._session = self._database = None
+            if self.recording is not None:
+                self.note(self.recording.write())
+
+    def note(self, text: str) -> None:
+        """Tell the watcher something that belongs to no symbol."""
+        self.watch(Event("note", "", text))
+
+    # -- deadlines -------------------------------------------------------------------------
+
+    def start_clock(self) -> None:
+        """Let the first fetch have what is left since here; later ones have a time of their own."""
+        self._deadline = self._patience(self.settings)
+
+    def take_deadline(self, settings: Settings) -> float:
+        """When the fetch that begins now must have ended, on the loop's clock."""
+        deadline, self._deadline = self._deadline, None
+        if deadline is None:
+            deadline = self._patience(settings)
+        if self._session is not None:
+            self._session.deadline = deadline
+        return deadline
+
+    def coming_deadline(self) -> float:
+        """As `take_deadline`, for questions that share the time of the fetch that follows."""
+        return self._patience(self.settings) if self._deadline is None else self._deadline
+
+    @staticmethod
+    def _patience(settings: Settings) -> float:
+        return asyncio.get_running_loop().time() + settings.chain.deadline_s
+
+    # -- session ---------------------------------------------------------------------------
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the session is open."""
+        return self._session is not None
+
+    async def session(self, symbol: str = "") -> Session:
+        """
+        The session; *symbol* names what a recorded chain holds.
+
+        Raises:
+            SessionError: The gateway cannot be reached.
+            BadFile: The recording cannot be used.
+        """
+        async with self._opening:
+            if self._session is None:
+                self._session = await self._open_session(symbol)
+            return self._session
+
+    async def _open_session(self, symbol: str) -> Session:
+        ib, pace = await self.gateway(symbol)
+        return await self._stack.enter_async_context(
+            Session(
+                ib,
+                self.settings.limits,
+                on_note=self.note,
+                tap=self.recording.recorder if self.recording is not None else None,
+                realtime_only=self.settings.market.realtime_only,
+                pace=pace,
+                deadline=self._deadline,
+            )
+        )
+
+    async def gateway(self, symbol: str = "") -> tuple[IbSettings, float | None]:
+        """Where the gateway is and its own pace, if any; what stands in for TWS is started."""
+        ib = self.settings.ib
+        if not self.origin.simulated:
+            return ib, None
+        if self.stand_in is None:
+            found = _stand_in(self.origin, symbol)
+            await self._stack.enter_async_context(found.server)
+            # Only now: whoever is cancelled while it starts must not leave one without a port.
+            self.stand_in = found
+        here = {"host": "127.0.0.1", "port": self.stand_in.server.port}
+        return ib.model_copy(update=here), None if self.origin.paced else _DEMO_PACE
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether `interrupt` stopped a fetch."""
+        return self._session is not None and self._session.interrupted
+
+    def interrupt(self) -> bool:
+        """Stop what is being fetched and keep what is there; False when nothing is."""
+        if self._session is None or self._session.interrupted:
+            return False
+        self._session.interrupt()
+        return True
+
+    def clock_now(self) -> dt.datetime:
+        """The gateway's time while connected, else that of the computer."""
+        return self._session.clock_now() if self._session else dt.datetime.now(dt.UTC)
+
+    # -- store and web ---------------------------------------------------------------------
+
+    async def store(self) -> Database:
+        """The store; a demo or replay has its own, while it runs."""
+        async with self._storing:
+            if self._database is None:
+                path = self.settings.store.path
+                if self.origin.demo and self._demo_store is not None:
+                    path = self._demo_store
+                elif self.origin.simulated:
+                    folder = self._stack.enter_context(TemporaryDirectory(prefix="tomic-"))
+                    path = Path(folder) / "demo.db"
+                self._database = await self._opened(path)
+            return self._database
+
+    async def own_store(self) -> Database:
+        """The store of the settings, beside that of a replay."""
+        return await self._opened(self.settings.store.path)
+
+    async def _opened(self, path: Path) -> Database:
+        database = Database(path, busy_timeout_s=self.settings.store.lock_wait_s)
+        return await self._stack.enter_async_context(database)
+
+    def visits(self) -> Visits | None:
+        """Visits to public pages; None where the settings forbid them."""
+        if self.settings.web.enabled and self._web is None:
+            from tomic.web import Visits
+
+            self._web = Visits(self.settings.web, self.settings.store.path.parent / "web")
+        return self._web
+
+
+def _stand_in(origin: Origin, symbol: str) -> stand_in.StandIn:
+    if origin.replay is None:
+        return stand_in.demo(seed=origin.seed, paced=origin.paced)
+    return stand_in.replay(origin.replay, symbol, as_of=origin.as_of, paced=origin.paced)

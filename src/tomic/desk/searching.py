@@ -1,0 +1,114 @@
+"""How a desk searches for trades: which volatility, chains and book a scan looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tomic import dates
+from tomic.desk.fetching import quoted
+from tomic.desk.measuring import vols
+from tomic.errors import DataError, TomicError
+from tomic.models import VolSnapshot
+from tomic.strategies import propose, windows
+from tomic.strategies import why_not as trades
+from tomic.workflows import history, review, scan, volatility
+
+if TYPE_CHECKING:
+    from tomic.chain import Chain
+    from tomic.desk.resources import Resources
+    from tomic.models import Proposal, ScanResult, TradeReview
+    from tomic.strategies.fit import FitModel
+    from tomic.strategies.propose import Gated
+
+
+async def search(
+    held: Resources,
+    symbols: Sequence[str],
+    given: Mapping[str, Chain],
+    *,
+    top: int | None = None,
+    strategies: Sequence[str] | None = None,
+    by_strategy: bool = False,
+    book: FitModel | None = None,
+) -> ScanResult:
+    """The best trades of *symbols*, in the chains *given* where there are any; kept."""
+    store = await held.store()
+    found = await _vols(held, symbols, given)
+    if book is None and not given and not held.origin.simulated:
+        book = review.saved_fit(held.settings, held.clock_now())
+    result = await scan.scan(
+        found,
+        held.settings,
+        partial(_chain, held, given),
+        strategies=strategies,
+        top=top,
+        by_strategy=by_strategy,
+        book=book,
+        correlations=await scan.return_correlations(store, symbols),
+        watch=held.watch,
+    )
+    return await scan.keep(store, result, dates.local_date(held.clock_now(), str(dates.NEW_YORK)))
+
+
+async def why_not(
+    held: Resources, symbol: str, trade: str, given: Mapping[str, Chain]
+) -> TradeReview:
+    """Which rule refuses *trade*, in the chain *given* if there is one."""
+    asked = trades.parse_trade(trade)
+    vol = await _vol(held, symbol, given)
+    gated = propose.all_open(asked.strategy, held.settings)
+    found = await _chain(held, given, symbol, gated)
+    return propose.explain_trade(found, vol, trade, held.settings)
+
+
+async def refreshed(held: Resources, old: Proposal) -> TradeReview:
+    """*old* judged again with its legs quoted anew, in the chain it was found in."""
+    chain = await (await held.store()).load_chain(old.symbol)
+    if chain is None:
+        raise DataError(f"the chain of {old.symbol} is no longer stored; scan it again")
+    vol = await _vol(held, old.symbol, {})
+    legs = await quoted(held, old.symbol, partial(windows.of_legs, old.legs))
+    return propose.explain_trade(chain.updated(legs), vol, old.trade, held.settings)
+
+
+async def _vol(held: Resources, symbol: str, given: Mapping[str, Chain]) -> VolSnapshot:
+    found = (await _vols(held, [symbol], given))[symbol]
+    if isinstance(found, TomicError):
+        raise found
+    return found
+
+
+async def _vols(
+    held: Resources, symbols: Sequence[str], given: Mapping[str, Chain]
+) -> dict[str, VolSnapshot | TomicError]:
+    """Volatility by symbol, after bringing today's IV history up to date."""
+    store = await held.store()
+    if given:
+        at = max(chain.as_of for chain in given.values())
+        reports = await volatility.volatility(
+            store, symbols, held.settings, now=volatility.Now(at, chains=given), keep=False
+        )
+        return {one.symbol: one.snapshot for one in reports}
+    if not held.origin.demo:
+        await history.update(
+            held.session, store, symbols, held.settings, series=["ib30"], watch=held.watch
+        )
+    return {
+        one.symbol: one.snapshot if one.error is None else one.error
+        for one in await vols(held, symbols)
+    }
+
+
+async def _chain(held: Resources, given: Mapping[str, Chain], symbol: str, gated: Gated) -> Chain:
+    """The chain that was given, a stored one that is young enough, or a new one."""
+    if symbol in given:
+        return given[symbol]
+    session, rules = await held.session(symbol), held.settings.scan
+    stored = await (await held.store()).load_chain(
+        symbol, max_age=rules.max_chain_age, now=session.clock_now()
+    )
+    if stored is not None and windows.serves(stored, gated.templates, rules):
+        return stored
+    return await quoted(held, symbol, partial(windows.choose_for, gated.templates, rules))
