@@ -73,13 +73,13 @@ async def test_an_old_chain_counts_as_none(store):
         await store.load_chain("SPY", max_age=age)
 
 
-async def test_purging_keeps_the_newest_chain(store):
-    """What may still serve as the last known chain of a symbol is never purged."""
-    await store.save_chain(a_chain(NOW - dt.timedelta(days=3)))
-    await store.save_chain(a_chain(NOW - dt.timedelta(days=2)))
+async def test_chains_older_than_a_day_go_by_themselves(store):
+    """A chain takes the place of those from more than a day before it; the newest always stays."""
+    for hours in (60, 30, 20, 10):
+        await store.save_chain(a_chain(NOW - dt.timedelta(hours=hours)))
 
-    assert await store.purge_chains(NOW) == 1
-    assert (await store.load_chain("SPY")).as_of == NOW - dt.timedelta(days=2)
+    assert (await store.info()).tables["chains"] == 3
+    assert (await store.load_chain("SPY")).as_of == NOW - dt.timedelta(hours=10)
 
 
 async def test_an_empty_chain_can_be_kept(store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,29 +18,34 @@ from tomic.chain import COLUMNS, Chain, Fetch
 from tomic.models import DataType, Spot, Underlying
 from tomic.store.connection import StoreFile
 
+_KEEP_S = 86_400.0
+
 
 class ChainTables(StoreFile):
     """Whole chains by symbol and time."""
 
     async def save_chain(self, chain: Chain) -> None:
-        """Keep a chain; one of the same symbol, class and instant is replaced."""
+        """
+        Keep a chain; one of the same symbol, class and instant is replaced.
+
+        Those of the symbol from more than a day before it go.
+        """
         header, columns = _packed(chain)
-        row = (
-            chain.symbol,
-            chain.as_of.timestamp(),
-            chain.trading_class,
-            len(chain),
-            header,
-            columns,
-        )
-        await self._write(
-            lambda db: db.execute(
+        at = chain.as_of.timestamp()
+        row = (chain.symbol, at, chain.trading_class, len(chain), header, columns)
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
                 "INSERT OR REPLACE INTO chains"
                 " (symbol, as_of, trading_class, options, header, columns)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 row,
             )
-        )
+            db.execute(
+                "DELETE FROM chains WHERE symbol = ? AND as_of < ?", (chain.symbol, at - _KEEP_S)
+            )
+
+        await self._write(work)
 
     async def load_chain(
         self,
@@ -67,17 +73,6 @@ class ChainTables(StoreFile):
             ).fetchone()
         )
         return _unpacked(*row) if row else None
-
-    async def purge_chains(self, before: dt.datetime) -> int:
-        """Forget chains older than *before*, except the newest of each symbol; return how many."""
-        cursor = await self._write(
-            lambda db: db.execute(
-                "DELETE FROM chains WHERE as_of < ? AND as_of <"
-                " (SELECT max(as_of) FROM chains AS newer WHERE newer.symbol = chains.symbol)",
-                (before.timestamp(),),
-            )
-        )
-        return cursor.rowcount
 
 
 def _packed(chain: Chain) -> tuple[str, bytes]:
