@@ -63,9 +63,6 @@ async def test_contracts_older_than_a_week_go_by_themselves(path):
 
         assert await db.load_contracts("SPY", old, "SPY") == []
         assert await db.load_contracts("QQQ", old, "QQQ") == [row]
-
-        await db.purge_contracts(DAY)
-        assert await db.load_contracts("QQQ", old, "QQQ") == []
         assert await db.load_contracts("SPY", DAY, "SPY") == [row]
 
 

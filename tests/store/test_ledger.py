@@ -36,9 +36,9 @@ async def test_an_identical_request_waits_fifteen_seconds(store):
 
 async def test_requests_are_remembered_for_a_day(store):
     """What was asked lately can be listed; what is older than a day goes by itself."""
-    await store.record_history_request("old", NOW - dt.timedelta(days=2))
-    await store.record_history_request("SPY bars", NOW)
-    await store.record_history_request("SPY iv", after(1))
+    await store.claim_history_request("old", NOW - dt.timedelta(days=2))
+    await store.claim_history_request("SPY bars", NOW)
+    await store.claim_history_request("SPY iv", after(1))
 
     assert await store.recent_history_requests(after(0.5)) == [(after(1), "SPY iv")]
     assert len(await store.recent_history_requests(NOW - dt.timedelta(days=9))) == 2
@@ -46,6 +46,6 @@ async def test_requests_are_remembered_for_a_day(store):
 
 async def test_a_clock_set_back_blocks_nobody(store):
     """A request noted an hour in the future does not make this one wait for it."""
-    await store.record_history_request("SPY bars", after(3600))
+    await store.claim_history_request("SPY bars", after(3600))
 
     assert not await store.claim_history_request("SPY bars", NOW, most=1)

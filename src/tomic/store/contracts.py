@@ -130,13 +130,7 @@ class ContractTables(StoreFile):
         )
         return frozenset(dt.date.fromisoformat(text) for (text,) in rows)
 
-    async def purge_contracts(self, before: dt.date) -> None:
-        """Forget the contracts, parameters and underlyings of days before *before*."""
-        await self._write(lambda db: _purge(db, before.isoformat()))
 
-
-def _purge(db: sqlite3.Connection, before: str, symbol: str | None = None) -> None:
+def _purge(db: sqlite3.Connection, before: str, symbol: str) -> None:
     for table in ("contracts", "listed_expiries", "option_params", "underlyings"):
-        db.execute(
-            f"DELETE FROM {table} WHERE day < ?1 AND (?2 IS NULL OR symbol = ?2)", (before, symbol)
-        )
+        db.execute(f"DELETE FROM {table} WHERE symbol = ? AND day < ?", (symbol, before))

@@ -15,10 +15,6 @@ _CLOCK_S = 60.0
 class LedgerTable(StoreFile):
     """History requests by time."""
 
-    async def record_history_request(self, key: str, at: dt.datetime) -> None:
-        """Note that *key* is asked for now; requests older than a day are forgotten."""
-        await self._write(lambda db: _note(db, key, at.timestamp()))
-
     async def recent_history_requests(self, since: dt.datetime) -> list[tuple[dt.datetime, str]]:
         """Return time and key of each request at or after *since*, oldest first."""
         rows = await self._read(
@@ -41,6 +37,7 @@ class LedgerTable(StoreFile):
         """
         Note the request if the limits allow it at *at*, else tell how long to wait.
 
+        Requests older than a day are forgotten.
         Looking and noting are one transaction, so two runs never take the same last place.
 
         Returns:
