@@ -1,78 +1,114 @@
 """
-Measure TOMIC beside its peers: ``python -m benchmarks [PART …] [--json FILE]``.
+Measure TOMIC beside its peers: ``python -m benchmarks [PART …] [--json FILE] [--page]``.
 
-Parts: quant, chain, scan, portfolio, store, start, panel; all of them without arguments. Each row
-says what is asked and what was measured on this machine, in this run.
+Parts: chain, quant, scan, store, portfolio, start, panel, growth; all of them without arguments.
+Each row holds a median with its range, the peer that was measured in turns with it, and a stated
+limit. A part that fails says so, the others go on, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import json
+import os
 import platform
 import sys
 import time
+import traceback
 from pathlib import Path
-from typing import Any
+
+from benchmarks.figures import Row, aligned, elementary_ns, markdown
 
 PARTS = {
-    "quant": ("quant_options", "quant_volatility", "quant_structures"),
     "chain": ("chain_fetch",),
+    "quant": ("quant_options", "quant_volatility", "quant_structures"),
     "scan": ("scan_search", "scan_scaling"),
     "store": ("store", "prices_and_vol", "journal"),
+    "portfolio": ("portfolio",),
     "start": ("start_up",),
     "panel": ("panel_latency",),
+    "growth": ("growth",),
 }
-FIRST = ("name", "asked", "measured")
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
-Row = dict[str, Any]
 
-
-def main() -> None:
-    """Run the chosen parts and print a table, then JSON where asked."""
+def main() -> int:
+    """Run the chosen parts, print each table as it comes, write JSON and page where asked."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="all when left out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here as well")
-    chosen = parser.parse_args()
-    print(
-        f"python {platform.python_version()} · {platform.machine()} · {time.strftime('%Y-%m-%d')}"
+    parser.add_argument(
+        "--page", action="store_true", help="put the tables into docs/performance.md as well"
     )
+    chosen = parser.parse_args()
+    about = machine()
+    print(" · ".join(f"{key} {value}" for key, value in about.items()), flush=True)
     rows: list[Row] = []
+    began = time.perf_counter()
     for part in chosen.part or PARTS:
         for name in PARTS[part]:
-            rows += measured(name)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(rows, indent=2, default=str) + "\n", encoding="utf-8")
+            rows += measured(part, name)
+            # After every module, so that a run that is cut off leaves what it had.
+            if chosen.json:
+                document = {"machine": about, "rows": rows}
+                text = json.dumps(document, indent=2, default=str) + "\n"
+                chosen.json.write_text(text, encoding="utf-8")
+    about["minutes"] = f"{(time.perf_counter() - began) / 60:.0f}"
+    failed = [row["name"] for row in rows if "failed" in row]
+    if chosen.page:
+        write_page(PAGE, page(rows, about))
+    print(f"{len(rows)} figures in {about['minutes']} min", file=sys.stderr)
+    for name in failed:
+        print(f"failed: {name}", file=sys.stderr)
+    return 1 if failed else 0
 
 
-def measured(module: str) -> list[Row]:
-    """The rows of one module, printed as they come."""
+def machine() -> dict[str, str]:
+    """What the figures belong to."""
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "np.exp": f"{elementary_ns()['exp']:.2f} ns",
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+    }
+
+
+def measured(part: str, module: str) -> list[Row]:
+    """The rows of one module, printed; one that says ``failed`` when it cannot be measured."""
     began = time.perf_counter()
-    if importlib.util.find_spec(f"benchmarks.{module}") is None:
-        rows: list[Row] = [{"name": module, "skipped": "not part of this checkout"}]
-    else:
-        rows = importlib.import_module(f"benchmarks.{module}").run()
-    for row in rows:
-        print(text(row))
-    print(f"  ({module}: {time.perf_counter() - began:.0f} s)", file=sys.stderr)
+    print(f"({module} …)", file=sys.stderr, flush=True)
+    try:
+        rows: list[Row] = importlib.import_module(f"benchmarks.{module}").run()
+    except Exception as exc:  # noqa: BLE001 - whatever ends one part must not end the others
+        traceback.print_exc()
+        rows = [{"name": f"{part}: {module}", "failed": f"{type(exc).__name__}: {exc}"}]
+    rows = [{"part": part, **row} for row in rows]
+    print(f"\n{aligned(rows)}", flush=True)
+    print(f"({module}: {time.perf_counter() - began:.0f} s)", file=sys.stderr, flush=True)
     return rows
 
 
-def text(row: Row) -> str:
-    """One row as a line for people."""
-    if "skipped" in row:
-        return f"{row['name']:<58} skipped: {row['skipped']}"
-    rest = " ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in row.items()
-        if key not in FIRST
-    )
-    line = f"{row['name']:<58} {row.get('measured', '')}"
-    if row.get("asked"):
-        line += f"  (asked {row['asked']})"
-    return f"{line}  {rest}".rstrip()
+def page(rows: list[Row], about: dict[str, str]) -> str:
+    """The tables of a page, a part at a time."""
+    parts = list(dict.fromkeys(row["part"] for row in rows))
+    words = " ".join(parts) if set(parts) != set(PARTS) else ""
+    command = f"`nox -s bench -- {words} --page`".replace("  ", " ")
+    facts = " · ".join(f"{key} {value}" for key, value in about.items())
+    tables = [
+        f"### {part}\n\n{markdown([row for row in rows if row['part'] == part])}" for part in parts
+    ]
+    return "\n\n".join([f"Made by {command}: {facts}.", *tables])
+
+
+def write_page(file: Path, text: str) -> None:
+    """Put *text* between the markers of *file*."""
+    old = file.read_text(encoding="utf-8")
+    before, after = old.split(BEGIN)[0], old.split(END)[1]
+    file.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -198,14 +198,14 @@ def cells(row: Row) -> tuple[str, ...]:
     """A row as texts under `HEADINGS`."""
     for key in ("failed", "skipped"):
         if key in row:
-            return (row["name"], f"{key}: {row[key]}", *[""] * 6)
+            return (row["name"], f"{key}: {row[key]}", *("",) * 6)
     ours = row["measured"] if "measured" in row else spread(row)
-    peer = limit = ("", "", "")
+    peer, limit = ("", "", ""), ("", "")
     if "peer" in row:
-        peer = (row["peer"], spread(row, "peer_"), f"{row['ratio']:.3g} x")
+        peer = (row["peer"], spread(row, "peer_"), number(row["ratio"]))
     if "limit" in row:
-        limit = (f"{row['limit']} = {number(row['limit_value'])}", f"{row['to_limit']:.3g}", "")
-    return (row["name"], ours, row.get("asked", ""), *peer, *limit[:2])
+        limit = (f"{row['limit']} = {number(row['limit_value'])}", number(row["to_limit"]))
+    return (row["name"], ours, row.get("asked", ""), *peer, *limit)
 
 
 def spread(row: Row, prefix: str = "") -> str:
@@ -223,10 +223,9 @@ def number(value: float) -> str:
 
 
 def aligned(rows: Sequence[Row]) -> str:
-    """The rows as a table for a terminal; what a column lacks is left blank."""
+    """The rows as a table for a terminal."""
     lines = [HEADINGS, *map(cells, rows)]
-    # One long sentence is not to push all other columns off the screen.
-    widths = [min(48, max(len(line[column]) for line in lines)) for column in range(len(HEADINGS))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in lines

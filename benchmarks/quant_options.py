@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,57 +10,84 @@ from typing import Any
 import mpmath
 import numpy as np
 import QuantLib as ql
+from benchmarks.figures import (
+    Peer,
+    Row,
+    Sample,
+    asked_here,
+    clocked,
+    elementary,
+    elementary_ns,
+    fact,
+    figure,
+    in_turns,
+)
+from benchmarks.peers import Foreign, foreign
 
 from tomic.quant import american, american_boundary, black_scholes, implied
 
-REFERENCE_EXP_NS = 1.3
-"""Nanoseconds an element of np.exp on the core that the absolute figures are stated for."""
 SPOT, RATE, DIV_YIELD = 500.0, 0.045, 0.013
 TODAY = ql.Date(1, 1, 2024)
 DAY_COUNT = ql.Actual365Fixed()
+QUANTLIB = f"QuantLib {ql.__version__}"
 QUANTLIB_ACCURACY = 1e-14
 """At its default of 1e-6 QuantLib's standard deviations are off by some 5e-5."""
+SCALAR = 2_000
+"""Options given to a peer that takes one at a time in Python."""
+WORKS = """
+import numpy as np
+import fast_vollib
+from vollib.black_scholes_merton import black_scholes_merton
+from vollib.black_scholes_merton.greeks import analytical
+from vollib.black_scholes_merton.implied_volatility import implied_volatility
+MODEL = {"model": "black_scholes_merton", "return_as": "numpy"}
+GREEKS = ("delta", "gamma", "vega", "theta", "rho")
+
+def flags(is_call):
+    return np.where(is_call, "c", "p")
+
+def fast_iv(price, strike, tau, is_call, spot, rate, div_yield):
+    flag = flags(is_call)
+    return fast_vollib.fast_implied_volatility(
+        price, spot, strike, tau, rate, flag, q=div_yield, **MODEL)
+
+def fast_greeks(strike, tau, sigma, is_call, spot, rate, div_yield):
+    return list(fast_vollib.get_all_greeks(
+        flags(is_call), spot, strike, tau, rate, sigma, q=div_yield, **MODEL).values())
+
+def one_by_one(*columns):
+    return zip(*(column.tolist() for column in columns))
+
+def iv(price, strike, tau, is_call, spot, rate, div_yield, count):
+    rows = one_by_one(price[:count], strike, tau, flags(is_call))
+    return [implied_volatility(p, spot, k, t, rate, div_yield, f) for p, k, t, f in rows]
+
+def greeks(strike, tau, sigma, is_call, spot, rate, div_yield, count):
+    found = []
+    for k, t, v, f in one_by_one(strike[:count], tau, sigma, flags(is_call)):
+        given = (f, spot, k, t, rate, v, div_yield)
+        row = [getattr(analytical, name)(*given) for name in GREEKS]
+        found.append([black_scholes_merton(*given), *row])
+    return found
+
+WORKS = {"fast_iv": fast_iv, "fast_greeks": fast_greeks, "iv": iv, "greeks": greeks}
+"""
+PRICE = {"what": "the formula once", "log": 1, "sqrt": 1, "exp": 2, "ndtr": 2}
+"""Elementary functions that one European price needs; no solver can do with fewer."""
+GREEKS = {"what": "the formulas", "log": 1, "sqrt": 1, "exp": 3, "ndtr": 2}
+_MARKET = {"spot": SPOT, "rate": RATE, "div_yield": DIV_YIELD}
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure everything once; each result names what is asked and what was measured."""
-    x = np.linspace(0.0, 1.0, 2048)
-    exp_ns = best(lambda: [np.exp(x) for _ in range(200)]) / 200 / x.size * 1e9
-    slower = max(1.0, exp_ns / REFERENCE_EXP_NS)
+def run() -> list[Row]:
+    """Measure everything once; each row names what is asked and what was measured."""
     return [
-        *_implied(slower),
+        *_beside_vollib(),
+        *_beside_quantlib(),
         _implied_error(),
-        *_greeks(slower),
-        *_american(slower),
-        *_de_americanised(slower),
-        {"name": "options: np.exp on this core", "measured": f"{exp_ns:.2f} ns"},
+        *_american(),
+        *_de_americanised(),
+        fact("options: np.exp on this core", f"{elementary_ns()['exp']:.2f} ns"),
     ]
-
-
-def best(work: Callable[[], object], repeat: int = 7) -> float:
-    """Seconds a call, the fastest of *repeat*."""
-    rounds = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        work()
-        rounds.append(time.perf_counter() - started)
-    return min(rounds)
-
-
-def _row(
-    name: str, asked_us: float, slower: float, ours_us: float, peer: str, peer_us: float, least: str
-) -> dict[str, Any]:
-    return {
-        "name": f"options: {name} against {peer}",
-        "asked": f"<= {asked_us:g} us where np.exp takes 1.3 ns{least}",
-        "measured": f"{ours_us:.3f} us, {peer_us / ours_us:.1f} x",
-        "ours_us": round(ours_us, 4),
-        "peer": peer,
-        "peer_us": round(peer_us, 3),
-        "ratio": round(peer_us / ours_us, 1),
-        "limit": round(asked_us * slower, 3),
-        "scaled_us": round(ours_us / slower, 4),
-    }
 
 
 def _chain(count: int) -> tuple[np.ndarray, ...]:
@@ -76,46 +102,82 @@ def _chain(count: int) -> tuple[np.ndarray, ...]:
     return strike, tau, sigma, is_call, forward, price
 
 
-def _implied(slower: float) -> list[dict[str, Any]]:
+def _beside_vollib() -> list[Row]:
+    """vollib and fast-vollib, which run in an environment of their own."""
+    try:
+        with foreign("vollib", ("fast-vollib", "vollib", "lets_be_rational"), WORKS) as peer:
+            return [row for count in (10_000, 100_000) for row in _vollib_rows(peer, count)]
+    except (subprocess.SubprocessError, OSError) as exc:
+        return [{"name": "options: beside vollib and fast-vollib", "failed": repr(exc)}]
+
+
+def _vollib_rows(peer: Foreign, count: int) -> list[Row]:
+    strike, tau, sigma, is_call, _, price = _chain(count)
+    peer.load(price=price, strike=strike, tau=tau, sigma=sigma, is_call=is_call)
+
+    def implied_vol() -> object:
+        return implied.implied_vol(price, SPOT, strike, tau, RATE, DIV_YIELD, is_call)
+
+    def greeks() -> object:
+        return black_scholes.greeks(SPOT, strike, tau, RATE, DIV_YIELD, sigma, is_call)
+
     rows = []
-    for count in (10_000, 100_000):
-        strike, tau, _, is_call, forward, price = _chain(count)
+    for ours, name, fast, one, given, asked_us, least, floor in (
+        (implied_vol, "implied volatility", "fast_iv", "iv", "price", 0.20, ", >= 10 x", PRICE),
+        (greeks, "price and five Greeks", "fast_greeks", "greeks", "sigma", 0.08, "", GREEKS),
+    ):
+        names = (given, "strike", "tau", "is_call")
+        # Each has its caches and its imports behind it.
+        ours(), peer.seconds(fast, *names, **_MARKET)
+        peer.seconds(one, *names, **_MARKET, count=10)
 
-        def ours(p: Any = price, k: Any = strike, t: Any = tau, c: Any = is_call) -> object:
-            return implied.implied_vol(p, SPOT, k, t, RATE, DIV_YIELD, c)
+        def quick(work: str = fast, names: tuple[str, ...] = names) -> float:
+            return peer.seconds(work, *names, **_MARKET) / count * 1e6
 
-        ours_us = best(ours) / count * 1e6
-        name = f"implied volatility, N = {count:,}"
-        least = ", >= 10 x"
-        fast = _fast_vollib("fast_implied_volatility")
-        if fast is None:
-            rows.append({"name": f"options: {name}", "skipped": "fast-vollib is not installed"})
-        else:
-            flag = np.where(is_call, "c", "p")
+        def slow(work: str = one, names: tuple[str, ...] = names) -> float:
+            return peer.seconds(work, *names, **_MARKET, count=SCALAR) / SCALAR * 1e6
 
-            def peer(
-                p: Any = price, k: Any = strike, t: Any = tau, f: Any = flag, g: Any = fast
-            ) -> object:
-                return g(
-                    p, SPOT, k, t, RATE, f, q=DIV_YIELD,
-                    model="black_scholes_merton", return_as="numpy",
-                )  # fmt: skip
-
-            peer_us = best(peer, 3) / count * 1e6
-            rows.append(_row(name, 0.20, slower, ours_us, "fast-vollib default", peer_us, least))
-        side = np.where(is_call, 1, -1).tolist()
-        quotes = list(
-            zip(
-                side, strike.tolist(), forward.tolist(), price.tolist(),
-                np.exp(-RATE * tau).tolist(), strict=True,
+        mine, fast_us, slow_us = in_turns(clocked(ours, each=count, scale=1e6), quick, slow)
+        for package, sample in (("fast-vollib", fast_us), ("vollib", slow_us)):
+            rows.append(
+                figure(
+                    f"options: {name}, {count:,}",
+                    mine,
+                    "us",
+                    asked=asked_here(asked_us, "us", least) if package == "fast-vollib" else "",
+                    peer=Peer(f"{package} {peer.version(package)}", sample),
+                    limit=elementary(**floor),
+                )
             )
-        )  # fmt: skip
-        for accuracy in (QUANTLIB_ACCURACY, 1e-6):
-            loop = _quantlib_loop(quotes, accuracy)
-            peer_us = best(loop, 3) / count * 1e6
-            label = f"QuantLib loop, accuracy {accuracy:g}"
-            rows.append(_row(name, 0.20, slower, ours_us, label, peer_us, least))
     return rows
+
+
+def _beside_quantlib() -> list[Row]:
+    count = 10_000
+    strike, tau, _, is_call, forward, price = _chain(count)
+    side = np.where(is_call, 1, -1).tolist()
+    columns = (side, strike.tolist(), forward.tolist(), price.tolist())
+    quotes = list(zip(*columns, np.exp(-RATE * tau).tolist(), strict=True))
+
+    def ours() -> object:
+        return implied.implied_vol(price, SPOT, strike, tau, RATE, DIV_YIELD, is_call)
+
+    accuracies = (QUANTLIB_ACCURACY, 1e-6)
+    loops = [_quantlib_loop(quotes, accuracy) for accuracy in accuracies]
+    mine, *theirs = in_turns(
+        *(clocked(work, each=count, scale=1e6) for work in (ours, *loops))
+    )  # fmt: skip
+    return [
+        figure(
+            f"options: implied volatility, {count:,}",
+            mine,
+            "us",
+            asked=asked_here(0.2, "us", ", >= 10 x"),
+            peer=Peer(f"{QUANTLIB} loop, accuracy {accuracy:g}", sample),
+            limit=elementary(**PRICE),
+        )
+        for accuracy, sample in zip(accuracies, theirs, strict=True)
+    ]
 
 
 def _quantlib_loop(quotes: list[tuple[Any, ...]], accuracy: float) -> Callable[[], object]:
@@ -125,13 +187,6 @@ def _quantlib_loop(quotes: list[tuple[Any, ...]], accuracy: float) -> Callable[[
         return [solve(*quote, 0.0, unset, accuracy, 100) for quote in quotes]
 
     return loop
-
-
-def _fast_vollib(name: str) -> Callable[..., Any] | None:
-    if importlib.util.find_spec("fast_vollib") is None:
-        return None
-    found: Callable[..., Any] = getattr(importlib.import_module("fast_vollib"), name)
-    return found
 
 
 def _implied_error(count: int = 400) -> dict[str, Any]:
@@ -144,11 +199,9 @@ def _implied_error(count: int = 400) -> dict[str, Any]:
     is_call = strike > forward
     price = np.array([_exact(*row) for row in zip(strike, tau, sigma, is_call, strict=True)])
     got = implied.implied_vol(price, SPOT, strike, tau, RATE, DIV_YIELD, is_call)
-    return {
-        "name": "options: implied volatility, error to 8 sigma, T >= 0.2 days, 50 digits as truth",
-        "asked": "<= 1e-12",
-        "measured": f"{np.max(np.abs(got / sigma - 1.0)):.1e}",
-    }
+    worst = np.max(np.abs(got / sigma - 1.0))
+    name = "options: implied volatility, error to 8 sigma, T >= 0.2 days, 50 digits as truth"
+    return fact(name, f"{worst:.1e}", "<= 1e-12")
 
 
 def _exact(strike: float, tau: float, sigma: float, is_call: bool) -> float:
@@ -160,35 +213,6 @@ def _exact(strike: float, tau: float, sigma: float, is_call: bool) -> float:
         sign = 1 if is_call else -1
         up, down = mpmath.ncdf(sign * d1), mpmath.ncdf(sign * (d1 - total))
         return float(sign * (s * mpmath.exp(-q * t) * up - k * mpmath.exp(-r * t) * down))
-
-
-def _greeks(slower: float) -> list[dict[str, Any]]:
-    rows = []
-    for count in (10_000, 100_000):
-        strike, tau, sigma, is_call, _, _ = _chain(count)
-
-        def ours(k: Any = strike, t: Any = tau, v: Any = sigma, c: Any = is_call) -> object:
-            return black_scholes.greeks(SPOT, k, t, RATE, DIV_YIELD, v, c)
-
-        ours_us = best(ours) / count * 1e6
-        name = f"price and five Greeks, N = {count:,}"
-        fast = _fast_vollib("get_all_greeks")
-        if fast is None:
-            rows.append({"name": f"options: {name}", "skipped": "fast-vollib is not installed"})
-            continue
-        flag = np.where(is_call, "c", "p")
-
-        def peer(
-            k: Any = strike, t: Any = tau, v: Any = sigma, f: Any = flag, g: Any = fast
-        ) -> object:
-            return g(
-                f, SPOT, k, t, RATE, v, q=DIV_YIELD,
-                model="black_scholes_merton", return_as="numpy",
-            )  # fmt: skip
-
-        peer_us = best(peer, 3) / count * 1e6
-        rows.append(_row(name, 0.08, slower, ours_us, "fast-vollib", peer_us, ""))
-    return rows
 
 
 def _quantlib_engine(scheme: Any) -> tuple[ql.SimpleQuote, Any]:
@@ -224,44 +248,55 @@ def _quantlib_american(
     return np.array(values), (time.perf_counter() - started) / len(held)
 
 
-def _american(slower: float) -> list[dict[str, Any]]:
+def _american() -> list[Row]:
     rng = np.random.default_rng(3)
-    worst, ours_s, peer_s = [], [], []
+    high, fast = ql.QdFpAmericanEngine.highPrecisionScheme(), ql.QdFpAmericanEngine.fastScheme()
+    worst, ours, theirs = [], [], []
     for days in (7, 30, 91, 365, 730):
         tau = days / 365.0
         sigma = rng.uniform(0.1, 0.8, 300)
         strike = SPOT * np.exp(rng.uniform(-2.0, 2.0, 300) * sigma * np.sqrt(tau))
         is_call = rng.random(300) > 0.5
         got = american.price(SPOT, strike, tau, RATE, DIV_YIELD, sigma, is_call)
-        high = ql.QdFpAmericanEngine.highPrecisionScheme()
         exact, _ = _quantlib_american(strike[:60], days, sigma[:60], is_call[:60], high)
         worst.append(np.max(np.abs(got[:60] - exact)) / SPOT)
-        fast = ql.QdFpAmericanEngine.fastScheme()
-        peer_s.append(_quantlib_american(strike, days, sigma, is_call, fast)[1])
-        strike, sigma, is_call = (np.tile(a, 10) for a in (strike, sigma, is_call))
-        ours_s.append(
-            best(
-                lambda k=strike, t=tau, v=sigma, c=is_call: american.price(
-                    SPOT, k, t, RATE, DIV_YIELD, v, c
-                )
-            )
-            / strike.size
-        )
-    ours_us, peer_us = float(np.median(ours_s)) * 1e6, float(np.median(peer_s)) * 1e6
+        many = tuple(np.tile(a, 10) for a in (strike, sigma, is_call))
+
+        def work(t: float = tau, many: Any = many) -> object:
+            return american.price(SPOT, many[0], t, RATE, DIV_YIELD, many[1], many[2])
+
+        def peer(d: int = days, few: Any = (strike, sigma, is_call)) -> float:
+            return _quantlib_american(few[0], d, few[1], few[2], fast)[1] * 1e6
+
+        work()
+        mine, other = in_turns(clocked(work, each=many[0].size, scale=1e6), peer)
+        ours.append(mine)
+        theirs.append(other)
     american_boundary.solve.cache_clear()
-    boundary = best(lambda: american_boundary.solve.__wrapped__(0.25, RATE, DIV_YIELD))
+    solve = american_boundary.solve.__wrapped__
+    (boundary,) = in_turns(clocked(lambda: solve(0.25, RATE, DIV_YIELD), scale=1e3))
     return [
-        _row(
-            "American price, boundary known", 2.5, slower, ours_us, "QuantLib QdFp fast", peer_us,
-            ", >= 10 x",
+        figure(
+            "options: American price, boundary known, five expiries",
+            _middle(ours),
+            "us",
+            asked=asked_here(2.5, "us", ", >= 10 x"),
+            peer=Peer(f"{QUANTLIB} QdFp fast", _middle(theirs)),
+            limit=elementary(**PRICE),
         ),
-        {
-            "name": "options: American price, error against QuantLib's high-precision engine",
-            "asked": "<= 2e-6 of spot, 7 to 730 days",
-            "measured": f"{max(worst):.1e} of spot",
-        },
-        {"name": "options: one boundary", "measured": f"{1e3 * boundary:.1f} ms"},
-    ]  # fmt: skip
+        fact(
+            "options: American price, error against QuantLib's high-precision engine",
+            f"{max(worst):.1e} of spot",
+            "<= 2e-6 of spot, 7 to 730 days",
+        ),
+        figure("options: one exercise boundary", boundary, "ms"),
+    ]
+
+
+def _middle(samples: list[Sample]) -> Sample:
+    """Round by round, the middle of several samples."""
+    rounds = zip(*(sample.values for sample in samples), strict=True)
+    return Sample(tuple(float(np.median(values)) for values in rounds))
 
 
 def _quotes() -> tuple[np.ndarray, ...]:
@@ -273,7 +308,7 @@ def _quotes() -> tuple[np.ndarray, ...]:
     return strike, tau, 0.25 - 0.1 * np.log(strike / SPOT), is_call
 
 
-def _de_americanised(slower: float) -> list[dict[str, Any]]:
+def _de_americanised() -> list[Row]:
     strike, tau, sigma, is_call = _quotes()
     value = american.price(SPOT, strike, tau, RATE, DIV_YIELD, sigma, is_call)
 
@@ -284,23 +319,24 @@ def _de_americanised(slower: float) -> list[dict[str, Any]]:
         american_boundary.solve.cache_clear()
         return solve()
 
-    cold_us = best(cold, 3) / strike.size * 1e6
-    warm_us = best(solve) / strike.size * 1e6
     otm = is_call == (strike > SPOT)
-    error = np.max(np.abs(solve().sigma[otm] / sigma[otm] - 1.0))
-    peer_us = _quantlib_implied(
-        strike[otm][::50], tau[otm][::50], value[otm][::50], is_call[otm][::50]
+    few = tuple(a[otm][::50] for a in (strike, tau, value, is_call))
+    clock = {"each": strike.size, "scale": 1e6}
+    cold_us, warm_us, peer_us = in_turns(
+        clocked(cold, **clock), clocked(solve, **clock), lambda: _quantlib_implied(*few)
     )
-    name, peer = "de-Americanised IV of 2,000 quotes", "QuantLib impliedVolatility"
+    error = np.max(np.abs(solve().sigma[otm] / sigma[otm] - 1.0))
+    name, peer = "options: de-Americanised IV of 2,000", Peer(f"{QUANTLIB} solver", peer_us)
+    floor = elementary(**PRICE)
     return [
-        _row(f"{name}, warm", 15.0, slower, warm_us, peer, peer_us, ""),
-        _row(f"{name}, cold", 50.0, slower, cold_us, peer, peer_us, ""),
-        {
-            "name": f"options: {name}, error out of the money",
-            "asked": "<= 5e-5",
-            "measured": f"{error:.1e}",
-        },
-    ]
+        figure(
+            f"{name}, warm", warm_us, "us", asked=asked_here(15, "us"), peer=peer, limit=floor
+        ),
+        figure(
+            f"{name}, cold", cold_us, "us", asked=asked_here(50, "us"), peer=peer, limit=floor
+        ),
+        fact(f"{name}, error out of the money", f"{error:.1e}", "<= 5e-5"),
+    ]  # fmt: skip
 
 
 def _quantlib_implied(
