@@ -145,6 +145,96 @@ def test_batches_equal_single_structures():
         assert batch.max_profit[row] == pytest.approx(one.max_profit)
 
 
+def test_every_argument_may_differ_by_structure():
+    """Structures with prices, shares and multipliers of their own equal them one by one."""
+    strike = np.array([[[90.0, 95.0], [95.0, 105.0]], [[100.0, 80.0], [110.0, 100.0]]])
+    right = np.array([[[P, P], [P, C]], [[C, P], [C, C]]])
+    quantity = np.array([[[1, -1], [-1, -1]], [[-1, 2], [1, -2]]])
+    own = {
+        "credit": np.array([[1.5, 2.0], [-0.5, 0.25]]),
+        "discount": np.array([[0.99, 0.98], [0.97, 0.96]]),
+        "stock": np.array([[0.0, 1.0], [-1.0, 0.5]]),
+        "stock_cost": np.array([[100.0, 99.0], [98.0, 97.0]]),
+        "multiplier": np.array([[100.0, 10.0], [1.0, 50.0]]),
+    }
+    price = np.array([0.0, 88.0, 97.0, 103.0, 130.0])
+
+    batch = payoff.segments(strike, right, quantity, **own)
+    worth = payoff.value_at(price, strike, right, quantity, stock=own["stock"])
+
+    assert payoff.interpolate(batch, price).shape == (2, 2, 5)
+    for at in np.ndindex(2, 2):
+        legs = (strike[at], right[at], quantity[at])
+        mine = {name: value[at] for name, value in own.items()}
+        one = payoff.segments(*legs, **mine)
+        assert_allclose(batch.node[at], one.node)
+        assert_allclose(batch.value[at], one.value)
+        assert batch.slope[at] == one.slope
+        held = mine["credit"] - mine["stock"] * mine["multiplier"] * mine["stock_cost"]
+        expected = held + mine["discount"] * mine["multiplier"] * worth[at]
+        assert_allclose(payoff.interpolate(batch, price)[at], expected)
+        assert_allclose(worth[at], payoff.value_at(price, *legs, stock=mine["stock"]))
+
+
+def test_worth_at_expiry_by_hand():
+    """Two long 90 puts, a short 100 call and half a share: 45 + 20 at 80, 60 - 20 at 120."""
+    worth = payoff.value_at([80.0, 95.0, 120.0], [90.0, 100.0], [P, C], [2, -1], stock=0.5)
+
+    assert worth.tolist() == [60.0, 47.5, 40.0]
+
+
+def test_fractions_that_cancel_leave_a_flat_tail():
+    """.1 + .2 - .3 calls lose nothing far above; half a call, and a billionth, still gain."""
+    flat = payoff.segments([90.0, 95.0, 100.0], C, [0.1, 0.2, -0.3])
+    half = payoff.segments([90.0, 95.0], C, [1.0, -0.5])
+    thin = payoff.segments([90.0, 95.0], C, [1.0, -1.0 + 1e-9])
+
+    assert flat.slope == 0.0
+    assert half.slope == 0.5
+    assert thin.slope == pytest.approx(1e-9)
+
+
+def test_rounding_is_no_profit():
+    """A gain of 1e-8, which is only rounding, has no breakevens; twice that has one."""
+    dust = payoff.profile(payoff.segments([100.0], [C], [-1], credit=payoff.NOTHING))
+    gain = payoff.profile(payoff.segments([100.0], [C], [-1], credit=2.0 * payoff.NOTHING))
+
+    assert np.isnan(dust.breakevens).all()
+    assert gain.breakevens[0] == pytest.approx(100.0)
+
+
+def test_crossings_of_a_level():
+    """
+    A short 100 put and two long 110 calls for 5 pass 0 at 95, 15 at 115 and -45 at 50, upwards.
+
+    The flat part between the strikes meets 5 without passing it; that happens at 110.
+    """
+    shape = payoff.segments([100.0, 110.0], [P, C], [-1, 2], credit=5.0)
+    node, value, slope = payoff.nodes_first(payoff.Segments(*(part[None] for part in shape)))
+
+    def passed(level):
+        place, price, upward = payoff.crossings(node, value, slope, np.array([level]))
+        return place.tolist(), price.tolist(), upward.tolist()
+
+    assert passed(0.0) == ([0], [95.0], [True])
+    assert passed(15.0) == ([2], [115.0], [True])
+    assert passed(-45.0) == ([0], [50.0], [True])
+    assert passed(-100.0) == ([], [], [])
+    assert passed(5.0) == ([2], [110.0], [True])
+
+
+def test_crossings_of_a_batch_have_levels_of_their_own():
+    """A long 100 call for 4 and a short one: 1 and -2 are passed at 105 up and at 106 down."""
+    shape = payoff.segments([[100.0], [100.0]], C, [[1], [-1]], credit=[-4.0, 4.0])
+
+    place, price, upward = payoff.crossings(*payoff.nodes_first(shape), np.array([1.0, -2.0]))
+
+    # Two nodes and two structures: the last segment of each is the second row of places.
+    assert place.tolist() == [2, 3]
+    assert price.tolist() == [105.0, 106.0]
+    assert upward.tolist() == [True, False]
+
+
 def test_unused_legs_may_hold_nan_and_used_ones_spread_it():
     """A NaN strike of quantity 0 is ignored; of a used leg it makes that structure NaN alone."""
     strike = np.array([[95.0, np.nan], [95.0, np.nan]])
@@ -165,9 +255,18 @@ def test_no_structures_give_no_rows():
 
 def test_wrong_shapes_and_strikes_are_refused():
     """Legs of different shapes and negative strikes say so."""
-    with pytest.raises(ValueError, match="share a shape"):
+    with pytest.raises(ValueError) as shapes:
         payoff.segments([90.0, 95.0], [P, P, P], [1, -1])
-    with pytest.raises(ValueError, match="axis of their own"):
+    with pytest.raises(ValueError) as scalar:
         payoff.segments(90.0, P, 1.0)
-    with pytest.raises(ValueError, match="strike must be >= 0"):
-        payoff.segments([-5.0], [P], [1])
+    with pytest.raises(ValueError) as negative:
+        payoff.segments([95.0, -5.0, -2.5], [P, P, P], [1, 1, 1])
+
+    assert str(shapes.value) == (
+        "strike, is_call and quantity must share a shape, got (2,), (3,), (2,)"
+    )
+    assert str(scalar.value) == (
+        "legs must have an axis of their own: shape (k,) or (n, k), got a scalar"
+    )
+    assert str(negative.value) == "strike must be >= 0, got -5"
+    assert payoff.segments([-5.0, 95.0], [P, P], [0, 1]).node.tolist() == [0.0, 0.0, 95.0]

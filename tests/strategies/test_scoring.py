@@ -40,6 +40,24 @@ def test_half_as_long_counts_twice():
     assert score(profit=50.0, ev=2.5, tail=150.0, dte=15.0) == pytest.approx(score())
 
 
+def test_less_than_a_day_counts_as_one():
+    """On its last day 100 on 400 is 7.5 per 30 days and EV 5 is .375, as the day before."""
+    found = scoring.components(figures(dte=0.0), SCORE)[:, 0]
+
+    assert found == pytest.approx([7.5 / 7.6, 0.7, 1.0 / (1.0 + np.exp(-0.375 / 0.02)), 0.25])
+    assert score(dte=0.0) == score(dte=1.0)
+
+
+def test_a_cent_at_risk_has_a_reward():
+    """Profit .50 against a tail loss of .25 is two thirds of what is at stake, however small."""
+    assert scoring.components(figures(profit=0.5, tail=0.25), SCORE)[3, 0] == pytest.approx(2 / 3)
+
+
+def test_nothing_to_win_or_lose_has_no_score():
+    """A trade without profit and without loss has no ratio of the two: NaN, without a warning."""
+    assert np.isnan(score(profit=0.0, tail=0.0))
+
+
 @given(positive, positive, fraction, value, st.floats(0.0, 1e5), fraction, st.floats(0.01, 100.0))
 def test_more_profit_never_lowers(profit, margin, pos, ev, tail, liquidity, more):
     """
@@ -95,6 +113,30 @@ def test_parts_add_up():
     assert names == ["rom", "pos", "ev", "risk_reward", "liquidity", "fit", "correlation"]
     assert sum(part.points for part in parts) == pytest.approx(score() * 0.8 * 0.9)
     assert all(part.points < 0.0 for part in parts[4:])
+
+
+def test_parts_by_hand():
+    """
+    .5, .8, .6, .4 under .30, .25, .30, .15 are 15 + 20 + 18 + 6 = 59 points.
+
+    Of those, liquidity .9 takes a tenth, a fit of .8 a fifth of the rest, a correlation a tenth of
+    what is left then: 5.9, 10.62 and 4.248.
+    """
+    components = np.array([0.5, 0.8, 0.6, 0.4])
+
+    plain = scoring.parts(components, SCORE, liquidity=1.0)
+    cut = scoring.parts(components, SCORE, liquidity=0.9, fit=0.8, penalty=0.1)
+
+    assert [part.points for part in plain] == pytest.approx([15.0, 20.0, 18.0, 6.0, 0.0, 0.0])
+    assert [part.points for part in cut[4:]] == pytest.approx([-5.9, -10.62, -4.248])
+
+
+def test_weights_of_the_original():
+    """The original program weighs return .40, PoS .25, EV .20 and risk .15, whatever is set."""
+    original = ScoreSettings(definition="original", weights=ScoreWeights(pos=1.0))
+
+    assert scoring.weights(original).tolist() == [0.40, 0.25, 0.20, 0.15]
+    assert scoring.weights(SCORE).tolist() == [0.30, 0.25, 0.30, 0.15]
 
 
 def test_weights_are_settings():
