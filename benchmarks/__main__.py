@@ -9,16 +9,17 @@ limit. A part that fails says so, the others go on, and the exit code is 1.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import platform
+import signal
+import subprocess
 import sys
+import tempfile
 import time
-import traceback
 from pathlib import Path
 
-from benchmarks.figures import Row, aligned, elementary_ns, markdown
+from benchmarks.figures import Row, elementary_ns, markdown
 
 PARTS = {
     "chain": ("chain_fetch",),
@@ -30,7 +31,10 @@ PARTS = {
     "panel": ("panel_latency",),
     "growth": ("growth",),
 }
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+PATIENCE_S = 900
+"""After this a module is given up."""
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -77,18 +81,36 @@ def machine() -> dict[str, str]:
 
 
 def measured(part: str, module: str) -> list[Row]:
-    """The rows of one module, printed; one that says ``failed`` when it cannot be measured."""
+    """The rows of one module; one that says ``failed`` when it cannot be measured."""
     began = time.perf_counter()
-    print(f"({module} …)", file=sys.stderr, flush=True)
-    try:
-        rows: list[Row] = importlib.import_module(f"benchmarks.{module}").run()
-    except Exception as exc:  # noqa: BLE001 - whatever ends one part must not end the others
-        traceback.print_exc()
-        rows = [{"name": f"{part}: {module}", "failed": f"{type(exc).__name__}: {exc}"}]
-    rows = [{"part": part, **row} for row in rows]
-    print(f"\n{aligned(rows)}", flush=True)
-    print(f"({module}: {time.perf_counter() - began:.0f} s)", file=sys.stderr, flush=True)
-    return rows
+    print(f"\n{part}: {module}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.json"
+        words = [sys.executable, "-m", "benchmarks.alone", module, str(file)]
+        # A process of its own: no part sees the memory, the caches or the end of another.
+        with subprocess.Popen(words, cwd=ROOT, start_new_session=True) as process:
+            try:
+                code = process.wait(PATIENCE_S)
+                reason = "" if code == 0 else f"ended with exit code {code}; see above"
+            except subprocess.TimeoutExpired:
+                stop(process)
+                reason = f"not done within {PATIENCE_S} s"
+        rows: list[Row] = [{"name": f"{part}: {module}", "failed": reason}]
+        if not reason:
+            rows = json.loads(file.read_text(encoding="utf-8"))
+    for row in rows:
+        if "failed" in row:
+            print(f"failed: {row['name']}: {row['failed']}", flush=True)
+    print(f"({module}: {time.perf_counter() - began:.0f} s)", flush=True)
+    return [{"part": part, **row} for row in rows]
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and, where the system can, all that it started."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.kill()
 
 
 def page(rows: list[Row], about: dict[str, str]) -> str:
