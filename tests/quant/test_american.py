@@ -7,10 +7,11 @@ import warnings
 import numpy as np
 import pytest
 import QuantLib as ql
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from properties import examples
 from tomic.quant import american, american_boundary, black_scholes, implied
 from tomic.quant.american import Dividends
 from tomic.quant.implied import Reason
@@ -140,7 +141,7 @@ def test_put_call_symmetry():
     assert_allclose(call, put, rtol=1e-13)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     st.floats(0.02, 2.0),
     st.floats(-0.02, 0.1),
@@ -222,6 +223,22 @@ def test_exercised_option_is_stock():
 
     assert_allclose(put, [200.0, -1.0, 0.0, 0.0, 0.0, 0.0])
     assert_allclose(call, [200.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def test_put_on_a_worthless_share_is_exercised():
+    """At a spot of zero interest makes waiting dear, and the put is stock; without it, it waits."""
+    due = american.greeks(0.0, 100.0, 1.0, 0.05, 0.0, 0.2, False)
+    held = american.greeks(0.0, 100.0, 1.0, 0.0, 0.0, 0.2, False)
+
+    assert_allclose(due, [100.0, -1.0, 0.0, 0.0, 0.0, 0.0])
+    assert_allclose(held, [100.0, -1.0, 0.0, 0.0, 0.0, -1.0])
+
+
+def test_no_price_is_negative_zero():
+    """An option at its strike that can pay nothing is worth plain zero."""
+    found = american.greeks(100.0, 100.0, 0.0, 0.05, 0.0, 0.2, False)
+
+    assert not np.signbit(found.price)
 
 
 def test_edges():

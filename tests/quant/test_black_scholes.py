@@ -6,10 +6,11 @@ import mpmath
 import numpy as np
 import pytest
 import QuantLib as ql
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from properties import examples
 from tomic.quant import black_scholes
 
 MARKETS = st.fixed_dictionaries(
@@ -120,7 +121,7 @@ def test_greeks_carry_the_price(grid):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(MARKETS, st.booleans())
 def test_monotone_and_convex_in_strike(market, is_call):
     """Prices move one way in the strike and are convex in it, and never fall below intrinsic."""

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
+from properties import examples
 from tomic.quant import density, smile
 
 FORWARD, TAU, SIGMA = 100.0, 30 / 365, 0.25
@@ -52,7 +53,7 @@ def mixture(skew=0.3):
     tau=st.floats(1 / 365, 3.0),
     forward=st.floats(0.5, 5000.0),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_lognormal_has_mass_one_and_mean_forward(sigma, tau, forward):
     """Mass is 1, the mean is the forward, and no cell has negative probability."""
     found = density.lognormal(forward, tau, sigma)
@@ -173,7 +174,7 @@ def test_forecast_against_the_volatility_at_the_money():
     rho=st.floats(-0.9, 0.5),
     sigma=st.floats(0.05, 0.5),
 )
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_density_of_a_fitted_slice_is_a_distribution(a, b, rho, sigma):
     """Densities of SVI slices have mass 1 and mean F, and price the slice's own puts."""
     slice_ = smile.Smile(FORWARD, TAU, 0.997, a=a, b=b, rho=rho, m=0.0, sigma=sigma)
@@ -190,7 +191,7 @@ def test_density_of_a_fitted_slice_is_a_distribution(a, b, rho, sigma):
 
 
 @given(ratio=st.floats(0.3, 3.0))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_forecast_keeps_shape_and_forward(ratio):
     """Rescaling hits the asked volatility, keeps the mean on the forward and keeps the skewness."""
     market = mixture()

@@ -6,10 +6,11 @@ import mpmath
 import numpy as np
 import pytest
 import QuantLib as ql
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from properties import examples
 from tomic.quant import black_scholes, implied
 from tomic.quant.implied import Reason
 
@@ -70,7 +71,7 @@ def test_twelve_digits_out_of_the_money(days, sigmas, deviations):
     assert_array_equal(got.reason, Reason.OK)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.floats(-4.0, 4.0),
     st.floats(0.001, 4.0),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from properties import examples
 from tomic.quant import margin, payoff
 
 P, C = False, True
@@ -175,6 +176,17 @@ def test_shares_cover_calls_and_short_shares_cover_puts():
     assert short.requirement == pytest.approx(5_000.0)
 
 
+def test_shares_held_and_sold_short_have_shares_of_their_own():
+    """House rates of 30 % and 75 % ask 3,000 of a hundred shares held and 7,500 of them short."""
+    rules = margin.MarginRules(stock=0.30, stock_short=0.75)
+
+    held = of((1, 105, C, 0.0), stock=1.0, rules=rules)
+    short = of((1, 105, C, 0.0), stock=-1.0, rules=rules)
+
+    assert held.requirement == pytest.approx(3_000.0)
+    assert short.requirement == pytest.approx(7_500.0)
+
+
 def test_synthetic_long_is_a_naked_put():
     """Long call, short put: the put is naked and the call paid for."""
     found = of((1, 100, C, 3.0), (-1, 100, P, 2.6))
@@ -188,7 +200,7 @@ PRICES = st.lists(st.floats(0.0, 10.0), min_size=4, max_size=4)
 
 
 @given(strikes=STRIKES, prices=PRICES, right=st.booleans(), sign=st.sampled_from([-1, 1]))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_vertical_takes_its_max_loss(strikes, prices, right, sign):
     """Net margin of a vertical is its maximum loss, credit or debit."""
     low, high = strikes[:2]
@@ -203,7 +215,7 @@ def test_vertical_takes_its_max_loss(strikes, prices, right, sign):
     middle=st.integers(90, 110).map(float), gap=st.integers(0, 10).map(float),
     wing=st.integers(1, 20).map(float), prices=PRICES,
 )  # fmt: skip
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_equal_wing_condor_and_fly_take_their_max_loss(middle, gap, wing, prices):
     """Net margin of an equal-wing condor (gap > 0) or fly (gap 0) is its maximum loss."""
     cheap, dear = np.array(prices[:2]) / 10.0, np.array(prices[2:]) / 10.0
@@ -221,7 +233,7 @@ def test_equal_wing_condor_and_fly_take_their_max_loss(middle, gap, wing, prices
     middle=st.integers(90, 110).map(float), wing=st.integers(1, 20).map(float),
     right=st.booleans(), debit=st.floats(0.0, 1.0),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_long_butterfly_takes_its_debit(middle, wing, right, debit):
     """A long butterfly has no requirement; net is the debit, which is its maximum loss."""
     legs = [
@@ -245,7 +257,7 @@ def test_long_butterfly_takes_its_debit(middle, wing, right, debit):
     ),
     wider=st.booleans(),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_defined_risk_never_takes_less_than_it_can_lose(rows, wider):
     """Where longs cover all shorts of a right, net margin is at least the maximum loss."""
     for right in (P, C):
@@ -266,7 +278,7 @@ def test_defined_risk_never_takes_less_than_it_can_lose(rows, wider):
     stock=st.sampled_from([-1.0, 0.0, 1.0]),
     order=st.permutations(range(4)),
 )  # fmt: skip
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_order_of_legs_changes_nothing(rows, stock, order):
     """Any permutation of the legs, paired or in closed form, has the same margin."""
     tau = np.array([row[4] for row in rows])
@@ -280,7 +292,7 @@ def test_order_of_legs_changes_nothing(rows, stock, order):
 
 
 @given(scale=st.integers(2, 200))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_margin_is_proportional_to_size(scale):
     """N structures take N times the margin, whichever way the legs are paired."""
     legs = [

@@ -7,11 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import recorded_chains
+from properties import examples
 from tomic.quant import american, black_scholes, parity
 
 NAN = math.nan
@@ -31,7 +32,7 @@ def test_forwards_of_the_recorded_spy_chain(index):
     assert found.n >= 3
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     forward=st.floats(10.0, 5000.0),
     rate=st.floats(-0.02, 0.1),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from properties import examples
 from tomic.quant import payoff
 
 P, C = False, True
@@ -91,7 +92,7 @@ def test_share_bought_at_spot_costs_discounted_forward():
 
 
 @given(legs=structures(), credit=st.floats(-20, 20), stock=st.sampled_from([-1.0, 0.0, 1.0]))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_segments_are_the_payoff_everywhere(legs, credit, stock):
     """Interpolating the segments gives the same P&L as adding up the legs, between and beyond."""
     price = np.linspace(0.0, 260.0, 521)
@@ -103,7 +104,7 @@ def test_segments_are_the_payoff_everywhere(legs, credit, stock):
 
 
 @given(legs=structures(), credit=st.floats(-20, 20))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_profile_agrees_with_a_fine_grid(legs, credit):
     """Extremes bound a fine grid and are reached on it; P&L changes sign at the breakevens."""
     credit = round(credit, 2) + 0.003

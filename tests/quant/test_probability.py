@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
 import recorded_chains
+from properties import examples
 from tomic.quant import american, density, payoff, probability, smile, surface
 
 P, C = False, True
@@ -72,7 +73,7 @@ def test_pos_of_a_condor_is_the_mass_between_its_breakevens():
 
 
 @given(legs=legs, credit=st.floats(-20, 20))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_pos_is_a_probability_and_complements_the_mirror(legs, credit):
     """PoS is in [0, 1]; a trade and its mirror cannot win together."""
     market = mixture()
@@ -95,7 +96,7 @@ def test_a_trade_that_makes_nothing_does_not_succeed():
 
 
 @given(legs=legs, credit=st.floats(-20, 20), stock=st.sampled_from([-1.0, 0.0, 1.0]))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_ev_is_credit_plus_the_value_of_the_legs(legs, credit, stock):
     """Integrating the segments equals valuing leg by leg: EV is linear in the legs."""
     market = mixture()
@@ -222,7 +223,7 @@ def test_cvar_and_quantile_match_samples(shape):
 
 
 @given(legs=legs, credit=st.floats(-20, 20))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_cvar_is_at_least_the_mean_loss_and_at_most_the_worst(legs, credit):
     """Mean loss <= CVaR95 <= maximum loss."""
     market = mixture()

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from properties import examples
 from tomic.quant import realized
 
 DATA = Path(os.environ.get("TOMIC_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -316,6 +317,15 @@ def test_wrong_arguments_name_the_inequality():
         realized.iv_rank(1.0, 2.0)
 
 
+def test_cones_without_a_bar_are_missing():
+    """An empty history has no quantile, no last volatility and no values."""
+    cones = realized.cones(partial(realized.close_to_close, []), windows=(20, 60))
+
+    assert np.isnan(cones.level).all()
+    assert np.isnan(cones.last).all()
+    assert cones.n.tolist() == [0, 0]
+
+
 def test_cones_are_quantiles_of_rolling_volatility():
     """Levels equal numpy's quantiles of each rolling series; too long a window is a row of NaN."""
     rng = np.random.default_rng(5)
@@ -386,7 +396,7 @@ def test_standard_error_of_a_volatility():
     assert realized.standard_error(0.2, 50) == pytest.approx(0.02)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     scale=st.floats(0.01, 1000.0),
     seed=st.integers(0, 1000),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from properties import examples
 from tomic.quant import american, black_scholes, revaluation
 
 AXES = {
@@ -86,7 +87,7 @@ def test_unusual_rates_follow_full_revaluation(rate, div_yield):
 
 
 @given(seed=st.integers(0, 10_000), american_style=st.booleans())
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_the_centre_is_exactly_zero(seed, american_style):
     """Nothing moved means nothing gained, to the last bit, for any book."""
     book = positions(6, seed, spot=100.0)

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import recorded_chains
+from properties import examples
 from tomic.quant import american, black_scholes, parity, smile
 
 TAU = 30 / 365
@@ -144,7 +145,7 @@ def test_flat_smile_is_lognormal():
     assert_allclose(moments(flat)[:2], [1.0, 100.0], rtol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     seed=st.integers(0, 100_000),
     count=st.integers(1, 40),

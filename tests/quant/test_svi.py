@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from properties import examples
 from tomic.quant import svi
 
 SLICE = np.array([0.0012, -0.018, 0.03, 0.01, 0.06])
@@ -64,7 +65,7 @@ def test_ssvi_has_no_butterfly_arbitrage_at_the_edges_of_its_bounds():
                 assert svi.is_butterfly_free(raw, 5.0)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 10_000), spread=st.floats(0.0, 0.5), level=st.floats(0.001, 0.5))
 def test_ssvi_fits_anything_without_arbitrage(seed, spread, level):
     """Whatever the quotes say, the three-parameter slice keeps its density positive."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
+from properties import examples
 from tomic.quant import black_scholes, touch
 
 SPOT, RATE, YIELD = 100.0, 0.045, 0.013
@@ -132,7 +133,7 @@ def test_touch_matches_a_walk_with_steps_that_shrink():
     level=st.floats(50.0, 200.0), sigma=st.floats(0.05, 1.5), tau=st.floats(0.005, 2.0),
     rate=st.floats(-0.05, 0.15),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_touch_is_at_least_the_chance_to_end_beyond(level, sigma, tau, rate):
     """Ending beyond a level implies having touched it; touch is in [0, 1]."""
     found = float(touch.touch(SPOT, level, tau, rate, 0.0, sigma))
@@ -147,7 +148,7 @@ def test_touch_is_at_least_the_chance_to_end_beyond(level, sigma, tau, rate):
     low=st.floats(50.0, 99.0), high=st.floats(101.0, 200.0), sigma=st.floats(0.05, 1.5),
     tau=st.floats(0.005, 2.0), rate=st.floats(-0.05, 0.15),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_either_of_two_levels_is_between_the_larger_and_the_sum(low, high, sigma, tau, rate):
     """max(P(low), P(high)) <= P(either) <= P(low) + P(high)."""
     down, up = (float(touch.touch(SPOT, at, tau, rate, 0.0, sigma)) for at in (low, high))

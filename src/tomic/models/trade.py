@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -222,11 +221,6 @@ class Proposal(TradeModel):
     scenarios: tuple[Scenario, ...] = ()
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are no quotes, odd figures."""
-
-    def as_document(self) -> dict[str, Any]:
-        """Plain JSON values; an infinity is the text ``Infinity``."""
-        document: dict[str, Any] = json.loads(self.model_dump_json())
-        return document
 
     @property
     def trade(self) -> str:

@@ -146,9 +146,11 @@ def greeks(
     european = black_scholes.greeks(spots, strikes, taus, rates, yields, vols, calls)
     out = np.stack([base + more for base, more in zip(european, added, strict=True)])
     sign = np.where(call, 1.0, -1.0)
-    now = sign * (spots - strikes)
-    out[0] = np.maximum(out[0], now)
+    now = np.where(call, spots - strikes, strikes - spots)
     due = group.exercised(sigmas)
+    # A worthless share stays worthless: its put is exercised where waiting costs interest.
+    due |= (spots <= 0.0) & ~call & (now > out[0])
+    out[0] = np.maximum(out[0], now)
     out[:, due] = 0.0
     out[0, due], out[1, due] = now[due], sign[due]
     return Greeks(*out.reshape((6, *shape)))

@@ -98,7 +98,8 @@ def greeks(
     Price, delta, gamma, vega, theta and rho in one pass; arguments and errors as ``price``.
 
     Expired options have the delta of their payoff (a half exactly at the strike) and no other
-    Greek. With zero volatility gamma and vega are zero, theta and rho those of the forward payoff.
+    Greek. With zero volatility gamma is zero, theta and rho are those of the forward payoff, and
+    vega is its limit from above: zero, except exactly at the forward.
 
     Source: the closed forms, for example Haug (2007), "The complete guide to option pricing
     formulas", chapter 2.

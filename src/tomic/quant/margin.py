@@ -34,7 +34,8 @@ class MarginRules:
         broad_index: The same for broad-based indices.
         minimum: Least share: of the strike for puts, of the underlying for calls.
         naked_floor: Least amount besides the premium, currency per share; 2.50 at some brokers.
-        stock: Share of the value of shares, long or short (Regulation T initial).
+        stock: Share of the value of shares held (Regulation T initial).
+        stock_short: Share of the value of shares sold short, beside their proceeds.
         unequal_condor: ``two_spreads`` charges both sides of a condor with unequal wings, as
             Interactive Brokers does; ``wider`` charges the wider side only.
         cash_account: Short puts need their whole strike, shares their whole price; short calls
@@ -49,11 +50,12 @@ class MarginRules:
     minimum: float = 0.10
     naked_floor: float = 0.0
     stock: float = 0.50
+    stock_short: float = 0.50
     unequal_condor: Literal["two_spreads", "wider"] = "two_spreads"
     cash_account: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("equity", "broad_index", "minimum", "stock"):
+        for name in ("equity", "broad_index", "minimum", "stock", "stock_short"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} must be in [0, 1], got {value:g}")
@@ -108,7 +110,7 @@ def requirement(
         spot: (...) price of the underlying.
         tau: (..., k) time to expiry in any unit; only order and equality matter.
         stock: (...) shares per share of multiplier, signed. Their cost is no debit: half of their
-            value is the requirement (or what `MarginRules.stock` says).
+            value is the requirement (or what the rules say).
         multiplier: (...) shares per contract.
         broad_index: (...) whether the underlying is a broad-based index.
         credit: (...) option premium received, currency per structure; None takes it from *price*.
@@ -308,7 +310,7 @@ def _shares(book: _Book, rules: MarginRules) -> FloatArray:
     value = np.abs(book.stock) * book.spot
     if rules.cash_account:
         return np.where(book.stock < 0.0, np.inf, value)
-    return rules.stock * value
+    return np.where(book.stock < 0.0, rules.stock_short, rules.stock) * value
 
 
 def _one(book: _Book, rules: MarginRules) -> float:

@@ -349,6 +349,8 @@ def cones(
     Source: Burghardt and Lane (1990), "How to Tell if Options Are Cheap".
     """
     rolling = [np.asarray(estimate(window), dtype=np.float64) for window in windows]
+    # A missing bar in front changes no quantile, and gives an empty history a last bar.
+    rolling = [_after_nothing(series) for series in rolling]
     levels = [_quantiles(series, quantiles) for series in rolling]
     return Cones(
         window=np.asarray(windows, dtype=np.int64),
@@ -434,6 +436,10 @@ def _placed(value: FloatLike, history: FloatLike) -> tuple[FloatArray, FloatArra
     today = np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
     days = np.broadcast_to(days, (*shape, days.shape[-1]))
     return today, days, np.isfinite(days)
+
+
+def _after_nothing(series: FloatArray) -> FloatArray:
+    return np.concatenate((np.full((*series.shape[:-1], 1), np.nan), series), axis=-1)
 
 
 def _quantiles(series: FloatArray, quantiles: Sequence[float]) -> FloatArray:

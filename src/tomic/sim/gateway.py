@@ -168,11 +168,6 @@ class Gateway:
         await server.wait_closed()
         await self._empty.wait()
 
-    async def serve_forever(self) -> None:
-        """Run until cancelled."""
-        async with self:
-            await asyncio.Event().wait()
-
     def restart(self, down_for_s: float) -> None:
         """Cut everything, listen to nobody for a while, then come back on the same port."""
         if self._restarting is None or self._restarting.done():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -23,7 +23,6 @@ from tomic.quant import (
     parity,
     smile,
 )
-from tomic.quant.density import Density
 from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
 from tomic.strategies import early_exercise
@@ -96,16 +95,6 @@ class Board:
                 market=first.market,
             )
         return self._later[near, far]
-
-    def with_densities(self, densities: Mapping[dt.date, tuple[Density, Density]]) -> Board:
-        """The same prices under densities of your own: expiry to (market, forecast)."""
-        outlooks = {
-            expiry: replace(one, market=densities[expiry][0], forecast=densities[expiry][1])
-            if expiry in densities
-            else one
-            for expiry, one in self.outlooks.items()
-        }
-        return replace(self, outlooks=outlooks, _later={})
 
 
 def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:

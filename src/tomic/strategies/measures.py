@@ -118,6 +118,7 @@ def margin_rules(settings: Settings, *, cash: bool) -> MarginRules:
         minimum=given.naked_minimum,
         naked_floor=given.naked_floor,
         stock=given.stock_long,
+        stock_short=given.stock_short,
         unequal_condor=given.unequal_condor,
         cash_account=cash,
     )

@@ -54,10 +54,6 @@ class Verdict(NamedTuple):
     """How far off as a share of the limit, above 0 where refused; inf where it cannot be said."""
 
 
-LEG_RULES = ("no_price", "true_quotes", "spread", "volume", "open_interest")
-"""Rules that each leg must satisfy, in the order in which refusals are counted."""
-
-
 def gate(template: Template, vol: VolSnapshot, settings: Settings | None = None) -> GateResult:
     """
     Judge a strategy by the symbol's volatility alone, before any chain is asked for.
@@ -129,7 +125,7 @@ def _spoken(name: str) -> str:
 
 
 def judge_rows(board: Board) -> tuple[Verdict, ...]:
-    """Leg rules over all rows of the chain, in the order of `LEG_RULES`; NaN figures pass."""
+    """Leg rules over all rows of the chain, in the order refusals are counted; NaN figures pass."""
     scan, chain = board.settings.scan, board.chain
     price, source = board.price, board.prices.source
     nothing = np.where(np.isnan(price), np.inf, -np.inf)
