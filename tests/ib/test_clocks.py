@@ -113,3 +113,21 @@ def test_restart_forgets_all_reasons():
 def test_only_farms_of_us_options_are_waited_for(farm, needed):
     """TWS announces the farms of every continent; a broken one in Hong Kong stops nobody."""
     assert matters(farm) is needed
+
+
+def test_a_stall_of_ours_counts_for_nobody():
+    """Half a second in which this process stood still is missing from the patience of all."""
+
+    async def scenario() -> tuple[list[bool], float]:
+        loop, one, answer = asyncio.get_running_loop(), clock(), asyncio.Event()
+        # The answer is due in time, but the stall delays it as much as the timers.
+        loop.call_later(0.9, virtual_time.stall, 0.5)
+        loop.call_later(1.2, answer.set)
+        waits = [one.wait_for(answer, 1.0), one.wait_for(asyncio.Event(), 1.0)]
+        heard = await asyncio.gather(*waits)
+        return heard, loop.time()
+
+    heard, ended = virtual_time.run(scenario)
+
+    assert heard == [True, False]
+    assert ended == pytest.approx(1.8, abs=0.01)

@@ -278,6 +278,39 @@ async def test_a_shrunk_gate_holds_at_once():
     assert gate.limit == 1
 
 
+async def test_the_last_lines_are_opened_at_once():
+    """Once no more lines are to come than the reserve holds, all of them are let in."""
+    gate = LineGate(2, reserve=3)
+    coming, entered = gate.announce(5), []
+
+    async def visit(name: int) -> None:
+        await gate.enter()
+        entered.append(name)
+
+    visits = [asyncio.create_task(visit(name)) for name in range(5)]
+    await asyncio.sleep(0)
+    assert entered == [0, 1]
+    coming.settle_one()
+    await asyncio.sleep(0)
+    assert entered == [0, 1]
+    coming.settle_one()
+    await asyncio.wait(visits)
+
+    assert entered == [0, 1, 2, 3, 4]
+    assert (gate.open, gate.peak) == (5, 5)
+    coming.settle_all()
+    assert gate.coming == 0
+    assert gate.full
+
+
+async def test_who_lowers_the_lines_keeps_them_low():
+    """Fewer than 60 lines stay as many to the end, 60 grow to 85 and never beyond 90."""
+    for lines, most in ((20, 20), (60, 85), (90, 90)):
+        limits = RequestLimits(LimitsSettings(lines=lines))
+        together = limits.lines.limit + limits.lines.reserve + limits.second_lines.limit
+        assert together == most
+
+
 async def test_lines_leave_room_for_tws():
     """Lines for first and for second attempts together are as many as configured."""
     for lines in (1, 60, 85, 90):

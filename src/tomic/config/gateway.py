@@ -48,6 +48,8 @@ class LimitsSettings(Section):
     """Messages a second, all kinds together; IB allows 50."""
     lines: int = Field(default=60, ge=1, le=90)
     """Market-data lines open at once; IB gives 100, shared with the windows of TWS."""
+    lines_at_end: int = Field(default=85, ge=1, le=90)
+    """Lines for the last options of a run, held for about a second; kept to `lines` below 60."""
     details_at_once: int = Field(default=5, ge=1, le=50)
     """Contract-details requests open at once."""
     open_details_per_symbol: int = Field(default=2, ge=1, le=5)

@@ -33,16 +33,24 @@ BROKEN = {2103: Farm.MARKET, 2105: Farm.HISTORY, 2157: Farm.DETAILS}
 RESTORED = {2104: Farm.MARKET, 2106: Farm.HISTORY, 2158: Farm.DETAILS}
 
 
+_LOOK_S = 0.25
+"""How often is looked whether a stopped clock runs again."""
+_STALL_S = 0.05
+"""A timer that comes so much too late shows that this process stood still."""
+
+
 class StoppableClock:
     """
     Seconds that pass only while nothing stops the clock.
 
-    Timeouts measured with it do not run out while TWS has lost IB, or a farm is broken.
+    Timeouts measured with it do not run out while TWS has lost IB, or a farm is broken, nor while
+    this process itself stood still: what arrived meanwhile is heard before anybody gives up.
     """
 
     def __init__(self, base: Callable[[], float]) -> None:
         self._base = base
         self._lost = 0.0
+        self._stalled_until = 0.0
         self._stopped_at: float | None = None
         self._reasons: set[str] = set()
         self._running = asyncio.Event()
@@ -100,10 +108,26 @@ class StoppableClock:
             if left <= 0.0:
                 return False
             # A stopped clock can only be left by the event or by starting again: look often.
-            await _first(event, left if self.running else 0.25)
+            pause = left if self.running else _LOOK_S
+            due = self._base() + pause
+            if not await _first(event, pause):
+                self._forgive(due, pause)
+
+    def _forgive(self, due: float, pause_s: float) -> None:
+        """
+        Leave out a stall that a timer *due* came too late for; it counts once for all timers.
+
+        When it began nobody knows: taken is as long before the timer as after it.
+        """
+        began, now = max(due, self._stalled_until), self._base()
+        late = now - began
+        if self.running and late > _STALL_S:
+            self._lost += late + min(late, pause_s)
+            self._stalled_until = now
 
 
-async def _first(event: asyncio.Event | asyncio.Future[Any], timeout_s: float) -> None:
+async def _first(event: asyncio.Event | asyncio.Future[Any], timeout_s: float) -> bool:
+    """Wait for *event*; False when it did not come within *timeout_s*."""
     try:
         async with asyncio.timeout(timeout_s):
             if isinstance(event, asyncio.Event):
@@ -111,4 +135,5 @@ async def _first(event: asyncio.Event | asyncio.Future[Any], timeout_s: float) -
             else:
                 await asyncio.wait({event})
     except TimeoutError:
-        return
+        return False
+    return True

@@ -20,6 +20,8 @@ from tomic.config import LimitsSettings
 
 _CATCH_UP_S = 0.003
 """How late a slot may be and still keep the schedule; a longer stall moves all later slots."""
+_LOWERED = 60
+"""Who allows fewer lines than this needs the others elsewhere, so none are taken at the end."""
 
 
 class Priority(IntEnum):
@@ -198,19 +200,38 @@ class LineGate:
     How many market-data lines may be open; it can shrink when the gateway says 101.
 
     The permit of a line is given back when its *cancel has left*, because until then the line
-    counts at the gateway.
+    counts at the gateway. Whoever is going to open many lines announces them; once no more are
+    to come than *reserve*, all of them are let in. The last answers then have the time of as many
+    more cancels to arrive.
     """
 
-    def __init__(self, lines: int) -> None:
+    def __init__(self, lines: int, reserve: int = 0) -> None:
         self.limit = lines
+        self.reserve = reserve
         self.open = 0
         self.peak = 0
+        self.coming = 0
+        """Lines that were announced and are still to be opened."""
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def full(self) -> bool:
         """Whether the next :meth:`enter` would wait."""
-        return bool(self._waiting) or self.open >= self.limit
+        return bool(self._waiting) or self.open >= self._room
+
+    @property
+    def _room(self) -> int:
+        return self.limit + (self.reserve if 0 < self.coming <= self.reserve else 0)
+
+    def announce(self, lines: int) -> Announced:
+        """Tell that so many lines are going to be opened."""
+        self.coming += lines
+        return Announced(self, lines)
+
+    def withdraw(self, lines: int) -> None:
+        """So many announced lines were opened, or are not needed."""
+        self.coming -= lines
+        self._admit()
 
     async def enter(self) -> None:
         """Wait for a free line, first come first served. Safe to cancel."""
@@ -236,9 +257,10 @@ class LineGate:
     def shrink_to(self, lines: int) -> None:
         """Allow at most *lines* from now on, but never fewer than one, nor more than before."""
         self.limit = min(self.limit, max(lines, 1))
+        self.reserve = 0
 
     def _admit(self) -> None:
-        while self._waiting and self.open < self.limit:
+        while self._waiting and self.open < self._room:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._count_in()
@@ -247,6 +269,28 @@ class LineGate:
     def _count_in(self) -> None:
         self.open += 1
         self.peak = max(self.peak, self.open)
+
+
+class Announced:
+    """Lines that one run is still going to open at a gate."""
+
+    __slots__ = ("_gate", "_left")
+
+    def __init__(self, gate: LineGate, lines: int) -> None:
+        self._gate, self._left = gate, lines
+
+    def settle_one(self) -> None:
+        """One of them was opened, or is not needed after all."""
+        self._settle(1)
+
+    def settle_all(self) -> None:
+        """No further one will be opened."""
+        self._settle(self._left)
+
+    def _settle(self, lines: int) -> None:
+        lines = min(lines, self._left)
+        self._left -= lines
+        self._gate.withdraw(lines)
 
 
 class HistoryBudget:
@@ -306,7 +350,8 @@ class RequestLimits:
         # Second attempts have a few lines of their own, so that they never queue behind contracts
         # that have not been asked once.
         spare = limits.lines // 10
-        self.lines = LineGate(limits.lines - spare)
+        at_end = limits.lines_at_end if limits.lines >= _LOWERED else limits.lines
+        self.lines = LineGate(limits.lines - spare, reserve=max(at_end - limits.lines, 0))
         self.second_lines = LineGate(spare)
         self.details = asyncio.Semaphore(limits.details_at_once)
         self.history = asyncio.Semaphore(limits.history_at_once)

@@ -33,8 +33,6 @@ class Patience:
 
     silent_s: float
     cap_s: float = 3.0
-    unasked: int = 0
-    """Options that were not asked once; while there are any, waiting for a silent one is free."""
     latest_s: float = 0.0
     without_greeks: int = 0
     """Options whose Greeks were waited for in vain since the last that had some."""
@@ -121,7 +119,8 @@ class Waiting:
 
     def _is_over(self, since: float, asked_again: float) -> bool:
         now, patience = self.clock.now(), self.patience
-        others_wait = patience.unasked > 0 or not self.session.limits.pacer.idle
+        limits = self.session.limits
+        others_wait = limits.lines.coming > 0 or not limits.pacer.idle
         usual = max(since + patience.last_s, asked_again + patience.seconds)
         most = asked_again + self.rules.quote_timeout_s
         return now >= (most if others_wait else min(usual, most))

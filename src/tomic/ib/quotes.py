@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ib_async
@@ -224,9 +225,12 @@ async def option_quote(
     pair: Wanted,
     rules: ChainSettings,
     patience: Patience,
+    on_asked: Callable[[], None] = lambda: None,
 ) -> OptionQuote:
     """
     One row for one option: subscribe, wait for what is needed, always cancel.
+
+    *on_asked* is called once, when the option has been asked for.
 
     Wanted are bid, ask, and IV and Greeks of IB's model, then volume and open interest for a
     short grace. A line that stays totally silent is asked once more with a fresh id; whichever
@@ -244,7 +248,7 @@ async def option_quote(
         try:
             async with session.line(what, contract, OPTION_TICKS, priority=priority) as line:
                 if priority is Priority.SUBSCRIBE:
-                    patience.unasked -= 1
+                    on_asked()
                     priority = Priority.URGENT
                 ticks = await _patiently(waiting, line, contract, rules.retries - attempts)
                 if ticks is not None:

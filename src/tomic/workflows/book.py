@@ -221,17 +221,21 @@ async def _quote_options(work: _Reading, wanted: Sequence[Position]) -> None:
     today = _today(session.clock_now())
     pending = [one for one in wanted if one.is_option and one.expiry and one.expiry >= today]
     patience = quotes.Patience(rules.silent_s)
-    patience.unasked = len(pending)
+    coming = session.limits.lines.announce(len(pending))
     count = _counter(work, "legs", len(pending))
 
     async def quote(position: Position) -> OptionQuote:
         pair = pair_of(position)
         contract = account.leg_contract(position)
         return await quotes.option_quote(
-            session, position.contract, contract, pair, rules, patience
+            session, position.contract, contract, pair, rules, patience, coming.settle_one
         )
 
-    for outcome in await _persistently(work, pending, quote, count):
+    try:
+        outcomes = await _persistently(work, pending, quote, count)
+    finally:
+        coming.settle_all()
+    for outcome in outcomes:
         name = outcome.item.contract
         if outcome.value is not None:
             work.quoted.rows[name] = outcome.value

@@ -36,6 +36,7 @@ from tomic.errors import (
 )
 from tomic.ib import contracts, convert, quotes
 from tomic.ib.clocks import Farm
+from tomic.ib.pacing import Announced
 from tomic.ib.quotes import Patience
 from tomic.ib.session import Outcome, Session
 from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot
@@ -217,14 +218,14 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
     done, total = len(job.rows), len(job.rows) + len(pairs)
 
     async def quote(pair: Wanted) -> OptionQuote:
-        return await _quote(job, listings, pair)
+        return await _quote(job, listings, pair, coming)
 
     def count(_: object) -> None:
         nonlocal done
         done += 1
         job.order.watch(Event("count", job.symbol, done=done, total=total))
 
-    job.patience.unasked = len(pairs)
+    coming = job.session.limits.lines.announce(len(pairs))
     loading = asyncio.create_task(listings.load(), name="tomic contract details")
     hurrying = asyncio.create_task(_keep_busy(job, listings, loading), name="tomic hurry")
     try:
@@ -235,6 +236,7 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
             # The details of an expiry that was subscribed directly may still be under way.
             await asyncio.wait({loading}, timeout=_IDS_S)
     finally:
+        coming.settle_all()
         for task in (loading, hurrying):
             task.cancel()
         await asyncio.wait({loading, hurrying}, timeout=1.0)
@@ -258,23 +260,31 @@ async def _keep_busy(job: _Job, listings: contracts.Listings, loading: asyncio.T
             listings.release(_AT_ONCE)
 
 
-async def _quote(job: _Job, listings: contracts.Listings, pair: Wanted) -> OptionQuote:
+async def _quote(
+    job: _Job, listings: contracts.Listings, pair: Wanted, coming: Announced
+) -> OptionQuote:
     """One row: from its bar where the market is closed and that is wanted, else quoted."""
     setup = job.setup
     try:
         con_id = await listings.con_id(pair)
     except RequestFailed:
-        job.patience.unasked -= 1
+        coming.settle_one()
         raise
     row = await job.history.row(pair, con_id)
     if row is not None:
-        job.patience.unasked -= 1
+        coming.settle_one()
         return row
     contract = convert.option_contract(setup.underlying, setup.params, pair, con_id)
     what = contracts.describe(job.symbol, pair)
     try:
         return await quotes.option_quote(
-            job.session, what, contract, pair, job.order.settings.chain, job.patience
+            job.session,
+            what,
+            contract,
+            pair,
+            job.order.settings.chain,
+            job.patience,
+            coming.settle_one,
         )
     except UnknownContract:
         listings.unlisted(pair)
