@@ -75,11 +75,12 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Long runs: many chains under random faults, kills during writes, brute force."""
+    """Long runs: many chains under random faults, kills during writes, brute force, properties."""
     install_dev(session)
-    session.run(
-        "python", "-m", "pytest", "-m", "soak", "-n", "0", "--timeout", "0", *session.posargs
-    )
+    pytest = ("python", "-m", "pytest", "-n", "0", "--timeout", "0")
+    # Every property is tried in the suite too, on fewer examples.
+    chosen = ("-m", "soak or hypothesis", "--hypothesis-profile", "soak")
+    session.run(*pytest, *chosen, *session.posargs)
     session.run("python", "benchmarks/soak_store.py")
 
 

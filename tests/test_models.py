@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tomic import models
 from tomic.errors import InvalidSymbol
 from tomic.models import OptionQuote, RowStatus, Spot, SpotSource, Underlying, normalize_symbol
+from tomic.models.faults import first_fault
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,11 @@ def test_option_round_trip():
 def test_public_names_exist():
     """Every name the package announces is there."""
     assert [name for name in models.__all__ if not hasattr(models, name)] == []
+
+
+def test_a_fault_is_one_line():
+    """What is wrong with a model is said as field and reason, without pydantic's own preface."""
+    with pytest.raises(ValidationError) as caught:
+        OptionQuote(expiry=dt.date(2025, 7, 18), dte=30, strike=600.0, right="X", status="ok")
+
+    assert first_fault(caught.value) == "right: Input should be 'C' or 'P'"

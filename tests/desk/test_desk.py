@@ -6,7 +6,7 @@ import pytest
 
 from conftest import settings_in
 from tomic.desk import Desk
-from tomic.errors import GatewayUnreachable, InvalidSymbol, UsageError
+from tomic.errors import ConfigError, GatewayUnreachable, InvalidSymbol, UsageError
 
 RULES = {"monthlies": 1, "weeklies": 1, "strike_range": "2"}
 
@@ -43,6 +43,16 @@ async def test_bad_symbols_open_nothing(given, symbol):
     async with Desk(given, demo=True) as desk:
         with pytest.raises(InvalidSymbol):
             await desk.chain(symbol)
+        assert not desk.has_session
+
+
+async def test_unknown_strategies_open_nothing(given):
+    """A name that is no strategy is refused before any connection, whoever asks."""
+    async with Desk(given, demo=True) as desk:
+        with pytest.raises(ConfigError, match="did you mean iron_condor"):
+            await desk.scan(["SPY"], strategies=["iron_condors"])
+        with pytest.raises(ConfigError, match="did you mean short_put_spread"):
+            await desk.why_not("SPY", "short_put_spreads 560/550 2026-12-18")
         assert not desk.has_session
 
 

@@ -6,16 +6,17 @@ import math
 import random
 import struct
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import virtual_time
+from properties import examples
 from simulated import fetch, running
 from tomic.errors import TomicError
 from tomic.ib import convert
 from tomic.sim import faults
 
-QUIET = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = examples(12, suppress_health_check=list(HealthCheck))
 
 
 def framed(fields: list[str]) -> bytes:

@@ -7,10 +7,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from journal_entries import CONDOR, EXPIRY, LATER, at, condor, entry, mark, option, shares, trade
+from properties import examples
 from tomic.journal import attribution, campaign
 from tomic.journal.attribution import Step
 from tomic.models.journal import JournalEntry, LegMark, Snapshot
@@ -284,7 +285,7 @@ def test_a_leg_that_was_closed_between_snapshots_is_said():
     check(one, path)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     moves=st.lists(
         st.tuples(st.floats(0.5, 10.0), st.floats(480.0, 700.0), st.floats(0.06, 0.7)),

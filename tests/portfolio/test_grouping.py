@@ -7,9 +7,10 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import examples
 from tomic import legs
 from tomic.models.book import Position
 from tomic.portfolio import grouping
@@ -263,7 +264,7 @@ def books(draw):
 
 
 @given(books(), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_generated_books_are_recovered(book, rng: random.Random):
     """Strategies come back exactly, whatever the order of the broker's lines."""
     truth = []
@@ -293,7 +294,7 @@ any_shares = st.builds(
 
 
 @given(st.lists(any_leg | any_shares, max_size=14), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_any_book_is_a_partition_that_order_does_not_change(some, rng: random.Random):
     """Every contract is in the groups exactly once; shuffling and regrouping change nothing."""
     positions = list(grouping.merged(position(leg) for leg in some))
@@ -311,7 +312,7 @@ def test_any_book_is_a_partition_that_order_does_not_change(some, rng: random.Ra
 
 
 @given(st.lists(any_leg, min_size=1, max_size=10), st.lists(any_leg, min_size=1, max_size=4))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_adding_and_taking_away_gives_the_book_back(some, more):
     """A considered trade and its opposite leave the merged book exactly as it was."""
     book = [position(leg) for leg in some]

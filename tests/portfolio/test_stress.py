@@ -6,11 +6,12 @@ import datetime as dt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from made_books import AS_OF, RATE, made_book, market
+from properties import examples
 from tomic import dates
 from tomic.config import Settings
 from tomic.portfolio import overview, stress
@@ -226,7 +227,7 @@ def test_small_moves_agree_with_the_greeks():
 
 
 @given(st.permutations(range(12)))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_order_of_positions_changes_nothing(order):
     """The whole review is the same whatever the order of the broker's lines."""
     book = made_book(

@@ -7,9 +7,10 @@ import dataclasses
 import typing
 from types import NoneType, UnionType
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from properties import examples
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.answers import CurrentTime
 from tomic.sim.market import Market
@@ -90,14 +91,14 @@ async def _survives(market: Market, frames: list[bytes]) -> list[dict[str, typin
 ONE_MARKET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=ONE_MARKET)
+@examples(150, suppress_health_check=ONE_MARKET)
 @given(frames=st.lists(FRAMES, min_size=1, max_size=6))
 def test_senseless_requests_leave_the_gateway_well(market, frames):
     """Whatever well-framed messages come, the clock still answers and nothing failed inside."""
     assert asyncio.run(_survives(market, frames)) == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=ONE_MARKET)
+@examples(40, suppress_health_check=ONE_MARKET)
 @given(noise=st.binary(min_size=1, max_size=80), framed=st.booleans())
 def test_noise_ends_only_its_own_connection(market, noise, framed):
     """Bytes that are no messages close their connection; the next client is served."""

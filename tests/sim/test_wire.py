@@ -8,9 +8,10 @@ import typing
 from types import NoneType, UnionType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import examples
 from tomic.sim import answers, layout, orders, requests, statements, wire
 from tomic.sim.layout import Cursor, number_text
 from tomic.sim.protocol import ANSWERS, REQUESTS
@@ -78,7 +79,7 @@ def _as_sent(message: typing.Any, version: int) -> typing.Any:
     [(book, cls) for book in (REQUESTS, ANSWERS) for cls in book.classes() if cls not in BY_HAND],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(data=st.data(), version=VERSIONS)
 def test_what_is_encoded_is_decoded_again(book, cls, data, version):
     """Every message of every version comes back as it was, fields unknown to the version aside."""
@@ -155,7 +156,7 @@ def test_garbage_raises_only_wire_errors(chunks, greeted):
             stream.feed(chunk)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     parts=st.lists(
         TEXTS
@@ -173,7 +174,7 @@ def test_mutated_fields_raise_only_wire_errors(parts, ident, version):
             book.decode((str(ident), *parts), version)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.data(), version=VERSIONS)
 def test_truncated_and_mutated_requests_raise_only_wire_errors(data, version):
     """A well-formed request with one field cut off or replaced decodes or raises WireError."""

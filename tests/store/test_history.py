@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from properties import examples
 from tomic.models import VolSnapshot
 from tomic.store import Bars, Database, VolSeries
 
@@ -43,7 +44,7 @@ def assert_same(found, expected):
 
 
 @given(bar_rows)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_bars_come_back_as_they_went_in(rows):
     """Every bar, missing fields included, is read back bit for bit, in order of day."""
 

@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import examples
 from tomic.errors import StoreBusy, UsageError
 from tomic.store import Database, Execution, replay
 
@@ -100,7 +101,7 @@ async def test_every_change_is_kept(store):
 
 
 @given(st.lists(documents, min_size=1, max_size=5))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_the_history_rebuilds_any_entry(versions):
     """Whatever an entry becomes, its history ends at what is stored."""
 
