@@ -19,6 +19,7 @@ Every error TOMIC raises, with the exit code its command ends with.
      │     └ PacingViolation
      ├ DataError [5]
      │  ├ EmptyChain
+     │  ├ MarketClosed            and only live data are wanted
      │  ├ MissingSpot
      │  ├ BadFile
      │  └ PageChanged
@@ -167,6 +168,12 @@ class EmptyChain(DataError):
     """No expiry or strike is left inside the window asked for."""
 
     code = "data.empty_chain"
+
+
+class MarketClosed(DataError):
+    """Only live data are wanted, and the underlying does not trade now."""
+
+    code = "data.market_closed"
 
 
 class MissingSpot(DataError):

@@ -110,12 +110,26 @@ def test_the_model_is_preferred(number):
     assert (row.status, row.greeks_source) == (RowStatus.OK, "ib")
 
 
-def test_other_computations_stand_in():
-    """Without a model, the computation of bid, ask or last is IB's all the same."""
+@pytest.mark.parametrize(("bid", "ask"), [(10, 11), (80, 81)])
+def test_between_bid_and_ask_where_there_is_no_model(bid, ask):
+    """Without a model, the mean of what IB computes from bid and ask stands in, live or not."""
+    iv, *rest = MODEL
     ticks = quoted()
-    ticks.computation(11, *MODEL)
+    ticks.computation(bid, iv - 0.02, *rest)
+    one_sided = to_quote(ticks)
+    ticks.computation(ask, iv + 0.01, *rest)
 
-    assert to_quote(ticks).iv == 0.18
+    assert (one_sided.iv, one_sided.status) == (None, RowStatus.NO_GREEKS)
+    assert to_quote(ticks).iv == pytest.approx(iv - 0.005)
+    assert to_quote(ticks).greeks_source == "ib"
+
+
+def test_the_last_trade_gives_no_greeks():
+    """What IB computes from the last trade is as old as that, and is not taken."""
+    ticks = quoted()
+    ticks.computation(12, *MODEL)
+
+    assert to_quote(ticks).iv is None
 
 
 def test_not_computed_is_none():

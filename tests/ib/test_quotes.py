@@ -239,6 +239,14 @@ def test_another_refusal_is_final():
     assert caught.value.error_code == 321
 
 
+def test_an_illegal_generic_tick_costs_only_what_it_gives():
+    """321 once: the option is asked again without generic ticks, and has quotes and Greeks."""
+    row, _, _, _ = quote(Refuse(**OPTION, code=321, times=1))
+
+    assert (row.status, row.greeks_source) == (RowStatus.OK, "ib")
+    assert row.bid is not None
+
+
 def test_no_free_line_is_not_the_options_fault():
     """101: it waits and asks again until there is one."""
 

@@ -61,6 +61,22 @@ def test_100_three_times_ends_the_session():
     virtual_time.run(scenario)
 
 
+def test_100_said_to_a_whole_burst_is_one_strike():
+    """TWS says 100 to every message over the limit; only later ones show that slowing failed."""
+
+    async def scenario():
+        async with running() as run:
+            for _ in range(5):
+                said(run.session, 100)
+            alive_after_a_burst = run.session.alive
+            for _ in range(2):
+                await asyncio.sleep(2.0)
+                said(run.session, 100)
+            return alive_after_a_burst, run.session.alive
+
+    assert virtual_time.run(scenario) == (True, False)
+
+
 def test_100_may_have_lost_a_cancel():
     """Cancels of the last moment are sent again: none of their lines stays open."""
 

@@ -12,9 +12,12 @@ from tomic.errors import (
     CompetingSession,
     DeadlineExceeded,
     EmptyChain,
+    GatewayRefused,
     GatewayUnreachable,
+    MarketClosed,
     MissingSpot,
     NoMarketData,
+    SessionLost,
     UnknownContract,
 )
 from tomic.models import DataType, SpotSource
@@ -183,10 +186,62 @@ def test_nothing_in_the_window():
 
 def test_a_mute_stock_takes_its_price_from_an_option():
     """The underlying price of IB's model is the spot when the stock itself says nothing."""
-    got = fetch("silent:symbol=SPY,times=1")
+    got = fetch("silent:symbol=SPY,times=2")
 
     assert got.chain.spot.source is SpotSource.MODEL
     assert isinstance(fetch("silent").error, MissingSpot)
+
+
+def test_a_forgotten_stock_is_asked_again():
+    """A subscription of the underlying that got lost is made once more, and gives the spot."""
+    got = fetch("silent:symbol=SPY,times=1")
+
+    assert got.chain.spot.source is SpotSource.LAST
+    assert got.gateway.leaked == 0
+
+
+def test_a_gateway_without_a_clock_costs_no_chain():
+    """Where the time is not told, that of this computer is taken, and it is said."""
+    got = fetch("silent:on=current_time")
+
+    assert got.status["ok"] > 0 and got.gateway.leaked == 0
+    assert any("does not tell the time" in note for note in got.notes)
+
+
+def test_no_line_at_all_is_the_reason():
+    """Where TWS has no line free for anybody, that is what is said, and not a missing spot."""
+    error = fetch("lines_taken:lines=100").error
+
+    assert isinstance(error, GatewayRefused) and error.error_code == 101
+    assert "close watchlists" in str(error)
+
+
+def test_an_outage_without_end_loses_rows():
+    """1100 and nothing after it: what was not answered by the deadline is lost, not late."""
+    got = fetch("connectivity_lost:after=30,restored_after=9999", timeout=20.0)
+
+    assert set(got.status) <= {"ok", "lost", "unknown_contract"}
+    assert got.status["lost"] > 0
+    early = fetch("connectivity_lost:after=3,restored_after=9999", timeout=20.0)
+    assert isinstance(early.error, SessionLost)
+
+
+@pytest.mark.parametrize("fault", ["refuse:code=321,strike=590.0"])
+def test_a_refused_option_is_lost_and_not_late(fault):
+    """A refusal that says nothing about the market leaves the row lost, its neighbours whole."""
+    got = fetch(fault)
+
+    assert got.row(590.0, "C").status == "lost"
+    assert got.status["lost"] == 2 * len(got.chain.expiries)
+    assert got.chain.completeness < 1.0
+
+
+def test_a_closed_market_is_no_live_market():
+    """Only live data wanted, and the hours say closed: refused, with the way out."""
+    error = fetch(closed=True, realtime_only=True).error
+
+    assert isinstance(error, MarketClosed)
+    assert "is closed until" in str(error) and "--realtime-only" in str(error)
 
 
 # -- data types ------------------------------------------------------------------------------

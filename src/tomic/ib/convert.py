@@ -41,7 +41,7 @@ _BY_RIGHT = {
     30: ("volume", "P"),
 }
 _MODEL_TICKS = (13, 83)
-_OTHER_COMPUTATIONS = (10, 11, 12, 80, 81, 82)
+_BID_TICKS, _ASK_TICKS = (10, 80), (11, 81)
 _HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = 23, 24
 _DIVIDENDS = 59
 _UNSET = 1e300
@@ -79,7 +79,8 @@ class Ticks:
     volume: int | None = None
     open_interest: int | None = None
     model: Greeks | None = None
-    other_model: Greeks | None = None
+    at_bid: Greeks | None = None
+    at_ask: Greeks | None = None
     historical_volatility: float | None = None
     implied_volatility: float | None = None
     dividends: str | None = None
@@ -96,6 +97,18 @@ class Ticks:
     def quoted(self) -> bool:
         """Whether IB spoke about both bid and ask."""
         return "bid" in self.answered and "ask" in self.answered
+
+    @property
+    def between(self) -> Greeks | None:
+        """
+        Mean of what IB computes from bid and from ask, where its model gives nothing.
+
+        One side alone is off by half the spread, and the last trade by its age.
+        """
+        if self.at_bid is None or self.at_ask is None:
+            return None
+        pairs = zip(self.at_bid, self.at_ask, strict=True)
+        return Greeks(*(_mean(low, high) for low, high in pairs))
 
     @property
     def mid(self) -> float | None:
@@ -145,7 +158,7 @@ class Ticks:
         theta: float,
         underlying: float,
     ) -> None:
-        """Take an option computation; IB's own model is preferred over bid, ask and last."""
+        """Take an option computation; IB's own model is preferred over those of bid and ask."""
         greeks = Greeks(
             iv=number_or_none(iv, floor=0.0),
             delta=_greek(delta),
@@ -157,8 +170,10 @@ class Ticks:
         if tick_type in _MODEL_TICKS:
             if self.model is None or greeks.complete or not self.model.complete:
                 self._set("model", greeks)
-        elif tick_type in _OTHER_COMPUTATIONS and greeks.complete:
-            self._set("other_model", greeks)
+        elif tick_type in _BID_TICKS and greeks.complete:
+            self._set("at_bid", greeks)
+        elif tick_type in _ASK_TICKS and greeks.complete:
+            self._set("at_ask", greeks)
 
     def kind(self, data_type: int) -> None:
         """Take the confirmation of the market data type."""
@@ -173,6 +188,10 @@ class Ticks:
         setattr(self, name, value)
         self.answered.add(name)
         self.on_change()
+
+
+def _mean(low: float | None, high: float | None) -> float | None:
+    return None if low is None or high is None else 0.5 * (low + high)
 
 
 def data_type_number(data_type: DataType) -> int:
@@ -323,7 +342,7 @@ def to_quote(
 
     Greeks come whole or not at all: half a model tick is no model tick.
     """
-    greeks = ticks.model if ticks.model is not None and ticks.model.complete else ticks.other_model
+    greeks = ticks.model if ticks.model is not None and ticks.model.complete else ticks.between
     if status is None:
         status = _status(ticks, greeks)
     has_quote = ticks.bid is not None or ticks.ask is not None

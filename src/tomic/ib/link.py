@@ -57,6 +57,8 @@ class Link:
         self.client.apiError += self._on_api_error
         self.client.conn.disconnected += self._on_disconnected
         self.alive = False
+        self.lost_by: SessionLost | None = None
+        """Why the link is dead, once it is and we did not close it."""
         self._received = 0
         self._closing = False
         self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -138,7 +140,7 @@ class Link:
         """Declare the connection dead: every request and line ends with *error*."""
         if not self.alive:
             return
-        self.alive = False
+        self.alive, self.lost_by = False, error
         self.callbacks.fail_all(error)
         self._on_lost()
 

@@ -15,6 +15,8 @@ from tomic.ib.session import Session
 
 _EXTRAS_S = 0.6
 """Grace for volume and open interest once quotes and Greeks are there."""
+_BURST_S = 0.06
+"""Grace for the last trade and the close, which may follow in the same burst of messages."""
 _HOPELESS, _GREEKS_S = 20, 1.3
 """After so many options without Greeks they are waited for no longer than they usually take."""
 _LOOK_S = 0.05
@@ -137,11 +139,15 @@ class Waiting:
             patience_s = min(patience_s, _GREEKS_S)
         until = since + patience_s
         extras_until: float | None = None
+        burst_until: float | None = None
         while line.error is None:
             if ticks.quoted and (line.no_greeks or ticks.model is not None):
-                if {"open_interest", "volume"} <= ticks.answered and _is_modelled(line):
-                    break
                 extras_until = extras_until or min(self.clock.now() + _EXTRAS_S, until)
+                if {"open_interest", "volume"} <= ticks.answered and _is_modelled(line):
+                    if {"last", "close"} <= ticks.answered:
+                        break
+                    burst_until = burst_until or min(self.clock.now() + _BURST_S, until)
+                    extras_until = burst_until
             elif ticks.quoted and ticks.bid is None and ticks.ask is None:
                 # There is no quote to go with the Greeks, which then rarely come.
                 until = min(until, self.clock.now() + _GREEKS_S)

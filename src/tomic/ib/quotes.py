@@ -37,6 +37,8 @@ UNDERLYING_TICKS = "100,101,104,106,456"
 _NO_LINE, _ILLEGAL, _DELAYED_SHOWN = 101, 321, 10167
 _NO_LINE_PAUSE_S = 0.25
 """Pause before a contract that found no line free is asked for again."""
+_FORGOTTEN_S = 1.5
+"""Silence of an underlying's line after which it is asked once more: the message may be lost."""
 _DELAYED = {
     DataType.LIVE: DataType.DELAYED,
     DataType.FROZEN: DataType.DELAYED_FROZEN,
@@ -72,12 +74,19 @@ async def underlying_ticks(
     contract, what = convert.underlying_contract(underlying), f"quote of {underlying.symbol}"
     clock = session.clocks[Farm.MARKET]
     until = clock.now() + timeout_s
+    asked_again, no_line = False, None
     while True:
         try:
             async with session.line(what, contract, generic, priority=Priority.URGENT) as line:
+                spoke = await _speaks(line, clock, min(until, clock.now() + _FORGOTTEN_S))
+                if not spoke and not asked_again and clock.now() < until:
+                    asked_again = True
+                    continue
                 await _until_spot(line, clock, until, extras_s)
                 if line.error is not None:
                     raise line.error
+                if no_line is not None and line.ticks.silent:
+                    raise no_line
                 _refuse_delayed(session, what, line.ticks)
                 return _underlying_ticks(session, line.ticks)
         except Interrupted:
@@ -89,10 +98,21 @@ async def underlying_ticks(
             if exc.error_code == _ILLEGAL and generic:
                 # One generic tick that is not served refuses the whole line; a price needs none.
                 generic = ""
-            elif exc.error_code == _NO_LINE and clock.now() < until:
+            elif exc.error_code == _NO_LINE:
+                no_line = _without_line(exc)
+                if clock.now() >= until:
+                    raise no_line from exc
                 await asyncio.sleep(_NO_LINE_PAUSE_S)
             else:
                 raise
+
+
+def _without_line(error: GatewayRefused) -> GatewayRefused:
+    hint = (
+        f"{error.what}: TWS has no market-data line free (101); close watchlists and option chains "
+        "in TWS, or other programs that hold lines"
+    )
+    return GatewayRefused(error.what, error.error_code, error.text, hint=hint)
 
 
 def _refuse_delayed(session: Session, what: str, ticks: Ticks) -> None:
@@ -100,6 +120,15 @@ def _refuse_delayed(session: Session, what: str, ticks: Ticks) -> None:
     if session.realtime_only and ticks.data_type not in (None, DataType.LIVE):
         text = f"{ticks.data_type.value} data instead of live ones"
         raise NoMarketData(what, _DELAYED_SHOWN, text)
+
+
+async def _speaks(line: Line, clock: StoppableClock, until: float) -> bool:
+    """Whether *line* says anything, or ends, by *until*."""
+    while line.ticks.silent and line.error is None:
+        line.changed.clear()
+        if not await clock.wait_for(line.changed, until):
+            return False
+    return True
 
 
 async def _until_spot(line: Line, clock: StoppableClock, until: float, extras_s: float) -> None:
@@ -190,7 +219,7 @@ async def spot_from_options(
         until = clock.now() + timeout_s
         async with session.line(what, contract, OPTION_TICKS, priority=Priority.URGENT) as line:
             while line.error is None:
-                model = line.ticks.model or line.ticks.other_model
+                model = line.ticks.model or line.ticks.at_bid or line.ticks.at_ask
                 if model is not None and model.underlying:
                     return model.underlying
                 line.changed.clear()
@@ -242,11 +271,11 @@ async def option_quote(
         SessionLost: The connection went away.
     """
     waiting, con_id = Waiting(session, rules, patience), contract.conId or None
-    attempts, priority = 0, Priority.SUBSCRIBE
+    attempts, priority, generic = 0, Priority.SUBSCRIBE, OPTION_TICKS
     while True:
         asked_as = session.data_type
         try:
-            async with session.line(what, contract, OPTION_TICKS, priority=priority) as line:
+            async with session.line(what, contract, generic, priority=priority) as line:
                 if priority is Priority.SUBSCRIBE:
                     on_asked()
                     priority = Priority.URGENT
@@ -266,11 +295,15 @@ async def option_quote(
         except UnknownContract:
             raise
         except GatewayRefused as exc:
-            if exc.error_code != _NO_LINE:
+            if exc.error_code == _ILLEGAL and generic:
+                # One generic tick that is not served refuses the line; quotes and Greeks need none.
+                generic = ""
+            elif exc.error_code == _NO_LINE:
+                # The session has made its gate smaller; the contract is not to blame.
+                await asyncio.sleep(_NO_LINE_PAUSE_S)
+            else:
                 session.note(str(exc).removeprefix(f"{what}: "))
                 raise
-            # The session has made its gate smaller; the contract is not to blame.
-            await asyncio.sleep(_NO_LINE_PAUSE_S)
 
 
 def _note_missing_greeks(session: Session, patience: Patience) -> None:
@@ -333,7 +366,8 @@ def unfinished(pair: Wanted, error: Exception, *, con_id: int | None = None) -> 
         status = RowStatus.UNKNOWN_CONTRACT
     elif isinstance(error, NoMarketData):
         status = RowStatus.NOT_SUBSCRIBED
-    elif isinstance(error, SessionError):
+    elif isinstance(error, (SessionError, GatewayRefused)):
+        # Refused for no fault of the market: there may be a quote, and it did not reach us.
         status = RowStatus.LOST
     else:
         status = RowStatus.TIMEOUT

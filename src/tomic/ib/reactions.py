@@ -20,7 +20,8 @@ from tomic.ib.pacing import RequestLimits
 
 _CAREFUL_RATE = 45.0
 """Messages per second after the gateway said 100 once."""
-_STRIKES = 3
+_STRIKES, _PAUSE_S = 3, 1.5
+_CONNECTIVITY = "connectivity"
 _FEWER_LINES = 10
 """What is given up at once when TWS refuses lines before it has served any."""
 
@@ -41,7 +42,12 @@ class Reactions:
         self.fatal: SessionError | None = None
         self.new_port: int | None = None
         """Where TWS listens from now on, once it has said so."""
-        self._strikes = 0
+        self._strikes, self._struck_at = 0, -_PAUSE_S
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether TWS has lost its connection to IB."""
+        return any(clock.stopped_by(_CONNECTIVITY) for clock in self.clocks.values())
 
     def to_error(self, link: Link, lines: Lines, code: int, text: str) -> None:
         """React to *code*, said on *link*."""
@@ -86,7 +92,10 @@ class Reactions:
             clock.restart()
 
     def _slow_down(self, link: Link, lines: Lines) -> None:
-        self._strikes += 1
+        now = self._loop.time()
+        # TWS says 100 to each message of a burst; until the pause works they are one strike.
+        if now - self._struck_at >= _PAUSE_S:
+            self._strikes, self._struck_at = self._strikes + 1, now
         if self._strikes >= _STRIKES:
             self.fatal = SessionLost(
                 "the gateway said three times that messages come too fast (100); "
@@ -95,8 +104,7 @@ class Reactions:
             link.lose(self.fatal)
             return
         self._note("the gateway says messages come too fast (100); slowing down")
-        self._limits.pacer.slow_down(_CAREFUL_RATE, pause_s=1.5)
-        now = self._loop.time()
+        self._limits.pacer.slow_down(_CAREFUL_RATE, pause_s=_PAUSE_S)
         # The victim is unknown. A lost question is asked again; a lost subscribe shows by its
         # silence; a lost cancel would leak its line.
         for request in list(link.callbacks.requests.values()):
@@ -123,7 +131,7 @@ class Reactions:
 
     def _hold(self, code: int) -> None:
         self._limits.pacer.hold()
-        self.stop_clocks("connectivity")
+        self.stop_clocks(_CONNECTIVITY)
         self._note(f"TWS lost its connection to IB ({code}); waiting until it is back")
 
     def _go_on(self, link: Link, code: int) -> None:
@@ -134,7 +142,7 @@ class Reactions:
                 request.fail(Interrupted())
         for line in list(link.callbacks.lines.values()):
             line.fail(Interrupted())
-        self.start_clocks("connectivity")
+        self.start_clocks(_CONNECTIVITY)
         self._limits.pacer.release()
 
     def _move(self, link: Link, text: str) -> None:

@@ -209,6 +209,11 @@ class Session:
         return self._link.alive
 
     @property
+    def cut_off(self) -> bool:
+        """Whether TWS has lost its connection to IB, and has not said that it is back."""
+        return self._reactions.cut_off
+
+    @property
     def interrupted(self) -> bool:
         """Whether :meth:`interrupt` was called."""
         return self._stop.is_set()
@@ -244,7 +249,12 @@ class Session:
         return self._clock_offset
 
     async def now(self) -> dt.datetime:
-        """The gateway's time, UTC; asked once, then counted on."""
+        """
+        The gateway's time, UTC; asked once, then counted on.
+
+        Raises:
+            RequestTimeout, SessionLost: It does not tell.
+        """
         if self._clock_offset is None:
             seconds = await self._questions.ask_time(self.settings.request_timeout_s)
             theirs = dt.datetime.fromtimestamp(seconds, dt.UTC)
@@ -306,7 +316,8 @@ class Session:
         if self._reactions.fatal is not None:
             raise self._reactions.fatal
         if not self._link.alive:
-            raise SessionLost("not connected" + self._dialer.hint)
+            why = str(self._link.lost_by or "not connected")
+            raise SessionLost(why.removesuffix(self._dialer.hint) + self._dialer.hint)
         return self._link
 
     # -- market data -----------------------------------------------------------------------

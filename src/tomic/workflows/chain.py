@@ -65,6 +65,7 @@ _BORED_S, _AT_ONCE = 0.5, 24
 half a second of messages."""
 _IDS_S = 3.0
 """How long the ids of an expiry that is quoted already are waited for at the end."""
+_UNANSWERED = (DeadlineExceeded, RequestTimeout)
 _IDLE_ROUNDS = 3
 """Connections in a row that may be lost without having brought a single row."""
 
@@ -193,6 +194,12 @@ async def _quote_all(job: _Job) -> None:
 
 def _say_why(job: _Job) -> None:
     """Tell once why options are missing."""
+    if job.session.cut_off:
+        lost_by = SessionLost("TWS lost its connection to IB and did not get it back in time")
+        job.errors = {
+            pair: lost_by if isinstance(error, _UNANSWERED) else error
+            for pair, error in job.errors.items()
+        }
     lost = next((error for error in job.errors.values() if isinstance(error, SessionError)), None)
     if lost is not None:
         job.session.note(str(lost))

@@ -14,8 +14,10 @@ from tomic.config import Settings
 from tomic.errors import (
     DataError,
     DeadlineExceeded,
+    MarketClosed,
     MissingSpot,
     RequestFailed,
+    RequestTimeout,
     SessionError,
     SessionLost,
 )
@@ -127,13 +129,17 @@ async def prepare(order: Order) -> Setup:
         EmptyChain: No expiry or strike in the window.
         MissingSpot: No source gave a price of the underlying.
         RequestTimeout, DeadlineExceeded: No answer, or no time left.
-        NoMarketData: Only delayed or frozen data could be had, and they are refused.
+        NoMarketData, MarketClosed: Only delayed or frozen data could be had, and are refused.
         SessionError: The gateway was lost for good.
     """
     try:
         async with asyncio.timeout_at(order.deadline):
             return await order.session.stoppable(_prepare_persistently(order))
     except TimeoutError as exc:
+        if order.session.cut_off:
+            raise SessionLost(
+                f"{order.symbol}: TWS lost its connection to IB and did not get it back in time"
+            ) from exc
         raise DeadlineExceeded(
             f"{order.symbol}: the deadline passed before the first option was asked for"
         ) from exc
@@ -188,15 +194,24 @@ async def _underlying_and_time(order: Order) -> tuple[Underlying, dt.datetime]:
     session, settings = order.session, order.settings
     if order.memory is not None:
         # The gateway's clock says which day it is; nothing is asked that today was answered.
-        day = dates.local_date(await session.now(), str(dates.NEW_YORK))
+        day = dates.local_date(await _time(session), str(dates.NEW_YORK))
         remembered = await order.memory.recall(order.symbol, day)
         contracts.remember(session, order.symbol, *remembered)
     return await _both(
         contracts.resolve_underlying(
             session, order.symbol, settings.market, timeout_s=settings.ib.request_timeout_s
         ),
-        session.now(),
+        _time(session),
     )
+
+
+async def _time(session: Session) -> dt.datetime:
+    """The gateway's time; ours when it serves questions and does not answer this one."""
+    try:
+        return await session.now()
+    except RequestTimeout:
+        session.note("the gateway does not tell the time; that of this computer is taken")
+        return session.clock_now()
 
 
 async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
@@ -215,13 +230,23 @@ def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime)
 
     What the session fell back to stays in force: delayed, because live data are not subscribed,
     or frozen, because another symbol is closed; frozen is live for symbols that trade.
+
+    Raises:
+        MarketClosed: Only live data are wanted, and the hours say that there are none.
     """
     if session.data_type is not None and session.data_type is not DataType.LIVE:
         return session.data_type
-    if session.realtime_only:
-        return DataType.LIVE
     is_open = dates.is_open(underlying.sessions, now)
-    return DataType.LIVE if is_open else DataType.FROZEN
+    if not session.realtime_only:
+        return DataType.LIVE if is_open else DataType.FROZEN
+    if underlying.sessions and not is_open:
+        opens = dates.next_open(underlying.sessions, now)
+        until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens is not None else ""
+        raise MarketClosed(
+            f"the market of {underlying.symbol} is closed{until}; "
+            "leave out --realtime-only to take frozen quotes"
+        )
+    return DataType.LIVE
 
 
 async def _other_spot(
