@@ -1,44 +1,126 @@
-"""Sessions: tests, lint, types, demo, bench, soak, faults. `nox -l` lists them."""
+"""
+What proves a release, and what measures the program. `nox -l` lists the sessions.
+
+`nox` alone builds the distribution once and tests the wheel, never the source tree: on every
+supported Python with the pinned versions, and on the oldest with the lowest versions admitted.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-nox.options.sessions = ["lint", "types", "tests", "demo"]
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "tests", "lowest", "demo", "dependencies"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
-PYTHONS = [
-    line.rsplit(" ", 1)[1].rstrip('",')
-    for line in Path("pyproject.toml").read_text(encoding="utf-8").splitlines()
-    if "Programming Language :: Python :: 3." in line
-]
-PINS = ("-c", "constraints.txt")
+ROOT = Path(__file__).parent
+DIST = ROOT / "dist"
+SHARED = ROOT.parent / "shared"
+"""Recorded chains and published vectors; tests that read them are skipped where they lack."""
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+PINS = ("-c", str(ROOT / "constraints.txt"))
+LICENCES = ROOT / "docs" / "licences.md"
 BRANCHES_REACHED = 92.0
 
 
 def install_dev(session: nox.Session) -> None:
     """The package from its source tree with everything for development."""
-    session.install("-q", "-U", "pip")
     session.install("-q", *PINS, "-e", ".[all]", "--group", "dev")
 
 
-def build_wheel(session: nox.Session) -> Path:
-    """The wheel, built once per run of nox."""
-    shutil.rmtree("dist", ignore_errors=True)
-    session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", "dist", ".")
-    return next(Path("dist").glob("tomic-*.whl"))
+def wheel() -> Path:
+    """The wheel that the session `build` made."""
+    return next(DIST.glob("tomic-*.whl"))
 
 
-@nox.session(python=PYTHONS)
+@contextlib.contextmanager
+def outside_the_tree(session: nox.Session) -> Iterator[None]:
+    """A temporary folder with the sdist's files but without its `src`, as the working folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(next(DIST.glob("tomic-*.tar.gz"))) as sdist:
+            sdist.extractall(folder, filter="data")
+        tree = next(Path(folder).iterdir())
+        shutil.rmtree(tree / "src")
+        if SHARED.exists():
+            (tree.parent / SHARED.name).symlink_to(SHARED)
+        with session.chdir(tree):
+            yield
+
+
+def try_the_wheel(session: nox.Session) -> None:
+    """The whole suite and the main job on what is installed, out of reach of the source tree."""
+    with outside_the_tree(session):
+        session.run("python", "-m", "pip", "check")
+        session.run("python", "-m", "pytest", *session.posargs)
+        session.run("tomic", "scan", "--demo")
+
+
+def lowest_versions() -> list[str]:
+    """A pin at the lower bound of each requirement of the package, its extras and `dev`."""
+    given = [
+        *PROJECT["project"]["dependencies"],
+        *(one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra),
+        *nox.project.dependency_groups(PROJECT, "dev"),
+    ]
+    return [
+        f"{requirement.name}=={bound.version}"
+        for requirement in map(Requirement, given)
+        for bound in requirement.specifier
+        if bound.operator == ">="
+    ]
+
+
+def pins_in(text: str) -> dict[str, str]:
+    """Version by normalised name of lines such as ``name==version``."""
+    pairs = (line.split("==") for line in text.split())
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the sdist, from it the wheel, and look at what they hold."""
+    session.install("-q", *PINS, "build", "hatchling")
+    shutil.rmtree(DIST, ignore_errors=True)
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(DIST), silent=True)
+
+    tracked = set(session.run("git", "ls-files", external=True, silent=True).split())
+    with tarfile.open(next(DIST.glob("tomic-*.tar.gz"))) as sdist:
+        in_sdist = {name.partition("/")[2] for name in sdist.getnames()}
+    if differ := in_sdist ^ (tracked - {".ci/run"} | {"PKG-INFO"}):
+        session.error(f"sdist: not as git has it: {sorted(differ)}")
+    with zipfile.ZipFile(wheel()) as archive:
+        in_wheel = {f"src/{name}" for name in archive.namelist() if name.startswith("tomic/")}
+    if differ := in_wheel ^ {name for name in tracked if name.startswith("src/")}:
+        session.error(f"wheel: not as git has it: {sorted(differ)}")
+
+
+@nox.session(python=PYTHONS, requires=["build"], reuse_venv=False)
 def tests(session: nox.Session) -> None:
-    """Run the suite; arguments go to pytest."""
-    install_dev(session)
-    session.run("python", "-m", "pytest", *session.posargs)
+    """Run the suite on the wheel with the pinned versions; arguments go to pytest."""
+    session.install("-q", *PINS, f"{wheel()}[all]", "--group", "dev")
+    try_the_wheel(session)
+
+
+@nox.session(python=PYTHONS[0], requires=["build"], reuse_venv=False)
+def lowest(session: nox.Session) -> None:
+    """Run the suite on the wheel with the lowest versions that pyproject.toml admits."""
+    pins = Path(session.create_tmp()) / "lowest.txt"
+    pins.write_text("\n".join(lowest_versions()), encoding="utf-8")
+    session.install("-q", "-c", str(pins), f"{wheel()}[all]", "--group", "dev")
+    try_the_wheel(session)
 
 
 @nox.session
@@ -56,14 +138,41 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
-@nox.session
+@nox.session(requires=["build"], reuse_venv=False)
 def demo(session: nox.Session) -> None:
-    """Install the built wheel into an environment of its own and run the main job."""
-    session.install("-q", "-U", "pip")
-    wheel = build_wheel(session)
-    session.install("-q", *PINS, str(wheel))
-    session.chdir(session.create_tmp())
-    session.run("tomic", "chain", "SPY", "--demo", "--no-export", silent=True)
+    """Run the main job and type-check the examples on the wheel alone, without its extras."""
+    session.install("-q", *PINS, str(wheel()), "mypy", "pandas-stubs")
+    with outside_the_tree(session):
+        session.run("tomic", "chain", "SPY", "--demo", "--no-export", silent=True)
+        session.run("mypy", "--strict", "--config-file", "", "examples")
+
+
+@nox.session(requires=["build"], reuse_venv=False)
+def dependencies(session: nox.Session) -> None:
+    """Check that requirements are used, agree, are all pinned, and that licences are listed."""
+    session.install("-q", *PINS, f"{wheel()}[all]", "pip-licenses")
+    table = session.run(
+        *("pip-licenses", "--from=mixed", "--format=markdown", "--no-version", "--with-urls"),
+        *("--ignore-packages", "tomic"),
+        silent=True,
+    )
+    before = LICENCES.read_text(encoding="utf-8")
+    after = before.partition("| Name")[0] + table.strip() + "\n"
+    LICENCES.write_text(after, encoding="utf-8")
+
+    session.install("-q", *PINS, "--group", "dev", "--group", "mutation")
+    session.run("python", "-m", "pip", "check")
+    session.run("deptry", "src", "examples")
+    frozen = session.run("python", "-m", "pip", "freeze", "--exclude", "tomic", silent=True)
+    installed = pins_in(frozen)
+    pinned = pins_in((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+    elsewhere = set(map(canonicalize_name, nox.project.dependency_groups(PROJECT, "peers")))
+    needless = pinned.keys() - installed.keys() - elsewhere
+    if pinned | installed != pinned or needless:
+        unlike = sorted(installed.items() - pinned.items())
+        session.error(f"constraints.txt: installed {unlike}, not needed {sorted(needless)}")
+    if after != before:
+        session.error(f"{LICENCES.name} was out of date; it is written anew")
 
 
 @nox.session
@@ -111,5 +220,5 @@ def coverage(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """Mutate what judges money; fail on a survivor that docs/mutation.md does not explain."""
     install_dev(session)
-    session.install("-q", *PINS, "mutmut")
+    session.install("-q", *PINS, "--group", "mutation")
     session.run("python", "-m", "benchmarks.mutation", *session.posargs)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-SOURCE, PAGE = ROOT / "src" / "tomic", ROOT / "docs" / "architecture.md"
+import tomic
+
+SOURCE = Path(tomic.__file__).parent
+PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN, END = "<!-- tree -->\n", "<!-- /tree -->\n"
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "tomic"
+import tomic
+
+SOURCE = Path(tomic.__file__).parent
 
 FLOORS = {
     "_drawing": 0,

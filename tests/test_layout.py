@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import tomic
 
 ROOT = Path(__file__).parents[1]
-SOURCE, TESTS = ROOT / "src" / "tomic", ROOT / "tests"
+SOURCE, TESTS = Path(tomic.__file__).parent, ROOT / "tests"
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "core", "manager"}
+
+
+def test_the_package_is_not_some_other():
+    """The suite tests the package of its own tree, or where that has none the installed one."""
+    own, installed = ROOT / "src" / "tomic", Path(sysconfig.get_path("purelib")) / "tomic"
+
+    assert SOURCE.resolve() == (own if own.exists() else installed).resolve()
 
 
 def test_every_package_is_tested():
@@ -54,13 +62,19 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_nothing_names_this_machine():
-    """No file of the repository holds the address of an index or a path of a machine."""
+    """No text of the repository, or of an unpacked sdist, holds an index or a machine's path."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.split()
-    words = ("index-url", "/simple/", "/root/", "/home/runner")
-    for name in listed:
-        path = ROOT / name
-        if path.suffix in {".py", ".toml", ".md", ".txt", ".cfg"} and path.name != "test_layout.py":
-            text = path.read_text(encoding="utf-8")
-            assert not [word for word in words if word in text], name
+    ).stdout.splitlines()
+    paths = [ROOT / name for name in listed] or list(ROOT.rglob("*"))
+    words = ("index-url", "pypi.org", "/simple/", "/root/", "/home/", "/work/", "/opt/", "/tmp/")
+    texts = {".py", ".toml", ".md", ".txt", ".cfg", ".ipynb", ".svg", ".css", ".tcss", ""}
+
+    named = {
+        str(path): [word for word in words if word in path.read_text(encoding="utf-8")]
+        for path in paths
+        if path.is_file() and path.suffix in texts and path.name != "test_layout.py"
+    }
+
+    assert paths
+    assert {name: found for name, found in named.items() if found} == {}
