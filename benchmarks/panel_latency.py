@@ -1,0 +1,183 @@
+"""
+The panel: how long a key takes to be answered, at rest and while a chain is fetched at IB's pace.
+
+A key is answered when every widget has handled all that it caused. Beside it, in turns, the same
+key in an empty Textual application with as many views: what no panel can do without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeAlias
+
+from benchmarks.figures import Limit, Peer, Row, Sample, figure
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.pilot import Pilot
+from textual.widgets import ContentSwitcher, Footer, Static
+
+from tomic.config import Settings
+from tomic.panel.app import VIEWS, PanelApp, Source
+from tomic.panel.chain import ChainView
+
+ROUNDS = 5
+SIZE = (120, 40)
+FRAME_MS = 1e3 / 60
+"""Textual draws sixty frames a second."""
+_KEYS = tuple(str(number) for number in range(1, len(VIEWS) + 1))
+_CHAIN = {"monthlies": 3, "weeklies": 4, "strike_range": "10"}
+_PATIENCE_S = 120.0
+
+Work: TypeAlias = Callable[[Pilot[Any]], Awaitable[Any]]
+
+
+class Bare(App[None]):
+    """As many views as the panel has, each a line of text."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(key, f"view('v{key}')") for key in _KEYS]
+
+    def compose(self) -> ComposeResult:
+        """The views and a footer."""
+        with ContentSwitcher(initial="v1"):
+            for key in _KEYS:
+                yield Static(key, id=f"v{key}")
+        yield Footer()
+
+    def action_view(self, name: str) -> None:
+        """Show one of them."""
+        self.query_one(ContentSwitcher).current = name
+
+
+def run() -> list[Row]:
+    """Measure in an empty folder."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            return asyncio.run(_measured())
+        finally:
+            os.chdir(before)
+
+
+async def _measured() -> list[Row]:
+    opened, opened_bare = [], []
+    for _ in range(ROUNDS):
+        for app, found in ((_panel(), opened), (Bare(), opened_bare)):
+            began = time.perf_counter()
+            async with _running(app):
+                found.append((time.perf_counter() - began) * 1e3)
+    async with Kept(_panel()) as panel, Kept(Bare()) as bare:
+        # The first visit of a view asks the gateway for what it shows.
+        await panel.do(_pressed)
+        await panel.do(_rested)
+        idle, plain = [], []
+        for _ in range(ROUNDS):
+            idle += await panel.do(_pressed)
+            plain += await bare.do(_pressed)
+        busy, fetches = await panel.do(_while_fetching)
+    name = f"Textual {version('textual')}, empty views"
+    frame = Limit("one frame of Textual's", FRAME_MS)
+    return [
+        figure(
+            "panel: until the first view is drawn",
+            Sample(tuple(opened)),
+            "ms",
+            peer=Peer(name, Sample(tuple(opened_bare))),
+        ),
+        _keys("panel: key to view, at rest", idle, plain, name, frame),
+        _keys(f"panel: key to view, {fetches} chains being fetched", busy, plain, name, frame),
+    ]
+
+
+def _keys(name: str, times: list[float], plain: list[float], peer: str, frame: Limit) -> Row:
+    beside = Peer(peer, Sample(tuple(plain)))
+    asked = "<= 50 ms, each"
+    return figure(name, Sample(tuple(times)), "ms", asked=asked, peer=beside, limit=frame)
+
+
+def _panel() -> PanelApp:
+    settings = {"chain": _CHAIN, "market": {"symbols": ["SPY"]}, "web": {"enabled": False}}
+    return PanelApp(Source(demo=True, paced=True), settings=Settings.model_validate(settings))
+
+
+@asynccontextmanager
+async def _running(app: App[None]) -> AsyncIterator[Pilot[Any]]:
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        yield pilot
+
+
+class Kept:
+    """
+    A running application that does one thing after the other.
+
+    It lives in a task, and so in a context, of its own: Textual looks there for the application
+    that is meant, and two of them are to take turns.
+    """
+
+    def __init__(self, app: App[None]) -> None:
+        self._app = app
+        self._asked: asyncio.Queue[tuple[Work | None, asyncio.Future[Any]]] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._serve())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._asked.put_nowait((None, asyncio.get_running_loop().create_future()))
+        await self._task
+
+    async def do(self, work: Work) -> Any:
+        """What *work* returns."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._asked.put_nowait((work, answer))
+        await asyncio.wait([answer, self._task], return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            self._task.result()
+        return answer.result()
+
+    async def _serve(self) -> None:
+        async with _running(self._app) as pilot:
+            while True:
+                work, answer = await self._asked.get()
+                if work is None:
+                    return
+                answer.set_result(await work(pilot))
+
+
+async def _rested(pilot: Pilot[Any]) -> None:
+    """Wait until no view is at work."""
+    end = time.perf_counter() + _PATIENCE_S
+    while time.perf_counter() < end and any(pilot.app.view(one).working for one in VIEWS):
+        await pilot.pause(0.1)
+
+
+async def _pressed(pilot: Pilot[Any]) -> list[float]:
+    """Milliseconds of each key, once around all views."""
+    times = []
+    for key in (*_KEYS[1:], _KEYS[0]):
+        began = time.perf_counter()
+        await pilot.press(key)
+        times.append((time.perf_counter() - began) * 1e3)
+    return times
+
+
+async def _while_fetching(pilot: Pilot[Any]) -> tuple[list[float], int]:
+    """Keys while the chain view loads, again and again; and how many loads that took."""
+    panel, times, loads = pilot.app, [], 0
+    assert isinstance(panel, PanelApp)
+    end = time.perf_counter() + _PATIENCE_S
+    while len(times) < ROUNDS * len(_KEYS) and time.perf_counter() < end:
+        await pilot.press("2", "r")
+        loads += 1
+        view = panel.view(ChainView)
+        while view.working and len(times) < ROUNDS * len(_KEYS):
+            times += await _pressed(pilot)
+    return times, loads
