@@ -83,6 +83,13 @@ def test_profit_target_of_a_debit():
     )
 
 
+def test_a_premium_below_one_is_still_a_credit():
+    """Half a dollar received is a credit, however small."""
+    small = replace(SEEN, premium=0.5, pnl=0.5)
+
+    assert fired(small, profit_target=1.0).text == "profit 100% of the credit (target 100%)"
+
+
 def test_stop_fires_from_its_multiple():
     """A stop of 2x a credit of 240 fires from a loss of 480."""
     assert check(replace(SEEN, pnl=-479.99), stop=2.0) == ()
@@ -108,6 +115,8 @@ def test_without_marks_neither_is_judged():
         assert (signal.rule, signal.limit) == (rule, 0.5)
         assert signal.text.endswith("no marks of 560P 2025-06-20")
     assert unjudged(replace(SEEN, pnl=None), stop=2.0).text.endswith("no marks of its legs")
+    two = replace(SEEN, pnl=None, missing=("560P", "620C"))
+    assert unjudged(two, stop=2.0).text == "stop not judged: no marks of 560P, 620C"
 
 
 @pytest.mark.parametrize("premium", [None, 0.0])
@@ -369,7 +378,8 @@ def test_an_unknown_dividend_threatens_calls_in_the_money():
     assert signal.text == (
         "short 620C 2025-06-20 is in the money at ex-day 2025-06-13, amount unknown"
     )
-    assert (signal.observed, signal.limit) == (None, None)
+    assert (signal.rule, signal.observed, signal.limit) == ("dividend_days", None, None)
+    assert signal.advice == "close or roll before the ex-day"
 
 
 def test_an_ex_day_without_prices_is_not_judged():

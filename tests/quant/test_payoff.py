@@ -69,6 +69,16 @@ def test_net_short_calls_lose_without_bound():
     assert_allclose(found.breakevens[:2], [100.5, 109.5])
 
 
+def test_half_a_call_gains_and_loses_without_bound():
+    """Any slope above the last strike, also of half a unit, decides: long wins, short loses."""
+    long = payoff.profile(payoff.segments([100.0], [C], [0.5], credit=-2.0))
+    short = payoff.profile(payoff.segments([100.0], [C], [-0.5], credit=2.0))
+
+    assert (long.max_profit, long.max_loss) == (np.inf, 2.0)
+    assert (short.max_profit, short.max_loss) == (2.0, np.inf)
+    assert (long.breakevens[0], short.breakevens[0]) == (104.0, 104.0)
+
+
 def test_covered_call_counts_the_share():
     """Share at 98, short 100 call for 2: best 400, breakeven 96, worst 9,600 at zero."""
     found = payoff.profile(
@@ -182,6 +192,7 @@ def test_worth_at_expiry_by_hand():
     worth = payoff.value_at([80.0, 95.0, 120.0], [90.0, 100.0], [P, C], [2, -1], stock=0.5)
 
     assert worth.tolist() == [60.0, 47.5, 40.0]
+    assert payoff.value_at([80.0], [90.0], [P], [2]).tolist() == [20.0]
 
 
 def test_fractions_that_cancel_leave_a_flat_tail():
@@ -234,6 +245,18 @@ def test_crossings_of_a_batch_have_levels_of_their_own():
     assert place.tolist() == [2, 3]
     assert price.tolist() == [105.0, 106.0]
     assert upward.tolist() == [True, False]
+    assert upward.dtype == np.bool_
+
+
+def test_crossing_stays_between_its_nodes():
+    """A node that is off zero by rounding is the breakeven itself, not a point beside it."""
+    node, slope = np.array([[50.0], [100.0]]), np.zeros(1)
+
+    leave = payoff.crossings(node, np.array([[5e-9], [10.0]]), slope)
+    reach = payoff.crossings(node, np.array([[10.0], [5e-9]]), slope)
+
+    assert leave[1].tolist() == [50.0]
+    assert reach[1].tolist() == [100.0]
 
 
 def test_unused_legs_may_hold_nan_and_used_ones_spread_it():

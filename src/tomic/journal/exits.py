@@ -199,17 +199,17 @@ def short_strike_breached(rules: ExitRules, seen: Observed) -> ExitSignal | None
     """Spot beyond a short strike."""
     if not rules.short_strike_breached or not seen.shorts:
         return None
-    if seen.spot is None:
+    spot = seen.spot
+    if spot is None:
         return _unjudged("short_strike_breached", None, "no price of the underlying")
-    beyond = [leg for leg in seen.shorts if _inside(leg, seen.spot) > 0.0]
-    if not beyond:
+    worst = max(seen.shorts, key=lambda leg: _inside(leg, spot))
+    if _inside(worst, spot) <= 0.0:
         return None
-    worst = max(beyond, key=lambda leg: _inside(leg, seen.spot or 0.0))
     return _fired(
         "short_strike_breached",
-        seen.spot,
+        spot,
         worst.strike,
-        f"spot {seen.spot:.2f} is beyond the short {worst.name}",
+        f"spot {spot:.2f} is beyond the short {worst.name}",
         "roll or close the tested side",
     )
 
@@ -318,17 +318,18 @@ def ex_dividend(rules: ExitRules, seen: Observed) -> ExitSignal | None:
     for leg in calls:
         if seen.spot is None or leg.price is None:
             unknown = f"no price of {leg.name} or its underlying before ex-day {seen.ex_dividend}"
-        elif (signal := _assignment(leg, seen, leg.price - (seen.spot - leg.strike))) is not None:
+        elif (signal := _assignment(leg, seen, seen.spot, leg.price)) is not None:
             return signal
     return _unjudged("dividend_days", float(limit), unknown) if unknown else None
 
 
-def _assignment(leg: ShortLeg, seen: Observed, given_up: float) -> ExitSignal | None:
+def _assignment(leg: ShortLeg, seen: Observed, spot: float, price: float) -> ExitSignal | None:
     if seen.dividend is None:
-        if _inside(leg, seen.spot or 0.0) <= 0.0:
+        if _inside(leg, spot) <= 0.0:
             return None
         text = f"short {leg.name} is in the money at ex-day {seen.ex_dividend}, amount unknown"
         return _fired("dividend_days", None, None, text, "close or roll before the ex-day")
+    given_up = price - (spot - leg.strike)
     if given_up >= seen.dividend:
         return None
     return _fired(
