@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tomic.cli.machine_forms import to_json
 from tomic.cli.options import ConfigOption, JsonOption
 
 app = typer.Typer(name="config", help="Show, write, check and change settings.")
@@ -36,7 +36,7 @@ def show(
         rows = {key: {"value": value, "origin": source} for key, (value, source) in found.items()}
         bare = {key: value for key, (value, _) in found.items()}
         document = {"schema": "tomic.config/1", "settings": rows if origin else bare}
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        typer.echo(to_json(document), nl=False)
         return
     for key, (value, source) in found.items():
         line = f"{key} = {toml_text(value)}"
@@ -45,7 +45,9 @@ def show(
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("tomic.toml"),
+    path: Annotated[Path, typer.Argument(metavar="[FILE]", help="File to write.")] = Path(
+        "tomic.toml"
+    ),
 ) -> None:
     """Write a commented configuration file with every key and its default."""
     from tomic.config.editing import write_defaults

@@ -27,7 +27,9 @@ _NOT_A_STEP = {"run": "a job cannot run a job", "panel": "the panel needs somebo
 async def run_(
     name: Annotated[
         str | None,
-        typer.Argument(help="Table under [jobs].", autocompletion=completion.jobs),
+        typer.Argument(
+            metavar="[NAME]", help="Table under [jobs].", autocompletion=completion.jobs
+        ),
     ] = None,
     skip_holidays: Annotated[
         bool, typer.Option("--skip-holidays", help="Do nothing on days without trading.")

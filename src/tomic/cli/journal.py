@@ -165,7 +165,7 @@ async def close(
             found = await trades.settle(journal, entry, at=when, spot=spot)
         elif assigned:
             leg = await _leg_of(journal, entry, assigned, structures)
-            fee = commission or 0.0
+            fee = 0.0 if commission is None else commission
             found = await trades.assign(journal, entry, leg, at=when, commission=fee)
         else:
             wish = trades.Wish(price, when, offline, commission, note)
@@ -247,7 +247,7 @@ def _strikes(text: str | None) -> list[float]:
 @runs
 async def note(
     entry: EntryArgument,
-    text: Annotated[str, typer.Argument(help="What to remember.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember.")],
     demo: options.DemoOption = False,
     config: options.ConfigOption = None,
     quiet: options.QuietOption = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +27,17 @@ def parse_entry(text: str) -> int:
     if not bare.isascii() or not bare.isdigit():
         raise typer.BadParameter(f"{text!r}: write the number of an entry, such as 31")
     return int(bare)
+
+
+def parse_price(text: str) -> str:
+    """A number as typed: its sign says received or paid, and having none is a choice too."""
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{text!r}: write what one structure trades for, such as 2.35")
+    return text
 
 
 def parse_rules(texts: Sequence[str] | None) -> dict[str, Any]:
@@ -85,6 +97,7 @@ PriceOption = Annotated[
     str | None,
     typer.Option(
         "--price",
+        parser=parse_price,
         metavar="X",
         help="What one structure traded for; +X received, -X paid, X where that is clear.",
     ),

@@ -36,6 +36,7 @@ def desk(
     replay: Path | None,
     as_of: dt.datetime | None = None,
     paced: bool = False,
+    asks: bool = True,
     quiet: bool = False,
     verbose: int = 0,
     **sections: Mapping[str, Any],
@@ -43,7 +44,8 @@ def desk(
     """
     The desk for a command and what shows its progress; options that are None change nothing.
 
-    Something is said before the slow imports, so that nobody waits in front of nothing.
+    Something is said before the slow imports, so that nobody waits in front of nothing; where
+    nobody *asks* the gateway anything, it is not named.
     """
     from tomic.config import load_settings
 
@@ -54,7 +56,7 @@ def desk(
     }
     settings = load_settings(config, **overrides)
     configure_logging(settings.log, verbose=verbose, quiet=quiet)
-    if not quiet and _host.get() is None:
+    if asks and not quiet and _host.get() is None:
         typer.echo(_greeting(demo, replay, paced, settings.ib.host, settings.ib.port), err=True)
     from tomic.desk import Desk
 
@@ -76,6 +78,13 @@ def desk(
         watch=progress,
     )
     return opened, progress
+
+
+def export_folder(settings: Settings, out: Path | None, *, no_export: bool) -> Path | None:
+    """Where a command writes its files; None where it is to write none."""
+    if no_export or not settings.export.enabled:
+        return None
+    return out or settings.export.dir
 
 
 @contextmanager

@@ -17,7 +17,6 @@ import typer
 from tomic.cli import completion
 
 GATEWAY_PANEL = "Gateway"
-OUTPUT_PANEL = "Output"
 
 
 class Format(StrEnum):

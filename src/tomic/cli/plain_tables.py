@@ -1,12 +1,8 @@
-"""Tables of plain text, JSON, NDJSON and CSV, fast enough for hundreds of rows."""
+"""Tables of plain text, fast enough for hundreds of rows."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 
 class PlainTable:
@@ -45,22 +41,3 @@ class PlainTable:
             for at, cells, width in zip(kept, columns, widths, strict=True)
         ]
         return "".join("  ".join(line).rstrip() + "\n" for line in zip(*padded, strict=True))
-
-
-def to_json(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
-
-
-def to_ndjson(rows: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(
-        json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n" for row in rows
-    )
-
-
-def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    out = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return out.getvalue()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tomic import __version__
+from tomic.cli import machine_forms
 from tomic.models.review import BookReview, HeldLeg, Structure
 from tomic.workflows.review import Considered, PortfolioView
 
@@ -119,7 +118,7 @@ def to_json(view: PortfolioView, by: str, *, grids: bool) -> str:
     }
     if view.considered is not None:
         document["with"] = _considered_document(view.considered, by)
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return machine_forms.to_json(document)
 
 
 def _review_document(review: BookReview, by: str, *, grids: bool) -> dict[str, Any]:
@@ -146,18 +145,9 @@ def _considered_document(one: Considered, by: str) -> dict[str, Any]:
 
 def to_ndjson(view: PortfolioView, by: str) -> str:
     """A row per line."""
-    return "".join(
-        json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows(view.review, by)
-    )
+    return machine_forms.to_ndjson(rows(view.review, by))
 
 
 def to_csv(view: PortfolioView, by: str) -> str:
     """The rows as CSV; fractions and money as plain numbers, unknown ones empty."""
-    found = rows(view.review, by)
-    if not found:
-        return ""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(found[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    return out.getvalue()
+    return machine_forms.to_csv(rows(view.review, by))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from tomic.cli.plain_tables import PlainTable, to_json
+from tomic.cli.machine_forms import to_json
+from tomic.cli.plain_tables import PlainTable
 from tomic.definitions import Definition
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from tomic.cli.machine_forms import to_csv, to_json, to_ndjson
 from tomic.cli.numbers import number
 from tomic.cli.options import Format
-from tomic.cli.plain_tables import PlainTable, to_csv, to_json, to_ndjson
+from tomic.cli.plain_tables import PlainTable
 from tomic.journal import campaign, outcomes
 from tomic.models.journal import (
     ExitCheck,

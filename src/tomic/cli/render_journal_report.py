@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tomic.cli.machine_forms import to_json
 from tomic.cli.numbers import number
 from tomic.cli.options import Format
-from tomic.cli.plain_tables import PlainTable, to_json
+from tomic.cli.plain_tables import PlainTable
 from tomic.cli.render_journal import money, percent, plain, shaped
 from tomic.models.journal import (
     Attribution,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tomic.cli.machine_forms import to_json
 from tomic.quality import CsvQuality
 
 _WORDS = {
@@ -26,13 +26,13 @@ _WORDS = {
 
 def as_text(found: Sequence[tuple[Path, CsvQuality]]) -> str:
     """A block of lines per file."""
-    return "\n".join("\n".join(_block(file, one)) for file, one in found)
+    return "".join(f"{line}\n" for file, one in found for line in _block(file, one))
 
 
 def as_json(found: Sequence[tuple[Path, CsvQuality]]) -> str:
     """One document for all files."""
     document = {"schema": "tomic.quality/1", "files": [_entry(file, one) for file, one in found]}
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return to_json(document)
 
 
 def _block(file: Path, one: CsvQuality) -> list[str]:

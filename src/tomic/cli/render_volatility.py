@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tomic.cli.machine_forms import to_csv, to_json, to_ndjson
 from tomic.cli.numbers import number
 from tomic.cli.options import Format
-from tomic.cli.plain_tables import PlainTable, to_csv, to_json, to_ndjson
+from tomic.cli.plain_tables import PlainTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +107,7 @@ def prices(run: HistoryRun, format: Format) -> str:
         "symbol", "bars", "new", "IV days", "new", *(["IB HV new"] if with_hv else []), "last", ""
     )
     for row in rows:
+        ib_hv = row["ib_hv_days_added"]
         note = row["error"] or "; ".join(row["replaced"]) or ("" if row["requests"] else "complete")
         table.add_row(
             row["symbol"],
@@ -113,7 +115,7 @@ def prices(run: HistoryRun, format: Format) -> str:
             f"+{row['bars_added']}",
             number(row["iv_days"], 0),
             f"+{row['iv_days_added']}",
-            *([f"+{row['ib_hv_days_added'] or 0}"] if with_hv else []),
+            *([f"+{0 if ib_hv is None else ib_hv}"] if with_hv else []),
             _day(row["last"]),
             note,
         )
@@ -238,7 +240,8 @@ def _ranked_over(reports: Sequence[VolReport]) -> str:
         for one in reports
         if one.snapshot.iv_rank is not None
         and one.snapshot.iv_days is not None
-        and one.snapshot.iv_days < (one.snapshot.iv_window or 0)
+        and one.snapshot.iv_window is not None
+        and one.snapshot.iv_days < one.snapshot.iv_window
     ]
     windows = {one.snapshot.iv_window for one in reports if one.snapshot.iv_window}
     if not windows:

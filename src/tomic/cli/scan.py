@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tomic.cli import completion, options
+from tomic.cli.machine_forms import to_json
 from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, stoppable
 from tomic.errors import BadFile, UsageError
@@ -86,6 +86,7 @@ async def scan(
         replay=replay,
         as_of=as_of,
         paced=paced,
+        asks=not chain,
         quiet=quiet,
         verbose=verbose,
         ib={"host": host, "port": port, "client_id": client_id},
@@ -103,8 +104,8 @@ async def scan(
                 chains=_loaded(chain, names),
             )
             interrupted = desk.interrupted
-    folder = None if no_export else (out or desk.settings.export.dir)
-    paths = scan_output.export_scan(result, folder if desk.settings.export.enabled else None)
+    folder = opening.export_folder(desk.settings, out, no_export=no_export)
+    paths = scan_output.export_scan(result, folder)
     scan_output.print_scan(result, options.chosen_format(format, as_json), explain=explain)
     if not quiet:
         scan_output.summarise_scan(result, paths)
@@ -153,10 +154,15 @@ async def show(
 async def why_not(
     symbol: Annotated[
         str,
-        typer.Argument(help="Underlying, for example SPY.", autocompletion=completion.symbols),
+        typer.Argument(
+            metavar="SYMBOL",
+            help="Underlying, for example SPY.",
+            autocompletion=completion.symbols,
+        ),
     ],
     trade: Annotated[
-        str, typer.Argument(help="For example 'short_put_spread 560/550 2025-06-20'.")
+        str,
+        typer.Argument(metavar="TRADE", help="For example 'short_put_spread 560/550 2025-06-20'."),
     ],
     chain: Annotated[
         Path | None, typer.Option("--chain", metavar="FILE", help="Look in an exported chain.")
@@ -172,7 +178,9 @@ async def why_not(
     from tomic.cli import opening, render_scan
 
     (name,) = opening.checked_symbols([symbol])
-    desk, progress = opening.desk(config=config, demo=demo, replay=replay, as_of=as_of, quiet=quiet)
+    desk, progress = opening.desk(
+        config=config, demo=demo, replay=replay, as_of=as_of, asks=chain is None, quiet=quiet
+    )
     given = _loaded([chain], [name])[0] if chain is not None else None
     with progress:
         async with desk:
@@ -199,14 +207,17 @@ def strategies(
 
     known = templates.with_overrides(load_settings(config).strategies)
     described = [templates.describe(one) for one in known.values()]
-    text = json.dumps(described, indent=2) if as_json else render_scan.catalogue(described)
-    typer.echo(text)
+    shown = to_json(described) if as_json else render_scan.catalogue(described) + "\n"
+    typer.echo(shown, nl=False)
 
 
 @strategies_app.command(name="show")
 def show_strategy(
     name: Annotated[
-        str, typer.Argument(help="Such as iron_condor.", autocompletion=completion.strategies)
+        str,
+        typer.Argument(
+            metavar="NAME", help="Such as iron_condor.", autocompletion=completion.strategies
+        ),
     ],
     as_json: options.JsonOption = False,
     config: options.ConfigOption = None,
@@ -218,7 +229,8 @@ def show_strategy(
 
     (found,) = templates.choose([name], load_settings(config).strategies)
     described = templates.describe(found)
-    typer.echo(json.dumps(described, indent=2) if as_json else render_scan.strategy(described))
+    shown = to_json(described) if as_json else render_scan.strategy(described) + "\n"
+    typer.echo(shown, nl=False)
 
 
 def exit_code(result: ScanResult) -> int:

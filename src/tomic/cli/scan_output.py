@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from tomic.cli import machine_forms
 from tomic.cli.options import Format
 
 if TYPE_CHECKING:
-    from tomic.models import Proposal, ScanResult
+    from tomic.models import ScanResult
 
 _CSV_FIELDS = (
     "rank", "id", "symbol", "strategy", "side", "expiry", "last_expiry", "dte", "spot", "trade",
@@ -76,22 +74,13 @@ def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
 
 def to_json(result: ScanResult) -> str:
     """The whole result; an unbounded amount is the text "Infinity"."""
-    document = {"schema": "tomic.scan/1", **result.model_dump(mode="json")}
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return machine_forms.to_json({"schema": "tomic.scan/1", **result.model_dump(mode="json")})
 
 
 def to_csv(result: ScanResult) -> str:
     """A row per proposal."""
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(_CSV_FIELDS)
-    rows.writerows([_cell(one, name) for name in _CSV_FIELDS] for one in result.proposals)
-    return out.getvalue()
-
-
-def _cell(one: Proposal, name: str) -> Any:
-    value = getattr(one, name)
-    return "" if value is None else value
+    rows = [{name: getattr(one, name) for name in _CSV_FIELDS} for one in result.proposals]
+    return machine_forms.to_csv(rows, _CSV_FIELDS)
 
 
 __all__ = ["export_scan", "print_scan", "summarise_scan", "to_csv", "to_json"]

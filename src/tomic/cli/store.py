@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +11,7 @@ from tomic.cli.options import ConfigOption, JsonOption
 from tomic.cli.running import runs
 
 if TYPE_CHECKING:
-    from tomic.store import Database, StoreInfo
+    from tomic.store import Database
 
 app = typer.Typer(name="store", help="Look after the database of prices, scans and journal.")
 
@@ -27,12 +26,11 @@ def _help_when_alone(context: typer.Context) -> None:
 @runs
 async def info(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Print size, version, rows per table and the span of each series."""
+    from tomic.cli import render_store
+
     async with _open(config) as db:
         found = await db.info()
-    if as_json:
-        typer.echo(json.dumps(_document(found), indent=2, ensure_ascii=False))
-    else:
-        typer.echo("\n".join(_lines(found)))
+    typer.echo(render_store.info(found, as_json=as_json), nl=False)
 
 
 @app.command()
@@ -42,9 +40,11 @@ async def backup(
     config: ConfigOption = None,
 ) -> None:
     """Copy the store to a file while it is in use; an earlier backup there is replaced."""
+    from tomic.cli import render_store
+
     async with _open(config) as db:
         size = await db.backup(file)
-    typer.echo(f"{file}: {_megabytes(size)}, checked", err=True)
+    typer.echo(f"{file}: {render_store.megabytes(size)}, checked", err=True)
 
 
 @app.command()
@@ -60,20 +60,15 @@ async def check(
     config: ConfigOption = None,
 ) -> int:
     """Look for damage in the store, or judge the rows of exported CSV files."""
+    from tomic.cli import render_store
+
     if files:
         _judge(files, as_json=as_json)
         return 0
     async with _open(config) as db:
         problems = await db.check()
-    if as_json:
-        typer.echo(json.dumps({"schema": "tomic.check/1", "problems": problems}, indent=2))
-    else:
-        for line in problems:
-            typer.echo(line)
-    verdict = "sound" if db.path.exists() else "no store there yet"
-    if problems:
-        verdict = f"{len(problems)} wrong; put a backup in its place"
-    typer.echo(f"{db.path}: {verdict}", err=True)
+    typer.echo(render_store.problems(problems, as_json=as_json), nl=False)
+    typer.echo(render_store.verdict(db.path, problems), err=True)
     return 1 if problems else 0
 
 
@@ -83,7 +78,8 @@ def _judge(files: list[Path], *, as_json: bool) -> None:
     from tomic.quality import check_file
 
     found = [(file, check_file(file)) for file in files]
-    typer.echo(render_quality.as_json(found) if as_json else render_quality.as_text(found))
+    shown = render_quality.as_json(found) if as_json else render_quality.as_text(found)
+    typer.echo(shown, nl=False)
 
 
 @app.command(name="import")
@@ -112,45 +108,3 @@ def _open(config: Path | None) -> Database:
 
     settings = load_settings(config).store
     return Database(settings.path, busy_timeout_s=settings.lock_wait_s)
-
-
-def _document(info: StoreInfo) -> dict[str, Any]:
-    return {
-        "schema": "tomic.store/1",
-        "path": str(info.path),
-        "exists": info.exists,
-        "bytes": info.size,
-        "schema_version": info.schema_version,
-        "sqlite_version": info.sqlite_version,
-        "tables": dict(info.tables),
-        "series": [
-            {
-                "series": one.series,
-                "symbols": one.symbols,
-                "rows": one.rows,
-                "first": one.first.isoformat(),
-                "last": one.last.isoformat(),
-            }
-            for one in info.series
-        ],
-    }
-
-
-def _lines(info: StoreInfo) -> list[str]:
-    if not info.exists:
-        return [f"{info.path}: no store yet; tomic prices makes one"]
-    series = [
-        f"  {one.series:<22} {one.rows:>10} rows, {one.symbols} symbols, {one.first} to {one.last}"
-        for one in info.series
-    ]
-    tables = [f"  {name:<22} {count:>10} rows" for name, count in info.tables.items() if count]
-    return [
-        f"{info.path}: {_megabytes(info.size)}, schema {info.schema_version}, "
-        f"SQLite {info.sqlite_version}",
-        *(["series", *series] if series else []),
-        *(["tables", *tables] if tables else ["  nothing stored yet"]),
-    ]
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"

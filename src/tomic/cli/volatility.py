@@ -132,8 +132,8 @@ async def vol(
             interrupted = desk.interrupted
     _print(reports, shape, detail=detail, quiet=quiet)
     _say_all([(one.symbol, one.error) for one in reports], as_json=shape is not Format.TABLE)
-    folder = None if no_export else (out or desk.settings.export.dir)
-    paths = _export(reports, folder) if folder and desk.settings.export.enabled else []
+    folder = opening.export_folder(desk.settings, out, no_export=no_export)
+    paths = _export(reports, folder) if folder is not None else []
     if not quiet:
         typer.echo(render_volatility.vol_summary(reports, paths), err=True)
     errors = [one.error for one in reports if one.error is not None]
