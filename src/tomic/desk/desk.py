@@ -22,13 +22,13 @@ from tomic.models import normalize_symbol
 from tomic.store import Database
 from tomic.workflows.chain_setup import Chooser
 from tomic.workflows.chains import ChainOutcome
-from tomic.workflows.doctor import Check, examine
 from tomic.workflows.progress import Watcher, ignore
 
 if TYPE_CHECKING:
     from tomic.desk.recording import Recording
     from tomic.models import Proposal, ScanResult, TradeReview
     from tomic.strategies.fit import FitModel
+    from tomic.workflows.doctor import Check
     from tomic.workflows.history import HistoryRun
     from tomic.workflows.journal import Journal
     from tomic.workflows.review import PortfolioView
@@ -124,6 +124,12 @@ class Desk:
         return self._held.origin.simulated
 
     @property
+    def record(self) -> Path | None:
+        """Where the recording goes, if there is one."""
+        recording = self._held.recording
+        return recording.file if recording is not None else None
+
+    @property
     def has_session(self) -> bool:
         """Whether the session is open."""
         return self._held.has_session
@@ -153,6 +159,8 @@ class Desk:
 
     async def examine(self) -> AsyncIterator[Check]:
         """Climb the ladder of checks, from the socket to option data."""
+        from tomic.workflows.doctor import examine
+
         held = self._held
         ib, pace = await held.gateway()
         tap = held.recording.recorder if held.recording is not None else None

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from tomic.config.market import ChainSettings
 from tomic.errors import StoreError, UsageError
 from tomic.models import DataType, Spot, SpotSource
+from tomic.models.faults import first_fault
 from tomic.workflows.chain import fetch_chain
 from tomic.workflows.chains import ChainOutcome, fetch_chains
 from tomic.workflows.memory import StoreMemory
@@ -33,6 +34,7 @@ async def fetch(
     choose: Chooser | None = None,
     *,
     keep: bool = True,
+    rank: int = 0,
 ) -> tuple[Chain, VolSnapshot | None]:
     """
     One chain, and the figures beside it when it is kept in the store.
@@ -41,6 +43,7 @@ async def fetch(
         settings: Those of the desk, or with rules of their own.
         choose: Picks the options instead of the rules of *settings*.
         keep: Whether it may stand for the chain of the day.
+        rank: Place among several that are fetched at once.
     """
     session = await held.session(symbol)
     recorded_spot = held.stand_in.recorded_spot if held.stand_in else None
@@ -61,6 +64,7 @@ async def fetch(
         choose=choose,
         # The same seed is to give the same document, its count of messages included.
         eager=held.origin.paced or not held.origin.demo,
+        rank=rank,
     )
     if held.recording is not None:
         held.recording.note_spot(symbol, chain.spot)
@@ -87,7 +91,9 @@ async def fetch_all(
         await held.session(symbols[0])
     deadline = held.take_deadline(settings)
     return await fetch_chains(
-        lambda symbol: fetch(held, symbol, settings, deadline), symbols, on_done=on_done
+        lambda symbol, place: fetch(held, symbol, settings, deadline, rank=place),
+        symbols,
+        on_done=on_done,
     )
 
 
@@ -120,10 +126,7 @@ def with_rules(
     try:
         chain = ChainSettings.model_validate({**settings.chain.model_dump(), **changes})
     except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        text = str(first["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"{where}: {text}" if where else text) from exc
+        raise UsageError(first_fault(exc)) from exc
     return settings.model_copy(update={"chain": chain})
 
 

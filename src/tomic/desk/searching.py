@@ -11,7 +11,7 @@ from tomic.desk.fetching import quoted
 from tomic.desk.measuring import vols
 from tomic.errors import DataError, TomicError
 from tomic.models import VolSnapshot
-from tomic.strategies import propose, windows
+from tomic.strategies import propose, templates, windows
 from tomic.strategies import why_not as trades
 from tomic.workflows import history, review, scan, volatility
 
@@ -34,13 +34,16 @@ async def search(
     book: FitModel | None = None,
 ) -> ScanResult:
     """The best trades of *symbols*, in the chains *given* where there are any; kept."""
+    rules = held.settings
+    # Before anything is asked: an unknown name concerns no symbol.
+    templates.choose(rules.scan.strategies if strategies is None else strategies, rules.strategies)
     store = await held.store()
     found = await _vols(held, symbols, given)
     if book is None and not given and not held.origin.simulated:
-        book = review.saved_fit(held.settings, held.clock_now())
+        book = review.saved_fit(rules, held.clock_now())
     result = await scan.scan(
         found,
-        held.settings,
+        rules,
         partial(_chain, held, given),
         strategies=strategies,
         top=top,
@@ -57,8 +60,8 @@ async def why_not(
 ) -> TradeReview:
     """Which rule refuses *trade*, in the chain *given* if there is one."""
     asked = trades.parse_trade(trade)
-    vol = await _vol(held, symbol, given)
     gated = propose.all_open(asked.strategy, held.settings)
+    vol = await _vol(held, symbol, given)
     found = await _chain(held, given, symbol, gated)
     return propose.explain_trade(found, vol, trade, held.settings)
 

@@ -19,6 +19,7 @@ from tomic.errors import BadFile, MissingSpot, UsageError
 from tomic.export.document import SCHEMA
 from tomic.export.rows import Facts, read_rows
 from tomic.models import DataType, OptionQuote, Spot, SpotSource, Underlying, normalize_symbol
+from tomic.models.faults import first_fault
 from tomic.valuation import label_frozen
 
 
@@ -99,8 +100,8 @@ def _from_csv(path: Path, text: str, asked: Facts) -> Chain:
         ),
         as_of=as_of,
         rate=MarketSettings().rate if facts.rate is None else facts.rate,
-        div_yield=facts.div_yield or 0.0,
-        multiplier=facts.multiplier or 100,
+        div_yield=0.0 if facts.div_yield is None else facts.div_yield,
+        multiplier=100 if facts.multiplier is None else facts.multiplier,
         trading_class=facts.trading_class or "",
     )
     if facts.data_type is None:
@@ -113,7 +114,7 @@ def _underlying(path: Path, facts: Facts) -> Underlying:
         raise BadFile(f"{path} does not say whose chain it is; pass its symbol")
     return Underlying(
         symbol=facts.symbol,
-        con_id=facts.con_id or 0,
+        con_id=0 if facts.con_id is None else facts.con_id,
         sec_type=facts.sec_type or ("IND" if facts.symbol in DEFAULT_INDICES else "STK"),
         currency=facts.currency or "USD",
         time_zone=facts.time_zone or "America/New_York",
@@ -145,9 +146,7 @@ def _from_document(path: Path, text: str, asked: Facts) -> Chain:
         documents = whole if isinstance(whole, list) else [whole]
         return _from_parts(_pick(path, documents, asked.symbol), asked)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadFile(f"{path} is not a {SCHEMA} document: {where}: {first['msg']}") from exc
+        raise BadFile(f"{path} is not a {SCHEMA} document: {first_fault(exc)}") from exc
     except KeyError as exc:
         raise BadFile(f"{path} is not a {SCHEMA} document: {exc.args[0]} is missing") from exc
     except RecursionError as exc:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from tomic import dates
 from tomic.errors import BadFile, DataError
 from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, SpotSource
+from tomic.models.faults import first_fault
 
 _ALIASES = {"type": "right", "impliedvolatility": "iv", "closemid": "close"}
 _REQUIRED = ("expiry", "strike", "right")
@@ -70,9 +71,7 @@ def read_rows(path: Path, text: str) -> tuple[Facts, list[OptionQuote]]:
                 stated = _facts(cells)
             quote = _quote(cells)
         except ValidationError as exc:
-            first = exc.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            raise BadFile(f"{path} line {line}: {name}: {first['msg']}") from exc
+            raise BadFile(f"{path} line {line}: {first_fault(exc)}") from exc
         except (DataError, ValueError) as exc:
             raise BadFile(f"{path} line {line}: {exc}") from exc
         quotes[quote.expiry, quote.strike, quote.right] = quote

@@ -16,6 +16,7 @@ from tomic.errors import BadFile, DataError, UsageError
 from tomic.export.atomic import write_text
 from tomic.models import normalize_symbol
 from tomic.models.book import Book
+from tomic.models.faults import first_fault
 from tomic.portfolio.grouping import Claim
 
 
@@ -107,9 +108,7 @@ def load_book(path: Path) -> Book:
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadFile(f"{path} is no saved portfolio: {where}: {first['msg']}") from exc
+        raise BadFile(f"{path} is no saved portfolio: {first_fault(exc)}") from exc
 
 
 def last_book(path: Path) -> Book | None:

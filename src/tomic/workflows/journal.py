@@ -18,6 +18,7 @@ from tomic import dates
 from tomic.config import Settings
 from tomic.errors import StoreError, UsageError
 from tomic.journal import campaign, outcomes
+from tomic.models.faults import first_fault
 from tomic.models.journal import ExitRules, JournalEntry, Note, Snapshot
 from tomic.store import Change, Database
 
@@ -90,10 +91,8 @@ def from_document(document: Mapping[str, Any]) -> JournalEntry:
     try:
         return JournalEntry.model_validate({**plain, "snapshots": shots})
     except ValidationError as exc:
-        fault = exc.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
         raise StoreError(
-            f"journal entry {document.get('id')} cannot be read: {where}: {fault['msg']}"
+            f"journal entry {document.get('id')} cannot be read: {first_fault(exc)}"
         ) from exc
 
 
@@ -228,8 +227,7 @@ def rules_for(settings: Settings, strategy: str, changes: Mapping[str, Any]) -> 
     try:
         checked = ExitSettings.model_validate({**given, **changes})
     except ValidationError as exc:
-        fault = exc.errors()[0]
-        raise UsageError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from exc
+        raise UsageError(first_fault(exc)) from exc
     return ExitRules.model_validate(checked.model_dump())
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tomic.errors import UsageError
 from tomic.journal import campaign, executions
+from tomic.models.faults import first_fault
 from tomic.models.journal import EntryStatus, ExitRules, Fill, JournalEntry, Trade
 from tomic.workflows.journal import Journal, Recorded, change, load, rules_for
 from tomic.workflows.journal_files import loaded
@@ -80,8 +81,7 @@ def _worker(journal: Journal, wanted: Correction) -> Callable[[JournalEntry], Jo
         try:
             return _corrected(journal, entry, wanted)
         except ValidationError as exc:
-            fault = exc.errors()[0]
-            raise UsageError(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from exc
+            raise UsageError(first_fault(exc)) from exc
 
     return work
 
@@ -95,7 +95,7 @@ def _corrected(journal: Journal, entry: JournalEntry, wanted: Correction) -> Jou
         values["rules"] = _rules(journal, entry, wanted.rules)
     changed = entry.model_copy(update=values)
     if wanted.trade is not None:
-        changed = _with_trade(changed, wanted)
+        changed = _with_trade(changed, wanted.trade, wanted)
     elif wanted.price is not None or wanted.leg is not None or wanted.at is not None:
         raise UsageError("say which trade is wrong: --trade 1 is the opening")
     if wanted.reopen:
@@ -111,8 +111,7 @@ def _rules(journal: Journal, entry: JournalEntry, changes: Mapping[str, Any]) ->
     return entry.rules.model_copy(update={name: getattr(checked, name) for name in changes})
 
 
-def _with_trade(entry: JournalEntry, wanted: Correction) -> JournalEntry:
-    number = wanted.trade or 0
+def _with_trade(entry: JournalEntry, number: int, wanted: Correction) -> JournalEntry:
     if not 0 < number <= len(entry.trades):
         raise UsageError(f"entry {entry.id} has {len(entry.trades)} trades; --trade 1 is the first")
     trades = list(entry.trades)

@@ -17,6 +17,7 @@ from tomic.errors import BadFile, StoreError
 from tomic.ib import executions as ib_executions
 from tomic.journal import broker, campaign, executions, legacy
 from tomic.journal.executions import Executed, Placed
+from tomic.models.faults import first_fault
 from tomic.models.journal import Action, Contract, EntryStatus, JournalEntry
 from tomic.store import Execution
 from tomic.workflows.journal import Journal, from_document, rules_for, to_document
@@ -133,8 +134,10 @@ async def _all(journal: Journal) -> list[JournalEntry]:
 async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJournal:
     try:
         entries = [JournalEntry.model_validate(row) for row in rows]
-    except (ValidationError, TypeError) as exc:
-        raise BadFile(f"{path}: {str(exc).splitlines()[0]}") from exc
+    except ValidationError as exc:
+        raise BadFile(f"{path} is no journal: {first_fault(exc)}") from exc
+    except TypeError as exc:
+        raise BadFile(f"{path} is no journal: its entries are no list") from exc
     stored = await _all(journal)
     numbers = {one.id for one in stored}
     same = {_own_mark(one) for one in stored}

@@ -14,6 +14,7 @@ from tomic.journal import calibration, outcomes, statistics
 from tomic.journal.outcomes import ProposalOutcome
 from tomic.journal.statistics import By
 from tomic.models import Proposal
+from tomic.models.faults import first_fault
 from tomic.models.journal import JournalReport
 from tomic.store import Bars, StoredProposal, VolSeries
 from tomic.workflows.journal import Journal
@@ -122,7 +123,7 @@ def _outcome(
     try:
         proposal = Proposal.model_validate(stored.document)
     except ValidationError as exc:
-        return {"void": f"it cannot be read: {exc.errors()[0]['msg']}"}
+        return {"void": f"it cannot be read: {first_fault(exc)}"}
     ratio = _vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
     european = stored.symbol in journal.settings.market.indices
     return settle_proposal(proposal, spot, vol_ratio=ratio, is_american=not european)

@@ -66,9 +66,6 @@ async def scan(
         top, by_strategy: How many proposals, overall or of each strategy.
         book: The portfolio that proposals should fit.
         correlations: Return correlations of pairs of symbols.
-
-    Raises:
-        ConfigError: A strategy that does not exist.
     """
     found = _Found()
     gate = asyncio.Semaphore(settings.scan.symbols_at_once)

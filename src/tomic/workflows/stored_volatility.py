@@ -304,8 +304,9 @@ def _places(
         return np.array([], dtype=np.intp), np.zeros(0, dtype=bool)
     at = np.searchsorted(calendar, day)
     on = calendar[np.minimum(at, calendar.size - 1)] == day
-    last = int(at[on][-1]) if end is None and on.any() else (end or 0)
-    column = at - last + width - 1
+    if end is None:
+        end = int(at[on][-1]) if on.any() else 0
+    column = at - end + width - 1
     fits = on & (column >= 0) & (column < width)
     return column[fits], fits
 
