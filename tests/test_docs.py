@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import pytest
 import typer.main
 
 from tomic.cli.app import app
@@ -12,6 +14,15 @@ from tomic.cli.app import app
 ROOT = Path(__file__).parents[1]
 TEXT = "\n".join(
     path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+)
+
+LINES = sorted(
+    {
+        line
+        for block in re.findall(r"^```\w*\n(.+?)^```$", TEXT, re.S | re.M)
+        for line in block.splitlines()
+        if line.startswith("tomic ")
+    }
 )
 
 
@@ -52,6 +63,17 @@ def test_every_documented_option_exists():
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", code))
 
     assert named - known - foreign == set()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_line_of_the_docs_can_be_typed(line):
+    """A command in a block of the docs is read by the command line as it stands."""
+    typed, *words = shlex.split(line, comments=True)
+    command = typer.main.get_command(app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+
+    command.make_context(typed, words)
 
 
 def test_every_command_has_help():
