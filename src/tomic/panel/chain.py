@@ -67,12 +67,17 @@ class Window:
     most_delta: float | None = None
 
     @property
+    def fewest_days(self) -> int:
+        """Days to expiry at the near end."""
+        return 0 if self.least_dte is None else self.least_dte
+
+    @property
     def words(self) -> tuple[str, ...]:
         """As options of `tomic chain`."""
         found = [self.symbol]
         if self.least_dte is not None or self.most_dte is not None:
             most = "" if self.most_dte is None else f":{self.most_dte}"
-            found += ["--dte", f"{self.least_dte or 0}{most}"]
+            found += ["--dte", f"{self.fewest_days}{most}"]
         if self.least_delta is not None or self.most_delta is not None:
             least = -1.0 if self.least_delta is None else self.least_delta
             most_delta = 1.0 if self.most_delta is None else self.most_delta
@@ -176,7 +181,7 @@ class ChainView(View):
             return
         rules: dict[str, Any] = {}
         if window.least_dte is not None or window.most_dte is not None:
-            rules["dte"] = (window.least_dte or 0, window.most_dte)
+            rules["dte"] = (window.fewest_days, window.most_dte)
         panel = self.panel
 
         async def ask(desk: Desk) -> tuple[Chain, dict[dt.date, Smile]]:

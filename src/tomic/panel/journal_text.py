@@ -128,7 +128,7 @@ def _calibration(found: Calibration, glyphs: Glyphs) -> Text:
     )
     for one in found.bins:
         if one.n:
-            hit = one.hit.value or 0.0
+            hit = 0.0 if one.hit.value is None else one.hit.value
             bar = glyphs.shades[-1] * round(_BAR * hit)
             text.append(
                 f"\n{per_cent(one.low, 0):>4}-{per_cent(one.high, 0):<4}{one.n:>5}  said "
