@@ -4,14 +4,13 @@ Mutants of the modules that judge money: how many their tests kill, and why the 
 ``python -m benchmarks.mutation`` lets mutmut change one thing at a time in the modules that
 pyproject.toml names, in a copy of the tree, and holds the survivors against docs/mutation.md. It
 fails where a survivor is not explained there, an explained one is killed, or the figures differ;
-``--write`` writes the figures. Hypothesis draws the same examples every time, so that a mutant
-which only one lucky draw would kill does not come and go.
+``--write`` writes the figures. Tests that draw examples take no part: a mutant that only one lucky
+draw kills would come and go.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -21,19 +20,12 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 TREE = Path(__file__).parents[1]
 PAGE = TREE / "docs" / "mutation.md"
-NEEDED = ("src", "tests", "benchmarks", "pyproject.toml")
+NEEDED = ("src", "tests", "pyproject.toml")
 FIGURES = re.compile(r"(?<=<!-- figures -->\n).*?(?=<!-- /figures -->)", re.DOTALL)
 KILLED = ("killed", "timeout", "segfault")
 """A mutant that never ends, or takes the interpreter down, does not pass its tests either."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that draw examples last: most mutants die before their seconds are spent."""
-    items.sort(key=lambda item: item.get_closest_marker("hypothesis") is not None)
 
 
 class Change(NamedTuple):
@@ -53,7 +45,6 @@ def mutmut(tree: Path, *words: str) -> str:
     done = subprocess.run(
         [Path(sys.executable).with_name("mutmut"), *words],
         cwd=tree,
-        env=dict(os.environ, CI="true"),  # the profile in which hypothesis draws no lots
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -47,6 +47,7 @@ def unjudged(seen: Observed = SEEN, **rules: object):
     (signal,) = check(seen, **rules)
     assert not signal.fired
     assert signal.text.startswith(f"{signal.rule} not judged: ")
+    assert signal.advice == ""
     return signal
 
 
@@ -69,8 +70,9 @@ def test_profit_target_counts_contracts():
 
 
 def test_profit_target_met_but_for_a_rounding():
-    """A sum that is off in its last bit meets the target all the same."""
-    assert fired(replace(SEEN, pnl=119.99999999999), profit_target=0.5)
+    """A sum that is off by less than half a millionth meets the target, by more it does not."""
+    assert fired(replace(SEEN, pnl=119.9999996), profit_target=0.5)
+    assert check(replace(SEEN, pnl=119.9999994), profit_target=0.5) == ()
 
 
 def test_profit_target_of_a_debit():

@@ -79,6 +79,13 @@ def test_half_a_call_gains_and_loses_without_bound():
     assert (long.breakevens[0], short.breakevens[0]) == (104.0, 104.0)
 
 
+def test_a_trade_that_cannot_lose_has_no_loss():
+    """A spread sold for more than its width makes at least .50: its largest loss is nothing."""
+    found = payoff.profile(payoff.segments([90.0, 95.0], [P, P], [1, -1], credit=5.5))
+
+    assert (found.max_profit, found.max_loss) == (5.5, 0.0)
+
+
 def test_covered_call_counts_the_share():
     """Share at 98, short 100 call for 2: best 400, breakeven 96, worst 9,600 at zero."""
     found = payoff.profile(

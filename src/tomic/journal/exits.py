@@ -384,6 +384,4 @@ def _fired(
 
 
 def _unjudged(rule: str, limit: float | None, reason: str) -> ExitSignal:
-    return ExitSignal(
-        rule=rule, fired=False, limit=limit, text=f"{rule} not judged: {reason}", advice=""
-    )
+    return ExitSignal(rule=rule, fired=False, limit=limit, text=f"{rule} not judged: {reason}")
