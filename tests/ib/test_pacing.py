@@ -235,6 +235,28 @@ async def test_the_gate_admits_in_order():
     assert (gate.open, gate.peak, gate.full) == (0, 1, False)
 
 
+async def test_the_gate_admits_by_rank():
+    """Of those who wait, the lowest rank goes first; who gave up is passed over."""
+    gate, entered = LineGate(1), []
+    await gate.enter()
+
+    async def visit(name: str, rank: int) -> None:
+        await gate.enter(rank)
+        entered.append(name)
+        gate.leave()
+
+    places = [("c", 2), ("a", 0), ("gone", 0), ("d", 2), ("b", 1)]
+    visits = {name: asyncio.create_task(visit(name, rank)) for name, rank in places}
+    await asyncio.sleep(0)
+    visits["gone"].cancel()
+    await asyncio.wait({visits["gone"]})
+    gate.leave()
+    await asyncio.wait(visits.values())
+
+    assert entered == ["a", "b", "c", "d"]
+    assert (gate.open, gate.full) == (0, False)
+
+
 @pytest.mark.parametrize("turns", range(4))
 async def test_cancelling_a_waiter_loses_no_line(turns):
     """Cancelled before, at or after its turn: the line is there for the next."""

@@ -24,8 +24,10 @@ def fetch_all(*faults, symbols=FIVE, rules=SMALL, timeout=120.0):
             ib = given.ib.model_copy(update={"port": gateway.port})
             async with Session(ib, given.limits, deadline=began + timeout) as session:
 
-                async def fetch(symbol):
-                    chain = await fetch_chain(session, symbol, given, deadline=began + timeout)
+                async def fetch(symbol, rank):
+                    chain = await fetch_chain(
+                        session, symbol, given, deadline=began + timeout, rank=rank
+                    )
                     return chain, None
 
                 found = await fetch_chains(
@@ -49,6 +51,15 @@ def test_five_symbols_take_the_time_of_their_messages():
     assert all(c.completeness == 1.0 for c in chains)
     assert gateway.peak_messages() <= 50
     assert (gateway.connections, gateway.leaked) == (1, 0)
+
+
+def test_the_first_symbol_is_whole_first():
+    """Symbols finish in the order in which they were named, the first long before the last."""
+    rules = {"monthlies": 2, "weeklies": 2, "strike_range": "5"}
+    _, done, _, seconds = fetch_all(symbols=FIVE[:3], rules=rules)
+
+    assert [symbol for symbol, _ in done] == list(FIVE[:3])
+    assert done[0][1] < 0.7 * seconds
 
 
 def test_one_bad_symbol_never_stops_the_others():

@@ -30,7 +30,13 @@ def matters(farm: str) -> bool:
 
 
 BROKEN = {2103: Farm.MARKET, 2105: Farm.HISTORY, 2157: Farm.DETAILS}
-RESTORED = {2104: Farm.MARKET, 2106: Farm.HISTORY, 2158: Farm.DETAILS}
+RESTORED = {
+    2104: Farm.MARKET,
+    2106: Farm.HISTORY,
+    2107: Farm.HISTORY,  # inactive, but available upon demand
+    2108: Farm.MARKET,
+    2158: Farm.DETAILS,
+}
 
 
 _LOOK_S = 0.25

@@ -40,6 +40,7 @@ class Lines:
         generic_ticks: str,
         gate: LineGate,
         priority: Priority,
+        rank: int = 0,
     ) -> Line | None:
         """
         Open a line; None when it must queue at *gate* once more, because lines ran out meanwhile.
@@ -57,7 +58,9 @@ class Lines:
             client.reqMktData(line.req_id, contract, generic_ticks, False, False, [])
             self._at_gateway.add(line.req_id)
 
-        slot = self._unsent[line.req_id] = self._pacer.post(self._link.send(subscribe), priority)
+        slot = self._unsent[line.req_id] = self._pacer.post(
+            self._link.send(subscribe), priority, rank
+        )
         try:
             line.sent_at = await slot.sent
         except BaseException as exc:

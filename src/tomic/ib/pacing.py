@@ -94,7 +94,7 @@ class Pacer:
         self._loop = asyncio.get_running_loop()
         self._clock = clock or self._loop.time
         self._interval = 1.0 / rate
-        self._queue: list[tuple[int, int, Slot]] = []
+        self._queue: list[tuple[int, int, int, Slot]] = []
         self._order = count()
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -112,7 +112,7 @@ class Pacer:
     @property
     def waiting(self) -> int:
         """How many messages wait for their turn."""
-        return sum(slot.waiting for _, _, slot in self._queue)
+        return sum(slot.waiting for *_, slot in self._queue)
 
     @property
     def idle(self) -> bool:
@@ -128,10 +128,10 @@ class Pacer:
         """Return when nothing waits. Safe to cancel."""
         await self._idle.wait()
 
-    def post(self, send: Callable[[], None], priority: Priority) -> Slot:
-        """Queue *send*, first come first served within its priority."""
+    def post(self, send: Callable[[], None], priority: Priority, rank: int = 0) -> Slot:
+        """Queue *send*: by priority, then by *rank*, then first come first served."""
         slot = Slot(send, self._loop.create_future())
-        heapq.heappush(self._queue, (priority, next(self._order), slot))
+        heapq.heappush(self._queue, (priority, rank, next(self._order), slot))
         self._idle.clear()
         self._arm()
         return slot
@@ -160,7 +160,7 @@ class Pacer:
     def clear(self) -> None:
         """Forget everything that waits."""
         queue, self._queue = self._queue, []
-        for _, _, slot in queue:
+        for *_, slot in queue:
             slot.withdraw(ConnectionError("socket closed"))
         self._disarm()
         self._held = False
@@ -182,7 +182,7 @@ class Pacer:
         self._timer = None
         now = self._clock()
         while self._queue:
-            _, _, slot = heapq.heappop(self._queue)
+            *_, slot = heapq.heappop(self._queue)
             if slot.waiting and slot.fire(now):
                 late = now - self._next
                 base = self._next if late <= _CATCH_UP_S else now
@@ -212,7 +212,8 @@ class LineGate:
         self.peak = 0
         self.coming = 0
         """Lines that were announced and are still to be opened."""
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = count()
 
     @property
     def full(self) -> bool:
@@ -233,20 +234,22 @@ class LineGate:
         self.coming -= lines
         self._admit()
 
-    async def enter(self) -> None:
-        """Wait for a free line, first come first served. Safe to cancel."""
+    async def enter(self, rank: int = 0) -> None:
+        """Wait for a free line, by *rank*, then first come first served. Safe to cancel."""
         if not self.full:
             self._count_in()
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        place = (rank, next(self._order), turn)
+        heapq.heappush(self._waiting, place)
         try:
             await turn  # whoever ends it has counted us in
         except asyncio.CancelledError:
             if not turn.cancelled():
                 self.leave()
-            elif turn in self._waiting:
-                self._waiting.remove(turn)
+            elif place in self._waiting:
+                self._waiting.remove(place)
+                heapq.heapify(self._waiting)
             raise
 
     def leave(self) -> None:
@@ -261,7 +264,7 @@ class LineGate:
 
     def _admit(self) -> None:
         while self._waiting and self.open < self._room:
-            turn = self._waiting.popleft()
+            *_, turn = heapq.heappop(self._waiting)
             if not turn.done():
                 self._count_in()
                 turn.set_result(None)

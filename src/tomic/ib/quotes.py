@@ -255,11 +255,13 @@ async def option_quote(
     rules: ChainSettings,
     patience: Patience,
     on_asked: Callable[[], None] = lambda: None,
+    rank: int = 0,
 ) -> OptionQuote:
     """
     One row for one option: subscribe, wait for what is needed, always cancel.
 
-    *on_asked* is called once, when the option has been asked for.
+    *on_asked* is called once, when the option has been asked for; of several options that wait
+    for a line, those of the lowest *rank* go first.
 
     Wanted are bid, ask, and IV and Greeks of IB's model, then volume and open interest for a
     short grace. A line that stays totally silent is asked once more with a fresh id; whichever
@@ -275,7 +277,7 @@ async def option_quote(
     while True:
         asked_as = session.data_type
         try:
-            async with session.line(what, contract, generic, priority=priority) as line:
+            async with session.line(what, contract, generic, priority=priority, rank=rank) as line:
                 if priority is Priority.SUBSCRIBE:
                     on_asked()
                     priority = Priority.URGENT

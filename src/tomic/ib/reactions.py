@@ -22,6 +22,8 @@ _CAREFUL_RATE = 45.0
 """Messages per second after the gateway said 100 once."""
 _STRIKES, _PAUSE_S = 3, 1.5
 _CONNECTIVITY = "connectivity"
+_HOLD_S = 20.0
+"""How long a broken farm is waited for. Its return may go unsaid, or be said of another name."""
 _FEWER_LINES = 10
 """What is given up at once when TWS refuses lines before it has served any."""
 
@@ -43,6 +45,7 @@ class Reactions:
         self.new_port: int | None = None
         """Where TWS listens from now on, once it has said so."""
         self._strikes, self._struck_at = 0, -_PAUSE_S
+        self._holds: dict[tuple[Farm, str], asyncio.TimerHandle] = {}
 
     @property
     def cut_off(self) -> bool:
@@ -72,9 +75,10 @@ class Reactions:
         elif code in (320, 505):
             self._note(f"the gateway did not understand a message ({code}): {text}")
         elif code in BROKEN:
-            self._farm_broken(code, text)
+            self._farm_broken(link, code, text)
         elif code in RESTORED:
-            self._farm_restored(link, code, text)
+            farm, name = RESTORED[code], _farm_name(text)
+            self._farm_works(link, farm, name, f"IB's {farm} farm {name} is back ({code})")
 
     def stop_clocks(self, reason: str) -> None:
         """Let no timeout run out because of *reason*."""
@@ -88,6 +92,9 @@ class Reactions:
 
     def forget(self) -> None:
         """A new connection: what was broken on the old one need not be on this one."""
+        for hold in self._holds.values():
+            hold.cancel()
+        self._holds.clear()
         for clock in self.clocks.values():
             clock.restart()
 
@@ -150,18 +157,24 @@ class Reactions:
         self.new_port = int(found[1]) if found else None
         link.lose(SessionLost(f"TWS changed its port (1300): {text}"))
 
-    def _farm_broken(self, code: int, text: str) -> None:
+    def _farm_broken(self, link: Link, code: int, text: str) -> None:
         farm, name = BROKEN[code], _farm_name(text)
-        if matters(name):
-            self.clocks[farm].stop(name)
-            self._note(f"IB's {farm} farm {name} is broken ({code}); holding such requests")
+        if not matters(name) or self.clocks[farm].stopped_by(name):
+            return
+        self.clocks[farm].stop(name)
+        self._note(f"IB's {farm} farm {name} is broken ({code}); holding such requests")
+        trial = f"IB's {farm} farm {name} was broken for {_HOLD_S:g} s ({code}); trying it again"
+        self._holds[farm, name] = self._loop.call_later(
+            _HOLD_S, self._farm_works, link, farm, name, trial
+        )
 
-    def _farm_restored(self, link: Link, code: int, text: str) -> None:
-        farm, name = RESTORED[code], _farm_name(text)
+    def _farm_works(self, link: Link, farm: Farm, name: str, why: str) -> None:
+        """Serve again, or try to, what waits for that farm."""
         clock = self.clocks[farm]
         if not clock.stopped_by(name):
             return
-        self._note(f"IB's {farm} farm {name} is back ({code})")
+        self._holds.pop((farm, name)).cancel()
+        self._note(why)
         for request in list(link.callbacks.requests.values()):
             if request.farm is farm and request.sent_at is not None:
                 request.fail(Interrupted())

@@ -145,6 +145,7 @@ class Session:
             _log.debug("closing without the fence: %s", exc)
         finally:
             self.limits.pacer.clear()
+            self._reactions.forget()
             self._link.callbacks.fail_all(SessionLost("the session was closed"))
             await self._link.close()
 
@@ -342,11 +343,13 @@ class Session:
         *,
         gate: LineGate | None = None,
         priority: Priority = Priority.SUBSCRIBE,
+        rank: int = 0,
     ) -> AsyncIterator[Line]:
         """
         Hold one streaming subscription; on leaving it is cancelled, whatever happened.
 
         The permit of *gate* (the session's lines by default) is kept until the cancel has left.
+        Of several who wait for one, the lowest *rank* goes first.
 
         Raises:
             SessionLost: The connection went away.
@@ -354,9 +357,9 @@ class Session:
         gate = gate or self.limits.lines
         line = None
         while line is None:
-            lines = await self._with_permit(gate)
+            lines = await self._with_permit(gate, rank)
             try:
-                line = await lines.subscribe(what, contract, generic_ticks, gate, priority)
+                line = await lines.subscribe(what, contract, generic_ticks, gate, priority, rank)
             except ConnectionError as exc:
                 self._working_link()
                 raise SessionLost("connection lost before the request left") from exc
@@ -365,9 +368,9 @@ class Session:
         finally:
             lines.close(line, gate)
 
-    async def _with_permit(self, gate: LineGate) -> Lines:
+    async def _with_permit(self, gate: LineGate, rank: int) -> Lines:
         """Enter *gate* and return the lines of the link that is up then."""
-        await gate.enter()
+        await gate.enter(rank)
         try:
             await self.clocks[Farm.MARKET].wait_running()
             self._working_link()

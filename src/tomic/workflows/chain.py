@@ -110,6 +110,7 @@ async def fetch_chain(
     recorded_spot: Spot | None = None,
     choose: Chooser | None = None,
     eager: bool = True,
+    rank: int = 0,
 ) -> Chain:
     """
     Fetch the chain of *symbol*, which must be a valid symbol, over *session*.
@@ -118,7 +119,8 @@ async def fetch_chain(
     session is interrupted, the chain is returned with what has arrived; ``chain.fetch.complete``
     is then false and the unfinished rows say why. *recorded_spot* belongs to a recorded chain,
     whose rows are then labelled ``replay``. *choose* picks the options instead of the window in
-    the settings. *eager* subscribes options before it is known that they exist.
+    the settings. *eager* subscribes options before it is known that they exist. Of several chains
+    that share the session, those of lower *rank* are quoted first.
 
     Raises:
         UnknownContract, EmptyChain, MissingSpot, NoMarketData, RequestTimeout, DeadlineExceeded,
@@ -137,6 +139,7 @@ async def fetch_chain(
         recorded_spot,
         choose,
         eager,
+        rank,
     )
     setup = await prepare(order)
     job = _Job(
@@ -292,6 +295,7 @@ async def _quote(
             job.order.settings.chain,
             job.patience,
             coming.settle_one,
+            job.order.rank,
         )
     except UnknownContract:
         listings.unlisted(pair)

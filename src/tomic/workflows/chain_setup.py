@@ -97,6 +97,8 @@ class Order:
     eager: bool = True
     """Whether options may be subscribed before it is known that they exist. That saves time, and
     costs as many messages too many as chance will have it."""
+    rank: int = 0
+    """Place among the chains that share the session; lower ones are quoted first."""
 
     def tell(self, text: str) -> None:
         """Tell whoever watches which stage begins."""

@@ -11,7 +11,8 @@ from tomic.chain import Chain
 from tomic.errors import TomicError
 from tomic.models import VolSnapshot
 
-FetchOne = Callable[[str], Coroutine[Any, Any, tuple[Chain, VolSnapshot | None]]]
+FetchOne = Callable[[str, int], Coroutine[Any, Any, tuple[Chain, VolSnapshot | None]]]
+"""Fetches one symbol, which has a place among the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,14 @@ async def fetch_chains(
     Run *fetch* for all *symbols* at once; return an outcome per symbol, in order.
 
     The messages of all share the session's pacer, so several symbols take the time of their
-    summed messages, never of their summed time-outs. *on_done* is called as each finishes. One
-    failing symbol never stops the others.
+    summed messages, never of their summed time-outs; the first is whole first. *on_done* is
+    called as each finishes. One failing symbol never stops the others.
     """
     outcomes: dict[str, ChainOutcome] = {}
 
-    async def run(symbol: str) -> None:
+    async def run(symbol: str, place: int) -> None:
         try:
-            chain, snapshot = await fetch(symbol)
+            chain, snapshot = await fetch(symbol, place)
             outcome = ChainOutcome(symbol, chain=chain, snapshot=snapshot)
         except TomicError as exc:
             outcome = ChainOutcome(symbol, error=exc)
@@ -52,6 +53,6 @@ async def fetch_chains(
 
     unique = list(dict.fromkeys(symbols))
     async with asyncio.TaskGroup() as group:
-        for symbol in unique:
-            group.create_task(run(symbol), name=f"tomic chain {symbol}")
+        for place, symbol in enumerate(unique):
+            group.create_task(run(symbol, place), name=f"tomic chain {symbol}")
     return [outcomes[symbol] for symbol in unique]
