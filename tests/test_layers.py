@@ -28,6 +28,7 @@ FLOORS = {
     "recorded": 3,
     "selection": 3,
     "strategies": 3,
+    "substitutes": 3,
     "valuation": 3,
     "export": 4,
     "ib": 4,

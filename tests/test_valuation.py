@@ -2,63 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from made_chains import VOL, chain_of, priced, row
 from tomic import valuation
-from tomic.chain import Chain
 from tomic.config import ChainSettings, MarketSettings
 from tomic.models import (
     DataType,
     OptionQuote,
-    QuoteSource,
-    RowStatus,
-    Spot,
-    SpotSource,
-    TradingSession,
-    Underlying,
 )
-from tomic.quant import american, black_scholes
-
-AS_OF = dt.datetime(2025, 6, 18, 15, 0, tzinfo=dt.UTC)
-EXPIRY = dt.date(2025, 7, 18)
-OPEN = TradingSession(opens=AS_OF - dt.timedelta(hours=1), closes=AS_OF + dt.timedelta(hours=4))
-RATE, SPOT, VOL = 0.05, 600.5, 0.18
-
-
-def row(strike, right, status=RowStatus.OK, **fields) -> OptionQuote:
-    known = {"quote_source": QuoteSource.LIVE, "greeks_source": "none", "quoted_at": AS_OF}
-    return OptionQuote(
-        expiry=EXPIRY, dte=0, strike=strike, right=right, status=status, **(known | fields)
-    )
-
-
-def chain_of(*rows, is_open=True, sec_type="STK", data_type=DataType.LIVE) -> Chain:
-    sessions = (OPEN,) if is_open else ()
-    return Chain.from_quotes(
-        rows,
-        underlying=Underlying(symbol="SPY", con_id=1, sec_type=sec_type, sessions=sessions),
-        spot=Spot(price=SPOT, source=SpotSource.LAST, as_of=AS_OF),
-        as_of=AS_OF,
-        rate=RATE,
-        data_type=data_type,
-    )
-
-
-def priced(sec_type: str, strikes=(590.0, 600.0, 610.0), status=RowStatus.NO_GREEKS):
-    """Rows whose mids are model values at 18 % volatility."""
-    empty = chain_of(row(600.0, "C"), sec_type=sec_type)
-    tau = float(empty["tau"][0])
-    model = black_scholes if sec_type == "IND" else american
-    rows = []
-    for strike in strikes:
-        for right in "CP":
-            value = float(model.price(SPOT, strike, tau, RATE, 0.0, VOL, right == "C"))
-            rows.append(row(strike, right, status, bid=value - 0.01, ask=value + 0.01))
-    return rows
 
 
 def test_parity_deviation_as_in_the_original():
@@ -143,55 +98,6 @@ def test_identical_ivs_in_open_hours_are_only_noted():
 
     assert chain.data_type is DataType.LIVE
     assert chain.notes[0].endswith("although the market is open")
-
-
-def test_stored_quotes_fill_only_what_is_missing():
-    """A row with a quote of its own keeps it, and rows cut off by a lost line stay lost."""
-    stored = chain_of(*priced("STK"))
-    chain = chain_of(
-        row(590.0, "C", bid=1.0, ask=2.0),
-        row(600.0, "C", RowStatus.NO_QUOTE, quote_source=None),
-        row(610.0, "C", RowStatus.LOST, quote_source=None),
-        row(620.0, "C", RowStatus.NO_QUOTE, quote_source=None),
-        is_open=False,
-    )
-
-    found = valuation.with_stored(chain, stored)
-
-    assert found["quote_source"].tolist() == ["live", "stored", "", ""]
-    assert found["status"].tolist() == ["ok", "no_greeks", "lost", "no_quote"]
-    assert found["bid"][0] == 1.0
-
-
-def test_the_model_reads_iv_off_its_neighbours():
-    """Between two strikes linearly, beyond the last one flat, and without any the usual one."""
-    known = {"bid": 1.0, "ask": 2.0, "greeks_source": "ib", "delta": 0.5}
-    missing = [row(k, "C", RowStatus.NO_QUOTE, quote_source=None) for k in (595.0, 650.0)]
-    chain = chain_of(row(590.0, "C", iv=0.2, **known), row(600.0, "C", iv=0.3, **known), *missing)
-
-    found = valuation.with_model(chain, None)
-    alone = valuation.with_model(chain_of(*missing), 0.25)
-
-    assert found["iv"].tolist() == pytest.approx([0.2, 0.25, 0.3, 0.3])
-    assert found["quote_source"].tolist() == ["live", "model", "live", "model"]
-    assert alone["iv"].tolist() == [0.25, 0.25]
-    assert valuation.with_model(chain_of(*missing), None)["quote_source"].tolist() == ["", ""]
-
-
-def test_bars_keep_the_time_that_was_left_at_their_close():
-    """A close of yesterday is inverted with yesterday's time to expiry."""
-    closes = AS_OF - dt.timedelta(days=1)
-    tau = float(chain_of(row(600.0, "C"))["tau"][0]) + 1.0 / 365.0
-    rows = [
-        row(600.0, right, RowStatus.NO_GREEKS, quote_source=QuoteSource.HISTORY, quoted_at=closes,
-            close=float(american.price(SPOT, 600.0, tau, RATE, 0.0, VOL, right == "C")))
-        for right in "CP"
-    ]  # fmt: skip
-
-    found = valuation.with_historical_iv(chain_of(*rows, is_open=False))
-
-    assert found["iv"] == pytest.approx([VOL, VOL], abs=0.002)
-    assert np.isnan(found["delta"]).all()
 
 
 def test_an_empty_chain_stays_empty():

@@ -7,9 +7,8 @@ Pure: a chain in, a chain out. Numbers that IB gave are never replaced.
 from __future__ import annotations
 
 import datetime as dt
-import math
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 from tomic import dates
 from tomic._typing import BoolArray, FloatArray
 from tomic.chain import Chain
-from tomic.models import DataType, ExerciseStyle, QuoteSource, RowStatus
+from tomic.models import DataType, ExerciseStyle, RowStatus
+from tomic.quant import parity
 
 _FROZEN_PAIRS = 20
 """Pairs with identical call and put IV from which a chain is taken for frozen."""
@@ -25,10 +25,6 @@ _FROZEN_TYPES = {
     DataType.LIVE: DataType.FROZEN,
     DataType.DELAYED: DataType.DELAYED_FROZEN,
 }
-_STORED = (
-    "bid", "ask", "last", "close", "iv", "delta", "gamma", "vega", "theta", "volume",
-    "open_interest", "greeks_source", "quoted_at",
-)  # fmt: skip
 
 
 class MarketRules(Protocol):
@@ -85,17 +81,15 @@ def counterpart(chain: Chain) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 def with_parity_deviation(chain: Chain, rate: float) -> Chain:
     """
-    Fill ``parity_deviation`` of each pair: |(C - P) - (S - K exp(-rt))|, four decimals.
+    Fill ``parity_deviation`` of each pair of quotes that are both present, at the mid.
 
-    Mids of quotes that are both present, calendar days over 365, no dividends: the original
-    program's definition, kept for its column.
+    See `tomic.quant.parity.parity_deviation`: the original program's definition.
     """
     deviation = np.full(len(chain), np.nan)
     if len(chain) > 1:
         call, put = counterpart(chain)
-        mid, years = chain.mid, np.maximum(chain["dte"][call], 0) / 365.0
-        fair = chain.spot.price - chain["strike"][call] * np.exp(-rate * years)
-        gap = np.round(np.abs(mid[call] - mid[put] - fair), 4)
+        mid, strike, dte = chain.mid, chain["strike"][call], chain["dte"][call]
+        gap = parity.parity_deviation(mid[call], mid[put], chain.spot.price, strike, dte, rate)
         deviation[call] = deviation[put] = gap
     return chain.with_columns(parity_deviation=deviation)
 
@@ -127,113 +121,6 @@ def label_frozen(chain: Chain) -> Chain:
     )
 
 
-# -- a closed market -----------------------------------------------------------------------
-
-
-def lacks_quotes(chain: Chain) -> BoolArray:
-    """Rows that were asked for in vain, and may be filled from elsewhere; not the cut off ones."""
-    status = chain["status"]
-    vain = [RowStatus.NO_QUOTE, RowStatus.TIMEOUT, RowStatus.NOT_SUBSCRIBED]
-    return cast(BoolArray, np.isin(status, vain) & (chain["quote_source"] != "history"))
-
-
-def with_stored(chain: Chain, stored: Chain) -> Chain:
-    """Fill rows without a quote from an earlier chain of the same class, labelled ``stored``."""
-    position = {key: row for row, key in enumerate(_keys(stored))}
-    usable = np.isfinite(stored.mid)
-    rows, origin = [], []
-    for row, key in enumerate(_keys(chain)):
-        found = position.get(key)
-        if found is not None and usable[found]:
-            rows.append(row)
-            origin.append(found)
-    to, source = np.array(rows, dtype=np.intp), np.array(origin, dtype=np.intp)
-    wanted = lacks_quotes(chain)[to]
-    to, source = to[wanted], source[wanted]
-    if not len(to):
-        return chain
-    columns: dict[str, NDArray[Any]] = {}
-    for name in _STORED:
-        columns[name] = chain[name].copy()
-        columns[name][to] = stored[name][source]
-    columns["quote_source"] = _relabelled(chain, to, QuoteSource.STORED)
-    known = np.isfinite(columns["iv"][to]) & np.isfinite(columns["delta"][to])
-    columns["status"] = chain["status"].copy()
-    columns["status"][to] = np.where(known, RowStatus.OK.value, RowStatus.NO_GREEKS.value)
-    note = f"{len(to)} quotes are those stored at {stored.as_of:%Y-%m-%d %H:%M} UTC"
-    return replace(chain, columns={**chain.columns, **columns}, notes=(*chain.notes, note))
-
-
-def _keys(chain: Chain) -> list[tuple[Any, ...]]:
-    return list(zip(*(chain[name].tolist() for name in ("expiry", "strike", "right")), strict=True))
-
-
-def _relabelled(chain: Chain, rows: NDArray[Any], source: QuoteSource) -> NDArray[Any]:
-    labels = chain["quote_source"].copy()
-    labels[rows] = source.value
-    return labels
-
-
-def with_historical_iv(chain: Chain) -> Chain:
-    """
-    Invert the closes of rows from ``history``, with the time that was left at each close.
-
-    Forwards come from parity between those closes. Greeks stay out.
-    """
-    rows = (chain["quote_source"] == QuoteSource.HISTORY) & np.isnan(chain["iv"])
-    rows &= chain["close"] > 0.0
-    if not rows.any():
-        return chain
-    now = np.datetime64(chain.as_of.astimezone(dt.UTC).replace(tzinfo=None), "us")
-    years = (now - chain["quoted_at"]).astype(np.int64) / 1e6 / dates.YEAR_SECONDS
-    price = np.where(rows, chain["close"], np.nan)
-    then = chain.with_columns(
-        bid=price, ask=price, tau=np.where(rows, chain["tau"] + years, np.nan)
-    )
-    found, _ = _local(then, rows, price[rows], implied_yields(then)[rows])
-    iv = chain["iv"].copy()
-    iv[rows] = found
-    return chain.with_columns(iv=iv)
-
-
-def with_model(chain: Chain, usual_iv: float | None) -> Chain:
-    """
-    Give rows without any quote IV and Greeks of the local model, labelled ``model``.
-
-    IV is read off the expiry's other options, flat beyond the outermost, else *usual_iv*. Bid and
-    ask stay empty: a model's value is no quote.
-    """
-    rows = lacks_quotes(chain) & (chain["quote_source"] == "") & np.isnan(chain["iv"])
-    rows &= chain["tau"] > 0.0
-    iv = np.where(rows, _interpolated_iv(chain, usual_iv), np.nan)
-    rows &= np.isfinite(iv)
-    if not rows.any():
-        return chain
-    greeks = _greeks(chain, rows, iv[rows], implied_yields(chain)[rows])
-    columns: dict[str, NDArray[Any]] = {"iv": np.where(rows, iv, chain["iv"])}
-    for name, values in greeks.items():
-        columns[name] = chain[name].copy()
-        columns[name][rows] = values
-    columns["quote_source"] = _relabelled(chain, rows, QuoteSource.MODEL)
-    columns["greeks_source"] = np.where(rows, "local", chain["greeks_source"])
-    return chain.with_columns(**columns)
-
-
-def _interpolated_iv(chain: Chain, usual_iv: float | None) -> FloatArray:
-    result = np.full(len(chain), math.nan if usual_iv is None else usual_iv)
-    for expiry in np.unique(chain["expiry"]):
-        here = chain["expiry"] == expiry
-        known = here & np.isfinite(chain["iv"])
-        if known.any():
-            strike, place = np.unique(chain["strike"][known], return_inverse=True)
-            mean = np.bincount(place, chain["iv"][known]) / np.bincount(place)
-            result[here] = np.interp(chain["strike"][here], strike, mean)
-    return result
-
-
-# -- what IB left out ----------------------------------------------------------------------
-
-
 def with_local_greeks(chain: Chain) -> Chain:
     """Fill IV and Greeks from the mid where IB gave none; forwards come from put-call parity."""
     mid = chain.mid
@@ -241,7 +128,8 @@ def with_local_greeks(chain: Chain) -> Chain:
     if not lacking.any():
         return chain
     div_yield = implied_yields(chain)[lacking]
-    iv, greeks = _local(chain, lacking, mid[lacking], div_yield)
+    iv = local_iv(chain, lacking, mid[lacking], div_yield)
+    greeks = local_greeks(chain, lacking, iv, div_yield)
     have = np.isfinite(iv)
     rows = np.flatnonzero(lacking)[have]
     columns: dict[str, NDArray[Any]] = {
@@ -256,22 +144,21 @@ def with_local_greeks(chain: Chain) -> Chain:
     return chain.with_columns(**columns, greeks_source=source, status=status)
 
 
-def _local(
-    chain: Chain, rows: BoolArray, price: FloatArray, div_yield: FloatArray
-) -> tuple[FloatArray, dict[str, FloatArray]]:
+def local_iv(chain: Chain, rows: BoolArray, price: FloatArray, div_yield: FloatArray) -> FloatArray:
+    """IV of *rows* (m,) at *price* and *div_yield* (n,), the rows alone: (n,), NaN where none."""
     strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
     # scipy takes 0.3 s to import, and most chains come with IB's own numbers.
     from tomic.quant import american, implied
 
     is_american = chain.underlying.exercise_style is ExerciseStyle.AMERICAN
     invert = american.implied_vol if is_american else implied.implied_vol
-    iv = invert(price, chain.spot.price, strike, tau, chain.rate, div_yield, is_call)
-    return iv, _greeks(chain, rows, iv, div_yield)
+    return invert(price, chain.spot.price, strike, tau, chain.rate, div_yield, is_call)
 
 
-def _greeks(
+def local_greeks(
     chain: Chain, rows: BoolArray, iv: FloatArray, div_yield: FloatArray
 ) -> dict[str, FloatArray]:
+    """Delta, gamma, vega and theta of *rows* (m,) at *iv* and *div_yield* (n,); (n,) each."""
     from tomic.quant import american, black_scholes
 
     is_american = chain.underlying.exercise_style is ExerciseStyle.AMERICAN
@@ -290,30 +177,26 @@ def implied_yields(chain: Chain) -> FloatArray:
     return result
 
 
-def forwards(chain: Chain, near: int = 8) -> dict[dt.date, tuple[float, float]]:
+def forwards(chain: Chain) -> dict[dt.date, tuple[float, float]]:
     """
-    Expiry to (forward, tau) from put-call parity: the median over the *near* pairs at the money.
+    Expiry to (forward, tau) from put-call parity, early exercise left in.
 
-    Early exercise moves calls and puts near the money alike enough for a yield; expiries without
-    a quoted pair are absent.
+    It moves calls and puts near the money alike enough for a yield. Expiries without a quoted
+    pair, or whose time is over, are absent.
     """
     if len(chain) < 2:
         return {}
     call, put = counterpart(chain)
     mid, found = chain.mid, {}
     for expiry in chain.expiries:
-        here = (chain["expiry"][call] == np.datetime64(expiry, "D")) & np.isfinite(
-            mid[call] + mid[put]
-        )
+        here = chain["expiry"][call] == np.datetime64(expiry, "D")
         if not here.any():
             continue
         c, p = call[here], put[here]
         tau = float(chain["tau"][c[0]])
-        if tau <= 0.0:
-            continue
-        nearest = np.argsort(np.abs(chain["strike"][c] - chain.spot.price), kind="stable")[:near]
-        values = chain["strike"][c] + (mid[c] - mid[p]) * np.exp(chain.rate * tau)
-        found[expiry] = (float(np.median(values[nearest])), tau)
+        pairs = parity.forward_from_parity(chain["strike"][c], mid[c], mid[p], chain.rate, tau)
+        if tau > 0.0 and pairs.forward > 0.0:
+            found[expiry] = (pairs.forward, tau)
     return found
 
 

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tomic import selection, valuation
+from tomic import selection, substitutes, valuation
 from tomic.chain import Chain
 from tomic.errors import DataError, RequestFailed
 from tomic.ib import history
@@ -111,10 +111,10 @@ def _row(pair: Wanted, con_id: int, series: Series, bar: DailyBar) -> OptionQuot
 
 async def filled(chain: Chain, order: Order, setup: Setup) -> Chain:
     """*chain* with IV from bars, then stored quotes, then the local model where there is none."""
-    chain = valuation.with_historical_iv(chain)
-    if order.memory is not None and valuation.lacks_quotes(chain).any():
+    chain = substitutes.with_historical_iv(chain)
+    if order.memory is not None and substitutes.lacks_quotes(chain).any():
         stored = await order.memory.last_chain(chain.symbol, chain.trading_class)
         if stored is not None:
-            chain = valuation.with_stored(chain, stored)
+            chain = substitutes.with_stored(chain, stored)
     chain = valuation.with_local_greeks(chain)
-    return valuation.with_model(chain, setup.ticks.implied_volatility)
+    return substitutes.with_model(chain, setup.ticks.implied_volatility)
