@@ -15,8 +15,10 @@ from tomic.cli.journal_opening import (
     LegsCommand,
     OfflineOption,
     PriceOption,
+    StatusOption,
     WhenOption,
     opened,
+    parse_expiry,
     parse_rules,
 )
 from tomic.cli.options import Format
@@ -198,7 +200,10 @@ async def roll(
         typer.Argument(metavar="[LEGS]", help="What is traded: legs closed and legs opened."),
     ] = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="EXPIRY", help="Roll every option there.")
+        dt.date | None,
+        typer.Option(
+            "--to", parser=parse_expiry, metavar="EXPIRY", help="Roll every option there."
+        ),
     ] = None,
     strikes: Annotated[
         str | None, typer.Option(metavar="A/B", help="New strikes, in the order of the legs held.")
@@ -214,7 +219,6 @@ async def roll(
     quiet: options.QuietOption = False,
 ) -> None:
     """Close legs and open others in one trade, or add legs; the campaign goes on."""
-    from tomic.dates import parse_expiry
     from tomic.workflows import journal_trades as trades
     from tomic.workflows.journal import load
     from tomic.workflows.journal_opening import from_text
@@ -228,7 +232,7 @@ async def roll(
         one = await load(journal, entry)
         if to is not None:
             levels = _strikes(strikes)
-            traded = trades.rolled_to(one, parse_expiry(to), levels)
+            traded = trades.rolled_to(one, to, levels)
             found = await trades.roll(journal, entry, traded, {}, wish)
         else:
             draft = from_text(legs or "", symbol=one.symbol)
@@ -401,9 +405,7 @@ async def export(
         str,
         typer.Option("--form", metavar="json|csv|fills|original", help="What is written."),
     ] = "json",
-    status: Annotated[
-        str | None, typer.Option(metavar="open|closed|cancelled", help="Only these.")
-    ] = None,
+    status: StatusOption = None,
     symbol: Annotated[str | None, typer.Option("--symbol", "-s", help="Only of this one.")] = None,
     as_json: options.JsonOption = False,
     demo: options.DemoOption = False,

@@ -18,6 +18,7 @@ from tomic.errors import UsageError
 if TYPE_CHECKING:
     from tomic.workflows.journal import Journal
 
+_STATUSES = ("open", "closed", "cancelled")
 COMMISSION = "For the whole trade; else that of the settings."
 
 
@@ -49,6 +50,23 @@ def parse_rules(texts: Sequence[str] | None) -> dict[str, Any]:
             raise UsageError(f"--rule {text}: write it as stop=2.5 or min_dte=none")
         found[name.strip()] = value.strip()
     return found
+
+
+def parse_expiry(text: str) -> dt.date:
+    """``2027-01-15`` or ``20270115``."""
+    from tomic import dates
+    from tomic.errors import DataError
+
+    try:
+        return dates.parse_expiry(text)
+    except DataError as exc:
+        raise typer.BadParameter(str(exc)) from None
+
+
+def _status(text: str) -> str:
+    if text not in _STATUSES:
+        raise typer.BadParameter(f"{text!r}: choose one of {', '.join(_STATUSES)}")
+    return text
 
 
 def _moment(text: str) -> dt.datetime:
@@ -101,6 +119,10 @@ PriceOption = Annotated[
         metavar="X",
         help="What one structure traded for; +X received, -X paid, X where that is clear.",
     ),
+]
+StatusOption = Annotated[
+    str | None,
+    typer.Option("--status", parser=_status, metavar="|".join(_STATUSES), help="Only these."),
 ]
 OfflineOption = Annotated[
     bool, typer.Option("--offline", help="Ask nobody for marks; needs a price.")

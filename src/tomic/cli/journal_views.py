@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomic.cli import options
-from tomic.cli.journal_opening import EntriesArgument, EntryArgument, OfflineOption, opened
+from tomic.cli.journal_opening import (
+    EntriesArgument,
+    EntryArgument,
+    OfflineOption,
+    StatusOption,
+    opened,
+)
 from tomic.cli.options import Format
 from tomic.cli.running import runs, worst
 from tomic.errors import UsageError
@@ -27,9 +33,7 @@ SymbolOption = Annotated[
 @runs
 async def list_(
     every: Annotated[bool, typer.Option("--all", help="Closed and cancelled ones too.")] = False,
-    status: Annotated[
-        str | None, typer.Option(metavar="open|closed|cancelled", help="Only these.")
-    ] = None,
+    status: StatusOption = None,
     symbol: SymbolOption = None,
     strategy: Annotated[str | None, typer.Option(help="Only of this one.")] = None,
     since: Annotated[

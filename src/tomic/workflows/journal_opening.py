@@ -27,7 +27,7 @@ from tomic.models.journal import (
 from tomic.portfolio import grouping
 from tomic.store import Database
 from tomic.workflows import scan
-from tomic.workflows.journal import Journal, Recorded, rules_for, save, with_snapshot
+from tomic.workflows.journal import Journal, Recorded, load, rules_for, save, with_snapshot
 from tomic.workflows.journal_market import Market
 from tomic.workflows.journal_trades import Wish, look, make_trade, price_fills
 
@@ -193,11 +193,14 @@ async def add(journal: Journal, draft: Draft, wish: Wish, say: Words) -> Recorde
     Open an entry, with its context and marks as far as they can be had.
 
     Raises:
-        UsageError: No price was given and none can be had; a rule that does not exist.
+        UsageError: No price was given and none can be had; a rule, or an entry that this one
+            continues, that does not exist.
         TomicError: Nobody answers and no price was given.
     """
     strategy = say.strategy or draft.strategy
     rules = rules_for(journal.settings, strategy, say.rules)
+    if say.continues is not None:
+        await load(journal, say.continues)
     proposal, market, why = draft.proposal, None, ""
     if proposal is not None and wish.price is None:
         # Taken as it was scored: at that moment, at those marks.

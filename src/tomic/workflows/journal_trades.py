@@ -44,8 +44,11 @@ async def look(
     The market for *legs*, or why it is not known.
 
     Raises:
+        UsageError: The trade lies in the future.
         TomicError: Nobody answers, and the price is *needed*.
     """
+    if wish.at is not None and wish.at > await journal.clock():
+        raise UsageError(f"{wish.at:%Y-%m-%d %H:%M} lies in the future; leave out --at for now")
     options = [leg for leg in legs if not leg.is_stock]
     if journal.fetch is None or wish.offline:
         return None, None, "nobody was asked (--offline)"
