@@ -1,46 +1,96 @@
-"""How long each command takes to say its help, beside ``import typer`` in the same run."""
+"""How long each command takes to say its help, and light ones to do their work."""
 
 from __future__ import annotations
 
-import statistics
+import os
 import subprocess
 import sys
-import time
-from typing import Any
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
 
-RUNS = 5
+from benchmarks.figures import Limit, Peer, Row, clocked, figure, in_turns
+
 COMMANDS = (
-    ("--help",),
-    ("chain", "--help"),
-    ("scan", "--help"),
-    ("portfolio", "--help"),
-    ("journal", "--help"),
-    ("config", "path"),
+    "chain",
+    "scan",
+    "show",
+    "why-not",
+    "portfolio",
+    "prices",
+    "vol",
+    "explain",
+    "doctor",
+    "gateway",
+    "run",
+    "record",
+    "panel",
+    "config",
+    "report",
+    "store",
+    "journal",
+    "strategies",
 )
+LIGHT = (
+    ("--version",),
+    ("config", "path"),
+    ("config", "show"),
+    ("explain", "delta"),
+    ("strategies",),
+    ("store", "info"),
+    ("journal", "list"),
+)
+"""Commands that ask no gateway."""
+ROUNDS = 5
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure everything once; each result names what is asked and what was measured."""
-    floor = seconds("-c", "import typer")
-    rows = [{"name": "start: python -c 'import typer'", "measured": f"{floor * 1e3:.0f} ms"}]
-    for words in COMMANDS:
-        took = seconds("-m", "tomic", *words)
-        rows.append(
-            {
-                "name": f"start: tomic {' '.join(words)}",
-                "asked": "<= 3 x import typer for --help",
-                "measured": f"{took * 1e3:.0f} ms",
-                "ratio": round(took / floor, 2),
-            }
+def run() -> list[Row]:
+    """Each command beside ``import typer`` and a Python that does nothing, taking turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        helps = [("--help",), *((one, "--help") for one in COMMANDS)]
+        works = [*helps, *LIGHT]
+        rows = [_failing(words, Path(folder)) for words in works]
+        samples = in_turns(
+            _started(Path(folder), "-c", "pass"),
+            _started(Path(folder), "-c", "import typer"),
+            *(_started(Path(folder), "-m", "tomic", *words) for words in works),
+            rounds=ROUNDS,
         )
-    return rows
+    nothing, typer, *ours = samples
+    peer = Peer(f"import typer {version('typer')}", typer)
+    floor = Limit("python -c pass", nothing.median)
+    return [
+        *(row for row in rows if row is not None),
+        *(
+            figure(
+                f"start: tomic {' '.join(words)}",
+                sample,
+                "ms",
+                asked="<= 3 x import typer" if words == ("--help",) else "",
+                peer=peer,
+                limit=floor,
+            )
+            for words, sample in zip(works, ours, strict=True)
+        ),
+    ]
 
 
-def seconds(*words: str) -> float:
-    """Median wall time of a fresh Python with these arguments."""
-    times = []
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, *words], capture_output=True, check=False)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def _started(folder: Path, *words: str) -> Callable[[], float]:
+    """A fresh Python with these arguments, in milliseconds."""
+    return clocked(lambda: _python(folder, *words), scale=1e3)
+
+
+def _python(folder: Path, *words: str) -> int:
+    home = dict(os.environ, HOME=str(folder))
+    command = [sys.executable, *words]
+    return subprocess.run(
+        command, cwd=folder, env=home, capture_output=True, check=False
+    ).returncode
+
+
+def _failing(words: tuple[str, ...], folder: Path) -> Row | None:
+    """A row that says so when a command does not end well; the time of a failure is none."""
+    code = _python(folder, "-m", "tomic", *words)
+    name = f"start: tomic {' '.join(words)}"
+    return {"name": name, "failed": f"exit code {code}"} if code else None
