@@ -66,6 +66,33 @@ def test_small_lateness_does_not_slow_the_pace():
     assert times[-1] - times[0] == pytest.approx(479 / 48, rel=0.002)
 
 
+def test_a_stall_makes_careful_for_a_while():
+    """After a stall of 100 ms two seconds go at 45 a second, since the gateway may lag too."""
+    times = sent_times(48.0, 300, stalls={100: 0.1})
+
+    after = [one - times[100] for one in times[101:]]
+    assert sum(one <= 1.99 for one in after) == pytest.approx(45 * 2, abs=1)
+    late = [b - a for a, b in itertools.pairwise(times[200:])]
+    assert late == pytest.approx([1 / 48] * len(late), rel=1e-3)
+
+
+def test_an_idle_pacer_is_not_late():
+    """What is posted after a pause leaves at once, and the next keeps the usual distance."""
+
+    async def scenario() -> list[float]:
+        pacer, times = Pacer(48.0), []
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(5.0)
+        for _ in range(3):
+            pacer.post(lambda: times.append(clock()), Priority.URGENT)
+        await pacer.wait_idle()
+        return times
+
+    first, second, third = virtual_time.run(scenario)
+    assert first == pytest.approx(5.0, abs=1e-6)
+    assert (second - first, third - second) == pytest.approx((1 / 48, 1 / 48), rel=1e-3)
+
+
 def test_nothing_is_caught_up():
     """After a stall of a second the next messages keep their distance."""
     times = sent_times(50.0, 40, stalls={20: 1.0})

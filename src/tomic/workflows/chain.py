@@ -82,6 +82,8 @@ class _Job:
     """When quoting ends, so that what is open can still be cancelled before the deadline."""
     ids: dict[Wanted, int] = field(default_factory=dict)
     complete: set[dt.date] = field(default_factory=set)
+    remembered: set[dt.date] = field(default_factory=set)
+    """Expiries whose contracts are in the memory."""
     rows: dict[Wanted, OptionQuote] = field(default_factory=dict)
     errors: dict[Wanted, Exception] = field(default_factory=dict)
 
@@ -150,6 +152,7 @@ async def fetch_chain(
         stop_at=_stop_at(session, deadline),
         ids=dict(setup.known.ids),
         complete=set(setup.known.complete),
+        remembered=set(setup.known.complete),
     )
     await _quote_all(job)
     await _remember(job)
@@ -236,7 +239,7 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
         job.order.watch(Event("count", job.symbol, done=done, total=total))
 
     coming = job.session.limits.lines.announce(len(pairs))
-    loading = asyncio.create_task(listings.load(), name="tomic contract details")
+    loading = asyncio.create_task(_load(job, listings), name="tomic contract details")
     hurrying = asyncio.create_task(_keep_busy(job, listings, loading), name="tomic hurry")
     try:
         outcomes = await job.session.fan_out(pairs, quote, deadline=job.stop_at, on_done=count)
@@ -250,9 +253,20 @@ async def _quote_once(job: _Job, pairs: Sequence[Wanted]) -> list[Outcome[Wanted
         for task in (loading, hurrying):
             task.cancel()
         await asyncio.wait({loading, hurrying}, timeout=1.0)
+        _learn(job, listings)
+    return outcomes
+
+
+async def _load(job: _Job, listings: contracts.Listings) -> None:
+    """Learn which options exist, and remember it while the last of them are quoted."""
+    await listings.load()
+    _learn(job, listings)
+    await _remember(job)
+
+
+def _learn(job: _Job, listings: contracts.Listings) -> None:
     job.ids.update(listings.found)
     job.complete |= listings.complete
-    return outcomes
 
 
 async def _keep_busy(job: _Job, listings: contracts.Listings, loading: asyncio.Task[None]) -> None:
@@ -308,11 +322,13 @@ def _cuts_short(error: Exception) -> bool:
 
 async def _remember(job: _Job) -> None:
     memory, setup = job.order.memory, job.setup
-    if memory is None or not job.complete - setup.known.complete:
+    if memory is None or job.complete <= job.remembered:
         return
-    ids = {pair: con_id for pair, con_id in job.ids.items() if pair.expiry in job.complete}
-    known = KnownContracts(ids, frozenset(job.complete))
+    complete = set(job.complete)
+    ids = {pair: con_id for pair, con_id in job.ids.items() if pair.expiry in complete}
+    known = KnownContracts(ids, frozenset(complete))
     await memory.save(setup.underlying, setup.today, setup.listed, setup.params, known)
+    job.remembered = complete
 
 
 # -- steps 10 and 11 -------------------------------------------------------------------------
