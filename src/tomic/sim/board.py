@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -238,6 +239,27 @@ class Board:
             opened, top, bottom, closed = (round(x, 4) for x in (before, high, low, value))
             bars.append(Bar(_day(day), opened, top, bottom, closed))
         return bars
+
+
+def shared(
+    instruments: Sequence[Instrument], seed: int, start: datetime, splits: Mapping[str, float]
+) -> Board:
+    """
+    The board of these arguments: of one moment everybody sees the same prices, computed once.
+
+    A board only remembers what follows from its arguments, so markets may stand on the same one.
+    """
+    return _remembered(tuple(instruments), seed, start, tuple(sorted(splits.items())))
+
+
+@lru_cache(maxsize=8)
+def _remembered(
+    instruments: tuple[Instrument, ...],
+    seed: int,
+    start: datetime,
+    splits: tuple[tuple[str, float], ...],
+) -> Board:
+    return Board(instruments, seed, start, dict(splits))
 
 
 def _day(index: int) -> date:

@@ -36,6 +36,8 @@ class Catalogue:
         self._now, self._today = now, now.date()
         self._level, self._seed = level, seed
         self._expiries: dict[OptionClass, list[date]] = {}
+        self._strikes: dict[tuple[str, str, date], list[float]] = {}
+        self._listed: dict[tuple[str, str, date], dict[int, tuple[float, str]]] = {}
         self._described: dict[tuple[str, str, date], dict[int, Listing]] = {}
 
     def instrument(self, symbol: str) -> Instrument | None:
@@ -57,8 +59,9 @@ class Catalogue:
             return None
         instrument, rule = found
         expiry = self._numbers.expiry(con_id, self._today)
-        listed = expiry in self.expiries(rule) and con_id in self.options(instrument, rule, expiry)
-        return (instrument, rule, expiry) if listed else None
+        if expiry not in self.expiries(rule):
+            return None
+        return (*found, expiry) if con_id in self._options(instrument, rule, expiry) else None
 
     def expiries(self, rule: OptionClass) -> list[date]:
         """Expiries of a class that still live."""
@@ -76,28 +79,45 @@ class Catalogue:
         key = (instrument.symbol, rule.name, expiry)
         found = self._described.get(key)
         if found is None:
-            found = self._describe(instrument, rule, expiry)
+            template = self._template(instrument, rule, expiry)
+            found = {
+                con_id: listings.described(template, con_id, strike, right)
+                for con_id, (strike, right) in self._options(instrument, rule, expiry).items()
+            }
             self._described[key] = found
         return found
 
-    def _describe(
+    def _options(
         self, instrument: Instrument, rule: OptionClass, expiry: date
-    ) -> dict[int, Listing]:
-        grid = self.strikes(instrument, rule, expiry)
-        ids = self.ids(instrument, rule, expiry, np.array(grid)).tolist()
+    ) -> dict[int, tuple[float, str]]:
+        """Strike and right of the same options by id, which takes a tenth of describing them."""
+        key = (instrument.symbol, rule.name, expiry)
+        found = self._listed.get(key)
+        if found is None:
+            grid = self.strikes(instrument, rule, expiry)
+            ids = self.ids(instrument, rule, expiry, np.array(grid)).tolist()
+            sides = zip(grid, ids[: len(grid)], ids[len(grid) :], strict=True)
+            found = {
+                con_id: (strike, right)
+                for strike, call, put in sides
+                for con_id, right in ((call, "C"), (put, "P"))
+            }
+            self._listed[key] = found
+        return found
+
+    def _template(self, instrument: Instrument, rule: OptionClass, expiry: date) -> Listing:
         under = self.underlying_id(instrument.symbol)
-        template = listings.option_template(instrument, rule, expiry, under, self._today)
-        sides = zip(grid, ids[: len(grid)], ids[len(grid) :], strict=True)
-        return {
-            con_id: listings.described(template, con_id, strike, right)
-            for strike, call, put in sides
-            for con_id, right in ((call, "C"), (put, "P"))
-        }
+        return listings.option_template(instrument, rule, expiry, under, self._today)
 
     def strikes(self, instrument: Instrument, rule: OptionClass, expiry: date) -> list[float]:
         """Strikes of one class and expiry, ascending."""
-        spot, iv30 = self._level(instrument)
-        return listings.strikes(rule, spot, (expiry - self._today).days, iv30)
+        key = (instrument.symbol, rule.name, expiry)
+        found = self._strikes.get(key)
+        if found is None:
+            spot, iv30 = self._level(instrument)
+            found = listings.strikes(rule, spot, (expiry - self._today).days, iv30)
+            self._strikes[key] = found
+        return found
 
     def ids(
         self, instrument: Instrument, rule: OptionClass, expiry: date, strike: FloatArray
@@ -111,7 +131,15 @@ class Catalogue:
         if instrument is not None:
             return listings.describe_underlying(instrument, con_id, self._today)
         found = self.option_class(con_id)
-        return self.options(*found)[con_id] if found else None
+        if found is None:
+            return None
+        instrument, rule, expiry = found
+        described = self._described.get((instrument.symbol, rule.name, expiry))
+        if described is not None:
+            return described[con_id]
+        # Most ids are of a few contracts that are held; their neighbours need no description.
+        strike, right = self._options(*found)[con_id]
+        return listings.described(self._template(*found), con_id, strike, right)
 
     def underlyings(self, symbol: str, sec_type: str, local_symbol: str) -> list[Listing]:
         """The share, fund or index of that name, if there is one of that type."""

@@ -14,10 +14,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
-from tomic.sim import calendar, listings
+from tomic.sim import board, calendar, listings
 from tomic.sim import universe as declared
 from tomic.sim.account import PAPER_ACCOUNT, Line, margin, merged, open_book
-from tomic.sim.board import Board
 from tomic.sim.holdings import DEMO_BOOK, Planned
 from tomic.sim.instruments import Instrument
 from tomic.sim.market import AccountBook, Bar, Holding, Listing, OptionParameters, Quote
@@ -74,7 +73,7 @@ class ModelMarket:
             raise ValueError(f"start needs a time zone, got {self.start}")
         self._speed, self._monotonic, self._began = speed, monotonic, monotonic()
         self._instruments = declared.select(universe, symbols)
-        self.board = Board(self._instruments, seed, self.start, splits or {})
+        self.board = board.shared(self._instruments, seed, self.start, splits or {})
         self._catalogue = self.board.catalogue
         self._accounts, self._currency = tuple(accounts), currency
         self._book: AccountBook | None = None
@@ -86,7 +85,11 @@ class ModelMarket:
 
     @property
     def built(self) -> tuple[str, ...]:
-        """The underlyings that somebody has asked for so far; the others have cost nothing."""
+        """
+        The underlyings that somebody has asked for so far; the others have cost nothing.
+
+        Asked here or in another market of the same instruments, seed and start, in this process.
+        """
         return self.board.built
 
     def now(self) -> datetime:
@@ -235,5 +238,5 @@ class ModelMarket:
         strike = min(
             self._catalogue.strikes(instrument, rule, expiry), key=lambda k: abs(k - target)
         )
-        options = self._catalogue.options(instrument, rule, expiry).values()
-        return next(x.con_id for x in options if x.strike == strike and x.right == plan.right)
+        calls_then_puts = self._catalogue.ids(instrument, rule, expiry, np.array([strike]))
+        return int(calls_then_puts["CP".index(plan.right)])
