@@ -40,12 +40,14 @@ def check(seen: Observed = SEEN, **rules: object):
 def fired(seen: Observed = SEEN, **rules: object):
     (signal,) = check(seen, **rules)
     assert signal.fired
+    assert signal.rule in rules
     return signal
 
 
 def unjudged(seen: Observed = SEEN, **rules: object):
     (signal,) = check(seen, **rules)
     assert not signal.fired
+    assert signal.rule in rules
     assert signal.text.startswith(f"{signal.rule} not judged: ")
     assert signal.advice == ""
     return signal
@@ -195,9 +197,17 @@ def test_short_delta_needs_every_delta():
     assert signal.text.endswith("no delta of 620C 2025-06-20")
     assert signal.limit == 0.30
     assert fired(half, short_delta=0.15)
-    none = replace(SEEN, shorts=(replace(PUT, delta=None),))
-    assert unjudged(none, short_delta=0.3)
+    none = replace(SEEN, shorts=(replace(PUT, delta=None), replace(CALL, delta=None)))
+    text = unjudged(none, short_delta=0.3).text
+    assert text.endswith("no delta of 560P 2025-06-20, 620C 2025-06-20")
     assert check(replace(SEEN, shorts=()), short_delta=0.3) == ()
+
+
+def test_of_equal_deltas_the_first_is_named():
+    """A strangle whose sides are tested alike names the leg that was listed first."""
+    even = replace(SEEN, shorts=(replace(CALL, delta=0.3), replace(PUT, delta=-0.3)))
+
+    assert fired(even, short_delta=0.3).text == "short 620C 2025-06-20 has delta +0.30 (limit 0.30)"
 
 
 def test_short_strike_breached():
