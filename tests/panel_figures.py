@@ -55,7 +55,7 @@ from tomic.models.trade import (
     SymbolOutcome,
 )
 from tomic.panel.data import Row as StoredRow
-from tomic.panel.journal import Row as EntryRow
+from tomic.panel.journal_rows import Row as EntryRow
 from tomic.panel.settings import Setting
 from tomic.panel.smile_plot import Smile
 from tomic.store import SeriesInfo, StoreInfo

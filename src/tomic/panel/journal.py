@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,11 +10,11 @@ from textual.binding import Binding, BindingType
 
 from tomic.desk import Desk
 from tomic.errors import UsageError
-from tomic.models.journal import ExitCheck, JournalReport, Verdict
+from tomic.models.journal import JournalReport, Verdict
 from tomic.panel.entry import Ask
 from tomic.panel.facts import Facts
-from tomic.panel.glyphs import number, per_cent
-from tomic.panel.grid import Column, Grid
+from tomic.panel.grid import Grid
+from tomic.panel.journal_rows import COLUMNS, Row, rows_of
 from tomic.panel.journal_text import entry_text, report_text
 from tomic.panel.text_sheet import TextSheet
 from tomic.panel.view import View
@@ -27,88 +23,6 @@ if TYPE_CHECKING:
     from tomic.workflows.journal import Recorded
     from tomic.workflows.journal_files import ImportedJournal
     from tomic.workflows.journal_review import Checked
-
-_TONES = {Verdict.ACT: "bold red", Verdict.STALE: "yellow", Verdict.UNJUDGED: "yellow"}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One open entry, and what became of its rules once they were judged."""
-
-    id: int
-    symbol: str
-    strategy: str
-    legs: str
-    opened: str
-    credit: float | None
-    expiry: dt.date | None
-    pnl: float | None
-    check: ExitCheck | None = None
-
-    @property
-    def verdict(self) -> str:
-        """In a word; empty before a check."""
-        return self.check.verdict.value if self.check else ""
-
-    @property
-    def signal(self) -> str:
-        """The first rule that fired, else the first that could not be judged."""
-        if self.check is None:
-            return ""
-        found = [*self.check.signals, *self.check.unjudged]
-        more = f" (+{len(found) - 1})" if len(found) > 1 else ""
-        return f"{found[0].text}{more}" if found else ""
-
-
-def rows_of(summaries: Sequence[dict[str, Any]], checks: Sequence[ExitCheck] = ()) -> list[Row]:
-    """A row for each stored summary of an open entry, with its check where there is one."""
-    judged = {one.entry_id: one for one in checks}
-    rows = []
-    for one in summaries:
-        summary, check = one["summary"], judged.get(one["id"])
-        expiry = summary.get("expiry")
-        rows.append(
-            Row(
-                id=one["id"],
-                symbol=one["symbol"],
-                strategy=one["strategy"] or "",
-                legs=summary.get("legs") or "",
-                opened=one["opened_at"][:10],
-                credit=summary.get("credit"),
-                expiry=dt.date.fromisoformat(expiry) if expiry else None,
-                pnl=check.pnl if check and check.pnl is not None else summary.get("pnl"),
-                check=check,
-            )
-        )
-    return rows
-
-
-def _share(row: Row) -> float | None:
-    return row.check.share_of_premium if row.check else None
-
-
-def _dte(row: Row) -> int | None:
-    return row.check.dte if row.check else None
-
-
-def _tone(row: Row) -> str:
-    return _TONES.get(row.check.verdict, "green") if row.check else "dim"
-
-
-COLUMNS: list[Column[Any]] = [
-    Column("id", attrgetter("id"), lambda row: f"{row.id}"),
-    Column("sym", attrgetter("symbol"), attrgetter("symbol"), left=True),
-    Column(
-        "strategy", attrgetter("strategy"), lambda row: row.strategy.replace("_", " "), left=True
-    ),
-    Column("dte", _dte, lambda row: "" if _dte(row) is None else f"{_dte(row)}"),
-    Column("P&L", attrgetter("pnl"), lambda row: number(row.pnl, 0, signed=True)),
-    Column("%prem", _share, lambda row: per_cent(_share(row), 0)),
-    Column("verdict", attrgetter("verdict"), attrgetter("verdict"), style=_tone, left=True),
-    Column("signal", attrgetter("signal"), attrgetter("signal"), left=True),
-    Column("opened", attrgetter("opened"), attrgetter("opened"), left=True),
-    Column("legs", attrgetter("legs"), attrgetter("legs"), left=True),
-]
 
 
 class JournalView(View):
@@ -149,11 +63,7 @@ class JournalView(View):
         """Judge the exit rules of every open entry; what is stored is shown meanwhile."""
         self._words = ("check",)
 
-        async def stored(desk: Desk) -> list[Row]:
-            journal = await desk.journal(offline=True)
-            return rows_of(await journal.store.load_summaries("open"))
-
-        self.work("reading the journal", stored, self._check, online=False)
+        self.work("reading the journal", _stored, self._check, online=False)
 
     def _check(self, rows: list[Row]) -> None:
         self.query_one("#entries", Grid).fill(rows)
@@ -256,15 +166,11 @@ class JournalView(View):
         """Show the stored entries again, and what was done."""
         words = self._words
 
-        async def stored(desk: Desk) -> list[Row]:
-            journal = await desk.journal(offline=True)
-            return rows_of(await journal.store.load_summaries("open"))
-
         def show(rows: list[Row]) -> None:
             self.query_one("#entries", Grid).fill(rows)
             self.say(told)
 
-        self.work("reading the journal", stored, show, online=False)
+        self.work("reading the journal", _stored, show, online=False)
         self._words = words
 
     def action_note(self) -> None:
@@ -390,6 +296,12 @@ class JournalView(View):
             self.panel.push_screen(TextSheet("Statistics", text, self.typed()))
 
         self.work("counting", ask, show, online=False)
+
+
+async def _stored(desk: Desk) -> list[Row]:
+    """Open entries as they are in the store."""
+    journal = await desk.journal(offline=True)
+    return rows_of(await journal.store.load_summaries("open"))
 
 
 async def _draft(journal: Any, text: str, count: int) -> Any:
