@@ -67,7 +67,9 @@ def legs_of(proposal):
     )
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 20))]
+)
 def test_random_chains_give_what_brute_force_gives(seed):
     """On a random chain of two expiries."""
     style = "STK" if seed % 4 == 0 else "IND"
@@ -83,15 +85,19 @@ def test_many_random_chains_give_what_brute_force_gives(seed):
     assert_same_as_brute_force(random_chains.chain(seed, strikes=14, days=days, sec_type=style))
 
 
+LARGEST = "tomic_ib_SPY_20250519_2026cest.csv"
 RECORDED = {
-    "tomic_ib_SPY_20250519_2026cest.csv": ({}, 10.0),
+    LARGEST: ({}, 10.0),
     "lean_GOOG_20151224_eod_chain.csv": ({"spot": 748.40, "rate": 0.003}, 17.5),
     "tomic_ib_XLF_20250518_sunday_closed.csv": ({}, 1.0),
 }
 """File to what it does not say of itself, and the distance of strikes that are kept."""
 
 
-@pytest.mark.parametrize("name", RECORDED)
+# Loops in plain Python over the strikes of SPY take as long as all other searches together.
+@pytest.mark.parametrize(
+    "name", [pytest.param(LARGEST, marks=pytest.mark.soak), *sorted(set(RECORDED) - {LARGEST})]
+)
 def test_recorded_chains_give_what_brute_force_gives(name):
     """On recorded chains, thinned so that plain loops can go through them."""
     if why := recorded_chains.missing(name):

@@ -38,7 +38,9 @@ def test_every_listed_option_has_a_row():
     assert (got.gateway.leaked, got.gateway.orders) == (0, 0)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=pytest.mark.soak), pytest.param(3, marks=pytest.mark.soak)]
+)
 def test_the_whole_chain_keeps_to_the_message_floor(seed):
     """Seven expiries within 1.05 (E + 2N + 7) / 50 s and a second, never over 50 in a second."""
     got = fetch(rules=WHOLE, seed=seed)
@@ -53,9 +55,10 @@ def test_the_whole_chain_keeps_to_the_message_floor(seed):
 
 
 @pytest.mark.parametrize("fault", ["silent:share=0.05,first_n=1", "late:share=0.05,seconds=1.5"])
-def test_stragglers_cost_no_row(fault):
+@pytest.mark.parametrize("points", ["4", pytest.param("10", marks=pytest.mark.soak)])
+def test_stragglers_cost_no_row(fault, points):
     """One in twenty forgotten or late: every row is there, and the pace is kept."""
-    got = fetch(fault, rules=WHOLE)
+    got = fetch(fault, rules=WHOLE | {"strike_range": points})
 
     assert got.chain.completeness == 1.0
     assert got.gateway.peak_messages() <= 50
@@ -116,7 +119,7 @@ def test_faults_that_cost_no_row(fault):
         "lines_taken:lines=99",
     ],
 )
-@pytest.mark.parametrize("timeout", [4.0, 15.0])
+@pytest.mark.parametrize("timeout", [4.0, pytest.param(15.0, marks=pytest.mark.soak)])
 def test_the_command_ends_in_time(fault, timeout):
     """Whatever happens, it is over within two seconds of the deadline, with a row for each pair."""
     got = fetch(fault, timeout=timeout)
