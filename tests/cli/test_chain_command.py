@@ -359,11 +359,22 @@ def test_exports_by_default():
     assert {"option_chain", "other_data_S"} <= names
 
 
+def test_a_wrong_folder_costs_no_connection():
+    """What is named with --out is tried before anything is asked, and refused with exit code 2."""
+    Path("file").write_text("in the way", encoding="utf-8")
+
+    result = run("chain", "SPY", "--demo", *SMALL[:-1], "--out", "file/deeper")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no folder that can be written to" in result.stderr.splitlines()[-1]
+
+
 def test_a_folder_that_cannot_be_written():
     """The chain is printed all the same; the error comes last, with exit code 3."""
     Path("file").write_text("in the way", encoding="utf-8")
+    Path("tomic.toml").write_text('[export]\ndir = "file"\n', encoding="utf-8")
 
-    result = run("chain", "SPY", "QQQ", "--demo", *SMALL[:-1], "--out", "file")
+    result = run("chain", "SPY", "QQQ", "--demo", *SMALL[:-1])
 
     assert result.exit_code == 3
     assert "SPY 590.16" in result.stdout

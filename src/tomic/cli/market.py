@@ -63,7 +63,7 @@ async def chain(
     quiet: options.QuietOption = False,
 ) -> int:
     """Fetch option chains, print them and write them to the export folder."""
-    from tomic.cli import chain_output, opening
+    from tomic.cli import chain_output, opening, preloading
 
     symbols = opening.checked_symbols(symbols)
     rules: dict[str, object] = {
@@ -93,7 +93,7 @@ async def chain(
     folder = opening.export_folder(desk.settings, out, no_export=no_export)
     writer = chain_output.Writer(shape, folder)
     with progress, stoppable(desk.interrupt):
-        async with desk:
+        async with desk, preloading.preloading(*preloading.CHAIN):
             days = (dte.least, dte.most) if dte else None
             outcomes = await desk.chains(symbols, dte=days, on_done=writer.on_done)
             interrupted = desk.interrupted

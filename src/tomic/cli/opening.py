@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tomic.cli.progress import ProgressLine
+from tomic.errors import UsageError
 
 if TYPE_CHECKING:
     from tomic.config import LogSettings, Settings
@@ -47,6 +50,7 @@ def desk(
     Something is said before the slow imports, so that nobody waits in front of nothing; where
     nobody *asks* the gateway anything, it is not named.
     """
+    began = time.monotonic()  # the clock of asyncio's loops
     from tomic.config import load_settings
 
     overrides = {
@@ -75,16 +79,27 @@ def desk(
         command=command,
         # Beside the user's own store, so that `tomic show ID --demo` knows what a scan found.
         demo_store=settings.store.path.with_name("demo.db"),
+        began=began,
         watch=progress,
     )
     return opened, progress
 
 
 def export_folder(settings: Settings, out: Path | None, *, no_export: bool) -> Path | None:
-    """Where a command writes its files; None where it is to write none."""
+    """
+    Where a command writes its files; None where it is to write none.
+
+    Raises:
+        UsageError: Nothing can be written to *out*.
+    """
     if no_export or not settings.export.enabled:
         return None
-    return out or settings.export.dir
+    if out is None:
+        return settings.export.dir
+    there = next(one for one in (out, *out.absolute().parents) if one.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f"--out {out}: {there} is no folder that can be written to")
+    return out
 
 
 @contextmanager

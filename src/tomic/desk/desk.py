@@ -51,6 +51,8 @@ class Desk:
         record: Where to write what the session receives and asks, account numbers masked.
         command: What the recording says was run.
         demo_store: Where a demo keeps its store; by default it has one only while it runs.
+        began: Since when the first fetch has its time, on the loop's clock; by default since the
+            desk is entered.
         watch: Called with each :class:`~tomic.workflows.progress.Event`.
         **overrides: Sections of settings, such as ``ib={"port": 4002}``.
 
@@ -72,6 +74,7 @@ class Desk:
         record: Path | str | None = None,
         command: str = "",
         demo_store: Path | None = None,
+        began: float | None = None,
         watch: Watcher = ignore,
         **overrides: Mapping[str, Any],
     ) -> None:
@@ -81,6 +84,7 @@ class Desk:
             origin,
             recording=_recording(Path(record), command) if record is not None else None,
             demo_store=demo_store,
+            began=began,
             watch=watch,
         )
 

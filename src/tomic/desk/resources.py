@@ -50,7 +50,7 @@ class Resources:
     Each is opened on first need; all close together.
 
     Args:
-        settings, watch: As of `Desk`.
+        settings, began, watch: As of `Desk`.
         origin: What the session connects to.
         recording: Told what the session receives and asks.
         demo_store: Where a demo keeps its store; by default it has one only while it runs.
@@ -63,15 +63,17 @@ class Resources:
         *,
         recording: Recording | None = None,
         demo_store: Path | None = None,
+        began: float | None = None,
         watch: Watcher = ignore,
     ) -> None:
         self.settings, self.origin, self.recording, self.watch = settings, origin, recording, watch
         self.stand_in: stand_in.StandIn | None = None
         """What stands in for TWS, once it listens."""
-        self._demo_store = demo_store
+        self._demo_store, self._began = demo_store, began
         self._stack = AsyncExitStack()
         self._session: Session | None = None
         self._database: Database | None = None
+        self._own: Database | None = None
         self._web: Visits | None = None
         self._opening, self._storing = asyncio.Lock(), asyncio.Lock()
         self._deadline: float | None = None
@@ -81,7 +83,7 @@ class Resources:
         try:
             await self._stack.aclose()
         finally:
-            self._session = self._database = None
+            self._session = self._database = self._own = None
             if self.recording is not None:
                 self.note(self.recording.write())
 
@@ -92,8 +94,14 @@ class Resources:
     # -- deadlines -------------------------------------------------------------------------
 
     def start_clock(self) -> None:
-        """Let the first fetch have what is left since here; later ones have a time of their own."""
+        """
+        Let the first fetch have what is left since *began*, or since here.
+
+        Later ones have a time of their own.
+        """
         self._deadline = self._patience(self.settings)
+        if self._began is not None:
+            self._deadline += self._began - asyncio.get_running_loop().time()
 
     def take_deadline(self, settings: Settings) -> float:
         """When the fetch that begins now must have ended, on the loop's clock."""
@@ -192,7 +200,10 @@ class Resources:
 
     async def own_store(self) -> Database:
         """The store of the settings, beside that of a replay."""
-        return await self._opened(self.settings.store.path)
+        async with self._storing:
+            if self._own is None:
+                self._own = await self._opened(self.settings.store.path)
+            return self._own
 
     async def _opened(self, path: Path) -> Database:
         database = Database(path, busy_timeout_s=self.settings.store.lock_wait_s)
