@@ -1,13 +1,11 @@
-"""The strategies TOMIC knows, and how `tomic.toml` changes them."""
+"""The strategies TOMIC knows: the catalogue, chosen from and described."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from tomic.errors import ConfigError
+from tomic.strategies import overrides
 from tomic.strategies.leg_rules import (
     CALL,
     PUT,
@@ -258,9 +256,6 @@ _ALL = (
 CATALOGUE: Mapping[str, Template] = {template.name: template for template in _ALL}
 """Every strategy by name, in the order in which they are listed."""
 
-_PLAIN = ("dte", "gap", "gates", "credit_required", "no_upside_loss", "both_sides", "enabled")
-_PICKS = ("delta", "moneyness", "nearest", "sigmas", "points", "strikes", "quantity")
-
 
 def with_overrides(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Template]:
     """
@@ -276,9 +271,9 @@ def with_overrides(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Templa
     found = dict(CATALOGUE)
     for name, fields in changes.items():
         if name not in found:
-            raise _unknown(f"strategies.{name}", name, found)
+            raise overrides.unknown(f"strategies.{name}", name, found)
         for field, value in fields.items():
-            found[name] = _changed(found[name], field, value)
+            found[name] = overrides.changed(found[name], field, value)
     return found
 
 
@@ -294,7 +289,7 @@ def choose(
     known = with_overrides(changes or {})
     for name in names:
         if name not in known:
-            raise _unknown("scan.strategies", name, known)
+            raise overrides.unknown("scan.strategies", name, known)
     if names:
         return tuple(template for template in known.values() if template.name in names)
     return tuple(template for template in known.values() if template.enabled)
@@ -312,7 +307,7 @@ def describe(template: Template) -> dict[str, Any]:
         }
         for leg in template.legs
     }
-    plain = {field: getattr(template, field) for field in _PLAIN}
+    plain = {field: getattr(template, field) for field in overrides.PLAIN}
     plain |= {"dte": list(template.dte), "gates": list(template.gates)}
     plain["gap"] = list(template.gap) if template.gap else None
     return {
@@ -361,80 +356,3 @@ def _pick_fields(pick: Pick) -> dict[str, Any]:
             return {pick.unit: list(given)}
         case _:
             return {}
-
-
-def _changed(template: Template, field: str, value: Any) -> Template:
-    key = f"strategies.{template.name}.{field}"
-    legs = [leg.name for leg in template.legs]
-    if field not in (*_PLAIN, *legs):
-        raise _unknown(key, field, [*_PLAIN, *legs])
-    try:
-        if field in legs:
-            return _with_leg(template, field, value, key)
-        change: dict[str, Any] = {field: _plain(field, value)}
-        return replace(template, **change)
-    except (ValueError, TypeError) as exc:
-        raise ConfigError(f"{key}: {exc}", key=key) from exc
-
-
-def _plain(field: str, value: Any) -> Any:
-    if field in ("dte", "gap"):
-        return _pair(value, int)
-    if field == "gates":
-        texts = [value] if isinstance(value, str) else list(value)
-        return tuple(str(text) for text in texts)
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, got {value!r}")
-    return value
-
-
-def _with_leg(template: Template, name: str, value: Any, key: str) -> Template:
-    if not isinstance(value, Mapping):
-        raise ValueError("a leg is a table, as in { delta = [-0.25, -0.10] }")
-    leg = template.leg(name)
-    for field, given in value.items():
-        if field not in _PICKS:
-            raise _unknown(f"{key}.{field}", field, _PICKS)
-        if field == "quantity":
-            if isinstance(given, bool) or not isinstance(given, int) or given == 0:
-                raise ValueError(f"quantity must be a whole number, not 0, got {given!r}")
-            leg = replace(leg, quantity=given)
-        else:
-            leg = replace(leg, pick=_repicked(leg.pick, field, given))
-    legs = tuple(leg if one.name == name else one for one in template.legs)
-    return replace(template, legs=legs)
-
-
-def _repicked(pick: Pick, field: str, value: Any) -> Pick:
-    """Another way to choose the strike; offsets keep their direction and their other leg."""
-    if field == "delta":
-        band = DeltaBand(*_pair(value, float))
-        if not -1.0 <= band.low <= band.high <= 1.0:
-            raise ValueError(f"delta must ascend from -1 to 1, got {list(value)}")
-        return band
-    if field == "moneyness":
-        return Moneyness(*_pair(value, float))
-    if field == "nearest":
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"nearest must be a whole number from 1 up, got {value!r}")
-        return AtTheMoney(value)
-    if not isinstance(pick, (Below, Above)):
-        raise ValueError(f"{field} is a distance from another leg, and this leg has none")
-    kind = int if field == "strikes" else float
-    return type(pick)(pick.leg, **{field: _pair(value, kind)})
-
-
-def _pair(value: Any, kind: type) -> tuple[Any, Any]:
-    numbers = list(value) if isinstance(value, (list, tuple)) else []
-    good = len(numbers) == 2 and not any(
-        isinstance(one, bool) or not isinstance(one, (int, float)) for one in numbers
-    )
-    if not good or (kind is int and any(one != int(one) for one in numbers)):
-        raise ValueError(f"must be two {'whole ' if kind is int else ''}numbers, got {value!r}")
-    return kind(numbers[0]), kind(numbers[1])
-
-
-def _unknown(key: str, name: str, known: Any) -> ConfigError:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    return ConfigError(f"{key}: {name} is unknown; {hint}", key=key)
