@@ -97,3 +97,12 @@ def test_a_demo_replays_nothing(given):
     """Both at once cannot be meant."""
     with pytest.raises(UsageError, match="exclude each other"):
         Desk(given, demo=True, replay="chain.csv")
+
+
+async def test_a_replay_opens_the_real_journal_once(given):
+    """Its journal is that of the settings, and asking again opens no second connection."""
+    async with Desk(given, replay="chain.csv") as desk:
+        first, second = await desk.journal(), await desk.journal()
+
+        assert first.store is second.store
+        assert first.store.path == given.store.path
