@@ -89,16 +89,16 @@ async def test_an_empty_chain_can_be_kept(store):
     assert len(await store.load_chain("SPY")) == 0
 
 
-async def test_a_column_of_a_later_version_is_missing_in_an_earlier_chain(store, path):
-    """A chain stored before a column existed reads it as missing, not as an error."""
+@pytest.mark.parametrize("column", ["open_interest", "quoted_at", "greeks_source", "dte"])
+async def test_a_column_of_a_later_version_is_missing_in_an_earlier_chain(store, path, column):
+    """A chain stored before a column existed reads NaN, no moment, no word or 0 there."""
     await store.save_chain(a_chain())
     with sqlite3.connect(path) as db:
-        db.execute(
-            "UPDATE chains SET header ="
-            " replace(header, '\"open_interest\"', '\"column_of_the_past\"')"
-        )
+        change = "UPDATE chains SET header = replace(header, ?, '\"column_of_the_past\"')"
+        db.execute(change, (f'"{column}"',))
     db.close()
 
     found = await store.load_chain("SPY")
 
-    assert all(value != value for value in found["open_interest"])
+    assert all(value != value or not value for value in found[column].tolist())
+    assert found["strike"].tolist() == [595.0, 595.0, 600.0, 600.0, 605.0, 605.0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 
 import numpy as np
@@ -119,3 +120,14 @@ async def test_a_folder_in_the_files_place_is_named(tmp_path):
     with pytest.raises(StoreError, match="unable to open database file"):
         async with Database(tmp_path):
             pass
+
+
+async def test_a_missing_table_is_named_with_a_remedy(path):
+    """A file of ours that has lost a table says which, and what tells more."""
+    async with Database(path) as store:
+        await store.save_bars(ONE_BAR)
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("DROP TABLE bars")
+
+        with pytest.raises(StoreError, match="no such table: bars; tomic store check tells"):
+            await store.load_bars("SPY")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +154,6 @@ def test_a_bar_without_a_close_is_refused():
         Bars.from_rows("SPY", [(dt.date(2026, 1, 1), 1.0, 1.0, 1.0, NAN, 0.0)])
     with pytest.raises(ValueError, match="each once"):
         VolSeries.from_rows("SPY", "ib30", [(dt.date(2026, 1, 1), 0.2)] * 2)
+    bars = Bars.from_rows("SPY", [(dt.date(2026, 1, 1), 1.0, 1.0, 1.0, 1.0, 0.0)])
+    with pytest.raises(ValueError, match="columns differ in length"):
+        replace(bars, volume=np.zeros(2))

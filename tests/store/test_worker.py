@@ -60,3 +60,37 @@ async def test_a_function_runs_whole(path):
     assert len(set(seen)) == 1
     assert seen[0] != threading.get_ident()
     assert found == (1,)
+
+
+async def test_a_statement_that_never_ends_is_interrupted():
+    """Closing waits only so long for what is running; its caller hears of the interruption."""
+    begun = threading.Event()
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT begun() UNION ALL SELECT i FROM n) SELECT count(*) FROM n"
+    )
+
+    def run(db: sqlite3.Connection) -> object:
+        db.create_function("begun", 0, begun.set)
+        return db.execute(endless).fetchone()
+
+    worker = await Worker.open(lambda: sqlite3.connect(":memory:"))
+    running = asyncio.create_task(worker.call(run))
+    assert await asyncio.to_thread(begun.wait, 30)
+    await worker.stop_within(0.01)
+
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        await running
+
+
+async def test_closing_finishes_also_when_it_is_cancelled():
+    """Who is cancelled while closing still leaves a closed connection behind."""
+    worker = await Worker.open(lambda: sqlite3.connect(":memory:"))
+
+    closing = asyncio.create_task(worker.stop_within(5))
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+
+    with pytest.raises(ValueError, match="no active connection"):
+        await worker.call(lambda db: db.execute("SELECT 1"))
