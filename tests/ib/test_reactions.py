@@ -80,20 +80,25 @@ def test_100_said_to_a_whole_burst_is_one_strike():
 def test_a_farm_whose_return_goes_unsaid_is_tried_again():
     """2103 holds subscriptions for 20 s at most; 2108, available upon demand, ends it at once."""
 
-    async def scenario(back: int | None) -> float:
+    async def scenario(back: int | None, text: str) -> float:
         async with running() as run:
             said(run.session, 2103, "Market data farm connection is broken:usfarm")
             if back is not None:
-                asyncio.get_running_loop().call_later(
-                    3.0, said, run.session, back, "Market data farm connection is inactive:usfarm"
-                )
+                asyncio.get_running_loop().call_later(3.0, said, run.session, back, text)
             began = run.time()
             async with run.session.line("quote", SPY, "") as line:
                 await asyncio.wait_for(line.changed.wait(), 60.0)
             return run.time() - began
 
-    assert virtual_time.run(lambda: scenario(None)) == pytest.approx(20.1, abs=0.3)
-    assert virtual_time.run(lambda: scenario(2108)) == pytest.approx(3.1, abs=0.3)
+    def seconds(back: int | None, text: str = "") -> float:
+        return virtual_time.run(lambda: scenario(back, text))
+
+    assert seconds(None) == pytest.approx(20.1, abs=0.3)
+    inactive = "Market data farm connection is inactive but should be available upon demand"
+    for text in (f"{inactive}.usfarm", f"{inactive}:usfarm", "Market data farm is OK"):
+        assert seconds(2108, text) == pytest.approx(3.1, abs=0.3)
+    other = "Market data farm connection is OK:eufarm"
+    assert seconds(2104, other) == pytest.approx(20.1, abs=0.3)
 
 
 def test_100_may_have_lost_a_cancel():

@@ -77,8 +77,10 @@ class Reactions:
         elif code in BROKEN:
             self._farm_broken(link, code, text)
         elif code in RESTORED:
-            farm, name = RESTORED[code], _farm_name(text)
-            self._farm_works(link, farm, name, f"IB's {farm} farm {name} is back ({code})")
+            farm, said = RESTORED[code], _farm_name(text)
+            # Without a name, all of that kind are back.
+            for name in [said] if said else [one for of, one in self._holds if of is farm]:
+                self._farm_works(link, farm, name, f"IB's {farm} farm {name} is back ({code})")
 
     def stop_clocks(self, reason: str) -> None:
         """Let no timeout run out because of *reason*."""
@@ -186,5 +188,10 @@ class Reactions:
 
 
 def _farm_name(text: str) -> str:
-    """``Market data farm connection is OK:usfarm`` is about ``usfarm``; empty when not said."""
-    return text.rpartition(":")[2].strip() if ":" in text else ""
+    """
+    ``Market data farm connection is OK:usfarm`` is about ``usfarm``; empty when not said.
+
+    So is ``… is inactive but should be available upon demand.usfarm``.
+    """
+    found = re.search(r"(?::|demand\.)\s*([\w.]*)\s*$", text)
+    return found[1] if found else ""

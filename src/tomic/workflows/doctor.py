@@ -17,7 +17,14 @@ from typing import TypeVar
 
 from tomic import dates
 from tomic.config import Settings
-from tomic.errors import GatewayUnreachable, RequestTimeout, SessionError, StoreError, TomicError
+from tomic.errors import (
+    GatewayUnreachable,
+    RequestTimeout,
+    SessionError,
+    SessionLost,
+    StoreError,
+    TomicError,
+)
 from tomic.ib import contracts, convert, quotes
 from tomic.ib.patience import Patience
 from tomic.ib.session import Session
@@ -31,6 +38,8 @@ from tomic.workflows.overheard import Overheard
 from tomic.workflows.remedies import Remedy
 
 _DRIFT_S = 5.0
+_CUT_OFF = (1100, 2110)
+"""What is not answered after these is lost, whatever request it was."""
 _PROBE_SYMBOL = "SPY"
 _PROBE_DAYS = 7
 _GRACE_S = 2.0
@@ -187,6 +196,8 @@ class _Ladder:
             if code in remedies.BY_CODE:
                 self.explained |= {of_error, code}
                 remedy = remedies.BY_CODE[code]
+                if code in _CUT_OFF:
+                    error = SessionLost(str(error))
                 if str(code) not in str(error):
                     return _failed(name, error, remedy, f" ({code}: {self.heard.codes[code]})")
                 break

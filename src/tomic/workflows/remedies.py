@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tomic.errors import (
     ClientIdInUse,
     CompetingSession,
+    DataError,
     GatewayRefused,
     MissingSpot,
     NoMarketData,
@@ -77,6 +78,10 @@ _NO_ANSWER = Remedy(
 _NO_PRICE = Remedy(
     "the underlying has no quote now", "run doctor again while the market is open, or check in TWS"
 )
+_NO_OPTIONS = Remedy(
+    "TWS lists no options: it may still be loading, or the account may not trade options",
+    "look whether TWS itself shows an option chain of SPY; then run doctor again",
+)
 _AGAIN = Remedy("not known", "run doctor again with -vv, or send a recording: tomic record")
 _CONNECTIVITY = Remedy(
     "TWS has lost its connection to IB's servers",
@@ -96,7 +101,7 @@ _LINES = Remedy(
 def _farm(kind: str) -> Remedy:
     return Remedy(
         f"IB's {kind} farm is broken; the connection itself is fine",
-        "wait: such requests are held until IB says that it is back",
+        "wait: such requests are held until IB says that it is back, for 20 s at most",
     )
 
 
@@ -126,8 +131,8 @@ BY_CODE: dict[int, Remedy] = {
 
 CURED_BY: dict[int, frozenset[int]] = {
     1100: frozenset({1101, 1102}),
-    2103: frozenset({2104}),
-    2105: frozenset({2106}),
+    2103: frozenset({2104, 2108}),
+    2105: frozenset({2106, 2107}),
     2110: frozenset({1101, 1102}),
     2157: frozenset({2158}),
 }
@@ -145,5 +150,6 @@ def remedy(error: TomicError) -> Remedy:
         (SessionLost, _LOST),
         (RequestTimeout, _NO_ANSWER),
         (MissingSpot, _NO_PRICE),
+        (DataError, _NO_OPTIONS),
     )
     return next((one for kind, one in kinds if isinstance(error, kind)), _AGAIN)
