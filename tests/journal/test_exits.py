@@ -290,6 +290,14 @@ def test_iv_up_since_entry():
     assert signal.text == "IV up 2.0 points since entry (limit 2.0)"
     assert signal.advice == "reduce or close: volatility moves against it"
     assert check(replace(SEEN, iv=0.10), iv_rise=0.02) == ()
+    large = fired(replace(SEEN, iv=0.46, iv_at_entry=0.21), iv_rise=0.25)
+    assert large.text == "IV up 25.0 points since entry (limit 25.0)"
+
+
+def test_iv_up_but_for_a_rounding():
+    """A rise that is short by less than half a billionth counts as whole."""
+    assert fired(replace(SEEN, iv=0.1799999996), iv_rise=0.02)
+    assert check(replace(SEEN, iv=0.1799999994), iv_rise=0.02) == ()
 
 
 def test_iv_rise_needs_both_ends():
