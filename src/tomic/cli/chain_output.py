@@ -35,6 +35,7 @@ class Writer:
         self._format, self._folder = format, folder
         self._paths: dict[str, list[Path]] = {}
         self._unwritten: list[TomicError] = []
+        self._text, self._hints = "", list[str]()
 
     def on_done(self, outcome: ChainOutcome) -> None:
         """Export the chain and, for NDJSON, print it at once."""
@@ -73,11 +74,33 @@ class Writer:
         except BadFile as exc:
             self._unwritten.append(exc)
 
-    def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
-        """Print the rest and return the exit code."""
+    def compose(self, outcomes: list[ChainOutcome]) -> None:
+        """Make what `finish` prints; a thread can do it while the session's cancels leave."""
+        from tomic import export
         from tomic.cli import render
 
-        self._print(outcomes, quiet=quiet)
+        chains = [one.chain for one in outcomes if one.chain is not None]
+        if self._format is Format.JSON and chains:
+            self._text = export.to_json(chains, as_array=len(outcomes) > 1)
+        elif self._format is Format.CSV:
+            self._text = "".join(map(export.to_csv_text, chains))
+        elif self._format is Format.TABLE:
+            terminal = sys.stdout.isatty()
+            width = render.screen_width(terminal)
+            tables = [render.chain_table(one, width=width, color=terminal) for one in chains]
+            self._text = "".join(text for text, _ in tables)
+            self._hints = [
+                f"{2 * hidden} columns hidden; use a wider terminal"
+                for hidden in {hidden for _, hidden in tables if hidden}
+            ]
+
+    def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
+        """Print what is composed and what became of each symbol; return the exit code."""
+        from tomic.cli import render
+
+        typer.echo(self._text, nl=False)
+        for hint in [] if quiet else self._hints:
+            typer.echo(hint, err=True)
         self._overview(outcomes)
         as_json = self._format in (Format.JSON, Format.NDJSON)
         for outcome in outcomes:
@@ -91,26 +114,6 @@ class Writer:
         if interrupted:
             return INTERRUPTED
         return worst([exit_code(outcomes), *(_PARTIAL for _ in self._unwritten)])
-
-    def _print(self, outcomes: list[ChainOutcome], *, quiet: bool) -> None:
-        from tomic import export
-        from tomic.cli import render
-
-        chains = [one.chain for one in outcomes if one.chain is not None]
-        if self._format is Format.JSON:
-            if chains:
-                typer.echo(export.to_json(chains, as_array=len(outcomes) > 1), nl=False)
-        elif self._format is Format.CSV:
-            for chain in chains:
-                typer.echo(export.to_csv_text(chain), nl=False)
-        elif self._format is Format.TABLE:
-            terminal = sys.stdout.isatty()
-            width = render.screen_width(terminal)
-            for chain in chains:
-                text, hidden = render.chain_table(chain, width=width, color=terminal)
-                typer.echo(text, nl=False)
-                if hidden and not quiet:
-                    typer.echo(f"{2 * hidden} columns hidden; use a wider terminal", err=True)
 
 
 def exit_code(outcomes: list[ChainOutcome]) -> int:

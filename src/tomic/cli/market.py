@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -97,4 +98,5 @@ async def chain(
             days = (dte.least, dte.most) if dte else None
             outcomes = await desk.chains(symbols, dte=days, on_done=writer.on_done)
             interrupted = desk.interrupted
+            await asyncio.to_thread(writer.compose, outcomes)
     return writer.finish(outcomes, interrupted=interrupted, quiet=quiet)
