@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
+import command_line
 from clean_home import make_clean_home, write
-from tomic.cli.app import app
 
 SMALL = """
 [market]
@@ -29,7 +28,7 @@ def home(tmp_path, monkeypatch):
 
 
 def run(*words: str):
-    return CliRunner().invoke(app, ["report", *words])
+    return command_line.run("report", *words)
 
 
 def test_day_of_the_demo_is_one_file():
@@ -67,6 +66,15 @@ def test_without_a_file_nothing_is_collected():
 
     assert result.exit_code == 2
     assert "--html" in result.stderr
+
+
+def test_a_folder_is_no_page(tmp_path):
+    """Where a folder is named instead of a file, that is said before anything is collected."""
+    result = run("day", "--demo", "--html", str(tmp_path))
+
+    assert result.exit_code == 2
+    assert "is a directory" in result.stderr
+    assert "demo market" not in result.stderr
 
 
 def test_alone_it_explains_itself():

@@ -8,15 +8,12 @@ from typing import Annotated
 import typer
 
 from tomic.cli.machine_forms import to_json
-from tomic.cli.options import ConfigOption, JsonOption
+from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 
 app = typer.Typer(name="config", help="Show, write, check and change settings.")
 
 
-@app.callback(invoke_without_command=True)
-def _help_when_alone(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app.callback(invoke_without_command=True)(help_when_alone)
 
 
 @app.command()

@@ -35,8 +35,8 @@ app = typer.Typer(
         "Entries, exits and what was learnt. An entry is a campaign: rolls and adjustments belong "
         "to it, results are computed, and every correction is kept."
     ),
-    no_args_is_help=True,
 )
+app.callback(invoke_without_command=True)(options.help_when_alone)
 app.registered_commands += journal_views.app.registered_commands
 
 CommissionOption = Annotated[float | None, typer.Option(help=COMMISSION, show_default=False)]
@@ -399,7 +399,8 @@ async def import_(
 @runs
 async def export(
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="File; stdout without it.")
+        Path | None,
+        typer.Option("--out", dir_okay=False, metavar="FILE", help="File; stdout without it."),
     ] = None,
     form: Annotated[
         str,

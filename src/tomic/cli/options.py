@@ -51,6 +51,12 @@ def chosen_format(format: Format, as_json: bool) -> Format:
     return Format.JSON if as_json else format
 
 
+def help_when_alone(context: typer.Context) -> None:
+    """What a group of commands does without one: it prints its help and ends with 0."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 def parse_dte(text: str) -> DteRange:
     """``15`` (fewest days) or ``15:60``."""
     first, _, last = text.partition(":")
@@ -98,7 +104,9 @@ PacedOption = Annotated[
 ]
 ReplayOption = Annotated[
     Path | None,
-    typer.Option("--replay", metavar="FILE", help="Replay a recorded chain or session."),
+    typer.Option(
+        "--replay", dir_okay=False, metavar="FILE", help="Replay a recorded chain or session."
+    ),
 ]
 AsOfOption = Annotated[
     dt.datetime | None,

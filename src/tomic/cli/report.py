@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomic.cli import completion, options
+from tomic.cli.options import help_when_alone
 from tomic.cli.running import runs
 
 if TYPE_CHECKING:
@@ -19,14 +20,13 @@ app = typer.Typer(name="report", help="Write a report as one HTML file that need
 
 HtmlOption = Annotated[
     Path,
-    typer.Option("--html", metavar="FILE", help="Where to; replaced when it exists."),
+    typer.Option(
+        "--html", dir_okay=False, metavar="FILE", help="Where to; replaced when it exists."
+    ),
 ]
 
 
-@app.callback(invoke_without_command=True)
-def _help_when_alone(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app.callback(invoke_without_command=True)(help_when_alone)
 
 
 @app.command()

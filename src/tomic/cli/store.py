@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomic.cli.options import ConfigOption, JsonOption
+from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 from tomic.cli.running import runs
 
 if TYPE_CHECKING:
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="store", help="Look after the database of prices, scans and journal.")
 
 
-@app.callback(invoke_without_command=True)
-def _help_when_alone(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+app.callback(invoke_without_command=True)(help_when_alone)
 
 
 @app.command()

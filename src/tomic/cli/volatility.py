@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import shutil
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tomic.cli import completion, options
 from tomic.cli.options import Format
-from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
+from tomic.cli.running import INTERRUPTED, runs, stoppable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tomic.desk import Desk
-    from tomic.errors import TomicError
-    from tomic.workflows.volatility import VolReport
 
 app = typer.Typer()
 
@@ -53,7 +46,7 @@ async def prices(
     quiet: options.QuietOption = False,
 ) -> int:
     """Bring stored bars and implied volatility up to date: only what is missing is asked for."""
-    from tomic.cli import opening, render_volatility
+    from tomic.cli import opening, render_volatility, volatility_output
 
     names = opening.checked_symbols(symbols or [])
     gateway = {"host": host, "port": port, "client_id": client_id}
@@ -66,11 +59,11 @@ async def prices(
             run = await desk.prices(names, days=days, ib_hv=ib_hv, force=force, timeout_s=timeout)
             interrupted = desk.interrupted
     typer.echo(render_volatility.prices(run, shape), nl=False)
-    _say_all([(one.symbol, one.error) for one in run.symbols], as_json=shape is not Format.TABLE)
+    errors = [(one.symbol, one.error) for one in run.symbols]
+    volatility_output.say_all(errors, as_json=shape is not Format.TABLE)
     if not quiet:
         typer.echo(render_volatility.prices_summary(run), err=True)
-    good = [one for one in run.symbols if one.error is None or one.rows]
-    return INTERRUPTED if interrupted else exit_code(list(run.errors), bool(good))
+    return INTERRUPTED if interrupted else volatility_output.prices_code(run)
 
 
 @app.command()
@@ -108,7 +101,7 @@ async def vol(
     quiet: options.QuietOption = False,
 ) -> int:
     """Show volatility: implied, rank, realised, skew, terms, moves, each with its source."""
-    from tomic.cli import opening, render_volatility
+    from tomic.cli import opening, render_volatility, volatility_output
 
     names = opening.checked_symbols(symbols or [])
     desk, progress = opening.desk(
@@ -130,14 +123,14 @@ async def vol(
                 return 0
             reports = await desk.vols(names, days=days, chain=chain, smiles=detail, stored=stored)
             interrupted = desk.interrupted
-    _print(reports, shape, detail=detail, quiet=quiet)
-    _say_all([(one.symbol, one.error) for one in reports], as_json=shape is not Format.TABLE)
+    volatility_output.print_vol(reports, shape, detail=detail, quiet=quiet)
+    named = [(one.symbol, one.error) for one in reports]
+    volatility_output.say_all(named, as_json=shape is not Format.TABLE)
     folder = opening.export_folder(desk.settings, out, no_export=no_export)
-    paths = _export(reports, folder) if folder is not None else []
+    paths = volatility_output.export_vol(reports, folder)
     if not quiet:
         typer.echo(render_volatility.vol_summary(reports, paths), err=True)
-    errors = [one.error for one in reports if one.error is not None]
-    return INTERRUPTED if interrupted else exit_code(errors, any(map(_has_figures, reports)))
+    return INTERRUPTED if interrupted else volatility_output.vol_code(reports)
 
 
 @app.command()
@@ -170,52 +163,3 @@ async def _history(desk: Desk, names: list[str], days: int, shape: Format) -> st
     symbols = names or desk.settings.market.symbols
     rows = {symbol: await desk.vol_history(symbol, days) for symbol in symbols}
     return render_volatility.history(rows, shape)
-
-
-def _print(reports: list[VolReport], shape: Format, *, detail: bool, quiet: bool) -> None:
-    from tomic.cli import render_volatility
-
-    if shape is not Format.TABLE or detail:
-        typer.echo(render_volatility.vol(reports, shape), nl=False)
-        return
-    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
-    text, hidden = render_volatility.vol_table(reports, width)
-    typer.echo(text, nl=False)
-    if hidden and not quiet:
-        typer.echo(hidden, nl=False, err=True)
-
-
-def _export(reports: list[VolReport], folder: Path) -> list[Path]:
-    """The other data of each symbol, and an overview of several."""
-    from tomic import export
-
-    stamp = dt.datetime.now().astimezone()
-    found = [one.snapshot for one in reports if _has_figures(one)]
-    paths = [export.write_snapshot(one, None, folder, stamp=stamp) for one in found]
-    overview = export.write_overview([(one, None) for one in found], folder, stamp=stamp)
-    return [overview] if overview is not None else paths
-
-
-def _say_all(errors: list[tuple[str, TomicError | None]], *, as_json: bool) -> None:
-    """Say each different error once, with the symbols it hit."""
-    hit: dict[str, tuple[TomicError, list[str]]] = {}
-    for symbol, error in errors:
-        if error is not None:
-            hit.setdefault(str(error), (error, []))[1].append(symbol)
-    for error, symbols in hit.values():
-        say(error, as_json=as_json)
-        if not as_json and str(error).find(symbols[0]) < 0:
-            typer.echo(f"       concerns {', '.join(symbols)}", err=True)
-    sys.stderr.flush()
-
-
-def _has_figures(report: VolReport) -> bool:
-    snapshot = report.snapshot
-    return any(getattr(snapshot, name) is not None for name in ("spot", "iv30", "hv30"))
-
-
-def exit_code(errors: list[TomicError], anything: bool) -> int:
-    """0 without errors, 3 when something is there all the same, else the worst error's."""
-    if not errors:
-        return 0
-    return 3 if anything else worst([error.exit_code for error in errors])
