@@ -142,8 +142,8 @@ async def portfolio(
         source = ask.file or path
         book = load_book(source)
         _check_known(book, trade_legs, source)
-        return look(
-            book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
+        return await asyncio.to_thread(
+            look, book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
             trade_legs=trade_legs, saved=source,
         )  # fmt: skip
     sectors = load_sectors(settings.portfolio.sectors) if settings.portfolio.sectors else {}
@@ -159,8 +159,9 @@ async def portfolio(
         deadline=deadline,
         watch=watch,
     )
-    view = look(
-        book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
+    # Stress grids are pure and take a while, and the session must go on answering meanwhile.
+    view = await asyncio.to_thread(
+        look, book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
         trade_legs=trade_legs, known=known, saved=_saved(book, path, watch),
     )  # fmt: skip
     if not ask.ib_margin or view.considered is None:
