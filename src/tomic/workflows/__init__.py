@@ -1,0 +1,1 @@
+"""What reads like the mission: edges and decisions brought together."""

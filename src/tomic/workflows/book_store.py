@@ -33,6 +33,7 @@ class Known:
 async def stored(
     store: Database | None, symbols: Sequence[str], settings: Settings, today: dt.date
 ) -> Known:
+    """What is known from *today* on; nothing without a store."""
     if store is None:
         return Known()
     bars = await store.load_many_bars(symbols, days=settings.portfolio.beta_days + 1)
