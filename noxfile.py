@@ -22,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "types", "tests", "lowest", "demo", "dependencies"]
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
@@ -41,9 +42,9 @@ def install_dev(session: nox.Session) -> None:
     session.install("-q", *PINS, "-e", ".[all]", "--group", "dev")
 
 
-def wheel() -> Path:
-    """The wheel that the session `build` made."""
-    return next(DIST.glob("tomic-*.whl"))
+def wheel(extra: str = "") -> str:
+    """The wheel that the session `build` made, as a requirement."""
+    return f"tomic[{extra}] @ {next(DIST.glob('tomic-*.whl')).as_uri()}"
 
 
 @contextlib.contextmanager
@@ -62,6 +63,7 @@ def outside_the_tree(session: nox.Session) -> Iterator[None]:
 
 def try_the_wheel(session: nox.Session) -> None:
     """The whole suite and the main job on what is installed, out of reach of the source tree."""
+    session.install("-q", "pip")
     with outside_the_tree(session):
         session.run("python", "-m", "pip", "check")
         session.run("python", "-m", "pytest", *session.posargs)
@@ -101,7 +103,7 @@ def build(session: nox.Session) -> None:
         in_sdist = {name.partition("/")[2] for name in sdist.getnames()}
     if differ := in_sdist ^ (tracked - {".ci/run"} | {"PKG-INFO"}):
         session.error(f"sdist: not as git has it: {sorted(differ)}")
-    with zipfile.ZipFile(wheel()) as archive:
+    with zipfile.ZipFile(next(DIST.glob("tomic-*.whl"))) as archive:
         in_wheel = {f"src/{name}" for name in archive.namelist() if name.startswith("tomic/")}
     if differ := in_wheel ^ {name for name in tracked if name.startswith("src/")}:
         session.error(f"wheel: not as git has it: {sorted(differ)}")
@@ -110,7 +112,7 @@ def build(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, requires=["build"], reuse_venv=False)
 def tests(session: nox.Session) -> None:
     """Run the suite on the wheel with the pinned versions; arguments go to pytest."""
-    session.install("-q", *PINS, f"{wheel()}[all]", "--group", "dev")
+    session.install("-q", *PINS, wheel("all"), "--group", "dev")
     try_the_wheel(session)
 
 
@@ -119,7 +121,7 @@ def lowest(session: nox.Session) -> None:
     """Run the suite on the wheel with the lowest versions that pyproject.toml admits."""
     pins = Path(session.create_tmp()) / "lowest.txt"
     pins.write_text("\n".join(lowest_versions()), encoding="utf-8")
-    session.install("-q", "-c", str(pins), f"{wheel()}[all]", "--group", "dev")
+    session.install("-q", "-c", str(pins), wheel("all"), "--group", "dev")
     try_the_wheel(session)
 
 
@@ -141,7 +143,7 @@ def types(session: nox.Session) -> None:
 @nox.session(requires=["build"], reuse_venv=False)
 def demo(session: nox.Session) -> None:
     """Run the main job and type-check the examples on the wheel alone, without its extras."""
-    session.install("-q", *PINS, str(wheel()), "mypy", "pandas-stubs")
+    session.install("-q", *PINS, wheel(), "mypy", "pandas-stubs")
     with outside_the_tree(session):
         session.run("tomic", "chain", "SPY", "--demo", "--no-export", silent=True)
         session.run("mypy", "--strict", "--config-file", "", "examples")
@@ -150,7 +152,7 @@ def demo(session: nox.Session) -> None:
 @nox.session(requires=["build"], reuse_venv=False)
 def dependencies(session: nox.Session) -> None:
     """Check that requirements are used, agree, are all pinned, and that licences are listed."""
-    session.install("-q", *PINS, f"{wheel()}[all]", "pip-licenses")
+    session.install("-q", *PINS, wheel("all"), "pip-licenses")
     table = session.run(
         *("pip-licenses", "--from=mixed", "--format=markdown", "--no-version", "--with-urls"),
         *("--ignore-packages", "tomic"),
@@ -160,7 +162,7 @@ def dependencies(session: nox.Session) -> None:
     after = before.partition("| Name")[0] + table.strip() + "\n"
     LICENCES.write_text(after, encoding="utf-8")
 
-    session.install("-q", *PINS, "--group", "dev", "--group", "mutation")
+    session.install("-q", *PINS, "pip", "--group", "dev", "--group", "mutation")
     session.run("python", "-m", "pip", "check")
     session.run("deptry", "src", "examples")
     frozen = session.run("python", "-m", "pip", "freeze", "--exclude", "tomic", silent=True)

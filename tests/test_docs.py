@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from clean_home import make_clean_home
+from command_line import run
 from tomic.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -99,3 +101,25 @@ def test_readme_commands_work_without_a_shell_of_their_own():
         assert "\n" not in command
         assert command.startswith("python3 -m venv .venv && ")
         assert "-c constraints.txt" in command
+
+
+def without_clock(line: str) -> str:
+    return re.sub(r"\d\d:\d\d:\d\d UTC", "UTC", line)
+
+
+def test_readme_shows_what_the_demo_prints(tmp_path, monkeypatch):
+    """The sample below the demo's command is its output, apart from the time and the pace."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"and prints:\n\n```\n(.+?)\n…\n(.+?)\n```", readme, re.S)
+    table, summary = shown.group(1).splitlines(), shown.group(2)
+    make_clean_home(tmp_path, monkeypatch)
+
+    result = run("chain", "SPY", "--demo")
+
+    printed = result.stdout.splitlines()[: len(table)]
+    assert [without_clock(line) for line in printed] == [without_clock(line) for line in table]
+    last = result.stderr.splitlines()[-1]
+    assert last.split(" · ")[:3] == summary.split(" · ")[:3]
+    assert last.split(" · ")[5:7] == summary.split(" · ")[5:7]
+    paths = re.compile(r"exports/\d{8}/(\w+?_SPY)_")
+    assert paths.findall(last) == paths.findall(summary) != []
