@@ -1,154 +1,213 @@
 """
-`tomic chain SPY --dte 15` beside two ways written plainly with ib_async, on the strict gateway.
+`tomic chain` beside two ways written plainly with ib_async, on the strict gateway.
 
 The gateway runs in a process of its own with 20 ms latency, Greeks after 0.3 to 1.2 s and details
-throttled as IB does. Ours is timed as a whole process, from start to exit; the plain ways from
-before they connect to after they have closed, with the options they need handed to them.
+throttled as IB does. Every program is timed as a whole process, from start to exit; the plain ones
+get the options they need handed to them. Ours and theirs take turns, a seed at a time.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ib_async
-
-from tomic.export import load_chain
+from benchmarks.figures import Limit, Peer, Row, Sample, fact, figure
 
 SEEDS = (1, 2, 3)
 FAULTS = ((), ("silent:share=0.05",), ("late:share=0.05,seconds=1.5",))
-PLAIN_LINES = 90
+FIVE = ("SPY", "QQQ", "IWM", "AAPL", "TSLA")
+WAYS = {"tickers": "qualify + reqTickers", "stream": "qualify + stream, semaphore"}
+RATES = (45, 30)
+"""Messages a second of ib_async's own throttle: its default and, where that loses some, less."""
+PATIENCE_S = 120.0
+MESSAGES_PER_S = 50.0
+GATEWAY_LOG = "gateway.txt"
 _LISTENING = re.compile(r"listening on [\d.]+:(\d+)")
+_ROOT = Path(__file__).parents[1]
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure everything once; each result names what is asked and what was measured."""
-    rows = [_ours(faults) for faults in FAULTS]
-    with tempfile.TemporaryDirectory() as folder, gateway(SEEDS[0], ()) as port:
-        wanted = options_of(port, Path(folder))
-        for name, way in (("qualify + reqTickers", tickers), ("qualify + stream", stream)):
-            took, complete = asyncio.run(way(port, wanted))
-            rows.append(
-                {
-                    "name": f"chain: plain ib_async, {name}",
-                    "measured": f"{took:.1f} s, {complete} of {len(wanted)} complete",
-                    "peer": f"ib_async {ib_async.__version__}",
-                }
+@dataclass
+class Fetched:
+    """Runs of our command: seconds, the chains of the last run, and what the gateways said."""
+
+    walls: list[float] = field(default_factory=list)
+    chains: list[dict[str, Any]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Plain:
+    """Runs of a plain way."""
+
+    rate: int = RATES[0]
+    walls: list[float] = field(default_factory=list)
+    complete: list[int] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    """Of runs that did not end: seed, rate, messages lost, and why."""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether no rate is left to try."""
+        return len(self.given_up) == len(RATES)
+
+
+def run() -> list[Row]:
+    """Ours and the plain ways, then ours with faults, then five symbols."""
+    ours, plain = Fetched(), {way: Plain() for way in WAYS}
+    for seed in SEEDS:
+        fetched(ours, seed, ())
+        for way, runs in plain.items():
+            attempt(runs, way, seed, ours.chains[0])
+    rows = [_ours("SPY, no fault", ours, 2.0), *_beside(ours, plain)]
+    for faults in FAULTS[1:]:
+        runs = Fetched()
+        for seed in SEEDS:
+            fetched(runs, seed, faults)
+        rows.append(_ours(f"SPY, {faults[0]}", runs, 2.0))
+    five = Fetched()
+    for seed in SEEDS:
+        fetched(five, seed, (), FIVE)
+    return [*rows, _ours(" ".join(FIVE), five, 2.5)]
+
+
+def _ours(name: str, runs: Fetched, apart_s: float) -> Row:
+    """
+    A row of our command.
+
+    Args:
+        apart_s: Seconds that are granted beside those of the messages.
+    """
+    counts = Counter(row["status"] for chain in runs.chains for row in chain["rows"])
+    existing = counts.total() - counts["unknown_contract"]
+    expiries = sum(len({row["expiry"] for row in chain["rows"]}) for chain in runs.chains)
+    messages = expiries + 2 * existing + 3 + 4 * len(runs.chains)
+    return figure(
+        f"chain: {name}",
+        Sample(tuple(runs.walls)),
+        "s",
+        asked=f"<= {1.05 * messages / MESSAGES_PER_S + apart_s:.1f} s, <= 50 messages/s",
+        limit=Limit(f"{messages} messages at 50/s", messages / MESSAGES_PER_S),
+        rows=dict(counts),
+        gateway=runs.said,
+    )
+
+
+def _beside(ours: Fetched, plain: dict[str, Plain]) -> list[Row]:
+    rows: list[Row] = []
+    for way, runs in plain.items():
+        name = f"chain: SPY beside {WAYS[way]}"
+        rows += [fact(f"{name}: gave up", text) for text in runs.given_up]
+        if runs.walls:
+            peer = f"ib_async {ib_async.__version__}, throttle {runs.rate}/s"
+            row = figure(
+                name,
+                Sample(tuple(ours.walls)),
+                "s",
+                peer=Peer(peer, Sample(tuple(runs.walls))),
+                peer_complete=runs.complete,
             )
+            rows.append(row)
     return rows
 
 
-def _ours(faults: tuple[str, ...]) -> dict[str, Any]:
-    walls, counts, peaks = [], {}, []
-    for seed in SEEDS:
-        with tempfile.TemporaryDirectory() as folder, gateway(seed, faults, Path(folder)) as port:
+# -- running ----------------------------------------------------------------------------------
+
+
+def fetched(
+    runs: Fetched, seed: int, faults: Sequence[str], symbols: Sequence[str] = ("SPY",)
+) -> None:
+    """Run our command once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        with gateway(seed, faults, Path(folder)) as port:
             began = time.perf_counter()
-            fetch(port, Path(folder))
-            walls.append(time.perf_counter() - began)
-            chain = load_chain(next(Path(folder).glob("exports/*/option_chain_*.csv")))
-            counts = chain.counts
-        peaks.append(
-            (Path(folder).parent / f"gateway-{seed}-{os.getpid()}.txt").read_text(encoding="utf-8")
+            text = fetch(port, Path(folder), symbols)
+            runs.walls.append(time.perf_counter() - began)
+        said = (Path(folder) / GATEWAY_LOG).read_text(encoding="utf-8")
+    found = json.loads(text)
+    runs.chains = found if isinstance(found, list) else [found]
+    runs.said.append(said.strip().splitlines()[-1])
+
+
+def attempt(runs: Plain, way: str, seed: int, chain: dict[str, Any]) -> None:
+    """
+    Run a plain program once more, with fewer messages a second where it did not end.
+
+    A way that did not end at the lowest rate is not tried again.
+    """
+    if runs.hopeless:
+        return
+    rows = chain["rows"]
+    wanted = [[row["expiry"].replace("-", ""), row["strike"], row["right"]] for row in rows]
+    for rate in [rate for rate in RATES if rate <= runs.rate]:
+        runs.rate = rate
+        with tempfile.TemporaryDirectory() as folder, gateway(seed, (), Path(folder)) as port:
+            words = [way, str(port), str(rate), str(PATIENCE_S)]
+            began = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.plain_chain", *words],
+                input=json.dumps(wanted),
+                cwd=_ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            took = time.perf_counter() - began
+        if done.returncode:
+            raise RuntimeError(f"{way}: {done.stderr.strip()[-500:]}")
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        if not found["gave_up"]:
+            runs.walls.append(took)
+            runs.complete.append(found["complete"])
+            return
+        runs.given_up.append(
+            f"seed {seed}, {rate}/s: {found['lost']} messages lost, {found['gave_up']}"
         )
-    existing = sum(n for status, n in counts.items() if status != "unknown_contract")
-    bound = 1.05 * (7 + 2 * existing + 7) / 50 + 2.0
-    return {
-        "name": f"chain: ours, {faults[0] if faults else 'no fault'}",
-        "asked": f"<= {bound:.1f} s, median of three seeds, and <= 50 messages in any second",
-        "measured": f"{statistics.median(walls):.2f} s",
-        "walls": [round(wall, 2) for wall in walls],
-        "ratio_to_floor": round(statistics.median(walls) / ((14 + 2 * existing) / 50), 2),
-        "rows": counts,
-        "gateway": [text.strip().splitlines()[-1] for text in peaks if text.strip()],
-    }
 
 
 @contextmanager
-def gateway(seed: int, faults: tuple[str, ...], log: Path | None = None) -> Iterator[int]:
-    """The simulated gateway in a process of its own."""
+def gateway(seed: int, faults: Sequence[str], folder: Path) -> Iterator[int]:
+    """The simulated gateway in a process of its own, which keeps its log in *folder*; its port."""
+    log = folder / GATEWAY_LOG
     words = [sys.executable, "-m", "tomic", "gateway", "--port", "0", "--seed", str(seed)]
     for fault in faults:
         words += ["--fault", fault]
-    output = (log or Path(tempfile.gettempdir())).parent / f"gateway-{seed}-{os.getpid()}.txt"
-    with output.open("w+", encoding="utf-8") as said:
+    with log.open("w+", encoding="utf-8") as said:
         process = subprocess.Popen(words, stderr=said, stdout=subprocess.DEVNULL)
         try:
-            while (found := _LISTENING.search(output.read_text(encoding="utf-8"))) is None:
+            while (found := _LISTENING.search(log.read_text(encoding="utf-8"))) is None:
+                if process.poll() is not None:
+                    raise RuntimeError(f"the gateway ended: {log.read_text(encoding='utf-8')}")
                 time.sleep(0.05)
             yield int(found.group(1))
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=10)
+            process.wait(timeout=30)
 
 
-def fetch(port: int, folder: Path) -> None:
-    """Our command as a whole process, in an empty home."""
-    words = [sys.executable, "-m", "tomic", "chain", "SPY", "--dte", "15", "--port", str(port)]
-    home = dict(os.environ, HOME=str(folder))
-    subprocess.run(words, cwd=folder, env=home, capture_output=True, check=False)
-
-
-def options_of(port: int, folder: Path) -> list[ib_async.Contract]:
-    """The options that a chain of the defaults wants, as a plain program would describe them."""
-    fetch(port, folder)
-    chain = load_chain(next(folder.glob("exports/*/option_chain_*.csv")))
-    return [
-        ib_async.Option(
-            "SPY",
-            f"{row.expiry:%Y%m%d}",
-            row.strike,
-            row.right,
-            "SMART",
-            "100",
-            "USD",
-            tradingClass="SPY",
-        )
-        for row in chain.rows()
-    ]
-
-
-async def tickers(port: int, wanted: list[ib_async.Contract]) -> tuple[float, int]:
-    """Qualify all, then snapshots in chunks of 50."""
-    began, ib = time.perf_counter(), ib_async.IB()
-    await ib.connectAsync("127.0.0.1", port, clientId=11)
-    found = [one for one in await ib.qualifyContractsAsync(*wanted) if one is not None]
-    complete = 0
-    for start in range(0, len(found), 50):
-        got = await ib.reqTickersAsync(*found[start : start + 50])
-        complete += sum(one.modelGreeks is not None and one.bid > 0 for one in got)
-    ib.disconnect()
-    return time.perf_counter() - began, complete
-
-
-async def stream(port: int, wanted: list[ib_async.Contract]) -> tuple[float, int]:
-    """Qualify all, then stream each under a semaphore until it has bid and Greeks."""
-    began, ib = time.perf_counter(), ib_async.IB()
-    await ib.connectAsync("127.0.0.1", port, clientId=12)
-    found = [one for one in await ib.qualifyContractsAsync(*wanted) if one is not None]
-    gate = asyncio.Semaphore(PLAIN_LINES)
-
-    async def one(contract: ib_async.Contract) -> bool:
-        async with gate:
-            ticker = ib.reqMktData(contract, "100,101,106")
-            for _ in range(30):
-                if ticker.modelGreeks is not None and ticker.bid > 0:
-                    break
-                await asyncio.sleep(0.1)
-            ib.cancelMktData(contract)
-            return ticker.modelGreeks is not None and ticker.bid > 0
-
-    complete = sum(await asyncio.gather(*map(one, found)))
-    await ib.reqCurrentTimeAsync()
-    ib.disconnect()
-    return time.perf_counter() - began, complete
+def fetch(port: int, home: Path, symbols: Sequence[str]) -> str:
+    """Our command as a whole process, in an empty home; its JSON."""
+    words = ["chain", *symbols, "--dte", "15", "--json", "--port", str(port)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tomic", *words],
+        cwd=home,
+        env=dict(os.environ, HOME=str(home)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not done.stdout:
+        raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()[-500:]}")
+    return done.stdout

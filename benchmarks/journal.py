@@ -11,7 +11,8 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+
+from benchmarks.figures import Limit, Row, Sample, figure
 
 from tomic.cli import render_journal, render_journal_report
 from tomic.cli.options import Format
@@ -23,29 +24,33 @@ from tomic.workflows import journal_statistics as statistics
 from tomic.workflows.journal import Journal
 
 ENTRIES = 10_000
+RUNS = 5
 _STRATEGIES = ("short_put_spread", "iron_condor", "naked_put", "calendar")
 _SYMBOLS = ("SPY", "QQQ", "IWM", "AAPL", "NVDA", "TSLA", "XLE", "GLD")
 _START = dt.datetime(2019, 1, 2, 16, 0, tzinfo=dt.UTC)
 
 
-def run() -> list[dict[str, Any]]:
+def run() -> list[Row]:
     """Rows of the table of benchmarks."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
         return [*asyncio.run(_measured(path)), *_commands(Path(folder), path)]
 
 
-async def _measured(path: Path) -> list[dict[str, Any]]:
+async def _measured(path: Path) -> list[Row]:
     async with Database(path) as store:
 
         async def clock() -> dt.datetime:
             return dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)
 
         book = Journal(store, Settings(), clock=clock)
-        began = time.perf_counter()
         documents = [journals.to_document(_entry(number)) for number in range(ENTRIES)]
+        began = time.perf_counter()
         await store.save_entries(documents, event="import", at=await clock())
-        filled = time.perf_counter() - began
+        filled = Sample((time.perf_counter() - began,))
+
+        async def loaded() -> None:
+            await store.load_entries()
 
         async def listed() -> None:
             render_journal.listing(await journals.listing(book), Format.TABLE)
@@ -54,28 +59,31 @@ async def _measured(path: Path) -> list[dict[str, Any]]:
             found = await statistics.report(book, by="strategy")
             render_journal_report.report(found, Format.TABLE)
 
+        reading = await _sample(loaded)
+        shown, sums = await _sample(listed), await _sample(counted)
+        floor = Limit("reading their documents", reading.median)
         return [
-            {"name": "journal: write 10,000 entries", "asked": "", "measured": f"{filled:.2f} s"},
-            _row("journal: list 10,000", "<= 0.5 s", await _best(listed)),
-            _row("journal: stats --by strategy of 10,000", "<= 1 s", await _best(counted)),
+            figure("journal: write 10,000 entries", filled, "s"),
+            figure("journal: list 10,000", shown, "s", asked="<= 0.5 s", limit=floor),
+            figure("journal: stats --by strategy", sums, "s", asked="<= 1 s", limit=floor),
         ]
 
 
-async def _best(work: Callable[[], Awaitable[None]]) -> float:
+async def _sample(work: Callable[[], Awaitable[None]]) -> Sample:
     times = []
-    for _ in range(3):
+    for _ in range(RUNS):
         began = time.perf_counter()
         await work()
         times.append(time.perf_counter() - began)
-    return min(times)
+    return Sample(tuple(times))
 
 
-def _commands(folder: Path, path: Path) -> list[dict[str, Any]]:
+def _commands(folder: Path, path: Path) -> list[Row]:
     (folder / "tomic.toml").write_text(f'[store]\npath = "{path}"\n', encoding="utf-8")
     rows = []
     for words in (("list", "--all"), ("stats", "--by", "strategy")):
         times = []
-        for _ in range(3):
+        for _ in range(RUNS):
             began = time.perf_counter()
             subprocess.run(
                 [sys.executable, "-m", "tomic", "journal", *words],
@@ -83,12 +91,8 @@ def _commands(folder: Path, path: Path) -> list[dict[str, Any]]:
             )  # fmt: skip
             times.append(time.perf_counter() - began)
         name = f"journal: tomic journal {' '.join(words)}, start included"
-        rows.append(_row(name, "", min(times)))
+        rows.append(figure(name, Sample(tuple(times)), "s"))
     return rows
-
-
-def _row(name: str, asked: str, seconds: float) -> dict[str, Any]:
-    return {"name": name, "asked": asked, "measured": f"{seconds:.2f} s"}
 
 
 def _entry(number: int) -> JournalEntry:
