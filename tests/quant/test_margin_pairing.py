@@ -41,6 +41,9 @@ PUT_95, PUT_90, CALL_105, CALL_110 = (95, P, 1.2), (90, P, 0.6), (105, C, 1.5), 
         ),
         # Three calls: one with each put, one alone.
         ([(-1, *PUT_90), (-1, *PUT_95), (-3, *CALL_105)], 17.7 + 16.5 + 0.6 + 16.5),
+        # The one put goes with the dearer call; with the cheaper it would take 33.5.
+        ([(-1, *PUT_95), (-1, *CALL_110), (-1, *CALL_105)], 17.7 + 10.8),
+        ([(-1, *CALL_105), (-1, *PUT_90), (-1, *PUT_95)], 17.7 + 10.6),
         # Puts alone, and calls alone.
         ([(-1, *PUT_90), (-1, *PUT_95)], 16.2 + 10.6),
         ([(-2, *CALL_110), (-1, *CALL_105)], 2 * 10.8 + 16.5),

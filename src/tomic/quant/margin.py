@@ -156,11 +156,7 @@ class _Book(NamedTuple):
 
     def row(self, index: int) -> _Book:
         """One structure, still as a batch of one."""
-        at = [index]
-        return _Book(
-            self.strike[at], self.is_call[at], self.quantity[at], self.price[at], self.tau[at],
-            self.naked[at], self.spot[at], self.stock[at], self.legal[at],
-        )  # fmt: skip
+        return _Book._make(part[[index]] for part in self)
 
 
 class _Side(NamedTuple):
