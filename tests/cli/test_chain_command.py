@@ -364,9 +364,12 @@ def test_a_wrong_folder_costs_no_connection():
     Path("file").write_text("in the way", encoding="utf-8")
 
     result = run("chain", "SPY", "--demo", *SMALL[:-1], "--out", "file/deeper")
+    one_file = run("chain", "SPY", "--demo", *SMALL[:-1], "--out", "spy.csv")
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "no folder that can be written to" in result.stderr.splitlines()[-1]
+    assert (one_file.exit_code, one_file.stdout) == (2, "")
+    assert "name a folder" in one_file.stderr.splitlines()[-1]
 
 
 def test_a_folder_that_cannot_be_written():
@@ -426,6 +429,10 @@ def test_recorded_closed_xlf():
         recorded = source[row["expiry"].replace("-", ""), row["strike"], row["right"]]
         assert (row["bid"], row["ask"]) == (number(recorded["Bid"]), number(recorded["Ask"]))
         assert row["close"] is row["volume"] is row["open_interest"] is None
+        if recorded["IV"] and float(recorded["IV"]) > 0.0 and row["bid"] is not None:
+            # Also where rounding put delta beyond -1 and gamma below 0.
+            assert row["iv"] == pytest.approx(float(recorded["IV"]))
+            assert row["delta"] == pytest.approx(float(recorded["Delta"]))
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])

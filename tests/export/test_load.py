@@ -115,6 +115,23 @@ def test_absent_is_missing_not_zero(original):
     assert [one.status for one in chain.rows()] == ["ok", "ok", "no_quote"]
 
 
+def test_greeks_beyond_their_bounds_by_rounding_are_at_them(tmp_path):
+    """IB writes a delta of -1.000000000000001 far in the money; one of -1.5 is no delta."""
+    file = tmp_path / "option_chain_XLF_20250518_160000_000000.csv"
+    file.write_text(
+        "Expiry,Type,Strike,Bid,Ask,IV,Delta,Gamma,Vega,Theta\n"
+        "20250620,P,57,3.25,6.45,0.1333,-1.000000000000001,-6.8e-15,-2.2e-13,1e-14\n"
+        "20250620,P,58,4.25,7.45,0.1333,-1.5,0.01,0.01,-0.01\n"
+        "20250620,C,58,0.01,0.05,0.1333,0.02,0.01,0.01,-0.01\n",
+        encoding="utf-8",
+    )
+
+    rounded, _, wrong = export.load_chain(file, spot=51.6).rows()
+
+    assert (rounded.delta, rounded.gamma, rounded.vega, rounded.status) == (-1.0, 0.0, 0.0, "ok")
+    assert (wrong.delta, wrong.status) == (None, "no_greeks")
+
+
 def test_arguments_go_first(original):
     """What the caller knows goes before the name and before parity."""
     chain = export.load_chain(original, symbol="qqq", as_of=NEW_YORK_CLOSE, spot=601.0, rate=0.01)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tomic.config import LogSettings, Settings
     from tomic.desk import Desk
 
+_FILES = (".csv", ".json", ".ndjson")
 _host: ContextVar[Desk | None] = ContextVar("host", default=None)
 _recording: ContextVar[tuple[Path | None, str]] = ContextVar("recording", default=(None, ""))
 
@@ -96,6 +97,8 @@ def export_folder(settings: Settings, out: Path | None, *, no_export: bool) -> P
         return None
     if out is None:
         return settings.export.dir
+    if out.suffix in _FILES and not out.is_dir():
+        raise UsageError(f"--out {out}: name a folder; the files in it get their own names")
     there = next(one for one in (out, *out.absolute().parents) if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise UsageError(f"--out {out}: {there} is no folder that can be written to")

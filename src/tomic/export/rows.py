@@ -23,6 +23,8 @@ _ALIASES = {"type": "right", "impliedvolatility": "iv", "closemid": "close"}
 _REQUIRED = ("expiry", "strike", "right")
 _PRICES = ("bid", "ask", "last", "close", "gamma", "vega")
 _SIGNED = ("theta", "paritydeviation")
+_ROUNDING = 1e-6
+"""How far beyond its bounds rounding brings a Greek: a delta of -1.000000000000001."""
 _COUNTS = ("volume", "openinterest", "conid")
 _ABSENT = frozenset({"", "nan", "none", "null"})
 
@@ -140,8 +142,7 @@ def _quote(cells: Cells) -> OptionQuote:
     numbers |= {name: _number(cells, name) for name in _SIGNED}
     counts = {name: _count(cells, name) for name in _COUNTS}
     numbers["iv"] = _not_negative(cells, "iv") or None
-    delta = _number(cells, "delta")
-    numbers["delta"] = delta if delta is not None and abs(delta) <= 1.0 else None
+    numbers["delta"] = _delta(cells)
     quoted_at = _text(cells, "quotedat")
     return OptionQuote(
         expiry=expiry,
@@ -156,6 +157,14 @@ def _quote(cells: Cells) -> OptionQuote:
         **numbers,
         **_labels(cells, numbers),
     )
+
+
+def _delta(cells: Cells) -> float | None:
+    """Delta; IB computes -1.000000000000001 deep in the money, and what is further off is none."""
+    delta = _number(cells, "delta")
+    if delta is None or abs(delta) > 1.0 + _ROUNDING:
+        return None
+    return max(-1.0, min(delta, 1.0))
 
 
 def _labels(cells: Cells, numbers: Mapping[str, float | None]) -> dict[str, Any]:
@@ -203,8 +212,9 @@ def _number(cells: Cells, name: str) -> float | None:
 
 
 def _not_negative(cells: Cells, name: str) -> float | None:
+    """What cannot be below zero; a hair below it, as IB's gammas far in the money are, is zero."""
     value = _number(cells, name)
-    return value if value is not None and value >= 0.0 else None
+    return max(value, 0.0) if value is not None and value >= -_ROUNDING else None
 
 
 def _count(cells: Cells, name: str) -> int | None:

@@ -162,7 +162,8 @@ def _row(path: Path, line: int, names: Mapping[str, str], cells: Mapping[str, st
         close=number("close", 0.0),
         # A volatility of zero says that none could be computed.
         iv=number("iv", 0.0) or None,
-        delta=number("delta", -1.0),
+        # Minus two says that there is none; rounding brings others a hair below minus one.
+        delta=number("delta", -1.5),
         gamma=number("gamma"),
         vega=number("vega"),
         theta=number("theta"),
