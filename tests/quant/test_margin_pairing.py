@@ -64,6 +64,13 @@ def test_one_of_several_shorts_is_covered():
     )
 
 
+def test_half_a_long_covers_half_a_short():
+    """Half a 115 call saves more under the 105 than under the 110: half of it stays naked."""
+    legs = [(0.5, 115, C, 0.4), (-1, *CALL_105), (-1, *CALL_110)]
+
+    assert required(*legs) == pytest.approx(100.0 * (0.5 * 10.0 + 0.5 * 16.5 + 10.8))
+
+
 def test_cash_account_pays_every_short_put():
     """Two naked puts cost both strikes, a covered one its width; a naked call cannot be held."""
     assert required((-1, *PUT_90), (-1, *PUT_95), rules=CASH) == 18_500.0
