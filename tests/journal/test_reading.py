@@ -7,12 +7,12 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from journal_entries import CONDOR, EXPIRY, LATER
+from journal_entries import CONDOR, EXPIRY, LATER, OPENED
 from journal_market import Quotes
 from tomic.config import Settings
 from tomic.journal import reading
 from tomic.models import QuoteSource, VolSnapshot
-from tomic.models.journal import Held
+from tomic.models.journal import Held, LegMark, Snapshot
 from tomic.strategies import board as boards
 from tomic.strategies import measures, templates
 from tomic.strategies.board import Board
@@ -132,3 +132,16 @@ async def test_age_is_judged_by_what_is_held():
 
     assert reading.staleness(seen, LEGS) == "marks are frozen, not live"
     assert reading.staleness(seen, ()) == ""
+
+
+def test_an_offer_for_shares_needs_their_price():
+    """Without a spot nobody can say what a covered call brings in at the market."""
+    call, shares = held(-1, "620C"), Held(multiplier=1, quantity=100)
+    mark = LegMark(expiry=EXPIRY, strike=620.0, right="C", price=1.0, bid=0.9, ask=1.1)
+    seen = Snapshot(at=OPENED, spot=600.0, legs=(mark,))
+
+    offered = reading.executable((call, shares), seen, 1.0)
+    unknown = reading.executable((call, shares), seen.model_copy(update={"spot": None}), 1.0)
+
+    assert offered == pytest.approx(100.0 - 10.0 - 60_000.0)
+    assert unknown is None

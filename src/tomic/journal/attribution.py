@@ -22,6 +22,7 @@ from tomic.journal import campaign
 from tomic.models.journal import (
     Attribution,
     ContractKey,
+    Fill,
     Held,
     JournalEntry,
     LegMark,
@@ -231,9 +232,7 @@ def _between(
     kept = [leg for leg in legs if leg.is_stock or _price(after, leg.key) is not None]
     gone = [leg for leg in legs if leg not in kept]
     parts = np.zeros(9)
-    parts[8] = _traded(entry, before, after) - math.fsum(
-        leg.quantity * leg.multiplier * (_price(before, leg.key) or 0.0) for leg in gone
-    )
+    parts[8] = _traded(entry, before, after) - _worth_of(gone, before)
     step = _step(kept, before, after)
     if step is None:
         return parts
@@ -256,9 +255,17 @@ def _at_marks(trades: Iterable[Trade], snapshot: Snapshot) -> float:
     total = 0.0
     for trade in trades:
         total += campaign.cash(trade)
-        for fill in trade.fills:
-            price = snapshot.spot if fill.is_stock else _price(snapshot, fill.key)
-            total += fill.quantity * fill.multiplier * (price or 0.0)
+        total += _worth_of(trade.fills, snapshot)
+    return total
+
+
+def _worth_of(legs: Iterable[Fill | Held], snapshot: Snapshot) -> float:
+    """Worth at the marks of a snapshot; what has none there was gone by then."""
+    total = 0.0
+    for leg in legs:
+        price = snapshot.spot if leg.is_stock else _price(snapshot, leg.key)
+        if price is not None:
+            total += leg.quantity * leg.multiplier * price
     return total
 
 

@@ -24,12 +24,16 @@ BINS = 10
 
 def of_trades(outcomes: Sequence[Outcome], *, draws: int = 2000) -> Calibration:
     """PoS at entry against how campaigns ended, however early they were closed."""
-    known = [one for one in outcomes if one.result is not None and one.pos is not None]
+    known = [
+        (one.pos, one.result > 0.0, one.cluster)
+        for one in outcomes
+        if one.result is not None and one.pos is not None
+    ]
     return calibration(
         "campaigns, as they were closed",
-        [one.pos or 0.0 for one in known],
-        [(one.result or 0.0) > 0.0 for one in known],
-        [one.cluster for one in known],
+        [chance for chance, _, _ in known],
+        [won for _, won, _ in known],
+        [cluster for _, _, cluster in known],
         draws=draws,
     )
 

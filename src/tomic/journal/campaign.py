@@ -49,7 +49,14 @@ def cash(trade: Trade) -> float:
     """What a trade brought in, before commissions; negative when it was paid for."""
     if trade.price is not None:
         return trade.price * trade.structures * structure_multiplier(trade.fills)
-    return sum(-fill.quantity * fill.multiplier * (fill.price or 0.0) for fill in trade.fills)
+    return _received(trade.fills)
+
+
+def _received(fills: Iterable[Fill]) -> float:
+    """What fills brought in at their own prices; those without one are part of a net price."""
+    return sum(
+        -fill.quantity * fill.multiplier * fill.price for fill in fills if fill.price is not None
+    )
 
 
 def option_cash(trade: Trade) -> float | None:
@@ -57,7 +64,7 @@ def option_cash(trade: Trade) -> float | None:
     stock = [fill for fill in trade.fills if fill.is_stock]
     if any(fill.price is None for fill in stock):
         return None
-    return cash(trade) - sum(-one.quantity * one.multiplier * (one.price or 0.0) for one in stock)
+    return cash(trade) - _received(stock)
 
 
 def commissions(entry: JournalEntry) -> float:
@@ -111,11 +118,22 @@ def worth(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> Wor
     received = math.fsum(map(cash, entry.trades))
     costs = commissions(entry)
     legs = held(entry)
-    missing = tuple(leg.name for leg in legs if marks.get(leg.key) is None)
-    if missing:
+    value = value_at(legs, marks)
+    if value is None:
+        missing = tuple(leg.name for leg in legs if marks.get(leg.key) is None)
         return Worth(received, costs, None, None, missing)
-    value = math.fsum(leg.quantity * leg.multiplier * (marks[leg.key] or 0.0) for leg in legs)
     return Worth(received, costs, value, received + value - costs, ())
+
+
+def value_at(legs: Iterable[Held], marks: Mapping[ContractKey, float | None]) -> float | None:
+    """What *legs* are worth at *marks* (currency per share), in currency; None where one lacks."""
+    total = []
+    for leg in legs:
+        price = marks.get(leg.key)
+        if price is None:
+            return None
+        total.append(leg.quantity * leg.multiplier * price)
+    return math.fsum(total)
 
 
 def option_pnl(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> float | None:
@@ -124,16 +142,18 @@ def option_pnl(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -
 
     Exit rules measure against the premium, which shares would drown.
     """
-    parts = [option_cash(trade) for trade in entry.trades]
-    legs = [leg for leg in held(entry) if not leg.is_stock]
-    prices = [marks.get(leg.key) for leg in legs]
-    if None in parts or None in prices:
+    received = _option_cash_of(entry.trades)
+    value = value_at([leg for leg in held(entry) if not leg.is_stock], marks)
+    if received is None or value is None:
         return None
-    value = math.fsum(
-        leg.quantity * leg.multiplier * (price or 0.0)
-        for leg, price in zip(legs, prices, strict=True)
-    )
-    return math.fsum(part or 0.0 for part in parts) + value - commissions(entry)
+    return received + value - commissions(entry)
+
+
+def _option_cash_of(trades: Iterable[Trade]) -> float | None:
+    """Sum of `option_cash`; None where one is unknown."""
+    parts = [option_cash(trade) for trade in trades]
+    known = [part for part in parts if part is not None]
+    return math.fsum(known) if len(known) == len(parts) else None
 
 
 def premium(entry: JournalEntry) -> float | None:
@@ -143,22 +163,22 @@ def premium(entry: JournalEntry) -> float | None:
     What profit targets and stops are multiples of. Partial closes do not change it; None where the
     options' share of a price is unknown, or nothing was opened.
     """
-    parts = [option_cash(trade) for trade in entry.trades if trade.action not in ENDS]
-    if not parts or None in parts:
-        return None
-    return math.fsum(part or 0.0 for part in parts)
+    opened = [trade for trade in entry.trades if trade.action not in ENDS]
+    return _option_cash_of(opened) if opened else None
 
 
 def slippage(entry: JournalEntry) -> float | None:
     """Given away against the middle of the market in all trades; None where no mid is known."""
-    known = [trade for trade in entry.trades if all(fill.mid is not None for fill in trade.fills)]
-    if not known:
-        return None
-    return math.fsum(_at_mid(trade) - cash(trade) for trade in known)
-
-
-def _at_mid(trade: Trade) -> float:
-    return sum(-fill.quantity * fill.multiplier * (fill.mid or 0.0) for fill in trade.fills)
+    given = []
+    for trade in entry.trades:
+        mids = [
+            -fill.quantity * fill.multiplier * fill.mid
+            for fill in trade.fills
+            if fill.mid is not None
+        ]
+        if len(mids) == len(trade.fills):
+            given.append(sum(mids) - cash(trade))
+    return math.fsum(given) if given else None
 
 
 def result(entry: JournalEntry) -> float | None:

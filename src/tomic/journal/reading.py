@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tomic.journal import campaign
 from tomic.models import ExerciseStyle, VolSnapshot
 from tomic.models.journal import Contract, ContractKey, Held, LegMark, Snapshot
 from tomic.quant import later_expiries, margin, payoff, probability
@@ -256,15 +257,7 @@ def _margin(
 
 def value_now(held: Sequence[Held], seen: Snapshot) -> float | None:
     """What the options held are worth at the marks, currency; None where one is missing."""
-    known = seen.prices
-    options = [leg for leg in held if not leg.is_stock]
-    found = [known.get(leg.key) for leg in options]
-    if None in found:
-        return None
-    return math.fsum(
-        leg.quantity * leg.multiplier * (price or 0.0)
-        for leg, price in zip(options, found, strict=True)
-    )
+    return campaign.value_at([leg for leg in held if not leg.is_stock], seen.prices)
 
 
 def executable(held: Sequence[Held], seen: Snapshot, slippage: float) -> float | None:
@@ -274,7 +267,8 @@ def executable(held: Sequence[Held], seen: Snapshot, slippage: float) -> float |
     Each option gives away *slippage* of its half-spread. None where a quote is missing.
     """
     worth = value_now(held, seen)
-    if worth is None:
+    shares = sum(leg.quantity * leg.multiplier for leg in held if leg.is_stock)
+    if worth is None or (shares and seen.spot is None):
         return None
     given = 0.0
     for leg in held:
@@ -283,11 +277,10 @@ def executable(held: Sequence[Held], seen: Snapshot, slippage: float) -> float |
             continue
         if mark.ask is None or mark.source == MODEL:
             return None
-        given += (
-            abs(leg.quantity) * leg.multiplier * 0.5 * (mark.ask - (mark.bid or 0.0)) * slippage
-        )
-    stock = sum(leg.quantity * leg.multiplier for leg in held if leg.is_stock)
-    return -worth - given - stock * (seen.spot or 0.0)
+        # Without a bid nobody pays anything for it.
+        spread = mark.ask if mark.bid is None else mark.ask - mark.bid
+        given += abs(leg.quantity) * leg.multiplier * 0.5 * spread * slippage
+    return -worth - given - (shares * seen.spot if seen.spot is not None else 0.0)
 
 
 def _number(value: Any) -> float | None:

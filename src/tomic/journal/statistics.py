@@ -55,7 +55,7 @@ def by_group(outcomes: Sequence[Outcome], by: By, *, draws: int = 2000) -> tuple
 def _statistics(
     outcomes: Sequence[Outcome], done: Sequence[Outcome], label: str, expectancy: Interval
 ) -> Statistics:
-    results = [one.result or 0.0 for one in done]
+    results = _results(done)
     wins = [value for value in results if value > 0.0]
     losses = [value for value in results if value < 0.0]
     gained, lost = math.fsum(wins), -math.fsum(losses)
@@ -85,6 +85,11 @@ def _done(outcomes: Iterable[Outcome]) -> list[Outcome]:
     return [one for one in outcomes if one.closed is not None and one.result is not None]
 
 
+def _results(done: Iterable[Outcome]) -> list[float]:
+    """Results of campaigns that have one, as all of `_done` do."""
+    return [one.result for one in done if one.result is not None]
+
+
 def _expectancies(
     groups: Sequence[Sequence[Outcome]], every: Sequence[Outcome], draws: int
 ) -> list[Interval]:
@@ -95,13 +100,13 @@ def _expectancies(
     counted = np.zeros((len(every), len(groups)))
     counted[rows, places] = 1.0
     results = np.zeros_like(counted)
-    results[rows, places] = [one.result or 0.0 for one in every]
+    results[rows, places] = _results(every)
     cluster = clusters([one.cluster for one in every])
     sums = resampled_sums(cluster, np.hstack((results, counted)), draws)
     found = []
     for place, own in enumerate(groups):
         here = [at for at, other in enumerate(places) if other == place]
-        mean = _mean([one.result or 0.0 for one in own])
+        mean = _mean(_results(own))
         samples = ratio(sums[:, place], sums[:, len(groups) + place])
         found.append(interval(mean, samples, count=len(set(cluster[here].tolist()))))
     return found

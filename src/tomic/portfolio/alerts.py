@@ -133,17 +133,18 @@ def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> I
     most = {"symbol": limits.symbol_share, "sector": limits.sector_share}
     several = {kind: sum(one.kind == kind for one in concentration) > 1 for kind in most}
     for one in concentration:
-        limit = most.get(one.kind)
-        known = one.share is not None and one.name != "unknown"
-        if limit is None or not known or not several[one.kind] or (one.share or 0.0) <= limit:
+        limit, share = most.get(one.kind), one.share
+        if limit is None or share is None or one.name == "unknown":
+            continue
+        if not several[one.kind] or share <= limit:
             continue
         yield Alert(
             rule=f"{one.kind}_share",
             severity=WARNING,
             scope=one.name,
-            value=one.share or 0.0,
+            value=share,
             limit=limit,
-            message=f"{one.name} holds {one.share:.0%} of the margin",
+            message=f"{one.name} holds {share:.0%} of the margin",
             advice=f"spread over other {one.kind}s before adding here",
         )
 
@@ -250,7 +251,9 @@ def _vega(one: Structure, market: SymbolMarket | None, limits: AlertsSettings) -
         limit = limits.iv_rank_high if dear else limits.iv_rank_low
         message = f"volatility {words}: vega {vega:+,.0f}, IV rank {rank:.0%}"
         yield _of(one, rule, severity, rank, limit, message, advice)
-    delta = one.delta_per_share or 0.0
+    delta = one.delta_per_share
+    if delta is None:
+        return
     if delta >= limits.delta_light and vega > 0.0 and cheap:
         yield _of(
             one, "bullish_long_cheap", INFO, rank, limits.iv_rank_low,
@@ -371,13 +374,13 @@ def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Ite
 def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> Iterator[Alert]:
     """Short options that may well be exercised."""
     for one in risks:
-        limit = {"dividend": one.dividend or 0.0, "deep_in_the_money": limits.itm_share}
+        limit = {"dividend": one.dividend, "deep_in_the_money": limits.itm_share}.get(one.reason)
         yield Alert(
             rule=f"assignment_{one.reason}",
             severity=WARNING,
             scope=one.structure,
             value=one.time_value if one.time_value is not None else 0.0,
-            limit=limit.get(one.reason, 0.0),
+            limit=limit if limit is not None else 0.0,
             message=f"{one.contract}: {one.message}",
             advice="close or roll it, unless you want the shares to change hands",
         )

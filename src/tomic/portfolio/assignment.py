@@ -43,7 +43,7 @@ def risks(
 
 def _intrinsic(line: Line) -> float:
     """What exercise pays, currency per share; negative out of the money."""
-    gap = line.spot - (line.position.strike or 0.0)
+    gap = line.spot - line.strike
     return gap if line.position.right == "C" else -gap
 
 

@@ -290,7 +290,9 @@ def _with_cash(match: Match, legs: Sequence[GroupLeg], account: str, cash: dict[
     if match.strategy != "short_put":
         return match.strategy
     (leg,) = legs
-    needed = abs(leg.quantity) * (leg.position.strike or 0.0) * leg.position.multiplier
+    if leg.position.strike is None:
+        return match.strategy
+    needed = abs(leg.quantity) * leg.position.strike * leg.position.multiplier
     if needed > cash.get(account, 0.0):
         return match.strategy
     cash[account] -= needed

@@ -60,6 +60,11 @@ class Line:
     missing: Literal["all", "greeks", "price", "nothing"] = "nothing"
 
     @property
+    def strike(self) -> float:
+        """Currency per share; NaN for shares."""
+        return _or_nan(self.position.strike)
+
+    @property
     def value(self) -> float:
         """Price, or the model's where there is no quote; NaN where there is neither."""
         return self.model_price if math.isnan(self.price) else self.price
@@ -195,8 +200,7 @@ def _stand_in(
     near = known.get((one.symbol, one.expiry), [])
     market = book.markets.get(one.symbol)
     if near:
-        strike = one.strike or 0.0
-        sigma = min(near, key=lambda pair: (abs(pair[0] - strike), pair))[1]
+        sigma = min(near, key=lambda pair: (abs(pair[0] - line.strike), pair))[1]
         return _estimated(line, sigma, "near", "the volatility of the nearest strike held")
     if market is not None and market.iv30 is not None:
         return _estimated(line, market.iv30, "iv30", f"IV30 {market.iv30:.1%}")

@@ -155,8 +155,8 @@ def _totals(
     grid: StressGrid | None,
 ) -> BookTotals:
     net = book.net_liquidation
-    known = [one for one in found if _is_bounded(one)]
-    margin = math.fsum(one.margin or 0.0 for one in known)
+    bounded = [one for one in found if _is_bounded(one)]
+    margin = math.fsum(one.margin for one in bounded if one.margin is not None)
     results = [one.pnl for one in found if one.pnl is not None]
     worst = grid.worst if grid else None
     sized = net is not None and net > 0.0
@@ -164,7 +164,7 @@ def _totals(
         greeks=exposure.add(by_symbol.values()),
         pnl=math.fsum(results) if results else None,
         margin=margin,
-        margin_net=math.fsum(one.margin_net or 0.0 for one in known),
+        margin_net=math.fsum(one.margin_net for one in bounded if one.margin_net is not None),
         margin_unknown=tuple(one.id for one in found if not _is_bounded(one)),
         margin_share=margin / net if sized and net else None,
         worst=worst,

@@ -202,7 +202,7 @@ def _at_first(rows: Sequence[Row], credit: float) -> tuple[float, float]:
     options = [row for row in rows if row.line.position.is_option]
     first = min(row.line.tau for row in options)
     spot = rows[0].line.spot
-    strikes = [row.line.position.strike or 0.0 for row in options]
+    strikes = [row.line.strike for row in options]
     price = np.unique(np.concatenate((spot * _REACH, strikes)))
     shares, outlay = _outlay(rows)
     total = credit - outlay + shares * price
@@ -220,7 +220,7 @@ def _later_value(line: Line, price: FloatArray, first: float) -> FloatArray:
     """Value of an option when the first one expires, its volatility unchanged."""
     from tomic.quant import black_scholes
 
-    strike, is_call = line.position.strike or 0.0, line.position.right == "C"
+    strike, is_call = line.strike, line.position.right == "C"
     value = black_scholes.price(
         price, strike, line.tau - first, line.rate, line.div_yield, line.sigma, is_call
     )

@@ -172,7 +172,9 @@ def target_before_stop(
             is not positive.
     """
     legs = _Legs.of(strike, tau, leg_sigma, is_call, quantity)
-    years = float(legs.tau.min()) if horizon is None and legs.tau.size else (horizon or 0.0)
+    if horizon is None:
+        horizon = float(legs.tau.min()) if legs.tau.size else 0.0
+    years = horizon
     numbers = (spot, rate, div_yield, sigma, credit, target, stop, stock, stock_cost, years)
     if not (np.all(np.isfinite(numbers)) and legs.finite()):
         return BeforeStop(np.nan, np.nan, np.nan)
