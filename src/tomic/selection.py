@@ -78,11 +78,16 @@ class HasStrike(Protocol):
     """What can be ordered by its distance from the money."""
 
     @property
-    def expiry(self) -> dt.date: ...
+    def expiry(self) -> dt.date:
+        """Last day."""
+
     @property
-    def strike(self) -> float: ...
+    def strike(self) -> float:
+        """Currency per share."""
+
     @property
-    def right(self) -> str: ...
+    def right(self) -> str:
+        """C or P."""
 
 
 _Option = TypeVar("_Option", bound=HasStrike)

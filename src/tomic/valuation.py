@@ -31,20 +31,24 @@ class MarketRules(Protocol):
     """What is needed of the market settings."""
 
     @property
-    def rate(self) -> float: ...
+    def parity_rate(self) -> float:
+        """Of the column ``parity_deviation`` alone; continuously compounded, a fraction."""
+
     @property
-    def parity_rate(self) -> float: ...
-    @property
-    def greeks_only_if_open(self) -> bool: ...
+    def greeks_only_if_open(self) -> bool:
+        """Whether Greeks are emptied while the market is closed."""
 
 
 class DeltaRange(Protocol):
     """What is needed of the chain settings."""
 
     @property
-    def min_delta(self) -> float: ...
+    def min_delta(self) -> float:
+        """Least delta, per share and signed."""
+
     @property
-    def max_delta(self) -> float: ...
+    def max_delta(self) -> float:
+        """Largest delta."""
 
 
 def complete(chain: Chain, market: MarketRules, rules: DeltaRange) -> Chain:

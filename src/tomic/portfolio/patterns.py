@@ -45,6 +45,7 @@ class Lot:
 
     @property
     def is_short(self) -> bool:
+        """Whether what is left was sold."""
         return self.left < 0.0
 
     @property
@@ -77,6 +78,7 @@ class Pair:
 
     @property
     def width(self) -> float:
+        """Distance of the strikes, currency per share."""
         return abs(self.short.strike - self.long.strike)
 
 
@@ -241,6 +243,7 @@ def _closest(shorts: Sequence[Lot], longs: Sequence[Lot]) -> list[tuple[Lot, Lot
 
 
 def vertical_name(pair: Pair) -> str:
+    """What a pair is called that stands alone."""
     side = "call" if pair.short.right == "C" else "put"
     return f"{'short' if pair.is_credit else 'long'}_{side}_spread"
 
@@ -332,6 +335,7 @@ def with_stock(options: Sequence[Lot], stock: Sequence[Lot], found: list[Match])
 
 
 def single(lot: Lot) -> str:
+    """What a lot is called that nothing was joined with."""
     side = "short" if lot.is_short else "long"
     if not lot.matchable:
         return "other"
@@ -371,6 +375,7 @@ def _move(found: list[Match], strategy: str, parts: Sequence[tuple[Lot, float]])
 
 
 def by_slot_and_right(lots: Iterable[Lot]) -> Iterator[list[Lot]]:
+    """Lots of which something is left, those of one expiry and right together."""
     groups: dict[tuple[Slot, str], list[Lot]] = {}
     for lot in lots:
         if lot.left:

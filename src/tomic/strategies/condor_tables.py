@@ -134,6 +134,7 @@ class Side(NamedTuple):
 
     @classmethod
     def of(cls, spreads: Spreads, terms: Terms) -> Side:
+        """The columns of *spreads*, (n,) each, under the density of *terms*."""
         inside = terms.density.probability_below(spreads.short)
         call = spreads.is_call
         end = spreads.short + (spreads.width if call else -spreads.width)
@@ -150,4 +151,5 @@ class Side(NamedTuple):
         )
 
     def take(self, rows: IntArray) -> Side:
+        """The spreads at *rows*, in their order."""
         return Side(*(column.take(rows) for column in self))
