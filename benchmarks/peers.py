@@ -12,14 +12,19 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".nox" / "peers"
-INSTALL_S = 600
+INSTALL_S = 800
+KNOWN = {
+    "vollib": (("fast-vollib", "vollib", "lets_be_rational"), ""),
+    "optionlab": (("optionlab",), "pandas"),
+}
+"""Environments: the packages that are installed, and which of ours they cannot live with."""
 _LOOP = """
 import json, sys, time
 import numpy as np
@@ -86,20 +91,18 @@ class Foreign:
 
 
 @contextmanager
-def foreign(name: str, packages: Sequence[str], works: str, clash: str = "") -> Iterator[Foreign]:
+def foreign(name: str, works: str) -> Iterator[Foreign]:
     """
     A peer's process.
 
     Args:
-        name: Of its environment.
-        packages: To be installed; their versions are those of constraints.txt.
+        name: Of its environment, one of `KNOWN`.
         works: Python that defines ``WORKS``: name to function of arrays.
-        clash: A package of ours whose version the peer cannot live with.
 
     Raises:
         subprocess.SubprocessError, OSError: It cannot be installed or started.
     """
-    python = environment(name, packages, clash)
+    python = environment(name)
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [str(python), "-c", works + _LOOP],
@@ -116,8 +119,9 @@ def foreign(name: str, packages: Sequence[str], works: str, clash: str = "") -> 
             process.wait(timeout=60)
 
 
-def environment(name: str, packages: Sequence[str], clash: str = "") -> Path:
-    """The interpreter of an environment with *packages*, made when there is none yet."""
+def environment(name: str) -> Path:
+    """The interpreter of an environment, made when there is none yet."""
+    packages, clash = KNOWN[name]
     pins = _pins(clash)
     wanted = [f"{package}=={pins[package]}" for package in packages]
     folder = FOLDER / name
@@ -139,3 +143,8 @@ def _pins(clash: str) -> dict[str, str]:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     found = dict(line.split("==", 1) for line in lines if "==" in line and line[0] != "#")
     return {name: version for name, version in found.items() if name != clash}
+
+
+if __name__ == "__main__":
+    for known in KNOWN:
+        print(f"{known}: {environment(known)}")

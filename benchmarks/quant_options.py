@@ -105,7 +105,7 @@ def _chain(count: int) -> tuple[np.ndarray, ...]:
 def _beside_vollib() -> list[Row]:
     """vollib and fast-vollib, which run in an environment of their own."""
     try:
-        with foreign("vollib", ("fast-vollib", "vollib", "lets_be_rational"), WORKS) as peer:
+        with foreign("vollib", WORKS) as peer:
             return [row for count in (10_000, 100_000) for row in _vollib_rows(peer, count)]
     except (subprocess.SubprocessError, OSError) as exc:
         return [{"name": "options: beside vollib and fast-vollib", "failed": repr(exc)}]

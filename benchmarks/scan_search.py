@@ -143,7 +143,7 @@ def _optionlab(searched_s: float) -> list[Row]:
     terms = {"spot": SPOT, "rate": RATE, "sigma": SIGMA, "days": DAYS}
     try:
         with (
-            foreign("optionlab", ("optionlab",), WORKS, clash="pandas") as peer,
+            foreign("optionlab", WORKS) as peer,
             tempfile.TemporaryDirectory() as folder,
         ):
             peer.load(strike=strike, premium=premium)

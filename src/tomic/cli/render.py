@@ -6,13 +6,14 @@ import io
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from tomic.chain import Chain
 from tomic.cli.numbers import number
 from tomic.models import OptionQuote, RowStatus
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _PIPED_WIDTH = 160
 
@@ -39,12 +40,16 @@ _CHAIN_COLUMNS = (
     _Column("V", "vega", 3, 1),
     _Column("Θ", "theta", 3, 4),
 )
+_LEAST_WIDTH = 5
 _CELL_WIDTH = 8
 _MIDDLE_WIDTH = 12
 
 
 def text_of(table: Table, *, width: int, color: bool) -> str:
     """A rich table as text."""
+    # A chain needs no rich, and loading it takes a twentieth of a second.
+    from rich.console import Console
+
     out = io.StringIO()
     Console(
         file=out,
@@ -79,11 +84,8 @@ def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, 
         rows = {strike: sides for (one, strike), sides in pairs.items() if one == day}
         if rows:
             dte = next(iter(next(iter(rows.values())).values())).dte
-            table = _expiry_table(rows, shown, chain.spot.price)
             title = f"{expiry:%d %b %Y}  {dte} days  ({len(rows)} strikes)"
-            # Numbers that are too wide may run over the edge, but are never cut short.
-            room = max(width, _PIPED_WIDTH)
-            parts.append(f"{title}\n{text_of(table, width=room, color=color)}")
+            parts.append(f"{title}\n{_expiry_table(rows, shown, chain.spot.price, color=color)}")
     return "\n\n".join(parts) + "\n", hidden
 
 
@@ -94,23 +96,41 @@ def _columns_for(width: int) -> list[_Column]:
 
 
 def _expiry_table(
-    rows: dict[float, dict[str, OptionQuote]], columns: Sequence[_Column], spot: float
-) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for column in columns:
-        table.add_column(column.title, justify="right", no_wrap=True, min_width=5)
-    table.add_column("strike", justify="center", no_wrap=True, style="bold")
-    for column in reversed(columns):
-        table.add_column(column.title, justify="right", no_wrap=True, min_width=5)
+    rows: dict[float, dict[str, OptionQuote]],
+    columns: Sequence[_Column],
+    spot: float,
+    *,
+    color: bool,
+) -> str:
+    """
+    A line per strike, numbers to the right, the strike in the middle.
+
+    Laid out by hand: with rich a chain takes longer to print than to put together.
+    """
+    titles = [column.title for column in columns]
+    lines = [[*titles, "strike", *reversed(titles)]]
     nearest = min(rows, key=lambda strike: abs(strike - spot))
     for strike, sides in sorted(rows.items()):
         mark = "›" if strike == nearest else " "
-        table.add_row(
-            *_cells(sides.get("C"), columns),
-            f"{mark}{strike:g}{_flag(sides)}",
-            *reversed(_cells(sides.get("P"), columns)),
-        )
-    return table
+        calls, puts = _cells(sides.get("C"), columns), _cells(sides.get("P"), columns)
+        lines.append([*calls, f"{mark}{strike:g}{_flag(sides)}", *reversed(puts)])
+    middle = len(columns)
+    widths = [max(_LEAST_WIDTH, *map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            _shown(text, width, centred=at == middle, bold=color and (at == middle or line == 0))
+            for at, (text, width) in enumerate(zip(cells, widths, strict=True))
+        ).rstrip()
+        for line, cells in enumerate(lines)
+    )
+
+
+def _shown(text: str, width: int, *, centred: bool, bold: bool) -> str:
+    """A cell as wide as its column."""
+    text = text.rstrip() if centred else text
+    left = (width - len(text)) // 2 if centred else width - len(text)
+    padded = f"{'':{left}}{text}".ljust(width)
+    return f"\x1b[1m{padded}\x1b[0m" if bold else padded
 
 
 def _cells(row: OptionQuote | None, columns: Sequence[_Column]) -> list[str]:
