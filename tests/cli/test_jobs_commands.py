@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
+import command_line
 from clean_home import make_clean_home, write
 from tomic import dates
-from tomic.cli.app import app
 from tomic.cli.running import hosted
 from tomic.errors import StoreBusy
 from tomic.store import Database
@@ -40,7 +39,7 @@ def is_there(name: str) -> bool:
 
 
 def run(*words: str):
-    return CliRunner().invoke(app, ["run", *words])
+    return command_line.run("run", *words)
 
 
 def log(folder: str = ".") -> list[dict]:
@@ -135,7 +134,7 @@ async def test_a_running_job_excludes_a_second_one():
 
     async with Database("data/volatility.db") as db, db.run_lock("job-morning"):
         with hosted() as commands:
-            CliRunner().invoke(app, ["run", "morning", "--quiet"])
+            run("morning", "--quiet")
         with pytest.raises(StoreBusy) as caught:
             await commands[0]
 
@@ -167,7 +166,7 @@ async def test_all_steps_use_one_connection(gateway):
     )
 
     with hosted() as commands:
-        CliRunner().invoke(app, ["run", "morning", "--quiet"])
+        run("morning", "--quiet")
     (command,) = commands
     code = await command
 
@@ -181,7 +180,7 @@ async def test_a_step_with_another_gateway_gets_its_own_connection(gateway):
     job("vol", "vol --client-id 300", more=f"\n[ib]\nport = {gateway.port}\n")
 
     with hosted() as commands:
-        CliRunner().invoke(app, ["run", "morning", "--quiet"])
+        run("morning", "--quiet")
     (command,) = commands
     await command
 

@@ -11,10 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from clean_home import make_clean_home, write
-from tomic.cli.app import app
+from command_line import run
 from tomic.errors import UsageError
 from tomic.store import Bars, Database, VolSeries
 
@@ -28,10 +27,6 @@ def home(tmp_path, monkeypatch):
     home = make_clean_home(tmp_path, monkeypatch)
     write("tomic.toml", "[web]\nenabled = false\n[ib]\nport = 1\n")
     return home
-
-
-def run(*words: str):
-    return CliRunner().invoke(app, list(words))
 
 
 def fill(symbol="SPY", days=("2026-11-19", "2026-11-20")) -> None:
@@ -270,8 +265,8 @@ def test_explain_helps_with_a_wrong_name():
     """A near miss is suggested, and the error is one of usage."""
     result = run("explain", "iv_ranc")
 
-    assert isinstance(result.exception, UsageError)
-    assert "did you mean iv_rank" in str(result.exception)
+    assert result.exit_code == UsageError.exit_code == 2
+    assert "did you mean iv_rank" in result.stderr
 
 
 # -- chain ---------------------------------------------------------------------------------

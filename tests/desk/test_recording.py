@@ -74,7 +74,9 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 async def test_faulty_chain_again(tmp_path, name):
     """A fault of the recorded session shows in the replay as it showed then."""
-    chain = RULES | {"silent_s": 0.1, "quote_timeout_s": 0.6, "deadline_s": 8.0}
+    chain = RULES | {
+        "weeklies": 0, "silent_s": 0.1, "quote_timeout_s": 0.6, "deadline_s": 8.0,
+    }  # fmt: skip
     settings, file = settings_in(tmp_path, chain=chain), tmp_path / "bug.jsonl"
     limits = Limits().unpaced()
     async with Gateway(

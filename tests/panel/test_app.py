@@ -41,7 +41,10 @@ async def test_quitting_leaves_no_thread(make_panel):
     assert desk_threads() == []
 
 
-@pytest.mark.parametrize("number", range(1, len(VIEWS) + 1))
+@pytest.mark.parametrize(
+    "number",
+    [1, len(VIEWS), *(pytest.param(one, marks=pytest.mark.soak) for one in range(2, len(VIEWS)))],
+)
 async def test_quitting_works_from_every_view_at_once(make_panel, number):
     """q pressed right after a view was opened leaves as well."""
     panel = make_panel()
