@@ -126,7 +126,7 @@ def requirement(
     rules = rules or MarginRules()
     book, lead = _book(strike, is_call, quantity, price, spot, tau, stock, broad_index, rules)
     calls, puts = _side(book, rules, right=True), _side(book, rules, right=False)
-    total = _spreads(book, calls, puts, rules) + _naked(calls, puts, rules)
+    total = _spreads(book, calls.spreads, puts.spreads, rules) + _naked(calls, puts, rules)
     for row in np.flatnonzero(~(calls.plain & puts.plain)):
         total[row] = _one(book.row(int(row)), rules)
     total += _shares(book, rules)
@@ -159,13 +159,19 @@ class _Book(NamedTuple):
         return _Book._make(part[[index]] for part in self)
 
 
+class _Spreads(NamedTuple):
+    """What of the calls or puts of every structure stands as spreads, per share."""
+
+    covered: FloatArray
+    """(n, k) signed quantities: all longs, the covered shorts."""
+    cost: FloatArray
+    """(n,) their requirement."""
+
+
 class _Side(NamedTuple):
     """Calls or puts of every structure, per share."""
 
-    covered: FloatArray
-    """(n, k) signed quantities that stand as spreads: all longs, the covered shorts."""
-    spread: FloatArray
-    """(n,) requirement of those spreads."""
+    spreads: _Spreads
     naked: FloatArray
     """(n,) uncovered units."""
     rate: FloatArray
@@ -267,16 +273,14 @@ def _side(book: _Book, rules: MarginRules, *, right: bool) -> _Side:
     plain = np.where(
         one_time, (shorts <= 1) | (kept == total), (shorts == 0) | ((shorts == 1) & (longs == 1))
     )
-    spread = np.where(total > 0.0, spread, 0.0)
-    return _Side(
-        covered, spread, naked, _at(book.naked, leg), _at(book.price, leg), plain.astype(np.bool_)
-    )
+    spreads = _Spreads(covered, spread)
+    return _Side(spreads, naked, _at(book.naked, leg), _at(book.price, leg), plain.astype(np.bool_))
 
 
-def _spreads(book: _Book, calls: _Side, puts: _Side, rules: MarginRules) -> FloatArray:
+def _spreads(book: _Book, calls: _Spreads, puts: _Spreads, rules: MarginRules) -> FloatArray:
     """Requirement of covered legs per share: both sides, or one where a condor earns it."""
-    both = calls.spread + puts.spread
-    larger = np.maximum(calls.spread, puts.spread)
+    both = calls.cost + puts.cost
+    larger = np.maximum(calls.cost, puts.cost)
     used = book.quantity != 0.0
     one_time = np.where(used, book.tau, -np.inf).max(axis=1, initial=-np.inf) <= np.where(
         used, book.tau, np.inf
@@ -284,8 +288,8 @@ def _spreads(book: _Book, calls: _Side, puts: _Side, rules: MarginRules) -> Floa
     worst = _worst(book.strike, book.is_call, calls.covered + puts.covered)
     if rules.unequal_condor == "wider":
         return np.where(one_time, np.minimum(both, np.maximum(larger, worst)), both)
-    per_call = calls.spread / _units(calls.covered)
-    per_put = puts.spread / _units(puts.covered)
+    per_call = calls.cost / _units(calls.covered)
+    per_put = puts.cost / _units(puts.covered)
     equal = np.abs(per_call - per_put) <= _SAME * (1.0 + per_call)
     return np.where(one_time & equal & (worst <= larger + _SAME), larger, both)
 
@@ -338,7 +342,7 @@ def _naked_rest(book: _Book, calls: FloatArray, puts: FloatArray, rules: MarginR
     return total + float(_times(left, rate).sum())
 
 
-def _paired(book: _Book, *, right: bool) -> tuple[_Side, FloatArray]:
+def _paired(book: _Book, *, right: bool) -> tuple[_Spreads, FloatArray]:
     """Calls or puts of one structure, shorts covered at least cost; naked amounts per leg (k,)."""
     amount, level, when = book.quantity[0], book.strike[0], book.tau[0]
     order = np.lexsort((amount, book.price[0], when, level))
@@ -367,11 +371,7 @@ def _paired(book: _Book, *, right: bool) -> tuple[_Side, FloatArray]:
     for moment in np.unique(when[legs]):
         group = np.where(when == moment, covered - busy, 0.0)
         spread += float(_worst(book.strike, right, group[None])[0])
-    nothing = np.zeros(1)
-    side = _Side(
-        covered[None], np.array([spread]), nothing, nothing, nothing, np.ones(1, dtype=np.bool_)
-    )
-    return side, naked
+    return _Spreads(covered[None], np.array([spread])), naked
 
 
 def _worst(strike: FloatArray, is_call: ArrayLike, quantity: FloatArray) -> FloatArray:
