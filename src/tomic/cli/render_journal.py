@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from tomic.cli.machine_forms import to_csv, to_json, to_ndjson
-from tomic.cli.numbers import number
+from tomic.cli.numbers import money, number, per_cent
 from tomic.cli.options import Format
 from tomic.cli.plain_tables import PlainTable
 from tomic.journal import campaign, outcomes
@@ -51,18 +50,6 @@ def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict) else value
 
 
-def money(value: float | None, decimals: int = 2) -> str:
-    """Signed currency, an unbounded amount as a word, nothing when missing."""
-    if value is None:
-        return ""
-    return "unbounded" if math.isinf(value) else f"{value:+,.{decimals}f}"
-
-
-def percent(value: float | None, decimals: int = 0) -> str:
-    """A fraction as per cents; nothing when missing."""
-    return "" if value is None or not math.isfinite(value) else f"{value:.{decimals}%}"
-
-
 # -- entries ---------------------------------------------------------------------------------
 
 
@@ -90,8 +77,8 @@ def listing(rows: Sequence[Mapping[str, Any]], shape: Format) -> str:
             "" if dte is None else str(dte),
             money(row["credit"]),
             money(row["pnl"]),
-            percent(row["share"]),
-            percent(row["pos"]),
+            per_cent(row["share"]),
+            per_cent(row["pos"]),
             row["grade"],
         )
     return table.text()
@@ -172,13 +159,13 @@ def _figure_lines(entry: JournalEntry) -> list[str]:
     one = entry.context
     figures = {
         "spot": number(one.spot, 2),
-        "IV": percent(one.iv, 1),
-        "rank": percent(one.iv_rank),
-        "percentile": percent(one.iv_percentile),
-        "HV30": percent(one.hv30, 1),
+        "IV": per_cent(one.iv, 1),
+        "rank": per_cent(one.iv_rank),
+        "percentile": per_cent(one.iv_percentile),
+        "HV30": per_cent(one.hv30, 1),
         "VIX": number(one.vix, 1, 100.0),
         "ATR": number(one.atr14, 2),
-        "skew": percent(one.skew, 1),
+        "skew": per_cent(one.skew, 1),
         "delta": money(one.delta, 1),
         "gamma": money(one.gamma),
         "vega": money(one.vega),
@@ -186,7 +173,7 @@ def _figure_lines(entry: JournalEntry) -> list[str]:
         "margin": number(one.margin, 0),
         "max profit": money(one.max_profit, 0),
         "max loss": "" if one.max_loss is None else money(-one.max_loss, 0),
-        "PoS": percent(one.pos),
+        "PoS": per_cent(one.pos),
         "EV": money(one.ev),
         "score": number(one.score, 1) + (f" {one.grade}" if one.grade else ""),
     }
@@ -273,7 +260,7 @@ def checks(found: Checked, shape: Format) -> str:
             one.symbol,
             one.strategy.replace("_", " "),
             money(one.pnl) or "?",
-            percent(one.share_of_premium) or "?",
+            per_cent(one.share_of_premium) or "?",
             "" if one.dte is None else str(one.dte),
             _verdict(one),
         )

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tomic.cli.machine_forms import to_json
-from tomic.cli.numbers import number
+from tomic.cli.numbers import money, number, per_cent
 from tomic.cli.options import Format
 from tomic.cli.plain_tables import PlainTable
-from tomic.cli.render_journal import money, percent, plain, shaped
+from tomic.cli.render_journal import plain, shaped
 from tomic.models.journal import (
     Attribution,
     Calibration,
@@ -128,7 +128,7 @@ def _totals(rows: Sequence[Statistics]) -> str:
             "" if factor is None else "inf" if math.isinf(factor) else f"{factor:.2f}",
             money(one.max_drawdown),
             number(one.average_days, 1),
-            percent(one.rom, 1),
+            per_cent(one.rom, 1),
             money(one.slippage),
         )
     return table.text()
@@ -162,8 +162,8 @@ def _score(found: JournalReport) -> str:
     ]
     lines += [
         f"  {band.grade}: n {band.n} · came true {_span(band.hit, '.0%')} (forecast "
-        f"{percent(band.forecast)}) · result {_span(band.result, '+,.2f')} (EV {money(band.ev)}) "
-        f"· ROM {percent(band.rom, 1)}"
+        f"{per_cent(band.forecast)}) · result {_span(band.result, '+,.2f')} (EV {money(band.ev)}) "
+        f"· ROM {per_cent(band.rom, 1)}"
         for band in one.bands
     ]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tomic.cli.numbers import number
+from tomic.cli.numbers import amount, number, per_cent
 from tomic.cli.portfolio_rows import leg_text, rows, structure_row
 from tomic.cli.render import text_of
 from tomic.models.book import AccountSummary
@@ -132,8 +132,8 @@ def _structure_cells(one: Structure) -> list[str]:
         "" if one.dte is None else str(one.dte),
         f"≥{days}" if one.days_at_least and one.days_in_trade else days,
         *(_signed(row[field], decimals) for _, field, decimals in _NUMBERS),
-        _percent(one.profit_share),
-        _percent(one.rom),
+        per_cent(one.profit_share),
+        per_cent(one.rom),
         _amount(one.margin),
         ", ".join(leg_text(leg) for leg in one.legs),
     ]
@@ -146,7 +146,7 @@ def _group_cells(row: dict[str, Any], by: str) -> list[str]:
         str(row["structures"]),
         *(_signed(row[field], decimals) for _, field, decimals in _NUMBERS),
         "unbounded" if isinstance(margin, str) else _amount(margin),
-        _percent(row["margin_share"]),
+        per_cent(row["margin_share"]),
     ]
 
 
@@ -159,13 +159,7 @@ def _signed(value: float | None, decimals: int) -> str:
 
 
 def _amount(value: float | None) -> str:
-    if value is None:
-        return "?"
-    return "unbounded" if math.isinf(value) else number(value, 0)
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"
+    return amount(value) or "?"
 
 
 def _totals(review: BookReview) -> str:

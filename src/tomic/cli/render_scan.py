@@ -9,30 +9,11 @@ from typing import Any
 
 from rich.table import Table
 
-from tomic.cli.numbers import number
+from tomic.cli.numbers import amount, money, number, per_cent
 from tomic.cli.render import text_of
 from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview
 
 NOT_ADVICE = "Not advice; nothing is sent to the broker"
-
-
-def money(value: float, decimals: int = 0) -> str:
-    """Signed currency; an unbounded amount as a word."""
-    if math.isinf(value):
-        return "unbounded"
-    return f"{value:+,.{decimals}f}"
-
-
-def amount(value: float | None, decimals: int = 0) -> str:
-    """Currency without a sign for what cannot be negative."""
-    if value is None:
-        return ""
-    return "unbounded" if math.isinf(value) else number(value, decimals)
-
-
-def per_cent(value: float | None, decimals: int = 0) -> str:
-    """A fraction as a percentage; an empty text when missing."""
-    return "" if value is None or not math.isfinite(value) else f"{value:.{decimals}%}"
 
 
 # -- the ranking ---------------------------------------------------------------------------
@@ -69,11 +50,11 @@ def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -
             one.strategy.replace("_", " "),
             " ".join(_short(leg) for leg in one.legs),
             str(one.dte),
-            money(one.credit),
+            money(one.credit, 0),
             amount(one.max_loss),
             amount(one.margin),
             per_cent(one.pos),
-            money(one.ev),
+            money(one.ev, 0),
             per_cent(one.rom_30d, 1),
             number(one.score, 1),
             f"{one.grade.value} {more}".rstrip(),
@@ -182,7 +163,7 @@ def _figures(one: Proposal) -> str:
     rows = (
         ("credit", f"{money(one.credit, 2)} executable, {money(one.credit_mid, 2)} at mid, "
                    f"{money(one.credit_natural, 2)} at natural"),
-        ("max profit / loss", f"{money(one.max_profit)} / {amount(one.max_loss)}"),
+        ("max profit / loss", f"{money(one.max_profit, 0)} / {amount(one.max_loss)}"),
         ("breakevens", breakevens),
         ("margin", f"{amount(one.margin)} net, {amount(one.margin_requirement)} required"
                    + (f", {amount(one.margin_cash)} cash-secured" if one.margin_cash else "")),
@@ -215,7 +196,7 @@ def _payoff(one: Proposal, rows: int = 13) -> str:
     for point in chosen:
         bar = "█" * round(24 * abs(point.profit) / largest)
         side = f"{'':24}|{bar}" if point.profit >= 0 else f"{bar:>24}|"
-        lines.append(f"{point.price:>12,.2f} {money(point.profit):>12}  {side}")
+        lines.append(f"{point.price:>12,.2f} {money(point.profit, 0):>12}  {side}")
     return "\n".join(lines)
 
 
