@@ -23,11 +23,10 @@ class Glyphs:
     either_way: str
     shades: str
     """From nothing to everything."""
-    ellipsis: str
 
 
-UNICODE = Glyphs(True, "●", "·", "×", "│", "─", "└", "·", "±", " ░▒▓█", "…")
-ASCII = Glyphs(False, "o", ".", "x", "|", "-", "+", "-", "+-", " .:*#", "~")
+UNICODE = Glyphs(True, "●", "·", "×", "│", "─", "└", "·", "±", " ░▒▓█")
+ASCII = Glyphs(False, "o", ".", "x", "|", "-", "+", "-", "+-", " .:*#")
 
 
 def glyphs_for(encoding: str | None) -> Glyphs:
