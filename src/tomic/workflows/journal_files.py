@@ -135,9 +135,9 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
     try:
         entries = [JournalEntry.model_validate(row) for row in rows]
     except ValidationError as exc:
-        raise BadFile(f"{path} is no journal: {first_fault(exc)}") from exc
+        raise BadFile(f"{path}: entry that cannot be read: {first_fault(exc)}") from exc
     except TypeError as exc:
-        raise BadFile(f"{path} is no journal: its entries are no list") from exc
+        raise BadFile(f"{path}: its entries are no list") from exc
     stored = await _all(journal)
     numbers = {one.id for one in stored}
     same = {_own_mark(one) for one in stored}
