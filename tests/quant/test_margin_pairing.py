@@ -71,6 +71,20 @@ def test_half_a_long_covers_half_a_short():
     assert required(*legs) == pytest.approx(100.0 * (0.5 * 10.0 + 0.5 * 16.5 + 10.8))
 
 
+def test_both_rights_of_a_structure_are_paired_apart():
+    """
+    A 95/90 put spread (5) beside two short calls of which one is covered at 10, the other naked.
+
+    An unused leg beside them, of either right, is no cover.
+    """
+    legs = [(1, *PUT_90), (-1, *PUT_95), (-1, *CALL_105), (-1, *CALL_110), (1, 115, C, 0.4)]
+    unused = [(0, 100, P, 1.0), (0, 100, C, 1.0)]
+
+    assert required(*legs) == pytest.approx(100.0 * (5.0 + 10.0 + 10.8))
+    assert required(*legs, *unused) == pytest.approx(100.0 * (5.0 + 10.0 + 10.8))
+    assert required(*unused, *legs, rules=WIDER) == pytest.approx(100.0 * (10.0 + 10.8))
+
+
 def test_cash_account_pays_every_short_put():
     """Two naked puts cost both strikes, a covered one its width; a naked call cannot be held."""
     assert required((-1, *PUT_90), (-1, *PUT_95), rules=CASH) == 18_500.0
