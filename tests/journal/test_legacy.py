@@ -259,6 +259,10 @@ def test_cancelled():
         ({"Expiry": "juli"}, "'juli' is not an expiry"),
         ({"Status": "Misschien"}, "Status 'Misschien' is none of Open"),
         ({"Legs": [{"strike": 1, "type": "FUT", "action": "BUY"}]}, "must be CALL or PUT"),
+        (
+            {"Legs": [{"strike": 1, "type": "PUT", "action": "BUY", "qty": "two"}]},
+            "a leg needs a quantity, got 'two'",
+        ),
         ({"Legs": [{"strike": None, "type": "PUT", "action": "BUY"}]}, "an option needs expiry"),
     ],
 )

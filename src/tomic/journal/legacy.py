@@ -152,7 +152,9 @@ def _fills(document: Mapping[str, Any]) -> tuple[Fill, ...]:
         kind, action = str(leg.get("type", "")).upper(), str(leg.get("action", "")).upper()
         if not kind.startswith(("C", "P")) or action not in ("BUY", "SELL"):
             raise BadFile(f"a leg must be CALL or PUT and BUY or SELL, got {kind} {action}")
-        size = number_of(leg.get("qty", 1)) or 0.0
+        size = number_of(leg.get("qty", 1))
+        if not size:
+            raise BadFile(f"a leg needs a quantity, got {leg.get('qty')!r}")
         expiry = str(leg.get("expiry") or leg.get("Expiry") or common)
         con_id = leg.get("conId")
         found.append(

@@ -239,7 +239,7 @@ def _margin(
     settings = board.settings
     row = [rows[leg.key] for leg in options]
     found = margin.requirement(
-        [leg.strike or 0.0 for leg in options],
+        [leg.strike for leg in options if leg.strike is not None],
         [leg.is_call for leg in options],
         [leg.quantity for leg in options],
         board.price[row],

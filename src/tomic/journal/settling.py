@@ -37,7 +37,7 @@ def settle_proposal(
     held = shares / proposal.multiplier
     worth = later_expiries.value_at_first_expiry(
         np.array([spot]),
-        np.array([leg.strike or 0.0 for leg in options]),
+        np.array([leg.strike for leg in options if leg.strike is not None]),
         np.array([leg.right == "C" for leg in options]),
         np.array([float(leg.quantity) for leg in options]),
         np.array(slots),

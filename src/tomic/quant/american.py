@@ -112,7 +112,8 @@ def greeks(
     Price, delta, gamma, vega, theta and rho of American options, in the units of ``Greeks``.
 
     Where exercise is due now the price is the intrinsic value, delta that of the stock position and
-    everything else zero. Rho is a difference of premiums over a tiny step in the rate, which solves
+    everything else zero; with two boundaries (negative rates) that is only as near as the lattice
+    comes. Rho is a difference of premiums over a tiny step in the rate, which solves
     a second boundary per expiry; all others are analytic.
     """
     shape, floats, calls = _blocks.market_arguments(
