@@ -7,11 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from clean_home import make_clean_home
-from command_line import run
-from tomic.cli.app import app
+from command_line import TREE, run
 
 ROOT = Path(__file__).parents[1]
 TEXT = "\n".join(
@@ -30,7 +28,7 @@ LINES = sorted(
 
 def commands(group=None, above=""):
     """Every command with its name as typed, and its parameters."""
-    group = group or typer.main.get_command(app)
+    group = group or TREE
     for name, command in group.commands.items():
         typed = f"{above} {name}".strip()
         if hasattr(command, "commands"):
@@ -71,7 +69,7 @@ def test_every_documented_option_exists():
 def test_every_line_of_the_docs_can_be_typed(line):
     """A command in a block of the docs is read by the command line as it stands."""
     typed, *words = shlex.split(line, comments=True)
-    command = typer.main.get_command(app)
+    command = TREE
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
 
