@@ -66,9 +66,6 @@ class _Environment(EnvSettingsSource):
         try:
             return json.loads(value)
         except ValueError:
-            # Inside a table of any type no list is asked for; older releases ask here all the same.
-            if field is None:
-                raise
             return [part.strip() for part in value.split(",") if part.strip()]
 
 
