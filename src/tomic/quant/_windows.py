@@ -10,6 +10,9 @@ import numpy as np
 
 from tomic._typing import FloatArray, FloatLike
 
+TRADING_DAYS = 252
+"""In a year: what volatilities are annualised with."""
+
 
 def check_window(window: int, least: int) -> None:
     """Refuse a window too short for its estimator."""

@@ -174,18 +174,18 @@ def _first_pass(
     good &= ~high
     root = np.sqrt(tau)
     sigma = np.where(solvable, stepped / root, np.nan)
-    todo = np.flatnonzero(solvable & ~good)
-    target = np.where(high, (ceiling - time_value) * scale, beta)[todo]
-    first, second, is_high = total[todo], stepped[todo], high[todo]
+    pending = np.flatnonzero(solvable & ~good)
+    target = np.where(high, (ceiling - time_value) * scale, beta)[pending]
+    first, second, is_high = total[pending], stepped[pending], high[pending]
     # A second step starts from the first one, unless that one went astray.
     astray = is_high | ~(np.abs(second - first) < 0.5 * first)
     rest = _Unfinished(
-        where=todo + start,
-        x=x[todo],
+        where=pending + start,
+        x=x[pending],
         total=np.where(astray, first, second),
         target=np.log(target),
         high=is_high,
-        root=np.broadcast_to(root, reason.shape)[todo],
+        root=np.broadcast_to(root, reason.shape)[pending],
     )
     return sigma, rest
 
