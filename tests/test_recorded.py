@@ -26,6 +26,7 @@ DAY = dt.date(2025, 5, 19)
         ("option_chain_BULK_SPY_20250519_2026.csv", "SPY", dt.datetime(2025, 5, 19, 20, 26)),
         ("SPY_20250519_sunday.csv", "SPY", None),
         ("SPY_20250519_2599.csv", "SPY", None),
+        ("SPY_20250519_2026xyz.csv", "SPY", None),
     ],
 )  # fmt: skip
 def test_names(name, symbol, moment):

@@ -47,8 +47,8 @@ def parse_file_name(name: str) -> FileName:
     """
     Read symbol and time from names such as ``option_chain_SPY_20250519_202601_000000.csv``.
 
-    A zone may follow the time (``_2026utc``), else it is Amsterdam's; a name without time gives
-    only the day.
+    A zone may follow the time (``_2026utc``), else it is Amsterdam's; a name without time, or
+    with a zone that is unknown, gives only the day.
     """
     stem = name.rpartition("/")[2].rpartition("\\")[2]
     match = _NAMED.search(stem.rpartition(".")[0] or stem)
@@ -66,8 +66,10 @@ def parse_file_name(name: str) -> FileName:
         clock = dt.datetime.strptime(text, "%H%M%S%f").time()
     except ValueError:
         return FileName(symbol, day)
-    where = ZoneInfo(_ZONES.get(match["zone"] or "", _HOME))
-    return FileName(symbol, day, dt.datetime.combine(day, clock, where))
+    where = _ZONES.get(match["zone"]) if match["zone"] else _HOME
+    if where is None:
+        return FileName(symbol, day)
+    return FileName(symbol, day, dt.datetime.combine(day, clock, ZoneInfo(where)))
 
 
 def expiry_forward(
