@@ -30,7 +30,7 @@ async def test_guests_use_the_connection_of_their_host(settings, gateway):
 
 async def test_a_lost_connection_is_made_again(settings, gateway):
     """What cut the line between two steps costs a new connection and nothing else."""
-    async with Desk(on(settings, gateway)) as host:
+    async with Desk(on(settings, gateway, reconnect_pauses_s=(0.02,))) as host:
         session = await host.session()
         for client in list(gateway.clients):
             client.drop()

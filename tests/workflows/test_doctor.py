@@ -16,6 +16,8 @@ from tomic.workflows.overheard import Overheard
 
 IB = {"connect_timeout_s": 3.0, "request_timeout_s": 1.0, "params_timeout_s": 1.0}
 RULES = {"silent_s": 0.1, "quote_timeout_s": 0.4}
+MUTE = (faults.NoHandshake, faults.NoNextValidId)
+"""Faults for which any patience is in vain."""
 
 
 @asynccontextmanager
@@ -27,10 +29,10 @@ async def simulated(*broken, closed=False):
         yield gateway
 
 
-async def checks(folder, port, *, simulated=False) -> dict[str, Check]:
+async def checks(folder, port, *, simulated=False, **ib) -> dict[str, Check]:
     """The ladder's checks by name."""
     settings = settings_in(
-        folder, ib={**IB, "port": port}, chain=RULES, market={"spot_timeout_s": 0.4}
+        folder, ib={**IB, "port": port, **ib}, chain=RULES, market={"spot_timeout_s": 0.4}
     )
     found = [one async for one in examine(settings, pace=FAST, simulated=simulated)]
     return {one.name: one for one in found}
@@ -101,8 +103,9 @@ FAILURES = [
 )
 async def test_a_fault_that_stops_the_ladder(tmp_path, fault, name, code, found, fix):
     """The rung that breaks says what was found, why, what to do, and how the command ends."""
+    mute = {"connect_timeout_s": 0.5} if isinstance(fault, MUTE) else {}
     async with simulated(fault) as gateway:
-        seen = await checks(tmp_path, gateway.port)
+        seen = await checks(tmp_path, gateway.port, **mute)
 
     broken = [one for one in seen.values() if one.verdict is Verdict.FAIL]
     assert [one.name for one in broken] == [name]
