@@ -10,8 +10,9 @@ import typer.main
 
 from command_line import run
 from tomic import __version__
-from tomic.cli.app import app
+from tomic.cli.app import app, command_line
 
+WHOLE = typer.main.get_command(app).commands
 HEAVY = ("numpy", "pandas", "scipy", "ib_async", "pydantic", "textual", "matplotlib", "httpx")
 
 
@@ -27,10 +28,31 @@ def test_help_names_every_command_and_the_promise():
     result = run("--help")
 
     assert result.exit_code == 0
-    for name in typer.main.get_command(app).commands:
+    for name in WHOLE:
         assert f"  {name} " in result.stdout
     assert "no command can send an order" in " ".join(result.stdout.split())
     assert "tomic chain SPY --demo" in result.stdout
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_command_is_built_without_its_neighbours(name):
+    """Named first on the line, each command is found where it lives, with all its options."""
+    quick = typer.main.get_command(command_line([name, "--help"])).commands
+
+    assert len(quick) < len(WHOLE)
+    assert options_of(quick[name]) == options_of(WHOLE[name])
+
+
+def options_of(command):
+    """Names of a command's parameters, and those of its sub-commands."""
+    below = {name: options_of(one) for name, one in getattr(command, "commands", {}).items()}
+    return [one.name for one in command.params], below
+
+
+@pytest.mark.parametrize("words", [(), ("chian",), ("--help",), ("--version",)])
+def test_other_words_need_the_whole_command_line(words):
+    """Help, wrong names and completion know every command."""
+    assert list(typer.main.get_command(command_line(words)).commands) == list(WHOLE)
 
 
 def test_nothing_asked():

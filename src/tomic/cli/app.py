@@ -2,56 +2,90 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
 from typing import Annotated
 
 import typer
 
 from tomic import __version__
-from tomic.cli import (
-    config,
-    doctor,
-    gateway,
-    jobs,
-    journal,
-    market,
-    panel,
-    portfolio,
-    record,
-    report,
-    scan,
-    store,
-    volatility,
-)
 from tomic.cli.running import fail, quiet_pipe
 from tomic.errors import TomicError
 
-app = typer.Typer(
-    name="tomic",
-    no_args_is_help=True,
-    add_completion=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help=(
-        "Tactical Option Modeling & Insight Console: option chains, volatility, ranked trades and "
-        "an honest journal over Interactive Brokers. It never trades: no command can send an order."
-    ),
-    epilog="Try it without TWS: tomic chain SPY --demo",
-)
-app.registered_commands += market.app.registered_commands
-app.registered_commands += scan.app.registered_commands
-app.registered_commands += portfolio.app.registered_commands
-app.registered_commands += volatility.app.registered_commands
-app.registered_commands += doctor.app.registered_commands
-app.registered_commands += gateway.app.registered_commands
-app.registered_commands += jobs.app.registered_commands
-app.registered_commands += record.app.registered_commands
-app.registered_commands += panel.app.registered_commands
-app.add_typer(config.app, name="config")
-app.add_typer(report.app, name="report")
-app.add_typer(store.app, name="store")
-app.add_typer(journal.app, name="journal")
-app.add_typer(scan.strategies_app, name="strategies")
+_COMMANDS = {
+    "chain": "market",
+    "scan": "scan",
+    "show": "scan",
+    "why-not": "scan",
+    "portfolio": "portfolio",
+    "prices": "volatility",
+    "vol": "volatility",
+    "explain": "volatility",
+    "doctor": "doctor",
+    "gateway": "gateway",
+    "run": "jobs",
+    "record": "record",
+    "panel": "panel",
+}
+"""Commands, and the module that has each."""
+_GROUPS = {
+    "config": ("config", "app"),
+    "report": ("report", "app"),
+    "store": ("store", "app"),
+    "journal": ("journal", "app"),
+    "strategies": ("scan", "strategies_app"),
+}
+"""Groups of commands: module and name in it."""
+
+
+def __getattr__(name: str) -> typer.Typer:
+    if name == "app":
+        return command_line()
+    raise AttributeError(f"module {__name__} has no attribute {name}")
+
+
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """
+    The command line, or as much of it as *words* need.
+
+    To import and describe every command takes as long as a short command runs.
+    """
+    first = words[0] if words and "_TOMIC_COMPLETE" not in os.environ else ""
+    if first in _COMMANDS:
+        return _command_line({_COMMANDS[first]}, ())
+    if first in _GROUPS:
+        return _command_line((), {first})
+    return _command_line(dict.fromkeys(_COMMANDS.values()), _GROUPS)
+
+
+def _command_line(modules: Iterable[str], groups: Iterable[str]) -> typer.Typer:
+    app = typer.Typer(
+        name="tomic",
+        no_args_is_help=True,
+        add_completion=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        help=(
+            "Tactical Option Modeling & Insight Console: option chains, volatility, ranked trades "
+            "and an honest journal over Interactive Brokers. It never trades: no command can send "
+            "an order."
+        ),
+        epilog="Try it without TWS: tomic chain SPY --demo",
+    )
+    app.callback()(_options)
+    for name in modules:
+        app.registered_commands += _module(name).app.registered_commands
+    for name in groups:
+        module, attribute = _GROUPS[name]
+        app.add_typer(getattr(_module(module), attribute), name=name)
+    return app
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"tomic.cli.{name}")
 
 
 def _version(value: bool) -> None:
@@ -60,7 +94,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -73,7 +106,7 @@ def main() -> None:
     """Run the command line; errors of TOMIC become one line on stderr and an exit code."""
     try:
         with quiet_pipe():
-            app()
+            command_line(sys.argv[1:])()
     except typer.Exit as exc:
         sys.exit(exc.exit_code)
     except TomicError as exc:
