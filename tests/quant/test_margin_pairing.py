@@ -102,6 +102,8 @@ def test_cash_account_pays_every_short_put():
         # One long for two shorts: a diagonal of 5 and a naked call of 23.
         ([(-2, 100, C, 3.0), (1, 105, C, 2.5)], "el", 5.0 + 23.0),
         ([(-2, 100, P, 3.0), (1, 95, P, 2.5)], "el", 5.0 + 23.0),
+        # Of two longs the one at the better strike covers.
+        ([(-1, 100, C, 3.0), (1, 110, C, 1.0), (1, 105, C, 2.5)], "ell", 5.0),
         # A long to spare, of either expiry, costs nothing more.
         ([(-1, 100, C, 3.0), (2, 105, C, 2.5)], "el", 5.0),
         ([(-1, 100, C, 3.0), (1, 105, C, 2.5), (1, 105, C, 1.0)], "ele", 5.0),
@@ -161,6 +163,12 @@ def test_shares_that_cover(legs, stock, per_share):
         ([(2, *PUT_90), (-2, *PUT_95), (-1, *CALL_105), (1, 115, C, 0.4)], 20.0, 10.0),
         # Half the units on one side of the same width: the larger side.
         ([(2, *PUT_90), (-2, *PUT_95), (-1, *CALL_105), (1, *CALL_110)], 10.0, 10.0),
+        # A long to spare on one side, and half a unit on one side: still the width of one.
+        ([(2, *PUT_90), (-1, *PUT_95), (-1, *CALL_105), (1, *CALL_110)], 5.0, 5.0),
+        ([(0.5, *PUT_90), (-0.5, *PUT_95), (-1, *CALL_105), (1, *CALL_110)], 5.0, 5.0),
+        # Half a spread; and one with half of its long.
+        ([(-0.5, *CALL_105), (0.5, *CALL_110)], 2.5, 2.5),
+        ([(-1, *CALL_105), (0.5, *CALL_110)], 2.5 + 8.25, 2.5 + 8.25),
         # Short strikes that cross by 7 of 10: both sides, or what they can lose together.
         ([(1, 95, P, 1.0), (-1, 100, P, 3.0), (-1, 93, C, 8.0), (1, 98, C, 4.0)], 10.0, 7.0),
         # They cross all the way.
@@ -182,6 +190,17 @@ def test_condors(legs, two_spreads, wider):
     """Both sides, unless their widths are equal and only one can lose; by setting, the wider."""
     assert required(*legs) == pytest.approx(100.0 * two_spreads)
     assert required(*legs, rules=WIDER) == pytest.approx(100.0 * wider)
+
+
+def test_condors_of_a_batch_have_expiries_of_their_own():
+    """A condor is one whatever expires beside it in the batch, and beside a leg it has not."""
+    strike, right = np.array([90.0, 95.0, 105.0, 110.0, 100.0]), np.array([P, P, C, C, C])
+    quantity = np.array([[1, -1, -1, 1, 0], [1, -1, -1, 1, 0], [2, -2, -1, 1, 0]])
+    tau = np.array([[0.1] * 4 + [0.0], [0.2] * 4 + [0.0], [0.1, 0.1, 0.2, 0.2, 0.0]])
+
+    for rules in (None, WIDER):
+        found = margin.requirement(strike, right, quantity, 1.0, spot=100.0, tau=tau, rules=rules)
+        assert found.requirement == pytest.approx([500.0, 500.0, 1_500.0])
 
 
 def test_every_argument_may_differ_by_structure():
@@ -242,9 +261,17 @@ def test_unused_legs_may_hold_anything():
     assert found.net == pytest.approx(400.0)
 
 
+def test_shares_held_and_sold_short_have_shares_of_their_own():
+    """Half a unit of shares takes .4 of its value when held, .3 when sold short."""
+    rules = margin.MarginRules(stock=0.4, stock_short=0.3)
+
+    assert required((0, 100, C, 0.0), stock=0.5, rules=rules) == pytest.approx(2_000.0)
+    assert required((0, 100, C, 0.0), stock=-0.5, rules=rules) == pytest.approx(1_500.0)
+
+
 def test_rules_hold_their_bounds():
     """0 and 1 are percentages, more, less and NaN are not; what is said names the rule."""
-    names = ("equity", "broad_index", "minimum", "stock")
+    names = ("equity", "broad_index", "minimum", "stock", "stock_short")
     assert margin.MarginRules(**dict.fromkeys(names, 0.0), naked_floor=0.0)
     assert margin.MarginRules(**dict.fromkeys(names, 1.0))
     for name in names:

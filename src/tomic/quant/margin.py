@@ -125,7 +125,7 @@ def requirement(
     """
     rules = rules or MarginRules()
     book, lead = _book(strike, is_call, quantity, price, spot, tau, stock, broad_index, rules)
-    calls, puts = _side(book, rules, right=True), _side(book, rules, right=False)
+    calls, puts = _side(book, right=True), _side(book, right=False)
     total = _spreads(book, calls.spreads, puts.spreads, rules) + _naked(calls, puts, rules)
     for row in np.flatnonzero(~(calls.plain & puts.plain)):
         total[row] = _one(book.row(int(row)), rules)
@@ -244,7 +244,7 @@ def _naked_rate(
     return np.asarray(premium + beside, dtype=np.float64)
 
 
-def _side(book: _Book, rules: MarginRules, *, right: bool) -> _Side:
+def _side(book: _Book, *, right: bool) -> _Side:
     """
     One right of every structure in closed form.
 
@@ -258,9 +258,7 @@ def _side(book: _Book, rules: MarginRules, *, right: bool) -> _Side:
     leg = short.argmax(axis=1)[:, None]
     level, when = _at(book.strike, leg), _at(book.tau, leg)
     used = amount != 0.0
-    last = np.where(used, book.tau, -np.inf).max(axis=1, initial=-np.inf)
-    first = np.where(used, book.tau, np.inf).min(axis=1, initial=np.inf)
-    one_time = last <= first
+    one_time = _one_expiry(book.tau, used)
     able = np.where(one_time[:, None] | (book.tau >= when[:, None]), long, 0.0).sum(axis=1)
     naked = np.maximum(total - by_stock - able, 0.0)
     kept = total - by_stock - naked
@@ -281,10 +279,7 @@ def _spreads(book: _Book, calls: _Spreads, puts: _Spreads, rules: MarginRules) -
     """Requirement of covered legs per share: both sides, or one where a condor earns it."""
     both = calls.cost + puts.cost
     larger = np.maximum(calls.cost, puts.cost)
-    used = book.quantity != 0.0
-    one_time = np.where(used, book.tau, -np.inf).max(axis=1, initial=-np.inf) <= np.where(
-        used, book.tau, np.inf
-    ).min(axis=1, initial=np.inf)
+    one_time = _one_expiry(book.tau, book.quantity != 0.0)
     worst = _worst(book.strike, book.is_call, calls.covered + puts.covered)
     if rules.unequal_condor == "wider":
         return np.where(one_time, np.minimum(both, np.maximum(larger, worst)), both)
@@ -378,6 +373,13 @@ def _worst(strike: FloatArray, is_call: ArrayLike, quantity: FloatArray) -> Floa
     """Largest loss at expiry of legs whose longs cover their shorts, per share; (n,)."""
     lowest: FloatArray = payoff.segments(strike, is_call, quantity).value.min(axis=-1)
     return np.maximum(-lowest, 0.0)
+
+
+def _one_expiry(tau: FloatArray, used: BoolArray) -> BoolArray:
+    """Whether the used legs expire together; (n,)."""
+    last = np.where(used, tau, -np.inf).max(axis=1)
+    first = np.where(used, tau, np.inf).min(axis=1)
+    return np.asarray(last <= first)
 
 
 def _at(array: FloatArray, leg: IntArray) -> FloatArray:
