@@ -192,6 +192,15 @@ def test_condors(legs, two_spreads, wider):
     assert required(*legs, rules=WIDER) == pytest.approx(100.0 * wider)
 
 
+@pytest.mark.parametrize("name", ["strike", "is_call", "quantity", "price", "tau"])
+def test_any_argument_may_bring_the_axis_of_legs(name):
+    """One of the arguments with an axis of its own is enough, the others may be plain numbers."""
+    given = {"strike": 95.0, "is_call": P, "quantity": -1, "price": 1.2, "tau": 0.1}
+    given[name] = [given[name], given[name]]
+
+    assert margin.requirement(**given, spot=100.0).requirement == pytest.approx(3_240.0)
+
+
 def test_condors_of_a_batch_have_expiries_of_their_own():
     """A condor is one whatever expires beside it in the batch, and beside a leg it has not."""
     strike, right = np.array([90.0, 95.0, 105.0, 110.0, 100.0]), np.array([P, P, C, C, C])
