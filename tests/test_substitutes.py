@@ -31,6 +31,26 @@ def test_stored_quotes_fill_only_what_is_missing():
     assert found["bid"][0] == 1.0
 
 
+def test_stored_quotes_are_as_old_as_they_say():
+    """The note tells when the stored rows were quoted, not when their chain was stored last."""
+    early = dt.datetime(2026, 11, 20, 15, 30, tzinfo=dt.UTC)
+    late = early + dt.timedelta(minutes=5)
+    missing = [row(k, "C", RowStatus.NO_QUOTE, quote_source=None) for k in (590.0, 600.0)]
+    times = [(early, early), (early, late), (None, None)]
+
+    notes = []
+    for first, second in times:
+        quotes = {"bid": 1.0, "ask": 2.0}
+        stored = chain_of(
+            row(590.0, "C", quoted_at=first, **quotes), row(600.0, "C", quoted_at=second, **quotes)
+        )
+        notes.append(substitutes.with_stored(chain_of(*missing), stored).notes[-1])
+
+    assert notes[0] == "2 quotes are stored ones, of 2026-11-20 15:30 UTC"
+    assert notes[1] == "2 quotes are stored ones, of 2026-11-20 15:30 to 2026-11-20 15:35 UTC"
+    assert notes[2] == f"2 quotes are stored ones, of {stored.as_of:%Y-%m-%d %H:%M} UTC"
+
+
 def test_the_model_reads_iv_off_its_neighbours():
     """Between two strikes linearly, beyond the last one flat, and without any the usual one."""
     known = {"bid": 1.0, "ask": 2.0, "greeks_source": "ib", "delta": 0.5}

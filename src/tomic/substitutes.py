@@ -55,8 +55,18 @@ def with_stored(chain: Chain, stored: Chain) -> Chain:
     known = np.isfinite(columns["iv"][to]) & np.isfinite(columns["delta"][to])
     columns["status"] = chain["status"].copy()
     columns["status"][to] = np.where(known, RowStatus.OK.value, RowStatus.NO_GREEKS.value)
-    note = f"{len(to)} quotes are those stored at {stored.as_of:%Y-%m-%d %H:%M} UTC"
+    note = f"{len(to)} quotes are stored ones, {_ages(stored, source)}"
     return replace(chain, columns={**chain.columns, **columns}, notes=(*chain.notes, note))
+
+
+def _ages(stored: Chain, rows: NDArray[Any]) -> str:
+    """How old *rows* are; they may have been stored more than once, so only they know."""
+    quoted = stored["quoted_at"][rows]
+    known = np.sort(quoted[~np.isnat(quoted)]).astype(object)
+    if not len(known):
+        return f"of {stored.as_of:%Y-%m-%d %H:%M} UTC"
+    first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (known[0], known[-1]))
+    return f"of {first} UTC" if first == last else f"of {first} to {last} UTC"
 
 
 def _keys(chain: Chain) -> list[tuple[Any, ...]]:

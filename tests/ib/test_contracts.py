@@ -135,6 +135,19 @@ def test_parameters_are_asked_for_once():
     assert virtual_time.run(scenario) == ({"SPY", "2SPY", "SPY7"}, 1)
 
 
+def test_parameters_without_an_end_are_used():
+    """An answer whose end never comes is used when its time is over, and that is said."""
+
+    async def scenario():
+        async with running("endless:on=option_params") as run:
+            _, params = await spy(run.session)
+            return params.trading_class, run.notes
+
+    trading_class, notes = virtual_time.run(scenario)
+    assert trading_class == "SPY"
+    assert notes == ["option parameters of SPY: the answer has no end; what arrived of it is used"]
+
+
 # -- options ---------------------------------------------------------------------------------
 
 

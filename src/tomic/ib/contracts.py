@@ -132,8 +132,9 @@ async def option_params(
         known = session.cache[key]
         assert isinstance(known, tuple)
         return known
-    rows = await session.ask(
-        f"option parameters of {underlying.symbol}",
+    what, rows = f"option parameters of {underlying.symbol}", list[ib_async.OptionChain]()
+    asking = session.ask(
+        what,
         lambda client, req_id: client.reqSecDefOptParams(
             req_id,
             convert.wire_symbol(underlying.symbol),
@@ -142,7 +143,14 @@ async def option_params(
             underlying.con_id,
         ),
         timeout_s=timeout_s,
+        on_part=rows.append,
     )
+    try:
+        await asking
+    except RequestTimeout:
+        if not rows:
+            raise
+        session.note(f"{what}: the answer has no end; what arrived of it is used")
     params = tuple(one for row in rows if (one := convert.to_params(row)) is not None)
     if not params:
         raise DataError(f"IB lists no options on {underlying.symbol}")

@@ -60,6 +60,11 @@ class Silent(Aimed):
 
 
 @dataclass(frozen=True, slots=True)
+class Endless(Aimed):
+    """The rows of contract details or option parameters come, and their end does not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Late(Aimed):
     """The answer comes *seconds* later than it would."""
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from tomic.sim import requests
+from tomic.sim import faults, requests
 from tomic.sim.answers import (
     ContractData,
     ContractDataEnd,
@@ -278,8 +278,9 @@ class Lookup:
     def _rows_end(
         self, request: requests.ReqContractDetails, link_done: Callable[[], None]
     ) -> None:
-        self._link.end(request.req_id)
-        self._link.send(ContractDataEnd(request.req_id))
+        if not self._is_endless("contract_details", request):
+            self._link.end(request.req_id)
+            self._link.send(ContractDataEnd(request.req_id))
         link_done()
 
     def _params(self, request: requests.ReqOptionParams) -> None:
@@ -312,8 +313,16 @@ class Lookup:
                         row.strikes,
                     )
                 )
-        link.end(request.req_id)
-        link.send(OptionParamsEnd(request.req_id))
+        if not self._is_endless("option_params", request):
+            link.end(request.req_id)
+            link.send(OptionParamsEnd(request.req_id))
+
+    def _is_endless(self, kind: str, request: object) -> bool:
+        gateway = self._link.gateway
+        if not gateway.interference.any():
+            return False
+        subject = subject_of(gateway.market, request)
+        return gateway.interference.aimed(faults.Endless, kind, subject) is not None
 
     def _matching(self, request: requests.ReqMatchingSymbols) -> None:
         if not self._link.begin(request.req_id, "matching_symbols"):
