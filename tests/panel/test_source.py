@@ -6,9 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-import typer.main
 
-from tomic.cli.app import app
+from command_line import TREE
 from tomic.panel.source import KNOWS, Source
 
 OPTIONS = {"--demo", "--paced", "--replay", "--config"}
@@ -47,7 +46,7 @@ COMMANDS = [
 
 def find(words: list[str]):
     """The command that some words begin with, and the words after it."""
-    found = typer.main.get_command(app)
+    found = TREE
     while hasattr(found, "commands"):
         found, words = found.commands[words[0]], words[1:]
     return found, words
