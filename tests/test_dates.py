@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
-from tomic import dates
+import closed_days
+from tomic import _closed_days, dates
 from tomic.errors import DataError
 from tomic.models import TradingSession, Underlying
 
@@ -272,6 +276,23 @@ def test_trading_days_of_a_holiday_week():
     assert [one.day for one in days] == [16, 17, 18, 20]
     assert not dates.is_trading_day(dt.date(2025, 6, 19))
     assert dates.trading_days(dt.date(2025, 6, 22), dt.date(2025, 6, 16)) == ()
+
+
+def test_closed_days_are_those_of_the_calendar():
+    """The table holds what exchange_calendars says; `python tests/closed_days.py` writes it."""
+    made_with = re.search(r"exchange_calendars ([\d.]+)", _closed_days.__doc__)[1]
+    if Version(version("exchange_calendars")) < Version(made_with):
+        pytest.skip(f"older than the exchange_calendars {made_with} that the table was made with")
+    closed, half = closed_days.calendar()
+
+    assert [dates.parse_expiry(word) for word in _closed_days.CLOSED.split()] == closed
+    assert [dates.parse_expiry(word) for word in _closed_days.HALF.split()] == half
+
+
+def test_days_beyond_the_table_come_from_the_library():
+    """1987 is known as well: Monday 19 October was a trading day, Labor Day was none."""
+    assert dates.is_trading_day(dt.date(1987, 10, 19))
+    assert not dates.is_trading_day(dt.date(1987, 9, 7))
 
 
 def test_closed_fridays_match_the_calendar():

@@ -1,0 +1,67 @@
+"""
+The table of closed days in `tomic._closed_days`, made from exchange_calendars.
+
+``python tests/closed_days.py`` writes it anew; a test holds it against the calendar.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+import exchange_calendars
+
+import tomic
+
+FILE = Path(tomic.__file__).parent / "_closed_days.py"
+FIRST_YEAR, LAST_YEAR = 2000, 2039
+_A_LINE = 10
+
+
+def calendar() -> tuple[list[dt.date], list[dt.date]]:
+    """Weekdays on which New York is closed, and days on which it closes early."""
+    first, last = dt.date(FIRST_YEAR, 1, 1), dt.date(LAST_YEAR, 12, 31)
+    with warnings.catch_warnings():
+        # Its 4.13 calls what pandas 3.1 announces to change; the result is right today.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = exchange_calendars.get_calendar("XNYS", start=first, end=last)
+    open_days = {one.date() for one in found.sessions}
+    days = (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
+    closed = [day for day in days if day.weekday() < 5 and day not in open_days]
+    return closed, [one.date() for one in found.early_closes]
+
+
+def text() -> str:
+    """The whole module."""
+    closed, half = calendar()
+    made_with = version("exchange_calendars")
+    return f'''"""
+Days on which New York is closed or closes early.
+
+Taken from exchange_calendars {made_with}, because importing it costs every command half a second.
+``python tests/closed_days.py`` makes this file.
+"""
+
+FIRST_YEAR, LAST_YEAR = {FIRST_YEAR}, {LAST_YEAR}
+
+CLOSED = """
+{_lines(closed)}
+"""
+"""Weekdays without trading."""
+
+HALF = """
+{_lines(half)}
+"""
+"""Days that end at 13:00."""
+'''
+
+
+def _lines(days: list[dt.date]) -> str:
+    words = [f"{day:%Y%m%d}" for day in days]
+    return "\n".join(" ".join(words[at : at + _A_LINE]) for at in range(0, len(words), _A_LINE))
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
