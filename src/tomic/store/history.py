@@ -233,8 +233,8 @@ class HistoryTables(StoreFile):
         rows = await self._read(
             lambda db: db.execute(
                 "SELECT at, symbol, kind, detail FROM events"
-                " WHERE ?1 IS NULL OR symbol = ?1 ORDER BY at, id",
-                (symbol,),
+                " WHERE :symbol IS NULL OR symbol = :symbol ORDER BY at, id",
+                {"symbol": symbol},
             ).fetchall()
         )
         return [(dt.datetime.fromisoformat(at), *rest) for at, *rest in rows]

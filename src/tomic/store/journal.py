@@ -203,9 +203,9 @@ class JournalTables(StoreFile):
         rows = await self._read(
             lambda db: db.execute(
                 "SELECT exec_id, at, symbol, con_id, document, entry_id FROM executions"
-                " WHERE (?1 IS NULL OR entry_id = ?1) AND (NOT ?2 OR entry_id IS NULL)"
-                " ORDER BY at, exec_id",
-                (entry_id, unlinked),
+                " WHERE (:entry IS NULL OR entry_id = :entry)"
+                " AND (NOT :unlinked OR entry_id IS NULL) ORDER BY at, exec_id",
+                {"entry": entry_id, "unlinked": unlinked},
             ).fetchall()
         )
         return [

@@ -110,9 +110,13 @@ class ScanTables(StoreFile):
             settled: Only with (True) or without (False) an outcome.
         """
         return await self._proposals(
-            "(?1 IS NULL OR symbol = ?1) AND (?2 IS NULL OR day >= ?2)"
-            " AND (?3 IS NULL OR (outcome IS NOT NULL) = ?3)",
-            (symbol, since.isoformat() if since else None, settled),
+            "(:symbol IS NULL OR symbol = :symbol) AND (:since IS NULL OR day >= :since)"
+            " AND (:settled IS NULL OR (outcome IS NOT NULL) = :settled)",
+            {
+                "symbol": symbol,
+                "since": since.isoformat() if since else None,
+                "settled": settled,
+            },
         )
 
     async def load_awaiting(self, until: dt.date) -> list[StoredProposal]:
@@ -152,7 +156,9 @@ class ScanTables(StoreFile):
 
         return await self._read(work)
 
-    async def _proposals(self, where: str, values: tuple[Any, ...]) -> list[StoredProposal]:
+    async def _proposals(
+        self, where: str, values: tuple[Any, ...] | dict[str, Any]
+    ) -> list[StoredProposal]:
         rows = await self._read(
             lambda db: db.execute(
                 "SELECT id, scan_id, rank, symbol, strategy, expiry, as_of, document, outcome"
