@@ -85,7 +85,10 @@ class Link:
             ClientIdInUse: The gateway said 326.
             GatewayUnreachable: No listener, no handshake, or no ``nextValidId`` in time.
         """
-        ready = asyncio.ensure_future(self.client.connectAsync(host, port, client_id, timeout_s))
+        # Ours ends first: when its own time is over, ib_async forgets how far it had come.
+        ready = asyncio.ensure_future(
+            self.client.connectAsync(host, port, client_id, timeout_s + 1.0)
+        )
         try:
             done, _ = await asyncio.wait(
                 {ready, self._refused}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
