@@ -179,8 +179,10 @@ def dependencies(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside peers; arguments choose parts, such as `nox -s bench -- quant`."""
+    """Measure beside peers: `nox -s bench -- [PART …] [--json FILE] [--page]`."""
     install_dev(session)
+    # The peers' environments first, so that no installation is going on while anything is timed.
+    session.run("python", "-m", "benchmarks.peers", success_codes=[0, 1])
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
