@@ -278,6 +278,11 @@ def test_shares_held_and_sold_short_have_shares_of_their_own():
     assert required((0, 100, C, 0.0), stock=-0.5, rules=rules) == pytest.approx(1_500.0)
 
 
+def test_prices_below_one_are_prices():
+    """A .50 put of a share at .80, naked: premium .05 and the floor of a tenth of the strike."""
+    assert required((-1, 0.5, P, 0.05), spot=0.8) == pytest.approx(100.0 * (0.05 + 0.05))
+
+
 def test_rules_hold_their_bounds():
     """0 and 1 are percentages, more, less and NaN are not; what is said names the rule."""
     names = ("equity", "broad_index", "minimum", "stock", "stock_short")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -200,6 +202,23 @@ def test_worth_at_expiry_by_hand():
 
     assert worth.tolist() == [60.0, 47.5, 40.0]
     assert payoff.value_at([80.0], [90.0], [P], [2]).tolist() == [20.0]
+
+
+def test_nodes_ascend_whatever_the_order_of_legs():
+    """Every order of six strikes gives the same ascending nodes, from 0 on."""
+    strike = np.array(list(permutations([80.0, 85.0, 90.0, 95.0, 100.0, 105.0])))
+
+    shape = payoff.segments(strike, C, np.ones(strike.shape))
+
+    assert (shape.node == [0.0, 80.0, 85.0, 90.0, 95.0, 100.0, 105.0]).all()
+
+
+def test_a_share_costs_nothing_unless_it_is_said():
+    """A share beside a short 100 call for 2 is worth 2 at zero and 102 from the strike on."""
+    shape = payoff.segments([100.0], [C], [-1], credit=2.0, stock=1.0)
+
+    assert shape.value.tolist() == [2.0, 102.0]
+    assert shape.slope == 0.0
 
 
 def test_fractions_that_cancel_leave_a_flat_tail():
