@@ -206,10 +206,15 @@ class Layout:
 
     def encode(self, value: Any, out: list[str], version: int) -> None:
         """Append the fields of *value*."""
+        by_name: dict[str, Any] = {}
         for part in self._of(version):
             when = part.sent.when
-            if when is None or when(_so_far(value)):
-                part.encode(getattr(value, part.name), out, version)
+            if when is not None:
+                # Once for all fields that depend on others; most messages have none.
+                by_name = by_name or _by_name(value)
+                if not when(by_name):
+                    continue
+            part.encode(getattr(value, part.name), out, version)
 
     def decode(self, cursor: Cursor) -> Any:
         """Read one value."""
@@ -221,7 +226,7 @@ class Layout:
         return self._cls(**values)
 
 
-def _so_far(value: Any) -> dict[str, Any]:
+def _by_name(value: Any) -> dict[str, Any]:
     return {item.name: getattr(value, item.name) for item in fields(value)}
 
 
