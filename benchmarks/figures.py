@@ -199,7 +199,7 @@ def cells(row: Row) -> tuple[str, ...]:
     for key in ("failed", "skipped"):
         if key in row:
             return (row["name"], f"{key}: {row[key]}", *("",) * 6)
-    ours = row["measured"] if "measured" in row else spread(row)
+    ours = str(row["measured"]) if "measured" in row else spread(row)
     peer, limit = ("", "", ""), ("", "")
     if "peer" in row:
         peer = (row["peer"], spread(row, "peer_"), number(row["ratio"]))

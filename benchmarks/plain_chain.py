@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 import ib_async
 
 LINES = 90
-STREAM_S = 3.0
-"""How long an option is given to send its bid and its Greeks."""
+STREAM_S = 10.0
+"""How long an option is given to send its bid and its Greeks, waiting to be asked included."""
 CHUNK = 50
 
 
