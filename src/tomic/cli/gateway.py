@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
+import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from tomic.sim.session_replay import SessionReplay
 
 app = typer.Typer()
+
+_LONGEST_EXPIRY_S = 2.0
+_SWITCH_S = 0.0005
+"""How long the thread may keep the loop waiting."""
 
 
 @app.command()
@@ -59,10 +66,38 @@ async def gateway(
     market = _market(seed, replay, symbol, as_of, closed=closed, synthetic=synthetic)
     profile = Profile.instant() if instant else Profile()
     server = Gateway(market, port=port, seed=seed, profile=profile, faults=broken)
+    market.book()  # what is held is asked for by every client that connects
+    stop = threading.Event()
+    ahead = asyncio.create_task(asyncio.to_thread(_price_ahead, market, stop), name="tomic prices")
     try:
         await _listen(server, port)
     finally:
+        stop.set()
+        await asyncio.wait({ahead}, timeout=_LONGEST_EXPIRY_S)
         typer.echo(_tally(server), err=True)
+
+
+def _price_ahead(market: Market, stop: threading.Event) -> None:
+    """
+    Price the model market in a thread, one expiry after the other.
+
+    TWS has its prices already. A gateway that computed each expiry when it is first asked for
+    would stand still for a twentieth of a second meanwhile, then read several messages at once,
+    and find more than 50 of them in one second that its client had sent well spaced.
+    """
+    price_ahead = getattr(market, "price_ahead", None)
+    if price_ahead is None:
+        return
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        for _ in price_ahead():
+            # What is priced stays; to look through it again and again takes a tenth of a second.
+            gc.freeze()
+            if stop.is_set():
+                return
+    finally:
+        sys.setswitchinterval(usual)
 
 
 async def _replay_session(file: Path, port: int) -> None:

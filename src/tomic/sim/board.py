@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -103,6 +103,15 @@ class Board:
             found = built, {con_id: i for i, con_id in enumerate(ids.tolist())}
             self._slices[key] = found
         return found
+
+    def price_ahead(self, instrument: Instrument) -> Iterator[date]:
+        """Price and describe every option of *instrument* now, yielding each expiry when done."""
+        self.underlying_quote(instrument)
+        for rule in instrument.classes:
+            for expiry in self.catalogue.expiries(rule):
+                self.slice_of(instrument, rule, expiry)
+                self.catalogue.options(instrument, rule, expiry)
+                yield expiry
 
     def option_quote(self, con_id: int) -> Quote | None:
         """Quote of an option, None when there is no such contract."""

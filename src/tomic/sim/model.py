@@ -8,7 +8,7 @@ long it takes; only the clock moves. Nothing is computed before somebody asks fo
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -91,6 +91,13 @@ class ModelMarket:
         Asked here or in another market of the same instruments, seed and start, in this process.
         """
         return self.board.built
+
+    def price_ahead(self) -> Iterator[str]:
+        """Price the demo's symbols before anybody asks, yielding the symbol after each expiry."""
+        for instrument in declared.select("demo", None):
+            if instrument in self._instruments:
+                for _ in self.board.price_ahead(instrument):
+                    yield instrument.symbol
 
     def now(self) -> datetime:
         """The market's own time, aware, in UTC."""
