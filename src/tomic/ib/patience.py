@@ -19,6 +19,8 @@ _BURST_S = 0.06
 """Grace for the last trade and the close, which may follow in the same burst of messages."""
 _HOPELESS, _GREEKS_S = 20, 1.3
 """After so many options without Greeks they are waited for no longer than they usually take."""
+_LAST_MESSAGES = 12
+"""A quarter of a second of messages."""
 _LOOK_S = 0.05
 """How often is looked whether waiting has become dear."""
 
@@ -122,7 +124,8 @@ class Waiting:
     def _is_over(self, since: float, asked_again: float) -> bool:
         now, patience = self.clock.now(), self.patience
         limits = self.session.limits
-        others_wait = limits.lines.coming > 0 or not limits.pacer.idle
+        # Given up while some messages still wait, their own cancels follow those without a gap.
+        others_wait = limits.lines.coming > 0 or limits.pacer.waiting > _LAST_MESSAGES
         usual = max(since + patience.last_s, asked_again + patience.seconds)
         most = asked_again + self.rules.quote_timeout_s
         return now >= (most if others_wait else min(usual, most))
