@@ -55,6 +55,12 @@ def mutmut(tree: Path, *words: str) -> str:
     return done.stdout
 
 
+def statuses_in(tree: Path) -> dict[str, str]:
+    """What became of each mutant, by mutmut's names and words."""
+    lines = mutmut(tree, "results", "--all", "1").splitlines()
+    return dict(line.strip().split(": ") for line in lines)
+
+
 def function_of(mutant: str) -> str:
     """`margin._side` of mutmut's `tomic.quant.margin.x__side__mutmut_12`."""
     module, _, mangled = mutant.rpartition(".")
@@ -113,10 +119,11 @@ def main() -> int:
             (shutil.copytree if source.is_dir() else shutil.copy2)(source, tree / name)
         print("trying mutants; this takes some minutes", flush=True)
         mutmut(tree, "run")
-        listed = [
-            line.strip().split(": ") for line in mutmut(tree, "results", "--all", "1").splitlines()
-        ]
-        statuses = dict(listed)
+        statuses = statuses_in(tree)
+        # A busy machine can stop a mutant that only waited; what never ends does so twice.
+        if late := [name for name, status in statuses.items() if status == "timeout"]:
+            mutmut(tree, "run", *late)
+            statuses = statuses_in(tree)
         alive = [name for name, status in statuses.items() if status not in KILLED]
         survived = Counter(change_of(name, mutmut(tree, "show", name)) for name in alive)
     table = figures(statuses)
