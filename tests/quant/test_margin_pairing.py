@@ -169,6 +169,7 @@ def test_shares_that_cover(legs, stock, per_share):
         # Half a spread; and one with half of its long.
         ([(-0.5, *CALL_105), (0.5, *CALL_110)], 2.5, 2.5),
         ([(-1, *CALL_105), (0.5, *CALL_110)], 2.5 + 8.25, 2.5 + 8.25),
+        ([(-1, *PUT_95), (0.5, *PUT_90)], 2.5 + 8.1, 2.5 + 8.1),
         # Short strikes that cross by 7 of 10: both sides, or what they can lose together.
         ([(1, 95, P, 1.0), (-1, 100, P, 3.0), (-1, 93, C, 8.0), (1, 98, C, 4.0)], 10.0, 7.0),
         # They cross all the way.
