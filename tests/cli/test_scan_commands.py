@@ -1,0 +1,136 @@
+"""`tomic scan`, `show`, `why-not` and `strategies` over the demo market, end to end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from clean_home import make_clean_home
+from command_line import run
+
+KINDS = "iron_condor,short_put_spread"
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory):
+    """A scan of SPY with its files, in a working folder that the module keeps."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_clean_home(tmp_path_factory.mktemp("scan"), patch)
+        yield run("scan", "SPY", "--demo", "--strategy", KINDS, "--top", 2, "--explain")
+
+
+@pytest.fixture(scope="module")
+def document(scanned):
+    """The scan as it was written for programs."""
+    (path,) = re.findall(r"[^ \n]*scan_[0-9_]*\.json", scanned.stderr)
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def test_a_scan_ranks_and_says_why(scanned, document):
+    """The best two are printed with the parts of the first score, which add up to it."""
+    first, second = document["proposals"]
+
+    assert scanned.exit_code == 0
+    assert document["schema"] == "tomic.scan/1"
+    assert first["score"] >= second["score"]
+    assert {first["id"], second["id"]} <= set(scanned.stdout.split())
+    (total, parts) = re.search(r"^score ([\d.]+) = (.*)$", scanned.stdout, re.MULTILINE).groups()
+    assert sum(map(float, re.findall(r"[-+][\d.]+", parts))) == pytest.approx(float(total), abs=0.4)
+    assert f"considered {document['considered']:,}" in scanned.stderr
+    assert "Not advice; nothing is sent to the broker" in scanned.stderr
+
+
+def test_a_scan_explains_its_refusals(scanned, document):
+    """With --explain every rule that refused something is there with its count."""
+    assert f"passed {document['passed']:,}" in scanned.stdout
+    for one in document["rejected"]:
+        assert re.search(rf"{re.escape(one['rule'])} +{one['count']:,}", scanned.stdout)
+
+
+def test_a_scan_leaves_a_row_for_each_proposal(scanned, document):
+    """The CSV beside the JSON holds the same proposals in the same order."""
+    (path,) = re.findall(r"[^ \n]*scan_[0-9_]*\.csv", scanned.stderr)
+    rows = list(csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()))
+
+    assert [row["id"] for row in rows] == [one["id"] for one in document["proposals"]]
+    assert [float(row["margin"]) for row in rows] == [
+        one["margin"] for one in document["proposals"]
+    ]
+
+
+def test_nothing_that_qualifies_is_a_result(scanned):
+    """A scan that refuses everything prints no proposal, names the rule and the nearest miss."""
+    done = run(
+        "scan", "SPY", "--demo", "--strategy", "iron_condor", "--min-ev", 1e6, "--no-export",
+        "--format", "csv",
+    )  # fmt: skip
+
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stdout.startswith("rank,id,symbol,strategy")
+    assert "nothing qualifies; nearest miss: SPY" in done.stderr
+
+
+def test_a_proposal_is_shown_whole(scanned, document):
+    """Legs, figures and the order to type are those of the scan; as JSON it is the same."""
+    first = document["proposals"][0]
+
+    text = run("show", first["id"], "--demo").stdout
+    same = json.loads(run("show", first["id"], "--demo", "--json").stdout)
+
+    assert same["id"] == first["id"]
+    assert same["credit"] == first["credit"]
+    for leg in first["legs"]:
+        word = "BUY " if leg["quantity"] > 0 else "SELL"
+        right = "CALL" if leg["right"] == "C" else "PUT"
+        assert re.search(rf"{word} 1  SPY \d\d \w+ \d+ {leg['strike']:g} {right}", text)
+    mid = abs(first["credit_mid"]) / 100.0
+    assert f"limit {mid:.2f} credit at mid" in text
+    assert text.rstrip().endswith("Not advice; nothing is sent to the broker")
+
+
+def test_a_proposal_is_judged_anew(scanned, document):
+    """--refresh quotes the legs again and sets the new figures beside the old ones."""
+    done = run("show", document["proposals"][0]["id"], "--demo", "--refresh")
+
+    assert done.exit_code == 0
+    assert re.search(r"^ +then +now +change$", done.stdout, re.MULTILINE)
+    assert re.search(r"^score +[\d.]+ +[\d.]+ +[-+][\d.]+$", done.stdout, re.MULTILINE)
+
+
+def test_an_unknown_proposal_is_said(scanned):
+    """A number that no scan gave is refused by name."""
+    done = run("show", "20000101-7", "--demo")
+
+    assert done.exit_code != 0
+    assert "20000101-7" in done.stderr
+
+
+def test_why_not_names_the_rule(scanned, document):
+    """The first proposal's own trade is accepted; a spread of a point far out is refused."""
+    first = document["proposals"][0]
+
+    strikes = sorted(leg["strike"] for leg in first["legs"])
+    trade = f"{first['strategy']} {'/'.join(f'{x:g}' for x in strikes)} {first['expiry']}"
+    own = run("why-not", "SPY", trade, "--demo")
+    narrow = f"short_put_spread {strikes[0]:g}/{strikes[0] - 1:g} {first['expiry']}"
+    refused = json.loads(run("why-not", "SPY", narrow, "--demo", "--json").stdout)
+
+    assert own.stdout.splitlines()[1].startswith("accepted")
+    assert refused["refusals"]
+
+
+def test_strategies_are_listed_and_shown(scanned):
+    """Every strategy has a line with its days; one of them is shown by the names of settings."""
+    table = run("strategies").stdout
+    listed = json.loads(run("strategies", "--json").stdout)
+    one = run("strategies", "show", "iron_condor").stdout
+
+    for known in listed:
+        low, high = known["dte"]
+        assert re.search(rf"^{known['name']} .* {low}-{high}\b", table, re.MULTILINE)
+    assert "change it in tomic.toml under [strategies.iron_condor]" in one
+    assert re.search(r"^  legs\.short_put: -1 ", one, re.MULTILINE)
