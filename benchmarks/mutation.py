@@ -93,7 +93,7 @@ def explained(page: str) -> Counter[Change]:
 def figures(statuses: dict[str, str]) -> str:
     """Mutants, killed, survived and score of each module and of all, as a table."""
     by_module: dict[str, Counter[str]] = {}
-    for mutant, status in statuses.items():
+    for mutant, status in sorted(statuses.items()):
         module = mutant.rpartition(".")[0].removeprefix("tomic.").replace(".", "/")
         by_module.setdefault(module, Counter())[status] += 1
     by_module["all"] = sum(by_module.values(), Counter())
