@@ -24,6 +24,8 @@ _STALL_S, _CAREFUL_S, _CAREFUL_RATE = 0.02, 2.0, 45.0
 """After a message that was so late, the rate for a while. A machine that stalls us also stalls a
 gateway on it, which then reads several messages at once: 45 a second may bunch for 89 ms before 50
 are counted in one second, 48 for 21 ms only."""
+_IB_RATE = 50.5
+"""IB's limit, with room for rounding."""
 _LOWERED = 60
 """Who allows fewer lines than this needs the others elsewhere, so none are taken at the end."""
 
@@ -205,7 +207,8 @@ class Pacer:
     def _after(self, now: float) -> float:
         """When the next message may leave, if one leaves *now*."""
         late = now - max(self._next, self._paused_until, self._wanted_at)
-        if late > _STALL_S:
+        # A gateway without IB's limit, as in a demo, has nothing to be careful of.
+        if late > _STALL_S and self.rate <= _IB_RATE:
             self._careful_until = now + _CAREFUL_S
         careful = 1.0 / _CAREFUL_RATE if now < self._careful_until else 0.0
         base = self._next if now - self._next <= _CATCH_UP_S else now
