@@ -76,6 +76,13 @@ def test_a_stall_makes_careful_for_a_while():
     assert late == pytest.approx([1 / 48] * len(late), rel=1e-3)
 
 
+def test_a_free_pace_has_nothing_to_be_careful_of():
+    """Towards a gateway without IB's limit, as in a demo, a stall slows nothing down."""
+    times = sent_times(1000.0, 400, stalls={100: 0.1})
+
+    assert times[-1] - times[100] == pytest.approx(0.299, abs=1e-3)
+
+
 def test_an_idle_pacer_is_not_late():
     """What is posted after a pause leaves at once, and the next keeps the usual distance."""
 
