@@ -178,15 +178,20 @@ def elementary(what: str, *, scale: float = 1e-3, items: float = 1.0, **counts: 
     return Limit(f"{what}: {needed}", value)
 
 
+PRICE = {"what": "the formula once", "log": 1, "sqrt": 1, "exp": 2, "ndtr": 2}
+"""Elementary functions that one European price needs; no solver can do with fewer."""
+GREEKS = {"what": "the formulas", "log": 1, "sqrt": 1, "exp": 3, "ndtr": 2}
+
+
 def slower() -> float:
     """How much slower this core is than the one that absolute figures are asked for."""
     return max(1.0, elementary_ns()["exp"] / REFERENCE_EXP_NS)
 
 
-def asked_here(value: float, unit: str, words: str = "") -> str:
+def asked_here(value: float, unit: str, words: str = "", *, more_is_better: bool = False) -> str:
     """What is asked, and what that is on a core as slow as this one."""
-    there = f"<= {value:g} {unit} at exp {REFERENCE_EXP_NS} ns (here {value * slower():.3g})"
-    return f"{there}{words}"
+    sign, here = (">=", value / slower()) if more_is_better else ("<=", value * slower())
+    return f"{sign} {value:g} {unit} at exp {REFERENCE_EXP_NS} ns (here {here:.3g}){words}"
 
 
 # -- tables -----------------------------------------------------------------------------------

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import QuantLib as ql
+from benchmarks.figures import (
+    Limit,
+    Peer,
+    Row,
+    asked_here,
+    clocked,
+    elementary,
+    fact,
+    figure,
+    in_turns,
+)
+from benchmarks.peers import Foreign, foreign
 from scipy.special import ndtr
 
 from tomic.quant import (
@@ -21,39 +38,51 @@ from tomic.quant import (
     revaluation,
 )
 
-REFERENCE_EXP_NS = 1.3
-"""Nanoseconds an element of np.exp on the core that the absolute figures are stated for."""
-TAU, SIGMA, RATE, YIELD = 30 / 365, 0.25, 0.045, 0.013
+SPOT, DAYS = 100.0, 30
+TAU, SIGMA, RATE, YIELD = DAYS / 365, 0.25, 0.045, 0.013
 AXES: dict[str, np.ndarray] = {
     "spot_moves": np.linspace(-0.2, 0.2, 41).round(3),
     "vol_moves": np.array([-0.5, -0.35, -0.2, -0.1, 0.0, 0.2, 0.4, 0.7, 1.0]),
     "days": np.array([0.0, 1.0, 5.0, 10.0, 20.0]),
 }
+STRUCTURES, PATHS = 200_000, 200_000
+CONDOR_DAYS, CHAIN_PRICES = 45, 1201
+"""Days until a condor expires, and prices of the Markov chain that asks what comes first."""
+TRADES, CELLS = 20, 1_000
+"""Structures given to optionlab, and cells of a stress grid to QuantLib: one at a time."""
+TODAY = ql.Date(1, 1, 2024)
+WORKS = """
+from optionlab import run_strategy
+
+def evaluate(strike, is_call, quantity, credit, spot, sigma, days):
+    found = []
+    columns = (strike, is_call, quantity, credit)
+    for strikes, calls, amounts, paid in zip(*(column.tolist() for column in columns)):
+        # Every premium is 1; what that makes more or less than the credit is had already.
+        legs = [
+            {"type": "call" if call else "put", "strike": k, "premium": 1.0, "n": abs(int(n)),
+             "action": "buy" if n > 0 else "sell"}
+            for k, call, n in zip(strikes, calls, amounts)
+        ]
+        out = run_strategy({
+            "stock_price": spot, "volatility": sigma, "interest_rate": 0.0,
+            "min_stock": spot / 2, "max_stock": spot * 2,
+            "discard_nonbusiness_days": False, "days_to_target_date": days,
+            "strategy": [*legs, {"type": "closed", "prev_pos": paid + sum(amounts)}],
+        })
+        found.append(out.probability_of_profit)
+    return found
+
+WORKS = {"evaluate": evaluate}
+"""
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure everything once; each result names what is asked and what was measured."""
-    x = np.linspace(0.0, 1.0, 2048)
-    exp_ns = best(lambda: np.exp(x), number=2000) / x.size * 1e9
-    slower = max(1.0, exp_ns / REFERENCE_EXP_NS)
-    return [
-        _pos(slower),
-        *_target(),
-        *_stress(slower),
-        _margin(),
-        {"name": "structures: np.exp on this core", "measured": f"{exp_ns:.2f} ns"},
-    ]
+def run() -> list[Row]:
+    """Measure everything once; each row names what is asked and what was measured."""
+    return [*_pos(), *_target(), *_stress(), _margin()]
 
 
-def best(work: Callable[[], object], repeat: int = 5, number: int = 1) -> float:
-    """Seconds a call, the fastest of *repeat* rounds."""
-    rounds = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        for _ in range(number):
-            work()
-        rounds.append((time.perf_counter() - started) / number)
-    return min(rounds)
+# -- probability of success -------------------------------------------------------------------
 
 
 def _four_legs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -64,19 +93,19 @@ def _four_legs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return strike, rng.random((count, 4)) < 0.5, quantity, rng.normal(0.0, 3.0, count)
 
 
-def _pos(slower: float) -> dict[str, Any]:
-    market = density.lognormal(100.0, TAU, SIGMA)
-    strike, is_call, quantity, credit = _four_legs(200_000, 1)
+def _pos() -> list[Row]:
+    market = density.lognormal(SPOT, TAU, SIGMA)
+    legs = _four_legs(STRUCTURES, 1)
+    strike, is_call, quantity, credit = legs
 
     def work() -> np.ndarray:
         shape = payoff.segments(strike, is_call, quantity, credit=credit)
         return probability.pos(market, shape)
 
-    rate = strike.shape[0] / best(work) / 1e6
     total_vol = SIGMA * np.sqrt(TAU)
     score = np.linspace(-10.0, 10.0, 200_001)
     middle = 0.5 * (score[1:] + score[:-1])
-    price = 100.0 * np.exp(total_vol * middle - 0.5 * total_vol**2)
+    price = SPOT * np.exp(total_vol * middle - 0.5 * total_vol**2)
     mass = np.diff(ndtr(score))
     found = work()[:200]
     exact = np.array(
@@ -87,53 +116,109 @@ def _pos(slower: float) -> dict[str, Any]:
             )
         ]
     )
-    return {
-        "name": "structures: PoS of four legs, one expiry, any calls and puts",
-        "asked": ">= 2 million a second where np.exp takes 1.3 ns, within 5e-5 of a fine grid",
-        "measured": f"{rate:.2f} million/s, off by {np.abs(found - exact).max():.1e}",
-        "scaled_millions": round(rate * slower, 2),
-    }
+    name = "structures: PoS of four legs, one expiry, any calls and puts"
+    off = np.abs(found - exact).max()
+    rows = [fact(f"{name}, error", f"{off:.1e}", "within 5e-5 of a fine grid")]
+    try:
+        with foreign("optionlab", WORKS) as peer:
+            return [*_pos_beside(name, work, legs, peer), *rows]
+    except (subprocess.SubprocessError, OSError) as exc:
+        return [{"name": name, "failed": f"optionlab cannot be run: {exc!r}"}, *rows]
 
 
-def _target() -> list[dict[str, Any]]:
+def _pos_beside(
+    name: str, work: Callable[[], np.ndarray], legs: tuple[np.ndarray, ...], peer: Foreign
+) -> list[Row]:
+    names = ("strike", "is_call", "quantity", "credit")
+    peer.load(**{key: array[:TRADES] for key, array in zip(names, legs, strict=True)})
+    evaluate = partial(peer.seconds, "evaluate", *names, spot=SPOT, sigma=SIGMA, days=DAYS)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "found.npy"
+        evaluate(keep=file)
+        theirs = np.load(file)
+    apart = np.abs(work()[:TRADES] - theirs).max()
+    ours, other = in_turns(
+        lambda: STRUCTURES / clocked(work, scale=1e6)(), lambda: TRADES / evaluate() / 1e6
+    )
+    strike, is_call, quantity, credit = legs
+    shape = payoff.segments(strike, is_call, quantity, credit=credit)
+    crossings = float(np.isfinite(payoff.profile(shape).breakevens).sum(axis=1).mean())
+    # Every breakeven has the probability beyond it.
+    each = elementary("its breakevens", log=round(crossings, 2), ndtr=round(crossings, 2))
+    return [
+        figure(
+            name,
+            ours,
+            "million/s",
+            asked=asked_here(2, "million/s", more_is_better=True),
+            peer=Peer(f"optionlab {peer.version('optionlab')}, one at a time", other),
+            limit=Limit(each.what, 1.0 / each.value),
+            more_is_better=True,
+        ),
+        fact(f"{name}, against optionlab", f"{apart:.1e} apart"),
+    ]
+
+
+# -- target before stop -----------------------------------------------------------------------
+
+
+def _target() -> list[Row]:
     """A condor closed at half its credit or at twice its loss, against simulated paths."""
     strike = np.array([85.0, 90.0, 110.0, 115.0])
     is_call = np.array([False, False, True, True])
     quantity = np.array([1.0, -1.0, -1.0, 1.0])
-    vols, tau = np.array([0.29, 0.27, 0.23, 0.22]), np.full(4, 45 / 365)
-    unit = black_scholes.price(100.0, strike, tau, RATE, YIELD, vols, is_call)
+    vols, tau = np.array([0.29, 0.27, 0.23, 0.22]), np.full(4, CONDOR_DAYS / 365)
+    unit = black_scholes.price(SPOT, strike, tau, RATE, YIELD, vols, is_call)
     credit = -100.0 * float(quantity @ unit)
 
     def work() -> probability.BeforeStop:
         return probability.target_before_stop(
-            100.0, strike, tau, RATE, YIELD, vols, is_call, quantity, sigma=SIGMA, credit=credit,
+            SPOT, strike, tau, RATE, YIELD, vols, is_call, quantity, sigma=SIGMA, credit=credit,
             target=0.5 * credit, stop=-2.0 * credit, multiplier=100.0,
         )  # fmt: skip
 
-    rng = np.random.default_rng(1)
-    price, state, step = np.full(200_000, 100.0), np.zeros(200_000, dtype=int), 1 / 365
-    for day in range(1, 46):
-        move = SIGMA * np.sqrt(step) * rng.standard_normal(price.size)
-        price *= np.exp((RATE - YIELD - 0.5 * SIGMA**2) * step + move)
-        table = np.linspace(price.min(), price.max(), 4001)
-        left = (45 - day) / 365
-        unit = black_scholes.price(
-            table, strike[:, None], left, RATE, YIELD, vols[:, None], is_call[:, None]
-        )
-        gain = np.interp(price, table, credit + 100.0 * (quantity @ unit))
-        state[(state == 0) & (gain >= 0.5 * credit)] = 1
-        state[(state == 0) & (gain <= -2.0 * credit)] = 2
-    found, simulated = work(), float(np.mean(state == 1))
+    def simulated() -> float:
+        rng = np.random.default_rng(1)
+        price, state, step = np.full(PATHS, SPOT), np.zeros(PATHS, dtype=int), 1 / 365
+        for day in range(1, CONDOR_DAYS + 1):
+            move = SIGMA * np.sqrt(step) * rng.standard_normal(price.size)
+            price *= np.exp((RATE - YIELD - 0.5 * SIGMA**2) * step + move)
+            table = np.linspace(price.min(), price.max(), 4001)
+            left = (CONDOR_DAYS - day) / 365
+            unit = black_scholes.price(
+                table, strike[:, None], left, RATE, YIELD, vols[:, None], is_call[:, None]
+            )
+            gain = np.interp(price, table, credit + 100.0 * (quantity @ unit))
+            state[(state == 0) & (gain >= 0.5 * credit)] = 1
+            state[(state == 0) & (gain <= -2.0 * credit)] = 2
+        return float(np.mean(state == 1))
+
+    ours, theirs = work().target, simulated()
+    ours_ms, theirs_ms = in_turns(clocked(work, scale=1e3), clocked(simulated, scale=1e3))
+    name = f"structures: target before stop, condor of {CONDOR_DAYS} days"
+    # On the last day the legs are worth their payoff.
+    values = CHAIN_PRICES * strike.size * (CONDOR_DAYS - 1)
     return [
-        {
-            "name": "structures: target before stop, condor of 45 days",
-            "asked": "within 0.5 points of 200,000 paths with daily steps",
-            "measured": f"{100 * abs(found.target - simulated):.2f} points",
-            "ours": round(found.target, 4),
-            "simulated": round(simulated, 4),
-            "ms": round(1e3 * best(work), 1),
-        }
+        figure(
+            name,
+            ours_ms,
+            "ms",
+            peer=Peer(f"numpy {np.__version__}, {PATHS:,} paths", theirs_ms),
+            limit=elementary(
+                f"legs valued daily at {CHAIN_PRICES:,} prices", scale=1e-6, items=values, ndtr=2
+            ),
+        ),
+        fact(
+            f"{name}, error",
+            f"{100 * abs(ours - theirs):.2f} points",
+            f"within 0.5 points of {PATHS:,} paths with daily steps",
+            ours=round(ours, 4),
+            simulated=round(theirs, 4),
+        ),
     ]
+
+
+# -- stress -----------------------------------------------------------------------------------
 
 
 def _book(count: int, underlyings: int, seed: int) -> dict[str, Any]:
@@ -151,29 +236,81 @@ def _book(count: int, underlyings: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _stress(slower: float) -> list[dict[str, Any]]:
-    results = []
+def _stress() -> list[Row]:
+    rows = []
     for count, underlyings in ((200, 1), (200, 10), (500, 20)):
         book = _book(count, underlyings, seed=count)
 
-        def work(book: dict[str, Any] = book) -> np.ndarray:
+        def warm(book: dict[str, Any] = book) -> np.ndarray:
             return revaluation.stress_grid(**book, quantity=1.0, **AXES)
 
-        american_boundary.solve.cache_clear()
-        exercise_table.build.cache_clear()
-        cold, warm = best(work, repeat=1), best(work)
-        results.append(
-            {
-                "name": f"structures: stress 41 x 9 x 5, {count} American, {underlyings} symbols",
-                "asked": f"<= {25 if count == 200 else 100} ms where np.exp takes 1.3 ns",
-                "measured": f"{1e3 * warm:.1f} ms ({1e3 * cold:.1f} ms the first time)",
-                "scaled_ms": round(1e3 * warm / slower, 1),
-            }
+        def cold(work: Callable[[], np.ndarray] = warm) -> np.ndarray:
+            american_boundary.solve.cache_clear()
+            exercise_table.build.cache_clear()
+            return work()
+
+        cold_ms, warm_ms, peer_ms = in_turns(
+            clocked(cold, scale=1e3), clocked(warm, scale=1e3), partial(_quantlib_ms, book)
         )
-    return [*results, _stress_error()]
+        beside = Peer(f"QuantLib {ql.__version__} QdFp fast, from {CELLS:,} cells", peer_ms)
+        # Logarithms, roots and discounts are shared along the axes; the probabilities are not.
+        cells = _living(book)[0].size * AXES["spot_moves"].size * AXES["vol_moves"].size
+        floor = elementary("each cell before expiry", scale=1e-6, items=cells, ndtr=2)
+        name = f"structures: stress 41 x 9 x 5, {count} American, {underlyings} symbols"
+        asked = asked_here(25 if count == 200 else 100, "ms")
+        rows += [
+            figure(name, warm_ms, "ms", asked=asked, peer=beside, limit=floor),
+            figure(f"{name}, the first time", cold_ms, "ms", peer=beside, limit=floor),
+        ]
+    return [*rows, _stress_error()]
 
 
-def _stress_error() -> dict[str, Any]:
+def _living(book: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and days to pass whose options are not at their end; the others cost nothing."""
+    row, day = np.nonzero(np.round(365.0 * book["tau"])[:, None] > AXES["days"])
+    return row, day
+
+
+def _quantlib_ms(book: dict[str, Any]) -> float:
+    """Milliseconds for all cells before expiry, as some of them tell; making options is free."""
+    rng, (row, day) = np.random.default_rng(5), _living(book)
+    cells = row.size * AXES["spot_moves"].size * AXES["vol_moves"].size
+    chosen = rng.integers(0, row.size, CELLS)
+    row, day = row[chosen], day[chosen]
+    columns = (
+        book["spot"][row] * (1.0 + rng.choice(AXES["spot_moves"], CELLS)),
+        book["strike"][row],
+        np.round(365.0 * book["tau"][row] - AXES["days"][day]).astype(int),
+        book["div_yield"][row],
+        book["sigma"][row] * (1.0 + rng.choice(AXES["vol_moves"], CELLS)),
+        book["is_call"][row],
+    )
+    ql.Settings.instance().evaluationDate = TODAY
+    spot, div_yield, vol = (ql.SimpleQuote(0.1) for _ in range(3))
+    counted, never = ql.Actual365Fixed(), ql.NullCalendar()
+    process = ql.BlackScholesMertonProcess(
+        ql.QuoteHandle(spot),
+        ql.YieldTermStructureHandle(ql.FlatForward(TODAY, ql.QuoteHandle(div_yield), counted)),
+        ql.YieldTermStructureHandle(ql.FlatForward(TODAY, RATE, counted)),
+        ql.BlackVolTermStructureHandle(
+            ql.BlackConstantVol(TODAY, never, ql.QuoteHandle(vol), counted)
+        ),
+    )
+    engine = ql.QdFpAmericanEngine(process, ql.QdFpAmericanEngine.fastScheme())
+    seconds = 0.0
+    for s, k, days, q, v, call in zip(*(column.tolist() for column in columns), strict=True):
+        spot.setValue(s), div_yield.setValue(q), vol.setValue(v)
+        side = ql.Option.Call if call else ql.Option.Put
+        exercise = ql.AmericanExercise(TODAY, TODAY + days)
+        option = ql.VanillaOption(ql.PlainVanillaPayoff(side, k), exercise)
+        option.setPricingEngine(engine)
+        began = time.perf_counter()
+        option.NPV()
+        seconds += time.perf_counter() - began
+    return seconds / CELLS * cells * 1e3
+
+
+def _stress_error() -> Row:
     book = {**_book(60, 3, seed=9), "spot": np.full(60, 500.0)}
     book["strike"] = np.round(500.0 * np.exp(np.random.default_rng(3).normal(0.0, 0.1, 60)))
     columns = {
@@ -189,28 +326,34 @@ def _stress_error() -> dict[str, Any]:
     found = revaluation.stress_grid(
         **book, quantity=1.0, multiplier=1.0, group=np.arange(60), **AXES
     )
-    return {
-        "name": "structures: stress grid against full American revaluation, spot 500",
-        "asked": "within 0.5 cent a share",
-        "measured": f"{100 * np.abs(found - exact).max():.2f} cent",
-    }
+    return fact(
+        "structures: stress grid against full American revaluation, spot 500",
+        f"{100 * np.abs(found - exact).max():.2f} cent",
+        "within 0.5 cent a share",
+    )
 
 
-def _margin() -> dict[str, Any]:
+# -- margin -----------------------------------------------------------------------------------
+
+
+def _margin() -> Row:
     rng = np.random.default_rng(2)
     strike = np.sort(rng.integers(80, 120, (100_000, 4)), axis=1).astype(float)
     is_call = np.broadcast_to([False, False, True, True], strike.shape)
     quantity = np.broadcast_to([1.0, -1.0, -1.0, 1.0], strike.shape)
     price = rng.uniform(0.1, 3.0, strike.shape)
-    seconds = best(
-        lambda: margin.requirement(strike, is_call, quantity, price, spot=100.0), repeat=3
+    (each_us,) = in_turns(
+        clocked(
+            lambda: margin.requirement(strike, is_call, quantity, price, spot=100.0),
+            each=len(strike),
+            scale=1e6,
+        )
     )
-    return {
-        "name": "structures: margin of condors, batched",
-        "measured": f"{1e6 * seconds / len(strike):.2f} us each",
-    }
+    # The credit alone takes the price of every leg times its quantity.
+    floor = elementary("one product a leg", multiply=4)
+    return figure("structures: margin of condors, batched", each_us, "us", limit=floor)
 
 
 if __name__ == "__main__":
-    for result in run():
-        print(result)
+    for row in run():
+        print(row)

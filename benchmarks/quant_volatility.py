@@ -4,54 +4,69 @@ from __future__ import annotations
 
 import math
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+import scipy
+from benchmarks.figures import (
+    Limit,
+    Peer,
+    Row,
+    Sample,
+    asked_here,
+    clocked,
+    elementary,
+    fact,
+    figure,
+    in_turns,
+)
 from scipy.optimize import least_squares
 
-from tomic.quant import american, black_scholes, realized, smile, surface
+from tomic.quant import american, black_scholes, realized, smile, surface, svi
 
 # The reader of the recorded chains lives with the tests.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import recorded_chains
 
 RUNS = 100
-REFERENCE_EXP_NS = 1.3
-"""Nanoseconds an element of np.exp on the core that the absolute figures are stated for."""
 TAU, FORWARD = 30 / 365, 500.0
 TRUTH = smile.Smile(FORWARD, TAU, 1.0, a=0.0012, b=0.03, rho=-0.6, m=0.01, sigma=0.06)
 STRIKE = FORWARD * np.exp(np.linspace(-0.15, 0.10, 60))
+LEAST_SQUARES = f"scipy {scipy.__version__} least_squares"
+"""Plain: no robust loss, no arbitrage check."""
+SYMBOLS, DAYS, WINDOW = 500, 756, 30
 CHAINS = {
     "SPY 2025-05-19": ("tomic_ib_SPY_20250519_2026cest.csv", recorded_chains.spy),
     "GOOG 2015-12-24": ("lean_GOOG_20151224_eod_chain.csv", recorded_chains.goog),
 }
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure everything once; each result names what is asked and what was measured."""
-    results = [*_synthetic(), _rolling()]
+def run() -> list[Row]:
+    """Measure everything once; each row names what is asked and what was measured."""
+    rows = [*_synthetic(), *_rolling()]
     for name, (file, read) in CHAINS.items():
         why = recorded_chains.missing(file)
-        results += [{"name": f"smile: {name}", "skipped": why}] if why else _recorded(name, read())
-    return results
+        rows += [{"name": f"smile: {name}", "skipped": why}] if why else _recorded(name, read())
+    return rows
 
 
-def best(work: Callable[[], object], repeat: int = 7, number: int = 20) -> float:
-    """Seconds a call, the fastest of *repeat* rounds."""
-    rounds = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        for _ in range(number):
-            work()
-        rounds.append((time.perf_counter() - started) / number)
-    return min(rounds)
+# -- a known smile ----------------------------------------------------------------------------
 
 
-def _quotes(seed: int) -> tuple[np.ndarray, np.ndarray]:
+class Quotes(NamedTuple):
+    """Volatilities of `TRUTH` as a market might show them."""
+
+    iv: np.ndarray
+    weight: np.ndarray
+    good: np.ndarray
+    """Which ones are only off by noise."""
+
+
+def _quotes(seed: int) -> Quotes:
     """Sixty volatilities off by half a spread, three of them by up to a quarter, and weights."""
     rng = np.random.default_rng(seed)
     half = 0.01 + 0.01 * TRUTH.value(STRIKE, STRIKE > FORWARD)
@@ -59,7 +74,9 @@ def _quotes(seed: int) -> tuple[np.ndarray, np.ndarray]:
     iv = TRUTH.iv(STRIKE) + rng.normal(0.0, error)
     bad = rng.choice(60, 3, replace=False)
     iv[bad] *= 1.0 + rng.uniform(-0.25, 0.25, 3)
-    return iv, 0.01 / error
+    good = np.ones(60, dtype=np.bool_)
+    good[bad] = False
+    return Quotes(iv, 0.01 / error, good)
 
 
 def _points(iv: np.ndarray) -> float:
@@ -67,65 +84,97 @@ def _points(iv: np.ndarray) -> float:
     return 100.0 * float(np.sqrt(np.mean((iv - TRUTH.iv(STRIKE)) ** 2)))
 
 
-def _least_squares(iv: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The usual fit: plain least squares, no robust loss, no arbitrage check."""
-    k = np.log(STRIKE / FORWARD)
+def _least_squares(
+    strike: np.ndarray, iv: np.ndarray, weight: np.ndarray, forward: float, tau: float
+) -> np.ndarray:
+    """Volatilities of the usual fit."""
+    k = np.log(strike / forward)
 
     def curve(x: np.ndarray) -> np.ndarray:
         a, b, rho, m, sigma = x
         w = a + b * (rho * (k - m) + np.sqrt((k - m) ** 2 + sigma**2))
-        return np.sqrt(np.maximum(w, 1e-12) / TAU)
+        return np.sqrt(np.maximum(w, 1e-12) / tau)
 
-    start = [float(np.min(iv)) ** 2 * TAU / 2, 0.05, -0.3, 0.0, 0.1]
+    start = [float(np.min(iv)) ** 2 * tau / 2, 0.05, -0.3, 0.0, 0.1]
     found = least_squares(lambda x: (curve(x) - iv) * weight, start, method="lm")
     return np.asarray(curve(found.x))
 
 
-def _synthetic() -> list[dict[str, Any]]:
-    cold, warm, errors, plain, plain_time, arbitrage = [], [], [], [], [], 0
+def _oracle(quotes: Quotes) -> np.ndarray:
+    """Volatilities of weighted least squares that knows the wrong quotes, and where to start."""
+    truth = TRUTH.iv(STRIKE)
+    slopes = svi.gradient(TRUTH.raw, np.log(STRIKE / FORWARD)).T / (2.0 * TAU * truth[:, None])
+    known = quotes.weight * quotes.good
+    step = np.linalg.lstsq(slopes * known[:, None], (quotes.iv - truth) * known, rcond=None)[0]
+    return np.asarray(truth + slopes @ step)
+
+
+def _synthetic() -> list[Row]:
+    cold, warm, plain = [], [], []
+    errors, plain_errors, least, arbitrage = [], [], [], 0
     grid = np.linspace(-0.5, 0.5, 2001)
     for seed in range(RUNS):
-        iv, weight = _quotes(seed)
-        fit = partial(smile.fit, STRIKE, iv, forward=FORWARD, tau=TAU, weight=weight)
+        quotes = _quotes(seed)
+        fit = partial(smile.fit, STRIKE, quotes.iv, forward=FORWARD, tau=TAU, weight=quotes.weight)
         found = fit()
+        peer = partial(_least_squares, STRIKE, quotes.iv, quotes.weight, FORWARD, TAU)
         errors.append(_points(found.iv(STRIKE)))
+        plain_errors.append(_points(peer()))
+        least.append(_points(_oracle(quotes)))
         arbitrage += bool(smile.butterfly(found, grid).min() < 0.0)
-        cold.append(best(fit, repeat=3, number=1))
-        warm.append(best(partial(fit, previous=found), repeat=3, number=1))
-        peer = partial(_least_squares, iv, weight)
-        plain.append(_points(peer()))
-        plain_time.append(best(peer, repeat=1, number=1))
-    x = np.linspace(0.0, 1.0, 2048)
-    exp_ns = best(partial(np.exp, x), number=2000) / x.size * 1e9
-    milliseconds = 1e3 * float(np.median(cold))
+        cold.append(fit)
+        warm.append(partial(fit, previous=found))
+        plain.append(peer)
+    cold_ms, warm_ms, plain_ms = in_turns(*(_median_ms(works) for works in (cold, warm, plain)))
+    beside, floor = Peer(LEAST_SQUARES, plain_ms), _linear_fits(STRIKE.size)
+    name = "smile: SVI fit, 60 strikes, 3 wrong"
     return [
-        {
-            "name": "smile: SVI fit, 60 strikes, 3 wrong",
-            "asked": "<= 1 ms where np.exp takes 1.3 ns",
-            "measured": f"{milliseconds:.2f} ms",
-            "scaled_ms": round(milliseconds * min(1.0, REFERENCE_EXP_NS / exp_ns), 2),
-            "warm_ms": round(1e3 * float(np.median(warm)), 2),
-            "scipy_least_squares_ms": round(1e3 * float(np.median(plain_time)), 2),
-            "exp_ns": round(exp_ns, 2),
-        },
-        {
-            "name": "smile: error against the true smile, median of 100 runs",
-            "asked": "<= .06 vol points",
-            "measured": f"{np.median(errors):.3f} vol points",
-            "worst": round(max(errors), 3),
-            "scipy_least_squares": round(float(np.median(plain)), 3),
-        },
-        {
-            "name": "smile: fits with butterfly arbitrage",
-            "asked": "0 of 100",
-            "measured": f"{arbitrage} of {RUNS}",
-        },
+        figure(name, cold_ms, "ms", asked=asked_here(1, "ms"), peer=beside, limit=floor),
+        figure(f"{name}, from an earlier one", warm_ms, "ms", peer=beside, limit=floor),
+        figure(
+            f"smile: error against the true smile, {RUNS} draws",
+            Sample(tuple(errors)),
+            "vol points",
+            asked="<= 0.06 vol points",
+            peer=Peer(LEAST_SQUARES, Sample(tuple(plain_errors))),
+            limit=Limit("least squares that knows which are wrong", float(np.median(least))),
+        ),
+        fact("smile: fits with butterfly arbitrage", f"{arbitrage} of {RUNS}", f"0 of {RUNS}"),
     ]
 
 
-def _recorded(name: str, chain: recorded_chains.Recorded) -> list[dict[str, Any]]:
-    """One row an expiry: residuals of the quotes on the out-of-the-money side in half-spreads."""
-    results: list[dict[str, Any]] = []
+def _median_ms(works: Sequence[Callable[[], object]]) -> Callable[[], float]:
+    """*works* as `in_turns` takes them: the median of their milliseconds."""
+    return lambda: float(np.median([clocked(work, scale=1e3)() for work in works]))
+
+
+def _linear_fits(*quotes: int) -> Limit:
+    """Milliseconds of one linear fit to each number of quotes; none that is not linear is less."""
+    rng, total = np.random.default_rng(0), 0.0
+    for count in quotes:
+        rows, wanted = rng.normal(size=(count, 5)), rng.normal(size=count)
+        work = partial(_linear_fit, rows, wanted)
+        total += min(clocked(work, number=20, scale=1e3)() for _ in range(20))
+    each = "" if len(quotes) == 1 else " each"
+    return Limit(f"one linear fit of five numbers{each}", total)
+
+
+def _linear_fit(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    return np.linalg.solve(rows.T @ rows, rows.T @ wanted)
+
+
+# -- recorded chains --------------------------------------------------------------------------
+
+
+def _recorded(name: str, chain: recorded_chains.Recorded) -> list[Row]:
+    """
+    One row an expiry and one for the time of all.
+
+    Residuals are those of the quotes on the out-of-the-money side, in half-spreads.
+    """
+    rows: list[Row] = []
+    fits: list[Callable[[], smile.Smile]] = []
+    peers: list[Callable[[], np.ndarray]] = []
     before: smile.Smile | None = None
     for e in chain.expiries:
         parity = surface.american_forward(
@@ -150,46 +199,116 @@ def _recorded(name: str, chain: recorded_chains.Recorded) -> list[dict[str, Any]
         )
         before = fit()
         used = (weight > 0) & np.isfinite(iv)
+        fits.append(fit)
+        peers.append(
+            partial(
+                _least_squares, e.strike[used], iv[used], weight[used], parity.forward, e.tau
+            )
+        )  # fmt: skip
         # European values: what the de-Americanised volatility of each quote is worth.
         european = black_scholes.price(*market, np.nan_to_num(iv), is_call)
         miss = (european - before.value(e.strike, is_call))[used]
         score = np.abs(miss) / np.maximum((ask - bid)[used] / 2, 0.005)
-        results.append(
-            {
-                "name": f"smile: {name}, {e.name}, {before.kind} through {before.n} quotes",
-                "asked": "RMSE in half-spreads, printed",
-                "measured": f"{np.sqrt(np.mean(score**2)):.2f} half-spreads",
-                "median": round(float(np.median(score)), 2),
-                "rmse_vol_points": round(100 * before.rmse, 3),
-                "forward": round(parity.forward, 2),
-                "arbitrage_free": before.arbitrage_free,
-                "ms": round(1e3 * best(fit, repeat=3, number=1), 2),
-                "note": before.note,
-            }
+        rows.append(
+            fact(
+                f"smile: {name}, {e.name}, {before.kind} through {before.n} quotes",
+                f"{np.sqrt(np.mean(score**2)):.2f} half-spreads",
+                "RMSE in half-spreads, printed",
+                quotes=before.n,
+                rmse_half_spreads=float(np.sqrt(np.mean(score**2))),
+                median_half_spreads=round(float(np.median(score)), 2),
+                rmse_vol_points=round(100 * before.rmse, 3),
+                forward=round(parity.forward, 2),
+                arbitrage_free=before.arbitrage_free,
+                note=before.note,
+            )
         )
-    return results
+    quotes = sum(row["quotes"] for row in rows)
+    samples = in_turns(*(clocked(work, scale=1e3) for work in (*fits, *peers)))
+    ours, theirs = samples[: len(fits)], samples[len(fits) :]
+    for row, sample in zip(rows, ours, strict=True):
+        row |= sample.fields("ms_")
+    return [
+        *rows,
+        figure(
+            f"smile: {name}, all {len(fits)} fits through {quotes} quotes",
+            _sum(ours),
+            "ms",
+            peer=Peer(LEAST_SQUARES, _sum(theirs)),
+            limit=_linear_fits(*(row["quotes"] for row in rows)),
+        ),
+    ]
 
 
-def _rolling() -> dict[str, Any]:
-    """Five estimators over 500 symbols of three years."""
+def _sum(samples: Sequence[Sample]) -> Sample:
+    """Round by round, all of them together."""
+    rounds = zip(*(sample.values for sample in samples), strict=True)
+    return Sample(tuple(map(sum, rounds)))
+
+
+# -- volatility that was ----------------------------------------------------------------------
+
+
+def _rolling() -> list[Row]:
+    """Five estimators over 500 symbols of three years, and the same in pandas."""
     rng = np.random.default_rng(0)
-    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (500, 756)), axis=-1))
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (SYMBOLS, DAYS)), axis=-1))
     opening, high, low = close * 1.001, close * 1.01, close * 0.99
+    # A column a symbol, as pandas rolls best.
+    frames = [pd.DataFrame(price.T.copy()) for price in (opening, high, low, close)]
 
-    def all_five() -> None:
-        realized.close_to_close(close, 30)
-        realized.parkinson(high, low, 30)
-        realized.garman_klass(opening, high, low, close, 30)
-        realized.rogers_satchell(opening, high, low, close, 30)
-        realized.yang_zhang(opening, high, low, close, 30)
+    def all_five() -> list[np.ndarray]:
+        return [
+            realized.close_to_close(close, WINDOW),
+            realized.parkinson(high, low, WINDOW),
+            realized.garman_klass(opening, high, low, close, WINDOW),
+            realized.rogers_satchell(opening, high, low, close, WINDOW),
+            realized.yang_zhang(opening, high, low, close, WINDOW),
+        ]
 
-    return {
-        "name": "realized: five estimators, 500 symbols x 756 days",
-        "asked": "stated, no limit",
-        "measured": f"{1e3 * best(all_five, repeat=3, number=1):.0f} ms",
-    }
+    def plain() -> list[pd.DataFrame]:
+        return _by_pandas(*frames)
+
+    apart = [
+        np.nanmax(np.abs(one - other.to_numpy().T))
+        for one, other in zip(all_five(), plain(), strict=True)
+    ]
+    ours, theirs = in_turns(clocked(all_five, scale=1e3), clocked(plain, scale=1e3))
+    name = f"realized: five estimators, {SYMBOLS} symbols x {DAYS} days"
+    return [
+        figure(
+            name,
+            ours,
+            "ms",
+            peer=Peer(f"pandas {pd.__version__} rolling", theirs),
+            limit=elementary(
+                "a logarithm a price, a root a result",
+                scale=1e-6, items=SYMBOLS * DAYS, log=4, sqrt=5,
+            ),
+        ),
+        fact(f"{name}, against pandas", f"{max(apart):.1e} apart"),
+    ]  # fmt: skip
+
+
+def _by_pandas(
+    opening: pd.DataFrame, high: pd.DataFrame, low: pd.DataFrame, close: pd.DataFrame
+) -> list[pd.DataFrame]:
+    """The five as one writes them with pandas, logarithms taken once."""
+    o, h, l, c = (np.log(frame) for frame in (opening, high, low, close))  # noqa: E741
+    rogers_satchell = (h - o) * (h - c) + (l - o) * (l - c)
+    k = realized.yang_zhang_weight(WINDOW)
+    variances = [
+        c.diff().rolling(WINDOW).var(),
+        ((h - l) ** 2 / (4.0 * math.log(2.0))).rolling(WINDOW).mean(),
+        (0.5 * (h - l) ** 2 - (2.0 * math.log(2.0) - 1.0) * (c - o) ** 2).rolling(WINDOW).mean(),
+        rogers_satchell.rolling(WINDOW).mean(),
+        (o - c.shift()).rolling(WINDOW).var()
+        + k * (c - o).rolling(WINDOW).var()
+        + (1.0 - k) * rogers_satchell.rolling(WINDOW).mean(),
+    ]
+    return [np.sqrt(variance * realized.TRADING_DAYS) for variance in variances]
 
 
 if __name__ == "__main__":
-    for result in run():
-        print(result)
+    for row in run():
+        print(row)
