@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.figures import Row, Sample, burnt, fact, figure, in_turns
+from benchmarks.figures import GREEKS, Limit, Row, Sample, burnt, elementary, fact, figure, in_turns
 from benchmarks.scan_scaling import exponent
-from benchmarks.scan_search import condors
+from benchmarks.scan_search import all_ranked, condors, spreads_ranked
 
 from tomic.config import Settings
 from tomic.strategies import board, propose
@@ -36,6 +36,7 @@ class Case(NamedTuple):
 
     size: int
     work: Callable[[], object]
+    least: Limit
 
 
 def run() -> list[Row]:
@@ -54,30 +55,39 @@ def run() -> list[Row]:
         *_grown(
             "contracts (more strikes): chain prepared",
             "contracts",
-            [Case(len(one), partial(board.prepare, one, vol, settings)) for one in wider],
+            [_of_chain(one, partial(board.prepare, one, vol, settings)) for one in wider],
         ),
         *_grown(
             "contracts (more strikes): searched whole",
             "contracts",
-            [Case(len(one), partial(propose.evaluate, one, vol, settings)) for one in wider],
+            [_of_chain(one, partial(propose.evaluate, one, vol, settings)) for one in wider],
         ),
         *_grown(
             "contracts (more expiries): searched whole",
             "contracts",
-            [Case(len(one), partial(propose.evaluate, one, vol, settings)) for one in longer],
+            [_of_chain(one, partial(propose.evaluate, one, vol, settings)) for one in longer],
         ),
         *_grown(
             "candidates: condors scored exactly",
             "candidates",
-            [Case(len(one), partial(one.best, 5)) for one in searches],
+            [Case(len(one), partial(one.best, 5), all_ranked(one, scale=1e-6)) for one in searches],
         ),
         *_grown(
             "candidates: condors pruned",
             "candidates",
-            [Case(len(one), partial(one.best, 5, prune=True)) for one in searches],
+            [
+                Case(len(one), partial(one.best, 5, prune=True), spreads_ranked(one, scale=1e-6))
+                for one in searches
+            ],
         ),
         *_candidates(wider, vol, settings),
     ]
+
+
+def _of_chain(chain: random_chains.Chain, work: Callable[[], object]) -> Case:
+    """Whatever is done with a chain, every contract has its Greeks."""
+    least = elementary(**GREEKS, scale=1e-6, items=len(chain))
+    return Case(len(chain), work, least)
 
 
 def _grown(name: str, of: str, cases: list[Case]) -> list[Row]:
@@ -87,8 +97,14 @@ def _grown(name: str, of: str, cases: list[Case]) -> list[Row]:
     sizes = [case.size for case in cases]
     return [
         *(
-            figure(f"growth with {name}, {size:,}", sample, "ms", per=_each(sample, size))
-            for size, sample in zip(sizes, samples, strict=True)
+            figure(
+                f"growth with {name}, {case.size:,}",
+                sample,
+                "ms",
+                limit=case.least,
+                per=_each(sample, case.size),
+            )
+            for case, sample in zip(cases, samples, strict=True)
         ),
         _power(name, of, sizes, [sample.median for sample in samples]),
     ]

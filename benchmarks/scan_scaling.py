@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.figures import Limit, Row, Sample, fact, figure
+from benchmarks.figures import GREEKS, Limit, Row, Sample, clocked, elementary, fact, figure
 
 from tomic.config import Settings
 from tomic.desk.resources import Origin, Resources
@@ -37,6 +37,8 @@ RUNS = {20: 5, 100: 3, 500: 1}
 """How often each is repeated; the largest takes minutes."""
 DAYS = 300
 IB_MESSAGES_PER_S = 50.0
+TICK = b"1\x006\x001001\x001\x00532.15\x0012\x000\x00"
+"""A message as most are that come in: one price of one option."""
 
 
 def run(counts: tuple[int, ...] = COUNTS) -> list[Row]:
@@ -84,7 +86,12 @@ def _rows(count: int, runs: list[dict[str, Any]]) -> list[Row]:
             limit=Limit(f"IB's {IB_MESSAGES_PER_S:g} messages/s", budget),
             messages=first["messages"],
         ),
-        figure(f"{name}, processor", sample("cpu"), "s"),
+        figure(
+            f"{name}, processor",
+            sample("cpu"),
+            "s",
+            limit=_least_work(first["received"], first["contracts"]),
+        ),
         figure(
             f"{name}, peak memory",
             sample("rss"),
@@ -92,6 +99,15 @@ def _rows(count: int, runs: list[dict[str, Any]]) -> list[Row]:
             limit=Limit("the same process with nothing fetched", first["empty_rss"]),
         ),
     ]
+
+
+def _least_work(received: int, contracts: int) -> Limit:
+    """Every message that comes in becomes fields, every contract has its Greeks."""
+    split = clocked(lambda: TICK.decode().split("\0"), number=10_000)
+    reading = received * min(split() for _ in range(20))
+    formulas = elementary(**GREEKS, scale=1e-9, items=contracts)
+    what = f"{received:,} messages split, the formulas a contract"
+    return Limit(what, reading + formulas.value)
 
 
 # -- the other processes ----------------------------------------------------------------------
@@ -144,7 +160,9 @@ async def scan(count: int, port: int, store: Path) -> dict[str, Any]:
     try:
         result = await search(held, wanted, {})
         seconds, cpu = time.perf_counter() - began, time.process_time() - burnt
-        messages = (await held.session()).messages
+        session = await held.session()
+        messages = session.messages
+        received = session._link.client.connectionStats().numMsgRecv
         chains = [await (await held.store()).load_chain(name) for name in wanted]
     finally:
         await held.close()
@@ -154,6 +172,7 @@ async def scan(count: int, port: int, store: Path) -> dict[str, Any]:
         "rss": peak_mb(),
         "empty_rss": empty,
         "messages": messages,
+        "received": received,
         "contracts": sum(len(chain.frame) for chain in chains if chain is not None),
         "considered": sum(one.considered for one in result.outcomes),
         "failed": sum(not one.ok for one in result.outcomes),
