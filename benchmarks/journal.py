@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks.figures import Limit, Row, Sample, figure
+from benchmarks.figures import Limit, Row, Sample, clocked, figure, in_turns
+from benchmarks.store import written_s
 
 from tomic.cli import render_journal, render_journal_report
 from tomic.cli.options import Format
@@ -34,10 +35,12 @@ def run() -> list[Row]:
     """Rows of the table of benchmarks."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
-        return [*asyncio.run(_measured(path)), *_commands(Path(folder), path)]
+        rows, reading = asyncio.run(_measured(path))
+        return [*rows, *_commands(Path(folder), path, reading)]
 
 
-async def _measured(path: Path) -> list[Row]:
+async def _measured(path: Path) -> tuple[list[Row], Sample]:
+    """Rows of this process, and how long the documents take to read."""
     async with Database(path) as store:
 
         async def clock() -> dt.datetime:
@@ -61,12 +64,24 @@ async def _measured(path: Path) -> list[Row]:
 
         reading = await _sample(loaded)
         shown, sums = await _sample(listed), await _sample(counted)
+        size = sum(map(_size, path.parent.glob(f"{path.name}*")))
+        (disk,) = in_turns(lambda: written_s(path.with_name("as-many-bytes"), size))
         floor = Limit("reading their documents", reading.median)
-        return [
-            figure("journal: write 10,000 entries", filled, "s"),
+        rows = [
+            figure(
+                "journal: write 10,000 entries",
+                filled,
+                "s",
+                limit=Limit("the same bytes written and synced", disk.median),
+            ),
             figure("journal: list 10,000", shown, "s", asked="<= 0.5 s", limit=floor),
             figure("journal: stats --by strategy", sums, "s", asked="<= 1 s", limit=floor),
         ]
+        return rows, reading
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
 
 
 async def _sample(work: Callable[[], Awaitable[None]]) -> Sample:
@@ -78,8 +93,11 @@ async def _sample(work: Callable[[], Awaitable[None]]) -> Sample:
     return Sample(tuple(times))
 
 
-def _commands(folder: Path, path: Path) -> list[Row]:
+def _commands(folder: Path, path: Path, reading: Sample) -> list[Row]:
     (folder / "tomic.toml").write_text(f'[store]\npath = "{path}"\n', encoding="utf-8")
+    nothing = [sys.executable, "-c", "pass"]
+    (bare,) = in_turns(clocked(lambda: subprocess.run(nothing, check=True)))
+    floor = Limit("python -c pass, and reading their documents", bare.median + reading.median)
     rows = []
     for words in (("list", "--all"), ("stats", "--by", "strategy")):
         times = []
@@ -91,7 +109,7 @@ def _commands(folder: Path, path: Path) -> list[Row]:
             )  # fmt: skip
             times.append(time.perf_counter() - began)
         name = f"journal: tomic journal {' '.join(words)}, start included"
-        rows.append(figure(name, Sample(tuple(times)), "s"))
+        rows.append(figure(name, Sample(tuple(times)), "s", limit=floor))
     return rows
 
 
