@@ -91,21 +91,31 @@ def _ours(name: str, runs: Fetched, apart_s: float) -> Row:
     Args:
         apart_s: Seconds that are granted beside those of the messages.
     """
-    counts = Counter(row["status"] for chain in runs.chains for row in chain["rows"])
-    existing = counts.total() - counts["unknown_contract"]
-    expiries = sum(len({row["expiry"] for row in chain["rows"]}) for chain in runs.chains)
-    messages = expiries + 2 * existing + 3 + 4 * len(runs.chains)
+    limit = _budget(runs)
     peaks = [int(one) for line in runs.said for one in _FULLEST.findall(line)]
     fullest = f", at most {max(peaks)} messages in a second" if peaks else ""
     return figure(
         f"chain: {name}{fullest}",
         Sample(tuple(runs.walls)),
         "s",
-        asked=f"<= {1.05 * messages / MESSAGES_PER_S + apart_s:.1f} s, <= 50 messages/s",
-        limit=Limit(f"{messages} messages at 50/s", messages / MESSAGES_PER_S),
-        rows=dict(counts),
+        asked=f"<= {1.05 * limit.value + apart_s:.1f} s, <= 50 messages/s",
+        limit=limit,
+        rows=dict(_statuses(runs)),
         gateway=runs.said,
     )
+
+
+def _statuses(runs: Fetched) -> Counter[str]:
+    return Counter(row["status"] for chain in runs.chains for row in chain["rows"])
+
+
+def _budget(runs: Fetched) -> Limit:
+    """The messages that the chains need, at IB's pace."""
+    counts = _statuses(runs)
+    existing = counts.total() - counts["unknown_contract"]
+    expiries = sum(len({row["expiry"] for row in chain["rows"]}) for chain in runs.chains)
+    messages = expiries + 2 * existing + 3 + 4 * len(runs.chains)
+    return Limit(f"{messages} messages at 50/s", messages / MESSAGES_PER_S)
 
 
 def _beside(ours: Fetched, plain: dict[str, Plain]) -> list[Row]:
@@ -121,6 +131,7 @@ def _beside(ours: Fetched, plain: dict[str, Plain]) -> list[Row]:
                 Sample(tuple(ours.walls)),
                 "s",
                 peer=Peer(peer, Sample(tuple(runs.walls))),
+                limit=_budget(ours),
             )
             rows.append(row)
     return rows

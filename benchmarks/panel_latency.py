@@ -92,6 +92,7 @@ async def _measured() -> list[Row]:
             Sample(tuple(opened)),
             "ms",
             peer=Peer(name, Sample(tuple(opened_bare))),
+            limit=frame,
         ),
         _keys("panel: key to view, at rest", idle, plain, name, frame),
         _keys(f"panel: key to view, {fetches} chains being fetched", busy, plain, name, frame),
