@@ -10,7 +10,7 @@ import typer.main
 
 from command_line import run
 from tomic import __version__
-from tomic.cli.app import app, command_line
+from tomic.cli.app import app, command_line, first_words
 
 WHOLE = typer.main.get_command(app).commands
 HEAVY = ("numpy", "pandas", "scipy", "ib_async", "pydantic", "textual", "matplotlib", "httpx")
@@ -100,3 +100,38 @@ def test_help_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["chain", "SPY", "--dte", "15:60"], f"tomic {__version__}: chain SPY --dte 15:60"),
+        (["chain", "SP Y"], f"tomic {__version__}: chain 'SP Y'"),
+        (["scan", "--demo"], f"tomic {__version__}: scan --demo"),
+        (["chain", "SPY", "-q"], ""),
+        (["chain", "SPY", "--json"], ""),
+        (["chain", "SPY", "--format", "ndjson"], ""),
+        (["chain", "--help"], ""),
+        (["store", "info"], ""),
+        (["--version"], ""),
+        ([], ""),
+    ],
+)
+def test_first_words(words, said):
+    """A command that will ask a gateway says at once what it is; programs that read it do not."""
+    assert first_words(words) == said
+
+
+def test_first_words_come_first():
+    """They are the first line on stderr, before a word of the command line is judged."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tomic", "chain", "SP Y"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    first, second, *_ = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (first, second[:8]) == (f"tomic {__version__}: chain 'SP Y'", "tomic: '")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tomic import __version__
-from tomic.cli.running import fail, quiet_pipe
+from tomic.cli.running import INTERRUPTED, fail, quiet_pipe
 from tomic.errors import TomicError
 
 _COMMANDS = {
@@ -40,6 +41,9 @@ _GROUPS = {
     "strategies": ("scan", "strategies_app"),
 }
 """Groups of commands: module and name in it."""
+_ASKING = frozenset({"chain", "scan", "portfolio", "prices", "vol", "doctor", "record", "run"})
+"""Commands that spend their first moments on imports and then on a gateway."""
+_WITHOUT_WORDS = frozenset({"-q", "--quiet", "--help", "--json", "json", "ndjson"})
 
 
 def __getattr__(name: str) -> typer.Typer:
@@ -103,13 +107,30 @@ def _options(
     """Shared options follow the sub-command."""
 
 
+def first_words(words: Sequence[str]) -> str:
+    """
+    What is said before anything slow is imported; nothing where a program may read stderr.
+
+    Reading the command line and the settings takes a third of a second by itself. A log also
+    learns from it what ran, and which version.
+    """
+    if not words or words[0] not in _ASKING or not _WITHOUT_WORDS.isdisjoint(words):
+        return ""
+    return f"tomic {__version__}: {shlex.join(words)}"
+
+
 def main() -> None:
     """Run the command line; errors of TOMIC become one line on stderr and an exit code."""
     # Imports make objects by the ten thousand that all stay: looked through less often.
     gc.set_threshold(20_000, 20, 20)
+    # No matrix of ours is large enough for a second thread, and starting them delays numpy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    words = sys.argv[1:]
     try:
+        if said := first_words(words):
+            typer.echo(said, err=True)
         with quiet_pipe():
-            command_line(sys.argv[1:])()
+            command_line(words)()
     except typer.Exit as exc:
         sys.exit(exc.exit_code)
     except TomicError as exc:
@@ -117,6 +138,10 @@ def main() -> None:
             fail(exc)
         except typer.Exit as done:
             sys.exit(done.exit_code)
+    except KeyboardInterrupt:
+        # Before a command has begun to listen for Ctrl-C itself.
+        typer.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
     finally:
         # Everything is closed. Without this, Python searches every object once more at its exit,
         # for as long as a tenth of a second.

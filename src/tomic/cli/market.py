@@ -94,7 +94,7 @@ async def chain(
     folder = opening.export_folder(desk.settings, out, no_export=no_export)
     writer = chain_output.Writer(shape, folder)
     with progress, stoppable(desk.interrupt):
-        async with desk, preloading.preloading(*preloading.CHAIN):
+        async with desk, preloading.Preloading(*preloading.CHAIN) as progress.then:
             days = (dte.least, dte.most) if dte else None
             outcomes = await desk.chains(symbols, dte=days, on_done=writer.on_done)
             interrupted = desk.interrupted

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import typer
 
-from tomic.workflows.progress import Event
+from tomic.workflows.progress import Event, Watcher, ignore
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -21,6 +21,8 @@ class ProgressLine:
         self._quiet = quiet
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self.then: Watcher = ignore
+        """Told of each event as well."""
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
@@ -50,8 +52,11 @@ class ProgressLine:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        if self._quiet:
-            return
+        if not self._quiet:
+            self._show(event)
+        self.then(event)
+
+    def _show(self, event: Event) -> None:
         if event.kind == "count":
             self._count(event)
         elif event.kind == "spot":

@@ -31,7 +31,7 @@ class Section(BaseModel):
     environment variables have no word for that.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     says_only_changes: ClassVar[bool] = False
     """Whether keys that were not given mean "as elsewhere" and are not shown."""

@@ -19,22 +19,6 @@ from tomic.models.market import (
     VolSnapshot,
     normalize_symbol,
 )
-from tomic.models.trade import (
-    CurvePoint,
-    Grade,
-    Leg,
-    NearestMiss,
-    PriceSource,
-    Proposal,
-    Refusal,
-    RuleCount,
-    ScanResult,
-    Scenario,
-    ScorePart,
-    Side,
-    SymbolOutcome,
-    TradeReview,
-)
 
 if TYPE_CHECKING:
     from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
@@ -47,25 +31,55 @@ if TYPE_CHECKING:
         Statistics,
     )
     from tomic.models.review import Alert, BookReview, FitChange, StressGrid, Structure
+    from tomic.models.trade import (
+        CurvePoint,
+        Grade,
+        Leg,
+        NearestMiss,
+        PriceSource,
+        Proposal,
+        Refusal,
+        RuleCount,
+        ScanResult,
+        Scenario,
+        ScorePart,
+        Side,
+        SymbolOutcome,
+        TradeReview,
+    )
 
-# Those of a portfolio are built on first use: a chain needs none of them.
+# Those of trades and books are built on first use: a chain needs none of them.
 _HOMES = {
     "AccountSummary": "book",
     "Alert": "review",
     "Attribution": "journal",
     "Book": "book",
     "BookReview": "review",
+    "CurvePoint": "trade",
     "ExitCheck": "journal",
     "ExitRules": "journal",
     "ExitSignal": "journal",
     "FitChange": "review",
+    "Grade": "trade",
     "JournalEntry": "journal",
+    "Leg": "trade",
     "Mark": "book",
+    "NearestMiss": "trade",
     "Position": "book",
+    "PriceSource": "trade",
+    "Proposal": "trade",
+    "Refusal": "trade",
+    "RuleCount": "trade",
+    "ScanResult": "trade",
+    "Scenario": "trade",
+    "ScorePart": "trade",
+    "Side": "trade",
     "Statistics": "journal",
     "StressGrid": "review",
     "Structure": "review",
     "SymbolMarket": "book",
+    "SymbolOutcome": "trade",
+    "TradeReview": "trade",
 }
 
 __all__ = [

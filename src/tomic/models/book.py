@@ -19,7 +19,9 @@ _NEW_YORK = ZoneInfo("America/New_York")
 class BookModel(Model):
     """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="strings", defer_build=True
+    )
 
 
 class Position(BookModel):

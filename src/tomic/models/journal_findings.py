@@ -12,7 +12,9 @@ from tomic.models.market import Model
 class JournalModel(Model):
     """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="strings", defer_build=True
+    )
 
 
 class Verdict(StrEnum):

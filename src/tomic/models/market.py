@@ -17,7 +17,7 @@ _SYMBOL = re.compile(r"[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,4})?", re.ASCII)
 class Model(BaseModel):
     """A frozen border model that refuses fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class DataType(StrEnum):

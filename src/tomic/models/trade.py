@@ -18,7 +18,9 @@ Side = Literal["bullish", "bearish", "neutral"]
 class TradeModel(Model):
     """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="strings", defer_build=True
+    )
 
 
 class PriceSource(StrEnum):

@@ -26,7 +26,7 @@ from tomic.ib.quotes import UnderlyingTicks
 from tomic.ib.session import Session
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.selection import Selection, Wanted
-from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.progress import THINKING, Event, Watcher, ignore
 
 _ATTEMPTS = 5
 """How often the setup is begun again over a new connection."""
@@ -163,14 +163,15 @@ async def _prepare(order: Order) -> Setup:
     is_open = dates.is_open(underlying.sessions, now)
     await session.use_data_type(wanted_data_type(session, underlying, now))
     in_sigmas = order.choose is not None or settings.chain.strike_range.endswith("s")
-    ticks, listed = await _both(
+    order.tell(THINKING)
+    listed, ticks = await _both(
+        contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
         quotes.underlying_ticks(
             session,
             underlying,
             timeout_s=settings.market.spot_timeout_s,
             extras_s=_IV_GRACE_S if in_sigmas else 0.0,
         ),
-        contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
     )
     params = selection.choose_params(listed, order.symbol, settings.chain.trading_class)
     today = dates.local_date(now, underlying.time_zone)

@@ -18,6 +18,9 @@ class Event:
     total: int = 0
 
 
+THINKING = "spot and expiries"
+"""The stage in which the gateway answers what takes it longest before the first option."""
+
 Watcher: TypeAlias = Callable[[Event], None]
 
 
