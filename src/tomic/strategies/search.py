@@ -156,7 +156,7 @@ def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep:
     batch, figures = batch.take(passing), figures.take(passing)
     _count(batch, tally)
     tail = _tail(batch, figures, board, np.arange(len(batch)))
-    hits = [hit_of(batch, figures, board, row, float(tail[row])) for row in range(len(batch))]
+    hits = hits_of(batch, figures, board, np.arange(len(batch)), tail)
     groups: dict[int, list[Hit]] = {}
     for row, hit in enumerate(hits):
         groups.setdefault(int(batch.group[row]), []).append(hit)
@@ -198,11 +198,8 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
         rows = waiting[: done[place]].tolist()
         known = sorted((exact[row] for row in rows), reverse=True)
         least = known[min(keep, len(known)) - 1] if known else -math.inf
-        found = [
-            hit_of(batch, figures, board, row, float(tail[row]))
-            for row in rows
-            if exact[row] >= least
-        ]
+        kept = np.array([row for row in rows if exact[row] >= least], dtype=np.int64)
+        found = hits_of(batch, figures, board, kept, tail[kept])
         hits += sorted(found, key=Hit.key)[:keep]
     return hits
 
@@ -243,24 +240,34 @@ def _figures(
 
 def hit_of(batch: Batch, figures: Measures, board: Board, row: int, tail_loss: float) -> Hit:
     """Row *row* of a measured batch with its exact score, by the definition that is set."""
-    at = np.array([row])
+    return hits_of(batch, figures, board, np.array([row]), np.array([tail_loss]))[0]
+
+
+def hits_of(
+    batch: Batch, figures: Measures, board: Board, rows: IntArray, tail_loss: FloatArray
+) -> list[Hit]:
+    """As `hit_of` for each of *rows*, whose *tail_loss* is given in their order."""
     if _is_original(board):
-        found = original.figures(batch.take(at), board)
-        score, parts, liquidity = original.total(found), original.components(found), 1.0
+        found = original.figures(batch.take(rows), board)
+        score, parts = original.total(found), original.components(found)
+        liquidity = np.ones(len(rows))
     else:
-        one = _figures(figures.take(at), board, batch, np.array([tail_loss]))
-        score = scoring.total(one, board.settings.score)
-        parts = scoring.components(one, board.settings.score)
-        liquidity = float(figures.liquidity[row])
-    return Hit(
-        board=board,
-        template=batch.members[int(batch.group[row])].template,
-        expiries=batch.expiries,
-        rows=_legs(batch, row),
-        score=float(score[0]),
-        components=parts[:, 0],
-        liquidity=liquidity,
-        ev=float(figures.ev[row]),
-        margin=float(figures.margin[row]),
-        tail_loss=tail_loss,
-    )
+        some = _figures(figures.take(rows), board, batch, tail_loss)
+        score = scoring.total(some, board.settings.score)
+        parts = scoring.components(some, board.settings.score)
+        liquidity = figures.liquidity[rows]
+    return [
+        Hit(
+            board=board,
+            template=batch.members[int(batch.group[row])].template,
+            expiries=batch.expiries,
+            rows=_legs(batch, row),
+            score=float(score[place]),
+            components=parts[:, place],
+            liquidity=float(liquidity[place]),
+            ev=float(figures.ev[row]),
+            margin=float(figures.margin[row]),
+            tail_loss=float(tail_loss[place]),
+        )
+        for place, row in enumerate(rows.tolist())
+    ]

@@ -253,5 +253,5 @@ def _among(
     """The best trade of the same strategy and first expiry, and the place of *hit* there."""
     dte = board.outlooks[pair[0]].dte
     peers = search.search(board, [replace(template, dte=(dte, dte))], keep=search.ALL).hits
-    place = next((n for n, one in enumerate(peers, 1) if one.legs == hit.legs), None)
-    return (peers[0] if peers else None), place
+    same = (n for n, one in enumerate(peers, 1) if one.rows == hit.rows and one.legs == hit.legs)
+    return (peers[0] if peers else None), next(same, None)
