@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 import re
 from pathlib import Path
@@ -56,6 +57,9 @@ def test_a_scan_leaves_a_row_for_each_proposal(scanned, document):
     (path,) = re.findall(r"[^ \n]*scan_[0-9_]*\.csv", scanned.stderr)
     rows = list(csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()))
 
+    now = dt.datetime.now().astimezone()
+    days = {f"{one:%Y%m%d}" for one in (now, now - dt.timedelta(minutes=5))}
+    assert Path(path).parent.name in days  # of this computer, as for chains
     assert [row["id"] for row in rows] == [one["id"] for one in document["proposals"]]
     assert [float(row["margin"]) for row in rows] == [
         one["margin"] for one in document["proposals"]

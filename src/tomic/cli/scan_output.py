@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,13 +60,17 @@ def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
 
 
 def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
-    """Write the proposals as CSV and JSON into the day's folder; nothing when there are none."""
+    """
+    Write the proposals as CSV and JSON into the day's folder; nothing when there are none.
+
+    Day and stamp are those of this computer, as for chains; the files say of when the quotes are.
+    """
     from tomic import export
 
-    if folder is None or not result.proposals or result.as_of is None:
+    if folder is None or not result.proposals:
         return []
-    stamp = f"{result.as_of:%Y%m%d_%H%M%S_%f}"
-    day = folder / f"{result.as_of:%Y%m%d}"
+    now = dt.datetime.now().astimezone()
+    stamp, day = f"{now:%Y%m%d_%H%M%S_%f}", folder / f"{now:%Y%m%d}"
     return [
         export.write_text(day / f"scan_{stamp}.csv", to_csv(result)),
         export.write_text(day / f"scan_{stamp}.json", to_json(result)),
