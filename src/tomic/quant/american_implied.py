@@ -95,11 +95,13 @@ class _Quotes:
         self.now = np.broadcast_to(np.maximum(now, 0.0), size)
 
     def take(self, where: IntArray) -> _Quotes:
+        """The quotes at places *where*, (m,), as a problem of their own."""
         floats = [array[where] if array.ndim else array for array in self.floats]
         calls = self.calls[where] if self.calls.ndim else self.calls
         return _Quotes(floats, calls, where.size, self.contracts.take(where))
 
     def solve(self) -> tuple[FloatArray, NDArray[np.int8]]:
+        """Annual volatility, NaN where there is none, and the `Reason`; (size,) each."""
         reason = self._bounds()
         sigma = np.full(self.size, np.nan)
         left = np.flatnonzero(reason == Reason.OK)

@@ -98,10 +98,12 @@ class _Axis(NamedTuple):
 
     @classmethod
     def over(cls, low: float, high: float, size: int) -> _Axis:
+        """*size* nodes on [*low*, *high*]; an interval that is a point is given a width."""
         return cls(0.5 * (low + high), max(0.5 * (high - low), 1e-6), size)
 
     @property
     def nodes(self) -> FloatArray:
+        """Chebyshev nodes inside the interval, (size,)."""
         return np.asarray(self.middle + self.half_width * np.cos(self._angles()))
 
     def basis(self, value: FloatArray) -> FloatArray:

@@ -291,6 +291,7 @@ class _Legs(NamedTuple):
     slot: IntArray
 
     def block(self, rows: slice) -> _Legs:
+        """The legs of structures *rows*."""
         return _Legs(self.strike[rows], self.is_call[rows], self.quantity[rows], self.slot[rows])
 
 

@@ -100,6 +100,7 @@ class _Axes(NamedTuple):
 
     @classmethod
     def of(cls, spot_moves: FloatLike, vol_moves: FloatLike, days: FloatLike) -> _Axes:
+        """Fractions of spot and volatility and days ahead; ValueError for what cannot be."""
         axes = cls(*(np.asarray(axis, dtype=np.float64) for axis in (spot_moves, vol_moves, days)))
         for name, axis, least in zip(
             ("spot_moves", "vol_moves", "days"), axes, (-1.0, -1.0, 0.0), strict=True
@@ -110,6 +111,7 @@ class _Axes(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """How many moves of spot, of volatility, and days."""
         return self.spot.size, self.vol.size, self.days.size
 
     def with_now(self) -> _Axes:
@@ -141,6 +143,11 @@ class _Book(NamedTuple):
 
     @classmethod
     def of(cls, numbers: tuple[FloatLike, ...], flags: tuple[ArrayLike, ...]) -> _Book:
+        """
+        Columns (p,) of a book, in the order of `stress_grid`'s arguments.
+
+        What cannot be valued is marked and given harmless numbers; ValueError for other shapes.
+        """
         floats = [np.asarray(value, dtype=np.float64) for value in numbers]
         bools = [np.asarray(value, dtype=np.bool_) for value in flags]
         try:
@@ -166,6 +173,7 @@ class _Book(NamedTuple):
         )  # fmt: skip
 
     def take(self, rows: IntArray) -> _Book:
+        """The positions *rows*."""
         return _Book(
             self.spot[rows], self.strike[rows], self.tau[rows], self.rate[rows],
             self.div_yield[rows], self.sigma[rows], self.quantity[rows], self.multiplier[rows],

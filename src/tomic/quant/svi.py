@@ -356,6 +356,7 @@ class _Problem:
         self.least_scale = 1e-9 * float(np.abs(self.wq).max()) + 1e-300
 
     def at(self, x: FloatArray) -> _Point:
+        """Everything that the steps need at parameters *x* of the family."""
         raw = self.family.raw(x)
         a, d, c, m, sigma = raw.tolist()
         y = self.k - m
@@ -365,22 +366,26 @@ class _Problem:
         return _Point(x, raw, y, root, rest, gap)
 
     def scale(self, rest: FloatArray) -> float:
+        """Robust size of the residuals: 1.4826 times their median, and never zero."""
         size = np.abs(rest)
         size.partition(size.size // 2)
         return max(1.4826 * float(size[size.size // 2]), self.least_scale)
 
     def loss(self, point: _Point, scale: float) -> tuple[FloatArray, float]:
+        """Weight of each residual, (n,), and the loss: Huber's with the squared hinge."""
         trust, loss = _huber(point.rest, scale)
         if self.hinge:
             loss += 0.5 * float(point.gap @ point.gap) / scale**2
         return trust, loss
 
     def rows(self, point: _Point) -> FloatArray:
+        """Derivatives of the residuals by the parameters of the family, (p, n)."""
         rows = _gradient(point.raw, point.y, point.root)
         rows *= self.q
         return rows if self.family.turn is None else self.family.turn(point.x).T @ rows
 
     def normal(self, point: _Point, trust: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Normal equations of one step: curvature (p, p) and downhill direction (p,)."""
         rows = self.rows(point)
         weighted = rows * trust
         curvature, downhill = weighted @ rows.T, -(weighted @ point.rest)

@@ -219,6 +219,7 @@ class _Legs(NamedTuple):
         is_call: ArrayLike,
         quantity: FloatLike,
     ) -> _Legs:
+        """Legs that broadcast to (k,), without those of quantity 0; ValueError for other shapes."""
         arrays = [np.asarray(value, dtype=np.float64) for value in (strike, tau, sigma, quantity)]
         arrays.append(np.asarray(is_call, dtype=np.bool_))
         try:
@@ -232,6 +233,7 @@ class _Legs(NamedTuple):
         return cls(level[used], years[used], vol[used], call[used], amount[used])
 
     def finite(self) -> bool:
+        """Whether every number of every leg is finite."""
         numbers = np.concatenate((self.strike, self.tau, self.sigma, self.quantity))
         return bool(np.all(np.isfinite(numbers)))
 
