@@ -59,14 +59,8 @@ async def check_snapshot(pilot: Pilot[object], name: str) -> None:
 
 def lines(pilot: Pilot[object]) -> list[str]:
     """The text on the screen, a string for each of its lines."""
-    width, height = pilot.app.size
-    rows = [[" "] * width for _ in range(height)]
-    for x, line, text in _TEXT.findall(normalised(pilot.app.export_screenshot())):
-        start = round(float(x) / CELL)
-        for column, letter in enumerate(html.unescape(text), start=start):
-            if column < width:
-                rows[int(line)][column] = letter.replace("\xa0", " ")
-    return ["".join(row) for row in rows]
+    # A picture would say the same, at ten times the cost; and tests wait by looking.
+    return [strip.text for strip in pilot.app.screen._compositor.render_strips()]
 
 
 def text(pilot: Pilot[object]) -> str:
@@ -85,5 +79,5 @@ async def until(pilot: Pilot[object], reached: Callable[[], bool], *, what: str 
     end = loop.time() + PATIENCE_S
     while not reached():
         assert loop.time() < end, f"{what or 'never reached'}:\n{text(pilot)}"
-        await pilot.pause(0.02)
+        await pilot.pause(0.05)
     await settle(pilot)
