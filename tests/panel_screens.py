@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import os
 import re
 from collections.abc import Callable
@@ -17,11 +16,6 @@ UPDATE = "TOMIC_UPDATE_SNAPSHOTS"
 
 
 PATIENCE_S = 20.0
-CELL = 12.2
-"""Width of a letter in Textual's pictures."""
-_TEXT = re.compile(
-    r'<text class="[^"]*" x="([\d.]+)"[^>]*clip-path="url\(#[^)]*line-(\d+)\)">(.*?)</text>'
-)
 
 
 def normalised(svg: str) -> str:
