@@ -31,7 +31,7 @@ PARTS = {
     "panel": ("panel_latency",),
     "growth": ("growth",),
 }
-PATIENCE_S = 900
+PATIENCE_S = 1800
 """After this a module is given up."""
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
