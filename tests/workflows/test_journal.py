@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sys
+from dataclasses import replace
 
 import pytest
 
 from journal_entries import EXPIRY, LATER, OPENED, at
 from journal_market import LATE, Quotes, journal
 from tomic.errors import RequestTimeout, StoreError, UsageError
+from tomic.ib import account
 from tomic.journal import campaign
 from tomic.models.journal import Action, EntryStatus, JournalEntry
 from tomic.store import Bars, Database
@@ -37,6 +39,34 @@ async def add(book, text=SPREAD, *, quantity=1, wish=None, say=None):
 
 
 # -- opening ---------------------------------------------------------------------------------
+
+
+async def test_positions_become_legs(store, session):
+    """Contract ids of what is held, at their average cost; one entry is one symbol."""
+
+    async def opened():
+        return session
+
+    book = replace(journal(store, Quotes()), session=opened)
+    held = await account.positions(session, timeout_s=5.0)
+    option = next(one for one in held if one.is_option)
+    other = next(one for one in held if one.symbol != option.symbol)
+
+    draft = await opening.from_positions(book, [option.con_id])
+
+    (leg,) = draft.legs
+    assert (draft.symbol, leg.con_id, leg.strike) == (option.symbol, option.con_id, option.strike)
+    assert draft.prices == {leg.key: option.average_cost}
+    with pytest.raises(UsageError, match=rf"no position with id 1; there are .*{option.con_id}"):
+        await opening.from_positions(book, [1])
+    with pytest.raises(UsageError, match="one entry is one symbol"):
+        await opening.from_positions(book, [option.con_id, other.con_id])
+
+
+async def test_positions_need_a_gateway(store):
+    """Offline there is nobody to say what is held."""
+    with pytest.raises(UsageError, match="leave out --offline"):
+        await opening.from_positions(journal(store, None), [5])
 
 
 async def test_an_entry_takes_its_context_with_it(store):
