@@ -33,7 +33,7 @@ from tomic.workflows.stand_in import StandIn
 from tomic.workflows.volatility import VIX
 
 COUNTS = (20, 100, 500)
-RUNS = {20: 5, 100: 2, 500: 1}
+RUNS = {20: 3, 100: 1, 500: 1}
 """How often each is repeated; the largest takes minutes."""
 DAYS = 300
 IB_MESSAGES_PER_S = 50.0
@@ -204,8 +204,9 @@ async def fill(path: Path, symbols: list[str]) -> None:
             con_id = (market.find(symbol, "STK") or market.find(symbol, "IND"))[0].con_id
             bars = market.bars(con_id, "TRADES", DAYS, market.now())
             levels = market.bars(con_id, "OPTION_IMPLIED_VOLATILITY", DAYS, market.now())
-            await store.save_bars(_bars(symbol, bars or ()))
-            await store.save_iv(_levels(symbol, levels or ()))
+            asked = {"fetched_at": market.now(), "asked_from": bars[0].day if bars else None}
+            await store.save_bars(_bars(symbol, bars or ()), **asked)
+            await store.save_iv(_levels(symbol, levels or ()), **asked)
 
 
 def _bars(symbol: str, bars: Any) -> Bars:
