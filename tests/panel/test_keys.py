@@ -165,7 +165,7 @@ async def test_the_store_is_filled_and_looked_at(make_panel, tmp_path):
     file.write_text("Expiry,Type,Strike,Bid,Ask\n2026-12-18,C,590,1,2\n", "utf-8")
     panel = make_panel()
     async with panel.run_test(size=SCREEN) as pilot:
-        await reaches(pilot, "6", "no store yet")
+        await reaches(pilot, "6", "tomic store info")
         await reaches(pilot, "p", "days added")
         await reaches(pilot, "k", "the store is sound")
         await reaches(pilot, "h", "stored days")

@@ -222,8 +222,12 @@ async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -
     try:
         async with asyncio.TaskGroup() as group:
             one, two = group.create_task(first), group.create_task(second)
-    except* (RequestFailed, SessionError, DataError) as errors:
-        raise errors.exceptions[0] from None
+    except BaseExceptionGroup as errors:
+        # Not `except*`: Python 3.11.2, Debian's, wraps what is raised inside it in a group again.
+        expected, bugs = errors.split((RequestFailed, SessionError, DataError))
+        if expected is None or bugs is not None:
+            raise
+        raise expected.exceptions[0] from None
     return one.result(), two.result()
 
 
