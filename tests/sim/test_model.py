@@ -22,7 +22,7 @@ def market():
 
 def test_the_500_more_are_there_when_asked_for():
     """A synthetic universe names 500 more symbols and builds each when it is first quoted."""
-    market = ModelMarket(universe="synthetic")
+    market = ModelMarket(500, universe="synthetic")  # a seed of its own: such are shared
 
     assert len(market.symbols) == len(DEMO) + 500
     assert market.built == ()
