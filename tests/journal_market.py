@@ -112,10 +112,12 @@ class Quotes:
         )
 
 
-def journal(store: Database, quotes: Quotes | None, **settings: object) -> Journal:
-    """A journal over this market; without one nobody is asked."""
+def journal(
+    store: Database, quotes: Quotes | None, *, now: dt.datetime = OPENED, **settings: object
+) -> Journal:
+    """A journal over this market; without one nobody is asked, and it is *now*."""
     own = Settings(**settings)
-    market = quotes or Quotes()
+    market = quotes or Quotes(at=now)
 
     async def clock() -> dt.datetime:
         return market.at

@@ -93,25 +93,158 @@ def test_date_and_time_apart():
     assert one.at.isoformat() == "2025-05-19T10:31:02-04:00"
 
 
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n"])
+def test_files_without_trades_are_refused(text):
+    """A file of another kind is named as such."""
+    with pytest.raises(BadFile, match="no trades in it; it can be an activity statement"):
+        broker.parse("x.csv", text)
+
+
+HEAD = "Symbol,Quantity,TradePrice,DateTime,Conid,Multiplier"
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("row", "reason"),
     [
-        ("", "no trades in it; it can be an activity statement"),
-        ("a,b\n1,2\n", "no trades in it"),
-        ("Symbol,Quantity,TradePrice,DateTime\nSPY,x,5,20250519\n", "x.csv:2: quantity 'x' is no"),
-        (
-            "Symbol,Quantity,TradePrice,DateTime\nSPY,1,,20250519\n",
-            "x.csv:2: tradeprice is missing",
-        ),
-        ("Symbol,Quantity,TradePrice,DateTime\nSPY,1,5,yesterday\n", "'yesterday' is no time"),
-        ("Symbol,Quantity,TradePrice,DateTime\nSPY,1,5,20251319\n", "'20251319' is no time"),
-        ("Symbol,Quantity,TradePrice,DateTime\n;,1,5,20250519\n", "';' is not a ticker symbol"),
-        (ACTIVITY.replace("SPY 20JUN25 560 P", "SPY PUT"), "'SPY PUT' is no option such as"),
-        (ACTIVITY.replace("20JUN25", "40JUN25"), "'40JUN25' is no expiry"),
-        (FLEX.replace('"560"', '"-1"', 1), "x.csv:2: -1P 2025-06-20 is no option"),
+        ("SPY,x,5,20250519", "quantity 'x' is no number"),
+        ("SPY,nan,5,20250519", "quantity 'nan' is no number"),
+        ("SPY,inf,5,20250519", "quantity 'inf' is no number"),
+        ("SPY,1e999,5,20250519", "quantity inf is no number"),
+        ("SPY,0,5,20250519", "a quantity of 0 is no trade"),
+        ("SPY,1_000,5,20250519", "quantity '1_000' is no number"),
+        ("SPY,1e300,5,20250519", "beyond reason"),
+        ("SPY,1,,20250519", "tradeprice is missing"),
+        ("SPY,1,-3.10,20250519", "a price of -3.1 is below 0"),
+        ("SPY,1,-Infinity,20250519", "tradeprice '-Infinity' is no number"),
+        ("SPY,1,1e308,20250519", "a price or strike of 1e+308 is beyond reason"),
+        ('SPY,1,"1,05",20250519', "tradeprice '1,05' is no number"),
+        ("SPY,1,5,yesterday", "'yesterday' is no time"),
+        ("SPY,1,5,20251319", "'20251319' is no time"),
+        ("SPY,1,5,00010101", "1 is no year to trade in"),
+        (";,1,5,20250519", "';' is not a ticker symbol"),
+        (",1,5,20250519", "is not a ticker symbol"),
+        ("SPY,1,5,20250519,9223372036854775808", "9223372036854775808 is no contract id"),
+        ("SPY,1,5,20250519,-5", "-5 is no contract id"),
+        ("SPY,1,5,20250519,1.5", "conid '1.5' is no whole number"),
+        ("SPY,1,5,20250519,1e999", "conid '1e999' is no whole number"),
+        ("SPY", "quantity is missing"),
     ],
 )
-def test_broken_files_name_the_line(text, message):
-    """What cannot be read is named with its file and line."""
-    with pytest.raises(BadFile, match=message):
-        broker.parse("x.csv", text)
+def test_an_odd_row_costs_no_other(row, reason):
+    """What is no execution is handed back as it stands, with line and reason; the rest is read."""
+    found = broker.parse("x.csv", f"{HEAD}\nQQQ,1,5,20250519\n{row}\nIWM,2,6,20250519\n")
+
+    assert [one.symbol for one in found.executions] == ["QQQ", "IWM"]
+    (odd,) = found.odd
+    assert (odd.line, odd.columns, odd.text) == (3, HEAD, row)
+    assert reason in odd.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (ACTIVITY.replace("SPY 20JUN25 560 P", "SPY PUT", 1), "'SPY PUT' is no option such as"),
+        (ACTIVITY.replace("560 P", "1" + "0" * 30 + " P", 1), "1e+30 is beyond reason"),
+        (ACTIVITY.replace("560 P", "0 P", 1), "0P 2025-06-20 is no option"),
+        (ACTIVITY.replace("20JUN25", "40JUN25", 1), "'40JUN25' is no expiry"),
+        (FLEX.replace('"560"', '"-1"', 1), "-1P 2025-06-20 is no option"),
+        (FLEX.replace('"560"', "1e308", 1), "1e+308 is beyond reason"),
+        (FLEX.replace('"20250620"', '"19/12/2025"', 1), "'19/12/2025' is not an expiry"),
+        (FLEX.replace('"100"', '"0.5"', 1), "multiplier '0.5' is no whole number"),
+        (FLEX.replace('"P"', '"X"', 1), "is no option"),
+        (FLEX.replace('"2.35"', '"' + "9" * 200_000 + '"', 1), "price inf is no number"),
+    ],
+)
+def test_an_odd_option_costs_no_other(text, reason):
+    """Options are looked at as closely as shares; the other rows of the file are read."""
+    whole = broker.parse("x", ACTIVITY if text.startswith("Statement") else FLEX)
+
+    found = broker.parse("x.csv", text)
+
+    (odd,) = found.odd
+    assert reason in odd.reason
+    assert len(found.executions) == len(whole.executions) - 1
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_line_ends_of_other_systems(end):
+    """Windows and old Excel end lines otherwise."""
+    found = broker.parse("x.csv", ACTIVITY.replace("\n", end))
+
+    assert found.executions == broker.parse("x.csv", ACTIVITY).executions
+
+
+def test_an_open_quotation_mark_costs_its_line():
+    """Without the mark that ends it a cell does not swallow the lines below."""
+    text = FLEX.replace('"SPY   250620P00560000"', '"SPY   250620P00560000')
+
+    found = broker.parse("x.csv", text)
+
+    assert len(found.executions) + len(found.odd) == 3
+    assert [one.exec_id for one in found.executions][-2:] == ["0001.2", "0001.3"]
+
+
+def test_opening_and_closing_by_their_codes():
+    """Code O opens, C closes, both or neither say nothing; expiries and deliveries have theirs."""
+    text = ACTIVITY.replace("391.3,0,10,O", "391.3,0,10,C;O")
+
+    found = broker.parse("x.csv", text)
+
+    assert [one.opens for one in found.executions] == [True, None, False, True]
+
+
+def test_a_cancelled_row_takes_back():
+    """A row marked Ca or TradeCancel is a cancellation, with the sign that takes its trade back."""
+    heading, sold, *_ = FLEX.splitlines()
+    cancelled = sold.replace('"SELL"', '"SELL (Ca.)"').replace('"0001.1",""', '"0001.9","Ca"')
+
+    one, two = broker.parse("x.csv", "\n".join((heading, sold, cancelled))).executions
+
+    assert (one.cancels, one.quantity) == (False, -1.0)
+    assert (two.cancels, two.quantity) == (True, 1.0)
+
+
+def test_parts_where_there_are_no_orders():
+    """A statement without orders gives its parts, a query without executions its orders."""
+    parts = "\n".join(line for line in ACTIVITY.splitlines() if "Data,Order" not in line)
+    heading, *rows = FLEX.splitlines()
+    orders = "\n".join([heading, *(row for row in rows if "ORDER" in row)])
+    sums = orders.replace("ORDER", "SYMBOL_SUMMARY")
+
+    assert [one.contract.name for one in broker.parse("a", parts).executions] == ["560P 2025-06-20"]
+    assert [one.contract.name for one in broker.parse("b", orders).executions] == [
+        "550P 2025-06-20"
+    ]
+    none = broker.parse("c", sums)
+    assert (none.executions, none.other_levels) == ((), {"SYMBOL_SUMMARY": 1})
+
+
+def test_a_share_class_and_a_holding_company():
+    """``BRK B`` is one symbol in statements and queries; who holds the assets says nothing."""
+    text = ACTIVITY.replace("SPY 20JUN25 560 P", "BRK B 20JUN25 560 P", 1).replace(
+        "Equity and Index Options", "Equity and Index Options - Held with Interactive Brokers"
+    )
+
+    found = broker.parse("x.csv", text)
+
+    assert [one.symbol for one in found.executions] == ["BRK.B", "SPY", "SPY", "BRK.B"]
+    stock = FLEX.replace('"STK","SPY"', '"STK","BRK B"')
+    assert [one.symbol for one in broker.parse("y.csv", stock).executions][-1] == "BRK.B"
+
+
+def test_a_decimal_comma():
+    """Where columns are parted by semicolons, 1,05 is one and five hundredths."""
+    text = "Symbol;Quantity;TradePrice;DateTime;IBCommission\nSPY;-1;1,05;20250519;-1,25\n"
+
+    (one,) = broker.parse("x.csv", text).executions
+
+    assert (one.price, one.commission) == (1.05, 1.25)
+
+
+def test_rows_can_be_read_again():
+    """A row with the line that names its columns reads as it did in its file."""
+    for text in (ACTIVITY, FLEX):
+        found = broker.parse("x.csv", text)
+        for one, row in zip(found.executions, found.rows, strict=True):
+            (again,) = broker.parse("x.csv", f"{row.columns}\n{row.text}").executions
+            assert again == one

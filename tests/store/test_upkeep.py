@@ -60,7 +60,7 @@ async def test_check_names_each_thing_that_is_wrong(store, path):
         db.execute("DROP TABLE chains")
         db.execute("UPDATE scans SET document = '{'")
         db.execute("UPDATE entries SET revision = 3")
-        db.execute("INSERT INTO executions VALUES ('1', 9, '2026-11-20', 'SPY', NULL, '{}')")
+        db.execute("INSERT INTO executions VALUES ('1', 9, '2026-11-20', 'SPY', NULL, '{}', '')")
         db.commit()
 
     problems = "\n".join(await store.check())

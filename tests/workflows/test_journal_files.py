@@ -63,6 +63,12 @@ def book(store):
     return journal(store, None)
 
 
+@pytest.fixture
+def later(store):
+    """The same a month later, when everything in the files has happened."""
+    return journal(store, None, now=at(30))
+
+
 def write(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")
@@ -232,48 +238,48 @@ async def test_a_file_that_is_not_there(book, tmp_path):
 # -- executions ------------------------------------------------------------------------------
 
 
-async def test_a_brokers_trades_become_campaigns(book, tmp_path):
+async def test_a_brokers_trades_become_campaigns(later, tmp_path):
     """Opened and closed by executions alone: legs named, result computed, executions linked."""
     path = write(tmp_path, "flex.csv", FLEX)
 
-    found = await files.import_file(book, path)
-    again = await files.import_file(book, path)
+    found = await files.import_file(later, path)
+    again = await files.import_file(later, path)
 
-    one = await journals.load(book, 1)
+    one = await journals.load(later, 1)
     assert (found.added, again.added, again.changed, again.known) == ((1,), (), (), 4)
     assert (one.strategy, one.status) == ("short_put_spread", EntryStatus.CLOSED)
     assert campaign.result(one) == pytest.approx(150.0 - 70.0 - 4 * 0.65)
     assert [note.split(":")[0] for note in found.notes] == ["opened", "closed"]
-    linked = await book.store.load_executions(entry_id=1)
+    linked = await later.store.load_executions(entry_id=1)
     assert [row.exec_id for row in linked] == ["e1", "e2", "e3", "e4"]
 
 
-async def test_a_typed_entry_is_confirmed_by_its_executions(book, tmp_path):
+async def test_a_typed_entry_is_confirmed_by_its_executions(later, tmp_path):
     """What was entered by hand gets the broker's prices and is not entered twice."""
     await opening.add(
-        book, opening.from_text("short_put_spread SPY 560/550 2025-06-20"),
+        later, opening.from_text("short_put_spread SPY 560/550 2025-06-20"),
         Wish(price="1.45", at=at(0)), opening.Words(strategy="mine"),
     )  # fmt: skip
 
-    found = await files.import_file(book, write(tmp_path, "flex.csv", FLEX))
+    found = await files.import_file(later, write(tmp_path, "flex.csv", FLEX))
 
-    one = await journals.load(book, 1)
+    one = await journals.load(later, 1)
     assert (found.added, found.changed) == ((), (1,))
     assert one.strategy == "mine"
     assert campaign.premium(one) == pytest.approx(150.0)
     assert found.notes[0] == "confirmed: SPY, entry 1"
 
 
-async def test_an_interrupted_import_is_made_up_for(book, tmp_path):
+async def test_an_interrupted_import_is_made_up_for(later, tmp_path):
     """Executions that are in an entry already are linked, not entered again."""
     path = write(tmp_path, "flex.csv", FLEX)
-    await files.import_file(book, path)
-    await book.store.link_executions(["e1", "e2", "e3", "e4"], None)
+    await files.import_file(later, path)
+    await later.store.link_executions(["e1", "e2", "e3", "e4"], None)
 
-    again = await files.import_file(book, path)
+    again = await files.import_file(later, path)
 
     assert (again.added, again.changed) == ((), ())
-    assert len(await book.store.load_executions(entry_id=1)) == 4
+    assert len(await later.store.load_executions(entry_id=1)) == 4
 
 
 async def test_executions_of_tws_need_a_gateway(book):
@@ -282,21 +288,21 @@ async def test_executions_of_tws_need_a_gateway(book):
         await files.import_from_tws(book)
 
 
-async def test_executions_are_linked_by_hand(book, tmp_path):
+async def test_executions_are_linked_by_hand(later, tmp_path):
     """Unlinked executions go into the entry that the trader names."""
     text = "-1 SPY 2025-06-20 580P @4.00"
     wish = Wish(at=at(-1))
-    own = (await opening.add(book, opening.from_text(text), wish, opening.Words())).entry
-    await files.import_file(book, write(tmp_path, "flex.csv", FLEX))
-    row = (await book.store.load_executions(entry_id=2))[0]
-    await book.store.save_executions([replace(row, exec_id="late", entry_id=None)])
+    own = (await opening.add(later, opening.from_text(text), wish, opening.Words())).entry
+    await files.import_file(later, write(tmp_path, "flex.csv", FLEX))
+    row = (await later.store.load_executions(entry_id=2))[0]
+    await later.store.save_executions([replace(row, exec_id="late", entry_id=None)])
 
-    linked = await corrections.link_executions(book, own.id, ["late"])
+    linked = await corrections.link_executions(later, own.id, ["late"])
 
     assert linked.trades[-1].action is Action.ADJUST
-    assert [one.exec_id for one in await book.store.load_executions(entry_id=1)] == ["late"]
+    assert [one.exec_id for one in await later.store.load_executions(entry_id=1)] == ["late"]
     with pytest.raises(UsageError, match="no execution late is waiting"):
-        await corrections.link_executions(book, own.id, ["late"])
+        await corrections.link_executions(later, own.id, ["late"])
 
 
 # -- corrections -----------------------------------------------------------------------------

@@ -22,11 +22,12 @@ from tomic.cli.journal_opening import (
     parse_rules,
 )
 from tomic.cli.options import Format
-from tomic.cli.running import runs
-from tomic.errors import UsageError
+from tomic.cli.running import runs, worst
+from tomic.errors import BadFile, RequestFailed, SessionError, TomicError, UsageError
 
 if TYPE_CHECKING:
     from tomic.workflows.journal import Journal, Recorded
+    from tomic.workflows.journal_files import ImportedJournal
     from tomic.workflows.journal_opening import Draft
 
 app = typer.Typer(
@@ -373,7 +374,7 @@ async def import_(
     demo: options.DemoOption = False,
     config: options.ConfigOption = None,
     quiet: options.QuietOption = False,
-) -> None:
+) -> int:
     """Take files or executions into the journal; doing it again adds nothing."""
     from tomic.cli import render_journal
     from tomic.workflows import journal_files
@@ -381,18 +382,94 @@ async def import_(
     if not files and not tws:
         raise UsageError("name files, or --tws for the executions that TWS still knows")
     gateway = {"host": host, "port": port, "client_id": client_id}
-    found = []
+    found: list[tuple[str, ImportedJournal]] = []
+    refused: list[tuple[str, TomicError]] = []
     async with opened(config, demo=demo, quiet=quiet, asks=tws, ib=gateway) as journal:
         for file in files or []:
-            found.append((str(file), await journal_files.import_file(journal, file)))
+            try:
+                found.append((str(file), await journal_files.import_file(journal, file)))
+            # A file that cannot be read keeps no other from being taken in.
+            except BadFile as exc:
+                refused.append((str(file), exc))
         if tws:
-            found.append(("TWS", await journal_files.import_from_tws(journal)))
+            try:
+                found.append(("TWS", await journal_files.import_from_tws(journal)))
+            except (SessionError, RequestFailed) as exc:
+                refused.append(("TWS", exc))
+    if refused and not found:
+        for _, error in refused[:-1]:
+            typer.echo(f"tomic: {error}", err=True)
+        raise refused[-1][1]
     shape = options.chosen_format(format, as_json)
-    typer.echo(render_journal.imports(found, shape), nl=False)
+    typer.echo(render_journal.imports(found, shape, refused), nl=False)
     if not quiet:
         for name, one in found:
             for text in one.notes:
                 typer.echo(f"{name}: {text}", err=True)
+    for _, error in refused:
+        typer.echo(f"tomic: {error}", err=True)
+    return worst([error.exit_code for _, error in refused])
+
+
+@app.command()
+@runs
+async def executions(
+    unplaced: Annotated[
+        bool, typer.Option("--unplaced", help="Only what waits for an entry, and why.")
+    ] = False,
+    symbol: Annotated[str | None, typer.Option("--symbol", "-s", help="Only of this one.")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="ID", help="Set one aside for good; kept, not placed."),
+    ] = None,
+    restore: Annotated[
+        list[str] | None,
+        typer.Option("--restore", metavar="ID", help="Take that back; the next import tries it."),
+    ] = None,
+    because: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """List imported executions and what became of them; set aside what belongs to no entry."""
+    from tomic.cli import render_journal
+    from tomic.workflows import journal_executions
+
+    if ignore and restore:
+        raise UsageError("--ignore and --restore exclude each other; do one after the other")
+    if because and not (ignore or restore):
+        raise UsageError("--because says why of --ignore or --restore; name one of them")
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        if ignore or restore:
+            rows = await journal_executions.decide(
+                journal,
+                ignore or restore or [],
+                "ignore" if ignore else "restore",
+                who=_who(),
+                because=because,
+            )
+        else:
+            name = symbol.upper() if symbol else None
+            rows = await journal_executions.listing(journal, unplaced=unplaced, symbol=name)
+    shape = options.chosen_format(format, as_json)
+    typer.echo(render_journal.executions(rows, shape), nl=False)
+    if not rows and not quiet:
+        what = "no execution waits for an entry" if unplaced else "no executions were imported"
+        typer.echo(what, err=True)
+
+
+def _who() -> str:
+    """The user of this computer, by name or by number."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    # No name in the environment, and none in the system's book or no such book (Windows).
+    except (KeyError, OSError, ImportError):
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ from tomic.models.journal import (
 
 if TYPE_CHECKING:
     from tomic.store import Change
+    from tomic.workflows.journal_executions import ExecutionRow
     from tomic.workflows.journal_files import ImportedJournal
     from tomic.workflows.journal_review import Checked, Taken
 
@@ -216,8 +218,12 @@ def _short(value: Any) -> str:
     return text if len(text) <= 110 else f"{text[:107]}..."
 
 
-def imports(found: Sequence[tuple[str, ImportedJournal]], shape: Format) -> str:
-    """What each file or source brought."""
+def imports(
+    found: Sequence[tuple[str, ImportedJournal]],
+    shape: Format,
+    refused: Sequence[tuple[str, Exception]] = (),
+) -> str:
+    """What each file or source brought, and why others brought nothing."""
     rows = [
         {
             "source": name,
@@ -225,17 +231,69 @@ def imports(found: Sequence[tuple[str, ImportedJournal]], shape: Format) -> str:
             "added": list(one.added),
             "changed": list(one.changed),
             "known": one.known,
+            "aside": one.aside,
             "notes": list(one.notes),
         }
         for name, one in found
     ]
     if shape is not Format.TABLE:
-        return shaped(shape, "tomic.journal.import/1", "imports", rows)
+        errors = {name: str(error) for name, error in refused}
+        more = {"errors": errors} if errors else {}
+        return shaped(shape, "tomic.journal.import/1", "imports", rows, **more)
     return "".join(
         f"{name}: {one.kind}: {len(one.added)} new, {len(one.changed)} changed, "
-        f"{one.known} known already\n"
+        f"{one.known} known already{f', {one.aside} kept aside' if one.aside else ''}\n"
         for name, one in found
     )
+
+
+def executions(found: Sequence[ExecutionRow], shape: Format) -> str:
+    """Executions, and rows that are none, with what became of each."""
+    if shape is not Format.TABLE:
+        rows = [_execution(one) for one in found]
+        return shaped(shape, "tomic.journal.executions/1", "executions", rows)
+    if not found:
+        return ""
+    table = PlainTable(
+        "id", "time (UTC)", "symbol", "contract", "quantity", "price", "status", "entry", "why",
+        left=(0, 1, 2, 3, 6, 8),
+    )  # fmt: skip
+    for one in found:
+        where = f"{Path(one.source).name}:{one.line}: " if one.source else ""
+        table.add_row(
+            one.id,
+            f"{one.at:%Y-%m-%d %H:%M}" if one.at else "",
+            one.symbol,
+            one.contract,
+            "" if one.quantity is None else f"{one.quantity:+g}",
+            number(one.price, 2),
+            one.status,
+            "" if one.entry is None else str(one.entry),
+            where + one.reason,
+        )
+    return table.text()
+
+
+def _execution(one: ExecutionRow) -> dict[str, Any]:
+    return {
+        **{name: getattr(one, name) for name in _EXECUTION_FIGURES},
+        "at": one.at.isoformat() if one.at else None,
+        "decisions": [
+            {
+                "at": each.at.isoformat(),
+                "decision": each.decision,
+                "who": each.who,
+                "because": each.because,
+            }
+            for each in one.decisions
+        ],
+    }
+
+
+_EXECUTION_FIGURES = (
+    "id", "status", "at", "symbol", "contract", "quantity", "price", "commission", "order",
+    "entry", "reason", "source", "line", "text",
+)  # fmt: skip
 
 
 # -- check -----------------------------------------------------------------------------------

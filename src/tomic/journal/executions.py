@@ -2,14 +2,19 @@
 Executions of a broker, put together into the trades that they were, and trades into campaigns.
 
 Nobody types a result: what was bought and sold comes from here, or from the trader's own prices.
+What is placed and what is not add up to what was executed, contract by contract.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tomic import dates
+from tomic.errors import DataError, TomicError
 from tomic.journal import campaign
 from tomic.models.journal import (
     Action,
@@ -22,6 +27,19 @@ from tomic.models.journal import (
 
 _TOGETHER = dt.timedelta(seconds=5)
 """Executions without an order number belong together when they are this close in time."""
+_NEAR = dt.timedelta(minutes=1)
+"""A statement gives an order one time, its executions may be some seconds apart."""
+_CENT = 0.01
+_PERIODS = 2
+"""In an execution number of IB before its revision: ``0000e0d5.6561b2a1.01`` and ``.01``."""
+_DUST = 1e-9
+_MOST_CONTRACTS = 1e9
+_MOST_PRICE = 1e7
+"""Above any price or strike ever listed, in any currency."""
+_MOST_MULTIPLIER = 1_000_000
+_YEARS = range(1970, 2200)
+_MOST_NUMBER = 2**63
+"""Where the store's integers end; contract ids are far below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +60,43 @@ class Executed:
     """Number of the order, shared by the legs of a combination."""
     action: Action | None = None
     """EXPIRE or ASSIGN where the broker says so."""
+    opens: bool | None = None
+    """Whether it opens (True) or closes (False); None where the broker says neither, or both."""
+    cancels: bool = False
+    """Whether the broker takes an earlier execution back with it; the quantity has its sign."""
+
+
+def fault(one: Executed) -> str:
+    """Why nobody can have traded this; empty for what may have been."""
+    contract, paid = one.contract, one.commission
+    numbers = {"quantity": one.quantity, "price": one.price, "commission": paid or 0.0}
+    odd = [name for name, value in numbers.items() if not math.isfinite(value)]
+    if odd:
+        return f"{odd[0]} {numbers[odd[0]]:g} is no number"
+    if one.quantity == 0.0:
+        return "a quantity of 0 is no trade"
+    if abs(one.quantity) > _MOST_CONTRACTS or abs(paid or 0.0) > _MOST_CONTRACTS:
+        return f"a quantity of {one.quantity:g} at a commission of {paid or 0.0:g} is beyond reason"
+    if one.price < 0.0:
+        return f"a price of {one.price:g} is below 0"
+    strike = contract.strike or 0.0
+    if not max(one.price, strike) <= _MOST_PRICE:
+        return f"a price or strike of {max(one.price, strike):g} is beyond reason"
+    if contract.multiplier > _MOST_MULTIPLIER:
+        return f"a multiplier of {contract.multiplier} is beyond reason"
+    if contract.con_id is not None and not 0 < contract.con_id < _MOST_NUMBER:
+        return f"{contract.con_id} is no contract id"
+    if one.at.year not in _YEARS:
+        return f"{one.at.year} is no year to trade in"
+    if contract.expiry is not None and contract.expiry.year not in _YEARS:
+        return f"an expiry of {contract.expiry} is beyond reason"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """
-    What became of the executions of one order.
+    A part of the executions of one order, and the entry it went to.
 
     *entry* is the whole entry afterwards; *number* its place among those given, or beyond them.
     """
@@ -57,6 +106,41 @@ class Placed:
     exec_ids: tuple[str, ...]
     how: str
     """opened, closed, rolled, adjusted, expired, assigned, or confirmed (was typed before)."""
+    fills: tuple[Fill, ...] = ()
+    """What went there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """Executions that belong nowhere yet, and why."""
+
+    exec_ids: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What became of the executions of one order, each of them placed whole or not at all."""
+
+    placed: tuple[Placed, ...] = ()
+    unplaced: tuple[Unplaced, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Executions of one contract in one order, on one side."""
+
+    fill: Fill
+    opens: bool | None
+    """False for what can only take something back."""
+    cancels: bool
+
+    @property
+    def exec_ids(self) -> tuple[str, ...]:
+        return tuple(self.fill.exec_id.split())
+
+
+# -- into trades -------------------------------------------------------------------------------
 
 
 def to_trades(
@@ -68,42 +152,57 @@ def to_trades(
     Partial fills of one contract become one fill at the mean price. Where the broker said no
     commission, *commission* per contract is taken.
     """
-    ordered = sorted(executions, key=lambda one: one.at)
+    return [
+        (group[0].symbol, _trade(group, [part.fill for part in _parts(group, commission)]))
+        for group in _by_order(executions)
+    ]
+
+
+def _by_order(executions: Iterable[Executed]) -> list[list[Executed]]:
     groups: list[list[Executed]] = []
-    for one in ordered:
-        group = next((found for found in reversed(groups) if _same_order(found, one)), None)
-        if group is None:
-            groups.append([one])
-        else:
-            group.append(one)
-    return [(group[0].symbol, _trade(group, commission)) for group in groups]
+    last: dict[tuple[object, ...], list[Executed]] = {}
+    for one in sorted(executions, key=lambda one: one.at):
+        name: tuple[object, ...] = (one.symbol, one.action, one.order)
+        if one.order:
+            name = (*name, _day(one.at))
+        group = last.get(name)
+        if group is None or not (one.order or one.at - group[-1].at <= _TOGETHER):
+            group = last[name] = []
+            groups.append(group)
+        group.append(one)
+    return groups
 
 
-def _same_order(group: Sequence[Executed], one: Executed) -> bool:
-    last = group[-1]
-    if last.symbol != one.symbol or last.action is not one.action:
-        return False
-    if one.order or last.order:
-        return one.order == last.order and one.at.date() == last.at.date()
-    return one.at - last.at <= _TOGETHER
-
-
-def _trade(group: Sequence[Executed], commission: float) -> Trade:
-    by_contract: dict[tuple[ContractKey, bool], list[Executed]] = {}
-    for one in group:
-        by_contract.setdefault((one.contract.key, one.quantity > 0.0), []).append(one)
-    fills = tuple(_fill(found, commission) for found in by_contract.values())
+def _trade(group: Sequence[Executed], fills: Sequence[Fill]) -> Trade:
     return Trade(
         at=group[0].at,
         action=group[0].action or Action.OPEN,
-        fills=fills,
+        fills=tuple(fills),
         structures=campaign.count_structures(fills),
     )
 
 
+def _parts(group: Sequence[Executed], commission: float) -> list[_Part]:
+    found: dict[tuple[object, ...], list[Executed]] = {}
+    for one in group:
+        # Shares that are assigned at two strikes come at two prices.
+        is_delivered = one.contract.is_stock and one.action is Action.ASSIGN
+        price = round(one.price, 6) if is_delivered else None
+        name = (one.contract.key, one.quantity > 0.0, _opens(one), one.cancels, price)
+        found.setdefault(name, []).append(one)
+    return [
+        _Part(_fill(some, commission), _opens(some[0]), some[0].cancels) for some in found.values()
+    ]
+
+
+def _opens(one: Executed) -> bool | None:
+    is_end = one.action in campaign.ENDS and not one.contract.is_stock
+    return False if is_end or one.cancels else one.opens
+
+
 def _fill(found: Sequence[Executed], commission: float) -> Fill:
-    quantity = sum(one.quantity for one in found)
-    value = sum(one.quantity * one.price for one in found)
+    quantity = math.fsum(one.quantity for one in found)
+    value = math.fsum(one.quantity * one.price for one in found)
     paid = sum(
         (0.0 if one.contract.is_stock else commission * abs(one.quantity))
         if one.commission is None
@@ -124,132 +223,403 @@ def _fill(found: Sequence[Executed], commission: float) -> Fill:
 
 def place(
     executions: Iterable[Executed], entries: Sequence[JournalEntry], *, commission: float = 0.0
-) -> list[Placed]:
+) -> list[Order]:
     """
-    Find the campaign of each trade: what closes or rolls legs of an open entry belongs to it.
+    Find the campaign of each trade: what closes or rolls legs of open entries belongs to them.
 
     A trade that somebody typed before the broker reported it (same day, same legs, no execution
-    numbers) is confirmed, with the broker's prices. What opens legs beside those it closes is a
-    roll; what belongs nowhere opens an entry of its own. Ask with unlinked executions only.
+    numbers) is confirmed, with the broker's prices. One order may close legs of several entries.
+    What opens legs beside those it closes is a roll; what else opens legs is an entry of its own.
+    What closes, expires or is assigned without being held is set apart: it opens nothing. Ask with
+    unlinked executions only.
 
     Returns:
-        One per trade, in order of time; a later one sees the entries as the earlier ones left them.
+        One per order, in order of time; a later one sees the entries as the earlier ones left them.
     """
-    known = dict(enumerate(entries))
-    placed = []
-    for symbol, trade in to_trades(executions, commission=commission):
-        for found in _place(symbol, trade, known):
-            number, entry, how, ids = found
-            known[number] = entry
-            placed.append(Placed(number, entry, ids, how))
-    return placed
+    book = _Book(entries)
+    orders = []
+    for group in _by_order(executions):
+        try:
+            order = _placed(group, book, commission)
+        # One order never costs another: whatever its placement raises is the reason it waits.
+        except Exception as exc:
+            reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
+            order = Order(unplaced=(Unplaced(tuple(one.exec_id for one in group), reason),))
+        for placed in order.placed:
+            book.keep(placed.number, placed.entry)
+        orders.append(order)
+    return orders
 
 
-def _place(
-    symbol: str, trade: Trade, known: Mapping[int, JournalEntry]
-) -> Iterable[tuple[int, JournalEntry, str, tuple[str, ...]]]:
-    ids = _ids(trade.fills)
-    typed = _typed(symbol, trade, known)
+class _Book:
+    """Entries by number, as the orders placed so far left them."""
+
+    def __init__(self, entries: Iterable[JournalEntry] = ()) -> None:
+        self._entries: dict[int, JournalEntry] = {}
+        self._of_symbol: dict[str, dict[int, None]] = {}
+        for number, entry in enumerate(entries):
+            self.keep(number, entry)
+
+    def keep(self, number: int, entry: JournalEntry) -> None:
+        self._entries[number] = entry
+        self._of_symbol.setdefault(entry.symbol, {})[number] = None
+
+    def of(self, symbol: str) -> list[tuple[int, JournalEntry]]:
+        return [(number, self._entries[number]) for number in self._of_symbol.get(symbol, ())]
+
+    @property
+    def next_number(self) -> int:
+        return len(self._entries)
+
+
+@dataclass(slots=True)
+class _Share:
+    """What one entry gets of an order."""
+
+    entry: JournalEntry
+    closing: list[Fill]
+    opening: list[Fill]
+
+
+def _placed(group: Sequence[Executed], book: _Book, commission: float) -> Order:
+    symbol, parts = group[0].symbol, _parts(group, commission)
+    trade = _trade(group, [part.fill for part in parts])
+    entries = dict(book.of(symbol))
+    placed: list[Placed] = []
+    typed = None if any(part.cancels for part in parts) else _typed(trade, entries)
     if typed is not None:
         number, entry = typed
-        return [(number, entry, "confirmed", ids)]
-    rest = list(trade.fills)
-    found = []
-    for number, entry in _candidates(symbol, trade, known):
-        closing, rest = _closing(entry, rest)
-        if not closing:
-            continue
-        fills = (*closing, *rest) if _belongs(rest, closing) else tuple(closing)
-        rest = [fill for fill in rest if fill not in fills]
-        action, how = _action(trade, closing, fills)
-        part = _part(trade, fills, action)
-        found.append((number, campaign.with_trade(entry, part), how, _ids(fills)))
-    if rest:
-        number = max(known, default=-1) + 1
-        part = _part(trade, tuple(rest), Action.OPEN)
-        entry = JournalEntry(symbol=symbol, opened_at=trade.at, trades=(part,))
-        found.append((number, entry, "opened", _ids(rest)))
-    return found
+        placed = [Placed(number, entry, _ids(trade.fills), "confirmed", trade.fills)]
+        return Order(tuple(placed))
+    parts, confirmed = _typed_ends(trade, parts, entries)
+    for number, entry, fills in confirmed:
+        entries[number] = entry
+        placed.append(Placed(number, entry, _ids(fills), "confirmed", fills))
+    parts, unplaced = _without_unheld(trade, parts, entries)
+    shares, parts, undelivered = _distribute(trade, parts, entries)
+    for number, share in shares.items():
+        fills = (*share.closing, *share.opening)
+        action, how = _action(trade, share.closing, fills)
+        entry = campaign.with_trade(entries[number], _part(trade, fills, action))
+        placed.append(Placed(number, entry, _ids(fills), how, fills))
+    if parts:
+        fills = tuple(part.fill for part in parts)
+        own = _part(trade, fills, Action.OPEN)
+        entry = JournalEntry(symbol=symbol, opened_at=trade.at, trades=(own,))
+        placed.append(Placed(book.next_number, entry, _ids(fills), "opened", fills))
+    order = Order(tuple(placed), (*unplaced, *undelivered))
+    _check_conserved(group, order)
+    return order
 
 
-def _typed(
-    symbol: str, trade: Trade, known: Mapping[int, JournalEntry]
-) -> tuple[int, JournalEntry] | None:
-    """The entry in which somebody typed this very trade, with the broker's fills in its place."""
-    wanted = _amounts(trade.fills)
-    for number, entry in known.items():
-        if entry.symbol != symbol:
-            continue
-        for index, own in enumerate(entry.trades):
-            unconfirmed = not any(fill.exec_id for fill in own.fills)
-            if unconfirmed and own.at.date() == trade.at.date() and _amounts(own.fills) == wanted:
-                mids = {fill.key: fill.mid for fill in own.fills}
-                fills = tuple(
-                    fill.model_copy(update={"mid": mids.get(fill.key)}) for fill in trade.fills
-                )
-                sure = own.model_copy(update={"fills": fills, "price": None})
-                trades = (*entry.trades[:index], sure, *entry.trades[index + 1 :])
-                return number, entry.model_copy(update={"trades": trades})
-    return None
+def _check_conserved(group: Sequence[Executed], order: Order) -> None:
+    """Placed and unplaced come to what was executed, contract by contract."""
+    apart = {number for one in order.unplaced for number in one.exec_ids}
+    expected = _amounts(one for one in group if one.exec_id not in apart)
+    found = _amounts(fill for one in order.placed for fill in one.fills)
+    for key in expected.keys() | found.keys():
+        gap = expected.get(key, 0.0) - found.get(key, 0.0)
+        if abs(gap) > _DUST * max(1.0, abs(expected.get(key, 0.0))):
+            raise DataError(f"{gap:+g} of {key} would be lost; please report this")
 
 
-def _amounts(fills: Iterable[Fill]) -> dict[ContractKey, float]:
+def _amounts(fills: Iterable[Fill | Executed]) -> dict[ContractKey, float]:
     total: dict[ContractKey, float] = {}
     for fill in fills:
-        total[fill.key] = total.get(fill.key, 0.0) + fill.quantity
+        key = fill.contract.key if isinstance(fill, Executed) else fill.key
+        total[key] = total.get(key, 0.0) + fill.quantity
     return total
 
 
+# -- typed before ------------------------------------------------------------------------------
+
+
+def _typed(trade: Trade, entries: Mapping[int, JournalEntry]) -> tuple[int, JournalEntry] | None:
+    """The entry in which somebody typed this very trade, with the broker's fills in its place."""
+    wanted = _amounts(trade.fills)
+    for number, entry in entries.items():
+        for index, own in enumerate(entry.trades):
+            if _is_typed_on(own, trade) and _amounts(own.fills) == wanted:
+                return number, _confirmed(entry, index, trade.fills)
+    return None
+
+
+def _is_typed_on(own: Trade, trade: Trade) -> bool:
+    is_confirmed = any(fill.exec_id for fill in own.fills)
+    return not is_confirmed and _day(own.at) == _day(trade.at)
+
+
+def _day(at: dt.datetime) -> dt.date:
+    return at.astimezone(dates.NEW_YORK).date()
+
+
+def _confirmed(entry: JournalEntry, index: int, fills: Sequence[Fill]) -> JournalEntry:
+    own = entry.trades[index]
+    mids = {fill.key: fill.mid for fill in own.fills}
+    sure = tuple(fill.model_copy(update={"mid": mids.get(fill.key)}) for fill in fills)
+    trade = own.model_copy(update={"fills": sure, "price": None})
+    trades = (*entry.trades[:index], trade, *entry.trades[index + 1 :])
+    return entry.model_copy(update={"trades": trades})
+
+
+def _typed_ends(
+    trade: Trade, parts: Sequence[_Part], entries: Mapping[int, JournalEntry]
+) -> tuple[list[_Part], list[tuple[int, JournalEntry, tuple[Fill, ...]]]]:
+    """Typed closings, expiries and assignments that are each a part of what the broker reports."""
+    left, found = list(parts), []
+    for number, entry in entries.items():
+        for index, own in enumerate(entry.trades):
+            if own.action not in campaign.ENDS or not _is_typed_on(own, trade):
+                continue
+            taken, rest = _take(left, own.fills)
+            if taken:
+                left, entry = rest, _confirmed(entry, index, taken)
+                found.append((number, entry, tuple(taken)))
+    return left, found
+
+
+def _take(parts: Sequence[_Part], wanted: Sequence[Fill]) -> tuple[list[Fill], list[_Part]]:
+    """Fills of the parts that come to the *wanted* ones, and what is left; none if they do not."""
+    left, taken = list(parts), []
+    for fill in wanted:
+        fits = [
+            (abs((part.fill.price or 0.0) - (fill.price or 0.0)) if fill.is_stock else 0.0, place)
+            for place, part in enumerate(left)
+            if part.fill.key == fill.key
+            and not part.cancels
+            and part.fill.quantity * fill.quantity > 0.0
+            and abs(part.fill.quantity) >= abs(fill.quantity) - _DUST
+        ]
+        if not fits:
+            return [], list(parts)
+        _, place = min(fits)
+        got, rest = _split(left[place], abs(fill.quantity))
+        taken.append(got)
+        left[place : place + 1] = rest
+    return taken, left
+
+
+# -- closed here and there ---------------------------------------------------------------------
+
+
+def _without_unheld(
+    trade: Trade, parts: Sequence[_Part], entries: Mapping[int, JournalEntry]
+) -> tuple[list[_Part], list[Unplaced]]:
+    """
+    Parts that the open entries can take, and those that close more than all of them hold.
+
+    The shares of an assignment go with its option.
+    """
+    owned: Counter[tuple[ContractKey, bool]] = Counter()
+    for entry in _open_at(trade, entries).values():
+        for leg in campaign.held(entry):
+            owned[leg.key, leg.quantity > 0.0] += abs(leg.quantity)  # type: ignore[assignment]
+    kept, apart = [], []
+    for part in parts:
+        fill = part.fill
+        name = (fill.key, fill.quantity < 0.0)
+        if not _only_closes(trade, part) or abs(fill.quantity) <= owned[name] + _DUST:
+            if part.opens is not True:
+                owned[name] -= abs(fill.quantity)  # type: ignore[assignment]
+            kept.append(part)
+        else:
+            apart.append((part, max(owned[name], 0)))
+    unplaced = []
+    for part, amount in apart:
+        delivered = [one for one in kept if _is_delivery(one.fill, part.fill)]
+        if trade.action is Action.ASSIGN:
+            kept = [one for one in kept if one not in delivered]
+        else:
+            delivered = []
+        ids = (*part.exec_ids, *(number for one in delivered for number in one.exec_ids))
+        unplaced.append(Unplaced(ids, _unheld(trade, part, amount)))
+    # What can only close is served first: `_close` takes from the end.
+    kept.sort(key=lambda part: _only_closes(trade, part))
+    return kept, unplaced
+
+
+def _only_closes(trade: Trade, part: _Part) -> bool:
+    # Where delivered shares go is seen with their options.
+    return part.opens is False and not (trade.action is Action.ASSIGN and part.fill.is_stock)
+
+
+def _unheld(trade: Trade, part: _Part, amount: float) -> str:
+    fill = part.fill
+    what = f"{fill.quantity:+g} {fill.name}"
+    holds = f"of which open entries hold {amount:g}" if amount else "which no open entry holds"
+    if part.cancels:
+        return f"{what} takes an execution back that is not known here"
+    words = {Action.EXPIRE: "expired", Action.ASSIGN: "assigned"}
+    return f"{what} is {words.get(trade.action, 'closed')}, {holds}; import what opened it"
+
+
+def _open_at(trade: Trade, entries: Mapping[int, JournalEntry]) -> dict[int, JournalEntry]:
+    return {
+        number: entry
+        for number, entry in entries.items()
+        if entry.is_open and entry.opened_at <= trade.at
+    }
+
+
+def _distribute(
+    trade: Trade, parts: Sequence[_Part], entries: Mapping[int, JournalEntry]
+) -> tuple[dict[int, _Share], list[_Part], list[Unplaced]]:
+    """
+    What each open entry gets; what opens an entry of its own; and shares that belong nowhere.
+
+    Entries take back what they hold, those with most such legs first. What replaces it by another
+    contract goes with it.
+    """
+    shares: dict[int, _Share] = {}
+    is_delivery = trade.action is Action.ASSIGN
+    stock = [part for part in parts if is_delivery and part.fill.is_stock]
+    rest = [part for part in parts if not (is_delivery and part.fill.is_stock)]
+    rest = _close(trade, rest, entries, shares)
+    if is_delivery:
+        stock = _deliver(stock, entries, shares)
+        stock = _close(trade, stock, entries, shares)
+        apart = [
+            Unplaced(part.exec_ids, f"{part.fill.quantity:+g} shares are delivered for an option "
+                     "that no open entry holds; import what opened it")
+            for part in stock
+            if part.opens is False
+        ]  # fmt: skip
+        return shares, [*rest, *(part for part in stock if part.opens is not False)], apart
+    closed = {fill.key for share in shares.values() for fill in share.closing}
+    if not shares or any(part.fill.key in closed for part in rest):
+        return shares, rest, []
+    for part in rest:
+        _replaced(part.fill, shares).opening.append(part.fill)
+    return shares, [], []
+
+
+def _close(
+    trade: Trade,
+    parts: Sequence[_Part],
+    entries: Mapping[int, JournalEntry],
+    shares: dict[int, _Share],
+) -> list[_Part]:
+    """Give each open entry the parts that take back what it holds; returns what is left."""
+    left = list(parts)
+    closers = [part.fill for part in left if part.opens is not True]
+    for number, entry in _candidates(trade, closers, entries):
+        owned = {leg.key: leg.quantity for leg in campaign.held(entry)}
+        for place in reversed(range(len(left))):
+            part = left[place]
+            quantity = owned.get(part.fill.key, 0.0)
+            if part.opens is True or quantity * part.fill.quantity >= 0.0:
+                continue
+            size = min(abs(quantity), abs(part.fill.quantity))
+            got, rest = _split(part, size)
+            owned[got.key] = quantity + got.quantity
+            shares.setdefault(number, _Share(entry, [], [])).closing.insert(0, got)
+            left[place : place + 1] = rest
+    return left
+
+
 def _candidates(
-    symbol: str, trade: Trade, known: Mapping[int, JournalEntry]
+    trade: Trade, fills: Sequence[Fill], entries: Mapping[int, JournalEntry]
 ) -> list[tuple[int, JournalEntry]]:
-    """Open entries that hold legs which the trade takes back, those with most such legs first."""
+    """Open entries that hold legs which the fills take back, those with most such legs first."""
     found = []
-    for number, entry in known.items():
-        if entry.symbol != symbol or not entry.is_open or entry.opened_at > trade.at:
-            continue
-        owned = _held(entry)
-        legs = sum(owned.get(fill.key, 0.0) * fill.quantity < 0.0 for fill in trade.fills)
+    for number, entry in _open_at(trade, entries).items():
+        owned = {leg.key: leg.quantity for leg in campaign.held(entry)}
+        legs = sum(owned.get(fill.key, 0.0) * fill.quantity < 0.0 for fill in fills)
         if legs:
             found.append((-legs, number, entry))
     return [(number, entry) for _, number, entry in sorted(found, key=lambda one: one[:2])]
 
 
-def _held(entry: JournalEntry) -> dict[ContractKey, float]:
-    return {leg.key: leg.quantity for leg in campaign.held(entry)}
-
-
-def _closing(entry: JournalEntry, fills: Sequence[Fill]) -> tuple[list[Fill], list[Fill]]:
-    """Parts of the fills that take back what the entry holds, and what is left of them."""
-    owned = _held(entry)
-    taken, left = [], []
-    for fill in fills:
-        quantity = owned.get(fill.key, 0.0)
-        if quantity * fill.quantity >= 0.0:
-            left.append(fill)
-            continue
-        size = min(abs(quantity), abs(fill.quantity))
-        owned[fill.key] = quantity + (size if fill.quantity > 0.0 else -size)
-        part = size / abs(fill.quantity)
-        taken.append(_share(fill, part))
-        if part < 1.0:
-            left.append(_share(fill, 1.0 - part))
-    return taken, left
-
-
-def _share(fill: Fill, part: float) -> Fill:
-    return fill.model_copy(
+def _split(part: _Part, size: float) -> tuple[Fill, list[_Part]]:
+    """A part of so many contracts, and what is left of it."""
+    fill = part.fill
+    if size >= abs(fill.quantity) - _DUST:
+        return fill, []
+    share = size / abs(fill.quantity)
+    got = fill.model_copy(
         update={
-            "quantity": fill.quantity * part,
-            "commission": round(fill.commission * part, 6),
+            "quantity": math.copysign(size, fill.quantity),
+            "commission": round(fill.commission * share, 6),
         }
     )
+    rest = fill.model_copy(
+        update={
+            "quantity": fill.quantity - got.quantity,
+            "commission": round(fill.commission - got.commission, 6),
+        }
+    )
+    return got, [replace(part, fill=rest)]
 
 
-def _belongs(rest: Sequence[Fill], closing: Sequence[Fill]) -> bool:
-    """Whether what is opened in the same order replaces what is closed: another contract."""
-    closed = {fill.key for fill in closing}
-    return bool(rest) and not any(fill.key in closed for fill in rest)
+def _replaced(fill: Fill, shares: Mapping[int, _Share]) -> _Share:
+    """The share whose closing legs a new one replaces: of its right, and as many, if there is."""
+
+    def distance(share: _Share) -> tuple[bool, bool]:
+        alike = [one for one in share.closing if one.right == fill.right]
+        return not alike, all(abs(one.quantity) != abs(fill.quantity) for one in alike)
+
+    return min(shares.values(), key=distance)
+
+
+# -- delivery ----------------------------------------------------------------------------------
+
+
+def _is_delivery(shares: Fill, option: Fill) -> bool:
+    """Whether shares come from, or go for, an exercised option: its strike, and the right side."""
+    if not shares.is_stock or option.strike is None or shares.price is None:
+        return False
+    return abs(shares.price - option.strike) < 0.005 and shares.quantity * _delivered(option) > 0.0
+
+
+def _delivered(option: Fill) -> float:
+    """Shares that change hands when this takes an option away by exercise."""
+    return option.quantity * option.multiplier * (-1.0 if option.is_call else 1.0)
+
+
+def _deliver(
+    parts: Sequence[_Part], entries: Mapping[int, JournalEntry], shares: dict[int, _Share]
+) -> list[_Part]:
+    """
+    Give the shares of an assignment to the entries whose options were assigned.
+
+    First at the strike; then, where one entry alone was assigned, whatever is left: an adjusted
+    contract delivers otherwise. Shares that another entry holds are left for it.
+    """
+    left = list(parts)
+    assigned = list(shares.items())
+    for number, share in assigned:
+        for option in [fill for fill in share.closing if not fill.is_stock]:
+            wanted = abs(_delivered(option))
+            for place in reversed(range(len(left))):
+                part = left[place]
+                if wanted <= _DUST or not _is_delivery(part.fill, option):
+                    continue
+                if _are_held_elsewhere(part, number, entries):
+                    continue
+                got, rest = _split(part, min(wanted, abs(part.fill.quantity)))
+                wanted -= abs(got.quantity)
+                share.opening.append(got)
+                left[place : place + 1] = rest
+    if len(assigned) == 1:
+        number, share = assigned[0]
+        own = [part for part in left if not _are_held_elsewhere(part, number, entries)]
+        share.opening += [part.fill for part in own]
+        left = [part for part in left if part not in own]
+    return left
+
+
+def _are_held_elsewhere(part: _Part, number: int, entries: Mapping[int, JournalEntry]) -> bool:
+    """Whether shares that go are held by other entries alone."""
+    if part.opens is True:
+        return False
+
+    def takes(entry: JournalEntry) -> bool:
+        return entry.is_open and any(
+            leg.is_stock and leg.quantity * part.fill.quantity < 0.0 for leg in campaign.held(entry)
+        )
+
+    others = (entry for other, entry in entries.items() if other != number)
+    return not takes(entries[number]) and any(takes(entry) for entry in others)
 
 
 def _action(trade: Trade, closing: Sequence[Fill], fills: Sequence[Fill]) -> tuple[Action, str]:
@@ -276,7 +646,7 @@ def as_part_of(trade: Trade, entry: JournalEntry) -> Trade:
     """A trade named after what it does to an entry: it closes, rolls or adjusts."""
     if trade.action in campaign.ENDS:
         return trade
-    owned = _held(entry)
+    owned = {leg.key: leg.quantity for leg in campaign.held(entry)}
     closing = [fill for fill in trade.fills if owned.get(fill.key, 0.0) * fill.quantity < 0.0]
     action = Action.ROLL if closing else Action.ADJUST
     if len(closing) == len(trade.fills):
@@ -285,15 +655,153 @@ def as_part_of(trade: Trade, entry: JournalEntry) -> Trade:
 
 
 def _ids(fills: Iterable[Fill]) -> tuple[str, ...]:
-    return tuple(one for fill in fills for one in fill.exec_id.split())
+    return tuple(dict.fromkeys(one for fill in fills for one in fill.exec_id.split()))
 
 
-def with_number(executed: Executed, times_seen: int) -> Executed:
-    """An execution number for files that have none: what it says, and which of its equals it is."""
-    if executed.exec_id:
-        return executed
-    text = (
-        f"{executed.at:%Y%m%dT%H%M%S}|{executed.symbol}|{executed.contract.name}|"
-        f"{executed.quantity:g}|{executed.price:g}|{times_seen}"
-    ).replace(" ", "_")
-    return replace(executed, exec_id=text)
+# -- numbers of executions ---------------------------------------------------------------------
+
+
+def numbered(executions: Iterable[Executed]) -> list[Executed]:
+    """
+    Executions with a number each.
+
+    Those that came without one get what they say, and which of their equals they are: the same
+    file gives the same numbers.
+    """
+    seen: Counter[object] = Counter()
+    found = []
+    for one in executions:
+        same = (one.at, one.symbol, one.contract.key, one.quantity, one.price)
+        # Numbers are kept in a row, with blanks between them.
+        number = "_".join(one.exec_id.split())
+        if not number:
+            number = (
+                f"{one.at:%Y%m%dT%H%M%S}|{one.symbol}|{one.contract.name}|"
+                f"{one.quantity:g}|{one.price:g}|{seen[same]}"
+            ).replace(" ", "_")
+        found.append(replace(one, exec_id=number))
+        seen[same] += 1
+    return found
+
+
+def corrections(ids: Iterable[str]) -> dict[str, str]:
+    """
+    Numbers of executions that a later one of the same puts right: older to newest.
+
+    IB's numbers of one execution differ only in the digits after the last of four periods
+    (TWS API, "Execution").
+    """
+    found: dict[str, list[str]] = {}
+    for number in ids:
+        base, _, revision = number.rpartition(".")
+        if base.count(".") == _PERIODS and revision.isascii() and revision.isdigit():
+            found.setdefault(base, []).append(number)
+    newest = {base: max(some, key=_revision) for base, some in found.items()}
+    return {
+        number: newest[base]
+        for base, some in found.items()
+        for number in some
+        if number != newest[base]
+    }
+
+
+def _revision(number: str) -> int:
+    return int(number.rpartition(".")[2])
+
+
+def taken_back(executions: Sequence[Executed]) -> list[tuple[Executed, Executed]]:
+    """Cancellations with the executions they take back, as far as both are among these."""
+    pairs = []
+    left = [one for one in executions if not one.cancels]
+    for cancel in (one for one in executions if one.cancels):
+        fits = [
+            (one.quantity != -cancel.quantity, one.at, place)
+            for place, one in enumerate(left)
+            if (one.symbol, one.contract.key) == (cancel.symbol, cancel.contract.key)
+            and abs(one.quantity) == abs(cancel.quantity)
+            and abs(one.price - cancel.price) < 0.5 * _CENT
+            and one.at <= cancel.at
+        ]
+        if fits:
+            pairs.append((cancel, left.pop(min(fits)[2])))
+    return pairs
+
+
+# -- one trade by two roads --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """Executions of one contract and side that another report may say in one row."""
+
+    first: dt.datetime
+    last: dt.datetime
+    quantity: float
+    value: float
+    ids: frozenset[str]
+
+
+def told_before(new: Sequence[Executed], known: Sequence[Executed]) -> dict[str, str]:
+    """
+    New executions that a report of another kind has told already, each with a number known.
+
+    Statements know no execution numbers, orders have one of their own: there a trade is the same
+    when contract, quantity, price and time are, its parts taken together or one by one.
+    """
+    found: dict[str, str] = {}
+    for kind in {_kind(one.exec_id) for one in new}:
+        fresh = _bundles(one for one in new if _kind(one.exec_id) == kind)
+        others = _bundles(one for one in known if _kind(one.exec_id) != kind)
+        pairs = [
+            (_apart(one, other), sorted(one.ids), sorted(other.ids))
+            for name, some in fresh.items()
+            for one in some
+            for other in others.get(name, ())
+            if _is_same(one, other)
+        ]
+        used: set[str] = set()
+        for _, ids, known_ids in sorted(pairs):
+            if used.isdisjoint(ids) and used.isdisjoint(known_ids):
+                used.update(ids, known_ids)
+                found |= dict.fromkeys(ids, known_ids[0])
+    return found
+
+
+def _kind(number: str) -> str:
+    """Whose number it is: a statement's (made up here), a trade's or an execution's."""
+    return "statement" if "|" in number else "trade" if number.isdigit() else "execution"
+
+
+def _bundles(executions: Iterable[Executed]) -> dict[tuple[object, ...], list[_Bundle]]:
+    """By contract and side: each execution, those of one second, and those of one order."""
+    groups: dict[tuple[object, ...], dict[object, list[Executed]]] = {}
+    for one in executions:
+        name = (one.symbol, one.contract.key, one.quantity > 0.0, one.cancels)
+        some = groups.setdefault(name, {})
+        some.setdefault(one.exec_id, []).append(one)
+        some.setdefault(one.at.astimezone(dt.UTC).replace(microsecond=0), []).append(one)
+        if one.order:
+            some.setdefault((one.order, _day(one.at)), []).append(one)
+    return {name: list({_bundle(some) for some in of.values()}) for name, of in groups.items()}
+
+
+def _bundle(some: Sequence[Executed]) -> _Bundle:
+    return _Bundle(
+        min(one.at for one in some),
+        max(one.at for one in some),
+        round(math.fsum(one.quantity for one in some), 6),
+        round(math.fsum(one.quantity * one.price for one in some), 6),
+        frozenset(one.exec_id for one in some),
+    )
+
+
+def _is_same(one: _Bundle, other: _Bundle) -> bool:
+    return (
+        one.quantity == other.quantity
+        and abs(one.value - other.value) <= 0.5 * _CENT * abs(one.quantity)
+        and _apart(one, other) <= _NEAR
+    )
+
+
+def _apart(one: _Bundle, other: _Bundle) -> dt.timedelta:
+    return max(one.first - other.last, other.first - one.last, dt.timedelta(0))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tomic.store.database import Database
     from tomic.store.history import Bars, Coverage, IvKind, VolSeries
     from tomic.store.importing import Imported
-    from tomic.store.journal import Change, Execution, replay
+    from tomic.store.journal import Change, Decision, Execution, UnreadRow, replay
     from tomic.store.scans import NewProposal, StoredProposal, StoredScan
     from tomic.store.upkeep import SeriesInfo, StoreInfo
 
@@ -21,7 +21,7 @@ _NAMES = {
     "database": ("Database",),
     "history": ("Bars", "Coverage", "IvKind", "VolSeries"),
     "importing": ("Imported",),
-    "journal": ("Change", "Execution", "replay"),
+    "journal": ("Change", "Decision", "Execution", "UnreadRow", "replay"),
     "scans": ("NewProposal", "StoredProposal", "StoredScan"),
     "upkeep": ("SeriesInfo", "StoreInfo"),
 }
@@ -32,6 +32,7 @@ __all__ = [
     "Change",
     "Coverage",
     "Database",
+    "Decision",
     "Dividend",
     "Earnings",
     "Execution",
@@ -43,6 +44,7 @@ __all__ = [
     "StoredContract",
     "StoredProposal",
     "StoredScan",
+    "UnreadRow",
     "VolSeries",
     "replay",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +15,8 @@ from tomic.store.documents import dump, load, stamp, unstamp
 Document: TypeAlias = dict[str, Any]
 
 _INDEXED = ("continues", "symbol", "strategy", "status", "opened_at", "closed_at")
+_NUMBERS = 2**63
+"""Integers of SQLite end below it."""
 _MANAGED = frozenset({"id", "revision", "summary"})
 _WHERE = (
     " WHERE (:status IS NULL OR status = :status) AND (:symbol IS NULL OR symbol = :symbol)"
@@ -46,6 +48,36 @@ class Execution:
     con_id: int | None
     document: Document
     entry_id: int | None = None
+    reason: str = ""
+    """Why it belongs to no entry; empty where nothing is in its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadRow:
+    """A row of a file that is no execution, as it stands there."""
+
+    row_id: str
+    at: dt.datetime
+    """When it was imported first."""
+    source: str
+    line: int
+    columns: str
+    """The line that names its columns."""
+    text: str
+    reason: str
+    exec_id: str | None = None
+    """The execution that it turned out to be, once it could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """That an execution, or a row, is set aside for good (ignore), or is not (restore)."""
+
+    execution: str
+    at: dt.datetime
+    decision: str
+    who: str
+    because: str
 
 
 class JournalTables(StoreFile):
@@ -161,6 +193,8 @@ class JournalTables(StoreFile):
 
     async def entry_history(self, entry_id: int) -> list[Change]:
         """Return every change of an entry, oldest first; the first holds all its keys."""
+        if not 0 <= entry_id < _NUMBERS:
+            return []
         rows = await self._read(
             lambda db: db.execute(
                 "SELECT entry_id, revision, at, event, note, changed FROM journal_history"
@@ -177,13 +211,19 @@ class JournalTables(StoreFile):
     async def save_executions(self, executions: Iterable[Execution]) -> int:
         """Add fills that are not known yet; return how many were new."""
         rows = [
-            (one.exec_id, one.entry_id, stamp(one.at), one.symbol, one.con_id, dump(one.document))
+            (one.exec_id, one.entry_id, stamp(one.at), one.symbol, one.con_id, dump(one.document),
+             one.reason)
             for one in executions
-        ]
+        ]  # fmt: skip
 
         def work(db: sqlite3.Connection) -> int:
             before = db.total_changes
-            db.executemany("INSERT OR IGNORE INTO executions VALUES (?, ?, ?, ?, ?, ?)", rows)
+            db.executemany(
+                "INSERT OR IGNORE INTO executions"
+                " (exec_id, entry_id, at, symbol, con_id, document, reason)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
             return db.total_changes - before
 
         return await self._write(work, durable=True)
@@ -191,10 +231,55 @@ class JournalTables(StoreFile):
     async def link_executions(self, exec_ids: Iterable[str], entry_id: int) -> None:
         """Say which entry fills belong to."""
         rows = [(entry_id, exec_id) for exec_id in exec_ids]
-        await self._write(
-            lambda db: db.executemany("UPDATE executions SET entry_id = ? WHERE exec_id = ?", rows),
-            durable=True,
-        )
+        await self._write(lambda db: _link(db, rows), durable=True)
+
+    async def place_executions(
+        self,
+        parts: Sequence[tuple[Mapping[str, Any], Sequence[str]]],
+        *,
+        event: str,
+        at: dt.datetime,
+    ) -> list[tuple[int, int]] | None:
+        """
+        Write entries with the fills that go to each, in one transaction.
+
+        Returns:
+            Number and revision of each entry; None, and nothing is written, when another run has
+            placed one of the fills in the meantime.
+
+        Raises:
+            StoreBusy: Another run changed one of the entries in the meantime.
+        """
+        kept = [(dict(document), list(exec_ids)) for document, exec_ids in parts]
+        mark = (stamp(at), event, "")
+
+        def work(db: sqlite3.Connection) -> list[tuple[int, int]] | None:
+            for _, exec_ids in kept:
+                if any(_is_linked(db, exec_id) for exec_id in exec_ids):
+                    return None
+            found = []
+            for document, exec_ids in kept:
+                entry_id = _put(db, document, mark)
+                _link(db, [(entry_id, exec_id) for exec_id in exec_ids])
+                (revision,) = db.execute(
+                    "SELECT revision FROM entries WHERE id = ?", (entry_id,)
+                ).fetchone()
+                found.append((entry_id, revision))
+            return found
+
+        return await self._write(work, durable=True)
+
+    async def explain_executions(self, reasons: Mapping[str, str]) -> None:
+        """Say why fills belong to no entry; an empty reason says that nothing is in their way."""
+        rows = [(reason, exec_id, reason) for exec_id, reason in reasons.items()]
+        if rows:
+            await self._write(
+                lambda db: db.executemany(
+                    "UPDATE executions SET reason = ?"
+                    " WHERE exec_id = ? AND entry_id IS NULL AND reason != ?",
+                    rows,
+                )
+            )
 
     async def load_executions(
         self, *, entry_id: int | None = None, unlinked: bool = False
@@ -202,16 +287,82 @@ class JournalTables(StoreFile):
         """Return fills by time: all, those of one entry, or those of none."""
         rows = await self._read(
             lambda db: db.execute(
-                "SELECT exec_id, at, symbol, con_id, document, entry_id FROM executions"
+                "SELECT exec_id, at, symbol, con_id, document, entry_id, reason FROM executions"
                 " WHERE (:entry IS NULL OR entry_id = :entry)"
                 " AND (NOT :unlinked OR entry_id IS NULL) ORDER BY at, exec_id",
                 {"entry": entry_id, "unlinked": unlinked},
             ).fetchall()
         )
         return [
-            Execution(exec_id, unstamp(at), symbol, con_id, load(text), linked)
-            for exec_id, at, symbol, con_id, text, linked in rows
+            Execution(exec_id, unstamp(at), symbol, con_id, load(text), linked, reason)
+            for exec_id, at, symbol, con_id, text, linked, reason in rows
         ]
+
+    async def save_unread_rows(self, rows: Iterable[UnreadRow]) -> int:
+        """Keep rows that are no executions; return how many were not known yet."""
+        values = [
+            (one.row_id, stamp(one.at), one.source, one.line, one.columns, one.text, one.reason)
+            for one in rows
+        ]
+
+        def work(db: sqlite3.Connection) -> int:
+            before = db.total_changes
+            db.executemany(
+                "INSERT OR IGNORE INTO unread_rows"
+                " (row_id, at, source, line, columns, text, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+            return db.total_changes - before
+
+        return await self._write(work, durable=True)
+
+    async def resolve_unread_rows(self, found: Mapping[str, str]) -> None:
+        """Say which executions rows have turned out to be."""
+        rows = [(exec_id, row_id) for row_id, exec_id in found.items()]
+        if rows:
+            await self._write(
+                lambda db: db.executemany(
+                    "UPDATE unread_rows SET exec_id = ? WHERE row_id = ?", rows
+                ),
+                durable=True,
+            )
+
+    async def load_unread_rows(self) -> list[UnreadRow]:
+        """Return rows that are no executions, in the order of their imports."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT row_id, at, source, line, columns, text, reason, exec_id"
+                " FROM unread_rows WHERE exec_id IS NULL ORDER BY at, source, line, row_id"
+            ).fetchall()
+        )
+        return [UnreadRow(row_id, unstamp(at), *more) for row_id, at, *more in rows]
+
+    async def save_decisions(self, decisions: Iterable[Decision]) -> None:
+        """Add decisions on executions or rows; the last one on each holds."""
+        rows = [
+            (one.execution, stamp(one.at), one.decision, one.who, one.because) for one in decisions
+        ]
+        if rows:
+            await self._write(
+                lambda db: db.executemany(
+                    "INSERT INTO execution_decisions (execution, at, decision, who, because)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    rows,
+                ),
+                durable=True,
+            )
+
+    async def load_decisions(self) -> dict[str, list[Decision]]:
+        """Return every decision by execution or row, oldest first."""
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT execution, at, decision, who, because FROM execution_decisions ORDER BY id"
+            ).fetchall()
+        )
+        found: dict[str, list[Decision]] = {}
+        for execution, at, *more in rows:
+            found.setdefault(execution, []).append(Decision(execution, unstamp(at), *more))
+        return found
 
 
 def replay(changes: Iterable[Change], *, revision: int | None = None) -> Document:
@@ -231,7 +382,18 @@ def replay(changes: Iterable[Change], *, revision: int | None = None) -> Documen
     return document
 
 
+def _link(db: sqlite3.Connection, rows: Iterable[tuple[int | None, str]]) -> None:
+    db.executemany("UPDATE executions SET entry_id = ?, reason = '' WHERE exec_id = ?", rows)
+
+
+def _is_linked(db: sqlite3.Connection, exec_id: str) -> bool:
+    row = db.execute("SELECT entry_id FROM executions WHERE exec_id = ?", (exec_id,)).fetchone()
+    return row is not None and row[0] is not None
+
+
 def _get(db: sqlite3.Connection, entry_id: int) -> Document | None:
+    if not 0 <= entry_id < _NUMBERS:
+        return None
     row = db.execute(
         "SELECT id, revision, summary, document FROM entries WHERE id = ?", (entry_id,)
     ).fetchone()

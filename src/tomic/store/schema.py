@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from tomic.errors import SchemaTooNew, StoreError
-from tomic.store import legacy
+from tomic.store import healing, legacy
 
 APPLICATION_ID = 0x544F4D43
 """Marks a SQLite file as ours ("TOMC"), so that another program's file is never altered."""
@@ -204,6 +204,35 @@ _LEGACY: tuple[Step, ...] = (
     legacy.adopt,
 )
 
+_ASIDE: tuple[Step, ...] = (
+    "ALTER TABLE executions ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
+    """
+    CREATE TABLE unread_rows (
+        row_id TEXT NOT NULL PRIMARY KEY, at TEXT NOT NULL, source TEXT NOT NULL,
+        line INTEGER NOT NULL, columns TEXT NOT NULL, text TEXT NOT NULL, reason TEXT NOT NULL,
+        exec_id TEXT
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE execution_decisions (
+        id INTEGER PRIMARY KEY, execution TEXT NOT NULL, at TEXT NOT NULL,
+        decision TEXT NOT NULL CHECK (decision IN ('ignore', 'restore')),
+        who TEXT NOT NULL, because TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX execution_decisions_by_execution ON execution_decisions (execution)",
+    *(
+        f"CREATE TRIGGER {table}_{verb.lower()}_refused BEFORE {verb} ON {table}"
+        " BEGIN SELECT raise(ABORT, 'the journal only grows'); END"
+        for table, verb in (
+            ("unread_rows", "DELETE"),
+            ("execution_decisions", "DELETE"),
+            ("execution_decisions", "UPDATE"),
+        )
+    ),
+    healing.heal_journal,
+)
+
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CONTRACTS,
     _HISTORY,
@@ -212,6 +241,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _JOURNAL,
     _CALENDAR,
     _LEGACY,
+    _ASIDE,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 

@@ -14,7 +14,7 @@ from tomic.journal import campaign, executions
 from tomic.models.faults import first_fault
 from tomic.models.journal import EntryStatus, ExitRules, Fill, JournalEntry, Trade
 from tomic.workflows.journal import Journal, Recorded, change, load, rules_for
-from tomic.workflows.journal_files import loaded
+from tomic.workflows.journal_executions import ignored, loaded
 
 _TEXTS = ("plan", "reason", "strategy")
 _NUMBERS = ("margin", "pos", "ev", "spot", "iv", "iv_rank", "hv30", "vix", "max_profit", "max_loss")
@@ -201,14 +201,18 @@ async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[st
         UsageError: Not imported, linked already, or of another symbol.
     """
     entry = await load(journal, entry_id)
-    waiting = {
-        one.exec_id: one for one in map(loaded, await journal.store.load_executions(unlinked=True))
-    }
+    waiting = {one.exec_id: one for one in await journal.store.load_executions(unlinked=True)}
     missing = [number for number in exec_ids if number not in waiting]
     if missing:
         known = ", ".join(list(waiting)[:5]) or "none"
         raise UsageError(f"no execution {missing[0]} is waiting for an entry; there are {known}")
-    chosen = [waiting[number] for number in exec_ids]
+    chosen = [loaded(waiting[number]) for number in exec_ids]
+    set_aside = ignored(await journal.store.load_decisions()) & set(exec_ids)
+    if set_aside:
+        name = sorted(set_aside)[0]
+        raise UsageError(
+            f"execution {name} is set aside; tomic journal executions --restore takes that back"
+        )
     foreign = [one.exec_id for one in chosen if one.symbol != entry.symbol]
     if foreign:
         raise UsageError(f"execution {foreign[0]} is not of {entry.symbol}")

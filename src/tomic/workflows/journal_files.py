@@ -15,13 +15,11 @@ from pydantic import ValidationError
 
 from tomic.errors import BadFile, StoreError
 from tomic.ib import executions as ib_executions
-from tomic.journal import broker, campaign, executions, legacy
-from tomic.journal.executions import Executed, Placed
+from tomic.journal import broker, campaign, legacy
 from tomic.models.faults import first_fault
-from tomic.models.journal import Action, Contract, EntryStatus, JournalEntry
-from tomic.store import Execution
-from tomic.workflows.journal import Journal, from_document, rules_for, to_document
-from tomic.workflows.journal_opening import strategy_of
+from tomic.models.journal import EntryStatus, JournalEntry
+from tomic.workflows import journal_executions
+from tomic.workflows.journal import Journal, from_document, to_document
 
 SCHEMA = "tomic.journal/1"
 KINDS = (
@@ -42,6 +40,8 @@ class ImportedJournal:
     known: int = 0
     """What was there already."""
     notes: tuple[str, ...] = ()
+    aside: int = 0
+    """Executions and rows of it that belong to no entry yet."""
 
 
 async def import_file(journal: Journal, path: Path) -> ImportedJournal:
@@ -53,12 +53,11 @@ async def import_file(journal: Journal, path: Path) -> ImportedJournal:
     """
     text = _read(path)
     if text.lstrip()[:1] not in ("{", "["):
-        found = broker.parse(str(path), text)
-        notes = [f"{found.left_out} rows of other instruments left out"] if found.left_out else []
-        return await _take(journal, found.kind, found.executions, notes)
+        return await _import_broker(journal, path, broker.parse(str(path), text))
     try:
         document = json.loads(text)
-    except ValueError as exc:
+    # Brackets within brackets, a hundred thousand deep, are no journal either.
+    except (ValueError, RecursionError) as exc:
         raise BadFile(f"{path}: {exc}; it can be {KINDS}") from exc
     if legacy.is_legacy(document):
         return await import_legacy(journal, document)
@@ -164,6 +163,23 @@ def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:
 # -- executions --------------------------------------------------------------------------------
 
 
+async def _import_broker(journal: Journal, path: Path, found: broker.BrokerFile) -> ImportedJournal:
+    notes = [f"{found.left_out} rows of other instruments left out"] if found.left_out else []
+    if not found.executions:
+        notes += [
+            f"{count} rows of level {level} left out" for level, count in found.other_levels.items()
+        ]
+    return _imported(
+        found.kind, await journal_executions.take_file(journal, str(path), found), notes
+    )
+
+
+def _imported(kind: str, taken: journal_executions.Intake, notes: Sequence[str]) -> ImportedJournal:
+    return ImportedJournal(
+        kind, taken.added, taken.changed, taken.known, (*notes, *taken.notes), taken.aside
+    )
+
+
 async def import_from_tws(journal: Journal) -> ImportedJournal:
     """
     Take the executions that TWS still knows.
@@ -177,111 +193,8 @@ async def import_from_tws(journal: Journal) -> ImportedJournal:
     timeout_s = journal.settings.portfolio.account_timeout_s
     found, left_out = await ib_executions.executions(session, timeout_s=timeout_s)
     notes = [f"{left_out} executions of other instruments left out"] if left_out else []
-    return await _take(journal, "executions of TWS", found, notes)
-
-
-async def _take(
-    journal: Journal, kind: str, found: Iterable[Executed], notes: list[str]
-) -> ImportedJournal:
-    """Keep new executions, and find the campaign of each that belongs to none yet."""
-    every = list(found)
-    before = {one.exec_id for one in await journal.store.load_executions()}
-    await journal.store.save_executions(map(_stored, every))
-    known = sum(one.exec_id in before for one in every)
-    entries = await _all(journal)
-    waiting = await _unlinked(journal, entries)
-    costs = journal.settings.costs.commission
-    placed = executions.place(waiting, entries, commission=costs)
-    if any(one.commission is None for one in waiting):
-        notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
-    added, changed = await _write(journal, placed, len(entries), notes)
-    return ImportedJournal(kind, added, changed, known, tuple(notes))
-
-
-async def _unlinked(journal: Journal, entries: Iterable[JournalEntry]) -> list[Executed]:
-    """Executions of no entry yet; links that an interrupted run left out are made up for."""
-    owners = {
-        number: entry.id
-        for entry in entries
-        for trade in entry.trades
-        for fill in trade.fills
-        for number in fill.exec_id.split()
-    }
-    waiting = []
-    for one in await journal.store.load_executions(unlinked=True):
-        owner = owners.get(one.exec_id)
-        if owner is None:
-            waiting.append(loaded(one))
-        else:
-            await journal.store.link_executions([one.exec_id], owner)
-    return waiting
-
-
-async def _write(
-    journal: Journal, placed: Sequence[Placed], known: int, notes: list[str]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    last: dict[int, JournalEntry] = {}
-    ids: dict[int, list[str]] = {}
-    for one in placed:
-        last[one.number] = one.entry
-        ids.setdefault(one.number, []).extend(one.exec_ids)
-        notes.append(_told(one))
-    added: list[int] = []
-    changed: list[int] = []
-    at = await journal.clock()
-    for number, entry in last.items():
-        document = to_document(_named(journal, entry) if number >= known else entry)
-        if number >= known:
-            document.pop("id", None)
-            document.pop("revision", None)
-        saved = await journal.store.save_entry(document, event="executions", at=at)
-        (changed if number < known else added).append(saved)
-        await journal.store.link_executions(ids[number], saved)
-    return tuple(added), tuple(changed)
-
-
-def _told(placed: Placed) -> str:
-    entry = placed.entry
-    if placed.how == "confirmed":
-        return f"confirmed: {entry.symbol}, entry {entry.id}"
-    legs = ", ".join(f"{fill.quantity:+g} {fill.name}" for fill in entry.trades[-1].fills)
-    return f"{placed.how}: {entry.symbol} {legs}"
-
-
-def _named(journal: Journal, entry: JournalEntry) -> JournalEntry:
-    """A new entry with the strategy that its legs make, and that strategy's exit rules."""
-    strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
-    rules = rules_for(journal.settings, strategy, {})
-    return entry.model_copy(update={"strategy": strategy, "rules": rules})
-
-
-def _stored(one: Executed) -> Execution:
-    document = {
-        "contract": one.contract.model_dump(mode="json"),
-        "quantity": one.quantity,
-        "price": one.price,
-        "commission": one.commission,
-        "order": one.order,
-        "action": one.action.value if one.action else None,
-    }
-    return Execution(one.exec_id, one.at, one.symbol, one.contract.con_id, document)
-
-
-def loaded(one: Execution) -> Executed:
-    """A stored execution as it was reported."""
-    document = one.document
-    action = document.get("action")
-    return Executed(
-        exec_id=one.exec_id,
-        at=one.at,
-        symbol=one.symbol,
-        contract=Contract.model_validate(document["contract"]),
-        quantity=document["quantity"],
-        price=document["price"],
-        commission=document.get("commission"),
-        order=document.get("order", ""),
-        action=Action(action) if action else None,
-    )
+    taken = await journal_executions.take(journal, "TWS", found)
+    return _imported("executions of TWS", taken, notes)
 
 
 # -- out ---------------------------------------------------------------------------------------
