@@ -406,10 +406,21 @@ def test_one_row_that_waits_keeps_no_other():
     more = {"action": Action.EXPIRE, "order": ""}
     rows = [executed(1, "560P", 0.0, 32, **more), executed(1, "550P", 0.0, 32, **more)]
 
-    (order,) = executions.place(rows, [short("560P", id=1)])
+    orders = executions.place(rows, [short("560P", id=1)])
 
-    assert [one.entry.id for one in order.placed] == [1]
-    assert [one.exec_ids for one in order.unplaced] == [(rows[1].exec_id,)]
+    assert [one.entry.id for order in orders for one in order.placed] == [1]
+    waiting = [one.exec_ids for order in orders for one in order.unplaced]
+    assert waiting == [(rows[1].exec_id,)]
+
+
+def test_what_closes_may_stand_before_what_opens():
+    """Of two orders of one second the closing one is placed too, whichever comes first."""
+    closing = executed(1, "560P", 0.4, order="2", opens=False)
+    opening = executed(-1, "560P", 1.0, order="1", opens=True)
+
+    found = placed([closing, opening], [])
+
+    assert [one.how for one in found] == ["opened", "closed"]
 
 
 def test_typed_closings_are_confirmed_one_by_one():

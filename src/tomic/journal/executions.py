@@ -237,18 +237,29 @@ def place(
         One per order, in order of time; a later one sees the entries as the earlier ones left them.
     """
     book = _Book(entries)
-    orders = []
-    for group in _by_order(executions):
-        try:
-            order = _placed(group, book, commission)
-        # One order never costs another: whatever its placement raises is the reason it waits.
-        except Exception as exc:
-            reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
-            order = Order(unplaced=(Unplaced(tuple(one.exec_id for one in group), reason),))
-        for placed in order.placed:
-            book.keep(placed.number, placed.entry)
-        orders.append(order)
+    orders: list[Order] = []
+    waiting = list(executions)
+    while waiting:
+        found = [_tried(group, book, commission) for group in _by_order(waiting)]
+        apart = {number for one in found for each in one.unplaced for number in each.exec_ids}
+        waiting = [one for one in waiting if one.exec_id in apart]
+        if not any(one.placed for one in found):
+            return [*orders, *found]
+        # What closes may stand before what opens it in the same second: look once more.
+        orders += [replace(one, unplaced=()) for one in found if one.placed]
     return orders
+
+
+def _tried(group: Sequence[Executed], book: _Book, commission: float) -> Order:
+    try:
+        order = _placed(group, book, commission)
+    # One order never costs another: whatever its placement raises is the reason it waits.
+    except Exception as exc:
+        reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
+        return Order(unplaced=(Unplaced(tuple(one.exec_id for one in group), reason),))
+    for placed in order.placed:
+        book.keep(placed.number, placed.entry)
+    return order
 
 
 class _Book:

@@ -118,6 +118,8 @@ async def _take(
     for one, row, row_id in [*((one, row, "") for one, row in given), *again]:
         other = fresh.get(one.exec_id) or _stored_one(stored.get(one.exec_id))
         if other is not None and not _is_same(one, other):
+            if row_id:
+                continue
             reason = f"number {one.exec_id} is that of another execution: {_told(other)}"
             refused.append(replace(row, reason=reason))
             continue
