@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import datetime as dt
 import io
 import json
 import math
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from clean_home import write
-from command_line import run
+from command_line import TREE, run
 from recorded_chains import DATA, missing
 from tomic.cli.journal_views import check_code
 from tomic.errors import GatewayUnreachable
@@ -197,6 +198,93 @@ def test_mistakes_are_named(words, message):
     assert result.stdout == ""
 
 
+DATED = {
+    "add": (SPREAD, "--price", "1.50", "--offline"),
+    "close": ("1", "--price", "0.50", "--offline"),
+    "close expired": ("1", "--expired", "--spot", "570"),
+    "close assigned": ("1", "--assigned", "560P"),
+    "roll": ("1", "--to", "2025-07-18", "--price", "+0.60", "--offline"),
+    "correct": ("1", "--trade", "1"),
+}
+"""Every command that is told when something was; a test below compares with the commands."""
+
+
+def test_every_command_with_a_time_is_tried():
+    """Whatever command takes --at is among those whose future is refused."""
+    journal = TREE.commands["journal"].commands
+    with_time = {
+        name for name, command in journal.items()
+        if any("--at" in parameter.opts for parameter in command.params)
+    }  # fmt: skip
+
+    assert with_time == {name.split()[0] for name in DATED}
+
+
+@pytest.mark.parametrize("demo", [False, True])
+@pytest.mark.parametrize("name", DATED)
+def test_nothing_happens_in_the_future(name, demo):
+    """Tomorrow is refused by every command and nothing is written, a demo's tomorrow included."""
+    more = ("--demo",) if demo else ()
+    run("journal", "add", SPREAD, "--price", "1.50", *OPENED, *more)
+    before = run("journal", "export", *more).stdout
+    # The demo's clock stands at 20 November 2026.
+    now = dt.datetime(2026, 11, 21, tzinfo=dt.UTC) if demo else dt.datetime.now(dt.UTC)
+    ahead = now + dt.timedelta(days=1)
+
+    for moment in (ahead, ahead.replace(year=9998)):
+        result = run("journal", name.split()[0], *DATED[name], "--at", moment.isoformat(), *more)
+        assert result.exit_code == 2
+        assert "lies in the future; leave out --at for now" in result.stderr
+    assert run("journal", "export", *more).stdout == before
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59", "9999-12-31T23:59:59-12:00",
+                                    "0001-01-01T00:00:00+14:00", "1969-12-31"])  # fmt: skip
+@pytest.mark.parametrize("name", DATED)
+def test_moments_at_the_end_of_the_calendar(name, moment):
+    """The first and the last moments that can be written are refused like any other."""
+    add()
+
+    result = run("journal", name.split()[0], *DATED[name], "--at", moment)
+
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_an_expiry_of_today_is_not_over():
+    """What expires in the evening is recorded in the evening; the demo's day ends at 16:00."""
+    run("journal", "add", "-1 SPY 2026-11-20 580P", "--price", "1", *OPENED[2:], "--demo",
+        "--at", "2026-11-02")  # fmt: skip
+
+    result = run("journal", "close", "1", "--expired", "--spot", "590", "--demo")
+
+    assert result.exit_code == 2
+    assert "2026-11-20 is not over; record what became of its options from 16:00" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "9" * 15), ("show", "9" * 40), ("note", "9" * 18, "x"), ("history", "9" * 15),
+        ("add", SPREAD, "--offline", "--price", "+1", "--continues", "1" + "0" * 26),
+        ("link", "1", "--continues", "1" + "0" * 26),
+        ("close", "1", "--expired", "--spot", "nan"),
+        ("note", "1", "half \ud800 a character"),
+        ("correct", "1", "plan=x", "--because", "half \ud800"),
+        ("list", "--symbol", "\ud800"),
+        ("executions", "--ignore", "\ud800"),
+    ],
+)  # fmt: skip
+def test_numbers_and_texts_that_no_store_holds(words):
+    """What cannot be stored is a mistake of the line, not of the program."""
+    add()
+
+    result = run("journal", *words)
+
+    assert result.exit_code in (0, 2)
+    assert "Traceback" not in result.stderr
+
+
 def test_an_entry_is_a_number():
     """``31`` and ``J-0031`` are the same; anything else is a mistake of usage."""
     result = run("journal", "show", "condor")
@@ -312,6 +400,25 @@ def test_the_demo_market():
     assert greeks + rest == pytest.approx(line["total"], abs=0.001)
     assert steps + rest == pytest.approx(line["total"], abs=0.001)
     assert not Path("data/volatility.db").exists()
+
+
+def test_an_assignment_in_the_demo_takes_no_profit():
+    """A put assigned far above the market has lost, and the shares are marked to say so."""
+    more = ("--demo", "-q")
+    run("journal", "add", "IWM naked_put 250 2026-12-18", "--price", "3", *more)
+    run("journal", "close", "1", "--assigned", "250P 2026-12-18", *more)
+
+    (row,) = json.loads(run("journal", "list", "--json", *more).stdout)["entries"]
+    found = json.loads(run("journal", "check", "--json", *more).stdout)
+    (check,) = found["checks"]
+    (kept,) = json.loads(run("journal", "list", "--json", *more).stdout)["entries"]
+
+    # The demo's clock may stand at the moment of the entry's marks, whose spot values the shares.
+    assert row["pnl"] is None or row["pnl"] < -2000.0
+    assert (row["dte"], row["pos"]) == (None, None)
+    assert [signal["rule"] for signal in check["signals"]] == ["stop"]
+    assert check["pnl"] < -2000.0
+    assert kept["pnl"] == pytest.approx(check["pnl"], abs=0.01)
 
 
 # -- statistics ------------------------------------------------------------------------------

@@ -84,17 +84,17 @@ async def add(book, text="short_put_spread SPY 560/550 2025-06-20", price="1.50"
 # -- the original ----------------------------------------------------------------------------
 
 
-async def test_the_originals_journal(book, tmp_path):
+async def test_the_originals_journal(later, tmp_path):
     """Numbers stay, the next one is the highest plus one, results are computed."""
     path = write(tmp_path, "journal.json", json.dumps(LEGACY))
 
-    found = await files.import_file(book, path)
-    new = await add(book)
+    found = await files.import_file(later, path)
+    new = await add(later)
 
     assert found.added == (7, 9)
     assert "TradeID 7: exit text not fully understood: 'op gevoel'" in found.notes
     assert new.id == 10
-    closed, still = await journals.load(book, 7), await journals.load(book, 9)
+    closed, still = await journals.load(later, 7), await journals.load(later, 9)
     assert campaign.result(closed) == pytest.approx(70.0)
     assert closed.original == LEGACY[0]
     assert (still.rules.spot_below, campaign.first_expiry(still).isoformat()) == (
@@ -103,39 +103,87 @@ async def test_the_originals_journal(book, tmp_path):
     )
 
 
-async def test_importing_again_adds_nothing(book, tmp_path):
+async def test_importing_again_adds_nothing(later, tmp_path):
     """Entries that are there already are known by number, day and symbol."""
     path = write(tmp_path, "journal.json", json.dumps(LEGACY))
-    await files.import_file(book, path)
+    await files.import_file(later, path)
 
-    again = await files.import_file(book, path)
+    again = await files.import_file(later, path)
 
     assert (again.added, again.known) == ((), 2)
 
 
-async def test_a_number_that_is_taken(book, tmp_path):
+async def test_a_number_that_is_taken(later, tmp_path):
     """An entry of one's own keeps its number; the imported one gets a new one, and it is said."""
     for _ in range(7):
-        await add(book)
+        await add(later)
 
-    found = await files.import_file(book, write(tmp_path, "j.json", json.dumps(LEGACY)))
+    found = await files.import_file(later, write(tmp_path, "j.json", json.dumps(LEGACY)))
 
     assert found.added == (9, 10)
     assert "TradeID 7: the number is taken here; it gets a new one" in found.notes
-    assert (await journals.load(book, 10)).original["TradeID"] == "7"
-    assert campaign.premium(await journals.load(book, 7)) == 150.0
+    assert (await journals.load(later, 10)).original["TradeID"] == "7"
+    assert campaign.premium(await journals.load(later, 7)) == 150.0
 
 
-async def test_unknown_fields_survive_a_rewrite(book, tmp_path):
+async def test_unknown_fields_survive_a_rewrite(later, tmp_path):
     """Imported, changed and written again, the file has every field it came with."""
-    await files.import_file(book, write(tmp_path, "j.json", json.dumps(LEGACY)))
-    await journals.add_note(book, 7, "a note")
+    await files.import_file(later, write(tmp_path, "j.json", json.dumps(LEGACY)))
+    await journals.add_note(later, 7, "a note")
 
-    written = json.loads(await files.export(book, form="original"))
+    written = json.loads(await files.export(later, form="original"))
 
     assert [one["TradeID"] for one in written] == ["7", "9"]
     assert written[0]["Eigen"] == {"x": [1]}
     assert all(set(old) <= set(new) for old, new in zip(LEGACY, written, strict=True))
+
+
+async def test_what_has_not_happened_is_kept_aside(later, tmp_path):
+    """An entry of the future is no entry yet, in the original's file and in our own alike."""
+    ahead = {**LEGACY[1], "TradeID": "11", "DatumIn": "2025-12-01"}
+    path = write(tmp_path, "j.json", json.dumps([LEGACY[0], ahead]))
+
+    found = await files.import_file(later, path)
+
+    assert (found.added, found.aside) == ((7,), 1)
+    (row,) = await later.store.load_unread_rows()
+    assert "entry 11 has something of 2025-12-01, which lies in the future" in row.reason
+    document = {"schema": files.SCHEMA, "entries": [json.loads(row.text)]}
+    own = await files.import_file(later, write(tmp_path, "own.json", json.dumps(document)))
+    assert (own.added, own.aside) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Legs": {"a": 1}}, {"Legs": ["x"]}, {"Legs": 5}, {"TradeID": "9" * 30},
+        {"Premium": "1e999"}, {"Symbool": 7},
+        {"Legs": [{**LEGACY[0]["Legs"][0], "conId": float("inf")}]},
+    ],
+)  # fmt: skip
+async def test_an_odd_entry_of_the_original_costs_only_itself(later, tmp_path, change):
+    """Whatever stands in one entry, the other is taken over."""
+    odd = {**LEGACY[1], **change}
+    path = write(tmp_path, "j.json", json.dumps([odd, LEGACY[0]]))
+
+    found = await files.import_file(later, path)
+
+    assert 7 in found.added
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"schema": "tomic.journal/1", "entries": [{"symbol": 5, "opened_at": "2025-05-19T10Z"}]}',
+        '{"schema": "tomic.journal/1", "entries": [{"id": 9223372036854775808, "symbol": "SPY",'
+        ' "opened_at": "2025-05-19T10:00Z"}]}',
+    ],
+)  # fmt: skip
+async def test_files_that_are_no_journal_are_refused(later, tmp_path, text):
+    """Brackets without end, a symbol that is a number, a number that no store holds."""
+    with pytest.raises(BadFile, match=r"x\.json: "):
+        await files.import_file(later, write(tmp_path, "x.json", text))
 
 
 # -- our own ---------------------------------------------------------------------------------
@@ -156,7 +204,7 @@ async def test_an_export_is_imported_whole(tmp_path):
         path = write(tmp_path, "export.json", await files.export(book))
 
     async with Database(tmp_path / "two.db") as second:
-        book = journal(second, None)
+        book = journal(second, None, now=at(30))
         found = await files.import_file(book, path)
         again = await files.import_file(book, path)
         after = await journals.load(book, 1)

@@ -9,7 +9,8 @@ import pytest
 from journal_entries import EXPIRY, LATER, OPENED, at
 from journal_market import LATE, Quotes, journal
 from tomic.errors import RequestTimeout
-from tomic.models import QuoteSource
+from tomic.journal import campaign
+from tomic.models import QuoteSource, VolSnapshot
 from tomic.models.journal import Verdict
 from tomic.store import Database, Dividend, Earnings
 from tomic.workflows import journal as journals
@@ -296,6 +297,104 @@ async def test_marks_of_each_day_are_kept_once(store):
     one = await journals.load(book, 1)
     assert [shot.at for shot in one.snapshots] == [at(0), at(1), at(2)]
     assert all(shot.pnl is not None for shot in one.snapshots)
+
+
+# -- after an assignment ---------------------------------------------------------------------
+
+
+async def assigned(book, quotes, *, spot=535.0, rules=None):
+    """A put sold for 3.00, assigned at 560 ten days later."""
+    await add(
+        book, "-1 SPY 2025-06-20 560P", price="3.00", rules={"min_dte": "none", **(rules or {})}
+    )
+    quotes.at, quotes.spot = at(10), spot
+    (leg,) = campaign.held(await journals.load(book, 1))
+    await trades.assign(book, 1, leg)
+
+
+async def test_assigned_shares_count(store):
+    """A put sold for 3.00, assigned at 560 with the shares at 535: a loss of 2,200, and a stop."""
+    quotes = Quotes()
+    book = journal(store, quotes, **FREE)
+    await assigned(book, quotes)
+
+    found = await review.check(book)
+
+    (one,) = found.checks
+    assert one.pnl == pytest.approx(-2200.0)
+    assert one.share_of_premium == pytest.approx(-2200.0 / 300.0)
+    assert fired(found) == ["stop"]
+    assert (one.dte, one.verdict) == (None, Verdict.ACT)
+
+
+async def test_unmarked_shares_leave_the_rules_unjudged(store):
+    """Without a price of the shares neither the profit target nor the stop is judged."""
+    quotes = Quotes()
+    book = journal(store, quotes, **FREE)
+    await assigned(book, quotes)
+    quotes.refusals = {"SPY": LATE}
+
+    (one,) = (await review.check(book)).checks
+
+    assert one.signals == ()
+    assert (one.verdict, one.pnl, one.share_of_premium) == (Verdict.UNJUDGED, None, None)
+    assert {signal.text for signal in one.unjudged} == {
+        "stop not judged: no marks of shares", "profit_target not judged: no marks of shares",
+    }  # fmt: skip
+
+
+async def test_a_profit_on_assigned_shares_is_one(store):
+    """Where the shares have risen since, the target is met by what everything together made."""
+    quotes = Quotes()
+    book = journal(store, quotes, **FREE)
+    await assigned(book, quotes, spot=561.0)
+
+    found = await review.check(book)
+
+    assert found.checks[0].pnl == pytest.approx(400.0)
+    assert fired(found) == ["profit_target"]
+
+
+async def test_a_list_shows_no_marks_of_other_legs(store):
+    """After an assignment or a roll, also of an earlier hour, old P&L, PoS and DTE are gone."""
+    quotes = Quotes()
+    book = journal(store, quotes, **FREE)
+    await add(book, "-1 SPY 2025-06-20 560P", price="3.00")
+    await add(book, "-1 SPY 2025-06-20 560P", price="3.00")
+    before = await journals.listing(book)
+    quotes.at = at(10)
+    await review.check(book)
+    marked = await journals.listing(book)
+    quotes.at = at(10.1)
+    (leg,) = campaign.held(await journals.load(book, 1))
+    await trades.assign(book, 1, leg)
+    rolled = trades.rolled_to(await journals.load(book, 2), LATER)
+    await trades.roll(book, 2, rolled, {}, Wish(price="+0.50", at=at(9)))
+
+    after = await journals.listing(book)
+
+    assert all(one["pos"] is not None and one["dte"] == 32 for one in before)
+    assert all(one["pnl"] is not None for one in marked)
+    assert [one["pnl"] for one in after] == [None, None]
+    assert [one["pos"] for one in after] == [None, None]
+    assert [one["dte"] for one in after] == [None, (LATER - at(10.1).date()).days]
+    await review.check(book)
+    assert all(one["pnl"] is not None for one in await journals.listing(book))
+
+
+async def test_an_old_rank_judges_nothing(store):
+    """IV rank of a fortnight ago is no IV rank of today."""
+    quotes = Quotes()
+    book = journal(store, quotes, **FREE)
+    await add(book, rules={"iv_rank_below": "0.5"})
+    await store.save_snapshot(VolSnapshot(symbol="SPY", as_of=at(0), iv_rank=0.3))
+    quotes.refusals = {"SPY": LATE}
+
+    assert "iv_rank_below" in fired(await review.check(book))
+    quotes.at = at(14)
+    (one,) = (await review.check(book)).checks
+
+    assert "iv_rank_below" in {signal.rule for signal in one.unjudged}
 
 
 # -- snapshots -------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from tomic.errors import UsageError
 if TYPE_CHECKING:
     from tomic.workflows.journal import Journal
 
+_FIRST_YEAR = 1970
+_MOST_DIGITS = 15
 _STATUSES = ("open", "closed", "cancelled")
 COMMISSION = "For the whole trade; else that of the settings."
 
@@ -25,7 +27,7 @@ COMMISSION = "For the whole trade; else that of the settings."
 def parse_entry(text: str) -> int:
     """``31`` or ``J-0031``."""
     bare = text.strip().upper().removeprefix("J").lstrip("-")
-    if not bare.isascii() or not bare.isdigit():
+    if not bare.isascii() or not bare.isdigit() or len(bare) > _MOST_DIGITS:
         raise typer.BadParameter(f"{text!r}: write the number of an entry, such as 31")
     return int(bare)
 
@@ -74,6 +76,8 @@ def _moment(text: str) -> dt.datetime:
     from tomic.dates import NEW_YORK
 
     found = options.parse_moment(text)
+    if found.year < _FIRST_YEAR:
+        raise typer.BadParameter(f"{text!r}: nothing was traded then; write a year such as 2026")
     if found.time() == dt.time() and ":" not in text:
         found = found.replace(hour=12)
     return found if found.tzinfo is not None else found.replace(tzinfo=NEW_YORK)

@@ -134,6 +134,7 @@ def whole(entry: JournalEntry, *, as_json: bool) -> str:
         lines.append(
             f"marks    {len(entry.snapshots)} kept; {last.at:%Y-%m-%d %H:%M} UTC spot "
             f"{number(last.spot, 2)}, P&L {money(last.pnl)}"
+            + (", before the last trade" if entry.trades[-1].at > last.at else "")
         )
     return "\n".join(lines) + "\n"
 

@@ -140,13 +140,38 @@ def option_pnl(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -
     """
     P&L of the options alone, after all commissions; None where a mark or a price is missing.
 
-    Exit rules measure against the premium, which shares would drown.
+    Shares that were bought beside them would drown the premium; see `pnl_against_premium`.
     """
     received = _option_cash_of(entry.trades)
     value = value_at([leg for leg in held(entry) if not leg.is_stock], marks)
     if received is None or value is None:
         return None
     return received + value - commissions(entry)
+
+
+def pnl_against_premium(
+    entry: JournalEntry, marks: Mapping[ContractKey, float | None]
+) -> float | None:
+    """
+    What exit rules measure against the premium, after all commissions, currency.
+
+    Of the options alone; once shares were assigned, of everything: they are what became of the
+    options. None where anything held has no mark, or a price is missing.
+    """
+    whole = worth(entry, marks).pnl
+    if whole is None or _has_delivered(entry):
+        return whole
+    return option_pnl(entry, marks)
+
+
+def _has_delivered(entry: JournalEntry) -> bool:
+    """Whether an exercise or an assignment moved shares."""
+    return any(
+        fill.is_stock
+        for trade in entry.trades
+        if trade.action is Action.ASSIGN
+        for fill in trade.fills
+    )
 
 
 def _option_cash_of(trades: Iterable[Trade]) -> float | None:
@@ -195,8 +220,8 @@ def result(entry: JournalEntry) -> float | None:
 
 
 def first_expiry(entry: JournalEntry) -> dt.date | None:
-    """Next expiry among the options held, or among those first opened when none is held."""
-    legs: Sequence[Contract] = [leg for leg in held(entry) if leg.expiry is not None]
+    """Next expiry among the options held, or among those first opened when nothing is held."""
+    legs: Sequence[Contract] = held(entry)
     if not legs and entry.trades:
         legs = entry.trades[0].fills
     return min((leg.expiry for leg in legs if leg.expiry is not None), default=None)

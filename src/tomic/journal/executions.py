@@ -17,6 +17,7 @@ from tomic import dates
 from tomic.errors import DataError, TomicError
 from tomic.journal import campaign
 from tomic.models.journal import (
+    MOST_NUMBER,
     Action,
     Contract,
     ContractKey,
@@ -38,8 +39,6 @@ _MOST_PRICE = 1e7
 """Above any price or strike ever listed, in any currency."""
 _MOST_MULTIPLIER = 1_000_000
 _YEARS = range(1970, 2200)
-_MOST_NUMBER = 2**63
-"""Where the store's integers end; contract ids are far below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def fault(one: Executed) -> str:
         return f"a price or strike of {max(one.price, strike):g} is beyond reason"
     if contract.multiplier > _MOST_MULTIPLIER:
         return f"a multiplier of {contract.multiplier} is beyond reason"
-    if contract.con_id is not None and not 0 < contract.con_id < _MOST_NUMBER:
+    if contract.con_id is not None and not 0 < contract.con_id < MOST_NUMBER:
         return f"{contract.con_id} is no contract id"
     if one.at.year not in _YEARS:
         return f"{one.at.year} is no year to trade in"

@@ -38,7 +38,11 @@ class Observed:
     dte: int | None = None
     """Calendar days to the next expiry held; None without options."""
     pnl: float | None = None
-    """Of the options, after commissions, currency."""
+    """
+    Measured against the premium: of the options, of assigned shares too, after commissions.
+
+    Currency; None unless every leg is marked.
+    """
     premium: float | None = None
     """Net premium of opening, adjusting and rolling: credit > 0, debit < 0, currency."""
     spot: float | None = None
@@ -350,7 +354,10 @@ def negative_ev(rules: ExitRules, seen: Observed) -> ExitSignal | None:
     if not rules.negative_ev or seen.dte is None:
         return None
     if seen.ev is None:
-        return _unjudged("negative_ev", 0.0, "no density of the next expiry: too few quotes")
+        reason = "no density of the next expiry: too few quotes"
+        if seen.missing:
+            reason = f"no marks of {', '.join(seen.missing)}"
+        return _unjudged("negative_ev", 0.0, reason)
     if seen.ev >= 0.0:
         return None
     text = f"expected value of holding is {seen.ev:+.2f} under the forecast density"

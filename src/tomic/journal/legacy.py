@@ -57,6 +57,10 @@ _OUT = {
 _CENT = 0.005
 
 
+_MOST_DIGITS = 15
+"""Of a TradeID that is kept as the number of its entry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """One entry of the file: what it became, and what could not be taken over."""
@@ -91,10 +95,15 @@ def _read(document: Mapping[str, Any]) -> Read:
     notes: list[str] = []
     try:
         entry = _entry(document, notes)
-    except (DataError, InvalidSymbol, UsageError, ValueError) as exc:
+    # A file that somebody edited may hold anything in any place.
+    except (
+        DataError, InvalidSymbol, UsageError, ValueError,
+        AttributeError, TypeError, LookupError, ArithmeticError,
+    ) as exc:  # fmt: skip
         text = str(exc).splitlines()[0] if not isinstance(exc, ValidationError) else _first(exc)
         return Read(None, trade_id, (f"not imported: {text}",))
-    number = int(trade_id) if trade_id.isascii() and trade_id.isdigit() else None
+    is_number = trade_id.isascii() and trade_id.isdigit() and len(trade_id) <= _MOST_DIGITS
+    number = int(trade_id) if is_number else None
     return Read(entry.model_copy(update={"id": number}), trade_id, tuple(notes))
 
 

@@ -76,6 +76,7 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
     first, last = campaign.first_expiry(entry), _last_expiry(entry)
     result = campaign.result(entry)
     marked = [one for one in entry.snapshots if one.pnl is not None]
+    pnl, pnl_at = _last_marked(entry)
     context = entry.context
     found = {
         "legs": legs_text(campaign.held(entry) or (opening.fills if opening else ())),
@@ -85,8 +86,9 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
         "commissions": _cents(campaign.commissions(entry)),
         "result": _cents(result),
         "stated": bool(entry.stated) and (not entry.trades or bool(campaign.held(entry))),
-        "pnl": _cents(marked[-1].pnl) if marked else None,
-        "pnl_at": marked[-1].at.isoformat() if marked else None,
+        "pnl": _cents(pnl),
+        "pnl_at": pnl_at.isoformat() if pnl_at is not None else None,
+        "legs_changed": _have_changed(entry),
         "expiry": first.isoformat() if first else None,
         "last_expiry": last.isoformat() if last else None,
         "cluster": day.isoformat() if (day := campaign.opening_expiry(entry)) else None,
@@ -104,6 +106,29 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
     # Short summaries are read quickly, and there may be thousands.
     # A zero is a figure: only what is absent is left out.
     return {name: value for name, value in found.items() if value or type(value) in (int, float)}
+
+
+def _last_marked(entry: JournalEntry) -> tuple[float | None, dt.datetime | None]:
+    """
+    P&L at the last marks, and when that was; nothing where a trade came after them.
+
+    Marks of before an assignment or a roll say nothing of the legs of after it.
+    """
+    last = next((one for one in reversed(entry.snapshots) if one.pnl is not None), None)
+    if last is None or any(trade.at > last.at for trade in entry.trades):
+        return None, None
+    pnl = last.pnl
+    if entry.is_open and last.legs:
+        # Computed anew: a trade may have been recorded later for an earlier moment.
+        pnl = campaign.worth(entry, last.prices).pnl
+    return (None, None) if pnl is None else (pnl, last.at)
+
+
+def _have_changed(entry: JournalEntry) -> bool:
+    """Whether other contracts are held than those that were opened."""
+    if not entry.is_open or len(entry.trades) < 2:
+        return False
+    return {leg.key for leg in campaign.held(entry)} != {fill.key for fill in entry.trades[0].fills}
 
 
 def per_structure(trade: Trade) -> float:
@@ -253,7 +278,8 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
         "pnl_at": summary.get("pnl_at") if is_open else stored["closed_at"],
         "share": round(earned / abs(premium), 6) if earned is not None and premium else None,
         "margin": summary.get("margin"),
-        "pos": summary.get("pos"),
+        # The forecast made at entry is of the legs opened then; it is kept for the statistics.
+        "pos": None if is_open and summary.get("legs_changed") else summary.get("pos"),
         "score": summary.get("score"),
         "grade": summary.get("grade", ""),
         "continues": stored["continues"],

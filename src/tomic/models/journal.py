@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BeforeValidator,
     Field,
@@ -62,6 +63,8 @@ __all__ = [
     "Verdict",
 ]
 
+MOST_NUMBER = 2**63
+"""Numbers of entries and contracts are below: there the integers of a store end."""
 _COMPACT_DAY = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 
 
@@ -354,11 +357,11 @@ class JournalEntry(JournalModel):
     Money, results and what is held are computed from the trades (`tomic.journal.campaign`).
     """
 
-    id: int | None = None
+    id: Annotated[int, Field(ge=0, lt=MOST_NUMBER)] | None = None
     revision: int = 0
-    continues: int | None = None
+    continues: Annotated[int, Field(ge=0, lt=MOST_NUMBER)] | None = None
     """Id of the entry whose campaign goes on here."""
-    symbol: Annotated[str, BeforeValidator(normalize_symbol)]
+    symbol: Annotated[str, AfterValidator(normalize_symbol)]
     strategy: str = ""
     status: EntryStatus = EntryStatus.OPEN
     opened_at: AwareDatetime

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tomic.errors import StoreBusy, StoreError
+from tomic.errors import StoreBusy, StoreError, UsageError
 from tomic.store import schema
 from tomic.store.worker import T, Work, Worker
 
@@ -107,6 +107,9 @@ class StoreFile:
             raise StoreBusy(
                 f"{self.path}: not done within {self.operation_timeout_s:g} s; try again later"
             ) from exc
+        except UnicodeEncodeError as exc:
+            # Half a character, as a terminal of another encoding may hand over.
+            raise UsageError(f"{exc.object[:40]!r} is no text that can be stored") from exc
         except sqlite3.DatabaseError as exc:
             error = self._explained(exc)
             if error is None:

@@ -112,6 +112,17 @@ async def load(journal: Journal, entry_id: int) -> JournalEntry:
     return from_document(document)
 
 
+async def refuse_future(journal: Journal, at: dt.datetime | None) -> None:
+    """
+    Nothing has happened yet that lies ahead: not in a demo either, whose clock is its own.
+
+    Raises:
+        UsageError: *at* is later than now; None is now.
+    """
+    if at is not None and at > await journal.clock():
+        raise UsageError(f"{at:%Y-%m-%d %H:%M} lies in the future; leave out --at for now")
+
+
 async def load_open(journal: Journal, ids: Sequence[int] = ()) -> list[JournalEntry]:
     """Every open entry, or the named ones whatever their status."""
     if ids:

@@ -13,7 +13,7 @@ from tomic.errors import UsageError
 from tomic.journal import campaign, executions
 from tomic.models.faults import first_fault
 from tomic.models.journal import EntryStatus, ExitRules, Fill, JournalEntry, Trade
-from tomic.workflows.journal import Journal, Recorded, change, load, rules_for
+from tomic.workflows.journal import Journal, Recorded, change, load, refuse_future, rules_for
 from tomic.workflows.journal_executions import ignored, loaded
 
 _TEXTS = ("plan", "reason", "strategy")
@@ -66,8 +66,10 @@ async def correct(journal: Journal, entry_id: int, wanted: Correction) -> Record
     Apply a correction.
 
     Raises:
-        UsageError: There is nothing to correct, no such trade, or the result makes no sense.
+        UsageError: There is nothing to correct, no such trade, the result makes no sense, or a
+            time is yet to come.
     """
+    await refuse_future(journal, wanted.at)
     before = await load(journal, entry_id)
     work = _worker(journal, wanted)
     if work(before) == before:

@@ -27,7 +27,7 @@ from tomic.store import Decision, Execution, UnreadRow
 from tomic.workflows.journal import Journal, from_document, rules_for, to_document
 from tomic.workflows.journal_opening import strategy_of
 
-_AHEAD = dt.timedelta(minutes=5)
+AHEAD = dt.timedelta(minutes=5)
 """Clocks of brokers and computers differ by less."""
 _TRIES = 5
 _OURSELVES = "tomic"
@@ -148,6 +148,13 @@ async def _take(
         aside=len(waiting) + len(refused),
         notes=tuple(notes),
     )
+
+
+async def keep_aside(journal: Journal, name: str, rows: Sequence[FileRow]) -> list[str]:
+    """Keep rows that cannot be used, with their reasons; returns what to say of them."""
+    if rows:
+        await journal.store.save_unread_rows(_unread(name, await journal.clock(), rows))
+    return _some(f"{one.reason}; kept aside" for one in rows)
 
 
 def _some(texts: Iterable[str]) -> list[str]:
@@ -288,7 +295,7 @@ async def _waiting(
                 f"{_told(executed)} puts {older[0]} right, which is in entry {linked[older[0]]}; "
                 f"tomic journal correct {linked[older[0]]} changes it there"
             )
-        elif executed.at > now + _AHEAD:
+        elif executed.at > now + AHEAD:
             reasons[number] = f"{_told(executed)} lies in the future"
         else:
             waiting.append(executed)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tomic.errors import BadFile, StoreError
 from tomic.ib import executions as ib_executions
 from tomic.journal import broker, campaign, legacy
+from tomic.journal.broker import FileRow
 from tomic.models.faults import first_fault
 from tomic.models.journal import EntryStatus, JournalEntry
 from tomic.workflows import journal_executions
@@ -85,6 +86,8 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
     taken = {one.id for one in stored}
     notes: list[str] = []
     entries: list[JournalEntry] = []
+    ahead: list[FileRow] = []
+    now = await journal.clock()
     skipped = 0
     for found in legacy.read(documents):
         name = f"TradeID {found.trade_id}"
@@ -95,6 +98,9 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
             skipped += 1
             continue
         entry = found.entry
+        if moment := _in_future(entry, now):
+            ahead.append(_left_out(entry, len(ahead) + 1, moment))
+            continue
         if entry.id in taken:
             notes.append(f"{name}: the number is taken here; it gets a new one")
             entry = entry.model_copy(update={"id": None})
@@ -103,11 +109,27 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
     # Numbered ones first, so that new numbers come after them.
     entries.sort(key=lambda one: one.id is None)
     numbers = await journal.store.save_entries(
-        [_new(one) for one in entries], event="import", at=await journal.clock()
+        [_new(one) for one in entries], event="import", at=now
     )
+    notes += await journal_executions.keep_aside(journal, "journal.json", ahead)
     return ImportedJournal(
-        "journal.json of the original", tuple(numbers), (), skipped, tuple(notes)
+        "journal.json of the original", tuple(numbers), (), skipped, tuple(notes), len(ahead)
     )
+
+
+def _in_future(entry: JournalEntry, now: dt.datetime) -> dt.datetime | None:
+    """The last of its moments where that lies ahead: what has not happened is no entry yet."""
+    moments = [entry.opened_at, entry.closed_at, *(trade.at for trade in entry.trades)]
+    moments += [note.at for note in entry.notes]
+    moments += [snapshot.at for snapshot in entry.snapshots]
+    last = max(one for one in moments if one is not None)
+    return last if last > now + journal_executions.AHEAD else None
+
+
+def _left_out(entry: JournalEntry, place: int, moment: dt.datetime) -> FileRow:
+    name = f"entry {entry.id}" if entry.id is not None else f"an entry of {entry.symbol}"
+    reason = f"{name} has something of {moment:%Y-%m-%d}, which lies in the future"
+    return FileRow(place, "", entry.model_dump_json(exclude_defaults=True), reason)
 
 
 def _mark(original: dict[str, Any] | None) -> tuple[str, ...]:
@@ -140,7 +162,14 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
     stored = await _all(journal)
     numbers = {one.id for one in stored}
     same = {_own_mark(one) for one in stored}
-    fresh = [one for one in entries if _own_mark(one) not in same]
+    now = await journal.clock()
+    unknown = [one for one in entries if _own_mark(one) not in same]
+    ahead = [
+        _left_out(one, place, moment)
+        for place, one in enumerate(unknown, start=1)
+        if (moment := _in_future(one, now))
+    ]
+    fresh = [one for one in unknown if not _in_future(one, now)]
     notes = tuple(
         f"entry {one.id}: the number is taken here; it gets a new one"
         for one in fresh
@@ -148,11 +177,10 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
     )
     moved = [one.model_copy(update={"id": None}) if one.id in numbers else one for one in fresh]
     moved.sort(key=lambda one: one.id is None)
-    added = await journal.store.save_entries(
-        [_new(one) for one in moved], event="import", at=await journal.clock()
-    )
-    known = len(entries) - len(fresh)
-    return ImportedJournal("export of tomic journal", tuple(added), (), known, notes)
+    added = await journal.store.save_entries([_new(one) for one in moved], event="import", at=now)
+    notes = (*notes, *await journal_executions.keep_aside(journal, str(path), ahead))
+    known = len(entries) - len(unknown)
+    return ImportedJournal("export of tomic journal", tuple(added), (), known, notes, len(ahead))
 
 
 def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:

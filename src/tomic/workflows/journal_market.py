@@ -49,7 +49,8 @@ def choose_legs(contracts: Sequence[Contract]) -> Chooser:
     """
     Pick the options of *contracts* and, of their expiries, some more strikes for a smile.
 
-    Expiries that have passed or are not listed any more are left out.
+    Expiries that have passed or are not listed any more are left out. Without contracts, where
+    shares alone are held, the next expiry at the money is picked: a chain has a spot.
     """
     wanted: dict[dt.date, set[float]] = {}
     for one in contracts:
@@ -57,6 +58,9 @@ def choose_legs(contracts: Sequence[Contract]) -> Chooser:
             wanted.setdefault(one.expiry, set()).add(one.strike)
 
     def choose(params: OptionParams, spot: float, today: dt.date, sigma: float | None) -> Selection:
+        if not wanted:
+            coming = sorted(day for day in params.expiries if day > today)
+            wanted.update({day: set() for day in coming[:1]})
         listed = sorted(day for day in wanted if day >= today and day in params.expiries)
         if not listed:
             days = ", ".join(map(str, sorted(wanted)))

@@ -27,7 +27,15 @@ from tomic.models.journal import (
 from tomic.portfolio import grouping
 from tomic.store import Database
 from tomic.workflows import scan
-from tomic.workflows.journal import Journal, Recorded, load, rules_for, save, with_snapshot
+from tomic.workflows.journal import (
+    Journal,
+    Recorded,
+    load,
+    refuse_future,
+    rules_for,
+    save,
+    with_snapshot,
+)
 from tomic.workflows.journal_market import Market
 from tomic.workflows.journal_trades import Wish, look, make_trade, price_fills
 
@@ -197,6 +205,7 @@ async def add(journal: Journal, draft: Draft, wish: Wish, say: Words) -> Recorde
             continues, that does not exist.
         TomicError: Nobody answers and no price was given.
     """
+    await refuse_future(journal, wish.at)
     strategy = say.strategy or draft.strategy
     rules = rules_for(journal.settings, strategy, say.rules)
     if say.continues is not None:

@@ -23,6 +23,7 @@ from tomic.store import Database, Dividend
 from tomic.workflows.journal import Journal, change, load_open, with_snapshot
 from tomic.workflows.journal_market import Market, read_markets
 
+_RECENT = dt.timedelta(days=4)
 _AHEAD = dt.timedelta(days=400)
 """How far ahead dates of earnings and dividends are looked up."""
 
@@ -73,7 +74,8 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
     Judge the exit rules of every open entry, or of the named ones, on fresh marks.
 
     What cannot be quoted is judged on what is known without quotes, and said. With *keep* a
-    snapshot of each day stays with its entry, for the attribution since yesterday.
+    snapshot of each day stays with its entry, for the attribution since yesterday; of a recording
+    none is kept.
     """
     entries = [one for one in await load_open(journal, ids) if one.is_open]
     markets = await _markets(journal, entries)
@@ -85,7 +87,7 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
         found = market if isinstance(market, Market) else None
         seen = _snapshot(entry, found)
         checks.append(_checked(entry, seen, found, around[entry.symbol], now, market))
-        if keep and journal.source == "live" and seen is not None:
+        if keep and journal.source != "replay" and seen is not None:
             await _keep_daily(journal, entry, seen)
     errors = {name: one for name, one in markets.items() if isinstance(one, TomicError)}
     return Checked(tuple(checks), errors, now)
@@ -96,8 +98,10 @@ async def _markets(
 ) -> dict[str, Market | TomicError]:
     wanted: dict[str, list[Contract]] = {}
     for entry in entries:
-        options = [leg for leg in campaign.held(entry) if not leg.is_stock]
-        if options:
+        held = campaign.held(entry)
+        if held:
+            # Shares alone are marked too: without a price of theirs no P&L is known.
+            options = [leg for leg in held if not leg.is_stock]
             wanted.setdefault(entry.symbol, []).extend(options)
     if journal.fetch is None:
         return {}
@@ -187,20 +191,25 @@ def _observed(
         day=day,
         opened=_day(entry.opened_at),
         dte=(expiry - day).days if expiry else None,
-        pnl=campaign.option_pnl(entry, marks),
+        pnl=campaign.pnl_against_premium(entry, marks),
         premium=campaign.premium(entry),
         spot=seen.spot if seen else None,
         shorts=_shorts(options, seen),
         iv=vol.iv30 if vol and market else None,
         iv_at_entry=entry.context.iv,
-        iv_rank=vol.iv_rank if vol else None,
+        iv_rank=vol.iv_rank if vol and _is_recent(vol, now) else None,
         earnings=events[0],
         ex_dividend=events[1],
         dividend=events[2],
         ev=_ev_of_holding(held, seen, market),
-        missing=tuple(leg.name for leg in options if marks.get(leg.key) is None),
+        missing=tuple(leg.name for leg in held if marks.get(leg.key) is None),
         stale=reading.staleness(seen, held) if seen else "",
     )
+
+
+def _is_recent(vol: VolSnapshot, now: dt.datetime) -> bool:
+    """Whether a stored snapshot still says how volatility stands: a long weekend old at most."""
+    return now - vol.as_of <= _RECENT
 
 
 def _events(
@@ -248,11 +257,17 @@ def _ev_of_holding(
 
 
 async def _keep_daily(journal: Journal, entry: JournalEntry, seen: Snapshot) -> None:
-    """One snapshot a day, the first with every mark; `snapshot` takes more."""
+    """One snapshot a day of the same legs, the first with every mark; `snapshot` takes more."""
     worth = campaign.worth(entry, seen.prices)
     if worth.pnl is None or entry.id is None:
         return
-    if any(_day(one.at) == _day(seen.at) and one.pnl is not None for one in entry.snapshots):
+    last = entry.trades[-1].at
+    if any(
+        _day(one.at) == _day(seen.at)
+        and one.at >= last
+        and campaign.worth(entry, one.prices).pnl is not None
+        for one in entry.snapshots
+    ):
         return
     await change(journal, entry.id, lambda one: with_snapshot(one, seen), event="snapshot")
 

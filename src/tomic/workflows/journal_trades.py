@@ -13,7 +13,7 @@ from tomic.config import Settings
 from tomic.errors import TomicError, UsageError
 from tomic.journal import campaign, reading
 from tomic.models.journal import Action, Fill, Held, JournalEntry, Snapshot, Trade
-from tomic.workflows.journal import Journal, Recorded, change, load, with_snapshot
+from tomic.workflows.journal import Journal, Recorded, change, load, refuse_future, with_snapshot
 from tomic.workflows.journal_market import Market, read_market
 
 
@@ -47,8 +47,7 @@ async def look(
         UsageError: The trade lies in the future.
         TomicError: Nobody answers, and the price is *needed*.
     """
-    if wish.at is not None and wish.at > await journal.clock():
-        raise UsageError(f"{wish.at:%Y-%m-%d %H:%M} lies in the future; leave out --at for now")
+    await refuse_future(journal, wish.at)
     options = [leg for leg in legs if not leg.is_stock]
     if journal.fetch is None or wish.offline:
         return None, None, "nobody was asked (--offline)"
@@ -235,8 +234,11 @@ async def settle(
     Record what became of the expired options of an entry, at the price of their last day.
 
     Raises:
-        UsageError: Nothing has expired, or that price is not known.
+        UsageError: Nothing has expired, that price is not known, or the time is yet to come.
     """
+    await refuse_future(journal, at)
+    if spot is not None and not math.isfinite(spot):
+        raise UsageError(f"--spot {spot:g}: write a price, such as 561.20")
     entry = await load(journal, entry_id)
     now = at or await journal.clock()
     day = now.astimezone(dates.NEW_YORK).date()
@@ -244,9 +246,13 @@ async def settle(
     if not gone:
         raise UsageError(f"entry {entry_id} holds nothing that has expired by {day}")
     expiry = min(gone)
+    moment = at or dt.datetime.combine(expiry, dt.time(16), dates.NEW_YORK)
+    if moment > await journal.clock():
+        raise UsageError(
+            f"{expiry} is not over; record what became of its options from 16:00 New York on"
+        )
     price = spot if spot is not None else await _close_on(journal, entry.symbol, expiry)
     in_cash = entry.symbol in journal.settings.market.indices
-    moment = at or dt.datetime.combine(expiry, dt.time(16), dates.NEW_YORK)
     found = campaign.settlement(
         campaign.held(entry), expired_by=expiry, spot=price, in_cash=in_cash
     )
@@ -287,8 +293,9 @@ async def assign(
     Record the early exercise or assignment of contracts of one leg; *leg* says how many.
 
     Raises:
-        UsageError: Not so many of it are held.
+        UsageError: Not so many of it are held, or the time is yet to come.
     """
+    await refuse_future(journal, at)
     entry = await load(journal, entry_id)
     own = next((one for one in _held_of(entry) if one.key == leg.key), None)
     if own is None:
