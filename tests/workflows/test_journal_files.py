@@ -18,6 +18,7 @@ from tomic.models.journal import Action, EntryStatus
 from tomic.store import Database
 from tomic.workflows import journal as journals
 from tomic.workflows import journal_corrections as corrections
+from tomic.workflows import journal_executions
 from tomic.workflows import journal_files as files
 from tomic.workflows import journal_opening as opening
 from tomic.workflows import journal_trades as trades
@@ -328,6 +329,26 @@ async def test_an_interrupted_import_is_made_up_for(later, tmp_path):
 
     assert (again.added, again.changed) == ((), ())
     assert len(await later.store.load_executions(entry_id=1)) == 4
+
+
+async def test_what_an_earlier_program_lost_is_told(later, tmp_path):
+    """Half of a closing order that is in no entry, and a trade taken back, are named."""
+    rows = "\n".join(
+        f"OPT,SPY X,SPY,100,560,20250620,P,202505{day};103000,{size},1.00,-0.65,{day},x{day}"
+        for day, size in ((19, -1), (20, -1), (21, 2))
+    )
+    await files.import_file(later, write(tmp_path, "f.csv", FLEX.splitlines()[0] + "\n" + rows))
+    whole = await book_rows(later)
+    await corrections.correct(later, 2, Correction(reopen=True))
+
+    short = await book_rows(later)
+
+    assert set(whole.values()) == {""}
+    assert short == {"x19": "", "x20": "", "x21": "entries have +1 of its +2"}
+
+
+async def book_rows(book) -> dict[str, str]:
+    return {one.id: one.reason for one in await journal_executions.listing(book)}
 
 
 async def test_executions_of_tws_need_a_gateway(book):

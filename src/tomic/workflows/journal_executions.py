@@ -29,6 +29,7 @@ from tomic.workflows.journal_opening import strategy_of
 
 AHEAD = dt.timedelta(minutes=5)
 """Clocks of brokers and computers differ by less."""
+_DUST = 1e-6
 _TRIES = 5
 _OURSELVES = "tomic"
 """Who decided, where the executions themselves tell."""
@@ -67,7 +68,7 @@ class ExecutionRow:
     order: str = ""
     entry: int | None = None
     reason: str = ""
-    """Why it is in no entry."""
+    """Why it is in no entry, or what of it is in none."""
     source: str = ""
     line: int | None = None
     text: str = ""
@@ -483,7 +484,9 @@ async def listing(
         symbol: Only executions of this one; rows that are no execution have none.
     """
     decisions = await journal.store.load_decisions()
-    rows = [_execution_row(one, decisions) for one in await journal.store.load_executions()]
+    stored = await journal.store.load_executions()
+    gaps = _gaps(stored, [from_document(one) for one in await journal.store.load_entries()])
+    rows = [_execution_row(one, decisions, gaps) for one in stored]
     rows += [_unread_row(one, decisions) for one in await journal.store.load_unread_rows()]
     return [
         one
@@ -493,7 +496,39 @@ async def listing(
     ]
 
 
-def _execution_row(one: Execution, decisions: Mapping[str, Sequence[Decision]]) -> ExecutionRow:
+def _gaps(stored: Iterable[Execution], entries: Iterable[JournalEntry]) -> dict[str, str]:
+    """
+    What of placed executions no entry has, by number.
+
+    An earlier program lost what one order closed in a second entry; a trade that was taken back
+    (`tomic journal correct --reopen`) is in no entry either. Executions that became one fill are
+    looked at together.
+    """
+    fills: dict[str, float] = {}
+    members: dict[str, str] = {}
+    for fill in (fill for one in entries for trade in one.trades for fill in trade.fills):
+        ids = fill.exec_id.split()
+        if ids:
+            name = members.get(ids[0], ids[0])
+            members |= dict.fromkeys(ids, name)
+            fills[name] = fills.get(name, 0.0) + fill.quantity
+    executed: dict[str, float] = {}
+    linked = [one for one in stored if one.entry_id is not None]
+    for one in linked:
+        name = members.get(one.exec_id, one.exec_id)
+        executed[name] = executed.get(name, 0.0) + (_number(one.document.get("quantity")) or 0.0)
+    found = {}
+    for one in linked:
+        name = members.get(one.exec_id, one.exec_id)
+        has, whole = fills.get(name, 0.0), executed[name]
+        if abs(has - whole) > _DUST:
+            found[one.exec_id] = f"entries have {has:+g} of its {whole:+g}"
+    return found
+
+
+def _execution_row(
+    one: Execution, decisions: Mapping[str, Sequence[Decision]], gaps: Mapping[str, str]
+) -> ExecutionRow:
     document, some = one.document, tuple(decisions.get(one.exec_id, ()))
     executed, fault = _sound(one)
     is_ignored = bool(some) and some[-1].decision == "ignore"
@@ -509,7 +544,9 @@ def _execution_row(one: Execution, decisions: Mapping[str, Sequence[Decision]]) 
         commission=_number(document.get("commission")),
         order=str(document.get("order") or ""),
         entry=one.entry_id,
-        reason="" if status == "placed" else _why(status, some, fault or one.reason),
+        reason=gaps.get(one.exec_id, "")
+        if status == "placed"
+        else _why(status, some, fault or one.reason),
         decisions=some,
     )
 

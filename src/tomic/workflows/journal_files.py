@@ -23,6 +23,8 @@ from tomic.workflows import journal_executions
 from tomic.workflows.journal import Journal, from_document, to_document
 
 SCHEMA = "tomic.journal/1"
+_MOST_BYTES = 256 << 20
+"""A journal of a lifetime is smaller; a device never ends."""
 KINDS = (
     "the original's journal.json, an export of tomic journal, or a CSV of trades of Interactive "
     "Brokers (activity statement or Flex query)"
@@ -69,7 +71,11 @@ async def import_file(journal: Journal, path: Path) -> ImportedJournal:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise BadFile(f"{path}: more than {_MOST_BYTES >> 20} MB; it can be {KINDS}")
+        return data.decode("utf-8-sig")
     except OSError as exc:
         raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
     except UnicodeDecodeError as exc:

@@ -60,7 +60,9 @@ def choose_legs(contracts: Sequence[Contract]) -> Chooser:
     def choose(params: OptionParams, spot: float, today: dt.date, sigma: float | None) -> Selection:
         if not wanted:
             coming = sorted(day for day in params.expiries if day > today)
-            wanted.update({day: set() for day in coming[:1]})
+            if not coming:
+                raise EmptyChain(f"{params.trading_class} lists no expiry to come, so no spot")
+            wanted[coming[0]] = set()
         listed = sorted(day for day in wanted if day >= today and day in params.expiries)
         if not listed:
             days = ", ".join(map(str, sorted(wanted)))
