@@ -224,6 +224,32 @@ class Chain:
         """Whether no row could be had by asking again."""
         return all(RowStatus(name).is_final for name in self.counts)
 
+    @property
+    def unanswered(self) -> dict[str, int]:
+        """Status to number of rows that time, a lost line or a subscription left without answer."""
+        return {name: n for name, n in self.gaps.items() if not RowStatus(name).is_final}
+
+    @property
+    def is_cut(self) -> bool:
+        """
+        Whether a part is missing that the market may have: rows without an answer, or a run that
+        a deadline, a lost line or an interrupt ended.
+
+        What IB says does not exist or is not quoted is no such part.
+        """
+        return not self.fetch.complete or not self.is_final
+
+    @property
+    def cut(self) -> str:
+        """What is missing of a chain that `is_cut`, in words; empty when it is whole."""
+        found = self.unanswered
+        if not found:
+            return "" if self.fetch.complete else "out of time"
+        late = "no answer" if self.fetch.complete else "out of time"
+        words = {RowStatus.TIMEOUT: late, RowStatus.NOT_SUBSCRIBED: "not subscribed"}
+        reasons = ", ".join(f"{words.get(RowStatus(one), one)} {n}" for one, n in found.items())
+        return f"{sum(found.values())} of {len(self)} options missing: {reasons}"
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The columns as a DataFrame; ``quoted_at`` in UTC."""

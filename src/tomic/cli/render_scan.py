@@ -39,13 +39,16 @@ _RANKING = (
 def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -> str:
     """The chosen proposals, best first."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    # What is found in a recording is not kept, and has no number by which it could be shown.
+    numbered = any(one.id for one in proposals)
     for title, side in _RANKING:
-        table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
+        if title != "id" or numbered:
+            table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
     for place, one in enumerate(proposals, 1):
         more = f"+{one.like_it} like it" if one.like_it else ""
         table.add_row(
             str(one.rank or place),
-            one.id,
+            *([one.id] if numbered else []),
             one.symbol,
             one.strategy.replace("_", " "),
             " ".join(_short(leg) for leg in one.legs),
@@ -109,7 +112,7 @@ def explanation(result: ScanResult) -> str:
     lines += [
         f"  {one.symbol}: {note}"
         for one in result.outcomes
-        for note in (*one.notes, one.error)
+        for note in (*one.notes, one.cut, one.error)
         if note
     ]
     return "\n".join(lines)

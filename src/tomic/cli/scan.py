@@ -109,6 +109,9 @@ async def scan(
     scan_output.print_scan(result, options.chosen_format(format, as_json), explain=explain)
     if not quiet:
         scan_output.summarise_scan(result, paths)
+    if result.partial:
+        # Also to who wants results and errors only: what is missing changes what the best are.
+        typer.echo(f"tomic: partial: {result.partial_text}", err=True)
     return INTERRUPTED if interrupted else exit_code(result)
 
 
@@ -173,7 +176,7 @@ async def why_not(
     as_of: options.AsOfOption = None,
     config: options.ConfigOption = None,
     quiet: options.QuietOption = False,
-) -> None:
+) -> int:
     """Say which rule refuses a given trade, or where it stands."""
     from tomic.cli import opening, render_scan
 
@@ -189,6 +192,9 @@ async def why_not(
         typer.echo(review.model_dump_json(indent=2))
     else:
         typer.echo(render_scan.review_text(review), nl=False)
+    if review.cut:
+        typer.echo(f"tomic: partial: {name} ({review.cut})", err=True)
+    return 3 if review.cut else 0
 
 
 strategies_app = typer.Typer(name="strategies", help="The catalogue of strategies.")
@@ -234,11 +240,12 @@ def show_strategy(
 
 
 def exit_code(result: ScanResult) -> int:
-    """0 also when nothing qualifies; 3 when a symbol failed; its own code when all did."""
-    if not result.failed:
-        return 0
-    if len(result.failed) < len(result.outcomes):
-        return 3
+    """
+    0 also when nothing qualifies; 3 when a symbol failed or a part of its chain is missing; its
+    own code when all failed.
+    """
+    if not result.failed or len(result.failed) < len(result.outcomes):
+        return 3 if result.partial else 0
     return {"ib": 4, "deadline": 6}.get(result.failed[0].error_code.partition(".")[0], 5)
 
 

@@ -50,11 +50,14 @@ def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
     from tomic.cli import render_scan
 
     for outcome in result.failed:
+        if outcome.error_code == "deadline":
+            continue  # as many lines as there are symbols left; the line of what is partial says so
         typer.echo(f"tomic: {outcome.symbol}: {outcome.error}", err=True)
     typer.echo(render_scan.scan_summary(result), err=True)
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(render_scan.NOT_ADVICE + "; detail: tomic show ID", err=True)
+    shown = "; detail: tomic show ID" if any(one.id for one in result.proposals) else ""
+    typer.echo(render_scan.NOT_ADVICE + shown, err=True)
     if paths:
         typer.echo(", ".join(map(str, paths)), err=True)
 
@@ -78,8 +81,17 @@ def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
 
 
 def to_json(result: ScanResult) -> str:
-    """The whole result; an unbounded amount is the text "Infinity"."""
-    return machine_forms.to_json({"schema": "tomic.scan/1", **result.model_dump(mode="json")})
+    """
+    The whole result; an unbounded amount is the text "Infinity".
+
+    ``complete`` is false when ``partial`` names symbols; ``partial_text`` says what they miss.
+    """
+    head = {
+        "schema": "tomic.scan/1",
+        "complete": not result.partial,
+        "partial_text": result.partial_text,
+    }
+    return machine_forms.to_json({**head, **result.model_dump(mode="json")})
 
 
 def to_csv(result: ScanResult) -> str:

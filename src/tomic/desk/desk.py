@@ -197,8 +197,7 @@ class Desk:
         """
         name = normalize_symbol(symbol)
         settings = with_rules(self.settings, dte, delta, rules)
-        await self.session(name)
-        deadline = self._held.take_deadline(settings)
+        deadline = self._held.take_deadline(settings.chain.deadline_s)
         chain, _ = await fetch(self._held, name, settings, deadline)
         return chain
 
@@ -375,9 +374,10 @@ class Desk:
         return dt.datetime.now(dt.UTC)
 
     async def _fetch_legs(self, symbol: str, settings: Settings, choose: Chooser) -> Chain:
-        # Too few options to stand for the chain of the day, so nothing of it is kept.
-        deadline = self._held.take_deadline(settings)
-        chain, _ = await fetch(self._held, symbol, settings, deadline, choose, keep=False)
+        """The legs of one symbol; of several that are asked at once, all by one deadline."""
+        with self._held.sharing_deadline(settings.chain.deadline_s) as deadline:
+            # Too few options to stand for the chain of the day, so nothing of it is kept.
+            chain, _ = await fetch(self._held, symbol, settings, deadline, choose, keep=False)
         return chain
 
     # -- portfolio -------------------------------------------------------------------------
@@ -412,7 +412,7 @@ class Desk:
             self.settings,
             review.Ask(trade, each_symbol, ib_margin, file, last),
             simulated=self.simulated,
-            deadline=self._held.take_deadline(self.settings),
+            deadline=self._held.take_deadline(),
             watch=self._held.watch,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +75,14 @@ async def fetch_all(
     symbols: Sequence[str],
     settings: Settings,
     *,
+    deadline: float | None = None,
     on_done: Callable[[ChainOutcome], None] | None = None,
 ) -> list[ChainOutcome]:
     """
     The chains of *symbols* at once, within one deadline; an outcome per symbol, in order.
+
+    Args:
+        deadline: That of the call this is a part of; a call of its own takes one.
 
     Raises:
         UsageError: Several symbols of one recording.
@@ -87,20 +90,21 @@ async def fetch_all(
     """
     if held.origin.replay is not None and len(set(symbols)) > 1:
         raise UsageError("a recording holds one symbol; name one")
+    until = held.take_deadline(settings.chain.deadline_s) if deadline is None else deadline
     if symbols:
         await held.session(symbols[0])
-    deadline = held.take_deadline(settings)
     return await fetch_chains(
-        lambda symbol, place: fetch(held, symbol, settings, deadline, rank=place),
+        lambda symbol, place: fetch(held, symbol, settings, until, rank=place),
         symbols,
         on_done=on_done,
     )
 
 
-async def quoted(held: Resources, symbol: str, choose: Chooser) -> Chain:
-    """A chain of just the options that *choose* picks, with a time of its own."""
-    deadline = asyncio.get_running_loop().time() + held.settings.chain.deadline_s
-    chain, _ = await fetch(held, symbol, held.settings, deadline, choose)
+async def quoted(
+    held: Resources, symbol: str, choose: Chooser, deadline: float, *, keep: bool = True
+) -> Chain:
+    """A chain of just the options that *choose* picks, by the deadline of the whole call."""
+    chain, _ = await fetch(held, symbol, held.settings, deadline, choose, keep=keep)
     return chain
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tomic.desk.fetching import fetch_all, with_rules
 from tomic.workflows import volatility
+from tomic.workflows.chains import cut_short
 
 if TYPE_CHECKING:
     from tomic.desk.resources import Resources
@@ -31,12 +31,32 @@ async def prices(
     force: bool = False,
     timeout_s: float | None = None,
 ) -> HistoryRun:
-    """Bring stored bars and implied volatility of *symbols* up to date, one run at a time."""
+    """
+    Bring stored bars and implied volatility of *symbols* up to date, one run at a time.
+
+    It takes as long as IB's limits make it, unless *timeout_s* is given.
+    """
+    deadline = None
+    if timeout_s is None:
+        held.waive_deadline()
+    else:
+        deadline = held.take_deadline(timeout_s)
+    return await _updated(held, symbols, days=days, ib_hv=ib_hv, force=force, deadline=deadline)
+
+
+async def _updated(
+    held: Resources,
+    symbols: Sequence[str],
+    *,
+    days: int | None = None,
+    ib_hv: bool = False,
+    force: bool = False,
+    deadline: float | None,
+) -> HistoryRun:
     from tomic.workflows import history
 
     series: list[SeriesName] = ["bars", "ib30", "ib_hv30"] if ib_hv else ["bars", "ib30"]
     store, wait_s = await held.store(), held.settings.store.lock_wait_s
-    deadline = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
     async with store.run_lock("prices", wait_s=wait_s):
         return await history.update(
             held.session,
@@ -60,22 +80,30 @@ async def vols(
     chain: bool = False,
     smiles: bool = False,
     stored: bool = False,
+    deadline: float | None = None,
 ) -> list[VolReport]:
-    """The volatility of *symbols*; the options are those of `Desk.vols`."""
+    """
+    The volatility of *symbols*; the options are those of `Desk.vols`.
+
+    Args:
+        deadline: That of the call this is a part of; a call of its own takes one.
+    """
+    until = held.take_deadline() if deadline is None else deadline
     store = await held.store()
     if held.origin.demo and not stored:
-        await prices(held, list(dict.fromkeys([*symbols, volatility.VIX])))
+        wanted = list(dict.fromkeys([*symbols, volatility.VIX]))
+        await _updated(held, wanted, deadline=until)
     now = volatility.Now(dt.datetime.now(dt.UTC))
     if not stored:
         now = await volatility.observe(
             held.session,
             symbols,
             held.settings,
-            deadline=held.coming_deadline(),
+            deadline=until,
             watch=held.watch,
         )
     if chain:
-        now = await _with_chains(held, now, symbols, fetch=not stored)
+        now = await _with_chains(held, now, symbols, fetch=not stored, deadline=until)
     return await volatility.volatility(
         store,
         symbols,
@@ -85,11 +113,18 @@ async def vols(
         visits=None if stored or held.origin.simulated else held.visits(),
         smiles=smiles,
         keep=not stored,
+        deadline=until,
     )
 
 
-async def _with_chains(held: Resources, now: Now, symbols: Sequence[str], *, fetch: bool) -> Now:
-    """*now* with the chain of the day of each symbol; with *fetch*, those that are missing too."""
+async def _with_chains(
+    held: Resources, now: Now, symbols: Sequence[str], *, fetch: bool, deadline: float
+) -> Now:
+    """
+    *now* with the chain of the day of each symbol; with *fetch*, those that are missing too.
+
+    Of a chain that was cut short the figures are taken, and what it lacks is the symbol's error.
+    """
     store, found = await held.store(), dict(now.chains)
     for name in symbols:
         if (known := await volatility.chain_of_the_day(store, name, now.at)) is not None:
@@ -98,9 +133,11 @@ async def _with_chains(held: Resources, now: Now, symbols: Sequence[str], *, fet
     errors = dict(now.errors)
     if fetch and wanted:
         settings = with_rules(held.settings, None, None, _RULES)
-        for outcome in await fetch_all(held, wanted, settings):
+        for outcome in await fetch_all(held, wanted, settings, deadline=deadline):
             if outcome.chain is not None:
                 found[outcome.symbol] = outcome.chain
+                if outcome.chain.is_cut:
+                    errors[outcome.symbol] = cut_short(outcome.chain)
             elif outcome.error is not None:
                 errors[outcome.symbol] = outcome.error
     return replace(now, chains=found, errors=errors)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,7 +77,11 @@ class Resources:
         self._own: Database | None = None
         self._web: Visits | None = None
         self._opening, self._storing = asyncio.Lock(), asyncio.Lock()
+        self._starts: float | None = None
+        """Since when the first call has its time; None once it has begun."""
         self._deadline: float | None = None
+        """Of the call that began last; what is connected meanwhile keeps to it."""
+        self._sharing, self._shared_deadline = 0, 0.0
 
     async def close(self) -> None:
         """Close what is open, the last one first, and write the recording."""
@@ -95,30 +100,46 @@ class Resources:
 
     def start_clock(self) -> None:
         """
-        Let the first fetch have what is left since *began*, or since here.
+        Let the first call have what is left of its time since *began*, or since here.
 
         Later ones have a time of their own.
         """
-        self._deadline = self._patience(self.settings)
-        if self._began is not None:
-            self._deadline += self._began - asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        self._starts = now if self._began is None else self._began
+        self._deadline = self._starts + self.settings.chain.deadline_s
 
-    def take_deadline(self, settings: Settings) -> float:
-        """When the fetch that begins now must have ended, on the loop's clock."""
-        deadline, self._deadline = self._deadline, None
-        if deadline is None:
-            deadline = self._patience(settings)
+    def take_deadline(self, seconds: float | None = None) -> float:
+        """
+        When the call that begins now must have ended, on the loop's clock.
+
+        Taken once a call, whatever it asks of however many symbols: ``chain.deadline_s``, or
+        *seconds*, is the time of all of it.
+        """
+        starts, self._starts = self._starts, None
+        if starts is None:
+            starts = asyncio.get_running_loop().time()
+        deadline = starts + (self.settings.chain.deadline_s if seconds is None else seconds)
+        self._deadline = deadline
         if self._session is not None:
             self._session.deadline = deadline
         return deadline
 
-    def coming_deadline(self) -> float:
-        """As `take_deadline`, for questions that share the time of the fetch that follows."""
-        return self._patience(self.settings) if self._deadline is None else self._deadline
+    @contextmanager
+    def sharing_deadline(self, seconds: float) -> Iterator[float]:
+        """The deadline of parts that are asked at once: the first takes it, the others share it."""
+        if self._sharing == 0:
+            self._shared_deadline = self.take_deadline(seconds)
+        self._sharing += 1
+        try:
+            yield self._shared_deadline
+        finally:
+            self._sharing -= 1
 
-    @staticmethod
-    def _patience(settings: Settings) -> float:
-        return asyncio.get_running_loop().time() + settings.chain.deadline_s
+    def waive_deadline(self) -> None:
+        """Let the call that begins now take as long as it needs, reconnecting included."""
+        self._starts = self._deadline = None
+        if self._session is not None:
+            self._session.deadline = None
 
     # -- session ---------------------------------------------------------------------------
 
@@ -142,6 +163,7 @@ class Resources:
 
     async def _open_session(self, symbol: str) -> Session:
         ib, pace = await self.gateway(symbol)
+        now, deadline = asyncio.get_running_loop().time(), self._deadline
         return await self._stack.enter_async_context(
             Session(
                 ib,
@@ -150,7 +172,8 @@ class Resources:
                 tap=self.recording.recorder if self.recording is not None else None,
                 realtime_only=self.settings.market.realtime_only,
                 pace=pace,
-                deadline=self._deadline,
+                # That of an earlier call is none of this one's.
+                deadline=deadline if deadline is not None and deadline > now else None,
             )
         )
 

@@ -10,10 +10,11 @@ from tomic import dates
 from tomic.desk.fetching import quoted
 from tomic.desk.measuring import vols
 from tomic.errors import DataError, TomicError
-from tomic.models import VolSnapshot
+from tomic.models import RowStatus, VolSnapshot
 from tomic.strategies import propose, templates, windows
 from tomic.strategies import why_not as trades
 from tomic.workflows import history, review, scan, volatility
+from tomic.workflows.chains import cut_short
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
@@ -33,18 +34,26 @@ async def search(
     by_strategy: bool = False,
     book: FitModel | None = None,
 ) -> ScanResult:
-    """The best trades of *symbols*, in the chains *given* where there are any; kept."""
+    """
+    The best trades of *symbols*, in the chains *given* where there are any; kept.
+
+    One deadline holds for all of it. What is found in a recording is not kept, and has no ids.
+    """
     rules = held.settings
     # Before anything is asked: an unknown name concerns no symbol.
     templates.choose(rules.scan.strategies if strategies is None else strategies, rules.strategies)
+    deadline = held.take_deadline()
     store = await held.store()
-    found = await _vols(held, symbols, given)
+    found = await _vols(held, symbols, given, deadline)
     if book is None and not given and not held.origin.simulated:
         book = review.saved_fit(rules, held.clock_now())
     result = await scan.scan(
         found,
         rules,
-        partial(_chain, held, given),
+        partial(_chain, held, given, deadline),
+        again=partial(_measured, held, deadline=deadline),
+        deadline=deadline,
+        stopped=lambda: held.interrupted,
         strategies=strategies,
         top=top,
         by_strategy=by_strategy,
@@ -52,6 +61,8 @@ async def search(
         correlations=await scan.return_correlations(store, symbols),
         watch=held.watch,
     )
+    if held.origin.replay is not None:
+        return result
     return await scan.keep(store, result, dates.local_date(held.clock_now(), str(dates.NEW_YORK)))
 
 
@@ -61,30 +72,46 @@ async def why_not(
     """Which rule refuses *trade*, in the chain *given* if there is one."""
     asked = trades.parse_trade(trade)
     gated = propose.all_open(asked.strategy, held.settings)
-    vol = await _vol(held, symbol, given)
-    found = await _chain(held, given, symbol, gated)
-    return propose.explain_trade(found, vol, trade, held.settings)
+    deadline = held.take_deadline()
+    vol = await _vol(held, symbol, given, deadline)
+    found = await _chain(held, given, deadline, symbol, gated)
+    if found.is_cut and RowStatus.OK not in found.counts:
+        raise cut_short(found)
+    judged = propose.explain_trade(found, vol, trade, held.settings)
+    return judged.model_copy(update={"cut": found.cut})
 
 
 async def refreshed(held: Resources, old: Proposal) -> TradeReview:
     """*old* judged again with its legs quoted anew, in the chain it was found in."""
-    chain = await (await held.store()).load_chain(old.symbol)
+    deadline = held.take_deadline()
+    store = await held.store()
+    chain = await store.load_chain(old.symbol, whole=True) or await store.load_chain(old.symbol)
     if chain is None:
         raise DataError(f"the chain of {old.symbol} is no longer stored; scan it again")
-    vol = await _vol(held, old.symbol, {})
-    legs = await quoted(held, old.symbol, partial(windows.of_legs, old.legs))
-    return propose.explain_trade(chain.updated(legs), vol, old.trade, held.settings)
+    vol = await _vol(held, old.symbol, {}, deadline)
+    # Too few options to stand for the chain of the day, so they are not kept as one.
+    choose = partial(windows.of_legs, old.legs)
+    legs = await quoted(held, old.symbol, choose, deadline, keep=False)
+    if legs.is_cut:
+        raise cut_short(legs)
+    review = propose.explain_trade(chain.updated(legs), vol, old.trade, held.settings)
+    if review.proposal is None:
+        return review
+    now = review.proposal.model_copy(update={"id": old.id, "rank": old.rank})
+    return review.model_copy(update={"proposal": now})
 
 
-async def _vol(held: Resources, symbol: str, given: Mapping[str, Chain]) -> VolSnapshot:
-    found = (await _vols(held, [symbol], given))[symbol]
+async def _vol(
+    held: Resources, symbol: str, given: Mapping[str, Chain], deadline: float
+) -> VolSnapshot:
+    found = (await _vols(held, [symbol], given, deadline))[symbol]
     if isinstance(found, TomicError):
         raise found
     return found
 
 
 async def _vols(
-    held: Resources, symbols: Sequence[str], given: Mapping[str, Chain]
+    held: Resources, symbols: Sequence[str], given: Mapping[str, Chain], deadline: float
 ) -> dict[str, VolSnapshot | TomicError]:
     """Volatility by symbol, after bringing today's IV history up to date."""
     store = await held.store()
@@ -96,22 +123,37 @@ async def _vols(
         return {one.symbol: one.snapshot for one in reports}
     if not held.origin.demo:
         await history.update(
-            held.session, store, symbols, held.settings, series=["ib30"], watch=held.watch
+            held.session,
+            store,
+            symbols,
+            held.settings,
+            series=["ib30"],
+            deadline=deadline,
+            watch=held.watch,
         )
+    return await _measured(held, symbols, deadline=deadline)
+
+
+async def _measured(
+    held: Resources, symbols: Sequence[str], *, deadline: float
+) -> dict[str, VolSnapshot | TomicError]:
     return {
         one.symbol: one.snapshot if one.error is None else one.error
-        for one in await vols(held, symbols)
+        for one in await vols(held, symbols, deadline=deadline)
     }
 
 
-async def _chain(held: Resources, given: Mapping[str, Chain], symbol: str, gated: Gated) -> Chain:
-    """The chain that was given, a stored one that is young enough, or a new one."""
+async def _chain(
+    held: Resources, given: Mapping[str, Chain], deadline: float, symbol: str, gated: Gated
+) -> Chain:
+    """The chain that was given, a whole stored one that is young enough, or a new one."""
     if symbol in given:
         return given[symbol]
     session, rules = await held.session(symbol), held.settings.scan
     stored = await (await held.store()).load_chain(
-        symbol, max_age=rules.max_chain_age, now=session.clock_now()
+        symbol, max_age=rules.max_chain_age, now=session.clock_now(), whole=True
     )
     if stored is not None and windows.serves(stored, gated.templates, rules):
         return stored
-    return await quoted(held, symbol, partial(windows.choose_for, gated.templates, rules))
+    choose = partial(windows.choose_for, gated.templates, rules)
+    return await quoted(held, symbol, choose, deadline)

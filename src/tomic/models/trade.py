@@ -316,6 +316,8 @@ class SymbolOutcome(TradeModel):
     error: str = ""
     """What went wrong; empty when all is well."""
     error_code: str = ""
+    cut: str = ""
+    """What time or a lost line left out of its chain; empty when the chain is whole."""
     considered: int = 0
     passed: int = 0
     as_of: AwareDatetime | None = None
@@ -335,6 +337,9 @@ class ScanResult(TradeModel):
     gated: tuple[Refusal, ...] = ()
     """Strategies refused before any trade was looked at."""
     outcomes: tuple[SymbolOutcome, ...] = ()
+    partial: tuple[str, ...] = ()
+    """Symbols that could not be scanned, or of whose chains a part is missing; none: all is there.
+    """
     notes: tuple[str, ...] = ()
     as_of: AwareDatetime | None = None
 
@@ -342,6 +347,15 @@ class ScanResult(TradeModel):
     def failed(self) -> tuple[SymbolOutcome, ...]:
         """Symbols that could not be scanned."""
         return tuple(one for one in self.outcomes if not one.ok)
+
+    @property
+    def partial_text(self) -> str:
+        """What is missing of which symbols, in one line; empty when all is there."""
+        late = [one.symbol for one in self.failed if one.error_code == "deadline"]
+        failed = [one.symbol for one in self.failed if one.error_code != "deadline"]
+        cut = [f"{one.symbol} ({one.cut})" for one in self.outcomes if one.ok and one.cut]
+        groups = {"failed": failed, "out of time": late, "cut short": cut}
+        return "; ".join(f"{word} {', '.join(some)}" for word, some in groups.items() if some)
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -368,3 +382,5 @@ class TradeReview(TradeModel):
     """Its place among all accepted trades of its strategy and expiry, 1 the best."""
     better: Proposal | None = None
     """The best trade of the same strategy and expiry, when that is another one."""
+    cut: str = ""
+    """What time or a lost line left out of the chain it was judged in; empty when it is whole."""

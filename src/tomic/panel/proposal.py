@@ -116,8 +116,8 @@ class ProposalSheet(Sheet):
         self.query_one("#proposal").focus()
 
     def typed(self) -> str:
-        """The equivalent command."""
-        return self.panel.typed("show", self._proposal.id)
+        """The equivalent command; none for what is not kept."""
+        return self.panel.typed("show", self._proposal.id) if self._proposal.id else ""
 
     def _figures(self, one: Proposal) -> Text:
         text = Text(no_wrap=True)
@@ -158,5 +158,8 @@ class ProposalSheet(Sheet):
 
     def action_journal(self) -> None:
         """Record that the trade was done."""
+        if not self._proposal.id:
+            self.say("found in a recording, and not kept: the journal cannot take it", failed=True)
+            return
         self.dismiss(None)
         self.panel.open_entry(self._proposal.id)

@@ -135,13 +135,12 @@ class ScanView(View):
         self._result = result
         self.query_one("#ranking", Grid).fill(result.proposals)
         refused = sorted(result.rejected, key=lambda one: -one.count)[:3]
-        failed = ", ".join(one.symbol for one in result.failed)
         parts = [
+            f"partial: {result.partial_text}" if result.partial else "",
             f"{result.considered:,} considered, {result.passed:,} passed",
             "refused " + ", ".join(f"{one.rule} {one.count:,}" for one in refused)
             if refused
             else "",
-            f"failed: {failed}" if failed else "",
         ]
         if not result.proposals:
             parts.insert(0, "nothing qualifies (x says why)")

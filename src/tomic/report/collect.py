@@ -51,7 +51,7 @@ async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
         "volatility": [one.model_dump(mode="json") for one in vols],
         "signals": _signals(checked),
         "book": await _last_book(desk),
-        "missing": [] if scan else ["no scan is stored; run tomic scan"],
+        "missing": _missing(scan),
     }
     document["meta"]["data_type"] = _data_type(scan)
     proposals = scan.proposals if scan else ()
@@ -241,6 +241,12 @@ def _proposal_document(one: Proposal) -> dict[str, Any]:
     return {**json.loads(one.model_dump_json()), "trade": one.trade}
 
 
+def _missing(scan: ScanResult | None) -> list[str]:
+    if scan is None:
+        return ["no scan is stored; run tomic scan"]
+    return [f"the scan is partial: {scan.partial_text}"] if scan.partial else []
+
+
 def _latest(scan: ScanResult | None, vols: Iterable[VolSnapshot]) -> dt.datetime | None:
     if scan is not None and scan.as_of is not None:
         return scan.as_of
@@ -253,10 +259,10 @@ def _data_type(scan: ScanResult | None) -> str | None:
 
 
 def _quality_of_scan(scan: ScanResult | None) -> float | None:
-    """Share of the symbols that could be scanned."""
+    """Share of the symbols that could be scanned whole."""
     if scan is None or not scan.outcomes:
         return None
-    return sum(one.ok for one in scan.outcomes) / len(scan.outcomes)
+    return sum(one.ok and not one.cut for one in scan.outcomes) / len(scan.outcomes)
 
 
 Draw: TypeAlias = Callable[[], Figure]

@@ -53,11 +53,14 @@ class ChainTables(StoreFile):
         *,
         max_age: dt.timedelta | None = None,
         now: dt.datetime | None = None,
+        whole: bool = False,
     ) -> Chain | None:
         """
         Return the newest stored chain of a symbol, None when there is none.
 
-        Its age is ``now - chain.as_of``; with *max_age* an older one counts as none.
+        Its age is ``now - chain.as_of``; with *max_age* an older one counts as none. With *whole*
+        one that was cut short counts as none too, and an earlier one that was not is returned:
+        what a deadline or a lost line left of a chain is kept, and is never taken for all of it.
 
         Raises:
             ValueError: *max_age* without *now*.
@@ -65,14 +68,17 @@ class ChainTables(StoreFile):
         if max_age is not None and now is None:
             raise ValueError("max_age needs now: the store has no clock")
         oldest = (now - max_age).timestamp() if now and max_age is not None else float("-inf")
-        row = await self._read(
-            lambda db: db.execute(
+
+        def work(db: sqlite3.Connection) -> Chain | None:
+            rows = db.execute(
                 "SELECT header, columns FROM chains WHERE symbol = ? AND as_of >= ?"
-                " ORDER BY as_of DESC LIMIT 1",
+                " ORDER BY as_of DESC",
                 (symbol, oldest),
-            ).fetchone()
-        )
-        return _unpacked(*row) if row else None
+            )
+            chains = (_unpacked(*row) for row in rows)
+            return next((chain for chain in chains if not (whole and chain.is_cut)), None)
+
+        return await self._read(work)
 
 
 def _packed(chain: Chain) -> tuple[str, bytes]:

@@ -121,6 +121,7 @@ def evaluate(
         counts += (RuleCount(rule="expiry_without_quotes", kind="no_data", count=len(blind)),)
     outcome = SymbolOutcome(
         symbol=chain.symbol,
+        cut=chain.cut,
         considered=tally.considered,
         passed=sum(tally.passed.values()),
         as_of=chain.as_of,
@@ -209,6 +210,7 @@ def rank(
                 notes=origin.gated.unknown.get(choice.hit.template.name, ()),
             )
         )
+    outcomes = sorted((*(one.outcome for one in evaluations), *failed), key=lambda one: one.symbol)
     return ScanResult(
         proposals=tuple(shown),
         considered=sum(one.considered for one in evaluations),
@@ -216,9 +218,8 @@ def rank(
         rejected=_summed(evaluations),
         nearest_misses=_nearest(evaluations),
         gated=tuple(refusal for one in evaluations for refusal in one.gated.refused),
-        outcomes=tuple(
-            sorted((*(one.outcome for one in evaluations), *failed), key=lambda one: one.symbol)
-        ),
+        outcomes=tuple(outcomes),
+        partial=tuple(one.symbol for one in outcomes if one.cut or not one.ok),
         notes=() if with_book else (NO_BOOK,),
         as_of=max((one.outcome.as_of for one in evaluations if one.outcome.as_of), default=None),
     )

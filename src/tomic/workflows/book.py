@@ -15,7 +15,14 @@ from typing import TypeVar
 
 from tomic import dates, selection
 from tomic.config import Settings
-from tomic.errors import DataError, DeadlineExceeded, SessionError, SessionLost, TomicError
+from tomic.errors import (
+    DataError,
+    DeadlineExceeded,
+    SessionError,
+    SessionLost,
+    TomicError,
+    UnknownContract,
+)
 from tomic.ib import account, contracts, convert, quotes
 from tomic.ib.quotes import UnderlyingTicks
 from tomic.ib.session import Outcome, Session
@@ -91,9 +98,9 @@ async def read_book(
     try:
         async with asyncio.timeout_at(deadline):
             await session.stoppable(_read_account(work))
+            wanted = await _contracts(work, considered)
     except TimeoutError as exc:
         raise DeadlineExceeded("the deadline passed before the account was read") from exc
-    wanted = await _contracts(work, considered)
     symbols = sorted({one.symbol for one in (*work.positions, *wanted)} | {_benchmark(work)})
     await _quote_underlyings(work, symbols, wanted)
     await _quote_options(work, wanted)
@@ -211,7 +218,12 @@ async def _quote_underlyings(
     for outcome in await _persistently(work, asked, quote, count):
         if outcome.value is not None:
             work.quoted.ticks[outcome.item] = outcome.value
+            if outcome.value.spot is None:
+                seconds = settings.market.spot_timeout_s
+                work.quoted.unpriced[outcome.item] = f"no price within {seconds:g} s"
         elif outcome.error is not None:
+            if not isinstance(outcome.error, UnknownContract):
+                work.quoted.unpriced[outcome.item] = str(outcome.error)
             work.notes.append(f"{outcome.item}: {outcome.error}")
 
 

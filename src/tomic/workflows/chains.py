@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tomic.chain import Chain
-from tomic.errors import TomicError
-from tomic.models import VolSnapshot
+from tomic.errors import DataError, DeadlineExceeded, SessionLost, TomicError
+from tomic.models import RowStatus, VolSnapshot
 
 FetchOne = Callable[[str, int], Coroutine[Any, Any, tuple[Chain, VolSnapshot | None]]]
 """Fetches one symbol, which has a place among the others."""
@@ -56,3 +56,14 @@ async def fetch_chains(
         for place, symbol in enumerate(unique):
             group.create_task(run(symbol, place), name=f"tomic chain {symbol}")
     return [outcomes[symbol] for symbol in unique]
+
+
+def cut_short(chain: Chain) -> TomicError:
+    """Why a part of *chain* is missing, as the error that would have been raised for all of it."""
+    found = chain.unanswered
+    text = f"{chain.symbol}: {chain.cut}"
+    if RowStatus.LOST in found:
+        return SessionLost(text)
+    if RowStatus.TIMEOUT in found or not chain.fetch.complete:
+        return DeadlineExceeded(text)
+    return DataError(text)

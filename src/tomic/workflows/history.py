@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from tomic import dates
 from tomic.config import Settings
-from tomic.errors import DataError, SessionError, SessionLost, TomicError
+from tomic.errors import DataError, DeadlineExceeded, SessionError, SessionLost, TomicError
 from tomic.ib import contracts, history
 from tomic.ib.history import DailyBar, Turns
 from tomic.ib.session import Session
@@ -116,26 +116,37 @@ async def update(
 
     Raises:
         SessionError: The gateway cannot be reached.
+        DeadlineExceeded: The deadline passed before it told the time.
         StoreError: The store cannot be used.
     """
     started = clock()
     job = _Job(store, settings, days or settings.market.history_days, series, force, watch)
     unique = list(dict.fromkeys(symbols))
     results = {symbol: SymbolHistory(symbol) for symbol in unique}
-    needs = await job.needs(unique, now or await (await open_session()).now())
+    needs = await job.needs(unique, now or await _their_time(open_session, deadline))
     plan = None
     if needs:
-        session = await open_session()
         # Whatever the local clock says, the gateway's time decides.
-        theirs = await session.now()
+        theirs = await _their_time(open_session, deadline)
         if now is not None and last_complete_day(theirs) != last_complete_day(now):
             needs = await job.needs(unique, theirs)
     if needs:
+        session = await open_session()
         turns = await _shared_turns(session, store, settings, clock, sleep)
         plan = announced(needs, turns, settings, watch)
         await _fetch_all(session, job, needs, results, deadline)
     await _count(store, results)
     return HistoryRun(tuple(results[one] for one in unique), plan, clock() - started)
+
+
+async def _their_time(
+    open_session: Callable[[], Awaitable[Session]], deadline: float | None
+) -> dt.datetime:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await (await open_session()).now()
+    except TimeoutError as exc:
+        raise DeadlineExceeded("the deadline passed before the gateway told the time") from exc
 
 
 def announced(needs: Sequence[Need], turns: Turns, settings: Settings, watch: Watcher) -> Plan:

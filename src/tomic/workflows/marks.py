@@ -25,6 +25,8 @@ class Quoted:
     underlyings: dict[str, Underlying] = field(default_factory=dict)
     ticks: dict[str, UnderlyingTicks] = field(default_factory=dict)
     """By symbol."""
+    unpriced: dict[str, str] = field(default_factory=dict)
+    """Symbol to why its underlying has no price."""
     rows: dict[str, OptionQuote] = field(default_factory=dict)
     """By contract, as are *problems*: why it has no quote."""
     problems: dict[str, TomicError] = field(default_factory=dict)
@@ -64,6 +66,10 @@ def marks_of(
             found[one.contract] = Mark(
                 price=ticks.spot.price, price_source="last", quoted_at=ticks.spot.as_of
             )
+        elif one.symbol in quoted.unpriced:
+            # Without the underlying there is no price of shares, and no Greek of its options.
+            mark = found.get(one.contract) or Mark(problem=quoted.unpriced[one.symbol])
+            found[one.contract] = mark.model_copy(update={"unfinished": True})
     return found
 
 

@@ -75,9 +75,10 @@ class StoreMemory:
             self._forgets(exc)
 
     async def last_chain(self, symbol: str, trading_class: str) -> Chain | None:
-        """The last chain that was stored, if it is of that class."""
+        """The last whole chain that was stored, else the last one, if it is of that class."""
         try:
-            chain = await self._database.load_chain(symbol)
+            chain = await self._database.load_chain(symbol, whole=True)
+            chain = chain or await self._database.load_chain(symbol)
         except StoreError as exc:
             self._note(f"the last chain cannot be read: {exc}")
             return None

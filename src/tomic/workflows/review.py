@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tomic import legs
 from tomic.config import Settings
-from tomic.errors import BadFile, DataError, StoreError, UsageError
+from tomic.errors import BadFile, DataError, DeadlineExceeded, StoreError, UsageError
 from tomic.ib import account
 from tomic.ib.session import Session
 from tomic.journal import campaign
@@ -155,7 +155,7 @@ async def portfolio(
         considered=trade_legs,
         before=last_book(path),
         sectors=sectors,
-        refresh=_refresher(open_session, store, settings),
+        refresh=_refresher(open_session, store, settings, deadline),
         deadline=deadline,
         watch=watch,
     )
@@ -167,7 +167,13 @@ async def portfolio(
     if not ask.ib_margin or view.considered is None:
         return view
     asked = overview.with_legs(book, trade_legs, known=known)
-    margin = await broker_margin(session, asked, settings)
+    try:
+        async with asyncio.timeout_at(deadline):
+            margin = await broker_margin(session, asked, settings)
+    except TimeoutError as exc:
+        raise DeadlineExceeded(
+            "the deadline passed before TWS told the margin; leave out --ib-margin for the rest"
+        ) from exc
     return replace(view, considered=replace(view.considered, what_if=margin))
 
 
@@ -181,13 +187,18 @@ def _saved(book: Book, path: Path, watch: Watcher) -> Path | None:
 
 
 def _refresher(
-    open_session: Callable[[], Awaitable[Session]], store: Database, settings: Settings
+    open_session: Callable[[], Awaitable[Session]],
+    store: Database,
+    settings: Settings,
+    deadline: float | None,
 ) -> Refresh:
     """Brings bars up to date while it takes seconds; what IB's limit would delay stays old."""
     from tomic.workflows import history
 
     async def refresh(symbols: Sequence[str]) -> object:
         until = asyncio.get_running_loop().time() + _REFRESH_S
+        if deadline is not None:
+            until = min(until, deadline)
         return await history.update(
             open_session, store, symbols, settings, series=("bars",), deadline=until
         )

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import DataError, TomicError
+from tomic.errors import (
+    DataError,
+    GatewayRefused,
+    MissingSpot,
+    SessionError,
+    SessionLost,
+    TomicError,
+)
 from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, VolSnapshot
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
@@ -25,6 +32,7 @@ from tomic.strategies import propose
 from tomic.strategies.diversify import Correlations
 from tomic.strategies.fit import FitModel
 from tomic.strategies.propose import Evaluation, Gated
+from tomic.workflows.chains import cut_short
 from tomic.workflows.progress import Event, Watcher, ignore
 
 FetchFor = Callable[[str, Gated], Awaitable[Chain]]
@@ -35,12 +43,26 @@ _LEAST_DAYS = 60
 """Common days below which a correlation is not known."""
 
 
+Again = Callable[[Sequence[str]], Awaitable[Mapping[str, VolSnapshot | TomicError]]]
+"""Measures the volatility of symbols once more, of which it was not known."""
+
+_NO_LINE = 101
+"""IB's code for a subscription for which no market-data line was free."""
+_IDLE_ROUNDS = 2
+"""Rounds in a row that may bring no symbol back before the missing ones are given up."""
+
+
 @dataclass(slots=True)
 class _Found:
-    """What the symbols gave, as they come."""
+    """What the symbols gave, by symbol, as they come."""
 
-    evaluations: list[Evaluation] = field(default_factory=list)
-    failed: list[SymbolOutcome] = field(default_factory=list)
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    errors: dict[str, TomicError] = field(default_factory=dict)
+
+    @property
+    def may_come(self) -> list[str]:
+        """Symbols without a result that asking again may give."""
+        return [symbol for symbol, error in self.errors.items() if _may_come(error)]
 
 
 async def scan(
@@ -48,6 +70,9 @@ async def scan(
     settings: Settings,
     fetch: FetchFor,
     *,
+    again: Again | None = None,
+    deadline: float | None = None,
+    stopped: Callable[[], bool] = lambda: False,
     strategies: Sequence[str] | None = None,
     top: int | None = None,
     by_strategy: bool = False,
@@ -58,49 +83,77 @@ async def scan(
     """
     Scan the symbols of *vols*; one that fails never stops the others.
 
+    Those that failed for no fault of their own (no price came, no answer, a lost line, too many
+    messages) are tried again at the end, when nobody is in their way, while time is left.
+
     Args:
         vols: Symbol to its volatility, or to why there is none.
         settings: The limits, weights and costs of the search.
-        fetch: Where chains come from.
+        fetch: Where chains come from; it keeps to the deadline by itself.
+        again: Where volatility comes from that was missing; None to leave it missing.
+        deadline: Time of the running loop after which nothing is tried again.
+        stopped: Whether somebody wants the scan to end.
         strategies: Names instead of ``scan.strategies``.
         top, by_strategy: How many proposals, overall or of each strategy.
         book: The portfolio that proposals should fit.
         correlations: Return correlations of pairs of symbols.
     """
-    found = _Found()
+    found, known = _Found(), dict(vols)
     gate = asyncio.Semaphore(settings.scan.symbols_at_once)
-    done = 0
 
-    async def one(symbol: str, vol: VolSnapshot | TomicError) -> None:
-        nonlocal done
+    async def look(symbol: str) -> None:
         async with gate:
             try:
+                vol = known[symbol]
                 if isinstance(vol, TomicError):
                     raise vol
-                found.evaluations.append(
-                    await _evaluate(symbol, vol, settings, fetch, strategies, book)
-                )
+                evaluation = await _evaluate(symbol, vol, settings, fetch, strategies, book)
             except TomicError as exc:
-                outcome = SymbolOutcome(
-                    symbol=symbol, ok=False, error=str(exc), error_code=exc.code
-                )
-                found.failed.append(outcome)
-        done += 1
+                found.errors[symbol] = exc
+            else:
+                found.evaluations[symbol] = evaluation
+                found.errors.pop(symbol, None)
+        done = len(found.evaluations) + len(found.errors)
         watch(Event("count", "symbols", done=done, total=len(vols)))
 
-    async with asyncio.TaskGroup() as group:
-        for symbol, vol in vols.items():
-            group.create_task(one(symbol, vol), name=f"tomic scan {symbol}")
-    found.evaluations.sort(key=lambda evaluation: evaluation.symbol)
+    async def look_at(symbols: Iterable[str]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for symbol in symbols:
+                group.create_task(look(symbol), name=f"tomic scan {symbol}")
+
+    await look_at(vols)
+    idle, loop = 0, asyncio.get_running_loop()
+    while missing := found.may_come:
+        if idle == _IDLE_ROUNDS or stopped() or (deadline is not None and loop.time() >= deadline):
+            break
+        watch(Event("stage", "", f"once more: {', '.join(missing)}"))
+        unmeasured = [one for one in missing if isinstance(known[one], TomicError)]
+        if again is not None and unmeasured:
+            known.update(await again(unmeasured))
+        await look_at(missing)
+        idle = 0 if len(found.may_come) < len(missing) else idle + 1
+    evaluations = sorted(found.evaluations.values(), key=lambda one: one.symbol)
     return propose.rank(
-        found.evaluations,
+        evaluations,
         settings,
         top=top,
         by_strategy=by_strategy,
         correlations=correlations,
-        failed=found.failed,
+        failed=[
+            SymbolOutcome(symbol=symbol, ok=False, error=str(error), error_code=error.code)
+            for symbol, error in found.errors.items()
+        ],
         with_book=book is not None,
     )
+
+
+def _may_come(error: TomicError) -> bool:
+    """Whether a symbol that failed so may be had a while later over the same connection."""
+    if isinstance(error, SessionError):
+        return isinstance(error, SessionLost)
+    if isinstance(error, GatewayRefused) and error.error_code == _NO_LINE:
+        return True
+    return error.retryable or isinstance(error, MissingSpot)
 
 
 async def _evaluate(
@@ -116,6 +169,8 @@ async def _evaluate(
         return _closed(symbol, gated)
     chain = await fetch(symbol, gated)
     if not any(RowStatus(name) is RowStatus.OK for name in chain.counts):
+        if chain.is_cut:
+            raise cut_short(chain)
         raise DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
     # Kernels are pure, and the session must go on answering meanwhile.
     return await asyncio.to_thread(propose.evaluate, chain, vol, settings, gated=gated, book=book)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tomic import dates
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import DataError, RequestFailed, SessionError
+from tomic.errors import DataError, DeadlineExceeded, RequestFailed, SessionError
 from tomic.ib import contracts, quotes
 from tomic.ib.quotes import UnderlyingTicks
 from tomic.ib.session import Session
@@ -63,6 +63,7 @@ async def volatility(
     visits: Visits | None = None,
     smiles: bool = False,
     keep: bool = True,
+    deadline: float | None = None,
 ) -> list[VolReport]:
     """
     Measure *symbols*, in order, and keep a snapshot of each.
@@ -73,6 +74,7 @@ async def volatility(
         visits: The public page, for symbols without a spot or an IV rank.
         smiles: Fit smiles to the chains, for the expected move under their density.
         keep: Store the snapshots.
+        deadline: Time of the running loop after which no page is visited.
 
     Raises:
         StoreError: The store cannot be used.
@@ -87,7 +89,7 @@ async def volatility(
     }
     reports = measure(unique, past, now, readings, settings, window)
     if visits is not None:
-        reports = await _with_pages(reports, visits)
+        reports = await _with_pages(reports, visits, deadline)
     if keep:
         snapshots = [one.snapshot for one in reports]
         await store.save_snapshot(*snapshots, day=now.trading_day)
@@ -98,7 +100,8 @@ async def remember_chain(store: Database, chain: Chain, settings: Settings) -> V
     """
     Keep *chain* and its own 30-day IV; return the figures that belong beside it.
 
-    They come from the chain itself and from the store: nobody is asked.
+    They come from the chain itself and from the store: nobody is asked. Of a chain that was cut
+    short nothing enters the history: its figures are those of the part that came.
 
     Raises:
         StoreError: The store cannot be used.
@@ -106,16 +109,17 @@ async def remember_chain(store: Database, chain: Chain, settings: Settings) -> V
     await store.save_chain(chain)
     day = session_day(chain.as_of, chain.underlying.sessions)
     now = Now(chain.as_of, chains={chain.symbol: chain}, day=day)
-    (report,) = await volatility(store, [chain.symbol], settings, now=now)
-    if report.own is not None and report.own.day == day:
+    whole = chain.fetch.complete
+    (report,) = await volatility(store, [chain.symbol], settings, now=now, keep=whole)
+    if whole and report.own is not None and report.own.day == day:
         series = VolSeries.from_rows(chain.symbol, "chain30", [(day, report.own.value)])
         await store.save_iv(series)
     return report.snapshot
 
 
 async def chain_of_the_day(store: Database, symbol: str, now: dt.datetime) -> Chain | None:
-    """The last stored chain of *symbol* when it is of the trading day at *now*."""
-    chain = await store.load_chain(symbol)
+    """The last whole chain of *symbol* that is stored, when it is of the trading day at *now*."""
+    chain = await store.load_chain(symbol, whole=True)
     if chain is None:
         return None
     sessions = chain.underlying.sessions
@@ -141,10 +145,14 @@ async def observe(
     """
     wanted = list(dict.fromkeys([*symbols, VIX]))
     try:
-        session = await open_session()
-        at = await session.now()
+        async with asyncio.timeout_at(deadline):
+            session = await open_session()
+            at = await session.now()
     except (RequestFailed, SessionError) as exc:
         return Now(dt.datetime.now(dt.UTC), errors=dict.fromkeys(wanted, exc))
+    except TimeoutError:
+        late = DeadlineExceeded("the deadline passed before the gateway told the time")
+        return Now(dt.datetime.now(dt.UTC), errors=dict.fromkeys(wanted, late))
     done = 0
 
     async def quote(symbol: str) -> UnderlyingTicks:
@@ -229,19 +237,25 @@ async def load_past(store: Database, symbols: Sequence[str], at: dt.datetime, wi
 # -- the page ------------------------------------------------------------------------------
 
 
-async def _with_pages(reports: Sequence[VolReport], visits: Visits) -> list[VolReport]:
-    """Fill what is missing from the page, one visit after the other."""
-    found = []
-    for report in reports:
-        snapshot = report.snapshot
-        if any(getattr(snapshot, name) is None for name in _WORTH_A_VISIT):
-            page = await visits.page(report.symbol)
-            report = replace(report, snapshot=_filled(snapshot, page))
-        found.append(report)
-    lacking = [one for one in found if one.snapshot.vix is None]
-    if lacking and (page := await visits.page(lacking[0].symbol)).vix is not None:
-        for at, one in enumerate(found):
-            found[at] = replace(one, snapshot=_filled(one.snapshot, page, ("vix",)))
+async def _with_pages(
+    reports: Sequence[VolReport], visits: Visits, deadline: float | None
+) -> list[VolReport]:
+    """Fill what is missing from the page, one visit after the other, until the deadline."""
+    found = list(reports)
+    try:
+        async with asyncio.timeout_at(deadline):
+            for at, report in enumerate(found):
+                snapshot = report.snapshot
+                if any(getattr(snapshot, name) is None for name in _WORTH_A_VISIT):
+                    page = await visits.page(report.symbol)
+                    found[at] = replace(report, snapshot=_filled(snapshot, page))
+            lacking = [one for one in found if one.snapshot.vix is None]
+            if lacking and (page := await visits.page(lacking[0].symbol)).vix is not None:
+                for at, one in enumerate(found):
+                    found[at] = replace(one, snapshot=_filled(one.snapshot, page, ("vix",)))
+    except TimeoutError:
+        # The gateway's figures are there; what only a page has stays missing, as it says.
+        pass
     return found
 
 
