@@ -247,7 +247,8 @@ class Chain:
             return "" if self.fetch.complete else "out of time"
         late = "no answer" if self.fetch.complete else "out of time"
         words = {RowStatus.TIMEOUT: late, RowStatus.NOT_SUBSCRIBED: "not subscribed"}
-        reasons = ", ".join(f"{words.get(RowStatus(one), one)} {n}" for one, n in found.items())
+        named = {words.get(RowStatus(name), name): n for name, n in found.items()}
+        reasons = ", ".join(f"{word} {n}" if len(named) > 1 else word for word, n in named.items())
         return f"{sum(found.values())} of {len(self)} options missing: {reasons}"
 
     @cached_property

@@ -53,8 +53,8 @@ class ChainSettings(Section):
     """Which rights to fetch."""
     trading_class: str = Field(default="", pattern=r"^[A-Za-z0-9. ]*$")
     """Trading class, for example SPX instead of SPXW; empty: the usual one."""
-    deadline_s: Seconds = 120.0
-    """Seconds for the whole command; what has arrived by then is kept."""
+    deadline_s: Seconds = 600.0
+    """Seconds for the whole command, all its symbols together; what has come by then is kept."""
     details_timeout_s: Seconds = 10.0
     """Seconds for the details of one option."""
     open_details_timeout_s: Seconds = 30.0

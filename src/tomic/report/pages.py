@@ -188,6 +188,7 @@ def day(
         Section(
             "Best trades",
             (
+                Lines("/missing"),
                 Table("/scan/proposals", _RANKING, empty="No trade passed every rule."),
                 Gallery(tuple(payoffs)),
                 Lines("/scan/notes"),

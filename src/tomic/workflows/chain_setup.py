@@ -134,6 +134,9 @@ async def prepare(order: Order) -> Setup:
         NoMarketData, MarketClosed: Only delayed or frozen data could be had, and are refused.
         SessionError: The gateway was lost for good.
     """
+    late = f"{order.symbol}: the deadline passed before the first option was asked for"
+    if order.deadline is not None and asyncio.get_running_loop().time() >= order.deadline:
+        raise DeadlineExceeded(late)
     try:
         async with asyncio.timeout_at(order.deadline):
             return await order.session.stoppable(_prepare_persistently(order))
@@ -142,9 +145,7 @@ async def prepare(order: Order) -> Setup:
             raise SessionLost(
                 f"{order.symbol}: TWS lost its connection to IB and did not get it back in time"
             ) from exc
-        raise DeadlineExceeded(
-            f"{order.symbol}: the deadline passed before the first option was asked for"
-        ) from exc
+        raise DeadlineExceeded(late) from exc
 
 
 async def _prepare_persistently(order: Order) -> Setup:

@@ -1,0 +1,286 @@
+"""A scan over a gateway with faults: what is missing is said, asked for again, and never reused."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from conftest import settings_in
+from tomic.desk import Desk
+from tomic.errors import DeadlineExceeded
+from tomic.sim import faults
+
+HASTY = {"silent_s": 0.1, "quote_timeout_s": 0.5, "retries": 0}
+"""Patience with options, for faults that never end."""
+SILENT_CALLS = faults.Silent(symbol="QQQ", right="C")
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture
+def given(tmp_path, gateway):
+    """Settings for this gateway: one strategy, few strikes, chains reused for a day."""
+    return settings_in(
+        tmp_path,
+        ib={"port": gateway.port, "request_timeout_s": 0.5, "params_timeout_s": 0.5},
+        chain=HASTY,
+        market={"spot_timeout_s": 0.5},
+        scan={"strategies": ["short_put_spread"], "max_contracts": 40, "max_chain_age": DAY},
+    )
+
+
+def changed(settings, **sections):
+    """Settings with other keys in some sections."""
+    update = {
+        name: getattr(settings, name).model_copy(update=values)
+        for name, values in sections.items()
+    }
+    return settings.model_copy(update=update)
+
+
+def outcome_of(result, symbol):
+    (found,) = [one for one in result.outcomes if one.symbol == symbol]
+    return found
+
+
+# -- partial is partial --------------------------------------------------------------------
+
+
+async def test_a_part_that_did_not_answer_is_said(given, gateway):
+    """Calls that stay silent make their symbol partial, and leave the other one whole."""
+    gateway.add(SILENT_CALLS)
+    async with Desk(given) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+
+    assert result.partial == ("QQQ",)
+    assert outcome_of(result, "QQQ").ok
+    assert "options missing: no answer" in outcome_of(result, "QQQ").cut
+    assert result.partial_text.startswith("cut short QQQ (")
+    assert outcome_of(result, "SPY").cut == ""
+
+
+async def test_a_cut_chain_is_fetched_anew_and_a_whole_one_is_not(given, gateway):
+    """The next scan takes the whole chain from the store, and asks again for the cut one."""
+    async with Desk(given) as desk:
+        gateway.add(SILENT_CALLS)
+        await desk.scan(["SPY", "QQQ"])
+        store = await desk.store()
+        kept = {name: await store.load_chain(name) for name in ("SPY", "QQQ")}
+        gateway.clear()
+
+        result = await desk.scan(["SPY", "QQQ"])
+
+        again = {name: await store.load_chain(name) for name in ("SPY", "QQQ")}
+        assert kept["QQQ"].is_cut and not again["QQQ"].is_cut
+        assert again["SPY"].as_of == kept["SPY"].as_of
+        assert again["QQQ"].as_of > kept["QQQ"].as_of
+    assert result.partial == ()
+
+
+async def test_what_ib_does_not_quote_is_no_cut(given, gateway):
+    """Options of which IB says that nobody quotes them leave the symbol whole, and are reused."""
+    gateway.add(faults.NoQuotes(symbol="QQQ", right="C"))
+    async with Desk(given) as desk:
+        result = await desk.scan(["QQQ"])
+        first = await (await desk.store()).load_chain("QQQ", whole=True)
+        await desk.scan(["QQQ"])
+        second = await (await desk.store()).load_chain("QQQ", whole=True)
+
+    assert first.counts["no_quote"] > 0
+    assert (result.partial, outcome_of(result, "QQQ").cut) == ((), "")
+    assert second.as_of == first.as_of
+
+
+async def test_what_is_stopped_half_way_is_cut(given, gateway):
+    """A scan that is ended while options come says so, and the next one starts from nothing."""
+    patient = changed(given, chain={"quote_timeout_s": 60.0, "silent_s": 60.0})
+    gateway.add(SILENT_CALLS)
+
+    def stop(event):
+        if event.kind == "count" and event.symbol == "QQQ":
+            desk.interrupt()
+
+    async with Desk(patient, watch=stop) as desk:
+        result = await desk.scan(["QQQ"])
+        store = await desk.store()
+        cut, whole = await store.load_chain("QQQ"), await store.load_chain("QQQ", whole=True)
+
+    assert result.partial == ("QQQ",)
+    assert not cut.fetch.complete
+    assert whole is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (faults.Silent(symbol="QQQ"), "data.missing_spot"),
+        (faults.Silent(symbol="QQQ", on="contract_details"), "ib.timeout"),
+        (faults.Silent(symbol="QQQ", on="option_params"), "ib.timeout"),
+    ],
+    ids=["no spot", "no details", "no parameters"],
+)
+async def test_a_symbol_that_is_gone_is_tried_twice_more(given, gateway, fault, code):
+    """One that never answers costs two rounds at the end, and is named."""
+    gateway.add(fault)
+    rounds = []
+    async with Desk(given, watch=lambda event: rounds.append(event.text)) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+
+    assert result.partial == ("QQQ",)
+    assert outcome_of(result, "QQQ").error_code == code
+    assert result.partial_text == "failed QQQ"
+    assert rounds.count("once more: QQQ") == 2
+    assert outcome_of(result, "SPY").ok
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.Silent(symbol="QQQ"),
+        faults.Silent(symbol="QQQ", on="contract_details"),
+        faults.Silent(symbol="QQQ", on="option_params"),
+        faults.Refuse(symbol="QQQ", on="option_params", code=100, times=2),
+        faults.Refuse(symbol="QQQ", code=101),
+    ],
+    ids=["no spot", "no details", "no parameters", "too fast", "no line"],
+)
+async def test_a_symbol_that_comes_back_is_whole(given, gateway, fault):
+    """What failed while others were asked is asked again at the end, and then nothing is missing."""
+    gateway.add(fault)
+
+    def mend(event):
+        if event.text == "once more: QQQ":
+            gateway.clear()
+
+    async with Desk(given, watch=mend) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+
+    assert (result.partial, result.failed) == ((), ())
+    assert outcome_of(result, "QQQ").considered > 0
+
+
+async def test_an_unknown_symbol_is_not_asked_again(given, gateway):
+    """IB's word that there is no such symbol is final."""
+    told = []
+    async with Desk(given, watch=lambda event: told.append(event.text)) as desk:
+        result = await desk.scan(["SPY", "QXZJ7"])
+
+    assert result.partial == ("QXZJ7",)
+    assert not any(text.startswith("once more") for text in told)
+
+
+async def test_a_chain_without_any_answer_is_out_of_time(given, gateway):
+    """A symbol of which no option answered failed for want of an answer, not for its data."""
+    gateway.add(faults.Silent(symbol="QQQ", right="C"))
+    gateway.add(faults.Silent(symbol="QQQ", right="P"))
+    async with Desk(given) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+
+    assert outcome_of(result, "QQQ").error_code == "deadline"
+    assert result.partial_text == "out of time QQQ"
+
+
+# -- one deadline --------------------------------------------------------------------------
+
+
+async def test_the_deadline_is_that_of_the_whole_scan(given, gateway):
+    """Of two symbols that both wait until it, the second has only what the first has left."""
+    one_by_one = changed(
+        given,
+        chain={"quote_timeout_s": 600.0, "silent_s": 600.0, "deadline_s": 6.0},
+        scan={"symbols_at_once": 1},
+    )
+    gateway.add(faults.Silent(right="C"))
+    async with Desk(one_by_one) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+        store = await desk.store()
+        first, second = await store.load_chain("SPY"), await store.load_chain("QQQ")
+
+    assert result.partial == ("QQQ", "SPY")
+    assert first.is_cut
+    # A deadline that began anew would give the second more than the first, which shares its time
+    # with connecting and the quotes of the underlyings.
+    assert second is None or second.fetch.seconds < first.fetch.seconds
+
+
+async def test_a_deadline_given_to_a_call_counts_from_the_start(given, gateway):
+    """The first call has its own deadline, not that of the settings, since the desk was entered."""
+    async with Desk(given) as desk:
+        starts = desk._held._starts
+        assert desk._held.take_deadline(5.0) == starts + 5.0
+        assert desk._held.take_deadline(5.0) > starts + 5.0
+
+
+async def test_legs_that_are_asked_at_once_share_a_deadline(given):
+    """The legs of several symbols have one deadline; those of a later call have one of their own."""
+    async with Desk(given) as desk:
+        with desk._held.sharing_deadline(5.0) as first, desk._held.sharing_deadline(9.0) as second:
+            assert second == first
+        with desk._held.sharing_deadline(9.0) as third:
+            assert third > first
+
+
+# -- other readers of chains ---------------------------------------------------------------
+
+
+async def test_volatility_of_a_cut_chain_is_partial(given, gateway):
+    """Figures of what came are given with what is missing, and the chain is not that of the day."""
+    gateway.add(faults.Silent(symbol="XLF", right="C"))
+    async with Desk(given) as desk:
+        cut = await desk.vol("XLF", chain=True)
+        gateway.clear()
+        whole = await desk.vol("XLF", chain=True)
+
+    assert isinstance(cut.error, DeadlineExceeded)
+    assert "XLF: " in str(cut.error) and "options missing" in str(cut.error)
+    assert cut.snapshot.spot is not None
+    assert whole.error is None
+    assert whole.snapshot.sources["skew"] == "chain"
+
+
+async def test_a_trade_judged_in_a_cut_chain_says_so(given, gateway):
+    """`why_not` gives its verdict with what the chain lacks."""
+    gateway.add(faults.Silent(symbol="SPY", right="C"))
+    async with Desk(given) as desk:
+        review = await desk.why_not("SPY", "short_put_spread 560/550 2026-12-18")
+
+    assert "options missing: no answer" in review.cut
+
+
+async def test_a_proposal_quoted_anew_keeps_its_number_and_its_chain(given, gateway):
+    """The legs alone do not take the place of the chain that the proposal was found in."""
+    async with Desk(given) as desk:
+        result = await desk.scan(["SPY"])
+        old, store = result.proposals[0], await desk.store()
+        before = await store.load_chain("SPY")
+        review = await desk.refreshed(old)
+        after = await store.load_chain("SPY")
+
+    assert (review.proposal.id, review.proposal.rank) == (old.id, old.rank)
+    assert (after.as_of, len(after)) == (before.as_of, len(before))
+
+
+async def test_legs_that_do_not_come_are_an_error(given, gateway):
+    """A proposal of which no leg answers is not judged by its old quotes."""
+    async with Desk(given) as desk:
+        old = (await desk.scan(["SPY"])).proposals[0]
+        gateway.add(faults.Silent(symbol="SPY", right="P"))
+        with pytest.raises(DeadlineExceeded, match="SPY: 2 of 2 options missing"):
+            await desk.refreshed(old)
+
+
+async def test_a_recording_is_searched_and_not_kept(given, gateway, tmp_path):
+    """Proposals found in a recording have no number, since nothing can be asked by it."""
+    from tomic import export
+
+    async with Desk(given) as desk:
+        chain = await desk.chain("SPY", dte=(25, 45), weeklies=0, strike_range="2s")
+    file = tmp_path / "chain.json"
+    file.write_text(export.to_json([chain]))
+    async with Desk(given, replay=file) as desk:
+        result = await desk.scan(["SPY"])
+        kept = await (await desk.store()).list_scans()
+
+    assert result.proposals
+    assert {one.id for one in result.proposals} == {""}
+    assert kept == []
