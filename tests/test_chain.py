@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomic import dates
-from tomic.chain import COLUMNS, Chain
+from tomic.chain import COLUMNS, Chain, Fetch
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, SpotSource, Underlying
 
 # 22:00 in New York on the 17th is already the 18th in UTC: days count from the 17th.
@@ -110,6 +111,29 @@ def test_counts_and_completeness():
 def test_unfinished_rows(status):
     """A row that could still be had makes the chain not final."""
     assert not chain_of(option(), option(right="P", status=status)).is_final
+
+
+@pytest.mark.parametrize(
+    ("complete", "statuses", "said"),
+    [
+        (True, [RowStatus.NO_QUOTE, RowStatus.UNKNOWN_CONTRACT, RowStatus.NO_GREEKS], ""),
+        (True, [RowStatus.TIMEOUT], "1 of 2 options missing: no answer"),
+        (False, [RowStatus.TIMEOUT], "1 of 2 options missing: out of time"),
+        (
+            False,
+            [RowStatus.LOST, RowStatus.TIMEOUT, RowStatus.TIMEOUT, RowStatus.NOT_SUBSCRIBED],
+            "4 of 5 options missing: lost 1, not subscribed 1, out of time 2",
+        ),
+        (False, [], "out of time"),
+    ],
+)
+def test_what_is_cut(complete, statuses, said):
+    """Rows without an answer and a stopped run are a cut; what IB does not have is none."""
+    rows = [option(strike=601.0 + n, status=status) for n, status in enumerate(statuses)]
+    chain = replace(chain_of(option(), *rows), fetch=Fetch(complete=complete))
+
+    assert chain.cut == said
+    assert chain.is_cut is bool(said)
 
 
 def test_empty_chain():

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -188,6 +189,31 @@ def test_a_silent_leg_is_code_three():
 
     assert done.exit_code == 3
     assert "not wholly in these figures" in done.stdout and "IWM" in done.stdout
+    assert re.search(r"^tomic: partial: not all was quoted of IWM ", done.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "fault", [Silent(symbol="TLT"), Silent(symbol="TLT", on="contract_details")]
+)
+def test_shares_without_a_price_are_code_three(fault):
+    """Shares whose price did not come in time are named; asking again may give it."""
+    write("tomic.toml", "[ib]\nrequest_timeout_s = 0.5\n[market]\nspot_timeout_s = 0.5\n")
+    with outside_gateway(fault) as gateway:
+        done = run("portfolio", "--port", gateway.port, "-q")
+
+    assert done.exit_code == 3
+    assert done.stderr == "tomic: partial: not all was quoted of TLT shares\n"
+
+
+def test_a_report_of_half_a_book_is_code_three():
+    """The page is written, and what is missing in it is said."""
+    write("tomic.toml", "[market]\nspot_timeout_s = 0.5\n")
+    with outside_gateway(Silent(symbol="TLT")) as gateway:
+        write("tomic.toml", f"[ib]\nport = {gateway.port}\n[market]\nspot_timeout_s = 0.5\n")
+        done = run("report", "portfolio", "--html", "book.html", "-q")
+
+    assert done.exit_code == 3
+    assert "tomic: partial: not all was quoted of TLT" in done.stderr
 
 
 def test_events_and_stress_tables(saved):

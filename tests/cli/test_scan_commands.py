@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from clean_home import make_clean_home
-from command_line import run
+from command_line import outside_gateway, run
+from tomic.cli import scan_output
+from tomic.cli.scan import exit_code
+from tomic.models import ScanResult, SymbolOutcome
+from tomic.sim.faults import Silent
 
 KINDS = "iron_condor,short_put_spread"
 
@@ -138,3 +142,168 @@ def test_strategies_are_listed_and_shown(scanned):
         assert re.search(rf"^{known['name']} .* {low}-{high}\b", table, re.MULTILINE)
     assert "change it in tomic.toml under [strategies.iron_condor]" in one
     assert re.search(r"^  legs\.short_put: -1 ", one, re.MULTILINE)
+
+
+# -- partial -------------------------------------------------------------------------------
+
+
+HASTY = """
+[ib]
+port = {port}
+request_timeout_s = 1.0
+[chain]
+quote_timeout_s = 0.5
+silent_s = 0.1
+retries = 0
+[market]
+spot_timeout_s = 0.5
+[scan]
+strategies = ["short_put_spread"]
+max_contracts = 40
+[web]
+enabled = false
+"""
+"""Little patience with a gateway on some port, and a small search."""
+
+
+@pytest.fixture
+def partial_gateway(tmp_path, monkeypatch):
+    """A gateway on which the calls of QQQ and all of IWM are silent, and settings for it."""
+    make_clean_home(tmp_path, monkeypatch)
+    faults = (Silent(symbol="QQQ", right="C"), Silent(symbol="IWM"))
+    with outside_gateway(*faults) as gateway:
+        Path("tomic.toml").write_text(HASTY.format(port=gateway.port))
+        yield gateway
+
+
+def test_a_partial_scan_ends_with_three_and_names_its_symbols(partial_gateway):
+    """One line says what is missing of which symbols, quiet or not; JSON says it too."""
+    done = run("scan", "SPY", "QQQ", "IWM", "--no-export", "-q", "--json")
+
+    document = json.loads(done.stdout)
+    (line,) = done.stderr.splitlines()
+    assert done.exit_code == 3
+    assert line == f"tomic: partial: {document['partial_text']}"
+    assert re.fullmatch(
+        r"failed IWM; cut short QQQ \(\d+ of \d+ options missing: no answer\)",
+        document["partial_text"],
+    )
+    assert (document["complete"], document["partial"]) == (False, ["IWM", "QQQ"])
+    assert document["proposals"]
+
+
+def test_the_scan_after_a_partial_one_is_whole(partial_gateway):
+    """What was cut is asked for again, although the settings let chains be used for a while."""
+    first = run("scan", "SPY", "QQQ", "--no-export", "--json")
+    partial_gateway.clear()
+    second = run("scan", "SPY", "QQQ", "--no-export", "--json")
+    third = run("scan", "SPY", "QQQ", "--no-export", "--json")
+
+    assert [one.exit_code for one in (first, second, third)] == [3, 0, 0]
+    assert "partial" not in second.stderr
+    documents = [json.loads(one.stdout) for one in (first, second, third)]
+    qqq = [
+        next(one for one in document["outcomes"] if one["symbol"] == "QQQ")
+        for document in documents
+    ]
+    assert qqq[0]["as_of"] != qqq[1]["as_of"] == qqq[2]["as_of"]
+    assert documents[1]["complete"]
+
+
+def test_symbols_without_any_time_are_in_one_line(capsys):
+    """Those for which no time was left are named together, and not each in a line of its own."""
+    late = {"ok": False, "error": "the deadline passed", "error_code": "deadline"}
+    result = ScanResult(
+        outcomes=(
+            SymbolOutcome(symbol="IWM", **late),
+            SymbolOutcome(symbol="NVDA", ok=False, error="no price", error_code="data"),
+            SymbolOutcome(symbol="SPY", cut="3 of 90 options missing: lost"),
+            SymbolOutcome(symbol="TLT", **late),
+            SymbolOutcome(symbol="XLF"),
+        )
+    )
+
+    scan_output.summarise_scan(result, [])
+
+    assert result.partial == ("IWM", "NVDA", "SPY", "TLT")
+    assert result.partial_text == (
+        "failed NVDA; out of time IWM, TLT; cut short SPY (3 of 90 options missing: lost)"
+    )
+    assert "tomic: NVDA: no price" in (told := capsys.readouterr().err)
+    assert "the deadline passed" not in told
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ([{}], 0),
+        ([{}, {"cut": "out of time"}], 3),
+        ([{"cut": "out of time"}], 3),
+        ([{}, {"ok": False, "error_code": "data"}], 3),
+        ([{"ok": False, "error_code": "deadline"}], 6),
+        ([{"ok": False, "error_code": "ib.lost"}], 4),
+        ([{"ok": False, "error_code": "data"}], 5),
+    ],
+)
+def test_exit_codes_of_a_scan(outcomes, code):
+    """0 whole, 3 when a symbol or a part of one is missing, its own code when nothing came."""
+    result = ScanResult(outcomes=[SymbolOutcome(symbol="SPY", **one) for one in outcomes])
+
+    assert exit_code(result) == code
+
+
+def test_why_not_in_a_cut_chain_is_code_three(partial_gateway):
+    """The verdict is given, with what the chain lacks."""
+    done = run("why-not", "QQQ", "short_put_spread 500/490 2026-12-18", "-q")
+
+    assert done.exit_code == 3
+    assert re.fullmatch(
+        r"tomic: partial: QQQ \(\d+ of \d+ options missing: no answer\)\n", done.stderr
+    )
+
+
+def test_vol_with_a_cut_chain_is_code_three(partial_gateway):
+    """The figures that came are shown, and what is missing of the chain is said."""
+    done = run("vol", "QQQ", "--chain", "--no-export", "-q")
+
+    assert done.exit_code == 3
+    assert "QQQ" in done.stdout
+    assert re.search(r"^tomic: QQQ: \d+ of \d+ options missing: no answer$", done.stderr, re.M)
+
+
+def test_a_job_ends_with_the_code_of_its_partial_step(partial_gateway):
+    """Cron learns from the exit code that the scan of the morning was partial."""
+    with Path("tomic.toml").open("a") as file:
+        file.write('[jobs.partial]\nrun = ["scan SPY QQQ --no-export"]\n')
+    done = run("run", "partial")
+
+    assert done.exit_code == 3
+    assert "tomic: partial: cut short QQQ" in done.stderr
+
+
+# -- recordings ----------------------------------------------------------------------------
+
+
+def test_a_scan_of_a_recording_promises_nothing(tmp_path, monkeypatch):
+    """Its proposals are not kept, so they have no number and no hint leads to one."""
+    make_clean_home(tmp_path, monkeypatch)
+    words = ("--dte", "25:45", "--weeklies", 0, "--strike-range", "2s", "--out", ".")
+    run("chain", "SPY", "--demo", "-q", *words)
+    (file,) = Path().rglob("option_chain_SPY_*.csv")
+    done = run("scan", "SPY", "--replay", file, "--as-of", "2026-11-20T15:00-05:00", "--no-export")
+
+    assert done.exit_code == 0
+    assert " SPY " in done.stdout.splitlines()[1]
+    assert not re.search(r"\d{8}-\d", done.stdout)
+    assert " id " not in done.stdout.splitlines()[0]
+    assert "tomic show" not in done.stderr
+
+
+def test_a_proposal_quoted_anew_keeps_its_number(scanned, document):
+    """The refreshed proposal is headed by its id, as text and as JSON."""
+    wanted = document["proposals"][0]["id"]
+    text = run("show", wanted, "--demo", "--refresh").stdout
+    fresh = json.loads(run("show", wanted, "--demo", "--refresh", "--json").stdout)
+
+    assert text.startswith(f"{wanted} · SPY")
+    assert fresh["id"] == wanted

@@ -32,8 +32,7 @@ def given(tmp_path, gateway):
 def changed(settings, **sections):
     """Settings with other keys in some sections."""
     update = {
-        name: getattr(settings, name).model_copy(update=values)
-        for name, values in sections.items()
+        name: getattr(settings, name).model_copy(update=values) for name, values in sections.items()
     }
     return settings.model_copy(update=update)
 
@@ -145,7 +144,7 @@ async def test_a_symbol_that_is_gone_is_tried_twice_more(given, gateway, fault, 
     ids=["no spot", "no details", "no parameters", "too fast", "no line"],
 )
 async def test_a_symbol_that_comes_back_is_whole(given, gateway, fault):
-    """What failed while others were asked is asked again at the end, and then nothing is missing."""
+    """What failed while others were asked is asked again at the end, and nothing is missing."""
     gateway.add(fault)
 
     def mend(event):
@@ -212,7 +211,7 @@ async def test_a_deadline_given_to_a_call_counts_from_the_start(given, gateway):
 
 
 async def test_legs_that_are_asked_at_once_share_a_deadline(given):
-    """The legs of several symbols have one deadline; those of a later call have one of their own."""
+    """Legs of several symbols have one deadline; those of a later call have one of their own."""
     async with Desk(given) as desk:
         with desk._held.sharing_deadline(5.0) as first, desk._held.sharing_deadline(9.0) as second:
             assert second == first

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
@@ -71,6 +73,30 @@ async def test_an_old_chain_counts_as_none(store):
     assert await store.load_chain("QQQ") is None
     with pytest.raises(ValueError, match="no clock"):
         await store.load_chain("SPY", max_age=age)
+
+
+@pytest.mark.parametrize("status", [RowStatus.TIMEOUT, RowStatus.LOST, RowStatus.NOT_SUBSCRIBED])
+async def test_a_cut_chain_is_kept_and_never_counts_as_whole(store, status):
+    """The newest chain is given as it is; who wants a whole one gets the last that was."""
+    whole = a_chain(NOW - dt.timedelta(minutes=10))
+    cut = a_chain(NOW)
+    lost = np.where(np.arange(len(cut)) == 2, status.value, cut["status"])
+    await store.save_chain(cut.with_columns(status=lost))
+    assert await store.load_chain("SPY", whole=True) is None
+
+    await store.save_chain(whole)
+
+    age = {"max_age": dt.timedelta(minutes=15), "now": NOW}
+    assert (await store.load_chain("SPY", **age)).as_of == cut.as_of
+    assert (await store.load_chain("SPY", **age, whole=True)).as_of == whole.as_of
+
+
+async def test_a_chain_that_was_stopped_counts_as_cut(store):
+    """Also when every row of it found an answer elsewhere."""
+    await store.save_chain(replace(a_chain(), fetch=Fetch(complete=False)))
+
+    assert await store.load_chain("SPY", whole=True) is None
+    assert (await store.load_chain("SPY")).is_cut
 
 
 async def test_chains_older_than_a_day_go_by_themselves(store):

@@ -99,11 +99,10 @@ async def portfolio(
                 with_, each_symbol=stress, ib_margin=ib_margin, file=file, last=last
             )
             interrupted = desk.interrupted
-    unfinished = _unfinished(view)
     spots = desk.settings.portfolio.stress.shown_spots if stress else ()
     _print(view, shape, by, spots=spots, every_alert=verbose > 0)
-    if unfinished:
-        typer.echo(f"tomic: partial: not all was quoted of {', '.join(unfinished)}", err=True)
+    if missing := view.book.unfinished:
+        typer.echo(f"tomic: partial: not all was quoted of {', '.join(missing)}", err=True)
     if not quiet and view.saved is not None:
         verb = "read from" if last or file is not None else "saved as"
         typer.echo(f"book {verb} {view.saved}", err=True)
@@ -130,17 +129,9 @@ def _print(
         typer.echo(shown, nl=False)
 
 
-def _unfinished(view: PortfolioView) -> list[str]:
-    """The contracts that are held and of which asking again may give more."""
-    held = {one.contract for one in view.book.positions}
-    return sorted(
-        name for name, mark in view.book.marks.items() if mark.unfinished and name in held
-    )
-
-
 def _code(view: PortfolioView, *, exit_code: bool) -> int:
     """3 when asking again may give more, 10 when an alert asks for a decision, else 0."""
     from tomic.models.review import Severity
 
     fired = any(one.severity is not Severity.INFO for one in view.review.alerts)
-    return worst([3 if _unfinished(view) else 0, 10 if exit_code and fired else 0])
+    return worst([3 if view.book.unfinished else 0, 10 if exit_code and fired else 0])

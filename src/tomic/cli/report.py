@@ -37,11 +37,11 @@ async def day(
     config: options.ConfigOption = None,
     verbose: options.VerboseOption = 0,
     quiet: options.QuietOption = False,
-) -> None:
+) -> int:
     """The last scan, volatility, open trades, and what was refused; from the store."""
     from tomic.report import collect
 
-    await _write(collect.day, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
+    return await _write(collect.day, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
 
 
 @app.command()
@@ -58,14 +58,14 @@ async def proposal(
     config: options.ConfigOption = None,
     verbose: options.VerboseOption = 0,
     quiet: options.QuietOption = False,
-) -> None:
+) -> int:
     """One saved trade: payoff, figures, legs, Greeks and the parts of its score."""
     from tomic.report import collect
 
     async def collected(desk: Desk) -> Page:
         return await collect.proposal(desk, proposal)
 
-    await _write(collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
+    return await _write(collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
 
 
 @app.command()
@@ -79,14 +79,14 @@ async def portfolio(
     config: options.ConfigOption = None,
     verbose: options.VerboseOption = 0,
     quiet: options.QuietOption = False,
-) -> None:
+) -> int:
     """What is held: alerts, totals, structures, stress grid, and what is missing."""
     from tomic.report import collect
 
     async def collected(desk: Desk) -> Page:
         return await collect.portfolio(desk, last=last)
 
-    await _write(
+    return await _write(
         collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet, asks=not last
     )
 
@@ -99,11 +99,13 @@ async def journal(
     config: options.ConfigOption = None,
     verbose: options.VerboseOption = 0,
     quiet: options.QuietOption = False,
-) -> None:
+) -> int:
     """Open trades and their signals, results, and how honest the forecasts were."""
     from tomic.report import collect
 
-    await _write(collect.journal, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
+    return await _write(
+        collect.journal, html, config=config, demo=demo, verbose=verbose, quiet=quiet
+    )
 
 
 async def _write(
@@ -115,8 +117,8 @@ async def _write(
     verbose: int,
     quiet: bool,
     asks: bool = False,
-) -> None:
-    """Collect the page from a desk and write it; where it went is said on stderr."""
+) -> int:
+    """Collect the page from a desk and write it; where it went is said on stderr. 3 if partial."""
     from tomic.cli import opening
     from tomic.report import html
 
@@ -129,3 +131,6 @@ async def _write(
     path = html.write(page, file)
     if not quiet:
         typer.echo(f"{page.title}: written to {path}", err=True)
+    if page.partial:
+        typer.echo(f"tomic: partial: {page.partial}", err=True)
+    return 3 if page.partial else 0

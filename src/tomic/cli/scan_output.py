@@ -89,6 +89,7 @@ def to_json(result: ScanResult) -> str:
     head = {
         "schema": "tomic.scan/1",
         "complete": not result.partial,
+        "partial": result.partial,
         "partial_text": result.partial_text,
     }
     return machine_forms.to_json({**head, **result.model_dump(mode="json")})

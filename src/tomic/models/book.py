@@ -195,6 +195,14 @@ class Book(BookModel):
         return self.as_of.astimezone(_NEW_YORK).date()
 
     @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The contracts that are held and of which asking again may give more."""
+        held = {one.contract for one in self.positions}
+        return tuple(
+            sorted(name for name, one in self.marks.items() if one.unfinished and name in held)
+        )
+
+    @property
     def net_liquidation(self) -> float | None:
         """Of all accounts together, base currency; None where one of them is unknown."""
         total = 0.0

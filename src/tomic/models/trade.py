@@ -337,9 +337,6 @@ class ScanResult(TradeModel):
     gated: tuple[Refusal, ...] = ()
     """Strategies refused before any trade was looked at."""
     outcomes: tuple[SymbolOutcome, ...] = ()
-    partial: tuple[str, ...] = ()
-    """Symbols that could not be scanned, or of whose chains a part is missing; none: all is there.
-    """
     notes: tuple[str, ...] = ()
     as_of: AwareDatetime | None = None
 
@@ -347,6 +344,11 @@ class ScanResult(TradeModel):
     def failed(self) -> tuple[SymbolOutcome, ...]:
         """Symbols that could not be scanned."""
         return tuple(one for one in self.outcomes if not one.ok)
+
+    @property
+    def partial(self) -> tuple[str, ...]:
+        """Symbols that could not be scanned, or of whose chains a part is missing."""
+        return tuple(one.symbol for one in self.outcomes if one.cut or not one.ok)
 
     @property
     def partial_text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -108,7 +109,9 @@ async def portfolio(desk: Desk, *, last: bool = False) -> Page:
     document["meta"]["data_type"] = review.data_type.value if review.data_type else None
     if last:
         document["meta"]["source"] += ", saved"
-    return book_pages.portfolio(document, stress=_stress(desk, review))
+    page = book_pages.portfolio(document, stress=_stress(desk, review))
+    missing = view.book.unfinished
+    return replace(page, partial=f"not all was quoted of {', '.join(missing)}" if missing else "")
 
 
 async def journal(desk: Desk) -> Page:

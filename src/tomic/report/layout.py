@@ -99,6 +99,8 @@ class Page:
     head: tuple[Column, ...]
     """Data time, source and quality, on top; pointers from the root."""
     sections: tuple[Section, ...] = field(default=())
+    partial: str = ""
+    """What asking again may add, in a line; empty when all that was asked for is there."""
 
 
 def resolve(document: Any, pointer: str) -> Any:

@@ -210,7 +210,6 @@ def rank(
                 notes=origin.gated.unknown.get(choice.hit.template.name, ()),
             )
         )
-    outcomes = sorted((*(one.outcome for one in evaluations), *failed), key=lambda one: one.symbol)
     return ScanResult(
         proposals=tuple(shown),
         considered=sum(one.considered for one in evaluations),
@@ -218,8 +217,9 @@ def rank(
         rejected=_summed(evaluations),
         nearest_misses=_nearest(evaluations),
         gated=tuple(refusal for one in evaluations for refusal in one.gated.refused),
-        outcomes=tuple(outcomes),
-        partial=tuple(one.symbol for one in outcomes if one.cut or not one.ok),
+        outcomes=tuple(
+            sorted((*(one.outcome for one in evaluations), *failed), key=lambda one: one.symbol)
+        ),
         notes=() if with_book else (NO_BOOK,),
         as_of=max((one.outcome.as_of for one in evaluations if one.outcome.as_of), default=None),
     )
