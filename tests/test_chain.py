@@ -93,16 +93,18 @@ def test_arrays_cannot_be_written():
 
 
 def test_counts_and_completeness():
-    """Completeness is the share of ok among the contracts that exist."""
+    """Completeness is the share of ok among the contracts that exist and are wanted."""
     chain = chain_of(
         option(strike=590.0),
         option(strike=591.0, status=RowStatus.NO_QUOTE),
         option(strike=592.0, status=RowStatus.UNKNOWN_CONTRACT),
         option(strike=593.0),
+        option(strike=594.0, status=RowStatus.DELTA_OUT_OF_RANGE),
     )
 
-    assert chain.counts == {"ok": 2, "no_quote": 1, "unknown_contract": 1}
-    assert chain.gaps == {"no_quote": 1, "unknown_contract": 1}
+    aside = {"no_quote": 1, "unknown_contract": 1, "delta_out_of_range": 1}
+    assert chain.counts == {"ok": 2, **aside}
+    assert chain.gaps == aside
     assert chain.completeness == pytest.approx(2 / 3)
     assert chain.is_final
 

@@ -214,10 +214,15 @@ class Chain:
 
     @property
     def completeness(self) -> float:
-        """Share of ``ok`` among the contracts that exist; 0 for an empty chain."""
+        """
+        Share of ``ok`` among the contracts that exist and whose delta is wanted; 0 for none.
+
+        A contract outside the range of deltas was had, and left aside because it was not wanted.
+        """
         counts = self.counts
-        existing = len(self) - counts.get(RowStatus.UNKNOWN_CONTRACT, 0)
-        return counts.get(RowStatus.OK, 0) / existing if existing else 0.0
+        aside = (RowStatus.UNKNOWN_CONTRACT, RowStatus.DELTA_OUT_OF_RANGE)
+        wanted = len(self) - sum(counts.get(status, 0) for status in aside)
+        return counts.get(RowStatus.OK, 0) / wanted if wanted else 0.0
 
     @property
     def is_final(self) -> bool:

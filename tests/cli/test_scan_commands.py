@@ -242,7 +242,10 @@ def test_symbols_without_any_time_are_in_one_line(capsys):
         ([{}, {"ok": False, "error_code": "data"}], 3),
         ([{"ok": False, "error_code": "deadline"}], 6),
         ([{"ok": False, "error_code": "ib.lost"}], 4),
-        ([{"ok": False, "error_code": "data"}], 5),
+        ([{"ok": False, "error_code": "ib.timeout"}], 6),
+        ([{"ok": False, "error_code": "ib.unknown_contract"}], 5),
+        ([{"ok": False, "error_code": "data"}, {"ok": False, "error_code": "ib.timeout"}], 6),
+        ([{"ok": False, "error_code": "data.missing_spot"}], 5),
     ],
 )
 def test_exit_codes_of_a_scan(outcomes, code):

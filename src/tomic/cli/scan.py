@@ -10,8 +10,8 @@ import typer
 from tomic.cli import completion, options
 from tomic.cli.machine_forms import to_json
 from tomic.cli.options import Format
-from tomic.cli.running import INTERRUPTED, runs, stoppable
-from tomic.errors import BadFile, UsageError
+from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
+from tomic.errors import BadFile, TomicError, UsageError
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
@@ -246,7 +246,16 @@ def exit_code(result: ScanResult) -> int:
     """
     if not result.failed or len(result.failed) < len(result.outcomes):
         return 3 if result.partial else 0
-    return {"ib": 4, "deadline": 6}.get(result.failed[0].error_code.partition(".")[0], 5)
+    codes = _exit_codes(TomicError)
+    return worst([codes.get(one.error_code, 5) for one in result.failed])
+
+
+def _exit_codes(kind: type[TomicError]) -> dict[str, int]:
+    """Machine code to exit code of *kind* and all errors below it."""
+    below = [_exit_codes(one) for one in kind.__subclasses__()]
+    return {name: code for some in below for name, code in some.items()} | {
+        kind.code: kind.exit_code
+    }
 
 
 def _split(names: list[str] | None) -> list[str] | None:

@@ -15,13 +15,15 @@ DEFINITIONS = (
     Definition(
         name="completeness",
         title="completeness of a chain",
-        meaning="Share of the listed contracts whose quotes and Greeks are there.",
+        meaning="Share of the listed contracts in the range of deltas whose quotes and Greeks "
+        "are there.",
         unit="fraction",
-        formula="rows with status ok / rows that are not unknown_contract",
+        formula="rows with status ok / rows that are neither unknown_contract nor "
+        "delta_out_of_range",
         source="status of each row",
         caveat="an option that nobody quotes is listed and counts as incomplete",
         kernel="tomic.chain.Chain.completeness",
-        example="247 / (252 - 0)",
+        example="247 / (260 - 4 - 4)",
         result=0.98015873,
         aliases=("complete",),
     ),
