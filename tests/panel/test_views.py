@@ -7,9 +7,12 @@ import pytest
 import panel_figures as figures
 from panel_screens import text, until
 from tomic.errors import UsageError
+from tomic.models import SymbolOutcome
 from tomic.panel.chain import ChainView, window_of
 from tomic.panel.entry import Entry
 from tomic.panel.grid import Grid
+from tomic.panel.proposal import ProposalSheet
+from tomic.panel.scan import ScanView
 
 SMALL = (80, 24)
 
@@ -47,3 +50,33 @@ async def test_typing_a_filter_narrows_the_chain(make_panel):
         await until(pilot, lambda: {row.dte for row in rows(panel, "options")} == {56})
 
         assert "--dte 50" in text(pilot)
+
+
+async def test_a_partial_scan_says_so_first(make_panel):
+    """The symbols that are missing or cut short stand before what was counted."""
+    result = figures.scan_result()
+    cut = SymbolOutcome(symbol="QQQ", cut="9 of 90 options missing: lost")
+    result = result.model_copy(update={"outcomes": (*result.outcomes, cut)})
+    panel = make_panel()
+    async with panel.run_test(size=(120, 24)) as pilot:
+        await pilot.press("3")
+        panel.view(ScanView).show(result)
+        await pilot.pause()
+
+        said = "partial: failed ASML; cut short QQQ (9 of 90 options missing: lost)"
+        assert said in text(pilot)
+
+
+async def test_what_is_not_kept_cannot_be_entered(make_panel):
+    """A proposal without a number, as of a recording, has no command and no way to the journal."""
+    one = figures.proposal(id="")
+    panel = make_panel()
+    async with panel.run_test(size=(120, 40)) as pilot:
+        sheet = ProposalSheet(one, figures.scan_result())
+        panel.push_screen(sheet)
+        await pilot.pause()
+        await pilot.press("j")
+        await pilot.pause()
+
+        assert sheet.typed() == ""
+        assert "not kept" in text(pilot)

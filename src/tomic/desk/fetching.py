@@ -90,9 +90,11 @@ async def fetch_all(
     """
     if held.origin.replay is not None and len(set(symbols)) > 1:
         raise UsageError("a recording holds one symbol; name one")
+    if not symbols:
+        held.waive_deadline()
+        return []
     until = held.take_deadline(settings.chain.deadline_s) if deadline is None else deadline
-    if symbols:
-        await held.session(symbols[0])
+    await held.session(symbols[0])
     return await fetch_chains(
         lambda symbol, place: fetch(held, symbol, settings, until, rank=place),
         symbols,
