@@ -138,6 +138,27 @@ def test_what_arrived_is_kept():
     assert got.chain.spot.price > 0.0
 
 
+@pytest.mark.parametrize(
+    ("fault", "timeout", "said"),
+    [
+        ("farm_broken:after=20,restored_after=none", 8.0, "out of time"),
+        ("deaf:after=30", 8.0, ""),
+        ("restart:after=30,down_for=600", 8.0, "lost"),
+        ("silent:right=C", 120.0, "no answer"),
+        ("no_quotes:right=C", 120.0, None),
+        ("refuse:code=200,right=C", 120.0, None),
+        ("drop_after:messages=20", 120.0, None),
+        ("farm_broken:after=20", 120.0, None),
+    ],
+)
+def test_cuts_are_told_from_gaps(fault, timeout, said):
+    """Time and lost lines cut a chain; what nobody quotes or lists does not."""
+    got = fetch(fault, timeout=timeout)
+
+    assert got.chain.is_cut is (said is not None)
+    assert (said or "") in got.chain.cut
+
+
 def test_only_what_is_unfinished_is_asked_again():
     """After a drop the finished rows cost no further message."""
     whole, dropped = fetch(), fetch("drop_after_rows:rows=10")

@@ -11,7 +11,7 @@ import pytest
 from conftest import FAST, settings_in
 from patient_clock import PatientClock
 from tomic import dates
-from tomic.errors import PacingViolation, UnknownContract
+from tomic.errors import DeadlineExceeded, PacingViolation, UnknownContract
 from tomic.ib.session import Session
 from tomic.sim import Gateway, Limits, Profile, calendar, faults
 from tomic.sim.model import ModelMarket
@@ -303,6 +303,14 @@ async def test_a_deadline_keeps_what_is_there(store, settings, clock):
 
     assert [one.rows for one in run.symbols] == [253, 0]
     assert run.symbols[1].error is not None
+
+
+async def test_a_deadline_holds_before_the_first_answer_too(store, settings, clock):
+    """A gateway that does not tell the time is waited for until the deadline, not longer."""
+    async with opened(settings, clock, faults_=[faults.Silent(on="current_time")]) as (_, opener):
+        over = asyncio.get_running_loop().time()
+        with pytest.raises(DeadlineExceeded, match="before the gateway told the time"):
+            await update(opener, store, ["SPY"], settings, clock, deadline=over)
 
 
 async def test_ibs_own_historical_volatility_is_a_series_of_its_own(store, settings, clock):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from conftest import FAST, settings_in
+from tomic.chain import Fetch
 from tomic.ib.session import Session
 from tomic.models import OptionParams, Underlying
 from tomic.selection import Wanted
@@ -91,6 +93,19 @@ async def test_the_last_chain_is_of_its_class(store, demo_chain, name, found):
     chain = await StoreMemory(store, lambda text: None).last_chain("SPY", name)
 
     assert (chain is not None) is found
+
+
+async def test_the_last_chain_is_a_whole_one_where_there_is_one(store, demo_chain):
+    """What a deadline left of a later one has fewer quotes; alone it is better."""
+    later = demo_chain.as_of + dt.timedelta(minutes=5)
+    cut = replace(demo_chain, as_of=later, fetch=Fetch(complete=False))
+    memory = StoreMemory(store, lambda text: None)
+    await store.save_chain(cut)
+    assert (await memory.last_chain("SPY", "SPY")).as_of == later
+
+    await store.save_chain(demo_chain)
+
+    assert (await memory.last_chain("SPY", "SPY")).as_of == demo_chain.as_of
 
 
 async def test_a_broken_store_costs_only_the_memory(gateway, tmp_path, store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import pytest
 
 from conftest import settings_in
 from tomic import dates
+from tomic.chain import Fetch
 from tomic.config import WebSettings
 from tomic.desk import Desk
 from tomic.errors import UnknownContract
@@ -244,6 +246,18 @@ async def test_events_ahead(store, settings):
     )
 
 
+async def test_no_page_is_visited_after_the_deadline(store, settings):
+    """Pages are read one after the other, and none once time is up."""
+    visits = Visits(WebSettings(), transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    over = asyncio.get_running_loop().time() - 1.0
+    found = await volatility.volatility(
+        store, ["SPY", "QQQ"], settings, now=Now(NOW), visits=visits, deadline=over
+    )
+
+    assert [one.snapshot.spot for one in found] == [None, None]
+    assert visits.requests == 0
+
+
 # -- chains --------------------------------------------------------------------------------
 
 
@@ -258,6 +272,25 @@ async def test_a_chain_is_remembered(store, settings, demo_chain):
     assert snapshot.sources["term_m1_m2"] == snapshot.sources["iv30"] == "chain"
     assert today is not None
     assert len(today) == len(demo_chain)
+
+
+async def test_a_chain_that_was_stopped_leaves_no_mark(store, settings, demo_chain):
+    """What came of it is kept; it is not the chain of the day, and no history takes its IV."""
+    whole = await volatility.remember_chain(store, demo_chain, settings)
+    later = demo_chain.as_of + dt.timedelta(minutes=5)
+    cut = replace(
+        demo_chain.where(demo_chain["dte"] < 20), as_of=later, fetch=Fetch(complete=False)
+    )
+    snapshot = await volatility.remember_chain(store, cut, settings)
+
+    own = await store.load_iv("SPY", "chain30")
+    stored = (await store.load_latest_snapshots(["SPY"]))["SPY"]
+    today = await volatility.chain_of_the_day(store, "SPY", later)
+    assert snapshot.as_of == later
+    assert (await store.load_chain("SPY")).as_of == later
+    assert today.as_of == demo_chain.as_of
+    assert own.value.tolist() == [whole.iv30]
+    assert stored.as_of == whole.as_of
 
 
 async def test_a_chain_of_yesterday_is_not_of_the_day(store, settings, demo_chain):

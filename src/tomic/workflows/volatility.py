@@ -242,6 +242,8 @@ async def _with_pages(
 ) -> list[VolReport]:
     """Fill what is missing from the page, one visit after the other, until the deadline."""
     found = list(reports)
+    if deadline is not None and asyncio.get_running_loop().time() >= deadline:
+        return found
     try:
         async with asyncio.timeout_at(deadline):
             for at, report in enumerate(found):
