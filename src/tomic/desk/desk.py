@@ -51,8 +51,8 @@ class Desk:
         record: Where to write what the session receives and asks, account numbers masked.
         command: What the recording says was run.
         demo_store: Where a demo keeps its store; by default it has one only while it runs.
-        began: Since when the first fetch has its time, on the loop's clock; by default since the
-            desk is entered.
+        began: Since when the first call has its time, on the loop's clock, as for a command that
+            took a while to start; by default every call has it from its own start.
         watch: Called with each :class:`~tomic.workflows.progress.Event`.
         **overrides: Sections of settings, such as ``ib={"port": 4002}``.
 

@@ -78,7 +78,7 @@ class Resources:
         self._web: Visits | None = None
         self._opening, self._storing = asyncio.Lock(), asyncio.Lock()
         self._starts: float | None = None
-        """Since when the first call has its time; None once it has begun."""
+        """Since when the first call has its time, if not since its own start."""
         self._deadline: float | None = None
         """Of the call that began last; what is connected meanwhile keeps to it."""
         self._sharing, self._shared_deadline = 0, 0.0
@@ -100,13 +100,14 @@ class Resources:
 
     def start_clock(self) -> None:
         """
-        Let the first call have what is left of its time since *began*, or since here.
+        Let the first call have what is left of its time since *began*, where that is given.
 
-        Later ones have a time of their own.
+        Later ones, and all of a desk that no command opened, have their time from their own start.
         """
         now = asyncio.get_running_loop().time()
-        self._starts = now if self._began is None else self._began
-        self._deadline = self._starts + self.settings.chain.deadline_s
+        self._starts = self._began
+        since = now if self._began is None else self._began
+        self._deadline = since + self.settings.chain.deadline_s
 
     def take_deadline(self, seconds: float | None = None) -> float:
         """

@@ -112,7 +112,7 @@ class MarketView(View):
         failed = [one.symbol for one in reports if one.error is not None]
         parts = [f"VIX {number(vix, 2, 100.0)}" if vix is not None else ""]
         parts += [f"{reports[0].snapshot.as_of:%Y-%m-%d %H:%M} UTC" if reports else ""]
-        parts += [f"{len(failed)} without the gateway: {', '.join(failed[:4])}" if failed else ""]
+        parts += [f"{len(failed)} not whole: {', '.join(failed[:4])}" if failed else ""]
         self.say(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tomic.chain import Chain
-from tomic.errors import DataError, DeadlineExceeded, SessionLost, TomicError
+from tomic.errors import DataError, DeadlineExceeded, RequestFailed, SessionLost, TomicError
 from tomic.models import RowStatus, VolSnapshot
 
 FetchOne = Callable[[str, int], Coroutine[Any, Any, tuple[Chain, VolSnapshot | None]]]
@@ -63,7 +63,8 @@ def cut_short(chain: Chain) -> TomicError:
     found = chain.unanswered
     text = f"{chain.symbol}: {chain.cut}"
     if RowStatus.LOST in found:
-        return SessionLost(text)
+        # Single options that were refused are lost over a line that stands.
+        return RequestFailed(text) if chain.fetch.complete else SessionLost(text)
     if RowStatus.TIMEOUT in found or not chain.fetch.complete:
         return DeadlineExceeded(text)
     return DataError(text)
