@@ -396,7 +396,7 @@ def test_proposal_survives_json(plain):
     again = type(found).model_validate_json(found.model_dump_json())
     assert again == found
     assert math.isinf(again.proposals[0].max_loss)
-    assert '"max_loss":"Infinity"' in found.model_dump_json()
+    assert '"max_loss":null,"loss_bounded":false' in found.model_dump_json()
 
 
 def test_payoff_of_shares(plain):

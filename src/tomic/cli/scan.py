@@ -12,6 +12,7 @@ from tomic.cli.machine_forms import to_json
 from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, stoppable
 from tomic.errors import BadFile, UsageError
+from tomic.models.documents import to_text
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
@@ -140,7 +141,7 @@ async def show(
     now = review.proposal if review is not None else None
     if as_json:
         shown = now or found
-        typer.echo(shown.model_dump_json(indent=2))
+        typer.echo(to_text(shown, indent=2))
         return
     typer.echo(render_scan.proposal_text(now or found), nl=False)
     if now is not None:
@@ -186,7 +187,7 @@ async def why_not(
         async with desk:
             review = await desk.why_not(name, trade, chain=given)
     if as_json:
-        typer.echo(review.model_dump_json(indent=2))
+        typer.echo(to_text(review, indent=2))
     else:
         typer.echo(render_scan.review_text(review), nl=False)
 

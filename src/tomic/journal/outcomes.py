@@ -90,7 +90,7 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
         "expiry": first.isoformat() if first else None,
         "last_expiry": last.isoformat() if last else None,
         "cluster": day.isoformat() if (day := campaign.opening_expiry(entry)) else None,
-        "margin": context.margin,
+        "margin": _finite(context.margin),
         "max_profit": _finite(context.max_profit),
         "pos": context.pos,
         "ev": context.ev,

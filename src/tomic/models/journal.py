@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
     AwareDatetime,
@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from tomic.models.documents import UnboundedModel
 from tomic.models.journal_findings import (
     Attribution,
     Calibration,
@@ -270,8 +271,10 @@ class Snapshot(JournalModel):
         return found
 
 
-class Context(JournalModel):
+class Context(JournalModel, UnboundedModel):
     """What was known when the entry was opened; None where it was not."""
+
+    unbounded: ClassVar[tuple[str, ...]] = ("margin", "max_profit", "max_loss")
 
     as_of: AwareDatetime | None = None
     source: str = ""

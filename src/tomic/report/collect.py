@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -16,6 +15,7 @@ from tomic.config.text import fingerprint
 from tomic.desk import Desk
 from tomic.errors import DataError, StoreError, UsageError
 from tomic.models import Proposal, ScanResult, VolSnapshot
+from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
 from tomic.report import book_pages, pages
@@ -48,7 +48,7 @@ async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
     document = {
         **_document("day", desk, _latest(scan, vols), _quality_of_scan(scan)),
         "scan": _scan_document(scan),
-        "volatility": [one.model_dump(mode="json") for one in vols],
+        "volatility": [to_document(one) for one in vols],
         "signals": _signals(checked),
         "book": await _last_book(desk),
         "missing": [] if scan else ["no scan is stored; run tomic scan"],
@@ -128,8 +128,8 @@ async def journal(desk: Desk) -> Page:
     document = {
         **_document("journal", desk, checked.as_of, sum(judged) / len(judged) if judged else None),
         "signals": _signals(checked),
-        "open": [one.model_dump(mode="json") for one in await load_open(held)],
-        "journal": json.loads(found.model_dump_json()),
+        "open": [to_document(one) for one in await load_open(held)],
+        "journal": to_document(found),
     }
     draws = [
         partial(_picture, "calibration", f"{one.what}: forecast against outcome", one)
@@ -176,7 +176,7 @@ async def _last_scan(desk: Desk) -> ScanResult | None:
 
 def _with_urgency(review: BookReview) -> dict[str, Any]:
     """The review, its alerts parted into those that ask for something and those that do not."""
-    whole = json.loads(review.model_dump_json())
+    whole = to_document(review)
     urgent = {
         is_urgent: [one for one in whole["alerts"] if (one["severity"] != "info") == is_urgent]
         for is_urgent in (True, False)
@@ -201,7 +201,7 @@ def _signals(checked: Checked) -> list[dict[str, Any]]:
     """Each check with what fired in words; what could not be judged says why."""
     return [
         {
-            **json.loads(one.model_dump_json()),
+            **to_document(one),
             "fired": [signal.text for signal in one.signals] or list(one.notes),
         }
         for one in checked.checks
@@ -231,14 +231,14 @@ def _stress(desk: Desk, review: BookReview) -> tuple[Figure, ...]:
 def _scan_document(scan: ScanResult | None) -> dict[str, Any] | None:
     if scan is None:
         return None
-    found: dict[str, Any] = json.loads(scan.model_dump_json())
+    found = to_document(scan)
     found["proposals"] = [_proposal_document(one) for one in scan.proposals]
     return found
 
 
 def _proposal_document(one: Proposal) -> dict[str, Any]:
     """The proposal as JSON has it, and its trade in a line."""
-    return {**json.loads(one.model_dump_json()), "trade": one.trade}
+    return {**to_document(one), "trade": one.trade}
 
 
 def _latest(scan: ScanResult | None, vols: Iterable[VolSnapshot]) -> dt.datetime | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tomic._typing import FloatArray
 from tomic.models import VolSnapshot
+from tomic.models.documents import to_text
 from tomic.store.connection import StoreFile
 
 IvKind: TypeAlias = Literal["ib30", "chain30", "ib_hv30"]
@@ -270,7 +271,7 @@ class HistoryTables(StoreFile):
                 one.symbol,
                 (day or one.as_of.date()).isoformat(),
                 one.as_of.isoformat(),
-                one.model_dump_json(exclude_defaults=True),
+                to_text(one, exclude_defaults=True),
             )
             for one in snapshots
         ]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tomic.models import VolSnapshot
+from tomic.models.documents import to_text
 from tomic.store.documents import dump
 
 TABLES = ("PriceHistory", "VolStats")
@@ -128,7 +129,7 @@ def _snapshot(row: Sequence[Any]) -> tuple[str, ...] | None:
         hv90=found.get("hv90"),
         sources=dict.fromkeys(found, "original"),
     )
-    text = snapshot.model_dump_json(exclude_defaults=True)
+    text = to_text(snapshot, exclude_defaults=True)
     return snapshot.symbol, day.isoformat(), as_of.isoformat(), text
 
 

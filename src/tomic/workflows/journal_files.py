@@ -17,6 +17,7 @@ from tomic.errors import BadFile, StoreError
 from tomic.ib import executions as ib_executions
 from tomic.journal import broker, campaign, executions, legacy
 from tomic.journal.executions import Executed, Placed
+from tomic.models import documents
 from tomic.models.faults import first_fault
 from tomic.models.journal import Action, Contract, EntryStatus, JournalEntry
 from tomic.store import Execution
@@ -257,7 +258,7 @@ def _named(journal: Journal, entry: JournalEntry) -> JournalEntry:
 
 def _stored(one: Executed) -> Execution:
     document = {
-        "contract": one.contract.model_dump(mode="json"),
+        "contract": documents.to_document(one.contract),
         "quantity": one.quantity,
         "price": one.price,
         "commission": one.commission,
@@ -313,16 +314,15 @@ async def export(
     stored = await journal.store.load_entries(status, symbol=symbol)
     entries = [from_document(one) for one in stored]
     if form == "original":
-        documents = [legacy.write(one) for one in entries]
-        return json.dumps(documents, indent=2, ensure_ascii=False) + "\n"
+        originals = [legacy.write(one) for one in entries]
+        return json.dumps(originals, indent=2, ensure_ascii=False) + "\n"
     if form == "csv":
         pairs = zip(entries, stored, strict=True)
         return _csv(ENTRY_COLUMNS, (_entry_row(one, row) for one, row in pairs))
     if form == "fills":
         return _csv(FILL_COLUMNS, (row for one in entries for row in _fill_rows(one)))
-    # Through text, so that an unbounded amount is a word that JSON knows.
-    rows = [json.loads(one.model_dump_json(exclude_defaults=True)) for one in entries]
-    return json.dumps({"schema": SCHEMA, "entries": rows}, indent=2, ensure_ascii=False) + "\n"
+    whole = [documents.to_document(one, exclude_defaults=True) for one in entries]
+    return json.dumps({"schema": SCHEMA, "entries": whole}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
@@ -338,7 +338,7 @@ def _entry_row(entry: JournalEntry, stored: dict[str, Any]) -> dict[str, Any]:
     result = summary.get("result")
     is_done = entry.status is EntryStatus.CLOSED
     return {
-        **context.model_dump(mode="json"),
+        **documents.to_document(context),
         **summary,
         "id": entry.id,
         "continues": entry.continues,
@@ -359,7 +359,7 @@ def _fill_rows(entry: JournalEntry) -> Iterable[dict[str, Any]]:
     for trade in entry.trades:
         for fill in trade.fills:
             yield {
-                **fill.model_dump(mode="json"),
+                **documents.to_document(fill),
                 "id": entry.id,
                 "at": trade.at.isoformat(),
                 "action": trade.action.value,

@@ -19,6 +19,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import DataError, TomicError
 from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, VolSnapshot
+from tomic.models.documents import to_document
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
 from tomic.strategies import propose
@@ -176,10 +177,10 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
     """
     as_of = result.as_of or dt.datetime.now(dt.UTC)
     rows = [
-        NewProposal(one.symbol, one.strategy, one.expiry, one.model_dump(mode="json"))
+        NewProposal(one.symbol, one.strategy, one.expiry, to_document(one))
         for one in result.proposals
     ]
-    summary = result.model_dump(mode="json", exclude={"proposals"})
+    summary = to_document(result, exclude={"proposals"})
     stored = await store.save_scan(rows, as_of=as_of, day=day, document=summary)
     numbered = tuple(
         one.model_copy(update={"id": proposal_id})
