@@ -314,7 +314,7 @@ _WORDS = {Severity.ALARM: "ALARM", Severity.WARNING: "warn", Severity.INFO: "inf
 def _alerts(alerts: Sequence[Alert], *, every: bool) -> str:
     shown = [one for one in alerts if every or one.severity is not Severity.INFO]
     lines = [
-        f"{_WORDS[one.severity]:<6}{one.scope}: {one.message} (limit {_limit(one)}) -> {one.advice}"
+        f"{_WORDS[one.severity]:<6}{one.scope}: {one.message}{_limit(one)} -> {one.advice}"
         for one in shown
     ]
     hidden = len(alerts) - len(shown)
@@ -331,9 +331,11 @@ _FRACTION_FAMILIES = ("rom_", "theta_", "vega_short_", "vega_long_", "iv_", "ske
 
 
 def _limit(one: Alert) -> str:
+    if one.limit is None:
+        return ""
     if one.rule in _FRACTIONS or one.rule.startswith(_FRACTION_FAMILIES):
-        return f"{one.limit * 100.0:.10g}%"
-    return f"{one.limit:,.10g}"
+        return f" (limit {one.limit * 100.0:.10g}%)"
+    return f" (limit {one.limit:,.10g})"
 
 
 def _gaps(review: BookReview) -> str:

@@ -161,8 +161,8 @@ def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> Outcome:
         opened = min(one["opened_at"] for one in rows)
         result, margin, slippage = (
             _fold(rows, "result", math.fsum, whole=True),
-            _fold(rows, "margin", max),
-            _fold(rows, "slippage", math.fsum),
+            _fold(rows, "margin", max, whole=True),
+            _fold(rows, "slippage", math.fsum, whole=True),
         )
     expiry, curve = summary.get("cluster"), summary.get("curve")
     return Outcome(

@@ -250,8 +250,10 @@ class Alert(BookModel):
     severity: Severity
     scope: str
     """``book``, a symbol, or the id of a structure."""
-    value: float
-    limit: float
+    value: float | None
+    """What was seen; None where it is unknown, as the time value of an option without a price."""
+    limit: float | None
+    """None where the rule has no number to compare with."""
     message: str
     advice: str
 

@@ -214,8 +214,8 @@ def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> It
             rule=f"assignment_{one.reason}",
             severity=WARNING,
             scope=one.structure,
-            value=one.time_value if one.time_value is not None else 0.0,
-            limit=limit if limit is not None else 0.0,
+            value=one.time_value,
+            limit=limit,
             message=f"{one.contract}: {one.message}",
             advice="close or roll it, unless you want the shares to change hands",
         )

@@ -147,7 +147,7 @@ class BookFit:
             vol_moves=self._axes.vol,
             days=self._axes.days,
         )  # fmt: skip
-        return grid[: len(legs)].reshape(len(legs), -1)
+        return grid[: len(legs)].reshape(len(legs), self._grid.size)
 
     def _share_cells(self, trade: Prospect, betas: dict[str, SymbolBeta]) -> FloatArray:
         """P&L of a trade's shares, (cells,): linear in the spot, which never falls below 0."""
