@@ -14,7 +14,7 @@ from tomic._drawing import draw
 from tomic.config.text import fingerprint
 from tomic.desk import Desk
 from tomic.errors import DataError, StoreError, UsageError
-from tomic.models import Proposal, ScanResult, VolSnapshot
+from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
@@ -31,18 +31,19 @@ _MOST_MARKETS = 3
 """Symbols whose smile and cone are drawn in the report of a day."""
 
 
-async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
+async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> Page:
     """
     The last stored scan, the last volatility of each symbol, open trades and their signals.
 
     Nobody is asked for data, except in a demo whose store is still empty: there a scan is made.
     """
+    symbols = normalize_symbols(symbols)
     scan = await _last_scan(desk)
     if scan is None and desk.simulated:
         scan = await desk.scan(symbols)
     checked = await journal_review.check(await desk.journal(offline=_is_offline(desk)), keep=False)
     store = await desk.store()
-    names = list(symbols) or [*desk.settings.market.symbols]
+    names = symbols or [*desk.settings.market.symbols]
     found = await store.load_latest_snapshots(names)
     vols = [found[name] for name in names if name in found]
     document = {

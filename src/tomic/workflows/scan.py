@@ -49,7 +49,7 @@ async def scan(
     settings: Settings,
     fetch: FetchFor,
     *,
-    strategies: Sequence[str] | None = None,
+    strategies: str | Sequence[str] | None = None,
     top: int | None = None,
     by_strategy: bool = False,
     book: FitModel | None = None,
@@ -109,7 +109,7 @@ async def _evaluate(
     vol: VolSnapshot,
     settings: Settings,
     fetch: FetchFor,
-    strategies: Sequence[str] | None,
+    strategies: str | Sequence[str] | None,
     book: FitModel | None,
 ) -> Evaluation:
     gated = propose.open_gates(vol, settings, strategies)
