@@ -8,17 +8,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tomic.models.documents import plain
-
 
 def to_json(document: Mapping[str, Any] | Sequence[Any]) -> str:
     """One document, indented; what JSON has no form for, such as a path, as its text."""
+    from tomic.models.documents import plain
+
     whole = plain(document)
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
 def to_ndjson(rows: Iterable[Mapping[str, Any]]) -> str:
     """A row per line."""
+    from tomic.models.documents import plain
+
     return "".join(
         json.dumps(plain(row), ensure_ascii=False, allow_nan=False, default=str) + "\n"
         for row in rows
@@ -27,6 +29,8 @@ def to_ndjson(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def to_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -> str:
     """A row per line under *names*, or under those of the first row; empty without either."""
+    from tomic.models.documents import plain
+
     out = io.StringIO()
     columns = list(names) or list(rows[0] if rows else ())
     if columns:

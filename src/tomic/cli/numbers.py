@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 
-from tomic.models.documents import UNLIMITED
+
+def _unlimited() -> str:
+    # Here, as models are slow to import and hardly any number needs the word.
+    from tomic.models.documents import UNLIMITED
+
+    return UNLIMITED
 
 
 def number(value: float | None, decimals: int, factor: float = 1.0) -> str:
@@ -16,7 +21,7 @@ def number(value: float | None, decimals: int, factor: float = 1.0) -> str:
     if value is None or math.isnan(value):
         return ""
     if math.isinf(value):
-        return UNLIMITED
+        return _unlimited()
     return f"{value * factor:,.{decimals}f}"
 
 
@@ -24,7 +29,7 @@ def money(value: float | None, decimals: int = 2) -> str:
     """Signed currency; an unbounded amount as a word, an empty text when missing."""
     if value is None or math.isnan(value):
         return ""
-    return UNLIMITED if math.isinf(value) else f"{value:+,.{decimals}f}"
+    return _unlimited() if math.isinf(value) else f"{value:+,.{decimals}f}"
 
 
 def amount(value: float | None, decimals: int = 0) -> str:

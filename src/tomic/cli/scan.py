@@ -12,7 +12,6 @@ from tomic.cli.machine_forms import to_json
 from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, stoppable
 from tomic.errors import BadFile, UsageError
-from tomic.models.documents import to_text
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
@@ -140,6 +139,8 @@ async def show(
             review = await desk.refreshed(found) if refresh else None
     now = review.proposal if review is not None else None
     if as_json:
+        from tomic.models.documents import to_text
+
         shown = now or found
         typer.echo(to_text(shown, indent=2))
         return
@@ -187,6 +188,8 @@ async def why_not(
         async with desk:
             review = await desk.why_not(name, trade, chain=given)
     if as_json:
+        from tomic.models.documents import to_text
+
         typer.echo(to_text(review, indent=2))
     else:
         typer.echo(render_scan.review_text(review), nl=False)

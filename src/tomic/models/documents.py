@@ -43,7 +43,8 @@ class UnboundedModel(Model):
         """Each flag: whether its amount has a bound, None where the amount is unknown."""
         return {flag_of(name): is_bounded(getattr(self, name)) for name in self.unbounded}
 
-    @model_serializer(mode="wrap")
+    # Named here, as pydantic 2.10 would look up the annotation where the subclass is.
+    @model_serializer(mode="wrap", return_type=dict[str, Any])
     def _flagged(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:

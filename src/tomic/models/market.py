@@ -171,7 +171,8 @@ _MOST_REALISED = 10.0
 _RANGES = {
     **dict.fromkeys(("hv20", "hv30", "hv60", "hv90", "hv252"), (0.0, _MOST_REALISED)),
     "iv30": (0.0, _MOST_VOLATILITY),
-    "vix": (0.0, _MOST_VOLATILITY),
+    # No VIX has been below 8.5 points, or above 90.
+    "vix": (0.0, 8.5),
     # At a new extreme the rank leaves [0, 1]: the VIX of 5 February 2018 had a rank of 4.1.
     "iv_rank": (-2.0, 4.5),
     "iv_percentile": (0.0, 1.0),
