@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import json
 import math
 from pathlib import Path
@@ -19,7 +20,7 @@ from tomic.journal.outcomes import Outcome
 from tomic.models import Proposal, ScanResult
 from tomic.models.book import Mark
 from tomic.models.documents import UnboundedModel, flag_of, to_document, to_text, with_flags
-from tomic.models.journal import Context, JournalEntry, Statistics
+from tomic.models.journal import Context, Fill, JournalEntry, Statistics
 from tomic.models.review import BookReview, Structure
 from tomic.portfolio import overview
 from tomic.strategies import propose
@@ -233,3 +234,16 @@ def test_missing_is_null_and_never_a_word():
     assert with_flags({"id": 1, "max_loss": math.nan, "rom": 0.1}, ("max_loss",)) == {
         "id": 1, "max_loss": None, "loss_bounded": None, "rom": 0.1,
     }  # fmt: skip
+
+
+def test_commission_that_nobody_knows():
+    """A fill that came without one can be stored and read again, and its cost stays unknown."""
+    fill = Fill(
+        expiry=dt.date(2026, 12, 18), strike=560.0, right="P", quantity=-1, price=3.0,
+        commission=math.nan,
+    )  # fmt: skip
+
+    document = strict(to_text(fill))
+
+    assert document["commission"] is None
+    assert math.isnan(Fill.model_validate(document).commission)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -73,6 +74,10 @@ def _day(value: Any) -> Any:
     if isinstance(value, str) and (found := _COMPACT_DAY.fullmatch(value.strip())):
         return "-".join(found.groups())
     return value
+
+
+def _or_nan(value: Any) -> Any:
+    return math.nan if value is None else value
 
 
 Day = Annotated[dt.date, BeforeValidator(_day)]
@@ -161,8 +166,8 @@ class Fill(Contract):
     quantity: float
     price: float | None = Field(default=None, ge=0.0)
     """Currency per share; None where only the price of the whole structure is known."""
-    commission: float = 0.0
-    """Currency for the whole fill; negative for a rebate."""
+    commission: Annotated[float, BeforeValidator(_or_nan)] = 0.0
+    """Currency for the whole fill; negative for a rebate, NaN (null in JSON) where unknown."""
     mid: float | None = None
     """Middle of the market at that moment, currency per share."""
     exec_id: str = ""

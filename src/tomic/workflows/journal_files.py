@@ -289,9 +289,9 @@ def loaded(one: Execution) -> Executed:
 
 ENTRY_COLUMNS = (
     "id", "continues", "symbol", "strategy", "status", "opened_at", "closed_at", "days", "legs",
-    "structures", "credit", "premium", "commissions", "result", "margin", "rom", "pos", "ev",
-    "score", "grade", "spot", "iv", "iv_rank", "iv_percentile", "hv30", "vix", "atr14", "skew",
-    "delta", "gamma", "vega", "theta", "slippage", "proposal", "tags", "plan", "reason",
+    "structures", "credit", "premium", "commissions", "result", "margin", "margin_bounded", "rom",
+    "pos", "ev", "score", "grade", "spot", "iv", "iv_rank", "iv_percentile", "hv30", "vix", "atr14",
+    "skew", "delta", "gamma", "vega", "theta", "slippage", "proposal", "tags", "plan", "reason",
 )  # fmt: skip
 """Columns of the export of entries, in order."""
 FILL_COLUMNS = (
