@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,16 @@ from pydantic import ValidationError
 
 from tomic import models
 from tomic.errors import InvalidSymbol
-from tomic.models import OptionQuote, RowStatus, Spot, SpotSource, Underlying, normalize_symbol
+from tomic.models import (
+    OptionQuote,
+    RowStatus,
+    Spot,
+    SpotSource,
+    Underlying,
+    VolSnapshot,
+    normalize_symbol,
+    normalize_symbols,
+)
 from tomic.models.faults import first_fault
 
 
@@ -94,3 +104,72 @@ def test_a_fault_is_one_line():
         OptionQuote(expiry=dt.date(2025, 7, 18), dte=30, strike=600.0, right="X", status="ok")
 
     assert first_fault(caught.value) == "right: Input should be 'C' or 'P'"
+
+
+# -- several names, possible figures -------------------------------------------------------------
+
+SEEN = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("SPY", ["SPY"]),
+        ("spy, qqq", ["SPY", "QQQ"]),
+        ("SPY,,brk.b,", ["SPY", "BRK.B"]),
+        (["spy", "QQQ"], ["SPY", "QQQ"]),
+        (("SPY",), ["SPY"]),
+        ("", []),
+        ([], []),
+        (iter(["SPY"]), ["SPY"]),
+    ],
+)
+def test_one_text_or_several(given, names):
+    """A text is one symbol, or several by commas, and never its letters."""
+    assert normalize_symbols(given) == names
+
+
+@pytest.mark.parametrize("given", [["SPY"], 5, None, b"SPY"])
+def test_what_is_no_text_is_no_symbol(given):
+    """One symbol is wanted and something else is given: the sentence says so."""
+    with pytest.raises(InvalidSymbol, match="it is one text, as in 'SPY'"):
+        normalize_symbol(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("iv_rank", 60, "iv_rank: a fraction: 0.6, not 60"),
+        ("iv_rank", 60.5, "iv_rank: a fraction: 0.605, not 60.5"),
+        ("iv_rank", -5, "iv_rank: a fraction: -0.05, not -5"),
+        ("iv_rank", 100, "iv_rank: a fraction: 1, not 100"),
+        ("iv_percentile", 85, "iv_percentile: a fraction: 0.85, not 85"),
+        ("iv_percentile", 1.2, "iv_percentile: a fraction: 0.012, not 1.2"),
+        ("iv30", 17.0, "iv30: a fraction: 0.17, not 17"),
+        ("hv30", 21.4, "hv30: a fraction: 0.214, not 21.4"),
+        ("hv252", -0.2, "hv252: -0.2 is impossible: it lies between 0 and 10"),
+        ("iv30", 0.0, "iv30: 0 is impossible: it lies between 0 and 5"),
+        ("iv30", math.inf, "iv30: inf is impossible: it lies between 0 and 5"),
+        ("vix", 18.05, "vix: a fraction: 0.1805, not 18.05"),
+        ("skew", -4.4, "skew: a fraction: -0.044, not -4.4"),
+        ("term_m1_m2", 3.1, "term_m1_m2: a fraction: 0.031, not 3.1"),
+    ],
+)
+def test_impossible_volatility(name, value, sentence):
+    """Per cents where fractions are wanted, and what no market has, are refused by name."""
+    with pytest.raises(ValidationError) as caught:
+        VolSnapshot.model_validate({"symbol": "SPY", "as_of": SEEN, name: value})
+
+    assert first_fault(caught.value) == sentence
+
+
+def test_possible_volatility():
+    """At a new extreme a rank leaves [0, 1]; a squeeze realised 640 %; NaN is unknown."""
+    found = VolSnapshot(
+        symbol="GME", as_of=SEEN, iv_rank=1.04, iv_percentile=1.0, iv30=4.2, hv20=6.4, skew=-0.3,
+        hv60=0.0, term_m1_m2=1.2, vix=math.nan,
+    )  # fmt: skip
+
+    assert (found.iv_rank, found.hv20, found.hv60, found.vix) == (1.04, 6.4, 0.0, None)
+    assert VolSnapshot(symbol="VIX", as_of=SEEN, iv_rank=4.08).iv_rank == 4.08
+    assert VolSnapshot(symbol="SPY", as_of=SEEN, iv_rank=-0.06).iv_rank == -0.06

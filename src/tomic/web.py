@@ -16,12 +16,12 @@ import re
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from tomic.config import WebSettings
+from tomic.models.documents import to_document
 
 _log = logging.getLogger(__name__)
 
@@ -245,7 +245,7 @@ class Visits:
         file = self._file(page.symbol, day)
         if file is None:
             return
-        document: dict[str, Any] = json.loads(page.model_dump_json(exclude_none=True))
+        document = to_document(page, exclude_none=True)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=file.parent, suffix=".tmp")

@@ -7,7 +7,6 @@ import csv
 import datetime as dt
 import io
 import json
-import math
 import sys
 from pathlib import Path
 
@@ -460,14 +459,18 @@ def test_statistics_of_nothing():
 
 
 def test_unbounded_figures_are_valid_json():
-    """A profit factor without losses is the text "Infinity", not a word JSON does not know."""
+    """A profit factor without losses is null beside a flag; people read that it is unlimited."""
     add()
     run("journal", "close", "1", "--price", "0.50", "--at", "2025-05-29T11:00", "--offline", "-q")
 
     text = run("journal", "stats", "--json").stdout
 
     found = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
-    assert float(found["overall"]["profit_factor"]) == math.inf
+    assert found["overall"]["profit_factor"] is None
+    assert found["overall"]["profit_factor_bounded"] is False
+    row = next(csv.DictReader(io.StringIO(run("journal", "stats", "--format", "csv").stdout)))
+    assert (row["profit_factor"], row["profit_factor_bounded"]) == ("", "False")
+    assert "unlimited" in run("journal", "stats").stdout
 
 
 # -- files -----------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_document(saved):
     assert cells[20][3][0] == 0.0
     assert [row["id"] for row in plain["rows"]][:2] == ["AAPL-1", "IWM-1"]
     unbounded = next(one for one in plain["rows"] if one["symbol"] == "TLT")
-    assert unbounded["max_profit"] == "Infinity"
+    assert (unbounded["max_profit"], unbounded["profit_bounded"]) == (None, False)
 
 
 @pytest.mark.parametrize(

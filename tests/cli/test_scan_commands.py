@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from clean_home import make_clean_home
 from command_line import outside_gateway, run
+from recorded_chains import DATA, missing
 from tomic.cli import scan_output
 from tomic.cli.scan import exit_code
 from tomic.models import ScanResult, SymbolOutcome
 from tomic.sim.faults import Silent
 
 KINDS = "iron_condor,short_put_spread"
+XLF_FILE = "tomic_ib_XLF_20250518_sunday_closed.csv"
 
 
 @pytest.fixture(scope="module")
@@ -310,3 +314,96 @@ def test_a_proposal_quoted_anew_keeps_its_number(scanned, document):
 
     assert text.startswith(f"{wanted} · SPY")
     assert fresh["id"] == wanted
+
+
+# -- amounts without bound -----------------------------------------------------------------------
+
+
+def strict(text):
+    """JSON as a strict reader takes it."""
+    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+@pytest.fixture(scope="module")
+def unlimited(tmp_path_factory):
+    """A scan of strategies that can lose without bound, in a folder that the module keeps."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_clean_home(tmp_path_factory.mktemp("unlimited"), patch)
+        kinds = "short_strangle,short_straddle,ratio_spread,naked_put,jade_lizard"
+        options = ("--by-strategy", "--top", 2, "--strategy", kinds)
+        yield run("scan", "CRM", "SPY", "--demo", "--json", *options)
+
+
+def test_unlimited_losses_in_the_document(unlimited):
+    """Null beside a flag, on stdout and in the file; what is bounded has its number."""
+    shown = strict(unlimited.stdout)
+
+    assert unlimited.exit_code == 0
+    bounded = {}
+    for one in shown["proposals"]:
+        bounded.setdefault(one["strategy"], set()).add(one["loss_bounded"])
+        assert (one["max_loss"] is not None) is one["loss_bounded"]
+    assert bounded["short_strangle"] == bounded["short_straddle"] == {False}
+    assert bounded["naked_put"] == {True}
+    (path,) = re.findall(r"[^ \n,]*scan_[0-9_]*\.json", unlimited.stderr)
+    assert strict(Path(path).read_text(encoding="utf-8")) == shown
+
+
+def test_unlimited_losses_in_the_rows(unlimited):
+    """The cell is empty, and the one beside it says why."""
+    (path,) = re.findall(r"[^ \n,]*scan_[0-9_]*\.csv", unlimited.stderr)
+    rows = list(csv.DictReader(Path(path).read_text(encoding="utf-8").splitlines()))
+
+    assert {row["loss_bounded"] for row in rows} == {"True", "False"}
+    for row in rows:
+        assert (row["max_loss"] == "") == (row["loss_bounded"] == "False")
+        assert "inf" not in row.values() and "nan" not in row.values()
+
+
+def test_unlimited_losses_that_were_stored(unlimited):
+    """A stored one is shown as it was found, as text and as JSON; the file holds no infinity."""
+    one = next(x for x in strict(unlimited.stdout)["proposals"] if not x["loss_bounded"])
+
+    text = run("show", one["id"], "--demo").stdout
+    again = strict(run("show", one["id"], "--demo", "--json").stdout)
+
+    assert re.search(r"max profit / loss .* / unlimited", text)
+    assert again == one
+    with contextlib.closing(sqlite3.connect("data/demo.db")) as db:
+        documents = [text for (text,) in db.execute("SELECT document FROM proposals")]
+    assert len(documents) == len(strict(unlimited.stdout)["proposals"])
+    assert all(strict(text) for text in documents)
+
+
+def test_unlimited_losses_in_a_report(unlimited):
+    """The page says unlimited, and its document is strict JSON."""
+    run("report", "day", "--demo", "--html", "day.html")
+
+    page = Path("day.html").read_text(encoding="utf-8")
+    embedded = re.search(
+        r'<script type="application/json" id="document">(.*?)</script>', page, re.S
+    )
+    document = strict(embedded[1])
+    assert page.count(">unlimited<") >= 1
+    losses = [one["loss_bounded"] for one in document["scan"]["proposals"]]
+    assert page.count(">unlimited<") == losses.count(False)
+
+
+@pytest.mark.skipif(missing(XLF_FILE) is not None, reason=missing(XLF_FILE) or "")
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
+def test_recorded_chain_with_unlimited_losses(form):
+    """The recorded XLF chain of a closed market is scanned by default in every form."""
+    options = ("--as-of", "2025-05-18T15:00+00:00", "--format", form, "--no-export")
+
+    found = run("scan", "--chain", DATA / XLF_FILE, *options)
+
+    assert found.exit_code == 0, found.stderr
+    if form == "table":
+        assert "unlimited" in found.stdout
+    elif form == "csv":
+        assert "False" in {row["loss_bounded"] for row in csv.DictReader(found.stdout.splitlines())}
+    else:
+        lines = found.stdout.splitlines() if form == "ndjson" else [found.stdout]
+        documents = [strict(line) for line in lines]
+        proposals = documents if form == "ndjson" else documents[0]["proposals"]
+        assert False in [one["loss_bounded"] for one in proposals]

@@ -106,3 +106,71 @@ async def test_a_replay_opens_the_real_journal_once(given):
 
         assert first.store is second.store
         assert first.store.path == given.store.path
+
+
+async def test_one_text_is_one_symbol(given):
+    """Wherever several symbols are wanted, a text is one of them, or several by commas."""
+    async with Desk(given, demo=True) as desk:
+        assert [one.symbol for one in await desk.chains("spy")] == ["SPY"]
+        assert [one.symbol for one in await desk.chains("SPY, qqq")] == ["SPY", "QQQ"]
+        run = await desk.prices("SPY,QQQ")
+        assert {one.symbol for one in run.symbols} == {"SPY", "QQQ"}
+        assert [one.symbol for one in await desk.vols("SPY", stored=True)] == ["SPY"]
+        assert (await desk.vol("spy", stored=True)).symbol == "SPY"
+        listed = await desk.vol(["SPY", "QQQ"], stored=True)
+        assert [one.symbol for one in listed] == ["SPY", "QQQ"]
+        assert [one.symbol for one in await desk.vol("SPY,QQQ", stored=True)] == ["SPY", "QQQ"]
+        assert [one.symbol for one in await desk.vol(["SPY"], stored=True)] == ["SPY"]
+        found = await desk.scan("SPY", strategies="short-put-spread")
+        assert [one.symbol for one in found.outcomes] == ["SPY"]
+        assert {one.strategy for one in found.proposals} == {"short_put_spread"}
+        store = await desk.store()
+        assert set(await store.load_many_bars("SPY,QQQ")) == {"SPY", "QQQ"}
+        assert set(await store.load_latest_snapshots("SPY")) == {"SPY"}
+
+
+async def test_one_chain_where_several_are_wanted(given):
+    """A scan takes one chain as it is; of two chains of one symbol it would lose one."""
+    async with Desk(given, demo=True) as desk:
+        chain = await desk.chain("SPY", strike_range="2s")
+
+        one, listed = await desk.scan(chains=chain), await desk.scan(chains=[chain])
+
+        assert one.considered == listed.considered > 0
+        with pytest.raises(UsageError, match="several chains of SPY"):
+            await desk.scan(chains=[chain, chain.updated(chain)])
+
+
+async def test_several_symbols_where_one_is_wanted(given):
+    """A list, or a text with commas, is no symbol; nothing is opened for it."""
+    async with Desk(given, demo=True) as desk:
+        for wrong in (["SPY"], "SPY,QQQ", None):
+            with pytest.raises(InvalidSymbol):
+                await desk.chain(wrong)
+            with pytest.raises(InvalidSymbol):
+                await desk.vol_history(wrong)
+        assert not desk.has_session
+
+
+@pytest.mark.parametrize(
+    ("text", "days"), [("20", (20, 9999)), ("20:60", (20, 60)), (":60", (0, 60))]
+)
+async def test_ranges_as_on_the_command_line(given, text, days):
+    """A text is one end, or with a colon both, and not its letters."""
+    async with Desk(given, demo=True) as desk:
+        chain = await desk.chain("SPY", delta="-0.3:0.3", dte=text, strike_range="2s")
+
+        assert chain["dte"].min() >= days[0] and chain["dte"].max() <= days[1]
+        kept = chain["delta"][chain["status"] == "ok"]
+        assert len(kept) and abs(kept).max() <= 0.3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"dte": (1, 2, 3)}, {"dte": 2.5}, {"delta": 0.3}, {"dte": "x:y"}]
+)
+async def test_ranges_that_are_none(given, wrong):
+    """Anything else is answered with how to write it."""
+    async with Desk(given, demo=True) as desk:
+        with pytest.raises(UsageError):
+            await desk.chain("SPY", **wrong)
+        assert not desk.has_session

@@ -276,3 +276,17 @@ def test_recorded_end_of_day_chain(real_data):
     january = (chain["expiry"] == np.datetime64("2016-01-29")) & chain.is_call
     assert chain["close"][january & (chain["strike"] == 777.5)].tolist() == [19.15]
     assert np.isfinite(chain["open_interest"]).sum() == 1259
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "text"),
+    [
+        (["a.csv", "b.csv"], {}, r"load_chain reads one file, got \['a\.csv', 'b\.csv'\]"),
+        (None, {}, "load_chain reads one file, got None"),
+        ("a.csv", {"as_of": "2026-11-20"}, "as_of needs a datetime with a time zone"),
+    ],
+)
+def test_arguments_of_another_kind(path, more, text):
+    """One file is read at a time, and a time is a datetime; the sentence says so."""
+    with pytest.raises(UsageError, match=text):
+        export.load_chain(path, **more)

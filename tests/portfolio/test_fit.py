@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import random_chains
 from made_books import AS_OF, RATE, made_book, market
 from tomic import dates, legs
 from tomic.config import Settings
 from tomic.models.book import AccountSummary
 from tomic.portfolio import fit, overview
 from tomic.portfolio.fit import BookFit
+from tomic.strategies import propose
 from tomic.strategies.fit import FitModel, Prospect
 
 SETTINGS = Settings()
@@ -127,3 +129,58 @@ def test_proposals_in_the_book_are_left_out():
     trade = prospect(f"SPY -1 550P {NEAR}", margin=6000.0)
 
     assert BookFit(with_it, SETTINGS).fits([trade]) == BookFit(book, SETTINGS).fits([trade])
+
+
+def test_no_trades_have_no_fit():
+    """Where nothing passed the rules there is nothing to fit, whatever is held."""
+    for text in ("", f"-1 SPY 560P {NEAR}", "+100 SPY @590"):
+        assert list(BookFit(made_book(text), SETTINGS).fits([])) == []
+
+
+def test_trades_of_shares_alone():
+    """Shares have no legs to revalue; they fit by what their price does."""
+    model = BookFit(made_book(f"-1 SPY 560P {NEAR}"), SETTINGS)
+    shares = prospect("+100 SPY", margin=30_000.0)
+
+    (alone,) = model.fits([shares])
+    (among, _) = model.fits([shares, prospect(f"SPY -1 560P {NEAR}", margin=7000.0)])
+
+    assert alone == among and 0.0 < alone.factor < 1.0
+
+
+@pytest.mark.parametrize("rules", [{"min_ev": 1e6}, {"max_loss": 1.0}])
+def test_a_symbol_without_a_passing_trade(rules):
+    """With a book too a chain of which every trade is refused is searched to its end."""
+    chain = random_chains.chain(5, spot=100.0, sigma=0.40, strikes=15, gaps=False)
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.36)
+    settings = SETTINGS.model_copy(update={"scan": SETTINGS.scan.model_copy(update=rules)})
+    book = BookFit(made_book(f"-1 SPY 560P {NEAR}"), settings)
+
+    found = propose.propose(chain, vol, settings=settings, book=book)
+
+    assert found.proposals == () and found.considered > 0
+    assert found.nearest_misses
+
+
+def test_margin_that_is_unknown_counts_in_no_fit():
+    """What a trade adds is known beside what is unknown; of one without a price it is not."""
+    book = made_book(f"-1 SPY 560P {NEAR} @3; -1 QQQ 480P {NEAR}", spots={"QQQ": 500.0})
+    bare = tuple(
+        one.model_copy(update={"average_cost": None}) if one.symbol == "QQQ" else one
+        for one in book.positions
+    )
+    book = book.model_copy(update={"positions": bare})
+    before = overview.review(book, SETTINGS)
+    after = overview.with_legs(book, legs.parse(f"-1 SPY 540P {NEAR} @2"))
+    priceless = overview.with_legs(book, legs.parse(f"-1 IWM 200P {NEAR} @2"))
+
+    known = fit.change("x", before, overview.review(after, SETTINGS))
+    unknown = fit.change("x", before, overview.review(priceless, SETTINGS))
+
+    assert before.totals.margin_net is None
+    assert known.margin > 0.0 and 0.0 < known.fit < 1.0
+    assert unknown.margin is None and unknown.fit == 1.0
+    assert unknown.notes == ("what it adds to the margin is unknown: fit counts 1",)
+    assert (
+        BookFit(book, SETTINGS).fits([prospect(f"SPY -1 560P {NEAR}", margin=7000.0)])[0].factor < 1
+    )

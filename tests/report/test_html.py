@@ -165,7 +165,7 @@ def test_text_cannot_leave_its_cell():
     ("value", "kind", "text"),
     [
         (None, "cents", "–"),
-        ("Infinity", "money", "unbounded"),
+        (math.inf, "money", "unlimited"),
         (-1234.5, "money", "−1,234"),
         (-0.004, "cents", "0.00"),
         (0.6412, "share", "64.1 %"),

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import json
+import sqlite3
 import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
@@ -157,3 +160,18 @@ def test_a_bar_without_a_close_is_refused():
     bars = Bars.from_rows("SPY", [(dt.date(2026, 1, 1), 1.0, 1.0, 1.0, 1.0, 0.0)])
     with pytest.raises(ValueError, match="columns differ in length"):
         replace(bars, volume=np.zeros(2))
+
+
+async def test_snapshot_with_an_impossible_figure(store):
+    """What an earlier version kept in per cents is missing with its reason; the rest is read."""
+    kept = VolSnapshot(symbol="SPY", as_of=NOW, iv30=0.19, missing={"skew": "no chain"})
+    document = {**json.loads(kept.model_dump_json(exclude_defaults=True)), "iv_rank": 60.0}
+    await store.save_snapshot(kept)
+    with contextlib.closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("UPDATE vol_snapshots SET document = ?", (json.dumps(document),))
+
+    (found,) = await store.load_snapshots("SPY")
+
+    assert (found.iv30, found.iv_rank) == (0.19, None)
+    assert found.missing == {"skew": "no chain", "iv_rank": "a fraction: 0.6, not 60"}
+    assert (await store.load_latest_snapshots("SPY"))["SPY"] == found

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 import random_chains
 import recorded_chains
 from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeights, Settings
-from tomic.errors import ConfigError
+from tomic.errors import ConfigError, UsageError
 from tomic.export import load_chain
 from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
@@ -396,7 +396,7 @@ def test_proposal_survives_json(plain):
     again = type(found).model_validate_json(found.model_dump_json())
     assert again == found
     assert math.isinf(again.proposals[0].max_loss)
-    assert '"max_loss":"Infinity"' in found.model_dump_json()
+    assert '"max_loss":null,"loss_bounded":false' in found.model_dump_json()
 
 
 def test_payoff_of_shares(plain):
@@ -412,3 +412,65 @@ def test_payoff_of_shares(plain):
         100.0 * float(payoff.stock_cost(one.forward, discount)) - one.credit
     )
     assert one.delta == pytest.approx(100.0 * (1.0 - one.legs[0].delta))
+
+
+# -- what is given -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "iron_condor,short_put_spread",
+        "iron-condor, short_put_spread",
+        ("short_put_spread", "iron_condor"),
+    ],
+)
+def test_strategies_as_one_text(plain, names):
+    """One text is one strategy, or several by commas, as on the command line."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+
+    found = propose.propose(plain, vol, strategies=names)
+
+    assert {one.strategy for one in found.proposals} == {"iron_condor", "short_put_spread"}
+    only = propose.propose(plain, vol, strategies="iron_condor")
+    assert {one.strategy for one in only.proposals} == {"iron_condor"}
+    settings = Settings.model_validate({"scan": {"strategies": "iron_condor"}})
+    assert propose.propose(plain, vol, settings=settings) == only
+
+
+def test_unknown_strategy_in_a_text(plain):
+    """The word that is no strategy is named whole, not by its first letter."""
+    vol = random_chains.snapshot(plain)
+
+    with pytest.raises(ConfigError, match=r"iron_condors is unknown; did you mean iron_condor"):
+        propose.propose(plain, vol, strategies="iron_condors")
+
+
+def test_volatility_of_another_symbol(plain):
+    """A chain is not judged by the volatility of something else, nor by none at all."""
+    own = random_chains.snapshot(plain, iv30=0.40)
+    other = own.model_copy(update={"symbol": "QQQ"})
+    trade = propose.propose(plain, own).proposals[0].trade
+
+    for judge in (
+        lambda vol: propose.propose(plain, vol),
+        lambda vol: propose.evaluate(plain, vol),
+        lambda vol: propose.explain_trade(plain, vol, trade),
+    ):
+        with pytest.raises(UsageError, match="the volatility is that of QQQ, the chain that of R5"):
+            judge(other)
+        with pytest.raises(UsageError, match="a VolSnapshot is needed, got NoneType"):
+            judge(None)
+        judge(own.model_copy(update={"symbol": " r5"}))
+
+
+def test_weights_by_name(plain):
+    """Weights may be given as they stand in the settings; those that cannot be are refused."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    given = ScoreWeights(pos=0.5, ev=0.5)
+
+    assert propose.propose(plain, vol, weights={"pos": 0.5, "ev": 0.5}) == propose.propose(
+        plain, vol, weights=given
+    )
+    with pytest.raises(UsageError, match=r"weights: .*sum to 1"):
+        propose.propose(plain, vol, weights={"pos": 0.5})

@@ -181,6 +181,22 @@ async def test_nobody_visits_for_what_is_known(store, settings):
     assert visits.requests == 0
 
 
+async def test_figures_that_cannot_be(store, settings):
+    """A stored or fetched figure that no market has is missing with its reason."""
+    await fill(store, "SPY")
+    await store.save_iv(VolSeries.from_rows("SPY", "ib30", [(DAYS[-1], 30.0)]))
+    html = "<i>Implied Volatility:</i><b>1500%</b><i>VIX:</i><b>17.49</b>"
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=html))
+
+    stored = (await one(store, settings)).snapshot
+    visits = Visits(WebSettings(), transport=transport)
+    visited = (await one(store, settings, visits=visits)).snapshot
+
+    assert (stored.iv30, stored.missing["iv30"]) == (None, "store: a fraction: 0.3, not 30")
+    assert visits.requests == 1
+    assert (visited.iv30, visited.vix) == (None, pytest.approx(0.1749))
+
+
 # -- reasons -------------------------------------------------------------------------------
 
 

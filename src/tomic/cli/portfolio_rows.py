@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tomic import __version__
 from tomic.cli import machine_forms
+from tomic.models.documents import to_document, with_flags
 from tomic.models.review import BookReview, HeldLeg, Structure
+from tomic.portfolio.exposure import Total
 from tomic.workflows.review import Considered, PortfolioView
 
 SCHEMA = "tomic.portfolio/1"
@@ -28,7 +29,11 @@ def leg_text(leg: HeldLeg) -> str:
 
 
 def rows(review: BookReview, by: str) -> list[dict[str, Any]]:
-    """One row per structure, or per symbol or expiry; money in the base currency."""
+    """
+    One row per structure, or per symbol or expiry; money in the base currency.
+
+    A sum of which a part is unknown is None, and a count beside it says of how many structures.
+    """
     if by == "strategy":
         return [structure_row(one) for one in review.structures]
     name: Callable[[Structure], str] = (
@@ -41,9 +46,9 @@ def rows(review: BookReview, by: str) -> list[dict[str, Any]]:
 
 
 def structure_row(one: Structure) -> dict[str, Any]:
-    """One structure in one row."""
+    """One structure in one row; an unbounded amount is None, and the flag beside it says so."""
     greeks = one.greeks
-    return {
+    row = {
         "id": one.id,
         "strategy": one.strategy,
         "symbol": one.symbol,
@@ -57,45 +62,45 @@ def structure_row(one: Structure) -> dict[str, Any]:
         "days_in_trade": one.days_in_trade,
         "credit": one.credit,
         "pnl": one.pnl,
-        "max_profit": _plain(one.max_profit),
-        "max_loss": _plain(one.max_loss),
+        "max_profit": one.max_profit,
+        "max_loss": one.max_loss,
         "profit_share": one.profit_share,
         "delta": greeks.delta,
         "delta_value": greeks.delta_value,
         "gamma_value": greeks.gamma_value,
         "vega": greeks.vega,
         "theta": greeks.theta,
-        "margin": _plain(one.margin),
-        "margin_net": _plain(one.margin_net),
+        "margin": one.margin,
+        "margin_net": one.margin_net,
         "rom": one.rom,
         "currency": one.currency,
     }
+    return with_flags(row, one.unbounded)
 
 
 def _group_row(
     by: str, name: str, members: Sequence[Structure], review: BookReview
 ) -> dict[str, Any]:
     share = next((x.share for x in review.concentration if (x.kind, x.name) == (by, name)), None)
-    known = [one.pnl for one in members if one.pnl is not None]
-    margins = [one.margin for one in members if one.margin is not None]
-    return {
+    pnl = Total.of((one.id, one.pnl) for one in members)
+    margins = [one.margin for one in members]
+    known = [value for value in margins if value is not None]
+    row = {
         by: name,
         "structures": len(members),
-        "pnl": math.fsum(known) if known else None,
-        "pnl_unknown": len(members) - len(known),
+        "pnl": pnl.value,
+        "pnl_unknown": len(pnl.unknown),
         "delta": math.fsum(one.greeks.delta for one in members),
         "delta_value": math.fsum(one.greeks.delta_value for one in members),
         "gamma_value": math.fsum(one.greeks.gamma_value for one in members),
         "vega": math.fsum(one.greeks.vega for one in members),
         "theta": math.fsum(one.greeks.theta for one in members),
-        "margin": _plain(sum(margins)) if margins else None,
+        # Infinite as soon as one of them is, whatever the others are.
+        "margin": sum(known) if len(known) == len(margins) or math.inf in known else None,
+        "margin_unknown": len(margins) - len(known),
         "margin_share": share,
     }
-
-
-def _plain(value: float | None) -> float | str | None:
-    """A number that JSON knows; an unbounded one as the word that the models write."""
-    return "Infinity" if value is not None and math.isinf(value) else value
+    return with_flags(row, ("margin",))
 
 
 # -- machine forms ---------------------------------------------------------------------------------
@@ -122,7 +127,7 @@ def to_json(view: PortfolioView, by: str, *, grids: bool) -> str:
 
 
 def _review_document(review: BookReview, by: str, *, grids: bool) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(review.model_dump_json())
+    document = to_document(review)
     for name in ("as_of", "currency", "data_type"):
         document.pop(name)
     for grid in [document["stress"], *document["stress_by_symbol"]]:
@@ -135,10 +140,10 @@ def _considered_document(one: Considered, by: str) -> dict[str, Any]:
     after = _review_document(one.after, by, grids=False)
     return {
         "trade": one.trade,
-        "change": json.loads(one.change.model_dump_json()),
-        "structures": [json.loads(x.model_dump_json()) for x in one.structures],
-        "alerts": [json.loads(x.model_dump_json()) for x in one.alerts],
-        "ib_margin": json.loads(one.what_if.model_dump_json()) if one.what_if else None,
+        "change": to_document(one.change),
+        "structures": [to_document(x) for x in one.structures],
+        "alerts": [to_document(x) for x in one.alerts],
+        "ib_margin": to_document(one.what_if) if one.what_if else None,
         "after": {name: after[name] for name in ("rows", "totals", "concentration", "alerts")},
     }
 

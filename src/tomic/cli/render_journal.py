@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from tomic.cli.machine_forms import to_csv, to_json, to_ndjson
 from tomic.cli.numbers import money, number, per_cent
 from tomic.cli.options import Format
 from tomic.cli.plain_tables import PlainTable
 from tomic.journal import campaign, outcomes
+from tomic.models.documents import to_document
 from tomic.models.journal import (
     ExitCheck,
     JournalEntry,
@@ -38,12 +37,6 @@ def shaped(
     if shape is Format.NDJSON:
         return to_ndjson(rows)
     return to_csv([{key: _cell(value) for key, value in row.items()} for row in rows])
-
-
-def plain(model: BaseModel, *, exclude_none: bool = False) -> dict[str, Any]:
-    """A model as JSON values; an unbounded amount is the text "Infinity"."""
-    found: dict[str, Any] = json.loads(model.model_dump_json(exclude_none=exclude_none))
-    return found
 
 
 def _cell(value: Any) -> Any:
@@ -101,7 +94,7 @@ def recorded(entry: JournalEntry, *, as_json: bool) -> str:
 
 def document(entry: JournalEntry) -> str:
     """The entry whole, with what is computed from it."""
-    held = [plain(leg, exclude_none=True) for leg in campaign.held(entry)]
+    held = [to_document(leg, exclude_none=True) for leg in campaign.held(entry)]
     computed = {
         "premium": campaign.premium(entry),
         "commissions": campaign.commissions(entry),
@@ -109,7 +102,7 @@ def document(entry: JournalEntry) -> str:
         "slippage": campaign.slippage(entry),
         "held": held,
     }
-    body = plain(entry, exclude_none=True)
+    body = to_document(entry, exclude_none=True)
     return to_json({"schema": "tomic.journal.entry/1", **body, "computed": computed})
 
 
@@ -305,7 +298,7 @@ def checks(found: Checked, shape: Format) -> str:
     if shape is Format.CSV:
         return to_csv([row for one in found.checks for row in _signal_rows(one)])
     if shape is not Format.TABLE:
-        rows = [plain(one) for one in found.checks]
+        rows = [to_document(one) for one in found.checks]
         errors = {name: str(error) for name, error in found.errors.items()}
         as_of = found.as_of.isoformat()
         return shaped(shape, "tomic.journal.check/1", "checks", rows, as_of=as_of, errors=errors)
@@ -359,7 +352,7 @@ def _signal_rows(one: ExitCheck) -> list[dict[str, Any]]:
         "dte": one.dte,
     }
     empty = {"rule": "", "fired": "", "observed": "", "limit": "", "text": "", "advice": ""}
-    signals = [plain(signal) for signal in (*one.signals, *one.unjudged)]
+    signals = [to_document(signal) for signal in (*one.signals, *one.unjudged)]
     return [{**common, **empty, **signal} for signal in signals or [{}]]
 
 

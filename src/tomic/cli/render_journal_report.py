@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,8 @@ from tomic.cli.machine_forms import to_json
 from tomic.cli.numbers import money, number, per_cent
 from tomic.cli.options import Format
 from tomic.cli.plain_tables import PlainTable
-from tomic.cli.render_journal import plain, shaped
+from tomic.cli.render_journal import shaped
+from tomic.models.documents import to_document
 from tomic.models.journal import (
     Attribution,
     Calibration,
@@ -83,10 +83,10 @@ def _cents(part: Attribution) -> dict[str, Any]:
 def report(found: JournalReport, shape: Format) -> str:
     """Statistics, calibration, and the test of the score."""
     if shape is Format.JSON:
-        return to_json({"schema": "tomic.journal.stats/1", **plain(found)})
+        return to_json({"schema": "tomic.journal.stats/1", **to_document(found)})
     rows = [found.overall, *found.groups]
     if shape is not Format.TABLE:
-        return shaped(shape, "", "", [_flat(plain(one)) for one in rows])
+        return shaped(shape, "", "", [_flat(to_document(one)) for one in rows])
     parts = [_totals(rows), _calibrations((found.trades, found.proposals))]
     if found.score.n:
         parts.append(_score(found))
@@ -125,7 +125,7 @@ def _totals(rows: Sequence[Statistics]) -> str:
             _span(one.win_rate, ".0%"),
             _span(one.expectancy, "+,.2f"),
             money(one.total),
-            "" if factor is None else "inf" if math.isinf(factor) else f"{factor:.2f}",
+            number(factor, 2),
             money(one.max_drawdown),
             number(one.average_days, 1),
             per_cent(one.rom, 1),

@@ -15,6 +15,8 @@ from tomic.models.book import AccountSummary
 from tomic.models.review import (
     Alert,
     BookReview,
+    BookTotals,
+    Concentration,
     Severity,
     StressGrid,
     Structure,
@@ -140,12 +142,12 @@ def _structure_cells(one: Structure) -> list[str]:
 
 
 def _group_cells(row: dict[str, Any], by: str) -> list[str]:
-    margin = row["margin"]
+    margin = math.inf if row["margin_bounded"] is False else row["margin"]
     return [
         row[by],
         str(row["structures"]),
         *(_signed(row[field], decimals) for _, field, decimals in _NUMBERS),
-        "unbounded" if isinstance(margin, str) else _amount(margin),
+        _amount(margin),
         per_cent(row["margin_share"]),
     ]
 
@@ -165,21 +167,33 @@ def _amount(value: float | None) -> str:
 def _totals(review: BookReview) -> str:
     totals, greeks = review.totals, review.totals.greeks
     lines = [
-        f"book     P&L {_signed(totals.pnl, 0)} · delta {_signed(greeks.delta, 0)} shares, "
+        f"book     P&L {_pnl(totals)} · delta {_signed(greeks.delta, 0)} shares, "
         f"{_signed(greeks.delta_value, 0)} {review.currency} · gamma "
         f"{_signed(greeks.gamma_value, 0)} per 1 % · vega {_signed(greeks.vega, 1)} per point · "
         f"theta {_signed(greeks.theta, 1)} a day"
     ]
     if totals.beta is not None:
         lines.append(f"beta     {_beta(review)}")
-    share = f" ({totals.margin_share:.0%} of NetLiq)" if totals.margin_share is not None else ""
-    unknown = f"; not known for {', '.join(totals.margin_unknown)}" if totals.margin_unknown else ""
-    lines.append(f"margin   {number(totals.margin, 0)} by our rules{share}{unknown}")
+    lines.append(f"margin   {_margin(totals)}")
     if totals.worst is not None and review.stress is not None:
         lines.append(f"stress   {_worst(review)}")
     if review.tail is not None:
         lines.append(f"tail     {_tail(review)}")
     return "\n".join(lines)
+
+
+def _pnl(totals: BookTotals) -> str:
+    if totals.pnl is not None or totals.pnl_known is None:
+        return _signed(totals.pnl, 0)
+    return f"? ({_signed(totals.pnl_known, 0)} without {', '.join(totals.pnl_unknown)})"
+
+
+def _margin(totals: BookTotals) -> str:
+    share = f" ({totals.margin_share:.0%} of NetLiq)" if totals.margin_share is not None else ""
+    least = "" if totals.margin is not None else "at least "
+    net = "" if totals.margin is None or totals.margin_net is not None else " before credits"
+    unknown = f"; not known for {', '.join(totals.margin_unknown)}" if totals.margin_unknown else ""
+    return f"{least}{number(totals.margin_known, 0)} by our rules{net}{share}{unknown}"
 
 
 def _beta(review: BookReview) -> str:
@@ -280,11 +294,18 @@ def _events(review: BookReview) -> str:
 def _concentration(review: BookReview) -> str:
     lines = []
     for kind in ("symbol", "sector", "strategy", "expiry"):
-        mine = [one for one in review.concentration if one.kind == kind and one.share]
-        if len(mine) > 1:
-            shown = ", ".join(f"{one.name.replace('_', ' ')} {one.share:.0%}" for one in mine[:5])
-            lines.append(f"margin by {kind}: {shown}")
+        mine = [one for one in review.concentration if one.kind == kind]
+        held = [one for one in mine if one.margin_known]
+        if len(held) > 1:
+            shown = ", ".join(f"{one.name.replace('_', ' ')} {_share(one)}" for one in held[:5])
+            unknown = [name for one in mine for name in one.margin_unknown]
+            left = f"; without {', '.join(unknown)}" if unknown else ""
+            lines.append(f"margin by {kind}: {shown}{left}")
     return "\n".join(lines)
+
+
+def _share(one: Concentration) -> str:
+    return "?" if one.share is None else f"{one.share:.0%}"
 
 
 _WORDS = {Severity.ALARM: "ALARM", Severity.WARNING: "warn", Severity.INFO: "info"}
@@ -293,7 +314,7 @@ _WORDS = {Severity.ALARM: "ALARM", Severity.WARNING: "warn", Severity.INFO: "inf
 def _alerts(alerts: Sequence[Alert], *, every: bool) -> str:
     shown = [one for one in alerts if every or one.severity is not Severity.INFO]
     lines = [
-        f"{_WORDS[one.severity]:<6}{one.scope}: {one.message} (limit {_limit(one)}) -> {one.advice}"
+        f"{_WORDS[one.severity]:<6}{one.scope}: {one.message}{_limit(one)} -> {one.advice}"
         for one in shown
     ]
     hidden = len(alerts) - len(shown)
@@ -310,9 +331,11 @@ _FRACTION_FAMILIES = ("rom_", "theta_", "vega_short_", "vega_long_", "iv_", "ske
 
 
 def _limit(one: Alert) -> str:
+    if one.limit is None:
+        return ""
     if one.rule in _FRACTIONS or one.rule.startswith(_FRACTION_FAMILIES):
-        return f"{one.limit * 100.0:.10g}%"
-    return f"{one.limit:,.10g}"
+        return f" (limit {one.limit * 100.0:.10g}%)"
+    return f" (limit {one.limit:,.10g})"
 
 
 def _gaps(review: BookReview) -> str:

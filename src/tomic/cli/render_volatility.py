@@ -11,6 +11,7 @@ from tomic.cli.machine_forms import to_csv, to_json, to_ndjson
 from tomic.cli.numbers import number
 from tomic.cli.options import Format
 from tomic.cli.plain_tables import PlainTable
+from tomic.models.documents import to_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +157,7 @@ def vol(reports: Sequence[VolReport], format: Format) -> str:
 def vol_document(report: VolReport) -> dict[str, Any]:
     """One report as JSON: fractions, currency per share, absent numbers null."""
     snapshot = report.snapshot
-    document: dict[str, Any] = snapshot.model_dump(mode="json", exclude={"notes"})
+    document = to_document(snapshot, exclude={"notes"})
     document |= {
         "iv_hv": snapshot.iv_hv,
         "expected_move_30d": report.expected_move,

@@ -142,8 +142,10 @@ async def show(
             review = await desk.refreshed(found) if refresh else None
     now = review.proposal if review is not None else None
     if as_json:
+        from tomic.models.documents import to_text
+
         shown = now or found
-        typer.echo(shown.model_dump_json(indent=2))
+        typer.echo(to_text(shown, indent=2))
         return
     typer.echo(render_scan.proposal_text(now or found), nl=False)
     if now is not None:
@@ -189,7 +191,9 @@ async def why_not(
         async with desk:
             review = await desk.why_not(name, trade, chain=given)
     if as_json:
-        typer.echo(review.model_dump_json(indent=2))
+        from tomic.models.documents import to_text
+
+        typer.echo(to_text(review, indent=2))
     else:
         typer.echo(render_scan.review_text(review), nl=False)
     if review.cut:

@@ -11,6 +11,7 @@ import typer
 
 from tomic.cli import machine_forms
 from tomic.cli.options import Format
+from tomic.models.documents import to_document, to_text, with_flags
 
 if TYPE_CHECKING:
     from tomic.models import ScanResult
@@ -32,7 +33,7 @@ def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
         typer.echo(to_json(result), nl=False)
     elif format is Format.NDJSON:
         for one in result.proposals:
-            typer.echo(one.model_dump_json())
+            typer.echo(to_text(one))
     elif format is Format.CSV:
         typer.echo(to_csv(result), nl=False)
     else:
@@ -82,7 +83,7 @@ def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
 
 def to_json(result: ScanResult) -> str:
     """
-    The whole result; an unbounded amount is the text "Infinity".
+    The whole result; an unbounded amount is null, and the flag beside it says so.
 
     ``complete`` is false when ``partial`` names symbols; ``partial_text`` says what they miss.
     """
@@ -92,13 +93,19 @@ def to_json(result: ScanResult) -> str:
         "partial": result.partial,
         "partial_text": result.partial_text,
     }
-    return machine_forms.to_json({**head, **result.model_dump(mode="json")})
+    return machine_forms.to_json({**head, **to_document(result)})
 
 
 def to_csv(result: ScanResult) -> str:
-    """A row per proposal."""
-    rows = [{name: getattr(one, name) for name in _CSV_FIELDS} for one in result.proposals]
-    return machine_forms.to_csv(rows, _CSV_FIELDS)
+    """A row per proposal; an unbounded amount is empty, and the flag beside it says so."""
+    from tomic.models import Proposal
+
+    rows = [
+        with_flags({name: getattr(one, name) for name in _CSV_FIELDS}, one.unbounded)
+        for one in result.proposals
+    ]
+    names = with_flags(dict.fromkeys(_CSV_FIELDS), Proposal.unbounded)
+    return machine_forms.to_csv(rows, list(names))
 
 
 __all__ = ["export_scan", "print_scan", "summarise_scan", "to_csv", "to_json"]

@@ -220,11 +220,41 @@ def read_layers(
         layers.append(Layer(str(file), _anchored(Settings, data, file.parent)))
     layers.append(_environment())
     given = {
-        section: {key: value for key, value in keys.items() if value is not None}
+        section: {key: value for key, value in _keys(section, keys).items() if value is not None}
         for section, keys in (overrides or {}).items()
     }
     layers.append(Layer(ARGUMENT, given))
     return layers
+
+
+def _keys(section: str, given: object) -> Mapping[str, Any]:
+    """The keys of a section given as an argument; ConfigError saying how to write anything else."""
+    if section in Settings.model_fields:
+        if isinstance(given, Section):
+            return given.model_dump(exclude_unset=True)
+        if isinstance(given, Mapping):
+            return given
+        kind = Settings.model_fields[section].annotation
+        fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, Section) else {}
+        key = next(iter(fields), "key")
+        raise ConfigError(
+            f"argument {section}={given!r}: a section takes its keys by name, as in "
+            f"{section}={{{key!r}: ...}}",
+            key=section,
+        )
+    fault = unknown((section,), named_table=isinstance(given, Mapping))
+    if len(fault.meant) == 2:
+        table, key = fault.meant
+        raise ConfigError(
+            f"argument {section}={given!r}: no section of the settings; write "
+            f"{table}={{{key!r}: {given!r}}}",
+            key=section,
+        )
+    hint = f"; did you mean {fault.meant[0]}?" if fault.meant else ""
+    known = ", ".join(Settings.model_fields)
+    raise ConfigError(
+        f"argument {section}: no section of the settings, which are {known}{hint}", key=section
+    )
 
 
 def _environment() -> Layer:

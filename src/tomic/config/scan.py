@@ -14,6 +14,7 @@ from tomic.config.section import (
     Duration,
     Fraction,
     Location,
+    Names,
     Section,
     Symbols,
 )
@@ -24,7 +25,7 @@ class ScanSettings(Section):
 
     top: int = Field(default=5, ge=1, le=1000)
     """Most proposals to show."""
-    strategies: tuple[str, ...] = ()
+    strategies: Names = ()
     """Strategies to search; empty means all of them."""
     universe: Location | None = None
     """File with one symbol per line, instead of market.symbols; or "none"."""

@@ -115,6 +115,8 @@ Amount = Annotated[float, Field(ge=0.0)]
 Symbol = Annotated[str, AfterValidator(normalise_symbol)]
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_commas)]
 """A list of ticker symbols; one text with commas will do as well."""
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+"""A list of names; one text with commas will do as well."""
 Duration = Annotated[
     dt.timedelta,
     BeforeValidator(_parse_duration),

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from tomic.config.section import Section, duration_text
 from tomic.config.settings import Settings
+from tomic.models.documents import to_document
 
 _WIDTH = 98
 _HEAD = """\
@@ -43,7 +44,7 @@ def render(settings: Settings) -> str:
 def plain(value: Any) -> Any:
     """*value* of a setting in words of JSON: None, numbers, texts, lists and objects."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_unset=True)
+        return to_document(value, exclude_unset=True)
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

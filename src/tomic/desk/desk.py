@@ -2,7 +2,8 @@
 The desk: settings, session, store and, for a demo, the simulated gateway, under one roof.
 
 ``async with tomic.Desk() as desk: chain = await desk.chain("SPY", dte=15)`` — the session opens
-on first need and closes with the desk.
+on first need and closes with the desk. In a notebook, `Desk.open` and `Desk.close` do the same in
+cells of their own.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from tomic.chain import Chain
 from tomic.config import Settings, load_settings
 from tomic.desk.fetching import fetch, fetch_all, with_rules
 from tomic.desk.resources import Origin, Resources
+from tomic.errors import UsageError
 from tomic.ib.session import Session
-from tomic.models import normalize_symbol
+from tomic.models import normalize_symbol, normalize_symbols, several
 from tomic.store import Database
 from tomic.workflows.chain_setup import Chooser
 from tomic.workflows.chains import ChainOutcome
@@ -40,8 +42,11 @@ class Desk:
     """
     What notebooks and commands work with.
 
+    It must be open before it is asked for anything: by ``async with``, or by `open`. Where several
+    symbols or strategies are wanted, one text is one name, or several by commas.
+
     Args:
-        settings: Settings to use; by default those of `load_settings(config)`.
+        settings: Settings to use; by default those of `load_settings(config, **overrides)`.
         config: Configuration file instead of ``./tomic.toml``.
         demo: Start the built-in gateway on its model market; no TWS is needed.
         replay: A recorded chain or session to serve through the built-in gateway.
@@ -50,7 +55,8 @@ class Desk:
         seed: Seed of the demo market.
         record: Where to write what the session receives and asks, account numbers masked.
         command: What the recording says was run.
-        demo_store: Where a demo keeps its store; by default it has one only while it runs.
+        demo_store: Where a demo keeps its store; by default it has one only while it runs. The same
+            as ``store={"path": ...}``, which a replay takes too.
         began: Since when the first call has its time, on the loop's clock, as for a command that
             took a while to start; by default every call has it from its own start.
         watch: Called with each :class:`~tomic.workflows.progress.Event`.
@@ -58,7 +64,8 @@ class Desk:
 
     Raises:
         ConfigError: The settings cannot be used.
-        UsageError: *demo* and *replay* together.
+        UsageError: *demo* and *replay* together, *settings* beside what they are made of, or the
+            store of real data for a demo or replay.
     """
 
     def __init__(
@@ -79,18 +86,48 @@ class Desk:
         **overrides: Mapping[str, Any],
     ) -> None:
         origin = Origin(demo, replay, as_of, paced, seed)
+        if settings is not None and (overrides or config is not None):
+            beside = ", ".join(overrides) or "config"
+            raise UsageError(
+                f"{beside} beside settings: give either settings, or what they are made of"
+            )
+        settings = settings or load_settings(config, **overrides)
+        given_store = _store_of_its_own(settings, config, overrides) if origin.simulated else None
+        if given_store is not None and demo_store is not None:
+            raise UsageError("demo_store and store: give the store of a demo once")
         self._held = Resources(
-            settings or load_settings(config, **overrides),
+            settings,
             origin,
             recording=_recording(Path(record), command) if record is not None else None,
-            demo_store=demo_store,
+            simulated_store=given_store or (demo_store if demo else None),
             began=began,
             watch=watch,
         )
 
-    async def __aenter__(self) -> Self:
-        self._held.start_clock()
+    async def open(self) -> Self:
+        """
+        Let the desk open what it needs, as it needs it; returns the desk.
+
+        The time of the first fetch runs from here. Opening twice changes nothing; a desk that was
+        closed may be opened again. A process ends also where nobody closes: what the store was
+        told is kept, but a recording is written, and TWS told good-bye, only by `close`.
+        """
+        self._held.open()
         return self
+
+    async def close(self) -> None:
+        """
+        Close the session, the store and what stands in for TWS, and write the recording.
+
+        Closing twice, or what was never opened, changes nothing. Cancelled, it still closes.
+
+        Raises:
+            BadFile: The recording cannot be written.
+        """
+        await self._held.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
 
     async def __aexit__(
         self,
@@ -98,7 +135,7 @@ class Desk:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._held.close()
+        await self.close()
 
     # -- what it holds ---------------------------------------------------------------------
 
@@ -145,11 +182,18 @@ class Desk:
         Raises:
             SessionError: The gateway cannot be reached.
             BadFile: The recording cannot be used.
+            UsageError: The desk is not open.
         """
         return await self._held.session(symbol)
 
     async def store(self) -> Database:
-        """The store, opened on first need; a demo or replay has its own, while it runs."""
+        """
+        The store, opened on first need; a demo or replay has its own, by default while it runs.
+
+        Raises:
+            StoreError: It cannot be used.
+            UsageError: The desk is not open.
+        """
         return await self._held.store()
 
     @property
@@ -178,8 +222,8 @@ class Desk:
         self,
         symbol: str,
         *,
-        dte: int | tuple[int, int | None] | None = None,
-        delta: tuple[float, float] | None = None,
+        dte: int | tuple[int, int | None] | str | None = None,
+        delta: tuple[float, float] | str | None = None,
         **rules: Any,
     ) -> Chain:
         """
@@ -187,8 +231,8 @@ class Desk:
 
         Args:
             symbol: Such as ``SPY``, ``BRK.B`` or ``SPX``.
-            dte: Fewest days to expiry, or ``(fewest, most)``.
-            delta: Lowest and highest delta; rows outside are marked.
+            dte: Fewest days to expiry, or ``(fewest, most)``, which may be written ``"15:60"``.
+            delta: Lowest and highest delta, or ``"-0.8:0.8"``; rows outside are marked.
             **rules: Keys of the settings' section ``chain``, such as ``strike_range="5%"``.
 
         Raises:
@@ -203,15 +247,15 @@ class Desk:
 
     async def chains(
         self,
-        symbols: Sequence[str],
+        symbols: str | Sequence[str],
         *,
-        dte: int | tuple[int, int | None] | None = None,
-        delta: tuple[float, float] | None = None,
+        dte: int | tuple[int, int | None] | str | None = None,
+        delta: tuple[float, float] | str | None = None,
         on_done: Callable[[ChainOutcome], None] | None = None,
         **rules: Any,
     ) -> list[ChainOutcome]:
         """As :meth:`chain` for several symbols at once; an outcome per symbol, in order."""
-        names = [normalize_symbol(one) for one in symbols]
+        names = normalize_symbols(symbols)
         settings = with_rules(self.settings, dte, delta, rules)
         return await fetch_all(self._held, names, settings, on_done=on_done)
 
@@ -219,7 +263,7 @@ class Desk:
 
     async def prices(
         self,
-        symbols: Sequence[str] = (),
+        symbols: str | Sequence[str] = (),
         *,
         days: int | None = None,
         ib_hv: bool = False,
@@ -241,14 +285,29 @@ class Desk:
             self._held, names, days=days, ib_hv=ib_hv, force=force, timeout_s=timeout_s
         )
 
-    async def vol(self, symbol: str, **options: Any) -> VolReport:
-        """As :meth:`vols`, for one symbol."""
-        (report,) = await self.vols([symbol], **options)
-        return report
+    @overload
+    async def vol(self, symbol: str, **options: Any) -> VolReport: ...
+
+    @overload
+    async def vol(self, symbol: list[str] | tuple[str, ...], **options: Any) -> list[VolReport]: ...
+
+    async def vol(
+        self, symbol: str | list[str] | tuple[str, ...], **options: Any
+    ) -> VolReport | list[VolReport]:
+        """
+        As :meth:`vols`: a report for one symbol, a list of them for several.
+
+        Several are a list, or one text with commas.
+        """
+        names = several(symbol)
+        if isinstance(symbol, str) and len(names) < 2:
+            (report,) = await self.vols([symbol], **options)
+            return report
+        return await self.vols(names, **options)
 
     async def vols(
         self,
-        symbols: Sequence[str] = (),
+        symbols: str | Sequence[str] = (),
         *,
         days: int | None = None,
         chain: bool = False,
@@ -282,12 +341,12 @@ class Desk:
 
     async def scan(
         self,
-        symbols: Sequence[str] = (),
+        symbols: str | Sequence[str] = (),
         *,
         top: int | None = None,
-        strategies: Sequence[str] | None = None,
+        strategies: str | Sequence[str] | None = None,
         by_strategy: bool = False,
-        chains: Sequence[Chain] = (),
+        chains: Chain | Sequence[Chain] = (),
         book: FitModel | None = None,
     ) -> ScanResult:
         """
@@ -303,11 +362,16 @@ class Desk:
 
         Raises:
             ConfigError: A strategy that does not exist.
+            UsageError: Several chains of one symbol.
             SessionError: The gateway cannot be reached at all.
         """
         from tomic.desk import searching
 
-        given = {one.symbol: one for one in chains}
+        loaded = [chains] if isinstance(chains, Chain) else list(chains)
+        given = {one.symbol: one for one in loaded}
+        if len(given) < len(loaded):
+            twice = next(one.symbol for one in loaded if given[one.symbol] is not one)
+            raise UsageError(f"several chains of {twice}; a scan searches one of each symbol")
         return await searching.search(
             self._held,
             list(given) or self._names(symbols),
@@ -416,9 +480,29 @@ class Desk:
             watch=self._held.watch,
         )
 
-    def _names(self, symbols: Sequence[str]) -> list[str]:
-        names = [normalize_symbol(one) for one in symbols]
+    def _names(self, symbols: str | Sequence[str]) -> list[str]:
+        names = normalize_symbols(symbols)
         return list(dict.fromkeys(names or self.settings.market.symbols))
+
+
+def _store_of_its_own(
+    settings: Settings, config: Path | str | None, overrides: Mapping[str, Mapping[str, Any]]
+) -> Path | None:
+    """The store that a demo or replay was given as an argument; never that of real data."""
+    if "store" not in overrides:
+        return None
+    others = {name: keys for name, keys in overrides.items() if name != "store"}
+    real = load_settings(config, **others).store.path
+    path = settings.store.path
+    if path.resolve() == real.resolve():
+        given = overrides["store"]
+        if isinstance(given, Mapping) and "path" not in given:
+            return None
+        raise UsageError(
+            f"{path} is the store of real data; a demo or replay needs another, such as "
+            f"store={{'path': '{path.with_name('demo.db')}'}}"
+        )
+    return path
 
 
 def _recording(file: Path, command: str) -> Recording:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from pydantic import ValidationError
 
@@ -112,8 +113,8 @@ async def quoted(
 
 def with_rules(
     settings: Settings,
-    dte: int | tuple[int, int | None] | None,
-    delta: tuple[float, float] | None,
+    dte: int | tuple[int, int | None] | str | None,
+    delta: tuple[float, float] | str | None,
     rules: Mapping[str, Any],
 ) -> Settings:
     """
@@ -123,10 +124,13 @@ def with_rules(
         UsageError: A key is unknown or a value cannot be right.
     """
     changes = dict(rules)
-    if dte is not None:
-        changes["min_dte"], changes["max_dte"] = (dte, None) if isinstance(dte, int) else dte
+    if isinstance(dte, SupportsIndex):
+        changes["min_dte"], changes["max_dte"] = operator.index(dte), None
+    elif dte is not None:
+        changes["min_dte"], changes["max_dte"] = _ends(dte, "dte", "15, (15, 60) or '15:60'", 0)
     if delta is not None:
-        changes["min_delta"], changes["max_delta"] = delta
+        ends = _ends(delta, "delta", "(-0.8, 0.8) or '-0.8:0.8'", -1.0, 1.0)
+        changes["min_delta"], changes["max_delta"] = ends
     if not changes:
         return settings
     try:
@@ -134,6 +138,20 @@ def with_rules(
     except ValidationError as exc:
         raise UsageError(first_fault(exc)) from exc
     return settings.model_copy(update={"chain": chain})
+
+
+def _ends(
+    given: Any, name: str, form: str, least: float, most: float | None = None
+) -> tuple[Any, Any]:
+    """Both ends of a range; in a text, as on the command line, either may be left out."""
+    if isinstance(given, str):
+        low, _, high = given.partition(":")
+        given = (low.strip() or least, high.strip() or most)
+    try:
+        low, high = given
+    except (TypeError, ValueError):
+        raise UsageError(f"{name}={given!r}: write {form}") from None
+    return low, high
 
 
 async def _remembered(held: Resources, chain: Chain) -> VolSnapshot | None:

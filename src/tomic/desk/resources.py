@@ -54,7 +54,8 @@ class Resources:
         settings, began, watch: As of `Desk`.
         origin: What the session connects to.
         recording: Told what the session receives and asks.
-        demo_store: Where a demo keeps its store; by default it has one only while it runs.
+        simulated_store: Where a demo or replay keeps its store; by default it has one only while it
+            runs.
     """
 
     def __init__(
@@ -63,14 +64,15 @@ class Resources:
         origin: Origin,
         *,
         recording: Recording | None = None,
-        demo_store: Path | None = None,
+        simulated_store: Path | None = None,
         began: float | None = None,
         watch: Watcher = ignore,
     ) -> None:
         self.settings, self.origin, self.recording, self.watch = settings, origin, recording, watch
         self.stand_in: stand_in.StandIn | None = None
         """What stands in for TWS, once it listens."""
-        self._demo_store, self._began = demo_store, began
+        self._simulated_store, self._began = simulated_store, began
+        self._is_open = False
         self._stack = AsyncExitStack()
         self._session: Session | None = None
         self._database: Database | None = None
@@ -83,14 +85,36 @@ class Resources:
         """Of the call that began last; what is connected meanwhile keeps to it."""
         self._sharing, self._shared_deadline = 0, 0.0
 
+    def open(self) -> None:
+        """Allow what follows to be opened, and start the clock; opening twice changes nothing."""
+        if not self._is_open:
+            self._is_open = True
+            self.start_clock()
+
     async def close(self) -> None:
-        """Close what is open, the last one first, and write the recording."""
+        """Close what is open, the last one first, and write the recording; twice is allowed."""
+        if not self._is_open:
+            return
+        self._is_open = False
         try:
             await self._stack.aclose()
         finally:
-            self._session = self._database = self._own = None
+            self._session = self._database = self._own = self.stand_in = None
             if self.recording is not None:
                 self.note(self.recording.write())
+
+    def check_open(self) -> None:
+        """
+        Refuse to open anything that nobody would close.
+
+        Raises:
+            UsageError: The desk was not opened, or is closed.
+        """
+        if not self._is_open:
+            raise UsageError(
+                "the desk is not open; write async with tomic.Desk() as desk: around what it is to "
+                "do, or await desk.open() before and await desk.close() after"
+            )
 
     def note(self, text: str) -> None:
         """Tell the watcher something that belongs to no symbol."""
@@ -156,7 +180,9 @@ class Resources:
         Raises:
             SessionError: The gateway cannot be reached.
             BadFile: The recording cannot be used.
+            UsageError: The desk is not open.
         """
+        self.check_open()
         async with self._opening:
             if self._session is None:
                 self._session = await self._open_session(symbol)
@@ -180,6 +206,7 @@ class Resources:
 
     async def gateway(self, symbol: str = "") -> tuple[IbSettings, float | None]:
         """Where the gateway is and its own pace, if any; what stands in for TWS is started."""
+        self.check_open()
         ib = self.settings.ib
         if not self.origin.simulated:
             return ib, None
@@ -210,12 +237,13 @@ class Resources:
     # -- store and web ---------------------------------------------------------------------
 
     async def store(self) -> Database:
-        """The store; a demo or replay has its own, while it runs."""
+        """The store; a demo or replay has its own, by default while it runs."""
+        self.check_open()
         async with self._storing:
             if self._database is None:
                 path = self.settings.store.path
-                if self.origin.demo and self._demo_store is not None:
-                    path = self._demo_store
+                if self.origin.simulated and self._simulated_store is not None:
+                    path = self._simulated_store
                 elif self.origin.simulated:
                     folder = self._stack.enter_context(TemporaryDirectory(prefix="tomic-"))
                     path = Path(folder) / "demo.db"
@@ -224,6 +252,7 @@ class Resources:
 
     async def own_store(self) -> Database:
         """The store of the settings, beside that of a replay."""
+        self.check_open()
         async with self._storing:
             if self._own is None:
                 self._own = await self._opened(self.settings.store.path)

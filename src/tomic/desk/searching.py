@@ -30,7 +30,7 @@ async def search(
     given: Mapping[str, Chain],
     *,
     top: int | None = None,
-    strategies: Sequence[str] | None = None,
+    strategies: str | Sequence[str] | None = None,
     by_strategy: bool = False,
     book: FitModel | None = None,
 ) -> ScanResult:

@@ -50,6 +50,7 @@ class _Shared(Resources):
 
     async def session(self, symbol: str = "") -> Session:
         """The host's session, connected again where it was lost in the meantime."""
+        self.check_open()
         async with self._opening:
             if self._session is None:
                 session = await self._host.session(symbol)
@@ -61,6 +62,7 @@ class _Shared(Resources):
 
     async def store(self) -> Database:
         """The host's store."""
+        self.check_open()
         if self._database is None:
             self._database = await self._host.store()
         return self._database

@@ -54,8 +54,12 @@ def load_chain(
         BadFile: Missing, unreadable, or not a chain; also when no symbol or time is known.
         InvalidSymbol: *symbol* is not one.
         MissingSpot: No spot in the file, none given, and no pair to draw it from.
-        UsageError: *as_of* has no zone.
+        UsageError: *as_of* is no time with a zone, or *path* not one path.
     """
+    if not isinstance(path, str | Path):
+        raise UsageError(f"load_chain reads one file, got {path!r}; read several one by one")
+    if as_of is not None and not isinstance(as_of, dt.datetime):
+        raise UsageError(f"as_of needs a datetime with a time zone, got {as_of!r}")
     if as_of is not None and as_of.tzinfo is None:
         raise UsageError(f"as_of needs a time zone, got {as_of.isoformat()}; add one as in +00:00")
     path = Path(path)

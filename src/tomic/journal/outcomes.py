@@ -92,7 +92,7 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
         "expiry": first.isoformat() if first else None,
         "last_expiry": last.isoformat() if last else None,
         "cluster": day.isoformat() if (day := campaign.opening_expiry(entry)) else None,
-        "margin": context.margin,
+        "margin": _finite(context.margin),
         "max_profit": _finite(context.max_profit),
         "pos": context.pos,
         "ev": context.ev,
@@ -186,8 +186,8 @@ def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> Outcome:
         opened = min(one["opened_at"] for one in rows)
         result, margin, slippage = (
             _fold(rows, "result", math.fsum, whole=True),
-            _fold(rows, "margin", max),
-            _fold(rows, "slippage", math.fsum),
+            _fold(rows, "margin", max, whole=True),
+            _fold(rows, "slippage", math.fsum, whole=True),
         )
     expiry, curve = summary.get("cluster"), summary.get("curve")
     return Outcome(

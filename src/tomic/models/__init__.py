@@ -18,6 +18,8 @@ from tomic.models.market import (
     Underlying,
     VolSnapshot,
     normalize_symbol,
+    normalize_symbols,
+    several,
 )
 
 if TYPE_CHECKING:
@@ -125,6 +127,8 @@ __all__ = [
     "Underlying",
     "VolSnapshot",
     "normalize_symbol",
+    "normalize_symbols",
+    "several",
 ]
 
 

@@ -7,7 +7,7 @@ import re
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from tomic.models.market import DataType, ExerciseStyle, Model, Spot, Underlying
 
@@ -17,11 +17,7 @@ _NEW_YORK = ZoneInfo("America/New_York")
 
 
 class BookModel(Model):
-    """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_inf_nan="strings", defer_build=True
-    )
+    """A frozen model of what is held, or of what a review says about it."""
 
 
 class Position(BookModel):

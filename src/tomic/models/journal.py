@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from tomic.models.documents import UnboundedModel
 from tomic.models.journal_findings import (
     Attribution,
     Calibration,
@@ -75,6 +77,10 @@ def _day(value: Any) -> Any:
     if isinstance(value, str) and (found := _COMPACT_DAY.fullmatch(value.strip())):
         return "-".join(found.groups())
     return value
+
+
+def _or_nan(value: Any) -> Any:
+    return math.nan if value is None else value
 
 
 Day = Annotated[dt.date, BeforeValidator(_day)]
@@ -163,8 +169,8 @@ class Fill(Contract):
     quantity: float
     price: float | None = Field(default=None, ge=0.0)
     """Currency per share; None where only the price of the whole structure is known."""
-    commission: float = 0.0
-    """Currency for the whole fill; negative for a rebate."""
+    commission: Annotated[float, BeforeValidator(_or_nan)] = 0.0
+    """Currency for the whole fill; negative for a rebate, NaN (null in JSON) where unknown."""
     mid: float | None = None
     """Middle of the market at that moment, currency per share."""
     exec_id: str = ""
@@ -273,8 +279,10 @@ class Snapshot(JournalModel):
         return found
 
 
-class Context(JournalModel):
+class Context(JournalModel, UnboundedModel):
     """What was known when the entry was opened; None where it was not."""
+
+    unbounded: ClassVar[tuple[str, ...]] = ("margin", "max_profit", "max_loss")
 
     as_of: AwareDatetime | None = None
     source: str = ""

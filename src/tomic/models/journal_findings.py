@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
-from pydantic import AwareDatetime, ConfigDict
+from pydantic import AwareDatetime
 
+from tomic.models.documents import UnboundedModel
 from tomic.models.market import Model
 
 
 class JournalModel(Model):
-    """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_inf_nan="strings", defer_build=True
-    )
+    """A frozen model of the journal, or of what is read from it."""
 
 
 class Verdict(StrEnum):
@@ -98,8 +96,10 @@ class Interval(JournalModel):
     high: float | None = None
 
 
-class Statistics(JournalModel):
+class Statistics(JournalModel, UnboundedModel):
     """How a set of closed campaigns did; money in currency, shares and returns as fractions."""
+
+    unbounded: ClassVar[tuple[str, ...]] = ("profit_factor",)
 
     label: str = ""
     n: int

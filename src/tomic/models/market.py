@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from tomic.errors import InvalidSymbol
 
@@ -163,8 +165,44 @@ class OptionQuote(Model):
     quoted_at: AwareDatetime | None = None
 
 
+_MOST_VOLATILITY = 5.0
+_MOST_REALISED = 10.0
+"""Twenty days of a short squeeze have realised 6.4 (GME, January 2021)."""
+_RANGES = {
+    **dict.fromkeys(("hv20", "hv30", "hv60", "hv90", "hv252"), (0.0, _MOST_REALISED)),
+    "iv30": (0.0, _MOST_VOLATILITY),
+    # No VIX has been below 8.5 points, or above 90.
+    "vix": (0.0, 8.5),
+    # At a new extreme the rank leaves [0, 1]: the VIX of 5 February 2018 had a rank of 4.1.
+    "iv_rank": (-2.0, 4.5),
+    "iv_percentile": (0.0, 1.0),
+    "skew": (-1.0, 1.0),
+    "term_m1_m2": (-2.0, 2.0),
+    "term_m1_m3": (-2.0, 2.0),
+}
+"""Lowest and highest value that a figure can have; what lies beyond is a per cent, or an error."""
+_NEVER_ZERO = ("iv30", "vix")
+
+
+def impossible(name: str, value: float) -> str:
+    """Why a figure of `VolSnapshot` cannot be *value*; an empty text where it can."""
+    if name not in _RANGES:
+        return ""
+    low, high = _RANGES[name]
+    if low <= value <= high and not (value == 0.0 and name in _NEVER_ZERO):
+        return ""
+    if low <= value / 100.0 <= high and abs(value) > 1.0:
+        return f"a fraction: {value / 100.0:g}, not {value:g}"
+    return f"{value:g} is impossible: it lies between {low:g} and {high:g}"
+
+
 class VolSnapshot(Model):
-    """Volatility figures of one symbol; fractions, None where unknown."""
+    """
+    Volatility figures of one symbol; fractions, None where unknown.
+
+    Raises:
+        ValidationError: A figure is impossible, as an IV rank of 60 is, which is written 0.6.
+    """
 
     symbol: str
     as_of: AwareDatetime
@@ -203,6 +241,15 @@ class VolSnapshot(Model):
     """Field to the reason why it is unknown."""
     notes: tuple[str, ...] = ()
 
+    @field_validator(*_RANGES)
+    @classmethod
+    def _possible(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is None or math.isnan(value):
+            return None
+        if info.field_name is not None and (fault := impossible(info.field_name, value)):
+            raise ValueError(fault)
+        return value
+
     @property
     def iv_hv(self) -> float | None:
         """Implied less close-to-close volatility, both over thirty days; vol fraction."""
@@ -216,6 +263,8 @@ def normalize_symbol(text: str) -> str:
     Raises:
         InvalidSymbol: Empty, or characters that no ticker has.
     """
+    if not isinstance(text, str):
+        raise InvalidSymbol(f"{text!r} is not a ticker symbol: it is one text, as in 'SPY'")
     symbol = text.strip().upper()
     if _SYMBOL.fullmatch(symbol):
         return symbol
@@ -224,3 +273,24 @@ def normalize_symbol(text: str) -> str:
     if _SYMBOL.fullmatch(dotted) and "." in dotted:
         hint = f"a share class comes after a dot; did you mean {dotted}?"
     raise InvalidSymbol(f"{text!r} is not a ticker symbol: {hint}")
+
+
+def several(given: str | Iterable[str]) -> list[str]:
+    """
+    Names that were given one by one, or as one text: a single name, or several by commas.
+
+    A text is a sequence of letters, so ``"SPY"`` would else be taken for S, P and Y.
+    """
+    if isinstance(given, str):
+        return [part.strip() for part in given.split(",") if part.strip()]
+    return list(given)
+
+
+def normalize_symbols(given: str | Iterable[str]) -> list[str]:
+    """
+    Symbols as TOMIC writes them, of one text with commas or of several texts.
+
+    Raises:
+        InvalidSymbol: One of them is none; see `normalize_symbol`.
+    """
+    return [normalize_symbol(one) for one in several(given)]

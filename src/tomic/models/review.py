@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
 from tomic.models.book import AccountSummary, BookModel
+from tomic.models.documents import UnboundedModel
 from tomic.models.market import DataType
 
 
@@ -55,12 +56,14 @@ class HeldLeg(BookModel):
     problem: str = ""
 
 
-class Structure(BookModel):
+class Structure(BookModel, UnboundedModel):
     """
     One strategy that is held. Money in base currency, for the whole holding.
 
     `margin` and `rom` are part of the estimate after Cboe's rules, not the broker's own figure.
     """
+
+    unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "margin", "margin_net")
 
     id: str
     """Stable for one book: symbol and number, for example SPY-1."""
@@ -116,10 +119,14 @@ class Concentration(BookModel):
     kind: Literal["symbol", "sector", "strategy", "expiry"]
     name: str
     structures: int
-    margin: float
-    """Base currency; structures whose margin is unknown or unbounded are not in it."""
+    margin: float | None
+    """Base currency; None where that of a structure is unknown, or it may not be held at all."""
+    margin_known: float = 0.0
+    """Sum of the margins that are known: the least that `margin` can be."""
+    margin_unknown: tuple[str, ...] = ()
+    """Structures whose margin is unknown or unbounded."""
     share: float | None
-    """Of the margin of all."""
+    """`margin` of all margins that are known."""
     delta_value: float
 
 
@@ -243,8 +250,10 @@ class Alert(BookModel):
     severity: Severity
     scope: str
     """``book``, a symbol, or the id of a structure."""
-    value: float
-    limit: float
+    value: float | None
+    """What was seen; None where it is unknown, as the time value of an option without a price."""
+    limit: float | None
+    """None where the rule has no number to compare with."""
     message: str
     advice: str
 
@@ -282,13 +291,21 @@ class BookTotals(BookModel):
     greeks: PortfolioGreeks
     beta: BetaDelta | None = None
     pnl: float | None = None
-    """Sum of what is known."""
-    margin: float = 0.0
-    """By our rules, of structures where it is known and bounded."""
-    margin_net: float = 0.0
+    """Unrealised; None where that of a structure is unknown."""
+    pnl_known: float | None = None
+    """Sum of what is known; None where nothing is."""
+    pnl_unknown: tuple[str, ...] = ()
+    """Structures whose P&L is unknown."""
+    margin: float | None = 0.0
+    """By our rules; None where that of a structure is unknown, or it may not be held at all."""
+    margin_net: float | None = 0.0
+    """Less credits received, plus debits paid; None where that of a structure is unknown."""
+    margin_known: float = 0.0
+    """Sum of the margins that are known: the least that `margin` can be."""
     margin_unknown: tuple[str, ...] = ()
+    """Structures that `margin` or `margin_net` lacks."""
     margin_share: float | None = None
-    """Of net liquidation."""
+    """`margin` of net liquidation."""
     worst: StressCell | None = None
     worst_share: float | None = None
     """Loss of the worst cell over net liquidation."""
@@ -327,7 +344,8 @@ class FitChange(BookModel):
     gamma_value: float
     vega: float
     theta: float
-    margin: float
+    margin: float | None
+    """Net; None where what is held or the trade has an unknown one."""
     worst: float | None
     """Change of the P&L in the book's worst stress cell; negative is a larger loss."""
     notes: tuple[str, ...] = ()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from tomic._drawing import draw
+from tomic.models.documents import UNLIMITED, UnboundedModel
 from tomic.models.market import DataType, Model, SpotSource
 
 Side = Literal["bullish", "bearish", "neutral"]
@@ -16,11 +18,7 @@ Side = Literal["bullish", "bearish", "neutral"]
 
 
 class TradeModel(Model):
-    """A frozen model whose infinities (an unbounded loss) survive JSON as ``"Infinity"``."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_inf_nan="strings", defer_build=True
-    )
+    """A frozen model of a trade, or of what is said about one."""
 
 
 class PriceSource(StrEnum):
@@ -114,13 +112,15 @@ class Scenario(TradeModel):
     """Currency per structure."""
 
 
-class Proposal(TradeModel):
+class Proposal(TradeModel, UnboundedModel):
     """
     One trade with everything that spoke for or against it; money in currency per structure.
 
     Success, expected value and CVaR are at the first expiry, in today's money, for the executable
     credit, under the forecast density; the market's own figures stand beside.
     """
+
+    unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "risk_reward")
 
     id: str = ""
     """Given by the store, for example 20261120-3; empty before."""
@@ -251,7 +251,7 @@ class Proposal(TradeModel):
             "EV": self.ev,
         }
         head = "".join(f"<th>{name}</th>" for name in (*figures, "PoS", "score"))
-        cells = "".join(f"<td>{value:,.2f}</td>" for value in figures.values())
+        cells = "".join(f"<td>{_money(value)}</td>" for value in figures.values())
         legs = "".join(f"<li>{leg.text} at {leg.price:.2f}</li>" for leg in self.legs)
         return (
             f"<p><b>{self.symbol}</b> {self.trade} · {self.as_of:%Y-%m-%d %H:%M %Z}</p>"
@@ -275,8 +275,10 @@ class Proposal(TradeModel):
         return tuple(rounded)
 
 
-class Refusal(TradeModel):
+class Refusal(TradeModel, UnboundedModel):
     """Why a strategy or a trade was refused, in numbers."""
+
+    unbounded: ClassVar[tuple[str, ...]] = ("observed",)
 
     rule: str
     """Machine-readable, for example min_pos."""
@@ -362,7 +364,7 @@ class ScanResult(TradeModel):
     def _repr_html_(self) -> str:
         cells = "".join(
             f"<tr><td>{n}</td><td>{one.symbol}</td><td>{one.trade}</td><td>{one.credit:.2f}</td>"
-            f"<td>{one.max_loss:.2f}</td><td>{one.pos:.3f}</td><td>{one.ev:.2f}</td>"
+            f"<td>{_money(one.max_loss)}</td><td>{one.pos:.3f}</td><td>{one.ev:.2f}</td>"
             f"<td>{one.score:.1f}</td><td>{one.grade.value}</td></tr>"
             for n, one in enumerate(self.proposals, 1)
         )
@@ -386,3 +388,8 @@ class TradeReview(TradeModel):
     """The best trade of the same strategy and expiry, when that is another one."""
     cut: str = ""
     """What time or a lost line left out of the chain it was judged in; empty when it is whole."""
+
+
+def _money(value: float) -> str:
+    """Currency as a notebook shows it; an unbounded amount as a word."""
+    return UNLIMITED if math.isinf(value) else f"{value:,.2f}"

@@ -135,7 +135,7 @@ class Background:
         async with self._opening:
             if self._desk is None:
                 desk = self._open_desk(_tell)
-                await desk.__aenter__()
+                await desk.open()
                 # The deadline of a command runs from its start; a panel lives as long as it likes.
                 await desk.chains([])
                 self._desk = desk
@@ -168,7 +168,7 @@ class Background:
     async def _leave_desk(self) -> None:
         desk, self._desk = self._desk, None
         if desk is not None:
-            await desk.__aexit__(None, None, None)
+            await desk.close()
 
 
 async def _connection(desk: Desk) -> Connection:

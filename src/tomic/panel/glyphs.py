@@ -6,6 +6,8 @@ import math
 import sys
 from dataclasses import dataclass
 
+from tomic.models.documents import UNLIMITED
+
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
@@ -52,6 +54,18 @@ def number(
     return (
         text.replace("-", "+" if signed else "", 1) if float(text.replace(",", "")) == 0 else text
     )
+
+
+def money(value: float | None, decimals: int = 0) -> str:
+    """Signed currency; an unbounded amount as a word, empty when missing."""
+    if value is not None and math.isinf(value):
+        return UNLIMITED
+    return number(value, decimals, signed=True)
+
+
+def amount(value: float | None, decimals: int = 0) -> str:
+    """What cannot be negative, without a sign; else as `money`."""
+    return money(value, decimals).removeprefix("+")
 
 
 def per_cent(value: float | None, decimals: int = 1, *, signed: bool = False) -> str:

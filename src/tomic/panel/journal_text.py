@@ -15,7 +15,7 @@ from tomic.models.journal import (
     Statistics,
     Trade,
 )
-from tomic.panel.glyphs import Glyphs, number, per_cent
+from tomic.panel.glyphs import Glyphs, amount, number, per_cent
 
 if TYPE_CHECKING:
     from tomic.store import Change
@@ -113,7 +113,7 @@ def _row(one: Statistics) -> str:
     return (
         f"{one.label.replace('_', ' '):<20.20}{one.n:>5}{per_cent(one.win_rate.value, 0):>7}"
         f"{number(one.expectancy.value, 0, signed=True):>10}"
-        f"{number(one.total, 0, signed=True):>11}{number(one.profit_factor):>7}"
+        f"{number(one.total, 0, signed=True):>11}{' ' + amount(one.profit_factor, 2):>7}"
         f"{per_cent(one.rom):>8}\n"
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from tomic.models.review import Alert, BookReview, Severity, Structure
-from tomic.panel.glyphs import number, per_cent
+from tomic.panel.glyphs import amount, money, number, per_cent
 
 if TYPE_CHECKING:
     from tomic.workflows.review import Considered
@@ -25,8 +25,9 @@ def totals(review: BookReview) -> list[list[str]]:
     return [
         [
             f"net {number(review.net_liquidation, 0)} {review.currency}",
-            f"P&L {number(total.pnl, 0, signed=True)}",
-            f"margin {number(total.margin, 0)} ({per_cent(total.margin_share, 0)}%)",
+            f"P&L {_or_unknown(number(total.pnl, 0, signed=True), total.pnl_unknown)}",
+            f"margin {_or_unknown(number(total.margin, 0), total.margin_unknown)}"
+            + ("" if total.margin_share is None else f" ({per_cent(total.margin_share, 0)}%)"),
             f"worst {number(worst.pnl, 0, signed=True)} ({per_cent(total.worst_share)}%)"
             if worst
             else "",
@@ -39,6 +40,11 @@ def totals(review: BookReview) -> list[list[str]]:
             f"{beta.benchmark} delta {number(beta.delta, 0, signed=True)}" if beta else "",
         ],
     ]
+
+
+def _or_unknown(text: str, unknown: Sequence[str]) -> str:
+    """A total; where a part of it is unknown, of which structures."""
+    return text or (f"? ({', '.join(unknown)})" if unknown else "")
 
 
 def alerts_text(alerts: Sequence[Alert], *, advice: bool = False) -> Text:
@@ -66,9 +72,9 @@ def structure_text(one: Structure, review: BookReview) -> Text:
     rows = [
         ("credit", number(one.credit, 2, signed=True)),
         ("P&L", number(one.pnl, 2, signed=True)),
-        ("max profit", number(one.max_profit, 0, signed=True)),
-        ("max loss", number(one.max_loss, 0)),
-        ("margin", f"{number(one.margin, 0)}, net {number(one.margin_net, 0)}"),
+        ("max profit", money(one.max_profit)),
+        ("max loss", amount(one.max_loss)),
+        ("margin", f"{amount(one.margin)}, net {amount(one.margin_net)}"),
         ("ROM%", per_cent(one.rom)),
         ("theta/margin%", f"{per_cent(one.theta_margin, 2)} a day"),
         ("opened", f"{one.opened or 'unknown'}{' or before' if one.days_at_least else ''}"),
@@ -103,8 +109,8 @@ def considered_text(found: Considered, currency: str) -> Text:
         text.append(f"{name:<15}", "dim").append(f"{value}\n")
     for one in found.structures:
         text.append(
-            f"\n{one.strategy}: margin {number(one.margin, 0)}, "
-            f"profit {number(one.max_profit, 0)}, loss {number(one.max_loss, 0)}\n"
+            f"\n{one.strategy}: margin {amount(one.margin)}, "
+            f"profit {amount(one.max_profit)}, loss {amount(one.max_loss)}\n"
         )
     for note in change.notes:
         text.append(f"note: {note}\n", "dim")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from textual.widgets import Static
 
 from tomic.desk import Desk
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
-from tomic.panel.glyphs import number, per_cent
+from tomic.panel.glyphs import money, number, per_cent
 from tomic.panel.grid import Column, Grid
 from tomic.panel.payoff_plot import PayoffPlot
 from tomic.panel.refusals import refusals_text
@@ -38,13 +37,6 @@ LEGS: list[Column[Any]] = [
     Column("theta", attrgetter("theta"), lambda leg: number(leg.theta, 3)),
     Column("from", attrgetter("price_source"), lambda leg: leg.price_source.value, left=True),
 ]
-
-
-def money(value: float | None, decimals: int = 0) -> str:
-    """Signed currency; an unbounded amount as a word."""
-    if value is not None and math.isinf(value):
-        return "unbounded"
-    return number(value, decimals, signed=True)
 
 
 def figures(one: Proposal, either_way: str) -> list[tuple[str, str]]:

@@ -22,9 +22,9 @@ from tomic.errors import (
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
 from tomic.panel.entry import Ask, Entry
 from tomic.panel.facts import Facts
-from tomic.panel.glyphs import number, per_cent
+from tomic.panel.glyphs import money, number, per_cent
 from tomic.panel.grid import Column, Grid
-from tomic.panel.proposal import ProposalSheet, money, score_text
+from tomic.panel.proposal import ProposalSheet, score_text
 from tomic.panel.refusals import refusals_text
 from tomic.panel.text_sheet import TextSheet
 from tomic.panel.view import View

@@ -38,8 +38,15 @@ def of_book(
     structures: Sequence[Structure],
     concentration: Sequence[Concentration],
     limits: AlertsSettings,
+    *,
+    net_liquidation: float | None = None,
 ) -> Iterator[Alert]:
-    """Alerts about the book as a whole."""
+    """
+    Alerts about the book as a whole.
+
+    A margin that is known in part is at least that part, which may be too much already; what it is
+    a share of is *net_liquidation*.
+    """
     greeks = totals.greeks
     if abs(greeks.delta) > limits.book_delta:
         yield _book(
@@ -57,7 +64,7 @@ def of_book(
     yield from _book_gamma(by_symbol, limits)
     yield from _clusters(structures, limits)
     yield from _shares(concentration, limits)
-    yield from _capital(totals, limits)
+    yield from _capital(totals, net_liquidation, limits)
 
 
 def _book(
@@ -129,7 +136,7 @@ def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> I
     most = {"symbol": limits.symbol_share, "sector": limits.sector_share}
     several = {kind: sum(one.kind == kind for one in concentration) > 1 for kind in most}
     for one in concentration:
-        limit, share = most.get(one.kind), one.share
+        limit, share = most.get(one.kind), _least_share(one, concentration)
         if limit is None or share is None or one.name == "unknown":
             continue
         if not several[one.kind] or share <= limit:
@@ -140,16 +147,31 @@ def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> I
             scope=one.name,
             value=share,
             limit=limit,
-            message=f"{one.name} holds {share:.0%} of the margin",
+            message=f"{one.name} holds {_at_least(one.margin)}{share:.0%} of the margin",
             advice=f"spread over other {one.kind}s before adding here",
         )
 
 
-def _capital(totals: BookTotals, limits: AlertsSettings) -> Iterator[Alert]:
-    if totals.margin_share is not None and totals.margin_share > limits.margin_share:
+def _least_share(one: Concentration, every: Sequence[Concentration]) -> float | None:
+    """What it holds of the margins that are known, or the least that this can be."""
+    whole = sum(other.margin_known for other in every if other.kind == one.kind)
+    return one.share if one.margin is not None or not whole else one.margin_known / whole
+
+
+def _at_least(margin: float | None) -> str:
+    return "at least " if margin is None else ""
+
+
+def _capital(
+    totals: BookTotals, net_liquidation: float | None, limits: AlertsSettings
+) -> Iterator[Alert]:
+    share = totals.margin_share
+    if share is None and net_liquidation is not None and net_liquidation > 0.0:
+        share = totals.margin_known / net_liquidation
+    if share is not None and share > limits.margin_share:
         yield _book(
-            "margin_share", WARNING, totals.margin_share, limits.margin_share,
-            f"margin takes {totals.margin_share:.0%} of net liquidation",
+            "margin_share", WARNING, share, limits.margin_share,
+            f"margin takes {_at_least(totals.margin)}{share:.0%} of net liquidation",
             "keep room for margins that rise in a fall",
         )  # fmt: skip
     if totals.worst_share is not None and totals.worst_share > limits.stress_loss:
@@ -192,8 +214,8 @@ def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> It
             rule=f"assignment_{one.reason}",
             severity=WARNING,
             scope=one.structure,
-            value=one.time_value if one.time_value is not None else 0.0,
-            limit=limit if limit is not None else 0.0,
+            value=one.time_value,
+            limit=limit,
             message=f"{one.contract}: {one.message}",
             advice="close or roll it, unless you want the shares to change hands",
         )

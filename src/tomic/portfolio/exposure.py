@@ -28,6 +28,29 @@ _PRIOR, _PRIOR_ERROR = 1.0, 0.4
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """A sum that does not take what is unknown for nothing."""
+
+    known: float
+    """Of the amounts that are known and bounded."""
+    unknown: tuple[str, ...]
+    """Names of the others."""
+
+    @classmethod
+    def of(cls, amounts: Iterable[tuple[str, float | None]]) -> Total:
+        """Add up named amounts."""
+        every = list(amounts)
+        known = [value for _, value in every if value is not None and math.isfinite(value)]
+        unknown = (name for name, value in every if value is None or not math.isfinite(value))
+        return cls(math.fsum(known), tuple(unknown))
+
+    @property
+    def value(self) -> float | None:
+        """The sum; None where one of the amounts is unknown or without bound."""
+        return None if self.unknown else self.known
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A part of a line that belongs to one group."""
 
@@ -170,26 +193,24 @@ def concentration(
     }
     if any(sectors.values()):
         kinds["sector"] = [sectors.get(one.symbol) or "unknown" for one in structures]
-    whole = math.fsum(_margin(one) for one in structures)
+    whole = Total.of((one.id, one.margin) for one in structures).known
     result = []
     for kind in ("symbol", "sector", "strategy", "expiry"):
         names = kinds.get(kind, [])
         for name in sorted(set(names)):
             mine = [one for one, label in zip(structures, names, strict=True) if label == name]
-            margin = math.fsum(_margin(one) for one in mine)
+            margin = Total.of((one.id, one.margin) for one in mine)
             result.append(
                 Concentration(
                     kind=kind,
                     name=name,
                     structures=len(mine),
-                    margin=margin,
-                    share=margin / whole if whole > 0.0 else None,
+                    margin=margin.value,
+                    margin_known=margin.known,
+                    margin_unknown=margin.unknown,
+                    share=margin.value / whole if margin.value is not None and whole else None,
                     delta_value=math.fsum(one.greeks.delta_value for one in mine),
                 )
             )
     order = {"symbol": 0, "sector": 1, "strategy": 2, "expiry": 3}
-    return tuple(sorted(result, key=lambda one: (order[one.kind], -one.margin, one.name)))
-
-
-def _margin(one: Structure) -> float:
-    return one.margin if one.margin is not None and math.isfinite(one.margin) else 0.0
+    return tuple(sorted(result, key=lambda one: (order[one.kind], -one.margin_known, one.name)))

@@ -13,6 +13,7 @@ its score.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -69,10 +70,13 @@ class BookFit:
         )
         grid = np.array(found.stress.pnl)[kept] if found.stress else np.zeros((1, 1, 1))
         self._grid = np.broadcast_to(grid, tuple(one.size for one in kept)).reshape(-1)
-        self._before = _state(found)._replace(worst=float(self._grid.min()))
+        # Only what a trade adds to the margin counts, so that of the book may be unknown.
+        self._before = _state(found)._replace(margin=0.0, worst=float(self._grid.min()))
 
     def fits(self, trades: Sequence[Prospect]) -> Sequence[Fit]:
         """A `Fit` for each of *trades*, in their order; 1 where net liquidation is unknown."""
+        if not trades:
+            return []
         if self._net is None or self._net <= 0.0:
             return [Fit(1.0, "net liquidation unknown: fit counts 1") for _ in trades]
         window = self._settings.portfolio.beta_days
@@ -143,7 +147,7 @@ class BookFit:
             vol_moves=self._axes.vol,
             days=self._axes.days,
         )  # fmt: skip
-        return grid[: len(legs)].reshape(len(legs), -1)
+        return grid[: len(legs)].reshape(len(legs), self._grid.size)
 
     def _share_cells(self, trade: Prospect, betas: dict[str, SymbolBeta]) -> FloatArray:
         """P&L of a trade's shares, (cells,): linear in the spot, which never falls below 0."""
@@ -203,11 +207,15 @@ def _gamma_loss(gamma_value: float) -> float:
 def change(trade: str, before: BookReview, after: BookReview) -> FitChange:
     """What a considered trade changes, from the reviews of the book without and with it."""
     one, two = _state(before), _state(after)
+    margin = _margin_added(before, after)
     notes: tuple[str, ...] = ()
     factor = 1.0
     if before.net_liquidation is None or before.net_liquidation <= 0.0:
         notes = ("net liquidation unknown: fit counts 1",)
+    elif margin is None:
+        notes = ("what it adds to the margin is unknown: fit counts 1",)
     else:
+        one, two = one._replace(margin=0.0), two._replace(margin=margin)
         factor = factor_of(one, two, before.net_liquidation)
     first, second = before.totals.greeks, after.totals.greeks
     stressed = after.stress is not None
@@ -218,10 +226,27 @@ def change(trade: str, before: BookReview, after: BookReview) -> FitChange:
         gamma_value=second.gamma_value - first.gamma_value,
         vega=second.vega - first.vega,
         theta=second.theta - first.theta,
-        margin=two.margin - one.margin,
+        margin=margin,
         worst=two.worst - one.worst if stressed else None,
         notes=notes,
     )
+
+
+def _margin_added(before: BookReview, after: BookReview) -> float | None:
+    """What a trade adds to the net margin; None where it changes something that is unknown."""
+    (known, unknown), (more, still) = _net_margins(before), _net_margins(after)
+    return more - known if unknown == still else None
+
+
+def _net_margins(found: BookReview) -> tuple[float, Counter[tuple[tuple[str, float], ...]]]:
+    """The net margins that are known, added up, and the legs of the structures without one."""
+    total = exposure.Total.of((one.id, one.margin_net) for one in found.structures)
+    legs = Counter(
+        tuple((leg.contract, leg.quantity) for leg in one.legs)
+        for one in found.structures
+        if one.id in total.unknown
+    )
+    return total.known, legs
 
 
 def _state(found: BookReview) -> _State:
@@ -230,7 +255,7 @@ def _state(found: BookReview) -> _State:
         delta=totals.beta.delta_value if totals.beta else 0.0,
         gamma=totals.greeks.gamma_value,
         vega=totals.greeks.vega,
-        margin=totals.margin_net,
+        margin=math.nan if totals.margin_net is None else totals.margin_net,
         worst=found.stress.worst.pnl if found.stress else 0.0,
     )
 

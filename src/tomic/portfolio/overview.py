@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -148,7 +147,9 @@ def _alerts(
     limits: AlertsSettings,
 ) -> tuple[Alert, ...]:
     told = [
-        *alerts.of_book(totals, by_symbol, found, shares, limits),
+        *alerts.of_book(
+            totals, by_symbol, found, shares, limits, net_liquidation=book.net_liquidation
+        ),
         *alerts.of_events(book, by_symbol, limits),
         *alerts.of_assignment(risks, limits),
     ]
@@ -164,26 +165,26 @@ def _totals(
     grid: StressGrid | None,
 ) -> BookTotals:
     net = book.net_liquidation
-    bounded = [one for one in found if _is_bounded(one)]
-    margin = math.fsum(one.margin for one in bounded if one.margin is not None)
-    results = [one.pnl for one in found if one.pnl is not None]
+    pnl = exposure.Total.of((one.id, one.pnl) for one in found)
+    margin = exposure.Total.of((one.id, one.margin) for one in found)
+    margin_net = exposure.Total.of((one.id, one.margin_net) for one in found)
+    lacking = {*margin.unknown, *margin_net.unknown}
     worst = grid.worst if grid else None
     sized = net is not None and net > 0.0
     return BookTotals(
         greeks=exposure.add(by_symbol.values()),
-        pnl=math.fsum(results) if results else None,
-        margin=margin,
-        margin_net=math.fsum(one.margin_net for one in bounded if one.margin_net is not None),
-        margin_unknown=tuple(one.id for one in found if not _is_bounded(one)),
-        margin_share=margin / net if sized and net else None,
+        # An empty book has no P&L to speak of, but it does take no margin.
+        pnl=pnl.value if found else None,
+        pnl_known=pnl.known if len(pnl.unknown) < len(found) else None,
+        pnl_unknown=pnl.unknown,
+        margin=margin.value,
+        margin_net=margin_net.value,
+        margin_known=margin.known,
+        margin_unknown=tuple(one.id for one in found if one.id in lacking),
+        margin_share=margin.value / net if margin.value is not None and sized and net else None,
         worst=worst,
         worst_share=max(-worst.pnl, 0.0) / net if worst is not None and sized and net else None,
     )
-
-
-def _is_bounded(one: Structure) -> bool:
-    """Whether its margin is known, and it may be held at all."""
-    return one.margin is not None and math.isfinite(one.margin)
 
 
 # -- a trade that is considered ----------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,8 @@ from tomic._drawing import draw
 from tomic.config.text import fingerprint
 from tomic.desk import Desk
 from tomic.errors import DataError, StoreError, UsageError
-from tomic.models import Proposal, ScanResult, VolSnapshot
+from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
+from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
 from tomic.report import book_pages, pages
@@ -32,24 +32,25 @@ _MOST_MARKETS = 3
 """Symbols whose smile and cone are drawn in the report of a day."""
 
 
-async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
+async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> Page:
     """
     The last stored scan, the last volatility of each symbol, open trades and their signals.
 
     Nobody is asked for data, except in a demo whose store is still empty: there a scan is made.
     """
+    symbols = normalize_symbols(symbols)
     scan = await _last_scan(desk)
     if scan is None and desk.simulated:
         scan = await desk.scan(symbols)
     checked = await journal_review.check(await desk.journal(offline=_is_offline(desk)), keep=False)
     store = await desk.store()
-    names = list(symbols) or [*desk.settings.market.symbols]
+    names = symbols or [*desk.settings.market.symbols]
     found = await store.load_latest_snapshots(names)
     vols = [found[name] for name in names if name in found]
     document = {
         **_document("day", desk, _latest(scan, vols), _quality_of_scan(scan)),
         "scan": _scan_document(scan),
-        "volatility": [one.model_dump(mode="json") for one in vols],
+        "volatility": [to_document(one) for one in vols],
         "signals": _signals(checked),
         "book": await _last_book(desk),
         "missing": _missing(scan),
@@ -131,8 +132,8 @@ async def journal(desk: Desk) -> Page:
     document = {
         **_document("journal", desk, checked.as_of, sum(judged) / len(judged) if judged else None),
         "signals": _signals(checked),
-        "open": [one.model_dump(mode="json") for one in await load_open(held)],
-        "journal": json.loads(found.model_dump_json()),
+        "open": [to_document(one) for one in await load_open(held)],
+        "journal": to_document(found),
     }
     draws = [
         partial(_picture, "calibration", f"{one.what}: forecast against outcome", one)
@@ -179,7 +180,7 @@ async def _last_scan(desk: Desk) -> ScanResult | None:
 
 def _with_urgency(review: BookReview) -> dict[str, Any]:
     """The review, its alerts parted into those that ask for something and those that do not."""
-    whole = json.loads(review.model_dump_json())
+    whole = to_document(review)
     urgent = {
         is_urgent: [one for one in whole["alerts"] if (one["severity"] != "info") == is_urgent]
         for is_urgent in (True, False)
@@ -204,7 +205,7 @@ def _signals(checked: Checked) -> list[dict[str, Any]]:
     """Each check with what fired in words; what could not be judged says why."""
     return [
         {
-            **json.loads(one.model_dump_json()),
+            **to_document(one),
             "fired": [signal.text for signal in one.signals] or list(one.notes),
         }
         for one in checked.checks
@@ -234,14 +235,14 @@ def _stress(desk: Desk, review: BookReview) -> tuple[Figure, ...]:
 def _scan_document(scan: ScanResult | None) -> dict[str, Any] | None:
     if scan is None:
         return None
-    found: dict[str, Any] = json.loads(scan.model_dump_json())
+    found = to_document(scan)
     found["proposals"] = [_proposal_document(one) for one in scan.proposals]
     return found
 
 
 def _proposal_document(one: Proposal) -> dict[str, Any]:
     """The proposal as JSON has it, and its trade in a line."""
-    return {**json.loads(one.model_dump_json()), "trade": one.trade}
+    return {**to_document(one), "trade": one.trade}
 
 
 def _missing(scan: ScanResult | None) -> list[str]:

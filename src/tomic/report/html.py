@@ -24,9 +24,9 @@ from tomic.report.layout import (
     Part,
     Section,
     Table,
+    cell,
     is_numeric,
     resolve,
-    written,
 )
 from tomic.report.svg import inline
 
@@ -140,7 +140,7 @@ class _Writer:
         sign = ' data-sign="loss"' if _is_loss(value, column) else ""
         return (
             f'<{tag}{_side(column)}{sign} data-at="{at}" data-kind="{column.kind}"'
-            f' data-value="{exact}">{escape(written(value, column.kind))}</{tag}>'
+            f' data-value="{exact}">{escape(cell(self._page.document, at, column.kind))}</{tag}>'
         )
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from tomic.models.documents import UNLIMITED, flag_of
+
 Kind: TypeAlias = Literal[
     "text", "words", "money", "cents", "pnl", "price", "share", "share0", "ratio", "number",
     "whole", "day", "time", "list",
@@ -123,26 +125,27 @@ def written(value: Any, kind: Kind) -> str:
     """*value* as people read it; a dash where there is none."""
     if value is None or value == "" or value == []:
         return MISSING
-    number = _number(value) if kind in _NUMERIC else None
     if kind in _NUMERIC:
-        if number is None:
+        if not isinstance(value, int | float):
             return str(value)
-        if math.isinf(number):
-            return "unbounded" if number > 0.0 else "−unbounded"
-        return _sign(FORMATS[kind](number))
+        return UNLIMITED if math.isinf(value) else _sign(FORMATS[kind](value))
     return FORMATS[kind](value)
+
+
+def cell(document: Any, pointer: str, kind: Kind) -> str:
+    """The value at *pointer* as people read it; a word where its flag says that it has no bound."""
+    value = resolve(document, pointer)
+    if value is None:
+        above, _, name = pointer.rpartition("/")
+        beside = resolve(document, above)
+        if isinstance(beside, Mapping) and beside.get(flag_of(name)) is False:
+            return UNLIMITED
+    return written(value, kind)
 
 
 def is_numeric(kind: Kind) -> bool:
     """Whether values of *kind* are numbers, set flush right."""
     return kind in _NUMERIC
-
-
-def _number(value: Any) -> float | None:
-    """A number, also one that JSON had to write as a word."""
-    if isinstance(value, str):
-        return {"Infinity": math.inf, "-Infinity": -math.inf}.get(value)
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _sign(text: str) -> str:

@@ -156,14 +156,21 @@ SIGNALS = (
 
 TOTALS = (
     Column("net liquidation", "/net_liquidation", "money"),
-    Column("P&L", "/totals/pnl", "pnl", "Unrealised, of what is known."),
+    Column("P&L", "/totals/pnl", "pnl", "Unrealised; a dash where one is unknown."),
+    Column("known", "/totals/pnl_known", "pnl", "Of the structures whose P&L is known."),
     Column("delta, dollars", "/totals/greeks/delta_value", "money", "Worth of the net shares."),
     Column("beta-weighted", "/totals/beta/delta", "number", "Shares of the benchmark."),
     Column("± one error", "/totals/beta/error", "number"),
     Column("gamma 1 %", "/totals/greeks/gamma_value", "money", "Change of delta dollars."),
     Column("vega", "/totals/greeks/vega", "cents", "Per 0.01 of volatility."),
     Column("theta", "/totals/greeks/theta", "cents", "Per calendar day."),
-    Column("margin", "/totals/margin", "money", "By the rules of the exchange, ours."),
+    Column(
+        "margin",
+        "/totals/margin",
+        "money",
+        "By our rules; a dash where one is unknown.",
+    ),
+    Column("at least", "/totals/margin_known", "money", "Of the structures whose margin is known."),
     Column("of net liq.", "/totals/margin_share", "share"),
     Column("worst cell", "/totals/worst/pnl", "pnl", "Of the stress grid."),
     Column("of net liq.", "/totals/worst_share", "share"),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from tomic.models import several
 from tomic.store.connection import StoreFile
 
 EarningsSource: TypeAlias = Literal["csv", "web"]
@@ -97,7 +98,7 @@ class CalendarTables(StoreFile):
     ) -> list[Any]:
         # Wider than asked: a CSV row just outside the window may replace one inside it.
         values = (
-            json.dumps(list(symbols)),
+            json.dumps(several(symbols)),
             (since - _SAME_EVENT).isoformat(),
             (until + _SAME_EVENT if until else dt.date.max).isoformat(),
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tomic.chain import COLUMNS, Chain, Fetch
 from tomic.models import DataType, Spot, Underlying
+from tomic.models.documents import to_document
 from tomic.store.connection import StoreFile
 
 _KEEP_S = 86_400.0
@@ -84,8 +85,8 @@ class ChainTables(StoreFile):
 def _packed(chain: Chain) -> tuple[str, bytes]:
     zone = getattr(chain.as_of.tzinfo, "key", None)
     header = {
-        "underlying": chain.underlying.model_dump(mode="json"),
-        "spot": chain.spot.model_dump(mode="json"),
+        "underlying": to_document(chain.underlying),
+        "spot": to_document(chain.spot),
         "as_of": chain.as_of.isoformat(),
         "zone": zone,
         "rate": chain.rate,

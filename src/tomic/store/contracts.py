@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from tomic.models import OptionParams, Underlying
+from tomic.models.documents import to_text
 from tomic.store.connection import StoreFile
 
 _KEEP_DAYS = 7
@@ -30,7 +31,7 @@ class ContractTables(StoreFile):
 
     async def save_underlying(self, underlying: Underlying, day: dt.date) -> None:
         """Remember the resolved underlying for one trading day."""
-        row = (underlying.symbol, day.isoformat(), underlying.model_dump_json())
+        row = (underlying.symbol, day.isoformat(), to_text(underlying))
         await self._write(
             lambda db: db.execute("INSERT OR REPLACE INTO underlyings VALUES (?, ?, ?)", row)
         )
@@ -47,7 +48,7 @@ class ContractTables(StoreFile):
 
     async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
         """Remember expiries and strikes of one trading class for one trading day."""
-        row = (symbol, day.isoformat(), params.trading_class, params.model_dump_json())
+        row = (symbol, day.isoformat(), params.trading_class, to_text(params))
         await self._write(
             lambda db: db.execute("INSERT OR REPLACE INTO option_params VALUES (?, ?, ?, ?)", row)
         )

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import FloatArray
-from tomic.models import VolSnapshot
+from tomic.models import VolSnapshot, several
+from tomic.models.documents import to_text
+from tomic.models.market import impossible
 from tomic.store.connection import StoreFile
 
 IvKind: TypeAlias = Literal["ib30", "chain30", "ib_hv30"]
@@ -247,7 +249,7 @@ class HistoryTables(StoreFile):
         self, symbols: Iterable[str] | None = None
     ) -> dict[str, dict[str, Coverage]]:
         """Return what is stored of many symbols (all by default), by symbol and series."""
-        names = None if symbols is None else json.dumps(list(symbols))
+        names = None if symbols is None else json.dumps(several(symbols))
         rows = await self._read(lambda db: db.execute(_COVERAGE, {"symbols": names}).fetchall())
         found: dict[str, dict[str, Coverage]] = {}
         for symbol, series, count, first, last, close_only, fetched_at, asked_from in rows:
@@ -270,7 +272,7 @@ class HistoryTables(StoreFile):
                 one.symbol,
                 (day or one.as_of.date()).isoformat(),
                 one.as_of.isoformat(),
-                one.model_dump_json(exclude_defaults=True),
+                to_text(one, exclude_defaults=True),
             )
             for one in snapshots
         ]
@@ -288,7 +290,7 @@ class HistoryTables(StoreFile):
                 (symbol, -1 if days is None else days),
             ).fetchall()
         )
-        return [VolSnapshot.model_validate_json(text) for (text,) in reversed(rows)]
+        return [_snapshot(text) for (text,) in reversed(rows)]
 
     async def load_latest_snapshots(self, symbols: Iterable[str]) -> dict[str, VolSnapshot]:
         """Return the newest snapshot of each symbol that has one."""
@@ -296,10 +298,25 @@ class HistoryTables(StoreFile):
             lambda db: db.execute(
                 "SELECT symbol, max(day), document FROM vol_snapshots"
                 " WHERE symbol IN (SELECT value FROM json_each(?)) GROUP BY symbol",
-                (json.dumps(list(symbols)),),
+                (json.dumps(several(symbols)),),
             ).fetchall()
         )
-        return {symbol: VolSnapshot.model_validate_json(text) for symbol, _, text in rows}
+        return {symbol: _snapshot(text) for symbol, _, text in rows}
+
+
+def _snapshot(text: str) -> VolSnapshot:
+    """A stored snapshot; a figure that an earlier version kept, and that cannot be, is missing."""
+    document: dict[str, Any] = json.loads(text)
+    faults = {
+        name: fault
+        for name, value in document.items()
+        if isinstance(value, float | int) and (fault := impossible(name, float(value)))
+    }
+    if not faults:
+        return VolSnapshot.model_validate_json(text)
+    kept = {name: value for name, value in document.items() if name not in faults}
+    kept["missing"] = {**faults, **kept.get("missing", {})}
+    return VolSnapshot.model_validate_json(json.dumps(kept))
 
 
 _COVERAGE = """
@@ -410,7 +427,7 @@ def _note(db: sqlite3.Connection, at: dt.datetime, symbol: str, kind: str, detai
 def _wanted(symbols: Iterable[str], days: int | None, until: dt.date | None) -> dict[str, Any]:
     last = np.datetime64(until or dt.date.max, "D").astype("int64")
     return {
-        "symbols": json.dumps(sorted(set(symbols))),
+        "symbols": json.dumps(sorted(set(several(symbols)))),
         "days": -1 if days is None else days,
         "until": int(last),
     }

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tomic.models import VolSnapshot
+from tomic.models.documents import to_text
+from tomic.models.market import impossible
 from tomic.store.documents import dump
 
 TABLES = ("PriceHistory", "VolStats")
@@ -115,7 +117,7 @@ def _snapshot(row: Sequence[Any]) -> tuple[str, ...] | None:
     found = {
         name: value / 100.0
         for name, cell in zip(("hv30", "hv60", "hv90"), percents, strict=False)
-        if (value := _number(cell)) is not None
+        if (value := _number(cell)) is not None and not impossible(name, value / 100.0)
     }
     if day is None or not found:
         return None
@@ -128,7 +130,7 @@ def _snapshot(row: Sequence[Any]) -> tuple[str, ...] | None:
         hv90=found.get("hv90"),
         sources=dict.fromkeys(found, "original"),
     )
-    text = snapshot.model_dump_json(exclude_defaults=True)
+    text = to_text(snapshot, exclude_defaults=True)
     return snapshot.symbol, day.isoformat(), as_of.isoformat(), text
 
 

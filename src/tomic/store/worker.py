@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from threading import Thread
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
 import aiosqlite
@@ -37,6 +38,7 @@ class Worker(aiosqlite.Connection):
                 return sqlite3.connect(":memory:")
 
         worker = cls(connect_or_note, _ROWS_AT_ONCE)
+        worker._let_the_process_end()
         opening = asyncio.ensure_future(_opened(worker))
         try:
             await asyncio.shield(opening)
@@ -48,6 +50,16 @@ class Worker(aiosqlite.Connection):
             await worker.close()
             raise failed[0]
         return worker
+
+    def _let_the_process_end(self) -> None:
+        """
+        Make the thread one that no process waits for, as of a script that forgot to close.
+
+        SQLite keeps what was committed, and rolls back what was not.
+        """
+        # Until 0.21 of aiosqlite the connection is a thread, from 0.22 on it has one.
+        thread = cast(Thread, getattr(self, "_thread", self))
+        thread.daemon = True
 
     async def call(self, work: Work[T]) -> T:
         """

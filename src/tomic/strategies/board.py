@@ -14,7 +14,8 @@ import numpy as np
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.models import ExerciseStyle, RowStatus, VolSnapshot
+from tomic.errors import UsageError
+from tomic.models import ExerciseStyle, RowStatus, VolSnapshot, normalize_symbol
 from tomic.quant import (
     black_scholes,
     density,
@@ -95,6 +96,25 @@ class Board:
                 market=first.market,
             )
         return self._later[near, far]
+
+
+def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
+    """
+    Refuse to judge a chain by the volatility of something else.
+
+    Raises:
+        UsageError: *vol* is no snapshot, or that of another symbol.
+    """
+    own = f"VolSnapshot(symbol={chain.symbol!r}, as_of=...)"
+    if not isinstance(vol, VolSnapshot):
+        raise UsageError(
+            f"a VolSnapshot is needed, got {type(vol).__name__}; {own} knows no figure, and "
+            "gates on what is unknown are passed with a note"
+        )
+    if normalize_symbol(vol.symbol) != chain.symbol:
+        raise UsageError(
+            f"the volatility is that of {vol.symbol}, the chain that of {chain.symbol}; give {own}"
+        )
 
 
 def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import ValidationError
 
 from tomic.chain import Chain
 from tomic.config import ScoreWeights, Settings
+from tomic.errors import UsageError
 from tomic.models import NearestMiss, Refusal, RuleCount, ScanResult, SymbolOutcome, VolSnapshot
+from tomic.models.faults import first_fault
 from tomic.strategies import board as boards
 from tomic.strategies import diversify, proposals, rules, search, templates
 from tomic.strategies.board import Board
@@ -59,7 +62,7 @@ class Evaluation:
 
 
 def open_gates(
-    vol: VolSnapshot, settings: Settings, strategies: Sequence[str] | None = None
+    vol: VolSnapshot, settings: Settings, strategies: str | Sequence[str] | None = None
 ) -> Gated:
     """
     Which strategies are worth a chain of this symbol; ask before fetching one.
@@ -72,7 +75,7 @@ def open_gates(
     Raises:
         ConfigError: A strategy or field that does not exist.
     """
-    names = settings.scan.strategies if strategies is None else tuple(strategies)
+    names = settings.scan.strategies if strategies is None else strategies
     passed: list[Template] = []
     refused: list[Refusal] = []
     unknown: dict[str, tuple[str, ...]] = {}
@@ -100,7 +103,7 @@ def evaluate(
     vol: VolSnapshot,
     settings: Settings | None = None,
     *,
-    strategies: Sequence[str] | None = None,
+    strategies: str | Sequence[str] | None = None,
     book: FitModel | None = None,
     gated: Gated | None = None,
 ) -> Evaluation:
@@ -111,6 +114,7 @@ def evaluate(
     of the few that are shown.
     """
     settings = settings or Settings()
+    boards.check_volatility(vol, chain)
     gated = gated or open_gates(vol, settings, strategies)
     board = boards.prepare(chain, vol, settings)
     found, contenders = _with_fit(board, gated.templates, book)
@@ -229,8 +233,8 @@ def propose(
     chain: Chain,
     vol: VolSnapshot,
     *,
-    strategies: Sequence[str] | None = None,
-    weights: ScoreWeights | None = None,
+    strategies: str | Sequence[str] | None = None,
+    weights: ScoreWeights | Mapping[str, float] | None = None,
     settings: Settings | None = None,
     top: int | None = None,
     book: FitModel | None = None,
@@ -240,22 +244,34 @@ def propose(
 
     Args:
         chain: With quotes; IV and Greeks are added where they lack.
-        vol: Volatility of the symbol; gates on figures it does not have are passed with a note.
-        strategies: Names; None takes ``scan.strategies``, of which an empty list means all.
-        weights: Of the score, instead of those in *settings*.
+        vol: Volatility of the chain's symbol; gates on figures it does not have are passed with a
+            note.
+        strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
+            empty list means all.
+        weights: Of the score, or some of them by name, instead of those in *settings*.
         settings: None for the defaults.
         top: Most proposals; None takes ``scan.top``.
         book: A portfolio to fit; None leaves fit at 1 and says so.
 
     Raises:
         ConfigError: A strategy that does not exist.
+        UsageError: *vol* is that of another symbol, or *weights* cannot be.
     """
     settings = settings or Settings()
     if weights is not None:
-        changes: dict[str, Any] = {"score": settings.score.model_copy(update={"weights": weights})}
-        settings = settings.model_copy(update=changes)
+        changed = settings.score.model_copy(update={"weights": _weights(weights)})
+        settings = settings.model_copy(update={"score": changed})
     found = evaluate(chain, vol, settings, strategies=strategies, book=book)
     return rank([found], settings, top=top, with_book=book is not None)
+
+
+def _weights(given: ScoreWeights | Mapping[str, float]) -> ScoreWeights:
+    if isinstance(given, ScoreWeights):
+        return given
+    try:
+        return ScoreWeights.model_validate(dict(given))
+    except ValidationError as exc:
+        raise UsageError(f"weights: {first_fault(exc)}") from exc
 
 
 def _summed(evaluations: Sequence[Evaluation]) -> tuple[RuleCount, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 from tomic._typing import FloatArray
 from tomic.config import Settings
 from tomic.models import Refusal, VolSnapshot
+from tomic.models.documents import UNLIMITED
 from tomic.strategies.board import Board
 from tomic.strategies.gates import days_to_earnings
 from tomic.strategies.leg_rules import Template
@@ -42,7 +44,16 @@ class Rule:
 
     def message(self, observed: float) -> str:
         """The refusal in words."""
-        return self.text.format(observed=observed, limit=self.limit)
+        return self.text.format(observed=_Worded(observed), limit=self.limit)
+
+
+class _Worded(float):
+    """A number that is a word where it has no bound."""
+
+    def __format__(self, form: str) -> str:
+        if math.isinf(self):
+            return UNLIMITED if self > 0.0 else f"-{UNLIMITED}"
+        return super().__format__(form)
 
 
 class Verdict(NamedTuple):

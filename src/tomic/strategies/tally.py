@@ -122,7 +122,7 @@ def refusal(
         symbol=board.chain.symbol,
         strategy=template.name,
         trade=trade_text(board, template, rows),
-        observed=observed if math.isfinite(observed) else None,
+        observed=None if math.isnan(observed) or observed == -math.inf else observed,
         limit=rule.limit if math.isfinite(rule.limit) else None,
         message=rule.message(observed),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tomic.models import several
 from tomic.strategies import overrides
 from tomic.strategies.leg_rules import (
     CALL,
@@ -278,15 +279,18 @@ def with_overrides(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Templa
 
 
 def choose(
-    names: Sequence[str], changes: Mapping[str, Mapping[str, Any]] | None = None
+    names: str | Sequence[str], changes: Mapping[str, Mapping[str, Any]] | None = None
 ) -> tuple[Template, ...]:
     """
     The templates of these names, all enabled ones when none are given; in the catalogue's order.
+
+    One text is one name, or several by commas; a dash is as good as an underscore.
 
     Raises:
         ConfigError: As `with_overrides`, and for a name that is no strategy.
     """
     known = with_overrides(changes or {})
+    names = [name.replace("-", "_") for name in several(names)]
     for name in names:
         if name not in known:
             raise overrides.unknown("scan.strategies", name, known)

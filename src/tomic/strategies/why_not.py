@@ -74,9 +74,11 @@ def explain_trade(
 
     Raises:
         ConfigError: The strategy does not exist.
-        UsageError: The text is not a trade, or not one of that strategy's legs.
+        UsageError: The text is not a trade, or not one of that strategy's legs; or *vol* is that of
+            another symbol.
     """
     settings = settings or Settings()
+    boards.check_volatility(vol, chain)
     asked = parse_trade(trade)
     (template,) = templates.choose((asked.strategy,), settings.strategies)
     gate = rules.gate(template, vol, settings)

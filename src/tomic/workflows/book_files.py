@@ -16,6 +16,7 @@ from tomic.errors import BadFile, DataError, UsageError
 from tomic.export.atomic import write_text
 from tomic.models import normalize_symbol
 from tomic.models.book import Book
+from tomic.models.documents import to_text
 from tomic.models.faults import first_fault
 from tomic.portfolio.grouping import Claim
 
@@ -91,7 +92,7 @@ def save_book(book: Book, path: Path) -> Path:
     Raises:
         BadFile: The folder cannot be written.
     """
-    return write_text(path, book.model_dump_json(indent=1) + "\n")
+    return write_text(path, to_text(book, indent=1) + "\n")
 
 
 def load_book(path: Path) -> Book:

@@ -18,6 +18,7 @@ from tomic import dates
 from tomic.config import Settings
 from tomic.errors import StoreError, UsageError
 from tomic.journal import campaign, outcomes
+from tomic.models import documents
 from tomic.models.faults import first_fault
 from tomic.models.journal import ExitRules, JournalEntry, Note, Snapshot
 from tomic.store import Change, Database
@@ -65,7 +66,7 @@ class Recorded:
 
 def to_document(entry: JournalEntry) -> dict[str, Any]:
     """The entry as the store keeps it: with its summary, and a key of its own per snapshot."""
-    document = entry.model_dump(mode="json", exclude_defaults=True, exclude={"snapshots"})
+    document = documents.to_document(entry, exclude_defaults=True, exclude={"snapshots"})
     document["status"], document["strategy"] = entry.status.value, entry.strategy
     # Stored in UTC, so that text order is time order.
     document["opened_at"] = entry.opened_at.astimezone(dt.UTC).isoformat()
@@ -73,7 +74,7 @@ def to_document(entry: JournalEntry) -> dict[str, Any]:
         document["closed_at"] = entry.closed_at.astimezone(dt.UTC).isoformat()
     for one in entry.snapshots:
         key = _SNAPSHOT + one.at.astimezone(dt.UTC).isoformat()
-        document[key] = one.model_dump(mode="json", exclude_defaults=True)
+        document[key] = documents.to_document(one, exclude_defaults=True)
     document["summary"] = outcomes.summarise(entry)
     return document
 

@@ -21,6 +21,7 @@ from tomic.errors import BadFile, StoreBusy, TomicError, UsageError
 from tomic.journal import broker, campaign, executions
 from tomic.journal.broker import FileRow
 from tomic.journal.executions import Executed, Order, Placed
+from tomic.models import documents
 from tomic.models.faults import first_fault
 from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
 from tomic.store import Decision, Execution, UnreadRow
@@ -404,7 +405,7 @@ def _told(one: Executed) -> str:
 
 def _document(one: Executed) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "contract": one.contract.model_dump(mode="json"),
+        "contract": documents.to_document(one.contract),
         "quantity": one.quantity,
         "price": one.price,
         "commission": one.commission,

@@ -17,6 +17,7 @@ from tomic.errors import BadFile, StoreError
 from tomic.ib import executions as ib_executions
 from tomic.journal import broker, campaign, legacy
 from tomic.journal.broker import FileRow
+from tomic.models import documents
 from tomic.models.faults import first_fault
 from tomic.models.journal import EntryStatus, JournalEntry
 from tomic.workflows import journal_executions
@@ -235,9 +236,9 @@ async def import_from_tws(journal: Journal) -> ImportedJournal:
 
 ENTRY_COLUMNS = (
     "id", "continues", "symbol", "strategy", "status", "opened_at", "closed_at", "days", "legs",
-    "structures", "credit", "premium", "commissions", "result", "margin", "rom", "pos", "ev",
-    "score", "grade", "spot", "iv", "iv_rank", "iv_percentile", "hv30", "vix", "atr14", "skew",
-    "delta", "gamma", "vega", "theta", "slippage", "proposal", "tags", "plan", "reason",
+    "structures", "credit", "premium", "commissions", "result", "margin", "margin_bounded", "rom",
+    "pos", "ev", "score", "grade", "spot", "iv", "iv_rank", "iv_percentile", "hv30", "vix", "atr14",
+    "skew", "delta", "gamma", "vega", "theta", "slippage", "proposal", "tags", "plan", "reason",
 )  # fmt: skip
 """Columns of the export of entries, in order."""
 FILL_COLUMNS = (
@@ -260,16 +261,15 @@ async def export(
     stored = await journal.store.load_entries(status, symbol=symbol)
     entries = [from_document(one) for one in stored]
     if form == "original":
-        documents = [legacy.write(one) for one in entries]
-        return json.dumps(documents, indent=2, ensure_ascii=False) + "\n"
+        originals = [legacy.write(one) for one in entries]
+        return json.dumps(originals, indent=2, ensure_ascii=False) + "\n"
     if form == "csv":
         pairs = zip(entries, stored, strict=True)
         return _csv(ENTRY_COLUMNS, (_entry_row(one, row) for one, row in pairs))
     if form == "fills":
         return _csv(FILL_COLUMNS, (row for one in entries for row in _fill_rows(one)))
-    # Through text, so that an unbounded amount is a word that JSON knows.
-    rows = [json.loads(one.model_dump_json(exclude_defaults=True)) for one in entries]
-    return json.dumps({"schema": SCHEMA, "entries": rows}, indent=2, ensure_ascii=False) + "\n"
+    whole = [documents.to_document(one, exclude_defaults=True) for one in entries]
+    return json.dumps({"schema": SCHEMA, "entries": whole}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
@@ -285,7 +285,7 @@ def _entry_row(entry: JournalEntry, stored: dict[str, Any]) -> dict[str, Any]:
     result = summary.get("result")
     is_done = entry.status is EntryStatus.CLOSED
     return {
-        **context.model_dump(mode="json"),
+        **documents.to_document(context),
         **summary,
         "id": entry.id,
         "continues": entry.continues,
@@ -306,7 +306,7 @@ def _fill_rows(entry: JournalEntry) -> Iterable[dict[str, Any]]:
     for trade in entry.trades:
         for fill in trade.fills:
             yield {
-                **fill.model_dump(mode="json"),
+                **documents.to_document(fill),
                 "id": entry.id,
                 "at": trade.at.isoformat(),
                 "action": trade.action.value,

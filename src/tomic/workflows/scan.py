@@ -26,6 +26,7 @@ from tomic.errors import (
     TomicError,
 )
 from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, VolSnapshot
+from tomic.models.documents import to_document
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
 from tomic.strategies import propose
@@ -73,7 +74,7 @@ async def scan(
     again: Again | None = None,
     deadline: float | None = None,
     stopped: Callable[[], bool] = lambda: False,
-    strategies: Sequence[str] | None = None,
+    strategies: str | Sequence[str] | None = None,
     top: int | None = None,
     by_strategy: bool = False,
     book: FitModel | None = None,
@@ -161,7 +162,7 @@ async def _evaluate(
     vol: VolSnapshot,
     settings: Settings,
     fetch: FetchFor,
-    strategies: Sequence[str] | None,
+    strategies: str | Sequence[str] | None,
     book: FitModel | None,
 ) -> Evaluation:
     gated = propose.open_gates(vol, settings, strategies)
@@ -231,10 +232,10 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
     """
     as_of = result.as_of or dt.datetime.now(dt.UTC)
     rows = [
-        NewProposal(one.symbol, one.strategy, one.expiry, one.model_dump(mode="json"))
+        NewProposal(one.symbol, one.strategy, one.expiry, to_document(one))
         for one in result.proposals
     ]
-    summary = result.model_dump(mode="json", exclude={"proposals"})
+    summary = to_document(result, exclude={"proposals"})
     stored = await store.save_scan(rows, as_of=as_of, day=day, document=summary)
     numbered = tuple(
         one.model_copy(update={"id": proposal_id})

@@ -22,6 +22,7 @@ from tomic.ib import contracts, quotes
 from tomic.ib.quotes import UnderlyingTicks
 from tomic.ib.session import Session
 from tomic.models import VolSnapshot
+from tomic.models.market import impossible
 from tomic.store import Database, Dividend, VolSeries
 from tomic.workflows.chain import wanted_data_type
 from tomic.workflows.chain_volatility import of_chain
@@ -268,7 +269,7 @@ def _filled(
     values: dict[str, Any] = {
         name: getattr(page, _FROM_PAGE[name])
         for name in names
-        if getattr(snapshot, name) is None and getattr(page, _FROM_PAGE[name]) is not None
+        if getattr(snapshot, name) is None and _usable(name, getattr(page, _FROM_PAGE[name]))
     }
     missing = {name: text for name, text in snapshot.missing.items() if name not in values}
     if page.problem:
@@ -284,6 +285,10 @@ def _filled(
         # The page does not say over how many days.
         changes |= {"iv_days": None, "iv_window": None, "iv_series": None}
     return snapshot.model_copy(update=changes)
+
+
+def _usable(name: str, value: float | None) -> bool:
+    return value is not None and not impossible(name, value)
 
 
 async def load_days(store: Database, symbol: str, days: int, settings: Settings) -> list[PastDay]:

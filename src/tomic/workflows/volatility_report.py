@@ -17,6 +17,7 @@ from tomic.config import Settings
 from tomic.errors import TomicError
 from tomic.ib.quotes import UnderlyingTicks
 from tomic.models import VolSnapshot
+from tomic.models.market import impossible
 from tomic.quant import surface
 from tomic.store import Bars, Dividend, Earnings, VolSeries
 from tomic.workflows.chain_volatility import ChainVolatility, Move
@@ -134,6 +135,9 @@ class _Draft:
     def put(self, name: str, value: Any, source: str, at: dt.datetime) -> None:
         """Take a value unless there is none, or a better source gave one."""
         if value is None or name in self.values:
+            return
+        if isinstance(value, float) and (fault := impossible(name, value)):
+            self.lack(name, f"{source}: {fault}")
             return
         self.values[name], self.sources[name], self.ages[name] = value, source, at
         self.missing.pop(name, None)
