@@ -136,7 +136,7 @@ def _in_future(entry: JournalEntry, now: dt.datetime) -> dt.datetime | None:
 def _left_out(entry: JournalEntry, place: int, moment: dt.datetime) -> FileRow:
     name = f"entry {entry.id}" if entry.id is not None else f"an entry of {entry.symbol}"
     reason = f"{name} has something of {moment:%Y-%m-%d}, which lies in the future"
-    return FileRow(place, "", entry.model_dump_json(exclude_defaults=True), reason)
+    return FileRow(place, "", documents.to_text(entry, exclude_defaults=True), reason)
 
 
 def _mark(original: dict[str, Any] | None) -> tuple[str, ...]:
