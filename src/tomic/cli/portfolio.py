@@ -53,7 +53,7 @@ async def portfolio(
         typer.Option(
             "--ib-margin",
             help="Ask TWS for the what-if margin of that trade: one combo order that is never "
-            "placed. TWS in read-only mode refuses it.",
+            "placed. TWS in read-only mode refuses it; the rest is shown then too.",
         ),
     ] = False,
     file: Annotated[
@@ -133,5 +133,6 @@ def _code(view: PortfolioView, *, exit_code: bool) -> int:
 
     held = {one.contract for one in view.book.positions}
     unfinished = any(mark.unfinished for name, mark in view.book.marks.items() if name in held)
+    unasked = view.considered is not None and bool(view.considered.what_if_problem)
     fired = any(one.severity is not Severity.INFO for one in view.review.alerts)
-    return worst([3 if unfinished else 0, 10 if exit_code and fired else 0])
+    return worst([3 if unfinished or unasked else 0, 10 if exit_code and fired else 0])

@@ -139,6 +139,7 @@ def _considered_document(one: Considered, by: str) -> dict[str, Any]:
         "structures": [json.loads(x.model_dump_json()) for x in one.structures],
         "alerts": [json.loads(x.model_dump_json()) for x in one.alerts],
         "ib_margin": json.loads(one.what_if.model_dump_json()) if one.what_if else None,
+        "ib_margin_problem": one.what_if_problem or None,
         "after": {name: after[name] for name in ("rows", "totals", "concentration", "alerts")},
     }
 
