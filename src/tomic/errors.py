@@ -135,8 +135,8 @@ class UnreadableAnswer(RequestFailed):
 
     code = "ib.unreadable"
 
-    def __init__(self, what: str, message: str, error: Exception) -> None:
-        super().__init__(f"{what}: the gateway's answer cannot be read: {message}: {error}")
+    def __init__(self, what: str, message: str, fault: str) -> None:
+        super().__init__(f"{what}: the gateway's answer cannot be read: {message}: {fault}")
         self.what, self.message = what, message
 
 

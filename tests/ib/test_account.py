@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import datetime as dt
 from pathlib import Path
 
 import ib_async
 import pytest
 
+import virtual_time
+from simulated import running
 from tomic.config import Settings
-from tomic.errors import GatewayRefused, RequestTimeout, UsageError
+from tomic.errors import GatewayRefused, RequestTimeout, UnreadableAnswer, UsageError
 from tomic.ib import account
 from tomic.ib.account import OrderLeg
 from tomic.ib.session import Session
@@ -19,6 +22,7 @@ from tomic.sim.gateway import Gateway
 from tomic.sim.limits import Limits, Profile
 from tomic.sim.market import Holding
 from tomic.sim.model import ModelMarket
+from tomic.sim.wire import frame_fields
 
 SYMBOLS = ("SPY", "IWM", "AAPL", "QQQ", "MSFT", "XLF", "TLT")
 
@@ -50,6 +54,25 @@ async def test_positions_as_they_are_held():
     for one in found:
         assert one.average_cost * one.multiplier == pytest.approx(held[one.con_id].average_cost)
     assert gateway.orders == 0
+
+
+def test_a_position_that_cannot_be_read_fails_them_all():
+    """It carries no request id: the open question for positions is the one that it belongs to."""
+
+    async def scenario():
+        async with running("silent:on=positions,times=1") as run:
+            asking = asyncio.create_task(account.positions(run.session, timeout_s=5.0))
+            await asyncio.sleep(1.0)
+            client = next(iter(run.gateway.clients))
+            client.write(frame_fields(["61", "3", "DU1234567", "many"]))
+            client.write(frame_fields(["62", "1"]))
+            with pytest.raises(UnreadableAnswer) as caught:
+                await asking
+            return str(caught.value), len(await account.positions(run.session, timeout_s=5.0))
+
+    told, found = virtual_time.run(scenario)
+    assert told.startswith("positions: the gateway's answer cannot be read: position: ")
+    assert found == 13
 
 
 async def test_no_end_is_an_error_and_not_an_empty_account():

@@ -161,6 +161,15 @@ def test_unknown_codes_without_data_do_not_stall_a_chain():
     assert got.seconds < 1.4 * len(got.chain) * 2 / 48.0 + 8.0
 
 
+def test_a_slow_gateway_is_given_its_time():
+    """Where every answer takes a second, a code is not taken at its word after half of one."""
+    slow = [Advised(codes=(10089,), kinds="option", share=0.5, data="none"), Late(seconds=0.9)]
+    got = fetch(*slow, Advised(codes=(10089,), kinds="option"), rules=WIDE)
+
+    assert set(got.status) == {"ok", "not_subscribed"}
+    assert got.status["ok"] > 0.35 * len(got.chain)
+
+
 def test_an_index_that_is_not_subscribed_and_its_options_are():
     """The chain stands on the price inside an option's model, and its quotes are live."""
     got = fetch(

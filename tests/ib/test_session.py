@@ -287,13 +287,19 @@ def test_a_message_of_another_kind_fails_nothing():
             await asyncio.sleep(0.0)
             connection = next(iter(run.gateway.clients))
             for _ in range(3):
-                connection.write(frame_fields(["7", "8", "x"]))
+                connection.write(frame_fields(["58", "1", "DU1234567", "3"]))
+            connection.write(frame_fields(["7", "8", "nobody asked for this"]))
             connection.write(frame_fields(["199", "1"]))
-            return len(await asking), run.session.unreadable
+            return len(await asking), run.session.unreadable, run.notes
 
-    found, unreadable = virtual_time.run(scenario)
+    found, unreadable, notes = virtual_time.run(scenario)
     assert found == 1
-    assert unreadable == {"updatePortfolio": 3, "message 199": 1}
+    assert unreadable == {"marketDataType": 3, "message 199": 1}
+    assert "marketDataType" in notes[0] and "message 199" in notes[1]
+    assert notes[2:] == [
+        "4 messages of the gateway cannot be read: marketDataType 3, message 199 1"
+    ]
+    assert "1234567" not in str(notes)
 
 
 def test_an_advisory_code_to_a_question_ends_it_only_if_nothing_follows():

@@ -53,8 +53,7 @@ _ENDS_A_QUESTION = frozenset(
 GRACE_S = 2.0
 """How long a tick, or a part of the answer, may take to follow an advisory code."""
 _SHORT_GRACE_S = 0.5
-"""What is left of that once it is known that nothing follows the code: twice as long as the first
-tick of a served line takes."""
+"""What is left of that, at least, once it is known that nothing follows the code."""
 _WHOLE_ANSWERS = frozenset({5, 17, 49, 52, 55, 62, 64, 76, 79, 96, 97, 98})
 """Messages without which no end comes: the whole of an answer, or its end."""
 _CONFIRMED = 3
@@ -234,17 +233,24 @@ class Advisories:
 
     While data have never followed a code, and several lines waited for them in vain, it is taken
     at its word sooner: of an account without rights nobody waits two seconds for each of hundreds
-    of options.
+    of options. Sooner is twice the longest that this connection has taken to say anything.
     """
 
     def __init__(self) -> None:
         self._vain: Counter[int] = Counter()
         self._followed: set[int] = set()
+        self._slowest_s = 0.0
 
     def grace_s(self, code: int) -> float:
         """Seconds for which a tick is waited for after *code*."""
         sure = code not in self._followed and self._vain[code] >= _CONFIRMED
-        return _SHORT_GRACE_S if sure else GRACE_S
+        return min(GRACE_S, max(_SHORT_GRACE_S, 2.0 * self._slowest_s)) if sure else GRACE_S
+
+    def hear(self, line: Line) -> None:
+        """Note how long the first that was said of *line* took."""
+        if line.sent_at is not None and not line.ticked and line.doubt is None:
+            waited_s = asyncio.get_running_loop().time() - line.sent_at
+            self._slowest_s = max(self._slowest_s, waited_s)
 
     def confirm(self, code: int) -> None:
         """No tick followed *code*."""
@@ -300,6 +306,11 @@ class _NotAsked:
     wshMetaData = wshEventData = displayGroupList = displayGroupUpdated = ignore
     verifyMessageAPI = verifyCompleted = verifyAndAuthMessageAPI = verifyAndAuthCompleted = ignore
 
+    def is_asked(self, name: str) -> bool:
+        """Whether the callback of that name does anything, so that its message is worth reading."""
+        method = getattr(self, name, None)
+        return getattr(method, "__func__", method) is not _NotAsked.ignore
+
 
 class Callbacks(_NotAsked):
     """
@@ -319,7 +330,7 @@ class Callbacks(_NotAsked):
         self,
         on_error: Callable[[int, str], None],
         on_packet: Callable[[], None],
-        on_unreadable: Callable[[str, Exception], None] = lambda name, error: None,
+        on_unreadable: Callable[[str, str], None] = lambda name, fault: None,
     ) -> None:
         self._on_error, self._on_packet = on_error, on_packet
         self._on_unreadable = on_unreadable
@@ -386,6 +397,7 @@ class Callbacks(_NotAsked):
             line.no_greeks = True
             line.changed.set()
         elif line is not None:
+            self.advisories.hear(line)
             error, grace_s = refusal(line.what, code, text), self.advisories.grace_s(code)
             line.advise(error, grace_s, lambda: self._judge(line))
         elif request is not None:
@@ -417,27 +429,30 @@ class Callbacks(_NotAsked):
 
     # -- what could not be decoded -------------------------------------------------------
 
-    def cannot_read(self, kind: int, req_id: int | None, name: str, error: Exception) -> None:
+    def cannot_read(self, kind: int, req_id: int | None, name: str, fault: str) -> None:
         """
         Fail what a message belonged to: by its request id, else every question of its kind.
 
         A line goes on, because another tick comes. A message of which not even the kind can be
         read may have been a part of any answer, so every open question is asked again.
         """
+        for account in self.accounts:
+            # A field that is out of its place may be anything.
+            fault = fault.replace(account, "***")
         self.unreadable[name] += 1
-        _log.info("cannot read a message (%s): %s", name, error)
+        _log.info("cannot read a message (%s): %s", name, fault)
         for request in self._owners(kind, req_id):
             if kind < 0:
                 # An answer of one message is whole when it comes at all.
                 if not request.messages or not request.messages <= _WHOLE_ANSWERS:
                     request.spoil(Garbled())
                 continue
-            unreadable = UnreadableAnswer(request.what, name, error)
+            unreadable = UnreadableAnswer(request.what, name, fault)
             if kind in _WHOLE_ANSWERS:
                 request.fail(unreadable)
             else:
                 request.spoil(unreadable)
-        self._on_unreadable(name, error)
+        self._on_unreadable(name, fault)
 
     def _owners(self, kind: int, req_id: int | None) -> Iterator[Request]:
         if req_id in self.lines:
@@ -616,6 +631,7 @@ class Callbacks(_NotAsked):
     def _ticking(self, req_id: int) -> Line | None:
         """The line of a tick, which shows that no advisory code ended it."""
         if (line := self._line(req_id)) is not None:
+            self.advisories.hear(line)
             line.ticked = True
             if line.doubt is not None:
                 self.advisories.disprove(line.doubt.error_code)

@@ -63,16 +63,17 @@ class StrictDecoder(Decoder):
         """Decode one message and hand it on."""
         kind = int(fields[0]) if fields and fields[0].isdecimal() and len(fields[0]) < 6 else -1
         handler = self.handlers.get(kind)
+        name = str(_NAMES.get(kind) or getattr(handler, "__name__", f"message {kind}"))
+        if not self._callbacks.is_asked(name):
+            return
         try:
             if handler is None:
                 raise ValueError("a kind of message that is not known here")
             handler(fields)
         # Whatever a field that makes no sense can lead to, in code that is not ours.
         except Exception as exc:
-            name = str(_NAMES.get(kind) or getattr(handler, "__name__", f"message {kind}"))
-            self._callbacks.cannot_read(
-                kind, _request_id(kind if handler else -1, fields), name, exc
-            )
+            req_id = _request_id(kind, fields) if handler is not None else None
+            self._callbacks.cannot_read(kind, req_id, name, str(exc))
 
     def execDetails(self, fields: list[str]) -> None:
         """One execution; its time may be written in any of TWS's forms."""

@@ -127,11 +127,11 @@ class Dialer:
             return link, lines
         raise SessionLost(f"connection lost and no new one made: {error}")
 
-    def _count_unreadable(self, name: str, error: Exception) -> None:
+    def _count_unreadable(self, name: str, fault: str) -> None:
         """Count a message that could not be decoded; the first of each kind is told."""
         self.unreadable[name] += 1
         if self.unreadable[name] == 1:
-            self._note(f"a message of the gateway cannot be read: {name}: {error}")
+            self._note(f"a message of the gateway cannot be read: {name}: {fault}")
 
     def _pauses(self, deadline: float | None) -> Iterator[float]:
         pauses: Iterator[float] = iter(self._ib.reconnect_pauses_s)

@@ -71,7 +71,7 @@ class Link:
         self._pacer, self._on_message, self._on_lost = pacer, on_message, on_lost
         self.on_error: Callable[[int, str], None] = lambda code, text: None
         """Called with (code, text) for errors that concern the session."""
-        self.on_unreadable: Callable[[str, Exception], None] = lambda name, error: None
+        self.on_unreadable: Callable[[str, str], None] = lambda name, fault: None
         """Called with name and fault of every message that could not be decoded."""
         self.callbacks = Callbacks(self._on_error, self._on_packet, self._on_unreadable)
         self._client = _Client(self.callbacks)
@@ -220,8 +220,8 @@ class Link:
             self._refuse(ClientIdInUse(f"client id in use: {text}"))
         self.on_error(code, text)
 
-    def _on_unreadable(self, name: str, error: Exception) -> None:
-        self.on_unreadable(name, error)
+    def _on_unreadable(self, name: str, fault: str) -> None:
+        self.on_unreadable(name, fault)
 
     def _on_api_error(self, text: str) -> None:
         if "version" in text:

@@ -185,5 +185,5 @@ def _counted(error: Interrupted, garbled: int, what: str) -> int:
     if not isinstance(error, Garbled):
         return garbled
     if garbled + 1 >= _GARBLED:
-        raise UnreadableAnswer(what, "garbage", error) from error
+        raise UnreadableAnswer(what, "garbage", "again and again") from error
     return garbled + 1
