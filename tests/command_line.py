@@ -79,7 +79,8 @@ def outside_gateway(*faults: object, closed: bool = False, **options: object) ->
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     given = {"profile": Profile.instant(), "limits": Limits().unpaced(), "seed": 1, **options}
-    gateway = Gateway(ModelMarket(seed=1, closed=closed), faults=faults, **given)
+    market = ModelMarket(seed=1, closed=closed, fills=given.pop("fills", ()))
+    gateway = Gateway(market, faults=faults, **given)
 
     def wait(job):
         return asyncio.run_coroutine_threadsafe(job, loop).result(10.0)

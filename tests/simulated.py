@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -13,7 +14,11 @@ import virtual_time
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import TomicError
+from tomic.ib import contracts, convert, quotes
+from tomic.ib.patience import Patience
 from tomic.ib.session import Session
+from tomic.models import DataType
+from tomic.selection import Wanted
 from tomic.sim import Gateway, Limits, faults
 from tomic.sim.model import ModelMarket
 from tomic.workflows.chain import fetch_chain
@@ -43,7 +48,7 @@ def settings(**sections: dict[str, Any]) -> Settings:
 @asynccontextmanager
 async def gateway_with(*broken: str | faults.Fault, **options: Any) -> AsyncIterator[Gateway]:
     """A strict gateway on the demo market; keyword arguments are its own or the market's."""
-    market = {"closed", "start", "symbols", "splits"} & options.keys()
+    market = {"closed", "start", "symbols", "splits", "fills"} & options.keys()
     clock = asyncio.get_running_loop().time
     seed = options.pop("seed", 1)
     behind = ModelMarket(seed, monotonic=clock, **{key: options.pop(key) for key in market})
@@ -147,6 +152,41 @@ def fetch(
             result.seconds = clock() - began
             await asyncio.sleep(0.2)  # the gateway hears that the client has gone
         return result
+
+    return virtual_time.run(scenario)
+
+
+WANTED = Wanted(dt.date(2026, 12, 18), 590.0, "C")
+"""One option of SPY."""
+OPTION = {"symbol": "SPY", "right": "C"}
+"""It, as faults aim at it."""
+
+
+async def spy(session):
+    """SPY and its own class."""
+    found = await contracts.resolve_underlying(session, "SPY", settings().market)
+    listed = await contracts.option_params(session, found)
+    return found, next(p for p in listed if p.trading_class == "SPY" and p.exchange == "SMART")
+
+
+def quote(*faults, rules=None, market_type=DataType.LIVE, pair=WANTED, patience=None, **options):
+    """The row of one option, the seconds it took, and the gateway."""
+
+    async def scenario():
+        given = settings(chain=rules or {})
+        async with running(*faults, given=given, **options) as run:
+            underlying, params = await spy(run.session)
+            await run.session.use_data_type(market_type)
+            contract = convert.option_contract(underlying, params, pair)
+            began = run.time()
+            row = await quotes.option_quote(
+                run.session, "one option", contract, pair, given.chain, patience or Patience(1.0)
+            )
+            seconds = run.time() - began
+            await run.session.limits.pacer.wait_idle()
+            await asyncio.sleep(0.3)
+            assert run.gateway.lines_open == 0
+            return row, seconds, run.gateway, run.notes
 
     return virtual_time.run(scenario)
 

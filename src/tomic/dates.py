@@ -22,8 +22,9 @@ NEW_YORK = ZoneInfo("America/New_York")
 AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
 """Classes of index options that settle on the opening prices of their expiry (Cboe)."""
 
-# IB writes zones as Java does. The short ones mean the exchange's civil time with its summer
-# time, while the tz database, where it has the name at all, reads them as a fixed offset.
+# IB writes zones as Java does, in the time of a login also in words. The short ones mean the
+# exchange's civil time with its summer time, while the tz database, where it has the name at all,
+# reads them as a fixed offset.
 _IB_ZONES = {
     "EST": "America/New_York",
     "EDT": "America/New_York",
@@ -61,6 +62,55 @@ _IB_ZONES = {
     "AEST": "Australia/Sydney",
     "Australia/NSW": "Australia/Sydney",
     "Israel": "Asia/Jerusalem",
+    "CEST": "Europe/Amsterdam",
+    "MEST": "Europe/Amsterdam",
+    "MESZ": "Europe/Amsterdam",
+    "MEZ": "Europe/Amsterdam",
+    "WET": "Europe/Lisbon",
+    "WEST": "Europe/Lisbon",
+    "EEST": "Europe/Helsinki",
+    "MSK": "Europe/Moscow",
+    "AEDT": "Australia/Sydney",
+    "NZST": "Pacific/Auckland",
+    "NZDT": "Pacific/Auckland",
+    "Z": "UTC",
+    "Coordinated Universal Time": "UTC",
+    "Eastern Standard Time": "America/New_York",
+    "Eastern Daylight Time": "America/New_York",
+    "Central Standard Time": "America/Chicago",
+    "Central Daylight Time": "America/Chicago",
+    "Mountain Standard Time": "America/Denver",
+    "Mountain Daylight Time": "America/Denver",
+    "Pacific Standard Time": "America/Los_Angeles",
+    "Pacific Daylight Time": "America/Los_Angeles",
+    "Greenwich Mean Time": "Europe/London",
+    "British Summer Time": "Europe/London",
+    "Western European Time": "Europe/Lisbon",
+    "Western European Standard Time": "Europe/Lisbon",
+    "Western European Summer Time": "Europe/Lisbon",
+    "Central European Time": "Europe/Amsterdam",
+    "Central European Standard Time": "Europe/Amsterdam",
+    "Central European Summer Time": "Europe/Amsterdam",
+    "Middle Europe Time": "Europe/Amsterdam",
+    "Middle Europe Summer Time": "Europe/Amsterdam",
+    "Eastern European Time": "Europe/Helsinki",
+    "Eastern European Standard Time": "Europe/Helsinki",
+    "Eastern European Summer Time": "Europe/Helsinki",
+    "Japan Standard Time": "Asia/Tokyo",
+    "Hong Kong Time": "Asia/Hong_Kong",
+    "Hong Kong Standard Time": "Asia/Hong_Kong",
+    "China Standard Time": "Asia/Shanghai",
+    "India Standard Time": "Asia/Kolkata",
+    "Singapore Time": "Asia/Singapore",
+    "Singapore Standard Time": "Asia/Singapore",
+    "Korean Standard Time": "Asia/Seoul",
+    "Korea Standard Time": "Asia/Seoul",
+    "Israel Standard Time": "Asia/Jerusalem",
+    "Israel Daylight Time": "Asia/Jerusalem",
+    "Australian Eastern Standard Time": "Australia/Sydney",
+    "Australian Eastern Daylight Time": "Australia/Sydney",
+    "New Zealand Standard Time": "Pacific/Auckland",
+    "New Zealand Daylight Time": "Pacific/Auckland",
 }
 
 _PM_CLOSE = dt.time(16, 0)

@@ -13,6 +13,7 @@ Every error TOMIC raises, with the exit code its command ends with.
      ├ RequestFailed [5]
      │  ├ RequestTimeout [6]
      │  ├ DeadlineExceeded [6]
+     │  ├ UnreadableAnswer        a message of the answer makes no sense
      │  └ GatewayRefused          code and text of the gateway
      │     ├ UnknownContract
      │     ├ NoMarketData
@@ -115,8 +116,9 @@ class RequestTimeout(RequestFailed):
     code = "ib.timeout"
     retryable = True
 
-    def __init__(self, what: str, timeout_s: float) -> None:
-        super().__init__(f"{what}: no answer within {timeout_s:g} s")
+    def __init__(self, what: str, timeout_s: float, *, hint: str = "") -> None:
+        more = f"; {hint}" if hint else ""
+        super().__init__(f"{what}: no answer within {timeout_s:g} s{more}")
         self.what, self.timeout_s = what, timeout_s
 
 
@@ -126,6 +128,16 @@ class DeadlineExceeded(RequestFailed):
     exit_code = 6
     code = "deadline"
     retryable = True
+
+
+class UnreadableAnswer(RequestFailed):
+    """A message of the answer could not be read, so the answer is not whole."""
+
+    code = "ib.unreadable"
+
+    def __init__(self, what: str, message: str, fault: str) -> None:
+        super().__init__(f"{what}: the gateway's answer cannot be read: {message}: {fault}")
+        self.what, self.message = what, message
 
 
 class GatewayRefused(RequestFailed):
@@ -145,7 +157,7 @@ class UnknownContract(GatewayRefused):
 
 
 class NoMarketData(GatewayRefused):
-    """The account is not subscribed to these data (354, 10089, 10168)."""
+    """The account is not subscribed to these data (354, 10089, 10168, 10186)."""
 
     code = "ib.not_subscribed"
 

@@ -13,7 +13,7 @@ import pytest
 from clean_home import make_clean_home, write
 from command_line import outside_gateway, run
 from tomic.desk import Desk
-from tomic.sim.faults import Silent
+from tomic.sim.faults import OrderWarned, Refuse, Silent
 
 NEAR = "2026-12-18"
 TRADE = f"SPY short_put_spread 560/550 {NEAR}"
@@ -152,16 +152,71 @@ def test_no_alert_no_code(saved):
 
 
 def test_ib_margin_is_one_order_that_is_never_placed():
-    """One what-if for both legs together; in read-only mode TWS refuses, and that is said."""
+    """One what-if for both legs together, with TWS's own figure."""
     with outside_gateway() as gateway:
         done = run("portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin")
         assert done.exit_code == 0, done.stderr
         assert "IB what-if of one order" in done.stdout
         assert (gateway.what_ifs, gateway.orders) == (1, 0)
+
+
+def test_a_refused_margin_costs_no_report():
+    """In read-only mode TWS refuses: everything else is shown, the reason beside it, exit 3."""
     with outside_gateway(read_only=True) as gateway:
         done = run("portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin")
-        assert done.exit_code == 5 and "read-only mode" in done.stderr
+        document = run(
+            "portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin", "--json"
+        )
         assert gateway.orders == 0
+
+    assert (done.exit_code, document.exit_code) == (3, 3)
+    assert "fit 0." in done.stdout and "IB what-if: no margin from TWS" in done.stdout
+    assert "read-only mode" in done.stdout and "read-only mode" in done.stderr
+    found = json.loads(document.stdout)
+    assert found["totals"]["margin"] > 0.0
+    assert found["with"]["ib_margin"] is None
+    assert "read-only mode" in found["with"]["ib_margin_problem"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Refuse(on="place_order", code=201), "201"),
+        (Refuse(on="place_order", code=200), "200"),
+        (Silent(on="place_order"), "no answer within 0.5 s"),
+        (OrderWarned(codes=(10349,), margins=False), "10349"),
+    ],
+    ids=str,
+)
+def test_whatever_keeps_the_margin_back_is_said(fault, said):
+    """A rejection, silence, and a warning after which nothing comes."""
+    write("tomic.toml", "[portfolio]\naccount_timeout_s = 0.5\n")
+    with outside_gateway(fault) as gateway:
+        done = run("portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin")
+
+    assert done.exit_code == 3
+    assert "fit 0." in done.stdout and said in done.stdout
+
+
+@pytest.mark.parametrize("codes", [(399,), (10311,), (10349, 399), (404,), (12345,)], ids=str)
+def test_order_warnings_end_no_what_if(codes):
+    """TWS warns and computes the margin all the same, whatever the code."""
+    with outside_gateway(OrderWarned(codes=codes)) as gateway:
+        done = run("portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin")
+
+    assert done.exit_code == 0, done.stderr
+    assert "IB what-if of one order" in done.stdout
+
+
+def test_a_margin_of_two_underlyings_is_refused_before_anything_is_read():
+    """No combination can hold them, and that is known without TWS."""
+    trade = f"-1 SPY {NEAR} 560P, -1 QQQ {NEAR} 500P"
+    with outside_gateway() as gateway:
+        done = run("portfolio", "--port", gateway.port, "--with", trade, "--ib-margin")
+        connections = gateway.connections
+
+    assert done.exit_code == 2
+    assert connections == 0
 
 
 def test_margin_question_needs_a_trade():

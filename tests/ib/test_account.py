@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import datetime as dt
 from pathlib import Path
 
 import ib_async
 import pytest
 
+import virtual_time
+from simulated import running
 from tomic.config import Settings
-from tomic.errors import GatewayRefused, RequestTimeout, UsageError
+from tomic.errors import GatewayRefused, RequestTimeout, UnreadableAnswer, UsageError
 from tomic.ib import account
 from tomic.ib.account import OrderLeg
 from tomic.ib.session import Session
-from tomic.sim.faults import Refuse, Silent
+from tomic.sim.faults import OrderWarned, Refuse, Silent
 from tomic.sim.gateway import Gateway
 from tomic.sim.limits import Limits, Profile
 from tomic.sim.market import Holding
 from tomic.sim.model import ModelMarket
+from tomic.sim.wire import frame_fields
 
 SYMBOLS = ("SPY", "IWM", "AAPL", "QQQ", "MSFT", "XLF", "TLT")
 
@@ -50,6 +54,25 @@ async def test_positions_as_they_are_held():
     for one in found:
         assert one.average_cost * one.multiplier == pytest.approx(held[one.con_id].average_cost)
     assert gateway.orders == 0
+
+
+def test_a_position_that_cannot_be_read_fails_them_all():
+    """It carries no request id: the open question for positions is the one that it belongs to."""
+
+    async def scenario():
+        async with running("silent:on=positions,times=1") as run:
+            asking = asyncio.create_task(account.positions(run.session, timeout_s=5.0))
+            await asyncio.sleep(1.0)
+            client = next(iter(run.gateway.clients))
+            client.write(frame_fields(["61", "3", "DU1234567", "many"]))
+            client.write(frame_fields(["62", "1"]))
+            with pytest.raises(UnreadableAnswer) as caught:
+                await asking
+            return str(caught.value), len(await account.positions(run.session, timeout_s=5.0))
+
+    told, found = virtual_time.run(scenario)
+    assert told.startswith("positions: the gateway's answer cannot be read: position: ")
+    assert found == 13
 
 
 async def test_no_end_is_an_error_and_not_an_empty_account():
@@ -178,6 +201,52 @@ async def test_combination_costs_less_than_its_legs():
 
     assert together.initial_change < sum(one.initial_change for one in alone)
     assert gateway.orders == 0
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [(399,), (404,), (10311,), (10349,), (105,), (110,), (165,), (329,), (383,), (434,), (492,),
+     (10233,), (10329,), (10347,), (2109,), (12345,), (10349, 399)],
+    ids=str,
+)  # fmt: skip
+async def test_a_warning_ends_no_what_if(codes):
+    """The order stands, whatever code is said about it: the margins that follow are the answer."""
+    async with (
+        gateway_of(faults=[OrderWarned(codes=codes)]) as gateway,
+        session_to(gateway) as session,
+    ):
+        found = await account.positions(session, timeout_s=2.0)
+        margin = await account.what_if(
+            session, spread_of(found), account="DU1234567", timeout_s=5.0
+        )
+
+    assert abs(margin.initial_change) < 1e6
+    assert margin.maintenance_after is not None
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 321])
+async def test_a_rejection_ends_a_what_if_at_once(code):
+    """No margins follow it, so nobody waits for them."""
+    async with (
+        gateway_of(faults=[Refuse(on="place_order", code=code)]) as gateway,
+        session_to(gateway) as session,
+    ):
+        found = await account.positions(session, timeout_s=2.0)
+
+        with pytest.raises(GatewayRefused) as caught:
+            await account.what_if(session, spread_of(found), account="DU1234567", timeout_s=60.0)
+
+    assert caught.value.error_code == code
+
+
+async def test_a_warning_without_margins_is_the_reason():
+    """When the time is over, what TWS said is told, and not that it said nothing."""
+    fault = OrderWarned(codes=(10349, 12345), margins=False)
+    async with gateway_of(faults=[fault]) as gateway, session_to(gateway) as session:
+        found = await account.positions(session, timeout_s=2.0)
+
+        with pytest.raises(GatewayRefused, match="12345"):
+            await account.what_if(session, spread_of(found), account="DU1234567", timeout_s=0.3)
 
 
 async def test_read_only_mode_is_explained():

@@ -85,14 +85,27 @@ def test_the_permit_comes_back_with_the_cancel():
     assert virtual_time.run(scenario) == 2
 
 
-def test_a_refused_line_needs_no_cancel():
-    """The gateway never opened what it refused; the permit is free at once."""
+@pytest.mark.parametrize(("code", "cancels"), [(200, 0), (321, 0), (354, 1), (10999, 1)])
+def test_what_was_never_opened_needs_no_cancel(code, cancels):
+    """200 and 321 say that there is no such line; any other code leaves that open."""
 
     async def scenario():
-        async with running("refuse:code=354") as run:
+        async with running(f"refuse:code={code}") as run:
             async with run.session.line("quote", SPY, "") as line:
                 await line.changed.wait()
             return await settled(run), run.gateway.by_kind["cancel_market_data"]
+
+    assert virtual_time.run(scenario) == (CLEAN, cancels)
+
+
+def test_lines_of_advisory_codes_do_not_add_up():
+    """A hundred and fifty lines to which something is said, and data never come: none is left."""
+
+    async def scenario():
+        async with running("advised:codes=10089,data=none") as run:
+            await asyncio.gather(*(hold(run.session, 0.1) for _ in range(150)))
+            clean = await settled(run)
+            return clean, run.gateway.codes()[101]
 
     assert virtual_time.run(scenario) == (CLEAN, 0)
 

@@ -8,7 +8,8 @@ import datetime as dt
 import pytest
 
 import virtual_time
-from simulated import running, settings
+from simulated import OPTION, quote, running, settings, spy
+from simulated import WANTED as PAIR
 from tomic.errors import GatewayRefused, MissingSpot, NoMarketData, UnknownContract
 from tomic.ib import contracts, convert, quotes
 from tomic.ib.patience import Patience
@@ -25,38 +26,6 @@ from tomic.sim.faults import (
     Refuse,
     Silent,
 )
-
-PAIR = Wanted(dt.date(2026, 12, 18), 590.0, "C")
-OPTION = {"symbol": "SPY", "right": "C"}
-
-
-async def spy(session):
-    """SPY and its own class."""
-    found = await contracts.resolve_underlying(session, "SPY", settings().market)
-    listed = await contracts.option_params(session, found)
-    return found, next(p for p in listed if p.trading_class == "SPY" and p.exchange == "SMART")
-
-
-def quote(*faults, rules=None, market_type=DataType.LIVE, pair=PAIR, patience=None, **options):
-    """The row of one option, the seconds it took, and the gateway."""
-
-    async def scenario():
-        given = settings(chain=rules or {})
-        async with running(*faults, given=given, **options) as run:
-            underlying, params = await spy(run.session)
-            await run.session.use_data_type(market_type)
-            contract = convert.option_contract(underlying, params, pair)
-            began = run.time()
-            row = await quotes.option_quote(
-                run.session, "one option", contract, pair, given.chain, patience or Patience(1.0)
-            )
-            seconds = run.time() - began
-            await run.session.limits.pacer.wait_idle()
-            await asyncio.sleep(0.3)
-            assert run.gateway.lines_open == 0
-            return row, seconds, run.gateway, run.notes
-
-    return virtual_time.run(scenario)
 
 
 def test_a_live_option_is_complete():

@@ -18,11 +18,13 @@ from tomic.errors import (
     RequestTimeout,
     SessionLost,
     UnknownContract,
+    UnreadableAnswer,
 )
 from tomic.ib import convert
 from tomic.ib.pacing import Priority
 from tomic.models import DataType
-from tomic.sim.faults import Deaf, Delay, Refuse, Silent
+from tomic.sim.faults import Deaf, Delay, Late, Refuse, Silent
+from tomic.sim.wire import frame_fields
 
 SPY = convert.stock_contract("SPY")
 SILENT_DETAILS = Silent(on="contract_details")
@@ -232,14 +234,95 @@ def test_a_stream_out_of_step_is_found(fault):
     assert virtual_time.run(scenario) < 20.0
 
 
-def test_one_garbled_message_costs_one_answer():
-    """A frame of the right length that makes no sense is skipped; the rest goes on."""
+def test_one_garbled_message_costs_no_answer():
+    """What it was a part of cannot be told, so what was open is asked again, and that is told."""
 
     async def scenario():
         async with running("garble:after=2,whole_frame=true") as run:
-            return [len(await ask_details(run.session)) for _ in range(3)]
+            found = [len(await ask_details(run.session)) for _ in range(3)]
+            return found, run.session.unreadable.total(), run.notes
 
-    assert virtual_time.run(scenario) == [0, 1, 1]
+    found, unreadable, notes = virtual_time.run(scenario)
+    assert found == [1, 1, 1]
+    assert unreadable == 1
+    assert notes[0].startswith("a message of the gateway cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (["10", "{id}", "SPY", "OPT"], "contractDetails"),
+        (["10", "x", "SPY", "OPT"], "contractDetails"),
+        (["52", "1", "x"], "contractDetailsEnd"),
+    ],
+)
+def test_a_message_without_sense_fails_its_question(fields, told):
+    """By the request id where that can be read, else the open question of that kind."""
+
+    async def scenario():
+        async with running("silent:on=contract_details") as run:
+            asking = asyncio.create_task(ask_details(run.session))
+            await asyncio.sleep(0.5)
+            (request,) = run.session._link.callbacks.requests.values()
+            connection = next(iter(run.gateway.clients))
+            whole = [field.replace("{id}", str(request.req_id)) for field in fields]
+            connection.write(frame_fields(whole))
+            await asyncio.sleep(0.1)
+            connection.write(frame_fields(["52", "1", str(request.req_id)]))
+            with pytest.raises(UnreadableAnswer) as caught:
+                await asking
+            return str(caught.value), run.session.unreadable
+
+    text, unreadable = virtual_time.run(scenario)
+    assert f"the gateway's answer cannot be read: {told}: " in text
+    assert unreadable == {told: 1}
+
+
+def test_a_message_of_another_kind_fails_nothing():
+    """It is counted and told; the question that is open goes on."""
+
+    async def scenario():
+        async with running() as run:
+            asking = asyncio.create_task(ask_details(run.session))
+            await asyncio.sleep(0.0)
+            connection = next(iter(run.gateway.clients))
+            for _ in range(3):
+                connection.write(frame_fields(["58", "1", "DU1234567", "3"]))
+            connection.write(frame_fields(["7", "8", "nobody asked for this"]))
+            connection.write(frame_fields(["199", "1"]))
+            return len(await asking), run.session.unreadable, run.notes
+
+    found, unreadable, notes = virtual_time.run(scenario)
+    assert found == 1
+    assert unreadable == {"marketDataType": 3, "message 199": 1}
+    assert "marketDataType" in notes[0] and "message 199" in notes[1]
+    assert notes[2:] == [
+        "4 messages of the gateway cannot be read: marketDataType 3, message 199 1"
+    ]
+    assert "1234567" not in str(notes)
+
+
+def test_an_advisory_code_to_a_question_ends_it_only_if_nothing_follows():
+    """A code that nobody knows is judged after two seconds, by whether any part came."""
+
+    async def scenario(code, answer):
+        details = {"on": "contract_details"}
+        async with running(Late(**details, seconds=1.0) if answer else Silent(**details)) as run:
+            asking = asyncio.create_task(ask_details(run.session))
+            await asyncio.sleep(0.5)
+            (request,) = run.session._link.callbacks.requests.values()
+            next(iter(run.gateway.clients)).error(request.req_id, code)
+            began = run.time()
+            try:
+                return len(await asking), run.time() - began
+            except GatewayRefused as exc:
+                return exc.error_code, run.time() - began
+
+    assert virtual_time.run(lambda: scenario(10999, True))[0] == 1
+    code, seconds = virtual_time.run(lambda: scenario(10999, False))
+    assert (code, round(seconds)) == (10999, 2)
+    code, seconds = virtual_time.run(lambda: scenario(321, False))
+    assert (code, round(seconds)) == (321, 0)
 
 
 def test_an_idle_session_is_watched_as_well():

@@ -18,7 +18,7 @@ from tomic.sim.answers import (
     TickSize,
     TickString,
 )
-from tomic.sim.faults import NotSubscribed
+from tomic.sim.faults import Advised, NotSubscribed
 from tomic.sim.requests import CancelMarketData, Contract, ReqMarketData, ReqMarketDataType
 
 STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
@@ -244,3 +244,57 @@ async def test_an_unknown_data_type_is_refused(probe):
     probe.ask(ReqMarketDataType(5))
 
     assert "Invalid market data type" in (await probe.until(Error, code=321)).text
+
+
+# codes that end nothing
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "closed", "given"),
+    [("live", 1, False, 1), ("delayed", 1, False, 3), ("delayed", 4, True, 4)],
+)
+async def test_codes_before_data_that_come(probe, gateway, market, data, asked, closed, given):
+    """Each is said to the line first; then the data that the fault names."""
+    market.open = not closed
+    gateway.add(Advised(codes=(354, 10167), data=data))
+    probe.ask(ReqMarketDataType(asked), ReqMarketData(1, CALL))
+    await probe.until(TickPrice)
+
+    said = [one for one in probe.answers if getattr(one, "req_id", 0) == 1]
+    assert [one.code for one in said[:2]] == [354, 10167]
+    assert said[2] == DataType(1, given)
+
+
+async def test_a_code_without_data_leaves_the_line_open(probe, gateway):
+    """It counts until it is cancelled, and nothing comes."""
+    gateway.add(Advised(codes=(10999,), data="none", after_s=0.01))
+    probe.ask(ReqMarketData(1, CALL))
+    await probe.until(Error, code=10999)
+
+    assert gateway.lines_open == 1
+    assert probe.got(TickPrice) == []
+    probe.ask(CancelMarketData(1), CancelMarketData(1))
+    await probe.until(Error, code=300)
+    assert gateway.lines_open == 0
+
+
+async def test_advice_of_one_kind_of_contract(probe, gateway):
+    """Shares are spared where only options are named."""
+    gateway.add(Advised(kinds="option"))
+    probe.ask(ReqMarketData(1, STOCK), ReqMarketData(2, CALL))
+    await probe.until(Error, req_id=2)
+    await probe.until(TickPrice, req_id=1)
+
+    assert [one.req_id for one in probe.got(Error, code=10089)] == [2]
+
+
+async def test_a_refusal_that_is_repeated_before_delayed_data(probe, gateway):
+    """Live data are refused; under type 3 the same code is said, then 10167, then data."""
+    gateway.add(NotSubscribed(code=10089, repeated=True))
+    probe.ask(ReqMarketData(1, CALL))
+    await probe.until(Error, req_id=1)
+    assert gateway.lines_open == 0
+    probe.ask(ReqMarketDataType(3), ReqMarketData(2, CALL))
+    await probe.until(TickPrice, req_id=2)
+
+    assert [one.code for one in probe.got(Error, req_id=2)] == [10089, 10167]

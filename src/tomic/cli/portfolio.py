@@ -53,7 +53,7 @@ async def portfolio(
         typer.Option(
             "--ib-margin",
             help="Ask TWS for the what-if margin of that trade: one combo order that is never "
-            "placed. TWS in read-only mode refuses it.",
+            "placed. TWS in read-only mode refuses it; the rest is shown then too.",
         ),
     ] = False,
     file: Annotated[
@@ -133,5 +133,7 @@ def _code(view: PortfolioView, *, exit_code: bool) -> int:
     """3 when asking again may give more, 10 when an alert asks for a decision, else 0."""
     from tomic.models.review import Severity
 
+    unasked = view.considered is not None and bool(view.considered.what_if_problem)
     fired = any(one.severity is not Severity.INFO for one in view.review.alerts)
-    return worst([3 if view.book.unfinished else 0, 10 if exit_code and fired else 0])
+    is_partial = bool(view.book.unfinished) or unasked
+    return worst([3 if is_partial else 0, 10 if exit_code and fired else 0])

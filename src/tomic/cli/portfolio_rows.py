@@ -144,6 +144,7 @@ def _considered_document(one: Considered, by: str) -> dict[str, Any]:
         "structures": [to_document(x) for x in one.structures],
         "alerts": [to_document(x) for x in one.alerts],
         "ib_margin": to_document(one.what_if) if one.what_if else None,
+        "ib_margin_problem": one.what_if_problem or None,
         "after": {name: after[name] for name in ("rows", "totals", "concentration", "alerts")},
     }
 

@@ -402,6 +402,8 @@ def _considered(before: BookReview, one: Considered, *, width: int, color: bool)
     lines += [f"{_WORDS[x.severity]:<6}{x.message} -> {x.advice}" for x in one.alerts]
     if one.what_if is not None:
         lines.append(_what_if(one.what_if, one.structures))
+    elif one.what_if_problem:
+        lines.append(f"IB what-if: no margin from TWS: {one.what_if_problem}")
     return "\n".join(lines)
 
 

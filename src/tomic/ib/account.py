@@ -287,7 +287,13 @@ async def what_if(
 
     text = describe(legs)
     try:
-        states = await session.ask(f"what-if margin of {text}", send, timeout_s=timeout_s)
+        states = await session.ask(
+            f"what-if margin of {text}",
+            send,
+            timeout_s=timeout_s,
+            # TWS warns (399, 404, 10349) and computes the margins all the same.
+            patient=True,
+        )
     except GatewayRefused as exc:
         raise _refused(exc, text) from exc
     return _to_margin(states[-1], account, text)

@@ -4,24 +4,38 @@ What ib_async's decoder calls: each message goes to the request or the line that
 ``ib_async.Client`` takes any wrapper object with the callbacks of IB's EWrapper. Ours keeps one
 entry per request id, so a late answer can never reach another request, a fresh subscription
 never shows old values, and an error ends exactly what it belongs to.
+
+Many codes of the gateway are advice, and TWS keeps adding some: data come all the same. So only
+codes of which that is known end a line or a question at once; any other is a doubt, which the next
+tick or part of the answer dispels, and which becomes the verdict when none comes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ib_async
 
-from tomic.errors import GatewayRefused, NoMarketData, PacingViolation, UnknownContract
+from tomic.errors import (
+    GatewayRefused,
+    NoMarketData,
+    PacingViolation,
+    UnknownContract,
+    UnreadableAnswer,
+)
 from tomic.ib.clocks import Farm
 from tomic.ib.convert import Ticks
 
 _log = logging.getLogger(__name__)
 
-NOT_SUBSCRIBED = frozenset({354, 10089, 10168})
+NOT_SUBSCRIBED = frozenset({354, 10089, 10168, 10186})
+_MISSING_RIGHTS = ("not subscribed", "additional subscription", "no market data permissions")
+"""How TWS says, with codes old and new, that an account may not have the data asked for."""
 PARTLY_SUBSCRIBED = frozenset({10090, 10091})
 NOTES = frozenset({300, 366, 2104, 2106, 2107, 2108, 2119, 2150, 2158, 2174, 10167})
 """Codes that end nothing."""
@@ -29,16 +43,54 @@ OF_THE_SESSION = frozenset({100, 101, 320, 502, 504, 505, 1100, 1101, 1102, 1300
 """Codes that concern the whole session, whichever request they are said to."""
 OF_NO_REQUEST = OF_THE_SESSION - {101, 320}
 """Those that say nothing about the request itself."""
+NEVER_OPENED = frozenset({101, 102, 200, 300, 320, 321, 322})
+"""Codes with which TWS says that it has no such line: they end it at once, and need no cancel."""
+_ENDS_A_QUESTION = frozenset(
+    {101, 102, 103, 162, 200, 201, 202, 203, 320, 321, 322, 354, 10147, 10148}
+)
+"""Codes after which no answer comes. Of an order, any other code is a warning (399, 404, 10349)."""
+
+GRACE_S = 2.0
+"""How long a tick, or a part of the answer, may take to follow an advisory code."""
+_SHORT_GRACE_S = 0.5
+"""What is left of that, at least, once it is known that nothing follows the code."""
+_WHOLE_ANSWERS = frozenset({5, 17, 49, 52, 55, 62, 64, 76, 79, 96, 97, 98})
+"""Messages without which no end comes: the whole of an answer, or its end."""
+_CONFIRMED = 3
+"""Lines that stayed without data after which a code is taken at its word sooner."""
 
 
 class Interrupted(Exception):
     """The request must be asked again: the gateway lost it, through no fault of its own."""
 
 
-class Request:
-    """One open question: parts arrive, then an end or an error."""
+class Garbled(Interrupted):
+    """Something that cannot be read at all arrived meanwhile, and may have been a part of it."""
 
-    __slots__ = ("done", "farm", "on_part", "parts", "req_id", "sent_at", "what")
+
+class Request:
+    """
+    One open question: parts arrive, then an end or an error.
+
+    Args:
+        patient: Whether an advisory code is only judged when the question's own time is over: the
+            margins of an order take longer than the rest of any other answer.
+    """
+
+    __slots__ = (
+        "_judging",
+        "done",
+        "doubt",
+        "farm",
+        "messages",
+        "on_part",
+        "parts",
+        "patient",
+        "req_id",
+        "sent_at",
+        "spoiled",
+        "what",
+    )
 
     def __init__(
         self,
@@ -46,34 +98,89 @@ class Request:
         what: str,
         on_part: Callable[[Any], None] | None = None,
         farm: Farm | None = None,
+        *,
+        patient: bool = False,
     ) -> None:
         self.req_id, self.what, self.on_part, self.farm = req_id, what, on_part, farm
+        self.patient = patient
+        self.messages: frozenset[int] = frozenset()
+        """Numbers of the messages that bring the answer, once the question has left."""
         self.parts: list[Any] = []
         self.done: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self.sent_at: float | None = None
+        self.doubt: GatewayRefused | None = None
+        """An advisory code, until a part of the answer shows that it ended nothing."""
+        self.spoiled: Exception | None = None
+        """Why the answer cannot be whole any more, although parts of it still come."""
+        self._judging: asyncio.TimerHandle | None = None
 
     def part(self, item: Any) -> None:
         """Take one part of the answer."""
+        self._dispel()
         self.parts.append(item)
         if self.on_part is not None:
             self.on_part(item)
 
     def end(self) -> None:
-        """The answer is whole."""
-        if not self.done.done():
+        """The answer is whole, unless a part of it could not be read."""
+        self._dispel()
+        if self.spoiled is not None:
+            self.fail(self.spoiled)
+        elif not self.done.done():
             self.done.set_result(self.parts)
 
     def fail(self, error: Exception) -> None:
         """The answer will not come."""
+        self._dispel()
         if not self.done.done():
             self.done.set_exception(error)
             self.done.exception()  # nobody may be waiting any more
+
+    def spoil(self, error: Exception) -> None:
+        """A part was lost: the answer fails when it ends, and what can be read is still taken."""
+        if self.spoiled is None or isinstance(self.spoiled, Garbled):
+            self.spoiled = error
+
+    def advise(self, error: GatewayRefused) -> None:
+        """Take a code that need not end anything; it does if nothing follows it."""
+        self.doubt = error
+        if not self.patient and self._judging is None:
+            loop = asyncio.get_running_loop()
+            self._judging = loop.call_later(GRACE_S, self._judge)
+
+    @property
+    def reason(self) -> Exception | None:
+        """Why no whole answer came, as far as anything was said."""
+        garbled = isinstance(self.spoiled, Garbled)
+        return self.doubt if self.spoiled is None or garbled else self.spoiled
+
+    def _judge(self) -> None:
+        self._judging = None
+        if self.doubt is not None:
+            self.fail(self.doubt)
+
+    def _dispel(self) -> None:
+        self.doubt = None
+        if self._judging is not None:
+            self._judging.cancel()
+            self._judging = None
 
 
 class Line:
     """One market-data subscription and what it received."""
 
-    __slots__ = ("changed", "error", "no_greeks", "req_id", "sent_at", "ticks", "what")
+    __slots__ = (
+        "_judge",
+        "changed",
+        "doubt",
+        "error",
+        "no_greeks",
+        "req_id",
+        "sent_at",
+        "ticked",
+        "ticks",
+        "what",
+    )
 
     def __init__(self, req_id: int, what: str, right: str = "") -> None:
         self.req_id, self.what = req_id, what
@@ -82,25 +189,130 @@ class Line:
         self.error: Exception | None = None
         self.no_greeks = False
         self.sent_at: float | None = None
+        self.ticked = False
+        """Whether data came, and not only messages about them."""
+        self.doubt: GatewayRefused | None = None
+        """An advisory code after which no tick has come yet."""
+        self._judge: asyncio.TimerHandle | None = None
+
+    @property
+    def mute(self) -> bool:
+        """Whether nothing at all was said about it: the gateway may never have heard of it."""
+        return self.ticks.silent and self.doubt is None and self.error is None
 
     def fail(self, error: Exception) -> None:
         """The line is dead, or must be opened again."""
+        self.dispel()
         self.error = error
         self.changed.set()
+
+    def advise(self, error: GatewayRefused, grace_s: float, judge: Callable[[], None]) -> None:
+        """
+        Take a code after which data may come all the same; *judge* is called if none do.
+
+        Of several, one about missing rights says most.
+        """
+        if not isinstance(self.doubt, NoMarketData):
+            self.doubt = error
+        if self._judge is not None:
+            self._judge.cancel()
+        self._judge = asyncio.get_running_loop().call_later(grace_s, judge)
+        self.changed.set()
+
+    def dispel(self) -> None:
+        """Nobody waits for the verdict any more."""
+        self.doubt = None
+        if self._judge is not None:
+            self._judge.cancel()
+            self._judge = None
+
+
+class Advisories:
+    """
+    What this connection has learned of codes that may or may not end a line.
+
+    While data have never followed a code, and several lines waited for them in vain, it is taken
+    at its word sooner: of an account without rights nobody waits two seconds for each of hundreds
+    of options. Sooner is twice the longest that this connection has taken to say anything.
+    """
+
+    def __init__(self) -> None:
+        self._vain: Counter[int] = Counter()
+        self._followed: set[int] = set()
+        self._slowest_s = 0.0
+
+    def grace_s(self, code: int) -> float:
+        """Seconds for which a tick is waited for after *code*."""
+        sure = code not in self._followed and self._vain[code] >= _CONFIRMED
+        return min(GRACE_S, max(_SHORT_GRACE_S, 2.0 * self._slowest_s)) if sure else GRACE_S
+
+    def hear(self, line: Line) -> None:
+        """Note how long the first that was said of *line* took."""
+        if line.sent_at is not None and not line.ticked and line.doubt is None:
+            waited_s = asyncio.get_running_loop().time() - line.sent_at
+            self._slowest_s = max(self._slowest_s, waited_s)
+
+    def confirm(self, code: int) -> None:
+        """No tick followed *code*."""
+        self._vain[code] += 1
+
+    def disprove(self, code: int) -> None:
+        """A tick followed *code*."""
+        self._followed.add(code)
+
+    def forget(self) -> None:
+        """Other data are asked for from now on."""
+        self._vain.clear()
+        self._followed.clear()
 
 
 def refusal(what: str, code: int, text: str) -> GatewayRefused:
     """The exception for an error code of the gateway."""
     if code == 200:
         return UnknownContract(what, code, text)
-    if code in NOT_SUBSCRIBED or code in PARTLY_SUBSCRIBED:
+    lacking = any(words in text.lower() for words in _MISSING_RIGHTS)
+    if code in NOT_SUBSCRIBED or code in PARTLY_SUBSCRIBED or (code >= 10000 and lacking):
         return NoMarketData(what, code, text)
     if code == 100 or (code == 162 and "pacing" in text.lower()):
         return PacingViolation(what, code, text)
     return GatewayRefused(what, code, text)
 
 
-class Callbacks:
+class LoginFacts:
+    """What ib_async's decoder asks of its ``wrapper.ib``."""
+
+    TimezoneTWS = ""
+    """Name of the login's zone in the tz database; empty while it is not known."""
+
+
+class _NotAsked:
+    """Callbacks for what no question of ours brings; TWS may send some of it all the same."""
+
+    def ignore(self, *_: Any) -> None:
+        """Take the message without a word."""
+
+    connectAck = bondContractDetails = ignore
+    updateAccountValue = updateAccountTime = updatePortfolio = accountDownloadEnd = ignore
+    positionMulti = positionMultiEnd = accountUpdateMulti = accountUpdateMultiEnd = ignore
+    pnl = pnlSingle = nextValidId = receiveFA = replaceFAEnd = familyCodes = userInfo = ignore
+    orderStatus = openOrderEnd = completedOrder = completedOrdersEnd = orderBound = ignore
+    updateMktDepth = updateMktDepthL2 = mktDepthExchanges = smartComponents = ignore
+    tickEFP = tickSnapshotEnd = tickNews = deltaNeutralValidation = ignore
+    tickByTickAllLast = tickByTickBidAsk = tickByTickMidPoint = realtimeBar = ignore
+    historicalDataUpdate = historicalSchedule = headTimestamp = histogramData = ignore
+    rerouteMktDataReq = rerouteMktDepthReq = marketRule = softDollarTiers = ignore
+    scannerParameters = scannerData = scannerDataEnd = fundamentalData = ignore
+    updateNewsBulletin = newsProviders = newsArticle = historicalNews = historicalNewsEnd = ignore
+    wshMetaData = wshEventData = displayGroupList = displayGroupUpdated = ignore
+    verifyMessageAPI = verifyCompleted = verifyAndAuthMessageAPI = verifyAndAuthCompleted = ignore
+
+    def is_asked(self, name: str) -> bool:
+        """Whether the callback of that name does anything, so that its message is worth reading."""
+        method = getattr(self, name, None)
+        return getattr(method, "__func__", method) is not _NotAsked.ignore
+
+
+class Callbacks(_NotAsked):
     """
     The wrapper of one connection.
 
@@ -108,24 +320,38 @@ class Callbacks:
         on_error: Called with (code, text) for every message that belongs to no single request,
             and for those that concern the session as well.
         on_packet: Called after the messages of each packet were handled.
+        on_unreadable: Called with name and fault of every message that could not be decoded.
     """
 
-    def __init__(self, on_error: Callable[[int, str], None], on_packet: Callable[[], None]) -> None:
+    defaultTimezone = dt.UTC
+    """In which ib_async's decoder gives times."""
+
+    def __init__(
+        self,
+        on_error: Callable[[int, str], None],
+        on_packet: Callable[[], None],
+        on_unreadable: Callable[[str, str], None] = lambda name, fault: None,
+    ) -> None:
         self._on_error, self._on_packet = on_error, on_packet
+        self._on_unreadable = on_unreadable
+        self.ib = LoginFacts()
+        self.login_zone: dt.tzinfo | None = None
+        """Of times that TWS sends without a zone; None while it is not known."""
         self.requests: dict[int, Request] = {}
         self.named: dict[str, Request] = {}
         self.time_requests: list[Request] = []
         self.lines: dict[int, Line] = {}
         self.closed_lines: dict[int, float] = {}
+        self.advisories = Advisories()
+        self.commissions: dict[str, ib_async.CommissionReport] = {}
+        """The last report on each execution, by its id: they carry no request id."""
+        self.unreadable: Counter[str] = Counter()
+        """Messages that could not be decoded, by their name."""
+        self.is_serving: Callable[[], bool] = lambda: True
+        """Whether market data can come now; no line is judged while they cannot."""
         self.on_late_tick: Callable[[int], None] = lambda req_id: None
         self.on_close: Callable[[], None] = lambda: None
         self.accounts: tuple[str, ...] = ()
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        # EWrapper has about a hundred callbacks; those that nobody here asked for are ignored.
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return _ignore
 
     # -- the connection ------------------------------------------------------------------
 
@@ -149,7 +375,7 @@ class Callbacks:
 
     def fail_all(self, error: Exception) -> None:
         """End every open request and line with *error*."""
-        for request in [*self.requests.values(), *self.named.values(), *self.time_requests]:
+        for request in self._open():
             request.fail(error)
         for line in list(self.lines.values()):
             line.fail(error)
@@ -159,7 +385,9 @@ class Callbacks:
         _log.debug("gateway says %s (request %s): %s", code, req_id, text)
         line, request = self.lines.get(req_id), self.requests.get(req_id)
         unasked = line is None and request is None and req_id not in self.closed_lines
-        if code not in NOTES and code not in OF_NO_REQUEST and not 2100 <= code < 2200:
+        if line is not None and code in NEVER_OPENED:
+            line.fail(refusal(line.what, code, text))
+        elif code not in NOTES and code not in OF_NO_REQUEST and not 2100 <= code < 2200:
             self._refuse(line, request, code, text)
         if unasked or code in OF_THE_SESSION:
             self._on_error(code, text)
@@ -169,10 +397,76 @@ class Callbacks:
             line.no_greeks = True
             line.changed.set()
         elif line is not None:
-            line.fail(refusal(line.what, code, text))
+            self.advisories.hear(line)
+            error, grace_s = refusal(line.what, code, text), self.advisories.grace_s(code)
+            line.advise(error, grace_s, lambda: self._judge(line))
         elif request is not None:
+            error = refusal(request.what, code, text)
             # 321 is only a "warning" to ib_async, and would leave the request open for ever.
-            request.fail(refusal(request.what, code, text))
+            if code in _ENDS_A_QUESTION or code in NOT_SUBSCRIBED:
+                request.fail(error)
+            else:
+                request.advise(error)
+
+    def _judge(self, line: Line) -> None:
+        """No tick has followed the advisory code: it was the verdict on a line without data."""
+        error = line.doubt
+        line.dispel()
+        if error is None or line.error is not None:
+            return
+        if not self.is_serving():
+            line.advise(error, GRACE_S, lambda: self._judge(line))
+        elif not line.ticked:
+            self.advisories.confirm(error.error_code)
+            line.fail(error)
+
+    def settle_doubts(self) -> None:
+        """Lines that wait for data after an advisory code wait no longer: other data are asked."""
+        for line in list(self.lines.values()):
+            if line.doubt is not None and not line.ticked:
+                line.fail(line.doubt)
+        self.advisories.forget()
+
+    # -- what could not be decoded -------------------------------------------------------
+
+    def cannot_read(self, kind: int, req_id: int | None, name: str, fault: str) -> None:
+        """
+        Fail what a message belonged to: by its request id, else every question of its kind.
+
+        A line goes on, because another tick comes. A message of which not even the kind can be
+        read may have been a part of any answer, so every open question is asked again.
+        """
+        for account in self.accounts:
+            # A field that is out of its place may be anything.
+            fault = fault.replace(account, "***")
+        self.unreadable[name] += 1
+        _log.info("cannot read a message (%s): %s", name, fault)
+        for request in self._owners(kind, req_id):
+            if kind < 0:
+                # An answer of one message is whole when it comes at all.
+                if not request.messages or not request.messages <= _WHOLE_ANSWERS:
+                    request.spoil(Garbled())
+                continue
+            unreadable = UnreadableAnswer(request.what, name, fault)
+            if kind in _WHOLE_ANSWERS:
+                request.fail(unreadable)
+            else:
+                request.spoil(unreadable)
+        self._on_unreadable(name, fault)
+
+    def _owners(self, kind: int, req_id: int | None) -> Iterator[Request]:
+        if req_id in self.lines:
+            return
+        if req_id in self.requests:
+            yield self.requests[req_id]
+            return
+        for request in self._open():
+            # An id that nobody waits for is that of a question which has ended.
+            if kind < 0 or (req_id is None and kind in request.messages):
+                yield request
+
+    def _open(self) -> list[Request]:
+        return [*self.requests.values(), *self.named.values(), *self.time_requests]
 
     # -- answers to requests -------------------------------------------------------------
 
@@ -251,10 +545,9 @@ class Callbacks:
         state: ib_async.OrderState,
     ) -> None:
         """The answer to a what-if; IB sends it twice, the first without margins."""
-        if order.whatIf and order_id in self.requests:
+        if order.whatIf and order_id in self.requests and _has_margins(state):
             self._part(order_id, state)
-            if state.initMarginChange not in ("", "1.7976931348623157E308"):
-                self._end(order_id)
+            self._end(order_id)
 
     def execDetails(
         self, req_id: int, contract: ib_async.Contract, execution: ib_async.Execution
@@ -266,6 +559,19 @@ class Callbacks:
         """All executions have come."""
         self._end(req_id)
 
+    def commissionReport(self, report: ib_async.CommissionReport) -> None:
+        """What one execution cost; it comes before the execution, or seconds after it."""
+        self.commissions[report.execId] = report
+
+    def historicalTicks(self, req_id: int, ticks: list[Any], done: bool) -> None:
+        """Ticks of the past, a thousand at a time."""
+        for tick in ticks:
+            self._part(req_id, tick)
+        if done:
+            self._end(req_id)
+
+    historicalTicksBidAsk = historicalTicksLast = historicalTicks
+
     def symbolSamples(self, req_id: int, descriptions: list[ib_async.ContractDescription]) -> None:
         """Symbols that resemble the one asked for."""
         for description in descriptions:
@@ -276,22 +582,22 @@ class Callbacks:
 
     def priceSizeTick(self, req_id: int, tick_type: int, price: float, size: float) -> None:
         """A price, with its size where it has one."""
-        if (line := self._line(req_id)) is not None:
+        if (line := self._ticking(req_id)) is not None:
             line.ticks.price(tick_type, price, size)
 
     def tickSize(self, req_id: int, tick_type: int, size: float) -> None:
         """A size, a volume or an open interest."""
-        if (line := self._line(req_id)) is not None:
+        if (line := self._ticking(req_id)) is not None:
             line.ticks.size(tick_type, size)
 
     def tickGeneric(self, req_id: int, tick_type: int, value: float) -> None:
         """A number without a unit of its own."""
-        if (line := self._line(req_id)) is not None:
+        if (line := self._ticking(req_id)) is not None:
             line.ticks.generic(tick_type, value)
 
     def tickString(self, req_id: int, tick_type: int, value: str) -> None:
         """A text."""
-        if (line := self._line(req_id)) is not None:
+        if (line := self._ticking(req_id)) is not None:
             line.ticks.text(tick_type, value)
 
     def tickOptionComputation(
@@ -309,7 +615,7 @@ class Callbacks:
         underlying: float,
     ) -> None:
         """IV and Greeks."""
-        if (line := self._line(req_id)) is not None:
+        if (line := self._ticking(req_id)) is not None:
             line.ticks.computation(tick_type, iv, delta, gamma, vega, theta, underlying)
 
     def marketDataType(self, req_id: int, kind: int) -> None:
@@ -321,6 +627,16 @@ class Callbacks:
         """The line is served."""
         if (line := self._line(req_id)) is not None:
             line.ticks.alive()
+
+    def _ticking(self, req_id: int) -> Line | None:
+        """The line of a tick, which shows that no advisory code ended it."""
+        if (line := self._line(req_id)) is not None:
+            self.advisories.hear(line)
+            line.ticked = True
+            if line.doubt is not None:
+                self.advisories.disprove(line.doubt.error_code)
+                line.dispel()
+        return line
 
     def _line(self, req_id: int) -> Line | None:
         line = self.lines.get(req_id)
@@ -337,5 +653,9 @@ class Callbacks:
             request.end()
 
 
-def _ignore(*_: Any, **__: Any) -> None:
-    """Callbacks nobody asked for."""
+def _has_margins(state: ib_async.OrderState) -> bool:
+    """Whether TWS has computed the margin: until then it is empty, or the largest number."""
+    try:
+        return abs(float(state.initMarginChange)) < 1e300
+    except (TypeError, ValueError):
+        return False

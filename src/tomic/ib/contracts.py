@@ -18,6 +18,7 @@ from tomic.errors import (
     RequestTimeout,
     SessionError,
     UnknownContract,
+    UnreadableAnswer,
 )
 from tomic.ib import convert
 from tomic.ib.session import Session
@@ -151,6 +152,10 @@ async def option_params(
         if not rows:
             raise
         session.note(f"{what}: the answer has no end; what arrived of it is used")
+    except UnreadableAnswer as exc:
+        if not rows:
+            raise
+        session.note(f"{exc}; what can be read of it is used")
     params = tuple(one for row in rows if (one := convert.to_params(row)) is not None)
     if not params:
         raise DataError(f"IB lists no options on {underlying.symbol}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import ib_async
 
 from tomic import dates
+from tomic.errors import DataError
 from tomic.models import (
     DataType,
     OptionParams,
@@ -45,6 +47,10 @@ _BID_TICKS, _ASK_TICKS = (10, 80), (11, 81)
 _HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = 23, 24
 _DIVIDENDS = 59
 _UNSET = 1e300
+_QUARTER_S, _CLOCKS_S = 900, 180.0
+_MOMENT = re.compile(
+    r"(\d{4})-?(\d{2})-?(\d{2})(-|[ T]+)(\d{1,2}):(\d{2}):(\d{2})(?:\.\d*)?\s*(.*)", re.ASCII
+)
 
 
 class Greeks(NamedTuple):
@@ -217,6 +223,72 @@ def _greek(value: float) -> float | None:
     # -2 is "not computed"; ib_async lets it through for vega and theta. No per-share Greek of one
     # contract is exactly -2.0, except a theta, which a real model never rounds to it.
     return None if value == -2.0 else number_or_none(value)
+
+
+def to_moment(text: str, login_zone: dt.tzinfo | None) -> dt.datetime:
+    """
+    A time as TWS writes it, in UTC.
+
+    ``20231214-20:57:37`` is UTC, ``20251104 15:13:24 MET`` names its zone, and without either it is
+    that of the login; whole numbers are seconds since 1970. Which of them comes is a setting of
+    TWS.
+
+    Raises:
+        DataError: It is no time, its zone is unknown, or the login's is needed and not known.
+
+    Source: TWS API, "Execution"; ib_async #188, ib_insync #671.
+    """
+    if text.isdecimal() and len(text) >= 9:
+        return dt.datetime.fromtimestamp(int(text), dt.UTC)
+    match = _MOMENT.fullmatch(text.strip())
+    if match is None:
+        raise DataError(f"{text!r} is no time")
+    between, name = match[4], match[8]
+    try:
+        local = _wall_time(match)
+    except ValueError as exc:
+        raise DataError(f"{text!r} is no time: {exc}") from exc
+    zone: dt.tzinfo | None
+    if name:
+        try:
+            zone = dates.zone(name)
+        except DataError as exc:
+            raise DataError(f"{text!r}: {exc}") from exc
+    elif between == "-":
+        zone = dt.UTC
+    else:
+        zone = login_zone
+    if zone is None:
+        raise DataError(f"{text!r} is in the login's time zone, which the gateway has not told")
+    return local.replace(tzinfo=zone).astimezone(dt.UTC)
+
+
+def to_login_zone(text: str, now: dt.datetime) -> dt.tzinfo | None:
+    """
+    The login's zone from the time at which TWS greets, ``20230518 13:10:12 EST``.
+
+    Where its name is unknown, as in a language of its own, the zone is as far from UTC as that time
+    is from *now*; None when that is no quarter of an hour, because the clocks differ.
+    """
+    match = _MOMENT.fullmatch(text.strip())
+    if match is None:
+        return None
+    name = match[8]
+    try:
+        local = _wall_time(match)
+        return dates.zone(name) if name else None
+    except ValueError:
+        return None
+    except DataError:
+        ahead_s = (local.replace(tzinfo=dt.UTC) - now).total_seconds()
+        quarters = round(ahead_s / _QUARTER_S)
+        near = abs(ahead_s - quarters * _QUARTER_S) < _CLOCKS_S and -48 <= quarters <= 56
+        return dt.timezone(dt.timedelta(seconds=quarters * _QUARTER_S)) if near else None
+
+
+def _wall_time(match: re.Match[str]) -> dt.datetime:
+    year, month, day, hour, minute, second = (int(match[at]) for at in (1, 2, 3, 5, 6, 7))
+    return dt.datetime(year, month, day, hour, minute, second)
 
 
 def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:

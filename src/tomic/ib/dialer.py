@@ -6,12 +6,14 @@ import asyncio
 import datetime as dt
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from tomic import dates
 from tomic.config import IbSettings
 from tomic.errors import ClientIdInUse, GatewayUnreachable, SessionError, SessionLost
+from tomic.ib.clocks import Farm
 from tomic.ib.lines import Lines
 from tomic.ib.link import Link
 from tomic.ib.pacing import Pacer
@@ -58,6 +60,8 @@ class Dialer:
         self._ib, self._reactions, self._pacer = ib, reactions, pacer
         self._note, self._now = note, now
         self._on_message, self._tap = on_message, tap
+        self.unreadable: Counter[str] = Counter()
+        """Messages that could not be decoded, by name, over all links."""
         self._clock = asyncio.get_running_loop().time
 
     @property
@@ -79,6 +83,8 @@ class Dialer:
             link = Link(self._pacer, on_message=self._on_message, on_lost=self._pacer.clear)
             lines = Lines(link, self._pacer)
             link.on_error = partial(self._reactions.to_error, link, lines)
+            link.on_unreadable = self._count_unreadable
+            link.callbacks.is_serving = lambda: self._reactions.clocks[Farm.MARKET].running
             if self._tap is not None:
                 listen_in(link.client.conn, self._tap)
             try:
@@ -120,6 +126,12 @@ class Dialer:
             self._note(f"reconnected with client id {link.client_id} at attempt {attempt}")
             return link, lines
         raise SessionLost(f"connection lost and no new one made: {error}")
+
+    def _count_unreadable(self, name: str, fault: str) -> None:
+        """Count a message that could not be decoded; the first of each kind is told."""
+        self.unreadable[name] += 1
+        if self.unreadable[name] == 1:
+            self._note(f"a message of the gateway cannot be read: {name}: {fault}")
 
     def _pauses(self, deadline: float | None) -> Iterator[float]:
         pauses: Iterator[float] = iter(self._ib.reconnect_pauses_s)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 
 import ib_async
 
-from tomic.errors import SessionError
-from tomic.ib.callbacks import Interrupted, Line
+from tomic.errors import GatewayRefused
+from tomic.ib.callbacks import NEVER_OPENED, Interrupted, Line
 from tomic.ib.link import Link
 from tomic.ib.pacing import LineGate, Pacer, Priority, Slot
 
@@ -37,7 +38,7 @@ class Lines:
         self,
         what: str,
         contract: ib_async.Contract,
-        generic_ticks: str,
+        generic_ticks: str | Callable[[], str],
         gate: LineGate,
         priority: Priority,
         rank: int = 0,
@@ -55,7 +56,8 @@ class Lines:
         self._link.callbacks.lines[line.req_id] = line
 
         def subscribe() -> None:
-            client.reqMktData(line.req_id, contract, generic_ticks, False, False, [])
+            ticks = generic_ticks if isinstance(generic_ticks, str) else generic_ticks()
+            client.reqMktData(line.req_id, contract, ticks, False, False, [])
             self._at_gateway.add(line.req_id)
 
         slot = self._unsent[line.req_id] = self._pacer.post(
@@ -80,6 +82,7 @@ class Lines:
 
     def close(self, line: Line, gate: LineGate) -> None:
         """Cancel *line* if the gateway may have it; its permit comes back by itself."""
+        line.dispel()
         req_id = line.req_id
         if req_id in self._at_gateway and _open_at_gateway(line):
             self.cancel(line, gate)
@@ -158,5 +161,11 @@ class Lines:
 
 
 def _open_at_gateway(line: Line) -> bool:
-    """Whether the gateway may still count *line*; a refused one it never opened."""
-    return line.error is None or isinstance(line.error, (Interrupted, SessionError))
+    """
+    Whether the gateway may still count *line*: it does, unless it said that it never had it.
+
+    After a code that means less, such as 354 or one that nobody knows, data may yet come, and a
+    line that nobody cancels counts until the connection ends.
+    """
+    error = line.error
+    return not (isinstance(error, GatewayRefused) and error.error_code in NEVER_OPENED)

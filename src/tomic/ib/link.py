@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import ib_async
 
 from tomic.errors import ClientIdInUse, GatewayUnreachable, SessionError, SessionLost
+from tomic.ib import convert
 from tomic.ib.callbacks import Callbacks
+from tomic.ib.decoding import StrictDecoder
 from tomic.ib.pacing import Pacer
 
 _log = logging.getLogger(__name__)
+
+_GREETING = 4096
+"""No greeting is longer: a length, the server version and the time."""
 
 
 class _Quietly(logging.Handler):
@@ -26,6 +34,20 @@ class _Quietly(logging.Handler):
 for _name in ("ib_async", "eventkit"):
     logging.getLogger(_name).handlers = [_Quietly()]
     logging.getLogger(_name).propagate = False
+
+
+class _Client(ib_async.Client):
+    """ib_async's client, which remembers what kind of message it sent last."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        super().__init__(callbacks)  # type: ignore[no-untyped-call]
+        self.decoder = StrictDecoder(callbacks)
+        self.last_kind = 0
+
+    def send(self, *fields: Any, makeEmpty: bool = True) -> None:
+        """Send one message."""
+        self.last_kind = int(fields[0])
+        super().send(*fields, makeEmpty=makeEmpty)  # type: ignore[no-untyped-call]
 
 
 class Link:
@@ -49,8 +71,13 @@ class Link:
         self._pacer, self._on_message, self._on_lost = pacer, on_message, on_lost
         self.on_error: Callable[[int, str], None] = lambda code, text: None
         """Called with (code, text) for errors that concern the session."""
-        self.callbacks = Callbacks(self._on_error, self._on_packet)
-        self.client = ib_async.Client(self.callbacks)
+        self.on_unreadable: Callable[[str, str], None] = lambda name, fault: None
+        """Called with name and fault of every message that could not be decoded."""
+        self.callbacks = Callbacks(self._on_error, self._on_packet, self._on_unreadable)
+        self._client = _Client(self.callbacks)
+        self.client: ib_async.Client = self._client
+        self._greeting = b""
+        self.client.conn.hasData += self._read_greeting
         # One queue only: with ib_async's own throttle, timeouts would start while queueing.
         self.client.MaxRequests = 0
         self.callbacks.on_close = self._on_close
@@ -72,6 +99,11 @@ class Link:
     def server_version(self) -> int:
         """The protocol version both sides agreed on."""
         return int(self.client.serverVersion())
+
+    @property
+    def last_kind(self) -> int:
+        """Number of the message that was sent last."""
+        return self._client.last_kind
 
     def next_id(self) -> int:
         """A request id that was never used on this connection."""
@@ -169,10 +201,27 @@ class Link:
             if connection.transport is not None:
                 connection.transport.abort()
 
+    def _read_greeting(self, data: bytes) -> None:
+        """Learn the login's time zone from the greeting, which ib_async does not hand on."""
+        self._greeting += data
+        end = 4 + int.from_bytes(self._greeting[:4])
+        if len(self._greeting) < max(end, 5) and len(self._greeting) < _GREETING:
+            return
+        self.client.conn.hasData -= self._read_greeting
+        parts = self._greeting[4:end].decode(errors="replace").split("\0")
+        self._greeting = b""
+        if len(parts) > 1:
+            zone = convert.to_login_zone(parts[1], dt.datetime.now(dt.UTC))
+            self.callbacks.login_zone = zone
+            self.callbacks.ib.TimezoneTWS = zone.key if isinstance(zone, ZoneInfo) else ""
+
     def _on_error(self, code: int, text: str) -> None:
         if code == 326:
             self._refuse(ClientIdInUse(f"client id in use: {text}"))
         self.on_error(code, text)
+
+    def _on_unreadable(self, name: str, fault: str) -> None:
+        self.on_unreadable(name, fault)
 
     def _on_api_error(self, text: str) -> None:
         if "version" in text:

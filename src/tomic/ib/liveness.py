@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from tomic.errors import RequestTimeout, SessionError, SessionLost
+from tomic.errors import RequestTimeout, SessionError, SessionLost, UnreadableAnswer
 from tomic.ib.link import Link
 from tomic.ib.pacing import Pacer
 from tomic.ib.reactions import Reactions
@@ -80,6 +80,8 @@ class Liveness:
         self._reactions.stop_clocks("probe")
         try:
             await self._ask_time(_ANSWER_S)
+        except UnreadableAnswer:
+            pass  # it spoke
         except RequestTimeout as exc:
             if self._heard_at < asked_at:
                 silence = self._clock() - self._heard_at

@@ -85,14 +85,18 @@ class Waiting:
         return self.session.clocks[Farm.MARKET]
 
     async def first_words(self, line: Line, since: float) -> bool:
-        """Whether *line*, open *since*, speaks within the usual time."""
+        """Whether *line*, open *since*, speaks in the usual time, or something is said of it."""
         until = since + self.patience.seconds
-        while line.ticks.silent and line.error is None:
+        while line.mute:
             line.changed.clear()
             if not await self.clock.wait_for(line.changed, until):
                 return False
-        self.patience.learn(self.clock.now() - since)
+        self._learn(line, since)
         return True
+
+    def _learn(self, line: Line, since: float) -> None:
+        if not line.ticks.silent:
+            self.patience.learn(self.clock.now() - since)
 
     async def last_words(self, lines: Sequence[Line], since: float) -> Line | None:
         """
@@ -110,9 +114,9 @@ class Waiting:
             line.ticks.on_change = either.set
         while True:
             for line in lines:
-                if not line.ticks.silent or line.error is not None:
+                if not line.mute:
                     if line is lines[0]:
-                        self.patience.learn(self.clock.now() - since)
+                        self._learn(line, since)
                     return line
             if self._is_over(since, asked_again):
                 await self.session.confirm_alive()
@@ -135,7 +139,7 @@ class Waiting:
         Wait until the ticks of *line* are complete, or waiting longer has no point.
 
         Raises:
-            What ended the line.
+            What ended the line, or what the gateway said of one that had no tick until the end.
         """
         ticks, patience_s = line.ticks, self.rules.quote_timeout_s
         if self.patience.expects_no_greeks:
@@ -155,12 +159,26 @@ class Waiting:
                 # There is no quote to go with the Greeks, which then rarely come.
                 until = min(until, self.clock.now() + _GREEKS_S)
             line.changed.clear()
-            if not await self.clock.wait_for(line.changed, extras_until or until):
+            limit = extras_until or until
+            if line.doubt is not None and not line.ticked:
+                limit = since + self.rules.quote_timeout_s
+            if not await self.clock.wait_for(line.changed, limit):
                 break
-        if line.error is not None:
-            raise line.error
+        raise_verdict(line)
         self.patience.note_greeks(line)
         return ticks
+
+
+def raise_verdict(line: Line) -> None:
+    """
+    Raise what ended *line*, once nobody waits for it any longer.
+
+    An advisory code counts as that when no tick has come; data that came are never given up.
+    """
+    if line.error is not None:
+        raise line.error
+    if line.doubt is not None and not line.ticked:
+        raise line.doubt
 
 
 def _is_modelled(line: Line) -> bool:

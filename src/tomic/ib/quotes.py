@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Self
 
 import ib_async
 
@@ -15,8 +18,8 @@ from tomic.ib import convert
 from tomic.ib.callbacks import Interrupted, Line
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.convert import Ticks
-from tomic.ib.pacing import Priority
-from tomic.ib.patience import Patience, Waiting
+from tomic.ib.pacing import LineGate, Priority
+from tomic.ib.patience import Patience, Waiting, raise_verdict
 from tomic.ib.session import Session
 from tomic.models import (
     DataType,
@@ -35,8 +38,12 @@ UNDERLYING_TICKS = "100,101,104,106,456"
 """30-day historical and implied volatility, and dividends."""
 
 _NO_LINE, _ILLEGAL, _DELAYED_SHOWN = 101, 321, 10167
+_REFUSED_TICKS = re.compile(r"generic tick list of ([\d,]+)(.*)", re.IGNORECASE | re.DOTALL)
+"""``… generic tick list of 100,106. Legal ones for (OPT) are: 100(Option Volume),221/220(…)``"""
 _NO_LINE_PAUSE_S = 0.25
 """Pause before a contract that found no line free is asked for again."""
+_LOOK_S = 0.05
+"""How often is looked whether other lines have shown what the account may have."""
 _FORGOTTEN_S = 1.5
 """Silence of an underlying's line after which it is asked once more: the message may be lost."""
 _DELAYED = {
@@ -53,6 +60,78 @@ class UnderlyingTicks:
     historical_volatility: float | None = None
     implied_volatility: float | None = None
     dividends: str | None = None
+
+
+# -- asking --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """
+    How one contract is asked for: the same on its first line, on a second one and on any later.
+
+    Attributes:
+        what: Its name in messages.
+        generic_ticks: What is wanted beside quotes and Greeks. Those that the gateway is known to
+            refuse when the message leaves are left out.
+        rank: Of several who wait for a line, the lowest goes first.
+    """
+
+    what: str
+    contract: ib_async.Contract
+    generic_ticks: str
+    priority: Priority = Priority.URGENT
+    rank: int = 0
+
+    def line(
+        self, session: Session, gate: LineGate | None = None
+    ) -> AbstractAsyncContextManager[Line]:
+        """A line of it, through the session's lines or another *gate*."""
+        return session.line(
+            self.what,
+            self.contract,
+            lambda: self._legal(session),
+            gate=gate,
+            priority=self.priority,
+            rank=self.rank,
+        )
+
+    def once_more(self) -> Self:
+        """The same, before everything that was not asked yet."""
+        return replace(self, priority=Priority.URGENT)
+
+    def beside(self) -> Self:
+        """The same on a second line, while the first is silent."""
+        return replace(self.once_more(), what=f"{self.what}, asked again")
+
+    def without_refused(self, session: Session, error: GatewayRefused) -> Self | None:
+        """
+        The same with the generic ticks that are left after a 321; None when there is nothing left.
+
+        One that is not legal refuses the whole line. The gateway names the legal ones; where it
+        does not, none are asked, because quotes and Greeks need none.
+        """
+        if error.error_code != _ILLEGAL or not self.generic_ticks:
+            return None
+        match = _REFUSED_TICKS.search(error.text)
+        if match is None:
+            return replace(self, generic_ticks="")
+        asked = match[1].split(",")
+        # What stands in brackets are names, which hold commas and digits of their own.
+        legal = set(re.findall(r"\d+", re.sub(r"\([^)]*\)", " ", match[2])))
+        kept = [tick for tick in asked if tick in legal]
+        left = ",".join(kept) if len(kept) < len(asked) else ""
+        session.cache[self._key(match[1])] = left
+        return replace(self, generic_ticks=left)
+
+    def _legal(self, session: Session) -> str:
+        ticks = self.generic_ticks
+        while ticks and self._key(ticks) in session.cache:
+            ticks = str(session.cache[self._key(ticks)])
+        return ticks
+
+    def _key(self, generic_ticks: str) -> tuple[str, str, str]:
+        return "legal ticks", self.contract.secType, generic_ticks
 
 
 # -- the underlying ------------------------------------------------------------------------
@@ -72,19 +151,20 @@ async def underlying_ticks(
     """
     generic = UNDERLYING_TICKS if underlying.sec_type == "STK" else "104,106"
     contract, what = convert.underlying_contract(underlying), f"quote of {underlying.symbol}"
+    asking = Asking(what, contract, generic)
     clock = session.clocks[Farm.MARKET]
     until = clock.now() + timeout_s
     asked_again, no_line = False, None
     while True:
+        asked_as = session.data_type
         try:
-            async with session.line(what, contract, generic, priority=Priority.URGENT) as line:
+            async with asking.line(session) as line:
                 spoke = await _speaks(line, clock, min(until, clock.now() + _FORGOTTEN_S))
                 if not spoke and not asked_again and clock.now() < until:
                     asked_again = True
                     continue
                 await _until_spot(line, clock, until, extras_s)
-                if line.error is not None:
-                    raise line.error
+                raise_verdict(line)
                 if no_line is not None and line.ticks.silent:
                     raise no_line
                 _refuse_delayed(session, what, line.ticks)
@@ -92,12 +172,14 @@ async def underlying_ticks(
         except Interrupted:
             until = clock.now() + timeout_s
         except NoMarketData as exc:
-            if not await fall_back_to_delayed(session, exc):
+            # Another line may have made the session fall back meanwhile.
+            if session.data_type == asked_as and not await fall_back_to_delayed(session, exc):
                 raise
+            until = clock.now() + timeout_s
         except GatewayRefused as exc:
-            if exc.error_code == _ILLEGAL and generic:
-                # One generic tick that is not served refuses the whole line; a price needs none.
-                generic = ""
+            reduced = asking.without_refused(session, exc)
+            if reduced is not None:
+                asking = reduced
             elif exc.error_code == _NO_LINE:
                 no_line = _without_line(exc)
                 if clock.now() >= until:
@@ -123,8 +205,8 @@ def _refuse_delayed(session: Session, what: str, ticks: Ticks) -> None:
 
 
 async def _speaks(line: Line, clock: StoppableClock, until: float) -> bool:
-    """Whether *line* says anything, or ends, by *until*."""
-    while line.ticks.silent and line.error is None:
+    """Whether *line* says anything, or something is said of it, by *until*."""
+    while line.mute:
         line.changed.clear()
         if not await clock.wait_for(line.changed, until):
             return False
@@ -214,17 +296,22 @@ async def spot_from_options(
 
     async def ask(pair: Wanted) -> float | None:
         contract = convert.option_contract(underlying, params, pair)
-        what = f"model price of {underlying.symbol}"
         clock = session.clocks[Farm.MARKET]
         until = clock.now() + timeout_s
-        async with session.line(what, contract, OPTION_TICKS, priority=Priority.URGENT) as line:
-            while line.error is None:
-                model = line.ticks.model or line.ticks.at_bid or line.ticks.at_ask
-                if model is not None and model.underlying:
-                    return model.underlying
-                line.changed.clear()
-                if not await clock.wait_for(line.changed, until):
-                    return None
+        what = f"model price of {underlying.symbol}"
+        asking: Asking | None = Asking(what, contract, OPTION_TICKS)
+        while asking is not None:
+            async with asking.line(session) as line:
+                while line.error is None:
+                    model = line.ticks.model or line.ticks.at_bid or line.ticks.at_ask
+                    if model is not None and model.underlying:
+                        return model.underlying
+                    line.changed.clear()
+                    if not await clock.wait_for(line.changed, until):
+                        return None
+            if not isinstance(line.error, GatewayRefused):
+                return None
+            asking = asking.without_refused(session, line.error)
         return None
 
     found = [one.value for one in await session.fan_out(wanted, ask) if one.value is not None]
@@ -240,8 +327,31 @@ async def fall_back_to_delayed(session: Session, error: NoMarketData) -> bool:
         f"live data are not subscribed ({error.error_code}); asking for delayed data. "
         "Subscribe in Client Portal > Settings > Market Data Subscriptions"
     )
-    await session.use_data_type(wanted)
+    await session.fall_back_to(wanted)
     return True
+
+
+async def _falls_back(
+    session: Session, error: NoMarketData, asked_as: DataType | None, patience_s: float
+) -> bool:
+    """
+    Whether an option that was refused is to be asked again, for delayed data.
+
+    The data type is that of the whole session, so most options must have been refused, or all
+    that were asked; *patience_s* at most is waited for what the others show.
+    """
+    if session.data_type == asked_as in (None, *_DELAYED) and not session.realtime_only:
+        session.rights.refused += 1
+        until = asyncio.get_running_loop().time() + patience_s
+        while (lacking := session.rights.lacking(session.lines_awaited)) is None:
+            over = asyncio.get_running_loop().time() >= until
+            if over or session.data_type != asked_as or not session.alive:
+                lacking = session.rights.lacking(0)
+                break
+            await asyncio.sleep(_LOOK_S)
+        if session.data_type == asked_as:
+            return bool(lacking) and await fall_back_to_delayed(session, error)
+    return session.data_type != asked_as
 
 
 # -- one option ----------------------------------------------------------------------------
@@ -273,39 +383,45 @@ async def option_quote(
         SessionLost: The connection went away.
     """
     waiting, con_id = Waiting(session, rules, patience), contract.conId or None
-    attempts, priority, generic = 0, Priority.SUBSCRIBE, OPTION_TICKS
+    asking = Asking(what, contract, OPTION_TICKS, Priority.SUBSCRIBE, rank)
+    attempts = 0
     while True:
         asked_as = session.data_type
         try:
-            async with session.line(what, contract, generic, priority=priority, rank=rank) as line:
-                if priority is Priority.SUBSCRIBE:
+            async with asking.line(session) as line:
+                if asking.priority is Priority.SUBSCRIBE:
                     on_asked()
-                    priority = Priority.URGENT
-                ticks = await _patiently(waiting, line, contract, rules.retries - attempts)
+                    asking = asking.once_more()
+                ticks = await _patiently(waiting, line, asking, rules.retries - attempts)
                 if ticks is not None:
                     _refuse_delayed(session, what, ticks)
                     _note_missing_greeks(session, patience)
+                    session.rights.served += _is_served(ticks)
                     return _row(session, pair, ticks, con_id)
                 attempts += 1
                 session.retried += 1
         except Interrupted:
             continue
         except NoMarketData as exc:
-            switched = session.data_type != asked_as
-            if not switched and not await fall_back_to_delayed(session, exc):
+            if not await _falls_back(session, exc, asked_as, rules.quote_timeout_s):
                 return unfinished(pair, exc, con_id=con_id)
         except UnknownContract:
             raise
         except GatewayRefused as exc:
-            if exc.error_code == _ILLEGAL and generic:
-                # One generic tick that is not served refuses the line; quotes and Greeks need none.
-                generic = ""
+            reduced = asking.without_refused(session, exc)
+            if reduced is not None:
+                asking = reduced
             elif exc.error_code == _NO_LINE:
                 # The session has made its gate smaller; the contract is not to blame.
                 await asyncio.sleep(_NO_LINE_PAUSE_S)
             else:
                 session.note(str(exc).removeprefix(f"{what}: "))
                 raise
+
+
+def _is_served(ticks: Ticks) -> bool:
+    """Whether *ticks* show that the account may have live data."""
+    return ticks.quoted and ticks.data_type in (None, DataType.LIVE, DataType.FROZEN)
 
 
 def _note_missing_greeks(session: Session, patience: Patience) -> None:
@@ -316,9 +432,7 @@ def _note_missing_greeks(session: Session, patience: Patience) -> None:
         )
 
 
-async def _patiently(
-    waiting: Waiting, line: Line, contract: ib_async.Contract, retries: int
-) -> Ticks | None:
+async def _patiently(waiting: Waiting, line: Line, asking: Asking, retries: int) -> Ticks | None:
     """
     Wait on *line*, and on a second one beside it when it stays silent; return the better ticks.
 
@@ -331,10 +445,7 @@ async def _patiently(
     for _ in range(retries):
         if gate.full:
             return None
-        what = f"{line.what}, asked again"
-        async with session.line(
-            what, contract, OPTION_TICKS, gate=gate, priority=Priority.URGENT
-        ) as second:
+        async with asking.beside().line(session, gate) as second:
             session.retried += 1
             speaker = await waiting.last_words([line, second], since)
             if speaker is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -33,6 +34,7 @@ from tomic.ib.liveness import Liveness
 from tomic.ib.pacing import LineGate, Priority, RequestLimits
 from tomic.ib.questions import Question, Questions, Send
 from tomic.ib.reactions import Reactions
+from tomic.ib.rights import Rights
 from tomic.ib.tap import Tap
 from tomic.models import DataType
 
@@ -86,6 +88,8 @@ class Session:
         """Options that were asked a second time."""
         self.cache: dict[object, object] = {}
         """What was resolved on this session: underlyings and parameters by key."""
+        self.rights = Rights()
+        """Whether live data of options may be had, as far as lines have shown."""
         self._on_note = on_note or (lambda text: None)
         self._tap = tap
         self._pace = pace
@@ -144,10 +148,17 @@ class Session:
         except (RequestFailed, SessionError, TimeoutError) as exc:
             _log.debug("closing without the fence: %s", exc)
         finally:
+            self._tell_unreadable()
             self.limits.pacer.clear()
             self._reactions.forget()
             self._link.callbacks.fail_all(SessionLost("the session was closed"))
             await self._link.close()
+
+    def _tell_unreadable(self) -> None:
+        """Tell how many messages could not be read, if more than the ones told of already."""
+        if self.unreadable.total() > len(self.unreadable):
+            names = ", ".join(f"{name} {count}" for name, count in sorted(self.unreadable.items()))
+            self.note(f"{self.unreadable.total()} messages of the gateway cannot be read: {names}")
 
     async def _drain(self) -> None:
         pacer = self.limits.pacer
@@ -245,6 +256,21 @@ class Session:
         return self._reactions.clocks
 
     @property
+    def unreadable(self) -> Counter[str]:
+        """Messages that could not be decoded, by name, over all connections."""
+        return self._dialer.unreadable
+
+    @property
+    def lines_awaited(self) -> int:
+        """Market-data lines of which more may be heard, those that are still to be opened too."""
+        return len(self._link.callbacks.lines) + self.limits.lines.coming
+
+    @property
+    def commissions(self) -> dict[str, ib_async.CommissionReport]:
+        """Reports of what executions cost, by execution id, as far as they have come."""
+        return self._link.callbacks.commissions
+
+    @property
     def clock_drift(self) -> dt.timedelta | None:
         """How far the gateway's clock is ahead of ours, once :meth:`now` was asked."""
         return self._clock_offset
@@ -286,6 +312,7 @@ class Session:
         priority: Priority = Priority.URGENT,
         on_part: Callable[[Any], None] | None = None,
         cancel: Send | None = None,
+        patient: bool = False,
     ) -> list[Any]:
         """
         Ask one question and return the parts of its answer. Every question goes through here.
@@ -295,12 +322,16 @@ class Session:
         when it runs out. Safe to cancel: the permits of *gates* are returned, and the answer, if
         it still comes, is ignored.
 
+        A code of which nobody knows that it ends a question does so when nothing follows it
+        within two seconds, or, if *patient*, within the whole *timeout_s*.
+
         Raises:
             RequestTimeout: No whole answer within *timeout_s*.
+            UnreadableAnswer: A message of the answer makes no sense.
             GatewayRefused: The gateway answered with an error code.
             SessionLost: The connection went away; other requests fail too.
         """
-        question = Question(what, send, timeout_s, farm, priority, on_part, cancel)
+        question = Question(what, send, timeout_s, farm, priority, on_part, cancel, patient)
         async with AsyncExitStack() as stack:
             for gate in gates:
                 await stack.enter_async_context(gate)
@@ -329,6 +360,11 @@ class Session:
             self.data_type = data_type
             self._send_data_type(data_type)
 
+    async def fall_back_to(self, data_type: DataType) -> None:
+        """As :meth:`use_data_type`; lines that have waited in vain until now end at once."""
+        await self.use_data_type(data_type)
+        self._link.callbacks.settle_doubts()
+
     def _send_data_type(self, data_type: DataType) -> None:
         number = convert.data_type_number(data_type)
         message = partial(self._link.client.reqMarketDataType, number)
@@ -339,7 +375,7 @@ class Session:
         self,
         what: str,
         contract: ib_async.Contract,
-        generic_ticks: str,
+        generic_ticks: str | Callable[[], str],
         *,
         gate: LineGate | None = None,
         priority: Priority = Priority.SUBSCRIBE,
@@ -347,6 +383,8 @@ class Session:
     ) -> AsyncIterator[Line]:
         """
         Hold one streaming subscription; on leaving it is cancelled, whatever happened.
+
+        *generic_ticks* may be a function that tells them when the message leaves.
 
         The permit of *gate* (the session's lines by default) is kept until the cancel has left.
         Of several who wait for one, the lowest *rank* goes first.

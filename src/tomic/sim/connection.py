@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
             return
         self.version = agreed
         if not self.gateway.interference.of(faults.NoHandshake):
-            stamp = self.gateway.market.now().strftime("%Y%m%d %H:%M:%S UTC")
+            stamp = self.gateway.times.greeting(self.gateway.market.now())
             self.write(frame_fields((str(agreed), stamp)))
 
     def _start(self, request: requests.StartApi) -> None:

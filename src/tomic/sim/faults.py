@@ -115,6 +115,8 @@ class NotSubscribed(Aimed):
     """``stock``, ``option`` or ``index``; several joined by +; empty means all."""
     delayed: bool = True
     """Whether types 3 and 4 give delayed data (with 10167) instead of the same refusal."""
+    repeated: bool = False
+    """Whether the code is said again before those delayed data, as of accounts without any live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,40 @@ class PartiallySubscribed(Aimed):
     """10090 or 10091 beside quotes that flow; no Greeks."""
 
     code: int = 10091
+
+
+@dataclass(frozen=True, slots=True)
+class Advised(Aimed):
+    """
+    Codes are said to a line that TWS opens all the same, and of which it may send data.
+
+    TWS keeps adding such codes, so a client cannot know them all. Whatever comes, the line counts
+    until it is cancelled.
+    """
+
+    codes: tuple[int, ...] = (10089,)
+    """One after the other: ``354+10167``."""
+    data: str = "delayed"
+    """What follows: ``live`` data, ``delayed`` ones, or ``none``."""
+    after_s: float = 0.0
+    """Seconds after the request at which they are said; 0 is before everything else."""
+    kinds: str = ""
+    """``stock``, ``option`` or ``index``; several joined by +; empty means all."""
+
+    def __post_init__(self) -> None:
+        if self.data not in ("live", "delayed", "none"):
+            raise UsageError(f"advised: data cannot be {self.data!r}; live, delayed or none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderWarned(Aimed):
+    """Warnings before the margins of a what-if order, which come all the same."""
+
+    on: str = "place_order"
+    codes: tuple[int, ...] = (399,)
+    """One after the other: ``10349+399``."""
+    margins: bool = True
+    """Whether the margins come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +175,11 @@ class HistoryPacing(Fault):
     """The first *times* requests for bars are answered with a 162 about pacing."""
 
     times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BlankFilterIgnored(Fault):
+    """A question for executions whose filter names nothing is never answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import Self
 
 from tomic.sim.connection import Connection
 from tomic.sim.faults import Fault
+from tomic.sim.fills import Times
 from tomic.sim.interference import Interference
 from tomic.sim.limits import HistoryMeter, Limits, PeakMeter, Profile
 from tomic.sim.lookup import Throttle
@@ -56,6 +57,7 @@ class Gateway:
         read_only: Refuse even what-if orders, as TWS does with its read-only setting.
         server_version: The highest server version it offers, 157 to 178.
         clock: Seconds for the ten-minute history limit; the loop's clock by default.
+        times: The login's time zone, and the form in which times are written.
 
     Raises:
         ValueError: The server version is not one of those.
@@ -75,6 +77,7 @@ class Gateway:
         read_only: bool = False,
         server_version: int = MAX_VERSION,
         clock: Callable[[], float] | None = None,
+        times: Times | None = None,
     ) -> None:
         if not MIN_VERSION <= server_version <= MAX_VERSION:
             known = f"{MIN_VERSION} to {MAX_VERSION}"
@@ -82,6 +85,7 @@ class Gateway:
         self.market, self.host, self.port = market, host, port
         self.profile, self.limits = profile or Profile(), limits or Limits()
         self.read_only, self.server_version = read_only, server_version
+        self.times = times or Times()
         self.interference = Interference(faults, seed)
         self.rng = random.Random(seed)
         self.clock = clock or self.time

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tomic.sim import answers, faults, requests, statements
-from tomic.sim.market import Holding, Listing, Quote
+from tomic.sim import answers, faults, fills, requests, statements
+from tomic.sim.lookup import subject_of
+from tomic.sim.market import Fill, Holding, Listing, Quote
 from tomic.sim.orders import Margins, PlaceOrder, WhatIfOrder
 
 if TYPE_CHECKING:
@@ -100,10 +101,45 @@ class Ledger:
     def _managed(self, _: requests.ReqManagedAccounts) -> None:
         self._link.send(answers.ManagedAccounts(",".join(self._market.book().accounts)))
 
+    # executions
+
     def _executions(self, request: requests.ReqExecutions) -> None:
-        if self._link.begin(request.req_id, "executions"):
-            self._link.end(request.req_id)
-            self._link.send(statements.ExecutionsEnd(request.req_id))
+        link = self._link
+        if not link.begin(request.req_id, "executions"):
+            return
+        if fills.is_blank(request) and link.gateway.interference.of(faults.BlankFilterIgnored):
+            return
+        span = link.gateway.profile.account_s
+        link.later(link.draw(span), self._executions_now, request)
+
+    def _executions_now(self, request: requests.ReqExecutions) -> None:
+        """Every row with its commission before or after it, the end, then what comes late."""
+        link, late = self._link, list[tuple[float, statements.CommissionReport]]()
+        for fill, listing in self._fills():
+            if not fills.fits(fill, listing, request):
+                continue
+            row = fills.execution_row(request.req_id, fill, listing, link.gateway.times)
+            cost = fills.commission_row(fill, listing)
+            early = fill.reported_s < 0.0
+            if cost is not None and early:
+                link.send(cost)
+            link.send(row)
+            if cost is not None and not early:
+                late.append((fill.reported_s, cost))
+                if fill.reported_s == 0.0:
+                    link.send(late.pop()[1])
+        link.end(request.req_id)
+        link.send(statements.ExecutionsEnd(request.req_id))
+        for seconds, cost in late:
+            link.later(seconds, link.send, cost)
+
+    def _fills(self) -> Iterator[tuple[Fill, Listing]]:
+        for fill in self._market.book().fills:
+            known = (
+                [fill.contract] if fill.contract else self._market.find("", "", con_id=fill.con_id)
+            )
+            if known:
+                yield fill, known[0]
 
     def _user_info(self, request: requests.ReqUserInfo) -> None:
         if self._link.begin(request.req_id, "user_info"):
@@ -224,6 +260,12 @@ class Ledger:
         change = self._market.whatif_margin(account, legs)
         if change is None:
             link.error(order.order_id, 201, "margin cannot be computed")
+            return
+        subject = subject_of(self._market, order)
+        warned = gateway.interference.aimed(faults.OrderWarned, "place_order", subject)
+        for code in warned.codes if warned is not None else ():
+            link.error(order.order_id, code, "SMART")
+        if warned is not None and not warned.margins:
             return
         self._what_if(order, account, change, sum(abs(quantity) for _, quantity in legs))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tomic.sim import faults, ticks
 from tomic.sim.answers import DataType, SnapshotEnd, TickParams
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SLOTS = 4
 _SEC_TYPES = {"stock": "STK", "option": "OPT", "index": "IND"}
 _ON = "market_data"
+
+OfKind = TypeVar("OfKind", faults.NotSubscribed, faults.Advised)
 
 
 @dataclass(slots=True)
@@ -83,11 +85,32 @@ class Lines:
             return
         self._lines[line.req_id] = line
         self._gateway.line_opened()
+        if not self._advise(line):
+            return
         if self._gateway.interference.aimed(faults.Silent, _ON, line.subject):
             return
         late = self._gateway.interference.aimed(faults.Late, _ON, line.subject)
         delay = self._link.draw(self._gateway.profile.jitter_s) + (late.seconds if late else 0.0)
         self._link.later(delay, self._first, line)
+
+    def _advise(self, line: Line) -> bool:
+        """Say codes that need not mean anything; tell whether data follow."""
+        fault = self._of_kind(faults.Advised, line.listing, line.subject)
+        if fault is None:
+            return True
+        for code in fault.codes:
+            if fault.after_s > 0.0:
+                self._link.later(fault.after_s, self._say, line, code)
+            else:
+                self._say(line, code)
+        if fault.data == "delayed":
+            is_frozen = self._link.data_type in (2, 4) and line.data_type in (2, 4)
+            line.data_type = 4 if is_frozen else 3
+        return fault.data != "none"
+
+    def _say(self, line: Line, code: int) -> None:
+        if not line.over:
+            self._link.error(line.req_id, code, f" {line.listing.symbol}")
 
     def _accept(self, request: ReqMarketData) -> Line | None:
         """The line that a request opens; None when it was refused, and said so."""
@@ -171,11 +194,13 @@ class Lines:
         """The data type the line gets: live data win over delayed ones, frozen while closed."""
         asked = self._link.data_type
         is_open = self._gateway.market.is_open(listing.con_id)
-        missing = self._unsubscribed(listing, subject)
+        missing = self._of_kind(faults.NotSubscribed, listing, subject)
         if missing is not None:
             if asked in (1, 2) or not missing.delayed:
                 self._link.error(req_id, missing.code, f" {listing.symbol}")
                 return None
+            if missing.repeated:
+                self._link.error(req_id, missing.code, f" {listing.symbol}")
             self._link.error(req_id, 10167, f" {listing.symbol}")
             return 4 if asked == 4 and not is_open else 3
         if self._gateway.interference.aimed(faults.Delayed, _ON, subject):
@@ -183,11 +208,12 @@ class Lines:
             return 3
         return 2 if asked in (2, 4) and not is_open else 1
 
-    def _unsubscribed(self, listing: Listing, subject: Subject) -> faults.NotSubscribed | None:
-        fault = self._gateway.interference.aimed(faults.NotSubscribed, _ON, subject)
+    def _of_kind(self, kind: type[OfKind], listing: Listing, subject: Subject) -> OfKind | None:
+        """The fault that hits this line, if it is one of the kinds of contract that it names."""
+        fault = self._gateway.interference.aimed(kind, _ON, subject)
         if fault is None or not fault.kinds:
             return fault
-        named = {_SEC_TYPES.get(kind.strip()) for kind in fault.kinds.split("+")}
+        named = {_SEC_TYPES.get(name.strip()) for name in fault.kinds.split("+")}
         return fault if listing.sec_type in named else None
 
     def _impair(self, line: Line) -> None:

@@ -135,13 +135,46 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution of the day."""
+
+    exec_id: str
+    """What follows its last dot counts corrections."""
+    account: str
+    at: datetime
+    """Aware."""
+    quantity: float
+    """Signed: bought or sold."""
+    price: float
+    """Currency per share."""
+    con_id: int = 0
+    contract: Listing | None = None
+    """Of what this market does not list, such as a future or a combination as a whole."""
+    exchange: str = "CBOE"
+    order_id: int = 0
+    perm_id: int = 0
+    client_id: int = 0
+    commission: float | None = None
+    """A cost is positive; None where this client is not told."""
+    commission_currency: str = ""
+    """Empty for the contract's own."""
+    realized: float | None = None
+    reported_s: float = 0.0
+    """Seconds from the end of the list to the report of the commission; 0 right after the row,
+    below 0 before it."""
+    time_text: str = ""
+    """The time as it is sent, instead of *at* in the form of the gateway."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountBook:
-    """Accounts, their values and their positions."""
+    """Accounts, their values, their positions and the executions of the day."""
 
     accounts: tuple[str, ...]
     values: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     """account -> tag -> (value, currency)."""
     holdings: tuple[Holding, ...] = ()
+    fills: tuple[Fill, ...] = ()
 
 
 class Market(Protocol):

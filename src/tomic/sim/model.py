@@ -19,7 +19,7 @@ from tomic.sim import universe as declared
 from tomic.sim.account import PAPER_ACCOUNT, Line, margin, merged, open_book
 from tomic.sim.holdings import DEMO_BOOK, Planned
 from tomic.sim.instruments import Instrument
-from tomic.sim.market import AccountBook, Bar, Holding, Listing, OptionParameters, Quote
+from tomic.sim.market import AccountBook, Bar, Fill, Holding, Listing, OptionParameters, Quote
 
 OPEN_START = calendar.moment(date(2026, 11, 20), time(15, 0))
 """A Friday afternoon, an hour before the close."""
@@ -45,6 +45,7 @@ class ModelMarket:
         accounts: Account numbers; the holdings belong to the first.
         currency: Base currency of the accounts: USD, EUR, GBP or CHF.
         splits: New shares per old one, by symbol: prices and history as after a split.
+        fills: Executions of the day.
 
     Attributes:
         board: The prices themselves, unrounded, for those who test against them.
@@ -66,6 +67,7 @@ class ModelMarket:
         accounts: Sequence[str] = (PAPER_ACCOUNT,),
         currency: str = "USD",
         splits: Mapping[str, float] | None = None,
+        fills: Sequence[Fill] = (),
     ) -> None:
         self.seed = seed
         self.start = start or (CLOSED_START if closed else OPEN_START)
@@ -76,6 +78,7 @@ class ModelMarket:
         self.board = board.shared(self._instruments, seed, self.start, splits or {})
         self._catalogue = self.board.catalogue
         self._accounts, self._currency = tuple(accounts), currency
+        self._fills = tuple(fills)
         self._book: AccountBook | None = None
 
     @property
@@ -183,7 +186,8 @@ class ModelMarket:
         """Accounts, values and positions."""
         if self._book is None:
             held = [holding for plan in DEMO_BOOK if (holding := self._held(plan)) is not None]
-            self._book = open_book(self._accounts, self._currency, held, self._line)
+            book = open_book(self._accounts, self._currency, held, self._line)
+            self._book = replace(book, fills=self._fills)
         return self._book
 
     def whatif_margin(

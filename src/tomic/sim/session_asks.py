@@ -20,7 +20,7 @@ from tomic.sim.wire import Fields, WireError
 Key = tuple[object, ...]
 
 _ANSWERS_WITH_VERSION = frozenset({1, 2, 4, 45, 46, 52, 55, 57, 58, 63, 64, 71, 72, 73, 74})
-_ANSWERS_WITHOUT = frozenset({5, 17, 21, 75, 76, 79, 81, 94, 107})
+_ANSWERS_WITHOUT = frozenset({5, 11, 17, 21, 75, 76, 79, 81, 94, 107})
 _CONTRACT_DATA = 10
 _BREAKS = frozenset({"100", "1100", "1101", "1102", "2103", "2110"})
 _REQUESTS_WITH_VERSION = frozenset({1, 2, 7, 9, 25, 62, 63, 74, 75, 76, 77})
@@ -29,6 +29,7 @@ CANCELS = frozenset({2, 25, 63, 75, 77, 93})
 _UNNUMBERED = {
     5: (3, 5, 53),
     6: (6, 7, 8, 54),
+    7: (59,),
     8: (9,),
     16: (3, 5, 53),
     17: (15,),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from tomic.sim.answers import ANSWERS
-from tomic.sim.layout import UNSET
+from tomic.sim.layout import UNSET, OnWire
 
 
 @ANSWERS.message(3)
@@ -70,6 +71,46 @@ class AccountTime:
     time: str
 
 
+@ANSWERS.message(11)
+@dataclass(frozen=True, slots=True)
+class ExecutionData:
+    """One execution."""
+
+    req_id: int
+    order_id: int
+    con_id: int
+    symbol: str
+    sec_type: str
+    expiry: str
+    strike: float
+    right: str
+    multiplier: str
+    exchange: str
+    currency: str
+    local_symbol: str
+    trading_class: str
+    exec_id: str
+    time: str
+    account: str
+    executed_at: str
+    """Where it was executed."""
+    side: str
+    """BOT or SLD."""
+    shares: float
+    price: float
+    perm_id: int = 0
+    client_id: int = 0
+    liquidation: int = 0
+    cumulative: float = 0.0
+    average: float = 0.0
+    reference: str = ""
+    ev_rule: str = ""
+    ev_multiplier: str = ""
+    model_code: str = ""
+    last_liquidity: int = 2
+    price_pending: Annotated[bool, OnWire(since=178)] = False
+
+
 @ANSWERS.message(53, version="1")
 @dataclass(frozen=True, slots=True)
 class OpenOrderEnd:
@@ -90,6 +131,20 @@ class ExecutionsEnd:
     """No further executions."""
 
     req_id: int
+
+
+@ANSWERS.message(59, version="1")
+@dataclass(frozen=True, slots=True)
+class CommissionReport:
+    """What one execution cost; it carries no request id."""
+
+    exec_id: str
+    commission: float
+    currency: str
+    realized: float = UNSET
+    """Unset for what only opened a position."""
+    yield_: float = UNSET
+    yield_day: str = ""
 
 
 @ANSWERS.message(61, version="3")

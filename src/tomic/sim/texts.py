@@ -5,7 +5,10 @@ from __future__ import annotations
 TEXTS: dict[int, str] = {
     100: "Max rate of messages per second has been exceeded:max={} rec={} ({})",
     101: "Max number of tickers has been reached",
+    105: "Order being modified does not match original order",
+    110: "The price does not conform to the minimum price variation for this contract.",
     162: "Historical Market Data Service error message:{}",
+    165: "Historical Market Data Service query message:{}",
     200: "No security definition has been found for the request",
     201: "Order rejected - reason:{}",
     300: "Can't find EId with tickerId:{}",
@@ -13,8 +16,16 @@ TEXTS: dict[int, str] = {
     321: "Error validating request.-'bN' : cause - {}",
     322: "Error processing request.-'bE' : cause - {}",
     326: "Unable to connect as the client id is already in use. Retry with a unique client id.",
+    329: "Order modify failed. Cannot change to the new order type.",
     354: "Requested market data is not subscribed.{}",
     366: "No historical data query found for ticker id:{}",
+    383: "The following order '{}' size exceeds the size limit of 500. Restriction is specified in "
+    "Precautionary Settings of Global Configuration/Presets.",
+    399: "Order Message:\nWarning: your order will not be placed at the exchange until "
+    "2026-11-23 09:30:00 US/Eastern",
+    404: "Order held while securities are located.",
+    434: "The order size cannot be zero.",
+    492: "You must enter a valid price.",
     501: "Already connected.",
     504: "Not connected",
     505: "Fatal Error: Unknown message id.",
@@ -44,7 +55,14 @@ TEXTS: dict[int, str] = {
     10147: "OrderId {} that needs to be cancelled is not found.",
     10167: "Requested market data is not subscribed. Displaying delayed market data.{}",
     10168: "Requested market data is not subscribed. Delayed market data is not enabled.{}",
+    10186: "Requested market data is not subscribed. Delayed market data is not enabled.{}",
     10197: "No market data during competing live session",
+    10225: "Bust event occurred, current subscription is deactivated. Please resubscribe real-time "
+    "bars immediately.",
+    10276: "News feed is not allowed.",
+    10311: "This order will be directly routed to {}. Direct routed orders may result in higher "
+    "trade fees.",
+    10349: "Order TIF was set to DAY based on order preset.",
 }
 AMBIGUOUS = (
     "The contract description specified for {} is ambiguous; you must specify the multiplier or "

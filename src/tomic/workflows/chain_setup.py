@@ -16,10 +16,12 @@ from tomic.errors import (
     DeadlineExceeded,
     MarketClosed,
     MissingSpot,
+    NoMarketData,
     RequestFailed,
     RequestTimeout,
     SessionError,
     SessionLost,
+    UnreadableAnswer,
 )
 from tomic.ib import contracts, quotes
 from tomic.ib.quotes import UnderlyingTicks
@@ -165,18 +167,13 @@ async def _prepare(order: Order) -> Setup:
     await session.use_data_type(wanted_data_type(session, underlying, now))
     in_sigmas = order.choose is not None or settings.chain.strike_range.endswith("s")
     order.tell(THINKING)
-    listed, ticks = await _both(
+    listed, (ticks, refused) = await _both(
         contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
-        quotes.underlying_ticks(
-            session,
-            underlying,
-            timeout_s=settings.market.spot_timeout_s,
-            extras_s=_IV_GRACE_S if in_sigmas else 0.0,
-        ),
+        _ticks_or_refusal(order, underlying, _IV_GRACE_S if in_sigmas else 0.0),
     )
     params = selection.choose_params(listed, order.symbol, settings.chain.trading_class)
     today = dates.local_date(now, underlying.time_zone)
-    spot = ticks.spot or await _other_spot(order, underlying, params, today)
+    spot = ticks.spot or await _other_spot(order, underlying, params, today, refused)
     told = f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"
     order.watch(Event("spot", order.symbol, told))
     chosen = _chosen(order, params, spot.price, today, ticks.implied_volatility)
@@ -184,6 +181,22 @@ async def _prepare(order: Order) -> Setup:
     if order.memory is not None:
         known = await order.memory.load(underlying.symbol, today, params.trading_class)
     return Setup(underlying, is_open, today, ticks, spot, listed, params, chosen, known)
+
+
+async def _ticks_or_refusal(
+    order: Order, underlying: Underlying, extras_s: float
+) -> tuple[UnderlyingTicks, NoMarketData | None]:
+    """What the underlying's line gave; an account may have the options and not, say, the index."""
+    session, timeout_s = order.session, order.settings.market.spot_timeout_s
+    try:
+        ticks = await quotes.underlying_ticks(
+            session, underlying, timeout_s=timeout_s, extras_s=extras_s
+        )
+    except NoMarketData as exc:
+        if session.realtime_only:
+            raise
+        return UnderlyingTicks(spot=None), exc
+    return ticks, None
 
 
 def _chosen(
@@ -213,7 +226,7 @@ async def _time(session: Session) -> dt.datetime:
     """The gateway's time; ours when it serves questions and does not answer this one."""
     try:
         return await session.now()
-    except RequestTimeout:
+    except (RequestTimeout, UnreadableAnswer):
         session.note("the gateway does not tell the time; that of this computer is taken")
         return session.clock_now()
 
@@ -258,9 +271,19 @@ def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime)
 
 
 async def _other_spot(
-    order: Order, underlying: Underlying, params: OptionParams, today: dt.date
+    order: Order,
+    underlying: Underlying,
+    params: OptionParams,
+    today: dt.date,
+    refused: NoMarketData | None,
 ) -> Spot:
-    """Steps down the ladder: the underlying price of an option's model, then the web page."""
+    """
+    Steps down the ladder: the underlying price of an option's model, then the web page.
+
+    Raises:
+        NoMarketData: The underlying was *refused*, and its options give no price either.
+        MissingSpot: No source gave a price.
+    """
     session = order.session
     data_type = session.data_type or DataType.LIVE
     if order.recorded_spot is not None:
@@ -272,6 +295,8 @@ async def _other_spot(
         return Spot(
             price=price, source=SpotSource.MODEL, data_type=data_type, as_of=session.clock_now()
         )
+    if refused is not None:
+        raise refused
     fallback = order.spot_fallback
     if fallback is not None and (found := await fallback(underlying)) is not None:
         return found

@@ -222,7 +222,7 @@ class _Ladder:
         found = f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})"
         if spot.data_type not in (DataType.DELAYED, DataType.DELAYED_FROZEN):
             return Check(name, Verdict.OK, found)
-        self.explained |= {354, 10089, 10167, 10168}
+        self.explained |= {354, 10089, 10167, 10168, 10186}
         remedy = remedies.NOT_SUBSCRIBED
         return Check(name, Verdict.WARN, found, remedy.cause, remedy.fix)
 
@@ -244,7 +244,7 @@ class _Ladder:
 
     def _option(self, name: str, row: OptionQuote) -> Check:
         if row.status is RowStatus.NOT_SUBSCRIBED:
-            self.explained |= {354, 10089, 10168}
+            self.explained |= {354, 10089, 10168, 10186}
             remedy = remedies.NOT_SUBSCRIBED
             return Check(name, Verdict.FAIL, "not subscribed", remedy.cause, remedy.fix, 5)
         if row.bid is None and row.iv is None:

@@ -125,6 +125,7 @@ BY_CODE: dict[int, Remedy] = {
     10091: PARTLY_SUBSCRIBED,
     10167: NOT_SUBSCRIBED,
     10168: NOT_SUBSCRIBED,
+    10186: NOT_SUBSCRIBED,
     10197: _COMPETING,
 }
 """Codes that concern more than one request."""

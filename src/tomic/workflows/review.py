@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tomic import legs
 from tomic.config import Settings
-from tomic.errors import BadFile, DataError, DeadlineExceeded, StoreError, UsageError
+from tomic.errors import BadFile, DataError, StoreError, TomicError, UsageError
 from tomic.ib import account
 from tomic.ib.session import Session
 from tomic.journal import campaign
@@ -59,6 +59,8 @@ class Considered:
     """The trade by itself: what it would be called, its margin, largest profit and loss."""
     alerts: tuple[Alert, ...] = ()
     what_if: WhatIfMargin | None = None
+    what_if_problem: str = ""
+    """Why there is no margin of the broker's, where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +133,11 @@ async def portfolio(
         UsageError: The trade, or what is asked, cannot be right.
         BadFile: No such saved book, or pins or sectors that cannot be read.
         RequestTimeout, SessionError: The account could not be read.
-        GatewayRefused: TWS refuses the what-if question.
     """
     ask.check()
     trade_legs = await _trade_legs(ask.trade, store)
+    if ask.ib_margin:
+        _check_one_underlying(leg.symbol for leg in trade_legs)
     pins = load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
     claims = [*pins, *await journal_claims(store, watch)]
     path = snapshot_path(settings, simulated=simulated)
@@ -167,14 +170,29 @@ async def portfolio(
     if not ask.ib_margin or view.considered is None:
         return view
     asked = overview.with_legs(book, trade_legs, known=known)
+    margin, problem = await _margin_or_reason(session, asked, settings, deadline)
+    if problem:
+        watch(Event("note", "", problem))
+    considered = replace(view.considered, what_if=margin, what_if_problem=problem)
+    return replace(view, considered=considered)
+
+
+async def _margin_or_reason(
+    session: Session, asked: Book, settings: Settings, deadline: float | None
+) -> tuple[WhatIfMargin | None, str]:
+    """The broker's margin, or why there is none: a book that was read is shown in any case."""
     try:
         async with asyncio.timeout_at(deadline):
-            margin = await broker_margin(session, asked, settings)
-    except TimeoutError as exc:
-        raise DeadlineExceeded(
-            "the deadline passed before TWS told the margin; leave out --ib-margin for the rest"
-        ) from exc
-    return replace(view, considered=replace(view.considered, what_if=margin))
+            return await session.stoppable(broker_margin(session, asked, settings)), ""
+    except TimeoutError:
+        return None, "the deadline passed before TWS gave a what-if margin"
+    except TomicError as exc:
+        return None, str(exc)
+
+
+def _check_one_underlying(symbols: Iterable[str]) -> None:
+    if len(set(symbols)) > 1:
+        raise UsageError("--ib-margin asks about one combination: name one underlying")
 
 
 def _saved(book: Book, path: Path, watch: Watcher) -> Path | None:
@@ -296,8 +314,7 @@ async def broker_margin(
         RequestTimeout, SessionLost: No answer.
     """
     order = order_legs(book)
-    if len({leg.contract.symbol for leg in order}) > 1:
-        raise UsageError("--ib-margin asks about one combination: name one underlying")
+    _check_one_underlying(leg.contract.symbol for leg in order)
     where = account_name or next(one.account for one in book.positions if one.proposed)
     return await account.what_if(
         session, order, account=where, timeout_s=settings.portfolio.account_timeout_s
