@@ -323,6 +323,22 @@ def fit(
     return replace(result, miss=_miss(quotes, tau, result.raw))
 
 
+def beside(smile: Smile, before: Smile) -> Smile:
+    """
+    A smile that was fitted for itself, with what is wrong beside the expiry *before*.
+
+    Where both were quoted and total variance falls, it is not free of arbitrage and notes it.
+    """
+    low, high = max(smile.span[0], before.span[0]), min(smile.span[1], before.span[1])
+    k = np.linspace(low, high, 81 if low < high else 0)
+    if np.all(smile.total_variance(k) >= before.total_variance(k)):
+        return smile
+    note = "total variance falls from the expiry before, as the quotes have it"
+    return replace(
+        smile, arbitrage_free=False, note=f"{smile.note}; {note}" if smile.note else note
+    )
+
+
 def fit_chain(
     strike: ArrayLike,
     iv: ArrayLike,

@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -297,31 +297,40 @@ def _smiles(
             unfit[place] = smile.too_few(strikes)
             continue
         first = here[0]
-        found = smile.fit(
+        fit = partial(
+            smile.fit,
             rows.strike[here],
             iv[here],
             forward=float(forward[first]),
             tau=float(rows.tau[first]),
             weight=weight[here],
             discount=float(discount[first]),
-            floor=floor,
         )
-        law = density.from_smile(found)
-        # vega over half the spread, per .01
-        half_spread = 0.01 / weight[here]
         market = NearMoney(
             rows.strike[here],
             iv[here],
-            half_spread,
-            *_straddle(chain, rows, rows.mid - premium, place, found.forward),
+            # vega over half the spread, per .01
+            0.01 / weight[here],
+            *_straddle(chain, rows, rows.mid - premium, place, float(forward[first])),
         )
-        if why := disagreement(found, law, market):
-            unfit[place] = f"{why}; {found.note}" if found.note else why
+        found, why = _confirmed(fit(floor=floor), market)
+        if why and floor is not None:
+            # What the quotes say goes before what the expiry before them allows.
+            alone, still = _confirmed(smile.beside(fit(), floor), market)
+            found, why = (alone, "") if not still else (found, why)
+        if why:
+            unfit[place] = f"{why}; {found.smile.note}" if found.smile.note else why
             continue
         # A smile that the market contradicts must not hold up the next one.
-        floor = found
-        fitted[place] = _Fitted(found, law)
+        floor = found.smile
+        fitted[place] = found
     return fitted, unfit
+
+
+def _confirmed(found: Smile, market: NearMoney) -> tuple[_Fitted, str]:
+    """A smile with its density, and how the market contradicts them."""
+    law = density.from_smile(found)
+    return _Fitted(found, law), disagreement(found, law, market)
 
 
 def _straddle(

@@ -88,15 +88,29 @@ def disagreement(fitted: Smile, law: Density, market: NearMoney) -> str:
     """
     Why a smile and its density are no outlook: how they miss the market at the money, or "".
 
-    Refused is a smile that misses the volatility quoted at the forward by more than the larger of
-    two half-spreads and .3 points, or half of the quotes within one standard deviation by as much
-    of theirs; a density that does not price the straddle at the money back to within its spread,
-    or within as many points; and a smile that no quotes on either side of the forward confirm.
+    Refused is what `smile_missed` says, and a density that does not price the straddle at the
+    money back to within its spread, or within .3 volatility points.
+    """
+    missed = smile_missed(fitted, market.strike, market.iv, market.half_spread)
+    return missed or _straddle_missed(fitted, law, market)
+
+
+def smile_missed(fitted: Smile, strike: FloatArray, iv: FloatArray, half_spread: FloatArray) -> str:
+    """
+    How a smile misses the quotes that it was fitted to, or "".
+
+    It does where it is off at the forward by more than the larger of two half-spreads and .3
+    points, or at half of the quotes within one standard deviation by more than twice that.
+    Where no quotes lie on both sides of the forward nothing confirms it.
+
+    Args:
+        strike, iv, half_spread: As in `NearMoney`.
     """
     if not math.isfinite(fitted.miss):
         return f"no smile: no quotes on both sides of the forward {fitted.forward:,.2f}"
-    allowed = np.maximum(HALF_SPREADS * market.half_spread, LEAST_MISS)
-    k = fitted.log_moneyness(market.strike)
+    order = np.argsort(strike, kind="stable")
+    k = fitted.log_moneyness(strike)[order]
+    allowed = np.maximum(HALF_SPREADS * np.nan_to_num(half_spread)[order], LEAST_MISS)
     at_money = float(np.interp(0.0, k, allowed))
     if abs(fitted.miss) > at_money:
         side = "above" if fitted.miss > 0.0 else "below"
@@ -105,13 +119,13 @@ def disagreement(fitted: Smile, law: Density, market: NearMoney) -> str:
             f"quotes at the money, more than {100.0 * at_money:.2f}"
         )
     near = np.abs(k) <= float(fitted.iv(fitted.forward)) * math.sqrt(fitted.tau)
-    missed = np.abs(fitted.iv(market.strike) - market.iv)[near]
-    if missed.size and np.median(missed / allowed[near]) > 1.0:
+    missed = np.abs(fitted.iv(strike) - iv)[order][near]
+    if missed.size and np.median(missed / allowed[near]) > 2.0:
         return (
             f"the fitted smile misses half of the quotes within one standard deviation by "
             f"{100.0 * float(np.median(missed)):.2f} volatility points or more"
         )
-    return _straddle_missed(fitted, law, market)
+    return ""
 
 
 def _straddle_missed(fitted: Smile, law: Density, market: NearMoney) -> str:
