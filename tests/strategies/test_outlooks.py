@@ -234,3 +234,16 @@ def test_the_spx_chain_that_promised_thousands_is_valued_at_its_quotes():
     assert backspreads
     for proposal in (*result.proposals, *backspreads):
         assert abs(proposal.ev_market) < 150.0
+
+
+def test_a_picture_says_why_it_has_no_curve():
+    """The plot of a refused expiry shows its quotes, and the title the reason."""
+    pytest.importorskip("matplotlib")
+    chain = european([humped, skewed])
+
+    refused, fitted = (chain.plot_smile(day) for day in DAYS)
+
+    assert "not fitted: the fitted smile" in refused.get_title(loc="left") + refused.get_title()
+    assert "not fitted" not in fitted.get_title(loc="left") + fitted.get_title()
+    assert "fit" not in refused.get_legend_handles_labels()[1]
+    assert "fit" in fitted.get_legend_handles_labels()[1]

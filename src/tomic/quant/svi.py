@@ -37,8 +37,10 @@ GRID_POINTS = 141
 GRID_START_M = np.array([0.15, 0.35, 0.5, 0.65, 0.85])
 GRID_START_SIGMA = np.array([0.04, 0.12, 0.35, 1.0])
 
-TRIAL_STEPS = 3
+TRIAL_STEPS = 2
 """Steps from each start before the lower one is followed."""
+FURTHEST_START = 2.0
+"""Distances from the quotes, in that of the nearest start, beyond which a start is not tried."""
 _FLATTEST = 1e-7
 """Least slope of a wing: its logarithm must be finite."""
 
@@ -84,6 +86,11 @@ class Box(NamedTuple):
     def within(self, x: FloatArray) -> FloatArray:
         """The nearest parameters inside."""
         return np.minimum(np.maximum(x, self.low), self.high)
+
+    def holds(self, x: FloatArray) -> bool:
+        """Whether *x* lies inside and on no bound."""
+        ends = zip(self.low.tolist(), x.tolist(), self.high.tolist(), strict=True)
+        return all(low < at < high for low, at, high in ends)
 
 
 SSVI_BOX = Box(np.array([-40.0, -3.0, -12.0]), np.array([5.0, 3.0, 12.0]))
@@ -154,10 +161,13 @@ def fit_raw(quotes: Quotes, start: FloatArray | None = None, hinge: Hinge | None
     """
     problem, box = _Problem(quotes, Family(_wings_to_raw, _wings_turn), hinge), _wings_box(quotes)
     starts = _starts(quotes) if start is None else [start]
-    x = [box.within(_raw_to_wings(raw)) for raw in starts]
-    if len(x) > 1:
-        x = [min((_tried(problem, one, box) for one in x), key=problem.distance).x]
-    return problem.fit(_converged(problem, x[0], box))
+    points = [problem.at(box.within(_raw_to_wings(raw))) for raw in starts]
+    nearest = min(map(problem.distance, points))
+    # A start much further from the quotes than another leads to no better place.
+    points = [point for point in points if problem.distance(point) <= FURTHEST_START * nearest]
+    if len(points) > 1:
+        points = [_tried(problem, point, box) for point in points]
+    return problem.fit(_converged(problem, min(points, key=problem.distance), box))
 
 
 def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> Fit:
@@ -170,7 +180,7 @@ def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> Fit:
     Source: Gatheral and Jacquier (2014), theorem 4.2 and corollary 4.1.
     """
     problem = _Problem(quotes, Family(_ssvi_to_raw, _ssvi_turn), hinge)
-    points = [_converged(problem, x, SSVI_BOX) for x in _ssvi_starts(quotes)]
+    points = [_converged(problem, problem.at(x), SSVI_BOX) for x in _ssvi_starts(quotes)]
     return problem.fit(min(points, key=problem.distance))
 
 
@@ -226,21 +236,26 @@ def _wings_to_raw(x: FloatArray) -> FloatArray:
     The slice whose least variance is x[0], whose wings rise by exp(x[1]) towards low strikes and
     exp(x[2]) towards high ones, around m = x[3] with sigma = exp(x[4]).
     """
-    least, put, call, m, sigma = x[0], math.exp(x[1]), math.exp(x[2]), x[3], math.exp(x[4])
+    least, lower, upper, m, log_sigma = x.tolist()
+    put, call, sigma = math.exp(lower), math.exp(upper), math.exp(log_sigma)
     lowest = sigma * math.sqrt(put * call)
     return np.array([least - lowest, 0.5 * (call - put), 0.5 * (call + put), m, sigma])
 
 
 def _wings_turn(x: FloatArray) -> FloatArray:
     """Derivatives of `_wings_to_raw`, shape ``(5, 5)``."""
-    put, call, sigma = math.exp(x[1]), math.exp(x[2]), math.exp(x[4])
-    lowest = sigma * math.sqrt(put * call)
-    turn = np.zeros((5, 5))
-    turn[0] = 1.0, -0.5 * lowest, -0.5 * lowest, 0.0, -lowest
-    turn[1, 1], turn[1, 2] = -0.5 * put, 0.5 * call
-    turn[2, 1], turn[2, 2] = 0.5 * put, 0.5 * call
-    turn[3, 3], turn[4, 4] = 1.0, sigma
-    return turn
+    _, lower, upper, _, log_sigma = x.tolist()
+    put, call, sigma = 0.5 * math.exp(lower), 0.5 * math.exp(upper), math.exp(log_sigma)
+    lowest = 2.0 * sigma * math.sqrt(put * call)
+    return np.array(
+        [
+            [1.0, -0.5 * lowest, -0.5 * lowest, 0.0, -lowest],
+            [0.0, -put, call, 0.0, 0.0],
+            [0.0, put, call, 0.0, 0.0],
+            [0.0, 0.0, 0.0, 1.0, 0.0],
+            [0.0, 0.0, 0.0, 0.0, sigma],
+        ]
+    )
 
 
 def _raw_to_wings(raw: FloatArray) -> FloatArray:
@@ -289,24 +304,27 @@ def _ssvi_turn(x: FloatArray) -> FloatArray:
     c, flat = 0.5 * theta * phi, 1.0 - rho * rho
     root = math.sqrt(flat)
     # d ln phi by the three parameters; rho moves with its own parameter by `flat`.
-    grow = -power, -power * math.copysign(flat, rho) / (1.0 + abs(rho)), 1.0 - share
-    turn = np.empty((5, 3))
-    turn[0] = 0.5 * theta * flat, -theta * rho * flat, 0.0
-    turn[2] = c * (1.0 + grow[0]), c * grow[1], c * grow[2]
-    turn[1] = rho * turn[2]
-    turn[1, 1] += c * flat
-    turn[3] = [rho / phi * one for one in grow]
-    turn[3, 1] -= flat / phi
-    turn[4] = [-root / phi * one for one in grow]
-    turn[4, 1] -= rho * root / phi
-    return turn
+    by_theta, by_rho = -power, -power * math.copysign(flat, rho) / (1.0 + abs(rho))
+    by_share = 1.0 - share
+    slope = c * (1.0 + by_theta), c * by_rho, c * by_share
+    m, sigma = -rho / phi, root / phi
+    return np.array(
+        [
+            [0.5 * theta * flat, -theta * rho * flat, 0.0],
+            [rho * slope[0], rho * slope[1] + c * flat, rho * slope[2]],
+            slope,
+            [-m * by_theta, -m * by_rho - flat / phi, -m * by_share],
+            [-sigma * by_theta, -sigma * by_rho - rho * sigma, -sigma * by_share],
+        ]
+    )
 
 
 def _ssvi(x: FloatArray) -> tuple[float, float, float, float, float]:
     """theta, rho, phi, phi's share of its bound, and minus the power of theta in that bound."""
-    theta, rho = math.exp(x[0]), math.tanh(x[1])
+    log_theta, artanh_rho, logit = x.tolist()
+    theta, rho = math.exp(log_theta), math.tanh(artanh_rho)
     tilt = theta * (1.0 + abs(rho))
-    share = 1.0 / (1.0 + math.exp(-x[2]))
+    share = 1.0 / (1.0 + math.exp(-logit))
     steepest, curved = 2.0 * WING_LIMIT / tilt, 2.0 / math.sqrt(tilt)
     power = 1.0 if steepest < curved else 0.5
     return theta, rho, share * min(steepest, curved), share, power
@@ -328,7 +346,7 @@ def _starts(quotes: Quotes) -> list[FloatArray]:
     """Slices to begin at: SSVI, roughly fitted, and the best legal slice of a grid."""
     problem = _Problem(quotes, Family(_ssvi_to_raw, _ssvi_turn), None)
     nearer = min((problem.at(x) for x in _ssvi_starts(quotes)), key=problem.distance)
-    starts = [_tried(problem, nearer.x, SSVI_BOX).raw]
+    starts = [_tried(problem, nearer, SSVI_BOX).raw]
     if (legal := _grid_start(quotes)) is not None:
         starts.append(legal)
     return starts
@@ -365,20 +383,18 @@ def _grid_start(quotes: Quotes) -> FloatArray | None:
     return np.array([a[i], d[i], c[i], m[i, 0], sigma[i, 0]])
 
 
-def _tried(problem: _Problem, x: FloatArray, box: Box) -> _Point:
-    """Where some steps from *x* lead."""
-    here = problem.at(x)
+def _tried(problem: _Problem, here: _Point, box: Box) -> _Point:
+    """Where some steps lead."""
     return _descend(problem, here, problem.scale(here.rest), box, steps=TRIAL_STEPS)
 
 
-def _converged(problem: _Problem, x: FloatArray, box: Box) -> _Point:
+def _converged(problem: _Problem, here: _Point, box: Box) -> _Point:
     """
     Huber loss in units of the median absolute residual, minimised by damped Gauss-Newton steps.
 
     The unit is fixed during a descent and taken again after it, at most twice. Following the
     median at every step would polish one half of the quotes at the cost of the other.
     """
-    here = problem.at(x)
     scale = problem.scale(here.rest)
     steps = 20 if problem.hinge else 40
     for _ in range(3):
@@ -415,6 +431,8 @@ def _descend(problem: _Problem, here: _Point, scale: float, box: Box, *, steps: 
 
 def _hold(curvature: FloatArray, downhill: FloatArray, x: FloatArray, box: Box) -> None:
     """Take out of a step, in place, the parameters that would leave the box by it."""
+    if box.holds(x):
+        return
     stuck = ((x <= box.low) & (downhill < 0.0)) | ((x >= box.high) & (downhill > 0.0))
     if stuck.any():
         curvature[stuck] = 0.0
