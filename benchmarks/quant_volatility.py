@@ -1,4 +1,4 @@
-"""Smile fits: time, error against a known smile, and residuals on recorded chains."""
+"""Smile fits: time, error against known smiles and at the money, residuals on recorded chains."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ from tomic.quant import american, black_scholes, realized, smile, surface, svi
 
 # The reader of the recorded chains lives with the tests.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
+import index_smiles
 import recorded_chains
 
 RUNS = 100
+SMOOTH = 300
+SPX = (recorded_chains.SPX_2018, recorded_chains.SPX_2019)
 TAU, FORWARD = 30 / 365, 500.0
 TRUTH = smile.Smile(FORWARD, TAU, 1.0, a=0.0012, b=0.03, rho=-0.6, m=0.01, sigma=0.06)
 STRIKE = FORWARD * np.exp(np.linspace(-0.15, 0.10, 60))
@@ -47,7 +50,10 @@ CHAINS = {
 
 def run() -> list[Row]:
     """Measure everything once; each row names what is asked and what was measured."""
-    rows = [*_synthetic(), *_rolling()]
+    rows = [*_synthetic(), *_smooth(), *_rolling()]
+    lacking = [recorded_chains.missing(file) for file in SPX]
+    why = next(filter(None, lacking), None)
+    rows += [{"name": "smile: SPX", "skipped": why}] if why else _spx()
     for name, (file, read) in CHAINS.items():
         why = recorded_chains.missing(file)
         rows += [{"name": f"smile: {name}", "skipped": why}] if why else _recorded(name, read())
@@ -176,6 +182,66 @@ def _linear_fits(*quotes: int) -> Limit:
 
 def _linear_fit(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.linalg.solve(rows.T @ rows, rows.T @ wanted)
+
+
+# -- at the money -----------------------------------------------------------------------------
+
+
+def _smooth() -> list[Row]:
+    """Index-like smiles without noise: how often the fit misses them at the money."""
+    misses = []
+    for one in index_smiles.draw(SMOOTH, 0):
+        found = smile.fit(one.strike, one.iv, forward=one.forward, tau=one.tau)
+        misses.append(100.0 * abs(float(found.iv(one.forward)) - one.at_money))
+    return _money(f"smile: {SMOOTH} smooth random smiles", misses, most=0)
+
+
+def _spx() -> list[Row]:
+    """Every SPX expiry of 5 to 75 days: misses at the money, and the time of all fits."""
+    misses, fits, peers, counts = [], [], [], []
+    for _, chain in recorded_chains.spx():
+        for expiry in chain.expiries:
+            q = recorded_chains.european_quotes(chain, expiry)
+            fit = partial(
+                smile.fit,
+                q.strike,
+                q.iv,
+                weight=q.weight,
+                forward=q.forward,
+                tau=q.tau,
+                discount=q.discount,
+            )
+            misses.append(100.0 * abs(float(fit().iv(q.forward)) - q.at_the_money()))
+            used = (q.weight > 0.0) & np.isfinite(q.iv)
+            quotes = (q.strike[used], q.iv[used], q.weight[used])
+            fits.append(fit)
+            peers.append(partial(_least_squares, *quotes, q.forward, q.tau))
+            counts.append(int(used.sum()))
+    name = f"smile: SPX 2018 and 2019, {len(fits)} expiries"
+    ours, theirs = in_turns(_median_ms(fits), _median_ms(peers))
+    return [
+        *_money(name, misses, most=1),
+        figure(
+            f"{name}, a fit through {int(np.median(counts))} quotes",
+            ours,
+            "ms",
+            peer=Peer(_peer_name([peer() for peer in peers]), theirs),
+            limit=_linear_fits(int(np.median(counts))),
+        ),
+    ]
+
+
+def _money(name: str, misses: Sequence[float], *, most: int) -> list[Row]:
+    """How many smiles are off at the money by more than half a point, and by more than two."""
+    return [
+        fact(
+            f"{name}, off at the money",
+            f"{sum(miss > 0.5 for miss in misses)} by > .5 points, "
+            f"{sum(miss > 2.0 for miss in misses)} by > 2, "
+            f"median {np.median(misses):.2f}, worst {max(misses):.2f}",
+            f"<= {most} by > .5, 0 by > 2",
+        )
+    ]
 
 
 # -- recorded chains --------------------------------------------------------------------------

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
+import math
 import os
+import tarfile
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from tomic.quant import black_scholes, implied, parity, smile
+
 DATA = Path(os.environ.get("TOMIC_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+CASES = DATA.parent / "cases"
+"""Small inputs that once failed."""
+SPX_2018, SPX_2019 = "spx_2018_40_days.csv.gz", "spx_2019_3_days.tar.xz"
 
 
 class Expiry(NamedTuple):
@@ -59,6 +71,45 @@ def goog() -> Recorded:
     return _read("lean_GOOG_20151224_eod_chain.csv", names, date(2015, 12, 24), 748.40, 0.003)
 
 
+def spx(least: int = 5, most: int = 75) -> Iterator[tuple[str, Recorded]]:
+    """
+    SPX at the close of 43 days of 2018 and 2019, a chain a day and class (SPX and SPXW).
+
+    Only expiries of *least* to *most* days: 93 of 5 to 75 days. Rates are those of the year.
+    """
+    with gzip.open(DATA / SPX_2018, "rt", encoding="utf-8-sig", newline="") as file:
+        yield from _classes(csv.DictReader(file, skipinitialspace=True), 0.015, least, most)
+    with tarfile.open(DATA / SPX_2019) as archive:
+        for member in sorted(archive.getmembers(), key=lambda one: one.name):
+            content = archive.extractfile(member)
+            if content is not None:
+                text = io.TextIOWrapper(content, encoding="utf-8", newline="")
+                yield from _classes(csv.DictReader(text), 0.024, least, most)
+
+
+def _classes(
+    rows: Iterator[dict[str, str]], rate: float, least: int, most: int
+) -> Iterator[tuple[str, Recorded]]:
+    chains: dict[tuple[date, str], dict[date, dict[float, list[float]]]] = {}
+    spots: dict[date, float] = {}
+    for row in rows:
+        day, expiry = (
+            datetime.strptime(row[name], "%m/%d/%Y").date() for name in ("quotedate", "expiration")
+        )
+        if not least <= (expiry - day).days <= most:
+            continue
+        listed = "SPXW" if row["optionroot"].startswith("SPXW") else "SPX"
+        strikes = chains.setdefault((day, listed), {}).setdefault(expiry, {})
+        quote = strikes.setdefault(float(row["strike"]), [np.nan] * 4)
+        side = 0 if row["type"] == "call" else 2
+        quote[side : side + 2] = [float(row["bid"]), float(row["ask"])]
+        spots[day] = float(row["underlying_last"])
+    for (day, listed), expiries in sorted(chains.items()):
+        tables = {expiry: _table(strikes) for expiry, strikes in sorted(expiries.items())}
+        found = [Expiry(f"{e:%Y%m%d}", (e - day).days, *table) for e, table in tables.items()]
+        yield f"{listed} {day}", Recorded(spots[day], rate, found)
+
+
 def missing(name: str) -> str | None:
     """Why a recorded file cannot be read, or None."""
     path = DATA / name
@@ -76,6 +127,43 @@ def _read(name: str, columns: tuple[str, ...], day: date, spot: float, rate: flo
     expiries = []
     for key, strikes in sorted(rows.items()):
         dte = (datetime.strptime(key, "%Y%m%d").date() - day).days
-        table = np.array([[k, *strikes[k]] for k in sorted(strikes)]).T
-        expiries.append(Expiry(key, dte, *table))
+        expiries.append(Expiry(key, dte, *_table(strikes)))
     return Recorded(spot, rate, expiries)
+
+
+def _table(strikes: dict[float, list[float]]) -> np.ndarray:
+    """Strike, call bid and ask, put bid and ask, (5, strikes)."""
+    return np.array([[k, *strikes[k]] for k in sorted(strikes)]).T
+
+
+class Quotes(NamedTuple):
+    """The out-of-the-money side of one expiry of European options, and its forward."""
+
+    forward: float
+    tau: float
+    discount: float
+    strike: np.ndarray
+    iv: np.ndarray
+    weight: np.ndarray
+
+    def at_the_money(self) -> float:
+        """Volatility at the forward, between the strikes on either side of it."""
+        used = np.isfinite(self.iv) & (self.weight > 0.0)
+        return float(np.interp(self.forward, self.strike[used], self.iv[used]))
+
+
+def european_quotes(chain: Recorded, e: Expiry) -> Quotes:
+    """Volatilities of the mids, by parity's forward, and the weight of each; zero for no market."""
+    call_mid, put_mid = (
+        np.where((bid > 0.0) & (ask >= bid), (bid + ask) / 2.0, np.nan)
+        for bid, ask in ((e.call_bid, e.call_ask), (e.put_bid, e.put_ask))
+    )
+    forward = parity.forward_from_parity(e.strike, call_mid, put_mid, chain.rate, e.tau).forward
+    is_call = e.strike >= forward
+    bid, ask = np.where(is_call, [e.call_bid, e.call_ask], [e.put_bid, e.put_ask])
+    div_yield = parity.implied_yield(chain.spot, forward, chain.rate, e.tau)
+    market = (chain.spot, e.strike, e.tau, chain.rate, div_yield)
+    iv = implied.implied_vol(np.where(is_call, call_mid, put_mid), *market, is_call)
+    vega = black_scholes.greeks(*market, np.nan_to_num(iv, nan=0.3), is_call).vega
+    weight = smile.quote_weights(e.strike, bid, ask, vega)
+    return Quotes(forward, e.tau, math.exp(-chain.rate * e.tau), e.strike, iv, weight)

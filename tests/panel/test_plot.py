@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -88,6 +89,18 @@ def test_every_plot_fits_in_its_space(size, glyphs):
         if width >= 40:
             assert len(rows(text)) <= height
             assert max(map(len, rows(text))) <= width
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_smile_that_was_not_fitted_says_why_in_its_space(width):
+    """The reason stands behind the key, cut where the line ends."""
+    smile = next(iter(figures.smiles().values()))
+    lacking = dataclasses.replace(smile, lack="the quotes at the money are missed, " * 8)
+
+    drawn = rows(smile_plot.drawn(lacking, width, 12, UNICODE))
+
+    assert "not fitted" in drawn[-1]
+    assert max(map(len, drawn)) <= width
 
 
 def test_a_payoff_without_points_says_so():

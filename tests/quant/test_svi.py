@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+import index_smiles
 from properties import examples
 from tomic.quant import svi
 
@@ -128,3 +129,43 @@ def test_covariance_is_unknown_without_degrees_of_freedom():
 def test_negative_variance_and_steep_wings_are_arbitrage(raw):
     """A slice below zero and one steeper than Lee's bound are refused without a warning."""
     assert not svi.is_butterfly_free(np.array(raw), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("family", "box", "size"),
+    [(svi._wings_to_raw, svi._wings_box(quotes(SLICE)), 5), (svi._ssvi_to_raw, svi.SSVI_BOX, 3)],
+)
+def test_turns_equal_finite_differences(family, box, size):
+    """The derivatives of a slice in the free parameters are the slopes of the slice."""
+    turn = {5: svi._wings_turn, 3: svi._ssvi_turn}[size]
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        x = rng.uniform(np.maximum(box.low, -4.0), np.minimum(box.high, 2.0))
+
+        rows = turn(x)
+
+        for i in range(size):
+            up, down = x.copy(), x.copy()
+            up[i] += 1e-6
+            down[i] -= 1e-6
+            slope = (family(up) - family(down)) / 2e-6
+            assert_allclose(rows[:, i], slope, rtol=1e-5, atol=1e-8)
+
+
+def test_wings_and_raw_are_one_slice():
+    """A slice written by its least variance and its wings is the slice it was."""
+    assert_allclose(svi._wings_to_raw(svi._raw_to_wings(SLICE)), SLICE, rtol=1e-12)
+
+
+def test_every_start_is_legal():
+    """Each descent begins at a slice that is positive and convex, or there is no such start."""
+    for drawn in index_smiles.draw(100, 7):
+        k = np.log(drawn.strike / drawn.forward)
+        given_quotes = svi.Quotes(k, drawn.iv**2 * drawn.tau, np.ones(k.size))
+
+        starts = svi._starts(given_quotes)
+
+        assert starts
+        for a, d, c, _, sigma in starts:
+            assert c > abs(d)
+            assert a + sigma * np.sqrt(c * c - d * d) > 0.0

@@ -97,6 +97,19 @@ def test_three_kinds_of_expected_move():
     assert move.straddle == pytest.approx(math.sqrt(2.0 / math.pi) * move.iv, rel=0.02)
 
 
+def test_a_density_that_no_smile_gives_has_a_reason():
+    """Four strikes are too few, and a hump at the money fits no smile: a note instead."""
+    few = of_chain(chain_of({30: 0.2}, strikes=(580, 590, 610, 620)), smiles=True)
+    plain = chain_of({30: 0.2}, strikes=range(500, 701, 5))
+    hump = 0.1 * np.exp(-0.5 * ((plain["strike"] - SPOT) / 12.0) ** 2)
+    humped = of_chain(plain.with_columns(iv=plain["iv"] + hump), smiles=True)
+
+    assert few.moves[0].density is None
+    assert few.moves[0].note == "4 strikes with a volatility, a density takes 5"
+    assert humped.moves[0].density is None
+    assert "volatility points" in humped.moves[0].note
+
+
 def test_smiles_are_fitted_only_when_asked():
     """Without them the third kind is absent."""
     assert of_chain(chain_of({30: 0.2})).moves[0].density is None

@@ -317,7 +317,8 @@ def _moves(report: VolReport) -> str:
                 for value in (one.iv, one.straddle, one.density)
             ),
         )
-    return "\n" + table.text()
+    notes = (f"\nno density of {one.expiry}: {one.note}" for one in report.moves if one.note)
+    return "\n" + table.text() + "".join(notes)
 
 
 def _checks(report: VolReport) -> str:

@@ -76,7 +76,6 @@ def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
     price, source = _price(bid, ask), str(chain["quote_source"][row])
     if price is None:
         price, source = _number(board.price[row]), MODEL
-    outlook = board.outlooks.get(contract.expiry or dt.date.min)
     stamp = chain["quoted_at"][row].item()
     return LegMark(
         **plain,
@@ -88,7 +87,7 @@ def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
         gamma=_number(board.gamma[row]),
         vega=_number(board.vega[row]),
         theta=_number(board.theta[row]),
-        div_yield=outlook.div_yield if outlook else 0.0,
+        div_yield=float(board.div_yield[row]),
         tau=float(chain["tau"][row]),
         source=source if price is not None else "",
         quoted_at=stamp.replace(tzinfo=dt.UTC) if stamp is not None else None,

@@ -33,12 +33,15 @@ class Smile:
     across: FloatArray
     fitted: FloatArray
     """At *across*; both empty where no smile could be fitted."""
+    lack: str = ""
+    """Why none could be."""
 
 
 def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, Smile]:
     """The smile of every expiry of a chain."""
     nothing = VolSnapshot(symbol=chain.symbol, as_of=chain.as_of)
-    outlooks = prepare(chain, nothing, settings).outlooks
+    board = prepare(chain, nothing, settings)
+    outlooks = board.outlooks
     found = {}
     for day in chain.expiries:
         outlook = outlooks.get(day)
@@ -58,6 +61,7 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, Smile]:
             forward=forward,
             across=across,
             fitted=outlook.smile.iv(across) if outlook is not None and across.size else across,
+            lack=board.blind.get(day, ""),
         )
     return found
 
@@ -79,6 +83,9 @@ def drawn(smile: Smile, width: int, height: int, glyphs: Glyphs) -> Text:
     feet = (f"{smile.strike.min():g}", f"{smile.strike.max():g}")
     forward = (smile.forward, f"fwd {smile.forward:.1f}")
     key = f"\nIV%  {glyphs.cross} puts {glyphs.point} calls"
+    if smile.lack:
+        # One line, as the plot leaves no more.
+        key += f"; not fitted: {smile.lack}"[: max(0, width - len(key) + 1)]
     return (
         title.append("\n")
         .append_text(framed(canvas, ticks=ticks, feet=feet, mark=forward))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray
+from tomic.quant.rights import as_calls
 
 AnyArray: TypeAlias = NDArray[Any]
 """Float or boolean: what only moves data does not care."""
@@ -39,14 +40,6 @@ def as_floats(value: ArrayLike, name: str) -> FloatArray:
     floats = as_numbers(value, name)
     finite = np.isfinite(floats)
     return floats if np.all(finite) else np.where(finite, floats, np.nan)
-
-
-def as_bools(value: ArrayLike, name: str) -> BoolArray:
-    """The argument as booleans."""
-    try:
-        return np.asarray(value, dtype=np.bool_)
-    except (TypeError, ValueError) as exc:
-        raise ValueError(f"{name} must be true or false, got {value!r:.60}") from exc
 
 
 def common_shape(names: Sequence[str], arrays: Sequence[AnyArray]) -> tuple[int, ...]:
@@ -116,7 +109,7 @@ def market_arguments(
     """
     given = (spot, strike, tau, rate, div_yield, sigma)
     floats = [as_floats(value, name) for value, name in zip(given, ARGUMENTS, strict=False)]
-    calls = as_bools(is_call, "is_call")
+    calls = as_calls(is_call)
     shape = common_shape(ARGUMENTS, [*floats, calls])
     require(floats[0] >= 0.0, "spot", ">= 0", floats[0])
     require(floats[1] > 0.0, "strike", "> 0", floats[1])

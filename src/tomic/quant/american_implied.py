@@ -15,6 +15,7 @@ from tomic._typing import ArrayLike, BoolArray, FloatArray, IntArray
 from tomic.quant import _blocks, american_premium, black_scholes, implied
 from tomic.quant.american_premium import Contracts
 from tomic.quant.implied import ImpliedVol, Reason
+from tomic.quant.rights import as_calls
 
 _ROUNDS = 3
 _SETTLED = 1e-5
@@ -66,7 +67,7 @@ def solve(
     given = (price, spot, strike, tau, rate, div_yield)
     names = _blocks.QUOTE_ARGUMENTS
     floats = [_blocks.as_floats(value, name) for value, name in zip(given, names, strict=False)]
-    calls = _blocks.as_bools(is_call, "is_call")
+    calls = as_calls(is_call)
     shape = _blocks.common_shape(names, [*floats, calls])
     size = int(np.prod(shape))
     flat = [_blocks.flat(array, shape) for array in floats]

@@ -25,6 +25,7 @@ from scipy.special import ndtr
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray
 from tomic.quant import _blocks
+from tomic.quant.rights import as_calls
 
 DAYS_PER_YEAR = 365.0
 _INV_SQRT_2PI = 0.3989422804014327
@@ -64,7 +65,7 @@ def price(
         tau: Years to expiry (act/365). Zero or less gives the intrinsic value.
         rate, div_yield: Continuously compounded, fraction per year, any sign.
         sigma: Volatility, fraction per square-root year. Zero is allowed.
-        is_call: True for calls.
+        is_call: True, 1, "C" or "call" for calls; False, 0, "P" or "put" for puts.
 
     Returns:
         Currency per share; NaN wherever an input is NaN or infinite.
@@ -124,7 +125,7 @@ def undiscounted(
     Args:
         forward, strike: Currency per share; strike positive, forward zero allowed.
         total_vol: sigma * sqrt(tau), dimensionless. Zero gives the intrinsic value.
-        is_call: True for calls.
+        is_call: True, 1, "C" or "call" for calls; False, 0, "P" or "put" for puts.
 
     Returns:
         Expected payoff at expiry, currency per share; NaN wherever an input is NaN or infinite.
@@ -139,7 +140,7 @@ def undiscounted(
         _blocks.as_floats(value, name)
         for value, name in zip((forward, strike, total_vol), names, strict=False)
     ]
-    calls = _blocks.as_bools(is_call, "is_call")
+    calls = as_calls(is_call)
     shape = _blocks.common_shape(names, [*floats, calls])
     _blocks.require(floats[0] >= 0.0, "forward", ">= 0", floats[0])
     _blocks.require(floats[1] > 0.0, "strike", "> 0", floats[1])

@@ -27,6 +27,7 @@ from scipy.special import erfcx, ndtr
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray, IntArray
 from tomic.quant import _blocks
+from tomic.quant.rights import as_calls
 
 
 class Reason(IntEnum):
@@ -83,7 +84,7 @@ def solve(
         price, spot, strike: Currency per share.
         tau: Years to expiry (act/365).
         rate, div_yield: Continuously compounded, fraction per year, any sign.
-        is_call: True for calls.
+        is_call: True, 1, "C" or "call" for calls; False, 0, "P" or "put" for puts.
 
     Returns:
         Volatility and reason, both with the broadcast shape. Impossible elements (negative prices,
@@ -110,7 +111,7 @@ def _quote_arguments(*given: ArrayLike) -> tuple[tuple[int, ...], list[_blocks.A
     arrays: list[_blocks.AnyArray] = [
         _blocks.as_numbers(value, name) for value, name in zip(given[:-1], names, strict=False)
     ]
-    arrays.append(_blocks.as_bools(given[-1], "is_call"))
+    arrays.append(as_calls(given[-1]))
     shape = _blocks.common_shape(names, arrays)
     return shape, [_blocks.flat(array, shape) for array in arrays]
 

@@ -22,6 +22,7 @@ from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
 from tomic.quant import black_scholes
 from tomic.quant.density import Density
 from tomic.quant.payoff import Segments
+from tomic.quant.rights import as_calls
 
 _NODES = 8193
 _SCALES = 65
@@ -86,7 +87,7 @@ class LaterExpiry:
         price = np.asarray(price, dtype=np.float64)
         strike = np.asarray(strike, dtype=np.float64)
         forward = np.maximum(price * self.growth, _TINY)
-        sign = np.where(np.asarray(is_call, dtype=np.bool_), 1.0, -1.0)
+        sign = np.where(as_calls(is_call), 1.0, -1.0)
         per_step = (self.time_value.size - 1) / (2.0 * self.reach)
         place = (np.log(np.maximum(strike, _TINY) / forward) + self.reach) * per_step
         place = np.clip(place, 0.0, float(self.time_value.size - 1))
@@ -338,7 +339,7 @@ def _legs(
 ) -> tuple[_Legs, tuple[int, ...]]:
     """Legs of one shape as (n, k), and the shape that stood in place of n."""
     level = np.asarray(strike, dtype=np.float64)
-    call = np.asarray(is_call, dtype=np.bool_)
+    call = as_calls(is_call)
     amount = np.asarray(quantity, dtype=np.float64)
     slot = np.asarray(expiry, dtype=np.int64)
     try:

@@ -20,6 +20,7 @@ import numpy as np
 from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
 from tomic.quant import payoff
 from tomic.quant._pairing import cover
+from tomic.quant.rights import as_calls, as_flags
 
 _SAME = 1e-9
 
@@ -195,7 +196,7 @@ def _book(
 ) -> tuple[_Book, tuple[int, ...]]:
     level, amount = np.asarray(strike, dtype=np.float64), np.asarray(quantity, dtype=np.float64)
     paid, years = np.asarray(price, dtype=np.float64), np.asarray(tau, dtype=np.float64)
-    call = np.asarray(is_call, dtype=np.bool_)
+    call = as_calls(is_call)
     try:
         shape = np.broadcast_shapes(level.shape, call.shape, amount.shape, paid.shape, years.shape)
     except ValueError:
@@ -213,7 +214,7 @@ def _book(
     call = np.broadcast_to(call, shape).reshape(size, legs)
     price_now = np.broadcast_to(np.asarray(spot, dtype=np.float64), lead).reshape(-1)
     shares = np.broadcast_to(np.asarray(stock, dtype=np.float64), lead).reshape(-1)
-    index = np.broadcast_to(np.asarray(broad_index, dtype=np.bool_), lead).reshape(-1)
+    index = np.broadcast_to(as_flags(broad_index, "broad_index"), lead).reshape(-1)
     used = amount != 0.0
     fits = np.isfinite(amount) & np.isfinite(years) & np.isfinite(level) & (level > 0.0)
     fits &= ~(paid < 0.0)

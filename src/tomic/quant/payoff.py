@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic.quant.rights import as_calls
 
 NOTHING = 1e-8
 """P&L, in currency, up to which a trade counts as having made nothing: it is only rounding."""
@@ -276,7 +277,7 @@ def _legs(
     """Legs as arrays of one shape; an unused leg gets strike 0 so that it adds nothing anywhere."""
     quantity = np.asarray(quantity, dtype=np.float64)
     strike = np.asarray(strike, dtype=np.float64)
-    is_call = np.asarray(is_call, dtype=np.bool_)
+    is_call = as_calls(is_call)
     try:
         strike, is_call, quantity = np.broadcast_arrays(strike, is_call, quantity)
     except ValueError:

@@ -15,6 +15,7 @@ from scipy.special import ndtr
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
 from tomic.quant import exercise_table
+from tomic.quant.rights import as_calls, as_flags
 
 _BLOCK = 4
 _DAYS = 365.0
@@ -149,7 +150,13 @@ class _Book(NamedTuple):
         What cannot be valued is marked and given harmless numbers; ValueError for other shapes.
         """
         floats = [np.asarray(value, dtype=np.float64) for value in numbers]
-        bools = [np.asarray(value, dtype=np.bool_) for value in flags]
+        is_call, is_american, is_stock = flags
+        shares = as_flags(is_stock, "is_stock")
+        if shares.any():
+            # Shares have no right, and whatever stands in its place is ignored.
+            given = np.asarray(is_call, dtype=object)
+            is_call = np.where(shares, False, given)
+        bools = [as_calls(is_call), as_flags(is_american, "is_american"), shares]
         try:
             shape = np.broadcast_shapes((1,), *(array.shape for array in (*floats, *bools)))
         except ValueError:
@@ -158,18 +165,18 @@ class _Book(NamedTuple):
         if len(shape) != 1:
             raise ValueError(f"positions must have shape (p,), got {shape}")
         columns = [np.broadcast_to(array, shape) for array in floats]
-        is_call, is_american, is_stock = (np.broadcast_to(array, shape) for array in bools)
+        call, american, stock = (np.broadcast_to(array, shape) for array in bools)
         spot, strike, tau, rate, div_yield, sigma, quantity, multiplier, beta = columns
         priced = np.isfinite(strike + tau + rate + div_yield + sigma)
         priced &= (strike > 0.0) & (sigma >= 0.0)
         legal = np.isfinite(spot + quantity + multiplier + beta) & (spot > 0.0)
-        legal &= priced | is_stock
-        safe = legal & ~is_stock
+        legal &= priced | stock
+        safe = legal & ~stock
         return cls(
             np.where(legal, spot, 1.0), np.where(safe, strike, 1.0), np.where(safe, tau, 0.0),
             np.where(safe, rate, 0.0), np.where(safe, div_yield, 0.0), np.where(safe, sigma, 0.1),
             np.where(legal, quantity, 0.0), np.where(legal, multiplier, 0.0),
-            np.where(legal, beta, 0.0), is_call, is_american & safe, is_stock, legal,
+            np.where(legal, beta, 0.0), call, american & safe, stock, legal,
         )  # fmt: skip
 
     def take(self, rows: IntArray) -> _Book:

@@ -4,12 +4,16 @@ The smile of one expiry: fitted volatility, values, density and how sure we are 
 Every smile is a raw SVI slice, whatever it was fitted as, so value, volatility, distribution and
 density come from one formula and agree with each other:
 
-- ``svi``: all five parameters, from eight quotes on. Where the free fit allows butterfly
-  arbitrage it is fitted again with the density's sign as a penalty;
-- ``ssvi``: the three-parameter slice that cannot have butterfly arbitrage, for three to seven
-  quotes and where the penalty did not help. Straight lines between quotes are no fallback: every
-  kink of theirs is an atom of probability, half of them negative;
-- ``flat``: one volatility, for one or two quotes.
+- ``svi``: all five parameters, from five strikes on. Where the free fit allows butterfly
+  arbitrage it is fitted again with the density's sign as a penalty; where it misses the quotes at
+  the money, again with those counting for more;
+- ``ssvi``: the three-parameter slice that cannot have butterfly arbitrage, for four strikes and
+  where the penalty did not help. Straight lines between quotes are no fallback: every kink of
+  theirs is an atom of probability, half of them negative;
+- ``flat``: one volatility, only where somebody asks for it.
+
+Through fewer than four strikes there is no smile: what was made of them was off by 12 to 42
+volatility points at the money.
 
 Sources: Gatheral and Jacquier (2014), "Arbitrage-Free SVI Volatility Surfaces"; Breeden and
 Litzenberger (1978), "Prices of State-Contingent Claims Implicit in Option Prices".
@@ -29,14 +33,24 @@ from tomic.quant import black_scholes, svi
 
 Kind: TypeAlias = Literal["svi", "ssvi", "flat"]
 
-LEAST_QUOTES_SVI = 8
-LEAST_QUOTES_SSVI = 3
+LEAST_STRIKES = 4
+LEAST_STRIKES_SVI = 5
 HEAVIEST = 4.0
 """Most that one quote may weigh, in medians of the weights."""
 BINDING = 1e-3
 """Share of total variance between two expiries below which the earlier one holds the later up."""
 REACH_SIGMAS = 12.0
 """How far out the density's sign is checked, in at-the-money standard deviations."""
+MONEY_MISS = 0.002
+"""Miss at the money, a fraction of volatility, from which on the quotes there count for more."""
+MONEY_WEIGHT = 20.0
+"""How much more they count then, at the forward itself."""
+MONEY_WIDTH = 0.5
+"""Standard deviations within which they do, and within which a miss is looked for."""
+MONEY_ERRORS = 3.0
+"""Standard errors of those quotes' median that a miss must exceed to be one."""
+MONEY_QUOTES = 7
+"""Quotes nearest the forward whose median residual is the miss."""
 _FAR = 650.0
 """Log-moneyness whose price a float still holds."""
 _INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
@@ -77,6 +91,11 @@ class Smile:
     """Why this kind of smile, and what was done to it; empty for a plain fit."""
     span: tuple[float, float] = (math.nan, math.nan)
     """Lowest and highest log-moneyness quoted; beyond it the smile is extrapolated."""
+    miss: float = math.nan
+    """
+    Fitted less quoted volatility, a fraction, at the strikes on either side of the forward,
+    interpolated to it; NaN unless both sides were quoted.
+    """
     covariance: FloatArray = field(default_factory=_unknown, repr=False, compare=False)
     """Of (a, b rho, b, m, sigma); NaN where the quotes were too few to tell."""
 
@@ -174,6 +193,14 @@ class Smile:
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / (2.0 * np.sqrt(w * self.tau)))
 
 
+class ChainSmiles(dict[float, Smile]):
+    """Smiles by tau, shortest first, and why the other expiries have none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missing: dict[float, str] = {}
+
+
 class Residuals(NamedTuple):
     """Every contract against its smile."""
 
@@ -217,6 +244,11 @@ def quote_weights(
     return np.asarray(np.where(usable, v / half, 0.0))
 
 
+def too_few(strikes: int) -> str:
+    """Why there is no smile through so few strikes."""
+    return f"no smile: {strikes} strikes with a usable quote, it takes {LEAST_STRIKES}"
+
+
 def butterfly(smile: Smile, log_moneyness: ArrayLike) -> FloatArray:
     """
     Durrleman's g at log-moneyness: the density is not negative exactly where g >= 0.
@@ -254,13 +286,17 @@ def fit(
         floor: Smile of the expiry before: total variance at equal log-moneyness may not fall
             below it where both were quoted.
 
+    Returns:
+        A smile whose ``kind``, ``note``, ``rmse`` and ``miss`` say what it is worth.
+
     Raises:
-        ValueError: forward, tau or discount is not positive, shapes differ, or no quote is left.
+        ValueError: forward, tau or discount is not positive, shapes differ, or fewer than four
+            strikes have a usable quote.
     """
     _check_market(forward, tau, discount)
     quotes = _quotes(strike, iv, weight, forward, tau)
     limits = _limits(quotes, floor)
-    found, kind, note = _choose(quotes, previous, limits)
+    found, kind, note = _choose(quotes, tau, previous, limits)
     a, d, c, m, sigma = found.raw.tolist()
     residual = np.sqrt(svi.derivatives(found.raw, quotes.k)[0] / tau) - np.sqrt(quotes.w / tau)
     # q is the weight of total variance; per unit of volatility it is 2 iv tau times as much.
@@ -283,7 +319,24 @@ def fit(
         span=(float(quotes.k.min()), float(quotes.k.max())),
         covariance=found.covariance,
     )
-    return _lift(result, limits) if limits.k.size else result
+    result = _lift(result, limits) if limits.k.size else result
+    return replace(result, miss=_miss(quotes, tau, result.raw))
+
+
+def beside(smile: Smile, before: Smile) -> Smile:
+    """
+    A smile that was fitted for itself, with what is wrong beside the expiry *before*.
+
+    Where both were quoted and total variance falls, it is not free of arbitrage and notes it.
+    """
+    low, high = max(smile.span[0], before.span[0]), min(smile.span[1], before.span[1])
+    k = np.linspace(low, high, 81 if low < high else 0)
+    if np.all(smile.total_variance(k) >= before.total_variance(k)):
+        return smile
+    note = "total variance falls from the expiry before, as the quotes have it"
+    return replace(
+        smile, arbitrage_free=False, note=f"{smile.note}; {note}" if smile.note else note
+    )
 
 
 def fit_chain(
@@ -294,7 +347,7 @@ def fit_chain(
     forward: ArrayLike,
     weight: ArrayLike | None = None,
     discount: ArrayLike = 1.0,
-) -> dict[float, Smile]:
+) -> ChainSmiles:
     """
     A smile for every expiry of a chain, total variance rising from each to the next.
 
@@ -304,9 +357,10 @@ def fit_chain(
         weight: As in `fit`.
 
     Returns:
-        Smiles by tau, shortest first. An expiry without a usable quote is absent. Where the
-        quotes themselves fall from one expiry to the next, the later smile is pulled up by a
-        penalty, then shifted by what is left; its note says so.
+        Smiles by tau, shortest first. An expiry with usable quotes at fewer than four strikes is
+        absent, and ``missing`` says why. Where the quotes themselves fall from one expiry to the
+        next, the later smile is pulled up by a penalty, then shifted by what is left; its note
+        says so.
 
     Raises:
         ValueError: Shapes do not broadcast, or an expiry has a forward or discount that is not
@@ -315,10 +369,13 @@ def fit_chain(
     arrays = [strike, iv, tau, forward, discount, 1.0 if weight is None else weight]
     k, v, t, f, d, q = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in arrays))
     usable = (k > 0.0) & (v > 0.0) & (q > 0.0) & (t > 0.0) & np.isfinite(k + v + q + t)
-    smiles: dict[float, Smile] = {}
+    smiles = ChainSmiles()
     floor: Smile | None = None
-    for years in np.unique(t[usable]).tolist():
+    for years in np.unique(t[t > 0.0]).tolist():
         rows = usable & (t == years)
+        if (strikes := int(np.unique(k[rows]).size)) < LEAST_STRIKES:
+            smiles.missing[years] = too_few(strikes)
+            continue
         floor = fit(
             k[rows],
             v[rows],
@@ -376,8 +433,10 @@ def _quotes(
         shapes = f"{price.shape}, {vol.shape} and {trust.shape}"
         raise ValueError(f"strike, iv and weight must have one shape (quotes,), got {shapes}")
     usable = (price > 0.0) & (vol > 0.0) & (trust > 0.0) & np.isfinite(price + vol + trust)
-    if not usable.any():
-        raise ValueError(f"usable quotes must be >= 1, got 0 of {usable.size}")
+    if (strikes := int(np.unique(price[usable]).size)) < LEAST_STRIKES:
+        raise ValueError(
+            f"usable strikes must be >= {LEAST_STRIKES}, got {strikes} from {usable.size} quotes"
+        )
     vol = vol[usable]
     trust = trust[usable]
     # Huber's loss does not see a stale locked market: it pulls the curve onto itself.
@@ -399,14 +458,33 @@ def _limits(quotes: svi.Quotes, floor: Smile | None) -> _Limits:
 
 
 def _choose(
+    quotes: svi.Quotes, tau: float, previous: Smile | None, limits: _Limits
+) -> tuple[svi.Fit, Kind, str]:
+    """The best slice that has no butterfly arbitrage and goes through the money."""
+    best = _legal(quotes, previous, limits)
+    miss = abs(_typical_miss(quotes, tau, best[0].raw))
+    if not miss > MONEY_MISS:
+        return best
+    if previous is not None:
+        # The descent from an earlier smile may have led nowhere.
+        return _choose(quotes, tau, None, limits)
+    # Five numbers do not fit every quote, or not without arbitrage: the wings give way.
+    score = quotes.k / _deviation(quotes)
+    more = 1.0 + MONEY_WEIGHT * np.exp(-0.5 * (score / MONEY_WIDTH) ** 2)
+    found, kind, note = _legal(quotes._replace(q=quotes.q * more), None, limits)
+    if not abs(_typical_miss(quotes, tau, found.raw)) < miss:
+        return best
+    why = "quotes at the money count for more: not all could be fitted"
+    return found, kind, f"{note}; {why}" if note else why
+
+
+def _legal(
     quotes: svi.Quotes, previous: Smile | None, limits: _Limits
 ) -> tuple[svi.Fit, Kind, str]:
     """The best slice that has no butterfly arbitrage."""
     count = int(np.unique(quotes.k).size)
-    if count < LEAST_QUOTES_SSVI:
-        return _flat_fit(quotes), "flat", f"flat: {count} strikes are too few for a curve"
     hinge = svi.floor_hinge(limits.k, limits.w) if limits.k.size else None
-    if count < LEAST_QUOTES_SVI:
+    if count < LEAST_STRIKES_SVI:
         note = f"ssvi: {count} strikes are too few for five parameters"
         return svi.fit_ssvi(quotes, hinge), "ssvi", note
     # A simpler smile has lost where the curve bends: start those cold.
@@ -423,11 +501,50 @@ def _choose(
     return safe, "ssvi", "ssvi: the free fit had butterfly arbitrage"
 
 
-def _flat_fit(quotes: svi.Quotes) -> svi.Fit:
-    share = quotes.q**2
-    level = float(share @ quotes.w) / float(share.sum())
-    raw = np.array([level, 0.0, 0.0, 0.0, 1.0])
-    return svi.Fit(raw, _unknown(), np.ones(quotes.k.size))
+def _deviation(quotes: svi.Quotes) -> float:
+    """One standard deviation to expiry by the quote nearest the forward, in log-moneyness."""
+    return math.sqrt(float(quotes.w[int(np.argmin(np.abs(quotes.k)))]))
+
+
+def _typical_miss(quotes: svi.Quotes, tau: float, raw: FloatArray) -> float:
+    """
+    Fitted less quoted volatility at the money: the median of some quotes, which one wrong quote
+    does not move, and between the nearest strikes where few quotes are near. Zero where it is
+    no more than their scatter explains.
+    """
+    near = np.argsort(np.abs(quotes.k), kind="stable")[: 2 * MONEY_QUOTES]
+    near = near[np.abs(quotes.k[near]) <= 2.0 * MONEY_WIDTH * _deviation(quotes)]
+    fitted = np.maximum(svi.derivatives(raw, quotes.k[near])[0], 0.0)
+    rest = (np.sqrt(fitted) - np.sqrt(quotes.w[near])) / math.sqrt(tau)
+    nearest = rest[:MONEY_QUOTES]
+    nearest = nearest[np.abs(quotes.k[near[: nearest.size]]) <= MONEY_WIDTH * _deviation(quotes)]
+    if nearest.size < 3:
+        return _miss(quotes, tau, raw, MONEY_WIDTH * _deviation(quotes))
+    miss = float(np.median(nearest))
+    if abs(miss) <= MONEY_MISS or rest.size < 5:
+        return miss
+    # Second differences along the strikes leave noise alone: a curve that misses is smooth.
+    bends = np.diff(rest[np.argsort(quotes.k[near], kind="stable")], 2)
+    scatter = 1.4826 * float(np.median(np.abs(bends))) / math.sqrt(6.0)
+    error = scatter * math.sqrt(0.5 * math.pi / nearest.size)
+    return miss if abs(miss) > MONEY_ERRORS * error else 0.0
+
+
+def _miss(quotes: svi.Quotes, tau: float, raw: FloatArray, within: float = math.inf) -> float:
+    """
+    Fitted less quoted volatility at the strikes on either side of the forward, interpolated to it.
+
+    NaN where one side has no quote within that log-moneyness.
+    """
+    k = quotes.k
+    below, above = k[(k <= 0.0) & (k >= -within)], k[(k >= 0.0) & (k <= within)]
+    if not (below.size and above.size):
+        return math.nan
+    ends = np.array([below.max(), above.min()])
+    fitted = np.sqrt(np.maximum(svi.derivatives(raw, ends)[0], 0.0) / tau)
+    # Calls and puts may share a strike.
+    quoted = [math.sqrt(float(quotes.w[k == end].mean()) / tau) for end in ends]
+    return float(np.interp(0.0, ends, fitted - quoted))
 
 
 def _lift(smile: Smile, limits: _Limits) -> Smile:

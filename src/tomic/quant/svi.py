@@ -31,9 +31,18 @@ HUBER = 1.345
 """Residuals beyond this many standard deviations count linearly: 95 % efficient if all are good."""
 HINGE_WEIGHT = 30.0
 """How much more a violated inequality counts than the heaviest quote."""
+LEAST_VARIANCE = 1e-8
+"""Least total variance of a fitted slice, at its lowest point."""
 GRID_POINTS = 141
 GRID_START_M = np.array([0.15, 0.35, 0.5, 0.65, 0.85])
 GRID_START_SIGMA = np.array([0.04, 0.12, 0.35, 1.0])
+
+TRIAL_STEPS = 2
+"""Steps from each start before the lower one is followed."""
+FURTHEST_START = 2.0
+"""Distances from the quotes, in that of the nearest start, beyond which a start is not tried."""
+_FLATTEST = 1e-7
+"""Least slope of a wing: its logarithm must be finite."""
 
 Gap: TypeAlias = Callable[[FloatArray], FloatArray]
 """Slice → how far each inequality is violated: positive where it is, zero or less elsewhere."""
@@ -68,6 +77,26 @@ class Family(NamedTuple):
     """Derivatives of the slice in the free parameters; None where they are the slice itself."""
 
 
+class Box(NamedTuple):
+    """Bounds of the free parameters."""
+
+    low: FloatArray
+    high: FloatArray
+
+    def within(self, x: FloatArray) -> FloatArray:
+        """The nearest parameters inside."""
+        return np.minimum(np.maximum(x, self.low), self.high)
+
+    def holds(self, x: FloatArray) -> bool:
+        """Whether *x* lies inside and on no bound."""
+        ends = zip(self.low.tolist(), x.tolist(), self.high.tolist(), strict=True)
+        return all(low < at < high for low, at, high in ends)
+
+
+SSVI_BOX = Box(np.array([-40.0, -3.0, -12.0]), np.array([5.0, 3.0, 12.0]))
+"""Of ln theta, atanh rho and the logit of phi's share of its bound."""
+
+
 class Fit(NamedTuple):
     """A fitted slice."""
 
@@ -76,6 +105,8 @@ class Fit(NamedTuple):
     """Of the five raw numbers; NaN when there are no more quotes than parameters."""
     trust: FloatArray
     """Huber weight of every quote, 1 where it was believed in full."""
+    loss: float = math.nan
+    """Sum of the absolute weighted residuals, and of the inequalities' violations."""
 
 
 def derivatives(raw: FloatArray, k: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -124,26 +155,19 @@ def fit_raw(quotes: Quotes, start: FloatArray | None = None, hinge: Hinge | None
     Raw SVI by Levenberg-Marquardt with Huber weights.
 
     Args:
-        start: Slice to begin at; without it the best of a grid of m and sigma.
+        start: Slice to begin at. Without it the descent begins at the SSVI slice and at the best
+            legal slice of a grid of m and sigma, and goes on where it is lower after some steps.
         hinge: Inequalities to respect, by a penalty.
     """
-    low, high = float(quotes.k.min()), float(quotes.k.max())
-    width = high - low
-
-    def project(raw: FloatArray) -> FloatArray:
-        """Back into the region where the curve is positive, convex and within Lee's bound."""
-        a, d, c, m, sigma = raw.tolist()
-        c = max(c, 0.0)
-        d = min(max(d, -0.999 * c), 0.999 * c)
-        steep = max(1.0, (c + abs(d)) / WING_LIMIT)
-        c, d = c / steep, d / steep
-        m = min(max(m, low - width), high + width)
-        sigma = min(max(sigma, 0.005 * width), 3.0 * width)
-        a = max(a, 1e-8 - sigma * math.sqrt(c * c - d * d))
-        return np.array([a, d, c, m, sigma])
-
-    first = project(_grid_start(quotes) if start is None else start)
-    return _levenberg(quotes, first, Family(lambda raw: raw, None), project, hinge)
+    problem, box = _Problem(quotes, Family(_wings_to_raw, _wings_turn), hinge), _wings_box(quotes)
+    starts = _starts(quotes) if start is None else [start]
+    points = [problem.at(box.within(_raw_to_wings(raw))) for raw in starts]
+    nearest = min(map(problem.distance, points))
+    # A start much further from the quotes than another leads to no better place.
+    points = [point for point in points if problem.distance(point) <= FURTHEST_START * nearest]
+    if len(points) > 1:
+        points = [_tried(problem, point, box) for point in points]
+    return problem.fit(_converged(problem, min(points, key=problem.distance), box))
 
 
 def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> Fit:
@@ -155,22 +179,9 @@ def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> Fit:
 
     Source: Gatheral and Jacquier (2014), theorem 4.2 and corollary 4.1.
     """
-
-    nearest = int(np.argmin(np.abs(quotes.k)))
-    theta = max(float(quotes.w[nearest]), 1e-8)
-    best: Fit | None = None
-    for rho, share in ((-0.5, 0.0), (0.3, -2.0)):
-        found = _levenberg(
-            quotes,
-            np.array([math.log(theta), math.atanh(rho), share]),
-            Family(_ssvi_to_raw, _ssvi_turn),
-            lambda x: np.clip(x, (-40.0, -3.0, -12.0), (5.0, 3.0, 12.0)),
-            hinge,
-        )
-        if best is None or _loss(quotes, found) < _loss(quotes, best):
-            best = found
-    assert best is not None
-    return best
+    problem = _Problem(quotes, Family(_ssvi_to_raw, _ssvi_turn), hinge)
+    points = [_converged(problem, problem.at(x), SSVI_BOX) for x in _ssvi_starts(quotes)]
+    return problem.fit(min(points, key=problem.distance))
 
 
 def butterfly_hinge(reach: float, margin: float, unit: float) -> Hinge:
@@ -220,11 +231,68 @@ def both(first: Hinge, second: Hinge) -> Hinge:
     return Hinge(lambda raw: np.concatenate([first.gap(raw), second.gap(raw)]), slope)
 
 
+def _wings_to_raw(x: FloatArray) -> FloatArray:
+    """
+    The slice whose least variance is x[0], whose wings rise by exp(x[1]) towards low strikes and
+    exp(x[2]) towards high ones, around m = x[3] with sigma = exp(x[4]).
+    """
+    least, lower, upper, m, log_sigma = x.tolist()
+    put, call, sigma = math.exp(lower), math.exp(upper), math.exp(log_sigma)
+    lowest = sigma * math.sqrt(put * call)
+    return np.array([least - lowest, 0.5 * (call - put), 0.5 * (call + put), m, sigma])
+
+
+def _wings_turn(x: FloatArray) -> FloatArray:
+    """Derivatives of `_wings_to_raw`, shape ``(5, 5)``."""
+    _, lower, upper, _, log_sigma = x.tolist()
+    put, call, sigma = 0.5 * math.exp(lower), 0.5 * math.exp(upper), math.exp(log_sigma)
+    lowest = 2.0 * sigma * math.sqrt(put * call)
+    return np.array(
+        [
+            [1.0, -0.5 * lowest, -0.5 * lowest, 0.0, -lowest],
+            [0.0, -put, call, 0.0, 0.0],
+            [0.0, put, call, 0.0, 0.0],
+            [0.0, 0.0, 0.0, 1.0, 0.0],
+            [0.0, 0.0, 0.0, 0.0, sigma],
+        ]
+    )
+
+
+def _raw_to_wings(raw: FloatArray) -> FloatArray:
+    """The inverse of `_wings_to_raw`; a wing that does not rise becomes one that hardly does."""
+    a, d, c, m, sigma = raw.tolist()
+    put, call = max(c - d, _FLATTEST), max(c + d, _FLATTEST)
+    least = a + sigma * math.sqrt(put * call)
+    return np.array([least, math.log(put), math.log(call), m, math.log(sigma)])
+
+
+def _wings_box(quotes: Quotes) -> Box:
+    """
+    Positive, convex, no wing steeper than Lee's bound, and a bend within reach of the quotes.
+
+    In a, d and c that region is no box, and a step that is put back into it by moving one of them
+    leaves the way down.
+    """
+    low, high = float(quotes.k.min()), float(quotes.k.max())
+    width = max(high - low, 1e-6)
+    # A bend much sharper than the strikes are apart is nothing that the quotes say.
+    sharpest = math.log(width * max(0.005, 0.3 / quotes.k.size))
+    flattest, steepest = math.log(_FLATTEST), math.log(WING_LIMIT)
+    return Box(
+        np.array([LEAST_VARIANCE, flattest, flattest, low - width, sharpest]),
+        np.array([math.inf, steepest, steepest, high + width, math.log(3.0 * width)]),
+    )
+
+
+def _ssvi_starts(quotes: Quotes) -> tuple[FloatArray, FloatArray]:
+    """Parameters of a smile that falls with the strike and of one that rises a little."""
+    theta = max(float(quotes.w[int(np.argmin(np.abs(quotes.k)))]), 1e-8)
+    level = math.log(theta)
+    return np.array([level, math.atanh(-0.5), 0.0]), np.array([level, math.atanh(0.3), -2.0])
+
+
 def _ssvi_to_raw(x: FloatArray) -> FloatArray:
-    theta, rho = math.exp(x[0]), math.tanh(x[1])
-    tilt = theta * (1.0 + abs(rho))
-    share = 1.0 / (1.0 + math.exp(-x[2]))
-    phi = share * min(2.0 * WING_LIMIT / tilt, 2.0 / math.sqrt(tilt))
+    theta, rho, phi, _, _ = _ssvi(x)
     c = 0.5 * theta * phi
     flat = 1.0 - rho * rho
     return np.array([0.5 * theta * flat, rho * c, c, -rho / phi, math.sqrt(flat) / phi])
@@ -232,13 +300,34 @@ def _ssvi_to_raw(x: FloatArray) -> FloatArray:
 
 def _ssvi_turn(x: FloatArray) -> FloatArray:
     """Derivatives of `_ssvi_to_raw`, shape ``(5, 3)``."""
-    turn = np.empty((5, 3))
-    for i in range(3):
-        ahead, behind = x.copy(), x.copy()
-        ahead[i] += 1e-5
-        behind[i] -= 1e-5
-        turn[:, i] = (_ssvi_to_raw(ahead) - _ssvi_to_raw(behind)) / 2e-5
-    return turn
+    theta, rho, phi, share, power = _ssvi(x)
+    c, flat = 0.5 * theta * phi, 1.0 - rho * rho
+    root = math.sqrt(flat)
+    # d ln phi by the three parameters; rho moves with its own parameter by `flat`.
+    by_theta, by_rho = -power, -power * math.copysign(flat, rho) / (1.0 + abs(rho))
+    by_share = 1.0 - share
+    slope = c * (1.0 + by_theta), c * by_rho, c * by_share
+    m, sigma = -rho / phi, root / phi
+    return np.array(
+        [
+            [0.5 * theta * flat, -theta * rho * flat, 0.0],
+            [rho * slope[0], rho * slope[1] + c * flat, rho * slope[2]],
+            slope,
+            [-m * by_theta, -m * by_rho - flat / phi, -m * by_share],
+            [-sigma * by_theta, -sigma * by_rho - rho * sigma, -sigma * by_share],
+        ]
+    )
+
+
+def _ssvi(x: FloatArray) -> tuple[float, float, float, float, float]:
+    """theta, rho, phi, phi's share of its bound, and minus the power of theta in that bound."""
+    log_theta, artanh_rho, logit = x.tolist()
+    theta, rho = math.exp(log_theta), math.tanh(artanh_rho)
+    tilt = theta * (1.0 + abs(rho))
+    share = 1.0 / (1.0 + math.exp(-logit))
+    steepest, curved = 2.0 * WING_LIMIT / tilt, 2.0 / math.sqrt(tilt)
+    power = 1.0 if steepest < curved else 0.5
+    return theta, rho, share * min(steepest, curved), share, power
 
 
 def _gradient(raw: FloatArray, y: FloatArray, root: FloatArray) -> FloatArray:
@@ -253,8 +342,23 @@ def _gradient(raw: FloatArray, y: FloatArray, root: FloatArray) -> FloatArray:
     return rows
 
 
-def _grid_start(quotes: Quotes) -> FloatArray:
-    """The best of the linear least-squares fits over a small grid of m and sigma."""
+def _starts(quotes: Quotes) -> list[FloatArray]:
+    """Slices to begin at: SSVI, roughly fitted, and the best legal slice of a grid."""
+    problem = _Problem(quotes, Family(_ssvi_to_raw, _ssvi_turn), None)
+    nearer = min((problem.at(x) for x in _ssvi_starts(quotes)), key=problem.distance)
+    starts = [_tried(problem, nearer, SSVI_BOX).raw]
+    if (legal := _grid_start(quotes)) is not None:
+        starts.append(legal)
+    return starts
+
+
+def _grid_start(quotes: Quotes) -> FloatArray | None:
+    """
+    The best of the linear least-squares fits over a small grid of m and sigma.
+
+    None where each of them bends the wrong way or falls below zero: a descent that begins at such
+    a slice, lifted until it is legal, begins far above the quotes.
+    """
     k, w, q = quotes
     low = k.min()
     width = k.max() - low
@@ -269,55 +373,48 @@ def _grid_start(quotes: Quotes) -> FloatArray:
     linear = np.linalg.solve(normal, (basis @ wq)[..., None])
     rest = wq - (linear.transpose(0, 2, 1) @ basis)[:, 0]
     a, d, c = linear[..., 0].T
+    convex = (c > 0.0) & (np.abs(d) < c)
+    lowest = a + sigma[:, 0] * np.sqrt(np.where(convex, c * c - d * d, 0.0))
+    legal = convex & (lowest > LEAST_VARIANCE)
+    if not legal.any():
+        return None
     # Absolute residuals, so that a wrong quote does not choose the start.
-    loss = np.abs(rest).sum(axis=1) * np.where((c > 0.0) & (np.abs(d) < c), 1.0, 10.0)
-    i = int(np.argmin(loss))
+    i = int(np.argmin(np.where(legal, np.abs(rest).sum(axis=1), np.inf)))
     return np.array([a[i], d[i], c[i], m[i, 0], sigma[i, 0]])
 
 
-def _loss(quotes: Quotes, fit: Fit) -> float:
-    return float(np.abs((derivatives(fit.raw, quotes.k)[0] - quotes.w) * quotes.q).sum())
+def _tried(problem: _Problem, here: _Point, box: Box) -> _Point:
+    """Where some steps lead."""
+    return _descend(problem, here, problem.scale(here.rest), box, steps=TRIAL_STEPS)
 
 
-def _levenberg(
-    quotes: Quotes,
-    x: FloatArray,
-    family: Family,
-    project: Callable[[FloatArray], FloatArray],
-    hinge: Hinge | None,
-) -> Fit:
+def _converged(problem: _Problem, here: _Point, box: Box) -> _Point:
     """
     Huber loss in units of the median absolute residual, minimised by damped Gauss-Newton steps.
 
     The unit is fixed during a descent and taken again after it, at most twice. Following the
     median at every step would polish one half of the quotes at the cost of the other.
     """
-    problem = _Problem(quotes, family, hinge)
-    here = problem.at(x)
     scale = problem.scale(here.rest)
+    steps = 20 if problem.hinge else 40
     for _ in range(3):
-        here = _descend(problem, here, scale, project)
+        here = _descend(problem, here, scale, box, steps=steps)
         before, scale = scale, problem.scale(here.rest)
         if scale > 0.8 * before:
             break
-    trust = _huber(here.rest, scale)[0]
-    return Fit(here.raw, problem.covariance(here, trust), trust)
+    return here
 
 
-def _descend(
-    problem: _Problem,
-    here: _Point,
-    scale: float,
-    project: Callable[[FloatArray], FloatArray],
-) -> _Point:
+def _descend(problem: _Problem, here: _Point, scale: float, box: Box, *, steps: int) -> _Point:
     """Levenberg-Marquardt at one unit of the loss, until two steps in a row gain little."""
     damping, calm = 1e-3, 0
     trust, loss = problem.loss(here, scale)
-    for _ in range(20 if problem.hinge else 40):
+    for _ in range(steps):
         curvature, downhill = problem.normal(here, trust)
+        _hold(curvature, downhill, here.x, box)
         for _ in range(8):
             step = _damped(curvature, downhill, damping)
-            there = problem.at(project(here.x + step))
+            there = problem.at(box.within(here.x + step))
             next_trust, next_loss = problem.loss(there, scale)
             if next_loss < loss:
                 break
@@ -330,6 +427,18 @@ def _descend(
         if calm == 2:
             return here
     return here
+
+
+def _hold(curvature: FloatArray, downhill: FloatArray, x: FloatArray, box: Box) -> None:
+    """Take out of a step, in place, the parameters that would leave the box by it."""
+    if box.holds(x):
+        return
+    stuck = ((x <= box.low) & (downhill < 0.0)) | ((x >= box.high) & (downhill > 0.0))
+    if stuck.any():
+        curvature[stuck] = 0.0
+        curvature[:, stuck] = 0.0
+        curvature[stuck, stuck] = 1.0
+        downhill[stuck] = 0.0
 
 
 class _Point(NamedTuple):
@@ -397,6 +506,15 @@ class _Problem:
             curvature += lean @ lean.T
             downhill -= lean @ point.gap[violated]
         return curvature, downhill
+
+    def distance(self, point: _Point) -> float:
+        """Sum of the absolute residuals and violations: what tells two slices apart."""
+        return float(np.abs(point.rest).sum() + point.gap.sum())
+
+    def fit(self, point: _Point) -> Fit:
+        """The slice of *point*, with its errors."""
+        trust = _huber(point.rest, self.scale(point.rest))[0]
+        return Fit(point.raw, self.covariance(point, trust), trust, self.distance(point))
 
     def covariance(self, point: _Point, trust: FloatArray) -> FloatArray:
         """Of the raw parameters, from the curvature of the loss and the robust scatter."""

@@ -14,6 +14,7 @@ from scipy.special import log_ndtr, ndtr
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike
 from tomic.quant import black_scholes
+from tomic.quant.rights import as_calls
 
 _CELLS = 1201
 _IMAGES = 12
@@ -220,8 +221,8 @@ class _Legs(NamedTuple):
         quantity: FloatLike,
     ) -> _Legs:
         """Legs that broadcast to (k,), without those of quantity 0; ValueError for other shapes."""
-        arrays = [np.asarray(value, dtype=np.float64) for value in (strike, tau, sigma, quantity)]
-        arrays.append(np.asarray(is_call, dtype=np.bool_))
+        numbers = (strike, tau, sigma, quantity)
+        arrays = [*(np.asarray(value, dtype=np.float64) for value in numbers), as_calls(is_call)]
         try:
             level, years, vol, amount, call = np.broadcast_arrays(*arrays)
         except ValueError:
@@ -275,5 +276,7 @@ def _share_above(gain: FloatArray, level: float) -> FloatArray:
     left, right = gain[:-1], gain[1:]
     low, high = np.minimum(left, right), np.maximum(left, right)
     flat = high - low <= 0.0
-    part = (high - level) / np.where(flat, 1.0, high - low)
+    # A cell that is flat but for rounding gives a quotient beyond any float; it is clipped.
+    with np.errstate(over="ignore"):
+        part = (high - level) / np.where(flat, 1.0, high - low)
     return np.where(flat, high >= level, np.clip(part, 0.0, 1.0)).astype(np.float64)

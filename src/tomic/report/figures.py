@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tomic.quant.realized import Cones
+from tomic.quant.rights import as_calls
 from tomic.report.drawing import (
     Axes,
     FuncFormatter,
@@ -105,7 +106,7 @@ def smile(
     """
     ax, colours = axes_for(ax, theme, title=title)
     k, sigma = np.asarray(strike, dtype=float), np.asarray(iv, dtype=float)
-    call = np.zeros(k.shape, dtype=bool) if is_call is None else np.asarray(is_call, dtype=bool)
+    call = np.zeros(k.shape, dtype=bool) if is_call is None else as_calls(is_call)
     kinds = ((~call, "quotes" if is_call is None else "puts", "v"), (call, "calls", "^"))
     for (rows, label, marker), colour in zip(kinds, (colours.second, colours.third), strict=True):
         rows = rows & np.isfinite(sigma)

@@ -180,6 +180,9 @@ def chain_smile(
     if outlook is not None and strike.size:
         across = np.linspace(strike.min(), strike.max(), _POINTS)
         fit = across, outlook.smile.iv(across)
+    title = f"{chain.symbol} {day}"
+    if strike.size:
+        title += f" ({int(chain['dte'][rows][0])} days), {chain.as_of:%d %b %H:%M}"
     return figures.smile(
         strike,
         mid,
@@ -188,9 +191,7 @@ def chain_smile(
         high=np.where(np.isfinite(ask), ask, mid),
         fit=fit,
         forward=forward,
-        title=f"{chain.symbol} {day} ({int(chain['dte'][rows][0])} days), {chain.as_of:%d %b %H:%M}"
-        if strike.size
-        else f"{chain.symbol} {day}",
+        title=title if outlook is not None else f"{title}\nnot fitted: {board.blind[day]}",
         ax=ax,
         theme=theme,
     )

@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +24,17 @@ from tomic.quant import (
     parity,
     smile,
 )
+from tomic.quant.density import Density
 from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
 from tomic.strategies import early_exercise
-from tomic.strategies.outlooks import Forecast, Outlook, expected_volatility
+from tomic.strategies.outlooks import (
+    Forecast,
+    NearMoney,
+    Outlook,
+    disagreement,
+    expected_volatility,
+)
 from tomic.strategies.pricing import Prices, is_quoted, ladder
 
 
@@ -36,7 +43,8 @@ class Board:
     """
     One chain, priced. Arrays are one element a chain row, (m,); ``outlooks`` by expiry.
 
-    Expiries without an outlook (no usable quote) are in ``blind`` with the reason.
+    Expiries without an outlook are in ``blind`` with the reason; those that have quotes but no
+    smile that fits them, in ``unfit`` too.
     """
 
     chain: Chain
@@ -50,6 +58,8 @@ class Board:
     vega: FloatArray
     theta: FloatArray
     iv: FloatArray
+    div_yield: FloatArray
+    """What carries spot to the forward of each row's expiry, fraction per year."""
     value: FloatArray
     """At the smile, early exercise included."""
     value_error: FloatArray
@@ -57,6 +67,7 @@ class Board:
     """Of each row, in (0, 1]."""
     outlooks: Mapping[dt.date, Outlook]
     blind: Mapping[dt.date, str]
+    unfit: Mapping[dt.date, str]
     forecast: Forecast
     notes: tuple[str, ...] = ()
     _sides: dict[tuple[dt.date, str], IntArray] = field(default_factory=dict, repr=False)
@@ -133,7 +144,8 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
     iv = implied.implied_vol(
         european, chain.spot.price, rows.strike, rows.tau, chain.rate, yields, rows.is_call
     )
-    smiles = _smiles(chain, rows, iv, forward)
+    fitted, unfit = _smiles(chain, rows, iv, forward, premium)
+    smiles = {place: one.smile for place, one in fitted.items()}
     value, error = _model(chain, rows, smiles, premium, european)
     prices = ladder(
         chain["bid"],
@@ -144,8 +156,10 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         max_spread=settings.scan.max_spread,
         max_spread_points=settings.scan.max_spread_points,
     )
-    outlook_of, blind, forecast = _outlooks(chain, rows, smiles, forward, yields, vol, settings)
-    greeks = _greeks(chain, rows, smiles, yields)
+    forecast = expected_volatility(vol, list(smiles.values()), settings.score)
+    outlook_of = _outlooks(chain, rows, fitted, forward, yields, forecast)
+    greeks = _greeks(chain, rows, smiles, iv, yields)
+    days = chain.expiries
     return Board(
         chain=chain,
         vol=vol,
@@ -157,11 +171,13 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         vega=greeks["vega"],
         theta=greeks["theta"],
         iv=greeks["iv"],
+        div_yield=yields,
         value=value,
         value_error=error,
         liquidity=_liquidity(chain, prices, settings),
         outlooks=outlook_of,
-        blind=blind,
+        blind=_blind(chain, rows, outlook_of, unfit),
+        unfit={days[place]: why for place, why in unfit.items()},
         forecast=forecast,
         notes=tuple(chain.notes),
     )
@@ -268,32 +284,89 @@ def _parity_after_exercise(
     return better, _yield(chain, rows, better)
 
 
-def _smiles(chain: Chain, rows: _Rows, iv: FloatArray, forward: FloatArray) -> dict[int, Smile]:
-    """Place of an expiry to its smile; absent where no quote can be used."""
+class _Fitted(NamedTuple):
+    """The smile of one expiry, which the market confirms, and its density."""
+
+    smile: Smile
+    law: Density
+
+
+def _smiles(
+    chain: Chain, rows: _Rows, iv: FloatArray, forward: FloatArray, premium: FloatArray
+) -> tuple[dict[int, _Fitted], dict[int, str]]:
+    """By place of an expiry its smile, and why others with quotes have none."""
     outside = rows.listed & (rows.is_call == (rows.strike >= forward)) & (iv > 0.0)
-    if not outside.any():
-        return {}
-    spot, tau = chain.spot.price, rows.tau
-    discount = np.exp(-chain.rate * tau)
-    peak = forward * discount * np.sqrt(np.where(tau > 0.0, tau, np.nan) / (2.0 * math.pi))
+    discount = np.exp(-chain.rate * rows.tau)
+    peak = (
+        forward * discount * np.sqrt(np.where(rows.tau > 0.0, rows.tau, np.nan) / (2.0 * math.pi))
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        total = iv * np.sqrt(tau)
+        total = iv * np.sqrt(rows.tau)
         d1 = np.log(forward / rows.strike) / total + 0.5 * total
     vega = 0.01 * peak * np.exp(-0.5 * d1 * d1)
     weight = smile.quote_weights(rows.strike, chain["bid"], chain["ask"], vega)
-    chosen = outside & (weight > 0.0) & (spot > 0.0)
-    if not chosen.any():
-        return {}
-    fitted = smile.fit_chain(
-        rows.strike[chosen],
-        iv[chosen],
-        tau=tau[chosen],
-        forward=forward[chosen],
-        weight=weight[chosen],
-        discount=discount[chosen],
-    )
-    places = {float(tau[row]): int(rows.expiry[row]) for row in np.flatnonzero(chosen)}
-    return {places[years]: found for years, found in fitted.items()}
+    chosen = outside & (weight > 0.0)
+    fitted: dict[int, _Fitted] = {}
+    unfit: dict[int, str] = {}
+    floor: Smile | None = None
+    for place in range(len(chain.expiries)):
+        here = np.flatnonzero(chosen & (rows.expiry == place))
+        if here.size == 0:
+            continue
+        if (strikes := int(np.unique(rows.strike[here]).size)) < smile.LEAST_STRIKES:
+            unfit[place] = smile.too_few(strikes)
+            continue
+        first = here[0]
+        fit = partial(
+            smile.fit,
+            rows.strike[here],
+            iv[here],
+            forward=float(forward[first]),
+            tau=float(rows.tau[first]),
+            weight=weight[here],
+            discount=float(discount[first]),
+        )
+        market = NearMoney(
+            rows.strike[here],
+            iv[here],
+            # vega over half the spread, per .01
+            0.01 / weight[here],
+            *_straddle(chain, rows, rows.mid - premium, place, float(forward[first])),
+        )
+        found, why = _confirmed(fit(floor=floor), market)
+        if why and floor is not None:
+            # What the quotes say goes before what the expiry before them allows.
+            alone, still = _confirmed(smile.beside(fit(), floor), market)
+            found, why = (alone, "") if not still else (found, why)
+        if why:
+            unfit[place] = f"{why}; {found.smile.note}" if found.smile.note else why
+            continue
+        # A smile that the market contradicts must not hold up the next one.
+        floor = found.smile
+        fitted[place] = found
+    return fitted, unfit
+
+
+def _confirmed(found: Smile, market: NearMoney) -> tuple[_Fitted, str]:
+    """A smile with its density, and how the market contradicts them."""
+    law = density.from_smile(found)
+    return _Fitted(found, law), disagreement(found, law, market)
+
+
+def _straddle(
+    chain: Chain, rows: _Rows, european: FloatArray, place: int, forward: float
+) -> tuple[float, float, float]:
+    """Strike, mid and spread of the straddle nearest the forward; NaN where none is quoted."""
+    call = np.flatnonzero((rows.expiry == place) & rows.is_call & rows.listed & (rows.other >= 0))
+    put = rows.other[call]
+    quoted = np.isfinite(rows.mid[call] + rows.mid[put])
+    call, put = call[quoted], put[quoted]
+    if call.size == 0:
+        return math.nan, math.nan, math.nan
+    nearest = int(np.argmin(np.abs(rows.strike[call] - forward)))
+    pair = [call[nearest], put[nearest]]
+    spread = float((chain["ask"][pair] - chain["bid"][pair]).sum())
+    return float(rows.strike[pair[0]]), float(european[pair].sum()), spread
 
 
 def _model(
@@ -323,26 +396,15 @@ def _by_parity(chain: Chain, rows: _Rows, forward: FloatArray, premium: FloatArr
 def _outlooks(
     chain: Chain,
     rows: _Rows,
-    smiles: Mapping[int, Smile],
+    fitted: Mapping[int, _Fitted],
     forward: FloatArray,
     yields: FloatArray,
-    vol: VolSnapshot,
-    settings: Settings,
-) -> tuple[dict[dt.date, Outlook], dict[dt.date, str], Forecast]:
-    forecast = expected_volatility(vol, list(smiles.values()), settings.score)
+    forecast: Forecast,
+) -> dict[dt.date, Outlook]:
     found: dict[dt.date, Outlook] = {}
-    blind: dict[dt.date, str] = {}
-    for place, expiry in enumerate(chain.expiries):
+    for place, one in fitted.items():
         first = int(np.flatnonzero(rows.expiry == place)[0])
-        tau = float(rows.tau[first])
-        if not tau > 0.0:
-            blind[expiry] = "expired"
-            continue
-        fitted = smiles.get(place)
-        if fitted is None:
-            blind[expiry] = "no out-of-the-money option with bid and ask"
-            continue
-        market = density.from_smile(fitted)
+        expiry, tau = chain.expiries[place], float(rows.tau[first])
         found[expiry] = Outlook(
             expiry=expiry,
             dte=int(chain["dte"][first]),
@@ -350,27 +412,50 @@ def _outlooks(
             forward=float(forward[first]),
             discount=math.exp(-chain.rate * tau),
             div_yield=float(yields[first]),
-            smile=fitted,
-            market=market,
-            forecast=density.forecast(market, market.volatility * forecast.ratio),
+            smile=one.smile,
+            market=one.law,
+            forecast=density.forecast(one.law, one.law.volatility * forecast.ratio),
         )
-    return found, blind, forecast
+    return found
+
+
+def _blind(
+    chain: Chain, rows: _Rows, outlooks: Mapping[dt.date, Outlook], unfit: Mapping[int, str]
+) -> dict[dt.date, str]:
+    """Why an expiry has no outlook."""
+    blind: dict[dt.date, str] = {}
+    for place, expiry in enumerate(chain.expiries):
+        if expiry in outlooks:
+            continue
+        left = (rows.tau[rows.expiry == place] > 0.0).any()
+        why = "no out-of-the-money option with bid and ask" if left else "expired"
+        blind[expiry] = unfit.get(place, why)
+    return blind
 
 
 def _greeks(
-    chain: Chain, rows: _Rows, smiles: Mapping[int, Smile], yields: FloatArray
+    chain: Chain,
+    rows: _Rows,
+    smiles: Mapping[int, Smile],
+    own: FloatArray,
+    yields: FloatArray,
 ) -> dict[str, FloatArray]:
-    """IV and Greeks as the chain has them, from the smile where it lacks them."""
+    """
+    IV and Greeks as the chain has them, from the smile where it lacks them.
+
+    Where an expiry has no smile, those of an option's own mid.
+    """
     columns = {
         name: np.array(chain[name], dtype=np.float64)
         for name in ("iv", "delta", "gamma", "vega", "theta")
     }
     lacking = rows.listed & np.isnan(columns["delta"])
-    for place, fitted in smiles.items():
+    for place in np.unique(rows.expiry[lacking]).tolist():
         here = np.flatnonzero(lacking & (rows.expiry == place))
-        if here.size == 0:
-            continue
-        sigma = fitted.iv(rows.strike[here])
+        fitted = smiles.get(place)
+        if fitted is None:
+            here = here[np.isfinite(own[here])]
+        sigma = own[here] if fitted is None else fitted.iv(rows.strike[here])
         greeks = black_scholes.greeks(
             chain.spot.price,
             rows.strike[here],

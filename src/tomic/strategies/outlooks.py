@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+
+from tomic._typing import FloatArray
 from tomic.config import ScoreSettings
 from tomic.models import VolSnapshot
 from tomic.quant import density, surface
 from tomic.quant.density import Density
 from tomic.quant.smile import Smile
+
+HALF_SPREADS = 2.0
+"""How many half-spreads a smile may miss the market by at the money."""
+LEAST_MISS = 0.003
+"""Volatility, a fraction, that it may miss the market by however narrow the spread is."""
 
 _HVS = ("hv20", "hv30", "hv60", "hv90", "hv252")
 
@@ -57,6 +65,82 @@ class Outlook:
     def sigma_points(self) -> float:
         """One standard deviation to expiry at the money, currency per share."""
         return self.forward * self.atm_iv * math.sqrt(self.tau)
+
+
+class NearMoney(NamedTuple):
+    """What the market itself says of one expiry: what its smile is held against."""
+
+    strike: FloatArray
+    """Of the out-of-the-money quotes that were fitted, (n,)."""
+    iv: FloatArray
+    """Their volatilities at the mid, fractions."""
+    half_spread: FloatArray
+    """Half of ask less bid, in volatility, fractions."""
+    straddle_strike: float
+    """Nearest the forward of those with call and put quoted; NaN without one."""
+    straddle: float
+    """Mid of call and put there, early exercise taken off, currency per share."""
+    straddle_spread: float
+    """Ask less bid of both together, currency per share."""
+
+
+def disagreement(fitted: Smile, law: Density, market: NearMoney) -> str:
+    """
+    Why a smile and its density are no outlook: how they miss the market at the money, or "".
+
+    Refused is what `smile_missed` says, and a density that does not price the straddle at the
+    money back to within its spread, or within .3 volatility points.
+    """
+    missed = smile_missed(fitted, market.strike, market.iv, market.half_spread)
+    return missed or _straddle_missed(fitted, law, market)
+
+
+def smile_missed(fitted: Smile, strike: FloatArray, iv: FloatArray, half_spread: FloatArray) -> str:
+    """
+    How a smile misses the quotes that it was fitted to, or "".
+
+    It does where it is off at the forward by more than the larger of two half-spreads and .3
+    points, or at half of the quotes within one standard deviation by more than twice that.
+    Where no quotes lie on both sides of the forward nothing confirms it.
+
+    Args:
+        strike, iv, half_spread: As in `NearMoney`.
+    """
+    if not math.isfinite(fitted.miss):
+        return f"no smile: no quotes on both sides of the forward {fitted.forward:,.2f}"
+    order = np.argsort(strike, kind="stable")
+    k = fitted.log_moneyness(strike)[order]
+    allowed = np.maximum(HALF_SPREADS * np.nan_to_num(half_spread)[order], LEAST_MISS)
+    at_money = float(np.interp(0.0, k, allowed))
+    if abs(fitted.miss) > at_money:
+        side = "above" if fitted.miss > 0.0 else "below"
+        return (
+            f"the fitted smile is {100.0 * abs(fitted.miss):.2f} volatility points {side} the "
+            f"quotes at the money, more than {100.0 * at_money:.2f}"
+        )
+    near = np.abs(k) <= float(fitted.iv(fitted.forward)) * math.sqrt(fitted.tau)
+    missed = np.abs(fitted.iv(strike) - iv)[order][near]
+    if missed.size and np.median(missed / allowed[near]) > 2.0:
+        return (
+            f"the fitted smile misses half of the quotes within one standard deviation by "
+            f"{100.0 * float(np.median(missed)):.2f} volatility points or more"
+        )
+    return ""
+
+
+def _straddle_missed(fitted: Smile, law: Density, market: NearMoney) -> str:
+    strike = market.straddle_strike
+    if not abs(fitted.log_moneyness(strike)) <= float(fitted.iv(strike)) * math.sqrt(fitted.tau):
+        return ""
+    value = fitted.discount * float(law.call_value(strike) + law.put_value(strike))
+    # Vega is per .01 of volatility, and a straddle has that of two options.
+    points = 2.0 * 100.0 * LEAST_MISS * float(fitted.vega(strike))
+    if abs(value - market.straddle) <= max(market.straddle_spread, points):
+        return ""
+    return (
+        f"the fitted density values the {strike:g} straddle at {value:,.2f}, the market at "
+        f"{market.straddle:,.2f} with a spread of {market.straddle_spread:,.2f}"
+    )
 
 
 def expected_volatility(vol: VolSnapshot, smiles: list[Smile], score: ScoreSettings) -> Forecast:

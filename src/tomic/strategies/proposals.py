@@ -380,5 +380,6 @@ def _notes(hit: Hit, one: _Numbers) -> list[str]:
         notes.append("return on margin above 500 %: check the quotes")
     if not board.outlooks[hit.expiries[0]].smile.arbitrage_free:
         notes.append("the smile of this expiry is not free of arbitrage")
+    notes += [f"{day} was not searched: {why}" for day, why in board.unfit.items()]
     notes.append(board.forecast.note)
     return notes

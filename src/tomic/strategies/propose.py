@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class Evaluation:
     nearest_misses: tuple[NearestMiss, ...]
     gated: Gated
     outcome: SymbolOutcome
+    unfit: tuple[dt.date, ...] = ()
+    """Expiries with quotes that no smile fits; they were not searched."""
 
 
 def open_gates(
@@ -121,8 +124,13 @@ def evaluate(
     tally = found.tally
     blind = [f"{day}: {why}" for day, why in board.blind.items()]
     counts = tally.counts()
-    if board.blind:
-        counts += (RuleCount(rule="expiry_without_quotes", kind="no_data", count=len(blind)),)
+    unquoted = len(board.blind) - len(board.unfit)
+    for rule, count in (
+        ("expiry_without_quotes", unquoted),
+        ("expiry_without_smile", len(board.unfit)),
+    ):
+        if count:
+            counts += (RuleCount(rule=rule, kind="no_data", count=count),)
     outcome = SymbolOutcome(
         symbol=chain.symbol,
         cut=chain.cut,
@@ -140,6 +148,7 @@ def evaluate(
         nearest_misses=near_misses(tally, board),
         gated=gated,
         outcome=outcome,
+        unfit=tuple(board.unfit),
     )
 
 
@@ -224,7 +233,7 @@ def rank(
         outcomes=tuple(
             sorted((*(one.outcome for one in evaluations), *failed), key=lambda one: one.symbol)
         ),
-        notes=() if with_book else (NO_BOOK,),
+        notes=(*_without_smile(evaluations), *(() if with_book else (NO_BOOK,))),
         as_of=max((one.outcome.as_of for one in evaluations if one.outcome.as_of), default=None),
     )
 
@@ -263,6 +272,16 @@ def propose(
         settings = settings.model_copy(update={"score": changed})
     found = evaluate(chain, vol, settings, strategies=strategies, book=book)
     return rank([found], settings, top=top, with_book=book is not None)
+
+
+def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Of each symbol the expiries that were not searched although they have quotes."""
+    return tuple(
+        f"{one.symbol}: not searched, as no smile fits its quotes: "
+        f"{', '.join(map(str, one.unfit))}; --explain says why"
+        for one in evaluations
+        if one.unfit
+    )
 
 
 def _weights(given: ScoreWeights | Mapping[str, float]) -> ScoreWeights:

@@ -12,6 +12,7 @@ from tomic import valuation
 from tomic.chain import Chain
 from tomic.models import RowStatus
 from tomic.quant import surface
+from tomic.strategies.outlooks import smile_missed
 from tomic.workflows.missing_days import session_day
 
 
@@ -29,6 +30,8 @@ class Move:
     """Price of the straddle at the forward: the mean absolute move."""
     density: float | None
     """One standard deviation of the fitted smile's density; None when it was not asked for."""
+    note: str = ""
+    """Why there is no density although it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
     forwards = valuation.forwards(chain)
     call, put = valuation.counterpart(chain) if len(chain) > 1 else (np.zeros(0, int),) * 2
     mid, found = chain.mid, []
-    densities = _densities(chain, forwards) if smiles else {}
+    densities, unfit = _densities(chain, forwards) if smiles else ({}, {})
     for expiry, (forward, tau) in forwards.items():
         rows = chain["expiry"] == np.datetime64(expiry, "D")
         atm = surface.atm_iv(chain["strike"][rows], chain["iv"][rows], forward)
@@ -105,31 +108,39 @@ def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
                 iv=_number(float(surface.expected_move_iv(chain.spot.price, atm, dte))),
                 straddle=_number(straddle),
                 density=_number(densities.get(expiry, math.nan)),
+                note=unfit.get(expiry, ""),
             )
         )
     return found
 
 
-def _densities(chain: Chain, forwards: dict[dt.date, tuple[float, float]]) -> dict[dt.date, float]:
+def _densities(
+    chain: Chain, forwards: dict[dt.date, tuple[float, float]]
+) -> tuple[dict[dt.date, float], dict[dt.date, str]]:
+    """Standard deviation of each expiry's density, and why others have none."""
     from tomic.quant import smile
 
-    found, floor = {}, None
+    found: dict[dt.date, float] = {}
+    unfit: dict[dt.date, str] = {}
+    floor = None
+    half_spread = 0.01 * 0.5 * (chain["ask"] - chain["bid"]) / chain["vega"]
     for expiry, (forward, tau) in forwards.items():
         # In the money the volatility of an American option is not well determined.
         outside = np.where(chain.is_call, chain["strike"] >= forward, chain["strike"] <= forward)
         rows = (chain["expiry"] == np.datetime64(expiry, "D")) & np.isfinite(chain["iv"]) & outside
-        if np.unique(chain["strike"][rows]).size < 5:
+        strike, iv = chain["strike"][rows], chain["iv"][rows]
+        if (strikes := int(np.unique(strike).size)) < smile.LEAST_STRIKES_SVI:
+            unfit[expiry] = f"{strikes} strikes with a volatility, a density takes 5"
             continue
-        floor = smile.fit(
-            chain["strike"][rows],
-            chain["iv"][rows],
-            forward=forward,
-            tau=tau,
-            discount=math.exp(-chain.rate * tau),
-            floor=floor,
+        fitted = smile.fit(
+            strike, iv, forward=forward, tau=tau, discount=math.exp(-chain.rate * tau), floor=floor
         )
-        found[expiry] = surface.expected_move_density(floor).sigma
-    return found
+        if why := smile_missed(fitted, strike, iv, half_spread[rows]):
+            unfit[expiry] = why
+            continue
+        floor = fitted
+        found[expiry] = surface.expected_move_density(fitted).sigma
+    return found, unfit
 
 
 def _number(value: float) -> float | None:
