@@ -99,13 +99,14 @@ def cases() -> Iterator[Case]:
     for env in _CHARSETS:
         label = " ".join(f"{name}={value}" for name, value in env.items())
         for line in _LOOKING:
-            yield _case(f"{label}: {line}", line, env=env)
+            yield _case(f"{label}: {line}", line, own_process=True, env=env)
     for label, env in _VARIABLES:
         for line in (_LOOKING[0], _LOOKING[3], *_WRITING[1:3], *_WRITING[9:]):
-            yield _case(f"{label}: {line}", line, env=env)
+            anew = any(name.startswith("PYTHON") for name in env)
+            yield _case(f"{label}: {line}", line, own_process=anew, env=env)
     for label, streams in _STREAMS:
         for line in (*_LOOKING[:4], "journal export", "chain SPY --demo --no-export --json"):
-            yield _case(f"{label}: {line}", line, **streams)
+            yield _case(f"{label}: {line}", line, own_process=True, **streams)
     for size in (0, 1, 8_192, 200_000):
         for line in (*_WRITING, "journal list"):
             yield _case(f"files of {size} bytes: {line}", line, limits={"FSIZE": size})
@@ -114,17 +115,16 @@ def cases() -> Iterator[Case]:
             yield _case(f"{count} descriptors: {line}", line, limits={"NOFILE": count})
     for label, modes in _MODES:
         for line in (*_WRITING, "journal list", "vol SPY --stored --demo"):
-            yield _case(f"{label}: {line}", line, own_process=False, modes=modes)
+            yield _case(f"{label}: {line}", line, modes=modes)
     for free in (0, 4_096, 40_000):
         for line in (*_WRITING, "journal list"):
-            yield _case(f"disk with {free} bytes free: {line}", line, own_process=False, disk=free)
+            yield _case(f"disk with {free} bytes free: {line}", line, disk=free)
     for line in ("chain SPY --demo", "journal list", "run morning --demo", "config show"):
-        yield _case(f"deleted folder: {line}", line, cwd="deleted")
-        named = f"{line} --config ../tomic.toml"
-        yield _case(f"deleted folder: {named}", named, cwd="deleted")
+        yield _case(f"deleted folder: {line}", line, own_process=True, cwd="deleted")
+        yield _case(f"below a file: {line}", f"{line} --config tomic.toml/x")
 
 
-def _case(name: str, line: str, *, own_process: bool = True, **surroundings: Any) -> Case:
+def _case(name: str, line: str, *, own_process: bool = False, **surroundings: Any) -> Case:
     return Case(
         kind=KIND,
         name=name,

@@ -52,7 +52,7 @@ _NOISE = (
     "was never awaited",
     "Task was destroyed",
     "Event loop is closed",
-    "unclosed",
+    "ResourceWarning: unclosed",
 )
 _WARNING = re.compile(r"^(\S+?)/?([^/\s]+\.py):(\d+): (\w*Warning): (.*)$", re.MULTILINE)
 _MESSAGE = re.compile(r'^(?:tomic: |Error: |Aborted|\{"error")', re.MULTILINE)
@@ -182,10 +182,8 @@ class Seen:
     """``file``, ``folder``, ``link`` or ``device``."""
     print: str = ""
     """A digest of a file's content, the target of a link."""
-
-
-_EMPTY = Seen("file", hashlib.sha256().hexdigest())
-"""To SQLite a new database."""
+    size: int = -1
+    """Bytes of a file; what has none or one is to SQLite a new database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +215,7 @@ def snapshot(home: Path) -> Snapshot:
             entries[name] = Seen("folder")
         elif stat.S_ISREG(mode):
             content = path.read_bytes()
-            entries[name] = Seen("file", hashlib.sha256(content).hexdigest())
+            entries[name] = Seen("file", hashlib.sha256(content).hexdigest(), len(content))
             if content.startswith(_SQLITE):
                 stores[name] = _store_facts(path)
         else:
@@ -255,10 +253,13 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
     commands = " && ".join(named(one) for one in case.commands)
     for name, was in before.entries.items():
         now = after.entries.get(name)
-        if now == was or was.form == "folder" or Path(name).name in targets or was == _EMPTY:
+        if now == was or was.form == "folder" or 0 <= was.size < 2:
             continue
         if was.form == "device" or (was.form == "link" and now is not None):
+            # Even where it was named: what is behind it was meant.
             yield Fault("damage", f"{commands} replaced a {was.form}", detail=f"{name}: {now}")
+        elif Path(name).name in targets:
+            continue
         elif name not in before.stores and not _is_written(name):
             verb = "removed" if now is None else "changed"
             yield Fault("damage", f"{commands} {verb} a file of the user", detail=name)
@@ -275,7 +276,7 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
         lost = [table for table, rows in facts.rows.items() if left.rows.get(table, 0) < rows]
         if lost and Path(name).name not in targets:
             yield Fault("store", f"{commands}: rows lost from {', '.join(lost)}", detail=name)
-    for name in after.entries.keys() - before.entries.keys():
+    for name in sorted(after.entries.keys() - before.entries.keys()):
         path = home / name
         if after.entries[name].form != "file":
             continue

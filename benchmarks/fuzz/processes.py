@@ -18,7 +18,6 @@ import io
 import logging
 import os
 import pkgutil
-import resource
 import selectors
 import signal
 import stat
@@ -34,6 +33,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks.fuzz.cases import USUAL, Command, Conditions
+
+if sys.platform != "win32":
+    import resource
 
 NOBODY = 65534
 """Whom a case runs as where the fuzzer itself runs as root: hostile paths name devices too."""

@@ -98,6 +98,8 @@ class Trials:
             outcomes.append(outcome)
             faults += judge.of_outcome(command, outcome, case.conditions)
         _unlock(home)
+        # Where a case had to run as root, its files are root's.
+        _hand_over(home)
         after = judge.snapshot(home)
         name = " && ".join(judge.named(one) for one in case.commands)
         if not any(one.hung for one in outcomes):
