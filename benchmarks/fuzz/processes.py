@@ -134,6 +134,8 @@ def variables(home: Path, temporary: Path, given: Mapping[str, str | None]) -> d
         "HOME": str(home),
         "TMPDIR": str(temporary),
         "MPLCONFIGDIR": str(temporary.parent / "matplotlib"),
+        # A process started anew must run the same program as a fork of this one.
+        "PYTHONPATH": os.environ.get("PYTHONPATH"),
         "LANG": "C.UTF-8",
         "TOMIC_IB__HOST": "127.0.0.1",
         "TOMIC_IB__PORT": str(_CLOSED_PORT),
