@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 from benchmarks.fuzz import cases, command_lines, judge, mutations, shrinking
+from benchmarks.fuzz.__main__ import Tally
 from benchmarks.fuzz.cases import Case, Command, Conditions
 from benchmarks.fuzz.judge import Snapshot, StoreFacts
 from benchmarks.fuzz.processes import Outcome
+from benchmarks.fuzz.trials import Verdict
 
 from command_line import TREE
 
@@ -338,6 +340,21 @@ def test_shrinking_keeps_the_cause():
     assert small.commands == (Command(("vol", "SPY")),)
     assert small.files == {"a.csv": b"17\n"}
     assert (small.own_process, small.conditions) == (False, cases.USUAL)
+
+
+def test_faults_of_one_cause_are_one_finding():
+    """The table counts every case, and names a cause once with how often it was met."""
+    fault = judge.Fault("traceback", "KeyError in chain.py row", "chain.py:9 row")
+    case = Case("files: settings", "1/files/0", (SPOKEN,))
+    tally = Tally()
+
+    new = [tally.add(Verdict(case, faults=faults)) for faults in ((fault,), (), (fault, fault))]
+    tally.add(Verdict(Case("environments", "x", (SPOKEN,)), skipped="no disk here"))
+
+    assert [len(found) for found in new] == [1, 0, 0]
+    assert tally.document()["kinds"] == [{"kind": "files: settings", "tried": 3, "bad": 2}]
+    assert [one["times"] for one in tally.document()["causes"]] == [3]
+    assert "skipped: environments: no disk here" in tally.table()
 
 
 # -- whole runs ----------------------------------------------------------------------------------

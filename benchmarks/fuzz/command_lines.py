@@ -170,11 +170,11 @@ def _type(declared: Any) -> tuple[str, tuple[str, ...]]:
     if getattr(declared, "is_flag", False) or getattr(declared, "count", False):
         return "switch", ()
     described = getattr(declared, "type_descriptor", None)
-    if described is None:  # versions of typer that stand on click
+    if described is None:  # versions of typer that say types as click does, by a name
+        if choices := tuple(map(str, getattr(declared.type, "choices", ()))):
+            return "choice", choices
         named = declared.type.name
-        found = {"integer": int, "float": float, "path": Path, "filename": Path}.get(named, str)
-        choices = tuple(map(str, getattr(declared.type, "choices", ())))
-        return ("choice", choices) if choices else (_NAMES.get(found, "text"), ())
+        return next((form for sign, form in _CLICK.items() if sign in named), "text"), ()
     plain = _plain(described.annotation)
     if isinstance(plain, type) and issubclass(plain, enum.Enum):
         return "choice", tuple(str(one.value) for one in plain)
@@ -183,6 +183,12 @@ def _type(declared: Any) -> tuple[str, tuple[str, ...]]:
 
 _NAMES: dict[Any, str] = {
     int: "number", float: "number", Path: "path", dt.datetime: "moment", dt.date: "moment",
+}  # fmt: skip
+
+
+_CLICK = {
+    "integer": "number", "float": "number", "entry": "number", "path": "path", "file": "path",
+    "directory": "path", "moment": "moment", "expiry": "moment",
 }  # fmt: skip
 
 
