@@ -208,6 +208,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Hostile input: `nox -s fuzz -- [--seed N] [--minutes M] [--kinds …] [--workers N]`."""
+    install_dev(session)
+    session.run("python", "-m", "benchmarks.fuzz", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the suite; print and judge how much of the package's lines and branches it reaches."""
     install_dev(session)
