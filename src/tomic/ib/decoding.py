@@ -21,7 +21,10 @@ _ID_SECOND = frozenset({1, 2, 4, 12, 13, 45, 46, 47, 50, 51, 52, 55, 56, 57, 58,
 _WITHOUT_ID = frozenset({6, 7, 8, 9, 14, 15, 16, 19, 49, 53, 54, 59, 61, 62, 78, 80, 85, 93, 101,
                          102})  # fmt: skip
 _NAMES = {1: "tickPrice", 4: "error"}
+"""Those that are not called after their handler."""
 _EXECUTION_TIME = 15
+
+Handler = Callable[[list[str]], None]
 
 _CONVERT: dict[type, Callable[[str], Any]] = {
     str: str,
@@ -43,10 +46,13 @@ class StrictDecoder(Decoder):
         # ib_async takes anything that has the methods of its own wrapper.
         super().__init__(cast(Any, callbacks), 0)
         self._callbacks = callbacks
+        self._read: dict[int, Handler] = {
+            kind: handler
+            for kind, handler in self.handlers.items()
+            if callbacks.is_asked(_name(kind, handler))
+        }
 
-    def wrap(
-        self, methodName: str, types: list[type], skip: int = 2
-    ) -> Callable[[list[str]], None]:
+    def wrap(self, methodName: str, types: list[type], skip: int = 2) -> Handler:
         """A handler that calls a method with the fields after the first *skip*."""
         kinds = [_CONVERT[kind] for kind in types]
 
@@ -60,11 +66,10 @@ class StrictDecoder(Decoder):
         return handler
 
     def interpret(self, fields: list[str]) -> None:
-        """Decode one message and hand it on."""
+        """Decode one message and hand it on; what nobody asked for is not even read."""
         kind = int(fields[0]) if fields and fields[0].isdecimal() and len(fields[0]) < 6 else -1
-        handler = self.handlers.get(kind)
-        name = str(_NAMES.get(kind) or getattr(handler, "__name__", f"message {kind}"))
-        if not self._callbacks.is_asked(name):
+        handler = self._read.get(kind)
+        if handler is None and kind in self.handlers:
             return
         try:
             if handler is None:
@@ -72,6 +77,7 @@ class StrictDecoder(Decoder):
             handler(fields)
         # Whatever a field that makes no sense can lead to, in code that is not ours.
         except Exception as exc:
+            name = f"message {kind}" if handler is None else _name(kind, handler)
             req_id = _request_id(kind, fields) if handler is not None else None
             self._callbacks.cannot_read(kind, req_id, name, str(exc))
 
@@ -81,6 +87,11 @@ class StrictDecoder(Decoder):
             moment = convert.to_moment(fields[_EXECUTION_TIME], self._callbacks.login_zone)
             fields[_EXECUTION_TIME] = str(round(moment.timestamp()))
         super().execDetails(fields)  # type: ignore[no-untyped-call]
+
+
+def _name(kind: int, handler: Handler) -> str:
+    """The callback's name, as IB calls it."""
+    return _NAMES.get(kind) or str(getattr(handler, "__name__", kind))
 
 
 def _request_id(kind: int, fields: list[str]) -> int | None:
