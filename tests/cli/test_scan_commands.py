@@ -163,7 +163,7 @@ retries = 0
 spot_timeout_s = 0.5
 [scan]
 strategies = ["short_put_spread"]
-max_contracts = 40
+max_contracts = 60
 [web]
 enabled = false
 """

@@ -67,12 +67,25 @@ def test_out_of_the_money_to_three_sigma_and_two_strikes_in():
 
 
 def test_rights_that_no_leg_has_only_for_the_forward():
-    """For put spreads two calls at the money are asked for, and no more."""
+    """For put spreads two calls at the money and one beyond the forward, and no more."""
     window = chosen("short_put_spread")
 
     for expiry in window.expiries:
         calls = [one.strike for one in window.of_expiry(expiry) if one.right == "C"]
-        assert calls == [599.0, 600.0]
+        deviation = SIGMA * math.sqrt((expiry - TODAY).days / 365.0)
+        assert calls[:-1] == [599.0, 600.0]
+        assert math.log(calls[-1] / SPOT) == pytest.approx(0.5 * deviation, abs=0.001)
+
+
+def test_what_confirms_the_smile_is_never_thinned():
+    """However few contracts are allowed, each expiry keeps its three calls beside its puts."""
+    window = chosen("short_put_spread", max_contracts=60)
+
+    assert len(window) <= 60
+    for expiry in window.expiries:
+        rights = [one.right for one in window.of_expiry(expiry)]
+        assert rights.count("C") == 3
+        assert rights.count("P") >= 4
 
 
 def test_no_strike_in_the_money_when_none_is_wanted():

@@ -20,6 +20,12 @@ from tomic.strategies.leg_rules import DeltaBand, LegRule, Moneyness, Template
 
 _AT_THE_MONEY = 2
 """Strikes on either side of spot that thinning never takes: forwards come from them."""
+_BEYOND_FORWARD = 0.5
+"""
+Standard deviations from spot of one more strike of the side that no strategy uses. A smile is only
+believed where quotes on both sides of the forward confirm it, and a forward lies no further out:
+carry is a tenth of a deviation over a month, a quarter over a year.
+"""
 _BAND_MARGIN = 0.25
 """Standard deviations added to a delta band, whose strikes are only guessed beforehand."""
 _RIGHTS: tuple[Right, ...] = ("C", "P")
@@ -64,8 +70,8 @@ def choose(
     Per expiry in a template's window of days: the out-of-the-money side to ``scan.sigmas``
     standard deviations, ``scan.itm_strikes`` strikes in the money, and what a template names
     beyond; where only puts or only calls are of use, two of the others at the money as well, for
-    the forward. Above ``scan.max_contracts`` strikes are thinned evenly in standard deviations,
-    round ones first, and a note says so.
+    the forward, and one beyond it, which confirms the smile. Above ``scan.max_contracts`` strikes
+    of use are thinned evenly in standard deviations, round ones first, and a note says so.
 
     Args:
         templates: Strategies whose gates are open.
@@ -92,19 +98,22 @@ def choose(
             strikes = _within(params.strikes, spot, sigma * math.sqrt(tau), span, right, scan)
             if strikes:
                 wanted[expiry, right] = strikes
-    for expiry in {day for day, _ in wanted}:
-        for right in _RIGHTS:
-            # Without a pair of call and put at the money there is no forward to price against.
-            wanted.setdefault((expiry, right), _nearest(params.strikes, spot))
     if not wanted:
         raise EmptyChain(f"{params.trading_class} has no strike near {spot:g} for the strategies")
+    beside: dict[tuple[dt.date, Right], list[float]] = {}
+    for expiry in sorted({day for day, _ in wanted}):
+        deviation = sigma * math.sqrt(max((expiry - today).days, 1) / 365.0)
+        for right in _RIGHTS:
+            if (expiry, right) not in wanted:
+                beside[expiry, right] = _confirming(params.strikes, spot, deviation, right)
     notes: tuple[str, ...] = ()
-    total = sum(map(len, wanted.values()))
+    few = sum(map(len, beside.values()))
+    total = few + sum(map(len, wanted.values()))
     if total > scan.max_contracts:
-        wanted = _thinned(wanted, spot, scan.max_contracts)
-        kept = sum(map(len, wanted.values()))
+        wanted = _thinned(wanted, spot, max(scan.max_contracts - few, 0))
+        kept = few + sum(map(len, wanted.values()))
         notes = (f"strikes thinned evenly from {total} to {kept} contracts (scan.max_contracts)",)
-    return _window(params, wanted, notes)
+    return _window(params, wanted | beside, notes)
 
 
 _UNKNOWN_VOLATILITY = 0.30
@@ -230,8 +239,14 @@ def _within(
     return sorted(chosen)
 
 
-def _nearest(strikes: Sequence[float], spot: float) -> list[float]:
-    return sorted(sorted(strikes, key=lambda one: abs(one - spot))[:_AT_THE_MONEY])
+def _confirming(
+    strikes: Sequence[float], spot: float, deviation: float, right: Right
+) -> list[float]:
+    """Strikes of a side that no strategy uses: for the forward, and one to confirm a smile."""
+    side = 1.0 if right == "C" else -1.0
+    beyond = spot * math.exp(side * _BEYOND_FORWARD * deviation)
+    nearest = sorted(strikes, key=lambda strike: abs(strike - spot))[:_AT_THE_MONEY]
+    return sorted({*nearest, min(strikes, key=lambda strike: abs(strike - beyond))})
 
 
 def _thinned(
