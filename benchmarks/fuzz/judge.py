@@ -251,10 +251,9 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
     """What a case left that it must not, and what it lost that was there before."""
     targets = _targets(case.commands)
     # What a link that was named leads to was meant as well.
-    links = {
-        Path(name).name: one.print for name, one in before.entries.items() if one.form == "link"
-    }
-    targets |= {Path(links[name]).name for name in targets & links.keys()}
+    for name, was in before.entries.items():
+        if was.form == "link" and Path(name).name in targets:
+            targets.add(Path(was.print).name)
     commands = " && ".join(named(one) for one in case.commands)
     for name, was in before.entries.items():
         now = after.entries.get(name)
