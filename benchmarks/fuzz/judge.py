@@ -250,6 +250,10 @@ def _copy_of(path: Path, folder: str) -> sqlite3.Connection:
 def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iterator[Fault]:
     """What a case left that it must not, and what it lost that was there before."""
     targets = _targets(case.commands)
+    # What a link that was named leads to was meant as well.
+    for name, was in before.entries.items():
+        if was.form == "link" and Path(name).name in targets:
+            targets.add(Path(was.print).name)
     commands = " && ".join(named(one) for one in case.commands)
     for name, was in before.entries.items():
         now = after.entries.get(name)
