@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
 import os
 import signal
 import sys
@@ -16,10 +17,16 @@ from typing import Any, NoReturn, ParamSpec
 import typer
 
 from tomic.errors import TomicError
+from tomic.masking import named_here
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
 INTERRUPTED = 130
+UNEXPECTED = 1
+LOOKS_DONE = frozenset({0, 3, 10})
+"""Codes with which a command says that what it wrote can be used."""
 _WORST_FIRST = (1, 4, 6, 5, 7, 2, 3, 10, 0)
 _stop: list[Callable[[], bool]] = []
 _waiting: ContextVar[list[Coroutine[Any, Any, int | None]] | None] = ContextVar(
@@ -49,7 +56,8 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
         as_json = bool(kwargs.get("as_json")) or str(kwargs.get("format")) in ("json", "ndjson")
         with quiet_pipe():
             try:
-                code = asyncio.run(_interruptible(command(*args, **kwargs)))
+                with of_the_system():
+                    code = asyncio.run(_interruptible(command(*args, **kwargs)))
             except TomicError as exc:
                 fail(exc, as_json=as_json)
             except (KeyboardInterrupt, asyncio.CancelledError):
@@ -72,18 +80,38 @@ def hosted() -> Iterator[list[Coroutine[Any, Any, int | None]]]:
 
 
 def say(error: TomicError, *, as_json: bool = False) -> None:
-    """Say on stderr what went wrong and what to do."""
+    """Say on stderr what went wrong and what to do, account numbers shortened."""
+    message = named_here.text(str(error))
     if as_json:
-        document = {"code": error.code, "message": str(error), "retryable": error.retryable}
+        document = {"code": error.code, "message": message, "retryable": error.retryable}
         typer.echo(json.dumps({"error": document}, ensure_ascii=False), err=True)
     else:
-        typer.echo(f"tomic: {error}", err=True)
+        typer.echo(f"tomic: {message}", err=True)
 
 
 def fail(error: TomicError, *, as_json: bool = False) -> NoReturn:
     """Say what went wrong and end with the error's exit code."""
     say(error, as_json=as_json)
     raise typer.Exit(error.exit_code)
+
+
+@contextlib.contextmanager
+def of_the_system() -> Iterator[None]:
+    """Make an error of what the operating system refused, and nobody inside has explained."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        if exc.errno is None:
+            # No refusal but a mistake of ours, such as a timeout that nobody waited for.
+            raise
+        _log.debug("refused by the operating system", exc_info=exc)
+        where = f"{exc.filename}: " if exc.filename else ""
+        raise TomicError(
+            f"{where}{(exc.strerror or str(exc)).lower()}; look whether it can be read and "
+            "written, and whether the disk has room"
+        ) from exc
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from tomic._drawing import draw
 from tomic.config.text import fingerprint
 from tomic.desk import Desk
 from tomic.errors import DataError, StoreError, UsageError
+from tomic.masking import Masks
 from tomic.models import Proposal, ScanResult, VolSnapshot
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
@@ -22,7 +23,6 @@ from tomic.report import book_pages, pages
 from tomic.report.layout import Figure, Page
 from tomic.workflows import journal_review
 from tomic.workflows.book_files import snapshot_path
-from tomic.workflows.doctor import masked
 from tomic.workflows.journal_review import Checked
 
 SCHEMA = "tomic.report/1"
@@ -56,7 +56,7 @@ async def day(desk: Desk, symbols: Sequence[str] = ()) -> Page:
     document["meta"]["data_type"] = _data_type(scan)
     proposals = scan.proposals if scan else ()
     return pages.day(
-        document,
+        _masked(document, desk),
         payoffs=_drawn(_payoff(one) for one in proposals),
         markets=await _markets(desk, list(dict.fromkeys(one.symbol for one in proposals))),
     )
@@ -78,7 +78,7 @@ async def proposal(desk: Desk, proposal_id: str) -> Page:
         "proposal": _proposal_document(found),
     }
     document["meta"]["data_type"] = found.data_type.value
-    return pages.proposal(document, payoff=_drawn([_payoff(found)]))
+    return pages.proposal(_masked(document, desk), payoff=_drawn([_payoff(found)]))
 
 
 async def portfolio(desk: Desk, *, last: bool = False) -> Page:
@@ -98,17 +98,14 @@ async def portfolio(desk: Desk, *, last: bool = False) -> Page:
         ),
         **_with_urgency(review),
     }
-    for account in document["review"]["accounts"]:
-        account["account"] = masked(account["account"])
-    for name in ("structures", "gaps"):
-        for one in document["review"][name]:
-            one["account"] = masked(one["account"])
     for given, one in zip(review.structures, document["review"]["structures"], strict=True):
         one["held"] = [f"{leg.quantity:+g} {leg.contract}" for leg in given.legs]
     document["meta"]["data_type"] = review.data_type.value if review.data_type else None
     if last:
         document["meta"]["source"] += ", saved"
-    return book_pages.portfolio(document, stress=_stress(desk, review))
+    names = [one.account for one in view.book.positions]
+    names += [one.account for one in view.book.accounts]
+    return book_pages.portfolio(_masked(document, desk, names), stress=_stress(desk, review))
 
 
 async def journal(desk: Desk) -> Page:
@@ -136,7 +133,22 @@ async def journal(desk: Desk) -> Page:
         for one in (found.trades, found.proposals)
         if one.n
     ]
-    return book_pages.journal(document, calibration=_drawn(draws))
+    return book_pages.journal(_masked(document, desk), calibration=_drawn(draws))
+
+
+def _masked(document: dict[str, Any], desk: Desk, accounts: Iterable[str] = ()) -> dict[str, Any]:
+    """*document* with every account number shortened, in whatever text it stands."""
+    masks = Masks()
+    masks.learn([*accounts, desk.settings.ib.account])
+
+    def shown(part: Any) -> Any:
+        if isinstance(part, str):
+            return masks.text(part)
+        if isinstance(part, dict):
+            return {shown(key): shown(value) for key, value in part.items()}
+        return [*map(shown, part)] if isinstance(part, list | tuple) else part
+
+    return {name: shown(part) for name, part in document.items()}
 
 
 def _document(

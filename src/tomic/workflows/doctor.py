@@ -29,6 +29,7 @@ from tomic.ib import contracts, convert, quotes
 from tomic.ib.patience import Patience
 from tomic.ib.session import Session
 from tomic.ib.tap import Tap
+from tomic.masking import masked
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, Underlying
 from tomic.selection import Wanted, choose_params
 from tomic.store import Database
@@ -74,11 +75,6 @@ class _Broken(Exception):
     def __init__(self, check: Check) -> None:
         super().__init__(check.found)
         self.check = check
-
-
-def masked(account: str) -> str:
-    """An account number of which only the kind and the last digits can be read."""
-    return f"{account[:2]}***{account[-3:]}" if len(account) > 5 else "***"
 
 
 async def examine(
