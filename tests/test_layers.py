@@ -14,6 +14,8 @@ FLOORS = {
     "_closed_days": 0,
     "_drawing": 0,
     "_typing": 0,
+    "bounded": 0,
+    "masking": 0,
     "errors": 0,
     "quant": 1,
     "config": 2,

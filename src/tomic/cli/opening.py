@@ -120,10 +120,18 @@ def sharing(host: Desk) -> Iterator[None]:
         _host.reset(token)
 
 
+def is_shared() -> bool:
+    """Whether this is inside `sharing`, as a step of a job."""
+    return _host.get() is not None
+
+
 def _guest(
     settings: Settings, progress: ProgressLine, *, demo: bool, replay: Path | None, paced: bool
 ) -> Desk | None:
     host = _host.get()
+    if _recording.get()[0] is not None:
+        # A recording holds a session from its first message on.
+        return None
     if host is None or replay is not None or (demo, paced) != (host.demo, host.paced):
         return None
     from tomic.desk.shared import SharedDesk

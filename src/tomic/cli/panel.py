@@ -29,8 +29,11 @@ def panel(
         raise UsageError("the panel needs a terminal; every view has a command, see tomic --help")
     if demo and replay is not None:
         raise UsageError("--demo and --replay exclude each other; give one of them")
-    if replay is not None and not replay.is_file():
-        raise UsageError(f"{replay}: no such file")
+    try:
+        if replay is not None and not replay.is_file():
+            raise UsageError(f"{replay}: no such file")
+    except OSError as exc:
+        raise UsageError(f"{replay}: cannot be read ({exc.strerror or exc})") from exc
     from tomic.cli import opening
     from tomic.config import load_settings
 

@@ -10,13 +10,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn, ParamSpec
 
 import typer
 
-from tomic.errors import TomicError
+from tomic.errors import TomicError, UsageError
 from tomic.masking import named_here
 
 _log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        _check_text(kwargs)
         waiting = _waiting.get()
         if waiting is not None:
             waiting.append(command(*args, **kwargs))
@@ -68,6 +69,23 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
     return run
 
 
+def _check_text(options: Mapping[str, object]) -> None:
+    """Refuse bytes that are no UTF-8 in what is stored and printed; paths may have them."""
+    for name, value in options.items():
+        for word in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(word, str) and not _is_text(word):
+                shown = word.encode("utf-8", "backslashreplace").decode()
+                raise UsageError(f"{name} {shown}: not UTF-8; type it again")
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def hosted() -> Iterator[list[Coroutine[Any, Any, int | None]]]:
     """While inside, a command is not run but put in this list, for a loop that already runs."""
@@ -77,6 +95,11 @@ def hosted() -> Iterator[list[Coroutine[Any, Any, int | None]]]:
         yield commands
     finally:
         _waiting.reset(token)
+
+
+def postponed() -> list[Coroutine[Any, Any, int | None]] | None:
+    """The list of `hosted` that commands are put in; None where they run at once."""
+    return _waiting.get()
 
 
 def say(error: TomicError, *, as_json: bool = False) -> None:

@@ -216,7 +216,7 @@ def normalize_symbol(text: str) -> str:
     Raises:
         InvalidSymbol: Empty, or characters that no ticker has.
     """
-    symbol = text.strip().upper()
+    symbol = text.strip().upper() if isinstance(text, str) else ""
     if _SYMBOL.fullmatch(symbol):
         return symbol
     hint = "use letters and digits, with a share class after a dot as in BRK.B"

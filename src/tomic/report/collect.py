@@ -14,7 +14,7 @@ from tomic import __version__
 from tomic._drawing import draw
 from tomic.config.text import fingerprint
 from tomic.desk import Desk
-from tomic.errors import DataError, StoreError, UsageError
+from tomic.errors import BadFile, DataError, StoreError, UsageError
 from tomic.masking import Masks
 from tomic.models import Proposal, ScanResult, VolSnapshot
 from tomic.models.journal import Verdict
@@ -198,8 +198,12 @@ def _with_urgency(review: BookReview) -> dict[str, Any]:
 
 async def _last_book(desk: Desk) -> dict[str, Any] | None:
     """Totals and alerts of the last saved book, None where none was saved."""
-    if not snapshot_path(desk.settings, simulated=desk.simulated).exists():
-        return None
+    path = snapshot_path(desk.settings, simulated=desk.simulated)
+    try:
+        if not path.exists():
+            return None
+    except OSError as exc:
+        raise BadFile(f"{path} cannot be read: {exc.strerror or exc}") from exc
     found = _with_urgency((await desk.portfolio(last=True)).review)
     kept = ("as_of", "currency", "net_liquidation", "totals", "notes")
     return {"alerts": found["alerts"], **{name: found["review"][name] for name in kept}}

@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from tomic.bounded import parse_json, read_bytes, unzipped
 from tomic.errors import BadFile
 from tomic.masking import Masks
 from tomic.sim.wire import (
@@ -43,6 +44,8 @@ Kind = Literal["hello", "sent", "received", "garbage", "closed"]
 """``hello`` opens a connection; ``garbage`` was received; ``closed`` was not our doing."""
 
 _GZIP = b"\x1f\x8b"
+_MOST = 256_000_000
+"""Bytes of a session, unpacked; a scan of a hundred symbols has a tenth of that."""
 _NAMING = {"6": (5,), "54": (2,), "61": (2,), "63": (3,), "71": (3,), "73": (3,)}
 """Message to its fields with an account: values, positions and summaries, also by model."""
 _MANAGED, _FAMILIES = "15", "78"
@@ -216,7 +219,8 @@ def _masked_entries(entries: Iterable[dict[str, Any]], masks: Masks) -> Iterator
     """
     What the lines of the file say. Garbage keeps its length.
 
-    A number may begin in one piece of garbage and end in the next, so it is masked as a whole.
+    A number may begin in one piece of it and end in the next, so pieces are masked once more
+    together.
     """
 
     def pieces(entry: dict[str, Any]) -> tuple[bool, object]:
@@ -230,7 +234,7 @@ def _masked_entries(entries: Iterable[dict[str, Any]], masks: Masks) -> Iterator
                 yield entry
             continue
         parts = list(group)
-        whole = b"".join(entry["raw"] for entry in parts).decode("latin-1")
+        whole = "".join(masks.same_length(entry["raw"].decode("latin-1")) for entry in parts)
         shown = io.BytesIO(masks.same_length(whole).encode("latin-1"))
         for entry in parts:
             yield entry | {"raw": shown.read(len(entry["raw"])).hex()}
@@ -244,14 +248,19 @@ def is_session(path: Path) -> bool:
         BadFile: The file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        # Pipes and devices are read once, and this is not yet the time for it.
+        with path.open("rb") if path.is_file() else io.BytesIO() as file:
             start = file.read(4096)
+        path.stat()
     except FileNotFoundError:
         raise BadFile(f"{path} does not exist; check the path of the recording") from None
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror}; check its permissions") from exc
     if start.startswith(_GZIP):
-        start = zlib.decompressobj(wbits=31).decompress(start, 4096)
+        try:
+            start = zlib.decompressobj(wbits=31).decompress(start, 4096)
+        except zlib.error as exc:
+            raise BadFile(f"{path} is damaged ({exc}); record the session again") from exc
     first = start.partition(b"\n")[0]
     return first.startswith(b"{") and b'"tomic.session/' in first
 
@@ -276,7 +285,7 @@ def read_session(path: Path) -> RecordedSession:
                 spots.append(_spot(entry))
             else:
                 events.append(_event(entry))
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise BadFile(f"{path} line {number} is no event of a session ({exc})") from exc
     if not events:
         raise BadFile(f"{path} holds no message; record the session again")
@@ -290,13 +299,13 @@ def read_session(path: Path) -> RecordedSession:
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode()
+        data = read_bytes(path, _MOST)
+        text = (unzipped(path, data, _MOST) if data.startswith(_GZIP) else data).decode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as exc:
         raise BadFile(f"{path} is damaged or cut short ({exc}); record the session again") from exc
     for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError as exc:
             raise BadFile(f"{path} line {number} is damaged or cut short ({exc})") from exc
         if not isinstance(entry, dict):

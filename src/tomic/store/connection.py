@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tomic.errors import StoreBusy, StoreError
+from tomic.errors import StoreBusy, StoreError, UsageError
 from tomic.store import schema
 from tomic.store.worker import T, Work, Worker
 
@@ -113,6 +113,11 @@ class StoreFile:
             if error is None:
                 raise
             raise error from exc
+        except UnicodeDecodeError as exc:
+            raise StoreError(f"{self.path}: damaged, a text is not UTF-8 ({exc})") from exc
+        except (UnicodeEncodeError, OverflowError) as exc:
+            # Nothing was written: the transaction has been rolled back.
+            raise UsageError(f"this cannot be stored: {exc}; correct what was given") from exc
 
     def _explained(self, exc: sqlite3.DatabaseError) -> StoreError | None:
         """Translate what the user can act on; None for what is a mistake of the program."""
@@ -133,6 +138,11 @@ class StoreFile:
             return StoreError(
                 f"{self.path}: {exc}; look whether file and folder can be written and the disk "
                 "has room"
+            )
+        if str(exc).endswith(" already exists"):
+            return StoreError(
+                f"{self.path}: {exc}, and its schema number says that it does not; put a backup in "
+                "its place"
             )
         if str(exc).startswith("no such "):
             return StoreError(f"{self.path}: {exc}; tomic store check tells what is missing")

@@ -33,6 +33,7 @@ from tomic.masking import masked
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, Underlying
 from tomic.selection import Wanted, choose_params
 from tomic.store import Database
+from tomic.store.connection import is_there
 from tomic.workflows import remedies
 from tomic.workflows.chain_setup import wanted_data_type
 from tomic.workflows.overheard import Overheard
@@ -343,10 +344,12 @@ def _pacing(session: Session) -> Check:
 
 async def _database(settings: Settings) -> Check:
     path = settings.store.path
-    if not path.exists():
-        found = f"{path}: none yet"
-        return Check("database", Verdict.OK, found, "", "tomic prices fills it with bars and IV")
     try:
+        if not is_there(path):
+            found = f"{path}: none yet"
+            return Check(
+                "database", Verdict.OK, found, "", "tomic prices fills it with bars and IV"
+            )
         async with Database(path, busy_timeout_s=settings.store.lock_wait_s) as store:
             info = await store.info()
     except StoreError as exc:
