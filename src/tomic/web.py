@@ -80,6 +80,10 @@ _ENDED_BY = {
 }
 _DEEPEST = 128
 """Elements within each other; pages have a few dozen."""
+_PART = 8_000
+"""Characters that the parser sees at a time, a long text or tag apart."""
+_MOST_ATTRIBUTES = 500
+_ATTRIBUTE = re.compile(r"""[^\s"'=]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'))?+""")
 _CHECKED_EVERY = 2_000
 _REACH = 4_000
 """Characters within which a label has its number."""
@@ -176,23 +180,32 @@ def _sources(html: str, is_over: Callable[[], bool]) -> tuple[str, str]:
     from selectolax.lexbor import LexborHTMLParser
 
     flat = _Flattened(html, is_over)
-    tree = LexborHTMLParser("".join(flat.shown).encode("utf-8", "replace"))
+    normal: list[str] = []
+    for part in flat.parts:
+        if is_over():
+            raise TimeoutError
+        tree = LexborHTMLParser(part.encode("utf-8", "replace"))
+        normal += [node.inner_html or "" for node in (tree.head, tree.body) if node is not None]
     # Some pages keep JSON in attributes, where its quotes are written as entities.
-    shown = (tree.html or "").replace("&quot;", '"')
+    shown = "".join(normal).replace("&quot;", '"')
     return _THOUSANDS.sub("", shown), _THOUSANDS.sub("", "\n".join(flat.scripts))
 
 
 class _Flattened:
     """
-    The source of a page without prose, comments and scripts, every element closed in its order.
+    A page without prose, comments and scripts, in small parts that are each a page of their own.
 
-    The parser looks through all open elements at every tag: on a page of nothing but opened
-    elements it would take minutes. What is nested deeper than any page is keeps only its text.
+    What the parser takes grows with the square of what stands inside each other, and of options
+    and attributes beside each other: for a whole page of them it would take minutes. Elements
+    nested deeper than in any page keep only their text.
     """
 
     def __init__(self, html: str, is_over: Callable[[], bool]) -> None:
-        self.shown: list[str] = []
+        self.parts: list[str] = []
+        """Well-formed: elements that go on in the next part are closed, and opened there again."""
         self.scripts: list[str] = []
+        self._shown: list[str] = []
+        self._length = 0
         self._html, self._lower, self._is_over = html, html.translate(_TO_LOWER), is_over
         self._open: list[str] = []
         self._counts: Counter[str] = Counter()
@@ -212,6 +225,7 @@ class _Flattened:
         self._show(self._html[at:])
         while self._open:
             self._close()
+        self.parts.append("".join(self._shown))
 
     def _mark(self, mark: int) -> int:
         """Take what begins with the ``<`` at *mark*; return where the text goes on."""
@@ -248,12 +262,13 @@ class _Flattened:
             return len(self._html) if end < 0 else self._after(">", end)
         self._close_implied(name)
         if name in _VOID or tag.endswith("/>"):
-            self._show(tag if name in _VOID else f"{tag}</{name}>")
+            if _is_plausible(tag):
+                self._show(tag if name in _VOID else f"{tag}</{name}>")
         elif len(self._open) >= _DEEPEST:
             self._dropped[name] += 1
         else:
             self._prose += name in _PROSE
-            self._show(tag)
+            self._show(tag if _is_plausible(tag) else f"<{name}>")
             self._open.append(name)
             self._counts[name] += 1
         return after
@@ -280,14 +295,26 @@ class _Flattened:
 
     def _close(self, count: int = 1) -> None:
         for _ in range(count):
-            name = self._open.pop()
-            self._counts[name] -= 1
+            name = self._open[-1]
             self._show(f"</{name}>")
+            self._open.pop()
+            self._counts[name] -= 1
             self._prose -= name in _PROSE
 
     def _show(self, text: str) -> None:
-        if text and not self._prose:
-            self.shown.append(text)
+        if not text or self._prose:
+            return
+        if self._length > _PART:
+            ends = (f"</{name}>" for name in reversed(self._open))
+            self.parts.append("".join((*self._shown, *ends)))
+            self._shown, self._length = [f"<{name}>" for name in self._open], 0
+        self._shown.append(text)
+        self._length += len(text)
+
+
+def _is_plausible(tag: str) -> bool:
+    """Whether a tag has no more attributes than somebody would write."""
+    return len(tag) < _PART or len(_ATTRIBUTE.findall(tag)) <= _MOST_ATTRIBUTES
 
 
 def _field(
