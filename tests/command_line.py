@@ -73,13 +73,18 @@ def start(*words: object, cwd: Path, **options: object) -> subprocess.Popen[str]
 
 
 @contextlib.contextmanager
-def outside_gateway(*faults: object, closed: bool = False, **options: object) -> Iterator[Gateway]:
+def outside_gateway(
+    *faults: object,
+    closed: bool = False,
+    accounts: tuple[str, ...] = ("DU1234567",),
+    **options: object,
+) -> Iterator[Gateway]:
     """A simulated gateway on a loop in another thread, as TWS is in another process."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     given = {"profile": Profile.instant(), "limits": Limits().unpaced(), "seed": 1, **options}
-    gateway = Gateway(ModelMarket(seed=1, closed=closed), faults=faults, **given)
+    gateway = Gateway(ModelMarket(seed=1, closed=closed, accounts=accounts), faults=faults, **given)
 
     def wait(job):
         return asyncio.run_coroutine_threadsafe(job, loop).result(10.0)
