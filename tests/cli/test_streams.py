@@ -123,6 +123,15 @@ def test_a_limit_on_files_is_said(tmp_path):
     assert (done.returncode, b"File too large" in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("words", [CHAIN, ("explain",), ("--help",)])
+def test_a_reader_that_has_gone(tmp_path, words):
+    """A pipe that nobody reads ends a command quietly."""
+    done = shell(tmp_path, *words, redirect="| true")
+
+    assert_no_traceback(done)
+    assert b"tomic: " not in done.stderr
+
+
 @FULL
 def test_what_people_read_may_be_lost(tmp_path):
     """Nobody reads progress on a full stderr, and the chain is there."""

@@ -83,6 +83,7 @@ class _Steady(io.RawIOBase):
     def __init__(self) -> None:
         self._raw: io.RawIOBase | None = None
         self._owner: TextIO | None = None
+        self._is_deaf = False
         self.problem: OSError | None = None
         """The first thing that went wrong since it was taken away."""
 
@@ -96,7 +97,8 @@ class _Steady(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        assert self._raw is not None
+        if self._raw is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return self._raw.fileno()
 
     def isatty(self) -> bool:
@@ -104,7 +106,7 @@ class _Steady(io.RawIOBase):
 
     def write(self, data: object) -> int:
         piece = memoryview(data).cast("B")  # type: ignore[arg-type]
-        if self._raw is None:
+        if self._raw is None or self._is_deaf:
             return len(piece)
         try:
             while (count := self._raw.write(piece)) is None:
@@ -114,7 +116,7 @@ class _Steady(io.RawIOBase):
         except OSError as exc:
             if self is _OUTPUT and _is_gone(exc):
                 # Python flushes once more at its exit, which would complain again.
-                self._raw = None
+                self._is_deaf = True
                 raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from exc
             self.problem = self.problem or exc
             return len(piece)
