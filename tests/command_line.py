@@ -73,13 +73,18 @@ def start(*words: object, cwd: Path, **options: object) -> subprocess.Popen[str]
 
 
 @contextlib.contextmanager
-def outside_gateway(*faults: object, closed: bool = False, **options: object) -> Iterator[Gateway]:
+def outside_gateway(
+    *faults: object,
+    closed: bool = False,
+    accounts: tuple[str, ...] = ("DU1234567",),
+    **options: object,
+) -> Iterator[Gateway]:
     """A simulated gateway on a loop in another thread, as TWS is in another process."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     given = {"profile": Profile.instant(), "limits": Limits().unpaced(), "seed": 1, **options}
-    market = ModelMarket(seed=1, closed=closed, fills=given.pop("fills", ()))
+    market = ModelMarket(seed=1, closed=closed, accounts=accounts, fills=given.pop("fills", ()))
     gateway = Gateway(market, faults=faults, **given)
 
     def wait(job):

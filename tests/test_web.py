@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import itertools
+import time
 
 import httpx
 import pytest
@@ -134,6 +137,50 @@ def test_own_patterns_replace_the_default():
     assert parse_page("M1-M2: -0.80", patterns) == pytest.approx({"term_m1_m2": -0.008})
 
 
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>" * 200_000,
+        "<div>Implied Volatility " * 40_000,
+        "IV Rank N/A 5% " * 60_000,
+        "".join(f"<b a={number}>" for number in range(40_000)) + "<p>" * 100_000,
+        "<select>" + "<option>" * 110_000,
+        "<a " + " ".join(f"a{number}" for number in range(140_000)) + ">",
+        "<div><table><td></div>" * 45_000,
+        "<!--" * 250_000,
+        "<" * 1_000_000,
+        '<a ="' * 160_000,
+    ],
+    ids=lambda html: html[:24],
+)
+def test_no_page_holds_the_program_up(html):
+    """Whatever a page of a megabyte is made of, its reader asks again and again whether to stop."""
+    asked = [time.monotonic()]
+
+    def is_over() -> bool:
+        asked.append(time.monotonic())
+        return False
+
+    parse_page(html[:1_000_000], DEFAULT_PATTERNS, is_over)
+
+    gaps = [later - before for before, later in itertools.pairwise((*asked, time.monotonic()))]
+    assert max(gaps) < 30.0
+    assert sum(gaps) < 60.0
+
+
+def test_reading_stops_when_it_is_told_to():
+    """A thread cannot be ended from outside, so it asks."""
+    with pytest.raises(TimeoutError):
+        parse_page("<div>Implied Volatility " * 40_000, DEFAULT_PATTERNS, lambda: True)
+
+
+def test_a_figure_far_into_a_page_is_found():
+    """Parts and windows have no edges: wherever a figure stands, it is read whole."""
+    for length in (0, 3_980, 7_990, 8_020, 15_990, 40_000):
+        html = "<ul>" + "<li>x" * (length // 5) + "<table><tr><td>IV Rank:</td><td>45.25%</td>"
+        assert read(html) == pytest.approx({"iv_rank": 0.4525}), length
+
+
 # -- visits --------------------------------------------------------------------------------
 
 
@@ -201,8 +248,6 @@ async def test_one_visit_per_symbol_and_day(tmp_path):
 
 async def test_two_at_once_make_one_visit():
     """Who comes while a visit is under way waits for it."""
-    import asyncio
-
     site = Site(httpx.Response(200, text=PAGE))
     shared = visits(site, Day())
 
@@ -244,7 +289,6 @@ async def test_failure_is_empty_after_two_attempts(answer, problem):
 
 async def test_a_slow_site_is_given_up():
     """Two attempts of their time-out each, no more."""
-    import asyncio
 
     async def never(_: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -292,3 +336,50 @@ async def test_an_endless_page_is_cut_off():
     site = Site(httpx.Response(200, text="x" * 8_000_001))
 
     assert "longer than" in (await visits(site, Day()).page("SPY")).problem
+
+
+@pytest.mark.parametrize(
+    "charset", ["hex", "zlib", "base64", "rot13", "punycode", "idna", "nonsense"]
+)
+async def test_a_charset_that_is_none(charset):
+    """A page that names no charset of pages is read as UTF-8."""
+    kind = {"Content-Type": f"text/html; charset={charset}"}
+    site = Site(httpx.Response(200, content=PAGE.encode(), headers=kind))
+
+    page = await visits(site, Day()).page("SPY")
+
+    assert (page.spot_price, page.problem) == (601.2, "")
+
+
+async def test_the_loop_goes_on_while_a_page_is_read():
+    """Others have their turn meanwhile, and who no longer waits for the page is free at once."""
+    site = Site(httpx.Response(200, text="<div>Implied Volatility " * 40_000))
+    reading = asyncio.create_task(visits(site, Day()).page("SPY"))
+
+    turns = 0
+    while not reading.done() and turns < 50:
+        turns += 1
+        await asyncio.sleep(0.001)
+    reading.cancel()
+    await asyncio.wait({reading})
+
+    assert turns == 50
+    assert reading.cancelled()
+
+
+async def test_a_megabyte_is_the_most():
+    """One byte more is no page."""
+    site = Site(httpx.Response(200, text="x" * 1_000_001))
+
+    assert "longer than" in (await visits(site, Day()).page("SPY")).problem
+
+
+async def test_a_page_that_cannot_be_kept_leaves_nothing(tmp_path):
+    """A folder stands where the file would: the figures are there, and no temporary file."""
+    site = Site(httpx.Response(200, text=PAGE))
+    (tmp_path / "20261120" / "SPY.json" / "x").mkdir(parents=True)
+
+    page = await visits(site, Day(), tmp_path).page("SPY")
+
+    assert page.spot_price == 601.2
+    assert [file.name for file in (tmp_path / "20261120").iterdir()] == ["SPY.json"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tomic import dates
+from tomic.bounded import read_text
 from tomic.errors import BadFile, DataError
 
 MEASURED = ("bid", "ask", "iv", "delta", "gamma", "vega", "theta")
@@ -85,7 +86,7 @@ def check_file(path: Path | str) -> CsvQuality:
     """
     file = Path(path)
     try:
-        return check_csv(file.read_text(encoding="utf-8-sig"))
+        return check_csv(read_text(file))
     except OSError as exc:
         raise BadFile(f"{file} cannot be read: {exc.strerror or type(exc).__name__}") from exc
     except UnicodeDecodeError as exc:

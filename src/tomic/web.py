@@ -13,27 +13,95 @@ import json
 import logging
 import os
 import re
+import string
 import tempfile
+import threading
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tomic.config import WebSettings
 from tomic.models.documents import to_document
 
 _log = logging.getLogger(__name__)
 
-_MOST_BYTES = 8_000_000
+_MOST_BYTES = 1_000_000
 _MOST_REDIRECTS = 5
-_PROSE = "style, noscript, template, nav, header, footer, aside, article, p, blockquote, title"
+_PARSING_S = 5.0
+"""Far more than any page needs."""
+_PROSE = frozenset(
+    {
+        "style", "noscript", "template", "nav", "header", "footer", "aside", "article", "p",
+        "blockquote", "title",
+    }
+)  # fmt: skip
 """Parts of a page that talk about the market instead of showing this symbol's figures."""
-_SCRIPTS = "script"
+_SCRIPT = "script"
+_RAW = frozenset(
+    {_SCRIPT, "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext"}
+)
+"""Elements whose content is text up to their own end."""
+_VOID = frozenset(
+    {
+        "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param",
+        "source", "track", "wbr",
+    }
+)  # fmt: skip
+_INLINE = frozenset(
+    {
+        "a", "abbr", "b", "big", "cite", "code", "em", "font", "i", "label", "nobr", "s", "small",
+        "span", "strike", "strong", "sub", "sup", "tt", "u",
+    }
+)  # fmt: skip
+_BLOCKS = frozenset(
+    {
+        "address", "article", "aside", "blockquote", "center", "details", "dialog", "dir", "div",
+        "dl", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5",
+        "h6", "header", "hr", "li", "main", "menu", "nav", "ol", "p", "pre", "section", "table",
+        "ul",
+    }
+)  # fmt: skip
+"""What ends a paragraph that nobody has closed. Source: the HTML standard, "in body"."""
+_ENDED_BY = {
+    "li": ("li",),
+    "dt": ("dt", "dd"),
+    "dd": ("dt", "dd"),
+    "option": ("option",),
+    "optgroup": ("option", "optgroup"),
+    "td": ("td", "th"),
+    "th": ("td", "th"),
+    "tr": ("td", "th", "tr"),
+    "tbody": ("td", "th", "tr", "tbody", "thead"),
+    "tfoot": ("td", "th", "tr", "tbody", "thead"),
+}
+_DEEPEST = 128
+"""Elements within each other; pages have a few dozen."""
+_PART = 8_000
+"""Characters that the parser sees at a time, a long text or tag apart."""
+_MOST_ATTRIBUTES = 500
+_ATTRIBUTE = re.compile(r"""[^\s"'=]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'))?+""")
+_CHECKED_EVERY = 2_000
+_REACH = 4_000
+"""Characters within which a label has its number."""
+_LONGEST_NUMBER = 40
+_TO_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_NAME = re.compile(r"<(/?)([a-z][^\s/>]*)")
+_REST_OF_TAG = re.compile(r"""(?:[^>"'=]++|=\s*+"[^"]*+"|=\s*+'[^']*+'|[="'])*+>""")
+_CHARSET = re.compile(
+    r"utf-?(8|16|32).*|(us-)?ascii|latin.*|iso-?8859.*|cp\d+|windows-?\d+|koi8.*|gb.*|big5.*"
+    r"|shift_?jis.*|euc.*|mac.*"
+)
+"""Charsets of pages; Python knows others that are no text, or take for ever."""
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
+)
 _LABEL = re.compile(r"rank|percentile|pctl|volatility|skew|\bATR|\bVIX|price|\bHV", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 _ABSENT = re.compile(r"\bN/A\b|--|—", re.IGNORECASE)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _AS_IS = ("spot_price", "atr14")
 """Fields in currency per share; the others are per cents, or index points that are vol too."""
@@ -79,7 +147,9 @@ class Page(BaseModel):
 # -- parsing -------------------------------------------------------------------------------
 
 
-def parse_page(html: str, patterns: Mapping[str, Sequence[str]]) -> dict[str, float | None]:
+def parse_page(
+    html: str, patterns: Mapping[str, Sequence[str]], is_over: Callable[[], bool] = lambda: False
+) -> dict[str, float | None]:
     """
     Read the fields of *patterns* from a page; the first pattern that matches counts.
 
@@ -87,45 +157,209 @@ def parse_page(html: str, patterns: Mapping[str, Sequence[str]]) -> dict[str, fl
     where some pages keep their figures as JSON. Thousands separators are taken out. A match that
     runs over a second label or an "N/A" has found another field's number and does not count. A
     value that the field cannot have (a price of zero, a percentile of 140) is None: what follows
-    it is about something else.
+    it is about something else. A label and its number stand within 4,000 characters.
+
+    The time grows with the length of the page alone, whatever is in it.
+
+    Args:
+        html: The page's source.
+        patterns: Regular expressions by field.
+        is_over: Asked again and again, from this thread, whether to give up.
 
     Returns:
         Per cents as fractions, prices per share as they stand, every field of *patterns*.
+
+    Raises:
+        TimeoutError: *is_over* said so.
     """
-    shown, scripts = _sources(html)
-    return {name: _field(name, patterns[name], (shown, scripts)) for name in patterns}
+    shown, scripts = _sources(html, is_over)
+    return {name: _field(name, patterns[name], (shown, scripts), is_over) for name in patterns}
 
 
-def _sources(html: str) -> tuple[str, str]:
+def _sources(html: str, is_over: Callable[[], bool]) -> tuple[str, str]:
     from selectolax.lexbor import LexborHTMLParser
 
-    tree = LexborHTMLParser(html)
-    scripts = "\n".join(node.text(deep=True) or "" for node in tree.css(_SCRIPTS))
-    for node in tree.css(f"{_SCRIPTS}, {_PROSE}"):
-        node.decompose()
+    flat = _Flattened(html, is_over)
+    normal: list[str] = []
+    for part in flat.parts:
+        if is_over():
+            raise TimeoutError
+        tree = LexborHTMLParser(part.encode("utf-8", "replace"))
+        normal += [node.inner_html or "" for node in (tree.head, tree.body) if node is not None]
     # Some pages keep JSON in attributes, where its quotes are written as entities.
-    shown = _COMMENT.sub("", tree.html or "").replace("&quot;", '"')
-    return _THOUSANDS.sub("", shown), _THOUSANDS.sub("", scripts)
+    shown = "".join(normal).replace("&quot;", '"')
+    return _THOUSANDS.sub("", shown), _THOUSANDS.sub("", "\n".join(flat.scripts))
 
 
-def _field(name: str, patterns: Sequence[str], sources: Sequence[str]) -> float | None:
+class _Flattened:
+    """
+    A page without prose, comments and scripts, in small parts that are each a page of their own.
+
+    What the parser takes grows with the square of what stands inside each other, and of options
+    and attributes beside each other: for a whole page of them it would take minutes. Elements
+    nested deeper than in any page keep only their text.
+    """
+
+    def __init__(self, html: str, is_over: Callable[[], bool]) -> None:
+        self.parts: list[str] = []
+        """Well-formed: elements that go on in the next part are closed, and opened there again."""
+        self.scripts: list[str] = []
+        self._shown: list[str] = []
+        self._length = 0
+        self._html, self._lower, self._is_over = html, html.translate(_TO_LOWER), is_over
+        self._open: list[str] = []
+        self._counts: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._prose = 0
+        """Elements open around here that are prose."""
+        self._read()
+
+    def _read(self) -> None:
+        at, count = 0, 0
+        while (mark := self._html.find("<", at)) >= 0:
+            count += 1
+            if not count % _CHECKED_EVERY and self._is_over():
+                raise TimeoutError
+            self._show(self._html[at:mark])
+            at = self._mark(mark)
+        self._show(self._html[at:])
+        while self._open:
+            self._close()
+        self.parts.append("".join(self._shown))
+
+    def _mark(self, mark: int) -> int:
+        """Take what begins with the ``<`` at *mark*; return where the text goes on."""
+        if self._html.startswith("<!--", mark):
+            return self._after("-->", mark + 4)
+        if self._html[mark + 1 : mark + 2] in ("!", "?"):
+            return self._after(">", mark)
+        name = _NAME.match(self._lower, mark)
+        if name is None:
+            # A sign that stands for itself.
+            self._show("&lt;")
+            return mark + 1
+        tag = _REST_OF_TAG.match(self._html, name.end())
+        if tag is None:
+            return len(self._html)
+        if name[1]:
+            self._end(name[2])
+        else:
+            return self._start(name[2], self._html[mark : tag.end()], tag.end())
+        return tag.end()
+
+    def _after(self, sign: str, at: int) -> int:
+        end = self._html.find(sign, at)
+        return len(self._html) if end < 0 else end + len(sign)
+
+    def _start(self, name: str, tag: str, after: int) -> int:
+        if name in _RAW:
+            end = self._lower.find(f"</{name}", after)
+            text = self._html[after : end if end >= 0 else len(self._html)]
+            if name == _SCRIPT:
+                self.scripts.append(text)
+            elif name not in _PROSE:
+                self._show(f"{tag}{text}</{name}>")
+            return len(self._html) if end < 0 else self._after(">", end)
+        self._close_implied(name)
+        if name in _VOID or tag.endswith("/>"):
+            if _is_plausible(tag):
+                self._show(tag if name in _VOID else f"{tag}</{name}>")
+        elif len(self._open) >= _DEEPEST:
+            self._dropped[name] += 1
+        else:
+            self._prose += name in _PROSE
+            self._show(tag if _is_plausible(tag) else f"<{name}>")
+            self._open.append(name)
+            self._counts[name] += 1
+        return after
+
+    def _close_implied(self, name: str) -> None:
+        """An item ends the item before it, and a block the paragraph before it."""
+        if name in _BLOCKS:
+            for depth, around in enumerate(reversed(self._open)):
+                if around == "p":
+                    self._close(depth + 1)
+                if around not in _INLINE:
+                    break
+        while self._open and self._open[-1] in _ENDED_BY.get(name, ()):
+            self._close()
+
+    def _end(self, name: str) -> None:
+        if self._dropped[name]:
+            self._dropped[name] -= 1
+            return
+        if self._counts[name]:
+            while self._open[-1] != name:
+                self._close()
+            self._close()
+
+    def _close(self, count: int = 1) -> None:
+        for _ in range(count):
+            name = self._open[-1]
+            self._show(f"</{name}>")
+            self._open.pop()
+            self._counts[name] -= 1
+            self._prose -= name in _PROSE
+
+    def _show(self, text: str) -> None:
+        if not text or self._prose:
+            return
+        if self._length > _PART:
+            ends = (f"</{name}>" for name in reversed(self._open))
+            self.parts.append("".join((*self._shown, *ends)))
+            self._shown, self._length = [f"<{name}>" for name in self._open], 0
+        self._shown.append(text)
+        self._length += len(text)
+
+
+def _is_plausible(tag: str) -> bool:
+    """Whether a tag has no more attributes than somebody would write."""
+    return len(tag) < _PART or len(_ATTRIBUTE.findall(tag)) <= _MOST_ATTRIBUTES
+
+
+def _field(
+    name: str, patterns: Sequence[str], sources: Sequence[str], is_over: Callable[[], bool]
+) -> float | None:
     for pattern in patterns:
         for source in sources:
-            number = _first(re.compile(pattern, re.IGNORECASE | re.DOTALL), source)
+            compiled = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+            number = _first(compiled, source, is_over)
             if number is not None:
                 return _checked(name, number)
     return None
 
 
-def _first(pattern: re.Pattern[str], source: str) -> float | None:
+def _first(pattern: re.Pattern[str], source: str, is_over: Callable[[], bool]) -> float | None:
     """The number of the first match that stays with its own label."""
-    match = pattern.search(source)
-    while match is not None:
-        words = _TAG.sub(" ", source[match.start() : match.start(1)])
-        if len(_LABEL.findall(words)) <= 1 and not _ABSENT.search(words):
-            return float(match[1])
-        match = pattern.search(source, match.start() + 1)
+    for start in range(0, len(source), _REACH):
+        # A pattern looks no further than its window, or a page of labels without a number would
+        # be read from each of them to the end.
+        end = min(start + 2 * _REACH, len(source))
+        at = start
+        while (match := pattern.search(source, at, end)) is not None:
+            if is_over():
+                raise TimeoutError
+            if match.start() >= start + _REACH and end < len(source):
+                break
+            number = _own_number(match, source)
+            # What touches the end of a window may go on behind it.
+            if number is not None and (end == len(source) or match.end() < end - _LONGEST_NUMBER):
+                return number
+            at = match.start() + 1
+        if is_over():
+            raise TimeoutError
     return None
+
+
+def _own_number(match: re.Match[str], source: str) -> float | None:
+    words = _TAG.sub(" ", source[match.start() : match.start(1)])
+    if len(_LABEL.findall(words)) > 1 or _ABSENT.search(words):
+        return None
+    try:
+        return float(match[1])
+    except (TypeError, ValueError):
+        # A pattern of one's own may match what is no number, or nothing.
+        return None
 
 
 def _checked(name: str, number: float) -> float | None:
@@ -214,12 +448,16 @@ class Visits:
                 except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
                     problem = f"the page could not be read: {str(exc) or type(exc).__name__}"
                 else:
-                    return self._read(symbol, html), True
+                    return await self._read(symbol, html), True
                 _log.info("%s: %s (attempt %d)", symbol, problem, attempt + 1)
         return Page(symbol=symbol, fetched_at=self._clock(), problem=problem), answered
 
-    def _read(self, symbol: str, html: str) -> Page:
-        fields = parse_page(html, self._settings.patterns)
+    async def _read(self, symbol: str, html: str) -> Page:
+        try:
+            fields = await _parsed(html, self._settings.patterns)
+        except TimeoutError:
+            problem = f"the page could not be read within {_PARSING_S:g} s"
+            return Page(symbol=symbol, fetched_at=self._clock(), problem=problem)
         nothing = all(value is None for value in fields.values())
         problem = "the page has none of the fields; it may have changed (web.patterns)"
         return Page(
@@ -232,13 +470,17 @@ class Visits:
     # -- what is kept ----------------------------------------------------------------------
 
     def _file(self, symbol: str, day: dt.date) -> Path | None:
-        return self._folder / f"{day:%Y%m%d}" / f"{symbol}.json" if self._folder else None
+        if self._folder is None:
+            return None
+        # On Windows a file CON.json is the console.
+        name = f"_{symbol}" if symbol.partition(".")[0] in _DEVICES else symbol
+        return self._folder / f"{day:%Y%m%d}" / f"{name}.json"
 
     def _load(self, symbol: str, day: dt.date) -> Page | None:
         file = self._file(symbol, day)
         try:
             return Page.model_validate_json(file.read_text(encoding="utf-8")) if file else None
-        except (OSError, ValidationError):
+        except (OSError, ValueError):
             return None
 
     def _save(self, page: Page, day: dt.date) -> None:
@@ -249,9 +491,12 @@ class Visits:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(document, stream)
-            Path(name).replace(file)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                    json.dump(document, stream)
+                Path(name).replace(file)
+            finally:
+                Path(name).unlink(missing_ok=True)
         except OSError as exc:
             _log.warning("%s: not kept for today: %s", file, exc)
 
@@ -265,4 +510,35 @@ async def _fetch(client: httpx.AsyncClient, url: str) -> str:
             body += piece
             if len(body) > _MOST_BYTES:
                 raise ValueError(f"longer than {_MOST_BYTES} bytes")
-        return body.decode(response.encoding or "utf-8", errors="replace")
+    return _text(bytes(body), response.encoding or "utf-8")
+
+
+def _text(body: bytes, charset: str) -> str:
+    known = _CHARSET.fullmatch(charset.lower().replace("_", "-"))
+    try:
+        return body.decode(charset if known else "utf-8", errors="replace")
+    except LookupError:
+        return body.decode("utf-8", errors="replace")
+
+
+async def _parsed(html: str, patterns: Mapping[str, Sequence[str]]) -> dict[str, float | None]:
+    """
+    As `parse_page`, in a thread and within its time.
+
+    A thread cannot be ended from outside: it asks, and ends itself within a moment when nobody
+    waits for it any more.
+
+    Raises:
+        TimeoutError: It took too long.
+    """
+    given_up = threading.Event()
+    ends = time.monotonic() + _PARSING_S
+
+    def is_over() -> bool:
+        return given_up.is_set() or time.monotonic() >= ends
+
+    try:
+        async with asyncio.timeout(_PARSING_S):
+            return await asyncio.to_thread(parse_page, html, patterns, is_over)
+    finally:
+        given_up.set()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import typer
 
 import command_line
 from clean_home import make_clean_home, write
 from tomic import dates
-from tomic.cli.running import hosted
+from tomic.cli import app
+from tomic.cli.running import hosted, runs
 from tomic.errors import StoreBusy
+from tomic.sim.session_file import read_session
 from tomic.store import Database
 
 JOB = """
@@ -105,7 +110,15 @@ def test_exit_code_is_that_of_the_worst_step():
 
 @pytest.mark.parametrize(
     ("step", "why"),
-    [("run morning", "a job cannot run a job"), ("store info", "has no --demo")],
+    [
+        ("run morning", "a job cannot run a job"),
+        ("record r.jsonl run morning", "a job cannot run a job"),
+        ("record r.jsonl -- run morning", "a job cannot run a job"),
+        ("gateway", "runs until somebody ends it"),
+        ("record r.jsonl gateway", "runs until somebody ends it"),
+        ("panel", "needs somebody in front of it"),
+        ("store info", "has no --demo"),
+    ],
 )
 def test_steps_that_cannot_be_are_refused(step, why):
     """A job inside a job, and a command that would leave the demo, are usage errors."""
@@ -186,3 +199,90 @@ async def test_a_step_with_another_gateway_gets_its_own_connection(gateway):
 
     assert [one["exit_code"] for one in log()] == [0, 0]
     assert gateway.connections == 2
+
+
+@pytest.fixture
+def bursting(monkeypatch):
+    """A command with a mistake in it, which no command of ours is known to have."""
+    module = ModuleType("tomic.cli.burst")
+    module.app = typer.Typer()
+
+    @module.app.command()
+    @runs
+    async def burst() -> None:
+        raise ZeroDivisionError("account DUK1234567 has nothing")
+
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(app._COMMANDS, "burst", "burst")
+
+
+@pytest.mark.usefixtures("bursting")
+def test_a_mistake_of_the_program_costs_one_step():
+    """What nobody expected is the end of its step; the others run, and the log has them all."""
+    job("explain delta", "burst", "explain gamma")
+
+    result = run("morning", "--quiet")
+
+    assert result.exit_code == 1
+    assert [one["exit_code"] for one in log()] == [0, 1, 0]
+    assert log()[1]["error"]["message"].startswith("unexpected ZeroDivisionError: account ")
+    assert "gamma  gamma" in result.stdout
+    assert "Traceback" not in result.stderr
+    assert "DUK1234567" not in result.stderr
+
+
+@pytest.mark.usefixtures("bursting")
+def test_the_traceback_of_a_mistake_is_for_who_asks():
+    """With -vv it stands in the log."""
+    job("burst")
+
+    assert "ZeroDivisionError" in run("morning", "-vv").stderr.partition("Traceback")[2]
+
+
+def test_a_log_that_cannot_be_written_costs_no_step():
+    """Every step runs, and the end says what could not be written."""
+    job("explain delta", "explain gamma")
+    Path("log.jsonl").mkdir()
+
+    result = run("morning", "--quiet")
+
+    assert result.exit_code == 5
+    assert "log.jsonl cannot be written" in result.stderr
+    assert "gamma  gamma" in result.stdout
+
+
+def test_a_step_can_be_recorded():
+    """A recorded step has a session of its own, which is in the file."""
+    job("record bug.jsonl chain SPY --strike-range 2 --monthlies 1 --weeklies 0 --demo")
+
+    result = run("morning", "--quiet")
+
+    assert result.exit_code == 0, result.stderr
+    assert read_session(Path("bug.jsonl")).command.startswith("chain SPY")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../evil", "a/b", "a\\\\b", "c:stream", ".hidden", "CON", "nul.txt", "x" * 80, "", "a."],
+)
+def test_names_that_are_paths_are_refused(name):
+    """A job's lock is a file of its name; what is no plain name is refused with a sentence."""
+    write("tomic.toml", f'[jobs."{name}"]\nrun = ["explain delta"]\n')
+
+    result = run(name)
+
+    assert result.exit_code == 2
+    assert "cannot name a job" in result.stderr
+    assert not list(Path("..").rglob("*.lock"))
+
+
+def test_garbage_in_a_lock_file_is_survived():
+    """A lock file holds nothing, so what somebody put there is no reason to stop."""
+    job("explain delta")
+    Path("data").mkdir()
+    lock = Path("data/volatility.db.job-morning.lock")
+    lock.write_bytes(b"this is no database" * 100)
+
+    assert run("morning", "--quiet").exit_code == 0
+    assert run("morning", "--quiet").exit_code == 0
+    assert lock.stat().st_size == 0

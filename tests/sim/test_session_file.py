@@ -36,6 +36,7 @@ def written(made: Recorder, path, *, compress: bool = False):
         ("U1234567", "U***567"),
         ("DU1234567,U7654321", "DU***567,U***321"),
         ("account F12345 of DF9876543", "account F***345 of DF***543"),
+        ("DUK1234567 or DUH802936 or I1234567", "DUK***567 or DUH***936 or I***567"),
         ("SPY   261211C00581000", "SPY   261211C00581000"),
         ("FU12 USD 500000", "FU12 USD 500000"),
     ],
@@ -95,6 +96,43 @@ def test_garbage_is_kept_as_bytes(tmp_path):
         b"\xff\xff\xff\xff and DU****567",
         b"the rest",
     ]
+
+
+@pytest.mark.parametrize("account", ["DUK1234567", "DUH802936", "I1234567", "XYZ99-4711-8"])
+def test_announced_accounts_are_nowhere_in_the_file(tmp_path, account):
+    """Before and after the message that names them, in every field, in garbage and header."""
+    made = Recorder(f"portfolio --account {account}", "0.1.0")
+    made.sent(hello(157, 178))
+    made.received(HANDSHAKE)
+    made.sent(frame_fields(("6", "2", "1", account)))
+    made.received(frame_fields(("15", "1", f"{account},DU7654321")))
+    made.received(frame_fields(("61", "3", account, "756733", "SPY")))
+    made.received(frame_fields(("78", "1", account, "ZZ-445566")))
+    made.received(frame_fields(("16", "1", "1", f"<Group>{account}</Group>")))
+    made.received(b"\xff\xff\xff\xff" + account[:5].encode())
+    made.received(account[5:].encode() + b" and the rest")
+
+    path = written(made, tmp_path / "a")
+
+    assert account.encode() not in path.read_bytes()
+    assert b"ZZ-445566" not in path.read_bytes()
+    read = read_session(path)
+    garbage = b"".join(one.raw for one in read.events)
+    assert account.encode() not in garbage
+    assert garbage.endswith(b" and the rest")
+    shown = {one.fields[2].partition(",")[0] for one in read.events if one.fields[:1] == ("15",)}
+    assert {one.fields[2] for one in read.events if one.fields[:1] == ("61",)} == shown
+
+
+def test_accounts_that_end_alike_stay_apart(tmp_path):
+    """A recording of two accounts with the same last digits is still one of two."""
+    made = recorder()
+    for account in ("DUK1234567", "DUK9994567"):
+        made.received(frame_fields(("61", "3", account, "756733", "SPY")))
+
+    first, second = read_session(written(made, tmp_path / "a")).events[-2:]
+
+    assert first.fields[2] != second.fields[2]
 
 
 def test_a_truncated_frame_is_kept(tmp_path):
@@ -157,3 +195,32 @@ def test_a_missing_recording_is_said(tmp_path):
     """A path that leads nowhere is named."""
     with pytest.raises(BadFile, match="does not exist"):
         is_session(tmp_path / "nowhere")
+
+
+def test_a_damaged_gzip_is_said(tmp_path):
+    """Damage in the very first bytes is a message, as further behind."""
+    path = tmp_path / "bug.jsonl.gz"
+    path.write_bytes(b"\x1f\x8b\x08\x00" + b"\xff" * 200)
+
+    with pytest.raises(BadFile, match="damaged"):
+        is_session(path)
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    """A small file that unpacks to a gigabyte is refused before it does."""
+    path = tmp_path / "bomb.jsonl.gz"
+    header = b'{"schema":"tomic.session/1"}\n'
+    path.write_bytes(gzip.compress(header) + gzip.compress(bytes(1 << 26)) * 5)
+
+    assert is_session(path)
+    with pytest.raises(BadFile, match="unpacks to more"):
+        read_session(path)
+
+
+def test_deep_nesting_is_damage(tmp_path):
+    """A line nested beyond all measure is a damaged line."""
+    path = tmp_path / "a"
+    path.write_text('{"schema":"tomic.session/1"}\n' + "[" * 100_000, encoding="utf-8")
+
+    with pytest.raises(BadFile, match="line 2"):
+        read_session(path)

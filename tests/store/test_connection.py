@@ -110,9 +110,20 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     """A file where the folder should be is a StoreError with the setting to change."""
     (tmp_path / "data").write_text("a file")
 
-    async with Database(tmp_path / "data" / "store.db") as store:
-        with pytest.raises(StoreError, match=r"set store\.path to a folder you own"):
+    with pytest.raises(StoreError, match=r"set store\.path to a folder you own"):
+        async with Database(tmp_path / "data" / "store.db") as store:
             await store.save_bars(ONE_BAR)
+
+
+@pytest.mark.parametrize("target", ["gone.db", "store.db"])
+async def test_a_link_that_leads_nowhere_is_no_empty_store(tmp_path, target):
+    """A dangling link and a link to itself are errors, not a store without entries."""
+    path = tmp_path / "store.db"
+    path.symlink_to(tmp_path / target)
+
+    with pytest.raises(StoreError, match=r"store\.db: .*set store\.path"):
+        async with Database(path):
+            pass
 
 
 async def test_a_folder_in_the_files_place_is_named(tmp_path):

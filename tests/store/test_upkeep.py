@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import sqlite3
+import stat
+import subprocess
+import sys
 from contextlib import closing
 
 import numpy as np
@@ -140,3 +144,197 @@ async def test_a_backup_never_replaces_something_else(store, path, tmp_path):
     await store.backup(tmp_path / "copy.db")
 
     assert other.read_text() == "three years of work"
+
+
+# -- what lies where a backup goes ---------------------------------------------------------
+
+KILLED_WHILE_OPEN = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA journal_mode = WAL")
+db.execute("PRAGMA wal_autocheckpoint = 0")
+db.execute("INSERT INTO events (at, symbol, kind, detail) VALUES ('now', 'SPY', 'seen', '')")
+os.kill(os.getpid(), 9)
+"""
+
+
+async def run_python(code: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """A program in a process of its own."""
+    line = [sys.executable, "-c", code, *map(str, words)]
+    return await asyncio.to_thread(
+        subprocess.run, line, capture_output=True, text=True, check=False
+    )
+
+
+async def entries_in(path) -> int:
+    async with Database(path) as copy:
+        assert await copy.check() == []
+        return len(await copy.load_entries())
+
+
+async def grow(store, count: int) -> None:
+    for _ in range(count):
+        await store.save_entry({"symbol": "SPY"}, event="opened", at=NOW)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is killed like this here")
+async def test_a_log_of_the_earlier_backup_is_not_taken_for_one_of_the_new(store, tmp_path):
+    """A process that was killed while it had the old backup open leaves a log; it goes."""
+    target = tmp_path / "b.db"
+    await grow(store, 1)
+    await store.backup(target)
+    await run_python(KILLED_WHILE_OPEN, target)
+    assert (tmp_path / "b.db-wal").stat().st_size > 0
+    await grow(store, 6)
+
+    await store.backup(target)
+
+    assert sorted(file.name for file in tmp_path.glob("*b.db*")) == ["b.db"]
+    assert await entries_in(target) == 7
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+async def test_a_log_without_its_database_goes(store, tmp_path, suffix):
+    """The old backup was deleted and its log forgotten: SQLite would take it for the new one's."""
+    target, log = tmp_path / "b.db", tmp_path / f"b.db{suffix}"
+    await grow(store, 1)
+    log.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" * 512)
+
+    await store.backup(target)
+
+    assert not log.exists()
+    assert await entries_in(target) == 1
+
+
+async def test_a_backup_that_somebody_has_open_is_not_replaced(store, tmp_path):
+    """Idle, reading or writing: who has the old backup open would mix its log into the new one."""
+    target = tmp_path / "b.db"
+    await grow(store, 1)
+    await store.backup(target)
+    before = target.read_bytes()
+    await grow(store, 1)
+
+    async with Database(target):
+        with pytest.raises(StoreError, match="another program has it open"):
+            await store.backup(target)
+    with closing(sqlite3.connect(target, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another program has it open"):
+            await store.backup(target)
+
+    assert await entries_in(target) == 1
+    assert len(before) == target.stat().st_size
+    await store.backup(target)
+    assert await entries_in(target) == 2
+
+
+async def test_a_store_in_its_own_right_is_never_replaced(store, tmp_path):
+    """Another account's store, with or without entries, keeps its place, closed as it is."""
+    await grow(store, 2)
+    other = tmp_path / "demo.db"
+    async with Database(other) as live:
+        await live.save_bars(bars_of("QQQ", 9))
+
+    with pytest.raises(StoreError, match="a store in its own right"):
+        await store.backup(other)
+    link = tmp_path / "link.db"
+    link.symlink_to(other)
+    with pytest.raises(StoreError, match="a store in its own right"):
+        await store.backup(link)
+
+    async with Database(other) as live:
+        assert len(await live.load_bars("QQQ")) == 9
+
+
+async def test_a_backup_of_another_store_is_not_replaced(store, tmp_path):
+    """What this store does not hold would be gone: the entries of another one, or later ones."""
+    target = tmp_path / "b.db"
+    async with Database(tmp_path / "other.db") as other:
+        await grow(other, 1)
+        await other.save_entry({"symbol": "IWM"}, event="opened", at=NOW)
+        await other.backup(target)
+    await grow(store, 3)
+
+    with pytest.raises(StoreError, match=r"journal entries that .* does not"):
+        await store.backup(target)
+
+    assert await entries_in(target) == 2
+
+
+async def test_the_store_is_known_behind_links(store, path, tmp_path):
+    """A link to the store, soft or hard, and its logs' names are the store itself."""
+    await grow(store, 1)
+    soft, hard = tmp_path / "soft.db", tmp_path / "hard.db"
+    soft.symlink_to(path)
+    hard.hardlink_to(path)
+
+    for target in (soft, hard, path.parent / ".." / path.parent.name / path.name):
+        with pytest.raises(StoreError, match="the store itself"):
+            await store.backup(target)
+    for suffix in ("-wal", "-shm", "-journal"):
+        with pytest.raises(StoreError, match="name another file"):
+            await store.backup(path.with_name(path.name + suffix))
+    await grow(store, 1)
+
+    assert await store.check() == []
+
+
+async def test_a_link_is_followed(store, tmp_path):
+    """The file that a link leads to is written; the link stays one."""
+    await grow(store, 1)
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "b.db"
+    link.symlink_to(tmp_path / "disk" / "monday.db")
+
+    await store.backup(link)
+
+    assert link.is_symlink()
+    assert await entries_in(tmp_path / "disk" / "monday.db") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no device files")
+async def test_a_device_is_no_place_for_a_backup(store, tmp_path):
+    """A pipe is neither waited for nor replaced."""
+    await grow(store, 1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(StoreError, match="a device"):
+        await store.backup(pipe)
+
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+LIMITED = """
+import asyncio, resource, sys
+from tomic.errors import StoreError
+from tomic.store import Database
+
+async def main():
+    async with Database(sys.argv[1]) as store:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096 * 5, resource.RLIM_INFINITY))
+        try:
+            await store.backup(sys.argv[2])
+        except StoreError as exc:
+            print(exc)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+async def test_a_full_disk_leaves_the_old_backup(path, tmp_path):
+    """No room for the copy: the message names it, the old one opens, nothing half is left."""
+    target = tmp_path / "b.db"
+    async with Database(path) as store:
+        await grow(store, 1)
+        await store.backup(target)
+        before = target.read_bytes()
+        await store.save_bars(bars_of("SPY", 3000))
+
+    done = await run_python(LIMITED, path, target)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{target}: cannot be written")
+    assert target.read_bytes() == before
+    assert [file.name for file in tmp_path.glob("*b.db*")] == ["b.db"]

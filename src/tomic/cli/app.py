@@ -7,15 +7,25 @@ import importlib
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Annotated
 
 import typer
 
 from tomic import __version__
-from tomic.cli.running import INTERRUPTED, fail, quiet_pipe
+from tomic.cli import streams
+from tomic.cli.running import (
+    INTERRUPTED,
+    LOOKS_DONE,
+    UNEXPECTED,
+    of_the_system,
+    quiet_pipe,
+    say,
+)
 from tomic.errors import TomicError
+from tomic.masking import named_here
 
 _COMMANDS = {
     "chain": "market",
@@ -125,24 +135,47 @@ def main() -> None:
     gc.set_threshold(20_000, 20, 20)
     # No matrix of ours is large enough for a second thread, and starting them delays numpy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    words = sys.argv[1:]
+    streams.prepare()
+    sys.excepthook = _masked_traceback
     try:
-        if said := first_words(words):
-            typer.echo(said, err=True)
-        with quiet_pipe():
-            command_line(words)()
-    except typer.Exit as exc:
-        sys.exit(exc.exit_code)
-    except TomicError as exc:
-        try:
-            fail(exc)
-        except typer.Exit as done:
-            sys.exit(done.exit_code)
-    except KeyboardInterrupt:
-        # Before a command has begun to listen for Ctrl-C itself.
-        typer.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        code = _code_of(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = 0
     finally:
         # Everything is closed. Without this, Python searches every object once more at its exit,
         # for as long as a tenth of a second.
         gc.freeze()
+    if problem := streams.take_problem():
+        say(TomicError(problem))
+        code = UNEXPECTED if code in LOOKS_DONE else code
+    sys.exit(code)
+
+
+def _code_of(words: list[str]) -> int:
+    """Run the command line of *words*; return the code to end with."""
+    try:
+        if said := first_words(words):
+            typer.echo(said, err=True)
+        with quiet_pipe(), of_the_system():
+            command_line(words)()
+    except typer.Exit as exc:
+        return exc.exit_code
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    except TomicError as exc:
+        say(exc)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        # Before a command has begun to listen for Ctrl-C itself.
+        typer.echo("interrupted", err=True)
+        return INTERRUPTED
+    return 0
+
+
+def _masked_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """What ends the program unexpectedly is sent to others: account numbers are left out."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    typer.echo(named_here.text(text), err=True, nl=False)

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
+import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tomic.cli import completion, options
-from tomic.cli.running import hosted, runs, say, worst
+from tomic.cli import completion, options, streams
+from tomic.cli.running import LOOKS_DONE, hosted, of_the_system, runs, say, worst
 from tomic.errors import ConfigError, TomicError, UsageError
 
 if TYPE_CHECKING:
     from tomic.config import JobSettings
     from tomic.workflows.jobs import StepEnd, StepReport
 
+_log = logging.getLogger(__name__)
+
 app = typer.Typer()
 
-_NOT_A_STEP = {"run": "a job cannot run a job", "panel": "the panel needs somebody in front of it"}
+_NOT_A_STEP = {
+    "run": "a job cannot run a job",
+    "panel": "the panel needs somebody in front of it",
+    "gateway": "it runs until somebody ends it",
+}
+_RECORD = "record"
+"""The command that runs another one."""
 
 
 @app.command(name="run")
@@ -44,6 +56,8 @@ async def run_(
     from tomic.config import load_settings
     from tomic.workflows.jobs import INTERRUPTED, is_due, run_job
 
+    if opening.is_shared():
+        raise UsageError(f"run cannot be a step: {_NOT_A_STEP['run']}")
     # Steps run in the folder of the file, so it must not be named relative to this one.
     config = _file(config)
     settings = load_settings(config)
@@ -58,7 +72,7 @@ async def run_(
     desk, _ = opening.desk(config=config, demo=demo, replay=None, quiet=quiet, verbose=verbose)
     shared = _Shared(config, demo=demo, quiet=quiet)
     # Cron starts in the home folder, and a step's own paths are meant beside the configuration.
-    with contextlib.chdir(config.parent if config else Path.cwd()), opening.sharing(desk):
+    with _in_folder(config.parent if config else None), opening.sharing(desk):
         async with desk:
             reports = await run_job(
                 name,
@@ -73,6 +87,24 @@ async def run_(
     return INTERRUPTED if INTERRUPTED in codes else worst(codes)
 
 
+@contextlib.contextmanager
+def _in_folder(folder: Path | None) -> Iterator[None]:
+    if folder is None:
+        yield
+        return
+    try:
+        before: Path | None = Path.cwd()
+    except OSError:
+        # It was deleted; there is no way back, and nobody needs one.
+        before = None
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.chdir(before or folder)
+
+
 class _Shared:
     """Runs command lines with what all steps of the job have in common."""
 
@@ -80,11 +112,23 @@ class _Shared:
         self._given = {"--demo": demo, "--config": config, "--quiet": quiet}
 
     async def step(self, words: list[str]) -> StepEnd:
-        """Run one command in this process, on this loop."""
+        """Run one command in this process, on this loop; whatever it raises is its own end."""
+        from tomic.workflows.jobs import StepEnd
+
+        end = await self._end_of(words)
+        problem = streams.take_problem()
+        if problem and end.exit_code in LOOKS_DONE:
+            error = TomicError(problem)
+            say(error)
+            return StepEnd(error.exit_code, error)
+        return end
+
+    async def _end_of(self, words: list[str]) -> StepEnd:
         from tomic.workflows.jobs import StepEnd
 
         try:
-            return StepEnd(await self._code(words))
+            with of_the_system():
+                return StepEnd(await self._code(words))
         except TomicError as exc:
             say(exc)
             return StepEnd(exc.exit_code, exc)
@@ -94,6 +138,15 @@ class _Shared:
             error = UsageError(exc.format_message())
             say(error)
             return StepEnd(error.exit_code, error)
+        except BrokenPipeError:
+            # Who read the output has gone, which is no fault of the step.
+            return StepEnd(0)
+        except Exception as exc:
+            # A mistake of the program, whatever it is, must not cost the steps that follow.
+            unexpected = TomicError(f"unexpected {type(exc).__name__}: {exc}")
+            _log.debug("tomic %s", shlex.join(words), exc_info=exc)
+            say(unexpected)
+            return StepEnd(unexpected.exit_code, unexpected)
 
     async def _code(self, words: list[str]) -> int:
         from tomic.cli.app import app as whole
@@ -116,8 +169,8 @@ class _Shared:
                 break
             command = command.commands[word]
             typed.append(word)
-        if typed and typed[0] in _NOT_A_STEP:
-            raise UsageError(f"{typed[0]} cannot be a step: {_NOT_A_STEP[typed[0]]}")
+        if typed:
+            _check_step(words)
         known = {name for one in command.params for name in one.opts}
         if typed and self._given["--demo"] and "--demo" not in known:
             raise UsageError(f"{' '.join(typed)} has no --demo; leave it out of a demo")
@@ -126,6 +179,20 @@ class _Shared:
             if value and option in known and option not in words:
                 extra += [option] if value is True else [option, str(value)]
         return [*words, *extra]
+
+
+def _check_step(words: list[str]) -> None:
+    """Refuse a command that is no step, also as the one that is to be recorded."""
+    if words[0] == _RECORD:
+        # Its options, if any, come before the file, and the command after that.
+        rest = [word for word in words[1:] if word != "--"]
+        for word in rest[1:]:
+            if word in _NOT_A_STEP:
+                _check_step([word])
+            if not word.startswith("-"):
+                break
+    elif words[0] in _NOT_A_STEP:
+        raise UsageError(f"{words[0]} cannot be a step: {_NOT_A_STEP[words[0]]}")
 
 
 def _job(jobs: dict[str, JobSettings], name: str) -> JobSettings:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tomic.cli.progress import ProgressLine
-from tomic.errors import UsageError
+from tomic.errors import ConfigError, UsageError
+from tomic.masking import named_here
 
 if TYPE_CHECKING:
     from tomic.config import LogSettings, Settings
@@ -97,11 +99,14 @@ def export_folder(settings: Settings, out: Path | None, *, no_export: bool) -> P
         return None
     if out is None:
         return settings.export.dir
-    if out.suffix in _FILES and not out.is_dir():
-        raise UsageError(f"--out {out}: name a folder; the files in it get their own names")
-    there = next(one for one in (out, *out.absolute().parents) if one.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise UsageError(f"--out {out}: {there} is no folder that can be written to")
+    try:
+        if out.suffix in _FILES and not out.is_dir():
+            raise UsageError(f"--out {out}: name a folder; the files in it get their own names")
+        there = next(one for one in (out, *out.absolute().parents) if one.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise UsageError(f"--out {out}: {there} is no folder that can be written to")
+    except OSError as exc:
+        raise UsageError(f"--out {out}: cannot be reached ({exc.strerror or exc})") from exc
     return out
 
 
@@ -115,10 +120,18 @@ def sharing(host: Desk) -> Iterator[None]:
         _host.reset(token)
 
 
+def is_shared() -> bool:
+    """Whether this is inside `sharing`, as a step of a job."""
+    return _host.get() is not None
+
+
 def _guest(
     settings: Settings, progress: ProgressLine, *, demo: bool, replay: Path | None, paced: bool
 ) -> Desk | None:
     host = _host.get()
+    if _recording.get()[0] is not None:
+        # A recording holds a session from its first message on.
+        return None
     if host is None or replay is not None or (demo, paced) != (host.demo, host.paced):
         return None
     from tomic.desk.shared import SharedDesk
@@ -148,19 +161,76 @@ def _greeting(demo: bool, replay: Path | None, paced: bool, host: str, port: int
 
 
 def configure_logging(settings: LogSettings, *, verbose: int, quiet: bool) -> None:
-    """Log to stderr and, if set, to a file; the library itself never configures logging."""
+    """
+    Log to stderr and, if set, to a file; the library itself never configures logging.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
     level: int | str = settings.level
     if quiet:
         level = logging.ERROR
     elif verbose:
         level = logging.INFO if verbose == 1 else logging.DEBUG
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    if settings.file is not None:
+    log_to(level, logging.StreamHandler(), *log_files(settings))
+
+
+def log_files(settings: LogSettings) -> list[logging.Handler]:
+    """
+    What logs to the file of the settings; nothing where there is none.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    if settings.file is None:
+        return []
+    try:
         settings.file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(settings.file, encoding="utf-8"))
-    logging.basicConfig(
-        level=level,
-        handlers=handlers,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
+        return [_LogFile(settings.file)]
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise ConfigError(
+            f"log.file: {settings.file} cannot be written ({reason}); name another file, or none",
+            key="log.file",
+        ) from exc
+
+
+def log_to(level: int | str, *handlers: logging.Handler) -> None:
+    """Log to *handlers* and nowhere else, account numbers shortened."""
+    for handler in handlers:
+        handler.setFormatter(_Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=handlers, force=True)
+
+
+class _Masking(logging.Formatter):
+    """Shortens the account numbers in what is logged, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return named_here.text(super().format(record))
+
+
+class _LogFile(logging.FileHandler):
+    """A file that gives up when it cannot be written, as on a full disk; the command goes on."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, encoding="utf-8", errors="backslashreplace")
+        self._file = file
+        self._broken = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._broken:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._broken = True
+        reason = error.strerror or error
+        typer.echo(f"note: {self._file} gets no further lines of the log ({reason})", err=True)
+
+    def close(self) -> None:
+        # What could not be written is still waiting, and closing tries once more.
+        with suppress(OSError):
+            super().close()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from typing import TYPE_CHECKING, Annotated
+from logging import NullHandler
+from typing import Annotated
 
 import typer
 
 from tomic.cli import options
 from tomic.errors import UsageError
-
-if TYPE_CHECKING:
-    from tomic.config import LogSettings
 
 app = typer.Typer()
 
@@ -32,8 +29,12 @@ def panel(
         raise UsageError("the panel needs a terminal; every view has a command, see tomic --help")
     if demo and replay is not None:
         raise UsageError("--demo and --replay exclude each other; give one of them")
-    if replay is not None and not replay.is_file():
-        raise UsageError(f"{replay}: no such file")
+    try:
+        if replay is not None and not replay.is_file():
+            raise UsageError(f"{replay}: no such file")
+    except OSError as exc:
+        raise UsageError(f"{replay}: cannot be read ({exc.strerror or exc})") from exc
+    from tomic.cli import opening
     from tomic.config import load_settings
 
     settings = load_settings(config)
@@ -47,20 +48,7 @@ def panel(
         ) from exc
     from tomic.panel.glyphs import ASCII
 
-    _log_to_file(settings.log)
+    # The screen belongs to the panel, so nothing is logged to stderr.
+    opening.log_to(settings.log.level, *(opening.log_files(settings.log) or [NullHandler()]))
     source = control.Source(demo=demo, replay=replay, config=config, paced=paced)
     raise typer.Exit(control.run(source, glyphs=ASCII if ascii_only else None))
-
-
-def _log_to_file(settings: LogSettings) -> None:
-    """Log to the file of the settings, if any; the screen belongs to the panel."""
-    handlers: list[logging.Handler] = [logging.NullHandler()]
-    if settings.file is not None:
-        settings.file.parent.mkdir(parents=True, exist_ok=True)
-        handlers = [logging.FileHandler(settings.file, encoding="utf-8")]
-    logging.basicConfig(
-        level=settings.level,
-        handlers=handlers,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )

@@ -11,6 +11,7 @@ from rich.table import Table
 from tomic.cli.numbers import amount, number, per_cent
 from tomic.cli.portfolio_rows import leg_text, rows, structure_row
 from tomic.cli.render import text_of
+from tomic.masking import masked
 from tomic.models.book import AccountSummary
 from tomic.models.review import (
     Alert,
@@ -22,7 +23,6 @@ from tomic.models.review import (
     Structure,
     WhatIfMargin,
 )
-from tomic.workflows.doctor import masked
 from tomic.workflows.review import Considered, PortfolioView
 
 

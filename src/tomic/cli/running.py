@@ -6,20 +6,27 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn, ParamSpec
 
 import typer
 
-from tomic.errors import TomicError
+from tomic.errors import TomicError, UsageError
+from tomic.masking import named_here
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
 INTERRUPTED = 130
+UNEXPECTED = 1
+LOOKS_DONE = frozenset({0, 3, 10})
+"""Codes with which a command says that what it wrote can be used."""
 _WORST_FIRST = (1, 4, 6, 5, 7, 2, 3, 10, 0)
 _stop: list[Callable[[], bool]] = []
 _waiting: ContextVar[list[Coroutine[Any, Any, int | None]] | None] = ContextVar(
@@ -42,6 +49,7 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        _check_text(kwargs)
         waiting = _waiting.get()
         if waiting is not None:
             waiting.append(command(*args, **kwargs))
@@ -49,7 +57,8 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
         as_json = bool(kwargs.get("as_json")) or str(kwargs.get("format")) in ("json", "ndjson")
         with quiet_pipe():
             try:
-                code = asyncio.run(_interruptible(command(*args, **kwargs)))
+                with of_the_system():
+                    code = asyncio.run(_interruptible(command(*args, **kwargs)))
             except TomicError as exc:
                 fail(exc, as_json=as_json)
             except (KeyboardInterrupt, asyncio.CancelledError):
@@ -58,6 +67,23 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
             raise typer.Exit(code or 0)
 
     return run
+
+
+def _check_text(options: Mapping[str, object]) -> None:
+    """Refuse bytes that are no UTF-8 in what is stored and printed; paths may have them."""
+    for name, value in options.items():
+        for word in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(word, str) and not _is_text(word):
+                shown = word.encode("utf-8", "backslashreplace").decode()
+                raise UsageError(f"{name} {shown}: not UTF-8; type it again")
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -71,19 +97,44 @@ def hosted() -> Iterator[list[Coroutine[Any, Any, int | None]]]:
         _waiting.reset(token)
 
 
+def postponed() -> list[Coroutine[Any, Any, int | None]] | None:
+    """The list of `hosted` that commands are put in; None where they run at once."""
+    return _waiting.get()
+
+
 def say(error: TomicError, *, as_json: bool = False) -> None:
-    """Say on stderr what went wrong and what to do."""
+    """Say on stderr what went wrong and what to do, account numbers shortened."""
+    message = named_here.text(str(error))
     if as_json:
-        document = {"code": error.code, "message": str(error), "retryable": error.retryable}
+        document = {"code": error.code, "message": message, "retryable": error.retryable}
         typer.echo(json.dumps({"error": document}, ensure_ascii=False), err=True)
     else:
-        typer.echo(f"tomic: {error}", err=True)
+        typer.echo(f"tomic: {message}", err=True)
 
 
 def fail(error: TomicError, *, as_json: bool = False) -> NoReturn:
     """Say what went wrong and end with the error's exit code."""
     say(error, as_json=as_json)
     raise typer.Exit(error.exit_code)
+
+
+@contextlib.contextmanager
+def of_the_system() -> Iterator[None]:
+    """Make an error of what the operating system refused, and nobody inside has explained."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        if exc.errno is None:
+            # No refusal but a mistake of ours, such as a timeout that nobody waited for.
+            raise
+        _log.debug("refused by the operating system", exc_info=exc)
+        where = f"{exc.filename}: " if exc.filename else ""
+        raise TomicError(
+            f"{where}{(exc.strerror or str(exc)).lower()}; look whether it can be read and "
+            "written, and whether the disk has room"
+        ) from exc
 
 
 @contextlib.contextmanager

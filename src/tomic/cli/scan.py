@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tomic.bounded import read_text
 from tomic.cli import completion, options
 from tomic.cli.machine_forms import to_json
 from tomic.cli.options import Format
@@ -273,9 +274,13 @@ def _universe(path: Path | None) -> list[str]:
     if path is None:
         return []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except OSError as exc:
         raise BadFile(f"{path}: {exc.strerror}; --universe wants a symbol per line") from exc
+    except UnicodeDecodeError as exc:
+        raise BadFile(
+            f"{path}: byte {exc.start} is not UTF-8; --universe wants a symbol per line"
+        ) from exc
     names = [line.partition("#")[0].strip() for line in lines]
     if not any(names):
         raise UsageError(f"{path} holds no symbol; write one per line")

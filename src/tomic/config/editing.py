@@ -16,6 +16,7 @@ from tomic.config.loading import (
     Tree,
     build,
     config_file,
+    is_file,
     parse_toml,
     read_layers,
     read_text,
@@ -29,8 +30,14 @@ def write_defaults(file: Path) -> None:
     """Write the commented default file; ConfigError when *file* exists or cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(render(Settings()))
+        with file.open("xb") as stream:
+            try:
+                stream.write(render(Settings()).encode())
+                stream.flush()
+            except BaseException:
+                # Half a file would be read as one whose other keys have their defaults.
+                file.unlink(missing_ok=True)
+                raise
     except FileExistsError as exc:
         reason = "exists already; `tomic config set KEY VALUE` changes it"
         raise ConfigError(f"{file}: {reason}", file=str(file)) from exc
@@ -53,11 +60,15 @@ def set_key(key: str, text: str, path: Path | str | None = None) -> tuple[Path, 
     Raises:
         ConfigError: The key is unknown, the value out of bounds, or the file cannot be written.
     """
+    try:
+        f"{key}{text}".encode()
+    except UnicodeEncodeError as exc:
+        raise ConfigError(f"{key!a}: key or value is not UTF-8; type it again", key=key) from exc
     keys = tuple(part.strip() for part in key.split("."))
     if len(keys) < 2 and is_table(keys):
         raise ConfigError(f"{key}: a table; name a key of it, such as {key}.KEY", key=key)
     file = config_file(path) or PROJECT_FILE
-    before = read_text(file) if file.is_file() else ""
+    before = read_text(file) if is_file(file) else ""
     value, after = _first_valid(file, before, keys, text, path)
     _replace(file, after)
     return file, value
@@ -84,7 +95,7 @@ def _readings(text: str) -> Iterator[Any]:
     """What *text* can mean: a TOML value, else the bare text."""
     try:
         tree = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError as exc:
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
         if text.lstrip().startswith(("[", "{")):
             raise ConfigError(
                 f"{text}: no TOML value; numbers need a digit before the dot"
@@ -131,8 +142,8 @@ def _put(tree: Tree, keys: tuple[str, ...], value: Any) -> None:
 
 def _replace(file: Path, text: str) -> None:
     """Write *text* under a temporary name and rename it, so that no half file is ever seen."""
-    target = file.resolve()
     try:
+        target = file.resolve()
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
@@ -145,5 +156,6 @@ def _replace(file: Path, text: str) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-    except OSError as exc:
-        raise ConfigError(f"{file}: {exc.strerror or exc}", file=str(file)) from exc
+    except (OSError, RuntimeError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise ConfigError(f"{file}: {reason}", file=str(file)) from exc

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from tomic.config.section import Location, NotEmpty, Section
+
+_LONGEST_NAME = 64
+_JOB_NAME = re.compile(rf"\w[\w .-]{{,{_LONGEST_NAME - 1}}}")
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
+)
 
 
 class StoreSettings(Section):
@@ -75,10 +82,23 @@ MORNING = JobSettings(
 )
 
 
+def _check_name(name: str) -> None:
+    """A job's lock is a file of its name, on any operating system."""
+    if not _JOB_NAME.fullmatch(name) or name.endswith((".", " ")):
+        raise ValueError(
+            f"{name!r} cannot name a job: use letters, digits, dots, - and _, a letter or digit "
+            f"first, at most {_LONGEST_NAME} of them"
+        )
+    if name.partition(".")[0].upper() in _DEVICES:
+        raise ValueError(f"{name!r} cannot name a job: Windows has a device of that name")
+
+
 def _with_morning(value: Any) -> Any:
     """Join the jobs that are named with the one that exists by default."""
     if not isinstance(value, dict):
         return value
+    for name in value:
+        _check_name(str(name))
     given = value.get("morning", {})
     return value | {"morning": MORNING.model_dump() | given} if isinstance(given, dict) else value
 

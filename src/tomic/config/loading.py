@@ -65,7 +65,7 @@ class _Environment(EnvSettingsSource):
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [part.strip() for part in value.split(",") if part.strip()]
 
 
@@ -93,13 +93,35 @@ def project_file(path: Path | str | None = None) -> Path | None:
     """
     named = path or os.environ.get(FILE_VARIABLE)
     if named:
-        file = Path(named).expanduser()
-        if not file.is_file():
+        file = in_home(Path(named))
+        if not is_file(file):
             raise ConfigError(
                 f"{file}: no such file; write one with `tomic config init {file}`", file=str(file)
             )
         return file
-    return PROJECT_FILE if PROJECT_FILE.is_file() else None
+    return PROJECT_FILE if is_file(PROJECT_FILE) else None
+
+
+def is_file(file: Path) -> bool:
+    """Whether *file* is there; ConfigError when nobody can tell."""
+    try:
+        return file.is_file()
+    except OSError as exc:
+        raise ConfigError(
+            f"{file}: cannot be looked at ({exc.strerror or exc}); name another file, or one in a "
+            "folder that you may read",
+            file=str(file),
+        ) from exc
+
+
+def in_home(path: Path) -> Path:
+    """*path* with a leading ~ replaced; ConfigError where that home folder is unknown."""
+    try:
+        return path.expanduser()
+    except RuntimeError as exc:
+        raise ConfigError(
+            f"{path}: no such home folder; write the whole path", file=str(path)
+        ) from exc
 
 
 def config_file(path: Path | str | None = None) -> Path | None:
@@ -108,7 +130,7 @@ def config_file(path: Path | str | None = None) -> Path | None:
     if project is not None:
         return project
     user = user_config_file()
-    return user if user is not None and user.is_file() else None
+    return user if user is not None and is_file(user) else None
 
 
 def parse_toml(text: str, file: Path) -> Tree:
@@ -118,6 +140,8 @@ def parse_toml(text: str, file: Path) -> Tree:
     except tomllib.TOMLDecodeError as exc:
         reason = str(exc)
         raise ConfigError(f"{file}: {reason[:1].lower()}{reason[1:]}", file=str(file)) from exc
+    except RecursionError as exc:
+        raise ConfigError(f"{file}: nested too deep", file=str(file)) from exc
 
 
 def read_text(file: Path) -> str:
@@ -209,7 +233,7 @@ def read_layers(
     project = project_file(path)
     layers = [Layer(DEFAULT, _default_locations(project))]
     user = user_config_file()
-    files = [user] if user is not None and user.is_file() else []
+    files = [user] if user is not None and is_file(user) else []
     if project is not None and files and project.samefile(files[0]):
         files = []
     files += [project] if project is not None else []
@@ -289,7 +313,7 @@ def _decoded(value: Any) -> Any:
         return {key: _decoded(inner) for key, inner in value.items()}
     try:
         return json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 
@@ -317,7 +341,7 @@ def _anchored(model: type[BaseModel], data: Tree, folder: Path) -> Tree:
     result = dict(data)
     for key, value in data.items():
         if isinstance(value, str) and is_location(model, key) and value not in ("none", ""):
-            result[key] = str(folder / Path(value).expanduser())
+            result[key] = str(folder / in_home(Path(value)))
         elif isinstance(value, dict) and key in model.model_fields:
             result[key] = _anchored_table(model.model_fields[key].annotation, value, folder)
     return result

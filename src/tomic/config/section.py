@@ -131,7 +131,10 @@ class _Located:
 
 
 def _expand(value: Path) -> Path:
-    return value.expanduser() if value.parts[:1] == ("~",) else value
+    try:
+        return value.expanduser() if value.parts[:1] == ("~",) else value
+    except RuntimeError as exc:
+        raise ValueError("no such home folder; write the whole path") from exc
 
 
 Location = Annotated[Path, AfterValidator(_expand), _Located()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tomic import dates, recorded
+from tomic.bounded import parse_json, read_text
 from tomic.chain import Chain, Fetch
 from tomic.config.market import DEFAULT_INDICES, MarketSettings
 from tomic.errors import BadFile, MissingSpot, UsageError
@@ -78,7 +78,7 @@ def load_chain(
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror or type(exc).__name__}") from exc
     except UnicodeDecodeError as exc:
@@ -146,16 +146,14 @@ def _with_parity_spot(path: Path, chain: Chain) -> Chain:
 
 def _from_document(path: Path, text: str, asked: Facts) -> Chain:
     try:
-        whole = json.loads(text)
+        whole = parse_json(text)
         documents = whole if isinstance(whole, list) else [whole]
         return _from_parts(_pick(path, documents, asked.symbol), asked)
     except ValidationError as exc:
         raise BadFile(f"{path} is not a {SCHEMA} document: {first_fault(exc)}") from exc
     except KeyError as exc:
         raise BadFile(f"{path} is not a {SCHEMA} document: {exc.args[0]} is missing") from exc
-    except RecursionError as exc:
-        raise BadFile(f"{path} is not a {SCHEMA} document: nested too deep") from exc
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, AttributeError, OverflowError) as exc:
         raise BadFile(f"{path} is not a {SCHEMA} document: {exc}") from exc
 
 

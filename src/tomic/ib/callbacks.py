@@ -30,6 +30,7 @@ from tomic.errors import (
 )
 from tomic.ib.clocks import Farm
 from tomic.ib.convert import Ticks
+from tomic.masking import named_here
 
 _log = logging.getLogger(__name__)
 
@@ -365,6 +366,7 @@ class Callbacks(_NotAsked):
     def managedAccounts(self, accounts: str) -> None:
         """The accounts of this login, joined by commas."""
         self.accounts = tuple(one for one in accounts.split(",") if one)
+        named_here.learn(self.accounts)
 
     def setEventsDone(self) -> None:
         """ib_async's client is about to report a closed socket."""

@@ -16,11 +16,14 @@ from tomic.ib import convert
 from tomic.ib.callbacks import Callbacks
 from tomic.ib.decoding import StrictDecoder
 from tomic.ib.pacing import Pacer
+from tomic.masking import named_here
 
 _log = logging.getLogger(__name__)
 
 _GREETING = 4096
 """No greeting is longer: a length, the server version and the time."""
+_ACCOUNTS_CAME = "<<< 15,"
+"""How ib_async logs the message that names the accounts of the login."""
 
 
 class _Quietly(logging.Handler):
@@ -28,7 +31,11 @@ class _Quietly(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log it among our own details."""
-        _log.debug("%s: %s", record.name, record.getMessage(), exc_info=record.exc_info)
+        text = record.getMessage()
+        if text.startswith(_ACCOUNTS_CAME):
+            # It is logged before it is decoded, and nobody knows yet what to mask in it.
+            named_here.learn(text.split(",")[2:])
+        _log.debug("%s: %s", record.name, text, exc_info=record.exc_info)
 
 
 for _name in ("ib_async", "eventkit"):

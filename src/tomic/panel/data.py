@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.panel.entry import Ask
 from tomic.panel.facts import Facts
@@ -153,11 +154,11 @@ class DataView(View):
             return
         self._file = answer[0].strip()
         self._words = ("store", "check", self._file)
-        file = Path(self._file).expanduser()
+        file = Path(self._file)
         background = self.panel.background
 
         async def ask(_: Desk) -> CsvQuality:
-            return await background.compute(check_file, file)
+            return await background.compute(check_file, in_home(file))
 
         self.work(f"reading {file.name}", ask, self.judged, online=False)
 

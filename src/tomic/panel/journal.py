@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.errors import UsageError
 from tomic.models.journal import JournalReport, Verdict
@@ -263,7 +264,7 @@ class JournalView(View):
 
     def _import(self, file: str) -> None:
         self._words = ("import", file or "--tws")
-        path = Path(file).expanduser()
+        path = Path(file)
 
         async def ask(desk: Desk) -> ImportedJournal:
             from tomic.workflows import journal_files
@@ -271,7 +272,7 @@ class JournalView(View):
             journal = await desk.journal()
             if not file:
                 return await journal_files.import_from_tws(journal)
-            return await journal_files.import_file(journal, path)
+            return await journal_files.import_file(journal, in_home(path))
 
         def told(found: ImportedJournal) -> None:
             counts = f"{len(found.added)} new, {len(found.changed)} changed, {found.known} known"

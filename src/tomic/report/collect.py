@@ -14,7 +14,8 @@ from tomic import __version__
 from tomic._drawing import draw
 from tomic.config.text import fingerprint
 from tomic.desk import Desk
-from tomic.errors import DataError, StoreError, UsageError
+from tomic.errors import BadFile, DataError, StoreError, UsageError
+from tomic.masking import Masks
 from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
@@ -23,7 +24,6 @@ from tomic.report import book_pages, pages
 from tomic.report.layout import Figure, Page
 from tomic.workflows import journal_review
 from tomic.workflows.book_files import snapshot_path
-from tomic.workflows.doctor import masked
 from tomic.workflows.journal_review import Checked
 
 SCHEMA = "tomic.report/1"
@@ -58,7 +58,7 @@ async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> Page:
     document["meta"]["data_type"] = _data_type(scan)
     proposals = scan.proposals if scan else ()
     return pages.day(
-        document,
+        _masked(document, desk),
         payoffs=_drawn(_payoff(one) for one in proposals),
         markets=await _markets(desk, list(dict.fromkeys(one.symbol for one in proposals))),
     )
@@ -80,7 +80,7 @@ async def proposal(desk: Desk, proposal_id: str) -> Page:
         "proposal": _proposal_document(found),
     }
     document["meta"]["data_type"] = found.data_type.value
-    return pages.proposal(document, payoff=_drawn([_payoff(found)]))
+    return pages.proposal(_masked(document, desk), payoff=_drawn([_payoff(found)]))
 
 
 async def portfolio(desk: Desk, *, last: bool = False) -> Page:
@@ -100,17 +100,14 @@ async def portfolio(desk: Desk, *, last: bool = False) -> Page:
         ),
         **_with_urgency(review),
     }
-    for account in document["review"]["accounts"]:
-        account["account"] = masked(account["account"])
-    for name in ("structures", "gaps"):
-        for one in document["review"][name]:
-            one["account"] = masked(one["account"])
     for given, one in zip(review.structures, document["review"]["structures"], strict=True):
         one["held"] = [f"{leg.quantity:+g} {leg.contract}" for leg in given.legs]
     document["meta"]["data_type"] = review.data_type.value if review.data_type else None
     if last:
         document["meta"]["source"] += ", saved"
-    page = book_pages.portfolio(document, stress=_stress(desk, review))
+    names = [one.account for one in view.book.positions]
+    names += [one.account for one in view.book.accounts]
+    page = book_pages.portfolio(_masked(document, desk, names), stress=_stress(desk, review))
     missing = view.book.unfinished
     return replace(page, partial=f"not all was quoted of {', '.join(missing)}" if missing else "")
 
@@ -140,7 +137,22 @@ async def journal(desk: Desk) -> Page:
         for one in (found.trades, found.proposals)
         if one.n
     ]
-    return book_pages.journal(document, calibration=_drawn(draws))
+    return book_pages.journal(_masked(document, desk), calibration=_drawn(draws))
+
+
+def _masked(document: dict[str, Any], desk: Desk, accounts: Iterable[str] = ()) -> dict[str, Any]:
+    """*document* with every account number shortened, in whatever text it stands."""
+    masks = Masks()
+    masks.learn([*accounts, desk.settings.ib.account])
+
+    def shown(part: Any) -> Any:
+        if isinstance(part, str):
+            return masks.text(part)
+        if isinstance(part, dict):
+            return {shown(key): shown(value) for key, value in part.items()}
+        return [*map(shown, part)] if isinstance(part, list | tuple) else part
+
+    return {name: shown(part) for name, part in document.items()}
 
 
 def _document(
@@ -190,8 +202,12 @@ def _with_urgency(review: BookReview) -> dict[str, Any]:
 
 async def _last_book(desk: Desk) -> dict[str, Any] | None:
     """Totals and alerts of the last saved book, None where none was saved."""
-    if not snapshot_path(desk.settings, simulated=desk.simulated).exists():
-        return None
+    path = snapshot_path(desk.settings, simulated=desk.simulated)
+    try:
+        if not path.exists():
+            return None
+    except OSError as exc:
+        raise BadFile(f"{path} cannot be read: {exc.strerror or exc}") from exc
     found = _with_urgency((await desk.portfolio(last=True)).review)
     kept = ("as_of", "currency", "net_liquidation", "totals", "notes")
     return {"alerts": found["alerts"], **{name: found["review"][name] for name in kept}}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import io
 import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from tomic.bounded import parse_json, read_text
 from tomic.errors import BadFile
 from tomic.sim.recording import Recording, Row
 
@@ -27,8 +28,9 @@ def is_document(path: Path) -> bool:
         BadFile: The file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") if path.is_file() else io.BytesIO() as file:
             start = file.read(64)
+        path.stat()
     except FileNotFoundError:
         raise BadFile(f"{path} does not exist; check the path of the recorded chain") from None
     except OSError as exc:
@@ -44,14 +46,14 @@ def read_document(path: Path, symbol: str | None = None) -> Recording:
         BadFile: Damaged, another schema, without options, or several symbols and none named.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_json(read_text(path))
     except (OSError, ValueError) as exc:
         raise BadFile(f"{path} is damaged or cut short ({exc}); export the chain again") from exc
     documents = content if isinstance(content, list) else [content]
     try:
         chosen = _choose(path, documents, symbol)
         return _recording(chosen)
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
         raise BadFile(f"{path} is no chain of schema {_SCHEMA}: {exc!r}") from exc
 
 

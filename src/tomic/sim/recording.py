@@ -8,6 +8,7 @@ from its name, the price from put-call parity.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from statistics import median
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
+from tomic.bounded import read_text
 from tomic.errors import BadFile
 from tomic.sim import calendar, smiles
 
@@ -95,7 +97,7 @@ def read(path: Path) -> Recording:
             no number; the message names line and column.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with io.StringIO(read_text(path)) as file:
             lines = csv.DictReader(file, strict=True)
             names = {_column(name): name for name in lines.fieldnames or () if name}
             missing = [name for name in _REQUIRED if name not in names]

@@ -9,18 +9,22 @@ in all of it, so that the file can be given away.
 from __future__ import annotations
 
 import gzip
+import io
+import itertools
 import json
 import logging
 import re
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from tomic.bounded import parse_json, read_bytes, unzipped
 from tomic.errors import BadFile
+from tomic.masking import Masks
 from tomic.sim.wire import (
     Fields,
     FrameReader,
@@ -39,17 +43,29 @@ SCHEMA = "tomic.session/1"
 Kind = Literal["hello", "sent", "received", "garbage", "closed"]
 """``hello`` opens a connection; ``garbage`` was received; ``closed`` was not our doing."""
 
-_ACCOUNT = re.compile(r"(?<![A-Za-z0-9])(D?[UF])\d{2,}(\d{3})(?![A-Za-z0-9])")
 _GZIP = b"\x1f\x8b"
+_MOST = 256_000_000
+"""Bytes of a session, unpacked; a scan of a hundred symbols has a tenth of that."""
+_NAMING = {"6": (5,), "54": (2,), "61": (2,), "63": (3,), "71": (3,), "73": (3,)}
+"""Message to its fields with an account: values, positions and summaries, also by model."""
+_MANAGED, _FAMILIES = "15", "78"
+_DIGITS = re.compile(r"\d{3}")
 
 
 def masked(text: str) -> str:
-    """
-    The text with account numbers shortened: ``U1234567`` becomes ``U***567``.
+    """The text with what looks like an account number shortened; see `tomic.masking`."""
+    return Masks().text(text)
 
-    Source: IB's account numbers are U, F, DU or DF and digits.
-    """
-    return _ACCOUNT.sub(r"\1***\2", text)
+
+def _accounts_in(fields: Fields) -> Iterator[str]:
+    """Names of accounts in a received message, whatever they look like."""
+    kind = fields[0] if fields else ""
+    if kind == _MANAGED:
+        yield from ",".join(fields[2:]).split(",")
+        return
+    named = range(2, len(fields)) if kind == _FAMILIES else _NAMING.get(kind, ())
+    # Words such as All are no accounts.
+    yield from (fields[at] for at in named if at < len(fields) and _DIGITS.search(fields[at]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +118,8 @@ class Recorder:
     def __init__(
         self, command: str = "", version: str = "", clock: Callable[[], float] = time.monotonic
     ) -> None:
-        header = {"schema": SCHEMA, "version": version, "command": masked(command)}
-        self._lines = [_line(header)]
+        self._header = {"schema": SCHEMA, "version": version, "command": command}
+        self._entries: list[dict[str, Any]] = []
         self._clock, self._start = clock, clock()
         self._link = 0
         self._requests, self._answers = RequestStream(), FrameReader()
@@ -146,12 +162,22 @@ class Recorder:
     def note_spot(self, spot: RecordedSpot) -> None:
         """A price that the session did not give."""
         entry = {"spot": spot.price, "symbol": spot.symbol, "source": spot.source}
-        self._lines.append(_line({**entry, "as_of": spot.as_of.isoformat()}))
+        self._entries.append({**entry, "as_of": spot.as_of.isoformat()})
 
     def to_bytes(self, *, compress: bool) -> bytes:
-        """The file's content; nothing can be recorded after it."""
+        """The file's content, masked; nothing can be recorded after it."""
         self._flush()
-        data = "".join(self._lines).encode()
+        # Only at the end it is known which names are accounts, and which of them look alike.
+        masks = Masks()
+        for entry in self._entries:
+            if entry.get("kind") == "received":
+                masks.learn(_accounts_in(entry.get("fields", ())))
+        for entry in self._entries:
+            for text in entry.get("fields", ()):
+                masks.learn_from(text)
+        header = self._header | {"command": masks.text(self._header["command"])}
+        lines = [header, *_masked_entries(self._entries, masks)]
+        data = "".join(map(_line, lines)).encode()
         return gzip.compress(data, mtime=0) if compress else data
 
     def _message(self, payload: bytes) -> None:
@@ -179,24 +205,39 @@ class Recorder:
         }
         self._messages += kind in ("sent", "received")
         if fields:
-            entry["fields"] = [masked(text) for text in fields]
+            entry["fields"] = fields
         if raw:
-            entry["raw"] = _masked_bytes(raw).hex()
-        self._lines.append(_line(entry))
+            entry["raw"] = raw
+        self._entries.append(entry)
 
 
 def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry, separators=(",", ":")) + "\n"
 
 
-def _masked_bytes(raw: bytes) -> bytes:
-    """Garbage may hold account numbers too; its length stays as it was."""
+def _masked_entries(entries: Iterable[dict[str, Any]], masks: Masks) -> Iterator[dict[str, Any]]:
+    """
+    What the lines of the file say. Garbage keeps its length.
 
-    def stars(found: re.Match[str]) -> str:
-        whole = found[0]
-        return found[1] + "*" * (len(whole) - len(found[1]) - 3) + found[2]
+    A number may begin in one piece of it and end in the next, so pieces are masked once more
+    together.
+    """
 
-    return _ACCOUNT.sub(stars, raw.decode("latin-1")).encode("latin-1")
+    def pieces(entry: dict[str, Any]) -> tuple[bool, object]:
+        return "raw" in entry, entry.get("link")
+
+    for (is_garbage, _), group in itertools.groupby(entries, pieces):
+        if not is_garbage:
+            for entry in group:
+                if "fields" in entry:
+                    entry = entry | {"fields": [masks.text(text) for text in entry["fields"]]}
+                yield entry
+            continue
+        parts = list(group)
+        whole = "".join(masks.same_length(entry["raw"].decode("latin-1")) for entry in parts)
+        shown = io.BytesIO(masks.same_length(whole).encode("latin-1"))
+        for entry in parts:
+            yield entry | {"raw": shown.read(len(entry["raw"])).hex()}
 
 
 def is_session(path: Path) -> bool:
@@ -207,14 +248,19 @@ def is_session(path: Path) -> bool:
         BadFile: The file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        # Pipes and devices are read once, and this is not yet the time for it.
+        with path.open("rb") if path.is_file() else io.BytesIO() as file:
             start = file.read(4096)
+        path.stat()
     except FileNotFoundError:
         raise BadFile(f"{path} does not exist; check the path of the recording") from None
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror}; check its permissions") from exc
     if start.startswith(_GZIP):
-        start = zlib.decompressobj(wbits=31).decompress(start, 4096)
+        try:
+            start = zlib.decompressobj(wbits=31).decompress(start, 4096)
+        except zlib.error as exc:
+            raise BadFile(f"{path} is damaged ({exc}); record the session again") from exc
     first = start.partition(b"\n")[0]
     return first.startswith(b"{") and b'"tomic.session/' in first
 
@@ -239,7 +285,7 @@ def read_session(path: Path) -> RecordedSession:
                 spots.append(_spot(entry))
             else:
                 events.append(_event(entry))
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise BadFile(f"{path} line {number} is no event of a session ({exc})") from exc
     if not events:
         raise BadFile(f"{path} holds no message; record the session again")
@@ -253,13 +299,13 @@ def read_session(path: Path) -> RecordedSession:
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if data.startswith(_GZIP) else data).decode()
+        data = read_bytes(path, _MOST)
+        text = (unzipped(path, data, _MOST) if data.startswith(_GZIP) else data).decode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as exc:
         raise BadFile(f"{path} is damaged or cut short ({exc}); record the session again") from exc
     for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError as exc:
             raise BadFile(f"{path} line {number} is damaged or cut short ({exc})") from exc
         if not isinstance(entry, dict):

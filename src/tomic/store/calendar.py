@@ -99,8 +99,8 @@ class CalendarTables(StoreFile):
         # Wider than asked: a CSV row just outside the window may replace one inside it.
         values = (
             json.dumps(several(symbols)),
-            (since - _SAME_EVENT).isoformat(),
-            (until + _SAME_EVENT if until else dt.date.max).isoformat(),
+            _moved(since, -_SAME_EVENT),
+            _moved(until or dt.date.max, _SAME_EVENT),
         )
         rows: list[Any] = await self._read(
             lambda db: db.execute(
@@ -112,13 +112,21 @@ class CalendarTables(StoreFile):
         return rows
 
 
+def _moved(day: dt.date, span: dt.timedelta) -> str:
+    """*day* plus *span*, as text; the first or last day where there is none so early or late."""
+    try:
+        return (day + span).isoformat()
+    except OverflowError:
+        return (dt.date.max if span > dt.timedelta() else dt.date.min).isoformat()
+
+
 def _forget(db: sqlite3.Connection, table: str, rows: Sequence[tuple[str, str, str]]) -> None:
     moved = _MOVED[table]
     for symbol, day, source in rows:
         near = dt.date.fromisoformat(day)
         db.execute(
             f"DELETE FROM {table} WHERE symbol = ? AND source = ? AND day > ? AND day < ?",
-            (symbol, source, (near - moved).isoformat(), (near + moved).isoformat()),
+            (symbol, source, _moved(near, -moved), _moved(near, moved)),
         )
 
 

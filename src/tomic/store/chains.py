@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic.chain import COLUMNS, Chain, Fetch
+from tomic.errors import StoreError
 from tomic.models import DataType, Spot, Underlying
 from tomic.models.documents import to_document
+from tomic.store import documents
 from tomic.store.connection import StoreFile
 
 _KEEP_S = 86_400.0
@@ -105,7 +107,13 @@ def _packed(chain: Chain) -> tuple[str, bytes]:
 
 
 def _unpacked(header_text: str, packed: bytes) -> Chain:
-    header: dict[str, Any] = json.loads(header_text)
+    try:
+        return _chain(documents.load(header_text), packed)
+    except (zlib.error, LookupError, TypeError, ValueError, OverflowError) as exc:
+        raise StoreError(f"a stored chain is damaged ({exc}); {documents.REMEDY}") from exc
+
+
+def _chain(header: dict[str, Any], packed: bytes) -> Chain:
     columns = _columns(header["columns"], header["rows"], zlib.decompress(packed))
     as_of = dt.datetime.fromisoformat(header["as_of"])
     if header["zone"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -55,7 +56,7 @@ class StoreFile:
 
     async def __aenter__(self) -> Self:
         self._is_open = True
-        if self.path.exists():
+        if is_there(self.path):
             # A damaged or newer file is reported here, before anything is fetched in vain.
             await self._connected(create=False)
         return self
@@ -115,6 +116,11 @@ class StoreFile:
             if error is None:
                 raise
             raise error from exc
+        except UnicodeDecodeError as exc:
+            raise StoreError(f"{self.path}: damaged, a text is not UTF-8 ({exc})") from exc
+        except (UnicodeEncodeError, OverflowError) as exc:
+            # Nothing was written: the transaction has been rolled back.
+            raise UsageError(f"this cannot be stored: {exc}; correct what was given") from exc
 
     def _explained(self, exc: sqlite3.DatabaseError) -> StoreError | None:
         """Translate what the user can act on; None for what is a mistake of the program."""
@@ -136,6 +142,11 @@ class StoreFile:
                 f"{self.path}: {exc}; look whether file and folder can be written and the disk "
                 "has room"
             )
+        if str(exc).endswith(" already exists"):
+            return StoreError(
+                f"{self.path}: {exc}, and its schema number says that it does not; put a backup in "
+                "its place"
+            )
         if str(exc).startswith("no such "):
             return StoreError(f"{self.path}: {exc}; tomic store check tells what is missing")
         return None
@@ -145,11 +156,11 @@ class StoreFile:
             if not self._is_open:
                 raise RuntimeError("the store is not open; use it inside async with")
             if self._connection is not None and self._is_stand_in:
-                if not create and not self.path.exists():
+                if not create and not is_there(self.path):
                     return self._connection
                 await self._disconnect()
             if self._connection is None:
-                self._is_stand_in = not create and not self.path.exists()
+                self._is_stand_in = not create and not is_there(self.path)
                 self._connection = await self._open(create=create)
             return self._connection
 
@@ -175,6 +186,8 @@ class StoreFile:
         schema.migrate(db, str(self.path))
         if not self._is_stand_in:
             _use_wal(db, self.busy_timeout_s)
+            # From its first read on, SQLite tells others that somebody has the file open.
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def _transaction(db: sqlite3.Connection, begin: str, work: Work[T]) -> T:
@@ -201,6 +214,29 @@ def _use_wal(db: sqlite3.Connection, wait_s: float) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def is_there(path: Path) -> bool:
+    """
+    Whether a store lies at *path*; its folder need not exist either.
+
+    Raises:
+        StoreError: Nobody can tell, or none could be made there: a folder that may not be looked
+            into, a file where a folder should be, or a link that leads nowhere.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        if not os.path.lexists(path):
+            return False
+        reason = "is a link to a file that is not there"
+    except NotADirectoryError:
+        reason = "lies below a file"
+    except (OSError, ValueError) as exc:
+        reason = f"cannot be reached ({getattr(exc, 'strerror', None) or exc})"
+    else:
+        return True
+    raise StoreError(f"{path}: {reason}; set store.path to a folder you own")
 
 
 def make_folder(path: Path) -> None:

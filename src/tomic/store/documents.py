@@ -7,6 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tomic.bounded import parse_json
+from tomic.errors import StoreError
+
+REMEDY = "tomic store check names what is damaged, and a backup can take the store's place"
+
 
 def dump(document: Mapping[str, Any]) -> str:
     """Write a document compactly; infinity and NaN are kept as such, dates as ISO text."""
@@ -14,8 +19,18 @@ def dump(document: Mapping[str, Any]) -> str:
 
 
 def load(text: str) -> dict[str, Any]:
-    """Read a document back."""
-    document: dict[str, Any] = json.loads(text)
+    """
+    Read a document back.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    try:
+        document = parse_json(text)
+    except (ValueError, TypeError) as exc:
+        raise StoreError(f"a stored document is damaged ({exc}); {REMEDY}") from exc
+    if not isinstance(document, dict):
+        raise StoreError(f"a stored document is no object; {REMEDY}")
     return document
 
 

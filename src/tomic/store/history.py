@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, repeat
 from operator import itemgetter
@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import FloatArray
+from tomic.errors import StoreError
 from tomic.models import VolSnapshot, several
 from tomic.models.documents import to_text
 from tomic.models.market import impossible
 from tomic.store.connection import StoreFile
+from tomic.store.documents import REMEDY
+from tomic.store.worker import T
 
 IvKind: TypeAlias = Literal["ib30", "chain30", "ib_hv30"]
 """IB's 30-day implied volatility, that of our own chains, and IB's historical volatility."""
@@ -152,7 +155,7 @@ class HistoryTables(StoreFile):
         found = {}
         for symbol, group in _by_symbol(rows):
             _, day, *fields = zip(*group, strict=True)
-            found[symbol] = Bars(symbol, _to_days(day), *map(_floats, fields))
+            found[symbol] = _sound(Bars, symbol, _to_days(day), *map(_floats, fields))
         return found
 
     async def save_iv(
@@ -195,7 +198,7 @@ class HistoryTables(StoreFile):
         found = {}
         for symbol, group in _by_symbol(rows):
             _, day, value = zip(*group, strict=True)
-            found[symbol] = VolSeries(symbol, kind, _to_days(day), _floats(value))
+            found[symbol] = _sound(VolSeries, symbol, kind, _to_days(day), _floats(value))
         return found
 
     async def replace_series(
@@ -337,6 +340,14 @@ _COVERAGE = """
         fetched_at, asked_from
     FROM stored FULL JOIN asked USING (symbol, series) ORDER BY symbol, series
 """
+
+
+def _sound(series: Callable[..., T], *parts: Any) -> T:
+    """A series of what is stored; it was checked before, so what is odd now is damage."""
+    try:
+        return series(*parts)
+    except ValueError as exc:
+        raise StoreError(f"the stored {exc}; {REMEDY}") from exc
 
 
 def _check(name: str, date: DayArray, *fields: FloatArray) -> None:

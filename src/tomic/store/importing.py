@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from tomic.bounded import read_bytes
 from tomic.errors import BadFile, InvalidSymbol
 from tomic.models import normalize_symbol
 from tomic.store import legacy, schema
@@ -83,7 +84,7 @@ class ImportTables(CalendarTables, StoreFile):
                 with closing(sqlite3.connect(address, uri=True)) as source:
                     _check_legacy(path, source)
                     return legacy.copy(source, db)
-            except sqlite3.DatabaseError as exc:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
                 raise BadFile(f"{path}: {exc}; a SQLite file was expected") from exc
 
         copied = await self._write(work)
@@ -99,6 +100,10 @@ class ImportTables(CalendarTables, StoreFile):
         )
 
 
+_YEARS = (1900, 2199)
+"""Others stand for a day that is not known."""
+
+
 def parse(path: Path, content: bytes) -> Sequence[Earnings | Dividend]:
     """
     Read a CSV of earnings or dividends; separators ``,``, ``;`` and tab, dates ISO or 20260115.
@@ -107,12 +112,17 @@ def parse(path: Path, content: bytes) -> Sequence[Earnings | Dividend]:
         BadFile: Not such a CSV, with the line at fault.
     """
     try:
-        text = content.decode("utf-8-sig")
+        # Excel of the Mac ends lines with \r alone.
+        text = re.sub(r"\r\n?", "\n", content.decode("utf-8-sig"))
     except UnicodeDecodeError as exc:
         raise BadFile(f"{path}: no text in UTF-8; it can be {KINDS}") from exc
     head = text.partition("\n")[0]
     separator = max(",;\t", key=head.count)
-    rows = list(csv.reader(io.StringIO(text), delimiter=separator))
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    try:
+        rows = list(reader)
+    except csv.Error as exc:
+        raise BadFile(f"{path}:{reader.line_num}: no CSV ({exc})") from exc
     names = [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in rows[0]] if rows else []
     symbol, amount = _place(names, _SYMBOL), _place(names, _AMOUNT)
     day = _place(names, _EX_DATE if amount is not None else _REPORT)
@@ -133,6 +143,8 @@ def _parsed(
     try:
         name = normalize_symbol(row[symbol])
         date = dt.date.fromisoformat(row[day].strip()[:10])
+        if not _YEARS[0] <= date.year <= _YEARS[1]:
+            raise ValueError(f"{date} cannot be the day of an event")
         if amount is None:
             return Earnings(name, date, "csv")
         value = float(row[amount].strip().replace(",", "."))
@@ -151,6 +163,8 @@ def _place(names: Sequence[str], wanted: Sequence[str]) -> int | None:
 
 def _read(path: Path, size: int = -1) -> bytes:
     try:
+        if size < 0:
+            return read_bytes(path)
         with path.open("rb") as file:
             return file.read(size)
     except OSError as exc:

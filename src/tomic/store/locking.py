@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +18,8 @@ from tomic.store.worker import Worker
 _SLICE_S = 0.2
 """SQLite's own wait cannot be cancelled, so a long one is made of short ones."""
 _STOP_S = 5.0
+_NAME = re.compile(r"\w[\w .-]*")
+_NO_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 class RunLocks(StoreFile):
@@ -34,7 +37,10 @@ class RunLocks(StoreFile):
 
         Raises:
             StoreBusy: Another run still holds it after *wait_s* seconds.
+            StoreError: The name is none, or the file cannot be locked.
         """
+        if not _NAME.fullmatch(name):
+            raise StoreError(f"{name!r} names no lock; use letters, digits, dots, - and _")
         target = self.path.with_name(f"{self.path.name}.{name}.lock")
         make_folder(target)
         lock = await _lock_file(target)
@@ -73,7 +79,7 @@ async def _lock_file(target: Path) -> Worker:
         return await Worker.open(
             lambda: sqlite3.connect(target, timeout=_SLICE_S, isolation_level=None)
         )
-    except sqlite3.OperationalError as exc:
+    except sqlite3.DatabaseError as exc:
         raise StoreError(f"{target}: cannot be locked ({exc})") from exc
 
 
@@ -82,10 +88,22 @@ async def _lock_within(lock: Worker, target: Path, wait_s: float) -> bool:
     while True:
         try:
             await lock.call(lambda db: db.execute("BEGIN EXCLUSIVE"))
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF not in BUSY:
+        except sqlite3.DatabaseError as exc:
+            number = exc.sqlite_errorcode & 0xFF
+            if number in _NO_DATABASE and await lock.call(lambda _: _emptied(target)):
+                continue
+            if number not in BUSY:
                 raise StoreError(f"{target}: cannot be locked ({exc})") from exc
             if time.monotonic() >= ends:
                 return False
         else:
             return True
+
+
+def _emptied(target: Path) -> bool:
+    """Empty a lock file that is no database; deleted, it would be another file to who waits."""
+    try:
+        with target.open("rb+") as file:
+            return bool(file.read(1)) and file.truncate(0) == 0
+    except OSError:
+        return False

@@ -55,12 +55,12 @@ def entries(path: Path, *, most: int = 50) -> list[tuple[str, str]]:
 
 
 def _rows(path: Path, query: str) -> list[tuple[str, ...]]:
-    if not path.is_file():
-        return []
     try:
+        if not path.is_file():
+            return []
         with closing(
             sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)
         ) as db:
             return db.execute(query).fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError, RuntimeError):
         return []

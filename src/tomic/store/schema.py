@@ -278,7 +278,9 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
         version = version_of(connection)
         _check_ours(connection, name, version)
     finally:
-        connection.execute("ROLLBACK")
+        # On a full disk SQLite has rolled back by itself, and the reason must not be hidden.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
     if version > LATEST:
         raise SchemaTooNew(
             f"{name}: written by a newer TOMIC (schema {version}, this one knows {LATEST}); "

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
+import platform
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tomic.errors import StoreError
 from tomic.store import schema
-from tomic.store.connection import StoreFile
+from tomic.store.connection import BUSY, StoreFile, is_there
 
 _DOCUMENTS = (
     ("underlyings", "document"),
@@ -27,6 +30,20 @@ _DOCUMENTS = (
     ("journal_history", "changed"),
     ("executions", "document"),
 )
+
+_BESIDE = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite keeps beside a database, and takes for its own by the name."""
+_BACKUP = "backup"
+"""Row of the table runs that only a copy has."""
+_HEADER = 100
+_ROLLBACK_JOURNAL = 1
+"""Read version in a SQLite header of a file without a write-ahead log."""
+_IRREPLACEABLE = (
+    ("journal entries", "SELECT entry_id, revision, at, event, changed FROM journal_history"),
+    ("executions", "SELECT exec_id FROM executions"),
+    ("proposals", "SELECT id FROM proposals"),
+)
+"""What no gateway tells a second time: what it is called, and what makes it what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,7 @@ class UpkeepTables(StoreFile):
 
     async def info(self) -> StoreInfo:
         """Return sizes, counts and coverage."""
-        exists = self.path.exists()
+        exists = is_there(self.path)
         tables, series, version = await self._read(
             lambda db: (_counts(db), _series(db), schema.version_of(db))
         )
@@ -87,56 +104,183 @@ class UpkeepTables(StoreFile):
         """
         Copy the store to *target* while it is in use; return the size in bytes.
 
-        The copy is one consistent moment, is checked, and appears under its name only when it is
-        whole; an earlier backup of that name is replaced.
+        The copy is one consistent moment and appears under its name only when it is whole. Then
+        it is opened under that name and compared with what was to be copied. An earlier backup of
+        this store is replaced, logs beside it included; until then it stays as it was. A link is
+        followed.
 
         Raises:
-            StoreError: There is no store yet, or *target* is the store itself, is something else
-                than a store, or cannot be written.
+            StoreError: There is no store yet, *target* is the store itself, is in use, is no
+                backup or holds what this store does not, or it cannot be written.
         """
-        target = Path(target)
-        _check_target(self.path, target)
+        target = _real_target(self.path, Path(target))
         connection = await self._connected(create=False)
-        try:
-            return await self._run(connection, lambda db: _copy(db, target))
-        except OSError as exc:
-            raise StoreError(f"{target}: cannot be written ({exc.strerror})") from exc
+        return await self._run(connection, lambda db: _back_up(db, target))
 
 
-def _check_target(path: Path, target: Path) -> None:
-    if not path.exists():
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Blame *target* for what goes wrong inside, and not the store."""
+    try:
+        yield
+    except sqlite3.DatabaseError as exc:
+        raise StoreError(
+            f"{target}: cannot be written ({exc}); look whether file and folder can be written "
+            "and the disk has room"
+        ) from exc
+    except OSError as exc:
+        raise StoreError(f"{target}: cannot be written ({exc.strerror or exc})") from exc
+
+
+def _real_target(path: Path, target: Path) -> Path:
+    """*target* with its links followed; an error where nothing of ours may be put."""
+    if not is_there(path):
         raise StoreError(f"{path}: no store there yet; tomic prices makes one")
-    if not target.exists():
-        return
-    if target.is_dir() or target.samefile(path):
-        raise StoreError(f"{target}: is the store itself or a folder; name another file")
     try:
-        with closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            (application,) = db.execute("PRAGMA application_id").fetchone()
-    except sqlite3.DatabaseError:
-        application = 0
-    if application != schema.APPLICATION_ID:
-        raise StoreError(f"{target}: exists and is no backup of a store; name another file")
+        real = target.resolve()
+    except (OSError, RuntimeError) as exc:
+        raise StoreError(f"{target}: cannot be followed ({exc}); name another file") from exc
+    if real.name.endswith(_BESIDE):
+        raise StoreError(
+            f"{target}: SQLite keeps files of that name beside a database; name another file"
+        )
+    with _writing(target):
+        if not os.path.lexists(real):
+            return real
+        if real.samefile(path) or not real.is_file():
+            raise StoreError(
+                f"{target}: is the store itself, a folder or a device; name another file"
+            )
+    return real
 
 
-def _copy(db: sqlite3.Connection, target: Path) -> int:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _back_up(db: sqlite3.Connection, target: Path) -> int:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # The moment that is copied, held by a first read, is the one that the copy is compared with.
+    db.execute("BEGIN")
     try:
-        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-            db.backup(copy)
-            # One file without a log beside it can be moved and mailed as it is.
-            copy.execute("PRAGMA journal_mode = DELETE")
-            (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise StoreError(f"the copy is not sound ({verdict}); run tomic store check")
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        size = part.stat().st_size
-        part.replace(target)
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if os.path.lexists(target):
+            _check_replaceable(db, target)
+        with _writing(target):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _copy(db, part)
+                digest, size = _digest(part), part.stat().st_size
+                _free(target)
+                part.replace(target)
+            finally:
+                for suffix in ("", *_BESIDE):
+                    Path(f"{part}{suffix}").unlink(missing_ok=True)
+            found = _digest(target)
+        if found != digest or _found_in(target) != _found_by(db):
+            raise StoreError(
+                f"{target}: does not hold what was copied; another program writes there, so name "
+                "another file"
+            )
     finally:
-        part.unlink(missing_ok=True)
+        if db.in_transaction:
+            db.execute("ROLLBACK")
     return size
+
+
+def _copy(db: sqlite3.Connection, part: Path) -> None:
+    with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+        db.backup(copy)
+        # One file without a log beside it can be moved and mailed as it is.
+        copy.execute("PRAGMA journal_mode = DELETE")
+        copy.execute(
+            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, strftime('%Y-%m-%d %H:%M UTC', 'now'))",
+            (_BACKUP, os.getpid(), platform.node()),
+        )
+        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StoreError(f"the copy is not sound ({verdict}); run tomic store check")
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _check_replaceable(db: sqlite3.Connection, target: Path) -> None:
+    """Refuse to replace what is no backup of this store, or is no longer only that."""
+    try:
+        with target.open("rb") as file:
+            header = file.read(_HEADER)
+    except OSError as exc:
+        raise StoreError(f"{target}: cannot be read ({exc.strerror or exc})") from exc
+    is_database = header.startswith(b"SQLite format 3\0") and len(header) == _HEADER
+    if not is_database or int.from_bytes(header[68:72]) != schema.APPLICATION_ID:
+        raise StoreError(f"{target}: exists and is no backup of a store; name another file")
+    address = f"{target.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=0.0)) as old:
+            marked = (_BACKUP,) in _keys(old, "SELECT name FROM runs")
+            lost = [name for name, keys in _IRREPLACEABLE if _keys(old, keys) - _keys(db, keys)]
+    except sqlite3.DatabaseError as exc:
+        if exc.sqlite_errorcode & 0xFF in BUSY:
+            raise _in_use(target) from exc
+        raise StoreError(
+            f"{target}: cannot be read as a backup ({exc}); move it away, or name another file"
+        ) from exc
+    # Backups had no mark once; a store that somebody works with keeps a write-ahead log.
+    if not marked and header[18] != _ROLLBACK_JOURNAL:
+        raise StoreError(f"{target}: is a store in its own right, no backup; name another file")
+    if lost:
+        raise StoreError(
+            f"{target}: holds {' and '.join(lost)} that {_path_of(db)} does not; "
+            "it is no earlier backup of this store, so name another file"
+        )
+
+
+def _in_use(target: Path) -> StoreError:
+    return StoreError(f"{target}: another program has it open; close that, or name another file")
+
+
+def _free(target: Path) -> None:
+    """Leave nothing beside *target* that SQLite would take for a log of the file to come."""
+    if target.exists():
+        with closing(sqlite3.connect(target, timeout=0.0, isolation_level=None)) as old:
+            try:
+                # What its log holds is put into it, and the log goes; only who is alone can.
+                old.execute("PRAGMA journal_mode = DELETE")
+                old.execute("BEGIN EXCLUSIVE")
+                old.execute("ROLLBACK")
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode & 0xFF in BUSY:
+                    raise _in_use(target) from exc
+                raise
+    for suffix in _BESIDE:
+        Path(f"{target}{suffix}").unlink(missing_ok=True)
+
+
+def _keys(db: sqlite3.Connection, query: str) -> set[tuple[object, ...]]:
+    (table,) = re.findall(r"FROM (\w+)", query)
+    # A backup of an earlier version lacks tables.
+    return set(db.execute(query)) if table in _tables(db) else set()
+
+
+def _path_of(db: sqlite3.Connection) -> str:
+    return str(db.execute("PRAGMA database_list").fetchone()[2])
+
+
+def _digest(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").digest()
+
+
+def _found_in(target: Path) -> dict[str, int]:
+    """What somebody finds who opens the copy under its name."""
+    try:
+        with closing(sqlite3.connect(target, timeout=0.0, isolation_level=None)) as copy:
+            return _found_by(copy)
+    except sqlite3.DatabaseError as exc:
+        raise StoreError(f"{target}: cannot be opened again ({exc}); name another file") from exc
+
+
+def _found_by(db: sqlite3.Connection) -> dict[str, int]:
+    counts = _counts(db)
+    del counts["runs"]
+    (revisions,) = db.execute("SELECT total(revision) FROM entries").fetchone()
+    return counts | {"user_version": schema.version_of(db), "revisions": int(revisions)}
 
 
 def _sizes(path: Path) -> Iterator[int]:

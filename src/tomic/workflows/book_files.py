@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from tomic import legs
+from tomic.bounded import parse_json, read_bytes, read_text
 from tomic.config import Settings
 from tomic.dates import parse_expiry
-from tomic.errors import BadFile, DataError, UsageError
+from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
 from tomic.export.atomic import write_text
 from tomic.models import normalize_symbol
 from tomic.models.book import Book
@@ -32,11 +33,11 @@ def load_pins(path: Path) -> list[Claim]:
         BadFile: Not such a file.
     """
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = parse_json(read_text(path))
         if not isinstance(rows, list):
             raise BadFile("pins are a list of objects with name and legs")
         return [_pin(row) for row in rows]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as exc:
+    except (OSError, ValueError) as exc:
         raise BadFile(f"{path}: pins cannot be read: {exc}") from exc
     except (KeyError, TypeError, AttributeError) as exc:
         raise BadFile(f"{path}: each pin needs name and legs, got {exc}") from exc
@@ -69,14 +70,22 @@ def load_sectors(path: Path) -> dict[str, str]:
         BadFile: Not such a file.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(io.StringIO(read_text(path))))
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise BadFile(f"{path}: sectors cannot be read: {exc}") from exc
     names = [{(key or "").strip().lower(): value for key, value in row.items()} for row in rows]
     if not names or not {"symbol", "sector"} <= set(names[0]):
         raise BadFile(f"{path}: sectors need the columns symbol and sector")
-    return {normalize_symbol(row["symbol"]): row["sector"].strip() for row in names}
+    sectors: dict[str, str] = {}
+    for number, row in enumerate(names, start=2):
+        try:
+            symbol = normalize_symbol(row["symbol"] or "")
+        except InvalidSymbol as exc:
+            raise BadFile(f"{path}:{number}: {exc}") from exc
+        if not (sector := (row["sector"] or "").strip()):
+            raise BadFile(f"{path}:{number}: {symbol} has no sector; write one or drop the line")
+        sectors[symbol] = sector
+    return sectors
 
 
 def snapshot_path(settings: Settings, *, simulated: bool) -> Path:
@@ -103,7 +112,7 @@ def load_book(path: Path) -> Book:
         BadFile: There is no such file, or it is no saved book.
     """
     try:
-        return Book.model_validate_json(path.read_bytes())
+        return Book.model_validate_json(read_bytes(path))
     except FileNotFoundError as exc:
         raise BadFile(f"{path}: no saved portfolio there; run tomic portfolio first") from exc
     except OSError as exc:

@@ -29,9 +29,11 @@ from tomic.ib import contracts, convert, quotes
 from tomic.ib.patience import Patience
 from tomic.ib.session import Session
 from tomic.ib.tap import Tap
+from tomic.masking import masked
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, Underlying
 from tomic.selection import Wanted, choose_params
 from tomic.store import Database
+from tomic.store.connection import is_there
 from tomic.workflows import remedies
 from tomic.workflows.chain_setup import wanted_data_type
 from tomic.workflows.overheard import Overheard
@@ -74,11 +76,6 @@ class _Broken(Exception):
     def __init__(self, check: Check) -> None:
         super().__init__(check.found)
         self.check = check
-
-
-def masked(account: str) -> str:
-    """An account number of which only the kind and the last digits can be read."""
-    return f"{account[:2]}***{account[-3:]}" if len(account) > 5 else "***"
 
 
 async def examine(
@@ -347,10 +344,12 @@ def _pacing(session: Session) -> Check:
 
 async def _database(settings: Settings) -> Check:
     path = settings.store.path
-    if not path.exists():
-        found = f"{path}: none yet"
-        return Check("database", Verdict.OK, found, "", "tomic prices fills it with bars and IV")
     try:
+        if not is_there(path):
+            found = f"{path}: none yet"
+            return Check(
+                "database", Verdict.OK, found, "", "tomic prices fills it with bars and IV"
+            )
         async with Database(path, busy_timeout_s=settings.store.lock_wait_s) as store:
             info = await store.info()
     except StoreError as exc:

@@ -87,9 +87,10 @@ async def run_job(
 
     Raises:
         StoreBusy: Another run of this job holds the lock.
-        BadFile: The log cannot be written.
+        BadFile: The log could not be written; every step has run.
     """
     reports: list[StepReport] = []
+    unwritten: BadFile | None = None
     async with store.run_lock(f"job-{name}", wait_s=wait_s):
         for number, command in enumerate(job.run, 1):
             words = [word.replace("{date}", today.isoformat()) for word in shlex.split(command)]
@@ -99,10 +100,16 @@ async def run_job(
             report = StepReport(name, number, shlex.join(words), started, seconds, end)
             reports.append(report)
             if job.log is not None:
-                _append(job.log, report.line())
+                try:
+                    _append(job.log, report.line())
+                except BadFile as exc:
+                    # The steps matter more than what is written about them.
+                    unwritten = unwritten or exc
             on_done(report)
             if end.exit_code == INTERRUPTED:
                 break
+    if unwritten is not None:
+        raise unwritten
     return reports
 
 
@@ -114,7 +121,7 @@ def is_due(job: JobSettings, today: dt.date, *, skip_holidays: bool = False) -> 
 def _append(file: Path, line: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as log:
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(line + "\n")
     except OSError as exc:
         raise BadFile(f"{file} cannot be written: {exc.strerror or exc}") from exc

@@ -1,0 +1,90 @@
+"""Files that somebody else wrote, read without trusting their size, their kind or their depth."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import stat
+import zlib
+from pathlib import Path
+from typing import Any
+
+from tomic.errors import BadFile
+
+MOST = 64_000_000
+"""Bytes of a file of figures; a chain of every option of an index has a hundredth of that."""
+_PIECE = 1 << 20
+_WAIT_S = 30.0
+"""For whoever writes into a pipe."""
+
+
+def read_bytes(path: Path, most: int = MOST) -> bytes:
+    """
+    The whole content of a file, or of a pipe that somebody writes into.
+
+    Raises:
+        BadFile: It is longer than *most* bytes, or nothing comes through the pipe.
+        OSError: It cannot be read.
+    """
+    # A pipe without a writer must not keep us waiting where no signal reaches us.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    number = os.open(path, flags)
+    content = bytearray()
+    try:
+        is_file = stat.S_ISREG(os.fstat(number).st_mode)
+        while len(content) <= most:
+            if not is_file and not select.select([number], [], [], _WAIT_S)[0]:
+                raise BadFile(f"{path} says nothing for {_WAIT_S:g} s; name a file")
+            piece = os.read(number, min(_PIECE, most + 1 - len(content)))
+            if not piece:
+                return bytes(content)
+            content += piece
+    finally:
+        os.close(number)
+    raise BadFile(f"{path} is longer than {most / 1e6:g} MB; name the file that was meant")
+
+
+def read_text(path: Path, most: int = MOST) -> str:
+    """
+    The whole text of a file in UTF-8, without a byte-order mark; line ends become ``\\n``.
+
+    Raises:
+        BadFile, OSError: As `read_bytes`.
+        UnicodeDecodeError: It is no text.
+    """
+    text = read_bytes(path, most).decode("utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unzipped(path: Path, packed: bytes, most: int) -> bytes:
+    """
+    What is inside the gzip data *packed* of *path*.
+
+    Raises:
+        BadFile: More than *most* bytes.
+        EOFError, zlib.error: Cut short or damaged.
+    """
+    content = bytearray()
+    while packed:
+        member = zlib.decompressobj(wbits=31)
+        content += member.decompress(packed, most + 1 - len(content))
+        if len(content) > most:
+            raise BadFile(f"{path} unpacks to more than {most / 1e6:g} MB; it is no recording")
+        if not member.eof:
+            raise EOFError("the compressed data end too early")
+        packed = member.unused_data.lstrip(b"\0")
+    return bytes(content)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """
+    The document in *text*.
+
+    Raises:
+        ValueError: It is no JSON, or nested so deep that nothing can be meant by it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as exc:
+        raise ValueError("nested too deep") from exc
