@@ -118,7 +118,7 @@ class StoreFile:
             raise error from exc
         except UnicodeDecodeError as exc:
             raise StoreError(f"{self.path}: damaged, a text is not UTF-8 ({exc})") from exc
-        except (UnicodeEncodeError, OverflowError) as exc:
+        except OverflowError as exc:
             # Nothing was written: the transaction has been rolled back.
             raise UsageError(f"this cannot be stored: {exc}; correct what was given") from exc
 
