@@ -33,6 +33,8 @@ Messages are lower case, without full stop, facts first and the remedy last.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -224,3 +226,29 @@ class StoreBusy(StoreError):
     exit_code = 7
     code = "store.busy"
     retryable = True
+
+
+@contextlib.contextmanager
+def ungrouped() -> Iterator[None]:
+    """
+    Raise the first error of tasks that ran together as it is, where all of theirs are ours.
+
+    A group with a mistake of the program in it is raised whole.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        # Not `except*`: Python 3.11.2, Debian's, wraps what is raised inside it in a group again.
+        expected, bugs = group.split(TomicError)
+        if expected is None or bugs is not None:
+            raise
+        raise next(leaves(expected)) from None
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The errors of a group of groups, first ones first."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

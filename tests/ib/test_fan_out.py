@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import virtual_time
-from tomic.errors import DeadlineExceeded, RequestTimeout, SessionLost
+from tomic.errors import DeadlineExceeded, RequestTimeout, SessionLost, StoreError
 from tomic.ib.fan_out import fan_out, until_stopped
 
 
@@ -147,3 +147,15 @@ def test_a_job_can_be_stopped():
         return ended, await until_stopped(wait_and_tell(0.5), asyncio.Event())
 
     assert virtual_time.run(scenario) == ([True], "0.5 s")
+
+
+async def test_an_error_that_is_no_outcome_comes_as_it_is():
+    """A worker that cannot write the store ends the whole run with that error, not a group."""
+
+    async def worker(item):
+        if item == 2:
+            raise StoreError("the disk is full")
+        await asyncio.Event().wait()
+
+    with pytest.raises(StoreError, match="the disk is full"):
+        await fan_out([1, 2, 3], worker, deadline=None, stop=asyncio.Event())

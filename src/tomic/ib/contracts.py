@@ -19,6 +19,7 @@ from tomic.errors import (
     SessionError,
     UnknownContract,
     UnreadableAnswer,
+    ungrouped,
 )
 from tomic.ib import convert
 from tomic.ib.session import Session
@@ -281,9 +282,10 @@ class Listings:
         pairs = [
             pair for pair in self._futures if pair.expiry == expiry and not self.is_known(pair)
         ]
-        async with asyncio.TaskGroup() as group:
-            for pair in pairs:
-                group.create_task(self._load_pair(pair))
+        with ungrouped():
+            async with asyncio.TaskGroup() as group:
+                for pair in pairs:
+                    group.create_task(self._load_pair(pair))
         for pair in pairs:
             self._settle(pair, 0)
 

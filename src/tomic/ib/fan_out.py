@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from tomic.errors import DeadlineExceeded, RequestFailed, SessionError
+from tomic.errors import DeadlineExceeded, RequestFailed, SessionError, TomicError, leaves
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -39,8 +39,8 @@ async def fan_out(
 
     A failed request is a value in its own slot. When the connection is lost, the loop's time
     *deadline* passes, or *stop* is set, the rest is stopped, what arrived is kept and the
-    unfinished slots carry the reason. Bugs and the caller's own cancellation propagate, and leave
-    no task behind.
+    unfinished slots carry the reason. Other errors, such as one of the store, and the caller's own
+    cancellation propagate, and leave no task behind.
     """
     outcomes: list[Outcome[Item, T] | None] = [None] * len(items)
 
@@ -101,20 +101,12 @@ async def _run_all(jobs: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Even
                 await asyncio.wait(tasks)
             watch.cancel()
     except BaseExceptionGroup as errors:
-        reasons, bugs = errors.split((SessionError, Interrupt))
+        reasons, bugs = errors.split((TomicError, Interrupt))
         if bugs is not None or reasons is None:
             raise
-        raise next(_leaves(reasons)) from None
+        raise next(leaves(reasons)) from None
 
 
 async def _raise_when(stop: asyncio.Event) -> None:
     await stop.wait()
     raise Interrupt
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -7,7 +7,7 @@ import re
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from tomic.models.market import DataType, ExerciseStyle, Model, Spot, Underlying
 
@@ -184,6 +184,15 @@ class Book(BookModel):
     returns: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
     """Daily log returns by symbol, one for each of *return_days*."""
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _a_return_a_day(self) -> Book:
+        for symbol, values in self.returns.items():
+            if len(values) != len(self.return_days):
+                raise ValueError(
+                    f"returns of {symbol}: {len(values)} for {len(self.return_days)} return_days"
+                )
+        return self
 
     @property
     def today(self) -> dt.date:

@@ -12,16 +12,14 @@ from tomic import dates, selection
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import (
-    DataError,
     DeadlineExceeded,
     MarketClosed,
     MissingSpot,
     NoMarketData,
-    RequestFailed,
     RequestTimeout,
-    SessionError,
     SessionLost,
     UnreadableAnswer,
+    ungrouped,
 )
 from tomic.ib import contracts, quotes
 from tomic.ib.quotes import UnderlyingTicks
@@ -233,15 +231,9 @@ async def _time(session: Session) -> dt.datetime:
 
 async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
     """Run two questions at once; the first failure is raised as it is."""
-    try:
+    with ungrouped():
         async with asyncio.TaskGroup() as group:
             one, two = group.create_task(first), group.create_task(second)
-    except BaseExceptionGroup as errors:
-        # Not `except*`: Python 3.11.2, Debian's, wraps what is raised inside it in a group again.
-        expected, bugs = errors.split((RequestFailed, SessionError, DataError))
-        if expected is None or bugs is not None:
-            raise
-        raise expected.exceptions[0] from None
     return one.result(), two.result()
 
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tomic.chain import Chain
-from tomic.errors import DataError, DeadlineExceeded, RequestFailed, SessionLost, TomicError
+from tomic.errors import (
+    DataError,
+    DeadlineExceeded,
+    RequestFailed,
+    SessionLost,
+    TomicError,
+    ungrouped,
+)
 from tomic.models import RowStatus, VolSnapshot
 
 FetchOne = Callable[[str, int], Coroutine[Any, Any, tuple[Chain, VolSnapshot | None]]]
@@ -52,9 +59,10 @@ async def fetch_chains(
             on_done(outcome)
 
     unique = list(dict.fromkeys(symbols))
-    async with asyncio.TaskGroup() as group:
-        for place, symbol in enumerate(unique):
-            group.create_task(run(symbol, place), name=f"tomic chain {symbol}")
+    with ungrouped():
+        async with asyncio.TaskGroup() as group:
+            for place, symbol in enumerate(unique):
+                group.create_task(run(symbol, place), name=f"tomic chain {symbol}")
     return [outcomes[symbol] for symbol in unique]
 
 

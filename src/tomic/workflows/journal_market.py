@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import EmptyChain, TomicError
+from tomic.errors import EmptyChain, TomicError, ungrouped
 from tomic.models import OptionParams, VolSnapshot
 from tomic.models.journal import Contract
 from tomic.selection import Selection
@@ -108,9 +108,10 @@ async def read_markets(
         except TomicError as exc:
             found[symbol] = exc
 
-    async with asyncio.TaskGroup() as group:
-        for symbol, contracts in wanted.items():
-            group.create_task(one(symbol, contracts), name=f"tomic journal {symbol}")
+    with ungrouped():
+        async with asyncio.TaskGroup() as group:
+            for symbol, contracts in wanted.items():
+                group.create_task(one(symbol, contracts), name=f"tomic journal {symbol}")
     return {symbol: found[symbol] for symbol in wanted}
 
 

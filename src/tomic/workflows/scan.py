@@ -24,6 +24,7 @@ from tomic.errors import (
     SessionError,
     SessionLost,
     TomicError,
+    ungrouped,
 )
 from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, VolSnapshot
 from tomic.models.documents import to_document
@@ -118,9 +119,10 @@ async def scan(
         watch(Event("count", "symbols", done=done, total=len(vols)))
 
     async def look_at(symbols: Iterable[str]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for symbol in symbols:
-                group.create_task(look(symbol), name=f"tomic scan {symbol}")
+        with ungrouped():
+            async with asyncio.TaskGroup() as group:
+                for symbol in symbols:
+                    group.create_task(look(symbol), name=f"tomic scan {symbol}")
 
     await look_at(vols)
     idle, loop = 0, asyncio.get_running_loop()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tomic.errors import UsageError
 from tomic.models import DataType, Spot, SpotSource
 
 if TYPE_CHECKING:
@@ -57,11 +58,17 @@ def replay(
     path = Path(path)
     if is_session(path):
         return _session(path, port)
-    market = recorded_chain(path, symbol or None, as_of)
+    market = recorded_chain(path, symbol or None, _with_zone(as_of))
     spot = None
     if market.spot is not None:
         spot = Spot(price=market.spot, source=SpotSource.PARITY, as_of=market.as_of)
     return StandIn(_gateway(market, seed=1, paced=paced), spot)
+
+
+def _with_zone(moment: dt.datetime | None) -> dt.datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise UsageError(f"as-of {moment} has no time zone; write it as {moment}+00:00")
+    return moment
 
 
 def recorded_chain(path: Path, symbol: str | None, as_of: dt.datetime | None) -> Replay:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tomic import dates
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import DataError, DeadlineExceeded, RequestFailed, SessionError
+from tomic.errors import DataError, DeadlineExceeded, RequestFailed, SessionError, ungrouped
 from tomic.ib import contracts, quotes
 from tomic.ib.quotes import UnderlyingTicks
 from tomic.ib.session import Session
@@ -215,9 +215,10 @@ async def _load_and_warm(
     """Load the past; for many symbols the calendar, which takes as long, is built meanwhile."""
     if len(symbols) < _MANY:
         return await load_past(store, symbols, at, window)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(asyncio.to_thread(dates.is_trading_day, at.date()))
-        loading = group.create_task(load_past(store, symbols, at, window))
+    with ungrouped():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.to_thread(dates.is_trading_day, at.date()))
+            loading = group.create_task(load_past(store, symbols, at, window))
     return loading.result()
 
 
