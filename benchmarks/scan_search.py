@@ -24,7 +24,7 @@ from benchmarks.peers import foreign
 
 from tomic.config import ScoreSettings
 from tomic.quant import density, payoff, probability, smile
-from tomic.strategies.condor_tables import Spreads, Terms
+from tomic.strategies.condor_tables import CondorTerms, Spreads
 from tomic.strategies.condors import Search, Top
 
 LOT, DISCOUNT, SPOT, DAYS, STRIKES = 100.0, 0.9963, 500.0, 30, 100
@@ -118,7 +118,7 @@ def condors(count: int, seed: int = 0) -> Search:
                 is_call=call,
             )
         )
-    return Search(*sides, Terms(law, ScoreSettings(), DAYS, LOT * DISCOUNT, LOT, True))
+    return Search(*sides, CondorTerms(law, ScoreSettings(), DAYS, LOT * DISCOUNT, LOT, True))
 
 
 def all_ranked(search: Search, *, scale: float) -> Limit:

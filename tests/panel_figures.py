@@ -54,10 +54,10 @@ from tomic.models.trade import (
     ScorePart,
     SymbolOutcome,
 )
-from tomic.panel.data import Row as StoredRow
-from tomic.panel.journal_rows import Row as EntryRow
+from tomic.panel.data import SeriesRow as StoredRow
+from tomic.panel.journal_rows import EntryRow
 from tomic.panel.settings import Setting
-from tomic.panel.smile_plot import Smile
+from tomic.panel.smile_plot import DrawnSmile
 from tomic.store import SeriesInfo, StoreInfo
 from tomic.workflows.stored_volatility import PastDay, Realised
 from tomic.workflows.volatility import VolReport
@@ -166,12 +166,12 @@ def chain() -> Chain:
     )
 
 
-def smiles() -> dict[dt.date, Smile]:
+def smiles() -> dict[dt.date, DrawnSmile]:
     """A smile for each of its expiries."""
     strike = np.array([570.0, 580.0, 590.0, 600.0, 610.0])
     across = np.linspace(570.0, 610.0, 81)
     return {
-        day: Smile(
+        day: DrawnSmile(
             expiry=day,
             dte=dte,
             strike=strike,

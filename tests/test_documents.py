@@ -16,7 +16,7 @@ import tomic
 from made_books import made_book
 from tomic.config import Settings
 from tomic.journal import statistics
-from tomic.journal.outcomes import Outcome
+from tomic.journal.outcomes import CampaignOutcome
 from tomic.models import Proposal, ScanResult
 from tomic.models.book import Mark
 from tomic.models.documents import UnboundedModel, flag_of, to_document, to_text, with_flags
@@ -190,7 +190,7 @@ def test_naked_call_that_may_not_be_held():
 def test_profit_factor_without_losses():
     """Infinite in Python, null beside its flag in JSON; without any result unknown."""
     day = made_book().as_of.date()
-    won = Outcome(id=1, symbol="SPY", strategy="x", opened=day, closed=day, result=100.0)
+    won = CampaignOutcome(id=1, symbol="SPY", strategy="x", opened=day, closed=day, result=100.0)
 
     factor = statistics.statistics([won])
     nothing = statistics.statistics([])

@@ -39,7 +39,7 @@ class MarketRules(Protocol):
         """Whether Greeks are emptied while the market is closed."""
 
 
-class DeltaRange(Protocol):
+class DeltaBounds(Protocol):
     """What is needed of the chain settings."""
 
     @property
@@ -51,7 +51,7 @@ class DeltaRange(Protocol):
         """Largest delta."""
 
 
-def complete(chain: Chain, market: MarketRules, rules: DeltaRange) -> Chain:
+def complete(chain: Chain, market: MarketRules, rules: DeltaBounds) -> Chain:
     """
     Fill what IB left out, and settle each row's status.
 

@@ -11,7 +11,7 @@ from clean_home import make_clean_home, write
 from command_line import outside_gateway, run
 from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.fills import Times
-from tomic.sim.market import Fill
+from tomic.sim.market import MarketFill
 from tomic.sim.model import ModelMarket
 
 AT = dt.datetime(2026, 11, 20, 19, 31, 2, tzinfo=dt.UTC)
@@ -25,16 +25,18 @@ def home(tmp_path, monkeypatch):
     return made
 
 
-def spread(**changes: object) -> tuple[Fill, ...]:
+def spread(**changes: object) -> tuple[MarketFill, ...]:
     """A put spread of SPY sold in one order."""
     market = ModelMarket(1)
 
-    def leg(strike: float, quantity: float, price: float, number: int) -> Fill:
+    def leg(strike: float, quantity: float, price: float, number: int) -> MarketFill:
         wanted = {"expiry": "20261218", "strike": strike, "right": "P", "trading_class": "SPY"}
         (put,) = market.find("SPY", "OPT", **wanted)
         values = {"at": AT, "perm_id": 42, "commission": 0.65, **changes}
         name = f"0000e0d5.6553c9b2.0{number}.01"
-        return Fill(name, "DU1234567", quantity=quantity, price=price, con_id=put.con_id, **values)
+        return MarketFill(
+            name, "DU1234567", quantity=quantity, price=price, con_id=put.con_id, **values
+        )
 
     return leg(560.0, -1.0, 3.10, 2), leg(550.0, 1.0, 1.60, 3)
 

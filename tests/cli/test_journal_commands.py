@@ -19,7 +19,7 @@ from tomic.cli.journal_views import check_code
 from tomic.errors import GatewayUnreachable
 from tomic.models.journal import ExitCheck, Verdict
 from tomic.store import Database
-from tomic.workflows.journal_review import Checked
+from tomic.workflows.journal_review import CheckRun
 
 SPREAD = "short_put_spread SPY 560/550 2025-06-20"
 SPY = "tomic_ib_SPY_20250519_2026cest.csv"
@@ -369,7 +369,7 @@ def test_exit_codes_of_a_check(verdicts, pnl, errors, asked, code):
 
     checks = tuple(ExitCheck(symbol="SPY", strategy="x", verdict=one, pnl=pnl) for one in verdicts)
 
-    assert check_code(Checked(checks, errors, moment), exit_code=asked) == code
+    assert check_code(CheckRun(checks, errors, moment), exit_code=asked) == code
 
 
 # -- with a market ---------------------------------------------------------------------------

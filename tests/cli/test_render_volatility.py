@@ -13,14 +13,14 @@ import pytest
 import panel_figures as figures
 from tomic.cli import render_volatility
 from tomic.cli.options import Format
-from tomic.workflows.stored_volatility import Placed, Realised
+from tomic.workflows.stored_volatility import Realised, Standing
 
 
 def reports():
     """The reports of `panel_figures`; the first also with what bars and chains give."""
     known, little = figures.vol_reports()
     day = dt.date(2026, 11, 19)
-    own = Placed(value=0.172, day=day, rank=0.5, percentile=0.6, n=40, window=252, reason="")
+    own = Standing(value=0.172, day=day, rank=0.5, percentile=0.6, n=40, window=252, reason="")
     realised = Realised(hv={"close_to_close": {20: 0.177}, "yang_zhang": {20: 0.181, 60: 0.16}})
     return [replace(known, realised=realised, own=own, ib_hv30=(0.161, day)), little]
 

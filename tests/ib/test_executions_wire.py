@@ -20,7 +20,7 @@ from tomic.ib.decoding import StrictDecoder
 from tomic.sim import Gateway
 from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.fills import Times
-from tomic.sim.market import Fill, Listing
+from tomic.sim.market import Listing, MarketFill
 from tomic.sim.model import ModelMarket
 
 AT = dt.datetime(2026, 11, 20, 19, 31, 2, tzinfo=dt.UTC)
@@ -30,15 +30,15 @@ ZAL = Listing(
 BAG = Listing(28812380, "SPY", "BAG", "SMART", local_symbol="28812380")
 
 
-def shares(exec_id: str = "0000e0d5.6553c9b2.01.01", **changes: object) -> Fill:
+def shares(exec_id: str = "0000e0d5.6553c9b2.01.01", **changes: object) -> MarketFill:
     """A hundred shares of SPY bought."""
     spy = ModelMarket(1).find("SPY", "STK")[0].con_id
     values = {"account": "DU1234567", "at": AT, "quantity": 100.0, "price": 590.5, "con_id": spy,
               "perm_id": 77, "order_id": 3, "commission": 1.05, **changes}  # fmt: skip
-    return Fill(exec_id, **values)
+    return MarketFill(exec_id, **values)
 
 
-def option(**changes: object) -> Fill:
+def option(**changes: object) -> MarketFill:
     """One put of SPY sold."""
     put = ModelMarket(1).find("SPY", "OPT", expiry="20261218", strike=560.0, right="P")[0].con_id
     values = {"exec_id": "0000e0d5.6553c9b2.02.01", "quantity": -1.0, "price": 2.35,
@@ -46,7 +46,9 @@ def option(**changes: object) -> Fill:
     return shares(**values)
 
 
-def asked(*fills: Fill, faults=(), times: Times | None = None, timeout_s: float = 10.0, **options):
+def asked(
+    *fills: MarketFill, faults=(), times: Times | None = None, timeout_s: float = 10.0, **options
+):
     """The executions of one question, how many were left out, the notes, and the gateway."""
 
     async def scenario():

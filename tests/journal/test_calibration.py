@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tomic.journal import calibration
-from tomic.journal.outcomes import Outcome, ProposalOutcome
+from tomic.journal.outcomes import CampaignOutcome, ProposalOutcome
 
 EXPIRY = dt.date(2025, 6, 20)
 
@@ -133,7 +133,7 @@ def test_of_trades_uses_campaigns_with_forecast_and_result():
 
     def campaign(result, pos):
         closed = None if result is None else day
-        return Outcome(1, "SPY", "x", day, closed, result, pos=pos, expiry=EXPIRY)
+        return CampaignOutcome(1, "SPY", "x", day, closed, result, pos=pos, expiry=EXPIRY)
 
     found = calibration.of_trades([campaign(10.0, 0.8), campaign(-5.0, None), campaign(None, 0.7)])
 

@@ -10,14 +10,14 @@ import pytest
 
 from journal_entries import OPENED, at, condor, entry, option, snapshot, trade
 from tomic.journal import outcomes, statistics
-from tomic.journal.outcomes import Outcome
+from tomic.journal.outcomes import CampaignOutcome
 from tomic.journal.resampling import resampled_sums, wilson
 from tomic.models.journal import Context, EntryStatus, JournalEntry, Stated
 
 DAY = dt.date(2025, 6, 2)
 
 
-def outcome(result: float | None, *, day: int = 0, **more: object) -> Outcome:
+def outcome(result: float | None, *, day: int = 0, **more: object) -> CampaignOutcome:
     values = {
         "id": day,
         "symbol": "SPY",
@@ -27,7 +27,7 @@ def outcome(result: float | None, *, day: int = 0, **more: object) -> Outcome:
         "result": result,
         **more,
     }
-    return Outcome(**values)
+    return CampaignOutcome(**values)
 
 
 def row(one: JournalEntry) -> dict:

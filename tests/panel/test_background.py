@@ -10,7 +10,7 @@ import pytest
 from conftest import settings_in
 from tomic.desk import Desk
 from tomic.errors import SessionError, UsageError
-from tomic.panel.background import Background, Connection
+from tomic.panel.background import Background, LinkState
 from tomic.sim import Gateway, Limits, Profile
 from tomic.workflows.progress import Event
 
@@ -126,7 +126,7 @@ async def test_a_lost_session_is_renewed_by_the_next_work(tmp_path, market):
         lost = await background.connection()
         chain = await background.run(lambda desk: desk.chain("SPY"))
 
-        assert lost == Connection(opened=True, alive=False, client_id=lost.client_id)
+        assert lost == LinkState(opened=True, alive=False, client_id=lost.client_id)
         assert chain.completeness > 0.9
         assert (await background.connection()).alive
         await background.close()

@@ -12,7 +12,7 @@ from tomic import legs
 from tomic.config import Settings
 from tomic.models.book import Mark
 from tomic.portfolio import exposure, lines, overview
-from tomic.portfolio.exposure import Row
+from tomic.portfolio.exposure import ExposureRow
 from tomic.portfolio.overview import Holdings
 
 SETTINGS = Settings()
@@ -204,4 +204,4 @@ def test_rows_follow_their_groups():
 
     split = [row.quantity for row in held.rows if row.line.position.strike == 560.0]
     assert sum(split) == -2.0
-    assert all(isinstance(row, Row) for row in held.rows)
+    assert all(isinstance(row, ExposureRow) for row in held.rows)

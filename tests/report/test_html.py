@@ -19,13 +19,13 @@ from tomic.errors import BadFile, DataError, StoreError
 from tomic.report import collect, html
 from tomic.report.layout import (
     FORMATS,
-    Column,
-    Facts,
     Figure,
-    Lines,
-    Page,
-    Section,
-    Table,
+    FigureColumn,
+    FigureGrid,
+    FigureTable,
+    ReportPage,
+    ReportSection,
+    Sentences,
     resolve,
     written,
 )
@@ -39,7 +39,7 @@ SMALL_SCAN = {
 
 
 def page(document, *parts, head=()):
-    return Page("A title", document, head, (Section("A section", parts),))
+    return ReportPage("A title", document, head, (ReportSection("A section", parts),))
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,9 @@ def test_text_cannot_leave_its_cell():
     """Markup in a value stays text, in the table and in the embedded document."""
     bad = "</script><script>alert(1)</script><b>&\"'"
 
-    text = html.render(page({"rows": [{"name": bad}]}, Table("/rows", (Column("name", "/name"),))))
+    text = html.render(
+        page({"rows": [{"name": bad}]}, FigureTable("/rows", (FigureColumn("name", "/name"),)))
+    )
 
     assert Read(text).document["rows"][0]["name"] == bad
     assert Read(text).cells == [("/rows/0/name", "text", bad, bad)]
@@ -204,7 +206,11 @@ def test_pointers_are_those_of_json():
 def test_empty_lists_say_so_or_leave_nothing():
     """A table without rows is its sentence, lines without text are nothing."""
     text = html.render(
-        page({"rows": [], "notes": []}, Table("/rows", (), empty="Nothing today."), Lines("/notes"))
+        page(
+            {"rows": [], "notes": []},
+            FigureTable("/rows", (), empty="Nothing today."),
+            Sentences("/notes"),
+        )
     )
 
     assert "<p>Nothing today.</p>" in text
@@ -217,7 +223,11 @@ def test_facts_and_lines_are_of_the_document():
     document = {"one": {"ev": -12.5}, "notes": ["a < b"]}
 
     text = html.render(
-        page(document, Facts("/one", (Column("EV", "/ev", "pnl", "a hint"),)), Lines("/notes"))
+        page(
+            document,
+            FigureGrid("/one", (FigureColumn("EV", "/ev", "pnl", "a hint"),)),
+            Sentences("/notes"),
+        )
     )
 
     assert Read(text).cells == [("/one/ev", "pnl", -12.5, "−12.50")]

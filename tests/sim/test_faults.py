@@ -12,16 +12,16 @@ from tomic.sim.answers import (
     ContractData,
     ContractDataEnd,
     CurrentTime,
-    DataType,
     Error,
-    History,
+    HistoricalData,
+    MarketDataType,
     TickComputation,
     TickPrice,
 )
 from tomic.sim.faults import FAULTS, parse
 from tomic.sim.requests import (
     CancelMarketData,
-    Contract,
+    ContractSpec,
     ReqContractDetails,
     ReqCurrentTime,
     ReqHistory,
@@ -29,8 +29,8 @@ from tomic.sim.requests import (
     ReqMarketDataType,
 )
 
-STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
-CALL = Contract(0, "SPY", "OPT", "20250718", 600.0, "C", exchange="SMART", currency="USD")
+STOCK = ContractSpec(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
+CALL = ContractSpec(0, "SPY", "OPT", "20250718", 600.0, "C", exchange="SMART", currency="USD")
 OTHER = replace(CALL, strike=601.0)
 DAILY = ReqHistory(1, STOCK, False, "", "1 day", "5 D", True, "TRADES", 1)
 
@@ -105,7 +105,7 @@ async def test_a_silent_option_holds_a_line_and_says_nothing(gateway, probe):
 async def test_silence_reaches_other_requests_too(gateway, probe, by_id):
     """Details of an option stay unanswered, however the option is named."""
     gateway.add(faults.Silent(on="contract_details", strike=595.0, right="P"))
-    contract = Contract(con_id=700000003) if by_id else replace(CALL, strike=595.0, right="P")
+    contract = ContractSpec(con_id=700000003) if by_id else replace(CALL, strike=595.0, right="P")
     probe.ask(ReqContractDetails(1, contract), ReqContractDetails(2, CALL))
     await probe.until(ContractDataEnd, req_id=2)
     await probe.settle()
@@ -119,10 +119,10 @@ async def test_a_late_answer_comes_after_the_others(gateway, probe):
     gateway.add(faults.Late(0.02, on="contract_details", strike=600.0))
     probe.ask(ReqMarketData(1, CALL), ReqMarketData(2, OTHER))
     probe.ask(ReqContractDetails(3, CALL), ReqContractDetails(4, OTHER))
-    await probe.until(DataType, req_id=1)
+    await probe.until(MarketDataType, req_id=1)
     await probe.until(ContractDataEnd, req_id=3)
 
-    assert [one.req_id for one in probe.got(DataType)] == [2, 1]
+    assert [one.req_id for one in probe.got(MarketDataType)] == [2, 1]
     assert [one.req_id for one in probe.got(ContractDataEnd)] == [4, 3]
 
 
@@ -210,7 +210,7 @@ async def test_delayed_although_live_was_asked(gateway, probe):
     probe.ask(ReqMarketData(1, CALL))
     await probe.until(TickPrice, tick=66)
 
-    assert (probe.codes(), probe.got(DataType)[0].data_type) == ([10167], 3)
+    assert (probe.codes(), probe.got(MarketDataType)[0].data_type) == ([10167], 3)
 
 
 async def test_a_competing_session_holds_the_data(gateway, probe):
@@ -228,7 +228,7 @@ async def test_history_pacing_for_no_reason(gateway, probe):
     probe.ask(DAILY)
     assert "pacing" in (await probe.until(Error, code=162)).text
     probe.ask(DAILY)
-    await probe.until(History)
+    await probe.until(HistoricalData)
 
 
 async def test_lines_that_tws_itself_holds(gateway, probe):

@@ -10,15 +10,15 @@ import pytest
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import BlankFilterIgnored, OrderWarned
 from tomic.sim.fills import TimeForm, Times, zone_named
-from tomic.sim.market import Fill, Listing
+from tomic.sim.market import Listing, MarketFill
 from tomic.sim.model import ModelMarket
 from tomic.sim.requests import ReqExecutions
 from tomic.sim.statements import CommissionReport, ExecutionData, ExecutionsEnd
 
 AT = datetime(2026, 11, 20, 19, 31, 2, tzinfo=UTC)
 SPY = ModelMarket(1).find("SPY", "STK")[0]
-BOUGHT = Fill("1.01", "DU1234567", AT, 100.0, 590.5, SPY.con_id, client_id=7, commission=1.0)
-FUTURE = Fill("2.01", "DU1234567", AT, -1.0, 5900.25, contract=Listing(5, "ES", "FUT", "CME"))
+BOUGHT = MarketFill("1.01", "DU1234567", AT, 100.0, 590.5, SPY.con_id, client_id=7, commission=1.0)
+FUTURE = MarketFill("2.01", "DU1234567", AT, -1.0, 5900.25, contract=Listing(5, "ES", "FUT", "CME"))
 """Of a contract that the market does not list, and whose commission nobody is told."""
 
 

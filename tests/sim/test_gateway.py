@@ -14,7 +14,7 @@ from tomic.sim.requests import (
     CancelMarketData,
     CancelPnL,
     CancelPositionsMulti,
-    Contract,
+    ContractSpec,
     ReqAccountUpdatesMulti,
     ReqContractDetails,
     ReqCurrentTime,
@@ -29,7 +29,7 @@ from tomic.sim.requests import (
 )
 from tomic.sim.wire import frame_fields, hello
 
-SPY = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
+SPY = ContractSpec(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
 
 
 async def test_a_session_starts_with_accounts_id_and_farms(gateway, probe):
@@ -223,7 +223,7 @@ async def test_what_is_open_at_once_is_counted_by_kind(market, connect):
     profile = Profile(latency_s=0.0, details_open_s=(0.01, 0.01))
     async with Gateway(market, profile=profile) as gateway:
         probe = await connect(gateway)
-        wild = Contract(symbol="SPY", sec_type="OPT", expiry="20250718", exchange="SMART")
+        wild = ContractSpec(symbol="SPY", sec_type="OPT", expiry="20250718", exchange="SMART")
         probe.ask(*[ReqContractDetails(req_id, wild) for req_id in (1, 2, 3)])
         await probe.settle()
         assert (gateway.open("contract_details"), gateway.peak("contract_details")) == (3, 3)

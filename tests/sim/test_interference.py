@@ -9,12 +9,12 @@ import pytest
 from tomic.sim import faults
 from tomic.sim.interference import Interference, Subject
 from tomic.sim.requests import (
-    Contract,
+    ContractSpec,
     ReqHistory,
 )
 
-STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
-CALL = Contract(0, "SPY", "OPT", "20250718", 600.0, "C", exchange="SMART", currency="USD")
+STOCK = ContractSpec(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
+CALL = ContractSpec(0, "SPY", "OPT", "20250718", 600.0, "C", exchange="SMART", currency="USD")
 OTHER = replace(CALL, strike=601.0)
 DAILY = ReqHistory(1, STOCK, False, "", "1 day", "5 D", True, "TRADES", 1)
 

@@ -12,7 +12,7 @@ from tomic.sim.answers import (
     NextValidId,
     UserInfo,
 )
-from tomic.sim.orders import OrderLeg, PlaceOrder, WhatIfOrder
+from tomic.sim.orders import OrderComboLeg, PlaceOrder, WhatIfOrder
 from tomic.sim.requests import (
     CancelAccountSummary,
     CancelAccountUpdatesMulti,
@@ -20,7 +20,7 @@ from tomic.sim.requests import (
     CancelPnL,
     CancelPositions,
     CancelPositionsMulti,
-    Contract,
+    ContractSpec,
     GlobalCancel,
     ReqAccountSummary,
     ReqAccountUpdates,
@@ -62,7 +62,7 @@ from tomic.sim.statements import (
 BETWEEN = (*("",) * 31, *("",) * 7, *("",) * 4, *("",) * 4, "0", "", "")
 
 
-def _order(contract: Contract, *, what_if: bool, **more: object) -> PlaceOrder:
+def _order(contract: ContractSpec, *, what_if: bool, **more: object) -> PlaceOrder:
     return PlaceOrder(9, contract, "SELL", 1.0, what_if=what_if, between=BETWEEN, **more)
 
 
@@ -174,7 +174,8 @@ async def test_some_messages_are_taken_without_a_word(probe):
 
 
 @pytest.mark.parametrize(
-    "contract", [Contract(con_id=756733, exchange="SMART"), Contract(symbol="SPY", sec_type="STK")]
+    "contract",
+    [ContractSpec(con_id=756733, exchange="SMART"), ContractSpec(symbol="SPY", sec_type="STK")],
 )
 async def test_no_order_is_ever_taken(probe, gateway, contract):
     """Anything but a what-if is refused with 201, counted and kept."""
@@ -187,8 +188,11 @@ async def test_no_order_is_ever_taken(probe, gateway, contract):
 
 async def test_a_what_if_is_answered_twice(probe, gateway):
     """First with margins that are not computed yet, then with margins; then its status."""
-    legs = (OrderLeg(700000002, 1, "BUY", "SMART"), OrderLeg(700000004, 2, "SELL", "SMART"))
-    combo = Contract(symbol="SPY", sec_type="BAG", exchange="SMART", currency="USD")
+    legs = (
+        OrderComboLeg(700000002, 1, "BUY", "SMART"),
+        OrderComboLeg(700000004, 2, "SELL", "SMART"),
+    )
+    combo = ContractSpec(symbol="SPY", sec_type="BAG", exchange="SMART", currency="USD")
     probe.ask(_order(combo, what_if=True, legs=legs))
     await probe.until(OrderStatus, order_id=9)
 
@@ -199,9 +203,9 @@ async def test_a_what_if_is_answered_twice(probe, gateway):
 @pytest.mark.parametrize(
     ("contract", "margin", "code"),
     [
-        (Contract(con_id=1, exchange="SMART"), (1.0, 1.0), 200),
-        (Contract(con_id=756733, exchange="SMART"), None, 201),
-        (Contract(symbol="SPY", sec_type="BAG"), (1.0, 1.0), 200),
+        (ContractSpec(con_id=1, exchange="SMART"), (1.0, 1.0), 200),
+        (ContractSpec(con_id=756733, exchange="SMART"), None, 201),
+        (ContractSpec(symbol="SPY", sec_type="BAG"), (1.0, 1.0), 200),
     ],
 )
 async def test_a_what_if_that_cannot_be_computed(probe, market, contract, margin, code):
@@ -216,7 +220,7 @@ async def test_a_read_only_gateway_refuses_what_ifs_too(market, connect):
     """321, and nothing else."""
     async with Gateway(market, profile=Profile.instant(), read_only=True) as gateway:
         probe = await connect(gateway)
-        probe.ask(_order(Contract(con_id=756733), what_if=True))
+        probe.ask(_order(ContractSpec(con_id=756733), what_if=True))
         assert "Read-Only" in (await probe.until(Error, code=321)).text
         await probe.settle()
 

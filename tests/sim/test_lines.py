@@ -8,8 +8,8 @@ import pytest
 
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.answers import (
-    DataType,
     Error,
+    MarketDataType,
     SnapshotEnd,
     TickComputation,
     TickGeneric,
@@ -19,10 +19,10 @@ from tomic.sim.answers import (
     TickString,
 )
 from tomic.sim.faults import Advised, NotSubscribed
-from tomic.sim.requests import CancelMarketData, Contract, ReqMarketData, ReqMarketDataType
+from tomic.sim.requests import CancelMarketData, ContractSpec, ReqMarketData, ReqMarketDataType
 
-STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
-CALL = Contract(
+STOCK = ContractSpec(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
+CALL = ContractSpec(
     symbol="SPY",
     sec_type="OPT",
     expiry="20250718",
@@ -42,7 +42,7 @@ async def test_an_option_streams_everything_asked_for(probe):
     await probe.until(TickSize, tick=28)
 
     ticks = [one for one in probe.answers if getattr(one, "req_id", 0) == 1]
-    assert [type(one) for one in ticks[:2]] == [DataType, TickParams]
+    assert [type(one) for one in ticks[:2]] == [MarketDataType, TickParams]
     prices = {one.tick: one.price for one in probe.got(TickPrice)}
     assert prices == {1: 6.0, 2: 6.2, 4: 6.1, 6: 6.5, 7: 5.5, 9: 5.9, 14: 5.8}
     sizes = {one.tick: one.size for one in probe.got(TickSize)}
@@ -114,22 +114,22 @@ async def test_cancelling_what_is_not_there(probe):
     ("request_", "code", "text"),
     [
         (
-            ReqMarketData(1, Contract(symbol="NOPE", sec_type="STK", exchange="SMART")),
+            ReqMarketData(1, ContractSpec(symbol="NOPE", sec_type="STK", exchange="SMART")),
             200,
             "No sec",
         ),
-        (ReqMarketData(1, Contract(con_id=1, exchange="SMART")), 200, "No security definition"),
+        (ReqMarketData(1, ContractSpec(con_id=1, exchange="SMART")), 200, "No security definition"),
         (
             ReqMarketData(
-                1, Contract(symbol="SPY", sec_type="OPT", expiry="20250718", exchange="SMART")
+                1, ContractSpec(symbol="SPY", sec_type="OPT", expiry="20250718", exchange="SMART")
             ),
             200,
             "ambiguous",
         ),
-        (ReqMarketData(1, Contract(con_id=756733)), 321, "Please enter exchange"),
-        (ReqMarketData(1, Contract(con_id=756733, exchange="MOON")), 200, "No security"),
+        (ReqMarketData(1, ContractSpec(con_id=756733)), 321, "Please enter exchange"),
+        (ReqMarketData(1, ContractSpec(con_id=756733, exchange="MOON")), 200, "No security"),
         (
-            ReqMarketData(1, Contract(symbol="SPX", sec_type="IND", exchange="SMART")),
+            ReqMarketData(1, ContractSpec(symbol="SPX", sec_type="IND", exchange="SMART")),
             200,
             "No security",
         ),
@@ -157,7 +157,7 @@ async def test_requests_that_cannot_be_right_are_refused(probe, gateway, request
 
 async def test_an_index_is_asked_at_its_own_exchange(probe):
     """SPX at CBOE gives quotes."""
-    probe.ask(ReqMarketData(1, Contract(symbol="SPX", sec_type="IND", exchange="CBOE")))
+    probe.ask(ReqMarketData(1, ContractSpec(symbol="SPX", sec_type="IND", exchange="CBOE")))
 
     assert (await probe.until(TickPrice, tick=4)).price == 6.1
 
@@ -215,7 +215,7 @@ async def test_data_types_of_a_subscriber(probe, market, asked, is_open, told, b
     await probe.until(TickPrice, tick=9)
     await probe.settle()
 
-    assert probe.got(DataType)[0].data_type == told
+    assert probe.got(MarketDataType)[0].data_type == told
     assert probe.got(TickPrice, tick=1)[0].price == bid
     assert bool(probe.got(TickComputation, tick=13)) is greeks
 
@@ -232,7 +232,7 @@ async def test_delayed_data_have_numbers_of_their_own(gateway, probe, market, as
     await probe.settle()
 
     assert probe.codes() == [10167]
-    assert probe.got(DataType)[0].data_type == told
+    assert probe.got(MarketDataType)[0].data_type == told
     assert {one.tick for one in probe.got(TickPrice)} == {66, 67, 68, 72, 73, 75, 76}
     assert {one.tick for one in probe.got(TickSize)} == {69, 70, 71, 74}
     computed = {one.tick for one in probe.got(TickComputation)}
@@ -262,7 +262,7 @@ async def test_codes_before_data_that_come(probe, gateway, market, data, asked, 
 
     said = [one for one in probe.answers if getattr(one, "req_id", 0) == 1]
     assert [one.code for one in said[:2]] == [354, 10167]
-    assert said[2] == DataType(1, given)
+    assert said[2] == MarketDataType(1, given)
 
 
 async def test_a_code_without_data_leaves_the_line_open(probe, gateway):

@@ -13,11 +13,11 @@ from tomic.sim.answers import (
     Error,
     MarketRule,
     MatchingSymbols,
-    OptionParams,
+    OptionParameters,
     OptionParamsEnd,
 )
 from tomic.sim.requests import (
-    Contract,
+    ContractSpec,
     ReqContractDetails,
     ReqHistory,
     ReqMarketData,
@@ -26,12 +26,12 @@ from tomic.sim.requests import (
     ReqOptionParams,
 )
 
-DAILY = ReqHistory(1, Contract(), False, "", "1 day", "5 D", True, "TRADES", 1)
-STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
+DAILY = ReqHistory(1, ContractSpec(), False, "", "1 day", "5 D", True, "TRADES", 1)
+STOCK = ContractSpec(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
 
 
-def _option(expiry: str = "20250718", strike: float = 0.0, right: str = "") -> Contract:
-    return Contract(0, "SPY", "OPT", expiry, strike, right, exchange="SMART", currency="USD")
+def _option(expiry: str = "20250718", strike: float = 0.0, right: str = "") -> ContractSpec:
+    return ContractSpec(0, "SPY", "OPT", expiry, strike, right, exchange="SMART", currency="USD")
 
 
 async def test_a_stock_is_one_row(probe, gateway):
@@ -54,7 +54,7 @@ async def test_a_stock_is_one_row(probe, gateway):
     [
         (_option("20250718", 600.0, "C"), 1, False),
         (_option("20250718", 600.0, "PUT"), 1, False),
-        (Contract(con_id=700000002), 1, False),
+        (ContractSpec(con_id=700000002), 1, False),
         (_option("20250718", 600.0), 2, True),
         (_option("20250718", 0.0, "C"), 11, True),
         (_option("20250718"), 22, True),
@@ -76,8 +76,8 @@ async def test_open_fields_bring_every_contract_that_fits(
 @pytest.mark.parametrize(
     "contract",
     [
-        Contract(symbol="NOPE", sec_type="STK"),
-        Contract(con_id=1),
+        ContractSpec(symbol="NOPE", sec_type="STK"),
+        ContractSpec(con_id=1),
         _option("20250719", 600.0, "C"),
         _option("20250718", 600.0, "X"),
         _option("2025071", 600.0, "C"),
@@ -103,7 +103,7 @@ async def test_what_does_not_exist_is_a_200(probe, contract):
 )
 async def test_a_description_needs_a_security_type(probe, ask, sec_type):
     """Without an id or a known security type every kind of request is a 321."""
-    probe.ask(ask(Contract(symbol="SPY", sec_type=sec_type, exchange="SMART")))
+    probe.ask(ask(ContractSpec(symbol="SPY", sec_type=sec_type, exchange="SMART")))
 
     error = await probe.until(Error, code=321)
     assert (error.req_id, "valid security type" in error.text) == (1, True)
@@ -147,7 +147,7 @@ async def test_option_parameters_come_per_exchange_and_class(probe):
     probe.ask(ReqOptionParams(1, "SPY", "", "STK", 756733))
     await probe.until(OptionParamsEnd, req_id=1)
 
-    rows = probe.got(OptionParams)
+    rows = probe.got(OptionParameters)
     assert [(row.exchange, row.trading_class, row.multiplier) for row in rows] == [
         ("CBOE", "SPY", "100"),
         ("SMART", "SPY", "100"),
@@ -161,7 +161,7 @@ async def test_a_named_exchange_gives_an_empty_chain(probe):
     probe.ask(ReqOptionParams(1, "SPY", "SMART", "STK", 756733))
     await probe.until(OptionParamsEnd, req_id=1)
 
-    assert probe.got(OptionParams) == []
+    assert probe.got(OptionParameters) == []
     assert probe.codes() == []
 
 

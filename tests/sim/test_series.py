@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.answers import Error, History
-from tomic.sim.requests import CancelHistory, Contract, ReqHistory
+from tomic.sim.answers import Error, HistoricalData
+from tomic.sim.requests import CancelHistory, ContractSpec, ReqHistory
 from tomic.sim.series import bars_of, end_of
 
-STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
-OPTION = Contract(con_id=700000002, exchange="SMART")
+STOCK = ContractSpec(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
+OPTION = ContractSpec(con_id=700000002, exchange="SMART")
 DAILY = ReqHistory(1, STOCK, False, "", "1 day", "5 D", True, "TRADES", 1)
 NOW = datetime(2025, 6, 18, 15, 0, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ NOW = datetime(2025, 6, 18, 15, 0, tzinfo=UTC)
 async def test_a_share_has_every_series(probe, what):
     """Daily bars come oldest first, the day of the request last."""
     probe.ask(replace(DAILY, what=what))
-    history = await probe.until(History, req_id=1)
+    history = await probe.until(HistoricalData, req_id=1)
 
     assert [bar.day for bar in history.bars] == [f"202506{day}" for day in range(14, 19)]
     assert history.bars[0].open == 1.0
@@ -43,8 +43,12 @@ async def test_an_option_has_no_volatility_series(probe, what):
 @pytest.mark.parametrize(
     ("changes", "code", "text"),
     [
-        ({"contract": Contract(symbol="NOPE", sec_type="STK", exchange="SMART")}, 200, "No sec"),
-        ({"contract": Contract(con_id=756733)}, 321, "Please enter exchange"),
+        (
+            {"contract": ContractSpec(symbol="NOPE", sec_type="STK", exchange="SMART")},
+            200,
+            "No sec",
+        ),
+        ({"contract": ContractSpec(con_id=756733)}, 321, "Please enter exchange"),
         ({"bar_size": "1 jiffy"}, 321, "Invalid bar size"),
         ({"what": "GOSSIP"}, 321, "Invalid historical data type"),
         ({"duration": "5 X"}, 321, "Invalid duration"),
@@ -103,12 +107,12 @@ async def test_identical_requests_within_fifteen_seconds_are_refused(market, con
     async with Gateway(market, profile=Profile.instant(), clock=lambda: now[0]) as gateway:
         probe = await connect(gateway)
         probe.ask(DAILY)
-        await probe.until(History)
+        await probe.until(HistoricalData)
         probe.ask(DAILY)
         assert "pacing violation" in (await probe.until(Error, code=162)).text
         now[0] = 15.0
         probe.ask(DAILY)
-        await probe.until(History, 2)
+        await probe.until(HistoricalData, 2)
 
     assert gateway.history_requests == 3
 
@@ -121,7 +125,7 @@ async def test_too_many_open_requests_for_bars(market, connect):
         for req_id in (1, 2, 3):
             probe.ask(replace(DAILY, req_id=req_id, duration=f"{req_id} D"))
         assert (await probe.until(Error, code=162)).req_id == 3
-        await probe.until(History, 2)
+        await probe.until(HistoricalData, 2)
 
 
 async def test_open_requests_for_bars_are_counted_over_all_clients(market, connect):

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tomic.sim.session_asks import Asks, conversations, id_place, kind_of, request_id
-from tomic.sim.session_file import Event, RecordedSession
+from tomic.sim.session_file import RecordedSession, SessionEvent
 from tomic.sim.session_replay import SessionReplay
 from tomic.sim.wire import FrameReader, frame_fields, hello, split_fields
 
@@ -31,7 +31,7 @@ def recording(*links) -> RecordedSession:
         for kind, fields in [("hello", ("157", "178")), *link]:
             at += 0.1
             raw = fields if isinstance(fields, bytes) else b""
-            events.append(Event(at, number, kind, () if raw else tuple(fields), raw))
+            events.append(SessionEvent(at, number, kind, () if raw else tuple(fields), raw))
     return RecordedSession("", "", tuple(events), ())
 
 

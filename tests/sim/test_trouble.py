@@ -12,10 +12,10 @@ from tomic.sim import Gateway, Profile, faults
 from tomic.sim.answers import (
     ContractData,
     CurrentTime,
-    DataType,
     Error,
-    History,
+    HistoricalData,
     ManagedAccounts,
+    MarketDataType,
     NextValidId,
     TickComputation,
     TickPrice,
@@ -23,7 +23,7 @@ from tomic.sim.answers import (
 )
 from tomic.sim.protocol import ANSWERS
 from tomic.sim.requests import (
-    Contract,
+    ContractSpec,
     ReqContractDetails,
     ReqCurrentTime,
     ReqHistory,
@@ -31,8 +31,8 @@ from tomic.sim.requests import (
 )
 from tomic.sim.wire import FrameReader, WireError, split_fields
 
-STOCK = Contract(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
-CALL = Contract(0, "SPY", "OPT", "20250718", 600.0, "C", exchange="SMART", currency="USD")
+STOCK = ContractSpec(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
+CALL = ContractSpec(0, "SPY", "OPT", "20250718", 600.0, "C", exchange="SMART", currency="USD")
 OTHER = replace(CALL, strike=601.0)
 DAILY = ReqHistory(1, STOCK, False, "", "1 day", "5 D", True, "TRADES", 1)
 
@@ -230,7 +230,9 @@ async def test_a_broken_farm_loses_its_own_requests(gateway, connect, code, repa
     await probe.until(Error, 2, code=repaired)
     probe.ask(replace(request_, req_id=2))
     await probe.settle()
-    await probe.until({2103: DataType, 2105: History, 2157: ContractData}[code], req_id=2)
+    await probe.until(
+        {2103: MarketDataType, 2105: HistoricalData, 2157: ContractData}[code], req_id=2
+    )
 
     assert [one for one in probe.answers if getattr(one, "req_id", 0) == 1] == []
 

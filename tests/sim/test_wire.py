@@ -15,7 +15,7 @@ from properties import examples
 from tomic.sim import answers, layout, orders, requests, statements, wire
 from tomic.sim.layout import Cursor, number_text
 from tomic.sim.protocol import ANSWERS, REQUESTS
-from tomic.sim.requests import Contract
+from tomic.sim.requests import ContractSpec
 from tomic.sim.wire import (
     MAX_VERSION,
     MIN_VERSION,
@@ -95,17 +95,17 @@ def _order(version: int, **changes: typing.Any) -> orders.PlaceOrder:
     neutral = ("",) * 24
     between = (*advisor, *neutral, *("",) * 7, *("",) * 4, *("",) * 4, "0", "", "")
     return orders.PlaceOrder(
-        7, Contract(756733, "SPY", "STK"), "BUY", 2.0, between=between, **changes
+        7, ContractSpec(756733, "SPY", "STK"), "BUY", 2.0, between=between, **changes
     )
 
 
 @pytest.mark.parametrize("version", [157, 176, 177, 178])
 def test_orders_keep_their_legs_and_their_what_if_flag(version):
     """A combination order is read back whole: legs, flag, and every field not understood."""
-    legs = (orders.OrderLeg(1, 1, "BUY", "SMART"), orders.OrderLeg(2, 1, "SELL", "SMART"))
+    legs = (orders.OrderComboLeg(1, 1, "BUY", "SMART"), orders.OrderComboLeg(2, 1, "SELL", "SMART"))
     order = dataclasses.replace(
         _order(version, legs=legs, what_if=True, routing=("NonGuaranteed", "1"), after=("x", "")),
-        contract=Contract(symbol="SPY", sec_type="BAG"),
+        contract=ContractSpec(symbol="SPY", sec_type="BAG"),
     )
 
     (payload,) = FrameReader().feed(REQUESTS.encode(order, version))
@@ -251,9 +251,9 @@ def test_contract_details_lost_two_fields_in_version_164():
 
 def test_a_request_for_a_combination_carries_its_legs():
     """Legs follow the contract only when its type is BAG."""
-    leg = requests.Leg(1, 1, "BUY", "SMART")
-    plain = requests.ReqMarketData(1, Contract(1, "SPY", "STK"), generic_ticks="100")
-    combo = requests.ReqMarketData(1, Contract(0, "SPY", "BAG"), (leg,), generic_ticks="100")
+    leg = requests.ComboLeg(1, 1, "BUY", "SMART")
+    plain = requests.ReqMarketData(1, ContractSpec(1, "SPY", "STK"), generic_ticks="100")
+    combo = requests.ReqMarketData(1, ContractSpec(0, "SPY", "BAG"), (leg,), generic_ticks="100")
 
     lengths = [len(split_fields(REQUESTS.encode(one, 178)[4:])) for one in (plain, combo)]
 

@@ -10,7 +10,7 @@ import pytest
 from tomic.config import ScoreSettings
 from tomic.quant import density, margin, payoff, probability, smile
 from tomic.strategies import scoring
-from tomic.strategies.condor_tables import Spreads, Table, Terms
+from tomic.strategies.condor_tables import CondorTerms, Spreads, SpreadTable
 from tomic.strategies.condors import Search
 
 LOT, DISCOUNT, SPOT = 100.0, 0.996, 500.0
@@ -38,7 +38,7 @@ def made(count, seed, *, two_spreads=True, dte=30):
                 np.stack((sold, bought), axis=1), call,
             )
         )  # fmt: skip
-    terms = Terms(LAW, ScoreSettings(), dte, LOT * DISCOUNT, LOT, two_spreads)
+    terms = CondorTerms(LAW, ScoreSettings(), dte, LOT * DISCOUNT, LOT, two_spreads)
     return Search(*sides, terms)
 
 
@@ -60,7 +60,7 @@ def measured(search):
     )  # fmt: skip
     below = probability.shortfall(LAW, form)
     tail = np.where(below.probability > 0.05, probability.cvar(LAW, form), below.mean / 0.05)
-    figures = scoring.Figures(
+    figures = scoring.ScoreFigures(
         payoff.profile(form).max_profit, need.net, probability.pos(LAW, form),
         probability.ev(LAW, form), tail, puts.liquidity[put] * calls.liquidity[call], terms.dte,
     )  # fmt: skip
@@ -132,7 +132,7 @@ def test_no_condor():
 
 def test_table_error_is_a_bound():
     """Between its nodes the table is off by less than it says."""
-    table = Table(LAW, 430.0, 570.0)
+    table = SpreadTable(LAW, 430.0, 570.0)
     price = np.random.default_rng(0).uniform(430.0, 570.0, 200_000)
 
     off = np.abs(table.below(price) - LAW.probability_below(price))

@@ -10,7 +10,7 @@ import pytest
 
 from tomic.config import ScanSettings
 from tomic.strategies.diversify import Contender, by_strategy, walk
-from tomic.strategies.fit import Fit
+from tomic.strategies.fit import PortfolioFit
 from tomic.strategies.search import Hit
 from tomic.strategies.templates import CATALOGUE
 
@@ -35,7 +35,7 @@ def contender(symbol, strategy, score, expiry=MAY, fit=1.0, row=0):
         margin=100.0,
         tail_loss=50.0,
     )
-    return Contender(hit, Fit(fit))
+    return Contender(hit, PortfolioFit(fit))
 
 
 def names(chosen):

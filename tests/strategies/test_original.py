@@ -58,7 +58,7 @@ def test_more_calls_sold_than_held_is_refused():
     """Its loss has no bound, so the original gives no score."""
     profit, loss = structure([(100.0, "C", 1), (105.0, "C", -2)], 0.50)
 
-    figures = original.Figures(*(np.array([x]) for x in (profit, loss, -loss, 0.8, 10.0)))
+    figures = original.OriginalFigures(*(np.array([x]) for x in (profit, loss, -loss, 0.8, 10.0)))
     assert loss == -np.inf
     assert np.isnan(original.total(figures)[0])
 
@@ -102,7 +102,7 @@ def test_risk_reward_part(ratio, part):
 
 def test_whole_score_of_a_spread():
     """Of the put spread above at a delta of .20: ROM 1, PoS .6, EV 1 and its risk part."""
-    figures = original.Figures(
+    figures = original.OriginalFigures(
         np.array([150.0]), np.array([-350.0]), np.array([350.0]), np.array([0.8]), np.array([50.0])
     )
 

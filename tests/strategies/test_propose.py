@@ -19,7 +19,7 @@ from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
 from tomic.strategies import board as boards
 from tomic.strategies import candidates, measures, propose, search
-from tomic.strategies.fit import Fit
+from tomic.strategies.fit import PortfolioFit
 from tomic.strategies.measures import Batch
 from tomic.strategies.proposals import prospect
 from tomic.strategies.templates import CATALOGUE
@@ -338,9 +338,9 @@ class Picky:
 
     def fits(self, trades):
         return [
-            Fit(0.1, "no condors")
+            PortfolioFit(0.1, "no condors")
             if one.strategy == "iron_condor"
-            else Fit(0.5 + 0.5 * (one.delta < 0))
+            else PortfolioFit(0.5 + 0.5 * (one.delta < 0))
             for one in trades
         ]
 

@@ -19,7 +19,7 @@ value = st.floats(-1e4, 1e4)
 
 def figures(profit=100.0, margin=400.0, pos=0.7, ev=5.0, tail=300.0, liquidity=0.9, dte=30.0):
     arrays = (np.array([float(x)]) for x in (profit, margin, pos, ev, tail, liquidity))
-    return scoring.Figures(*arrays, dte)
+    return scoring.ScoreFigures(*arrays, dte)
 
 
 def score(**changes):

@@ -15,7 +15,7 @@ from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import Advised, NotSubscribed
 from tomic.sim.model import ModelMarket
 from tomic.workflows import volatility
-from tomic.workflows.doctor import Verdict, examine
+from tomic.workflows.doctor import CheckVerdict, examine
 
 ACCOUNTS = [
     NotSubscribed(code=10089, repeated=True),
@@ -63,7 +63,7 @@ def test_the_doctor_finds_delayed_data(account, tmp_path):
 
     found, leaked = virtual_time.run(scenario)
     stock, option = found["stock data SPY"], found["option data SPY"]
-    assert (stock.verdict, option.verdict) == (Verdict.WARN, Verdict.OK)
+    assert (stock.verdict, option.verdict) == (CheckVerdict.WARN, CheckVerdict.OK)
     assert "delayed" in stock.found and "delayed" in option.found
     assert "OPRA" in stock.fix
     assert "pacing" in found

@@ -11,7 +11,7 @@ from conftest import FAST, settings_in
 from tomic.sim import Gateway, Limits, Profile, faults
 from tomic.sim.model import ModelMarket
 from tomic.store import Bars, Database
-from tomic.workflows.doctor import Check, Verdict, examine, masked
+from tomic.workflows.doctor import Check, CheckVerdict, examine, masked
 from tomic.workflows.overheard import Overheard
 
 IB = {"connect_timeout_s": 3.0, "request_timeout_s": 1.0, "params_timeout_s": 1.0}
@@ -53,7 +53,7 @@ async def test_a_healthy_gateway(tmp_path):
         "option data SPY",
         "pacing",
     ]
-    assert {one.verdict for one in found.values()} == {Verdict.OK}
+    assert {one.verdict for one in found.values()} == {CheckVerdict.OK}
     assert found["account"].found.startswith("DU***567 (paper)")
     assert gateway.leaked == 0
     assert gateway.orders == 0
@@ -67,7 +67,7 @@ async def test_nobody_listens(tmp_path):
     found = await checks(tmp_path, port)
 
     assert list(found) == ["socket", "database"]
-    assert (found["socket"].verdict, found["socket"].exit_code) == (Verdict.FAIL, 4)
+    assert (found["socket"].verdict, found["socket"].exit_code) == (CheckVerdict.FAIL, 4)
     assert "refuses connections" in found["socket"].found
     assert "Enable ActiveX and Socket Clients" in found["socket"].fix
 
@@ -107,7 +107,7 @@ async def test_a_fault_that_stops_the_ladder(tmp_path, fault, name, code, found,
     async with simulated(fault) as gateway:
         seen = await checks(tmp_path, gateway.port, **mute)
 
-    broken = [one for one in seen.values() if one.verdict is Verdict.FAIL]
+    broken = [one for one in seen.values() if one.verdict is CheckVerdict.FAIL]
     assert [one.name for one in broken] == [name]
     assert broken[0].exit_code == code
     assert found in broken[0].found
@@ -138,12 +138,12 @@ async def test_a_fault_that_costs_something(tmp_path, fault, name, found, fix):
     async with simulated(fault) as gateway:
         seen = await checks(tmp_path, gateway.port)
 
-    assert seen[name].verdict is Verdict.WARN
+    assert seen[name].verdict is CheckVerdict.WARN
     assert found in seen[name].found
     assert seen[name].cause
     assert fix in seen[name].fix
     assert "pacing" in seen
-    assert not [one for one in seen.values() if one.verdict is Verdict.FAIL]
+    assert not [one for one in seen.values() if one.verdict is CheckVerdict.FAIL]
 
 
 async def test_faults_that_are_over_are_not_mentioned(tmp_path):
@@ -169,10 +169,10 @@ async def test_a_closed_market(tmp_path):
     async with simulated(closed=True) as gateway:
         seen = await checks(tmp_path, gateway.port, simulated=True)
 
-    assert seen["market"].verdict is Verdict.WARN
+    assert seen["market"].verdict is CheckVerdict.WARN
     assert "SPY is closed; opens Mon 23 Nov" in seen["market"].found
     assert "frozen" in seen["stock data SPY"].found
-    assert seen["option data SPY"].verdict is Verdict.OK
+    assert seen["option data SPY"].verdict is CheckVerdict.OK
 
 
 async def test_the_database(tmp_path):
@@ -182,7 +182,7 @@ async def test_the_database(tmp_path):
 
     seen = await checks(tmp_path, 1)
 
-    assert seen["database"].verdict is Verdict.OK
+    assert seen["database"].verdict is CheckVerdict.OK
     assert str(tmp_path / "store.db") in seen["database"].found
     assert "bars of 1 symbols to 2026-11-20" in seen["database"].found
 
@@ -193,7 +193,7 @@ async def test_a_database_that_is_none(tmp_path):
 
     seen = await checks(tmp_path, 1)
 
-    assert seen["database"].verdict is Verdict.FAIL
+    assert seen["database"].verdict is CheckVerdict.FAIL
     assert seen["database"].exit_code == 1
 
 

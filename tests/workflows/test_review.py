@@ -25,7 +25,7 @@ from tomic.sim.model import ModelMarket
 from tomic.store import Database
 from tomic.workflows import book as reading
 from tomic.workflows import book_files, review
-from tomic.workflows.review import Ask
+from tomic.workflows.review import ReviewRequest
 
 NEAR = "2026-12-18"
 
@@ -380,9 +380,9 @@ async def test_what_cannot_be_asked(settings):
         with pytest.raises(DataError, match="no price of GOOG"):
             await desk.portfolio(f"-1 GOOG {NEAR} 100P", last=True)
     for ask, said in (
-        (Ask(file=settings.portfolio.snapshot, last=True), "exclude"),
-        (Ask(ib_margin=True), "name it with --with"),
-        (Ask("-1 SPY 2026-12-18 1P", ib_margin=True, last=True), "needs TWS"),
+        (ReviewRequest(file=settings.portfolio.snapshot, last=True), "exclude"),
+        (ReviewRequest(ib_margin=True), "name it with --with"),
+        (ReviewRequest("-1 SPY 2026-12-18 1P", ib_margin=True, last=True), "needs TWS"),
     ):
         with pytest.raises(UsageError, match=said):
             ask.check()

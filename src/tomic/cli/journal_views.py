@@ -20,7 +20,7 @@ from tomic.cli.running import runs, worst
 from tomic.errors import UsageError
 
 if TYPE_CHECKING:
-    from tomic.workflows.journal_review import Checked
+    from tomic.workflows.journal_review import CheckRun
 
 app = typer.Typer()
 
@@ -149,7 +149,7 @@ async def check(
     return check_code(found, exit_code=exit_code)
 
 
-def check_code(found: Checked, *, exit_code: bool) -> int:
+def check_code(found: CheckRun, *, exit_code: bool) -> int:
     """10 when a rule fired and that was asked for; 3 when part of it could not be judged."""
     codes = [10] if exit_code and found.fired else []
     if found.is_partial or found.errors:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tomic.store import Change
     from tomic.workflows.journal_executions import ExecutionRow
     from tomic.workflows.journal_files import ImportedJournal
-    from tomic.workflows.journal_review import Checked, Taken
+    from tomic.workflows.journal_review import CheckRun, Taken
 
 NOT_ADVICE = "Not advice; nothing is sent to the broker"
 
@@ -293,7 +293,7 @@ _EXECUTION_FIGURES = (
 # -- check -----------------------------------------------------------------------------------
 
 
-def checks(found: Checked, shape: Format) -> str:
+def checks(found: CheckRun, shape: Format) -> str:
     """A line per entry, and below it each rule that fired or could not be judged."""
     if shape is Format.CSV:
         return to_csv([row for one in found.checks for row in _signal_rows(one)])
@@ -356,7 +356,7 @@ def _signal_rows(one: ExitCheck) -> list[dict[str, Any]]:
     return [{**common, **empty, **signal} for signal in signals or [{}]]
 
 
-def check_summary(found: Checked) -> str:
+def check_summary(found: CheckRun) -> str:
     """How many entries came to what, and when."""
     counts = {word: sum(one.verdict is word for one in found.checks) for word in Verdict}
     text = ", ".join(f"{n} {word.value}" for word, n in counts.items() if n) or "nothing open"

@@ -14,7 +14,7 @@ from tomic.cli.running import runs
 
 if TYPE_CHECKING:
     from tomic.desk import Desk
-    from tomic.report.layout import Page
+    from tomic.report.layout import ReportPage
 
 app = typer.Typer(name="report", help="Write a report as one HTML file that needs nothing else.")
 
@@ -62,7 +62,7 @@ async def proposal(
     """One saved trade: payoff, figures, legs, Greeks and the parts of its score."""
     from tomic.report import collect
 
-    async def collected(desk: Desk) -> Page:
+    async def collected(desk: Desk) -> ReportPage:
         return await collect.proposal(desk, proposal)
 
     return await _write(collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
@@ -83,7 +83,7 @@ async def portfolio(
     """What is held: alerts, totals, structures, stress grid, and what is missing."""
     from tomic.report import collect
 
-    async def collected(desk: Desk) -> Page:
+    async def collected(desk: Desk) -> ReportPage:
         return await collect.portfolio(desk, last=last)
 
     return await _write(
@@ -109,7 +109,7 @@ async def journal(
 
 
 async def _write(
-    collected: Callable[[Desk], Awaitable[Page]],
+    collected: Callable[[Desk], Awaitable[ReportPage]],
     file: Path,
     *,
     config: Path | None,

@@ -14,7 +14,7 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConfigFault:
     """One thing that is wrong with one key or table."""
 
     path: Path
@@ -50,12 +50,12 @@ class Fault:
         return f"; did you mean [{'.'.join(self.meant[:-1])}] {self.meant[-1]}?"
 
 
-def explain(exc: ValidationError) -> list[Fault]:
+def explain(exc: ValidationError) -> list[ConfigFault]:
     """The faults behind *exc*, in its order."""
     return [_fault(dict(error)) for error in exc.errors(include_url=False)]
 
 
-def unknown(path: Path, *, named_table: bool) -> Fault:
+def unknown(path: Path, *, named_table: bool) -> ConfigFault:
     """The fault of a key or table that does not exist, with what was probably meant."""
     above, model = _tables(path[:-1])
     known = tuple(model.model_fields) if model else ()
@@ -64,8 +64,8 @@ def unknown(path: Path, *, named_table: bool) -> Fault:
     if not meant or not (above or named_table):
         meant = _elsewhere(path[-1])
     if named_table:
-        return Fault(path, path, "unknown table", meant)
-    return Fault(path, above, "unknown key", meant)
+        return ConfigFault(path, path, "unknown table", meant)
+    return ConfigFault(path, above, "unknown key", meant)
 
 
 def is_table(path: Path) -> bool:
@@ -73,12 +73,12 @@ def is_table(path: Path) -> bool:
     return len(_tables(path)[0]) == len(path)
 
 
-def _fault(error: dict[str, Any]) -> Fault:
+def _fault(error: dict[str, Any]) -> ConfigFault:
     path = tuple(str(part) for part in error["loc"] if part != "[key]")
     if error["type"] == "extra_forbidden":
         return unknown(path, named_table=isinstance(error["input"], dict))
     table, _ = _tables(path)
-    return Fault(path, table, _reason(error))
+    return ConfigFault(path, table, _reason(error))
 
 
 def _reason(error: dict[str, Any]) -> str:

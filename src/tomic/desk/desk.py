@@ -27,7 +27,7 @@ from tomic.workflows.chains import ChainOutcome
 from tomic.workflows.progress import Watcher, ignore
 
 if TYPE_CHECKING:
-    from tomic.desk.recording import Recording
+    from tomic.desk.recording import SessionRecording
     from tomic.models import Proposal, ScanResult, TradeReview
     from tomic.strategies.fit import FitModel
     from tomic.workflows.doctor import Check
@@ -474,7 +474,7 @@ class Desk:
             self.session,
             await self.store(),
             self.settings,
-            review.Ask(trade, each_symbol, ib_margin, file, last),
+            review.ReviewRequest(trade, each_symbol, ib_margin, file, last),
             simulated=self.simulated,
             deadline=self._held.take_deadline(),
             watch=self._held.watch,
@@ -505,7 +505,7 @@ def _store_of_its_own(
     return path
 
 
-def _recording(file: Path, command: str) -> Recording:
-    from tomic.desk.recording import Recording
+def _recording(file: Path, command: str) -> SessionRecording:
+    from tomic.desk.recording import SessionRecording
 
-    return Recording(file, command)
+    return SessionRecording(file, command)

@@ -10,7 +10,7 @@ from tomic.models import Spot, SpotSource
 from tomic.sim.session_file import RecordedSpot, Recorder
 
 
-class Recording:
+class SessionRecording:
     """
     A recorder and the file it ends in.
 

@@ -19,7 +19,7 @@ from tomic.workflows import stand_in
 from tomic.workflows.progress import Event, Watcher, ignore
 
 if TYPE_CHECKING:
-    from tomic.desk.recording import Recording
+    from tomic.desk.recording import SessionRecording
     from tomic.web import Visits
 
 _DEMO_PACE = 1000.0
@@ -63,7 +63,7 @@ class Resources:
         settings: Settings,
         origin: Origin,
         *,
-        recording: Recording | None = None,
+        recording: SessionRecording | None = None,
         simulated_store: Path | None = None,
         began: float | None = None,
         watch: Watcher = ignore,

@@ -22,7 +22,7 @@ class SharedDesk(Desk):
 
     def __init__(self, host: Desk, settings: Settings, *, watch: Watcher = ignore) -> None:
         # Instead of the constructor of Desk, which makes resources to be opened.
-        self._held = _Shared(host._held, settings, watch)
+        self._held = _SharedResources(host._held, settings, watch)
 
     @staticmethod
     def fits(host: Desk, settings: Settings) -> bool:
@@ -36,7 +36,7 @@ class SharedDesk(Desk):
         )
 
 
-class _Shared(Resources):
+class _SharedResources(Resources):
     """The session and the store of *host*; deadlines of their own."""
 
     def __init__(self, host: Resources, settings: Settings, watch: Watcher) -> None:

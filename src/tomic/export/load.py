@@ -17,7 +17,7 @@ from tomic.chain import Chain, Fetch
 from tomic.config.market import DEFAULT_INDICES, MarketSettings
 from tomic.errors import BadFile, MissingSpot, UsageError
 from tomic.export.document import SCHEMA
-from tomic.export.rows import Facts, read_rows
+from tomic.export.rows import FileFacts, read_rows
 from tomic.models import DataType, OptionQuote, Spot, SpotSource, Underlying, normalize_symbol
 from tomic.models.faults import first_fault
 from tomic.valuation import label_frozen
@@ -63,7 +63,7 @@ def load_chain(
     if as_of is not None and as_of.tzinfo is None:
         raise UsageError(f"as_of needs a time zone, got {as_of.isoformat()}; add one as in +00:00")
     path = Path(path)
-    asked = Facts(
+    asked = FileFacts(
         symbol=normalize_symbol(symbol) if symbol is not None else None,
         as_of=as_of,
         spot=spot,
@@ -85,12 +85,12 @@ def _read(path: Path) -> str:
         raise BadFile(f"{path} is not a text file: byte {exc.start} is not UTF-8") from exc
 
 
-def _from_csv(path: Path, text: str, asked: Facts) -> Chain:
+def _from_csv(path: Path, text: str, asked: FileFacts) -> Chain:
     stated, quotes = read_rows(path, text)
     if asked.symbol and stated.symbol and asked.symbol != stated.symbol:
         raise BadFile(f"{path} holds {stated.symbol}, not {asked.symbol}")
     named = recorded.parse_file_name(path.name)
-    facts = asked.otherwise(stated).otherwise(Facts(symbol=named.symbol))
+    facts = asked.otherwise(stated).otherwise(FileFacts(symbol=named.symbol))
     underlying = _underlying(path, facts)
     as_of = facts.as_of or _named_moment(path, named, underlying)
     chain = Chain.from_quotes(
@@ -113,7 +113,7 @@ def _from_csv(path: Path, text: str, asked: Facts) -> Chain:
     return _with_parity_spot(path, chain) if facts.spot is None else chain
 
 
-def _underlying(path: Path, facts: Facts) -> Underlying:
+def _underlying(path: Path, facts: FileFacts) -> Underlying:
     if facts.symbol is None:
         raise BadFile(f"{path} does not say whose chain it is; pass its symbol")
     return Underlying(
@@ -144,7 +144,7 @@ def _with_parity_spot(path: Path, chain: Chain) -> Chain:
     return replace(chain, spot=spot, div_yield=found.div_yield)
 
 
-def _from_document(path: Path, text: str, asked: Facts) -> Chain:
+def _from_document(path: Path, text: str, asked: FileFacts) -> Chain:
     try:
         whole = parse_json(text)
         documents = whole if isinstance(whole, list) else [whole]
@@ -157,7 +157,7 @@ def _from_document(path: Path, text: str, asked: Facts) -> Chain:
         raise BadFile(f"{path} is not a {SCHEMA} document: {exc}") from exc
 
 
-def _from_parts(document: dict[str, Any], asked: Facts) -> Chain:
+def _from_parts(document: dict[str, Any], asked: FileFacts) -> Chain:
     meta = document["meta"]
     moment = asked.as_of or dt.datetime.fromisoformat(meta["as_of"])
     price = asked.spot if asked.spot is not None else meta["spot"]

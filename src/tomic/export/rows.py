@@ -32,7 +32,7 @@ Cells = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class FileFacts:
     """What is known about a whole file; None where nobody said."""
 
     symbol: str | None = None
@@ -49,13 +49,13 @@ class Facts:
     trading_class: str | None = None
     multiplier: int | None = None
 
-    def otherwise(self, other: Facts) -> Facts:
+    def otherwise(self, other: FileFacts) -> FileFacts:
         """Return these facts, and those of *other* where they say nothing."""
         mine = {name: value for name, value in asdict(self).items() if value is not None}
-        return Facts(**{**asdict(other), **mine})
+        return FileFacts(**{**asdict(other), **mine})
 
 
-def read_rows(path: Path, text: str) -> tuple[Facts, list[OptionQuote]]:
+def read_rows(path: Path, text: str) -> tuple[FileFacts, list[OptionQuote]]:
     """
     Read a CSV text into what it says of itself and its options; the last of a repeated one wins.
 
@@ -65,7 +65,7 @@ def read_rows(path: Path, text: str) -> tuple[Facts, list[OptionQuote]]:
     Raises:
         BadFile: No option chain, or a row that cannot be read; *path* is for the message.
     """
-    stated: Facts | None = None
+    stated: FileFacts | None = None
     quotes: dict[tuple[dt.date, float, str], OptionQuote] = {}
     for line, cells in _lines(path, text):
         try:
@@ -107,13 +107,13 @@ def _canonical(name: str) -> str:
     return _ALIASES.get(plain, plain)
 
 
-def _facts(cells: Cells) -> Facts:
+def _facts(cells: Cells) -> FileFacts:
     """Read the columns that are the same in every row of our own files."""
     as_of, con_id = _text(cells, "asof"), _number(cells, "underlyingconid")
     multiplier = _number(cells, "multiplier")
     spot_source, data_type = _text(cells, "spotsource"), _text(cells, "datatype")
     sec_type = _text(cells, "sectype")
-    return Facts(
+    return FileFacts(
         symbol=_text(cells, "symbol"),
         as_of=_moment(as_of) if as_of else None,
         spot=_number(cells, "spot"),

@@ -167,7 +167,7 @@ class Request:
             self._judging = None
 
 
-class Line:
+class MarketDataLine:
     """One market-data subscription and what it received."""
 
     __slots__ = (
@@ -247,7 +247,7 @@ class Advisories:
         sure = code not in self._followed and self._vain[code] >= _CONFIRMED
         return min(GRACE_S, max(_SHORT_GRACE_S, 2.0 * self._slowest_s)) if sure else GRACE_S
 
-    def hear(self, line: Line) -> None:
+    def hear(self, line: MarketDataLine) -> None:
         """Note how long the first that was said of *line* took."""
         if line.sent_at is not None and not line.ticked and line.doubt is None:
             waited_s = asyncio.get_running_loop().time() - line.sent_at
@@ -341,7 +341,7 @@ class Callbacks(_NotAsked):
         self.requests: dict[int, Request] = {}
         self.named: dict[str, Request] = {}
         self.time_requests: list[Request] = []
-        self.lines: dict[int, Line] = {}
+        self.lines: dict[int, MarketDataLine] = {}
         self.closed_lines: dict[int, float] = {}
         self.advisories = Advisories()
         self.commissions: dict[str, ib_async.CommissionReport] = {}
@@ -394,7 +394,9 @@ class Callbacks(_NotAsked):
         if unasked or code in OF_THE_SESSION:
             self._on_error(code, text)
 
-    def _refuse(self, line: Line | None, request: Request | None, code: int, text: str) -> None:
+    def _refuse(
+        self, line: MarketDataLine | None, request: Request | None, code: int, text: str
+    ) -> None:
         if line is not None and code in PARTLY_SUBSCRIBED:
             line.no_greeks = True
             line.changed.set()
@@ -410,7 +412,7 @@ class Callbacks(_NotAsked):
             else:
                 request.advise(error)
 
-    def _judge(self, line: Line) -> None:
+    def _judge(self, line: MarketDataLine) -> None:
         """No tick has followed the advisory code: it was the verdict on a line without data."""
         error = line.doubt
         line.dispel()
@@ -630,7 +632,7 @@ class Callbacks(_NotAsked):
         if (line := self._line(req_id)) is not None:
             line.ticks.alive()
 
-    def _ticking(self, req_id: int) -> Line | None:
+    def _ticking(self, req_id: int) -> MarketDataLine | None:
         """The line of a tick, which shows that no advisory code ended it."""
         if (line := self._line(req_id)) is not None:
             self.advisories.hear(line)
@@ -640,7 +642,7 @@ class Callbacks(_NotAsked):
                 line.dispel()
         return line
 
-    def _line(self, req_id: int) -> Line | None:
+    def _line(self, req_id: int) -> MarketDataLine | None:
         line = self.lines.get(req_id)
         if line is None and req_id in self.closed_lines:
             self.on_late_tick(req_id)

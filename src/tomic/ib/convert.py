@@ -53,7 +53,7 @@ _MOMENT = re.compile(
 )
 
 
-class Greeks(NamedTuple):
+class ModelGreeks(NamedTuple):
     """IV and Greeks as IB's model gives them; None where not computed."""
 
     iv: float | None
@@ -84,9 +84,9 @@ class Ticks:
     close: float | None = None
     volume: int | None = None
     open_interest: int | None = None
-    model: Greeks | None = None
-    at_bid: Greeks | None = None
-    at_ask: Greeks | None = None
+    model: ModelGreeks | None = None
+    at_bid: ModelGreeks | None = None
+    at_ask: ModelGreeks | None = None
     historical_volatility: float | None = None
     implied_volatility: float | None = None
     dividends: str | None = None
@@ -105,7 +105,7 @@ class Ticks:
         return "bid" in self.answered and "ask" in self.answered
 
     @property
-    def between(self) -> Greeks | None:
+    def between(self) -> ModelGreeks | None:
         """
         Mean of what IB computes from bid and from ask, where its model gives nothing.
 
@@ -114,7 +114,7 @@ class Ticks:
         if self.at_bid is None or self.at_ask is None:
             return None
         pairs = zip(self.at_bid, self.at_ask, strict=True)
-        return Greeks(*(_mean(low, high) for low, high in pairs))
+        return ModelGreeks(*(_mean(low, high) for low, high in pairs))
 
     @property
     def mid(self) -> float | None:
@@ -165,7 +165,7 @@ class Ticks:
         underlying: float,
     ) -> None:
         """Take an option computation; IB's own model is preferred over those of bid and ask."""
-        greeks = Greeks(
+        greeks = ModelGreeks(
             iv=number_or_none(iv, floor=0.0),
             delta=_greek(delta),
             gamma=_greek(gamma),
@@ -442,7 +442,7 @@ def to_quote(
     )
 
 
-def _status(ticks: Ticks, greeks: Greeks | None) -> RowStatus:
+def _status(ticks: Ticks, greeks: ModelGreeks | None) -> RowStatus:
     if not ticks.quoted:
         return RowStatus.TIMEOUT
     if ticks.bid is None or ticks.ask is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import ib_async
 
 from tomic.errors import GatewayRefused
-from tomic.ib.callbacks import NEVER_OPENED, Interrupted, Line
+from tomic.ib.callbacks import NEVER_OPENED, Interrupted, MarketDataLine
 from tomic.ib.link import Link
 from tomic.ib.pacing import LineGate, Pacer, Priority, Slot
 
@@ -42,7 +42,7 @@ class Lines:
         gate: LineGate,
         priority: Priority,
         rank: int = 0,
-    ) -> Line | None:
+    ) -> MarketDataLine | None:
         """
         Open a line; None when it must queue at *gate* once more, because lines ran out meanwhile.
 
@@ -52,7 +52,7 @@ class Lines:
             ConnectionError: The connection went away before the message left.
         """
         client = self._link.client
-        line = Line(self._link.next_id(), what, contract.right)
+        line = MarketDataLine(self._link.next_id(), what, contract.right)
         self._link.callbacks.lines[line.req_id] = line
 
         def subscribe() -> None:
@@ -80,7 +80,7 @@ class Lines:
         for slot in list(self._unsent.values()):
             slot.withdraw(Interrupted())
 
-    def close(self, line: Line, gate: LineGate) -> None:
+    def close(self, line: MarketDataLine, gate: LineGate) -> None:
         """Cancel *line* if the gateway may have it; its permit comes back by itself."""
         line.dispel()
         req_id = line.req_id
@@ -91,7 +91,7 @@ class Lines:
             self._at_gateway.discard(req_id)
             gate.leave()
 
-    def cancel(self, line: Line, gate: LineGate | None = None) -> None:
+    def cancel(self, line: MarketDataLine, gate: LineGate | None = None) -> None:
         """Post the cancel of *line*, behind everything that asks for something."""
         link, req_id = self._link, line.req_id
         link.callbacks.lines.pop(req_id, None)
@@ -160,7 +160,7 @@ class Lines:
             self._post_cancel(req_id)
 
 
-def _open_at_gateway(line: Line) -> bool:
+def _open_at_gateway(line: MarketDataLine) -> bool:
     """
     Whether the gateway may still count *line*: it does, unless it said that it never had it.
 

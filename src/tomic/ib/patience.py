@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tomic.config import ChainSettings
-from tomic.ib.callbacks import Line
+from tomic.ib.callbacks import MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.convert import Ticks
 from tomic.ib.session import Session
@@ -52,7 +52,7 @@ class Patience:
         self._first.append(seconds)
         self.latest_s = max(self.latest_s, seconds)
 
-    def note_greeks(self, line: Line) -> None:
+    def note_greeks(self, line: MarketDataLine) -> None:
         """Note whether a line that was quoted had Greeks."""
         if line.ticks.mid is not None and not line.no_greeks:
             self.without_greeks = 0 if _is_modelled(line) else self.without_greeks + 1
@@ -84,7 +84,7 @@ class Waiting:
         """The clock that stands still while nothing can be served."""
         return self.session.clocks[Farm.MARKET]
 
-    async def first_words(self, line: Line, since: float) -> bool:
+    async def first_words(self, line: MarketDataLine, since: float) -> bool:
         """Whether *line*, open *since*, speaks in the usual time, or something is said of it."""
         until = since + self.patience.seconds
         while line.mute:
@@ -94,11 +94,13 @@ class Waiting:
         self._learn(line, since)
         return True
 
-    def _learn(self, line: Line, since: float) -> None:
+    def _learn(self, line: MarketDataLine, since: float) -> None:
         if not line.ticks.silent:
             self.patience.learn(self.clock.now() - since)
 
-    async def last_words(self, lines: Sequence[Line], since: float) -> Line | None:
+    async def last_words(
+        self, lines: Sequence[MarketDataLine], since: float
+    ) -> MarketDataLine | None:
         """
         The one of *lines* that speaks first; None when nothing more is expected of any.
 
@@ -134,7 +136,7 @@ class Waiting:
         most = asked_again + self.rules.quote_timeout_s
         return now >= (most if others_wait else min(usual, most))
 
-    async def all_words(self, line: Line, since: float) -> Ticks:
+    async def all_words(self, line: MarketDataLine, since: float) -> Ticks:
         """
         Wait until the ticks of *line* are complete, or waiting longer has no point.
 
@@ -169,7 +171,7 @@ class Waiting:
         return ticks
 
 
-def raise_verdict(line: Line) -> None:
+def raise_verdict(line: MarketDataLine) -> None:
     """
     Raise what ended *line*, once nobody waits for it any longer.
 
@@ -181,5 +183,5 @@ def raise_verdict(line: Line) -> None:
         raise line.doubt
 
 
-def _is_modelled(line: Line) -> bool:
+def _is_modelled(line: MarketDataLine) -> bool:
     return line.no_greeks or (line.ticks.model is not None and line.ticks.model.complete)

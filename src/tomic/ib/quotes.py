@@ -15,7 +15,7 @@ import ib_async
 from tomic.config import ChainSettings
 from tomic.errors import GatewayRefused, MissingSpot, NoMarketData, SessionError, UnknownContract
 from tomic.ib import convert
-from tomic.ib.callbacks import Interrupted, Line
+from tomic.ib.callbacks import Interrupted, MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.convert import Ticks
 from tomic.ib.pacing import LineGate, Priority
@@ -85,7 +85,7 @@ class Asking:
 
     def line(
         self, session: Session, gate: LineGate | None = None
-    ) -> AbstractAsyncContextManager[Line]:
+    ) -> AbstractAsyncContextManager[MarketDataLine]:
         """A line of it, through the session's lines or another *gate*."""
         return session.line(
             self.what,
@@ -204,7 +204,7 @@ def _refuse_delayed(session: Session, what: str, ticks: Ticks) -> None:
         raise NoMarketData(what, _DELAYED_SHOWN, text)
 
 
-async def _speaks(line: Line, clock: StoppableClock, until: float) -> bool:
+async def _speaks(line: MarketDataLine, clock: StoppableClock, until: float) -> bool:
     """Whether *line* says anything, or something is said of it, by *until*."""
     while line.mute:
         line.changed.clear()
@@ -213,7 +213,9 @@ async def _speaks(line: Line, clock: StoppableClock, until: float) -> bool:
     return True
 
 
-async def _until_spot(line: Line, clock: StoppableClock, until: float, extras_s: float) -> None:
+async def _until_spot(
+    line: MarketDataLine, clock: StoppableClock, until: float, extras_s: float
+) -> None:
     ticks = line.ticks
     grace: float | None = None
     while line.error is None:
@@ -432,7 +434,9 @@ def _note_missing_greeks(session: Session, patience: Patience) -> None:
         )
 
 
-async def _patiently(waiting: Waiting, line: Line, asking: Asking, retries: int) -> Ticks | None:
+async def _patiently(
+    waiting: Waiting, line: MarketDataLine, asking: Asking, retries: int
+) -> Ticks | None:
     """
     Wait on *line*, and on a second one beside it when it stays silent; return the better ticks.
 

@@ -24,7 +24,7 @@ import ib_async
 from tomic.config import IbSettings, LimitsSettings
 from tomic.errors import RequestFailed, SessionError, SessionLost
 from tomic.ib import convert
-from tomic.ib.callbacks import Line
+from tomic.ib.callbacks import MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.dialer import Dialer
 from tomic.ib.fan_out import Outcome, fan_out, until_stopped
@@ -380,7 +380,7 @@ class Session:
         gate: LineGate | None = None,
         priority: Priority = Priority.SUBSCRIBE,
         rank: int = 0,
-    ) -> AsyncIterator[Line]:
+    ) -> AsyncIterator[MarketDataLine]:
         """
         Hold one streaming subscription; on leaving it is cancelled, whatever happened.
 

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from tomic._typing import FloatArray
-from tomic.journal.outcomes import Outcome, ProposalOutcome
+from tomic.journal.outcomes import CampaignOutcome, ProposalOutcome
 from tomic.journal.resampling import clusters, interval, ratio, resampled_sums
 from tomic.models.journal import (
     Calibration,
@@ -22,7 +22,7 @@ BINS = 10
 """Bins of equal width over [0, 1]; the last one includes 1."""
 
 
-def of_trades(outcomes: Sequence[Outcome], *, draws: int = 2000) -> Calibration:
+def of_trades(outcomes: Sequence[CampaignOutcome], *, draws: int = 2000) -> Calibration:
     """PoS at entry against how campaigns ended, however early they were closed."""
     known = [
         (one.pos, one.result > 0.0, one.cluster)

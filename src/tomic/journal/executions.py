@@ -118,7 +118,7 @@ class Unplaced:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PlacedOrder:
     """What became of the executions of one order, each of them placed whole or not at all."""
 
     placed: tuple[Placed, ...] = ()
@@ -126,7 +126,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _OrderPart:
     """Executions of one contract in one order, on one side."""
 
     fill: Fill
@@ -181,7 +181,7 @@ def _trade(group: Sequence[Executed], fills: Sequence[Fill]) -> Trade:
     )
 
 
-def _parts(group: Sequence[Executed], commission: float) -> list[_Part]:
+def _parts(group: Sequence[Executed], commission: float) -> list[_OrderPart]:
     found: dict[tuple[object, ...], list[Executed]] = {}
     for one in group:
         # Shares that are assigned at two strikes come at two prices.
@@ -190,7 +190,8 @@ def _parts(group: Sequence[Executed], commission: float) -> list[_Part]:
         name = (one.contract.key, one.quantity > 0.0, _opens(one), one.cancels, price)
         found.setdefault(name, []).append(one)
     return [
-        _Part(_fill(some, commission), _opens(some[0]), some[0].cancels) for some in found.values()
+        _OrderPart(_fill(some, commission), _opens(some[0]), some[0].cancels)
+        for some in found.values()
     ]
 
 
@@ -222,7 +223,7 @@ def _fill(found: Sequence[Executed], commission: float) -> Fill:
 
 def place(
     executions: Iterable[Executed], entries: Sequence[JournalEntry], *, commission: float = 0.0
-) -> list[Order]:
+) -> list[PlacedOrder]:
     """
     Find the campaign of each trade: what closes or rolls legs of open entries belongs to them.
 
@@ -235,8 +236,8 @@ def place(
     Returns:
         One per order, in order of time; a later one sees the entries as the earlier ones left them.
     """
-    book = _Book(entries)
-    orders: list[Order] = []
+    book = _OpenEntries(entries)
+    orders: list[PlacedOrder] = []
     waiting = list(executions)
     while waiting:
         found = [_tried(group, book, commission) for group in _by_order(waiting)]
@@ -249,19 +250,19 @@ def place(
     return orders
 
 
-def _tried(group: Sequence[Executed], book: _Book, commission: float) -> Order:
+def _tried(group: Sequence[Executed], book: _OpenEntries, commission: float) -> PlacedOrder:
     try:
         order = _placed(group, book, commission)
     # One order never costs another: whatever its placement raises is the reason it waits.
     except Exception as exc:
         reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
-        return Order(unplaced=(Unplaced(tuple(one.exec_id for one in group), reason),))
+        return PlacedOrder(unplaced=(Unplaced(tuple(one.exec_id for one in group), reason),))
     for placed in order.placed:
         book.keep(placed.number, placed.entry)
     return order
 
 
-class _Book:
+class _OpenEntries:
     """Entries by number, as the orders placed so far left them."""
 
     def __init__(self, entries: Iterable[JournalEntry] = ()) -> None:
@@ -291,7 +292,7 @@ class _Share:
     opening: list[Fill]
 
 
-def _placed(group: Sequence[Executed], book: _Book, commission: float) -> Order:
+def _placed(group: Sequence[Executed], book: _OpenEntries, commission: float) -> PlacedOrder:
     symbol, parts = group[0].symbol, _parts(group, commission)
     trade = _trade(group, [part.fill for part in parts])
     entries = dict(book.of(symbol))
@@ -300,7 +301,7 @@ def _placed(group: Sequence[Executed], book: _Book, commission: float) -> Order:
     if typed is not None:
         number, entry = typed
         placed = [Placed(number, entry, _ids(trade.fills), "confirmed", trade.fills)]
-        return Order(tuple(placed))
+        return PlacedOrder(tuple(placed))
     parts, confirmed = _typed_ends(trade, parts, entries)
     for number, entry, fills in confirmed:
         entries[number] = entry
@@ -317,12 +318,12 @@ def _placed(group: Sequence[Executed], book: _Book, commission: float) -> Order:
         own = _part(trade, fills, Action.OPEN)
         entry = JournalEntry(symbol=symbol, opened_at=trade.at, trades=(own,))
         placed.append(Placed(book.next_number, entry, _ids(fills), "opened", fills))
-    order = Order(tuple(placed), (*unplaced, *undelivered))
+    order = PlacedOrder(tuple(placed), (*unplaced, *undelivered))
     _check_conserved(group, order)
     return order
 
 
-def _check_conserved(group: Sequence[Executed], order: Order) -> None:
+def _check_conserved(group: Sequence[Executed], order: PlacedOrder) -> None:
     """Placed and unplaced come to what was executed, contract by contract."""
     apart = {number for one in order.unplaced for number in one.exec_ids}
     expected = _amounts(one for one in group if one.exec_id not in apart)
@@ -373,8 +374,8 @@ def _confirmed(entry: JournalEntry, index: int, fills: Sequence[Fill]) -> Journa
 
 
 def _typed_ends(
-    trade: Trade, parts: Sequence[_Part], entries: Mapping[int, JournalEntry]
-) -> tuple[list[_Part], list[tuple[int, JournalEntry, tuple[Fill, ...]]]]:
+    trade: Trade, parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry]
+) -> tuple[list[_OrderPart], list[tuple[int, JournalEntry, tuple[Fill, ...]]]]:
     """Typed closings, expiries and assignments that are each a part of what the broker reports."""
     left, found = list(parts), []
     for number, entry in entries.items():
@@ -388,7 +389,9 @@ def _typed_ends(
     return left, found
 
 
-def _take(parts: Sequence[_Part], wanted: Sequence[Fill]) -> tuple[list[Fill], list[_Part]]:
+def _take(
+    parts: Sequence[_OrderPart], wanted: Sequence[Fill]
+) -> tuple[list[Fill], list[_OrderPart]]:
     """Fills of the parts that come to the *wanted* ones, and what is left; none if they do not."""
     left, taken = list(parts), []
     for fill in wanted:
@@ -413,8 +416,8 @@ def _take(parts: Sequence[_Part], wanted: Sequence[Fill]) -> tuple[list[Fill], l
 
 
 def _without_unheld(
-    trade: Trade, parts: Sequence[_Part], entries: Mapping[int, JournalEntry]
-) -> tuple[list[_Part], list[Unplaced]]:
+    trade: Trade, parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry]
+) -> tuple[list[_OrderPart], list[Unplaced]]:
     """
     Parts that the open entries can take, and those that close more than all of them hold.
 
@@ -448,12 +451,12 @@ def _without_unheld(
     return kept, unplaced
 
 
-def _only_closes(trade: Trade, part: _Part) -> bool:
+def _only_closes(trade: Trade, part: _OrderPart) -> bool:
     # Where delivered shares go is seen with their options.
     return part.opens is False and not (trade.action is Action.ASSIGN and part.fill.is_stock)
 
 
-def _unheld(trade: Trade, part: _Part, amount: float) -> str:
+def _unheld(trade: Trade, part: _OrderPart, amount: float) -> str:
     fill = part.fill
     what = f"{fill.quantity:+g} {fill.name}"
     holds = f"of which open entries hold {amount:g}" if amount else "which no open entry holds"
@@ -472,8 +475,8 @@ def _open_at(trade: Trade, entries: Mapping[int, JournalEntry]) -> dict[int, Jou
 
 
 def _distribute(
-    trade: Trade, parts: Sequence[_Part], entries: Mapping[int, JournalEntry]
-) -> tuple[dict[int, _Share], list[_Part], list[Unplaced]]:
+    trade: Trade, parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry]
+) -> tuple[dict[int, _Share], list[_OrderPart], list[Unplaced]]:
     """
     What each open entry gets; what opens an entry of its own; and shares that belong nowhere.
 
@@ -505,10 +508,10 @@ def _distribute(
 
 def _close(
     trade: Trade,
-    parts: Sequence[_Part],
+    parts: Sequence[_OrderPart],
     entries: Mapping[int, JournalEntry],
     shares: dict[int, _Share],
-) -> list[_Part]:
+) -> list[_OrderPart]:
     """Give each open entry the parts that take back what it holds; returns what is left."""
     left = list(parts)
     closers = [part.fill for part in left if part.opens is not True]
@@ -540,7 +543,7 @@ def _candidates(
     return [(number, entry) for _, number, entry in sorted(found, key=lambda one: one[:2])]
 
 
-def _split(part: _Part, size: float) -> tuple[Fill, list[_Part]]:
+def _split(part: _OrderPart, size: float) -> tuple[Fill, list[_OrderPart]]:
     """A part of so many contracts, and what is left of it."""
     fill = part.fill
     if size >= abs(fill.quantity) - _DUST:
@@ -587,8 +590,8 @@ def _delivered(option: Fill) -> float:
 
 
 def _deliver(
-    parts: Sequence[_Part], entries: Mapping[int, JournalEntry], shares: dict[int, _Share]
-) -> list[_Part]:
+    parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry], shares: dict[int, _Share]
+) -> list[_OrderPart]:
     """
     Give the shares of an assignment to the entries whose options were assigned.
 
@@ -618,7 +621,7 @@ def _deliver(
     return left
 
 
-def _are_held_elsewhere(part: _Part, number: int, entries: Mapping[int, JournalEntry]) -> bool:
+def _are_held_elsewhere(part: _OrderPart, number: int, entries: Mapping[int, JournalEntry]) -> bool:
     """Whether shares that go are held by other entries alone."""
     if part.opens is True:
         return False

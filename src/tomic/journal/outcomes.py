@@ -21,7 +21,7 @@ CENTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CampaignOutcome:
     """One campaign, possibly over several linked entries; money in currency."""
 
     id: int
@@ -148,7 +148,7 @@ def legs_text(legs: Sequence[Contract]) -> str:
     return " ".join(parts)
 
 
-def from_summaries(rows: Iterable[Mapping[str, Any]]) -> list[Outcome]:
+def from_summaries(rows: Iterable[Mapping[str, Any]]) -> list[CampaignOutcome]:
     """
     Campaigns from stored summaries; entries that continue each other become one.
 
@@ -173,7 +173,7 @@ def _root(number: int, rows: Mapping[int, Mapping[str, Any]]) -> int:
         seen.add(number)
 
 
-def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> Outcome:
+def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> CampaignOutcome:
     """One campaign from the summaries of its entries."""
     first = rows[0] if len(rows) == 1 else min(rows, key=lambda one: (one["id"] != root, one["id"]))
     summary = first["summary"]
@@ -190,7 +190,7 @@ def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> Outcome:
             _fold(rows, "slippage", math.fsum, whole=True),
         )
     expiry, curve = summary.get("cluster"), summary.get("curve")
-    return Outcome(
+    return CampaignOutcome(
         id=root,
         symbol=first["symbol"],
         strategy=first["strategy"] or "",

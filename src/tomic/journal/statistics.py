@@ -9,13 +9,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from tomic.journal.outcomes import Outcome
+from tomic.journal.outcomes import CampaignOutcome
 from tomic.journal.resampling import clusters, interval, ratio, resampled_sums, wilson
 from tomic.models.journal import Interval, Statistics
 
 By: TypeAlias = Literal["strategy", "symbol", "month", "grade"]
 
-_KEYS: dict[str, Callable[[Outcome], str]] = {
+_KEYS: dict[str, Callable[[CampaignOutcome], str]] = {
     "strategy": lambda one: one.strategy or "unnamed",
     "symbol": lambda one: one.symbol,
     "month": lambda one: f"{one.closed:%Y-%m}" if one.closed else "",
@@ -23,7 +23,9 @@ _KEYS: dict[str, Callable[[Outcome], str]] = {
 }
 
 
-def statistics(outcomes: Sequence[Outcome], *, label: str = "", draws: int = 2000) -> Statistics:
+def statistics(
+    outcomes: Sequence[CampaignOutcome], *, label: str = "", draws: int = 2000
+) -> Statistics:
     """
     Statistics of the closed campaigns among *outcomes*; open ones only deepen the drawdown.
 
@@ -34,14 +36,16 @@ def statistics(outcomes: Sequence[Outcome], *, label: str = "", draws: int = 200
     return _statistics(outcomes, done, label, expectancy)
 
 
-def by_group(outcomes: Sequence[Outcome], by: By, *, draws: int = 2000) -> tuple[Statistics, ...]:
+def by_group(
+    outcomes: Sequence[CampaignOutcome], by: By, *, draws: int = 2000
+) -> tuple[Statistics, ...]:
     """
     Statistics per strategy, symbol, month of closing or grade, in order of name.
 
     Clusters are drawn from all campaigns, because those of different groups share outcomes too.
     """
     key, done = _KEYS[by], _done(outcomes)
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[str, list[CampaignOutcome]] = {}
     for one in done:
         groups.setdefault(key(one), []).append(one)
     named = sorted(groups.items())
@@ -53,7 +57,10 @@ def by_group(outcomes: Sequence[Outcome], by: By, *, draws: int = 2000) -> tuple
 
 
 def _statistics(
-    outcomes: Sequence[Outcome], done: Sequence[Outcome], label: str, expectancy: Interval
+    outcomes: Sequence[CampaignOutcome],
+    done: Sequence[CampaignOutcome],
+    label: str,
+    expectancy: Interval,
 ) -> Statistics:
     results = _results(done)
     wins = [value for value in results if value > 0.0]
@@ -81,17 +88,17 @@ def _statistics(
     )
 
 
-def _done(outcomes: Iterable[Outcome]) -> list[Outcome]:
+def _done(outcomes: Iterable[CampaignOutcome]) -> list[CampaignOutcome]:
     return [one for one in outcomes if one.closed is not None and one.result is not None]
 
 
-def _results(done: Iterable[Outcome]) -> list[float]:
+def _results(done: Iterable[CampaignOutcome]) -> list[float]:
     """Results of campaigns that have one, as all of `_done` do."""
     return [one.result for one in done if one.result is not None]
 
 
 def _expectancies(
-    groups: Sequence[Sequence[Outcome]], every: Sequence[Outcome], draws: int
+    groups: Sequence[Sequence[CampaignOutcome]], every: Sequence[CampaignOutcome], draws: int
 ) -> list[Interval]:
     """Mean result of each group, with intervals from the clusters of all campaigns."""
     group = {id(one): place for place, found in enumerate(groups) for one in found}
@@ -112,7 +119,7 @@ def _expectancies(
     return found
 
 
-def max_drawdown(outcomes: Iterable[Outcome]) -> float:
+def max_drawdown(outcomes: Iterable[CampaignOutcome]) -> float:
     """
     Deepest fall of the running total from its highest point, <= 0, day by day.
 

@@ -34,7 +34,7 @@ def _tell(event: Event) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class LinkState:
     """How things stand with the gateway."""
 
     opened: bool = False
@@ -89,9 +89,9 @@ class Background:
         """Run something slow that needs no desk, away from both loops."""
         return await asyncio.to_thread(partial(kernel, *args, **kwargs))
 
-    async def connection(self) -> Connection:
+    async def connection(self) -> LinkState:
         """How things stand; asks nothing of the gateway."""
-        return await self.run(_connection, online=False) if self._desk else Connection()
+        return await self.run(_connection, online=False) if self._desk else LinkState()
 
     async def reopen(self) -> None:
         """Close the desk; the next request opens another one, with the settings of that moment."""
@@ -171,8 +171,8 @@ class Background:
             await desk.close()
 
 
-async def _connection(desk: Desk) -> Connection:
+async def _connection(desk: Desk) -> LinkState:
     if not desk.has_session:
-        return Connection()
+        return LinkState()
     session = await desk.session()
-    return Connection(opened=True, alive=session.alive, client_id=session.client_id)
+    return LinkState(opened=True, alive=session.alive, client_id=session.client_id)

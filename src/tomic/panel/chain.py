@@ -21,7 +21,7 @@ from tomic.models import OptionQuote
 from tomic.panel.entry import Entry
 from tomic.panel.glyphs import number
 from tomic.panel.grid import Column, Grid
-from tomic.panel.smile_plot import Smile, SmilePlot, smiles_of
+from tomic.panel.smile_plot import DrawnSmile, SmilePlot, smiles_of
 from tomic.panel.view import View
 
 _FIGURES = (
@@ -57,7 +57,7 @@ def key_of(row: OptionQuote) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ChainFilter:
     """What the filters ask for; None leaves an end open."""
 
     symbol: str
@@ -99,7 +99,7 @@ class Window:
         return chain.where(keep)
 
 
-def window_of(symbol: str, dte: str, delta: str) -> Window:
+def window_of(symbol: str, dte: str, delta: str) -> ChainFilter:
     """
     Read the filters as they are typed: ``15`` or ``15:60``, and ``-0.5:0.5``.
 
@@ -114,7 +114,7 @@ def window_of(symbol: str, dte: str, delta: str) -> Window:
         least, most = (float(one) if one else None for one in _ends(delta))
     except ValueError:
         raise UsageError(f"delta {delta!r}: write a range such as -0.5:0.5") from None
-    return Window(symbol.strip().upper(), least_dte, most_dte, least, most)
+    return ChainFilter(symbol.strip().upper(), least_dte, most_dte, least, most)
 
 
 def _ends(text: str) -> tuple[str, str]:
@@ -155,7 +155,7 @@ class ChainView(View):
 
     # -- what is asked for -----------------------------------------------------------------
 
-    def _window(self) -> Window:
+    def _window(self) -> ChainFilter:
         texts = (self.query_one(f"#{name}", Entry).value for name in ("symbol", "dte", "delta"))
         return window_of(*texts)
 
@@ -184,7 +184,7 @@ class ChainView(View):
             rules["dte"] = (window.fewest_days, window.most_dte)
         panel = self.panel
 
-        async def ask(desk: Desk) -> tuple[Chain, dict[dt.date, Smile]]:
+        async def ask(desk: Desk) -> tuple[Chain, dict[dt.date, DrawnSmile]]:
             chain = await desk.chain(window.symbol, **rules)
             return chain, await panel.background.compute(smiles_of, chain, desk.settings)
 
@@ -192,7 +192,7 @@ class ChainView(View):
 
     # -- what is shown ---------------------------------------------------------------------
 
-    def show(self, chain: Chain, smiles: dict[dt.date, Smile]) -> None:
+    def show(self, chain: Chain, smiles: dict[dt.date, DrawnSmile]) -> None:
         """Show a chain; in live mode the next one is asked for at once."""
         self._chain = chain
         self.query_one(SmilePlot).show(smiles)

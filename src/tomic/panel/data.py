@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.panel.entry import Ask
-from tomic.panel.facts import Facts
+from tomic.panel.facts import FactLines
 from tomic.panel.grid import Column, Grid
 from tomic.panel.view import View
 from tomic.quality import CsvQuality, check_file
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SeriesRow:
     """One series of one symbol."""
 
     symbol: str
@@ -50,10 +50,10 @@ COLUMNS: list[Column[Any]] = [
 ]
 
 
-def rows_of(covered: dict[str, dict[str, Coverage]]) -> list[Row]:
+def rows_of(covered: dict[str, dict[str, Coverage]]) -> list[SeriesRow]:
     """A row for each symbol and series."""
     return [
-        Row(symbol, series, one.rows, one.first, one.last, one.fetched_at)
+        SeriesRow(symbol, series, one.rows, one.first, one.last, one.fetched_at)
         for symbol, by_series in sorted(covered.items())
         for series, one in sorted(by_series.items())
     ]
@@ -79,7 +79,7 @@ class DataView(View):
     def body(self) -> ComposeResult:
         """Coverage, and what the last action found."""
         yield Grid(COLUMNS, key=lambda row: f"{row.symbol} {row.series}", id="coverage")
-        yield Facts(id="found", rows=5)
+        yield FactLines(id="found", rows=5)
 
     def typed(self) -> str:
         """The equivalent command."""
@@ -89,13 +89,13 @@ class DataView(View):
         """Read what the store covers."""
         self._words = ("store", "info")
 
-        async def ask(desk: Desk) -> tuple[StoreInfo, list[Row]]:
+        async def ask(desk: Desk) -> tuple[StoreInfo, list[SeriesRow]]:
             store = await desk.store()
             return await store.info(), rows_of(await store.coverages())
 
         self.work("reading the store", ask, lambda found: self.show(*found), online=False)
 
-    def show(self, info: StoreInfo, rows: list[Row]) -> None:
+    def show(self, info: StoreInfo, rows: list[SeriesRow]) -> None:
         """Fill the table and say how large the store is."""
         self.query_one("#coverage", Grid).fill(rows)
         if not info.exists:
@@ -108,7 +108,7 @@ class DataView(View):
                     *(f"{count:,} {name}" for name, count in info.tables.items() if count),
                 ]
             )
-        self.query_one("#found", Facts).show([f"{info.path}", text])
+        self.query_one("#found", FactLines).show([f"{info.path}", text])
 
     # -- prices ----------------------------------------------------------------------------
 
@@ -117,13 +117,13 @@ class DataView(View):
         self._words = ("prices",)
         symbols = self.panel.symbols
 
-        async def ask(desk: Desk) -> tuple[HistoryRun, list[Row]]:
+        async def ask(desk: Desk) -> tuple[HistoryRun, list[SeriesRow]]:
             run = await desk.prices(symbols)
             return run, rows_of(await (await desk.store()).coverages())
 
         self.work(f"prices of {len(symbols)} symbols", ask, lambda found: self.fetched(*found))
 
-    def fetched(self, run: HistoryRun, rows: list[Row]) -> None:
+    def fetched(self, run: HistoryRun, rows: list[SeriesRow]) -> None:
         """Show what a run brought."""
         self.tell_lost(run.errors)
         self.query_one("#coverage", Grid).fill(rows)
@@ -140,7 +140,7 @@ class DataView(View):
                 ]
             )
         )
-        self.query_one("#found", Facts).show([f"{one}" for one in run.errors[:5]])
+        self.query_one("#found", FactLines).show([f"{one}" for one in run.errors[:5]])
 
     # -- files and soundness ---------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class DataView(View):
             f"empty: {', '.join(empty) or 'nothing'}",
             f"no column {', '.join(found.absent)}" if found.absent else "",
         ]
-        self.query_one("#found", Facts).show([line for line in lines if line])
+        self.query_one("#found", FactLines).show([line for line in lines if line])
 
     def action_check(self) -> None:
         """Look for damage in the store."""
@@ -193,7 +193,7 @@ class DataView(View):
 
     def checked(self, problems: list[str]) -> None:
         """Show what is wrong with the store."""
-        self.query_one("#found", Facts).show(problems[:5] or ["the store is sound"])
+        self.query_one("#found", FactLines).show(problems[:5] or ["the store is sound"])
 
     def action_history(self) -> None:
         """Show the stored days of the symbol under the cursor."""

@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 
-class Facts(Widget):
+class FactLines(Widget):
     """Lines of text, each cut at the edge of the screen."""
 
     lines: reactive[tuple[str, ...]] = reactive(())

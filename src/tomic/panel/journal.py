@@ -13,9 +13,9 @@ from tomic.desk import Desk
 from tomic.errors import UsageError
 from tomic.models.journal import JournalReport, Verdict
 from tomic.panel.entry import Ask
-from tomic.panel.facts import Facts
+from tomic.panel.facts import FactLines
 from tomic.panel.grid import Grid
-from tomic.panel.journal_rows import COLUMNS, Row, rows_of
+from tomic.panel.journal_rows import COLUMNS, EntryRow, rows_of
 from tomic.panel.journal_text import entry_text, report_text
 from tomic.panel.text_sheet import TextSheet
 from tomic.panel.view import View
@@ -23,7 +23,7 @@ from tomic.panel.view import View
 if TYPE_CHECKING:
     from tomic.workflows.journal import Recorded
     from tomic.workflows.journal_files import ImportedJournal
-    from tomic.workflows.journal_review import Checked
+    from tomic.workflows.journal_review import CheckRun
 
 
 class JournalView(View):
@@ -47,15 +47,15 @@ class JournalView(View):
     def body(self) -> ComposeResult:
         """The entries, and the signals of the one under the cursor."""
         yield Grid(COLUMNS, key=lambda row: f"{row.id}", id="entries")
-        yield Facts(id="signals", rows=6)
+        yield FactLines(id="signals", rows=6)
 
     def typed(self) -> str:
         """The equivalent command."""
         return self.panel.typed("journal", *self._words)
 
     @property
-    def _pointed(self) -> Row | None:
-        row: Row | None = self.query_one("#entries", Grid).pointed
+    def _pointed(self) -> EntryRow | None:
+        row: EntryRow | None = self.query_one("#entries", Grid).pointed
         return row
 
     # -- check -----------------------------------------------------------------------------
@@ -66,14 +66,14 @@ class JournalView(View):
 
         self.work("reading the journal", _stored, self._check, online=False)
 
-    def _check(self, rows: list[Row]) -> None:
+    def _check(self, rows: list[EntryRow]) -> None:
         self.query_one("#entries", Grid).fill(rows)
         if not rows:
-            self.query_one("#signals", Facts).show([])
+            self.query_one("#signals", FactLines).show([])
             self.say("no open trades; a adds one, i imports")
             return
 
-        async def judge(desk: Desk) -> tuple[list[Row], Checked]:
+        async def judge(desk: Desk) -> tuple[list[EntryRow], CheckRun]:
             from tomic.workflows import journal_review
 
             journal = await desk.journal()
@@ -82,7 +82,7 @@ class JournalView(View):
 
         self.work(f"judging {len(rows)} open trades", judge, lambda found: self.show(*found))
 
-    def show(self, rows: list[Row], checked: Checked | None = None) -> None:
+    def show(self, rows: list[EntryRow], checked: CheckRun | None = None) -> None:
         """Show open entries and what became of their rules."""
         self.query_one("#entries", Grid).fill(rows)
         fired = sum(row.verdict == Verdict.ACT for row in rows)
@@ -95,13 +95,13 @@ class JournalView(View):
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Show the signals of the entry under the cursor."""
-        row: Row = message.row
+        row: EntryRow = message.row
         lines = [self.panel.joined([f"{row.id} {row.symbol}", row.strategy, row.legs])]
         if row.check is not None:
             lines += [f"! {one.text}: {one.advice}" for one in row.check.signals]
             lines += [f"? {one.rule}: {one.text}" for one in row.check.unjudged]
             lines += row.check.notes
-        self.query_one("#signals", Facts).show(lines)
+        self.query_one("#signals", FactLines).show(lines)
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Show the whole entry, with its history."""
@@ -167,7 +167,7 @@ class JournalView(View):
         """Show the stored entries again, and what was done."""
         words = self._words
 
-        def show(rows: list[Row]) -> None:
+        def show(rows: list[EntryRow]) -> None:
             self.query_one("#entries", Grid).fill(rows)
             self.say(told)
 
@@ -299,7 +299,7 @@ class JournalView(View):
         self.work("counting", ask, show, online=False)
 
 
-async def _stored(desk: Desk) -> list[Row]:
+async def _stored(desk: Desk) -> list[EntryRow]:
     """Open entries as they are in the store."""
     journal = await desk.journal(offline=True)
     return rows_of(await journal.store.load_summaries("open"))

@@ -16,7 +16,7 @@ _TONES = {Verdict.ACT: "bold red", Verdict.STALE: "yellow", Verdict.UNJUDGED: "y
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EntryRow:
     """One open entry, and what became of its rules once they were judged."""
 
     id: int
@@ -44,7 +44,9 @@ class Row:
         return f"{found[0].text}{more}" if found else ""
 
 
-def rows_of(summaries: Sequence[dict[str, Any]], checks: Sequence[ExitCheck] = ()) -> list[Row]:
+def rows_of(
+    summaries: Sequence[dict[str, Any]], checks: Sequence[ExitCheck] = ()
+) -> list[EntryRow]:
     """A row for each stored summary of an open entry, with its check where there is one."""
     judged = {one.entry_id: one for one in checks}
     rows = []
@@ -52,7 +54,7 @@ def rows_of(summaries: Sequence[dict[str, Any]], checks: Sequence[ExitCheck] = (
         summary, check = one["summary"], judged.get(one["id"])
         expiry = summary.get("expiry")
         rows.append(
-            Row(
+            EntryRow(
                 id=one["id"],
                 symbol=one["symbol"],
                 strategy=one["strategy"] or "",
@@ -67,15 +69,15 @@ def rows_of(summaries: Sequence[dict[str, Any]], checks: Sequence[ExitCheck] = (
     return rows
 
 
-def _share(row: Row) -> float | None:
+def _share(row: EntryRow) -> float | None:
     return row.check.share_of_premium if row.check else None
 
 
-def _dte(row: Row) -> int | None:
+def _dte(row: EntryRow) -> int | None:
     return row.check.dte if row.check else None
 
 
-def _tone(row: Row) -> str:
+def _tone(row: EntryRow) -> str:
     return _TONES.get(row.check.verdict, "green") if row.check else "dim"
 
 

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tomic.desk import Desk
-from tomic.panel.facts import Facts
+from tomic.panel.facts import FactLines
 from tomic.panel.glyphs import number
 from tomic.panel.grid import Column, Grid
 from tomic.panel.view import View
@@ -76,7 +76,7 @@ class MarketView(View):
     def body(self) -> ComposeResult:
         """The table, and what is known of the symbol under the cursor."""
         yield Grid(COLUMNS, key=attrgetter("symbol"), id="volatility")
-        yield Facts(id="about", rows=2)
+        yield FactLines(id="about", rows=2)
 
     def typed(self) -> str:
         """The equivalent command."""
@@ -127,7 +127,9 @@ class MarketView(View):
         for name, reason in snapshot.missing.items():
             reasons.setdefault(reason, []).append(name)
         missing = [f"no {', '.join(names)}: {reason}" for reason, names in reasons.items()]
-        self.query_one("#about", Facts).show([self.panel.joined(known), self.panel.joined(missing)])
+        self.query_one("#about", FactLines).show(
+            [self.panel.joined(known), self.panel.joined(missing)]
+        )
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Open the chain of the chosen symbol."""

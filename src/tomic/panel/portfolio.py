@@ -15,7 +15,7 @@ from textual.widgets import Static
 from tomic.desk import Desk
 from tomic.models.review import BookReview, Severity, Structure
 from tomic.panel.entry import Ask
-from tomic.panel.facts import Facts
+from tomic.panel.facts import FactLines
 from tomic.panel.glyphs import number, per_cent
 from tomic.panel.grid import Column, Grid
 from tomic.panel.heat_map import HeatMap
@@ -90,7 +90,7 @@ class PortfolioPage(View):
 
     def body(self) -> ComposeResult:
         """Totals, structures, then the stress grid beside the alerts."""
-        yield Facts(id="totals", rows=2)
+        yield FactLines(id="totals", rows=2)
         yield Grid(COLUMNS, key=attrgetter("id"), id="structures")
         with Horizontal(classes="lower"):
             yield HeatMap()
@@ -151,7 +151,9 @@ class PortfolioPage(View):
         review = view.review
         self._review = review
         self.query_one("#structures", Grid).fill(review.structures)
-        self.query_one("#totals", Facts).show([self.panel.joined(one) for one in totals(review)])
+        self.query_one("#totals", FactLines).show(
+            [self.panel.joined(one) for one in totals(review)]
+        )
         grids = [*([review.stress] if review.stress else []), *review.stress_by_symbol]
         self.query_one(HeatMap).show(grids, self.panel.settings.portfolio.stress.shown_spots)
         urgent = [one for one in review.alerts if one.severity is not Severity.INFO]

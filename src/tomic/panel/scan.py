@@ -21,7 +21,7 @@ from tomic.errors import (
 )
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
 from tomic.panel.entry import Ask, Entry
-from tomic.panel.facts import Facts
+from tomic.panel.facts import FactLines
 from tomic.panel.glyphs import money, number, per_cent
 from tomic.panel.grid import Column, Grid
 from tomic.panel.proposal import ProposalSheet, score_text
@@ -94,7 +94,7 @@ class ScanView(View):
             yield Label("strategies")
             yield Entry(id="strategies", hint="all", width=24)
         yield Grid(COLUMNS, key=lambda row: f"{row.id} {row.symbol} {row.trade}", id="ranking")
-        yield Facts(id="trade", rows=3)
+        yield FactLines(id="trade", rows=3)
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class ScanView(View):
         ]
         if not result.proposals:
             parts.insert(0, "nothing qualifies (x says why)")
-            self.query_one("#trade", Facts).show([])
+            self.query_one("#trade", FactLines).show([])
         self.say(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
@@ -152,7 +152,7 @@ class ScanView(View):
         one: Proposal = message.row
         more = f"+{one.like_it} like it" if one.like_it else ""
         legs = self.panel.joined([f"{one.symbol} {legs_of(one)} {one.expiry}", more])
-        self.query_one("#trade", Facts).show([legs, score_text(one).plain, *one.notes[:1]])
+        self.query_one("#trade", FactLines).show([legs, score_text(one).plain, *one.notes[:1]])
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Open the proposal."""

@@ -18,7 +18,7 @@ from tomic.config.text import plain, toml_text
 from tomic.desk import Desk
 from tomic.errors import ConfigError
 from tomic.panel.entry import Ask, Entry
-from tomic.panel.facts import Facts
+from tomic.panel.facts import FactLines
 from tomic.panel.grid import Column, Grid
 from tomic.panel.view import View
 
@@ -93,7 +93,7 @@ class SettingsView(View):
         """A search line, the table, and the connection test below it."""
         yield Entry(id="find", hint="part of a key, such as ib.", width=40)
         yield Grid(COLUMNS, key=attrgetter("key"), id="settings-table")
-        yield Facts(id="checks", rows=0)
+        yield FactLines(id="checks", rows=0)
 
     def typed(self) -> str:
         """The equivalent command."""
@@ -179,7 +179,7 @@ class SettingsView(View):
         """Climb the ladder of checks, from the socket to option data."""
         self._checks = []
         self._words = ("doctor",)
-        self.query_one("#checks", Facts).styles.height = _CHECK_ROWS
+        self.query_one("#checks", FactLines).styles.height = _CHECK_ROWS
 
         async def ask(desk: Desk) -> int:
             count = 0
@@ -196,7 +196,7 @@ class SettingsView(View):
         self._checks.append(f"{check.verdict.value:<5}{check.name:<17}{check.found}")
         if check.fix:
             self._checks.append(f"{'':5}fix: {check.fix}")
-        self.query_one("#checks", Facts).show(self._checks[-_CHECK_ROWS:])
+        self.query_one("#checks", FactLines).show(self._checks[-_CHECK_ROWS:])
 
     def tested(self, problems: int) -> None:
         """Say how it ended."""

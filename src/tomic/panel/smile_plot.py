@@ -21,7 +21,7 @@ _POINTS = 121
 
 
 @dataclass(frozen=True, slots=True)
-class Smile:
+class DrawnSmile:
     """What is drawn of one expiry; volatilities are fractions."""
 
     expiry: dt.date
@@ -37,7 +37,7 @@ class Smile:
     """Why none could be."""
 
 
-def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, Smile]:
+def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, DrawnSmile]:
     """The smile of every expiry of a chain."""
     nothing = VolSnapshot(symbol=chain.symbol, as_of=chain.as_of)
     board = prepare(chain, nothing, settings)
@@ -52,7 +52,7 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, Smile]:
         across = np.array([])
         if outlook is not None and strike.size:
             across = np.linspace(strike.min(), strike.max(), _POINTS)
-        found[day] = Smile(
+        found[day] = DrawnSmile(
             expiry=day,
             dte=int(chain["dte"][own][0]),
             strike=strike,
@@ -66,7 +66,7 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, Smile]:
     return found
 
 
-def drawn(smile: Smile, width: int, height: int, glyphs: Glyphs) -> Text:
+def drawn(smile: DrawnSmile, width: int, height: int, glyphs: Glyphs) -> Text:
     """The plot as text of *width* x *height* cells; too small a space gives nothing."""
     title = Text(f"{smile.expiry}  {smile.dte} days", style="bold", no_wrap=True)
     if width < 16 or height < 6 or not smile.strike.size:
@@ -99,10 +99,10 @@ class SmilePlot(Widget):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__(id="smile")
         self._glyphs = glyphs
-        self._smiles: dict[dt.date, Smile] = {}
+        self._smiles: dict[dt.date, DrawnSmile] = {}
         self._day: dt.date | None = None
 
-    def show(self, smiles: dict[dt.date, Smile], day: dt.date | None = None) -> None:
+    def show(self, smiles: dict[dt.date, DrawnSmile], day: dt.date | None = None) -> None:
         """Take other smiles; show that of *day*, or of the nearest expiry."""
         self._smiles = smiles
         self._day = day if day in smiles else min(smiles, default=None)
@@ -122,4 +122,4 @@ class SmilePlot(Widget):
         return drawn(smile, self.size.width, self.size.height, self._glyphs)
 
 
-__all__ = ["Smile", "SmilePlot", "Span", "drawn", "smiles_of"]
+__all__ = ["DrawnSmile", "SmilePlot", "Span", "drawn", "smiles_of"]

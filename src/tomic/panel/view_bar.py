@@ -39,7 +39,7 @@ class ViewName(Widget):
         self.post_message(self.Clicked(self.label))
 
 
-class Link(Widget):
+class LinkLabel(Widget):
     """What the panel is connected to, at the right."""
 
     said = reactive("")
@@ -55,7 +55,7 @@ class ViewBar(Horizontal):
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__()
         self._names = [ViewName(f"{place}", one) for place, one in enumerate(labels, start=1)]
-        self._link = Link()
+        self._link = LinkLabel()
         self.chosen: str | None = None
 
     def compose(self) -> ComposeResult:

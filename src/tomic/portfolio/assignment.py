@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from tomic.models.book import Book
 from tomic.models.review import AssignmentRisk
-from tomic.portfolio.exposure import Row
-from tomic.portfolio.lines import Line
+from tomic.portfolio.exposure import ExposureRow
+from tomic.portfolio.lines import BookLine
 
 _AT_THE_END_DAYS = 2
 _PIN = 0.005
@@ -16,7 +16,7 @@ _PIN = 0.005
 
 
 def risks(
-    rows: Sequence[Row], names: Sequence[str], book: Book, *, itm_share: float
+    rows: Sequence[ExposureRow], names: Sequence[str], book: Book, *, itm_share: float
 ) -> tuple[AssignmentRisk, ...]:
     """
     Short American options with a reason to be exercised; index options have none before expiry.
@@ -41,18 +41,18 @@ def risks(
     return tuple(found)
 
 
-def _intrinsic(line: Line) -> float:
+def _intrinsic(line: BookLine) -> float:
     """What exercise pays, currency per share; negative out of the money."""
     gap = line.spot - line.strike
     return gap if line.position.right == "C" else -gap
 
 
-def _time_value(line: Line) -> float | None:
+def _time_value(line: BookLine) -> float | None:
     value = line.value - max(_intrinsic(line), 0.0)
     return None if math.isnan(value) else max(value, 0.0)
 
 
-def _before_dividend(row: Row, name: str, book: Book) -> AssignmentRisk | None:
+def _before_dividend(row: ExposureRow, name: str, book: Book) -> AssignmentRisk | None:
     """A short call in the money whose time value is less than the dividend its holder would get."""
     line, position = row.line, row.line.position
     market = book.markets.get(position.symbol)
@@ -76,7 +76,7 @@ def _before_dividend(row: Row, name: str, book: Book) -> AssignmentRisk | None:
     )
 
 
-def _at_expiry(row: Row, name: str, book: Book) -> AssignmentRisk | None:
+def _at_expiry(row: ExposureRow, name: str, book: Book) -> AssignmentRisk | None:
     line, position = row.line, row.line.position
     if position.expiry is None:
         return None
@@ -94,7 +94,7 @@ def _at_expiry(row: Row, name: str, book: Book) -> AssignmentRisk | None:
     )
 
 
-def _deep(row: Row, name: str, itm_share: float) -> AssignmentRisk | None:
+def _deep(row: ExposureRow, name: str, itm_share: float) -> AssignmentRisk | None:
     line, position = row.line, row.line.position
     share = _intrinsic(line) / line.spot
     if share < itm_share:
@@ -112,7 +112,7 @@ def _deep(row: Row, name: str, itm_share: float) -> AssignmentRisk | None:
     )
 
 
-def _place(line: Line) -> str:
+def _place(line: BookLine) -> str:
     inside = _intrinsic(line)
     where = "in" if inside > 0.0 else "out of"
     return f"{abs(inside):.2f} {where} the money"

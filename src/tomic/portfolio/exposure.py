@@ -18,7 +18,7 @@ from tomic._typing import FloatArray
 from tomic.models.book import Book
 from tomic.models.review import BetaDelta, Concentration, PortfolioGreeks, Structure, SymbolBeta
 from tomic.portfolio.grouping import Group
-from tomic.portfolio.lines import Line
+from tomic.portfolio.lines import BookLine
 from tomic.quant import realized
 
 _LEAST_RETURNS = 60
@@ -51,25 +51,25 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ExposureRow:
     """A part of a line that belongs to one group."""
 
-    line: Line
+    line: BookLine
     quantity: float
     group: int
 
 
-def rows_of(groups: Sequence[Group], lines: Iterable[Line]) -> tuple[Row, ...]:
+def rows_of(groups: Sequence[Group], lines: Iterable[BookLine]) -> tuple[ExposureRow, ...]:
     """The legs of *groups* with the numbers of their lines, group by group."""
     by_key = {(line.position.account, line.position.contract): line for line in lines}
     return tuple(
-        Row(by_key[leg.position.account, leg.position.contract], leg.quantity, number)
+        ExposureRow(by_key[leg.position.account, leg.position.contract], leg.quantity, number)
         for number, one in enumerate(groups)
         for leg in one.legs
     )
 
 
-def greeks(rows: Iterable[Row]) -> PortfolioGreeks:
+def greeks(rows: Iterable[ExposureRow]) -> PortfolioGreeks:
     """
     Sum of sensitivities; see `PortfolioGreeks` for the units.
 

@@ -26,7 +26,7 @@ from tomic.models.review import BookReview, FitChange, SymbolBeta
 from tomic.portfolio import exposure, overview, stress
 from tomic.portfolio.grouping import Claim
 from tomic.quant.revaluation import stress_grid
-from tomic.strategies.fit import Fit, Prospect
+from tomic.strategies.fit import PortfolioFit, Prospect
 
 _HALF = 0.05
 _MOVE = 0.10
@@ -73,12 +73,12 @@ class BookFit:
         # Only what a trade adds to the margin counts, so that of the book may be unknown.
         self._before = _state(found)._replace(margin=0.0, worst=float(self._grid.min()))
 
-    def fits(self, trades: Sequence[Prospect]) -> Sequence[Fit]:
+    def fits(self, trades: Sequence[Prospect]) -> Sequence[PortfolioFit]:
         """A `Fit` for each of *trades*, in their order; 1 where net liquidation is unknown."""
         if not trades:
             return []
         if self._net is None or self._net <= 0.0:
-            return [Fit(1.0, "net liquidation unknown: fit counts 1") for _ in trades]
+            return [PortfolioFit(1.0, "net liquidation unknown: fit counts 1") for _ in trades]
         window = self._settings.portfolio.beta_days
         betas = exposure.betas(self.book, {one.symbol for one in trades}, window=window)
         worst = self._worst(trades, betas)
@@ -87,7 +87,7 @@ class BookFit:
             for one, low in zip(trades, worst, strict=True)
         ]
 
-    def _fit(self, trade: Prospect, worst: float, beta: SymbolBeta) -> Fit:
+    def _fit(self, trade: Prospect, worst: float, beta: SymbolBeta) -> PortfolioFit:
         net = self._net or math.inf
         rate = self._rate(trade.symbol)
         value = trade.spot * rate
@@ -99,9 +99,9 @@ class BookFit:
             worst=worst,
         )
         if not all(math.isfinite(x) for x in after):
-            return Fit(1.0, "the trade cannot be revalued: fit counts 1")
+            return PortfolioFit(1.0, "the trade cannot be revalued: fit counts 1")
         factor = factor_of(self._before, after, net)
-        return Fit(factor, _words(self._before, after, net))
+        return PortfolioFit(factor, _words(self._before, after, net))
 
     def _rate(self, symbol: str) -> float:
         market = self.book.markets.get(symbol)

@@ -24,7 +24,7 @@ _NONE = math.nan
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BookLine:
     """
     One position, ready to compute with; NaN where a number is not known.
 
@@ -70,14 +70,14 @@ class Line:
         return self.model_price if math.isnan(self.price) else self.price
 
 
-def lines_of(book: Book, positions: Iterable[Position]) -> tuple[Line, ...]:
+def lines_of(book: Book, positions: Iterable[Position]) -> tuple[BookLine, ...]:
     """The lines of *positions*, in their order; shared contracts share their numbers."""
     bare = [_bare(book, one) for one in positions]
     found = _with_model(_with_stand_ins(bare, book))
     return tuple(_entered_now(line) for line in found)
 
 
-def gaps(lines: Iterable[Line]) -> tuple[Gap, ...]:
+def gaps(lines: Iterable[BookLine]) -> tuple[Gap, ...]:
     """What of the book is not, or not wholly, in the figures, and why."""
     return tuple(
         Gap(
@@ -92,12 +92,12 @@ def gaps(lines: Iterable[Line]) -> tuple[Gap, ...]:
     )
 
 
-def _bare(book: Book, position: Position) -> Line:
+def _bare(book: Book, position: Position) -> BookLine:
     """What the book itself says of a position."""
     market = book.markets.get(position.symbol)
     mark = book.marks.get(position.contract, Mark())
     spot = market.spot.price if market and market.spot else _NONE
-    line = Line(
+    line = BookLine(
         position,
         spot=spot,
         rate=book.interest,
@@ -117,7 +117,7 @@ def _bare(book: Book, position: Position) -> Line:
     return replace(line, problem=problem, missing=missing, counted=countable)
 
 
-def _shares(line: Line) -> Line:
+def _shares(line: BookLine) -> BookLine:
     price = line.spot if math.isnan(line.price) else line.price
     source = "spot" if math.isnan(line.price) else line.price_source
     return replace(
@@ -125,7 +125,9 @@ def _shares(line: Line) -> Line:
     )
 
 
-def _option(line: Line, mark: Mark, market: SymbolMarket | None, as_of: dt.datetime) -> Line:
+def _option(
+    line: BookLine, mark: Mark, market: SymbolMarket | None, as_of: dt.datetime
+) -> BookLine:
     position = line.position
     assert position.expiry is not None
     tau = _NONE
@@ -151,7 +153,7 @@ def _option(line: Line, mark: Mark, market: SymbolMarket | None, as_of: dt.datet
 
 
 def _problem(
-    line: Line, mark: Mark, as_of: dt.datetime
+    line: BookLine, mark: Mark, as_of: dt.datetime
 ) -> tuple[str, Literal["all", "greeks", "price", "nothing"]]:
     position = line.position
     if position.quantity == 0.0:
@@ -181,7 +183,7 @@ def _problem(
 # -- volatility that stands in for a missing one --------------------------------------------------
 
 
-def _with_stand_ins(lines: Sequence[Line], book: Book) -> list[Line]:
+def _with_stand_ins(lines: Sequence[BookLine], book: Book) -> list[BookLine]:
     """Give lines without a volatility that of the nearest strike, else the symbol's own."""
     known: dict[tuple[str, dt.date | None], list[tuple[float, float]]] = {}
     for line in lines:
@@ -192,8 +194,8 @@ def _with_stand_ins(lines: Sequence[Line], book: Book) -> list[Line]:
 
 
 def _stand_in(
-    line: Line, known: dict[tuple[str, dt.date | None], list[tuple[float, float]]], book: Book
-) -> Line:
+    line: BookLine, known: dict[tuple[str, dt.date | None], list[tuple[float, float]]], book: Book
+) -> BookLine:
     one = line.position
     if not line.counted or not one.is_option or line.sigma_source == "own":
         return line
@@ -211,7 +213,7 @@ def _stand_in(
     return replace(line, counted=False, missing=lacking, problem=f"{reason}, and nothing instead")
 
 
-def _estimated(line: Line, sigma: float, source: SigmaSource, words: str) -> Line:
+def _estimated(line: BookLine, sigma: float, source: SigmaSource, words: str) -> BookLine:
     reason = line.problem or "no implied volatility"
     return replace(
         line, sigma=sigma, sigma_source=source, problem=f"{reason}; Greeks and stress from {words}"
@@ -221,7 +223,7 @@ def _estimated(line: Line, sigma: float, source: SigmaSource, words: str) -> Lin
 # -- Greeks and prices of the model ---------------------------------------------------------------
 
 
-def _with_model(lines: Sequence[Line]) -> list[Line]:
+def _with_model(lines: Sequence[BookLine]) -> list[BookLine]:
     """Model prices and Greeks of the options that lack one of them."""
     result = list(lines)
     for american in (True, False):
@@ -241,7 +243,7 @@ def _with_model(lines: Sequence[Line]) -> list[Line]:
     return result
 
 
-def _model(lines: Sequence[Line], *, american: bool) -> Greeks:
+def _model(lines: Sequence[BookLine], *, american: bool) -> Greeks:
     # Here and not above: most books need neither, and the early-exercise tables take long to load.
     from tomic.quant import american as early
     from tomic.quant import black_scholes
@@ -258,14 +260,14 @@ def _model(lines: Sequence[Line], *, american: bool) -> Greeks:
     )
 
 
-def _entered_now(line: Line) -> Line:
+def _entered_now(line: BookLine) -> BookLine:
     """What is only considered has cost nothing yet: it is entered at its present value."""
     if line.position.proposed and math.isnan(line.cost):
         return replace(line, cost=line.value)
     return line
 
 
-def _filled(line: Line, greeks: Greeks, place: int) -> Line:
+def _filled(line: BookLine, greeks: Greeks, place: int) -> BookLine:
     model = {name: float(getattr(greeks, name)[place]) for name in ("delta", "gamma", "vega")}
     model["theta"] = float(greeks.theta[place])
     whole = not any(math.isnan(getattr(line, name)) for name in model)

@@ -29,9 +29,9 @@ from tomic.portfolio import (
     structure_alerts,
     structures,
 )
-from tomic.portfolio.exposure import Row
+from tomic.portfolio.exposure import ExposureRow
 from tomic.portfolio.grouping import Claim, Grouping
-from tomic.portfolio.lines import Line
+from tomic.portfolio.lines import BookLine
 from tomic.strategies.measures import margin_rules
 
 
@@ -40,9 +40,9 @@ class Holdings:
     """A book taken apart: its lines, its groups, and the legs of each group."""
 
     book: Book
-    lines: tuple[Line, ...]
+    lines: tuple[BookLine, ...]
     grouping: Grouping
-    rows: tuple[Row, ...]
+    rows: tuple[ExposureRow, ...]
 
     @classmethod
     def of(cls, book: Book, claims: Sequence[Claim] = ()) -> Holdings:
@@ -63,7 +63,7 @@ class Holdings:
         }
 
 
-def _is_there(line: Line) -> bool:
+def _is_there(line: BookLine) -> bool:
     """Whether a line is still something: not closed, and not expired."""
     expired = line.position.is_option and line.tau == 0.0
     return line.position.quantity != 0.0 and not expired

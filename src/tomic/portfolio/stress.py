@@ -17,7 +17,7 @@ from tomic._typing import FloatArray
 from tomic.config.book import StressSettings
 from tomic.models.book import Book, SymbolMarket
 from tomic.models.review import Driver, Jump, StressCell, StressGrid, SymbolBeta, TailRisk
-from tomic.portfolio.exposure import Row
+from tomic.portfolio.exposure import ExposureRow
 from tomic.quant.revaluation import stress_grid
 
 _LEAST_DAYS = 60
@@ -48,7 +48,7 @@ class Axes:
 
 
 def revalued(
-    rows: Sequence[Row],
+    rows: Sequence[ExposureRow],
     member: Sequence[int],
     axes: Axes,
     *,
@@ -86,7 +86,7 @@ def revalued(
 
 
 def of_book(
-    rows: Sequence[Row],
+    rows: Sequence[ExposureRow],
     names: Sequence[str],
     betas: Mapping[str, SymbolBeta],
     settings: StressSettings,
@@ -114,7 +114,7 @@ def of_book(
     return grid.model_copy(update={"without": (*_left_out(rows), *lost)})
 
 
-def by_symbol(rows: Sequence[Row], settings: StressSettings) -> tuple[StressGrid, ...]:
+def by_symbol(rows: Sequence[ExposureRow], settings: StressSettings) -> tuple[StressGrid, ...]:
     """A grid per symbol, each moving by itself."""
     counted = [row for row in rows if row.line.counted]
     if not counted:
@@ -156,14 +156,14 @@ def _grid(name: str, parts: FloatArray, labels: Sequence[str], axes: Axes) -> St
     )
 
 
-def _left_out(rows: Sequence[Row]) -> tuple[str, ...]:
+def _left_out(rows: Sequence[ExposureRow]) -> tuple[str, ...]:
     return tuple(sorted({row.line.position.contract for row in rows if not row.line.counted}))
 
 
 # -- the days that were ---------------------------------------------------------------------------
 
 
-def tail_risk(rows: Sequence[Row], book: Book, *, confidence: float) -> TailRisk | None:
+def tail_risk(rows: Sequence[ExposureRow], book: Book, *, confidence: float) -> TailRisk | None:
     """
     One day's value at risk and CVaR by historical simulation, and what diversification is worth.
 
@@ -217,7 +217,7 @@ def _moves(book: Book, symbol: str) -> FloatArray:
     return np.expm1([math.nan if one is None else one for one in returns])
 
 
-def _of_days(rows: Sequence[Row], moves: FloatArray) -> FloatArray:
+def _of_days(rows: Sequence[ExposureRow], moves: FloatArray) -> FloatArray:
     axes = Axes(np.maximum(moves, -1.0), np.zeros(1), np.zeros(1))
     return revalued(rows, [0] * len(rows), axes)[0, :, 0, 0]
 
@@ -225,7 +225,7 @@ def _of_days(rows: Sequence[Row], moves: FloatArray) -> FloatArray:
 # -- events that are known ------------------------------------------------------------------------
 
 
-def jumps(rows: Sequence[Row], book: Book) -> tuple[Jump, ...]:
+def jumps(rows: Sequence[ExposureRow], book: Book) -> tuple[Jump, ...]:
     """
     What earnings and dividends before the last expiry held would do, symbol by symbol.
 
@@ -244,7 +244,7 @@ def jumps(rows: Sequence[Row], book: Book) -> tuple[Jump, ...]:
     return tuple(sorted(found, key=lambda one: (one.day, one.symbol)))
 
 
-def _meets(rows: Sequence[Row], day: dt.date | None, today: dt.date) -> list[Row]:
+def _meets(rows: Sequence[ExposureRow], day: dt.date | None, today: dt.date) -> list[ExposureRow]:
     """The rows that are still there on an event's day."""
     if day is None or day < today:
         return []
@@ -254,7 +254,7 @@ def _meets(rows: Sequence[Row], day: dt.date | None, today: dt.date) -> list[Row
 
 
 def _earnings(
-    symbol: str, rows: Sequence[Row], market: SymbolMarket, today: dt.date
+    symbol: str, rows: Sequence[ExposureRow], market: SymbolMarket, today: dt.date
 ) -> Jump | None:
     day, mine = market.next_earnings, _meets(rows, market.next_earnings, today)
     move, note = market.earnings_move, ""
@@ -271,7 +271,7 @@ def _earnings(
 
 
 def _dividend(
-    symbol: str, rows: Sequence[Row], market: SymbolMarket, today: dt.date
+    symbol: str, rows: Sequence[ExposureRow], market: SymbolMarket, today: dt.date
 ) -> Jump | None:
     day, mine = market.next_dividend, _meets(rows, market.next_dividend, today)
     amount = market.dividend_amount
@@ -286,5 +286,5 @@ def _dividend(
     return Jump(symbol=symbol, kind="dividend", day=day, move=-drop, up=None, down=down, note=note)
 
 
-def _after(rows: Sequence[Row], move: float) -> float:
+def _after(rows: Sequence[ExposureRow], move: float) -> float:
     return float(_of_days(rows, np.array([move]))[0])

@@ -19,9 +19,9 @@ from tomic._typing import FloatArray
 from tomic.models.book import Book
 from tomic.models.review import HeldLeg, Structure
 from tomic.portfolio import exposure
-from tomic.portfolio.exposure import Row
+from tomic.portfolio.exposure import ExposureRow
 from tomic.portfolio.grouping import Group
-from tomic.portfolio.lines import Line
+from tomic.portfolio.lines import BookLine
 from tomic.quant import margin, payoff
 from tomic.quant.margin import MarginRules
 
@@ -29,7 +29,7 @@ _REACH = np.linspace(0.2, 2.5, 461)
 """Prices at the first expiry, in units of spot, where structures of several expiries are valued."""
 
 
-class Figures(NamedTuple):
+class StructureFigures(NamedTuple):
     """Money of a structure in its own currency; NaN where unknown."""
 
     credit: float
@@ -40,7 +40,7 @@ class Figures(NamedTuple):
 
 def structures(
     groups: Sequence[Group],
-    rows: Sequence[Row],
+    rows: Sequence[ExposureRow],
     book: Book,
     *,
     rules: MarginRules,
@@ -59,7 +59,7 @@ def structures(
 
 
 def _structure(
-    name: str, group: Group, rows: Sequence[Row], required: float, book: Book
+    name: str, group: Group, rows: Sequence[ExposureRow], required: float, book: Book
 ) -> Structure:
     figures = _figures(rows)
     greeks = exposure.greeks(rows)
@@ -107,7 +107,7 @@ def _structure(
     )
 
 
-def _leg(row: Row) -> HeldLeg:
+def _leg(row: ExposureRow) -> HeldLeg:
     line, position = row.line, row.line.position
     return HeldLeg(
         contract=position.contract,
@@ -127,7 +127,7 @@ def _leg(row: Row) -> HeldLeg:
     )
 
 
-def _opened(group: Group, rows: Sequence[Row]) -> tuple[dt.date | None, bool]:
+def _opened(group: Group, rows: Sequence[ExposureRow]) -> tuple[dt.date | None, bool]:
     """Day of entry, and whether that is only the first day on which a saved book held it."""
     if group.opened is not None:
         return group.opened, False
@@ -150,23 +150,23 @@ def _ratio(value: float, base: float) -> float | None:
 # -- profit and loss ----------------------------------------------------------------------------
 
 
-def _figures(rows: Sequence[Row]) -> Figures:
+def _figures(rows: Sequence[ExposureRow]) -> StructureFigures:
     options = [row for row in rows if not row.line.position.is_stock]
     credit = -sum(row.line.cost * _shares(row) for row in options)
     pnl = sum((row.line.price - row.line.cost) * _shares(row) for row in rows)
     expiries = {row.line.position.expiry for row in options}
     whole = all(row.line.position.is_stock or row.line.counted for row in rows)
     if not options or not whole or math.isnan(credit):
-        return Figures(credit, pnl, *_of_shares(rows))
+        return StructureFigures(credit, pnl, *_of_shares(rows))
     extremes = _at_expiry(rows, credit) if len(expiries) == 1 else _at_first(rows, credit)
-    return Figures(credit, pnl, *extremes)
+    return StructureFigures(credit, pnl, *extremes)
 
 
-def _shares(row: Row) -> float:
+def _shares(row: ExposureRow) -> float:
     return row.quantity * row.line.position.multiplier
 
 
-def _of_shares(rows: Sequence[Row]) -> tuple[float, float]:
+def _of_shares(rows: Sequence[ExposureRow]) -> tuple[float, float]:
     """Largest profit and loss of shares alone; unknown for anything else."""
     if not all(row.line.position.is_stock for row in rows):
         return math.nan, math.nan
@@ -176,13 +176,13 @@ def _of_shares(rows: Sequence[Row]) -> tuple[float, float]:
     return (math.inf, paid) if paid > 0.0 else (-paid, math.inf)
 
 
-def _outlay(rows: Sequence[Row]) -> tuple[float, float]:
+def _outlay(rows: Sequence[ExposureRow]) -> tuple[float, float]:
     """Shares held and what they cost."""
     stock = [row for row in rows if row.line.position.is_stock]
     return sum(r.quantity for r in stock), sum(r.quantity * r.line.cost for r in stock)
 
 
-def _at_expiry(rows: Sequence[Row], credit: float) -> tuple[float, float]:
+def _at_expiry(rows: Sequence[ExposureRow], credit: float) -> tuple[float, float]:
     """Largest profit and loss at the common expiry, exact."""
     options = [row for row in rows if row.line.position.is_option]
     shares, outlay = _outlay(rows)
@@ -197,7 +197,7 @@ def _at_expiry(rows: Sequence[Row], credit: float) -> tuple[float, float]:
     return float(profile.max_profit), float(profile.max_loss)
 
 
-def _at_first(rows: Sequence[Row], credit: float) -> tuple[float, float]:
+def _at_first(rows: Sequence[ExposureRow], credit: float) -> tuple[float, float]:
     """Largest profit and loss at the first of several expiries, later legs revalued there."""
     options = [row for row in rows if row.line.position.is_option]
     first = min(row.line.tau for row in options)
@@ -216,7 +216,7 @@ def _at_first(rows: Sequence[Row], credit: float) -> tuple[float, float]:
     return top, bottom
 
 
-def _later_value(line: Line, price: FloatArray, first: float) -> FloatArray:
+def _later_value(line: BookLine, price: FloatArray, first: float) -> FloatArray:
     """Value of an option when the first one expires, its volatility unchanged."""
     from tomic.quant import black_scholes
 
@@ -232,7 +232,7 @@ def _later_value(line: Line, price: FloatArray, first: float) -> FloatArray:
 
 
 def _margins(
-    legs: Sequence[Sequence[Row]], rules: MarginRules, broad_indices: Sequence[str]
+    legs: Sequence[Sequence[ExposureRow]], rules: MarginRules, broad_indices: Sequence[str]
 ) -> list[float]:
     """Requirement of each structure in its own currency; NaN where it cannot be known."""
     if not legs:
@@ -269,6 +269,6 @@ def _margins(
     ]
 
 
-def _has_margin(line: Line) -> bool:
+def _has_margin(line: BookLine) -> bool:
     """Whether the rules know the contract: shares, and options with what they need."""
     return line.counted and (line.position.is_stock or line.position.is_option)

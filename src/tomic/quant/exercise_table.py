@@ -56,7 +56,7 @@ class Terms(NamedTuple):
         return Terms(self.rise[rows], self.shift[rows], self.coefficient[:, rows])
 
 
-class Table(NamedTuple):
+class PremiumTable(NamedTuple):
     """Premiums of a put with strike 1, as Chebyshev coefficients in root time and log(sigma)."""
 
     time: _Axis
@@ -125,7 +125,7 @@ class _Axis(NamedTuple):
 @lru_cache(maxsize=256)
 def build(
     tau: tuple[float, float], rate: float, div_yield: float, sigma: tuple[float, float]
-) -> Table | None:
+) -> PremiumTable | None:
     """
     Premiums of puts for all times and all volatilities between two; the last 256 are kept.
 
@@ -148,7 +148,7 @@ def build(
     square, where, log_start = _depths(float(lives.max()), rate, div_yield, vols)
     critical, premium = _premiums(lives, rate, div_yield, vols, square, where, log_start)
     from_time, from_vol = time.transform(), vol.transform()
-    return Table(
+    return PremiumTable(
         time,
         vol,
         from_time @ critical @ from_vol.T,

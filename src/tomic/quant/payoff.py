@@ -37,7 +37,7 @@ class Segments(NamedTuple):
     slope: FloatArray
 
 
-class Profile(NamedTuple):
+class PayoffProfile(NamedTuple):
     """
     What a payoff diagram tells.
 
@@ -151,7 +151,7 @@ def stock_cost(forward: FloatLike, discount: FloatLike) -> FloatArray:
     return np.asarray(discount, dtype=np.float64) * np.asarray(forward, dtype=np.float64)
 
 
-def profile(shape: Segments) -> Profile:
+def profile(shape: Segments) -> PayoffProfile:
     """
     Max profit, max loss, breakevens and tails of structures.
 
@@ -160,7 +160,7 @@ def profile(shape: Segments) -> Profile:
     top = shape.value.max(axis=-1)
     bottom = shape.value.min(axis=-1)
     slope = shape.slope
-    return Profile(
+    return PayoffProfile(
         max_profit=np.where(slope > 0.0, np.inf, top),
         max_loss=np.where(slope < 0.0, np.inf, np.maximum(-bottom, 0.0)),
         breakevens=_breakevens(shape),

@@ -459,7 +459,7 @@ def _limits(quotes: svi.Quotes, floor: Smile | None) -> _Limits:
 
 def _choose(
     quotes: svi.Quotes, tau: float, previous: Smile | None, limits: _Limits
-) -> tuple[svi.Fit, Kind, str]:
+) -> tuple[svi.SliceFit, Kind, str]:
     """The best slice that has no butterfly arbitrage and goes through the money."""
     best = _legal(quotes, previous, limits)
     miss = abs(_typical_miss(quotes, tau, best[0].raw))
@@ -480,7 +480,7 @@ def _choose(
 
 def _legal(
     quotes: svi.Quotes, previous: Smile | None, limits: _Limits
-) -> tuple[svi.Fit, Kind, str]:
+) -> tuple[svi.SliceFit, Kind, str]:
     """The best slice that has no butterfly arbitrage."""
     count = int(np.unique(quotes.k).size)
     hinge = svi.floor_hinge(limits.k, limits.w) if limits.k.size else None

@@ -97,7 +97,7 @@ SSVI_BOX = Box(np.array([-40.0, -3.0, -12.0]), np.array([5.0, 3.0, 12.0]))
 """Of ln theta, atanh rho and the logit of phi's share of its bound."""
 
 
-class Fit(NamedTuple):
+class SliceFit(NamedTuple):
     """A fitted slice."""
 
     raw: FloatArray
@@ -150,7 +150,9 @@ def gradient(raw: FloatArray, k: FloatArray) -> FloatArray:
     return _gradient(raw, y, np.sqrt(y * y + raw[4] * raw[4]))
 
 
-def fit_raw(quotes: Quotes, start: FloatArray | None = None, hinge: Hinge | None = None) -> Fit:
+def fit_raw(
+    quotes: Quotes, start: FloatArray | None = None, hinge: Hinge | None = None
+) -> SliceFit:
     """
     Raw SVI by Levenberg-Marquardt with Huber weights.
 
@@ -170,7 +172,7 @@ def fit_raw(quotes: Quotes, start: FloatArray | None = None, hinge: Hinge | None
     return problem.fit(_converged(problem, min(points, key=problem.distance), box))
 
 
-def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> Fit:
+def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> SliceFit:
     """
     The three-parameter SSVI slice, free of butterfly arbitrage by construction.
 
@@ -511,10 +513,10 @@ class _Problem:
         """Sum of the absolute residuals and violations: what tells two slices apart."""
         return float(np.abs(point.rest).sum() + point.gap.sum())
 
-    def fit(self, point: _Point) -> Fit:
+    def fit(self, point: _Point) -> SliceFit:
         """The slice of *point*, with its errors."""
         trust = _huber(point.rest, self.scale(point.rest))[0]
-        return Fit(point.raw, self.covariance(point, trust), trust, self.distance(point))
+        return SliceFit(point.raw, self.covariance(point, trust), trust, self.distance(point))
 
     def covariance(self, point: _Point, trust: FloatArray) -> FloatArray:
         """Of the raw parameters, from the curvature of the loss and the robust scatter."""

@@ -21,10 +21,10 @@ from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
 from tomic.report import book_pages, pages
-from tomic.report.layout import Figure, Page
+from tomic.report.layout import Figure, ReportPage
 from tomic.workflows import journal_review
 from tomic.workflows.book_files import snapshot_path
-from tomic.workflows.journal_review import Checked
+from tomic.workflows.journal_review import CheckRun
 
 SCHEMA = "tomic.report/1"
 
@@ -32,7 +32,7 @@ _MOST_MARKETS = 3
 """Symbols whose smile and cone are drawn in the report of a day."""
 
 
-async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> Page:
+async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> ReportPage:
     """
     The last stored scan, the last volatility of each symbol, open trades and their signals.
 
@@ -64,7 +64,7 @@ async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> Page:
     )
 
 
-async def proposal(desk: Desk, proposal_id: str) -> Page:
+async def proposal(desk: Desk, proposal_id: str) -> ReportPage:
     """
     One stored trade; in a demo with an empty store, a scan is made first.
 
@@ -83,7 +83,7 @@ async def proposal(desk: Desk, proposal_id: str) -> Page:
     return pages.proposal(_masked(document, desk), payoff=_drawn([_payoff(found)]))
 
 
-async def portfolio(desk: Desk, *, last: bool = False) -> Page:
+async def portfolio(desk: Desk, *, last: bool = False) -> ReportPage:
     """
     The review of what is held, read from the gateway or from the last saved book.
 
@@ -112,7 +112,7 @@ async def portfolio(desk: Desk, *, last: bool = False) -> Page:
     return replace(page, partial=f"not all was quoted of {', '.join(missing)}" if missing else "")
 
 
-async def journal(desk: Desk) -> Page:
+async def journal(desk: Desk) -> ReportPage:
     """
     Open entries, the results of closed ones, and how honest the forecasts were.
 
@@ -217,7 +217,7 @@ def _is_offline(desk: Desk) -> bool:
     return not (desk.simulated or desk.has_session)
 
 
-def _signals(checked: Checked) -> list[dict[str, Any]]:
+def _signals(checked: CheckRun) -> list[dict[str, Any]]:
     """Each check with what fired in words; what could not be judged says why."""
     return [
         {

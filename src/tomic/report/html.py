@@ -15,15 +15,15 @@ from typing import Any
 
 from tomic.export.atomic import write_text
 from tomic.report.layout import (
-    Column,
-    Facts,
     Figure,
+    FigureColumn,
+    FigureGrid,
+    FigureTable,
     Gallery,
-    Lines,
-    Page,
     Part,
-    Section,
-    Table,
+    ReportPage,
+    ReportSection,
+    Sentences,
     cell,
     is_numeric,
     resolve,
@@ -34,12 +34,12 @@ from tomic.report.svg import inline
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def render(page: Page) -> str:
+def render(page: ReportPage) -> str:
     """The whole file as text; the same page gives the same text."""
     return _Writer(page).text()
 
 
-def write(page: Page, file: Path | str) -> Path:
+def write(page: ReportPage, file: Path | str) -> Path:
     """
     Write the page; the file is whole or not there.
 
@@ -52,7 +52,7 @@ def write(page: Page, file: Path | str) -> Path:
 class _Writer:
     """Writes one page."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: ReportPage) -> None:
         self._page = page
         self._pictures = 0
 
@@ -76,17 +76,17 @@ class _Writer:
             )
         )
 
-    def _section(self, section: Section) -> str:
+    def _section(self, section: ReportSection) -> str:
         kind = ' class="sheet"' if section.break_before else ""
         parts = "".join(self._part(part) for part in section.parts)
         return f"<section{kind}><h2>{escape(section.title)}</h2>{parts}</section>\n"
 
     def _part(self, part: Part) -> str:
-        if isinstance(part, Table):
+        if isinstance(part, FigureTable):
             return self._table(part)
-        if isinstance(part, Facts):
+        if isinstance(part, FigureGrid):
             return self._facts(part.at, part.columns)
-        if isinstance(part, Lines):
+        if isinstance(part, Sentences):
             return self._lines(part)
         if isinstance(part, Figure):
             return self._figure(part)
@@ -100,21 +100,21 @@ class _Writer:
         svg = inline(figure.svg, prefix=f"p{self._pictures}-", label=figure.caption)
         return f"<figure>{svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"
 
-    def _lines(self, lines: Lines) -> str:
+    def _lines(self, lines: Sentences) -> str:
         found = resolve(self._page.document, lines.at) or []
         items = "".join(
             f'<li data-at="{lines.at}/{n}">{escape(str(one))}</li>' for n, one in enumerate(found)
         )
         return f'<ul class="{lines.kind}">{items}</ul>' if items else ""
 
-    def _facts(self, at: str, columns: tuple[Column, ...]) -> str:
+    def _facts(self, at: str, columns: tuple[FigureColumn, ...]) -> str:
         cells = "".join(
             f"<div{_hint(one)}><dt>{escape(one.label)}</dt>{self._cell('dd', at, one)}</div>"
             for one in columns
         )
         return f"<dl>{cells}</dl>"
 
-    def _table(self, table: Table) -> str:
+    def _table(self, table: FigureTable) -> str:
         rows = resolve(self._page.document, table.at) or []
         if not rows:
             return f"<p>{escape(table.empty)}</p>" if table.empty else ""
@@ -133,7 +133,7 @@ class _Writer:
             f"<tbody>{body}</tbody></table></div>"
         )
 
-    def _cell(self, tag: str, above: str, column: Column) -> str:
+    def _cell(self, tag: str, above: str, column: FigureColumn) -> str:
         at = f"{above}{column.at}"
         value = resolve(self._page.document, at)
         exact = escape(json.dumps(value, ensure_ascii=False))
@@ -144,18 +144,18 @@ class _Writer:
         )
 
 
-def _is_loss(value: Any, column: Column) -> bool:
+def _is_loss(value: Any, column: FigureColumn) -> bool:
     """Whether it is money lost, or a word for it that must be seen."""
     if value == "alarm":
         return True
     return column.kind == "pnl" and isinstance(value, int | float) and value <= -0.005
 
 
-def _side(column: Column) -> str:
+def _side(column: FigureColumn) -> str:
     return ' class="n"' if is_numeric(column.kind) else ""
 
 
-def _hint(column: Column) -> str:
+def _hint(column: FigureColumn) -> str:
     return f' title="{escape(column.hint)}"' if column.hint else ""
 
 

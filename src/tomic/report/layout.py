@@ -26,7 +26,7 @@ MISSING = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class FigureColumn:
     """One figure: its heading, where it is below its row, how it is written, what it means."""
 
     label: str
@@ -36,27 +36,27 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FigureTable:
     """The objects of a list, one a row."""
 
     at: str
     """Pointer to the list."""
-    columns: tuple[Column, ...]
+    columns: tuple[FigureColumn, ...]
     caption: str = ""
     empty: str = ""
     """Said instead where the list is empty."""
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class FigureGrid:
     """Figures of one object, side by side."""
 
     at: str
-    columns: tuple[Column, ...]
+    columns: tuple[FigureColumn, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class Sentences:
     """A list of sentences."""
 
     at: str
@@ -78,11 +78,11 @@ class Gallery:
     figures: tuple[Figure, ...]
 
 
-Part: TypeAlias = Table | Facts | Lines | Figure | Gallery
+Part: TypeAlias = FigureTable | FigureGrid | Sentences | Figure | Gallery
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """Parts under a heading."""
 
     title: str
@@ -92,15 +92,15 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """A whole report."""
 
     title: str
     document: Mapping[str, Any]
     """JSON-ready: what the page shows and embeds."""
-    head: tuple[Column, ...]
+    head: tuple[FigureColumn, ...]
     """Data time, source and quality, on top; pointers from the root."""
-    sections: tuple[Section, ...] = field(default=())
+    sections: tuple[ReportSection, ...] = field(default=())
     partial: str = ""
     """What asking again may add, in a line; empty when all that was asked for is there."""
 

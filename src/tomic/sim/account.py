@@ -20,7 +20,7 @@ _MAINTENANCE_STOCK, _INITIAL_STOCK = 0.25, 0.50
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UnderlyingLeg:
     """One leg seen from its underlying: a share line has no right."""
 
     underlying: str
@@ -34,7 +34,7 @@ class Line:
     expiry: str = ""
 
 
-def margin(lines: Sequence[Line]) -> tuple[float, float]:
+def margin(lines: Sequence[UnderlyingLeg]) -> tuple[float, float]:
     """
     Initial and maintenance requirement in currency, underlying by underlying.
 
@@ -53,7 +53,7 @@ def margin(lines: Sequence[Line]) -> tuple[float, float]:
     return round(initial, 2), round(maintenance, 2)
 
 
-def _option_margin(lines: Sequence[Line]) -> float:
+def _option_margin(lines: Sequence[UnderlyingLeg]) -> float:
     """Requirement of the options of one underlying, its shares counted as cover."""
     shorts = [line for line in lines if line.right and line.quantity < 0]
     if not shorts:
@@ -63,12 +63,12 @@ def _option_margin(lines: Sequence[Line]) -> float:
     return naked if worst is None else min(naked, worst)
 
 
-def _covered(short: Line, lines: Sequence[Line]) -> bool:
+def _covered(short: UnderlyingLeg, lines: Sequence[UnderlyingLeg]) -> bool:
     shares = sum(x.quantity for x in lines if not x.right)
     return short.right == "C" and shares >= -short.quantity * short.multiplier
 
 
-def _naked(line: Line) -> float:
+def _naked(line: UnderlyingLeg) -> float:
     """Premium plus 20 % of the underlying less what is out of the money, or 10 % at least."""
     out = line.strike - line.spot if line.right == "C" else line.spot - line.strike
     floor = _NAKED_FLOOR * (line.spot if line.right == "C" else line.strike)
@@ -76,7 +76,7 @@ def _naked(line: Line) -> float:
     return -line.quantity * line.multiplier * (line.price + need)
 
 
-def _worst_loss(lines: Sequence[Line]) -> float | None:
+def _worst_loss(lines: Sequence[UnderlyingLeg]) -> float | None:
     """Largest loss at expiry against intrinsic value, None when it has no bound."""
     options = [line for line in lines if line.right]
     kinks = sorted({0.0, *(line.strike for line in options)})
@@ -91,7 +91,7 @@ def _worst_loss(lines: Sequence[Line]) -> float | None:
     return max(0.0, -min(values))
 
 
-def _payoff(lines: Sequence[Line], level: float) -> float:
+def _payoff(lines: Sequence[UnderlyingLeg], level: float) -> float:
     total = 0.0
     for line in lines:
         if not line.right:
@@ -116,7 +116,7 @@ def open_book(
     accounts: Sequence[str],
     currency: str,
     holdings: Sequence[Holding],
-    line_of: Callable[[Holding], Line],
+    line_of: Callable[[Holding], UnderlyingLeg],
 ) -> AccountBook:
     """Every account with its summary values in *currency*; the first one has the holdings."""
     values = {}
@@ -126,7 +126,9 @@ def open_book(
     return AccountBook(tuple(accounts), values, tuple(holdings))
 
 
-def _values(lines: Sequence[Line], currency: str, cash: float) -> dict[str, tuple[str, str]]:
+def _values(
+    lines: Sequence[UnderlyingLeg], currency: str, cash: float
+) -> dict[str, tuple[str, str]]:
     rate = _RATES[currency]
     initial, maintenance = margin(lines)
     stock = sum(x.quantity * x.price for x in lines if not x.right)

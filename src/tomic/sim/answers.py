@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from tomic.sim.layout import Book, OnWire
+from tomic.sim.layout import MessageTable, OnWire
 
-ANSWERS = Book()
+ANSWERS = MessageTable()
 
 
 @ANSWERS.message(1, version="6")
@@ -137,7 +137,7 @@ class BarRow:
 
 @ANSWERS.message(17)
 @dataclass(frozen=True, slots=True)
-class History:
+class HistoricalData:
     """All bars of one request."""
 
     req_id: int
@@ -211,7 +211,7 @@ class SnapshotEnd:
 
 @ANSWERS.message(58, version="1")
 @dataclass(frozen=True, slots=True)
-class DataType:
+class MarketDataType:
     """Which type of market data a subscription gets: 1 to 4."""
 
     req_id: int
@@ -220,7 +220,7 @@ class DataType:
 
 @ANSWERS.message(75)
 @dataclass(frozen=True, slots=True)
-class OptionParams:
+class OptionParameters:
     """Expiries and strikes of one trading class at one exchange."""
 
     req_id: int

@@ -14,13 +14,13 @@ from tomic.sim import calendar, listings, paths, slices, smiles
 from tomic.sim.catalogue import Catalogue
 from tomic.sim.instruments import Instrument, OptionClass
 from tomic.sim.market import Bar, Quote
-from tomic.sim.slices import Setting, Slice
+from tomic.sim.slices import MarketState, Slice
 
 _PRICE_SERIES = frozenset({"TRADES", "MIDPOINT", "BID", "ASK", "ADJUSTED_LAST", "BID_ASK"})
 _OPTION_HISTORY_DAYS = 60
 
 
-class Board:
+class QuoteBoard:
     """
     Quotes and bars, fixed at one moment.
 
@@ -44,7 +44,7 @@ class Board:
         self.live = local < end
         self.quoted_at = min(local, end)
         self._tape: dict[str, paths.Path] = {}
-        self._settings: dict[str, Setting] = {}
+        self._settings: dict[str, MarketState] = {}
         self._slices: dict[tuple[str, str, date], tuple[Slice, dict[int, int]]] = {}
         self._quotes: dict[str, Quote] = {}
         self.catalogue = Catalogue(instruments, local, self.level, seed)
@@ -70,14 +70,14 @@ class Board:
         path = self.path(instrument)
         return float(path.close[self.day]), float(path.iv[self.day])
 
-    def setting(self, instrument: Instrument, day: int | None = None) -> Setting:
+    def setting(self, instrument: Instrument, day: int | None = None) -> MarketState:
         """What options are priced on, now or at the close of an earlier day."""
         now = self.quoted_at
         if day is not None and day != self.day:
             now = _close_of(day)
         at = self.day if day is None else day
         path = self.path(instrument)
-        return Setting(
+        return MarketState(
             instrument=instrument,
             spot=float(path.close[at]),
             previous_spot=float(path.close[at - 1]),
@@ -252,7 +252,7 @@ class Board:
 
 def shared(
     instruments: Sequence[Instrument], seed: int, start: datetime, splits: Mapping[str, float]
-) -> Board:
+) -> QuoteBoard:
     """
     The board of these arguments: of one moment everybody sees the same prices, computed once.
 
@@ -267,8 +267,8 @@ def _remembered(
     seed: int,
     start: datetime,
     splits: tuple[tuple[str, float], ...],
-) -> Board:
-    return Board(instruments, seed, start, dict(splits))
+) -> QuoteBoard:
+    return QuoteBoard(instruments, seed, start, dict(splits))
 
 
 def _day(index: int) -> date:

@@ -12,11 +12,11 @@ from tomic.sim.answers import Error, ManagedAccounts, NextValidId
 from tomic.sim.interference import Subject
 from tomic.sim.ledger import Ledger
 from tomic.sim.limits import MessageMeter
-from tomic.sim.lines import Lines
+from tomic.sim.lines import Subscriptions
 from tomic.sim.lookup import Lookup, subject_of
 from tomic.sim.orders import PlaceOrder
 from tomic.sim.protocol import ANSWERS, REQUESTS
-from tomic.sim.series import Series
+from tomic.sim.series import BarAnswers
 from tomic.sim.texts import text_of
 from tomic.sim.trouble import Trouble
 from tomic.sim.wire import Hello, RequestStream, WireError, frame_fields
@@ -83,12 +83,12 @@ class Connection(asyncio.Protocol):
         self._out = bytearray()
         self._flushing = False
         self._transport: asyncio.Transport | None = None
-        self.lines = Lines(self)
+        self.lines = Subscriptions(self)
         self._handlers: dict[type, Callable[[Any], None]] = {
             requests.StartApi: self._start,
             requests.ReqMarketDataType: self._set_data_type,
         }
-        for part in (self.lines, Lookup(self), Series(self), Ledger(self)):
+        for part in (self.lines, Lookup(self), BarAnswers(self), Ledger(self)):
             self._handlers.update(part.handlers())
 
     # the socket

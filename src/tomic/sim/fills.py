@@ -13,7 +13,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from tomic.sim.layout import UNSET
-from tomic.sim.market import Fill, Listing
+from tomic.sim.market import Listing, MarketFill
 from tomic.sim.requests import ReqExecutions
 from tomic.sim.statements import CommissionReport, ExecutionData
 
@@ -83,7 +83,7 @@ def is_blank(request: ReqExecutions) -> bool:
                     request.sec_type, request.exchange, request.side))  # fmt: skip
 
 
-def fits(fill: Fill, listing: Listing, request: ReqExecutions) -> bool:
+def fits(fill: MarketFill, listing: Listing, request: ReqExecutions) -> bool:
     """Whether a request means this execution; an empty field of its filter means every one."""
     side = "BUY" if fill.quantity > 0 else "SELL"
     pairs = (
@@ -97,7 +97,7 @@ def fits(fill: Fill, listing: Listing, request: ReqExecutions) -> bool:
     return all(wanted in (None, "", value) for wanted, value in pairs)
 
 
-def execution_row(req_id: int, fill: Fill, listing: Listing, times: Times) -> ExecutionData:
+def execution_row(req_id: int, fill: MarketFill, listing: Listing, times: Times) -> ExecutionData:
     """One execution on the wire."""
     return ExecutionData(
         req_id=req_id,
@@ -127,7 +127,7 @@ def execution_row(req_id: int, fill: Fill, listing: Listing, times: Times) -> Ex
     )
 
 
-def commission_row(fill: Fill, listing: Listing) -> CommissionReport | None:
+def commission_row(fill: MarketFill, listing: Listing) -> CommissionReport | None:
     """What TWS reports of its cost; None where this client is not told."""
     if fill.commission is None:
         return None

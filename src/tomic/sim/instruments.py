@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 
 
-class Schedule(StrEnum):
+class ExpirySchedule(StrEnum):
     """Which expiries a trading class lists."""
 
     DAILIES = "dailies"
@@ -27,7 +27,7 @@ class OptionClass:
     """One trading class of an underlying."""
 
     name: str
-    schedule: Schedule
+    schedule: ExpirySchedule
     multiplier: str = "100"
     near_step: float = 1.0
     """Points between strikes near the money, within two months."""

@@ -245,7 +245,7 @@ class Codec(Protocol):
 T = TypeVar("T")
 
 
-class Book:
+class MessageTable:
     """Message classes of one direction by id, with their layouts."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tomic.sim import answers, faults, fills, requests, statements
 from tomic.sim.lookup import subject_of
-from tomic.sim.market import Fill, Holding, Listing, Quote
+from tomic.sim.market import Holding, Listing, MarketFill, Quote
 from tomic.sim.orders import Margins, PlaceOrder, WhatIfOrder
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Ledger:
         for seconds, cost in late:
             link.later(seconds, link.send, cost)
 
-    def _fills(self) -> Iterator[tuple[Fill, Listing]]:
+    def _fills(self) -> Iterator[tuple[MarketFill, Listing]]:
         for fill in self._market.book().fills:
             known = (
                 [fill.contract] if fill.contract else self._market.find("", "", con_id=fill.con_id)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tomic.sim import faults, ticks
-from tomic.sim.answers import DataType, SnapshotEnd, TickParams
+from tomic.sim.answers import MarketDataType, SnapshotEnd, TickParams
 from tomic.sim.interference import Subject
 from tomic.sim.lookup import complaint, find, subject_of_listing, trades_at
 from tomic.sim.market import Listing, Quote
-from tomic.sim.requests import CancelMarketData, Contract, ReqMarketData
+from tomic.sim.requests import CancelMarketData, ContractSpec, ReqMarketData
 from tomic.sim.texts import AMBIGUOUS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ OfKind = TypeVar("OfKind", faults.NotSubscribed, faults.Advised)
 
 
 @dataclass(slots=True)
-class Line:
+class Subscription:
     """One open subscription."""
 
     req_id: int
@@ -52,13 +52,13 @@ class Line:
         return self.data_type in (3, 4)
 
 
-class Lines:
+class Subscriptions:
     """Answers requests for market data, for one connection."""
 
     def __init__(self, link: Connection) -> None:
         self._link = link
         self._gateway = link.gateway
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[int, Subscription] = {}
         self._slot = 0
         self._pulsing = False
 
@@ -93,7 +93,7 @@ class Lines:
         delay = self._link.draw(self._gateway.profile.jitter_s) + (late.seconds if late else 0.0)
         self._link.later(delay, self._first, line)
 
-    def _advise(self, line: Line) -> bool:
+    def _advise(self, line: Subscription) -> bool:
         """Say codes that need not mean anything; tell whether data follow."""
         fault = self._of_kind(faults.Advised, line.listing, line.subject)
         if fault is None:
@@ -108,11 +108,11 @@ class Lines:
             line.data_type = 4 if is_frozen else 3
         return fault.data != "none"
 
-    def _say(self, line: Line, code: int) -> None:
+    def _say(self, line: Subscription, code: int) -> None:
         if not line.over:
             self._link.error(line.req_id, code, f" {line.listing.symbol}")
 
-    def _accept(self, request: ReqMarketData) -> Line | None:
+    def _accept(self, request: ReqMarketData) -> Subscription | None:
         """The line that a request opens; None when it was refused, and said so."""
         generics = self._generics(request)
         listing = self._resolve(request.req_id, request.contract) if generics is not None else None
@@ -134,7 +134,7 @@ class Lines:
         data_type = self._entitled(request.req_id, listing, subject)
         if data_type is None:
             return None
-        line = Line(request.req_id, listing, subject, generics, request.snapshot, data_type)
+        line = Subscription(request.req_id, listing, subject, generics, request.snapshot, data_type)
         self._impair(line)
         return line
 
@@ -158,7 +158,7 @@ class Lines:
             return None
         return frozenset(int(name) for name in names)
 
-    def _resolve(self, req_id: int, contract: Contract) -> Listing | None:
+    def _resolve(self, req_id: int, contract: ContractSpec) -> Listing | None:
         refusal = complaint(contract) or ("" if contract.exchange else "Please enter exchange")
         if refusal:
             self._link.error(req_id, 321, refusal)
@@ -216,7 +216,7 @@ class Lines:
         named = {_SEC_TYPES.get(name.strip()) for name in fault.kinds.split("+")}
         return fault if listing.sec_type in named else None
 
-    def _impair(self, line: Line) -> None:
+    def _impair(self, line: Subscription) -> None:
         interference = self._gateway.interference
         partly = interference.aimed(faults.PartiallySubscribed, _ON, line.subject)
         if partly is not None:
@@ -228,11 +228,11 @@ class Lines:
 
     # ticking
 
-    def _first(self, line: Line) -> None:
+    def _first(self, line: Subscription) -> None:
         if line.over:
             return
         link, profile = self._link, self._gateway.profile
-        link.send(DataType(line.req_id, line.data_type))
+        link.send(MarketDataType(line.req_id, line.data_type))
         link.send(TickParams(line.req_id, line.listing.min_tick, "9c0001", 3))
         link.later(link.draw(profile.quotes_s), self._quotes, line)
         if line.generics:
@@ -242,7 +242,7 @@ class Lines:
         if line.snapshot:
             link.later(profile.snapshot_s, self._snapshot_end, line)
 
-    def _quote(self, line: Line) -> Quote:
+    def _quote(self, line: Subscription) -> Quote:
         """What the line shows now: the market's numbers, less what type and faults take away."""
         market, con_id = self._gateway.market, line.listing.con_id
         frozen = line.data_type in (2, 4)
@@ -255,7 +255,7 @@ class Lines:
             quote = ticks.blinded(quote)
         return quote
 
-    def _quotes(self, line: Line) -> None:
+    def _quotes(self, line: Subscription) -> None:
         if line.over:
             return
         quote = self._quote(line)
@@ -267,7 +267,7 @@ class Lines:
         if not line.snapshot:
             self._pulse_soon()
 
-    def _greeks(self, line: Line) -> None:
+    def _greeks(self, line: Subscription) -> None:
         if line.over:
             return
         quote = self._quote(line)
@@ -277,7 +277,7 @@ class Lines:
             self._link.trouble.row_done("quotes")
         self._settle(line, quote)
 
-    def _greek_ticks(self, line: Line, quote: Quote) -> Iterator[ticks.Tick]:
+    def _greek_ticks(self, line: Subscription, quote: Quote) -> Iterator[ticks.Tick]:
         live = line.data_type in (2, 4) or self._gateway.market.is_open(line.listing.con_id)
         if line.sentinel or (line.greeks and not line.no_quotes and live):
             yield from ticks.greek_ticks(line.req_id, quote, delayed=line.delayed)
@@ -286,7 +286,7 @@ class Lines:
         """Whether an outage keeps ticks from flowing."""
         return self._link.trouble.mute or self._link.trouble.holds(_ON)
 
-    def _generic(self, line: Line) -> None:
+    def _generic(self, line: Subscription) -> None:
         line.owed = self._dark()
         if not line.over and not line.owed:
             found = ticks.generic_ticks(
@@ -298,14 +298,14 @@ class Lines:
             )
             self._link.send_all(found)
 
-    def _settle(self, line: Line, quote: Quote) -> None:
+    def _settle(self, line: Subscription, quote: Quote) -> None:
         """End a snapshot that has everything it can ask for."""
         whole = None not in (quote.bid, quote.ask, quote.last)
         computed = line.computed or line.listing.sec_type != "OPT"
         if line.snapshot and whole and computed and line.quoting:
             self._snapshot_end(line)
 
-    def _snapshot_end(self, line: Line) -> None:
+    def _snapshot_end(self, line: Subscription) -> None:
         if not line.over:
             self._close(line.req_id)
             self._link.send(SnapshotEnd(line.req_id))
@@ -325,7 +325,7 @@ class Lines:
         if self._lines:
             self._pulse_soon()
 
-    def _update(self, line: Line) -> None:
+    def _update(self, line: Subscription) -> None:
         if self._dark():
             return
         if line.owed:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tomic._typing import FloatArray, IntArray
 from tomic.sim import calendar
-from tomic.sim.instruments import Instrument, OptionClass, Schedule
+from tomic.sim.instruments import ExpirySchedule, Instrument, OptionClass
 from tomic.sim.market import Listing
 from tomic.sim.symbols import DEMO
 
@@ -45,18 +45,18 @@ _UNDERLYING_BASE = 500_000
 
 def expiries(rule: OptionClass, today: date) -> list[date]:
     """The expiries that *rule* lists on *today*, ascending; the day itself is one of them."""
-    if rule.schedule is Schedule.VIX_MONTHLIES:
+    if rule.schedule is ExpirySchedule.VIX_MONTHLIES:
         months = calendar.months_ahead(today, 9)
         return [day for day in (calendar.vix_expiry(*m) for m in months) if day >= today]
-    if rule.schedule is Schedule.VIX_WEEKLIES:
+    if rule.schedule is ExpirySchedule.VIX_WEEKLIES:
         return _vix_weeklies(today)
     monthly = [calendar.third_friday(*m) for m in calendar.months_ahead(today, 34)]
     monthly = [day for day in monthly if day >= today]
-    if rule.schedule is Schedule.ADJUSTED:
+    if rule.schedule is ExpirySchedule.ADJUSTED:
         return monthly[1:3]
-    if rule.schedule is Schedule.MONTHLIES:
+    if rule.schedule is ExpirySchedule.MONTHLIES:
         return monthly[:12] + [day for day in monthly[12:] if day.month == 12]
-    if rule.schedule is Schedule.WEEKLIES:
+    if rule.schedule is ExpirySchedule.WEEKLIES:
         cycle = [day for day in monthly[2:12] if day.month % 3 == 0]
         leaps = [day for day in monthly[3:] if day.month == 1][:2]
         return sorted({*monthly[:4], *cycle, *leaps, *_fridays(today)})
@@ -103,7 +103,7 @@ def strikes(rule: OptionClass, spot: float, dte: int, iv30: float) -> list[float
     reach = min(0.65, max(0.3, 2.2 * iv30))
     near = reach / 2.0
     low, high = spot * (1.0 - reach), spot * (1.0 + min(reach, 0.45 + 0.1 * reach))
-    if rule.schedule is Schedule.ADJUSTED:
+    if rule.schedule is ExpirySchedule.ADJUSTED:
         low, high = spot * 0.85, spot * 1.15
     # The window is laid on a coarse grid, so that it does not wander with every cent of spot.
     step = rule.far_step * (2.0 if dte > _LEAPS_DAYS else 1.0)

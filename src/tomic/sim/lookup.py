@@ -13,14 +13,14 @@ from tomic.sim.answers import (
     ContractDataEnd,
     MarketRule,
     MatchingSymbols,
-    OptionParams,
+    OptionParameters,
     OptionParamsEnd,
     PriceStep,
     SymbolRow,
 )
 from tomic.sim.interference import Subject
 from tomic.sim.market import Listing, Market
-from tomic.sim.requests import Contract
+from tomic.sim.requests import ContractSpec
 
 if TYPE_CHECKING:
     from tomic.sim.connection import Connection
@@ -46,12 +46,12 @@ class Named(Protocol):
         ...
 
 
-def right_of(contract: Contract) -> str:
+def right_of(contract: ContractSpec) -> str:
     """C, P, or empty when the contract leaves its right open."""
     return _RIGHTS.get(contract.right.upper(), "")
 
 
-def complaint(contract: Contract) -> str:
+def complaint(contract: ContractSpec) -> str:
     """What TWS says against a description before it looks anything up; empty when nothing."""
     if contract.con_id and not contract.sec_type:
         return ""
@@ -59,7 +59,7 @@ def complaint(contract: Contract) -> str:
     return "" if known else "Please enter a valid security type"
 
 
-def find(market: Market, contract: Contract) -> Sequence[Listing]:
+def find(market: Market, contract: ContractSpec) -> Sequence[Listing]:
     """Every listing that fits; a month YYYYMM leaves the day open, half a date fits nothing."""
     if contract.right.upper() not in _RIGHTS or len(contract.expiry) in (1, 2, 3, 4, 5, 7):
         return ()
@@ -98,7 +98,7 @@ def subject_of_listing(listing: Listing) -> Subject:
 def subject_of(market: Market, request: object) -> Subject:
     """What a request is about, as faults aim at it; con_id alone is looked up."""
     contract = getattr(request, "contract", None)
-    if not isinstance(contract, Contract):
+    if not isinstance(contract, ContractSpec):
         return Subject(symbol=getattr(request, "symbol", ""))
     if contract.con_id:
         found = market.find("", "", con_id=contract.con_id)
@@ -113,7 +113,7 @@ def subject_of(market: Market, request: object) -> Subject:
     )
 
 
-def is_open_ended(contract: Contract) -> bool:
+def is_open_ended(contract: ContractSpec) -> bool:
     """Whether a details request leaves expiry, strike or right open, and is throttled for it."""
     if contract.con_id or contract.local_symbol or contract.sec_type != "OPT":
         return False
@@ -226,7 +226,7 @@ class Lookup:
 
         throttle.put(start)
 
-    def _found(self, contract: Contract) -> Sequence[Listing]:
+    def _found(self, contract: ContractSpec) -> Sequence[Listing]:
         return find(self._link.gateway.market, contract)
 
     def _stream_open(
@@ -303,7 +303,7 @@ class Lookup:
         if not request.exchange:
             for row in link.gateway.market.parameters(request.symbol, request.con_id):
                 link.send(
-                    OptionParams(
+                    OptionParameters(
                         request.req_id,
                         row.exchange,
                         row.under_con_id,

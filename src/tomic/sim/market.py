@@ -135,7 +135,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class MarketFill:
     """One execution of the day."""
 
     exec_id: str
@@ -174,7 +174,7 @@ class AccountBook:
     values: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     """account -> tag -> (value, currency)."""
     holdings: tuple[Holding, ...] = ()
-    fills: tuple[Fill, ...] = ()
+    fills: tuple[MarketFill, ...] = ()
 
 
 class Market(Protocol):

@@ -16,10 +16,10 @@ import numpy as np
 
 from tomic.sim import board, calendar, listings
 from tomic.sim import universe as declared
-from tomic.sim.account import PAPER_ACCOUNT, Line, margin, merged, open_book
+from tomic.sim.account import PAPER_ACCOUNT, UnderlyingLeg, margin, merged, open_book
 from tomic.sim.holdings import DEMO_BOOK, Planned
 from tomic.sim.instruments import Instrument
-from tomic.sim.market import AccountBook, Bar, Fill, Holding, Listing, OptionParameters, Quote
+from tomic.sim.market import AccountBook, Bar, Holding, Listing, MarketFill, OptionParameters, Quote
 
 OPEN_START = calendar.moment(date(2026, 11, 20), time(15, 0))
 """A Friday afternoon, an hour before the close."""
@@ -67,7 +67,7 @@ class ModelMarket:
         accounts: Sequence[str] = (PAPER_ACCOUNT,),
         currency: str = "USD",
         splits: Mapping[str, float] | None = None,
-        fills: Sequence[Fill] = (),
+        fills: Sequence[MarketFill] = (),
     ) -> None:
         self.seed = seed
         self.start = start or (CLOSED_START if closed else OPEN_START)
@@ -205,13 +205,13 @@ class ModelMarket:
         after = margin([self._line(held) for held in merged([*mine, *added])])
         return round(after[0] - before[0], 2), round(after[1] - before[1], 2)
 
-    def _line(self, held: Holding) -> Line:
+    def _line(self, held: Holding) -> UnderlyingLeg:
         listing = self._catalogue.listing(held.con_id)
         if listing is None:
             raise ValueError(f"no contract {held.con_id} in this market")
         instrument = self._catalogue.instrument(listing.symbol)
         spot = self.board.level(instrument)[0] if instrument else 0.0
-        return Line(
+        return UnderlyingLeg(
             underlying=listing.symbol,
             quantity=held.quantity,
             price=self.board.fair(held.con_id),

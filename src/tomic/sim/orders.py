@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from tomic.sim.answers import ANSWERS
 from tomic.sim.layout import UNSET, Cursor, Layout, number_text
-from tomic.sim.requests import REQUESTS, Contract
+from tomic.sim.requests import REQUESTS, ContractSpec
 from tomic.sim.wire import Fields
 
 
 @dataclass(frozen=True, slots=True)
-class OrderLeg:
+class OrderComboLeg:
     """One leg of a combination in an order."""
 
     con_id: int
@@ -28,8 +28,8 @@ class OrderLeg:
     exempt_code: int = -1
 
 
-_CONTRACT = Layout(Contract)
-_LEG = Layout(OrderLeg)
+_CONTRACT = Layout(ContractSpec)
+_LEG = Layout(OrderComboLeg)
 _TERMS = 5  # order type, limit, auxiliary price, time in force, OCA group
 _FLAGS = 11  # open/close, origin, reference, transmit, ... hidden
 
@@ -56,7 +56,7 @@ class _PlaceOrderCodec:
         security_id = _some(cursor, 2)
         action, quantity = cursor.text(), cursor.number()
         terms, account, flags = _some(cursor, _TERMS), cursor.text(), _some(cursor, _FLAGS)
-        legs: tuple[OrderLeg, ...] = ()
+        legs: tuple[OrderComboLeg, ...] = ()
         prices: Fields = ()
         routing: Fields = ()
         if contract.sec_type == "BAG":
@@ -130,11 +130,11 @@ class PlaceOrder:
     """
 
     order_id: int
-    contract: Contract
+    contract: ContractSpec
     action: str
     quantity: float
     account: str = ""
-    legs: tuple[OrderLeg, ...] = ()
+    legs: tuple[OrderComboLeg, ...] = ()
     what_if: bool = False
     security_id: Fields = ("", "")
     terms: Fields = ("MKT", "", "", "", "")
@@ -167,7 +167,7 @@ class _WhatIfCodec:
     def decode(self, cursor: Cursor) -> WhatIfOrder:
         """Not needed by a gateway; kept as texts so that a recorded answer can be read."""
         order_id = cursor.integer()
-        return WhatIfOrder(PlaceOrder(order_id, Contract(), "", 0.0, after=cursor.rest()))
+        return WhatIfOrder(PlaceOrder(order_id, ContractSpec(), "", 0.0, after=cursor.rest()))
 
 
 @ANSWERS.message(5, codec=_WhatIfCodec())

@@ -16,7 +16,7 @@ from pathlib import Path
 from tomic.errors import BadFile, UsageError
 from tomic.sim import calendar, listings, recording
 from tomic.sim.account import PAPER_ACCOUNT
-from tomic.sim.instruments import Instrument, OptionClass, Schedule
+from tomic.sim.instruments import ExpirySchedule, Instrument, OptionClass
 from tomic.sim.market import AccountBook, Bar, Computation, Listing, OptionParameters, Quote
 from tomic.sim.recording import Recording, Row
 from tomic.sim.symbols import DEMO
@@ -90,7 +90,7 @@ class Replay:
         return cls(recorded, name, moment)
 
     def _describe(self, con_id: int, row: Row, trading_class: str) -> Listing:
-        rule = OptionClass(trading_class, Schedule.DAILIES)
+        rule = OptionClass(trading_class, ExpirySchedule.DAILIES)
         today = self._local.date()
         under = self._underlying.con_id
         template = listings.option_template(self._instrument, rule, row.expiry, under, today)
@@ -207,7 +207,7 @@ class Replay:
 def _instrument(symbol: str, trading_class: str) -> Instrument:
     """What contract details say about the underlying; a plain share where the symbol is new."""
     known = next((instrument for instrument in DEMO if instrument.symbol == symbol), None)
-    classes = (OptionClass(trading_class, Schedule.DAILIES),)
+    classes = (OptionClass(trading_class, ExpirySchedule.DAILIES),)
     if known is not None:
         return replace(known, classes=classes)
     sec_type, stock_type = ("IND", "") if symbol in _INDICES else ("STK", "COMMON")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from tomic.sim.layout import Book, OnWire
+from tomic.sim.layout import MessageTable, OnWire
 
-REQUESTS = Book()
+REQUESTS = MessageTable()
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
+class ContractSpec:
     """A contract as a request describes it; zero and empty are open."""
 
     con_id: int = 0
@@ -33,7 +33,7 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class ComboLeg:
     """One leg of a combination in a data request."""
 
     con_id: int
@@ -65,8 +65,8 @@ class ReqMarketData:
     """Stream or snapshot of one contract."""
 
     req_id: int
-    contract: Contract
-    legs: Annotated[tuple[Leg, ...], OnWire(when=_is_bag)] = ()
+    contract: ContractSpec
+    legs: Annotated[tuple[ComboLeg, ...], OnWire(when=_is_bag)] = ()
     delta_neutral: bool = False
     hedge: Annotated[DeltaNeutral | None, OnWire(when=_has_hedge)] = None
     generic_ticks: str = ""
@@ -136,7 +136,7 @@ class ReqContractDetails:
     """Every contract that fits a description."""
 
     req_id: int
-    contract: Contract
+    contract: ContractSpec
     include_expired: bool = False
     sec_id_type: str = ""
     sec_id: str = ""
@@ -177,7 +177,7 @@ class ReqHistory:
     """Historical bars."""
 
     req_id: int
-    contract: Contract
+    contract: ContractSpec
     include_expired: bool
     end: str
     bar_size: str
@@ -185,7 +185,7 @@ class ReqHistory:
     regular_hours: bool
     what: str
     date_format: int
-    legs: Annotated[tuple[Leg, ...], OnWire(when=_is_bag)] = ()
+    legs: Annotated[tuple[ComboLeg, ...], OnWire(when=_is_bag)] = ()
     keep_up_to_date: bool = False
     options: str = ""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic.sim import faults
-from tomic.sim.answers import BarRow, History
+from tomic.sim.answers import BarRow, HistoricalData
 from tomic.sim.lookup import complaint, find, trades_at
 from tomic.sim.market import Bar, Listing
 from tomic.sim.requests import CancelHistory, ReqHistory
@@ -69,7 +69,7 @@ def _modern(zone: str) -> str:
     return {"US/Eastern": "America/New_York", "US/Central": "America/Chicago"}.get(zone, zone)
 
 
-class Series:
+class BarAnswers:
     """Answers requests for bars, for one connection."""
 
     def __init__(self, link: Connection) -> None:
@@ -167,7 +167,7 @@ class Series:
         first, last = bars[0].day, end
         head = f"{first:%Y%m%d} 00:00:00 {listing.time_zone_id}"
         tail = f"{last:%Y%m%d %H:%M:%S} {listing.time_zone_id}"
-        self._link.send(History(request.req_id, head, tail, rows))
+        self._link.send(HistoricalData(request.req_id, head, tail, rows))
 
     def _cancel(self, request: CancelHistory) -> None:
         if self._link.open.get(request.req_id) != "history":

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tomic.sim import requests
 from tomic.sim.answers import ContractData
 from tomic.sim.protocol import ANSWERS, REQUESTS
-from tomic.sim.session_file import Event
+from tomic.sim.session_file import SessionEvent
 from tomic.sim.wire import Fields, WireError
 
 Key = tuple[object, ...]
@@ -98,7 +98,7 @@ class Exchange:
 class Remark:
     """What was said, garbled or ended on a connection without being asked for."""
 
-    event: Event
+    event: SessionEvent
     number: int
     after: float
     """Seconds since the last thing that passed on the connection."""
@@ -169,7 +169,7 @@ class Subjects:
         start = 0 if place is None else fields.index(place, 1) + 1
         return (kind, *fields[max(start, 1) :])
 
-    def _contract(self, contract: requests.Contract) -> Key:
+    def _contract(self, contract: requests.ContractSpec) -> Key:
         if contract.con_id in self._known:
             return self._known[contract.con_id]
         option_class = contract.trading_class if contract.sec_type == "OPT" else ""
@@ -194,7 +194,7 @@ class _Reader:
         self._data_type = 1
         self._last = 0.0
 
-    def take(self, number: int, event: Event) -> None:
+    def take(self, number: int, event: SessionEvent) -> None:
         after = event.at - self._last
         self._last = event.at
         if event.kind == "hello":
@@ -207,7 +207,7 @@ class _Reader:
         elif event.kind != "received" or not self._answer(number, event):
             self.conversation.remarks.append(Remark(event, number, after))
 
-    def _ask(self, number: int, event: Event) -> None:
+    def _ask(self, number: int, event: SessionEvent) -> None:
         kind, ident = kind_of(event.fields), request_id(event.fields)
         if kind == 59:
             self._data_type = data_type_of(event.fields)
@@ -223,7 +223,7 @@ class _Reader:
         for answer in _UNNUMBERED.get(kind, ()):
             self._unnumbered[answer] = exchange
 
-    def _answer(self, number: int, event: Event) -> bool:
+    def _answer(self, number: int, event: SessionEvent) -> bool:
         place = id_place(event.fields, self.conversation.version)
         if place is None:
             exchange = self._unnumbered.get(kind_of(event.fields))
@@ -242,7 +242,7 @@ def data_type_of(fields: Fields) -> int:
     return int(fields[2]) if len(fields) > 2 and fields[2].isdecimal() else 1
 
 
-def conversations(events: Sequence[Event]) -> tuple[list[Conversation], Subjects]:
+def conversations(events: Sequence[SessionEvent]) -> tuple[list[Conversation], Subjects]:
     """Part a recording into its connections, and learn what its contract ids mean."""
     subjects = Subjects()
     version = 0

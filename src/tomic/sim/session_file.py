@@ -69,7 +69,7 @@ def _accounts_in(fields: Fields) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class SessionEvent:
     """One thing that passed on a connection."""
 
     at: float
@@ -102,7 +102,7 @@ class RecordedSession:
     """What was run, without the program's name; empty when a program recorded."""
     version: str
     """Of the program that recorded."""
-    events: tuple[Event, ...]
+    events: tuple[SessionEvent, ...]
     spots: tuple[RecordedSpot, ...]
 
 
@@ -277,7 +277,7 @@ def read_session(path: Path) -> RecordedSession:
     schema = header.get("schema", "")
     if not number or schema != SCHEMA:
         raise BadFile(f"{path} is not a recording of this version: {schema or 'no header'}")
-    events: list[Event] = []
+    events: list[SessionEvent] = []
     spots: list[RecordedSpot] = []
     for number, entry in lines:
         try:
@@ -318,11 +318,11 @@ def _spot(entry: dict[str, Any]) -> RecordedSpot:
     return RecordedSpot(str(entry["symbol"]), float(entry["spot"]), str(entry["source"]), as_of)
 
 
-def _event(entry: dict[str, Any]) -> Event:
+def _event(entry: dict[str, Any]) -> SessionEvent:
     kind = entry["kind"]
     if kind not in get_args(Kind):
         raise ValueError(f"unknown kind {kind!r}")
-    return Event(
+    return SessionEvent(
         at=float(entry["at"]),
         link=int(entry["link"]),
         kind=kind,

@@ -64,13 +64,13 @@ class SessionReplay:
         self.asks = Asks(self._talks)
         self._next = 0
         self._server: asyncio.Server | None = None
-        self._clients: set[_Client] = set()
+        self._clients: set[_ReplayClient] = set()
         self._empty = asyncio.Event()
         self._empty.set()
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Client(self), self.host, self.port)
+        self._server = await loop.create_server(lambda: _ReplayClient(self), self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -94,12 +94,12 @@ class SessionReplay:
         last = self._talks[-1]
         return None if last.was_cut else Conversation(handshake=last.handshake)
 
-    def joined(self, client: _Client) -> None:
+    def joined(self, client: _ReplayClient) -> None:
         """A client has connected."""
         self._clients.add(client)
         self._empty.clear()
 
-    def left(self, client: _Client) -> None:
+    def left(self, client: _ReplayClient) -> None:
         """A client has gone; after the last cut nobody listens, as when it was recorded."""
         self._clients.discard(client)
         if not self._clients:
@@ -108,7 +108,7 @@ class SessionReplay:
             self._server.close()
 
 
-class _Client(asyncio.Protocol):
+class _ReplayClient(asyncio.Protocol):
     """One connection to the replayed gateway."""
 
     def __init__(self, replay: SessionReplay) -> None:

@@ -25,7 +25,7 @@ _THINNESS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class MarketState:
     """What all expiries of an underlying share at one moment."""
 
     instrument: Instrument
@@ -127,7 +127,7 @@ def noise(con_id: IntArray, seed: int, stream: int) -> FloatArray:
 
 
 def build(
-    setting: Setting, rule: OptionClass, expiry: datetime, strike: FloatArray, con_id: IntArray
+    setting: MarketState, rule: OptionClass, expiry: datetime, strike: FloatArray, con_id: IntArray
 ) -> Slice:
     """
     Price one expiry.
@@ -170,14 +170,14 @@ def build(
 
 
 def activity(
-    setting: Setting, rule: OptionClass, expiry: datetime, strike: FloatArray, con_id: IntArray
+    setting: MarketState, rule: OptionClass, expiry: datetime, strike: FloatArray, con_id: IntArray
 ) -> tuple[IntArray, IntArray]:
     """Volume and open interest of one expiry, calls first; arguments as :func:`build`."""
     return _activity(setting, rule, expiry, _Lot.of(setting, expiry, strike, con_id))[:2]
 
 
 def past_value(
-    setting: Setting, expiry: datetime, strike: float, right: str, premium: float
+    setting: MarketState, expiry: datetime, strike: float, right: str, premium: float
 ) -> float:
     """
     Fair value of one option at an earlier moment, currency per share.
@@ -204,7 +204,9 @@ class _Lot:
     """The true volatility, the same for call and put."""
 
     @classmethod
-    def of(cls, setting: Setting, expiry: datetime, strike: FloatArray, con_id: IntArray) -> _Lot:
+    def of(
+        cls, setting: MarketState, expiry: datetime, strike: FloatArray, con_id: IntArray
+    ) -> _Lot:
         tau = max(smiles.years(setting.now, expiry), _MIN_TAU)
         carry = smiles.carry(setting.instrument, setting.spot, setting.now, expiry)
         surface = smiles.Surface.of(setting.instrument, setting.iv30, setting.now.date())
@@ -213,19 +215,19 @@ class _Lot:
         return cls(np.tile(strike, 2), is_call, con_id, tau, carry, np.tile(sigma, 2))
 
 
-def _european(setting: Setting, lot: _Lot) -> FloatArray:
+def _european(setting: MarketState, lot: _Lot) -> FloatArray:
     terms = (lot.tau, smiles.RATE, lot.carry.div_yield)
     return black_scholes.price(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
 
 
-def _at_least_intrinsic(setting: Setting, lot: _Lot, value: FloatArray) -> FloatArray:
+def _at_least_intrinsic(setting: MarketState, lot: _Lot, value: FloatArray) -> FloatArray:
     if setting.instrument.is_index:
         return value
     side = np.where(lot.is_call, 1.0, -1.0)
     return np.maximum(value, side * (setting.spot - lot.strike))
 
 
-def _side_gap(setting: Setting, lot: _Lot) -> FloatArray:
+def _side_gap(setting: MarketState, lot: _Lot) -> FloatArray:
     """Calls a little below and puts a little above the true volatility while the market trades."""
     if not setting.live:
         return np.zeros(lot.con_id.shape)
@@ -240,7 +242,7 @@ def _tick(instrument: Instrument, price: FloatArray) -> FloatArray:
 
 
 def _around(
-    setting: Setting, rule: OptionClass, lot: _Lot, fair: FloatArray, vega: FloatArray
+    setting: MarketState, rule: OptionClass, lot: _Lot, fair: FloatArray, vega: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Bid and ask around the fair value; no bid where nobody would pay a tick."""
     instrument, seed = setting.instrument, setting.seed
@@ -260,7 +262,7 @@ def _around(
 
 
 def _activity(
-    setting: Setting, rule: OptionClass, expiry: datetime, lot: _Lot
+    setting: MarketState, rule: OptionClass, expiry: datetime, lot: _Lot
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Volume, open interest and quote size: most near the money, on round strikes, in monthlies."""
     instrument, seed = setting.instrument, setting.seed
@@ -284,7 +286,7 @@ def _whole(values: FloatArray) -> IntArray:
 
 
 def _last(
-    setting: Setting,
+    setting: MarketState,
     lot: _Lot,
     fair: FloatArray,
     bid: FloatArray,
@@ -299,7 +301,7 @@ def _last(
     return np.where((volume > 0) & (price > 0.0), price, np.nan)
 
 
-def _close(setting: Setting, expiry: datetime, lot: _Lot, premium: FloatArray) -> FloatArray:
+def _close(setting: MarketState, expiry: datetime, lot: _Lot, premium: FloatArray) -> FloatArray:
     """Fair value at the close of the session before, on the tick."""
     before = replace(
         setting, spot=setting.previous_spot, iv30=setting.previous_iv30, now=setting.previous

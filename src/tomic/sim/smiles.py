@@ -35,14 +35,14 @@ def years(start: datetime, end: datetime) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Dividend:
+class CashDividend:
     """One cash dividend."""
 
     ex_day: date
     amount: float
 
 
-def dividends(instrument: Instrument, spot: float, first: date, last: date) -> list[Dividend]:
+def dividends(instrument: Instrument, spot: float, first: date, last: date) -> list[CashDividend]:
     """Cash dividends with an ex-day in (*first*, *last*], oldest first."""
     if not instrument.div_yield:
         return []
@@ -60,7 +60,7 @@ def dividends(instrument: Instrument, spot: float, first: date, last: date) -> l
         else:
             day = calendar.on_or_after(date(year, month, 9))
         if first < day <= last:
-            found.append(Dividend(day, amount))
+            found.append(CashDividend(day, amount))
     return found
 
 

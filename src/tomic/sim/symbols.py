@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from tomic.sim.instruments import Instrument, OptionClass, Schedule
+from tomic.sim.instruments import ExpirySchedule, Instrument, OptionClass
 
 _MONTHLY = tuple(range(1, 13))
 _FUND = Instrument(symbol="", long_name="", spot=0.0, iv30=0.0, iv_stretch=0.0)
@@ -42,7 +42,11 @@ _INDEX = replace(
 
 
 def listed(
-    name: str, near: float = 1.0, far: float = 5.0, *, schedule: Schedule = Schedule.WEEKLIES
+    name: str,
+    near: float = 1.0,
+    far: float = 5.0,
+    *,
+    schedule: ExpirySchedule = ExpirySchedule.WEEKLIES,
 ) -> tuple[OptionClass, ...]:
     """The one class of a share or fund, by the points between its strikes."""
     return (OptionClass(name, schedule, near_step=near, far_step=far),)
@@ -50,19 +54,19 @@ def listed(
 
 def _am_pm(root: str, weekly: str, near: float, far: float) -> tuple[OptionClass, ...]:
     return (
-        OptionClass(root, Schedule.MONTHLIES, near_step=near, far_step=far, am_settled=True),
-        OptionClass(weekly, Schedule.DAILIES, near_step=near, far_step=far),
+        OptionClass(root, ExpirySchedule.MONTHLIES, near_step=near, far_step=far, am_settled=True),
+        OptionClass(weekly, ExpirySchedule.DAILIES, near_step=near, far_step=far),
     )
 
 
 _SPY_CLASSES = (
-    OptionClass("SPY", Schedule.DAILIES),
-    OptionClass("2SPY", Schedule.ADJUSTED, near_step=5.0, odd=0.78),
-    OptionClass("SPY7", Schedule.ADJUSTED, multiplier="10", near_step=5.0),
+    OptionClass("SPY", ExpirySchedule.DAILIES),
+    OptionClass("2SPY", ExpirySchedule.ADJUSTED, near_step=5.0, odd=0.78),
+    OptionClass("SPY7", ExpirySchedule.ADJUSTED, multiplier="10", near_step=5.0),
 )
 _VIX_CLASSES = (
-    OptionClass("VIX", Schedule.VIX_MONTHLIES, near_step=0.5, far_step=1.0, am_settled=True),
-    OptionClass("VIXW", Schedule.VIX_WEEKLIES, near_step=0.5, far_step=1.0, am_settled=True),
+    OptionClass("VIX", ExpirySchedule.VIX_MONTHLIES, near_step=0.5, far_step=1.0, am_settled=True),
+    OptionClass("VIXW", ExpirySchedule.VIX_WEEKLIES, near_step=0.5, far_step=1.0, am_settled=True),
 )
 
 DEMO: tuple[Instrument, ...] = (
@@ -84,7 +88,7 @@ DEMO: tuple[Instrument, ...] = (
         spot=523.64,
         iv30=0.214,
         iv_stretch=0.8,
-        classes=listed("QQQ", schedule=Schedule.DAILIES),
+        classes=listed("QQQ", schedule=ExpirySchedule.DAILIES),
         primary_exchange="NASDAQ",
         div_yield=0.0055,
         market_share=0.95,
@@ -97,7 +101,7 @@ DEMO: tuple[Instrument, ...] = (
         spot=231.42,
         iv30=0.236,
         iv_stretch=1.4,
-        classes=listed("IWM", schedule=Schedule.DAILIES),
+        classes=listed("IWM", schedule=ExpirySchedule.DAILIES),
         div_yield=0.012,
         market_share=0.88,
         liquidity=0.9,
@@ -404,7 +408,7 @@ DEMO: tuple[Instrument, ...] = (
         spot=602.48,
         iv30=0.17,
         iv_stretch=1.1,
-        classes=(OptionClass("XSP", Schedule.DAILIES),),
+        classes=(OptionClass("XSP", ExpirySchedule.DAILIES),),
     ),
     replace(
         _INDEX,

@@ -11,7 +11,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.strategies import candidates, rules
 from tomic.strategies.board import Board
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
-from tomic.strategies.condor_tables import Spreads, Terms
+from tomic.strategies.condor_tables import CondorTerms, Spreads
 from tomic.strategies.condors import Block, Search
 from tomic.strategies.leg_rules import (
     Above,
@@ -23,7 +23,7 @@ from tomic.strategies.leg_rules import (
     Template,
 )
 from tomic.strategies.measures import Batch, Measures
-from tomic.strategies.rules import Verdict
+from tomic.strategies.rules import RuleVerdict
 from tomic.strategies.tally import Tally
 
 SPARE = 4
@@ -70,7 +70,7 @@ def best_condors(
     board: Board,
     pair: Expiries,
     legs: Wings,
-    leg_verdicts: Sequence[Verdict],
+    leg_verdicts: Sequence[RuleVerdict],
     tally: Tally,
     keep: int,
 ) -> Candidates:
@@ -84,7 +84,9 @@ def best_condors(
     first = board.outlooks[pair[0]]
     lot = float(board.chain.multiplier)
     two = board.settings.margin.unequal_condor == "two_spreads"
-    terms = Terms(first.forecast, board.settings.score, first.dte, lot * first.discount, lot, two)
+    terms = CondorTerms(
+        first.forecast, board.settings.score, first.dte, lot * first.discount, lot, two
+    )
     search = Search(puts, calls, terms)
     if len(search) == 0:
         return Candidates(template, pair, np.empty((0, 4), dtype=np.int64))
@@ -126,7 +128,7 @@ class _Spread:
         legs: tuple[LegRule, LegRule],
         board: Board,
         pair: Expiries,
-        leg_verdicts: Sequence[Verdict],
+        leg_verdicts: Sequence[RuleVerdict],
     ) -> _Spread:
         part = replace(template, legs=legs)
         built = candidates.build(part, board, pair)
@@ -170,7 +172,7 @@ def _count_legs(
     pair: Expiries,
     legs: Wings,
     sides: Sequence[_Spread],
-    leg_verdicts: Sequence[Verdict],
+    leg_verdicts: Sequence[RuleVerdict],
     tally: Tally,
 ) -> None:
     """Count all condors and those that a leg rule refuses, without forming them."""

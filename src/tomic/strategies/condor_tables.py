@@ -60,7 +60,7 @@ class Spreads:
         return self.take(np.lexsort((self.width, self.short)))
 
 
-class Terms(NamedTuple):
+class CondorTerms(NamedTuple):
     """What all condors of an expiry share."""
 
     density: Density
@@ -73,7 +73,7 @@ class Terms(NamedTuple):
     """Whether unequal wings are margined as two spreads."""
 
 
-class Table:
+class SpreadTable:
     """
     The distribution on an even grid of prices from *low* to *high*.
 
@@ -133,7 +133,7 @@ class Side(NamedTuple):
     """Probability of ending beyond the long strike."""
 
     @classmethod
-    def of(cls, spreads: Spreads, terms: Terms) -> Side:
+    def of(cls, spreads: Spreads, terms: CondorTerms) -> Side:
         """The columns of *spreads*, (n,) each, under the density of *terms*."""
         inside = terms.density.probability_below(spreads.short)
         call = spreads.is_call

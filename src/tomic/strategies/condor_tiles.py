@@ -13,7 +13,7 @@ import numpy as np
 
 from tomic._typing import FloatArray, IntArray
 from tomic.strategies import scoring
-from tomic.strategies.condor_tables import SAME, Spreads, Table, Terms
+from tomic.strategies.condor_tables import SAME, CondorTerms, Spreads, SpreadTable
 from tomic.strategies.measures import TAIL
 
 _FINE = np.array([1.5, 2.5, 3.5, 4.5, 6.5, 8.5, 11.5, 16.5, 23.5, 32.5, 45.5, 64.5, 128.5])
@@ -44,7 +44,7 @@ class Tiles(NamedTuple):
     liquidity: FloatArray
 
     @classmethod
-    def of(cls, spreads: Spreads, terms: Terms, *, fine: bool) -> Tiles:
+    def of(cls, spreads: Spreads, terms: CondorTerms, *, fine: bool) -> Tiles:
         """Tiles of spreads that are sorted."""
         width, credit = spreads.width, spreads.credit
         unit = max(float(width.min(initial=np.inf)), SAME)
@@ -78,7 +78,7 @@ class Tiles(NamedTuple):
         return Tiles(*columns)
 
 
-def bounds(p: Tiles, c: Tiles, terms: Terms, table: Table, slack: float) -> FloatArray:
+def bounds(p: Tiles, c: Tiles, terms: CondorTerms, table: SpreadTable, slack: float) -> FloatArray:
     """
     What no condor of a put tile with the call tile beside it can exceed, (t,).
 
@@ -126,7 +126,9 @@ def _ev_by_width(p: Tiles, c: Tiles, apart: Any, share: FloatArray) -> FloatArra
     return np.where(best > 0.0, per_margin, best)
 
 
-def _success(p: Tiles, c: Tiles, credit: FloatArray, terms: Terms, table: Table) -> FloatArray:
+def _success(
+    p: Tiles, c: Tiles, credit: FloatArray, terms: CondorTerms, table: SpreadTable
+) -> FloatArray:
     """The largest probability of success in each pair of tiles."""
     reach = credit / terms.money
     above = table.below(c.short + reach)

@@ -21,7 +21,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.quant import payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies import scoring
-from tomic.strategies.condor_tables import SAME, Side, Spreads, Table, Terms
+from tomic.strategies.condor_tables import SAME, CondorTerms, Side, Spreads, SpreadTable
 from tomic.strategies.condor_tiles import Tiles, bounds, children, products
 from tomic.strategies.measures import TAIL
 
@@ -66,12 +66,12 @@ Judge = Callable[[IntArray, IntArray, Block], BoolArray]
 class Search:
     """The spreads of one expiry as tables, ready to be searched."""
 
-    def __init__(self, puts: Spreads, calls: Spreads, terms: Terms) -> None:
+    def __init__(self, puts: Spreads, calls: Spreads, terms: CondorTerms) -> None:
         self.puts, self.calls, self.terms = puts.sorted(), calls.sorted(), terms
         self._first = np.searchsorted(self.calls.short, self.puts.short + SAME, side="right")
         low = float((self.puts.short - self.puts.width).min(initial=np.inf))
         high = float((self.calls.short + self.calls.width).max(initial=-np.inf))
-        self._table = Table(terms.density, low, max(low, high)) if len(self) else None
+        self._table = SpreadTable(terms.density, low, max(low, high)) if len(self) else None
         self._put_side = Side.of(self.puts, terms)
         self._call_side = Side.of(self.calls, terms)
 
@@ -342,7 +342,7 @@ class _Race:
 
     def _with_tail(self, block: Block, tail: FloatArray) -> FloatArray:
         terms = self.search.terms
-        figures = scoring.Figures(
+        figures = scoring.ScoreFigures(
             block.credit, block.margin, block.pos, block.ev, tail, block.liquidity, terms.dte
         )
         return scoring.total(figures, terms.score)

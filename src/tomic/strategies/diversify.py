@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tomic.config import ScanSettings
-from tomic.strategies.fit import Fit
+from tomic.strategies.fit import PortfolioFit
 from tomic.strategies.search import Hit
 
 FEW_SYMBOLS = 3
@@ -19,7 +19,7 @@ class Contender(NamedTuple):
     """A candidate with its fit, ready for the walk."""
 
     hit: Hit
-    fit: Fit
+    fit: PortfolioFit
 
     @property
     def score(self) -> float:
@@ -31,7 +31,7 @@ class Choice(NamedTuple):
     """A candidate that was chosen."""
 
     hit: Hit
-    fit: Fit
+    fit: PortfolioFit
     penalty: float
     """Share of the score taken for a correlation; 0 without."""
     correlated: str

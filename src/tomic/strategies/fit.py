@@ -11,7 +11,7 @@ from tomic._typing import BoolArray, FloatArray
 NO_BOOK = "no portfolio known: fit counts 1"
 
 
-class Fit(NamedTuple):
+class PortfolioFit(NamedTuple):
     """How a trade fits."""
 
     factor: float
@@ -52,5 +52,5 @@ class Prospect:
 class FitModel(Protocol):
     """A book that can say how trades would fit it."""
 
-    def fits(self, trades: Sequence[Prospect]) -> Sequence[Fit]:
+    def fits(self, trades: Sequence[Prospect]) -> Sequence[PortfolioFit]:
         """A `Fit` for each of *trades*, in their order."""

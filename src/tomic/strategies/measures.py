@@ -238,7 +238,9 @@ def rises_without_bound(batch: Batch, form: Segments) -> BoolArray:
     return np.asarray((form.slope > 0.0) | falling, dtype=np.bool_)
 
 
-def _profit(batch: Batch, first: Outlook, form: Segments, outline: payoff.Profile) -> FloatArray:
+def _profit(
+    batch: Batch, first: Outlook, form: Segments, outline: payoff.PayoffProfile
+) -> FloatArray:
     open_ended = np.flatnonzero(rises_without_bound(batch, form))
     if open_ended.size == 0:
         return outline.max_profit

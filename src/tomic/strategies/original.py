@@ -31,7 +31,7 @@ SCENARIOS = {
 """Move of the underlying whose payoff stands for the profit of a trade that pays a debit."""
 
 
-class Figures(NamedTuple):
+class OriginalFigures(NamedTuple):
     """The original's figures, (n,) each; currency per structure."""
 
     max_profit: FloatArray
@@ -56,7 +56,7 @@ def expected(pos: FloatArray, max_profit: FloatArray, max_loss: FloatArray) -> F
     return np.asarray(pos * max_profit + (1.0 - pos) * max_loss)
 
 
-def components(figures: Figures) -> FloatArray:
+def components(figures: OriginalFigures) -> FloatArray:
     """Clipped, unweighted: ROM / 20 %, (PoS - 50 %) / 50 %, EV / 10 % of margin, risk-reward."""
     with np.errstate(divide="ignore", invalid="ignore"):
         rom = figures.max_profit / figures.margin
@@ -79,7 +79,7 @@ def risk_reward(ratio: FloatArray) -> FloatArray:
     return np.where(ratio <= 1.0, 0.0, middle + above)
 
 
-def total(figures: Figures) -> FloatArray:
+def total(figures: OriginalFigures) -> FloatArray:
     """The score, 0 to 100; NaN where it refuses: unbounded or no loss, or a negative EV."""
     parts = components(figures)
     score = 100.0 * np.clip(np.array(ORIGINAL_WEIGHTS) @ parts, 0.0, 1.0)
@@ -118,7 +118,7 @@ def structure(
     return profile.max_profit, -profile.max_loss
 
 
-def figures(batch: Batch, board: Board) -> Figures:
+def figures(batch: Batch, board: Board) -> OriginalFigures:
     """The original's figures of a batch, at mid and without costs."""
     lot = float(board.chain.multiplier)
     credit = -lot * (batch.quantity * batch.legs(board.price)).sum(axis=1)
@@ -142,7 +142,7 @@ def figures(batch: Batch, board: Board) -> Figures:
         if move is not None:
             rows = np.flatnonzero((batch.group == place) & (credit <= 0.0))
             profit[rows] = np.abs(_at_scenario(batch.take(rows), board, credit[rows], move))
-    return Figures(profit, loss, -loss, pos, expected(pos, profit, loss))
+    return OriginalFigures(profit, loss, -loss, pos, expected(pos, profit, loss))
 
 
 def _at_scenario(batch: Batch, board: Board, credit: FloatArray, move: float) -> FloatArray:

@@ -301,7 +301,7 @@ def _touch(batch: Batch, board: Board) -> float | None:
     return 1.0 if beyond else float(touch.touch(board.spot, level, *path))
 
 
-def _curve(hit: Hit, form: Segments, profile: payoff.Profile) -> tuple[CurvePoint, ...]:
+def _curve(hit: Hit, form: Segments, profile: payoff.PayoffProfile) -> tuple[CurvePoint, ...]:
     first = hit.board.outlooks[hit.expiries[0]]
     strike = hit.board.strike[list(hit.rows)]
     kinks = profile.breakevens[0]

@@ -18,7 +18,7 @@ from tomic.strategies import board as boards
 from tomic.strategies import diversify, proposals, rules, search, templates
 from tomic.strategies.board import Board
 from tomic.strategies.diversify import Contender, Correlations
-from tomic.strategies.fit import NO_BOOK, Fit, FitModel
+from tomic.strategies.fit import NO_BOOK, FitModel, PortfolioFit
 from tomic.strategies.leg_rules import Template
 from tomic.strategies.tally import Group, near_misses
 from tomic.strategies.why_not import explain_trade
@@ -158,7 +158,7 @@ def _with_fit(
     """The best of each group with their fit; more of them until no other can be better."""
     if book is None:
         found = search.search(board, wanted)
-        return found, tuple(Contender(hit, Fit(1.0)) for hit in found.hits)
+        return found, tuple(Contender(hit, PortfolioFit(1.0)) for hit in found.hits)
     keep = KEEP_FOR_FIT
     while True:
         found = search.search(board, wanted, keep=keep)

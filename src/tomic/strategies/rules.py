@@ -56,7 +56,7 @@ class _Worded(float):
         return super().__format__(form)
 
 
-class Verdict(NamedTuple):
+class RuleVerdict(NamedTuple):
     """One rule over a batch, (n,) each."""
 
     rule: Rule
@@ -135,17 +135,19 @@ def _spoken(name: str) -> str:
     return words.get(name, name)
 
 
-def judge_rows(board: Board) -> tuple[Verdict, ...]:
+def judge_rows(board: Board) -> tuple[RuleVerdict, ...]:
     """Leg rules over all rows of the chain, in the order refusals are counted; NaN figures pass."""
     scan, chain = board.settings.scan, board.chain
     price, source = board.price, board.prices.source
     nothing = np.where(np.isnan(price), np.inf, -np.inf)
     verdicts = [
-        Verdict(Rule("no_price", "no_data", "no price on any rung", np.nan), price, nothing)
+        RuleVerdict(Rule("no_price", "no_data", "no price on any rung", np.nan), price, nothing)
     ]
     if scan.true_quotes_only:
         rule = Rule("true_quotes", "rule", "priced on something else than bid and ask", 0.0)
-        verdicts.append(Verdict(rule, source.astype(float), np.where(source > 0, np.inf, -np.inf)))
+        verdicts.append(
+            RuleVerdict(rule, source.astype(float), np.where(source > 0, np.inf, -np.inf))
+        )
     spread = np.where(
         (chain["bid"] >= 0.0) & (chain["ask"] >= chain["bid"]), chain["ask"] - chain["bid"], np.nan
     )
@@ -153,27 +155,29 @@ def judge_rows(board: Board) -> tuple[Verdict, ...]:
     rule = Rule("spread", "rule", "spread {observed:.2f} of what is accepted", 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = spread / accepted
-    verdicts.append(Verdict(rule, share, share - 1.0))
+    verdicts.append(RuleVerdict(rule, share, share - 1.0))
     for name, limit in (("volume", scan.min_volume), ("open_interest", scan.min_open_interest)):
         text = f"{name.replace('_', ' ')} {{observed:.0f}} < {{limit:.0f}}"
         rule = Rule(name, "rule", text, float(limit))
-        verdicts.append(Verdict(rule, chain[name], (limit - chain[name]) / max(limit, 1)))
+        verdicts.append(RuleVerdict(rule, chain[name], (limit - chain[name]) / max(limit, 1)))
     # A figure that is unknown passes and is flagged; it never stands in for a number.
     return tuple(v._replace(miss=np.where(np.isnan(v.miss), -np.inf, v.miss)) for v in verdicts)
 
 
-def judge_legs(batch: Batch, rows: Sequence[Verdict]) -> tuple[Verdict, ...]:
+def judge_legs(batch: Batch, rows: Sequence[RuleVerdict]) -> tuple[RuleVerdict, ...]:
     """Leg rules over a batch: the figure and the miss of the worst leg."""
     found = []
     for verdict in rows:
         miss = batch.legs(verdict.miss, unused=-np.inf)
         worst = miss.argmax(axis=1)[:, None]
         observed = np.take_along_axis(batch.legs(verdict.observed), worst, axis=1)[:, 0]
-        found.append(Verdict(verdict.rule, observed, np.take_along_axis(miss, worst, axis=1)[:, 0]))
+        found.append(
+            RuleVerdict(verdict.rule, observed, np.take_along_axis(miss, worst, axis=1)[:, 0])
+        )
     return tuple(found)
 
 
-def judge(batch: Batch, measures: Measures, board: Board) -> tuple[Verdict, ...]:
+def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, ...]:
     """Rules on whole trades, in the order in which refusals are counted."""
     scan = board.settings.scan
     first = board.outlooks[batch.expiries[0]]
@@ -185,7 +189,7 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[Verdict, ...]
     per_30 = 30.0 / max(first.dte, 1)
     broken = np.isnan(figures)
     verdicts = [
-        Verdict(
+        RuleVerdict(
             Rule("no_figures", "no_data", "a figure that is needed is missing", np.nan),
             figures,
             np.where(broken, np.inf, -np.inf),
@@ -202,7 +206,7 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[Verdict, ...]
     if board.settings.account.margin == "cash":
         rule = Rule("undefined_risk", "rule", "undefined risk in a cash account", np.nan)
         miss = np.where(unbounded, np.inf, -np.inf)
-        verdicts.append(Verdict(rule, measures.max_loss, miss))
+        verdicts.append(RuleVerdict(rule, measures.max_loss, miss))
     if scan.expire_before_earnings and board.vol.next_earnings is not None:
         verdicts.append(_before_earnings(batch, board.vol.next_earnings))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -224,7 +228,7 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[Verdict, ...]
     if scan.max_loss is not None:
         rule = Rule("max_loss", "rule", "loss {observed:.2f} > {limit:.2f}", scan.max_loss)
         over = (measures.max_loss - scan.max_loss) / max(scan.max_loss, 1.0)
-        verdicts.append(Verdict(rule, measures.max_loss, over))
+        verdicts.append(RuleVerdict(rule, measures.max_loss, over))
     # What is missing is refused once, as missing, and by no rule on its value.
     return tuple(
         v if v.rule.name == "no_figures" else v._replace(miss=np.where(broken, -np.inf, v.miss))
@@ -232,7 +236,7 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[Verdict, ...]
     )
 
 
-def risk_reward(profit: FloatArray, tail_loss: FloatArray, least: float) -> Verdict:
+def risk_reward(profit: FloatArray, tail_loss: FloatArray, least: float) -> RuleVerdict:
     """The rule on profit per CVaR95, apart because CVaR is dear."""
     with np.errstate(divide="ignore"):
         observed = profit / tail_loss
@@ -241,12 +245,12 @@ def risk_reward(profit: FloatArray, tail_loss: FloatArray, least: float) -> Verd
     )
 
 
-def original(ev: FloatArray, score: FloatArray) -> Verdict:
+def original(ev: FloatArray, score: FloatArray) -> RuleVerdict:
     """What the original program's score refuses: a negative EV, or a loss that it cannot bound."""
     text = "the original refuses it: its EV is {observed:.2f}, or its loss unbounded"
     rule = Rule("original_score", "rule", text, 0.0)
     miss = np.where(np.isnan(score), np.where(ev < 0.0, -ev, np.inf), -np.inf)
-    return Verdict(rule, ev, miss)
+    return RuleVerdict(rule, ev, miss)
 
 
 def _least(
@@ -257,7 +261,7 @@ def _least(
     where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None,
     *,
     strict: bool = True,
-) -> Verdict:
+) -> RuleVerdict:
     """Refused where *observed* is below *limit*, with *strict* also where it equals it."""
     below = (limit - observed) / (abs(limit) if limit else 1.0)
     if strict:
@@ -265,17 +269,17 @@ def _least(
         below = np.where(below == 0.0, np.finfo(float).tiny, below)
     if where is not None:
         below = np.where(where, below, -np.inf)
-    return Verdict(Rule(name, "rule", text, limit), observed, below)
+    return RuleVerdict(Rule(name, "rule", text, limit), observed, below)
 
 
-def _before_earnings(batch: Batch, earnings: dt.date) -> Verdict:
+def _before_earnings(batch: Batch, earnings: dt.date) -> RuleVerdict:
     last = batch.expiries[1] or batch.expiries[0]
     over = float((last - earnings).days)
     rule = Rule("expire_before_earnings", "rule", "expires {observed:.0f} days after earnings", 0.0)
-    return Verdict(rule, np.full(len(batch), over), np.full(len(batch), over))
+    return RuleVerdict(rule, np.full(len(batch), over), np.full(len(batch), over))
 
 
-def first_failures(verdicts: Iterable[Verdict], count: int) -> tuple[np.ndarray, np.ndarray]:
+def first_failures(verdicts: Iterable[RuleVerdict], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Place of the first rule each row fails (-1: none), and how many it fails; (n,) each."""
     first = np.full(count, -1)
     fails = np.zeros(count, dtype=np.int64)

@@ -24,7 +24,7 @@ NAMES = ("rom", "pos", "ev", "risk_reward")
 """Components in the order in which they are printed."""
 
 
-class Figures(NamedTuple):
+class ScoreFigures(NamedTuple):
     """What the score is made of, (n,) each."""
 
     profit: FloatArray
@@ -42,7 +42,7 @@ class Figures(NamedTuple):
     """Calendar days to the first expiry; fewer than 1 count as 1."""
 
 
-def components(figures: Figures, score: ScoreSettings) -> FloatArray:
+def components(figures: ScoreFigures, score: ScoreSettings) -> FloatArray:
     """The four n, unweighted, (4, n) in the order of `NAMES`."""
     per_30 = DAYS / np.maximum(figures.dte, 1.0)
     rom = per_30 * figures.profit / figures.margin
@@ -69,7 +69,7 @@ def weights(score: ScoreSettings) -> FloatArray:
     return np.array([getattr(score.weights, name) for name in NAMES])
 
 
-def total(figures: Figures, score: ScoreSettings) -> FloatArray:
+def total(figures: ScoreFigures, score: ScoreSettings) -> FloatArray:
     """The score before fit, 0 to 100; NaN where a figure is NaN."""
     parts = components(figures, score)
     summed = np.zeros(parts.shape[1])

@@ -18,7 +18,7 @@ from tomic.strategies.candidates import Candidates, Expiries
 from tomic.strategies.condor_search import best_condors, wings
 from tomic.strategies.leg_rules import Template
 from tomic.strategies.measures import Batch, Measures
-from tomic.strategies.rules import Verdict
+from tomic.strategies.rules import RuleVerdict
 from tomic.strategies.tally import Group, Tally
 
 FIRST_ROUND = 8
@@ -120,7 +120,7 @@ def batches(board: Board, templates: Sequence[Template]) -> Iterator[Batch]:
 
 
 def _search_batch(
-    batch: Batch, board: Board, leg_verdicts: Sequence[Verdict], tally: Tally, keep: int
+    batch: Batch, board: Board, leg_verdicts: Sequence[RuleVerdict], tally: Tally, keep: int
 ) -> list[Hit]:
     tally.considered += len(batch)
     batch = batch.take(tally.note(batch, rules.judge_legs(batch, leg_verdicts)))
@@ -226,8 +226,8 @@ def _tail(batch: Batch, figures: Measures, board: Board, rows: IntArray) -> Floa
 
 def _figures(
     figures: Measures, board: Board, batch: Batch, tail_loss: FloatArray
-) -> scoring.Figures:
-    return scoring.Figures(
+) -> scoring.ScoreFigures:
+    return scoring.ScoreFigures(
         figures.profit,
         figures.margin,
         figures.pos,

@@ -18,7 +18,7 @@ from tomic.strategies.board import Board
 from tomic.strategies.candidates import Expiries
 from tomic.strategies.leg_rules import Template
 from tomic.strategies.measures import Batch
-from tomic.strategies.rules import Rule, Verdict
+from tomic.strategies.rules import Rule, RuleVerdict
 
 Group: TypeAlias = tuple[str, dt.date]
 """Strategy and first expiry: of each group the ranking shows one trade."""
@@ -48,7 +48,7 @@ class Tally:
     rules: dict[str, Rule] = field(default_factory=dict)
     nearest: dict[str, Near] = field(default_factory=dict)
 
-    def note(self, batch: Batch, verdicts: Sequence[Verdict]) -> BoolArray:
+    def note(self, batch: Batch, verdicts: Sequence[RuleVerdict]) -> BoolArray:
         """Count the refusals of a batch; returns which rows fail nothing."""
         first, fails = rules.first_failures(verdicts, len(batch))
         counts = np.bincount(first + 1, minlength=len(verdicts) + 1)[1:]
@@ -62,13 +62,13 @@ class Tally:
         self.rules.setdefault(rule.name, rule)
         self.refused[rule.name] += refused
 
-    def approach(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
+    def approach(self, batch: Batch, verdicts: Sequence[RuleVerdict]) -> None:
         """Look for nearest misses in a batch that is counted elsewhere."""
         _, fails = rules.first_failures(verdicts, len(batch))
         for verdict in verdicts:
             self._approach(batch, verdict, fails)
 
-    def _approach(self, batch: Batch, verdict: Verdict, fails: IntArray) -> None:
+    def _approach(self, batch: Batch, verdict: RuleVerdict, fails: IntArray) -> None:
         failed = np.flatnonzero((verdict.miss > 0.0) & np.isfinite(verdict.miss))
         if failed.size == 0:
             return

@@ -240,7 +240,7 @@ def _judged(
 
 
 def _refusals(
-    board: Board, variant: Template, rows: Sequence[int], verdicts: Sequence[rules.Verdict]
+    board: Board, variant: Template, rows: Sequence[int], verdicts: Sequence[rules.RuleVerdict]
 ) -> list[Refusal]:
     return [
         refusal(verdict.rule, float(verdict.observed[0]), board, variant, rows)

@@ -43,16 +43,16 @@ from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot
 from tomic.selection import Wanted
 from tomic.workflows import closed_market
 from tomic.workflows.chain_setup import (
+    ChainRequest,
     Chooser,
     ContractMemory,
     KnownContracts,
-    Order,
     Setup,
     SpotFallback,
     prepare,
     wanted_data_type,
 )
-from tomic.workflows.closed_market import History
+from tomic.workflows.closed_market import LastBars
 from tomic.workflows.progress import Event, Watcher, ignore
 
 _DIRECT = 64
@@ -74,10 +74,10 @@ _IDLE_ROUNDS = 3
 class _Job:
     """One chain while its options are quoted."""
 
-    order: Order
+    order: ChainRequest
     setup: Setup
     patience: Patience
-    history: History
+    history: LastBars
     stop_at: float | None
     """When quoting ends, so that what is open can still be cancelled before the deadline."""
     ids: dict[Wanted, int] = field(default_factory=dict)
@@ -130,7 +130,7 @@ async def fetch_chain(
     """
     started = asyncio.get_running_loop().time()
     sent, retried = session.messages, session.retried
-    order = Order(
+    order = ChainRequest(
         session,
         symbol,
         settings,

@@ -79,7 +79,7 @@ class ContractMemory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ChainRequest:
     """What is wanted of one chain, and with what it is to be had."""
 
     session: Session
@@ -122,7 +122,7 @@ class Setup:
     known: KnownContracts
 
 
-async def prepare(order: Order) -> Setup:
+async def prepare(order: ChainRequest) -> Setup:
     """
     Do steps 2 to 6, again over a new connection when the first is lost meanwhile.
 
@@ -148,7 +148,7 @@ async def prepare(order: Order) -> Setup:
         raise DeadlineExceeded(late) from exc
 
 
-async def _prepare_persistently(order: Order) -> Setup:
+async def _prepare_persistently(order: ChainRequest) -> Setup:
     for _ in range(_ATTEMPTS):
         try:
             return await _prepare(order)
@@ -157,7 +157,7 @@ async def _prepare_persistently(order: Order) -> Setup:
     return await _prepare(order)
 
 
-async def _prepare(order: Order) -> Setup:
+async def _prepare(order: ChainRequest) -> Setup:
     session, settings = order.session, order.settings
     order.tell("contract and hours")
     underlying, now = await _underlying_and_time(order)
@@ -182,7 +182,7 @@ async def _prepare(order: Order) -> Setup:
 
 
 async def _ticks_or_refusal(
-    order: Order, underlying: Underlying, extras_s: float
+    order: ChainRequest, underlying: Underlying, extras_s: float
 ) -> tuple[UnderlyingTicks, NoMarketData | None]:
     """What the underlying's line gave; an account may have the options and not, say, the index."""
     session, timeout_s = order.session, order.settings.market.spot_timeout_s
@@ -198,14 +198,14 @@ async def _ticks_or_refusal(
 
 
 def _chosen(
-    order: Order, params: OptionParams, spot: float, today: dt.date, sigma: float | None
+    order: ChainRequest, params: OptionParams, spot: float, today: dt.date, sigma: float | None
 ) -> Selection:
     if order.choose is not None:
         return order.choose(params, spot, today, sigma)
     return selection.choose(params, spot, today, order.settings.chain, sigma=sigma)
 
 
-async def _underlying_and_time(order: Order) -> tuple[Underlying, dt.datetime]:
+async def _underlying_and_time(order: ChainRequest) -> tuple[Underlying, dt.datetime]:
     session, settings = order.session, order.settings
     if order.memory is not None:
         # The gateway's clock says which day it is; nothing is asked that today was answered.
@@ -263,7 +263,7 @@ def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime)
 
 
 async def _other_spot(
-    order: Order,
+    order: ChainRequest,
     underlying: Underlying,
     params: OptionParams,
     today: dt.date,

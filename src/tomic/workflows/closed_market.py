@@ -19,17 +19,17 @@ from tomic.ib import history
 from tomic.ib.history import DailyBar, Series
 from tomic.models import OptionQuote, QuoteSource, RowStatus
 from tomic.selection import Wanted
-from tomic.workflows.chain_setup import Order, Setup
+from tomic.workflows.chain_setup import ChainRequest, Setup
 from tomic.workflows.missing_days import usual_close
 
 _OPTION_IV = "options have IV history"
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class LastBars:
     """The options of one chain whose last daily bar is taken instead of a quote."""
 
-    order: Order
+    order: ChainRequest
     setup: Setup
     pairs: frozenset[Wanted]
 
@@ -68,7 +68,7 @@ class History:
         )
 
 
-def history_of(order: Order, setup: Setup) -> History:
+def history_of(order: ChainRequest, setup: Setup) -> LastBars:
     """
     The options to ask bars for: none unless the market is closed and the settings want it.
 
@@ -78,7 +78,7 @@ def history_of(order: Order, setup: Setup) -> History:
     market = order.settings.market
     wanted = market.use_historical_iv_when_closed and not setup.is_open
     if not wanted or order.recorded_spot is not None:
-        return History(order, setup, frozenset())
+        return LastBars(order, setup, frozenset())
     turns = history.turns_of(order.session)
     most = market.historical_contracts
     # One more than that: the question whether options have an IV history at all.
@@ -90,7 +90,7 @@ def history_of(order: Order, setup: Setup) -> History:
             selection.by_moneyness(setup.chosen.of_expiry(expiry), setup.spot.price)
         )
     )
-    return History(order, setup, frozenset(pair for _, _, pair in ranked[:free]))
+    return LastBars(order, setup, frozenset(pair for _, _, pair in ranked[:free]))
 
 
 def _row(pair: Wanted, con_id: int, series: Series, bar: DailyBar) -> OptionQuote:
@@ -109,7 +109,7 @@ def _row(pair: Wanted, con_id: int, series: Series, bar: DailyBar) -> OptionQuot
     )
 
 
-async def filled(chain: Chain, order: Order, setup: Setup) -> Chain:
+async def filled(chain: Chain, order: ChainRequest, setup: Setup) -> Chain:
     """*chain* with IV from bars, then stored quotes, then the local model where there is none."""
     chain = substitutes.with_historical_iv(chain)
     if order.memory is not None and substitutes.lacks_quotes(chain).any():

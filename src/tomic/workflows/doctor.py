@@ -50,7 +50,7 @@ _GRACE_S = 2.0
 T = TypeVar("T")
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -63,7 +63,7 @@ class Check:
     """One rung of the ladder."""
 
     name: str
-    verdict: Verdict
+    verdict: CheckVerdict
     found: str
     cause: str = ""
     fix: str = ""
@@ -144,7 +144,7 @@ class _Ladder:
         taken = "" if session.client_id == first else f" ({first} was in use)"
         self.explained.add(326)
         found = f"server version {session.server_version}, client id {session.client_id}{taken}"
-        return Check("handshake", Verdict.OK, found)
+        return Check("handshake", CheckVerdict.OK, found)
 
     async def _data(self, session: Session) -> AsyncIterator[Check]:
         now = await self._step("clock", session.now())
@@ -203,13 +203,13 @@ class _Ladder:
     def _clock(self, session: Session, now: dt.datetime) -> Check:
         if self.simulated:
             found = f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own"
-            return Check("clock", Verdict.OK, found)
+            return Check("clock", CheckVerdict.OK, found)
         drift = (session.clock_drift or dt.timedelta()).total_seconds()
         if abs(drift) <= _DRIFT_S:
-            return Check("clock", Verdict.OK, f"drift {drift:+.1f} s against the gateway")
+            return Check("clock", CheckVerdict.OK, f"drift {drift:+.1f} s against the gateway")
         return Check(
             "clock",
-            Verdict.WARN,
+            CheckVerdict.WARN,
             f"drift {drift:+.0f} s against the gateway",
             "this computer's clock or that of TWS's computer is wrong",
             "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
@@ -218,10 +218,10 @@ class _Ladder:
     def _stock(self, name: str, spot: Spot) -> Check:
         found = f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})"
         if spot.data_type not in (DataType.DELAYED, DataType.DELAYED_FROZEN):
-            return Check(name, Verdict.OK, found)
+            return Check(name, CheckVerdict.OK, found)
         self.explained |= {354, 10089, 10167, 10168, 10186}
         remedy = remedies.NOT_SUBSCRIBED
-        return Check(name, Verdict.WARN, found, remedy.cause, remedy.fix)
+        return Check(name, CheckVerdict.WARN, found, remedy.cause, remedy.fix)
 
     async def _option_row(
         self, session: Session, spy: Underlying, spot: Spot, now: dt.datetime
@@ -243,11 +243,11 @@ class _Ladder:
         if row.status is RowStatus.NOT_SUBSCRIBED:
             self.explained |= {354, 10089, 10168, 10186}
             remedy = remedies.NOT_SUBSCRIBED
-            return Check(name, Verdict.FAIL, "not subscribed", remedy.cause, remedy.fix, 5)
+            return Check(name, CheckVerdict.FAIL, "not subscribed", remedy.cause, remedy.fix, 5)
         if row.bid is None and row.iv is None:
             return Check(
                 name,
-                Verdict.WARN,
+                CheckVerdict.WARN,
                 f"{row.status.value}: no quote came",
                 "nobody quotes this option now, or IB was too slow",
                 "run doctor again while the market is open",
@@ -258,14 +258,16 @@ class _Ladder:
             remedy = remedies.PARTLY_SUBSCRIBED if partly else remedies.MINIMISED
             said = f" ({', '.join(map(str, sorted(partly)))})" if partly else ""
             found = f"bid {row.bid}, ask {row.ask}, no Greeks from IB{said}"
-            return Check(name, Verdict.WARN, found, remedy.cause, remedy.fix)
+            return Check(name, CheckVerdict.WARN, found, remedy.cause, remedy.fix)
         found = f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})"
-        return Check(name, Verdict.OK, found)
+        return Check(name, CheckVerdict.OK, found)
 
     @staticmethod
     def _said(code: int, text: str) -> Check:
         remedy = remedies.BY_CODE[code]
-        return Check("the gateway says", Verdict.WARN, f"{code}: {text}", remedy.cause, remedy.fix)
+        return Check(
+            "the gateway says", CheckVerdict.WARN, f"{code}: {text}", remedy.cause, remedy.fix
+        )
 
 
 async def _socket(host: str, port: int, timeout_s: float) -> Check:
@@ -282,12 +284,14 @@ async def _socket(host: str, port: int, timeout_s: float) -> Check:
         raise _Broken(_no_socket(host, port, exc.strerror or str(exc))) from exc
     writer.close()
     took = (asyncio.get_running_loop().time() - started) * 1000.0
-    return Check("socket", Verdict.OK, f"{host}:{port} open, {took:.0f} ms")
+    return Check("socket", CheckVerdict.OK, f"{host}:{port} open, {took:.0f} ms")
 
 
 def _no_socket(host: str, port: int, reason: str) -> Check:
     remedy = remedies.START_TWS
-    return Check("socket", Verdict.FAIL, f"{host}:{port} {reason}", remedy.cause, remedy.fix, 4)
+    return Check(
+        "socket", CheckVerdict.FAIL, f"{host}:{port} {reason}", remedy.cause, remedy.fix, 4
+    )
 
 
 def _account(session: Session) -> Check:
@@ -295,27 +299,27 @@ def _account(session: Session) -> Check:
     paper = all(one.startswith("D") for one in session.accounts)
     kind = "paper" if paper and session.accounts else "live"
     found = f"{names} ({kind}); TOMIC sends no orders, so 'Read-Only API' may stay ticked"
-    return Check("account", Verdict.OK, found)
+    return Check("account", CheckVerdict.OK, found)
 
 
 def _market(spy: Underlying, now: dt.datetime) -> Check:
     if not spy.sessions:
         return Check(
             "market",
-            Verdict.WARN,
+            CheckVerdict.WARN,
             f"the gateway gave no trading hours of {spy.symbol}",
             "IB sometimes leaves them out",
             "nothing to do: frozen data are shown",
         )
     if dates.is_open(spy.sessions, now):
-        return Check("market", Verdict.OK, f"{spy.symbol} is open")
+        return Check("market", CheckVerdict.OK, f"{spy.symbol} is open")
     opens = dates.next_open(spy.sessions, now)
     when = (
         f"; opens {opens.astimezone():%a %d %b %H:%M %Z} (in {_span(opens - now)})" if opens else ""
     )
     return Check(
         "market",
-        Verdict.WARN,
+        CheckVerdict.WARN,
         f"{spy.symbol} is closed{when}",
         "outside the trading hours of the exchange",
         "nothing to do: the last session's data are shown, marked frozen",
@@ -329,14 +333,14 @@ def _span(wait: dt.timedelta) -> str:
 
 def _failed(name: str, error: TomicError, remedy: Remedy, more: str = "") -> Check:
     found = f"{error}{more}"
-    return Check(name, Verdict.FAIL, found, remedy.cause, remedy.fix, error.exit_code)
+    return Check(name, CheckVerdict.FAIL, found, remedy.cause, remedy.fix, error.exit_code)
 
 
 def _pacing(session: Session) -> Check:
     limits = session.limit_settings
     return Check(
         "pacing",
-        Verdict.OK,
+        CheckVerdict.OK,
         f"{session.messages} messages used; limits {limits.messages_per_s:g} a second of IB's 50, "
         f"{limits.lines} lines of 100",
     )
@@ -348,17 +352,17 @@ async def _database(settings: Settings) -> Check:
         if not is_there(path):
             found = f"{path}: none yet"
             return Check(
-                "database", Verdict.OK, found, "", "tomic prices fills it with bars and IV"
+                "database", CheckVerdict.OK, found, "", "tomic prices fills it with bars and IV"
             )
         async with Database(path, busy_timeout_s=settings.store.lock_wait_s) as store:
             info = await store.info()
     except StoreError as exc:
         fix = "tomic store check says what is wrong; a backup can take its place"
-        return Check("database", Verdict.FAIL, str(exc), "", fix, exc.exit_code)
+        return Check("database", CheckVerdict.FAIL, str(exc), "", fix, exc.exit_code)
     series = [
         f"{one.series} of {one.symbols} symbols to {one.last.isoformat()}" for one in info.series
     ]
     coverage = "; ".join(series) or "no bars or IV yet"
     found = f"{path}: {info.size / 1e6:.1f} MB, schema {info.schema_version}; {coverage}"
     fix = "" if series else "tomic prices fills it"
-    return Check("database", Verdict.OK if series else Verdict.WARN, found, "", fix)
+    return Check("database", CheckVerdict.OK if series else CheckVerdict.WARN, found, "", fix)

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from tomic.errors import BadFile, StoreBusy, TomicError, UsageError
 from tomic.journal import broker, campaign, executions
 from tomic.journal.broker import FileRow
-from tomic.journal.executions import Executed, Order, Placed
+from tomic.journal.executions import Executed, Placed, PlacedOrder
 from tomic.models import documents
 from tomic.models.faults import first_fault
 from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
@@ -310,7 +310,7 @@ async def _waiting(
 
 async def _write(
     journal: Journal,
-    orders: Sequence[Order],
+    orders: Sequence[PlacedOrder],
     entries: Sequence[JournalEntry],
     placing: _Placing,
 ) -> bool:

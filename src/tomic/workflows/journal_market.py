@@ -33,7 +33,7 @@ _USUAL_VOL = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class LegMarket:
     """One symbol as it was quoted for its legs."""
 
     board: Board
@@ -96,9 +96,9 @@ async def read_markets(
     fetch: Fetch,
     store: Database,
     settings: Settings,
-) -> dict[str, Market | TomicError]:
+) -> dict[str, LegMarket | TomicError]:
     """Quote the legs of several symbols at once; one that fails never stops the others."""
-    found: dict[str, Market | TomicError] = {}
+    found: dict[str, LegMarket | TomicError] = {}
 
     async def one(symbol: str, contracts: Sequence[Contract]) -> None:
         try:
@@ -122,7 +122,7 @@ async def read_market(
     fetch: Fetch,
     store: Database,
     settings: Settings,
-) -> Market:
+) -> LegMarket:
     """
     Quote the legs of one symbol and price what was quoted.
 
@@ -137,7 +137,7 @@ async def read_market(
     now = Now(chain.as_of, chains={symbol: chain})
     (report,) = await volatility(store, [symbol], settings, now=now, keep=False)
     board = await asyncio.to_thread(boards.prepare, chain, report.snapshot, settings)
-    return Market(board, _with_iv(report.snapshot, board))
+    return LegMarket(board, _with_iv(report.snapshot, board))
 
 
 def _with_iv(vol: VolSnapshot, board: Board) -> VolSnapshot:

@@ -36,7 +36,7 @@ from tomic.workflows.journal import (
     save,
     with_snapshot,
 )
-from tomic.workflows.journal_market import Market
+from tomic.workflows.journal_market import LegMarket
 from tomic.workflows.journal_trades import Wish, look, make_trade, price_fills
 
 _FROM_VOL = ("iv_rank", "iv_percentile", "hv30", "vix", "atr14", "skew", "term_m1_m2", "term_m1_m3")
@@ -323,7 +323,7 @@ def _context(
     draft: Draft,
     entry: JournalEntry,
     seen: Snapshot | None,
-    market: Market | None,
+    market: LegMarket | None,
     vol: VolSnapshot,
 ) -> Context:
     known: dict[str, Any] = {name: getattr(vol, name) for name in _FROM_VOL}
@@ -347,7 +347,7 @@ def _context(
     )
 
 
-def _expected(market: Market, entry: JournalEntry) -> dict[str, Any]:
+def _expected(market: LegMarket, entry: JournalEntry) -> dict[str, Any]:
     premium = campaign.option_cash(entry.trades[0])
     held = campaign.held(entry)
     if premium is None:

@@ -21,7 +21,7 @@ from tomic.models.journal import (
 )
 from tomic.store import Database, Dividend
 from tomic.workflows.journal import Journal, change, load_open, with_snapshot
-from tomic.workflows.journal_market import Market, read_markets
+from tomic.workflows.journal_market import LegMarket, read_markets
 
 _RECENT = dt.timedelta(days=4)
 _AHEAD = dt.timedelta(days=400)
@@ -29,7 +29,7 @@ _AHEAD = dt.timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckRun:
     """What a check found, and the symbols that could not be quoted."""
 
     checks: tuple[ExitCheck, ...]
@@ -69,7 +69,7 @@ class _Around:
 # -- check -------------------------------------------------------------------------------------
 
 
-async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True) -> Checked:
+async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True) -> CheckRun:
     """
     Judge the exit rules of every open entry, or of the named ones, on fresh marks.
 
@@ -84,18 +84,18 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
     checks = []
     for entry in entries:
         market = markets.get(entry.symbol)
-        found = market if isinstance(market, Market) else None
+        found = market if isinstance(market, LegMarket) else None
         seen = _snapshot(entry, found)
         checks.append(_checked(entry, seen, found, around[entry.symbol], now, market))
         if keep and journal.source != "replay" and seen is not None:
             await _keep_daily(journal, entry, seen)
     errors = {name: one for name, one in markets.items() if isinstance(one, TomicError)}
-    return Checked(tuple(checks), errors, now)
+    return CheckRun(tuple(checks), errors, now)
 
 
 async def _markets(
     journal: Journal, entries: Sequence[JournalEntry]
-) -> dict[str, Market | TomicError]:
+) -> dict[str, LegMarket | TomicError]:
     wanted: dict[str, list[Contract]] = {}
     for entry in entries:
         held = campaign.held(entry)
@@ -110,13 +110,13 @@ async def _markets(
     )
 
 
-async def _moment(journal: Journal, markets: Mapping[str, Market | TomicError]) -> dt.datetime:
+async def _moment(journal: Journal, markets: Mapping[str, LegMarket | TomicError]) -> dt.datetime:
     """The time of the marks; the clock's where there are none."""
-    times = [one.chain.as_of for one in markets.values() if isinstance(one, Market)]
+    times = [one.chain.as_of for one in markets.values() if isinstance(one, LegMarket)]
     return max(times) if times else await journal.clock()
 
 
-def _snapshot(entry: JournalEntry, market: Market | None) -> Snapshot | None:
+def _snapshot(entry: JournalEntry, market: LegMarket | None) -> Snapshot | None:
     if market is None:
         return None
     held = campaign.held(entry)
@@ -141,10 +141,10 @@ async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str,
 def _checked(
     entry: JournalEntry,
     seen: Snapshot | None,
-    market: Market | None,
+    market: LegMarket | None,
     around: _Around,
     now: dt.datetime,
-    tried: Market | TomicError | None,
+    tried: LegMarket | TomicError | None,
 ) -> ExitCheck:
     observed = _observed(entry, seen, market, around, now)
     signals = exits.evaluate(entry.rules, observed)
@@ -176,7 +176,7 @@ def _checked(
 def _observed(
     entry: JournalEntry,
     seen: Snapshot | None,
-    market: Market | None,
+    market: LegMarket | None,
     around: _Around,
     now: dt.datetime,
 ) -> exits.Observed:
@@ -244,7 +244,7 @@ def _shorts(options: Sequence[Held], seen: Snapshot | None) -> tuple[exits.Short
 
 
 def _ev_of_holding(
-    held: Sequence[Held], seen: Snapshot | None, market: Market | None
+    held: Sequence[Held], seen: Snapshot | None, market: LegMarket | None
 ) -> float | None:
     """Mean P&L from here to the next expiry: as if the position were taken at the marks now."""
     if seen is None or market is None:
@@ -295,7 +295,7 @@ async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "")
     taken = []
     for entry in entries:
         market = markets.get(entry.symbol)
-        seen = _snapshot(entry, market if isinstance(market, Market) else None)
+        seen = _snapshot(entry, market if isinstance(market, LegMarket) else None)
         if seen is None or entry.id is None:
             problem = str(market) if market is not None else "there is nothing to quote"
             taken.append(Taken(entry, None, problem))
@@ -326,7 +326,7 @@ async def attribute(journal: Journal, ids: Sequence[int] = ()) -> list[Attribute
     found = []
     for entry in entries:
         market = markets.get(entry.symbol) if entry.is_open else None
-        seen = _snapshot(entry, market if isinstance(market, Market) else None)
+        seen = _snapshot(entry, market if isinstance(market, LegMarket) else None)
         notes = [f"no marks: {market}"] if isinstance(market, TomicError) else []
         found.append(_attributed(entry, seen, notes))
     return found

@@ -14,7 +14,7 @@ from tomic.errors import TomicError, UsageError
 from tomic.journal import campaign, reading
 from tomic.models.journal import Action, Fill, Held, JournalEntry, Snapshot, Trade
 from tomic.workflows.journal import Journal, Recorded, change, load, refuse_future, with_snapshot
-from tomic.workflows.journal_market import Market, read_market
+from tomic.workflows.journal_market import LegMarket, read_market
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ async def look(
     wish: Wish,
     *,
     needed: bool,
-) -> tuple[Snapshot | None, Market | None, str]:
+) -> tuple[Snapshot | None, LegMarket | None, str]:
     """
     The market for *legs*, or why it is not known.
 

@@ -75,7 +75,7 @@ class PortfolioView:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ReviewRequest:
     """
     What somebody wants to see.
 
@@ -115,7 +115,7 @@ async def portfolio(
     open_session: Callable[[], Awaitable[Session]],
     store: Database,
     settings: Settings,
-    ask: Ask,
+    ask: ReviewRequest,
     *,
     simulated: bool = False,
     deadline: float | None = None,

@@ -55,7 +55,7 @@ _IDLE_ROUNDS = 2
 
 
 @dataclass(slots=True)
-class _Found:
+class _Gathered:
     """What the symbols gave, by symbol, as they come."""
 
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
@@ -100,7 +100,7 @@ async def scan(
         book: The portfolio that proposals should fit.
         correlations: Return correlations of pairs of symbols.
     """
-    found, known = _Found(), dict(vols)
+    found, known = _Gathered(), dict(vols)
     gate = asyncio.Semaphore(settings.scan.symbols_at_once)
 
     async def look(symbol: str) -> None:

@@ -58,7 +58,7 @@ class Realised:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Standing:
     """Where one value stands in the window of trading days before it."""
 
     value: float
@@ -168,7 +168,7 @@ def placed(
     *,
     window: int = realized.TRADING_DAYS,
     least: int = 60,
-) -> dict[str, Placed]:
+) -> dict[str, Standing]:
     """
     Rank and percentile of today's value in the *window* trading days before it, by symbol.
 
@@ -209,11 +209,13 @@ def _place(
     n: int,
     window: int,
     least: int,
-) -> Placed:
+) -> Standing:
     if n < least:
-        return Placed(value, day, n=n, window=window, reason=f"{n} of at least {least} days stored")
+        return Standing(
+            value, day, n=n, window=window, reason=f"{n} of at least {least} days stored"
+        )
     reason = "" if math.isfinite(rank) else f"IV did not move in the {n} days stored"
-    return Placed(value, day, _number(rank), _number(percentile), n, window, reason)
+    return Standing(value, day, _number(rank), _number(percentile), n, window, reason)
 
 
 # -- day by day ----------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from tomic.quant import surface
 from tomic.store import Bars, Dividend, Earnings, VolSeries
 from tomic.workflows.chain_volatility import ChainVolatility, Move
 from tomic.workflows.missing_days import session_day, usual_close
-from tomic.workflows.stored_volatility import Placed, Realised, placed, realised
+from tomic.workflows.stored_volatility import Realised, Standing, placed, realised
 
 VIX = "VIX"
 
@@ -39,7 +39,7 @@ class VolReport:
     """Expected moves by expiry, when a chain was taken."""
     expected_move: float | None = None
     """One standard deviation over 30 days, from IV30; currency per share."""
-    own: Placed | None = None
+    own: Standing | None = None
     """IV30 of our own chains in its own past."""
     ib_hv30: tuple[float, dt.date] | None = None
     """IB's own 30-day historical volatility and its day, to compare ours with."""
@@ -101,7 +101,7 @@ def measure(
     vix = _vix(past, now)
     reports = []
     for symbol in symbols:
-        draft = _Draft()
+        draft = _SnapshotDraft()
         _put_spot(draft, symbol, bars[symbol], now)
         _put_iv(draft, symbol, ib.get(symbol), own.get(symbol), now, readings)
         _put_realised(draft, bars[symbol])
@@ -122,7 +122,7 @@ def measure(
     return reports
 
 
-class _Draft:
+class _SnapshotDraft:
     """A snapshot while it is put together: the first source of a field counts."""
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ class _Draft:
         )
 
 
-def _put_spot(draft: _Draft, symbol: str, bars: Realised, now: Now) -> None:
+def _put_spot(draft: _SnapshotDraft, symbol: str, bars: Realised, now: Now) -> None:
     ticks = now.ticks.get(symbol)
     chain = now.chains.get(symbol)
     if ticks is not None and ticks.spot is not None:
@@ -218,10 +218,10 @@ def _last(series: VolSeries | None) -> tuple[float, dt.date] | None:
 
 
 def _put_iv(
-    draft: _Draft,
+    draft: _SnapshotDraft,
     symbol: str,
-    ib: Placed | None,
-    own: Placed | None,
+    ib: Standing | None,
+    own: Standing | None,
     now: Now,
     readings: Mapping[str, ChainVolatility],
 ) -> None:
@@ -252,7 +252,7 @@ def _put_iv(
     }
 
 
-def _put_realised(draft: _Draft, bars: Realised) -> None:
+def _put_realised(draft: _SnapshotDraft, bars: Realised) -> None:
     for name, reason in bars.missing.items():
         draft.lack(name, reason)
     if bars.last_day is None:
@@ -263,7 +263,9 @@ def _put_realised(draft: _Draft, bars: Realised) -> None:
     draft.put("atr14", bars.atr14, "store", at)
 
 
-def _put_chain(draft: _Draft, reading: ChainVolatility | None, earlier: VolSnapshot | None) -> None:
+def _put_chain(
+    draft: _SnapshotDraft, reading: ChainVolatility | None, earlier: VolSnapshot | None
+) -> None:
     """Skew and term structure: of the chain at hand, else of the last one that was seen."""
     for name in _FROM_CHAIN:
         if reading is not None:
@@ -274,7 +276,7 @@ def _put_chain(draft: _Draft, reading: ChainVolatility | None, earlier: VolSnaps
         draft.lack(name, known.get(name) or "no chain was taken yet; add --chain")
 
 
-def _put_events(draft: _Draft, symbol: str, past: Past, now: Now) -> None:
+def _put_events(draft: _SnapshotDraft, symbol: str, past: Past, now: Now) -> None:
     earnings = past.earnings.get(symbol, ())
     if earnings:
         draft.put("next_earnings", earnings[0].day, "store", now.at)
@@ -300,7 +302,7 @@ def _vix(past: Past, now: Now) -> tuple[float, str, dt.datetime] | None:
     return None
 
 
-def _expected_move(draft: _Draft) -> float | None:
+def _expected_move(draft: _SnapshotDraft) -> float | None:
     spot, iv30 = draft.values.get("spot"), draft.values.get("iv30")
     if spot is None or iv30 is None:
         return None
