@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from benchmarks.figures import GREEKS, Limit, Row, Sample, burnt, elementary, fact, figure, in_turns
 from benchmarks.scan_scaling import exponent
-from benchmarks.scan_search import all_ranked, condors, spreads_ranked
+from benchmarks.scan_search import all_ranked, condors
 
 from tomic.config import Settings
-from tomic.strategies import board, propose
+from tomic.strategies import propose
+from tomic.strategies.pricing import board
 
 # The maker of random chains lives with the tests.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -71,14 +72,6 @@ def run() -> list[Row]:
             "candidates: condors scored exactly",
             "candidates",
             [Case(len(one), partial(one.best, 5), all_ranked(one, scale=1e-6)) for one in searches],
-        ),
-        *_grown(
-            "candidates: condors pruned",
-            "candidates",
-            [
-                Case(len(one), partial(one.best, 5, prune=True), spreads_ranked(one, scale=1e-6))
-                for one in searches
-            ],
         ),
         *_candidates(wider, vol, settings),
     ]

@@ -1,4 +1,4 @@
-"""The condor search: all of a hundred strikes, exactly and pruned, and optionlab beside it."""
+"""The condor search: all of a hundred strikes, exactly, and optionlab beside it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from benchmarks.peers import foreign
 
 from tomic.config import ScoreSettings
 from tomic.quant import density, payoff, probability, smile
-from tomic.strategies.condor_tables import CondorTerms, Spreads
-from tomic.strategies.condors import Search, Top
+from tomic.strategies.condors import CondorTerms, Search, Spreads, Top
 
 LOT, DISCOUNT, SPOT, DAYS, STRIKES = 100.0, 0.9963, 500.0, 30, 100
 RATE, SIGMA = 0.045, 0.18
@@ -60,10 +59,8 @@ WORKS = {"evaluate": evaluate}
 def run() -> list[Row]:
     """Measure everything once; each row names what is asked and what was measured."""
     search = condors(STRIKES)
-    whole, pruned = search.best(5), search.best(5, prune=True)
-    whole_s, pruned_s = in_turns(
-        clocked(lambda: search.best(5)), clocked(lambda: search.best(5, prune=True))
-    )
+    whole = search.best(5)
+    (whole_s,) = in_turns(clocked(lambda: search.best(5)))
     name = f"condors: {len(search):,} of {STRIKES} strikes"
     return [
         figure(
@@ -73,19 +70,6 @@ def run() -> list[Row]:
             asked=asked_here(0.3, "s"),
             limit=all_ranked(search, scale=1e-9),
             scored=whole.scored,
-        ),
-        figure(
-            f"{name}, pruned",
-            pruned_s,
-            "s",
-            asked=asked_here(0.1, "s"),
-            limit=spreads_ranked(search, scale=1e-9),
-            scored=pruned.scored,
-        ),
-        fact(
-            "condors: top 5 pruned, against all",
-            "same" if same(whole, pruned) else "DIFFERENT",
-            "the same legs and scores",
         ),
         fact("condors: memory of the exact search", f"{_peak_mb(search):.0f} MB", "< 300 MB"),
         *_optionlab(whole_s.median / len(search)),

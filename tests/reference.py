@@ -19,7 +19,7 @@ import numpy as np
 
 from tomic.models import ExerciseStyle
 from tomic.quant import later_expiries
-from tomic.strategies.leg_rules import (
+from tomic.strategies.catalogue.leg_rules import (
     Above,
     AtTheMoney,
     Below,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tomic.strategies import templates
+from tomic.strategies.catalogue import templates
 
 PAGE = Path(__file__).parents[1] / "docs" / "strategies.md"
 

@@ -16,7 +16,7 @@ import tomic
 from made_books import made_book
 from tomic.config import Settings
 from tomic.journal import statistics
-from tomic.journal.outcomes import CampaignOutcome
+from tomic.journal.statistics import CampaignOutcome
 from tomic.models import Proposal, ScanResult
 from tomic.models.book import Mark
 from tomic.models.documents import UnboundedModel, flag_of, to_document, to_text, with_flags

@@ -17,7 +17,7 @@ from tomic.cli.render import _CHAIN_COLUMNS
 from tomic.definitions import ALL, Definition, find
 from tomic.errors import UsageError
 from tomic.export import CHAIN_HEADER, SNAPSHOT_HEADER
-from tomic.journal import calibration, resampling
+from tomic.journal import statistics
 from tomic.models import Proposal
 from tomic.strategies import scoring
 
@@ -35,8 +35,8 @@ NAMESPACE = {
     "config": config,
     "quality": quality,
     "scoring": scoring,
-    "calibration": calibration,
-    "resampling": resampling,
+    "calibration": statistics,
+    "resampling": statistics,
     **MODULES,
 }
 NOT_METRICS = {"Expiry", "Type", "Strike", "Bid", "Ask", "Close", "Volume", "OpenInterest"}

@@ -16,7 +16,7 @@ from tomic import dates
 from tomic.errors import DataError, RequestTimeout, UnreadableAnswer
 from tomic.ib import convert, executions
 from tomic.ib.callbacks import Callbacks
-from tomic.ib.decoding import StrictDecoder
+from tomic.ib.link import StrictDecoder
 from tomic.sim import Gateway
 from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.fills import Times

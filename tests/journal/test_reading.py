@@ -13,11 +13,12 @@ from tomic.config import Settings
 from tomic.journal import reading
 from tomic.models import QuoteSource, VolSnapshot
 from tomic.models.journal import Held, LegMark, Snapshot
-from tomic.strategies import board as boards
-from tomic.strategies import measures, templates
-from tomic.strategies.board import Board
+from tomic.strategies import measures
 from tomic.strategies.candidates import Candidates
+from tomic.strategies.catalogue import templates
 from tomic.strategies.measures import Batch
+from tomic.strategies.pricing import board as boards
+from tomic.strategies.pricing.board import Board
 from tomic.workflows.journal_market import choose_legs
 
 SETTINGS = Settings(costs={"commission": 0.0, "slippage": 0.0})

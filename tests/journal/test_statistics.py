@@ -9,10 +9,194 @@ import numpy as np
 import pytest
 
 from journal_entries import OPENED, at, condor, entry, option, snapshot, trade
-from tomic.journal import outcomes, statistics
-from tomic.journal.outcomes import CampaignOutcome
-from tomic.journal.resampling import resampled_sums, wilson
+from tomic.journal import statistics
+from tomic.journal.statistics import CampaignOutcome, ProposalOutcome, resampled_sums, wilson
 from tomic.models.journal import Context, EntryStatus, JournalEntry, Stated
+
+EXPIRY = dt.date(2025, 6, 20)
+
+
+def proposal(n: int, *, pos: float, result: float, score: float = 50.0, **more: object):
+    values = {
+        "id": f"20250519-{n}",
+        "symbol": f"S{n}",
+        "strategy": "iron_condor",
+        "expiry": EXPIRY,
+        "result": result,
+        "pos": pos,
+        "ev": 10.0,
+        "score": score,
+        "grade": "A" if score >= 70 else "B",
+        "margin": 500.0,
+        **more,
+    }
+    return ProposalOutcome(**values)
+
+
+def test_four_forecasts_by_hand():
+    """.8 hit, .7 missed, .9 hit, .6 hit: Brier (.04 + .49 + .01 + .16) / 4 = .175, bias 0."""
+    found = statistics.calibration(
+        "four", [0.8, 0.7, 0.9, 0.6], [True, False, True, True], ["a", "b", "c", "d"]
+    )
+
+    assert (found.n, found.clusters, found.base_rate) == (4, 4, 0.75)
+    assert found.brier.value == pytest.approx(0.175)
+    assert found.bias.value == pytest.approx(0.0, abs=1e-12)
+    assert found.skill == pytest.approx(1.0 - 0.175 / (0.75 * 0.25))
+    assert [(one.low, one.n, one.hit.value) for one in found.bins] == [
+        (0.6, 1, 1.0),
+        (0.7, 1, 0.0),
+        (0.8, 1, 1.0),
+        (0.9, 1, 1.0),
+    ]
+
+
+def test_edges_of_bins():
+    """A forecast on an edge belongs to the bin above; 1 belongs to the last."""
+    found = statistics.calibration(
+        "edges", [0.7, 0.6999, 1.0, 0.0], [True] * 4, ["a", "b", "c", "d"]
+    )
+
+    assert [(one.low, one.high, one.n) for one in found.bins] == [
+        (0.0, 0.1, 1),
+        (0.6, 0.7, 1),
+        (0.7, 0.8, 1),
+        (0.9, 1.0, 1),
+    ]
+
+
+def test_nothing_to_calibrate():
+    """Without forecasts there are no figures, and nothing breaks."""
+    found = statistics.calibration("nothing", [], [], [])
+
+    assert (found.n, found.clusters, found.bins, found.brier.value) == (0, 0, (), None)
+    assert statistics.score_test([]).n == 0
+
+
+def test_a_base_rate_of_one_has_no_skill():
+    """Where everything came true no forecast can beat saying so."""
+    found = statistics.calibration("sure", [0.9, 0.8], [True, True], ["a", "b"])
+
+    assert found.skill is None
+
+
+def test_honest_forecasts_are_found_honest():
+    """2,000 independent outcomes drawn from their forecasts: the bias interval covers 0."""
+    rng = np.random.default_rng(3)
+    p = rng.uniform(0.5, 0.95, 2000)
+    hit = rng.uniform(size=2000) < p
+
+    found = statistics.calibration("honest", p.tolist(), hit.tolist(), list(range(2000)))
+
+    assert found.bias.low < 0.0 < found.bias.high
+    assert found.brier.value == pytest.approx(float((p * (1 - p)).mean()), abs=0.01)
+    for one in found.bins:
+        assert one.hit.low - 0.02 <= one.forecast <= one.hit.high + 0.02
+
+
+def test_rosy_forecasts_are_found_rosy():
+    """Eight points too high, as 1 - |delta| is on condors: the interval does not cover 0."""
+    rng = np.random.default_rng(4)
+    p = rng.uniform(0.5, 0.9, 1500)
+    hit = rng.uniform(size=1500) < p - 0.08
+
+    found = statistics.calibration("rosy", p.tolist(), hit.tolist(), list(range(1500)))
+
+    assert found.bias.low > 0.0
+    assert found.bias.value == pytest.approx(0.08, abs=0.03)
+
+
+def test_proposals_of_one_day_share_one_outcome():
+    """A hundred proposals of one symbol and expiry are one cluster: no interval at all."""
+    same = [proposal(n, pos=0.8, result=50.0, symbol="SPY") for n in range(100)]
+
+    found = statistics.of_proposals(same)
+
+    assert (found.n, found.clusters) == (100, 1)
+    assert found.brier.low is None
+    assert found.bins[0].hit.low is None
+
+
+def test_cluster_intervals_are_wider():
+    """Forty clusters of ten give a wider interval than four hundred single outcomes."""
+    rng = np.random.default_rng(5)
+    hit = np.repeat(rng.uniform(size=40) < 0.7, 10).tolist()
+    p = [0.7] * 400
+
+    grouped = statistics.calibration("x", p, hit, [n // 10 for n in range(400)])
+    alone = statistics.calibration("x", p, hit, list(range(400)))
+
+    assert grouped.bias.value == alone.bias.value
+    assert grouped.bias.high - grouped.bias.low > 2.0 * (alone.bias.high - alone.bias.low)
+
+
+def test_of_trades_uses_campaigns_with_forecast_and_result():
+    """Open campaigns and those without a forecast are left out."""
+    day = dt.date(2025, 6, 1)
+
+    def campaign(result, pos):
+        closed = None if result is None else day
+        return CampaignOutcome(1, "SPY", "x", day, closed, result, pos=pos, expiry=EXPIRY)
+
+    found = statistics.of_trades([campaign(10.0, 0.8), campaign(-5.0, None), campaign(None, 0.7)])
+
+    assert (found.n, found.base_rate) == (1, 1.0)
+    assert found.brier.value == pytest.approx(0.04)
+
+
+def test_ranks_average_ties():
+    """10, 20, 20, 30 have ranks 1, 2.5, 2.5 and 4."""
+    assert statistics.ranks(np.array([20.0, 10.0, 30.0, 20.0])).tolist() == [2.5, 1.0, 4.0, 2.5]
+
+
+def test_a_score_that_orders_results_perfectly():
+    """Higher score, higher return on margin: a rank correlation of 1; the reverse, -1."""
+    rising = [proposal(n, pos=0.7, result=10.0 * n, score=40.0 + n) for n in range(8)]
+    falling = [proposal(n, pos=0.7, result=-10.0 * n, score=40.0 + n) for n in range(8)]
+
+    assert statistics.score_test(rising).correlation.value == pytest.approx(1.0)
+    assert statistics.score_test(falling).correlation.value == pytest.approx(-1.0)
+
+
+def test_spearman_by_hand():
+    """Ranks 1 2 3 4 5 against 2 1 4 3 5: 1 - 6 x 4 / (5 x 24) = 0.8 (Spearman's formula)."""
+    scores, results = (1, 2, 3, 4, 5), (20, 10, 40, 30, 50)
+
+    found = statistics.score_test(
+        [
+            proposal(n, pos=0.5, result=float(result), score=float(score))
+            for n, (score, result) in enumerate(zip(scores, results, strict=True))
+        ]
+    )
+
+    assert found.correlation.value == pytest.approx(0.8)
+
+
+def test_bands_of_grades():
+    """Each grade has its hits, forecasts and results; an unusable margin is left out."""
+    found = statistics.score_test(
+        [
+            proposal(1, pos=0.8, result=50.0, score=75.0),
+            proposal(2, pos=0.7, result=-150.0, score=72.0),
+            proposal(3, pos=0.6, result=20.0, score=50.0),
+            proposal(4, pos=0.6, result=20.0, score=50.0, margin=float("inf")),
+        ]
+    )
+
+    assert found.n == 3
+    first, second = found.bands
+    assert (first.grade, first.n, first.hit.value, first.result.value) == ("A", 2, 0.5, -50.0)
+    assert first.forecast == pytest.approx(0.75)
+    assert first.rom == pytest.approx(-0.1)
+    assert (second.grade, second.n, second.ev) == ("B", 1, 10.0)
+
+
+def test_equal_scores_have_no_correlation():
+    """Where all scores are the same there is nothing to correlate."""
+    same = [proposal(n, pos=0.7, result=float(n), score=50.0) for n in range(4)]
+
+    assert statistics.score_test(same).correlation.value is None
+
 
 DAY = dt.date(2025, 6, 2)
 
@@ -34,7 +218,7 @@ def row(one: JournalEntry) -> dict:
     """What the store keeps of an entry beside its document."""
     document = one.model_dump(mode="json")
     keys = ("id", "symbol", "strategy", "status", "opened_at", "closed_at", "continues")
-    return {**{key: document[key] for key in keys}, "summary": outcomes.summarise(one)}
+    return {**{key: document[key] for key in keys}, "summary": statistics.summarise(one)}
 
 
 def stated(number: int, result: float) -> JournalEntry:
@@ -57,7 +241,7 @@ def test_three_trades_of_the_original():
     )
 
     found = statistics.statistics(
-        outcomes.from_summaries([row(stated(1, 100.0)), row(stated(2, -50.0)), row(sold)])
+        statistics.from_summaries([row(stated(1, 100.0)), row(stated(2, -50.0)), row(sold)])
     )
 
     assert (found.n, found.wins) == (3, 2)
@@ -77,7 +261,7 @@ def test_quantity_counts():
         id=1,
     )
 
-    assert outcomes.from_summaries([row(sold)])[0].result == 140.0
+    assert statistics.from_summaries([row(sold)])[0].result == 140.0
 
 
 def test_nothing_closed():
@@ -226,7 +410,7 @@ def test_entries_that_continue_each_other_are_one():
         context=Context(pos=0.7, margin=1200.0),
     )
 
-    (found,) = outcomes.from_summaries([row(second), row(first)])
+    (found,) = statistics.from_summaries([row(second), row(first)])
 
     assert (found.id, found.result, found.days) == (4, 140.0, 25)
     assert (found.pos, found.margin, found.strategy) == (0.8, 1200.0, "short_put")
@@ -240,11 +424,11 @@ def test_a_linked_campaign_is_open_until_all_of_it_is_closed():
     still = entry(trade("open", 9, option(-1, "550P", 2.4)), id=2, continues=1)
     dropped = still.model_copy(update={"status": EntryStatus.CANCELLED})
 
-    (found,) = outcomes.from_summaries([row(first), row(still)])
+    (found,) = statistics.from_summaries([row(first), row(still)])
     assert (found.closed, found.result) == (None, None)
-    (found,) = outcomes.from_summaries([row(first), row(dropped)])
+    (found,) = statistics.from_summaries([row(first), row(dropped)])
     assert found.result == 100.0
-    assert outcomes.from_summaries([row(dropped)])[0:] == []
+    assert statistics.from_summaries([row(dropped)])[0:] == []
 
 
 def test_links_in_a_circle_end():
@@ -252,7 +436,7 @@ def test_links_in_a_circle_end():
     one = entry(trade("open", 0, option(-1, "560P", 2.0)), id=1, continues=2)
     two = entry(trade("open", 1, option(-1, "560P", 2.0)), id=2, continues=1)
 
-    assert [found.id for found in outcomes.from_summaries([row(one), row(two)])] == [1]
+    assert [found.id for found in statistics.from_summaries([row(one), row(two)])] == [1]
 
 
 def test_a_result_of_nothing_is_a_result():
@@ -261,7 +445,7 @@ def test_a_result_of_nothing_is_a_result():
         trade("open", 0, option(-1, "560P", 2.0)), trade("close", 5, option(1, "560P", 2.0)), id=1
     )
 
-    (found,) = outcomes.from_summaries([row(even)])
+    (found,) = statistics.from_summaries([row(even)])
 
     assert found.result == 0.0
     assert statistics.statistics([found]).n == 1
@@ -272,7 +456,7 @@ def test_summary():
     one = condor(2, id=7, context=Context(margin=1530.0, pos=0.71, max_loss=math.inf))
     one = one.model_copy(update={"snapshots": (snapshot(3, 593.0, (), pnl=81.004),)})
 
-    summary = outcomes.summarise(one)
+    summary = statistics.summarise(one)
 
     assert summary["legs"] == "+2 550P -2 560P -2 620C +2 630C 2025-06-20"
     assert (summary["structures"], summary["credit"], summary["premium"]) == (2, 2.35, 470.0)

@@ -17,7 +17,7 @@ from tomic.models.review import (
     Severity,
     Structure,
 )
-from tomic.portfolio import alerts, overview, structure_alerts
+from tomic.portfolio import alerts, overview
 
 LIMITS = AlertsSettings()
 NEAR = "2026-12-18"
@@ -41,7 +41,7 @@ def structure(**more):
 
 def fired(one, **known):
     info = market("SPY", 600.0, **known) if known else None
-    return {alert.rule: alert for alert in structure_alerts.of_structure(one, info, LIMITS)}
+    return {alert.rule: alert for alert in alerts.of_structure(one, info, LIMITS)}
 
 
 @pytest.mark.parametrize(

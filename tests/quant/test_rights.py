@@ -14,7 +14,6 @@ from tomic.quant import (
     american_implied,
     black_scholes,
     density,
-    dividends,
     implied,
     later_expiries,
     margin,
@@ -66,7 +65,7 @@ KERNELS = {
         12.0, 600.0, STRIKE, 0.1, 0.04, 0.013, right
     ).sigma,
     "price_discrete": lambda right: american.price_discrete(
-        600.0, STRIKE, 0.1, 0.04, dividends.Dividends(0.05, 1.5), 0.2, right
+        600.0, STRIKE, 0.1, 0.04, american.Dividends(0.05, 1.5), 0.2, right
     ),
     "payoff.value_at": lambda right: payoff.value_at(565.0, STRIKE, right, QUANTITY),
     "payoff.segments": lambda right: payoff.segments(STRIKE, right, QUANTITY).value,

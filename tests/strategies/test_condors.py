@@ -10,8 +10,7 @@ import pytest
 from tomic.config import ScoreSettings
 from tomic.quant import density, margin, payoff, probability, smile
 from tomic.strategies import scoring
-from tomic.strategies.condor_tables import CondorTerms, Spreads, SpreadTable
-from tomic.strategies.condors import Search
+from tomic.strategies.condors import CondorTerms, Search, Spreads, SpreadTable
 
 LOT, DISCOUNT, SPOT = 100.0, 0.996, 500.0
 SMILE = smile.Smile(SPOT, 30 / 365, DISCOUNT, a=0.0012, b=0.03, rho=-0.6, m=0.01, sigma=0.06)
@@ -72,18 +71,16 @@ def measured(search):
 @pytest.mark.parametrize("two_spreads", [True, False])
 @pytest.mark.parametrize("seed", range(3))
 def test_best_are_the_best(seed, two_spreads):
-    """Of all condors of 18 strikes the best ten, legs and scores, with and without pruning."""
+    """Of all condors of 18 strikes the best ten, legs and scores."""
     search = made(18, seed, two_spreads=two_spreads, dte=20 + 10 * seed)
     put, call, score = measured(search)
 
-    whole, pruned = search.best(10), search.best(10, prune=True)
+    top = search.best(10)
 
-    for top in (whole, pruned):
-        np.testing.assert_allclose(top.score, score[:10], atol=1e-7)
-        assert top.put.tolist() == put[:10].tolist()
-        assert top.call.tolist() == call[:10].tolist()
-    assert whole.scored == len(search) == score.size
-    assert pruned.scored <= whole.scored
+    np.testing.assert_allclose(top.score, score[:10], atol=1e-7)
+    assert top.put.tolist() == put[:10].tolist()
+    assert top.call.tolist() == call[:10].tolist()
+    assert top.scored == len(search) == score.size
 
 
 def test_bound_is_a_bound():

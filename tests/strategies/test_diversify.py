@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tomic.config import ScanSettings
+from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.diversify import Contender, by_strategy, walk
 from tomic.strategies.fit import PortfolioFit
 from tomic.strategies.search import Hit
-from tomic.strategies.templates import CATALOGUE
 
 MAY, JUNE = dt.date(2026, 5, 15), dt.date(2026, 6, 19)
 SCAN = ScanSettings()

@@ -12,9 +12,9 @@ import recorded_chains
 import reference
 from tomic.config import Settings
 from tomic.export import load_chain
-from tomic.strategies import board as boards
 from tomic.strategies import propose, search
-from tomic.strategies.templates import CATALOGUE
+from tomic.strategies.catalogue.templates import CATALOGUE
+from tomic.strategies.pricing import board as boards
 
 POINT = 1e-6
 """Points of score by which two exact computations may differ."""

@@ -14,8 +14,8 @@ from tomic.errors import EmptyChain
 from tomic.export import load_chain
 from tomic.models import OptionParams
 from tomic.strategies import windows
-from tomic.strategies.leg_rules import DeltaBand
-from tomic.strategies.templates import CATALOGUE
+from tomic.strategies.catalogue.leg_rules import DeltaBand
+from tomic.strategies.catalogue.templates import CATALOGUE
 
 TODAY = dt.date(2026, 11, 20)
 FRIDAYS = tuple(TODAY + dt.timedelta(days=7 * week) for week in range(1, 20))

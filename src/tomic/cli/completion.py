@@ -38,7 +38,7 @@ def strategies(ctx: typer.Context, incomplete: str) -> Offers:
     """Names of the catalogue, each with its outlook."""
 
     def known(settings: Settings) -> Offers:
-        from tomic.strategies.templates import with_overrides
+        from tomic.strategies.catalogue.templates import with_overrides
 
         catalogue = with_overrides(settings.strategies)
         return [(name, one.outlook) for name, one in catalogue.items()]

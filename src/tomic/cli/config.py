@@ -47,7 +47,7 @@ def init(
     ),
 ) -> None:
     """Write a commented configuration file with every key and its default."""
-    from tomic.config.editing import write_defaults
+    from tomic.config.text import write_defaults
 
     write_defaults(path)
     typer.echo(f"{path}: written", err=True)
@@ -86,8 +86,7 @@ def set_(
 ) -> None:
     """Change one key of the configuration file; its comments stay."""
     from tomic.config import origins
-    from tomic.config.editing import set_key
-    from tomic.config.text import toml_text
+    from tomic.config.text import set_key, toml_text
 
     file, written = set_key(key, value, config)
     typer.echo(f"{file}: {key} = {toml_text(written)}", err=True)

@@ -11,13 +11,9 @@ from tomic.cli.machine_forms import to_csv, to_json, to_ndjson
 from tomic.cli.numbers import money, number, per_cent
 from tomic.cli.options import Format
 from tomic.cli.plain_tables import PlainTable
-from tomic.journal import campaign, outcomes
+from tomic.journal import campaign, statistics
 from tomic.models.documents import to_document
-from tomic.models.journal import (
-    ExitCheck,
-    JournalEntry,
-    Verdict,
-)
+from tomic.models.journal import ExitCheck, JournalEntry, Verdict
 
 if TYPE_CHECKING:
     from tomic.store import Change
@@ -84,7 +80,7 @@ def recorded(entry: JournalEntry, *, as_json: bool) -> str:
     if as_json:
         return document(entry)
     result = campaign.result(entry)
-    legs = outcomes.legs_text(campaign.held(entry)) or "flat"
+    legs = statistics.legs_text(campaign.held(entry)) or "flat"
     state = f"result {money(result)}" if result is not None else entry.status.value
     premium = campaign.premium(entry)
     side = "" if premium is None else f" · {'credit' if premium >= 0 else 'debit'} {money(premium)}"

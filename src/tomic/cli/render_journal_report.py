@@ -11,13 +11,7 @@ from tomic.cli.options import Format
 from tomic.cli.plain_tables import PlainTable
 from tomic.cli.render_journal import shaped
 from tomic.models.documents import to_document
-from tomic.models.journal import (
-    Attribution,
-    Calibration,
-    Interval,
-    JournalReport,
-    Statistics,
-)
+from tomic.models.journal import Attribution, Calibration, Interval, JournalReport, Statistics
 
 if TYPE_CHECKING:
     from tomic.workflows.journal_review import Attributed

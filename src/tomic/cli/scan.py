@@ -214,7 +214,7 @@ def strategies(
         return
     from tomic.cli import render_scan
     from tomic.config import load_settings
-    from tomic.strategies import templates
+    from tomic.strategies.catalogue import templates
 
     known = templates.with_overrides(load_settings(config).strategies)
     described = [templates.describe(one) for one in known.values()]
@@ -236,7 +236,7 @@ def show_strategy(
     """Print one strategy as it is searched, with the names that tomic.toml can change."""
     from tomic.cli import render_scan
     from tomic.config import load_settings
-    from tomic.strategies import templates
+    from tomic.strategies.catalogue import templates
 
     (found,) = templates.choose([name], load_settings(config).strategies)
     described = templates.describe(found)

@@ -11,8 +11,9 @@ from tomic.desk.fetching import quoted
 from tomic.desk.measuring import vols
 from tomic.errors import DataError, TomicError
 from tomic.models import RowStatus, VolSnapshot
-from tomic.strategies import propose, templates, windows
+from tomic.strategies import propose, windows
 from tomic.strategies import why_not as trades
+from tomic.strategies.catalogue import templates
 from tomic.workflows import history, review, scan, volatility
 from tomic.workflows.chains import cut_short
 

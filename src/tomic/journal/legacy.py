@@ -20,20 +20,12 @@ from pydantic import ValidationError
 from tomic import dates
 from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
 from tomic.journal import campaign
-from tomic.journal.legacy_cells import (
-    moment_of,
-    number_of,
-    percent_of,
-    rank_of,
-    text_of,
-    volatility_of,
-)
-from tomic.journal.legacy_exits import exit_rules
 from tomic.models import normalize_symbol
 from tomic.models.journal import (
     Action,
     Context,
     EntryStatus,
+    ExitRules,
     Fill,
     JournalEntry,
     Note,
@@ -41,6 +33,137 @@ from tomic.models.journal import (
     Stated,
     Trade,
 )
+
+_DAY_FIRST = re.compile(r"(\d{1,2})[-/](\d{1,2})[-/](\d{4})", re.ASCII)
+_NOON = dt.time(12, 0)
+_PERCENT_FROM = 1.5
+"""A volatility above this is per cents: an IV of 150 % is rarer than one of 1.5 % is impossible."""
+
+
+def text_of(document: Mapping[str, Any], name: str) -> str:
+    """A field as text, empty where it is missing."""
+    value = document.get(name)
+    return "" if value is None else str(value).strip()
+
+
+def number_of(value: object) -> float | None:
+    """A number, also one written as text or with a decimal comma; None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value.strip().rstrip("%").replace(",", "."))
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def percent_of(value: object) -> float | None:
+    """Per cents as a fraction."""
+    number = number_of(value)
+    return None if number is None else round(number / 100.0, 9)
+
+
+def volatility_of(value: object) -> float | None:
+    """A volatility as a fraction; later versions of the original wrote some as fractions."""
+    number = number_of(value)
+    if number is None or number <= 0.0:
+        return None
+    return round(number / 100.0, 9) if number > _PERCENT_FROM else number
+
+
+def rank_of(value: object) -> float | None:
+    """A rank or percentile as a fraction; from 0 to 1 it is one already."""
+    number = number_of(value)
+    if number is None:
+        return None
+    return round(number / 100.0, 9) if abs(number) > 1.0 else number
+
+
+def moment_of(value: object, name: str) -> dt.datetime:
+    """Noon in New York of a day; a time of its own is kept."""
+    text = str(value or "").strip()
+    found = _DAY_FIRST.fullmatch(text)
+    try:
+        if found is not None:
+            day = dt.date(int(found[3]), int(found[2]), int(found[1]))
+        elif len(text) > len("2025-05-19") and not text.isdigit():
+            moment = dt.datetime.fromisoformat(text)
+            return moment if moment.tzinfo else moment.replace(tzinfo=dates.NEW_YORK)
+        else:
+            day = dates.parse_expiry(text)
+    except (ValueError, DataError) as exc:
+        raise BadFile(f"{name} {text!r} is not a date such as 2025-05-19") from exc
+    return dt.datetime.combine(day, _NOON, dates.NEW_YORK)
+
+
+_NUMBER = r"(\d+(?:[.,]\d+)?)"
+_BELOW = re.compile(rf"\bonder\s*~?\s*\$?\s*{_NUMBER}", re.IGNORECASE)
+_ABOVE = re.compile(rf"\bboven\s*~?\s*\$?\s*{_NUMBER}", re.IGNORECASE)
+_DOLLARS = re.compile(rf"\$\s*{_NUMBER}")
+_DAYS = re.compile(r"\b(\d+)\s*dagen\b", re.IGNORECASE)
+
+
+def exit_rules(document: Mapping[str, Any]) -> tuple[ExitRules, list[str]]:
+    """
+    Exit rules from the table ``ExitRules``, the Dutch text ``Exitstrategie`` and ``StopPct``.
+
+    ``onder ~N`` and ``boven ~N`` are levels of the underlying, ``$N`` the price to close at, ``N
+    dagen`` the days left. The table wins over the text.
+
+    Returns:
+        The rules, and what in the text says something that no rule was made of.
+    """
+    text = text_of(document, "Exitstrategie")
+    values, notes = _from_text(text, number_of(document.get("Premium")))
+    stop = number_of(document.get("StopPct"))
+    if stop:
+        values["stop"] = stop / 100.0
+    table = document.get("ExitRules") or {}
+    target = number_of(table.get("target_profit_pct"))
+    days, longest = (
+        number_of(table.get("days_before_expiry")),
+        number_of(table.get("max_days_in_trade")),
+    )
+    named = {
+        "spot_below": number_of(table.get("spot_below")),
+        "spot_above": number_of(table.get("spot_above")),
+        "profit_target": None if target is None else target / 100.0,
+        "min_dte": None if days is None else int(days),
+        "max_days_in_trade": None if longest is None else int(longest),
+    }
+    values |= {name: value for name, value in named.items() if value is not None}
+    return ExitRules.model_validate(values), notes
+
+
+def _from_text(text: str, premium: float | None) -> tuple[dict[str, Any], list[str]]:
+    values: dict[str, Any] = {}
+    notes: list[str] = []
+    rest = text
+
+    def take(pattern: re.Pattern[str]) -> float | None:
+        nonlocal rest
+        found = pattern.search(rest)
+        if found is None:
+            return None
+        rest = rest[: found.start()] + " " + rest[found.end() :]
+        return float(found[1].replace(",", "."))
+
+    if (below := take(_BELOW)) is not None:
+        values["spot_below"] = below
+    if (above := take(_ABOVE)) is not None:
+        values["spot_above"] = above
+    if (target := take(_DOLLARS)) is not None:
+        if premium and abs(premium) > target:
+            values["profit_target"] = round((abs(premium) - target) / abs(premium), 6)
+        else:
+            notes.append(f"exit at ${target:g} needs a premium above it; no profit target was set")
+    if (days := take(_DAYS)) is not None:
+        values["min_dte"] = int(days)
+    if text and (not values or re.search(r"\d", rest)):
+        notes.append(f"exit text not fully understood: {text!r}")
+    return values, notes
+
 
 _STATUS = {
     "open": EntryStatus.OPEN,

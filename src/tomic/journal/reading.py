@@ -20,8 +20,8 @@ from tomic.models import ExerciseStyle, VolSnapshot
 from tomic.models.journal import Contract, ContractKey, Held, LegMark, Snapshot
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
-from tomic.strategies.board import Board
 from tomic.strategies.measures import margin_rules
+from tomic.strategies.pricing.board import Board
 
 MODEL = "model"
 """Source of marks that are no quotes: parity with the other right, the smile, the last close."""

@@ -4,14 +4,540 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tomic.journal.outcomes import CampaignOutcome
-from tomic.journal.resampling import clusters, interval, ratio, resampled_sums, wilson
-from tomic.models.journal import Interval, Statistics
+from tomic._typing import FloatArray, IntArray
+from tomic.journal import campaign
+from tomic.models.journal import (
+    Calibration,
+    CalibrationBin,
+    Contract,
+    EntryStatus,
+    Interval,
+    JournalEntry,
+    ScoreBand,
+    ScoreTest,
+    Statistics,
+    Trade,
+)
+
+CENTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignOutcome:
+    """One campaign, possibly over several linked entries; money in currency."""
+
+    id: int
+    symbol: str
+    strategy: str
+    opened: dt.date
+    closed: dt.date | None
+    """None while it is open."""
+    result: float | None
+    """None while it is open, or where nothing says it."""
+    margin: float | None = None
+    pos: float | None = None
+    ev: float | None = None
+    score: float | None = None
+    grade: str = ""
+    expiry: dt.date | None = None
+    """First expiry of the opening trade: with the symbol, the cluster that shares an outcome."""
+    slippage: float | None = None
+    curve: tuple[tuple[dt.date, float], ...] = ()
+    """P&L at each snapshot, ascending."""
+
+    @property
+    def days(self) -> int | None:
+        """Calendar days in the trade; None while it is open."""
+        return None if self.closed is None else (self.closed - self.opened).days
+
+    @property
+    def cluster(self) -> tuple[str, dt.date]:
+        """Campaigns of one symbol and expiry share one outcome."""
+        return self.symbol, self.expiry or self.closed or self.opened
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalOutcome:
+    """A saved proposal that has reached its first expiry; money in currency per structure."""
+
+    id: str
+    symbol: str
+    strategy: str
+    expiry: dt.date
+    result: float
+    pos: float
+    ev: float
+    score: float
+    grade: str
+    margin: float
+
+
+def summarise(entry: JournalEntry) -> dict[str, Any]:
+    """The summary of an entry, JSON-ready, without what is empty; see `from_summaries`."""
+    opening = entry.trades[0] if entry.trades else None
+    first, last = campaign.first_expiry(entry), _last_expiry(entry)
+    result = campaign.result(entry)
+    marked = [one for one in entry.snapshots if one.pnl is not None]
+    pnl, pnl_at = _last_marked(entry)
+    context = entry.context
+    found = {
+        "legs": legs_text(campaign.held(entry) or (opening.fills if opening else ())),
+        "structures": opening.structures if opening else 1,
+        "credit": _cents(per_structure(opening)) if opening else None,
+        "premium": _cents(campaign.premium(entry)),
+        "commissions": _cents(campaign.commissions(entry)),
+        "result": _cents(result),
+        "stated": bool(entry.stated) and (not entry.trades or bool(campaign.held(entry))),
+        "pnl": _cents(pnl),
+        "pnl_at": pnl_at.isoformat() if pnl_at is not None else None,
+        "legs_changed": _have_changed(entry),
+        "expiry": first.isoformat() if first else None,
+        "last_expiry": last.isoformat() if last else None,
+        "cluster": day.isoformat() if (day := campaign.opening_expiry(entry)) else None,
+        "margin": _finite(context.margin),
+        "max_profit": _finite(context.max_profit),
+        "pos": context.pos,
+        "ev": context.ev,
+        "score": context.score,
+        "grade": context.grade,
+        "slippage": _cents(campaign.slippage(entry)),
+        "trades": len(entry.trades),
+        "tags": list(entry.tags),
+        "curve": [[one.at.date().isoformat(), _cents(one.pnl)] for one in marked],
+    }
+    # Short summaries are read quickly, and there may be thousands.
+    # A zero is a figure: only what is absent is left out.
+    return {name: value for name, value in found.items() if value or type(value) in (int, float)}
+
+
+def _last_marked(entry: JournalEntry) -> tuple[float | None, dt.datetime | None]:
+    """
+    P&L at the last marks, and when that was; nothing where a trade came after them.
+
+    Marks of before an assignment or a roll say nothing of the legs of after it.
+    """
+    last = next((one for one in reversed(entry.snapshots) if one.pnl is not None), None)
+    if last is None or any(trade.at > last.at for trade in entry.trades):
+        return None, None
+    pnl = last.pnl
+    if entry.is_open and last.legs:
+        # Computed anew: a trade may have been recorded later for an earlier moment.
+        pnl = campaign.worth(entry, last.prices).pnl
+    return (None, None) if pnl is None else (pnl, last.at)
+
+
+def _have_changed(entry: JournalEntry) -> bool:
+    """Whether other contracts are held than those that were opened."""
+    if not entry.is_open or len(entry.trades) < 2:
+        return False
+    return {leg.key for leg in campaign.held(entry)} != {fill.key for fill in entry.trades[0].fills}
+
+
+def per_structure(trade: Trade) -> float:
+    """What one structure brought in, currency per share: 2.35 for a credit, -1.20 for a debit."""
+    return campaign.cash(trade) / (trade.structures * campaign.structure_multiplier(trade.fills))
+
+
+def legs_text(legs: Sequence[Contract]) -> str:
+    """Legs in a line, an expiry after those that share it: ``-1 560P +1 550P 2025-06-20``."""
+    options = [leg for leg in legs if not leg.is_stock]
+    parts = [f"{getattr(leg, 'quantity', 0.0):+g} shares" for leg in legs if leg.is_stock]
+    for day in sorted({leg.expiry for leg in options if leg.expiry}):
+        of_day = [leg for leg in options if leg.expiry == day]
+        of_day.sort(key=lambda leg: (leg.right == "C", leg.strike or 0.0))
+        parts += [f"{getattr(leg, 'quantity', 0.0):+g} {leg.strike:g}{leg.right}" for leg in of_day]
+        parts.append(day.isoformat())
+    return " ".join(parts)
+
+
+def from_summaries(rows: Iterable[Mapping[str, Any]]) -> list[CampaignOutcome]:
+    """
+    Campaigns from stored summaries; entries that continue each other become one.
+
+    Cancelled entries count nowhere. A campaign is closed when all of its entries are.
+    """
+    live = {row["id"]: row for row in rows if row["status"] != EntryStatus.CANCELLED}
+    members: dict[int, list[Mapping[str, Any]]] = {}
+    for number, row in live.items():
+        members.setdefault(_root(number, live), []).append(row)
+    return [_joined(root, found) for root, found in sorted(members.items())]
+
+
+def _root(number: int, rows: Mapping[int, Mapping[str, Any]]) -> int:
+    seen = {number}
+    while True:
+        earlier = rows[number].get("continues")
+        if earlier is None or earlier not in rows:
+            return number
+        if earlier in seen:
+            return min(seen)
+        number = int(earlier)
+        seen.add(number)
+
+
+def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> CampaignOutcome:
+    """One campaign from the summaries of its entries."""
+    first = rows[0] if len(rows) == 1 else min(rows, key=lambda one: (one["id"] != root, one["id"]))
+    summary = first["summary"]
+    result, margin, slippage = (summary.get(name) for name in ("result", "margin", "slippage"))
+    is_closed, closed = first["status"] == EntryStatus.CLOSED, first["closed_at"]
+    opened = first["opened_at"]
+    if len(rows) > 1:
+        is_closed = all(one["status"] == EntryStatus.CLOSED for one in rows)
+        closed = max((one["closed_at"] for one in rows if one["closed_at"]), default=None)
+        opened = min(one["opened_at"] for one in rows)
+        result, margin, slippage = (
+            _fold(rows, "result", math.fsum, whole=True),
+            _fold(rows, "margin", max, whole=True),
+            _fold(rows, "slippage", math.fsum, whole=True),
+        )
+    expiry, curve = summary.get("cluster"), summary.get("curve")
+    return CampaignOutcome(
+        id=root,
+        symbol=first["symbol"],
+        strategy=first["strategy"] or "",
+        opened=_to_day(opened),
+        closed=_to_day(closed) if is_closed and closed else None,
+        result=result if is_closed else None,
+        margin=margin,
+        pos=summary.get("pos"),
+        ev=summary.get("ev"),
+        score=summary.get("score"),
+        grade=summary.get("grade") or "",
+        expiry=_day_of(expiry) if expiry else None,
+        slippage=slippage,
+        # Marks of linked entries overlap in time; only a campaign in one entry has a curve.
+        curve=_curve(curve) if curve and len(rows) == 1 else (),
+    )
+
+
+def _fold(
+    rows: Iterable[Mapping[str, Any]],
+    name: str,
+    work: Callable[[list[float]], float],
+    *,
+    whole: bool = False,
+) -> float | None:
+    """A figure of several entries from those that have it; with *whole* all of them must."""
+    values = [one["summary"].get(name) for one in rows]
+    known = [value for value in values if value is not None]
+    if not known or (whole and len(known) < len(values)):
+        return None
+    return work(known)
+
+
+def _curve(points: Iterable[Sequence[Any]]) -> tuple[tuple[dt.date, float], ...]:
+    return tuple((dt.date.fromisoformat(day), float(value)) for day, value in points)
+
+
+def _to_day(text: str) -> dt.date:
+    return _day_of(text[:10])
+
+
+@lru_cache(maxsize=8192)
+def _day_of(text: str) -> dt.date:
+    return dt.date.fromisoformat(text)
+
+
+def _last_expiry(entry: JournalEntry) -> dt.date | None:
+    legs: Sequence[Contract] = campaign.held(entry)
+    return max((leg.expiry for leg in legs if leg.expiry is not None), default=None)
+
+
+def _cents(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, CENTS)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
+    """One entry for a list: who, what, since when, and what it made so far."""
+    summary = stored["summary"]
+    is_open = stored["status"] == EntryStatus.OPEN
+    premium, pnl = summary.get("premium"), summary.get("pnl")
+    earned = pnl if is_open else summary.get("result")
+    expiry = _day_of(summary["expiry"]) if summary.get("expiry") else None
+    opened = _to_day(stored["opened_at"])
+    closed = _to_day(stored["closed_at"]) if stored["closed_at"] else None
+    last = closed or day
+    return {
+        "id": stored["id"],
+        "symbol": stored["symbol"],
+        "strategy": stored["strategy"],
+        "status": stored["status"],
+        "legs": summary.get("legs", ""),
+        "opened": opened.isoformat(),
+        "closed": closed.isoformat() if closed else None,
+        "days": (last - opened).days,
+        "dte": (expiry - day).days if expiry and is_open else None,
+        "expiry": summary.get("expiry"),
+        "structures": summary.get("structures", 1),
+        "credit": summary.get("credit"),
+        "premium": premium,
+        "pnl": earned,
+        "pnl_at": summary.get("pnl_at") if is_open else stored["closed_at"],
+        "share": round(earned / abs(premium), 6) if earned is not None and premium else None,
+        "margin": summary.get("margin"),
+        # The forecast made at entry is of the legs opened then; it is kept for the statistics.
+        "pos": None if is_open and summary.get("legs_changed") else summary.get("pos"),
+        "score": summary.get("score"),
+        "grade": summary.get("grade", ""),
+        "continues": stored["continues"],
+        "tags": summary.get("tags", []),
+    }
+
+
+Z95 = 1.959963984540054
+"""Standard normal quantile of 97.5 %."""
+
+_SEED = 20260720
+_CHUNK = 250_000
+"""Drawn clusters worked on at once."""
+_MOST = 16_000_000
+"""Drawn clusters in all; beyond that there are fewer resamples."""
+_FEWEST = 200
+
+
+def wilson(hits: int, n: int, z: float = Z95) -> Interval:
+    """
+    Share of hits with Wilson's interval; nothing where n is 0.
+
+    Source: Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference".
+    """
+    if n == 0:
+        return Interval()
+    share = hits / n
+    scale = 1.0 / (1.0 + z * z / n)
+    middle = scale * (share + z * z / (2.0 * n))
+    half = scale * z * math.sqrt(share * (1.0 - share) / n + z * z / (4.0 * n * n))
+    low = 0.0 if hits == 0 else middle - half
+    high = 1.0 if hits == n else middle + half
+    return Interval(value=share, low=low, high=high)
+
+
+def clusters(keys: Sequence[Hashable]) -> IntArray:
+    """Number of the cluster that each key belongs to, from 0 in order of appearance."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def resampled_sums(cluster: IntArray, columns: FloatArray, draws: int) -> FloatArray:
+    """
+    Sums of columns over clusters drawn with replacement, as many as there are.
+
+    Args:
+        cluster: (n,) number of the cluster of each row.
+        columns: (n, k) what is summed.
+        draws: Resamples; over very many clusters fewer, which then suffice.
+
+    Returns:
+        (draws, k); the same every time.
+
+    Source: Efron and Tibshirani (1993), "An Introduction to the Bootstrap".
+    """
+    count = int(cluster.max(initial=-1)) + 1
+    if count == 0:
+        return np.zeros((draws, columns.shape[1]))
+    per_cluster = np.zeros((count, columns.shape[1]))
+    np.add.at(per_cluster, cluster, columns)
+    times = _times_drawn(count, min(draws, max(_FEWEST, _MOST // count)))
+    # Single precision: the product reads the whole table, and an interval needs three digits.
+    sums: FloatArray = (times @ per_cluster.astype(np.float32)).astype(np.float64)
+    return sums
+
+
+@lru_cache(maxsize=2)
+def _times_drawn(count: int, draws: int) -> NDArray[np.float32]:
+    """How often each of *count* clusters is drawn in each of *draws* resamples, (draws, count)."""
+    rng = np.random.default_rng(_SEED)
+    out = np.empty((draws, count), dtype=np.float32)
+    rows = max(1, _CHUNK // count)
+    for start in range(0, draws, rows):
+        size = min(rows, draws - start)
+        drawn = rng.integers(0, count, (size, count))
+        drawn += np.arange(size)[:, None] * count
+        times = np.bincount(drawn.ravel(), minlength=size * count)
+        out[start : start + size] = times.reshape(size, count)
+    out.setflags(write=False)
+    return out
+
+
+def interval(value: float | None, samples: FloatArray, *, count: int) -> Interval:
+    """
+    A value with the middle 95 % of its resamples; no interval from fewer than two clusters.
+    """
+    known = samples[np.isfinite(samples)]
+    if value is None or not math.isfinite(value):
+        return Interval()
+    if count < 2 or known.size == 0:
+        return Interval(value=value)
+    low, high = np.percentile(known, (2.5, 97.5))
+    return Interval(value=value, low=float(low), high=float(high))
+
+
+def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
+    """top / bottom, NaN where bottom is 0."""
+    good = bottom != 0.0
+    return np.where(good, top / np.where(good, bottom, 1.0), np.nan)
+
+
+BINS = 10
+"""Bins of equal width over [0, 1]; the last one includes 1."""
+
+
+def of_trades(outcomes: Sequence[CampaignOutcome], *, draws: int = 2000) -> Calibration:
+    """PoS at entry against how campaigns ended, however early they were closed."""
+    known = [
+        (one.pos, one.result > 0.0, one.cluster)
+        for one in outcomes
+        if one.result is not None and one.pos is not None
+    ]
+    return calibration(
+        "campaigns, as they were closed",
+        [chance for chance, _, _ in known],
+        [won for _, won, _ in known],
+        [cluster for _, _, cluster in known],
+        draws=draws,
+    )
+
+
+def of_proposals(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> Calibration:
+    """PoS of every saved proposal, traded or not, against its result when held to expiry."""
+    return calibration(
+        "saved proposals, held to expiry",
+        [one.pos for one in outcomes],
+        [one.result > 0.0 for one in outcomes],
+        [(one.symbol, one.expiry) for one in outcomes],
+        draws=draws,
+    )
+
+
+def calibration(
+    what: str,
+    forecast: Sequence[float],
+    hit: Sequence[bool],
+    keys: Sequence[Hashable],
+    *,
+    draws: int = 2000,
+) -> Calibration:
+    """
+    Probabilities against what happened.
+
+    Args:
+        forecast: Probabilities, each in [0, 1].
+        hit: Whether it came true.
+        keys: Cluster of each, from which intervals are drawn.
+
+    Source: Brier (1950), "Verification of Forecasts Expressed in Terms of Probability".
+    """
+    p = np.array(forecast, dtype=np.float64)
+    y = np.array(hit, dtype=np.float64)
+    n = len(p)
+    if n == 0:
+        return Calibration(what=what, n=0, clusters=0, brier=Interval(), bias=Interval())
+    cluster = clusters(keys)
+    count = int(cluster.max()) + 1
+    slot = np.minimum((p * BINS + 1e-9).astype(np.int64), BINS - 1)
+    members = (slot[:, None] == np.arange(BINS)).astype(np.float64)
+    miss = (p - y) ** 2
+    columns = np.column_stack((np.ones(n), miss, p - y, members, members * y[:, None]))
+    sums = resampled_sums(cluster, columns, draws)
+    base = float(y.mean())
+    brier = float(miss.mean())
+    bins = []
+    for index in np.flatnonzero(members.sum(axis=0)):
+        here = slot == index
+        samples = ratio(sums[:, 3 + BINS + index], sums[:, 3 + index])
+        inside = len(set(cluster[here].tolist()))
+        bins.append(
+            CalibrationBin(
+                low=index / BINS,
+                high=(index + 1) / BINS,
+                n=int(here.sum()),
+                forecast=float(p[here].mean()),
+                hit=interval(float(y[here].mean()), samples, count=inside),
+            )
+        )
+    spread = base * (1.0 - base)
+    return Calibration(
+        what=what,
+        n=n,
+        clusters=count,
+        bins=tuple(bins),
+        brier=interval(brier, ratio(sums[:, 1], sums[:, 0]), count=count),
+        base_rate=base,
+        skill=1.0 - brier / spread if spread > 0.0 else None,
+        bias=interval(float((p - y).mean()), ratio(sums[:, 2], sums[:, 0]), count=count),
+    )
+
+
+def score_test(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> ScoreTest:
+    """Results of saved proposals by grade, and the rank correlation of score and return."""
+    usable = [one for one in outcomes if one.margin > 0.0 and math.isfinite(one.margin)]
+    if not usable:
+        return ScoreTest(n=0, clusters=0, correlation=Interval())
+    cluster = clusters([(one.symbol, one.expiry) for one in usable])
+    count = int(cluster.max()) + 1
+    x = ranks(np.array([one.score for one in usable]))
+    y = ranks(np.array([one.result / one.margin for one in usable]))
+    columns = np.column_stack((np.ones(len(x)), x, y, x * x, y * y, x * y))
+    whole = _correlation(columns.sum(axis=0)[None, :])
+    samples = _correlation(resampled_sums(cluster, columns, draws))
+    return ScoreTest(
+        n=len(usable),
+        clusters=count,
+        bands=tuple(
+            _band(grade, [one for one in usable if one.grade == grade], draws)
+            for grade in sorted({one.grade for one in usable})
+        ),
+        correlation=interval(float(whole[0]), samples, count=count),
+    )
+
+
+def _band(grade: str, found: Sequence[ProposalOutcome], draws: int) -> ScoreBand:
+    cluster = clusters([(one.symbol, one.expiry) for one in found])
+    count = int(cluster.max()) + 1
+    result = np.array([one.result for one in found])
+    won = (result > 0.0).astype(np.float64)
+    sums = resampled_sums(cluster, np.column_stack((np.ones(len(found)), won, result)), draws)
+    return ScoreBand(
+        grade=grade,
+        n=len(found),
+        hit=interval(float(won.mean()), ratio(sums[:, 1], sums[:, 0]), count=count),
+        forecast=_average([one.pos for one in found]),
+        ev=_average([one.ev for one in found]),
+        result=interval(float(result.mean()), ratio(sums[:, 2], sums[:, 0]), count=count),
+        rom=_average([one.result / one.margin for one in found]),
+    )
+
+
+def ranks(values: FloatArray) -> FloatArray:
+    """Ranks from 1, those of equal values averaged."""
+    _, group, size = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(size)
+    return np.asarray((last - 0.5 * (size - 1))[group], dtype=np.float64)
+
+
+def _correlation(sums: FloatArray) -> FloatArray:
+    """Pearson's correlation from sums of 1, x, y, xx, yy, xy per row; NaN without spread."""
+    n, x, y, xx, yy, xy = sums.T
+    spread = np.maximum(n * xx - x * x, 0.0) * np.maximum(n * yy - y * y, 0.0)
+    return ratio(n * xy - x * y, np.sqrt(np.where(spread > 1e-9, spread, 0.0)))
+
+
+def _average(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
 
 By: TypeAlias = Literal["strategy", "symbol", "month", "grade"]
 

@@ -13,8 +13,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from tomic.config import origins
-from tomic.config.editing import set_key
-from tomic.config.text import plain, toml_text
+from tomic.config.text import plain, set_key, toml_text
 from tomic.desk import Desk
 from tomic.errors import ConfigError
 from tomic.panel.entry import Ask, Entry

@@ -15,7 +15,7 @@ from tomic.config import Settings
 from tomic.models import VolSnapshot
 from tomic.panel.glyphs import Glyphs, per_cent
 from tomic.panel.plot import Canvas, Span, framed, span_of
-from tomic.strategies.board import prepare
+from tomic.strategies.pricing.board import prepare
 
 _POINTS = 121
 

@@ -19,16 +19,7 @@ from tomic.models.review import (
     StressGrid,
     Structure,
 )
-from tomic.portfolio import (
-    alerts,
-    assignment,
-    exposure,
-    grouping,
-    lines,
-    stress,
-    structure_alerts,
-    structures,
-)
+from tomic.portfolio import alerts, assignment, exposure, grouping, lines, stress, structures
 from tomic.portfolio.exposure import ExposureRow
 from tomic.portfolio.grouping import Claim, Grouping
 from tomic.portfolio.lines import BookLine
@@ -154,7 +145,7 @@ def _alerts(
         *alerts.of_assignment(risks, limits),
     ]
     for one in found:
-        told += structure_alerts.of_structure(one, book.markets.get(one.symbol), limits)
+        told += alerts.of_structure(one, book.markets.get(one.symbol), limits)
     return alerts.ordered(told)
 
 

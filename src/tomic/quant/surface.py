@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from tomic._typing import ArrayLike, FloatArray
-from tomic.quant._shapes import same_shape
+from tomic.quant._blocks import same_shape
 from tomic.quant.model_free import ModelFree, derman_variance, model_free_variance, vix_index
 from tomic.quant.parity import (
     ParityForward,

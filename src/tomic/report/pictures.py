@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tomic.models.journal import Calibration
     from tomic.models.review import StressGrid
     from tomic.store import Bars
-    from tomic.strategies.board import Board
+    from tomic.strategies.pricing.board import Board
 
 _POINTS = 241
 _REACH_SIGMAS = 3.0
@@ -334,7 +334,7 @@ def _expiry(chain: Chain, expiry: dt.date | None) -> dt.date:
 
 def _board(chain: Chain) -> Board:
     from tomic.config import Settings
-    from tomic.strategies.board import prepare
+    from tomic.strategies.pricing.board import prepare
 
     return prepare(chain, VolSnapshot(symbol=chain.symbol, as_of=chain.as_of), Settings())
 

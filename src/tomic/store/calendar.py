@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from tomic.models import several
-from tomic.store.connection import StoreFile
+from tomic.store.file import StoreFile
 
 EarningsSource: TypeAlias = Literal["csv", "web"]
 DividendSource: TypeAlias = Literal["csv", "tick456"]

@@ -19,7 +19,7 @@ from tomic.errors import StoreError
 from tomic.models import DataType, Spot, Underlying
 from tomic.models.documents import to_document
 from tomic.store import documents
-from tomic.store.connection import StoreFile
+from tomic.store.file import StoreFile
 
 _KEEP_S = 86_400.0
 

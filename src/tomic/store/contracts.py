@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from tomic.models import OptionParams, Underlying
 from tomic.models.documents import to_text
-from tomic.store.connection import StoreFile
+from tomic.store.file import StoreFile
 
 _KEEP_DAYS = 7
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from tomic.store.chains import ChainTables
 from tomic.store.contracts import ContractTables
-from tomic.store.history import HistoryTables
+from tomic.store.history import HistoryTables, LedgerTable
 from tomic.store.importing import ImportTables
 from tomic.store.journal import JournalTables
-from tomic.store.ledger import LedgerTable
 from tomic.store.locking import RunLocks
 from tomic.store.scans import ScanTables
 from tomic.store.upkeep import UpkeepTables

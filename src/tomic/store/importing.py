@@ -16,9 +16,9 @@ from pathlib import Path
 from tomic.bounded import read_bytes
 from tomic.errors import BadFile, InvalidSymbol
 from tomic.models import normalize_symbol
-from tomic.store import legacy, schema
+from tomic.store import schema
 from tomic.store.calendar import CalendarTables, Dividend, Earnings
-from tomic.store.connection import StoreFile
+from tomic.store.file import StoreFile
 
 KINDS = (
     "the original's volatility.db, a CSV of earnings (symbol, date) or of dividends "
@@ -78,12 +78,12 @@ class ImportTables(CalendarTables, StoreFile):
         path = Path(path)
         _read(path, 16)
 
-        def work(db: sqlite3.Connection) -> legacy.Copied:
+        def work(db: sqlite3.Connection) -> schema.Copied:
             address = f"{path.absolute().as_uri()}?mode=ro"
             try:
                 with closing(sqlite3.connect(address, uri=True)) as source:
                     _check_legacy(path, source)
-                    return legacy.copy(source, db)
+                    return schema.copy(source, db)
             except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
                 raise BadFile(f"{path}: {exc}; a SQLite file was expected") from exc
 
@@ -172,7 +172,7 @@ def _read(path: Path, size: int = -1) -> bytes:
 
 
 def _check_legacy(path: Path, source: sqlite3.Connection) -> None:
-    if legacy.has_tables(source):
+    if schema.has_tables(source):
         return
     (application,) = source.execute("PRAGMA application_id").fetchone()
     if application == schema.APPLICATION_ID:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tomic.errors import StoreBusy, UsageError
-from tomic.store.connection import StoreFile
 from tomic.store.documents import dump, load, stamp, unstamp
+from tomic.store.file import StoreFile
 
 Document: TypeAlias = dict[str, Any]
 

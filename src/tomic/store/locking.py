@@ -12,8 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tomic.errors import StoreBusy, StoreError
-from tomic.store.connection import BUSY, StoreFile, make_folder
-from tomic.store.worker import Worker
+from tomic.store.file import BUSY, StoreFile, Worker, make_folder
 
 _SLICE_S = 0.2
 """SQLite's own wait cannot be cancelled, so a long one is made of short ones."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tomic.store.connection import StoreFile
 from tomic.store.documents import dump, load, stamp, unstamp
+from tomic.store.file import StoreFile
 
 
 class NewProposal(NamedTuple):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tomic.errors import StoreError
 from tomic.store import schema
-from tomic.store.connection import BUSY, StoreFile, is_there
+from tomic.store.file import BUSY, StoreFile, is_there
 
 _DOCUMENTS = (
     ("underlyings", "document"),

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import BoolArray, FloatArray, IntArray
-from tomic.strategies.board import Board
-from tomic.strategies.leg_rules import (
+from tomic.strategies.catalogue.leg_rules import (
     Above,
     AtTheMoney,
     Below,
@@ -22,6 +21,7 @@ from tomic.strategies.leg_rules import (
     SameStrike,
     Template,
 )
+from tomic.strategies.pricing.board import Board
 
 Expiries: TypeAlias = tuple[dt.date, dt.date | None]
 """Near and far expiry; far is None where all legs share one."""

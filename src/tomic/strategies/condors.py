@@ -5,30 +5,182 @@ A condor's credit, expected value and the logarithm of its liquidity are sums ov
 its margin a choice between their widths; its probability of success needs the distribution at two
 breakevens, read off a table. So millions are scored from tables of a few thousand spreads. CVaR has
 no such table: it is computed only where a lower bound of it leaves the condor a chance.
-
-With *prune* whole tiles of condors, with the same short strikes and similar widths, are left out
-where even their best spreads together could not reach the best that is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
+from tomic.config import ScoreSettings
 from tomic.quant import payoff, probability
+from tomic.quant.density import Density
 from tomic.quant.payoff import Segments
-from tomic.strategies import scoring
-from tomic.strategies.condor_tables import SAME, CondorTerms, Side, Spreads, SpreadTable
-from tomic.strategies.condor_tiles import Tiles, bounds, children, products
-from tomic.strategies.measures import TAIL
+from tomic.strategies import candidates, rules, scoring
+from tomic.strategies.candidates import EDGE, Candidates, Expiries
+from tomic.strategies.catalogue.leg_rules import (
+    Above,
+    AtTheMoney,
+    Below,
+    DeltaBand,
+    LegRule,
+    Moneyness,
+    Template,
+)
+from tomic.strategies.measures import TAIL, Batch, Measures
+from tomic.strategies.pricing.board import Board
+from tomic.strategies.rules import RuleVerdict, Tally
+
+LEAST_NODES, MOST_NODES = 16384, 1 << 18
+"""Nodes of the table of the distribution, linear in price between them."""
+SAME = 1e-9
+"""Widths and strikes this close are equal."""
+_DUST = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class Spreads:
+    """
+    Credit spreads of one side, (n,), sorted by short strike, then width.
+
+    Money in currency per structure, widths and strikes in currency per share.
+    """
+
+    short: FloatArray
+    """Strike of the leg sold."""
+    width: FloatArray
+    credit: FloatArray
+    """Executable."""
+    ev: FloatArray
+    """Mean P&L of the spread alone under the forecast density."""
+    liquidity: FloatArray
+    """Fourth root of the product of the legs' liquidities."""
+    row: IntArray
+    """(n, 2) rows of the chain: sold, bought."""
+    is_call: bool
+
+    def __len__(self) -> int:
+        return self.short.size
+
+    def take(self, rows: IntArray | BoolArray | slice) -> Spreads:
+        """The chosen spreads, in their order."""
+        return Spreads(
+            self.short[rows],
+            self.width[rows],
+            self.credit[rows],
+            self.ev[rows],
+            self.liquidity[rows],
+            self.row[rows],
+            self.is_call,
+        )
+
+    def sorted(self) -> Spreads:
+        """By short strike, then width."""
+        return self.take(np.lexsort((self.width, self.short)))
+
+
+class CondorTerms(NamedTuple):
+    """What all condors of an expiry share."""
+
+    density: Density
+    score: ScoreSettings
+    dte: int
+    money: float
+    """Discounted currency per point: discount x multiplier."""
+    multiplier: float
+    two_spreads: bool
+    """Whether unequal wings are margined as two spreads."""
+
+
+class SpreadTable:
+    """
+    The distribution on an even grid of prices from *low* to *high*.
+
+    ``error`` is the largest distance between the distribution and its chords.
+    """
+
+    def __init__(self, density: Density, low: float, high: float) -> None:
+        span = max(high - low, SAME)
+        # A step no wider than a cell of the density meets at most two of them.
+        inside = (density.price[1:] >= low) & (density.price[:-1] <= high)
+        cell = float(np.diff(density.price)[inside].min(initial=span))
+        nodes = 2 ** math.ceil(math.log2(max(span / cell, 1.0)))
+        nodes = min(max(nodes, LEAST_NODES), MOST_NODES)
+        self.low, self.per_step, self.nodes = low, nodes / span, nodes
+        self.value = density.probability_below(np.linspace(low, low + span, nodes + 1))
+        self.step = np.append(np.diff(self.value), 0.0)
+        self.error = _chord_error(density, span / nodes)
+
+    def below(self, price: FloatArray) -> FloatArray:
+        """P(S < price), off by at most `error` inside the grid."""
+        place: FloatArray = (price - self.low) * self.per_step
+        np.clip(place, 0.0, self.nodes, out=place)
+        cell = place.astype(np.int32)
+        place -= cell
+        place *= self.step.take(cell)
+        place += self.value.take(cell)
+        return place
+
+
+def _chord_error(density: Density, step: float) -> float:
+    """
+    How far a distribution may be from its chord over *step*.
+
+    A function whose slope stays between two numbers differs from its chord by at most a quarter of
+    the step times their difference; a step meets as many cells of the density as it is wide.
+    """
+    slope = np.diff(density.cdf) / np.diff(np.log(density.price))
+    high, low = slope / density.price[:-1], slope / density.price[1:]
+    pair = np.maximum(high[1:], high[:-1]) - np.minimum(low[1:], low[:-1])
+    met = max(1.0, math.ceil(step / float(np.diff(density.price).min())))
+    return 0.25 * step * float(pair.max(initial=0.0)) * met
+
+
+class Side(NamedTuple):
+    """One side's spreads in the form in which condors are scored."""
+
+    short: FloatArray
+    width: FloatArray
+    credit: FloatArray
+    ev: FloatArray
+    liquidity: FloatArray
+    inside: FloatArray
+    """P(S < short strike)."""
+    most: FloatArray
+    """What the spread can cost, discounted; a larger credit leaves no breakeven on its side."""
+    beyond: FloatArray
+    """Probability of ending beyond the long strike."""
+
+    @classmethod
+    def of(cls, spreads: Spreads, terms: CondorTerms) -> Side:
+        """The columns of *spreads*, (n,) each, under the density of *terms*."""
+        inside = terms.density.probability_below(spreads.short)
+        call = spreads.is_call
+        end = spreads.short + (spreads.width if call else -spreads.width)
+        wing = terms.density.probability_below(end)
+        return cls(
+            spreads.short,
+            spreads.width,
+            spreads.credit,
+            spreads.ev,
+            spreads.liquidity,
+            inside,
+            terms.money * spreads.width + _DUST,
+            1.0 - wing if call else wing,
+        )
+
+    def take(self, rows: IntArray) -> Side:
+        """The spreads at *rows*, in their order."""
+        return Side(*(column.take(rows) for column in self))
+
 
 BLOCK = 8192
 """Condors scored at once: their temporaries stay in the second-level cache."""
-TILES = 1024
-"""Pairs of tiles looked at before the bar is raised again."""
 _SLACK = 1e-6
 """What rounding may do to a score, in points, beside the error of the table."""
 
@@ -54,7 +206,7 @@ class Top(NamedTuple):
     call: IntArray
     score: FloatArray
     scored: int
-    """How many condors were scored; fewer than there are only where tiles were left out."""
+    """How many condors were scored."""
     tails: int
     """For how many of them CVaR was computed."""
 
@@ -79,7 +231,7 @@ class Search:
         """Condors in all: those with the short put below the short call."""
         return int((len(self.calls) - self._first).sum())
 
-    def best(self, keep: int, *, prune: bool = False, judge: Judge | None = None) -> Top:
+    def best(self, keep: int, *, judge: Judge | None = None) -> Top:
         """
         The *keep* best condors by score before fit; ties stand in the order of their strikes.
 
@@ -87,11 +239,10 @@ class Search:
 
         Args:
             keep: How many.
-            prune: Leave out tiles that provably hold none of them. *judge* then sees fewer.
             judge: Rules; every condor must pass when there are none.
         """
         race = _Race(max(min(keep, len(self)), 1), self)
-        for put, call in self._tiles(race) if prune else self._blocks():
+        for put, call in self._blocks():
             block = self._score(put, call)
             race.enter(put, call, block, judge)
         return race.finish()
@@ -111,44 +262,6 @@ class Search:
                     for column in range(first, total, BLOCK):
                         yield rows, np.arange(column, min(column + BLOCK, total))[None, :]
             start = end
-
-    def _tiles(self, race: _Race) -> Iterator[tuple[IntArray, IntArray]]:
-        """Condors of the tiles that may hold one of the best, the most promising tiles first."""
-        if self._table is None:
-            return
-        large = [Tiles.of(side, self.terms, fine=False) for side in (self.puts, self.calls)]
-        small = [Tiles.of(side, self.terms, fine=True) for side in (self.puts, self.calls)]
-        put, call = np.nonzero(large[0].short[:, None] < large[1].short[None, :] - SAME)
-        for some_put, some_call in self._promising(large, put, call, race, TILES):
-            pairs = products(
-                *children(large[0], small[0], some_put), *children(large[1], small[1], some_call)
-            )
-            for fine_put, fine_call in self._promising(small, *pairs, race, TILES):
-                sizes = small[0].size[fine_put] * small[1].size[fine_call]
-                cuts = np.searchsorted(np.cumsum(sizes), np.arange(BLOCK, sizes.sum(), BLOCK))
-                for p, c in zip(np.split(fine_put, cuts), np.split(fine_call, cuts), strict=True):
-                    if p.size:
-                        yield products(
-                            small[0].start[p],
-                            small[0].size[p],
-                            small[1].start[c],
-                            small[1].size[c],
-                        )
-
-    def _promising(
-        self, tiles: list[Tiles], put: IntArray, call: IntArray, race: _Race, size: int
-    ) -> Iterator[tuple[IntArray, IntArray]]:
-        """Pairs of tiles whose bound leaves them a chance, best bounds first, *size* at a time."""
-        assert self._table is not None
-        puts, calls = tiles[0].take(put), tiles[1].take(call)
-        bound = bounds(puts, calls, self.terms, self._table, self.slack)
-        near = np.flatnonzero(bound >= race.least)
-        near = near[np.argsort(-bound[near], kind="stable")]
-        for first in range(0, near.size, size):
-            some = near[first : first + size]
-            some = some[bound[some] >= race.least]
-            if some.size:
-                yield put[some], call[some]
 
     def _score(self, put: IntArray, call: IntArray) -> Block:
         """Figures of condors; indices broadcast against each other."""
@@ -346,3 +459,259 @@ class _Race:
             block.credit, block.margin, block.pos, block.ev, tail, block.liquidity, terms.dte
         )
         return scoring.total(figures, terms.score)
+
+
+SPARE = 4
+"""Condors kept beyond those asked for, so that rounding cannot decide who is among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wings:
+    """The legs of a condor by their parts."""
+
+    short_put: LegRule
+    long_put: LegRule
+    short_call: LegRule
+    long_call: LegRule
+
+
+def wings(template: Template) -> Wings | None:
+    """
+    The four legs, if *template* is a put credit spread and a call credit spread and no more.
+
+    Only then do condors split into two independent choices: single contracts of one expiry, long
+    legs measured from their short ones, short ones from nothing.
+    """
+    if template.gap is not None or template.stock or template.wider or len(template.legs) != 4:
+        return None
+    legs = {(leg.right, leg.quantity): leg for leg in template.legs}
+    if set(legs) != {("P", -1), ("P", 1), ("C", -1), ("C", 1)}:
+        return None
+    found = Wings(legs["P", -1], legs["P", 1], legs["C", -1], legs["C", 1])
+    below, above = found.long_put.pick, found.long_call.pick
+    free = (DeltaBand, Moneyness, AtTheMoney)
+    tied = (
+        isinstance(below, Below)
+        and below.leg == found.short_put.name
+        and isinstance(above, Above)
+        and above.leg == found.short_call.name
+    )
+    chosen = isinstance(found.short_put.pick, free) and isinstance(found.short_call.pick, free)
+    return found if tied and chosen else None
+
+
+def best_condors(
+    template: Template,
+    board: Board,
+    pair: Expiries,
+    legs: Wings,
+    leg_verdicts: Sequence[RuleVerdict],
+    tally: Tally,
+    keep: int,
+) -> Candidates:
+    """The condors among which the *keep* best are; all are counted, judged and scored."""
+    sides = [
+        _Spread.build(template, (legs.short_put, legs.long_put), board, pair, leg_verdicts),
+        _Spread.build(template, (legs.short_call, legs.long_call), board, pair, leg_verdicts),
+    ]
+    _count_legs(template, board, pair, legs, sides, leg_verdicts, tally)
+    puts, calls = (side.passing(board, pair) for side in sides)
+    first = board.outlooks[pair[0]]
+    lot = float(board.chain.multiplier)
+    two = board.settings.margin.unequal_condor == "two_spreads"
+    terms = CondorTerms(
+        first.forecast, board.settings.score, first.dte, lot * first.discount, lot, two
+    )
+    search = Search(puts, calls, terms)
+    if len(search) == 0:
+        return Candidates(template, pair, np.empty((0, 4), dtype=np.int64))
+    judge = _Judge(template, board, pair, legs, search, tally)
+    top = search.best(keep + SPARE, judge=judge)
+    row = _rows(template, legs, search.puts.row[top.put], search.calls.row[top.call])
+    return Candidates(template, pair, row)
+
+
+def _rows(template: Template, legs: Wings, put: IntArray, call: IntArray) -> IntArray:
+    """Rows of condors in the order of the template's legs, from (n, 2) rows of their spreads."""
+    column = {
+        legs.short_put.name: put[:, 0],
+        legs.long_put.name: put[:, 1],
+        legs.short_call.name: call[:, 0],
+        legs.long_call.name: call[:, 1],
+    }
+    return np.stack([column[leg.name] for leg in template.legs], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Spread:
+    """One side's spreads with what the leg rules say of them."""
+
+    row: IntArray
+    """(n, 2) rows of the chain: sold, bought."""
+    short: FloatArray
+    first: IntArray
+    """(n,) place of the first leg rule that refuses it, the number of rules where none does."""
+    fails: IntArray
+    miss: FloatArray
+    """(rules, n)."""
+    is_call: bool
+
+    @classmethod
+    def build(
+        cls,
+        template: Template,
+        legs: tuple[LegRule, LegRule],
+        board: Board,
+        pair: Expiries,
+        leg_verdicts: Sequence[RuleVerdict],
+    ) -> _Spread:
+        part = replace(template, legs=legs)
+        built = candidates.build(part, board, pair)
+        verdicts = rules.judge_legs(Batch.of([built]), leg_verdicts)
+        first, fails = rules.first_failures(verdicts, len(built))
+        return cls(
+            built.row,
+            board.strike[built.row[:, 0]],
+            np.where(first < 0, len(verdicts), first),
+            fails,
+            np.array([verdict.miss for verdict in verdicts]),
+            legs[0].right == "C",
+        )
+
+    def passing(self, board: Board, pair: Expiries) -> Spreads:
+        """The spreads that no leg rule refuses, as tables."""
+        row = self.row[self.fails == 0]
+        costs, lot = board.settings.costs, float(board.chain.multiplier)
+        first = board.outlooks[pair[0]]
+        price, half, liquidity = board.price[row], board.prices.half_spread[row], None
+        liquidity = board.liquidity[row]
+        strike = board.strike[row]
+        credit = lot * (price[:, 0] - price[:, 1] - costs.slippage * half.sum(axis=1))
+        credit -= 2.0 * costs.commission
+        value = first.forecast.call_value if self.is_call else first.forecast.put_value
+        owed = lot * first.discount * (value(strike[:, 0]) - value(strike[:, 1]))
+        return Spreads(
+            strike[:, 0],
+            np.abs(strike[:, 0] - strike[:, 1]),
+            credit,
+            credit - owed,
+            np.sqrt(np.sqrt(liquidity[:, 0] * liquidity[:, 1])),
+            row,
+            self.is_call,
+        )
+
+
+def _count_legs(
+    template: Template,
+    board: Board,
+    pair: Expiries,
+    legs: Wings,
+    sides: Sequence[_Spread],
+    leg_verdicts: Sequence[RuleVerdict],
+    tally: Tally,
+) -> None:
+    """Count all condors and those that a leg rule refuses, without forming them."""
+    puts, calls = sides
+    # Condors whose first refusal comes at rule r or later: pairs of spreads that pass all before.
+    last = [
+        _pairs(puts.short[puts.first >= place], calls.short[calls.first >= place])
+        for place in range(len(leg_verdicts) + 1)
+    ]
+    tally.considered += last[0]
+    for place, verdict in enumerate(leg_verdicts):
+        tally.count(verdict.rule, last[place] - last[place + 1])
+    near = [
+        found
+        for place in range(len(leg_verdicts))
+        for found in (_nearest(puts, calls, place), _nearest(calls, puts, place))
+        if found is not None
+    ]
+    if near:
+        put, call = (np.array(rows) for rows in zip(*near, strict=True))
+        row = _rows(template, legs, puts.row[put], calls.row[call])
+        batch = Batch.of([Candidates(template, pair, row)])
+        tally.approach(batch, rules.judge_legs(batch, leg_verdicts))
+
+
+def _pairs(put: FloatArray, call: FloatArray) -> int:
+    """How many pairs have the put below the call."""
+    ordered = np.sort(call)
+    below = np.searchsorted(ordered, put + EDGE, side="right")
+    return int((ordered.size - below).sum())
+
+
+def _nearest(side: _Spread, other: _Spread, place: int) -> tuple[int, int] | None:
+    """The spread of *side* nearest to passing a rule, with a partner that passes all if any."""
+    miss = side.miss[place]
+    failed = np.flatnonzero((miss > 0.0) & np.isfinite(miss))
+    if failed.size == 0 or other.short.size == 0:
+        return None
+    order = failed[np.lexsort((miss[failed], side.fails[failed]))]
+    for wanted in (np.flatnonzero(other.fails == 0), np.arange(other.short.size)):
+        for one in order.tolist():
+            if side.is_call:
+                partner = wanted[other.short[wanted] < side.short[one] - EDGE]
+            else:
+                partner = wanted[other.short[wanted] > side.short[one] + EDGE]
+            if partner.size:
+                best = int(partner[np.argmin(other.fails[partner])])
+                return (best, one) if side.is_call else (one, best)
+    return None
+
+
+class _Judge:
+    """The rules on whole trades for blocks of condors; counts what they refuse."""
+
+    def __init__(
+        self,
+        template: Template,
+        board: Board,
+        pair: Expiries,
+        legs: Wings,
+        search: Search,
+        tally: Tally,
+    ) -> None:
+        self._template, self._board, self._pair = template, board, pair
+        self._legs, self._search, self._tally = legs, search, tally
+        scan = board.settings.scan
+        optional = (scan.min_credit, scan.min_rom, scan.min_pos, scan.min_ev, scan.max_loss)
+        self._always = any(limit is not None for limit in optional) or (
+            scan.expire_before_earnings and board.vol.next_earnings is not None
+        )
+
+    def __call__(self, put: IntArray, call: IntArray, block: Block) -> BoolArray:
+        """Which condors of a block pass."""
+        sound = (block.credit > 0.0) & (block.margin > 0.0)
+        group = (self._template.name, self._pair[0])
+        if not self._always and sound.all():
+            self._tally.passed[group] += sound.size
+            return sound
+        puts, calls = self._search.puts, self._search.calls
+        row = _rows(self._template, self._legs, puts.row[put], calls.row[call])
+        batch = Batch.of([Candidates(self._template, self._pair, row)])
+        verdicts = rules.judge(batch, self._measures(put, call, block), self._board)
+        passed = self._tally.note(batch, verdicts)
+        self._tally.passed[group] += int(passed.sum())
+        return passed
+
+    def _measures(self, put: IntArray, call: IntArray, block: Block) -> Measures:
+        search = self._search
+        wide = np.maximum(search.puts.width[put], search.calls.width[call])
+        lost = np.maximum(search.terms.money * wide - block.credit, 0.0)
+        unused = np.zeros(block.credit.size)
+        return Measures(
+            credit=block.credit,
+            credit_mid=unused,
+            commission=unused,
+            max_profit=block.credit,
+            max_loss=lost,
+            profit=block.credit,
+            requirement=block.requirement,
+            margin=block.margin,
+            pos=block.pos,
+            ev=block.ev,
+            loss_chance=1.0 - block.pos,
+            mean_loss=unused,
+            upside=block.credit - np.maximum(search.terms.money * search.calls.width[call], 0.0),
+            liquidity=block.liquidity,
+        )

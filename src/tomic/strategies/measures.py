@@ -12,9 +12,9 @@ from tomic.config import Settings
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.margin import MarginRules
 from tomic.quant.payoff import Segments
-from tomic.strategies.board import Board
 from tomic.strategies.candidates import Candidates, Expiries
-from tomic.strategies.outlooks import Outlook
+from tomic.strategies.pricing.board import Board
+from tomic.strategies.pricing.outlooks import Outlook
 
 TAIL = 0.05
 """Share of outcomes behind CVaR95 and the profit that stands in for an unbounded one."""

@@ -19,12 +19,12 @@ from tomic.models import (
 from tomic.quant import payoff, probability, revaluation, touch
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, scoring
-from tomic.strategies.board import Board
 from tomic.strategies.candidates import Candidates, expiry_of
 from tomic.strategies.diversify import Choice
 from tomic.strategies.fit import Prospect
 from tomic.strategies.measures import Batch, Measures
-from tomic.strategies.pricing import SOURCES
+from tomic.strategies.pricing.board import Board
+from tomic.strategies.pricing.quotes import SOURCES
 from tomic.strategies.search import Hit
 
 CURVE_SIGMAS = 3.5

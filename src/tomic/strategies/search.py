@@ -12,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tomic._typing import FloatArray, IntArray
-from tomic.strategies import candidates, measures, original, rules, scoring
-from tomic.strategies.board import Board
+from tomic.strategies import candidates, measures, rules, scoring
 from tomic.strategies.candidates import Candidates, Expiries
-from tomic.strategies.condor_search import best_condors, wings
-from tomic.strategies.leg_rules import Template
+from tomic.strategies.catalogue.leg_rules import Template
+from tomic.strategies.condors import best_condors, wings
 from tomic.strategies.measures import Batch, Measures
-from tomic.strategies.rules import RuleVerdict
-from tomic.strategies.tally import Group, Tally
+from tomic.strategies.pricing.board import Board
+from tomic.strategies.rules import Group, RuleVerdict, Tally
 
 FIRST_ROUND = 8
 """Candidates of a group whose tail is computed before the first bound is known."""
@@ -151,8 +150,8 @@ def _count(batch: Batch, tally: Tally) -> None:
 
 def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep: int) -> list[Hit]:
     """The best rows of each group by the original program's score."""
-    found = original.figures(batch, board)
-    passing = tally.note(batch, [rules.original(found.ev, original.total(found))])
+    found = scoring.figures(batch, board)
+    passing = tally.note(batch, [rules.original(found.ev, scoring.original_score(found))])
     batch, figures = batch.take(passing), figures.take(passing)
     _count(batch, tally)
     tail = _tail(batch, figures, board, np.arange(len(batch)))
@@ -248,8 +247,8 @@ def hits_of(
 ) -> list[Hit]:
     """As `hit_of` for each of *rows*, whose *tail_loss* is given in their order."""
     if _is_original(board):
-        found = original.figures(batch.take(rows), board)
-        score, parts = original.total(found), original.components(found)
+        found = scoring.figures(batch.take(rows), board)
+        score, parts = scoring.original_score(found), scoring.original_components(found)
         liquidity = np.ones(len(rows))
     else:
         some = _figures(figures.take(rows), board, batch, tail_loss)

@@ -14,14 +14,15 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import UsageError
 from tomic.models import Refusal, TradeReview, VolSnapshot
-from tomic.strategies import board as boards
-from tomic.strategies import candidates, measures, original, proposals, rules, search, templates
-from tomic.strategies.board import Board
+from tomic.strategies import candidates, measures, proposals, rules, scoring, search
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
-from tomic.strategies.leg_rules import SameStrike, Template
+from tomic.strategies.catalogue import templates
+from tomic.strategies.catalogue.leg_rules import SameStrike, Template
 from tomic.strategies.measures import Batch
+from tomic.strategies.pricing import board as boards
+from tomic.strategies.pricing.board import Board
+from tomic.strategies.rules import refusal, trade_text
 from tomic.strategies.search import Hit
-from tomic.strategies.tally import refusal, trade_text
 
 _STRIKE = re.compile(r"(\d+(?:\.\d+)?)([CP]?)", re.ASCII)
 
@@ -233,8 +234,8 @@ def _judged(
     if least is not None:
         verdicts.append(rules.risk_reward(figures.profit, tail, least))
     if board.settings.score.definition == "original":
-        found = original.figures(batch, board)
-        verdicts.append(rules.original(found.ev, original.total(found)))
+        found = scoring.figures(batch, board)
+        verdicts.append(rules.original(found.ev, scoring.original_score(found)))
     hit = search.hit_of(batch, figures, board, 0, float(tail[0]))
     return hit, _refusals(board, variant, rows, verdicts)
 

@@ -16,7 +16,7 @@ from tomic.config import ScanSettings
 from tomic.errors import EmptyChain
 from tomic.models import Leg, OptionParams, RowStatus
 from tomic.selection import ExpiryKind, Right, Selection, Wanted, classify
-from tomic.strategies.leg_rules import DeltaBand, LegRule, Moneyness, Template
+from tomic.strategies.catalogue.leg_rules import DeltaBand, LegRule, Moneyness, Template
 
 _AT_THE_MONEY = 2
 """Strikes on either side of spot that thinning never takes: forwards come from them."""

@@ -12,7 +12,7 @@ from tomic import valuation
 from tomic.chain import Chain
 from tomic.models import RowStatus
 from tomic.quant import surface
-from tomic.strategies.outlooks import smile_missed
+from tomic.strategies.pricing.outlooks import smile_missed
 from tomic.workflows.missing_days import session_day
 
 

@@ -26,14 +26,14 @@ from tomic.errors import (
     TomicError,
 )
 from tomic.ib import contracts, convert, quotes
+from tomic.ib.link import Tap
 from tomic.ib.patience import Patience
 from tomic.ib.session import Session
-from tomic.ib.tap import Tap
 from tomic.masking import masked
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, Underlying
 from tomic.selection import Wanted, choose_params
 from tomic.store import Database
-from tomic.store.connection import is_there
+from tomic.store.file import is_there
 from tomic.workflows import remedies
 from tomic.workflows.chain_setup import wanted_data_type
 from tomic.workflows.overheard import Overheard

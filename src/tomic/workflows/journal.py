@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from tomic import dates
 from tomic.config import Settings
 from tomic.errors import StoreError, UsageError
-from tomic.journal import campaign, outcomes
+from tomic.journal import campaign, statistics
 from tomic.models import documents
 from tomic.models.faults import first_fault
 from tomic.models.journal import ExitRules, JournalEntry, Note, Snapshot
@@ -75,7 +75,7 @@ def to_document(entry: JournalEntry) -> dict[str, Any]:
     for one in entry.snapshots:
         key = _SNAPSHOT + one.at.astimezone(dt.UTC).isoformat()
         document[key] = documents.to_document(one, exclude_defaults=True)
-    document["summary"] = outcomes.summarise(entry)
+    document["summary"] = statistics.summarise(entry)
     return document
 
 
@@ -256,4 +256,4 @@ async def listing(
         status, symbol=symbol, strategy=strategy, since=since
     )
     day = (await journal.clock()).astimezone(dates.NEW_YORK).date()
-    return [outcomes.row(one, day) for one in found]
+    return [statistics.row(one, day) for one in found]

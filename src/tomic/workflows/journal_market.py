@@ -16,8 +16,8 @@ from tomic.models import OptionParams, VolSnapshot
 from tomic.models.journal import Contract
 from tomic.selection import Selection
 from tomic.store import Database
-from tomic.strategies import board as boards
-from tomic.strategies.board import Board
+from tomic.strategies.pricing import board as boards
+from tomic.strategies.pricing.board import Board
 from tomic.workflows.chain_setup import Chooser
 from tomic.workflows.volatility import volatility
 from tomic.workflows.volatility_report import Now

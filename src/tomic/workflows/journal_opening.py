@@ -15,15 +15,7 @@ from tomic.journal import campaign, reading
 from tomic.legs import NamedLeg
 from tomic.models import Proposal, VolSnapshot
 from tomic.models.book import Position
-from tomic.models.journal import (
-    Action,
-    Context,
-    ContractKey,
-    Held,
-    JournalEntry,
-    LegMark,
-    Snapshot,
-)
+from tomic.models.journal import Action, Context, ContractKey, Held, JournalEntry, LegMark, Snapshot
 from tomic.portfolio import grouping
 from tomic.store import Database
 from tomic.workflows import scan

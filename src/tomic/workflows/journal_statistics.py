@@ -10,9 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from tomic import dates
-from tomic.journal import calibration, outcomes, statistics
-from tomic.journal.outcomes import ProposalOutcome
-from tomic.journal.statistics import By
+from tomic.journal import statistics
+from tomic.journal.statistics import By, ProposalOutcome
 from tomic.models import Proposal
 from tomic.models.faults import first_fault
 from tomic.models.journal import JournalReport
@@ -47,7 +46,7 @@ async def report(
     """Everything that the journal and the saved proposals can tell."""
     settled = await settle(journal)
     rows = await journal.store.load_summaries(symbol=symbol)
-    found = outcomes.from_summaries(rows)
+    found = statistics.from_summaries(rows)
     draws = journal.settings.journal.bootstrap
     proposals = _known(await journal.store.load_proposals(symbol=symbol, settled=True))
     notes = []
@@ -61,9 +60,9 @@ async def report(
         overall=statistics.statistics(found, label="all", draws=draws),
         groups=statistics.by_group(found, by, draws=draws) if by else (),
         by=by or "",
-        trades=calibration.of_trades(found, draws=draws),
-        proposals=calibration.of_proposals(proposals, draws=draws),
-        score=calibration.score_test(proposals, draws=draws),
+        trades=statistics.of_trades(found, draws=draws),
+        proposals=statistics.of_proposals(proposals, draws=draws),
+        score=statistics.score_test(proposals, draws=draws),
         notes=tuple(notes),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomic.ib.tap import Tap
+from tomic.ib.link import Tap
 from tomic.sim.session_asks import kind_of
 from tomic.sim.wire import FrameReader, WireError, split_fields
 from tomic.workflows.remedies import CURED_BY

@@ -1,0 +1,461 @@
+"""
+Legs as people write them, read into one form and written back.
+
+Three ways to write are understood, mixed as one likes::
+
+    short_put_spread 560/550 2025-06-20 x2
+    -1 SPY 2026-12-18 580P, +1 SPY 2026-12-18 570P          (or: -580P +570P 2026-12-18)
+    -1 SPY261218P00580000 @1.25, +100 SPY
+
+Signs are those of the holder: ``+`` or ``buy`` is long, ``-`` or ``sell`` is short.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from tomic import dates
+from tomic.errors import DataError, InvalidSymbol, UsageError
+from tomic.models import normalize_symbol
+
+Right = Literal["C", "P", ""]
+
+SHARES_PER_CONTRACT = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLeg:
+    """
+    One leg as somebody named it; nothing says that it is listed.
+
+    Attributes:
+        symbol: Of the underlying, as TOMIC writes it.
+        quantity: Signed contracts; shares where *right* is empty.
+        right: ``C`` or ``P``; empty for shares.
+        strike, expiry: None for shares.
+        price: Currency per share that was named with it, None when none was.
+    """
+
+    symbol: str
+    quantity: float
+    right: Right = ""
+    strike: float | None = None
+    expiry: dt.date | None = None
+    price: float | None = None
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether these are shares."""
+        return not self.right
+
+
+class NamedTrade(NamedTuple):
+    """Legs, and the strategy when the text named one."""
+
+    legs: tuple[NamedLeg, ...]
+    strategy: str | None
+
+
+OCC = re.compile(r"([A-Z]{1,6}\d?)\s*(\d{6})([CP])(\d{8})", re.ASCII)
+TIMES = re.compile(r"X(\d+)|(\d+)X", re.ASCII)
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}|20\d{6}|\d{1,2}[A-Z]{3}(?:20)?\d{2}", re.ASCII)
+_WORDED_DAY = re.compile(r"(\d{1,2})([A-Z]{3})(?:20)?(\d{2})", re.ASCII)
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+def split_words(text: str) -> list[str]:
+    """Words in upper case; a comma or semicolon is a word of its own, strategies keep theirs."""
+    upper = OCC.sub(lambda found: "".join(found.groups()), text.upper())
+    return re.findall(r"[,;]|[^\s,;]+", upper.replace(";", ","))
+
+
+def split_parts(words: Sequence[str]) -> list[list[str]]:
+    """Words between commas."""
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == ",":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return [part for part in parts if part]
+
+
+def strategy_name(word: str) -> str:
+    """A word as names of strategies are written."""
+    return word.lower().replace("-", "_")
+
+
+def day_of(word: str) -> dt.date:
+    """The expiry that a word means: ``2026-12-18``, ``20261218`` or ``18DEC26``."""
+    worded = _WORDED_DAY.fullmatch(word)
+    try:
+        if worded is not None:
+            day, month, year = worded.groups()
+            return dt.date(2000 + int(year), _MONTHS.index(month) + 1, int(day))
+        return dates.parse_expiry(word)
+    except (ValueError, DataError) as exc:
+        raise UsageError(f"{word!r} is not an expiry; write it as 2026-12-18") from exc
+
+
+def symbol_of(word: str) -> str:
+    """The symbol that a word is, or a `UsageError` that says what it may have been."""
+    try:
+        return normalize_symbol(word)
+    except InvalidSymbol as exc:
+        raise unreadable(word) from exc
+
+
+def unreadable(word: str) -> UsageError:
+    """What to raise about a word, with the strategy whose name it resembles."""
+    near = difflib.get_close_matches(word.lower(), STRATEGIES, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ', as in "-1 SPY 2026-12-18 580P"'
+    return UsageError(f"cannot read {word!r} in a list of legs{hint}")
+
+
+class Part(NamedTuple):
+    """One option of a named strategy: which of the ascending strikes, how many, which right."""
+
+    place: int
+    amount: int
+    right: Literal["C", "P", "?"]
+    """"?" is the letter written behind a strike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a strategy is written: its options over ascending strikes, and its shares."""
+
+    parts: tuple[Part, ...]
+    lots: int = 0
+    """Hundreds of shares."""
+    mirror: bool = False
+    """Whether puts stand the other way round than calls."""
+
+
+def _shape(*parts: tuple[int, int, Literal["C", "P", "?"]], lots: int = 0) -> Shape:
+    return Shape(tuple(Part(*part) for part in parts), lots)
+
+
+SHAPES = {
+    "short_put": _shape((0, -1, "P")),
+    "naked_put": _shape((0, -1, "P")),
+    "cash_secured_put": _shape((0, -1, "P")),
+    "short_call": _shape((0, -1, "C")),
+    "naked_call": _shape((0, -1, "C")),
+    "long_put": _shape((0, 1, "P")),
+    "long_call": _shape((0, 1, "C")),
+    "covered_call": _shape((0, -1, "C"), lots=1),
+    "protective_put": _shape((0, 1, "P"), lots=1),
+    "collar": _shape((0, 1, "P"), (1, -1, "C"), lots=1),
+    "short_put_spread": _shape((0, 1, "P"), (1, -1, "P")),
+    "short_call_spread": _shape((0, -1, "C"), (1, 1, "C")),
+    "long_put_spread": _shape((0, -1, "P"), (1, 1, "P")),
+    "long_call_spread": _shape((0, 1, "C"), (1, -1, "C")),
+    "short_strangle": _shape((0, -1, "P"), (1, -1, "C")),
+    "long_strangle": _shape((0, 1, "P"), (1, 1, "C")),
+    "short_straddle": _shape((0, -1, "P"), (0, -1, "C")),
+    "long_straddle": _shape((0, 1, "P"), (0, 1, "C")),
+    "jade_lizard": _shape((0, -1, "P"), (1, -1, "C"), (2, 1, "C")),
+    "iron_condor": _shape((0, 1, "P"), (1, -1, "P"), (2, -1, "C"), (3, 1, "C")),
+    "iron_butterfly": _shape((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
+    "atm_iron_butterfly": _shape((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
+    "long_butterfly": _shape((0, 1, "?"), (1, -2, "?"), (2, 1, "?")),
+    "broken_wing_butterfly": _shape((0, 1, "?"), (1, -2, "?"), (2, 1, "?")),
+    "ratio_spread": replace(_shape((0, 1, "?"), (1, -2, "?")), mirror=True),
+    "backspread": replace(_shape((0, -1, "?"), (1, 2, "?")), mirror=True),
+    "put_ratio_spread": _shape((0, -2, "P"), (1, 1, "P")),
+    "call_ratio_spread": _shape((0, 1, "C"), (1, -2, "C")),
+    "put_backspread": _shape((0, 2, "P"), (1, -1, "P")),
+    "call_backspread": _shape((0, -1, "C"), (1, 2, "C")),
+}
+"""Strategies of one expiry by name."""
+
+TWO_EXPIRIES = ("calendar", "diagonal")
+"""Strategies that sell a near expiry and hold a far one."""
+
+STRATEGIES = (*SHAPES, *TWO_EXPIRIES)
+"""Names with which a trade can be written."""
+
+
+_STRIKE = re.compile(r"([+-]?)(?:(\d+(?:\.\d+)?)[xX*])?(\d+(?:\.\d+)?)([CP])(?:ALL|UT)?", re.ASCII)
+_SIGNED = re.compile(r"[+-]\d+(?:\.\d+)?", re.ASCII)
+_PRICE = re.compile(r"@(\d+(?:\.\d+)?)", re.ASCII)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One leg while it is being read."""
+
+    symbol: str | None = None
+    quantity: float | None = None
+    sign: float | None = None
+    right: Right = ""
+    strike: float | None = None
+    expiry: dt.date | None = None
+    price: float | None = None
+    shares: bool = False
+
+    @property
+    def has_quantity(self) -> bool:
+        return self.quantity is not None or self.sign is not None
+
+
+def read_listed(words: Sequence[str], symbol: str | None) -> tuple[NamedLeg, ...]:
+    """
+    Read legs word by word; *symbol* is that of legs which name none.
+
+    Raises:
+        UsageError: A word cannot be read, or a sign, strike, expiry or symbol is missing.
+    """
+    drafts: list[_Draft] = []
+    current: _Draft | None = None
+    times = 1
+    for place, word in enumerate(words):
+        if word == ",":
+            current = None
+            continue
+        if (found := TIMES.fullmatch(word)) is not None and place == len(words) - 1:
+            times = int(found[1] or found[2])
+            continue
+        if current is None or _begins_new(current, word):
+            current = _Draft()
+            drafts.append(current)
+        _take(current, word)
+    return tuple(_legs_of(drafts, symbol, times))
+
+
+def _begins_new(draft: _Draft, word: str) -> bool:
+    """Whether *word* cannot belong to the leg that was read so far, with no comma between them."""
+    if _STRIKE.fullmatch(word) or OCC.fullmatch(word):
+        return draft.strike is not None
+    if _SIGNED.fullmatch(word) or word in ("BUY", "SELL"):
+        return draft.has_quantity
+    return False
+
+
+def _take(draft: _Draft, word: str) -> None:
+    if (occ := OCC.fullmatch(word)) is not None:
+        draft.symbol, draft.expiry = occ[1], day_of(f"20{occ[2]}")
+        draft.right, draft.strike = "C" if occ[3] == "C" else "P", int(occ[4]) / 1000.0
+    elif (option := _STRIKE.fullmatch(word)) is not None:
+        sign, count, strike, letter = option.groups()
+        if sign:
+            draft.sign = -1.0 if sign == "-" else 1.0
+        if count:
+            draft.quantity = float(count)
+        draft.right, draft.strike = "C" if letter == "C" else "P", float(strike)
+    elif DAY.fullmatch(word):
+        draft.expiry = day_of(word)
+    elif (price := _PRICE.fullmatch(word)) is not None:
+        draft.price = float(price[1])
+    elif _SIGNED.fullmatch(word):
+        draft.quantity, draft.sign = abs(float(word)), -1.0 if word.startswith("-") else 1.0
+    elif word in ("BUY", "SELL"):
+        draft.sign = 1.0 if word == "BUY" else -1.0
+    elif word in ("SHARES", "SHARE", "STOCK"):
+        draft.shares = True
+    elif word in ("C", "CALL", "CALLS", "P", "PUT", "PUTS"):
+        draft.right = "C" if word.startswith("C") else "P"
+    else:
+        _take_bare(draft, word)
+
+
+def _take_bare(draft: _Draft, word: str) -> None:
+    """A number without a sign is the amount after buy or sell, and the strike before a right."""
+    times = TIMES.fullmatch(word)
+    text = (times[1] or times[2]) if times else word
+    if not re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII):
+        draft.symbol = symbol_of(word)
+    elif draft.quantity is None and (times or draft.sign is not None):
+        draft.quantity = float(text)
+    elif draft.strike is None:
+        draft.strike = float(text)
+    else:
+        raise unreadable(word)
+
+
+def _legs_of(drafts: Sequence[_Draft], symbol: str | None, times: int) -> Iterable[NamedLeg]:
+    common = symbol or next((one.symbol for one in drafts if one.symbol), None)
+    expiry = next((one.expiry for one in drafts if one.expiry), None)
+    for draft in drafts:
+        common = draft.symbol or common
+        expiry = draft.expiry or expiry
+        if common is None:
+            raise UsageError('name the symbol of the legs, as in "-1 SPY 2026-12-18 580P"')
+        if draft.sign is None:
+            raise UsageError(f"{common}: write + or - (buy or sell) before each leg")
+        quantity = draft.sign * (1.0 if draft.quantity is None else draft.quantity) * times
+        if quantity == 0.0:
+            raise UsageError(f"{common}: a leg of 0 contracts is no leg")
+        if draft.right == "" and draft.strike is None:
+            yield NamedLeg(common, quantity, price=draft.price)
+            continue
+        if draft.right == "" or draft.strike is None or not draft.strike > 0.0:
+            raise UsageError(f"{common}: an option needs a strike and C or P, as in 580P")
+        if expiry is None:
+            raise UsageError(f"{common} {draft.strike:g}{draft.right}: name the expiry")
+        if draft.shares:
+            raise UsageError(f"{common}: a leg is either shares or an option")
+        yield NamedLeg(common, quantity, draft.right, draft.strike, expiry, draft.price)
+
+
+_STRIKES = re.compile(r"\d+(?:\.\d+)?[CP]?(?:/\d+(?:\.\d+)?[CP]?)*", re.ASCII)
+
+
+def read_strategy(strategy: str, words: Sequence[str], symbol: str | None) -> tuple[NamedLeg, ...]:
+    """
+    Read the legs of *strategy* from the other words of its part; *symbol* if they name none.
+
+    Raises:
+        UsageError: A word cannot be read, or strikes, expiries or the symbol do not fit.
+    """
+    strikes: list[float] = []
+    letters: set[str] = set()
+    days: list[dt.date] = []
+    count = 1
+    for word in words:
+        if _are_days(word):
+            days += [day_of(one) for one in word.split("/")]
+        elif (times := TIMES.fullmatch(word)) is not None:
+            count = int(times[1] or times[2])
+        elif _STRIKES.fullmatch(word):
+            for one in word.split("/"):
+                letters |= set(one) & {"C", "P"}
+                strikes.append(float(one.rstrip("CP")))
+        elif word in ("CALL", "CALLS", "PUT", "PUTS"):
+            letters.add(word[0])
+        else:
+            symbol = symbol_of(word)
+    if symbol is None:
+        raise UsageError(f"{strategy}: name the symbol, as in SPY {strategy} …")
+    if count == 0:
+        raise UsageError(f"{strategy}: x0 is no trade")
+    if strategy in TWO_EXPIRIES:
+        return _over_two(strategy, symbol, strikes, letters, days, count)
+    return _shaped(strategy, symbol, strikes, letters, days, count)
+
+
+def _shaped(
+    strategy: str,
+    symbol: str,
+    strikes: Sequence[float],
+    letters: set[str],
+    days: Sequence[dt.date],
+    count: int,
+) -> tuple[NamedLeg, ...]:
+    shape = SHAPES[strategy]
+    levels = sorted(set(strikes))
+    needed = max(part.place for part in shape.parts) + 1
+    if len(levels) != needed:
+        raise UsageError(
+            f"{strategy} needs {needed} different strikes joined by /, got {len(levels)}"
+        )
+    if len(set(days)) != 1:
+        raise UsageError(f"{strategy} needs one expiry such as 2026-12-18, got {len(days)}")
+    right = _letter(strategy, letters, any(part.right == "?" for part in shape.parts))
+    if shape.mirror and right == "P":
+        levels.reverse()
+    stock = [NamedLeg(symbol, shape.lots * SHARES_PER_CONTRACT * count)] if shape.lots else []
+    options = [
+        NamedLeg(
+            symbol,
+            float(part.amount * count),
+            right if part.right == "?" else part.right,
+            levels[part.place],
+            days[0],
+        )
+        for part in shape.parts
+    ]
+    return (*stock, *options)
+
+
+def _over_two(
+    strategy: str,
+    symbol: str,
+    strikes: Sequence[float],
+    letters: set[str],
+    days: Sequence[dt.date],
+    count: int,
+) -> tuple[NamedLeg, ...]:
+    """Short the near expiry, long the far one; a diagonal's strikes stand in that order."""
+    if len(set(days)) != 2:
+        raise UsageError(f"{strategy} needs two expiries such as 2026-11-20/2026-12-18")
+    wanted = 1 if strategy == "calendar" else 2
+    if len(set(strikes)) != wanted:
+        raise UsageError(f"{strategy} needs {wanted} different strikes, got {len(set(strikes))}")
+    right = _letter(strategy, letters, True)
+    near_first = days[0] < days[-1]
+    near, far = (strikes[0], strikes[-1]) if near_first else (strikes[-1], strikes[0])
+    return (
+        NamedLeg(symbol, -float(count), right, near, min(days)),
+        NamedLeg(symbol, float(count), right, far, max(days)),
+    )
+
+
+def _letter(strategy: str, letters: set[str], needed: bool) -> Right:
+    if not needed:
+        return ""
+    if letters == {"C"}:
+        return "C"
+    if letters == {"P"}:
+        return "P"
+    raise UsageError(f"{strategy}: say calls or puts behind the strikes, as in 560/550P")
+
+
+def _are_days(word: str) -> bool:
+    return all(DAY.fullmatch(one) for one in word.split("/"))
+
+
+def parse(text: str, symbol: str | None = None) -> tuple[NamedLeg, ...]:
+    """
+    Read the legs of one trade; *symbol* is that of legs which name none.
+
+    Raises:
+        UsageError: A word cannot be read, or a sign, strike, expiry or symbol is missing; the
+            message says which and how to write it.
+    """
+    return read(text, symbol).legs
+
+
+def read(text: str, symbol: str | None = None) -> NamedTrade:
+    """
+    Read one trade: as `parse`, with the strategy that the text names.
+
+    Raises:
+        UsageError: See `parse`.
+    """
+    words = split_words(text)
+    if not words:
+        raise UsageError('no legs; write them as in "-1 SPY 2026-12-18 580P, +1 570P"')
+    found: list[NamedLeg] = []
+    plain: list[str] = []
+    names: list[str] = []
+    for part in split_parts(words):
+        named = next((word for word in part if strategy_name(word) in STRATEGIES), None)
+        if named is None:
+            plain += [*part, ","]
+            continue
+        names.append(strategy_name(named))
+        rest = [word for word in part if word != named]
+        found += read_strategy(names[-1], rest, symbol)
+    if plain:
+        found += read_listed(plain[:-1], symbol or (found[0].symbol if found else None))
+    return NamedTrade(tuple(found), names[0] if len(names) == 1 and not plain else None)
+
+
+def write(legs: Iterable[NamedLeg]) -> str:
+    """Legs as text that `parse` reads back."""
+    return ", ".join(_written(leg) for leg in legs)
+
+
+def _written(leg: NamedLeg) -> str:
+    price = "" if leg.price is None else f" @{leg.price:g}"
+    if leg.strike is None or leg.expiry is None:
+        return f"{leg.quantity:+.10g} {leg.symbol} shares{price}"
+    option = f"{leg.expiry.isoformat()} {leg.strike:.10g}{leg.right}"
+    return f"{leg.quantity:+.10g} {leg.symbol} {option}{price}"

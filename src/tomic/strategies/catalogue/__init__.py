@@ -1,0 +1,1 @@
+"""The strategies TOMIC knows: templates, the rules of their legs, gates."""

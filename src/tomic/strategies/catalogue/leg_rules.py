@@ -1,0 +1,254 @@
+"""What a strategy is: legs and how their strikes are chosen, days, gates; as declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from tomic.models import Side
+from tomic.strategies.catalogue.gates import Gate, parse_gate
+
+Right: TypeAlias = Literal["C", "P"]
+Slot: TypeAlias = Literal["near", "far"]
+Range: TypeAlias = tuple[float, float]
+
+CALL: Right = "C"
+PUT: Right = "P"
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaBand:
+    """Strikes whose delta lies in [low, high]; puts have negative deltas."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moneyness:
+    """Strikes from low to high times the spot."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class AtTheMoney:
+    """The listed strikes nearest to the forward, this many of them."""
+
+    nearest: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """
+    Strikes at a distance from another leg's, both ends included; exactly one unit is given.
+
+    One sigma is forward x at-the-money IV x sqrt(years) of the leg's own expiry; ``strikes``
+    counts listed strikes.
+    """
+
+    leg: str
+    sigmas: Range | None = None
+    points: Range | None = None
+    strikes: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        given = [unit for unit in (self.sigmas, self.points, self.strikes) if unit is not None]
+        if len(given) != 1:
+            raise ValueError("an offset is given in exactly one of sigmas, points or strikes")
+        if not 0 <= given[0][0] <= given[0][1]:
+            raise ValueError(f"an offset must ascend from 0 up, got {given[0]}")
+
+    @property
+    def unit(self) -> str:
+        """Name of the unit that is given."""
+        return "sigmas" if self.sigmas else "points" if self.points else "strikes"
+
+    @property
+    def range(self) -> Range:
+        """The distance in that unit."""
+        given = self.sigmas or self.points or self.strikes
+        assert given is not None
+        return (float(given[0]), float(given[1]))
+
+
+class Below(Offset):
+    """Strikes below another leg's."""
+
+
+class Above(Offset):
+    """Strikes above another leg's."""
+
+
+@dataclass(frozen=True, slots=True)
+class SameStrike:
+    """The strike of another leg."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """The strike as far from *about* as *leg* is, on its other side."""
+
+    leg: str
+    about: str
+
+
+Pick: TypeAlias = DeltaBand | Moneyness | AtTheMoney | Below | Above | SameStrike | Mirror
+
+
+@dataclass(frozen=True, slots=True)
+class LegRule:
+    """One option leg: its name, right, signed quantity, how its strike is chosen, which expiry."""
+
+    name: str
+    right: Right
+    quantity: int
+    pick: Pick
+    slot: Slot = "near"
+
+
+@dataclass(frozen=True, slots=True)
+class Wider:
+    """A condition on strikes: *leg* is further from *about* than *than* is."""
+
+    leg: str
+    than: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Template:
+    """A strategy: everything by which its trades are found on a chain."""
+
+    name: str
+    outlook: str
+    """When one would want it, in a few words."""
+    side: Side
+    legs: tuple[LegRule, ...]
+    dte: tuple[int, int]
+    """Calendar days to the near expiry, both ends included."""
+    gap: tuple[int, int] | None = None
+    """Days from the near to the far expiry; None where all legs share one expiry."""
+    gates: tuple[str, ...] = ()
+    stock: int = 0
+    """Lots of shares, one lot as many as a contract delivers."""
+    credit_required: bool = False
+    """Refuse trades whose executable credit is not positive."""
+    no_upside_loss: bool = False
+    """Refuse trades that can lose when the underlying rises."""
+    cash_secured: bool = False
+    """Measured against the whole strike in cash, whatever the account."""
+    both_sides: bool = False
+    """Also searched with calls and puts exchanged."""
+    wider: tuple[Wider, ...] = ()
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        known = [leg.name for leg in self.legs]
+        if len(set(known)) < len(known):
+            raise ValueError(f"{self.name}: two legs have the same name")
+        for low, high in (self.dte, self.gap or (0, 0)):
+            if not 0 <= low <= high:
+                raise ValueError(f"{self.name}: days must ascend from 0 up, got {low} to {high}")
+        if (self.gap is None) == any(leg.slot == "far" for leg in self.legs):
+            raise ValueError(f"{self.name}: a gap belongs to far legs, and they to a gap")
+        _ = self.order, self.conditions
+
+    @cached_property
+    def conditions(self) -> tuple[Gate, ...]:
+        """The gates, read."""
+        return tuple(parse_gate(text) for text in self.gates)
+
+    @cached_property
+    def order(self) -> tuple[LegRule, ...]:
+        """The legs in an order in which each comes after those it refers to."""
+        done: dict[str, LegRule] = {}
+        rest = list(self.legs)
+        while rest:
+            ready = [leg for leg in rest if all(name in done for name in references(leg.pick))]
+            if not ready:
+                names = ", ".join(leg.name for leg in rest)
+                raise ValueError(f"{self.name}: legs refer to each other or to no leg: {names}")
+            done |= {leg.name: leg for leg in ready}
+            rest = [leg for leg in rest if leg.name not in done]
+        return tuple(done.values())
+
+    @property
+    def undefined_risk(self) -> bool:
+        """Whether a rise of the underlying can cost without bound: more calls sold than held."""
+        calls = sum(leg.quantity for leg in self.legs if leg.right == CALL)
+        return calls + self.stock < 0
+
+    @property
+    def naked_put(self) -> bool:
+        """Whether puts are sold that no put held covers."""
+        return sum(leg.quantity for leg in self.legs if leg.right == PUT) < 0
+
+    @property
+    def variants(self) -> tuple[Template, ...]:
+        """The template, and where both sides count the one with calls and puts exchanged."""
+        return (self, mirrored(self)) if self.both_sides else (self,)
+
+    def leg(self, name: str) -> LegRule:
+        """The leg of that name; KeyError where there is none."""
+        return next(leg for leg in self.legs if leg.name == name)
+
+
+def references(pick: Pick) -> tuple[str, ...]:
+    """Names of the legs by which *pick* is measured."""
+    if isinstance(pick, Mirror):
+        return (pick.leg, pick.about)
+    if isinstance(pick, (Below, Above, SameStrike)):
+        return (pick.leg,)
+    return ()
+
+
+def mirrored(template: Template) -> Template:
+    """The template with calls and puts, above and below, bullish and bearish exchanged."""
+    sides: Mapping[Side, Side] = {
+        "bullish": "bearish",
+        "bearish": "bullish",
+        "neutral": "neutral",
+    }
+    legs = tuple(
+        LegRule(
+            _swapped(leg.name),
+            PUT if leg.right == CALL else CALL,
+            leg.quantity,
+            _mirrored_pick(leg.pick),
+            leg.slot,
+        )
+        for leg in template.legs
+    )
+    wider = tuple(
+        Wider(_swapped(one.leg), _swapped(one.than), _swapped(one.about)) for one in template.wider
+    )
+    return replace(template, side=sides[template.side], legs=legs, wider=wider)
+
+
+def _swapped(name: str) -> str:
+    other = {"put": "call", "call": "put"}
+    return "_".join(other.get(word, word) for word in name.split("_"))
+
+
+def _mirrored_pick(pick: Pick) -> Pick:
+    match pick:
+        case DeltaBand(low, high):
+            return DeltaBand(-high, -low)
+        case Moneyness(low, high):
+            return Moneyness(2.0 - high, 2.0 - low)
+        case Below(leg, sigmas, points, strikes):
+            return Above(_swapped(leg), sigmas, points, strikes)
+        case Above(leg, sigmas, points, strikes):
+            return Below(_swapped(leg), sigmas, points, strikes)
+        case SameStrike(leg):
+            return SameStrike(_swapped(leg))
+        case Mirror(leg, about):
+            return Mirror(_swapped(leg), _swapped(about))
+        case _:
+            return pick

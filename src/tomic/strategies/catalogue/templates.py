@@ -1,0 +1,455 @@
+"""The strategies TOMIC knows: the catalogue, chosen from and described."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tomic.errors import ConfigError
+from tomic.models import several
+from tomic.strategies.catalogue.leg_rules import (
+    CALL,
+    PUT,
+    Above,
+    AtTheMoney,
+    Below,
+    DeltaBand,
+    LegRule,
+    Mirror,
+    Moneyness,
+    Offset,
+    Pick,
+    SameStrike,
+    Template,
+    Wider,
+)
+
+PLAIN = ("dte", "gap", "gates", "credit_required", "no_upside_loss", "both_sides", "enabled")
+"""Fields of a template that can be changed; every leg by its name besides."""
+
+_PICKS = ("delta", "moneyness", "nearest", "sigmas", "points", "strikes", "quantity")
+
+
+def changed(template: Template, field: str, value: Any) -> Template:
+    """
+    The template with one field, or one leg by its name, as ``tomic.toml`` writes it.
+
+    Raises:
+        ConfigError: There is no such field or leg, or the value cannot be.
+    """
+    key = f"strategies.{template.name}.{field}"
+    legs = [leg.name for leg in template.legs]
+    if field not in (*PLAIN, *legs):
+        raise unknown(key, field, [*PLAIN, *legs])
+    try:
+        if field in legs:
+            return _with_leg(template, field, value, key)
+        change: dict[str, Any] = {field: _plain(field, value)}
+        return replace(template, **change)
+    except (ValueError, TypeError) as exc:
+        raise ConfigError(f"{key}: {exc}", key=key) from exc
+
+
+def _plain(field: str, value: Any) -> Any:
+    if field in ("dte", "gap"):
+        return _pair(value, int)
+    if field == "gates":
+        texts = [value] if isinstance(value, str) else list(value)
+        return tuple(str(text) for text in texts)
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, got {value!r}")
+    return value
+
+
+def _with_leg(template: Template, name: str, value: Any, key: str) -> Template:
+    if not isinstance(value, Mapping):
+        raise ValueError("a leg is a table, as in { delta = [-0.25, -0.10] }")
+    leg = template.leg(name)
+    for field, given in value.items():
+        if field not in _PICKS:
+            raise unknown(f"{key}.{field}", field, _PICKS)
+        if field == "quantity":
+            if isinstance(given, bool) or not isinstance(given, int) or given == 0:
+                raise ValueError(f"quantity must be a whole number, not 0, got {given!r}")
+            leg = replace(leg, quantity=given)
+        else:
+            leg = replace(leg, pick=_repicked(leg.pick, field, given))
+    legs = tuple(leg if one.name == name else one for one in template.legs)
+    return replace(template, legs=legs)
+
+
+def _repicked(pick: Pick, field: str, value: Any) -> Pick:
+    """Another way to choose the strike; offsets keep their direction and their other leg."""
+    if field == "delta":
+        band = DeltaBand(*_pair(value, float))
+        if not -1.0 <= band.low <= band.high <= 1.0:
+            raise ValueError(f"delta must ascend from -1 to 1, got {list(value)}")
+        return band
+    if field == "moneyness":
+        return Moneyness(*_pair(value, float))
+    if field == "nearest":
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"nearest must be a whole number from 1 up, got {value!r}")
+        return AtTheMoney(value)
+    if not isinstance(pick, (Below, Above)):
+        raise ValueError(f"{field} is a distance from another leg, and this leg has none")
+    kind = int if field == "strikes" else float
+    return type(pick)(pick.leg, **{field: _pair(value, kind)})
+
+
+def _pair(value: Any, kind: type) -> tuple[Any, Any]:
+    numbers = list(value) if isinstance(value, (list, tuple)) else []
+    good = len(numbers) == 2 and not any(
+        isinstance(one, bool) or not isinstance(one, (int, float)) for one in numbers
+    )
+    if not good or (kind is int and any(one != int(one) for one in numbers)):
+        raise ValueError(f"must be two {'whole ' if kind is int else ''}numbers, got {value!r}")
+    return kind(numbers[0]), kind(numbers[1])
+
+
+def unknown(key: str, name: str, known: Iterable[str]) -> ConfigError:
+    """What to raise about a *name* that is not among those known."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return ConfigError(f"{key}: {name} is unknown; {hint}", key=key)
+
+
+_WING = (0.25, 1.5)
+_RICH = ("iv_rank >= 0.5", "abs(skew) <= 0.08")
+
+_ALL = (
+    Template(
+        name="iron_condor",
+        outlook="range-bound, rich volatility",
+        side="neutral",
+        legs=(
+            LegRule("long_put", PUT, +1, Below("short_put", sigmas=_WING)),
+            LegRule("short_put", PUT, -1, DeltaBand(-0.30, -0.10)),
+            LegRule("short_call", CALL, -1, DeltaBand(0.10, 0.30)),
+            LegRule("long_call", CALL, +1, Above("short_call", sigmas=_WING)),
+        ),
+        dte=(25, 55),
+        gates=_RICH,
+        credit_required=True,
+    ),
+    Template(
+        name="iron_butterfly",
+        outlook="pinned to the price of today, rich volatility",
+        side="neutral",
+        legs=(
+            LegRule("long_put", PUT, +1, Below("short_put", sigmas=_WING)),
+            LegRule("short_put", PUT, -1, AtTheMoney(nearest=3)),
+            LegRule("short_call", CALL, -1, SameStrike("short_put")),
+            LegRule("long_call", CALL, +1, Above("short_call", sigmas=_WING)),
+        ),
+        dte=(20, 45),
+        gates=_RICH,
+        credit_required=True,
+    ),
+    Template(
+        name="short_put_spread",
+        outlook="not lower, volatility not cheap",
+        side="bullish",
+        legs=(
+            LegRule("short_put", PUT, -1, DeltaBand(-0.35, -0.15)),
+            LegRule("long_put", PUT, +1, Below("short_put", sigmas=_WING)),
+        ),
+        dte=(25, 50),
+        gates=("iv_rank >= 0.3",),
+        credit_required=True,
+    ),
+    Template(
+        name="short_call_spread",
+        outlook="not higher, volatility not cheap",
+        side="bearish",
+        legs=(
+            LegRule("short_call", CALL, -1, DeltaBand(0.15, 0.35)),
+            LegRule("long_call", CALL, +1, Above("short_call", sigmas=_WING)),
+        ),
+        dte=(25, 50),
+        gates=("iv_rank >= 0.3",),
+        credit_required=True,
+    ),
+    Template(
+        name="long_call_spread",
+        outlook="higher, volatility not dear",
+        side="bullish",
+        legs=(
+            LegRule("long_call", CALL, +1, DeltaBand(0.40, 0.60)),
+            LegRule("short_call", CALL, -1, Above("long_call", sigmas=_WING)),
+        ),
+        dte=(25, 60),
+        gates=("iv_rank <= 0.5",),
+    ),
+    Template(
+        name="long_put_spread",
+        outlook="lower, volatility not dear",
+        side="bearish",
+        legs=(
+            LegRule("long_put", PUT, +1, DeltaBand(-0.60, -0.40)),
+            LegRule("short_put", PUT, -1, Below("long_put", sigmas=_WING)),
+        ),
+        dte=(25, 60),
+        gates=("iv_rank <= 0.5",),
+    ),
+    Template(
+        name="naked_put",
+        outlook="not lower, volatility not cheap, margin account",
+        side="bullish",
+        legs=(LegRule("short_put", PUT, -1, DeltaBand(-0.30, -0.15)),),
+        dte=(25, 50),
+        gates=("iv_rank >= 0.3",),
+        credit_required=True,
+    ),
+    Template(
+        name="cash_secured_put",
+        outlook="glad to own the shares lower",
+        side="bullish",
+        legs=(LegRule("short_put", PUT, -1, DeltaBand(-0.35, -0.15)),),
+        dte=(25, 50),
+        gates=("iv_rank >= 0.3",),
+        credit_required=True,
+        cash_secured=True,
+    ),
+    Template(
+        name="covered_call",
+        outlook="content to sell the shares higher",
+        side="bullish",
+        legs=(LegRule("short_call", CALL, -1, DeltaBand(0.20, 0.40)),),
+        dte=(20, 50),
+        stock=1,
+    ),
+    Template(
+        name="short_strangle",
+        outlook="range-bound, rich volatility, undefined risk",
+        side="neutral",
+        legs=(
+            LegRule("short_put", PUT, -1, DeltaBand(-0.30, -0.10)),
+            LegRule("short_call", CALL, -1, DeltaBand(0.10, 0.30)),
+        ),
+        dte=(25, 55),
+        gates=_RICH,
+        credit_required=True,
+    ),
+    Template(
+        name="short_straddle",
+        outlook="pinned to the price of today, rich volatility, undefined risk",
+        side="neutral",
+        legs=(
+            LegRule("short_put", PUT, -1, AtTheMoney(nearest=3)),
+            LegRule("short_call", CALL, -1, SameStrike("short_put")),
+        ),
+        dte=(25, 55),
+        gates=_RICH,
+        credit_required=True,
+    ),
+    Template(
+        name="jade_lizard",
+        outlook="not lower, no risk of a rise, volatility not cheap",
+        side="bullish",
+        legs=(
+            LegRule("short_put", PUT, -1, DeltaBand(-0.35, -0.15)),
+            LegRule("short_call", CALL, -1, DeltaBand(0.15, 0.40)),
+            LegRule("long_call", CALL, +1, Above("short_call", sigmas=(0.05, 0.75))),
+        ),
+        dte=(25, 55),
+        gates=("iv_rank >= 0.3",),
+        credit_required=True,
+        no_upside_loss=True,
+    ),
+    Template(
+        name="calendar",
+        outlook="near the price of today, volatility cheap, near expiry not the cheaper one",
+        side="neutral",
+        legs=(
+            LegRule("short_near", CALL, -1, Moneyness(0.97, 1.03)),
+            LegRule("long_far", CALL, +1, SameStrike("short_near"), slot="far"),
+        ),
+        dte=(20, 40),
+        gap=(20, 65),
+        gates=("iv_rank <= 0.5", "term_m1_m2 >= -0.01"),
+        both_sides=True,
+    ),
+    Template(
+        name="diagonal",
+        outlook="slowly towards the short strike, volatility cheap",
+        side="bullish",
+        legs=(
+            LegRule("long_far", CALL, +1, DeltaBand(0.45, 0.65), slot="far"),
+            LegRule("short_near", CALL, -1, DeltaBand(0.20, 0.40)),
+        ),
+        dte=(20, 40),
+        gap=(20, 65),
+        gates=("iv_rank <= 0.5",),
+        both_sides=True,
+    ),
+    Template(
+        name="ratio_spread",
+        outlook="to the short strikes and not beyond, volatility not cheap",
+        side="bullish",
+        legs=(
+            LegRule("long_call", CALL, +1, DeltaBand(0.35, 0.55)),
+            LegRule("short_call", CALL, -2, Above("long_call", sigmas=_WING)),
+        ),
+        dte=(20, 45),
+        gates=("iv_rank >= 0.3",),
+        both_sides=True,
+    ),
+    Template(
+        name="put_backspread",
+        outlook="a fall, or nothing to lose by a rise; volatility not dear",
+        side="bearish",
+        legs=(
+            LegRule("short_put", PUT, -1, DeltaBand(-0.50, -0.30)),
+            LegRule("long_put", PUT, +2, Below("short_put", sigmas=(0.1, 1.0))),
+        ),
+        dte=(25, 60),
+        gates=("iv_rank <= 0.5",),
+    ),
+    Template(
+        name="broken_wing_butterfly",
+        outlook="near the short strikes, no or little risk on one side",
+        side="bullish",
+        legs=(
+            LegRule("near_put", PUT, +1, DeltaBand(-0.50, -0.25)),
+            LegRule("short_put", PUT, -2, Below("near_put", sigmas=(0.1, 1.0))),
+            LegRule("far_put", PUT, +1, Below("short_put", sigmas=(0.2, 2.0))),
+        ),
+        dte=(20, 50),
+        wider=(Wider("far_put", than="near_put", about="short_put"),),
+        both_sides=True,
+    ),
+    Template(
+        name="long_butterfly",
+        outlook="near the body at expiry, cheap lottery with known loss",
+        side="neutral",
+        legs=(
+            LegRule("lower", CALL, +1, Below("body", sigmas=(0.2, 1.5))),
+            LegRule("body", CALL, -2, Moneyness(0.97, 1.03)),
+            LegRule("upper", CALL, +1, Mirror("lower", about="body")),
+        ),
+        dte=(15, 45),
+        both_sides=True,
+    ),
+    Template(
+        name="collar",
+        outlook="shares held, their loss bounded",
+        side="bullish",
+        legs=(
+            LegRule("long_put", PUT, +1, DeltaBand(-0.35, -0.15)),
+            LegRule("short_call", CALL, -1, DeltaBand(0.15, 0.40)),
+        ),
+        dte=(25, 75),
+        stock=1,
+    ),
+)
+
+CATALOGUE: Mapping[str, Template] = {template.name: template for template in _ALL}
+"""Every strategy by name, in the order in which they are listed."""
+
+
+def with_overrides(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Template]:
+    """
+    The catalogue with changes by strategy and field name, as in the ``[strategies]`` tables.
+
+    A leg is changed by its name: ``short_put = { delta = [-0.25, -0.10] }``,
+    ``long_put = { points = [5, 10] }`` (or sigmas, strikes), ``body = { nearest = 1 }``.
+
+    Raises:
+        ConfigError: Unknown strategy or field, or a value that cannot be; the message says which
+            names there are.
+    """
+    found = dict(CATALOGUE)
+    for name, fields in changes.items():
+        if name not in found:
+            raise unknown(f"strategies.{name}", name, found)
+        for field, value in fields.items():
+            found[name] = changed(found[name], field, value)
+    return found
+
+
+def choose(
+    names: str | Sequence[str], changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[Template, ...]:
+    """
+    The templates of these names, all enabled ones when none are given; in the catalogue's order.
+
+    One text is one name, or several by commas; a dash is as good as an underscore.
+
+    Raises:
+        ConfigError: As `with_overrides`, and for a name that is no strategy.
+    """
+    known = with_overrides(changes or {})
+    names = [name.replace("-", "_") for name in several(names)]
+    for name in names:
+        if name not in known:
+            raise unknown("scan.strategies", name, known)
+    if names:
+        return tuple(template for template in known.values() if template.name in names)
+    return tuple(template for template in known.values() if template.enabled)
+
+
+def describe(template: Template) -> dict[str, Any]:
+    """The template as plain values, named as in ``tomic.toml``; legs by their names."""
+    legs = {
+        leg.name: {
+            "right": leg.right,
+            "quantity": leg.quantity,
+            "expiry": leg.slot,
+            "strike": strike_text(leg.pick),
+            **_pick_fields(leg.pick),
+        }
+        for leg in template.legs
+    }
+    plain = {field: getattr(template, field) for field in PLAIN}
+    plain |= {"dte": list(template.dte), "gates": list(template.gates)}
+    plain["gap"] = list(template.gap) if template.gap else None
+    return {
+        "name": template.name,
+        "outlook": template.outlook,
+        "side": template.side,
+        "stock": template.stock,
+        "cash_secured": template.cash_secured,
+        "undefined_risk": template.undefined_risk,
+        **plain,
+        "wider": [f"{one.leg} wider than {one.than}" for one in template.wider],
+        "legs": legs,
+    }
+
+
+def strike_text(pick: Pick) -> str:
+    """How a strike is chosen, in words."""
+    match pick:
+        case DeltaBand(low, high):
+            return f"delta {low:g} to {high:g}"
+        case Moneyness(low, high):
+            return f"{low:g} to {high:g} x spot"
+        case AtTheMoney(nearest):
+            return "at the money" if nearest == 1 else f"the {nearest} strikes at the money"
+        case SameStrike(leg):
+            return f"as {leg}"
+        case Mirror(leg, about):
+            return f"as far from {about} as {leg}"
+        case _:
+            low, high = pick.range
+            where = "below" if isinstance(pick, Below) else "above"
+            return f"{low:g} to {high:g} {pick.unit} {where} {pick.leg}"
+
+
+def _pick_fields(pick: Pick) -> dict[str, Any]:
+    match pick:
+        case DeltaBand(low, high):
+            return {"delta": [low, high]}
+        case Moneyness(low, high):
+            return {"moneyness": [low, high]}
+        case AtTheMoney(nearest):
+            return {"nearest": nearest}
+        case Offset():
+            given = pick.sigmas or pick.points or pick.strikes
+            assert given is not None
+            return {pick.unit: list(given)}
+        case _:
+            return {}

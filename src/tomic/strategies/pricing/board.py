@@ -1,0 +1,535 @@
+"""A chain made ready for the search: prices, Greeks, liquidity, and what each expiry expects."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import numpy as np
+
+from tomic._typing import BoolArray, FloatArray, IntArray
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.errors import UsageError
+from tomic.models import ExerciseStyle, RowStatus, VolSnapshot, normalize_symbol
+from tomic.quant import (
+    black_scholes,
+    density,
+    exercise_table,
+    implied,
+    later_expiries,
+    parity,
+    smile,
+)
+from tomic.quant.density import Density
+from tomic.quant.later_expiries import LaterExpiry
+from tomic.quant.smile import Smile
+from tomic.strategies.pricing.outlooks import (
+    Forecast,
+    NearMoney,
+    Outlook,
+    disagreement,
+    expected_volatility,
+)
+from tomic.strategies.pricing.quotes import Prices, is_quoted, ladder
+
+PREMIUM_YIELD_STEP = 0.0025
+PREMIUM_TAU = (2.0 / 365.0, 2.5)
+PREMIUM_SIGMA = (0.05, 2.0)
+"""What the tables of early-exercise premiums span; beyond it their edges hold."""
+
+
+def premiums(
+    spot: float,
+    strike: FloatArray,
+    tau: FloatArray,
+    rate: float,
+    div_yield: float,
+    sigma: FloatArray,
+    is_call: BoolArray,
+) -> FloatArray:
+    """
+    Early-exercise premiums of American options by interpolation, currency per share, (n,).
+
+    One table a side serves all expiries; yields are rounded to a quarter of a per cent, so that
+    symbols share tables. Good to a tenth of a cent at a spot of 500, next to that rounding.
+    """
+    near = round(div_yield / PREMIUM_YIELD_STEP) * PREMIUM_YIELD_STEP
+    premium = np.zeros(strike.shape)
+    for call in (False, True):
+        side = np.flatnonzero(is_call == call)
+        # A call is the put with rate and yield, price and strike exchanged.
+        early, late = (near, rate) if call else (rate, near)
+        table = exercise_table.build(PREMIUM_TAU, early, late, PREMIUM_SIGMA) if side.size else None
+        if table is None:
+            continue
+        k, years, vol = strike[side], tau[side], sigma[side]
+        terms = table.terms(years[:, None], vol[:, None])
+        log_ratio = np.log(spot / k)
+        place = (-log_ratio if call else log_ratio) * terms.rise[:, 0, 0] + terms.shift[:, 0, 0]
+        power, found = np.clip(place, -1.0, 1.0), np.zeros(side.size)
+        for coefficient in terms.coefficient[::-1, :, 0, 0]:
+            found = found * power + coefficient
+        found *= spot if call else k
+        due = np.flatnonzero(place <= -1.0)
+        if due.size:
+            european = black_scholes.price(spot, k[due], years[due], rate, near, vol[due], call)
+            found[due] = np.maximum(spot - k[due] if call else k[due] - spot, 0.0) - european
+        premium[side] = np.maximum(found, 0.0)
+    return premium
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """
+    One chain, priced. Arrays are one element a chain row, (m,); ``outlooks`` by expiry.
+
+    Expiries without an outlook are in ``blind`` with the reason; those that have quotes but no
+    smile that fits them, in ``unfit`` too.
+    """
+
+    chain: Chain
+    vol: VolSnapshot
+    settings: Settings
+    prices: Prices
+    listed: BoolArray
+    """Rows that exist and have time left."""
+    delta: FloatArray
+    gamma: FloatArray
+    vega: FloatArray
+    theta: FloatArray
+    iv: FloatArray
+    div_yield: FloatArray
+    """What carries spot to the forward of each row's expiry, fraction per year."""
+    value: FloatArray
+    """At the smile, early exercise included."""
+    value_error: FloatArray
+    liquidity: FloatArray
+    """Of each row, in (0, 1]."""
+    outlooks: Mapping[dt.date, Outlook]
+    blind: Mapping[dt.date, str]
+    unfit: Mapping[dt.date, str]
+    forecast: Forecast
+    notes: tuple[str, ...] = ()
+    _sides: dict[tuple[dt.date, str], IntArray] = field(default_factory=dict, repr=False)
+    _later: dict[tuple[dt.date, dt.date], LaterExpiry] = field(default_factory=dict, repr=False)
+
+    @property
+    def price(self) -> FloatArray:
+        """Price of each row by the ladder, currency per share."""
+        return self.prices.price
+
+    @property
+    def spot(self) -> float:
+        """Price of the underlying."""
+        return self.chain.spot.price
+
+    @cached_property
+    def strike(self) -> FloatArray:
+        """Strikes, currency per share."""
+        return np.asarray(self.chain["strike"], dtype=np.float64)
+
+    def side(self, expiry: dt.date, right: str) -> IntArray:
+        """Rows of one expiry and right, by ascending strike."""
+        key = (expiry, right)
+        if key not in self._sides:
+            chosen = (self.chain["expiry"] == np.datetime64(expiry, "D")) & self.listed
+            self._sides[key] = np.flatnonzero(chosen & (self.chain["right"] == right))
+        return self._sides[key]
+
+    def later(self, near: dt.date, far: dt.date) -> LaterExpiry:
+        """What options of *far* are worth at *near*, whose market density is their mean."""
+        if (near, far) not in self._later:
+            first = self.outlooks[near]
+            self._later[near, far] = later_expiries.from_smiles(
+                first.smile,
+                self.outlooks[far].smile,
+                american=self.chain.underlying.exercise_style is ExerciseStyle.AMERICAN,
+                market=first.market,
+            )
+        return self._later[near, far]
+
+
+def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
+    """
+    Refuse to judge a chain by the volatility of something else.
+
+    Raises:
+        UsageError: *vol* is no snapshot, or that of another symbol.
+    """
+    own = f"VolSnapshot(symbol={chain.symbol!r}, as_of=...)"
+    if not isinstance(vol, VolSnapshot):
+        raise UsageError(
+            f"a VolSnapshot is needed, got {type(vol).__name__}; {own} knows no figure, and "
+            "gates on what is unknown are passed with a note"
+        )
+    if normalize_symbol(vol.symbol) != chain.symbol:
+        raise UsageError(
+            f"the volatility is that of {vol.symbol}, the chain that of {chain.symbol}; give {own}"
+        )
+
+
+def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
+    """
+    Price every row of *chain*, fit its smiles, and set up both densities of every expiry.
+
+    Implied volatilities are taken from out-of-the-money quotes with the early-exercise premium of
+    American options taken off; forwards come from put-call parity, and where an expiry has no
+    pair from the chain's own yield. Pure: no clock, no network.
+    """
+    rows = _Rows.of(chain)
+    forward, yields, known = _forwards(chain, rows)
+    premium, iv = _volatilities(chain, rows, forward, yields)
+    forward, yields = _parity_after_exercise(chain, rows, forward, yields, premium, known)
+    european = rows.mid - premium
+    iv = implied.implied_vol(
+        european, chain.spot.price, rows.strike, rows.tau, chain.rate, yields, rows.is_call
+    )
+    fitted, unfit = _smiles(chain, rows, iv, forward, premium)
+    smiles = {place: one.smile for place, one in fitted.items()}
+    value, error = _model(chain, rows, smiles, premium, european)
+    prices = ladder(
+        chain["bid"],
+        chain["ask"],
+        chain["close"],
+        _by_parity(chain, rows, forward, premium),
+        value,
+        max_spread=settings.scan.max_spread,
+        max_spread_points=settings.scan.max_spread_points,
+    )
+    forecast = expected_volatility(vol, list(smiles.values()), settings.score)
+    outlook_of = _outlooks(chain, rows, fitted, forward, yields, forecast)
+    greeks = _greeks(chain, rows, smiles, iv, yields)
+    days = chain.expiries
+    return Board(
+        chain=chain,
+        vol=vol,
+        settings=settings,
+        prices=prices,
+        listed=rows.listed,
+        delta=greeks["delta"],
+        gamma=greeks["gamma"],
+        vega=greeks["vega"],
+        theta=greeks["theta"],
+        iv=greeks["iv"],
+        div_yield=yields,
+        value=value,
+        value_error=error,
+        liquidity=_liquidity(chain, prices, settings),
+        outlooks=outlook_of,
+        blind=_blind(chain, rows, outlook_of, unfit),
+        unfit={days[place]: why for place, why in unfit.items()},
+        forecast=forecast,
+        notes=tuple(chain.notes),
+    )
+
+
+class _Rows(NamedTuple):
+    """Chain columns under short names."""
+
+    strike: FloatArray
+    tau: FloatArray
+    is_call: BoolArray
+    mid: FloatArray
+    """NaN where bid and ask make no market."""
+    listed: BoolArray
+    expiry: IntArray
+    """Place of the row's expiry in ``chain.expiries``."""
+    other: IntArray
+    """Row of the same expiry and strike with the other right, -1 where there is none."""
+
+    @classmethod
+    def of(cls, chain: Chain) -> _Rows:
+        mid = np.where(is_quoted(chain["bid"], chain["ask"]), chain.mid, np.nan)
+        listed = (chain["status"] != RowStatus.UNKNOWN_CONTRACT.value) & (chain["tau"] > 0.0)
+        _, place = np.unique(chain["expiry"], return_inverse=True)
+        other = np.full(len(chain), -1)
+        same = (place[1:] == place[:-1]) & (chain["strike"][1:] == chain["strike"][:-1])
+        first = np.flatnonzero(same)
+        other[first], other[first + 1] = first + 1, first
+        return cls(chain["strike"], chain["tau"], chain.is_call, mid, listed, place, other)
+
+
+def _forwards(chain: Chain, rows: _Rows) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Forward and yield per row by plain parity, and whether a pair gave them."""
+    spot, forward = chain.spot.price, np.full(len(chain), np.nan)
+    for place in range(len(chain.expiries)):
+        forward[rows.expiry == place] = _parity(rows, rows.mid, place, chain.rate)
+    known = np.isfinite(forward)
+    carried = spot * np.exp((chain.rate - chain.div_yield) * rows.tau)
+    forward = np.where(known, forward, carried)
+    return forward, _yield(chain, rows, forward), known
+
+
+def _parity(rows: _Rows, european: FloatArray, place: int, rate: float) -> float:
+    call = np.flatnonzero((rows.expiry == place) & rows.is_call & rows.listed & (rows.other >= 0))
+    if call.size == 0:
+        return math.nan
+    put, tau = rows.other[call], float(rows.tau[call[0]])
+    found = parity.forward_from_parity(rows.strike[call], european[call], european[put], rate, tau)
+    return found.forward if found.forward > 0.0 else math.nan
+
+
+def _yield(chain: Chain, rows: _Rows, forward: FloatArray) -> FloatArray:
+    tau = np.where(rows.tau > 0.0, rows.tau, 1.0)
+    return np.asarray(chain.rate - np.log(forward / chain.spot.price) / tau)
+
+
+def _volatilities(
+    chain: Chain, rows: _Rows, forward: FloatArray, yields: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Early-exercise premium per row (0 for European options), and volatility per strike."""
+    spot = chain.spot.price
+    iv = implied.implied_vol(
+        rows.mid, spot, rows.strike, rows.tau, chain.rate, yields, rows.is_call
+    )
+    nothing = np.zeros(len(chain))
+    if chain.underlying.exercise_style is not ExerciseStyle.AMERICAN:
+        return nothing, iv
+    outside = rows.is_call == (rows.strike >= forward)
+    partner = np.where(rows.other >= 0, iv[rows.other], np.nan)
+    strike_iv = np.where(outside | np.isnan(partner), iv, partner)
+    usable = rows.listed & np.isfinite(strike_iv)
+    if not usable.any():
+        return nothing, iv
+    nothing[usable] = premiums(
+        spot,
+        rows.strike[usable],
+        rows.tau[usable],
+        chain.rate,
+        float(np.median(yields[usable])),
+        strike_iv[usable],
+        rows.is_call[usable],
+    )
+    return nothing, iv
+
+
+def _parity_after_exercise(
+    chain: Chain,
+    rows: _Rows,
+    forward: FloatArray,
+    yields: FloatArray,
+    premium: FloatArray,
+    known: BoolArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Forwards again, from prices without their early-exercise premium."""
+    if not premium.any():
+        return forward, yields
+    better = forward.copy()
+    for place in range(len(chain.expiries)):
+        here = rows.expiry == place
+        if known[here].any():
+            again = _parity(rows, rows.mid - premium, place, chain.rate)
+            if math.isfinite(again):
+                better[here] = again
+    return better, _yield(chain, rows, better)
+
+
+class _Fitted(NamedTuple):
+    """The smile of one expiry, which the market confirms, and its density."""
+
+    smile: Smile
+    law: Density
+
+
+def _smiles(
+    chain: Chain, rows: _Rows, iv: FloatArray, forward: FloatArray, premium: FloatArray
+) -> tuple[dict[int, _Fitted], dict[int, str]]:
+    """By place of an expiry its smile, and why others with quotes have none."""
+    outside = rows.listed & (rows.is_call == (rows.strike >= forward)) & (iv > 0.0)
+    discount = np.exp(-chain.rate * rows.tau)
+    peak = (
+        forward * discount * np.sqrt(np.where(rows.tau > 0.0, rows.tau, np.nan) / (2.0 * math.pi))
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = iv * np.sqrt(rows.tau)
+        d1 = np.log(forward / rows.strike) / total + 0.5 * total
+    vega = 0.01 * peak * np.exp(-0.5 * d1 * d1)
+    weight = smile.quote_weights(rows.strike, chain["bid"], chain["ask"], vega)
+    chosen = outside & (weight > 0.0)
+    fitted: dict[int, _Fitted] = {}
+    unfit: dict[int, str] = {}
+    floor: Smile | None = None
+    for place in range(len(chain.expiries)):
+        here = np.flatnonzero(chosen & (rows.expiry == place))
+        if here.size == 0:
+            continue
+        if (strikes := int(np.unique(rows.strike[here]).size)) < smile.LEAST_STRIKES:
+            unfit[place] = smile.too_few(strikes)
+            continue
+        first = here[0]
+        fit = partial(
+            smile.fit,
+            rows.strike[here],
+            iv[here],
+            forward=float(forward[first]),
+            tau=float(rows.tau[first]),
+            weight=weight[here],
+            discount=float(discount[first]),
+        )
+        market = NearMoney(
+            rows.strike[here],
+            iv[here],
+            # vega over half the spread, per .01
+            0.01 / weight[here],
+            *_straddle(chain, rows, rows.mid - premium, place, float(forward[first])),
+        )
+        found, why = _confirmed(fit(floor=floor), market)
+        if why and floor is not None:
+            # What the quotes say goes before what the expiry before them allows.
+            alone, still = _confirmed(smile.beside(fit(), floor), market)
+            found, why = (alone, "") if not still else (found, why)
+        if why:
+            unfit[place] = f"{why}; {found.smile.note}" if found.smile.note else why
+            continue
+        # A smile that the market contradicts must not hold up the next one.
+        floor = found.smile
+        fitted[place] = found
+    return fitted, unfit
+
+
+def _confirmed(found: Smile, market: NearMoney) -> tuple[_Fitted, str]:
+    """A smile with its density, and how the market contradicts them."""
+    law = density.from_smile(found)
+    return _Fitted(found, law), disagreement(found, law, market)
+
+
+def _straddle(
+    chain: Chain, rows: _Rows, european: FloatArray, place: int, forward: float
+) -> tuple[float, float, float]:
+    """Strike, mid and spread of the straddle nearest the forward; NaN where none is quoted."""
+    call = np.flatnonzero((rows.expiry == place) & rows.is_call & rows.listed & (rows.other >= 0))
+    put = rows.other[call]
+    quoted = np.isfinite(rows.mid[call] + rows.mid[put])
+    call, put = call[quoted], put[quoted]
+    if call.size == 0:
+        return math.nan, math.nan, math.nan
+    nearest = int(np.argmin(np.abs(rows.strike[call] - forward)))
+    pair = [call[nearest], put[nearest]]
+    spread = float((chain["ask"][pair] - chain["bid"][pair]).sum())
+    return float(rows.strike[pair[0]]), float(european[pair].sum()), spread
+
+
+def _model(
+    chain: Chain,
+    rows: _Rows,
+    smiles: Mapping[int, Smile],
+    premium: FloatArray,
+    european: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Value at the smile with early exercise, and the error of price less value."""
+    value, error = np.full(len(chain), np.nan), np.full(len(chain), np.nan)
+    for place, fitted in smiles.items():
+        here = rows.expiry == place
+        found = smile.residuals(fitted, rows.strike[here], european[here], rows.is_call[here])
+        value[here], error[here] = found.value + premium[here], found.error
+    return value, error
+
+
+def _by_parity(chain: Chain, rows: _Rows, forward: FloatArray, premium: FloatArray) -> FloatArray:
+    """Price of each option from its partner's mid, early exercise taken off and put on."""
+    partner = np.where(rows.other >= 0, (rows.mid - premium)[rows.other], np.nan)
+    sign = np.where(rows.is_call, 1.0, -1.0)
+    carried = np.exp(-chain.rate * rows.tau) * (forward - rows.strike)
+    return np.asarray(partner + sign * carried + premium)
+
+
+def _outlooks(
+    chain: Chain,
+    rows: _Rows,
+    fitted: Mapping[int, _Fitted],
+    forward: FloatArray,
+    yields: FloatArray,
+    forecast: Forecast,
+) -> dict[dt.date, Outlook]:
+    found: dict[dt.date, Outlook] = {}
+    for place, one in fitted.items():
+        first = int(np.flatnonzero(rows.expiry == place)[0])
+        expiry, tau = chain.expiries[place], float(rows.tau[first])
+        found[expiry] = Outlook(
+            expiry=expiry,
+            dte=int(chain["dte"][first]),
+            tau=tau,
+            forward=float(forward[first]),
+            discount=math.exp(-chain.rate * tau),
+            div_yield=float(yields[first]),
+            smile=one.smile,
+            market=one.law,
+            forecast=density.forecast(one.law, one.law.volatility * forecast.ratio),
+        )
+    return found
+
+
+def _blind(
+    chain: Chain, rows: _Rows, outlooks: Mapping[dt.date, Outlook], unfit: Mapping[int, str]
+) -> dict[dt.date, str]:
+    """Why an expiry has no outlook."""
+    blind: dict[dt.date, str] = {}
+    for place, expiry in enumerate(chain.expiries):
+        if expiry in outlooks:
+            continue
+        left = (rows.tau[rows.expiry == place] > 0.0).any()
+        why = "no out-of-the-money option with bid and ask" if left else "expired"
+        blind[expiry] = unfit.get(place, why)
+    return blind
+
+
+def _greeks(
+    chain: Chain,
+    rows: _Rows,
+    smiles: Mapping[int, Smile],
+    own: FloatArray,
+    yields: FloatArray,
+) -> dict[str, FloatArray]:
+    """
+    IV and Greeks as the chain has them, from the smile where it lacks them.
+
+    Where an expiry has no smile, those of an option's own mid.
+    """
+    columns = {
+        name: np.array(chain[name], dtype=np.float64)
+        for name in ("iv", "delta", "gamma", "vega", "theta")
+    }
+    lacking = rows.listed & np.isnan(columns["delta"])
+    for place in np.unique(rows.expiry[lacking]).tolist():
+        here = np.flatnonzero(lacking & (rows.expiry == place))
+        fitted = smiles.get(place)
+        if fitted is None:
+            here = here[np.isfinite(own[here])]
+        sigma = own[here] if fitted is None else fitted.iv(rows.strike[here])
+        greeks = black_scholes.greeks(
+            chain.spot.price,
+            rows.strike[here],
+            rows.tau[here],
+            chain.rate,
+            yields[here],
+            sigma,
+            rows.is_call[here],
+        )
+        columns["iv"][here] = sigma
+        for name in ("delta", "gamma", "vega", "theta"):
+            columns[name][here] = getattr(greeks, name)
+    return columns
+
+
+def _liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
+    """
+    Liquidity of each row in (0, 1]: spread against what is accepted, open interest, volume.
+
+    The product of 1 / (1 + x/4), x the spread per accepted spread; the root of
+    (oi + 50) / (oi + 100); the fourth root of (volume + 10) / (volume + 20). An unknown open
+    interest counts as 250, an unknown volume as 50; a price that is no quote costs a fifth.
+    """
+    scan = settings.scan
+    accepted = np.maximum(scan.max_spread * prices.price, scan.max_spread_points)
+    accepted = np.where(accepted > 0.0, accepted, 1.0)
+    tight = 1.0 / (1.0 + 0.25 * 2.0 * prices.half_spread / accepted)
+    interest = np.where(np.isnan(chain["open_interest"]), 250.0, chain["open_interest"])
+    volume = np.where(np.isnan(chain["volume"]), 50.0, chain["volume"])
+    deep = np.sqrt((interest + 50.0) / (interest + 100.0))
+    lively = ((volume + 10.0) / (volume + 20.0)) ** 0.25
+    return np.asarray(tight * deep * lively * np.where(prices.source == 0, 1.0, 0.8))

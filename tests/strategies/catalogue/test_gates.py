@@ -1,0 +1,111 @@
+"""Gates: how they are read, and what they make of a snapshot."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from tomic.config import AccountSettings, ScanSettings, Settings
+from tomic.models import VolSnapshot
+from tomic.strategies import rules
+from tomic.strategies.catalogue.gates import NAMES, days_to_earnings, figure, parse_gate
+from tomic.strategies.catalogue.templates import CATALOGUE
+
+AS_OF = dt.datetime(2026, 3, 2, 15, 0, tzinfo=dt.UTC)
+
+
+def snapshot(**figures):
+    return VolSnapshot(symbol="SPY", as_of=AS_OF, **figures)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "holds"),
+    [
+        ("iv_rank >= 0.5", 0.5, True),
+        ("iv_rank > .5", 0.5, False),
+        ("term_m1_m2 >= -0.01", -0.02, False),
+        ("iv_minus_hv > 0", 0.01, True),
+        ("days_to_earnings >= 14", 13.0, False),
+        ("skew<=1e-2", 0.01, True),
+        ("vix < 30", 31.0, False),
+    ],
+)
+def test_conditions(text, value, holds):
+    """Four comparisons, numbers in any notation, blanks or none."""
+    assert parse_gate(text).holds(value) is holds
+
+
+def test_absolute_value():
+    """A skew of -9 % does not satisfy abs(skew) <= 0.08."""
+    gate = parse_gate("abs(skew) <= 0.08")
+
+    assert gate.observed(snapshot(skew=-0.09)) == 0.09
+    assert not gate.holds(0.09)
+    assert str(gate) == "abs(skew) <= 0.08"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "iv_rank", "iv_rank = 1", "rank > 1", "iv_rank >= x", "1 < 2"]
+)
+def test_no_gate(text):
+    """What is no condition on a known figure is refused."""
+    with pytest.raises(ValueError, match=r"unknown|no gate"):
+        parse_gate(text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_can_be_asked(name):
+    """An empty snapshot knows nothing, whatever is asked."""
+    assert figure(snapshot(), name) is None
+
+
+def test_derived_figures():
+    """IV less HV, and days to earnings that have not passed."""
+    assert figure(snapshot(iv30=0.25, hv30=0.20), "iv_minus_hv") == pytest.approx(0.05)
+    assert days_to_earnings(snapshot(next_earnings=dt.date(2026, 3, 16))) == 14.0
+    assert days_to_earnings(snapshot(next_earnings=dt.date(2026, 3, 1))) is None
+
+
+def test_refusal_carries_numbers():
+    """Which gate, what was observed, what the limit is."""
+    result = rules.gate(CATALOGUE["iron_condor"], snapshot(iv_rank=0.31, skew=-0.10))
+
+    assert not result.passed
+    assert [(one.rule, one.observed, one.limit) for one in result.reasons] == [
+        ("gate:iv_rank", 0.31, 0.5),
+        ("gate:skew", 0.10, 0.08),
+    ]
+    assert all(one.kind == "rule" for one in result.reasons)
+
+
+def test_unknown_does_not_refuse():
+    """It is said instead."""
+    result = rules.gate(CATALOGUE["iron_condor"], snapshot())
+
+    assert result.passed
+    assert result.unknown == ("IV rank unknown", "skew unknown")
+
+
+def test_earnings():
+    """Too near is refused; an unknown date is said where it would matter."""
+    settings = Settings(scan=ScanSettings(min_days_to_earnings=14))
+    soon = snapshot(iv_rank=0.6, skew=0.0, next_earnings=dt.date(2026, 3, 10))
+
+    refused = rules.gate(CATALOGUE["iron_condor"], soon, settings)
+    unknown = rules.gate(CATALOGUE["iron_condor"], snapshot(iv_rank=0.6, skew=0.0), settings)
+
+    assert [one.rule for one in refused.reasons] == ["min_days_to_earnings"]
+    assert unknown.passed
+    assert unknown.unknown == ("earnings unknown",)
+
+
+def test_cash_account_refuses_undefined_risk():
+    """Strangles have it; a naked put is a cash-secured one there; spreads stay."""
+    cash = Settings(account=AccountSettings(margin="cash"))
+    refused = {
+        name
+        for name, template in CATALOGUE.items()
+        if not rules.gate(template, snapshot(), cash).passed
+    }
+    assert refused == {"short_strangle", "short_straddle", "ratio_spread", "naked_put"}
