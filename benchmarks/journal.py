@@ -15,14 +15,14 @@ from pathlib import Path
 from benchmarks.figures import Limit, Row, Sample, clocked, figure, in_turns
 from benchmarks.store import written_s
 
-from tomic.cli import render_journal, render_journal_report
 from tomic.cli.options import Format
 from tomic.config import Settings
 from tomic.models.journal import Action, Context, EntryStatus, Fill, JournalEntry, Trade
+from tomic.present import journal
 from tomic.store import Database
-from tomic.workflows import journal as journals
-from tomic.workflows import journal_statistics as statistics
-from tomic.workflows.journal import Journal
+from tomic.workflows.journal import entries as journals
+from tomic.workflows.journal import statistics
+from tomic.workflows.journal.entries import Journal
 
 ENTRIES = 10_000
 RUNS = 5
@@ -56,11 +56,11 @@ async def _measured(path: Path) -> tuple[list[Row], Sample]:
             await store.load_entries()
 
         async def listed() -> None:
-            render_journal.listing(await journals.listing(book), Format.TABLE)
+            journal.listing(await journals.listing(book), Format.TABLE)
 
         async def counted() -> None:
             found = await statistics.report(book, by="strategy")
-            render_journal_report.report(found, Format.TABLE)
+            journal.report(found, Format.TABLE)
 
         reading = await _sample(loaded)
         shown, sums = await _sample(listed), await _sample(counted)

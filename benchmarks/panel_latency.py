@@ -27,7 +27,7 @@ from textual.widgets import ContentSwitcher, Footer, Static
 
 from tomic.config import Settings
 from tomic.panel.app import VIEWS, PanelApp, Source
-from tomic.panel.chain import ChainView
+from tomic.panel.views.chain import ChainView
 
 ROUNDS = 5
 SIZE = (120, 40)

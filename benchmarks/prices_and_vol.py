@@ -19,10 +19,11 @@ from tomic import dates
 from tomic.config import Settings
 from tomic.desk import Desk
 from tomic.ib.session import Session
-from tomic.sim import Gateway, calendar
-from tomic.sim.model import ModelMarket
+from tomic.sim import Gateway
+from tomic.sim.market import listings
+from tomic.sim.market.model import ModelMarket
 from tomic.store import Bars, Database, VolSeries
-from tomic.workflows import history
+from tomic.workflows.volatility import history
 
 ROUNDS = 3
 FRIDAY = dt.date(2026, 11, 20)
@@ -62,7 +63,7 @@ async def _twenty(path: Path) -> list[Row]:
     first = await _updated(path, names, clock)
     again = await _updated(path, names, clock)
     clock.forward(86_400.0)
-    evening = calendar.moment(FRIDAY, dt.time(17))
+    evening = listings.moment(FRIDAY, dt.time(17))
     (looked,) = in_turns(clocked(partial(_last_days, path, names)))
     nothing_new = Limit("the last days from plain sqlite3", looked.median)
     later = await _updated(path, names, clock, lambda: ModelMarket(start=evening))

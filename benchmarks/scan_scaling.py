@@ -27,10 +27,10 @@ from tomic.config import Settings
 from tomic.desk.resources import Origin, Resources
 from tomic.desk.searching import search
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.model import ModelMarket
+from tomic.sim.market.model import ModelMarket
 from tomic.store import Bars, Database, VolSeries
 from tomic.workflows.stand_in import StandIn
-from tomic.workflows.volatility import VIX
+from tomic.workflows.volatility.measure import VIX
 
 COUNTS = (20, 100, 500)
 RUNS = {20: 3, 100: 1, 500: 1}

@@ -13,7 +13,7 @@ import sys
 import tomic
 from tomic.ib import Session, contracts, history
 from tomic.sim import Gateway
-from tomic.sim.model import ModelMarket
+from tomic.sim.market.model import ModelMarket
 
 
 async def show(settings: tomic.Settings) -> None:

@@ -20,7 +20,7 @@ from tomic.cli.app import app
 from tomic.cli.running import say
 from tomic.errors import TomicError
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.model import ModelMarket
+from tomic.sim.market.model import ModelMarket
 
 TREE = typer.main.get_command(app)
 SMALL = ("--monthlies", "1", "--weeklies", "0", "--strike-range", "3", "--no-export")

@@ -16,7 +16,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.ib.session import Session
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.model import ModelMarket
+from tomic.sim.market.model import ModelMarket
 from tomic.store import Database
 
 FAST = 20_000.0

@@ -24,8 +24,8 @@ from tomic.models import (
 )
 from tomic.quant import black_scholes
 from tomic.store import Database
-from tomic.workflows.chain_setup import Chooser
-from tomic.workflows.journal import Journal
+from tomic.workflows.chain.setup import Chooser
+from tomic.workflows.journal.entries import Journal
 
 RATE = 0.045
 OPEN_HOURS = TradingSession(

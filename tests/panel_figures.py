@@ -54,13 +54,13 @@ from tomic.models.trade import (
     ScorePart,
     SymbolOutcome,
 )
-from tomic.panel.data import SeriesRow as StoredRow
-from tomic.panel.journal_rows import EntryRow
-from tomic.panel.settings import Setting
-from tomic.panel.smile_plot import DrawnSmile
+from tomic.panel.views.chain import DrawnSmile
+from tomic.panel.views.data import SeriesRow as StoredRow
+from tomic.panel.views.journal import EntryRow
+from tomic.panel.views.settings import Setting
 from tomic.store import SeriesInfo, StoreInfo
-from tomic.workflows.stored_volatility import PastDay, Realised
-from tomic.workflows.volatility import VolReport
+from tomic.workflows.volatility.measure import VolReport
+from tomic.workflows.volatility.stored import PastDay, Realised
 
 NOW = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)
 DECEMBER, JANUARY = dt.date(2026, 12, 18), dt.date(2027, 1, 15)

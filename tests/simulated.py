@@ -20,8 +20,8 @@ from tomic.ib.session import Session
 from tomic.models import DataType
 from tomic.selection import Wanted
 from tomic.sim import Gateway, Limits, faults
-from tomic.sim.model import ModelMarket
-from tomic.workflows.chain import fetch_chain
+from tomic.sim.market.model import ModelMarket
+from tomic.workflows.chain.fetch import fetch_chain
 
 SMALL = {"monthlies": 1, "weeklies": 1, "strike_range": "3"}
 """Two expiries of SPY, six or seven strikes each."""

@@ -15,7 +15,7 @@ from simulated import gateway_with, settings
 from tomic.errors import TomicError
 from tomic.ib.session import Session
 from tomic.sim import faults
-from tomic.workflows.chain import fetch_chain
+from tomic.workflows.chain.fetch import fetch_chain
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 

@@ -10,9 +10,9 @@ import pytest
 from clean_home import make_clean_home, write
 from command_line import outside_gateway, run
 from tomic.sim.faults import BlankFilterIgnored, Silent
-from tomic.sim.fills import Times
 from tomic.sim.market import MarketFill
-from tomic.sim.model import ModelMarket
+from tomic.sim.market.fills import Times
+from tomic.sim.market.model import ModelMarket
 
 AT = dt.datetime(2026, 11, 20, 19, 31, 2, tzinfo=dt.UTC)
 

@@ -17,7 +17,7 @@ from tomic import dates
 from tomic.cli import app
 from tomic.cli.running import hosted, runs
 from tomic.errors import StoreBusy
-from tomic.sim.session_file import read_session
+from tomic.sim.replay.recordings import read_session
 from tomic.store import Database
 
 JOB = """

@@ -15,11 +15,11 @@ import pytest
 from clean_home import write
 from command_line import TREE, run
 from recorded_chains import DATA, missing
-from tomic.cli.journal_views import check_code
+from tomic.cli.journal import check_code
 from tomic.errors import GatewayUnreachable
 from tomic.models.journal import ExitCheck, Verdict
 from tomic.store import Database
-from tomic.workflows.journal_review import CheckRun
+from tomic.workflows.journal.review import CheckRun
 
 SPREAD = "short_put_spread SPY 560/550 2025-06-20"
 SPY = "tomic_ib_SPY_20250519_2026cest.csv"

@@ -15,7 +15,7 @@ import pytest
 from clean_home import make_clean_home
 from command_line import outside_gateway, run
 from recorded_chains import DATA, missing
-from tomic.cli import scan_output
+from tomic.cli import scan
 from tomic.cli.scan import exit_code
 from tomic.models import ScanResult, SymbolOutcome
 from tomic.sim.faults import Silent
@@ -227,7 +227,7 @@ def test_symbols_without_any_time_are_in_one_line(capsys):
         )
     )
 
-    scan_output.summarise_scan(result, [])
+    scan.summarise_scan(result, [])
 
     assert result.partial == ("IWM", "NVDA", "SPY", "TLT")
     assert result.partial_text == (

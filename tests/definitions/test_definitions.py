@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from tomic import config, dates, definitions, models, quality, quant
-from tomic.cli import render_scan, render_volatility
-from tomic.cli.render import _CHAIN_COLUMNS
 from tomic.definitions import ALL, Definition, find
 from tomic.errors import UsageError
 from tomic.export import CHAIN_HEADER, SNAPSHOT_HEADER
 from tomic.journal import statistics
 from tomic.models import Proposal
+from tomic.present import scan, volatility
+from tomic.present.chain import _CHAIN_COLUMNS
 from tomic.strategies import scoring
 
 MODULES = {
@@ -95,10 +95,10 @@ def test_every_column_is_defined():
         *CHAIN_HEADER,
         *SNAPSHOT_HEADER,
         *(column.title for column in _CHAIN_COLUMNS),
-        *(title for title, *_ in render_volatility._VOL_COLUMNS),
-        *(title for title, *_ in render_volatility._PAST_COLUMNS),
+        *(title for title, *_ in volatility._VOL_COLUMNS),
+        *(title for title, *_ in volatility._PAST_COLUMNS),
         "EM30",
-        *(title for title, _ in render_scan._RANKING if title),
+        *(title for title, _ in scan._RANKING if title),
         *("breakevens", "max profit", "CVaR95", "risk-reward", "touch", "edge"),
         *(name for name in Proposal.model_fields if name in PROPOSED),
         *("n_rom", "n_pos", "n_ev", "n_rr", "liquidity", "fit"),

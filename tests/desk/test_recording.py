@@ -9,7 +9,7 @@ from recorded_chains import DATA, missing
 from tomic.desk import Desk
 from tomic.errors import TomicError
 from tomic.sim import Gateway, Limits, Profile, faults
-from tomic.sim.model import ModelMarket
+from tomic.sim.market.model import ModelMarket
 
 RULES = {"monthlies": 1, "weeklies": 1, "strike_range": "4"}
 

@@ -18,11 +18,11 @@ from tomic.ib import account
 from tomic.ib.account import OrderLeg
 from tomic.ib.session import Session
 from tomic.sim.faults import OrderWarned, Refuse, Silent
-from tomic.sim.gateway import Gateway
-from tomic.sim.limits import Limits, Profile
 from tomic.sim.market import Holding
-from tomic.sim.model import ModelMarket
-from tomic.sim.wire import frame_fields
+from tomic.sim.market.model import ModelMarket
+from tomic.sim.server.gateway import Gateway
+from tomic.sim.server.limits import Limits, Profile
+from tomic.wire.framing import frame_fields
 
 SYMBOLS = ("SPY", "IWM", "AAPL", "QQQ", "MSFT", "XLF", "TLT")
 

@@ -198,9 +198,9 @@ def test_only_live_data_are_wanted():
 
 def test_a_refused_generic_tick_is_not_asked_again(monkeypatch):
     """After a 321 the second line of a silent option asks for what is legal, as the first does."""
-    from tomic.sim import ticks
+    from tomic.sim.server import lines
 
-    monkeypatch.setitem(ticks.LEGAL_GENERIC, "OPT", ticks.LEGAL_GENERIC["OPT"] - {106})
+    monkeypatch.setitem(lines.LEGAL_GENERIC, "OPT", lines.LEGAL_GENERIC["OPT"] - {106})
 
     got = fetch(Silent(right="C", first_n=1))
 
@@ -211,10 +211,10 @@ def test_a_refused_generic_tick_is_not_asked_again(monkeypatch):
 
 def test_a_refused_tick_is_learned_once(monkeypatch):
     """The first 321 spares the options that come later; open interest is still asked for."""
-    from tomic.sim import ticks
+    from tomic.sim.server import lines
 
     clean = fetch(rules=WIDE)
-    monkeypatch.setitem(ticks.LEGAL_GENERIC, "OPT", ticks.LEGAL_GENERIC["OPT"] - {106})
+    monkeypatch.setitem(lines.LEGAL_GENERIC, "OPT", lines.LEGAL_GENERIC["OPT"] - {106})
 
     got = fetch(rules=WIDE)
 
@@ -225,9 +225,9 @@ def test_a_refused_tick_is_learned_once(monkeypatch):
 
 def test_the_model_price_survives_a_refused_tick(monkeypatch):
     """A silent stock is priced by its options also where one generic tick is refused."""
-    from tomic.sim import ticks
+    from tomic.sim.server import lines
 
-    monkeypatch.setitem(ticks.LEGAL_GENERIC, "OPT", ticks.LEGAL_GENERIC["OPT"] - {106})
+    monkeypatch.setitem(lines.LEGAL_GENERIC, "OPT", lines.LEGAL_GENERIC["OPT"] - {106})
 
     got = fetch(Silent(symbol="SPY", times=2))
 

@@ -30,7 +30,7 @@ from tomic.ib.session import Session, restart_hint
 from tomic.models import DataType
 from tomic.sim.faults import ClientIdInUse as IdsTaken
 from tomic.sim.faults import Deaf, Delay, DropAfter, Late, PortChanged, Refuse, Silent
-from tomic.sim.wire import frame_fields
+from tomic.wire.framing import frame_fields
 
 NEW_YORK = ZoneInfo("America/New_York")
 

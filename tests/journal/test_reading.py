@@ -19,7 +19,7 @@ from tomic.strategies.catalogue import templates
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
-from tomic.workflows.journal_market import choose_legs
+from tomic.workflows.journal.market import choose_legs
 
 SETTINGS = Settings(costs={"commission": 0.0, "slippage": 0.0})
 

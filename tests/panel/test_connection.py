@@ -11,11 +11,11 @@ import pytest
 from conftest import settings_in
 from panel_screens import lines, text, until
 from tomic.panel.app import PanelApp, Source
-from tomic.panel.banner import Banner
-from tomic.panel.chain import ChainView
-from tomic.panel.data import DataView
-from tomic.panel.grid import Grid
-from tomic.panel.market import MarketView
+from tomic.panel.views.chain import ChainView
+from tomic.panel.views.data import DataView
+from tomic.panel.views.market import MarketView
+from tomic.panel.widgets.grid import Grid
+from tomic.panel.widgets.lines import Banner
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import DropAfterRows, Silent
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import panel_figures as figures
 from panel_screens import settle, text, until
 from tomic.panel.app import PanelApp, Source
-from tomic.panel.entry import Ask
-from tomic.panel.grid import Grid
-from tomic.panel.scan import ScanView
+from tomic.panel.views.scan import ScanView
+from tomic.panel.widgets.entry import Ask
+from tomic.panel.widgets.grid import Grid
 
 SCREEN = (110, 26)
 TRADE = "SPY -1 575P +1 565P 2026-12-18"

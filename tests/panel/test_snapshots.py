@@ -5,20 +5,19 @@ from __future__ import annotations
 import panel_figures as figures
 from panel_screens import check_snapshot, settle, text
 from tomic.panel.app import PanelApp, Source
-from tomic.panel.chain import ChainView
-from tomic.panel.data import DataView
-from tomic.panel.glyphs import ASCII, UNICODE
-from tomic.panel.history import HistorySheet
-from tomic.panel.journal import JournalView
-from tomic.panel.journal_text import report_text
-from tomic.panel.market import MarketView
-from tomic.panel.portfolio import PortfolioPage
-from tomic.panel.proposal import ProposalSheet
-from tomic.panel.scan import ScanView
-from tomic.panel.settings import SettingsView
-from tomic.panel.text_sheet import TextSheet
-from tomic.panel.view import View
-from tomic.workflows.review import PortfolioView
+from tomic.panel.views.chain import ChainView
+from tomic.panel.views.data import DataView
+from tomic.panel.views.history import HistorySheet
+from tomic.panel.views.journal import JournalView, report_text
+from tomic.panel.views.market import MarketView
+from tomic.panel.views.portfolio import PortfolioPage
+from tomic.panel.views.proposal import ProposalSheet
+from tomic.panel.views.scan import ScanView
+from tomic.panel.views.settings import SettingsView
+from tomic.panel.views.sheet import TextSheet
+from tomic.panel.views.view import View
+from tomic.panel.widgets.glyphs import ASCII, UNICODE
+from tomic.workflows.portfolio.review import PortfolioView
 
 SMALL, LARGE = (80, 24), (132, 40)
 

@@ -8,11 +8,11 @@ import panel_figures as figures
 from panel_screens import text, until
 from tomic.errors import UsageError
 from tomic.models import SymbolOutcome
-from tomic.panel.chain import ChainView, window_of
-from tomic.panel.entry import Entry
-from tomic.panel.grid import Grid
-from tomic.panel.proposal import ProposalSheet
-from tomic.panel.scan import ScanView
+from tomic.panel.views.chain import ChainView, window_of
+from tomic.panel.views.proposal import ProposalSheet
+from tomic.panel.views.scan import ScanView
+from tomic.panel.widgets.entry import Entry
+from tomic.panel.widgets.grid import Grid
 
 SMALL = (80, 24)
 

@@ -17,6 +17,7 @@ from html_reading import Read
 from tomic.desk import Desk
 from tomic.errors import BadFile, DataError, StoreError
 from tomic.report import collect, html
+from tomic.report.drawing import inline
 from tomic.report.layout import (
     FORMATS,
     Figure,
@@ -29,7 +30,6 @@ from tomic.report.layout import (
     resolve,
     written,
 )
-from tomic.report.svg import inline
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SMALL_SCAN = {

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.answers import CurrentTime, Error, NextValidId
 from tomic.sim.market import (
     AccountBook,
     Bar,
@@ -22,9 +21,10 @@ from tomic.sim.market import (
     OptionParameters,
     Quote,
 )
-from tomic.sim.protocol import ANSWERS, REQUESTS
-from tomic.sim.requests import ReqCurrentTime, StartApi
-from tomic.sim.wire import FrameReader, hello, split_fields
+from tomic.wire.answers import CurrentTime, Error, NextValidId
+from tomic.wire.framing import FrameReader, hello, split_fields
+from tomic.wire.protocol import ANSWERS, REQUESTS
+from tomic.wire.requests import ReqCurrentTime, StartApi
 
 SPY, SPX = 756733, 416904
 EXPIRIES = (date(2025, 7, 18), date(2025, 8, 15))

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from properties import examples
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.answers import CurrentTime
 from tomic.sim.market import Market
-from tomic.sim.orders import PlaceOrder
-from tomic.sim.protocol import ANSWERS, REQUESTS
-from tomic.sim.requests import ReqCurrentTime, StartApi
-from tomic.sim.wire import FrameReader, frame, frame_fields, hello, split_fields
+from tomic.wire.answers import CurrentTime
+from tomic.wire.framing import FrameReader, frame, frame_fields, hello, split_fields
+from tomic.wire.orders import PlaceOrder
+from tomic.wire.protocol import ANSWERS, REQUESTS
+from tomic.wire.requests import ReqCurrentTime, StartApi
 
 ODD = st.sampled_from(
     [

@@ -16,7 +16,7 @@ from ibapi.execution import ExecutionFilter
 from ibapi.wrapper import EWrapper
 
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.model import ModelMarket
+from tomic.sim.market.model import ModelMarket
 
 VERSIONS = (157, 158, 159, 160, 162, 163, 164, 166, 169, 170, 176, 177, 178)
 

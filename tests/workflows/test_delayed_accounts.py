@@ -13,9 +13,9 @@ from tomic.desk import Desk
 from tomic.models import DataType, SpotSource
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import Advised, NotSubscribed
-from tomic.sim.model import ModelMarket
-from tomic.workflows import volatility
-from tomic.workflows.doctor import CheckVerdict, examine
+from tomic.sim.market.model import ModelMarket
+from tomic.workflows.doctor.ladder import CheckVerdict, examine
+from tomic.workflows.volatility import measure
 
 ACCOUNTS = [
     NotSubscribed(code=10089, repeated=True),
@@ -37,7 +37,7 @@ def test_a_volatility_report_of_many_symbols(account):
             async def session():
                 return run.session
 
-            now = await volatility.observe(session, symbols, settings())
+            now = await measure.observe(session, symbols, settings())
             await run.session.limits.pacer.wait_idle()
             await asyncio.sleep(0.2)
             return now, run.gateway.lines_open, run.notes

@@ -28,7 +28,7 @@ from tomic.errors import TomicError
 from tomic.masking import named_here
 
 _COMMANDS = {
-    "chain": "market",
+    "chain": "chain",
     "scan": "scan",
     "show": "scan",
     "why-not": "scan",

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tomic.cli.machine_forms import to_json
 from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
+from tomic.present.forms import to_json
 
 app = typer.Typer(name="config", help="Show, write, check and change settings.")
 

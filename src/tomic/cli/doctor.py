@@ -12,7 +12,7 @@ from tomic.cli import options
 from tomic.cli.running import runs, worst
 
 if TYPE_CHECKING:
-    from tomic.workflows.doctor import Check
+    from tomic.workflows.doctor.ladder import Check
 
 app = typer.Typer()
 

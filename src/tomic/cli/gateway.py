@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import datetime as dt
     from pathlib import Path
 
-    from tomic.sim.gateway import Gateway
     from tomic.sim.market import Market
-    from tomic.sim.session_replay import SessionReplay
+    from tomic.sim.replay.session import SessionReplay
+    from tomic.sim.server.gateway import Gateway
 
 app = typer.Typer()
 
@@ -51,9 +51,9 @@ async def gateway(
 ) -> None:
     """Run the simulated TWS gateway, with IB's limits enforced, until Ctrl-C."""
     from tomic.sim import faults
-    from tomic.sim.gateway import Gateway
-    from tomic.sim.limits import Profile
-    from tomic.sim.session_file import is_session
+    from tomic.sim.replay.recordings import is_session
+    from tomic.sim.server.gateway import Gateway
+    from tomic.sim.server.limits import Profile
 
     if replay is not None and (closed or synthetic):
         raise UsageError("--closed and --synthetic shape the model market, not a recording")
@@ -101,8 +101,8 @@ def _price_ahead(market: Market, stop: threading.Event) -> None:
 
 
 async def _replay_session(file: Path, port: int) -> None:
-    from tomic.sim.session_file import read_session
-    from tomic.sim.session_replay import SessionReplay
+    from tomic.sim.replay.recordings import read_session
+    from tomic.sim.replay.session import SessionReplay
 
     recorded = read_session(file)
     typer.echo(f"{file}: a session of tomic {recorded.command}", err=True)
@@ -129,7 +129,7 @@ def _market(
     closed: bool,
     synthetic: bool,
 ) -> Market:
-    from tomic.sim.model import ModelMarket
+    from tomic.sim.market.model import ModelMarket
     from tomic.workflows import stand_in
 
     if replay is not None:

@@ -3,32 +3,201 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from tomic.cli import completion, journal_views, options
-from tomic.cli.journal_opening import (
-    COMMISSION,
-    EntryArgument,
-    LegsCommand,
-    OfflineOption,
-    PriceOption,
-    StatusOption,
-    WhenOption,
-    opened,
-    parse_expiry,
-    parse_rules,
-)
-from tomic.cli.options import Format
+from tomic.cli import completion, options
 from tomic.cli.running import runs, worst
 from tomic.errors import BadFile, RequestFailed, SessionError, TomicError, UsageError
+from tomic.present.forms import Format
 
 if TYPE_CHECKING:
-    from tomic.workflows.journal import Journal, Recorded
-    from tomic.workflows.journal_files import ImportedJournal
-    from tomic.workflows.journal_opening import Draft
+    from tomic.workflows.journal.entries import Journal, Recorded
+    from tomic.workflows.journal.files import ImportedJournal
+    from tomic.workflows.journal.opening import Draft
+    from tomic.workflows.journal.review import CheckRun
+
+
+_FIRST_YEAR = 1970
+_MOST_DIGITS = 15
+_STATUSES = ("open", "closed", "cancelled")
+COMMISSION = "For the whole trade; else that of the settings."
+
+
+def parse_entry(text: str) -> int:
+    """``31`` or ``J-0031``."""
+    bare = text.strip().upper().removeprefix("J").lstrip("-")
+    if not bare.isascii() or not bare.isdigit() or len(bare) > _MOST_DIGITS:
+        raise typer.BadParameter(f"{text!r}: write the number of an entry, such as 31")
+    return int(bare)
+
+
+def parse_price(text: str) -> str:
+    """A number as typed: its sign says received or paid, and having none is a choice too."""
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{text!r}: write what one structure trades for, such as 2.35")
+    return text
+
+
+def parse_rules(texts: Sequence[str] | None) -> dict[str, Any]:
+    """``stop=2.5`` and the like; "none" switches a rule off."""
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise UsageError(f"--rule {text}: write it as stop=2.5 or min_dte=none")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def parse_expiry(text: str) -> dt.date:
+    """``2027-01-15`` or ``20270115``."""
+    from tomic import dates
+    from tomic.errors import DataError
+
+    try:
+        return dates.parse_expiry(text)
+    except DataError as exc:
+        raise typer.BadParameter(str(exc)) from None
+
+
+def _status(text: str) -> str:
+    if text not in _STATUSES:
+        raise typer.BadParameter(f"{text!r}: choose one of {', '.join(_STATUSES)}")
+    return text
+
+
+def _moment(text: str) -> dt.datetime:
+    """A moment; without a zone that of New York, a day alone at noon."""
+    from tomic.dates import NEW_YORK
+
+    found = options.parse_moment(text)
+    if found.year < _FIRST_YEAR:
+        raise typer.BadParameter(f"{text!r}: nothing was traded then; write a year such as 2026")
+    if found.time() == dt.time() and ":" not in text:
+        found = found.replace(hour=12)
+    return found if found.tzinfo is not None else found.replace(tzinfo=NEW_YORK)
+
+
+class LegsCommand(TyperCommand):
+    """A command whose legs may begin with a minus: ``"-1 SPY 2026-12-18 580P"`` is no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put a blank before such a text, which keeps it from being taken for an option."""
+        return super().parse_args(ctx, [_as_text(one) for one in args])
+
+
+def _as_text(word: str) -> str:
+    is_legs = word[:1] == "-" and word[1:2].isdigit() and " " in word
+    return f" {word}" if is_legs else word
+
+
+EntryArgument = Annotated[
+    int,
+    typer.Argument(
+        parser=parse_entry,
+        metavar="ENTRY",
+        help="Number of the entry: 31.",
+        autocompletion=completion.entries,
+    ),
+]
+EntriesArgument = Annotated[
+    list[int] | None,
+    typer.Argument(
+        parser=parse_entry,
+        metavar="[ENTRY]...",
+        help="Numbers of entries; all open ones without.",
+        show_default=False,
+        autocompletion=completion.entries,
+    ),
+]
+PriceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--price",
+        parser=parse_price,
+        metavar="X",
+        help="What one structure traded for; +X received, -X paid, X where that is clear.",
+    ),
+]
+StatusOption = Annotated[
+    str | None,
+    typer.Option("--status", parser=_status, metavar="|".join(_STATUSES), help="Only these."),
+]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", help="Ask nobody for marks; needs a price.")
+]
+WhenOption = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        "--at", parser=_moment, metavar="TIME", help="When it was, such as 2026-11-20T15:45."
+    ),
+]
+
+
+@asynccontextmanager
+async def opened(
+    config: Path | None,
+    *,
+    demo: bool = False,
+    replay: Path | None = None,
+    as_of: dt.datetime | None = None,
+    quiet: bool = False,
+    asks: bool = True,
+    verbose: int = 0,
+    ib: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+) -> AsyncIterator[Journal]:
+    """
+    The journal for a command.
+
+    Where nobody is asked the store is opened alone, which spares the imports of a session.
+    """
+    from tomic.cli import opening
+
+    if not asks and not demo and replay is None:
+        async with _alone(config) as journal:
+            yield journal
+        return
+    desk, progress = opening.desk(
+        config=config,
+        demo=demo,
+        replay=replay,
+        as_of=as_of,
+        quiet=quiet or not asks,
+        verbose=verbose,
+        ib=dict(ib or {}),
+        chain={"deadline_s": timeout},
+    )
+    with progress:
+        async with desk:
+            yield await desk.journal(offline=not asks)
+
+
+@asynccontextmanager
+async def _alone(config: Path | None) -> AsyncIterator[Journal]:
+    from tomic.config import load_settings
+    from tomic.store import Database
+    from tomic.workflows.journal.entries import Journal
+
+    async def now() -> dt.datetime:
+        return dt.datetime.now(dt.UTC)
+
+    settings = load_settings(config)
+    wait_s = settings.store.lock_wait_s
+    async with Database(settings.store.path, busy_timeout_s=wait_s) as store:
+        yield Journal(store, settings, clock=now)
+
 
 app = typer.Typer(
     name="journal",
@@ -38,7 +207,246 @@ app = typer.Typer(
     ),
 )
 app.callback(invoke_without_command=True)(options.help_when_alone)
-app.registered_commands += journal_views.app.registered_commands
+
+SymbolOption = Annotated[
+    str | None, typer.Option("--symbol", "-s", help="Only of this one.", show_default=False)
+]
+
+
+@app.command(name="list")
+@runs
+async def list_(
+    every: Annotated[bool, typer.Option("--all", help="Closed and cancelled ones too.")] = False,
+    status: StatusOption = None,
+    symbol: SymbolOption = None,
+    strategy: Annotated[str | None, typer.Option(help="Only of this one.")] = None,
+    since: Annotated[
+        dt.datetime | None,
+        typer.Option(parser=options.parse_moment, metavar="DAY", help="Opened on it or later."),
+    ] = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """List entries, the open ones unless told otherwise."""
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal.entries import listing
+
+    wanted = status or (None if every else "open")
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        rows = await listing(
+            journal,
+            status=wanted,
+            symbol=symbol.upper() if symbol else None,
+            strategy=strategy,
+            since=since.date() if since else None,
+        )
+    typer.echo(render_journal.listing(rows, options.chosen_format(format, as_json)), nl=False)
+    if not rows and not quiet:
+        what = f"{wanted} entries" if wanted else "entries"
+        typer.echo(f"no {what}; tomic journal add opens one", err=True)
+
+
+@app.command()
+@runs
+async def show(
+    entry: EntryArgument,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Print one entry whole: trades, result, context, rules, notes."""
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal.entries import load
+
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        one = await load(journal, entry)
+    typer.echo(render_journal.whole(one, as_json=as_json), nl=False)
+
+
+@app.command()
+@runs
+async def history(
+    entry: EntryArgument,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Print every change of an entry, oldest first: nothing is ever lost."""
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal import entries as journals
+
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        changes = await journals.history(journal, entry)
+    typer.echo(render_journal.history(changes, options.chosen_format(format, as_json)), nl=False)
+
+
+@app.command()
+@runs
+async def check(
+    entries: EntriesArgument = None,
+    exit_code: options.ExitCodeOption = False,
+    no_keep: Annotated[
+        bool, typer.Option("--no-keep", help="Do not keep today's marks with the entries.")
+    ] = False,
+    offline: OfflineOption = False,
+    host: options.HostOption = None,
+    port: options.PortOption = None,
+    client_id: options.ClientIdOption = None,
+    timeout: options.TimeoutOption = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    replay: options.ReplayOption = None,
+    as_of: options.AsOfOption = None,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> int:
+    """Judge the exit rules of open entries on live marks, or on those of a recording."""
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal import review
+
+    async with opened(
+        config,
+        demo=demo,
+        replay=replay,
+        as_of=as_of,
+        quiet=quiet,
+        asks=not offline,
+        verbose=verbose,
+        ib={"host": host, "port": port, "client_id": client_id},
+        timeout=timeout,
+    ) as journal:
+        found = await review.check(journal, entries or (), keep=not no_keep)
+    shape = options.chosen_format(format, as_json)
+    typer.echo(render_journal.checks(found, shape), nl=False)
+    for name, error in found.errors.items():
+        typer.echo(f"tomic: {name}: {error}", err=True)
+    if not quiet:
+        typer.echo(render_journal.check_summary(found), err=True)
+    return check_code(found, exit_code=exit_code)
+
+
+def check_code(found: CheckRun, *, exit_code: bool) -> int:
+    """10 when a rule fired and that was asked for; 3 when part of it could not be judged."""
+    codes = [10] if exit_code and found.fired else []
+    if found.is_partial or found.errors:
+        marked = any(one.pnl is not None for one in found.checks)
+        codes.append(
+            3 if marked else worst([one.exit_code for one in found.errors.values()] or [3])
+        )
+    return worst(codes)
+
+
+@app.command()
+@runs
+async def snapshot(
+    entries: EntriesArgument = None,
+    note: Annotated[str, typer.Option(help="Kept with each.")] = "",
+    host: options.HostOption = None,
+    port: options.PortOption = None,
+    client_id: options.ClientIdOption = None,
+    timeout: options.TimeoutOption = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> int:
+    """Keep the marks of this moment with open entries: what attributions start from."""
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal import review
+
+    gateway = {"host": host, "port": port, "client_id": client_id}
+    async with opened(
+        config, demo=demo, quiet=quiet, verbose=verbose, ib=gateway, timeout=timeout
+    ) as journal:
+        taken = await review.snapshot(journal, entries or (), note=note)
+    typer.echo(render_journal.snapshots(taken, options.chosen_format(format, as_json)), nl=False)
+    for one in taken:
+        if one.problem:
+            typer.echo(f"tomic: entry {one.entry.id}: {one.problem}", err=True)
+    return 3 if any(one.problem for one in taken) else 0
+
+
+@app.command()
+@runs
+async def attribute(
+    entries: EntriesArgument = None,
+    offline: OfflineOption = False,
+    host: options.HostOption = None,
+    port: options.PortOption = None,
+    client_id: options.ClientIdOption = None,
+    timeout: options.TimeoutOption = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    replay: options.ReplayOption = None,
+    as_of: options.AsOfOption = None,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> int:
+    """Say where the P&L came from, by Greeks and by revaluation, since entry and yesterday."""
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal import review
+
+    async with opened(
+        config,
+        demo=demo,
+        replay=replay,
+        as_of=as_of,
+        quiet=quiet,
+        asks=not offline,
+        verbose=verbose,
+        ib={"host": host, "port": port, "client_id": client_id},
+        timeout=timeout,
+    ) as journal:
+        found = await review.attribute(journal, entries or ())
+    shape = options.chosen_format(format, as_json)
+    typer.echo(render_journal.attributions(found, shape), nl=False)
+    if not quiet:
+        for one in found:
+            for text in one.notes:
+                typer.echo(f"entry {one.entry.id}: {text}", err=True)
+    return 0 if all(one.since_entry or one.since_yesterday for one in found) else 3
+
+
+@app.command()
+@runs
+async def stats(
+    by: Annotated[
+        str | None, typer.Option(metavar="strategy|symbol|month|grade", help="A line for each.")
+    ] = None,
+    symbol: SymbolOption = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Win rate, expectancy, drawdown, and how honest the forecasts and the score have been."""
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal import statistics
+
+    if by is not None and by not in statistics.BY:
+        raise UsageError(f"--by {by}: there are {', '.join(statistics.BY)}")
+    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+        found = await statistics.report(
+            journal, by=statistics.BY.get(by or ""), symbol=symbol.upper() if symbol else None
+        )
+    typer.echo(render_journal.report(found, options.chosen_format(format, as_json)), nl=False)
+    if not quiet:
+        for text in found.notes:
+            typer.echo(f"note: {text}", err=True)
+
 
 CommissionOption = Annotated[float | None, typer.Option(help=COMMISSION, show_default=False)]
 QuantityOption = Annotated[int, typer.Option("--quantity", min=1, help="How many structures.")]
@@ -90,8 +498,8 @@ async def add(
     quiet: options.QuietOption = False,
 ) -> None:
     """Open an entry from a proposal, from positions or from legs; its context is taken with it."""
-    from tomic.workflows import journal_opening as opening
-    from tomic.workflows.journal_trades import Wish
+    from tomic.workflows.journal import opening
+    from tomic.workflows.journal.trades import Wish
 
     if sum(one is not None for one in (legs, source, position)) != 1:
         raise UsageError('name one of LEGS, --from PROPOSAL and --position ID, as in "-1 SPY …"')
@@ -115,7 +523,7 @@ async def _draft(
     symbol: str | None,
     quantity: int,
 ) -> Draft:
-    from tomic.workflows import journal_opening as opening
+    from tomic.workflows.journal import opening
 
     if source is not None:
         return await opening.from_proposal(journal.store, source, quantity=quantity)
@@ -158,7 +566,7 @@ async def close(
     quiet: options.QuietOption = False,
 ) -> None:
     """Close an entry at a price, at what the market asks, by expiry or by assignment."""
-    from tomic.workflows import journal_trades as trades
+    from tomic.workflows.journal import trades
 
     if expired and assigned:
         raise UsageError("--expired and --assigned exclude each other; record one after the other")
@@ -179,7 +587,7 @@ async def close(
 async def _leg_of(journal: Journal, entry: int, text: str, contracts: int | None) -> Any:
     """The option held that the text names, all of its contracts unless told."""
     from tomic.journal import campaign
-    from tomic.workflows.journal import load
+    from tomic.workflows.journal.entries import load
 
     one = await load(journal, entry)
     wanted = text.upper().replace(" ", "")
@@ -220,9 +628,9 @@ async def roll(
     quiet: options.QuietOption = False,
 ) -> None:
     """Close legs and open others in one trade, or add legs; the campaign goes on."""
-    from tomic.workflows import journal_trades as trades
-    from tomic.workflows.journal import load
-    from tomic.workflows.journal_opening import from_text
+    from tomic.workflows.journal import trades
+    from tomic.workflows.journal.entries import load
+    from tomic.workflows.journal.opening import from_text
 
     if (legs is None) == (to is None):
         raise UsageError(
@@ -258,7 +666,7 @@ async def note(
     quiet: options.QuietOption = False,
 ) -> None:
     """Add a dated note."""
-    from tomic.workflows.journal import add_note
+    from tomic.workflows.journal.entries import add_note
 
     async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
         await add_note(journal, entry, text)
@@ -286,8 +694,8 @@ async def link(
     quiet: options.QuietOption = False,
 ) -> None:
     """Say what belongs together: entries of one campaign, executions, positions."""
-    from tomic.workflows import journal_corrections as corrections
-    from tomic.workflows.journal import continue_from
+    from tomic.workflows.journal import corrections
+    from tomic.workflows.journal.entries import continue_from
 
     if continues is None and not execution and position is None:
         raise UsageError("name --continues ID, --execution EXEC_ID or --position LEG=CON_ID")
@@ -336,7 +744,7 @@ async def correct(
     quiet: options.QuietOption = False,
 ) -> None:
     """Put something right; what it was before stays in `tomic journal history`."""
-    from tomic.workflows import journal_corrections as corrections
+    from tomic.workflows.journal import corrections
 
     wanted = corrections.Correction(
         fields=corrections.parse_fields(sets or []),
@@ -376,8 +784,8 @@ async def import_(
     quiet: options.QuietOption = False,
 ) -> int:
     """Take files or executions into the journal; doing it again adds nothing."""
-    from tomic.cli import render_journal
-    from tomic.workflows import journal_files
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal import files as journal_files
 
     if not files and not tws:
         raise UsageError("name files, or --tws for the executions that TWS still knows")
@@ -434,8 +842,8 @@ async def executions(
     quiet: options.QuietOption = False,
 ) -> None:
     """List imported executions and what became of them; set aside what belongs to no entry."""
-    from tomic.cli import render_journal
-    from tomic.workflows import journal_executions
+    from tomic.present import journal as render_journal
+    from tomic.workflows.journal import executions as journal_executions
 
     if ignore and restore:
         raise UsageError("--ignore and --restore exclude each other; do one after the other")
@@ -492,7 +900,7 @@ async def export(
 ) -> None:
     """Write the journal: everything as JSON, entries or fills as CSV, or as the original did."""
     from tomic.export import write_text
-    from tomic.workflows import journal_files
+    from tomic.workflows.journal import files as journal_files
 
     if form not in ("json", "csv", "fills", "original"):
         raise UsageError(f"--form {form}: there are json, csv, fills and original")
@@ -509,7 +917,7 @@ async def export(
 
 def _recorded(found: Recorded, *, as_json: bool, quiet: bool) -> None:
     """Print the entry as it is now, and what the trader should know."""
-    from tomic.cli import render_journal
+    from tomic.present import journal as render_journal
 
     typer.echo(render_journal.recorded(found.entry, as_json=as_json), nl=False)
     if not quiet:

@@ -8,24 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tomic.cli import completion
+from tomic.present.forms import Format
 
 GATEWAY_PANEL = "Gateway"
-
-
-class Format(StrEnum):
-    """How a result is printed on stdout."""
-
-    TABLE = "table"
-    JSON = "json"
-    NDJSON = "ndjson"
-    CSV = "csv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomic.cli import completion, options
-from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
+from tomic.present.forms import Format
 
 if TYPE_CHECKING:
-    from tomic.workflows.review import PortfolioView
+    from tomic.workflows.portfolio.review import PortfolioView
 
 app = typer.Typer()
 
@@ -22,7 +22,7 @@ BOOK_PANEL = "Book"
 
 
 def _grouping(text: str) -> str:
-    from tomic.cli.portfolio_rows import GROUPINGS
+    from tomic.present.portfolio import GROUPINGS
 
     if text not in GROUPINGS:
         raise typer.BadParameter(f"{text!r}: choose one of {', '.join(GROUPINGS)}")
@@ -112,7 +112,8 @@ async def portfolio(
 def _print(
     view: PortfolioView, shape: Format, by: str, *, spots: Sequence[float], every_alert: bool
 ) -> None:
-    from tomic.cli import portfolio_rows, render, render_portfolio
+    from tomic.present import chain
+    from tomic.present import portfolio as portfolio_rows
 
     if shape is Format.JSON:
         typer.echo(portfolio_rows.to_json(view, by, grids=bool(spots)), nl=False)
@@ -122,8 +123,8 @@ def _print(
         typer.echo(portfolio_rows.to_csv(view, by), nl=False)
     else:
         terminal = sys.stdout.isatty()
-        width = render.screen_width(terminal)
-        shown = render_portfolio.text(
+        width = chain.screen_width(terminal)
+        shown = portfolio_rows.text(
             view, by, spots=spots, every_alert=every_alert, width=width, color=terminal
         )
         typer.echo(shown, nl=False)

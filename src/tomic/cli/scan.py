@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,14 +11,74 @@ import typer
 
 from tomic.bounded import read_text
 from tomic.cli import completion, options
-from tomic.cli.machine_forms import to_json
-from tomic.cli.options import Format
 from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
 from tomic.errors import BadFile, TomicError, UsageError
+from tomic.present import forms
+from tomic.present.forms import Format
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
     from tomic.models import ScanResult
+
+
+def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
+    """Print the proposals on stdout; with *explain*, the refusals as well."""
+    from tomic.models import documents
+    from tomic.present import chain as render
+    from tomic.present import scan as render_scan
+
+    if format is Format.JSON:
+        typer.echo(render_scan.to_json(result), nl=False)
+    elif format is Format.NDJSON:
+        for one in result.proposals:
+            typer.echo(documents.to_text(one))
+    elif format is Format.CSV:
+        typer.echo(render_scan.to_csv(result), nl=False)
+    else:
+        terminal = sys.stdout.isatty()
+        width = render.screen_width(terminal)
+        if result.proposals:
+            typer.echo(render_scan.ranking(result.proposals, width=width, color=terminal))
+            typer.echo(render_scan.why_first(result.proposals[0]))
+        if explain:
+            typer.echo(render_scan.explanation(result))
+
+
+def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
+    """Say on stderr what was considered, what failed, and where the files went."""
+    from tomic.present import scan as render_scan
+
+    for outcome in result.failed:
+        if outcome.error_code == "deadline":
+            continue  # as many lines as there are symbols left; the line of what is partial says so
+        typer.echo(f"tomic: {outcome.symbol}: {outcome.error}", err=True)
+    typer.echo(render_scan.scan_summary(result), err=True)
+    for note in result.notes:
+        typer.echo(f"note: {note}", err=True)
+    shown = "; detail: tomic show ID" if any(one.id for one in result.proposals) else ""
+    typer.echo(render_scan.NOT_ADVICE + shown, err=True)
+    if paths:
+        typer.echo(", ".join(map(str, paths)), err=True)
+
+
+def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
+    """
+    Write the proposals as CSV and JSON into the day's folder; nothing when there are none.
+
+    Day and stamp are those of this computer, as for chains; the files say of when the quotes are.
+    """
+    from tomic import export
+    from tomic.present import scan as render_scan
+
+    if folder is None or not result.proposals:
+        return []
+    now = dt.datetime.now().astimezone()
+    stamp, day = f"{now:%Y%m%d_%H%M%S_%f}", folder / f"{now:%Y%m%d}"
+    return [
+        export.write_text(day / f"scan_{stamp}.csv", render_scan.to_csv(result)),
+        export.write_text(day / f"scan_{stamp}.json", render_scan.to_json(result)),
+    ]
+
 
 app = typer.Typer()
 
@@ -78,7 +140,7 @@ async def scan(
     quiet: options.QuietOption = False,
 ) -> int:
     """Find the best trades over many symbols, rank them, and say why."""
-    from tomic.cli import opening, scan_output
+    from tomic.cli import opening
 
     names = opening.checked_symbols([*(symbols or []), *_universe(universe)])
     desk, progress = opening.desk(
@@ -106,10 +168,10 @@ async def scan(
             )
             interrupted = desk.interrupted
     folder = opening.export_folder(desk.settings, out, no_export=no_export)
-    paths = scan_output.export_scan(result, folder)
-    scan_output.print_scan(result, options.chosen_format(format, as_json), explain=explain)
+    paths = export_scan(result, folder)
+    print_scan(result, options.chosen_format(format, as_json), explain=explain)
     if not quiet:
-        scan_output.summarise_scan(result, paths)
+        summarise_scan(result, paths)
     if result.partial:
         # Also to who wants results and errors only: what is missing changes what the best are.
         typer.echo(f"tomic: partial: {result.partial_text}", err=True)
@@ -134,7 +196,8 @@ async def show(
     quiet: options.QuietOption = False,
 ) -> None:
     """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
-    from tomic.cli import opening, render_scan
+    from tomic.cli import opening
+    from tomic.present import scan as render_scan
 
     desk, progress = opening.desk(config=config, demo=demo, replay=None, quiet=quiet or not refresh)
     with progress:
@@ -181,7 +244,8 @@ async def why_not(
     quiet: options.QuietOption = False,
 ) -> int:
     """Say which rule refuses a given trade, or where it stands."""
-    from tomic.cli import opening, render_scan
+    from tomic.cli import opening
+    from tomic.present import scan as render_scan
 
     (name,) = opening.checked_symbols([symbol])
     desk, progress = opening.desk(
@@ -212,13 +276,13 @@ def strategies(
     """List every strategy with its window of days and its gates."""
     if context.invoked_subcommand is not None:
         return
-    from tomic.cli import render_scan
     from tomic.config import load_settings
+    from tomic.present import scan as render_scan
     from tomic.strategies.catalogue import templates
 
     known = templates.with_overrides(load_settings(config).strategies)
     described = [templates.describe(one) for one in known.values()]
-    shown = to_json(described) if as_json else render_scan.catalogue(described) + "\n"
+    shown = forms.to_json(described) if as_json else render_scan.catalogue(described) + "\n"
     typer.echo(shown, nl=False)
 
 
@@ -234,13 +298,13 @@ def show_strategy(
     config: options.ConfigOption = None,
 ) -> None:
     """Print one strategy as it is searched, with the names that tomic.toml can change."""
-    from tomic.cli import render_scan
     from tomic.config import load_settings
+    from tomic.present import scan as render_scan
     from tomic.strategies.catalogue import templates
 
     (found,) = templates.choose([name], load_settings(config).strategies)
     described = templates.describe(found)
-    shown = to_json(described) if as_json else render_scan.strategy(described) + "\n"
+    shown = forms.to_json(described) if as_json else render_scan.strategy(described) + "\n"
     typer.echo(shown, nl=False)
 
 

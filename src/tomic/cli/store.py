@@ -23,11 +23,11 @@ app.callback(invoke_without_command=True)(help_when_alone)
 @runs
 async def info(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Print size, version, rows per table and the span of each series."""
-    from tomic.cli import render_store
+    from tomic.present import store
 
     async with _open(config) as db:
         found = await db.info()
-    typer.echo(render_store.info(found, as_json=as_json), nl=False)
+    typer.echo(store.info(found, as_json=as_json), nl=False)
 
 
 @app.command()
@@ -37,11 +37,11 @@ async def backup(
     config: ConfigOption = None,
 ) -> None:
     """Copy the store to a file while it is in use; an earlier backup there is replaced."""
-    from tomic.cli import render_store
+    from tomic.present import store
 
     async with _open(config) as db:
         size = await db.backup(file)
-    typer.echo(f"{file}: {render_store.megabytes(size)}, checked", err=True)
+    typer.echo(f"{file}: {store.megabytes(size)}, checked", err=True)
 
 
 @app.command()
@@ -57,25 +57,25 @@ async def check(
     config: ConfigOption = None,
 ) -> int:
     """Look for damage in the store, or judge the rows of exported CSV files."""
-    from tomic.cli import render_store
+    from tomic.present import store
 
     if files:
         _judge(files, as_json=as_json)
         return 0
     async with _open(config) as db:
         problems = await db.check()
-    typer.echo(render_store.problems(problems, as_json=as_json), nl=False)
-    typer.echo(render_store.verdict(db.path, problems), err=True)
+    typer.echo(store.problems(problems, as_json=as_json), nl=False)
+    typer.echo(store.verdict(db.path, problems), err=True)
     return 1 if problems else 0
 
 
 def _judge(files: list[Path], *, as_json: bool) -> None:
     """Print what is usable and what is wrong in each file."""
-    from tomic.cli import render_quality
+    from tomic.present import store
     from tomic.quality import check_file
 
     found = [(file, check_file(file)) for file in files]
-    shown = render_quality.as_json(found) if as_json else render_quality.as_text(found)
+    shown = store.as_json(found) if as_json else store.as_text(found)
     typer.echo(shown, nl=False)
 
 

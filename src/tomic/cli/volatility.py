@@ -2,16 +2,87 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import shutil
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tomic.cli import completion, options
-from tomic.cli.options import Format
-from tomic.cli.running import INTERRUPTED, runs, stoppable
+from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
+from tomic.present.forms import Format
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tomic.desk import Desk
+    from tomic.errors import TomicError
+    from tomic.workflows.volatility.history import HistoryRun
+    from tomic.workflows.volatility.measure import VolReport
+
+
+def print_vol(reports: list[VolReport], shape: Format, *, detail: bool, quiet: bool) -> None:
+    """Print the figures on stdout; that columns are hidden is said on stderr."""
+    from tomic.present import volatility
+
+    if shape is not Format.TABLE or detail:
+        typer.echo(volatility.vol(reports, shape), nl=False)
+        return
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
+    text, hidden = volatility.vol_table(reports, width)
+    typer.echo(text, nl=False)
+    if hidden and not quiet:
+        typer.echo(hidden, nl=False, err=True)
+
+
+def export_vol(reports: list[VolReport], folder: Path | None) -> list[Path]:
+    """Write the other data of each symbol, and an overview of several."""
+    from tomic import export
+
+    if folder is None:
+        return []
+    stamp = dt.datetime.now().astimezone()
+    found = [one.snapshot for one in reports if _has_figures(one)]
+    paths = [export.write_snapshot(one, None, folder, stamp=stamp) for one in found]
+    overview = export.write_overview([(one, None) for one in found], folder, stamp=stamp)
+    return [overview] if overview is not None else paths
+
+
+def say_all(errors: list[tuple[str, TomicError | None]], *, as_json: bool) -> None:
+    """Say each different error once, with the symbols it hit."""
+    hit: dict[str, tuple[TomicError, list[str]]] = {}
+    for symbol, error in errors:
+        if error is not None:
+            hit.setdefault(str(error), (error, []))[1].append(symbol)
+    for error, symbols in hit.values():
+        say(error, as_json=as_json)
+        if not as_json and symbols[0] not in str(error):
+            typer.echo(f"       concerns {', '.join(symbols)}", err=True)
+    sys.stderr.flush()
+
+
+def prices_code(run: HistoryRun) -> int:
+    """0 without errors, 3 when something is there all the same, else the worst error's."""
+    return _code(list(run.errors), any(one.error is None or one.rows for one in run.symbols))
+
+
+def vol_code(reports: list[VolReport]) -> int:
+    """As `prices_code`; a symbol of which any figure is known is something."""
+    errors = [one.error for one in reports if one.error is not None]
+    return _code(errors, any(map(_has_figures, reports)))
+
+
+def _code(errors: list[TomicError], anything: bool) -> int:
+    if not errors:
+        return 0
+    return 3 if anything else worst([error.exit_code for error in errors])
+
+
+def _has_figures(report: VolReport) -> bool:
+    snapshot = report.snapshot
+    return any(getattr(snapshot, name) is not None for name in ("spot", "iv30", "hv30"))
+
 
 app = typer.Typer()
 
@@ -46,7 +117,8 @@ async def prices(
     quiet: options.QuietOption = False,
 ) -> int:
     """Bring stored bars and implied volatility up to date: only what is missing is asked for."""
-    from tomic.cli import opening, render_volatility, volatility_output
+    from tomic.cli import opening
+    from tomic.present import volatility
 
     names = opening.checked_symbols(symbols or [])
     gateway = {"host": host, "port": port, "client_id": client_id}
@@ -58,12 +130,12 @@ async def prices(
         async with desk:
             run = await desk.prices(names, days=days, ib_hv=ib_hv, force=force, timeout_s=timeout)
             interrupted = desk.interrupted
-    typer.echo(render_volatility.prices(run, shape), nl=False)
+    typer.echo(volatility.prices(run, shape), nl=False)
     errors = [(one.symbol, one.error) for one in run.symbols]
-    volatility_output.say_all(errors, as_json=shape is not Format.TABLE)
+    say_all(errors, as_json=shape is not Format.TABLE)
     if not quiet:
-        typer.echo(render_volatility.prices_summary(run), err=True)
-    return INTERRUPTED if interrupted else volatility_output.prices_code(run)
+        typer.echo(volatility.prices_summary(run), err=True)
+    return INTERRUPTED if interrupted else prices_code(run)
 
 
 @app.command()
@@ -101,7 +173,8 @@ async def vol(
     quiet: options.QuietOption = False,
 ) -> int:
     """Show volatility: implied, rank, realised, skew, terms, moves, each with its source."""
-    from tomic.cli import opening, render_volatility, volatility_output
+    from tomic.cli import opening
+    from tomic.present import volatility
 
     names = opening.checked_symbols(symbols or [])
     desk, progress = opening.desk(
@@ -123,14 +196,14 @@ async def vol(
                 return 0
             reports = await desk.vols(names, days=days, chain=chain, smiles=detail, stored=stored)
             interrupted = desk.interrupted
-    volatility_output.print_vol(reports, shape, detail=detail, quiet=quiet)
+    print_vol(reports, shape, detail=detail, quiet=quiet)
     named = [(one.symbol, one.error) for one in reports]
-    volatility_output.say_all(named, as_json=shape is not Format.TABLE)
+    say_all(named, as_json=shape is not Format.TABLE)
     folder = opening.export_folder(desk.settings, out, no_export=no_export)
-    paths = volatility_output.export_vol(reports, folder)
+    paths = export_vol(reports, folder)
     if not quiet:
-        typer.echo(render_volatility.vol_summary(reports, paths), err=True)
-    return INTERRUPTED if interrupted else volatility_output.vol_code(reports)
+        typer.echo(volatility.vol_summary(reports, paths), err=True)
+    return INTERRUPTED if interrupted else vol_code(reports)
 
 
 @app.command()
@@ -146,20 +219,20 @@ def explain(
 ) -> None:
     """Print definition, unit, formula, source and caveat of a metric."""
     from tomic import definitions
-    from tomic.cli import render_definitions
+    from tomic.present import figures
 
     if metric is None:
-        typer.echo(render_definitions.definitions_table(definitions.ALL, as_json=as_json), nl=False)
+        typer.echo(figures.definitions_table(definitions.ALL, as_json=as_json), nl=False)
     else:
         found = definitions.find(metric)
-        typer.echo(render_definitions.definition(found, as_json=as_json), nl=False)
+        typer.echo(figures.definition(found, as_json=as_json), nl=False)
 
 
 async def _history(desk: Desk, names: list[str], days: int, shape: Format) -> str:
-    from tomic.cli import render_volatility
+    from tomic.present import volatility
 
     if desk.demo:
         await desk.prices(names)
     symbols = names or desk.settings.market.symbols
     rows = {symbol: await desk.vol_history(symbol, days) for symbol in symbols}
-    return render_volatility.history(rows, shape)
+    return volatility.history(rows, shape)

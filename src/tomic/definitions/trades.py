@@ -9,7 +9,9 @@ _SPREAD = (
 )
 _MARKET = "density.lognormal(100.0, 30 / 365, 0.25)"
 _FORECAST = f"density.forecast({_MARKET}, 0.20)"
-_FIGURES = "scoring.Figures(*(np.array([x]) for x in (150.0, 350.0, 0.8, 50.0, 350.0, 1.0, 30.0)))"
+_FIGURES = (
+    "scoring.ScoreFigures(*(np.array([x]) for x in (150.0, 350.0, 0.8, 50.0, 350.0, 1.0, 30.0)))"
+)
 
 DEFINITIONS: tuple[Definition, ...] = (
     Definition(

@@ -22,20 +22,20 @@ from tomic.errors import UsageError
 from tomic.ib.session import Session
 from tomic.models import normalize_symbol, normalize_symbols, several
 from tomic.store import Database
-from tomic.workflows.chain_setup import Chooser
-from tomic.workflows.chains import ChainOutcome
+from tomic.workflows.chain.setup import Chooser
+from tomic.workflows.chain.several import ChainOutcome
 from tomic.workflows.progress import Watcher, ignore
 
 if TYPE_CHECKING:
     from tomic.desk.recording import SessionRecording
     from tomic.models import Proposal, ScanResult, TradeReview
     from tomic.strategies.fit import FitModel
-    from tomic.workflows.doctor import Check
-    from tomic.workflows.history import HistoryRun
-    from tomic.workflows.journal import Journal
-    from tomic.workflows.review import PortfolioView
-    from tomic.workflows.stored_volatility import PastDay
-    from tomic.workflows.volatility import VolReport
+    from tomic.workflows.doctor.ladder import Check
+    from tomic.workflows.journal.entries import Journal
+    from tomic.workflows.portfolio.review import PortfolioView
+    from tomic.workflows.volatility.history import HistoryRun
+    from tomic.workflows.volatility.measure import VolReport
+    from tomic.workflows.volatility.stored import PastDay
 
 
 class Desk:
@@ -207,7 +207,7 @@ class Desk:
 
     async def examine(self) -> AsyncIterator[Check]:
         """Climb the ladder of checks, from the socket to option data."""
-        from tomic.workflows.doctor import examine
+        from tomic.workflows.doctor.ladder import examine
 
         held = self._held
         ib, pace = await held.gateway()
@@ -271,7 +271,7 @@ class Desk:
         timeout_s: float | None = None,
     ) -> HistoryRun:
         """
-        Bring stored bars and implied volatility up to date; see `workflows.history.update`.
+        Bring stored bars and implied volatility up to date; see `volatility.history.update`.
 
         Raises:
             InvalidSymbol: Before any connection.
@@ -333,7 +333,7 @@ class Desk:
 
     async def vol_history(self, symbol: str, days: int = 30) -> list[PastDay]:
         """The stored closes and volatilities of the last *days* days, oldest first."""
-        from tomic.workflows.volatility import load_days
+        from tomic.workflows.volatility.measure import load_days
 
         return await load_days(await self.store(), normalize_symbol(symbol), days, self.settings)
 
@@ -411,14 +411,14 @@ class Desk:
 
     async def journal(self, *, offline: bool = False) -> Journal:
         """
-        The journal, for the functions of `tomic.workflows.journal` and its neighbours.
+        The journal, for the functions of `tomic.workflows.journal.entries` and its neighbours.
 
         A replay reads the real journal; a demo has one of its own.
 
         Args:
             offline: Ask nobody.
         """
-        from tomic.workflows.journal import Journal
+        from tomic.workflows.journal.entries import Journal
 
         held, replayed = self._held, self.replay is not None
         quiet = offline and not self.simulated
@@ -456,7 +456,7 @@ class Desk:
         last: bool = False,
     ) -> PortfolioView:
         """
-        Review what is held; see `workflows.review.portfolio`.
+        Review what is held; see `workflows.portfolio.review.portfolio`.
 
         Args:
             trade: A proposal's id, or legs, to put beside the book.
@@ -468,7 +468,7 @@ class Desk:
             UsageError: What is asked cannot be.
             RequestTimeout, SessionError: The account could not be read.
         """
-        from tomic.workflows import review
+        from tomic.workflows.portfolio import review
 
         return await review.portfolio(
             self.session,

@@ -12,16 +12,15 @@ from tomic.config.market import ChainSettings
 from tomic.errors import StoreError, UsageError
 from tomic.models import DataType, Spot, SpotSource
 from tomic.models.faults import first_fault
-from tomic.workflows.chain import fetch_chain
-from tomic.workflows.chains import ChainOutcome, fetch_chains
-from tomic.workflows.memory import StoreMemory
+from tomic.workflows.chain.fetch import fetch_chain
+from tomic.workflows.chain.several import ChainOutcome, StoreMemory, fetch_chains
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
     from tomic.config import Settings
     from tomic.desk.resources import Resources
     from tomic.models import Underlying, VolSnapshot
-    from tomic.workflows.chain_setup import Chooser, SpotFallback
+    from tomic.workflows.chain.setup import Chooser, SpotFallback
 
 _RECORDED_SPOT_S = 0.5
 
@@ -156,7 +155,7 @@ def _ends(
 
 async def _remembered(held: Resources, chain: Chain) -> VolSnapshot | None:
     """The figures beside *chain*; None when the store cannot be used, which costs no chain."""
-    from tomic.workflows.volatility import remember_chain
+    from tomic.workflows.volatility.measure import remember_chain
 
     try:
         return await remember_chain(await held.store(), chain, held.settings)

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tomic.desk.fetching import fetch_all, with_rules
-from tomic.workflows import volatility
-from tomic.workflows.chains import cut_short
+from tomic.workflows.chain.several import cut_short
+from tomic.workflows.volatility import measure
 
 if TYPE_CHECKING:
     from tomic.desk.resources import Resources
-    from tomic.workflows.history import HistoryRun
-    from tomic.workflows.missing_days import SeriesName
-    from tomic.workflows.volatility import Now, VolReport
+    from tomic.workflows.volatility.history import HistoryRun
+    from tomic.workflows.volatility.measure import Now, VolReport
+    from tomic.workflows.volatility.stored import SeriesName
 
 # Skew needs strikes out to deltas of 0.25, about 0.7 standard deviations; four expiries hold the
 # thirtieth day and the three months of the term structure.
@@ -53,7 +53,7 @@ async def _updated(
     force: bool = False,
     deadline: float | None,
 ) -> HistoryRun:
-    from tomic.workflows import history
+    from tomic.workflows.volatility import history
 
     series: list[SeriesName] = ["bars", "ib30", "ib_hv30"] if ib_hv else ["bars", "ib30"]
     store, wait_s = await held.store(), held.settings.store.lock_wait_s
@@ -91,11 +91,11 @@ async def vols(
     until = held.take_deadline() if deadline is None else deadline
     store = await held.store()
     if held.origin.demo and not stored:
-        wanted = list(dict.fromkeys([*symbols, volatility.VIX]))
+        wanted = list(dict.fromkeys([*symbols, measure.VIX]))
         await _updated(held, wanted, deadline=until)
-    now = volatility.Now(dt.datetime.now(dt.UTC))
+    now = measure.Now(dt.datetime.now(dt.UTC))
     if not stored:
-        now = await volatility.observe(
+        now = await measure.observe(
             held.session,
             symbols,
             held.settings,
@@ -104,7 +104,7 @@ async def vols(
         )
     if chain:
         now = await _with_chains(held, now, symbols, fetch=not stored, deadline=until)
-    return await volatility.volatility(
+    return await measure.volatility(
         store,
         symbols,
         held.settings,
@@ -127,7 +127,7 @@ async def _with_chains(
     """
     store, found = await held.store(), dict(now.chains)
     for name in symbols:
-        if (known := await volatility.chain_of_the_day(store, name, now.at)) is not None:
+        if (known := await measure.chain_of_the_day(store, name, now.at)) is not None:
             found[name] = known
     wanted = [name for name in symbols if name not in found and name not in now.errors]
     errors = dict(now.errors)

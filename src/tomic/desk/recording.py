@@ -7,7 +7,7 @@ from pathlib import Path
 from tomic import __version__
 from tomic.export.atomic import write_bytes
 from tomic.models import Spot, SpotSource
-from tomic.sim.session_file import RecordedSpot, Recorder
+from tomic.sim.replay.recordings import RecordedSpot, Recorder
 
 
 class SessionRecording:

@@ -14,8 +14,10 @@ from tomic.models import RowStatus, VolSnapshot
 from tomic.strategies import propose, windows
 from tomic.strategies import why_not as trades
 from tomic.strategies.catalogue import templates
-from tomic.workflows import history, review, scan, volatility
-from tomic.workflows.chains import cut_short
+from tomic.workflows import scan
+from tomic.workflows.chain.several import cut_short
+from tomic.workflows.portfolio import review
+from tomic.workflows.volatility import history, measure
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
@@ -118,8 +120,8 @@ async def _vols(
     store = await held.store()
     if given:
         at = max(chain.as_of for chain in given.values())
-        reports = await volatility.volatility(
-            store, symbols, held.settings, now=volatility.Now(at, chains=given), keep=False
+        reports = await measure.volatility(
+            store, symbols, held.settings, now=measure.Now(at, chains=given), keep=False
         )
         return {one.symbol: one.snapshot for one in reports}
     if not held.origin.demo:

@@ -17,19 +17,18 @@ from textual.widgets import ContentSwitcher, Footer
 from tomic.config import Settings, load_settings
 from tomic.desk import Desk
 from tomic.panel.background import Background
-from tomic.panel.banner import Banner
-from tomic.panel.chain import ChainView
-from tomic.panel.data import DataView
-from tomic.panel.glyphs import Glyphs, glyphs_here
-from tomic.panel.history import HistorySheet
-from tomic.panel.journal import JournalView
-from tomic.panel.market import MarketView
-from tomic.panel.portfolio import PortfolioPage
-from tomic.panel.scan import ScanView
-from tomic.panel.settings import SettingsView
 from tomic.panel.source import Source
-from tomic.panel.view import View
-from tomic.panel.view_bar import ViewBar, ViewName
+from tomic.panel.views.chain import ChainView
+from tomic.panel.views.data import DataView
+from tomic.panel.views.history import HistorySheet
+from tomic.panel.views.journal import JournalView
+from tomic.panel.views.market import MarketView
+from tomic.panel.views.portfolio import PortfolioPage
+from tomic.panel.views.scan import ScanView
+from tomic.panel.views.settings import SettingsView
+from tomic.panel.views.view import View
+from tomic.panel.widgets.glyphs import Glyphs, glyphs_here
+from tomic.panel.widgets.lines import Banner, ViewBar, ViewName
 from tomic.recorded import parse_file_name
 from tomic.workflows.progress import Watcher
 

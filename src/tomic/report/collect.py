@@ -20,11 +20,11 @@ from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
-from tomic.report import book_pages, pages
+from tomic.report import pages
 from tomic.report.layout import Figure, ReportPage
-from tomic.workflows import journal_review
-from tomic.workflows.book_files import snapshot_path
-from tomic.workflows.journal_review import CheckRun
+from tomic.workflows.journal import review as journal_review
+from tomic.workflows.journal.review import CheckRun
+from tomic.workflows.portfolio.files import snapshot_path
 
 SCHEMA = "tomic.report/1"
 
@@ -107,7 +107,7 @@ async def portfolio(desk: Desk, *, last: bool = False) -> ReportPage:
         document["meta"]["source"] += ", saved"
     names = [one.account for one in view.book.positions]
     names += [one.account for one in view.book.accounts]
-    page = book_pages.portfolio(_masked(document, desk, names), stress=_stress(desk, review))
+    page = pages.portfolio(_masked(document, desk, names), stress=_stress(desk, review))
     missing = view.book.unfinished
     return replace(page, partial=f"not all was quoted of {', '.join(missing)}" if missing else "")
 
@@ -119,12 +119,12 @@ async def journal(desk: Desk) -> ReportPage:
     Open entries are judged on fresh marks in a demo or where a session is open, else on what is
     stored.
     """
-    from tomic.workflows import journal_statistics
-    from tomic.workflows.journal import load_open
+    from tomic.workflows.journal import statistics
+    from tomic.workflows.journal.entries import load_open
 
     held = await desk.journal(offline=_is_offline(desk))
     checked = await journal_review.check(held, keep=False)
-    found = await journal_statistics.report(held, by="strategy")
+    found = await statistics.report(held, by="strategy")
     judged = [one.verdict is not Verdict.UNJUDGED for one in checked.checks]
     document = {
         **_document("journal", desk, checked.as_of, sum(judged) / len(judged) if judged else None),
@@ -137,7 +137,7 @@ async def journal(desk: Desk) -> ReportPage:
         for one in (found.trades, found.proposals)
         if one.n
     ]
-    return book_pages.journal(_masked(document, desk), calibration=_drawn(draws))
+    return pages.journal(_masked(document, desk), calibration=_drawn(draws))
 
 
 def _masked(document: dict[str, Any], desk: Desk, accounts: Iterable[str] = ()) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tomic.export.atomic import write_text
+from tomic.report.drawing import inline
 from tomic.report.layout import (
     Figure,
     FigureColumn,
@@ -28,7 +29,6 @@ from tomic.report.layout import (
     is_numeric,
     resolve,
 )
-from tomic.report.svg import inline
 
 # A promise that the browser keeps: nothing is loaded, no script runs, no form is sent.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

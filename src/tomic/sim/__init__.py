@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tomic.sim import faults
-    from tomic.sim.gateway import Gateway
-    from tomic.sim.limits import Limits, Profile
     from tomic.sim.market import Market
-    from tomic.sim.model import ModelMarket
-    from tomic.sim.replay import Replay
+    from tomic.sim.market.model import ModelMarket
+    from tomic.sim.replay.chain import Replay
+    from tomic.sim.server.gateway import Gateway
+    from tomic.sim.server.limits import Limits, Profile
 
 _HOMES = {
-    "Gateway": "gateway",
-    "Limits": "limits",
+    "Gateway": "server.gateway",
+    "Limits": "server.limits",
     "Market": "market",
-    "ModelMarket": "model",
-    "Profile": "limits",
-    "Replay": "replay",
+    "ModelMarket": "market.model",
+    "Profile": "server.limits",
+    "Replay": "replay.chain",
 }
 
 __all__ = ["Gateway", "Limits", "Market", "ModelMarket", "Profile", "Replay", "faults"]

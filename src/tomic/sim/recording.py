@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from tomic.bounded import read_text
 from tomic.errors import BadFile
-from tomic.sim import calendar, smiles
+from tomic.sim.market import listings, smiles
 
 _ALIASES = {
     "right": "type",
@@ -36,9 +36,9 @@ _HOME = ZoneInfo("Europe/Amsterdam")
 _ZONES = {
     "cest": _HOME,
     "cet": _HOME,
-    "et": calendar.NEW_YORK,
-    "edt": calendar.NEW_YORK,
-    "est": calendar.NEW_YORK,
+    "et": listings.NEW_YORK,
+    "edt": listings.NEW_YORK,
+    "est": listings.NEW_YORK,
     "utc": ZoneInfo("UTC"),
     "z": ZoneInfo("UTC"),
 }
@@ -227,8 +227,8 @@ def time_in_name(path: Path) -> datetime | None:
     if day is None:
         return None
     if clock_text is None or (zone and zone not in _ZONES):
-        at = calendar.close_time(day) if calendar.is_trading_day(day) else time(12, 0)
-        return calendar.moment(day, at)
+        at = listings.close_time(day) if listings.is_trading_day(day) else time(12, 0)
+        return listings.moment(day, at)
     digits = clock_text.ljust(6, "0")
     try:
         at = time(int(digits[:2]), int(digits[2:4]), int(digits[4:]))
@@ -258,7 +258,7 @@ def parity_spot(rows: Iterable[Row], as_of: datetime) -> float | None:
         by_expiry.setdefault(row.expiry, []).append(row)
     points = []
     for expiry in sorted(by_expiry):
-        end = calendar.moment(expiry, calendar.FULL_CLOSE)
+        end = listings.moment(expiry, listings.FULL_CLOSE)
         forward = _forward(by_expiry[expiry])
         if forward is not None and end > as_of:
             points.append((smiles.years(as_of, end), math.log(forward)))

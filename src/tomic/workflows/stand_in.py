@@ -11,10 +11,10 @@ from tomic.errors import UsageError
 from tomic.models import DataType, Spot, SpotSource
 
 if TYPE_CHECKING:
-    from tomic.sim.gateway import Gateway
     from tomic.sim.market import Market
-    from tomic.sim.replay import Replay
-    from tomic.sim.session_replay import SessionReplay
+    from tomic.sim.replay.chain import Replay
+    from tomic.sim.replay.session import SessionReplay
+    from tomic.sim.server.gateway import Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class StandIn:
 
 def demo(*, seed: int = 1, paced: bool = False) -> StandIn:
     """The model market, on a gateway that is quick and, unless *paced*, counts no messages."""
-    from tomic.sim.model import ModelMarket
+    from tomic.sim.market.model import ModelMarket
 
     return StandIn(_gateway(ModelMarket(seed=seed), seed=seed, paced=paced))
 
@@ -53,7 +53,7 @@ def replay(
     Raises:
         BadFile: The file cannot be used.
     """
-    from tomic.sim.session_file import is_session
+    from tomic.sim.replay.recordings import is_session
 
     path = Path(path)
     if is_session(path):
@@ -79,7 +79,7 @@ def recorded_chain(path: Path, symbol: str | None, as_of: dt.datetime | None) ->
         BadFile: The file cannot be used.
     """
     from tomic.sim.recorded_document import is_document, read_document
-    from tomic.sim.replay import Replay
+    from tomic.sim.replay.chain import Replay
 
     if not is_document(path):
         return Replay.from_csv(path, symbol, as_of=as_of)
@@ -89,16 +89,16 @@ def recorded_chain(path: Path, symbol: str | None, as_of: dt.datetime | None) ->
 
 
 def _gateway(market: Market, *, seed: int, paced: bool) -> Gateway:
-    from tomic.sim.gateway import Gateway
-    from tomic.sim.limits import Limits, Profile
+    from tomic.sim.server.gateway import Gateway
+    from tomic.sim.server.limits import Limits, Profile
 
     limits = Limits() if paced else Limits().unpaced()
     return Gateway(market, seed=seed, profile=Profile.demo(), limits=limits)
 
 
 def _session(path: Path, port: int) -> StandIn:
-    from tomic.sim.session_file import read_session
-    from tomic.sim.session_replay import SessionReplay
+    from tomic.sim.replay.recordings import read_session
+    from tomic.sim.replay.session import SessionReplay
 
     recorded = read_session(path)
     spots = {

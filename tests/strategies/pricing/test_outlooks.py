@@ -10,10 +10,10 @@ import pytest
 
 import recorded_chains
 from made_chains import AS_OF, RATE, SPOT, chain_of, row
-from tomic.cli import render_scan
 from tomic.config import Settings
 from tomic.export import load_chain
 from tomic.models import VolSnapshot
+from tomic.present import scan
 from tomic.quant import black_scholes, density, smile
 from tomic.strategies import propose
 from tomic.strategies.pricing import board as boards
@@ -136,7 +136,7 @@ def test_a_scan_says_which_expiries_it_did_not_search():
     assert note.startswith("SPY: ")
     assert str(DAYS[1]) in note
     assert str(DAYS[0]) not in note
-    assert f"{DAYS[1]}: the fitted" in render_scan.explanation(result)
+    assert f"{DAYS[1]}: the fitted" in scan.explanation(result)
     assert [one.rule for one in result.rejected if one.kind == "no_data"] == [
         "expiry_without_smile"
     ]

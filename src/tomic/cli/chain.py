@@ -1,0 +1,289 @@
+"""`tomic chain`: option chains on the screen and in files."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import importlib
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import typer
+
+from tomic.cli import completion, options
+from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
+from tomic.errors import BadFile, TomicError
+from tomic.present.forms import Format
+from tomic.workflows.progress import THINKING, Event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tomic.chain import Chain
+    from tomic.models import VolSnapshot
+    from tomic.workflows.chain.several import ChainOutcome
+
+
+CHAIN = (
+    "tomic.valuation",
+    "tomic.workflows.volatility.measure",
+    "tomic.workflows.volatility.report",
+    "tomic.export",
+    "tomic.present.chain",
+)
+"""What a chain needs once its last quote has come."""
+_LONGEST_S = 10.0
+
+
+class Preloading:
+    """
+    Imports *modules* in a thread once a fetch says that it waits for the gateway.
+
+    The answers about spot and expiries leave the processor idle for a quarter of a second. Begun
+    any earlier, the imports would delay the questions; at the end, scipy would take that long
+    while nobody waits for anything else. A watcher of the fetch, and a context manager around it.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
+        self._loading: asyncio.Task[None] | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Begin at the first event that says so."""
+        if event.text == THINKING and self._loading is None:
+            work = asyncio.to_thread(_load, self._modules)
+            self._loading = asyncio.create_task(work, name="tomic imports")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._loading is None:
+            return
+        await asyncio.wait({self._loading}, timeout=_LONGEST_S)
+        if error is None and self._loading.done() and not self._loading.cancelled():
+            self._loading.result()
+
+
+def _load(modules: tuple[str, ...]) -> None:
+    for name in modules:
+        importlib.import_module(name)
+
+
+_PARTIAL = 3
+
+
+class Writer:
+    """
+    Writes each chain as it finishes, and all of them at the end where the format wants that.
+
+    Args:
+        format: Of stdout.
+        folder: Where files go; None writes none.
+    """
+
+    def __init__(self, format: Format, folder: Path | None) -> None:
+        self._format, self._folder = format, folder
+        self._paths: dict[str, list[Path]] = {}
+        self._unwritten: list[TomicError] = []
+        self._text, self._hints = "", list[str]()
+
+    def on_done(self, outcome: ChainOutcome) -> None:
+        """Export the chain and, for NDJSON, print it at once."""
+        from tomic import export
+
+        if outcome.chain is None:
+            return
+        self._export(outcome.symbol, outcome.chain, outcome.snapshot)
+        if self._format is Format.NDJSON:
+            typer.echo(export.to_ndjson(outcome.chain), nl=False)
+            sys.stdout.flush()
+
+    def _export(self, symbol: str, chain: Chain, snapshot: VolSnapshot | None) -> None:
+        from tomic import export
+
+        if self._folder is None or self._unwritten:
+            return
+        stamp = dt.datetime.now().astimezone()
+        try:
+            self._paths[symbol] = [
+                export.write_chain(chain, self._folder, stamp=stamp),
+                export.write_snapshot(snapshot, chain, self._folder, stamp=stamp),
+            ]
+        except BadFile as exc:
+            # The chain itself is still printed.
+            self._unwritten.append(exc)
+
+    def _overview(self, outcomes: list[ChainOutcome]) -> None:
+        from tomic import export
+
+        if self._folder is None or self._unwritten:
+            return
+        both = [(one.snapshot, one.chain) for one in outcomes if one.chain is not None]
+        try:
+            export.write_overview(both, self._folder, stamp=dt.datetime.now().astimezone())
+        except BadFile as exc:
+            self._unwritten.append(exc)
+
+    def compose(self, outcomes: list[ChainOutcome]) -> None:
+        """Make what `finish` prints; a thread can do it while the session's cancels leave."""
+        from tomic import export
+        from tomic.present import chain as render
+
+        chains = [one.chain for one in outcomes if one.chain is not None]
+        if self._format is Format.JSON and chains:
+            self._text = export.to_json(chains, as_array=len(outcomes) > 1)
+        elif self._format is Format.CSV:
+            self._text = "".join(map(export.to_csv_text, chains))
+        elif self._format is Format.TABLE:
+            terminal = sys.stdout.isatty()
+            width = render.screen_width(terminal)
+            tables = [render.chain_table(one, width=width, color=terminal) for one in chains]
+            self._text = "".join(text for text, _ in tables)
+            self._hints = [
+                f"{2 * hidden} columns hidden; use a wider terminal"
+                for hidden in {hidden for _, hidden in tables if hidden}
+            ]
+
+    def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
+        """Print what is composed and what became of each symbol; return the exit code."""
+        from tomic.present import chain as render
+
+        typer.echo(self._text, nl=False)
+        for hint in [] if quiet else self._hints:
+            typer.echo(hint, err=True)
+        self._overview(outcomes)
+        as_json = self._format in (Format.JSON, Format.NDJSON)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                say(outcome.error, as_json=as_json)
+            elif outcome.chain is not None and not quiet:
+                paths = self._paths.get(outcome.symbol, [])
+                typer.echo(render.chain_summary(outcome.chain, paths), err=True)
+        for error in self._unwritten:
+            say(error, as_json=as_json)
+        if interrupted:
+            return INTERRUPTED
+        return worst([exit_code(outcomes), *(_PARTIAL for _ in self._unwritten)])
+
+
+def exit_code(outcomes: list[ChainOutcome]) -> int:
+    """0 when every row is final, 3 when rows exist and something is missing, else the error's."""
+    errors = [one.error.exit_code for one in outcomes if one.error is not None]
+    chains = [one.chain for one in outcomes if one.chain is not None]
+    usable = [one for one in chains if any(map(_is_usable, one.counts))]
+    if usable:
+        whole = not errors and all(one.is_final for one in chains)
+        return 0 if whole else _PARTIAL
+    return worst([*errors, *(_empty_code(one) for one in chains)])
+
+
+def _is_usable(status: str) -> bool:
+    from tomic.models import RowStatus
+
+    return RowStatus(status).is_final and status != RowStatus.UNKNOWN_CONTRACT
+
+
+def _empty_code(chain: Chain) -> int:
+    """The exit code of a chain without any usable row."""
+    counts: dict[str, Any] = chain.counts
+    if "lost" in counts:
+        return 4
+    return 6 if "timeout" in counts else 5
+
+
+app = typer.Typer()
+
+
+@app.command()
+@runs
+async def chain(
+    symbols: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SYMBOL...",
+            help="Underlyings, for example SPY QQQ.",
+            autocompletion=completion.symbols,
+        ),
+    ],
+    dte: options.DteOption = None,
+    monthlies: Annotated[
+        int | None, typer.Option(min=0, help="Third-Friday expiries to take.")
+    ] = None,
+    weeklies: Annotated[
+        int | None, typer.Option(min=0, help="Expiries of other weeks to take.")
+    ] = None,
+    expiries: Annotated[
+        str | None, typer.Option(metavar="selected|all", help="All: dailies and quarter ends too.")
+    ] = None,
+    strike_range: Annotated[
+        str | None,
+        typer.Option(metavar="10|5%|2s", help="Strikes around spot: points, per cent or sigmas."),
+    ] = None,
+    delta: options.DeltaOption = None,
+    side: Annotated[
+        str | None, typer.Option(metavar="both|calls|puts", help="Which rights.")
+    ] = None,
+    trading_class: Annotated[
+        str | None, typer.Option(help="For example SPX (AM settled) instead of SPXW.")
+    ] = None,
+    realtime_only: options.RealtimeOnlyOption = False,
+    host: options.HostOption = None,
+    port: options.PortOption = None,
+    client_id: options.ClientIdOption = None,
+    timeout: options.TimeoutOption = None,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    out: options.OutOption = None,
+    no_export: options.NoExportOption = False,
+    demo: options.DemoOption = False,
+    paced: options.PacedOption = False,
+    replay: options.ReplayOption = None,
+    as_of: options.AsOfOption = None,
+    config: options.ConfigOption = None,
+    verbose: options.VerboseOption = 0,
+    quiet: options.QuietOption = False,
+) -> int:
+    """Fetch option chains, print them and write them to the export folder."""
+    from tomic.cli import opening
+
+    symbols = opening.checked_symbols(symbols)
+    rules: dict[str, object] = {
+        "monthlies": monthlies,
+        "weeklies": weeklies,
+        "expiries": expiries,
+        "strike_range": strike_range,
+        "side": side,
+        "trading_class": trading_class,
+        "deadline_s": timeout,
+        "min_delta": delta.least if delta else None,
+        "max_delta": delta.most if delta else None,
+    }
+    desk, progress = opening.desk(
+        config=config,
+        demo=demo,
+        replay=replay,
+        as_of=as_of,
+        paced=paced,
+        quiet=quiet,
+        verbose=verbose,
+        ib={"host": host, "port": port, "client_id": client_id},
+        chain=rules,
+        market={"realtime_only": realtime_only or None},
+    )
+    shape = options.chosen_format(format, as_json)
+    folder = opening.export_folder(desk.settings, out, no_export=no_export)
+    writer = Writer(shape, folder)
+    with progress, stoppable(desk.interrupt):
+        async with desk, Preloading(*CHAIN) as progress.then:
+            days = (dte.least, dte.most) if dte else None
+            outcomes = await desk.chains(symbols, dte=days, on_done=writer.on_done)
+            interrupted = desk.interrupted
+            await asyncio.to_thread(writer.compose, outcomes)
+    return writer.finish(outcomes, interrupted=interrupted, quiet=quiet)

@@ -1,0 +1,1 @@
+"""The views of the panel: one a subject, and the sheets over them."""

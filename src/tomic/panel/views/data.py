@@ -1,0 +1,202 @@
+"""Data: what the store covers, prices brought up to date, and how good an exported CSV is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from tomic.config.loading import in_home
+from tomic.desk import Desk
+from tomic.panel.views.view import View
+from tomic.panel.widgets.entry import Ask
+from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.lines import FactLines
+from tomic.quality import CsvQuality, check_file
+
+if TYPE_CHECKING:
+    from tomic.store import Coverage, StoreInfo
+    from tomic.workflows.volatility.history import HistoryRun
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """One series of one symbol."""
+
+    symbol: str
+    series: str
+    count: int
+    first: dt.date | None
+    last: dt.date | None
+    fetched_at: dt.datetime | None
+
+
+COLUMNS: list[Column[Any]] = [
+    Column("symbol", attrgetter("symbol"), attrgetter("symbol"), left=True),
+    Column("series", attrgetter("series"), attrgetter("series"), left=True),
+    Column("days", attrgetter("count"), lambda row: f"{row.count:,}"),
+    Column("first", attrgetter("first"), lambda row: f"{row.first or ''}"),
+    Column("last", attrgetter("last"), lambda row: f"{row.last or ''}"),
+    Column(
+        "fetched (UTC)",
+        attrgetter("fetched_at"),
+        lambda row: f"{row.fetched_at:%Y-%m-%d %H:%M}" if row.fetched_at else "",
+    ),
+]
+
+
+def rows_of(covered: dict[str, dict[str, Coverage]]) -> list[SeriesRow]:
+    """A row for each symbol and series."""
+    return [
+        SeriesRow(symbol, series, one.rows, one.first, one.last, one.fetched_at)
+        for symbol, by_series in sorted(covered.items())
+        for series, one in sorted(by_series.items())
+    ]
+
+
+class DataView(View):
+    """The store, and files."""
+
+    label = "Data"
+    name_of_body = "#coverage"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "prices", "Prices"),
+        Binding("f", "file", "CSV"),
+        Binding("k", "check", "Check"),
+        Binding("h", "history", "History"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words: tuple[str, ...] = ("store", "info")
+        self._file = ""
+
+    def body(self) -> ComposeResult:
+        """Coverage, and what the last action found."""
+        yield Grid(COLUMNS, key=lambda row: f"{row.symbol} {row.series}", id="coverage")
+        yield FactLines(id="found", rows=5)
+
+    def typed(self) -> str:
+        """The equivalent command."""
+        return self.panel.typed(*self._words)
+
+    def action_load(self) -> None:
+        """Read what the store covers."""
+        self._words = ("store", "info")
+
+        async def ask(desk: Desk) -> tuple[StoreInfo, list[SeriesRow]]:
+            store = await desk.store()
+            return await store.info(), rows_of(await store.coverages())
+
+        self.work("reading the store", ask, lambda found: self.show(*found), online=False)
+
+    def show(self, info: StoreInfo, rows: list[SeriesRow]) -> None:
+        """Fill the table and say how large the store is."""
+        self.query_one("#coverage", Grid).fill(rows)
+        if not info.exists:
+            text = "no store yet; p fetches prices"
+        else:
+            text = self.panel.joined(
+                [
+                    f"{info.size / 1e6:.1f} MB",
+                    f"schema {info.schema_version}",
+                    *(f"{count:,} {name}" for name, count in info.tables.items() if count),
+                ]
+            )
+        self.query_one("#found", FactLines).show([f"{info.path}", text])
+
+    # -- prices ----------------------------------------------------------------------------
+
+    def action_prices(self) -> None:
+        """Bring bars and implied volatility of the default symbols up to date."""
+        self._words = ("prices",)
+        symbols = self.panel.symbols
+
+        async def ask(desk: Desk) -> tuple[HistoryRun, list[SeriesRow]]:
+            run = await desk.prices(symbols)
+            return run, rows_of(await (await desk.store()).coverages())
+
+        self.work(f"prices of {len(symbols)} symbols", ask, lambda found: self.fetched(*found))
+
+    def fetched(self, run: HistoryRun, rows: list[SeriesRow]) -> None:
+        """Show what a run brought."""
+        self.tell_lost(run.errors)
+        self.query_one("#coverage", Grid).fill(rows)
+        added = sum(sum(one.added.values()) for one in run.symbols)
+        asked = sum(one.asked for one in run.symbols)
+        self.say(
+            self.panel.joined(
+                [
+                    f"{len(run.symbols)} symbols",
+                    f"{asked} requests" if run.plan is not None else "nothing was asked",
+                    f"{added:,} days added",
+                    f"{run.seconds:.1f} s",
+                    f"{len(run.errors)} failed" if run.errors else "",
+                ]
+            )
+        )
+        self.query_one("#found", FactLines).show([f"{one}" for one in run.errors[:5]])
+
+    # -- files and soundness ---------------------------------------------------------------
+
+    def action_file(self) -> None:
+        """Ask for a CSV file and count what is usable in it."""
+        first = self._file or f"{self.panel.settings.export.dir}"
+        self.panel.push_screen(Ask("Quality of an exported chain", [("file", first)]), self._judge)
+
+    def _judge(self, answer: tuple[str, ...] | None) -> None:
+        if not answer or not answer[0].strip():
+            return
+        self._file = answer[0].strip()
+        self._words = ("store", "check", self._file)
+        file = Path(self._file)
+        background = self.panel.background
+
+        async def ask(_: Desk) -> CsvQuality:
+            return await background.compute(check_file, in_home(file))
+
+        self.work(f"reading {file.name}", ask, self.judged, online=False)
+
+    def judged(self, found: CsvQuality) -> None:
+        """Show the quality of a file."""
+        wrong = [f"{count} {what}" for what, count in found.wrong.items()]
+        empty = [f"{count} {what}" for what, count in found.empty.items()]
+        lines = [
+            f"{Path(self._file).name}: quality {found.quality:.1%}",
+            self.panel.joined(
+                [
+                    f"{found.total} rows",
+                    f"{found.complete} complete",
+                    f"{found.valid} valid",
+                    f"{len(found.expiries)} expiries",
+                ]
+            ),
+            f"wrong: {', '.join(wrong) or 'nothing'}",
+            f"empty: {', '.join(empty) or 'nothing'}",
+            f"no column {', '.join(found.absent)}" if found.absent else "",
+        ]
+        self.query_one("#found", FactLines).show([line for line in lines if line])
+
+    def action_check(self) -> None:
+        """Look for damage in the store."""
+        self._words = ("store", "check")
+
+        async def ask(desk: Desk) -> list[str]:
+            return await (await desk.store()).check()
+
+        self.work("checking the store", ask, self.checked, online=False)
+
+    def checked(self, problems: list[str]) -> None:
+        """Show what is wrong with the store."""
+        self.query_one("#found", FactLines).show(problems[:5] or ["the store is sound"])
+
+    def action_history(self) -> None:
+        """Show the stored days of the symbol under the cursor."""
+        row = self.query_one("#coverage", Grid).pointed
+        if row is not None:
+            self.panel.open_history(row.symbol)

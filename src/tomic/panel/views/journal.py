@@ -1,0 +1,554 @@
+"""Journal: open trades with their signals; closed, noted, opened and counted from here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from tomic.config.loading import in_home
+from tomic.desk import Desk
+from tomic.errors import UsageError
+from tomic.models.journal import (
+    Calibration,
+    ExitCheck,
+    Interval,
+    JournalEntry,
+    JournalReport,
+    Statistics,
+    Trade,
+    Verdict,
+)
+from tomic.panel.views.sheet import TextSheet
+from tomic.panel.views.view import View
+from tomic.panel.widgets.entry import Ask
+from tomic.panel.widgets.glyphs import Glyphs, amount, number, per_cent
+from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.lines import FactLines
+
+if TYPE_CHECKING:
+    from tomic.store import Change
+    from tomic.workflows.journal.entries import Recorded
+    from tomic.workflows.journal.files import ImportedJournal
+    from tomic.workflows.journal.review import CheckRun
+
+
+_TONES = {Verdict.ACT: "bold red", Verdict.STALE: "yellow", Verdict.UNJUDGED: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One open entry, and what became of its rules once they were judged."""
+
+    id: int
+    symbol: str
+    strategy: str
+    legs: str
+    opened: str
+    credit: float | None
+    expiry: dt.date | None
+    pnl: float | None
+    check: ExitCheck | None = None
+
+    @property
+    def verdict(self) -> str:
+        """In a word; empty before a check."""
+        return self.check.verdict.value if self.check else ""
+
+    @property
+    def signal(self) -> str:
+        """The first rule that fired, else the first that could not be judged."""
+        if self.check is None:
+            return ""
+        found = [*self.check.signals, *self.check.unjudged]
+        more = f" (+{len(found) - 1})" if len(found) > 1 else ""
+        return f"{found[0].text}{more}" if found else ""
+
+
+def rows_of(
+    summaries: Sequence[dict[str, Any]], checks: Sequence[ExitCheck] = ()
+) -> list[EntryRow]:
+    """A row for each stored summary of an open entry, with its check where there is one."""
+    judged = {one.entry_id: one for one in checks}
+    rows = []
+    for one in summaries:
+        summary, check = one["summary"], judged.get(one["id"])
+        expiry = summary.get("expiry")
+        rows.append(
+            EntryRow(
+                id=one["id"],
+                symbol=one["symbol"],
+                strategy=one["strategy"] or "",
+                legs=summary.get("legs") or "",
+                opened=one["opened_at"][:10],
+                credit=summary.get("credit"),
+                expiry=dt.date.fromisoformat(expiry) if expiry else None,
+                pnl=check.pnl if check and check.pnl is not None else summary.get("pnl"),
+                check=check,
+            )
+        )
+    return rows
+
+
+def _share(row: EntryRow) -> float | None:
+    return row.check.share_of_premium if row.check else None
+
+
+def _dte(row: EntryRow) -> int | None:
+    return row.check.dte if row.check else None
+
+
+def _tone(row: EntryRow) -> str:
+    return _TONES.get(row.check.verdict, "green") if row.check else "dim"
+
+
+COLUMNS: list[Column[Any]] = [
+    Column("id", attrgetter("id"), lambda row: f"{row.id}"),
+    Column("sym", attrgetter("symbol"), attrgetter("symbol"), left=True),
+    Column(
+        "strategy", attrgetter("strategy"), lambda row: row.strategy.replace("_", " "), left=True
+    ),
+    Column("dte", _dte, lambda row: "" if _dte(row) is None else f"{_dte(row)}"),
+    Column("P&L", attrgetter("pnl"), lambda row: number(row.pnl, 0, signed=True)),
+    Column("%prem", _share, lambda row: per_cent(_share(row), 0)),
+    Column("verdict", attrgetter("verdict"), attrgetter("verdict"), style=_tone, left=True),
+    Column("signal", attrgetter("signal"), attrgetter("signal"), left=True),
+    Column("opened", attrgetter("opened"), attrgetter("opened"), left=True),
+    Column("legs", attrgetter("legs"), attrgetter("legs"), left=True),
+]
+
+
+_BAR = 20
+
+
+def entry_text(entry: JournalEntry, changes: Sequence[Change] = ()) -> Text:
+    """Trades, rules, context, notes and history of one entry."""
+    text = Text(f"{entry.symbol} {entry.strategy.replace('_', ' ')}", style="bold")
+    text.append(f"  {entry.status.value}, opened {entry.opened_at:%Y-%m-%d %H:%M}\n")
+    for trade in entry.trades:
+        text.append_text(_trade(trade))
+    rules = {name: value for name, value in entry.rules if value not in (None, False)}
+    text.append("\nrules    ", "dim").append(
+        ", ".join(f"{name} {value}" for name, value in rules.items()) or "none"
+    )
+    for name, value in (("plan", entry.plan), ("reason", entry.reason)):
+        if value:
+            text.append(f"\n{name:<9}", "dim").append(value)
+    if entry.tags:
+        text.append("\ntags     ", "dim").append(", ".join(entry.tags))
+    text.append_text(_context(entry))
+    for note in entry.notes:
+        text.append(f"\n{note.at:%Y-%m-%d %H:%M} ", "dim").append(note.text)
+    for one in entry.snapshots[-5:]:
+        text.append(f"\n{one.at:%Y-%m-%d %H:%M} ", "dim")
+        text.append(f"mark: P&L {number(one.pnl, 2, signed=True)} at {number(one.spot)} {one.note}")
+    text.append("\n\nhistory", "bold")
+    for change in changes:
+        text.append(f"\n{change.revision:>3} {change.at:%Y-%m-%d %H:%M} ", "dim")
+        text.append(f"{change.event} {change.note}".rstrip())
+    return text
+
+
+def _trade(trade: Trade) -> Text:
+    text = Text(f"\n{trade.at:%Y-%m-%d %H:%M} ", "dim").append(trade.action.value, "bold")
+    if trade.price is not None:
+        text.append(f" {trade.structures}x at {number(trade.price, 2, signed=True)}")
+    for fill in trade.fills:
+        text.append(f"\n  {fill.quantity:+g} {fill.name} {number(fill.price)}")
+        if fill.commission:
+            text.append(f" commission {number(fill.commission)}", "dim")
+    return text
+
+
+def _context(entry: JournalEntry) -> Text:
+    one = entry.context
+    figures = [
+        ("spot", number(one.spot)),
+        ("IV%", per_cent(one.iv)),
+        ("rank", per_cent(one.iv_rank, 0)),
+        ("HV30%", per_cent(one.hv30)),
+        ("VIX", number(one.vix, 2, 100.0)),
+        ("PoS%", per_cent(one.pos)),
+        ("EV", number(one.ev, 2, signed=True)),
+        ("margin", number(one.margin, 0)),
+        ("score", f"{number(one.score, 1)} {one.grade}".strip()),
+    ]
+    known = [f"{name} {value}" for name, value in figures if value]
+    return Text("\nat entry ", "dim").append(", ".join(known) or "nothing is known")
+
+
+# -- statistics ------------------------------------------------------------------------------
+
+
+def report_text(report: JournalReport, glyphs: Glyphs) -> Text:
+    """Results, groups, calibration and the test of the score."""
+    text = Text(
+        f"{'':<20}{'n':>5}{'win%':>7}{'mean':>10}{'total':>11}{'PF':>7}{'ROM%':>8}\n", "dim"
+    )
+    for one in (report.overall, *report.groups):
+        text.append(_row(one))
+    overall = report.overall
+    text.append(f"\nwin rate 95 %: {_span(overall.win_rate, 100.0, 0)}")
+    text.append(f"\nexpectancy 95 %: {_span(overall.expectancy, 1.0, 0)}")
+    text.append(f"\ndeepest fall: {number(overall.max_drawdown, 0, signed=True)}")
+    for found in (report.trades, report.proposals):
+        text.append("\n\n").append_text(_calibration(found, glyphs))
+    test = report.score
+    if test.n:
+        text.append(f"\n\nscore against outcome, {test.n} proposals: ", "bold")
+        text.append(f"correlation {_span(test.correlation, 1.0, 2)}")
+        for band in test.bands:
+            text.append(
+                f"\n{band.grade:>3} {band.n:>5}  came true {_span(band.hit, 100.0, 0)} %, forecast "
+                f"{per_cent(band.forecast, 0)} %, result {_span(band.result, 1.0, 0)}"
+            )
+    for note in report.notes:
+        text.append(f"\nnote: {note}", "dim")
+    return text
+
+
+def _row(one: Statistics) -> str:
+    return (
+        f"{one.label.replace('_', ' '):<20.20}{one.n:>5}{per_cent(one.win_rate.value, 0):>7}"
+        f"{number(one.expectancy.value, 0, signed=True):>10}"
+        f"{number(one.total, 0, signed=True):>11}{' ' + amount(one.profit_factor, 2):>7}"
+        f"{per_cent(one.rom):>8}\n"
+    )
+
+
+def _calibration(found: Calibration, glyphs: Glyphs) -> Text:
+    text = Text(f"{found.what}: {found.n} forecasts, {found.clusters} independent", style="bold")
+    if not found.n:
+        return text
+    text.append(
+        f"\nBrier {_span(found.brier, 1.0, 3)}, skill {number(found.skill, 2, signed=True)}, bias "
+        f"{_span(found.bias, 100.0, 1)} points"
+    )
+    for one in found.bins:
+        if one.n:
+            hit = 0.0 if one.hit.value is None else one.hit.value
+            bar = glyphs.shades[-1] * round(_BAR * hit)
+            text.append(
+                f"\n{per_cent(one.low, 0):>4}-{per_cent(one.high, 0):<4}{one.n:>5}  said "
+                f"{per_cent(one.forecast, 0):>3}%  came {per_cent(one.hit.value, 0):>3}%  {bar}"
+            )
+    return text
+
+
+def _span(one: Interval, factor: float, decimals: int) -> str:
+    if one.value is None:
+        return "too few"
+    low, high = (number(value, decimals, factor) for value in (one.low, one.high))
+    around = f" ({low} to {high})" if low and high else ""
+    return f"{number(one.value, decimals, factor)}{around}"
+
+
+class JournalView(View):
+    """Open trades."""
+
+    label = "Journal"
+    name_of_body = "#entries"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "add", "Add"),
+        Binding("c", "close", "Close"),
+        Binding("n", "note", "Note"),
+        Binding("t", "statistics", "Stats"),
+        Binding("m", "snapshot", "Mark"),
+        Binding("i", "import", "Import"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words: tuple[object, ...] = ("check",)
+
+    def body(self) -> ComposeResult:
+        """The entries, and the signals of the one under the cursor."""
+        yield Grid(COLUMNS, key=lambda row: f"{row.id}", id="entries")
+        yield FactLines(id="signals", rows=6)
+
+    def typed(self) -> str:
+        """The equivalent command."""
+        return self.panel.typed("journal", *self._words)
+
+    @property
+    def _pointed(self) -> EntryRow | None:
+        row: EntryRow | None = self.query_one("#entries", Grid).pointed
+        return row
+
+    # -- check -----------------------------------------------------------------------------
+
+    def action_load(self) -> None:
+        """Judge the exit rules of every open entry; what is stored is shown meanwhile."""
+        self._words = ("check",)
+
+        self.work("reading the journal", _stored, self._check, online=False)
+
+    def _check(self, rows: list[EntryRow]) -> None:
+        self.query_one("#entries", Grid).fill(rows)
+        if not rows:
+            self.query_one("#signals", FactLines).show([])
+            self.say("no open trades; a adds one, i imports")
+            return
+
+        async def judge(desk: Desk) -> tuple[list[EntryRow], CheckRun]:
+            from tomic.workflows.journal import review
+
+            journal = await desk.journal()
+            checked = await review.check(journal)
+            return rows_of(await journal.store.load_summaries("open"), checked.checks), checked
+
+        self.work(f"judging {len(rows)} open trades", judge, lambda found: self.show(*found))
+
+    def show(self, rows: list[EntryRow], checked: CheckRun | None = None) -> None:
+        """Show open entries and what became of their rules."""
+        self.query_one("#entries", Grid).fill(rows)
+        fired = sum(row.verdict == Verdict.ACT for row in rows)
+        parts = [f"{len(rows)} open", f"{fired} to act on" if fired else "nothing to act on"]
+        if checked is not None:
+            self.tell_lost(checked.errors.values())
+            parts.append(f"{checked.as_of:%Y-%m-%d %H:%M} UTC")
+            parts += [f"{symbol}: {error}" for symbol, error in checked.errors.items()]
+        self.say(self.panel.joined(parts))
+
+    def on_grid_pointed(self, message: Grid.Pointed) -> None:
+        """Show the signals of the entry under the cursor."""
+        row: EntryRow = message.row
+        lines = [self.panel.joined([f"{row.id} {row.symbol}", row.strategy, row.legs])]
+        if row.check is not None:
+            lines += [f"! {one.text}: {one.advice}" for one in row.check.signals]
+            lines += [f"? {one.rule}: {one.text}" for one in row.check.unjudged]
+            lines += row.check.notes
+        self.query_one("#signals", FactLines).show(lines)
+
+    def on_grid_opened(self, message: Grid.Opened) -> None:
+        """Show the whole entry, with its history."""
+        number_ = message.row.id
+        self._words = ("show", number_)
+
+        async def ask(desk: Desk) -> Any:
+            from tomic.workflows.journal import entries
+
+            found = await desk.journal(offline=True)
+            return await entries.load(found, number_), await entries.history(found, number_)
+
+        def show(found: Any) -> None:
+            text = entry_text(*found)
+            self.panel.push_screen(TextSheet(f"Journal entry {number_}", text, self.typed()))
+
+        self.work(f"reading entry {number_}", ask, show, online=False)
+
+    # -- changes ---------------------------------------------------------------------------
+
+    def action_close(self) -> None:
+        """Close the entry under the cursor."""
+        row = self._pointed
+        if row is None:
+            return
+        questions = [
+            ("price per share: + received, - paid; empty: the market's", ""),
+            ("structures; empty: all", ""),
+            ("note", ""),
+        ]
+
+        def answered(answer: tuple[str, ...] | None) -> None:
+            if answer is not None:
+                self._close(row.id, *(one.strip() for one in answer))
+
+        title = f"Close {row.id} {row.symbol} {row.strategy}"
+        self.panel.push_screen(Ask(title, questions, note=row.legs), answered)
+
+    def _close(self, number_: int, price: str, structures: str, note: str) -> None:
+        if structures and not structures.isdigit():
+            self.say(f"structures {structures!r}: write a whole number", failed=True)
+            return
+        self._words = ("close", number_)
+        self._words += ("--price", price) if price else ()
+        self._words += ("--structures", structures) if structures else ()
+        self._words += ("--note", note) if note else ()
+        count = int(structures) if structures else None
+
+        async def ask(desk: Desk) -> Recorded:
+            from tomic.workflows.journal import trades
+
+            wish = trades.Wish(price=price or None, note=note)
+            return await trades.close(await desk.journal(), number_, wish, structures=count)
+
+        self.work(f"closing {number_}", ask, self._recorded, online=not price)
+
+    def _recorded(self, found: Recorded) -> None:
+        entry = found.entry
+        told = self.panel.joined([f"entry {entry.id} is {entry.status.value}", *found.notes])
+        self._reload(told)
+
+    def _reload(self, told: str) -> None:
+        """Show the stored entries again, and what was done."""
+        words = self._words
+
+        def show(rows: list[EntryRow]) -> None:
+            self.query_one("#entries", Grid).fill(rows)
+            self.say(told)
+
+        self.work("reading the journal", _stored, show, online=False)
+        self._words = words
+
+    def action_note(self) -> None:
+        """Add a note to the entry under the cursor."""
+        row = self._pointed
+        if row is None:
+            return
+
+        def answered(answer: tuple[str, ...] | None) -> None:
+            if answer and answer[0].strip():
+                self._note(row.id, answer[0].strip())
+
+        title = f"Note to {row.id} {row.symbol} {row.strategy}"
+        self.panel.push_screen(Ask(title, [("text", "")]), answered)
+
+    def _note(self, number_: int, text: str) -> None:
+        self._words = ("note", number_, text)
+
+        async def ask(desk: Desk) -> object:
+            from tomic.workflows.journal import entries
+
+            return await entries.add_note(await desk.journal(offline=True), number_, text)
+
+        told = f"noted with entry {number_}"
+        self.work(f"noting {number_}", ask, lambda _: self._reload(told), online=False)
+
+    def action_snapshot(self) -> None:
+        """Keep what is quoted now of every open entry."""
+        self._words = ("snapshot",)
+
+        async def ask(desk: Desk) -> list[str]:
+            from tomic.workflows.journal import review
+
+            taken = await review.snapshot(await desk.journal())
+            problems = [f"{one.entry.id}: {one.problem}" for one in taken if one.problem]
+            return [f"{len(taken) - len(problems)} marked", *problems]
+
+        self.work("marking", ask, lambda lines: self._reload(self.panel.joined(lines)))
+
+    def action_add(self) -> None:
+        """Open an entry."""
+        self.add("")
+
+    def add(self, legs: str) -> None:
+        """Ask for what is needed of a new entry; *legs* may be a proposal's id."""
+        questions = [
+            ("legs with their symbol, a proposal's id, or contract ids of positions", legs),
+            ("price per share: + received, - paid; empty: the market's", ""),
+            ("structures", "1"),
+            ("plan", ""),
+        ]
+        note = "for example: SPY -1 560P +1 550P 2026-12-18; 20261120-3; 5012001 5012002"
+
+        def answered(answer: tuple[str, ...] | None) -> None:
+            if answer and answer[0].strip():
+                self._add(*(one.strip() for one in answer))
+
+        self.panel.push_screen(Ask("New journal entry", questions, note=note), answered)
+
+    def _add(self, legs: str, price: str, structures: str, plan: str) -> None:
+        if not structures.isdigit() or int(structures) < 1:
+            self.say(f"structures {structures!r}: write a whole number", failed=True)
+            return
+        count = int(structures)
+        self._words = ("add", *_words_of(legs))
+        self._words += ("--price", price) if price else ()
+        self._words += ("--quantity", count) if count > 1 else ()
+        self._words += ("--plan", plan) if plan else ()
+
+        async def ask(desk: Desk) -> Recorded:
+            from tomic.workflows.journal import opening, trades
+
+            journal = await desk.journal()
+            draft = await _draft(journal, legs, count)
+            wish = trades.Wish(price=price or None)
+            return await opening.add(journal, draft, wish, opening.Words(plan=plan))
+
+        self.work(f"recording {legs}", ask, self._recorded)
+
+    def action_import(self) -> None:
+        """Take in the executions of TWS, or a file."""
+
+        def answered(answer: tuple[str, ...] | None) -> None:
+            if answer is not None:
+                self._import(answer[0].strip())
+
+        questions = [("file; empty: the executions that TWS still knows", "")]
+        note = "journal.json of the original, a Flex query, or an export of this journal"
+        self.panel.push_screen(Ask("Import into the journal", questions, note=note), answered)
+
+    def _import(self, file: str) -> None:
+        self._words = ("import", file or "--tws")
+        path = Path(file)
+
+        async def ask(desk: Desk) -> ImportedJournal:
+            from tomic.workflows.journal import files
+
+            journal = await desk.journal()
+            if not file:
+                return await files.import_from_tws(journal)
+            return await files.import_file(journal, in_home(path))
+
+        def told(found: ImportedJournal) -> None:
+            counts = f"{len(found.added)} new, {len(found.changed)} changed, {found.known} known"
+            self._reload(self.panel.joined([f"{found.kind}: {counts}", *found.notes]))
+
+        self.work(f"importing {file or 'from TWS'}", ask, told, online=not file)
+
+    # -- statistics ------------------------------------------------------------------------
+
+    def action_statistics(self) -> None:
+        """Show how the closed trades did, and how honest the probabilities were."""
+        self._words = ("stats", "--by", "strategy")
+
+        async def ask(desk: Desk) -> JournalReport:
+            from tomic.workflows.journal import statistics
+
+            journal = await desk.journal(offline=True)
+            return await statistics.report(journal, by="strategy")
+
+        def show(report: JournalReport) -> None:
+            text = report_text(report, self.panel.glyphs)
+            self.panel.push_screen(TextSheet("Statistics", text, self.typed()))
+
+        self.work("counting", ask, show, online=False)
+
+
+async def _stored(desk: Desk) -> list[EntryRow]:
+    """Open entries as they are in the store."""
+    journal = await desk.journal(offline=True)
+    return rows_of(await journal.store.load_summaries("open"))
+
+
+async def _draft(journal: Any, text: str, count: int) -> Any:
+    """The legs that *text* names, whatever of the three ways it is written in."""
+    from tomic.workflows.journal import opening
+    from tomic.workflows.portfolio.review import PROPOSAL_ID
+
+    words = text.split()
+    if PROPOSAL_ID.fullmatch(text):
+        return await opening.from_proposal(journal.store, text, quantity=count)
+    if words and all(one.isdigit() for one in words):
+        if count != 1:
+            raise UsageError("positions are taken as they are held; leave structures at 1")
+        return await opening.from_positions(journal, [int(one) for one in words])
+    return opening.from_text(text, quantity=count)
+
+
+def _words_of(text: str) -> tuple[object, ...]:
+    from tomic.workflows.portfolio.review import PROPOSAL_ID
+
+    if PROPOSAL_ID.fullmatch(text):
+        return ("--from", text)
+    if text and all(one.isdigit() for one in text.split()):
+        return ("--position", ",".join(text.split()))
+    return (text,)

@@ -1,0 +1,143 @@
+"""Market: the volatility of the default symbols in a table."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from tomic.desk import Desk
+from tomic.panel.views.view import View
+from tomic.panel.widgets.glyphs import number
+from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.lines import FactLines
+
+if TYPE_CHECKING:
+    from tomic.workflows.volatility.measure import VolReport
+
+
+_FIGURES = (
+    ("spot", "spot", 2, 1.0, False),
+    ("IV30", "iv30", 1, 100.0, False),
+    ("rank", "iv_rank", 0, 100.0, False),
+    ("pct", "iv_percentile", 0, 100.0, False),
+    ("HV30", "hv30", 1, 100.0, False),
+    ("IV-HV", "iv_hv", 1, 100.0, True),
+    ("skew", "skew", 1, 100.0, True),
+    ("M1-M2", "term_m1_m2", 1, 100.0, True),
+    ("M1-M3", "term_m1_m3", 1, 100.0, True),
+    ("HV20", "hv20", 1, 100.0, False),
+    ("HV60", "hv60", 1, 100.0, False),
+    ("HV90", "hv90", 1, 100.0, False),
+    ("HV252", "hv252", 1, 100.0, False),
+    ("ATR14", "atr14", 2, 1.0, False),
+    ("n", "iv_days", 0, 1.0, False),
+)
+"""Title, field, decimals, factor, signed; the first ones fit on a narrow screen."""
+
+
+def _figure(title: str, field: str, decimals: int, factor: float, signed: bool) -> Column[Any]:
+    read: Callable[[VolReport], Any] = attrgetter(f"snapshot.{field}")
+    return Column(title, read, lambda row: number(read(row), decimals, factor, signed=signed))
+
+
+def _day(title: str, field: str) -> Column[Any]:
+    read: Callable[[VolReport], dt.date | None] = attrgetter(f"snapshot.{field}")
+    return Column(title, read, lambda row: f"{read(row) or ''}")
+
+
+COLUMNS: list[Column[Any]] = [
+    Column("symbol", attrgetter("symbol"), attrgetter("symbol"), left=True),
+    *(_figure(*one) for one in _FIGURES),
+    Column("EM30", attrgetter("expected_move"), lambda row: number(row.expected_move)),
+    _day("earnings", "next_earnings"),
+    _day("ex-div", "next_dividend"),
+]
+
+
+class MarketView(View):
+    """A row of figures for each default symbol."""
+
+    label = "Market"
+    name_of_body = "#volatility"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "chains", "With skew"),
+        Binding("t", "stored", "Stored"),
+        Binding("h", "history", "History"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._options: tuple[str, ...] = ()
+
+    def body(self) -> ComposeResult:
+        """The table, and what is known of the symbol under the cursor."""
+        yield Grid(COLUMNS, key=attrgetter("symbol"), id="volatility")
+        yield FactLines(id="about", rows=2)
+
+    def typed(self) -> str:
+        """The equivalent command."""
+        return self.panel.typed("vol", *self._options)
+
+    def action_load(self) -> None:
+        """Ask the gateway, and what is stored."""
+        self._measure()
+
+    def action_chains(self) -> None:
+        """With the chain of the day of every symbol: skew and term structure."""
+        self._measure("--chain")
+
+    def action_stored(self) -> None:
+        """From the store alone."""
+        self._measure("--stored")
+
+    def _measure(self, *options: str) -> None:
+        self._options = options
+        symbols = self.panel.symbols
+        chain, stored = "--chain" in options, "--stored" in options
+
+        async def ask(desk: Desk) -> list[VolReport]:
+            return await desk.vols(symbols, chain=chain, stored=stored)
+
+        self.work(f"measuring {len(symbols)} symbols", ask, self.show, online=not stored)
+
+    def show(self, reports: Sequence[VolReport]) -> None:
+        """Fill the table."""
+        self.tell_lost(one.error for one in reports)
+        self.query_one("#volatility", Grid).fill(reports)
+        vix = next((one.snapshot.vix for one in reports if one.snapshot.vix is not None), None)
+        failed = [one.symbol for one in reports if one.error is not None]
+        parts = [f"VIX {number(vix, 2, 100.0)}" if vix is not None else ""]
+        parts += [f"{reports[0].snapshot.as_of:%Y-%m-%d %H:%M} UTC" if reports else ""]
+        parts += [f"{len(failed)} not whole: {', '.join(failed[:4])}" if failed else ""]
+        self.say(self.panel.joined(parts))
+
+    def on_grid_pointed(self, message: Grid.Pointed) -> None:
+        """Say where the figures of the symbol come from, and what is missing."""
+        report: VolReport = message.row
+        snapshot = report.snapshot
+        found: dict[str, list[str]] = {}
+        for name, source in snapshot.sources.items():
+            found.setdefault(source, []).append(name)
+        known = [f"{source}: {', '.join(names)}" for source, names in sorted(found.items())]
+        reasons: dict[str, list[str]] = {}
+        for name, reason in snapshot.missing.items():
+            reasons.setdefault(reason, []).append(name)
+        missing = [f"no {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+        self.query_one("#about", FactLines).show(
+            [self.panel.joined(known), self.panel.joined(missing)]
+        )
+
+    def on_grid_opened(self, message: Grid.Opened) -> None:
+        """Open the chain of the chosen symbol."""
+        self.panel.open_chain(message.row.symbol)
+
+    def action_history(self) -> None:
+        """Show the stored days of the symbol under the cursor."""
+        report = self.query_one("#volatility", Grid).pointed
+        if report is not None:
+            self.panel.open_history(report.symbol)

@@ -1,0 +1,383 @@
+"""Portfolio: the strategies that are held, their Greeks, the stress grid, and alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tomic.desk import Desk
+from tomic.models.review import Alert, BookReview, Severity, StressGrid, Structure
+from tomic.panel.views.sheet import TextSheet
+from tomic.panel.views.view import View
+from tomic.panel.widgets.entry import Ask
+from tomic.panel.widgets.glyphs import amount, money, number, per_cent
+from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.lines import FactLines
+
+if TYPE_CHECKING:
+    from tomic.workflows.portfolio.review import Considered, PortfolioView
+
+
+_STYLES = {Severity.ALARM: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
+_MARKS = {Severity.ALARM: "!!", Severity.WARNING: "! ", Severity.INFO: "  "}
+
+
+def totals(review: BookReview) -> list[list[str]]:
+    """The book in two lines."""
+    total, greeks = review.totals, review.totals.greeks
+    worst = total.worst
+    beta = total.beta
+    return [
+        [
+            f"net {number(review.net_liquidation, 0)} {review.currency}",
+            f"P&L {_or_unknown(number(total.pnl, 0, signed=True), total.pnl_unknown)}",
+            f"margin {_or_unknown(number(total.margin, 0), total.margin_unknown)}"
+            + ("" if total.margin_share is None else f" ({per_cent(total.margin_share, 0)}%)"),
+            f"worst {number(worst.pnl, 0, signed=True)} ({per_cent(total.worst_share)}%)"
+            if worst
+            else "",
+        ],
+        [
+            f"delta$ {number(greeks.delta_value, 0, signed=True)}",
+            f"gamma$/1% {number(greeks.gamma_value, 0, signed=True)}",
+            f"vega {number(greeks.vega, 1, signed=True)}",
+            f"theta {number(greeks.theta, 1, signed=True)}/day",
+            f"{beta.benchmark} delta {number(beta.delta, 0, signed=True)}" if beta else "",
+        ],
+    ]
+
+
+def _or_unknown(text: str, unknown: Sequence[str]) -> str:
+    """A total; where a part of it is unknown, of which structures."""
+    return text or (f"? ({', '.join(unknown)})" if unknown else "")
+
+
+def alerts_text(alerts: Sequence[Alert], *, advice: bool = False) -> Text:
+    """A line for each alert, the urgent ones marked and first."""
+    order = {Severity.ALARM: 0, Severity.WARNING: 1, Severity.INFO: 2}
+    text = Text()
+    for place, one in enumerate(sorted(alerts, key=lambda one: order[one.severity])):
+        text.append("\n" if place else "")
+        scope = "" if one.message.startswith(one.scope) else f"{one.scope} "
+        text.append(f"{_MARKS[one.severity]}{scope}{one.message}", _STYLES[one.severity])
+        if advice:
+            text.append(f"\n     {one.advice}", "dim")
+    return text
+
+
+def structure_text(one: Structure, review: BookReview) -> Text:
+    """Legs and figures of one strategy, and the alerts about it."""
+    text = Text()
+    for leg in one.legs:
+        text.append(
+            f"{leg.quantity:+g} {leg.contract:<26} cost {number(leg.cost):>9}  now "
+            f"{number(leg.price):>9} ({leg.price_source})  IV% {per_cent(leg.iv):>5}  "
+            f"delta {number(leg.delta):>6}{f'  {leg.problem}' if leg.problem else ''}\n"
+        )
+    rows = [
+        ("credit", number(one.credit, 2, signed=True)),
+        ("P&L", number(one.pnl, 2, signed=True)),
+        ("max profit", money(one.max_profit)),
+        ("max loss", amount(one.max_loss)),
+        ("margin", f"{amount(one.margin)}, net {amount(one.margin_net)}"),
+        ("ROM%", per_cent(one.rom)),
+        ("theta/margin%", f"{per_cent(one.theta_margin, 2)} a day"),
+        ("opened", f"{one.opened or 'unknown'}{' or before' if one.days_at_least else ''}"),
+        ("grouped by", f"{one.source} {one.link}".strip()),
+    ]
+    for name, value in rows:
+        text.append(f"\n{name:<15}", "dim").append(value)
+    for note in one.notes:
+        text.append(f"\nnote: {note}", "dim")
+    own = [alert for alert in review.alerts if alert.scope == one.id]
+    text.append("\n\n").append_text(alerts_text(own, advice=True))
+    for risk in review.assignments:
+        if risk.structure == one.id:
+            text.append(f"\nassignment: {risk.message}", "yellow")
+    return text
+
+
+def considered_text(found: Considered, currency: str) -> Text:
+    """What a trade would change in the book."""
+    change, text = found.change, Text()
+    rows = [
+        ("fit", number(change.fit, 2)),
+        ("delta$", number(change.delta_value, 0, signed=True)),
+        ("gamma$/1%", number(change.gamma_value, 0, signed=True)),
+        ("vega", number(change.vega, 1, signed=True)),
+        ("theta", number(change.theta, 1, signed=True)),
+        ("margin", number(change.margin, 0, signed=True)),
+        ("worst cell", number(change.worst, 0, signed=True)),
+    ]
+    text.append(f"change of the book, {currency}\n", "bold")
+    for name, value in rows:
+        text.append(f"{name:<15}", "dim").append(f"{value}\n")
+    for one in found.structures:
+        text.append(
+            f"\n{one.strategy}: margin {amount(one.margin)}, "
+            f"profit {amount(one.max_profit)}, loss {amount(one.max_loss)}\n"
+        )
+    for note in change.notes:
+        text.append(f"note: {note}\n", "dim")
+    return text.append("\n").append_text(alerts_text(found.alerts, advice=True))
+
+
+_CELL = 6
+_LABEL = 6
+_FAINT, _FULL = 28, 150
+"""Brightness of the colour of the smallest and of the largest amount."""
+
+
+def short(value: float) -> str:
+    """An amount with its sign in at most six letters: -85, +2.1k, -14k, +1.2M."""
+    size = abs(value)
+    for limit, unit, factor in ((999.5, "", 1.0), (999_500.0, "k", 1e3), (1e15, "M", 1e6)):
+        if size < limit:
+            scaled = value / factor
+            decimals = 1 if unit and abs(scaled) < 99.95 else 0
+            text = f"{scaled:+.{decimals}f}{unit}"
+            return "0" if text in ("+0", "-0") else text
+    return "inf" if value > 0 else "-inf"
+
+
+def nearest(moves: Sequence[float], shown: Sequence[float], count: int) -> list[int]:
+    """Places of the moves nearest to *shown*; the middle ones where only *count* fit."""
+    places = sorted({min(range(len(moves)), key=lambda i: abs(moves[i] - one)) for one in shown})
+    excess = max(len(places) - max(count, 1), 0)
+    return places[excess - excess // 2 : len(places) - excess // 2]
+
+
+def drawn(grid: StressGrid, day: int, shown: Sequence[float], width: int) -> Text:
+    """One day of the grid, a row for each change of volatility; *day* is a place in its days."""
+    columns = nearest(grid.spot_moves, shown, (width - _LABEL) // _CELL)
+    largest = max((abs(row[day]) for cells in grid.pnl for row in cells), default=0.0) or 1.0
+    after = grid.days[day]
+    when = "now" if after == 0 else f"in {after} days"
+    title = f"{when}: {grid.name}"
+    text = Text(f"{title[:width]}\n", style="bold", no_wrap=True)
+    text.append(f"{'vol':<{_LABEL}}", "dim")
+    text.append("".join(f"{grid.spot_moves[i]:>+{_CELL}.0%}" for i in columns), "dim")
+    for row in reversed(range(len(grid.vol_moves))):
+        text.append(f"\n{grid.vol_moves[row]:<+{_LABEL}.0%}", "dim")
+        for i in columns:
+            value = grid.pnl[i][row][day]
+            text.append(f"{short(value):>{_CELL}}", _colour(value / largest))
+    return text
+
+
+def _colour(share: float) -> str:
+    """White on red or green, the brighter the larger; the sign is in the text as well."""
+    depth = round(_FAINT + min(abs(share), 1.0) ** 0.5 * (_FULL - _FAINT))
+    red, green = (depth, 20) if share < 0.0 else (20, depth)
+    return f"rgb(255,255,255) on rgb({red},{green},20)"
+
+
+class HeatMap(Widget):
+    """A stress grid; other days and other symbols can be chosen."""
+
+    def __init__(self) -> None:
+        super().__init__(id="stress")
+        self._grids: Sequence[StressGrid] = ()
+        self._shown: Sequence[float] = ()
+        self._grid = self._day = 0
+
+    def show(self, grids: Sequence[StressGrid], shown: Sequence[float]) -> None:
+        """Draw other grids, at these moves of the spot."""
+        self._grids, self._shown = grids, shown
+        self._grid = min(self._grid, max(len(grids) - 1, 0))
+        self._day = min(self._day, len(grids[0].days) - 1 if grids else 0)
+        self.refresh()
+
+    def turn_day(self) -> None:
+        """The next day of the grid."""
+        if self._grids:
+            self._day = (self._day + 1) % len(self._grids[self._grid].days)
+            self.refresh()
+
+    def turn_grid(self) -> None:
+        """The book, then symbol after symbol."""
+        if self._grids:
+            self._grid = (self._grid + 1) % len(self._grids)
+            self.refresh()
+
+    def render(self) -> Text:
+        """The heat map, as wide as the space it has."""
+        if not self._grids:
+            return Text("nothing to stress", "dim")
+        grid = self._grids[self._grid]
+        return drawn(grid, min(self._day, len(grid.days) - 1), self._shown, self.size.width)
+
+
+def _money(title: str, field: str) -> Column[Any]:
+    read: Callable[[Structure], float | None] = attrgetter(field)
+    return Column(title, read, lambda row: number(read(row), 0, signed=True))
+
+
+def _tone(row: Structure) -> str:
+    return "" if row.pnl is None else "red" if row.pnl < 0 else "green"
+
+
+COLUMNS: list[Column[Any]] = [
+    Column("id", attrgetter("id"), attrgetter("id"), left=True),
+    Column(
+        "strategy",
+        attrgetter("strategy"),
+        lambda row: f"{row.quantity:g}x {row.strategy.replace('_', ' ')}",
+        left=True,
+    ),
+    Column("dte", attrgetter("dte"), lambda row: f"{'' if row.dte is None else row.dte}"),
+    Column(
+        "P&L",
+        attrgetter("pnl"),
+        lambda row: number(row.pnl, 0, signed=True),
+        style=_tone,
+    ),
+    Column("%max", attrgetter("profit_share"), lambda row: per_cent(row.profit_share, 0)),
+    _money("delta$", "greeks.delta_value"),
+    Column(
+        "theta", attrgetter("greeks.theta"), lambda row: number(row.greeks.theta, 1, signed=True)
+    ),
+    Column("vega", attrgetter("greeks.vega"), lambda row: number(row.greeks.vega, 1, signed=True)),
+    Column("margin", attrgetter("margin"), lambda row: number(row.margin, 0)),
+    _money("gamma$", "greeks.gamma_value"),
+    Column("ROM%", attrgetter("rom"), lambda row: per_cent(row.rom)),
+    Column("IV%", attrgetter("iv"), lambda row: per_cent(row.iv)),
+    Column(
+        "days",
+        attrgetter("days_in_trade"),
+        lambda row: "" if row.days_in_trade is None else f"{row.days_in_trade}",
+    ),
+    Column("account", attrgetter("account"), lambda row: f"***{row.account[-3:]}", left=True),
+]
+
+
+class PortfolioPage(View):
+    """What is held."""
+
+    label = "Portfolio"
+    name_of_body = "#structures"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "day", "Day"),
+        Binding("y", "grid", "Symbol"),
+        Binding("a", "alerts", "Alerts"),
+        Binding("w", "consider", "With"),
+        Binding("l", "last", "Last"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._review: BookReview | None = None
+        self._options: tuple[str, ...] = ()
+
+    def body(self) -> ComposeResult:
+        """Totals, structures, then the stress grid beside the alerts."""
+        yield FactLines(id="totals", rows=2)
+        yield Grid(COLUMNS, key=attrgetter("id"), id="structures")
+        with Horizontal(classes="lower"):
+            yield HeatMap()
+            with VerticalScroll(id="alerts"):
+                yield Static("", markup=False, id="alert-text")
+
+    def typed(self) -> str:
+        """The equivalent command."""
+        return self.panel.typed("portfolio", *self._options)
+
+    # -- what is asked for -----------------------------------------------------------------
+
+    def action_load(self) -> None:
+        """Read positions and account values from the gateway."""
+        self._options = ("--stress",)
+
+        async def ask(desk: Desk) -> PortfolioView:
+            return await desk.portfolio(each_symbol=True)
+
+        self.work("reading the account", ask, self.show)
+
+    def action_last(self) -> None:
+        """Review the book that was saved last; nobody is asked."""
+        self._options = ("--last", "--stress")
+
+        async def ask(desk: Desk) -> PortfolioView:
+            return await desk.portfolio(last=True, each_symbol=True)
+
+        self.work("reading the last saved book", ask, self.show, online=False)
+
+    def action_consider(self) -> None:
+        """Put a trade beside the book."""
+        questions = [("a proposal's id, or legs", "")]
+        note = "for example 20261120-3, or: SPY -1 560P +1 550P 2026-12-18"
+        self.panel.push_screen(Ask("What would a trade change?", questions, note=note), self._put)
+
+    def _put(self, answer: tuple[str, ...] | None) -> None:
+        if not answer or not answer[0].strip():
+            return
+        trade = answer[0].strip()
+        self._options = ("--with", trade)
+
+        async def ask(desk: Desk) -> PortfolioView:
+            return await desk.portfolio(trade, each_symbol=True)
+
+        def show(view: PortfolioView) -> None:
+            self.show(view)
+            if view.considered is not None:
+                text = considered_text(view.considered, view.review.currency)
+                self.panel.push_screen(TextSheet(f"With {trade}", text, self.typed()))
+
+        self.work(f"reading the account, with {trade}", ask, show)
+
+    # -- what is shown ---------------------------------------------------------------------
+
+    def show(self, view: PortfolioView) -> None:
+        """Show a review."""
+        review = view.review
+        self._review = review
+        self.query_one("#structures", Grid).fill(review.structures)
+        self.query_one("#totals", FactLines).show(
+            [self.panel.joined(one) for one in totals(review)]
+        )
+        grids = [*([review.stress] if review.stress else []), *review.stress_by_symbol]
+        self.query_one(HeatMap).show(grids, self.panel.settings.portfolio.stress.shown_spots)
+        urgent = [one for one in review.alerts if one.severity is not Severity.INFO]
+        text = alerts_text(urgent) if urgent else Text("no warnings (a: all notes)", "dim")
+        self.query_one("#alert-text", Static).update(text)
+        parts = [
+            f"{review.as_of:%Y-%m-%d %H:%M} UTC",
+            review.data_type.value if review.data_type else "",
+            f"{len(review.structures)} strategies",
+            f"{len(review.alerts)} alerts, {len(urgent)} urgent",
+            f"{len(review.gaps)} not wholly in the figures" if review.gaps else "",
+        ]
+        self.say(self.panel.joined(parts))
+
+    def on_grid_opened(self, message: Grid.Opened) -> None:
+        """Show legs and notes of the chosen strategy."""
+        if self._review is not None:
+            one: Structure = message.row
+            text = structure_text(one, self._review)
+            self.panel.push_screen(TextSheet(f"{one.id} {one.strategy}", text, self.typed()))
+
+    def action_day(self) -> None:
+        """The stress grid at its next day."""
+        self.query_one(HeatMap).turn_day()
+
+    def action_grid(self) -> None:
+        """The stress grid of the next symbol."""
+        self.query_one(HeatMap).turn_grid()
+
+    def action_alerts(self) -> None:
+        """Show every alert with its advice, and what the figures lack."""
+        if self._review is not None:
+            text = alerts_text(self._review.alerts, advice=True)
+            for gap in self._review.gaps:
+                text.append(f"\nnot in the figures ({gap.missing}): {gap.name}: {gap.reason}")
+            for note in self._review.notes:
+                text.append(f"\nnote: {note}", "dim")
+            self.panel.push_screen(TextSheet("Alerts", text, self.typed()))

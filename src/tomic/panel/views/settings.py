@@ -1,0 +1,202 @@
+"""Settings: every value with where it comes from, changed in the file, and a connection test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input
+
+from tomic.config import origins
+from tomic.config.text import plain, set_key, toml_text
+from tomic.desk import Desk
+from tomic.errors import ConfigError
+from tomic.panel.views.view import View
+from tomic.panel.widgets.entry import Ask, Entry
+from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.lines import FactLines
+
+if TYPE_CHECKING:
+    from tomic.workflows.doctor.ladder import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key."""
+
+    key: str
+    value: str
+    """As TOML writes it."""
+    origin: str
+
+
+_WIDEST = 22
+
+COLUMNS: list[Column[Any]] = [
+    Column("key", attrgetter("key"), attrgetter("key"), left=True),
+    Column("value", attrgetter("value"), lambda row: _short(row.value), left=True),
+    Column(
+        "from",
+        attrgetter("origin"),
+        attrgetter("origin"),
+        style=lambda row: "dim" if row.origin == "default" else "bold",
+        left=True,
+    ),
+]
+_CHECK_ROWS = 9
+
+
+def _short(text: str) -> str:
+    """As much as leaves room for the origin on a narrow screen."""
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 2]}.."
+
+
+def settings_of(config: Path | None) -> list[Setting]:
+    """Every setting in effect."""
+    return [
+        Setting(key, toml_text(plain(value)), source)
+        for key, (value, source) in origins(config).items()
+    ]
+
+
+class SettingsView(View):
+    """Values, their origin, and the way to the gateway."""
+
+    label = "Settings"
+    name_of_body = "#settings-table"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "find", "Find", key_display="/"),
+        Binding("e", "change", "Change"),
+        Binding("t", "test", "Test connection"),
+    ]
+
+    class Checked(Message):
+        """A check of the connection test ended."""
+
+        def __init__(self, check: Check) -> None:
+            super().__init__()
+            self.check = check
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[Setting] = []
+        self._checks: list[str] = []
+        self._words: tuple[str, ...] = ("config", "show", "--origin")
+
+    def body(self) -> ComposeResult:
+        """A search line, the table, and the connection test below it."""
+        yield Entry(id="find", hint="part of a key, such as ib.", width=40)
+        yield Grid(COLUMNS, key=attrgetter("key"), id="settings-table")
+        yield FactLines(id="checks", rows=0)
+
+    def typed(self) -> str:
+        """The equivalent command."""
+        return self.panel.typed(*self._words)
+
+    def action_load(self) -> None:
+        """Read all settings again."""
+        try:
+            rows = settings_of(self.panel.source.config)
+        except ConfigError as exc:
+            self.say(str(exc), failed=True)
+            return
+        self._words = ("config", "show", "--origin")
+        self.show(rows)
+
+    def show(self, rows: list[Setting]) -> None:
+        """Fill the table."""
+        self._rows = rows
+        self._refill()
+        changed = sum(row.origin != "default" for row in rows)
+        self.say(f"{changed} of {len(rows)} settings are not the default")
+        self.show_command()
+
+    def _refill(self) -> None:
+        part = self.query_one("#find", Entry).value.strip().lower()
+        rows = [row for row in self._rows if part in row.key]
+        self.query_one("#settings-table", Grid).fill(rows)
+
+    def action_find(self) -> None:
+        """Go to the search line."""
+        self.query_one("#find").focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show the keys that hold what is typed."""
+        event.stop()
+        self._refill()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Back to the table."""
+        event.stop()
+        self.focus_body()
+
+    # -- change ----------------------------------------------------------------------------
+
+    def on_grid_opened(self, message: Grid.Opened) -> None:
+        """Change the chosen key."""
+        message.stop()
+        self._change(message.row)
+
+    def action_change(self) -> None:
+        """Change the key under the cursor."""
+        row = self.query_one("#settings-table", Grid).pointed
+        if row is not None:
+            self._change(row)
+
+    def _change(self, row: Setting) -> None:
+        def answered(answer: tuple[str, ...] | None) -> None:
+            if answer is not None:
+                self._set(row.key, answer[0])
+
+        title = f"{row.key} (from {row.origin})"
+        self.panel.push_screen(Ask(title, [("value, as TOML writes it", row.value)]), answered)
+
+    def _set(self, key: str, text: str) -> None:
+        config = self.panel.source.config
+        try:
+            file, written = set_key(key, text, config)
+            rows = settings_of(config)
+        except ConfigError as exc:
+            self.say(str(exc), failed=True)
+            return
+        self.show(rows)
+        self._words = ("config", "set", key, text)
+        self.show_command()
+        now = next(row for row in rows if row.key == key)
+        overridden = f"; {now.origin} overrides it" if now.origin != str(file) else ""
+        self.say(f"{file}: {key} = {toml_text(written)}{overridden}")
+        self.run_worker(self.panel.take_settings(), group="settings changed")
+
+    # -- connection test -------------------------------------------------------------------
+
+    def action_test(self) -> None:
+        """Climb the ladder of checks, from the socket to option data."""
+        self._checks = []
+        self._words = ("doctor",)
+        self.query_one("#checks", FactLines).styles.height = _CHECK_ROWS
+
+        async def ask(desk: Desk) -> int:
+            count = 0
+            async for check in desk.examine():
+                count += check.verdict != "ok"
+                self.post_message(self.Checked(check))
+            return count
+
+        self.work("testing the connection", ask, self.tested, online=False)
+
+    def on_settings_view_checked(self, message: SettingsView.Checked) -> None:
+        """Show a check as soon as it ends."""
+        check = message.check
+        self._checks.append(f"{check.verdict.value:<5}{check.name:<17}{check.found}")
+        if check.fix:
+            self._checks.append(f"{'':5}fix: {check.fix}")
+        self.query_one("#checks", FactLines).show(self._checks[-_CHECK_ROWS:])
+
+    def tested(self, problems: int) -> None:
+        """Say how it ended."""
+        self.say("the connection is sound" if not problems else f"{problems} to look at")

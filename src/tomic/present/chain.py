@@ -1,0 +1,170 @@
+"""Text for people: tables and summary lines; the only place that rounds or writes "%"."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tomic.chain import Chain
+from tomic.models import OptionQuote, RowStatus
+from tomic.present.text import number
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+_PIPED_WIDTH = 160
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of a chain table; the least important ones go first when space is short."""
+
+    title: str
+    field: str
+    decimals: int
+    importance: int
+    factor: float = 1.0
+
+
+_CHAIN_COLUMNS = (
+    _Column("OI", "open_interest", 0, 3),
+    _Column("vol", "volume", 0, 2),
+    _Column("bid", "bid", 2, 9),
+    _Column("ask", "ask", 2, 9),
+    _Column("IV%", "iv", 1, 7, 100.0),
+    _Column("Δ", "delta", 2, 8),
+    _Column("Γ", "gamma", 4, 0),
+    _Column("V", "vega", 3, 1),
+    _Column("Θ", "theta", 3, 4),
+)
+_LEAST_WIDTH = 5
+_CELL_WIDTH = 8
+_MIDDLE_WIDTH = 12
+
+
+def text_of(table: Table, *, width: int, color: bool) -> str:
+    """A rich table as text."""
+    # A chain needs no rich, and loading it takes a twentieth of a second.
+    from rich.console import Console
+
+    out = io.StringIO()
+    Console(
+        file=out,
+        width=width,
+        force_terminal=color,
+        no_color=not color,
+        highlight=False,
+        legacy_windows=False,
+    ).print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def screen_width(is_terminal: bool) -> int:
+    """Columns of the terminal, or enough for everything when the output goes elsewhere."""
+    return shutil.get_terminal_size((100, 24)).columns if is_terminal else _PIPED_WIDTH
+
+
+# -- chain ---------------------------------------------------------------------------------
+
+
+def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, int]:
+    """The chain as one table per expiry, calls left and puts right; and how many columns hid."""
+    shown = _columns_for(width)
+    hidden = len(_CHAIN_COLUMNS) - len(shown)
+    parts = [chain_header(chain)]
+    pairs: dict[tuple[str, float], dict[str, OptionQuote]] = {}
+    for row in chain.rows():
+        if row.status is not RowStatus.UNKNOWN_CONTRACT:
+            pairs.setdefault((row.expiry.isoformat(), row.strike), {})[row.right] = row
+    for expiry in chain.expiries:
+        day = expiry.isoformat()
+        rows = {strike: sides for (one, strike), sides in pairs.items() if one == day}
+        if rows:
+            dte = next(iter(next(iter(rows.values())).values())).dte
+            title = f"{expiry:%d %b %Y}  {dte} days  ({len(rows)} strikes)"
+            parts.append(f"{title}\n{_expiry_table(rows, shown, chain.spot.price, color=color)}")
+    return "\n\n".join(parts) + "\n", hidden
+
+
+def _columns_for(width: int) -> list[_Column]:
+    room = max((width - _MIDDLE_WIDTH) // (2 * _CELL_WIDTH), 2)
+    best = sorted(_CHAIN_COLUMNS, key=lambda column: -column.importance)[:room]
+    return [column for column in _CHAIN_COLUMNS if column in best]
+
+
+def _expiry_table(
+    rows: dict[float, dict[str, OptionQuote]],
+    columns: Sequence[_Column],
+    spot: float,
+    *,
+    color: bool,
+) -> str:
+    """
+    A line per strike, numbers to the right, the strike in the middle.
+
+    Laid out by hand: with rich a chain takes longer to print than to put together.
+    """
+    titles = [column.title for column in columns]
+    lines = [[*titles, "strike", *reversed(titles)]]
+    nearest = min(rows, key=lambda strike: abs(strike - spot))
+    for strike, sides in sorted(rows.items()):
+        mark = "›" if strike == nearest else " "
+        calls, puts = _cells(sides.get("C"), columns), _cells(sides.get("P"), columns)
+        lines.append([*calls, f"{mark}{strike:g}{_flag(sides)}", *reversed(puts)])
+    middle = len(columns)
+    widths = [max(_LEAST_WIDTH, *map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            _shown(text, width, centred=at == middle, bold=color and (at == middle or line == 0))
+            for at, (text, width) in enumerate(zip(cells, widths, strict=True))
+        ).rstrip()
+        for line, cells in enumerate(lines)
+    )
+
+
+def _shown(text: str, width: int, *, centred: bool, bold: bool) -> str:
+    """A cell as wide as its column."""
+    text = text.rstrip() if centred else text
+    left = (width - len(text)) // 2 if centred else width - len(text)
+    padded = f"{'':{left}}{text}".ljust(width)
+    return f"\x1b[1m{padded}\x1b[0m" if bold else padded
+
+
+def _cells(row: OptionQuote | None, columns: Sequence[_Column]) -> list[str]:
+    if row is None:
+        return [""] * len(columns)
+    if not row.status.is_final:
+        return [row.status.value if column.field == "bid" else "" for column in columns]
+    return [
+        number(getattr(row, column.field), column.decimals, column.factor) for column in columns
+    ]
+
+
+def _flag(sides: dict[str, OptionQuote]) -> str:
+    return "~" if any(row.greeks_source == "local" for row in sides.values()) else " "
+
+
+def chain_header(chain: Chain) -> str:
+    """What the chain is and how good it is, in one line."""
+    return (
+        f"{chain.symbol} {chain.spot.price:,.2f} ({chain.spot.source.value}) · "
+        f"{chain.data_type.value} · {chain.as_of:%Y-%m-%d %H:%M:%S} UTC · class "
+        f"{chain.trading_class} · {chain.completeness:.0%} complete"
+    )
+
+
+def chain_summary(chain: Chain, paths: Sequence[object]) -> str:
+    """The last line on stderr: counts, pace, data type, and where the files went."""
+    counts, fetch = chain.counts, chain.fetch
+    gaps = ", ".join(f"{n} {name}" for name, n in chain.gaps.items()) or "none"
+    pace = fetch.messages / fetch.seconds if fetch.seconds > 0.0 else 0.0
+    text = (
+        f"{chain.symbol}: {len(chain)} contracts · {counts.get(RowStatus.OK, 0)} ok · "
+        f"gaps: {gaps} · {fetch.seconds:.1f} s · {fetch.messages} messages, {pace:.1f}/s · "
+        f"spot {chain.spot.price:,.2f} ({chain.spot.source.value}) · {chain.data_type.value}"
+    )
+    return text + (f" · {', '.join(str(path) for path in paths)}" if paths else "")

@@ -1,0 +1,328 @@
+"""Scans and proposals as text: the ranking, one proposal whole, and why trades were refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from tomic.models.documents import to_document, with_flags
+from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview
+from tomic.present import forms
+from tomic.present.chain import text_of
+from tomic.present.text import amount, money, number, per_cent
+
+NOT_ADVICE = "Not advice; nothing is sent to the broker"
+
+
+# -- the ranking ---------------------------------------------------------------------------
+
+_RANKING = (
+    ("#", "right"),
+    ("id", "left"),
+    ("symbol", "left"),
+    ("strategy", "left"),
+    ("legs", "left"),
+    ("DTE", "right"),
+    ("credit", "right"),
+    ("max loss", "right"),
+    ("margin", "right"),
+    ("PoS", "right"),
+    ("EV", "right"),
+    ("ROM/30d", "right"),
+    ("score", "right"),
+    ("", "left"),
+)
+
+
+def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -> str:
+    """The chosen proposals, best first."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    # What is found in a recording is not kept, and has no number by which it could be shown.
+    numbered = any(one.id for one in proposals)
+    for title, side in _RANKING:
+        if title != "id" or numbered:
+            table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
+    for place, one in enumerate(proposals, 1):
+        more = f"+{one.like_it} like it" if one.like_it else ""
+        table.add_row(
+            str(one.rank or place),
+            *([one.id] if numbered else []),
+            one.symbol,
+            one.strategy.replace("_", " "),
+            " ".join(_short(leg) for leg in one.legs),
+            str(one.dte),
+            money(one.credit, 0),
+            amount(one.max_loss),
+            amount(one.margin),
+            per_cent(one.pos),
+            money(one.ev, 0),
+            per_cent(one.rom_30d, 1),
+            number(one.score, 1),
+            f"{one.grade.value} {more}".rstrip(),
+        )
+    return text_of(table, width=max(width, 100), color=color)
+
+
+def _short(leg: Leg) -> str:
+    if leg.sec_type == "STK":
+        return f"{leg.quantity:+d}sh"
+    sign = "+" if leg.quantity > 0 else "-"
+    times = f"{abs(leg.quantity)}x" if abs(leg.quantity) > 1 else ""
+    return f"{sign}{times}{leg.strike:g}{leg.right}"
+
+
+def why_first(proposal: Proposal) -> str:
+    """The parts of a score, which add up to it."""
+    parts = " ".join(f"{part.name} {part.points:+.1f}" for part in proposal.printed_parts())
+    return f"score {proposal.score:.1f} = {parts}"
+
+
+def scan_summary(result: ScanResult) -> str:
+    """What was considered and what refused most of it."""
+    top = sorted(result.rejected, key=lambda one: -one.count)[:5]
+    failed = ", ".join(f"{one.rule} {one.count:,}" for one in top) or "none"
+    text = f"considered {result.considered:,} · passed {result.passed:,} · failed: {failed}"
+    if not result.proposals and result.nearest_misses:
+        miss = result.nearest_misses[0]
+        text += f"\nnothing qualifies; nearest miss: {miss.symbol} {miss.trade}: {miss.message}"
+    elif not result.proposals and result.gated:
+        text += f"\nnothing qualifies; {result.gated[0].message}"
+    return text
+
+
+def explanation(result: ScanResult) -> str:
+    """Every rule with what it refused and its nearest miss, and every strategy that was gated."""
+    lines = [f"considered {result.considered:,}, passed {result.passed:,}"]
+    misses = {one.rule: one for one in reversed(result.nearest_misses)}
+    for count in result.rejected:
+        kind = "" if count.kind == "rule" else " (no data)"
+        lines.append(f"  {count.rule:<24}{count.count:>12,}{kind}")
+        if count.rule in misses:
+            miss = misses[count.rule]
+            lines.append(f"  {'':24}nearest: {miss.symbol} {miss.trade}: {miss.message}")
+    gated: dict[tuple[str, str], list[str]] = {}
+    for one in result.gated:
+        gated.setdefault((one.symbol, one.message), []).append(one.strategy)
+    lines += [
+        f"  gated: {symbol}: {message} ({', '.join(names)})"
+        for (symbol, message), names in gated.items()
+    ]
+    lines += [
+        f"  {one.symbol}: {note}"
+        for one in result.outcomes
+        for note in (*one.notes, one.cut, one.error)
+        if note
+    ]
+    return "\n".join(lines)
+
+
+# -- one proposal --------------------------------------------------------------------------
+
+
+def proposal_text(one: Proposal) -> str:
+    """Everything about one proposal, down to the order as one would type it in TWS."""
+    sections = [
+        f"{one.id or 'proposal'} · {one.symbol} {one.strategy.replace('_', ' ')} · score "
+        f"{one.score:.1f} ({one.grade.value}) · {one.side}",
+        f"spot {one.spot:,.2f} ({one.spot_source.value}, {one.data_type.value}) · "
+        f"{one.as_of:%Y-%m-%d %H:%M} UTC · first expiry {one.expiry} ({one.dte} days)",
+        _legs(one),
+        _figures(one),
+        why_first(one),
+        _payoff(one),
+        order_text(one),
+    ]
+    sections += [f"note: {note}" for note in one.notes]
+    return "\n\n".join(sections) + f"\n\n{NOT_ADVICE}\n"
+
+
+def _legs(one: Proposal) -> str:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for title in ("leg", "qty", "contract", "bid", "ask", "price", "from", "model", "IV", "Δ", "Θ"):
+        left = title in ("leg", "contract", "from")
+        table.add_column(title, justify="left" if left else "right", no_wrap=True)
+    for leg in one.legs:
+        contract = "shares" if leg.sec_type == "STK" else f"{leg.expiry} {leg.strike:g}{leg.right}"
+        table.add_row(
+            leg.name.replace("_", " "),
+            f"{leg.quantity:+d}",
+            contract,
+            number(leg.bid, 2),
+            number(leg.ask, 2),
+            number(leg.price, 2),
+            leg.price_source.value,
+            number(leg.value, 2),
+            per_cent(leg.iv, 1),
+            number(leg.delta, 2),
+            number(leg.theta, 3),
+        )
+    return text_of(table, width=120, color=False)
+
+
+def _figures(one: Proposal) -> str:
+    breakevens = ", ".join(f"{price:,.2f}" for price in one.breakevens) or "none"
+    rows = (
+        ("credit", f"{money(one.credit, 2)} executable, {money(one.credit_mid, 2)} at mid, "
+                   f"{money(one.credit_natural, 2)} at natural"),
+        ("max profit / loss", f"{money(one.max_profit, 0)} / {amount(one.max_loss)}"),
+        ("breakevens", breakevens),
+        ("margin", f"{amount(one.margin)} net, {amount(one.margin_requirement)} required"
+                   + (f", {amount(one.margin_cash)} cash-secured" if one.margin_cash else "")),
+        ("ROM", f"{per_cent(one.rom, 1)}, {per_cent(one.rom_30d, 1)} per 30 days"),
+        ("PoS", f"{per_cent(one.pos, 1)} forecast, {per_cent(one.pos_market, 1)} market"),
+        ("EV", f"{money(one.ev, 2)} forecast, {money(one.ev_market, 2)} market"),
+        ("CVaR95", amount(one.cvar95)),
+        ("risk-reward", number(one.risk_reward, 2)),
+        ("touch", per_cent(one.touch, 1)),
+        ("edge", money(one.edge, 2)
+                 + (f" ± {one.edge_error:,.2f}" if one.edge_error is not None else "")),
+        ("Greeks", f"Δ {one.delta:+.1f} shares, Γ {one.gamma:+.2f}, V {one.vega:+.1f}, "
+                   f"Θ {one.theta:+.1f} a day"),
+        ("volatility", f"forecast {per_cent(one.forecast_volatility, 1)}, market "
+                       f"{per_cent(one.market_volatility, 1)}, HV {per_cent(one.hv, 1)}, IV rank "
+                       f"{per_cent(one.iv_rank) or 'unknown'}"),
+    )  # fmt: skip
+    return "\n".join(f"{name:<18}{text}" for name, text in rows if text)
+
+
+def _payoff(one: Proposal, rows: int = 13) -> str:
+    """P&L at the first expiry as a bar per price."""
+    points = [point for point in one.curve if math.isfinite(point.profit)]
+    if len(points) < 2:
+        return "payoff: not available"
+    step = max(len(points) // rows, 1)
+    chosen = points[::step]
+    largest = max(abs(point.profit) for point in chosen) or 1.0
+    lines = ["price at expiry        P&L"]
+    for point in chosen:
+        bar = "█" * round(24 * abs(point.profit) / largest)
+        side = f"{'':24}|{bar}" if point.profit >= 0 else f"{bar:>24}|"
+        lines.append(f"{point.price:>12,.2f} {money(point.profit, 0):>12}  {side}")
+    return "\n".join(lines)
+
+
+def order_text(one: Proposal) -> str:
+    """The order as one would type it in TWS: legs, ratio, limit at mid and at natural."""
+    options = [leg for leg in one.legs if leg.sec_type == "OPT"]
+    legs = [
+        f"  {'BUY ' if leg.quantity > 0 else 'SELL'} {abs(leg.quantity)}  {one.symbol} "
+        f"{leg.expiry:%d %b %Y} {leg.strike:g} {'CALL' if leg.right == 'C' else 'PUT'}"
+        for leg in options
+        if leg.expiry is not None
+    ]
+    legs += [
+        f"  {'BUY ' if leg.quantity > 0 else 'SELL'} {abs(leg.quantity)}  {one.symbol} shares"
+        for leg in one.legs
+        if leg.sec_type == "STK"
+    ]
+    mid, natural = one.credit_mid / one.multiplier, one.credit_natural / one.multiplier
+    limit = (
+        f"  limit {_limit(mid)} at mid, {_limit(natural)} at natural, per share of the structure"
+    )
+    return "\n".join(["to type in TWS (Strategy Builder), ratio as listed:", *legs, limit])
+
+
+def _limit(credit: float) -> str:
+    return f"{abs(credit):.2f} {'credit' if credit >= 0 else 'debit'}"
+
+
+def beside(old: Proposal, new: Proposal) -> str:
+    """Old and new figures of a refreshed proposal."""
+    rows = (
+        ("spot", old.spot, new.spot),
+        ("credit", old.credit, new.credit),
+        ("PoS %", 100 * old.pos, 100 * new.pos),
+        ("EV", old.ev, new.ev),
+        ("margin", old.margin, new.margin),
+        ("score", old.score, new.score),
+    )
+    lines = [f"{'':10}{'then':>12}{'now':>12}{'change':>12}"]
+    lines += [f"{name:<10}{a:>12,.2f}{b:>12,.2f}{b - a:>+12,.2f}" for name, a, b in rows]
+    return "\n".join(lines)
+
+
+def review_text(review: TradeReview) -> str:
+    """Which rules refused a given trade, or its place when none did."""
+    lines = [review.trade]
+    if review.accepted:
+        place = f", place {review.place} of its kind" if review.place else ""
+        lines.append(f"accepted{place}")
+    lines += [
+        f"  {'no data' if one.kind == 'no_data' else 'refused'} by {one.rule}: {one.message}"
+        for one in review.refusals
+    ]
+    if review.proposal is not None:
+        lines.append(_figures(review.proposal))
+    if review.better is not None:
+        lines.append(f"better: {review.better.trade}, score {review.better.score:.1f}")
+    return "\n".join(lines) + "\n"
+
+
+# -- the catalogue -------------------------------------------------------------------------
+
+
+def catalogue(strategies: Sequence[Mapping[str, Any]]) -> str:
+    """Every strategy in a line: when one would want it, its days, its gates."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    for title in ("strategy", "outlook", "side", "days", "gates"):
+        table.add_column(title, no_wrap=title != "gates")
+    for one in strategies:
+        low, high = one["dte"]
+        table.add_row(
+            one["name"], one["outlook"], one["side"], f"{low}-{high}", ", ".join(one["gates"])
+        )
+    return text_of(table, width=150, color=False)
+
+
+def strategy(one: Mapping[str, Any]) -> str:
+    """One strategy with every field under the name that settings use."""
+    lines = [f"{one['name']}: {one['outlook']}"]
+    for key, value in one.items():
+        if key not in ("name", "outlook", "legs"):
+            lines.append(f"  {key} = {json.dumps(value)}")
+    for name, leg in one["legs"].items():
+        quantity, right = leg["quantity"], leg["right"]
+        lines.append(f"  legs.{name}: {quantity:+d} {right} {leg['expiry']}, {leg['strike']}")
+    lines.append(f"change it in tomic.toml under [strategies.{one['name']}]")
+    return "\n".join(lines)
+
+
+# -- what machines read
+
+
+_CSV_FIELDS = (
+    "rank", "id", "symbol", "strategy", "side", "expiry", "last_expiry", "dte", "spot", "trade",
+    "credit", "credit_mid", "credit_natural", "max_profit", "max_loss", "margin",
+    "margin_requirement", "rom", "rom_30d", "pos", "pos_market", "ev", "ev_market", "cvar95",
+    "risk_reward", "touch", "edge", "edge_error", "delta", "gamma", "vega", "theta", "liquidity",
+    "fit", "score", "grade", "as_of",
+)  # fmt: skip
+
+
+def to_json(result: ScanResult) -> str:
+    """
+    The whole result; an unbounded amount is null, and the flag beside it says so.
+
+    ``complete`` is false when ``partial`` names symbols; ``partial_text`` says what they miss.
+    """
+    head = {
+        "schema": "tomic.scan/1",
+        "complete": not result.partial,
+        "partial": result.partial,
+        "partial_text": result.partial_text,
+    }
+    return forms.to_json({**head, **to_document(result)})
+
+
+def to_csv(result: ScanResult) -> str:
+    """A row per proposal; an unbounded amount is empty, and the flag beside it says so."""
+    rows = [
+        with_flags({name: getattr(one, name) for name in _CSV_FIELDS}, one.unbounded)
+        for one in result.proposals
+    ]
+    names = with_flags(dict.fromkeys(_CSV_FIELDS), Proposal.unbounded)
+    return forms.to_csv(rows, list(names))

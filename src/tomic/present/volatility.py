@@ -1,0 +1,403 @@
+"""Volatility and stored history as tables, JSON and CSV."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tomic.models.documents import to_document
+from tomic.present.forms import Format, to_csv, to_json, to_ndjson
+from tomic.present.text import PlainTable, number
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tomic.workflows.volatility.history import HistoryRun
+    from tomic.workflows.volatility.measure import VolReport
+    from tomic.workflows.volatility.stored import PastDay
+
+
+PRICES_SCHEMA = "tomic.prices/1"
+VOL_SCHEMA = "tomic.vol/1"
+HISTORY_SCHEMA = "tomic.vol_history/1"
+
+_VOL_COLUMNS = (
+    ("spot", "spot", 2, 1.0, False),
+    ("IV30", "iv30", 1, 100.0, False),
+    ("rank", "iv_rank", 0, 100.0, False),
+    ("pct", "iv_percentile", 0, 100.0, False),
+    ("n", "iv_days", 0, 1.0, False),
+    ("HV20", "hv20", 1, 100.0, False),
+    ("HV30", "hv30", 1, 100.0, False),
+    ("HV60", "hv60", 1, 100.0, False),
+    ("HV90", "hv90", 1, 100.0, False),
+    ("HV252", "hv252", 1, 100.0, False),
+    ("IV-HV", "iv_hv", 1, 100.0, True),
+    ("ATR14", "atr14", 2, 1.0, False),
+    ("skew", "skew", 1, 100.0, True),
+    ("M1-M2", "term_m1_m2", 1, 100.0, True),
+    ("M1-M3", "term_m1_m3", 1, 100.0, True),
+)
+"""Title, field, decimals, factor, signed."""
+_DROPPED_FIRST = (
+    "HV90", "HV60", "HV252", "M1-M3", "HV20", "EM30", "ATR14", "M1-M2", "ex-div", "n", "earnings",
+    "skew", "pct", "IV-HV",
+)  # fmt: skip
+"""Columns that make room on a narrow screen, the least important first."""
+_PAST_COLUMNS = (
+    ("close", "close", 2, 1.0),
+    ("HV30", "hv30", 1, 100.0),
+    ("HV60", "hv60", 1, 100.0),
+    ("HV90", "hv90", 1, 100.0),
+    ("ATR14", "atr14", 2, 1.0),
+    ("IV30", "iv30", 1, 100.0),
+    ("rank", "iv_rank", 0, 100.0),
+    ("pct", "iv_percentile", 0, 100.0),
+    ("own IV30", "chain_iv30", 1, 100.0),
+)
+_DETAIL = (
+    ("spot", "spot", 2, 1.0, ""),
+    ("IV30", "iv30", 2, 100.0, "%"),
+    ("IV rank", "iv_rank", 1, 100.0, ""),
+    ("IV percentile", "iv_percentile", 1, 100.0, ""),
+    ("HV20", "hv20", 2, 100.0, "%"),
+    ("HV30", "hv30", 2, 100.0, "%"),
+    ("HV60", "hv60", 2, 100.0, "%"),
+    ("HV90", "hv90", 2, 100.0, "%"),
+    ("HV252", "hv252", 2, 100.0, "%"),
+    ("ATR14", "atr14", 2, 1.0, ""),
+    ("VIX", "vix", 2, 100.0, ""),
+    ("skew", "skew", 2, 100.0, "pt"),
+    ("M1-M2", "term_m1_m2", 2, 100.0, "pt"),
+    ("M1-M3", "term_m1_m3", 2, 100.0, "pt"),
+)
+
+
+# -- prices --------------------------------------------------------------------------------
+
+
+def prices(run: HistoryRun, format: Format) -> str:
+    """What a run of `prices` did, a row per symbol."""
+    rows: list[dict[str, Any]] = [
+        {
+            "symbol": one.symbol,
+            "bars": one.rows,
+            "bars_added": one.added.get("bars", 0),
+            "iv_days": one.iv_rows,
+            "iv_days_added": one.added.get("ib30", 0),
+            "ib_hv_days_added": one.added.get("ib_hv30"),
+            "last": one.last,
+            "requests": one.asked,
+            "replaced": list(one.replaced),
+            "error": str(one.error) if one.error is not None else None,
+        }
+        for one in run.symbols
+    ]
+    if format is Format.JSON:
+        meta = {"requests": sum(one.asked for one in run.symbols), "seconds": round(run.seconds, 3)}
+        return to_json({"schema": PRICES_SCHEMA, **meta, "symbols": rows})
+    if format is Format.NDJSON:
+        return to_ndjson(rows)
+    if format is Format.CSV:
+        return to_csv([{**row, "replaced": "; ".join(row["replaced"])} for row in rows])
+    with_hv = any(row["ib_hv_days_added"] is not None for row in rows)
+    table = PlainTable(
+        "symbol", "bars", "new", "IV days", "new", *(["IB HV new"] if with_hv else []), "last", ""
+    )
+    for row in rows:
+        ib_hv = row["ib_hv_days_added"]
+        note = row["error"] or "; ".join(row["replaced"]) or ("" if row["requests"] else "complete")
+        table.add_row(
+            row["symbol"],
+            number(row["bars"], 0),
+            f"+{row['bars_added']}",
+            number(row["iv_days"], 0),
+            f"+{row['iv_days_added']}",
+            *([f"+{0 if ib_hv is None else ib_hv}"] if with_hv else []),
+            _day(row["last"]),
+            note,
+        )
+    return table.text()
+
+
+def prices_summary(run: HistoryRun) -> str:
+    """The last line on stderr."""
+    if run.plan is None and not run.errors:
+        return f"{len(run.symbols)} symbols complete; nothing was asked"
+    added = sum(sum(one.added.values()) for one in run.symbols)
+    asked = sum(one.asked for one in run.symbols)
+    failed = len(run.errors)
+    tail = f" · {failed} failed" if failed else ""
+    return (
+        f"{len(run.symbols)} symbols · {asked} requests · {added:,} days added · "
+        f"{run.seconds:.1f} s{tail}"
+    )
+
+
+# -- vol -----------------------------------------------------------------------------------
+
+
+def vol(reports: Sequence[VolReport], format: Format) -> str:
+    """Volatility of symbols with every detail: a document, a row or a page each."""
+    if format is Format.JSON:
+        documents = [vol_document(one) for one in reports]
+        return to_json({"schema": VOL_SCHEMA, "symbols": documents})
+    if format is Format.NDJSON:
+        return to_ndjson(vol_document(one) for one in reports)
+    if format is Format.CSV:
+        from tomic import export
+
+        return export.to_snapshots_csv((one.snapshot, None) for one in reports)
+    return "\n".join(_detail(one) for one in reports)
+
+
+def vol_document(report: VolReport) -> dict[str, Any]:
+    """One report as JSON: fractions, currency per share, absent numbers null."""
+    snapshot = report.snapshot
+    document = to_document(snapshot, exclude={"notes"})
+    document |= {
+        "iv_hv": snapshot.iv_hv,
+        "expected_move_30d": report.expected_move,
+        "hv": {
+            name: {str(window): value for window, value in levels.items()}
+            for name, levels in report.realised.hv.items()
+        },
+        "expected_moves": [_plain(asdict(one)) for one in report.moves],
+        "own_iv": _plain(asdict(report.own)) if report.own is not None else None,
+        "ib_hv30": report.ib_hv30[0] if report.ib_hv30 is not None else None,
+        "error": str(report.error) if report.error is not None else None,
+    }
+    return document
+
+
+def vol_summary(reports: Sequence[VolReport], paths: Sequence[Path]) -> str:
+    """What the figures rest on, what is missing and why, and where files went."""
+    lines = [_sources(reports), _ranked_over(reports), *_missing(reports)]
+    if paths:
+        lines.append(f"written to {', '.join(str(path) for path in paths)}")
+    return "\n".join(line for line in lines if line)
+
+
+def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[str, str]:
+    """
+    Volatility of symbols, a row each, and what does not fit on a screen of *width* columns.
+
+    Without a width, everything fits.
+    """
+    vix = next((one.snapshot for one in reports if one.snapshot.vix is not None), None)
+    table = PlainTable(
+        "symbol", *(title for title, *_ in _VOL_COLUMNS), "EM30", "earnings", "ex-div"
+    )
+    for report in reports:
+        snapshot = report.snapshot
+        cells = []
+        for _, field, decimals, factor, signed in _VOL_COLUMNS:
+            value = getattr(snapshot, field)
+            text = number(value, decimals, factor)
+            cells.append(f"+{text}" if signed and value is not None and value > 0 else text)
+        table.add_row(
+            report.symbol,
+            *cells,
+            _either_way(report.expected_move),
+            _day(snapshot.next_earnings),
+            _day(snapshot.next_dividend),
+        )
+    keep, hidden = table.fitting(width, _DROPPED_FIRST)
+    head = ""
+    if vix is not None and vix.vix is not None:
+        head = (
+            f"VIX {vix.vix * 100:.2f} ({_observed(vix, 'vix')}) · {vix.as_of:%Y-%m-%d %H:%M} UTC\n"
+        )
+    tail = f"{hidden} columns hidden; use a wider terminal\n" if hidden else ""
+    return head + table.text(keep), tail
+
+
+def _sources(reports: Sequence[VolReport]) -> str:
+    """Which fields come from where and of what age, over all symbols."""
+    names: dict[str, dict[str, None]] = {}
+    days: dict[str, list[dt.date]] = {}
+    for report in reports:
+        for name, source in report.snapshot.sources.items():
+            names.setdefault(source, {})[name] = None
+            if source == "store" and name.startswith(("hv", "atr")):
+                days.setdefault(source, []).append(report.snapshot.ages[name].date())
+    parts = []
+    for source, fields in sorted(names.items()):
+        seen = days.get(source, [])
+        closes = (
+            " to ".join(day.isoformat() for day in sorted({min(seen), max(seen)})) if seen else ""
+        )
+        label = f"{source} (until {closes})" if closes else source
+        parts.append(f"{label}: {', '.join(fields)}")
+    return " · ".join(parts)
+
+
+def _ranked_over(reports: Sequence[VolReport]) -> str:
+    short = [
+        f"{one.symbol} {one.snapshot.iv_days}"
+        for one in reports
+        if one.snapshot.iv_rank is not None
+        and one.snapshot.iv_days is not None
+        and one.snapshot.iv_window is not None
+        and one.snapshot.iv_days < one.snapshot.iv_window
+    ]
+    windows = {one.snapshot.iv_window for one in reports if one.snapshot.iv_window}
+    if not windows:
+        return ""
+    own = [one.symbol for one in reports if one.snapshot.iv_series == "chain30"]
+    text = (
+        f"rank and percentile of IV30 in its last {max(windows)} trading days, today excluded; "
+        "percentile = share of days below today"
+    )
+    text += f"\nfewer days: {', '.join(short)}" if short else ""
+    return text + (f"\nIV30 of our own chains: {', '.join(own)}" if own else "")
+
+
+def _missing(reports: Sequence[VolReport]) -> Iterable[str]:
+    """Each reason once, with its fields and symbols."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for report in reports:
+        for name, reason in report.snapshot.missing.items():
+            fields, symbols = found.setdefault(reason.replace(report.symbol, "SYMBOL"), ({}, {}))
+            fields[name] = symbols[report.symbol] = None
+    for reason, (fields, symbols) in found.items():
+        who = ", ".join(symbols) if len(symbols) <= 5 else f"{len(symbols)} symbols"
+        yield f"no {', '.join(fields)} ({who}): {reason}"
+
+
+def _detail(report: VolReport) -> str:
+    snapshot = report.snapshot
+    table = PlainTable("figure", "value", "source", "age", "")
+    for title, field, decimals, factor, unit in _DETAIL:
+        text = number(getattr(snapshot, field), decimals, factor)
+        note = snapshot.missing.get(field, "")
+        if field in ("iv_rank", "iv_percentile") and text and snapshot.iv_days is not None:
+            note = f"{snapshot.iv_days} of {snapshot.iv_window} days of {snapshot.iv_series}"
+        source = snapshot.sources.get(field, "")
+        shown = f"{text} {unit}".strip() if text else ""
+        table.add_row(title, shown, source, _age(snapshot, field), note)
+    if snapshot.iv_hv is not None:
+        table.add_row("IV30-HV30", f"{number(snapshot.iv_hv, 2, 100.0)} pt", "", "", "")
+    for title, field in (("earnings", "next_earnings"), ("ex-dividend", "next_dividend")):
+        value = getattr(snapshot, field)
+        note = snapshot.missing.get(field, "")
+        if field == "next_dividend" and snapshot.dividend_amount is not None:
+            note = f"{snapshot.dividend_amount:g} per share"
+        table.add_row(title, _day(value), snapshot.sources.get(field, ""), "", note)
+    parts = [f"{report.symbol} · {snapshot.as_of:%Y-%m-%d %H:%M} UTC", table.text()]
+    return "\n".join(parts) + _estimators(report) + _moves(report) + _checks(report)
+
+
+def _estimators(report: VolReport) -> str:
+    levels = report.realised.hv
+    windows = sorted({window for by_window in levels.values() for window in by_window})
+    if not windows:
+        return ""
+    table = PlainTable("realised, %", *(str(window) for window in windows))
+    for name, by_window in levels.items():
+        cells = (number(by_window.get(window), 2, 100.0) for window in windows)
+        table.add_row(name.replace("_", " "), *cells)
+    return "\n" + table.text()
+
+
+def _moves(report: VolReport) -> str:
+    if not report.moves:
+        return ""
+    table = PlainTable("expected move", "days", "ATM IV", "IV, 1σ", "straddle", "density, 1σ")
+    for one in report.moves:
+        table.add_row(
+            one.expiry.isoformat(),
+            str(one.dte),
+            number(one.atm_iv, 2, 100.0),
+            *(
+                f"±{number(value, 2)}" if value else ""
+                for value in (one.iv, one.straddle, one.density)
+            ),
+        )
+    notes = (f"\nno density of {one.expiry}: {one.note}" for one in report.moves if one.note)
+    return "\n" + table.text() + "".join(notes)
+
+
+def _checks(report: VolReport) -> str:
+    lines = []
+    own = report.own
+    if own is not None:
+        place = (
+            f"rank {number(own.rank, 1, 100.0)}, percentile {number(own.percentile, 1, 100.0)} "
+            f"over {own.n} of {own.window} days"
+            if own.rank is not None
+            else own.reason
+        )
+        level = number(own.value, 2, 100.0)
+        lines.append(f"IV30 of our own chains {level} % on {own.day}: {place}")
+    if report.ib_hv30 is not None:
+        value, day = report.ib_hv30
+        ours = number(report.snapshot.hv30, 2, 100.0)
+        beside = f", ours {ours} %" if ours else ""
+        lines.append(f"IB's own HV30 {number(value, 2, 100.0)} % on {day}{beside}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _observed(snapshot: Any, field: str) -> str:
+    age = _age(snapshot, field)
+    return f"{snapshot.sources.get(field, '')}{', ' + age if age else ''}"
+
+
+def _age(snapshot: Any, field: str) -> str:
+    at = snapshot.ages.get(field)
+    if at is None:
+        return ""
+    minutes = max((snapshot.as_of - at).total_seconds() / 60.0, 0.0)
+    if minutes < 1.0:
+        return "now"
+    if minutes < 90.0:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60.0:.0f} h" if minutes < 36 * 60 else f"{minutes / 1440.0:.0f} d"
+
+
+# -- history -------------------------------------------------------------------------------
+
+
+def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
+    """Stored closes and volatilities, day by day."""
+    flat = [
+        {"symbol": symbol, **_plain(asdict(day))} for symbol, days in rows.items() for day in days
+    ]
+    if format is Format.JSON:
+        return to_json({"schema": HISTORY_SCHEMA, "rows": flat})
+    if format is Format.NDJSON:
+        return to_ndjson(flat)
+    if format is Format.CSV:
+        return to_csv(flat)
+    parts = []
+    for symbol, days in rows.items():
+        table = PlainTable(symbol, *(title for title, *_ in _PAST_COLUMNS))
+        for day in days:
+            cells = (
+                number(getattr(day, name), decimals, factor)
+                for _, name, decimals, factor in _PAST_COLUMNS
+            )
+            table.add_row(day.day.isoformat(), *cells)
+        nothing = f"{symbol}: nothing stored; run tomic prices {symbol}\n"
+        parts.append(table.text() if days else nothing)
+    return "\n".join(parts)
+
+
+# -- shared --------------------------------------------------------------------------------
+
+
+def _either_way(move: float | None) -> str:
+    return "" if move is None else f"±{number(move, 2)}"
+
+
+def _day(day: dt.date | None) -> str:
+    return day.isoformat() if day is not None else ""
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value.isoformat() if isinstance(value, dt.date) else value
+        for key, value in values.items()
+    }

@@ -1,0 +1,214 @@
+"""
+The demo account: what it holds, what it is worth, and a margin figure of the Reg-T kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from tomic.sim.market import AccountBook, Holding
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One holding in words; a share line has no right."""
+
+    symbol: str
+    quantity: float
+    right: str = ""
+    sigmas: float = 0.0
+    """Strike above (positive) or below the forward, in standard deviations of the expiry."""
+    month: int = 0
+    """0 is the first monthly at least 20 days away, 1 the one after."""
+    paid: float = 1.0
+    """Average cost over the present fair value."""
+
+
+DEMO_BOOK = (
+    # Iron condor.
+    Planned("SPY", 1, "P", -1.9, paid=1.25),
+    Planned("SPY", -1, "P", -1.3, paid=1.35),
+    Planned("SPY", -1, "C", 1.1, paid=1.2),
+    Planned("SPY", 1, "C", 1.6, paid=1.15),
+    # Short put.
+    Planned("IWM", -1, "P", -1.0, paid=1.5),
+    # Covered call.
+    Planned("AAPL", 100, paid=0.91),
+    Planned("AAPL", -1, "C", 0.9, paid=0.8),
+    # Calendar.
+    Planned("QQQ", -1, "P", 0.0, paid=1.1),
+    Planned("QQQ", 1, "P", 0.0, month=1, paid=1.03),
+    # Short put spread, twice.
+    Planned("MSFT", -2, "P", -0.8, paid=1.15),
+    Planned("MSFT", 2, "P", -1.3, paid=1.1),
+    # Shares.
+    Planned("XLF", 200, paid=0.95),
+    Planned("TLT", 50, paid=1.06),
+)
+
+
+PAPER_ACCOUNT = "DU1234567"
+_RATES = {"USD": 1.0, "EUR": 0.92, "GBP": 0.79, "CHF": 0.88}
+"""Units of a currency for one dollar."""
+
+_CASH = 86_431.27
+_NAKED, _NAKED_FLOOR = 0.20, 0.10
+_MAINTENANCE_STOCK, _INITIAL_STOCK = 0.25, 0.50
+
+
+@dataclass(frozen=True, slots=True)
+class UnderlyingLeg:
+    """One leg seen from its underlying: a share line has no right."""
+
+    underlying: str
+    quantity: float
+    price: float
+    """Currency per share."""
+    spot: float
+    multiplier: float = 1.0
+    strike: float = 0.0
+    right: str = ""
+    expiry: str = ""
+
+
+def margin(lines: Sequence[UnderlyingLeg]) -> tuple[float, float]:
+    """
+    Initial and maintenance requirement in currency, underlying by underlying.
+
+    The smaller of the worst loss at expiry and the naked requirement, which is what Reg-T with
+    recognised spreads comes to. Long options are paid for, not margined.
+
+    Source: Cboe "Margin Manual", short options and spreads.
+    """
+    initial = maintenance = 0.0
+    for symbol in sorted({line.underlying for line in lines}):
+        of_symbol = [line for line in lines if line.underlying == symbol]
+        stock = sum(abs(x.quantity) * x.spot for x in of_symbol if not x.right)
+        option = _option_margin(of_symbol)
+        initial += _INITIAL_STOCK * stock + option
+        maintenance += _MAINTENANCE_STOCK * stock + option
+    return round(initial, 2), round(maintenance, 2)
+
+
+def _option_margin(lines: Sequence[UnderlyingLeg]) -> float:
+    """Requirement of the options of one underlying, its shares counted as cover."""
+    shorts = [line for line in lines if line.right and line.quantity < 0]
+    if not shorts:
+        return 0.0
+    naked = sum(_naked(line) for line in shorts if not _covered(line, lines))
+    worst = _worst_loss(lines)
+    return naked if worst is None else min(naked, worst)
+
+
+def _covered(short: UnderlyingLeg, lines: Sequence[UnderlyingLeg]) -> bool:
+    shares = sum(x.quantity for x in lines if not x.right)
+    return short.right == "C" and shares >= -short.quantity * short.multiplier
+
+
+def _naked(line: UnderlyingLeg) -> float:
+    """Premium plus 20 % of the underlying less what is out of the money, or 10 % at least."""
+    out = line.strike - line.spot if line.right == "C" else line.spot - line.strike
+    floor = _NAKED_FLOOR * (line.spot if line.right == "C" else line.strike)
+    need = max(_NAKED * line.spot - max(out, 0.0), floor)
+    return -line.quantity * line.multiplier * (line.price + need)
+
+
+def _worst_loss(lines: Sequence[UnderlyingLeg]) -> float | None:
+    """Largest loss at expiry against intrinsic value, None when it has no bound."""
+    options = [line for line in lines if line.right]
+    kinks = sorted({0.0, *(line.strike for line in options)})
+    beyond = kinks[-1] * 2.0 + 1.0
+    values = [_payoff(lines, level) for level in (*kinks, beyond)]
+    if any(b < a for a, b in pairwise(values[-2:])):
+        return None
+    # A long leg that dies before the short one it should cover covers nothing.
+    longest = max((x.expiry for x in options if x.quantity < 0), default="")
+    if any(x.expiry < longest for x in options if x.quantity > 0):
+        return None
+    return max(0.0, -min(values))
+
+
+def _payoff(lines: Sequence[UnderlyingLeg], level: float) -> float:
+    total = 0.0
+    for line in lines:
+        if not line.right:
+            total += line.quantity * (level - line.spot)
+            continue
+        sign = 1.0 if line.right == "C" else -1.0
+        total += line.quantity * line.multiplier * max(sign * (level - line.strike), 0.0)
+    return total
+
+
+def merged(holdings: Sequence[Holding]) -> list[Holding]:
+    """Lines of one contract added up; those that come to nothing are dropped."""
+    totals: dict[int, Holding] = {}
+    for held in holdings:
+        before = totals.get(held.con_id)
+        quantity = held.quantity + (before.quantity if before else 0.0)
+        totals[held.con_id] = replace(held, quantity=quantity)
+    return [held for held in totals.values() if held.quantity]
+
+
+def open_book(
+    accounts: Sequence[str],
+    currency: str,
+    holdings: Sequence[Holding],
+    line_of: Callable[[Holding], UnderlyingLeg],
+) -> AccountBook:
+    """Every account with its summary values in *currency*; the first one has the holdings."""
+    values = {}
+    for account in accounts:
+        lines = [line_of(held) for held in holdings if held.account == account]
+        values[account] = _values(lines, currency, _CASH)
+    return AccountBook(tuple(accounts), values, tuple(holdings))
+
+
+def _values(
+    lines: Sequence[UnderlyingLeg], currency: str, cash: float
+) -> dict[str, tuple[str, str]]:
+    rate = _RATES[currency]
+    initial, maintenance = margin(lines)
+    stock = sum(x.quantity * x.price for x in lines if not x.right)
+    option = sum(x.quantity * x.price * x.multiplier for x in lines if x.right)
+    gross = sum(abs(x.quantity * x.price * x.multiplier) for x in lines)
+    net = cash + stock + option
+    excess = net - maintenance
+    money = {
+        "NetLiquidation": net,
+        "TotalCashValue": cash,
+        "SettledCash": cash,
+        "AccruedCash": 0.0,
+        "EquityWithLoanValue": cash + stock,
+        "PreviousDayEquityWithLoanValue": cash + stock,
+        "StockMarketValue": stock,
+        "OptionMarketValue": option,
+        "GrossPositionValue": gross,
+        "RegTEquity": cash + stock,
+        "RegTMargin": initial,
+        "SMA": max(net - initial, 0.0),
+        "InitMarginReq": initial,
+        "MaintMarginReq": maintenance,
+        "AvailableFunds": net - initial,
+        "ExcessLiquidity": excess,
+        "FullInitMarginReq": initial,
+        "FullMaintMarginReq": maintenance,
+        "FullAvailableFunds": net - initial,
+        "FullExcessLiquidity": excess,
+        "LookAheadInitMarginReq": initial,
+        "LookAheadMaintMarginReq": maintenance,
+        "LookAheadAvailableFunds": net - initial,
+        "LookAheadExcessLiquidity": excess,
+        "BuyingPower": max(net - initial, 0.0) * 4.0,
+    }
+    plain = {
+        "AccountType": ("INDIVIDUAL", ""),
+        "Cushion": (f"{excess / net:.6f}", ""),
+        "LookAheadNextChange": ("0", ""),
+        "DayTradesRemaining": ("-1", ""),
+        "Leverage": (f"{gross / net:.2f}", ""),
+        "Currency": (currency, currency),
+        "ExchangeRate": (f"{rate:.4f}", "USD"),
+    }
+    return plain | {tag: (f"{value * rate:.2f}", currency) for tag, value in money.items()}

@@ -1,0 +1,578 @@
+"""What the model market knows about an underlying: level, volatility, dividends, options listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+
+
+class ExpirySchedule(StrEnum):
+    """Which expiries a trading class lists."""
+
+    DAILIES = "dailies"
+    """Every weekday of two weeks, Fridays of nine, monthlies of a year, quarter ends, LEAPS."""
+    WEEKLIES = "weeklies"
+    """Fridays of nine weeks, four monthlies, the quarterly cycle, January LEAPS."""
+    MONTHLIES = "monthlies"
+    """Third Fridays of a year and two Decembers."""
+    VIX_MONTHLIES = "vix_monthlies"
+    VIX_WEEKLIES = "vix_weeklies"
+    ADJUSTED = "adjusted"
+    """Two monthlies that a corporate action left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionClass:
+    """One trading class of an underlying."""
+
+    name: str
+    schedule: ExpirySchedule
+    multiplier: str = "100"
+    near_step: float = 1.0
+    """Points between strikes near the money, within two months."""
+    far_step: float = 5.0
+    """Points between strikes in the wings and beyond two months."""
+    odd: float = 0.0
+    """Added to every strike: adjusted contracts have strikes that no grid has."""
+    am_settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One underlying of the model market."""
+
+    symbol: str
+    long_name: str
+    spot: float
+    iv30: float
+    """30-day implied volatility on the anchor day, a fraction."""
+    iv_stretch: float
+    """How far that lies above its usual level, in standard deviations; drives the IV rank."""
+    classes: tuple[OptionClass, ...] = ()
+    sec_type: str = "STK"
+    primary_exchange: str = "ARCA"
+    stock_type: str = "ETF"
+    div_yield: float = 0.0
+    ex_months: tuple[int, ...] = (3, 6, 9, 12)
+    skew: float = -0.65
+    """Correlation parameter of the smile: negative where puts cost more."""
+    market_share: float = 0.85
+    """Correlation of daily returns with the market's own factor."""
+    slope: float = 0.03
+    """Long-run minus present volatility; negative where the term structure is inverted."""
+    earnings: date | None = None
+    earnings_move: float = 0.0
+    """Standard deviation of the move on that day, a fraction."""
+    liquidity: float = 1.0
+    """1 for SPY; spreads widen and sizes shrink as it falls."""
+    price_step: float = 0.01
+    """Tick of its options from 3.00 up; below it they trade in pennies or nickels accordingly."""
+    industry: str = "Funds"
+    category: str = "Equity Fund"
+    subcategory: str = "Equity Fund"
+    listed: date | None = None
+    """First trading day, where history is short."""
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it is an index: no shares, no bid or ask, European options."""
+        return self.sec_type == "IND"
+
+
+_MONTHLY = tuple(range(1, 13))
+_FUND = Instrument(symbol="", long_name="", spot=0.0, iv30=0.0, iv_stretch=0.0)
+SHARE = replace(
+    _FUND,
+    primary_exchange="NASDAQ",
+    stock_type="COMMON",
+    skew=-0.35,
+    market_share=0.62,
+    ex_months=(2, 5, 8, 11),
+    liquidity=0.55,
+    price_step=0.05,
+    industry="Technology",
+    category="Computers",
+    subcategory="Computers",
+)
+_INDEX = replace(
+    _FUND,
+    sec_type="IND",
+    primary_exchange="CBOE",
+    stock_type="",
+    skew=-0.65,
+    market_share=0.98,
+    liquidity=0.75,
+    price_step=0.10,
+    industry="Indices",
+    category="Broad Range Equity Index",
+    subcategory="*",
+)
+
+
+def listed(
+    name: str,
+    near: float = 1.0,
+    far: float = 5.0,
+    *,
+    schedule: ExpirySchedule = ExpirySchedule.WEEKLIES,
+) -> tuple[OptionClass, ...]:
+    """The one class of a share or fund, by the points between its strikes."""
+    return (OptionClass(name, schedule, near_step=near, far_step=far),)
+
+
+def _am_pm(root: str, weekly: str, near: float, far: float) -> tuple[OptionClass, ...]:
+    return (
+        OptionClass(root, ExpirySchedule.MONTHLIES, near_step=near, far_step=far, am_settled=True),
+        OptionClass(weekly, ExpirySchedule.DAILIES, near_step=near, far_step=far),
+    )
+
+
+_SPY_CLASSES = (
+    OptionClass("SPY", ExpirySchedule.DAILIES),
+    OptionClass("2SPY", ExpirySchedule.ADJUSTED, near_step=5.0, odd=0.78),
+    OptionClass("SPY7", ExpirySchedule.ADJUSTED, multiplier="10", near_step=5.0),
+)
+_VIX_CLASSES = (
+    OptionClass("VIX", ExpirySchedule.VIX_MONTHLIES, near_step=0.5, far_step=1.0, am_settled=True),
+    OptionClass("VIXW", ExpirySchedule.VIX_WEEKLIES, near_step=0.5, far_step=1.0, am_settled=True),
+)
+
+DEMO: tuple[Instrument, ...] = (
+    replace(
+        _FUND,
+        symbol="SPY",
+        long_name="SPDR S&P 500 ETF TRUST",
+        spot=601.37,
+        iv30=0.172,
+        iv_stretch=1.1,
+        classes=_SPY_CLASSES,
+        div_yield=0.0125,
+        market_share=0.985,
+    ),
+    replace(
+        _FUND,
+        symbol="QQQ",
+        long_name="INVESCO QQQ TRUST SERIES 1",
+        spot=523.64,
+        iv30=0.214,
+        iv_stretch=0.8,
+        classes=listed("QQQ", schedule=ExpirySchedule.DAILIES),
+        primary_exchange="NASDAQ",
+        div_yield=0.0055,
+        market_share=0.95,
+        liquidity=0.95,
+    ),
+    replace(
+        _FUND,
+        symbol="IWM",
+        long_name="ISHARES RUSSELL 2000 ETF",
+        spot=231.42,
+        iv30=0.236,
+        iv_stretch=1.4,
+        classes=listed("IWM", schedule=ExpirySchedule.DAILIES),
+        div_yield=0.012,
+        market_share=0.88,
+        liquidity=0.9,
+    ),
+    replace(
+        _FUND,
+        symbol="DIA",
+        long_name="SPDR DJIA TRUST",
+        spot=438.28,
+        iv30=0.152,
+        iv_stretch=0.2,
+        classes=listed("DIA"),
+        div_yield=0.016,
+        ex_months=_MONTHLY,
+        market_share=0.94,
+        liquidity=0.5,
+        price_step=0.05,
+    ),
+    replace(
+        SHARE,
+        symbol="AAPL",
+        long_name="APPLE INC",
+        spot=243.18,
+        iv30=0.262,
+        iv_stretch=0.6,
+        classes=listed("AAPL", 2.5, 5.0),
+        div_yield=0.0042,
+        earnings=date(2027, 1, 28),
+        earnings_move=0.038,
+        liquidity=0.8,
+    ),
+    replace(
+        SHARE,
+        symbol="TSLA",
+        long_name="TESLA INC",
+        spot=352.66,
+        iv30=0.585,
+        iv_stretch=1.2,
+        classes=listed("TSLA", 2.5, 5.0),
+        skew=-0.12,
+        market_share=0.5,
+        earnings=date(2027, 1, 27),
+        earnings_move=0.085,
+        liquidity=0.8,
+        industry="Consumer, Cyclical",
+        category="Auto Manufacturers",
+        subcategory="Auto-Cars/Light Trucks",
+    ),
+    replace(
+        SHARE,
+        symbol="MSFT",
+        long_name="MICROSOFT CORP",
+        spot=428.91,
+        iv30=0.231,
+        iv_stretch=0.4,
+        classes=listed("MSFT", 2.5, 5.0),
+        div_yield=0.0078,
+        earnings=date(2027, 1, 26),
+        earnings_move=0.042,
+        liquidity=0.7,
+        category="Software",
+        subcategory="Applications Software",
+    ),
+    replace(
+        SHARE,
+        symbol="NVDA",
+        long_name="NVIDIA CORP",
+        spot=178.43,
+        iv30=0.482,
+        iv_stretch=-0.9,
+        classes=listed("NVDA", 2.5, 5.0),
+        div_yield=0.0002,
+        skew=-0.25,
+        earnings=date(2027, 2, 24),
+        earnings_move=0.072,
+        liquidity=0.85,
+        category="Semiconductors",
+        subcategory="Electronic Compo-Semicon",
+    ),
+    replace(
+        SHARE,
+        symbol="ASML",
+        long_name="ASML HOLDING NV-NY REG SHS",
+        spot=1012.55,
+        iv30=0.345,
+        iv_stretch=0.1,
+        classes=listed("ASML", 10.0, 20.0),
+        stock_type="NY REG SHRS",
+        div_yield=0.008,
+        earnings=date(2027, 1, 27),
+        earnings_move=0.055,
+        liquidity=0.3,
+        category="Semiconductors",
+        subcategory="Semiconductor Equipment",
+    ),
+    replace(
+        SHARE,
+        symbol="CRM",
+        long_name="SALESFORCE INC",
+        spot=318.24,
+        iv30=0.405,
+        iv_stretch=1.0,
+        classes=listed("CRM", 2.5, 5.0),
+        primary_exchange="NYSE",
+        div_yield=0.005,
+        earnings=date(2026, 12, 2),
+        earnings_move=0.07,
+        liquidity=0.4,
+        category="Software",
+        subcategory="Enterprise Software/Serv",
+    ),
+    replace(
+        _FUND,
+        symbol="EWG",
+        long_name="ISHARES MSCI GERMANY ETF",
+        spot=41.83,
+        iv30=0.182,
+        iv_stretch=-0.4,
+        classes=listed("EWG", 0.5, 1.0),
+        div_yield=0.022,
+        ex_months=(6, 12),
+        market_share=0.72,
+        liquidity=0.15,
+        price_step=0.05,
+    ),
+    replace(
+        _FUND,
+        symbol="EWJ",
+        long_name="ISHARES MSCI JAPAN ETF",
+        spot=78.36,
+        iv30=0.168,
+        iv_stretch=0.3,
+        classes=listed("EWJ", 0.5, 1.0),
+        div_yield=0.021,
+        ex_months=(6, 12),
+        market_share=0.66,
+        liquidity=0.2,
+        price_step=0.05,
+    ),
+    replace(
+        _FUND,
+        symbol="EWZ",
+        long_name="ISHARES MSCI BRAZIL ETF",
+        spot=32.17,
+        iv30=0.272,
+        iv_stretch=0.9,
+        classes=listed("EWZ", 0.5, 1.0),
+        div_yield=0.062,
+        ex_months=(6, 12),
+        skew=-0.4,
+        market_share=0.5,
+        liquidity=0.45,
+    ),
+    replace(
+        _FUND,
+        symbol="FEZ",
+        long_name="SPDR EURO STOXX 50 ETF",
+        spot=61.72,
+        iv30=0.174,
+        iv_stretch=-0.2,
+        classes=listed("FEZ", 0.5, 1.0),
+        div_yield=0.026,
+        market_share=0.72,
+        liquidity=0.2,
+        price_step=0.05,
+    ),
+    replace(
+        _FUND,
+        symbol="FXI",
+        long_name="ISHARES CHINA LARGE-CAP ETF",
+        spot=38.46,
+        iv30=0.292,
+        iv_stretch=-1.1,
+        classes=listed("FXI", 0.5, 1.0),
+        div_yield=0.019,
+        ex_months=(6, 12),
+        skew=0.05,
+        market_share=0.4,
+        liquidity=0.5,
+    ),
+    replace(
+        _FUND,
+        symbol="GLD",
+        long_name="SPDR GOLD SHARES",
+        spot=382.74,
+        iv30=0.218,
+        iv_stretch=1.3,
+        classes=listed("GLD"),
+        skew=0.15,
+        market_share=0.08,
+        liquidity=0.7,
+        category="Commodity Fund",
+        subcategory="Commodity Fund",
+    ),
+    replace(
+        _FUND,
+        symbol="INDA",
+        long_name="ISHARES MSCI INDIA ETF",
+        spot=53.61,
+        iv30=0.148,
+        iv_stretch=-0.6,
+        classes=listed("INDA", 0.5, 1.0),
+        div_yield=0.007,
+        ex_months=(6, 12),
+        market_share=0.48,
+        liquidity=0.15,
+        price_step=0.05,
+    ),
+    replace(
+        _FUND,
+        symbol="TLT",
+        long_name="ISHARES 20+ YEAR TREASURY BOND ETF",
+        spot=89.52,
+        iv30=0.132,
+        iv_stretch=0.2,
+        classes=listed("TLT", 0.5, 1.0),
+        primary_exchange="NASDAQ",
+        div_yield=0.043,
+        ex_months=_MONTHLY,
+        skew=-0.05,
+        market_share=-0.12,
+        liquidity=0.75,
+        category="Debt Fund",
+        subcategory="Debt Fund",
+    ),
+    replace(
+        _FUND,
+        symbol="XLE",
+        long_name="ENERGY SELECT SECTOR SPDR FUND",
+        spot=91.37,
+        iv30=0.243,
+        iv_stretch=0.7,
+        classes=listed("XLE", 0.5, 1.0),
+        div_yield=0.033,
+        skew=-0.4,
+        market_share=0.55,
+        liquidity=0.55,
+    ),
+    replace(
+        _FUND,
+        symbol="XLF",
+        long_name="FINANCIAL SELECT SECTOR SPDR FUND",
+        spot=53.28,
+        iv30=0.188,
+        iv_stretch=0.9,
+        classes=listed("XLF", 0.5, 1.0),
+        div_yield=0.0145,
+        market_share=0.82,
+        liquidity=0.65,
+    ),
+    replace(
+        _FUND,
+        symbol="XLV",
+        long_name="HEALTH CARE SELECT SECTOR SPDR FUND",
+        spot=147.93,
+        iv30=0.163,
+        iv_stretch=-1.2,
+        classes=listed("XLV"),
+        div_yield=0.017,
+        market_share=0.7,
+        liquidity=0.35,
+        price_step=0.05,
+    ),
+    replace(
+        SHARE,
+        symbol="BRK B",
+        long_name="BERKSHIRE HATHAWAY INC-CL B",
+        spot=497.62,
+        iv30=0.176,
+        iv_stretch=-0.3,
+        classes=listed("BRKB", 2.5, 5.0),
+        primary_exchange="NYSE",
+        skew=-0.45,
+        market_share=0.74,
+        liquidity=0.45,
+        industry="Financial",
+        category="Insurance",
+        subcategory="Reinsurance",
+    ),
+    replace(
+        SHARE,
+        symbol="NEWC",
+        long_name="NEWCOMER HOLDINGS INC",
+        spot=27.84,
+        iv30=0.64,
+        classes=listed("NEWC", 1.0, 2.5),
+        market_share=0.4,
+        liquidity=0.2,
+        listed=date(2026, 10, 21),
+    ),
+    replace(
+        _INDEX,
+        symbol="SPX",
+        long_name="S&P 500 INDEX",
+        spot=6024.8,
+        iv30=0.17,
+        iv_stretch=1.1,
+        classes=_am_pm("SPX", "SPXW", 5.0, 25.0),
+    ),
+    replace(
+        _INDEX,
+        symbol="XSP",
+        long_name="MINI-SPX INDEX",
+        spot=602.48,
+        iv30=0.17,
+        iv_stretch=1.1,
+        classes=(OptionClass("XSP", ExpirySchedule.DAILIES),),
+    ),
+    replace(
+        _INDEX,
+        symbol="NDX",
+        long_name="NASDAQ 100 INDEX",
+        spot=21486.3,
+        iv30=0.212,
+        iv_stretch=0.8,
+        classes=_am_pm("NDX", "NDXP", 25.0, 100.0),
+        primary_exchange="NASDAQ",
+        market_share=0.95,
+    ),
+    replace(
+        _INDEX,
+        symbol="RUT",
+        long_name="RUSSELL 2000 INDEX",
+        spot=2332.6,
+        iv30=0.234,
+        iv_stretch=1.4,
+        classes=_am_pm("RUT", "RUTW", 5.0, 25.0),
+        primary_exchange="RUSSELL",
+        market_share=0.88,
+    ),
+    replace(
+        _INDEX,
+        symbol="VIX",
+        long_name="CBOE VOLATILITY INDEX",
+        spot=17.9,
+        iv30=0.92,
+        iv_stretch=0.2,
+        classes=_VIX_CLASSES,
+        skew=0.6,
+        market_share=-0.75,
+        slope=-0.35,
+        price_step=0.05,
+        category="Volatility Index",
+    ),
+)
+"""The demo: everything that documentation and tests name, and the mission's default symbols."""
+
+
+def synthetic(count: int = 500) -> tuple[Instrument, ...]:
+    """
+    *count* made-up shares ``S001``, ``S002``, …, different from each other but always the same.
+
+    Raises:
+        ValueError: Fewer than 1 or more than 900.
+    """
+    if not 1 <= count <= 900:
+        raise ValueError(f"a synthetic universe has 1 to 900 symbols, got {count}")
+    return tuple(_synthetic_share(i) for i in range(1, count + 1))
+
+
+def _synthetic_share(number: int) -> Instrument:
+    # The golden ratio spreads the numbers 1..n evenly over the unit interval, whatever n is.
+    first, second, third = ((number * step) % 1.0 for step in (0.618034, 0.414214, 0.732051))
+    spot = round(12.0 * 40.0**first + 0.37, 2)
+    steps = (0.5, 1.0) if spot < 40 else (1.0, 2.5) if spot < 100 else (2.5, 5.0)
+    symbol = f"S{number:03d}"
+    return replace(
+        SHARE,
+        symbol=symbol,
+        long_name=f"SYNTHETIC COMPANY {number}",
+        spot=spot,
+        iv30=0.16 + 0.5 * second,
+        iv_stretch=2.6 * third - 1.1,
+        classes=listed(symbol, *steps),
+        primary_exchange="NYSE",
+        div_yield=0.03 * third if number % 3 else 0.0,
+        liquidity=0.15 + 0.6 * second,
+        market_share=0.3 + 0.5 * first,
+    )
+
+
+def select(
+    universe: str | Sequence[Instrument], symbols: Sequence[str] | None
+) -> tuple[Instrument, ...]:
+    """
+    The instruments a market is built on: ``demo``, ``synthetic`` (demo plus 500), or those given.
+
+    Raises:
+        ValueError: The name of the universe, or one of *symbols*, is not known.
+    """
+    named = {"demo": lambda: DEMO, "synthetic": lambda: DEMO + synthetic()}
+    if isinstance(universe, str):
+        if universe not in named:
+            raise ValueError(f"universe is demo or synthetic, got {universe!r}")
+        instruments = named[universe]()
+    else:
+        instruments = tuple(universe)
+    if symbols is None:
+        return instruments
+    by_symbol = {instrument.symbol: instrument for instrument in instruments}
+    missing = [symbol for symbol in symbols if symbol not in by_symbol]
+    if missing:
+        raise ValueError(f"not in this universe: {', '.join(missing)}")
+    return tuple(by_symbol[symbol] for symbol in symbols)

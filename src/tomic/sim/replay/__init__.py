@@ -1,0 +1,1 @@
+"""Recorded chains and recorded sessions behind the gateway."""

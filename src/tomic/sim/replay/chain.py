@@ -1,0 +1,236 @@
+"""
+A recorded chain behind the gateway: exactly the file's quotes, and nothing that it does not hold.
+
+The underlying itself has no quote in such a file. A client that finds no price of the stock takes
+:attr:`Replay.spot`, or draws the same parity from the quotes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tomic.errors import BadFile, UsageError
+from tomic.sim import recording
+from tomic.sim.market import (
+    AccountBook,
+    Bar,
+    Computation,
+    Listing,
+    OptionParameters,
+    Quote,
+    listings,
+)
+from tomic.sim.market.account import PAPER_ACCOUNT
+from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass
+from tomic.sim.recording import Recording, Row
+
+_INDICES = frozenset({"SPX", "XSP", "NDX", "RUT", "VIX", "DJX", "OEX", "XEO"})
+# The PM-settled class is the one that a chain of the index is asked for.
+_CLASSES = {"SPX": "SPXW"}
+_FIRST_ID = 1_000_000_000
+
+
+class Replay:
+    """
+    One recorded chain as a market whose clock stands still.
+
+    Attributes:
+        spot: Price of the underlying, currency per share; ``None`` where nothing implies one.
+        spot_source: ``file``, ``parity`` or empty.
+        as_of: When the chain was recorded, aware.
+
+    Args:
+        recorded: The rows.
+        symbol: The underlying's symbol.
+        as_of: Aware.
+    """
+
+    def __init__(self, recorded: Recording, symbol: str, as_of: datetime) -> None:
+        self.symbol, self.as_of = symbol, as_of
+        self.spot, self.spot_source = recorded.spot, "file" if recorded.spot else ""
+        if self.spot is None:
+            self.spot = recording.parity_spot(recorded.rows, as_of)
+            self.spot_source = "parity" if self.spot is not None else ""
+        self._stated = recorded.spot
+        self._local = as_of.astimezone(listings.NEW_YORK)
+        trading_class = recorded.trading_class or _CLASSES.get(symbol, symbol.replace(" ", ""))
+        self._instrument = _instrument(symbol, trading_class)
+        first = _FIRST_ID + zlib.crc32(symbol.encode()) % 1000 * 1_000_000
+        self._underlying = listings.describe_underlying(self._instrument, first, self._local.date())
+        self._rows = dict(enumerate(recorded.rows, start=first + 1))
+        self._options = {
+            con_id: self._describe(con_id, row, trading_class) for con_id, row in self._rows.items()
+        }
+
+    @classmethod
+    def from_csv(
+        cls, path: str | Path, symbol: str | None = None, *, as_of: datetime | None = None
+    ) -> Replay:
+        """
+        Read a file of the original program or one of our exports.
+
+        Args:
+            symbol: The underlying's symbol; else the file's own column, else the one in its name.
+            as_of: When it was recorded; else the file's own column, else the time in its name.
+
+        Raises:
+            BadFile: The file cannot be used, or nothing says when or of what it was recorded.
+            UsageError: *as_of* has no time zone.
+        """
+        path = Path(path)
+        recorded = recording.read(path)
+        name = symbol or recorded.symbol or recording.symbol_in_name(path)
+        if not name:
+            raise BadFile(f"{path} does not say which symbol it holds; name the symbol")
+        moment = as_of or recorded.as_of or recording.time_in_name(path)
+        if moment is None:
+            raise BadFile(
+                f"{path} holds no time and its name has none (…_YYYYMMDD_HHMMSS.csv); "
+                "say when it was recorded with --as-of"
+            )
+        if moment.tzinfo is None:
+            raise UsageError(f"as-of {moment} has no time zone; write it as {moment}+00:00")
+        return cls(recorded, name, moment)
+
+    def _describe(self, con_id: int, row: Row, trading_class: str) -> Listing:
+        rule = OptionClass(trading_class, ExpirySchedule.DAILIES)
+        today = self._local.date()
+        under = self._underlying.con_id
+        template = listings.option_template(self._instrument, rule, row.expiry, under, today)
+        return listings.described(template, con_id, row.strike, row.right)
+
+    def now(self) -> datetime:
+        """The moment of recording, in UTC; it does not move."""
+        return self.as_of.astimezone(UTC)
+
+    def is_open(self, con_id: int) -> bool:
+        """Whether the contract's liquid hours held when the chain was recorded."""
+        if con_id != self._underlying.con_id and con_id not in self._rows:
+            return False
+        hours = listings.liquid(self._instrument, option=con_id in self._rows)
+        return listings.is_open(hours, self._local)
+
+    def find(
+        self,
+        symbol: str,
+        sec_type: str,
+        *,
+        con_id: int = 0,
+        expiry: str = "",
+        strike: float = 0.0,
+        right: str = "",
+        exchange: str = "",
+        primary_exchange: str = "",
+        currency: str = "",
+        trading_class: str = "",
+        multiplier: str = "",
+        local_symbol: str = "",
+    ) -> Sequence[Listing]:
+        """The contracts of the file that fit, or the underlying; an empty or zero field is open."""
+        if con_id:
+            known = self._listing(con_id)
+            found = [known] if known is not None and sec_type in ("", known.sec_type) else []
+        elif sec_type == "OPT":
+            fits = listings.OptionFilter(
+                expiry, strike, right, trading_class, multiplier, local_symbol
+            )
+            mine = symbol == self.symbol or (not symbol and bool(local_symbol))
+            found = [x for x in self._options.values() if mine and fits.accepts(x)]
+        else:
+            names = (symbol, local_symbol)
+            fit = self.symbol in names and sec_type == self._underlying.sec_type
+            found = [self._underlying] if fit else []
+        return [x for x in found if listings.reachable(x, exchange, "", currency)]
+
+    def _listing(self, con_id: int) -> Listing | None:
+        if con_id == self._underlying.con_id:
+            return self._underlying
+        return self._options.get(con_id)
+
+    def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
+        """One class on two exchanges: all expiries and all strikes that occur in the file."""
+        if symbol != self.symbol or under_con_id != self._underlying.con_id:
+            return ()
+        some = next(iter(self._options.values()))
+        expiries = tuple(sorted({f"{row.expiry:%Y%m%d}" for row in self._rows.values()}))
+        strikes = tuple(sorted({row.strike for row in self._rows.values()}))
+        return [
+            OptionParameters(
+                exchange, under_con_id, some.trading_class, some.multiplier, expiries, strikes
+            )
+            for exchange in ("SMART", "CBOE")
+        ]
+
+    def quote(self, con_id: int) -> Quote | None:
+        """The recorded quote; on a closed market without bid, ask and Greeks, as live data are."""
+        full = self.frozen_quote(con_id)
+        if full is None or self.is_open(con_id):
+            return full
+        return replace(full, bid=None, ask=None, model=None)
+
+    def frozen_quote(self, con_id: int) -> Quote | None:
+        """The recorded quote, whether the market was open or closed; None for unknown contracts."""
+        if con_id == self._underlying.con_id:
+            return Quote(last=self._stated)
+        row = self._rows.get(con_id)
+        if row is None:
+            return None
+        greeks = (row.iv, row.delta, row.gamma, row.vega, row.theta)
+        model = None
+        if any(value is not None for value in greeks):
+            model = Computation(
+                iv=row.iv, delta=row.delta, gamma=row.gamma, vega=row.vega, theta=row.theta
+            )
+        return Quote(
+            bid=row.bid,
+            ask=row.ask,
+            last=row.last,
+            close=row.close,
+            volume=_whole(row.volume),
+            open_interest=_whole(row.open_interest),
+            model=model,
+        )
+
+    def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
+        """No bars: a recorded chain has no past."""
+        known = self._listing(con_id)
+        return None if known is None or known.sec_type == "OPT" else []
+
+    def book(self) -> AccountBook:
+        """One paper account that holds nothing."""
+        return AccountBook((PAPER_ACCOUNT,), {PAPER_ACCOUNT: {}})
+
+    def whatif_margin(
+        self, account: str, legs: Sequence[tuple[int, float]]
+    ) -> tuple[float, float] | None:
+        """Nothing: a recorded chain has no account to ask."""
+        return None
+
+
+def _instrument(symbol: str, trading_class: str) -> Instrument:
+    """What contract details say about the underlying; a plain share where the symbol is new."""
+    known = next((instrument for instrument in DEMO if instrument.symbol == symbol), None)
+    classes = (OptionClass(trading_class, ExpirySchedule.DAILIES),)
+    if known is not None:
+        return replace(known, classes=classes)
+    sec_type, stock_type = ("IND", "") if symbol in _INDICES else ("STK", "COMMON")
+    exchange = "CBOE" if sec_type == "IND" else "NYSE"
+    return Instrument(
+        symbol=symbol,
+        long_name=symbol,
+        spot=0.0,
+        iv30=0.0,
+        iv_stretch=0.0,
+        classes=classes,
+        sec_type=sec_type,
+        stock_type=stock_type,
+        primary_exchange=exchange,
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)

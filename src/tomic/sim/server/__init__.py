@@ -1,0 +1,1 @@
+"""The gateway itself: connections, requests, limits."""

@@ -1,0 +1,372 @@
+"""Accounts, positions and the what-if answer; every real order is refused and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tomic.sim import faults
+from tomic.sim.market import Holding, Listing, MarketFill, Quote, fills
+from tomic.sim.server.lookup import subject_of
+from tomic.wire import answers, requests, statements
+from tomic.wire.orders import Margins, PlaceOrder, WhatIfOrder
+
+if TYPE_CHECKING:
+    from tomic.sim.server.connection import Connection
+
+
+LEDGER_TAGS = (
+    "AccruedCash", "CashBalance", "ExchangeRate", "NetDividend", "NetLiquidationByCurrency",
+    "OptionMarketValue", "RealizedPnL", "StockMarketValue", "TotalCashBalance", "UnrealizedPnL",
+)  # fmt: skip
+COMMISSION = 0.65
+"""Currency per option contract or share lot in a what-if answer."""
+_READ_ONLY = "The API interface is currently in Read-Only mode."
+
+
+class Ledger:
+    """Answers what belongs to an account, for one connection."""
+
+    def __init__(self, link: Connection) -> None:
+        self._link = link
+        self._market = link.gateway.market
+        self._summaries: set[int] = set()
+
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """What this part answers; messages that TWS takes without a word are here too."""
+        return {
+            requests.ReqPositions: self._soon(self._positions),
+            requests.ReqPositionsMulti: self._opened("positions", self._positions_multi),
+            requests.ReqAccountSummary: self._summary,
+            requests.CancelAccountSummary: self._cancel_summary,
+            requests.ReqAccountUpdates: self._soon(self._updates),
+            requests.ReqAccountUpdatesMulti: self._opened("account_updates", self._updates_multi),
+            requests.ReqCurrentTime: self._time,
+            requests.ReqManagedAccounts: self._managed,
+            requests.ReqIds: lambda _: self._link.send(answers.NextValidId(1)),
+            requests.ReqOpenOrders: lambda _: self._link.send(statements.OpenOrderEnd()),
+            requests.ReqAllOpenOrders: lambda _: self._link.send(statements.OpenOrderEnd()),
+            requests.ReqCompletedOrders: lambda _: self._link.send(statements.CompletedOrdersEnd()),
+            requests.ReqExecutions: self._executions,
+            requests.ReqPnL: self._opened("pnl", self._pnl),
+            requests.ReqUserInfo: self._user_info,
+            PlaceOrder: self._order,
+            requests.CancelOrder: self._cancel_order,
+            requests.CancelPositions: _nothing,
+            requests.CancelPositionsMulti: self._closed("positions"),
+            requests.CancelAccountUpdatesMulti: self._closed("account_updates"),
+            requests.CancelPnL: self._closed("pnl"),
+            requests.SetLogLevel: _nothing,
+            requests.ReqAutoOpenOrders: _nothing,
+            requests.GlobalCancel: _nothing,
+        }
+
+    def _soon(self, call: Callable[[Any], None]) -> Callable[[Any], None]:
+        def handler(request: Any) -> None:
+            span = self._link.gateway.profile.account_s
+            self._link.later(self._link.draw(span), call, request)
+
+        return handler
+
+    def _opened(self, kind: str, call: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Answer soon, and keep the request id in use until its cancel."""
+
+        def answer(request: Any) -> None:
+            if self._link.open.get(request.req_id) == kind:
+                call(request)
+
+        soon = self._soon(answer)
+
+        def handler(request: Any) -> None:
+            if self._link.begin(request.req_id, kind):
+                soon(request)
+
+        return handler
+
+    def _closed(self, kind: str) -> Callable[[Any], None]:
+        """Free a request id; TWS says nothing of one that it does not know."""
+
+        def handler(request: Any) -> None:
+            if self._link.open.get(request.req_id) == kind:
+                self._link.end(request.req_id)
+
+        return handler
+
+    # the clock and the login
+
+    def _time(self, _: requests.ReqCurrentTime) -> None:
+        drift = sum(
+            fault.seconds for fault in self._link.gateway.interference.of(faults.ClockDrift)
+        )
+        self._link.send(answers.CurrentTime(round(self._market.now().timestamp() + drift)))
+
+    def _managed(self, _: requests.ReqManagedAccounts) -> None:
+        self._link.send(answers.ManagedAccounts(",".join(self._market.book().accounts)))
+
+    # executions
+
+    def _executions(self, request: requests.ReqExecutions) -> None:
+        link = self._link
+        if not link.begin(request.req_id, "executions"):
+            return
+        if fills.is_blank(request) and link.gateway.interference.of(faults.BlankFilterIgnored):
+            return
+        span = link.gateway.profile.account_s
+        link.later(link.draw(span), self._executions_now, request)
+
+    def _executions_now(self, request: requests.ReqExecutions) -> None:
+        """Every row with its commission before or after it, the end, then what comes late."""
+        link, late = self._link, list[tuple[float, statements.CommissionReport]]()
+        for fill, listing in self._fills():
+            if not fills.fits(fill, listing, request):
+                continue
+            row = fills.execution_row(request.req_id, fill, listing, link.gateway.times)
+            cost = fills.commission_row(fill, listing)
+            early = fill.reported_s < 0.0
+            if cost is not None and early:
+                link.send(cost)
+            link.send(row)
+            if cost is not None and not early:
+                late.append((fill.reported_s, cost))
+                if fill.reported_s == 0.0:
+                    link.send(late.pop()[1])
+        link.end(request.req_id)
+        link.send(statements.ExecutionsEnd(request.req_id))
+        for seconds, cost in late:
+            link.later(seconds, link.send, cost)
+
+    def _fills(self) -> Iterator[tuple[MarketFill, Listing]]:
+        for fill in self._market.book().fills:
+            known = (
+                [fill.contract] if fill.contract else self._market.find("", "", con_id=fill.con_id)
+            )
+            if known:
+                yield fill, known[0]
+
+    def _user_info(self, request: requests.ReqUserInfo) -> None:
+        if self._link.begin(request.req_id, "user_info"):
+            self._link.end(request.req_id)
+            self._link.send(answers.UserInfo(request.req_id))
+
+    def _pnl(self, request: requests.ReqPnL) -> None:
+        self._link.send(statements.PnL(request.req_id))
+
+    # positions
+
+    def _holdings(self, account: str = "") -> Iterator[tuple[Holding, Listing]]:
+        for holding in self._market.book().holdings:
+            found = self._market.find("", "", con_id=holding.con_id)
+            if found and account in ("", "All", holding.account):
+                yield holding, found[0]
+
+    def _positions(self, _: requests.ReqPositions) -> None:
+        for holding, listing in self._holdings():
+            self._link.send(statements.PositionData(*_position(holding, listing)))
+        self._link.send(statements.PositionEnd())
+
+    def _positions_multi(self, request: requests.ReqPositionsMulti) -> None:
+        for holding, listing in self._holdings(request.account):
+            row = (*_position(holding, listing), request.model)
+            self._link.send(statements.PositionMulti(request.req_id, *row))
+        self._link.send(statements.PositionMultiEnd(request.req_id))
+
+    # values
+
+    def _summary(self, request: requests.ReqAccountSummary) -> None:
+        link = self._link
+        if not link.begin(request.req_id, "account_summary"):
+            return
+        if len(self._summaries) >= link.gateway.limits.summaries:
+            link.end(request.req_id)
+            link.error(request.req_id, 322, "Maximum number of account summary requests exceeded")
+            return
+        if request.group != "All":
+            link.end(request.req_id)
+            link.error(request.req_id, 321, f"Invalid group: {request.group}")
+            return
+        self._summaries.add(request.req_id)
+        link.later(link.draw(link.gateway.profile.account_s), self._summary_now, request)
+
+    def _summary_now(self, request: requests.ReqAccountSummary) -> None:
+        if request.req_id not in self._summaries:
+            return
+        tags = [tag.strip() for tag in request.tags.split(",") if tag.strip()]
+        wanted = {tag for tag in tags if not tag.startswith("$LEDGER")}
+        if any(tag.startswith("$LEDGER") for tag in tags):
+            wanted.update(LEDGER_TAGS)
+        for account, values in self._market.book().values.items():
+            for tag, (value, currency) in values.items():
+                if tag in wanted:
+                    self._link.send(
+                        statements.SummaryValue(request.req_id, account, tag, value, currency)
+                    )
+        self._link.send(statements.SummaryEnd(request.req_id))
+
+    def _cancel_summary(self, request: requests.CancelAccountSummary) -> None:
+        self._summaries.discard(request.req_id)
+        if not self._link.end(request.req_id):
+            self._link.error(request.req_id, 300, request.req_id)
+
+    def _account(self, named: str) -> str | None:
+        accounts = self._market.book().accounts
+        if named in ("", "All"):
+            return accounts[0] if accounts else None
+        return named if named in accounts else None
+
+    def _updates(self, request: requests.ReqAccountUpdates) -> None:
+        if not request.subscribe:
+            return
+        account = self._account(request.account)
+        if account is None:
+            self._link.error(-1, 321, f"Invalid account code '{request.account}'")
+            return
+        for tag, (value, currency) in self._market.book().values.get(account, {}).items():
+            self._link.send(statements.AccountValue(tag, value, currency, account))
+        for holding, listing in self._holdings(account):
+            quote = self._market.quote(holding.con_id) or Quote()
+            self._link.send(_portfolio(holding, listing, quote))
+        self._link.send(statements.AccountTime(self._market.now().strftime("%H:%M")))
+        self._link.send(statements.AccountDownloadEnd(account))
+
+    def _updates_multi(self, request: requests.ReqAccountUpdatesMulti) -> None:
+        account = self._account(request.account)
+        if account is None:
+            self._link.end(request.req_id)
+            self._link.error(request.req_id, 321, f"Invalid account code '{request.account}'")
+            return
+        for tag, (value, currency) in self._market.book().values.get(account, {}).items():
+            row = statements.AccountMulti(
+                request.req_id, account, request.model, tag, value, currency
+            )
+            self._link.send(row)
+        self._link.send(statements.AccountMultiEnd(request.req_id))
+
+    # orders
+
+    def _order(self, order: PlaceOrder) -> None:
+        link, gateway = self._link, self._link.gateway
+        if not order.what_if:
+            gateway.orders += 1
+            gateway.orders_seen.append(order)
+            link.error(order.order_id, 201, "this simulated gateway never takes an order")
+            return
+        gateway.what_ifs += 1
+        if gateway.read_only:
+            link.error(order.order_id, 321, _READ_ONLY)
+            return
+        legs = self._legs(order)
+        account = self._account(order.account)
+        if not legs or account is None:
+            link.error(order.order_id, 200)
+            return
+        change = self._market.whatif_margin(account, legs)
+        if change is None:
+            link.error(order.order_id, 201, "margin cannot be computed")
+            return
+        subject = subject_of(self._market, order)
+        warned = gateway.interference.aimed(faults.OrderWarned, "place_order", subject)
+        for code in warned.codes if warned is not None else ():
+            link.error(order.order_id, code, "SMART")
+        if warned is not None and not warned.margins:
+            return
+        self._what_if(order, account, change, sum(abs(quantity) for _, quantity in legs))
+
+    def _legs(self, order: PlaceOrder) -> list[tuple[int, float]]:
+        sign = {"BUY": 1.0, "SELL": -1.0}.get(order.action, 0.0) * order.quantity
+        if order.contract.sec_type == "BAG":
+            signs = {"BUY": 1.0, "SELL": -1.0}
+            legs = [
+                (leg.con_id, sign * leg.ratio * signs.get(leg.action, 0.0)) for leg in order.legs
+            ]
+        else:
+            legs = [(order.contract.con_id, sign)]
+        known = all(self._market.find("", "", con_id=con_id) for con_id, _ in legs)
+        return legs if known and all(quantity for _, quantity in legs) else []
+
+    def _what_if(
+        self, order: PlaceOrder, account: str, change: tuple[float, float], contracts: float
+    ) -> None:
+        """TWS answers twice: first with unset margins, then with the real ones."""
+        link = self._link
+        values = self._market.book().values.get(account, {})
+        before = (
+            _number(values, "InitMarginReq"),
+            _number(values, "MaintMarginReq"),
+            _number(values, "EquityWithLoanValue"),
+        )
+        moved = (change[0], change[1], -COMMISSION * contracts)
+        after = (before[0] + moved[0], before[1] + moved[1], before[2] + moved[2])
+        margins = Margins(before, moved, after, COMMISSION * contracts, "USD")
+        client = link.client_id or 0
+        link.send(WhatIfOrder(order, client_id=client))
+        link.send(WhatIfOrder(order, margins, client_id=client))
+        status = statements.OrderStatus(
+            order.order_id, "PreSubmitted", remaining=order.quantity, client_id=client
+        )
+        link.send(status)
+
+    def _cancel_order(self, request: requests.CancelOrder) -> None:
+        self._link.error(request.order_id, 10147, request.order_id)
+
+
+def _nothing(_: object) -> None:
+    """TWS takes the message without a word."""
+
+
+def _number(values: dict[str, tuple[str, str]], tag: str) -> float:
+    try:
+        return float(values[tag][0])
+    except (KeyError, ValueError):
+        return 0.0
+
+
+def _described(listing: Listing) -> tuple[int, str, str, str, float, str, str]:
+    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
+    return (
+        listing.con_id,
+        listing.symbol,
+        listing.sec_type,
+        expiry,
+        listing.strike,
+        listing.right,
+        listing.multiplier,
+    )
+
+
+def _position(holding: Holding, listing: Listing) -> tuple[Any, ...]:
+    """The fields of a position; IB leaves its exchange empty."""
+    return (
+        holding.account,
+        *_described(listing),
+        "",
+        listing.currency,
+        listing.local_symbol,
+        listing.trading_class,
+        holding.quantity,
+        holding.average_cost,
+    )
+
+
+def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> statements.PortfolioValue:
+    """A position at its market price: the mid, else the last, else the close, else its cost."""
+    factor = float(listing.multiplier or 1)
+    price = holding.average_cost / factor
+    if quote.bid is not None and quote.ask is not None:
+        price = (quote.bid + quote.ask) / 2.0
+    else:
+        price = next((one for one in (quote.last, quote.close) if one is not None), price)
+    value = price * factor * holding.quantity
+    return statements.PortfolioValue(
+        *_described(listing),
+        listing.primary_exchange or listing.exchange,
+        listing.currency,
+        listing.local_symbol,
+        listing.trading_class,
+        holding.quantity,
+        price,
+        value,
+        holding.average_cost,
+        value - holding.average_cost * holding.quantity,
+        0.0,
+        holding.account,
+    )

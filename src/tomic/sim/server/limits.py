@@ -1,0 +1,296 @@
+"""
+What the simulated gateway allows, how fast it answers, and the meters that watch over both.
+
+The limits are IB's own and strict by default: a simulator that forgives teaches its clients to be
+forgiven. Only :meth:`Limits.unpaced` lifts the message limit, and only when somebody asks for it.
+
+Source: "Order limitations", "Historical data limitations" and "Market data lines" of the TWS API
+documentation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Self
+
+TEXTS: dict[int, str] = {
+    100: "Max rate of messages per second has been exceeded:max={} rec={} ({})",
+    101: "Max number of tickers has been reached",
+    105: "Order being modified does not match original order",
+    110: "The price does not conform to the minimum price variation for this contract.",
+    162: "Historical Market Data Service error message:{}",
+    165: "Historical Market Data Service query message:{}",
+    200: "No security definition has been found for the request",
+    201: "Order rejected - reason:{}",
+    300: "Can't find EId with tickerId:{}",
+    320: "Error reading request:{}",
+    321: "Error validating request.-'bN' : cause - {}",
+    322: "Error processing request.-'bE' : cause - {}",
+    326: "Unable to connect as the client id is already in use. Retry with a unique client id.",
+    329: "Order modify failed. Cannot change to the new order type.",
+    354: "Requested market data is not subscribed.{}",
+    366: "No historical data query found for ticker id:{}",
+    383: "The following order '{}' size exceeds the size limit of 500. Restriction is specified in "
+    "Precautionary Settings of Global Configuration/Presets.",
+    399: "Order Message:\nWarning: your order will not be placed at the exchange until "
+    "2026-11-23 09:30:00 US/Eastern",
+    404: "Order held while securities are located.",
+    434: "The order size cannot be zero.",
+    492: "You must enter a valid price.",
+    501: "Already connected.",
+    504: "Not connected",
+    505: "Fatal Error: Unknown message id.",
+    1100: "Connectivity between IBKR and Trader Workstation has been lost.",
+    1101: "Connectivity between IBKR and Trader Workstation has been restored - data lost.",
+    1102: "Connectivity between IBKR and Trader Workstation has been restored - data maintained. "
+    "All data farms are connected: usfarm; ushmds; secdefil.",
+    1300: "TWS socket port has been reset and this connection is being dropped. Please reconnect "
+    "on the new port - {}",
+    2103: "Market data farm connection is broken:usfarm",
+    2104: "Market data farm connection is OK:usfarm",
+    2105: "HMDS data farm connection is broken:ushmds",
+    2106: "HMDS data farm connection is OK:ushmds",
+    2107: "HMDS data farm connection is inactive but should be available upon demand.ushmds",
+    2108: "Market data farm connection is inactive but should be available upon demand.usfarm",
+    2110: "Connectivity between Trader Workstation and server is broken. It will be restored "
+    "automatically.",
+    2150: "Invalid position trade derived value",
+    2157: "Sec-def data farm connection is broken:secdefil",
+    2158: "Sec-def data farm connection is OK:secdefil",
+    10089: "Requested market data requires additional subscription for API. See link in 'Market "
+    "Data Connections' dialog for more details.{}",
+    10090: "Part of requested market data is not subscribed. Subscription-independent ticks are "
+    "still active.{}",
+    10091: "Part of requested market data requires additional subscription for API. "
+    "Subscription-independent ticks are still active.{}",
+    10147: "OrderId {} that needs to be cancelled is not found.",
+    10167: "Requested market data is not subscribed. Displaying delayed market data.{}",
+    10168: "Requested market data is not subscribed. Delayed market data is not enabled.{}",
+    10186: "Requested market data is not subscribed. Delayed market data is not enabled.{}",
+    10197: "No market data during competing live session",
+    10225: "Bust event occurred, current subscription is deactivated. Please resubscribe real-time "
+    "bars immediately.",
+    10276: "News feed is not allowed.",
+    10311: "This order will be directly routed to {}. Direct routed orders may result in higher "
+    "trade fees.",
+    10349: "Order TIF was set to DAY based on order preset.",
+}
+AMBIGUOUS = (
+    "The contract description specified for {} is ambiguous; you must specify the multiplier or "
+    "currency."
+)
+"""The other thing that code 200 can mean."""
+
+
+def text_of(code: int, *details: object) -> str:
+    """What TWS says with *code*; details that the sentence has no room for are left out."""
+    template = TEXTS.get(code, f"Error {code}")
+    room = template.count("{}")
+    filled = [str(detail) for detail in details[:room]] + [""] * (room - len(details))
+    return template.format(*filled)
+
+
+Range = tuple[float, float]
+_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """IB's limits; None lifts one."""
+
+    messages_per_s: int | None = 50
+    """Messages of one client in any exact second; each one over it is lost."""
+    strikes: int = 3
+    """Seconds with lost messages after which the connection is closed."""
+    lines: int | None = 100
+    """Market-data lines of all clients and of TWS together."""
+    clients: int = 32
+    history_per_10min: int | None = 60
+    """Requests for bars in ten minutes; BID_ASK counts twice."""
+    history_open: int = 50
+    """Requests for bars open at once, of all clients together."""
+    history_identical_s: float = 15.0
+    history_same_contract: int = 6
+    """Requests for one contract, exchange and series within two seconds that are too many."""
+    summaries: int = 2
+    """Account summaries open at once."""
+
+    def unpaced(self) -> Self:
+        """The same limits without a limit on messages per second."""
+        return replace(self, messages_per_s=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How fast the gateway answers, seconds; a pair is drawn from evenly."""
+
+    latency_s: float = 0.02
+    """Round trip of every message."""
+    jitter_s: Range = (0.0, 0.02)
+    """Further delay of the first answer to a subscription."""
+    quotes_s: Range = (0.05, 0.25)
+    greeks_s: Range = (0.3, 1.2)
+    generic_s: Range = (0.2, 0.9)
+    """Open interest, volumes and volatilities of generic ticks."""
+    details_open_s: Range = (0.3, 1.0)
+    """Before the first row of a request that is open in expiry, strike or right."""
+    details_rows_per_s: float = 800.0
+    params_s: Range = (0.2, 0.4)
+    history_s: Range = (0.1, 0.4)
+    account_s: Range = (0.02, 0.1)
+    snapshot_s: float = 11.0
+    """When a snapshot that stays incomplete ends."""
+    update_s: float = 1.0
+    """Between two updates of one streaming line."""
+
+    @classmethod
+    def instant(cls) -> Self:
+        """No waiting at all, for tests that are not about time."""
+        none = (0.0, 0.0)
+        return cls(
+            latency_s=0.0,
+            jitter_s=none,
+            quotes_s=none,
+            greeks_s=none,
+            generic_s=none,
+            details_open_s=none,
+            details_rows_per_s=math.inf,
+            params_s=none,
+            history_s=none,
+            account_s=none,
+            snapshot_s=0.05,
+            update_s=0.25,
+        )
+
+    @classmethod
+    def demo(cls) -> Self:
+        """Quick enough to watch."""
+        return cls(
+            latency_s=0.002,
+            jitter_s=(0.0, 0.005),
+            quotes_s=(0.01, 0.05),
+            greeks_s=(0.03, 0.12),
+            generic_s=(0.02, 0.1),
+            details_open_s=(0.03, 0.1),
+            details_rows_per_s=8000.0,
+            params_s=(0.02, 0.05),
+            history_s=(0.01, 0.05),
+            account_s=(0.0, 0.01),
+            snapshot_s=1.0,
+        )
+
+
+class MessageMeter:
+    """Counts messages in a sliding, exact second; the ones that were lost count too."""
+
+    def __init__(self, limit: int | None, strikes: int) -> None:
+        self._limit, self._allowed_strikes = limit, strikes
+        self._recent: deque[float] = deque()
+        self._last_strike = -math.inf
+        self.strikes = 0
+
+    def arrive(self, now: float) -> int | None:
+        """Count a message; how many the second holds when that is too many, else None."""
+        recent = self._recent
+        while recent and now - recent[0] >= 1.0:
+            recent.popleft()
+        recent.append(now)
+        if self._limit is None or len(recent) <= self._limit:
+            return None
+        self.strike(now)
+        return len(recent)
+
+    def strike(self, now: float) -> None:
+        """Note a violation; those within one second are one."""
+        if now - self._last_strike >= 1.0:
+            self._last_strike = now
+            self.strikes += 1
+
+    @property
+    def out(self) -> bool:
+        """Whether the connection has had its last warning."""
+        return self.strikes >= self._allowed_strikes
+
+
+class PeakMeter:
+    """Tells the most messages that any exact second held."""
+
+    def __init__(self) -> None:
+        self._second: deque[float] = deque()
+        self._times: deque[float] = deque(maxlen=_KEPT)
+        self._best = 0
+
+    def arrive(self, now: float) -> None:
+        """Count a message."""
+        second = self._second
+        while second and now - second[0] >= 1.0:
+            second.popleft()
+        second.append(now)
+        self._times.append(now)
+        self._best = max(self._best, len(second))
+
+    def peak(self, window_s: float = 1.0) -> int:
+        """
+        The most messages in any half-open window of that length.
+
+        A second is watched from the beginning, other lengths over the last 20,000 messages.
+        """
+        if window_s == 1.0:
+            return self._best
+        best, window = 0, deque[float]()
+        for now in self._times:
+            while window and now - window[0] >= window_s:
+                window.popleft()
+            window.append(now)
+            best = max(best, len(window))
+        return best
+
+
+class HistoryMeter:
+    """IB's pacing rules for bars; the clock is whatever the caller passes in."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._window: deque[tuple[float, int]] = deque()
+        self._identical: dict[tuple[str, ...], float] = {}
+        self._bursts: dict[tuple[str, ...], deque[float]] = {}
+
+    def violates(
+        self, now: float, request: tuple[str, ...], series: tuple[str, ...], weight: int
+    ) -> bool:
+        """
+        Count one request and say whether it came too fast.
+
+        Args:
+            now: Seconds on any clock that runs forward.
+            request: What makes two requests identical.
+            series: Contract, exchange and what to show.
+            weight: 2 for BID_ASK, 1 for the others.
+        """
+        limits = self._limits
+        if limits.history_per_10min is None:
+            return False
+        while self._window and now - self._window[0][0] >= 600.0:
+            self._window.popleft()
+        self._forget(now)
+        spent = sum(part for _, part in self._window) + weight
+        repeated = now - self._identical.get(request, -math.inf) < limits.history_identical_s
+        burst = self._bursts.setdefault(series, deque())
+        while burst and now - burst[0] >= 2.0:
+            burst.popleft()
+        burst.append(now)
+        crowded = len(burst) >= limits.history_same_contract
+        if spent > limits.history_per_10min or repeated or crowded:
+            return True
+        self._window.append((now, weight))
+        self._identical[request] = now
+        return False
+
+    def _forget(self, now: float) -> None:
+        """Drop what can no longer matter, so that a long run stays small."""
+        if len(self._identical) > 200:
+            horizon = self._limits.history_identical_s
+            self._identical = {k: t for k, t in self._identical.items() if now - t < horizon}
+            self._bursts = {k: d for k, d in self._bursts.items() if d and now - d[-1] < 2.0}

@@ -1,0 +1,506 @@
+"""Market-data lines of one connection: subscribe, tick, update, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tomic.sim import faults
+from tomic.sim.faults.interference import Subject
+from tomic.sim.market import Computation, Listing, Quote
+from tomic.sim.server.limits import AMBIGUOUS
+from tomic.sim.server.lookup import complaint, find, subject_of_listing, trades_at
+from tomic.wire.answers import (
+    MarketDataType,
+    SnapshotEnd,
+    TickComputation,
+    TickGeneric,
+    TickParams,
+    TickPrice,
+    TickSize,
+    TickString,
+)
+from tomic.wire.requests import CancelMarketData, ContractSpec, ReqMarketData
+
+if TYPE_CHECKING:
+    from tomic.sim.server.connection import Connection
+
+
+Tick = TickPrice | TickSize | TickGeneric | TickString | TickComputation
+
+_DELAYED = {
+    0: 69, 1: 66, 2: 67, 3: 70, 4: 68, 5: 71, 6: 72, 7: 73, 8: 74, 9: 75, 14: 76,
+    10: 80, 11: 81, 12: 82, 13: 83,
+}  # fmt: skip
+
+_SHARES = frozenset(
+    {
+        100, 101, 104, 105, 106, 165, 220, 221, 225, 232, 233, 236, 258, 47, 293, 294, 295, 318,
+        375, 411, 456, 59, 460, 576, 577, 578, 586, 587, 588, 595, 614, 619, 623,
+    }
+)  # fmt: skip
+LEGAL_GENERIC: dict[str, frozenset[int]] = {
+    "STK": _SHARES,
+    "IND": (_SHARES | {162}) - {236, 258, 47},
+    "OPT": _SHARES - {104, 411, 456, 59, 258, 47, 576, 578},
+}
+"""
+Generic tick ids per security type; one illegal id refuses the whole subscription.
+
+Those from 576 on are what a TWS listed in a 321 of 2022 (deephaven-ib, issue 46).
+"""
+
+
+def number_of(tick: int, *, delayed: bool) -> int:
+    """The tick number, live or delayed."""
+    return _DELAYED.get(tick, tick) if delayed else tick
+
+
+def blinded(quote: Quote) -> Quote:
+    """The quote of a closed market as type 1 shows it: no bid, no ask, nothing computed."""
+    return replace(
+        without_greeks(quote), bid=None, ask=None, bid_size=None, ask_size=None, last_size=None
+    )
+
+
+def without_greeks(quote: Quote) -> Quote:
+    """The same quote without computations."""
+    return replace(quote, model=None, bid_model=None, ask_model=None, last_model=None)
+
+
+def quote_ticks(req_id: int, quote: Quote, *, delayed: bool) -> Iterator[Tick]:
+    """Bid, ask and last with their sizes; a missing bid or ask is -1 with size 0."""
+    triples = ((1, 0, quote.bid, quote.bid_size), (2, 3, quote.ask, quote.ask_size))
+    for price_tick, size_tick, price, size in triples:
+        amount = 0 if price is None else (size or 0)
+        value = -1.0 if price is None else price
+        yield TickPrice(req_id, number_of(price_tick, delayed=delayed), value, amount)
+        yield TickSize(req_id, number_of(size_tick, delayed=delayed), amount)
+    if quote.last is not None:
+        size = quote.last_size or 0
+        yield TickPrice(req_id, number_of(4, delayed=delayed), quote.last, size)
+        yield TickSize(req_id, number_of(5, delayed=delayed), size)
+
+
+def day_ticks(req_id: int, quote: Quote, *, delayed: bool) -> Iterator[Tick]:
+    """Volume, high, low, open and close of the day, as far as they are known."""
+    if quote.volume is not None:
+        yield TickSize(req_id, number_of(8, delayed=delayed), quote.volume)
+    for tick, price in ((6, quote.high), (7, quote.low), (9, quote.close), (14, quote.open)):
+        if price is not None:
+            yield TickPrice(req_id, number_of(tick, delayed=delayed), price)
+
+
+def greek_ticks(req_id: int, quote: Quote, *, delayed: bool) -> Iterator[Tick]:
+    """Computations on bid, ask, last and model; a missing one of a live quote is sentinels."""
+    pairs = ((10, quote.bid_model), (11, quote.ask_model), (12, quote.last_model))
+    for tick, computed in pairs:
+        if computed is not None:
+            yield computation(req_id, number_of(tick, delayed=delayed), computed)
+    model = quote.model or Computation()
+    yield computation(req_id, number_of(13, delayed=delayed), model)
+
+
+def computation(req_id: int, tick: int, computed: Computation) -> TickComputation:
+    """One computation with the wire's sentinels for what is missing."""
+
+    def known(value: float | None, sentinel: float) -> float:
+        return sentinel if value is None else value
+
+    return TickComputation(
+        req_id,
+        tick,
+        1,
+        known(computed.iv, -1.0),
+        known(computed.delta, -2.0),
+        known(computed.price, -1.0),
+        known(computed.pv_dividend, -1.0),
+        known(computed.gamma, -2.0),
+        known(computed.vega, -2.0),
+        known(computed.theta, -2.0),
+        known(computed.underlying, -1.0),
+    )
+
+
+def generic_ticks(
+    req_id: int, quote: Quote, wanted: frozenset[int], *, sec_type: str, right: str
+) -> Iterator[Tick]:
+    """The ticks of generic ids; of an option's calls and puts the other one is zero."""
+    if sec_type == "OPT":
+        yield from _option_generics(req_id, quote, wanted, right)
+    else:
+        yield from _underlying_generics(req_id, quote, wanted)
+    if {221, 220, 232} & wanted and quote.bid is not None and quote.ask is not None:
+        yield TickPrice(req_id, 37, (quote.bid + quote.ask) / 2.0)
+    if 233 in wanted and quote.last is not None:
+        yield TickString(req_id, 48, f"{quote.last};{quote.last_size or 0};0;0;{quote.last};true")
+
+
+def _option_generics(
+    req_id: int, quote: Quote, wanted: frozenset[int], right: str
+) -> Iterator[Tick]:
+    for generic, call, put, amount in (
+        (100, 29, 30, quote.volume),
+        (101, 27, 28, quote.open_interest),
+    ):
+        if generic in wanted and amount is not None:
+            yield TickSize(req_id, call, amount if right == "C" else 0)
+            yield TickSize(req_id, put, amount if right == "P" else 0)
+
+
+def _underlying_generics(req_id: int, quote: Quote, wanted: frozenset[int]) -> Iterator[Tick]:
+    sizes = (
+        (100, 29, quote.call_volume),
+        (100, 30, quote.put_volume),
+        (101, 27, quote.call_open_interest),
+        (101, 28, quote.put_open_interest),
+    )
+    for generic, tick, amount in sizes:
+        if generic in wanted and amount is not None:
+            yield TickSize(req_id, tick, amount)
+    fractions = ((104, 23, quote.historical_volatility), (106, 24, quote.implied_volatility))
+    for generic, tick, value in fractions:
+        if generic in wanted and value is not None:
+            yield TickGeneric(req_id, tick, value)
+    if {456, 59} & wanted and quote.dividends is not None:
+        yield TickString(req_id, 59, quote.dividends)
+
+
+_SLOTS = 4
+_SEC_TYPES = {"stock": "STK", "option": "OPT", "index": "IND"}
+_ON = "market_data"
+
+OfKind = TypeVar("OfKind", faults.NotSubscribed, faults.Advised)
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One open subscription."""
+
+    req_id: int
+    listing: Listing
+    subject: Subject
+    generics: frozenset[int]
+    snapshot: bool
+    data_type: int
+    """What the line gets, not what was asked for."""
+    greeks: bool = True
+    sentinel: bool = False
+    no_quotes: bool = False
+    quoting: bool = False
+    """The first quotes have been sent."""
+    computed: bool = False
+    """The first Greeks have been sent."""
+    owed: bool = False
+    """Generic ticks fell into an outage and are sent with the next update."""
+    over: bool = False
+
+    @property
+    def delayed(self) -> bool:
+        """Whether its ticks carry the numbers of delayed data."""
+        return self.data_type in (3, 4)
+
+
+class Subscriptions:
+    """Answers requests for market data, for one connection."""
+
+    def __init__(self, link: Connection) -> None:
+        self._link = link
+        self._gateway = link.gateway
+        self._lines: dict[int, Subscription] = {}
+        self._slot = 0
+        self._pulsing = False
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """What this part answers."""
+        return {ReqMarketData: self._subscribe, CancelMarketData: self._cancel}
+
+    def lose_all(self) -> None:
+        """TWS has lost its data: every line is gone, and nobody is told which."""
+        for req_id in list(self._lines):
+            self._close(req_id)
+
+    # subscribing
+
+    def _subscribe(self, request: ReqMarketData) -> None:
+        if not self._link.begin(request.req_id, _ON):
+            return
+        line = self._accept(request)
+        if line is None:
+            self._link.end(request.req_id)
+            return
+        self._lines[line.req_id] = line
+        self._gateway.line_opened()
+        if not self._advise(line):
+            return
+        if self._gateway.interference.aimed(faults.Silent, _ON, line.subject):
+            return
+        late = self._gateway.interference.aimed(faults.Late, _ON, line.subject)
+        delay = self._link.draw(self._gateway.profile.jitter_s) + (late.seconds if late else 0.0)
+        self._link.later(delay, self._first, line)
+
+    def _advise(self, line: Subscription) -> bool:
+        """Say codes that need not mean anything; tell whether data follow."""
+        fault = self._of_kind(faults.Advised, line.listing, line.subject)
+        if fault is None:
+            return True
+        for code in fault.codes:
+            if fault.after_s > 0.0:
+                self._link.later(fault.after_s, self._say, line, code)
+            else:
+                self._say(line, code)
+        if fault.data == "delayed":
+            is_frozen = self._link.data_type in (2, 4) and line.data_type in (2, 4)
+            line.data_type = 4 if is_frozen else 3
+        return fault.data != "none"
+
+    def _say(self, line: Subscription, code: int) -> None:
+        if not line.over:
+            self._link.error(line.req_id, code, f" {line.listing.symbol}")
+
+    def _accept(self, request: ReqMarketData) -> Subscription | None:
+        """The line that a request opens; None when it was refused, and said so."""
+        generics = self._generics(request)
+        listing = self._resolve(request.req_id, request.contract) if generics is not None else None
+        if listing is None or generics is None:
+            return None
+        legal = LEGAL_GENERIC.get(listing.sec_type, frozenset())
+        illegal = generics - legal
+        if illegal:
+            self._link.error(
+                request.req_id,
+                321,
+                f"Incorrect generic tick list of {request.generic_ticks}. Legal ones for "
+                f"({listing.sec_type}) are: {','.join(str(one) for one in sorted(legal))}",
+            )
+            return None
+        subject = subject_of_listing(listing)
+        if not self._has_room(request.req_id) or self._refused(request.req_id, subject):
+            return None
+        data_type = self._entitled(request.req_id, listing, subject)
+        if data_type is None:
+            return None
+        line = Subscription(request.req_id, listing, subject, generics, request.snapshot, data_type)
+        self._impair(line)
+        return line
+
+    def _generics(self, request: ReqMarketData) -> frozenset[int] | None:
+        parts = [part.strip() for part in request.generic_ticks.split(",") if part.strip()]
+        if request.regulatory:
+            self._link.error(request.req_id, 321, "Regulatory snapshots are not permitted")
+            return None
+        if request.snapshot and parts:
+            self._link.error(
+                request.req_id,
+                321,
+                "Snapshot market data subscription is not applicable to generic ticks",
+            )
+            return None
+        names = [part.partition(":")[0].partition("/")[0] for part in parts]
+        if not all(name.isdecimal() for name in names):
+            self._link.error(
+                request.req_id, 321, f"Incorrect generic tick list of {request.generic_ticks}"
+            )
+            return None
+        return frozenset(int(name) for name in names)
+
+    def _resolve(self, req_id: int, contract: ContractSpec) -> Listing | None:
+        refusal = complaint(contract) or ("" if contract.exchange else "Please enter exchange")
+        if refusal:
+            self._link.error(req_id, 321, refusal)
+            return None
+        found = [
+            one for one in find(self._gateway.market, contract) if trades_at(one, contract.exchange)
+        ]
+        if len(found) == 1:
+            return found[0]
+        text = AMBIGUOUS.format(contract.symbol) if found else ""
+        self._link.error(req_id, 200, text=text)
+        return None
+
+    def _has_room(self, req_id: int) -> bool:
+        limit = self._gateway.limits.lines
+        taken = sum(fault.lines for fault in self._gateway.interference.of(faults.LinesTaken))
+        if limit is None or self._gateway.lines_open + taken < limit:
+            return True
+        self._link.error(req_id, 101)
+        return False
+
+    def _refused(self, req_id: int, subject: Subject) -> bool:
+        interference = self._gateway.interference
+        if interference.aimed(faults.Competing, _ON, subject):
+            self._link.error(req_id, 10197)
+            return True
+        fault = interference.aimed(faults.Refuse, _ON, subject)
+        if fault is not None:
+            self._link.error(req_id, fault.code, "refused on purpose")
+        return fault is not None
+
+    def _entitled(self, req_id: int, listing: Listing, subject: Subject) -> int | None:
+        """The data type the line gets: live data win over delayed ones, frozen while closed."""
+        asked = self._link.data_type
+        is_open = self._gateway.market.is_open(listing.con_id)
+        missing = self._of_kind(faults.NotSubscribed, listing, subject)
+        if missing is not None:
+            if asked in (1, 2) or not missing.delayed:
+                self._link.error(req_id, missing.code, f" {listing.symbol}")
+                return None
+            if missing.repeated:
+                self._link.error(req_id, missing.code, f" {listing.symbol}")
+            self._link.error(req_id, 10167, f" {listing.symbol}")
+            return 4 if asked == 4 and not is_open else 3
+        if self._gateway.interference.aimed(faults.Delayed, _ON, subject):
+            self._link.error(req_id, 10167, f" {listing.symbol}")
+            return 3
+        return 2 if asked in (2, 4) and not is_open else 1
+
+    def _of_kind(self, kind: type[OfKind], listing: Listing, subject: Subject) -> OfKind | None:
+        """The fault that hits this line, if it is one of the kinds of contract that it names."""
+        fault = self._gateway.interference.aimed(kind, _ON, subject)
+        if fault is None or not fault.kinds:
+            return fault
+        named = {_SEC_TYPES.get(name.strip()) for name in fault.kinds.split("+")}
+        return fault if listing.sec_type in named else None
+
+    def _impair(self, line: Subscription) -> None:
+        interference = self._gateway.interference
+        partly = interference.aimed(faults.PartiallySubscribed, _ON, line.subject)
+        if partly is not None:
+            self._link.error(line.req_id, partly.code, f" {line.subject.symbol}")
+        none = interference.aimed(faults.NoGreeks, _ON, line.subject)
+        line.greeks = partly is None and none is None
+        line.sentinel = none is not None and none.sentinel
+        line.no_quotes = interference.aimed(faults.NoQuotes, _ON, line.subject) is not None
+
+    # ticking
+
+    def _first(self, line: Subscription) -> None:
+        if line.over:
+            return
+        link, profile = self._link, self._gateway.profile
+        link.send(MarketDataType(line.req_id, line.data_type))
+        link.send(TickParams(line.req_id, line.listing.min_tick, "9c0001", 3))
+        link.later(link.draw(profile.quotes_s), self._quotes, line)
+        if line.generics:
+            link.later(link.draw(profile.generic_s), self._generic, line)
+        if line.listing.sec_type == "OPT":
+            link.later(link.draw(profile.greeks_s), self._greeks, line)
+        if line.snapshot:
+            link.later(profile.snapshot_s, self._snapshot_end, line)
+
+    def _quote(self, line: Subscription) -> Quote:
+        """What the line shows now: the market's numbers, less what type and faults take away."""
+        market, con_id = self._gateway.market, line.listing.con_id
+        frozen = line.data_type in (2, 4)
+        quote = (market.frozen_quote(con_id) if frozen else market.quote(con_id)) or Quote()
+        if not frozen and not market.is_open(con_id):
+            quote = blinded(quote)
+        if not line.greeks:
+            quote = without_greeks(quote)
+        if line.no_quotes:
+            quote = blinded(quote)
+        return quote
+
+    def _quotes(self, line: Subscription) -> None:
+        if line.over:
+            return
+        quote = self._quote(line)
+        if not self._dark():
+            self._link.send_all(quote_ticks(line.req_id, quote, delayed=line.delayed))
+            self._link.send_all(day_ticks(line.req_id, quote, delayed=line.delayed))
+        line.quoting = True
+        self._settle(line, quote)
+        if not line.snapshot:
+            self._pulse_soon()
+
+    def _greeks(self, line: Subscription) -> None:
+        if line.over:
+            return
+        quote = self._quote(line)
+        line.computed = True
+        if not self._dark():
+            self._link.send_all(self._greek_ticks(line, quote))
+            self._link.trouble.row_done("quotes")
+        self._settle(line, quote)
+
+    def _greek_ticks(self, line: Subscription, quote: Quote) -> Iterator[Tick]:
+        live = line.data_type in (2, 4) or self._gateway.market.is_open(line.listing.con_id)
+        if line.sentinel or (line.greeks and not line.no_quotes and live):
+            yield from greek_ticks(line.req_id, quote, delayed=line.delayed)
+
+    def _dark(self) -> bool:
+        """Whether an outage keeps ticks from flowing."""
+        return self._link.trouble.mute or self._link.trouble.holds(_ON)
+
+    def _generic(self, line: Subscription) -> None:
+        line.owed = self._dark()
+        if not line.over and not line.owed:
+            found = generic_ticks(
+                line.req_id,
+                self._quote(line),
+                line.generics,
+                sec_type=line.listing.sec_type,
+                right=line.listing.right,
+            )
+            self._link.send_all(found)
+
+    def _settle(self, line: Subscription, quote: Quote) -> None:
+        """End a snapshot that has everything it can ask for."""
+        whole = None not in (quote.bid, quote.ask, quote.last)
+        computed = line.computed or line.listing.sec_type != "OPT"
+        if line.snapshot and whole and computed and line.quoting:
+            self._snapshot_end(line)
+
+    def _snapshot_end(self, line: Subscription) -> None:
+        if not line.over:
+            self._close(line.req_id)
+            self._link.send(SnapshotEnd(line.req_id))
+
+    def _pulse_soon(self) -> None:
+        if not self._pulsing:
+            self._pulsing = True
+            self._link.later(self._gateway.profile.update_s / _SLOTS, self._pulse)
+
+    def _pulse(self) -> None:
+        """Update a quarter of the lines, so that each is updated once per turn of four."""
+        self._pulsing = False
+        self._slot = (self._slot + 1) % _SLOTS
+        for line in list(self._lines.values()):
+            if line.req_id % _SLOTS == self._slot and line.quoting and not line.snapshot:
+                self._update(line)
+        if self._lines:
+            self._pulse_soon()
+
+    def _update(self, line: Subscription) -> None:
+        if self._dark():
+            return
+        if line.owed:
+            self._generic(line)
+        quote = self._quote(line)
+        self._link.send_all(quote_ticks(line.req_id, quote, delayed=line.delayed))
+        if line.computed:
+            self._link.send_all(self._greek_ticks(line, quote))
+
+    # ending
+
+    def _cancel(self, request: CancelMarketData) -> None:
+        line = self._lines.get(request.req_id)
+        if line is None:
+            self._link.error(request.req_id, 300, request.req_id)
+            return
+        self._close(request.req_id)
+        after = self._gateway.interference.aimed(faults.LateTicks, _ON, line.subject)
+        if after is not None:
+            for step in range(5):
+                self._link.later(after.seconds * step / 4.0, self._update, line)
+
+    def _close(self, req_id: int) -> None:
+        line = self._lines.pop(req_id, None)
+        if line is not None:
+            line.over = True
+            self._link.end(req_id)
+            self._gateway.line_closed()

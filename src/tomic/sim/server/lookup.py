@@ -1,0 +1,375 @@
+"""Contract details, option parameters and symbol search: what exists, not what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from tomic.sim import faults
+from tomic.sim.faults.interference import Subject
+from tomic.sim.market import Listing, Market
+from tomic.wire import requests
+from tomic.wire.answers import (
+    ContractData,
+    ContractDataEnd,
+    MarketRule,
+    MatchingSymbols,
+    OptionParameters,
+    OptionParamsEnd,
+    PriceStep,
+    SymbolRow,
+)
+from tomic.wire.requests import ContractSpec
+
+if TYPE_CHECKING:
+    from tomic.sim.server.connection import Connection
+
+
+_ROWS_AT_ONCE = 16
+_MATCHES = 16
+_RIGHTS = {"C": "C", "CALL": "C", "P": "P", "PUT": "P", "": "", "?": "", "0": ""}
+_SECURITY_TYPES = frozenset(
+    {
+        "STK", "OPT", "FUT", "IND", "FOP", "CASH", "BAG", "WAR", "IOPT", "BOND", "FUND", "CMDTY",
+        "NEWS", "CRYPTO", "CFD", "CONTFUT", "EC",
+    }
+)  # fmt: skip
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A market that can list its underlyings."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Their symbols."""
+        ...
+
+
+def right_of(contract: ContractSpec) -> str:
+    """C, P, or empty when the contract leaves its right open."""
+    return _RIGHTS.get(contract.right.upper(), "")
+
+
+def complaint(contract: ContractSpec) -> str:
+    """What TWS says against a description before it looks anything up; empty when nothing."""
+    if contract.con_id and not contract.sec_type:
+        return ""
+    known = contract.sec_type.upper() in _SECURITY_TYPES
+    return "" if known else "Please enter a valid security type"
+
+
+def find(market: Market, contract: ContractSpec) -> Sequence[Listing]:
+    """Every listing that fits; a month YYYYMM leaves the day open, half a date fits nothing."""
+    if contract.right.upper() not in _RIGHTS or len(contract.expiry) in (1, 2, 3, 4, 5, 7):
+        return ()
+    month = contract.expiry if len(contract.expiry) == 6 else ""
+    found = market.find(
+        contract.symbol,
+        contract.sec_type,
+        con_id=contract.con_id,
+        expiry="" if month else contract.expiry[:8],
+        strike=contract.strike,
+        right=right_of(contract),
+        exchange=contract.exchange,
+        primary_exchange=contract.primary_exchange,
+        currency=contract.currency,
+        trading_class=contract.trading_class,
+        multiplier=contract.multiplier,
+        local_symbol=contract.local_symbol,
+    )
+    if not month:
+        return found
+    return [one for one in found if one.expiry is not None and f"{one.expiry:%Y%m}" == month]
+
+
+def trades_at(listing: Listing, exchange: str) -> bool:
+    """Whether a request may name that exchange for the contract."""
+    named = {listing.exchange, listing.primary_exchange, *listing.valid_exchanges.split(",")}
+    return exchange in named or (exchange == "SMART" and listing.sec_type != "IND")
+
+
+def subject_of_listing(listing: Listing) -> Subject:
+    """A listing as faults aim at it."""
+    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
+    return Subject(listing.symbol, listing.sec_type, expiry, listing.strike, listing.right)
+
+
+def subject_of(market: Market, request: object) -> Subject:
+    """What a request is about, as faults aim at it; con_id alone is looked up."""
+    contract = getattr(request, "contract", None)
+    if not isinstance(contract, ContractSpec):
+        return Subject(symbol=getattr(request, "symbol", ""))
+    if contract.con_id:
+        found = market.find("", "", con_id=contract.con_id)
+        if len(found) == 1:
+            return subject_of_listing(found[0])
+    return Subject(
+        contract.symbol,
+        contract.sec_type,
+        contract.expiry,
+        contract.strike,
+        right_of(contract),
+    )
+
+
+def is_open_ended(contract: ContractSpec) -> bool:
+    """Whether a details request leaves expiry, strike or right open, and is throttled for it."""
+    if contract.con_id or contract.local_symbol or contract.sec_type != "OPT":
+        return False
+    return len(contract.expiry) < 8 or contract.strike == 0.0 or not right_of(contract)
+
+
+def details_row(req_id: int, listing: Listing, under: Listing | None) -> ContractData:
+    """One listing as a row of contract details; *under* is what an option is written on."""
+    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
+    last_trade = f"{expiry} {listing.last_trade_time} {listing.time_zone_id}".strip()
+    return ContractData(
+        req_id=req_id,
+        symbol=listing.symbol,
+        sec_type=listing.sec_type,
+        last_trade=last_trade if expiry and listing.last_trade_time else expiry,
+        strike=listing.strike,
+        right=listing.right,
+        exchange=listing.exchange,
+        currency=listing.currency,
+        local_symbol=listing.local_symbol,
+        market_name=listing.market_name,
+        trading_class=listing.trading_class,
+        con_id=listing.con_id,
+        min_tick=listing.min_tick,
+        multiplier=listing.multiplier,
+        order_types="ACTIVETIM,ALERT,DAY,GTC,LMT,MKT,WHATIF",
+        valid_exchanges=listing.valid_exchanges,
+        under_con_id=listing.under_con_id,
+        long_name=listing.long_name.encode("unicode_escape").decode("ascii"),
+        primary_exchange=listing.primary_exchange,
+        contract_month=expiry[:6],
+        industry=listing.industry,
+        category=listing.category,
+        subcategory=listing.subcategory,
+        time_zone_id=listing.time_zone_id,
+        trading_hours=listing.trading_hours,
+        liquid_hours=listing.liquid_hours,
+        under_symbol=under.symbol if under else "",
+        under_sec_type=under.sec_type if under else "",
+        market_rules=",".join("26" for _ in listing.valid_exchanges.split(",")),
+        real_expiry=expiry,
+        stock_type=listing.stock_type,
+    )
+
+
+class Throttle:
+    """Open-ended details requests of one symbol: one at a time, first come first served."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[Callable[[], None]], bool]] = deque()
+        self._busy = False
+
+    def put(self, job: Callable[[Callable[[], None]], bool]) -> None:
+        """
+        Run *job* when its turn comes.
+
+        A job is given what it must call when it is done, and says whether it has started; a job
+        whose client has gone says no, and the next one gets its turn.
+        """
+        self._waiting.append(job)
+        if not self._busy:
+            self._next()
+
+    def _next(self) -> None:
+        self._busy = False
+        while self._waiting and not self._busy:
+            self._busy = self._waiting.popleft()(self._next)
+
+
+class Lookup:
+    """Answers what exists, for one connection."""
+
+    def __init__(self, link: Connection) -> None:
+        self._link = link
+
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """What this part answers."""
+        return {
+            requests.ReqContractDetails: self._details,
+            requests.ReqOptionParams: self._params,
+            requests.ReqMatchingSymbols: self._matching,
+            requests.ReqMarketRule: self._rule,
+        }
+
+    def _details(self, request: requests.ReqContractDetails) -> None:
+        link, gateway = self._link, self._link.gateway
+        if not link.begin(request.req_id, "contract_details"):
+            return
+        contract = request.contract
+        refusal = complaint(contract)
+        if refusal:
+            link.end(request.req_id)
+            link.error(request.req_id, 321, refusal)
+            return
+        if not is_open_ended(contract):
+            gateway.details_exact += 1
+            self._stream(request, self._found(contract), link_done=lambda: None)
+            return
+        gateway.details_open += 1
+        throttle = gateway.throttles.setdefault(contract.symbol, Throttle())
+
+        def start(done: Callable[[], None]) -> bool:
+            if link.closed:
+                return False
+            release = _once(done)
+            link.on_close.append(release)
+            wait = link.draw(gateway.profile.details_open_s)
+            link.later(wait, self._stream_open, request, release)
+            return True
+
+        throttle.put(start)
+
+    def _found(self, contract: ContractSpec) -> Sequence[Listing]:
+        return find(self._link.gateway.market, contract)
+
+    def _stream_open(
+        self, request: requests.ReqContractDetails, release: Callable[[], None]
+    ) -> None:
+        def done() -> None:
+            if release in self._link.on_close:
+                self._link.on_close.remove(release)
+            release()
+
+        self._stream(request, self._found(request.contract), link_done=done)
+
+    def _stream(
+        self,
+        request: requests.ReqContractDetails,
+        found: Sequence[Listing],
+        *,
+        link_done: Callable[[], None],
+    ) -> None:
+        link = self._link
+        if not found:
+            link.end(request.req_id)
+            link.error(request.req_id, 200)
+            link_done()
+            return
+        rate = link.gateway.profile.details_rows_per_s
+        paced = len(found) > 1 and rate != math.inf
+        step = _ROWS_AT_ONCE if paced else len(found)
+        for at in range(0, len(found), step):
+            rows = found[at : at + step]
+            wait = (at + len(rows)) / rate if paced else 0.0
+            if wait:
+                link.later(wait, self._rows, request, rows)
+            else:
+                self._rows(request, rows)
+        if paced:
+            link.later(len(found) / rate, self._rows_end, request, link_done)
+        else:
+            self._rows_end(request, link_done)
+
+    def _rows(self, request: requests.ReqContractDetails, rows: Sequence[Listing]) -> None:
+        under_id = rows[0].under_con_id
+        found = self._link.gateway.market.find("", "", con_id=under_id) if under_id else ()
+        for listing in rows:
+            under = found[0] if found and listing.under_con_id == under_id else None
+            self._link.send(details_row(request.req_id, listing, under))
+            self._link.trouble.row_done("contract_details")
+
+    def _rows_end(
+        self, request: requests.ReqContractDetails, link_done: Callable[[], None]
+    ) -> None:
+        if not self._is_endless("contract_details", request):
+            self._link.end(request.req_id)
+            self._link.send(ContractDataEnd(request.req_id))
+        link_done()
+
+    def _params(self, request: requests.ReqOptionParams) -> None:
+        link = self._link
+        if not link.begin(request.req_id, "option_params"):
+            return
+        if request.con_id <= 0:
+            link.end(request.req_id)
+            link.error(request.req_id, 321, "Invalid contract id")
+            return
+        if not link.gateway.market.find("", "", con_id=request.con_id):
+            link.end(request.req_id)
+            link.error(request.req_id, 200)
+            return
+        link.later(link.draw(link.gateway.profile.params_s), self._params_now, request)
+
+    def _params_now(self, request: requests.ReqOptionParams) -> None:
+        link = self._link
+        # A named exchange asks for futures options there; for a share that is nothing at all.
+        if not request.exchange:
+            for row in link.gateway.market.parameters(request.symbol, request.con_id):
+                link.send(
+                    OptionParameters(
+                        request.req_id,
+                        row.exchange,
+                        row.under_con_id,
+                        row.trading_class,
+                        row.multiplier,
+                        row.expiries,
+                        row.strikes,
+                    )
+                )
+        if not self._is_endless("option_params", request):
+            link.end(request.req_id)
+            link.send(OptionParamsEnd(request.req_id))
+
+    def _is_endless(self, kind: str, request: object) -> bool:
+        gateway = self._link.gateway
+        if not gateway.interference.any():
+            return False
+        subject = subject_of(gateway.market, request)
+        return gateway.interference.aimed(faults.Endless, kind, subject) is not None
+
+    def _matching(self, request: requests.ReqMatchingSymbols) -> None:
+        if not self._link.begin(request.req_id, "matching_symbols"):
+            return
+        market, pattern = self._link.gateway.market, request.pattern.strip().upper()
+        found = [
+            one
+            for symbol in _resembling(market, pattern)
+            for sec_type in ("STK", "IND")
+            for one in market.find(symbol, sec_type)
+        ]
+        rows = tuple(
+            SymbolRow(
+                one.con_id,
+                one.symbol,
+                one.sec_type,
+                one.primary_exchange or one.exchange,
+                one.currency,
+                ("OPT",),
+                one.long_name,
+            )
+            for one in found[:_MATCHES]
+        )
+        self._link.end(request.req_id)
+        self._link.send(MatchingSymbols(request.req_id, rows))
+
+    def _rule(self, request: requests.ReqMarketRule) -> None:
+        self._link.send(MarketRule(request.rule_id, (PriceStep(0.0, 0.01),)))
+
+
+def _resembling(market: Market, pattern: str) -> list[str]:
+    """The symbol itself, then the market's symbols that begin alike, shortest first."""
+    if not pattern:
+        return []
+    known = market.symbols if isinstance(market, Named) else ()
+    alike = [one for one in known if one.startswith(pattern) or pattern.startswith(one)]
+    return [pattern, *sorted((one for one in alike if one != pattern), key=len)]
+
+
+def _once(call: Callable[[], None]) -> Callable[[], None]:
+    """The same call, which does nothing the second time."""
+    left = [call]
+
+    def run() -> None:
+        while left:
+            left.pop()()
+
+    return run

@@ -1,0 +1,1 @@
+"""The TWS protocol without input or output: framing, and messages both ways."""

@@ -1,0 +1,300 @@
+"""
+What the gateway says of contracts and prices, as frozen dataclasses.
+
+Each class is one message; the order of its fields is the order on the wire. Sizes are whole
+numbers, because clients of server version 157 read them as such.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tomic.wire.layout import MessageTable, OnWire
+
+ANSWERS = MessageTable()
+
+
+@ANSWERS.message(1, version="6")
+@dataclass(frozen=True, slots=True)
+class TickPrice:
+    """A price with its size; price -1 says that there is none."""
+
+    req_id: int
+    tick: int
+    price: float
+    size: int = 0
+    attributes: int = 0
+
+
+@ANSWERS.message(2, version="6")
+@dataclass(frozen=True, slots=True)
+class TickSize:
+    """A size, a volume or an open interest."""
+
+    req_id: int
+    tick: int
+    size: int
+
+
+@ANSWERS.message(4, version="2")
+@dataclass(frozen=True, slots=True)
+class Error:
+    """A code with its text; request id -1 concerns the whole connection."""
+
+    req_id: int
+    code: int
+    text: str
+    advanced: Annotated[str, OnWire(since=166)] = ""
+
+
+@ANSWERS.message(9, version="1")
+@dataclass(frozen=True, slots=True)
+class NextValidId:
+    """The first order id that is free; the session is ready."""
+
+    order_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagValue:
+    """A named text."""
+
+    tag: str
+    value: str
+
+
+@ANSWERS.message(10, version="8", version_until=164)
+@dataclass(frozen=True, slots=True)
+class ContractData:
+    """One row of contract details."""
+
+    req_id: int
+    symbol: str
+    sec_type: str
+    last_trade: str
+    """YYYYMMDD, for options with the time of the last trade and the zone behind it."""
+    strike: float
+    right: str
+    exchange: str
+    currency: str
+    local_symbol: str
+    market_name: str
+    trading_class: str
+    con_id: int
+    min_tick: float
+    size_multiplier: Annotated[int, OnWire(until=164)] = 100
+    multiplier: str = ""
+    order_types: str = ""
+    valid_exchanges: str = ""
+    price_magnifier: int = 1
+    under_con_id: int = 0
+    long_name: str = ""
+    primary_exchange: str = ""
+    contract_month: str = ""
+    industry: str = ""
+    category: str = ""
+    subcategory: str = ""
+    time_zone_id: str = ""
+    trading_hours: str = ""
+    liquid_hours: str = ""
+    ev_rule: str = ""
+    ev_multiplier: int = 0
+    security_ids: tuple[TagValue, ...] = ()
+    aggregation_group: int = 1
+    under_symbol: str = ""
+    under_sec_type: str = ""
+    market_rules: str = ""
+    real_expiry: str = ""
+    stock_type: str = ""
+    suggested_increment_163: Annotated[float, OnWire(since=163, until=164)] = 100.0
+    min_size: Annotated[float, OnWire(since=164)] = 1.0
+    size_increment: Annotated[float, OnWire(since=164)] = 1.0
+    suggested_increment: Annotated[float, OnWire(since=164)] = 100.0
+
+
+@ANSWERS.message(15, version="1")
+@dataclass(frozen=True, slots=True)
+class ManagedAccounts:
+    """The accounts of this login, joined by commas."""
+
+    accounts: str
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """One bar."""
+
+    day: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+    average: float
+    count: int
+
+
+@ANSWERS.message(17)
+@dataclass(frozen=True, slots=True)
+class HistoricalData:
+    """All bars of one request."""
+
+    req_id: int
+    start: str
+    end: str
+    bars: tuple[BarRow, ...]
+
+
+@ANSWERS.message(21)
+@dataclass(frozen=True, slots=True)
+class TickComputation:
+    """IV and Greeks; -1 (iv, price, dividend, underlying) or -2 (Greeks) is not computed."""
+
+    req_id: int
+    tick: int
+    basis: int = 1
+    """0: on returns; 1: on prices."""
+    iv: float = -1.0
+    delta: float = -2.0
+    price: float = -1.0
+    pv_dividend: float = -1.0
+    gamma: float = -2.0
+    vega: float = -2.0
+    theta: float = -2.0
+    underlying: float = -1.0
+
+
+@ANSWERS.message(45, version="6")
+@dataclass(frozen=True, slots=True)
+class TickGeneric:
+    """A number of a generic tick."""
+
+    req_id: int
+    tick: int
+    value: float
+
+
+@ANSWERS.message(46, version="6")
+@dataclass(frozen=True, slots=True)
+class TickString:
+    """A text of a generic tick."""
+
+    req_id: int
+    tick: int
+    value: str
+
+
+@ANSWERS.message(49, version="1")
+@dataclass(frozen=True, slots=True)
+class CurrentTime:
+    """The gateway's clock, seconds since 1970."""
+
+    epoch: int
+
+
+@ANSWERS.message(52, version="1")
+@dataclass(frozen=True, slots=True)
+class ContractDataEnd:
+    """No further contract details."""
+
+    req_id: int
+
+
+@ANSWERS.message(57, version="1")
+@dataclass(frozen=True, slots=True)
+class SnapshotEnd:
+    """A snapshot is complete, or its time is up."""
+
+    req_id: int
+
+
+@ANSWERS.message(58, version="1")
+@dataclass(frozen=True, slots=True)
+class MarketDataType:
+    """Which type of market data a subscription gets: 1 to 4."""
+
+    req_id: int
+    data_type: int
+
+
+@ANSWERS.message(75)
+@dataclass(frozen=True, slots=True)
+class OptionParameters:
+    """Expiries and strikes of one trading class at one exchange."""
+
+    req_id: int
+    exchange: str
+    under_con_id: int
+    trading_class: str
+    multiplier: str
+    expiries: tuple[str, ...]
+    strikes: tuple[float, ...]
+
+
+@ANSWERS.message(76)
+@dataclass(frozen=True, slots=True)
+class OptionParamsEnd:
+    """No further option parameters."""
+
+    req_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRow:
+    """One contract that resembles a text."""
+
+    con_id: int
+    symbol: str
+    sec_type: str
+    primary_exchange: str
+    currency: str
+    derivatives: tuple[str, ...]
+    description: Annotated[str, OnWire(since=176)] = ""
+    issuer_id: Annotated[str, OnWire(since=176)] = ""
+
+
+@ANSWERS.message(79)
+@dataclass(frozen=True, slots=True)
+class MatchingSymbols:
+    """Contracts that resemble a text."""
+
+    req_id: int
+    rows: tuple[SymbolRow, ...]
+
+
+@ANSWERS.message(81)
+@dataclass(frozen=True, slots=True)
+class TickParams:
+    """Tick size and exchange map of a subscription."""
+
+    req_id: int
+    min_tick: float
+    bbo_exchange: str
+    snapshot_permissions: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceStep:
+    """Price increment from a price upwards."""
+
+    low: float
+    increment: float
+
+
+@ANSWERS.message(93)
+@dataclass(frozen=True, slots=True)
+class MarketRule:
+    """Price increments of a rule."""
+
+    rule_id: int
+    steps: tuple[PriceStep, ...]
+
+
+@ANSWERS.message(107)
+@dataclass(frozen=True, slots=True)
+class UserInfo:
+    """White branding of the login."""
+
+    req_id: int
+    branding: str = ""

@@ -1,0 +1,1 @@
+"""Option chains: set up, fetched, several at once."""

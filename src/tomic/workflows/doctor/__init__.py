@@ -1,0 +1,1 @@
+"""From the socket to option data, step by step."""

@@ -1,0 +1,433 @@
+"""
+A ladder of checks from the socket to option data, each with the fix for its failure.
+
+The ladder stops at the first rung without which the next cannot stand. What the gateway said
+about itself meanwhile is explained at the end, and the store is looked at in any case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from tomic import dates
+from tomic.config import Settings
+from tomic.errors import (
+    GatewayUnreachable,
+    RequestTimeout,
+    SessionError,
+    SessionLost,
+    StoreError,
+    TomicError,
+)
+from tomic.ib import contracts, convert, quotes
+from tomic.ib.link import Tap
+from tomic.ib.patience import Patience
+from tomic.ib.session import Session
+from tomic.masking import masked
+from tomic.models import DataType, OptionQuote, RowStatus, Spot, Underlying
+from tomic.selection import Wanted, choose_params
+from tomic.sim.replay.session import kind_of
+from tomic.store import Database
+from tomic.store.file import is_there
+from tomic.wire.framing import FrameReader, WireError, split_fields
+from tomic.workflows.chain.setup import wanted_data_type
+from tomic.workflows.doctor import remedies
+from tomic.workflows.doctor.remedies import CURED_BY, Remedy
+
+_ERROR = 4
+
+
+class Overheard:
+    """
+    A tap that notes codes with their texts and passes everything on.
+
+    Args:
+        other: A further tap, for a recording.
+    """
+
+    def __init__(self, other: Tap | None = None) -> None:
+        self.codes: dict[int, str] = {}
+        """The last text of each code."""
+        self.greeted = False
+        """Whether the gateway has said anything."""
+        self.was_closed = False
+        """Whether the gateway, not we, ended a connection."""
+        self._other = other
+        self._frames = FrameReader()
+
+    @property
+    def uncured(self) -> dict[int, str]:
+        """Codes of faults that were not said to be over."""
+        said = list(self.codes)
+        return {
+            code: text
+            for at, (code, text) in enumerate(self.codes.items())
+            if not CURED_BY.get(code, frozenset()) & set(said[at:])
+        }
+
+    def sent(self, data: bytes) -> None:
+        """Pass on; a new connection starts a new stream."""
+        if data.startswith(b"API\0"):
+            self._frames = FrameReader()
+        if self._other is not None:
+            self._other.sent(data)
+
+    def received(self, data: bytes) -> None:
+        """Note codes, and pass on."""
+        if self._other is not None:
+            self._other.received(data)
+        if not data:
+            self.was_closed = True
+            return
+        self.greeted = True
+        try:
+            for payload in self._frames.feed(data):
+                self._note(payload)
+        except WireError:
+            # The session finds out by itself that nothing can be read any more.
+            self._frames = FrameReader()
+
+    def _note(self, payload: bytes) -> None:
+        try:
+            fields = split_fields(payload)
+        except WireError:
+            return
+        if kind_of(fields) == _ERROR and len(fields) > 4 and fields[3].isdecimal():
+            code = int(fields[3])
+            self.codes.pop(code, None)
+            self.codes[code] = fields[4]
+
+
+_DRIFT_S = 5.0
+_CUT_OFF = (1100, 2110)
+"""What is not answered after these is lost, whatever request it was."""
+_PROBE_SYMBOL = "SPY"
+_PROBE_DAYS = 7
+_GRACE_S = 2.0
+"""Longer than a request's own timeout: the clock of a request stands still while IB is away."""
+
+T = TypeVar("T")
+
+
+class CheckVerdict(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rung of the ladder."""
+
+    name: str
+    verdict: CheckVerdict
+    found: str
+    cause: str = ""
+    fix: str = ""
+    exit_code: int = 0
+
+
+class _Broken(Exception):
+    """A rung without which the next cannot stand."""
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(check.found)
+        self.check = check
+
+
+async def examine(
+    settings: Settings,
+    *,
+    pace: float | None = None,
+    simulated: bool = False,
+    tap: Tap | None = None,
+) -> AsyncIterator[Check]:
+    """
+    Climb the ladder, yielding each check as it ends.
+
+    Args:
+        settings: Whose gateway and store are looked at.
+        pace: Messages a second, for a gateway without IB's limit.
+        simulated: A simulated market has a clock of its own, so drift means nothing there.
+        tap: Told of every byte, for a recording.
+    """
+    ladder = _Ladder(settings, pace, simulated, Overheard(tap))
+    async for check in ladder.climb():
+        yield check
+    if not simulated:
+        yield await _database(settings)
+
+
+@dataclass(slots=True)
+class _Ladder:
+    settings: Settings
+    pace: float | None
+    simulated: bool
+    heard: Overheard
+    explained: set[int] = field(default_factory=set)
+
+    async def climb(self) -> AsyncIterator[Check]:
+        ib = self.settings.ib
+        async with AsyncExitStack() as stack:
+            try:
+                yield await _socket(ib.host, ib.port, ib.connect_timeout_s)
+                session = await self._connect(stack)
+                yield self._handshake(session)
+                yield _account(session)
+                async for check in self._data(session):
+                    yield check
+                yield _pacing(session)
+            except _Broken as exc:
+                yield exc.check
+            for code, text in self.heard.uncured.items():
+                if code in remedies.BY_CODE and code not in self.explained:
+                    yield self._said(code, text)
+
+    async def _connect(self, stack: AsyncExitStack) -> Session:
+        try:
+            return await stack.enter_async_context(
+                Session(self.settings.ib, self.settings.limits, pace=self.pace, tap=self.heard)
+            )
+        except SessionError as exc:
+            self.explained.add(326)
+            remedy = remedies.remedy(exc)
+            if isinstance(exc, GatewayUnreachable):
+                silent = remedies.NOT_TRUSTED if self.heard.was_closed else remedies.NO_HANDSHAKE
+                remedy = remedies.NOT_READY if self.heard.greeted else silent
+            raise _Broken(_failed("handshake", exc, remedy)) from exc
+
+    def _handshake(self, session: Session) -> Check:
+        first = self.settings.ib.client_id
+        taken = "" if session.client_id == first else f" ({first} was in use)"
+        self.explained.add(326)
+        found = f"server version {session.server_version}, client id {session.client_id}{taken}"
+        return Check("handshake", CheckVerdict.OK, found)
+
+    async def _data(self, session: Session) -> AsyncIterator[Check]:
+        now = await self._step("clock", session.now())
+        yield self._clock(session, now)
+        market, timeout_s = self.settings.market, self.settings.ib.request_timeout_s
+        details = contracts.resolve_underlying(session, _PROBE_SYMBOL, market, timeout_s=timeout_s)
+        spy = await self._step("contract details", details)
+        yield _market(spy, now)
+        await session.use_data_type(wanted_data_type(session, spy, now))
+        name = f"stock data {spy.symbol}"
+        try:
+            spot = await self._step(
+                name, quotes.spot(session, spy, timeout_s=market.spot_timeout_s)
+            )
+        except _Broken as exc:
+            yield exc.check
+            return
+        yield self._stock(name, spot)
+        name = f"option data {spy.symbol}"
+        row = await self._step(name, self._option_row(session, spy, spot, now))
+        yield self._option(name, row)
+
+    async def _step(self, name: str, job: Awaitable[T]) -> T:
+        """
+        Do one thing that the next rungs need.
+
+        Raises:
+            _Broken: It failed, or did not end in time.
+        """
+        ib, chain = self.settings.ib, self.settings.chain
+        limit_s = max(ib.request_timeout_s, ib.params_timeout_s + chain.quote_timeout_s) + _GRACE_S
+        try:
+            async with asyncio.timeout(limit_s):
+                return await job
+        except TimeoutError as exc:
+            error = RequestTimeout(name, limit_s)
+            raise _Broken(self._explained(name, error)) from exc
+        except TomicError as exc:
+            raise _Broken(self._explained(name, exc)) from exc
+
+    def _explained(self, name: str, error: TomicError) -> Check:
+        """The failure, with what the gateway said of itself as its cause."""
+        remedy = remedies.remedy(error)
+        of_error = getattr(error, "error_code", 0)
+        for code in [of_error, *self.heard.uncured]:
+            if code in remedies.BY_CODE:
+                self.explained |= {of_error, code}
+                remedy = remedies.BY_CODE[code]
+                if code in _CUT_OFF:
+                    error = SessionLost(str(error))
+                if str(code) not in str(error):
+                    return _failed(name, error, remedy, f" ({code}: {self.heard.codes[code]})")
+                break
+        return _failed(name, error, remedy)
+
+    def _clock(self, session: Session, now: dt.datetime) -> Check:
+        if self.simulated:
+            found = f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own"
+            return Check("clock", CheckVerdict.OK, found)
+        drift = (session.clock_drift or dt.timedelta()).total_seconds()
+        if abs(drift) <= _DRIFT_S:
+            return Check("clock", CheckVerdict.OK, f"drift {drift:+.1f} s against the gateway")
+        return Check(
+            "clock",
+            CheckVerdict.WARN,
+            f"drift {drift:+.0f} s against the gateway",
+            "this computer's clock or that of TWS's computer is wrong",
+            "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
+        )
+
+    def _stock(self, name: str, spot: Spot) -> Check:
+        found = f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})"
+        if spot.data_type not in (DataType.DELAYED, DataType.DELAYED_FROZEN):
+            return Check(name, CheckVerdict.OK, found)
+        self.explained |= {354, 10089, 10167, 10168, 10186}
+        remedy = remedies.NOT_SUBSCRIBED
+        return Check(name, CheckVerdict.WARN, found, remedy.cause, remedy.fix)
+
+    async def _option_row(
+        self, session: Session, spy: Underlying, spot: Spot, now: dt.datetime
+    ) -> OptionQuote:
+        timeout_s = self.settings.ib.params_timeout_s
+        listed = await contracts.option_params(session, spy, timeout_s=timeout_s)
+        params = choose_params(listed, spy.symbol)
+        ahead = [day for day in params.expiries if (day - now.date()).days >= _PROBE_DAYS]
+        # A round strike exists in every expiry.
+        strike = min(params.strikes, key=lambda one: (one % 10.0 != 0.0, abs(one - spot.price)))
+        pair = Wanted(ahead[0], strike, "P")
+        contract = convert.option_contract(spy, params, pair)
+        rules = self.settings.chain
+        what = contracts.describe(spy.symbol, pair)
+        patience = Patience(rules.silent_s)
+        return await quotes.option_quote(session, what, contract, pair, rules, patience)
+
+    def _option(self, name: str, row: OptionQuote) -> Check:
+        if row.status is RowStatus.NOT_SUBSCRIBED:
+            self.explained |= {354, 10089, 10168, 10186}
+            remedy = remedies.NOT_SUBSCRIBED
+            return Check(name, CheckVerdict.FAIL, "not subscribed", remedy.cause, remedy.fix, 5)
+        if row.bid is None and row.iv is None:
+            return Check(
+                name,
+                CheckVerdict.WARN,
+                f"{row.status.value}: no quote came",
+                "nobody quotes this option now, or IB was too slow",
+                "run doctor again while the market is open",
+            )
+        if row.iv is None:
+            partly = {10090, 10091} & set(self.heard.codes)
+            self.explained |= partly
+            remedy = remedies.PARTLY_SUBSCRIBED if partly else remedies.MINIMISED
+            said = f" ({', '.join(map(str, sorted(partly)))})" if partly else ""
+            found = f"bid {row.bid}, ask {row.ask}, no Greeks from IB{said}"
+            return Check(name, CheckVerdict.WARN, found, remedy.cause, remedy.fix)
+        found = f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})"
+        return Check(name, CheckVerdict.OK, found)
+
+    @staticmethod
+    def _said(code: int, text: str) -> Check:
+        remedy = remedies.BY_CODE[code]
+        return Check(
+            "the gateway says", CheckVerdict.WARN, f"{code}: {text}", remedy.cause, remedy.fix
+        )
+
+
+async def _socket(host: str, port: int, timeout_s: float) -> Check:
+    started = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError as exc:
+        reason = f"does not answer within {timeout_s:g} s"
+        raise _Broken(_no_socket(host, port, reason)) from exc
+    except ConnectionRefusedError as exc:
+        raise _Broken(_no_socket(host, port, "refuses connections")) from exc
+    except OSError as exc:
+        raise _Broken(_no_socket(host, port, exc.strerror or str(exc))) from exc
+    writer.close()
+    took = (asyncio.get_running_loop().time() - started) * 1000.0
+    return Check("socket", CheckVerdict.OK, f"{host}:{port} open, {took:.0f} ms")
+
+
+def _no_socket(host: str, port: int, reason: str) -> Check:
+    remedy = remedies.START_TWS
+    return Check(
+        "socket", CheckVerdict.FAIL, f"{host}:{port} {reason}", remedy.cause, remedy.fix, 4
+    )
+
+
+def _account(session: Session) -> Check:
+    names = ", ".join(masked(one) for one in session.accounts) or "none named"
+    paper = all(one.startswith("D") for one in session.accounts)
+    kind = "paper" if paper and session.accounts else "live"
+    found = f"{names} ({kind}); TOMIC sends no orders, so 'Read-Only API' may stay ticked"
+    return Check("account", CheckVerdict.OK, found)
+
+
+def _market(spy: Underlying, now: dt.datetime) -> Check:
+    if not spy.sessions:
+        return Check(
+            "market",
+            CheckVerdict.WARN,
+            f"the gateway gave no trading hours of {spy.symbol}",
+            "IB sometimes leaves them out",
+            "nothing to do: frozen data are shown",
+        )
+    if dates.is_open(spy.sessions, now):
+        return Check("market", CheckVerdict.OK, f"{spy.symbol} is open")
+    opens = dates.next_open(spy.sessions, now)
+    when = (
+        f"; opens {opens.astimezone():%a %d %b %H:%M %Z} (in {_span(opens - now)})" if opens else ""
+    )
+    return Check(
+        "market",
+        CheckVerdict.WARN,
+        f"{spy.symbol} is closed{when}",
+        "outside the trading hours of the exchange",
+        "nothing to do: the last session's data are shown, marked frozen",
+    )
+
+
+def _span(wait: dt.timedelta) -> str:
+    hours, rest = divmod(int(wait.total_seconds()), 3600)
+    return f"{hours} h {rest // 60} m"
+
+
+def _failed(name: str, error: TomicError, remedy: Remedy, more: str = "") -> Check:
+    found = f"{error}{more}"
+    return Check(name, CheckVerdict.FAIL, found, remedy.cause, remedy.fix, error.exit_code)
+
+
+def _pacing(session: Session) -> Check:
+    limits = session.limit_settings
+    return Check(
+        "pacing",
+        CheckVerdict.OK,
+        f"{session.messages} messages used; limits {limits.messages_per_s:g} a second of IB's 50, "
+        f"{limits.lines} lines of 100",
+    )
+
+
+async def _database(settings: Settings) -> Check:
+    path = settings.store.path
+    try:
+        if not is_there(path):
+            found = f"{path}: none yet"
+            return Check(
+                "database", CheckVerdict.OK, found, "", "tomic prices fills it with bars and IV"
+            )
+        async with Database(path, busy_timeout_s=settings.store.lock_wait_s) as store:
+            info = await store.info()
+    except StoreError as exc:
+        fix = "tomic store check says what is wrong; a backup can take its place"
+        return Check("database", CheckVerdict.FAIL, str(exc), "", fix, exc.exit_code)
+    series = [
+        f"{one.series} of {one.symbols} symbols to {one.last.isoformat()}" for one in info.series
+    ]
+    coverage = "; ".join(series) or "no bars or IV yet"
+    found = f"{path}: {info.size / 1e6:.1f} MB, schema {info.schema_version}; {coverage}"
+    fix = "" if series else "tomic prices fills it"
+    return Check("database", CheckVerdict.OK if series else CheckVerdict.WARN, found, "", fix)

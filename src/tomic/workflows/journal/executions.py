@@ -1,0 +1,629 @@
+"""
+Executions of a broker: kept, put into entries, and set aside where they belong nowhere.
+
+What arrives is stored before anything is made of it. One order is placed in one transaction; what
+cannot be placed waits with its reason, is tried again by the next import, and costs nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from tomic.errors import BadFile, StoreBusy, TomicError, UsageError
+from tomic.journal import broker, campaign, executions
+from tomic.journal.broker import FileRow
+from tomic.journal.executions import Executed, Placed, PlacedOrder
+from tomic.models import documents
+from tomic.models.faults import first_fault
+from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
+from tomic.store import Decision, Execution, UnreadRow
+from tomic.workflows.journal.entries import Journal, from_document, rules_for, to_document
+from tomic.workflows.journal.opening import strategy_of
+
+AHEAD = dt.timedelta(minutes=5)
+"""Clocks of brokers and computers differ by less."""
+_DUST = 1e-6
+_TRIES = 5
+_OURSELVES = "tomic"
+"""Who decided, where the executions themselves tell."""
+_MOST_NOTES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What became of executions and rows that were taken in."""
+
+    added: tuple[int, ...] = ()
+    """Numbers of new entries."""
+    changed: tuple[int, ...] = ()
+    """Numbers of entries that got trades or prices."""
+    known: int = 0
+    """What was there already."""
+    aside: int = 0
+    """Of what was taken in, how much belongs to no entry yet."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    """An execution, or a row that is none, and what became of it."""
+
+    id: str
+    status: str
+    """placed, waiting (for the next import), ignored, or unread (no execution)."""
+    at: dt.datetime | None = None
+    symbol: str = ""
+    contract: str = ""
+    quantity: float | None = None
+    price: float | None = None
+    """Currency per share."""
+    commission: float | None = None
+    order: str = ""
+    entry: int | None = None
+    reason: str = ""
+    """Why it is in no entry, or what of it is in none."""
+    source: str = ""
+    line: int | None = None
+    text: str = ""
+    """The row as it stands in its file, where it is no execution."""
+    decisions: tuple[Decision, ...] = ()
+    """That it was set aside or taken back, oldest first."""
+
+
+# -- taking in -----------------------------------------------------------------------------------
+
+
+async def take_file(journal: Journal, name: str, found: broker.BrokerFile) -> Intake:
+    """Keep what a broker's file holds, and place what can be placed."""
+    given = list(zip(found.executions, found.rows, strict=True))
+    return await _take(journal, name, given, found.odd)
+
+
+async def take(journal: Journal, name: str, found: Iterable[Executed]) -> Intake:
+    """Keep executions that came from elsewhere, and place what can be placed."""
+    given, odd = [], []
+    for one in executions.numbered(found):
+        reason = executions.fault(one)
+        row = FileRow(0, "", _text(one), reason)
+        if reason:
+            odd.append(row)
+        else:
+            given.append((one, row))
+    return await _take(journal, name, given, odd)
+
+
+def _text(one: Executed) -> str:
+    values = {**_document(one), "exec_id": one.exec_id, "at": one.at, "symbol": one.symbol}
+    return json.dumps(values, ensure_ascii=False, default=str)
+
+
+async def _take(
+    journal: Journal,
+    name: str,
+    given: Sequence[tuple[Executed, FileRow]],
+    odd: Sequence[FileRow],
+) -> Intake:
+    now = await journal.clock()
+    stored = {one.exec_id: one for one in await journal.store.load_executions()}
+    again = await _read_again(journal)
+    fresh: dict[str, Executed] = {}
+    refused = list(odd)
+    resolved: dict[str, str] = {}
+    for one, row, row_id in [*((one, row, "") for one, row in given), *again]:
+        other = fresh.get(one.exec_id) or _stored_one(stored.get(one.exec_id))
+        if other is not None and not _is_same(one, other):
+            if row_id:
+                continue
+            reason = f"number {one.exec_id} is that of another execution: {_told(other)}"
+            refused.append(replace(row, reason=reason))
+            continue
+        if row_id:
+            resolved[row_id] = one.exec_id
+        if one.exec_id not in stored:
+            fresh.setdefault(one.exec_id, one)
+    rows = _unread(name, now, refused)
+    new_rows = await journal.store.save_unread_rows(rows) if rows else 0
+    await journal.store.save_executions(map(_stored, fresh.values()))
+    await journal.store.resolve_unread_rows(resolved)
+    before = [one for one in map(_stored_one, stored.values()) if one is not None]
+    await _decide_on_equals(journal, list(fresh.values()), before, now)
+    placing = await _place(journal, now)
+    ids = {one.exec_id for one, _ in given}
+    waiting = ids & placing.reasons.keys()
+    notes = list(placing.notes)
+    notes += _some(f"line {one.line}: {one.reason}; kept aside" for one in refused)
+    notes += _some(f"waits: {placing.reasons[number]}" for number in sorted(waiting))
+    if waiting or refused:
+        notes.append("tomic journal executions --unplaced lists what waits for an entry")
+    return Intake(
+        added=placing.added,
+        changed=placing.changed,
+        known=sum(one.exec_id in stored for one, _ in given) + max(len(rows) - new_rows, 0),
+        aside=len(waiting) + len(refused),
+        notes=tuple(notes),
+    )
+
+
+async def keep_aside(journal: Journal, name: str, rows: Sequence[FileRow]) -> list[str]:
+    """Keep rows that cannot be used, with their reasons; returns what to say of them."""
+    if rows:
+        await journal.store.save_unread_rows(_unread(name, await journal.clock(), rows))
+    return _some(f"{one.reason}; kept aside" for one in rows)
+
+
+def _some(texts: Iterable[str]) -> list[str]:
+    """The first of many, and how many more there are; equal ones once."""
+    kept = list(dict.fromkeys(texts))
+    more = len(kept) - _MOST_NOTES
+    return kept if more <= 0 else [*kept[:_MOST_NOTES], f"and {more} more like these"]
+
+
+def _is_same(one: Executed, other: Executed) -> bool:
+    """Whether two reports of one number mean one execution: broker's files round differently."""
+    mine, its = one.contract, other.contract
+    return (
+        (one.symbol, one.quantity, mine.expiry, mine.right, mine.strike)
+        == (other.symbol, other.quantity, its.expiry, its.right, its.strike)
+    )  # fmt: skip
+
+
+def _unread(name: str, at: dt.datetime, rows: Iterable[FileRow]) -> list[UnreadRow]:
+    """Rows as the store keeps them: the same row of the same kind of file is the same one."""
+    seen: Counter[tuple[str, str]] = Counter()
+    found = []
+    for row in rows:
+        key = (row.columns, row.text)
+        text = "\n".join((*key, str(seen[key])))
+        seen[key] += 1
+        number = f"row-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+        found.append(UnreadRow(number, at, name, row.line, row.columns, row.text, row.reason))
+    return found
+
+
+async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
+    """Rows that were no executions to an earlier program and are to this one, with their ids."""
+    set_aside = ignored(await journal.store.load_decisions())
+    by_columns: dict[str, list[UnreadRow]] = {}
+    for one in await journal.store.load_unread_rows():
+        if one.columns and one.row_id not in set_aside:
+            by_columns.setdefault(one.columns, []).append(one)
+    found = []
+    for columns, rows in by_columns.items():
+        try:
+            read = broker.parse("", "\n".join((columns, *(one.text for one in rows))))
+        except BadFile:
+            continue
+        for executed, row in zip(read.executions, read.rows, strict=True):
+            own = rows[row.line - 2]
+            found.append((executed, replace(row, line=own.line), own.row_id))
+    return found
+
+
+async def _decide_on_equals(
+    journal: Journal, fresh: Sequence[Executed], before: Sequence[Executed], now: dt.datetime
+) -> None:
+    """Set aside what another report has told already: one trade counts once."""
+    told = executions.told_before(fresh, before)
+    await _decide(journal, {one: f"the same trade as {other}" for one, other in told.items()}, now)
+
+
+async def _decide(journal: Journal, because: Mapping[str, str], now: dt.datetime) -> None:
+    await journal.store.save_decisions(
+        Decision(number, now, "ignore", _OURSELVES, reason) for number, reason in because.items()
+    )
+
+
+# -- placing -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Placing:
+    """What was placed, and why the rest was not."""
+
+    added: tuple[int, ...] = ()
+    changed: tuple[int, ...] = ()
+    reasons: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+async def _place(journal: Journal, now: dt.datetime) -> _Placing:
+    """Place every execution that waits, order by order."""
+    costs = journal.settings.costs.commission
+    placing = _Placing()
+    for trial in range(_TRIES):
+        entries = [from_document(one) for one in await journal.store.load_entries()]
+        waiting, placing.reasons = await _waiting(journal, entries, now)
+        orders = executions.place(waiting, entries, commission=costs)
+        try:
+            if await _write(journal, orders, entries, placing):
+                break
+        except StoreBusy:
+            # Another run changed one of these entries: look again at what there is now.
+            if trial == _TRIES - 1:
+                raise
+    else:
+        raise StoreBusy("another run is placing the same executions; repeat the command")
+    await journal.store.explain_executions(
+        {one.exec_id: placing.reasons.get(one.exec_id, "") for one in waiting} | placing.reasons
+    )
+    if any(one.commission is None and one.exec_id not in placing.reasons for one in waiting):
+        placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
+    return placing
+
+
+async def _waiting(
+    journal: Journal, entries: Sequence[JournalEntry], now: dt.datetime
+) -> tuple[list[Executed], dict[str, str]]:
+    """
+    Executions that can be placed now, and why others cannot.
+
+    Links that an interrupted run left out are made up for.
+    """
+    owners = {
+        number: entry.id
+        for entry in entries
+        for trade in entry.trades
+        for fill in trade.fills
+        for number in fill.exec_id.split()
+    }
+    linked = {one.exec_id: one.entry_id for one in await journal.store.load_executions()}
+    newer = executions.corrections(linked)
+    set_aside = ignored(await journal.store.load_decisions())
+    waiting: list[Executed] = []
+    reasons: dict[str, str] = {}
+    decided: dict[str, str] = {}
+    for one in await journal.store.load_executions(unlinked=True):
+        number = one.exec_id
+        owner = owners.get(number)
+        executed, reason = _sound(one)
+        if owner is not None:
+            await journal.store.link_executions([number], owner)
+        elif number in set_aside:
+            continue
+        elif executed is None:
+            reasons[number] = reason
+        elif number in newer:
+            decided[number] = f"put right by {newer[number]}"
+        elif older := [old for old, new in newer.items() if new == number and linked[old]]:
+            reasons[number] = (
+                f"{_told(executed)} puts {older[0]} right, which is in entry {linked[older[0]]}; "
+                f"tomic journal correct {linked[older[0]]} changes it there"
+            )
+        elif executed.at > now + AHEAD:
+            reasons[number] = f"{_told(executed)} lies in the future"
+        else:
+            waiting.append(executed)
+    for cancel, original in executions.taken_back(waiting):
+        decided[original.exec_id] = f"taken back by {cancel.exec_id}"
+        decided[cancel.exec_id] = f"takes {original.exec_id} back"
+    await _decide(journal, decided, now)
+    return [one for one in waiting if one.exec_id not in decided], reasons
+
+
+async def _write(
+    journal: Journal,
+    orders: Sequence[PlacedOrder],
+    entries: Sequence[JournalEntry],
+    placing: _Placing,
+) -> bool:
+    """Write order by order; False when another run placed one of the executions meanwhile."""
+    at = await journal.clock()
+    saved = {number: (entry.id, entry.revision) for number, entry in enumerate(entries)}
+    names: dict[int, tuple[str, ExitRules]] = {}
+    broken: set[int] = set()
+    for order in orders:
+        for unplaced in order.unplaced:
+            placing.reasons |= dict.fromkeys(unplaced.exec_ids, unplaced.reason)
+        parts: dict[int, list[Placed]] = {}
+        for placed in order.placed:
+            parts.setdefault(placed.number, []).append(placed)
+        if not parts:
+            continue
+        try:
+            documents = [
+                (_to_store(journal, some[-1], saved, names, broken), _ids(some))
+                for some in parts.values()
+            ]
+        # One order never costs another: what keeps its entry from being written is its reason.
+        except Exception as exc:
+            broken.update(parts)
+            reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
+            ids = (number for some in parts.values() for number in _ids(some))
+            placing.reasons |= dict.fromkeys(ids, reason)
+            continue
+        written = await journal.store.place_executions(documents, event="executions", at=at)
+        if written is None:
+            return False
+        for (number, some), (entry_id, revision) in zip(parts.items(), written, strict=True):
+            if number not in saved:
+                placing.added = (*placing.added, entry_id)
+            elif entry_id not in (*placing.added, *placing.changed):
+                placing.changed = (*placing.changed, entry_id)
+            saved[number] = (entry_id, revision)
+            placing.notes += [_said(one) for one in some]
+    return True
+
+
+def _ids(placed: Iterable[Placed]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(number for one in placed for number in one.exec_ids))
+
+
+def _to_store(
+    journal: Journal,
+    placed: Placed,
+    saved: Mapping[int, tuple[int | None, int]],
+    names: dict[int, tuple[str, ExitRules]],
+    broken: set[int],
+) -> dict[str, Any]:
+    """The entry as it is to be written: a new one named, a known one with its number."""
+    number, entry = placed.number, placed.entry
+    if number in broken:
+        raise UsageError("an earlier order of its entry could not be written")
+    if number not in saved:
+        names[number] = _named(journal, entry)
+    if number in names:
+        strategy, rules = names[number]
+        entry = entry.model_copy(update={"strategy": strategy, "rules": rules})
+    entry_id, revision = saved.get(number, (None, 0))
+    document = to_document(entry.model_copy(update={"id": entry_id, "revision": revision}))
+    if entry_id is None:
+        document.pop("id", None)
+        document.pop("revision", None)
+    else:
+        document |= {"id": entry_id, "revision": revision}
+    return document
+
+
+def _named(journal: Journal, entry: JournalEntry) -> tuple[str, ExitRules]:
+    """The strategy that the legs of a new entry make, and that strategy's exit rules."""
+    strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
+    return strategy, rules_for(journal.settings, strategy, {})
+
+
+def _said(placed: Placed) -> str:
+    entry = placed.entry
+    if placed.how == "confirmed":
+        return f"confirmed: {entry.symbol}, entry {entry.id}"
+    legs = ", ".join(f"{fill.quantity:+g} {fill.name}" for fill in placed.fills)
+    return f"{placed.how}: {entry.symbol} {legs}"
+
+
+def _told(one: Executed) -> str:
+    return f"{one.quantity:+g} {one.symbol} {one.contract.name} at {one.at:%Y-%m-%d %H:%M}"
+
+
+# -- documents -----------------------------------------------------------------------------------
+
+
+def _document(one: Executed) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "contract": documents.to_document(one.contract),
+        "quantity": one.quantity,
+        "price": one.price,
+        "commission": one.commission,
+        "order": one.order,
+        "action": one.action.value if one.action else None,
+    }
+    if one.opens is not None:
+        document["opens"] = one.opens
+    if one.cancels:
+        document["cancels"] = True
+    return document
+
+
+def _stored(one: Executed) -> Execution:
+    return Execution(one.exec_id, one.at, one.symbol, one.contract.con_id, _document(one))
+
+
+def _sound(one: Execution) -> tuple[Executed | None, str]:
+    """A stored execution as it was reported, or why it can have been none."""
+    document = one.document
+    try:
+        action = document.get("action")
+        executed = Executed(
+            exec_id=one.exec_id,
+            at=one.at,
+            symbol=one.symbol,
+            contract=Contract.model_validate(document["contract"]),
+            quantity=float(document["quantity"]),
+            price=float(document["price"]),
+            commission=document.get("commission"),
+            order=document.get("order", ""),
+            action=Action(action) if action else None,
+            opens=document.get("opens"),
+            cancels=bool(document.get("cancels")),
+        )
+    except ValidationError as exc:
+        return None, first_fault(exc)
+    except (KeyError, TypeError, ValueError) as exc:
+        return None, f"it cannot be read ({type(exc).__name__}: {exc})"
+    reason = executions.fault(executed)
+    return (None, reason) if reason else (executed, "")
+
+
+def _stored_one(one: Execution | None) -> Executed | None:
+    return None if one is None else _sound(one)[0]
+
+
+def loaded(one: Execution) -> Executed:
+    """
+    A stored execution as it was reported.
+
+    Raises:
+        UsageError: It can have been no trade.
+    """
+    executed, reason = _sound(one)
+    if executed is None:
+        raise UsageError(f"execution {one.exec_id} is no trade: {reason}")
+    return executed
+
+
+# -- looking and deciding --------------------------------------------------------------------------
+
+
+def ignored(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
+    """Executions and rows whose last decision sets them aside."""
+    return {number for number, some in decisions.items() if some[-1].decision == "ignore"}
+
+
+async def listing(
+    journal: Journal, *, unplaced: bool = False, symbol: str | None = None
+) -> list[ExecutionRow]:
+    """
+    Every execution by time, then rows that are none.
+
+    Args:
+        unplaced: Only what waits for an entry.
+        symbol: Only executions of this one; rows that are no execution have none.
+    """
+    decisions = await journal.store.load_decisions()
+    stored = await journal.store.load_executions()
+    gaps = _gaps(stored, [from_document(one) for one in await journal.store.load_entries()])
+    rows = [_execution_row(one, decisions, gaps) for one in stored]
+    rows += [_unread_row(one, decisions) for one in await journal.store.load_unread_rows()]
+    return [
+        one
+        for one in rows
+        if (not unplaced or one.status in ("waiting", "unread"))
+        and (symbol is None or one.symbol == symbol)
+    ]
+
+
+def _gaps(stored: Iterable[Execution], entries: Iterable[JournalEntry]) -> dict[str, str]:
+    """
+    What of placed executions no entry has, by number.
+
+    An earlier program lost what one order closed in a second entry; a trade that was taken back
+    (`tomic journal correct --reopen`) is in no entry either. Executions that became one fill are
+    looked at together.
+    """
+    fills: dict[str, float] = {}
+    members: dict[str, str] = {}
+    for fill in (fill for one in entries for trade in one.trades for fill in trade.fills):
+        ids = fill.exec_id.split()
+        if ids:
+            name = members.get(ids[0], ids[0])
+            members |= dict.fromkeys(ids, name)
+            fills[name] = fills.get(name, 0.0) + fill.quantity
+    executed: dict[str, float] = {}
+    linked = [one for one in stored if one.entry_id is not None]
+    for one in linked:
+        name = members.get(one.exec_id, one.exec_id)
+        executed[name] = executed.get(name, 0.0) + (_number(one.document.get("quantity")) or 0.0)
+    found = {}
+    for one in linked:
+        name = members.get(one.exec_id, one.exec_id)
+        has, whole = fills.get(name, 0.0), executed[name]
+        if abs(has - whole) > _DUST:
+            found[one.exec_id] = f"entries have {has:+g} of its {whole:+g}"
+    return found
+
+
+def _execution_row(
+    one: Execution, decisions: Mapping[str, Sequence[Decision]], gaps: Mapping[str, str]
+) -> ExecutionRow:
+    document, some = one.document, tuple(decisions.get(one.exec_id, ()))
+    executed, fault = _sound(one)
+    is_ignored = bool(some) and some[-1].decision == "ignore"
+    status = "placed" if one.entry_id is not None else "ignored" if is_ignored else "waiting"
+    return ExecutionRow(
+        id=one.exec_id,
+        status=status,
+        at=one.at,
+        symbol=one.symbol,
+        contract=executed.contract.name if executed else "",
+        quantity=_number(document.get("quantity")),
+        price=_number(document.get("price")),
+        commission=_number(document.get("commission")),
+        order=str(document.get("order") or ""),
+        entry=one.entry_id,
+        reason=gaps.get(one.exec_id, "")
+        if status == "placed"
+        else _why(status, some, fault or one.reason),
+        decisions=some,
+    )
+
+
+def _unread_row(one: UnreadRow, decisions: Mapping[str, Sequence[Decision]]) -> ExecutionRow:
+    some = tuple(decisions.get(one.row_id, ()))
+    status = "ignored" if some and some[-1].decision == "ignore" else "unread"
+    return ExecutionRow(
+        id=one.row_id,
+        status=status,
+        reason=_why(status, some, one.reason),
+        source=one.source,
+        line=one.line,
+        text=one.text,
+        decisions=some,
+    )
+
+
+def _why(status: str, decisions: Sequence[Decision], reason: str) -> str:
+    if status != "ignored":
+        return reason or "not placed yet; the next import does"
+    last = decisions[-1]
+    said = f"set aside by {last.who} on {last.at:%Y-%m-%d}"
+    return f"{said}: {last.because}" if last.because else said
+
+
+def _number(value: Any) -> float | None:
+    """A number that JSON knows; None for any other."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if abs(number) < float("inf") else None
+
+
+async def decide(
+    journal: Journal,
+    ids: Sequence[str],
+    decision: str,
+    *,
+    who: str,
+    because: str = "",
+) -> list[ExecutionRow]:
+    """
+    Set executions or rows aside for good (``ignore``), or take that back (``restore``).
+
+    Args:
+        ids: Numbers as `listing` has them, or unambiguous beginnings of them.
+        who: Whose decision it is; kept with it.
+
+    Raises:
+        UsageError: There is none of that number, or several; it is in an entry, or decided so
+            already.
+    """
+    rows = await listing(journal)
+    chosen = list({(one := _named_row(rows, number)).id: one for number in ids}.values())
+    for one in chosen:
+        if one.status == "placed":
+            raise UsageError(f"execution {one.id} is in entry {one.entry}")
+        if (one.status == "ignored") is (decision == "ignore"):
+            state = "set aside already" if decision == "ignore" else "not set aside"
+            raise UsageError(f"{one.id} is {state}")
+    now = await journal.clock()
+    await journal.store.save_decisions(
+        Decision(one.id, now, decision, who, because) for one in chosen
+    )
+    wanted = {one.id for one in chosen}
+    return [one for one in await listing(journal) if one.id in wanted]
+
+
+def _named_row(rows: Sequence[ExecutionRow], number: str) -> ExecutionRow:
+    exact = [one for one in rows if one.id == number]
+    fits = exact or [one for one in rows if number and one.id.startswith(number)]
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        names = ", ".join(one.id for one in fits[:5])
+        raise UsageError(f"{len(fits)} executions begin with {number}: {names}")
+    raise UsageError(f"no execution {number}; tomic journal executions lists them")

@@ -1,0 +1,313 @@
+"""The journal in and out: the original's file, a broker's CSV, TWS itself, our own JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tomic.errors import BadFile, StoreError
+from tomic.ib import executions as ib_executions
+from tomic.journal import broker, campaign, legacy
+from tomic.journal.broker import FileRow
+from tomic.models import documents
+from tomic.models.faults import first_fault
+from tomic.models.journal import EntryStatus, JournalEntry
+from tomic.workflows.journal import executions
+from tomic.workflows.journal.entries import Journal, from_document, to_document
+
+SCHEMA = "tomic.journal/1"
+_MOST_BYTES = 256 << 20
+"""A journal of a lifetime is smaller; a device never ends."""
+KINDS = (
+    "the original's journal.json, an export of tomic journal, or a CSV of trades of Interactive "
+    "Brokers (activity statement or Flex query)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedJournal:
+    """What an import did."""
+
+    kind: str
+    added: tuple[int, ...] = ()
+    """Numbers of new entries."""
+    changed: tuple[int, ...] = ()
+    """Numbers of entries that got trades or prices."""
+    known: int = 0
+    """What was there already."""
+    notes: tuple[str, ...] = ()
+    aside: int = 0
+    """Executions and rows of it that belong to no entry yet."""
+
+
+async def import_file(journal: Journal, path: Path) -> ImportedJournal:
+    """
+    Import a file, whatever of the known kinds it is; doing it again adds nothing.
+
+    Raises:
+        BadFile: Missing, unreadable, or of no known kind.
+    """
+    text = _read(path)
+    if text.lstrip()[:1] not in ("{", "["):
+        return await _import_broker(journal, path, broker.parse(str(path), text))
+    try:
+        document = json.loads(text)
+    # Brackets within brackets, a hundred thousand deep, are no journal either.
+    except (ValueError, RecursionError) as exc:
+        raise BadFile(f"{path}: {exc}; it can be {KINDS}") from exc
+    if legacy.is_legacy(document):
+        return await import_legacy(journal, document)
+    if isinstance(document, dict) and document.get("schema") == SCHEMA:
+        return await _import_own(journal, path, document.get("entries", []))
+    raise BadFile(f"{path}: JSON of another kind; it can be {KINDS}")
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise BadFile(f"{path}: more than {_MOST_BYTES >> 20} MB; it can be {KINDS}")
+        return data.decode("utf-8-sig")
+    except OSError as exc:
+        raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+    except UnicodeDecodeError as exc:
+        raise BadFile(f"{path}: no text in UTF-8; it can be {KINDS}") from exc
+
+
+# -- the original ------------------------------------------------------------------------------
+
+
+async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -> ImportedJournal:
+    """Take over the entries of a ``journal.json``; TradeIDs stay where they are free."""
+    stored = await _all(journal)
+    known = {_mark(one.original) for one in stored if one.original is not None}
+    taken = {one.id for one in stored}
+    notes: list[str] = []
+    entries: list[JournalEntry] = []
+    ahead: list[FileRow] = []
+    now = await journal.clock()
+    skipped = 0
+    for found in legacy.read(documents):
+        name = f"TradeID {found.trade_id}"
+        notes += [f"{name}: {text}" for text in found.notes]
+        if found.entry is None:
+            continue
+        if _mark(found.entry.original) in known:
+            skipped += 1
+            continue
+        entry = found.entry
+        if moment := _in_future(entry, now):
+            ahead.append(_left_out(entry, len(ahead) + 1, moment))
+            continue
+        if entry.id in taken:
+            notes.append(f"{name}: the number is taken here; it gets a new one")
+            entry = entry.model_copy(update={"id": None})
+        taken.add(entry.id)
+        entries.append(entry)
+    # Numbered ones first, so that new numbers come after them.
+    entries.sort(key=lambda one: one.id is None)
+    numbers = await journal.store.save_entries(
+        [_new(one) for one in entries], event="import", at=now
+    )
+    notes += await executions.keep_aside(journal, "journal.json", ahead)
+    return ImportedJournal(
+        "journal.json of the original", tuple(numbers), (), skipped, tuple(notes), len(ahead)
+    )
+
+
+def _in_future(entry: JournalEntry, now: dt.datetime) -> dt.datetime | None:
+    """The last of its moments where that lies ahead: what has not happened is no entry yet."""
+    moments = [entry.opened_at, entry.closed_at, *(trade.at for trade in entry.trades)]
+    moments += [note.at for note in entry.notes]
+    moments += [snapshot.at for snapshot in entry.snapshots]
+    last = max(one for one in moments if one is not None)
+    return last if last > now + executions.AHEAD else None
+
+
+def _left_out(entry: JournalEntry, place: int, moment: dt.datetime) -> FileRow:
+    name = f"entry {entry.id}" if entry.id is not None else f"an entry of {entry.symbol}"
+    reason = f"{name} has something of {moment:%Y-%m-%d}, which lies in the future"
+    return FileRow(place, "", documents.to_text(entry, exclude_defaults=True), reason)
+
+
+def _mark(original: dict[str, Any] | None) -> tuple[str, ...]:
+    own = original or {}
+    return tuple(str(own.get(name, "")) for name in ("TradeID", "DatumIn", "Symbool"))
+
+
+def _new(entry: JournalEntry) -> dict[str, Any]:
+    document = to_document(entry)
+    if entry.id is None:
+        document.pop("id", None)
+    document.pop("revision", None)
+    return document
+
+
+async def _all(journal: Journal) -> list[JournalEntry]:
+    return [from_document(one) for one in await journal.store.load_entries()]
+
+
+# -- our own -----------------------------------------------------------------------------------
+
+
+async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJournal:
+    try:
+        entries = [JournalEntry.model_validate(row) for row in rows]
+    except ValidationError as exc:
+        raise BadFile(f"{path}: entry that cannot be read: {first_fault(exc)}") from exc
+    except TypeError as exc:
+        raise BadFile(f"{path}: its entries are no list") from exc
+    stored = await _all(journal)
+    numbers = {one.id for one in stored}
+    same = {_own_mark(one) for one in stored}
+    now = await journal.clock()
+    unknown = [one for one in entries if _own_mark(one) not in same]
+    ahead = [
+        _left_out(one, place, moment)
+        for place, one in enumerate(unknown, start=1)
+        if (moment := _in_future(one, now))
+    ]
+    fresh = [one for one in unknown if not _in_future(one, now)]
+    notes = tuple(
+        f"entry {one.id}: the number is taken here; it gets a new one"
+        for one in fresh
+        if one.id in numbers
+    )
+    moved = [one.model_copy(update={"id": None}) if one.id in numbers else one for one in fresh]
+    moved.sort(key=lambda one: one.id is None)
+    added = await journal.store.save_entries([_new(one) for one in moved], event="import", at=now)
+    notes = (*notes, *await executions.keep_aside(journal, str(path), ahead))
+    known = len(entries) - len(unknown)
+    return ImportedJournal("export of tomic journal", tuple(added), (), known, notes, len(ahead))
+
+
+def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:
+    first = entry.trades[0].fills if entry.trades else ()
+    return entry.symbol, entry.opened_at, tuple((fill.key, fill.quantity) for fill in first)
+
+
+# -- executions --------------------------------------------------------------------------------
+
+
+async def _import_broker(journal: Journal, path: Path, found: broker.BrokerFile) -> ImportedJournal:
+    notes = [f"{found.left_out} rows of other instruments left out"] if found.left_out else []
+    if not found.executions:
+        notes += [
+            f"{count} rows of level {level} left out" for level, count in found.other_levels.items()
+        ]
+    return _imported(found.kind, await executions.take_file(journal, str(path), found), notes)
+
+
+def _imported(kind: str, taken: executions.Intake, notes: Sequence[str]) -> ImportedJournal:
+    return ImportedJournal(
+        kind, taken.added, taken.changed, taken.known, (*notes, *taken.notes), taken.aside
+    )
+
+
+async def import_from_tws(journal: Journal) -> ImportedJournal:
+    """
+    Take the executions that TWS still knows.
+
+    Raises:
+        SessionError: The gateway cannot be reached.
+    """
+    if journal.session is None:
+        raise StoreError("executions come from the gateway; leave out --offline")
+    session = await journal.session()
+    timeout_s = journal.settings.portfolio.account_timeout_s
+    found, left_out = await ib_executions.executions(session, timeout_s=timeout_s)
+    notes = [f"{left_out} executions of other instruments left out"] if left_out else []
+    taken = await executions.take(journal, "TWS", found)
+    return _imported("executions of TWS", taken, notes)
+
+
+# -- out ---------------------------------------------------------------------------------------
+
+ENTRY_COLUMNS = (
+    "id", "continues", "symbol", "strategy", "status", "opened_at", "closed_at", "days", "legs",
+    "structures", "credit", "premium", "commissions", "result", "margin", "margin_bounded", "rom",
+    "pos", "ev", "score", "grade", "spot", "iv", "iv_rank", "iv_percentile", "hv30", "vix", "atr14",
+    "skew", "delta", "gamma", "vega", "theta", "slippage", "proposal", "tags", "plan", "reason",
+)  # fmt: skip
+"""Columns of the export of entries, in order."""
+FILL_COLUMNS = (
+    "id", "at", "action", "symbol", "expiry", "strike", "right", "multiplier", "quantity", "price",
+    "net_price", "mid", "commission", "exec_id",
+)  # fmt: skip
+"""Columns of the export of fills, in order."""
+
+
+async def export(
+    journal: Journal, *, form: str = "json", status: str | None = None, symbol: str | None = None
+) -> str:
+    """
+    The journal as text.
+
+    Args:
+        form: ``json`` (everything; can be imported again), ``csv`` (a row per entry), ``fills`` (a
+            row per fill) or ``original`` (a ``journal.json`` with every field it came with).
+    """
+    stored = await journal.store.load_entries(status, symbol=symbol)
+    entries = [from_document(one) for one in stored]
+    if form == "original":
+        originals = [legacy.write(one) for one in entries]
+        return json.dumps(originals, indent=2, ensure_ascii=False) + "\n"
+    if form == "csv":
+        pairs = zip(entries, stored, strict=True)
+        return _csv(ENTRY_COLUMNS, (_entry_row(one, row) for one, row in pairs))
+    if form == "fills":
+        return _csv(FILL_COLUMNS, (row for one in entries for row in _fill_rows(one)))
+    whole = [documents.to_document(one, exclude_defaults=True) for one in entries]
+    return json.dumps({"schema": SCHEMA, "entries": whole}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _entry_row(entry: JournalEntry, stored: dict[str, Any]) -> dict[str, Any]:
+    summary, context = stored["summary"], entry.context
+    result = summary.get("result")
+    is_done = entry.status is EntryStatus.CLOSED
+    return {
+        **documents.to_document(context),
+        **summary,
+        "id": entry.id,
+        "continues": entry.continues,
+        "symbol": entry.symbol,
+        "strategy": entry.strategy,
+        "status": entry.status.value,
+        "opened_at": entry.opened_at.isoformat(),
+        "closed_at": entry.closed_at.isoformat() if entry.closed_at else None,
+        "days": campaign.days_in_trade(entry, dt.date.max) if is_done else None,
+        "rom": round(result / context.margin, 6) if result is not None and context.margin else None,
+        "tags": " ".join(entry.tags),
+        "plan": entry.plan,
+        "reason": entry.reason,
+    }
+
+
+def _fill_rows(entry: JournalEntry) -> Iterable[dict[str, Any]]:
+    for trade in entry.trades:
+        for fill in trade.fills:
+            yield {
+                **documents.to_document(fill),
+                "id": entry.id,
+                "at": trade.at.isoformat(),
+                "action": trade.action.value,
+                "symbol": entry.symbol,
+                "net_price": trade.price,
+            }

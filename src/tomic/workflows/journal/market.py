@@ -1,0 +1,149 @@
+"""Marks for the legs of journal entries: their own quotes, and enough beside them for a density."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.errors import EmptyChain, TomicError, ungrouped
+from tomic.models import OptionParams, VolSnapshot
+from tomic.models.journal import Contract
+from tomic.selection import Selection
+from tomic.store import Database
+from tomic.strategies.pricing import board as boards
+from tomic.strategies.pricing.board import Board
+from tomic.workflows.chain.setup import Chooser
+from tomic.workflows.volatility.measure import volatility
+from tomic.workflows.volatility.report import Now
+
+Fetch: TypeAlias = Callable[[str, Settings, Chooser], Awaitable[Chain]]
+"""Gives the chain of a symbol with the options that a chooser picks."""
+
+_SMILE_STRIKES = 14
+_REACH_SIGMAS = 2.0
+_IV_DAYS = 30
+_USUAL_VOL = 0.25
+"""Where IB gives no volatility of the underlying."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegMarket:
+    """One symbol as it was quoted for its legs."""
+
+    board: Board
+    vol: VolSnapshot
+
+    @property
+    def chain(self) -> Chain:
+        """The quotes behind it."""
+        return self.board.chain
+
+
+def choose_legs(contracts: Sequence[Contract]) -> Chooser:
+    """
+    Pick the options of *contracts* and, of their expiries, some more strikes for a smile.
+
+    Expiries that have passed or are not listed any more are left out. Without contracts, where
+    shares alone are held, the next expiry at the money is picked: a chain has a spot.
+    """
+    wanted: dict[dt.date, set[float]] = {}
+    for one in contracts:
+        if one.expiry is not None and one.strike is not None:
+            wanted.setdefault(one.expiry, set()).add(one.strike)
+
+    def choose(params: OptionParams, spot: float, today: dt.date, sigma: float | None) -> Selection:
+        if not wanted:
+            coming = sorted(day for day in params.expiries if day > today)
+            if not coming:
+                raise EmptyChain(f"{params.trading_class} lists no expiry to come, so no spot")
+            wanted[coming[0]] = set()
+        listed = sorted(day for day in wanted if day >= today and day in params.expiries)
+        if not listed:
+            days = ", ".join(map(str, sorted(wanted)))
+            raise EmptyChain(
+                f"{params.trading_class} lists none of the expiries held ({days}); "
+                "tomic journal close --expired records what became of them"
+            )
+        strikes = {
+            day: tuple(sorted(wanted[day] | _around(params, spot, (day - today).days, sigma)))
+            for day in listed
+        }
+        return Selection(
+            params.trading_class, params.multiplier, params.exchange, strikes, ("C", "P")
+        )
+
+    return choose
+
+
+def _around(params: OptionParams, spot: float, days: int, sigma: float | None) -> set[float]:
+    """Strikes evenly over two standard deviations either side, those at the money among them."""
+    half = _REACH_SIGMAS * spot * (sigma or _USUAL_VOL) * math.sqrt(max(days, 1) / 365.0)
+    near = sorted(strike for strike in params.strikes if abs(strike - spot) <= half)
+    at_money = sorted(params.strikes, key=lambda strike: abs(strike - spot))[:2]
+    step = max(1, math.ceil(len(near) / _SMILE_STRIKES))
+    return {*near[::step], *at_money}
+
+
+async def read_markets(
+    wanted: Mapping[str, Sequence[Contract]],
+    *,
+    fetch: Fetch,
+    store: Database,
+    settings: Settings,
+) -> dict[str, LegMarket | TomicError]:
+    """Quote the legs of several symbols at once; one that fails never stops the others."""
+    found: dict[str, LegMarket | TomicError] = {}
+
+    async def one(symbol: str, contracts: Sequence[Contract]) -> None:
+        try:
+            found[symbol] = await read_market(
+                symbol, contracts, fetch=fetch, store=store, settings=settings
+            )
+        except TomicError as exc:
+            found[symbol] = exc
+
+    with ungrouped():
+        async with asyncio.TaskGroup() as group:
+            for symbol, contracts in wanted.items():
+                group.create_task(one(symbol, contracts), name=f"tomic journal {symbol}")
+    return {symbol: found[symbol] for symbol in wanted}
+
+
+async def read_market(
+    symbol: str,
+    contracts: Sequence[Contract],
+    *,
+    fetch: Fetch,
+    store: Database,
+    settings: Settings,
+) -> LegMarket:
+    """
+    Quote the legs of one symbol and price what was quoted.
+
+    Raises:
+        TomicError: Nothing could be had.
+    """
+    classes = {one.trading_class for one in contracts if one.trading_class}
+    if len(classes) == 1:
+        chain_settings = settings.chain.model_copy(update={"trading_class": classes.pop()})
+        settings = settings.model_copy(update={"chain": chain_settings})
+    chain = await fetch(symbol, settings, choose_legs(contracts))
+    now = Now(chain.as_of, chains={symbol: chain})
+    (report,) = await volatility(store, [symbol], settings, now=now, keep=False)
+    board = await asyncio.to_thread(boards.prepare, chain, report.snapshot, settings)
+    return LegMarket(board, _with_iv(report.snapshot, board))
+
+
+def _with_iv(vol: VolSnapshot, board: Board) -> VolSnapshot:
+    """Where no 30-day volatility is known, that at the money of the expiry nearest 30 days."""
+    if vol.iv30 is not None or not board.outlooks:
+        return vol
+    nearest = min(board.outlooks.values(), key=lambda one: abs(one.dte - _IV_DAYS))
+    found = board.forecast.iv30 if board.forecast.iv30 is not None else nearest.atm_iv
+    return vol.model_copy(update={"iv30": found, "sources": {**vol.sources, "iv30": "chain"}})

@@ -1,0 +1,357 @@
+"""Open entries against the market: exit signals, snapshots, and where their P&L came from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tomic import dates
+from tomic.errors import TomicError
+from tomic.journal import attribution, campaign, exits, reading
+from tomic.models import VolSnapshot
+from tomic.models.journal import (
+    Attribution,
+    Contract,
+    ExitCheck,
+    Held,
+    JournalEntry,
+    Snapshot,
+    Verdict,
+)
+from tomic.store import Database, Dividend
+from tomic.workflows.journal.entries import Journal, change, load_open, with_snapshot
+from tomic.workflows.journal.market import LegMarket, read_markets
+
+_RECENT = dt.timedelta(days=4)
+_AHEAD = dt.timedelta(days=400)
+"""How far ahead dates of earnings and dividends are looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRun:
+    """What a check found, and the symbols that could not be quoted."""
+
+    checks: tuple[ExitCheck, ...]
+    errors: Mapping[str, TomicError]
+    as_of: dt.datetime
+
+    @property
+    def fired(self) -> bool:
+        """Whether a rule of any entry fired."""
+        return any(one.verdict is Verdict.ACT for one in self.checks)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether an entry could not be judged."""
+        return any(one.verdict is Verdict.UNJUDGED for one in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributed:
+    """The P&L of one entry accounted for, since entry and since yesterday."""
+
+    entry: JournalEntry
+    since_entry: Attribution | None
+    since_yesterday: Attribution | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is stored of a symbol beside its quotes."""
+
+    vol: VolSnapshot | None
+    earnings: dt.date | None
+    dividend: Dividend | None
+
+
+# -- check -------------------------------------------------------------------------------------
+
+
+async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True) -> CheckRun:
+    """
+    Judge the exit rules of every open entry, or of the named ones, on fresh marks.
+
+    What cannot be quoted is judged on what is known without quotes, and said. With *keep* a
+    snapshot of each day stays with its entry, for the attribution since yesterday; of a recording
+    none is kept.
+    """
+    entries = [one for one in await load_open(journal, ids) if one.is_open]
+    markets = await _markets(journal, entries)
+    now = await _moment(journal, markets)
+    around = await _around(journal.store, {one.symbol for one in entries}, _day(now))
+    checks = []
+    for entry in entries:
+        market = markets.get(entry.symbol)
+        found = market if isinstance(market, LegMarket) else None
+        seen = _snapshot(entry, found)
+        checks.append(_checked(entry, seen, found, around[entry.symbol], now, market))
+        if keep and journal.source != "replay" and seen is not None:
+            await _keep_daily(journal, entry, seen)
+    errors = {name: one for name, one in markets.items() if isinstance(one, TomicError)}
+    return CheckRun(tuple(checks), errors, now)
+
+
+async def _markets(
+    journal: Journal, entries: Sequence[JournalEntry]
+) -> dict[str, LegMarket | TomicError]:
+    wanted: dict[str, list[Contract]] = {}
+    for entry in entries:
+        held = campaign.held(entry)
+        if held:
+            # Shares alone are marked too: without a price of theirs no P&L is known.
+            options = [leg for leg in held if not leg.is_stock]
+            wanted.setdefault(entry.symbol, []).extend(options)
+    if journal.fetch is None:
+        return {}
+    return await read_markets(
+        wanted, fetch=journal.fetch, store=journal.store, settings=journal.settings
+    )
+
+
+async def _moment(journal: Journal, markets: Mapping[str, LegMarket | TomicError]) -> dt.datetime:
+    """The time of the marks; the clock's where there are none."""
+    times = [one.chain.as_of for one in markets.values() if isinstance(one, LegMarket)]
+    return max(times) if times else await journal.clock()
+
+
+def _snapshot(entry: JournalEntry, market: LegMarket | None) -> Snapshot | None:
+    if market is None:
+        return None
+    held = campaign.held(entry)
+    seen = reading.snapshot(market.board, held, held, market.vol)
+    return seen.model_copy(update={"at": campaign.not_before(entry, seen.at)})
+
+
+async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str, _Around]:
+    vols = await store.load_latest_snapshots(symbols)
+    earnings = await store.load_earnings(symbols, since=day, until=day + _AHEAD)
+    dividends = await store.load_dividends(symbols, since=day, until=day + _AHEAD)
+    return {
+        symbol: _Around(
+            vols.get(symbol),
+            earnings[symbol][0].day if earnings.get(symbol) else None,
+            dividends[symbol][0] if dividends.get(symbol) else None,
+        )
+        for symbol in symbols
+    }
+
+
+def _checked(
+    entry: JournalEntry,
+    seen: Snapshot | None,
+    market: LegMarket | None,
+    around: _Around,
+    now: dt.datetime,
+    tried: LegMarket | TomicError | None,
+) -> ExitCheck:
+    observed = _observed(entry, seen, market, around, now)
+    signals = exits.evaluate(entry.rules, observed)
+    notes = []
+    if isinstance(tried, TomicError):
+        notes.append(f"no marks: {tried}")
+    elif tried is None and observed.missing:
+        notes.append("no marks: nobody was asked")
+    elif observed.missing:
+        notes.append(f"no quote of {', '.join(observed.missing)}")
+    notes += [text for text in (observed.stale, reading.delay(seen) if seen else "") if text]
+    if entry.rules.earnings_days is not None and observed.earnings is None:
+        notes.append("no earnings date is known")
+    return ExitCheck(
+        entry_id=entry.id,
+        symbol=entry.symbol,
+        strategy=entry.strategy,
+        verdict=exits.verdict(signals, observed),
+        signals=tuple(one for one in signals if one.fired),
+        unjudged=tuple(one for one in signals if not one.fired),
+        notes=tuple(notes),
+        as_of=now,
+        pnl=campaign.worth(entry, seen.prices).pnl if seen else None,
+        share_of_premium=exits.share_of_premium(observed),
+        dte=observed.dte,
+    )
+
+
+def _observed(
+    entry: JournalEntry,
+    seen: Snapshot | None,
+    market: LegMarket | None,
+    around: _Around,
+    now: dt.datetime,
+) -> exits.Observed:
+    day = _day(now)
+    held = campaign.held(entry)
+    options = [leg for leg in held if not leg.is_stock]
+    marks = seen.prices if seen else {}
+    expiry = campaign.first_expiry(entry) if options else None
+    vol = market.vol if market else around.vol
+    events = _events(vol, around)
+    return exits.Observed(
+        day=day,
+        opened=_day(entry.opened_at),
+        dte=(expiry - day).days if expiry else None,
+        pnl=campaign.pnl_against_premium(entry, marks),
+        premium=campaign.premium(entry),
+        spot=seen.spot if seen else None,
+        shorts=_shorts(options, seen),
+        iv=vol.iv30 if vol and market else None,
+        iv_at_entry=entry.context.iv,
+        iv_rank=vol.iv_rank if vol and _is_recent(vol, now) else None,
+        earnings=events[0],
+        ex_dividend=events[1],
+        dividend=events[2],
+        ev=_ev_of_holding(held, seen, market),
+        missing=tuple(leg.name for leg in held if marks.get(leg.key) is None),
+        stale=reading.staleness(seen, held) if seen else "",
+    )
+
+
+def _is_recent(vol: VolSnapshot, now: dt.datetime) -> bool:
+    """Whether a stored snapshot still says how volatility stands: a long weekend old at most."""
+    return now - vol.as_of <= _RECENT
+
+
+def _events(
+    vol: VolSnapshot | None, around: _Around
+) -> tuple[dt.date | None, dt.date | None, float | None]:
+    """Next report, next ex-day and its amount: the store's calendar, else the last snapshot."""
+    earnings = around.earnings or (vol.next_earnings if vol else None)
+    if around.dividend is not None:
+        return earnings, around.dividend.day, around.dividend.amount
+    if vol is not None:
+        return earnings, vol.next_dividend, vol.dividend_amount
+    return earnings, None, None
+
+
+def _shorts(options: Sequence[Held], seen: Snapshot | None) -> tuple[exits.ShortLeg, ...]:
+    found = []
+    for leg in options:
+        if leg.quantity >= 0.0 or leg.strike is None or leg.expiry is None:
+            continue
+        mark = seen.mark(leg.key) if seen else None
+        found.append(
+            exits.ShortLeg(
+                leg.name,
+                leg.strike,
+                leg.is_call,
+                leg.expiry,
+                delta=mark.delta if mark else None,
+                price=mark.price if mark else None,
+            )
+        )
+    return tuple(found)
+
+
+def _ev_of_holding(
+    held: Sequence[Held], seen: Snapshot | None, market: LegMarket | None
+) -> float | None:
+    """Mean P&L from here to the next expiry: as if the position were taken at the marks now."""
+    if seen is None or market is None:
+        return None
+    worth = reading.value_now(held, seen)
+    if worth is None:
+        return None
+    found = reading.expect(market.board, held, -worth)
+    return found.ev if found else None
+
+
+async def _keep_daily(journal: Journal, entry: JournalEntry, seen: Snapshot) -> None:
+    """One snapshot a day of the same legs, the first with every mark; `snapshot` takes more."""
+    worth = campaign.worth(entry, seen.prices)
+    if worth.pnl is None or entry.id is None:
+        return
+    last = entry.trades[-1].at
+    if any(
+        _day(one.at) == _day(seen.at)
+        and one.at >= last
+        and campaign.worth(entry, one.prices).pnl is not None
+        for one in entry.snapshots
+    ):
+        return
+    await change(journal, entry.id, lambda one: with_snapshot(one, seen), event="snapshot")
+
+
+def _day(at: dt.datetime) -> dt.date:
+    return at.astimezone(dates.NEW_YORK).date()
+
+
+# -- snapshots ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An entry with its newest snapshot, or why there is none."""
+
+    entry: JournalEntry
+    snapshot: Snapshot | None
+    problem: str = ""
+
+
+async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "") -> list[Taken]:
+    """Keep what is quoted now of every open entry, or of the named ones."""
+    entries = [one for one in await load_open(journal, ids) if one.is_open]
+    markets = await _markets(journal, entries)
+    taken = []
+    for entry in entries:
+        market = markets.get(entry.symbol)
+        seen = _snapshot(entry, market if isinstance(market, LegMarket) else None)
+        if seen is None or entry.id is None:
+            problem = str(market) if market is not None else "there is nothing to quote"
+            taken.append(Taken(entry, None, problem))
+            continue
+        kept = await change(
+            journal,
+            entry.id,
+            lambda one, seen=seen: with_snapshot(one, seen, note=note),  # type: ignore[misc]
+            event="snapshot",
+        )
+        newest = next(one for one in kept.snapshots if one.at == seen.at)
+        lacking = campaign.worth(kept, newest.prices).missing
+        taken.append(Taken(kept, newest, f"no quote of {', '.join(lacking)}" if lacking else ""))
+    return taken
+
+
+# -- attribution -------------------------------------------------------------------------------
+
+
+async def attribute(journal: Journal, ids: Sequence[int] = ()) -> list[Attributed]:
+    """
+    Account for the P&L of open entries, or of the named ones, up to now or to the last snapshot.
+
+    Since entry needs marks taken then, since yesterday a snapshot of an earlier day.
+    """
+    entries = await load_open(journal, ids)
+    markets = await _markets(journal, [one for one in entries if one.is_open])
+    found = []
+    for entry in entries:
+        market = markets.get(entry.symbol) if entry.is_open else None
+        seen = _snapshot(entry, market if isinstance(market, LegMarket) else None)
+        notes = [f"no marks: {market}"] if isinstance(market, TomicError) else []
+        found.append(_attributed(entry, seen, notes))
+    return found
+
+
+def _attributed(entry: JournalEntry, seen: Snapshot | None, notes: list[str]) -> Attributed:
+    path = [*entry.snapshots, *((seen,) if seen is not None else ())]
+    path = [one for one in path if one.legs or not _has_options(entry, one)]
+    if not path:
+        return Attributed(entry, None, None, (*notes, "no snapshot with marks is stored"))
+    last = path[-1]
+    since_entry = since_yesterday = None
+    if attribution.entry_snapshot(entry) is None:
+        notes.append("no marks were taken at entry")
+    else:
+        since_entry = attribution.attribute(entry, path, from_start=True)
+    before = attribution.since_yesterday(entry, _day(last.at))
+    if before is None:
+        notes.append("no snapshot of an earlier day")
+    else:
+        since_yesterday = attribution.attribute(entry, [before, last])
+    if not entry.is_open and last.at < (entry.closed_at or last.at):
+        notes.append(f"the last marks are of {last.at:%Y-%m-%d %H:%M} UTC")
+    return Attributed(entry, since_entry, since_yesterday, tuple(notes))
+
+
+def _has_options(entry: JournalEntry, seen: Snapshot) -> bool:
+    return any(not leg.is_stock for leg in campaign.held(entry, seen.at))

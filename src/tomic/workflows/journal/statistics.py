@@ -1,0 +1,180 @@
+"""Statistics of the journal, and saved proposals followed to their expiry with stored prices."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from tomic import dates
+from tomic.journal import statistics
+from tomic.journal.statistics import By, ProposalOutcome
+from tomic.models import Proposal
+from tomic.models.faults import first_fault
+from tomic.models.journal import JournalReport
+from tomic.store import Bars, StoredProposal, VolSeries
+from tomic.workflows.journal.entries import Journal
+
+BY: Mapping[str, By] = {
+    "strategy": "strategy",
+    "symbol": "symbol",
+    "month": "month",
+    "grade": "grade",
+}
+"""What statistics can be grouped by."""
+
+_HOLIDAYS = 4
+"""Days by which the last trading day may come before an expiry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the proposals that have expired."""
+
+    settled: int
+    voided: int
+    waiting: tuple[str, ...]
+    """Symbols whose price at an expiry is not stored yet."""
+
+
+async def report(
+    journal: Journal, *, by: By | None = None, symbol: str | None = None
+) -> JournalReport:
+    """Everything that the journal and the saved proposals can tell."""
+    settled = await settle(journal)
+    rows = await journal.store.load_summaries(symbol=symbol)
+    found = statistics.from_summaries(rows)
+    draws = journal.settings.journal.bootstrap
+    proposals = _known(await journal.store.load_proposals(symbol=symbol, settled=True))
+    notes = []
+    if settled.waiting:
+        names = " ".join(settled.waiting)
+        notes.append(f"proposals wait for the price at their expiry; run tomic prices {names}")
+    unknown = sum(one.closed is not None and one.result is None for one in found)
+    if unknown:
+        notes.append(f"{unknown} closed entries without a result count nowhere")
+    return JournalReport(
+        overall=statistics.statistics(found, label="all", draws=draws),
+        groups=statistics.by_group(found, by, draws=draws) if by else (),
+        by=by or "",
+        trades=statistics.of_trades(found, draws=draws),
+        proposals=statistics.of_proposals(proposals, draws=draws),
+        score=statistics.score_test(proposals, draws=draws),
+        notes=tuple(notes),
+    )
+
+
+# -- proposals ---------------------------------------------------------------------------------
+
+
+async def settle(journal: Journal) -> Settled:
+    """Work out what every expired proposal came to, where its price is stored."""
+    now = await journal.clock()
+    today = now.astimezone(dates.NEW_YORK).date()
+    # The bar of a day that is still running is not its close.
+    awaiting = await journal.store.load_awaiting(today - dt.timedelta(days=1))
+    if not awaiting:
+        return Settled(0, 0, ())
+    symbols = sorted({one.symbol for one in awaiting})
+    bars = await journal.store.load_many_bars(symbols)
+    vols = await journal.store.load_many_iv(symbols, "ib30")
+    replaced = await _replaced(journal, symbols)
+    found: list[tuple[str, dict[str, Any]]] = []
+    waiting: set[str] = set()
+    for one in awaiting:
+        outcome = _outcome(journal, one, bars, vols, replaced)
+        if outcome is None:
+            waiting.add(one.symbol)
+        else:
+            found.append((one.id, outcome))
+    await journal.store.settle_proposals(found, at=now)
+    voided = sum("void" in outcome for _, outcome in found)
+    return Settled(len(found) - voided, voided, tuple(sorted(waiting)))
+
+
+async def _replaced(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
+    """When bars of a symbol were replaced as a whole, after a split."""
+    found: dict[str, list[dt.datetime]] = {}
+    for symbol in symbols:
+        events = await journal.store.load_events(symbol)
+        found[symbol] = [at for at, _, kind, _ in events if kind == "replaced"]
+    return found
+
+
+def _outcome(
+    journal: Journal,
+    stored: StoredProposal,
+    bars: Mapping[str, Bars],
+    vols: Mapping[str, VolSeries],
+    replaced: Mapping[str, Sequence[dt.datetime]],
+) -> dict[str, Any] | None:
+    if any(at > stored.as_of for at in replaced[stored.symbol]):
+        return {"void": "prices were replaced since (a split): strikes and prices do not compare"}
+    spot = close_on(bars.get(stored.symbol), stored.expiry)
+    if spot is None:
+        return None
+    # Pricing later legs takes long to import, and is needed only where something expired.
+    from tomic.journal.settling import settle_proposal
+
+    try:
+        proposal = Proposal.model_validate(stored.document)
+    except ValidationError as exc:
+        return {"void": f"it cannot be read: {first_fault(exc)}"}
+    ratio = _vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
+    european = stored.symbol in journal.settings.market.indices
+    return settle_proposal(proposal, spot, vol_ratio=ratio, is_american=not european)
+
+
+def close_on(bars: Bars | None, day: dt.date) -> float | None:
+    """
+    Close of *day*, or of the trading day before it when it was none; None while neither is stored.
+
+    A holiday is recognised by a later bar: without one the day's own may just be missing still.
+    """
+    if bars is None or not len(bars):
+        return None
+    days = bars.date.astype("datetime64[D]").tolist()
+    earlier = [place for place, one in enumerate(days) if one <= day]
+    if not earlier:
+        return None
+    last = days[earlier[-1]]
+    is_known = last == day or (days[-1] > day and (day - last).days <= _HOLIDAYS)
+    return float(bars.close[earlier[-1]]) if is_known else None
+
+
+def _vol_ratio(series: VolSeries | None, first: dt.date, last: dt.date) -> float:
+    """How the 30-day volatility changed between two days; 1 where that is not stored."""
+    if series is None or not len(series):
+        return 1.0
+    days = series.date.astype("datetime64[D]").tolist()
+    before = [value for day, value in zip(days, series.value, strict=True) if day <= first]
+    after = [value for day, value in zip(days, series.value, strict=True) if day <= last]
+    if not before or not before[-1] > 0.0:
+        return 1.0
+    return float(after[-1] / before[-1])
+
+
+def _known(stored: Sequence[StoredProposal]) -> list[ProposalOutcome]:
+    found = []
+    for one in stored:
+        outcome, document = one.outcome or {}, one.document
+        if "result" not in outcome:
+            continue
+        found.append(
+            ProposalOutcome(
+                id=one.id,
+                symbol=one.symbol,
+                strategy=one.strategy,
+                expiry=one.expiry,
+                result=float(outcome["result"]),
+                pos=float(document["pos"]),
+                ev=float(document["ev"]),
+                score=float(document["score"]),
+                grade=str(document["grade"]),
+                margin=float(document["margin"]),
+            )
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The book: read, stored, reviewed."""

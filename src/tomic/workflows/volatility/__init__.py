@@ -1,0 +1,1 @@
+"""The volatility of symbols, measured and remembered."""

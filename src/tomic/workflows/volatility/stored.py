@@ -1,0 +1,404 @@
+"""
+What stored series say about volatility: estimators, true range, place in the past. No network.
+
+Series are laid on the exchange's trading days, so that a missing day is seen as one: a window
+that holds a gap, or that the series does not fill, gives no number but a reason.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic import dates
+from tomic._typing import FloatArray
+from tomic.models import TradingSession
+from tomic.quant import realized
+from tomic.store import Bars, Coverage, VolSeries
+
+SeriesName: TypeAlias = Literal["bars", "ib30", "ib_hv30"]
+
+_SETTLED = dt.timedelta(hours=1)
+"""How long after the close a day that is still missing is taken for one that IB does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One series that is not up to date."""
+
+    symbol: str
+    series: SeriesName
+    since: dt.date
+    """First day to ask for; a stored one when only the end is missing."""
+    whole: bool
+    """Whether nothing that is stored reaches back far enough."""
+
+
+def last_complete_day(now: dt.datetime, sessions: Sequence[TradingSession] = ()) -> dt.date:
+    """
+    The last day whose session is over at *now*.
+
+    By IB's hours where they reach that day (half days and sudden closures), else by New York's
+    calendar.
+    """
+    today = now.astimezone(dates.NEW_YORK).date()
+    known = dates.session_on(sessions, today)
+    reaches = bool(sessions) and today <= max(one.closes.date() for one in sessions)
+    if known is not None and now > known.closes:
+        return today
+    if not reaches and dates.is_trading_day(today) and now > usual_close(today):
+        return today
+    return dates.trading_days(today - dt.timedelta(days=14), today - dt.timedelta(days=1))[-1]
+
+
+def session_day(now: dt.datetime, sessions: Sequence[TradingSession] = ()) -> dt.date:
+    """
+    The last day on which trading has begun, by IB's hours where they say so.
+
+    Without them: today from 09:30 New York time on, else the trading day before.
+    """
+    begun = [one for one in sessions if one.opens <= now]
+    local = now.astimezone(dates.NEW_YORK)
+    if begun and begun[-1].closes.date() == local.date():
+        return local.date()
+    today = local.date() if local.time() >= dt.time(9, 30) else local.date() - dt.timedelta(days=1)
+    return dates.trading_days(today - dt.timedelta(days=14), today)[-1]
+
+
+def usual_close(day: dt.date) -> dt.datetime:
+    """When New York closes on a trading day."""
+    at = dt.time(13, 0) if dates.half_days(day, day) else dt.time(16, 0)
+    return dt.datetime.combine(day, at, dates.NEW_YORK)
+
+
+def need_of(
+    symbol: str,
+    series: SeriesName,
+    known: Coverage | None,
+    *,
+    last_day: dt.date,
+    first_day: dt.date,
+    force: bool = False,
+) -> Need | None:
+    """
+    What to ask for so that *series* reaches from *first_day* to *last_day*; None when it does.
+
+    Days that IB was asked for and did not give are not asked for again: a new listing has no
+    past, and a symbol without options no implied volatility.
+    """
+    whole = Need(symbol, series, first_day, True)
+    if force or known is None or known.asked_from is None or known.asked_from > first_day:
+        return whole
+    if known.last is not None and known.last >= last_day:
+        return None
+    if known.fetched_at is not None and known.fetched_at >= usual_close(last_day) + _SETTLED:
+        return None
+    return whole if known.last is None else Need(symbol, series, known.last, False)
+
+
+def first_day_of(last_day: dt.date, days: int) -> dt.date:
+    """The trading day *days* before *last_day*."""
+    reach = dt.timedelta(days=math.ceil(days * 1.5) + 15)
+    return dates.trading_days(last_day - reach, last_day)[-days - 1]
+
+
+WINDOWS = realized.WINDOWS
+ESTIMATORS: Mapping[str, Callable[[Mapping[str, FloatArray], int], FloatArray]] = {
+    "close_to_close": lambda bars, n: realized.close_to_close(bars["close"], n),
+    "ewma": lambda bars, n: realized.ewma(bars["close"], n),
+    "parkinson": lambda bars, n: realized.parkinson(bars["high"], bars["low"], n),
+    "garman_klass": lambda bars, n: realized.garman_klass(*_ohlc(bars), n),
+    "rogers_satchell": lambda bars, n: realized.rogers_satchell(*_ohlc(bars), n),
+    "yang_zhang": lambda bars, n: realized.yang_zhang(*_ohlc(bars), n),
+}
+"""Estimators of realised volatility by name; each takes bars and a window."""
+
+BARS_NEEDED = max(WINDOWS) + 1
+"""Closes behind the longest window of returns."""
+ATR_DAYS = 14
+
+_FIELDS = ("open", "high", "low", "close")
+_Ohlc: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+
+
+def _ohlc(bars: Mapping[str, FloatArray]) -> _Ohlc:
+    return bars["open"], bars["high"], bars["low"], bars["close"]
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """Volatility that was, of one symbol, over its last stored bars."""
+
+    last_day: dt.date | None = None
+    close: float | None = None
+    hv: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """Estimator to window to fraction; only what could be computed."""
+    atr14: float | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """``hv20`` … ``hv252`` and ``atr14`` to why they are absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one value stands in the window of trading days before it."""
+
+    value: float
+    day: dt.date
+    rank: float | None = None
+    percentile: float | None = None
+    n: int = 0
+    window: int = realized.TRADING_DAYS
+    reason: str = ""
+    """Why rank and percentile are absent."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether days of the window are missing."""
+        return self.n < self.window
+
+
+# -- realised volatility -------------------------------------------------------------------
+
+
+def realised(symbols: Sequence[str], stored: Mapping[str, Bars]) -> dict[str, Realised]:
+    """Estimators, ATR and reasons for all *symbols* at once, each over its own last bars."""
+    ends = [one.date[-1].item() for one in stored.values() if len(one)]
+    calendar = _calendar(ends, BARS_NEEDED)
+    known = [symbol for symbol in symbols if len(stored.get(symbol, ()))]
+    found = {symbol: _nothing(symbol) for symbol in symbols}
+    if not known:
+        return found
+    shape = (len(known), BARS_NEEDED)
+    bars = {name: np.full(shape, np.nan) for name in _FIELDS}
+    for row, symbol in enumerate(known):
+        own = stored[symbol]
+        at, chosen = _places(own.date, calendar, BARS_NEEDED)
+        for name in _FIELDS:
+            bars[name][row, at] = getattr(own, name)[chosen]
+    # An estimator reads its window and the bar before it, so nothing older is handed over.
+    levels = {
+        (name, window): estimate({k: v[:, -window - 1 :] for k, v in bars.items()}, window)[:, -1]
+        for name, estimate in ESTIMATORS.items()
+        for window in WINDOWS
+    }
+    atr = realized.atr_wilder(bars["high"], bars["low"], bars["close"], ATR_DAYS)[:, -1]
+    for row, symbol in enumerate(known):
+        own = stored[symbol]
+        close = bars["close"][row]
+        found[symbol] = Realised(
+            last_day=own.date[-1].item(),
+            close=float(own.close[-1]),
+            hv={
+                name: {
+                    window: float(levels[name, window][row])
+                    for window in WINDOWS
+                    if math.isfinite(levels[name, window][row])
+                }
+                for name in ESTIMATORS
+            },
+            atr14=_number(atr[row]),
+            missing=_reasons(own, close, calendar, atr[row], bars["high"][row]),
+        )
+    return found
+
+
+def _nothing(symbol: str) -> Realised:
+    text = f"no bars stored; run tomic prices {symbol}"
+    return Realised(missing=dict.fromkeys((*(f"hv{n}" for n in WINDOWS), "atr14"), text))
+
+
+def _reasons(
+    own: Bars, close: FloatArray, calendar: NDArray[np.datetime64], atr: float, high: FloatArray
+) -> dict[str, str]:
+    """Why each window over *close*, laid on trading days, gives no number."""
+    reasons = {}
+    first = f"{own.date[0]}"
+    for window in WINDOWS:
+        if gap := _gap(close[-window - 1 :]):
+            have = min(len(own), window + 1)
+            end = int(np.searchsorted(calendar, own.date[-1]))
+            day = calendar[end - gap + 1]
+            short = day < own.date[0]
+            reasons[f"hv{window}"] = (
+                f"{have} of {window + 1} closes stored, since {first}"
+                if short
+                else f"no bar stored for {day}"
+            )
+    if not math.isfinite(atr):
+        lacking = not np.isfinite(high[-ATR_DAYS:]).all() and np.isfinite(close[-ATR_DAYS:]).all()
+        reasons["atr14"] = (
+            "highs and lows are not stored for the last 14 days"
+            if lacking
+            else f"{min(len(own), ATR_DAYS)} of {ATR_DAYS} unbroken bars stored, since {first}"
+        )
+    return reasons
+
+
+def _gap(values: FloatArray) -> int:
+    """How many places from the end the latest missing value stands; 0 when none is missing."""
+    absent = np.flatnonzero(~np.isfinite(values))
+    return int(values.size - absent[-1]) if absent.size else 0
+
+
+# -- place in the past ---------------------------------------------------------------------
+
+
+def placed(
+    values: Mapping[str, tuple[float, dt.date]],
+    stored: Mapping[str, VolSeries],
+    *,
+    window: int = realized.TRADING_DAYS,
+    least: int = 60,
+) -> dict[str, Standing]:
+    """
+    Rank and percentile of today's value in the *window* trading days before it, by symbol.
+
+    Args:
+        values: Today's value and the trading day it belongs to; that day and later ones are no
+            history.
+        stored: The same series, of earlier days.
+        least: Fewer days than this give no number.
+    """
+    known = {symbol: at for symbol, at in values.items() if len(stored.get(symbol, ()))}
+    found = {
+        symbol: _place(value, day, math.nan, math.nan, 0, window, least)
+        for symbol, (value, day) in values.items()
+    }
+    if not known:
+        return found
+    calendar = _calendar([day for _, day in known.values()], window)
+    history = np.full((len(known), window), np.nan)
+    for row, (symbol, (_, day)) in enumerate(known.items()):
+        own, today = stored[symbol], np.datetime64(day, "D")
+        earlier = own.date < today
+        end = int(np.searchsorted(calendar, today)) - 1
+        at, chosen = _places(own.date[earlier], calendar, window, end)
+        history[row, at] = own.value[earlier][chosen]
+    value = np.array([value for value, _ in known.values()])
+    rank, n = realized.iv_rank(value, history)
+    percentile, _ = realized.iv_percentile(value, history)
+    for row, (symbol, (level, day)) in enumerate(known.items()):
+        found[symbol] = _place(level, day, rank[row], percentile[row], int(n[row]), window, least)
+    return found
+
+
+def _place(
+    value: float,
+    day: dt.date,
+    rank: float,
+    percentile: float,
+    n: int,
+    window: int,
+    least: int,
+) -> Standing:
+    if n < least:
+        return Standing(
+            value, day, n=n, window=window, reason=f"{n} of at least {least} days stored"
+        )
+    reason = "" if math.isfinite(rank) else f"IV did not move in the {n} days stored"
+    return Standing(value, day, _number(rank), _number(percentile), n, window, reason)
+
+
+# -- day by day ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PastDay:
+    """One stored day; fractions, currency per share, None where unknown."""
+
+    day: dt.date
+    close: float | None = None
+    hv30: float | None = None
+    hv60: float | None = None
+    hv90: float | None = None
+    atr14: float | None = None
+    iv30: float | None = None
+    """IB's."""
+    iv_rank: float | None = None
+    iv_percentile: float | None = None
+    chain_iv30: float | None = None
+    """Of our own chains."""
+
+
+def by_day(
+    bars: Bars,
+    ib_iv: VolSeries,
+    chain_iv: VolSeries,
+    days: int,
+    *,
+    window: int = realized.TRADING_DAYS,
+    least: int = 60,
+) -> list[PastDay]:
+    """The last *days* trading days on which anything is stored, oldest first."""
+    ends = [one.date[-1].item() for one in (bars, ib_iv, chain_iv) if len(one)]
+    width = days + max(window, BARS_NEEDED)
+    calendar = _calendar([max(ends)], width) if ends else _calendar([], width)
+    if not len(calendar):
+        return []
+    row = {name: np.full(calendar.size, np.nan) for name in ("high", "low", "close", "ib", "own")}
+    for name, date, values in (
+        *((name, bars.date, getattr(bars, name)) for name in ("high", "low", "close")),
+        ("ib", ib_iv.date, ib_iv.value),
+        ("own", chain_iv.date, chain_iv.value),
+    ):
+        at, chosen = _places(date, calendar, calendar.size, calendar.size - 1)
+        row[name][at] = values[chosen]
+    columns = {
+        "close": row["close"],
+        **{f"hv{n}": realized.close_to_close(row["close"], n) for n in (30, 60, 90)},
+        "atr14": realized.atr_wilder(row["high"], row["low"], row["close"], ATR_DAYS),
+        "iv30": row["ib"],
+        "iv_rank": realized.rolling_place(realized.iv_rank, row["ib"], window, least=least).value,
+        "iv_percentile": realized.rolling_place(
+            realized.iv_percentile, row["ib"], window, least=least
+        ).value,
+        "chain_iv30": row["own"],
+    }
+    stored = np.isfinite(row["close"]) | np.isfinite(row["ib"]) | np.isfinite(row["own"])
+    return [
+        PastDay(calendar[at].item(), **{name: _number(v[at]) for name, v in columns.items()})
+        for at in np.flatnonzero(stored)[-days:]
+    ]
+
+
+# -- trading days --------------------------------------------------------------------------
+
+
+def _calendar(ends: Sequence[dt.date], width: int) -> NDArray[np.datetime64]:
+    """Every trading day from *width* before the first of *ends* to the last of them."""
+    if not ends:
+        return np.array([], dtype="datetime64[D]")
+    first = min(ends) - dt.timedelta(days=round(1.5 * width) + 15)
+    return np.array(dates.trading_days(first, max(ends)), dtype="datetime64[D]")
+
+
+def _places(
+    day: NDArray[np.datetime64],
+    calendar: NDArray[np.datetime64],
+    width: int,
+    end: int | None = None,
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """
+    Columns of a row of *width* trading days for the elements of *day*, and which of them fit.
+
+    The row ends at position *end* of *calendar*, by default at the last day itself.
+    """
+    if not len(day):
+        return np.array([], dtype=np.intp), np.zeros(0, dtype=bool)
+    at = np.searchsorted(calendar, day)
+    on = calendar[np.minimum(at, calendar.size - 1)] == day
+    if end is None:
+        end = int(at[on][-1]) if on.any() else 0
+    column = at - end + width - 1
+    fits = on & (column >= 0) & (column < width)
+    return column[fits], fits
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,145 @@
+"""Tables and summary lines for people: rounded, aligned, honest about what is missing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import replace
+
+import pytest
+
+from tomic.chain import Chain, Fetch
+from tomic.models import OptionQuote, RowStatus
+from tomic.present import chain as render
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "factor", "text"),
+    [
+        (None, 2, 1.0, ""),
+        (float("nan"), 2, 1.0, ""),
+        (0.0, 2, 1.0, "0.00"),
+        (0.1834, 1, 100.0, "18.3"),
+        (12345.678, 2, 1.0, "12,345.68"),
+        (-0.305, 2, 1.0, "-0.30"),
+    ],
+)
+def test_numbers(value, decimals, factor, text):
+    """Fixed decimals and thousands separators; what is missing is empty, and zero is not."""
+    assert render.number(value, decimals, factor) == text
+
+
+def altered(chain: Chain, **changes) -> Chain:
+    """The chain with its first listed row changed."""
+    rows: list[OptionQuote] = list(chain.rows())
+    at = next(i for i, row in enumerate(rows) if row.status is RowStatus.OK)
+    rows[at] = rows[at].model_copy(update=changes)
+    return Chain.from_quotes(
+        rows,
+        underlying=chain.underlying,
+        spot=chain.spot,
+        as_of=chain.as_of,
+        rate=chain.rate,
+        data_type=chain.data_type,
+        multiplier=chain.multiplier,
+        trading_class=chain.trading_class,
+        fetch=chain.fetch,
+    )
+
+
+def test_a_wide_table_has_every_column(demo_chain):
+    """Calls stand left and puts right of the strike, mirrored, and the money is marked."""
+    text, hidden = render.chain_table(demo_chain, width=160)
+
+    header = next(line for line in text.splitlines() if " strike " in line)
+    assert hidden == 0
+    assert header.split() == [
+        "OI", "vol", "bid", "ask", "IV%", "Δ", "Γ", "V", "Θ", "strike",
+        "Θ", "V", "Γ", "Δ", "IV%", "ask", "bid", "vol", "OI",
+    ]  # fmt: skip
+    assert len(re.findall("›590", text)) == len(demo_chain.expiries)
+    assert max(len(line) for line in text.splitlines()) <= 160
+
+
+def test_the_table_starts_with_what_it_is(demo_chain):
+    """The first line says symbol, spot and its source, data type, time, class and quality."""
+    text, _ = render.chain_table(demo_chain, width=160)
+
+    assert re.fullmatch(
+        r"SPY 590\.16 \(last\) · live · 2026-11-20 20:\d\d:\d\d UTC · class SPY · 100% complete",
+        text.splitlines()[0],
+    )
+
+
+@pytest.mark.parametrize(("width", "hidden"), [(80, 5), (100, 4), (160, 0), (20, 7)])
+def test_columns_give_way_to_a_narrow_screen(demo_chain, width, hidden):
+    """The least important columns go first, on both sides; bid and ask stay."""
+    text, gone = render.chain_table(demo_chain, width=width)
+
+    assert gone == hidden
+    assert text.count("bid") == text.count("ask") == 2 * len(demo_chain.expiries)
+    assert "…" not in text
+    if width >= 80:
+        assert max(len(line) for line in text.splitlines()[2:]) <= width
+
+
+def test_local_greeks_are_marked(demo_chain):
+    """A strike whose IV is ours, not IB's, carries a tilde."""
+    before, _ = render.chain_table(demo_chain, width=160)
+    after, _ = render.chain_table(altered(demo_chain, greeks_source="local"), width=160)
+
+    assert "~" not in before
+    assert after.count("~") == 1
+
+
+def test_unfinished_rows_say_why(demo_chain):
+    """A row that never came shows its status instead of numbers."""
+    empty = dict.fromkeys(("bid", "ask", "last", "close", "iv", "delta", "gamma", "vega", "theta"))
+    chain = altered(demo_chain, status=RowStatus.TIMEOUT, greeks_source="none", **empty)
+
+    text, _ = render.chain_table(chain, width=160)
+
+    assert text.count("timeout") == 1
+
+
+def test_unlisted_options_are_not_shown(demo_chain):
+    """Strikes that do not exist are counted in the summary and stay out of the table."""
+    text, _ = render.chain_table(demo_chain, width=160)
+
+    listed = {
+        (row.expiry, row.strike)
+        for row in demo_chain.rows()
+        if row.status is not RowStatus.UNKNOWN_CONTRACT
+    }
+    lines = [line for line in text.splitlines() if re.search(r"\d\.\d\d .*\d\.\d\d", line)]
+    assert len([line for line in lines if "UTC" not in line]) == len(listed)
+
+
+def test_summary(demo_chain):
+    """Counts, gaps, pace, data type and files stand in one line."""
+    fetch = Fetch(seconds=2.0, messages=90, peak_lines=60, retried=0, complete=True)
+    chain = replace(demo_chain, fetch=fetch)
+
+    text = render.chain_summary(chain, ["a.csv", "b.csv"])
+
+    gaps = ", ".join(f"{n} {name}" for name, n in chain.gaps.items()) or "none"
+    assert text == (
+        f"SPY: {len(chain)} contracts · {chain.counts[RowStatus.OK]} ok · gaps: {gaps} · 2.0 s · "
+        "90 messages, 45.0/s · spot 590.16 (last) · live · a.csv, b.csv"
+    )
+
+
+def test_colour_only_on_request(demo_chain):
+    """Escape sequences appear when colour is asked for, and never else."""
+    plain, _ = render.chain_table(demo_chain, width=160)
+    colored, _ = render.chain_table(demo_chain, width=160, color=True)
+
+    assert "\x1b[" not in plain
+    assert "\x1b[" in colored
+
+
+def test_times_are_utc(demo_chain):
+    """The header's time is the chain's own, whatever the zone of this computer."""
+    chain = replace(demo_chain, as_of=dt.datetime(2026, 11, 20, 20, 5, 7, tzinfo=dt.UTC))
+
+    assert "2026-11-20 20:05:07 UTC" in render.chain_header(chain)

@@ -1,0 +1,309 @@
+"""Recorded chains behind the gateway: quotes as in the file, time from its name, spot by parity."""
+
+from __future__ import annotations
+
+import csv
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tomic.errors import BadFile, UsageError
+from tomic.sim import recording
+from tomic.sim.replay.chain import Replay
+
+DATA = Path(
+    os.environ.get("TOMIC_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
+)
+SPY = DATA / "tomic_ib_SPY_20250519_2026cest.csv"
+XLF = DATA / "tomic_ib_XLF_20250518_sunday_closed.csv"
+GOOG = DATA / "lean_GOOG_20151224_eod_chain.csv"
+recorded_data = pytest.mark.skipif(not SPY.exists(), reason=f"recorded chains absent from {DATA}")
+
+HEADER = "Expiry,Type,Strike,Bid,Ask,IV,Delta,Gamma,Vega,Theta"
+NOON = datetime(2025, 5, 19, 16, 0, tzinfo=UTC)
+
+
+def write(tmp_path, *lines, header=HEADER, name="chain_20250519_180000.csv"):
+    path = tmp_path / name
+    path.write_text("\n".join((header, *lines)) + "\n", encoding="utf-8")
+    return path
+
+
+def parity_lines(expiry, forward, *, strikes=(98, 99, 100, 101, 102)):
+    """Call and put quotes whose difference is exactly forward minus strike."""
+    lines = []
+    for strike in strikes:
+        put = 3.0 + 0.5 * (strike - 100)
+        for right, mid in (("C", put + forward - strike), ("P", put)):
+            lines.append(f"{expiry},{right},{strike},{mid - 0.05:.4f},{mid + 0.05:.4f},,,,,")
+    return lines
+
+
+def near_money(replay, points=10.0):
+    options = replay.find(replay.symbol, "OPT")
+    return [option for option in options if abs(option.strike - replay.spot) <= points]
+
+
+@recorded_data
+def test_the_recorded_spy_chain_is_whole_near_the_money():
+    """Monday 19 May 2025, 14:26 in New York: 88 contracts within ten points, all quoted."""
+    replay = Replay.from_csv(SPY, "SPY")
+    quotes = [replay.quote(option.con_id) for option in near_money(replay)]
+
+    assert replay.now() == datetime(2025, 5, 19, 18, 26, tzinfo=UTC)
+    assert (replay.spot, replay.spot_source) == (pytest.approx(593.6, abs=0.6), "parity")
+    assert replay.is_open(replay.find("SPY", "STK")[0].con_id)
+    assert len(quotes) == 88
+    assert all(quote.bid is not None and quote.ask is not None for quote in quotes)
+
+
+@recorded_data
+def test_the_recorded_sunday_has_gaps_and_no_live_quotes():
+    """XLF, Sunday 18 May 2025: 120 contracts within ten points, 23 without a bid, market closed."""
+    replay = Replay.from_csv(XLF, "XLF")
+    options = near_money(replay)
+    frozen = [replay.frozen_quote(option.con_id) for option in options]
+    live = [replay.quote(option.con_id) for option in options]
+
+    assert replay.spot == pytest.approx(51.6, abs=0.3)
+    assert not any(replay.is_open(option.con_id) for option in options)
+    assert len(frozen) == 120
+    assert sum(quote.bid is None for quote in frozen) == 23
+    assert all(quote.bid is None and quote.model is None for quote in live)
+
+
+@recorded_data
+@pytest.mark.parametrize(("path", "symbol"), [(SPY, "SPY"), (XLF, "XLF")])
+def test_quotes_are_the_files_own(path, symbol):
+    """Every quote equals the contract's last row; what the file has no column for is absent."""
+    replay = Replay.from_csv(path, symbol)
+    with path.open(newline="") as file:
+        last = {(r["Expiry"], float(r["Strike"]), r["Type"]): r for r in csv.DictReader(file)}
+
+    options = replay.find(symbol, "OPT")
+
+    assert len(options) == len(last)
+    for option in options:
+        row = last[f"{option.expiry:%Y%m%d}", option.strike, option.right]
+        quote = replay.frozen_quote(option.con_id)
+        for name, got in (("Bid", quote.bid), ("Ask", quote.ask)):
+            assert got == (None if row[name] in ("", "-1.0") else float(row[name]))
+        iv = quote.model.iv if quote.model else None
+        assert iv == (float(row["IV"]) if row["IV"] else None)
+        assert (quote.last, quote.close, quote.volume, quote.open_interest) == (None,) * 4
+
+
+@recorded_data
+def test_another_sources_columns_are_understood():
+    """An end-of-day chain with lower-case columns: 2,016 options, spot within 0.5 of 748.40."""
+    replay = Replay.from_csv(GOOG, "GOOG")
+
+    assert len(replay.find("GOOG", "OPT")) == 2016
+    assert replay.spot == pytest.approx(748.40, abs=0.5)
+    assert replay.now() == datetime(2015, 12, 24, 18, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("option_chain_SPY_20250519_202601.csv", datetime(2025, 5, 19, 18, 26, 1, tzinfo=UTC)),
+        ("tomic_ib_SPY_20250519_2026cest.csv", datetime(2025, 5, 19, 18, 26, tzinfo=UTC)),
+        ("chain_20250519_1426et.csv", datetime(2025, 5, 19, 18, 26, tzinfo=UTC)),
+        ("option_chain_SPY_20251120_160500_000000.csv", datetime(2025, 11, 20, 15, 5, tzinfo=UTC)),
+        ("lean_GOOG_20151224_eod_chain.csv", datetime(2015, 12, 24, 18, 0, tzinfo=UTC)),
+        ("tomic_ib_XLF_20250518_sunday_closed.csv", datetime(2025, 5, 18, 16, 0, tzinfo=UTC)),
+        ("chain_20250519.csv", datetime(2025, 5, 19, 20, 0, tzinfo=UTC)),
+        ("chain.csv", None),
+        ("chain_20251345.csv", None),
+    ],
+)
+def test_the_name_says_when(name, expected):
+    """A time without zone is Dutch; a date alone is the close, or noon where nothing trades."""
+    assert recording.time_in_name(Path(name)) == expected
+
+
+def test_the_last_of_repeated_rows_counts(tmp_path):
+    """A contract fetched three times has the quote of its last row."""
+    path = write(
+        tmp_path, "20250620,C,100,1,2,.2,,,,", "20250620,C,100,,,,,,,", "20250620,C,100,3,4,.3,,,,"
+    )
+    replay = Replay.from_csv(path, "ABC")
+    (option,) = replay.find("ABC", "OPT")
+
+    quote = replay.frozen_quote(option.con_id)
+
+    assert (quote.bid, quote.ask, quote.model.iv) == (3.0, 4.0, 0.3)
+
+
+def test_minus_one_and_blank_are_absent_and_zero_is_zero(tmp_path):
+    """A bid of -1 or nothing is no bid; a bid of 0 stays 0; a row without Greeks has no model."""
+    path = write(
+        tmp_path,
+        "20250620,C,100,-1,0.05,,,,,",
+        "20250620,C,105,,0.05,nan,,,,",
+        "20250620,C,110,0,0.05,0,,,,",
+    )
+    replay = Replay.from_csv(path, "ABC")
+
+    quotes = [replay.frozen_quote(option.con_id) for option in replay.find("ABC", "OPT")]
+
+    assert [quote.bid for quote in quotes] == [None, None, 0.0]
+    assert [quote.model for quote in quotes] == [None, None, None]
+
+
+def test_two_forwards_are_drawn_back_to_the_day(tmp_path):
+    """Forwards that grow by 0.05 a year in logarithm lead back to a spot of exactly 100."""
+    expiries = (date(2025, 6, 20), date(2025, 9, 19))
+    lines = []
+    for expiry in expiries:
+        close = datetime(expiry.year, expiry.month, expiry.day, 20, 0, tzinfo=UTC)
+        tau = (close - NOON) / timedelta(days=365)
+        lines += parity_lines(f"{expiry:%Y%m%d}", 100.0 * 2.718281828459045 ** (0.05 * tau))
+
+    replay = Replay.from_csv(write(tmp_path, *lines), "ABC", as_of=NOON)
+
+    assert replay.spot == pytest.approx(100.0, abs=1e-4)
+    assert replay.spot_source == "parity"
+
+
+def test_one_wrong_pair_does_not_move_the_spot(tmp_path):
+    """The median over the pairs shrugs off a stale quote."""
+    lines = parity_lines("20250620", 100.4) + parity_lines("20250718", 100.8)
+    lines[0] = "20250620,C,98,9,9.1,,,,,"
+
+    spot = Replay.from_csv(write(tmp_path, *lines), "ABC", as_of=NOON).spot
+
+    assert spot == pytest.approx(99.95, abs=0.1)
+
+
+def test_one_expiry_is_discounted_and_no_pair_gives_no_spot(tmp_path):
+    """One forward of 101 a month away implies about 100.6; calls alone imply nothing."""
+    one = Replay.from_csv(write(tmp_path, *parity_lines("20250620", 101.0)), "ABC", as_of=NOON)
+    none = Replay.from_csv(write(tmp_path, "20250620,C,100,1,2,,,,,"), "ABC", as_of=NOON)
+
+    assert one.spot == pytest.approx(101.0 * 2.718281828 ** (-0.045 * 32.17 / 365), abs=0.01)
+    assert (none.spot, none.spot_source) == (None, "")
+
+
+def test_our_own_exports_carry_spot_time_and_activity(tmp_path):
+    """Further columns are used: spot and time from the file, volume and open interest as given."""
+    header = f"{HEADER},Close,Volume,OpenInterest,ParityDeviation,Status,Spot,AsOf,Symbol"
+    path = write(
+        tmp_path,
+        "2025-06-20,C,100,3,4,.2,.5,.01,.1,-.02,3.4,12,1234,,ok,100.5,2025-05-19T16:00:00+00:00,ABC",
+        header=header,
+        name="export.csv",
+    )
+    replay = Replay.from_csv(path)
+    (option,) = replay.find("ABC", "OPT")
+    quote = replay.quote(option.con_id)
+    (share,) = replay.find("ABC", "STK")
+
+    assert (replay.spot, replay.spot_source, replay.now()) == (100.5, "file", NOON)
+    assert (quote.close, quote.volume, quote.open_interest) == (3.4, 12, 1234)
+    assert replay.quote(share.con_id).last == 100.5
+
+
+def test_the_underlying_of_an_original_file_is_silent(tmp_path):
+    """The file has no quote of the share, so the share ticks nothing."""
+    replay = Replay.from_csv(write(tmp_path, *parity_lines("20250620", 100.4)), "ABC", as_of=NOON)
+    (share,) = replay.find("ABC", "STK")
+    quote = replay.quote(share.con_id)
+
+    assert (quote.bid, quote.ask, quote.last, quote.close) == (None,) * 4
+    assert replay.bars(share.con_id, "TRADES", 5, NOON) == []
+    assert replay.quote(1) is None
+
+
+def test_parameters_are_the_union_of_the_file(tmp_path):
+    """Expiries and strikes of the rows, for the underlying's own id only."""
+    lines = ["20250620,C,100,1,2,,,,,", "20250718,P,105,1,2,,,,,"]
+    replay = Replay.from_csv(write(tmp_path, *lines), "ABC", as_of=NOON)
+    (share,) = replay.find("ABC", "STK")
+
+    rows = replay.parameters("ABC", share.con_id)
+
+    assert {row.exchange for row in rows} >= {"SMART"}
+    assert rows[0].expiries == ("20250620", "20250718")
+    assert rows[0].strikes == (100.0, 105.0)
+    assert replay.parameters("ABC", 1) == ()
+
+
+def test_requests_narrow_by_every_field(tmp_path):
+    """Expiry, strike and right choose among the rows; a wrong class or currency finds nothing."""
+    lines = parity_lines("20250620", 100.4) + parity_lines("20250718", 100.8)
+    replay = Replay.from_csv(write(tmp_path, *lines), "ABC", as_of=NOON)
+
+    assert len(replay.find("ABC", "OPT", expiry="20250620")) == 10
+    assert len(replay.find("ABC", "OPT", expiry="202507", right="P")) == 5
+    (one,) = replay.find("ABC", "OPT", expiry="20250620", strike=99.0, right="C", exchange="SMART")
+    assert replay.find("", "", con_id=one.con_id) == [one]
+    assert replay.find("", "OPT", local_symbol="ABC   250620C00099000") == [one]
+    assert not replay.find("ABC", "OPT", trading_class="2ABC")
+    assert not replay.find("ABC", "OPT", currency="EUR")
+    assert not replay.find("XYZ", "OPT")
+
+
+def test_an_index_is_an_index(tmp_path):
+    """SPX replays as an index at Cboe with its PM-settled class."""
+    replay = Replay.from_csv(write(tmp_path, "20250620,C,6000,1,2,,,,,"), "SPX", as_of=NOON)
+
+    (index,) = replay.find("SPX", "IND", exchange="CBOE")
+    (option,) = replay.find("SPX", "OPT")
+
+    assert index.sec_type == "IND"
+    assert option.trading_class == "SPXW"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "lacks the columns"),
+        (b"a,b\n1,2\n", "lacks the columns expiry, type, strike, bid, ask"),
+        (HEADER.encode() + b"\n", "holds no option"),
+        (HEADER.encode() + b"\n20250620,C,abc,1,2,,,,,\n", "line 2: Strike 'abc'"),
+        (HEADER.encode() + b"\n20250620,X,100,1,2,,,,,\n", "line 2: Type 'X'"),
+        (HEADER.encode() + b"\nsoon,C,100,1,2,,,,,\n", "line 2: Expiry 'soon'"),
+        (HEADER.encode() + b"\n20250620,C,100,one,2,,,,,\n", "line 2: Bid 'one'"),
+        (HEADER.encode() + b"\n20250620,C\n", "line 2: Strike ''"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "is not a CSV file"),
+    ],
+    ids=["empty", "other table", "no rows", "strike", "right", "expiry", "bid", "cut", "binary"],
+)
+def test_what_is_no_chain_is_refused_with_the_place(tmp_path, content, words):
+    """A corrupt file names its line and column, and what to do next."""
+    path = tmp_path / "chain_20250519_180000.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(BadFile, match=words):
+        Replay.from_csv(path, "SPY")
+
+
+def test_a_missing_file_a_missing_time_and_a_missing_symbol_are_told_apart(tmp_path):
+    """Each says what is missing."""
+    nameless = write(tmp_path, "20250620,C,100,1,2,,,,,", name="chain.csv")
+
+    with pytest.raises(BadFile, match="does not exist"):
+        Replay.from_csv(tmp_path / "nowhere.csv", "SPY")
+    with pytest.raises(BadFile, match="--as-of"):
+        Replay.from_csv(nameless, "SPY")
+    with pytest.raises(BadFile, match="which symbol"):
+        Replay.from_csv(nameless, as_of=NOON)
+    with pytest.raises(UsageError, match="no time zone"):
+        Replay.from_csv(nameless, "SPY", as_of=datetime(2025, 5, 19, 12))
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("option_chain_SPY_20250519_202601.csv", "SPY"),
+        ("lean_GOOG_20151224_eod_chain.csv", "GOOG"),
+        ("option_chain_BRK.B_20250519_202601_000000.csv", "BRK B"),
+        ("chain_20250519.csv", ""),
+    ],
+)
+def test_the_name_says_which_symbol(name, symbol):
+    """The capital letters before the date; BRK.B in a file name is BRK B."""
+    assert recording.symbol_in_name(Path(name)) == symbol

@@ -1,0 +1,300 @@
+"""Market data as a client sees it: what comes, in which order, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tomic.sim import Gateway, Limits, Profile
+from tomic.sim.faults import Advised, NotSubscribed
+from tomic.wire.answers import (
+    Error,
+    MarketDataType,
+    SnapshotEnd,
+    TickComputation,
+    TickGeneric,
+    TickParams,
+    TickPrice,
+    TickSize,
+    TickString,
+)
+from tomic.wire.requests import CancelMarketData, ContractSpec, ReqMarketData, ReqMarketDataType
+
+STOCK = ContractSpec(symbol="SPY", sec_type="STK", exchange="SMART", currency="USD")
+CALL = ContractSpec(
+    symbol="SPY",
+    sec_type="OPT",
+    expiry="20250718",
+    strike=600.0,
+    right="C",
+    exchange="SMART",
+    currency="USD",
+    trading_class="SPY",
+)
+PUT = dataclasses.replace(CALL, right="PUT")
+
+
+async def test_an_option_streams_everything_asked_for(probe):
+    """Type, tick parameters, then quotes with sizes, the day, Greeks, volume and open interest."""
+    probe.ask(ReqMarketData(1, CALL, generic_ticks="100,101,106"))
+    model = await probe.until(TickComputation, tick=13)
+    await probe.until(TickSize, tick=28)
+
+    ticks = [one for one in probe.answers if getattr(one, "req_id", 0) == 1]
+    assert [type(one) for one in ticks[:2]] == [MarketDataType, TickParams]
+    prices = {one.tick: one.price for one in probe.got(TickPrice)}
+    assert prices == {1: 6.0, 2: 6.2, 4: 6.1, 6: 6.5, 7: 5.5, 9: 5.9, 14: 5.8}
+    sizes = {one.tick: one.size for one in probe.got(TickSize)}
+    assert sizes == {0: 10, 3: 12, 5: 1, 8: 345, 27: 1234, 28: 0, 29: 345, 30: 0}
+    assert probe.got(TickPrice, tick=1)[0].size == 10
+    assert (model.iv, model.delta, model.underlying) == (0.18, 0.52, 600.5)
+
+
+async def test_a_puts_open_interest_is_on_the_put_tick(probe):
+    """Calls and puts are both sent; of a put the call's one is zero."""
+    probe.ask(ReqMarketData(1, PUT, generic_ticks="100,101"))
+    await probe.until(TickSize, tick=28)
+
+    sizes = {one.tick: one.size for one in probe.got(TickSize)}
+    assert (sizes[27], sizes[28], sizes[29], sizes[30]) == (0, 1234, 0, 345)
+
+
+async def test_an_underlyings_generic_ticks(probe):
+    """104, 106 and 456 bring both volatilities and the dividends; 100 and 101 the option totals."""
+    probe.ask(ReqMarketData(1, STOCK, generic_ticks="100,101,104,106,456,233,221"))
+    dividends = await probe.until(TickString, tick=59)
+    await probe.until(TickString, tick=48)
+
+    assert dividends.value == "6.9,7.1,20250620,1.75"
+    assert {one.tick: one.value for one in probe.got(TickGeneric)} == {23: 0.15, 24: 0.17}
+    sizes = {one.tick: one.size for one in probe.got(TickSize)}
+    assert (sizes[27], sizes[28], sizes[29], sizes[30]) == (1000, 2000, 30, 40)
+    assert probe.got(TickPrice, tick=37)[0].price == pytest.approx(6.1)
+
+
+async def test_what_is_missing_has_the_wires_own_sentinels(probe, market):
+    """No bid is price -1 with size 0; a model that cannot be computed is -1 and -2."""
+    market.without(bid=None, last=None, model=None, bid_model=None)
+    probe.ask(ReqMarketData(1, CALL))
+    model = await probe.until(TickComputation, tick=13)
+
+    bid = probe.got(TickPrice, tick=1)[0]
+    assert (bid.price, bid.size) == (-1.0, 0)
+    assert probe.got(TickPrice, tick=4) == []
+    assert (model.iv, model.delta, model.gamma, model.price) == (-1.0, -2.0, -2.0, -1.0)
+
+
+async def test_a_line_goes_on_until_it_is_cancelled(market, connect):
+    """Updates follow the first quotes, with what the market says by then; none after the cancel."""
+    profile = Profile(latency_s=0.0, quotes_s=(0.0, 0.0), greeks_s=(0.0, 0.0), update_s=0.02)
+    async with Gateway(market, profile=profile) as gateway:
+        probe = await connect(gateway)
+        probe.ask(ReqMarketData(1, CALL))
+        await probe.until(TickPrice, tick=1)
+        market.without(bid=6.05)
+        await probe.until(TickPrice, tick=1, price=6.05)
+        await probe.until(TickComputation, 3, tick=13)
+        probe.ask(CancelMarketData(1))
+        await probe.settle()
+        count = len(probe.answers)
+        await probe.settle()
+
+    assert len(probe.answers) == count + 1
+
+
+async def test_cancelling_what_is_not_there(probe):
+    """The cancel of an unknown id is a 300."""
+    probe.ask(CancelMarketData(9))
+
+    assert (await probe.until(Error, code=300)).req_id == 9
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "text"),
+    [
+        (
+            ReqMarketData(1, ContractSpec(symbol="NOPE", sec_type="STK", exchange="SMART")),
+            200,
+            "No sec",
+        ),
+        (ReqMarketData(1, ContractSpec(con_id=1, exchange="SMART")), 200, "No security definition"),
+        (
+            ReqMarketData(
+                1, ContractSpec(symbol="SPY", sec_type="OPT", expiry="20250718", exchange="SMART")
+            ),
+            200,
+            "ambiguous",
+        ),
+        (ReqMarketData(1, ContractSpec(con_id=756733)), 321, "Please enter exchange"),
+        (ReqMarketData(1, ContractSpec(con_id=756733, exchange="MOON")), 200, "No security"),
+        (
+            ReqMarketData(1, ContractSpec(symbol="SPX", sec_type="IND", exchange="SMART")),
+            200,
+            "No security",
+        ),
+        (ReqMarketData(1, CALL, generic_ticks="100,104"), 321, "Incorrect generic tick list"),
+        (ReqMarketData(1, STOCK, generic_ticks="100,999"), 321, "Legal ones for (STK) are: 47,59"),
+        (ReqMarketData(1, STOCK, generic_ticks="600"), 321, "Incorrect generic tick list of 600"),
+        (ReqMarketData(1, STOCK, generic_ticks="abc"), 321, "Incorrect generic tick list"),
+        (
+            ReqMarketData(1, STOCK, generic_ticks="100", snapshot=True),
+            321,
+            "not applicable to generic ticks",
+        ),
+        (ReqMarketData(1, STOCK, regulatory=True), 321, "Regulatory"),
+    ],
+)
+async def test_requests_that_cannot_be_right_are_refused(probe, gateway, request_, code, text):
+    """Unknown, ambiguous and invalid subscriptions end with an error and take no line."""
+    probe.ask(request_)
+
+    error = await probe.until(Error, code=code)
+    assert error.req_id == 1
+    assert text in error.text
+    assert gateway.lines_open == 0
+
+
+async def test_an_index_is_asked_at_its_own_exchange(probe):
+    """SPX at CBOE gives quotes."""
+    probe.ask(ReqMarketData(1, ContractSpec(symbol="SPX", sec_type="IND", exchange="CBOE")))
+
+    assert (await probe.until(TickPrice, tick=4)).price == 6.1
+
+
+async def test_the_line_after_the_last_is_refused(market, connect):
+    """With two lines the third is a 101; a cancel makes room."""
+    limits = Limits(lines=2)
+    async with Gateway(market, profile=Profile.instant(), limits=limits) as gateway:
+        probe = await connect(gateway)
+        probe.ask(*[ReqMarketData(req_id, STOCK) for req_id in (1, 2, 3)])
+        assert (await probe.until(Error, code=101)).req_id == 3
+        probe.ask(CancelMarketData(1), ReqMarketData(4, STOCK))
+        await probe.until(TickPrice, req_id=4)
+
+
+async def test_a_whole_snapshot_ends_at_once(probe, gateway):
+    """When bid, ask, last and Greeks have come the snapshot is over, its line free."""
+    probe.ask(ReqMarketData(1, CALL, snapshot=True))
+    await probe.until(SnapshotEnd, req_id=1)
+
+    assert probe.got(TickComputation, tick=13)
+    assert gateway.lines_open == 0
+
+
+async def test_a_snapshot_without_a_trade_ends_when_its_time_is_up(probe, market, gateway):
+    """A missing last keeps the snapshot, and its line, open until the limit."""
+    market.without(last=None)
+    probe.ask(ReqMarketData(1, CALL, snapshot=True))
+    await probe.until(TickComputation, tick=13)
+    await probe.settle()
+    assert (gateway.lines_open, probe.got(SnapshotEnd)) == (1, [])
+
+    await probe.until(SnapshotEnd, req_id=1)
+    assert gateway.lines_open == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_open", "told", "bid", "greeks"),
+    [
+        (1, True, 1, 6.0, True),
+        (2, True, 1, 6.0, True),
+        (3, True, 1, 6.0, True),
+        (4, True, 1, 6.0, True),
+        (1, False, 1, -1.0, False),
+        (2, False, 2, 6.0, True),
+        (3, False, 1, -1.0, False),
+        (4, False, 2, 6.0, True),
+    ],
+)
+async def test_data_types_of_a_subscriber(probe, market, asked, is_open, told, bid, greeks):
+    """A live entitlement wins over delayed; a closed market shows its last values to 2 and 4."""
+    market.open = is_open
+    probe.ask(ReqMarketDataType(asked), ReqMarketData(1, CALL, generic_ticks="101"))
+    await probe.until(TickSize, tick=28)
+    await probe.until(TickPrice, tick=9)
+    await probe.settle()
+
+    assert probe.got(MarketDataType)[0].data_type == told
+    assert probe.got(TickPrice, tick=1)[0].price == bid
+    assert bool(probe.got(TickComputation, tick=13)) is greeks
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_open", "told"), [(3, True, 3), (4, True, 3), (3, False, 3), (4, False, 4)]
+)
+async def test_delayed_data_have_numbers_of_their_own(gateway, probe, market, asked, is_open, told):
+    """Without subscription types 3 and 4 bring 10167 and ticks 66 to 76 and 80 to 83."""
+    gateway.add(NotSubscribed())
+    market.open = is_open
+    probe.ask(ReqMarketDataType(asked), ReqMarketData(1, CALL))
+    await probe.until(TickPrice, tick=75)
+    await probe.settle()
+
+    assert probe.codes() == [10167]
+    assert probe.got(MarketDataType)[0].data_type == told
+    assert {one.tick for one in probe.got(TickPrice)} == {66, 67, 68, 72, 73, 75, 76}
+    assert {one.tick for one in probe.got(TickSize)} == {69, 70, 71, 74}
+    computed = {one.tick for one in probe.got(TickComputation)}
+    assert computed == (set() if not is_open and told == 3 else {80, 81, 83})
+
+
+async def test_an_unknown_data_type_is_refused(probe):
+    """Type 5 does not exist."""
+    probe.ask(ReqMarketDataType(5))
+
+    assert "Invalid market data type" in (await probe.until(Error, code=321)).text
+
+
+# codes that end nothing
+
+
+@pytest.mark.parametrize(
+    ("data", "asked", "closed", "given"),
+    [("live", 1, False, 1), ("delayed", 1, False, 3), ("delayed", 4, True, 4)],
+)
+async def test_codes_before_data_that_come(probe, gateway, market, data, asked, closed, given):
+    """Each is said to the line first; then the data that the fault names."""
+    market.open = not closed
+    gateway.add(Advised(codes=(354, 10167), data=data))
+    probe.ask(ReqMarketDataType(asked), ReqMarketData(1, CALL))
+    await probe.until(TickPrice)
+
+    said = [one for one in probe.answers if getattr(one, "req_id", 0) == 1]
+    assert [one.code for one in said[:2]] == [354, 10167]
+    assert said[2] == MarketDataType(1, given)
+
+
+async def test_a_code_without_data_leaves_the_line_open(probe, gateway):
+    """It counts until it is cancelled, and nothing comes."""
+    gateway.add(Advised(codes=(10999,), data="none", after_s=0.01))
+    probe.ask(ReqMarketData(1, CALL))
+    await probe.until(Error, code=10999)
+
+    assert gateway.lines_open == 1
+    assert probe.got(TickPrice) == []
+    probe.ask(CancelMarketData(1), CancelMarketData(1))
+    await probe.until(Error, code=300)
+    assert gateway.lines_open == 0
+
+
+async def test_advice_of_one_kind_of_contract(probe, gateway):
+    """Shares are spared where only options are named."""
+    gateway.add(Advised(kinds="option"))
+    probe.ask(ReqMarketData(1, STOCK), ReqMarketData(2, CALL))
+    await probe.until(Error, req_id=2)
+    await probe.until(TickPrice, req_id=1)
+
+    assert [one.req_id for one in probe.got(Error, code=10089)] == [2]
+
+
+async def test_a_refusal_that_is_repeated_before_delayed_data(probe, gateway):
+    """Live data are refused; under type 3 the same code is said, then 10167, then data."""
+    gateway.add(NotSubscribed(code=10089, repeated=True))
+    probe.ask(ReqMarketData(1, CALL))
+    await probe.until(Error, req_id=1)
+    assert gateway.lines_open == 0
+    probe.ask(ReqMarketDataType(3), ReqMarketData(2, CALL))
+    await probe.until(TickPrice, req_id=2)
+
+    assert [one.code for one in probe.got(Error, req_id=2)] == [10089, 10167]

@@ -1,0 +1,213 @@
+"""Each fault is named with its cause and the next step, and nothing makes the doctor hang."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from conftest import FAST, settings_in
+from tomic.sim import Gateway, Limits, Profile, faults
+from tomic.sim.market.model import ModelMarket
+from tomic.store import Bars, Database
+from tomic.workflows.doctor.ladder import Check, CheckVerdict, Overheard, examine, masked
+
+IB = {"connect_timeout_s": 3.0, "request_timeout_s": 1.0, "params_timeout_s": 1.0}
+RULES = {"silent_s": 0.1, "quote_timeout_s": 0.4}
+MUTE = (faults.NoHandshake, faults.NoNextValidId)
+"""Faults for which any patience is in vain."""
+
+
+@asynccontextmanager
+async def simulated(*broken, closed=False):
+    limits, market = Limits().unpaced(), ModelMarket(seed=1, closed=closed)
+    async with Gateway(
+        market, faults=broken, seed=1, profile=Profile.instant(), limits=limits
+    ) as gateway:
+        yield gateway
+
+
+async def checks(folder, port, *, simulated=False, **ib) -> dict[str, Check]:
+    """The ladder's checks by name."""
+    settings = settings_in(
+        folder, ib={**IB, "port": port, **ib}, chain=RULES, market={"spot_timeout_s": 0.4}
+    )
+    found = [one async for one in examine(settings, pace=FAST, simulated=simulated)]
+    return {one.name: one for one in found}
+
+
+async def test_a_healthy_gateway(tmp_path):
+    """Without a fault every rung stands, and the account is masked."""
+    async with simulated() as gateway:
+        found = await checks(tmp_path, gateway.port, simulated=True)
+
+    assert list(found) == [
+        "socket",
+        "handshake",
+        "account",
+        "clock",
+        "market",
+        "stock data SPY",
+        "option data SPY",
+        "pacing",
+    ]
+    assert {one.verdict for one in found.values()} == {CheckVerdict.OK}
+    assert found["account"].found.startswith("DU***567 (paper)")
+    assert gateway.leaked == 0
+    assert gateway.orders == 0
+
+
+async def test_nobody_listens(tmp_path):
+    """A closed port says what to start and which settings to tick, with exit code 4."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    found = await checks(tmp_path, port)
+
+    assert list(found) == ["socket", "database"]
+    assert (found["socket"].verdict, found["socket"].exit_code) == (CheckVerdict.FAIL, 4)
+    assert "refuses connections" in found["socket"].found
+    assert "Enable ActiveX and Socket Clients" in found["socket"].fix
+
+
+FAILURES = [
+    (faults.CloseOnConnect(), "handshake", 4, "closed the connection", "Trusted IPs"),
+    (faults.NoHandshake(), "handshake", 4, "does not answer the API handshake", "restart TWS"),
+    (faults.NoNextValidId(), "handshake", 4, "never sent nextValidId", "finish the login"),
+    (faults.ClientIdInUse(ids=tuple(range(90, 140))), "handshake", 4, "100 to 131", "--client-id"),
+    (faults.Silent(on="current_time"), "clock", 6, "no answer", "restart it"),
+    (faults.ConnectivityLost(after=2, restored_after=None), "clock", 4, "1100", "internet"),
+    (faults.ServerBroken(after=2, restored_after=None), "clock", 4, "2110", "internet"),
+    (faults.FarmBroken(code=2157, after=2, restored_after=None), "contract details", 6, "2157",
+     "IB says that it is back"),
+    (faults.FarmBroken(code=2103, after=2, restored_after=None), "stock data SPY", 6, "2103",
+     "IB says that it is back"),
+    (faults.Silent(on="contract_details"), "contract details", 6, "no answer", "data farms"),
+    (faults.Competing(), "stock data SPY", 4, "10197", "log out"),
+    (faults.NotSubscribed(code=354, delayed=False), "stock data SPY", 5, "354", "OPRA"),
+    (faults.NotSubscribed(code=10168, kinds="option", delayed=False), "option data SPY", 5,
+     "not subscribed", "OPRA"),
+    (faults.LinesTaken(lines=100), "stock data SPY", 5, "101", "close watchlists"),
+    (faults.Silent(on="market_data"), "stock data SPY", 5, "no price of SPY", "market is open"),
+    (faults.Silent(on="option_params"), "option data SPY", 6, "no answer", "data farms"),
+    (faults.DropAfter(messages=4, times=9), "stock data SPY", 4, "closed the connection",
+     "restarts"),
+    (faults.Deaf(after=3), "contract details", 6, "no answer", "restart it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "code", "found", "fix"), FAILURES, ids=lambda value: str(value)[:40]
+)
+async def test_a_fault_that_stops_the_ladder(tmp_path, fault, name, code, found, fix):
+    """The rung that breaks says what was found, why, what to do, and how the command ends."""
+    mute = {"connect_timeout_s": 0.5} if isinstance(fault, MUTE) else {}
+    async with simulated(fault) as gateway:
+        seen = await checks(tmp_path, gateway.port, **mute)
+
+    broken = [one for one in seen.values() if one.verdict is CheckVerdict.FAIL]
+    assert [one.name for one in broken] == [name]
+    assert broken[0].exit_code == code
+    assert found in broken[0].found
+    assert broken[0].cause
+    assert fix in broken[0].fix
+    assert "1234567" not in str(seen)
+
+
+WARNINGS = [
+    (faults.NotSubscribed(code=354), "stock data SPY", "delayed", "OPRA"),
+    (faults.Delayed(), "stock data SPY", "delayed", "OPRA"),
+    (faults.NoGreeks(), "option data SPY", "no Greeks", "restore the main window"),
+    (faults.PartiallySubscribed(code=10091), "option data SPY", "10091", "subscribe"),
+    (faults.PartiallySubscribed(code=10090), "option data SPY", "10090", "subscribe"),
+    (faults.Silent(on="market_data", share=0.999), "option data SPY", "no quote", "market is open"),
+    (faults.ClockDrift(seconds=90.0), "clock", "drift", "set its clock"),
+    (faults.PacingStrike(at=(3,)), "the gateway says", "100", "limits.messages_per_s"),
+    (faults.FarmBroken(code=2105, after=3, restored_after=None), "the gateway says", "2105",
+     "wait"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "found", "fix"), WARNINGS, ids=lambda value: str(value)[:40]
+)
+async def test_a_fault_that_costs_something(tmp_path, fault, name, found, fix):
+    """What only makes the data worse is a warning, and the ladder goes on to its top."""
+    async with simulated(fault) as gateway:
+        seen = await checks(tmp_path, gateway.port)
+
+    assert seen[name].verdict is CheckVerdict.WARN
+    assert found in seen[name].found
+    assert seen[name].cause
+    assert fix in seen[name].fix
+    assert "pacing" in seen
+    assert not [one for one in seen.values() if one.verdict is CheckVerdict.FAIL]
+
+
+async def test_faults_that_are_over_are_not_mentioned(tmp_path):
+    """A farm that broke and came back needs nobody's attention."""
+    fault = faults.FarmBroken(code=2105, after=2, restored_after=0.0)
+    async with simulated(fault) as gateway:
+        seen = await checks(tmp_path, gateway.port)
+
+    assert "the gateway says" not in seen
+
+
+async def test_a_client_id_that_is_taken(tmp_path):
+    """The next id is taken, and the check says so."""
+    async with simulated(faults.ClientIdInUse(ids=(100,))) as gateway:
+        seen = await checks(tmp_path, gateway.port)
+
+    assert "client id 101 (100 was in use)" in seen["handshake"].found
+    assert "the gateway says" not in seen
+
+
+async def test_a_closed_market(tmp_path):
+    """On a Saturday the check says when trading begins; frozen data are no failure."""
+    async with simulated(closed=True) as gateway:
+        seen = await checks(tmp_path, gateway.port, simulated=True)
+
+    assert seen["market"].verdict is CheckVerdict.WARN
+    assert "SPY is closed; opens Mon 23 Nov" in seen["market"].found
+    assert "frozen" in seen["stock data SPY"].found
+    assert seen["option data SPY"].verdict is CheckVerdict.OK
+
+
+async def test_the_database(tmp_path):
+    """The store's path, size, schema and coverage are looked at even without a gateway."""
+    async with Database(tmp_path / "store.db") as store:
+        await store.save_bars(Bars.from_rows("SPY", [("2026-11-20", 1.0, 2.0, 0.5, 1.5, 9.0)]))
+
+    seen = await checks(tmp_path, 1)
+
+    assert seen["database"].verdict is CheckVerdict.OK
+    assert str(tmp_path / "store.db") in seen["database"].found
+    assert "bars of 1 symbols to 2026-11-20" in seen["database"].found
+
+
+async def test_a_database_that_is_none(tmp_path):
+    """A store that cannot be opened is a failure of its own."""
+    (tmp_path / "store.db").write_bytes(b"this is no database at all" * 50)
+
+    seen = await checks(tmp_path, 1)
+
+    assert seen["database"].verdict is CheckVerdict.FAIL
+    assert seen["database"].exit_code == 1
+
+
+def test_masking():
+    """Of an account number only its kind and its last three digits can be read."""
+    assert masked("DU1234567") == "DU***567"
+    assert masked("U12") == "***"
+
+
+def test_garbage_is_overheard_without_harm():
+    """Whatever arrives, codes are noted where there are any."""
+    heard = Overheard()
+
+    heard.received(b"\xff\xff\xff\xff")
+    heard.received(b"\0\0\0\4abcd")
+    heard.received(b"\0\0\0\x0e4\x002\x00-1\x001100\x00x\x00")
+
+    assert heard.codes == {1100: "x"}
