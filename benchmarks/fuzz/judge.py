@@ -55,7 +55,8 @@ _NOISE = (
     "ResourceWarning: unclosed",
 )
 _WARNING = re.compile(r"^(\S+?)/?([^/\s]+\.py):(\d+): (\w*Warning): (.*)$", re.MULTILINE)
-_MESSAGE = re.compile(r'^(?:tomic: |Error: |Aborted|\{"error")', re.MULTILINE)
+_MESSAGE = re.compile(r'^(?:tomic: (?!partial: )|Error: |Aborted|\{"error")', re.MULTILINE)
+"""A line that sums up what is missing stands beside the reason of each part."""
 _GREETING = re.compile(r"^tomic \d[\w.]*: .*$", re.MULTILINE)
 _SQLITE = b"SQLite format 3\x00"
 _LEFTOVER = re.compile(r"(?:\.tmp|\.part|\.partial|~)$")
