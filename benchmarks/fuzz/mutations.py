@@ -327,6 +327,8 @@ def _changed(node: Any, draw: random.Random) -> Any:
             return [*node, *([node[at]] * draw.randint(1, 3))]
         return [*node[:at], _changed(node[at], draw), *node[at + 1 :]]
     if isinstance(node, (int, float)) and not isinstance(node, bool) and draw.random() < 0.3:
+        if abs(node) > 1e300:
+            return draw.choice((-node, 0, 1))
         return draw.choice((-node, node * 1e9, node + 1, str(node), node / 1e9, -1 - node))
     return draw.choice(_VALUES)
 
