@@ -126,7 +126,7 @@ def _plain_insert(path: Path, rows: list[tuple[Any, ...]]) -> float:
 
 async def _our_insert(path: Path, bars: list[Bars]) -> float:
     async with Database(path) as db:
-        await db.record_event("SPY", _NOW, "opened", "")
+        await db.save_earnings([])
         start = time.perf_counter()
         await db.save_bars(*bars)
         return time.perf_counter() - start

@@ -16,8 +16,8 @@ import exchange_calendars
 import tomic
 
 FILE = Path(tomic.__file__).parent / "_closed_days.py"
-FIRST_YEAR, LAST_YEAR = 2000, 2039
-_A_LINE = 10
+FIRST_YEAR, LAST_YEAR = 1970, 2069
+_A_LINE = 11
 
 
 def calendar() -> tuple[list[dt.date], list[dt.date]]:
@@ -26,11 +26,11 @@ def calendar() -> tuple[list[dt.date], list[dt.date]]:
     with warnings.catch_warnings():
         # Its 4.13 calls what pandas 3.1 announces to change; the result is right today.
         warnings.simplefilter("ignore", DeprecationWarning)
-        found = exchange_calendars.get_calendar("XNYS", start=first, end=last)
-    open_days = {one.date() for one in found.sessions}
+        exchange = exchange_calendars.get_calendar("XNYS", start=first, end=last)
+    open_days = {day.date() for day in exchange.sessions}
     days = (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
     closed = [day for day in days if day.weekday() < 5 and day not in open_days]
-    return closed, [one.date() for one in found.early_closes]
+    return closed, [day.date() for day in exchange.early_closes]
 
 
 def text() -> str:
@@ -40,7 +40,7 @@ def text() -> str:
     return f'''"""
 Days on which New York is closed or closes early.
 
-Taken from exchange_calendars {made_with}, because importing it costs every command half a second.
+Taken from exchange_calendars {made_with}, which the program itself does not need.
 ``python tests/closed_days.py`` makes this file.
 """
 

@@ -289,22 +289,37 @@ def test_closed_days_are_those_of_the_calendar():
     assert [dates.parse_expiry(word) for word in _closed_days.HALF.split()] == half
 
 
-def test_days_beyond_the_table_come_from_the_library():
+def test_the_table_reaches_back_before_the_crash():
     """1987 is known as well: Monday 19 October was a trading day, Labor Day was none."""
     assert dates.is_trading_day(dt.date(1987, 10, 19))
     assert not dates.is_trading_day(dt.date(1987, 9, 7))
 
 
+@pytest.mark.parametrize("day", [dt.date(1969, 12, 31), dt.date(2070, 1, 2)])
+def test_years_outside_the_table_are_refused(day):
+    """What the table does not know is an error that names its years, and no guess."""
+    for ask in (dates.is_trading_day, lambda day: dates.trading_days(day, day)):
+        with pytest.raises(DataError, match="known from 1970 to 2069"):
+            ask(day)
+    with pytest.raises(DataError, match="known from 1970 to 2069"):
+        dates.half_days(dt.date(2000, 1, 1), dt.date(2070, 1, 1))
+
+
+def test_a_far_expiry_settles_at_the_usual_close():
+    """An expiry beyond the table is still settled, at 16:00."""
+    assert dates.expiry_moment(dt.date(2101, 11, 25), underlying=SPY).hour == 16
+
+
 def test_closed_fridays_match_the_calendar():
-    """The rule for Fridays on which New York is closed agrees with the exchange's calendar."""
+    """A Friday is a holiday where the exchange's calendar has no session."""
     first, last = dt.date(2010, 1, 1), dt.date(2034, 12, 31)
     trading = set(dates.trading_days(first, last))
 
     fridays = [first + dt.timedelta(days=7 * week) for week in range((last - first).days // 7)]
-    assert [day for day in fridays if dates.is_closed_friday(day)] == [
+    assert [day for day in fridays if dates.is_holiday(day)] == [
         day for day in fridays if day not in trading
     ]
-    assert not dates.is_closed_friday(dt.date(2025, 7, 3))
+    assert not dates.is_holiday(dt.date(2025, 7, 3))
 
 
 def test_half_days_settle_early():

@@ -48,7 +48,6 @@ FLOORS = {
 
 ONLY_IN = {
     "aiosqlite": {"store"},
-    "exchange_calendars": {"dates"},
     "httpx": {"web"},
     "ib_async": {"ib"},
     "matplotlib": {"report"},

@@ -78,7 +78,7 @@ def warm() -> int:
     package = importlib.import_module("tomic")
     modules = [one.name for one in pkgutil.walk_packages(package.__path__, "tomic.")]
     modules += [f"encodings.{one.name}" for one in pkgutil.iter_modules(encodings.__path__)]
-    modules += ["exchange_calendars", "matplotlib.pyplot", "pandas", "sqlite3", "tzdata"]
+    modules += ["matplotlib.pyplot", "pandas", "sqlite3", "tzdata"]
     if is_root() and not may_be_started_by_nobody():
         modules += _standard_library()
     for name in modules:

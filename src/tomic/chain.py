@@ -59,7 +59,6 @@ class Fetch:
     messages: int = 0
     peak_lines: int = 0
     retried: int = 0
-    details_requests: int = 0
     complete: bool = True
     """False when the run was cut short by a deadline, a lost line or an interrupt."""
 

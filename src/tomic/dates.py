@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic import _closed_days
@@ -166,7 +165,7 @@ def parse_hours(text: str, time_zone: str) -> tuple[TradingSession, ...]:
             session = _parse_span(day_text, span.strip(), where)
             if session is not None:
                 sessions.append(session)
-    return tuple(sorted(sessions, key=lambda one: one.opens))
+    return tuple(sorted(sessions, key=lambda session: session.opens))
 
 
 def _parse_span(day_text: str, span: str, where: ZoneInfo) -> TradingSession | None:
@@ -200,18 +199,19 @@ def is_open(sessions: Sequence[TradingSession], moment: dt.datetime) -> bool:
     With a close of 16:00, 16:00:59 is open and 16:01:00 is closed.
     """
     minute = moment.replace(second=0, microsecond=0)
-    return any(one.opens <= minute <= one.closes for one in sessions)
+    return any(session.opens <= minute <= session.closes for session in sessions)
 
 
 def next_open(sessions: Sequence[TradingSession], moment: dt.datetime) -> dt.datetime | None:
     """Return the first opening after *moment*; None when the sessions do not reach that far."""
-    return min((one.opens for one in sessions if one.opens > moment), default=None)
+    opening = (session.opens for session in sessions)
+    return min((opens for opens in opening if opens > moment), default=None)
 
 
 def session_on(sessions: Sequence[TradingSession], day: dt.date) -> TradingSession | None:
     """Return the session that closes on *day*, the last one of several; None when there is none."""
-    closing = [one for one in sessions if one.closes.date() == day]
-    return max(closing, key=lambda one: one.closes, default=None)
+    closing = [session for session in sessions if session.closes.date() == day]
+    return max(closing, key=lambda session: session.closes, default=None)
 
 
 def expiry_moment(
@@ -234,7 +234,8 @@ def expiry_moment(
     if session is not None:
         # Funds and indices may be quoted until 16:15 or later; their options settle at 16:00.
         return min(session.closes, usual)
-    return dt.datetime.combine(expiry, _HALF_DAY_CLOSE, NEW_YORK) if _is_half(expiry) else usual
+    early = dt.datetime.combine(expiry, _HALF_DAY_CLOSE, NEW_YORK)
+    return early if expiry in _half() else usual
 
 
 def _settles_at_open(underlying: Underlying, trading_class: str) -> bool:
@@ -300,89 +301,67 @@ def is_monthly(day: dt.date, listed: Collection[dt.date]) -> bool:
     return day == friday or (day == friday - dt.timedelta(days=1) and friday not in listed)
 
 
-def is_closed_friday(day: dt.date) -> bool:
+@cache
+def _closed() -> frozenset[dt.date]:
+    """Weekdays of the table's years on which New York does not trade."""
+    return frozenset(parse_expiry(word) for word in _closed_days.CLOSED.split())
+
+
+@cache
+def _half() -> tuple[dt.date, ...]:
+    """Days of the table's years on which New York closes at 13:00, ascending."""
+    return tuple(parse_expiry(word) for word in _closed_days.HALF.split())
+
+
+def is_holiday(day: dt.date) -> bool:
     """
-    Whether *day* is a Friday on which New York is closed by rule, so that weeklies move.
+    Whether New York is closed on *day* although it is no weekend.
 
-    Good Friday, New Year's Day, Juneteenth (since 2022), Independence Day and Christmas with the
-    days they are observed on. New Year's Day on a Saturday is not observed (NYSE rule 7.2).
+    False for years that the table does not know, so that a far expiry has its usual hours.
     """
-    if day.weekday() != 4:
-        return False
-    named = {(1, 1), (7, 3), (7, 4), (12, 24), (12, 25)}
-    if day.year >= 2022:
-        named |= {(6, 18), (6, 19)}
-    return (day.month, day.day) in named or day == _easter(day.year) - dt.timedelta(days=2)
+    return day in _closed()
 
 
-def _easter(year: int) -> dt.date:
-    """Easter Sunday (Gregorian calendar, the algorithm of Butcher's Ecclesiastical Calendar)."""
-    golden, (century, of_century) = year % 19, divmod(year, 100)
-    leap, rest = divmod(century, 4)
-    moon = (19 * golden + century - leap - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
-    week = (32 + 2 * rest + 2 * (of_century // 4) - moon - of_century % 4) % 7
-    late = (golden + 11 * moon + 22 * week) // 451
-    month, day = divmod(moon + week - 7 * late + 114, 31)
-    return dt.date(year, month, day + 1)
+def _check_known(start: dt.date, end: dt.date) -> None:
+    first, last = _closed_days.FIRST_YEAR, _closed_days.LAST_YEAR
+    for day in (start, end):
+        if not first <= day.year <= last:
+            raise DataError(
+                f"{day}: the trading days of New York are known from {first} to {last}; "
+                "correct the date"
+            )
 
 
-def _is_half(day: dt.date) -> bool:
-    """Whether New York closes at 13:00 by rule, without loading the calendar for one expiry."""
-    if day.month == 11:  # the day after Thanksgiving, the fourth Thursday
-        return day.weekday() == 4 and 23 <= day.day <= 29
-    eve = (day.month, day.day) in ((7, 3), (12, 24))
-    # On a Friday both are the observed holiday itself.
-    return eve and day.weekday() < 4
-
-
-@lru_cache(maxsize=8)
-def _calendar(first_year: int, last_year: int) -> tuple[tuple[dt.date, ...], tuple[dt.date, ...]]:
-    """Trading days and half days of New York, ascending."""
-    if first_year >= _closed_days.FIRST_YEAR and last_year <= _closed_days.LAST_YEAR:
-        return _tabled(first_year, last_year)
-    import exchange_calendars
-
-    with warnings.catch_warnings():
-        # Its 4.13 calls what pandas 3.1 announces to change; the result is right today.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        calendar = exchange_calendars.get_calendar(
-            "XNYS", start=f"{first_year}-01-01", end=f"{last_year}-12-31"
-        )
-    return (
-        tuple(one.date() for one in calendar.sessions),
-        tuple(one.date() for one in calendar.early_closes),
-    )
-
-
-def _tabled(first_year: int, last_year: int) -> tuple[tuple[dt.date, ...], tuple[dt.date, ...]]:
-    """The same from the table of closed days, without the library and the half second it costs."""
-    first, last = dt.date(first_year, 1, 1), dt.date(last_year, 12, 31)
-    closed = {parse_expiry(word) for word in _closed_days.CLOSED.split()}
-    days = (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
-    half = [parse_expiry(word) for word in _closed_days.HALF.split()]
-    trading = tuple(day for day in days if day.weekday() < 5 and day not in closed)
-    return trading, _between(half, first, last)
-
-
-def _between(days: Sequence[dt.date], start: dt.date, end: dt.date) -> tuple[dt.date, ...]:
-    return tuple(days[bisect_left(days, start) : bisect_right(days, end)])
-
-
-def _decades(start: dt.date, end: dt.date) -> tuple[int, int]:
-    # Whole decades, so that a few calendars serve every request.
-    return start.year // 10 * 10, end.year // 10 * 10 + 9
-
-
+@lru_cache(maxsize=64)
 def trading_days(start: dt.date, end: dt.date) -> tuple[dt.date, ...]:
-    """Return the days New York trades from *start* to *end*, both included, ascending."""
-    return _between(_calendar(*_decades(start, max(start, end)))[0], start, end)
+    """
+    Return the days New York trades from *start* to *end*, both included, ascending.
+
+    Raises:
+        DataError: Either lies in a year that the table of closed days does not know.
+    """
+    _check_known(start, end)
+    days = map(dt.date.fromordinal, range(start.toordinal(), end.toordinal() + 1))
+    return tuple(day for day in days if day.weekday() < 5 and not is_holiday(day))
 
 
 def is_trading_day(day: dt.date) -> bool:
-    """Whether New York trades on *day*, half days included."""
-    return bool(trading_days(day, day))
+    """
+    Whether New York trades on *day*, half days included.
+
+    Raises:
+        DataError: The table of closed days does not know its year.
+    """
+    _check_known(day, day)
+    return day.weekday() < 5 and not is_holiday(day)
 
 
 def half_days(start: dt.date, end: dt.date) -> tuple[dt.date, ...]:
-    """Return the days from *start* to *end* on which New York closes early, ascending."""
-    return _between(_calendar(*_decades(start, max(start, end)))[1], start, end)
+    """
+    Return the days from *start* to *end* on which New York closes early, ascending.
+
+    Raises:
+        DataError: Either lies in a year that the table of closed days does not know.
+    """
+    _check_known(start, end)
+    return _half()[bisect_left(_half(), start) : bisect_right(_half(), end)]

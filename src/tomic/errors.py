@@ -22,8 +22,7 @@ Every error TOMIC raises, with the exit code its command ends with.
      │  ├ EmptyChain
      │  ├ MarketClosed            and only live data are wanted
      │  ├ MissingSpot
-     │  ├ BadFile
-     │  └ PageChanged
+     │  └ BadFile
      └ StoreError [1]
         ├ SchemaTooNew
         └ StoreBusy [7]
@@ -200,12 +199,6 @@ class BadFile(DataError):
     """A file is missing, or is not what its name says."""
 
     code = "data.bad_file"
-
-
-class PageChanged(DataError):
-    """A web page no longer has the structure that its patterns expect."""
-
-    code = "data.page_changed"
 
 
 class StoreError(TomicError):

@@ -293,7 +293,7 @@ def _week(day: dt.date) -> tuple[int, int]:
 def _ends_week(day: dt.date) -> bool:
     """Whether Friday is *day*, or is a holiday right after it: a far quarter end is neither."""
     friday = day + dt.timedelta(days=4 - day.weekday())
-    return day >= friday or ((friday - day).days == 1 and dates.is_closed_friday(friday))
+    return day >= friday or ((friday - day).days == 1 and dates.is_holiday(friday))
 
 
 def _ends_quarter(day: dt.date) -> bool:

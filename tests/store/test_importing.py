@@ -60,7 +60,7 @@ async def test_an_unknown_file_is_refused_with_the_kinds(store, path, tmp_path, 
 async def test_other_databases_are_refused(store, tmp_path):
     """Neither a store of ours nor a file of another program passes for the original."""
     async with Database(tmp_path / "own.db") as own:
-        await own.record_event("SPY", dt.datetime.now(dt.UTC), "test", "")
+        await own.save_earnings([])
     with closing(sqlite3.connect(tmp_path / "other.db")) as db:
         db.execute("CREATE TABLE bookmarks (url)")
 

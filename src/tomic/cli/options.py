@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from tomic.cli import completion
+from tomic.errors import UsageError
 from tomic.present.forms import Format
 
 GATEWAY_PANEL = "Gateway"
@@ -50,27 +51,22 @@ def help_when_alone(context: typer.Context) -> None:
 
 def parse_dte(text: str) -> DteRange:
     """``15`` (fewest days) or ``15:60``."""
-    first, _, last = text.partition(":")
+    from tomic import selection
+
     try:
-        least = int(first or 0)
-        most = int(last) if last else None
-    except ValueError:
-        raise typer.BadParameter(f"{text!r}: write 15 (fewest days) or 15:60") from None
-    if not text.strip(":") or least < 0 or (most is not None and most < least):
-        raise typer.BadParameter(f"{text!r}: days must be >= 0 and ascend, as in 15:60")
-    return DteRange(least, most)
+        return DteRange(*selection.parse_dte(text))
+    except UsageError as exc:
+        raise typer.BadParameter(str(exc)) from None
 
 
 def parse_delta(text: str) -> DeltaRange:
     """``-0.8:0.8``; an end left out is -1 or 1."""
-    first, colon, last = text.partition(":")
+    from tomic import selection
+
     try:
-        least, most = float(first or -1.0), float(last or 1.0)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r}: write a range such as -0.8:0.8") from None
-    if not colon or not -1.0 <= least < most <= 1.0:
-        raise typer.BadParameter(f"{text!r}: deltas must lie in [-1, 1] and ascend, as in -0.8:0.8")
-    return DeltaRange(least, most)
+        return DeltaRange(*selection.parse_delta(text))
+    except UsageError as exc:
+        raise typer.BadParameter(str(exc)) from None
 
 
 def parse_moment(text: str) -> dt.datetime:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from pydantic import ValidationError
 
+from tomic import selection
 from tomic.config.market import ChainSettings
 from tomic.errors import StoreError, UsageError
 from tomic.models import DataType, Spot, SpotSource
@@ -125,10 +126,14 @@ def with_rules(
     changes = dict(rules)
     if isinstance(dte, SupportsIndex):
         changes["min_dte"], changes["max_dte"] = operator.index(dte), None
+    elif isinstance(dte, str):
+        changes["min_dte"], changes["max_dte"] = selection.parse_dte(dte)
     elif dte is not None:
-        changes["min_dte"], changes["max_dte"] = _ends(dte, "dte", "15, (15, 60) or '15:60'", 0)
-    if delta is not None:
-        ends = _ends(delta, "delta", "(-0.8, 0.8) or '-0.8:0.8'", -1.0, 1.0)
+        changes["min_dte"], changes["max_dte"] = _ends(dte, "dte", "15, (15, 60) or '15:60'")
+    if isinstance(delta, str):
+        changes["min_delta"], changes["max_delta"] = selection.parse_delta(delta)
+    elif delta is not None:
+        ends = _ends(delta, "delta", "(-0.8, 0.8) or '-0.8:0.8'")
         changes["min_delta"], changes["max_delta"] = ends
     if not changes:
         return settings
@@ -139,13 +144,8 @@ def with_rules(
     return settings.model_copy(update={"chain": chain})
 
 
-def _ends(
-    given: Any, name: str, form: str, least: float, most: float | None = None
-) -> tuple[Any, Any]:
-    """Both ends of a range; in a text, as on the command line, either may be left out."""
-    if isinstance(given, str):
-        low, _, high = given.partition(":")
-        given = (low.strip() or least, high.strip() or most)
+def _ends(given: Any, name: str, form: str) -> tuple[Any, Any]:
+    """Both ends of a range."""
     try:
         low, high = given
     except (TypeError, ValueError):

@@ -125,10 +125,6 @@ class Density:
         )
         return below
 
-    def partial_expectation(self, price: FloatLike) -> FloatArray:
-        """E[S; S < price], currency per share, any shape; tends to `forward`."""
-        return self.moments_below(price)[1]
-
     def moments_below(self, price: FloatLike) -> tuple[FloatArray, FloatArray]:
         """P(S < price) and E[S; S < price] in one pass, for integrals of piecewise linear P&L."""
         price = np.asarray(price, dtype=np.float64)

@@ -301,10 +301,6 @@ class HistoryTables(StoreFile):
 
         await self._write(work)
 
-    async def record_event(self, symbol: str, at: dt.datetime, kind: str, detail: str) -> None:
-        """Note something that happened to a symbol's data."""
-        await self._write(lambda db: _note(db, at, symbol, kind, detail))
-
     async def load_events(
         self, symbol: str | None = None
     ) -> list[tuple[dt.datetime, str, str, str]]:
