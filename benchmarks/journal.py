@@ -49,11 +49,11 @@ async def _measured(path: Path) -> tuple[list[Row], Sample]:
         book = Journal(store, Settings(), clock=clock)
         documents = [journals.to_document(_entry(number)) for number in range(ENTRIES)]
         began = time.perf_counter()
-        await store.save_entries(documents, event="import", at=await clock())
+        await store.journal.save_all(documents, event="import", at=await clock())
         filled = Sample((time.perf_counter() - began,))
 
         async def loaded() -> None:
-            await store.load_entries()
+            await store.journal.load_all()
 
         async def listed() -> None:
             journal.listing(await journals.listing(book), Format.TABLE)

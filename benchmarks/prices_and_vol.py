@@ -145,9 +145,9 @@ async def _from_the_store(path: Path) -> Row:
         for symbol in SYMBOLS:
             close = 100.0 * np.exp(np.cumsum(0.01 * random.standard_normal(days.size)))
             bars = Bars(symbol, days, close, 1.01 * close, 0.99 * close, close, 1e4 * close)
-            await store.save_bars(bars)
+            await store.history.save_bars(bars)
             levels = random.uniform(0.1, 0.6, days.size)
-            await store.save_iv(VolSeries(symbol, "ib30", days, levels))
+            await store.history.save_iv(VolSeries(symbol, "ib30", days, levels))
     settings = Settings.model_validate({"store": {"path": path}, "web": {"enabled": False}})
     async with Desk(settings) as desk:
         seconds = []

@@ -163,7 +163,7 @@ async def scan(count: int, port: int, store: Path) -> dict[str, Any]:
         session = await held.session()
         messages = session.messages
         received = session._link.client.connectionStats().numMsgRecv
-        chains = [await (await held.store()).load_chain(name) for name in wanted]
+        chains = [await (await held.store()).chains.load(name) for name in wanted]
     finally:
         await held.close()
     return {
@@ -205,8 +205,8 @@ async def fill(path: Path, symbols: list[str]) -> None:
             bars = market.bars(con_id, "TRADES", DAYS, market.now())
             levels = market.bars(con_id, "OPTION_IMPLIED_VOLATILITY", DAYS, market.now())
             asked = {"fetched_at": market.now(), "asked_from": bars[0].day if bars else None}
-            await store.save_bars(_bars(symbol, bars or ()), **asked)
-            await store.save_iv(_levels(symbol, levels or ()), **asked)
+            await store.history.save_bars(_bars(symbol, bars or ()), **asked)
+            await store.history.save_iv(_levels(symbol, levels or ()), **asked)
 
 
 def _bars(symbol: str, bars: Any) -> Bars:

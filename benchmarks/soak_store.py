@@ -26,17 +26,17 @@ async def write_for_ever(path: Path, first: int) -> None:
         number = first
         while True:
             bars = _bars(number)
-            await db.save_bars(bars)
+            await db.history.save_bars(bars)
             print("bars", number, flush=True)
-            await db.save_iv(VolSeries(bars.symbol, "ib30", bars.date, bars.close / 100.0))
+            await db.history.save_iv(VolSeries(bars.symbol, "ib30", bars.date, bars.close / 100.0))
             print("iv", number, flush=True)
             entry = {"id": number, "symbol": bars.symbol, "notes": ["x" * 2000]}
-            await db.save_entry(entry, event="opened", at=_NOW)
-            await db.change_entry(
+            await db.journal.save(entry, event="opened", at=_NOW)
+            await db.journal.change(
                 number, lambda old: {**old, "status": "closed"}, event="close", at=_NOW
             )
             print("entry", number, flush=True)
-            await db.save_executions([Execution(f"e{number}", _NOW, bars.symbol, None, {})])
+            await db.journal.save_executions([Execution(f"e{number}", _NOW, bars.symbol, None, {})])
             print("fill", number, flush=True)
             number += 1
 
@@ -83,9 +83,9 @@ async def _killed_writer(path: Path, first: int, after_s: float) -> set[tuple[st
 async def _check(path: Path, finished: set[tuple[str, int]]) -> None:
     async with Database(path) as db:
         problems = await db.check()
-        covered = await db.coverages()
-        entries = {entry["id"]: entry for entry in await db.load_entries()}
-        fills = {one.exec_id for one in await db.load_executions()}
+        covered = await db.history.coverages()
+        entries = {entry["id"]: entry for entry in await db.journal.load_all()}
+        fills = {one.exec_id for one in await db.journal.executions()}
     wrong = [
         f"{symbol} {series}: {one.rows} rows of a transaction of {ROWS}"
         for symbol, by_series in covered.items()

@@ -126,9 +126,9 @@ def _plain_insert(path: Path, rows: list[tuple[Any, ...]]) -> float:
 
 async def _our_insert(path: Path, bars: list[Bars]) -> float:
     async with Database(path) as db:
-        await db.save_earnings([])
+        await db.calendar.save_earnings([])
         start = time.perf_counter()
-        await db.save_bars(*bars)
+        await db.history.save_bars(*bars)
         return time.perf_counter() - start
 
 
@@ -136,13 +136,13 @@ async def _ten_years(folder: Path, bars: list[Bars]) -> list[dict[str, Any]]:
     path = folder / "ten_years.db"
     async with Database(path) as db:
         for seed, one in enumerate(bars):
-            await db.save_bars(one)
-            await db.save_iv(_volatility(one.symbol, seed))
+            await db.history.save_bars(one)
+            await db.history.save_iv(_volatility(one.symbol, seed))
         ours, plain, disk = [], [], []
         for _ in range(ROUNDS):
             start = time.perf_counter()
-            closes = await db.load_many_bars(SYMBOLS, days=253)
-            levels = await db.load_many_iv(SYMBOLS, "ib30", days=253)
+            closes = await db.history.many_bars(SYMBOLS, days=253)
+            levels = await db.history.many_iv(SYMBOLS, "ib30", days=253)
             ours.append(time.perf_counter() - start)
             plain.append(_plain_read(path))
             disk.append(read_s(path))
@@ -187,8 +187,8 @@ async def _appended(folder: str) -> dict[str, Any]:
     async with Database(path) as db:
         for first in range(0, DAYS, quarter):
             part = slice(first, first + quarter)
-            await db.save_bars(*(_part(one, part) for one in bars))
-            await db.save_iv(
+            await db.history.save_bars(*(_part(one, part) for one in bars))
+            await db.history.save_iv(
                 *(VolSeries(o.symbol, o.kind, o.date[part], o.value[part]) for o in levels)
             )
     return _size("store: the same, written quarter by quarter", path)

@@ -27,10 +27,12 @@ def fill(path: str = "data/volatility.db") -> None:
     async def write_all():
         at = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)
         async with Database(path) as db:
-            await db.save_bars(Bars.from_rows("XLE", [("2026-11-20", 1.0, 2.0, 0.5, 1.5, 9.0)]))
+            await db.history.save_bars(
+                Bars.from_rows("XLE", [("2026-11-20", 1.0, 2.0, 0.5, 1.5, 9.0)])
+            )
             for symbol in ("SPY", "IWM"):
                 one = NewProposal(symbol, "iron_condor", dt.date(2026, 12, 18), {"score": 61.0})
-                await db.save_scan([one], as_of=at, day=DAY)
+                await db.scans.save([one], as_of=at, day=DAY)
 
     asyncio.run(write_all())
 

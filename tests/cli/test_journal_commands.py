@@ -526,7 +526,7 @@ def test_a_store_of_a_newer_program():
         from journal_entries import OPENED as moment
 
         async with Database("data/volatility.db") as store:
-            await store.save_entry({"symbol": "SPY", "opened_at": "x"}, event="x", at=moment)
+            await store.journal.save({"symbol": "SPY", "opened_at": "x"}, event="x", at=moment)
 
     asyncio.run(spoil())
 

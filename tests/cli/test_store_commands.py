@@ -31,7 +31,9 @@ def run(*words: str):
 def fill() -> None:
     async def write():
         async with Database(STORE) as db:
-            await db.save_bars(Bars.from_rows("SPY", [("2026-11-20", 1.0, 2.0, 0.5, 1.5, 9.0)]))
+            await db.history.save_bars(
+                Bars.from_rows("SPY", [("2026-11-20", 1.0, 2.0, 0.5, 1.5, 9.0)])
+            )
 
     asyncio.run(write())
 

@@ -35,9 +35,9 @@ def fill(symbol="SPY", days=("2026-11-19", "2026-11-20")) -> None:
     async def work():
         async with Database(STORE) as db:
             rows = [(day, 600.0, 602.0, 598.0, 601.0, 9.0) for day in days]
-            await db.save_bars(Bars.from_rows(symbol, rows))
+            await db.history.save_bars(Bars.from_rows(symbol, rows))
             values = [(day, 0.17) for day in days]
-            await db.save_iv(VolSeries.from_rows(symbol, "ib30", values))
+            await db.history.save_iv(VolSeries.from_rows(symbol, "ib30", values))
 
     asyncio.run(work())
 

@@ -125,8 +125,8 @@ async def test_one_text_is_one_symbol(given):
         assert [one.symbol for one in found.outcomes] == ["SPY"]
         assert {one.strategy for one in found.proposals} == {"short_put_spread"}
         store = await desk.store()
-        assert set(await store.load_many_bars("SPY,QQQ")) == {"SPY", "QQQ"}
-        assert set(await store.load_latest_snapshots("SPY")) == {"SPY"}
+        assert set(await store.history.many_bars("SPY,QQQ")) == {"SPY", "QQQ"}
+        assert set(await store.history.latest_snapshots("SPY")) == {"SPY"}
 
 
 async def test_one_chain_where_several_are_wanted(given):

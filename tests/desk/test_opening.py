@@ -179,7 +179,7 @@ async def test_a_demo_keeps_its_store_where_it_is_told(tmp_path, monkeypatch):
             assert (await desk.store()).path.name == place
 
         async with Desk(demo=True, store=store) as desk:
-            assert len(await (await desk.store()).load_bars("SPY")) > 200
+            assert len(await (await desk.store()).history.bars("SPY")) > 200
     assert not (tmp_path / "data").exists()
 
 

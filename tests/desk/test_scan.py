@@ -65,12 +65,12 @@ async def test_a_cut_chain_is_fetched_anew_and_a_whole_one_is_not(given, gateway
         gateway.add(SILENT_CALLS)
         await desk.scan(["SPY", "QQQ"])
         store = await desk.store()
-        kept = {name: await store.load_chain(name) for name in ("SPY", "QQQ")}
+        kept = {name: await store.chains.load(name) for name in ("SPY", "QQQ")}
         gateway.clear()
 
         result = await desk.scan(["SPY", "QQQ"])
 
-        again = {name: await store.load_chain(name) for name in ("SPY", "QQQ")}
+        again = {name: await store.chains.load(name) for name in ("SPY", "QQQ")}
         assert kept["QQQ"].is_cut and not again["QQQ"].is_cut
         assert again["SPY"].as_of == kept["SPY"].as_of
         assert again["QQQ"].as_of > kept["QQQ"].as_of
@@ -82,9 +82,9 @@ async def test_what_ib_does_not_quote_is_no_cut(given, gateway):
     gateway.add(faults.NoQuotes(symbol="QQQ", right="C"))
     async with Desk(given) as desk:
         result = await desk.scan(["QQQ"])
-        first = await (await desk.store()).load_chain("QQQ", whole=True)
+        first = await (await desk.store()).chains.load("QQQ", whole=True)
         await desk.scan(["QQQ"])
-        second = await (await desk.store()).load_chain("QQQ", whole=True)
+        second = await (await desk.store()).chains.load("QQQ", whole=True)
 
     assert first.counts["no_quote"] > 0
     assert (result.partial, outcome_of(result, "QQQ").cut) == ((), "")
@@ -103,7 +103,7 @@ async def test_what_is_stopped_half_way_is_cut(given, gateway):
     async with Desk(patient, watch=stop) as desk:
         result = await desk.scan(["QQQ"])
         store = await desk.store()
-        cut, whole = await store.load_chain("QQQ"), await store.load_chain("QQQ", whole=True)
+        cut, whole = await store.chains.load("QQQ"), await store.chains.load("QQQ", whole=True)
 
     assert result.partial == ("QQQ",)
     assert not cut.fetch.complete
@@ -194,7 +194,7 @@ async def test_the_deadline_is_that_of_the_whole_scan(given, gateway):
     async with Desk(one_by_one) as desk:
         result = await desk.scan(["SPY", "QQQ"])
         store = await desk.store()
-        first, second = await store.load_chain("SPY"), await store.load_chain("QQQ")
+        first, second = await store.chains.load("SPY"), await store.chains.load("QQQ")
 
     assert result.partial == ("QQQ", "SPY")
     assert first.is_cut
@@ -259,9 +259,9 @@ async def test_a_proposal_quoted_anew_keeps_its_number_and_its_chain(given, gate
     async with Desk(given) as desk:
         result = await desk.scan(["SPY"])
         old, store = result.proposals[0], await desk.store()
-        before = await store.load_chain("SPY")
+        before = await store.chains.load("SPY")
         review = await desk.refreshed(old)
-        after = await store.load_chain("SPY")
+        after = await store.chains.load("SPY")
 
     assert (review.proposal.id, review.proposal.rank) == (old.id, old.rank)
     assert (after.as_of, len(after)) == (before.as_of, len(before))
@@ -286,7 +286,7 @@ async def test_a_recording_is_searched_and_not_kept(given, gateway, tmp_path):
     file.write_text(export.to_json([chain]))
     async with Desk(given, replay=file) as desk:
         result = await desk.scan(["SPY"])
-        kept = await (await desk.store()).list_scans()
+        kept = await (await desk.store()).scans.latest()
 
     assert result.proposals
     assert {one.id for one in result.proposals} == {""}

@@ -283,7 +283,7 @@ def test_the_day_shows_the_last_book(day):
 async def test_a_scan_of_another_version_is_named(settings, store):
     """A stored scan that this version cannot read is an error with a remedy, not a traceback."""
     at = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)
-    await store.save_scan([], as_of=at, day=at.date(), document={"considered": "many"})
+    await store.scans.save([], as_of=at, day=at.date(), document={"considered": "many"})
 
     async with Desk(settings) as desk:
         with pytest.raises(StoreError, match="run tomic scan again"):

@@ -50,8 +50,8 @@ async def test_a_chain_comes_back_whole(store):
     """Columns, header and the exchange's time zone survive, missing values included."""
     chain = a_chain()
 
-    await store.save_chain(chain)
-    found = await store.load_chain("SPY")
+    await store.chains.save(chain)
+    found = await store.chains.load("SPY")
 
     for name, column in chain.columns.items():
         assert_array_equal(found[name], column)
@@ -63,16 +63,16 @@ async def test_a_chain_comes_back_whole(store):
 
 async def test_an_old_chain_counts_as_none(store):
     """The newest chain is given, and only within the age asked for."""
-    await store.save_chain(a_chain(NOW - dt.timedelta(hours=2)))
-    await store.save_chain(a_chain(NOW - dt.timedelta(minutes=14)))
+    await store.chains.save(a_chain(NOW - dt.timedelta(hours=2)))
+    await store.chains.save(a_chain(NOW - dt.timedelta(minutes=14)))
 
     age = dt.timedelta(minutes=15)
-    found = await store.load_chain("SPY", max_age=age, now=NOW)
+    found = await store.chains.load("SPY", max_age=age, now=NOW)
     assert found.as_of == NOW - dt.timedelta(minutes=14)
-    assert await store.load_chain("SPY", max_age=age, now=NOW + age) is None
-    assert await store.load_chain("QQQ") is None
+    assert await store.chains.load("SPY", max_age=age, now=NOW + age) is None
+    assert await store.chains.load("QQQ") is None
     with pytest.raises(ValueError, match="no clock"):
-        await store.load_chain("SPY", max_age=age)
+        await store.chains.load("SPY", max_age=age)
 
 
 @pytest.mark.parametrize("status", [RowStatus.TIMEOUT, RowStatus.LOST, RowStatus.NOT_SUBSCRIBED])
@@ -81,50 +81,50 @@ async def test_a_cut_chain_is_kept_and_never_counts_as_whole(store, status):
     whole = a_chain(NOW - dt.timedelta(minutes=10))
     cut = a_chain(NOW)
     lost = np.where(np.arange(len(cut)) == 2, status.value, cut["status"])
-    await store.save_chain(cut.with_columns(status=lost))
-    assert await store.load_chain("SPY", whole=True) is None
+    await store.chains.save(cut.with_columns(status=lost))
+    assert await store.chains.load("SPY", whole=True) is None
 
-    await store.save_chain(whole)
+    await store.chains.save(whole)
 
     age = {"max_age": dt.timedelta(minutes=15), "now": NOW}
-    assert (await store.load_chain("SPY", **age)).as_of == cut.as_of
-    assert (await store.load_chain("SPY", **age, whole=True)).as_of == whole.as_of
+    assert (await store.chains.load("SPY", **age)).as_of == cut.as_of
+    assert (await store.chains.load("SPY", **age, whole=True)).as_of == whole.as_of
 
 
 async def test_a_chain_that_was_stopped_counts_as_cut(store):
     """Also when every row of it found an answer elsewhere."""
-    await store.save_chain(replace(a_chain(), fetch=Fetch(complete=False)))
+    await store.chains.save(replace(a_chain(), fetch=Fetch(complete=False)))
 
-    assert await store.load_chain("SPY", whole=True) is None
-    assert (await store.load_chain("SPY")).is_cut
+    assert await store.chains.load("SPY", whole=True) is None
+    assert (await store.chains.load("SPY")).is_cut
 
 
 async def test_chains_older_than_a_day_go_by_themselves(store):
     """A chain takes the place of those from more than a day before it; the newest always stays."""
     for hours in (60, 30, 20, 10):
-        await store.save_chain(a_chain(NOW - dt.timedelta(hours=hours)))
+        await store.chains.save(a_chain(NOW - dt.timedelta(hours=hours)))
 
     assert (await store.info()).tables["chains"] == 3
-    assert (await store.load_chain("SPY")).as_of == NOW - dt.timedelta(hours=10)
+    assert (await store.chains.load("SPY")).as_of == NOW - dt.timedelta(hours=10)
 
 
 async def test_an_empty_chain_can_be_kept(store):
     """A chain without rows is stored like any other."""
-    await store.save_chain(a_chain(strikes=()))
+    await store.chains.save(a_chain(strikes=()))
 
-    assert len(await store.load_chain("SPY")) == 0
+    assert len(await store.chains.load("SPY")) == 0
 
 
 @pytest.mark.parametrize("column", ["open_interest", "quoted_at", "greeks_source", "dte"])
 async def test_a_column_of_a_later_version_is_missing_in_an_earlier_chain(store, path, column):
     """A chain stored before a column existed reads NaN, no moment, no word or 0 there."""
-    await store.save_chain(a_chain())
+    await store.chains.save(a_chain())
     with sqlite3.connect(path) as db:
         change = "UPDATE chains SET header = replace(header, ?, '\"column_of_the_past\"')"
         db.execute(change, (f'"{column}"',))
     db.close()
 
-    found = await store.load_chain("SPY")
+    found = await store.chains.load("SPY")
 
     assert all(value != value or not value for value in found[column].tolist())
     assert found["strike"].tolist() == [595.0, 595.0, 600.0, 600.0, 605.0, 605.0]

@@ -29,7 +29,7 @@ async def test_cancelling_at_any_moment_leaves_no_thread(path, turns):
     async def use() -> None:
         async with Database(path) as store, store.run_lock("prices"):
             while True:
-                await store.save_bars(ONE_BAR)
+                await store.history.save_bars(ONE_BAR)
 
     using = asyncio.create_task(use())
     for _ in range(turns):
@@ -109,7 +109,7 @@ def plain(path):
 async def test_a_damaged_file_is_named_and_kept(path, damage):
     """Damage is reported with file and remedy, and not a byte of the file is changed."""
     async with Database(path) as store:
-        await store.save_bars(Bars("SPY", np.datetime64("1990-01-01") + np.arange(4000),
+        await store.history.save_bars(Bars("SPY", np.datetime64("1990-01-01") + np.arange(4000),
                                    *[np.ones(4000)] * 5))  # fmt: skip
     content = bytearray(path.read_bytes())
     where = slice(0, 100) if damage == "header" else slice(4096, len(content) - 4096)
@@ -118,7 +118,7 @@ async def test_a_damaged_file_is_named_and_kept(path, damage):
 
     with pytest.raises(StoreError, match=r"store\.db: damaged .* backup"):
         async with Database(path) as store:
-            await store.load_bars("SPY")
+            await store.history.bars("SPY")
 
     assert path.read_bytes() == bytes(content)
 
@@ -126,31 +126,31 @@ async def test_a_damaged_file_is_named_and_kept(path, damage):
 async def test_a_write_waits_for_another_program_only_so_long(path):
     """While another program writes, ours waits for the stated time and then says so."""
     async with Database(path, busy_timeout_s=0.05) as store:
-        await store.save_bars(ONE_BAR)
+        await store.history.save_bars(ONE_BAR)
         other = plain(path)
         other.execute("BEGIN IMMEDIATE")
 
         with pytest.raises(StoreBusy, match=r"0\.05 s") as caught:
-            await store.save_bars(ONE_BAR)
+            await store.history.save_bars(ONE_BAR)
         other.execute("ROLLBACK")
         other.close()
 
         assert caught.value.exit_code == 7
-        assert await store.save_bars(ONE_BAR) == 0
+        assert await store.history.save_bars(ONE_BAR) == 0
 
 
 async def test_cancelling_a_write_leaves_it_whole_or_undone(path):
     """A cancelled caller never leaves half a transaction, and the store stays usable."""
     many = Bars("SPY", np.datetime64("1970-01-01") + np.arange(20000), *[np.ones(20000)] * 5)
     async with Database(path) as store:
-        await store.save_bars(ONE_BAR)
-        writing = asyncio.create_task(store.save_bars(many))
+        await store.history.save_bars(ONE_BAR)
+        writing = asyncio.create_task(store.history.save_bars(many))
         await asyncio.sleep(0.005)
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
 
-        assert len(await store.load_bars("SPY")) in (1, 20001)
+        assert len(await store.history.bars("SPY")) in (1, 20001)
 
 
 async def test_stores_open_at_once_make_one_schema(path):
@@ -158,40 +158,42 @@ async def test_stores_open_at_once_make_one_schema(path):
 
     async def write(number: int) -> None:
         async with Database(path) as store:
-            await store.save_bars(Bars.from_rows(f"S{number}", [("2026-01-02", *[1.0] * 5)]))
+            await store.history.save_bars(
+                Bars.from_rows(f"S{number}", [("2026-01-02", *[1.0] * 5)])
+            )
 
     async with asyncio.TaskGroup() as group:
         for number in range(6):
             group.create_task(write(number))
 
     async with Database(path) as store:
-        assert len(await store.load_many_bars([f"S{n}" for n in range(6)])) == 6
+        assert len(await store.history.many_bars([f"S{n}" for n in range(6)])) == 6
 
 
 async def test_an_operation_takes_only_so_long(path):
     """What is not done within its time is given up, undone, and the store stays usable."""
     many = Bars("SPY", np.datetime64("1970-01-01") + np.arange(30000), *[np.ones(30000)] * 5)
     async with Database(path) as store:
-        await store.save_bars(ONE_BAR)
+        await store.history.save_bars(ONE_BAR)
         store.operation_timeout_s = 0.001
         with pytest.raises(StoreBusy, match=r"not done within 0\.001 s"):
-            await store.save_bars(many)
+            await store.history.save_bars(many)
         store.operation_timeout_s = 30.0
 
-        assert len(await store.load_bars("SPY")) in (1, 30000)
+        assert len(await store.history.bars("SPY")) in (1, 30000)
 
 
 async def test_a_closed_store_stays_closed(path):
     """Using a store outside its block is a mistake that is told, not a file left open."""
     store = Database(path)
     with pytest.raises(RuntimeError, match="not open"):
-        await store.load_bars("SPY")
+        await store.history.bars("SPY")
     async with store:
-        await store.save_bars(ONE_BAR)
+        await store.history.save_bars(ONE_BAR)
     await store.close()
 
     with pytest.raises(RuntimeError, match="not open"):
-        await store.load_bars("SPY")
+        await store.history.bars("SPY")
 
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path):
@@ -200,7 +202,7 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
     with pytest.raises(StoreError, match=r"set store\.path to a folder you own"):
         async with Database(tmp_path / "data" / "store.db") as store:
-            await store.save_bars(ONE_BAR)
+            await store.history.save_bars(ONE_BAR)
 
 
 @pytest.mark.parametrize("target", ["gone.db", "store.db"])
@@ -224,9 +226,9 @@ async def test_a_folder_in_the_files_place_is_named(tmp_path):
 async def test_a_missing_table_is_named_with_a_remedy(path):
     """A file of ours that has lost a table says which, and what tells more."""
     async with Database(path) as store:
-        await store.save_bars(ONE_BAR)
+        await store.history.save_bars(ONE_BAR)
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.execute("DROP TABLE bars")
 
         with pytest.raises(StoreError, match="no such table: bars; tomic store check tells"):
-            await store.load_bars("SPY")
+            await store.history.bars("SPY")

@@ -23,11 +23,11 @@ async def test_files_are_recognised_by_what_is_in_them(store, tmp_path):
     second = await store.import_file(dividends)
 
     assert (first.kind, second.kind) == ("earnings", "dividends")
-    assert await store.load_earnings(["AAPL", "BRK.B"], since=TODAY) == {
+    assert await store.calendar.earnings(["AAPL", "BRK.B"], since=TODAY) == {
         "AAPL": [Earnings("AAPL", dt.date(2027, 1, 28), "csv")],
         "BRK.B": [Earnings("BRK.B", dt.date(2027, 2, 20), "csv")],
     }
-    assert await store.load_dividends(["SPY"], since=TODAY) == {
+    assert await store.calendar.dividends(["SPY"], since=TODAY) == {
         "SPY": [Dividend("SPY", dt.date(2026, 12, 18), 1.95, "csv")]
     }
 
@@ -60,7 +60,7 @@ async def test_an_unknown_file_is_refused_with_the_kinds(store, path, tmp_path, 
 async def test_other_databases_are_refused(store, tmp_path):
     """Neither a store of ours nor a file of another program passes for the original."""
     async with Database(tmp_path / "own.db") as own:
-        await own.save_earnings([])
+        await own.calendar.save_earnings([])
     with closing(sqlite3.connect(tmp_path / "other.db")) as db:
         db.execute("CREATE TABLE bookmarks (url)")
 

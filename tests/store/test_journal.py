@@ -37,7 +37,7 @@ from tomic.store import Database
 async def append(path, name, count):
     async with Database(path) as db:
         for n in range(count):
-            await db.change_entry(
+            await db.journal.change(
                 1,
                 lambda e: {**e, "notes": [*e["notes"], f"{name}{n}"]},
                 event="note",
@@ -55,7 +55,7 @@ documents = st.dictionaries(
 
 
 async def save(store, document=CONDOR, event="opened", **more) -> int:
-    return await store.save_entry({**document, **more}, event=event, at=NOW)
+    return await store.journal.save({**document, **more}, event=event, at=NOW)
 
 
 async def test_an_entry_survives_reopening(path):
@@ -64,32 +64,32 @@ async def test_an_entry_survives_reopening(path):
         number = await save(store, summary={"result": None})
 
     async with Database(path) as store:
-        found = await store.load_entry(number)
+        found = await store.journal.load(number)
 
     assert found == {"id": 1, "revision": 1, **CONDOR, "summary": {"result": None}}
 
 
 async def test_numbers_continue_after_those_of_an_import(store):
     """An entry keeps the number it came with; the next one is one above the highest."""
-    await store.save_entries(
+    await store.journal.save_all(
         [{**CONDOR, "id": 4, "continues": 17}, {**CONDOR, "id": 17}], event="imported", at=NOW
     )
 
     assert await save(store) == 18
-    assert [entry["id"] for entry in await store.load_entries()] == [4, 17, 18]
+    assert [entry["id"] for entry in await store.journal.load_all()] == [4, 17, 18]
 
 
 async def test_every_change_is_kept(store):
     """The history has what was set and taken away, and rebuilds each earlier state."""
     number = await save(store)
-    first = await store.load_entry(number)
+    first = await store.journal.load(number)
 
     def close(entry):
         del entry["reason"]
         return {**entry, "status": "closed", "closed_at": "2026-12-10T20:00:00+00:00"}
 
-    last = await store.change_entry(number, close, event="close", at=NOW, note="target reached")
-    changes = await store.entry_history(number)
+    last = await store.journal.change(number, close, event="close", at=NOW, note="target reached")
+    changes = await store.journal.changes(number)
 
     assert [(change.revision, change.event) for change in changes] == [(1, "opened"), (2, "close")]
     assert changes[1].values == {"status": "closed", "closed_at": "2026-12-10T20:00:00+00:00"}
@@ -108,10 +108,10 @@ def test_the_history_rebuilds_any_entry(versions):
     async def write():
         with tempfile.TemporaryDirectory() as folder:
             async with Database(Path(folder) / "store.db") as store:
-                number = await store.save_entry(versions[0], event="opened", at=NOW)
+                number = await store.journal.save(versions[0], event="opened", at=NOW)
                 for one in versions[1:]:
-                    await store.change_entry(number, lambda _, one=one: one, event="edit", at=NOW)
-                return await store.load_entry(number), await store.entry_history(number)
+                    await store.journal.change(number, lambda _, one=one: one, event="edit", at=NOW)
+                return await store.journal.load(number), await store.journal.changes(number)
 
     entry, changes = asyncio.run(write())
 
@@ -122,27 +122,27 @@ def test_the_history_rebuilds_any_entry(versions):
 async def test_a_stale_entry_is_not_written(store):
     """Who read an entry before another changed it cannot overwrite that change."""
     number = await save(store)
-    stale = await store.load_entry(number)
-    await store.change_entry(number, lambda entry: {**entry, "plan": "hold"}, event="e", at=NOW)
+    stale = await store.journal.load(number)
+    await store.journal.change(number, lambda entry: {**entry, "plan": "hold"}, event="e", at=NOW)
 
     with pytest.raises(StoreBusy, match="journal entry 1 was changed by another run"):
-        await store.save_entry({**stale, "plan": "sell"}, event="edit", at=NOW)
+        await store.journal.save({**stale, "plan": "sell"}, event="edit", at=NOW)
 
-    assert (await store.load_entry(number))["plan"] == "hold"
+    assert (await store.journal.load(number))["plan"] == "hold"
 
 
 async def test_many_entries_are_written_all_or_none(store):
     """One entry that cannot be written takes the others of its batch with it."""
     with pytest.raises(TypeError, match="object cannot be written"):
-        await store.save_entries([CONDOR, {"legs": object()}], event="imported", at=NOW)
+        await store.journal.save_all([CONDOR, {"legs": object()}], event="imported", at=NOW)
 
-    assert await store.load_entries() == []
+    assert await store.journal.load_all() == []
 
 
 async def test_changing_an_unknown_entry_is_a_mistake_of_the_user(store):
     """An unknown number is told with the command that shows the known ones."""
     with pytest.raises(UsageError, match="no journal entry 7; tomic journal list"):
-        await store.change_entry(7, dict, event="note", at=NOW)
+        await store.journal.change(7, dict, event="note", at=NOW)
 
 
 async def test_entries_are_found_by_their_keys(store):
@@ -150,10 +150,10 @@ async def test_entries_are_found_by_their_keys(store):
     await save(store, summary={"result": 120.0})
     await save(store, symbol="QQQ", status="closed", opened_at="2026-01-05T16:00:00+00:00")
 
-    assert [e["symbol"] for e in await store.load_entries("open")] == ["SPY"]
-    assert [e["symbol"] for e in await store.load_entries(symbol="QQQ")] == ["QQQ"]
-    assert len(await store.load_entries(strategy="iron_condor")) == 2
-    found = await store.load_summaries(since=dt.date(2026, 11, 1))
+    assert [e["symbol"] for e in await store.journal.load_all("open")] == ["SPY"]
+    assert [e["symbol"] for e in await store.journal.load_all(symbol="QQQ")] == ["QQQ"]
+    assert len(await store.journal.load_all(strategy="iron_condor")) == 2
+    found = await store.journal.summaries(since=dt.date(2026, 11, 1))
     assert [(e["id"], e["status"], e["summary"]) for e in found] == [(1, "open", {"result": 120.0})]
 
 
@@ -175,7 +175,7 @@ async def test_nothing_of_the_journal_can_be_deleted(store, path):
 async def test_two_processes_lose_nothing_of_each_other(path):
     """Two programs that add notes to one entry at the same time both keep all of theirs."""
     async with Database(path) as store:
-        await store.save_entry({**CONDOR, "notes": []}, event="opened", at=NOW)
+        await store.journal.save({**CONDOR, "notes": []}, event="opened", at=NOW)
     writers = [
         await asyncio.create_subprocess_exec(sys.executable, "-c", APPENDER, path, name, "20")
         for name in "ab"
@@ -183,8 +183,8 @@ async def test_two_processes_lose_nothing_of_each_other(path):
     assert [await writer.wait() for writer in writers] == [0, 0]
 
     async with Database(path) as store:
-        entry = await store.load_entry(1)
-        changes = await store.entry_history(1)
+        entry = await store.journal.load(1)
+        changes = await store.journal.changes(1)
 
     assert sorted(entry["notes"]) == sorted(f"{name}{n}" for name in "ab" for n in range(20))
     assert [change.revision for change in changes] == list(range(1, 42))
@@ -198,15 +198,15 @@ async def test_a_fill_is_counted_once(store):
         for n in range(3)
     ]
 
-    assert await store.save_executions(fills) == 3
-    assert await store.save_executions(fills) == 0
-    await store.link_executions(["0001.1"], number)
+    assert await store.journal.save_executions(fills) == 3
+    assert await store.journal.save_executions(fills) == 0
+    await store.journal.link_executions(["0001.1"], number)
 
-    assert [one.exec_id for one in await store.load_executions(unlinked=True)] == [
+    assert [one.exec_id for one in await store.journal.executions(unlinked=True)] == [
         "0001.0",
         "0001.2",
     ]
-    (linked,) = await store.load_executions(entry_id=number)
+    (linked,) = await store.journal.executions(entry_id=number)
     assert (linked.entry_id, linked.at, linked.document) == (number, fills[1].at, {"price": 1.2})
 
 
@@ -214,7 +214,7 @@ async def test_a_document_keeps_dates_as_text(store):
     """Dates may be handed over as such and come back as ISO text, as JSON would have them."""
     number = await save(store, expiry=dt.date(2026, 12, 18))
 
-    entry = await store.load_entry(number)
+    entry = await store.journal.load(number)
 
     assert entry["expiry"] == "2026-12-18"
     assert json.loads(json.dumps(entry)) == entry

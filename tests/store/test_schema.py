@@ -63,11 +63,11 @@ async def test_the_original_imports_without_loss(store, path, tmp_path):
     assert (second.counts["new bars"], second.counts["new snapshots"]) == (0, 0)
     for table, home in (("PriceHistory", "legacy_price_history"), ("VolStats", "legacy_vol_stats")):
         assert [row[:-1] for row in rows_of(path, home)] == rows_of(file, table)
-    bars = await store.load_bars("S1")
+    bars = await store.history.bars("S1")
     assert bars.close[0] == 100.0 + 252 / 7
     assert np.isnan(bars.high).all()
-    assert (await store.coverage("S1"))["bars"].close_only == 252
-    (snapshot,) = await store.load_snapshots("S3")
+    assert (await store.history.coverage("S1"))["bars"].close_only == 252
+    (snapshot,) = await store.history.snapshots("S3")
     assert snapshot == VolSnapshot(
         symbol="S3",
         as_of=dt.datetime(2025, 5, 16, tzinfo=dt.UTC),
@@ -83,8 +83,8 @@ async def test_the_original_in_the_stores_own_place_is_taken_over(path):
     before = rows_of(path, "PriceHistory")
 
     async with Database(path) as store:
-        assert len(await store.load_bars("S15")) == 252
-        assert len(await store.load_snapshots("S15")) == 1
+        assert len(await store.history.bars("S15")) == 252
+        assert len(await store.history.snapshots("S15")) == 1
         again = await store.import_file(path)
         assert (again.counts["price rows"], again.counts["new bars"]) == (4032, 0)
 
@@ -94,12 +94,12 @@ async def test_the_original_in_the_stores_own_place_is_taken_over(path):
 async def test_an_import_never_replaces_what_the_store_knows(store, tmp_path):
     """A full bar of ours is kept where the original has only a close."""
     mine = Bars.from_rows("S0", [(FIRST, 1.0, 2.0, 0.5, 1.5, 10.0)])
-    await store.save_bars(mine)
+    await store.history.save_bars(mine)
 
-    result = await store.import_legacy(original(tmp_path / "volatility.db", prices=10))
+    result = await store.import_file(original(tmp_path / "volatility.db", prices=10))
 
     assert result.counts["new bars"] == 9
-    assert (await store.load_bars("S0", until=FIRST)).close.tolist() == [1.5]
+    assert (await store.history.bars("S0", until=FIRST)).close.tolist() == [1.5]
 
 
 async def test_unknown_columns_and_dates_are_kept(store, path, tmp_path):
@@ -110,7 +110,7 @@ async def test_unknown_columns_and_dates_are_kept(store, path, tmp_path):
         db.execute("INSERT INTO PriceHistory VALUES ('S0', 'gisteren', 5.0, 'veel', 1.5, NULL)")
         db.commit()
 
-    result = await store.import_legacy(file)
+    result = await store.import_file(file)
 
     assert result.counts["rows without a readable date"] == 1
     assert result.counts["new bars"] == 2
@@ -173,7 +173,7 @@ async def test_executions_that_are_none_get_their_reason(path):
     old_store(path, [*rows, ("sound", execution(), None)])
 
     async with Database(path) as store:
-        reasons = {one.exec_id: one.reason for one in await store.load_executions(unlinked=True)}
+        reasons = {one.exec_id: one.reason for one in await store.journal.executions(unlinked=True)}
 
     assert reasons.pop("sound") == ""
     assert set(reasons) == set(POISON)
@@ -199,7 +199,7 @@ async def test_marks_of_before_the_last_trade_leave_the_list(path):
     ])  # fmt: skip
 
     async with Database(path) as store:
-        found = [one["summary"] for one in await store.load_summaries()]
+        found = [one["summary"] for one in await store.journal.summaries()]
 
     assert found[0] == {"legs_changed": True}
     assert found[1] == {"pnl": 106.35, "pnl_at": later["pnl_at"], "legs_changed": True}
@@ -209,13 +209,13 @@ async def test_marks_of_before_the_last_trade_leave_the_list(path):
 async def test_rows_and_decisions_only_grow(path, store):
     """Neither can be deleted, and what was decided cannot be written over."""
     row = UnreadRow("row-1", NOW, "x.csv", 2, "Symbol", "SPY", "quantity is missing")
-    assert await store.save_unread_rows([row, row]) == 1
-    assert await store.save_unread_rows([row]) == 0
+    assert await store.journal.save_unread_rows([row, row]) == 1
+    assert await store.journal.save_unread_rows([row]) == 0
     decisions = [Decision("row-1", NOW, word, "anna", "why") for word in ("ignore", "restore")]
-    await store.save_decisions(decisions)
+    await store.journal.save_decisions(decisions)
 
-    assert await store.load_unread_rows() == [row]
-    assert await store.load_decisions() == {"row-1": decisions}
+    assert await store.journal.unread_rows() == [row]
+    assert await store.journal.decisions() == {"row-1": decisions}
     db = sqlite3.connect(path)
     for statement in (
         "DELETE FROM unread_rows",
@@ -225,22 +225,22 @@ async def test_rows_and_decisions_only_grow(path, store):
         with pytest.raises(sqlite3.IntegrityError, match="only grows"):
             db.execute(statement)
     db.close()
-    await store.resolve_unread_rows({"row-1": "e1"})
-    assert await store.load_unread_rows() == []
+    await store.journal.resolve_unread_rows({"row-1": "e1"})
+    assert await store.journal.unread_rows() == []
 
 
 async def test_an_execution_is_placed_once(store):
     """Of two runs that place one execution the second writes nothing."""
     from tomic.store import Execution
 
-    await store.save_executions([Execution("e1", NOW, "SPY", None, execution())])
+    await store.journal.save_executions([Execution("e1", NOW, "SPY", None, execution())])
     parts = [({"symbol": "SPY"}, ["e1"])]
 
-    first = await store.place_executions(parts, event="executions", at=NOW)
-    second = await store.place_executions(parts, event="executions", at=NOW)
+    first = await store.journal.place_executions(parts, event="executions", at=NOW)
+    second = await store.journal.place_executions(parts, event="executions", at=NOW)
 
     assert (first, second) == ([(1, 1)], None)
-    assert len(await store.load_entries()) == 1
+    assert len(await store.journal.load_all()) == 1
 
 
 ONE_BAR = Bars.from_rows("SPY", [("2026-01-02", 1.0, 2.0, 0.5, 1.5, 100.0)])
@@ -253,11 +253,11 @@ def plain(path):
 async def test_migrating_again_changes_nothing(path):
     """Opening an up-to-date file leaves its schema and version as they are."""
     async with Database(path) as db:
-        await db.save_bars(ONE_BAR)
+        await db.history.save_bars(ONE_BAR)
     with_first = path.read_bytes()
 
     async with Database(path) as db:
-        assert len(await db.load_bars("SPY")) == 1
+        assert len(await db.history.bars("SPY")) == 1
 
     assert path.read_bytes() == with_first
 
@@ -272,7 +272,7 @@ async def test_an_older_file_is_brought_up_to_date(path, version):
     db.close()
 
     async with Database(path) as store:
-        await store.save_bars(ONE_BAR)
+        await store.history.save_bars(ONE_BAR)
 
     db = plain(path)
     assert schema.version_of(db) == schema.LATEST
@@ -282,7 +282,7 @@ async def test_an_older_file_is_brought_up_to_date(path, version):
 async def test_a_newer_file_is_refused(path):
     """A file of a later version is neither read nor written."""
     async with Database(path) as db:
-        await db.save_bars(ONE_BAR)
+        await db.history.save_bars(ONE_BAR)
     db = plain(path)
     db.execute(f"PRAGMA user_version = {schema.LATEST + 1}")
     db.close()
@@ -302,7 +302,7 @@ async def test_a_file_of_another_program_is_left_alone(path):
 
     with pytest.raises(StoreError, match="another program"):
         async with Database(path) as store:
-            await store.save_bars(ONE_BAR)
+            await store.history.save_bars(ONE_BAR)
 
     assert path.read_bytes() == before
 

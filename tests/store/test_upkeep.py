@@ -24,8 +24,8 @@ def bars_of(symbol: str, count: int) -> Bars:
 
 async def test_info_counts_what_is_there(store, path):
     """Size, version, rows per table, and the span of each series over all symbols."""
-    await store.save_bars(bars_of("SPY", 10), bars_of("QQQ", 4))
-    await store.save_iv(VolSeries.from_rows("SPY", "ib30", [("2026-11-20", 0.2)]))
+    await store.history.save_bars(bars_of("SPY", 10), bars_of("QQQ", 4))
+    await store.history.save_iv(VolSeries.from_rows("SPY", "ib30", [("2026-11-20", 0.2)]))
 
     info = await store.info()
 
@@ -50,16 +50,16 @@ async def test_info_of_no_store_makes_none(store, path):
 
 async def test_a_sound_store_has_no_problems(store):
     """A file that only TOMIC wrote passes every check."""
-    await store.save_bars(bars_of("SPY", 10))
-    await store.save_entry({"symbol": "SPY"}, event="opened", at=NOW)
+    await store.history.save_bars(bars_of("SPY", 10))
+    await store.journal.save({"symbol": "SPY"}, event="opened", at=NOW)
 
     assert await store.check() == []
 
 
 async def test_check_names_each_thing_that_is_wrong(store, path):
     """A lost table, an unreadable document, a gap in the journal and a dangling reference."""
-    await store.save_entry({"symbol": "SPY"}, event="opened", at=NOW)
-    await store.save_scan([], as_of=NOW, day=NOW.date())
+    await store.journal.save({"symbol": "SPY"}, event="opened", at=NOW)
+    await store.scans.save([], as_of=NOW, day=NOW.date())
     with closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE chains")
         db.execute("UPDATE scans SET document = '{'")
@@ -78,7 +78,7 @@ async def test_check_names_each_thing_that_is_wrong(store, path):
 async def test_check_finds_a_damaged_page(path):
     """A page that was overwritten is found by SQLite's own check or refused on reading."""
     async with Database(path) as store:
-        await store.save_bars(bars_of("SPY", 20000))
+        await store.history.save_bars(bars_of("SPY", 20000))
     content = bytearray(path.read_bytes())
     content[-40960:-8192] = b"\x5a" * 32768
     path.write_bytes(content)
@@ -94,7 +94,7 @@ async def test_check_finds_a_damaged_page(path):
 
 async def test_a_backup_is_a_whole_store(store, tmp_path):
     """The copy is one file that opens, passes the check and holds the same rows."""
-    await store.save_bars(bars_of("SPY", 500))
+    await store.history.save_bars(bars_of("SPY", 500))
     target = tmp_path / "copies" / "monday.db"
 
     size = await store.backup(target)
@@ -103,7 +103,7 @@ async def test_a_backup_is_a_whole_store(store, tmp_path):
     assert [file.name for file in target.parent.iterdir()] == ["monday.db"]
     async with Database(target) as copy:
         assert await copy.check() == []
-        assert len(await copy.load_bars("SPY")) == 500
+        assert len(await copy.history.bars("SPY")) == 500
 
 
 async def test_a_backup_while_others_write_is_one_moment(path, tmp_path):
@@ -111,18 +111,18 @@ async def test_a_backup_while_others_write_is_one_moment(path, tmp_path):
     symbols = ("SPY", "QQQ", "IWM")
     target = tmp_path / "copy.db"
     async with Database(path) as reader, Database(path) as writer:
-        await writer.save_bars(*(bars_of(symbol, 100) for symbol in symbols))
+        await writer.history.save_bars(*(bars_of(symbol, 100) for symbol in symbols))
 
         async def write() -> None:
             for count in range(101, 140):
-                await writer.save_bars(*(bars_of(symbol, count) for symbol in symbols))
+                await writer.history.save_bars(*(bars_of(symbol, count) for symbol in symbols))
 
         async with asyncio.TaskGroup() as group:
             group.create_task(write())
             for _ in range(3):
                 await reader.backup(target)
                 async with Database(target) as copy:
-                    found = await copy.load_many_bars(symbols)
+                    found = await copy.history.many_bars(symbols)
                 assert len({len(bars) for bars in found.values()}) == 1
 
 
@@ -132,7 +132,7 @@ async def test_a_backup_never_replaces_something_else(store, path, tmp_path):
     other.write_text("three years of work")
     with pytest.raises(StoreError, match="no store there yet"):
         await store.backup(other)
-    await store.save_bars(bars_of("SPY", 5))
+    await store.history.save_bars(bars_of("SPY", 5))
 
     with pytest.raises(StoreError, match="is no backup"):
         await store.backup(other)
@@ -169,12 +169,12 @@ async def run_python(code: str, *words: object) -> subprocess.CompletedProcess[s
 async def entries_in(path) -> int:
     async with Database(path) as copy:
         assert await copy.check() == []
-        return len(await copy.load_entries())
+        return len(await copy.journal.load_all())
 
 
 async def grow(store, count: int) -> None:
     for _ in range(count):
-        await store.save_entry({"symbol": "SPY"}, event="opened", at=NOW)
+        await store.journal.save({"symbol": "SPY"}, event="opened", at=NOW)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is killed like this here")
@@ -233,7 +233,7 @@ async def test_a_store_in_its_own_right_is_never_replaced(store, tmp_path):
     await grow(store, 2)
     other = tmp_path / "demo.db"
     async with Database(other) as live:
-        await live.save_bars(bars_of("QQQ", 9))
+        await live.history.save_bars(bars_of("QQQ", 9))
 
     with pytest.raises(StoreError, match="a store in its own right"):
         await store.backup(other)
@@ -243,7 +243,7 @@ async def test_a_store_in_its_own_right_is_never_replaced(store, tmp_path):
         await store.backup(link)
 
     async with Database(other) as live:
-        assert len(await live.load_bars("QQQ")) == 9
+        assert len(await live.history.bars("QQQ")) == 9
 
 
 async def test_a_backup_of_another_store_is_not_replaced(store, tmp_path):
@@ -251,7 +251,7 @@ async def test_a_backup_of_another_store_is_not_replaced(store, tmp_path):
     target = tmp_path / "b.db"
     async with Database(tmp_path / "other.db") as other:
         await grow(other, 1)
-        await other.save_entry({"symbol": "IWM"}, event="opened", at=NOW)
+        await other.journal.save({"symbol": "IWM"}, event="opened", at=NOW)
         await other.backup(target)
     await grow(store, 3)
 
@@ -330,7 +330,7 @@ async def test_a_full_disk_leaves_the_old_backup(path, tmp_path):
         await grow(store, 1)
         await store.backup(target)
         before = target.read_bytes()
-        await store.save_bars(bars_of("SPY", 3000))
+        await store.history.save_bars(bars_of("SPY", 3000))
 
     done = await run_python(LIMITED, path, target)
 

@@ -88,7 +88,7 @@ async def refreshed(held: Resources, old: Proposal) -> TradeReview:
     """*old* judged again with its legs quoted anew, in the chain it was found in."""
     deadline = held.take_deadline()
     store = await held.store()
-    chain = await store.load_chain(old.symbol, whole=True) or await store.load_chain(old.symbol)
+    chain = await store.chains.load(old.symbol, whole=True) or await store.chains.load(old.symbol)
     if chain is None:
         raise DataError(f"the chain of {old.symbol} is no longer stored; scan it again")
     vol = await _vol(held, old.symbol, {}, deadline)
@@ -153,7 +153,7 @@ async def _chain(
     if symbol in given:
         return given[symbol]
     session, rules = await held.session(symbol), held.settings.scan
-    stored = await (await held.store()).load_chain(
+    stored = await (await held.store()).chains.load(
         symbol, max_age=rules.max_chain_age, now=session.clock_now(), whole=True
     )
     if stored is not None and windows.serves(stored, gated.templates, rules):

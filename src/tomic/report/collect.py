@@ -45,7 +45,7 @@ async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> ReportPage:
     checked = await journal_review.check(await desk.journal(offline=_is_offline(desk)), keep=False)
     store = await desk.store()
     names = symbols or [*desk.settings.market.symbols]
-    found = await store.load_latest_snapshots(names)
+    found = await store.history.latest_snapshots(names)
     vols = [found[name] for name in names if name in found]
     document = {
         **_document("day", desk, _latest(scan, vols), _quality_of_scan(scan)),
@@ -176,7 +176,7 @@ def _document(
 
 async def _last_scan(desk: Desk) -> ScanResult | None:
     store = await desk.store()
-    scans = await store.list_scans(limit=1)
+    scans = await store.scans.latest(limit=1)
     if not scans:
         return None
     (last,) = scans
@@ -300,9 +300,9 @@ async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[Figure, ...]:
     store = await desk.store()
     draws: list[Draw] = []
     for symbol in symbols[:_MOST_MARKETS]:
-        if (chain := await store.load_chain(symbol)) is not None and len(chain):
+        if (chain := await store.chains.load(symbol)) is not None and len(chain):
             draws.append(partial(_picture, "chain_smile", f"{symbol}: quotes and smile", chain))
-        if len(bars := await store.load_bars(symbol)):
+        if len(bars := await store.history.bars(symbol)):
             caption = f"{symbol}: how high realised volatility has been"
             draws.append(partial(_picture, "volatility_cone", caption, bars))
     return _drawn(draws)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from tomic.models import several
-from tomic.store.file import StoreFile
+from tomic.store.file import TableGroup
 
 EarningsSource: TypeAlias = Literal["csv", "web"]
 DividendSource: TypeAlias = Literal["csv", "tick456"]
@@ -44,7 +44,7 @@ class Dividend:
 _Event = TypeVar("_Event", Earnings, Dividend)
 
 
-class CalendarTables(StoreFile):
+class CalendarTables(TableGroup):
     """Earnings and dividends by symbol."""
 
     async def save_earnings(self, earnings: Iterable[Earnings]) -> None:
@@ -60,7 +60,7 @@ class CalendarTables(StoreFile):
             _forget(db, "earnings", rows)
             db.executemany("INSERT OR REPLACE INTO earnings VALUES (?, ?, ?)", rows)
 
-        await self._write(work)
+        await self._file.write(work)
 
     async def save_dividends(self, dividends: Iterable[Dividend]) -> None:
         """Keep dividends; what the same source said before about the same time is replaced."""
@@ -70,9 +70,9 @@ class CalendarTables(StoreFile):
             _forget(db, "dividends", [row[:3] for row in rows])
             db.executemany("INSERT OR REPLACE INTO dividends VALUES (?, ?, ?, ?)", rows)
 
-        await self._write(work)
+        await self._file.write(work)
 
-    async def load_earnings(
+    async def earnings(
         self, symbols: Iterable[str], *, since: dt.date, until: dt.date | None = None
     ) -> dict[str, list[Earnings]]:
         """Return the earnings dates of each symbol in order of day; a CSV date replaces another."""
@@ -80,7 +80,7 @@ class CalendarTables(StoreFile):
         found = [Earnings(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows]
         return _preferred(found, since, until or dt.date.max)
 
-    async def load_dividends(
+    async def dividends(
         self, symbols: Iterable[str], *, since: dt.date, until: dt.date | None = None
     ) -> dict[str, list[Dividend]]:
         """Return the dividends of each symbol by ex-day; one from a CSV replaces another's."""
@@ -102,7 +102,7 @@ class CalendarTables(StoreFile):
             _moved(since, -_SAME_EVENT),
             _moved(until or dt.date.max, _SAME_EVENT),
         )
-        rows: list[Any] = await self._read(
+        rows: list[Any] = await self._file.read(
             lambda db: db.execute(
                 f"SELECT {columns} FROM {table} WHERE symbol IN (SELECT value FROM json_each(?))"
                 " AND day BETWEEN ? AND ? ORDER BY symbol, day",

@@ -19,15 +19,15 @@ from tomic.errors import StoreError
 from tomic.models import DataType, Spot, Underlying
 from tomic.models.documents import to_document
 from tomic.store import documents
-from tomic.store.file import StoreFile
+from tomic.store.file import TableGroup
 
 _KEEP_S = 86_400.0
 
 
-class ChainTables(StoreFile):
+class ChainTables(TableGroup):
     """Whole chains by symbol and time."""
 
-    async def save_chain(self, chain: Chain) -> None:
+    async def save(self, chain: Chain) -> None:
         """
         Keep a chain; one of the same symbol, class and instant is replaced.
 
@@ -48,9 +48,9 @@ class ChainTables(StoreFile):
                 "DELETE FROM chains WHERE symbol = ? AND as_of < ?", (chain.symbol, at - _KEEP_S)
             )
 
-        await self._write(work)
+        await self._file.write(work)
 
-    async def load_chain(
+    async def load(
         self,
         symbol: str,
         *,
@@ -81,7 +81,7 @@ class ChainTables(StoreFile):
             chains = (_unpacked(*row) for row in rows)
             return next((chain for chain in chains if not (whole and chain.is_cut)), None)
 
-        return await self._read(work)
+        return await self._file.read(work)
 
 
 def _packed(chain: Chain) -> tuple[str, bytes]:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from tomic.models import OptionParams, Underlying
 from tomic.models.documents import to_text
-from tomic.store.file import StoreFile
+from tomic.store.file import TableGroup
 
 _KEEP_DAYS = 7
 
@@ -26,19 +26,19 @@ class StoredContract(NamedTuple):
     local_symbol: str = ""
 
 
-class ContractTables(StoreFile):
+class ContractTables(TableGroup):
     """Underlyings, option parameters and option contracts, per trading day."""
 
     async def save_underlying(self, underlying: Underlying, day: dt.date) -> None:
         """Remember the resolved underlying for one trading day."""
         row = (underlying.symbol, day.isoformat(), to_text(underlying))
-        await self._write(
+        await self._file.write(
             lambda db: db.execute("INSERT OR REPLACE INTO underlyings VALUES (?, ?, ?)", row)
         )
 
-    async def load_underlying(self, symbol: str, day: dt.date) -> Underlying | None:
+    async def underlying(self, symbol: str, day: dt.date) -> Underlying | None:
         """Return the underlying as it was resolved that day, None when it was not."""
-        row = await self._read(
+        row = await self._file.read(
             lambda db: db.execute(
                 "SELECT document FROM underlyings WHERE symbol = ? AND day = ?",
                 (symbol, day.isoformat()),
@@ -49,13 +49,13 @@ class ContractTables(StoreFile):
     async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
         """Remember expiries and strikes of one trading class for one trading day."""
         row = (symbol, day.isoformat(), params.trading_class, to_text(params))
-        await self._write(
+        await self._file.write(
             lambda db: db.execute("INSERT OR REPLACE INTO option_params VALUES (?, ?, ?, ?)", row)
         )
 
-    async def load_option_params(self, symbol: str, day: dt.date) -> list[OptionParams]:
+    async def option_params(self, symbol: str, day: dt.date) -> list[OptionParams]:
         """Return every trading class remembered for that day, by name."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT document FROM option_params WHERE symbol = ? AND day = ?"
                 " ORDER BY trading_class",
@@ -64,7 +64,7 @@ class ContractTables(StoreFile):
         )
         return [OptionParams.model_validate_json(text) for (text,) in rows]
 
-    async def save_contracts(
+    async def save(
         self,
         symbol: str,
         day: dt.date,
@@ -99,13 +99,11 @@ class ContractTables(StoreFile):
             db.executemany("INSERT OR REPLACE INTO listed_expiries VALUES (?, ?, ?, ?)", listed)
             _purge(db, before, symbol)
 
-        await self._write(work)
+        await self._file.write(work)
 
-    async def load_contracts(
-        self, symbol: str, day: dt.date, trading_class: str
-    ) -> list[StoredContract]:
+    async def load(self, symbol: str, day: dt.date, trading_class: str) -> list[StoredContract]:
         """Return the contracts known for that day, by expiry, strike and right."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 'SELECT con_id, expiry, strike, "right", multiplier, exchange, local_symbol'
                 " FROM contracts WHERE symbol = ? AND day = ? AND trading_class = ?"
@@ -118,11 +116,11 @@ class ContractTables(StoreFile):
             for con_id, expiry, *rest in rows
         ]
 
-    async def load_complete_expiries(
+    async def complete_expiries(
         self, symbol: str, day: dt.date, trading_class: str
     ) -> frozenset[dt.date]:
         """Return the expiries of which every listed contract is known for that day."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT expiry FROM listed_expiries"
                 " WHERE symbol = ? AND day = ? AND trading_class = ?",

@@ -165,12 +165,12 @@ class StoreFile:
         if connection is not None:
             await connection.stop_within(self.operation_timeout_s)
 
-    async def _read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T]) -> T:
         """Run *work* inside one read transaction: all its queries see the same state."""
         connection = await self._connected(create=False)
         return await self._run(connection, lambda db: _transaction(db, "BEGIN", work))
 
-    async def _write(self, work: Work[T], *, durable: bool = False) -> T:
+    async def write(self, work: Work[T], *, durable: bool = False) -> T:
         """
         Run *work* inside one write transaction, whole or not at all.
 
@@ -184,6 +184,10 @@ class StoreFile:
             return _transaction(db, "BEGIN IMMEDIATE", work)
 
         return await self._run(connection, transact)
+
+    async def outside_transaction(self, work: Work[T]) -> T:
+        """Run *work* on what is there, without a transaction around it."""
+        return await self._run(await self._connected(create=False), work)
 
     async def _run(self, connection: Worker, work: Work[T]) -> T:
         try:
@@ -274,6 +278,13 @@ class StoreFile:
             _use_wal(db, self.busy_timeout_s)
             # From its first read on, SQLite tells others that somebody has the file open.
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+class TableGroup:
+    """Tables of one subject in the open *file*; each method is one transaction."""
+
+    def __init__(self, file: StoreFile) -> None:
+        self._file = file
 
 
 def _transaction(db: sqlite3.Connection, begin: str, work: Work[T]) -> T:

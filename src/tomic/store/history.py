@@ -20,59 +20,11 @@ from tomic.models import VolSnapshot, several
 from tomic.models.documents import to_text
 from tomic.models.market import impossible
 from tomic.store.documents import REMEDY
-from tomic.store.file import StoreFile, T
+from tomic.store.file import T, TableGroup
 
 _KEEP_S = 86_400.0
 _CLOCK_S = 60.0
 """Requests further in the future are of a clock that has been set back; nobody waits for those."""
-
-
-class LedgerTable(StoreFile):
-    """History requests by time."""
-
-    async def recent_history_requests(self, since: dt.datetime) -> list[tuple[dt.datetime, str]]:
-        """Return time and key of each request at or after *since*, oldest first."""
-        rows = await self._read(
-            lambda db: db.execute(
-                "SELECT at, key FROM history_requests WHERE at >= ? ORDER BY at, id",
-                (since.timestamp(),),
-            ).fetchall()
-        )
-        return [(dt.datetime.fromtimestamp(at, dt.UTC), key) for at, key in rows]
-
-    async def claim_history_request(
-        self,
-        key: str,
-        at: dt.datetime,
-        *,
-        most: int = 55,
-        window: dt.timedelta = dt.timedelta(minutes=10),
-        identical: dt.timedelta = dt.timedelta(seconds=15),
-    ) -> dt.timedelta:
-        """
-        Note the request if the limits allow it at *at*, else tell how long to wait.
-
-        Requests older than a day are forgotten.
-        Looking and noting are one transaction, so two runs never take the same last place.
-
-        Returns:
-            Zero when it may be sent now and is noted; else how long to wait before asking again.
-
-        Source: IB, "Historical Data Limitations": 60 requests in ten minutes, identical ones not
-        within 15 seconds.
-        """
-        now = at.timestamp()
-
-        def work(db: sqlite3.Connection) -> float:
-            wait = max(
-                _until_free(db, now, window.total_seconds(), most),
-                _until_other(db, key, now, identical.total_seconds()),
-            )
-            if wait <= 0.0:
-                _note_requests(db, key, now)
-            return max(wait, 0.0)
-
-        return dt.timedelta(seconds=await self._write(work))
 
 
 def _until_free(db: sqlite3.Connection, now: float, window: float, most: int) -> float:
@@ -189,7 +141,7 @@ class Coverage:
     """Bars without a high or low, as the original kept them."""
 
 
-class HistoryTables(StoreFile):
+class HistoryTables(TableGroup):
     """Daily bars and volatility series per symbol, events that changed them, and snapshots."""
 
     async def save_bars(
@@ -206,18 +158,18 @@ class HistoryTables(StoreFile):
             fetched_at: When the gateway was asked for them, remembered per symbol.
             asked_from: First day that was asked for.
         """
-        return await self._write(
+        return await self._file.write(
             lambda db: sum(_put_bars(db, bars, fetched_at, asked_from) for bars in series)
         )
 
-    async def load_bars(
+    async def bars(
         self, symbol: str, *, days: int | None = None, until: dt.date | None = None
     ) -> Bars:
         """Return the last *days* bars up to and including *until*, all by default."""
-        found = await self.load_many_bars([symbol], days=days, until=until)
+        found = await self.many_bars([symbol], days=days, until=until)
         return found.get(symbol) or Bars.from_rows(symbol, ())
 
-    async def load_many_bars(
+    async def many_bars(
         self, symbols: Iterable[str], *, days: int | None = None, until: dt.date | None = None
     ) -> dict[str, Bars]:
         """Return the bars of many symbols in one query; symbols without any are absent."""
@@ -225,7 +177,7 @@ class HistoryTables(StoreFile):
             table="bars", extra=""
         )
         wanted = _wanted(symbols, days, until)
-        rows = await self._read(lambda db: db.execute(query, wanted).fetchall())
+        rows = await self._file.read(lambda db: db.execute(query, wanted).fetchall())
         found = {}
         for symbol, group in _by_symbol(rows):
             _, day, *fields = zip(*group, strict=True)
@@ -239,11 +191,11 @@ class HistoryTables(StoreFile):
         asked_from: dt.date | None = None,
     ) -> int:
         """Add or replace daily volatilities in one transaction; return how many days are new."""
-        return await self._write(
+        return await self._file.write(
             lambda db: sum(_put_iv(db, one, fetched_at, asked_from) for one in series)
         )
 
-    async def load_iv(
+    async def iv(
         self,
         symbol: str,
         kind: IvKind,
@@ -252,10 +204,10 @@ class HistoryTables(StoreFile):
         until: dt.date | None = None,
     ) -> VolSeries:
         """Return the last *days* volatilities up to and including *until*, all by default."""
-        found = await self.load_many_iv([symbol], kind, days=days, until=until)
+        found = await self.many_iv([symbol], kind, days=days, until=until)
         return found.get(symbol) or VolSeries.from_rows(symbol, kind, ())
 
-    async def load_many_iv(
+    async def many_iv(
         self,
         symbols: Iterable[str],
         kind: IvKind,
@@ -268,14 +220,14 @@ class HistoryTables(StoreFile):
             table="iv_history", extra="AND t.kind = :kind"
         )
         wanted = {**_wanted(symbols, days, until), "kind": kind}
-        rows = await self._read(lambda db: db.execute(query, wanted).fetchall())
+        rows = await self._file.read(lambda db: db.execute(query, wanted).fetchall())
         found = {}
         for symbol, group in _by_symbol(rows):
             _, day, value = zip(*group, strict=True)
             found[symbol] = _sound(VolSeries, symbol, kind, _to_days(day), _floats(value))
         return found
 
-    async def replace_series(
+    async def replace(
         self,
         series: Bars | VolSeries,
         *,
@@ -299,13 +251,11 @@ class HistoryTables(StoreFile):
                 _put_iv(db, series, at, asked_from)
             _note(db, at, series.symbol, "replaced", reason)
 
-        await self._write(work)
+        await self._file.write(work)
 
-    async def load_events(
-        self, symbol: str | None = None
-    ) -> list[tuple[dt.datetime, str, str, str]]:
+    async def events(self, symbol: str | None = None) -> list[tuple[dt.datetime, str, str, str]]:
         """Return time, symbol, kind and detail of each event, oldest first."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT at, symbol, kind, detail FROM events"
                 " WHERE :symbol IS NULL OR symbol = :symbol ORDER BY at, id",
@@ -323,7 +273,9 @@ class HistoryTables(StoreFile):
     ) -> dict[str, dict[str, Coverage]]:
         """Return what is stored of many symbols (all by default), by symbol and series."""
         names = None if symbols is None else json.dumps(several(symbols))
-        rows = await self._read(lambda db: db.execute(_COVERAGE, {"symbols": names}).fetchall())
+        rows = await self._file.read(
+            lambda db: db.execute(_COVERAGE, {"symbols": names}).fetchall()
+        )
         found: dict[str, dict[str, Coverage]] = {}
         for symbol, series, count, first, last, close_only, fetched_at, asked_from in rows:
             found.setdefault(symbol, {})[series] = Coverage(
@@ -338,7 +290,7 @@ class HistoryTables(StoreFile):
             )
         return found
 
-    async def save_snapshot(self, *snapshots: VolSnapshot, day: dt.date | None = None) -> None:
+    async def save_snapshots(self, *snapshots: VolSnapshot, day: dt.date | None = None) -> None:
         """Keep the snapshots of a trading day (that of ``as_of`` by default), the last of each."""
         rows = [
             (
@@ -349,15 +301,15 @@ class HistoryTables(StoreFile):
             )
             for one in snapshots
         ]
-        await self._write(
+        await self._file.write(
             lambda db: db.executemany(
                 "INSERT OR REPLACE INTO vol_snapshots VALUES (?, ?, ?, ?)", rows
             )
         )
 
-    async def load_snapshots(self, symbol: str, *, days: int | None = None) -> list[VolSnapshot]:
+    async def snapshots(self, symbol: str, *, days: int | None = None) -> list[VolSnapshot]:
         """Return the last *days* snapshots, one a day, oldest first; all by default."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT document FROM vol_snapshots WHERE symbol = ? ORDER BY day DESC LIMIT ?",
                 (symbol, -1 if days is None else days),
@@ -365,9 +317,9 @@ class HistoryTables(StoreFile):
         )
         return [_snapshot(text) for (text,) in reversed(rows)]
 
-    async def load_latest_snapshots(self, symbols: Iterable[str]) -> dict[str, VolSnapshot]:
+    async def latest_snapshots(self, symbols: Iterable[str]) -> dict[str, VolSnapshot]:
         """Return the newest snapshot of each symbol that has one."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT symbol, max(day), document FROM vol_snapshots"
                 " WHERE symbol IN (SELECT value FROM json_each(?)) GROUP BY symbol",
@@ -375,6 +327,52 @@ class HistoryTables(StoreFile):
             ).fetchall()
         )
         return {symbol: _snapshot(text) for symbol, _, text in rows}
+
+    # -- requests to the gateway -----------------------------------------------------------
+
+    async def recent_requests(self, since: dt.datetime) -> list[tuple[dt.datetime, str]]:
+        """Return time and key of each request at or after *since*, oldest first."""
+        rows = await self._file.read(
+            lambda db: db.execute(
+                "SELECT at, key FROM history_requests WHERE at >= ? ORDER BY at, id",
+                (since.timestamp(),),
+            ).fetchall()
+        )
+        return [(dt.datetime.fromtimestamp(at, dt.UTC), key) for at, key in rows]
+
+    async def claim_request(
+        self,
+        key: str,
+        at: dt.datetime,
+        *,
+        most: int = 55,
+        window: dt.timedelta = dt.timedelta(minutes=10),
+        identical: dt.timedelta = dt.timedelta(seconds=15),
+    ) -> dt.timedelta:
+        """
+        Note the request if the limits allow it at *at*, else tell how long to wait.
+
+        Requests older than a day are forgotten.
+        Looking and noting are one transaction, so two runs never take the same last place.
+
+        Returns:
+            Zero when it may be sent now and is noted; else how long to wait before asking again.
+
+        Source: IB, "Historical Data Limitations": 60 requests in ten minutes, identical ones not
+        within 15 seconds.
+        """
+        now = at.timestamp()
+
+        def work(db: sqlite3.Connection) -> float:
+            wait = max(
+                _until_free(db, now, window.total_seconds(), most),
+                _until_other(db, key, now, identical.total_seconds()),
+            )
+            if wait <= 0.0:
+                _note_requests(db, key, now)
+            return max(wait, 0.0)
+
+        return dt.timedelta(seconds=await self._file.write(work))
 
 
 def _snapshot(text: str) -> VolSnapshot:

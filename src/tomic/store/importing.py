@@ -40,64 +40,49 @@ class Imported:
     counts: Mapping[str, int]
 
 
-class ImportTables(CalendarTables, StoreFile):
-    """Taking files into the store."""
-
-    async def import_file(self, path: Path | str) -> Imported:
-        """
-        Import a file, whatever of the known kinds it is. Importing it again adds nothing.
-
-        Raises:
-            BadFile: Missing, unreadable, or of no known kind; for a CSV with the line.
-        """
-        path = Path(path)
-        content = _read(path)
-        if content.startswith(_SQLITE):
-            return await self.import_legacy(path)
-        if content[:1] in (b"{", b"["):
-            raise BadFile(
-                f"{path}: JSON; a journal is imported with tomic journal import {path.name}, "
-                f"here it can be {KINDS}"
-            )
-        table = parse(path, content)
-        if isinstance(table[0], Dividend):
-            dividends = [row for row in table if isinstance(row, Dividend)]
-            await self.save_dividends(dividends)
-            return Imported("dividends", {"dividends": len(dividends)})
-        earnings = [row for row in table if isinstance(row, Earnings)]
-        await self.save_earnings(earnings)
-        return Imported("earnings", {"earnings dates": len(earnings)})
-
-    async def import_legacy(self, path: Path | str) -> Imported:
-        """
-        Import the original's ``volatility.db`` (PriceHistory and VolStats) without loss.
-
-        Raises:
-            BadFile: Missing, damaged, or without those tables.
-        """
-        path = Path(path)
-        _read(path, 16)
-
-        def work(db: sqlite3.Connection) -> schema.Copied:
-            address = f"{path.absolute().as_uri()}?mode=ro"
-            try:
-                with closing(sqlite3.connect(address, uri=True)) as source:
-                    _check_legacy(path, source)
-                    return schema.copy(source, db)
-            except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
-                raise BadFile(f"{path}: {exc}; a SQLite file was expected") from exc
-
-        copied = await self._write(work)
-        return Imported(
-            "volatility.db of the original",
-            {
-                "price rows": copied.price_rows,
-                "volatility rows": copied.stat_rows,
-                "new bars": copied.new_bars,
-                "new snapshots": copied.new_snapshots,
-                "rows without a readable date": copied.undated,
-            },
+async def import_file(store: StoreFile, calendar: CalendarTables, path: Path) -> Imported:
+    """Import a file, whatever of the known kinds it is."""
+    content = _read(path)
+    if content.startswith(_SQLITE):
+        return await _import_legacy(store, path)
+    if content[:1] in (b"{", b"["):
+        raise BadFile(
+            f"{path}: JSON; a journal is imported with tomic journal import {path.name}, "
+            f"here it can be {KINDS}"
         )
+    table = parse(path, content)
+    if isinstance(table[0], Dividend):
+        dividends = [row for row in table if isinstance(row, Dividend)]
+        await calendar.save_dividends(dividends)
+        return Imported("dividends", {"dividends": len(dividends)})
+    earnings = [row for row in table if isinstance(row, Earnings)]
+    await calendar.save_earnings(earnings)
+    return Imported("earnings", {"earnings dates": len(earnings)})
+
+
+async def _import_legacy(store: StoreFile, path: Path) -> Imported:
+    """The original's ``volatility.db`` (PriceHistory and VolStats), without loss."""
+
+    def work(db: sqlite3.Connection) -> schema.Copied:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        try:
+            with closing(sqlite3.connect(address, uri=True)) as source:
+                _check_legacy(path, source)
+                return schema.copy(source, db)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
+            raise BadFile(f"{path}: {exc}; a SQLite file was expected") from exc
+
+    copied = await store.write(work)
+    return Imported(
+        "volatility.db of the original",
+        {
+            "price rows": copied.price_rows,
+            "volatility rows": copied.stat_rows,
+            "new bars": copied.new_bars,
+            "new snapshots": copied.new_snapshots,
+            "rows without a readable date": copied.undated,
+        },
+    )
 
 
 _YEARS = (1900, 2199)

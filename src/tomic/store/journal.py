@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from tomic.errors import StoreBusy, UsageError
 from tomic.store.documents import dump, load, stamp, unstamp
-from tomic.store.file import StoreFile
+from tomic.store.file import TableGroup
 
 Document: TypeAlias = dict[str, Any]
 
@@ -80,7 +80,7 @@ class Decision:
     because: str
 
 
-class JournalTables(StoreFile):
+class JournalTables(TableGroup):
     """
     Journal entries. Nothing is ever deleted; every change is kept.
 
@@ -90,7 +90,7 @@ class JournalTables(StoreFile):
     statistics, outside the history.
     """
 
-    async def save_entry(
+    async def save(
         self, document: Mapping[str, Any], *, event: str, at: dt.datetime, note: str = ""
     ) -> int:
         """
@@ -103,10 +103,10 @@ class JournalTables(StoreFile):
         Raises:
             StoreBusy: Another run changed the entry in the meantime.
         """
-        (entry_id,) = await self.save_entries([document], event=event, at=at, note=note)
+        (entry_id,) = await self.save_all([document], event=event, at=at, note=note)
         return entry_id
 
-    async def save_entries(
+    async def save_all(
         self,
         documents: Iterable[Mapping[str, Any]],
         *,
@@ -114,12 +114,14 @@ class JournalTables(StoreFile):
         at: dt.datetime,
         note: str = "",
     ) -> list[int]:
-        """Write many entries in one transaction, all or none; see `save_entry`."""
+        """Write many entries in one transaction, all or none; see `save`."""
         kept = list(documents)
         mark = (stamp(at), event, note)
-        return await self._write(lambda db: [_put(db, one, mark) for one in kept], durable=True)
+        return await self._file.write(
+            lambda db: [_put(db, one, mark) for one in kept], durable=True
+        )
 
-    async def change_entry(
+    async def change(
         self,
         entry_id: int,
         change: Callable[[Document], Mapping[str, Any]],
@@ -148,13 +150,13 @@ class JournalTables(StoreFile):
             assert changed is not None
             return changed
 
-        return await self._write(work, durable=True)
+        return await self._file.write(work, durable=True)
 
-    async def load_entry(self, entry_id: int) -> Document | None:
+    async def load(self, entry_id: int) -> Document | None:
         """Return one entry, None when there is none."""
-        return await self._read(lambda db: _get(db, entry_id))
+        return await self._file.read(lambda db: _get(db, entry_id))
 
-    async def load_entries(
+    async def load_all(
         self,
         status: str | None = None,
         *,
@@ -164,14 +166,14 @@ class JournalTables(StoreFile):
     ) -> list[Document]:
         """Return whole entries by id; *since* compares with ``opened_at``."""
         values = _filter(status, symbol, strategy, since)
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT id, revision, summary, document FROM entries" + _WHERE, values
             ).fetchall()
         )
         return [_entry(*row) for row in rows]
 
-    async def load_summaries(
+    async def summaries(
         self,
         status: str | None = None,
         *,
@@ -182,7 +184,7 @@ class JournalTables(StoreFile):
         """Return the searchable keys and ``summary`` of entries by id: quick for thousands."""
         values = _filter(status, symbol, strategy, since)
         keys = ("id", "revision", *_INDEXED)
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 f"SELECT {', '.join(keys)}, summary FROM entries" + _WHERE, values
             ).fetchall()
@@ -191,11 +193,11 @@ class JournalTables(StoreFile):
             {**dict(zip(keys, row[:-1], strict=True)), "summary": load(row[-1])} for row in rows
         ]
 
-    async def entry_history(self, entry_id: int) -> list[Change]:
+    async def changes(self, entry_id: int) -> list[Change]:
         """Return every change of an entry, oldest first; the first holds all its keys."""
         if not 0 <= entry_id < _NUMBERS:
             return []
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT entry_id, revision, at, event, note, changed FROM journal_history"
                 " WHERE entry_id = ? ORDER BY revision",
@@ -226,12 +228,12 @@ class JournalTables(StoreFile):
             )
             return db.total_changes - before
 
-        return await self._write(work, durable=True)
+        return await self._file.write(work, durable=True)
 
     async def link_executions(self, exec_ids: Iterable[str], entry_id: int) -> None:
         """Say which entry fills belong to."""
         rows = [(entry_id, exec_id) for exec_id in exec_ids]
-        await self._write(lambda db: _link(db, rows), durable=True)
+        await self._file.write(lambda db: _link(db, rows), durable=True)
 
     async def place_executions(
         self,
@@ -267,13 +269,13 @@ class JournalTables(StoreFile):
                 found.append((entry_id, revision))
             return found
 
-        return await self._write(work, durable=True)
+        return await self._file.write(work, durable=True)
 
     async def explain_executions(self, reasons: Mapping[str, str]) -> None:
         """Say why fills belong to no entry; an empty reason says that nothing is in their way."""
         rows = [(reason, exec_id, reason) for exec_id, reason in reasons.items()]
         if rows:
-            await self._write(
+            await self._file.write(
                 lambda db: db.executemany(
                     "UPDATE executions SET reason = ?"
                     " WHERE exec_id = ? AND entry_id IS NULL AND reason != ?",
@@ -281,11 +283,11 @@ class JournalTables(StoreFile):
                 )
             )
 
-    async def load_executions(
+    async def executions(
         self, *, entry_id: int | None = None, unlinked: bool = False
     ) -> list[Execution]:
         """Return fills by time: all, those of one entry, or those of none."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT exec_id, at, symbol, con_id, document, entry_id, reason FROM executions"
                 " WHERE (:entry IS NULL OR entry_id = :entry)"
@@ -314,22 +316,22 @@ class JournalTables(StoreFile):
             )
             return db.total_changes - before
 
-        return await self._write(work, durable=True)
+        return await self._file.write(work, durable=True)
 
     async def resolve_unread_rows(self, found: Mapping[str, str]) -> None:
         """Say which executions rows have turned out to be."""
         rows = [(exec_id, row_id) for row_id, exec_id in found.items()]
         if rows:
-            await self._write(
+            await self._file.write(
                 lambda db: db.executemany(
                     "UPDATE unread_rows SET exec_id = ? WHERE row_id = ?", rows
                 ),
                 durable=True,
             )
 
-    async def load_unread_rows(self) -> list[UnreadRow]:
+    async def unread_rows(self) -> list[UnreadRow]:
         """Return rows that are no executions, in the order of their imports."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT row_id, at, source, line, columns, text, reason, exec_id"
                 " FROM unread_rows WHERE exec_id IS NULL ORDER BY at, source, line, row_id"
@@ -343,7 +345,7 @@ class JournalTables(StoreFile):
             (one.execution, stamp(one.at), one.decision, one.who, one.because) for one in decisions
         ]
         if rows:
-            await self._write(
+            await self._file.write(
                 lambda db: db.executemany(
                     "INSERT INTO execution_decisions (execution, at, decision, who, because)"
                     " VALUES (?, ?, ?, ?, ?)",
@@ -352,9 +354,9 @@ class JournalTables(StoreFile):
                 durable=True,
             )
 
-    async def load_decisions(self) -> dict[str, list[Decision]]:
+    async def decisions(self) -> dict[str, list[Decision]]:
         """Return every decision by execution or row, oldest first."""
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT execution, at, decision, who, because FROM execution_decisions ORDER BY id"
             ).fetchall()

@@ -21,56 +21,48 @@ _NAME = re.compile(r"\w[\w .-]*")
 _NO_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
-class RunLocks(StoreFile):
+@asynccontextmanager
+async def run_lock(store: StoreFile, name: str, wait_s: float) -> AsyncIterator[None]:
     """
-    Named locks beside the store.
+    Hold the lock *name* beside *store*.
 
     A lock is SQLite's own exclusive lock on an empty file of its own: it works the same on every
     operating system and ends with the process, however that ends.
     """
-
-    @asynccontextmanager
-    async def run_lock(self, name: str, *, wait_s: float = 5.0) -> AsyncIterator[None]:
-        """
-        Hold the lock *name* for a whole run, against other processes and other stores of this one.
-
-        Raises:
-            StoreBusy: Another run still holds it after *wait_s* seconds.
-            StoreError: The name is none, or the file cannot be locked.
-        """
-        if not _NAME.fullmatch(name):
-            raise StoreError(f"{name!r} names no lock; use letters, digits, dots, - and _")
-        target = self.path.with_name(f"{self.path.name}.{name}.lock")
-        make_folder(target)
-        lock = await _lock_file(target)
-        try:
-            if not await _lock_within(lock, target, wait_s):
-                raise StoreBusy(
-                    f"another run holds the lock {name!r}{await self._holder(name)}, "
-                    f"still after {wait_s:g} s; let it finish, then try again"
-                )
-            await self._note_run(name)
-            yield
-        finally:
-            await lock.stop_within(_STOP_S)
-
-    async def _note_run(self, name: str) -> None:
-        row = (name, os.getpid(), platform.node())
-        await self._write(
-            lambda db: db.execute(
-                "INSERT OR REPLACE INTO runs"
-                " VALUES (?, ?, ?, strftime('%Y-%m-%d %H:%M UTC', 'now'))",
-                row,
+    if not _NAME.fullmatch(name):
+        raise StoreError(f"{name!r} names no lock; use letters, digits, dots, - and _")
+    target = store.path.with_name(f"{store.path.name}.{name}.lock")
+    make_folder(target)
+    lock = await _lock_file(target)
+    try:
+        if not await _lock_within(lock, target, wait_s):
+            raise StoreBusy(
+                f"another run holds the lock {name!r}{await _holder(store, name)}, "
+                f"still after {wait_s:g} s; let it finish, then try again"
             )
-        )
+        await _note_run(store, name)
+        yield
+    finally:
+        await lock.stop_within(_STOP_S)
 
-    async def _holder(self, name: str) -> str:
-        row = await self._read(
-            lambda db: db.execute(
-                "SELECT pid, host, since FROM runs WHERE name = ?", (name,)
-            ).fetchone()
+
+async def _note_run(store: StoreFile, name: str) -> None:
+    row = (name, os.getpid(), platform.node())
+    await store.write(
+        lambda db: db.execute(
+            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, strftime('%Y-%m-%d %H:%M UTC', 'now'))",
+            row,
         )
-        return f" (process {row[0]} on {row[1]} since {row[2]})" if row else ""
+    )
+
+
+async def _holder(store: StoreFile, name: str) -> str:
+    row = await store.read(
+        lambda db: db.execute(
+            "SELECT pid, host, since FROM runs WHERE name = ?", (name,)
+        ).fetchone()
+    )
+    return f" (process {row[0]} on {row[1]} since {row[2]})" if row else ""
 
 
 async def _lock_file(target: Path) -> Worker:

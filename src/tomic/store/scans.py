@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tomic.store.documents import dump, load, stamp, unstamp
-from tomic.store.file import StoreFile
+from tomic.store.file import TableGroup
 
 
 class NewProposal(NamedTuple):
@@ -46,10 +46,10 @@ class StoredScan:
     proposal_ids: tuple[str, ...]
 
 
-class ScanTables(StoreFile):
+class ScanTables(TableGroup):
     """Scans and proposals."""
 
-    async def save_scan(
+    async def save(
         self,
         proposals: Sequence[NewProposal],
         *,
@@ -87,14 +87,14 @@ class ScanTables(StoreFile):
             )  # fmt: skip
             return StoredScan(scan_id, as_of, kept, ids)
 
-        return await self._write(work)
+        return await self._file.write(work)
 
-    async def load_proposal(self, proposal_id: str) -> StoredProposal | None:
+    async def proposal(self, proposal_id: str) -> StoredProposal | None:
         """Return one proposal by its id (``20261120-3``), None when there is none."""
         found = await self._proposals("id = ?", (proposal_id,))
         return found[0] if found else None
 
-    async def load_proposals(
+    async def proposals(
         self,
         *,
         symbol: str | None = None,
@@ -119,23 +119,23 @@ class ScanTables(StoreFile):
             },
         )
 
-    async def load_awaiting(self, until: dt.date) -> list[StoredProposal]:
+    async def awaiting(self, until: dt.date) -> list[StoredProposal]:
         """Return the proposals that have expired by *until* and have no outcome yet."""
         return await self._proposals("outcome IS NULL AND expiry <= ?", (until.isoformat(),))
 
-    async def settle_proposals(
+    async def settle(
         self, outcomes: Iterable[tuple[str, Mapping[str, Any]]], *, at: dt.datetime
     ) -> None:
         """Note how proposals ended; a first outcome is never overwritten."""
         rows = [(dump(outcome), stamp(at), one) for one, outcome in outcomes]
-        await self._write(
+        await self._file.write(
             lambda db: db.executemany(
                 "UPDATE proposals SET outcome = ?, settled_at = ? WHERE id = ? AND outcome IS NULL",
                 rows,
             )
         )
 
-    async def list_scans(self, *, limit: int | None = None) -> list[StoredScan]:
+    async def latest(self, *, limit: int | None = None) -> list[StoredScan]:
         """Return the scans, newest first."""
 
         def work(db: sqlite3.Connection) -> list[StoredScan]:
@@ -154,12 +154,12 @@ class ScanTables(StoreFile):
                 for scan_id, at, text in scans
             ]
 
-        return await self._read(work)
+        return await self._file.read(work)
 
     async def _proposals(
         self, where: str, values: tuple[Any, ...] | dict[str, Any]
     ) -> list[StoredProposal]:
-        rows = await self._read(
+        rows = await self._file.read(
             lambda db: db.execute(
                 "SELECT id, scan_id, rank, symbol, strategy, expiry, as_of, document, outcome"
                 f" FROM proposals WHERE {where} ORDER BY day, number",

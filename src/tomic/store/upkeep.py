@@ -72,50 +72,27 @@ class StoreInfo:
     series: tuple[SeriesInfo, ...]
 
 
-class UpkeepTables(StoreFile):
-    """Information, checks and backups."""
+async def info(store: StoreFile) -> StoreInfo:
+    """Sizes, counts and coverage of *store*."""
+    exists = is_there(store.path)
+    tables, series, version = await store.read(
+        lambda db: (_counts(db), _series(db), schema.version_of(db))
+    )
+    return StoreInfo(
+        path=store.path,
+        exists=exists,
+        size=sum(_sizes(store.path)),
+        schema_version=version if exists else 0,
+        sqlite_version=sqlite3.sqlite_version,
+        tables=tables,
+        series=series,
+    )
 
-    async def info(self) -> StoreInfo:
-        """Return sizes, counts and coverage."""
-        exists = is_there(self.path)
-        tables, series, version = await self._read(
-            lambda db: (_counts(db), _series(db), schema.version_of(db))
-        )
-        return StoreInfo(
-            path=self.path,
-            exists=exists,
-            size=sum(_sizes(self.path)),
-            schema_version=version if exists else 0,
-            sqlite_version=sqlite3.sqlite_version,
-            tables=tables,
-            series=series,
-        )
 
-    async def check(self) -> list[str]:
-        """
-        Return what is wrong with the file, one line each; nothing when it is sound.
-
-        Looks at SQLite's own integrity, the tables of this schema version, references between
-        tables, and whether every document can be read.
-        """
-        return await self._read(lambda db: list(_problems(db)))
-
-    async def backup(self, target: Path | str) -> int:
-        """
-        Copy the store to *target* while it is in use; return the size in bytes.
-
-        The copy is one consistent moment and appears under its name only when it is whole. Then
-        it is opened under that name and compared with what was to be copied. An earlier backup of
-        this store is replaced, logs beside it included; until then it stays as it was. A link is
-        followed.
-
-        Raises:
-            StoreError: There is no store yet, *target* is the store itself, is in use, is no
-                backup or holds what this store does not, or it cannot be written.
-        """
-        target = _real_target(self.path, Path(target))
-        connection = await self._connected(create=False)
-        return await self._run(connection, lambda db: _back_up(db, target))
+async def backup(store: StoreFile, target: Path) -> int:
+    """Copy *store* to *target* while it is in use; the size in bytes."""
+    target = _real_target(store.path, target)
+    return await store.outside_transaction(lambda db: _back_up(db, target))
 
 
 @contextmanager
@@ -319,7 +296,7 @@ def _series(db: sqlite3.Connection) -> tuple[SeriesInfo, ...]:
     )
 
 
-def _problems(db: sqlite3.Connection) -> Iterator[str]:
+def problems(db: sqlite3.Connection) -> Iterator[str]:
     found = [line for (line,) in db.execute("PRAGMA integrity_check(20)") if line != "ok"]
     yield from found
     if found:

@@ -203,7 +203,7 @@ async def return_correlations(store: Database, symbols: Sequence[str]) -> Correl
     Raises:
         StoreError: The store cannot be used.
     """
-    bars = await store.load_many_bars(symbols, days=_CORRELATION_DAYS + 1)
+    bars = await store.history.many_bars(symbols, days=_CORRELATION_DAYS + 1)
     names = sorted(bars)
     found: dict[frozenset[str], float] = {}
     for place, first in enumerate(names):
@@ -238,7 +238,7 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
         for one in result.proposals
     ]
     summary = to_document(result, exclude={"proposals"})
-    stored = await store.save_scan(rows, as_of=as_of, day=day, document=summary)
+    stored = await store.scans.save(rows, as_of=as_of, day=day, document=summary)
     numbered = tuple(
         one.model_copy(update={"id": proposal_id})
         for one, proposal_id in zip(result.proposals, stored.proposal_ids, strict=True)
@@ -254,9 +254,9 @@ async def load(store: Database, proposal_id: str) -> Proposal:
         DataError: There is none of that id.
         StoreError: The store cannot be used.
     """
-    stored = await store.load_proposal(proposal_id)
+    stored = await store.scans.proposal(proposal_id)
     if stored is None:
-        recent = [one for scan in await store.list_scans(limit=3) for one in scan.proposal_ids]
+        recent = [one for scan in await store.scans.latest(limit=3) for one in scan.proposal_ids]
         known = f"; the latest are {', '.join(recent[:5])}" if recent else "; run tomic scan first"
         raise DataError(f"no proposal {proposal_id}{known}")
     return Proposal.model_validate(stored.document).model_copy(update={"id": stored.id})

@@ -92,7 +92,7 @@ async def test_an_empty_expiry_is_remembered_as_such(store):
 @pytest.mark.parametrize(("name", "found"), [("SPY", True), ("2SPY", False)])
 async def test_the_last_chain_is_of_its_class(store, demo_chain, name, found):
     """An adjusted class delivers something else: its quotes are nobody else's."""
-    await store.save_chain(demo_chain)
+    await store.chains.save(demo_chain)
 
     chain = await StoreMemory(store, lambda text: None).last_chain("SPY", name)
 
@@ -104,10 +104,10 @@ async def test_the_last_chain_is_a_whole_one_where_there_is_one(store, demo_chai
     later = demo_chain.as_of + dt.timedelta(minutes=5)
     cut = replace(demo_chain, as_of=later, fetch=Fetch(complete=False))
     memory = StoreMemory(store, lambda text: None)
-    await store.save_chain(cut)
+    await store.chains.save(cut)
     assert (await memory.last_chain("SPY", "SPY")).as_of == later
 
-    await store.save_chain(demo_chain)
+    await store.chains.save(demo_chain)
 
     assert (await memory.last_chain("SPY", "SPY")).as_of == demo_chain.as_of
 
@@ -115,7 +115,7 @@ async def test_the_last_chain_is_a_whole_one_where_there_is_one(store, demo_chai
 async def test_a_broken_store_costs_only_the_memory(gateway, tmp_path, store):
     """The chain goes on, and the user is told why nothing is remembered."""
     settings = settings_in(tmp_path, chain=RULES)
-    await store.save_underlying(SPX, DAY)
+    await store.contracts.save_underlying(SPX, DAY)
     with closing(sqlite3.connect(settings.store.path)) as other, other:
         other.execute("DROP TABLE underlyings")
 

@@ -177,7 +177,9 @@ async def test_a_closed_market(tmp_path):
 async def test_the_database(tmp_path):
     """The store's path, size, schema and coverage are looked at even without a gateway."""
     async with Database(tmp_path / "store.db") as store:
-        await store.save_bars(Bars.from_rows("SPY", [("2026-11-20", 1.0, 2.0, 0.5, 1.5, 9.0)]))
+        await store.history.save_bars(
+            Bars.from_rows("SPY", [("2026-11-20", 1.0, 2.0, 0.5, 1.5, 9.0)])
+        )
 
     seen = await checks(tmp_path, 1)
 

@@ -135,7 +135,7 @@ async def test_without_price_and_market_nothing_is_entered(store):
     with pytest.raises(UsageError, match="no price of 560P"):
         await add(journal(store, Quotes(missing=frozenset({560.0}))))
 
-    assert await store.load_entries() == []
+    assert await store.journal.load_all() == []
 
 
 async def test_a_price_does_without_a_gateway(store):
@@ -289,7 +289,7 @@ async def test_expiry_at_the_stored_close(store):
     with pytest.raises(UsageError, match="no price of SPY on 2025-06-20 is stored; run tomic"):
         await trades.settle(book, 1)
     bars = [("2025-06-20", 1.0, 1.0, 1.0, 557.0, 1.0), ("2025-06-23", 1.0, 1.0, 1.0, 560.0, 1.0)]
-    await store.save_bars(Bars.from_rows("SPY", bars))
+    await store.history.save_bars(Bars.from_rows("SPY", bars))
 
     found = await trades.settle(book, 1)
 
@@ -424,7 +424,7 @@ async def test_entries_of_one_campaign(store):
 
 async def test_an_unreadable_entry_is_named(store):
     """A document that is no entry says which one and where."""
-    await store.save_entry({"symbol": "SPY", "opened_at": "whenever"}, event="x", at=OPENED)
+    await store.journal.save({"symbol": "SPY", "opened_at": "whenever"}, event="x", at=OPENED)
 
     with pytest.raises(StoreError, match="journal entry 1 cannot be read: opened_at"):
         await journals.load(journal(store, None), 1)

@@ -143,7 +143,7 @@ async def test_what_has_not_happened_is_kept_aside(later, tmp_path):
     found = await files.import_file(later, path)
 
     assert (found.added, found.aside) == ((7,), 1)
-    (row,) = await later.store.load_unread_rows()
+    (row,) = await later.store.journal.unread_rows()
     assert "entry 11 has something of 2025-12-01, which lies in the future" in row.reason
     document = {"schema": files.SCHEMA, "entries": [json.loads(row.text)]}
     own = await files.import_file(later, write(tmp_path, "own.json", json.dumps(document)))
@@ -295,7 +295,7 @@ async def test_a_brokers_trades_become_campaigns(later, tmp_path):
     assert (one.strategy, one.status) == ("short_put_spread", EntryStatus.CLOSED)
     assert campaign.result(one) == pytest.approx(150.0 - 70.0 - 4 * 0.65)
     assert [note.split(":")[0] for note in found.notes] == ["opened", "closed"]
-    linked = await later.store.load_executions(entry_id=1)
+    linked = await later.store.journal.executions(entry_id=1)
     assert [row.exec_id for row in linked] == ["e1", "e2", "e3", "e4"]
 
 
@@ -319,12 +319,12 @@ async def test_an_interrupted_import_is_made_up_for(later, tmp_path):
     """Executions that are in an entry already are linked, not entered again."""
     path = write(tmp_path, "flex.csv", FLEX)
     await files.import_file(later, path)
-    await later.store.link_executions(["e1", "e2", "e3", "e4"], None)
+    await later.store.journal.link_executions(["e1", "e2", "e3", "e4"], None)
 
     again = await files.import_file(later, path)
 
     assert (again.added, again.changed) == ((), ())
-    assert len(await later.store.load_executions(entry_id=1)) == 4
+    assert len(await later.store.journal.executions(entry_id=1)) == 4
 
 
 async def test_what_an_earlier_program_lost_is_told(later, tmp_path):
@@ -359,13 +359,13 @@ async def test_executions_are_linked_by_hand(later, tmp_path):
     wish = Wish(at=at(-1))
     own = (await opening.add(later, opening.from_text(text), wish, opening.Words())).entry
     await files.import_file(later, write(tmp_path, "flex.csv", FLEX))
-    row = (await later.store.load_executions(entry_id=2))[0]
-    await later.store.save_executions([replace(row, exec_id="late", entry_id=None)])
+    row = (await later.store.journal.executions(entry_id=2))[0]
+    await later.store.journal.save_executions([replace(row, exec_id="late", entry_id=None)])
 
     linked = await corrections.link_executions(later, own.id, ["late"])
 
     assert linked.trades[-1].action is Action.ADJUST
-    assert [one.exec_id for one in await later.store.load_executions(entry_id=1)] == ["late"]
+    assert [one.exec_id for one in await later.store.journal.executions(entry_id=1)] == ["late"]
     with pytest.raises(UsageError, match="no execution late is waiting"):
         await corrections.link_executions(later, own.id, ["late"])
 

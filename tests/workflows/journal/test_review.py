@@ -141,8 +141,8 @@ async def test_earnings_and_dividends_of_the_calendar(store):
     book = journal(store, quotes, **FREE)
     await add(book, "short_call_spread SPY 600/610 2025-06-20", price="6.00",
               rules={"stop": "none", "min_dte": "none"})  # fmt: skip
-    await store.save_earnings([Earnings("SPY", at(11).date(), "csv")])
-    await store.save_dividends([Dividend("SPY", at(11).date(), 20.0, "csv")])
+    await store.calendar.save_earnings([Earnings("SPY", at(11).date(), "csv")])
+    await store.calendar.save_dividends([Dividend("SPY", at(11).date(), 20.0, "csv")])
 
     assert fired(await review.check(book)) == []
     quotes.at = at(9)
@@ -385,7 +385,7 @@ async def test_an_old_rank_judges_nothing(store):
     quotes = Quotes()
     book = journal(store, quotes, **FREE)
     await add(book, rules={"iv_rank_below": "0.5"})
-    await store.save_snapshot(VolSnapshot(symbol="SPY", as_of=at(0), iv_rank=0.3))
+    await store.history.save_snapshots(VolSnapshot(symbol="SPY", as_of=at(0), iv_rank=0.3))
     quotes.refusals = {"SPY": LATE}
 
     assert "iv_rank_below" in fired(await review.check(book))

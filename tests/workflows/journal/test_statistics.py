@@ -124,7 +124,7 @@ async def save(store, *proposals: Proposal) -> None:
         NewProposal(one.symbol, one.strategy, one.expiry, one.model_dump(mode="json"))
         for one in proposals
     ]
-    await store.save_scan(rows, as_of=OPENED, day=OPENED.date())
+    await store.scans.save(rows, as_of=OPENED, day=OPENED.date())
 
 
 def bars(*closes: tuple[str, float]) -> Bars:
@@ -139,21 +139,21 @@ def book_at(store, day: str):
 async def test_proposals_are_followed_to_their_expiry(store):
     """Traded or not, each is settled once at the stored close of its day, and kept."""
     await save(store, proposal(), proposal(expiry=LATER, last_expiry=LATER))
-    await store.save_bars(bars(("2025-06-20", 556.0)))
+    await store.history.save_bars(bars(("2025-06-20", 556.0)))
 
     before = await statistics.settle(book_at(store, "2025-06-20"))
     after = await statistics.settle(book_at(store, "2025-06-21"))
     again = await statistics.settle(book_at(store, "2025-06-21"))
 
     assert (before.settled, after.settled, again.settled) == (0, 1, 0)
-    (found,) = await store.load_proposals(settled=True)
+    (found,) = await store.scans.proposals(settled=True)
     assert found.outcome["result"] == -251.3
 
 
 async def test_a_missing_price_is_waited_for(store):
     """Without the close of its last day a proposal waits, and the report says what to run."""
     await save(store, proposal())
-    await store.save_bars(bars(("2025-06-18", 590.0)))
+    await store.history.save_bars(bars(("2025-06-18", 590.0)))
     book = book_at(store, "2025-06-25")
 
     found = await statistics.settle(book)
@@ -166,18 +166,18 @@ async def test_a_missing_price_is_waited_for(store):
 async def test_a_holiday_takes_the_day_before(store):
     """A day without trading is recognised by a later bar."""
     await save(store, proposal())
-    await store.save_bars(bars(("2025-06-18", 559.0), ("2025-06-23", 580.0)))
+    await store.history.save_bars(bars(("2025-06-18", 559.0), ("2025-06-23", 580.0)))
 
     await statistics.settle(book_at(store, "2025-06-25"))
 
-    (found,) = await store.load_proposals(settled=True)
+    (found,) = await store.scans.proposals(settled=True)
     assert found.outcome["spot"] == 559.0
 
 
 async def test_a_split_voids_a_proposal(store):
     """Where prices were replaced since, strikes no longer compare; it counts nowhere."""
     await save(store, proposal())
-    await store.replace_series(
+    await store.history.replace(
         bars(("2025-06-20", 278.0)), at=OPENED + dt.timedelta(days=9), reason="split"
     )
     book = book_at(store, "2025-06-25")
@@ -192,13 +192,13 @@ async def test_volatility_follows_the_stored_series(store):
     """The later leg of a calendar is revalued with how 30-day volatility changed."""
     legs = (leg(-1, "595P", 9.0, iv=0.17), leg(1, "595P", 13.0, LATER, iv=0.17))
     await save(store, proposal(legs, credit=-400.0, last_expiry=LATER))
-    await store.save_bars(bars(("2025-06-20", 595.0)))
+    await store.history.save_bars(bars(("2025-06-20", 595.0)))
     days = [("2025-05-19", 0.20), ("2025-06-20", 0.30)]
-    await store.save_iv(VolSeries.from_rows("SPY", "ib30", days))
+    await store.history.save_iv(VolSeries.from_rows("SPY", "ib30", days))
 
     await statistics.settle(book_at(store, "2025-06-25"))
 
-    (found,) = await store.load_proposals(settled=True)
+    (found,) = await store.scans.proposals(settled=True)
     expected = settle_proposal(proposal(legs, credit=-400.0), 595.0, vol_ratio=1.5)
     assert found.outcome["result"] == pytest.approx(expected["result"], abs=0.02)
 
@@ -215,7 +215,7 @@ async def test_the_report_has_everything(store):
     for one in (sold, condor()):
         await journals.save(book, one, event="open")
     await save(store, proposal(), proposal(score=50.0, grade=Grade.C))
-    await store.save_bars(bars(("2025-06-20", 590.0)))
+    await store.history.save_bars(bars(("2025-06-20", 590.0)))
 
     found = await statistics.report(book, by="strategy")
 

@@ -319,8 +319,8 @@ async def test_journal_entries_claim_their_legs(tmp_path):
             trades=(Trade(at=at, action="open", fills=fills),),
         )
         document = entry.model_dump(mode="json", exclude={"id", "revision"})
-        number = await store.save_entry(document, event="open", at=at)
-        await store.save_entry({**document, "status": "closed"}, event="open", at=at)
+        number = await store.journal.save(document, event="open", at=at)
+        await store.journal.save({**document, "status": "closed"}, event="open", at=at)
         (claim,) = await review.journal_claims(store)
 
     assert (claim.source, claim.name, claim.strategy) == (

@@ -70,8 +70,8 @@ async def test_an_empty_store_is_filled(store, settings, clock):
         spy = gateway.market.find("SPY", "STK")[0].con_id
         truth = gateway.market.bars(spy, "TRADES", 254, gateway.market.now())[:-1]
 
-    bars = await store.load_bars("SPY")
-    iv = await store.load_iv("SPY", "ib30")
+    bars = await store.history.bars("SPY")
+    iv = await store.history.iv("SPY", "ib30")
     assert gateway.history_requests == 4
     assert bars.close.tolist() == [bar.close for bar in truth]
     assert bars.high.tolist() == [bar.high for bar in truth]
@@ -114,7 +114,7 @@ async def test_the_next_day_asks_for_one_day_and_its_neighbour(store, settings, 
 
     assert run.symbols[0].added == {"bars": 1, "ib30": 1}
     assert run.symbols[0].last == FRIDAY
-    assert await store.load_events() == []
+    assert await store.history.events() == []
 
 
 async def test_the_gateways_clock_decides(store, settings, clock):
@@ -134,7 +134,7 @@ async def test_a_day_under_way_is_not_stored(store, settings, clock):
     async with opened(settings, clock, start=at(FRIDAY, 12)) as (_, opener):
         await update(opener, store, ["SPY"], settings, clock)
 
-    assert (await store.load_bars("SPY")).date[-1].item() == THURSDAY
+    assert (await store.history.bars("SPY")).date[-1].item() == THURSDAY
 
 
 async def test_a_weekend_adds_nothing(store, settings, clock):
@@ -155,7 +155,7 @@ async def test_a_half_day_is_over_at_one(store, settings, clock):
     async with opened(settings, clock, start=at(black_friday, 13, 5)) as (_, opener):
         await update(opener, store, ["SPY"], settings, clock, days=3)
 
-    days = [day.item() for day in (await store.load_bars("SPY")).date]
+    days = [day.item() for day in (await store.history.bars("SPY")).date]
     assert days == [dt.date(2026, 11, day) for day in (23, 24, 25, 27)]
 
 
@@ -163,7 +163,7 @@ async def test_a_split_is_fetched_again(store, settings, clock):
     """When the stored day has changed, the whole series is asked for and the event is noted."""
     async with opened(settings, clock) as (_, opener):
         await update(opener, store, ["NVDA"], settings, clock)
-    before = await store.load_bars("NVDA")
+    before = await store.history.bars("NVDA")
     clock.forward(86_400.0)
     split = {"start": at(FRIDAY, 17), "splits": {"NVDA": 10.0}}
     async with opened(settings, clock, **split) as (gateway, opener):
@@ -171,31 +171,31 @@ async def test_a_split_is_fetched_again(store, settings, clock):
 
         assert gateway.history_requests == 3
 
-    after = await store.load_bars("NVDA")
-    ((_, symbol, kind, detail),) = await store.load_events()
+    after = await store.history.bars("NVDA")
+    ((_, symbol, kind, detail),) = await store.history.events()
     assert len(after) == len(before) + 1
     assert after.close[:-1] == pytest.approx(before.close / 10.0, abs=1e-4)
     assert (symbol, kind) == ("NVDA", "replaced")
     assert detail.startswith("bars: 2026-11-19 was ")
     assert run.symbols[0].replaced == [detail]
-    assert (await store.coverage("NVDA"))["ib30"].rows == 254
+    assert (await store.history.coverage("NVDA"))["ib30"].rows == 254
 
 
 async def test_a_change_of_a_cent_is_no_split(store, settings, clock):
     """A close that was corrected by less than 0.5 % replaces the stored one, and that is all."""
     async with opened(settings, clock) as (_, opener):
         await update(opener, store, ["SPY"], settings, clock)
-    bars = await store.load_bars("SPY", days=1)
+    bars = await store.history.bars("SPY", days=1)
     wrong = Bars("SPY", bars.date, bars.open, bars.high, bars.low, bars.close * 1.004, bars.volume)
-    await store.save_bars(wrong)
+    await store.history.save_bars(wrong)
     clock.forward(86_400.0)
     async with opened(settings, clock, start=at(FRIDAY, 17)) as (gateway, opener):
         await update(opener, store, ["SPY"], settings, clock)
 
         assert gateway.history_requests == 2
 
-    assert (await store.load_bars("SPY")).close[-2] == bars.close[0]
-    assert await store.load_events() == []
+    assert (await store.history.bars("SPY")).close[-2] == bars.close[0]
+    assert await store.history.events() == []
 
 
 async def test_more_days_fetch_the_whole_series(store, settings, clock):
@@ -217,10 +217,10 @@ async def test_imported_closes_are_fetched_with_their_highs(store, settings, clo
         spy = gateway.market.find("SPY", "STK")[0].con_id
         truth = gateway.market.bars(spy, "TRADES", 300, gateway.market.now())[:-1]
         rows = [(bar.day, None, None, None, bar.close, None) for bar in truth]
-        await store.save_bars(Bars.from_rows("SPY", rows))
+        await store.history.save_bars(Bars.from_rows("SPY", rows))
         await update(opener, store, ["SPY"], settings, clock)
 
-    coverage = (await store.coverage("SPY"))["bars"]
+    coverage = (await store.history.coverage("SPY"))["bars"]
     assert coverage.rows == 299
     assert coverage.close_only == 299 - 253
 
@@ -233,7 +233,7 @@ async def test_a_new_listing_has_no_past(store, settings, clock):
 
     assert gateway.history_requests == 2
     assert run.symbols[0].rows == 22
-    assert (await store.load_bars("NEWC")).date[0].item() == dt.date(2026, 10, 21)
+    assert (await store.history.bars("NEWC")).date[0].item() == dt.date(2026, 10, 21)
 
 
 async def test_no_data_is_final_for_the_day(store, settings, clock):
@@ -322,7 +322,7 @@ async def test_ibs_own_historical_volatility_is_a_series_of_its_own(store, setti
 
     assert gateway.history_requests == 3
     assert run.symbols[0].added["ib_hv30"] == 253
-    assert isinstance(await store.load_iv("SPY", "ib_hv30"), VolSeries)
+    assert isinstance(await store.history.iv("SPY", "ib_hv30"), VolSeries)
 
 
 async def test_force_fetches_everything_again(store, settings, clock):

@@ -41,9 +41,9 @@ async def fill(store, symbol, days=DAYS, kind="ib30", bars=True, seed=3) -> None
     close = 600.0 * np.exp(np.cumsum(0.01 * rng.standard_normal(len(days))))
     if bars:
         rows = zip(days, close, 1.01 * close, 0.99 * close, close, close, strict=True)
-        await store.save_bars(Bars.from_rows(symbol, rows))
+        await store.history.save_bars(Bars.from_rows(symbol, rows))
     values = np.linspace(0.10, 0.30, len(days))
-    await store.save_iv(VolSeries.from_rows(symbol, kind, zip(days, values, strict=True)))
+    await store.history.save_iv(VolSeries.from_rows(symbol, kind, zip(days, values, strict=True)))
 
 
 async def one(store, settings, symbol="SPY", now=None, **options):
@@ -141,7 +141,7 @@ async def test_the_ladder_of_the_vix(store, settings):
     """Quoted, else its last stored close, else the page; never its own IV."""
     quoted = await one(store, settings, now=Now(NOW, {"VIX": ticks(18.0, iv=0.9)}))
     rows = [(LAST, 17.0, 18.0, 16.0, 17.2, None)]
-    await store.save_bars(Bars.from_rows("VIX", rows))
+    await store.history.save_bars(Bars.from_rows("VIX", rows))
     stored = await one(store, settings)
 
     assert (quoted.snapshot.vix, quoted.snapshot.sources["vix"]) == (0.18, "ib")
@@ -182,7 +182,7 @@ async def test_nobody_visits_for_what_is_known(store, settings):
 async def test_figures_that_cannot_be(store, settings):
     """A stored or fetched figure that no market has is missing with its reason."""
     await fill(store, "SPY")
-    await store.save_iv(VolSeries.from_rows("SPY", "ib30", [(DAYS[-1], 30.0)]))
+    await store.history.save_iv(VolSeries.from_rows("SPY", "ib30", [(DAYS[-1], 30.0)]))
     html = "<i>Implied Volatility:</i><b>1500%</b><i>VIX:</i><b>17.49</b>"
     transport = httpx.MockTransport(lambda _: httpx.Response(200, text=html))
 
@@ -245,10 +245,10 @@ def test_dividends_of_tick_456(text, found):
 
 async def test_events_ahead(store, settings):
     """The next earnings come from the store, the next dividend from IB unless a file says more."""
-    await store.save_earnings([Earnings("AAPL", dt.date(2027, 1, 28), "csv")])
+    await store.calendar.save_earnings([Earnings("AAPL", dt.date(2027, 1, 28), "csv")])
     now = Now(NOW, {"AAPL": ticks(dividends="1.0,1.1,20270208,0.26")})
     found = (await one(store, settings, "AAPL", now=now)).snapshot
-    await store.save_dividends([Dividend("AAPL", dt.date(2027, 2, 5), 0.27, "csv")])
+    await store.calendar.save_dividends([Dividend("AAPL", dt.date(2027, 2, 5), 0.27, "csv")])
     overridden = (await one(store, settings, "AAPL", now=now)).snapshot
 
     assert found.next_earnings == dt.date(2027, 1, 28)
@@ -279,7 +279,7 @@ async def test_a_chain_is_remembered(store, settings, demo_chain):
     """Its own IV30 joins its history, its terms the figures; nobody is asked for anything."""
     snapshot = await measure.remember_chain(store, demo_chain, settings)
 
-    own = await store.load_iv("SPY", "chain30")
+    own = await store.history.iv("SPY", "chain30")
     today = await measure.chain_of_the_day(store, "SPY", demo_chain.as_of)
     assert own.date[-1].item() == TODAY
     assert snapshot.iv30 == own.value[-1]
@@ -297,11 +297,11 @@ async def test_a_chain_that_was_stopped_leaves_no_mark(store, settings, demo_cha
     )
     snapshot = await measure.remember_chain(store, cut, settings)
 
-    own = await store.load_iv("SPY", "chain30")
-    stored = (await store.load_latest_snapshots(["SPY"]))["SPY"]
+    own = await store.history.iv("SPY", "chain30")
+    stored = (await store.history.latest_snapshots(["SPY"]))["SPY"]
     today = await measure.chain_of_the_day(store, "SPY", later)
     assert snapshot.as_of == later
-    assert (await store.load_chain("SPY")).as_of == later
+    assert (await store.chains.load("SPY")).as_of == later
     assert today.as_of == demo_chain.as_of
     assert own.value.tolist() == [whole.iv30]
     assert stored.as_of == whole.as_of

@@ -91,7 +91,7 @@ class DataView(View):
 
         async def ask(desk: Desk) -> tuple[StoreInfo, list[SeriesRow]]:
             store = await desk.store()
-            return await store.info(), rows_of(await store.coverages())
+            return await store.info(), rows_of(await store.history.coverages())
 
         self.work("reading the store", ask, lambda found: self.show(*found), online=False)
 
@@ -119,7 +119,7 @@ class DataView(View):
 
         async def ask(desk: Desk) -> tuple[HistoryRun, list[SeriesRow]]:
             run = await desk.prices(symbols)
-            return run, rows_of(await (await desk.store()).coverages())
+            return run, rows_of(await (await desk.store()).history.coverages())
 
         self.work(f"prices of {len(symbols)} symbols", ask, lambda found: self.fetched(*found))
 

@@ -302,7 +302,7 @@ class JournalView(View):
 
             journal = await desk.journal()
             checked = await review.check(journal)
-            return rows_of(await journal.store.load_summaries("open"), checked.checks), checked
+            return rows_of(await journal.store.journal.summaries("open"), checked.checks), checked
 
         self.work(f"judging {len(rows)} open trades", judge, lambda found: self.show(*found))
 
@@ -526,7 +526,7 @@ class JournalView(View):
 async def _stored(desk: Desk) -> list[EntryRow]:
     """Open entries as they are in the store."""
     journal = await desk.journal(offline=True)
-    return rows_of(await journal.store.load_summaries("open"))
+    return rows_of(await journal.store.journal.summaries("open"))
 
 
 async def _draft(journal: Any, text: str, count: int) -> Any:

@@ -210,13 +210,13 @@ async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[st
         UsageError: Not imported, linked already, or of another symbol.
     """
     entry = await load(journal, entry_id)
-    waiting = {one.exec_id: one for one in await journal.store.load_executions(unlinked=True)}
+    waiting = {one.exec_id: one for one in await journal.store.journal.executions(unlinked=True)}
     missing = [number for number in exec_ids if number not in waiting]
     if missing:
         known = ", ".join(list(waiting)[:5]) or "none"
         raise UsageError(f"no execution {missing[0]} is waiting for an entry; there are {known}")
     chosen = [loaded(waiting[number]) for number in exec_ids]
-    set_aside = ignored(await journal.store.load_decisions()) & set(exec_ids)
+    set_aside = ignored(await journal.store.journal.decisions()) & set(exec_ids)
     if set_aside:
         name = sorted(set_aside)[0]
         raise UsageError(
@@ -234,7 +234,7 @@ async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[st
         return one
 
     changed = await change(journal, entry_id, work, event="link", note=" ".join(exec_ids))
-    await journal.store.link_executions(exec_ids, entry_id)
+    await journal.store.journal.link_executions(exec_ids, entry_id)
     return changed
 
 

@@ -108,7 +108,7 @@ async def load(journal: Journal, entry_id: int) -> JournalEntry:
     Raises:
         UsageError: There is none of that number.
     """
-    document = await journal.store.load_entry(entry_id)
+    document = await journal.store.journal.load(entry_id)
     if document is None:
         raise UsageError(f"no journal entry {entry_id}; tomic journal list shows them")
     return from_document(document)
@@ -129,7 +129,7 @@ async def load_open(journal: Journal, ids: Sequence[int] = ()) -> list[JournalEn
     """Every open entry, or the named ones whatever their status."""
     if ids:
         return [await load(journal, number) for number in ids]
-    return [from_document(one) for one in await journal.store.load_entries("open")]
+    return [from_document(one) for one in await journal.store.journal.load_all("open")]
 
 
 async def history(journal: Journal, entry_id: int) -> list[Change]:
@@ -139,7 +139,7 @@ async def history(journal: Journal, entry_id: int) -> list[Change]:
     Raises:
         UsageError: There is none of that number.
     """
-    changes = await journal.store.entry_history(entry_id)
+    changes = await journal.store.journal.changes(entry_id)
     if not changes:
         raise UsageError(f"no journal entry {entry_id}; tomic journal list shows them")
     return changes
@@ -153,7 +153,7 @@ async def save(
 ) -> JournalEntry:
     """Write a new entry and return it with its number."""
     at = await journal.clock()
-    number = await journal.store.save_entry(to_document(entry), event=event, at=at, note=note)
+    number = await journal.store.journal.save(to_document(entry), event=event, at=at, note=note)
     return await load(journal, number)
 
 
@@ -167,7 +167,7 @@ async def change(
     at: dt.datetime | None = None,
 ) -> JournalEntry:
     """Read, change and write one entry in one transaction: two writers lose nothing."""
-    document = await journal.store.change_entry(
+    document = await journal.store.journal.change(
         entry_id,
         lambda one: to_document(what(from_document(one))),
         event=event,
@@ -253,7 +253,7 @@ async def listing(
     since: dt.date | None = None,
 ) -> list[dict[str, Any]]:
     """A row per entry from the summaries alone: quick for thousands."""
-    found = await journal.store.load_summaries(
+    found = await journal.store.journal.summaries(
         status, symbol=symbol, strategy=strategy, since=since
     )
     day = (await journal.clock()).astimezone(dates.NEW_YORK).date()

@@ -112,7 +112,7 @@ async def _take(
     odd: Sequence[FileRow],
 ) -> Intake:
     now = await journal.clock()
-    stored = {one.exec_id: one for one in await journal.store.load_executions()}
+    stored = {one.exec_id: one for one in await journal.store.journal.executions()}
     again = await _read_again(journal)
     fresh: dict[str, Executed] = {}
     refused = list(odd)
@@ -130,9 +130,9 @@ async def _take(
         if one.exec_id not in stored:
             fresh.setdefault(one.exec_id, one)
     rows = _unread(name, now, refused)
-    new_rows = await journal.store.save_unread_rows(rows) if rows else 0
-    await journal.store.save_executions(map(_stored, fresh.values()))
-    await journal.store.resolve_unread_rows(resolved)
+    new_rows = await journal.store.journal.save_unread_rows(rows) if rows else 0
+    await journal.store.journal.save_executions(map(_stored, fresh.values()))
+    await journal.store.journal.resolve_unread_rows(resolved)
     before = [one for one in map(_stored_one, stored.values()) if one is not None]
     await _decide_on_equals(journal, list(fresh.values()), before, now)
     placing = await _place(journal, now)
@@ -155,7 +155,7 @@ async def _take(
 async def keep_aside(journal: Journal, name: str, rows: Sequence[FileRow]) -> list[str]:
     """Keep rows that cannot be used, with their reasons; returns what to say of them."""
     if rows:
-        await journal.store.save_unread_rows(_unread(name, await journal.clock(), rows))
+        await journal.store.journal.save_unread_rows(_unread(name, await journal.clock(), rows))
     return _some(f"{one.reason}; kept aside" for one in rows)
 
 
@@ -190,9 +190,9 @@ def _unread(name: str, at: dt.datetime, rows: Iterable[FileRow]) -> list[UnreadR
 
 async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
     """Rows that were no executions to an earlier program and are to this one, with their ids."""
-    set_aside = ignored(await journal.store.load_decisions())
+    set_aside = ignored(await journal.store.journal.decisions())
     by_columns: dict[str, list[UnreadRow]] = {}
-    for one in await journal.store.load_unread_rows():
+    for one in await journal.store.journal.unread_rows():
         if one.columns and one.row_id not in set_aside:
             by_columns.setdefault(one.columns, []).append(one)
     found = []
@@ -216,7 +216,7 @@ async def _decide_on_equals(
 
 
 async def _decide(journal: Journal, because: Mapping[str, str], now: dt.datetime) -> None:
-    await journal.store.save_decisions(
+    await journal.store.journal.save_decisions(
         Decision(number, now, "ignore", _OURSELVES, reason) for number, reason in because.items()
     )
 
@@ -239,7 +239,7 @@ async def _place(journal: Journal, now: dt.datetime) -> _Placing:
     costs = journal.settings.costs.commission
     placing = _Placing()
     for trial in range(_TRIES):
-        entries = [from_document(one) for one in await journal.store.load_entries()]
+        entries = [from_document(one) for one in await journal.store.journal.load_all()]
         waiting, placing.reasons = await _waiting(journal, entries, now)
         orders = executions.place(waiting, entries, commission=costs)
         try:
@@ -251,7 +251,7 @@ async def _place(journal: Journal, now: dt.datetime) -> _Placing:
                 raise
     else:
         raise StoreBusy("another run is placing the same executions; repeat the command")
-    await journal.store.explain_executions(
+    await journal.store.journal.explain_executions(
         {one.exec_id: placing.reasons.get(one.exec_id, "") for one in waiting} | placing.reasons
     )
     if any(one.commission is None and one.exec_id not in placing.reasons for one in waiting):
@@ -274,18 +274,18 @@ async def _waiting(
         for fill in trade.fills
         for number in fill.exec_id.split()
     }
-    linked = {one.exec_id: one.entry_id for one in await journal.store.load_executions()}
+    linked = {one.exec_id: one.entry_id for one in await journal.store.journal.executions()}
     newer = executions.corrections(linked)
-    set_aside = ignored(await journal.store.load_decisions())
+    set_aside = ignored(await journal.store.journal.decisions())
     waiting: list[Executed] = []
     reasons: dict[str, str] = {}
     decided: dict[str, str] = {}
-    for one in await journal.store.load_executions(unlinked=True):
+    for one in await journal.store.journal.executions(unlinked=True):
         number = one.exec_id
         owner = owners.get(number)
         executed, reason = _sound(one)
         if owner is not None:
-            await journal.store.link_executions([number], owner)
+            await journal.store.journal.link_executions([number], owner)
         elif number in set_aside:
             continue
         elif executed is None:
@@ -339,7 +339,7 @@ async def _write(
             ids = (number for some in parts.values() for number in _ids(some))
             placing.reasons |= dict.fromkeys(ids, reason)
             continue
-        written = await journal.store.place_executions(documents, event="executions", at=at)
+        written = await journal.store.journal.place_executions(documents, event="executions", at=at)
         if written is None:
             return False
         for (number, some), (entry_id, revision) in zip(parts.items(), written, strict=True):
@@ -484,11 +484,11 @@ async def listing(
         unplaced: Only what waits for an entry.
         symbol: Only executions of this one; rows that are no execution have none.
     """
-    decisions = await journal.store.load_decisions()
-    stored = await journal.store.load_executions()
-    gaps = _gaps(stored, [from_document(one) for one in await journal.store.load_entries()])
+    decisions = await journal.store.journal.decisions()
+    stored = await journal.store.journal.executions()
+    gaps = _gaps(stored, [from_document(one) for one in await journal.store.journal.load_all()])
     rows = [_execution_row(one, decisions, gaps) for one in stored]
-    rows += [_unread_row(one, decisions) for one in await journal.store.load_unread_rows()]
+    rows += [_unread_row(one, decisions) for one in await journal.store.journal.unread_rows()]
     return [
         one
         for one in rows
@@ -611,7 +611,7 @@ async def decide(
             state = "set aside already" if decision == "ignore" else "not set aside"
             raise UsageError(f"{one.id} is {state}")
     now = await journal.clock()
-    await journal.store.save_decisions(
+    await journal.store.journal.save_decisions(
         Decision(one.id, now, decision, who, because) for one in chosen
     )
     wanted = {one.id for one in chosen}

@@ -115,7 +115,7 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
         entries.append(entry)
     # Numbered ones first, so that new numbers come after them.
     entries.sort(key=lambda one: one.id is None)
-    numbers = await journal.store.save_entries(
+    numbers = await journal.store.journal.save_all(
         [_new(one) for one in entries], event="import", at=now
     )
     notes += await executions.keep_aside(journal, "journal.json", ahead)
@@ -153,7 +153,7 @@ def _new(entry: JournalEntry) -> dict[str, Any]:
 
 
 async def _all(journal: Journal) -> list[JournalEntry]:
-    return [from_document(one) for one in await journal.store.load_entries()]
+    return [from_document(one) for one in await journal.store.journal.load_all()]
 
 
 # -- our own -----------------------------------------------------------------------------------
@@ -184,7 +184,9 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
     )
     moved = [one.model_copy(update={"id": None}) if one.id in numbers else one for one in fresh]
     moved.sort(key=lambda one: one.id is None)
-    added = await journal.store.save_entries([_new(one) for one in moved], event="import", at=now)
+    added = await journal.store.journal.save_all(
+        [_new(one) for one in moved], event="import", at=now
+    )
     notes = (*notes, *await executions.keep_aside(journal, str(path), ahead))
     known = len(entries) - len(unknown)
     return ImportedJournal("export of tomic journal", tuple(added), (), known, notes, len(ahead))
@@ -256,7 +258,7 @@ async def export(
         form: ``json`` (everything; can be imported again), ``csv`` (a row per entry), ``fills`` (a
             row per fill) or ``original`` (a ``journal.json`` with every field it came with).
     """
-    stored = await journal.store.load_entries(status, symbol=symbol)
+    stored = await journal.store.journal.load_all(status, symbol=symbol)
     entries = [from_document(one) for one in stored]
     if form == "original":
         originals = [legacy.write(one) for one in entries]

@@ -305,7 +305,7 @@ def _tau(proposal: Proposal, expiry: dt.date | None) -> float:
 
 async def _vol_at(store: Database, symbol: str, at: dt.datetime) -> VolSnapshot:
     """The last stored snapshot not later than a moment; an empty one where there is none."""
-    stored = await store.load_snapshots(symbol)
+    stored = await store.history.snapshots(symbol)
     earlier = [one for one in stored if one.as_of.date() <= at.date()]
     return earlier[-1] if earlier else VolSnapshot(symbol=symbol, as_of=at)
 

@@ -125,9 +125,9 @@ def _snapshot(entry: JournalEntry, market: LegMarket | None) -> Snapshot | None:
 
 
 async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str, _Around]:
-    vols = await store.load_latest_snapshots(symbols)
-    earnings = await store.load_earnings(symbols, since=day, until=day + _AHEAD)
-    dividends = await store.load_dividends(symbols, since=day, until=day + _AHEAD)
+    vols = await store.history.latest_snapshots(symbols)
+    earnings = await store.calendar.earnings(symbols, since=day, until=day + _AHEAD)
+    dividends = await store.calendar.dividends(symbols, since=day, until=day + _AHEAD)
     return {
         symbol: _Around(
             vols.get(symbol),

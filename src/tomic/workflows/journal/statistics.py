@@ -45,10 +45,10 @@ async def report(
 ) -> JournalReport:
     """Everything that the journal and the saved proposals can tell."""
     settled = await settle(journal)
-    rows = await journal.store.load_summaries(symbol=symbol)
+    rows = await journal.store.journal.summaries(symbol=symbol)
     found = statistics.from_summaries(rows)
     draws = journal.settings.journal.bootstrap
-    proposals = _known(await journal.store.load_proposals(symbol=symbol, settled=True))
+    proposals = _known(await journal.store.scans.proposals(symbol=symbol, settled=True))
     notes = []
     if settled.waiting:
         names = " ".join(settled.waiting)
@@ -75,12 +75,12 @@ async def settle(journal: Journal) -> Settled:
     now = await journal.clock()
     today = now.astimezone(dates.NEW_YORK).date()
     # The bar of a day that is still running is not its close.
-    awaiting = await journal.store.load_awaiting(today - dt.timedelta(days=1))
+    awaiting = await journal.store.scans.awaiting(today - dt.timedelta(days=1))
     if not awaiting:
         return Settled(0, 0, ())
     symbols = sorted({one.symbol for one in awaiting})
-    bars = await journal.store.load_many_bars(symbols)
-    vols = await journal.store.load_many_iv(symbols, "ib30")
+    bars = await journal.store.history.many_bars(symbols)
+    vols = await journal.store.history.many_iv(symbols, "ib30")
     replaced = await _replaced(journal, symbols)
     found: list[tuple[str, dict[str, Any]]] = []
     waiting: set[str] = set()
@@ -90,7 +90,7 @@ async def settle(journal: Journal) -> Settled:
             waiting.add(one.symbol)
         else:
             found.append((one.id, outcome))
-    await journal.store.settle_proposals(found, at=now)
+    await journal.store.scans.settle(found, at=now)
     voided = sum("void" in outcome for _, outcome in found)
     return Settled(len(found) - voided, voided, tuple(sorted(waiting)))
 
@@ -99,7 +99,7 @@ async def _replaced(journal: Journal, symbols: Sequence[str]) -> dict[str, list[
     """When bars of a symbol were replaced as a whole, after a split."""
     found: dict[str, list[dt.datetime]] = {}
     for symbol in symbols:
-        events = await journal.store.load_events(symbol)
+        events = await journal.store.history.events(symbol)
         found[symbol] = [at for at, _, kind, _ in events if kind == "replaced"]
     return found
 

@@ -277,9 +277,9 @@ async def settle(
 
 
 async def _close_on(journal: Journal, symbol: str, day: dt.date) -> float:
-    bars = await journal.store.load_bars(symbol, days=5, until=day)
+    bars = await journal.store.history.bars(symbol, days=5, until=day)
     if len(bars) and (day - bars.date[-1].item()).days <= 4:
-        later = await journal.store.load_bars(symbol, days=1)
+        later = await journal.store.history.bars(symbol, days=1)
         # An older bar stands in for a holiday only when younger ones show that none is missing.
         if bars.date[-1].item() == day or later.date[-1].item() > day:
             return float(bars.close[-1])

@@ -177,14 +177,14 @@ async def stored(
     """What is known from *today* on; nothing without a store."""
     if store is None:
         return Known()
-    bars = await store.load_many_bars(symbols, days=settings.portfolio.beta_days + 1)
+    bars = await store.history.many_bars(symbols, days=settings.portfolio.beta_days + 1)
     days, returns = _returns({name: (one.date, one.close) for name, one in bars.items()})
     return Known(
         days,
         returns,
-        await store.load_latest_snapshots(symbols),
-        await store.load_earnings(symbols, since=today),
-        await store.load_dividends(symbols, since=today),
+        await store.history.latest_snapshots(symbols),
+        await store.calendar.earnings(symbols, since=today),
+        await store.calendar.dividends(symbols, since=today),
     )
 
 

@@ -342,7 +342,7 @@ async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim
     An entry that cannot be read is told to *watch* and claims nothing.
     """
     found = []
-    for document in await store.load_entries("open"):
+    for document in await store.journal.load_all("open"):
         try:
             entry = from_document(document)
         except StoreError as exc:

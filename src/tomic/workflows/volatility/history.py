@@ -189,7 +189,7 @@ class _Job:
 
     async def needs(self, symbols: Sequence[str], now: dt.datetime) -> list[Need]:
         """Everything missing by the calendar, bars first."""
-        coverages = await self.store.coverages(symbols)
+        coverages = await self.store.history.coverages(symbols)
         last = last_complete_day(now)
         return [
             need
@@ -222,10 +222,10 @@ async def _shared_turns(
         return dt.datetime.fromtimestamp(clock(), dt.UTC)
 
     async def claim(key: str) -> float:
-        wait = await store.claim_history_request(key, moment(), most=limit)
+        wait = await store.history.claim_request(key, moment(), most=limit)
         return wait.total_seconds()
 
-    earlier = await store.recent_history_requests(moment() - dt.timedelta(minutes=10))
+    earlier = await store.history.recent_requests(moment() - dt.timedelta(minutes=10))
     # Numbered, so that two requests with one key count twice.
     recent = {f"{key}#{number}": at.timestamp() for number, (at, key) in enumerate(earlier)}
     turns = Turns(limit, recent=recent, claim=claim, clock=clock, sleep=sleep)
@@ -293,14 +293,14 @@ async def _underlying(session: Session, job: _Job, symbol: str) -> Underlying:
     """The contract, asked once for both series, and not at all when it was asked today."""
     async with session.limits.named(f"contract of {symbol}"):
         day = dates.local_date(session.clock_now(), str(dates.NEW_YORK))
-        contracts.remember(session, symbol, await job.store.load_underlying(symbol, day), ())
+        contracts.remember(session, symbol, await job.store.contracts.underlying(symbol, day), ())
         is_new = ("underlying", symbol) not in session.cache
         timeout_s = job.settings.ib.request_timeout_s
         found = await contracts.resolve_underlying(
             session, symbol, job.settings.market, timeout_s=timeout_s
         )
         if is_new:
-            await job.store.save_underlying(found, day)
+            await job.store.contracts.save_underlying(found, day)
         return found
 
 
@@ -338,17 +338,17 @@ async def _rewritten(store: Database, need: Need, rows: Sequence[DailyBar]) -> s
 
 async def _value_on(store: Database, need: Need, day: dt.date) -> float | None:
     if need.series == "bars":
-        bars = await store.load_bars(need.symbol, days=1, until=day)
+        bars = await store.history.bars(need.symbol, days=1, until=day)
         found = (bars.date, bars.close)
     else:
-        series = await store.load_iv(need.symbol, need.series, days=1, until=day)
+        series = await store.history.iv(need.symbol, need.series, days=1, until=day)
         found = (series.date, series.value)
     date, value = found
     return float(value[-1]) if len(date) and date[-1].item() == day else None
 
 
 async def _first_stored(job: _Job, need: Need, last: dt.date) -> dt.date:
-    known = (await job.store.coverage(need.symbol)).get(need.series)
+    known = (await job.store.history.coverage(need.symbol)).get(need.series)
     wanted = first_day_of(last, job.days)
     return min(known.first, wanted) if known is not None and known.first else wanted
 
@@ -364,15 +364,15 @@ async def _save(
     series = _series(need, rows)
     asked_from = need.since if need.whole else None
     if problem and rows:
-        await store.replace_series(series, at=now, reason=problem, asked_from=asked_from)
+        await store.history.replace(series, at=now, reason=problem, asked_from=asked_from)
         result.replaced.append(problem)
         result.added[need.series] = len(rows)
     elif isinstance(series, Bars):
-        result.added[need.series] = await store.save_bars(
+        result.added[need.series] = await store.history.save_bars(
             series, fetched_at=now, asked_from=asked_from
         )
     else:
-        result.added[need.series] = await store.save_iv(
+        result.added[need.series] = await store.history.save_iv(
             series, fetched_at=now, asked_from=asked_from
         )
 
@@ -391,7 +391,7 @@ def _told(result: SymbolHistory) -> str:
 
 
 async def _count(store: Database, results: Mapping[str, SymbolHistory]) -> None:
-    for symbol, known in (await store.coverages(list(results))).items():
+    for symbol, known in (await store.history.coverages(list(results))).items():
         if symbol in results:
             bars, iv = known.get("bars"), known.get("ib30")
             results[symbol].rows = bars.rows if bars else 0

@@ -92,7 +92,7 @@ async def volatility(
         reports = await _with_pages(reports, visits, deadline)
     if keep:
         snapshots = [one.snapshot for one in reports]
-        await store.save_snapshot(*snapshots, day=now.trading_day)
+        await store.history.save_snapshots(*snapshots, day=now.trading_day)
     return reports
 
 
@@ -106,20 +106,20 @@ async def remember_chain(store: Database, chain: Chain, settings: Settings) -> V
     Raises:
         StoreError: The store cannot be used.
     """
-    await store.save_chain(chain)
+    await store.chains.save(chain)
     day = session_day(chain.as_of, chain.underlying.sessions)
     now = Now(chain.as_of, chains={chain.symbol: chain}, day=day)
     whole = chain.fetch.complete
     (report,) = await volatility(store, [chain.symbol], settings, now=now, keep=whole)
     if whole and report.own is not None and report.own.day == day:
         series = VolSeries.from_rows(chain.symbol, "chain30", [(day, report.own.value)])
-        await store.save_iv(series)
+        await store.history.save_iv(series)
     return report.snapshot
 
 
 async def chain_of_the_day(store: Database, symbol: str, now: dt.datetime) -> Chain | None:
     """The last whole chain of *symbol* that is stored, when it is of the trading day at *now*."""
-    chain = await store.load_chain(symbol, whole=True)
+    chain = await store.chains.load(symbol, whole=True)
     if chain is None:
         return None
     sessions = chain.underlying.sessions
@@ -202,7 +202,7 @@ async def _keep_dividends(store: Database, now: Now) -> None:
         if ticks.dividends and (dividend := parse_dividends(symbol, ticks.dividends))
     ]
     if found:
-        await store.save_dividends(found)
+        await store.calendar.save_dividends(found)
 
 
 # -- the past ------------------------------------------------------------------------------
@@ -225,13 +225,13 @@ async def load_past(store: Database, symbols: Sequence[str], at: dt.datetime, wi
     """Everything stored that figures are computed from, in a few queries for all *symbols*."""
     today = at.astimezone(dates.NEW_YORK).date()
     return Past(
-        bars=await store.load_many_bars(symbols, days=BARS_NEEDED),
-        ib_iv=await store.load_many_iv(symbols, "ib30", days=window + 2),
-        chain_iv=await store.load_many_iv(symbols, "chain30", days=window + 2),
-        ib_hv=await store.load_many_iv(symbols, "ib_hv30", days=1),
-        earnings=await store.load_earnings(symbols, since=today),
-        dividends=await store.load_dividends(symbols, since=today),
-        snapshots=await store.load_latest_snapshots(symbols),
+        bars=await store.history.many_bars(symbols, days=BARS_NEEDED),
+        ib_iv=await store.history.many_iv(symbols, "ib30", days=window + 2),
+        chain_iv=await store.history.many_iv(symbols, "chain30", days=window + 2),
+        ib_hv=await store.history.many_iv(symbols, "ib_hv30", days=1),
+        earnings=await store.calendar.earnings(symbols, since=today),
+        dividends=await store.calendar.dividends(symbols, since=today),
+        snapshots=await store.history.latest_snapshots(symbols),
     )
 
 
@@ -296,9 +296,9 @@ async def load_days(store: Database, symbol: str, days: int, settings: Settings)
     market = settings.market
     count = days + max(market.rank_days, BARS_NEEDED)
     return by_day(
-        await store.load_bars(symbol, days=count),
-        await store.load_iv(symbol, "ib30", days=count),
-        await store.load_iv(symbol, "chain30", days=count),
+        await store.history.bars(symbol, days=count),
+        await store.history.iv(symbol, "ib30", days=count),
+        await store.history.iv(symbol, "chain30", days=count),
         days,
         window=market.rank_days,
         least=market.rank_min_days,
