@@ -33,13 +33,13 @@ def exported() -> Path:
     import asyncio
     import datetime as dt
 
-    from tomic import export
+    from tomic import files
 
     async def fetch() -> tomic.Chain:
         async with tomic.Desk(demo=True) as desk:
             return await desk.chain("SPY", strike_range="2s")
 
-    return export.write_chain(
+    return files.write_chain(
         asyncio.run(fetch()), Path("exports"), stamp=dt.datetime.now().astimezone()
     )
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         UnknownContract,
         UsageError,
     )
-    from tomic.export import load_chain
+    from tomic.files import load_chain
     from tomic.models import OptionQuote, Proposal, ScanResult, Spot, Underlying, VolSnapshot
     from tomic.strategies.propose import propose
 
@@ -75,7 +75,7 @@ _HOMES = {
     "UnknownContract": "errors",
     "UsageError": "errors",
     "VolSnapshot": "models",
-    "load_chain": "export",
+    "load_chain": "files",
     "load_settings": "config",
     "propose": "strategies.propose",
 }

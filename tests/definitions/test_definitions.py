@@ -11,10 +11,10 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from tomic import config, dates, definitions, models, quality, quant
+from tomic import config, dates, definitions, models, quant
 from tomic.definitions import ALL, Definition, find
 from tomic.errors import UsageError
-from tomic.export import CHAIN_HEADER, SNAPSHOT_HEADER
+from tomic.files import CHAIN_HEADER, SNAPSHOT_HEADER, quality
 from tomic.journal import statistics
 from tomic.models import Proposal
 from tomic.present import scan, volatility

@@ -278,12 +278,12 @@ async def test_legs_that_do_not_come_are_an_error(given, gateway):
 
 async def test_a_recording_is_searched_and_not_kept(given, gateway, tmp_path):
     """Proposals found in a recording have no number, since nothing can be asked by it."""
-    from tomic import export
+    from tomic import files
 
     async with Desk(given) as desk:
         chain = await desk.chain("SPY", dte=(25, 45), weeklies=0, strike_range="2s")
     file = tmp_path / "chain.json"
-    file.write_text(export.to_json([chain]))
+    file.write_text(files.to_json([chain]))
     async with Desk(given, replay=file) as desk:
         result = await desk.scan(["SPY"])
         kept = await (await desk.store()).scans.latest()

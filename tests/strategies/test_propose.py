@@ -14,7 +14,7 @@ import random_chains
 import recorded_chains
 from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeights, Settings
 from tomic.errors import ConfigError, UsageError
-from tomic.export import load_chain
+from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
 from tomic.strategies import candidates, measures, propose, search

@@ -11,7 +11,7 @@ import random_chains
 import recorded_chains
 import reference
 from tomic.config import Settings
-from tomic.export import load_chain
+from tomic.files import load_chain
 from tomic.strategies import propose, search
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.pricing import board as boards

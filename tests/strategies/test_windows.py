@@ -11,7 +11,7 @@ import pytest
 import recorded_chains
 from tomic.config import ScanSettings
 from tomic.errors import EmptyChain
-from tomic.export import load_chain
+from tomic.files import load_chain
 from tomic.models import OptionParams
 from tomic.strategies import windows
 from tomic.strategies.catalogue.leg_rules import DeltaBand

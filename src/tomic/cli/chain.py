@@ -29,7 +29,7 @@ CHAIN = (
     "tomic.valuation",
     "tomic.workflows.volatility.measure",
     "tomic.workflows.volatility.report",
-    "tomic.export",
+    "tomic.files",
     "tomic.present.chain",
 )
 """What a chain needs once its last quote has come."""
@@ -96,51 +96,51 @@ class Writer:
 
     def on_done(self, outcome: ChainOutcome) -> None:
         """Export the chain and, for NDJSON, print it at once."""
-        from tomic import export
+        from tomic import files
 
         if outcome.chain is None:
             return
         self._export(outcome.symbol, outcome.chain, outcome.snapshot)
         if self._format is Format.NDJSON:
-            typer.echo(export.to_ndjson(outcome.chain), nl=False)
+            typer.echo(files.to_ndjson(outcome.chain), nl=False)
             sys.stdout.flush()
 
     def _export(self, symbol: str, chain: Chain, snapshot: VolSnapshot | None) -> None:
-        from tomic import export
+        from tomic import files
 
         if self._folder is None or self._unwritten:
             return
         stamp = dt.datetime.now().astimezone()
         try:
             self._paths[symbol] = [
-                export.write_chain(chain, self._folder, stamp=stamp),
-                export.write_snapshot(snapshot, chain, self._folder, stamp=stamp),
+                files.write_chain(chain, self._folder, stamp=stamp),
+                files.write_snapshot(snapshot, chain, self._folder, stamp=stamp),
             ]
         except BadFile as exc:
             # The chain itself is still printed.
             self._unwritten.append(exc)
 
     def _overview(self, outcomes: list[ChainOutcome]) -> None:
-        from tomic import export
+        from tomic import files
 
         if self._folder is None or self._unwritten:
             return
         both = [(one.snapshot, one.chain) for one in outcomes if one.chain is not None]
         try:
-            export.write_overview(both, self._folder, stamp=dt.datetime.now().astimezone())
+            files.write_overview(both, self._folder, stamp=dt.datetime.now().astimezone())
         except BadFile as exc:
             self._unwritten.append(exc)
 
     def compose(self, outcomes: list[ChainOutcome]) -> None:
         """Make what `finish` prints; a thread can do it while the session's cancels leave."""
-        from tomic import export
+        from tomic import files
         from tomic.present import chain as render
 
         chains = [one.chain for one in outcomes if one.chain is not None]
         if self._format is Format.JSON and chains:
-            self._text = export.to_json(chains, as_array=len(outcomes) > 1)
+            self._text = files.to_json(chains, as_array=len(outcomes) > 1)
         elif self._format is Format.CSV:
-            self._text = "".join(map(export.to_csv_text, chains))
+            self._text = "".join(map(files.to_csv_text, chains))
         elif self._format is Format.TABLE:
             terminal = sys.stdout.isatty()
             width = render.screen_width(terminal)

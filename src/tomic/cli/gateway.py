@@ -133,7 +133,10 @@ def _market(
     from tomic.workflows import stand_in
 
     if replay is not None:
-        return stand_in.recorded_chain(replay, symbol, as_of)
+        market, notes = stand_in.recorded_chain(replay, symbol, as_of)
+        for text in notes:
+            typer.echo(f"note: {text}", err=True)
+        return market
     return ModelMarket(seed=seed, closed=closed, universe="synthetic" if synthetic else "demo")
 
 

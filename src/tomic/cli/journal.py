@@ -899,7 +899,7 @@ async def export(
     quiet: options.QuietOption = False,
 ) -> None:
     """Write the journal: everything as JSON, entries or fills as CSV, or as the original did."""
-    from tomic.export import write_text
+    from tomic.files import write_text
     from tomic.workflows.journal import files as journal_files
 
     if form not in ("json", "csv", "fills", "original"):

@@ -70,7 +70,7 @@ def parse_delta(text: str) -> DeltaRange:
 
 
 def parse_moment(text: str) -> dt.datetime:
-    """ISO date or date and time; without a zone the exchange's own is meant."""
+    """ISO date or date and time, with or without a zone."""
     try:
         return dt.datetime.fromisoformat(text)
     except ValueError:

@@ -67,7 +67,7 @@ def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
 
     Day and stamp are those of this computer, as for chains; the files say of when the quotes are.
     """
-    from tomic import export
+    from tomic import files
     from tomic.present import scan as render_scan
 
     if folder is None or not result.proposals:
@@ -75,8 +75,8 @@ def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
     now = dt.datetime.now().astimezone()
     stamp, day = f"{now:%Y%m%d_%H%M%S_%f}", folder / f"{now:%Y%m%d}"
     return [
-        export.write_text(day / f"scan_{stamp}.csv", render_scan.to_csv(result)),
-        export.write_text(day / f"scan_{stamp}.json", render_scan.to_json(result)),
+        files.write_text(day / f"scan_{stamp}.csv", render_scan.to_csv(result)),
+        files.write_text(day / f"scan_{stamp}.json", render_scan.to_json(result)),
     ]
 
 
@@ -359,7 +359,7 @@ def _own_symbols(universe: Path | None) -> list[str]:
 
 def _loaded(paths: list[Path] | None, names: list[str]) -> list[Chain]:
     """The chains in *paths*; a file that does not name its symbol takes the one given."""
-    from tomic import export
+    from tomic import files
 
     symbol = names[0] if len(names) == 1 else None
-    return [export.load_chain(path, symbol=symbol) for path in paths or ()]
+    return [files.load_chain(path, symbol=symbol) for path in paths or ()]

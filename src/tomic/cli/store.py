@@ -71,8 +71,8 @@ async def check(
 
 def _judge(files: list[Path], *, as_json: bool) -> None:
     """Print what is usable and what is wrong in each file."""
+    from tomic.files.quality import check_file
     from tomic.present import store
-    from tomic.quality import check_file
 
     found = [(file, check_file(file)) for file in files]
     shown = store.as_json(found) if as_json else store.as_text(found)

@@ -38,14 +38,14 @@ def print_vol(reports: list[VolReport], shape: Format, *, detail: bool, quiet: b
 
 def export_vol(reports: list[VolReport], folder: Path | None) -> list[Path]:
     """Write the other data of each symbol, and an overview of several."""
-    from tomic import export
+    from tomic import files
 
     if folder is None:
         return []
     stamp = dt.datetime.now().astimezone()
     found = [one.snapshot for one in reports if _has_figures(one)]
-    paths = [export.write_snapshot(one, None, folder, stamp=stamp) for one in found]
-    overview = export.write_overview([(one, None) for one in found], folder, stamp=stamp)
+    paths = [files.write_snapshot(one, None, folder, stamp=stamp) for one in found]
+    overview = files.write_overview([(one, None) for one in found], folder, stamp=stamp)
     return [overview] if overview is not None else paths
 
 

@@ -35,7 +35,7 @@ DEFINITIONS = (
         formula="valid rows / all rows",
         source="the file's own cells",
         caveat="says nothing about the age of the quotes",
-        kernel="tomic.quality.CsvQuality.quality",
+        kernel="tomic.files.quality.CsvQuality.quality",
         example="quality.CsvQuality(total=4, complete=3, valid=2, expiries=()).quality",
         result=0.5,
     ),

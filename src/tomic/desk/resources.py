@@ -191,7 +191,7 @@ class Resources:
     async def _open_session(self, symbol: str) -> Session:
         ib, pace = await self.gateway(symbol)
         now, deadline = asyncio.get_running_loop().time(), self._deadline
-        return await self._stack.enter_async_context(
+        session = await self._stack.enter_async_context(
             Session(
                 ib,
                 self.settings.limits,
@@ -203,6 +203,9 @@ class Resources:
                 deadline=deadline if deadline is not None and deadline > now else None,
             )
         )
+        for text in self.stand_in.notes if self.stand_in is not None else ():
+            session.note(text)
+        return session
 
     async def gateway(self, symbol: str = "") -> tuple[IbSettings, float | None]:
         """Where the gateway is and its own pace, if any; what stands in for TWS is started."""

@@ -16,6 +16,7 @@ from textual.widgets import ContentSwitcher, Footer
 
 from tomic.config import Settings, load_settings
 from tomic.desk import Desk
+from tomic.files.reading import parse_file_name
 from tomic.panel.background import Background
 from tomic.panel.source import Source
 from tomic.panel.views.chain import ChainView
@@ -29,7 +30,6 @@ from tomic.panel.views.settings import SettingsView
 from tomic.panel.views.view import View
 from tomic.panel.widgets.glyphs import Glyphs, glyphs_here
 from tomic.panel.widgets.lines import Banner, ViewBar, ViewName
-from tomic.recorded import parse_file_name
 from tomic.workflows.progress import Watcher
 
 VIEWS: tuple[type[View], ...] = (

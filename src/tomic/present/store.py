@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tomic.files.quality import CsvQuality
 from tomic.present.forms import to_json
-from tomic.quality import CsvQuality
 
 if TYPE_CHECKING:
     from tomic.store import StoreInfo

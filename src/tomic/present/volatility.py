@@ -147,9 +147,9 @@ def vol(reports: Sequence[VolReport], format: Format) -> str:
     if format is Format.NDJSON:
         return to_ndjson(vol_document(one) for one in reports)
     if format is Format.CSV:
-        from tomic import export
+        from tomic import files
 
-        return export.to_snapshots_csv((one.snapshot, None) for one in reports)
+        return files.to_snapshots_csv((one.snapshot, None) for one in reports)
     return "\n".join(_detail(one) for one in reports)
 
 

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tomic.export.atomic import write_text
+from tomic.files.atomic import write_text
 from tomic.report.drawing import inline
 from tomic.report.layout import (
     Figure,

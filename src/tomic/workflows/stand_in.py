@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomic.errors import UsageError
+from tomic.errors import BadFile
 from tomic.models import DataType, Spot, SpotSource
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class StandIn:
     """Of a recorded chain, whose rows are then labelled ``replay``."""
     web_spots: dict[str, Spot] = field(default_factory=dict)
     """By symbol: prices of a recorded session that came from a web page."""
+    notes: tuple[str, ...] = ()
+    """What had to be assumed about a recorded chain, for the user."""
 
 
 def demo(*, seed: int = 1, paced: bool = False) -> StandIn:
@@ -47,8 +49,9 @@ def replay(
     A recording, whose kind shows from its content: a session, or a chain as JSON or CSV.
 
     Args:
-        symbol: What a recorded chain holds, if the file does not say.
-        as_of: When it was recorded, if the file does not say.
+        symbol: What a recorded chain holds, if the file does not say, or which of several.
+        as_of: When it was recorded; goes before what the file says. Without a zone it is this
+            computer's time.
 
     Raises:
         BadFile: The file cannot be used.
@@ -58,34 +61,31 @@ def replay(
     path = Path(path)
     if is_session(path):
         return _session(path, port)
-    market = recorded_chain(path, symbol or None, _with_zone(as_of))
+    market, notes = recorded_chain(path, symbol or None, as_of)
     spot = None
     if market.spot is not None:
         spot = Spot(price=market.spot, source=SpotSource.PARITY, as_of=market.as_of)
-    return StandIn(_gateway(market, seed=1, paced=paced), spot)
+    return StandIn(_gateway(market, seed=1, paced=paced), spot, notes=notes)
 
 
-def _with_zone(moment: dt.datetime | None) -> dt.datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        raise UsageError(f"as-of {moment} has no time zone; write it as {moment}+00:00")
-    return moment
-
-
-def recorded_chain(path: Path, symbol: str | None, as_of: dt.datetime | None) -> Replay:
+def recorded_chain(
+    path: Path, symbol: str | None, as_of: dt.datetime | None
+) -> tuple[Replay, tuple[str, ...]]:
     """
-    The chain of a JSON or CSV file as a market.
+    The chain of a JSON or CSV file as a market, and notes on what had to be assumed.
 
     Raises:
         BadFile: The file cannot be used.
+        InvalidSymbol: *symbol* is not one.
     """
-    from tomic.sim.recorded_document import is_document, read_document
+    from tomic.files.reading import read_chain, with_zone
     from tomic.sim.replay.chain import Replay
 
-    if not is_document(path):
-        return Replay.from_csv(path, symbol, as_of=as_of)
-    chain = read_document(path, symbol)
-    assert chain.as_of is not None
-    return Replay(chain, symbol or chain.symbol, as_of or chain.as_of)
+    moment, notes = (None, ()) if as_of is None else with_zone(as_of)
+    chain = read_chain(path, symbol=symbol, as_of=moment)
+    if not len(chain):
+        raise BadFile(f"{path} holds no options; export the chain again")
+    return Replay(chain), notes
 
 
 def _gateway(market: Market, *, seed: int, paced: bool) -> Gateway:
@@ -102,14 +102,14 @@ def _session(path: Path, port: int) -> StandIn:
 
     recorded = read_session(path)
     spots = {
-        one.symbol: Spot(
-            price=one.price,
-            source=SpotSource(one.source),
-            data_type=DataType.DELAYED if one.source == SpotSource.WEB else DataType.LIVE,
-            as_of=one.as_of,
+        spot.symbol: Spot(
+            price=spot.price,
+            source=SpotSource(spot.source),
+            data_type=DataType.DELAYED if spot.source == SpotSource.WEB else DataType.LIVE,
+            as_of=spot.as_of,
         )
-        for one in recorded.spots
+        for spot in recorded.spots
     }
-    of_chain = [one for one in spots.values() if one.source is SpotSource.PARITY]
-    web = {name: one for name, one in spots.items() if one.source is SpotSource.WEB}
+    of_chain = [spot for spot in spots.values() if spot.source is SpotSource.PARITY]
+    web = {name: spot for name, spot in spots.items() if spot.source is SpotSource.WEB}
     return StandIn(SessionReplay(recorded, port=port), of_chain[0] if of_chain else None, web)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tomic.errors import BadFile, UsageError
-from tomic.sim import recording
+from tomic.config.market import MarketSettings
+from tomic.files.reading import read_chain
+from tomic.models import RowStatus, SpotSource
 from tomic.sim.replay.chain import Replay
 
 DATA = Path(
@@ -31,13 +33,17 @@ def write(tmp_path, *lines, header=HEADER, name="chain_20250519_180000.csv"):
     return path
 
 
-def parity_lines(expiry, forward, *, strikes=(98, 99, 100, 101, 102)):
-    """Call and put quotes whose difference is exactly forward minus strike."""
+def replayed(path, symbol=None, *, as_of=None):
+    return Replay(read_chain(path, symbol=symbol, as_of=as_of))
+
+
+def parity_lines(expiry, forward, *, strikes=(98, 99, 100, 101, 102), discount=1.0):
+    """Call and put quotes whose difference is exactly forward minus strike, discounted."""
     lines = []
     for strike in strikes:
         put = 3.0 + 0.5 * (strike - 100)
-        for right, mid in (("C", put + forward - strike), ("P", put)):
-            lines.append(f"{expiry},{right},{strike},{mid - 0.05:.4f},{mid + 0.05:.4f},,,,,")
+        for right, mid in (("C", put + discount * (forward - strike)), ("P", put)):
+            lines.append(f"{expiry},{right},{strike},{mid - 0.05:.6f},{mid + 0.05:.6f},,,,,")
     return lines
 
 
@@ -49,11 +55,11 @@ def near_money(replay, points=10.0):
 @recorded_data
 def test_the_recorded_spy_chain_is_whole_near_the_money():
     """Monday 19 May 2025, 14:26 in New York: 88 contracts within ten points, all quoted."""
-    replay = Replay.from_csv(SPY, "SPY")
+    replay = replayed(SPY, "SPY")
     quotes = [replay.quote(option.con_id) for option in near_money(replay)]
 
     assert replay.now() == datetime(2025, 5, 19, 18, 26, tzinfo=UTC)
-    assert (replay.spot, replay.spot_source) == (pytest.approx(593.6, abs=0.6), "parity")
+    assert (replay.spot, replay.chain.spot.source) == (pytest.approx(593.6, abs=0.6), "parity")
     assert replay.is_open(replay.find("SPY", "STK")[0].con_id)
     assert len(quotes) == 88
     assert all(quote.bid is not None and quote.ask is not None for quote in quotes)
@@ -62,7 +68,7 @@ def test_the_recorded_spy_chain_is_whole_near_the_money():
 @recorded_data
 def test_the_recorded_sunday_has_gaps_and_no_live_quotes():
     """XLF, Sunday 18 May 2025: 120 contracts within ten points, 23 without a bid, market closed."""
-    replay = Replay.from_csv(XLF, "XLF")
+    replay = replayed(XLF, "XLF")
     options = near_money(replay)
     frozen = [replay.frozen_quote(option.con_id) for option in options]
     live = [replay.quote(option.con_id) for option in options]
@@ -78,7 +84,7 @@ def test_the_recorded_sunday_has_gaps_and_no_live_quotes():
 @pytest.mark.parametrize(("path", "symbol"), [(SPY, "SPY"), (XLF, "XLF")])
 def test_quotes_are_the_files_own(path, symbol):
     """Every quote equals the contract's last row; what the file has no column for is absent."""
-    replay = Replay.from_csv(path, symbol)
+    replay = replayed(path, symbol)
     with path.open(newline="") as file:
         last = {(r["Expiry"], float(r["Strike"]), r["Type"]): r for r in csv.DictReader(file)}
 
@@ -98,30 +104,11 @@ def test_quotes_are_the_files_own(path, symbol):
 @recorded_data
 def test_another_sources_columns_are_understood():
     """An end-of-day chain with lower-case columns: 2,016 options, spot within 0.5 of 748.40."""
-    replay = Replay.from_csv(GOOG, "GOOG")
+    replay = replayed(GOOG, "GOOG")
 
     assert len(replay.find("GOOG", "OPT")) == 2016
     assert replay.spot == pytest.approx(748.40, abs=0.5)
     assert replay.now() == datetime(2015, 12, 24, 18, 0, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("option_chain_SPY_20250519_202601.csv", datetime(2025, 5, 19, 18, 26, 1, tzinfo=UTC)),
-        ("tomic_ib_SPY_20250519_2026cest.csv", datetime(2025, 5, 19, 18, 26, tzinfo=UTC)),
-        ("chain_20250519_1426et.csv", datetime(2025, 5, 19, 18, 26, tzinfo=UTC)),
-        ("option_chain_SPY_20251120_160500_000000.csv", datetime(2025, 11, 20, 15, 5, tzinfo=UTC)),
-        ("lean_GOOG_20151224_eod_chain.csv", datetime(2015, 12, 24, 18, 0, tzinfo=UTC)),
-        ("tomic_ib_XLF_20250518_sunday_closed.csv", datetime(2025, 5, 18, 16, 0, tzinfo=UTC)),
-        ("chain_20250519.csv", datetime(2025, 5, 19, 20, 0, tzinfo=UTC)),
-        ("chain.csv", None),
-        ("chain_20251345.csv", None),
-    ],
-)
-def test_the_name_says_when(name, expected):
-    """A time without zone is Dutch; a date alone is the close, or noon where nothing trades."""
-    assert recording.time_in_name(Path(name)) == expected
 
 
 def test_the_last_of_repeated_rows_counts(tmp_path):
@@ -129,7 +116,7 @@ def test_the_last_of_repeated_rows_counts(tmp_path):
     path = write(
         tmp_path, "20250620,C,100,1,2,.2,,,,", "20250620,C,100,,,,,,,", "20250620,C,100,3,4,.3,,,,"
     )
-    replay = Replay.from_csv(path, "ABC")
+    replay = replayed(path, "ABC")
     (option,) = replay.find("ABC", "OPT")
 
     quote = replay.frozen_quote(option.con_id)
@@ -145,7 +132,7 @@ def test_minus_one_and_blank_are_absent_and_zero_is_zero(tmp_path):
         "20250620,C,105,,0.05,nan,,,,",
         "20250620,C,110,0,0.05,0,,,,",
     )
-    replay = Replay.from_csv(path, "ABC")
+    replay = replayed(path, "ABC")
 
     quotes = [replay.frozen_quote(option.con_id) for option in replay.find("ABC", "OPT")]
 
@@ -160,12 +147,13 @@ def test_two_forwards_are_drawn_back_to_the_day(tmp_path):
     for expiry in expiries:
         close = datetime(expiry.year, expiry.month, expiry.day, 20, 0, tzinfo=UTC)
         tau = (close - NOON) / timedelta(days=365)
-        lines += parity_lines(f"{expiry:%Y%m%d}", 100.0 * 2.718281828459045 ** (0.05 * tau))
+        forward, discount = 100.0 * math.exp(0.05 * tau), math.exp(-MarketSettings().rate * tau)
+        lines += parity_lines(f"{expiry:%Y%m%d}", forward, discount=discount)
 
-    replay = Replay.from_csv(write(tmp_path, *lines), "ABC", as_of=NOON)
+    replay = replayed(write(tmp_path, *lines), "ABC", as_of=NOON)
 
     assert replay.spot == pytest.approx(100.0, abs=1e-4)
-    assert replay.spot_source == "parity"
+    assert replay.chain.spot.source is SpotSource.PARITY
 
 
 def test_one_wrong_pair_does_not_move_the_spot(tmp_path):
@@ -173,18 +161,18 @@ def test_one_wrong_pair_does_not_move_the_spot(tmp_path):
     lines = parity_lines("20250620", 100.4) + parity_lines("20250718", 100.8)
     lines[0] = "20250620,C,98,9,9.1,,,,,"
 
-    spot = Replay.from_csv(write(tmp_path, *lines), "ABC", as_of=NOON).spot
+    spot = replayed(write(tmp_path, *lines), "ABC", as_of=NOON).spot
 
     assert spot == pytest.approx(99.95, abs=0.1)
 
 
 def test_one_expiry_is_discounted_and_no_pair_gives_no_spot(tmp_path):
     """One forward of 101 a month away implies about 100.6; calls alone imply nothing."""
-    one = Replay.from_csv(write(tmp_path, *parity_lines("20250620", 101.0)), "ABC", as_of=NOON)
-    none = Replay.from_csv(write(tmp_path, "20250620,C,100,1,2,,,,,"), "ABC", as_of=NOON)
+    one = replayed(write(tmp_path, *parity_lines("20250620", 101.0)), "ABC", as_of=NOON)
+    none = replayed(write(tmp_path, "20250620,C,100,1,2,,,,,"), "ABC", as_of=NOON)
 
     assert one.spot == pytest.approx(101.0 * 2.718281828 ** (-0.045 * 32.17 / 365), abs=0.01)
-    assert (none.spot, none.spot_source) == (None, "")
+    assert none.spot is None
 
 
 def test_our_own_exports_carry_spot_time_and_activity(tmp_path):
@@ -196,19 +184,19 @@ def test_our_own_exports_carry_spot_time_and_activity(tmp_path):
         header=header,
         name="export.csv",
     )
-    replay = Replay.from_csv(path)
+    replay = replayed(path)
     (option,) = replay.find("ABC", "OPT")
     quote = replay.quote(option.con_id)
     (share,) = replay.find("ABC", "STK")
 
-    assert (replay.spot, replay.spot_source, replay.now()) == (100.5, "file", NOON)
+    assert (replay.spot, replay.chain.spot.source, replay.now()) == (100.5, "close", NOON)
     assert (quote.close, quote.volume, quote.open_interest) == (3.4, 12, 1234)
     assert replay.quote(share.con_id).last == 100.5
 
 
 def test_the_underlying_of_an_original_file_is_silent(tmp_path):
     """The file has no quote of the share, so the share ticks nothing."""
-    replay = Replay.from_csv(write(tmp_path, *parity_lines("20250620", 100.4)), "ABC", as_of=NOON)
+    replay = replayed(write(tmp_path, *parity_lines("20250620", 100.4)), "ABC", as_of=NOON)
     (share,) = replay.find("ABC", "STK")
     quote = replay.quote(share.con_id)
 
@@ -220,7 +208,7 @@ def test_the_underlying_of_an_original_file_is_silent(tmp_path):
 def test_parameters_are_the_union_of_the_file(tmp_path):
     """Expiries and strikes of the rows, for the underlying's own id only."""
     lines = ["20250620,C,100,1,2,,,,,", "20250718,P,105,1,2,,,,,"]
-    replay = Replay.from_csv(write(tmp_path, *lines), "ABC", as_of=NOON)
+    replay = replayed(write(tmp_path, *lines), "ABC", as_of=NOON)
     (share,) = replay.find("ABC", "STK")
 
     rows = replay.parameters("ABC", share.con_id)
@@ -234,7 +222,7 @@ def test_parameters_are_the_union_of_the_file(tmp_path):
 def test_requests_narrow_by_every_field(tmp_path):
     """Expiry, strike and right choose among the rows; a wrong class or currency finds nothing."""
     lines = parity_lines("20250620", 100.4) + parity_lines("20250718", 100.8)
-    replay = Replay.from_csv(write(tmp_path, *lines), "ABC", as_of=NOON)
+    replay = replayed(write(tmp_path, *lines), "ABC", as_of=NOON)
 
     assert len(replay.find("ABC", "OPT", expiry="20250620")) == 10
     assert len(replay.find("ABC", "OPT", expiry="202507", right="P")) == 5
@@ -248,7 +236,7 @@ def test_requests_narrow_by_every_field(tmp_path):
 
 def test_an_index_is_an_index(tmp_path):
     """SPX replays as an index at Cboe with its PM-settled class."""
-    replay = Replay.from_csv(write(tmp_path, "20250620,C,6000,1,2,,,,,"), "SPX", as_of=NOON)
+    replay = replayed(write(tmp_path, "20250620,C,6000,1,2,,,,,"), "SPX", as_of=NOON)
 
     (index,) = replay.find("SPX", "IND", exchange="CBOE")
     (option,) = replay.find("SPX", "OPT")
@@ -257,53 +245,19 @@ def test_an_index_is_an_index(tmp_path):
     assert option.trading_class == "SPXW"
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "lacks the columns"),
-        (b"a,b\n1,2\n", "lacks the columns expiry, type, strike, bid, ask"),
-        (HEADER.encode() + b"\n", "holds no option"),
-        (HEADER.encode() + b"\n20250620,C,abc,1,2,,,,,\n", "line 2: Strike 'abc'"),
-        (HEADER.encode() + b"\n20250620,X,100,1,2,,,,,\n", "line 2: Type 'X'"),
-        (HEADER.encode() + b"\nsoon,C,100,1,2,,,,,\n", "line 2: Expiry 'soon'"),
-        (HEADER.encode() + b"\n20250620,C,100,one,2,,,,,\n", "line 2: Bid 'one'"),
-        (HEADER.encode() + b"\n20250620,C\n", "line 2: Strike ''"),
-        (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "is not a CSV file"),
-    ],
-    ids=["empty", "other table", "no rows", "strike", "right", "expiry", "bid", "cut", "binary"],
-)
-def test_what_is_no_chain_is_refused_with_the_place(tmp_path, content, words):
-    """A corrupt file names its line and column, and what to do next."""
-    path = tmp_path / "chain_20250519_180000.csv"
-    path.write_bytes(content)
+def test_the_gateway_spells_a_class_of_shares_with_a_space(tmp_path):
+    """BRK.B is BRK B behind the gateway, and its class of options BRKB."""
+    path = write(tmp_path, *parity_lines("20250620", 100.4), name="BRK.B_20250519.csv")
+    replay = replayed(path)
 
-    with pytest.raises(BadFile, match=words):
-        Replay.from_csv(path, "SPY")
+    assert replay.symbol == "BRK B"
+    assert {option.trading_class for option in replay.find("BRK B", "OPT")} == {"BRKB"}
 
 
-def test_a_missing_file_a_missing_time_and_a_missing_symbol_are_told_apart(tmp_path):
-    """Each says what is missing."""
-    nameless = write(tmp_path, "20250620,C,100,1,2,,,,,", name="chain.csv")
+def test_contracts_that_do_not_exist_are_not_served(tmp_path):
+    """A row that IB called unknown is no contract of the replay either."""
+    chain = read_chain(write(tmp_path, *parity_lines("20250620", 100.4)), symbol="ABC")
+    status = chain["status"].copy()
+    status[0] = RowStatus.UNKNOWN_CONTRACT
 
-    with pytest.raises(BadFile, match="does not exist"):
-        Replay.from_csv(tmp_path / "nowhere.csv", "SPY")
-    with pytest.raises(BadFile, match="--as-of"):
-        Replay.from_csv(nameless, "SPY")
-    with pytest.raises(BadFile, match="which symbol"):
-        Replay.from_csv(nameless, as_of=NOON)
-    with pytest.raises(UsageError, match="no time zone"):
-        Replay.from_csv(nameless, "SPY", as_of=datetime(2025, 5, 19, 12))
-
-
-@pytest.mark.parametrize(
-    ("name", "symbol"),
-    [
-        ("option_chain_SPY_20250519_202601.csv", "SPY"),
-        ("lean_GOOG_20151224_eod_chain.csv", "GOOG"),
-        ("option_chain_BRK.B_20250519_202601_000000.csv", "BRK B"),
-        ("chain_20250519.csv", ""),
-    ],
-)
-def test_the_name_says_which_symbol(name, symbol):
-    """The capital letters before the date; BRK.B in a file name is BRK B."""
-    assert recording.symbol_in_name(Path(name)) == symbol
+    assert len(Replay(chain.with_columns(status=status)).find("ABC", "OPT")) == len(chain) - 1

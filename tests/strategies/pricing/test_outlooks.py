@@ -11,7 +11,7 @@ import pytest
 import recorded_chains
 from made_chains import AS_OF, RATE, SPOT, chain_of, row
 from tomic.config import Settings
-from tomic.export import load_chain
+from tomic.files import load_chain
 from tomic.models import VolSnapshot
 from tomic.present import scan
 from tomic.quant import black_scholes, density, smile

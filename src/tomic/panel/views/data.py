@@ -13,11 +13,11 @@ from textual.binding import Binding, BindingType
 
 from tomic.config.loading import in_home
 from tomic.desk import Desk
+from tomic.files.quality import CsvQuality, check_file
 from tomic.panel.views.view import View
 from tomic.panel.widgets.entry import Ask
 from tomic.panel.widgets.grid import Column, Grid
 from tomic.panel.widgets.lines import FactLines
-from tomic.quality import CsvQuality, check_file
 
 if TYPE_CHECKING:
     from tomic.store import Coverage, StoreInfo

@@ -7,14 +7,14 @@ The underlying itself has no quote in such a file. A client that finds no price 
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-from tomic.errors import BadFile, UsageError
-from tomic.sim import recording
+from tomic.chain import Chain
+from tomic.models import OptionQuote, RowStatus, SpotSource, Underlying
 from tomic.sim.market import (
     AccountBook,
     Bar,
@@ -26,9 +26,7 @@ from tomic.sim.market import (
 )
 from tomic.sim.market.account import PAPER_ACCOUNT
 from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass
-from tomic.sim.recording import Recording, Row
 
-_INDICES = frozenset({"SPX", "XSP", "NDX", "RUT", "VIX", "DJX", "OEX", "XEO"})
 # The PM-settled class is the one that a chain of the index is asked for.
 _CLASSES = {"SPX": "SPXW"}
 _FIRST_ID = 1_000_000_000
@@ -39,64 +37,31 @@ class Replay:
     One recorded chain as a market whose clock stands still.
 
     Attributes:
+        chain: What is served; contracts that do not exist are not.
+        symbol: The underlying's, as the gateway spells it.
         spot: Price of the underlying, currency per share; ``None`` where nothing implies one.
-        spot_source: ``file``, ``parity`` or empty.
         as_of: When the chain was recorded, aware.
-
-    Args:
-        recorded: The rows.
-        symbol: The underlying's symbol.
-        as_of: Aware.
     """
 
-    def __init__(self, recorded: Recording, symbol: str, as_of: datetime) -> None:
-        self.symbol, self.as_of = symbol, as_of
-        self.spot, self.spot_source = recorded.spot, "file" if recorded.spot else ""
-        if self.spot is None:
-            self.spot = recording.parity_spot(recorded.rows, as_of)
-            self.spot_source = "parity" if self.spot is not None else ""
-        self._stated = recorded.spot
-        self._local = as_of.astimezone(listings.NEW_YORK)
-        trading_class = recorded.trading_class or _CLASSES.get(symbol, symbol.replace(" ", ""))
-        self._instrument = _instrument(symbol, trading_class)
-        first = _FIRST_ID + zlib.crc32(symbol.encode()) % 1000 * 1_000_000
+    def __init__(self, chain: Chain) -> None:
+        self.chain, self.symbol, self.as_of = chain, chain.symbol.replace(".", " "), chain.as_of
+        self.spot = chain.spot.price if math.isfinite(chain.spot.price) else None
+        # What parity implies was never quoted.
+        self._stated = None if chain.spot.source is SpotSource.PARITY else self.spot
+        self._local = self.as_of.astimezone(listings.NEW_YORK)
+        trading_class = chain.trading_class or _CLASSES.get(
+            self.symbol, self.symbol.replace(" ", "")
+        )
+        self._instrument = _instrument(self.symbol, chain.underlying, trading_class)
+        first = _FIRST_ID + zlib.crc32(self.symbol.encode()) % 1000 * 1_000_000
         self._underlying = listings.describe_underlying(self._instrument, first, self._local.date())
-        self._rows = dict(enumerate(recorded.rows, start=first + 1))
+        listed = (row for row in chain.rows() if row.status != RowStatus.UNKNOWN_CONTRACT)
+        self._rows = dict(enumerate(listed, start=first + 1))
         self._options = {
             con_id: self._describe(con_id, row, trading_class) for con_id, row in self._rows.items()
         }
 
-    @classmethod
-    def from_csv(
-        cls, path: str | Path, symbol: str | None = None, *, as_of: datetime | None = None
-    ) -> Replay:
-        """
-        Read a file of the original program or one of our exports.
-
-        Args:
-            symbol: The underlying's symbol; else the file's own column, else the one in its name.
-            as_of: When it was recorded; else the file's own column, else the time in its name.
-
-        Raises:
-            BadFile: The file cannot be used, or nothing says when or of what it was recorded.
-            UsageError: *as_of* has no time zone.
-        """
-        path = Path(path)
-        recorded = recording.read(path)
-        name = symbol or recorded.symbol or recording.symbol_in_name(path)
-        if not name:
-            raise BadFile(f"{path} does not say which symbol it holds; name the symbol")
-        moment = as_of or recorded.as_of or recording.time_in_name(path)
-        if moment is None:
-            raise BadFile(
-                f"{path} holds no time and its name has none (…_YYYYMMDD_HHMMSS.csv); "
-                "say when it was recorded with --as-of"
-            )
-        if moment.tzinfo is None:
-            raise UsageError(f"as-of {moment} has no time zone; write it as {moment}+00:00")
-        return cls(recorded, name, moment)
-
-    def _describe(self, con_id: int, row: Row, trading_class: str) -> Listing:
+    def _describe(self, con_id: int, row: OptionQuote, trading_class: str) -> Listing:
         rule = OptionClass(trading_class, ExpirySchedule.DAILIES)
         today = self._local.date()
         under = self._underlying.con_id
@@ -190,8 +155,8 @@ class Replay:
             ask=row.ask,
             last=row.last,
             close=row.close,
-            volume=_whole(row.volume),
-            open_interest=_whole(row.open_interest),
+            volume=row.volume,
+            open_interest=row.open_interest,
             model=model,
         )
 
@@ -211,14 +176,13 @@ class Replay:
         return None
 
 
-def _instrument(symbol: str, trading_class: str) -> Instrument:
+def _instrument(symbol: str, underlying: Underlying, trading_class: str) -> Instrument:
     """What contract details say about the underlying; a plain share where the symbol is new."""
     known = next((instrument for instrument in DEMO if instrument.symbol == symbol), None)
     classes = (OptionClass(trading_class, ExpirySchedule.DAILIES),)
     if known is not None:
         return replace(known, classes=classes)
-    sec_type, stock_type = ("IND", "") if symbol in _INDICES else ("STK", "COMMON")
-    exchange = "CBOE" if sec_type == "IND" else "NYSE"
+    is_index = underlying.sec_type == "IND"
     return Instrument(
         symbol=symbol,
         long_name=symbol,
@@ -226,11 +190,7 @@ def _instrument(symbol: str, trading_class: str) -> Instrument:
         iv30=0.0,
         iv_stretch=0.0,
         classes=classes,
-        sec_type=sec_type,
-        stock_type=stock_type,
-        primary_exchange=exchange,
+        sec_type=underlying.sec_type,
+        stock_type="" if is_index else "COMMON",
+        primary_exchange="CBOE" if is_index else "NYSE",
     )
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)

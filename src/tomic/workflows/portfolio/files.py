@@ -14,7 +14,7 @@ from tomic.bounded import parse_json, read_bytes, read_text
 from tomic.config import Settings
 from tomic.dates import parse_expiry
 from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
-from tomic.export.atomic import write_text
+from tomic.files.atomic import write_text
 from tomic.models import normalize_symbol
 from tomic.models.book import Book
 from tomic.models.documents import to_text

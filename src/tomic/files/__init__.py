@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tomic.export.atomic import write_text
-from tomic.export.document import SCHEMA, ndjson_rows, to_document, to_json, to_ndjson
-from tomic.export.load import load_chain
-from tomic.export.tables import (
+from tomic.files.atomic import write_text
+from tomic.files.document import SCHEMA, ndjson_rows, to_document, to_json, to_ndjson
+from tomic.files.reading import load_chain
+from tomic.files.tables import (
     CHAIN_HEADER,
     OVERVIEW_NAME,
     SNAPSHOT_HEADER,

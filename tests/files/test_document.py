@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from tomic import __version__, export
+from tomic import __version__, files
 from tomic.chain import Fetch
 
 
 def test_meta_of_a_chain(chain):
     """Meta says what was asked, what came, what it took."""
-    document = export.to_document(chain)
+    document = files.to_document(chain)
     meta = document["meta"]
 
     assert list(document) == ["schema", "meta", "rows"]
@@ -30,7 +30,7 @@ def test_meta_of_a_chain(chain):
 
 def test_rows_of_a_chain(chain):
     """Every row is there, by expiry, strike and right, absent numbers null."""
-    rows = export.to_document(chain)["rows"]
+    rows = files.to_document(chain)["rows"]
 
     assert list(rows[0]) == [
         "con_id", "expiry", "dte", "strike", "right", "bid", "ask", "last", "close", "iv", "delta",
@@ -47,7 +47,7 @@ def test_rows_of_a_chain(chain):
 
 def test_text_is_strict_json(chain):
     """One chain is an object, several an array, none an empty array; never NaN."""
-    one, two, none = (export.to_json([chain] * count) for count in (1, 2, 0))
+    one, two, none = (files.to_json([chain] * count) for count in (1, 2, 0))
 
     assert json.loads(one)["meta"]["symbol"] == "BRK.B"
     assert len(json.loads(two)) == 2
@@ -57,16 +57,16 @@ def test_text_is_strict_json(chain):
 
 def test_ndjson_has_the_symbol_in_every_row(chain):
     """Each line is a row that says whose it is."""
-    lines = export.to_ndjson(chain).splitlines()
+    lines = files.to_ndjson(chain).splitlines()
 
     assert len(lines) == len(chain)
     assert {json.loads(line)["symbol"] for line in lines} == {"BRK.B"}
-    assert json.loads(lines[0]) == next(export.ndjson_rows(chain))
+    assert json.loads(lines[0]) == next(files.ndjson_rows(chain))
 
 
 def test_chain_from_a_file(chain):
     """A chain that no run fetched has no message rate, and still its underlying."""
-    meta = export.to_document(replace(chain, fetch=Fetch()))["meta"]
+    meta = files.to_document(replace(chain, fetch=Fetch()))["meta"]
 
     assert (meta["seconds"], meta["messages"], meta["messages_per_second"]) == (0.0, 0, None)
     assert meta["underlying"]["con_id"] == 72063691

@@ -9,7 +9,7 @@ import io
 import numpy as np
 import pytest
 
-from tomic import export
+from tomic import files
 from tomic.models import VolSnapshot
 
 STAMP = dt.datetime(2025, 6, 18, 14, 26, 3, 250000)
@@ -41,25 +41,25 @@ def snapshot() -> VolSnapshot:
 
 def test_file_name_and_folder(chain, tmp_path):
     """A chain goes into the day's folder, symbol and stamp in its name."""
-    path = export.write_chain(chain, tmp_path, stamp=STAMP)
+    path = files.write_chain(chain, tmp_path, stamp=STAMP)
 
     expected = "20250618/option_chain_BRK.B_20250618_142603_250000.csv"
     assert path.relative_to(tmp_path).as_posix() == expected
-    assert path.read_text(encoding="utf-8") == export.to_csv_text(chain)
+    assert path.read_text(encoding="utf-8") == files.to_csv_text(chain)
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_original_columns_come_first(chain):
     """The original's header stands at the start, byte for byte; ours follow."""
-    header = export.to_csv_text(chain).splitlines()[0]
+    header = files.to_csv_text(chain).splitlines()[0]
 
     assert header.startswith(ORIGINAL_CHAIN + ",Status,QuoteSource,GreeksSource,Spot,SpotSource,")
-    assert ",".join(export.CHAIN_HEADER) == ORIGINAL_CHAIN
+    assert ",".join(files.CHAIN_HEADER) == ORIGINAL_CHAIN
 
 
 def test_cells_of_a_complete_row(chain):
     """Prices keep their decimals, IV and Greeks six digits, Expiry is written without dashes."""
-    row = table(export.to_csv_text(chain))[0]
+    row = table(files.to_csv_text(chain))[0]
 
     assert row["Expiry"] == "20250718"
     assert (row["Type"], row["Strike"], row["Bid"], row["Ask"]) == ("C", "600.0", "6.05", "6.15")
@@ -72,17 +72,17 @@ def test_cells_of_a_complete_row(chain):
 
 def test_invalid_rows_stay_out_and_are_counted(chain):
     """Rows out of the delta range or not listed are left out; gaps stay, with empty cells."""
-    rows = table(export.to_csv_text(chain))
+    rows = table(files.to_csv_text(chain))
 
     assert [row["Status"] for row in rows] == ["ok", "ok", "no_quote", "ok", "timeout"]
-    assert export.left_out(chain) == {"delta_out_of_range": 1, "unknown_contract": 1}
+    assert files.left_out(chain) == {"delta_out_of_range": 1, "unknown_contract": 1}
     assert rows[2]["Bid"] == ""
     assert rows[4]["Volume"] == rows[4]["IV"] == rows[4]["ConId"] == rows[4]["QuoteSource"] == ""
 
 
 def test_other_data_in_per_cent(chain, snapshot, tmp_path):
     """Volatilities and ranks are written as the original did, 18.05 for a VIX of 0.1805."""
-    path = export.write_snapshot(snapshot, chain, tmp_path, stamp=STAMP)
+    path = files.write_snapshot(snapshot, chain, tmp_path, stamp=STAMP)
     text = path.read_text(encoding="utf-8")
     (row,) = table(text)
 
@@ -102,7 +102,7 @@ def test_parity_averages_the_first_expiry(chain, tmp_path):
     deviation[chain["expiry"] > chain["expiry"].min()] = 9.0
     deviation[chain["strike"] == 605.0] = np.nan
 
-    path = export.write_snapshot(
+    path = files.write_snapshot(
         None, chain.with_columns(parity_deviation=deviation), tmp_path, stamp=STAMP
     )
 
@@ -111,26 +111,26 @@ def test_parity_averages_the_first_expiry(chain, tmp_path):
 
 def test_known_spot_is_kept_without_metrics(chain, tmp_path):
     """Without a snapshot the row still has the spot."""
-    (row,) = table(export.write_snapshot(None, chain, tmp_path, stamp=STAMP).read_text())
+    (row,) = table(files.write_snapshot(None, chain, tmp_path, stamp=STAMP).read_text())
 
     assert (row["SpotPrice"], row["HV_30"], row["IV_Rank"]) == ("600.5", "", "")
 
 
 def test_snapshot_without_chain(snapshot, tmp_path):
     """A snapshot alone writes its own spot, or none; nothing at all is a mistake."""
-    (row,) = table(export.write_snapshot(snapshot, None, tmp_path, stamp=STAMP).read_text())
+    (row,) = table(files.write_snapshot(snapshot, None, tmp_path, stamp=STAMP).read_text())
     assert (row["Symbol"], row["SpotPrice"], row["Avg_Parity_Deviation"]) == ("BRK.B", "", "")
 
     with pytest.raises(ValueError, match="got neither"):
-        export.write_snapshot(None, None, tmp_path, stamp=STAMP)
+        files.write_snapshot(None, None, tmp_path, stamp=STAMP)
 
 
 def test_empty_chain_writes_headers(chain, tmp_path):
     """A chain without rows gives a file with its header, and no parity."""
     empty = chain.where(np.zeros(len(chain), dtype=bool))
 
-    assert len(export.to_csv_text(empty).splitlines()) == 1
-    (row,) = table(export.write_snapshot(None, empty, tmp_path, stamp=STAMP).read_text())
+    assert len(files.to_csv_text(empty).splitlines()) == 1
+    (row,) = table(files.write_snapshot(None, empty, tmp_path, stamp=STAMP).read_text())
     assert row["Avg_Parity_Deviation"] == ""
 
 
@@ -138,8 +138,8 @@ def test_overview_of_several_symbols(chain, snapshot, tmp_path):
     """Two symbols give an overview with a row each; one symbol, even twice, gives none."""
     other = snapshot.model_copy(update={"symbol": "SPY", "spot": 593.77})
 
-    assert export.write_overview([(snapshot, chain)] * 2, tmp_path, stamp=STAMP) is None
-    path = export.write_overview([(snapshot, chain), (other, None)], tmp_path, stamp=STAMP)
+    assert files.write_overview([(snapshot, chain)] * 2, tmp_path, stamp=STAMP) is None
+    path = files.write_overview([(snapshot, chain), (other, None)], tmp_path, stamp=STAMP)
 
     assert path == tmp_path / "20250618" / "Overzicht_Marktkenmerken.csv"
     rows = table(path.read_text())

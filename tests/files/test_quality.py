@@ -8,8 +8,8 @@ import pytest
 
 from recorded_chains import DATA, missing
 from tomic.errors import BadFile
-from tomic.export import to_csv_text
-from tomic.quality import check_csv
+from tomic.files import to_csv_text
+from tomic.files.quality import check_csv
 
 HEADER = "Expiry,Type,Strike,Bid,Ask,IV,Delta,Gamma,Vega,Theta\n"
 GOOD = "20261218,C,600,2.0,2.1,0.16,0.30,0.01,0.5,-0.1\n"

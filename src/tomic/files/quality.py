@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tomic import dates
-from tomic.bounded import read_text
-from tomic.errors import BadFile, DataError
+from tomic.errors import DataError
+from tomic.files.reading import ABSENT, read_chain_text, table_rows
 
 MEASURED = ("bid", "ask", "iv", "delta", "gamma", "vega", "theta")
 """Columns that a complete row fills, beside expiry, type and strike."""
 
 _KEY = ("expiry", "right", "strike")
-_ALIASES = {"type": "right", "impliedvolatility": "iv"}
-_EMPTY = frozenset({"", "nan", "none", "null"})
 _RIGHTS = frozenset({"C", "P", "CALL", "PUT"})
 
 
 @dataclass(frozen=True, slots=True)
 class CsvQuality:
-    """What was found in one file. A row can have several things wrong with it."""
+    """What one file holds. A row can have several things wrong with it."""
 
     total: int
     complete: int
@@ -37,7 +32,7 @@ class CsvQuality:
     expiries: tuple[dt.date, ...]
     """Distinct expiries, ascending."""
     wrong: Mapping[str, int] = field(default_factory=dict)
-    """What is wrong to number of rows, only what was found; see `check_csv`."""
+    """What is wrong to number of rows, without zeros; see `check_csv`."""
     empty: Mapping[str, int] = field(default_factory=dict)
     """Column to number of empty cells, only those with some."""
     absent: tuple[str, ...] = ()
@@ -49,7 +44,7 @@ class CsvQuality:
         return self.valid / self.total if self.total else 0.0
 
 
-def check_csv(text: str) -> CsvQuality:
+def check_csv(text: str, where: str = "the text") -> CsvQuality:
     """
     Count what is usable and what is wrong in the CSV file of a chain, whoever wrote it.
 
@@ -60,20 +55,13 @@ def check_csv(text: str) -> CsvQuality:
     before) and ``damaged`` (more or fewer cells than the header).
 
     Raises:
-        BadFile: The text is no CSV, or lacks expiry, type or strike.
+        BadFile: The text is not CSV, or lacks expiry, type or strike; *where* begins the message.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows = table_rows(where, text)
+    _, header = next(rows)
     tally = _Tally()
-    try:
-        header = [_canonical(name) for name in next(reader, [])]
-        missing = [name for name in _KEY if name not in header]
-        if missing:
-            raise BadFile(f"not an option chain: no column {' or '.join(missing)}")
-        for row in reader:
-            if row:
-                tally.count(header, row)
-    except csv.Error as exc:
-        raise BadFile(f"line {reader.line_num} is not CSV: {exc}") from exc
+    for _, row in rows:
+        tally.count(header, row)
     return tally.result(tuple(name for name in MEASURED if name not in header))
 
 
@@ -82,17 +70,9 @@ def check_file(path: Path | str) -> CsvQuality:
     As `check_csv`, for a file.
 
     Raises:
-        BadFile: It cannot be read, is no text, or no option chain.
+        BadFile: It cannot be read, or is not text or not an option chain.
     """
-    file = Path(path)
-    try:
-        return check_csv(read_text(file))
-    except OSError as exc:
-        raise BadFile(f"{file} cannot be read: {exc.strerror or type(exc).__name__}") from exc
-    except UnicodeDecodeError as exc:
-        raise BadFile(f"{file} is not a text file: byte {exc.start} is not UTF-8") from exc
-    except BadFile as exc:
-        raise BadFile(f"{file}: {exc}") from exc
+    return check_csv(read_chain_text(Path(path)), str(path))
 
 
 class _Tally:
@@ -103,7 +83,7 @@ class _Tally:
         self.expiries: set[dt.date] = set()
         self.wrong: Counter[str] = Counter()
         self.empty: Counter[str] = Counter()
-        self.seen: set[tuple[str, float, str]] = set()
+        self.contracts: set[tuple[str, float, str]] = set()
 
     def count(self, header: list[str], row: list[str]) -> None:
         """Take one row."""
@@ -138,9 +118,9 @@ class _Tally:
         if expiry is not None:
             self.expiries.add(expiry)
             key = (expiry.isoformat(), strike or math.nan, right[:1])
-            if key in self.seen:
+            if key in self.contracts:
                 faults.add("duplicate")
-            self.seen.add(key)
+            self.contracts.add(key)
         return faults
 
     def result(self, absent: tuple[str, ...]) -> CsvQuality:
@@ -170,14 +150,9 @@ def _fault(name: str, text: str) -> str:
     return "number" if value is None else ""
 
 
-def _canonical(name: str) -> str:
-    plain = re.sub(r"[\s_]", "", name).lower()
-    return _ALIASES.get(plain, plain)
-
-
 def _text(cell: str) -> str:
     plain = cell.strip()
-    return "" if plain.lower() in _EMPTY else plain
+    return "" if plain.lower() in ABSENT else plain
 
 
 def _number(text: str) -> float | None:

@@ -10,12 +10,12 @@ import sys
 import pytest
 
 from tomic.errors import BadFile
-from tomic.export import write_text
+from tomic.files import write_text
 
 WRITER = """
 import sys
 from pathlib import Path
-from tomic.export import write_text
+from tomic.files import write_text
 
 path, turn = Path(sys.argv[1]), 0
 while True:
