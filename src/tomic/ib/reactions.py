@@ -16,10 +16,8 @@ from tomic.ib.callbacks import Interrupted
 from tomic.ib.clocks import BROKEN, RESTORED, Farm, StoppableClock, matters
 from tomic.ib.lines import Lines
 from tomic.ib.link import Link
-from tomic.ib.pacing import RequestLimits
+from tomic.ib.pacing import CAREFUL_RATE, RequestLimits
 
-_CAREFUL_RATE = 45.0
-"""Messages per second after the gateway said 100 once."""
 _STRIKES, _PAUSE_S = 3, 1.5
 _CONNECTIVITY = "connectivity"
 _HOLD_S = 20.0
@@ -113,7 +111,7 @@ class Reactions:
             link.lose(self.fatal)
             return
         self._note("the gateway says messages come too fast (100); slowing down")
-        self._limits.pacer.slow_down(_CAREFUL_RATE, pause_s=_PAUSE_S)
+        self._limits.pacer.slow_down(CAREFUL_RATE, pause_s=_PAUSE_S)
         # The victim is unknown. A lost question is asked again; a lost subscribe shows by its
         # silence; a lost cancel would leak its line.
         for request in list(link.callbacks.requests.values()):
