@@ -376,7 +376,7 @@ class Callbacks(_NotAsked):
 
     def managedAccounts(self, accounts: str) -> None:
         """The accounts of this login, joined by commas."""
-        self.accounts = tuple(one for one in accounts.split(",") if one)
+        self.accounts = tuple(name for name in accounts.split(",") if name)
         named_here.learn(self.accounts)
 
     def setEventsDone(self) -> None:

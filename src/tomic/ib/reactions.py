@@ -75,9 +75,10 @@ class Reactions:
         elif code in BROKEN:
             self._farm_broken(link, code, text)
         elif code in RESTORED:
-            farm, said = RESTORED[code], _farm_name(text)
+            farm, named = RESTORED[code], _farm_name(text)
             # Without a name, all of that kind are back.
-            for name in [said] if said else [one for of, one in self._holds if of is farm]:
+            broken = [name for of, name in self._holds if of is farm]
+            for name in [named] if named else broken:
                 self._farm_works(link, farm, name, f"IB's {farm} farm {name} is back ({code})")
 
     def stop_clocks(self, reason: str) -> None:
@@ -153,8 +154,8 @@ class Reactions:
         self._limits.pacer.release()
 
     def _move(self, link: Link, text: str) -> None:
-        found = re.search(r"(\d{2,5})\D*$", text)
-        self.new_port = int(found[1]) if found else None
+        match = re.search(r"(\d{2,5})\D*$", text)
+        self.new_port = int(match[1]) if match else None
         link.lose(SessionLost(f"TWS changed its port (1300): {text}"))
 
     def _farm_broken(self, link: Link, code: int, text: str) -> None:
@@ -191,5 +192,5 @@ def _farm_name(text: str) -> str:
 
     So is ``… is inactive but should be available upon demand.usfarm``.
     """
-    found = re.search(r"(?::|demand\.)\s*([\w.]*)\s*$", text)
-    return found[1] if found else ""
+    match = re.search(r"(?::|demand\.)\s*([\w.]*)\s*$", text)
+    return match[1] if match else ""
