@@ -14,14 +14,15 @@ import virtual_time
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import TomicError
-from tomic.ib import contracts, convert, quotes
-from tomic.ib.patience import Patience
+from tomic.ib import contracts, convert
+from tomic.ib.option_quotes import Patience, option_quote
 from tomic.ib.session import Session
 from tomic.models import DataType
 from tomic.selection import Wanted
 from tomic.sim import Gateway, Limits, faults
 from tomic.sim.market.model import ModelMarket
 from tomic.workflows.chain.fetch import fetch_chain
+from tomic.workflows.chain.setup import ChainRequest
 
 SMALL = {"monthlies": 1, "weeklies": 1, "strike_range": "3"}
 """Two expiries of SPY, six or seven strikes each."""
@@ -142,11 +143,10 @@ def fetch(
                     if before is not None:
                         await before(Run(gateway, session, result.notes))
                     for symbol in symbols:
-                        result.chains.append(
-                            await fetch_chain(
-                                session, symbol, given, deadline=deadline, memory=memory
-                            )
+                        request = ChainRequest(
+                            session, symbol, given, deadline=deadline, memory=memory
                         )
+                        result.chains.append(await fetch_chain(request))
             except TomicError as exc:
                 result.error = exc
             result.seconds = clock() - began
@@ -179,7 +179,7 @@ def quote(*faults, rules=None, market_type=DataType.LIVE, pair=WANTED, patience=
             await run.session.use_data_type(market_type)
             contract = convert.option_contract(underlying, params, pair)
             began = run.time()
-            row = await quotes.option_quote(
+            row = await option_quote(
                 run.session, "one option", contract, pair, given.chain, patience or Patience(1.0)
             )
             seconds = run.time() - began

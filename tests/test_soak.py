@@ -16,6 +16,7 @@ from tomic.errors import TomicError
 from tomic.ib.session import Session
 from tomic.sim import faults
 from tomic.workflows.chain.fetch import fetch_chain
+from tomic.workflows.chain.setup import ChainRequest
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 
@@ -58,7 +59,9 @@ def test_two_hundred_chains_under_random_faults():
                 deadline = clock() + 30.0
                 try:
                     async with Session(ib, given.limits, deadline=deadline) as session:
-                        chain = await fetch_chain(session, "SPY", given, deadline=deadline)
+                        chain = await fetch_chain(
+                            ChainRequest(session, "SPY", given, deadline=deadline)
+                        )
                         rows += len(chain)
                 except TomicError:
                     pass

@@ -9,8 +9,9 @@ import pytest
 import virtual_time
 from simulated import OPTION, WANTED, fetch, quote, running, settings, spy
 from tomic.errors import GatewayRefused, NoMarketData
-from tomic.ib import convert, quotes
-from tomic.ib.patience import Patience
+from tomic.ib import convert
+from tomic.ib.lines import Subscription
+from tomic.ib.option_quotes import Patience, option_quote
 from tomic.models import DataType, QuoteSource, RowStatus
 from tomic.sim.faults import Advised, Late, NotSubscribed, Refuse, Silent
 
@@ -61,7 +62,7 @@ def test_an_unknown_code_without_data_is_a_verdict():
             contract = convert.option_contract(underlying, params, WANTED)
             began = run.time()
             with pytest.raises(GatewayRefused) as caught:
-                await quotes.option_quote(
+                await option_quote(
                     run.session, "one option", contract, WANTED,
                     settings().chain, Patience(1.0),
                 )  # fmt: skip
@@ -86,7 +87,7 @@ def test_what_was_never_opened_ends_at_once(code):
             underlying, params = await spy(run.session)
             contract = convert.option_contract(underlying, params, WANTED)
             began = run.time()
-            async with run.session.line("one option", contract, "") as line:
+            async with run.session.line(Subscription("one option", contract)) as line:
                 while line.error is None:
                     line.changed.clear()
                     await line.changed.wait()

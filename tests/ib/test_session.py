@@ -25,6 +25,7 @@ from tomic.errors import (
     UnreadableAnswer,
 )
 from tomic.ib import convert
+from tomic.ib.lines import Subscription
 from tomic.ib.pacing import Priority
 from tomic.ib.session import Session, restart_hint
 from tomic.models import DataType
@@ -455,7 +456,7 @@ def test_a_stream_out_of_step_is_found(fault):
     async def scenario():
         async with running(fault) as run:
             with pytest.raises(SessionLost, match="went silent for"):
-                async with run.session.line("quote", SPY, ""):
+                async with run.session.line(Subscription("quote", SPY)):
                     for _ in range(20):
                         await asyncio.sleep(1.0)
                         await run.session.now()
@@ -608,7 +609,9 @@ def test_closing_cancels_every_line():
     async def scenario():
         async with running() as run, AsyncExitStack() as stack:
             for number in range(5):
-                await stack.enter_async_context(run.session.line(f"line {number}", SPY, ""))
+                await stack.enter_async_context(
+                    run.session.line(Subscription(f"line {number}", SPY))
+                )
             await asyncio.sleep(0.2)
             opened = run.gateway.lines_open
             await run.session.close()
@@ -636,7 +639,7 @@ def test_a_competing_session_is_fatal():
 
     async def scenario():
         async with running("competing") as run:
-            async with run.session.line("quote", SPY, "") as line:
+            async with run.session.line(Subscription("quote", SPY)) as line:
                 await asyncio.wait_for(line.changed.wait(), 2.0)
                 error = line.error
             with pytest.raises(CompetingSession, match="log out there"):
@@ -676,6 +679,67 @@ def test_an_interrupt_ends_reconnecting():
             return run.time() - began
 
     assert virtual_time.run(scenario) == pytest.approx(3.0, abs=0.2)
+
+
+def test_what_is_lost_is_resumed():
+    """A fan-out that resumes finishes over new connections, in order, and asks nothing twice."""
+
+    async def scenario(resume):
+        async with running("drop_after:messages=6,times=3") as run:
+
+            async def work(number):
+                await ask_details(run.session, timeout_s=10.0)
+                return number
+
+            outcomes = await run.session.fan_out(range(8), work, resume=resume)
+            return [outcome.value for outcome in outcomes], run.gateway.connections
+
+    assert virtual_time.run(lambda: scenario(True))[0] == list(range(8))
+    values, connections = virtual_time.run(lambda: scenario(False))
+    assert None in values
+    assert connections == 1
+
+
+def test_resuming_ends_when_nothing_comes_of_it():
+    """Three connections that are lost without a single answer are enough."""
+
+    async def scenario():
+        async with running("drop_after:messages=3,times=50") as run:
+
+            async def work(_):
+                await ask_details(run.session, timeout_s=10.0)
+                await ask_details(run.session, timeout_s=10.0)
+                await ask_details(run.session, timeout_s=10.0)
+
+            outcomes = await run.session.fan_out([1, 2], work, deadline=300.0, resume=True)
+            return [type(outcome.error) for outcome in outcomes], run.gateway.connections
+
+    errors, connections = virtual_time.run(scenario)
+    assert errors == [SessionLost] * 2
+    assert connections <= 4
+
+
+@pytest.mark.parametrize(("times", "finished"), [(1, True), (5, True), (50, False)])
+def test_one_job_is_begun_again(times, finished):
+    """Five connections may be lost while one job is done; then it is given up."""
+
+    async def scenario():
+        async with running(f"drop_after:messages=3,times={times}") as run:
+            began = 0
+
+            async def job():
+                nonlocal began
+                began += 1
+                for _ in range(3):
+                    await ask_details(run.session, timeout_s=10.0)
+
+            try:
+                await run.session.persistently(job, deadline=600.0)
+            except SessionLost:
+                return began, False
+            return began, True
+
+    assert virtual_time.run(scenario) == (min(times, 5) + 1, finished)
 
 
 def test_notes_are_told_once():

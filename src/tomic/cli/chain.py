@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tomic.chain import Chain
     from tomic.models import VolSnapshot
-    from tomic.workflows.chain.several import ChainOutcome
+    from tomic.workflows.chain.fetch import ChainOutcome
 
 
 CHAIN = (

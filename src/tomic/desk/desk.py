@@ -22,8 +22,8 @@ from tomic.errors import UsageError
 from tomic.ib.session import Session
 from tomic.models import normalize_symbol, normalize_symbols, several
 from tomic.store import Database
+from tomic.workflows.chain.fetch import ChainOutcome
 from tomic.workflows.chain.setup import Chooser
-from tomic.workflows.chain.several import ChainOutcome
 from tomic.workflows.progress import Watcher, ignore
 
 if TYPE_CHECKING:

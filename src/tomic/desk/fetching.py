@@ -13,8 +13,8 @@ from tomic.config.market import ChainSettings
 from tomic.errors import StoreError, UsageError
 from tomic.models import DataType, Spot, SpotSource
 from tomic.models.faults import first_fault
-from tomic.workflows.chain.fetch import fetch_chain
-from tomic.workflows.chain.several import ChainOutcome, StoreMemory, fetch_chains
+from tomic.workflows.chain.fetch import ChainOutcome, fetch_chain, fetch_chains
+from tomic.workflows.chain.setup import ChainRequest, StoreMemory
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
@@ -52,7 +52,7 @@ async def fetch(
     # A recording must hold the contracts too, so it takes none from the store.
     forgetful = held.origin.simulated or held.recording is not None
     memory = None if forgetful else StoreMemory(await held.store(), session.note)
-    chain = await fetch_chain(
+    request = ChainRequest(
         session,
         symbol,
         settings,
@@ -66,6 +66,7 @@ async def fetch(
         eager=held.origin.paced or not held.origin.demo,
         rank=rank,
     )
+    chain = await fetch_chain(request)
     if held.recording is not None:
         held.recording.note_spot(symbol, chain.spot)
     return chain, await _remembered(held, chain) if keep else None

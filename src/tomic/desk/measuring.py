@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tomic.desk.fetching import fetch_all, with_rules
-from tomic.workflows.chain.several import cut_short
+from tomic.workflows.chain.fetch import cut_short
 from tomic.workflows.volatility import measure
 
 if TYPE_CHECKING:

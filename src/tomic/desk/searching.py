@@ -15,7 +15,7 @@ from tomic.strategies import propose, windows
 from tomic.strategies import why_not as trades
 from tomic.strategies.catalogue import templates
 from tomic.workflows import scan
-from tomic.workflows.chain.several import cut_short
+from tomic.workflows.chain.fetch import cut_short
 from tomic.workflows.portfolio import review
 from tomic.workflows.volatility import history, measure
 

@@ -203,10 +203,10 @@ async def summaries(session: Session, *, timeout_s: float) -> tuple[AccountSumma
         # It is a subscription, and IB allows two of them.
         for client, req_id in sent:
             _afterwards(session, partial(client.cancelAccountSummary, req_id))
-    found = to_summaries(rows)
-    if not found:
+    summaries = to_summaries(rows)
+    if not summaries:
         raise DataError("the gateway named no account; is TWS still logging in?")
-    return found
+    return summaries
 
 
 def to_summaries(rows: Sequence[tuple[str, str, str, str]]) -> tuple[AccountSummary, ...]:
@@ -214,17 +214,18 @@ def to_summaries(rows: Sequence[tuple[str, str, str, str]]) -> tuple[AccountSumm
     fields: dict[str, dict[str, Any]] = {}
     for account, tag, text, currency in rows:
         value = _number(text)
-        one = fields.setdefault(account, {"account": account, "cash_by_currency": {}, "rates": {}})
+        empty: dict[str, Any] = {"account": account, "cash_by_currency": {}, "rates": {}}
+        summary = fields.setdefault(account, empty)
         if value is None:
             continue
         if tag in _MONEY_TAGS:
-            one[_MONEY_TAGS[tag]] = value
+            summary[_MONEY_TAGS[tag]] = value
             if tag == "NetLiquidation" and currency:
-                one["currency"] = currency
+                summary["currency"] = currency
         elif tag == "ExchangeRate" and currency not in ("", _BASE):
-            one["rates"][currency] = value
+            summary["rates"][currency] = value
         elif tag in ("CashBalance", "TotalCashBalance") and currency not in ("", _BASE):
-            one["cash_by_currency"][currency] = value
+            summary["cash_by_currency"][currency] = value
     return tuple(AccountSummary(**fields[name]) for name in sorted(fields))
 
 
@@ -345,11 +346,11 @@ def describe(legs: Sequence[OrderLeg]) -> str:
 
 
 def _leg_text(leg: OrderLeg) -> str:
-    one = leg.contract
-    if not one.right:
-        return f"{leg.quantity:+g} {one.symbol} shares"
-    day = dates.parse_expiry(one.lastTradeDateOrContractMonth)
-    return f"{leg.quantity:+g} {one.symbol} {day} {one.strike:g}{one.right}"
+    contract = leg.contract
+    if not contract.right:
+        return f"{leg.quantity:+g} {contract.symbol} shares"
+    day = dates.parse_expiry(contract.lastTradeDateOrContractMonth)
+    return f"{leg.quantity:+g} {contract.symbol} {day} {contract.strike:g}{contract.right}"
 
 
 def _side(quantity: float) -> str:

@@ -220,6 +220,17 @@ class MarketDataLine:
         self._judge = asyncio.get_running_loop().call_later(grace_s, judge)
         self.changed.set()
 
+    def raise_verdict(self) -> None:
+        """
+        Raise what ended the line, once nobody waits for it any longer.
+
+        An advisory code counts as that when no tick has come; data that came are never given up.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.doubt is not None and not self.ticked:
+            raise self.doubt
+
     def dispel(self) -> None:
         """Nobody waits for the verdict any more."""
         self.doubt = None
@@ -365,7 +376,7 @@ class Callbacks(_NotAsked):
 
     def managedAccounts(self, accounts: str) -> None:
         """The accounts of this login, joined by commas."""
-        self.accounts = tuple(one for one in accounts.split(",") if one)
+        self.accounts = tuple(name for name in accounts.split(",") if name)
         named_here.learn(self.accounts)
 
     def setEventsDone(self) -> None:

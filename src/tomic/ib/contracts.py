@@ -81,8 +81,8 @@ def _primary(details: Sequence[ib_async.ContractDetails]) -> ib_async.ContractDe
     # Several listings can share a symbol; the one in dollars with the lowest id is the oldest.
     return min(
         details,
-        key=lambda one: (
-            (one.contract.currency != "USD", one.contract.conId) if one.contract else (True, 0)
+        key=lambda row: (
+            (row.contract.currency != "USD", row.contract.conId) if row.contract else (True, 0)
         ),
     )
 
@@ -97,7 +97,7 @@ async def _unknown(
             lambda client, req_id: client.reqMatchingSymbols(req_id, convert.wire_symbol(symbol)),
             timeout_s=_SUGGEST_TIMEOUT_S,
         )
-        names = [one.contract.symbol.replace(" ", ".") for one in samples if one.contract]
+        names = [sample.contract.symbol.replace(" ", ".") for sample in samples if sample.contract]
     except RequestFailed:
         names = []
     pool = [*names, *market.symbols, *market.indices]
@@ -157,7 +157,7 @@ async def option_params(
         if not rows:
             raise
         session.note(f"{exc}; what can be read of it is used")
-    params = tuple(one for row in rows if (one := convert.to_params(row)) is not None)
+    params = tuple(filter(None, map(convert.to_params, rows)))
     if not params:
         raise DataError(f"IB lists no options on {underlying.symbol}")
     session.cache[key] = params

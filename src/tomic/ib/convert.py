@@ -202,7 +202,7 @@ def _mean(low: float | None, high: float | None) -> float | None:
 
 def data_type_number(data_type: DataType) -> int:
     """How the wire writes a data type."""
-    return next(number for number, one in _DATA_TYPES.items() if one is data_type)
+    return next(number for number, kind in _DATA_TYPES.items() if kind is data_type)
 
 
 def number_or_none(value: float, floor: float = -_UNSET) -> float | None:

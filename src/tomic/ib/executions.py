@@ -44,21 +44,21 @@ async def executions(session: Session, *, timeout_s: float) -> tuple[tuple[Execu
     Source: TWS API, "Executions and Commissions".
     """
     rows = _corrected(await _reported(session, timeout_s))
-    found: list[Executed] = []
+    executed: list[Executed] = []
     for contract, execution in rows:
-        one = to_executed(contract, execution)
-        if one is not None:
-            found.append(one)
+        trade = to_executed(contract, execution)
+        if trade is not None:
+            executed.append(trade)
         elif contract.secType in _KINDS:
             session.note(
                 f"execution {execution.execId} of {contract.symbol} left out: "
                 f"{execution.shares:g} at {execution.price:g} of {_named(contract)} makes no sense"
             )
-    await _wait_for_commissions(session, {one.exec_id for one in found})
+    await _wait_for_commissions(session, {trade.exec_id for trade in executed})
     currencies = {execution.execId: contract.currency for contract, execution in rows}
     kept = tuple(
-        replace(one, commission=_commission(session, one.exec_id, currencies[one.exec_id]))
-        for one in found
+        replace(trade, commission=_commission(session, trade.exec_id, currencies[trade.exec_id]))
+        for trade in executed
     )
     return kept, len(rows) - len(kept)
 

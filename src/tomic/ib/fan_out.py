@@ -84,9 +84,9 @@ async def until_stopped(job: Awaitable[T], stop: asyncio.Event) -> T:
             raise DeadlineExceeded("interrupted")
         return running.result()
     finally:
-        pending = {one for one in (running, watch) if not one.done()}
-        for one in pending:
-            one.cancel()
+        pending = {task for task in (running, watch) if not task.done()}
+        for task in pending:
+            task.cancel()
         if pending:
             await asyncio.wait(pending)
 

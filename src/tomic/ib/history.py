@@ -251,7 +251,7 @@ def to_bars(what: str, rows: Sequence[ib_async.BarData]) -> tuple[DailyBar, ...]
     Raises:
         DataError: A date that is none.
     """
-    found = {}
+    bars = {}
     for row in rows:
         try:
             day = dates.parse_expiry(str(row.date))
@@ -260,21 +260,21 @@ def to_bars(what: str, rows: Sequence[ib_async.BarData]) -> tuple[DailyBar, ...]
         number = partial(_number, floor=0.0)
         close = number(row.close)
         if not math.isnan(close):
-            found[day] = DailyBar(
+            bars[day] = DailyBar(
                 day, number(row.open), number(row.high), number(row.low), close, _size(row.volume)
             )
-    return tuple(found[day] for day in sorted(found))
+    return tuple(bars[day] for day in sorted(bars))
 
 
 def _number(value: float, *, floor: float) -> float:
-    found = convert.number_or_none(float(value), floor=floor)
-    return math.nan if found is None else found
+    number = convert.number_or_none(float(value), floor=floor)
+    return math.nan if number is None else number
 
 
 def _size(value: float) -> float:
     """A volume of -1 means that there is none, as for an index."""
-    found = convert.price_or_none(float(value))
-    return math.nan if found is None else found
+    volume = convert.price_or_none(float(value))
+    return math.nan if volume is None else volume
 
 
 def _has_none(error: GatewayRefused) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Self
 
 import ib_async
 
@@ -14,6 +17,11 @@ from tomic.ib.callbacks import NEVER_OPENED, Interrupted, MarketDataLine
 from tomic.ib.link import Link
 from tomic.ib.pacing import LineGate, Pacer, Priority, Slot
 
+NO_LINE, NO_LINE_PAUSE_S = 101, 0.25
+"""No line is free; pause before the contract that found none is asked for again."""
+_ILLEGAL = 321
+_REFUSED_TICKS = re.compile(r"generic tick list of ([\d,]+)(.*)", re.IGNORECASE | re.DOTALL)
+"""``… generic tick list of 100,106. Legal ones for (OPT) are: 100(Option Volume),221/220(…)``"""
 _LATE_S = 0.5
 """Ticks that still come so long after a cancel show that the gateway never saw it."""
 _ARRIVAL_S = 0.1
@@ -22,11 +30,75 @@ _REMEMBERED = 1000
 """Cancelled lines of which late ticks are still recognised."""
 
 
-class Lines:
-    """The lines of one link."""
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """
+    What a market-data line asks for: the same on its first line, on a second and on any later one.
 
-    def __init__(self, link: Link, pacer: Pacer) -> None:
-        self._link, self._pacer = link, pacer
+    Attributes:
+        what: The contract's name in messages.
+        generic_ticks: What is wanted besides quotes and Greeks. Those that the gateway is known to
+            refuse when the message leaves are left out.
+        rank: Of several who wait for a line, the lowest goes first.
+    """
+
+    what: str
+    contract: ib_async.Contract
+    generic_ticks: str = ""
+    priority: Priority = Priority.SUBSCRIBE
+    rank: int = 0
+
+    def once_more(self) -> Self:
+        """The same, ahead of everything that has not been asked yet."""
+        return replace(self, priority=Priority.URGENT)
+
+    def beside(self) -> Self:
+        """The same on a second line, while the first is silent."""
+        return replace(self.once_more(), what=f"{self.what}, asked again")
+
+    def legal_ticks(self, refused: Mapping[object, object]) -> str:
+        """The generic ticks, less those that the gateway has *refused*."""
+        ticks = self.generic_ticks
+        while ticks and self._key(ticks) in refused:
+            ticks = str(refused[self._key(ticks)])
+        return ticks
+
+    def without_refused(
+        self, error: GatewayRefused, refused: MutableMapping[object, object]
+    ) -> Self | None:
+        """
+        The same with the generic ticks that are left after a 321; None when there is nothing left.
+
+        One that is not legal refuses the whole line. The gateway names the legal ones, which are
+        noted in *refused*; where it does not, none are asked, because quotes and Greeks need none.
+        """
+        if error.error_code != _ILLEGAL or not self.generic_ticks:
+            return None
+        match = _REFUSED_TICKS.search(error.text)
+        if match is None:
+            return replace(self, generic_ticks="")
+        asked = match[1].split(",")
+        # What stands in brackets are names, which hold commas and digits of their own.
+        legal = set(re.findall(r"\d+", re.sub(r"\([^)]*\)", " ", match[2])))
+        kept = [tick for tick in asked if tick in legal]
+        left = ",".join(kept) if len(kept) < len(asked) else ""
+        refused[self._key(match[1])] = left
+        return replace(self, generic_ticks=left)
+
+    def _key(self, generic_ticks: str) -> tuple[str, str, str]:
+        return "legal ticks", self.contract.secType, generic_ticks
+
+
+class Lines:
+    """
+    The lines of one link.
+
+    Args:
+        refused: What earlier lines have shown of generic ticks that are not legal.
+    """
+
+    def __init__(self, link: Link, pacer: Pacer, refused: Mapping[object, object]) -> None:
+        self._link, self._pacer, self._refused = link, pacer, refused
         self._clock = asyncio.get_running_loop().time
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)
         self._unsent: dict[int, Slot] = {}
@@ -34,15 +106,7 @@ class Lines:
         """Subscribed, and no cancel has left."""
         link.callbacks.on_late_tick = self._on_late_tick
 
-    async def subscribe(
-        self,
-        what: str,
-        contract: ib_async.Contract,
-        generic_ticks: str | Callable[[], str],
-        gate: LineGate,
-        priority: Priority,
-        rank: int = 0,
-    ) -> MarketDataLine | None:
+    async def subscribe(self, subscription: Subscription, gate: LineGate) -> MarketDataLine | None:
         """
         Open a line; None when it must queue at *gate* once more, because lines ran out meanwhile.
 
@@ -51,17 +115,17 @@ class Lines:
         Raises:
             ConnectionError: The connection went away before the message left.
         """
-        client = self._link.client
-        line = MarketDataLine(self._link.next_id(), what, contract.right)
+        client, contract = self._link.client, subscription.contract
+        line = MarketDataLine(self._link.next_id(), subscription.what, contract.right)
         self._link.callbacks.lines[line.req_id] = line
 
         def subscribe() -> None:
-            ticks = generic_ticks if isinstance(generic_ticks, str) else generic_ticks()
+            ticks = subscription.legal_ticks(self._refused)
             client.reqMktData(line.req_id, contract, ticks, False, False, [])
             self._at_gateway.add(line.req_id)
 
         slot = self._unsent[line.req_id] = self._pacer.post(
-            self._link.send(subscribe), priority, rank
+            self._link.send(subscribe), subscription.priority, subscription.rank
         )
         try:
             line.sent_at = await slot.sent

@@ -20,10 +20,12 @@ from tomic.config import LimitsSettings
 
 _CATCH_UP_S = 0.003
 """How late a slot may be and still keep the schedule; a longer stall moves all later slots."""
-_STALL_S, _CAREFUL_S, _CAREFUL_RATE = 0.02, 2.0, 45.0
-"""After a message that was so late, the rate for a while. A machine that stalls us also stalls a
-gateway on it, which then reads several messages at once: 45 a second may bunch for 89 ms before 50
-are counted in one second, 48 for 21 ms only."""
+CAREFUL_RATE = 45.0
+"""Messages a second after the gateway said 100, or after a stall."""
+_STALL_S, _CAREFUL_S = 0.02, 2.0
+"""After a message that was so late, the careful rate for a while. A machine that stalls us also
+stalls a gateway on it, which then reads several messages at once: 45 a second may bunch for 89 ms
+before 50 are counted in one second, 48 for 21 ms only."""
 _IB_RATE = 50.5
 """IB's limit, with room for rounding."""
 _LOWERED = 60
@@ -210,7 +212,7 @@ class Pacer:
         # A gateway without IB's limit, as in a demo, has nothing to be careful of.
         if late > _STALL_S and self.rate <= _IB_RATE:
             self._careful_until = now + _CAREFUL_S
-        careful = 1.0 / _CAREFUL_RATE if now < self._careful_until else 0.0
+        careful = 1.0 / CAREFUL_RATE if now < self._careful_until else 0.0
         base = self._next if now - self._next <= _CATCH_UP_S else now
         return base + max(self._interval, careful)
 

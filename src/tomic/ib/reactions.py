@@ -16,10 +16,8 @@ from tomic.ib.callbacks import Interrupted
 from tomic.ib.clocks import BROKEN, RESTORED, Farm, StoppableClock, matters
 from tomic.ib.lines import Lines
 from tomic.ib.link import Link
-from tomic.ib.pacing import RequestLimits
+from tomic.ib.pacing import CAREFUL_RATE, RequestLimits
 
-_CAREFUL_RATE = 45.0
-"""Messages per second after the gateway said 100 once."""
 _STRIKES, _PAUSE_S = 3, 1.5
 _CONNECTIVITY = "connectivity"
 _HOLD_S = 20.0
@@ -77,9 +75,10 @@ class Reactions:
         elif code in BROKEN:
             self._farm_broken(link, code, text)
         elif code in RESTORED:
-            farm, said = RESTORED[code], _farm_name(text)
+            farm, named = RESTORED[code], _farm_name(text)
             # Without a name, all of that kind are back.
-            for name in [said] if said else [one for of, one in self._holds if of is farm]:
+            broken = [name for of, name in self._holds if of is farm]
+            for name in [named] if named else broken:
                 self._farm_works(link, farm, name, f"IB's {farm} farm {name} is back ({code})")
 
     def stop_clocks(self, reason: str) -> None:
@@ -113,7 +112,7 @@ class Reactions:
             link.lose(self.fatal)
             return
         self._note("the gateway says messages come too fast (100); slowing down")
-        self._limits.pacer.slow_down(_CAREFUL_RATE, pause_s=_PAUSE_S)
+        self._limits.pacer.slow_down(CAREFUL_RATE, pause_s=_PAUSE_S)
         # The victim is unknown. A lost question is asked again; a lost subscribe shows by its
         # silence; a lost cancel would leak its line.
         for request in list(link.callbacks.requests.values()):
@@ -155,8 +154,8 @@ class Reactions:
         self._limits.pacer.release()
 
     def _move(self, link: Link, text: str) -> None:
-        found = re.search(r"(\d{2,5})\D*$", text)
-        self.new_port = int(found[1]) if found else None
+        match = re.search(r"(\d{2,5})\D*$", text)
+        self.new_port = int(match[1]) if match else None
         link.lose(SessionLost(f"TWS changed its port (1300): {text}"))
 
     def _farm_broken(self, link: Link, code: int, text: str) -> None:
@@ -193,5 +192,5 @@ def _farm_name(text: str) -> str:
 
     So is ``… is inactive but should be available upon demand.usfarm``.
     """
-    found = re.search(r"(?::|demand\.)\s*([\w.]*)\s*$", text)
-    return found[1] if found else ""
+    match = re.search(r"(?::|demand\.)\s*([\w.]*)\s*$", text)
+    return match[1] if match else ""

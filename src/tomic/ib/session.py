@@ -15,7 +15,7 @@ import itertools
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -27,7 +27,9 @@ from tomic import dates
 from tomic.config import IbSettings, LimitsSettings
 from tomic.errors import (
     ClientIdInUse,
+    DeadlineExceeded,
     GatewayUnreachable,
+    NoMarketData,
     RequestFailed,
     RequestTimeout,
     SessionError,
@@ -38,7 +40,7 @@ from tomic.ib import convert
 from tomic.ib.callbacks import MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.fan_out import Outcome, fan_out, until_stopped
-from tomic.ib.lines import Lines
+from tomic.ib.lines import Lines, Subscription
 from tomic.ib.link import Link, Tap, listen_in
 from tomic.ib.pacing import LineGate, Pacer, Priority, RequestLimits
 from tomic.ib.questions import Question, Questions, Send
@@ -92,6 +94,7 @@ class Dialer:
         now: The gateway's time, or the best guess at it.
         on_message: Called whenever messages have arrived.
         tap: Told of everything that passes on every link.
+        refused_ticks: Generic ticks that lines have shown to be illegal.
     """
 
     def __init__(
@@ -104,10 +107,12 @@ class Dialer:
         now: Callable[[], dt.datetime],
         on_message: Callable[[], None],
         tap: Tap | None,
+        refused_ticks: Mapping[object, object],
     ) -> None:
         self._ib, self._reactions, self._pacer = ib, reactions, pacer
         self._note, self._now = note, now
         self._on_message, self._tap = on_message, tap
+        self._refused_ticks = refused_ticks
         self.unreadable: Counter[str] = Counter()
         """Messages that could not be decoded, by name, over all links."""
         self._clock = asyncio.get_running_loop().time
@@ -129,7 +134,7 @@ class Dialer:
         port = self._reactions.new_port or ib.port
         for client_id in range(first, max(first, ib.last_client_id) + 1):
             link = Link(self._pacer, on_message=self._on_message, on_lost=self._pacer.clear)
-            lines = Lines(link, self._pacer)
+            lines = Lines(link, self._pacer, self._refused_ticks)
             link.on_error = partial(self._reactions.to_error, link, lines)
             link.on_unreadable = self._count_unreadable
             link.callbacks.is_serving = lambda: self._reactions.clocks[Farm.MARKET].running
@@ -283,6 +288,17 @@ Item = TypeVar("Item")
 
 _FENCE_S = 0.5
 """How long to wait for the answer that shows that every cancel has arrived."""
+_IDLE_ROUNDS = 3
+"""Connections in a row that may be lost without having finished a single item."""
+_ATTEMPTS = 5
+"""How often one job is begun again over a new connection."""
+_DELAYED_SHOWN = 10167
+_DELAYED = {
+    DataType.LIVE: DataType.DELAYED,
+    DataType.FROZEN: DataType.DELAYED_FROZEN,
+}
+"""What may be asked for instead when the account lacks the rights."""
+CUT_OFF = "TWS lost its connection to IB and did not get it back in time"
 
 
 class Session:
@@ -351,6 +367,7 @@ class Session:
             now=self.clock_now,
             on_message=self._hear,
             tap=self._tap,
+            refused_ticks=self.cache,
         )
         self._questions = Questions(self._working_link, self._reactions, self.limits.pacer)
         self._liveness = Liveness(
@@ -598,10 +615,33 @@ class Session:
             self.data_type = data_type
             self._send_data_type(data_type)
 
-    async def fall_back_to(self, data_type: DataType) -> None:
-        """As :meth:`use_data_type`; lines that have waited in vain until now end at once."""
-        await self.use_data_type(data_type)
+    async def fall_back_to_delayed(self, error: NoMarketData) -> bool:
+        """
+        Ask for delayed data from now on; False when that was done or is not allowed.
+
+        Lines that have waited in vain until now end at once.
+        """
+        delayed = _DELAYED.get(self.data_type or DataType.LIVE)
+        if delayed is None or self.realtime_only:
+            return False
+        self.note(
+            f"live data are not subscribed ({error.error_code}); asking for delayed data. "
+            "Subscribe in Client Portal > Settings > Market Data Subscriptions"
+        )
+        await self.use_data_type(delayed)
         self._link.callbacks.settle_doubts()
+        return True
+
+    def refuse_delayed(self, what: str, data_type: DataType | None) -> None:
+        """
+        Check *data_type*, which the gateway says it gave for *what*.
+
+        Raises:
+            NoMarketData: It is not live, and only live data are wanted.
+        """
+        if self.realtime_only and data_type not in (None, DataType.LIVE):
+            text = f"{data_type.value} data instead of live ones"
+            raise NoMarketData(what, _DELAYED_SHOWN, text)
 
     def _send_data_type(self, data_type: DataType) -> None:
         number = convert.data_type_number(data_type)
@@ -610,22 +650,12 @@ class Session:
 
     @asynccontextmanager
     async def line(
-        self,
-        what: str,
-        contract: ib_async.Contract,
-        generic_ticks: str | Callable[[], str],
-        *,
-        gate: LineGate | None = None,
-        priority: Priority = Priority.SUBSCRIBE,
-        rank: int = 0,
+        self, subscription: Subscription, *, gate: LineGate | None = None
     ) -> AsyncIterator[MarketDataLine]:
         """
         Hold one streaming subscription; on leaving it is cancelled, whatever happened.
 
-        *generic_ticks* may be a function that tells them when the message leaves.
-
         The permit of *gate* (the session's lines by default) is kept until the cancel has left.
-        Of several who wait for one, the lowest *rank* goes first.
 
         Raises:
             SessionLost: The connection went away.
@@ -633,9 +663,9 @@ class Session:
         gate = gate or self.limits.lines
         line = None
         while line is None:
-            lines = await self._with_permit(gate, rank)
+            lines = await self._with_permit(gate, subscription.rank)
             try:
-                line = await lines.subscribe(what, contract, generic_ticks, gate, priority, rank)
+                line = await lines.subscribe(subscription, gate)
             except ConnectionError as exc:
                 self._working_link()
                 raise SessionLost("connection lost before the request left") from exc
@@ -664,9 +694,46 @@ class Session:
         *,
         deadline: float | None = None,
         on_done: Callable[[Outcome[Item, T]], None] | None = None,
+        resume: bool = False,
     ) -> list[Outcome[Item, T]]:
-        """As `fan_out.fan_out`, stopped by :meth:`interrupt` as well."""
-        return await fan_out(items, worker, stop=self._stop, deadline=deadline, on_done=on_done)
+        """
+        As `fan_out.fan_out`, stopped by :meth:`interrupt` as well.
+
+        With *resume*, what a lost connection leaves unfinished is done over a new one.
+        """
+        run = partial(fan_out, worker=worker, stop=self._stop, deadline=deadline, on_done=on_done)
+        return await (self.resumed(items, run, deadline=deadline) if resume else run(items))
+
+    async def resumed(
+        self,
+        items: Sequence[Item],
+        run: Callable[[Sequence[Item]], Awaitable[list[Outcome[Item, T]]]],
+        *,
+        deadline: float | None = None,
+    ) -> list[Outcome[Item, T]]:
+        """
+        *run* all items, and what a lost connection left unfinished again over a new one.
+
+        Ends when nothing is left, no new connection can be had by *deadline*, a time of the loop,
+        or so many in a row were lost without having finished a single item. Returns an outcome per
+        item, in order.
+        """
+        outcomes: dict[int, Outcome[Item, T]] = {}
+        pending, idle = list(range(len(items))), 0
+        while pending and idle < _IDLE_ROUNDS:
+            outcomes.update(
+                zip(pending, await run([items[place] for place in pending]), strict=True)
+            )
+            lost = [place for place in pending if isinstance(outcomes[place].error, SessionLost)]
+            idle = idle + 1 if len(lost) == len(pending) else 0
+            pending = lost
+            if not pending or self.interrupted:
+                break
+            try:
+                await self.reconnect(deadline)
+            except (SessionError, DeadlineExceeded):
+                break
+        return [outcomes[place] for place in range(len(items))]
 
     async def stoppable(self, job: Awaitable[T]) -> T:
         """
@@ -676,6 +743,23 @@ class Session:
             DeadlineExceeded: It was interrupted; *job* is cancelled.
         """
         return await until_stopped(job, self._stop)
+
+    async def persistently(
+        self, job: Callable[[], Awaitable[T]], *, deadline: float | None = None
+    ) -> T:
+        """
+        As :meth:`stoppable`, begun again over a new connection when the first is lost meanwhile.
+
+        Raises:
+            SessionLost: That happened too often, or no new connection was had by *deadline*.
+            DeadlineExceeded: It was interrupted.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self.stoppable(job())
+            except SessionLost:
+                await self.reconnect(deadline)
+        return await self.stoppable(job())
 
     async def confirm_alive(self) -> None:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal, TypeAlias
 
 
@@ -26,3 +27,9 @@ Watcher: TypeAlias = Callable[[Event], None]
 
 def ignore(_: Event) -> None:
     """Watch nothing."""
+
+
+def counting(watch: Watcher, symbol: str, total: int, text: str = "") -> Callable[[object], None]:
+    """A function that tells *watch*, at each call, that one more of *total* is done."""
+    numbers = count(1)
+    return lambda _: watch(Event("count", symbol, text, next(numbers), total))

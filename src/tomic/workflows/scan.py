@@ -34,7 +34,7 @@ from tomic.strategies import propose
 from tomic.strategies.diversify import Correlations
 from tomic.strategies.fit import FitModel
 from tomic.strategies.propose import Evaluation, Gated
-from tomic.workflows.chain.several import cut_short
+from tomic.workflows.chain.fetch import cut_short
 from tomic.workflows.progress import Event, Watcher, ignore
 
 FetchFor = Callable[[str, Gated], Awaitable[Chain]]

@@ -16,7 +16,7 @@ from tomic.chain import Fetch
 from tomic.config import WebSettings
 from tomic.desk import Desk
 from tomic.errors import UnknownContract
-from tomic.ib.quotes import UnderlyingTicks
+from tomic.ib.spot import UnderlyingTicks
 from tomic.models import DataType, Spot, SpotSource
 from tomic.sim import faults
 from tomic.store import Bars, Dividend, Earnings, VolSeries

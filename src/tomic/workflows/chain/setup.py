@@ -1,4 +1,8 @@
-"""Steps 2 to 6 of a chain: underlying, market status, spot, parameters, selection."""
+"""
+Steps 2 to 6 of a chain: underlying, market status, spot, parameters, selection.
+
+Contracts that were asked for earlier on the same trading day are remembered.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from tomic import dates, selection
@@ -18,18 +23,18 @@ from tomic.errors import (
     NoMarketData,
     RequestTimeout,
     SessionLost,
+    StoreError,
     UnreadableAnswer,
     ungrouped,
 )
-from tomic.ib import contracts, quotes
-from tomic.ib.quotes import UnderlyingTicks
-from tomic.ib.session import Session
+from tomic.ib import contracts
+from tomic.ib.session import CUT_OFF, Session
+from tomic.ib.spot import UnderlyingTicks, spot_from_options, underlying_ticks
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
-from tomic.selection import Selection, Wanted
+from tomic.selection import Selection, Wanted, choose_params
+from tomic.store import Database, StoredContract
 from tomic.workflows.progress import THINKING, Event, Watcher, ignore
 
-_ATTEMPTS = 5
-"""How often the setup is begun again over a new connection."""
 _IV_GRACE_S = 1.5
 """What a strike range in sigmas waits for IB's volatility of the underlying."""
 
@@ -78,6 +83,81 @@ class ContractMemory(Protocol):
         ...
 
 
+class StoreMemory:
+    """
+    Contract details change only overnight, so what was asked today need not be asked again.
+
+    A store that cannot be used costs the memory and nothing else: *note* is told, and the chain
+    goes on.
+    """
+
+    def __init__(self, database: Database, note: Callable[[str], None]) -> None:
+        self._database, self._note = database, note
+
+    async def recall(
+        self, symbol: str, day: dt.date
+    ) -> tuple[Underlying | None, tuple[OptionParams, ...]]:
+        """The underlying and its option parameters as they were asked on *day*."""
+        try:
+            underlying = await self._database.load_underlying(symbol, day)
+            params = await self._database.load_option_params(symbol, day)
+        except StoreError as exc:
+            self._forgets(exc)
+            return None, ()
+        return underlying, tuple(params)
+
+    async def load(self, symbol: str, day: dt.date, trading_class: str) -> KnownContracts:
+        """The contracts of one class that were asked for on *day*."""
+        key = (symbol, day, trading_class)
+        try:
+            known = await self._database.load_contracts(*key)
+            complete = await self._database.load_complete_expiries(*key)
+        except StoreError as exc:
+            self._forgets(exc)
+            return KnownContracts({}, frozenset())
+        ids = {Wanted(c.expiry, c.strike, c.right): c.con_id for c in known}
+        return KnownContracts(ids, complete)
+
+    async def save(
+        self,
+        underlying: Underlying,
+        day: dt.date,
+        listed: tuple[OptionParams, ...],
+        params: OptionParams,
+        known: KnownContracts,
+    ) -> None:
+        """Remember the underlying, each class that is listed, and what is known of *params*."""
+        symbol = underlying.symbol
+        rows = [
+            StoredContract(con_id, *pair, multiplier=params.multiplier)
+            for pair, con_id in known.ids.items()
+        ]
+        try:
+            await self._database.save_underlying(underlying, day)
+            for name in sorted({params.trading_class for params in listed}):
+                # Of the exchanges that list a class, the one that is chosen when it is asked for.
+                best = choose_params(listed, symbol, name)
+                await self._database.save_option_params(symbol, day, best)
+            await self._database.save_contracts(
+                symbol, day, params.trading_class, rows, complete=known.complete
+            )
+        except StoreError as exc:
+            self._forgets(exc)
+
+    async def last_chain(self, symbol: str, trading_class: str) -> Chain | None:
+        """The last whole chain that was stored, else the last one, if it is of that class."""
+        try:
+            chain = await self._database.load_chain(symbol, whole=True)
+            chain = chain or await self._database.load_chain(symbol)
+        except StoreError as exc:
+            self._note(f"the last chain cannot be read: {exc}")
+            return None
+        return chain if chain is not None and chain.trading_class == trading_class else None
+
+    def _forgets(self, error: StoreError) -> None:
+        self._note(f"contracts are not remembered: {error}")
+
+
 @dataclass(frozen=True, slots=True)
 class ChainRequest:
     """What is wanted of one chain, and with what it is to be had."""
@@ -87,7 +167,7 @@ class ChainRequest:
     settings: Settings
     memory: ContractMemory | None = None
     deadline: float | None = None
-    """Time of the running loop."""
+    """Time of the running loop; what has arrived by then is the chain."""
     watch: Watcher = ignore
     spot_fallback: SpotFallback | None = None
     recorded_spot: Spot | None = None
@@ -122,7 +202,7 @@ class Setup:
     known: KnownContracts
 
 
-async def prepare(order: ChainRequest) -> Setup:
+async def prepare(request: ChainRequest) -> Setup:
     """
     Do steps 2 to 6, again over a new connection when the first is lost meanwhile.
 
@@ -134,62 +214,51 @@ async def prepare(order: ChainRequest) -> Setup:
         NoMarketData, MarketClosed: Only delayed or frozen data could be had, and are refused.
         SessionError: The gateway was lost for good.
     """
-    late = f"{order.symbol}: the deadline passed before the first option was asked for"
-    if order.deadline is not None and asyncio.get_running_loop().time() >= order.deadline:
+    late = f"{request.symbol}: the deadline passed before the first option was asked for"
+    if request.deadline is not None and asyncio.get_running_loop().time() >= request.deadline:
         raise DeadlineExceeded(late)
     try:
-        async with asyncio.timeout_at(order.deadline):
-            return await order.session.stoppable(_prepare_persistently(order))
+        async with asyncio.timeout_at(request.deadline):
+            return await request.session.persistently(
+                partial(_prepare, request), deadline=request.deadline
+            )
     except TimeoutError as exc:
-        if order.session.cut_off:
-            raise SessionLost(
-                f"{order.symbol}: TWS lost its connection to IB and did not get it back in time"
-            ) from exc
+        if request.session.cut_off:
+            raise SessionLost(f"{request.symbol}: {CUT_OFF}") from exc
         raise DeadlineExceeded(late) from exc
 
 
-async def _prepare_persistently(order: ChainRequest) -> Setup:
-    for _ in range(_ATTEMPTS):
-        try:
-            return await _prepare(order)
-        except SessionLost:
-            await order.session.reconnect(order.deadline)
-    return await _prepare(order)
-
-
-async def _prepare(order: ChainRequest) -> Setup:
-    session, settings = order.session, order.settings
-    order.tell("contract and hours")
-    underlying, now = await _underlying_and_time(order)
+async def _prepare(request: ChainRequest) -> Setup:
+    session, settings = request.session, request.settings
+    request.tell("contract and hours")
+    underlying, now = await _underlying_and_time(request)
     is_open = dates.is_open(underlying.sessions, now)
     await session.use_data_type(wanted_data_type(session, underlying, now))
-    in_sigmas = order.choose is not None or settings.chain.strike_range.endswith("s")
-    order.tell(THINKING)
+    in_sigmas = request.choose is not None or settings.chain.strike_range.endswith("s")
+    request.tell(THINKING)
     listed, (ticks, refused) = await _both(
         contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
-        _ticks_or_refusal(order, underlying, _IV_GRACE_S if in_sigmas else 0.0),
+        _ticks_or_refusal(request, underlying, _IV_GRACE_S if in_sigmas else 0.0),
     )
-    params = selection.choose_params(listed, order.symbol, settings.chain.trading_class)
+    params = selection.choose_params(listed, request.symbol, settings.chain.trading_class)
     today = dates.local_date(now, underlying.time_zone)
-    spot = ticks.spot or await _other_spot(order, underlying, params, today, refused)
-    told = f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"
-    order.watch(Event("spot", order.symbol, told))
-    chosen = _chosen(order, params, spot.price, today, ticks.implied_volatility)
+    spot = ticks.spot or await _other_spot(request, underlying, params, today, refused)
+    text = f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"
+    request.watch(Event("spot", request.symbol, text))
+    chosen = _chosen(request, params, spot.price, today, ticks.implied_volatility)
     known = KnownContracts({}, frozenset())
-    if order.memory is not None:
-        known = await order.memory.load(underlying.symbol, today, params.trading_class)
+    if request.memory is not None:
+        known = await request.memory.load(underlying.symbol, today, params.trading_class)
     return Setup(underlying, is_open, today, ticks, spot, listed, params, chosen, known)
 
 
 async def _ticks_or_refusal(
-    order: ChainRequest, underlying: Underlying, extras_s: float
+    request: ChainRequest, underlying: Underlying, extras_s: float
 ) -> tuple[UnderlyingTicks, NoMarketData | None]:
     """What the underlying's line gave; an account may have the options and not, say, the index."""
-    session, timeout_s = order.session, order.settings.market.spot_timeout_s
+    session, timeout_s = request.session, request.settings.market.spot_timeout_s
     try:
-        ticks = await quotes.underlying_ticks(
-            session, underlying, timeout_s=timeout_s, extras_s=extras_s
-        )
+        ticks = await underlying_ticks(session, underlying, timeout_s=timeout_s, extras_s=extras_s)
     except NoMarketData as exc:
         if session.realtime_only:
             raise
@@ -198,23 +267,23 @@ async def _ticks_or_refusal(
 
 
 def _chosen(
-    order: ChainRequest, params: OptionParams, spot: float, today: dt.date, sigma: float | None
+    request: ChainRequest, params: OptionParams, spot: float, today: dt.date, sigma: float | None
 ) -> Selection:
-    if order.choose is not None:
-        return order.choose(params, spot, today, sigma)
-    return selection.choose(params, spot, today, order.settings.chain, sigma=sigma)
+    if request.choose is not None:
+        return request.choose(params, spot, today, sigma)
+    return selection.choose(params, spot, today, request.settings.chain, sigma=sigma)
 
 
-async def _underlying_and_time(order: ChainRequest) -> tuple[Underlying, dt.datetime]:
-    session, settings = order.session, order.settings
-    if order.memory is not None:
+async def _underlying_and_time(request: ChainRequest) -> tuple[Underlying, dt.datetime]:
+    session, settings = request.session, request.settings
+    if request.memory is not None:
         # The gateway's clock says which day it is; nothing is asked that today was answered.
         day = dates.local_date(await _time(session), str(dates.NEW_YORK))
-        remembered = await order.memory.recall(order.symbol, day)
-        contracts.remember(session, order.symbol, *remembered)
+        remembered = await request.memory.recall(request.symbol, day)
+        contracts.remember(session, request.symbol, *remembered)
     return await _both(
         contracts.resolve_underlying(
-            session, order.symbol, settings.market, timeout_s=settings.ib.request_timeout_s
+            session, request.symbol, settings.market, timeout_s=settings.ib.request_timeout_s
         ),
         _time(session),
     )
@@ -233,8 +302,8 @@ async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -
     """Run two questions at once; the first failure is raised as it is."""
     with ungrouped():
         async with asyncio.TaskGroup() as group:
-            one, two = group.create_task(first), group.create_task(second)
-    return one.result(), two.result()
+            first_task, second_task = group.create_task(first), group.create_task(second)
+    return first_task.result(), second_task.result()
 
 
 def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime) -> DataType:
@@ -263,7 +332,7 @@ def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime)
 
 
 async def _other_spot(
-    order: ChainRequest,
+    request: ChainRequest,
     underlying: Underlying,
     params: OptionParams,
     today: dt.date,
@@ -276,12 +345,12 @@ async def _other_spot(
         NoMarketData: The underlying was *refused*, and its options give no price either.
         MissingSpot: No source gave a price.
     """
-    session = order.session
+    session = request.session
     data_type = session.data_type or DataType.LIVE
-    if order.recorded_spot is not None:
-        return order.recorded_spot.model_copy(update={"data_type": data_type})
-    price = await quotes.spot_from_options(
-        session, underlying, params, today, timeout_s=order.settings.market.spot_timeout_s
+    if request.recorded_spot is not None:
+        return request.recorded_spot.model_copy(update={"data_type": data_type})
+    price = await spot_from_options(
+        session, underlying, params, today, timeout_s=request.settings.market.spot_timeout_s
     )
     if price is not None:
         return Spot(
@@ -289,9 +358,10 @@ async def _other_spot(
         )
     if refused is not None:
         raise refused
-    fallback = order.spot_fallback
-    if fallback is not None and (found := await fallback(underlying)) is not None:
-        return found
+    if request.spot_fallback is not None:
+        spot = await request.spot_fallback(underlying)
+        if spot is not None:
+            return spot
     raise MissingSpot(
         f"no source gave a price of {underlying.symbol}: neither its own quote, nor an option, "
         "nor the web page; is it traded now, and subscribed?"

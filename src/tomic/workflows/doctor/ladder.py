@@ -25,10 +25,11 @@ from tomic.errors import (
     StoreError,
     TomicError,
 )
-from tomic.ib import contracts, convert, quotes
+from tomic.ib import contracts, convert
 from tomic.ib.link import Tap
-from tomic.ib.patience import Patience
+from tomic.ib.option_quotes import Patience, option_quote
 from tomic.ib.session import Session
+from tomic.ib.spot import spot_of
 from tomic.masking import masked
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, Underlying
 from tomic.selection import Wanted, choose_params
@@ -221,9 +222,7 @@ class _Ladder:
         await session.use_data_type(wanted_data_type(session, spy, now))
         name = f"stock data {spy.symbol}"
         try:
-            spot = await self._step(
-                name, quotes.spot(session, spy, timeout_s=market.spot_timeout_s)
-            )
+            spot = await self._step(name, spot_of(session, spy, timeout_s=market.spot_timeout_s))
         except _Broken as exc:
             yield exc.check
             return
@@ -302,7 +301,7 @@ class _Ladder:
         rules = self.settings.chain
         what = contracts.describe(spy.symbol, pair)
         patience = Patience(rules.silent_s)
-        return await quotes.option_quote(session, what, contract, pair, rules, patience)
+        return await option_quote(session, what, contract, pair, rules, patience)
 
     def _option(self, name: str, row: OptionQuote) -> Check:
         if row.status is RowStatus.NOT_SUBSCRIBED:

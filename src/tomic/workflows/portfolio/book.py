@@ -12,7 +12,8 @@ import datetime as dt
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,13 @@ from tomic.config import Settings
 from tomic.errors import (
     DataError,
     DeadlineExceeded,
-    SessionError,
-    SessionLost,
     TomicError,
     UnknownContract,
 )
-from tomic.ib import account, contracts, convert, quotes
-from tomic.ib.quotes import UnderlyingTicks
-from tomic.ib.session import Outcome, Session
+from tomic.ib import account, contracts, convert
+from tomic.ib.option_quotes import Patience, option_quote, quote_all
+from tomic.ib.session import Session
+from tomic.ib.spot import UnderlyingTicks, underlying_ticks
 from tomic.legs import NamedLeg
 from tomic.models import DataType, OptionQuote, RowStatus, Underlying, VolSnapshot
 from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
@@ -38,7 +38,7 @@ from tomic.portfolio.grouping import is_named
 from tomic.selection import Wanted
 from tomic.store import Database, Dividend, Earnings
 from tomic.workflows.chain.setup import wanted_data_type
-from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.progress import Event, Watcher, counting, ignore
 from tomic.workflows.volatility.measure import EXTRAS_S, parse_dividends
 
 PriceSource = Literal["mid", "ask", "last", "close", "none"]
@@ -261,13 +261,6 @@ def _yield(ticks: UnderlyingTicks | None, price: float | None) -> float:
     return amount / price if price and math.isfinite(amount) and amount > 0.0 else 0.0
 
 
-T = TypeVar("T")
-Item = TypeVar("Item")
-
-_ROUNDS = 5
-"""How often what a lost connection left unfinished is asked again."""
-
-
 Refresh = Callable[[Sequence[str]], Awaitable[object]]
 
 
@@ -320,7 +313,7 @@ async def read_book(
     watch(Event("stage", "", "positions and account values"))
     try:
         async with asyncio.timeout_at(deadline):
-            await session.stoppable(_read_account(work))
+            await session.persistently(partial(_read_account, work), deadline=deadline)
             wanted = await _contracts(work, considered)
     except TimeoutError as exc:
         raise DeadlineExceeded("the deadline passed before the account was read") from exc
@@ -344,17 +337,10 @@ def _benchmark(work: _Reading) -> str:
 
 
 async def _read_account(work: _Reading) -> None:
-    """Positions and values, again over a new connection when the first is lost meanwhile."""
     timeout_s = work.settings.portfolio.account_timeout_s
-    for _ in range(_ROUNDS):
-        try:
-            work.positions = await account.positions(work.session, timeout_s=timeout_s)
-            work.accounts = await account.summaries(work.session, timeout_s=timeout_s)
-            await work.session.now()
-            return
-        except SessionLost:
-            await work.session.reconnect(work.deadline)
-    raise SessionLost("the connection was lost again and again while the account was read")
+    work.positions = await account.positions(work.session, timeout_s=timeout_s)
+    work.accounts = await account.summaries(work.session, timeout_s=timeout_s)
+    await work.session.now()
 
 
 async def _contracts(work: _Reading, considered: Sequence[NamedLeg]) -> list[Position]:
@@ -432,13 +418,16 @@ async def _quote_underlyings(
         )
         work.quoted.underlyings[symbol] = underlying
         await session.use_data_type(wanted_data_type(session, underlying, now))
-        return await quotes.underlying_ticks(
+        return await underlying_ticks(
             session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
         )
 
     asked = [one for one in symbols if one in first or one == _benchmark(work)]
-    count = _counter(work, "underlyings", len(asked))
-    for outcome in await _persistently(work, asked, quote, count):
+    count = counting(work.watch, "underlyings", len(asked), "underlyings")
+    outcomes = await session.fan_out(
+        asked, quote, deadline=work.deadline, on_done=count, resume=True
+    )
+    for outcome in outcomes:
         if outcome.value is not None:
             work.quoted.ticks[outcome.item] = outcome.value
             if outcome.value.spot is None:
@@ -451,68 +440,26 @@ async def _quote_underlyings(
 
 
 async def _quote_options(work: _Reading, wanted: Sequence[Position]) -> None:
-    """Quote every living option; go on over a new connection while time is left."""
+    """Quote every living option."""
     session, rules = work.session, work.settings.chain
     today = _today(session.clock_now())
-    pending = [one for one in wanted if one.is_option and one.expiry and one.expiry >= today]
-    patience = quotes.Patience(rules.silent_s)
-    coming = session.limits.lines.announce(len(pending))
-    count = _counter(work, "legs", len(pending))
+    living = [leg for leg in wanted if leg.is_option and leg.expiry and leg.expiry >= today]
+    patience = Patience(rules.silent_s)
 
-    async def quote(position: Position) -> OptionQuote:
-        pair = pair_of(position)
-        contract = account.leg_contract(position)
-        return await quotes.option_quote(
-            session, position.contract, contract, pair, rules, patience, coming.settle_one
+    async def quote(leg: Position, on_asked: Callable[[], None]) -> OptionQuote:
+        contract = account.leg_contract(leg)
+        return await option_quote(
+            session, leg.contract, contract, pair_of(leg), rules, patience, on_asked
         )
 
-    try:
-        outcomes = await _persistently(work, pending, quote, count)
-    finally:
-        coming.settle_all()
+    count = counting(work.watch, "legs", len(living), "legs")
+    outcomes = await quote_all(session, living, quote, deadline=work.deadline, on_done=count)
     for outcome in outcomes:
         name = outcome.item.contract
         if outcome.value is not None:
             work.quoted.rows[name] = outcome.value
         elif outcome.error is not None:
             work.quoted.problems[name] = outcome.error
-
-
-async def _persistently(
-    work: _Reading,
-    items: Sequence[Item],
-    worker: Callable[[Item], Awaitable[T]],
-    count: Callable[[object], None],
-) -> list[Outcome[Item, T]]:
-    """An outcome per item, in order; what a lost connection cut short is asked over a new one."""
-    session = work.session
-    done: list[Outcome[Item, T]] = list(
-        await session.fan_out(items, worker, deadline=work.deadline, on_done=count)
-    )
-    for _ in range(_ROUNDS):
-        lost = [place for place, one in enumerate(done) if isinstance(one.error, SessionLost)]
-        if not lost or session.interrupted:
-            break
-        try:
-            await session.reconnect(work.deadline)
-        except SessionError:
-            break
-        again = [items[place] for place in lost]
-        found = await session.fan_out(again, worker, deadline=work.deadline, on_done=count)
-        for place, outcome in zip(lost, found, strict=True):
-            done[place] = outcome
-    return done
-
-
-def _counter(work: _Reading, what: str, total: int) -> Callable[[object], None]:
-    done = 0
-
-    def count(_: object) -> None:
-        nonlocal done
-        done += 1
-        work.watch(Event("count", what, what, done, total))
-
-    return count
 
 
 async def _known(

@@ -19,13 +19,13 @@ from dataclasses import dataclass, field, replace
 
 from tomic import dates
 from tomic.config import Settings
-from tomic.errors import DataError, DeadlineExceeded, SessionError, SessionLost, TomicError
+from tomic.errors import DataError, DeadlineExceeded, TomicError
 from tomic.ib import contracts, history
 from tomic.ib.history import DailyBar, Turns
 from tomic.ib.session import Session
 from tomic.models import Underlying
 from tomic.store import Bars, Coverage, Database, VolSeries
-from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.progress import Event, Watcher, counting, ignore
 from tomic.workflows.volatility.stored import (
     Need,
     SeriesName,
@@ -84,7 +84,7 @@ class HistoryRun:
     @property
     def errors(self) -> tuple[TomicError, ...]:
         """What went wrong, by symbol in order."""
-        return tuple(one.error for one in self.symbols if one.error is not None)
+        return tuple(result.error for result in self.symbols if result.error is not None)
 
 
 async def update(
@@ -136,7 +136,7 @@ async def update(
         plan = announced(needs, turns, settings, watch)
         await _fetch_all(session, job, needs, results, deadline)
     await _count(store, results)
-    return HistoryRun(tuple(results[one] for one in unique), plan, clock() - started)
+    return HistoryRun(tuple(results[symbol] for symbol in unique), plan, clock() - started)
 
 
 async def _their_time(
@@ -240,36 +240,23 @@ async def _fetch_all(
     results: Mapping[str, SymbolHistory],
     deadline: float | None,
 ) -> None:
-    pending, done = list(needs), 0
     open_series = Counter(need.symbol for need in needs)
+    count = counting(job.watch, "history", len(needs), "series")
 
     async def fetch(need: Need) -> None:
-        nonlocal done
         result = results[need.symbol]
         try:
             await _fetch(session, job, need, result)
         except DataError as exc:
             result.error = exc
-        done += 1
         open_series[need.symbol] -= 1
         if not open_series[need.symbol]:
-            job.watch(Event("stage", need.symbol, _told(result)))
-        job.watch(Event("count", "history", "series", done, len(needs)))
+            job.watch(Event("stage", need.symbol, _summary(result)))
+        count(need)
 
-    while pending:
-        outcomes = await session.fan_out(pending, fetch, deadline=deadline)
-        for outcome in outcomes:
-            result = results[outcome.item.symbol]
-            result.error = outcome.error or result.error
-        pending = [one.item for one in outcomes if isinstance(one.error, SessionLost)]
-        if not pending or session.interrupted:
-            return
-        try:
-            await session.reconnect(deadline)
-        except SessionError:
-            return
-        for need in pending:
-            results[need.symbol].error = None
+    for outcome in await session.fan_out(needs, fetch, deadline=deadline, resume=True):
+        result = results[outcome.item.symbol]
+        result.error = outcome.error or result.error
 
 
 async def _fetch(session: Session, job: _Job, need: Need, result: SymbolHistory) -> None:
@@ -296,12 +283,12 @@ async def _underlying(session: Session, job: _Job, symbol: str) -> Underlying:
         contracts.remember(session, symbol, await job.store.contracts.underlying(symbol, day), ())
         is_new = ("underlying", symbol) not in session.cache
         timeout_s = job.settings.ib.request_timeout_s
-        found = await contracts.resolve_underlying(
+        underlying = await contracts.resolve_underlying(
             session, symbol, job.settings.market, timeout_s=timeout_s
         )
         if is_new:
-            await job.store.contracts.save_underlying(found, day)
-        return found
+            await job.store.contracts.save_underlying(underlying, day)
+        return underlying
 
 
 async def _ask(
@@ -339,11 +326,10 @@ async def _rewritten(store: Database, need: Need, rows: Sequence[DailyBar]) -> s
 async def _value_on(store: Database, need: Need, day: dt.date) -> float | None:
     if need.series == "bars":
         bars = await store.history.bars(need.symbol, days=1, until=day)
-        found = (bars.date, bars.close)
+        date, value = bars.date, bars.close
     else:
         series = await store.history.iv(need.symbol, need.series, days=1, until=day)
-        found = (series.date, series.value)
-    date, value = found
+        date, value = series.date, series.value
     return float(value[-1]) if len(date) and date[-1].item() == day else None
 
 
@@ -383,7 +369,7 @@ def _series(need: Need, rows: Iterable[DailyBar]) -> Bars | VolSeries:
     return VolSeries.from_rows(need.symbol, need.series, [(row.day, row.close) for row in rows])
 
 
-def _told(result: SymbolHistory) -> str:
+def _summary(result: SymbolHistory) -> str:
     names = {"bars": "bars", "ib30": "days of IV", "ib_hv30": "days of IB's HV"}
     text = ", ".join(f"+{count} {names[series]}" for series, count in result.added.items())
     again = "; fetched again: " + "; ".join(result.replaced) if result.replaced else ""

@@ -18,14 +18,14 @@ from tomic import dates
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import DataError, DeadlineExceeded, RequestFailed, SessionError, ungrouped
-from tomic.ib import contracts, quotes
-from tomic.ib.quotes import UnderlyingTicks
+from tomic.ib import contracts
 from tomic.ib.session import Session
+from tomic.ib.spot import UnderlyingTicks, underlying_ticks
 from tomic.models import VolSnapshot
 from tomic.models.market import impossible
 from tomic.store import Database, Dividend, VolSeries
-from tomic.workflows.chain.fetch import wanted_data_type
-from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.chain.setup import wanted_data_type
+from tomic.workflows.progress import Watcher, counting, ignore
 from tomic.workflows.volatility.report import VIX, Now, Past, VolReport, measure, of_chain
 from tomic.workflows.volatility.stored import BARS_NEEDED, PastDay, by_day, session_day
 
@@ -153,7 +153,6 @@ async def observe(
     except TimeoutError:
         late = DeadlineExceeded("the deadline passed before the gateway told the time")
         return Now(dt.datetime.now(dt.UTC), errors=dict.fromkeys(wanted, late))
-    done = 0
 
     async def quote(symbol: str) -> UnderlyingTicks:
         underlying = await contracts.resolve_underlying(
@@ -162,15 +161,11 @@ async def observe(
         # The index has hours of its own; live or frozen is for the symbols to say.
         if session.data_type is None and (symbol != VIX or wanted == [VIX]):
             await session.use_data_type(wanted_data_type(session, underlying, at))
-        return await quotes.underlying_ticks(
+        return await underlying_ticks(
             session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
         )
 
-    def count(_: object) -> None:
-        nonlocal done
-        done += 1
-        watch(Event("count", "quotes", "symbols", done, len(wanted)))
-
+    count = counting(watch, "quotes", len(wanted), "symbols")
     outcomes = await session.fan_out(wanted, quote, deadline=deadline, on_done=count)
     return Now(
         at=session.clock_now(),

@@ -19,7 +19,7 @@ from tomic import valuation
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import TomicError
-from tomic.ib.quotes import UnderlyingTicks
+from tomic.ib.spot import UnderlyingTicks
 from tomic.models import RowStatus, VolSnapshot
 from tomic.models.market import impossible
 from tomic.quant import surface

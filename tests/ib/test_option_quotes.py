@@ -1,4 +1,4 @@
-"""One option at a time: what is wanted, how long for, and what its row says then."""
+"""What is wanted of an option, how long for, what its row says then, and when silence is normal."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 import virtual_time
 from simulated import OPTION, quote, running, settings, spy
 from simulated import WANTED as PAIR
-from tomic.errors import GatewayRefused, MissingSpot, NoMarketData, UnknownContract
-from tomic.ib import contracts, convert, quotes
-from tomic.ib.patience import Patience
-from tomic.models import DataType, QuoteSource, RowStatus, SpotSource
+from tomic.errors import GatewayRefused, UnknownContract
+from tomic.ib import convert
+from tomic.ib.option_quotes import Patience, option_quote, quote_source
+from tomic.models import DataType, QuoteSource, RowStatus
 from tomic.selection import Wanted
 from tomic.sim.faults import (
     Delayed,
@@ -87,7 +87,7 @@ def test_without_a_spare_line_the_first_gives_way():
             while not spare.full:
                 await spare.enter()
             contract = convert.option_contract(underlying, params, PAIR)
-            row = await quotes.option_quote(
+            row = await option_quote(
                 run.session, "one option", contract, PAIR, given.chain, Patience(1.0)
             )
             return row.status, run.session.retried, run.gateway.by_kind["market_data"]
@@ -226,7 +226,7 @@ def test_no_free_line_is_not_the_options_fault():
             run.gateway.add(taken)
             asyncio.get_running_loop().call_later(5.0, run.gateway.remove, taken)
             contract = convert.option_contract(underlying, params, PAIR)
-            row = await quotes.option_quote(
+            row = await option_quote(
                 run.session, "one option", contract, PAIR, given.chain, Patience(1.0)
             )
             return row.status, run.gateway.codes()[101]
@@ -246,7 +246,7 @@ def test_values_of_an_earlier_subscription_never_show():
             contract = convert.option_contract(underlying, params, PAIR)
 
             async def once():
-                return await quotes.option_quote(
+                return await option_quote(
                     run.session, "one option", contract, PAIR, given.chain, Patience(0.5)
                 )
 
@@ -257,135 +257,6 @@ def test_values_of_an_earlier_subscription_never_show():
     first, second = virtual_time.run(scenario)
     assert first.status == RowStatus.OK
     assert (second.status, second.bid, second.iv) == (RowStatus.TIMEOUT, None, None)
-
-
-# -- the underlying --------------------------------------------------------------------------
-
-
-def spot(*faults, symbol="SPY", timeout_s=4.0, session=None, **options):
-    """The spot of a symbol, and the seconds it took."""
-
-    async def scenario():
-        async with running(*faults, session=session, **options) as run:
-            found = await contracts.resolve_underlying(run.session, symbol, settings().market)
-            if options.get("closed"):
-                await run.session.use_data_type(DataType.FROZEN)
-            began = run.time()
-            price = await quotes.spot(run.session, found, timeout_s=timeout_s)
-            return price, run.time() - began
-
-    return virtual_time.run(scenario)
-
-
-def test_the_last_price_is_the_spot():
-    """Fact 5: the last trade, as soon as it is there."""
-    price, seconds = spot()
-
-    assert (price.source, price.data_type) == (SpotSource.LAST, DataType.LIVE)
-    assert price.price == pytest.approx(590, abs=20)
-    assert seconds < 0.5
-
-
-def test_an_index_has_a_spot():
-    """An index trades nowhere, and has a last value all the same."""
-    price, _ = spot(symbol="SPX")
-
-    assert price.price > 1000.0
-
-
-def test_a_closed_market_has_a_frozen_spot():
-    """Type 2 gives the last price of the session that is over."""
-    price, _ = spot(closed=True)
-
-    assert (price.source, price.data_type) == (SpotSource.LAST, DataType.FROZEN)
-
-
-def test_a_silent_underlying_is_missed():
-    """After its timeout there is no spot, and the message says for how long was waited."""
-    with pytest.raises(MissingSpot, match="no price of SPY within 2 s"):
-        spot(Silent(symbol="SPY"), timeout_s=2.0)
-
-
-def test_an_unsubscribed_underlying_is_delayed():
-    """354 on the stock: delayed data, once, with their own tick numbers."""
-    price, _ = spot(NotSubscribed(symbol="SPY"))
-
-    assert price.data_type is DataType.DELAYED
-
-
-def test_real_time_only_refuses_a_delayed_spot():
-    """The refusal is an error of its own, with the gateway's code."""
-    with pytest.raises(NoMarketData) as caught:
-        spot(NotSubscribed(symbol="SPY"), session={"realtime_only": True})
-    assert caught.value.error_code == 354
-
-    with pytest.raises(NoMarketData, match="delayed data instead of live ones"):
-        spot(Delayed(symbol="SPY"), session={"realtime_only": True})
-
-
-def test_no_line_for_the_underlying():
-    """101 is tried again within the spot's own patience, and then there is no spot."""
-    with pytest.raises((GatewayRefused, MissingSpot)):
-        spot(LinesTaken(lines=100), timeout_s=1.0)
-
-
-@pytest.mark.parametrize(
-    ("ticks", "price", "source"),
-    [
-        ({4: 600.5, 1: 600.0, 2: 601.0, 9: 598.0}, 600.5, SpotSource.LAST),
-        ({4: -1.0, 1: 600.0, 2: 601.0, 9: 598.0}, 600.5, SpotSource.MID),
-        ({4: 0.0, 9: 598.0}, 598.0, SpotSource.CLOSE),
-        ({1: 600.0, 2: -1.0, 9: 598.0}, 598.0, SpotSource.CLOSE),
-        ({1: 601.0, 2: 600.0, 9: 598.0}, 598.0, SpotSource.CLOSE),
-        ({68: 600.5}, 600.5, SpotSource.LAST),
-        ({75: 598.0}, 598.0, SpotSource.CLOSE),
-    ],
-)
-def test_the_ladder_of_prices(ticks, price, source):
-    """Last, then mid, then close; -1, 0 and crossed quotes are never a spot."""
-    found = convert.Ticks()
-    for number, value in ticks.items():
-        found.price(number, value, 1)
-
-    assert quotes._best_price(found) == (price, source)
-
-
-def test_nothing_is_no_price():
-    """Only -1 all over is no spot at all."""
-    found = convert.Ticks()
-    for number in (1, 2, 4, 9):
-        found.price(number, -1.0, 0)
-
-    assert quotes._best_price(found) is None
-
-
-def test_volatilities_of_an_underlying():
-    """One line gives the 30-day volatilities and the dividends besides the price."""
-
-    async def scenario():
-        async with running() as run:
-            found = await contracts.resolve_underlying(run.session, "SPY", settings().market)
-            return await quotes.underlying_ticks(run.session, found, timeout_s=4.0, extras_s=1.5)
-
-    ticks = virtual_time.run(scenario)
-    assert 0.05 < ticks.implied_volatility < 1.0
-    assert 0.05 < ticks.historical_volatility < 1.0
-    assert ticks.dividends is None or len(ticks.dividends.split(",")) == 4
-
-
-def test_options_know_the_price_of_their_underlying():
-    """Tick 13 carries the price that IB's model used: the spot when the stock itself is mute."""
-
-    async def scenario(*faults):
-        async with running(*faults) as run:
-            found, params = await spy(run.session)
-            today = dt.date(2026, 11, 20)
-            return await quotes.spot_from_options(run.session, found, params, today, timeout_s=4.0)
-
-    price = virtual_time.run(scenario)
-    assert price == pytest.approx(spot()[0].price, rel=0.002)
-    assert virtual_time.run(lambda: scenario(Silent())) is None
-    assert virtual_time.run(lambda: scenario("lines_taken:lines=100")) is None
 
 
 @pytest.mark.parametrize(
@@ -399,4 +270,45 @@ def test_options_know_the_price_of_their_underlying():
 )
 def test_labels_of_data_types(kind, label):
     """Every data type has the label under which its rows are shown."""
-    assert quotes.quote_source(kind) is label
+    assert quote_source(kind) is label
+
+
+# -- how long silence is normal ---------------------------------------------------------------
+
+
+def taught(*seconds: float) -> Patience:
+    patience = Patience(1.0)
+    for one in seconds:
+        patience.learn(one)
+    return patience
+
+
+def test_at_first_the_setting_counts():
+    """Up to twenty answers the configured patience holds."""
+    assert Patience(1.0).seconds == 1.0
+    assert taught(*[0.03] * 19).seconds == 1.0
+
+
+def test_a_quick_gateway_is_asked_again_sooner():
+    """Five times what nine in ten lines needed, but never under 0.6 s."""
+    assert taught(*[0.03] * 20).seconds == 0.6
+    assert taught(*[0.2] * 20).seconds == pytest.approx(1.0)
+
+
+def test_a_slow_gateway_is_given_time():
+    """A gateway that takes a second for everything is not asked twice for it."""
+    assert taught(*[1.0] * 20).seconds == 3.0
+
+
+def test_a_few_late_ones_do_not_slow_the_rest():
+    """One in twenty a second and a half late changes when to give up, not when to ask again."""
+    patience = taught(*[0.03] * 190, *[1.5] * 10)
+
+    assert patience.seconds == 0.6
+    assert patience.last_s == pytest.approx(1.65)
+
+
+def test_giving_up_takes_two_spells():
+    """The second attempt is given as long as the first."""
+    assert taught(*[0.03] * 20).last_s == 1.2
+    assert Patience(2.5).last_s == 3.0

@@ -1,0 +1,555 @@
+"""
+Quotes of options: of each until its numbers are complete, of many as fast as IB allows.
+
+A line has said enough when bid, ask, IV, Greeks, volume and open interest are there; one that is
+silent longer than usual was forgotten, and is asked for again on a second line beside it. Of many
+options, those wait for a line that are farthest down the list, and the pipe is kept busy while the
+gateway is slow with their details. What a lost connection leaves unfinished goes on over a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import ib_async
+
+from tomic.config import ChainSettings
+from tomic.errors import (
+    DeadlineExceeded,
+    GatewayRefused,
+    NoMarketData,
+    RequestFailed,
+    RequestTimeout,
+    SessionError,
+    SessionLost,
+    UnknownContract,
+)
+from tomic.ib import contracts, convert
+from tomic.ib.callbacks import Interrupted, MarketDataLine
+from tomic.ib.clocks import Farm, StoppableClock
+from tomic.ib.convert import Ticks
+from tomic.ib.lines import NO_LINE, NO_LINE_PAUSE_S, Subscription
+from tomic.ib.pacing import Priority
+from tomic.ib.session import CUT_OFF, Outcome, Session
+from tomic.models import DataType, OptionParams, OptionQuote, QuoteSource, RowStatus, Underlying
+from tomic.selection import Wanted
+
+OPTION_TICKS = "100,101,106"
+_EXTRAS_S = 0.6
+"""Grace for volume and open interest once quotes and Greeks are there."""
+_BURST_S = 0.06
+"""Grace for the last trade and the close, which may follow in the same burst of messages."""
+_HOPELESS, _GREEKS_S = 20, 1.3
+"""After so many options without Greeks they are waited for no longer than they usually take."""
+_LAST_MESSAGES = 12
+"""A quarter of a second of messages."""
+_LOOK_S = 0.05
+"""How often it is checked whether waiting has become dear, or what other lines have shown."""
+_DIRECT = 64
+"""Options of the first expiry that are subscribed by description, without waiting for their
+details. The gateway answers open details requests one at a time, in 0.5 to 1.4 s each; asking
+those of the first expiry last keeps them ahead of the subscriptions all the way. The nearest
+expiry lists nearly every strike, so few of these are refused."""
+_BORED_S, _AT_ONCE = 0.5, 24
+"""After so many seconds without anything to send, so many more options are subscribed in that way:
+half a second of messages."""
+_IDS_S = 3.0
+"""How long the ids of an expiry that is quoted already are waited for at the end."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class Patience:
+    """
+    How long silence is normal on this session, and whether waiting costs anybody anything.
+
+    A served line speaks within some 50 ms. After five times what nine in ten lines needed, but
+    never under 0.6 s, a line without any message is taken for forgotten. Where some lines of the
+    run did speak later than that, the last ones are given as long as the latest needed.
+    """
+
+    silent_s: float
+    cap_s: float = 3.0
+    latest_s: float = 0.0
+    without_greeks: int = 0
+    """Options whose Greeks were waited for in vain since the last that had some."""
+    _first: deque[float] = field(default_factory=lambda: deque(maxlen=200))
+
+    @property
+    def expects_no_greeks(self) -> bool:
+        """Whether so many options in a row had none that the next will hardly have any."""
+        return self.without_greeks >= _HOPELESS
+
+    def learn(self, seconds: float) -> None:
+        """Note how long a line was silent before its first message."""
+        self._first.append(seconds)
+        self.latest_s = max(self.latest_s, seconds)
+
+    def note_greeks(self, line: MarketDataLine) -> None:
+        """Note whether a line that was quoted had Greeks."""
+        if line.ticks.mid is not None and not line.no_greeks:
+            self.without_greeks = 0 if _is_modelled(line) else self.without_greeks + 1
+
+    @property
+    def seconds(self) -> float:
+        """Silence after which to ask again."""
+        if len(self._first) < 20:
+            return self.silent_s
+        slow = sorted(self._first)[int(0.9 * (len(self._first) - 1))]
+        return min(max(0.6, 5.0 * slow), self.cap_s)
+
+    @property
+    def last_s(self) -> float:
+        """Silence since the first attempt after which nothing more is expected."""
+        return min(max(2.0 * self.seconds, 1.1 * self.latest_s), self.cap_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The waiting for one option's lines."""
+
+    session: Session
+    rules: ChainSettings
+    patience: Patience
+
+    @property
+    def clock(self) -> StoppableClock:
+        """The clock that stands still while nothing can be served."""
+        return self.session.clocks[Farm.MARKET]
+
+    async def patiently(
+        self, line: MarketDataLine, subscription: Subscription, retries: int
+    ) -> Ticks | None:
+        """
+        Wait on *line*, and on a second one beside it when it stays silent; return the better ticks.
+
+        None when there is no room for a second line: then this one has to give way to it.
+        """
+        session, since = self.session, self.clock.now()
+        if await self.first_words(line, since):
+            return await self.all_words(line, since)
+        gate = session.limits.second_lines
+        for _ in range(retries):
+            if gate.full:
+                return None
+            async with session.line(subscription.beside(), gate=gate) as second:
+                session.retried += 1
+                speaker = await self.last_words([line, second], since)
+                if speaker is not None:
+                    return await self.all_words(speaker, self.clock.now())
+        if retries <= 0 and await self.last_words([line], since) is not None:
+            return await self.all_words(line, self.clock.now())
+        return line.ticks
+
+    async def first_words(self, line: MarketDataLine, since: float) -> bool:
+        """Whether *line*, open *since*, speaks in the usual time, or something is said of it."""
+        until = since + self.patience.seconds
+        while line.mute:
+            line.changed.clear()
+            if not await self.clock.wait_for(line.changed, until):
+                return False
+        self._learn(line, since)
+        return True
+
+    def _learn(self, line: MarketDataLine, since: float) -> None:
+        if not line.ticks.silent:
+            self.patience.learn(self.clock.now() - since)
+
+    async def last_words(
+        self, lines: Sequence[MarketDataLine], since: float
+    ) -> MarketDataLine | None:
+        """
+        The one of *lines* that speaks first; None when nothing more is expected of any.
+
+        While other options wait to be asked, or cancels wait to be sent, waiting longer costs
+        nobody anything, so it goes on up to the quote timeout.
+
+        Raises:
+            SessionLost: It is the whole connection that is silent.
+        """
+        either, asked_again = asyncio.Event(), self.clock.now()
+        for line in lines:
+            line.changed = either
+            line.ticks.on_change = either.set
+        while True:
+            for line in lines:
+                if not line.mute:
+                    if line is lines[0]:
+                        self._learn(line, since)
+                    return line
+            if self._is_over(since, asked_again):
+                await self.session.confirm_alive()
+                if self._is_over(since, asked_again):
+                    return None
+            either.clear()
+            await self.clock.wait_for(either, self.clock.now() + _LOOK_S)
+
+    def _is_over(self, since: float, asked_again: float) -> bool:
+        now, patience = self.clock.now(), self.patience
+        limits = self.session.limits
+        # Given up while some messages still wait, their own cancels follow those without a gap.
+        others_wait = limits.lines.coming > 0 or limits.pacer.waiting > _LAST_MESSAGES
+        usual = max(since + patience.last_s, asked_again + patience.seconds)
+        most = asked_again + self.rules.quote_timeout_s
+        return now >= (most if others_wait else min(usual, most))
+
+    async def all_words(self, line: MarketDataLine, since: float) -> Ticks:
+        """
+        Wait until the ticks of *line* are complete, or waiting longer has no point.
+
+        Raises:
+            What ended the line, or what the gateway said of one that had no tick until the end.
+        """
+        ticks, patience_s = line.ticks, self.rules.quote_timeout_s
+        if self.patience.expects_no_greeks:
+            patience_s = min(patience_s, _GREEKS_S)
+        until = since + patience_s
+        extras_until: float | None = None
+        burst_until: float | None = None
+        while line.error is None:
+            if ticks.quoted and (line.no_greeks or ticks.model is not None):
+                extras_until = extras_until or min(self.clock.now() + _EXTRAS_S, until)
+                if {"open_interest", "volume"} <= ticks.answered and _is_modelled(line):
+                    if {"last", "close"} <= ticks.answered:
+                        break
+                    burst_until = burst_until or min(self.clock.now() + _BURST_S, until)
+                    extras_until = burst_until
+            elif ticks.quoted and ticks.bid is None and ticks.ask is None:
+                # There is no quote to go with the Greeks, which then rarely come.
+                until = min(until, self.clock.now() + _GREEKS_S)
+            line.changed.clear()
+            limit = extras_until or until
+            if line.doubt is not None and not line.ticked:
+                limit = since + self.rules.quote_timeout_s
+            if not await self.clock.wait_for(line.changed, limit):
+                break
+        line.raise_verdict()
+        self.patience.note_greeks(line)
+        return ticks
+
+
+def _is_modelled(line: MarketDataLine) -> bool:
+    return line.no_greeks or (line.ticks.model is not None and line.ticks.model.complete)
+
+
+# -- one option ----------------------------------------------------------------------------
+
+
+async def option_quote(
+    session: Session,
+    what: str,
+    contract: ib_async.Contract,
+    pair: Wanted,
+    rules: ChainSettings,
+    patience: Patience,
+    on_asked: Callable[[], None] = lambda: None,
+    rank: int = 0,
+) -> OptionQuote:
+    """
+    One row for one option: subscribe, wait for what is needed, always cancel.
+
+    *on_asked* is called once, when the option has been asked for; of several options that wait
+    for a line, those of the lowest *rank* go first.
+
+    Wanted are bid, ask, and IV and Greeks of IB's model, then volume and open interest for a
+    short grace. A line that stays totally silent is asked once more with a fresh id; whichever
+    of the two speaks first counts. Data that the account may not have live are asked delayed.
+
+    Raises:
+        UnknownContract: IB says 200.
+        GatewayRefused: Any other refusal.
+        SessionLost: The connection went away.
+    """
+    waiting, con_id = Waiting(session, rules, patience), contract.conId or None
+    subscription = Subscription(what, contract, OPTION_TICKS, rank=rank)
+    attempts = 0
+    while True:
+        asked_as = session.data_type
+        try:
+            async with session.line(subscription) as line:
+                if subscription.priority is Priority.SUBSCRIBE:
+                    on_asked()
+                    subscription = subscription.once_more()
+                ticks = await waiting.patiently(line, subscription, rules.retries - attempts)
+                if ticks is not None:
+                    session.refuse_delayed(what, ticks.data_type)
+                    _note_missing_greeks(session, patience)
+                    session.rights.served += _is_served(ticks)
+                    return _row(session, pair, ticks, con_id)
+                attempts += 1
+                session.retried += 1
+        except Interrupted:
+            continue
+        except NoMarketData as exc:
+            if not await _falls_back(session, exc, asked_as, rules.quote_timeout_s):
+                return unfinished(pair, exc, con_id=con_id)
+        except UnknownContract:
+            raise
+        except GatewayRefused as exc:
+            reduced = subscription.without_refused(exc, session.cache)
+            if reduced is not None:
+                subscription = reduced
+            elif exc.error_code == NO_LINE:
+                # The session has made its gate smaller; the contract is not to blame.
+                await asyncio.sleep(NO_LINE_PAUSE_S)
+            else:
+                session.note(str(exc).removeprefix(f"{what}: "))
+                raise
+
+
+def _is_served(ticks: Ticks) -> bool:
+    """Whether *ticks* show that the account may have live data."""
+    return ticks.quoted and ticks.data_type in (None, DataType.LIVE, DataType.FROZEN)
+
+
+def _note_missing_greeks(session: Session, patience: Patience) -> None:
+    if patience.expects_no_greeks:
+        session.note(
+            "IB sends quotes without Greeks, as when the main window of TWS is minimised; "
+            "IV and Greeks are computed from the quotes"
+        )
+
+
+def _row(session: Session, pair: Wanted, ticks: Ticks, con_id: int | None) -> OptionQuote:
+    data_type = ticks.data_type or session.data_type or DataType.LIVE
+    return convert.to_quote(
+        pair,
+        ticks,
+        con_id=con_id,
+        source=quote_source(data_type),
+        quoted_at=session.clock_now() if not ticks.silent else None,
+    )
+
+
+async def _falls_back(
+    session: Session, error: NoMarketData, asked_as: DataType | None, patience_s: float
+) -> bool:
+    """
+    Whether an option that was refused is to be asked again, for delayed data.
+
+    The data type is that of the whole session, so most options must have been refused, or all
+    that were asked; *patience_s* at most is waited for what the others show.
+    """
+    if (
+        session.data_type == asked_as in (None, DataType.LIVE, DataType.FROZEN)
+        and not session.realtime_only
+    ):
+        session.rights.refused += 1
+        until = asyncio.get_running_loop().time() + patience_s
+        while (lacking := session.rights.lacking(session.lines_awaited)) is None:
+            over = asyncio.get_running_loop().time() >= until
+            if over or session.data_type != asked_as or not session.alive:
+                lacking = session.rights.lacking(0)
+                break
+            await asyncio.sleep(_LOOK_S)
+        if session.data_type == asked_as:
+            return bool(lacking) and await session.fall_back_to_delayed(error)
+    return session.data_type != asked_as
+
+
+def quote_source(data_type: DataType) -> QuoteSource:
+    """The label of quotes that came with *data_type*."""
+    if data_type is DataType.LIVE:
+        return QuoteSource.LIVE
+    return QuoteSource.FROZEN if data_type is DataType.FROZEN else QuoteSource.DELAYED
+
+
+def unfinished(pair: Wanted, error: Exception, *, con_id: int | None = None) -> OptionQuote:
+    """The row of an option that gave nothing, with the status that says why."""
+    if isinstance(error, UnknownContract):
+        status = RowStatus.UNKNOWN_CONTRACT
+    elif isinstance(error, NoMarketData):
+        status = RowStatus.NOT_SUBSCRIBED
+    elif isinstance(error, (SessionError, GatewayRefused)):
+        # Refused for no fault of the market: there may be a quote, and it did not reach us.
+        status = RowStatus.LOST
+    else:
+        status = RowStatus.TIMEOUT
+    return convert.to_quote(
+        pair, Ticks(), con_id=con_id, source=QuoteSource.LIVE, quoted_at=None, status=status
+    )
+
+
+# -- many options --------------------------------------------------------------------------
+
+
+async def quote_all(
+    session: Session,
+    items: Sequence[Item],
+    quote: Callable[[Item, Callable[[], None]], Awaitable[OptionQuote]],
+    *,
+    deadline: float | None = None,
+    on_done: Callable[[Outcome[Item, OptionQuote]], None] | None = None,
+    resume: bool = True,
+) -> list[Outcome[Item, OptionQuote]]:
+    """
+    *quote* all items, of which each takes one line; return an outcome per item, in order.
+
+    *quote* calls its second argument once the item has been asked for, or will not be.
+    """
+    coming = session.limits.lines.announce(len(items))
+    try:
+        return await session.fan_out(
+            items,
+            lambda item: quote(item, coming.settle_one),
+            deadline=deadline,
+            on_done=on_done,
+            resume=resume,
+        )
+    finally:
+        coming.settle_all()
+
+
+@dataclass(slots=True, kw_only=True)
+class OptionStream:
+    """
+    Options of one trading class, quoted as fast as IB allows.
+
+    Each is subscribed as soon as it is known to exist. However slow the gateway is with telling
+    that, or if it never does, quotes go on.
+
+    Attributes:
+        ids: Contract ids by option; what becomes known is added.
+        complete: Expiries of which every listed option is in *ids*.
+        eager: Whether options may be subscribed before it is known that they exist.
+        rank: Place among those who share the session; lower ones are quoted first.
+        deadline: Time of the running loop; quoting ends so early that what is open can still be
+            cancelled before it.
+        instead: Gives a row that needs no line, by option and contract id, or None.
+        on_listed: Called when it is known which options exist, while the last are quoted.
+        on_done: Called as each option is finished.
+    """
+
+    session: Session
+    underlying: Underlying
+    params: OptionParams
+    rules: ChainSettings
+    ids: dict[Wanted, int] = field(default_factory=dict)
+    complete: set[dt.date] = field(default_factory=set)
+    eager: bool = True
+    rank: int = 0
+    deadline: float | None = None
+    instead: Callable[[Wanted, int], Awaitable[OptionQuote | None]] | None = None
+    on_listed: Callable[[], Awaitable[None]] | None = None
+    on_done: Callable[[Outcome[Wanted, OptionQuote]], None] | None = None
+    _patience: Patience = field(init=False)
+    _stop_at: float | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._patience = Patience(self.rules.silent_s)
+
+    async def quote(self, pairs: Sequence[Wanted]) -> list[Outcome[Wanted, OptionQuote]]:
+        """Quote *pairs*, the most urgent first; return an outcome for each, in order."""
+        if self.deadline is not None:
+            left = self.deadline - asyncio.get_running_loop().time()
+            self._stop_at = self.deadline - min(self.session.closing_s, 0.1 * max(left, 0.0))
+        outcomes = await self.session.resumed(pairs, self._quote_once, deadline=self._stop_at)
+        if self.session.cut_off:
+            outcomes = [_cut_off(outcome) for outcome in outcomes]
+        lost = (o.error for o in outcomes if isinstance(o.error, SessionError))
+        if (error := next(lost, None)) is not None:
+            self.session.note(str(error))
+        return outcomes
+
+    def row(self, outcome: Outcome[Wanted, OptionQuote]) -> OptionQuote:
+        """The row of an option, whatever became of it."""
+        pair, con_id = outcome.item, self.ids.get(outcome.item)
+        if outcome.value is None:
+            what = contracts.describe(self.underlying.symbol, pair)
+            error = outcome.error or RequestTimeout(what, self.rules.quote_timeout_s)
+            return unfinished(pair, error, con_id=con_id)
+        if outcome.value.con_id is None and con_id is not None:
+            return outcome.value.model_copy(update={"con_id": con_id})
+        return outcome.value
+
+    async def _quote_once(self, pairs: Sequence[Wanted]) -> list[Outcome[Wanted, OptionQuote]]:
+        """Quote *pairs* over the connection that is up now; ids that become known are kept."""
+        listings = contracts.Listings(
+            self.session, self.underlying, self.params, pairs, self.rules, self.ids, self.complete
+        )
+        if listings.missing_expiries and self.eager:
+            listings.release(_DIRECT, listings.missing_expiries[0])
+
+        async def quote(pair: Wanted, on_asked: Callable[[], None]) -> OptionQuote:
+            return await self._quote(listings, pair, on_asked)
+
+        loading = asyncio.create_task(self._load(listings), name="tomic contract details")
+        hurrying = asyncio.create_task(self._keep_busy(listings, loading), name="tomic hurry")
+        try:
+            outcomes = await quote_all(
+                self.session,
+                pairs,
+                quote,
+                deadline=self._stop_at,
+                on_done=self.on_done,
+                resume=False,
+            )
+            if not any(map(cuts_short, outcomes)):
+                # The details of an expiry that was subscribed directly may still be under way.
+                await asyncio.wait({loading}, timeout=_IDS_S)
+        finally:
+            for task in (loading, hurrying):
+                task.cancel()
+            await asyncio.wait({loading, hurrying}, timeout=1.0)
+            self._learn(listings)
+        return outcomes
+
+    async def _load(self, listings: contracts.Listings) -> None:
+        await listings.load()
+        self._learn(listings)
+        if self.on_listed is not None:
+            await self.on_listed()
+
+    def _learn(self, listings: contracts.Listings) -> None:
+        self.ids.update(listings.found)
+        self.complete |= listings.complete
+
+    async def _keep_busy(self, listings: contracts.Listings, loading: asyncio.Task[None]) -> None:
+        """Subscribe by description what waits for its details while there is nothing to send."""
+        limits, clock = self.session.limits, self.session.clocks[Farm.MARKET]
+        while not loading.done():
+            await limits.pacer.wait_idle()
+            await asyncio.wait({loading}, timeout=_BORED_S)
+            idle = limits.pacer.idle and not limits.lines.full and clock.running
+            if idle and self.eager:
+                listings.release(_AT_ONCE)
+
+    async def _quote(
+        self, listings: contracts.Listings, pair: Wanted, on_asked: Callable[[], None]
+    ) -> OptionQuote:
+        try:
+            con_id = await listings.con_id(pair)
+        except RequestFailed:
+            on_asked()
+            raise
+        row = await self.instead(pair, con_id) if self.instead is not None else None
+        if row is not None:
+            on_asked()
+            return row
+        contract = convert.option_contract(self.underlying, self.params, pair, con_id)
+        what = contracts.describe(self.underlying.symbol, pair)
+        try:
+            return await option_quote(
+                self.session, what, contract, pair, self.rules, self._patience, on_asked, self.rank
+            )
+        except UnknownContract:
+            listings.unlisted(pair)
+            raise
+
+
+def cuts_short(outcome: Outcome[Wanted, OptionQuote]) -> bool:
+    """Whether an option was not finished because all was over, and not for its own reasons."""
+    return isinstance(outcome.error, (DeadlineExceeded, SessionError))
+
+
+def _cut_off(outcome: Outcome[Wanted, OptionQuote]) -> Outcome[Wanted, OptionQuote]:
+    """What TWS lost its connection to IB for was not late, but lost."""
+    if isinstance(outcome.error, (DeadlineExceeded, RequestTimeout)):
+        return Outcome(outcome.item, error=SessionLost(CUT_OFF))
+    return outcome
