@@ -11,8 +11,8 @@ from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import BlankFilterIgnored, OrderWarned
 from tomic.sim.market import Listing, MarketFill
 from tomic.sim.market.model import ModelMarket
+from tomic.wire.answers import CommissionReport, ExecutionData, ExecutionsEnd
 from tomic.wire.requests import ReqExecutions
-from tomic.wire.statements import CommissionReport, ExecutionData, ExecutionsEnd
 
 AT = datetime(2026, 11, 20, 19, 31, 2, tzinfo=UTC)
 SPY = ModelMarket(1).find("SPY", "STK")[0]

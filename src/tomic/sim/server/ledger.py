@@ -14,7 +14,7 @@ from tomic.sim.market import Holding, Listing, MarketFill, Quote
 from tomic.sim.server.limits import Times
 from tomic.sim.server.lookup import subject_of
 from tomic.sim.server.state import Client
-from tomic.wire import answers, requests, statements
+from tomic.wire import answers, requests
 from tomic.wire.layout import UNSET
 from tomic.wire.orders import Margins, PlaceOrder, WhatIfOrder
 
@@ -47,11 +47,9 @@ class Ledger:
             requests.ReqCurrentTime: self._time,
             requests.ReqManagedAccounts: self._managed,
             requests.ReqIds: lambda _: self._client.send(answers.NextValidId(1)),
-            requests.ReqOpenOrders: lambda _: self._client.send(statements.OpenOrderEnd()),
-            requests.ReqAllOpenOrders: lambda _: self._client.send(statements.OpenOrderEnd()),
-            requests.ReqCompletedOrders: lambda _: self._client.send(
-                statements.CompletedOrdersEnd()
-            ),
+            requests.ReqOpenOrders: lambda _: self._client.send(answers.OpenOrderEnd()),
+            requests.ReqAllOpenOrders: lambda _: self._client.send(answers.OpenOrderEnd()),
+            requests.ReqCompletedOrders: lambda _: self._client.send(answers.CompletedOrdersEnd()),
             requests.ReqExecutions: self._executions,
             requests.ReqPnL: self._opened("pnl", self._pnl),
             requests.ReqUserInfo: self._user_info,
@@ -121,7 +119,7 @@ class Ledger:
 
     def _executions_now(self, request: requests.ReqExecutions) -> None:
         """Every row with its commission before or after it, the end, then what comes late."""
-        client, late = self._client, list[tuple[float, statements.CommissionReport]]()
+        client, late = self._client, list[tuple[float, answers.CommissionReport]]()
         for fill, listing in self._fills():
             if not fits(fill, listing, request):
                 continue
@@ -136,7 +134,7 @@ class Ledger:
                 if fill.reported_s == 0.0:
                     client.send(late.pop()[1])
         client.end(request.req_id)
-        client.send(statements.ExecutionsEnd(request.req_id))
+        client.send(answers.ExecutionsEnd(request.req_id))
         for seconds, cost in late:
             client.later(seconds, client.send, cost)
 
@@ -154,7 +152,7 @@ class Ledger:
             self._client.send(answers.UserInfo(request.req_id))
 
     def _pnl(self, request: requests.ReqPnL) -> None:
-        self._client.send(statements.PnL(request.req_id))
+        self._client.send(answers.PnL(request.req_id))
 
     # positions
 
@@ -166,14 +164,14 @@ class Ledger:
 
     def _positions(self, _: requests.ReqPositions) -> None:
         for holding, listing in self._holdings():
-            self._client.send(statements.PositionData(*_position(holding, listing)))
-        self._client.send(statements.PositionEnd())
+            self._client.send(answers.PositionData(*_position(holding, listing)))
+        self._client.send(answers.PositionEnd())
 
     def _positions_multi(self, request: requests.ReqPositionsMulti) -> None:
         for holding, listing in self._holdings(request.account):
             row = (*_position(holding, listing), request.model)
-            self._client.send(statements.PositionMulti(request.req_id, *row))
-        self._client.send(statements.PositionMultiEnd(request.req_id))
+            self._client.send(answers.PositionMulti(request.req_id, *row))
+        self._client.send(answers.PositionMultiEnd(request.req_id))
 
     # values
 
@@ -203,9 +201,9 @@ class Ledger:
             for tag, (value, currency) in values.items():
                 if tag in wanted:
                     self._client.send(
-                        statements.SummaryValue(request.req_id, account, tag, value, currency)
+                        answers.SummaryValue(request.req_id, account, tag, value, currency)
                     )
-        self._client.send(statements.SummaryEnd(request.req_id))
+        self._client.send(answers.SummaryEnd(request.req_id))
 
     def _cancel_summary(self, request: requests.CancelAccountSummary) -> None:
         self._summaries.discard(request.req_id)
@@ -226,12 +224,12 @@ class Ledger:
             self._client.error(-1, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():
-            self._client.send(statements.AccountValue(tag, value, currency, account))
+            self._client.send(answers.AccountValue(tag, value, currency, account))
         for holding, listing in self._holdings(account):
             quote = self._market.quote(holding.con_id) or Quote()
             self._client.send(_portfolio(holding, listing, quote))
-        self._client.send(statements.AccountTime(self._market.now().strftime("%H:%M")))
-        self._client.send(statements.AccountDownloadEnd(account))
+        self._client.send(answers.AccountTime(self._market.now().strftime("%H:%M")))
+        self._client.send(answers.AccountDownloadEnd(account))
 
     def _updates_multi(self, request: requests.ReqAccountUpdatesMulti) -> None:
         account = self._account(request.account)
@@ -240,11 +238,9 @@ class Ledger:
             self._client.error(request.req_id, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():
-            row = statements.AccountMulti(
-                request.req_id, account, request.model, tag, value, currency
-            )
+            row = answers.AccountMulti(request.req_id, account, request.model, tag, value, currency)
             self._client.send(row)
-        self._client.send(statements.AccountMultiEnd(request.req_id))
+        self._client.send(answers.AccountMultiEnd(request.req_id))
 
     # orders
 
@@ -305,13 +301,13 @@ class Ledger:
         client_id = client.client_id or 0
         client.send(WhatIfOrder(order, client_id=client_id))
         client.send(WhatIfOrder(order, margins, client_id=client_id))
-        status = statements.OrderStatus(
+        status = answers.OrderStatus(
             order.order_id, "PreSubmitted", remaining=order.quantity, client_id=client_id
         )
         client.send(status)
 
     def _completed_orders(self, _: requests.ReqCompletedOrders) -> None:
-        self._client.send(statements.CompletedOrdersEnd())
+        self._client.send(answers.CompletedOrdersEnd())
 
     def _cancel_order(self, request: requests.CancelOrder) -> None:
         self._client.error(request.order_id, 10147, request.order_id)
@@ -355,7 +351,7 @@ def _position(holding: Holding, listing: Listing) -> tuple[Any, ...]:
     )
 
 
-def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> statements.PortfolioValue:
+def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.PortfolioValue:
     """A position at its market price: the mid, else the last, else the close, else its cost."""
     factor = float(listing.multiplier or 1)
     price = holding.average_cost / factor
@@ -364,7 +360,7 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> statements.P
     else:
         price = next((one for one in (quote.last, quote.close) if one is not None), price)
     value = price * factor * holding.quantity
-    return statements.PortfolioValue(
+    return answers.PortfolioValue(
         *_described(listing),
         listing.primary_exchange or listing.exchange,
         listing.currency,
@@ -402,9 +398,9 @@ def fits(fill: MarketFill, listing: Listing, request: requests.ReqExecutions) ->
 
 def execution_row(
     req_id: int, fill: MarketFill, listing: Listing, times: Times
-) -> statements.ExecutionData:
+) -> answers.ExecutionData:
     """One execution on the wire."""
-    return statements.ExecutionData(
+    return answers.ExecutionData(
         req_id=req_id,
         order_id=fill.order_id,
         con_id=listing.con_id,
@@ -432,10 +428,10 @@ def execution_row(
     )
 
 
-def commission_row(fill: MarketFill, listing: Listing) -> statements.CommissionReport | None:
+def commission_row(fill: MarketFill, listing: Listing) -> answers.CommissionReport | None:
     """What TWS reports of its cost; None where this client is not told."""
     if fill.commission is None:
         return None
     currency = fill.commission_currency or listing.currency
     realized = UNSET if fill.realized is None else fill.realized
-    return statements.CommissionReport(fill.exec_id, fill.commission, currency, realized)
+    return answers.CommissionReport(fill.exec_id, fill.commission, currency, realized)
