@@ -11,8 +11,8 @@ from clean_home import make_clean_home, write
 from command_line import outside_gateway, run
 from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.market import MarketFill
-from tomic.sim.market.fills import Times
 from tomic.sim.market.model import ModelMarket
+from tomic.sim.server.limits import Times
 
 AT = dt.datetime(2026, 11, 20, 19, 31, 2, tzinfo=dt.UTC)
 

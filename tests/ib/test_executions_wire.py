@@ -20,8 +20,8 @@ from tomic.ib.link import StrictDecoder
 from tomic.sim import Gateway
 from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.market import Listing, MarketFill
-from tomic.sim.market.fills import Times
 from tomic.sim.market.model import ModelMarket
+from tomic.sim.server.limits import Times
 
 AT = dt.datetime(2026, 11, 20, 19, 31, 2, tzinfo=dt.UTC)
 ZAL = Listing(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from properties import examples
-from tomic.wire import answers, framing, layout, orders, requests, statements
+from tomic.wire import answers, framing, layout, orders, requests
 from tomic.wire.framing import (
     MAX_VERSION,
     MIN_VERSION,
@@ -202,7 +202,7 @@ def test_truncated_and_mutated_requests_raise_only_wire_errors(data, version):
         (lambda: frame(bytes(framing.MAX_FRAME + 1)), "holds at most"),
         (lambda: REQUESTS.decode(("999",), 178), "unknown message id 999"),
         (lambda: REQUESTS.decode((), 178), "ends after 0 fields"),
-        (lambda: REQUESTS.encode(statements.PositionEnd(), 178), "no such message: PositionEnd"),
+        (lambda: REQUESTS.encode(answers.PositionEnd(), 178), "no such message: PositionEnd"),
         (lambda: Cursor(("nan",), 178).number(), "no finite number"),
         (lambda: Cursor(("9",), 178).count(), "announces 9 items"),
         (lambda: Cursor(("maybe",), 178).flag(), "neither 0 nor 1"),

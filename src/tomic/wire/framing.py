@@ -75,6 +75,11 @@ def split_fields(payload: bytes) -> Fields:
     return tuple(payload[:-1].decode("utf-8", "backslashreplace").split("\0"))
 
 
+def kind_of(fields: Fields) -> int:
+    """The number of a message's kind; -1 where there is none."""
+    return int(fields[0]) if fields and fields[0].isdecimal() and len(fields[0]) < 6 else -1
+
+
 class FrameReader:
     """Cuts a byte stream, fed in any chunks, into payloads."""
 

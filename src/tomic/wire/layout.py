@@ -2,7 +2,7 @@
 Messages between fields and frozen dataclasses, read from the classes' own annotations.
 
 What the fields of a message are depends on its id and on the negotiated server version; a
-:class:`Book` holds one layout per message class of one direction::
+:class:`MessageTable` holds one layout per message class of one direction::
 
     @ANSWERS.message(57, version="1")
     @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Protocol, TypeVar
 
-from tomic.wire.framing import Fields, WireError, frame_fields
+from tomic.wire.framing import Fields, WireError, frame_fields, kind_of
 
 UNSET = 1.7976931348623157e308
 """How TWS writes a number that it has not computed yet."""
@@ -245,12 +245,26 @@ class Codec(Protocol):
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    cls: type
+    ident: int
+    version: str
+    version_until: int
+    numbered: bool
+    codec: Codec
+
+    def own_version(self, server_version: int) -> str:
+        """The message's own version number; empty where none is sent."""
+        return self.version if server_version < self.version_until else ""
+
+
 class MessageTable:
     """Message classes of one direction by id, with their layouts."""
 
     def __init__(self) -> None:
-        self._layouts: dict[type, tuple[int, str, int, Codec]] = {}
-        self._by_id: dict[int, type] = {}
+        self._by_class: dict[type, _Entry] = {}
+        self._by_id: dict[int, _Entry] = {}
 
     def message(
         self,
@@ -258,6 +272,7 @@ class MessageTable:
         *,
         version: str = "",
         version_until: int = 9999,
+        numbered: bool | None = None,
         codec: Codec | None = None,
     ) -> Callable[[type[T]], type[T]]:
         """
@@ -266,39 +281,48 @@ class MessageTable:
         Args:
             version: The message's own version number, sent after the id; empty when it has none.
             version_until: First server version that no longer sends it.
+            numbered: Whether its first field is the id of a request, which a field called
+                ``req_id`` says by itself.
             codec: Used instead of the layout that the annotations give.
         """
 
         def register(cls: type[T]) -> type[T]:
-            self._layouts[cls] = (ident, version, version_until, codec or Layout(cls))
-            self._by_id[ident] = cls
+            has_id = next(iter(typing.get_type_hints(cls)), "") == "req_id"
+            entry = _Entry(
+                cls,
+                ident,
+                version,
+                version_until,
+                has_id if numbered is None else numbered,
+                codec or Layout(cls),
+            )
+            self._by_class[cls] = self._by_id[ident] = entry
             return cls
 
         return register
 
     def ids(self) -> frozenset[int]:
-        """The message ids of this book."""
+        """The message ids of this table."""
         return frozenset(self._by_id)
 
     def classes(self) -> tuple[type, ...]:
-        """The message classes of this book."""
-        return tuple(self._layouts)
+        """The message classes of this table."""
+        return tuple(self._by_class)
 
     def encode(self, message: object, version: int) -> bytes:
         """
         A message as one frame.
 
         Raises:
-            WireError: The class is not in this book, or a text contains NUL.
+            WireError: The class is not in this table, or a text contains NUL.
         """
-        known = self._layouts.get(type(message))
-        if known is None:
+        entry = self._by_class.get(type(message))
+        if entry is None:
             raise WireError(f"no such message: {type(message).__name__}")
-        ident, own_version, version_until, layout = known
-        out = [str(ident)]
-        if own_version and version < version_until:
+        out = [str(entry.ident)]
+        if own_version := entry.own_version(version):
             out.append(own_version)
-        layout.encode(message, out, version)
+        entry.codec.encode(message, out, version)
         return frame_fields(out)
 
     def decode(self, parts: Sequence[str], version: int) -> object:
@@ -310,10 +334,17 @@ class MessageTable:
         """
         cursor = Cursor(parts, version)
         ident = cursor.integer()
-        cls = self._by_id.get(ident)
-        if cls is None:
+        entry = self._by_id.get(ident)
+        if entry is None:
             raise WireError(f"unknown message id {ident}")
-        _, own_version, version_until, layout = self._layouts[cls]
-        if own_version and version < version_until:
+        if entry.own_version(version):
             cursor.integer()
-        return layout.decode(cursor)
+        return entry.codec.decode(cursor)
+
+    def id_place(self, parts: Fields, version: int) -> int | None:
+        """Which field of a message holds the id of its request; None where no field does."""
+        entry = self._by_id.get(kind_of(parts))
+        if entry is None or not entry.numbered:
+            return None
+        place = 2 if entry.own_version(version) else 1
+        return place if len(parts) > place else None

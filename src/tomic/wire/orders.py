@@ -120,7 +120,7 @@ def _number(text: str) -> float:
     return Cursor((text,), 0).number()
 
 
-@REQUESTS.message(3, codec=_PlaceOrderCodec())
+@REQUESTS.message(3, numbered=True, codec=_PlaceOrderCodec())
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
     """
@@ -170,7 +170,7 @@ class _WhatIfCodec:
         return WhatIfOrder(PlaceOrder(order_id, ContractSpec(), "", 0.0, after=cursor.rest()))
 
 
-@ANSWERS.message(5, codec=_WhatIfCodec())
+@ANSWERS.message(5, numbered=True, codec=_WhatIfCodec())
 @dataclass(frozen=True, slots=True)
 class WhatIfOrder:
     """The open order that answers a what-if: the order repeated, with its margins."""

@@ -1,4 +1,4 @@
-"""The simulator's trading calendar against the published one."""
+"""The trading calendar against the published one; what is listed, and how requests narrow it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from datetime import date, time
 import numpy as np
 import pytest
 
-from tomic.sim.market import listings
+from model_market import spot, underlying
+from tomic.sim.market import instruments, listings
+from tomic.sim.market.instruments import DEMO
+from tomic.sim.market.model import ModelMarket
 
 # The library's own deprecations are not ours to fail on.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+library_warnings = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
+@library_warnings
 def test_trading_days_are_the_exchanges_own():
     """Every session of 2012 to 2027 is that of exchange_calendars' XNYS, and no other."""
     xcals = pytest.importorskip("exchange_calendars")
@@ -24,6 +28,7 @@ def test_trading_days_are_the_exchanges_own():
     assert set(ours.astype(str)) == {day.strftime("%Y-%m-%d") for day in sessions}
 
 
+@library_warnings
 def test_half_days_are_the_exchanges_own():
     """Early closes from 2014 on agree with exchange_calendars."""
     xcals = pytest.importorskip("exchange_calendars")
@@ -63,3 +68,163 @@ def test_days_outside_the_calendar_are_refused():
     """A market in 1999 says which years are known."""
     with pytest.raises(ValueError, match="2011 to 2032"):
         listings.day_index(date(1999, 5, 3))
+
+
+SPY_EXPIRIES = (
+    "20261211",
+    "20261218",
+    "20261224",
+    "20261231",
+    "20270108",
+    "20270115",
+    "20270219",
+)
+
+
+@pytest.fixture(scope="module")
+def market():
+    return ModelMarket(seed=1)
+
+
+def test_ten_points_of_spy_hold_248_contracts(market):
+    """Seven expiries from 15 days on: 248 of the 280 pairs that the parameters promise exist."""
+    price = spot(market, "SPY")
+    (row,) = [
+        row
+        for row in market.parameters("SPY", underlying(market, "SPY").con_id)
+        if (row.exchange, row.trading_class) == ("SMART", "SPY")
+    ]
+    promised = [strike for strike in row.strikes if abs(strike - price) <= 10.0]
+    real = [
+        option
+        for expiry in SPY_EXPIRIES
+        for option in market.find("SPY", "OPT", expiry=expiry, trading_class="SPY")
+        if abs(option.strike - price) <= 10.0
+    ]
+
+    assert set(SPY_EXPIRIES) <= set(row.expiries)
+    assert 2 * len(SPY_EXPIRIES) * len(promised) == 280
+    assert len(real) == 248
+    assert len({option.con_id for option in real}) == 248
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_every_seed_has_the_same_number_of_spy_contracts(seed):
+    """The spot stands off the whole points, so that 248 holds for any seed."""
+    market = ModelMarket(seed)
+    price = spot(market, "SPY")
+    near = [
+        option
+        for expiry in SPY_EXPIRIES
+        for option in market.find("SPY", "OPT", expiry=expiry, trading_class="SPY")
+        if abs(option.strike - price) <= 10.0
+    ]
+
+    assert len(near) == 248
+
+
+def test_parameters_come_shuffled_from_many_exchanges_with_adjusted_classes(market):
+    """Dozens of rows; strikes and expiries in no order; an odd class and a small multiplier."""
+    rows = market.parameters("SPY", underlying(market, "SPY").con_id)
+    by_class = {row.trading_class: row for row in rows}
+
+    assert len(rows) > 50
+    assert len({row.exchange for row in rows}) == 20
+    assert set(by_class) == {"SPY", "2SPY", "SPY7"}
+    assert list(by_class["SPY"].strikes) != sorted(by_class["SPY"].strikes)
+    assert list(by_class["SPY"].expiries) != sorted(by_class["SPY"].expiries)
+    assert all(strike % 1.0 != 0.0 for strike in by_class["2SPY"].strikes)
+    assert by_class["SPY7"].multiplier == "10"
+    assert market.parameters("SPY", 4711) == ()
+    assert not market.parameters("NONE", underlying(market, "SPY").con_id)
+
+
+def test_a_monthly_before_a_holiday_is_a_thursday(market):
+    """The June 2027 monthly of SPY is Thursday the 17th; no option expires on the 18th."""
+    assert market.find(
+        "SPY", "OPT", expiry="20270617", strike=600.0, right="P", trading_class="SPY"
+    )
+    assert not market.find("SPY", "OPT", expiry="20270618")
+
+
+def test_a_friday_that_is_christmas_is_listed_the_day_before(market):
+    """Weeklies of 25 December 2026 and 1 January 2027 expire on the Thursdays."""
+    row = market.parameters("AAPL", underlying(market, "AAPL").con_id)[0]
+
+    assert {"20261224", "20261231"} <= set(row.expiries)
+    assert not {"20261225", "20270101"} & set(row.expiries)
+
+
+def test_funds_have_dailies_and_quarter_ends(market):
+    """SPY lists every trading day of two weeks, without Thanksgiving, and 31 March 2027."""
+    row = market.parameters("SPY", underlying(market, "SPY").con_id)
+    listed = set(next(r for r in row if r.trading_class == "SPY").expiries)
+
+    assert {"20261123", "20261124", "20261125", "20261127", "20261130", "20261201"} <= listed
+    assert "20261126" not in listed
+    assert "20270331" in listed
+
+
+def test_spx_has_a_morning_and_an_afternoon_class(market):
+    """Both classes exist on the third Friday; SPX settles at the open, SPXW at the close."""
+    options = market.find("SPX", "OPT", expiry="20261218", strike=6000.0, right="C")
+
+    assert {o.trading_class: o.last_trade_time for o in options} == {
+        "SPX": "09:30:00",
+        "SPXW": "16:00:00",
+    }
+    assert underlying(market, "SPX").sec_type == "IND"
+    assert underlying(market, "SPX").exchange == "CBOE"
+    assert not market.find("SPX", "STK")
+    assert not market.find("SPX", "IND", exchange="SMART")
+
+
+def test_what_settled_this_morning_is_gone(market):
+    """On the third Friday at 15:00 the morning class no longer lists that day, the other does."""
+    today = market.find("SPX", "OPT", expiry="20261120", right="C")
+
+    assert {option.trading_class for option in today} == {"SPXW"}
+
+
+def test_berkshire_has_a_space(market):
+    """The share is ``BRK B``, its options are of class ``BRKB``."""
+    share = underlying(market, "BRK B")
+    option = market.find("BRK B", "OPT", expiry="20261218", right="C")[0]
+
+    assert (share.symbol, share.local_symbol) == ("BRK B", "BRK B")
+    assert (option.symbol, option.trading_class) == ("BRK B", "BRKB")
+    assert option.local_symbol.startswith("BRKB  261218C")
+
+
+def test_requests_narrow_by_every_field(market):
+    """Exact, by id, by month, by local symbol; a wrong exchange or currency finds nothing."""
+    exact = {"expiry": "20261218", "strike": 600.0, "right": "C", "trading_class": "SPY"}
+    (one,) = market.find("SPY", "OPT", exchange="SMART", currency="USD", multiplier="100", **exact)
+
+    assert market.find("", "", con_id=one.con_id) == [one]
+    assert market.find("", "OPT", local_symbol="SPY   261218C00600000") == [one]
+    assert one in market.find("SPY", "OPT", expiry="202612", trading_class="SPY")
+    both = market.find("SPY", "OPT", expiry="20261218", strike=600.0, trading_class="SPY")
+    assert {option.right for option in both} == {"C", "P"}
+    assert not market.find("SPY", "OPT", exchange="NYMEX", **exact)
+    assert not market.find("SPY", "OPT", currency="EUR", **exact)
+    assert not market.find("SPY", "OPT", **(exact | {"strike": 600.5}))
+    assert not market.find("SPY", "STK", primary_exchange="NASDAQ")
+    assert not market.find("", "", con_id=12345)
+    assert not market.find("SPY", "STK", con_id=one.con_id)
+
+
+def test_no_two_contracts_share_an_id():
+    """Ids of all classes, expiries and strikes are unique over the universe and fit in 31 bits."""
+    market = ModelMarket(universe=(*DEMO, *instruments.synthetic(20)))
+    listed = market.board.catalogue
+    ids = [listed.underlying_id(symbol) for symbol in market.symbols]
+    for instrument in map(listed.instrument, market.symbols):
+        for rule in instrument.classes:
+            for expiry in listed.expiries(rule):
+                strike = np.array(listed.strikes(instrument, rule, expiry))
+                ids += listed.ids(instrument, rule, expiry, strike).tolist()
+
+    assert len(ids) > 100_000
+    assert len(set(ids)) == len(ids)
+    assert max(ids) < 2**31

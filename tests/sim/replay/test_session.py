@@ -11,9 +11,6 @@ from tomic.sim.replay.session import (
     Asks,
     SessionReplay,
     conversations,
-    id_place,
-    kind_of,
-    request_id,
 )
 from tomic.wire.framing import FrameReader, frame_fields, hello, split_fields
 
@@ -199,11 +196,3 @@ def test_an_exchange_that_was_cut_short_gives_way_to_a_later_one():
 
     assert found is not None
     assert found.answers[0].fields == NOW
-
-
-@pytest.mark.parametrize("fields", [(), ("",), ("x",), ("9" * 30,), ("1",), ("10", "5")])
-def test_odd_messages_have_no_place(fields):
-    """Messages without kind or id are told apart, never a crash."""
-    assert kind_of(fields) in (-1, 1, 10)
-    assert request_id(fields) is None
-    assert id_place(fields, 178) in (None, 1)

@@ -5,7 +5,30 @@ from __future__ import annotations
 import pytest
 
 from tomic.sim import Gateway, Profile
-from tomic.wire.answers import CurrentTime, Error, ManagedAccounts, NextValidId, UserInfo
+from tomic.wire.answers import (
+    AccountDownloadEnd,
+    AccountMulti,
+    AccountMultiEnd,
+    AccountTime,
+    AccountValue,
+    CompletedOrdersEnd,
+    CurrentTime,
+    Error,
+    ExecutionsEnd,
+    ManagedAccounts,
+    NextValidId,
+    OpenOrderEnd,
+    OrderStatus,
+    PnL,
+    PortfolioValue,
+    PositionData,
+    PositionEnd,
+    PositionMulti,
+    PositionMultiEnd,
+    SummaryEnd,
+    SummaryValue,
+    UserInfo,
+)
 from tomic.wire.orders import OrderComboLeg, PlaceOrder, WhatIfOrder
 from tomic.wire.requests import (
     CancelAccountSummary,
@@ -32,25 +55,6 @@ from tomic.wire.requests import (
     ReqPositionsMulti,
     ReqUserInfo,
     SetLogLevel,
-)
-from tomic.wire.statements import (
-    AccountDownloadEnd,
-    AccountMulti,
-    AccountMultiEnd,
-    AccountTime,
-    AccountValue,
-    CompletedOrdersEnd,
-    ExecutionsEnd,
-    OpenOrderEnd,
-    OrderStatus,
-    PnL,
-    PortfolioValue,
-    PositionData,
-    PositionEnd,
-    PositionMulti,
-    PositionMultiEnd,
-    SummaryEnd,
-    SummaryValue,
 )
 
 BETWEEN = (*("",) * 31, *("",) * 7, *("",) * 4, *("",) * 4, "0", "", "")

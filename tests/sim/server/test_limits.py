@@ -1,13 +1,24 @@
-"""The meters, on clocks of their own."""
+"""The meters, on clocks of their own, and the forms in which times are written."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tomic.sim.server.limits import HistoryMeter, Limits, MessageMeter, PeakMeter
+from tomic.sim.server.limits import (
+    HistoryMeter,
+    Limits,
+    MessageMeter,
+    PeakMeter,
+    TimeForm,
+    Times,
+    zone_named,
+)
 
+AT = datetime(2026, 11, 20, 19, 31, 2, tzinfo=UTC)
 TIMES = st.lists(st.floats(0.0, 10.0, allow_nan=False), max_size=80).map(sorted)
 
 
@@ -98,3 +109,21 @@ def test_six_requests_for_one_contract_in_two_seconds():
 def test_the_history_limit_can_be_lifted():
     """With None nothing is refused."""
     assert True not in _asked(HistoryMeter(Limits(history_per_10min=None)), [0.0] * 300)
+
+
+@pytest.mark.parametrize("form", TimeForm)
+def test_every_form_has_its_own_look(form):
+    """As TWS writes them: with a dash, with a name, or with two blanks and none."""
+    text = Times(form, "MET").execution(AT, "US/Eastern")
+
+    assert (
+        text
+        == {
+            "utc": "20261120-19:31:02",
+            "instrument": "20261120 14:31:02 US/Eastern",
+            "login": "20261120 20:31:02 MET",
+            "bare": "20261120  20:31:02",
+        }[form]
+    )
+    assert Times(form, "JST").greeting(AT) == "20261121 04:31:02 JST"
+    assert zone_named("EST").key == "America/New_York"

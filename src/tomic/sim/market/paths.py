@@ -8,7 +8,6 @@ anchor day and walks away from it in both directions.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -18,6 +17,7 @@ import numpy as np
 from tomic._typing import FloatArray
 from tomic.sim.market import Bar, listings
 from tomic.sim.market.instruments import DEMO, Instrument
+from tomic.sim.market.listings import generator
 
 ANCHOR = date(2026, 11, 20)
 """The day on which every underlying stands at its declared level."""
@@ -53,11 +53,6 @@ class Path:
     iv_open: FloatArray
     hv: FloatArray
     """30-day realised volatility at the close, a fraction; NaN in the first thirty days."""
-
-
-def generator(seed: int, name: str) -> np.random.Generator:
-    """A stream of random numbers that depends on *seed* and *name* only."""
-    return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
 @lru_cache(maxsize=8)

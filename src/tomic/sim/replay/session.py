@@ -18,58 +18,20 @@ from typing import Self, cast
 from tomic.sim.replay.recordings import RecordedSession, SessionEvent
 from tomic.wire import requests
 from tomic.wire.answers import ContractData
-from tomic.wire.framing import Fields, Hello, RequestStream, WireError, frame_fields
-from tomic.wire.protocol import ANSWERS, REQUESTS
+from tomic.wire.framing import Fields, Hello, RequestStream, WireError, frame_fields, kind_of
+from tomic.wire.protocol import (
+    ANSWERS,
+    CANCELS,
+    REQUESTS,
+    UNNUMBERED,
+    data_type_of,
+    request_id,
+)
 
 Key = tuple[object, ...]
 
-_ANSWERS_WITH_VERSION = frozenset({1, 2, 4, 45, 46, 52, 55, 57, 58, 63, 64, 71, 72, 73, 74})
-_ANSWERS_WITHOUT = frozenset({5, 11, 17, 21, 75, 76, 79, 81, 94, 107})
-_CONTRACT_DATA = 10
+_CONTRACT_DETAILS = 10
 _BREAKS = frozenset({"100", "1100", "1101", "1102", "2103", "2110"})
-_REQUESTS_WITH_VERSION = frozenset({1, 2, 7, 9, 25, 62, 63, 74, 75, 76, 77})
-_REQUESTS_WITHOUT = frozenset({3, 20, 78, 81, 92, 93, 104})
-CANCELS = frozenset({2, 25, 63, 75, 77, 93})
-_UNNUMBERED = {
-    5: (3, 5, 53),
-    6: (6, 7, 8, 54),
-    7: (59,),
-    8: (9,),
-    16: (3, 5, 53),
-    17: (15,),
-    49: (49,),
-    61: (61, 62),
-    71: (9, 15),
-    91: (93,),
-    99: (101, 102),
-}
-"""Requests whose answers do not carry the id of the request, and the kinds of those answers."""
-
-
-def kind_of(fields: Fields) -> int:
-    """The number of a message's kind; -1 where there is none."""
-    return int(fields[0]) if fields and fields[0].isdecimal() and len(fields[0]) < 6 else -1
-
-
-def id_place(fields: Fields, version: int) -> int | None:
-    """Which field of an answer holds the id of its request; None where no field does."""
-    kind = kind_of(fields)
-    if kind == _CONTRACT_DATA:
-        place = 2 if version < 164 else 1
-    elif kind in _ANSWERS_WITH_VERSION:
-        place = 2
-    elif kind in _ANSWERS_WITHOUT:
-        place = 1
-    else:
-        return None
-    return place if len(fields) > place else None
-
-
-def request_id(fields: Fields) -> str | None:
-    """The id of a request as text; None for requests without one."""
-    kind = kind_of(fields)
-    place = 2 if kind in _REQUESTS_WITH_VERSION else 1 if kind in _REQUESTS_WITHOUT else len(fields)
-    return fields[place] if len(fields) > place else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +104,7 @@ class Subjects:
 
     def learn(self, fields: Fields, version: int) -> None:
         """Remember the contract that a row of contract details describes."""
-        if kind_of(fields) != _CONTRACT_DATA:
+        if kind_of(fields) != _CONTRACT_DETAILS:
             return
         try:
             row = ANSWERS.decode(fields, version)
@@ -156,7 +118,7 @@ class Subjects:
 
     def key(self, fields: Fields, version: int, data_type: int) -> Key:
         """What is asked; two requests with one key get the same answer."""
-        kind, place = kind_of(fields), request_id(fields)
+        kind, place = kind_of(fields), REQUESTS.id_place(fields, version)
         try:
             request = REQUESTS.decode(fields, version)
         except WireError:
@@ -170,8 +132,7 @@ class Subjects:
             return (kind, self._contract(request.contract))
         if kind == 71:
             return (kind,)
-        start = 0 if place is None else fields.index(place, 1) + 1
-        return (kind, *fields[max(start, 1) :])
+        return (kind, *fields[1 if place is None else place + 1 :])
 
     def _contract(self, contract: requests.ContractSpec) -> Key:
         if contract.con_id in self._known:
@@ -224,11 +185,11 @@ class _Reader:
         self.conversation.exchanges.append(exchange)
         if ident is not None:
             self._numbered[ident] = exchange
-        for answer in _UNNUMBERED.get(kind, ()):
+        for answer in UNNUMBERED.get(kind, ()):
             self._unnumbered[answer] = exchange
 
     def _answer(self, number: int, event: SessionEvent) -> bool:
-        place = id_place(event.fields, self.conversation.version)
+        place = ANSWERS.id_place(event.fields, self.conversation.version)
         if place is None:
             exchange = self._unnumbered.get(kind_of(event.fields))
         else:
@@ -239,11 +200,6 @@ class _Reader:
             answer = Answer(number, event.at - exchange.at, event.fields, place)
             exchange.answers.append(answer)
         return True
-
-
-def data_type_of(fields: Fields) -> int:
-    """The type that a request for live, frozen or delayed data names; 1 where it cannot be read."""
-    return int(fields[2]) if len(fields) > 2 and fields[2].isdecimal() else 1
 
 
 def conversations(events: Sequence[SessionEvent]) -> tuple[list[Conversation], Subjects]:

@@ -1,29 +1,25 @@
-"""One client of the simulated gateway: its bytes, its pace, its open requests, its faults."""
+"""What one client of the simulated gateway sends: its bytes, its pace, and who answers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from tomic.sim import faults
-from tomic.sim.faults.interference import Subject
-from tomic.sim.faults.trouble import Trouble
+from tomic.sim.faults import Subject
 from tomic.sim.server.ledger import Ledger
-from tomic.sim.server.limits import MessageMeter, text_of
+from tomic.sim.server.limits import MessageMeter
 from tomic.sim.server.lines import Subscriptions
 from tomic.sim.server.lookup import Lookup, subject_of
 from tomic.sim.server.series import BarAnswers
+from tomic.sim.server.state import Client, GatewayState
 from tomic.wire import requests
-from tomic.wire.answers import Error, ManagedAccounts, NextValidId
+from tomic.wire.answers import ManagedAccounts, NextValidId
 from tomic.wire.framing import Hello, RequestStream, WireError, frame_fields
 from tomic.wire.orders import PlaceOrder
-from tomic.wire.protocol import ANSWERS, REQUESTS
-
-if TYPE_CHECKING:
-    from tomic.sim.server.gateway import Gateway
-
+from tomic.wire.protocol import REQUESTS
 
 KINDS: dict[type, str] = {
     requests.ReqMarketData: "market_data",
@@ -59,38 +55,27 @@ _LAST_KNOWN = 104
 """The highest request id of server version 178, served here or not."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Client, asyncio.Protocol):
     """Reads messages, keeps the rules that hold for all of them, and hands them on."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-        self.version = 0
-        self.client_id: int | None = None
-        self.data_type = 1
+    def __init__(self, gateway: GatewayState) -> None:
+        super().__init__(gateway)
         self.received = 0
         self.started = False
-        self.closed = False
-        self.cut = False
-        """The gateway, not the client, ended the connection."""
-        self.open: dict[int, str] = {}
-        """Request ids that wait for an answer or stream, with their kind."""
-        self.on_close: list[Callable[[], None]] = []
-        """Called when the connection has ended."""
-        self.trouble = Trouble(self)
         self._stream = RequestStream()
         self._meter = MessageMeter(gateway.limits.messages_per_s, gateway.limits.strikes)
         self._inbox: deque[tuple[float, object]] = deque()
-        self._timers: set[asyncio.TimerHandle] = set()
-        self._out = bytearray()
-        self._flushing = False
-        self._transport: asyncio.Transport | None = None
-        self.lines = Subscriptions(self)
+        self._lines = Subscriptions(self)
         self._handlers: dict[type, Callable[[Any], None]] = {
             requests.StartApi: self._start,
             requests.ReqMarketDataType: self._set_data_type,
         }
-        for part in (self.lines, Lookup(self), BarAnswers(self), Ledger(self)):
+        for part in (self._lines, Lookup(self), BarAnswers(self), Ledger(self)):
             self._handlers.update(part.handlers())
+
+    def lose_lines(self) -> None:
+        """Every market-data line is gone, and nobody is told which."""
+        self._lines.lose_all()
 
     # the socket
 
@@ -98,8 +83,8 @@ class Connection(asyncio.Protocol):
         """A client has connected."""
         self._transport = cast(asyncio.Transport, transport)
         self.gateway.joined(self)
-        closing = self.gateway.interference.of(faults.CloseOnConnect)
-        unwanted = any(self.gateway.interference.strike(one, one.times) for one in closing)
+        closing = self.interference.of(faults.CloseOnConnect)
+        unwanted = any(self.interference.strike(fault, fault.times) for fault in closing)
         if unwanted or len(self.gateway.clients) > self.gateway.limits.clients:
             self.drop()
 
@@ -109,24 +94,10 @@ class Connection(asyncio.Protocol):
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        self.gateway.left(self)
+        self.gateway.left(self, len(self._lines))
         for call in self.on_close:
             call()
         self.on_close.clear()
-
-    def drop(self) -> None:
-        """Cut the connection, after what was written has left."""
-        if not self.closed and not self.cut:
-            self._flush()
-            self.cut = True
-            if self._transport is not None:
-                self._transport.close()
-
-    def abort(self) -> None:
-        """Cut the connection at once; what was not sent is lost."""
-        self.cut = True
-        if self._transport is not None:
-            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -151,13 +122,13 @@ class Connection(asyncio.Protocol):
             self.drop()
             return
         self.version = agreed
-        if not self.gateway.interference.of(faults.NoHandshake):
+        if not self.interference.of(faults.NoHandshake):
             stamp = self.gateway.times.greeting(self.gateway.market.now())
             self.write(frame_fields((str(agreed), stamp)))
 
     def _start(self, request: requests.StartApi) -> None:
-        held = self.gateway.interference.of(faults.ClientIdInUse)
-        taken = any(request.client_id in fault.ids for fault in held)
+        in_use = self.interference.of(faults.ClientIdInUse)
+        taken = any(request.client_id in fault.ids for fault in in_use)
         if taken or request.client_id in self.gateway.client_ids():
             self.error(-1, 326)
             self.drop()
@@ -168,7 +139,7 @@ class Connection(asyncio.Protocol):
         self.client_id, self.started = request.client_id, True
         accounts = ",".join(self.gateway.market.book().accounts)
         self.send(ManagedAccounts(accounts))
-        if not self.gateway.interference.of(faults.NoNextValidId):
+        if not self.interference.of(faults.NoNextValidId):
             self.send(NextValidId(1))
         for code in (2104, 2106, 2158):
             self.error(-1, code)
@@ -195,7 +166,7 @@ class Connection(asyncio.Protocol):
             return
         kind = KINDS.get(type(request), "other")
         self.gateway.counted(kind)
-        delays = self.gateway.interference.of(faults.Delay)
+        delays = self.interference.of(faults.Delay)
         delay = sum(fault.seconds for fault in delays if fault.on in ("", kind))
         if delay:
             self.later(self.gateway.profile.latency_s + delay, self._handle, request)
@@ -214,7 +185,7 @@ class Connection(asyncio.Protocol):
 
     def _lost_to_pace(self, now: float) -> bool:
         rate = self._meter.arrive(now)
-        strikes = self.gateway.interference.of(faults.PacingStrike)
+        strikes = self.interference.of(faults.PacingStrike)
         if rate is None and any(self.received in fault.at for fault in strikes):
             self._meter.strike(now)
             rate = (self.gateway.limits.messages_per_s or 50) + 1
@@ -253,7 +224,7 @@ class Connection(asyncio.Protocol):
         self._handlers[type(request)](request)
 
     def _interfered(self, kind: str, request: object) -> bool:
-        interference = self.gateway.interference
+        interference = self.interference
         subject = subject_of(self.gateway.market, request) if interference.any() else Subject()
         if interference.aimed(faults.Silent, kind, subject):
             return True
@@ -267,74 +238,6 @@ class Connection(asyncio.Protocol):
             self.later(late.seconds, self._dispatch, request)
             return True
         return False
-
-    # messages out
-
-    def send(self, answer: object) -> None:
-        """Send one message, unless a fault keeps it back."""
-        if not self.closed and not self.cut and not self.trouble.mute:
-            self.write(ANSWERS.encode(answer, self.version))
-
-    def send_all(self, answers: Iterator[object] | Sequence[object]) -> None:
-        """Send several messages in order."""
-        for answer in answers:
-            self.send(answer)
-
-    def error(self, req_id: int, code: int, *details: object, text: str = "") -> None:
-        """Send an error in TWS's words, or in others for the same code, and note it."""
-        text = text or text_of(code, *details)
-        self.gateway.noted(self, req_id, code, text)
-        self.send(Error(req_id, code, text))
-
-    def write(self, data: bytes) -> None:
-        """Put bytes in line; they leave once per turn of the loop."""
-        self._out += self.trouble.spoil(data)
-        if not self._flushing:
-            self._flushing = True
-            self.gateway.loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flushing = False
-        if self._out and self._transport is not None and not self.cut and not self.closed:
-            self._transport.write(bytes(self._out))
-        self._out.clear()
-
-    # open requests and time
-
-    def begin(self, req_id: int, kind: str) -> bool:
-        """Open a request; False, after error 322, when the id is in use."""
-        if req_id in self.open:
-            self.error(req_id, 322, "Duplicate ticker id")
-            return False
-        self.open[req_id] = kind
-        self.gateway.opened(kind)
-        return True
-
-    def end(self, req_id: int) -> bool:
-        """Close a request; False when there is none of that id."""
-        kind = self.open.pop(req_id, None)
-        if kind is None:
-            return False
-        self.gateway.ended(kind)
-        return True
-
-    def later(self, delay_s: float, call: Callable[..., None], *args: Any) -> None:
-        """Call after *delay_s* seconds, unless the connection has ended by then."""
-        if self.closed:
-            return
-        timer: asyncio.TimerHandle
-
-        def fire() -> None:
-            self._timers.discard(timer)
-            if not self.closed:
-                call(*args)
-
-        timer = self.gateway.loop.call_later(delay_s, fire)
-        self._timers.add(timer)
-
-    def draw(self, span: tuple[float, float]) -> float:
-        """A delay between two bounds."""
-        return self.gateway.rng.uniform(*span) if span[1] > 0.0 else 0.0
 
 
 def _request_id(parts: Sequence[str], ident: int) -> int:

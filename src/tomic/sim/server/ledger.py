@@ -1,19 +1,22 @@
-"""Accounts, positions and the what-if answer; every real order is refused and counted."""
+"""
+Accounts, positions, executions and the what-if answer; every real order is refused and counted.
+
+Source: TWS API, "Executions and Commissions".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tomic.sim import faults
-from tomic.sim.market import Holding, Listing, MarketFill, Quote, fills
+from tomic.sim.market import Holding, Listing, MarketFill, Quote
+from tomic.sim.server.limits import Times
 from tomic.sim.server.lookup import subject_of
-from tomic.wire import answers, requests, statements
+from tomic.sim.server.state import Client
+from tomic.wire import answers, requests
+from tomic.wire.layout import UNSET
 from tomic.wire.orders import Margins, PlaceOrder, WhatIfOrder
-
-if TYPE_CHECKING:
-    from tomic.sim.server.connection import Connection
-
 
 LEDGER_TAGS = (
     "AccruedCash", "CashBalance", "ExchangeRate", "NetDividend", "NetLiquidationByCurrency",
@@ -27,9 +30,9 @@ _READ_ONLY = "The API interface is currently in Read-Only mode."
 class Ledger:
     """Answers what belongs to an account, for one connection."""
 
-    def __init__(self, link: Connection) -> None:
-        self._link = link
-        self._market = link.gateway.market
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._market = client.gateway.market
         self._summaries: set[int] = set()
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
@@ -43,10 +46,10 @@ class Ledger:
             requests.ReqAccountUpdatesMulti: self._opened("account_updates", self._updates_multi),
             requests.ReqCurrentTime: self._time,
             requests.ReqManagedAccounts: self._managed,
-            requests.ReqIds: lambda _: self._link.send(answers.NextValidId(1)),
-            requests.ReqOpenOrders: lambda _: self._link.send(statements.OpenOrderEnd()),
-            requests.ReqAllOpenOrders: lambda _: self._link.send(statements.OpenOrderEnd()),
-            requests.ReqCompletedOrders: lambda _: self._link.send(statements.CompletedOrdersEnd()),
+            requests.ReqIds: lambda _: self._client.send(answers.NextValidId(1)),
+            requests.ReqOpenOrders: lambda _: self._client.send(answers.OpenOrderEnd()),
+            requests.ReqAllOpenOrders: lambda _: self._client.send(answers.OpenOrderEnd()),
+            requests.ReqCompletedOrders: lambda _: self._client.send(answers.CompletedOrdersEnd()),
             requests.ReqExecutions: self._executions,
             requests.ReqPnL: self._opened("pnl", self._pnl),
             requests.ReqUserInfo: self._user_info,
@@ -63,8 +66,8 @@ class Ledger:
 
     def _soon(self, call: Callable[[Any], None]) -> Callable[[Any], None]:
         def handler(request: Any) -> None:
-            span = self._link.gateway.profile.account_s
-            self._link.later(self._link.draw(span), call, request)
+            span = self._client.gateway.profile.account_s
+            self._client.later(self._client.draw(span), call, request)
 
         return handler
 
@@ -72,13 +75,13 @@ class Ledger:
         """Answer soon, and keep the request id in use until its cancel."""
 
         def answer(request: Any) -> None:
-            if self._link.open.get(request.req_id) == kind:
+            if self._client.open.get(request.req_id) == kind:
                 call(request)
 
         soon = self._soon(answer)
 
         def handler(request: Any) -> None:
-            if self._link.begin(request.req_id, kind):
+            if self._client.begin(request.req_id, kind):
                 soon(request)
 
         return handler
@@ -87,8 +90,8 @@ class Ledger:
         """Free a request id; TWS says nothing of one that it does not know."""
 
         def handler(request: Any) -> None:
-            if self._link.open.get(request.req_id) == kind:
-                self._link.end(request.req_id)
+            if self._client.open.get(request.req_id) == kind:
+                self._client.end(request.req_id)
 
         return handler
 
@@ -96,44 +99,44 @@ class Ledger:
 
     def _time(self, _: requests.ReqCurrentTime) -> None:
         drift = sum(
-            fault.seconds for fault in self._link.gateway.interference.of(faults.ClockDrift)
+            fault.seconds for fault in self._client.gateway.interference.of(faults.ClockDrift)
         )
-        self._link.send(answers.CurrentTime(round(self._market.now().timestamp() + drift)))
+        self._client.send(answers.CurrentTime(round(self._market.now().timestamp() + drift)))
 
     def _managed(self, _: requests.ReqManagedAccounts) -> None:
-        self._link.send(answers.ManagedAccounts(",".join(self._market.book().accounts)))
+        self._client.send(answers.ManagedAccounts(",".join(self._market.book().accounts)))
 
     # executions
 
     def _executions(self, request: requests.ReqExecutions) -> None:
-        link = self._link
-        if not link.begin(request.req_id, "executions"):
+        client = self._client
+        if not client.begin(request.req_id, "executions"):
             return
-        if fills.is_blank(request) and link.gateway.interference.of(faults.BlankFilterIgnored):
+        if is_blank(request) and client.gateway.interference.of(faults.BlankFilterIgnored):
             return
-        span = link.gateway.profile.account_s
-        link.later(link.draw(span), self._executions_now, request)
+        span = client.gateway.profile.account_s
+        client.later(client.draw(span), self._executions_now, request)
 
     def _executions_now(self, request: requests.ReqExecutions) -> None:
         """Every row with its commission before or after it, the end, then what comes late."""
-        link, late = self._link, list[tuple[float, statements.CommissionReport]]()
+        client, late = self._client, list[tuple[float, answers.CommissionReport]]()
         for fill, listing in self._fills():
-            if not fills.fits(fill, listing, request):
+            if not fits(fill, listing, request):
                 continue
-            row = fills.execution_row(request.req_id, fill, listing, link.gateway.times)
-            cost = fills.commission_row(fill, listing)
+            row = execution_row(request.req_id, fill, listing, client.gateway.times)
+            cost = commission_row(fill, listing)
             early = fill.reported_s < 0.0
             if cost is not None and early:
-                link.send(cost)
-            link.send(row)
+                client.send(cost)
+            client.send(row)
             if cost is not None and not early:
                 late.append((fill.reported_s, cost))
                 if fill.reported_s == 0.0:
-                    link.send(late.pop()[1])
-        link.end(request.req_id)
-        link.send(statements.ExecutionsEnd(request.req_id))
+                    client.send(late.pop()[1])
+        client.end(request.req_id)
+        client.send(answers.ExecutionsEnd(request.req_id))
         for seconds, cost in late:
-            link.later(seconds, link.send, cost)
+            client.later(seconds, client.send, cost)
 
     def _fills(self) -> Iterator[tuple[MarketFill, Listing]]:
         for fill in self._market.book().fills:
@@ -144,12 +147,12 @@ class Ledger:
                 yield fill, known[0]
 
     def _user_info(self, request: requests.ReqUserInfo) -> None:
-        if self._link.begin(request.req_id, "user_info"):
-            self._link.end(request.req_id)
-            self._link.send(answers.UserInfo(request.req_id))
+        if self._client.begin(request.req_id, "user_info"):
+            self._client.end(request.req_id)
+            self._client.send(answers.UserInfo(request.req_id))
 
     def _pnl(self, request: requests.ReqPnL) -> None:
-        self._link.send(statements.PnL(request.req_id))
+        self._client.send(answers.PnL(request.req_id))
 
     # positions
 
@@ -161,31 +164,31 @@ class Ledger:
 
     def _positions(self, _: requests.ReqPositions) -> None:
         for holding, listing in self._holdings():
-            self._link.send(statements.PositionData(*_position(holding, listing)))
-        self._link.send(statements.PositionEnd())
+            self._client.send(answers.PositionData(*_position(holding, listing)))
+        self._client.send(answers.PositionEnd())
 
     def _positions_multi(self, request: requests.ReqPositionsMulti) -> None:
         for holding, listing in self._holdings(request.account):
             row = (*_position(holding, listing), request.model)
-            self._link.send(statements.PositionMulti(request.req_id, *row))
-        self._link.send(statements.PositionMultiEnd(request.req_id))
+            self._client.send(answers.PositionMulti(request.req_id, *row))
+        self._client.send(answers.PositionMultiEnd(request.req_id))
 
     # values
 
     def _summary(self, request: requests.ReqAccountSummary) -> None:
-        link = self._link
-        if not link.begin(request.req_id, "account_summary"):
+        client = self._client
+        if not client.begin(request.req_id, "account_summary"):
             return
-        if len(self._summaries) >= link.gateway.limits.summaries:
-            link.end(request.req_id)
-            link.error(request.req_id, 322, "Maximum number of account summary requests exceeded")
+        if len(self._summaries) >= client.gateway.limits.summaries:
+            client.end(request.req_id)
+            client.error(request.req_id, 322, "Maximum number of account summary requests exceeded")
             return
         if request.group != "All":
-            link.end(request.req_id)
-            link.error(request.req_id, 321, f"Invalid group: {request.group}")
+            client.end(request.req_id)
+            client.error(request.req_id, 321, f"Invalid group: {request.group}")
             return
         self._summaries.add(request.req_id)
-        link.later(link.draw(link.gateway.profile.account_s), self._summary_now, request)
+        client.later(client.draw(client.gateway.profile.account_s), self._summary_now, request)
 
     def _summary_now(self, request: requests.ReqAccountSummary) -> None:
         if request.req_id not in self._summaries:
@@ -197,15 +200,15 @@ class Ledger:
         for account, values in self._market.book().values.items():
             for tag, (value, currency) in values.items():
                 if tag in wanted:
-                    self._link.send(
-                        statements.SummaryValue(request.req_id, account, tag, value, currency)
+                    self._client.send(
+                        answers.SummaryValue(request.req_id, account, tag, value, currency)
                     )
-        self._link.send(statements.SummaryEnd(request.req_id))
+        self._client.send(answers.SummaryEnd(request.req_id))
 
     def _cancel_summary(self, request: requests.CancelAccountSummary) -> None:
         self._summaries.discard(request.req_id)
-        if not self._link.end(request.req_id):
-            self._link.error(request.req_id, 300, request.req_id)
+        if not self._client.end(request.req_id):
+            self._client.error(request.req_id, 300, request.req_id)
 
     def _account(self, named: str) -> str | None:
         accounts = self._market.book().accounts
@@ -218,55 +221,53 @@ class Ledger:
             return
         account = self._account(request.account)
         if account is None:
-            self._link.error(-1, 321, f"Invalid account code '{request.account}'")
+            self._client.error(-1, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():
-            self._link.send(statements.AccountValue(tag, value, currency, account))
+            self._client.send(answers.AccountValue(tag, value, currency, account))
         for holding, listing in self._holdings(account):
             quote = self._market.quote(holding.con_id) or Quote()
-            self._link.send(_portfolio(holding, listing, quote))
-        self._link.send(statements.AccountTime(self._market.now().strftime("%H:%M")))
-        self._link.send(statements.AccountDownloadEnd(account))
+            self._client.send(_portfolio(holding, listing, quote))
+        self._client.send(answers.AccountTime(self._market.now().strftime("%H:%M")))
+        self._client.send(answers.AccountDownloadEnd(account))
 
     def _updates_multi(self, request: requests.ReqAccountUpdatesMulti) -> None:
         account = self._account(request.account)
         if account is None:
-            self._link.end(request.req_id)
-            self._link.error(request.req_id, 321, f"Invalid account code '{request.account}'")
+            self._client.end(request.req_id)
+            self._client.error(request.req_id, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():
-            row = statements.AccountMulti(
-                request.req_id, account, request.model, tag, value, currency
-            )
-            self._link.send(row)
-        self._link.send(statements.AccountMultiEnd(request.req_id))
+            row = answers.AccountMulti(request.req_id, account, request.model, tag, value, currency)
+            self._client.send(row)
+        self._client.send(answers.AccountMultiEnd(request.req_id))
 
     # orders
 
     def _order(self, order: PlaceOrder) -> None:
-        link, gateway = self._link, self._link.gateway
+        client, gateway = self._client, self._client.gateway
         if not order.what_if:
             gateway.orders += 1
             gateway.orders_seen.append(order)
-            link.error(order.order_id, 201, "this simulated gateway never takes an order")
+            client.error(order.order_id, 201, "this simulated gateway never takes an order")
             return
         gateway.what_ifs += 1
         if gateway.read_only:
-            link.error(order.order_id, 321, _READ_ONLY)
+            client.error(order.order_id, 321, _READ_ONLY)
             return
         legs = self._legs(order)
         account = self._account(order.account)
         if not legs or account is None:
-            link.error(order.order_id, 200)
+            client.error(order.order_id, 200)
             return
         change = self._market.whatif_margin(account, legs)
         if change is None:
-            link.error(order.order_id, 201, "margin cannot be computed")
+            client.error(order.order_id, 201, "margin cannot be computed")
             return
         subject = subject_of(self._market, order)
         warned = gateway.interference.aimed(faults.OrderWarned, "place_order", subject)
         for code in warned.codes if warned is not None else ():
-            link.error(order.order_id, code, "SMART")
+            client.error(order.order_id, code, "SMART")
         if warned is not None and not warned.margins:
             return
         self._what_if(order, account, change, sum(abs(quantity) for _, quantity in legs))
@@ -287,7 +288,7 @@ class Ledger:
         self, order: PlaceOrder, account: str, change: tuple[float, float], contracts: float
     ) -> None:
         """TWS answers twice: first with unset margins, then with the real ones."""
-        link = self._link
+        client = self._client
         values = self._market.book().values.get(account, {})
         before = (
             _number(values, "InitMarginReq"),
@@ -297,16 +298,19 @@ class Ledger:
         moved = (change[0], change[1], -COMMISSION * contracts)
         after = (before[0] + moved[0], before[1] + moved[1], before[2] + moved[2])
         margins = Margins(before, moved, after, COMMISSION * contracts, "USD")
-        client = link.client_id or 0
-        link.send(WhatIfOrder(order, client_id=client))
-        link.send(WhatIfOrder(order, margins, client_id=client))
-        status = statements.OrderStatus(
-            order.order_id, "PreSubmitted", remaining=order.quantity, client_id=client
+        client_id = client.client_id or 0
+        client.send(WhatIfOrder(order, client_id=client_id))
+        client.send(WhatIfOrder(order, margins, client_id=client_id))
+        status = answers.OrderStatus(
+            order.order_id, "PreSubmitted", remaining=order.quantity, client_id=client_id
         )
-        link.send(status)
+        client.send(status)
+
+    def _completed_orders(self, _: requests.ReqCompletedOrders) -> None:
+        self._client.send(answers.CompletedOrdersEnd())
 
     def _cancel_order(self, request: requests.CancelOrder) -> None:
-        self._link.error(request.order_id, 10147, request.order_id)
+        self._client.error(request.order_id, 10147, request.order_id)
 
 
 def _nothing(_: object) -> None:
@@ -347,7 +351,7 @@ def _position(holding: Holding, listing: Listing) -> tuple[Any, ...]:
     )
 
 
-def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> statements.PortfolioValue:
+def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.PortfolioValue:
     """A position at its market price: the mid, else the last, else the close, else its cost."""
     factor = float(listing.multiplier or 1)
     price = holding.average_cost / factor
@@ -356,7 +360,7 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> statements.P
     else:
         price = next((one for one in (quote.last, quote.close) if one is not None), price)
     value = price * factor * holding.quantity
-    return statements.PortfolioValue(
+    return answers.PortfolioValue(
         *_described(listing),
         listing.primary_exchange or listing.exchange,
         listing.currency,
@@ -370,3 +374,64 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> statements.P
         0.0,
         holding.account,
     )
+
+
+def is_blank(request: requests.ReqExecutions) -> bool:
+    """Whether the filter of a request names nothing."""
+    return not any((request.client_id, request.account, request.time, request.symbol,
+                    request.sec_type, request.exchange, request.side))  # fmt: skip
+
+
+def fits(fill: MarketFill, listing: Listing, request: requests.ReqExecutions) -> bool:
+    """Whether a request means this execution; an empty field of its filter means every one."""
+    side = "BUY" if fill.quantity > 0 else "SELL"
+    pairs = (
+        (request.client_id or None, fill.client_id),
+        (request.account, fill.account),
+        (request.symbol, listing.symbol),
+        (request.sec_type, listing.sec_type),
+        (request.exchange, fill.exchange),
+        (request.side, side),
+    )
+    return all(wanted in (None, "", value) for wanted, value in pairs)
+
+
+def execution_row(
+    req_id: int, fill: MarketFill, listing: Listing, times: Times
+) -> answers.ExecutionData:
+    """One execution on the wire."""
+    return answers.ExecutionData(
+        req_id=req_id,
+        order_id=fill.order_id,
+        con_id=listing.con_id,
+        symbol=listing.symbol,
+        sec_type=listing.sec_type,
+        expiry=f"{listing.expiry:%Y%m%d}" if listing.expiry else "",
+        strike=listing.strike,
+        right=listing.right or "?",
+        multiplier=listing.multiplier,
+        exchange=fill.exchange,
+        currency=listing.currency,
+        local_symbol=listing.local_symbol,
+        trading_class=listing.trading_class,
+        exec_id=fill.exec_id,
+        time=fill.time_text or times.execution(fill.at, listing.time_zone_id),
+        account=fill.account,
+        executed_at=fill.exchange,
+        side="BOT" if fill.quantity > 0 else "SLD",
+        shares=abs(fill.quantity),
+        price=fill.price,
+        perm_id=fill.perm_id,
+        client_id=fill.client_id,
+        cumulative=abs(fill.quantity),
+        average=fill.price,
+    )
+
+
+def commission_row(fill: MarketFill, listing: Listing) -> answers.CommissionReport | None:
+    """What TWS reports of its cost; None where this client is not told."""
+    if fill.commission is None:
+        return None
+    currency = fill.commission_currency or listing.currency
+    realized = UNSET if fill.realized is None else fill.realized
+    return answers.CommissionReport(fill.exec_id, fill.commission, currency, realized)

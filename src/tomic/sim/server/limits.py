@@ -1,11 +1,13 @@
 """
-What the simulated gateway allows, how fast it answers, and the meters that watch over both.
+What the simulated gateway allows, how fast it answers, how it writes times, and its meters.
 
 The limits are IB's own and strict by default: a simulator that forgives teaches its clients to be
 forgiven. Only :meth:`Limits.unpaced` lifts the message limit, and only when somebody asks for it.
 
+TWS has a setting for its times: in UTC, in the zone of the contract, or in that of the login.
+
 Source: "Order limitations", "Historical data limitations" and "Market data lines" of the TWS API
-documentation.
+documentation; "Time zone" of its release notes for 10.18.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Self
+from zoneinfo import ZoneInfo
 
 TEXTS: dict[int, str] = {
     100: "Max rate of messages per second has been exceeded:max={} rec={} ({})",
@@ -294,3 +299,63 @@ class HistoryMeter:
             horizon = self._limits.history_identical_s
             self._identical = {k: t for k, t in self._identical.items() if now - t < horizon}
             self._bursts = {k: d for k, d in self._bursts.items() if d and now - d[-1] < 2.0}
+
+
+_ZONES = {
+    "EST": "America/New_York",
+    "CST": "America/Chicago",
+    "PST": "America/Los_Angeles",
+    "MET": "Europe/Berlin",
+    "JST": "Asia/Tokyo",
+    "HKT": "Asia/Hong_Kong",
+    "IST": "Asia/Kolkata",
+    "Eastern Standard Time": "America/New_York",
+    "Central European Standard Time": "Europe/Berlin",
+    "Japan Standard Time": "Asia/Tokyo",
+}
+"""What Java calls zones that the tz database does not know, or means otherwise."""
+
+
+class TimeForm(StrEnum):
+    """How the times of executions are written."""
+
+    UTC = "utc"
+    """``20231214-20:57:37``"""
+    INSTRUMENT = "instrument"
+    """``20251104 15:13:24 MET``, in the zone that the contract's details name."""
+    LOGIN = "login"
+    """The same in the zone of the login."""
+    BARE = "bare"
+    """``20201125  10:00:00``, as before 2022: in the zone of the login, which it does not name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """
+    In which form a gateway writes times.
+
+    Args:
+        form: Of executions.
+        zone: Of the login, as TWS writes it; the greeting names it too.
+    """
+
+    form: TimeForm = TimeForm.INSTRUMENT
+    zone: str = "UTC"
+
+    def greeting(self, now: datetime) -> str:
+        """The time with which a connection begins."""
+        return f"{now.astimezone(zone_named(self.zone)):%Y%m%d %H:%M:%S} {self.zone}"
+
+    def execution(self, at: datetime, contract_zone: str) -> str:
+        """The time of an execution."""
+        if self.form == TimeForm.UTC:
+            return f"{at.astimezone(UTC):%Y%m%d-%H:%M:%S}"
+        if self.form == TimeForm.BARE:
+            return f"{at.astimezone(zone_named(self.zone)):%Y%m%d  %H:%M:%S}"
+        name = contract_zone if self.form == TimeForm.INSTRUMENT else self.zone
+        return f"{at.astimezone(zone_named(name)):%Y%m%d %H:%M:%S} {name}"
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The zone behind a name as TWS writes it."""
+    return ZoneInfo(_ZONES.get(name, name))

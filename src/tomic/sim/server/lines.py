@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from tomic.sim import faults
-from tomic.sim.faults.interference import Subject
+from tomic.sim.faults import Subject
 from tomic.sim.market import Computation, Listing, Quote
 from tomic.sim.server.limits import AMBIGUOUS
 from tomic.sim.server.lookup import complaint, find, subject_of_listing, trades_at
+from tomic.sim.server.state import Client
 from tomic.wire.answers import (
     MarketDataType,
     SnapshotEnd,
@@ -22,10 +23,6 @@ from tomic.wire.answers import (
     TickString,
 )
 from tomic.wire.requests import CancelMarketData, ContractSpec, ReqMarketData
-
-if TYPE_CHECKING:
-    from tomic.sim.server.connection import Connection
-
 
 Tick = TickPrice | TickSize | TickGeneric | TickString | TickComputation
 
@@ -205,9 +202,9 @@ class Subscription:
 class Subscriptions:
     """Answers requests for market data, for one connection."""
 
-    def __init__(self, link: Connection) -> None:
-        self._link = link
-        self._gateway = link.gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._gateway = client.gateway
         self._lines: dict[int, Subscription] = {}
         self._slot = 0
         self._pulsing = False
@@ -227,11 +224,11 @@ class Subscriptions:
     # subscribing
 
     def _subscribe(self, request: ReqMarketData) -> None:
-        if not self._link.begin(request.req_id, _ON):
+        if not self._client.begin(request.req_id, _ON):
             return
         line = self._accept(request)
         if line is None:
-            self._link.end(request.req_id)
+            self._client.end(request.req_id)
             return
         self._lines[line.req_id] = line
         self._gateway.line_opened()
@@ -240,8 +237,8 @@ class Subscriptions:
         if self._gateway.interference.aimed(faults.Silent, _ON, line.subject):
             return
         late = self._gateway.interference.aimed(faults.Late, _ON, line.subject)
-        delay = self._link.draw(self._gateway.profile.jitter_s) + (late.seconds if late else 0.0)
-        self._link.later(delay, self._first, line)
+        delay = self._client.draw(self._gateway.profile.jitter_s) + (late.seconds if late else 0.0)
+        self._client.later(delay, self._first, line)
 
     def _advise(self, line: Subscription) -> bool:
         """Say codes that need not mean anything; tell whether data follow."""
@@ -250,17 +247,17 @@ class Subscriptions:
             return True
         for code in fault.codes:
             if fault.after_s > 0.0:
-                self._link.later(fault.after_s, self._say, line, code)
+                self._client.later(fault.after_s, self._say, line, code)
             else:
                 self._say(line, code)
         if fault.data == "delayed":
-            is_frozen = self._link.data_type in (2, 4) and line.data_type in (2, 4)
+            is_frozen = self._client.data_type in (2, 4) and line.data_type in (2, 4)
             line.data_type = 4 if is_frozen else 3
         return fault.data != "none"
 
     def _say(self, line: Subscription, code: int) -> None:
         if not line.over:
-            self._link.error(line.req_id, code, f" {line.listing.symbol}")
+            self._client.error(line.req_id, code, f" {line.listing.symbol}")
 
     def _accept(self, request: ReqMarketData) -> Subscription | None:
         """The line that a request opens; None when it was refused, and said so."""
@@ -271,7 +268,7 @@ class Subscriptions:
         legal = LEGAL_GENERIC.get(listing.sec_type, frozenset())
         illegal = generics - legal
         if illegal:
-            self._link.error(
+            self._client.error(
                 request.req_id,
                 321,
                 f"Incorrect generic tick list of {request.generic_ticks}. Legal ones for "
@@ -291,10 +288,10 @@ class Subscriptions:
     def _generics(self, request: ReqMarketData) -> frozenset[int] | None:
         parts = [part.strip() for part in request.generic_ticks.split(",") if part.strip()]
         if request.regulatory:
-            self._link.error(request.req_id, 321, "Regulatory snapshots are not permitted")
+            self._client.error(request.req_id, 321, "Regulatory snapshots are not permitted")
             return None
         if request.snapshot and parts:
-            self._link.error(
+            self._client.error(
                 request.req_id,
                 321,
                 "Snapshot market data subscription is not applicable to generic ticks",
@@ -302,7 +299,7 @@ class Subscriptions:
             return None
         names = [part.partition(":")[0].partition("/")[0] for part in parts]
         if not all(name.isdecimal() for name in names):
-            self._link.error(
+            self._client.error(
                 request.req_id, 321, f"Incorrect generic tick list of {request.generic_ticks}"
             )
             return None
@@ -311,7 +308,7 @@ class Subscriptions:
     def _resolve(self, req_id: int, contract: ContractSpec) -> Listing | None:
         refusal = complaint(contract) or ("" if contract.exchange else "Please enter exchange")
         if refusal:
-            self._link.error(req_id, 321, refusal)
+            self._client.error(req_id, 321, refusal)
             return None
         found = [
             one for one in find(self._gateway.market, contract) if trades_at(one, contract.exchange)
@@ -319,7 +316,7 @@ class Subscriptions:
         if len(found) == 1:
             return found[0]
         text = AMBIGUOUS.format(contract.symbol) if found else ""
-        self._link.error(req_id, 200, text=text)
+        self._client.error(req_id, 200, text=text)
         return None
 
     def _has_room(self, req_id: int) -> bool:
@@ -327,34 +324,34 @@ class Subscriptions:
         taken = sum(fault.lines for fault in self._gateway.interference.of(faults.LinesTaken))
         if limit is None or self._gateway.lines_open + taken < limit:
             return True
-        self._link.error(req_id, 101)
+        self._client.error(req_id, 101)
         return False
 
     def _refused(self, req_id: int, subject: Subject) -> bool:
         interference = self._gateway.interference
         if interference.aimed(faults.Competing, _ON, subject):
-            self._link.error(req_id, 10197)
+            self._client.error(req_id, 10197)
             return True
         fault = interference.aimed(faults.Refuse, _ON, subject)
         if fault is not None:
-            self._link.error(req_id, fault.code, "refused on purpose")
+            self._client.error(req_id, fault.code, "refused on purpose")
         return fault is not None
 
     def _entitled(self, req_id: int, listing: Listing, subject: Subject) -> int | None:
         """The data type the line gets: live data win over delayed ones, frozen while closed."""
-        asked = self._link.data_type
+        asked = self._client.data_type
         is_open = self._gateway.market.is_open(listing.con_id)
         missing = self._of_kind(faults.NotSubscribed, listing, subject)
         if missing is not None:
             if asked in (1, 2) or not missing.delayed:
-                self._link.error(req_id, missing.code, f" {listing.symbol}")
+                self._client.error(req_id, missing.code, f" {listing.symbol}")
                 return None
             if missing.repeated:
-                self._link.error(req_id, missing.code, f" {listing.symbol}")
-            self._link.error(req_id, 10167, f" {listing.symbol}")
+                self._client.error(req_id, missing.code, f" {listing.symbol}")
+            self._client.error(req_id, 10167, f" {listing.symbol}")
             return 4 if asked == 4 and not is_open else 3
         if self._gateway.interference.aimed(faults.Delayed, _ON, subject):
-            self._link.error(req_id, 10167, f" {listing.symbol}")
+            self._client.error(req_id, 10167, f" {listing.symbol}")
             return 3
         return 2 if asked in (2, 4) and not is_open else 1
 
@@ -370,7 +367,7 @@ class Subscriptions:
         interference = self._gateway.interference
         partly = interference.aimed(faults.PartiallySubscribed, _ON, line.subject)
         if partly is not None:
-            self._link.error(line.req_id, partly.code, f" {line.subject.symbol}")
+            self._client.error(line.req_id, partly.code, f" {line.subject.symbol}")
         none = interference.aimed(faults.NoGreeks, _ON, line.subject)
         line.greeks = partly is None and none is None
         line.sentinel = none is not None and none.sentinel
@@ -381,16 +378,16 @@ class Subscriptions:
     def _first(self, line: Subscription) -> None:
         if line.over:
             return
-        link, profile = self._link, self._gateway.profile
-        link.send(MarketDataType(line.req_id, line.data_type))
-        link.send(TickParams(line.req_id, line.listing.min_tick, "9c0001", 3))
-        link.later(link.draw(profile.quotes_s), self._quotes, line)
+        client, profile = self._client, self._gateway.profile
+        client.send(MarketDataType(line.req_id, line.data_type))
+        client.send(TickParams(line.req_id, line.listing.min_tick, "9c0001", 3))
+        client.later(client.draw(profile.quotes_s), self._quotes, line)
         if line.generics:
-            link.later(link.draw(profile.generic_s), self._generic, line)
+            client.later(client.draw(profile.generic_s), self._generic, line)
         if line.listing.sec_type == "OPT":
-            link.later(link.draw(profile.greeks_s), self._greeks, line)
+            client.later(client.draw(profile.greeks_s), self._greeks, line)
         if line.snapshot:
-            link.later(profile.snapshot_s, self._snapshot_end, line)
+            client.later(profile.snapshot_s, self._snapshot_end, line)
 
     def _quote(self, line: Subscription) -> Quote:
         """What the line shows now: the market's numbers, less what type and faults take away."""
@@ -410,8 +407,8 @@ class Subscriptions:
             return
         quote = self._quote(line)
         if not self._dark():
-            self._link.send_all(quote_ticks(line.req_id, quote, delayed=line.delayed))
-            self._link.send_all(day_ticks(line.req_id, quote, delayed=line.delayed))
+            self._client.send_all(quote_ticks(line.req_id, quote, delayed=line.delayed))
+            self._client.send_all(day_ticks(line.req_id, quote, delayed=line.delayed))
         line.quoting = True
         self._settle(line, quote)
         if not line.snapshot:
@@ -423,8 +420,8 @@ class Subscriptions:
         quote = self._quote(line)
         line.computed = True
         if not self._dark():
-            self._link.send_all(self._greek_ticks(line, quote))
-            self._link.trouble.row_done("quotes")
+            self._client.send_all(self._greek_ticks(line, quote))
+            self._client.row_done("quotes")
         self._settle(line, quote)
 
     def _greek_ticks(self, line: Subscription, quote: Quote) -> Iterator[Tick]:
@@ -434,7 +431,7 @@ class Subscriptions:
 
     def _dark(self) -> bool:
         """Whether an outage keeps ticks from flowing."""
-        return self._link.trouble.mute or self._link.trouble.holds(_ON)
+        return self._client.trouble.mute or self._client.trouble.holds(_ON)
 
     def _generic(self, line: Subscription) -> None:
         line.owed = self._dark()
@@ -446,7 +443,7 @@ class Subscriptions:
                 sec_type=line.listing.sec_type,
                 right=line.listing.right,
             )
-            self._link.send_all(found)
+            self._client.send_all(found)
 
     def _settle(self, line: Subscription, quote: Quote) -> None:
         """End a snapshot that has everything it can ask for."""
@@ -458,12 +455,12 @@ class Subscriptions:
     def _snapshot_end(self, line: Subscription) -> None:
         if not line.over:
             self._close(line.req_id)
-            self._link.send(SnapshotEnd(line.req_id))
+            self._client.send(SnapshotEnd(line.req_id))
 
     def _pulse_soon(self) -> None:
         if not self._pulsing:
             self._pulsing = True
-            self._link.later(self._gateway.profile.update_s / _SLOTS, self._pulse)
+            self._client.later(self._gateway.profile.update_s / _SLOTS, self._pulse)
 
     def _pulse(self) -> None:
         """Update a quarter of the lines, so that each is updated once per turn of four."""
@@ -481,26 +478,26 @@ class Subscriptions:
         if line.owed:
             self._generic(line)
         quote = self._quote(line)
-        self._link.send_all(quote_ticks(line.req_id, quote, delayed=line.delayed))
+        self._client.send_all(quote_ticks(line.req_id, quote, delayed=line.delayed))
         if line.computed:
-            self._link.send_all(self._greek_ticks(line, quote))
+            self._client.send_all(self._greek_ticks(line, quote))
 
     # ending
 
     def _cancel(self, request: CancelMarketData) -> None:
         line = self._lines.get(request.req_id)
         if line is None:
-            self._link.error(request.req_id, 300, request.req_id)
+            self._client.error(request.req_id, 300, request.req_id)
             return
         self._close(request.req_id)
         after = self._gateway.interference.aimed(faults.LateTicks, _ON, line.subject)
         if after is not None:
             for step in range(5):
-                self._link.later(after.seconds * step / 4.0, self._update, line)
+                self._client.later(after.seconds * step / 4.0, self._update, line)
 
     def _close(self, req_id: int) -> None:
         line = self._lines.pop(req_id, None)
         if line is not None:
             line.over = True
-            self._link.end(req_id)
+            self._client.end(req_id)
             self._gateway.line_closed()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
-from tomic.sim.faults.interference import Subject
+from tomic.sim.faults import Subject
 from tomic.sim.market import Listing, Market
+from tomic.sim.server.state import Client, DetailsQueue
 from tomic.wire import requests
 from tomic.wire.answers import (
     ContractData,
@@ -22,10 +22,6 @@ from tomic.wire.answers import (
     SymbolRow,
 )
 from tomic.wire.requests import ContractSpec
-
-if TYPE_CHECKING:
-    from tomic.sim.server.connection import Connection
-
 
 _ROWS_AT_ONCE = 16
 _MATCHES = 16
@@ -161,35 +157,11 @@ def details_row(req_id: int, listing: Listing, under: Listing | None) -> Contrac
     )
 
 
-class Throttle:
-    """Open-ended details requests of one symbol: one at a time, first come first served."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Callable[[Callable[[], None]], bool]] = deque()
-        self._busy = False
-
-    def put(self, job: Callable[[Callable[[], None]], bool]) -> None:
-        """
-        Run *job* when its turn comes.
-
-        A job is given what it must call when it is done, and says whether it has started; a job
-        whose client has gone says no, and the next one gets its turn.
-        """
-        self._waiting.append(job)
-        if not self._busy:
-            self._next()
-
-    def _next(self) -> None:
-        self._busy = False
-        while self._waiting and not self._busy:
-            self._busy = self._waiting.popleft()(self._next)
-
-
 class Lookup:
     """Answers what exists, for one connection."""
 
-    def __init__(self, link: Connection) -> None:
-        self._link = link
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """What this part answers."""
@@ -201,110 +173,108 @@ class Lookup:
         }
 
     def _details(self, request: requests.ReqContractDetails) -> None:
-        link, gateway = self._link, self._link.gateway
-        if not link.begin(request.req_id, "contract_details"):
+        client, gateway = self._client, self._client.gateway
+        if not client.begin(request.req_id, "contract_details"):
             return
         contract = request.contract
         refusal = complaint(contract)
         if refusal:
-            link.end(request.req_id)
-            link.error(request.req_id, 321, refusal)
+            client.end(request.req_id)
+            client.error(request.req_id, 321, refusal)
             return
         if not is_open_ended(contract):
             gateway.details_exact += 1
-            self._stream(request, self._found(contract), link_done=lambda: None)
+            self._stream(request, self._found(contract), done=lambda: None)
             return
         gateway.details_open += 1
-        throttle = gateway.throttles.setdefault(contract.symbol, Throttle())
+        queue = gateway.details_queues.setdefault(contract.symbol, DetailsQueue())
 
         def start(done: Callable[[], None]) -> bool:
-            if link.closed:
+            if client.closed:
                 return False
             release = _once(done)
-            link.on_close.append(release)
-            wait = link.draw(gateway.profile.details_open_s)
-            link.later(wait, self._stream_open, request, release)
+            client.on_close.append(release)
+            wait = client.draw(gateway.profile.details_open_s)
+            client.later(wait, self._stream_open, request, release)
             return True
 
-        throttle.put(start)
+        queue.put(start)
 
     def _found(self, contract: ContractSpec) -> Sequence[Listing]:
-        return find(self._link.gateway.market, contract)
+        return find(self._client.gateway.market, contract)
 
     def _stream_open(
         self, request: requests.ReqContractDetails, release: Callable[[], None]
     ) -> None:
         def done() -> None:
-            if release in self._link.on_close:
-                self._link.on_close.remove(release)
+            if release in self._client.on_close:
+                self._client.on_close.remove(release)
             release()
 
-        self._stream(request, self._found(request.contract), link_done=done)
+        self._stream(request, self._found(request.contract), done=done)
 
     def _stream(
         self,
         request: requests.ReqContractDetails,
         found: Sequence[Listing],
         *,
-        link_done: Callable[[], None],
+        done: Callable[[], None],
     ) -> None:
-        link = self._link
+        client = self._client
         if not found:
-            link.end(request.req_id)
-            link.error(request.req_id, 200)
-            link_done()
+            client.end(request.req_id)
+            client.error(request.req_id, 200)
+            done()
             return
-        rate = link.gateway.profile.details_rows_per_s
+        rate = client.gateway.profile.details_rows_per_s
         paced = len(found) > 1 and rate != math.inf
         step = _ROWS_AT_ONCE if paced else len(found)
         for at in range(0, len(found), step):
             rows = found[at : at + step]
             wait = (at + len(rows)) / rate if paced else 0.0
             if wait:
-                link.later(wait, self._rows, request, rows)
+                client.later(wait, self._rows, request, rows)
             else:
                 self._rows(request, rows)
         if paced:
-            link.later(len(found) / rate, self._rows_end, request, link_done)
+            client.later(len(found) / rate, self._rows_end, request, done)
         else:
-            self._rows_end(request, link_done)
+            self._rows_end(request, done)
 
     def _rows(self, request: requests.ReqContractDetails, rows: Sequence[Listing]) -> None:
         under_id = rows[0].under_con_id
-        found = self._link.gateway.market.find("", "", con_id=under_id) if under_id else ()
+        found = self._client.gateway.market.find("", "", con_id=under_id) if under_id else ()
         for listing in rows:
             under = found[0] if found and listing.under_con_id == under_id else None
-            self._link.send(details_row(request.req_id, listing, under))
-            self._link.trouble.row_done("contract_details")
+            self._client.send(details_row(request.req_id, listing, under))
+            self._client.row_done("contract_details")
 
-    def _rows_end(
-        self, request: requests.ReqContractDetails, link_done: Callable[[], None]
-    ) -> None:
+    def _rows_end(self, request: requests.ReqContractDetails, done: Callable[[], None]) -> None:
         if not self._is_endless("contract_details", request):
-            self._link.end(request.req_id)
-            self._link.send(ContractDataEnd(request.req_id))
-        link_done()
+            self._client.end(request.req_id)
+            self._client.send(ContractDataEnd(request.req_id))
+        done()
 
     def _params(self, request: requests.ReqOptionParams) -> None:
-        link = self._link
-        if not link.begin(request.req_id, "option_params"):
+        client = self._client
+        if not client.begin(request.req_id, "option_params"):
             return
         if request.con_id <= 0:
-            link.end(request.req_id)
-            link.error(request.req_id, 321, "Invalid contract id")
+            client.end(request.req_id)
+            client.error(request.req_id, 321, "Invalid contract id")
             return
-        if not link.gateway.market.find("", "", con_id=request.con_id):
-            link.end(request.req_id)
-            link.error(request.req_id, 200)
+        if not client.gateway.market.find("", "", con_id=request.con_id):
+            client.end(request.req_id)
+            client.error(request.req_id, 200)
             return
-        link.later(link.draw(link.gateway.profile.params_s), self._params_now, request)
+        client.later(client.draw(client.gateway.profile.params_s), self._params_now, request)
 
     def _params_now(self, request: requests.ReqOptionParams) -> None:
-        link = self._link
+        client = self._client
         # A named exchange asks for futures options there; for a share that is nothing at all.
         if not request.exchange:
-            for row in link.gateway.market.parameters(request.symbol, request.con_id):
-                link.send(
+            for row in client.gateway.market.parameters(request.symbol, request.con_id):
+                client.send(
                     OptionParameters(
                         request.req_id,
                         row.exchange,
@@ -316,20 +286,20 @@ class Lookup:
                     )
                 )
         if not self._is_endless("option_params", request):
-            link.end(request.req_id)
-            link.send(OptionParamsEnd(request.req_id))
+            client.end(request.req_id)
+            client.send(OptionParamsEnd(request.req_id))
 
     def _is_endless(self, kind: str, request: object) -> bool:
-        gateway = self._link.gateway
+        gateway = self._client.gateway
         if not gateway.interference.any():
             return False
         subject = subject_of(gateway.market, request)
         return gateway.interference.aimed(faults.Endless, kind, subject) is not None
 
     def _matching(self, request: requests.ReqMatchingSymbols) -> None:
-        if not self._link.begin(request.req_id, "matching_symbols"):
+        if not self._client.begin(request.req_id, "matching_symbols"):
             return
-        market, pattern = self._link.gateway.market, request.pattern.strip().upper()
+        market, pattern = self._client.gateway.market, request.pattern.strip().upper()
         found = [
             one
             for symbol in _resembling(market, pattern)
@@ -348,11 +318,11 @@ class Lookup:
             )
             for one in found[:_MATCHES]
         )
-        self._link.end(request.req_id)
-        self._link.send(MatchingSymbols(request.req_id, rows))
+        self._client.end(request.req_id)
+        self._client.send(MatchingSymbols(request.req_id, rows))
 
     def _rule(self, request: requests.ReqMarketRule) -> None:
-        self._link.send(MarketRule(request.rule_id, (PriceStep(0.0, 0.01),)))
+        self._client.send(MarketRule(request.rule_id, (PriceStep(0.0, 0.01),)))
 
 
 def _resembling(market: Market, pattern: str) -> list[str]:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic.sim import faults
 from tomic.sim.market import Bar, Listing
 from tomic.sim.server.limits import AMBIGUOUS
 from tomic.sim.server.lookup import complaint, find, trades_at
+from tomic.sim.server.state import Client
 from tomic.wire.answers import BarRow, HistoricalData
 from tomic.wire.requests import CancelHistory, ReqHistory
-
-if TYPE_CHECKING:
-    from tomic.sim.server.connection import Connection
-
 
 SERIES = frozenset(
     {
@@ -73,36 +70,36 @@ def _modern(zone: str) -> str:
 class BarAnswers:
     """Answers requests for bars, for one connection."""
 
-    def __init__(self, link: Connection) -> None:
-        self._link = link
-        self._gateway = link.gateway
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._gateway = client.gateway
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """What this part answers."""
         return {ReqHistory: self._history, CancelHistory: self._cancel}
 
     def _history(self, request: ReqHistory) -> None:
-        link, gateway = self._link, self._gateway
+        client, gateway = self._client, self._gateway
         gateway.history_requests += 1
-        if not link.begin(request.req_id, "history"):
+        if not client.begin(request.req_id, "history"):
             return
         listing = self._validated(request)
         if listing is None or self._too_fast(request, listing):
-            link.end(request.req_id)
+            client.end(request.req_id)
             return
-        link.later(link.draw(gateway.profile.history_s), self._answer, request, listing)
+        client.later(client.draw(gateway.profile.history_s), self._answer, request, listing)
 
     def _validated(self, request: ReqHistory) -> Listing | None:
         req_id, contract = request.req_id, request.contract
         refusal = complaint(contract) or self._complaint(request)
         if refusal:
-            self._link.error(req_id, 321, refusal)
+            self._client.error(req_id, 321, refusal)
             return None
         found = find(self._gateway.market, contract)
         found = [one for one in found if trades_at(one, contract.exchange)]
         if len(found) != 1:
             text = AMBIGUOUS.format(contract.symbol) if found else ""
-            self._link.error(req_id, 200, text=text)
+            self._client.error(req_id, 200, text=text)
             return None
         return found[0]
 
@@ -129,10 +126,10 @@ class BarAnswers:
         gateway = self._gateway
         spurious = gateway.interference.of(faults.HistoryPacing)
         if any(gateway.interference.strike(fault, fault.times) for fault in spurious):
-            self._link.error(request.req_id, 162, _PACING)
+            self._client.error(request.req_id, 162, _PACING)
             return True
         if gateway.open("history") > gateway.limits.history_open:
-            self._link.error(request.req_id, 162, _PACING)
+            self._client.error(request.req_id, 162, _PACING)
             return True
         what = request.what.upper()
         series = (str(listing.con_id), request.contract.exchange, what)
@@ -145,12 +142,12 @@ class BarAnswers:
         )
         weight = 2 if what == "BID_ASK" else 1
         if gateway.history_meter.violates(gateway.clock(), same, series, weight):
-            self._link.error(request.req_id, 162, _PACING)
+            self._client.error(request.req_id, 162, _PACING)
             return True
         return False
 
     def _answer(self, request: ReqHistory, listing: Listing) -> None:
-        if request.req_id not in self._link.open:
+        if request.req_id not in self._client.open:
             return
         market = self._gateway.market
         end = end_of(request.end, market.now(), listing.time_zone_id) or market.now()
@@ -158,25 +155,25 @@ class BarAnswers:
         bars = None
         if request.bar_size == "1 day" and isinstance(count, int):
             bars = market.bars(listing.con_id, what, count, end)
-        self._link.end(request.req_id)
+        self._client.end(request.req_id)
         if not bars:
             name = listing.local_symbol or listing.symbol
             said = f"HMDS query returned no data: {name}@{request.contract.exchange} {what}"
-            self._link.error(request.req_id, 162, said)
+            self._client.error(request.req_id, 162, said)
             return
         rows = tuple(_row(bar) for bar in bars)
         first, last = bars[0].day, end
         head = f"{first:%Y%m%d} 00:00:00 {listing.time_zone_id}"
         tail = f"{last:%Y%m%d %H:%M:%S} {listing.time_zone_id}"
-        self._link.send(HistoricalData(request.req_id, head, tail, rows))
+        self._client.send(HistoricalData(request.req_id, head, tail, rows))
 
     def _cancel(self, request: CancelHistory) -> None:
-        if self._link.open.get(request.req_id) != "history":
-            self._link.error(request.req_id, 366, request.req_id)
+        if self._client.open.get(request.req_id) != "history":
+            self._client.error(request.req_id, 366, request.req_id)
             return
-        self._link.end(request.req_id)
+        self._client.end(request.req_id)
         said = f"API historical data query cancelled: {request.req_id}"
-        self._link.error(request.req_id, 162, said)
+        self._client.error(request.req_id, 162, said)
 
 
 def _row(bar: Bar) -> BarRow:

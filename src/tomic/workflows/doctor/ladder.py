@@ -33,10 +33,9 @@ from tomic.ib.spot import spot_of
 from tomic.masking import masked
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, Underlying
 from tomic.selection import Wanted, choose_params
-from tomic.sim.replay.session import kind_of
 from tomic.store import Database
 from tomic.store.file import is_there
-from tomic.wire.framing import FrameReader, WireError, split_fields
+from tomic.wire.framing import FrameReader, WireError, kind_of, split_fields
 from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.doctor import remedies
 from tomic.workflows.doctor.remedies import CURED_BY, Remedy

@@ -1,5 +1,5 @@
 """
-What can go wrong between a client and TWS, as data.
+What can go wrong between a client and TWS: faults as data, whom they hit, and what they break.
 
 A fault is a frozen dataclass; any number of them combine. ``Gateway(market, faults=[...])`` starts
 with some, ``gateway.add(...)`` brings one in later, :func:`parse` reads one from a command line::
@@ -14,13 +14,17 @@ said to be seconds.
 
 from __future__ import annotations
 
+import random
 import re
 import types
 import typing
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tomic.errors import UsageError
+from tomic.wire.framing import frame_fields, split_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,3 +387,245 @@ def _value(hint: Any, text: str) -> Any:
             raise ValueError(text)
         return text.lower() in {"true", "1", "yes"}
     return hint(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The contract a request is about, as far as it is known; all empty when it is about none."""
+
+    symbol: str = ""
+    sec_type: str = ""
+    expiry: str = ""
+    strike: float = 0.0
+    right: str = ""
+
+
+_UNANSWERED = frozenset({"market_data_type", "other"})
+
+F = TypeVar("F", bound=Fault)
+A = TypeVar("A", bound=Aimed)
+
+
+class Interference:
+    """The faults in force, and how often each has struck."""
+
+    def __init__(self, faults: Iterable[Fault], seed: int) -> None:
+        self._faults: list[Fault] = list(faults)
+        self._seed = seed
+        self._struck: Counter[Fault] = Counter()
+        self._per_subject: Counter[tuple[Fault, str, Subject]] = Counter()
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(self._faults)
+
+    def add(self, fault: Fault) -> None:
+        """Bring a fault in, with a fresh count."""
+        self._struck.pop(fault, None)
+        self._faults.append(fault)
+
+    def remove(self, fault: Fault) -> None:
+        """Take a fault out."""
+        self._faults.remove(fault)
+
+    def clear(self) -> None:
+        """Take every fault out."""
+        self._faults.clear()
+
+    def any(self) -> bool:
+        """Whether there is any fault at all."""
+        return bool(self._faults)
+
+    def of(self, kind: type[F]) -> list[F]:
+        """Faults of one class, in the order they were given."""
+        return [fault for fault in self._faults if isinstance(fault, kind)]
+
+    def strike(self, fault: Fault, times: int | None = None) -> bool:
+        """Count one use of a fault; False when it has been used *times* times already."""
+        if times is not None and self._struck[fault] >= times:
+            return False
+        self._struck[fault] += 1
+        return True
+
+    def aimed(self, kind: type[A], on: str, subject: Subject) -> A | None:
+        """The first fault of that class that hits this request; the hit is counted."""
+        for fault in self.of(kind):
+            if self._hits(fault, on, subject):
+                return fault
+        return None
+
+    def _hits(self, fault: Aimed, on: str, subject: Subject) -> bool:
+        if not self._fits(fault, on, subject) or not self._drawn(fault, subject):
+            return False
+        key = (fault, on, subject)
+        if fault.first_n is not None and self._per_subject[key] >= fault.first_n:
+            return False
+        if not self.strike(fault, fault.times):
+            return False
+        if fault.first_n is not None:
+            self._per_subject[key] += 1
+        return True
+
+    @staticmethod
+    def _fits(fault: Aimed, on: str, subject: Subject) -> bool:
+        # "Every kind" means every kind that waits for an answer.
+        any_kind = fault.on == "" and not on.startswith("cancel") and on not in _UNANSWERED
+        return (
+            (any_kind or fault.on == on)
+            and fault.symbol in ("", subject.symbol)
+            and fault.expiry.replace("-", "") in ("", subject.expiry)
+            and fault.strike in (0.0, subject.strike)
+            and fault.right in ("", subject.right)
+        )
+
+    def _drawn(self, fault: Aimed, subject: Subject) -> bool:
+        if fault.share >= 1.0:
+            return True
+        if subject.sec_type in ("STK", "IND"):
+            return False
+        key = f"{self._seed}|{type(fault).__name__}|{subject}"
+        return random.Random(key).random() < fault.share
+
+
+class Afflicted(Protocol):
+    """The connection on which faults strike."""
+
+    @property
+    def interference(self) -> Interference:
+        """The faults in force."""
+        ...
+
+    def drop(self) -> None:
+        """Cut the connection, after what was written has left."""
+        ...
+
+    def error(self, req_id: int, code: int) -> None:
+        """Send an error in TWS's words."""
+        ...
+
+    def later(self, delay_s: float, call: Callable[..., None], *args: Any) -> None:
+        """Call after *delay_s* seconds, unless the connection has ended by then."""
+        ...
+
+    def lose_lines(self) -> None:
+        """Every market-data line is gone, and nobody is told which."""
+        ...
+
+    def restart(self, down_for_s: float) -> None:
+        """The whole gateway cuts everything and comes back on the same port."""
+        ...
+
+    def change_port(self) -> None:
+        """The whole gateway moves to another port."""
+        ...
+
+
+_FARMS = {
+    2103: (2104, frozenset({"market_data"})),
+    2105: (2106, frozenset({"history"})),
+    2157: (2158, frozenset({"contract_details", "option_params", "matching_symbols"})),
+}
+_NONSENSE = ("", "x", "nan", "inf", "1e999", "-", "99999999999999999999", "\u00e9\u2028")
+
+
+class Trouble:
+    """The state of one connection's faults."""
+
+    def __init__(self, connection: Afflicted) -> None:
+        self._connection = connection
+        self.deaf = False
+        """Nothing is heard: messages in are lost."""
+        self.mute = False
+        """Nothing is said: messages out are lost."""
+        self._held: set[str] = set()
+        self._rows: Counter[str] = Counter()
+        self._spoil: Garble | Truncate | None = None
+        self._mutate: Mutate | None = None
+        self._noise = random.Random(0)
+
+    def holds(self, kind: str) -> bool:
+        """Whether requests of this kind are lost because their farm is broken."""
+        return kind in self._held
+
+    def after_message(self, count: int) -> None:
+        """Trigger the faults due after message *count*."""
+        interference = self._connection.interference
+        for fault in interference:
+            if isinstance(fault, DropAfter):
+                if count >= fault.messages and interference.strike(fault, fault.times):
+                    self._connection.drop()
+            elif count == getattr(fault, "after", None):
+                self._begin(fault)
+
+    def row_done(self, of: str) -> None:
+        """A row of quotes or details has been sent."""
+        interference = self._connection.interference
+        self._rows[of] += 1
+        for fault in interference.of(DropAfterRows):
+            due = fault.of == of and self._rows[of] >= fault.rows
+            if due and interference.strike(fault, fault.times):
+                self._connection.drop()
+
+    def _begin(self, fault: Fault) -> None:
+        if isinstance(fault, (Garble, Truncate)):
+            self._spoil = fault
+        elif isinstance(fault, Mutate):
+            self._mutate = fault
+        elif isinstance(fault, Deaf):
+            self.deaf = self.mute = True
+        elif isinstance(fault, ConnectivityLost):
+            self._lose(1100, fault.code, fault.restored_after)
+        elif isinstance(fault, ServerBroken):
+            self._lose(2110, 1102, fault.restored_after)
+        elif isinstance(fault, FarmBroken):
+            self._break_farm(fault)
+        elif isinstance(fault, Restart):
+            self._connection.restart(fault.down_for)
+        elif isinstance(fault, PortChanged):
+            self._connection.change_port()
+        elif isinstance(fault, Announce):
+            self._connection.error(-1, fault.code)
+
+    def _lose(self, code: int, restored: int, after_s: float | None) -> None:
+        self._connection.error(-1, code)
+        self.deaf = self.mute = True
+        if after_s is not None:
+            self._connection.later(after_s, self._restore, restored)
+
+    def _restore(self, code: int) -> None:
+        self.deaf = self.mute = False
+        if code == 1101:
+            self._connection.lose_lines()
+        self._connection.error(-1, code)
+
+    def _break_farm(self, fault: FarmBroken) -> None:
+        repaired, kinds = _FARMS.get(fault.code, (2104, frozenset({"market_data"})))
+        self._held |= kinds
+        self._connection.error(-1, fault.code)
+        if fault.restored_after is not None:
+            self._connection.later(fault.restored_after, self._repair, repaired, kinds)
+
+    def _repair(self, code: int, kinds: frozenset[str]) -> None:
+        self._held -= kinds
+        self._connection.error(-1, code)
+
+    def spoil(self, data: bytes) -> bytes:
+        """The bytes of a frame as they leave: now and then not what they were."""
+        fault, self._spoil = self._spoil, None
+        if fault is None:
+            hit = self._mutate is not None and self._noise.random() < self._mutate.share
+            return self._mutated(data) if hit else data
+        if isinstance(fault, Truncate):
+            return data[: max(4, len(data) // 2)]
+        noise = self._noise.randbytes(len(data))
+        # The high bit makes the length absurd, so that the stream can never be read again.
+        return data[:4] + noise[4:] if fault.whole_frame else b"\xff" + noise[1:]
+
+    def _mutated(self, data: bytes) -> bytes:
+        """The frame with its tail cut off or one field replaced; its length stays right."""
+        parts = list(split_fields(data[4:]))
+        at = self._noise.randrange(len(parts))
+        if self._noise.random() < 0.3:
+            del parts[max(at, 1) :]
+        else:
+            parts[at] = self._noise.choice(_NONSENSE)
+        return frame_fields(parts)

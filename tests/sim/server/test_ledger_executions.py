@@ -10,10 +10,9 @@ import pytest
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import BlankFilterIgnored, OrderWarned
 from tomic.sim.market import Listing, MarketFill
-from tomic.sim.market.fills import TimeForm, Times, zone_named
 from tomic.sim.market.model import ModelMarket
+from tomic.wire.answers import CommissionReport, ExecutionData, ExecutionsEnd
 from tomic.wire.requests import ReqExecutions
-from tomic.wire.statements import CommissionReport, ExecutionData, ExecutionsEnd
 
 AT = datetime(2026, 11, 20, 19, 31, 2, tzinfo=UTC)
 SPY = ModelMarket(1).find("SPY", "STK")[0]
@@ -71,24 +70,6 @@ async def test_a_blank_filter_that_is_ignored(probe, gateway):
     await probe.until(ExecutionsEnd, req_id=4)
 
     assert {one.req_id for one in probe.got(ExecutionData)} == {4}
-
-
-@pytest.mark.parametrize("form", TimeForm)
-def test_every_form_has_its_own_look(form):
-    """As TWS writes them: with a dash, with a name, or with two blanks and none."""
-    text = Times(form, "MET").execution(AT, "US/Eastern")
-
-    assert (
-        text
-        == {
-            "utc": "20261120-19:31:02",
-            "instrument": "20261120 14:31:02 US/Eastern",
-            "login": "20261120 20:31:02 MET",
-            "bare": "20261120  20:31:02",
-        }[form]
-    )
-    assert Times(form, "JST").greeting(AT) == "20261121 04:31:02 JST"
-    assert zone_named("EST").key == "America/New_York"
 
 
 async def test_ib_async_reads_them(gateway):

@@ -1,0 +1,358 @@
+"""
+What the connections of one gateway share and count, and a client as those who answer it see it.
+
+Everything that is counted here can be read while the gateway runs and after it has closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tomic.sim.faults import Fault, Interference, Trouble
+from tomic.sim.market import Market
+from tomic.sim.server.limits import HistoryMeter, Limits, PeakMeter, Profile, Times, text_of
+from tomic.wire.answers import Error
+from tomic.wire.framing import MAX_VERSION, MIN_VERSION
+from tomic.wire.orders import PlaceOrder
+from tomic.wire.protocol import ANSWERS
+
+_KEPT = 5_000
+_METERS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SentError:
+    """One error message the gateway has sent."""
+
+    client_id: int | None
+    req_id: int
+    code: int
+    text: str
+
+
+class GatewayState(ABC):
+    """The market, the rules, the faults and the counts that all connections of a gateway share."""
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        faults: Iterable[Fault],
+        seed: int,
+        profile: Profile | None,
+        limits: Limits | None,
+        read_only: bool,
+        server_version: int,
+        clock: Callable[[], float] | None,
+        times: Times | None,
+    ) -> None:
+        if not MIN_VERSION <= server_version <= MAX_VERSION:
+            known = f"{MIN_VERSION} to {MAX_VERSION}"
+            raise ValueError(f"server_version must be {known}, got {server_version}")
+        self.market = market
+        self.profile, self.limits = profile or Profile(), limits or Limits()
+        self.read_only, self.server_version = read_only, server_version
+        self.times = times or Times()
+        self.interference = Interference(faults, seed)
+        self.rng = random.Random(seed)
+        self.clock = clock or self.time
+        self.loop: asyncio.AbstractEventLoop
+        self.history_meter = HistoryMeter(self.limits)
+        self.details_queues: dict[str, DetailsQueue] = {}
+        self.clients: set[Client] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._peaks: deque[PeakMeter] = deque(maxlen=_METERS)
+        self._fullest_second = 0
+        self._meters: dict[Client, PeakMeter] = {}
+        self._open: Counter[str] = Counter()
+        self._peak: Counter[str] = Counter()
+        self.messages = 0
+        """Messages received, the handshake not counted."""
+        self.by_kind: Counter[str] = Counter()
+        """Messages that were read and not lost, by kind."""
+        self.connections = 0
+        self.lines_open = 0
+        self.peak_lines = 0
+        self.leaked = 0
+        """Lines open when their client closed the connection."""
+        self.orders = 0
+        """Orders that were no what-if."""
+        self.orders_seen: list[PlaceOrder] = []
+        self.what_ifs = 0
+        self.details_exact = 0
+        self.details_open = 0
+        self.history_requests = 0
+        self.rows: Counter[str] = Counter()
+        """Finished rows, ``quotes`` and ``contract_details``."""
+        self.errors: list[SentError] = []
+        """What was said with an error code, the last few thousand."""
+        self.unreadable: list[str] = []
+        """Why connections were closed whose bytes could not be read."""
+
+    @abstractmethod
+    def restart(self, down_for_s: float) -> None:
+        """Cut everything, listen to nobody for a while, then come back on the same port."""
+
+    @abstractmethod
+    def change_port(self) -> None:
+        """Tell every client the port that will serve from now on, and cut it."""
+
+    def time(self) -> float:
+        """The loop's clock."""
+        return self.loop.time()
+
+    # faults
+
+    def add(self, fault: Fault) -> None:
+        """Bring a fault in from now on."""
+        self.interference.add(fault)
+
+    def remove(self, fault: Fault) -> None:
+        """Take a fault out."""
+        self.interference.remove(fault)
+
+    def clear(self) -> None:
+        """Take every fault out."""
+        self.interference.clear()
+
+    # what tests read
+
+    def peak_messages(self, window_s: float = 1.0) -> int:
+        """
+        The most messages of one client in any exact window, lost ones included.
+
+        Windows other than a second are known of the last fifty connections only.
+        """
+        known = self._fullest_second if window_s == 1.0 else 0
+        return max(known, *(meter.peak(window_s) for meter in self._peaks), 0)
+
+    def peak(self, kind: str) -> int:
+        """The most requests of one kind that were open at once."""
+        return self._peak[kind]
+
+    def open(self, kind: str) -> int:
+        """Requests of one kind that are open now."""
+        return self._open[kind]
+
+    def codes(self) -> Counter[int]:
+        """How often each error code was said."""
+        return Counter(error.code for error in self.errors)
+
+    # what connections tell
+
+    def client_ids(self) -> set[int]:
+        """Ids of the clients that are connected."""
+        return {client.client_id for client in self.clients if client.client_id is not None}
+
+    def joined(self, client: Client) -> None:
+        """A client has connected."""
+        self.connections += 1
+        self.clients.add(client)
+        self._empty.clear()
+        self._meters[client] = PeakMeter()
+        self._peaks.append(self._meters[client])
+
+    def left(self, client: Client, lines: int) -> None:
+        """A client has gone with so many lines open; whatever else it left open is closed."""
+        self.clients.discard(client)
+        meter = self._meters.pop(client, None)
+        if meter is not None:
+            self._fullest_second = max(self._fullest_second, meter.peak())
+        if not client.cut:
+            self.leaked += lines
+        client.lose_lines()
+        for req_id in list(client.open):
+            client.end(req_id)
+        if not self.clients:
+            self._empty.set()
+
+    def arrived(self, client: Client, now: float) -> None:
+        """A message has come in."""
+        self.messages += 1
+        self._meters[client].arrive(now)
+
+    def counted(self, kind: str) -> None:
+        """A message was read."""
+        self.by_kind[kind] += 1
+
+    def opened(self, kind: str) -> None:
+        """A request was opened."""
+        self._open[kind] += 1
+        self._peak[kind] = max(self._peak[kind], self._open[kind])
+
+    def ended(self, kind: str) -> None:
+        """A request was closed."""
+        self._open[kind] -= 1
+
+    def line_opened(self) -> None:
+        """A market-data line was opened."""
+        self.lines_open += 1
+        self.peak_lines = max(self.peak_lines, self.lines_open)
+
+    def line_closed(self) -> None:
+        """A market-data line was closed."""
+        self.lines_open -= 1
+
+    def noted(self, client: Client, req_id: int, code: int, text: str) -> None:
+        """Record an error; 'farm is OK' notices are dropped."""
+        if code not in (2104, 2106, 2158):
+            self.errors.append(SentError(client.client_id, req_id, code, text))
+            if len(self.errors) > 2 * _KEPT:
+                del self.errors[:_KEPT]
+
+
+class DetailsQueue:
+    """Open-ended details requests of one symbol: one at a time, first come first served."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[Callable[[], None]], bool]] = deque()
+        self._busy = False
+
+    def put(self, job: Callable[[Callable[[], None]], bool]) -> None:
+        """
+        Run *job* when its turn comes.
+
+        A job is given what it must call when it is done, and says whether it has started; a job
+        whose client has gone says no, and the next one gets its turn.
+        """
+        self._waiting.append(job)
+        if not self._busy:
+            self._next()
+
+    def _next(self) -> None:
+        self._busy = False
+        while self._waiting and not self._busy:
+            self._busy = self._waiting.popleft()(self._next)
+
+
+class Client(ABC):
+    """One client of the gateway: messages to it, its open requests, its timers and its faults."""
+
+    def __init__(self, gateway: GatewayState) -> None:
+        self.gateway = gateway
+        self.version = 0
+        self.client_id: int | None = None
+        self.data_type = 1
+        self.closed = False
+        self.cut = False
+        """The gateway, not the client, ended the connection."""
+        self.open: dict[int, str] = {}
+        """Request ids that wait for an answer or stream, with their kind."""
+        self.on_close: list[Callable[[], None]] = []
+        """Called when the connection has ended."""
+        self.trouble = Trouble(self)
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._out = bytearray()
+        self._flushing = False
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def interference(self) -> Interference:
+        """The faults in force."""
+        return self.gateway.interference
+
+    @abstractmethod
+    def lose_lines(self) -> None:
+        """Every market-data line is gone, and nobody is told which."""
+
+    def restart(self, down_for_s: float) -> None:
+        """The whole gateway cuts everything and comes back on the same port."""
+        self.gateway.restart(down_for_s)
+
+    def change_port(self) -> None:
+        """The whole gateway moves to another port."""
+        self.gateway.change_port()
+
+    def drop(self) -> None:
+        """Cut the connection, after what was written has left."""
+        if not self.closed and not self.cut:
+            self._flush()
+            self.cut = True
+            if self._transport is not None:
+                self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection at once; what was not sent is lost."""
+        self.cut = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    # messages out
+
+    def send(self, answer: object) -> None:
+        """Send one message, unless a fault keeps it back."""
+        if not self.closed and not self.cut and not self.trouble.mute:
+            self.write(ANSWERS.encode(answer, self.version))
+
+    def send_all(self, answers: Iterator[object] | Sequence[object]) -> None:
+        """Send several messages in order."""
+        for answer in answers:
+            self.send(answer)
+
+    def error(self, req_id: int, code: int, *details: object, text: str = "") -> None:
+        """Send an error in TWS's words, or in others for the same code, and note it."""
+        text = text or text_of(code, *details)
+        self.gateway.noted(self, req_id, code, text)
+        self.send(Error(req_id, code, text))
+
+    def row_done(self, of: str) -> None:
+        """A row of ``quotes`` or ``contract_details`` has been sent."""
+        self.gateway.rows[of] += 1
+        self.trouble.row_done(of)
+
+    def write(self, data: bytes) -> None:
+        """Put bytes in line; they leave once per turn of the loop."""
+        self._out += self.trouble.spoil(data)
+        if not self._flushing:
+            self._flushing = True
+            self.gateway.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._out and self._transport is not None and not self.cut and not self.closed:
+            self._transport.write(bytes(self._out))
+        self._out.clear()
+
+    # open requests and time
+
+    def begin(self, req_id: int, kind: str) -> bool:
+        """Open a request; False, after error 322, when the id is in use."""
+        if req_id in self.open:
+            self.error(req_id, 322, "Duplicate ticker id")
+            return False
+        self.open[req_id] = kind
+        self.gateway.opened(kind)
+        return True
+
+    def end(self, req_id: int) -> bool:
+        """Close a request; False when there is none of that id."""
+        kind = self.open.pop(req_id, None)
+        if kind is None:
+            return False
+        self.gateway.ended(kind)
+        return True
+
+    def later(self, delay_s: float, call: Callable[..., None], *args: Any) -> None:
+        """Call after *delay_s* seconds, unless the connection has ended by then."""
+        if self.closed:
+            return
+        timer: asyncio.TimerHandle
+
+        def fire() -> None:
+            self._timers.discard(timer)
+            if not self.closed:
+                call(*args)
+
+        timer = self.gateway.loop.call_later(delay_s, fire)
+        self._timers.add(timer)
+
+    def draw(self, span: tuple[float, float]) -> float:
+        """A delay between two bounds."""
+        return self.gateway.rng.uniform(*span) if span[1] > 0.0 else 0.0

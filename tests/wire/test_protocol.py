@@ -1,0 +1,48 @@
+"""Which message belongs to which request, whatever its fields are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tomic.wire.framing import kind_of
+from tomic.wire.protocol import ANSWERS, CANCELS, REQUESTS, data_type_of, request_id
+
+
+@pytest.mark.parametrize("fields", [(), ("",), ("x",), ("9" * 30,), ("1",), ("10", "5")])
+def test_odd_messages_have_no_place(fields):
+    """Messages without kind or id are told apart, never a crash."""
+    assert kind_of(fields) in (-1, 1, 10)
+    assert request_id(fields) is None
+    assert ANSWERS.id_place(fields, 178) in (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "version", "place"),
+    [
+        (("57", "1", "7"), 178, 2),
+        (("81", "7", "0.01", "", "3"), 178, 1),
+        (("10", "8", "7", "SPY"), 163, 2),
+        (("10", "7", "SPY"), 164, 1),
+        (("5", "9", "0"), 178, 1),
+        (("59", "1", "e.01"), 178, None),
+    ],
+)
+def test_the_id_of_a_request_stands_behind_the_version_of_a_message(message, version, place):
+    """A message without a version of its own has the id first; some have no id at all."""
+    assert ANSWERS.id_place(message, version) == place
+
+
+def test_cancels_name_what_they_end():
+    """Every cancel is a request with an id; orders have one too, the clock has none."""
+    ids = {kind: request_id((str(kind), "1", "7")) for kind in CANCELS}
+    assert ids == {2: "7", 25: "7", 63: "7", 75: "7", 77: "7", 93: "1"}
+    assert REQUESTS.id_place(("3", "9", "0"), 178) == 1
+    assert request_id(("49", "1")) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "data_type"), [(("59", "1", "3"), 3), (("59", "1", "x"), 1), (("59",), 1)]
+)
+def test_the_data_type_of_a_request(fields, data_type):
+    """Type 1, live, where it cannot be read."""
+    assert data_type_of(fields) == data_type
