@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomic.definitions.definition import Definition
+from tomic.figures.figure import Definition
 
 DEFINITIONS: tuple[Definition, ...] = (
     Definition(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomic.definitions.definition import Definition
+from tomic.figures.figure import Definition
 
 _OPTION = "black_scholes.greeks(100.0, 95.0, 30 / 365, 0.05, 0.0, 0.25, False)"
 _GREEKS_CAVEAT = (

@@ -11,9 +11,9 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from tomic import config, dates, definitions, models, quant
-from tomic.definitions import ALL, Definition, find
+from tomic import config, dates, figures, models, quant
 from tomic.errors import UsageError
+from tomic.figures import ALL, Definition, find
 from tomic.files import CHAIN_HEADER, SNAPSHOT_HEADER, quality
 from tomic.journal import statistics
 from tomic.models import Proposal
@@ -84,7 +84,7 @@ def test_everything_is_said(one: Definition):
 
 def test_names_are_unique():
     """No alias means two things."""
-    names = [definitions.plain(alias) for one in ALL.values() for alias in (one.name, *one.aliases)]
+    names = [figures.plain(alias) for one in ALL.values() for alias in (one.name, *one.aliases)]
 
     assert sorted(names) == sorted(set(names))
 
@@ -126,4 +126,4 @@ def test_a_wrong_name_has_a_hint():
 def test_all_is_read_only():
     """Definitions are facts."""
     with pytest.raises(TypeError):
-        definitions.ALL["x"] = definitions.ALL["iv"]
+        figures.ALL["x"] = figures.ALL["iv"]

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tomic.definitions import book, chain, trades, volatility
-from tomic.definitions.definition import Definition
 from tomic.errors import UsageError
+from tomic.figures import book, chain, trades, volatility
+from tomic.figures.figure import Definition
 
 __all__ = ["ALL", "Definition", "find"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomic.definitions.definition import Definition
+from tomic.figures.figure import Definition
 
 _CLOSES = "[100.0, 101.0, 99.0, 102.0, 103.0, 101.0, 104.0]"
 _BARS = "[99.5, 101.0, 100.5], [101.0, 103.0, 102.0], [99.0, 100.0, 98.0], [100.0, 102.0, 99.0]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomic.definitions.definition import Definition
+from tomic.figures.figure import Definition
 
 _SPREAD = (
     "payoff.segments([95.0, 90.0], [False, False], [-1.0, 1.0], credit=150.0, multiplier=100.0)"
