@@ -8,18 +8,16 @@ import panel_figures as figures
 from panel_screens import check_screen, settle, text
 from tomic.panel.app import PanelApp, Source
 from tomic.panel.views.chain import ChainView
-from tomic.panel.views.data import DataView
-from tomic.panel.views.history import HistorySheet
+from tomic.panel.views.data import DataView, HistorySheet
 from tomic.panel.views.journal import JournalView, report_text
 from tomic.panel.views.market import MarketView
-from tomic.panel.views.portfolio import PortfolioPage
+from tomic.panel.views.portfolio import PortfolioView
 from tomic.panel.views.proposal import ProposalSheet
 from tomic.panel.views.scan import ScanView
 from tomic.panel.views.settings import SettingsView
-from tomic.panel.views.sheet import TextSheet
-from tomic.panel.views.view import View
+from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.glyphs import ASCII, UNICODE
-from tomic.workflows.portfolio.review import PortfolioView
+from tomic.workflows.portfolio.review import PortfolioReview
 
 SMALL, LARGE = (80, 24), (132, 40)
 
@@ -30,7 +28,7 @@ class Still(PanelApp):
     def on_mount(self) -> None:
         """Every view looks as if it had been loaded before."""
         for view in self.query(View):
-            view.seen = True
+            view.appeared = True
 
     def get_line_filters(self) -> list[LineFilter]:
         """None: `red` stays `red`, whatever the theme and the terminal would make of it."""
@@ -59,7 +57,7 @@ def proposal(panel):
 def portfolio(panel):
     panel.action_view("Portfolio")
     review = figures.book_review()
-    panel.view(PortfolioPage).show(PortfolioView(book=None, review=review))
+    panel.view(PortfolioView).show(PortfolioReview(book=None, review=review))
 
 
 def journal(panel):

@@ -7,7 +7,7 @@ import datetime as dt
 import panel_figures as figures
 from tomic.models.review import BetaDelta, Gap, Jump, SymbolBeta, TailRisk, WhatIfMargin
 from tomic.present import portfolio
-from tomic.workflows.portfolio.review import PortfolioView
+from tomic.workflows.portfolio.review import PortfolioReview
 
 
 def text(by="strategy", *, spots=(), every_alert=False, totals=None, **changes):
@@ -15,7 +15,7 @@ def text(by="strategy", *, spots=(), every_alert=False, totals=None, **changes):
     review = figures.book_review()
     if totals is not None:
         changes["totals"] = review.totals.model_copy(update=totals)
-    view = PortfolioView(book=None, review=review.model_copy(update=changes))
+    view = PortfolioReview(book=None, review=review.model_copy(update=changes))
     return portfolio.text(view, by, spots=spots, every_alert=every_alert, width=120, color=False)
 
 
