@@ -11,7 +11,7 @@ from tomic.models import SymbolOutcome
 from tomic.panel.views.chain import ChainView, window_of
 from tomic.panel.views.proposal import ProposalSheet
 from tomic.panel.views.scan import ScanView
-from tomic.panel.widgets.entry import Entry
+from tomic.panel.widgets.entry import LineInput
 from tomic.panel.widgets.grid import Grid
 
 SMALL = (80, 24)
@@ -46,7 +46,7 @@ async def test_typing_a_filter_narrows_the_chain(make_panel):
     async with panel.run_test(size=SMALL) as pilot:
         await pilot.press("2")
         panel.view(ChainView).show(figures.chain(), figures.smiles())
-        panel.ground.query_one("#dte", Entry).value = "50:"
+        panel.ground.query_one("#dte", LineInput).value = "50:"
         await until(pilot, lambda: {row.dte for row in rows(panel, "options")} == {56})
 
         assert "--dte 50" in text(pilot)

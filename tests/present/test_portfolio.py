@@ -12,7 +12,7 @@ from tomic.models.book import SymbolMarket
 from tomic.models.review import BetaDelta, Gap, Jump, SymbolBeta, TailRisk, WhatIfMargin
 from tomic.portfolio import alerts
 from tomic.present import portfolio
-from tomic.workflows.portfolio.review import PortfolioView
+from tomic.workflows.portfolio.review import PortfolioReview
 
 
 def text(by="strategy", *, spots=(), every_alert=False, totals=None, **changes):
@@ -20,7 +20,7 @@ def text(by="strategy", *, spots=(), every_alert=False, totals=None, **changes):
     review = figures.book_review()
     if totals is not None:
         changes["totals"] = review.totals.model_copy(update=totals)
-    view = PortfolioView(book=None, review=review.model_copy(update=changes))
+    view = PortfolioReview(book=None, review=review.model_copy(update=changes))
     return portfolio.text(view, by, spots=spots, every_alert=every_alert, width=120, color=False)
 
 

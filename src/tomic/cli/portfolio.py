@@ -14,7 +14,7 @@ from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
 from tomic.present.forms import Format
 
 if TYPE_CHECKING:
-    from tomic.workflows.portfolio.review import PortfolioView
+    from tomic.workflows.portfolio.review import PortfolioReview
 
 app = typer.Typer()
 
@@ -110,7 +110,7 @@ async def portfolio(
 
 
 def _print(
-    view: PortfolioView, shape: Format, by: str, *, spots: Sequence[float], every_alert: bool
+    view: PortfolioReview, shape: Format, by: str, *, spots: Sequence[float], every_alert: bool
 ) -> None:
     from tomic.present import chain
     from tomic.present import portfolio as portfolio_rows
@@ -130,7 +130,7 @@ def _print(
         typer.echo(shown, nl=False)
 
 
-def _code(view: PortfolioView, *, exit_code: bool) -> int:
+def _code(view: PortfolioReview, *, exit_code: bool) -> int:
     """3 when asking again may give more, 10 when an alert asks for a decision, else 0."""
     from tomic.models.review import Severity
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tomic.strategies.fit import FitModel
     from tomic.workflows.doctor.ladder import Check
     from tomic.workflows.journal.entries import Journal
-    from tomic.workflows.portfolio.review import PortfolioView
+    from tomic.workflows.portfolio.review import PortfolioReview
     from tomic.workflows.volatility.history import HistoryRun
     from tomic.workflows.volatility.measure import VolReport
     from tomic.workflows.volatility.stored import PastDay
@@ -454,7 +454,7 @@ class Desk:
         ib_margin: bool = False,
         file: Path | None = None,
         last: bool = False,
-    ) -> PortfolioView:
+    ) -> PortfolioReview:
         """
         Review what is held; see `workflows.portfolio.review.portfolio`.
 

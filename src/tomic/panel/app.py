@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,11 +20,10 @@ from tomic.files.reading import parse_file_name
 from tomic.panel.background import Background
 from tomic.panel.source import Source
 from tomic.panel.views.chain import ChainView
-from tomic.panel.views.data import DataView
-from tomic.panel.views.history import HistorySheet
+from tomic.panel.views.data import DataView, HistorySheet
 from tomic.panel.views.journal import JournalView
 from tomic.panel.views.market import MarketView
-from tomic.panel.views.portfolio import PortfolioPage
+from tomic.panel.views.portfolio import PortfolioView
 from tomic.panel.views.scan import ScanView
 from tomic.panel.views.settings import SettingsView
 from tomic.panel.views.view import View
@@ -36,7 +35,7 @@ VIEWS: tuple[type[View], ...] = (
     MarketView,
     ChainView,
     ScanView,
-    PortfolioPage,
+    PortfolioView,
     JournalView,
     DataView,
     SettingsView,
@@ -62,8 +61,8 @@ class PanelApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"view('{one.label}')", one.label, show=False)
-            for number, one in enumerate(VIEWS, start=1)
+            Binding(str(number), f"view('{view.label}')", view.label, show=False)
+            for number, view in enumerate(VIEWS, start=1)
         ),
         Binding("q", "quit", "Quit"),
     ]
@@ -82,7 +81,7 @@ class PanelApp(App[None]):
         self.glyphs = glyphs or glyphs_here()
         self.background = Background(self._open_desk)
         self._leaving = False
-        self._bar, self._banner = ViewBar([one.label for one in VIEWS]), Banner()
+        self._bar, self._banner = ViewBar([view.label for view in VIEWS]), Banner()
 
     def _open_desk(self, watch: Watcher) -> Desk:
         return Desk(
@@ -98,8 +97,8 @@ class PanelApp(App[None]):
         yield self._bar
         yield self._banner
         with ContentSwitcher(initial=VIEWS[0].label.lower()):
-            for one in VIEWS:
-                yield one()
+            for view in VIEWS:
+                yield view()
         yield Footer()
 
     def on_mount(self) -> None:
@@ -120,8 +119,8 @@ class PanelApp(App[None]):
     def symbols(self) -> tuple[str, ...]:
         """Symbols to look at by default: those of the settings, or that of the recording."""
         if self.source.replay is not None:
-            found = parse_file_name(self.source.replay.name).symbol
-            return (found,) if found else ()
+            symbol = parse_file_name(self.source.replay.name).symbol
+            return (symbol,) if symbol else ()
         return tuple(self.settings.market.symbols)
 
     def typed(self, *words: object) -> str:
@@ -215,6 +214,13 @@ class PanelApp(App[None]):
         else:
             bar.say("lost")
             self.lost("the gateway went away")
+
+
+if TYPE_CHECKING:
+    from tomic.panel.views.view import Panel
+
+    # The application is what pages take it for.
+    _: Panel = PanelApp()
 
 
 def run(source: Source, *, settings: Settings | None = None, glyphs: Glyphs | None = None) -> int:

@@ -27,7 +27,7 @@ from tomic.portfolio.exposure import Total
 from tomic.present import forms
 from tomic.present.chain import text_of
 from tomic.present.text import amount, number, per_cent
-from tomic.workflows.portfolio.review import Considered, PortfolioView
+from tomic.workflows.portfolio.review import Considered, PortfolioReview
 
 SCHEMA = "tomic.portfolio/1"
 GROUPINGS = ("strategy", "symbol", "expiry")
@@ -122,7 +122,7 @@ def _group_row(
 # -- machine forms ---------------------------------------------------------------------------------
 
 
-def to_json(view: PortfolioView, by: str, *, grids: bool) -> str:
+def to_json(view: PortfolioReview, by: str, *, grids: bool) -> str:
     """The whole review as one document; the cells of stress grids only when asked for."""
     review = view.review
     document: dict[str, Any] = {
@@ -165,18 +165,18 @@ def _considered_document(one: Considered, by: str) -> dict[str, Any]:
     }
 
 
-def to_ndjson(view: PortfolioView, by: str) -> str:
+def to_ndjson(view: PortfolioReview, by: str) -> str:
     """A row per line."""
     return forms.to_ndjson(rows(view.review, by))
 
 
-def to_csv(view: PortfolioView, by: str) -> str:
+def to_csv(view: PortfolioReview, by: str) -> str:
     """The rows as CSV; fractions and money as plain numbers, unknown ones empty."""
     return forms.to_csv(rows(view.review, by))
 
 
 def text(
-    view: PortfolioView,
+    view: PortfolioReview,
     by: str,
     *,
     spots: Sequence[float],

@@ -81,8 +81,8 @@ def test_every_plot_fits_in_its_space(size, glyphs):
     width, height = size
     smile = next(iter(figures.smiles().values()))
     drawings = [
-        chain.drawn(smile, width, height, glyphs),
-        proposal.drawn(figures.proposal(), width, height, glyphs),
+        chain.smile_text(smile, width, height, glyphs),
+        proposal.payoff_text(figures.proposal(), width, height, glyphs),
     ]
 
     for text in drawings:
@@ -97,7 +97,7 @@ def test_a_smile_that_was_not_fitted_says_why_in_its_space(width):
     smile = next(iter(figures.smiles().values()))
     lacking = dataclasses.replace(smile, lack="the quotes at the money are missed, " * 8)
 
-    drawn = rows(chain.drawn(lacking, width, 12, UNICODE))
+    drawn = rows(chain.smile_text(lacking, width, 12, UNICODE))
 
     assert "not fitted" in drawn[-1]
     assert max(map(len, drawn)) <= width
@@ -105,7 +105,7 @@ def test_a_smile_that_was_not_fitted_says_why_in_its_space(width):
 
 def test_a_payoff_without_points_says_so():
     """A proposal without a curve is no trouble."""
-    text = proposal.drawn(figures.proposal(curve=()), 60, 12, UNICODE)
+    text = proposal.payoff_text(figures.proposal(curve=()), 60, 12, UNICODE)
 
     assert "no payoff" in text.plain
 
@@ -115,8 +115,8 @@ def test_heat_map_keeps_the_moves_that_fit():
     grid = figures.book_review().stress
     shown = (-0.2, -0.1, 0.0, 0.1, 0.2)
 
-    wide = rows(portfolio.drawn(grid, 0, shown, 60))
-    narrow = rows(portfolio.drawn(grid, 0, shown, 26))
+    wide = rows(portfolio.stress_text(grid, 0, shown, 60))
+    narrow = rows(portfolio.stress_text(grid, 0, shown, 26))
 
     assert wide[1].split() == ["vol", "-20%", "-10%", "+0%", "+10%", "+20%"]
     assert narrow[1].split() == ["vol", "-10%", "+0%", "+10%"]

@@ -23,10 +23,10 @@ from tomic.desk import Desk
 from tomic.errors import UsageError
 from tomic.models import OptionQuote, VolSnapshot
 from tomic.panel.views.view import View
-from tomic.panel.widgets.entry import Entry
+from tomic.panel.widgets.entry import LineInput
 from tomic.panel.widgets.glyphs import Glyphs, number, per_cent
 from tomic.panel.widgets.grid import Column, Grid
-from tomic.panel.widgets.plot import Canvas, Span, framed, span_of
+from tomic.panel.widgets.plot import Canvas, framed, span_of
 from tomic.strategies.pricing.board import prepare
 
 _POINTS = 121
@@ -78,7 +78,7 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, DrawnSmile]:
     return found
 
 
-def drawn(smile: DrawnSmile, width: int, height: int, glyphs: Glyphs) -> Text:
+def smile_text(smile: DrawnSmile, width: int, height: int, glyphs: Glyphs) -> Text:
     """The plot as text of *width* x *height* cells; too small a space gives nothing."""
     title = Text(f"{smile.expiry}  {smile.dte} days", style="bold", no_wrap=True)
     if width < 16 or height < 6 or not smile.strike.size:
@@ -131,10 +131,7 @@ class SmilePlot(Widget):
         if self._day is None:
             return Text("")
         smile = self._smiles[self._day]
-        return drawn(smile, self.size.width, self.size.height, self._glyphs)
-
-
-__all__ = ["DrawnSmile", "SmilePlot", "Span", "drawn", "smiles_of"]
+        return smile_text(smile, self.size.width, self.size.height, self._glyphs)
 
 
 _FIGURES = (
@@ -257,11 +254,11 @@ class ChainView(View):
         symbol = (self.panel.symbols or ("SPY",))[0]
         with Horizontal(classes="filters"):
             yield Label("symbol")
-            yield Entry(symbol, id="symbol", width=10)
+            yield LineInput(symbol, id="symbol", width=10)
             yield Label("days")
-            yield Entry(id="dte", hint="15:60", width=10)
+            yield LineInput(id="dte", hint="15:60", width=10)
             yield Label("delta")
-            yield Entry(id="delta", hint="-0.8:0.8", width=14)
+            yield LineInput(id="delta", hint="-0.8:0.8", width=14)
         with Horizontal():
             yield Grid(COLUMNS, key=key_of, id="options")
             yield SmilePlot(self.panel.glyphs)
@@ -269,7 +266,7 @@ class ChainView(View):
     # -- what is asked for -----------------------------------------------------------------
 
     def _window(self) -> ChainFilter:
-        texts = (self.query_one(f"#{name}", Entry).value for name in ("symbol", "dte", "delta"))
+        texts = (self.query_one(f"#{name}", LineInput).value for name in ("symbol", "dte", "delta"))
         return window_of(*texts)
 
     def typed(self) -> str:
@@ -277,12 +274,12 @@ class ChainView(View):
         try:
             return self.panel.typed("chain", *self._window().words)
         except UsageError:
-            return self.panel.typed("chain", self.query_one("#symbol", Entry).value)
+            return self.panel.typed("chain", self.query_one("#symbol", LineInput).value)
 
     def open(self, symbol: str) -> None:
         """Fetch the chain of another symbol."""
-        self.query_one("#symbol", Entry).value = symbol
-        self.seen = True
+        self.query_one("#symbol", LineInput).value = symbol
+        self.appeared = True
         self.action_load()
 
     def action_load(self) -> None:
@@ -361,7 +358,7 @@ class ChainView(View):
 
     def action_filter(self) -> None:
         """Go to the filters."""
-        self.query_one("#symbol", Entry).focus()
+        self.query_one("#symbol", LineInput).focus()
 
     def action_smile(self) -> None:
         """Show or hide the smile."""

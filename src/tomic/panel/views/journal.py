@@ -26,8 +26,7 @@ from tomic.models.journal import (
     Trade,
     Verdict,
 )
-from tomic.panel.views.sheet import TextSheet
-from tomic.panel.views.view import View
+from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.entry import Ask
 from tomic.panel.widgets.glyphs import Glyphs, amount, number, per_cent
 from tomic.panel.widgets.grid import Column, Grid
@@ -340,7 +339,7 @@ class JournalView(View):
 
         def show(found: Any) -> None:
             text = entry_text(*found)
-            self.panel.push_screen(TextSheet(f"Journal entry {number_}", text, self.typed()))
+            self.app.push_screen(TextSheet(f"Journal entry {number_}", text, self.typed()))
 
         self.work(f"reading entry {number_}", ask, show, online=False)
 
@@ -362,7 +361,7 @@ class JournalView(View):
                 self._close(row.id, *(one.strip() for one in answer))
 
         title = f"Close {row.id} {row.symbol} {row.strategy}"
-        self.panel.push_screen(Ask(title, questions, note=row.legs), answered)
+        self.app.push_screen(Ask(title, questions, note=row.legs), answered)
 
     def _close(self, number_: int, price: str, structures: str, note: str) -> None:
         if structures and not structures.isdigit():
@@ -409,7 +408,7 @@ class JournalView(View):
                 self._note(row.id, answer[0].strip())
 
         title = f"Note to {row.id} {row.symbol} {row.strategy}"
-        self.panel.push_screen(Ask(title, [("text", "")]), answered)
+        self.app.push_screen(Ask(title, [("text", "")]), answered)
 
     def _note(self, number_: int, text: str) -> None:
         self._words = ("note", number_, text)
@@ -453,7 +452,7 @@ class JournalView(View):
             if answer and answer[0].strip():
                 self._add(*(one.strip() for one in answer))
 
-        self.panel.push_screen(Ask("New journal entry", questions, note=note), answered)
+        self.app.push_screen(Ask("New journal entry", questions, note=note), answered)
 
     def _add(self, legs: str, price: str, structures: str, plan: str) -> None:
         if not structures.isdigit() or int(structures) < 1:
@@ -484,7 +483,7 @@ class JournalView(View):
 
         questions = [("file; empty: the executions that TWS still knows", "")]
         note = "journal.json of the original, a Flex query, or an export of this journal"
-        self.panel.push_screen(Ask("Import into the journal", questions, note=note), answered)
+        self.app.push_screen(Ask("Import into the journal", questions, note=note), answered)
 
     def _import(self, file: str) -> None:
         self._words = ("import", file or "--tws")
@@ -518,7 +517,7 @@ class JournalView(View):
 
         def show(report: JournalReport) -> None:
             text = report_text(report, self.panel.glyphs)
-            self.panel.push_screen(TextSheet("Statistics", text, self.typed()))
+            self.app.push_screen(TextSheet("Statistics", text, self.typed()))
 
         self.work("counting", ask, show, online=False)
 

@@ -15,15 +15,14 @@ from textual.widgets import Static
 
 from tomic.desk import Desk
 from tomic.models.review import Alert, BookReview, Severity, StressGrid, Structure
-from tomic.panel.views.sheet import TextSheet
-from tomic.panel.views.view import View
+from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.entry import Ask
 from tomic.panel.widgets.glyphs import amount, money, number, per_cent
 from tomic.panel.widgets.grid import Column, Grid
 from tomic.panel.widgets.lines import FactLines
 
 if TYPE_CHECKING:
-    from tomic.workflows.portfolio.review import Considered, PortfolioView
+    from tomic.workflows.portfolio.review import Considered, PortfolioReview
 
 
 _STYLES = {Severity.ALARM: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
@@ -155,7 +154,7 @@ def nearest(moves: Sequence[float], shown: Sequence[float], count: int) -> list[
     return places[excess - excess // 2 : len(places) - excess // 2]
 
 
-def drawn(grid: StressGrid, day: int, shown: Sequence[float], width: int) -> Text:
+def stress_text(grid: StressGrid, day: int, shown: Sequence[float], width: int) -> Text:
     """One day of the grid, a row for each change of volatility; *day* is a place in its days."""
     columns = nearest(grid.spot_moves, shown, (width - _LABEL) // _CELL)
     largest = max((abs(row[day]) for cells in grid.pnl for row in cells), default=0.0) or 1.0
@@ -213,7 +212,7 @@ class HeatMap(Widget):
         if not self._grids:
             return Text("nothing to stress", "dim")
         grid = self._grids[self._grid]
-        return drawn(grid, min(self._day, len(grid.days) - 1), self._shown, self.size.width)
+        return stress_text(grid, min(self._day, len(grid.days) - 1), self._shown, self.size.width)
 
 
 def _money(title: str, field: str) -> Column[Any]:
@@ -259,7 +258,7 @@ COLUMNS: list[Column[Any]] = [
 ]
 
 
-class PortfolioPage(View):
+class PortfolioView(View):
     """What is held."""
 
     label = "Portfolio"
@@ -296,7 +295,7 @@ class PortfolioPage(View):
         """Read positions and account values from the gateway."""
         self._options = ("--stress",)
 
-        async def ask(desk: Desk) -> PortfolioView:
+        async def ask(desk: Desk) -> PortfolioReview:
             return await desk.portfolio(each_symbol=True)
 
         self.work("reading the account", ask, self.show)
@@ -305,7 +304,7 @@ class PortfolioPage(View):
         """Review the book that was saved last; nobody is asked."""
         self._options = ("--last", "--stress")
 
-        async def ask(desk: Desk) -> PortfolioView:
+        async def ask(desk: Desk) -> PortfolioReview:
             return await desk.portfolio(last=True, each_symbol=True)
 
         self.work("reading the last saved book", ask, self.show, online=False)
@@ -314,7 +313,7 @@ class PortfolioPage(View):
         """Put a trade beside the book."""
         questions = [("a proposal's id, or legs", "")]
         note = "for example 20261120-3, or: SPY -1 560P +1 550P 2026-12-18"
-        self.panel.push_screen(Ask("What would a trade change?", questions, note=note), self._put)
+        self.app.push_screen(Ask("What would a trade change?", questions, note=note), self._put)
 
     def _put(self, answer: tuple[str, ...] | None) -> None:
         if not answer or not answer[0].strip():
@@ -322,20 +321,20 @@ class PortfolioPage(View):
         trade = answer[0].strip()
         self._options = ("--with", trade)
 
-        async def ask(desk: Desk) -> PortfolioView:
+        async def ask(desk: Desk) -> PortfolioReview:
             return await desk.portfolio(trade, each_symbol=True)
 
-        def show(view: PortfolioView) -> None:
+        def show(view: PortfolioReview) -> None:
             self.show(view)
             if view.considered is not None:
                 text = considered_text(view.considered, view.review.currency)
-                self.panel.push_screen(TextSheet(f"With {trade}", text, self.typed()))
+                self.app.push_screen(TextSheet(f"With {trade}", text, self.typed()))
 
         self.work(f"reading the account, with {trade}", ask, show)
 
     # -- what is shown ---------------------------------------------------------------------
 
-    def show(self, view: PortfolioView) -> None:
+    def show(self, view: PortfolioReview) -> None:
         """Show a review."""
         review = view.review
         self._review = review
@@ -362,7 +361,7 @@ class PortfolioPage(View):
         if self._review is not None:
             one: Structure = message.row
             text = structure_text(one, self._review)
-            self.panel.push_screen(TextSheet(f"{one.id} {one.strategy}", text, self.typed()))
+            self.app.push_screen(TextSheet(f"{one.id} {one.strategy}", text, self.typed()))
 
     def action_day(self) -> None:
         """The stress grid at its next day."""
@@ -380,4 +379,4 @@ class PortfolioPage(View):
                 text.append(f"\nnot in the figures ({gap.missing}): {gap.name}: {gap.reason}")
             for note in self._review.notes:
                 text.append(f"\nnote: {note}", "dim")
-            self.panel.push_screen(TextSheet("Alerts", text, self.typed()))
+            self.app.push_screen(TextSheet("Alerts", text, self.typed()))

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from tomic.desk import Desk
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
-from tomic.panel.views.sheet import Sheet
+from tomic.panel.views.view import Sheet
 from tomic.panel.widgets.glyphs import Glyphs, money, number, per_cent
 from tomic.panel.widgets.grid import Column, Grid
 from tomic.panel.widgets.plot import Canvas, framed, span_of
@@ -53,7 +53,7 @@ def refusals_text(result: ScanResult, *, symbol: str | None = None) -> Text:
     return text
 
 
-def drawn(proposal: Proposal, width: int, height: int, glyphs: Glyphs) -> Text:
+def payoff_text(proposal: Proposal, width: int, height: int, glyphs: Glyphs) -> Text:
     """The plot as text of *width* x *height* cells; too small a space gives nothing."""
     points = [one for one in proposal.curve if math.isfinite(one.profit)]
     title = Text("P&L at the first expiry", style="bold", no_wrap=True)
@@ -111,7 +111,7 @@ class PayoffPlot(Widget):
 
     def render(self) -> Text:
         """The plot, as large as the space it has."""
-        return drawn(self._proposal, self.size.width, self.size.height, self._glyphs)
+        return payoff_text(self._proposal, self.size.width, self.size.height, self._glyphs)
 
 
 def contract(leg: Leg) -> str:
@@ -225,8 +225,7 @@ class ProposalSheet(Sheet):
         async def ask(desk: Desk) -> TradeReview:
             return await desk.refreshed(old)
 
-        self.say("quoting the legs again")
-        self.work(ask, self.reviewed)
+        self.work("quoting the legs again", ask, self.reviewed)
 
     def reviewed(self, review: TradeReview) -> None:
         """Show the figures of now."""

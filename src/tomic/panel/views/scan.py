@@ -21,9 +21,8 @@ from tomic.errors import (
 )
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
 from tomic.panel.views.proposal import ProposalSheet, refusals_text, score_text
-from tomic.panel.views.sheet import TextSheet
-from tomic.panel.views.view import View
-from tomic.panel.widgets.entry import Ask, Entry
+from tomic.panel.views.view import TextSheet, View
+from tomic.panel.widgets.entry import Ask, LineInput
 from tomic.panel.widgets.glyphs import money, number, per_cent
 from tomic.panel.widgets.grid import Column, Grid
 from tomic.panel.widgets.lines import FactLines
@@ -87,22 +86,22 @@ class ScanView(View):
         """What is scanned, the ranking, and the trade under the cursor."""
         with Horizontal(classes="filters"):
             yield Label("top")
-            yield Entry("5", id="top", width=5)
+            yield LineInput("5", id="top", width=5)
             yield Label("symbols")
-            yield Entry(id="symbols", hint="those of the settings", width=24)
+            yield LineInput(id="symbols", hint="those of the settings", width=24)
             yield Label("strategies")
-            yield Entry(id="strategies", hint="all", width=24)
+            yield LineInput(id="strategies", hint="all", width=24)
         yield Grid(COLUMNS, key=lambda row: f"{row.id} {row.symbol} {row.trade}", id="ranking")
         yield FactLines(id="trade", rows=3)
 
     # -- what is asked for -----------------------------------------------------------------
 
     def _words(self, name: str) -> list[str]:
-        return self.query_one(f"#{name}", Entry).value.replace(",", " ").split()
+        return self.query_one(f"#{name}", LineInput).value.replace(",", " ").split()
 
     @property
     def _top(self) -> int | None:
-        text = self.query_one("#top", Entry).value.strip()
+        text = self.query_one("#top", LineInput).value.strip()
         return int(text) if text.isdigit() and int(text) > 0 else None
 
     def typed(self) -> str:
@@ -156,17 +155,17 @@ class ScanView(View):
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Open the proposal."""
         if self._result is not None:
-            self.panel.push_screen(ProposalSheet(message.row, self._result))
+            self.app.push_screen(ProposalSheet(message.row, self._result))
 
     def action_refused(self) -> None:
         """Show what was refused, and how near the nearest came."""
         if self._result is not None:
             command = f"{self.typed()} --explain"
-            self.panel.push_screen(TextSheet("Refused", refusals_text(self._result), command))
+            self.app.push_screen(TextSheet("Refused", refusals_text(self._result), command))
 
     def action_filter(self) -> None:
         """Go to what is scanned."""
-        self.query_one("#top", Entry).focus()
+        self.query_one("#top", LineInput).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Keep the command in step."""
@@ -187,7 +186,7 @@ class ScanView(View):
         symbol = pointed.symbol if pointed else (self.panel.symbols or ("SPY",))[0]
         trade = pointed.trade if pointed else "short_put_spread 560/550 2026-12-18"
         questions = [("symbol", symbol), ("trade", trade)]
-        self.panel.push_screen(Ask("Why not this trade?", questions), self._judge)
+        self.app.push_screen(Ask("Why not this trade?", questions), self._judge)
 
     def _judge(self, answer: tuple[str, ...] | None) -> None:
         if answer is None:
@@ -199,7 +198,7 @@ class ScanView(View):
 
         def show(review: TradeReview) -> None:
             typed = self.panel.typed("why-not", symbol, trade)
-            self.panel.push_screen(TextSheet(f"{symbol} {trade}", review_text(review), typed))
+            self.app.push_screen(TextSheet(f"{symbol} {trade}", review_text(review), typed))
 
         self.work(f"{symbol}: judging {trade}", ask, show)
 

@@ -17,7 +17,7 @@ from tomic.config.text import plain, set_key, toml_text
 from tomic.desk import Desk
 from tomic.errors import ConfigError
 from tomic.panel.views.view import View
-from tomic.panel.widgets.entry import Ask, Entry
+from tomic.panel.widgets.entry import Ask, LineInput
 from tomic.panel.widgets.grid import Column, Grid
 from tomic.panel.widgets.lines import FactLines
 
@@ -90,7 +90,7 @@ class SettingsView(View):
 
     def body(self) -> ComposeResult:
         """A search line, the table, and the connection test below it."""
-        yield Entry(id="find", hint="part of a key, such as ib.", width=40)
+        yield LineInput(id="find", hint="part of a key, such as ib.", width=40)
         yield Grid(COLUMNS, key=attrgetter("key"), id="settings-table")
         yield FactLines(id="checks", rows=0)
 
@@ -117,7 +117,7 @@ class SettingsView(View):
         self.show_command()
 
     def _refill(self) -> None:
-        part = self.query_one("#find", Entry).value.strip().lower()
+        part = self.query_one("#find", LineInput).value.strip().lower()
         rows = [row for row in self._rows if part in row.key]
         self.query_one("#settings-table", Grid).fill(rows)
 
@@ -154,7 +154,7 @@ class SettingsView(View):
                 self._set(row.key, answer[0])
 
         title = f"{row.key} (from {row.origin})"
-        self.panel.push_screen(Ask(title, [("value, as TOML writes it", row.value)]), answered)
+        self.app.push_screen(Ask(title, [("value, as TOML writes it", row.value)]), answered)
 
     def _set(self, key: str, text: str) -> None:
         config = self.panel.source.config

@@ -1,55 +1,34 @@
-"""What every view has: a body, a line of status, its equivalent command, and work to cancel."""
+"""
+What every page of the panel is: a body, a line of status, its equivalent command, and work to do.
+
+A view is one of the pages behind the numbers; a sheet lies over it, and escape goes back.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
-from textual.reactive import reactive
+from textual.screen import ModalScreen
 from textual.widget import Widget
+from textual.widgets import Footer, Label, Static
 from textual.worker import Worker, WorkerState
 
+from tomic.config import Settings
 from tomic.desk import Desk
 from tomic.errors import SessionError, TomicError
+from tomic.panel.background import Background
+from tomic.panel.source import Source
+from tomic.panel.widgets.entry import LineInput
+from tomic.panel.widgets.glyphs import Glyphs
+from tomic.panel.widgets.lines import CommandLine, StatusLine
 from tomic.workflows.progress import Event
-
-if TYPE_CHECKING:
-    from tomic.panel.app import PanelApp
-
-
-class CommandLine(Widget):
-    """One line: ``= tomic scan --top 5``."""
-
-    typed = reactive("")
-
-    def render(self) -> Text:
-        """The command, cut at the edge of the screen."""
-        text = Text("= ", style="bold", no_wrap=True, overflow="ellipsis")
-        text.append(self.typed)
-        return text
-
-
-class StatusLine(Widget):
-    """One line: what runs, how far it is, or what came out."""
-
-    said = reactive("")
-    failed = reactive(False)
-
-    def say(self, text: str, *, failed: bool = False) -> None:
-        """Show *text* until something else is said."""
-        self.said, self.failed = text, failed
-
-    def render(self) -> Text:
-        """The text, cut at the edge of the screen."""
-        style = "bold red" if self.failed else ""
-        return Text(self.said, style=style, no_wrap=True, overflow="ellipsis")
-
 
 T = TypeVar("T")
 
@@ -57,55 +36,63 @@ _BAR = 16
 """Cells of a bar of progress."""
 
 
-class View(Vertical):
-    """One page of the panel; its work runs in the background, one piece at a time."""
+class Panel(Protocol):
+    """What pages know of the application, which knows all of them."""
 
-    label: ClassVar[str] = ""
-    name_of_body: ClassVar[str] = ""
-    """Selector of what has the focus when the view appears."""
-    loads_on_first_sight: ClassVar[bool] = True
+    background: Background
+    glyphs: Glyphs
+    settings: Settings
+    source: Source
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "load", "Load"),
-        Binding("escape", "cancel", "Cancel"),
-    ]
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols to look at by default."""
 
-    class Progress(Message):
-        """The work of a view went a step further."""
+    def typed(self, *words: object) -> str:
+        """The command that gives the same from the same source."""
 
-        def __init__(self, event: Event) -> None:
-            super().__init__()
-            self.event = event
+    def joined(self, parts: Sequence[str]) -> str:
+        """Parts that are not empty, with a mark between them."""
 
-    def __init__(self) -> None:
-        super().__init__(id=self.label.lower())
-        self.seen = False
+    def lost(self, reason: str) -> None:
+        """Show the banner."""
+
+    def found(self) -> None:
+        """Hide the banner."""
+
+    def open_chain(self, symbol: str) -> None:
+        """Show the chain of a symbol."""
+
+    def open_history(self, symbol: str) -> None:
+        """Show the stored days of a symbol."""
+
+    def open_entry(self, proposal_id: str) -> None:
+        """Ask for what a journal entry of a proposal needs."""
+
+    async def take_settings(self) -> None:
+        """Read the settings again."""
+
+
+class Page(Widget):
+    """What views and sheets share; a page does one piece of work at a time, in the background."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._runs = 0
-        self._counts: dict[str, Event] = {}
         self._status, self._line = StatusLine(), CommandLine()
 
-    # -- what a view adds ------------------------------------------------------------------
-
     def body(self) -> ComposeResult:
-        """What the view shows."""
+        """What the page shows."""
         yield from ()
 
     def typed(self) -> str:
         """The equivalent command."""
         return ""
 
-    def action_load(self) -> None:
-        """Fetch what the view shows."""
-
-    # -- shared ----------------------------------------------------------------------------
-
     @property
-    def panel(self) -> PanelApp:
+    def panel(self) -> Panel:
         """The application."""
-        from tomic.panel.app import PanelApp
-
-        assert isinstance(self.app, PanelApp)
-        return self.app
+        return cast("Panel", self.app)
 
     def compose(self) -> ComposeResult:
         """Body, status and command."""
@@ -126,34 +113,8 @@ class View(Vertical):
         """Show one line of status."""
         self._status.say(text, failed=failed)
 
-    def appear(self) -> None:
-        """Take the focus; load when seen for the first time."""
-        self.focus_body()
-        self.show_command()
-        if not self.seen:
-            self.seen = True
-            if self.loads_on_first_sight:
-                self.action_load()
-            else:
-                self.say(f"r loads: {self.typed()}")
-
-    def focus_body(self) -> None:
-        """Give the focus to what is looked at."""
-        if self.name_of_body:
-            self.query_one(self.name_of_body).focus()
-
-    @property
-    def is_on_screen(self) -> bool:
-        """Whether this is the view that is looked at."""
-        return bool(self.display) and self.is_mounted
-
-    @property
-    def working(self) -> bool:
-        """Whether work of this view is under way."""
-        return any(
-            worker.group == self.id and worker.state in (WorkerState.PENDING, WorkerState.RUNNING)
-            for worker in self.workers
-        )
+    def follow(self, event: Event) -> None:
+        """Called on the desk's thread with every step of the work."""
 
     def work(
         self,
@@ -169,11 +130,10 @@ class View(Vertical):
         What goes wrong becomes the line of status, and a lost connection the banner.
         """
         self._runs += 1
-        self._counts = {}
         self.show_command()
         self.say(what)
         job = self._ask(self._runs, ask, show, online)
-        return self.run_worker(job, name=what, group=self.id or "view", exclusive=True)
+        return self.run_worker(job, name=what, group=self.id or "page", exclusive=True)
 
     async def _ask(
         self,
@@ -183,7 +143,7 @@ class View(Vertical):
         online: bool,
     ) -> None:
         try:
-            result = await self.panel.background.run(ask, watch=self._on_event, online=online)
+            result = await self.panel.background.run(ask, watch=self.follow, online=online)
         except TomicError as exc:
             self.say(str(exc), failed=True)
             if isinstance(exc, SessionError):
@@ -193,12 +153,75 @@ class View(Vertical):
                 self.say("cancelled")
             raise
         else:
-            # The panel may have been left meanwhile.
+            # The page may have been left meanwhile.
             if self.is_attached:
                 if online:
                     self.panel.found()
                 self.say("")
                 show(result)
+
+
+class View(Vertical, Page):
+    """One of the pages behind the numbers."""
+
+    label: ClassVar[str] = ""
+    name_of_body: ClassVar[str] = ""
+    """Selector of what has the focus when the view appears."""
+    loads_on_first_sight: ClassVar[bool] = True
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "load", "Load"),
+        Binding("escape", "cancel", "Cancel"),
+    ]
+
+    class Progress(Message):
+        """The work of a view went a step further."""
+
+        def __init__(self, event: Event) -> None:
+            super().__init__()
+            self.event = event
+
+    def __init__(self) -> None:
+        super().__init__(id=self.label.lower())
+        self.appeared = False
+        self._counts: dict[str, Event] = {}
+
+    def action_load(self) -> None:
+        """Fetch what the view shows."""
+
+    def appear(self) -> None:
+        """Take the focus; load when seen for the first time."""
+        self.focus_body()
+        self.show_command()
+        if not self.appeared:
+            self.appeared = True
+            if self.loads_on_first_sight:
+                self.action_load()
+            else:
+                self.say(f"r loads: {self.typed()}")
+
+    def focus_body(self) -> None:
+        """Give the focus to what is looked at."""
+        if self.name_of_body:
+            self.query_one(self.name_of_body).focus()
+
+    def on_line_input_left(self, message: LineInput.Left) -> None:
+        """Back from a line to what it is about."""
+        message.stop()
+        self.focus_body()
+
+    @property
+    def is_on_screen(self) -> bool:
+        """Whether this is the view that is looked at."""
+        return bool(self.display) and self.is_mounted
+
+    @property
+    def working(self) -> bool:
+        """Whether work of this view is under way."""
+        return any(
+            worker.group == self.id and worker.state in (WorkerState.PENDING, WorkerState.RUNNING)
+            for worker in self.workers
+        )
 
     def tell_lost(self, errors: Iterable[TomicError | None]) -> None:
         """Show the banner when one of the errors in a result is a lost connection."""
@@ -206,8 +229,20 @@ class View(Vertical):
         if lost is not None:
             self.panel.lost(str(lost))
 
-    def _on_event(self, event: Event) -> None:
-        """Called on the desk's thread."""
+    def work(
+        self,
+        what: str,
+        ask: Callable[[Desk], Awaitable[T]],
+        show: Callable[[T], None],
+        *,
+        online: bool = True,
+    ) -> Worker[Any]:
+        """As every page does, counting anew."""
+        self._counts = {}
+        return super().work(what, ask, show, online=online)
+
+    def follow(self, event: Event) -> None:
+        """Pass the step on to the panel's own thread."""
         self.post_message(self.Progress(event))
 
     def on_view_progress(self, message: View.Progress) -> None:
@@ -253,3 +288,55 @@ class View(Vertical):
         """Work began or ended: other keys are of use now."""
         event.stop()
         self.refresh_bindings()
+
+
+class Sheet(ModalScreen[None], Page):
+    """A page of details over the view: a title, and escape goes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Back"),
+        Binding("q", "app.quit", "Quit"),
+    ]
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        """Title above, keys below what every page has."""
+        yield Label(self._title, markup=False, classes="title")
+        yield from Page.compose(self)
+        yield Footer()
+
+    def action_leave(self) -> None:
+        """Go back to the view."""
+        self.dismiss(None)
+
+
+class TextSheet(Sheet):
+    """
+    Text that can be scrolled.
+
+    Args:
+        title: What it is about.
+        text: The page.
+        typed: The equivalent command.
+    """
+
+    def __init__(self, title: str, text: Text | str, typed: str) -> None:
+        super().__init__(title)
+        self._text = text if isinstance(text, Text) else Text(text)
+        self._typed = typed
+
+    def body(self) -> ComposeResult:
+        """The page."""
+        with VerticalScroll(id="page"):
+            yield Static(self._text, markup=False)
+
+    def typed(self) -> str:
+        """The equivalent command."""
+        return self._typed
+
+    def on_mount(self) -> None:
+        """The arrow keys scroll."""
+        self.query_one("#page").focus()

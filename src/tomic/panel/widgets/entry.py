@@ -8,11 +8,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 
-class Entry(Input):
+class LineInput(Input):
     """An input of one line without a frame; escape goes back to what it is about."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
@@ -21,15 +22,12 @@ class Entry(Input):
         super().__init__(value, placeholder=hint, id=id)
         self.styles.width = width
 
-    def action_leave(self) -> None:
-        """Give the focus back."""
-        from tomic.panel.views.view import View
+    class Left(Message):
+        """Escape was pressed."""
 
-        for above in self.ancestors:
-            if isinstance(above, View):
-                above.focus_body()
-            elif isinstance(above, Ask):
-                above.action_leave()
+    def action_leave(self) -> None:
+        """Say that it is left."""
+        self.post_message(self.Left())
 
 
 class Ask(ModalScreen[tuple[str, ...] | None]):
@@ -55,18 +53,23 @@ class Ask(ModalScreen[tuple[str, ...] | None]):
                 yield Label(self._note, markup=False, classes="hint")
             for number, (label, value) in enumerate(self._questions):
                 yield Label(label, markup=False)
-                yield Entry(value, id=f"answer{number}", width=72)
+                yield LineInput(value, id=f"answer{number}", width=72)
             yield Label("enter: go on   escape: back", markup=False, classes="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go to the next line; after the last one, answer."""
         event.stop()
-        entries = list(self.query(Entry))
-        at = entries.index(self.query_one(f"#{event.input.id}", Entry))
-        if at + 1 < len(entries):
-            self.set_focus(entries[at + 1])
+        lines = list(self.query(LineInput))
+        at = lines.index(self.query_one(f"#{event.input.id}", LineInput))
+        if at + 1 < len(lines):
+            self.set_focus(lines[at + 1])
         else:
-            self.dismiss(tuple(one.value for one in entries))
+            self.dismiss(tuple(line.value for line in lines))
+
+    def on_line_input_left(self, message: LineInput.Left) -> None:
+        """Answer nothing."""
+        message.stop()
+        self.action_leave()
 
     def action_leave(self) -> None:
         """Answer nothing."""

@@ -99,8 +99,8 @@ class StoreMemory:
     ) -> tuple[Underlying | None, tuple[OptionParams, ...]]:
         """The underlying and its option parameters as they were asked on *day*."""
         try:
-            underlying = await self._database.load_underlying(symbol, day)
-            params = await self._database.load_option_params(symbol, day)
+            underlying = await self._database.contracts.underlying(symbol, day)
+            params = await self._database.contracts.option_params(symbol, day)
         except StoreError as exc:
             self._forgets(exc)
             return None, ()
@@ -110,8 +110,8 @@ class StoreMemory:
         """The contracts of one class that were asked for on *day*."""
         key = (symbol, day, trading_class)
         try:
-            known = await self._database.load_contracts(*key)
-            complete = await self._database.load_complete_expiries(*key)
+            known = await self._database.contracts.load(*key)
+            complete = await self._database.contracts.complete_expiries(*key)
         except StoreError as exc:
             self._forgets(exc)
             return KnownContracts({}, frozenset())
@@ -133,12 +133,12 @@ class StoreMemory:
             for pair, con_id in known.ids.items()
         ]
         try:
-            await self._database.save_underlying(underlying, day)
+            await self._database.contracts.save_underlying(underlying, day)
             for name in sorted({params.trading_class for params in listed}):
                 # Of the exchanges that list a class, the one that is chosen when it is asked for.
                 best = choose_params(listed, symbol, name)
-                await self._database.save_option_params(symbol, day, best)
-            await self._database.save_contracts(
+                await self._database.contracts.save_option_params(symbol, day, best)
+            await self._database.contracts.save(
                 symbol, day, params.trading_class, rows, complete=known.complete
             )
         except StoreError as exc:
@@ -147,8 +147,8 @@ class StoreMemory:
     async def last_chain(self, symbol: str, trading_class: str) -> Chain | None:
         """The last whole chain that was stored, else the last one, if it is of that class."""
         try:
-            chain = await self._database.load_chain(symbol, whole=True)
-            chain = chain or await self._database.load_chain(symbol)
+            chain = await self._database.chains.load(symbol, whole=True)
+            chain = chain or await self._database.chains.load(symbol)
         except StoreError as exc:
             self._note(f"the last chain cannot be read: {exc}")
             return None

@@ -64,7 +64,7 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True)
-class PortfolioView:
+class PortfolioReview:
     """What `tomic portfolio` shows."""
 
     book: Book
@@ -120,7 +120,7 @@ async def portfolio(
     simulated: bool = False,
     deadline: float | None = None,
     watch: Watcher = ignore,
-) -> PortfolioView:
+) -> PortfolioReview:
     """
     Review the book of the gateway, which is then saved, or a saved one.
 
@@ -254,7 +254,7 @@ def look(
     trade_legs: Sequence[NamedLeg] = (),
     known: Sequence[Position] = (),
     saved: Path | None = None,
-) -> PortfolioView:
+) -> PortfolioReview:
     """
     Review *book*, and beside it the book with *trade_legs* where some are given.
 
@@ -266,7 +266,7 @@ def look(
     considered = None
     if trade_legs:
         considered = _consider(book, before, settings, claims, trade, tuple(trade_legs), known)
-    return PortfolioView(book, before, considered, saved)
+    return PortfolioReview(book, before, considered, saved)
 
 
 def _consider(

@@ -1,23 +1,23 @@
-"""Each view looks as it did when somebody last looked at it; TOMIC_UPDATE_SNAPSHOTS=1 redraws."""
+"""Each view reads as it did when somebody last looked at it; TOMIC_UPDATE_SNAPSHOTS=1 rewrites."""
 
 from __future__ import annotations
 
+from textual.filter import LineFilter
+
 import panel_figures as figures
-from panel_screens import check_snapshot, settle, text
+from panel_screens import check_screen, settle, text
 from tomic.panel.app import PanelApp, Source
 from tomic.panel.views.chain import ChainView
-from tomic.panel.views.data import DataView
-from tomic.panel.views.history import HistorySheet
+from tomic.panel.views.data import DataView, HistorySheet
 from tomic.panel.views.journal import JournalView, report_text
 from tomic.panel.views.market import MarketView
-from tomic.panel.views.portfolio import PortfolioPage
+from tomic.panel.views.portfolio import PortfolioView
 from tomic.panel.views.proposal import ProposalSheet
 from tomic.panel.views.scan import ScanView
 from tomic.panel.views.settings import SettingsView
-from tomic.panel.views.sheet import TextSheet
-from tomic.panel.views.view import View
+from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.glyphs import ASCII, UNICODE
-from tomic.workflows.portfolio.review import PortfolioView
+from tomic.workflows.portfolio.review import PortfolioReview
 
 SMALL, LARGE = (80, 24), (132, 40)
 
@@ -28,7 +28,11 @@ class Still(PanelApp):
     def on_mount(self) -> None:
         """Every view looks as if it had been loaded before."""
         for view in self.query(View):
-            view.seen = True
+            view.appeared = True
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """None: `red` stays `red`, whatever the theme and the terminal would make of it."""
+        return []
 
 
 def market(panel):
@@ -53,7 +57,7 @@ def proposal(panel):
 def portfolio(panel):
     panel.action_view("Portfolio")
     review = figures.book_review()
-    panel.view(PortfolioPage).show(PortfolioView(book=None, review=review))
+    panel.view(PortfolioView).show(PortfolioReview(book=None, review=review))
 
 
 def journal(panel):
@@ -91,8 +95,8 @@ SCENES = [
 """Sheets first, over a market that shows nothing yet; the banner of a lost connection stays."""
 
 
-async def check_pictures(scenes, suffix, size, glyphs, settings) -> None:
-    """Compare one panel with the kept pictures, scene after scene; name all that differ."""
+async def check_screens(scenes, suffix, size, glyphs, settings) -> None:
+    """Compare one panel with the kept screens, scene after scene; name all that differ."""
     different = []
     panel = Still(Source(demo=True), settings=settings, glyphs=glyphs)
     async with panel.run_test(size=size) as pilot:
@@ -100,7 +104,7 @@ async def check_pictures(scenes, suffix, size, glyphs, settings) -> None:
         for scene in scenes:
             scene(panel)
             try:
-                await check_snapshot(pilot, f"{scene.__name__}_{suffix}")
+                await check_screen(pilot, f"{scene.__name__}_{suffix}")
             except AssertionError as exc:
                 different.append(str(exc))
             if len(panel.screen_stack) > 1:
@@ -110,17 +114,17 @@ async def check_pictures(scenes, suffix, size, glyphs, settings) -> None:
 
 async def test_small(panel_settings):
     """On 80 columns and 24 rows."""
-    await check_pictures(SCENES, "small", SMALL, UNICODE, panel_settings)
+    await check_screens(SCENES, "small", SMALL, UNICODE, panel_settings)
 
 
 async def test_large(panel_settings):
     """With room to spare."""
-    await check_pictures([proposal, chain, portfolio], "large", LARGE, UNICODE, panel_settings)
+    await check_screens([proposal, chain, portfolio], "large", LARGE, UNICODE, panel_settings)
 
 
 async def test_plain_letters(panel_settings):
     """On a terminal that has no more than ASCII."""
-    await check_pictures([proposal, statistics, chain], "ascii", SMALL, ASCII, panel_settings)
+    await check_screens([proposal, statistics, chain], "ascii", SMALL, ASCII, panel_settings)
 
 
 async def test_plain_letters_only(panel_settings):
