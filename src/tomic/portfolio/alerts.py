@@ -1,5 +1,5 @@
 """
-Thresholds that were crossed, each with its number, its limit and what one may do about it.
+Thresholds that were crossed, each with its number, its limit and what to do about it.
 
 The thresholds are settings; those of the original program are their defaults. ``info`` is context;
 ``warning`` and ``alarm`` ask for a decision.
@@ -29,7 +29,9 @@ INFO, WARNING, ALARM = Severity.INFO, Severity.WARNING, Severity.ALARM
 def ordered(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
     """Alarms first, the book before its structures."""
     return tuple(
-        sorted(alerts, key=lambda one: (_RANK[one.severity], one.scope != "book", one.scope))
+        sorted(
+            alerts, key=lambda alert: (_RANK[alert.severity], alert.scope != "book", alert.scope)
+        )
     )
 
 
@@ -45,8 +47,8 @@ def of_book(
     """
     Alerts about the book as a whole.
 
-    A margin that is known in part is at least that part, which may be too much already; what it is
-    a share of is *net_liquidation*.
+    A margin of which only a part is known is at least that part, which may already be too much.
+    Shares are of *net_liquidation*.
     """
     greeks = totals.greeks
     if abs(greeks.delta) > limits.book_delta:
@@ -120,7 +122,11 @@ def _book_gamma(by_symbol: dict[str, PortfolioGreeks], limits: AlertsSettings) -
 
 
 def _clusters(structures: Sequence[Structure], limits: AlertsSettings) -> Iterator[Alert]:
-    names = [one.strategy for one in structures if one.strategy not in ("shares", "other")]
+    names = [
+        structure.strategy
+        for structure in structures
+        if structure.strategy not in ("shares", "other")
+    ]
     if len(names) < 2:
         return
     name = max(sorted(set(names)), key=names.count)
@@ -135,28 +141,28 @@ def _clusters(structures: Sequence[Structure], limits: AlertsSettings) -> Iterat
 
 def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> Iterator[Alert]:
     most = {"symbol": limits.symbol_share, "sector": limits.sector_share}
-    several = {kind: sum(one.kind == kind for one in concentration) > 1 for kind in most}
-    for one in concentration:
-        limit, share = most.get(one.kind), _least_share(one, concentration)
-        if limit is None or share is None or one.name == "unknown":
+    several = {kind: sum(part.kind == kind for part in concentration) > 1 for kind in most}
+    for part in concentration:
+        limit, share = most.get(part.kind), _least_share(part, concentration)
+        if limit is None or share is None or part.name == "unknown":
             continue
-        if not several[one.kind] or share <= limit:
+        if not several[part.kind] or share <= limit:
             continue
         yield Alert(
-            rule=f"{one.kind}_share",
+            rule=f"{part.kind}_share",
             severity=WARNING,
-            scope=one.name,
+            scope=part.name,
             value=share,
             limit=limit,
-            message=f"{one.name} holds {_at_least(one.margin)}{share:.0%} of the margin",
-            advice=f"spread over other {one.kind}s before adding here",
+            message=f"{part.name} holds {_at_least(part.margin)}{share:.0%} of the margin",
+            advice=f"spread over other {part.kind}s before adding here",
         )
 
 
-def _least_share(one: Concentration, every: Sequence[Concentration]) -> float | None:
-    """What it holds of the margins that are known, or the least that this can be."""
-    whole = sum(other.margin_known for other in every if other.kind == one.kind)
-    return one.share if one.margin is not None or not whole else one.margin_known / whole
+def _least_share(part: Concentration, every: Sequence[Concentration]) -> float | None:
+    """Its share of the known margins, or the least that it can be."""
+    total = sum(other.margin_known for other in every if other.kind == part.kind)
+    return part.share if part.margin is not None or not total else part.margin_known / total
 
 
 def _at_least(margin: float | None) -> str:
@@ -208,16 +214,16 @@ def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Ite
 
 
 def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> Iterator[Alert]:
-    """Short options that may well be exercised."""
-    for one in risks:
-        limit = {"dividend": one.dividend, "deep_in_the_money": limits.itm_share}.get(one.reason)
+    """Short options that are likely to be exercised."""
+    for risk in risks:
+        limit = {"dividend": risk.dividend, "deep_in_the_money": limits.itm_share}.get(risk.reason)
         yield Alert(
-            rule=f"assignment_{one.reason}",
+            rule=f"assignment_{risk.reason}",
             severity=WARNING,
-            scope=one.structure,
-            value=one.time_value,
+            scope=risk.structure,
+            value=risk.time_value,
             limit=limit,
-            message=f"{one.contract}: {one.message}",
+            message=f"{risk.contract}: {risk.message}",
             advice="close or roll it, unless you want the shares to change hands",
         )
 
@@ -259,23 +265,23 @@ def of_entry(
 
 
 def of_structure(
-    one: Structure, market: SymbolMarket | None, limits: AlertsSettings
+    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
 ) -> Iterator[Alert]:
     """Alerts about one structure; what is unknown fires nothing."""
-    yield from _direction(one, limits)
-    yield from _vega(one, market, limits)
-    yield from _volatility(one, market, limits)
-    yield from _result(one, limits)
-    yield from _pay(one, limits)
-    if one.dte is not None and 0 <= one.dte < limits.dte:
+    yield from _direction(structure, limits)
+    yield from _vega(structure, market, limits)
+    yield from _volatility(structure, market, limits)
+    yield from _result(structure, limits)
+    yield from _pay(structure, limits)
+    if structure.dte is not None and 0 <= structure.dte < limits.dte:
         yield _of(
-            one, "dte", WARNING, one.dte, limits.dte,
-            f"{one.dte} days to expiry", "close or roll: gamma grows from here",
+            structure, "dte", WARNING, structure.dte, limits.dte,
+            f"{structure.dte} days to expiry", "close or roll: gamma grows from here",
         )  # fmt: skip
 
 
 def _of(
-    one: Structure,
+    structure: Structure,
     rule: str,
     severity: Severity,
     value: float,
@@ -286,7 +292,7 @@ def _of(
     return Alert(
         rule=rule,
         severity=severity,
-        scope=one.id,
+        scope=structure.id,
         value=value,
         limit=limit,
         message=message,
@@ -294,42 +300,44 @@ def _of(
     )
 
 
-def _direction(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
-    delta = one.delta_per_share
+def _direction(structure: Structure, limits: AlertsSettings) -> Iterator[Alert]:
+    delta = structure.delta_per_share
     if delta is not None and abs(delta) >= limits.delta_light:
         strong = abs(delta) >= limits.delta_strong
         limit = limits.delta_strong if strong else limits.delta_light
         side = "bullish" if delta > 0.0 else "bearish"
         yield _of(
-            one, "delta_strong" if strong else "delta_light", INFO, delta, limit,
+            structure, "delta_strong" if strong else "delta_light", INFO, delta, limit,
             f"{'strongly' if strong else 'lightly'} {side}, delta {delta:+.2f}",
             "fine when it is meant",
         )  # fmt: skip
-    value = one.greeks.delta_value
+    value = structure.greeks.delta_value
     if abs(value) > limits.delta_dollars_high:
         yield _of(
-            one, "delta_dollars_high", ALARM, value, limits.delta_dollars_high,
+            structure, "delta_dollars_high", ALARM, value, limits.delta_dollars_high,
             f"it moves like {value:+,.0f} of the underlying", "reduce, or hedge the direction",
         )  # fmt: skip
     elif delta is not None and abs(value) < limits.delta_dollars_low:
         yield _of(
-            one, "delta_dollars_low", INFO, value, limits.delta_dollars_low,
+            structure, "delta_dollars_low", INFO, value, limits.delta_dollars_low,
             f"it moves like only {value:+,.0f} of the underlying", "direction hardly matters",
         )  # fmt: skip
 
 
-def _vega(one: Structure, market: SymbolMarket | None, limits: AlertsSettings) -> Iterator[Alert]:
-    vega, rank = one.greeks.vega, market.iv_rank if market else None
+def _vega(
+    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
+) -> Iterator[Alert]:
+    vega, rank = structure.greeks.vega, market.iv_rank if market else None
     if abs(vega) > limits.vega:
         yield _of(
-            one, "vega", WARNING, vega, limits.vega,
+            structure, "vega", WARNING, vega, limits.vega,
             f"vega {vega:+,.0f} per vol point", "large for one structure; consider fewer of it",
         )  # fmt: skip
     if rank is None:
         return
     dear, cheap = rank > limits.iv_rank_high, rank < limits.iv_rank_low
     short, long = vega < -limits.vega_with_rank, vega > limits.vega_with_rank
-    told = {
+    findings = {
         (True, True): ("vega_short_dear", INFO, "sold while dear", "time is on its side"),
         (True, False): (
             "vega_short_cheap", INFO, "sold while cheap",
@@ -338,84 +346,84 @@ def _vega(one: Structure, market: SymbolMarket | None, limits: AlertsSettings) -
         (False, False): ("vega_long_cheap", INFO, "bought while cheap", "a rise would pay"),
     }  # fmt: skip
     if (short and (dear or cheap)) or (long and cheap):
-        rule, severity, words, advice = told[short, dear]
+        rule, severity, words, advice = findings[short, dear]
         limit = limits.iv_rank_high if dear else limits.iv_rank_low
         message = f"volatility {words}: vega {vega:+,.0f}, IV rank {rank:.0%}"
-        yield _of(one, rule, severity, rank, limit, message, advice)
-    delta = one.delta_per_share
+        yield _of(structure, rule, severity, rank, limit, message, advice)
+    delta = structure.delta_per_share
     if delta is None:
         return
     if delta >= limits.delta_light and vega > 0.0 and cheap:
         yield _of(
-            one, "bullish_long_cheap", INFO, rank, limits.iv_rank_low,
+            structure, "bullish_long_cheap", INFO, rank, limits.iv_rank_low,
             "bullish and long volatility while it is cheap", "a rise of either helps",
         )  # fmt: skip
     if delta <= -limits.delta_light and vega < 0.0 and dear:
         yield _of(
-            one, "bearish_short_dear", INFO, rank, limits.iv_rank_high,
+            structure, "bearish_short_dear", INFO, rank, limits.iv_rank_high,
             "bearish and short volatility while it is dear", "a fall usually lifts volatility",
         )  # fmt: skip
 
 
 def _volatility(
-    one: Structure, market: SymbolMarket | None, limits: AlertsSettings
+    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
 ) -> Iterator[Alert]:
     historical = market.hv30 if market else None
-    if one.iv is not None and historical is not None:
-        gap = one.iv - historical
+    if structure.iv is not None and historical is not None:
+        gap = structure.iv - historical
         if abs(gap) > limits.iv_hv:
             words, advice = ("above", "premium is rich") if gap > 0.0 else (
                 "below", "little is paid for the risk",
             )  # fmt: skip
             yield _of(
-                one, "iv_hv", INFO, gap, limits.iv_hv,
+                structure, "iv_hv", INFO, gap, limits.iv_hv,
                 f"IV is {abs(gap) * 100.0:.1f} points {words} HV", advice,
             )  # fmt: skip
     skew = market.skew if market else None
-    if one.iv is not None and skew is not None and abs(skew) > limits.skew:
+    if structure.iv is not None and skew is not None and abs(skew) > limits.skew:
         yield _of(
-            one, "skew", INFO, skew, limits.skew,
+            structure, "skew", INFO, skew, limits.skew,
             f"skew is {skew * 100.0:+.1f} points", "one side is priced for a larger move",
         )  # fmt: skip
 
 
-def _result(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
-    if one.pnl is None or one.greeks.theta <= 0.0:
+def _result(structure: Structure, limits: AlertsSettings) -> Iterator[Alert]:
+    if structure.pnl is None or structure.greeks.theta <= 0.0:
         return
-    premium = abs(one.cost) if one.cost is not None else 0.0
-    share = one.pnl / premium if premium > 0.0 else math.nan
+    premium = abs(structure.cost) if structure.cost is not None else 0.0
+    share = structure.pnl / premium if premium > 0.0 else math.nan
     if share > limits.profit_share:
         yield _of(
-            one, "take_profit", WARNING, share, limits.profit_share,
+            structure, "take_profit", WARNING, share, limits.profit_share,
             f"{share:.0%} of what was paid or received is earned", "take the profit",
         )  # fmt: skip
-    if one.pnl < -limits.loss:
+    if structure.pnl < -limits.loss:
         yield _of(
-            one, "loss", WARNING, one.pnl, -limits.loss,
-            f"it stands at {one.pnl:+,.2f}", "ask whether it would be opened today",
+            structure, "loss", WARNING, structure.pnl, -limits.loss,
+            f"it stands at {structure.pnl:+,.2f}", "ask whether it would be opened today",
         )  # fmt: skip
 
 
-def _pay(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
-    if one.rom is not None:
+def _pay(structure: Structure, limits: AlertsSettings) -> Iterator[Alert]:
+    if structure.rom is not None:
         for rule, limit, words in (
             ("rom_high", limits.rom_high, "high"),
             ("rom_good", limits.rom_good, "good"),
         ):
-            if one.rom >= limit:
+            if structure.rom >= limit:
                 yield _of(
-                    one, rule, INFO, one.rom, limit,
-                    f"return on margin {one.rom:.1%} is {words}", "compare with what is left",
+                    structure, rule, INFO, structure.rom, limit,
+                    f"return on margin {structure.rom:.1%} is {words}", "compare with what is left",
                 )  # fmt: skip
                 break
         else:
-            if one.rom < limits.rom_low:
+            if structure.rom < limits.rom_low:
                 yield _of(
-                    one, "rom_low", INFO, one.rom, limits.rom_low,
-                    f"return on margin {one.rom:.1%} is low", "compare with other uses",
+                    structure, "rom_low", INFO, structure.rom, limits.rom_low,
+                    f"return on margin {structure.rom:.1%} is low", "compare with other uses",
                 )  # fmt: skip
-    pay = one.theta_margin
-    if pay is None or one.delta_per_share is None:
+    pay = structure.theta_margin
+    if pay is None or structure.delta_per_share is None:
         return
     for rule, limit, words in (
         ("theta_low", limits.theta_low, "hardly pays"),
@@ -423,13 +431,15 @@ def _pay(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
         ("theta_high", limits.theta_high, "pays fairly"),
     ):
         if abs(pay) < limit:
-            yield _theta(one, rule, pay, limit, words)
+            yield _theta(structure, rule, pay, limit, words)
             return
-    yield _theta(one, "theta_high", pay, limits.theta_high, "pays well")
+    yield _theta(structure, "theta_high", pay, limits.theta_high, "pays well")
 
 
-def _theta(one: Structure, rule: str, pay: float, limit: float, words: str) -> Alert:
+def _theta(structure: Structure, rule: str, pay: float, limit: float, words: str) -> Alert:
     if pay < 0.0:
         words = "is paid, not earned"
     message = f"time decay {words}: {pay:+.2%} of margin a day"
-    return _of(one, rule, INFO, pay, limit, message, "context for the choice what to close first")
+    return _of(
+        structure, rule, INFO, pay, limit, message, "context for the choice what to close first"
+    )
