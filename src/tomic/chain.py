@@ -53,7 +53,7 @@ _REAL = tuple(name for name, kind in COLUMNS.items() if kind == "float64" and na
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What it took to get a chain."""
+    """What it took to fetch a chain."""
 
     seconds: float = 0.0
     messages: int = 0
@@ -155,12 +155,12 @@ class Chain:
         expiry = columns["expiry"]
         columns["dte"] = (expiry - np.datetime64(day, "D")).astype("int64")
         years = {
-            one: dates.years_to_expiry(
-                as_of, one.item(), underlying=underlying, trading_class=trading_class
+            day: dates.years_to_expiry(
+                as_of, day.item(), underlying=underlying, trading_class=trading_class
             )
-            for one in np.unique(expiry)
+            for day in np.unique(expiry)
         }
-        columns["tau"] = np.array([years[one] for one in expiry], dtype="float64")
+        columns["tau"] = np.array([years[day] for day in expiry], dtype="float64")
         return cls(
             underlying=underlying,
             spot=spot,
@@ -199,7 +199,7 @@ class Chain:
     @property
     def expiries(self) -> tuple[dt.date, ...]:
         """Expiries present, ascending."""
-        return tuple(one.item() for one in np.unique(self.columns["expiry"]))
+        return tuple(day.item() for day in np.unique(self.columns["expiry"]))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -216,7 +216,7 @@ class Chain:
         """
         Share of ``ok`` among the contracts that exist and whose delta is wanted; 0 for none.
 
-        A contract outside the range of deltas was had, and left aside because it was not wanted.
+        A contract outside the range of deltas was answered; it is left out because not wanted.
         """
         counts = self.counts
         aside = (RowStatus.UNKNOWN_CONTRACT, RowStatus.DELTA_OUT_OF_RANGE)
@@ -225,7 +225,7 @@ class Chain:
 
     @property
     def is_final(self) -> bool:
-        """Whether no row could be had by asking again."""
+        """Whether asking again would not bring any further row."""
         return all(RowStatus(name).is_final for name in self.counts)
 
     @property
@@ -239,21 +239,21 @@ class Chain:
         Whether a part is missing that the market may have: rows without an answer, or a run that
         a deadline, a lost line or an interrupt ended.
 
-        What IB says does not exist or is not quoted is no such part.
+        What IB says does not exist or is not quoted does not count as missing.
         """
         return not self.fetch.complete or not self.is_final
 
     @property
     def cut(self) -> str:
-        """What is missing of a chain that `is_cut`, in words; empty when it is whole."""
-        found = self.unanswered
-        if not found:
+        """What is missing from a chain that `is_cut`, in words; empty when it is complete."""
+        missing = self.unanswered
+        if not missing:
             return "" if self.fetch.complete else "out of time"
         late = "no answer" if self.fetch.complete else "out of time"
         words = {RowStatus.TIMEOUT: late, RowStatus.NOT_SUBSCRIBED: "not subscribed"}
-        named = {words.get(RowStatus(name), name): n for name, n in found.items()}
+        named = {words.get(RowStatus(name), name): n for name, n in missing.items()}
         reasons = ", ".join(f"{word} {n}" if len(named) > 1 else word for word, n in named.items())
-        return f"{sum(found.values())} of {len(self)} options missing: {reasons}"
+        return f"{sum(missing.values())} of {len(self)} options missing: {reasons}"
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -274,8 +274,8 @@ class Chain:
 
     def updated(self, fresh: Chain) -> Chain:
         """Return the chain with the rows of *fresh* in place of its own, at the newer spot."""
-        rows = {(one.expiry, one.strike, one.right): one for one in self.rows()}
-        rows |= {(one.expiry, one.strike, one.right): one for one in fresh.rows()}
+        rows = {(row.expiry, row.strike, row.right): row for row in self.rows()}
+        rows |= {(row.expiry, row.strike, row.right): row for row in fresh.rows()}
         note = f"quotes of {self.as_of:%H:%M:%S} UTC but for {len(fresh)} options"
         return Chain.from_quotes(
             rows.values(),

@@ -1,7 +1,7 @@
 """
 Legs as people write them, read into one form and written back.
 
-Three ways to write are understood, mixed as one likes::
+Three notations are understood and may be mixed::
 
     short_put_spread 560/550 2025-06-20 x2
     -1 SPY 2026-12-18 580P, +1 SPY 2026-12-18 570P          (or: -580P +570P 2026-12-18)
@@ -31,14 +31,14 @@ SHARES_PER_CONTRACT = 100.0
 @dataclass(frozen=True, slots=True)
 class NamedLeg:
     """
-    One leg as somebody named it; nothing says that it is listed.
+    One leg as the user wrote it; it need not be listed.
 
     Attributes:
         symbol: Of the underlying, as TOMIC writes it.
         quantity: Signed contracts; shares where *right* is empty.
         right: ``C`` or ``P``; empty for shares.
         strike, expiry: None for shares.
-        price: Currency per share that was named with it, None when none was.
+        price: Currency per share that was written with it, None when none was.
     """
 
     symbol: str
@@ -69,8 +69,8 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 
 def split_words(text: str) -> list[str]:
-    """Words in upper case; a comma or semicolon is a word of its own, strategies keep theirs."""
-    upper = OCC.sub(lambda found: "".join(found.groups()), text.upper())
+    """Words in upper case; a comma or semicolon is a word of its own, except inside strategies."""
+    upper = OCC.sub(lambda match: "".join(match.groups()), text.upper())
     return re.findall(r"[,;]|[^\s,;]+", upper.replace(";", ","))
 
 
@@ -103,7 +103,7 @@ def day_of(word: str) -> dt.date:
 
 
 def symbol_of(word: str) -> str:
-    """The symbol that a word is, or a `UsageError` that says what it may have been."""
+    """The symbol that a word is, or a `UsageError` that suggests what was meant."""
     try:
         return normalize_symbol(word)
     except InvalidSymbol as exc:
@@ -111,7 +111,7 @@ def symbol_of(word: str) -> str:
 
 
 def unreadable(word: str) -> UsageError:
-    """What to raise about a word, with the strategy whose name it resembles."""
+    """The error for a word, with the strategy whose name it resembles."""
     near = difflib.get_close_matches(word.lower(), STRATEGIES, n=1)
     hint = f"; did you mean {near[0]}?" if near else ', as in "-1 SPY 2026-12-18 580P"'
     return UsageError(f"cannot read {word!r} in a list of legs{hint}")
@@ -219,8 +219,8 @@ def read_listed(words: Sequence[str], symbol: str | None) -> tuple[NamedLeg, ...
         if word == ",":
             current = None
             continue
-        if (found := TIMES.fullmatch(word)) is not None and place == len(words) - 1:
-            times = int(found[1] or found[2])
+        if (match := TIMES.fullmatch(word)) is not None and place == len(words) - 1:
+            times = int(match[1] or match[2])
             continue
         if current is None or _begins_new(current, word):
             current = _Draft()
@@ -280,8 +280,8 @@ def _take_bare(draft: _Draft, word: str) -> None:
 
 
 def _legs_of(drafts: Sequence[_Draft], symbol: str | None, times: int) -> Iterable[NamedLeg]:
-    common = symbol or next((one.symbol for one in drafts if one.symbol), None)
-    expiry = next((one.expiry for one in drafts if one.expiry), None)
+    common = symbol or next((draft.symbol for draft in drafts if draft.symbol), None)
+    expiry = next((draft.expiry for draft in drafts if draft.expiry), None)
     for draft in drafts:
         common = draft.symbol or common
         expiry = draft.expiry or expiry
@@ -320,13 +320,13 @@ def read_strategy(strategy: str, words: Sequence[str], symbol: str | None) -> tu
     count = 1
     for word in words:
         if _are_days(word):
-            days += [day_of(one) for one in word.split("/")]
+            days += [day_of(day) for day in word.split("/")]
         elif (times := TIMES.fullmatch(word)) is not None:
             count = int(times[1] or times[2])
         elif _STRIKES.fullmatch(word):
-            for one in word.split("/"):
-                letters |= set(one) & {"C", "P"}
-                strikes.append(float(one.rstrip("CP")))
+            for strike in word.split("/"):
+                letters |= set(strike) & {"C", "P"}
+                strikes.append(float(strike.rstrip("CP")))
         elif word in ("CALL", "CALLS", "PUT", "PUTS"):
             letters.add(word[0])
         else:
@@ -408,7 +408,7 @@ def _letter(strategy: str, letters: set[str], needed: bool) -> Right:
 
 
 def _are_days(word: str) -> bool:
-    return all(DAY.fullmatch(one) for one in word.split("/"))
+    return all(DAY.fullmatch(part) for part in word.split("/"))
 
 
 def parse(text: str, symbol: str | None = None) -> tuple[NamedLeg, ...]:
@@ -432,7 +432,7 @@ def read(text: str, symbol: str | None = None) -> NamedTrade:
     words = split_words(text)
     if not words:
         raise UsageError('no legs; write them as in "-1 SPY 2026-12-18 580P, +1 570P"')
-    found: list[NamedLeg] = []
+    legs: list[NamedLeg] = []
     plain: list[str] = []
     names: list[str] = []
     for part in split_parts(words):
@@ -442,10 +442,10 @@ def read(text: str, symbol: str | None = None) -> NamedTrade:
             continue
         names.append(strategy_name(named))
         rest = [word for word in part if word != named]
-        found += read_strategy(names[-1], rest, symbol)
+        legs += read_strategy(names[-1], rest, symbol)
     if plain:
-        found += read_listed(plain[:-1], symbol or (found[0].symbol if found else None))
-    return NamedTrade(tuple(found), names[0] if len(names) == 1 and not plain else None)
+        legs += read_listed(plain[:-1], symbol or (legs[0].symbol if legs else None))
+    return NamedTrade(tuple(legs), names[0] if len(names) == 1 and not plain else None)
 
 
 def write(legs: Iterable[NamedLeg]) -> str:

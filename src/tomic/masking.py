@@ -1,4 +1,4 @@
-"""Account numbers: what looks like one, and what is shown of it to others than their owner."""
+"""Account numbers: what looks like one, and how it is shown to anyone but its owner."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Masks:
     """
     Masks account numbers in text: those that a gateway named, and whatever looks like one.
 
-    What the gateway names is the truth; it may look like nothing known. Two accounts that would
-    be shown alike get a number behind, so that they stay two.
+    Names from the gateway are masked whatever they look like. Two accounts that would be shown
+    alike get a number at the end, so that they stay distinct.
     """
 
     def __init__(self) -> None:
@@ -44,18 +44,18 @@ class Masks:
         self._named: re.Pattern[str] | None = None
 
     def learn(self, accounts: Iterable[str]) -> None:
-        """Take the names of accounts, whatever they look like; none is forgotten."""
-        fresh = {name for one in accounts if (name := one.strip())} - self._shown.keys()
+        """Add the names of accounts, whatever they look like; none is forgotten."""
+        fresh = {name for account in accounts if (name := account.strip())} - self._shown.keys()
         # Masked already: a recording that is served again.
-        for name in sorted(one for one in fresh if "***" not in one):
+        for name in sorted(name for name in fresh if "***" not in name):
             self._shown[name] = self._free(masked(name))
         if self._shown:
             longest = sorted(self._shown, key=len, reverse=True)
             self._named = re.compile("|".join(map(_anywhere, longest)))
 
     def learn_from(self, text: str) -> None:
-        """Take what looks like an account number in *text*."""
-        self.learn(found[0] for found in _SHAPE.finditer(text))
+        """Add whatever looks like an account number in *text*."""
+        self.learn(match[0] for match in _SHAPE.finditer(text))
 
     def _free(self, shown: str) -> str:
         taken, number, name = set(self._shown.values()), 1, shown
@@ -67,15 +67,15 @@ class Masks:
     def text(self, text: str) -> str:
         """*text* with every account number shortened: ``U1234567`` becomes ``U***567``."""
         if self._named is not None:
-            text = self._named.sub(lambda found: self._shown[found[0]], text)
-        return _SHAPE.sub(lambda found: masked(found[0]), text)
+            text = self._named.sub(lambda match: self._shown[match[0]], text)
+        return _SHAPE.sub(lambda match: masked(match[0]), text)
 
     def same_length(self, text: str) -> str:
-        """As `text`, with as many stars as characters went."""
+        """As `text`, with a star for every character removed."""
 
-        def stars(found: re.Match[str]) -> str:
-            whole = found[0]
-            return _masked(whole, "*" * (len(whole) - len(_masked(whole, ""))))
+        def stars(match: re.Match[str]) -> str:
+            account = match[0]
+            return _masked(account, "*" * (len(account) - len(_masked(account, ""))))
 
         for pattern in (self._named, _SHAPE):
             text = text if pattern is None else pattern.sub(stars, text)
@@ -90,4 +90,4 @@ def _anywhere(name: str) -> str:
 
 
 named_here = Masks()
-"""What this process heard of accounts, for logs and messages."""
+"""The account names this process has met, for masking logs and messages."""

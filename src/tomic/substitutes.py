@@ -1,5 +1,5 @@
 """
-What stands in for quotes that a closed market does not give, always labelled as what it is.
+Stand-ins for quotes that a closed market does not give, always labelled as such.
 
 An earlier chain's quotes, volatilities from historical closes, then the local model.
 """
@@ -26,7 +26,7 @@ _STORED = (
 
 
 def lacks_quotes(chain: Chain) -> BoolArray:
-    """Rows that were asked for in vain, and may be filled from elsewhere; not the cut off ones."""
+    """Rows that came without quotes and may be filled from elsewhere; not those cut off."""
     status = chain["status"]
     vain = [RowStatus.NO_QUOTE, RowStatus.TIMEOUT, RowStatus.NOT_SUBSCRIBED]
     return cast(BoolArray, np.isin(status, vain) & (chain["quote_source"] != "history"))
@@ -38,10 +38,10 @@ def with_stored(chain: Chain, stored: Chain) -> Chain:
     usable = np.isfinite(stored.mid)
     rows, origin = [], []
     for row, key in enumerate(_keys(chain)):
-        found = position.get(key)
-        if found is not None and usable[found]:
+        match = position.get(key)
+        if match is not None and usable[match]:
             rows.append(row)
-            origin.append(found)
+            origin.append(match)
     to, source = np.array(rows, dtype=np.intp), np.array(origin, dtype=np.intp)
     wanted = lacks_quotes(chain)[to]
     to, source = to[wanted], source[wanted]
@@ -81,7 +81,7 @@ def _relabelled(chain: Chain, rows: NDArray[Any], source: QuoteSource) -> NDArra
 
 def with_historical_iv(chain: Chain) -> Chain:
     """
-    Invert the closes of rows from ``history``, with the time that was left at each close.
+    Invert the closes of rows from ``history``, with the time to expiry at each close.
 
     Forwards come from parity between those closes. Greeks stay out.
     """
@@ -95,9 +95,9 @@ def with_historical_iv(chain: Chain) -> Chain:
     then = chain.with_columns(
         bid=price, ask=price, tau=np.where(rows, chain["tau"] + years, np.nan)
     )
-    found = valuation.local_iv(then, rows, price[rows], valuation.implied_yields(then)[rows])
+    solved = valuation.local_iv(then, rows, price[rows], valuation.implied_yields(then)[rows])
     iv = chain["iv"].copy()
-    iv[rows] = found
+    iv[rows] = solved
     return chain.with_columns(iv=iv)
 
 
@@ -106,7 +106,7 @@ def with_model(chain: Chain, usual_iv: float | None) -> Chain:
     Give rows without any quote IV and Greeks of the local model, labelled ``model``.
 
     IV is read off the expiry's other options, flat beyond the outermost, else *usual_iv*. Bid and
-    ask stay empty: a model's value is no quote.
+    ask stay empty: a model's value is not a quote.
     """
     rows = lacks_quotes(chain) & (chain["quote_source"] == "") & np.isnan(chain["iv"])
     rows &= chain["tau"] > 0.0
@@ -128,10 +128,10 @@ def with_model(chain: Chain, usual_iv: float | None) -> Chain:
 def _interpolated_iv(chain: Chain, usual_iv: float | None) -> FloatArray:
     result = np.full(len(chain), math.nan if usual_iv is None else usual_iv)
     for expiry in np.unique(chain["expiry"]):
-        here = chain["expiry"] == expiry
-        known = here & np.isfinite(chain["iv"])
+        of_expiry = chain["expiry"] == expiry
+        known = of_expiry & np.isfinite(chain["iv"])
         if known.any():
             strike, place = np.unique(chain["strike"][known], return_inverse=True)
             mean = np.bincount(place, chain["iv"][known]) / np.bincount(place)
-            result[here] = np.interp(chain["strike"][here], strike, mean)
+            result[of_expiry] = np.interp(chain["strike"][of_expiry], strike, mean)
     return result

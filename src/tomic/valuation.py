@@ -100,7 +100,7 @@ def with_parity_deviation(chain: Chain, rate: float) -> Chain:
 
 def label_frozen(chain: Chain) -> Chain:
     """
-    Call a chain frozen when it looks so: identical call and put IV in at least 20 pairs.
+    Mark a chain as frozen when it looks so: identical call and put IV in at least 20 pairs.
 
     IB's live model gives calls and puts slightly different IV. In open hours it is only noted.
     """
@@ -168,8 +168,8 @@ def local_greeks(
     is_american = chain.underlying.exercise_style is ExerciseStyle.AMERICAN
     model = american.greeks if is_american else black_scholes.greeks
     strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
-    found = model(chain.spot.price, strike, tau, chain.rate, div_yield, iv, is_call)
-    return {name: getattr(found, name) for name in ("delta", "gamma", "vega", "theta")}
+    greeks = model(chain.spot.price, strike, tau, chain.rate, div_yield, iv, is_call)
+    return {name: getattr(greeks, name) for name in ("delta", "gamma", "vega", "theta")}
 
 
 def implied_yields(chain: Chain) -> FloatArray:
@@ -185,23 +185,23 @@ def forwards(chain: Chain) -> dict[dt.date, tuple[float, float]]:
     """
     Expiry to (forward, tau) from put-call parity, early exercise left in.
 
-    It moves calls and puts near the money alike enough for a yield. Expiries without a quoted
-    pair, or whose time is over, are absent.
+    Near the money it moves calls and puts nearly equally, which is good enough for a yield.
+    Expiries without a quoted pair, or whose time is over, are absent.
     """
     if len(chain) < 2:
         return {}
     call, put = counterpart(chain)
-    mid, found = chain.mid, {}
+    mid, result = chain.mid, {}
     for expiry in chain.expiries:
-        here = chain["expiry"][call] == np.datetime64(expiry, "D")
-        if not here.any():
+        of_expiry = chain["expiry"][call] == np.datetime64(expiry, "D")
+        if not of_expiry.any():
             continue
-        c, p = call[here], put[here]
+        c, p = call[of_expiry], put[of_expiry]
         tau = float(chain["tau"][c[0]])
         pairs = parity.forward_from_parity(chain["strike"][c], mid[c], mid[p], chain.rate, tau)
         if tau > 0.0 and pairs.forward > 0.0:
-            found[expiry] = (pairs.forward, tau)
-    return found
+            result[expiry] = (pairs.forward, tau)
+    return result
 
 
 def _without_greeks(chain: Chain) -> Chain:

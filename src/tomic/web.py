@@ -1,8 +1,8 @@
 """
 Volatility figures from a public page: fetching and parsing apart, one visit per symbol and day.
 
-Where the page is and what its fields look like are settings. Per cents of the page become
-fractions here; a number that cannot be right is missing.
+Where the page is and what its fields look like are settings. Percentages of the page become
+fractions here; an impossible number counts as missing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _BLOCKS = frozenset(
         "ul",
     }
 )  # fmt: skip
-"""What ends a paragraph that nobody has closed. Source: the HTML standard, "in body"."""
+"""Tags that end an unclosed paragraph. Source: the HTML standard, "in body"."""
 _ENDED_BY = {
     "li": ("li",),
     "dt": ("dt", "dd"),
@@ -95,7 +95,7 @@ _CHARSET = re.compile(
     r"utf-?(8|16|32).*|(us-)?ascii|latin.*|iso-?8859.*|cp\d+|windows-?\d+|koi8.*|gb.*|big5.*"
     r"|shift_?jis.*|euc.*|mac.*"
 )
-"""Charsets of pages; Python knows others that are no text, or take for ever."""
+"""Charsets of pages; Python knows others that are not text, or take forever."""
 _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
 )
@@ -104,7 +104,7 @@ _TAG = re.compile(r"<[^>]*>")
 _ABSENT = re.compile(r"\bN/A\b|--|—", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _AS_IS = ("spot_price", "atr14")
-"""Fields in currency per share; the others are per cents, or index points that are vol too."""
+"""Fields in currency per share; the others are percentages, or index points that are vol too."""
 _BOUNDS = {
     "spot_price": (0.0, 1e7),
     "atr14": (0.0, 1e6),
@@ -124,7 +124,7 @@ _RANGES = {
 
 
 class Page(BaseModel):
-    """What one visit gave; fractions and currency per share, None where the page has nothing."""
+    """Result of one visit; fractions and currency per share, None where the page has nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -164,10 +164,10 @@ def parse_page(
     Args:
         html: The page's source.
         patterns: Regular expressions by field.
-        is_over: Asked again and again, from this thread, whether to give up.
+        is_over: Called repeatedly, from this thread; true means give up.
 
     Returns:
-        Per cents as fractions, prices per share as they stand, every field of *patterns*.
+        Percentages as fractions, prices per share as they stand, every field of *patterns*.
 
     Raises:
         TimeoutError: *is_over* said so.
@@ -313,7 +313,7 @@ class _Flattened:
 
 
 def _is_plausible(tag: str) -> bool:
-    """Whether a tag has no more attributes than somebody would write."""
+    """Whether a tag has no more attributes than a person would write."""
     return len(tag) < _PART or len(_ATTRIBUTE.findall(tag)) <= _MOST_ATTRIBUTES
 
 
@@ -358,7 +358,7 @@ def _own_number(match: re.Match[str], source: str) -> float | None:
     try:
         return float(match[1])
     except (TypeError, ValueError):
-        # A pattern of one's own may match what is no number, or nothing.
+        # A user's pattern may match what is not a number, or nothing.
         return None
 
 
@@ -378,8 +378,8 @@ class Visits:
     """
     Visits to the page: a few attempts, at most one visit per symbol and day, kept in a folder.
 
-    What the site answered is kept, also a refusal; when nothing could be reached, only this
-    object remembers it.
+    Every answer of the site is kept, refusals included; a failure to reach it is remembered by
+    this object only.
 
     Args:
         settings: Address, patience and patterns.
@@ -502,7 +502,7 @@ class Visits:
 
 
 async def _fetch(client: httpx.AsyncClient, url: str) -> str:
-    """The page as text; HTTPStatusError for an answer that is no page."""
+    """The page as text; HTTPStatusError for an answer that is not a page."""
     async with client.stream("GET", url) as response:
         response.raise_for_status()
         body = bytearray()

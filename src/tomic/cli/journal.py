@@ -499,18 +499,18 @@ async def add(
 ) -> None:
     """Open an entry from a proposal, from positions or from legs; its context is taken with it."""
     from tomic.workflows.journal import opening
-    from tomic.workflows.journal.trades import Wish
+    from tomic.workflows.journal.trades import TradeTicket
 
     if sum(one is not None for one in (legs, source, position)) != 1:
         raise UsageError('name one of LEGS, --from PROPOSAL and --position ID, as in "-1 SPY …"')
-    said = opening.Words(
+    said = opening.EntryNotes(
         strategy or "", plan, reason, tuple(tag or ()), parse_rules(rule), continues
     )
     # The price of a saved proposal is known, and so are its marks.
     asks = price is not None or source is None
     async with opened(config, demo=demo, quiet=quiet, asks=asks and not offline) as journal:
         draft = await _draft(journal, legs, source, position, symbol, quantity)
-        wish = Wish(price, when, offline, commission, note)
+        wish = TradeTicket(price, when, offline, commission, note)
         found = await opening.add(journal, draft, wish, said)
     _recorded(found, as_json=as_json, quiet=quiet)
 
@@ -579,7 +579,7 @@ async def close(
             fee = 0.0 if commission is None else commission
             found = await trades.assign(journal, entry, leg, at=when, commission=fee)
         else:
-            wish = trades.Wish(price, when, offline, commission, note)
+            wish = trades.TradeTicket(price, when, offline, commission, note)
             found = await trades.close(journal, entry, wish, structures=structures)
     _recorded(found, as_json=as_json, quiet=quiet)
 
@@ -636,7 +636,7 @@ async def roll(
         raise UsageError(
             'name LEGS or --to EXPIRY, as in --to 2027-01-15, or "+1 560P …, -1 555P …"'
         )
-    wish = trades.Wish(price, when, offline, commission, note)
+    wish = trades.TradeTicket(price, when, offline, commission, note)
     async with opened(config, demo=demo, quiet=quiet, asks=not offline) as journal:
         one = await load(journal, entry)
         if to is not None:

@@ -91,8 +91,8 @@ class AlertsSettings(Section):
         ):
             values = [getattr(self, name) for name in names]
             if values != sorted(values):
-                got = ", ".join(f"{value:g}" for value in values)
-                raise ValueError(f"{' <= '.join(names)} must hold, got {got}")
+                given = ", ".join(f"{value:g}" for value in values)
+                raise ValueError(f"{' <= '.join(names)} must hold, got {given}")
         return self
 
 

@@ -230,7 +230,7 @@ def project_file(path: Path | str | None = None) -> Path | None:
 
 
 def is_file(file: Path) -> bool:
-    """Whether *file* is there; ConfigError when nobody can tell."""
+    """Whether *file* is there; ConfigError when that cannot be determined."""
     try:
         return file.is_file()
     except OSError as exc:
@@ -291,7 +291,7 @@ def load_settings(path: Path | str | None = None, **overrides: Mapping[str, Any]
             everything. A None counts as not given; the text "none" switches a key off.
 
     Raises:
-        ConfigError: A file is missing or is no TOML, or a key is unknown or out of bounds. The
+        ConfigError: A file is missing or not TOML, or a key is unknown or out of bounds. The
             message names file or variable, table and key.
     """
     return build(read_layers(path, overrides))
@@ -308,15 +308,15 @@ def origins(
     """
     layers = read_layers(path, overrides)
     plain = dict(leaves(Settings()))
-    found: dict[str, tuple[Any, str]] = {}
+    result: dict[str, tuple[Any, str]] = {}
     for keys, value in leaves(build(layers)):
         giving = [layer for layer in layers if layer.depth(keys) == len(keys)]
         if not giving and value != plain.get(keys, value):
             # It follows from its neighbours, as a weight that is left out does.
             giving = [layer for layer in layers if layer.depth(keys) == len(keys) - 1]
         origin = giving[-1].source(keys) if giving else DEFAULT
-        found[".".join(keys)] = (value, origin)
-    return found
+        result[".".join(keys)] = (value, origin)
+    return result
 
 
 def leaves(node: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -452,15 +452,15 @@ def _default_locations(project: Path | None) -> Tree:
 
 
 def _location_defaults(section: BaseModel) -> Tree:
-    found: Tree = {}
+    result: Tree = {}
     for key in type(section).model_fields:
         value = getattr(section, key)
         if isinstance(value, BaseModel):
             below = _location_defaults(value)
-            found |= {key: below} if below else {}
+            result |= {key: below} if below else {}
         elif isinstance(value, Path) and is_location(type(section), key):
-            found[key] = str(value)
-    return found
+            result[key] = str(value)
+    return result
 
 
 def _anchored(model: type[BaseModel], data: Tree, folder: Path) -> Tree:

@@ -120,7 +120,7 @@ def volatilities(step: Step) -> tuple[FloatArray, FloatArray]:
     Volatility of each leg at both ends, from its mark.
 
     Where a mark fits no volatility (parity, expired), that of the other end stands in, so that
-    nothing is put down to a change of volatility that cannot be seen; 0 where neither is known.
+    no P&L is attributed to a change of volatility that cannot be seen; 0 where neither is known.
     """
     first, last = (_implied(step, end) for end in (0, 1))
     start = np.where(np.isfinite(first), first, last)
@@ -178,7 +178,9 @@ def attribute(
         None when fewer than two snapshots can be used. The total is what cash, marks and
         commissions came to between them, whatever happened in between.
     """
-    usable = [one for one in path if one.spot is not None and _is_marked(entry, one)]
+    usable = [
+        snapshot for snapshot in path if snapshot.spot is not None and _is_marked(entry, snapshot)
+    ]
     if len(usable) < 2:
         return None
     parts = np.zeros(9)
@@ -260,7 +262,7 @@ def _at_marks(trades: Iterable[Trade], snapshot: Snapshot) -> float:
 
 
 def _worth_of(legs: Iterable[Fill | Held], snapshot: Snapshot) -> float:
-    """Worth at the marks of a snapshot; what has none there was gone by then."""
+    """Worth at the marks of a snapshot; legs without a mark there were gone by then."""
     total = 0.0
     for leg in legs:
         price = snapshot.spot if leg.is_stock else _price(snapshot, leg.key)
@@ -320,12 +322,12 @@ def in_cents(parts: Sequence[float], total: float) -> tuple[float, ...]:
 
 def entry_snapshot(entry: JournalEntry) -> Snapshot | None:
     """The snapshot taken with the opening trade, None when there was none."""
-    return next((one for one in entry.snapshots if one.at <= entry.opened_at), None)
+    return next((snapshot for snapshot in entry.snapshots if snapshot.at <= entry.opened_at), None)
 
 
 def since_yesterday(entry: JournalEntry, day: dt.date) -> Snapshot | None:
     """The last snapshot before *day* (of the exchange), None when there is none."""
-    earlier = [one for one in entry.snapshots if one.at.date() < day]
+    earlier = [snapshot for snapshot in entry.snapshots if snapshot.at.date() < day]
     return earlier[-1] if earlier else None
 
 

@@ -11,8 +11,8 @@ are
   IBOrderID, Open/CloseIndicator, Notes/Codes, TransactionType and LevelOfDetail.
 
 Times are those of New York, as the statements say. Currencies, futures and anything else that is
-neither a stock nor an option of one is counted and left out. A row that is no execution is handed
-back as it stands, with the reason; it costs no other row.
+neither a stock nor an option of one is counted and left out. A row that is not an execution is
+returned unchanged, with the reason; it costs no other row.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class FileRow:
     """The line that names its columns: both together can be read again."""
     text: str
     reason: str = ""
-    """Why it is no execution; empty where it is one."""
+    """Why it is not an execution; empty where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class BrokerFile:
     left_out: int
     """Rows of other kinds of assets."""
     odd: tuple[FileRow, ...] = ()
-    """Rows that are no execution."""
+    """Rows that are not executions."""
     rows: tuple[FileRow, ...] = ()
     """The row of each execution."""
     other_levels: Mapping[str, int] = field(default_factory=dict)
-    """Rows that say the same once more, in parts or in sum, by their level of detail."""
+    """Rows that repeat others, in parts or in sum, by their level of detail."""
 
 
 class _Line(NamedTuple):
@@ -118,7 +118,7 @@ def _rows(lines: Sequence[str], separator: str) -> Iterator[_Line]:
         try:
             row = next(csv.reader([text], delimiter=separator), [])
         except csv.Error:
-            # A cell beyond the reader's limit: without its quotation marks it is still a row.
+            # A cell beyond the reader's limit; without its quotation marks it is still a row.
             row = [cell.strip('"') for cell in text.split(separator)]
         if row[:2] == ["Trades", "Header"]:
             heading = text
@@ -142,26 +142,26 @@ def _read(kind: str, rows: Iterable[_Found]) -> BrokerFile:
     The levels are in order of preference: see `_LEVELS`.
     """
     kept = list(rows)
-    levels = {one.level for one in kept if one.read is not None}
-    level = next((one for one in _LEVELS[kind] if one in levels), None)
+    levels = {line.level for line in kept if line.read is not None}
+    level = next((level for level in _LEVELS[kind] if level in levels), None)
     executions, places = [], []
     odd: list[FileRow] = []
     others: Counter[str] = Counter()
     left_out = 0
-    for one in kept:
-        if one.level not in (level, ""):
-            others[one.level] += one.read is not None
-        elif one.read is None:
+    for line in kept:
+        if line.level not in (level, ""):
+            others[line.level] += line.read is not None
+        elif line.read is None:
             left_out += 1
         else:
             try:
-                executions.append(_sound(one.read()))
-                places.append(_row(one.line))
+                executions.append(_sound(line.read()))
+                places.append(_row(line.line))
             except ValidationError as exc:
-                odd.append(_row(one.line, first_fault(exc)))
+                odd.append(_row(line.line, first_fault(exc)))
             # Whatever a row says, it is kept with its reason and the others are read.
             except (TomicError, ValueError, ArithmeticError) as exc:
-                odd.append(_row(one.line, str(exc)))
+                odd.append(_row(line.line, str(exc)))
     return BrokerFile(
         kind, tuple(numbered(executions)), left_out, tuple(odd), tuple(places), dict(+others)
     )
@@ -178,10 +178,10 @@ def _row(line: _Line, reason: str = "") -> FileRow:
     return FileRow(line.number, line.heading, line.text, reason)
 
 
-def _sound(one: Executed) -> Executed:
-    if reason := fault(one):
+def _sound(execution: Executed) -> Executed:
+    if reason := fault(execution):
         raise _Refused(reason)
-    return one
+    return execution
 
 
 # -- activity statement ------------------------------------------------------------------------

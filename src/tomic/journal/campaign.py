@@ -74,11 +74,11 @@ def commissions(entry: JournalEntry) -> float:
 
 def structure_multiplier(fills: Iterable[Contract]) -> int:
     """Shares per contract of the options, 1 when there are only shares."""
-    return next((one.multiplier for one in fills if not one.is_stock), 1)
+    return next((fill.multiplier for fill in fills if not fill.is_stock), 1)
 
 
 def count_structures(fills: Sequence[Fill]) -> int:
-    """How often the smallest whole structure is contained: 2 for ``-2 560P, +2 550P``."""
+    """How many of the smallest whole structure there are: 2 for ``-2 560P, +2 550P``."""
     amounts = [abs(fill.quantity) for fill in fills if not fill.is_stock]
     if not amounts:
         return 1
@@ -110,7 +110,7 @@ def held(entry: JournalEntry, until: dt.datetime | None = None) -> tuple[Held, .
                 trading_class=first.trading_class or fill.trading_class,
                 quantity=quantity,
             )
-    return tuple(one for one in total.values() if abs(one.quantity) > _DUST)
+    return tuple(leg for leg in total.values() if abs(leg.quantity) > _DUST)
 
 
 def worth(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> Worth:
@@ -126,7 +126,7 @@ def worth(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> Wor
 
 
 def value_at(legs: Iterable[Held], marks: Mapping[ContractKey, float | None]) -> float | None:
-    """What *legs* are worth at *marks* (currency per share), in currency; None where one lacks."""
+    """Value of *legs* at *marks* (currency per share), in currency; None where one is missing."""
     total = []
     for leg in legs:
         price = marks.get(leg.key)
@@ -158,9 +158,9 @@ def pnl_against_premium(
     Of the options alone; once shares were assigned, of everything: they are what became of the
     options. None where anything held has no mark, or a price is missing.
     """
-    whole = worth(entry, marks).pnl
-    if whole is None or _has_delivered(entry):
-        return whole
+    pnl = worth(entry, marks).pnl
+    if pnl is None or _has_delivered(entry):
+        return pnl
     return option_pnl(entry, marks)
 
 
@@ -193,7 +193,7 @@ def premium(entry: JournalEntry) -> float | None:
 
 
 def slippage(entry: JournalEntry) -> float | None:
-    """Given away against the middle of the market in all trades; None where no mid is known."""
+    """Cost against the middle of the market in all trades; None where no mid is known."""
     given = []
     for trade in entry.trades:
         mids = [
@@ -208,7 +208,7 @@ def slippage(entry: JournalEntry) -> float | None:
 
 def result(entry: JournalEntry) -> float | None:
     """
-    What a closed campaign came to, after commissions; None while it is open or was cancelled.
+    Result of a closed campaign after commissions; None while it is open or was cancelled.
 
     An entry from another program without usable prices keeps the result stated there.
     """
@@ -260,7 +260,7 @@ def with_trade(entry: JournalEntry, trade: Trade) -> JournalEntry:
         raise UsageError(f"{trade.at:%Y-%m-%d %H:%M} is before the entry was opened")
     if trade.action in ENDS:
         _check_lessens(entry, trade)
-    trades = tuple(sorted((*entry.trades, trade), key=lambda one: one.at))
+    trades = tuple(sorted((*entry.trades, trade), key=lambda each: each.at))
     changed = entry.model_copy(update={"trades": trades})
     if held(changed):
         return changed
@@ -316,7 +316,7 @@ def settlement(
     legs: Iterable[Held], *, expired_by: dt.date, spot: float, in_cash: bool
 ) -> dict[Action, tuple[Fill, ...]]:
     """
-    What becomes of the options that have expired by a day, at the price of the underlying.
+    What happens to options that have expired by a day, at the price of the underlying.
 
     Worthless ones expire. The others are exercised or assigned: shares change hands at the strike,
     or with *in_cash* (index options) the intrinsic value does.
@@ -338,8 +338,8 @@ def settlement(
         if not in_cash:
             shares = sign * leg.quantity * leg.multiplier
             exercised.append(Fill(multiplier=1, quantity=shares, price=leg.strike, mid=leg.strike))
-    found = {Action.EXPIRE: tuple(gone), Action.ASSIGN: tuple(exercised)}
-    return {action: fills for action, fills in found.items() if fills}
+    fills_by_action = {Action.EXPIRE: tuple(gone), Action.ASSIGN: tuple(exercised)}
+    return {action: fills for action, fills in fills_by_action.items() if fills}
 
 
 def exercise(leg: Held, contracts: float) -> tuple[Fill, ...]:

@@ -1,5 +1,5 @@
 """
-Executions of a broker, put together into the trades that they were, and trades into campaigns.
+Puts executions of a broker together into trades, and trades into campaigns.
 
 Nobody types a result: what was bought and sold comes from here, or from the trader's own prices.
 What is placed and what is not add up to what was executed, contract by contract.
@@ -54,7 +54,7 @@ class Executed:
     price: float
     """Currency per share."""
     commission: float | None = None
-    """A cost is positive; None where the broker did not say."""
+    """A cost is positive; None where the broker does not report it."""
     order: str = ""
     """Number of the order, shared by the legs of a combination."""
     action: Action | None = None
@@ -65,28 +65,29 @@ class Executed:
     """Whether the broker takes an earlier execution back with it; the quantity has its sign."""
 
 
-def fault(one: Executed) -> str:
-    """Why nobody can have traded this; empty for what may have been."""
-    contract, paid = one.contract, one.commission
-    numbers = {"quantity": one.quantity, "price": one.price, "commission": paid or 0.0}
+def fault(execution: Executed) -> str:
+    """Why this cannot be a real trade; empty where it can."""
+    contract, paid = execution.contract, execution.commission
+    numbers = {"quantity": execution.quantity, "price": execution.price, "commission": paid or 0.0}
     odd = [name for name, value in numbers.items() if not math.isfinite(value)]
     if odd:
         return f"{odd[0]} {numbers[odd[0]]:g} is no number"
-    if one.quantity == 0.0:
+    if execution.quantity == 0.0:
         return "a quantity of 0 is no trade"
-    if abs(one.quantity) > _MOST_CONTRACTS or abs(paid or 0.0) > _MOST_CONTRACTS:
-        return f"a quantity of {one.quantity:g} at a commission of {paid or 0.0:g} is beyond reason"
-    if one.price < 0.0:
-        return f"a price of {one.price:g} is below 0"
+    if abs(execution.quantity) > _MOST_CONTRACTS or abs(paid or 0.0) > _MOST_CONTRACTS:
+        amount = f"a quantity of {execution.quantity:g} at a commission of {paid or 0.0:g}"
+        return f"{amount} is beyond reason"
+    if execution.price < 0.0:
+        return f"a price of {execution.price:g} is below 0"
     strike = contract.strike or 0.0
-    if not max(one.price, strike) <= _MOST_PRICE:
-        return f"a price or strike of {max(one.price, strike):g} is beyond reason"
+    if not max(execution.price, strike) <= _MOST_PRICE:
+        return f"a price or strike of {max(execution.price, strike):g} is beyond reason"
     if contract.multiplier > _MOST_MULTIPLIER:
         return f"a multiplier of {contract.multiplier} is beyond reason"
     if contract.con_id is not None and not 0 < contract.con_id < MOST_NUMBER:
         return f"{contract.con_id} is no contract id"
-    if one.at.year not in _YEARS:
-        return f"{one.at.year} is no year to trade in"
+    if execution.at.year not in _YEARS:
+        return f"{execution.at.year} is no year to trade in"
     if contract.expiry is not None and contract.expiry.year not in _YEARS:
         return f"an expiry of {contract.expiry} is beyond reason"
     return ""
@@ -148,7 +149,7 @@ def to_trades(
     """
     Put executions together, order by order, in order of time; returns symbol and trade.
 
-    Partial fills of one contract become one fill at the mean price. Where the broker said no
+    Partial fills of one contract become one fill at the mean price. Where the broker reports no
     commission, *commission* per contract is taken.
     """
     return [
@@ -160,15 +161,15 @@ def to_trades(
 def _by_order(executions: Iterable[Executed]) -> list[list[Executed]]:
     groups: list[list[Executed]] = []
     last: dict[tuple[object, ...], list[Executed]] = {}
-    for one in sorted(executions, key=lambda one: one.at):
-        name: tuple[object, ...] = (one.symbol, one.action, one.order)
-        if one.order:
-            name = (*name, _day(one.at))
+    for execution in sorted(executions, key=lambda each: each.at):
+        name: tuple[object, ...] = (execution.symbol, execution.action, execution.order)
+        if execution.order:
+            name = (*name, _day(execution.at))
         group = last.get(name)
-        if group is None or not (one.order or one.at - group[-1].at <= _TOGETHER):
+        if group is None or not (execution.order or execution.at - group[-1].at <= _TOGETHER):
             group = last[name] = []
             groups.append(group)
-        group.append(one)
+        group.append(execution)
     return groups
 
 
@@ -182,39 +183,45 @@ def _trade(group: Sequence[Executed], fills: Sequence[Fill]) -> Trade:
 
 
 def _parts(group: Sequence[Executed], commission: float) -> list[_OrderPart]:
-    found: dict[tuple[object, ...], list[Executed]] = {}
-    for one in group:
+    by_side: dict[tuple[object, ...], list[Executed]] = {}
+    for execution in group:
         # Shares that are assigned at two strikes come at two prices.
-        is_delivered = one.contract.is_stock and one.action is Action.ASSIGN
-        price = round(one.price, 6) if is_delivered else None
-        name = (one.contract.key, one.quantity > 0.0, _opens(one), one.cancels, price)
-        found.setdefault(name, []).append(one)
+        is_delivered = execution.contract.is_stock and execution.action is Action.ASSIGN
+        price = round(execution.price, 6) if is_delivered else None
+        name = (
+            execution.contract.key,
+            execution.quantity > 0.0,
+            _opens(execution),
+            execution.cancels,
+            price,
+        )
+        by_side.setdefault(name, []).append(execution)
     return [
         _OrderPart(_fill(some, commission), _opens(some[0]), some[0].cancels)
-        for some in found.values()
+        for some in by_side.values()
     ]
 
 
-def _opens(one: Executed) -> bool | None:
-    is_end = one.action in campaign.ENDS and not one.contract.is_stock
-    return False if is_end or one.cancels else one.opens
+def _opens(execution: Executed) -> bool | None:
+    is_end = execution.action in campaign.ENDS and not execution.contract.is_stock
+    return False if is_end or execution.cancels else execution.opens
 
 
-def _fill(found: Sequence[Executed], commission: float) -> Fill:
-    quantity = math.fsum(one.quantity for one in found)
-    value = math.fsum(one.quantity * one.price for one in found)
+def _fill(executions: Sequence[Executed], commission: float) -> Fill:
+    quantity = math.fsum(execution.quantity for execution in executions)
+    value = math.fsum(execution.quantity * execution.price for execution in executions)
     paid = sum(
-        (0.0 if one.contract.is_stock else commission * abs(one.quantity))
-        if one.commission is None
-        else one.commission
-        for one in found
+        (0.0 if execution.contract.is_stock else commission * abs(execution.quantity))
+        if execution.commission is None
+        else execution.commission
+        for execution in executions
     )
     return Fill(
-        **found[0].contract.model_dump(),
+        **executions[0].contract.model_dump(),
         quantity=quantity,
         price=round(value / quantity, 9),
         commission=round(paid, 6),
-        exec_id=" ".join(one.exec_id for one in found),
+        exec_id=" ".join(execution.exec_id for execution in executions),
     )
 
 
@@ -240,23 +247,25 @@ def place(
     orders: list[PlacedOrder] = []
     waiting = list(executions)
     while waiting:
-        found = [_tried(group, book, commission) for group in _by_order(waiting)]
-        apart = {number for one in found for each in one.unplaced for number in each.exec_ids}
-        waiting = [one for one in waiting if one.exec_id in apart]
-        if not any(one.placed for one in found):
-            return [*orders, *found]
-        # What closes may stand before what opens it in the same second: look once more.
-        orders += [replace(one, unplaced=()) for one in found if one.placed]
+        tried = [_tried(group, book, commission) for group in _by_order(waiting)]
+        apart = {number for order in tried for each in order.unplaced for number in each.exec_ids}
+        waiting = [execution for execution in waiting if execution.exec_id in apart]
+        if not any(order.placed for order in tried):
+            return [*orders, *tried]
+        # A close may come before its opening in the same second: try once more.
+        orders += [replace(order, unplaced=()) for order in tried if order.placed]
     return orders
 
 
 def _tried(group: Sequence[Executed], book: _OpenEntries, commission: float) -> PlacedOrder:
     try:
         order = _placed(group, book, commission)
-    # One order never costs another: whatever its placement raises is the reason it waits.
+    # One order never costs another: what its placement raises is the reason it waits.
     except Exception as exc:
         reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
-        return PlacedOrder(unplaced=(Unplaced(tuple(one.exec_id for one in group), reason),))
+        return PlacedOrder(
+            unplaced=(Unplaced(tuple(execution.exec_id for execution in group), reason),)
+        )
     for placed in order.placed:
         book.keep(placed.number, placed.entry)
     return order
@@ -325,11 +334,11 @@ def _placed(group: Sequence[Executed], book: _OpenEntries, commission: float) ->
 
 def _check_conserved(group: Sequence[Executed], order: PlacedOrder) -> None:
     """Placed and unplaced come to what was executed, contract by contract."""
-    apart = {number for one in order.unplaced for number in one.exec_ids}
-    expected = _amounts(one for one in group if one.exec_id not in apart)
-    found = _amounts(fill for one in order.placed for fill in one.fills)
-    for key in expected.keys() | found.keys():
-        gap = expected.get(key, 0.0) - found.get(key, 0.0)
+    apart = {number for refused in order.unplaced for number in refused.exec_ids}
+    expected = _amounts(execution for execution in group if execution.exec_id not in apart)
+    actual = _amounts(fill for placed in order.placed for fill in placed.fills)
+    for key in expected.keys() | actual.keys():
+        gap = expected.get(key, 0.0) - actual.get(key, 0.0)
         if abs(gap) > _DUST * max(1.0, abs(expected.get(key, 0.0))):
             raise DataError(f"{gap:+g} of {key} would be lost; please report this")
 
@@ -377,7 +386,7 @@ def _typed_ends(
     trade: Trade, parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry]
 ) -> tuple[list[_OrderPart], list[tuple[int, JournalEntry, tuple[Fill, ...]]]]:
     """Typed closings, expiries and assignments that are each a part of what the broker reports."""
-    left, found = list(parts), []
+    left, confirmed = list(parts), []
     for number, entry in entries.items():
         for index, own in enumerate(entry.trades):
             if own.action not in campaign.ENDS or not _is_typed_on(own, trade):
@@ -385,8 +394,8 @@ def _typed_ends(
             taken, rest = _take(left, own.fills)
             if taken:
                 left, entry = rest, _confirmed(entry, index, taken)
-                found.append((number, entry, tuple(taken)))
-    return left, found
+                confirmed.append((number, entry, tuple(taken)))
+    return left, confirmed
 
 
 def _take(
@@ -406,8 +415,8 @@ def _take(
         if not fits:
             return [], list(parts)
         _, place = min(fits)
-        got, rest = _split(left[place], abs(fill.quantity))
-        taken.append(got)
+        matched, rest = _split(left[place], abs(fill.quantity))
+        taken.append(matched)
         left[place : place + 1] = rest
     return taken, left
 
@@ -439,12 +448,12 @@ def _without_unheld(
             apart.append((part, max(owned[name], 0)))
     unplaced = []
     for part, amount in apart:
-        delivered = [one for one in kept if _is_delivery(one.fill, part.fill)]
+        delivered = [other for other in kept if _is_delivery(other.fill, part.fill)]
         if trade.action is Action.ASSIGN:
-            kept = [one for one in kept if one not in delivered]
+            kept = [other for other in kept if other not in delivered]
         else:
             delivered = []
-        ids = (*part.exec_ids, *(number for one in delivered for number in one.exec_ids))
+        ids = (*part.exec_ids, *(number for other in delivered for number in other.exec_ids))
         unplaced.append(Unplaced(ids, _unheld(trade, part, amount)))
     # What can only close is served first: `_close` takes from the end.
     kept.sort(key=lambda part: _only_closes(trade, part))
@@ -452,7 +461,7 @@ def _without_unheld(
 
 
 def _only_closes(trade: Trade, part: _OrderPart) -> bool:
-    # Where delivered shares go is seen with their options.
+    # Delivered shares are placed together with their options.
     return part.opens is False and not (trade.action is Action.ASSIGN and part.fill.is_stock)
 
 
@@ -523,9 +532,9 @@ def _close(
             if part.opens is True or quantity * part.fill.quantity >= 0.0:
                 continue
             size = min(abs(quantity), abs(part.fill.quantity))
-            got, rest = _split(part, size)
-            owned[got.key] = quantity + got.quantity
-            shares.setdefault(number, _Share(entry, [], [])).closing.insert(0, got)
+            closing, rest = _split(part, size)
+            owned[closing.key] = quantity + closing.quantity
+            shares.setdefault(number, _Share(entry, [], [])).closing.insert(0, closing)
             left[place : place + 1] = rest
     return left
 
@@ -534,22 +543,22 @@ def _candidates(
     trade: Trade, fills: Sequence[Fill], entries: Mapping[int, JournalEntry]
 ) -> list[tuple[int, JournalEntry]]:
     """Open entries that hold legs which the fills take back, those with most such legs first."""
-    found = []
+    ranked = []
     for number, entry in _open_at(trade, entries).items():
         owned = {leg.key: leg.quantity for leg in campaign.held(entry)}
         legs = sum(owned.get(fill.key, 0.0) * fill.quantity < 0.0 for fill in fills)
         if legs:
-            found.append((-legs, number, entry))
-    return [(number, entry) for _, number, entry in sorted(found, key=lambda one: one[:2])]
+            ranked.append((-legs, number, entry))
+    return [(number, entry) for _, number, entry in sorted(ranked, key=lambda each: each[:2])]
 
 
 def _split(part: _OrderPart, size: float) -> tuple[Fill, list[_OrderPart]]:
-    """A part of so many contracts, and what is left of it."""
+    """*size* contracts of a part, and what is left of it."""
     fill = part.fill
     if size >= abs(fill.quantity) - _DUST:
         return fill, []
     share = size / abs(fill.quantity)
-    got = fill.model_copy(
+    split_off = fill.model_copy(
         update={
             "quantity": math.copysign(size, fill.quantity),
             "commission": round(fill.commission * share, 6),
@@ -557,19 +566,19 @@ def _split(part: _OrderPart, size: float) -> tuple[Fill, list[_OrderPart]]:
     )
     rest = fill.model_copy(
         update={
-            "quantity": fill.quantity - got.quantity,
-            "commission": round(fill.commission - got.commission, 6),
+            "quantity": fill.quantity - split_off.quantity,
+            "commission": round(fill.commission - split_off.commission, 6),
         }
     )
-    return got, [replace(part, fill=rest)]
+    return split_off, [replace(part, fill=rest)]
 
 
 def _replaced(fill: Fill, shares: Mapping[int, _Share]) -> _Share:
     """The share whose closing legs a new one replaces: of its right, and as many, if there is."""
 
     def distance(share: _Share) -> tuple[bool, bool]:
-        alike = [one for one in share.closing if one.right == fill.right]
-        return not alike, all(abs(one.quantity) != abs(fill.quantity) for one in alike)
+        alike = [closing for closing in share.closing if closing.right == fill.right]
+        return not alike, all(abs(closing.quantity) != abs(fill.quantity) for closing in alike)
 
     return min(shares.values(), key=distance)
 
@@ -609,9 +618,9 @@ def _deliver(
                     continue
                 if _are_held_elsewhere(part, number, entries):
                     continue
-                got, rest = _split(part, min(wanted, abs(part.fill.quantity)))
-                wanted -= abs(got.quantity)
-                share.opening.append(got)
+                delivered, rest = _split(part, min(wanted, abs(part.fill.quantity)))
+                wanted -= abs(delivered.quantity)
+                share.opening.append(delivered)
                 left[place : place + 1] = rest
     if len(assigned) == 1:
         number, share = assigned[0]
@@ -668,7 +677,7 @@ def as_part_of(trade: Trade, entry: JournalEntry) -> Trade:
 
 
 def _ids(fills: Iterable[Fill]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one for fill in fills for one in fill.exec_id.split()))
+    return tuple(dict.fromkeys(number for fill in fills for number in fill.exec_id.split()))
 
 
 # -- numbers of executions ---------------------------------------------------------------------
@@ -678,23 +687,29 @@ def numbered(executions: Iterable[Executed]) -> list[Executed]:
     """
     Executions with a number each.
 
-    Those that came without one get what they say, and which of their equals they are: the same
-    file gives the same numbers.
+    One that came without gets its own content as number, counted among its equals: the same file
+    always gives the same numbers.
     """
-    seen: Counter[object] = Counter()
-    found = []
-    for one in executions:
-        same = (one.at, one.symbol, one.contract.key, one.quantity, one.price)
+    counts: Counter[object] = Counter()
+    result = []
+    for execution in executions:
+        same = (
+            execution.at,
+            execution.symbol,
+            execution.contract.key,
+            execution.quantity,
+            execution.price,
+        )
         # Numbers are kept in a row, with blanks between them.
-        number = "_".join(one.exec_id.split())
+        number = "_".join(execution.exec_id.split())
         if not number:
             number = (
-                f"{one.at:%Y%m%dT%H%M%S}|{one.symbol}|{one.contract.name}|"
-                f"{one.quantity:g}|{one.price:g}|{seen[same]}"
+                f"{execution.at:%Y%m%dT%H%M%S}|{execution.symbol}|{execution.contract.name}|"
+                f"{execution.quantity:g}|{execution.price:g}|{counts[same]}"
             ).replace(" ", "_")
-        found.append(replace(one, exec_id=number))
-        seen[same] += 1
-    return found
+        result.append(replace(execution, exec_id=number))
+        counts[same] += 1
+    return result
 
 
 def corrections(ids: Iterable[str]) -> dict[str, str]:
@@ -704,15 +719,15 @@ def corrections(ids: Iterable[str]) -> dict[str, str]:
     IB's numbers of one execution differ only in the digits after the last of four periods
     (TWS API, "Execution").
     """
-    found: dict[str, list[str]] = {}
+    revisions: dict[str, list[str]] = {}
     for number in ids:
         base, _, revision = number.rpartition(".")
         if base.count(".") == _PERIODS and revision.isascii() and revision.isdigit():
-            found.setdefault(base, []).append(number)
-    newest = {base: max(some, key=_revision) for base, some in found.items()}
+            revisions.setdefault(base, []).append(number)
+    newest = {base: max(some, key=_revision) for base, some in revisions.items()}
     return {
         number: newest[base]
-        for base, some in found.items()
+        for base, some in revisions.items()
         for number in some
         if number != newest[base]
     }
@@ -725,15 +740,15 @@ def _revision(number: str) -> int:
 def taken_back(executions: Sequence[Executed]) -> list[tuple[Executed, Executed]]:
     """Cancellations with the executions they take back, as far as both are among these."""
     pairs = []
-    left = [one for one in executions if not one.cancels]
-    for cancel in (one for one in executions if one.cancels):
+    left = [execution for execution in executions if not execution.cancels]
+    for cancel in (execution for execution in executions if execution.cancels):
         fits = [
-            (one.quantity != -cancel.quantity, one.at, place)
-            for place, one in enumerate(left)
-            if (one.symbol, one.contract.key) == (cancel.symbol, cancel.contract.key)
-            and abs(one.quantity) == abs(cancel.quantity)
-            and abs(one.price - cancel.price) < 0.5 * _CENT
-            and one.at <= cancel.at
+            (execution.quantity != -cancel.quantity, execution.at, place)
+            for place, execution in enumerate(left)
+            if (execution.symbol, execution.contract.key) == (cancel.symbol, cancel.contract.key)
+            and abs(execution.quantity) == abs(cancel.quantity)
+            and abs(execution.price - cancel.price) < 0.5 * _CENT
+            and execution.at <= cancel.at
         ]
         if fits:
             pairs.append((cancel, left.pop(min(fits)[2])))
@@ -745,7 +760,7 @@ def taken_back(executions: Sequence[Executed]) -> list[tuple[Executed, Executed]
 
 @dataclass(frozen=True, slots=True)
 class _Bundle:
-    """Executions of one contract and side that another report may say in one row."""
+    """Executions of one contract and side that another report may show as one row."""
 
     first: dt.datetime
     last: dt.datetime
@@ -756,28 +771,28 @@ class _Bundle:
 
 def told_before(new: Sequence[Executed], known: Sequence[Executed]) -> dict[str, str]:
     """
-    New executions that a report of another kind has told already, each with a number known.
+    New executions that a report of another kind already contains, each with the known number.
 
     Statements know no execution numbers, orders have one of their own: there a trade is the same
     when contract, quantity, price and time are, its parts taken together or one by one.
     """
-    found: dict[str, str] = {}
-    for kind in {_kind(one.exec_id) for one in new}:
-        fresh = _bundles(one for one in new if _kind(one.exec_id) == kind)
-        others = _bundles(one for one in known if _kind(one.exec_id) != kind)
+    known_as: dict[str, str] = {}
+    for kind in {_kind(execution.exec_id) for execution in new}:
+        fresh = _bundles(execution for execution in new if _kind(execution.exec_id) == kind)
+        others = _bundles(execution for execution in known if _kind(execution.exec_id) != kind)
         pairs = [
-            (_apart(one, other), sorted(one.ids), sorted(other.ids))
+            (_apart(bundle, other), sorted(bundle.ids), sorted(other.ids))
             for name, some in fresh.items()
-            for one in some
+            for bundle in some
             for other in others.get(name, ())
-            if _is_same(one, other)
+            if _is_same(bundle, other)
         ]
         used: set[str] = set()
         for _, ids, known_ids in sorted(pairs):
             if used.isdisjoint(ids) and used.isdisjoint(known_ids):
                 used.update(ids, known_ids)
-                found |= dict.fromkeys(ids, known_ids[0])
-    return found
+                known_as |= dict.fromkeys(ids, known_ids[0])
+    return known_as
 
 
 def _kind(number: str) -> str:
@@ -788,33 +803,40 @@ def _kind(number: str) -> str:
 def _bundles(executions: Iterable[Executed]) -> dict[tuple[object, ...], list[_Bundle]]:
     """By contract and side: each execution, those of one second, and those of one order."""
     groups: dict[tuple[object, ...], dict[object, list[Executed]]] = {}
-    for one in executions:
-        name = (one.symbol, one.contract.key, one.quantity > 0.0, one.cancels)
+    for execution in executions:
+        name = (
+            execution.symbol,
+            execution.contract.key,
+            execution.quantity > 0.0,
+            execution.cancels,
+        )
         some = groups.setdefault(name, {})
-        some.setdefault(one.exec_id, []).append(one)
-        some.setdefault(one.at.astimezone(dt.UTC).replace(microsecond=0), []).append(one)
-        if one.order:
-            some.setdefault((one.order, _day(one.at)), []).append(one)
+        some.setdefault(execution.exec_id, []).append(execution)
+        some.setdefault(execution.at.astimezone(dt.UTC).replace(microsecond=0), []).append(
+            execution
+        )
+        if execution.order:
+            some.setdefault((execution.order, _day(execution.at)), []).append(execution)
     return {name: list({_bundle(some) for some in of.values()}) for name, of in groups.items()}
 
 
 def _bundle(some: Sequence[Executed]) -> _Bundle:
     return _Bundle(
-        min(one.at for one in some),
-        max(one.at for one in some),
-        round(math.fsum(one.quantity for one in some), 6),
-        round(math.fsum(one.quantity * one.price for one in some), 6),
-        frozenset(one.exec_id for one in some),
+        min(execution.at for execution in some),
+        max(execution.at for execution in some),
+        round(math.fsum(execution.quantity for execution in some), 6),
+        round(math.fsum(execution.quantity * execution.price for execution in some), 6),
+        frozenset(execution.exec_id for execution in some),
     )
 
 
-def _is_same(one: _Bundle, other: _Bundle) -> bool:
+def _is_same(bundle: _Bundle, other: _Bundle) -> bool:
     return (
-        one.quantity == other.quantity
-        and abs(one.value - other.value) <= 0.5 * _CENT * abs(one.quantity)
-        and _apart(one, other) <= _NEAR
+        bundle.quantity == other.quantity
+        and abs(bundle.value - other.value) <= 0.5 * _CENT * abs(bundle.quantity)
+        and _apart(bundle, other) <= _NEAR
     )
 
 
-def _apart(one: _Bundle, other: _Bundle) -> dt.timedelta:
-    return max(one.first - other.last, other.first - one.last, dt.timedelta(0))
+def _apart(bundle: _Bundle, other: _Bundle) -> dt.timedelta:
+    return max(bundle.first - other.last, other.first - bundle.last, dt.timedelta(0))

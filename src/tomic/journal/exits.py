@@ -17,7 +17,7 @@ from tomic.models.journal import ExitRules, ExitSignal, Verdict
 
 @dataclass(frozen=True, slots=True)
 class ShortLeg:
-    """A short option held; figures per share, None where they could not be had."""
+    """A short option held; figures per share, None where not available."""
 
     name: str
     strike: float
@@ -30,7 +30,7 @@ class ShortLeg:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is seen of one open campaign; None where it could not be had."""
+    """The observed state of one open campaign; None where a figure is not available."""
 
     day: dt.date
     """Today, where the underlying trades."""
@@ -68,103 +68,103 @@ class Observed:
 Rule: TypeAlias = Callable[[ExitRules, Observed], ExitSignal | None]
 
 
-def evaluate(rules: ExitRules, seen: Observed) -> tuple[ExitSignal, ...]:
+def evaluate(rules: ExitRules, observed: Observed) -> tuple[ExitSignal, ...]:
     """Every rule that fired or could not be judged, most urgent first."""
-    found = (rule(rules, seen) for rule in RULES)
-    return tuple(signal for signal in found if signal is not None)
+    signals = (rule(rules, observed) for rule in RULES)
+    return tuple(signal for signal in signals if signal is not None)
 
 
-def verdict(signals: Iterable[ExitSignal], seen: Observed) -> Verdict:
+def verdict(signals: Iterable[ExitSignal], observed: Observed) -> Verdict:
     """
-    What the signals come to.
+    The verdict on the signals together.
 
-    To hold is a judgement: it needs every rule judged and every mark present and fresh.
+    HOLD needs every rule judged and every mark present and fresh.
     """
     kept = tuple(signals)
     if any(signal.fired for signal in kept):
         return Verdict.ACT
-    if kept or seen.missing:
+    if kept or observed.missing:
         return Verdict.UNJUDGED
-    return Verdict.STALE if seen.stale else Verdict.HOLD
+    return Verdict.STALE if observed.stale else Verdict.HOLD
 
 
 # -- profit and loss -------------------------------------------------------------------------
 
 
-def stop(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def stop(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """Loss of at least a multiple of the premium."""
     if rules.stop is None:
         return None
-    share = share_of_premium(seen)
+    share = share_of_premium(observed)
     if share is None:
-        return _unjudged("stop", rules.stop, _no_share(seen))
+        return _unjudged("stop", rules.stop, _no_share(observed))
     if share > -rules.stop:
         return None
     return _fired(
         "stop",
         -share,
         rules.stop,
-        f"loss {-share:.2f}x {_word(seen)} (stop {rules.stop:.2f}x)",
+        f"loss {-share:.2f}x {_word(observed)} (stop {rules.stop:.2f}x)",
         "close: the stop is reached",
     )
 
 
-def profit_target(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def profit_target(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """Profit of at least a share of the premium."""
     if rules.profit_target is None:
         return None
-    share = share_of_premium(seen)
+    share = share_of_premium(observed)
     if share is None:
-        return _unjudged("profit_target", rules.profit_target, _no_share(seen))
+        return _unjudged("profit_target", rules.profit_target, _no_share(observed))
     if share < rules.profit_target:
         return None
     return _fired(
         "profit_target",
         share,
         rules.profit_target,
-        f"profit {share:.0%} of the {_word(seen)} (target {rules.profit_target:.0%})",
+        f"profit {share:.0%} of the {_word(observed)} (target {rules.profit_target:.0%})",
         "close: take the profit",
     )
 
 
-def share_of_premium(seen: Observed) -> float | None:
+def share_of_premium(observed: Observed) -> float | None:
     """P&L over the premium, fraction; None where either is missing or nothing was paid."""
-    if seen.pnl is None or not seen.premium:
+    if observed.pnl is None or not observed.premium:
         return None
     # Rounded, so that a target met exactly is not missed by the last bit of a sum.
-    return round(seen.pnl, 6) / abs(seen.premium)
+    return round(observed.pnl, 6) / abs(observed.premium)
 
 
-def _no_share(seen: Observed) -> str:
-    if seen.pnl is None:
-        return "no marks of " + (", ".join(seen.missing) or "its legs")
+def _no_share(observed: Observed) -> str:
+    if observed.pnl is None:
+        return "no marks of " + (", ".join(observed.missing) or "its legs")
     return "no premium was received or paid to measure against"
 
 
-def _word(seen: Observed) -> str:
-    return "credit" if (seen.premium or 0.0) > 0.0 else "debit"
+def _word(observed: Observed) -> str:
+    return "credit" if (observed.premium or 0.0) > 0.0 else "debit"
 
 
 # -- time ------------------------------------------------------------------------------------
 
 
-def min_dte(rules: ExitRules, seen: Observed) -> ExitSignal | None:
-    """Few days to the next expiry; shares have none."""
-    if rules.min_dte is None or seen.dte is None or seen.dte > rules.min_dte:
+def min_dte(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+    """Too few days to the next expiry; shares have none."""
+    if rules.min_dte is None or observed.dte is None or observed.dte > rules.min_dte:
         return None
-    past = seen.dte < 0
+    past = observed.dte < 0
     return _fired(
         "min_dte",
-        float(seen.dte),
+        float(observed.dte),
         float(rules.min_dte),
-        f"{seen.dte} days to expiry (rule: {rules.min_dte} or fewer)",
+        f"{observed.dte} days to expiry (rule: {rules.min_dte} or fewer)",
         "expired: record what became of it" if past else "close or roll",
     )
 
 
-def max_days_in_trade(rules: ExitRules, seen: Observed) -> ExitSignal | None:
-    """Many days since opening."""
-    days = (seen.day - seen.opened).days
+def max_days_in_trade(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+    """Too many days since opening."""
+    days = (observed.day - observed.opened).days
     if rules.max_days_in_trade is None or days < rules.max_days_in_trade:
         return None
     return _fired(
@@ -179,12 +179,12 @@ def max_days_in_trade(rules: ExitRules, seen: Observed) -> ExitSignal | None:
 # -- price -----------------------------------------------------------------------------------
 
 
-def short_delta(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def short_delta(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """A short leg whose delta, either sign, has grown to the limit."""
     limit = rules.short_delta
-    if limit is None or not seen.shorts:
+    if limit is None or not observed.shorts:
         return None
-    known = [(abs(leg.delta), leg) for leg in seen.shorts if leg.delta is not None]
+    known = [(abs(leg.delta), leg) for leg in observed.shorts if leg.delta is not None]
     worst = max(known, key=lambda pair: pair[0], default=None)
     if worst is not None and worst[0] >= limit:
         size, leg = worst
@@ -195,18 +195,18 @@ def short_delta(rules: ExitRules, seen: Observed) -> ExitSignal | None:
             f"short {leg.name} has delta {leg.delta:+.2f} (limit {limit:.2f})",
             "roll or close the tested side",
         )
-    unknown = [leg.name for leg in seen.shorts if leg.delta is None]
+    unknown = [leg.name for leg in observed.shorts if leg.delta is None]
     return _unjudged("short_delta", limit, f"no delta of {', '.join(unknown)}") if unknown else None
 
 
-def short_strike_breached(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def short_strike_breached(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """Spot beyond a short strike."""
-    if not rules.short_strike_breached or not seen.shorts:
+    if not rules.short_strike_breached or not observed.shorts:
         return None
-    spot = seen.spot
+    spot = observed.spot
     if spot is None:
         return _unjudged("short_strike_breached", None, "no price of the underlying")
-    worst = max(seen.shorts, key=lambda leg: _inside(leg, spot))
+    worst = max(observed.shorts, key=lambda leg: _inside(leg, spot))
     if _inside(worst, spot) <= 0.0:
         return None
     return _fired(
@@ -222,62 +222,62 @@ def _inside(leg: ShortLeg, spot: float) -> float:
     return spot - leg.strike if leg.is_call else leg.strike - spot
 
 
-def spot_below(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def spot_below(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """Spot under a level."""
     limit = rules.spot_below
     if limit is None:
         return None
-    if seen.spot is None:
+    if observed.spot is None:
         return _unjudged("spot_below", limit, "no price of the underlying")
-    if seen.spot >= limit:
+    if observed.spot >= limit:
         return None
-    text = f"spot {seen.spot:.2f} is below {limit:g}"
-    return _fired("spot_below", seen.spot, limit, text, "close: the level is broken")
+    text = f"spot {observed.spot:.2f} is below {limit:g}"
+    return _fired("spot_below", observed.spot, limit, text, "close: the level is broken")
 
 
-def spot_above(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def spot_above(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """Spot over a level."""
     limit = rules.spot_above
     if limit is None:
         return None
-    if seen.spot is None:
+    if observed.spot is None:
         return _unjudged("spot_above", limit, "no price of the underlying")
-    if seen.spot <= limit:
+    if observed.spot <= limit:
         return None
-    text = f"spot {seen.spot:.2f} is above {limit:g}"
-    return _fired("spot_above", seen.spot, limit, text, "close: the level is broken")
+    text = f"spot {observed.spot:.2f} is above {limit:g}"
+    return _fired("spot_above", observed.spot, limit, text, "close: the level is broken")
 
 
 # -- volatility ------------------------------------------------------------------------------
 
 
-def iv_rank_below(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def iv_rank_below(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """IV rank fallen under a level."""
     limit = rules.iv_rank_below
     if limit is None:
         return None
-    if seen.iv_rank is None:
+    if observed.iv_rank is None:
         return _unjudged("iv_rank_below", limit, "IV rank unknown; tomic vol brings it up to date")
-    if seen.iv_rank >= limit:
+    if observed.iv_rank >= limit:
         return None
     return _fired(
         "iv_rank_below",
-        seen.iv_rank,
+        observed.iv_rank,
         limit,
-        f"IV rank {seen.iv_rank:.0%} is below {limit:.0%}",
+        f"IV rank {observed.iv_rank:.0%} is below {limit:.0%}",
         "close: volatility is no longer rich",
     )
 
 
-def iv_rise(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def iv_rise(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """Implied volatility up by some points since entry."""
     limit = rules.iv_rise
     if limit is None:
         return None
-    if seen.iv is None or seen.iv_at_entry is None:
-        when = "now" if seen.iv is None else "at entry"
+    if observed.iv is None or observed.iv_at_entry is None:
+        when = "now" if observed.iv is None else "at entry"
         return _unjudged("iv_rise", limit, f"implied volatility {when} unknown")
-    rise = round(seen.iv - seen.iv_at_entry, 9)
+    rise = round(observed.iv - observed.iv_at_entry, 9)
     if rise < limit:
         return None
     return _fired(
@@ -292,56 +292,58 @@ def iv_rise(rules: ExitRules, seen: Observed) -> ExitSignal | None:
 # -- events ----------------------------------------------------------------------------------
 
 
-def earnings(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def earnings(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """Earnings within some days; an unknown date is a note of the check, not a signal."""
     limit = rules.earnings_days
-    if limit is None or seen.earnings is None:
+    if limit is None or observed.earnings is None:
         return None
-    days = (seen.earnings - seen.day).days
+    days = (observed.earnings - observed.day).days
     if not 0 <= days <= limit:
         return None
-    text = f"earnings on {seen.earnings}, in {days} days (rule: {limit} or fewer)"
+    text = f"earnings on {observed.earnings}, in {days} days (rule: {limit} or fewer)"
     return _fired("earnings_days", float(days), float(limit), text, "close, or accept the jump")
 
 
-def ex_dividend(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def ex_dividend(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """
     A short call that pays to be exercised before an ex-dividend day within some days.
 
     Whoever holds the call gives up price - (spot - strike) and gets the dividend.
     """
     limit = rules.dividend_days
-    calls = [leg for leg in seen.shorts if leg.is_call]
-    if limit is None or not calls or seen.ex_dividend is None:
+    calls = [leg for leg in observed.shorts if leg.is_call]
+    if limit is None or not calls or observed.ex_dividend is None:
         return None
-    days = (seen.ex_dividend - seen.day).days
+    days = (observed.ex_dividend - observed.day).days
     if not 0 <= days <= limit:
         return None
-    calls = [leg for leg in calls if leg.expiry >= seen.ex_dividend]
+    calls = [leg for leg in calls if leg.expiry >= observed.ex_dividend]
     unknown = ""
     for leg in calls:
-        if seen.spot is None or leg.price is None:
-            unknown = f"no price of {leg.name} or its underlying before ex-day {seen.ex_dividend}"
-        elif (signal := _assignment(leg, seen, seen.spot, leg.price)) is not None:
+        if observed.spot is None or leg.price is None:
+            unknown = (
+                f"no price of {leg.name} or its underlying before ex-day {observed.ex_dividend}"
+            )
+        elif (signal := _assignment(leg, observed, observed.spot, leg.price)) is not None:
             return signal
     return _unjudged("dividend_days", float(limit), unknown) if unknown else None
 
 
-def _assignment(leg: ShortLeg, seen: Observed, spot: float, price: float) -> ExitSignal | None:
-    if seen.dividend is None:
+def _assignment(leg: ShortLeg, observed: Observed, spot: float, price: float) -> ExitSignal | None:
+    if observed.dividend is None:
         if _inside(leg, spot) <= 0.0:
             return None
-        text = f"short {leg.name} is in the money at ex-day {seen.ex_dividend}, amount unknown"
+        text = f"short {leg.name} is in the money at ex-day {observed.ex_dividend}, amount unknown"
         return _fired("dividend_days", None, None, text, "close or roll before the ex-day")
     given_up = price - (spot - leg.strike)
-    if given_up >= seen.dividend:
+    if given_up >= observed.dividend:
         return None
     return _fired(
         "dividend_days",
         given_up,
-        seen.dividend,
-        f"assignment risk on short {leg.name}: ex-day {seen.ex_dividend}, "
-        f"dividend {seen.dividend:.2f} > time value {given_up:.2f}",
+        observed.dividend,
+        f"assignment risk on short {leg.name}: ex-day {observed.ex_dividend}, "
+        f"dividend {observed.dividend:.2f} > time value {given_up:.2f}",
         "close or roll before the ex-day",
     )
 
@@ -349,19 +351,19 @@ def _assignment(leg: ShortLeg, seen: Observed, spot: float, price: float) -> Exi
 # -- expectation -----------------------------------------------------------------------------
 
 
-def negative_ev(rules: ExitRules, seen: Observed) -> ExitSignal | None:
+def negative_ev(rules: ExitRules, observed: Observed) -> ExitSignal | None:
     """Holding to the next expiry has come to lose on average under the forecast density."""
-    if not rules.negative_ev or seen.dte is None:
+    if not rules.negative_ev or observed.dte is None:
         return None
-    if seen.ev is None:
+    if observed.ev is None:
         reason = "no density of the next expiry: too few quotes"
-        if seen.missing:
-            reason = f"no marks of {', '.join(seen.missing)}"
+        if observed.missing:
+            reason = f"no marks of {', '.join(observed.missing)}"
         return _unjudged("negative_ev", 0.0, reason)
-    if seen.ev >= 0.0:
+    if observed.ev >= 0.0:
         return None
-    text = f"expected value of holding is {seen.ev:+.2f} under the forecast density"
-    return _fired("negative_ev", seen.ev, 0.0, text, "close: holding no longer pays")
+    text = f"expected value of holding is {observed.ev:+.2f} under the forecast density"
+    return _fired("negative_ev", observed.ev, 0.0, text, "close: holding no longer pays")
 
 
 RULES: tuple[Rule, ...] = (

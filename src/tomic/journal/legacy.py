@@ -2,7 +2,7 @@
 The original program's ``journal.json``: entries in, and out again with every field they came with.
 
 Its figures keep their meaning: premiums are currency per share of one structure, volatilities and
-ranks were per cents, Greeks count the multiplier except for delta. Its typed results stand beside
+ranks were percentages, Greeks count the multiplier except for delta. Its typed results stand beside
 what the prices say; where both are known, the prices win and the difference is reported.
 """
 
@@ -37,7 +37,7 @@ from tomic.models.journal import (
 _DAY_FIRST = re.compile(r"(\d{1,2})[-/](\d{1,2})[-/](\d{4})", re.ASCII)
 _NOON = dt.time(12, 0)
 _PERCENT_FROM = 1.5
-"""A volatility above this is per cents: an IV of 150 % is rarer than one of 1.5 % is impossible."""
+"""A volatility above this is in percent: an IV of 1.5 % is far less likely than one of 150 %."""
 
 
 def text_of(document: Mapping[str, Any], name: str) -> str:
@@ -59,7 +59,7 @@ def number_of(value: object) -> float | None:
 
 
 def percent_of(value: object) -> float | None:
-    """Per cents as a fraction."""
+    """A percentage as a fraction."""
     number = number_of(value)
     return None if number is None else round(number / 100.0, 9)
 
@@ -83,10 +83,10 @@ def rank_of(value: object) -> float | None:
 def moment_of(value: object, name: str) -> dt.datetime:
     """Noon in New York of a day; a time of its own is kept."""
     text = str(value or "").strip()
-    found = _DAY_FIRST.fullmatch(text)
+    match = _DAY_FIRST.fullmatch(text)
     try:
-        if found is not None:
-            day = dt.date(int(found[3]), int(found[2]), int(found[1]))
+        if match is not None:
+            day = dt.date(int(match[3]), int(match[2]), int(match[1]))
         elif len(text) > len("2025-05-19") and not text.isdigit():
             moment = dt.datetime.fromisoformat(text)
             return moment if moment.tzinfo else moment.replace(tzinfo=dates.NEW_YORK)
@@ -143,11 +143,11 @@ def _from_text(text: str, premium: float | None) -> tuple[dict[str, Any], list[s
 
     def take(pattern: re.Pattern[str]) -> float | None:
         nonlocal rest
-        found = pattern.search(rest)
-        if found is None:
+        match = pattern.search(rest)
+        if match is None:
             return None
-        rest = rest[: found.start()] + " " + rest[found.end() :]
-        return float(found[1].replace(",", "."))
+        rest = rest[: match.start()] + " " + rest[match.end() :]
+        return float(match[1].replace(",", "."))
 
     if (below := take(_BELOW)) is not None:
         values["spot_below"] = below
@@ -199,7 +199,8 @@ def is_legacy(documents: object) -> bool:
         isinstance(documents, list)
         and bool(documents)
         and all(
-            isinstance(one, dict) and ("TradeID" in one or "Symbool" in one) for one in documents
+            isinstance(document, dict) and ("TradeID" in document or "Symbool" in document)
+            for document in documents
         )
     )
 
@@ -218,7 +219,7 @@ def _read(document: Mapping[str, Any]) -> Read:
     notes: list[str] = []
     try:
         entry = _entry(document, notes)
-    # A file that somebody edited may hold anything in any place.
+    # A file edited by hand may hold anything anywhere.
     except (
         DataError, InvalidSymbol, UsageError, ValueError,
         AttributeError, TypeError, LookupError, ArithmeticError,
@@ -279,7 +280,7 @@ def strategy_name(text: str) -> str:
 
 def _fills(document: Mapping[str, Any]) -> tuple[Fill, ...]:
     common = text_of(document, "Expiry")
-    found = []
+    fills = []
     for leg in document.get("Legs") or ():
         kind, action = str(leg.get("type", "")).upper(), str(leg.get("action", "")).upper()
         if not kind.startswith(("C", "P")) or action not in ("BUY", "SELL"):
@@ -289,7 +290,7 @@ def _fills(document: Mapping[str, Any]) -> tuple[Fill, ...]:
             raise BadFile(f"a leg needs a quantity, got {leg.get('qty')!r}")
         expiry = str(leg.get("expiry") or leg.get("Expiry") or common)
         con_id = leg.get("conId")
-        found.append(
+        fills.append(
             Fill(
                 expiry=dates.parse_expiry(expiry),
                 strike=number_of(leg.get("strike")),
@@ -298,7 +299,7 @@ def _fills(document: Mapping[str, Any]) -> tuple[Fill, ...]:
                 quantity=abs(size) if action == "BUY" else -abs(size),
             )
         )
-    return tuple(found)
+    return tuple(fills)
 
 
 def _trades(
@@ -360,17 +361,18 @@ def _stated(document: Mapping[str, Any]) -> Stated | None:
 
 def _result_notes(entry: JournalEntry) -> list[str]:
     stated = entry.stated.result if entry.stated else None
-    found = campaign.result(entry)
+    computed = campaign.result(entry)
     if entry.status is not EntryStatus.CLOSED:
         return []
-    if found is None:
+    if computed is None:
         return ["closed without prices or a result: it counts in no statistics"]
     if campaign.held(entry) or not entry.trades:
         return ["no exit price: the typed result is used"]
-    if stated is not None and abs(stated - found) > _CENT:
+    if stated is not None and abs(stated - computed) > _CENT:
         count = entry.trades[0].structures
         return [
-            f"typed result {stated:g}, computed {found:.2f} for {count} structures; computed counts"
+            f"typed result {stated:g}, computed {computed:.2f} for {count} structures; "
+            "computed counts"
         ]
     return []
 
@@ -402,29 +404,29 @@ def _context(document: Mapping[str, Any], opened: dt.datetime, trades: Sequence[
 
 
 def _snapshots(document: Mapping[str, Any]) -> list[Snapshot]:
-    found = []
-    for one in document.get("Snapshots") or ():
-        greeks = one.get("Greeks") or {}
+    snapshots = []
+    for row in document.get("Snapshots") or ():
+        greeks = row.get("Greeks") or {}
         delta = number_of(greeks.get("Delta"))
-        found.append(
+        snapshots.append(
             Snapshot(
-                at=moment_of(one.get("date"), "date of a snapshot"),
-                spot=number_of(one.get("spot")),
+                at=moment_of(row.get("date"), "date of a snapshot"),
+                spot=number_of(row.get("spot")),
                 data_type="import",
-                iv30=volatility_of(one.get("iv30")),
-                iv_rank=rank_of(one.get("iv_rank")),
-                hv30=volatility_of(one.get("hv30")),
-                vix=percent_of(one.get("vix")),
-                atr14=number_of(one.get("atr14")),
-                skew=percent_of(one.get("skew")),
+                iv30=volatility_of(row.get("iv30")),
+                iv_rank=rank_of(row.get("iv_rank")),
+                hv30=volatility_of(row.get("hv30")),
+                vix=percent_of(row.get("vix")),
+                atr14=number_of(row.get("atr14")),
+                skew=percent_of(row.get("skew")),
                 delta=None if delta is None else 100.0 * delta,
                 gamma=number_of(greeks.get("Gamma")),
                 vega=number_of(greeks.get("Vega")),
                 theta=number_of(greeks.get("Theta")),
-                note=str(one.get("note") or ""),
+                note=str(row.get("note") or ""),
             )
         )
-    return found
+    return snapshots
 
 
 def _notes(

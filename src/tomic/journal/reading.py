@@ -1,5 +1,5 @@
 """
-What a priced chain says of the legs of an entry: marks, and what to expect of them.
+What a priced chain says about the legs of an entry: their marks and what to expect of them.
 
 Success and expected value are at the first expiry held, in today's money, under the forecast and
 the market's density, as everywhere in TOMIC.
@@ -24,7 +24,7 @@ from tomic.strategies.measures import margin_rules
 from tomic.strategies.pricing.board import Board
 
 MODEL = "model"
-"""Source of marks that are no quotes: parity with the other right, the smile, the last close."""
+"""Source of marks that are not quotes: parity with the other right, the smile, the last close."""
 _FRESH = frozenset({"live", "delayed", "replay"})
 _DELAY = "delayed by some 15 minutes"
 
@@ -39,32 +39,40 @@ class Expectation:
     max_profit: float
     max_loss: float
     margin: float | None
-    """Requirement less credit, plus debit; None where it cannot be told."""
+    """Requirement less credit, plus debit; None where unknown."""
 
 
 # -- marks -----------------------------------------------------------------------------------
 
 
 def marks(board: Board, contracts: Sequence[Contract]) -> tuple[LegMark, ...]:
-    """The mark of each option among *contracts*; those that the chain lacks have no price."""
+    """The mark of each option among *contracts*; those missing from the chain have no price."""
     rows = _rows(board, contracts)
-    return tuple(_mark(board, one, rows.get(one.key)) for one in contracts if not one.is_stock)
+    return tuple(
+        _mark(board, contract, rows.get(contract.key))
+        for contract in contracts
+        if not contract.is_stock
+    )
 
 
 def _rows(board: Board, contracts: Sequence[Contract]) -> dict[ContractKey, int]:
     chain = board.chain
-    found = {}
-    for one in contracts:
-        if one.expiry is None or one.strike is None or one.multiplier != chain.multiplier:
+    rows = {}
+    for contract in contracts:
+        if (
+            contract.expiry is None
+            or contract.strike is None
+            or contract.multiplier != chain.multiplier
+        ):
             continue
-        here = (
-            (chain["expiry"] == np.datetime64(one.expiry, "D"))
-            & (np.abs(chain["strike"] - one.strike) < 1e-6)
-            & (chain["right"] == one.right)
+        matching = (
+            (chain["expiry"] == np.datetime64(contract.expiry, "D"))
+            & (np.abs(chain["strike"] - contract.strike) < 1e-6)
+            & (chain["right"] == contract.right)
         )
-        if here.any():
-            found[one.key] = int(np.flatnonzero(here)[0])
-    return found
+        if matching.any():
+            rows[contract.key] = int(np.flatnonzero(matching)[0])
+    return rows
 
 
 def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
@@ -104,11 +112,11 @@ def _price(bid: float | None, ask: float | None) -> float | None:
 
 
 def snapshot(
-    board: Board, contracts: Sequence[Contract], held: Sequence[Held], vol: VolSnapshot
+    board: Board, contracts: Sequence[Contract], legs: Sequence[Held], vol: VolSnapshot
 ) -> Snapshot:
-    """Marks of *contracts* and the Greeks of what is *held*, with the volatility around them."""
-    found = marks(board, contracts)
-    by_key = {one.key: one for one in found}
+    """Marks of *contracts* and the Greeks of *legs*, with the volatility around them."""
+    marked = marks(board, contracts)
+    by_key = {mark.key: mark for mark in marked}
     chain = board.chain
     return Snapshot(
         at=chain.as_of,
@@ -116,7 +124,7 @@ def snapshot(
         data_type=chain.data_type.value,
         rate=chain.rate,
         european=chain.underlying.exercise_style is ExerciseStyle.EUROPEAN,
-        legs=found,
+        legs=marked,
         iv30=vol.iv30,
         iv_rank=vol.iv_rank,
         iv_percentile=vol.iv_percentile,
@@ -124,20 +132,22 @@ def snapshot(
         vix=vol.vix,
         atr14=vol.atr14,
         skew=vol.skew,
-        delta=_total("delta", held, by_key),
-        gamma=_total("gamma", held, by_key),
-        vega=_total("vega", held, by_key),
-        theta=_total("theta", held, by_key),
+        delta=_total("delta", legs, by_key),
+        gamma=_total("gamma", legs, by_key),
+        vega=_total("vega", legs, by_key),
+        theta=_total("theta", legs, by_key),
     )
 
 
-def _total(name: str, held: Sequence[Held], found: Mapping[ContractKey, LegMark]) -> float | None:
+def _total(
+    name: str, legs: Sequence[Held], marks_by_key: Mapping[ContractKey, LegMark]
+) -> float | None:
     total = 0.0
-    for leg in held:
+    for leg in legs:
         if leg.is_stock:
             total += leg.quantity * leg.multiplier if name == "delta" else 0.0
             continue
-        mark = found.get(leg.key)
+        mark = marks_by_key.get(leg.key)
         value: float | None = None if mark is None else getattr(mark, name)
         if value is None:
             return None
@@ -145,9 +155,9 @@ def _total(name: str, held: Sequence[Held], found: Mapping[ContractKey, LegMark]
     return total
 
 
-def staleness(seen: Snapshot, held: Sequence[Held]) -> str:
+def staleness(snap: Snapshot, legs: Sequence[Held]) -> str:
     """Why the marks of a snapshot may have moved since; empty when they are fresh."""
-    marked = [mark for leg in held if (mark := seen.mark(leg.key)) is not None]
+    marked = [mark for leg in legs if (mark := snap.mark(leg.key)) is not None]
     valued = [mark.name for mark in marked if mark.source == MODEL]
     old = sorted({mark.source for mark in marked if mark.source} - {*_FRESH, MODEL})
     texts = [f"no quote of {', '.join(valued)}, valued by the smile"] if valued else []
@@ -156,45 +166,45 @@ def staleness(seen: Snapshot, held: Sequence[Held]) -> str:
     return "; ".join(texts)
 
 
-def delay(seen: Snapshot) -> str:
-    """A word on delayed data, empty for others."""
-    return f"marks are {_DELAY}" if any(one.source == "delayed" for one in seen.legs) else ""
+def delay(snap: Snapshot) -> str:
+    """A note on delayed data; empty otherwise."""
+    return f"marks are {_DELAY}" if any(mark.source == "delayed" for mark in snap.legs) else ""
 
 
 # -- expectation -------------------------------------------------------------------------------
 
 
-def expect(board: Board, held: Sequence[Held], credit: float) -> Expectation | None:
+def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | None:
     """
     What holding to the first expiry brings, from having received *credit* in currency for it.
 
     To judge holding from here on, *credit* is what taking the position again would bring now.
     None where an expiry has no density, or a leg no price.
     """
-    options = [leg for leg in held if not leg.is_stock]
+    options = [leg for leg in legs if not leg.is_stock]
     days = sorted({leg.expiry for leg in options if leg.expiry is not None})
     if not days or any(day not in board.outlooks for day in days):
         return None
     rows = _rows(board, options)
     if len(rows) < len(options):
         return None
-    form = _shape(board, options, days, _shares(held, board), credit)
+    form = _shape(board, options, days, _shares(legs, board), credit)
     first = board.outlooks[days[0]]
     outline = payoff.profile(form)
-    found = Expectation(
+    expectation = Expectation(
         pos=float(probability.pos(first.forecast, form)),
         pos_market=float(probability.pos(first.market, form)),
         ev=float(probability.ev(first.forecast, form)),
         max_profit=float(outline.max_profit),
         max_loss=float(outline.max_loss),
-        margin=_margin(board, options, rows, _shares(held, board), credit),
+        margin=_margin(board, options, rows, _shares(legs, board), credit),
     )
-    return found if math.isfinite(found.ev) else None
+    return expectation if math.isfinite(expectation.ev) else None
 
 
-def _shares(held: Sequence[Held], board: Board) -> float:
+def _shares(legs: Sequence[Held], board: Board) -> float:
     """Shares held per share of a contract's multiplier."""
-    owned = sum(leg.quantity * leg.multiplier for leg in held if leg.is_stock)
+    owned = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
     return owned / board.chain.multiplier
 
 
@@ -237,7 +247,7 @@ def _margin(
 ) -> float | None:
     settings = board.settings
     row = [rows[leg.key] for leg in options]
-    found = margin.requirement(
+    requirement = margin.requirement(
         [leg.strike for leg in options if leg.strike is not None],
         [leg.is_call for leg in options],
         [leg.quantity for leg in options],
@@ -250,28 +260,28 @@ def _margin(
         credit=credit,
         rules=margin_rules(settings, cash=settings.account.margin == "cash"),
     )
-    net = float(found.net)
+    net = float(requirement.net)
     return net if math.isfinite(net) else None
 
 
-def value_now(held: Sequence[Held], seen: Snapshot) -> float | None:
+def value_now(legs: Sequence[Held], snap: Snapshot) -> float | None:
     """What the options held are worth at the marks, currency; None where one is missing."""
-    return campaign.value_at([leg for leg in held if not leg.is_stock], seen.prices)
+    return campaign.value_at([leg for leg in legs if not leg.is_stock], snap.prices)
 
 
-def executable(held: Sequence[Held], seen: Snapshot, slippage: float) -> float | None:
+def executable(legs: Sequence[Held], snap: Snapshot, slippage: float) -> float | None:
     """
-    What buying *held* at the market would bring in (negative: cost), currency, options and shares.
+    What buying *legs* at the market would bring in (negative: cost), currency, options and shares.
 
     Each option gives away *slippage* of its half-spread. None where a quote is missing.
     """
-    worth = value_now(held, seen)
-    shares = sum(leg.quantity * leg.multiplier for leg in held if leg.is_stock)
-    if worth is None or (shares and seen.spot is None):
+    worth = value_now(legs, snap)
+    shares = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
+    if worth is None or (shares and snap.spot is None):
         return None
     given = 0.0
-    for leg in held:
-        mark = seen.mark(leg.key)
+    for leg in legs:
+        mark = snap.mark(leg.key)
         if mark is None:
             continue
         if mark.ask is None or mark.source == MODEL:
@@ -279,7 +289,7 @@ def executable(held: Sequence[Held], seen: Snapshot, slippage: float) -> float |
         # Without a bid nobody pays anything for it.
         spread = mark.ask if mark.bid is None else mark.ask - mark.bid
         given += abs(leg.quantity) * leg.multiplier * 0.5 * spread * slippage
-    return -worth - given - (shares * seen.spot if seen.spot is not None else 0.0)
+    return -worth - given - (shares * snap.spot if snap.spot is not None else 0.0)
 
 
 def _number(value: Any) -> float | None:

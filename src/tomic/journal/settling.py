@@ -18,7 +18,7 @@ def settle_proposal(
     proposal: Proposal, spot: float, *, vol_ratio: float = 1.0, is_american: bool = True
 ) -> dict[str, Any]:
     """
-    What a saved proposal came to at its first expiry: filled as it was scored, and held to then.
+    Result of a saved proposal at its first expiry: filled as it was scored, and held until then.
 
     Later legs are revalued at their own volatility times *vol_ratio* (how the underlying's 30-day
     volatility changed meanwhile); that is a model, and the outcome says so.
@@ -34,7 +34,7 @@ def settle_proposal(
     shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
     later, slots = _later(proposal, options, vol_ratio, is_american)
     discount = math.exp(-proposal.rate * proposal.tau)
-    held = shares / proposal.multiplier
+    shares_per_unit = shares / proposal.multiplier
     worth = later_expiries.value_at_first_expiry(
         np.array([spot]),
         np.array([leg.strike for leg in options if leg.strike is not None]),
@@ -42,7 +42,7 @@ def settle_proposal(
         np.array([float(leg.quantity) for leg in options]),
         np.array(slots),
         later,
-        stock=held,
+        stock=shares_per_unit,
     )
     # A share costs what its forward is worth today: financing paid, dividends received.
     paid = shares * discount * proposal.forward
@@ -59,7 +59,7 @@ def _later(
     proposal: Proposal, options: Sequence[Leg], vol_ratio: float, is_american: bool
 ) -> tuple[list[later_expiries.LaterExpiry], list[int]]:
     """One later expiry per leg that outlives the first: legs have volatilities of their own."""
-    found: list[later_expiries.LaterExpiry] = []
+    expiries: list[later_expiries.LaterExpiry] = []
     slots = []
     carry = math.log(proposal.forward / proposal.spot) / proposal.tau if proposal.tau else 0.0
     for leg in options:
@@ -68,10 +68,10 @@ def _later(
             slots.append(0)
             continue
         sigma = (leg.iv or proposal.market_volatility) * vol_ratio
-        found.append(
+        expiries.append(
             later_expiries.flat(
                 left / 365.0, proposal.rate, proposal.rate - carry, sigma, american=is_american
             )
         )
-        slots.append(len(found))
-    return found, slots
+        slots.append(len(expiries))
+    return expiries, slots

@@ -41,7 +41,7 @@ class CampaignOutcome:
     closed: dt.date | None
     """None while it is open."""
     result: float | None
-    """None while it is open, or where nothing says it."""
+    """None while it is open, or where it is unknown."""
     margin: float | None = None
     pos: float | None = None
     ev: float | None = None
@@ -85,10 +85,10 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
     opening = entry.trades[0] if entry.trades else None
     first, last = campaign.first_expiry(entry), _last_expiry(entry)
     result = campaign.result(entry)
-    marked = [one for one in entry.snapshots if one.pnl is not None]
+    marked = [snapshot for snapshot in entry.snapshots if snapshot.pnl is not None]
     pnl, pnl_at = _last_marked(entry)
     context = entry.context
-    found = {
+    summary = {
         "legs": legs_text(campaign.held(entry) or (opening.fills if opening else ())),
         "structures": opening.structures if opening else 1,
         "credit": _cents(per_structure(opening)) if opening else None,
@@ -111,20 +111,22 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
         "slippage": _cents(campaign.slippage(entry)),
         "trades": len(entry.trades),
         "tags": list(entry.tags),
-        "curve": [[one.at.date().isoformat(), _cents(one.pnl)] for one in marked],
+        "curve": [[snapshot.at.date().isoformat(), _cents(snapshot.pnl)] for snapshot in marked],
     }
     # Short summaries are read quickly, and there may be thousands.
     # A zero is a figure: only what is absent is left out.
-    return {name: value for name, value in found.items() if value or type(value) in (int, float)}
+    return {name: value for name, value in summary.items() if value or type(value) in (int, float)}
 
 
 def _last_marked(entry: JournalEntry) -> tuple[float | None, dt.datetime | None]:
     """
     P&L at the last marks, and when that was; nothing where a trade came after them.
 
-    Marks of before an assignment or a roll say nothing of the legs of after it.
+    Marks from before an assignment or a roll say nothing about the legs after it.
     """
-    last = next((one for one in reversed(entry.snapshots) if one.pnl is not None), None)
+    last = next(
+        (snapshot for snapshot in reversed(entry.snapshots) if snapshot.pnl is not None), None
+    )
     if last is None or any(trade.at > last.at for trade in entry.trades):
         return None, None
     pnl = last.pnl
@@ -168,36 +170,40 @@ def from_summaries(rows: Iterable[Mapping[str, Any]]) -> list[CampaignOutcome]:
     members: dict[int, list[Mapping[str, Any]]] = {}
     for number, row in live.items():
         members.setdefault(_root(number, live), []).append(row)
-    return [_joined(root, found) for root, found in sorted(members.items())]
+    return [_joined(root, entries) for root, entries in sorted(members.items())]
 
 
 def _root(number: int, rows: Mapping[int, Mapping[str, Any]]) -> int:
-    seen = {number}
+    visited = {number}
     while True:
         earlier = rows[number].get("continues")
         if earlier is None or earlier not in rows:
             return number
-        if earlier in seen:
-            return min(seen)
+        if earlier in visited:
+            return min(visited)
         number = int(earlier)
-        seen.add(number)
+        visited.add(number)
 
 
 def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> CampaignOutcome:
     """One campaign from the summaries of its entries."""
-    first = rows[0] if len(rows) == 1 else min(rows, key=lambda one: (one["id"] != root, one["id"]))
+    first = (
+        rows[0]
+        if len(rows) == 1
+        else min(rows, key=lambda entry: (entry["id"] != root, entry["id"]))
+    )
     summary = first["summary"]
     result, margin, slippage = (summary.get(name) for name in ("result", "margin", "slippage"))
     is_closed, closed = first["status"] == EntryStatus.CLOSED, first["closed_at"]
     opened = first["opened_at"]
     if len(rows) > 1:
-        is_closed = all(one["status"] == EntryStatus.CLOSED for one in rows)
-        closed = max((one["closed_at"] for one in rows if one["closed_at"]), default=None)
-        opened = min(one["opened_at"] for one in rows)
+        is_closed = all(entry["status"] == EntryStatus.CLOSED for entry in rows)
+        closed = max((entry["closed_at"] for entry in rows if entry["closed_at"]), default=None)
+        opened = min(entry["opened_at"] for entry in rows)
         result, margin, slippage = (
-            _fold(rows, "result", math.fsum, whole=True),
-            _fold(rows, "margin", max, whole=True),
-            _fold(rows, "slippage", math.fsum, whole=True),
+            _fold(rows, "result", math.fsum, from_all=True),
+            _fold(rows, "margin", max, from_all=True),
+            _fold(rows, "slippage", math.fsum, from_all=True),
         )
     expiry, curve = summary.get("cluster"), summary.get("curve")
     return CampaignOutcome(
@@ -224,12 +230,12 @@ def _fold(
     name: str,
     work: Callable[[list[float]], float],
     *,
-    whole: bool = False,
+    from_all: bool = False,
 ) -> float | None:
-    """A figure of several entries from those that have it; with *whole* all of them must."""
-    values = [one["summary"].get(name) for one in rows]
+    """A figure of several entries from those that have it; with *from_all* all of them must."""
+    values = [entry["summary"].get(name) for entry in rows]
     known = [value for value in values if value is not None]
-    if not known or (whole and len(known) < len(values)):
+    if not known or (from_all and len(known) < len(values)):
         return None
     return work(known)
 
@@ -333,7 +339,7 @@ def clusters(keys: Sequence[Hashable]) -> IntArray:
 
 def resampled_sums(cluster: IntArray, columns: FloatArray, draws: int) -> FloatArray:
     """
-    Sums of columns over clusters drawn with replacement, as many as there are.
+    Sums of columns over resamples of the clusters, drawn with replacement.
 
     Args:
         cluster: (n,) number of the cluster of each row.
@@ -398,9 +404,9 @@ BINS = 10
 def of_trades(outcomes: Sequence[CampaignOutcome], *, draws: int = 2000) -> Calibration:
     """PoS at entry against how campaigns ended, however early they were closed."""
     known = [
-        (one.pos, one.result > 0.0, one.cluster)
-        for one in outcomes
-        if one.result is not None and one.pos is not None
+        (outcome.pos, outcome.result > 0.0, outcome.cluster)
+        for outcome in outcomes
+        if outcome.result is not None and outcome.pos is not None
     ]
     return calibration(
         "campaigns, as they were closed",
@@ -415,9 +421,9 @@ def of_proposals(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> C
     """PoS of every saved proposal, traded or not, against its result when held to expiry."""
     return calibration(
         "saved proposals, held to expiry",
-        [one.pos for one in outcomes],
-        [one.result > 0.0 for one in outcomes],
-        [(one.symbol, one.expiry) for one in outcomes],
+        [outcome.pos for outcome in outcomes],
+        [outcome.result > 0.0 for outcome in outcomes],
+        [(outcome.symbol, outcome.expiry) for outcome in outcomes],
         draws=draws,
     )
 
@@ -456,16 +462,16 @@ def calibration(
     brier = float(miss.mean())
     bins = []
     for index in np.flatnonzero(members.sum(axis=0)):
-        here = slot == index
+        in_bin = slot == index
         samples = ratio(sums[:, 3 + BINS + index], sums[:, 3 + index])
-        inside = len(set(cluster[here].tolist()))
+        inside = len(set(cluster[in_bin].tolist()))
         bins.append(
             CalibrationBin(
                 low=index / BINS,
                 high=(index + 1) / BINS,
-                n=int(here.sum()),
-                forecast=float(p[here].mean()),
-                hit=interval(float(y[here].mean()), samples, count=inside),
+                n=int(in_bin.sum()),
+                forecast=float(p[in_bin].mean()),
+                hit=interval(float(y[in_bin].mean()), samples, count=inside),
             )
         )
     spread = base * (1.0 - base)
@@ -483,41 +489,43 @@ def calibration(
 
 def score_test(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> ScoreTest:
     """Results of saved proposals by grade, and the rank correlation of score and return."""
-    usable = [one for one in outcomes if one.margin > 0.0 and math.isfinite(one.margin)]
+    usable = [
+        outcome for outcome in outcomes if outcome.margin > 0.0 and math.isfinite(outcome.margin)
+    ]
     if not usable:
         return ScoreTest(n=0, clusters=0, correlation=Interval())
-    cluster = clusters([(one.symbol, one.expiry) for one in usable])
+    cluster = clusters([(outcome.symbol, outcome.expiry) for outcome in usable])
     count = int(cluster.max()) + 1
-    x = ranks(np.array([one.score for one in usable]))
-    y = ranks(np.array([one.result / one.margin for one in usable]))
+    x = ranks(np.array([outcome.score for outcome in usable]))
+    y = ranks(np.array([outcome.result / outcome.margin for outcome in usable]))
     columns = np.column_stack((np.ones(len(x)), x, y, x * x, y * y, x * y))
-    whole = _correlation(columns.sum(axis=0)[None, :])
+    correlation = _correlation(columns.sum(axis=0)[None, :])
     samples = _correlation(resampled_sums(cluster, columns, draws))
     return ScoreTest(
         n=len(usable),
         clusters=count,
         bands=tuple(
-            _band(grade, [one for one in usable if one.grade == grade], draws)
-            for grade in sorted({one.grade for one in usable})
+            _band(grade, [outcome for outcome in usable if outcome.grade == grade], draws)
+            for grade in sorted({outcome.grade for outcome in usable})
         ),
-        correlation=interval(float(whole[0]), samples, count=count),
+        correlation=interval(float(correlation[0]), samples, count=count),
     )
 
 
-def _band(grade: str, found: Sequence[ProposalOutcome], draws: int) -> ScoreBand:
-    cluster = clusters([(one.symbol, one.expiry) for one in found])
+def _band(grade: str, outcomes: Sequence[ProposalOutcome], draws: int) -> ScoreBand:
+    cluster = clusters([(outcome.symbol, outcome.expiry) for outcome in outcomes])
     count = int(cluster.max()) + 1
-    result = np.array([one.result for one in found])
+    result = np.array([outcome.result for outcome in outcomes])
     won = (result > 0.0).astype(np.float64)
-    sums = resampled_sums(cluster, np.column_stack((np.ones(len(found)), won, result)), draws)
+    sums = resampled_sums(cluster, np.column_stack((np.ones(len(outcomes)), won, result)), draws)
     return ScoreBand(
         grade=grade,
-        n=len(found),
+        n=len(outcomes),
         hit=interval(float(won.mean()), ratio(sums[:, 1], sums[:, 0]), count=count),
-        forecast=_average([one.pos for one in found]),
-        ev=_average([one.ev for one in found]),
+        forecast=_average([outcome.pos for outcome in outcomes]),
+        ev=_average([outcome.ev for outcome in outcomes]),
         result=interval(float(result.mean()), ratio(sums[:, 2], sums[:, 0]), count=count),
-        rom=_average([one.result / one.margin for one in found]),
+        rom=_average([outcome.result / outcome.margin for outcome in outcomes]),
     )
 
 
@@ -542,10 +550,10 @@ def _average(values: Sequence[float]) -> float | None:
 By: TypeAlias = Literal["strategy", "symbol", "month", "grade"]
 
 _KEYS: dict[str, Callable[[CampaignOutcome], str]] = {
-    "strategy": lambda one: one.strategy or "unnamed",
-    "symbol": lambda one: one.symbol,
-    "month": lambda one: f"{one.closed:%Y-%m}" if one.closed else "",
-    "grade": lambda one: one.grade or "none",
+    "strategy": lambda outcome: outcome.strategy or "unnamed",
+    "symbol": lambda outcome: outcome.symbol,
+    "month": lambda outcome: f"{outcome.closed:%Y-%m}" if outcome.closed else "",
+    "grade": lambda outcome: outcome.grade or "none",
 }
 
 
@@ -555,7 +563,7 @@ def statistics(
     """
     Statistics of the closed campaigns among *outcomes*; open ones only deepen the drawdown.
 
-    Results are to the cent; a result of 0 is no win.
+    Results are to the cent; a result of 0 is not a win.
     """
     done = _done(outcomes)
     (expectancy,) = _expectancies([done], done, draws)
@@ -572,13 +580,13 @@ def by_group(
     """
     key, done = _KEYS[by], _done(outcomes)
     groups: dict[str, list[CampaignOutcome]] = {}
-    for one in done:
-        groups.setdefault(key(one), []).append(one)
+    for outcome in done:
+        groups.setdefault(key(outcome), []).append(outcome)
     named = sorted(groups.items())
-    intervals = _expectancies([found for _, found in named], done, draws)
+    intervals = _expectancies([members for _, members in named], done, draws)
     return tuple(
-        _statistics(found, found, name, expectancy)
-        for (name, found), expectancy in zip(named, intervals, strict=True)
+        _statistics(members, members, name, expectancy)
+        for (name, members), expectancy in zip(named, intervals, strict=True)
     )
 
 
@@ -592,9 +600,13 @@ def _statistics(
     wins = [value for value in results if value > 0.0]
     losses = [value for value in results if value < 0.0]
     gained, lost = math.fsum(wins), -math.fsum(losses)
-    days = [one.days for one in done if one.days is not None]
-    on_margin = [value / one.margin for one, value in zip(done, results, strict=True) if one.margin]
-    slips = [one.slippage for one in done if one.slippage is not None]
+    days = [outcome.days for outcome in done if outcome.days is not None]
+    on_margin = [
+        value / outcome.margin
+        for outcome, value in zip(done, results, strict=True)
+        if outcome.margin
+    ]
+    slips = [outcome.slippage for outcome in done if outcome.slippage is not None]
     return Statistics(
         label=label,
         n=len(done),
@@ -615,34 +627,36 @@ def _statistics(
 
 
 def _done(outcomes: Iterable[CampaignOutcome]) -> list[CampaignOutcome]:
-    return [one for one in outcomes if one.closed is not None and one.result is not None]
+    return [
+        outcome for outcome in outcomes if outcome.closed is not None and outcome.result is not None
+    ]
 
 
 def _results(done: Iterable[CampaignOutcome]) -> list[float]:
     """Results of campaigns that have one, as all of `_done` do."""
-    return [one.result for one in done if one.result is not None]
+    return [outcome.result for outcome in done if outcome.result is not None]
 
 
 def _expectancies(
     groups: Sequence[Sequence[CampaignOutcome]], every: Sequence[CampaignOutcome], draws: int
 ) -> list[Interval]:
     """Mean result of each group, with intervals from the clusters of all campaigns."""
-    group = {id(one): place for place, found in enumerate(groups) for one in found}
+    group = {id(outcome): place for place, members in enumerate(groups) for outcome in members}
     rows = np.arange(len(every))
-    places = [group[id(one)] for one in every]
+    places = [group[id(outcome)] for outcome in every]
     counted = np.zeros((len(every), len(groups)))
     counted[rows, places] = 1.0
     results = np.zeros_like(counted)
     results[rows, places] = _results(every)
-    cluster = clusters([one.cluster for one in every])
+    cluster = clusters([outcome.cluster for outcome in every])
     sums = resampled_sums(cluster, np.hstack((results, counted)), draws)
-    found = []
+    intervals = []
     for place, own in enumerate(groups):
-        here = [at for at, other in enumerate(places) if other == place]
+        rows_of_group = [at for at, other in enumerate(places) if other == place]
         mean = _mean(_results(own))
         samples = ratio(sums[:, place], sums[:, len(groups) + place])
-        found.append(interval(mean, samples, count=len(set(cluster[here].tolist()))))
-    return found
+        intervals.append(interval(mean, samples, count=len(set(cluster[rows_of_group].tolist()))))
+    return intervals
 
 
 def max_drawdown(outcomes: Iterable[CampaignOutcome]) -> float:
@@ -650,14 +664,14 @@ def max_drawdown(outcomes: Iterable[CampaignOutcome]) -> float:
     Deepest fall of the running total from its highest point, <= 0, day by day.
 
     Closed campaigns count their result on the day they closed; marks taken before that, and those
-    of open ones, count on theirs, so that a loss sat out is not hidden.
+    of open ones, count on theirs, so that a loss that was sat out is not hidden.
     """
     changes: dict[dt.date, float] = {}
-    for one in outcomes:
-        points = list(one.curve)
-        if one.closed is not None and one.result is not None:
-            points = [point for point in points if point[0] < one.closed]
-            points.append((one.closed, one.result))
+    for outcome in outcomes:
+        points = list(outcome.curve)
+        if outcome.closed is not None and outcome.result is not None:
+            points = [point for point in points if point[0] < outcome.closed]
+            points.append((outcome.closed, outcome.result))
         before = 0.0
         for day, value in points:
             changes[day] = changes.get(day, 0.0) + value - before
@@ -666,7 +680,7 @@ def max_drawdown(outcomes: Iterable[CampaignOutcome]) -> float:
         return 0.0
     total = np.cumsum([changes[day] for day in sorted(changes)])
     peak = np.maximum(np.maximum.accumulate(total), 0.0)
-    # Rounded: sums of cents leave dust, and -0.0 is no drawdown.
+    # Rounded: sums of cents leave dust, and -0.0 is not a drawdown.
     return round(float(np.min(total - peak)), 2) + 0.0
 
 

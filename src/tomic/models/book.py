@@ -1,4 +1,4 @@
-"""What is held: positions, marks, accounts and what is known of the markets they are in."""
+"""What is held: positions, marks, accounts and what is known about their markets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BookModel(Model):
 
 
 class Position(BookModel):
-    """One line of an account, as the broker says it."""
+    """One line of an account, as the broker reports it."""
 
     account: str
     symbol: str
@@ -48,7 +48,7 @@ class Position(BookModel):
 
     @property
     def is_option(self) -> bool:
-        """Whether it is an option with everything that makes one."""
+        """Whether it is an option with right, strike and expiry."""
         return self.sec_type == "OPT" and None not in (self.right, self.strike, self.expiry)
 
     @property
@@ -87,7 +87,7 @@ class Position(BookModel):
 
 
 class Mark(BookModel):
-    """What the market says of one contract; per share, None where it says nothing."""
+    """The market's figures for one contract; per share, None where unknown."""
 
     price: float | None = None
     price_source: Literal["mid", "ask", "last", "close", "model", "none"] = "none"
@@ -104,7 +104,7 @@ class Mark(BookModel):
     greeks_source: Literal["ib", "local", "none"] = "none"
     quoted_at: AwareDatetime | None = None
     problem: str = ""
-    """Why there is no quote, empty where there is."""
+    """Why there is no quote; empty where there is one."""
     unfinished: bool = False
     """Whether asking again may give more: no answer in time, not subscribed, or a lost line."""
 
@@ -130,7 +130,7 @@ class AccountSummary(BookModel):
 
 
 class SymbolMarket(BookModel):
-    """What is known of one underlying; None where nothing is."""
+    """What is known about one underlying; None where unknown."""
 
     symbol: str
     underlying: Underlying | None = None
@@ -201,23 +201,25 @@ class Book(BookModel):
 
     @property
     def unfinished(self) -> tuple[str, ...]:
-        """The contracts that are held and of which asking again may give more."""
-        held = {one.contract for one in self.positions}
+        """Contracts held for which asking again may give more."""
+        contracts = {position.contract for position in self.positions}
         return tuple(
-            sorted(name for name, one in self.marks.items() if one.unfinished and name in held)
+            sorted(
+                name for name, mark in self.marks.items() if mark.unfinished and name in contracts
+            )
         )
 
     @property
     def net_liquidation(self) -> float | None:
         """Of all accounts together, base currency; None where one of them is unknown."""
         total = 0.0
-        for one in self.accounts:
-            rate = self.rate_of(one.currency)
-            if one.net_liquidation is None or rate is None:
+        for account in self.accounts:
+            rate = self.rate_of(account.currency)
+            if account.net_liquidation is None or rate is None:
                 return None
-            total += one.net_liquidation * rate
+            total += account.net_liquidation * rate
         return total if self.accounts else None
 
     def rate_of(self, currency: str) -> float | None:
-        """Base currency for one unit of *currency*; None where the broker did not say."""
+        """Base currency for one unit of *currency*; None where the broker gave none."""
         return 1.0 if currency == self.currency else self.rates.get(currency)

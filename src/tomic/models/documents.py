@@ -1,7 +1,7 @@
 """
 Models as JSON documents: the one place where a model becomes values that JSON knows, and back.
 
-JSON has no word for infinity. An amount without a bound, such as the largest loss of a short call,
+JSON cannot write infinity. An amount without a bound, such as the largest loss of a short call,
 is infinite in Python; in a document it is null beside a flag that says so: ``"max_loss": null,
 "loss_bounded": false``. A flag that is null beside a null says that the amount is unknown.
 """
@@ -32,7 +32,7 @@ class UnboundedModel(Model):
     A model some of whose amounts may have no bound: `unbounded` names them.
 
     In JSON each stands beside its flag (`flag_of`); reading makes a null whose flag is false
-    infinite again. Documents of before the flags, with ``Infinity`` as a number or a text, are read
+    infinite again. Older documents without flags, with ``Infinity`` as a number or a text, are read
     as well.
     """
 
@@ -115,8 +115,8 @@ def to_document(
 
     Args:
         exclude: Fields to leave out.
-        exclude_none, exclude_defaults, exclude_unset: Leave out what is None, what is as by
-            default, or what nobody set.
+        exclude_none, exclude_defaults, exclude_unset: Leave out what is None, what equals its
+            default, or what was not set.
     """
     dumped = model.model_dump(
         mode="json",
@@ -149,7 +149,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     return value

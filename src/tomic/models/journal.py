@@ -27,7 +27,7 @@ class JournalModel(Model):
 
 
 class Verdict(StrEnum):
-    """What a check of an entry came to."""
+    """The verdict of a check of an entry."""
 
     ACT = "act"
     """A rule fired."""
@@ -45,15 +45,15 @@ class ExitSignal(JournalModel):
     rule: str
     fired: bool
     observed: float | None = None
-    """In the unit of the limit; None where it could not be had."""
+    """In the unit of the limit; None where it is not available."""
     limit: float | None = None
     text: str
-    """What was seen against what was agreed, in words."""
+    """What was observed against what was agreed, in words."""
     advice: str = ""
 
 
 class ExitCheck(JournalModel):
-    """What became of the rules of one entry."""
+    """How the rules of one entry were judged."""
 
     entry_id: int | None = None
     symbol: str
@@ -93,7 +93,7 @@ class Attribution(JournalModel):
     volatility: float
     spot: float
     traded: float = 0.0
-    """Fills against the middle of the market, and moves between fills that nobody marked."""
+    """Fills against the middle of the market, and moves between fills without marks."""
     costs: float = 0.0
     """Commissions, negative."""
     notes: tuple[str, ...] = ()
@@ -162,11 +162,11 @@ class Calibration(JournalModel):
     skill: float | None = None
     """1 - Brier / that of always saying the base rate; > 0 is better than knowing nothing."""
     bias: Interval
-    """Mean forecast less share that came true: positive is too rosy."""
+    """Mean forecast less share that came true: positive is too optimistic."""
 
 
 class ScoreBand(JournalModel):
-    """What proposals of one grade came to."""
+    """How proposals of one grade ended."""
 
     grade: str
     n: int
@@ -242,8 +242,8 @@ def _day(value: Any) -> Any:
     """Read ``20250718`` as the day it is; pydantic would take it for seconds since 1970."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if isinstance(value, str) and (found := _COMPACT_DAY.fullmatch(value.strip())):
-        return "-".join(found.groups())
+    if isinstance(value, str) and (match := _COMPACT_DAY.fullmatch(value.strip())):
+        return "-".join(match.groups())
     return value
 
 
@@ -437,14 +437,14 @@ class Snapshot(JournalModel):
 
     def mark(self, key: ContractKey) -> LegMark | None:
         """The mark of one contract, None when it is not among them."""
-        return next((one for one in self.legs if one.key == key), None)
+        return next((leg for leg in self.legs if leg.key == key), None)
 
     @property
     def prices(self) -> dict[ContractKey, float | None]:
         """Price of every contract, shares at the spot; currency per share."""
-        found: dict[ContractKey, float | None] = {one.key: one.price for one in self.legs}
-        found[ContractKey(None, None, None)] = self.spot
-        return found
+        prices: dict[ContractKey, float | None] = {leg.key: leg.price for leg in self.legs}
+        prices[ContractKey(None, None, None)] = self.spot
+        return prices
 
 
 class Context(JournalModel, UnboundedModel):
@@ -488,7 +488,7 @@ class Context(JournalModel, UnboundedModel):
     grade: str = ""
     score_parts: Mapping[str, float] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
-    """Names of figures that could not be had."""
+    """Names of figures that were not available."""
 
 
 class ExitRules(JournalModel):

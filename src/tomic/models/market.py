@@ -180,7 +180,7 @@ _RANGES = {
     "term_m1_m2": (-2.0, 2.0),
     "term_m1_m3": (-2.0, 2.0),
 }
-"""Lowest and highest value that a figure can have; what lies beyond is a per cent, or an error."""
+"""Lowest and highest value that a figure can have; what lies beyond is a percentage or an error."""
 _NEVER_ZERO = ("iv30", "vix")
 
 
@@ -293,4 +293,4 @@ def normalize_symbols(given: str | Iterable[str]) -> list[str]:
     Raises:
         InvalidSymbol: One of them is none; see `normalize_symbol`.
     """
-    return [normalize_symbol(one) for one in several(given)]
+    return [normalize_symbol(symbol) for symbol in several(given)]

@@ -222,7 +222,7 @@ class Proposal(TradeModel, UnboundedModel):
     """P&L at the first expiry around the strikes, ascending in price, kinks included."""
     scenarios: tuple[Scenario, ...] = ()
     notes: tuple[str, ...] = ()
-    """What the reader must know: unknown gates, prices that are no quotes, odd figures."""
+    """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
 
     @property
     def trade(self) -> str:
@@ -230,7 +230,9 @@ class Proposal(TradeModel, UnboundedModel):
         options = [leg for leg in self.legs if leg.sec_type == "OPT"]
         strikes = "/".join(f"{leg.strike:g}{leg.right}" for leg in options)
         expiries = "/".join(
-            dict.fromkeys(str(one) for one in sorted(leg.expiry for leg in options if leg.expiry))
+            dict.fromkeys(
+                str(expiry) for expiry in sorted(leg.expiry for leg in options if leg.expiry)
+            )
         )
         return f"{self.strategy} {strikes} {expiries}"
 
@@ -345,28 +347,32 @@ class ScanResult(TradeModel):
     @property
     def failed(self) -> tuple[SymbolOutcome, ...]:
         """Symbols that could not be scanned."""
-        return tuple(one for one in self.outcomes if not one.ok)
+        return tuple(outcome for outcome in self.outcomes if not outcome.ok)
 
     @property
     def partial(self) -> tuple[str, ...]:
         """Symbols that could not be scanned, or of whose chains a part is missing."""
-        return tuple(one.symbol for one in self.outcomes if one.cut or not one.ok)
+        return tuple(outcome.symbol for outcome in self.outcomes if outcome.cut or not outcome.ok)
 
     @property
     def partial_text(self) -> str:
         """What is missing of which symbols, in one line; empty when all is there."""
-        late = [one.symbol for one in self.failed if one.error_code == "deadline"]
-        failed = [one.symbol for one in self.failed if one.error_code != "deadline"]
-        cut = [f"{one.symbol} ({one.cut})" for one in self.outcomes if one.ok and one.cut]
+        late = [outcome.symbol for outcome in self.failed if outcome.error_code == "deadline"]
+        failed = [outcome.symbol for outcome in self.failed if outcome.error_code != "deadline"]
+        cut = [
+            f"{outcome.symbol} ({outcome.cut})"
+            for outcome in self.outcomes
+            if outcome.ok and outcome.cut
+        ]
         groups = {"failed": failed, "out of time": late, "cut short": cut}
         return "; ".join(f"{word} {', '.join(some)}" for word, some in groups.items() if some)
 
     def _repr_html_(self) -> str:
         cells = "".join(
-            f"<tr><td>{n}</td><td>{one.symbol}</td><td>{one.trade}</td><td>{one.credit:.2f}</td>"
-            f"<td>{_money(one.max_loss)}</td><td>{one.pos:.3f}</td><td>{one.ev:.2f}</td>"
-            f"<td>{one.score:.1f}</td><td>{one.grade.value}</td></tr>"
-            for n, one in enumerate(self.proposals, 1)
+            f"<tr><td>{n}</td><td>{proposal.symbol}</td><td>{proposal.trade}</td><td>{proposal.credit:.2f}</td>"
+            f"<td>{_money(proposal.max_loss)}</td><td>{proposal.pos:.3f}</td><td>{proposal.ev:.2f}</td>"
+            f"<td>{proposal.score:.1f}</td><td>{proposal.grade.value}</td></tr>"
+            for n, proposal in enumerate(self.proposals, 1)
         )
         names = ("#", "symbol", "trade", "credit", "max loss", "PoS", "EV", "score", "grade")
         head = "".join(f"<th>{name}</th>" for name in names)
@@ -374,14 +380,14 @@ class ScanResult(TradeModel):
 
 
 class TradeReview(TradeModel):
-    """What became of one trade that somebody asked about."""
+    """The verdict on one trade that the user asked about."""
 
     trade: str
     accepted: bool
     refusals: Annotated[tuple[Refusal, ...], Field(default=())]
     """Every rule it fails, gates first; empty when accepted."""
     proposal: Proposal | None = None
-    """Its figures, whether accepted or not; None where they cannot be had."""
+    """Its figures, whether accepted or not; None where they are not available."""
     place: int | None = None
     """Its place among all accepted trades of its strategy and expiry, 1 the best."""
     better: Proposal | None = None

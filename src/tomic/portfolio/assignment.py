@@ -25,20 +25,20 @@ def risks(
         names: Of the structures, by the group of a row.
         itm_share: In the money by this share of spot counts as deep.
     """
-    found = []
+    result = []
     for row in rows:
         line, position = row.line, row.line.position
         short = position.is_option and row.quantity < 0.0 and line.is_american
         if not short or math.isnan(line.spot) or position.is_adjusted or line.tau == 0.0:
             continue
-        one = (
+        risk = (
             _before_dividend(row, names[row.group], book)
             or _at_expiry(row, names[row.group], book)
             or _deep(row, names[row.group], itm_share)
         )
-        if one is not None:
-            found.append(one)
-    return tuple(found)
+        if risk is not None:
+            result.append(risk)
+    return tuple(result)
 
 
 def _intrinsic(line: BookLine) -> float:

@@ -22,14 +22,14 @@ from tomic.portfolio.lines import BookLine
 from tomic.quant import realized
 
 _LEAST_RETURNS = 60
-"""Fewer pairs of returns say too little about a beta; it is then taken as 1."""
+"""With fewer pairs of returns a beta is not estimated but taken as 1."""
 _PRIOR, _PRIOR_ERROR = 1.0, 0.4
-"""Mean and spread of the betas of all stocks (Vasicek 1973), and all we know without returns."""
+"""Mean and spread of the betas of all stocks (Vasicek 1973); the estimate without returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A sum that does not take what is unknown for nothing."""
+    """A sum that does not count unknown amounts as zero."""
 
     known: float
     """Of the amounts that are known and bounded."""
@@ -64,8 +64,8 @@ def rows_of(groups: Sequence[Group], lines: Iterable[BookLine]) -> tuple[Exposur
     by_key = {(line.position.account, line.position.contract): line for line in lines}
     return tuple(
         ExposureRow(by_key[leg.position.account, leg.position.contract], leg.quantity, number)
-        for number, one in enumerate(groups)
-        for leg in one.legs
+        for number, group in enumerate(groups)
+        for leg in group.legs
     )
 
 
@@ -94,11 +94,11 @@ def greeks(rows: Iterable[ExposureRow]) -> PortfolioGreeks:
 
 
 def add(parts: Iterable[PortfolioGreeks]) -> PortfolioGreeks:
-    """Greeks added up."""
+    """The sum of several Greeks."""
     every = list(parts)
     return PortfolioGreeks(
         **{
-            name: math.fsum(getattr(one, name) for one in every)
+            name: math.fsum(getattr(part, name) for part in every)
             for name in PortfolioGreeks.model_fields
         }
     )
@@ -117,13 +117,13 @@ def betas(book: Book, symbols: Iterable[str], *, window: int) -> dict[str, Symbo
     Source: Vasicek (1973), "A Note on Using Cross-Sectional Information in Bayesian Estimation".
     """
     market = _returns(book, book.benchmark)
-    found = {}
+    result = {}
     for symbol in sorted(set(symbols)):
         if symbol == book.benchmark:
-            found[symbol] = SymbolBeta(symbol=symbol, beta=1.0, error=0.0, n=market.size)
+            result[symbol] = SymbolBeta(symbol=symbol, beta=1.0, error=0.0, n=market.size)
             continue
-        found[symbol] = _beta(symbol, _returns(book, symbol), market, window)
-    return found
+        result[symbol] = _beta(symbol, _returns(book, symbol), market, window)
+    return result
 
 
 def _beta(symbol: str, asset: FloatArray, market: FloatArray, window: int) -> SymbolBeta:
@@ -142,12 +142,12 @@ def _beta(symbol: str, asset: FloatArray, market: FloatArray, window: int) -> Sy
 
 def _returns(book: Book, symbol: str) -> FloatArray:
     values = book.returns.get(symbol, ())
-    return np.array([math.nan if one is None else one for one in values], dtype=np.float64)
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def beta_weighted(
     by_symbol: Mapping[str, PortfolioGreeks],
-    found: Mapping[str, SymbolBeta],
+    betas: Mapping[str, SymbolBeta],
     book: Book,
     *,
     window: int,
@@ -157,9 +157,9 @@ def beta_weighted(
 
     The error adds those of the betas as independent ones.
     """
-    value = math.fsum(one.delta_value * found[name].beta for name, one in by_symbol.items())
+    value = math.fsum(part.delta_value * betas[name].beta for name, part in by_symbol.items())
     spread = math.sqrt(
-        math.fsum((one.delta_value * found[name].error) ** 2 for name, one in by_symbol.items())
+        math.fsum((part.delta_value * betas[name].error) ** 2 for name, part in by_symbol.items())
     )
     market = book.markets.get(book.benchmark)
     price = market.spot.price if market is not None and market.spot is not None else None
@@ -171,7 +171,7 @@ def beta_weighted(
         error=spread / unit if unit else None,
         delta_value=value,
         window=window,
-        betas=tuple(found[name] for name in sorted(by_symbol)),
+        betas=tuple(betas[name] for name in sorted(by_symbol)),
     )
 
 
@@ -187,19 +187,23 @@ def concentration(
     Sectors appear only where some are known; symbols without one are then ``unknown``.
     """
     kinds: dict[Literal["symbol", "sector", "strategy", "expiry"], list[str]] = {
-        "symbol": [one.symbol for one in structures],
-        "strategy": [one.strategy for one in structures],
-        "expiry": [str(one.expiry or "none") for one in structures],
+        "symbol": [structure.symbol for structure in structures],
+        "strategy": [structure.strategy for structure in structures],
+        "expiry": [str(structure.expiry or "none") for structure in structures],
     }
     if any(sectors.values()):
-        kinds["sector"] = [sectors.get(one.symbol) or "unknown" for one in structures]
-    whole = Total.of((one.id, one.margin) for one in structures).known
+        kinds["sector"] = [sectors.get(structure.symbol) or "unknown" for structure in structures]
+    total = Total.of((structure.id, structure.margin) for structure in structures).known
     result = []
     for kind in ("symbol", "sector", "strategy", "expiry"):
         names = kinds.get(kind, [])
         for name in sorted(set(names)):
-            mine = [one for one, label in zip(structures, names, strict=True) if label == name]
-            margin = Total.of((one.id, one.margin) for one in mine)
+            mine = [
+                structure
+                for structure, label in zip(structures, names, strict=True)
+                if label == name
+            ]
+            margin = Total.of((structure.id, structure.margin) for structure in mine)
             result.append(
                 Concentration(
                     kind=kind,
@@ -208,9 +212,9 @@ def concentration(
                     margin=margin.value,
                     margin_known=margin.known,
                     margin_unknown=margin.unknown,
-                    share=margin.value / whole if margin.value is not None and whole else None,
-                    delta_value=math.fsum(one.greeks.delta_value for one in mine),
+                    share=margin.value / total if margin.value is not None and total else None,
+                    delta_value=math.fsum(structure.greeks.delta_value for structure in mine),
                 )
             )
     order = {"symbol": 0, "sector": 1, "strategy": 2, "expiry": 3}
-    return tuple(sorted(result, key=lambda one: (order[one.kind], -one.margin_known, one.name)))
+    return tuple(sorted(result, key=lambda part: (order[part.kind], -part.margin_known, part.name)))

@@ -36,7 +36,7 @@ _AT_ONCE = 1024
 
 
 class _State(NamedTuple):
-    """What of a book the strain looks at; base currency."""
+    """The figures of a book that the strain uses; base currency."""
 
     delta: float
     gamma: float
@@ -47,10 +47,10 @@ class _State(NamedTuple):
 
 class BookFit:
     """
-    A book that says how trades would fit it.
+    A book that rates how well trades would fit it.
 
-    A scan asks for thousands of trades, so their worst cell is looked for on a part of the stress
-    grid: every other spot, both ends and the middle of volatility, the first day and the last.
+    A scan rates thousands of trades, so their worst cell is searched on a part of the stress grid:
+    every other spot, both ends and the middle of volatility, the first day and the last.
 
     Args:
         book: As it was read; trades that are only considered are left out.
@@ -61,17 +61,17 @@ class BookFit:
     def __init__(self, book: Book, settings: Settings, *, claims: Sequence[Claim] = ()) -> None:
         self.book = overview.without_considered(book)
         self._settings = settings
-        found = overview.review(self.book, settings, claims=claims)
-        self._net = found.net_liquidation
+        review = overview.review(self.book, settings, claims=claims)
+        self._net = review.net_liquidation
         axes = stress.Axes.of(settings.portfolio.stress)
         kept = np.ix_(_thinned(axes.spot), _outer(axes.vol), _ends(axes.days))
         self._axes = stress.Axes(
             axes.spot[kept[0].ravel()], axes.vol[kept[1].ravel()], axes.days[kept[2].ravel()]
         )
-        grid = np.array(found.stress.pnl)[kept] if found.stress else np.zeros((1, 1, 1))
-        self._grid = np.broadcast_to(grid, tuple(one.size for one in kept)).reshape(-1)
+        grid = np.array(review.stress.pnl)[kept] if review.stress else np.zeros((1, 1, 1))
+        self._grid = np.broadcast_to(grid, tuple(axis.size for axis in kept)).reshape(-1)
         # Only what a trade adds to the margin counts, so that of the book may be unknown.
-        self._before = _state(found)._replace(margin=0.0, worst=float(self._grid.min()))
+        self._before = _state(review)._replace(margin=0.0, worst=float(self._grid.min()))
 
     def fits(self, trades: Sequence[Prospect]) -> Sequence[PortfolioFit]:
         """A `Fit` for each of *trades*, in their order; 1 where net liquidation is unknown."""
@@ -80,11 +80,11 @@ class BookFit:
         if self._net is None or self._net <= 0.0:
             return [PortfolioFit(1.0, "net liquidation unknown: fit counts 1") for _ in trades]
         window = self._settings.portfolio.beta_days
-        betas = exposure.betas(self.book, {one.symbol for one in trades}, window=window)
+        betas = exposure.betas(self.book, {trade.symbol for trade in trades}, window=window)
         worst = self._worst(trades, betas)
         return [
-            self._fit(one, float(low), betas[one.symbol])
-            for one, low in zip(trades, worst, strict=True)
+            self._fit(trade, float(low), betas[trade.symbol])
+            for trade, low in zip(trades, worst, strict=True)
         ]
 
     def _fit(self, trade: Prospect, worst: float, beta: SymbolBeta) -> PortfolioFit:
@@ -111,23 +111,25 @@ class BookFit:
 
     def _worst(self, trades: Sequence[Prospect], betas: dict[str, SymbolBeta]) -> FloatArray:
         """The worst cell of the book with each trade, base currency; NaN where unknown."""
-        width = max((one.strike.size for one in trades), default=0)
-        legs = np.concatenate([_legs(one, betas[one.symbol].beta) for one in trades])
+        width = max((trade.strike.size for trade in trades), default=0)
+        legs = np.concatenate([_legs(trade, betas[trade.symbol].beta) for trade in trades])
         # Trades of one symbol are made of the same few options: each is revalued once.
         unique, which = np.unique(legs, axis=0, return_inverse=True)
         cells = self._leg_cells(unique)
         place = np.zeros((len(trades), width), dtype=np.int64)
         amount = np.zeros((len(trades), width))
         first = 0
-        for number, one in enumerate(trades):
-            size = one.strike.size
+        for number, trade in enumerate(trades):
+            size = trade.strike.size
             place[number, :size] = which.reshape(-1)[first : first + size]
-            amount[number, :size] = one.quantity * one.multiplier * self._rate(one.symbol)
+            amount[number, :size] = trade.quantity * trade.multiplier * self._rate(trade.symbol)
             first += size
         worst = np.empty(len(trades))
         for start in range(0, len(trades), _AT_ONCE):
             rows = slice(start, start + _AT_ONCE)
-            total = np.stack([self._share_cells(one, betas) for one in trades[rows]]) + self._grid
+            total = (
+                np.stack([self._share_cells(trade, betas) for trade in trades[rows]]) + self._grid
+            )
             for leg in range(width):
                 total += amount[rows, leg, None] * cells[place[rows, leg]]
             worst[rows] = total.min(axis=1)
@@ -206,7 +208,7 @@ def _gamma_loss(gamma_value: float) -> float:
 
 def change(trade: str, before: BookReview, after: BookReview) -> FitChange:
     """What a considered trade changes, from the reviews of the book without and with it."""
-    one, two = _state(before), _state(after)
+    old, two = _state(before), _state(after)
     margin = _margin_added(before, after)
     notes: tuple[str, ...] = ()
     factor = 1.0
@@ -215,19 +217,19 @@ def change(trade: str, before: BookReview, after: BookReview) -> FitChange:
     elif margin is None:
         notes = ("what it adds to the margin is unknown: fit counts 1",)
     else:
-        one, two = one._replace(margin=0.0), two._replace(margin=margin)
-        factor = factor_of(one, two, before.net_liquidation)
+        old, two = old._replace(margin=0.0), two._replace(margin=margin)
+        factor = factor_of(old, two, before.net_liquidation)
     first, second = before.totals.greeks, after.totals.greeks
     stressed = after.stress is not None
     return FitChange(
         trade=trade,
         fit=factor,
-        delta_value=two.delta - one.delta,
+        delta_value=two.delta - old.delta,
         gamma_value=second.gamma_value - first.gamma_value,
         vega=second.vega - first.vega,
         theta=second.theta - first.theta,
         margin=margin,
-        worst=two.worst - one.worst if stressed else None,
+        worst=two.worst - old.worst if stressed else None,
         notes=notes,
     )
 
@@ -238,25 +240,27 @@ def _margin_added(before: BookReview, after: BookReview) -> float | None:
     return more - known if unknown == still else None
 
 
-def _net_margins(found: BookReview) -> tuple[float, Counter[tuple[tuple[str, float], ...]]]:
+def _net_margins(review: BookReview) -> tuple[float, Counter[tuple[tuple[str, float], ...]]]:
     """The net margins that are known, added up, and the legs of the structures without one."""
-    total = exposure.Total.of((one.id, one.margin_net) for one in found.structures)
+    total = exposure.Total.of(
+        (structure.id, structure.margin_net) for structure in review.structures
+    )
     legs = Counter(
-        tuple((leg.contract, leg.quantity) for leg in one.legs)
-        for one in found.structures
-        if one.id in total.unknown
+        tuple((leg.contract, leg.quantity) for leg in structure.legs)
+        for structure in review.structures
+        if structure.id in total.unknown
     )
     return total.known, legs
 
 
-def _state(found: BookReview) -> _State:
-    totals = found.totals
+def _state(review: BookReview) -> _State:
+    totals = review.totals
     return _State(
         delta=totals.beta.delta_value if totals.beta else 0.0,
         gamma=totals.greeks.gamma_value,
         vega=totals.greeks.vega,
         margin=math.nan if totals.margin_net is None else totals.margin_net,
-        worst=found.stress.worst.pnl if found.stress else 0.0,
+        worst=review.stress.worst.pnl if review.stress else 0.0,
     )
 
 

@@ -1,5 +1,5 @@
 """
-Legs of a book put back together into the strategies that somebody traded.
+Puts the legs of a book back together into the strategies that were traded.
 
 Claims come first: your own pins, then the journal's entries. What they leave is matched per
 account and symbol. First whole positions: legs whose quantities fit exactly, so that a spread held
@@ -95,7 +95,7 @@ class Pair:
 # -- four legs, three legs ---------------------------------------------------------------------
 
 
-def condors(pairs: Sequence[Pair], found: list[Match]) -> None:
+def condors(pairs: Sequence[Pair], matches: list[Match]) -> None:
     """A put spread below a call spread, both sold (or both bought), equal widths first."""
     for credit in (True, False):
         puts = [p for p in pairs if p.short.right == "P" and p.is_credit == credit]
@@ -111,7 +111,7 @@ def condors(pairs: Sequence[Pair], found: list[Match]) -> None:
             if count:
                 put.count -= count
                 call.count -= count
-                _emit(found, _condor_name(put, call, credit), count, put, call)
+                _emit(matches, _condor_name(put, call, credit), count, put, call)
 
 
 def _condor_rank(put: Pair, call: Pair) -> tuple[object, ...]:
@@ -131,30 +131,30 @@ def _condor_name(put: Pair, call: Pair, credit: bool) -> str:
     return name if credit else f"reverse_{name}"
 
 
-def flies_of_pairs(pairs: Sequence[Pair], found: list[Match]) -> None:
+def flies_of_pairs(pairs: Sequence[Pair], matches: list[Match]) -> None:
     """Two spreads of one right, one bought and one sold, back to back: butterflies and condors."""
     by_place = sorted(pairs, key=lambda pair: (pair.short.place, pair.long.place))
-    for one, two in product(by_place, by_place):
-        count = min(one.count, two.count)
-        low, high = sorted((one.short.strike, two.short.strike))
-        outside = one.long.strike < low and two.long.strike > high
-        same = (one.short.slot, one.short.right) == (two.short.slot, two.short.right)
-        even = abs(one.width - two.width) <= 1e-9
-        if one is two or not count or not same or not outside or not (even or low == high):
+    for first, second in product(by_place, by_place):
+        count = min(first.count, second.count)
+        low, high = sorted((first.short.strike, second.short.strike))
+        outside = first.long.strike < low and second.long.strike > high
+        same = (first.short.slot, first.short.right) == (second.short.slot, second.short.right)
+        even = abs(first.width - second.width) <= 1e-9
+        if first is second or not count or not same or not outside or not (even or low == high):
             continue
-        if one.short.strike > two.short.strike:
+        if first.short.strike > second.short.strike:
             continue
-        one.count -= count
-        two.count -= count
-        name = _fly_name(one.width, two.width) if low == high else "long_condor"
-        _emit(found, name, count, one, two)
+        first.count -= count
+        second.count -= count
+        name = _fly_name(first.width, second.width) if low == high else "long_condor"
+        _emit(matches, name, count, first, second)
 
 
 def _fly_name(below: float, above: float) -> str:
     return "long_butterfly" if abs(below - above) <= 1e-9 else "broken_wing_butterfly"
 
 
-def butterflies(equal: Sequence[Lot], double: Sequence[Lot], found: list[Match]) -> None:
+def butterflies(equal: Sequence[Lot], double: Sequence[Lot], matches: list[Match]) -> None:
     """1 : 2 : 1 in one right, bought (wings long) or sold, the tightest first."""
     wings: dict[tuple[Slot, str, bool], list[Lot]] = {}
     for lot in equal:
@@ -170,7 +170,7 @@ def butterflies(equal: Sequence[Lot], double: Sequence[Lot], found: list[Match])
             name = _fly_name(body.strike - low.strike, high.strike - body.strike)
             if not body.is_short:
                 name = "short_butterfly" if name == "long_butterfly" else f"short_{name}"
-            take(found, name, *((lot, lot.left / low.units) for lot in (low, body, high)))
+            take(matches, name, *((lot, lot.left / low.units) for lot in (low, body, high)))
 
 
 def _fly_rank(three: tuple[Lot, Lot, Lot]) -> tuple[object, ...]:
@@ -179,20 +179,20 @@ def _fly_rank(three: tuple[Lot, Lot, Lot]) -> tuple[object, ...]:
     return (crooked, high.strike - low.strike, body.place, low.place)
 
 
-def lizards(pairs: Sequence[Pair], options: Sequence[Lot], found: list[Match]) -> None:
+def lizards(pairs: Sequence[Pair], options: Sequence[Lot], matches: list[Match]) -> None:
     """A short put beside a sold call spread."""
     puts = [lot for lot in options if lot.right == "P" and lot.is_short]
-    for pair in sorted(pairs, key=lambda one: one.short.place):
+    for pair in sorted(pairs, key=lambda spread: spread.short.place):
         if pair.short.right != "C" or not pair.is_credit:
             continue
         for put in puts:
-            free = put.units - sum(one.count for one in pairs if one.short is put)
+            free = put.units - sum(spread.count for spread in pairs if spread.short is put)
             count = min(pair.count, free)
             fits = put.slot == pair.short.slot and put.strike <= pair.short.strike
             if fits and count > 0.0:
                 pair.count -= count
                 _move(
-                    found,
+                    matches,
                     "jade_lizard",
                     ((put, -count), (pair.short, -count), (pair.long, count)),
                 )
@@ -236,46 +236,46 @@ def _closest(shorts: Sequence[Lot], longs: Sequence[Lot]) -> list[tuple[Lot, Lot
     few = sorted(few, key=lambda lot: (lot.strike, lot.key))
     many = sorted(many, key=lambda lot: (lot.strike, lot.key))
     best: list[list[float]] = [[0.0] * (len(many) + 1)]
-    for row, one in enumerate(few):
+    for row, fewer_lot in enumerate(few):
         line = [float("inf")] * (len(many) + 1)
         for column in range(row + 1, len(many) - (len(few) - row - 1) + 1):
-            gap = one.strike - many[column - 1].strike
+            gap = fewer_lot.strike - many[column - 1].strike
             line[column] = min(line[column - 1], best[row][column - 1] + gap * gap)
         best.append(line)
     pairs, column = [], len(many)
     for row in range(len(few), 0, -1):
         while best[row][column - 1] == best[row][column]:
             column -= 1
-        one, two = few[row - 1], many[column - 1]
-        pairs.append((one, two) if one.is_short else (two, one))
+        fewer_lot, two = few[row - 1], many[column - 1]
+        pairs.append((fewer_lot, two) if fewer_lot.is_short else (two, fewer_lot))
         column -= 1
     return pairs[::-1]
 
 
 def vertical_name(pair: Pair) -> str:
-    """What a pair is called that stands alone."""
+    """Name of a pair that is a structure by itself."""
     side = "call" if pair.short.right == "C" else "put"
     return f"{'short' if pair.is_credit else 'long'}_{side}_spread"
 
 
-def ratios(equal: Sequence[Lot], double: Sequence[Lot], found: list[Match]) -> None:
+def ratios(equal: Sequence[Lot], double: Sequence[Lot], matches: list[Match]) -> None:
     """1 : 2 in one right and expiry: ratio spreads and backspreads, the tightest first."""
     fitting = [
-        (one, two)
-        for one, two in product(equal, double)
-        if one.is_short != two.is_short
-        and (one.slot, one.right) == (two.slot, two.right)
-        and (two.strike < one.strike) == (one.right == "P")
+        (lot, doubled)
+        for lot, doubled in product(equal, double)
+        if lot.is_short != doubled.is_short
+        and (lot.slot, lot.right) == (doubled.slot, doubled.right)
+        and (doubled.strike < lot.strike) == (lot.right == "P")
     ]
-    for one, two in sorted(fitting, key=_distance):
-        if one.left and two.left:
-            side = "call" if one.right == "C" else "put"
-            name = "ratio_spread" if two.is_short else f"{side}_backspread"
-            size = one.units
-            take(found, name, (one, one.left / size), (two, two.left / size))
+    for lot, doubled in sorted(fitting, key=_distance):
+        if lot.left and doubled.left:
+            side = "call" if lot.right == "C" else "put"
+            name = "ratio_spread" if doubled.is_short else f"{side}_backspread"
+            size = lot.units
+            take(matches, name, (lot, lot.left / size), (doubled, doubled.left / size))
 
 
-def across_expiries(options: Sequence[Lot], found: list[Match]) -> None:
+def across_expiries(options: Sequence[Lot], matches: list[Match]) -> None:
     """Calendars (one strike) before diagonals; sold when the short leg lives longer."""
     fitting = [
         (short, long)
@@ -290,10 +290,10 @@ def across_expiries(options: Sequence[Lot], found: list[Match]) -> None:
         bought = short.slot[0] < long.slot[0]
         kind = "calendar" if short.strike == long.strike else "diagonal"
         name = kind if bought else f"short_{kind}"
-        take(found, name, (short, -1.0), (long, 1.0))
+        take(matches, name, (short, -1.0), (long, 1.0))
 
 
-def straddles(options: Sequence[Lot], found: list[Match]) -> None:
+def straddles(options: Sequence[Lot], matches: list[Match]) -> None:
     """A put and a call of one expiry on the same side."""
     for side in (True, False):
         puts = [lot for lot in options if lot.right == "P" and lot.is_short == side]
@@ -306,13 +306,13 @@ def straddles(options: Sequence[Lot], found: list[Match]) -> None:
         for put, call in sorted(fitting, key=_distance):
             kind = "straddle" if put.strike == call.strike else "strangle"
             sign = -1.0 if side else 1.0
-            take(found, f"{'short' if side else 'long'}_{kind}", (put, sign), (call, sign))
+            take(matches, f"{'short' if side else 'long'}_{kind}", (put, sign), (call, sign))
 
 
 # -- with shares -----------------------------------------------------------------------------------
 
 
-def collars(options: Sequence[Lot], stock: Sequence[Lot], found: list[Match]) -> None:
+def collars(options: Sequence[Lot], stock: Sequence[Lot], matches: list[Match]) -> None:
     """Shares with a put bought below and a call sold above."""
     calls = [lot for lot in options if lot.right == "C" and lot.is_short]
     puts = [lot for lot in options if lot.right == "P" and not lot.is_short]
@@ -324,10 +324,10 @@ def collars(options: Sequence[Lot], stock: Sequence[Lot], found: list[Match]) ->
     for put, call in sorted(fitting, key=_distance):
         for shares in stock:
             if not shares.is_short:
-                take(found, "collar", (shares, shares.unit), (put, 1.0), (call, -1.0))
+                take(matches, "collar", (shares, shares.unit), (put, 1.0), (call, -1.0))
 
 
-def with_stock(options: Sequence[Lot], stock: Sequence[Lot], found: list[Match]) -> None:
+def with_stock(options: Sequence[Lot], stock: Sequence[Lot], matches: list[Match]) -> None:
     """Shares that cover a short option, or that a long one protects; the nearest expiry first."""
     for shares in stock:
         if not shares.left:
@@ -337,15 +337,15 @@ def with_stock(options: Sequence[Lot], stock: Sequence[Lot], found: list[Match])
         for lot in options:
             if lot.right == cover and lot.is_short:
                 name = "covered_call" if cover == "C" else "covered_put"
-                take(found, name, (shares, unit), (lot, -1.0))
+                take(matches, name, (shares, unit), (lot, -1.0))
         for lot in options:
             if lot.right == protect and not lot.is_short:
                 name = "protective_put" if protect == "P" else "protective_call"
-                take(found, name, (shares, unit), (lot, 1.0))
+                take(matches, name, (shares, unit), (lot, 1.0))
 
 
 def single(lot: Lot) -> str:
-    """What a lot is called that nothing was joined with."""
+    """Name of a lot that was not joined with any other."""
     side = "short" if lot.is_short else "long"
     if not lot.matchable:
         return "other"
@@ -358,7 +358,7 @@ def single(lot: Lot) -> str:
 
 
 def take(
-    found: list[Match], strategy: str, *ratio: tuple[Lot, float], pair: Pair | None = None
+    matches: list[Match], strategy: str, *ratio: tuple[Lot, float], pair: Pair | None = None
 ) -> None:
     """Take as many of the structure as are left; *ratio* is each lot's signed amount in one."""
     count = min(abs(lot.left) // abs(amount) for lot, amount in ratio)
@@ -366,26 +366,26 @@ def take(
         count = min(count, pair.count)
         pair.count = 0.0
     if count and all(lot.left * amount > 0.0 for lot, amount in ratio):
-        _move(found, strategy, tuple((lot, amount * count) for lot, amount in ratio))
+        _move(matches, strategy, tuple((lot, amount * count) for lot, amount in ratio))
 
 
-def _emit(found: list[Match], strategy: str, count: float, one: Pair, two: Pair) -> None:
+def _emit(matches: list[Match], strategy: str, count: float, first: Pair, second: Pair) -> None:
     parts: dict[int, tuple[Lot, float]] = {}
-    for pair in (one, two):
+    for pair in (first, second):
         for lot, amount in ((pair.long, count), (pair.short, -count)):
-            held = parts.get(lot.key, (lot, 0.0))[1]
-            parts[lot.key] = (lot, held + amount)
-    _move(found, strategy, tuple(parts.values()))
+            before = parts.get(lot.key, (lot, 0.0))[1]
+            parts[lot.key] = (lot, before + amount)
+    _move(matches, strategy, tuple(parts.values()))
 
 
-def _move(found: list[Match], strategy: str, parts: Sequence[tuple[Lot, float]]) -> None:
+def _move(matches: list[Match], strategy: str, parts: Sequence[tuple[Lot, float]]) -> None:
     for lot, amount in parts:
         lot.left -= amount
-    found.append(Match(strategy, tuple((lot.key, amount) for lot, amount in parts)))
+    matches.append(Match(strategy, tuple((lot.key, amount) for lot, amount in parts)))
 
 
 def by_slot_and_right(lots: Iterable[Lot]) -> Iterator[list[Lot]]:
-    """Lots of which something is left, those of one expiry and right together."""
+    """Lots with something left, grouped by expiry and right."""
     groups: dict[tuple[Slot, str], list[Lot]] = {}
     for lot in lots:
         if lot.left:
@@ -395,10 +395,10 @@ def by_slot_and_right(lots: Iterable[Lot]) -> Iterator[list[Lot]]:
 
 def match_lots(lots: Sequence[Lot]) -> list[Match]:
     """
-    Match everything that is left in *lots*; what fits nothing is a strategy of its own.
+    Match everything left in *lots*; what fits nothing becomes a strategy of its own.
 
-    Of the ways to go about it, the one that explains the book with the fewest structures wins, then
-    the one in which the fewest of them are naked.
+    Of several plans the one that explains the book with the fewest structures wins, then the one
+    with the fewest naked structures.
     """
     ordered = sorted((lot for lot in lots if lot.left), key=lambda lot: lot.place)
     best = _united(_matched(ordered, _PLANS[0]))
@@ -412,13 +412,13 @@ def match_lots(lots: Sequence[Lot]) -> list[Match]:
 def _matched(ordered: Sequence[Lot], plan: Sequence[_Pass]) -> list[Match]:
     lots = [replace(lot) for lot in ordered]
     usable = [lot for lot in lots if lot.matchable]
-    found: list[Match] = []
+    matches: list[Match] = []
     for work in plan:
-        work(usable, found)
+        work(usable, matches)
     for lot in lots:
         if lot.left:
-            found.append(Match(single(lot), ((lot.key, lot.left),)))
-    return found
+            matches.append(Match(single(lot), ((lot.key, lot.left),)))
+    return matches
 
 
 def _burden(matches: Sequence[Match]) -> tuple[int, int]:
@@ -427,15 +427,15 @@ def _burden(matches: Sequence[Match]) -> tuple[int, int]:
 
 def _naked(matches: Iterable[Match]) -> int:
     """Structures in which nothing covers a short option."""
-    return sum(one.strategy in _NAKED for one in matches)
+    return sum(match.strategy in _NAKED for match in matches)
 
 
-def _united(found: Iterable[Match]) -> list[Match]:
+def _united(matches: Iterable[Match]) -> list[Match]:
     """The same strategy on the same contracts is one match."""
     sums: dict[tuple[str, tuple[int, ...]], list[float]] = {}
-    for one in found:
-        parts = sorted(one.parts)
-        name = (one.strategy, tuple(key for key, _ in parts))
+    for match in matches:
+        parts = sorted(match.parts)
+        name = (match.strategy, tuple(key for key, _ in parts))
         amounts = sums.setdefault(name, [0.0] * len(parts))
         for place, (_, amount) in enumerate(parts):
             amounts[place] += amount
@@ -448,75 +448,75 @@ def _united(found: Iterable[Match]) -> list[Match]:
 # -- the two passes ----------------------------------------------------------------------------
 
 
-def _exact(lots: Sequence[Lot], found: list[Match]) -> None:
+def _exact(lots: Sequence[Lot], matches: list[Match]) -> None:
     """Strategies that use up all of each of their options, strangles before covered calls."""
-    _whole(lots, found, shares_last=True)
+    _whole(lots, matches, shares_last=True)
 
 
-def _exact_covered(lots: Sequence[Lot], found: list[Match]) -> None:
+def _exact_covered(lots: Sequence[Lot], matches: list[Match]) -> None:
     """As `_exact`, but shares cover calls before those can be half of a strangle."""
-    _whole(lots, found, shares_last=False)
+    _whole(lots, matches, shares_last=False)
 
 
-def _whole(lots: Sequence[Lot], found: list[Match], *, shares_last: bool) -> None:
+def _whole(lots: Sequence[Lot], matches: list[Match], *, shares_last: bool) -> None:
     """Largest quantities first: shares then cover what they can cover wholly."""
     sizes = sorted({lot.units for lot in lots if lot.right}, reverse=True)
     for size in sizes:
         equal = [lot for lot in lots if lot.right and lot.units == size]
         double = [lot for lot in lots if lot.right and lot.units == 2.0 * size]
-        butterflies(equal, double, found)
-        ratios(equal, double, found)
+        butterflies(equal, double, matches)
+        ratios(equal, double, matches)
     for size in sizes:
         equal = [lot for lot in lots if lot.right and lot.units == size]
         stock = [lot for lot in lots if not lot.right and lot.units >= size]
-        _build(equal, stock, found, shares_last=shares_last)
+        _build(equal, stock, matches, shares_last=shares_last)
 
 
-def _exact_spreads(lots: Sequence[Lot], found: list[Match]) -> None:
-    """As `_exact`, but only what leaves no short option naked."""
+def _exact_spreads(lots: Sequence[Lot], matches: list[Match]) -> None:
+    """As `_exact`, but only where no short option is left naked."""
     for size in sorted({lot.units for lot in lots if lot.right}, reverse=True):
         equal = [lot for lot in lots if lot.right and lot.units == size]
         double = [lot for lot in lots if lot.right and lot.units == 2.0 * size]
-        butterflies(equal, double, found)
-        _spreads([lot for lot in equal if lot.left], found)
+        butterflies(equal, double, matches)
+        _spreads([lot for lot in equal if lot.left], matches)
 
 
-def _partial(lots: Sequence[Lot], found: list[Match]) -> None:
+def _partial(lots: Sequence[Lot], matches: list[Match]) -> None:
     """Whatever number of contracts still fits together."""
     options = [lot for lot in lots if lot.right]
     stock = [lot for lot in lots if not lot.right]
-    _build(options, stock, found)
+    _build(options, stock, matches)
 
 
 def _build(
     options: Sequence[Lot],
     stock: Sequence[Lot],
-    found: list[Match],
+    matches: list[Match],
     *,
     shares_last: bool = False,
 ) -> None:
     """One pass from the larger strategies to the smaller."""
     options = [lot for lot in options if lot.left]
-    _spreads(options, found, with_lizards=True)
-    collars(options, stock, found)
-    across_expiries(options, found)
+    _spreads(options, matches, with_lizards=True)
+    collars(options, stock, matches)
+    across_expiries(options, matches)
     if shares_last:
-        straddles(options, found)
-        with_stock(options, stock, found)
+        straddles(options, matches)
+        with_stock(options, stock, matches)
     else:
-        with_stock(options, stock, found)
-        straddles(options, found)
+        with_stock(options, stock, matches)
+        straddles(options, matches)
 
 
-def _spreads(options: Sequence[Lot], found: list[Match], *, with_lizards: bool = False) -> None:
+def _spreads(options: Sequence[Lot], matches: list[Match], *, with_lizards: bool = False) -> None:
     pairs = [pair for group in by_slot_and_right(options) for pair in verticals(group)]
-    condors(pairs, found)
-    flies_of_pairs(pairs, found)
+    condors(pairs, matches)
+    flies_of_pairs(pairs, matches)
     if with_lizards:
-        lizards(pairs, options, found)
+        lizards(pairs, options, matches)
     for pair in pairs:
         if pair.count:
-            take(found, vertical_name(pair), (pair.long, 1.0), (pair.short, -1.0), pair=pair)
+            take(matches, vertical_name(pair), (pair.long, 1.0), (pair.short, -1.0), pair=pair)
 
 
 _Pass = Callable[[Sequence[Lot], list[Match]], None]
@@ -544,12 +544,12 @@ _NOTHING = 1e-9
 @dataclass(frozen=True, slots=True)
 class Claim:
     """
-    Legs that belong together because somebody says so.
+    Legs that the trader or the journal says belong together.
 
     Attributes:
         source: ``pin`` (yours, taken first) or ``journal``.
         name: Of the pin, or of the journal entry.
-        legs: What it holds; of what the book lacks nothing is made up.
+        legs: What it holds; legs that the book lacks are not made up.
         strategy: Its name there; None takes the name that the legs have.
         account: Only in this one; None takes the first account that holds such legs.
         opened: Day of entry, for the days in trade.
@@ -596,7 +596,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Every leg of the book in exactly one group, and what the claims asked for in vain."""
+    """Every leg of the book in exactly one group, and claimed legs that are not held."""
 
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = ()
@@ -630,7 +630,9 @@ def group(
     pools = _pools(positions)
     groups: list[Group] = []
     notes: list[str] = []
-    ordered = sorted(enumerate(claims), key=lambda one: (one[1].source != "pin", one[0]))
+    ordered = sorted(
+        enumerate(claims), key=lambda numbered: (numbered[1].source != "pin", numbered[0])
+    )
     for _, claim in ordered:
         taken, lacking = _claimed(claim, pools)
         groups += taken
@@ -638,7 +640,7 @@ def group(
     left = dict(cash or {})
     for (account, symbol), pool in pools.items():
         for match in match_lots(pool.lots):
-            legs = tuple(GroupLeg(pool.positions[one], amount) for one, amount in match.parts)
+            legs = tuple(GroupLeg(pool.positions[key], amount) for key, amount in match.parts)
             strategy = _with_cash(match, legs, account, left)
             groups.append(Group(strategy, symbol, account, legs))
     return Grouping(tuple(sorted(groups, key=_order)), tuple(notes))
@@ -669,35 +671,39 @@ def merged(positions: Iterable[Position]) -> tuple[Position, ...]:
     to zero stays as a line of quantity 0, so that it can be named, unless a proposal closed it.
     The cost of a closing line is not mixed into that of what stays.
     """
-    found: dict[tuple[str, str, str], list[Position]] = {}
-    for one in positions:
-        found.setdefault((one.symbol, one.account, one.contract), []).append(one)
+    by_contract: dict[tuple[str, str, str], list[Position]] = {}
+    for position in positions:
+        by_contract.setdefault((position.symbol, position.account, position.contract), []).append(
+            position
+        )
     result = []
-    for key in sorted(found):
-        lines = sorted(found[key], key=lambda one: (one.proposed, -abs(one.quantity), one.quantity))
+    for key in sorted(by_contract):
+        lines = sorted(
+            by_contract[key], key=lambda line: (line.proposed, -abs(line.quantity), line.quantity)
+        )
         line = reduce(_sum, lines)
-        closed_by_proposal = line.quantity == 0.0 and any(one.proposed for one in lines)
+        closed_by_proposal = line.quantity == 0.0 and any(part.proposed for part in lines)
         if not closed_by_proposal:
             result.append(line)
     return tuple(result)
 
 
-def _sum(held: Position, more: Position) -> Position:
-    quantity = held.quantity + more.quantity
-    cost = held.average_cost
-    if held.quantity * more.quantity > 0.0:
+def _sum(first: Position, more: Position) -> Position:
+    quantity = first.quantity + more.quantity
+    cost = first.average_cost
+    if first.quantity * more.quantity > 0.0:
         cost = None
-        if held.average_cost is not None and more.average_cost is not None:
-            paid = held.average_cost * held.quantity + more.average_cost * more.quantity
+        if first.average_cost is not None and more.average_cost is not None:
+            paid = first.average_cost * first.quantity + more.average_cost * more.quantity
             cost = paid / quantity
-    elif held.quantity * quantity < 0.0 or held.quantity == 0.0:
+    elif first.quantity * quantity < 0.0 or first.quantity == 0.0:
         cost = more.average_cost
-    return held.model_copy(
+    return first.model_copy(
         update={
             "quantity": quantity,
             "average_cost": cost,
-            "con_id": held.con_id if held.con_id is not None else more.con_id,
-            "proposed": held.proposed and more.proposed,
+            "con_id": first.con_id if first.con_id is not None else more.con_id,
+            "proposed": first.proposed and more.proposed,
         }
     )
 
@@ -707,13 +713,15 @@ def _sum(held: Position, more: Position) -> Position:
 
 def _pools(positions: Iterable[Position]) -> dict[tuple[str, str], _Pool]:
     pools: dict[tuple[str, str], _Pool] = {}
-    ordered = sorted(positions, key=lambda one: (one.symbol, one.account, one.contract))
-    for number, one in enumerate(ordered):
-        if one.quantity == 0.0:
+    ordered = sorted(
+        positions, key=lambda position: (position.symbol, position.account, position.contract)
+    )
+    for number, position in enumerate(ordered):
+        if position.quantity == 0.0:
             continue
-        pool = pools.setdefault((one.account, one.symbol), _Pool([]))
-        pool.lots.append(_lot(number, one, one.quantity))
-        pool.positions[number] = one
+        pool = pools.setdefault((position.account, position.symbol), _Pool([]))
+        pool.lots.append(_lot(number, position, position.quantity))
+        pool.positions[number] = position
     return pools
 
 
@@ -737,11 +745,11 @@ def _unit(position: Position) -> float:
     return 100.0 if position.is_stock else 1.0
 
 
-def _order(one: Group) -> tuple[str, str, dt.date, str, str]:
-    days = [leg.position.expiry for leg in one.legs if leg.position.expiry is not None]
+def _order(group: Group) -> tuple[str, str, dt.date, str, str]:
+    days = [leg.position.expiry for leg in group.legs if leg.position.expiry is not None]
     first = min(days, default=dt.date.max)
-    text = " ".join(f"{leg.position.contract} {leg.quantity:g}" for leg in one.legs)
-    return (one.symbol, one.account, first, one.strategy, text)
+    text = " ".join(f"{leg.position.contract} {leg.quantity:g}" for leg in group.legs)
+    return (group.symbol, group.account, first, group.strategy, text)
 
 
 # -- claims ----------------------------------------------------------------------------------
@@ -753,9 +761,9 @@ def _claimed(claim: Claim, pools: dict[tuple[str, str], _Pool]) -> tuple[list[Gr
     account = claim.account or _account_of(claim, pools)
     taken: dict[str, list[GroupLeg]] = {}
     for leg in claim.legs:
-        found, missing = _take(leg, pools.get((account, leg.symbol)))
-        if found:
-            taken.setdefault(leg.symbol, []).extend(found)
+        parts, missing = _take(leg, pools.get((account, leg.symbol)))
+        if parts:
+            taken.setdefault(leg.symbol, []).extend(parts)
         if abs(missing) > _NOTHING:
             notes.append(f"{claim.source} {claim.name}: {missing:+g} {_text(leg)} is not held")
     groups = [
@@ -775,16 +783,16 @@ def _claimed(claim: Claim, pools: dict[tuple[str, str], _Pool]) -> tuple[list[Gr
 
 def _account_of(claim: Claim, pools: dict[tuple[str, str], _Pool]) -> str:
     """The account that holds most of the claim's legs, the first by name among equals."""
-    held: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for (account, _), pool in pools.items():
         for leg in claim.legs:
             if any(is_named(pool.positions[x.key], leg) for x in pool.lots):
-                held[account] = held.get(account, 0) + 1
-    return min(held, key=lambda name: (-held[name], name), default="")
+                counts[account] = counts.get(account, 0) + 1
+    return min(counts, key=lambda name: (-counts[name], name), default="")
 
 
 def _take(leg: NamedLeg, pool: _Pool | None) -> tuple[list[GroupLeg], float]:
-    wanted, found = leg.quantity, []
+    wanted, parts = leg.quantity, []
     for lot in pool.lots if pool else ():
         position = pool.positions[lot.key] if pool else None
         if position is None or not is_named(position, leg) or lot.left * wanted <= 0.0:
@@ -792,8 +800,8 @@ def _take(leg: NamedLeg, pool: _Pool | None) -> tuple[list[GroupLeg], float]:
         amount = math.copysign(min(abs(lot.left), abs(wanted)), wanted)
         lot.left -= amount
         wanted -= amount
-        found.append(GroupLeg(position, amount))
-    return found, wanted
+        parts.append(GroupLeg(position, amount))
+    return parts, wanted
 
 
 def _text(leg: NamedLeg) -> str:

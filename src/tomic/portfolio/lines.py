@@ -1,7 +1,7 @@
 """
-Positions with everything that is known of them: spot, time, volatility, Greeks, and what lacks.
+Positions with all that is known about them: spot, time, volatility, Greeks, and what is missing.
 
-A line that cannot be valued is never valued at nothing: it keeps the reason, and `gaps` names it.
+A line that cannot be valued never counts as zero: it keeps the reason, and `gaps` names it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BookLine:
         price: Of one share's worth of the contract.
         fx: Base currency for one unit of the position's.
         counted: Whether it has Greeks and can be revalued.
-        problem: Why something of it lacks, empty where nothing does.
+        problem: Why a figure is missing; empty where none is.
     """
 
     position: Position
@@ -72,13 +72,13 @@ class BookLine:
 
 def lines_of(book: Book, positions: Iterable[Position]) -> tuple[BookLine, ...]:
     """The lines of *positions*, in their order; shared contracts share their numbers."""
-    bare = [_bare(book, one) for one in positions]
-    found = _with_model(_with_stand_ins(bare, book))
-    return tuple(_entered_now(line) for line in found)
+    bare = [_bare(book, position) for position in positions]
+    valued = _with_model(_with_stand_ins(bare, book))
+    return tuple(_entered_now(line) for line in valued)
 
 
 def gaps(lines: Iterable[BookLine]) -> tuple[Gap, ...]:
-    """What of the book is not, or not wholly, in the figures, and why."""
+    """Lines that are missing from the figures, in whole or in part, and why."""
     return tuple(
         Gap(
             name=line.position.contract,
@@ -93,7 +93,7 @@ def gaps(lines: Iterable[BookLine]) -> tuple[Gap, ...]:
 
 
 def _bare(book: Book, position: Position) -> BookLine:
-    """What the book itself says of a position."""
+    """The line of a position from the book alone."""
     market = book.markets.get(position.symbol)
     mark = book.marks.get(position.contract, Mark())
     spot = market.spot.price if market and market.spot else _NONE
@@ -187,20 +187,22 @@ def _with_stand_ins(lines: Sequence[BookLine], book: Book) -> list[BookLine]:
     """Give lines without a volatility that of the nearest strike, else the symbol's own."""
     known: dict[tuple[str, dt.date | None], list[tuple[float, float]]] = {}
     for line in lines:
-        one = line.position
-        if line.sigma_source == "own" and one.strike is not None and not one.is_adjusted:
-            known.setdefault((one.symbol, one.expiry), []).append((one.strike, line.sigma))
+        position = line.position
+        if line.sigma_source == "own" and position.strike is not None and not position.is_adjusted:
+            known.setdefault((position.symbol, position.expiry), []).append(
+                (position.strike, line.sigma)
+            )
     return [_stand_in(line, known, book) for line in lines]
 
 
 def _stand_in(
     line: BookLine, known: dict[tuple[str, dt.date | None], list[tuple[float, float]]], book: Book
 ) -> BookLine:
-    one = line.position
-    if not line.counted or not one.is_option or line.sigma_source == "own":
+    position = line.position
+    if not line.counted or not position.is_option or line.sigma_source == "own":
         return line
-    near = known.get((one.symbol, one.expiry), [])
-    market = book.markets.get(one.symbol)
+    near = known.get((position.symbol, position.expiry), [])
+    market = book.markets.get(position.symbol)
     if near:
         sigma = min(near, key=lambda pair: (abs(pair[0] - line.strike), pair))[1]
         return _estimated(line, sigma, "near", "the volatility of the nearest strike held")
@@ -270,9 +272,9 @@ def _entered_now(line: BookLine) -> BookLine:
 def _filled(line: BookLine, greeks: Greeks, place: int) -> BookLine:
     model = {name: float(getattr(greeks, name)[place]) for name in ("delta", "gamma", "vega")}
     model["theta"] = float(greeks.theta[place])
-    whole = not any(math.isnan(getattr(line, name)) for name in model)
-    # Greeks come whole: half of them from another volatility would not belong together.
-    own = {name: getattr(line, name) for name in model} if whole else model
+    complete = not any(math.isnan(getattr(line, name)) for name in model)
+    # Greeks come as a set: those of two volatilities do not belong together.
+    own = {name: getattr(line, name) for name in model} if complete else model
     return replace(line, model_price=float(greeks.price[place]), **own)
 
 

@@ -39,11 +39,13 @@ class Holdings:
     def of(cls, book: Book, claims: Sequence[Claim] = ()) -> Holdings:
         """Merge, value and group the positions of *book*."""
         merged = grouping.merged(book.positions)
-        found = lines.lines_of(book, merged)
-        there = [line.position for line in found if _is_there(line)]
-        cash = {one.account: one.cash for one in book.accounts if one.cash is not None}
-        grouped = grouping.group(there, claims=claims, cash=_in_dollars(cash, book))
-        return cls(book, found, grouped, exposure.rows_of(grouped.groups, found))
+        valued = lines.lines_of(book, merged)
+        present = [line.position for line in valued if _is_there(line)]
+        cash = {
+            account.account: account.cash for account in book.accounts if account.cash is not None
+        }
+        grouped = grouping.group(present, claims=claims, cash=_in_dollars(cash, book))
+        return cls(book, valued, grouped, exposure.rows_of(grouped.groups, valued))
 
     def by_symbol(self) -> dict[str, PortfolioGreeks]:
         """Greeks of each symbol that has a counted line."""
@@ -55,7 +57,7 @@ class Holdings:
 
 
 def _is_there(line: BookLine) -> bool:
-    """Whether a line is still something: not closed, and not expired."""
+    """Whether a line is still held: neither closed nor expired."""
     expired = line.position.is_option and line.tau == 0.0
     return line.position.quantity != 0.0 and not expired
 
@@ -81,32 +83,36 @@ def review(
         each_symbol: Also a stress grid for every symbol by itself.
     """
     rules = settings.portfolio
-    held = Holdings.of(book, claims)
+    holdings = Holdings.of(book, claims)
     cash_account = settings.account.margin == "cash"
-    found = structures.structures(
-        held.grouping.groups,
-        held.rows,
+    built = structures.structures(
+        holdings.grouping.groups,
+        holdings.rows,
         book,
         rules=margin_rules(settings, cash=cash_account),
         broad_indices=settings.margin.broad_indices,
     )
-    by_symbol = held.by_symbol()
+    by_symbol = holdings.by_symbol()
     betas = exposure.betas(book, by_symbol, window=rules.beta_days)
     grid = stress.of_book(
-        held.rows, [one.id for one in found], betas, rules.stress, benchmark=book.benchmark
+        holdings.rows,
+        [structure.id for structure in built],
+        betas,
+        rules.stress,
+        benchmark=book.benchmark,
     )
-    names = [one.id for one in found]
-    risks = assignment.risks(held.rows, names, book, itm_share=rules.alerts.itm_share)
-    sectors = {name: one.sector for name, one in book.markets.items()}
-    shares = exposure.concentration(found, sectors)
-    totals = _totals(book, found, by_symbol, grid).model_copy(
+    names = [structure.id for structure in built]
+    risks = assignment.risks(holdings.rows, names, book, itm_share=rules.alerts.itm_share)
+    sectors = {name: market.sector for name, market in book.markets.items()}
+    shares = exposure.concentration(built, sectors)
+    totals = _totals(book, built, by_symbol, grid).model_copy(
         update={
             "beta": exposure.beta_weighted(by_symbol, betas, book, window=rules.beta_days)
             if by_symbol
             else None
         }
     )
-    told = _alerts(book, totals, by_symbol, found, shares, risks, rules.alerts)
+    fired = _alerts(book, totals, by_symbol, built, shares, risks, rules.alerts)
     return BookReview(
         as_of=book.as_of,
         currency=book.currency,
@@ -115,16 +121,16 @@ def review(
         net_liquidation=book.net_liquidation,
         rates=book.rates,
         totals=totals,
-        structures=found,
+        structures=built,
         concentration=shares,
         stress=grid,
-        stress_by_symbol=stress.by_symbol(held.rows, rules.stress) if each_symbol else (),
-        tail=stress.tail_risk(held.rows, book, confidence=rules.stress.var_confidence),
-        jumps=stress.jumps(held.rows, book),
+        stress_by_symbol=stress.by_symbol(holdings.rows, rules.stress) if each_symbol else (),
+        tail=stress.tail_risk(holdings.rows, book, confidence=rules.stress.var_confidence),
+        jumps=stress.jumps(holdings.rows, book),
         assignments=risks,
-        alerts=told,
-        gaps=lines.gaps(held.lines),
-        notes=(*book.notes, *held.grouping.notes),
+        alerts=fired,
+        gaps=lines.gaps(holdings.lines),
+        notes=(*book.notes, *holdings.grouping.notes),
     )
 
 
@@ -132,46 +138,46 @@ def _alerts(
     book: Book,
     totals: BookTotals,
     by_symbol: dict[str, PortfolioGreeks],
-    found: Sequence[Structure],
+    built: Sequence[Structure],
     shares: Sequence[Concentration],
     risks: Sequence[AssignmentRisk],
     limits: AlertsSettings,
 ) -> tuple[Alert, ...]:
-    told = [
+    fired = [
         *alerts.of_book(
-            totals, by_symbol, found, shares, limits, net_liquidation=book.net_liquidation
+            totals, by_symbol, built, shares, limits, net_liquidation=book.net_liquidation
         ),
         *alerts.of_events(book, by_symbol, limits),
         *alerts.of_assignment(risks, limits),
     ]
-    for one in found:
-        told += alerts.of_structure(one, book.markets.get(one.symbol), limits)
-    return alerts.ordered(told)
+    for structure in built:
+        fired += alerts.of_structure(structure, book.markets.get(structure.symbol), limits)
+    return alerts.ordered(fired)
 
 
 def _totals(
     book: Book,
-    found: Sequence[Structure],
+    built: Sequence[Structure],
     by_symbol: Mapping[str, PortfolioGreeks],
     grid: StressGrid | None,
 ) -> BookTotals:
     net = book.net_liquidation
-    pnl = exposure.Total.of((one.id, one.pnl) for one in found)
-    margin = exposure.Total.of((one.id, one.margin) for one in found)
-    margin_net = exposure.Total.of((one.id, one.margin_net) for one in found)
+    pnl = exposure.Total.of((structure.id, structure.pnl) for structure in built)
+    margin = exposure.Total.of((structure.id, structure.margin) for structure in built)
+    margin_net = exposure.Total.of((structure.id, structure.margin_net) for structure in built)
     lacking = {*margin.unknown, *margin_net.unknown}
     worst = grid.worst if grid else None
     sized = net is not None and net > 0.0
     return BookTotals(
         greeks=exposure.add(by_symbol.values()),
-        # An empty book has no P&L to speak of, but it does take no margin.
-        pnl=pnl.value if found else None,
-        pnl_known=pnl.known if len(pnl.unknown) < len(found) else None,
+        # An empty book has no P&L to report, but its margin is known: zero.
+        pnl=pnl.value if built else None,
+        pnl_known=pnl.known if len(pnl.unknown) < len(built) else None,
         pnl_unknown=pnl.unknown,
         margin=margin.value,
         margin_net=margin_net.value,
         margin_known=margin.known,
-        margin_unknown=tuple(one.id for one in found if one.id in lacking),
+        margin_unknown=tuple(structure.id for structure in built if structure.id in lacking),
         margin_share=margin.value / net if margin.value is not None and sized and net else None,
         worst=worst,
         worst_share=max(-worst.pnl, 0.0) / net if worst is not None and sized and net else None,
@@ -189,30 +195,30 @@ def with_legs(
     known: Sequence[Position] = (),
 ) -> Book:
     """
-    The book with *legs* added as a trade that is considered, entered at the present marks.
+    The book with *legs* added as a considered trade, entered at the present marks.
 
     `without_considered` takes exactly these away again. They join *account*, by default the one
     that holds most positions. *known* are contracts, held nowhere, whose ids and classes they take.
     """
     where = account or _main_account(book)
-    added = tuple(_considered(book, one, where, (*book.positions, *known)) for one in legs)
+    added = tuple(_considered(book, leg, where, (*book.positions, *known)) for leg in legs)
     return book.model_copy(update={"positions": (*book.positions, *added)})
 
 
 def without_considered(book: Book) -> Book:
     """The book without any trade that is only considered."""
-    held = tuple(one for one in book.positions if not one.proposed)
-    return book.model_copy(update={"positions": held})
+    kept = tuple(position for position in book.positions if not position.proposed)
+    return book.model_copy(update={"positions": kept})
 
 
 def _main_account(book: Book) -> str:
-    names = [one.account for one in book.positions]
-    names += [one.account for one in book.accounts]
+    names = [position.account for position in book.positions]
+    names += [account.account for account in book.accounts]
     return max(sorted(set(names)), key=names.count, default="")
 
 
 def _considered(book: Book, leg: NamedLeg, account: str, known: Sequence[Position]) -> Position:
-    like = next((one for one in known if grouping.is_named(one, leg)), None)
+    like = next((position for position in known if grouping.is_named(position, leg)), None)
     market = book.markets.get(leg.symbol)
     currency = market.underlying.currency if market and market.underlying else "USD"
     position = Position(

@@ -21,10 +21,10 @@ from tomic.portfolio.exposure import ExposureRow
 from tomic.quant.revaluation import stress_grid
 
 _LEAST_DAYS = 60
-"""Fewer days say too little about a tail."""
+"""Fewest days that a tail is estimated from."""
 _YEAR = 252.0
 _EARNINGS_SIGMAS = 3.0
-"""Standard deviations of an ordinary day that stand for an earnings move nobody has told us."""
+"""Earnings move in standard deviations of an ordinary day, where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def of_book(
     """
     The whole book if the benchmark moved, each symbol by its beta; None when nothing is counted.
 
-    *names* are those of the groups of *rows*; the drivers of the worst cell are told by them.
+    *names* are those of the groups of *rows*; the drivers of the worst cell are named by them.
     """
     counted = [row for row in rows if row.line.counted]
     if not counted:
@@ -104,13 +104,13 @@ def of_book(
     axes = Axes.of(settings)
     groups = sorted({row.group for row in counted})
     place = {group: number for number, group in enumerate(groups)}
-    weights = {name: one.beta for name, one in betas.items()}
+    weights = {name: beta.beta for name, beta in betas.items()}
     parts = revalued(counted, [place[row.group] for row in counted], axes, beta=weights)
     sound = np.array([bool(np.isfinite(part).all()) for part in parts])
     title = f"book, {benchmark} moves and each symbol by its beta"
     labels = [names[group] for group in groups]
     grid = _grid(title, np.where(sound[:, None, None, None], parts, 0.0), labels, axes)
-    lost = [label for label, whole in zip(labels, sound, strict=True) if not whole]
+    lost = [label for label, complete in zip(labels, sound, strict=True) if not complete]
     return grid.model_copy(update={"without": (*_left_out(rows), *lost)})
 
 
@@ -144,7 +144,7 @@ def _grid(name: str, parts: FloatArray, labels: Sequence[str], axes: Axes) -> St
         name=name,
         spot_moves=tuple(axes.spot.tolist()),
         vol_moves=tuple(axes.vol.tolist()),
-        days=tuple(int(one) for one in axes.days),
+        days=tuple(int(day) for day in axes.days),
         pnl=tuple(tuple(tuple(cells) for cells in plane) for plane in total.tolist()),
         worst=StressCell(
             spot_move=float(axes.spot[spot]),
@@ -152,7 +152,7 @@ def _grid(name: str, parts: FloatArray, labels: Sequence[str], axes: Axes) -> St
             days=int(axes.days[day]),
             pnl=float(total[spot, vol, day]),
         ),
-        drivers=tuple(sorted(drivers, key=lambda one: (one.pnl, one.name))),
+        drivers=tuple(sorted(drivers, key=lambda driver: (driver.pnl, driver.name))),
     )
 
 
@@ -197,7 +197,7 @@ def tail_risk(rows: Sequence[ExposureRow], book: Book, *, confidence: float) -> 
     spread = float(total.std())
     worst = int(np.argmin(total))
     left = [name for name in symbols if name not in known]
-    left += [name for name, whole in zip(known, sound, strict=True) if not whole]
+    left += [name for name, complete in zip(known, sound, strict=True) if not complete]
     return TailRisk(
         confidence=confidence,
         days=int(common.sum()),
@@ -214,7 +214,7 @@ def tail_risk(rows: Sequence[ExposureRow], book: Book, *, confidence: float) -> 
 def _moves(book: Book, symbol: str) -> FloatArray:
     """Relative moves of a symbol on the stored days; empty where there are none."""
     returns = book.returns.get(symbol, ())
-    return np.expm1([math.nan if one is None else one for one in returns])
+    return np.expm1([math.nan if value is None else value for value in returns])
 
 
 def _of_days(rows: Sequence[ExposureRow], moves: FloatArray) -> FloatArray:
@@ -232,7 +232,7 @@ def jumps(rows: Sequence[ExposureRow], book: Book) -> tuple[Jump, ...]:
     Shares have no last expiry: they meet every event. A dividend is the fall of the price on the
     ex-day less what the shares receive.
     """
-    found = []
+    result = []
     for symbol in sorted({row.line.position.symbol for row in rows if row.line.counted}):
         mine = [row for row in rows if row.line.counted and row.line.position.symbol == symbol]
         market = book.markets.get(symbol)
@@ -240,12 +240,12 @@ def jumps(rows: Sequence[ExposureRow], book: Book) -> tuple[Jump, ...]:
             continue
         earnings = _earnings(symbol, mine, market, book.today)
         dividend = _dividend(symbol, mine, market, book.today)
-        found += [one for one in (earnings, dividend) if one is not None]
-    return tuple(sorted(found, key=lambda one: (one.day, one.symbol)))
+        result += [jump for jump in (earnings, dividend) if jump is not None]
+    return tuple(sorted(result, key=lambda jump: (jump.day, jump.symbol)))
 
 
 def _meets(rows: Sequence[ExposureRow], day: dt.date | None, today: dt.date) -> list[ExposureRow]:
-    """The rows that are still there on an event's day."""
+    """The rows still held on the day of an event."""
     if day is None or day < today:
         return []
     return [

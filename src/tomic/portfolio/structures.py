@@ -51,10 +51,10 @@ def structures(
     margins = _margins(legs, rules, broad_indices)
     numbers: Counter[str] = Counter()
     result = []
-    for one, mine, required in zip(groups, legs, margins, strict=True):
-        numbers[one.symbol] += 1
-        name = f"{one.symbol}-{numbers[one.symbol]}"
-        result.append(_structure(name, one, mine, required, book))
+    for group, mine, required in zip(groups, legs, margins, strict=True):
+        numbers[group.symbol] += 1
+        name = f"{group.symbol}-{numbers[group.symbol]}"
+        result.append(_structure(name, group, mine, required, book))
     return tuple(result)
 
 
@@ -69,7 +69,7 @@ def _structure(
     net = requirement - credit
     days = sorted(row.line.position.expiry for row in rows if row.line.position.expiry)
     sigmas = [row.line.sigma for row in rows if row.line.sigma_source != "none"]
-    whole = all(row.line.counted for row in rows)
+    complete = all(row.line.counted for row in rows)
     options = any(row.line.position.is_option for row in rows)
     opened, at_least = _opened(group, rows)
     return Structure(
@@ -86,7 +86,7 @@ def _structure(
         last_expiry=days[-1] if days else None,
         dte=(days[0] - book.today).days if days else None,
         greeks=greeks,
-        delta_per_share=greeks.contract_delta / group.quantity if whole and options else None,
+        delta_per_share=greeks.contract_delta / group.quantity if complete and options else None,
         credit=_known(credit) if options else None,
         cost=_known(_outlay(rows)[1] * rate - credit),
         pnl=_known(pnl),
@@ -96,7 +96,7 @@ def _structure(
         margin=_known(requirement),
         margin_net=_known(net),
         rom=_ratio(pnl, net),
-        theta_margin=_ratio(greeks.theta, net) if whole else None,
+        theta_margin=_ratio(greeks.theta, net) if complete else None,
         iv=sum(sigmas) / len(sigmas) if sigmas else None,
         opened=opened,
         days_in_trade=(book.today - opened).days if opened else None,
@@ -131,9 +131,9 @@ def _opened(group: Group, rows: Sequence[ExposureRow]) -> tuple[dt.date | None, 
     """Day of entry, and whether that is only the first day on which a saved book held it."""
     if group.opened is not None:
         return group.opened, False
-    seen = [row.line.position.first_seen for row in rows]
-    days = [day for day in seen if day is not None]
-    return (max(days), True) if len(days) == len(seen) and days else (None, False)
+    first_days = [row.line.position.first_seen for row in rows]
+    days = [day for day in first_days if day is not None]
+    return (max(days), True) if len(days) == len(first_days) and days else (None, False)
 
 
 def _known(value: float) -> float | None:
@@ -141,7 +141,7 @@ def _known(value: float) -> float | None:
 
 
 def _ratio(value: float, base: float) -> float | None:
-    """Share of *value* in *base*; None where either is unknown, or there is no base to speak of."""
+    """Share of *value* in *base*; None where unknown, or *base* is not positive and finite."""
     if math.isnan(value) or math.isnan(base) or not 0.0 < base < math.inf:
         return None
     return value / base
@@ -155,8 +155,8 @@ def _figures(rows: Sequence[ExposureRow]) -> StructureFigures:
     credit = -sum(row.line.cost * _shares(row) for row in options)
     pnl = sum((row.line.price - row.line.cost) * _shares(row) for row in rows)
     expiries = {row.line.position.expiry for row in options}
-    whole = all(row.line.position.is_stock or row.line.counted for row in rows)
-    if not options or not whole or math.isnan(credit):
+    complete = all(row.line.position.is_stock or row.line.counted for row in rows)
+    if not options or not complete or math.isnan(credit):
         return StructureFigures(credit, pnl, *_of_shares(rows))
     extremes = _at_expiry(rows, credit) if len(expiries) == 1 else _at_first(rows, credit)
     return StructureFigures(credit, pnl, *extremes)
@@ -250,7 +250,7 @@ def _margins(
             columns["price"][number, place] = row.line.value
             columns["tau"][number, place] = row.line.tau
             is_call[number, place] = row.line.position.right == "C"
-    found = margin.requirement(
+    margins = margin.requirement(
         columns["strike"],
         is_call,
         columns["quantity"],
@@ -265,7 +265,7 @@ def _margins(
     known = [all(_has_margin(row.line) for row in rows) for rows in legs]
     return [
         float(need) if sound else math.nan
-        for need, sound in zip(found.requirement, known, strict=True)
+        for need, sound in zip(margins.requirement, known, strict=True)
     ]
 
 

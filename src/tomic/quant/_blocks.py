@@ -28,11 +28,11 @@ def same_shape(**given: ArrayLike) -> tuple[FloatArray, ...]:
 
 
 TRADING_DAYS = 252
-"""In a year: what volatilities are annualised with."""
+"""Trading days in a year, for annualising volatilities."""
 
 
 def check_window(window: int, least: int) -> None:
-    """Refuse a window too short for its estimator."""
+    """Reject a window that is too short for its estimator."""
     if window < least:
         raise ValueError(f"window must be >= {least}, got {window}")
 
@@ -85,7 +85,7 @@ def sample_variance(values: FloatArray, window: int) -> FloatArray:
 
 
 AnyArray: TypeAlias = NDArray[Any]
-"""Float or boolean: what only moves data does not care."""
+"""Float or boolean: code that only moves data works with either."""
 
 BLOCK = 2048
 """Elements per block: sixteen kilobytes a temporary."""
@@ -95,7 +95,7 @@ QUOTE_ARGUMENTS = ("price", "spot", "strike", "tau", "rate", "div_yield", "is_ca
 
 
 def as_numbers(value: ArrayLike, name: str) -> FloatArray:
-    """The argument as float64; a ``ValueError`` names what is no number."""
+    """The argument as float64; a ``ValueError`` names what is not a number."""
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as exc:
@@ -141,7 +141,7 @@ def blocks(arrays: Sequence[AnyArray], size: int) -> Iterator[tuple[slice, list[
 
 def require(condition: BoolArray, name: str, inequality: str, values: FloatArray) -> None:
     """
-    Insist on an inequality wherever the value is a number.
+    Check an inequality for every value that is not NaN.
 
     Raises:
         ValueError: For example ``sigma must be >= 0, got -0.2 at index 17``.

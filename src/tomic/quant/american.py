@@ -2,7 +2,7 @@
 American options: early exercise, cash dividends, de-Americanised volatility.
 
 Same seven arguments, units and edges as ``black_scholes``. A value is the European value plus the
-early-exercise premium, and never less than what exercise pays now. The first call for an expiry
+early-exercise premium, and never less than immediate exercise pays. The first call for an expiry
 (time, rate, yield, side) solves its exercise boundary, some milliseconds, and keeps it; after that
 an option costs a microsecond. Negative and zero rates are defined; see ``american_premium`` for
 which method applies when.
@@ -150,15 +150,15 @@ def price(
     options = american_premium.contracts(
         spots, strikes, taus, rates, yields, calls, size, resolution
     )
-    held = options.premium(sigmas)
-    held += black_scholes.price(spots, strikes, taus, rates, yields, vols, calls)
+    value = options.premium(sigmas)
+    value += black_scholes.price(spots, strikes, taus, rates, yields, vols, calls)
     now = np.where(calls, spots - strikes, strikes - spots)
-    # The premium of a dead option is its intrinsic value but for rounding; make it exactly that.
-    close = np.flatnonzero(held - now < _ROUNDING * options.unit)
+    # An option due for exercise is worth its intrinsic value up to rounding; make that exact.
+    close = np.flatnonzero(value - now < _ROUNDING * options.unit)
     if close.size:
         due = options.take(close).exercised(sigmas[close])
-        held[close[due]] = -np.inf
-    return np.maximum(held, now).reshape(shape)
+        value[close[due]] = -np.inf
+    return np.maximum(value, now).reshape(shape)
 
 
 def premium(
@@ -300,7 +300,7 @@ def solve_discrete(
 
     By default the dividends become the equivalent yield of each expiry. With ``exact`` that answer
     is corrected until ``price_discrete`` gives the quote: a few lattices an option, for chains with
-    an ex-date before expiry. Reasons as ``solve``; where the fast path has none, nor has this one.
+    an ex-date before expiry. Reasons as ``solve``; no volatility on the fast path means none here.
 
     Raises:
         ValueError: As ``solve`` and ``price_discrete``.

@@ -19,7 +19,7 @@ from tomic.quant.rights import as_calls
 
 _ROUNDS = 3
 _SETTLED = 1e-5
-"""The secant's next step would be a hundred times smaller still."""
+"""The next secant step would be a hundred times smaller again."""
 _NEAR = 1e-3
 _BRACKET = (1e-4, 8.0)
 _NEWTON_ROUNDS = 60
@@ -147,19 +147,19 @@ class _Quotes:
         old_miss = self._european_vol(self.contracts.premium(old)) - old
         sigma = old + old_miss
         settled = np.abs(old_miss) <= _SETTLED * sigma
-        part, here = self, np.arange(self.size)
+        part, rows = self, np.arange(self.size)
         for _ in range(_ROUNDS):
-            left = np.flatnonzero(~settled[here] & np.isfinite(sigma[here]))
+            left = np.flatnonzero(~settled[rows] & np.isfinite(sigma[rows]))
             if not left.size:
                 break
-            part, here = part.take(left), here[left]
-            old, old_miss, now = old[left], old_miss[left], sigma[here]
+            part, rows = part.take(left), rows[left]
+            old, old_miss, now = old[left], old_miss[left], sigma[rows]
             miss = part._european_vol(part.contracts.premium(now)) - now
             step = -miss * (now - old) / (miss - old_miss)
             step = np.where(miss == old_miss, miss, step)
             # A short step alone may come from a wrong slope; the miss itself must be small too.
-            settled[here] = (np.abs(step) <= _SETTLED * now) & (np.abs(miss) <= _NEAR * now)
-            sigma[here] = np.where(now + step > 0.0, now + step, np.nan)
+            settled[rows] = (np.abs(step) <= _SETTLED * now) & (np.abs(miss) <= _NEAR * now)
+            sigma[rows] = np.where(now + step > 0.0, now + step, np.nan)
             old, old_miss = now, miss
         return sigma, settled
 
@@ -170,7 +170,7 @@ class _Quotes:
         The European volatility of the quote is an upper bound: the premium is not negative.
         """
         result = np.full(self.size, np.nan)
-        part, here = self, np.arange(self.size)
+        part, rows = self, np.arange(self.size)
         sigma = self._european_vol(0.0)
         sigma = np.where(np.isfinite(sigma), sigma, _BRACKET[1])
         low, high = np.full(self.size, _BRACKET[0]), sigma * (1.0 + 1e-6)
@@ -185,14 +185,14 @@ class _Quotes:
             hopeless = (miss > 0.0) & close & (part.now > 0.0) & part._flat(sigma, vega)
             exact = np.abs(miss) <= _EXACT * value
             done = exact | hopeless | (np.abs(new - sigma) <= _NEWTON_SETTLED * sigma)
-            # A bracket that closed without a root had none: the price is out of reach.
+            # A bracket that closed without a root never had one: the price is out of reach.
             reached = np.abs(miss) <= _PRICE_NOISE * part.market[0]
             answer = np.where(exact | hopeless, sigma, np.where(reached, new, np.nan))
-            result[here[done]] = answer[done]
+            result[rows[done]] = answer[done]
             left = np.flatnonzero(~done)
             if not left.size:
                 break
-            part, here = part.take(left), here[left]
+            part, rows = part.take(left), rows[left]
             sigma, low, high = new[left], low[left], high[left]
         return result
 

@@ -43,10 +43,10 @@ def put_premium(
     x: FloatArray, tau: float, rate: float, div_yield: float, sigma: FloatArray
 ) -> FloatArray:
     """Early-exercise premium of puts with strike 1, x = log(spot); NaN where sigma is NaN."""
-    spot, one = np.exp(x), np.ones_like(x)
+    spot, unit = np.exp(x), np.ones_like(x)
     known = np.where(sigma > 0.0, sigma, 1e-3)
-    value = price(spot, one, tau, rate, div_yield, known, -one, ())
-    european = black_scholes.price(spot, one, tau, rate, div_yield, known, False)
+    value = price(spot, unit, tau, rate, div_yield, known, -unit, ())
+    european = black_scholes.price(spot, unit, tau, rate, div_yield, known, False)
     premium = np.maximum(value, 1.0 - spot) - european
     return np.where(np.isnan(sigma), np.nan, np.maximum(premium, 0.0))
 

@@ -145,7 +145,7 @@ def undiscounted(
     _blocks.require(floats[0] >= 0.0, "forward", ">= 0", floats[0])
     _blocks.require(floats[1] > 0.0, "strike", "> 0", floats[1])
     _blocks.require(floats[2] >= 0.0, "total_vol", ">= 0", floats[2])
-    zero, one = np.zeros(()), np.ones(())
+    zero, unit = np.zeros(()), np.ones(())
     flat = [_blocks.flat(array, shape) for array in floats]
     size = int(np.prod(shape))
     out = np.empty(size)
@@ -153,7 +153,7 @@ def undiscounted(
         for piece, (fwd, strikes, vol, call) in _blocks.blocks(
             [*flat, _blocks.flat(calls, shape)], size
         ):
-            out[piece] = _terms(fwd, strikes, one, zero, zero, vol, call).value
+            out[piece] = _terms(fwd, strikes, unit, zero, zero, vol, call).value
     return out.reshape(shape)
 
 

@@ -161,9 +161,9 @@ class Density:
 
     def cells(self) -> tuple[FloatArray, FloatArray]:
         """Mean price and probability of every grid cell with mass, for quadrature of smooth P&L."""
-        held = self._mass > 0.0
-        mass = self._mass[held]
-        mean = self._intensity[held] * np.diff(self.price)[held] / mass
+        occupied = self._mass > 0.0
+        mass = self._mass[occupied]
+        mean = self._intensity[occupied] * np.diff(self.price)[occupied] / mass
         return mean, mass
 
     def _locate(self, price: FloatArray) -> tuple[FloatArray, IntArray]:
@@ -196,7 +196,7 @@ def from_smile(smile: SmileLike, *, points: int = POINTS) -> Density:
     low = np.asarray(smile.cdf(smile.forward * np.exp(-reach)))
     high = 1.0 - np.asarray(smile.cdf(smile.forward * np.exp(reach)))
     left = reach[_first_below(low, _TAIL_MASS)]
-    # Far up it is price times mass that the mean would miss.
+    # Far up, the mean would miss price times mass.
     right = reach[_first_below(high * np.exp(reach), _TAIL_MASS)]
     # Fat tails lengthen the grid; they must not coarsen its middle.
     count = int(np.ceil((left + right) / (20.0 * total_vol) * (points - 1))) + 1

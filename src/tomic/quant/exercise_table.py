@@ -24,12 +24,12 @@ from tomic.quant.american_boundary import Resolution
 RESOLUTION = Resolution(sigmas=20, times=7, inner=10, outer=16, iterations=5)
 """A tenth of the work of a price, a tenth of a cent off at a spot of 500."""
 REACH = 5.0
-"""Standard deviations above the critical price beyond which the premium counts as nil."""
+"""Standard deviations above the critical price beyond which the premium counts as zero."""
 DEGREE = 10
 """Degree of the polynomial across that reach."""
 
 LEAST_LIFE = 0.25 / 365.0
-"""Shortest time to expiry, in years, whose boundary is told apart."""
+"""Shortest time to expiry, in years, that gets a boundary of its own."""
 
 _QUADRATURE = 14
 _LEAST_SIGMA = 1e-3
@@ -71,7 +71,7 @@ class PremiumTable(NamedTuple):
         Terms of options (p,) at several volatilities (p, v) and several times (p, d).
 
         Times and volatilities beyond those of the table are taken at its edge; under the shortest
-        life that is told apart, a quarter of a day, the premium fades in proportion to time.
+        life it solves, a quarter of a day, the premium fades in proportion to time.
 
         Returns:
             Terms of shape (p, v, d).
@@ -168,14 +168,18 @@ def _depths(
     square = np.empty((sigma.size, RESOLUTION.outer + 1))
     bands = american_boundary.band_of(sigma)
     for band in np.unique(bands):
-        found = american_boundary.solve(tau, rate, div_yield, int(band), RESOLUTION)
+        boundary = american_boundary.solve(tau, rate, div_yield, int(band), RESOLUTION)
         rows = bands == band
-        place = (np.log(sigma[rows]) - found.middle) / found.half_width
-        depth = chebyshev.chebvander(place, len(found.coefficients) - 1) @ found.coefficients
+        place = (np.log(sigma[rows]) - boundary.middle) / boundary.half_width
+        depth = chebyshev.chebvander(place, len(boundary.coefficients) - 1) @ boundary.coefficients
         square[rows, :-1] = depth * depth
     # At expiry the boundary is at its start.
     square[:, -1] = 0.0
-    return square, np.append(np.arcsin(np.sqrt(found.elapsed / tau)), 0.5 * np.pi), found.log_start
+    return (
+        square,
+        np.append(np.arcsin(np.sqrt(boundary.elapsed / tau)), 0.5 * np.pi),
+        boundary.log_start,
+    )
 
 
 def _premiums(
@@ -243,5 +247,5 @@ def _weights(nodes: FloatArray, at: FloatArray) -> FloatArray:
     distance = at[..., None] - nodes
     hit = np.abs(distance) < 1e-14
     terms = own / np.where(hit, 1.0, distance)
-    found = terms / terms.sum(axis=-1, keepdims=True)
-    return np.where(hit.any(axis=-1, keepdims=True), hit.astype(np.float64), found)
+    weights = terms / terms.sum(axis=-1, keepdims=True)
+    return np.where(hit.any(axis=-1, keepdims=True), hit.astype(np.float64), weights)

@@ -91,7 +91,7 @@ def solve(
         strikes of zero, NaN) get NaN and their reason; they never raise or warn.
 
     Raises:
-        ValueError: The shapes do not broadcast, or an argument is no number.
+        ValueError: The shapes do not broadcast, or an argument is not a number.
     """
     shape, flat = _quote_arguments(price, spot, strike, tau, rate, div_yield, is_call)
     size = int(np.prod(shape))

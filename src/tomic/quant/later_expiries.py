@@ -5,9 +5,10 @@ When the first leg expires the others still have time value. It is read off toda
 later expiry at unchanged moneyness (sticky moneyness): an option struck at K is then worth Black's
 value at the volatility that the smile shows today at the same ln(K / forward).
 
-Alone that is no arbitrage-free model: the mean of the revaluation differs from today's price, by a
-fifth of a calendar's debit on an index, and that would pass for expected profit. Given the market's
-density, time values are therefore scaled, strike by strike, so that their mean is today's price.
+On its own that is not an arbitrage-free model: the mean of the revaluation differs from today's
+price, by a fifth of a calendar's debit on an index, and that would pass for expected profit. Given
+the market's density, time values are therefore scaled, strike by strike, so that their mean is
+today's price.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class LaterExpiry:
         american: Value is never below what exercise pays on that day. This keeps the textbook
             property that a calendar cannot lose more than its debit; for cash-settled European
             options the true floor is a little lower.
-        reach: Time value is nil where |ln(K / forward)| exceeds it.
+        reach: Time value is zero where |ln(K / forward)| exceeds it.
         time_value: (m,) Black's out-of-the-money value per unit of forward, evenly spaced in
             ln(K / forward) over ±reach.
         scale: (s,) factors on the time value, evenly spaced in the logarithm of strike over today's
@@ -107,8 +108,8 @@ class LaterExpiry:
         with np.errstate(invalid="ignore"):
             cell = np.minimum(place.astype(np.int64), self.scale.size - 2)
         low = self.scale.take(cell, mode="clip")
-        found: FloatArray = low + (place - cell) * (self.scale.take(cell + 1, mode="clip") - low)
-        return found
+        factor: FloatArray = low + (place - cell) * (self.scale.take(cell + 1, mode="clip") - low)
+        return factor
 
 
 def from_smiles(
@@ -132,14 +133,14 @@ def from_smiles(
     def volatility(log_moneyness: FloatArray) -> FloatArray:
         return np.asarray(later.iv(later.forward * np.exp(log_moneyness)), dtype=np.float64)
 
-    found = _tabulated(
+    expiry = _tabulated(
         later.tau - first.tau,
         later.forward / first.forward,
         later.discount / first.discount,
         volatility,
         american=american,
     )
-    return found if market is None else _scaled(found, later, market)
+    return expiry if market is None else _scaled(expiry, later, market)
 
 
 def _scaled(later: LaterExpiry, smile: DiscountedSmile, market: Density) -> LaterExpiry:
@@ -155,7 +156,7 @@ def _scaled(later: LaterExpiry, smile: DiscountedSmile, market: Density) -> Late
     plain = replace(later, american=False, discount=1.0)
     calls = plain.value(price, strike[:, None], True)
     extra = (calls - np.maximum(later.growth * price - strike[:, None], 0.0)) @ mass
-    # Far out both are dust, and their ratio says nothing.
+    # Far out both are negligible, and their ratio means nothing.
     solid = extra > 1e-7 * smile.forward
     ratio = np.where(solid, (today - kept) / np.where(solid, extra, 1.0), np.nan)
     known = np.flatnonzero(solid)
@@ -231,8 +232,8 @@ def value_at_first_expiry(
     legs, lead = _legs(strike, is_call, quantity, expiry, len(later))
     price = np.asarray(price, dtype=np.float64)
     worth = _worth(np.broadcast_to(price, (legs.strike.shape[0], price.size)), legs, later)
-    held = np.broadcast_to(np.asarray(stock, dtype=np.float64), lead)
-    total: FloatArray = worth.reshape(*lead, price.size) + held[..., None] * price
+    shares = np.broadcast_to(np.asarray(stock, dtype=np.float64), lead)
+    total: FloatArray = worth.reshape(*lead, price.size) + shares[..., None] * price
     return total
 
 
@@ -269,7 +270,7 @@ def segments(
     contract = np.asarray(multiplier, dtype=np.float64)
     scale = _flat(np.asarray(discount, dtype=np.float64) * contract, lead)
     start = _flat(credit, lead) - _flat(np.asarray(stock_cost) * contract, lead) * shares
-    # A strike of a later leg is no kink on that day; it repeats the first grid point instead.
+    # A strike of a later leg is not a kink on that day; it repeats the first grid point instead.
     kink = np.where((legs.slot == 0) & (legs.quantity != 0.0), legs.strike, grid[0])
     node = np.sort(np.concatenate((np.broadcast_to(grid, (size, grid.size)), kink), axis=1))
     value = np.empty_like(node)
@@ -337,7 +338,7 @@ def _tabulated(
 def _legs(
     strike: FloatLike, is_call: ArrayLike, quantity: FloatLike, expiry: ArrayLike, later: int
 ) -> tuple[_Legs, tuple[int, ...]]:
-    """Legs of one shape as (n, k), and the shape that stood in place of n."""
+    """Legs of one shape as (n, k), and the leading shape that n replaces."""
     level = np.asarray(strike, dtype=np.float64)
     call = as_calls(is_call)
     amount = np.asarray(quantity, dtype=np.float64)

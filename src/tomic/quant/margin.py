@@ -399,7 +399,7 @@ def _paired(book: _Book, *, right: bool) -> tuple[_Spreads, FloatArray]:
     covered[book.is_call[0] != right] = 0.0
     later = when[long][None, :] > when[short][:, None]
     spread = float((flow * np.where(later & (flow > 0.0), cost, 0.0)).sum())
-    # Pairs of one expiry, and longs to spare, are margined together: a butterfly is no two spreads.
+    # Pairs of one expiry and spare longs are margined together: a butterfly is not two spreads.
     busy = np.zeros_like(amount)
     busy[short], busy[long] = -(flow * later).sum(axis=1), (flow * later).sum(axis=0)
     for moment in np.unique(when[legs]):
@@ -431,5 +431,5 @@ def _units(covered: FloatArray) -> FloatArray:
 
 
 def _times(amount: FloatArray, rate: FloatArray) -> FloatArray:
-    """Product in which nothing of something impossible costs nothing."""
+    """Product in which zero of something impossible costs nothing."""
     return np.where(amount > 0.0, amount * np.where(amount > 0.0, rate, 0.0), 0.0)

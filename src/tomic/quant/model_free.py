@@ -53,7 +53,7 @@ def model_free_variance(
 
     Args:
         strike: Currency per share, one row a strike, any order.
-        call_bid, call_ask, put_bid, put_ask: NaN or a bid of zero or less is no bid.
+        call_bid, call_ask, put_bid, put_ask: NaN or a bid of zero or less means no bid.
         forward: From put-call parity at the strike where call and put are closest.
         rate: Continuously compounded to this expiry.
         tau: Years, from minutes: minutes / 525,600.
@@ -153,12 +153,12 @@ def derman_variance(
     if not (below.size > 1 and above.size > 1 and below[-1] == above[0]):
         raise ValueError("highest put strike must equal the lowest call strike, with one beyond")
     boundary = float(above[0])
-    held = _log_weights(above, boundary) @ calls[:-1]
-    held += _log_weights(below[::-1], boundary) @ puts[:0:-1]
+    portfolio = _log_weights(above, boundary) @ calls[:-1]
+    portfolio += _log_weights(below[::-1], boundary) @ puts[:0:-1]
     carry = (rate - div_yield) * tau
     ahead = spot * math.exp(carry) / boundary
     fixed = carry - (ahead - 1.0) - math.log(boundary / spot)
-    return (2.0 * fixed + math.exp(rate * tau) * float(held)) / tau
+    return (2.0 * fixed + math.exp(rate * tau) * float(portfolio)) / tau
 
 
 def _going_out(bid: FloatArray, ask: FloatArray, rows: Iterable[int]) -> list[int]:

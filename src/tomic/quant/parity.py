@@ -105,26 +105,28 @@ def american_forward(
     from tomic.quant import american
 
     k, call, put = same_shape(strike=strike, call_mid=call_mid, put_mid=put_mid)
-    found = forward_from_parity(k, call, put, rate, tau, pairs=pairs)
+    implied = forward_from_parity(k, call, put, rate, tau, pairs=pairs)
     for _ in range(rounds):
-        div_yield = implied_yield(spot, found.forward, rate, tau)
+        div_yield = implied_yield(spot, implied.forward, rate, tau)
         if not math.isfinite(div_yield):
-            return found
+            return implied
         # Only strikes near the money can be chosen: no boundary for the rest.
-        near = np.argsort(np.abs(k - found.forward), kind="stable")[: 2 * pairs]
+        near = np.argsort(np.abs(k - implied.forward), kind="stable")[: 2 * pairs]
         near = near[(call[near] >= 0.0) & (put[near] >= 0.0) & (k[near] > 0.0)]
         at = k[near]
-        above = at >= found.forward
+        above = at >= implied.forward
         price = np.where(above, call[near], put[near])
         sigma = american.implied_vol(price, spot, at, tau, rate, div_yield, above)
         known = np.isfinite(sigma)
         if not known.any():
-            return found
+            return implied
         market = (spot, at[known], tau, rate, div_yield, sigma[known])
         european_call = call[near][known] - american.premium(*market, True)
         european_put = put[near][known] - american.premium(*market, False)
-        found = forward_from_parity(at[known], european_call, european_put, rate, tau, pairs=pairs)
-    return found
+        implied = forward_from_parity(
+            at[known], european_call, european_put, rate, tau, pairs=pairs
+        )
+    return implied
 
 
 def implied_yield(spot: float, forward: float, rate: float, tau: float) -> float:

@@ -39,7 +39,7 @@ class Segments(NamedTuple):
 
 class PayoffProfile(NamedTuple):
     """
-    What a payoff diagram tells.
+    What a payoff diagram shows.
 
     Attributes:
         max_profit: (...) currency per structure; inf where unbounded; negative if it cannot win.
@@ -77,8 +77,8 @@ def value_at(
     """
     strike, is_call, quantity, lead = _legs(strike, is_call, quantity)
     price = np.asarray(price, dtype=np.float64)
-    held = np.broadcast_to(np.asarray(stock, dtype=np.float64), lead)
-    total: FloatArray = held[..., None] * price
+    shares = np.broadcast_to(np.asarray(stock, dtype=np.float64), lead)
+    total: FloatArray = shares[..., None] * price
     for leg in range(strike.shape[-1]):
         gap = price - strike[..., leg, None]
         side = np.where(is_call[..., leg, None], gap, -gap)
@@ -230,10 +230,10 @@ def nodes_first(shape: Segments) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _breakevens(shape: Segments) -> FloatArray:
     node, value, slope = nodes_first(shape)
     place, price, _ = crossings(node, value, slope)
-    found = np.full(node.size, np.nan)
-    found[place] = price
+    breakevens = np.full(node.size, np.nan)
+    breakevens[place] = price
     # NaN sorts last, which is the padding we promise.
-    return np.sort(found.reshape(node.shape).T, axis=-1).reshape(shape.node.shape)
+    return np.sort(breakevens.reshape(node.shape).T, axis=-1).reshape(shape.node.shape)
 
 
 class _Batch(NamedTuple):

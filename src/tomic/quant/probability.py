@@ -59,8 +59,8 @@ def pos(density: Density, shape: Segments) -> FloatArray:
     change = np.bincount(place % max(count, 1), np.where(upward, -below, below), count)
     # From the top down: what holds far above, corrected at every change of sign.
     wins = (slope > 0.0) | ((slope == 0.0) & (value[-1] > NOTHING))
-    found = np.clip(change[:count] + wins, 0.0, 1.0)
-    return np.where(_broken(value, slope), np.nan, found).reshape(shape.slope.shape)
+    chance = np.clip(change[:count] + wins, 0.0, 1.0)
+    return np.where(_broken(value, slope), np.nan, chance).reshape(shape.slope.shape)
 
 
 def ev(density: Density, shape: Segments) -> FloatArray:
@@ -137,8 +137,8 @@ def profit_quantile(density: Density, shape: Segments, level: float = 0.95) -> F
     """
     _check_level(level)
     bounded = _bounded(density, shape)
-    found = _level_at(bounded, level)
-    return np.where(np.isnan(bounded.value[0]), np.nan, found).reshape(shape.slope.shape)
+    quantile = _level_at(bounded, level)
+    return np.where(np.isnan(bounded.value[0]), np.nan, quantile).reshape(shape.slope.shape)
 
 
 def kelly(density: Density, shape: Segments, margin: FloatLike, cap: float = 0.25) -> FloatArray:
@@ -226,11 +226,11 @@ def _between_plateaus(
         level = np.where(flat[segment], bounded.value[segment], low)
         # Plateaus meant to be equal differ by rounding: both belong to the atom.
         under = _shortfall(bounded, level - NOTHING)[0]
-        held = _shortfall(bounded, level + NOTHING)[0]
-        here = flat[segment]
-        low = np.where(here & (held < share), np.maximum(low, level), low)
-        high = np.where(here & (under >= share), np.minimum(high, level), high)
-        settled = here & (under < share) & (held >= share)
+        over = _shortfall(bounded, level + NOTHING)[0]
+        is_flat = flat[segment]
+        low = np.where(is_flat & (over < share), np.maximum(low, level), low)
+        high = np.where(is_flat & (under >= share), np.minimum(high, level), high)
+        settled = is_flat & (under < share) & (over >= share)
         low, high = np.where(settled, level, low), np.where(settled, level, high)
     return low, high
 

@@ -26,7 +26,7 @@ from tomic.quant._blocks import (
 
 
 class Place(NamedTuple):
-    """Where a value stands in its history, and over how many values that was counted."""
+    """Where a value ranks in its history, and over how many values."""
 
     value: FloatArray
     n: IntArray
@@ -392,7 +392,7 @@ def cones(
     Source: Burghardt and Lane (1990), "How to Tell if Options Are Cheap".
     """
     rolling = [np.asarray(estimate(window), dtype=np.float64) for window in windows]
-    # A missing bar in front changes no quantile, and gives an empty history a last bar.
+    # A missing bar in front does not change a quantile, and gives an empty history a last bar.
     rolling = [_after_nothing(series) for series in rolling]
     levels = [_quantiles(series, quantiles) for series in rolling]
     return Cones(

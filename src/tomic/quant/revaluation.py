@@ -189,12 +189,12 @@ class _Book(NamedTuple):
         )  # fmt: skip
 
 
-def _linear(one: _Book, axes: _Axes) -> FloatArray:
+def _linear(position: _Book, axes: _Axes) -> FloatArray:
     """P&L of one position in shares, (a,); NaN for a position that cannot be valued."""
-    if not one.legal[0]:
+    if not position.legal[0]:
         return np.full(axes.spot.size, np.nan)
-    move = np.maximum(one.beta[0] * axes.spot, -1.0)
-    worth: FloatArray = one.quantity[0] * one.multiplier[0] * one.spot[0] * move
+    move = np.maximum(position.beta[0] * axes.spot, -1.0)
+    worth: FloatArray = position.quantity[0] * position.multiplier[0] * position.spot[0] * move
     return worth
 
 
@@ -251,9 +251,9 @@ def _values(part: _Book, axes: _Axes, terms: exercise_table.Terms | None) -> Flo
     value *= (sign * price)[:, None, None]
     value *= np.exp(-div_yield * left)[:, None, :, None]
     d -= (signs * spread)[..., None]
-    held = ndtr(d, out=d)
-    held *= (sign * strike * np.exp(-rate * left))[:, None, :, None]
-    value -= held
+    discounted = ndtr(d, out=d)
+    discounted *= (sign * strike * np.exp(-rate * left))[:, None, :, None]
+    value -= discounted
     if terms is None:
         return value
     payoff = np.maximum(sign * (price - strike), 0.0)

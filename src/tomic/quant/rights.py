@@ -1,7 +1,7 @@
 """
 Calls and puts as people write them, and flags: what every kernel takes where it says `is_call`.
 
-numpy calls every text but the empty one true, and NaN too: a column of "C" and "P" would be a
+numpy treats every text but the empty one as true, and NaN too: a column of "C" and "P" would be a
 column of calls.
 """
 
@@ -71,7 +71,7 @@ def _booleans(value: ArrayLike, name: str, allowed: str, *, rights: bool) -> Boo
 
 
 def _hashable(value: object) -> object:
-    # 1, 1.0 and True are one key and mean the same; what has no hash is no right.
+    # 1, 1.0 and True are one key and mean the same; what has no hash is not a right.
     return value if isinstance(value, str | bytes | bool | int | float | np.generic) else None
 
 
@@ -90,6 +90,6 @@ def _refusal(name: str, allowed: str, array: np.ndarray[Any, Any], wrong: BoolAr
         return ValueError(f"{name} must be {allowed}, got {array.item()!r:.60}")
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), array.shape))
     at = where[0] if len(where) == 1 else where
-    got = array[where]
-    shown = got.item() if isinstance(got, np.generic) else got
+    given = array[where]
+    shown = given.item() if isinstance(given, np.generic) else given
     return ValueError(f"{name} must be {allowed}, got {shown!r:.60} at index {at}")

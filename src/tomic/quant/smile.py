@@ -8,9 +8,9 @@ density come from one formula and agree with each other:
   arbitrage it is fitted again with the density's sign as a penalty; where it misses the quotes at
   the money, again with those counting for more;
 - ``ssvi``: the three-parameter slice that cannot have butterfly arbitrage, for four strikes and
-  where the penalty did not help. Straight lines between quotes are no fallback: every kink of
+  where the penalty did not help. Straight lines between quotes are not a fallback: every kink of
   theirs is an atom of probability, half of them negative;
-- ``flat``: one volatility, only where somebody asks for it.
+- ``flat``: one volatility, only on request.
 
 Through fewer than four strikes there is no smile: what was made of them was off by 12 to 42
 volatility points at the money.
@@ -296,11 +296,11 @@ def fit(
     _check_market(forward, tau, discount)
     quotes = _quotes(strike, iv, weight, forward, tau)
     limits = _limits(quotes, floor)
-    found, kind, note = _choose(quotes, tau, previous, limits)
-    a, d, c, m, sigma = found.raw.tolist()
-    residual = np.sqrt(svi.derivatives(found.raw, quotes.k)[0] / tau) - np.sqrt(quotes.w / tau)
+    chosen, kind, note = _choose(quotes, tau, previous, limits)
+    a, d, c, m, sigma = chosen.raw.tolist()
+    residual = np.sqrt(svi.derivatives(chosen.raw, quotes.k)[0] / tau) - np.sqrt(quotes.w / tau)
     # q is the weight of total variance; per unit of volatility it is 2 iv tau times as much.
-    trusted = found.trust * (quotes.q * np.sqrt(quotes.w)) ** 2
+    trusted = chosen.trust * (quotes.q * np.sqrt(quotes.w)) ** 2
     result = Smile(
         forward=float(forward),
         tau=float(tau),
@@ -314,10 +314,10 @@ def fit(
         rmse=math.sqrt(float(trusted @ residual**2) / float(trusted.sum())),
         n=quotes.k.size,
         # A free fit is only kept after it passed this check.
-        arbitrage_free=kind == "svi" or svi.is_butterfly_free(found.raw, limits.reach),
+        arbitrage_free=kind == "svi" or svi.is_butterfly_free(chosen.raw, limits.reach),
         note=note,
         span=(float(quotes.k.min()), float(quotes.k.max())),
-        covariance=found.covariance,
+        covariance=chosen.covariance,
     )
     result = _lift(result, limits) if limits.k.size else result
     return replace(result, miss=_miss(quotes, tau, result.raw))
@@ -391,7 +391,7 @@ def fit_chain(
 
 def residuals(smile: Smile, strike: ArrayLike, price: ArrayLike, is_call: ArrayLike) -> Residuals:
     """
-    Value of every contract at the smile, what its price differs, and the error of that difference.
+    Value of every contract at the smile, price less value, and the error of that difference.
 
     Args:
         strike, is_call: The contracts.
@@ -471,11 +471,11 @@ def _choose(
     # Five numbers do not fit every quote, or not without arbitrage: the wings give way.
     score = quotes.k / _deviation(quotes)
     more = 1.0 + MONEY_WEIGHT * np.exp(-0.5 * (score / MONEY_WIDTH) ** 2)
-    found, kind, note = _legal(quotes._replace(q=quotes.q * more), None, limits)
-    if not abs(_typical_miss(quotes, tau, found.raw)) < miss:
+    refit, kind, note = _legal(quotes._replace(q=quotes.q * more), None, limits)
+    if not abs(_typical_miss(quotes, tau, refit.raw)) < miss:
         return best
     why = "quotes at the money count for more: not all could be fitted"
-    return found, kind, f"{note}; {why}" if note else why
+    return refit, kind, f"{note}; {why}" if note else why
 
 
 def _legal(
@@ -489,9 +489,9 @@ def _legal(
         return svi.fit_ssvi(quotes, hinge), "ssvi", note
     # A simpler smile has lost where the curve bends: start those cold.
     start = previous.raw if previous is not None and previous.kind == "svi" else None
-    found = svi.fit_raw(quotes, start, hinge)
-    if svi.is_butterfly_free(found.raw, limits.reach):
-        return found, "svi", ""
+    free = svi.fit_raw(quotes, start, hinge)
+    if svi.is_butterfly_free(free.raw, limits.reach):
+        return free, "svi", ""
     # From the slice that cannot have arbitrage towards the quotes, not back from the one that has.
     safe = svi.fit_ssvi(quotes, hinge)
     wall = svi.butterfly_hinge(limits.reach, 0.02, float(np.median(quotes.w)))

@@ -261,7 +261,7 @@ def _wings_turn(x: FloatArray) -> FloatArray:
 
 
 def _raw_to_wings(raw: FloatArray) -> FloatArray:
-    """The inverse of `_wings_to_raw`; a wing that does not rise becomes one that hardly does."""
+    """The inverse of `_wings_to_raw`; a flat wing becomes one that rises very little."""
     a, d, c, m, sigma = raw.tolist()
     put, call = max(c - d, _FLATTEST), max(c + d, _FLATTEST)
     least = a + sigma * math.sqrt(put * call)
@@ -272,12 +272,12 @@ def _wings_box(quotes: Quotes) -> Box:
     """
     Positive, convex, no wing steeper than Lee's bound, and a bend within reach of the quotes.
 
-    In a, d and c that region is no box, and a step that is put back into it by moving one of them
-    leaves the way down.
+    In a, d and c that region is not a box, and pulling a step back into it by moving one of them
+    leaves the descent direction.
     """
     low, high = float(quotes.k.min()), float(quotes.k.max())
     width = max(high - low, 1e-6)
-    # A bend much sharper than the strikes are apart is nothing that the quotes say.
+    # A bend much sharper than the strikes are apart is not in the quotes.
     sharpest = math.log(width * max(0.005, 0.3 / quotes.k.size))
     flattest, steepest = math.log(_FLATTEST), math.log(WING_LIMIT)
     return Box(
@@ -385,50 +385,50 @@ def _grid_start(quotes: Quotes) -> FloatArray | None:
     return np.array([a[i], d[i], c[i], m[i, 0], sigma[i, 0]])
 
 
-def _tried(problem: _Problem, here: _Point, box: Box) -> _Point:
+def _tried(problem: _Problem, start: _Point, box: Box) -> _Point:
     """Where some steps lead."""
-    return _descend(problem, here, problem.scale(here.rest), box, steps=TRIAL_STEPS)
+    return _descend(problem, start, problem.scale(start.rest), box, steps=TRIAL_STEPS)
 
 
-def _converged(problem: _Problem, here: _Point, box: Box) -> _Point:
+def _converged(problem: _Problem, point: _Point, box: Box) -> _Point:
     """
     Huber loss in units of the median absolute residual, minimised by damped Gauss-Newton steps.
 
     The unit is fixed during a descent and taken again after it, at most twice. Following the
     median at every step would polish one half of the quotes at the cost of the other.
     """
-    scale = problem.scale(here.rest)
+    scale = problem.scale(point.rest)
     steps = 20 if problem.hinge else 40
     for _ in range(3):
-        here = _descend(problem, here, scale, box, steps=steps)
-        before, scale = scale, problem.scale(here.rest)
+        point = _descend(problem, point, scale, box, steps=steps)
+        before, scale = scale, problem.scale(point.rest)
         if scale > 0.8 * before:
             break
-    return here
+    return point
 
 
-def _descend(problem: _Problem, here: _Point, scale: float, box: Box, *, steps: int) -> _Point:
+def _descend(problem: _Problem, point: _Point, scale: float, box: Box, *, steps: int) -> _Point:
     """Levenberg-Marquardt at one unit of the loss, until two steps in a row gain little."""
     damping, calm = 1e-3, 0
-    trust, loss = problem.loss(here, scale)
+    trust, loss = problem.loss(point, scale)
     for _ in range(steps):
-        curvature, downhill = problem.normal(here, trust)
-        _hold(curvature, downhill, here.x, box)
+        curvature, downhill = problem.normal(point, trust)
+        _hold(curvature, downhill, point.x, box)
         for _ in range(8):
             step = _damped(curvature, downhill, damping)
-            there = problem.at(box.within(here.x + step))
-            next_trust, next_loss = problem.loss(there, scale)
+            trial = problem.at(box.within(point.x + step))
+            next_trust, next_loss = problem.loss(trial, scale)
             if next_loss < loss:
                 break
             damping *= 6.0
         else:
-            return here
-        gain, here, trust, loss = loss - next_loss, there, next_trust, next_loss
+            return point
+        gain, point, trust, loss = loss - next_loss, trial, next_trust, next_loss
         damping = max(damping / 8.0, 1e-9)
         calm = calm + 1 if gain <= 1e-3 * loss else 0
         if calm == 2:
-            return here
-    return here
+            return point
+    return point
 
 
 def _hold(curvature: FloatArray, downhill: FloatArray, x: FloatArray, box: Box) -> None:

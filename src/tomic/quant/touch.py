@@ -76,9 +76,9 @@ def touch(
     )
     chance = np.clip(straight + np.exp(np.minimum(reflected, 0.0)), 0.0, 1.0)
     certain = (side * (drift - distance) >= 0.0) & (side * distance > 0.0)
-    found = np.where(random, chance, certain.astype(np.float64))
-    found = np.where(distance == 0.0, 1.0, found)
-    return np.where(legal, np.where(goal > 0.0, found, 0.0), np.nan)
+    result = np.where(random, chance, certain.astype(np.float64))
+    result = np.where(distance == 0.0, 1.0, result)
+    return np.where(legal, np.where(goal > 0.0, result, 0.0), np.nan)
 
 
 def touch_either(

@@ -60,14 +60,14 @@ class Candidates:
 
 def expiries(template: Template, board: Board) -> list[Expiries]:
     """Pairs of expiries with an outlook that fit the template's days, ascending."""
-    near = [one for one in board.outlooks.values() if within(template.dte, one.dte)]
+    near = [outlook for outlook in board.outlooks.values() if within(template.dte, outlook.dte)]
     if template.gap is None:
-        return [(one.expiry, None) for one in near]
+        return [(outlook.expiry, None) for outlook in near]
     return [
-        (one.expiry, other.expiry)
-        for one in near
+        (outlook.expiry, other.expiry)
+        for outlook in near
         for other in board.outlooks.values()
-        if other.dte > one.dte and within(template.gap, other.dte - one.dte)
+        if other.dte > outlook.dte and within(template.gap, other.dte - outlook.dte)
     ]
 
 
@@ -89,9 +89,9 @@ def build(template: Template, board: Board, pair: Expiries) -> Candidates:
     count = 1
     for leg in template.order:
         rows = board.side(expiry_of(leg, pair), leg.right)
-        parent, found = _chosen(leg, template, board, rows, column, count, pair)
-        column = {name: held[parent] for name, held in column.items()}
-        column[leg.name], count = found, found.size
+        parent, chosen = _chosen(leg, template, board, rows, column, count, pair)
+        column = {name: rows_so_far[parent] for name, rows_so_far in column.items()}
+        column[leg.name], count = chosen, chosen.size
     legs = [column[leg.name] for leg in template.legs]
     row = np.stack(legs, axis=1) if legs else np.empty((0, 0), dtype=np.int64)
     return Candidates(template, pair, row[_lawful(template, board.strike[row], column, board)])

@@ -4,7 +4,7 @@ All iron condors of an expiry: every put spread with every call spread above it.
 A condor's credit, expected value and the logarithm of its liquidity are sums over its two spreads,
 its margin a choice between their widths; its probability of success needs the distribution at two
 breakevens, read off a table. So millions are scored from tables of a few thousand spreads. CVaR has
-no such table: it is computed only where a lower bound of it leaves the condor a chance.
+no such table: it is computed only where its lower bound leaves the condor a chance.
 """
 
 from __future__ import annotations
@@ -370,7 +370,7 @@ class _Race:
         self._block: list[Block] = []
 
     def enter(self, put: IntArray, call: IntArray, block: Block, judge: Judge | None) -> None:
-        """Keep of a block what the bound leaves a chance, and raise the bar."""
+        """Keep what may still be among the best of a block, and raise the bar."""
         self.scored += block.bound.size
         put, call = np.broadcast_arrays(put, call)
         put, call = put.reshape(-1), call.reshape(-1)
@@ -379,7 +379,7 @@ class _Race:
         if judge is not None:
             hopeful &= judge(put, call, block)
         near = np.flatnonzero(hopeful)
-        # Neither a return nor a risk can be told without credit and margin.
+        # Without credit and margin there is neither a return nor a risk.
         near = near[(block.credit[near] > 0.0) & (block.margin[near] > 0.0)]
         if near.size == 0:
             return
@@ -487,17 +487,19 @@ def wings(template: Template) -> Wings | None:
     legs = {(leg.right, leg.quantity): leg for leg in template.legs}
     if set(legs) != {("P", -1), ("P", 1), ("C", -1), ("C", 1)}:
         return None
-    found = Wings(legs["P", -1], legs["P", 1], legs["C", -1], legs["C", 1])
-    below, above = found.long_put.pick, found.long_call.pick
+    wing_legs = Wings(legs["P", -1], legs["P", 1], legs["C", -1], legs["C", 1])
+    below, above = wing_legs.long_put.pick, wing_legs.long_call.pick
     free = (DeltaBand, Moneyness, AtTheMoney)
     tied = (
         isinstance(below, Below)
-        and below.leg == found.short_put.name
+        and below.leg == wing_legs.short_put.name
         and isinstance(above, Above)
-        and above.leg == found.short_call.name
+        and above.leg == wing_legs.short_call.name
     )
-    chosen = isinstance(found.short_put.pick, free) and isinstance(found.short_call.pick, free)
-    return found if tied and chosen else None
+    chosen = isinstance(wing_legs.short_put.pick, free) and isinstance(
+        wing_legs.short_call.pick, free
+    )
+    return wing_legs if tied and chosen else None
 
 
 def best_condors(
@@ -621,10 +623,10 @@ def _count_legs(
     for place, verdict in enumerate(leg_verdicts):
         tally.count(verdict.rule, last[place] - last[place + 1])
     near = [
-        found
+        near_pair
         for place in range(len(leg_verdicts))
-        for found in (_nearest(puts, calls, place), _nearest(calls, puts, place))
-        if found is not None
+        for near_pair in (_nearest(puts, calls, place), _nearest(calls, puts, place))
+        if near_pair is not None
     ]
     if near:
         put, call = (np.array(rows) for rows in zip(*near, strict=True))
@@ -648,14 +650,14 @@ def _nearest(side: _Spread, other: _Spread, place: int) -> tuple[int, int] | Non
         return None
     order = failed[np.lexsort((miss[failed], side.fails[failed]))]
     for wanted in (np.flatnonzero(other.fails == 0), np.arange(other.short.size)):
-        for one in order.tolist():
+        for row in order.tolist():
             if side.is_call:
-                partner = wanted[other.short[wanted] < side.short[one] - EDGE]
+                partner = wanted[other.short[wanted] < side.short[row] - EDGE]
             else:
-                partner = wanted[other.short[wanted] > side.short[one] + EDGE]
+                partner = wanted[other.short[wanted] > side.short[row] + EDGE]
             if partner.size:
                 best = int(partner[np.argmin(other.fails[partner])])
-                return (best, one) if side.is_call else (one, best)
+                return (best, row) if side.is_call else (row, best)
     return None
 
 

@@ -63,22 +63,27 @@ def walk(
     ``scan.correlation_penalty`` of its score, once, and is chosen only if it still leads.
     """
     limit = scan.max_per_strategy if per_strategy is None else per_strategy
-    queue = [(one.hit.key(one.score), place, one) for place, one in enumerate(contenders)]
+    queue = [
+        (contender.hit.key(contender.score), place, contender)
+        for place, contender in enumerate(contenders)
+    ]
     heapq.heapify(queue)
     chosen: list[Choice] = []
     while queue and len(chosen) < top:
-        key, place, one = heapq.heappop(queue)
-        if _barred(one.hit, chosen, scan.max_per_symbol if symbols >= FEW_SYMBOLS else None, limit):
+        key, place, contender = heapq.heappop(queue)
+        if _barred(
+            contender.hit, chosen, scan.max_per_symbol if symbols >= FEW_SYMBOLS else None, limit
+        ):
             continue
-        other = _correlated(one.hit, chosen, scan, correlations or {})
+        other = _correlated(contender.hit, chosen, scan, correlations or {})
         penalty = scan.correlation_penalty if other else 0.0
-        score = one.score * (1.0 - penalty)
-        again = one.hit.key(score)
-        # A penalty can only come, never go: what still leads after it leads for good.
+        score = contender.score * (1.0 - penalty)
+        again = contender.hit.key(score)
+        # Penalties are only ever added: what still leads with one stays in the lead.
         if again != key and queue and queue[0][0] < again:
-            heapq.heappush(queue, (again, place, one))
+            heapq.heappush(queue, (again, place, contender))
             continue
-        chosen.append(Choice(one.hit, one.fit, penalty, other, score))
+        chosen.append(Choice(contender.hit, contender.fit, penalty, other, score))
     return chosen
 
 
@@ -90,18 +95,18 @@ def by_strategy(
     symbols: int,
     correlations: Correlations | None = None,
 ) -> list[Choice]:
-    """The walk for each strategy on its own; strategies in the order of their best trade."""
+    """Walk each strategy on its own; strategies in the order of their best trade."""
     names = list(
         dict.fromkeys(
-            one.hit.template.name
-            for one in sorted(contenders, key=lambda one: one.hit.key(one.score))
+            contender.hit.template.name
+            for contender in sorted(contenders, key=lambda each: each.hit.key(each.score))
         )
     )
     return [
         choice
         for name in names
         for choice in walk(
-            [one for one in contenders if one.hit.template.name == name],
+            [contender for contender in contenders if contender.hit.template.name == name],
             scan,
             top=top,
             symbols=symbols,
@@ -113,10 +118,11 @@ def by_strategy(
 
 def _barred(hit: Hit, chosen: Sequence[Choice], per_symbol: int | None, per_strategy: int) -> bool:
     symbol, strategy = hit.board.chain.symbol, hit.template.name
-    symbols = Counter(one.hit.board.chain.symbol for one in chosen)
-    strategies = Counter(one.hit.template.name for one in chosen)
+    symbols = Counter(choice.hit.board.chain.symbol for choice in chosen)
+    strategies = Counter(choice.hit.template.name for choice in chosen)
     alike = any(
-        one.hit.board.chain.symbol == symbol and one.hit.group == hit.group for one in chosen
+        choice.hit.board.chain.symbol == symbol and choice.hit.group == hit.group
+        for choice in chosen
     )
     crowded = per_symbol is not None and symbols[symbol] >= per_symbol
     return alike or crowded or strategies[strategy] >= per_strategy
@@ -125,11 +131,11 @@ def _barred(hit: Hit, chosen: Sequence[Choice], per_symbol: int | None, per_stra
 def _correlated(
     hit: Hit, chosen: Sequence[Choice], scan: ScanSettings, correlations: Correlations
 ) -> str:
-    """The first chosen symbol that this one runs with, on the same side; empty without."""
+    """The first chosen symbol that this one correlates with on the same side, or empty."""
     symbol = hit.board.chain.symbol
-    for one in chosen:
-        other = one.hit.board.chain.symbol
-        if other == symbol or one.hit.template.side != hit.template.side:
+    for choice in chosen:
+        other = choice.hit.board.chain.symbol
+        if other == symbol or choice.hit.template.side != hit.template.side:
             continue
         if correlations.get(frozenset((symbol, other)), 0.0) > scan.max_correlation:
             return other

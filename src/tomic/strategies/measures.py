@@ -25,7 +25,7 @@ class Batch:
     """
     Candidates of several templates at the same expiries, legs padded to one width.
 
-    Arrays are (n, k), of an unused leg quantity 0 and row 0; ``group`` (n,) tells which of
+    Arrays are (n, k), with quantity 0 and row 0 for unused legs; ``group`` (n,) tells which of
     ``members`` a row belongs to.
     """
 
@@ -44,19 +44,19 @@ class Batch:
     @classmethod
     def of(cls, members: Sequence[Candidates]) -> Batch:
         """Candidates of one pair of expiries, one below the other."""
-        width = max((one.row.shape[1] for one in members), default=1)
-        sizes = [len(one) for one in members]
+        width = max((member.row.shape[1] for member in members), default=1)
+        sizes = [len(member) for member in members]
         group = np.repeat(np.arange(len(members)), sizes)
         shape = (sum(sizes), width)
         row = np.zeros(shape, dtype=np.int64)
         quantity, is_call, is_far = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool)
-        stock = np.array([float(one.template.stock) for one in members])
+        stock = np.array([float(member.template.stock) for member in members])
         first = 0
-        for one in members:
-            rows, legs = slice(first, first + len(one)), slice(0, one.row.shape[1])
-            row[rows, legs], quantity[rows, legs] = one.row, one.quantity
-            is_call[rows, legs], is_far[rows, legs] = one.is_call, one.is_far
-            first += len(one)
+        for member in members:
+            rows, legs = slice(first, first + len(member)), slice(0, member.row.shape[1])
+            row[rows, legs], quantity[rows, legs] = member.row, member.quantity
+            is_call[rows, legs], is_far[rows, legs] = member.is_call, member.is_far
+            first += len(member)
         return cls(
             members, members[0].expiries, group, row, quantity, is_call, is_far, stock[group]
         )
@@ -75,7 +75,7 @@ class Batch:
         )
 
     def legs(self, values: FloatArray, unused: float = 0.0) -> FloatArray:
-        """Values of the chain's rows by leg, *unused* where a leg is not."""
+        """Values of the chain's rows by leg, *unused* for unused legs."""
         return np.where(self.quantity == 0.0, unused, values[self.row])
 
 
@@ -168,7 +168,7 @@ def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
 
 
 def measure(batch: Batch, board: Board) -> Measures:
-    """All figures that rules and score need, but for CVaR, which is dear: see `tail_loss`."""
+    """All figures that rules and score need except CVaR, which is expensive: see `tail_loss`."""
     first = board.outlooks[batch.expiries[0]]
     credit, at_mid, commission = credits(batch, board)
     form = shape(batch, board, credit)
@@ -207,13 +207,13 @@ def tail_loss(batch: Batch, board: Board, credit: FloatArray, below: FloatArray)
         below: (2, n) P(P&L < 0) and E[max(-P&L, 0)].
     """
     chance, mean = below
-    found: FloatArray = mean / TAIL
+    result: FloatArray = mean / TAIL
     often = np.flatnonzero(chance > TAIL)
     if often.size:
         first = board.outlooks[batch.expiries[0]]
         form = shape(batch.take(often), board, credit[often])
-        found[often] = probability.cvar(first.forecast, form, 1.0 - TAIL)
-    return found
+        result[often] = probability.cvar(first.forecast, form, 1.0 - TAIL)
+    return result
 
 
 def tail_loss_bound(measures: Measures) -> FloatArray:
@@ -266,17 +266,19 @@ def _liquidity(batch: Batch, board: Board) -> FloatArray:
 
 def _requirement(batch: Batch, board: Board, credit: FloatArray, form: Segments) -> FloatArray:
     cash = board.settings.account.margin == "cash"
-    secured = np.array([cash or one.template.cash_secured for one in batch.members])[batch.group]
-    covered = np.array([_is_one_sided(one) for one in batch.members])[batch.group]
-    found = np.empty(len(batch))
+    secured = np.array([cash or member.template.cash_secured for member in batch.members])[
+        batch.group
+    ]
+    covered = np.array([_is_one_sided(member) for member in batch.members])[batch.group]
+    needed = np.empty(len(batch))
     # Legs of one right and expiry whose longs cover their shorts need their largest loss.
     lowest = form.value[covered].min(axis=1) - credit[covered]
-    found[covered] = np.maximum(-lowest, 0.0) / board.outlooks[batch.expiries[0]].discount
-    for held in (False, True):
-        rows = np.flatnonzero(~covered & (secured == held))
+    needed[covered] = np.maximum(-lowest, 0.0) / board.outlooks[batch.expiries[0]].discount
+    for in_cash in (False, True):
+        rows = np.flatnonzero(~covered & (secured == in_cash))
         if rows.size:
-            found[rows] = requirement(batch.take(rows), board, cash=held)
-    return found
+            needed[rows] = requirement(batch.take(rows), board, cash=in_cash)
+    return needed
 
 
 def requirement(batch: Batch, board: Board, *, cash: bool) -> FloatArray:
@@ -285,7 +287,7 @@ def requirement(batch: Batch, board: Board, *, cash: bool) -> FloatArray:
     tau = np.full(batch.row.shape, board.outlooks[near].tau)
     if far is not None:
         tau = np.where(batch.is_far, board.outlooks[far].tau, tau)
-    found = margin.requirement(
+    result = margin.requirement(
         batch.legs(board.strike, unused=1.0),
         batch.is_call,
         batch.quantity,
@@ -297,13 +299,13 @@ def requirement(batch: Batch, board: Board, *, cash: bool) -> FloatArray:
         broad_index=board.chain.symbol in board.settings.margin.broad_indices,
         rules=margin_rules(board.settings, cash=cash),
     )
-    needed: FloatArray = found.requirement
+    needed: FloatArray = result.requirement
     return needed
 
 
-def _is_one_sided(one: Candidates) -> bool:
+def _is_one_sided(member: Candidates) -> bool:
     """Whether all legs are of one right and expiry, and held ones cover those sold."""
-    template = one.template
+    template = member.template
     rights = {leg.right for leg in template.legs}
-    whole = template.gap is None and template.stock == 0
-    return whole and len(rights) == 1 and sum(leg.quantity for leg in template.legs) >= 0
+    single_expiry = template.gap is None and template.stock == 0
+    return single_expiry and len(rights) == 1 and sum(leg.quantity for leg in template.legs) >= 0

@@ -1,4 +1,4 @@
-"""From a chosen candidate to a proposal: every figure that is shown, and what must be said."""
+"""From a chosen candidate to a proposal: every figure that is shown, with its notes."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ def describe(
     board, chain, near = hit.board, hit.board.chain, hit.expiries[0]
     first, costs = board.outlooks[near], board.settings.costs
     batch = batch_of(hit)
-    found = measures.measure(batch, board)
-    one = _Numbers(found)
-    form = measures.shape(batch, board, found.credit)
+    figures = measures.measure(batch, board)
+    numbers = _Numbers(figures)
+    form = measures.shape(batch, board, figures.credit)
     profile = payoff.profile(form)
-    slippage = one.credit_mid - one.credit - one.commission
+    slippage = numbers.credit_mid - numbers.credit - numbers.commission
     natural = (
-        one.credit_mid - slippage / costs.slippage
+        numbers.credit_mid - slippage / costs.slippage
         if costs.slippage
-        else one.credit_mid - _half_spreads(batch, board)
+        else numbers.credit_mid - _half_spreads(batch, board)
     )
-    cash = float(measures.requirement(batch, board, cash=True)[0]) - one.credit
+    cash = float(measures.requirement(batch, board, cash=True)[0]) - numbers.credit
     greeks = _greeks(batch, board)
     score = hit.score * fit * (1.0 - penalty)
     settings = board.settings.score
@@ -100,35 +100,35 @@ def describe(
         tau=first.tau,
         last_expiry=hit.expiries[1] or near,
         legs=_legs(hit),
-        credit=one.credit,
-        credit_mid=one.credit_mid,
+        credit=numbers.credit,
+        credit_mid=numbers.credit_mid,
         credit_natural=natural,
-        commission=one.commission,
-        max_profit=one.max_profit,
-        max_loss=one.max_loss,
-        breakevens=tuple(one for one in profile.breakevens[0].tolist() if math.isfinite(one)),
-        margin=one.margin,
-        margin_requirement=one.requirement,
+        commission=numbers.commission,
+        max_profit=numbers.max_profit,
+        max_loss=numbers.max_loss,
+        breakevens=tuple(price for price in profile.breakevens[0].tolist() if math.isfinite(price)),
+        margin=numbers.margin,
+        margin_requirement=numbers.requirement,
         margin_cash=cash if math.isfinite(cash) else None,
-        profit=one.profit,
-        rom=one.profit / one.margin,
-        rom_30d=scoring.DAYS / max(first.dte, 1) * one.profit / one.margin,
-        pos=one.pos,
+        profit=numbers.profit,
+        rom=numbers.profit / numbers.margin,
+        rom_30d=scoring.DAYS / max(first.dte, 1) * numbers.profit / numbers.margin,
+        pos=numbers.pos,
         pos_market=float(probability.pos(first.market, form)[0]),
-        ev=one.ev,
+        ev=numbers.ev,
         ev_market=float(probability.ev(first.market, form)[0]),
-        ev_30d=scoring.DAYS / max(first.dte, 1) * one.ev / one.margin,
+        ev_30d=scoring.DAYS / max(first.dte, 1) * numbers.ev / numbers.margin,
         cvar95=hit.tail_loss,
-        risk_reward=one.profit / hit.tail_loss if hit.tail_loss > 0.0 else math.inf,
+        risk_reward=numbers.profit / hit.tail_loss if hit.tail_loss > 0.0 else math.inf,
         touch=_touch(batch, board),
-        kelly=float(probability.kelly(first.forecast, form, found.margin, settings.kelly_cap)[0]),
+        kelly=float(probability.kelly(first.forecast, form, figures.margin, settings.kelly_cap)[0]),
         edge=_edge(batch, board),
         edge_error=_edge_error(batch, board),
         delta=greeks["delta"],
         gamma=greeks["gamma"],
         vega=greeks["vega"],
         theta=greeks["theta"],
-        theta_margin=greeks["theta"] / one.margin,
+        theta_margin=greeks["theta"] / numbers.margin,
         liquidity=hit.liquidity,
         fit=fit,
         score=score,
@@ -143,25 +143,25 @@ def describe(
         hv=board.forecast.hv,
         iv_rank=board.vol.iv_rank,
         curve=_curve(hit, form, profile),
-        scenarios=_scenarios(hit, one.credit - one.credit_mid),
-        notes=tuple(dict.fromkeys((*notes, *_notes(hit, one)))),
+        scenarios=_scenarios(hit, numbers.credit - numbers.credit_mid),
+        notes=tuple(dict.fromkeys((*notes, *_notes(hit, numbers)))),
     )
 
 
 class _Numbers:
     """The figures of a batch of one, as floats."""
 
-    def __init__(self, found: Measures) -> None:
-        self.credit = float(found.credit[0])
-        self.credit_mid = float(found.credit_mid[0])
-        self.commission = float(found.commission[0])
-        self.max_profit = float(found.max_profit[0])
-        self.max_loss = float(found.max_loss[0])
-        self.profit = float(found.profit[0])
-        self.requirement = float(found.requirement[0])
-        self.margin = float(found.margin[0])
-        self.pos = float(found.pos[0])
-        self.ev = float(found.ev[0])
+    def __init__(self, figures: Measures) -> None:
+        self.credit = float(figures.credit[0])
+        self.credit_mid = float(figures.credit_mid[0])
+        self.commission = float(figures.commission[0])
+        self.max_profit = float(figures.max_profit[0])
+        self.max_loss = float(figures.max_loss[0])
+        self.profit = float(figures.profit[0])
+        self.requirement = float(figures.requirement[0])
+        self.margin = float(figures.margin[0])
+        self.pos = float(figures.pos[0])
+        self.ev = float(figures.ev[0])
 
 
 def batch_of(hit: Hit) -> Batch:
@@ -180,9 +180,9 @@ def prospect(hit: Hit) -> Prospect:
         strategy=hit.template.name,
         spot=board.spot,
         rate=chain.rate,
-        div_yield=np.array([one.div_yield for one in outlooks]),
+        div_yield=np.array([outlook.div_yield for outlook in outlooks]),
         strike=board.strike[rows],
-        tau=np.array([one.tau for one in outlooks]),
+        tau=np.array([outlook.tau for outlook in outlooks]),
         iv=_volatility(hit),
         is_call=np.array([leg.right == "C" for leg in hit.template.legs]),
         quantity=np.array([float(leg.quantity) for leg in hit.template.legs]),
@@ -196,13 +196,13 @@ def prospect(hit: Hit) -> Prospect:
 
 def _volatility(hit: Hit) -> FloatArray:
     """Volatility of each leg: as the chain has it, else the smile's."""
-    board, found = hit.board, []
+    board, result = hit.board, []
     for row, leg in zip(hit.rows, hit.template.legs, strict=True):
         iv = float(board.iv[row])
         outlook = board.outlooks[expiry_of(leg, hit.expiries)]
         smile = float(outlook.smile.iv(board.strike[row]))
-        found.append(iv if math.isfinite(iv) else smile)
-    return np.array(found)
+        result.append(iv if math.isfinite(iv) else smile)
+    return np.array(result)
 
 
 def _half_spreads(batch: Batch, board: Board) -> float:
@@ -285,7 +285,7 @@ def _edge_error(batch: Batch, board: Board) -> float | None:
 
 
 def _touch(batch: Batch, board: Board) -> float | None:
-    """Probability that a short strike is met before the first expiry, under the forecast."""
+    """Probability that spot touches a short strike before the first expiry, by the forecast."""
     strike, call = board.strike[batch.row[0]], batch.is_call[0]
     short = batch.quantity[0] < 0.0
     if not short.any():
@@ -319,26 +319,26 @@ def _curve(hit: Hit, form: Segments, profile: payoff.PayoffProfile) -> tuple[Cur
 
 def _scenarios(hit: Hit, costs: float) -> tuple[Scenario, ...]:
     """Moves of up to two sigma today, half-way and at the first expiry; volatility today."""
-    seen = prospect(hit)
+    position = prospect(hit)
     first = hit.board.outlooks[hit.expiries[0]]
     sigma = first.sigma_points / hit.board.spot
     moves = np.maximum(np.array(SCENARIO_SIGMAS) * sigma, -0.99)
     days = sorted({0, first.dte // 2, first.dte})
     vols = (-SCENARIO_VOL, 0.0, SCENARIO_VOL)
-    width = seen.strike.size
-    stock = seen.shares != 0.0
+    width = position.strike.size
+    stock = position.shares != 0.0
     pad = 1 if stock else 0
     grid = revaluation.stress_grid(
-        seen.spot,
-        np.append(seen.strike, [seen.spot] * pad),
-        np.append(seen.tau, [1.0] * pad),
-        seen.rate,
-        np.append(seen.div_yield, [0.0] * pad),
-        np.append(seen.iv, [0.2] * pad),
-        np.append(seen.is_call, [True] * pad).astype(bool),
-        quantity=np.append(seen.quantity, [seen.shares] * pad),
-        multiplier=np.append(np.full(width, float(seen.multiplier)), [1.0] * pad),
-        is_american=seen.is_american,
+        position.spot,
+        np.append(position.strike, [position.spot] * pad),
+        np.append(position.tau, [1.0] * pad),
+        position.rate,
+        np.append(position.div_yield, [0.0] * pad),
+        np.append(position.iv, [0.2] * pad),
+        np.append(position.is_call, [True] * pad).astype(bool),
+        quantity=np.append(position.quantity, [position.shares] * pad),
+        multiplier=np.append(np.full(width, float(position.multiplier)), [1.0] * pad),
+        is_american=position.is_american,
         is_stock=np.append(np.zeros(width, bool), [True] * pad).astype(bool),
         spot_moves=moves,
         vol_moves=np.array(vols),
@@ -357,7 +357,7 @@ def _scenarios(hit: Hit, costs: float) -> tuple[Scenario, ...]:
     )
 
 
-def _notes(hit: Hit, one: _Numbers) -> list[str]:
+def _notes(hit: Hit, numbers: _Numbers) -> list[str]:
     """What a reader must know about this candidate."""
     board, chain = hit.board, hit.board.chain
     notes = []
@@ -372,11 +372,11 @@ def _notes(hit: Hit, one: _Numbers) -> list[str]:
             notes.append(f"{text} unknown")
     if hit.expiries[1] is not None:
         notes.append(f"figures at {hit.expiries[0]}, later legs at today's smile")
-    if math.isinf(one.max_loss):
+    if math.isinf(numbers.max_loss):
         notes.append("loss without bound")
-    if 0.0 < one.margin < THIN_MARGIN:
-        notes.append(f"margin of only {one.margin:.0f}: check the quotes")
-    elif one.profit > HIGH_ROM * one.margin:
+    if 0.0 < numbers.margin < THIN_MARGIN:
+        notes.append(f"margin of only {numbers.margin:.0f}: check the quotes")
+    elif numbers.profit > HIGH_ROM * numbers.margin:
         notes.append("return on margin above 500 %: check the quotes")
     if not board.outlooks[hit.expiries[0]].smile.arbitrage_free:
         notes.append("the smile of this expiry is not free of arbitrage")

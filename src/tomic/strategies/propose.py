@@ -94,7 +94,7 @@ def open_gates(
 
 def all_open(strategy: str, settings: Settings) -> Gated:
     """
-    One strategy as if its gates were open, for judging a trade that somebody asks about.
+    One strategy as if its gates were open, for judging a trade that the user asks about.
 
     Raises:
         ConfigError: There is no such strategy.
@@ -114,15 +114,15 @@ def evaluate(
     """
     Search one chain: all candidates of all strategies that pass their gates.
 
-    Keeps the best of every strategy and expiry as arrays and rows, no models: `rank` makes those
-    of the few that are shown.
+    The best of every strategy and expiry stay arrays and rows; `rank` makes models of the few
+    that are shown.
     """
     settings = settings or Settings()
     boards.check_volatility(vol, chain)
     gated = gated or open_gates(vol, settings, strategies)
     board = boards.prepare(chain, vol, settings)
-    found, contenders = _with_fit(board, gated.templates, book)
-    tally = found.tally
+    searched, contenders = _with_fit(board, gated.templates, book)
+    tally = searched.tally
     blind = [f"{day}: {why}" for day, why in board.blind.items()]
     counts = tally.counts()
     unquoted = len(board.blind) - len(board.unfit)
@@ -158,26 +158,30 @@ def _with_fit(
 ) -> tuple[search.Found, tuple[Contender, ...]]:
     """The best of each group with their fit; more of them until no other can be better."""
     if book is None:
-        found = search.search(board, wanted)
-        return found, tuple(Contender(hit, PortfolioFit(1.0)) for hit in found.hits)
+        searched = search.search(board, wanted)
+        return searched, tuple(Contender(hit, PortfolioFit(1.0)) for hit in searched.hits)
     keep = KEEP_FOR_FIT
     while True:
-        found = search.search(board, wanted, keep=keep)
-        fits = book.fits([proposals.prospect(hit) for hit in found.hits])
-        contenders = tuple(Contender(hit, fit) for hit, fit in zip(found.hits, fits, strict=True))
+        searched = search.search(board, wanted, keep=keep)
+        fits = book.fits([proposals.prospect(hit) for hit in searched.hits])
+        contenders = tuple(
+            Contender(hit, fit) for hit, fit in zip(searched.hits, fits, strict=True)
+        )
         if _settled(contenders, keep):
-            return found, contenders
+            return searched, contenders
         keep *= 4
 
 
 def _settled(contenders: Sequence[Contender], keep: int) -> bool:
     """Whether in each group the best with fit beats all that were left out, whose fit is <= 1."""
     groups: dict[tuple[object, ...], list[Contender]] = {}
-    for one in contenders:
-        groups.setdefault((*one.hit.group, one.hit.expiries, one.hit.template.side), []).append(one)
+    for contender in contenders:
+        groups.setdefault(
+            (*contender.hit.group, contender.hit.expiries, contender.hit.template.side), []
+        ).append(contender)
     return all(
         len(members) < keep
-        or max(one.score for one in members) >= min(one.hit.score for one in members)
+        or max(member.score for member in members) >= min(member.hit.score for member in members)
         for members in groups.values()
     )
 
@@ -206,13 +210,13 @@ def rank(
     """
     settings = settings or Settings()
     count = settings.scan.top if top is None else top
-    contenders = [one for evaluation in evaluations for one in evaluation.contenders]
+    contenders = [contender for evaluation in evaluations for contender in evaluation.contenders]
     choose = diversify.by_strategy if by_strategy else diversify.walk
     symbols = len(evaluations) + len(failed)
     chosen = choose(
         contenders, settings.scan, top=count, symbols=symbols, correlations=correlations
     )
-    by_symbol = {one.symbol: one for one in evaluations}
+    by_symbol = {evaluation.symbol: evaluation for evaluation in evaluations}
     shown = []
     for place, choice in enumerate(chosen, 1):
         origin = by_symbol[choice.hit.board.chain.symbol]
@@ -226,16 +230,22 @@ def rank(
         )
     return ScanResult(
         proposals=tuple(shown),
-        considered=sum(one.considered for one in evaluations),
-        passed=sum(sum(one.passed.values()) for one in evaluations),
+        considered=sum(evaluation.considered for evaluation in evaluations),
+        passed=sum(sum(evaluation.passed.values()) for evaluation in evaluations),
         rejected=_summed(evaluations),
         nearest_misses=_nearest(evaluations),
-        gated=tuple(refusal for one in evaluations for refusal in one.gated.refused),
+        gated=tuple(refusal for evaluation in evaluations for refusal in evaluation.gated.refused),
         outcomes=tuple(
-            sorted((*(one.outcome for one in evaluations), *failed), key=lambda one: one.symbol)
+            sorted(
+                (*(evaluation.outcome for evaluation in evaluations), *failed),
+                key=lambda outcome: outcome.symbol,
+            )
         ),
         notes=(*_without_smile(evaluations), *(() if with_book else (NO_BOOK,))),
-        as_of=max((one.outcome.as_of for one in evaluations if one.outcome.as_of), default=None),
+        as_of=max(
+            (evaluation.outcome.as_of for evaluation in evaluations if evaluation.outcome.as_of),
+            default=None,
+        ),
     )
 
 
@@ -253,7 +263,7 @@ def propose(
     The best trades of one chain. Pure: the same input gives the same bytes as JSON.
 
     Args:
-        chain: With quotes; IV and Greeks are added where they lack.
+        chain: With quotes; missing IV and Greeks are added.
         vol: Volatility of the chain's symbol; gates on figures it does not have are passed with a
             note.
         strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
@@ -265,23 +275,23 @@ def propose(
 
     Raises:
         ConfigError: A strategy that does not exist.
-        UsageError: *vol* is that of another symbol, or *weights* cannot be.
+        UsageError: *vol* belongs to another symbol, or *weights* are impossible.
     """
     settings = settings or Settings()
     if weights is not None:
         changed = settings.score.model_copy(update={"weights": _weights(weights)})
         settings = settings.model_copy(update={"score": changed})
-    found = evaluate(chain, vol, settings, strategies=strategies, book=book)
-    return rank([found], settings, top=top, with_book=book is not None)
+    evaluation = evaluate(chain, vol, settings, strategies=strategies, book=book)
+    return rank([evaluation], settings, top=top, with_book=book is not None)
 
 
 def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Of each symbol the expiries that were not searched although they have quotes."""
     return tuple(
-        f"{one.symbol}: not searched, as no smile fits its quotes: "
-        f"{', '.join(map(str, one.unfit))}; --explain says why"
-        for one in evaluations
-        if one.unfit
+        f"{evaluation.symbol}: not searched, as no smile fits its quotes: "
+        f"{', '.join(map(str, evaluation.unfit))}; --explain says why"
+        for evaluation in evaluations
+        if evaluation.unfit
     )
 
 
@@ -298,9 +308,9 @@ def _summed(evaluations: Sequence[Evaluation]) -> tuple[RuleCount, ...]:
     total: Counter[str] = Counter()
     kinds = {}
     for evaluation in evaluations:
-        for one in evaluation.rejected:
-            total[one.rule] += one.count
-            kinds[one.rule] = one.kind
+        for rejection in evaluation.rejected:
+            total[rejection.rule] += rejection.count
+            kinds[rejection.rule] = rejection.kind
     order = sorted(total, key=lambda rule: (-total[rule], rule))
     return tuple(RuleCount(rule=rule, kind=kinds[rule], count=total[rule]) for rule in order)
 
@@ -309,9 +319,14 @@ def _nearest(evaluations: Sequence[Evaluation]) -> tuple[NearestMiss, ...]:
     """Of each rule the nearest over all symbols; those that fail nothing else come first."""
     best: dict[str, NearestMiss] = {}
     for evaluation in evaluations:
-        for one in evaluation.nearest_misses:
-            held = best.get(one.rule)
-            key = (not one.only_rule, one.distance, one.symbol, one.trade)
-            if held is None or key < (not held.only_rule, held.distance, held.symbol, held.trade):
-                best[one.rule] = one
+        for miss in evaluation.nearest_misses:
+            nearest = best.get(miss.rule)
+            key = (not miss.only_rule, miss.distance, miss.symbol, miss.trade)
+            if nearest is None or key < (
+                not nearest.only_rule,
+                nearest.distance,
+                nearest.symbol,
+                nearest.trade,
+            ):
+                best[miss.rule] = miss
     return tuple(best[rule] for rule in sorted(best))

@@ -64,25 +64,27 @@ class RuleVerdict(NamedTuple):
     rule: Rule
     observed: FloatArray
     miss: FloatArray
-    """How far off as a share of the limit, above 0 where refused; inf where it cannot be said."""
+    """How far off as a share of the limit, above 0 where refused; inf where it is not known."""
 
 
 def gate(template: Template, vol: VolSnapshot, settings: Settings | None = None) -> GateResult:
     """
     Judge a strategy by the symbol's volatility alone, before any chain is asked for.
 
-    An unknown figure does not refuse: it is reported. Under a cash account undefined risk is
-    refused, and so is a naked put, which there is a `cash_secured_put`.
+    An unknown figure does not refuse a strategy; it is reported. A cash account refuses undefined
+    risk, and also naked puts: there they are a `cash_secured_put`.
     """
     settings = settings or Settings()
     reasons, unknown = [], []
-    for one in template.conditions:
-        value = one.observed(vol)
+    for condition in template.conditions:
+        value = condition.observed(vol)
         if value is None:
-            unknown.append(f"{_spoken(one.name)} unknown")
-        elif not one.holds(value):
-            text = f"{one.name} {value:.3g} does not satisfy {one}"
-            reasons.append(_refused(vol, template, f"gate:{one.name}", value, one.limit, text))
+            unknown.append(f"{_spoken(condition.name)} unknown")
+        elif not condition.holds(value):
+            text = f"{condition.name} {value:.3g} does not satisfy {condition}"
+            reasons.append(
+                _refused(vol, template, f"gate:{condition.name}", value, condition.limit, text)
+            )
     reasons += _earnings_gate(template, vol, settings.scan.min_days_to_earnings)
     if vol.next_earnings is None and _asks_earnings(settings):
         unknown.append("earnings unknown")
@@ -168,23 +170,25 @@ def judge_rows(board: Board) -> tuple[RuleVerdict, ...]:
 
 def judge_legs(batch: Batch, rows: Sequence[RuleVerdict]) -> tuple[RuleVerdict, ...]:
     """Leg rules over a batch: the figure and the miss of the worst leg."""
-    found = []
+    result = []
     for verdict in rows:
         miss = batch.legs(verdict.miss, unused=-np.inf)
         worst = miss.argmax(axis=1)[:, None]
         observed = np.take_along_axis(batch.legs(verdict.observed), worst, axis=1)[:, 0]
-        found.append(
+        result.append(
             RuleVerdict(verdict.rule, observed, np.take_along_axis(miss, worst, axis=1)[:, 0])
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, ...]:
     """Rules on whole trades, in the order in which refusals are counted."""
     scan = board.settings.scan
     first = board.outlooks[batch.expiries[0]]
-    wants_credit = np.array([one.template.credit_required for one in batch.members])[batch.group]
-    no_upside = np.array([one.template.no_upside_loss for one in batch.members])[batch.group]
+    wants_credit = np.array([member.template.credit_required for member in batch.members])[
+        batch.group
+    ]
+    no_upside = np.array([member.template.no_upside_loss for member in batch.members])[batch.group]
     credit, net = measures.credit, measures.margin
     figures = measures.ev + measures.pos + measures.profit + net
     unbounded = np.isinf(measures.max_loss) | np.isinf(measures.requirement)
@@ -239,7 +243,7 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, 
 
 
 def risk_reward(profit: FloatArray, tail_loss: FloatArray, least: float) -> RuleVerdict:
-    """The rule on profit per CVaR95, apart because CVaR is dear."""
+    """The rule on profit per CVaR95, separate because CVaR is expensive."""
     with np.errstate(divide="ignore"):
         observed = profit / tail_loss
     return _least(
@@ -264,7 +268,7 @@ def _least(
     *,
     strict: bool = True,
 ) -> RuleVerdict:
-    """Refused where *observed* is below *limit*, with *strict* also where it equals it."""
+    """Refuse what is below *limit*; with *strict* also what equals it."""
     below = (limit - observed) / (abs(limit) if limit else 1.0)
     if strict:
         # A trade exactly at the limit is off by nothing and refused all the same.
@@ -312,7 +316,7 @@ class Near:
 
 @dataclass(slots=True)
 class Tally:
-    """How many candidates were looked at, and what became of those that were refused."""
+    """How many candidates were considered, and which rules refused the others."""
 
     considered: int = 0
     passed: Counter[Group] = field(default_factory=Counter)
@@ -346,8 +350,8 @@ class Tally:
             return
         best = failed[np.lexsort((verdict.miss[failed], fails[failed]))[0]]
         others, distance = int(fails[best]) - 1, float(verdict.miss[best])
-        held = self.nearest.get(verdict.rule.name)
-        if held is None or (others, distance) < (held.others, held.distance):
+        nearest = self.nearest.get(verdict.rule.name)
+        if nearest is None or (others, distance) < (nearest.others, nearest.distance):
             member = batch.members[int(batch.group[best])]
             self.nearest[verdict.rule.name] = Near(
                 others,
@@ -361,27 +365,27 @@ class Tally:
 
     def counts(self) -> tuple[RuleCount, ...]:
         """Rules that refused something, most first."""
-        found = [
+        counts = [
             RuleCount(rule=name, kind=self.rules[name].kind, count=count)
             for name, count in self.refused.items()
             if count
         ]
-        return tuple(sorted(found, key=lambda one: (-one.count, one.rule)))
+        return tuple(sorted(counts, key=lambda count: (-count.count, count.rule)))
 
 
 def near_misses(tally: Tally, board: Board) -> tuple[NearestMiss, ...]:
     """The nearest misses as models, in the order of their rules' names."""
-    found = []
+    result = []
     for name in sorted(tally.nearest):
         near = tally.nearest[name]
-        found.append(
+        result.append(
             NearestMiss(
                 **refusal(near.rule, near.observed, board, near.template, near.rows).model_dump(),
                 distance=near.distance,
                 only_rule=near.others == 0,
             )
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def refusal(

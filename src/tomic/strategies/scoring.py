@@ -62,7 +62,7 @@ def components(figures: ScoreFigures, score: ScoreSettings) -> FloatArray:
 
 
 ORIGINAL_WEIGHTS = (0.40, 0.25, 0.20, 0.15)
-"""Those of the original program, in the order of `NAMES`."""
+"""Weights of the original program, in the order of `NAMES`."""
 
 
 def weights(score: ScoreSettings) -> FloatArray:
@@ -113,12 +113,12 @@ def parts(
     """
     points = 100.0 * weights(score) * components
     gross = float(points.sum())
-    found = [ScorePart(name=n, points=float(p)) for n, p in zip(NAMES, points, strict=True)]
-    found.append(ScorePart(name="liquidity", points=-(1.0 - liquidity) * gross))
-    found.append(ScorePart(name="fit", points=-(1.0 - fit) * liquidity * gross))
+    parts = [ScorePart(name=n, points=float(p)) for n, p in zip(NAMES, points, strict=True)]
+    parts.append(ScorePart(name="liquidity", points=-(1.0 - liquidity) * gross))
+    parts.append(ScorePart(name="fit", points=-(1.0 - fit) * liquidity * gross))
     if penalty:
-        found.append(ScorePart(name="correlation", points=-penalty * fit * liquidity * gross))
-    return tuple(found)
+        parts.append(ScorePart(name="correlation", points=-penalty * fit * liquidity * gross))
+    return tuple(parts)
 
 
 SCENARIOS = {

@@ -67,7 +67,7 @@ class Hit:
 
 
 class Found(NamedTuple):
-    """What the search of one chain gave."""
+    """Result of the search of one chain."""
 
     hits: tuple[Hit, ...]
     """The best of every group and variant, best first."""
@@ -78,8 +78,8 @@ def search(board: Board, templates: Sequence[Template], *, keep: int = 1) -> Fou
     """
     Judge every candidate of *templates* on one chain and keep the best of each group.
 
-    Exact: a candidate is passed over without its CVaR only where a bound proves that *keep*
-    others of its group score higher.
+    Exact: CVaR of a candidate is skipped only where a bound proves that *keep* others of its
+    group score higher.
 
     Args:
         board: The chain, from `board.prepare`.
@@ -96,11 +96,11 @@ def search(board: Board, templates: Sequence[Template], *, keep: int = 1) -> Fou
         if legs is None:
             continue
         for pair in candidates.expiries(template, board):
-            found = best_condors(template, board, pair, legs, leg_verdicts, tally, keep)
-            if len(found):
-                batch = Batch.of([found])
+            condors = best_condors(template, board, pair, legs, leg_verdicts, tally, keep)
+            if len(condors):
+                batch = Batch.of([condors])
                 hits += best(batch, measures.measure(batch, board), board, keep)
-    for batch in batches(board, [one for one in templates if not split.get(one.name)]):
+    for batch in batches(board, [each for each in templates if not split.get(each.name)]):
         hits += _search_batch(batch, board, leg_verdicts, tally, keep)
     return Found(tuple(sorted(hits, key=Hit.key)), tally)
 
@@ -114,7 +114,7 @@ def batches(board: Board, templates: Sequence[Template]) -> Iterator[Batch]:
                 built = candidates.build(variant, board, pair)
                 if len(built):
                     members.setdefault(pair, []).append(built)
-    for pair in sorted(members, key=lambda one: (one[0], one[1] or dt.date.min)):
+    for pair in sorted(members, key=lambda expiries: (expiries[0], expiries[1] or dt.date.min)):
         yield Batch.of(members[pair])
 
 
@@ -150,8 +150,8 @@ def _count(batch: Batch, tally: Tally) -> None:
 
 def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep: int) -> list[Hit]:
     """The best rows of each group by the original program's score."""
-    found = scoring.figures(batch, board)
-    passing = tally.note(batch, [rules.original(found.ev, scoring.original_score(found))])
+    scored = scoring.figures(batch, board)
+    passing = tally.note(batch, [rules.original(scored.ev, scoring.original_score(scored))])
     batch, figures = batch.take(passing), figures.take(passing)
     _count(batch, tally)
     tail = _tail(batch, figures, board, np.arange(len(batch)))
@@ -198,8 +198,8 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
         known = sorted((exact[row] for row in rows), reverse=True)
         least = known[min(keep, len(known)) - 1] if known else -math.inf
         kept = np.array([row for row in rows if exact[row] >= least], dtype=np.int64)
-        found = hits_of(batch, figures, board, kept, tail[kept])
-        hits += sorted(found, key=Hit.key)[:keep]
+        ranked = hits_of(batch, figures, board, kept, tail[kept])
+        hits += sorted(ranked, key=Hit.key)[:keep]
     return hits
 
 
@@ -247,8 +247,8 @@ def hits_of(
 ) -> list[Hit]:
     """As `hit_of` for each of *rows*, whose *tail_loss* is given in their order."""
     if _is_original(board):
-        found = scoring.figures(batch.take(rows), board)
-        score, parts = scoring.original_score(found), scoring.original_components(found)
+        scored = scoring.figures(batch.take(rows), board)
+        score, parts = scoring.original_score(scored), scoring.original_components(scored)
         liquidity = np.ones(len(rows))
     else:
         some = _figures(figures.take(rows), board, batch, tail_loss)

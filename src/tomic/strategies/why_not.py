@@ -28,7 +28,7 @@ _STRIKE = re.compile(r"(\d+(?:\.\d+)?)([CP]?)", re.ASCII)
 
 
 class Asked(NamedTuple):
-    """A trade as somebody wrote it."""
+    """A trade as the user wrote it."""
 
     strategy: str
     strikes: tuple[tuple[float, str], ...]
@@ -71,11 +71,11 @@ def explain_trade(
     chain: Chain, vol: VolSnapshot, trade: str, settings: Settings | None = None
 ) -> TradeReview:
     """
-    Every gate and rule that refuses *trade*, and where it stands among its like.
+    Every gate and rule that refuses *trade*, and where it ranks among its peers.
 
     Raises:
         ConfigError: The strategy does not exist.
-        UsageError: The text is not a trade, or not one of that strategy's legs; or *vol* is that of
+        UsageError: The text is not a trade, or not one of that strategy's legs; or *vol* belongs to
             another symbol.
     """
     settings = settings or Settings()
@@ -120,7 +120,7 @@ def _locate(
         if day in board.blind:
             return _missing(board, template, text, f"{day}: {board.blind[day]}")
         if day not in board.outlooks:
-            listed = ", ".join(str(one) for one in board.chain.expiries)
+            listed = ", ".join(str(expiry) for expiry in board.chain.expiries)
             return _missing(board, template, text, f"no options of {day}; the chain has {listed}")
     variant = _variant(template, asked)
     strikes = _by_leg(variant, asked, text)
@@ -176,8 +176,8 @@ def _by_leg(variant: Template, asked: Asked, text: str) -> dict[str, float]:
 
 
 def _outside(board: Board, variant: Template, pair: Expiries, rows: Sequence[int]) -> list[Refusal]:
-    """What of the template itself the trade does not satisfy: days, then strikes."""
-    found = []
+    """Parts of the template itself that the trade does not satisfy: days, then strikes."""
+    refusals = []
     dte = board.outlooks[pair[0]].dte
     name, text = variant.name, trade_text(board, variant, rows)
 
@@ -194,17 +194,17 @@ def _outside(board: Board, variant: Template, pair: Expiries, rows: Sequence[int
 
     low, high = variant.dte
     if not candidates.within(variant.dte, dte):
-        found.append(refused("dte", dte, f"{dte} days to expiry, outside {low} to {high}"))
+        refusals.append(refused("dte", dte, f"{dte} days to expiry, outside {low} to {high}"))
     if variant.gap is not None and pair[1] is not None:
         gap = board.outlooks[pair[1]].dte - dte
         if not candidates.within(variant.gap, gap):
             low, high = variant.gap
-            found.append(refused("gap", gap, f"{gap} days between, outside {low} to {high}"))
-    # Built legs tell all that the template allows; which leg is at fault the words say.
+            refusals.append(refused("gap", gap, f"{gap} days between, outside {low} to {high}"))
+    # The built legs are all that the template allows; the words say which leg is at fault.
     built = candidates.build(variant, board, pair).row
     if not (built == np.array(rows)).all(axis=1).any():
-        found.append(refused("template", None, _fault(board, variant, rows)))
-    return found
+        refusals.append(refused("template", None, _fault(board, variant, rows)))
+    return refusals
 
 
 def _fault(board: Board, variant: Template, rows: Sequence[int]) -> str:
@@ -234,8 +234,8 @@ def _judged(
     if least is not None:
         verdicts.append(rules.risk_reward(figures.profit, tail, least))
     if board.settings.score.definition == "original":
-        found = scoring.figures(batch, board)
-        verdicts.append(rules.original(found.ev, scoring.original_score(found)))
+        scored = scoring.figures(batch, board)
+        verdicts.append(rules.original(scored.ev, scoring.original_score(scored)))
     hit = search.hit_of(batch, figures, board, 0, float(tail[0]))
     return hit, _refusals(board, variant, rows, verdicts)
 
@@ -256,5 +256,5 @@ def _among(
     """The best trade of the same strategy and first expiry, and the place of *hit* there."""
     dte = board.outlooks[pair[0]].dte
     peers = search.search(board, [replace(template, dte=(dte, dte))], keep=search.ALL).hits
-    same = (n for n, one in enumerate(peers, 1) if one.rows == hit.rows and one.legs == hit.legs)
+    same = (n for n, peer in enumerate(peers, 1) if peer.rows == hit.rows and peer.legs == hit.legs)
     return (peers[0] if peers else None), next(same, None)

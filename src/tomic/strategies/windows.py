@@ -19,7 +19,7 @@ from tomic.selection import ExpiryKind, Right, Selection, Wanted, classify
 from tomic.strategies.catalogue.leg_rules import DeltaBand, LegRule, Moneyness, Template
 
 _AT_THE_MONEY = 2
-"""Strikes on either side of spot that thinning never takes: forwards come from them."""
+"""Strikes on either side of spot that thinning always keeps: forwards come from them."""
 _BEYOND_FORWARD = 0.5
 """
 Standard deviations from spot of one more strike of the side that no strategy uses. A smile is only
@@ -86,7 +86,9 @@ def choose(
     """
     slots = _expiries(templates, params, today, every_expiry=every_expiry)
     if not slots:
-        days = ", ".join(f"{one.name} {one.dte[0]}-{one.dte[1]}" for one in templates)
+        days = ", ".join(
+            f"{template.name} {template.dte[0]}-{template.dte[1]}" for template in templates
+        )
         raise EmptyChain(
             f"{params.trading_class} has no expiry in the days that the strategies want ({days})"
         )
@@ -167,7 +169,7 @@ def serves(chain: Chain, templates: Sequence[Template], scan: ScanSettings) -> b
         if not rows.any():
             return False
         reach = np.log(chain["strike"] / chain.spot.price) / (sigma * np.sqrt(chain["tau"]))
-        rights = {leg.right for one in template.variants for leg in one.legs}
+        rights = {leg.right for variant in template.variants for leg in variant.legs}
         limit = min(_REACH, scan.sigmas)
         if "P" in rights and not (rows & ~chain.is_call & (reach <= -limit)).any():
             return False
@@ -184,7 +186,7 @@ def _expiries(
     usual = (ExpiryKind.MONTHLY, ExpiryKind.WEEKLY)
     days = [day for day, kind in kinds.items() if every_expiry or kind in usual]
     slots: dict[dt.date, list[LegRule]] = {}
-    for variant in (one for template in templates for one in template.variants):
+    for variant in (each for template in templates for each in template.variants):
         near = [day for day in days if variant.dte[0] <= (day - today).days <= variant.dte[1]]
         least, most = variant.gap or (0, -1)
         pairs = [
@@ -233,8 +235,8 @@ def _within(
         for strike in listed
         if strike > 0.0 and span.low <= math.log(strike / spot) / deviation <= span.high
     }
-    inside = [one for one in listed if (one <= spot if right == "C" else one >= spot)]
-    inside.sort(key=lambda one: abs(one - spot))
+    inside = [strike for strike in listed if (strike <= spot if right == "C" else strike >= spot)]
+    inside.sort(key=lambda strike: abs(strike - spot))
     chosen |= set(inside[: scan.itm_strikes])
     return sorted(chosen)
 
@@ -252,7 +254,7 @@ def _confirming(
 def _thinned(
     wanted: Mapping[tuple[dt.date, Right], list[float]], spot: float, most: int
 ) -> dict[tuple[dt.date, Right], list[float]]:
-    """At most *most* contracts, each list cut in proportion and spread evenly."""
+    """At most *most* contracts: each list is thinned evenly and in proportion."""
     total = sum(map(len, wanted.values()))
     return {
         key: _spread(strikes, spot, max(int(len(strikes) * most / total), 1))
@@ -272,7 +274,9 @@ def _spread(strikes: Sequence[float], spot: float, count: int) -> list[float]:
         for step in np.unique(place):
             inside = rest[place == step].tolist()
             middle = math.exp(0.5 * (edges[step] + edges[step + 1]))
-            kept.add(min(inside, key=lambda one: (-_roundness(one), abs(one - middle), one)))
+            kept.add(
+                min(inside, key=lambda strike: (-_roundness(strike), abs(strike - middle), strike))
+            )
     return sorted(kept)
 
 
@@ -287,9 +291,11 @@ def _window(
 ) -> Window:
     options: dict[dt.date, list[Wanted]] = {}
     for (expiry, right), strikes in wanted.items():
-        options.setdefault(expiry, []).extend(Wanted(expiry, one, right) for one in strikes)
+        options.setdefault(expiry, []).extend(Wanted(expiry, strike, right) for strike in strikes)
     ordered = {
-        expiry: tuple(sorted(some, key=lambda one: (one.strike, one.right)))
+        expiry: tuple(
+            sorted(some, key=lambda wanted_option: (wanted_option.strike, wanted_option.right))
+        )
         for expiry, some in sorted(options.items())
     }
     return Window(
@@ -297,7 +303,7 @@ def _window(
         multiplier=params.multiplier,
         exchange=params.exchange,
         strikes={
-            expiry: tuple(dict.fromkeys(one.strike for one in some))
+            expiry: tuple(dict.fromkeys(wanted_option.strike for wanted_option in some))
             for expiry, some in ordered.items()
         },
         rights=("C", "P"),

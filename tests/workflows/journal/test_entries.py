@@ -18,8 +18,8 @@ from tomic.models.journal import Action, EntryStatus, JournalEntry
 from tomic.store import Bars, Database
 from tomic.workflows.journal import entries as journals
 from tomic.workflows.journal import opening, trades
-from tomic.workflows.journal.opening import Words
-from tomic.workflows.journal.trades import Wish
+from tomic.workflows.journal.opening import EntryNotes
+from tomic.workflows.journal.trades import TradeTicket
 
 CONDOR = "iron_condor SPY 550/560/620/630 2025-06-20"
 SPREAD = "short_put_spread SPY 560/550 2025-06-20"
@@ -34,7 +34,7 @@ async def store(tmp_path):
 
 async def add(book, text=SPREAD, *, quantity=1, wish=None, say=None):
     draft = opening.from_text(text, quantity=quantity)
-    return await opening.add(book, draft, wish or Wish(), say or Words())
+    return await opening.add(book, draft, wish or TradeTicket(), say or EntryNotes())
 
 
 # -- opening ---------------------------------------------------------------------------------
@@ -72,7 +72,9 @@ async def test_an_entry_takes_its_context_with_it(store):
     """Marks, Greeks, margin, PoS and EV are there without being typed."""
     book = journal(store, Quotes())
 
-    found = await add(book, CONDOR, quantity=2, say=Words(plan="hold to 21 days", tags=("test",)))
+    found = await add(
+        book, CONDOR, quantity=2, say=EntryNotes(plan="hold to 21 days", tags=("test",))
+    )
 
     one, context = found.entry, found.entry.context
     assert (one.id, one.strategy, one.symbol) == (1, "iron_condor", "SPY")
@@ -107,7 +109,7 @@ async def test_a_price_that_was_named_counts(store):
     """The sign follows from the structure; the middle of the market is kept beside it."""
     quotes = Quotes()
 
-    one = (await add(journal(store, quotes), wish=Wish(price="1.50"))).entry
+    one = (await add(journal(store, quotes), wish=TradeTicket(price="1.50"))).entry
 
     assert one.trades[0].price == 1.5
     assert campaign.premium(one) == 150.0
@@ -142,7 +144,7 @@ async def test_a_price_does_without_a_gateway(store):
     """A silent gateway costs the context, not the entry; what is missing is said."""
     book = journal(store, Quotes(refusals={"SPY": LATE}))
 
-    found = await add(book, wish=Wish(price="1.50"))
+    found = await add(book, wish=TradeTicket(price="1.50"))
 
     assert campaign.premium(found.entry) == 150.0
     assert "no live marks: SPY quotes: no answer within 3 s" in found.notes
@@ -153,7 +155,7 @@ async def test_the_past_is_not_quoted(store):
     """An entry of last week takes no marks of today."""
     quotes = Quotes()
 
-    one = (await add(journal(store, quotes), wish=Wish(price="1.50", at=at(-7)))).entry
+    one = (await add(journal(store, quotes), wish=TradeTicket(price="1.50", at=at(-7)))).entry
 
     assert quotes.asked == []
     assert one.opened_at == at(-7)
@@ -165,15 +167,17 @@ async def test_rules_of_the_strategy_and_own_ones(store):
     book = journal(store, Quotes())
     calendar = "calendar SPY 590P 2025-06-20/2025-07-18"
 
-    one = (await add(book, calendar, say=Words(rules={"stop": "none", "short_delta": "0.5"}))).entry
+    one = (
+        await add(book, calendar, say=EntryNotes(rules={"stop": "none", "short_delta": "0.5"}))
+    ).entry
 
     assert (one.rules.profit_target, one.rules.min_dte) == (0.25, 7)
     assert (one.rules.stop, one.rules.short_delta) == (None, 0.5)
     assert campaign.premium(one) < 0.0
     with pytest.raises(UsageError, match="no exit rule stopp"):
-        await add(book, say=Words(rules={"stopp": "2"}))
+        await add(book, say=EntryNotes(rules={"stopp": "2"}))
     with pytest.raises(UsageError, match="stop"):
-        await add(book, say=Words(rules={"stop": "-1"}))
+        await add(book, say=EntryNotes(rules={"stop": "-1"}))
 
 
 @pytest.mark.parametrize(
@@ -216,15 +220,15 @@ async def test_a_campaign_from_open_to_close(store):
     """Opened, rolled, half closed, closed: one entry, one result, the cash of its trades."""
     quotes = Quotes()
     book = journal(store, quotes, costs={"commission": 0.0})
-    await add(book, quantity=2, wish=Wish(price="1.50"))
+    await add(book, quantity=2, wish=TradeTicket(price="1.50"))
 
     quotes.at = at(10)
     legs = trades.rolled_to(await journals.load(book, 1), LATER)
-    rolled = await trades.roll(book, 1, legs, {}, Wish(price="+0.60"))
+    rolled = await trades.roll(book, 1, legs, {}, TradeTicket(price="+0.60"))
     quotes.at = at(20)
-    half = await trades.close(book, 1, Wish(price="0.90"), structures=1)
+    half = await trades.close(book, 1, TradeTicket(price="0.90"), structures=1)
     quotes.at = at(30)
-    done = await trades.close(book, 1, Wish(price="0.40"))
+    done = await trades.close(book, 1, TradeTicket(price="0.40"))
 
     assert [one.action for one in done.entry.trades] == [
         Action.OPEN, Action.ROLL, Action.CLOSE, Action.CLOSE,
@@ -242,10 +246,10 @@ async def test_closing_at_what_the_market_asks(store):
     """Without a price the legs are taken back at the market, slippage included."""
     quotes = Quotes()
     book = journal(store, quotes)
-    await add(book, wish=Wish(price="1.50"))
+    await add(book, wish=TradeTicket(price="1.50"))
     quotes.sigma, quotes.at = 0.15, at(10)
 
-    found = await trades.close(book, 1, Wish())
+    found = await trades.close(book, 1, TradeTicket())
 
     back = quotes.price(560, "P") - quotes.price(550, "P") + 2 * 0.025
     assert campaign.result(found.entry) == pytest.approx(150.0 - 100 * back - 4 * 0.65, abs=0.02)
@@ -254,7 +258,7 @@ async def test_closing_at_what_the_market_asks(store):
 async def test_rolling_to_other_strikes(store):
     """New strikes stand in the order of the legs; an empty roll is refused."""
     book = journal(store, Quotes())
-    one = (await add(book, wish=Wish(price="1.50"))).entry
+    one = (await add(book, wish=TradeTicket(price="1.50"))).entry
 
     legs = trades.rolled_to(one, EXPIRY, (545.0, 555.0))
 
@@ -270,10 +274,10 @@ async def test_rolling_to_other_strikes(store):
 async def test_legs_beside_the_held_ones_adjust(store):
     """What takes nothing back is an adjustment of the same campaign."""
     book = journal(store, Quotes())
-    await add(book, wish=Wish(price="1.50"))
+    await add(book, wish=TradeTicket(price="1.50"))
     draft = opening.from_text("short_call_spread SPY 620/630 2025-06-20")
 
-    found = await trades.roll(book, 1, draft.legs, draft.prices, Wish(price="0.80"))
+    found = await trades.roll(book, 1, draft.legs, draft.prices, TradeTicket(price="0.80"))
 
     assert found.entry.trades[-1].action is Action.ADJUST
     assert campaign.premium(found.entry) == pytest.approx(230.0)
@@ -284,7 +288,7 @@ async def test_expiry_at_the_stored_close(store):
     """What became of expired legs follows from the close of their last day."""
     quotes = Quotes()
     book = journal(store, quotes, costs={"commission": 0.0})
-    await add(book, wish=Wish(price="1.50"))
+    await add(book, wish=TradeTicket(price="1.50"))
     quotes.at = at(33)
     with pytest.raises(UsageError, match="no price of SPY on 2025-06-20 is stored; run tomic"):
         await trades.settle(book, 1)
@@ -304,7 +308,7 @@ async def test_expiry_of_everything_closes_the_entry(store):
     """Worthless legs end the campaign; before their day nothing is recorded."""
     quotes = Quotes()
     book = journal(store, quotes, costs={"commission": 0.0})
-    await add(book, wish=Wish(price="1.50"))
+    await add(book, wish=TradeTicket(price="1.50"))
     with pytest.raises(UsageError, match="holds nothing that has expired by 2025-05-19"):
         await trades.settle(book, 1)
     quotes.at = at(33)
@@ -343,22 +347,22 @@ async def test_early_assignment(store):
 async def test_what_is_closed_stays_closed(store):
     """A closed entry cannot be closed or rolled again."""
     book = journal(store, Quotes())
-    await add(book, wish=Wish(price="1.50"))
-    await trades.close(book, 1, Wish(price="0.50"))
+    await add(book, wish=TradeTicket(price="1.50"))
+    await trades.close(book, 1, TradeTicket(price="0.50"))
 
     with pytest.raises(UsageError, match="journal entry 1 is closed; it holds nothing"):
-        await trades.close(book, 1, Wish(price="0.50"))
+        await trades.close(book, 1, TradeTicket(price="0.50"))
     with pytest.raises(UsageError, match="no journal entry 2"):
-        await trades.close(book, 2, Wish(price="0.50"))
+        await trades.close(book, 2, TradeTicket(price="0.50"))
 
 
 async def test_more_structures_than_held(store):
     """Three of two cannot be closed."""
     book = journal(store, Quotes())
-    await add(book, quantity=2, wish=Wish(price="1.50"))
+    await add(book, quantity=2, wish=TradeTicket(price="1.50"))
 
     with pytest.raises(UsageError, match="3 of 2 structures cannot be closed"):
-        await trades.close(book, 1, Wish(price="0.50"), structures=3)
+        await trades.close(book, 1, TradeTicket(price="0.50"), structures=3)
 
 
 # -- keeping ---------------------------------------------------------------------------------
@@ -369,9 +373,9 @@ async def test_reopening_the_store_gives_the_same_journal(tmp_path):
     path = tmp_path / "store.db"
     async with Database(path) as first:
         book = journal(first, Quotes())
-        await add(book, CONDOR, wish=Wish(price="2.35"))
-        await add(book, wish=Wish(price="1.50"))
-        await trades.close(book, 2, Wish(price="0.40"))
+        await add(book, CONDOR, wish=TradeTicket(price="2.35"))
+        await add(book, wish=TradeTicket(price="1.50"))
+        await trades.close(book, 2, TradeTicket(price="0.40"))
         before = [await journals.load(book, number) for number in (1, 2)]
 
     async with Database(path) as again:
@@ -383,9 +387,9 @@ async def test_history_grows_by_what_changed(store):
     """A snapshot adds one key to the history, not all snapshots again."""
     quotes = Quotes()
     book = journal(store, quotes)
-    await add(book, wish=Wish(price="1.50"))
+    await add(book, wish=TradeTicket(price="1.50"))
     quotes.at = at(1)
-    await trades.roll(book, 1, opening.from_text("+1 SPY 2025-06-20 540P").legs, {}, Wish())
+    await trades.roll(book, 1, opening.from_text("+1 SPY 2025-06-20 540P").legs, {}, TradeTicket())
 
     changes = await journals.history(book, 1)
 
@@ -398,7 +402,7 @@ async def test_history_grows_by_what_changed(store):
 async def test_notes_are_dated(store):
     """A note is added to those that are there."""
     book = journal(store, Quotes())
-    await add(book, wish=Wish(price="1.50"))
+    await add(book, wish=TradeTicket(price="1.50"))
 
     await journals.add_note(book, 1, "looks fine")
     one = await journals.add_note(book, 1, "still does")
@@ -412,7 +416,7 @@ async def test_entries_of_one_campaign(store):
     """An entry may go on with an earlier one, not with itself or in a circle."""
     book = journal(store, Quotes())
     for _ in range(2):
-        await add(book, wish=Wish(price="1.50"))
+        await add(book, wish=TradeTicket(price="1.50"))
 
     linked = await journals.continue_from(book, 2, 1)
 
@@ -434,10 +438,10 @@ async def test_listing(store):
     """Rows come from the summaries: open ones first asked for, with days and share of premium."""
     quotes = Quotes()
     book = journal(store, quotes, costs={"commission": 0.0})
-    await add(book, CONDOR, wish=Wish(price="2.35"))
-    await add(book, wish=Wish(price="1.50"))
+    await add(book, CONDOR, wish=TradeTicket(price="2.35"))
+    await add(book, wish=TradeTicket(price="1.50"))
     quotes.at = at(10)
-    await trades.close(book, 2, Wish(price="0.40"))
+    await trades.close(book, 2, TradeTicket(price="0.40"))
 
     (row,) = await journals.listing(book, status="open")
     both = await journals.listing(book)

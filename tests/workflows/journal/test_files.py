@@ -19,7 +19,7 @@ from tomic.store import Database
 from tomic.workflows.journal import corrections, executions, files, opening, trades
 from tomic.workflows.journal import entries as journals
 from tomic.workflows.journal.corrections import Correction
-from tomic.workflows.journal.trades import Wish
+from tomic.workflows.journal.trades import TradeTicket
 
 LEGACY = [
     {
@@ -74,7 +74,9 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 async def add(book, text="short_put_spread SPY 560/550 2025-06-20", price="1.50"):
     return (
-        await opening.add(book, opening.from_text(text), Wish(price=price), opening.Words())
+        await opening.add(
+            book, opening.from_text(text), TradeTicket(price=price), opening.EntryNotes()
+        )
     ).entry
 
 
@@ -192,11 +194,11 @@ async def test_an_export_is_imported_whole(tmp_path):
     async with Database(tmp_path / "one.db") as first:
         book = journal(first, quotes)
         await opening.add(
-            book, opening.from_text("iron_condor SPY 550/560/620/630 2025-06-20"), Wish(),
-            opening.Words(reason="rich", tags=("a", "b")),
+            book, opening.from_text("iron_condor SPY 550/560/620/630 2025-06-20"), TradeTicket(),
+            opening.EntryNotes(reason="rich", tags=("a", "b")),
         )  # fmt: skip
         quotes.at = at(9)
-        await trades.close(book, 1, Wish())
+        await trades.close(book, 1, TradeTicket())
         before = await journals.load(book, 1)
         path = write(tmp_path, "export.json", await files.export(book))
 
@@ -213,7 +215,7 @@ async def test_an_export_is_imported_whole(tmp_path):
 async def test_entries_as_csv(book):
     """A row per entry with what was known and what it came to."""
     await add(book)
-    await trades.close(book, 1, Wish(price="0.40"))
+    await trades.close(book, 1, TradeTicket(price="0.40"))
 
     (row,) = csv.DictReader(io.StringIO(await files.export(book, form="csv")))
 
@@ -244,7 +246,7 @@ async def test_exports_can_be_narrowed(book):
     """By status and symbol."""
     await add(book)
     await add(book, "short_put_spread QQQ 500/490 2025-06-20")
-    await trades.close(book, 1, Wish(price="0.40"))
+    await trades.close(book, 1, TradeTicket(price="0.40"))
 
     closed = json.loads(await files.export(book, status="closed"))
     of_qqq = json.loads(await files.export(book, symbol="QQQ"))
@@ -303,7 +305,7 @@ async def test_a_typed_entry_is_confirmed_by_its_executions(later, tmp_path):
     """What was entered by hand gets the broker's prices and is not entered twice."""
     await opening.add(
         later, opening.from_text("short_put_spread SPY 560/550 2025-06-20"),
-        Wish(price="1.45", at=at(0)), opening.Words(strategy="mine"),
+        TradeTicket(price="1.45", at=at(0)), opening.EntryNotes(strategy="mine"),
     )  # fmt: skip
 
     found = await files.import_file(later, write(tmp_path, "flex.csv", FLEX))
@@ -356,8 +358,8 @@ async def test_executions_of_tws_need_a_gateway(book):
 async def test_executions_are_linked_by_hand(later, tmp_path):
     """Unlinked executions go into the entry that the trader names."""
     text = "-1 SPY 2025-06-20 580P @4.00"
-    wish = Wish(at=at(-1))
-    own = (await opening.add(later, opening.from_text(text), wish, opening.Words())).entry
+    wish = TradeTicket(at=at(-1))
+    own = (await opening.add(later, opening.from_text(text), wish, opening.EntryNotes())).entry
     await files.import_file(later, write(tmp_path, "flex.csv", FLEX))
     row = (await later.store.journal.executions(entry_id=2))[0]
     await later.store.journal.save_executions([replace(row, exec_id="late", entry_id=None)])
@@ -376,7 +378,7 @@ async def test_executions_are_linked_by_hand(later, tmp_path):
 async def test_a_correction_is_kept_beside_what_was(book):
     """The result follows from the corrected price; the history has both, and why."""
     await add(book)
-    await trades.close(book, 1, Wish(price="0.40", commission=0.0))
+    await trades.close(book, 1, TradeTicket(price="0.40", commission=0.0))
 
     wanted = Correction(trade=2, price="0.60", because="misread")
     fixed = (await corrections.correct(book, 1, wanted)).entry
@@ -414,7 +416,7 @@ async def test_the_price_of_a_leg_and_the_commission(book):
 async def test_taking_a_close_back(book):
     """Reopened, the entry holds its legs again; the close stays in the history."""
     await add(book)
-    await trades.close(book, 1, Wish(price="0.40"))
+    await trades.close(book, 1, TradeTicket(price="0.40"))
 
     one = (await corrections.correct(book, 1, Correction(reopen=True))).entry
 

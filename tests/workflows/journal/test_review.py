@@ -15,8 +15,8 @@ from tomic.models.journal import Verdict
 from tomic.store import Database, Dividend, Earnings
 from tomic.workflows.journal import entries as journals
 from tomic.workflows.journal import opening, review, trades
-from tomic.workflows.journal.opening import Words
-from tomic.workflows.journal.trades import Wish
+from tomic.workflows.journal.opening import EntryNotes
+from tomic.workflows.journal.trades import TradeTicket
 
 SPREAD = "short_put_spread SPY 560/550 2025-06-20"
 FREE = {"costs": {"commission": 0.0}}
@@ -31,8 +31,8 @@ async def store(tmp_path):
 
 async def add(book, text=SPREAD, *, quantity=1, price="1.50", rules=None):
     draft = opening.from_text(text, quantity=quantity)
-    say = Words(rules={"negative_ev": "false", **(rules or {})})
-    return (await opening.add(book, draft, Wish(price=price), say)).entry
+    say = EntryNotes(rules={"negative_ev": "false", **(rules or {})})
+    return (await opening.add(book, draft, TradeTicket(price=price), say)).entry
 
 
 async def verdicts(book) -> list[Verdict]:
@@ -262,7 +262,7 @@ async def test_closed_entries_are_not_checked(store):
     """Only what is open is judged, also when it is named."""
     book = journal(store, Quotes(), **FREE)
     await add(book)
-    await trades.close(book, 1, Wish(price="0.50"))
+    await trades.close(book, 1, TradeTicket(price="0.50"))
 
     assert (await review.check(book)).checks == ()
     assert (await review.check(book, [1])).checks == ()
@@ -367,7 +367,7 @@ async def test_a_list_shows_no_marks_of_other_legs(store):
     (leg,) = campaign.held(await journals.load(book, 1))
     await trades.assign(book, 1, leg)
     rolled = trades.rolled_to(await journals.load(book, 2), LATER)
-    await trades.roll(book, 2, rolled, {}, Wish(price="+0.50", at=at(9)))
+    await trades.roll(book, 2, rolled, {}, TradeTicket(price="+0.50", at=at(9)))
 
     after = await journals.listing(book)
 
@@ -480,9 +480,9 @@ async def test_a_closed_entry_is_accounted_for(store):
     await add(book)
     quotes.at, quotes.spot = at(5), 600.0
     legs = trades.rolled_to(await journals.load(book, 1), LATER)
-    await trades.roll(book, 1, legs, {}, Wish(price="+0.80"))
+    await trades.roll(book, 1, legs, {}, TradeTicket(price="+0.80"))
     quotes.at, quotes.sigma = at(9), 0.15
-    done = (await trades.close(book, 1, Wish(price="1.10"))).entry
+    done = (await trades.close(book, 1, TradeTicket(price="1.10"))).entry
 
     (found,) = await review.attribute(book, [1])
 

@@ -376,7 +376,7 @@ class JournalView(View):
         async def ask(desk: Desk) -> Recorded:
             from tomic.workflows.journal import trades
 
-            wish = trades.Wish(price=price or None, note=note)
+            wish = trades.TradeTicket(price=price or None, note=note)
             return await trades.close(await desk.journal(), number_, wish, structures=count)
 
         self.work(f"closing {number_}", ask, self._recorded, online=not price)
@@ -469,8 +469,8 @@ class JournalView(View):
 
             journal = await desk.journal()
             draft = await _draft(journal, legs, count)
-            wish = trades.Wish(price=price or None)
-            return await opening.add(journal, draft, wish, opening.Words(plan=plan))
+            wish = trades.TradeTicket(price=price or None)
+            return await opening.add(journal, draft, wish, opening.EntryNotes(plan=plan))
 
         self.work(f"recording {legs}", ask, self._recorded)
 

@@ -69,7 +69,7 @@ def parse_gate(text: str) -> Gate:
 
     Raises:
         ValueError: Not of the form ``name >= number`` or ``abs(name) <= number``, or the name is
-            none of `NAMES`.
+            not one of `NAMES`.
     """
     match = _GATE.fullmatch(text)
     if match is None:

@@ -127,7 +127,7 @@ class Template:
 
     name: str
     outlook: str
-    """When one would want it, in a few words."""
+    """When to use it, in a few words."""
     side: Side
     legs: tuple[LegRule, ...]
     dte: tuple[int, int]
@@ -226,7 +226,8 @@ def mirrored(template: Template) -> Template:
         for leg in template.legs
     )
     wider = tuple(
-        Wider(_swapped(one.leg), _swapped(one.than), _swapped(one.about)) for one in template.wider
+        Wider(_swapped(rule.leg), _swapped(rule.than), _swapped(rule.about))
+        for rule in template.wider
     )
     return replace(template, side=sides[template.side], legs=legs, wider=wider)
 

@@ -37,7 +37,7 @@ def changed(template: Template, field: str, value: Any) -> Template:
     The template with one field, or one leg by its name, as ``tomic.toml`` writes it.
 
     Raises:
-        ConfigError: There is no such field or leg, or the value cannot be.
+        ConfigError: There is no such field or leg, or the value is impossible.
     """
     key = f"strategies.{template.name}.{field}"
     legs = [leg.name for leg in template.legs]
@@ -76,7 +76,7 @@ def _with_leg(template: Template, name: str, value: Any, key: str) -> Template:
             leg = replace(leg, quantity=given)
         else:
             leg = replace(leg, pick=_repicked(leg.pick, field, given))
-    legs = tuple(leg if one.name == name else one for one in template.legs)
+    legs = tuple(leg if each.name == name else each for each in template.legs)
     return replace(template, legs=legs)
 
 
@@ -102,15 +102,15 @@ def _repicked(pick: Pick, field: str, value: Any) -> Pick:
 def _pair(value: Any, kind: type) -> tuple[Any, Any]:
     numbers = list(value) if isinstance(value, (list, tuple)) else []
     good = len(numbers) == 2 and not any(
-        isinstance(one, bool) or not isinstance(one, (int, float)) for one in numbers
+        isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers
     )
-    if not good or (kind is int and any(one != int(one) for one in numbers)):
+    if not good or (kind is int and any(number != int(number) for number in numbers)):
         raise ValueError(f"must be two {'whole ' if kind is int else ''}numbers, got {value!r}")
     return kind(numbers[0]), kind(numbers[1])
 
 
 def unknown(key: str, name: str, known: Iterable[str]) -> ConfigError:
-    """What to raise about a *name* that is not among those known."""
+    """The error for a *name* that is not known."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
@@ -359,16 +359,16 @@ def with_overrides(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Templa
     ``long_put = { points = [5, 10] }`` (or sigmas, strikes), ``body = { nearest = 1 }``.
 
     Raises:
-        ConfigError: Unknown strategy or field, or a value that cannot be; the message says which
-            names there are.
+        ConfigError: Unknown strategy or field, or an impossible value; the message lists
+            the names there are.
     """
-    found = dict(CATALOGUE)
+    templates = dict(CATALOGUE)
     for name, fields in changes.items():
-        if name not in found:
-            raise unknown(f"strategies.{name}", name, found)
+        if name not in templates:
+            raise unknown(f"strategies.{name}", name, templates)
         for field, value in fields.items():
-            found[name] = changed(found[name], field, value)
-    return found
+            templates[name] = changed(templates[name], field, value)
+    return templates
 
 
 def choose(
@@ -377,10 +377,10 @@ def choose(
     """
     The templates of these names, all enabled ones when none are given; in the catalogue's order.
 
-    One text is one name, or several by commas; a dash is as good as an underscore.
+    A string is one name, or several separated by commas; dashes count as underscores.
 
     Raises:
-        ConfigError: As `with_overrides`, and for a name that is no strategy.
+        ConfigError: As `with_overrides`, and for a name that is not a strategy.
     """
     known = with_overrides(changes or {})
     names = [name.replace("-", "_") for name in several(names)]
@@ -415,7 +415,7 @@ def describe(template: Template) -> dict[str, Any]:
         "cash_secured": template.cash_secured,
         "undefined_risk": template.undefined_risk,
         **plain,
-        "wider": [f"{one.leg} wider than {one.than}" for one in template.wider],
+        "wider": [f"{rule.leg} wider than {rule.than}" for rule in template.wider],
         "legs": legs,
     }
 

@@ -71,15 +71,15 @@ def premiums(
         terms = table.terms(years[:, None], vol[:, None])
         log_ratio = np.log(spot / k)
         place = (-log_ratio if call else log_ratio) * terms.rise[:, 0, 0] + terms.shift[:, 0, 0]
-        power, found = np.clip(place, -1.0, 1.0), np.zeros(side.size)
+        power, value = np.clip(place, -1.0, 1.0), np.zeros(side.size)
         for coefficient in terms.coefficient[::-1, :, 0, 0]:
-            found = found * power + coefficient
-        found *= spot if call else k
+            value = value * power + coefficient
+        value *= spot if call else k
         due = np.flatnonzero(place <= -1.0)
         if due.size:
             european = black_scholes.price(spot, k[due], years[due], rate, near, vol[due], call)
-            found[due] = np.maximum(spot - k[due] if call else k[due] - spot, 0.0) - european
-        premium[side] = np.maximum(found, 0.0)
+            value[due] = np.maximum(spot - k[due] if call else k[due] - spot, 0.0) - european
+        premium[side] = np.maximum(value, 0.0)
     return premium
 
 
@@ -159,7 +159,7 @@ def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
     Refuse to judge a chain by the volatility of something else.
 
     Raises:
-        UsageError: *vol* is no snapshot, or that of another symbol.
+        UsageError: *vol* is not a snapshot, or belongs to another symbol.
     """
     own = f"VolSnapshot(symbol={chain.symbol!r}, as_of=...)"
     if not isinstance(vol, VolSnapshot):
@@ -190,7 +190,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         european, chain.spot.price, rows.strike, rows.tau, chain.rate, yields, rows.is_call
     )
     fitted, unfit = _smiles(chain, rows, iv, forward, premium)
-    smiles = {place: one.smile for place, one in fitted.items()}
+    smiles = {place: fit.smile for place, fit in fitted.items()}
     value, error = _model(chain, rows, smiles, premium, european)
     prices = ladder(
         chain["bid"],
@@ -235,7 +235,7 @@ class _Rows(NamedTuple):
     tau: FloatArray
     is_call: BoolArray
     mid: FloatArray
-    """NaN where bid and ask make no market."""
+    """NaN where bid and ask do not make a market."""
     listed: BoolArray
     expiry: IntArray
     """Place of the row's expiry in ``chain.expiries``."""
@@ -270,8 +270,10 @@ def _parity(rows: _Rows, european: FloatArray, place: int, rate: float) -> float
     if call.size == 0:
         return math.nan
     put, tau = rows.other[call], float(rows.tau[call[0]])
-    found = parity.forward_from_parity(rows.strike[call], european[call], european[put], rate, tau)
-    return found.forward if found.forward > 0.0 else math.nan
+    from_pairs = parity.forward_from_parity(
+        rows.strike[call], european[call], european[put], rate, tau
+    )
+    return from_pairs.forward if from_pairs.forward > 0.0 else math.nan
 
 
 def _yield(chain: Chain, rows: _Rows, forward: FloatArray) -> FloatArray:
@@ -321,11 +323,11 @@ def _parity_after_exercise(
         return forward, yields
     better = forward.copy()
     for place in range(len(chain.expiries)):
-        here = rows.expiry == place
-        if known[here].any():
+        of_expiry = rows.expiry == place
+        if known[of_expiry].any():
             again = _parity(rows, rows.mid - premium, place, chain.rate)
             if math.isfinite(again):
-                better[here] = again
+                better[of_expiry] = again
     return better, _yield(chain, rows, better)
 
 
@@ -355,47 +357,47 @@ def _smiles(
     unfit: dict[int, str] = {}
     floor: Smile | None = None
     for place in range(len(chain.expiries)):
-        here = np.flatnonzero(chosen & (rows.expiry == place))
-        if here.size == 0:
+        at = np.flatnonzero(chosen & (rows.expiry == place))
+        if at.size == 0:
             continue
-        if (strikes := int(np.unique(rows.strike[here]).size)) < smile.LEAST_STRIKES:
+        if (strikes := int(np.unique(rows.strike[at]).size)) < smile.LEAST_STRIKES:
             unfit[place] = smile.too_few(strikes)
             continue
-        first = here[0]
+        first = at[0]
         fit = partial(
             smile.fit,
-            rows.strike[here],
-            iv[here],
+            rows.strike[at],
+            iv[at],
             forward=float(forward[first]),
             tau=float(rows.tau[first]),
-            weight=weight[here],
+            weight=weight[at],
             discount=float(discount[first]),
         )
         market = NearMoney(
-            rows.strike[here],
-            iv[here],
+            rows.strike[at],
+            iv[at],
             # vega over half the spread, per .01
-            0.01 / weight[here],
+            0.01 / weight[at],
             *_straddle(chain, rows, rows.mid - premium, place, float(forward[first])),
         )
-        found, why = _confirmed(fit(floor=floor), market)
+        confirmed, why = _confirmed(fit(floor=floor), market)
         if why and floor is not None:
-            # What the quotes say goes before what the expiry before them allows.
+            # The quotes take precedence over what the previous expiry allows.
             alone, still = _confirmed(smile.beside(fit(), floor), market)
-            found, why = (alone, "") if not still else (found, why)
+            confirmed, why = (alone, "") if not still else (confirmed, why)
         if why:
-            unfit[place] = f"{why}; {found.smile.note}" if found.smile.note else why
+            unfit[place] = f"{why}; {confirmed.smile.note}" if confirmed.smile.note else why
             continue
         # A smile that the market contradicts must not hold up the next one.
-        floor = found.smile
-        fitted[place] = found
+        floor = confirmed.smile
+        fitted[place] = confirmed
     return fitted, unfit
 
 
-def _confirmed(found: Smile, market: NearMoney) -> tuple[_Fitted, str]:
-    """A smile with its density, and how the market contradicts them."""
-    law = density.from_smile(found)
-    return _Fitted(found, law), disagreement(found, law, market)
+def _confirmed(fitted: Smile, market: NearMoney) -> tuple[_Fitted, str]:
+    """A smile with its density, and where the market contradicts them."""
+    law = density.from_smile(fitted)
+    return _Fitted(fitted, law), disagreement(fitted, law, market)
 
 
 def _straddle(
@@ -424,9 +426,11 @@ def _model(
     """Value at the smile with early exercise, and the error of price less value."""
     value, error = np.full(len(chain), np.nan), np.full(len(chain), np.nan)
     for place, fitted in smiles.items():
-        here = rows.expiry == place
-        found = smile.residuals(fitted, rows.strike[here], european[here], rows.is_call[here])
-        value[here], error[here] = found.value + premium[here], found.error
+        of_expiry = rows.expiry == place
+        residuals = smile.residuals(
+            fitted, rows.strike[of_expiry], european[of_expiry], rows.is_call[of_expiry]
+        )
+        value[of_expiry], error[of_expiry] = residuals.value + premium[of_expiry], residuals.error
     return value, error
 
 
@@ -446,22 +450,22 @@ def _outlooks(
     yields: FloatArray,
     forecast: Forecast,
 ) -> dict[dt.date, Outlook]:
-    found: dict[dt.date, Outlook] = {}
-    for place, one in fitted.items():
+    outlooks: dict[dt.date, Outlook] = {}
+    for place, fit in fitted.items():
         first = int(np.flatnonzero(rows.expiry == place)[0])
         expiry, tau = chain.expiries[place], float(rows.tau[first])
-        found[expiry] = Outlook(
+        outlooks[expiry] = Outlook(
             expiry=expiry,
             dte=int(chain["dte"][first]),
             tau=tau,
             forward=float(forward[first]),
             discount=math.exp(-chain.rate * tau),
             div_yield=float(yields[first]),
-            smile=one.smile,
-            market=one.law,
-            forecast=density.forecast(one.law, one.law.volatility * forecast.ratio),
+            smile=fit.smile,
+            market=fit.law,
+            forecast=density.forecast(fit.law, fit.law.volatility * forecast.ratio),
         )
-    return found
+    return outlooks
 
 
 def _blind(
@@ -496,23 +500,23 @@ def _greeks(
     }
     lacking = rows.listed & np.isnan(columns["delta"])
     for place in np.unique(rows.expiry[lacking]).tolist():
-        here = np.flatnonzero(lacking & (rows.expiry == place))
+        at = np.flatnonzero(lacking & (rows.expiry == place))
         fitted = smiles.get(place)
         if fitted is None:
-            here = here[np.isfinite(own[here])]
-        sigma = own[here] if fitted is None else fitted.iv(rows.strike[here])
+            at = at[np.isfinite(own[at])]
+        sigma = own[at] if fitted is None else fitted.iv(rows.strike[at])
         greeks = black_scholes.greeks(
             chain.spot.price,
-            rows.strike[here],
-            rows.tau[here],
+            rows.strike[at],
+            rows.tau[at],
             chain.rate,
-            yields[here],
+            yields[at],
             sigma,
-            rows.is_call[here],
+            rows.is_call[at],
         )
-        columns["iv"][here] = sigma
+        columns["iv"][at] = sigma
         for name in ("delta", "gamma", "vega", "theta"):
-            columns[name][here] = getattr(greeks, name)
+            columns[name][at] = getattr(greeks, name)
     return columns
 
 
@@ -522,7 +526,7 @@ def _liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
 
     The product of 1 / (1 + x/4), x the spread per accepted spread; the root of
     (oi + 50) / (oi + 100); the fourth root of (volume + 10) / (volume + 20). An unknown open
-    interest counts as 250, an unknown volume as 50; a price that is no quote costs a fifth.
+    interest counts as 250, an unknown volume as 50; a price that is not a quote costs a fifth.
     """
     scan = settings.scan
     accepted = np.maximum(scan.max_spread * prices.price, scan.max_spread_points)

@@ -26,7 +26,7 @@ _HVS = ("hv20", "hv30", "hv60", "hv90", "hv252")
 
 
 class Forecast(NamedTuple):
-    """The volatility that is expected, and what it is made of; fractions, None where unknown."""
+    """The expected volatility and its components; fractions, None where unknown."""
 
     volatility: float | None
     iv30: float | None
@@ -86,10 +86,10 @@ class NearMoney(NamedTuple):
 
 def disagreement(fitted: Smile, law: Density, market: NearMoney) -> str:
     """
-    Why a smile and its density are no outlook: how they miss the market at the money, or "".
+    How a smile and its density miss the market at the money; "" where they are usable.
 
-    Refused is what `smile_missed` says, and a density that does not price the straddle at the
-    money back to within its spread, or within .3 volatility points.
+    They fail where `smile_missed` says so, or where the density does not price the straddle at
+    the money to within its spread or .3 volatility points.
     """
     missed = smile_missed(fitted, market.strike, market.iv, market.half_spread)
     return missed or _straddle_missed(fitted, law, market)
@@ -99,7 +99,7 @@ def smile_missed(fitted: Smile, strike: FloatArray, iv: FloatArray, half_spread:
     """
     How a smile misses the quotes that it was fitted to, or "".
 
-    It does where it is off at the forward by more than the larger of two half-spreads and .3
+    It misses them where it is off at the forward by more than the larger of two half-spreads and .3
     points, or at half of the quotes within one standard deviation by more than twice that.
     Where no quotes lie on both sides of the forward nothing confirms it.
 
@@ -153,8 +153,8 @@ def expected_volatility(vol: VolSnapshot, smiles: list[Smile], score: ScoreSetti
     iv30 = vol.iv30
     where = "IV30"
     if iv30 is None and smiles:
-        at_money = [float(one.iv(one.forward)) for one in smiles]
-        drawn = surface.constant_maturity_iv([one.tau for one in smiles], at_money)
+        at_money = [float(smile.iv(smile.forward)) for smile in smiles]
+        drawn = surface.constant_maturity_iv([smile.tau for smile in smiles], at_money)
         iv30, where = (drawn, "IV30 of this chain") if math.isfinite(drawn) else (None, "IV30")
     if score.forecast_hv == "average":
         present = [value for name in _HVS if (value := getattr(vol, name)) is not None]
@@ -162,14 +162,14 @@ def expected_volatility(vol: VolSnapshot, smiles: list[Smile], score: ScoreSetti
         label = f"the mean of {len(present)} HVs"
     else:
         hv, label = vol.hv30, f"HV30 ({vol.sources.get('hv30', 'source unknown')})"
-    found = float(
+    blended = float(
         density.forecast_volatility(
             math.nan if iv30 is None else iv30,
             [math.nan if hv is None else hv],
             score.forecast_hv_weight,
         )
     )
-    volatility = found if math.isfinite(found) else None
+    volatility = blended if math.isfinite(blended) else None
     if hv is None or iv30 is None or volatility is None:
         lacking = "HV" if hv is None else "IV30"
         return Forecast(

@@ -61,8 +61,8 @@ def ladder(
     price = np.full(bid.shape, np.nan)
     source = np.full(bid.shape, -1, dtype=np.int8)
     for place, rung in enumerate(rungs):
-        here = np.isnan(price) & np.isfinite(rung)
-        price[here], source[here] = rung[here], place
+        fills = np.isnan(price) & np.isfinite(rung)
+        price[fills], source[fills] = rung[fills], place
     known = (bid >= 0.0) & (ask >= bid) & np.isfinite(ask)
     widest = np.maximum(max_spread * price, max_spread_points)
     half = 0.5 * np.where(known, ask - bid, widest)

@@ -29,7 +29,7 @@ from tomic.workflows.journal.entries import (
     with_snapshot,
 )
 from tomic.workflows.journal.market import LegMarket
-from tomic.workflows.journal.trades import Wish, look, make_trade, price_fills
+from tomic.workflows.journal.trades import TradeTicket, look, make_trade, price_fills
 
 _FROM_VOL = ("iv_rank", "iv_percentile", "hv30", "vix", "atr14", "skew", "term_m1_m2", "term_m1_m3")
 _WANTED = ("spot", "iv", *_FROM_VOL, "delta", "gamma", "vega", "theta", "margin", "pos", "ev")
@@ -49,7 +49,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class EntryNotes:
     """What the trader writes beside the legs."""
 
     strategy: str = ""
@@ -188,7 +188,7 @@ def from_book(chosen: Sequence[Position]) -> Draft:
 # -- entries -----------------------------------------------------------------------------------
 
 
-async def add(journal: Journal, draft: Draft, wish: Wish, say: Words) -> Recorded:
+async def add(journal: Journal, draft: Draft, wish: TradeTicket, say: EntryNotes) -> Recorded:
     """
     Open an entry, with its context and marks as far as they can be had.
 

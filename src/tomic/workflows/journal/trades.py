@@ -25,7 +25,7 @@ from tomic.workflows.journal.market import LegMarket, read_market
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TradeTicket:
     """What the trader says of a trade besides its legs."""
 
     price: str | None = None
@@ -43,7 +43,7 @@ async def look(
     symbol: str,
     legs: Sequence[Held],
     held: Sequence[Held],
-    wish: Wish,
+    wish: TradeTicket,
     *,
     needed: bool,
 ) -> tuple[Snapshot | None, LegMarket | None, str]:
@@ -76,7 +76,7 @@ async def look(
 
 def price_fills(
     legs: Sequence[Held],
-    wish: Wish,
+    wish: TradeTicket,
     seen: Snapshot | None,
     prices: Mapping[Any, float],
     settings: Settings,
@@ -158,7 +158,7 @@ def make_trade(
 
 
 async def close(
-    journal: Journal, entry_id: int, wish: Wish, *, structures: int | None = None
+    journal: Journal, entry_id: int, wish: TradeTicket, *, structures: int | None = None
 ) -> Recorded:
     """
     Close an entry, or some structures of it, at a price or at what the market asks.
@@ -179,7 +179,11 @@ async def close(
 
 
 async def roll(
-    journal: Journal, entry_id: int, legs: Sequence[Held], prices: Mapping[Any, float], wish: Wish
+    journal: Journal,
+    entry_id: int,
+    legs: Sequence[Held],
+    prices: Mapping[Any, float],
+    wish: TradeTicket,
 ) -> Recorded:
     """
     Close legs of an entry and open others in one trade; the campaign goes on.
