@@ -26,7 +26,7 @@ from tomic.ib.quotes import UnderlyingTicks
 from tomic.ib.session import Session
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.selection import Selection, Wanted
-from tomic.workflows.progress import THINKING, Event, Watcher, ignore
+from tomic.workflows.progress import Event, Watcher, ignore
 
 _ATTEMPTS = 5
 """How often the setup is begun again over a new connection."""
@@ -164,7 +164,7 @@ async def _prepare(order: ChainRequest) -> Setup:
     is_open = dates.is_open(underlying.sessions, now)
     await session.use_data_type(wanted_data_type(session, underlying, now))
     in_sigmas = order.choose is not None or settings.chain.strike_range.endswith("s")
-    order.tell(THINKING)
+    order.watch(Event("waiting", order.symbol, "spot and expiries"))
     listed, (ticks, refused) = await _both(
         contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
         _ticks_or_refusal(order, underlying, _IV_GRACE_S if in_sigmas else 0.0),
