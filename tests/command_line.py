@@ -36,14 +36,14 @@ class Finished:
     stderr: str
 
 
-def run(*words: object) -> Finished:
-    """A command in this process, with stdout and stderr apart."""
+def run(*words: object, **how: object) -> Finished:
+    """A command in this process, with stdout and stderr apart; *how* goes to its context."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     with CliRunner().isolation() as (out, err, _):
         try:
             # Typer's own invoke would build the whole tree of commands again for every command.
-            code = TREE.main(args=[str(word) for word in words], prog_name="tomic")
+            code = TREE.main(args=[str(word) for word in words], prog_name="tomic", **how)
         except SystemExit as exc:
             code = exc.code
         except TomicError as exc:

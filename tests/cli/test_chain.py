@@ -10,9 +10,9 @@ import pytest
 
 from tomic.cli import chain
 from tomic.cli.chain import Preloading
-from tomic.workflows.progress import THINKING, Event
+from tomic.workflows.progress import Event
 
-WAITS = Event("stage", "SPY", THINKING)
+WAITS = Event("waiting", "SPY", "spot and expiries")
 
 
 @pytest.mark.parametrize("name", chain.CHAIN)

@@ -15,7 +15,8 @@ import command_line
 from clean_home import make_clean_home, write
 from tomic import dates
 from tomic.cli import app
-from tomic.cli.running import hosted, runs
+from tomic.cli.options import Invocation
+from tomic.cli.running import runs
 from tomic.errors import StoreBusy
 from tomic.sim.replay.recordings import read_session
 from tomic.store import Database
@@ -43,8 +44,8 @@ def is_there(name: str) -> bool:
     return Path(name).exists()
 
 
-def run(*words: str):
-    return command_line.run("run", *words)
+def run(*words: str, **how: object):
+    return command_line.run("run", *words, **how)
 
 
 def log(folder: str = ".") -> list[dict]:
@@ -146,8 +147,8 @@ async def test_a_running_job_excludes_a_second_one():
     job("prices", more="\n[store]\nlock_wait_s = 0.05\n")
 
     async with Database("data/volatility.db") as db, db.run_lock("job-morning"):
-        with hosted() as commands:
-            run("morning", "--quiet")
+        commands = []
+        run("morning", "--quiet", obj=Invocation(waiting=commands))
         with pytest.raises(StoreBusy) as caught:
             await commands[0]
 
@@ -178,8 +179,8 @@ async def test_all_steps_use_one_connection(gateway):
         more=gateway_of_test,
     )
 
-    with hosted() as commands:
-        run("morning", "--quiet")
+    commands = []
+    run("morning", "--quiet", obj=Invocation(waiting=commands))
     (command,) = commands
     code = await command
 
@@ -192,8 +193,8 @@ async def test_a_step_with_another_gateway_gets_its_own_connection(gateway):
     """An option that names another client id cannot be served by the job's connection."""
     job("vol", "vol --client-id 300", more=f"\n[ib]\nport = {gateway.port}\n")
 
-    with hosted() as commands:
-        run("morning", "--quiet")
+    commands = []
+    run("morning", "--quiet", obj=Invocation(waiting=commands))
     (command,) = commands
     await command
 

@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from tomic.cli import completion, options
-from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
+from tomic.cli.running import (
+    INTERRUPTED,
+    checked_symbols,
+    export_folder,
+    open_desk,
+    runs,
+    say,
+    worst,
+)
 from tomic.errors import BadFile, TomicError
 from tomic.present.forms import Format
-from tomic.workflows.progress import THINKING, Event
+from tomic.workflows.progress import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +58,8 @@ class Preloading:
         self._loading: asyncio.Task[None] | None = None
 
     def __call__(self, event: Event) -> None:
-        """Begin at the first event that says so."""
-        if event.text == THINKING and self._loading is None:
+        """Begin at the first event of that kind."""
+        if event.kind == "waiting" and self._loading is None:
             work = asyncio.to_thread(_load, self._modules)
             self._loading = asyncio.create_task(work, name="tomic imports")
 
@@ -125,7 +133,7 @@ class Writer:
 
         if self._folder is None or self._unwritten:
             return
-        both = [(one.snapshot, one.chain) for one in outcomes if one.chain is not None]
+        both = [(each.snapshot, each.chain) for each in outcomes if each.chain is not None]
         try:
             files.write_overview(both, self._folder, stamp=dt.datetime.now().astimezone())
         except BadFile as exc:
@@ -175,13 +183,13 @@ class Writer:
 
 def exit_code(outcomes: list[ChainOutcome]) -> int:
     """0 when every row is final, 3 when rows exist and something is missing, else the error's."""
-    errors = [one.error.exit_code for one in outcomes if one.error is not None]
-    chains = [one.chain for one in outcomes if one.chain is not None]
-    usable = [one for one in chains if any(map(_is_usable, one.counts))]
+    errors = [outcome.error.exit_code for outcome in outcomes if outcome.error is not None]
+    chains = [outcome.chain for outcome in outcomes if outcome.chain is not None]
+    usable = [chain for chain in chains if any(map(_is_usable, chain.counts))]
     if usable:
-        whole = not errors and all(one.is_final for one in chains)
+        whole = not errors and all(chain.is_final for chain in chains)
         return 0 if whole else _PARTIAL
-    return worst([*errors, *(_empty_code(one) for one in chains)])
+    return worst([*errors, *(_empty_code(chain) for chain in chains)])
 
 
 def _is_usable(status: str) -> bool:
@@ -234,26 +242,12 @@ async def chain(
         str | None, typer.Option(help="For example SPX (AM settled) instead of SPXW.")
     ] = None,
     realtime_only: options.RealtimeOnlyOption = False,
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    timeout: options.TimeoutOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    out: options.OutOption = None,
-    no_export: options.NoExportOption = False,
-    demo: options.DemoOption = False,
-    paced: options.PacedOption = False,
-    replay: options.ReplayOption = None,
-    as_of: options.AsOfOption = None,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: options.GatewayOptions,
+    common: options.CommonOptions,
 ) -> int:
     """Fetch option chains, print them and write them to the export folder."""
-    from tomic.cli import opening
-
-    symbols = opening.checked_symbols(symbols)
+    symbols = checked_symbols(symbols)
     rules: dict[str, object] = {
         "monthlies": monthlies,
         "weeklies": weeklies,
@@ -261,29 +255,15 @@ async def chain(
         "strike_range": strike_range,
         "side": side,
         "trading_class": trading_class,
-        "deadline_s": timeout,
-        "min_delta": delta.least if delta else None,
-        "max_delta": delta.most if delta else None,
+        **(dte.rules if dte else {}),
+        **(delta.rules if delta else {}),
     }
-    desk, progress = opening.desk(
-        config=config,
-        demo=demo,
-        replay=replay,
-        as_of=as_of,
-        paced=paced,
-        quiet=quiet,
-        verbose=verbose,
-        ib={"host": host, "port": port, "client_id": client_id},
-        chain=rules,
-        market={"realtime_only": realtime_only or None},
-    )
-    shape = options.chosen_format(format, as_json)
-    folder = opening.export_folder(desk.settings, out, no_export=no_export)
-    writer = Writer(shape, folder)
-    with progress, stoppable(desk.interrupt):
+    market = {"realtime_only": realtime_only or None}
+    desk, progress = open_desk(common, gateway, chain=rules, market=market)
+    writer = Writer(common.shape, export_folder(common, desk.settings))
+    with progress, common.invocation.stoppable(desk.interrupt):
         async with desk, Preloading(*CHAIN) as progress.then:
-            days = (dte.least, dte.most) if dte else None
-            outcomes = await desk.chains(symbols, dte=days, on_done=writer.on_done)
+            outcomes = await desk.chains(symbols, on_done=writer.on_done)
             interrupted = desk.interrupted
             await asyncio.to_thread(writer.compose, outcomes)
-    return writer.finish(outcomes, interrupted=interrupted, quiet=quiet)
+    return writer.finish(outcomes, interrupted=interrupted, quiet=common.quiet)

@@ -41,7 +41,7 @@ def strategies(ctx: typer.Context, incomplete: str) -> Offers:
         from tomic.strategies.catalogue.templates import with_overrides
 
         catalogue = with_overrides(settings.strategies)
-        return [(name, one.outlook) for name, one in catalogue.items()]
+        return [(name, template.outlook) for name, template in catalogue.items()]
 
     return _matching(ctx, incomplete, known)
 
@@ -81,7 +81,7 @@ def metrics(incomplete: str) -> Offers:
     """Names of the figures that `tomic explain` knows, each with what it is."""
     from tomic.figures import ALL
 
-    return [(name, one.title) for name, one in ALL.items() if name.startswith(incomplete)]
+    return [(name, metric.title) for name, metric in ALL.items() if name.startswith(incomplete)]
 
 
 def _matching(ctx: typer.Context, incomplete: str, known: Callable[[Settings], Offers]) -> Offers:

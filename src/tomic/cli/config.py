@@ -28,14 +28,14 @@ def show(
     from tomic.config import origins
     from tomic.config.text import plain, toml_text
 
-    found = {key: (plain(value), source) for key, (value, source) in origins(config).items()}
+    values = {key: (plain(value), source) for key, (value, source) in origins(config).items()}
     if as_json:
-        rows = {key: {"value": value, "origin": source} for key, (value, source) in found.items()}
-        bare = {key: value for key, (value, _) in found.items()}
+        rows = {key: {"value": value, "origin": source} for key, (value, source) in values.items()}
+        bare = {key: value for key, (value, _) in values.items()}
         document = {"schema": "tomic.config/1", "settings": rows if origin else bare}
         typer.echo(to_json(document), nl=False)
         return
-    for key, (value, source) in found.items():
+    for key, (value, source) in values.items():
         line = f"{key} = {toml_text(value)}"
         typer.echo(f"{line:<44}  {source}" if origin else line)
 
@@ -60,10 +60,10 @@ def check(config: ConfigOption = None) -> None:
     from tomic.config.loading import leaves
 
     plain = dict(leaves(Settings()))
-    found = origins(config)
-    changed = sum(plain.get(tuple(key.split("."))) != value for key, (value, _) in found.items())
+    values = origins(config)
+    changed = sum(plain.get(tuple(key.split("."))) != value for key, (value, _) in values.items())
     file = config_file(config) or "no file"
-    typer.echo(f"{file}: ok, {changed} of {len(found)} settings differ from the default", err=True)
+    typer.echo(f"{file}: ok, {changed} of {len(values)} settings differ from the default", err=True)
 
 
 @app.command()

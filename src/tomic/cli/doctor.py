@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tomic.cli import options
-from tomic.cli.running import runs, worst
+from tomic.cli.running import open_desk, runs, worst
 
 if TYPE_CHECKING:
     from tomic.workflows.doctor.ladder import Check
@@ -20,41 +20,26 @@ app = typer.Typer()
 @app.command()
 @runs
 async def doctor(
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    replay: options.ReplayOption = None,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: Annotated[options.GatewayOptions, "host port client_id"],
+    common: Annotated[options.CommonOptions, "as_json demo replay config verbose quiet"],
 ) -> int:
     """Check the way from the socket to option data, and the store; say how to mend it."""
-    from tomic.cli import opening
-
-    desk, _ = opening.desk(
-        config=config,
-        demo=demo,
-        replay=replay,
-        quiet=quiet or as_json,
-        verbose=verbose,
-        ib={"host": host, "port": port, "client_id": client_id},
-    )
+    desk, _ = open_desk(common, gateway, quiet=common.as_json)
     checks = []
     async with desk:
         async for check in desk.examine():
             checks.append(check)
-            if not as_json:
+            if not common.as_json:
                 _print(check)
-    problems = [one for one in checks if one.verdict == "fail"]
-    warnings = [one for one in checks if one.verdict == "warn"]
-    if as_json:
-        document = {"schema": "tomic.doctor/1", "checks": [asdict(one) for one in checks]}
+    problems = [each for each in checks if each.verdict == "fail"]
+    warnings = [each for each in checks if each.verdict == "warn"]
+    if common.as_json:
+        document = {"schema": "tomic.doctor/1", "checks": [asdict(each) for each in checks]}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         typer.echo(f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
-    return worst([one.exit_code for one in problems])
+    return worst([problem.exit_code for problem in problems])
 
 
 def _print(check: Check) -> None:

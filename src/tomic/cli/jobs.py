@@ -7,18 +7,20 @@ import datetime as dt
 import logging
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tomic.cli import completion, options, streams
-from tomic.cli.running import LOOKS_DONE, hosted, of_the_system, runs, say, worst
+from tomic.cli.running import LOOKS_DONE, of_the_system, open_desk, runs, say, worst
 from tomic.errors import ConfigError, TomicError, UsageError
 
 if TYPE_CHECKING:
     from tomic.config import JobSettings
+    from tomic.desk import Desk
     from tomic.workflows.jobs import StepEnd, StepReport
 
 _log = logging.getLogger(__name__)
@@ -46,21 +48,18 @@ async def run_(
     skip_holidays: Annotated[
         bool, typer.Option("--skip-holidays", help="Do nothing on days without trading.")
     ] = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    common: Annotated[options.CommonOptions, "demo config verbose quiet"],
 ) -> int:
     """Run the steps of a job over one connection; without a name, list the jobs."""
-    from tomic.cli import opening
     from tomic.config import load_settings
     from tomic.workflows.jobs import INTERRUPTED, is_due, run_job
 
-    if opening.is_shared():
+    if common.invocation.host is not None:
         raise UsageError(f"run cannot be a step: {_NOT_A_STEP['run']}")
     # Steps run in the folder of the file, so it must not be named relative to this one.
-    config = _file(config)
-    settings = load_settings(config)
+    common = replace(common, config=_file(common.config))
+    settings = load_settings(common.config)
     if name is None:
         typer.echo("\n".join(_listing(settings.jobs)))
         return 0
@@ -69,19 +68,19 @@ async def run_(
     if not is_due(job, today, skip_holidays=skip_holidays):
         typer.echo(f"{today} is no trading day; nothing done", err=True)
         return 0
-    desk, _ = opening.desk(config=config, demo=demo, replay=None, quiet=quiet, verbose=verbose)
-    shared = _Shared(config, demo=demo, quiet=quiet)
+    desk, _ = open_desk(common)
+    steps = _Steps(common, desk)
     # Cron starts in the home folder, and a step's own paths are meant beside the configuration.
-    with _in_folder(config.parent if config else None), opening.sharing(desk):
+    with _in_folder(common.config.parent if common.config else None):
         async with desk:
             reports = await run_job(
                 name,
                 job,
-                shared.step,
+                steps.run,
                 store=await desk.store(),
                 today=today,
                 wait_s=settings.store.lock_wait_s,
-                on_done=lambda report: None if quiet else _tell(report, len(job.run)),
+                on_done=lambda report: None if common.quiet else _tell(report, len(job.run)),
             )
     codes = [report.end.exit_code for report in reports]
     return INTERRUPTED if INTERRUPTED in codes else worst(codes)
@@ -105,13 +104,14 @@ def _in_folder(folder: Path | None) -> Iterator[None]:
             os.chdir(before or folder)
 
 
-class _Shared:
-    """Runs command lines with what all steps of the job have in common."""
+class _Steps:
+    """Runs command lines with what all steps of the job have in common, the desk among them."""
 
-    def __init__(self, config: Path | None, *, demo: bool, quiet: bool) -> None:
-        self._given = {"--demo": demo, "--config": config, "--quiet": quiet}
+    def __init__(self, common: options.CommonOptions, desk: Desk) -> None:
+        self._given = {"--demo": common.demo, "--config": common.config, "--quiet": common.quiet}
+        self._invocation = replace(common.invocation, host=desk)
 
-    async def step(self, words: list[str]) -> StepEnd:
+    async def run(self, words: list[str]) -> StepEnd:
         """Run one command in this process, on this loop; whatever it raises is its own end."""
         from tomic.workflows.jobs import StepEnd
 
@@ -152,11 +152,11 @@ class _Shared:
         from tomic.cli.app import app as whole
 
         line = self._with_options(typer.main.get_command(whole), words)
-        with hosted() as commands:
-            try:
-                whole(args=line, prog_name="tomic")
-            except SystemExit as exc:
-                code = exc.code if isinstance(exc.code, int) else 1
+        commands: list[Coroutine[Any, Any, int | None]] = []
+        try:
+            whole(args=line, prog_name="tomic", obj=replace(self._invocation, waiting=commands))
+        except SystemExit as exc:
+            code = exc.code if isinstance(exc.code, int) else 1
         for command in commands:
             code = await command or 0
         return code
@@ -171,7 +171,7 @@ class _Shared:
             typed.append(word)
         if typed:
             _check_step(words)
-        known = {name for one in command.params for name in one.opts}
+        known = {name for parameter in command.params for name in parameter.opts}
         if typed and self._given["--demo"] and "--demo" not in known:
             raise UsageError(f"{' '.join(typed)} has no --demo; leave it out of a demo")
         extra: list[str] = []

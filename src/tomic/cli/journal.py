@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,8 @@ import typer
 from typer.core import TyperCommand
 
 from tomic.cli import completion, options
-from tomic.cli.running import runs, worst
+from tomic.cli.running import open_desk, runs, worst
 from tomic.errors import BadFile, RequestFailed, SessionError, TomicError, UsageError
-from tomic.present.forms import Format
 
 if TYPE_CHECKING:
     from tomic.workflows.journal.entries import Journal, Recorded
@@ -51,13 +51,13 @@ def parse_price(text: str) -> str:
 
 def parse_rules(texts: Sequence[str] | None) -> dict[str, Any]:
     """``stop=2.5`` and the like; "none" switches a rule off."""
-    found: dict[str, Any] = {}
+    rules: dict[str, Any] = {}
     for text in texts or ():
         name, sign, value = text.partition("=")
         if not sign:
             raise UsageError(f"--rule {text}: write it as stop=2.5 or min_dte=none")
-        found[name.strip()] = value.strip()
-    return found
+        rules[name.strip()] = value.strip()
+    return rules
 
 
 def parse_expiry(text: str) -> dt.date:
@@ -81,12 +81,12 @@ def _moment(text: str) -> dt.datetime:
     """A moment; without a zone that of New York, a day alone at noon."""
     from tomic.dates import NEW_YORK
 
-    found = options.parse_moment(text)
-    if found.year < _FIRST_YEAR:
+    moment = options.parse_moment(text)
+    if moment.year < _FIRST_YEAR:
         raise typer.BadParameter(f"{text!r}: nothing was traded then; write a year such as 2026")
-    if found.time() == dt.time() and ":" not in text:
-        found = found.replace(hour=12)
-    return found if found.tzinfo is not None else found.replace(tzinfo=NEW_YORK)
+    if moment.time() == dt.time() and ":" not in text:
+        moment = moment.replace(hour=12)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=NEW_YORK)
 
 
 class LegsCommand(TyperCommand):
@@ -94,7 +94,7 @@ class LegsCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put a blank before such a text, which keeps it from being taken for an option."""
-        return super().parse_args(ctx, [_as_text(one) for one in args])
+        return super().parse_args(ctx, [_as_text(word) for word in args])
 
 
 def _as_text(word: str) -> str:
@@ -145,40 +145,66 @@ WhenOption = Annotated[
 ]
 
 
+CommissionOption = Annotated[float | None, typer.Option(help=COMMISSION, show_default=False)]
+QuantityOption = Annotated[int, typer.Option("--quantity", min=1, help="How many structures.")]
+NoteOption = Annotated[str, typer.Option("--note", help="Kept with the trade.")]
+SymbolOption = Annotated[
+    str | None, typer.Option("--symbol", "-s", help="Only of this one.", show_default=False)
+]
+RowsOptions = Annotated[options.CommonOptions, "format as_json demo config quiet"]
+EntryOptions = Annotated[options.CommonOptions, "as_json demo config quiet"]
+PlainOptions = Annotated[options.CommonOptions, "demo config quiet"]
+JudgingOptions = Annotated[
+    options.CommonOptions, "format as_json demo replay as_of config verbose quiet"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOptions:
+    """What is said of every trade besides its price."""
+
+    when: WhenOption = None
+    commission: CommissionOption = None
+    note: NoteOption = ""
+    offline: OfflineOption = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What is said of a new entry."""
+
+    strategy: Annotated[
+        str | None, typer.Option(help="Its name.", autocompletion=completion.strategies)
+    ] = None
+    plan: Annotated[str, typer.Option(help="What you mean to do.")] = ""
+    reason: Annotated[str, typer.Option(help="Why you took it.")] = ""
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A word to find it by.")] = None
+    rule: Annotated[
+        list[str] | None,
+        typer.Option("--rule", metavar="NAME=VALUE", help="Exit rule: stop=2.5, min_dte=none."),
+    ] = None
+    continues: Annotated[
+        int | None, typer.Option(metavar="ID", help="Entry whose campaign goes on.")
+    ] = None
+
+
 @asynccontextmanager
 async def opened(
-    config: Path | None,
+    common: options.CommonOptions,
+    gateway: options.GatewayOptions | None = None,
     *,
-    demo: bool = False,
-    replay: Path | None = None,
-    as_of: dt.datetime | None = None,
-    quiet: bool = False,
     asks: bool = True,
-    verbose: int = 0,
-    ib: Mapping[str, Any] | None = None,
-    timeout: float | None = None,
 ) -> AsyncIterator[Journal]:
     """
     The journal for a command.
 
     Where nobody is asked the store is opened alone, which spares the imports of a session.
     """
-    from tomic.cli import opening
-
-    if not asks and not demo and replay is None:
-        async with _alone(config) as journal:
+    if not asks and not common.demo and common.replay is None:
+        async with _alone(common.config) as journal:
             yield journal
         return
-    desk, progress = opening.desk(
-        config=config,
-        demo=demo,
-        replay=replay,
-        as_of=as_of,
-        quiet=quiet or not asks,
-        verbose=verbose,
-        ib=dict(ib or {}),
-        chain={"deadline_s": timeout},
-    )
+    desk, progress = open_desk(common, gateway, quiet=not asks)
     with progress:
         async with desk:
             yield await desk.journal(offline=not asks)
@@ -208,10 +234,6 @@ app = typer.Typer(
 )
 app.callback(invoke_without_command=True)(options.help_when_alone)
 
-SymbolOption = Annotated[
-    str | None, typer.Option("--symbol", "-s", help="Only of this one.", show_default=False)
-]
-
 
 @app.command(name="list")
 @runs
@@ -224,18 +246,15 @@ async def list_(
         dt.datetime | None,
         typer.Option(parser=options.parse_moment, metavar="DAY", help="Opened on it or later."),
     ] = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: RowsOptions,
 ) -> None:
     """List entries, the open ones unless told otherwise."""
     from tomic.present import journal as render_journal
     from tomic.workflows.journal.entries import listing
 
     wanted = status or (None if every else "open")
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         rows = await listing(
             journal,
             status=wanted,
@@ -243,8 +262,8 @@ async def list_(
             strategy=strategy,
             since=since.date() if since else None,
         )
-    typer.echo(render_journal.listing(rows, options.chosen_format(format, as_json)), nl=False)
-    if not rows and not quiet:
+    typer.echo(render_journal.listing(rows, common.shape), nl=False)
+    if not rows and not common.quiet:
         what = f"{wanted} entries" if wanted else "entries"
         typer.echo(f"no {what}; tomic journal add opens one", err=True)
 
@@ -253,37 +272,32 @@ async def list_(
 @runs
 async def show(
     entry: EntryArgument,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: EntryOptions,
 ) -> None:
     """Print one entry whole: trades, result, context, rules, notes."""
     from tomic.present import journal as render_journal
     from tomic.workflows.journal.entries import load
 
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         one = await load(journal, entry)
-    typer.echo(render_journal.whole(one, as_json=as_json), nl=False)
+    typer.echo(render_journal.whole(one, as_json=common.as_json), nl=False)
 
 
 @app.command()
 @runs
 async def history(
     entry: EntryArgument,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: RowsOptions,
 ) -> None:
     """Print every change of an entry, oldest first: nothing is ever lost."""
     from tomic.present import journal as render_journal
     from tomic.workflows.journal import entries as journals
 
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         changes = await journals.history(journal, entry)
-    typer.echo(render_journal.history(changes, options.chosen_format(format, as_json)), nl=False)
+    typer.echo(render_journal.history(changes, common.shape), nl=False)
 
 
 @app.command()
@@ -295,52 +309,32 @@ async def check(
         bool, typer.Option("--no-keep", help="Do not keep today's marks with the entries.")
     ] = False,
     offline: OfflineOption = False,
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    timeout: options.TimeoutOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    replay: options.ReplayOption = None,
-    as_of: options.AsOfOption = None,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: options.GatewayOptions,
+    common: JudgingOptions,
 ) -> int:
     """Judge the exit rules of open entries on live marks, or on those of a recording."""
     from tomic.present import journal as render_journal
     from tomic.workflows.journal import review
 
-    async with opened(
-        config,
-        demo=demo,
-        replay=replay,
-        as_of=as_of,
-        quiet=quiet,
-        asks=not offline,
-        verbose=verbose,
-        ib={"host": host, "port": port, "client_id": client_id},
-        timeout=timeout,
-    ) as journal:
+    async with opened(common, gateway, asks=not offline) as journal:
         found = await review.check(journal, entries or (), keep=not no_keep)
-    shape = options.chosen_format(format, as_json)
+    shape = common.shape
     typer.echo(render_journal.checks(found, shape), nl=False)
     for name, error in found.errors.items():
         typer.echo(f"tomic: {name}: {error}", err=True)
-    if not quiet:
+    if not common.quiet:
         typer.echo(render_journal.check_summary(found), err=True)
     return check_code(found, exit_code=exit_code)
 
 
-def check_code(found: CheckRun, *, exit_code: bool) -> int:
+def check_code(run: CheckRun, *, exit_code: bool) -> int:
     """10 when a rule fired and that was asked for; 3 when part of it could not be judged."""
-    codes = [10] if exit_code and found.fired else []
-    if found.is_partial or found.errors:
-        marked = any(one.pnl is not None for one in found.checks)
-        codes.append(
-            3 if marked else worst([one.exit_code for one in found.errors.values()] or [3])
-        )
+    codes = [10] if exit_code and run.fired else []
+    if run.is_partial or run.errors:
+        marked = any(check.pnl is not None for check in run.checks)
+        worst_error = worst([error.exit_code for error in run.errors.values()] or [3])
+        codes.append(3 if marked else worst_error)
     return worst(codes)
 
 
@@ -349,31 +343,21 @@ def check_code(found: CheckRun, *, exit_code: bool) -> int:
 async def snapshot(
     entries: EntriesArgument = None,
     note: Annotated[str, typer.Option(help="Kept with each.")] = "",
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    timeout: options.TimeoutOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: options.GatewayOptions,
+    common: Annotated[options.CommonOptions, "format as_json demo config verbose quiet"],
 ) -> int:
     """Keep the marks of this moment with open entries: what attributions start from."""
     from tomic.present import journal as render_journal
     from tomic.workflows.journal import review
 
-    gateway = {"host": host, "port": port, "client_id": client_id}
-    async with opened(
-        config, demo=demo, quiet=quiet, verbose=verbose, ib=gateway, timeout=timeout
-    ) as journal:
+    async with opened(common, gateway) as journal:
         taken = await review.snapshot(journal, entries or (), note=note)
-    typer.echo(render_journal.snapshots(taken, options.chosen_format(format, as_json)), nl=False)
+    typer.echo(render_journal.snapshots(taken, common.shape), nl=False)
     for one in taken:
         if one.problem:
             typer.echo(f"tomic: entry {one.entry.id}: {one.problem}", err=True)
-    return 3 if any(one.problem for one in taken) else 0
+    return 3 if any(each.problem for each in taken) else 0
 
 
 @app.command()
@@ -381,42 +365,23 @@ async def snapshot(
 async def attribute(
     entries: EntriesArgument = None,
     offline: OfflineOption = False,
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    timeout: options.TimeoutOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    replay: options.ReplayOption = None,
-    as_of: options.AsOfOption = None,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: options.GatewayOptions,
+    common: JudgingOptions,
 ) -> int:
     """Say where the P&L came from, by Greeks and by revaluation, since entry and yesterday."""
     from tomic.present import journal as render_journal
     from tomic.workflows.journal import review
 
-    async with opened(
-        config,
-        demo=demo,
-        replay=replay,
-        as_of=as_of,
-        quiet=quiet,
-        asks=not offline,
-        verbose=verbose,
-        ib={"host": host, "port": port, "client_id": client_id},
-        timeout=timeout,
-    ) as journal:
+    async with opened(common, gateway, asks=not offline) as journal:
         found = await review.attribute(journal, entries or ())
-    shape = options.chosen_format(format, as_json)
+    shape = common.shape
     typer.echo(render_journal.attributions(found, shape), nl=False)
-    if not quiet:
+    if not common.quiet:
         for one in found:
             for text in one.notes:
                 typer.echo(f"entry {one.entry.id}: {text}", err=True)
-    return 0 if all(one.since_entry or one.since_yesterday for one in found) else 3
+    return 0 if all(each.since_entry or each.since_yesterday for each in found) else 3
 
 
 @app.command()
@@ -426,11 +391,8 @@ async def stats(
         str | None, typer.Option(metavar="strategy|symbol|month|grade", help="A line for each.")
     ] = None,
     symbol: SymbolOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: RowsOptions,
 ) -> None:
     """Win rate, expectancy, drawdown, and how honest the forecasts and the score have been."""
     from tomic.present import journal as render_journal
@@ -438,19 +400,14 @@ async def stats(
 
     if by is not None and by not in statistics.BY:
         raise UsageError(f"--by {by}: there are {', '.join(statistics.BY)}")
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         found = await statistics.report(
             journal, by=statistics.BY.get(by or ""), symbol=symbol.upper() if symbol else None
         )
-    typer.echo(render_journal.report(found, options.chosen_format(format, as_json)), nl=False)
-    if not quiet:
+    typer.echo(render_journal.report(found, common.shape), nl=False)
+    if not common.quiet:
         for text in found.notes:
             typer.echo(f"note: {text}", err=True)
-
-
-CommissionOption = Annotated[float | None, typer.Option(help=COMMISSION, show_default=False)]
-QuantityOption = Annotated[int, typer.Option("--quantity", min=1, help="How many structures.")]
-NoteOption = Annotated[str, typer.Option("--note", help="Kept with the trade.")]
 
 
 @app.command(cls=LegsCommand)
@@ -475,44 +432,32 @@ async def add(
     price: PriceOption = None,
     quantity: QuantityOption = 1,
     symbol: Annotated[str | None, typer.Option("--symbol", "-s", help="Of LEGS.")] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="Its name.", autocompletion=completion.strategies)
-    ] = None,
-    plan: Annotated[str, typer.Option(help="What you mean to do.")] = "",
-    reason: Annotated[str, typer.Option(help="Why you took it.")] = "",
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="A word to find it by.")] = None,
-    rule: Annotated[
-        list[str] | None,
-        typer.Option("--rule", metavar="NAME=VALUE", help="Exit rule: stop=2.5, min_dte=none."),
-    ] = None,
-    continues: Annotated[
-        int | None, typer.Option(metavar="ID", help="Entry whose campaign goes on.")
-    ] = None,
-    when: WhenOption = None,
-    commission: CommissionOption = None,
-    note: NoteOption = "",
-    offline: OfflineOption = False,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    notes: PlanOptions,
+    trade: TradeOptions,
+    common: EntryOptions,
 ) -> None:
     """Open an entry from a proposal, from positions or from legs; its context is taken with it."""
     from tomic.workflows.journal import opening
     from tomic.workflows.journal.trades import TradeTicket
 
-    if sum(one is not None for one in (legs, source, position)) != 1:
+    if sum(given is not None for given in (legs, source, position)) != 1:
         raise UsageError('name one of LEGS, --from PROPOSAL and --position ID, as in "-1 SPY …"')
     said = opening.EntryNotes(
-        strategy or "", plan, reason, tuple(tag or ()), parse_rules(rule), continues
+        notes.strategy or "",
+        notes.plan,
+        notes.reason,
+        tuple(notes.tag or ()),
+        parse_rules(notes.rule),
+        notes.continues,
     )
     # The price of a saved proposal is known, and so are its marks.
     asks = price is not None or source is None
-    async with opened(config, demo=demo, quiet=quiet, asks=asks and not offline) as journal:
+    async with opened(common, asks=asks and not trade.offline) as journal:
         draft = await _draft(journal, legs, source, position, symbol, quantity)
-        wish = TradeTicket(price, when, offline, commission, note)
+        wish = TradeTicket(price, trade.when, trade.offline, trade.commission, trade.note)
         found = await opening.add(journal, draft, wish, said)
-    _recorded(found, as_json=as_json, quiet=quiet)
+    _recorded(found, common)
 
 
 async def _draft(
@@ -529,11 +474,11 @@ async def _draft(
         return await opening.from_proposal(journal.store, source, quantity=quantity)
     if position is not None:
         try:
-            ids = [int(one) for one in position.split(",")]
+            ids = [int(word) for word in position.split(",")]
         except ValueError:
             raise UsageError(
                 f"--position {position}: write contract ids, as in 712345,712346"
-            ) from (None)
+            ) from None
         return await opening.from_positions(journal, ids)
     return opening.from_text(legs or "", symbol=symbol, quantity=quantity)
 
@@ -556,32 +501,29 @@ async def close(
     spot: Annotated[
         float | None, typer.Option(min=0, help="Price at expiry, if it is not stored.")
     ] = None,
-    when: WhenOption = None,
-    commission: CommissionOption = None,
-    note: NoteOption = "",
-    offline: OfflineOption = False,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    trade: TradeOptions,
+    common: EntryOptions,
 ) -> None:
     """Close an entry at a price, at what the market asks, by expiry or by assignment."""
     from tomic.workflows.journal import trades
 
     if expired and assigned:
         raise UsageError("--expired and --assigned exclude each other; record one after the other")
-    asks = not (offline or expired or assigned)
-    async with opened(config, demo=demo, quiet=quiet, asks=asks) as journal:
+    asks = not (trade.offline or expired or assigned)
+    async with opened(common, asks=asks) as journal:
         if expired:
-            found = await trades.settle(journal, entry, at=when, spot=spot)
+            found = await trades.settle(journal, entry, at=trade.when, spot=spot)
         elif assigned:
             leg = await _leg_of(journal, entry, assigned, structures)
-            fee = 0.0 if commission is None else commission
-            found = await trades.assign(journal, entry, leg, at=when, commission=fee)
+            fee = 0.0 if trade.commission is None else trade.commission
+            found = await trades.assign(journal, entry, leg, at=trade.when, commission=fee)
         else:
-            wish = trades.TradeTicket(price, when, offline, commission, note)
+            wish = trades.TradeTicket(
+                price, trade.when, trade.offline, trade.commission, trade.note
+            )
             found = await trades.close(journal, entry, wish, structures=structures)
-    _recorded(found, as_json=as_json, quiet=quiet)
+    _recorded(found, common)
 
 
 async def _leg_of(journal: Journal, entry: int, text: str, contracts: int | None) -> Any:
@@ -589,15 +531,15 @@ async def _leg_of(journal: Journal, entry: int, text: str, contracts: int | None
     from tomic.journal import campaign
     from tomic.workflows.journal.entries import load
 
-    one = await load(journal, entry)
+    campaign_entry = await load(journal, entry)
     wanted = text.upper().replace(" ", "")
-    legs = [leg for leg in campaign.held(one) if not leg.is_stock]
-    found = [leg for leg in legs if leg.name.replace(" ", "").startswith(wanted)]
-    if len(found) != 1:
+    legs = [leg for leg in campaign.held(campaign_entry) if not leg.is_stock]
+    matches = [leg for leg in legs if leg.name.replace(" ", "").startswith(wanted)]
+    if len(matches) != 1:
         names = ", ".join(leg.name for leg in legs) or "no options"
         raise UsageError(f"--assigned {text}: entry {entry} holds {names}; name one of them")
-    amount = contracts if contracts is not None else abs(found[0].quantity)
-    return found[0].model_copy(update={"quantity": float(amount)})
+    amount = contracts if contracts is not None else abs(matches[0].quantity)
+    return matches[0].model_copy(update={"quantity": float(amount)})
 
 
 @app.command(cls=LegsCommand)
@@ -618,14 +560,9 @@ async def roll(
         str | None, typer.Option(metavar="A/B", help="New strikes, in the order of the legs held.")
     ] = None,
     price: PriceOption = None,
-    when: WhenOption = None,
-    commission: CommissionOption = None,
-    note: NoteOption = "",
-    offline: OfflineOption = False,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    trade: TradeOptions,
+    common: EntryOptions,
 ) -> None:
     """Close legs and open others in one trade, or add legs; the campaign goes on."""
     from tomic.workflows.journal import trades
@@ -636,8 +573,8 @@ async def roll(
         raise UsageError(
             'name LEGS or --to EXPIRY, as in --to 2027-01-15, or "+1 560P …, -1 555P …"'
         )
-    wish = trades.TradeTicket(price, when, offline, commission, note)
-    async with opened(config, demo=demo, quiet=quiet, asks=not offline) as journal:
+    wish = trades.TradeTicket(price, trade.when, trade.offline, trade.commission, trade.note)
+    async with opened(common, asks=not trade.offline) as journal:
         one = await load(journal, entry)
         if to is not None:
             levels = _strikes(strikes)
@@ -646,12 +583,12 @@ async def roll(
         else:
             draft = from_text(legs or "", symbol=one.symbol)
             found = await trades.roll(journal, entry, draft.legs, draft.prices, wish)
-    _recorded(found, as_json=as_json, quiet=quiet)
+    _recorded(found, common)
 
 
 def _strikes(text: str | None) -> list[float]:
     try:
-        return [float(one) for one in text.split("/")] if text else []
+        return [float(word) for word in text.split("/")] if text else []
     except ValueError:
         raise UsageError(f"--strikes {text}: write them as 555/545") from None
 
@@ -661,16 +598,15 @@ def _strikes(text: str | None) -> list[float]:
 async def note(
     entry: EntryArgument,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember.")],
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: PlainOptions,
 ) -> None:
     """Add a dated note."""
     from tomic.workflows.journal.entries import add_note
 
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         await add_note(journal, entry, text)
-    if not quiet:
+    if not common.quiet:
         typer.echo(f"entry {entry}: noted", err=True)
 
 
@@ -689,9 +625,8 @@ async def link(
         str | None,
         typer.Option(metavar="LEG=CON_ID", help="Contract id of a leg: 560P=712345."),
     ] = None,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: PlainOptions,
 ) -> None:
     """Say what belongs together: entries of one campaign, executions, positions."""
     from tomic.workflows.journal import corrections
@@ -699,14 +634,14 @@ async def link(
 
     if continues is None and not execution and position is None:
         raise UsageError("name --continues ID, --execution EXEC_ID or --position LEG=CON_ID")
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         if continues is not None:
             await continue_from(journal, entry, continues)
         if execution:
             await corrections.link_executions(journal, entry, execution)
         if position is not None:
             await corrections.link_position(journal, entry, position)
-    if not quiet:
+    if not common.quiet:
         typer.echo(f"entry {entry}: linked", err=True)
 
 
@@ -738,10 +673,8 @@ async def correct(
         bool, typer.Option("--reopen", help="Take the last trade back; it stays in the history.")
     ] = False,
     because: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: EntryOptions,
 ) -> None:
     """Put something right; what it was before stays in `tomic journal history`."""
     from tomic.workflows.journal import corrections
@@ -758,9 +691,9 @@ async def correct(
         reopen=reopen,
         because=because,
     )
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         found = await corrections.correct(journal, entry, wanted)
-    _recorded(found, as_json=as_json, quiet=quiet)
+    _recorded(found, common)
 
 
 @app.command(name="import")
@@ -774,14 +707,9 @@ async def import_(
         ),
     ] = None,
     tws: Annotated[bool, typer.Option("--tws", help="Executions that TWS still knows.")] = False,
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: Annotated[options.GatewayOptions, "host port client_id"],
+    common: RowsOptions,
 ) -> int:
     """Take files or executions into the journal; doing it again adds nothing."""
     from tomic.present import journal as render_journal
@@ -789,10 +717,9 @@ async def import_(
 
     if not files and not tws:
         raise UsageError("name files, or --tws for the executions that TWS still knows")
-    gateway = {"host": host, "port": port, "client_id": client_id}
     found: list[tuple[str, ImportedJournal]] = []
     refused: list[tuple[str, TomicError]] = []
-    async with opened(config, demo=demo, quiet=quiet, asks=tws, ib=gateway) as journal:
+    async with opened(common, gateway, asks=tws) as journal:
         for file in files or []:
             try:
                 found.append((str(file), await journal_files.import_file(journal, file)))
@@ -808,9 +735,9 @@ async def import_(
         for _, error in refused[:-1]:
             typer.echo(f"tomic: {error}", err=True)
         raise refused[-1][1]
-    shape = options.chosen_format(format, as_json)
+    shape = common.shape
     typer.echo(render_journal.imports(found, shape, refused), nl=False)
-    if not quiet:
+    if not common.quiet:
         for name, one in found:
             for text in one.notes:
                 typer.echo(f"{name}: {text}", err=True)
@@ -825,7 +752,7 @@ async def executions(
     unplaced: Annotated[
         bool, typer.Option("--unplaced", help="Only what waits for an entry, and why.")
     ] = False,
-    symbol: Annotated[str | None, typer.Option("--symbol", "-s", help="Only of this one.")] = None,
+    symbol: SymbolOption = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option("--ignore", metavar="ID", help="Set one aside for good; kept, not placed."),
@@ -835,11 +762,8 @@ async def executions(
         typer.Option("--restore", metavar="ID", help="Take that back; the next import tries it."),
     ] = None,
     because: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: RowsOptions,
 ) -> None:
     """List imported executions and what became of them; set aside what belongs to no entry."""
     from tomic.present import journal as render_journal
@@ -849,7 +773,7 @@ async def executions(
         raise UsageError("--ignore and --restore exclude each other; do one after the other")
     if because and not (ignore or restore):
         raise UsageError("--because says why of --ignore or --restore; name one of them")
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         if ignore or restore:
             rows = await journal_executions.decide(
                 journal,
@@ -861,9 +785,9 @@ async def executions(
         else:
             name = symbol.upper() if symbol else None
             rows = await journal_executions.listing(journal, unplaced=unplaced, symbol=name)
-    shape = options.chosen_format(format, as_json)
+    shape = common.shape
     typer.echo(render_journal.executions(rows, shape), nl=False)
-    if not rows and not quiet:
+    if not rows and not common.quiet:
         what = "no execution waits for an entry" if unplaced else "no executions were imported"
         typer.echo(what, err=True)
 
@@ -892,11 +816,9 @@ async def export(
         typer.Option("--form", metavar="json|csv|fills|original", help="What is written."),
     ] = "json",
     status: StatusOption = None,
-    symbol: Annotated[str | None, typer.Option("--symbol", "-s", help="Only of this one.")] = None,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    symbol: SymbolOption = None,
+    *,
+    common: EntryOptions,
 ) -> None:
     """Write the journal: everything as JSON, entries or fills as CSV, or as the original did."""
     from tomic.files import write_text
@@ -904,9 +826,9 @@ async def export(
 
     if form not in ("json", "csv", "fills", "original"):
         raise UsageError(f"--form {form}: there are json, csv, fills and original")
-    shape = "json" if as_json else form
+    shape = "json" if common.as_json else form
     name = symbol.upper() if symbol else None
-    async with opened(config, demo=demo, quiet=quiet, asks=False) as journal:
+    async with opened(common, asks=False) as journal:
         text = await journal_files.export(journal, form=shape, status=status, symbol=name)
     if out is None:
         typer.echo(text, nl=False)
@@ -915,11 +837,11 @@ async def export(
         typer.echo(f"{path}: {dt.datetime.now():%Y-%m-%d %H:%M}", err=True)
 
 
-def _recorded(found: Recorded, *, as_json: bool, quiet: bool) -> None:
+def _recorded(found: Recorded, common: options.CommonOptions) -> None:
     """Print the entry as it is now, and what the trader should know."""
     from tomic.present import journal as render_journal
 
-    typer.echo(render_journal.recorded(found.entry, as_json=as_json), nl=False)
-    if not quiet:
+    typer.echo(render_journal.recorded(found.entry, as_json=common.as_json), nl=False)
+    if not common.quiet:
         for text in found.notes:
             typer.echo(f"note: {text}", err=True)

@@ -1,15 +1,19 @@
 """
-Options shared by commands: one name and one meaning everywhere.
+What commands share: options of one name and one meaning everywhere, and what they run in.
 
-Imports nothing heavier than typer, because every command imports this.
+A parameter of a command that is one of the dataclasses here stands for the options that are its
+fields (`tomic.cli.running.runs` expands it); ``Annotated[CommonOptions, "demo quiet"]`` for those
+named. Imports nothing heavier than typer, because every command imports this.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +21,35 @@ from tomic.cli import completion
 from tomic.errors import UsageError
 from tomic.present.forms import Format
 
+if TYPE_CHECKING:
+    from tomic.desk import Desk
+
 GATEWAY_PANEL = "Gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """How a command line runs: on its own, recorded, or as a step of a job. Stands in `ctx.obj`."""
+
+    host: Desk | None = None
+    """The desk of the job; a step that wants the same gateway and store uses its session."""
+    record: Path | None = None
+    """Where to write what the session receives."""
+    words: str = ""
+    """The command that *record* says it is a recording of."""
+    waiting: list[Coroutine[Any, Any, int | None]] | None = None
+    """Commands are put here instead of run, for a loop that already runs."""
+    stops: list[Callable[[], bool]] = field(default_factory=list)
+    """What Ctrl-C calls, the innermost last."""
+
+    @contextmanager
+    def stoppable(self, stop: Callable[[], bool]) -> Iterator[None]:
+        """While inside, the first Ctrl-C calls *stop*; if that returns False, the command ends."""
+        self.stops.append(stop)
+        try:
+            yield
+        finally:
+            self.stops.remove(stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +59,11 @@ class DteRange:
     least: int
     most: int | None = None
 
+    @property
+    def rules(self) -> dict[str, object]:
+        """The same for the settings of a chain, where a None would count as not given."""
+        return {"min_dte": self.least, "max_dte": "none" if self.most is None else self.most}
+
 
 @dataclass(frozen=True, slots=True)
 class DeltaRange:
@@ -34,6 +71,11 @@ class DeltaRange:
 
     least: float
     most: float
+
+    @property
+    def rules(self) -> dict[str, object]:
+        """The same for the settings of a chain."""
+        return {"min_delta": self.least, "max_delta": self.most}
 
 
 def chosen_format(format: Format, as_json: bool) -> Format:
@@ -177,3 +219,42 @@ SymbolsArgument = Annotated[
         autocompletion=completion.symbols,
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """Where TWS is, and how long to ask it."""
+
+    host: HostOption = None
+    port: PortOption = None
+    client_id: ClientIdOption = None
+    timeout: TimeoutOption = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommonOptions:
+    """What most commands take; each says which."""
+
+    format: FormatOption = Format.TABLE
+    as_json: JsonOption = False
+    out: OutOption = None
+    no_export: NoExportOption = False
+    demo: DemoOption = False
+    paced: PacedOption = False
+    replay: ReplayOption = None
+    as_of: AsOfOption = None
+    config: ConfigOption = None
+    verbose: VerboseOption = 0
+    quiet: QuietOption = False
+    invocation: Invocation = field(default_factory=Invocation)
+    """How this command runs; no option."""
+
+    @property
+    def shape(self) -> Format:
+        """
+        Form of the result on stdout.
+
+        Raises:
+            typer.BadParameter: The options contradict each other.
+        """
+        return chosen_format(self.format, self.as_json)

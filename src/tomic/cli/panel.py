@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tomic.cli import options
+from tomic.cli.running import log_files, log_to
 from tomic.errors import UsageError
 
 app = typer.Typer()
@@ -34,7 +35,6 @@ def panel(
             raise UsageError(f"{replay}: no such file")
     except OSError as exc:
         raise UsageError(f"{replay}: cannot be read ({exc.strerror or exc})") from exc
-    from tomic.cli import opening
     from tomic.config import load_settings
 
     settings = load_settings(config)
@@ -49,6 +49,6 @@ def panel(
     from tomic.panel.widgets.glyphs import ASCII
 
     # The screen belongs to the panel, so nothing is logged to stderr.
-    opening.log_to(settings.log.level, *(opening.log_files(settings.log) or [NullHandler()]))
+    log_to(settings.log.level, *(log_files(settings.log) or [NullHandler()]))
     source = control.Source(demo=demo, replay=replay, config=config, paced=paced)
     raise typer.Exit(control.run(source, glyphs=ASCII if ascii_only else None))

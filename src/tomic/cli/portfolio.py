@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomic.cli import completion, options
-from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
+from tomic.cli.running import INTERRUPTED, open_desk, runs, worst
 from tomic.present.forms import Format
 
 if TYPE_CHECKING:
@@ -65,46 +65,28 @@ async def portfolio(
         typer.Option("--last", help="The last saved book.", rich_help_panel=BOOK_PANEL),
     ] = False,
     exit_code: options.ExitCodeOption = False,
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    timeout: options.TimeoutOption = None,
+    *,
+    gateway: options.GatewayOptions,
     realtime_only: options.RealtimeOnlyOption = False,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    paced: options.PacedOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    common: Annotated[options.CommonOptions, "format as_json demo paced config verbose quiet"],
 ) -> int:
     """Show what is held: strategies, Greeks, margin, stress and alerts."""
-    from tomic.cli import opening
-
-    shape = options.chosen_format(format, as_json)
-    desk, progress = opening.desk(
-        config=config,
-        demo=demo,
-        replay=None,
-        paced=paced,
-        quiet=quiet or last or file is not None,
-        verbose=verbose,
-        ib={"host": host, "port": port, "client_id": client_id},
-        chain={"deadline_s": timeout},
-        market={"realtime_only": realtime_only or None},
-    )
-    with progress, stoppable(desk.interrupt):
+    shape = common.shape
+    market = {"realtime_only": realtime_only or None}
+    is_saved = last or file is not None
+    desk, progress = open_desk(common, gateway, quiet=is_saved, market=market)
+    with progress, common.invocation.stoppable(desk.interrupt):
         async with desk:
             view = await desk.portfolio(
                 with_, each_symbol=stress, ib_margin=ib_margin, file=file, last=last
             )
             interrupted = desk.interrupted
     spots = desk.settings.portfolio.stress.shown_spots if stress else ()
-    _print(view, shape, by, spots=spots, every_alert=verbose > 0)
+    _print(view, shape, by, spots=spots, every_alert=common.verbose > 0)
     if missing := view.book.unfinished:
         typer.echo(f"tomic: partial: not all was quoted of {', '.join(missing)}", err=True)
-    if not quiet and view.saved is not None:
-        verb = "read from" if last or file is not None else "saved as"
+    if not common.quiet and view.saved is not None:
+        verb = "read from" if is_saved else "saved as"
         typer.echo(f"book {verb} {view.saved}", err=True)
     return INTERRUPTED if interrupted else _code(view, exit_code=exit_code)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from tomic.cli.running import postponed
+from tomic.cli.options import Invocation
 from tomic.errors import UsageError
 
 app = typer.Typer()
@@ -17,6 +17,7 @@ app = typer.Typer()
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def record(
+    context: typer.Context,
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Where to; a name ending in .gz is compressed.")
     ],
@@ -25,7 +26,6 @@ def record(
     ],
 ) -> None:
     """Run a command and record its session: a bug report that can be run with --replay FILE."""
-    from tomic.cli import opening
     from tomic.cli.app import app as whole
 
     if command[0] == "record":
@@ -35,19 +35,7 @@ def record(
             raise UsageError(f"{file} is a folder; name a file in it")
     except OSError as exc:
         raise UsageError(f"{file}: cannot be reached ({exc.strerror or exc})") from exc
-    words = shlex.join(command)
-    waiting = postponed()
-    first = len(waiting or ())
-    with opening.recording(file, words):
-        code = whole(args=command, prog_name="tomic", standalone_mode=False)
-    if waiting is not None:
-        # As a step of a job, it only runs after this.
-        waiting[first:] = [_recorded(one, file, words) for one in waiting[first:]]
+    # As a step of a job it is only put where the job's steps wait, and records when it runs.
+    recorded = replace(context.ensure_object(Invocation), record=file, words=shlex.join(command))
+    code = whole(args=command, prog_name="tomic", standalone_mode=False, obj=recorded)
     raise typer.Exit(code if isinstance(code, int) else 0)
-
-
-async def _recorded(command: Coroutine[Any, Any, int | None], file: Path, words: str) -> int | None:
-    from tomic.cli import opening
-
-    with opening.recording(file, words):
-        return await command

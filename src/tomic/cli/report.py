@@ -10,7 +10,7 @@ import typer
 
 from tomic.cli import completion, options
 from tomic.cli.options import help_when_alone
-from tomic.cli.running import runs
+from tomic.cli.running import open_desk, runs
 
 if TYPE_CHECKING:
     from tomic.desk import Desk
@@ -24,6 +24,7 @@ HtmlOption = Annotated[
         "--html", dir_okay=False, metavar="FILE", help="Where to; replaced when it exists."
     ),
 ]
+ReportOptions = Annotated[options.CommonOptions, "demo config verbose quiet"]
 
 
 app.callback(invoke_without_command=True)(help_when_alone)
@@ -33,15 +34,13 @@ app.callback(invoke_without_command=True)(help_when_alone)
 @runs
 async def day(
     html: HtmlOption,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    common: ReportOptions,
 ) -> int:
     """The last scan, volatility, open trades, and what was refused; from the store."""
     from tomic.report import collect
 
-    return await _write(collect.day, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
+    return await _write(collect.day, html, common)
 
 
 @app.command()
@@ -54,10 +53,8 @@ async def proposal(
         ),
     ],
     html: HtmlOption,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    common: ReportOptions,
 ) -> int:
     """One saved trade: payoff, figures, legs, Greeks and the parts of its score."""
     from tomic.report import collect
@@ -65,7 +62,7 @@ async def proposal(
     async def collected(desk: Desk) -> ReportPage:
         return await collect.proposal(desk, proposal)
 
-    return await _write(collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet)
+    return await _write(collected, html, common)
 
 
 @app.command()
@@ -75,10 +72,8 @@ async def portfolio(
     last: Annotated[
         bool, typer.Option("--last", help="The last saved book; nobody is asked.")
     ] = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    common: ReportOptions,
 ) -> int:
     """What is held: alerts, totals, structures, stress grid, and what is missing."""
     from tomic.report import collect
@@ -86,50 +81,38 @@ async def portfolio(
     async def collected(desk: Desk) -> ReportPage:
         return await collect.portfolio(desk, last=last)
 
-    return await _write(
-        collected, html, config=config, demo=demo, verbose=verbose, quiet=quiet, asks=not last
-    )
+    return await _write(collected, html, common, asks=not last)
 
 
 @app.command()
 @runs
 async def journal(
     html: HtmlOption,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    common: ReportOptions,
 ) -> int:
     """Open trades and their signals, results, and how honest the forecasts were."""
     from tomic.report import collect
 
-    return await _write(
-        collect.journal, html, config=config, demo=demo, verbose=verbose, quiet=quiet
-    )
+    return await _write(collect.journal, html, common)
 
 
 async def _write(
     collected: Callable[[Desk], Awaitable[ReportPage]],
     file: Path,
+    common: options.CommonOptions,
     *,
-    config: Path | None,
-    demo: bool,
-    verbose: int,
-    quiet: bool,
     asks: bool = False,
 ) -> int:
     """Collect the page from a desk and write it; where it went is said on stderr. 3 if partial."""
-    from tomic.cli import opening
     from tomic.report import html
 
-    desk, progress = opening.desk(
-        config=config, demo=demo, replay=None, quiet=quiet or not (demo or asks), verbose=verbose
-    )
+    desk, progress = open_desk(common, quiet=not (common.demo or asks))
     with progress:
         async with desk:
             page = await collected(desk)
     path = html.write(page, file)
-    if not quiet:
+    if not common.quiet:
         typer.echo(f"{page.title}: written to {path}", err=True)
     if page.partial:
         typer.echo(f"tomic: partial: {page.partial}", err=True)

@@ -1,37 +1,48 @@
-"""How a command runs: one event loop, one place where errors become messages and exit codes."""
+"""How a command runs: options, settings, an open desk, one event loop, one end for every error."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
+import inspect
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextvars import ContextVar
-from typing import Any, NoReturn, ParamSpec
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, get_args, get_origin
+from typing import get_type_hints as hints_of
 
 import typer
 
-from tomic.errors import TomicError, UsageError
+from tomic.cli.options import CommonOptions, GatewayOptions, Invocation
+from tomic.errors import ConfigError, TomicError, UsageError
 from tomic.masking import named_here
+from tomic.workflows.progress import Event, Watcher, ignore
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from tomic.config import LogSettings, Settings
+    from tomic.desk import Desk
 
 _log = logging.getLogger(__name__)
-
-P = ParamSpec("P")
 
 INTERRUPTED = 130
 UNEXPECTED = 1
 LOOKS_DONE = frozenset({0, 3, 10})
 """Codes with which a command says that what it wrote can be used."""
 _WORST_FIRST = (1, 4, 6, 5, 7, 2, 3, 10, 0)
-_stop: list[Callable[[], bool]] = []
-_waiting: ContextVar[list[Coroutine[Any, Any, int | None]] | None] = ContextVar(
-    "waiting", default=None
-)
+_FILES = (".csv", ".json", ".ndjson")
+_CONTEXT = "context"
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def worst(codes: list[int]) -> int:
@@ -39,26 +50,34 @@ def worst(codes: list[int]) -> int:
     return next((code for code in _WORST_FIRST if code in codes), 0)
 
 
-def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, None]:
+def runs(command: Callable[..., Coroutine[Any, Any, int | None]]) -> Callable[..., None]:
     """
     Turn a coroutine into a command; its return value is the exit code.
 
-    A `TomicError` becomes one message on stderr and its exit code. Ctrl-C stops what is being
-    fetched, so that what is there is still written; a second one ends at once.
+    A parameter that is a dataclass of options becomes these options. A `TomicError` becomes one
+    message on stderr and its exit code. Ctrl-C stops what is being fetched, so that what is there
+    is still written; a second one ends at once.
     """
+    signature, groups = _expanded(command)
 
     @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        _check_text(kwargs)
-        waiting = _waiting.get()
-        if waiting is not None:
-            waiting.append(command(*args, **kwargs))
+    def run(*args: Any, **options: Any) -> None:
+        context: typer.Context | None = options.pop(_CONTEXT, None)
+        invocation = context.ensure_object(Invocation) if context else Invocation()
+        _check_text(options)
+        as_json = bool(options.get("as_json")) or str(options.get("format")) in ("json", "ndjson")
+        for name, (kind, members) in groups.items():
+            values = {member: options.pop(member) for member in members if member in options}
+            if kind is CommonOptions:
+                values["invocation"] = invocation
+            options[name] = kind(**values)
+        if invocation.waiting is not None:
+            invocation.waiting.append(command(*args, **options))
             return
-        as_json = bool(kwargs.get("as_json")) or str(kwargs.get("format")) in ("json", "ndjson")
         with quiet_pipe():
             try:
                 with of_the_system():
-                    code = asyncio.run(_interruptible(command(*args, **kwargs)))
+                    code = asyncio.run(_interruptible(command(*args, **options), invocation.stops))
             except TomicError as exc:
                 fail(exc, as_json=as_json)
             except (KeyboardInterrupt, asyncio.CancelledError):
@@ -66,7 +85,49 @@ def runs(command: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[P, N
                 raise typer.Exit(INTERRUPTED) from None
             raise typer.Exit(code or 0)
 
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
     return run
+
+
+def _expanded(
+    command: Callable[..., object],
+) -> tuple[inspect.Signature, dict[str, tuple[type, list[str]]]]:
+    """
+    The signature that Typer reads; and the groups of options in it, each with kind and members.
+
+    All is by keyword there, as Typer calls it, so that options without a default may follow others.
+    """
+    parameters = [inspect.Parameter(_CONTEXT, _KEYWORD, annotation=typer.Context)]
+    groups: dict[str, tuple[type, list[str]]] = {}
+    hints = hints_of(command, include_extras=True)
+    for parameter in inspect.signature(command).parameters.values():
+        hint = hints.get(parameter.name, parameter.annotation)
+        kind, wanted = get_args(hint) if get_origin(hint) is Annotated else (hint, "")
+        if isinstance(kind, type) and is_dataclass(kind):
+            members = _members(kind, wanted)
+            parameters += members
+            groups[parameter.name] = (kind, [member.name for member in members])
+        elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            parameters.append(parameter.replace(kind=_KEYWORD, annotation=hint))
+    return inspect.Signature(parameters), groups
+
+
+def _members(kind: Any, wanted: str) -> list[inspect.Parameter]:
+    """The fields of *kind* that are options; those *wanted*, if any are named."""
+    names = wanted.split()
+    return [
+        inspect.Parameter(member.name, _KEYWORD, default=member.default, annotation=hint)
+        for member, hint in _options_of(kind)
+        if not names or member.name in names
+    ]
+
+
+@functools.cache
+def _options_of(kind: Any) -> list[tuple[Any, Any]]:
+    hints = hints_of(kind, include_extras=True)
+    pairs = [(member, hints[member.name]) for member in fields(kind)]
+    return [(member, hint) for member, hint in pairs if get_origin(hint) is Annotated]
 
 
 def _check_text(options: Mapping[str, object]) -> None:
@@ -84,22 +145,6 @@ def _is_text(word: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def hosted() -> Iterator[list[Coroutine[Any, Any, int | None]]]:
-    """While inside, a command is not run but put in this list, for a loop that already runs."""
-    commands: list[Coroutine[Any, Any, int | None]] = []
-    token = _waiting.set(commands)
-    try:
-        yield commands
-    finally:
-        _waiting.reset(token)
-
-
-def postponed() -> list[Coroutine[Any, Any, int | None]] | None:
-    """The list of `hosted` that commands are put in; None where they run at once."""
-    return _waiting.get()
 
 
 def say(error: TomicError, *, as_json: bool = False) -> None:
@@ -150,22 +195,14 @@ def quiet_pipe() -> Iterator[None]:
         raise typer.Exit(0) from None
 
 
-@contextlib.contextmanager
-def stoppable(stop: Callable[[], bool]) -> Iterator[None]:
-    """While inside, the first Ctrl-C calls *stop*; when that returns False, the command ends."""
-    _stop.append(stop)
-    try:
-        yield
-    finally:
-        _stop.remove(stop)
-
-
-async def _interruptible(main: Coroutine[Any, Any, int | None]) -> int | None:
+async def _interruptible(
+    main: Coroutine[Any, Any, int | None], stops: Sequence[Callable[[], bool]]
+) -> int | None:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
     def on_interrupt() -> None:
-        if not (_stop and _stop[-1]()):
+        if not (stops and stops[-1]()):
             task.cancel()
 
     try:
@@ -173,3 +210,256 @@ async def _interruptible(main: Coroutine[Any, Any, int | None]) -> int | None:
     except NotImplementedError:  # Windows: signals reach Python between two loop turns
         signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(on_interrupt))
     return await main
+
+
+class ProgressLine:
+    """Shows the events of a workflow; a context manager, and callable as its watcher."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self.then: Watcher = ignore
+        """Told of each event as well."""
+
+    def __enter__(self) -> Self:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+            from rich.progress import TimeElapsedColumn as Elapsed
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                Elapsed(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if not self._quiet:
+            self._show(event)
+        self.then(event)
+
+    def _show(self, event: Event) -> None:
+        if event.kind == "count":
+            self._count(event)
+        elif event.kind == "spot":
+            self._say(f"{event.symbol}: spot {event.text}")
+        elif event.kind == "note":
+            self._say(f"note: {event.text}")
+        else:
+            self._say(f"{event.symbol}: {event.text}" if event.symbol else event.text)
+
+    def _count(self, event: Event) -> None:
+        if self._bar is None:
+            if event.done == 1:
+                self._say(
+                    f"{event.symbol}: first of {event.total} {event.text or 'contracts'} done"
+                )
+            return
+        if event.symbol not in self._tasks:
+            self._tasks[event.symbol] = self._bar.add_task(event.symbol, total=event.total)
+        self._bar.update(self._tasks[event.symbol], completed=event.done, total=event.total)
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False)
+        else:
+            typer.echo(text, err=True)
+
+
+def checked_symbols(symbols: Sequence[str]) -> list[str]:
+    """The symbols as TOMIC writes them, refused before anything is connected."""
+    from tomic.models import normalize_symbol
+
+    return [normalize_symbol(symbol) for symbol in symbols]
+
+
+def open_desk(
+    common: CommonOptions,
+    gateway: GatewayOptions | None = None,
+    *,
+    asks: bool = True,
+    quiet: bool = False,
+    **sections: Mapping[str, Any],
+) -> tuple[Desk, ProgressLine]:
+    """
+    The desk for a command and what shows its progress; options that are None change nothing.
+
+    Something is said before the slow imports, so that nobody waits in front of nothing; where
+    nobody *asks* the gateway anything, it is not named.
+    """
+    began = time.monotonic()  # the clock of asyncio's loops
+    from tomic.config import load_settings
+
+    invocation, quiet = common.invocation, common.quiet or quiet
+    if gateway is not None:
+        place = {"host": gateway.host, "port": gateway.port, "client_id": gateway.client_id}
+        rules = {**sections.get("chain", {}), "deadline_s": gateway.timeout}
+        sections = {**sections, "ib": place, "chain": rules}
+    overrides = {
+        name: given
+        for name, values in sections.items()
+        if (given := {key: value for key, value in values.items() if value is not None})
+    }
+    settings = load_settings(common.config, **overrides)
+    configure_logging(settings.log, verbose=common.verbose, quiet=quiet)
+    if asks and not quiet and invocation.host is None:
+        typer.echo(_greeting(common, settings.ib.host, settings.ib.port), err=True)
+    from tomic.desk import Desk
+
+    progress = ProgressLine(quiet=quiet)
+    shared = _guest(common, settings, progress)
+    if shared is not None:
+        return shared, progress
+    desk = Desk(
+        settings,
+        demo=common.demo,
+        replay=common.replay,
+        as_of=common.as_of,
+        paced=common.paced,
+        record=invocation.record,
+        command=invocation.words,
+        # Beside the user's own store, so that `tomic show ID --demo` knows what a scan found.
+        demo_store=settings.store.path.with_name("demo.db"),
+        began=began,
+        watch=progress,
+    )
+    return desk, progress
+
+
+def export_folder(common: CommonOptions, settings: Settings) -> Path | None:
+    """
+    Where a command writes its files; None where it is to write none.
+
+    Raises:
+        UsageError: Nothing can be written to the folder of ``--out``.
+    """
+    out = common.out
+    if common.no_export or not settings.export.enabled:
+        return None
+    if out is None:
+        return settings.export.dir
+    try:
+        if out.suffix in _FILES and not out.is_dir():
+            raise UsageError(f"--out {out}: name a folder; the files in it get their own names")
+        parent = next(path for path in (out, *out.absolute().parents) if path.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise UsageError(f"--out {out}: {parent} is no folder that can be written to")
+    except OSError as exc:
+        raise UsageError(f"--out {out}: cannot be reached ({exc.strerror or exc})") from exc
+    return out
+
+
+def _guest(common: CommonOptions, settings: Settings, progress: ProgressLine) -> Desk | None:
+    """The desk of the job that this is a step of, if it fits."""
+    host = common.invocation.host
+    # A recording holds a session from its first message on.
+    if host is None or common.invocation.record is not None or common.replay is not None:
+        return None
+    from tomic.desk.shared import SharedDesk
+
+    if (common.demo, common.paced) != (host.demo, host.paced) or not SharedDesk.fits(
+        host, settings
+    ):
+        return None
+    return SharedDesk(host, settings, watch=progress)
+
+
+def _greeting(common: CommonOptions, host: str, port: int) -> str:
+    if common.replay is not None:
+        return f"replaying {common.replay} through the built-in gateway"
+    if common.demo:
+        limit = "at IB's pace" if common.paced else "without IB's message limit (--paced keeps it)"
+        return f"demo market, {limit}; these are not real quotes"
+    return f"connecting to {host}:{port}"
+
+
+def configure_logging(settings: LogSettings, *, verbose: int, quiet: bool) -> None:
+    """
+    Log to stderr and, if set, to a file; the library itself never configures logging.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    level: int | str = settings.level
+    if quiet:
+        level = logging.ERROR
+    elif verbose:
+        level = logging.INFO if verbose == 1 else logging.DEBUG
+    log_to(level, logging.StreamHandler(), *log_files(settings))
+
+
+def log_files(settings: LogSettings) -> list[logging.Handler]:
+    """
+    What logs to the file of the settings; nothing where there is none.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    if settings.file is None:
+        return []
+    try:
+        settings.file.parent.mkdir(parents=True, exist_ok=True)
+        return [_LogFile(settings.file)]
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise ConfigError(
+            f"log.file: {settings.file} cannot be written ({reason}); name another file, or none",
+            key="log.file",
+        ) from exc
+
+
+def log_to(level: int | str, *handlers: logging.Handler) -> None:
+    """Log to *handlers* and nowhere else, account numbers shortened."""
+    for handler in handlers:
+        handler.setFormatter(_Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=handlers, force=True)
+
+
+class _Masking(logging.Formatter):
+    """Shortens the account numbers in what is logged, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return named_here.text(super().format(record))
+
+
+class _LogFile(logging.FileHandler):
+    """A file that gives up when it cannot be written, as on a full disk; the command goes on."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, encoding="utf-8", errors="backslashreplace")
+        self._file = file
+        self._broken = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._broken:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._broken = True
+        reason = error.strerror or error
+        typer.echo(f"note: {self._file} gets no further lines of the log ({reason})", err=True)
+
+    def close(self) -> None:
+        # What could not be written is still waiting, and closing tries once more.
+        with suppress(OSError):
+            super().close()

@@ -11,7 +11,14 @@ import typer
 
 from tomic.bounded import read_text
 from tomic.cli import completion, options
-from tomic.cli.running import INTERRUPTED, runs, stoppable, worst
+from tomic.cli.running import (
+    INTERRUPTED,
+    checked_symbols,
+    export_folder,
+    open_desk,
+    runs,
+    worst,
+)
 from tomic.errors import BadFile, TomicError, UsageError
 from tomic.present import forms
 from tomic.present.forms import Format
@@ -123,41 +130,20 @@ async def scan(
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
     ] = False,
     chain: ChainFilesOption = None,
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    timeout: options.TimeoutOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    out: options.OutOption = None,
-    no_export: options.NoExportOption = False,
-    demo: options.DemoOption = False,
-    paced: options.PacedOption = False,
-    replay: options.ReplayOption = None,
-    as_of: options.AsOfOption = None,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: options.GatewayOptions,
+    common: options.CommonOptions,
 ) -> int:
     """Find the best trades over many symbols, rank them, and say why."""
-    from tomic.cli import opening
-
-    names = opening.checked_symbols([*(symbols or []), *_universe(universe)])
-    desk, progress = opening.desk(
-        config=config,
-        demo=demo,
-        replay=replay,
-        as_of=as_of,
-        paced=paced,
+    names = checked_symbols([*(symbols or []), *_universe(universe)])
+    desk, progress = open_desk(
+        common,
+        gateway,
         asks=not chain,
-        quiet=quiet,
-        verbose=verbose,
-        ib={"host": host, "port": port, "client_id": client_id},
-        chain={"deadline_s": timeout},
         scan={"max_loss": max_loss, "min_pos": min_pos, "min_ev": min_ev},
         score={"definition": score},
     )
-    with progress, stoppable(desk.interrupt):
+    with progress, common.invocation.stoppable(desk.interrupt):
         async with desk:
             result = await desk.scan(
                 names or _own_symbols(desk.settings.scan.universe),
@@ -167,10 +153,9 @@ async def scan(
                 chains=_loaded(chain, names),
             )
             interrupted = desk.interrupted
-    folder = opening.export_folder(desk.settings, out, no_export=no_export)
-    paths = export_scan(result, folder)
-    print_scan(result, options.chosen_format(format, as_json), explain=explain)
-    if not quiet:
+    paths = export_scan(result, export_folder(common, desk.settings))
+    print_scan(result, common.shape, explain=explain)
+    if not common.quiet:
         summarise_scan(result, paths)
     if result.partial:
         # Also to who wants results and errors only: what is missing changes what the best are.
@@ -190,22 +175,19 @@ async def show(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Quote its legs again and judge it anew.")
     ] = False,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
     """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
-    from tomic.cli import opening
     from tomic.present import scan as render_scan
 
-    desk, progress = opening.desk(config=config, demo=demo, replay=None, quiet=quiet or not refresh)
+    desk, progress = open_desk(common, quiet=not refresh)
     with progress:
         async with desk:
             found = await desk.proposal(proposal)
             review = await desk.refreshed(found) if refresh else None
     now = review.proposal if review is not None else None
-    if as_json:
+    if common.as_json:
         from tomic.models.documents import to_text
 
         shown = now or found
@@ -236,26 +218,19 @@ async def why_not(
     chain: Annotated[
         Path | None, typer.Option("--chain", metavar="FILE", help="Look in an exported chain.")
     ] = None,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    replay: options.ReplayOption = None,
-    as_of: options.AsOfOption = None,
-    config: options.ConfigOption = None,
-    quiet: options.QuietOption = False,
+    *,
+    common: Annotated[options.CommonOptions, "as_json demo replay as_of config quiet"],
 ) -> int:
     """Say which rule refuses a given trade, or where it stands."""
-    from tomic.cli import opening
     from tomic.present import scan as render_scan
 
-    (name,) = opening.checked_symbols([symbol])
-    desk, progress = opening.desk(
-        config=config, demo=demo, replay=replay, as_of=as_of, asks=chain is None, quiet=quiet
-    )
+    (name,) = checked_symbols([symbol])
+    desk, progress = open_desk(common, asks=chain is None)
     given = _loaded([chain], [name])[0] if chain is not None else None
     with progress:
         async with desk:
             review = await desk.why_not(name, trade, chain=given)
-    if as_json:
+    if common.as_json:
         from tomic.models.documents import to_text
 
         typer.echo(to_text(review, indent=2))
@@ -352,9 +327,7 @@ def _universe(path: Path | None) -> list[str]:
 
 
 def _own_symbols(universe: Path | None) -> list[str]:
-    from tomic.cli import opening
-
-    return opening.checked_symbols(_universe(universe))
+    return checked_symbols(_universe(universe))
 
 
 def _loaded(paths: list[Path] | None, names: list[str]) -> list[Chain]:

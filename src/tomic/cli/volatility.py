@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomic.cli import completion, options
-from tomic.cli.running import INTERRUPTED, runs, say, stoppable, worst
+from tomic.cli.running import (
+    INTERRUPTED,
+    checked_symbols,
+    export_folder,
+    open_desk,
+    runs,
+    say,
+    worst,
+)
 from tomic.present.forms import Format
 
 if TYPE_CHECKING:
@@ -104,36 +112,26 @@ async def prices(
         bool, typer.Option("--ib-hv", help="IB's own historical volatility too, to check ours.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Fetch whole series again.")] = False,
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    timeout: options.TimeoutOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    demo: options.DemoOption = False,
-    paced: options.PacedOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: options.GatewayOptions,
+    common: Annotated[options.CommonOptions, "format as_json demo paced config verbose quiet"],
 ) -> int:
     """Bring stored bars and implied volatility up to date: only what is missing is asked for."""
-    from tomic.cli import opening
     from tomic.present import volatility
 
-    names = opening.checked_symbols(symbols or [])
-    gateway = {"host": host, "port": port, "client_id": client_id}
-    desk, progress = opening.desk(
-        config=config, demo=demo, replay=None, paced=paced, quiet=quiet, verbose=verbose, ib=gateway
-    )
-    shape = options.chosen_format(format, as_json)
-    with progress, stoppable(desk.interrupt):
+    names = checked_symbols(symbols or [])
+    desk, progress = open_desk(common, gateway)
+    shape = common.shape
+    with progress, common.invocation.stoppable(desk.interrupt):
         async with desk:
-            run = await desk.prices(names, days=days, ib_hv=ib_hv, force=force, timeout_s=timeout)
+            run = await desk.prices(
+                names, days=days, ib_hv=ib_hv, force=force, timeout_s=gateway.timeout
+            )
             interrupted = desk.interrupted
     typer.echo(volatility.prices(run, shape), nl=False)
     errors = [(one.symbol, one.error) for one in run.symbols]
     say_all(errors, as_json=shape is not Format.TABLE)
-    if not quiet:
+    if not common.quiet:
         typer.echo(volatility.prices_summary(run), err=True)
     return INTERRUPTED if interrupted else prices_code(run)
 
@@ -158,37 +156,19 @@ async def vol(
     stored: Annotated[
         bool, typer.Option("--stored", help="From the store alone; nobody is asked.")
     ] = False,
-    host: options.HostOption = None,
-    port: options.PortOption = None,
-    client_id: options.ClientIdOption = None,
-    timeout: options.TimeoutOption = None,
-    format: options.FormatOption = Format.TABLE,
-    as_json: options.JsonOption = False,
-    out: options.OutOption = None,
-    no_export: options.NoExportOption = False,
-    demo: options.DemoOption = False,
-    paced: options.PacedOption = False,
-    config: options.ConfigOption = None,
-    verbose: options.VerboseOption = 0,
-    quiet: options.QuietOption = False,
+    *,
+    gateway: options.GatewayOptions,
+    common: Annotated[
+        options.CommonOptions, "format as_json out no_export demo paced config verbose quiet"
+    ],
 ) -> int:
     """Show volatility: implied, rank, realised, skew, terms, moves, each with its source."""
-    from tomic.cli import opening
     from tomic.present import volatility
 
-    names = opening.checked_symbols(symbols or [])
-    desk, progress = opening.desk(
-        config=config,
-        demo=demo,
-        replay=None,
-        paced=paced,
-        quiet=quiet or stored or history,
-        verbose=verbose,
-        ib={"host": host, "port": port, "client_id": client_id},
-        chain={"deadline_s": timeout},
-    )
-    shape = options.chosen_format(format, as_json)
-    with progress, stoppable(desk.interrupt):
+    names = checked_symbols(symbols or [])
+    desk, progress = open_desk(common, gateway, quiet=stored or history)
+    shape = common.shape
+    with progress, common.invocation.stoppable(desk.interrupt):
         async with desk:
             if history:
                 text = await _history(desk, names, days or _SHOWN_DAYS, shape)
@@ -196,12 +176,11 @@ async def vol(
                 return 0
             reports = await desk.vols(names, days=days, chain=chain, smiles=detail, stored=stored)
             interrupted = desk.interrupted
-    print_vol(reports, shape, detail=detail, quiet=quiet)
+    print_vol(reports, shape, detail=detail, quiet=common.quiet)
     named = [(one.symbol, one.error) for one in reports]
     say_all(named, as_json=shape is not Format.TABLE)
-    folder = opening.export_folder(desk.settings, out, no_export=no_export)
-    paths = export_vol(reports, folder)
-    if not quiet:
+    paths = export_vol(reports, export_folder(common, desk.settings))
+    if not common.quiet:
         typer.echo(volatility.vol_summary(reports, paths), err=True)
     return INTERRUPTED if interrupted else vol_code(reports)
 

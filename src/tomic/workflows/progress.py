@@ -12,15 +12,13 @@ from typing import Literal, TypeAlias
 class Event:
     """One step forward."""
 
-    kind: Literal["stage", "spot", "count", "note"]
+    kind: Literal["stage", "waiting", "spot", "count", "note"]
+    """``waiting`` is the stage in which the gateway takes longest before the first option."""
     symbol: str
     text: str = ""
     done: int = 0
     total: int = 0
 
-
-THINKING = "spot and expiries"
-"""The stage in which the gateway answers what takes it longest before the first option."""
 
 Watcher: TypeAlias = Callable[[Event], None]
 

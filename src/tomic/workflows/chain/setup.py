@@ -33,7 +33,7 @@ from tomic.ib.spot import UnderlyingTicks, spot_from_options, underlying_ticks
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.selection import Selection, Wanted, choose_params
 from tomic.store import Database, StoredContract
-from tomic.workflows.progress import THINKING, Event, Watcher, ignore
+from tomic.workflows.progress import Event, Watcher, ignore
 
 _IV_GRACE_S = 1.5
 """What a strike range in sigmas waits for IB's volatility of the underlying."""
@@ -235,7 +235,7 @@ async def _prepare(request: ChainRequest) -> Setup:
     is_open = dates.is_open(underlying.sessions, now)
     await session.use_data_type(wanted_data_type(session, underlying, now))
     in_sigmas = request.choose is not None or settings.chain.strike_range.endswith("s")
-    request.tell(THINKING)
+    request.watch(Event("waiting", request.symbol, "spot and expiries"))
     listed, (ticks, refused) = await _both(
         contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
         _ticks_or_refusal(request, underlying, _IV_GRACE_S if in_sigmas else 0.0),
