@@ -14,7 +14,7 @@ from tomic.errors import StoreError, UsageError
 from tomic.models import DataType, Spot, SpotSource
 from tomic.models.faults import first_fault
 from tomic.workflows.chain.fetch import ChainOutcome, fetch_chain, fetch_chains
-from tomic.workflows.chain.setup import ChainRequest, StoreMemory
+from tomic.workflows.chain.setup import ChainRequest, ContractMemory
 
 if TYPE_CHECKING:
     from tomic.chain import Chain
@@ -51,7 +51,7 @@ async def fetch(
         settings = _less_patient(settings)
     # A recording must hold the contracts too, so it takes none from the store.
     forgetful = held.origin.simulated or held.recording is not None
-    memory = None if forgetful else StoreMemory(await held.store(), session.note)
+    memory = None if forgetful else ContractMemory(await held.store(), session.note)
     request = ChainRequest(
         session,
         symbol,

@@ -41,7 +41,7 @@ class LastChain:
         return None, ()
 
     async def load(self, symbol, day, trading_class):
-        return KnownContracts({}, frozenset())
+        return KnownContracts()
 
     async def save(self, underlying, day, listed, params, known):
         return None

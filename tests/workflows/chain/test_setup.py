@@ -15,7 +15,7 @@ from tomic.ib.session import Session
 from tomic.models import OptionParams, Underlying
 from tomic.selection import Wanted
 from tomic.workflows.chain.fetch import fetch_chain
-from tomic.workflows.chain.setup import ChainRequest, KnownContracts, StoreMemory
+from tomic.workflows.chain.setup import ChainRequest, ContractMemory, KnownContracts
 
 DAY, EXPIRY = dt.date(2026, 11, 20), dt.date(2026, 12, 18)
 SPX = Underlying(symbol="SPX", con_id=416904, sec_type="IND")
@@ -32,7 +32,7 @@ async def fetched(gateway, settings, store, **options):
     """One chain over a session of its own, as a run of its own would fetch it."""
     ib = settings.ib.model_copy(update={"port": gateway.port})
     async with Session(ib, settings.limits, pace=FAST) as session:
-        memory = StoreMemory(store, session.note)
+        memory = ContractMemory(store, session.note)
         return await fetch_chain(ChainRequest(session, "SPY", settings, memory=memory, **options))
 
 
@@ -52,7 +52,7 @@ async def test_the_second_run_asks_for_no_details(gateway, tmp_path, store):
 
 async def test_every_class_is_remembered(store):
     """A run that chose SPXW leaves SPX to be chosen by the next."""
-    memory = StoreMemory(store, lambda text: None)
+    memory = ContractMemory(store, lambda text: None)
     listed = (params("SPXW", "CBOE"), params("SPXW"), params("SPX"))
     known = KnownContracts({Wanted(EXPIRY, 5900.0, "C"): 7}, frozenset({EXPIRY}))
 
@@ -63,20 +63,20 @@ async def test_every_class_is_remembered(store):
     assert {one.trading_class for one in remembered} == {"SPX", "SPXW"}
     assert {one.exchange for one in remembered} == {"SMART"}
     assert await memory.load("SPX", DAY, "SPXW") == known
-    assert await memory.load("SPX", DAY, "SPX") == KnownContracts({}, frozenset())
+    assert await memory.load("SPX", DAY, "SPX") == KnownContracts()
 
 
 async def test_the_next_day_begins_anew(store):
     """Contracts change overnight."""
-    memory = StoreMemory(store, lambda text: None)
-    await memory.save(SPX, DAY, (params("SPX"),), params("SPX"), KnownContracts({}, frozenset()))
+    memory = ContractMemory(store, lambda text: None)
+    await memory.save(SPX, DAY, (params("SPX"),), params("SPX"), KnownContracts())
 
     assert await memory.recall("SPX", DAY + dt.timedelta(days=1)) == (None, ())
 
 
 async def test_an_empty_expiry_is_remembered_as_such(store):
     """That nothing is listed on a day is an answer as well."""
-    memory = StoreMemory(store, lambda text: None)
+    memory = ContractMemory(store, lambda text: None)
     known = KnownContracts({}, frozenset({EXPIRY}))
 
     await memory.save(SPX, DAY, (params("SPX"),), params("SPX"), known)
@@ -89,7 +89,7 @@ async def test_the_last_chain_is_of_its_class(store, demo_chain, name, found):
     """An adjusted class delivers something else: its quotes are nobody else's."""
     await store.chains.save(demo_chain)
 
-    chain = await StoreMemory(store, lambda text: None).last_chain("SPY", name)
+    chain = await ContractMemory(store, lambda text: None).last_chain("SPY", name)
 
     assert (chain is not None) is found
 
@@ -98,7 +98,7 @@ async def test_the_last_chain_is_a_whole_one_where_there_is_one(store, demo_chai
     """What a deadline left of a later one has fewer quotes; alone it is better."""
     later = demo_chain.as_of + dt.timedelta(minutes=5)
     cut = replace(demo_chain, as_of=later, fetch=Fetch(complete=False))
-    memory = StoreMemory(store, lambda text: None)
+    memory = ContractMemory(store, lambda text: None)
     await store.chains.save(cut)
     assert (await memory.last_chain("SPY", "SPY")).as_of == later
 

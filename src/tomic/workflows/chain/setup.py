@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from tomic import dates, selection
 from tomic.chain import Chain
@@ -31,7 +31,7 @@ from tomic.ib import contracts
 from tomic.ib.session import CUT_OFF, Session
 from tomic.ib.spot import UnderlyingTicks, spot_from_options, underlying_ticks
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
-from tomic.selection import Selection, Wanted, choose_params
+from tomic.selection import Selection, Wanted
 from tomic.store import Database, StoredContract
 from tomic.workflows.progress import Event, Watcher, ignore
 
@@ -50,45 +50,16 @@ Chooser = Callable[[OptionParams, float, dt.date, float | None], Selection]
 class KnownContracts:
     """Contract ids of a trading class, and the expiries of which all of them are known."""
 
-    ids: Mapping[Wanted, int]
-    complete: frozenset[dt.date]
+    ids: Mapping[Wanted, int] = field(default_factory=dict)
+    complete: frozenset[dt.date] = frozenset()
 
 
-class ContractMemory(Protocol):
-    """Remembers contracts for the rest of the trading day *day*, and the last chain."""
-
-    async def recall(
-        self, symbol: str, day: dt.date
-    ) -> tuple[Underlying | None, tuple[OptionParams, ...]]:
-        """The underlying and the parameters of each of its classes, as far as known."""
-        ...
-
-    async def load(self, symbol: str, day: dt.date, trading_class: str) -> KnownContracts:
-        """The contracts of one class, as far as known."""
-        ...
-
-    async def save(
-        self,
-        underlying: Underlying,
-        day: dt.date,
-        listed: tuple[OptionParams, ...],
-        params: OptionParams,
-        known: KnownContracts,
-    ) -> None:
-        """Remember the underlying, every class that is *listed*, and contracts of *params*."""
-        ...
-
-    async def last_chain(self, symbol: str, trading_class: str) -> Chain | None:
-        """The last chain of that class, whatever its age."""
-        ...
-
-
-class StoreMemory:
+class ContractMemory:
     """
-    Contract details change only overnight, so what was asked today need not be asked again.
+    Contracts in the store, for the rest of the trading day, and the last chain.
 
-    A store that cannot be used costs the memory and nothing else: *note* is told, and the chain
-    goes on.
+    Contract details change only overnight, so what was asked today need not be asked again. A store
+    that cannot be used costs the memory and nothing else: *note* is told, and the chain goes on.
     """
 
     def __init__(self, database: Database, note: Callable[[str], None]) -> None:
@@ -114,7 +85,7 @@ class StoreMemory:
             complete = await self._database.contracts.complete_expiries(*key)
         except StoreError as exc:
             self._forgets(exc)
-            return KnownContracts({}, frozenset())
+            return KnownContracts()
         ids = {Wanted(c.expiry, c.strike, c.right): c.con_id for c in known}
         return KnownContracts(ids, complete)
 
@@ -136,7 +107,7 @@ class StoreMemory:
             await self._database.contracts.save_underlying(underlying, day)
             for name in sorted({params.trading_class for params in listed}):
                 # Of the exchanges that list a class, the one that is chosen when it is asked for.
-                best = choose_params(listed, symbol, name)
+                best = selection.choose_params(listed, symbol, name)
                 await self._database.contracts.save_option_params(symbol, day, best)
             await self._database.contracts.save(
                 symbol, day, params.trading_class, rows, complete=known.complete
@@ -246,7 +217,7 @@ async def _prepare(request: ChainRequest) -> Setup:
     text = f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"
     request.watch(Event("spot", request.symbol, text))
     chosen = _chosen(request, params, spot.price, today, ticks.implied_volatility)
-    known = KnownContracts({}, frozenset())
+    known = KnownContracts()
     if request.memory is not None:
         known = await request.memory.load(underlying.symbol, today, params.trading_class)
     return Setup(underlying, is_open, today, ticks, spot, listed, params, chosen, known)
