@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
+from tomic.wire.requests import ContractSpec
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -188,22 +190,7 @@ class Market(Protocol):
         """Whether the contract's liquid hours hold now."""
         ...
 
-    def find(
-        self,
-        symbol: str,
-        sec_type: str,
-        *,
-        con_id: int = 0,
-        expiry: str = "",
-        strike: float = 0.0,
-        right: str = "",
-        exchange: str = "",
-        primary_exchange: str = "",
-        currency: str = "",
-        trading_class: str = "",
-        multiplier: str = "",
-        local_symbol: str = "",
-    ) -> Sequence[Listing]:
+    def find(self, wanted: ContractSpec) -> Sequence[Listing]:
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
         ...
 

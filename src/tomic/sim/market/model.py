@@ -42,6 +42,7 @@ from tomic.sim.market.account import (
 from tomic.sim.market.instruments import Instrument, OptionClass
 from tomic.sim.market.listings import Catalogue
 from tomic.sim.market.slices import MarketState, Slice
+from tomic.wire.requests import ContractSpec
 
 OPEN_START = listings.moment(date(2026, 11, 20), time(15, 0))
 """A Friday afternoon, an hour before the close."""
@@ -141,35 +142,17 @@ class ModelMarket:
         hours = listings.liquid(owner, option=kind is not None)
         return listings.is_open(hours, self.now().astimezone(listings.NEW_YORK))
 
-    def find(
-        self,
-        symbol: str,
-        sec_type: str,
-        *,
-        con_id: int = 0,
-        expiry: str = "",
-        strike: float = 0.0,
-        right: str = "",
-        exchange: str = "",
-        primary_exchange: str = "",
-        currency: str = "",
-        trading_class: str = "",
-        multiplier: str = "",
-        local_symbol: str = "",
-    ) -> Sequence[Listing]:
+    def find(self, wanted: ContractSpec) -> Sequence[Listing]:
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
-        found: Iterable[Listing]
-        if con_id:
-            known = self._catalogue.listing(con_id)
-            found = [known] if known is not None and sec_type in ("", known.sec_type) else []
-        elif sec_type == "OPT":
-            wanted = listings.OptionFilter(
-                expiry, strike, right, trading_class, multiplier, local_symbol
-            )
-            found = self._catalogue.matching(symbol, wanted)
+        fitting: Iterable[Listing]
+        if wanted.con_id:
+            known = self._catalogue.listing(wanted.con_id)
+            fitting = [known] if known and wanted.sec_type in ("", known.sec_type) else []
+        elif wanted.sec_type == "OPT":
+            fitting = self._catalogue.matching(wanted)
         else:
-            found = self._catalogue.underlyings(symbol, sec_type, local_symbol)
-        return [x for x in found if listings.reachable(x, exchange, primary_exchange, currency)]
+            fitting = self._catalogue.underlyings(wanted)
+        return [listing for listing in fitting if listings.reachable(wanted, listing)]
 
     def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""

@@ -17,6 +17,7 @@ from tomic.sim.server.state import Client
 from tomic.wire import answers, requests
 from tomic.wire.layout import UNSET
 from tomic.wire.orders import Margins, PlaceOrder, WhatIfOrder
+from tomic.wire.requests import ContractSpec
 
 LEDGER_TAGS = (
     "AccruedCash", "CashBalance", "ExchangeRate", "NetDividend", "NetLiquidationByCurrency",
@@ -141,7 +142,9 @@ class Ledger:
     def _fills(self) -> Iterator[tuple[MarketFill, Listing]]:
         for fill in self._market.book().fills:
             known = (
-                [fill.contract] if fill.contract else self._market.find("", "", con_id=fill.con_id)
+                [fill.contract]
+                if fill.contract
+                else self._market.find(ContractSpec(con_id=fill.con_id))
             )
             if known:
                 yield fill, known[0]
@@ -158,7 +161,7 @@ class Ledger:
 
     def _holdings(self, account: str = "") -> Iterator[tuple[Holding, Listing]]:
         for holding in self._market.book().holdings:
-            found = self._market.find("", "", con_id=holding.con_id)
+            found = self._market.find(ContractSpec(con_id=holding.con_id))
             if found and account in ("", "All", holding.account):
                 yield holding, found[0]
 
@@ -281,7 +284,7 @@ class Ledger:
             ]
         else:
             legs = [(order.contract.con_id, sign)]
-        known = all(self._market.find("", "", con_id=con_id) for con_id, _ in legs)
+        known = all(self._market.find(ContractSpec(con_id=con_id)) for con_id, _ in legs)
         return legs if known and all(quantity for _, quantity in legs) else []
 
     def _what_if(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
@@ -62,23 +63,15 @@ def find(market: Market, contract: ContractSpec) -> Sequence[Listing]:
     if contract.right.upper() not in _RIGHTS or len(contract.expiry) in (1, 2, 3, 4, 5, 7):
         return ()
     month = contract.expiry if len(contract.expiry) == 6 else ""
-    found = market.find(
-        contract.symbol,
-        contract.sec_type,
-        con_id=contract.con_id,
-        expiry="" if month else contract.expiry[:8],
-        strike=contract.strike,
-        right=right_of(contract),
-        exchange=contract.exchange,
-        primary_exchange=contract.primary_exchange,
-        currency=contract.currency,
-        trading_class=contract.trading_class,
-        multiplier=contract.multiplier,
-        local_symbol=contract.local_symbol,
-    )
+    expiry = "" if month else contract.expiry[:8]
+    fitting = market.find(replace(contract, expiry=expiry, right=right_of(contract)))
     if not month:
-        return found
-    return [one for one in found if one.expiry is not None and f"{one.expiry:%Y%m}" == month]
+        return fitting
+    return [
+        listing
+        for listing in fitting
+        if listing.expiry is not None and f"{listing.expiry:%Y%m}" == month
+    ]
 
 
 def trades_at(listing: Listing, exchange: str) -> bool:
@@ -99,7 +92,7 @@ def subject_of(market: Market, request: object) -> Subject:
     if not isinstance(contract, ContractSpec):
         return Subject(symbol=getattr(request, "symbol", ""))
     if contract.con_id:
-        found = market.find("", "", con_id=contract.con_id)
+        found = market.find(ContractSpec(con_id=contract.con_id))
         if len(found) == 1:
             return subject_of_listing(found[0])
     return Subject(
@@ -243,7 +236,7 @@ class Lookup:
 
     def _rows(self, request: requests.ReqContractDetails, rows: Sequence[Listing]) -> None:
         under_id = rows[0].under_con_id
-        found = self._client.gateway.market.find("", "", con_id=under_id) if under_id else ()
+        found = self._client.gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
         for listing in rows:
             under = found[0] if found and listing.under_con_id == under_id else None
             self._client.send(details_row(request.req_id, listing, under))
@@ -263,7 +256,7 @@ class Lookup:
             client.end(request.req_id)
             client.error(request.req_id, 321, "Invalid contract id")
             return
-        if not client.gateway.market.find("", "", con_id=request.con_id):
+        if not client.gateway.market.find(ContractSpec(con_id=request.con_id)):
             client.end(request.req_id)
             client.error(request.req_id, 200)
             return
@@ -304,7 +297,7 @@ class Lookup:
             one
             for symbol in _resembling(market, pattern)
             for sec_type in ("STK", "IND")
-            for one in market.find(symbol, sec_type)
+            for one in market.find(ContractSpec(symbol=symbol, sec_type=sec_type))
         ]
         rows = tuple(
             SymbolRow(
