@@ -331,11 +331,11 @@ class Announce(Fault):
 
 
 def _kinds_of_fault() -> dict[str, type[Fault]]:
-    found: dict[str, type[Fault]] = {}
+    kinds: dict[str, type[Fault]] = {}
     for value in list(globals().values()):
         if isinstance(value, type) and issubclass(value, Fault) and value not in (Fault, Aimed):
-            found[re.sub(r"(?<!^)(?=[A-Z])", "_", value.__name__).lower()] = value
-    return found
+            kinds[re.sub(r"(?<!^)(?=[A-Z])", "_", value.__name__).lower()] = value
+    return kinds
 
 
 FAULTS: dict[str, type[Fault]] = _kinds_of_fault()
@@ -358,8 +358,8 @@ def parse(text: str) -> Fault:
     hints = typing.get_type_hints(kind)
     known = [item.name for item in fields(kind)]
     values: dict[str, Any] = {}
-    for part in filter(None, (one.strip() for one in rest.split(","))):
-        key, equals, value = (one.strip() for one in part.partition("="))
+    for part in filter(None, (text.strip() for text in rest.split(","))):
+        key, equals, value = (text.strip() for text in part.partition("="))
         key = key.replace("-", "_")
         if not equals or key not in known:
             raise UsageError(f"{name}: no setting {key!r}; known: {', '.join(known) or 'none'}")

@@ -131,8 +131,8 @@ def trading_days() -> Days:
     years = range(FIRST_YEAR, LAST_YEAR + 1)
     closed = np.array(sorted(day for year in years for day in holidays(year)), "datetime64[D]")
     every = np.arange(f"{FIRST_YEAR}-01-01", f"{LAST_YEAR + 1}-01-01", dtype="datetime64[D]")
-    found: Days = every[np.is_busday(every, holidays=closed)]
-    return found
+    days: Days = every[np.is_busday(every, holidays=closed)]
+    return days
 
 
 def day_index(day: date) -> int:
@@ -537,56 +537,56 @@ class Catalogue:
 
     def option_class(self, con_id: int) -> tuple[Instrument, OptionClass, date] | None:
         """Underlying, class and expiry of an option that exists, else None."""
-        found = self._numbers.option_class(con_id)
-        if found is None:
+        kind = self._numbers.option_class(con_id)
+        if kind is None:
             return None
-        instrument, rule = found
+        instrument, rule = kind
         expiry = self._numbers.expiry(con_id, self._today)
         if expiry not in self.expiries(rule):
             return None
-        return (*found, expiry) if con_id in self._options(instrument, rule, expiry) else None
+        return (*kind, expiry) if con_id in self._options(instrument, rule, expiry) else None
 
     def expiries(self, rule: OptionClass) -> list[date]:
         """Expiries of a class that still live."""
-        found = self._expiries.get(rule)
-        if found is None:
+        living = self._expiries.get(rule)
+        if living is None:
             days = expiries(rule, self._today)
-            found = [day for day in days if last_trade(rule, day) > self._now]
-            self._expiries[rule] = found
-        return found
+            living = [day for day in days if last_trade(rule, day) > self._now]
+            self._expiries[rule] = living
+        return living
 
     def options(
         self, instrument: Instrument, rule: OptionClass, expiry: date
     ) -> dict[int, Listing]:
         """All options of one class and expiry by id; call before put, strikes ascending."""
         key = (instrument.symbol, rule.name, expiry)
-        found = self._described.get(key)
-        if found is None:
+        options = self._described.get(key)
+        if options is None:
             template = self._template(instrument, rule, expiry)
-            found = {
+            options = {
                 con_id: described(template, con_id, strike, right)
                 for con_id, (strike, right) in self._options(instrument, rule, expiry).items()
             }
-            self._described[key] = found
-        return found
+            self._described[key] = options
+        return options
 
     def _options(
         self, instrument: Instrument, rule: OptionClass, expiry: date
     ) -> dict[int, tuple[float, str]]:
         """Strike and right of the same options by id, which takes a tenth of describing them."""
         key = (instrument.symbol, rule.name, expiry)
-        found = self._listed.get(key)
-        if found is None:
+        sides_by_id = self._listed.get(key)
+        if sides_by_id is None:
             grid = self.strikes(instrument, rule, expiry)
             ids = self.ids(instrument, rule, expiry, np.array(grid)).tolist()
             sides = zip(grid, ids[: len(grid)], ids[len(grid) :], strict=True)
-            found = {
+            sides_by_id = {
                 con_id: (strike, right)
                 for strike, call, put in sides
                 for con_id, right in ((call, "C"), (put, "P"))
             }
-            self._listed[key] = found
-        return found
+            self._listed[key] = sides_by_id
+        return sides_by_id
 
     def _template(self, instrument: Instrument, rule: OptionClass, expiry: date) -> Listing:
         under = self.underlying_id(instrument.symbol)
@@ -595,12 +595,12 @@ class Catalogue:
     def strikes(self, instrument: Instrument, rule: OptionClass, expiry: date) -> list[float]:
         """Strikes of one class and expiry, ascending."""
         key = (instrument.symbol, rule.name, expiry)
-        found = self._strikes.get(key)
-        if found is None:
+        ladder = self._strikes.get(key)
+        if ladder is None:
             spot, iv30 = self._level(instrument)
-            found = strikes(rule, spot, (expiry - self._today).days, iv30)
-            self._strikes[key] = found
-        return found
+            ladder = strikes(rule, spot, (expiry - self._today).days, iv30)
+            self._strikes[key] = ladder
+        return ladder
 
     def ids(
         self, instrument: Instrument, rule: OptionClass, expiry: date, strike: FloatArray

@@ -192,8 +192,8 @@ class ModelMarket:
     def book(self) -> AccountBook:
         """Accounts, values and positions."""
         if self._book is None:
-            held = [holding for plan in DEMO_BOOK if (holding := self._held(plan)) is not None]
-            book = open_book(self._accounts, self._currency, held, self._line)
+            holdings = [holding for plan in DEMO_BOOK if (holding := self._held(plan)) is not None]
+            book = open_book(self._accounts, self._currency, holdings, self._line)
             self._book = replace(book, fills=self._fills)
         return self._book
 
@@ -206,22 +206,22 @@ class ModelMarket:
             return None
         if any(self._catalogue.listing(con_id) is None for con_id, _ in legs):
             return None
-        mine = [held for held in book.holdings if held.account == account]
+        mine = [holding for holding in book.holdings if holding.account == account]
         added = [Holding(account, con_id, quantity, 0.0) for con_id, quantity in legs]
-        before = margin([self._line(held) for held in mine])
-        after = margin([self._line(held) for held in merged([*mine, *added])])
+        before = margin([self._line(holding) for holding in mine])
+        after = margin([self._line(holding) for holding in merged([*mine, *added])])
         return round(after[0] - before[0], 2), round(after[1] - before[1], 2)
 
-    def _line(self, held: Holding) -> UnderlyingLeg:
-        listing = self._catalogue.listing(held.con_id)
+    def _line(self, holding: Holding) -> UnderlyingLeg:
+        listing = self._catalogue.listing(holding.con_id)
         if listing is None:
-            raise ValueError(f"no contract {held.con_id} in this market")
+            raise ValueError(f"no contract {holding.con_id} in this market")
         instrument = self._catalogue.instrument(listing.symbol)
         spot = self.board.level(instrument)[0] if instrument else 0.0
         return UnderlyingLeg(
             underlying=listing.symbol,
-            quantity=held.quantity,
-            price=self.board.fair(held.con_id),
+            quantity=holding.quantity,
+            price=self.board.fair(holding.con_id),
             spot=spot,
             multiplier=float(listing.multiplier or 1),
             strike=listing.strike,
@@ -295,14 +295,14 @@ class QuoteBoard:
 
     def path(self, instrument: Instrument) -> paths.Path:
         """The daily history of an underlying."""
-        found = self._tape.get(instrument.symbol)
-        if found is None:
-            found = paths.build(instrument, self._seed)
+        path = self._tape.get(instrument.symbol)
+        if path is None:
+            path = paths.build(instrument, self._seed)
             ratio = self._splits.get(instrument.symbol, 1.0)
             if ratio != 1.0:
-                found = paths.split(found, ratio)
-            self._tape[instrument.symbol] = found
-        return found
+                path = paths.split(path, ratio)
+            self._tape[instrument.symbol] = path
+        return path
 
     def level(self, instrument: Instrument) -> tuple[float, float]:
         """Spot and 30-day implied volatility."""
@@ -333,15 +333,15 @@ class QuoteBoard:
     ) -> tuple[Slice, dict[int, int]]:
         """All quotes of one class and expiry, and where each contract id stands in them."""
         key = (instrument.symbol, rule.name, expiry)
-        found = self._slices.get(key)
-        if found is None:
+        known = self._slices.get(key)
+        if known is None:
             strike = np.array(self.catalogue.strikes(instrument, rule, expiry))
             ids = self.catalogue.ids(instrument, rule, expiry, strike)
             end = listings.last_trade(rule, expiry)
             built = slices.build(self.setting(instrument), rule, end, strike, ids)
-            found = built, {con_id: i for i, con_id in enumerate(ids.tolist())}
-            self._slices[key] = found
-        return found
+            known = built, {con_id: i for i, con_id in enumerate(ids.tolist())}
+            self._slices[key] = known
+        return known
 
     def price_ahead(self, instrument: Instrument) -> Iterator[date]:
         """Price and describe every option of *instrument* now, yielding each expiry when done."""
@@ -373,11 +373,11 @@ class QuoteBoard:
 
     def underlying_quote(self, instrument: Instrument) -> Quote:
         """Quote of a share, fund or index."""
-        found = self._quotes.get(instrument.symbol)
-        if found is None:
-            found = self._underlying_quote(instrument)
-            self._quotes[instrument.symbol] = found
-        return found
+        quote = self._quotes.get(instrument.symbol)
+        if quote is None:
+            quote = self._underlying_quote(instrument)
+            self._quotes[instrument.symbol] = quote
+        return quote
 
     def _underlying_quote(self, instrument: Instrument) -> Quote:
         path, day = self.path(instrument), self.day
@@ -454,10 +454,10 @@ class QuoteBoard:
             return paths.volatility_bars(path.hv, path.hv, first, last)
         if what not in _PRICE_SERIES:
             return None
-        found = paths.price_bars(path, first, last)
+        bars = paths.price_bars(path, first, last)
         if what not in ("TRADES", "ADJUSTED_LAST") or instrument.is_index:
-            return [replace(bar, volume=-1, average=-1.0, count=-1) for bar in found]
-        return found
+            return [replace(bar, volume=-1, average=-1.0, count=-1) for bar in bars]
+        return bars
 
     @staticmethod
     def _first_day(instrument: Instrument) -> int:

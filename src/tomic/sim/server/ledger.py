@@ -161,9 +161,9 @@ class Ledger:
 
     def _holdings(self, account: str = "") -> Iterator[tuple[Holding, Listing]]:
         for holding in self._market.book().holdings:
-            found = self._market.find(ContractSpec(con_id=holding.con_id))
-            if found and account in ("", "All", holding.account):
-                yield holding, found[0]
+            listings = self._market.find(ContractSpec(con_id=holding.con_id))
+            if listings and account in ("", "All", holding.account):
+                yield holding, listings[0]
 
     def _positions(self, _: requests.ReqPositions) -> None:
         for holding, listing in self._holdings():
@@ -361,7 +361,7 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.Port
     if quote.bid is not None and quote.ask is not None:
         price = (quote.bid + quote.ask) / 2.0
     else:
-        price = next((one for one in (quote.last, quote.close) if one is not None), price)
+        price = next((known for known in (quote.last, quote.close) if known is not None), price)
     value = price * factor * holding.quantity
     return answers.PortfolioValue(
         *_described(listing),

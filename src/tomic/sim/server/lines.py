@@ -272,7 +272,7 @@ class Subscriptions:
                 request.req_id,
                 321,
                 f"Incorrect generic tick list of {request.generic_ticks}. Legal ones for "
-                f"({listing.sec_type}) are: {','.join(str(one) for one in sorted(legal))}",
+                f"({listing.sec_type}) are: {','.join(str(tick) for tick in sorted(legal))}",
             )
             return None
         subject = subject_of_listing(listing)
@@ -310,12 +310,14 @@ class Subscriptions:
         if refusal:
             self._client.error(req_id, 321, refusal)
             return None
-        found = [
-            one for one in find(self._gateway.market, contract) if trades_at(one, contract.exchange)
+        listings = [
+            listing
+            for listing in find(self._gateway.market, contract)
+            if trades_at(listing, contract.exchange)
         ]
-        if len(found) == 1:
-            return found[0]
-        text = AMBIGUOUS.format(contract.symbol) if found else ""
+        if len(listings) == 1:
+            return listings[0]
+        text = AMBIGUOUS.format(contract.symbol) if listings else ""
         self._client.error(req_id, 200, text=text)
         return None
 
@@ -436,20 +438,20 @@ class Subscriptions:
     def _generic(self, line: Subscription) -> None:
         line.owed = self._dark()
         if not line.over and not line.owed:
-            found = generic_ticks(
+            ticks = generic_ticks(
                 line.req_id,
                 self._quote(line),
                 line.generics,
                 sec_type=line.listing.sec_type,
                 right=line.listing.right,
             )
-            self._client.send_all(found)
+            self._client.send_all(ticks)
 
     def _settle(self, line: Subscription, quote: Quote) -> None:
         """End a snapshot that has everything it can ask for."""
-        whole = None not in (quote.bid, quote.ask, quote.last)
+        complete = None not in (quote.bid, quote.ask, quote.last)
         computed = line.computed or line.listing.sec_type != "OPT"
-        if line.snapshot and whole and computed and line.quoting:
+        if line.snapshot and complete and computed and line.quoting:
             self._snapshot_end(line)
 
     def _snapshot_end(self, line: Subscription) -> None:

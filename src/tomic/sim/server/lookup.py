@@ -92,9 +92,9 @@ def subject_of(market: Market, request: object) -> Subject:
     if not isinstance(contract, ContractSpec):
         return Subject(symbol=getattr(request, "symbol", ""))
     if contract.con_id:
-        found = market.find(ContractSpec(con_id=contract.con_id))
-        if len(found) == 1:
-            return subject_of_listing(found[0])
+        listings = market.find(ContractSpec(con_id=contract.con_id))
+        if len(listings) == 1:
+            return subject_of_listing(listings[0])
     return Subject(
         contract.symbol,
         contract.sec_type,
@@ -209,36 +209,38 @@ class Lookup:
     def _stream(
         self,
         request: requests.ReqContractDetails,
-        found: Sequence[Listing],
+        listings: Sequence[Listing],
         *,
         done: Callable[[], None],
     ) -> None:
         client = self._client
-        if not found:
+        if not listings:
             client.end(request.req_id)
             client.error(request.req_id, 200)
             done()
             return
         rate = client.gateway.profile.details_rows_per_s
-        paced = len(found) > 1 and rate != math.inf
-        step = _ROWS_AT_ONCE if paced else len(found)
-        for at in range(0, len(found), step):
-            rows = found[at : at + step]
+        paced = len(listings) > 1 and rate != math.inf
+        step = _ROWS_AT_ONCE if paced else len(listings)
+        for at in range(0, len(listings), step):
+            rows = listings[at : at + step]
             wait = (at + len(rows)) / rate if paced else 0.0
             if wait:
                 client.later(wait, self._rows, request, rows)
             else:
                 self._rows(request, rows)
         if paced:
-            client.later(len(found) / rate, self._rows_end, request, done)
+            client.later(len(listings) / rate, self._rows_end, request, done)
         else:
             self._rows_end(request, done)
 
     def _rows(self, request: requests.ReqContractDetails, rows: Sequence[Listing]) -> None:
         under_id = rows[0].under_con_id
-        found = self._client.gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
+        underlyings = (
+            self._client.gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
+        )
         for listing in rows:
-            under = found[0] if found and listing.under_con_id == under_id else None
+            under = underlyings[0] if underlyings and listing.under_con_id == under_id else None
             self._client.send(details_row(request.req_id, listing, under))
             self._client.row_done("contract_details")
 
@@ -293,23 +295,23 @@ class Lookup:
         if not self._client.begin(request.req_id, "matching_symbols"):
             return
         market, pattern = self._client.gateway.market, request.pattern.strip().upper()
-        found = [
-            one
+        listings = [
+            listing
             for symbol in _resembling(market, pattern)
             for sec_type in ("STK", "IND")
-            for one in market.find(ContractSpec(symbol=symbol, sec_type=sec_type))
+            for listing in market.find(ContractSpec(symbol=symbol, sec_type=sec_type))
         ]
         rows = tuple(
             SymbolRow(
-                one.con_id,
-                one.symbol,
-                one.sec_type,
-                one.primary_exchange or one.exchange,
-                one.currency,
+                listing.con_id,
+                listing.symbol,
+                listing.sec_type,
+                listing.primary_exchange or listing.exchange,
+                listing.currency,
                 ("OPT",),
-                one.long_name,
+                listing.long_name,
             )
-            for one in found[:_MATCHES]
+            for listing in listings[:_MATCHES]
         )
         self._client.end(request.req_id)
         self._client.send(MatchingSymbols(request.req_id, rows))
@@ -323,8 +325,8 @@ def _resembling(market: Market, pattern: str) -> list[str]:
     if not pattern:
         return []
     known = market.symbols if isinstance(market, Named) else ()
-    alike = [one for one in known if one.startswith(pattern) or pattern.startswith(one)]
-    return [pattern, *sorted((one for one in alike if one != pattern), key=len)]
+    alike = [symbol for symbol in known if symbol.startswith(pattern) or pattern.startswith(symbol)]
+    return [pattern, *sorted((symbol for symbol in alike if symbol != pattern), key=len)]
 
 
 def _once(call: Callable[[], None]) -> Callable[[], None]:
