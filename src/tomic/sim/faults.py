@@ -507,15 +507,15 @@ class Afflicted(Protocol):
         ...
 
     def lose_lines(self) -> None:
-        """Every market-data line is gone, and nobody is told which."""
+        """Drop every market-data line without telling the client."""
         ...
 
     def restart(self, down_for_s: float) -> None:
-        """The whole gateway cuts everything and comes back on the same port."""
+        """Have the whole gateway cut everything and come back on the same port."""
         ...
 
     def change_port(self) -> None:
-        """The whole gateway moves to another port."""
+        """Have the whole gateway move to another port."""
         ...
 
 
@@ -533,9 +533,9 @@ class Trouble:
     def __init__(self, connection: Afflicted) -> None:
         self._connection = connection
         self.deaf = False
-        """Nothing is heard: messages in are lost."""
+        """Incoming messages are lost."""
         self.mute = False
-        """Nothing is said: messages out are lost."""
+        """Outgoing messages are lost."""
         self._held: set[str] = set()
         self._rows: Counter[str] = Counter()
         self._spoil: Garble | Truncate | None = None

@@ -84,7 +84,7 @@ class Cursor:
         return number
 
     def blank(self) -> bool:
-        """Whether the next field is there and empty."""
+        """Whether there is a next field and it is empty."""
         return self._at < len(self._fields) and not self._fields[self._at]
 
     def rest(self) -> Fields:

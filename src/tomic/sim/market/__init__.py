@@ -157,7 +157,7 @@ class MarketFill:
     perm_id: int = 0
     client_id: int = 0
     commission: float | None = None
-    """A cost is positive; None where this client is not told."""
+    """A cost is positive; None where this client gets no report."""
     commission_currency: str = ""
     """Empty for the contract's own."""
     realized: float | None = None

@@ -1,5 +1,5 @@
 """
-A gateway that says again what a recorded session heard, message by message.
+A gateway that repeats a recorded session, message by message.
 
 It gives each request the answer that the same request got, and makes the remarks (notes of farms,
 lost connectivity, garbage, a cut) once everything has passed that passed before them. What was
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request with everything that was said to it."""
+    """One request with all its answers."""
 
     number: int
     at: float
@@ -62,7 +62,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What was said, garbled or ended on a connection without being asked for."""
+    """An unasked message, garbage, or the end of a connection."""
 
     event: SessionEvent
     number: int

@@ -37,7 +37,7 @@ class Ledger:
         self._summaries: set[int] = set()
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
-        """What this part answers; messages that TWS takes without a word are here too."""
+        """What this part answers, including messages that TWS accepts silently."""
         return {
             requests.ReqPositions: self._soon(self._positions),
             requests.ReqPositionsMulti: self._opened("positions", self._positions_multi),
@@ -88,7 +88,7 @@ class Ledger:
         return handler
 
     def _closed(self, kind: str) -> Callable[[Any], None]:
-        """Free a request id; TWS says nothing of one that it does not know."""
+        """Free a request id; an unknown one is ignored, as in TWS."""
 
         def handler(request: Any) -> None:
             if self._client.open.get(request.req_id) == kind:
@@ -317,7 +317,7 @@ class Ledger:
 
 
 def _nothing(_: object) -> None:
-    """TWS takes the message without a word."""
+    """TWS accepts the message silently."""
 
 
 def _number(values: dict[str, tuple[str, str]], tag: str) -> float:
@@ -432,7 +432,7 @@ def execution_row(
 
 
 def commission_row(fill: MarketFill, listing: Listing) -> answers.CommissionReport | None:
-    """What TWS reports of its cost; None where this client is not told."""
+    """The report of its commission; None where this client gets none."""
     if fill.commission is None:
         return None
     currency = fill.commission_currency or listing.currency

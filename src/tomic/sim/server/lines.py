@@ -217,7 +217,7 @@ class Subscriptions:
         return {ReqMarketData: self._subscribe, CancelMarketData: self._cancel}
 
     def lose_all(self) -> None:
-        """TWS has lost its data: every line is gone, and nobody is told which."""
+        """Drop every line without telling the client, as TWS does when it has lost its data."""
         for req_id in list(self._lines):
             self._close(req_id)
 
@@ -260,7 +260,7 @@ class Subscriptions:
             self._client.error(line.req_id, code, f" {line.listing.symbol}")
 
     def _accept(self, request: ReqMarketData) -> Subscription | None:
-        """The line that a request opens; None when it was refused, and said so."""
+        """The line that a request opens; None after an error when it was refused."""
         generics = self._generics(request)
         listing = self._resolve(request.req_id, request.contract) if generics is not None else None
         if listing is None or generics is None:

@@ -51,7 +51,7 @@ def right_of(contract: ContractSpec) -> str:
 
 
 def complaint(contract: ContractSpec) -> str:
-    """What TWS says against a description before it looks anything up; empty when nothing."""
+    """TWS's objection to a description before it looks anything up; empty when there is none."""
     if contract.con_id and not contract.sec_type:
         return ""
     known = contract.sec_type.upper() in _SECURITY_TYPES

@@ -34,7 +34,7 @@ _PACING = "Historical data request pacing violation"
 
 
 def bars_of(duration: str) -> int | str:
-    """The number of daily bars that a duration asks for, or what IB says against it."""
+    """The number of daily bars that a duration asks for, or IB's objection to it."""
     match = re.fullmatch(r"\s*(\d{1,6})\s+([SDWMY])\s*", duration.upper())
     if match is None or int(match[1]) == 0:
         return f"Invalid duration: {duration}"

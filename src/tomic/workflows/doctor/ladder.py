@@ -54,7 +54,7 @@ class Overheard:
         self.codes: dict[int, str] = {}
         """The last text of each code."""
         self.greeted = False
-        """Whether the gateway has said anything."""
+        """Whether the gateway has sent anything."""
         self.was_closed = False
         """Whether the gateway, not we, ended a connection."""
         self._other = other
@@ -62,7 +62,7 @@ class Overheard:
 
     @property
     def uncured(self) -> dict[int, str]:
-        """Codes of faults that were not said to be over."""
+        """Codes of faults whose end has not been announced."""
         codes = list(self.codes)
         return {
             code: text
@@ -250,7 +250,7 @@ class _Ladder:
             raise _Broken(self._explained(name, exc)) from exc
 
     def _explained(self, name: str, error: TomicError) -> Check:
-        """The failure, with what the gateway said of itself as its cause."""
+        """The failure, with what the gateway reported about itself as its cause."""
         remedy = remedies.remedy(error)
         of_error = getattr(error, "error_code", 0)
         for code in [of_error, *self.heard.uncured]:
