@@ -53,7 +53,7 @@ def test_the_data_type_of_a_request(fields, data_type):
 
 
 def test_the_wire_knows_no_client_and_does_no_io():
-    """Of this program it imports the errors only, and of Python nothing that reads, sends or waits."""
+    """It imports our errors only, and of Python nothing that reads, sends or waits."""
     names = set()
     for path in Path(wire.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -9,7 +9,7 @@ chain implement :class:`Market`. Missing numbers are ``None``; the wire's own se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Protocol
 
@@ -109,6 +109,15 @@ class Quote:
     put_volume: int | None = None
     dividends: str | None = None
     """Tick 59: past and next 12 months, next date YYYYMMDD, next amount, joined by commas."""
+
+    def without_greeks(self) -> Quote:
+        """The same quote without computations."""
+        return replace(self, model=None, bid_model=None, ask_model=None, last_model=None)
+
+    def blinded(self) -> Quote:
+        """The quote of a closed market as type 1 shows it: no bid, no ask, nothing computed."""
+        blank = self.without_greeks()
+        return replace(blank, bid=None, ask=None, bid_size=None, ask_size=None, last_size=None)
 
 
 @dataclass(frozen=True, slots=True)

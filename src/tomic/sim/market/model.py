@@ -164,19 +164,7 @@ class ModelMarket:
     def quote(self, con_id: int) -> Quote | None:
         """Everything that contract can tick now; without bid, ask and Greeks while closed."""
         full = self.frozen_quote(con_id)
-        if full is None or self.is_open(con_id):
-            return full
-        return replace(
-            full,
-            bid=None,
-            ask=None,
-            bid_size=None,
-            ask_size=None,
-            model=None,
-            bid_model=None,
-            ask_model=None,
-            last_model=None,
-        )
+        return full if full is None or self.is_open(con_id) else full.blinded()
 
     def frozen_quote(self, con_id: int) -> Quote | None:
         """The last values of the session that is on, or of the last one."""

@@ -154,9 +154,7 @@ class Replay:
     def quote(self, con_id: int) -> Quote | None:
         """The recorded quote; on a closed market without bid, ask and Greeks, as live data are."""
         full = self.frozen_quote(con_id)
-        if full is None or self.is_open(con_id):
-            return full
-        return replace(full, bid=None, ask=None, model=None)
+        return full if full is None or self.is_open(con_id) else full.blinded()
 
     def frozen_quote(self, con_id: int) -> Quote | None:
         """The recorded quote, whether the market was open or closed; None for unknown contracts."""

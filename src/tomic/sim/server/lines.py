@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tomic.sim import faults
@@ -52,18 +52,6 @@ Those from 576 on are what a TWS listed in a 321 of 2022 (deephaven-ib, issue 46
 def number_of(tick: int, *, delayed: bool) -> int:
     """The tick number, live or delayed."""
     return _DELAYED.get(tick, tick) if delayed else tick
-
-
-def blinded(quote: Quote) -> Quote:
-    """The quote of a closed market as type 1 shows it: no bid, no ask, nothing computed."""
-    return replace(
-        without_greeks(quote), bid=None, ask=None, bid_size=None, ask_size=None, last_size=None
-    )
-
-
-def without_greeks(quote: Quote) -> Quote:
-    """The same quote without computations."""
-    return replace(quote, model=None, bid_model=None, ask_model=None, last_model=None)
 
 
 def quote_ticks(req_id: int, quote: Quote, *, delayed: bool) -> Iterator[Tick]:
@@ -397,11 +385,11 @@ class Subscriptions:
         frozen = line.data_type in (2, 4)
         quote = (market.frozen_quote(con_id) if frozen else market.quote(con_id)) or Quote()
         if not frozen and not market.is_open(con_id):
-            quote = blinded(quote)
+            quote = quote.blinded()
         if not line.greeks:
-            quote = without_greeks(quote)
+            quote = quote.without_greeks()
         if line.no_quotes:
-            quote = blinded(quote)
+            quote = quote.blinded()
         return quote
 
     def _quotes(self, line: Subscription) -> None:
