@@ -29,6 +29,7 @@ from tomic.desk.searching import search
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.market.model import ModelMarket
 from tomic.store import Bars, Database, VolSeries
+from tomic.wire.requests import ContractSpec
 from tomic.workflows.stand_in import StandIn
 from tomic.workflows.volatility.measure import VIX
 
@@ -201,7 +202,10 @@ async def fill(path: Path, symbols: list[str]) -> None:
     market = ModelMarket(universe="synthetic")
     async with Database(path) as store:
         for symbol in [*symbols, VIX]:
-            con_id = (market.find(symbol, "STK") or market.find(symbol, "IND"))[0].con_id
+            con_id = (
+                market.find(ContractSpec(symbol=symbol, sec_type="STK"))
+                or market.find(ContractSpec(symbol=symbol, sec_type="IND"))
+            )[0].con_id
             bars = market.bars(con_id, "TRADES", DAYS, market.now())
             levels = market.bars(con_id, "OPTION_IMPLIED_VOLATILITY", DAYS, market.now())
             asked = {"fetched_at": market.now(), "asked_from": bars[0].day if bars else None}

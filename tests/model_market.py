@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from tomic.wire.requests import ContractSpec
+
 
 def underlying(market, symbol):
-    (found,) = market.find(symbol, "STK") or market.find(symbol, "IND")
+    (found,) = market.find(ContractSpec(symbol=symbol, sec_type="STK")) or market.find(
+        ContractSpec(symbol=symbol, sec_type="IND")
+    )
     return found
 
 
@@ -14,7 +18,9 @@ def spot(market, symbol):
 
 def chain(market, symbol, expiry, trading_class=""):
     """(listing, quote) of every option of one expiry."""
-    found = market.find(symbol, "OPT", expiry=expiry, trading_class=trading_class)
+    found = market.find(
+        ContractSpec(symbol=symbol, sec_type="OPT", expiry=expiry, trading_class=trading_class)
+    )
     return [(option, market.quote(option.con_id)) for option in found]
 
 

@@ -13,6 +13,7 @@ from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.market import MarketFill
 from tomic.sim.market.model import ModelMarket
 from tomic.sim.server.limits import Times
+from tomic.wire.requests import ContractSpec
 
 AT = dt.datetime(2026, 11, 20, 19, 31, 2, tzinfo=dt.UTC)
 
@@ -31,7 +32,7 @@ def spread(**changes: object) -> tuple[MarketFill, ...]:
 
     def leg(strike: float, quantity: float, price: float, number: int) -> MarketFill:
         wanted = {"expiry": "20261218", "strike": strike, "right": "P", "trading_class": "SPY"}
-        (put,) = market.find("SPY", "OPT", **wanted)
+        (put,) = market.find(ContractSpec(symbol="SPY", sec_type="OPT", **wanted))
         values = {"at": AT, "perm_id": 42, "commission": 0.65, **changes}
         name = f"0000e0d5.6553c9b2.0{number}.01"
         return MarketFill(

@@ -23,6 +23,7 @@ from tomic.sim.market.model import ModelMarket
 from tomic.sim.server.gateway import Gateway
 from tomic.sim.server.limits import Limits, Profile
 from tomic.wire.framing import frame_fields
+from tomic.wire.requests import ContractSpec
 
 SYMBOLS = ("SPY", "IWM", "AAPL", "QQQ", "MSFT", "XLF", "TLT")
 
@@ -312,7 +313,9 @@ async def test_holdings_of_quantity_zero_arrive():
     """What was closed today is still listed, with quantity 0."""
     market = ModelMarket(seed=1, symbols=SYMBOLS)
     book = market.book()
-    closed = Holding("DU1234567", market.find("SPY", "STK")[0].con_id, 0.0, 0.0)
+    closed = Holding(
+        "DU1234567", market.find(ContractSpec(symbol="SPY", sec_type="STK"))[0].con_id, 0.0, 0.0
+    )
     object.__setattr__(book, "holdings", (*book.holdings, closed))
     async with gateway_of(market=market) as gateway, session_to(gateway) as session:
         found = await account.positions(session, timeout_s=2.0)

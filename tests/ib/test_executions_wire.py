@@ -22,6 +22,7 @@ from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.market import Listing, MarketFill
 from tomic.sim.market.model import ModelMarket
 from tomic.sim.server.limits import Times
+from tomic.wire.requests import ContractSpec
 
 AT = dt.datetime(2026, 11, 20, 19, 31, 2, tzinfo=dt.UTC)
 ZAL = Listing(
@@ -32,7 +33,7 @@ BAG = Listing(28812380, "SPY", "BAG", "SMART", local_symbol="28812380")
 
 def shares(exec_id: str = "0000e0d5.6553c9b2.01.01", **changes: object) -> MarketFill:
     """A hundred shares of SPY bought."""
-    spy = ModelMarket(1).find("SPY", "STK")[0].con_id
+    spy = ModelMarket(1).find(ContractSpec(symbol="SPY", sec_type="STK"))[0].con_id
     values = {"account": "DU1234567", "at": AT, "quantity": 100.0, "price": 590.5, "con_id": spy,
               "perm_id": 77, "order_id": 3, "commission": 1.05, **changes}  # fmt: skip
     return MarketFill(exec_id, **values)
@@ -40,7 +41,13 @@ def shares(exec_id: str = "0000e0d5.6553c9b2.01.01", **changes: object) -> Marke
 
 def option(**changes: object) -> MarketFill:
     """One put of SPY sold."""
-    put = ModelMarket(1).find("SPY", "OPT", expiry="20261218", strike=560.0, right="P")[0].con_id
+    put = (
+        ModelMarket(1)
+        .find(
+            ContractSpec(symbol="SPY", sec_type="OPT", expiry="20261218", strike=560.0, right="P")
+        )[0]
+        .con_id
+    )
     values = {"exec_id": "0000e0d5.6553c9b2.02.01", "quantity": -1.0, "price": 2.35,
               "con_id": put, "commission": 0.65, **changes}  # fmt: skip
     return shares(**values)
@@ -78,7 +85,7 @@ FORMS = [
 @pytest.mark.parametrize(("times", "written"), FORMS, ids=lambda value: str(value)[:40])
 def test_every_form_of_time_is_the_same_moment(times, written):
     """UTC, a zone by any of its names, or none: the login's, which the greeting names."""
-    listing = ModelMarket(1).find("SPY", "STK")[0]
+    listing = ModelMarket(1).find(ContractSpec(symbol="SPY", sec_type="STK"))[0]
     assert times.execution(AT, listing.time_zone_id) == written
 
     found, left_out, _, _ = asked(shares(), option(), times=times)

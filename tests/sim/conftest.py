@@ -24,7 +24,7 @@ from tomic.sim.market import (
 from tomic.wire.answers import CurrentTime, Error, NextValidId
 from tomic.wire.framing import FrameReader, hello, split_fields
 from tomic.wire.protocol import ANSWERS, REQUESTS
-from tomic.wire.requests import ReqCurrentTime, StartApi
+from tomic.wire.requests import ContractSpec, ReqCurrentTime, StartApi
 
 SPY, SPX = 756733, 416904
 EXPIRIES = (date(2025, 7, 18), date(2025, 8, 15))
@@ -114,18 +114,17 @@ class PaperMarket:
     def is_open(self, con_id: int) -> bool:
         return self.open
 
-    def find(self, symbol: str, sec_type: str, **want: object) -> Sequence[Listing]:
-        con_id = want.get("con_id")
-        if con_id:
-            return [self.listings[con_id]] if con_id in self.listings else []
+    def find(self, wanted: ContractSpec) -> Sequence[Listing]:
+        if wanted.con_id:
+            return [self.listings[wanted.con_id]] if wanted.con_id in self.listings else []
         exact = {"strike", "right", "trading_class", "multiplier", "local_symbol", "currency"}
+        asked = {key: getattr(wanted, key) for key in exact if getattr(wanted, key)}
         return [
-            one
-            for one in self.listings.values()
-            if one.symbol == symbol
-            and one.sec_type == sec_type
-            and all(getattr(one, key) == want[key] for key in exact if want.get(key))
-            and (not want.get("expiry") or f"{one.expiry:%Y%m%d}" == want["expiry"])
+            listing
+            for listing in self.listings.values()
+            if (listing.symbol, listing.sec_type) == (wanted.symbol, wanted.sec_type)
+            and all(getattr(listing, key) == value for key, value in asked.items())
+            and (not wanted.expiry or f"{listing.expiry:%Y%m%d}" == wanted.expiry)
         ]
 
     def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:

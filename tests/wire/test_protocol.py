@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
+from tomic import wire
 from tomic.wire.framing import kind_of
 from tomic.wire.protocol import ANSWERS, CANCELS, REQUESTS, data_type_of, request_id
 
@@ -46,3 +50,18 @@ def test_cancels_name_what_they_end():
 def test_the_data_type_of_a_request(fields, data_type):
     """Type 1, live, where it cannot be read."""
     assert data_type_of(fields) == data_type
+
+
+def test_the_wire_knows_no_client_and_does_no_io():
+    """It imports our errors only, and of Python nothing that reads, sends or waits."""
+    names = set()
+    for path in Path(wire.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                names.add(node.module)
+            elif isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+
+    ours = {name for name in names if name.startswith("tomic") and "tomic.wire" not in name}
+    assert ours == {"tomic.errors"}
+    assert not names & {"asyncio", "io", "os", "pathlib", "selectors", "socket", "ssl", "time"}

@@ -331,11 +331,11 @@ class Announce(Fault):
 
 
 def _kinds_of_fault() -> dict[str, type[Fault]]:
-    found: dict[str, type[Fault]] = {}
+    kinds: dict[str, type[Fault]] = {}
     for value in list(globals().values()):
         if isinstance(value, type) and issubclass(value, Fault) and value not in (Fault, Aimed):
-            found[re.sub(r"(?<!^)(?=[A-Z])", "_", value.__name__).lower()] = value
-    return found
+            kinds[re.sub(r"(?<!^)(?=[A-Z])", "_", value.__name__).lower()] = value
+    return kinds
 
 
 FAULTS: dict[str, type[Fault]] = _kinds_of_fault()
@@ -358,8 +358,8 @@ def parse(text: str) -> Fault:
     hints = typing.get_type_hints(kind)
     known = [item.name for item in fields(kind)]
     values: dict[str, Any] = {}
-    for part in filter(None, (one.strip() for one in rest.split(","))):
-        key, equals, value = (one.strip() for one in part.partition("="))
+    for part in filter(None, (text.strip() for text in rest.split(","))):
+        key, equals, value = (text.strip() for text in part.partition("="))
         key = key.replace("-", "_")
         if not equals or key not in known:
             raise UsageError(f"{name}: no setting {key!r}; known: {', '.join(known) or 'none'}")
@@ -507,15 +507,15 @@ class Afflicted(Protocol):
         ...
 
     def lose_lines(self) -> None:
-        """Every market-data line is gone, and nobody is told which."""
+        """Drop every market-data line without telling the client."""
         ...
 
     def restart(self, down_for_s: float) -> None:
-        """The whole gateway cuts everything and comes back on the same port."""
+        """Have the whole gateway cut everything and come back on the same port."""
         ...
 
     def change_port(self) -> None:
-        """The whole gateway moves to another port."""
+        """Have the whole gateway move to another port."""
         ...
 
 
@@ -533,9 +533,9 @@ class Trouble:
     def __init__(self, connection: Afflicted) -> None:
         self._connection = connection
         self.deaf = False
-        """Nothing is heard: messages in are lost."""
+        """Incoming messages are lost."""
         self.mute = False
-        """Nothing is said: messages out are lost."""
+        """Outgoing messages are lost."""
         self._held: set[str] = set()
         self._rows: Counter[str] = Counter()
         self._spoil: Garble | Truncate | None = None

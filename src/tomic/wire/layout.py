@@ -84,7 +84,7 @@ class Cursor:
         return number
 
     def blank(self) -> bool:
-        """Whether the next field is there and empty."""
+        """Whether there is a next field and it is empty."""
         return self._at < len(self._fields) and not self._fields[self._at]
 
     def rest(self) -> Fields:
@@ -200,7 +200,7 @@ class Layout:
         known = self._known.get(version)
         if known is None:
             parts = self._parts
-            known = tuple(one for one in parts if one.sent.since <= version < one.sent.until)
+            known = tuple(part for part in parts if part.sent.since <= version < part.sent.until)
             self._known[version] = known
         return known
 

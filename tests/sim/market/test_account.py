@@ -8,6 +8,7 @@ import pytest
 
 from model_market import spot
 from tomic.sim.market.model import OPEN_START, ModelMarket
+from tomic.wire.requests import ContractSpec
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def test_the_book_holds_structures_that_exist(market):
     book = market.book()
     lines = {}
     for held in book.holdings:
-        (listing,) = market.find("", "", con_id=held.con_id)
+        (listing,) = market.find(ContractSpec(con_id=held.con_id))
         lines.setdefault(listing.symbol, []).append((listing, held.quantity))
 
     assert book.accounts == ("DU1234567",)
@@ -38,7 +39,7 @@ def test_the_book_holds_structures_that_exist(market):
 def test_the_book_suits_any_seed_and_day(seed, days):
     """Four different strikes in the condor, whatever the level and the date."""
     market = ModelMarket(seed, start=OPEN_START + timedelta(days=days), symbols=["SPY"])
-    strikes = [market.find("", "", con_id=h.con_id)[0].strike for h in market.book().holdings]
+    strikes = [market.find(ContractSpec(con_id=h.con_id))[0].strike for h in market.book().holdings]
 
     assert strikes == sorted(set(strikes))
 
@@ -75,7 +76,12 @@ def test_accounts_and_currencies_can_be_chosen():
 
 def test_margin_of_a_spread_is_its_worst_loss(market):
     """A 10-wide short put spread asks 1,000; a naked put about a fifth of the underlying."""
-    put = {o.strike: o.con_id for o in market.find("TSLA", "OPT", expiry="20261218", right="P")}
+    put = {
+        o.strike: o.con_id
+        for o in market.find(
+            ContractSpec(symbol="TSLA", sec_type="OPT", expiry="20261218", right="P")
+        )
+    }
     spread = market.whatif_margin("DU1234567", [(put[320.0], -1), (put[310.0], 1)])
     naked = market.whatif_margin("DU1234567", [(put[320.0], -1)])
     price = spot(market, "TSLA")
@@ -89,7 +95,9 @@ def test_margin_of_a_spread_is_its_worst_loss(market):
 def test_closing_a_position_frees_its_margin(market):
     """Buying back the short put of IWM gives its requirement back."""
     (held,) = [
-        h for h in market.book().holdings if market.find("", "", con_id=h.con_id)[0].symbol == "IWM"
+        h
+        for h in market.book().holdings
+        if market.find(ContractSpec(con_id=h.con_id))[0].symbol == "IWM"
     ]
 
     change = market.whatif_margin("DU1234567", [(held.con_id, 1)])

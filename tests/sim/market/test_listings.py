@@ -11,6 +11,7 @@ from model_market import spot, underlying
 from tomic.sim.market import instruments, listings
 from tomic.sim.market.instruments import DEMO
 from tomic.sim.market.model import ModelMarket
+from tomic.wire.requests import ContractSpec
 
 # The library's own deprecations are not ours to fail on.
 library_warnings = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -98,7 +99,9 @@ def test_ten_points_of_spy_hold_248_contracts(market):
     real = [
         option
         for expiry in SPY_EXPIRIES
-        for option in market.find("SPY", "OPT", expiry=expiry, trading_class="SPY")
+        for option in market.find(
+            ContractSpec(symbol="SPY", sec_type="OPT", expiry=expiry, trading_class="SPY")
+        )
         if abs(option.strike - price) <= 10.0
     ]
 
@@ -116,7 +119,9 @@ def test_every_seed_has_the_same_number_of_spy_contracts(seed):
     near = [
         option
         for expiry in SPY_EXPIRIES
-        for option in market.find("SPY", "OPT", expiry=expiry, trading_class="SPY")
+        for option in market.find(
+            ContractSpec(symbol="SPY", sec_type="OPT", expiry=expiry, trading_class="SPY")
+        )
         if abs(option.strike - price) <= 10.0
     ]
 
@@ -142,9 +147,16 @@ def test_parameters_come_shuffled_from_many_exchanges_with_adjusted_classes(mark
 def test_a_monthly_before_a_holiday_is_a_thursday(market):
     """The June 2027 monthly of SPY is Thursday the 17th; no option expires on the 18th."""
     assert market.find(
-        "SPY", "OPT", expiry="20270617", strike=600.0, right="P", trading_class="SPY"
+        ContractSpec(
+            symbol="SPY",
+            sec_type="OPT",
+            expiry="20270617",
+            strike=600.0,
+            right="P",
+            trading_class="SPY",
+        )
     )
-    assert not market.find("SPY", "OPT", expiry="20270618")
+    assert not market.find(ContractSpec(symbol="SPY", sec_type="OPT", expiry="20270618"))
 
 
 def test_a_friday_that_is_christmas_is_listed_the_day_before(market):
@@ -167,7 +179,9 @@ def test_funds_have_dailies_and_quarter_ends(market):
 
 def test_spx_has_a_morning_and_an_afternoon_class(market):
     """Both classes exist on the third Friday; SPX settles at the open, SPXW at the close."""
-    options = market.find("SPX", "OPT", expiry="20261218", strike=6000.0, right="C")
+    options = market.find(
+        ContractSpec(symbol="SPX", sec_type="OPT", expiry="20261218", strike=6000.0, right="C")
+    )
 
     assert {o.trading_class: o.last_trade_time for o in options} == {
         "SPX": "09:30:00",
@@ -175,13 +189,13 @@ def test_spx_has_a_morning_and_an_afternoon_class(market):
     }
     assert underlying(market, "SPX").sec_type == "IND"
     assert underlying(market, "SPX").exchange == "CBOE"
-    assert not market.find("SPX", "STK")
-    assert not market.find("SPX", "IND", exchange="SMART")
+    assert not market.find(ContractSpec(symbol="SPX", sec_type="STK"))
+    assert not market.find(ContractSpec(symbol="SPX", sec_type="IND", exchange="SMART"))
 
 
 def test_what_settled_this_morning_is_gone(market):
     """On the third Friday at 15:00 the morning class no longer lists that day, the other does."""
-    today = market.find("SPX", "OPT", expiry="20261120", right="C")
+    today = market.find(ContractSpec(symbol="SPX", sec_type="OPT", expiry="20261120", right="C"))
 
     assert {option.trading_class for option in today} == {"SPXW"}
 
@@ -189,7 +203,9 @@ def test_what_settled_this_morning_is_gone(market):
 def test_berkshire_has_a_space(market):
     """The share is ``BRK B``, its options are of class ``BRKB``."""
     share = underlying(market, "BRK B")
-    option = market.find("BRK B", "OPT", expiry="20261218", right="C")[0]
+    option = market.find(
+        ContractSpec(symbol="BRK B", sec_type="OPT", expiry="20261218", right="C")
+    )[0]
 
     assert (share.symbol, share.local_symbol) == ("BRK B", "BRK B")
     assert (option.symbol, option.trading_class) == ("BRK B", "BRKB")
@@ -199,19 +215,34 @@ def test_berkshire_has_a_space(market):
 def test_requests_narrow_by_every_field(market):
     """Exact, by id, by month, by local symbol; a wrong exchange or currency finds nothing."""
     exact = {"expiry": "20261218", "strike": 600.0, "right": "C", "trading_class": "SPY"}
-    (one,) = market.find("SPY", "OPT", exchange="SMART", currency="USD", multiplier="100", **exact)
+    (one,) = market.find(
+        ContractSpec(
+            symbol="SPY",
+            sec_type="OPT",
+            exchange="SMART",
+            currency="USD",
+            multiplier="100",
+            **exact,
+        )
+    )
 
-    assert market.find("", "", con_id=one.con_id) == [one]
-    assert market.find("", "OPT", local_symbol="SPY   261218C00600000") == [one]
-    assert one in market.find("SPY", "OPT", expiry="202612", trading_class="SPY")
-    both = market.find("SPY", "OPT", expiry="20261218", strike=600.0, trading_class="SPY")
+    assert market.find(ContractSpec(con_id=one.con_id)) == [one]
+    assert market.find(ContractSpec(sec_type="OPT", local_symbol="SPY   261218C00600000")) == [one]
+    assert one in market.find(
+        ContractSpec(symbol="SPY", sec_type="OPT", expiry="202612", trading_class="SPY")
+    )
+    both = market.find(
+        ContractSpec(
+            symbol="SPY", sec_type="OPT", expiry="20261218", strike=600.0, trading_class="SPY"
+        )
+    )
     assert {option.right for option in both} == {"C", "P"}
-    assert not market.find("SPY", "OPT", exchange="NYMEX", **exact)
-    assert not market.find("SPY", "OPT", currency="EUR", **exact)
-    assert not market.find("SPY", "OPT", **(exact | {"strike": 600.5}))
-    assert not market.find("SPY", "STK", primary_exchange="NASDAQ")
-    assert not market.find("", "", con_id=12345)
-    assert not market.find("SPY", "STK", con_id=one.con_id)
+    assert not market.find(ContractSpec(symbol="SPY", sec_type="OPT", exchange="NYMEX", **exact))
+    assert not market.find(ContractSpec(symbol="SPY", sec_type="OPT", currency="EUR", **exact))
+    assert not market.find(ContractSpec(symbol="SPY", sec_type="OPT", **exact | {"strike": 600.5}))
+    assert not market.find(ContractSpec(symbol="SPY", sec_type="STK", primary_exchange="NASDAQ"))
+    assert not market.find(ContractSpec(con_id=12345))
+    assert not market.find(ContractSpec(symbol="SPY", sec_type="STK", con_id=one.con_id))
 
 
 def test_no_two_contracts_share_an_id():

@@ -13,6 +13,7 @@ from model_market import spot, underlying
 from tomic.sim.market import instruments, listings
 from tomic.sim.market.instruments import DEMO
 from tomic.sim.market.model import CLOSED_START, OPEN_START, ModelMarket
+from tomic.wire.requests import ContractSpec
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,10 @@ def test_ids_mean_the_same_contract_in_every_market():
         ModelMarket(1, start=OPEN_START + timedelta(days=5)),
     )
 
-    ids = {market.find("AAPL", "OPT", **wanted)[0].con_id for market in markets}
+    ids = {
+        market.find(ContractSpec(symbol="AAPL", sec_type="OPT", **wanted))[0].con_id
+        for market in markets
+    }
 
     assert len(ids) == 1
 
@@ -50,7 +54,9 @@ def test_hours_are_written_as_ib_writes_them(market):
     spy = underlying(market, "SPY")
     thanksgiving = ModelMarket(start=OPEN_START + timedelta(days=4), symbols=["SPY", "SPX"])
     later = underlying(thanksgiving, "SPY")
-    option = thanksgiving.find("SPX", "OPT", expiry="20261218", right="C")[0]
+    option = thanksgiving.find(
+        ContractSpec(symbol="SPX", sec_type="OPT", expiry="20261218", right="C")
+    )[0]
 
     assert spy.time_zone_id == "US/Eastern"
     assert spy.liquid_hours.startswith("20261120:0930-20261120:1600;20261121:CLOSED;")
@@ -74,7 +80,11 @@ def test_hours_are_written_as_ib_writes_them(market):
 def test_open_and_closed(moment, share, fund_option):
     """Options of funds trade a quarter of an hour longer; half days and holidays are known."""
     market = ModelMarket(start=moment.replace(tzinfo=listings.NEW_YORK), symbols=["SPY"])
-    option = market.find("SPY", "OPT", expiry="20261218", right="C", trading_class="SPY")[0]
+    option = market.find(
+        ContractSpec(
+            symbol="SPY", sec_type="OPT", expiry="20261218", right="C", trading_class="SPY"
+        )
+    )[0]
 
     assert market.is_open(underlying(market, "SPY").con_id) is share
     assert market.is_open(option.con_id) is fund_option
@@ -108,7 +118,9 @@ def test_a_closed_market_has_last_values_only_for_those_who_ask_for_them():
     """On Saturday live data have no bid, ask or Greeks; frozen data have Friday's."""
     market = ModelMarket(closed=True, symbols=["SPY"], monotonic=lambda: 0.0)
     share = underlying(market, "SPY").con_id
-    option = market.find("SPY", "OPT", expiry="20261218", strike=590.0, right="P")[0].con_id
+    option = market.find(
+        ContractSpec(symbol="SPY", sec_type="OPT", expiry="20261218", strike=590.0, right="P")
+    )[0].con_id
 
     assert market.now() == CLOSED_START.astimezone(UTC)
     assert market.quote(share).bid is None
@@ -126,7 +138,7 @@ def everything(market, order):
     found = {}
     for symbol in symbols:
         con_id = underlying(market, symbol).con_id
-        options = list(market.find(symbol, "OPT", expiry="20261218"))
+        options = list(market.find(ContractSpec(symbol=symbol, sec_type="OPT", expiry="20261218")))
         order.shuffle(options)
         for option in options[:400]:
             market.quote(option.con_id)

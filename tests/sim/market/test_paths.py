@@ -10,6 +10,7 @@ import pytest
 from model_market import spot, underlying
 from tomic.sim.market import listings
 from tomic.sim.market.model import OPEN_START, ModelMarket
+from tomic.wire.requests import ContractSpec
 
 MISSION = [
     "AAPL",
@@ -139,7 +140,9 @@ def test_bars_stop_at_the_end_asked_for(market):
 
 def test_options_have_midpoints_and_no_volatility_series(market):
     """MIDPOINT bars of an option end at its value; volatility series of options do not exist."""
-    option = market.find("SPY", "OPT", expiry="20261218", strike=590.0, right="P")[0]
+    option = market.find(
+        ContractSpec(symbol="SPY", sec_type="OPT", expiry="20261218", strike=590.0, right="P")
+    )[0]
     bars = market.bars(option.con_id, "MIDPOINT", 5, market.now())
 
     assert len(bars) == 5

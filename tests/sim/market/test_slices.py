@@ -11,6 +11,7 @@ from model_market import chain, priced, spot, underlying
 from tomic.quant import black_scholes
 from tomic.sim.market import listings, slices, smiles
 from tomic.sim.market.model import OPEN_START, ModelMarket
+from tomic.wire.requests import ContractSpec
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,9 @@ def test_calls_and_puts_differ_a_little_when_live_and_not_when_frozen():
     """Model volatility of call and put: 0.1 to 0.5 points apart on Friday, equal on Saturday."""
     for closed in (False, True):
         market = ModelMarket(closed=closed, symbols=["SPY"])
-        options = market.find("SPY", "OPT", expiry="20261218", trading_class="SPY")
+        options = market.find(
+            ContractSpec(symbol="SPY", sec_type="OPT", expiry="20261218", trading_class="SPY")
+        )
         iv = {(o.strike, o.right): market.frozen_quote(o.con_id).model.iv for o in options}
         gaps = [iv[o.strike, "P"] - iv[o.strike, "C"] for o in options if o.right == "C"]
         if closed:
@@ -140,7 +143,10 @@ def test_dividends_are_ticked_and_priced(market):
 def test_an_underlying_sums_its_options(market):
     """Open interest and volume of the share are the sums over every listed option."""
     quote = market.quote(underlying(market, "XLF").con_id)
-    options = [market.quote(option.con_id) for option in market.find("XLF", "OPT", right="P")]
+    options = [
+        market.quote(option.con_id)
+        for option in market.find(ContractSpec(symbol="XLF", sec_type="OPT", right="P"))
+    ]
 
     assert quote.put_open_interest == sum(option.open_interest for option in options)
     assert quote.put_volume == sum(option.volume for option in options)

@@ -14,6 +14,7 @@ from tomic.config.market import MarketSettings
 from tomic.files.reading import read_chain
 from tomic.models import RowStatus, SpotSource
 from tomic.sim.replay.chain import Replay
+from tomic.wire.requests import ContractSpec
 
 DATA = Path(
     os.environ.get("TOMIC_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
@@ -48,7 +49,7 @@ def parity_lines(expiry, forward, *, strikes=(98, 99, 100, 101, 102), discount=1
 
 
 def near_money(replay, points=10.0):
-    options = replay.find(replay.symbol, "OPT")
+    options = replay.find(ContractSpec(symbol=replay.symbol, sec_type="OPT"))
     return [option for option in options if abs(option.strike - replay.spot) <= points]
 
 
@@ -60,7 +61,7 @@ def test_the_recorded_spy_chain_is_whole_near_the_money():
 
     assert replay.now() == datetime(2025, 5, 19, 18, 26, tzinfo=UTC)
     assert (replay.spot, replay.chain.spot.source) == (pytest.approx(593.6, abs=0.6), "parity")
-    assert replay.is_open(replay.find("SPY", "STK")[0].con_id)
+    assert replay.is_open(replay.find(ContractSpec(symbol="SPY", sec_type="STK"))[0].con_id)
     assert len(quotes) == 88
     assert all(quote.bid is not None and quote.ask is not None for quote in quotes)
 
@@ -88,7 +89,7 @@ def test_quotes_are_the_files_own(path, symbol):
     with path.open(newline="") as file:
         last = {(r["Expiry"], float(r["Strike"]), r["Type"]): r for r in csv.DictReader(file)}
 
-    options = replay.find(symbol, "OPT")
+    options = replay.find(ContractSpec(symbol=symbol, sec_type="OPT"))
 
     assert len(options) == len(last)
     for option in options:
@@ -106,7 +107,7 @@ def test_another_sources_columns_are_understood():
     """An end-of-day chain with lower-case columns: 2,016 options, spot within 0.5 of 748.40."""
     replay = replayed(GOOG, "GOOG")
 
-    assert len(replay.find("GOOG", "OPT")) == 2016
+    assert len(replay.find(ContractSpec(symbol="GOOG", sec_type="OPT"))) == 2016
     assert replay.spot == pytest.approx(748.40, abs=0.5)
     assert replay.now() == datetime(2015, 12, 24, 18, 0, tzinfo=UTC)
 
@@ -117,7 +118,7 @@ def test_the_last_of_repeated_rows_counts(tmp_path):
         tmp_path, "20250620,C,100,1,2,.2,,,,", "20250620,C,100,,,,,,,", "20250620,C,100,3,4,.3,,,,"
     )
     replay = replayed(path, "ABC")
-    (option,) = replay.find("ABC", "OPT")
+    (option,) = replay.find(ContractSpec(symbol="ABC", sec_type="OPT"))
 
     quote = replay.frozen_quote(option.con_id)
 
@@ -134,7 +135,10 @@ def test_minus_one_and_blank_are_absent_and_zero_is_zero(tmp_path):
     )
     replay = replayed(path, "ABC")
 
-    quotes = [replay.frozen_quote(option.con_id) for option in replay.find("ABC", "OPT")]
+    quotes = [
+        replay.frozen_quote(option.con_id)
+        for option in replay.find(ContractSpec(symbol="ABC", sec_type="OPT"))
+    ]
 
     assert [quote.bid for quote in quotes] == [None, None, 0.0]
     assert [quote.model for quote in quotes] == [None, None, None]
@@ -185,9 +189,9 @@ def test_our_own_exports_carry_spot_time_and_activity(tmp_path):
         name="export.csv",
     )
     replay = replayed(path)
-    (option,) = replay.find("ABC", "OPT")
+    (option,) = replay.find(ContractSpec(symbol="ABC", sec_type="OPT"))
     quote = replay.quote(option.con_id)
-    (share,) = replay.find("ABC", "STK")
+    (share,) = replay.find(ContractSpec(symbol="ABC", sec_type="STK"))
 
     assert (replay.spot, replay.chain.spot.source, replay.now()) == (100.5, "close", NOON)
     assert (quote.close, quote.volume, quote.open_interest) == (3.4, 12, 1234)
@@ -197,7 +201,7 @@ def test_our_own_exports_carry_spot_time_and_activity(tmp_path):
 def test_the_underlying_of_an_original_file_is_silent(tmp_path):
     """The file has no quote of the share, so the share ticks nothing."""
     replay = replayed(write(tmp_path, *parity_lines("20250620", 100.4)), "ABC", as_of=NOON)
-    (share,) = replay.find("ABC", "STK")
+    (share,) = replay.find(ContractSpec(symbol="ABC", sec_type="STK"))
     quote = replay.quote(share.con_id)
 
     assert (quote.bid, quote.ask, quote.last, quote.close) == (None,) * 4
@@ -209,7 +213,7 @@ def test_parameters_are_the_union_of_the_file(tmp_path):
     """Expiries and strikes of the rows, for the underlying's own id only."""
     lines = ["20250620,C,100,1,2,,,,,", "20250718,P,105,1,2,,,,,"]
     replay = replayed(write(tmp_path, *lines), "ABC", as_of=NOON)
-    (share,) = replay.find("ABC", "STK")
+    (share,) = replay.find(ContractSpec(symbol="ABC", sec_type="STK"))
 
     rows = replay.parameters("ABC", share.con_id)
 
@@ -224,22 +228,34 @@ def test_requests_narrow_by_every_field(tmp_path):
     lines = parity_lines("20250620", 100.4) + parity_lines("20250718", 100.8)
     replay = replayed(write(tmp_path, *lines), "ABC", as_of=NOON)
 
-    assert len(replay.find("ABC", "OPT", expiry="20250620")) == 10
-    assert len(replay.find("ABC", "OPT", expiry="202507", right="P")) == 5
-    (one,) = replay.find("ABC", "OPT", expiry="20250620", strike=99.0, right="C", exchange="SMART")
-    assert replay.find("", "", con_id=one.con_id) == [one]
-    assert replay.find("", "OPT", local_symbol="ABC   250620C00099000") == [one]
-    assert not replay.find("ABC", "OPT", trading_class="2ABC")
-    assert not replay.find("ABC", "OPT", currency="EUR")
-    assert not replay.find("XYZ", "OPT")
+    assert len(replay.find(ContractSpec(symbol="ABC", sec_type="OPT", expiry="20250620"))) == 10
+    assert (
+        len(replay.find(ContractSpec(symbol="ABC", sec_type="OPT", expiry="202507", right="P")))
+        == 5
+    )
+    (one,) = replay.find(
+        ContractSpec(
+            symbol="ABC",
+            sec_type="OPT",
+            expiry="20250620",
+            strike=99.0,
+            right="C",
+            exchange="SMART",
+        )
+    )
+    assert replay.find(ContractSpec(con_id=one.con_id)) == [one]
+    assert replay.find(ContractSpec(sec_type="OPT", local_symbol="ABC   250620C00099000")) == [one]
+    assert not replay.find(ContractSpec(symbol="ABC", sec_type="OPT", trading_class="2ABC"))
+    assert not replay.find(ContractSpec(symbol="ABC", sec_type="OPT", currency="EUR"))
+    assert not replay.find(ContractSpec(symbol="XYZ", sec_type="OPT"))
 
 
 def test_an_index_is_an_index(tmp_path):
     """SPX replays as an index at Cboe with its PM-settled class."""
     replay = replayed(write(tmp_path, "20250620,C,6000,1,2,,,,,"), "SPX", as_of=NOON)
 
-    (index,) = replay.find("SPX", "IND", exchange="CBOE")
-    (option,) = replay.find("SPX", "OPT")
+    (index,) = replay.find(ContractSpec(symbol="SPX", sec_type="IND", exchange="CBOE"))
+    (option,) = replay.find(ContractSpec(symbol="SPX", sec_type="OPT"))
 
     assert index.sec_type == "IND"
     assert option.trading_class == "SPXW"

@@ -12,10 +12,10 @@ from tomic.sim.faults import BlankFilterIgnored, OrderWarned
 from tomic.sim.market import Listing, MarketFill
 from tomic.sim.market.model import ModelMarket
 from tomic.wire.answers import CommissionReport, ExecutionData, ExecutionsEnd
-from tomic.wire.requests import ReqExecutions
+from tomic.wire.requests import ContractSpec, ReqExecutions
 
 AT = datetime(2026, 11, 20, 19, 31, 2, tzinfo=UTC)
-SPY = ModelMarket(1).find("SPY", "STK")[0]
+SPY = ModelMarket(1).find(ContractSpec(symbol="SPY", sec_type="STK"))[0]
 BOUGHT = MarketFill("1.01", "DU1234567", AT, 100.0, 590.5, SPY.con_id, client_id=7, commission=1.0)
 FUTURE = MarketFill("2.01", "DU1234567", AT, -1.0, 5900.25, contract=Listing(5, "ES", "FUT", "CME"))
 """Of a contract that the market does not list, and whose commission nobody is told."""

@@ -23,6 +23,7 @@ from tomic.sim.faults import DropAfter, NoGreeks, NoQuotes, Silent
 from tomic.sim.market import Holding
 from tomic.sim.market.model import ModelMarket
 from tomic.store import Database
+from tomic.wire.requests import ContractSpec
 from tomic.workflows.portfolio import book as reading
 from tomic.workflows.portfolio import files, review
 from tomic.workflows.portfolio.review import ReviewRequest
@@ -140,7 +141,7 @@ async def test_what_brokers_list_besides(settings):
     """Quantity 0 and an unknown contract are read, named, and cost nothing else."""
     market = ModelMarket(seed=1)
     held = market.book()
-    stock = market.find("SPY", "STK")[0]
+    stock = market.find(ContractSpec(symbol="SPY", sec_type="STK"))[0]
     object.__setattr__(
         held, "holdings", (*held.holdings, Holding("DU1234567", stock.con_id, 0.0, 0.0))
     )

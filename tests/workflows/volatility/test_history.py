@@ -17,6 +17,7 @@ from tomic.sim import Gateway, Limits, Profile, faults
 from tomic.sim.market import listings
 from tomic.sim.market.model import ModelMarket
 from tomic.store import Bars, VolSeries
+from tomic.wire.requests import ContractSpec
 from tomic.workflows.volatility import history
 
 FRIDAY = dt.date(2026, 11, 20)
@@ -67,7 +68,7 @@ async def test_an_empty_store_is_filled(store, settings, clock):
     async with opened(settings, clock) as (gateway, opener):
         run = await update(opener, store, ["SPY", "QQQ"], settings, clock)
 
-        spy = gateway.market.find("SPY", "STK")[0].con_id
+        spy = gateway.market.find(ContractSpec(symbol="SPY", sec_type="STK"))[0].con_id
         truth = gateway.market.bars(spy, "TRADES", 254, gateway.market.now())[:-1]
 
     bars = await store.history.bars("SPY")
@@ -214,7 +215,7 @@ async def test_more_days_fetch_the_whole_series(store, settings, clock):
 async def test_imported_closes_are_fetched_with_their_highs(store, settings, clock):
     """What nobody asked IB for is asked, though it reaches far enough."""
     async with opened(settings, clock) as (gateway, opener):
-        spy = gateway.market.find("SPY", "STK")[0].con_id
+        spy = gateway.market.find(ContractSpec(symbol="SPY", sec_type="STK"))[0].con_id
         truth = gateway.market.bars(spy, "TRADES", 300, gateway.market.now())[:-1]
         rows = [(bar.day, None, None, None, bar.close, None) for bar in truth]
         await store.history.save_bars(Bars.from_rows("SPY", rows))

@@ -21,6 +21,7 @@ from tomic.models import DataType, Spot, SpotSource
 from tomic.sim import faults
 from tomic.store import Bars, Dividend, Earnings, VolSeries
 from tomic.web import Visits
+from tomic.wire.requests import ContractSpec
 from tomic.workflows.volatility import measure
 from tomic.workflows.volatility.measure import Now
 
@@ -340,7 +341,7 @@ async def test_observing_quotes_every_symbol_and_the_vix(session, settings, mark
 
     now = await measure.observe(opened, ["SPY", "NOSUCH"], settings)
 
-    spy = market.find("SPY", "STK")[0].con_id
+    spy = market.find(ContractSpec(symbol="SPY", sec_type="STK"))[0].con_id
     assert now.ticks["SPY"].implied_volatility == market.quote(spy).implied_volatility
     assert set(now.ticks) == {"SPY", "VIX"}
     assert isinstance(now.errors["NOSUCH"], UnknownContract)

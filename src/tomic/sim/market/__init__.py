@@ -9,9 +9,11 @@ chain implement :class:`Market`. Missing numbers are ``None``; the wire's own se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Protocol
+
+from tomic.wire.requests import ContractSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,15 @@ class Quote:
     dividends: str | None = None
     """Tick 59: past and next 12 months, next date YYYYMMDD, next amount, joined by commas."""
 
+    def without_greeks(self) -> Quote:
+        """The same quote without computations."""
+        return replace(self, model=None, bid_model=None, ask_model=None, last_model=None)
+
+    def blinded(self) -> Quote:
+        """The quote of a closed market as type 1 shows it: no bid, no ask, nothing computed."""
+        blank = self.without_greeks()
+        return replace(blank, bid=None, ask=None, bid_size=None, ask_size=None, last_size=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -155,7 +166,7 @@ class MarketFill:
     perm_id: int = 0
     client_id: int = 0
     commission: float | None = None
-    """A cost is positive; None where this client is not told."""
+    """A cost is positive; None where this client gets no report."""
     commission_currency: str = ""
     """Empty for the contract's own."""
     realized: float | None = None
@@ -188,22 +199,7 @@ class Market(Protocol):
         """Whether the contract's liquid hours hold now."""
         ...
 
-    def find(
-        self,
-        symbol: str,
-        sec_type: str,
-        *,
-        con_id: int = 0,
-        expiry: str = "",
-        strike: float = 0.0,
-        right: str = "",
-        exchange: str = "",
-        primary_exchange: str = "",
-        currency: str = "",
-        trading_class: str = "",
-        multiplier: str = "",
-        local_symbol: str = "",
-    ) -> Sequence[Listing]:
+    def find(self, wanted: ContractSpec) -> Sequence[Listing]:
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
         ...
 

@@ -144,11 +144,11 @@ def _payoff(lines: Sequence[UnderlyingLeg], level: float) -> float:
 def merged(holdings: Sequence[Holding]) -> list[Holding]:
     """Lines of one contract added up; those that come to nothing are dropped."""
     totals: dict[int, Holding] = {}
-    for held in holdings:
-        before = totals.get(held.con_id)
-        quantity = held.quantity + (before.quantity if before else 0.0)
-        totals[held.con_id] = replace(held, quantity=quantity)
-    return [held for held in totals.values() if held.quantity]
+    for holding in holdings:
+        before = totals.get(holding.con_id)
+        quantity = holding.quantity + (before.quantity if before else 0.0)
+        totals[holding.con_id] = replace(holding, quantity=quantity)
+    return [holding for holding in totals.values() if holding.quantity]
 
 
 def open_book(
@@ -160,7 +160,7 @@ def open_book(
     """Every account with its summary values in *currency*; the first one has the holdings."""
     values = {}
     for account in accounts:
-        lines = [line_of(held) for held in holdings if held.account == account]
+        lines = [line_of(holding) for holding in holdings if holding.account == account]
         values[account] = _values(lines, currency, _CASH)
     return AccountBook(tuple(accounts), values, tuple(holdings))
 

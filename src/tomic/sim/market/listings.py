@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tomic._typing import FloatArray, IntArray
 from tomic.sim.market import Listing, OptionParameters
 from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass
+from tomic.wire.requests import ContractSpec
 
 NEW_YORK = ZoneInfo("America/New_York")
 FULL_CLOSE = time(16, 0)
@@ -130,8 +131,8 @@ def trading_days() -> Days:
     years = range(FIRST_YEAR, LAST_YEAR + 1)
     closed = np.array(sorted(day for year in years for day in holidays(year)), "datetime64[D]")
     every = np.arange(f"{FIRST_YEAR}-01-01", f"{LAST_YEAR + 1}-01-01", dtype="datetime64[D]")
-    found: Days = every[np.is_busday(every, holidays=closed)]
-    return found
+    days: Days = every[np.is_busday(every, holidays=closed)]
+    return days
 
 
 def day_index(day: date) -> int:
@@ -449,48 +450,39 @@ def described(template: Listing, con_id: int, strike: float, right: str) -> List
     return replace(template, con_id=con_id, strike=strike, right=right, local_symbol=code)
 
 
-@dataclass(frozen=True, slots=True)
-class OptionFilter:
-    """What a request says about an option; empty or zero is open."""
-
-    expiry: str = ""
-    """YYYYMMDD, or YYYYMM for the whole month."""
-    strike: float = 0.0
-    right: str = ""
-    trading_class: str = ""
-    multiplier: str = ""
-    local_symbol: str = ""
-
-    def has_class(self, rule: OptionClass) -> bool:
-        """Whether options of that class can fit."""
-        return self.trading_class in ("", rule.name) and self.multiplier in ("", rule.multiplier)
-
-    def has_expiry(self, expiry: date) -> bool:
-        """Whether options of that expiry can fit."""
-        return f"{expiry:%Y%m%d}".startswith(self.expiry)
-
-    def accepts(self, listing: Listing) -> bool:
-        """Whether the option fits."""
-        side = "" if self.right in _OPEN_RIGHTS else _RIGHTS.get(self.right.upper(), self.right)
-        return (
-            side in ("", listing.right)
-            and self.strike in (0.0, listing.strike)
-            and self.local_symbol in ("", listing.local_symbol)
-            and self.trading_class in ("", listing.trading_class)
-            and self.multiplier in ("", listing.multiplier)
-            and listing.expiry is not None
-            and self.has_expiry(listing.expiry)
-        )
+def has_class(wanted: ContractSpec, rule: OptionClass) -> bool:
+    """Whether options of that class can be meant."""
+    of_class = wanted.trading_class in ("", rule.name)
+    return of_class and wanted.multiplier in ("", rule.multiplier)
 
 
-def reachable(listing: Listing, exchange: str, primary_exchange: str, currency: str) -> bool:
-    """Whether the contract trades there, in that currency; an empty word is open."""
-    if currency not in ("", listing.currency):
+def has_expiry(wanted: ContractSpec, expiry: date) -> bool:
+    """Whether options of that expiry can be meant, by its day or by its month."""
+    return f"{expiry:%Y%m%d}".startswith(wanted.expiry)
+
+
+def is_meant(wanted: ContractSpec, option: Listing) -> bool:
+    """Whether the option fits in all that makes it that option; empty or zero is open."""
+    right = "" if wanted.right in _OPEN_RIGHTS else _RIGHTS.get(wanted.right.upper(), wanted.right)
+    return (
+        right in ("", option.right)
+        and wanted.strike in (0.0, option.strike)
+        and wanted.local_symbol in ("", option.local_symbol)
+        and wanted.trading_class in ("", option.trading_class)
+        and wanted.multiplier in ("", option.multiplier)
+        and option.expiry is not None
+        and has_expiry(wanted, option.expiry)
+    )
+
+
+def reachable(wanted: ContractSpec, listing: Listing) -> bool:
+    """Whether the contract trades where and in what it is wanted; an empty word is open."""
+    if wanted.currency not in ("", listing.currency):
         return False
-    if exchange and exchange not in listing.valid_exchanges.split(","):
+    if wanted.exchange and wanted.exchange not in listing.valid_exchanges.split(","):
         return False
     # Options have no primary exchange; what a client fills in there is not looked at.
-    return listing.sec_type == "OPT" or primary_exchange in ("", listing.primary_exchange)
+    return listing.sec_type == "OPT" or wanted.primary_exchange in ("", listing.primary_exchange)
 
 
 def is_open(hours: Hours, local: datetime) -> bool:
@@ -545,56 +537,56 @@ class Catalogue:
 
     def option_class(self, con_id: int) -> tuple[Instrument, OptionClass, date] | None:
         """Underlying, class and expiry of an option that exists, else None."""
-        found = self._numbers.option_class(con_id)
-        if found is None:
+        kind = self._numbers.option_class(con_id)
+        if kind is None:
             return None
-        instrument, rule = found
+        instrument, rule = kind
         expiry = self._numbers.expiry(con_id, self._today)
         if expiry not in self.expiries(rule):
             return None
-        return (*found, expiry) if con_id in self._options(instrument, rule, expiry) else None
+        return (*kind, expiry) if con_id in self._options(instrument, rule, expiry) else None
 
     def expiries(self, rule: OptionClass) -> list[date]:
         """Expiries of a class that still live."""
-        found = self._expiries.get(rule)
-        if found is None:
+        living = self._expiries.get(rule)
+        if living is None:
             days = expiries(rule, self._today)
-            found = [day for day in days if last_trade(rule, day) > self._now]
-            self._expiries[rule] = found
-        return found
+            living = [day for day in days if last_trade(rule, day) > self._now]
+            self._expiries[rule] = living
+        return living
 
     def options(
         self, instrument: Instrument, rule: OptionClass, expiry: date
     ) -> dict[int, Listing]:
         """All options of one class and expiry by id; call before put, strikes ascending."""
         key = (instrument.symbol, rule.name, expiry)
-        found = self._described.get(key)
-        if found is None:
+        options = self._described.get(key)
+        if options is None:
             template = self._template(instrument, rule, expiry)
-            found = {
+            options = {
                 con_id: described(template, con_id, strike, right)
                 for con_id, (strike, right) in self._options(instrument, rule, expiry).items()
             }
-            self._described[key] = found
-        return found
+            self._described[key] = options
+        return options
 
     def _options(
         self, instrument: Instrument, rule: OptionClass, expiry: date
     ) -> dict[int, tuple[float, str]]:
         """Strike and right of the same options by id, which takes a tenth of describing them."""
         key = (instrument.symbol, rule.name, expiry)
-        found = self._listed.get(key)
-        if found is None:
+        sides_by_id = self._listed.get(key)
+        if sides_by_id is None:
             grid = self.strikes(instrument, rule, expiry)
             ids = self.ids(instrument, rule, expiry, np.array(grid)).tolist()
             sides = zip(grid, ids[: len(grid)], ids[len(grid) :], strict=True)
-            found = {
+            sides_by_id = {
                 con_id: (strike, right)
                 for strike, call, put in sides
                 for con_id, right in ((call, "C"), (put, "P"))
             }
-            self._listed[key] = found
-        return found
+            self._listed[key] = sides_by_id
+        return sides_by_id
 
     def _template(self, instrument: Instrument, rule: OptionClass, expiry: date) -> Listing:
         under = self.underlying_id(instrument.symbol)
@@ -603,12 +595,12 @@ class Catalogue:
     def strikes(self, instrument: Instrument, rule: OptionClass, expiry: date) -> list[float]:
         """Strikes of one class and expiry, ascending."""
         key = (instrument.symbol, rule.name, expiry)
-        found = self._strikes.get(key)
-        if found is None:
+        ladder = self._strikes.get(key)
+        if ladder is None:
             spot, iv30 = self._level(instrument)
-            found = strikes(rule, spot, (expiry - self._today).days, iv30)
-            self._strikes[key] = found
-        return found
+            ladder = strikes(rule, spot, (expiry - self._today).days, iv30)
+            self._strikes[key] = ladder
+        return ladder
 
     def ids(
         self, instrument: Instrument, rule: OptionClass, expiry: date, strike: FloatArray
@@ -632,24 +624,29 @@ class Catalogue:
         strike, right = self._options(*kind)[con_id]
         return described(self._template(*kind), con_id, strike, right)
 
-    def underlyings(self, symbol: str, sec_type: str, local_symbol: str) -> list[Listing]:
+    def underlyings(self, wanted: ContractSpec) -> list[Listing]:
         """The share, fund or index of that name, if there is one of that type."""
-        named = self._instruments.get(symbol) or self._instruments.get(local_symbol)
-        if named is None or named.sec_type != sec_type:
+        named = self._instruments.get(wanted.symbol) or self._instruments.get(wanted.local_symbol)
+        if named is None or named.sec_type != wanted.sec_type:
             return []
         con_id = self.underlying_id(named.symbol)
         return [describe_underlying(named, con_id, self._today)]
 
-    def matching(self, symbol: str, wanted: OptionFilter) -> Iterator[Listing]:
-        """The options of a symbol that fit; an OCC symbol alone will do."""
+    def matching(self, wanted: ContractSpec) -> Iterator[Listing]:
+        """The options that fit; an OCC symbol alone will do."""
+        symbol = wanted.symbol
         owners = [self._instruments[symbol]] if symbol in self._instruments else []
         if not symbol and wanted.local_symbol:
             root = wanted.local_symbol[:6].strip()
             owners = [p for p in self._instruments.values() if root in {c.name for c in p.classes}]
         for owner in owners:
-            for rule in filter(wanted.has_class, owner.classes):
-                for day in filter(wanted.has_expiry, self.expiries(rule)):
-                    yield from filter(wanted.accepts, self.options(owner, rule, day).values())
+            for rule in owner.classes:
+                if not has_class(wanted, rule):
+                    continue
+                for expiry in self.expiries(rule):
+                    if has_expiry(wanted, expiry):
+                        options = self.options(owner, rule, expiry).values()
+                        yield from (option for option in options if is_meant(wanted, option))
 
     def parameters(self, symbol: str) -> list[OptionParameters]:
         """Rows per exchange and class, shuffled, strikes the union over expiries, shuffled too."""

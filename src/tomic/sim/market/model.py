@@ -42,6 +42,7 @@ from tomic.sim.market.account import (
 from tomic.sim.market.instruments import Instrument, OptionClass
 from tomic.sim.market.listings import Catalogue
 from tomic.sim.market.slices import MarketState, Slice
+from tomic.wire.requests import ContractSpec
 
 OPEN_START = listings.moment(date(2026, 11, 20), time(15, 0))
 """A Friday afternoon, an hour before the close."""
@@ -141,35 +142,17 @@ class ModelMarket:
         hours = listings.liquid(owner, option=kind is not None)
         return listings.is_open(hours, self.now().astimezone(listings.NEW_YORK))
 
-    def find(
-        self,
-        symbol: str,
-        sec_type: str,
-        *,
-        con_id: int = 0,
-        expiry: str = "",
-        strike: float = 0.0,
-        right: str = "",
-        exchange: str = "",
-        primary_exchange: str = "",
-        currency: str = "",
-        trading_class: str = "",
-        multiplier: str = "",
-        local_symbol: str = "",
-    ) -> Sequence[Listing]:
+    def find(self, wanted: ContractSpec) -> Sequence[Listing]:
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
-        found: Iterable[Listing]
-        if con_id:
-            known = self._catalogue.listing(con_id)
-            found = [known] if known is not None and sec_type in ("", known.sec_type) else []
-        elif sec_type == "OPT":
-            wanted = listings.OptionFilter(
-                expiry, strike, right, trading_class, multiplier, local_symbol
-            )
-            found = self._catalogue.matching(symbol, wanted)
+        fitting: Iterable[Listing]
+        if wanted.con_id:
+            known = self._catalogue.listing(wanted.con_id)
+            fitting = [known] if known and wanted.sec_type in ("", known.sec_type) else []
+        elif wanted.sec_type == "OPT":
+            fitting = self._catalogue.matching(wanted)
         else:
-            found = self._catalogue.underlyings(symbol, sec_type, local_symbol)
-        return [x for x in found if listings.reachable(x, exchange, primary_exchange, currency)]
+            fitting = self._catalogue.underlyings(wanted)
+        return [listing for listing in fitting if listings.reachable(wanted, listing)]
 
     def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
@@ -181,19 +164,7 @@ class ModelMarket:
     def quote(self, con_id: int) -> Quote | None:
         """Everything that contract can tick now; without bid, ask and Greeks while closed."""
         full = self.frozen_quote(con_id)
-        if full is None or self.is_open(con_id):
-            return full
-        return replace(
-            full,
-            bid=None,
-            ask=None,
-            bid_size=None,
-            ask_size=None,
-            model=None,
-            bid_model=None,
-            ask_model=None,
-            last_model=None,
-        )
+        return full if full is None or self.is_open(con_id) else full.blinded()
 
     def frozen_quote(self, con_id: int) -> Quote | None:
         """The last values of the session that is on, or of the last one."""
@@ -209,8 +180,8 @@ class ModelMarket:
     def book(self) -> AccountBook:
         """Accounts, values and positions."""
         if self._book is None:
-            held = [holding for plan in DEMO_BOOK if (holding := self._held(plan)) is not None]
-            book = open_book(self._accounts, self._currency, held, self._line)
+            holdings = [holding for plan in DEMO_BOOK if (holding := self._held(plan)) is not None]
+            book = open_book(self._accounts, self._currency, holdings, self._line)
             self._book = replace(book, fills=self._fills)
         return self._book
 
@@ -223,22 +194,22 @@ class ModelMarket:
             return None
         if any(self._catalogue.listing(con_id) is None for con_id, _ in legs):
             return None
-        mine = [held for held in book.holdings if held.account == account]
+        mine = [holding for holding in book.holdings if holding.account == account]
         added = [Holding(account, con_id, quantity, 0.0) for con_id, quantity in legs]
-        before = margin([self._line(held) for held in mine])
-        after = margin([self._line(held) for held in merged([*mine, *added])])
+        before = margin([self._line(holding) for holding in mine])
+        after = margin([self._line(holding) for holding in merged([*mine, *added])])
         return round(after[0] - before[0], 2), round(after[1] - before[1], 2)
 
-    def _line(self, held: Holding) -> UnderlyingLeg:
-        listing = self._catalogue.listing(held.con_id)
+    def _line(self, holding: Holding) -> UnderlyingLeg:
+        listing = self._catalogue.listing(holding.con_id)
         if listing is None:
-            raise ValueError(f"no contract {held.con_id} in this market")
+            raise ValueError(f"no contract {holding.con_id} in this market")
         instrument = self._catalogue.instrument(listing.symbol)
         spot = self.board.level(instrument)[0] if instrument else 0.0
         return UnderlyingLeg(
             underlying=listing.symbol,
-            quantity=held.quantity,
-            price=self.board.fair(held.con_id),
+            quantity=holding.quantity,
+            price=self.board.fair(holding.con_id),
             spot=spot,
             multiplier=float(listing.multiplier or 1),
             strike=listing.strike,
@@ -312,14 +283,14 @@ class QuoteBoard:
 
     def path(self, instrument: Instrument) -> paths.Path:
         """The daily history of an underlying."""
-        found = self._tape.get(instrument.symbol)
-        if found is None:
-            found = paths.build(instrument, self._seed)
+        path = self._tape.get(instrument.symbol)
+        if path is None:
+            path = paths.build(instrument, self._seed)
             ratio = self._splits.get(instrument.symbol, 1.0)
             if ratio != 1.0:
-                found = paths.split(found, ratio)
-            self._tape[instrument.symbol] = found
-        return found
+                path = paths.split(path, ratio)
+            self._tape[instrument.symbol] = path
+        return path
 
     def level(self, instrument: Instrument) -> tuple[float, float]:
         """Spot and 30-day implied volatility."""
@@ -350,15 +321,15 @@ class QuoteBoard:
     ) -> tuple[Slice, dict[int, int]]:
         """All quotes of one class and expiry, and where each contract id stands in them."""
         key = (instrument.symbol, rule.name, expiry)
-        found = self._slices.get(key)
-        if found is None:
+        known = self._slices.get(key)
+        if known is None:
             strike = np.array(self.catalogue.strikes(instrument, rule, expiry))
             ids = self.catalogue.ids(instrument, rule, expiry, strike)
             end = listings.last_trade(rule, expiry)
             built = slices.build(self.setting(instrument), rule, end, strike, ids)
-            found = built, {con_id: i for i, con_id in enumerate(ids.tolist())}
-            self._slices[key] = found
-        return found
+            known = built, {con_id: i for i, con_id in enumerate(ids.tolist())}
+            self._slices[key] = known
+        return known
 
     def price_ahead(self, instrument: Instrument) -> Iterator[date]:
         """Price and describe every option of *instrument* now, yielding each expiry when done."""
@@ -390,11 +361,11 @@ class QuoteBoard:
 
     def underlying_quote(self, instrument: Instrument) -> Quote:
         """Quote of a share, fund or index."""
-        found = self._quotes.get(instrument.symbol)
-        if found is None:
-            found = self._underlying_quote(instrument)
-            self._quotes[instrument.symbol] = found
-        return found
+        quote = self._quotes.get(instrument.symbol)
+        if quote is None:
+            quote = self._underlying_quote(instrument)
+            self._quotes[instrument.symbol] = quote
+        return quote
 
     def _underlying_quote(self, instrument: Instrument) -> Quote:
         path, day = self.path(instrument), self.day
@@ -471,10 +442,10 @@ class QuoteBoard:
             return paths.volatility_bars(path.hv, path.hv, first, last)
         if what not in _PRICE_SERIES:
             return None
-        found = paths.price_bars(path, first, last)
+        bars = paths.price_bars(path, first, last)
         if what not in ("TRADES", "ADJUSTED_LAST") or instrument.is_index:
-            return [replace(bar, volume=-1, average=-1.0, count=-1) for bar in found]
-        return found
+            return [replace(bar, volume=-1, average=-1.0, count=-1) for bar in bars]
+        return bars
 
     @staticmethod
     def _first_day(instrument: Instrument) -> int:

@@ -47,7 +47,7 @@ def dividends(instrument: Instrument, spot: float, first: date, last: date) -> l
     if not instrument.div_yield:
         return []
     amount = round(spot * instrument.div_yield / len(instrument.ex_months), 3)
-    found = []
+    dividends_paid = []
     months = (last.year - first.year) * 12 + last.month - first.month + 1
     for year, month in listings.months_ahead(first, months):
         if month not in instrument.ex_months:
@@ -60,8 +60,8 @@ def dividends(instrument: Instrument, spot: float, first: date, last: date) -> l
         else:
             day = listings.on_or_after(date(year, month, 9))
         if first < day <= last:
-            found.append(CashDividend(day, amount))
-    return found
+            dividends_paid.append(CashDividend(day, amount))
+    return dividends_paid
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from tomic.sim.market import (
 )
 from tomic.sim.market.account import PAPER_ACCOUNT
 from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass
+from tomic.wire.requests import ContractSpec
 
 # The PM-settled class is the one that a chain of the index is asked for.
 _CLASSES = {"SPX": "SPXW"}
@@ -79,37 +80,22 @@ class Replay:
         hours = listings.liquid(self._instrument, option=con_id in self._rows)
         return listings.is_open(hours, self._local)
 
-    def find(
-        self,
-        symbol: str,
-        sec_type: str,
-        *,
-        con_id: int = 0,
-        expiry: str = "",
-        strike: float = 0.0,
-        right: str = "",
-        exchange: str = "",
-        primary_exchange: str = "",
-        currency: str = "",
-        trading_class: str = "",
-        multiplier: str = "",
-        local_symbol: str = "",
-    ) -> Sequence[Listing]:
+    def find(self, wanted: ContractSpec) -> Sequence[Listing]:
         """The contracts of the file that fit, or the underlying; an empty or zero field is open."""
-        if con_id:
-            known = self._listing(con_id)
-            found = [known] if known is not None and sec_type in ("", known.sec_type) else []
+        symbol, sec_type, local_symbol = wanted.symbol, wanted.sec_type, wanted.local_symbol
+        if wanted.con_id:
+            known = self._listing(wanted.con_id)
+            fitting = [known] if known and sec_type in ("", known.sec_type) else []
         elif sec_type == "OPT":
-            fits = listings.OptionFilter(
-                expiry, strike, right, trading_class, multiplier, local_symbol
-            )
             mine = symbol == self.symbol or (not symbol and bool(local_symbol))
-            found = [x for x in self._options.values() if mine and fits.accepts(x)]
+            options = self._options.values() if mine else ()
+            fitting = [option for option in options if listings.is_meant(wanted, option)]
         else:
-            names = (symbol, local_symbol)
-            fit = self.symbol in names and sec_type == self._underlying.sec_type
-            found = [self._underlying] if fit else []
-        return [x for x in found if listings.reachable(x, exchange, "", currency)]
+            fits = self.symbol in (symbol, local_symbol) and sec_type == self._underlying.sec_type
+            fitting = [self._underlying] if fits else []
+        # The file does not say where the underlying is listed.
+        anywhere = replace(wanted, primary_exchange="")
+        return [listing for listing in fitting if listings.reachable(anywhere, listing)]
 
     def _listing(self, con_id: int) -> Listing | None:
         if con_id == self._underlying.con_id:
@@ -133,9 +119,7 @@ class Replay:
     def quote(self, con_id: int) -> Quote | None:
         """The recorded quote; on a closed market without bid, ask and Greeks, as live data are."""
         full = self.frozen_quote(con_id)
-        if full is None or self.is_open(con_id):
-            return full
-        return replace(full, bid=None, ask=None, model=None)
+        return full if full is None or self.is_open(con_id) else full.blinded()
 
     def frozen_quote(self, con_id: int) -> Quote | None:
         """The recorded quote, whether the market was open or closed; None for unknown contracts."""

@@ -1,5 +1,5 @@
 """
-A gateway that says again what a recorded session heard, message by message.
+A gateway that repeats a recorded session, message by message.
 
 It gives each request the answer that the same request got, and makes the remarks (notes of farms,
 lost connectivity, garbage, a cut) once everything has passed that passed before them. What was
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request with everything that was said to it."""
+    """One request with all its answers."""
 
     number: int
     at: float
@@ -62,7 +62,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What was said, garbled or ended on a connection without being asked for."""
+    """An unasked message, garbage, or the end of a connection."""
 
     event: SessionEvent
     number: int
@@ -225,7 +225,9 @@ class Asks:
     def __init__(self, talks: Sequence[Conversation]) -> None:
         self._by_key: defaultdict[Key, list[Exchange]] = defaultdict(list)
         self._alike: defaultdict[Key, list[Exchange]] = defaultdict(list)
-        self._breaks = [one.number for talk in talks for one in talk.remarks if one.is_break]
+        self._breaks = [
+            remark.number for talk in talks for remark in talk.remarks if remark.is_break
+        ]
         for talk in talks:
             for exchange in talk.exchanges:
                 self._by_key[exchange.key].append(exchange)
@@ -238,21 +240,21 @@ class Asks:
         An exchange begun before event *since*, where the connection broke or was lost, may have
         been cut short by that; it counts only while there is no later one.
         """
-        found = self._by_key.get(key) or self._alike.get(_loose(key))
-        if not found:
+        exchanges = self._by_key.get(key) or self._alike.get(_loose(key))
+        if not exchanges:
             return None
-        later = [one for one in found if one.number > since] or found
-        exchange = next((one for one in later if not one.asked), later[-1])
+        later = [exchange for exchange in exchanges if exchange.number > since] or exchanges
+        exchange = next((exchange for exchange in later if not exchange.asked), later[-1])
         exchange.asked = True
         if key[0] == 1:
-            exchange = self._whole(exchange, found)
+            exchange = self._whole(exchange, exchanges)
             exchange.asked = True
         return exchange
 
-    def _whole(self, exchange: Exchange, found: Sequence[Exchange]) -> Exchange:
+    def _whole(self, exchange: Exchange, exchanges: Sequence[Exchange]) -> Exchange:
         """The line itself, or the later one that took its place after a break."""
-        for later in found:
-            broken = any(exchange.number < one < later.number for one in self._breaks)
+        for later in exchanges:
+            broken = any(exchange.number < number < later.number for number in self._breaks)
             if broken and len(later.answers) >= len(exchange.answers):
                 return later
         return exchange
@@ -379,7 +381,7 @@ class _ReplayClient(asyncio.Protocol):
             transport.close()
         else:
             self._talk = talk
-            self._since = min((one.number for one in talk.exchanges), default=0) - 1
+            self._since = min((exchange.number for exchange in talk.exchanges), default=0) - 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
@@ -488,7 +490,9 @@ class _ReplayClient(asyncio.Protocol):
             self._idle = self._loop.call_later(_IDLE_S, self._plan, remark, 0.0)
 
     def _is_due(self, remark: Remark) -> bool:
-        asked = all(one.asked for one in self._talk.exchanges if one.number < remark.number)
+        asked = all(
+            exchange.asked for exchange in self._talk.exchanges if exchange.number < remark.number
+        )
         return asked and not any(number < remark.number for number in self._pending.values())
 
     def _plan(self, remark: Remark, delay_s: float) -> None:

@@ -74,7 +74,7 @@ class Connection(Client, asyncio.Protocol):
             self._handlers.update(part.handlers())
 
     def lose_lines(self) -> None:
-        """Every market-data line is gone, and nobody is told which."""
+        """Drop every market-data line without telling the client."""
         self._lines.lose_all()
 
     # the socket

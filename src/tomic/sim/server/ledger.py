@@ -17,6 +17,7 @@ from tomic.sim.server.state import Client
 from tomic.wire import answers, requests
 from tomic.wire.layout import UNSET
 from tomic.wire.orders import Margins, PlaceOrder, WhatIfOrder
+from tomic.wire.requests import ContractSpec
 
 LEDGER_TAGS = (
     "AccruedCash", "CashBalance", "ExchangeRate", "NetDividend", "NetLiquidationByCurrency",
@@ -36,7 +37,7 @@ class Ledger:
         self._summaries: set[int] = set()
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
-        """What this part answers; messages that TWS takes without a word are here too."""
+        """What this part answers, including messages that TWS accepts silently."""
         return {
             requests.ReqPositions: self._soon(self._positions),
             requests.ReqPositionsMulti: self._opened("positions", self._positions_multi),
@@ -87,7 +88,7 @@ class Ledger:
         return handler
 
     def _closed(self, kind: str) -> Callable[[Any], None]:
-        """Free a request id; TWS says nothing of one that it does not know."""
+        """Free a request id; an unknown one is ignored, as in TWS."""
 
         def handler(request: Any) -> None:
             if self._client.open.get(request.req_id) == kind:
@@ -141,7 +142,9 @@ class Ledger:
     def _fills(self) -> Iterator[tuple[MarketFill, Listing]]:
         for fill in self._market.book().fills:
             known = (
-                [fill.contract] if fill.contract else self._market.find("", "", con_id=fill.con_id)
+                [fill.contract]
+                if fill.contract
+                else self._market.find(ContractSpec(con_id=fill.con_id))
             )
             if known:
                 yield fill, known[0]
@@ -158,9 +161,9 @@ class Ledger:
 
     def _holdings(self, account: str = "") -> Iterator[tuple[Holding, Listing]]:
         for holding in self._market.book().holdings:
-            found = self._market.find("", "", con_id=holding.con_id)
-            if found and account in ("", "All", holding.account):
-                yield holding, found[0]
+            listings = self._market.find(ContractSpec(con_id=holding.con_id))
+            if listings and account in ("", "All", holding.account):
+                yield holding, listings[0]
 
     def _positions(self, _: requests.ReqPositions) -> None:
         for holding, listing in self._holdings():
@@ -281,7 +284,7 @@ class Ledger:
             ]
         else:
             legs = [(order.contract.con_id, sign)]
-        known = all(self._market.find("", "", con_id=con_id) for con_id, _ in legs)
+        known = all(self._market.find(ContractSpec(con_id=con_id)) for con_id, _ in legs)
         return legs if known and all(quantity for _, quantity in legs) else []
 
     def _what_if(
@@ -314,7 +317,7 @@ class Ledger:
 
 
 def _nothing(_: object) -> None:
-    """TWS takes the message without a word."""
+    """TWS accepts the message silently."""
 
 
 def _number(values: dict[str, tuple[str, str]], tag: str) -> float:
@@ -358,7 +361,7 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.Port
     if quote.bid is not None and quote.ask is not None:
         price = (quote.bid + quote.ask) / 2.0
     else:
-        price = next((one for one in (quote.last, quote.close) if one is not None), price)
+        price = next((known for known in (quote.last, quote.close) if known is not None), price)
     value = price * factor * holding.quantity
     return answers.PortfolioValue(
         *_described(listing),
@@ -429,7 +432,7 @@ def execution_row(
 
 
 def commission_row(fill: MarketFill, listing: Listing) -> answers.CommissionReport | None:
-    """What TWS reports of its cost; None where this client is not told."""
+    """The report of its commission; None where this client gets none."""
     if fill.commission is None:
         return None
     currency = fill.commission_currency or listing.currency

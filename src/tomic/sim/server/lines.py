@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tomic.sim import faults
@@ -52,18 +52,6 @@ Those from 576 on are what a TWS listed in a 321 of 2022 (deephaven-ib, issue 46
 def number_of(tick: int, *, delayed: bool) -> int:
     """The tick number, live or delayed."""
     return _DELAYED.get(tick, tick) if delayed else tick
-
-
-def blinded(quote: Quote) -> Quote:
-    """The quote of a closed market as type 1 shows it: no bid, no ask, nothing computed."""
-    return replace(
-        without_greeks(quote), bid=None, ask=None, bid_size=None, ask_size=None, last_size=None
-    )
-
-
-def without_greeks(quote: Quote) -> Quote:
-    """The same quote without computations."""
-    return replace(quote, model=None, bid_model=None, ask_model=None, last_model=None)
 
 
 def quote_ticks(req_id: int, quote: Quote, *, delayed: bool) -> Iterator[Tick]:
@@ -217,7 +205,7 @@ class Subscriptions:
         return {ReqMarketData: self._subscribe, CancelMarketData: self._cancel}
 
     def lose_all(self) -> None:
-        """TWS has lost its data: every line is gone, and nobody is told which."""
+        """Drop every line without telling the client, as TWS does when it has lost its data."""
         for req_id in list(self._lines):
             self._close(req_id)
 
@@ -260,7 +248,7 @@ class Subscriptions:
             self._client.error(line.req_id, code, f" {line.listing.symbol}")
 
     def _accept(self, request: ReqMarketData) -> Subscription | None:
-        """The line that a request opens; None when it was refused, and said so."""
+        """The line that a request opens; None after an error when it was refused."""
         generics = self._generics(request)
         listing = self._resolve(request.req_id, request.contract) if generics is not None else None
         if listing is None or generics is None:
@@ -272,7 +260,7 @@ class Subscriptions:
                 request.req_id,
                 321,
                 f"Incorrect generic tick list of {request.generic_ticks}. Legal ones for "
-                f"({listing.sec_type}) are: {','.join(str(one) for one in sorted(legal))}",
+                f"({listing.sec_type}) are: {','.join(str(tick) for tick in sorted(legal))}",
             )
             return None
         subject = subject_of_listing(listing)
@@ -310,12 +298,14 @@ class Subscriptions:
         if refusal:
             self._client.error(req_id, 321, refusal)
             return None
-        found = [
-            one for one in find(self._gateway.market, contract) if trades_at(one, contract.exchange)
+        listings = [
+            listing
+            for listing in find(self._gateway.market, contract)
+            if trades_at(listing, contract.exchange)
         ]
-        if len(found) == 1:
-            return found[0]
-        text = AMBIGUOUS.format(contract.symbol) if found else ""
+        if len(listings) == 1:
+            return listings[0]
+        text = AMBIGUOUS.format(contract.symbol) if listings else ""
         self._client.error(req_id, 200, text=text)
         return None
 
@@ -395,11 +385,11 @@ class Subscriptions:
         frozen = line.data_type in (2, 4)
         quote = (market.frozen_quote(con_id) if frozen else market.quote(con_id)) or Quote()
         if not frozen and not market.is_open(con_id):
-            quote = blinded(quote)
+            quote = quote.blinded()
         if not line.greeks:
-            quote = without_greeks(quote)
+            quote = quote.without_greeks()
         if line.no_quotes:
-            quote = blinded(quote)
+            quote = quote.blinded()
         return quote
 
     def _quotes(self, line: Subscription) -> None:
@@ -436,20 +426,20 @@ class Subscriptions:
     def _generic(self, line: Subscription) -> None:
         line.owed = self._dark()
         if not line.over and not line.owed:
-            found = generic_ticks(
+            ticks = generic_ticks(
                 line.req_id,
                 self._quote(line),
                 line.generics,
                 sec_type=line.listing.sec_type,
                 right=line.listing.right,
             )
-            self._client.send_all(found)
+            self._client.send_all(ticks)
 
     def _settle(self, line: Subscription, quote: Quote) -> None:
         """End a snapshot that has everything it can ask for."""
-        whole = None not in (quote.bid, quote.ask, quote.last)
+        complete = None not in (quote.bid, quote.ask, quote.last)
         computed = line.computed or line.listing.sec_type != "OPT"
-        if line.snapshot and whole and computed and line.quoting:
+        if line.snapshot and complete and computed and line.quoting:
             self._snapshot_end(line)
 
     def _snapshot_end(self, line: Subscription) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
@@ -50,7 +51,7 @@ def right_of(contract: ContractSpec) -> str:
 
 
 def complaint(contract: ContractSpec) -> str:
-    """What TWS says against a description before it looks anything up; empty when nothing."""
+    """TWS's objection to a description before it looks anything up; empty when there is none."""
     if contract.con_id and not contract.sec_type:
         return ""
     known = contract.sec_type.upper() in _SECURITY_TYPES
@@ -62,23 +63,15 @@ def find(market: Market, contract: ContractSpec) -> Sequence[Listing]:
     if contract.right.upper() not in _RIGHTS or len(contract.expiry) in (1, 2, 3, 4, 5, 7):
         return ()
     month = contract.expiry if len(contract.expiry) == 6 else ""
-    found = market.find(
-        contract.symbol,
-        contract.sec_type,
-        con_id=contract.con_id,
-        expiry="" if month else contract.expiry[:8],
-        strike=contract.strike,
-        right=right_of(contract),
-        exchange=contract.exchange,
-        primary_exchange=contract.primary_exchange,
-        currency=contract.currency,
-        trading_class=contract.trading_class,
-        multiplier=contract.multiplier,
-        local_symbol=contract.local_symbol,
-    )
+    expiry = "" if month else contract.expiry[:8]
+    fitting = market.find(replace(contract, expiry=expiry, right=right_of(contract)))
     if not month:
-        return found
-    return [one for one in found if one.expiry is not None and f"{one.expiry:%Y%m}" == month]
+        return fitting
+    return [
+        listing
+        for listing in fitting
+        if listing.expiry is not None and f"{listing.expiry:%Y%m}" == month
+    ]
 
 
 def trades_at(listing: Listing, exchange: str) -> bool:
@@ -99,9 +92,9 @@ def subject_of(market: Market, request: object) -> Subject:
     if not isinstance(contract, ContractSpec):
         return Subject(symbol=getattr(request, "symbol", ""))
     if contract.con_id:
-        found = market.find("", "", con_id=contract.con_id)
-        if len(found) == 1:
-            return subject_of_listing(found[0])
+        listings = market.find(ContractSpec(con_id=contract.con_id))
+        if len(listings) == 1:
+            return subject_of_listing(listings[0])
     return Subject(
         contract.symbol,
         contract.sec_type,
@@ -216,36 +209,38 @@ class Lookup:
     def _stream(
         self,
         request: requests.ReqContractDetails,
-        found: Sequence[Listing],
+        listings: Sequence[Listing],
         *,
         done: Callable[[], None],
     ) -> None:
         client = self._client
-        if not found:
+        if not listings:
             client.end(request.req_id)
             client.error(request.req_id, 200)
             done()
             return
         rate = client.gateway.profile.details_rows_per_s
-        paced = len(found) > 1 and rate != math.inf
-        step = _ROWS_AT_ONCE if paced else len(found)
-        for at in range(0, len(found), step):
-            rows = found[at : at + step]
+        paced = len(listings) > 1 and rate != math.inf
+        step = _ROWS_AT_ONCE if paced else len(listings)
+        for at in range(0, len(listings), step):
+            rows = listings[at : at + step]
             wait = (at + len(rows)) / rate if paced else 0.0
             if wait:
                 client.later(wait, self._rows, request, rows)
             else:
                 self._rows(request, rows)
         if paced:
-            client.later(len(found) / rate, self._rows_end, request, done)
+            client.later(len(listings) / rate, self._rows_end, request, done)
         else:
             self._rows_end(request, done)
 
     def _rows(self, request: requests.ReqContractDetails, rows: Sequence[Listing]) -> None:
         under_id = rows[0].under_con_id
-        found = self._client.gateway.market.find("", "", con_id=under_id) if under_id else ()
+        underlyings = (
+            self._client.gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
+        )
         for listing in rows:
-            under = found[0] if found and listing.under_con_id == under_id else None
+            under = underlyings[0] if underlyings and listing.under_con_id == under_id else None
             self._client.send(details_row(request.req_id, listing, under))
             self._client.row_done("contract_details")
 
@@ -263,7 +258,7 @@ class Lookup:
             client.end(request.req_id)
             client.error(request.req_id, 321, "Invalid contract id")
             return
-        if not client.gateway.market.find("", "", con_id=request.con_id):
+        if not client.gateway.market.find(ContractSpec(con_id=request.con_id)):
             client.end(request.req_id)
             client.error(request.req_id, 200)
             return
@@ -300,23 +295,23 @@ class Lookup:
         if not self._client.begin(request.req_id, "matching_symbols"):
             return
         market, pattern = self._client.gateway.market, request.pattern.strip().upper()
-        found = [
-            one
+        listings = [
+            listing
             for symbol in _resembling(market, pattern)
             for sec_type in ("STK", "IND")
-            for one in market.find(symbol, sec_type)
+            for listing in market.find(ContractSpec(symbol=symbol, sec_type=sec_type))
         ]
         rows = tuple(
             SymbolRow(
-                one.con_id,
-                one.symbol,
-                one.sec_type,
-                one.primary_exchange or one.exchange,
-                one.currency,
+                listing.con_id,
+                listing.symbol,
+                listing.sec_type,
+                listing.primary_exchange or listing.exchange,
+                listing.currency,
                 ("OPT",),
-                one.long_name,
+                listing.long_name,
             )
-            for one in found[:_MATCHES]
+            for listing in listings[:_MATCHES]
         )
         self._client.end(request.req_id)
         self._client.send(MatchingSymbols(request.req_id, rows))
@@ -330,8 +325,8 @@ def _resembling(market: Market, pattern: str) -> list[str]:
     if not pattern:
         return []
     known = market.symbols if isinstance(market, Named) else ()
-    alike = [one for one in known if one.startswith(pattern) or pattern.startswith(one)]
-    return [pattern, *sorted((one for one in alike if one != pattern), key=len)]
+    alike = [symbol for symbol in known if symbol.startswith(pattern) or pattern.startswith(symbol)]
+    return [pattern, *sorted((symbol for symbol in alike if symbol != pattern), key=len)]
 
 
 def _once(call: Callable[[], None]) -> Callable[[], None]:

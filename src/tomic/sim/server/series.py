@@ -34,7 +34,7 @@ _PACING = "Historical data request pacing violation"
 
 
 def bars_of(duration: str) -> int | str:
-    """The number of daily bars that a duration asks for, or what IB says against it."""
+    """The number of daily bars that a duration asks for, or IB's objection to it."""
     match = re.fullmatch(r"\s*(\d{1,6})\s+([SDWMY])\s*", duration.upper())
     if match is None or int(match[1]) == 0:
         return f"Invalid duration: {duration}"
@@ -95,13 +95,13 @@ class BarAnswers:
         if refusal:
             self._client.error(req_id, 321, refusal)
             return None
-        found = find(self._gateway.market, contract)
-        found = [one for one in found if trades_at(one, contract.exchange)]
-        if len(found) != 1:
-            text = AMBIGUOUS.format(contract.symbol) if found else ""
+        listings = find(self._gateway.market, contract)
+        listings = [listing for listing in listings if trades_at(listing, contract.exchange)]
+        if len(listings) != 1:
+            text = AMBIGUOUS.format(contract.symbol) if listings else ""
             self._client.error(req_id, 200, text=text)
             return None
-        return found[0]
+        return listings[0]
 
     def _complaint(self, request: ReqHistory) -> str:
         bars = bars_of(request.duration)
@@ -158,8 +158,8 @@ class BarAnswers:
         self._client.end(request.req_id)
         if not bars:
             name = listing.local_symbol or listing.symbol
-            said = f"HMDS query returned no data: {name}@{request.contract.exchange} {what}"
-            self._client.error(request.req_id, 162, said)
+            text = f"HMDS query returned no data: {name}@{request.contract.exchange} {what}"
+            self._client.error(request.req_id, 162, text)
             return
         rows = tuple(_row(bar) for bar in bars)
         first, last = bars[0].day, end
@@ -172,8 +172,8 @@ class BarAnswers:
             self._client.error(request.req_id, 366, request.req_id)
             return
         self._client.end(request.req_id)
-        said = f"API historical data query cancelled: {request.req_id}"
-        self._client.error(request.req_id, 162, said)
+        text = f"API historical data query cancelled: {request.req_id}"
+        self._client.error(request.req_id, 162, text)
 
 
 def _row(bar: Bar) -> BarRow:

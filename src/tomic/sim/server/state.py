@@ -92,7 +92,7 @@ class GatewayState(ABC):
         self.rows: Counter[str] = Counter()
         """Finished rows, ``quotes`` and ``contract_details``."""
         self.errors: list[SentError] = []
-        """What was said with an error code, the last few thousand."""
+        """The last few thousand errors sent."""
         self.unreadable: list[str] = []
         """Why connections were closed whose bytes could not be read."""
 
@@ -142,7 +142,7 @@ class GatewayState(ABC):
         return self._open[kind]
 
     def codes(self) -> Counter[int]:
-        """How often each error code was said."""
+        """How often each error code was sent."""
         return Counter(error.code for error in self.errors)
 
     # what connections tell
@@ -219,8 +219,8 @@ class DetailsQueue:
         """
         Run *job* when its turn comes.
 
-        A job is given what it must call when it is done, and says whether it has started; a job
-        whose client has gone says no, and the next one gets its turn.
+        A job is passed the function to call when it is done, and returns whether it has started;
+        when its client has gone it returns False, and the next job gets its turn.
         """
         self._waiting.append(job)
         if not self._busy:
@@ -260,14 +260,14 @@ class Client(ABC):
 
     @abstractmethod
     def lose_lines(self) -> None:
-        """Every market-data line is gone, and nobody is told which."""
+        """Drop every market-data line without telling the client."""
 
     def restart(self, down_for_s: float) -> None:
-        """The whole gateway cuts everything and comes back on the same port."""
+        """Have the whole gateway cut everything and come back on the same port."""
         self.gateway.restart(down_for_s)
 
     def change_port(self) -> None:
-        """The whole gateway moves to another port."""
+        """Have the whole gateway move to another port."""
         self.gateway.change_port()
 
     def drop(self) -> None:
@@ -332,7 +332,7 @@ class Client(ABC):
         return True
 
     def end(self, req_id: int) -> bool:
-        """Close a request; False when there is none of that id."""
+        """Close a request; False when no request has that id."""
         kind = self.open.pop(req_id, None)
         if kind is None:
             return False

@@ -55,7 +55,7 @@ class Overheard:
         self.codes: dict[int, str] = {}
         """The last text of each code."""
         self.greeted = False
-        """Whether the gateway has said anything."""
+        """Whether the gateway has sent anything."""
         self.was_closed = False
         """Whether the gateway, not we, ended a connection."""
         self._other = other
@@ -63,12 +63,12 @@ class Overheard:
 
     @property
     def uncured(self) -> dict[int, str]:
-        """Codes of faults that were not said to be over."""
-        said = list(self.codes)
+        """Codes of faults whose end has not been announced."""
+        codes = list(self.codes)
         return {
             code: text
             for at, (code, text) in enumerate(self.codes.items())
-            if not CURED_BY.get(code, frozenset()) & set(said[at:])
+            if not CURED_BY.get(code, frozenset()) & set(codes[at:])
         }
 
     def sent(self, data: bytes) -> None:
@@ -208,8 +208,8 @@ class _Ladder:
         first = self.settings.ib.client_id
         taken = "" if session.client_id == first else f" ({first} was in use)"
         self.explained.add(326)
-        found = f"server version {session.server_version}, client id {session.client_id}{taken}"
-        return Check("handshake", CheckVerdict.OK, found)
+        finding = f"server version {session.server_version}, client id {session.client_id}{taken}"
+        return Check("handshake", CheckVerdict.OK, finding)
 
     async def _data(self, session: Session) -> AsyncIterator[Check]:
         now = await self._step("clock", session.now())
@@ -249,7 +249,7 @@ class _Ladder:
             raise _Broken(self._explained(name, exc)) from exc
 
     def _explained(self, name: str, error: TomicError) -> Check:
-        """The failure, with what the gateway said of itself as its cause."""
+        """The failure, with what the gateway reported about itself as its cause."""
         remedy = remedies.remedy(error)
         of_error = getattr(error, "error_code", 0)
         for code in [of_error, *self.heard.uncured]:
@@ -265,8 +265,8 @@ class _Ladder:
 
     def _clock(self, session: Session, now: dt.datetime) -> Check:
         if self.simulated:
-            found = f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own"
-            return Check("clock", CheckVerdict.OK, found)
+            finding = f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own"
+            return Check("clock", CheckVerdict.OK, finding)
         drift = (session.clock_drift or dt.timedelta()).total_seconds()
         if abs(drift) <= _DRIFT_S:
             return Check("clock", CheckVerdict.OK, f"drift {drift:+.1f} s against the gateway")
@@ -279,12 +279,12 @@ class _Ladder:
         )
 
     def _stock(self, name: str, spot: Spot) -> Check:
-        found = f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})"
+        finding = f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})"
         if spot.data_type not in (DataType.DELAYED, DataType.DELAYED_FROZEN):
-            return Check(name, CheckVerdict.OK, found)
+            return Check(name, CheckVerdict.OK, finding)
         self.explained |= {354, 10089, 10167, 10168, 10186}
         remedy = remedies.NOT_SUBSCRIBED
-        return Check(name, CheckVerdict.WARN, found, remedy.cause, remedy.fix)
+        return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
 
     async def _option_row(
         self, session: Session, spy: Underlying, spot: Spot, now: dt.datetime
@@ -294,7 +294,7 @@ class _Ladder:
         params = choose_params(listed, spy.symbol)
         ahead = [day for day in params.expiries if (day - now.date()).days >= _PROBE_DAYS]
         # A round strike exists in every expiry.
-        strike = min(params.strikes, key=lambda one: (one % 10.0 != 0.0, abs(one - spot.price)))
+        strike = min(params.strikes, key=lambda k: (k % 10.0 != 0.0, abs(k - spot.price)))
         pair = Wanted(ahead[0], strike, "P")
         contract = convert.option_contract(spy, params, pair)
         rules = self.settings.chain
@@ -319,11 +319,11 @@ class _Ladder:
             partly = {10090, 10091} & set(self.heard.codes)
             self.explained |= partly
             remedy = remedies.PARTLY_SUBSCRIBED if partly else remedies.MINIMISED
-            said = f" ({', '.join(map(str, sorted(partly)))})" if partly else ""
-            found = f"bid {row.bid}, ask {row.ask}, no Greeks from IB{said}"
-            return Check(name, CheckVerdict.WARN, found, remedy.cause, remedy.fix)
-        found = f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})"
-        return Check(name, CheckVerdict.OK, found)
+            codes = f" ({', '.join(map(str, sorted(partly)))})" if partly else ""
+            finding = f"bid {row.bid}, ask {row.ask}, no Greeks from IB{codes}"
+            return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
+        finding = f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})"
+        return Check(name, CheckVerdict.OK, finding)
 
     @staticmethod
     def _said(code: int, text: str) -> Check:
@@ -358,11 +358,11 @@ def _no_socket(host: str, port: int, reason: str) -> Check:
 
 
 def _account(session: Session) -> Check:
-    names = ", ".join(masked(one) for one in session.accounts) or "none named"
-    paper = all(one.startswith("D") for one in session.accounts)
+    names = ", ".join(masked(account) for account in session.accounts) or "none named"
+    paper = all(account.startswith("D") for account in session.accounts)
     kind = "paper" if paper and session.accounts else "live"
-    found = f"{names} ({kind}); TOMIC sends no orders, so 'Read-Only API' may stay ticked"
-    return Check("account", CheckVerdict.OK, found)
+    finding = f"{names} ({kind}); TOMIC sends no orders, so 'Read-Only API' may stay ticked"
+    return Check("account", CheckVerdict.OK, finding)
 
 
 def _market(spy: Underlying, now: dt.datetime) -> Check:
@@ -395,8 +395,8 @@ def _span(wait: dt.timedelta) -> str:
 
 
 def _failed(name: str, error: TomicError, remedy: Remedy, more: str = "") -> Check:
-    found = f"{error}{more}"
-    return Check(name, CheckVerdict.FAIL, found, remedy.cause, remedy.fix, error.exit_code)
+    finding = f"{error}{more}"
+    return Check(name, CheckVerdict.FAIL, finding, remedy.cause, remedy.fix, error.exit_code)
 
 
 def _pacing(session: Session) -> Check:
@@ -413,9 +413,9 @@ async def _database(settings: Settings) -> Check:
     path = settings.store.path
     try:
         if not is_there(path):
-            found = f"{path}: none yet"
+            finding = f"{path}: none yet"
             return Check(
-                "database", CheckVerdict.OK, found, "", "tomic prices fills it with bars and IV"
+                "database", CheckVerdict.OK, finding, "", "tomic prices fills it with bars and IV"
             )
         async with Database(path, busy_timeout_s=settings.store.lock_wait_s) as store:
             info = await store.info()
@@ -423,9 +423,10 @@ async def _database(settings: Settings) -> Check:
         fix = "tomic store check says what is wrong; a backup can take its place"
         return Check("database", CheckVerdict.FAIL, str(exc), "", fix, exc.exit_code)
     series = [
-        f"{one.series} of {one.symbols} symbols to {one.last.isoformat()}" for one in info.series
+        f"{kept.series} of {kept.symbols} symbols to {kept.last.isoformat()}"
+        for kept in info.series
     ]
     coverage = "; ".join(series) or "no bars or IV yet"
-    found = f"{path}: {info.size / 1e6:.1f} MB, schema {info.schema_version}; {coverage}"
+    finding = f"{path}: {info.size / 1e6:.1f} MB, schema {info.schema_version}; {coverage}"
     fix = "" if series else "tomic prices fills it"
-    return Check("database", CheckVerdict.OK if series else CheckVerdict.WARN, found, "", fix)
+    return Check("database", CheckVerdict.OK if series else CheckVerdict.WARN, finding, "", fix)

@@ -153,4 +153,4 @@ def remedy(error: TomicError) -> Remedy:
         (MissingSpot, _NO_PRICE),
         (DataError, _NO_OPTIONS),
     )
-    return next((one for kind, one in kinds if isinstance(error, kind)), _AGAIN)
+    return next((fix for kind, fix in kinds if isinstance(error, kind)), _AGAIN)
