@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tomic import figures
 from tomic.models.documents import to_document
-from tomic.present.forms import Format, to_csv, to_json, to_ndjson
+from tomic.present.forms import Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, figure_text, number
 
 if TYPE_CHECKING:
@@ -59,13 +59,17 @@ def prices(run: HistoryRun, format: Format) -> str:
         }
         for one in run.symbols
     ]
-    if format is Format.JSON:
-        meta = {"requests": sum(one.asked for one in run.symbols), "seconds": round(run.seconds, 3)}
-        return to_json({"schema": PRICES_SCHEMA, **meta, "symbols": rows})
-    if format is Format.NDJSON:
-        return to_ndjson(rows)
-    if format is Format.CSV:
-        return to_csv([{**row, "replaced": "; ".join(row["replaced"])} for row in rows])
+    meta = {"requests": sum(one.asked for one in run.symbols), "seconds": round(run.seconds, 3)}
+    return emit(
+        format,
+        table=lambda: _prices_table(rows),
+        json=lambda: to_json({"schema": PRICES_SCHEMA, **meta, "symbols": rows}),
+        ndjson=lambda: to_ndjson(rows),
+        csv=lambda: to_csv([{**row, "replaced": "; ".join(row["replaced"])} for row in rows]),
+    )
+
+
+def _prices_table(rows: Sequence[Mapping[str, Any]]) -> str:
     with_hv = any(row["ib_hv_days_added"] is not None for row in rows)
     table = PlainTable(
         "symbol", "bars", "new", "IV days", "new", *(["IB HV new"] if with_hv else []), "last", ""
@@ -105,16 +109,19 @@ def prices_summary(run: HistoryRun) -> str:
 
 def vol(reports: Sequence[VolReport], format: Format) -> str:
     """Volatility of symbols with every detail: a document, a row or a page each."""
-    if format is Format.JSON:
-        documents = [vol_document(one) for one in reports]
-        return to_json({"schema": VOL_SCHEMA, "symbols": documents})
-    if format is Format.NDJSON:
-        return to_ndjson(vol_document(one) for one in reports)
-    if format is Format.CSV:
-        from tomic import export
+    return emit(
+        format,
+        table=lambda: "\n".join(map(_detail, reports)),
+        json=lambda: to_json({"schema": VOL_SCHEMA, "symbols": list(map(vol_document, reports))}),
+        ndjson=lambda: to_ndjson(map(vol_document, reports)),
+        csv=lambda: _vol_csv(reports),
+    )
 
-        return export.to_snapshots_csv((one.snapshot, None) for one in reports)
-    return "\n".join(_detail(one) for one in reports)
+
+def _vol_csv(reports: Sequence[VolReport]) -> str:
+    from tomic import export
+
+    return export.to_snapshots_csv((report.snapshot, None) for report in reports)
 
 
 def vol_document(report: VolReport) -> dict[str, Any]:
@@ -327,12 +334,12 @@ def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
     flat = [
         {"symbol": symbol, **_plain(asdict(day))} for symbol, days in rows.items() for day in days
     ]
-    if format is Format.JSON:
-        return to_json({"schema": HISTORY_SCHEMA, "rows": flat})
-    if format is Format.NDJSON:
-        return to_ndjson(flat)
-    if format is Format.CSV:
-        return to_csv(flat)
+    return emit_rows(
+        format, flat, lambda: _history_tables(rows), schema=HISTORY_SCHEMA, name="rows"
+    )
+
+
+def _history_tables(rows: Mapping[str, Sequence[PastDay]]) -> str:
     parts = []
     for symbol, days in rows.items():
         table = PlainTable(symbol, *(figure.narrow for figure in _PAST_COLUMNS))
