@@ -94,9 +94,9 @@ def test_every_column_is_defined():
     shown = [
         *CHAIN_HEADER,
         *SNAPSHOT_HEADER,
-        *(column.title for column in _CHAIN_COLUMNS),
-        *(title for title, *_ in volatility._VOL_COLUMNS),
-        *(title for title, *_ in volatility._PAST_COLUMNS),
+        *(column.narrow for column in _CHAIN_COLUMNS),
+        *(column.narrow for column in volatility._VOL_COLUMNS),
+        *(column.narrow for column in volatility._PAST_COLUMNS),
         "EM30",
         *(title for title, _ in scan._RANKING if title),
         *("breakevens", "max profit", "CVaR95", "risk-reward", "touch", "edge"),
@@ -127,3 +127,13 @@ def test_all_is_read_only():
     """Definitions are facts."""
     with pytest.raises(TypeError):
         figures.ALL["x"] = figures.ALL["iv"]
+
+
+def test_a_field_is_described_once():
+    """Windows and variants share a definition and have a heading of their own."""
+    hv20, rank = figures.columns("hv20 iv_rank")
+
+    assert (hv20.name, hv20.heading, hv20.decimals) == ("hv20", "HV20", 1)
+    assert (rank.heading, rank.narrow) == ("IV rank", "rank")
+    with pytest.raises(KeyError):
+        figures.columns("hv21")

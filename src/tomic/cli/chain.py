@@ -22,7 +22,7 @@ from tomic.cli.running import (
     worst,
 )
 from tomic.errors import BadFile, TomicError
-from tomic.present.forms import Format
+from tomic.present.forms import Format, emit
 from tomic.workflows.progress import Event
 
 if TYPE_CHECKING:
@@ -142,22 +142,27 @@ class Writer:
     def compose(self, outcomes: list[ChainOutcome]) -> None:
         """Make what `finish` prints; a thread can do it while the session's cancels leave."""
         from tomic import files
-        from tomic.present import chain as render
 
         chains = [one.chain for one in outcomes if one.chain is not None]
-        if self._format is Format.JSON and chains:
-            self._text = files.to_json(chains, as_array=len(outcomes) > 1)
-        elif self._format is Format.CSV:
-            self._text = "".join(map(files.to_csv_text, chains))
-        elif self._format is Format.TABLE:
-            terminal = sys.stdout.isatty()
-            width = render.screen_width(terminal)
-            tables = [render.chain_table(one, width=width, color=terminal) for one in chains]
-            self._text = "".join(text for text, _ in tables)
-            self._hints = [
-                f"{2 * hidden} columns hidden; use a wider terminal"
-                for hidden in {hidden for _, hidden in tables if hidden}
-            ]
+        self._text = emit(
+            self._format,
+            table=lambda: self._tables(chains),
+            json=lambda: files.to_json(chains, as_array=len(outcomes) > 1) if chains else "",
+            ndjson=str,  # each was printed when it was done
+            csv=lambda: "".join(map(files.to_csv_text, chains)),
+        )
+
+    def _tables(self, chains: list[Chain]) -> str:
+        from tomic.present import chain as render
+
+        terminal = sys.stdout.isatty()
+        width = render.screen_width(terminal)
+        tables = [render.chain_table(chain, width=width, color=terminal) for chain in chains]
+        self._hints = [
+            f"{2 * hidden} columns hidden; use a wider terminal"
+            for hidden in {hidden for _, hidden in tables if hidden}
+        ]
+        return "".join(text for text, _ in tables)
 
     def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
         """Print what is composed and what became of each symbol; return the exit code."""

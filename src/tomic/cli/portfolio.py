@@ -94,22 +94,19 @@ async def portfolio(
 def _print(
     view: PortfolioReview, shape: Format, by: str, *, spots: Sequence[float], every_alert: bool
 ) -> None:
-    from tomic.present import chain
-    from tomic.present import portfolio as portfolio_rows
+    from tomic.present import chain, portfolio
 
-    if shape is Format.JSON:
-        typer.echo(portfolio_rows.to_json(view, by, grids=bool(spots)), nl=False)
-    elif shape is Format.NDJSON:
-        typer.echo(portfolio_rows.to_ndjson(view, by), nl=False)
-    elif shape is Format.CSV:
-        typer.echo(portfolio_rows.to_csv(view, by), nl=False)
-    else:
-        terminal = sys.stdout.isatty()
-        width = chain.screen_width(terminal)
-        shown = portfolio_rows.text(
-            view, by, spots=spots, every_alert=every_alert, width=width, color=terminal
-        )
-        typer.echo(shown, nl=False)
+    terminal = sys.stdout.isatty()
+    shown = portfolio.shown(
+        view,
+        shape,
+        by,
+        spots=spots,
+        every_alert=every_alert,
+        width=chain.screen_width(terminal),
+        color=terminal,
+    )
+    typer.echo(shown, nl=False)
 
 
 def _code(view: PortfolioReview, *, exit_code: bool) -> int:

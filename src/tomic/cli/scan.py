@@ -30,25 +30,13 @@ if TYPE_CHECKING:
 
 def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    from tomic.models import documents
-    from tomic.present import chain as render
+    from tomic.present import chain
     from tomic.present import scan as render_scan
 
-    if format is Format.JSON:
-        typer.echo(render_scan.to_json(result), nl=False)
-    elif format is Format.NDJSON:
-        for one in result.proposals:
-            typer.echo(documents.to_text(one))
-    elif format is Format.CSV:
-        typer.echo(render_scan.to_csv(result), nl=False)
-    else:
-        terminal = sys.stdout.isatty()
-        width = render.screen_width(terminal)
-        if result.proposals:
-            typer.echo(render_scan.ranking(result.proposals, width=width, color=terminal))
-            typer.echo(render_scan.why_first(result.proposals[0]))
-        if explain:
-            typer.echo(render_scan.explanation(result))
+    terminal = sys.stdout.isatty()
+    width = chain.screen_width(terminal)
+    shown = render_scan.shown(result, format, explain=explain, width=width, color=terminal)
+    typer.echo(shown, nl=False)
 
 
 def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
@@ -63,7 +51,7 @@ def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)
     shown = "; detail: tomic show ID" if any(one.id for one in result.proposals) else ""
-    typer.echo(render_scan.NOT_ADVICE + shown, err=True)
+    typer.echo(forms.NOT_ADVICE + shown, err=True)
     if paths:
         typer.echo(", ".join(map(str, paths)), err=True)
 

@@ -1,13 +1,19 @@
-"""JSON, NDJSON and CSV: what machines read. A missing number is null, or an empty cell."""
+"""
+The forms of a result: a table for people; JSON, NDJSON and CSV for machines.
+
+A missing number is null, or an empty cell. `emit` is the only place that asks which form is wanted.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
+
+NOT_ADVICE = "Not advice; nothing is sent to the broker"
 
 
 class Format(StrEnum):
@@ -17,6 +23,49 @@ class Format(StrEnum):
     JSON = "json"
     NDJSON = "ndjson"
     CSV = "csv"
+
+
+def emit(
+    format: Format,
+    *,
+    table: Callable[[], str],
+    json: Callable[[], str],
+    ndjson: Callable[[], str],
+    csv: Callable[[], str],
+) -> str:
+    """A result in *format*; only that form of it is made."""
+    forms = {Format.TABLE: table, Format.JSON: json, Format.NDJSON: ndjson, Format.CSV: csv}
+    return forms[format]()
+
+
+def emit_rows(
+    format: Format,
+    rows: Sequence[Mapping[str, Any]],
+    table: Callable[[], str],
+    *,
+    schema: str,
+    name: str,
+    **more: Any,
+) -> str:
+    """
+    A result that is a row per item: as lines, as CSV, or as the list *name* of a document.
+
+    Args:
+        more: What else the document says.
+    """
+    return emit(
+        format,
+        table=table,
+        json=lambda: to_json({"schema": schema, **more, name: list(rows)}),
+        ndjson=lambda: to_ndjson(rows),
+        csv=lambda: to_csv([{key: _cell(value) for key, value in row.items()} for row in rows]),
+    )
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 def to_json(document: Mapping[str, Any] | Sequence[Any]) -> str:

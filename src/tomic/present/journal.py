@@ -19,7 +19,15 @@ from tomic.models.journal import (
     Statistics,
     Verdict,
 )
-from tomic.present.forms import Format, to_csv, to_json, to_ndjson
+from tomic.present.forms import (
+    NOT_ADVICE,
+    Format,
+    emit,
+    emit_rows,
+    to_csv,
+    to_json,
+    to_ndjson,
+)
 from tomic.present.text import PlainTable, money, number, per_cent
 
 if TYPE_CHECKING:
@@ -29,33 +37,17 @@ if TYPE_CHECKING:
     from tomic.workflows.journal.review import Attributed, CheckRun, Taken
 
 
-NOT_ADVICE = "Not advice; nothing is sent to the broker"
-
-
-def shaped(
-    shape: Format, schema: str, name: str, rows: Sequence[Mapping[str, Any]], **more: Any
-) -> str:
-    """Rows as a document, as lines, or as CSV; without rows CSV is empty."""
-    if shape is Format.JSON:
-        return to_json({"schema": schema, **more, name: list(rows)})
-    if shape is Format.NDJSON:
-        return to_ndjson(rows)
-    return to_csv([{key: _cell(value) for key, value in row.items()} for row in rows])
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
-    return json.dumps(value) if isinstance(value, dict) else value
-
-
 # -- entries ---------------------------------------------------------------------------------
 
 
 def listing(rows: Sequence[Mapping[str, Any]], shape: Format) -> str:
     """Entries, one a line."""
-    if shape is not Format.TABLE:
-        return shaped(shape, "tomic.journal.list/1", "entries", rows)
+    return emit_rows(
+        shape, rows, lambda: _listed(rows), schema="tomic.journal.list/1", name="entries"
+    )
+
+
+def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     table = PlainTable(
@@ -188,7 +180,7 @@ def _figure_lines(entry: JournalEntry) -> list[str]:
 
 def history(changes: Iterable[Change], shape: Format) -> str:
     """Every change with the values it set."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "revision": one.revision,
             "at": one.at.isoformat(),
@@ -199,15 +191,18 @@ def history(changes: Iterable[Change], shape: Format) -> str:
         }
         for one in changes
     ]
-    if shape is not Format.TABLE:
-        return shaped(shape, "tomic.journal.history/1", "changes", rows)
+    return emit_rows(
+        shape, rows, lambda: _changes(rows), schema="tomic.journal.history/1", name="changes"
+    )
+
+
+def _changes(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for row in rows:
         head = f"{row['revision']:>3}  {str(row['at'])[:16].replace('T', ' ')} UTC  {row['event']}"
         lines.append(head + (f"  {row['note']}" if row["note"] else ""))
-        values: dict[str, Any] = row["set"]  # type: ignore[assignment]
-        lines += [f"       {key}: {_short(value)}" for key, value in values.items()]
-        lines += [f"       {key} taken away" for key in row["removed"]]  # type: ignore[attr-defined]
+        lines += [f"       {key}: {_short(value)}" for key, value in row["set"].items()]
+        lines += [f"       {key} taken away" for key in row["removed"]]
     return "\n".join(lines) + "\n"
 
 
@@ -234,22 +229,30 @@ def imports(
         }
         for name, one in found
     ]
-    if shape is not Format.TABLE:
-        errors = {name: str(error) for name, error in refused}
-        more = {"errors": errors} if errors else {}
-        return shaped(shape, "tomic.journal.import/1", "imports", rows, **more)
-    return "".join(
+    text = "".join(
         f"{name}: {one.kind}: {len(one.added)} new, {len(one.changed)} changed, "
         f"{one.known} known already{f', {one.aside} kept aside' if one.aside else ''}\n"
         for name, one in found
+    )
+    errors = {name: str(error) for name, error in refused}
+    more = {"errors": errors} if errors else {}
+    return emit_rows(
+        shape, rows, lambda: text, schema="tomic.journal.import/1", name="imports", **more
     )
 
 
 def executions(found: Sequence[ExecutionRow], shape: Format) -> str:
     """Executions, and rows that are none, with what became of each."""
-    if shape is not Format.TABLE:
-        rows = [_execution(one) for one in found]
-        return shaped(shape, "tomic.journal.executions/1", "executions", rows)
+    return emit_rows(
+        shape,
+        [_execution(row) for row in found],
+        lambda: _executed(found),
+        schema="tomic.journal.executions/1",
+        name="executions",
+    )
+
+
+def _executed(found: Sequence[ExecutionRow]) -> str:
     if not found:
         return ""
     table = PlainTable(
@@ -299,13 +302,23 @@ _EXECUTION_FIGURES = (
 
 def checks(found: CheckRun, shape: Format) -> str:
     """A line per entry, and below it each rule that fired or could not be judged."""
-    if shape is Format.CSV:
-        return to_csv([row for one in found.checks for row in _signal_rows(one)])
-    if shape is not Format.TABLE:
-        rows = [to_document(one) for one in found.checks]
-        errors = {name: str(error) for name, error in found.errors.items()}
-        as_of = found.as_of.isoformat()
-        return shaped(shape, "tomic.journal.check/1", "checks", rows, as_of=as_of, errors=errors)
+    return emit(
+        shape,
+        table=lambda: _checked(found),
+        json=lambda: to_json(
+            {
+                "schema": "tomic.journal.check/1",
+                "as_of": found.as_of.isoformat(),
+                "errors": {name: str(error) for name, error in found.errors.items()},
+                "checks": [to_document(check) for check in found.checks],
+            }
+        ),
+        ndjson=lambda: to_ndjson(to_document(check) for check in found.checks),
+        csv=lambda: to_csv([row for check in found.checks for row in _signal_rows(check)]),
+    )
+
+
+def _checked(found: CheckRun) -> str:
     if not found.checks:
         return ""
     table = PlainTable("id", "symbol", "strategy", "P&L", "of prem", "DTE", "", left=(1, 2))
@@ -369,7 +382,7 @@ def check_summary(found: CheckRun) -> str:
 
 def snapshots(taken: Sequence[Taken], shape: Format) -> str:
     """What was kept of each entry."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": one.entry.id,
             "symbol": one.entry.symbol,
@@ -384,16 +397,20 @@ def snapshots(taken: Sequence[Taken], shape: Format) -> str:
         }
         for one in taken
     ]
-    if shape is not Format.TABLE:
-        return shaped(shape, "tomic.journal.snapshot/1", "snapshots", rows)
+    return emit_rows(
+        shape, rows, lambda: _kept(rows), schema="tomic.journal.snapshot/1", name="snapshots"
+    )
+
+
+def _kept(rows: Sequence[Mapping[str, Any]]) -> str:
     table = PlainTable("id", "symbol", "at", "spot", "P&L", "delta", "vega", "theta", left=(1, 2))
     for row in rows:
         table.add_row(
             str(row["id"]),
             str(row["symbol"]),
             str(row["at"] or "")[:16],
-            number(row["spot"], 2),  # type: ignore[arg-type]
-            *(money(row[name]) for name in ("pnl", "delta", "vega", "theta")),  # type: ignore[arg-type]
+            number(row["spot"], 2),
+            *(money(row[name]) for name in ("pnl", "delta", "vega", "theta")),
         )
     return table.text() if rows else ""
 
@@ -412,8 +429,16 @@ def attributions(found: Sequence[Attributed], shape: Format) -> str:
         )
         if part is not None
     ]
-    if shape is not Format.TABLE:
-        return shaped(shape, "tomic.journal.attribution/1", "attributions", rows)
+    return emit_rows(
+        shape,
+        rows,
+        lambda: _attributed(rows),
+        schema="tomic.journal.attribution/1",
+        name="attributions",
+    )
+
+
+def _attributed(rows: Sequence[Mapping[str, Any]]) -> str:
     table = PlainTable(
         "id", "symbol", "line", "P&L", "delta", "gamma", "vega", "theta", "residual", "|", "time",
         "vol", "spot", "|", "fills", "fees",
@@ -458,11 +483,17 @@ def _cents(part: Attribution) -> dict[str, Any]:
 
 def report(found: JournalReport, shape: Format) -> str:
     """Statistics, calibration, and the test of the score."""
-    if shape is Format.JSON:
-        return to_json({"schema": "tomic.journal.stats/1", **to_document(found)})
     rows = [found.overall, *found.groups]
-    if shape is not Format.TABLE:
-        return shaped(shape, "", "", [_flat(to_document(one)) for one in rows])
+    return emit(
+        shape,
+        table=lambda: _reported(found, rows),
+        json=lambda: to_json({"schema": "tomic.journal.stats/1", **to_document(found)}),
+        ndjson=lambda: to_ndjson(_flat(to_document(row)) for row in rows),
+        csv=lambda: to_csv([_flat(to_document(row)) for row in rows]),
+    )
+
+
+def _reported(found: JournalReport, rows: Sequence[Statistics]) -> str:
     parts = [_totals(rows), _calibrations((found.trades, found.proposals))]
     if found.score.n:
         parts.append(_score(found))

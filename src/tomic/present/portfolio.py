@@ -26,6 +26,7 @@ from tomic.models.review import (
 from tomic.portfolio.exposure import Total
 from tomic.present import forms
 from tomic.present.chain import text_of
+from tomic.present.forms import Format, emit
 from tomic.present.text import amount, number, per_cent
 from tomic.workflows.portfolio.review import Considered, PortfolioReview
 
@@ -165,14 +166,30 @@ def _considered_document(one: Considered, by: str) -> dict[str, Any]:
     }
 
 
-def to_ndjson(view: PortfolioReview, by: str) -> str:
-    """A row per line."""
-    return forms.to_ndjson(rows(view.review, by))
+def shown(
+    view: PortfolioReview,
+    format: Format,
+    by: str,
+    *,
+    spots: Sequence[float],
+    every_alert: bool,
+    width: int,
+    color: bool,
+) -> str:
+    """
+    The review in *format*; rows hold fractions and money as plain numbers, unknown ones empty.
 
-
-def to_csv(view: PortfolioReview, by: str) -> str:
-    """The rows as CSV; fractions and money as plain numbers, unknown ones empty."""
-    return forms.to_csv(rows(view.review, by))
+    The other arguments are those of `text`.
+    """
+    return emit(
+        format,
+        table=lambda: text(
+            view, by, spots=spots, every_alert=every_alert, width=width, color=color
+        ),
+        json=lambda: to_json(view, by, grids=bool(spots)),
+        ndjson=lambda: forms.to_ndjson(rows(view.review, by)),
+        csv=lambda: forms.to_csv(rows(view.review, by)),
+    )
 
 
 def text(

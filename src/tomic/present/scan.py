@@ -9,14 +9,13 @@ from typing import Any
 
 from rich.table import Table
 
-from tomic.models.documents import to_document, with_flags
+from tomic.figures import columns
+from tomic.models.documents import to_document, to_text, with_flags
 from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview
 from tomic.present import forms
 from tomic.present.chain import text_of
+from tomic.present.forms import NOT_ADVICE, Format
 from tomic.present.text import amount, money, number, per_cent
-
-NOT_ADVICE = "Not advice; nothing is sent to the broker"
-
 
 # -- the ranking ---------------------------------------------------------------------------
 
@@ -26,14 +25,10 @@ _RANKING = (
     ("symbol", "left"),
     ("strategy", "left"),
     ("legs", "left"),
-    ("DTE", "right"),
-    ("credit", "right"),
-    ("max loss", "right"),
-    ("margin", "right"),
-    ("PoS", "right"),
-    ("EV", "right"),
-    ("ROM/30d", "right"),
-    ("score", "right"),
+    *(
+        (figure.narrow, "right")
+        for figure in columns("dte credit max_loss margin pos ev rom_30d score")
+    ),
     ("", "left"),
 )
 
@@ -316,6 +311,29 @@ def to_json(result: ScanResult) -> str:
         "partial_text": result.partial_text,
     }
     return forms.to_json({**head, **to_document(result)})
+
+
+def shown(
+    result: ScanResult, format: Format, *, explain: bool, width: int, color: bool = False
+) -> str:
+    """The proposals in *format*; a table has the refusals as well where *explain* is set."""
+    return forms.emit(
+        format,
+        table=lambda: _text(result, explain=explain, width=width, color=color),
+        json=lambda: to_json(result),
+        ndjson=lambda: "".join(f"{to_text(proposal)}\n" for proposal in result.proposals),
+        csv=lambda: to_csv(result),
+    )
+
+
+def _text(result: ScanResult, *, explain: bool, width: int, color: bool) -> str:
+    parts = []
+    if result.proposals:
+        parts.append(ranking(result.proposals, width=width, color=color))
+        parts.append(why_first(result.proposals[0]))
+    if explain:
+        parts.append(explanation(result))
+    return "".join(f"{part}\n" for part in parts)
 
 
 def to_csv(result: ScanResult) -> str:
