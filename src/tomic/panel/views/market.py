@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from tomic.desk import Desk
 from tomic.panel.views.view import View
 from tomic.panel.widgets.glyphs import number
-from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.grid import Column, Grid, figure_column
 from tomic.panel.widgets.lines import FactLines
 
 if TYPE_CHECKING:
@@ -40,11 +40,6 @@ _FIGURES = (
 """Title, field, decimals, factor, signed; the first ones fit on a narrow screen."""
 
 
-def _figure(title: str, field: str, decimals: int, factor: float, signed: bool) -> Column[Any]:
-    read: Callable[[VolReport], Any] = attrgetter(f"snapshot.{field}")
-    return Column(title, read, lambda row: number(read(row), decimals, factor, signed=signed))
-
-
 def _day(title: str, field: str) -> Column[Any]:
     read: Callable[[VolReport], dt.date | None] = attrgetter(f"snapshot.{field}")
     return Column(title, read, lambda row: f"{read(row) or ''}")
@@ -52,7 +47,10 @@ def _day(title: str, field: str) -> Column[Any]:
 
 COLUMNS: list[Column[Any]] = [
     Column("symbol", attrgetter("symbol"), attrgetter("symbol"), left=True),
-    *(_figure(*one) for one in _FIGURES),
+    *(
+        figure_column(title, f"snapshot.{field}", decimals, factor, signed=signed)
+        for title, field, decimals, factor, signed in _FIGURES
+    ),
     Column("EM30", attrgetter("expected_move"), lambda row: number(row.expected_move)),
     _day("earnings", "next_earnings"),
     _day("ex-div", "next_dividend"),
@@ -107,10 +105,12 @@ class MarketView(View):
 
     def show(self, reports: Sequence[VolReport]) -> None:
         """Fill the table."""
-        self.tell_lost(one.error for one in reports)
+        self.tell_lost(report.error for report in reports)
         self.query_one("#volatility", Grid).fill(reports)
-        vix = next((one.snapshot.vix for one in reports if one.snapshot.vix is not None), None)
-        failed = [one.symbol for one in reports if one.error is not None]
+        vix = next(
+            (report.snapshot.vix for report in reports if report.snapshot.vix is not None), None
+        )
+        failed = [report.symbol for report in reports if report.error is not None]
         parts = [f"VIX {number(vix, 2, 100.0)}" if vix is not None else ""]
         parts += [f"{reports[0].snapshot.as_of:%Y-%m-%d %H:%M} UTC" if reports else ""]
         parts += [f"{len(failed)} not whole: {', '.join(failed[:4])}" if failed else ""]
@@ -120,10 +120,10 @@ class MarketView(View):
         """Say where the figures of the symbol come from, and what is missing."""
         report: VolReport = message.row
         snapshot = report.snapshot
-        found: dict[str, list[str]] = {}
+        by_source: dict[str, list[str]] = {}
         for name, source in snapshot.sources.items():
-            found.setdefault(source, []).append(name)
-        known = [f"{source}: {', '.join(names)}" for source, names in sorted(found.items())]
+            by_source.setdefault(source, []).append(name)
+        known = [f"{source}: {', '.join(names)}" for source, names in sorted(by_source.items())]
         reasons: dict[str, list[str]] = {}
         for name, reason in snapshot.missing.items():
             reasons.setdefault(reason, []).append(name)

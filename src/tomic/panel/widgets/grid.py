@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
+
+from tomic.panel.widgets.glyphs import number
 
 Row = TypeVar("Row")
 
@@ -24,6 +27,14 @@ class Column(Generic[Row]):
     text: Callable[[Row], str]
     style: Callable[[Row], str] | None = None
     left: bool = False
+
+
+def figure_column(
+    title: str, field: str, decimals: int, factor: float = 1.0, *, signed: bool = False
+) -> Column[Any]:
+    """A column of numbers; *field* may lead through dots."""
+    read: Callable[[Any], Any] = attrgetter(field)
+    return Column(title, read, lambda row: number(read(row), decimals, factor, signed=signed))
 
 
 class Grid(DataTable[Text], Generic[Row]):
@@ -99,8 +110,8 @@ class Grid(DataTable[Text], Generic[Row]):
             self.add_row(*self._cells(row), key=self._key(row))
         if before is not None:
             wanted = self._key(before)
-            found = next((i for i, row in enumerate(self._shown) if self._key(row) == wanted), 0)
-            self.move_cursor(row=found, scroll=False)
+            place = next((i for i, row in enumerate(self._shown) if self._key(row) == wanted), 0)
+            self.move_cursor(row=place, scroll=False)
             self.scroll_to(y=at, animate=False)
         self._point()
 
