@@ -20,7 +20,7 @@ FLOORS = {
     "bounded": 2,
     "config": 2,
     "dates": 2,
-    "definitions": 2,
+    "figures": 2,
     "models": 2,
     "wire": 2,
     "chain": 3,

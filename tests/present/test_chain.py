@@ -11,6 +11,7 @@ import pytest
 from tomic.chain import Chain, Fetch
 from tomic.models import OptionQuote, RowStatus
 from tomic.present import chain as render
+from tomic.present.text import number
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ from tomic.present import chain as render
 )
 def test_numbers(value, decimals, factor, text):
     """Fixed decimals and thousands separators; what is missing is empty, and zero is not."""
-    assert render.number(value, decimals, factor) == text
+    assert number(value, decimals, factor) == text
 
 
 def altered(chain: Chain, **changes) -> Chain:

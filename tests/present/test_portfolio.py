@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
+
 import panel_figures as figures
+from tomic.config.book import AlertsSettings
+from tomic.models.book import SymbolMarket
 from tomic.models.review import BetaDelta, Gap, Jump, SymbolBeta, TailRisk, WhatIfMargin
+from tomic.portfolio import alerts
 from tomic.present import portfolio
 from tomic.workflows.portfolio.review import PortfolioReview
 
@@ -38,10 +43,46 @@ def test_by_symbol():
 
 def test_notes_without_a_decision_are_counted_unless_asked_for():
     """One of the three alerts is only information."""
-    assert "and 1 notes without a decision to take; -v shows them" in text()
+    assert "and 1 note that needs no decision; -v shows it" in text()
     every = text(every_alert=True)
     assert "info  SPY-1: neutral" in every
-    assert "without a decision" not in every
+    assert "no decision" not in every
+
+
+@pytest.mark.parametrize(
+    ("known", "rule", "limit"),
+    [
+        ({"delta_per_share": 0.2, "vega": 1.0, "iv_rank": 0.2}, "bullish and", "30%"),
+        ({"delta_per_share": -0.2, "vega": -1.0, "iv_rank": 0.7}, "bearish and", "60%"),
+        ({"delta_value": 20_000.0}, "moves like", "15,000"),
+        ({"dte": 3}, "days to expiry", "10"),
+    ],
+)
+def test_a_limit_is_printed_in_its_unit(known, rule, limit):
+    """Fractions in per cent, whatever the rule is called; days and money as plain numbers."""
+    market = SymbolMarket(symbol="SPY", iv_rank=known.pop("iv_rank", None))
+    greeks = {name: known.pop(name) for name in ("vega", "delta_value") if name in known}
+    first = figures.book_review().structures[0]
+    structure = first.model_copy(update={**known, "greeks": first.greeks.model_copy(update=greeks)})
+    fired = tuple(alerts.of_structure(structure, market, AlertsSettings()))
+
+    line = next(one for one in text(alerts=fired, every_alert=True).splitlines() if rule in one)
+    assert f"(limit {limit}) ->" in line
+
+
+def test_the_limit_of_an_entry_is_a_percentage():
+    """IV less HV is a fraction, as every volatility is."""
+    market = SymbolMarket(symbol="SPY", hv30=0.20)
+    fired = tuple(alerts.of_entry("SPY", 0.21, market, AlertsSettings()))
+
+    assert "IV is hardly above HV (+1.0 points) (limit 3%)" in text(alerts=fired, every_alert=True)
+
+
+def test_several_notes_are_counted():
+    """More than one takes the plural."""
+    note = figures.book_review().alerts[0]
+
+    assert "and 2 notes that need no decision; -v shows them" in text(alerts=(note, note))
 
 
 def test_a_beta_without_a_price_of_its_index():

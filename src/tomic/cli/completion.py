@@ -79,7 +79,7 @@ def jobs(ctx: typer.Context, incomplete: str) -> Offers:
 
 def metrics(incomplete: str) -> Offers:
     """Names of the figures that `tomic explain` knows, each with what it is."""
-    from tomic.definitions import ALL
+    from tomic.figures import ALL
 
     return [(name, one.title) for name, one in ALL.items() if name.startswith(incomplete)]
 

@@ -218,14 +218,14 @@ def explain(
     as_json: options.JsonOption = False,
 ) -> None:
     """Print definition, unit, formula, source and caveat of a metric."""
-    from tomic import definitions
-    from tomic.present import figures
+    from tomic import figures
+    from tomic.present import figures as present
 
     if metric is None:
-        typer.echo(figures.definitions_table(definitions.ALL, as_json=as_json), nl=False)
+        typer.echo(present.definitions_table(figures.ALL, as_json=as_json), nl=False)
     else:
-        found = definitions.find(metric)
-        typer.echo(figures.definition(found, as_json=as_json), nl=False)
+        definition = figures.find(metric)
+        typer.echo(present.definition(definition, as_json=as_json), nl=False)
 
 
 async def _history(desk: Desk, names: list[str], days: int, shape: Format) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
@@ -243,6 +243,9 @@ class Severity(StrEnum):
     ALARM = "alarm"
 
 
+LimitUnit: TypeAlias = Literal["fraction", "currency", "shares", "delta", "days"]
+
+
 class Alert(BookModel):
     """A threshold that was crossed: the number, the limit, and what one may do."""
 
@@ -254,6 +257,8 @@ class Alert(BookModel):
     """What was seen; None where it is unknown, as the time value of an option without a price."""
     limit: float | None
     """None where the rule has no number to compare with."""
+    unit: LimitUnit
+    """Of the limit; a fraction is printed in per cent."""
     message: str
     advice: str
 

@@ -17,6 +17,7 @@ from tomic.models.review import (
     AssignmentRisk,
     BookTotals,
     Concentration,
+    LimitUnit,
     PortfolioGreeks,
     Severity,
     Structure,
@@ -50,14 +51,14 @@ def of_book(
     """
     greeks = totals.greeks
     if abs(greeks.delta) > limits.book_delta:
-        yield _book(
-            "book_delta", WARNING, greeks.delta, limits.book_delta,
+        yield _alert(
+            "book", "book_delta", WARNING, greeks.delta, limits.book_delta, "shares",
             f"net delta is {greeks.delta:+,.0f} shares",
             "take delta off, or add trades that lean the other way",
         )  # fmt: skip
     if greeks.theta < 0.0:
-        yield _book(
-            "book_theta", WARNING, greeks.theta, 0.0,
+        yield _alert(
+            "book", "book_theta", WARNING, greeks.theta, 0.0, "currency",
             f"the book loses {-greeks.theta:,.2f} a day to time",
             "check that the options bought are meant to be held",
         )  # fmt: skip
@@ -68,15 +69,23 @@ def of_book(
     yield from _capital(totals, net_liquidation, limits)
 
 
-def _book(
-    rule: str, severity: Severity, value: float, limit: float, message: str, advice: str
+def _alert(
+    scope: str,
+    rule: str,
+    severity: Severity,
+    value: float | None,
+    limit: float | None,
+    unit: LimitUnit,
+    message: str,
+    advice: str,
 ) -> Alert:
     return Alert(
         rule=rule,
         severity=severity,
-        scope="book",
+        scope=scope,
         value=value,
         limit=limit,
+        unit=unit,
         message=message,
         advice=advice,
     )
@@ -84,25 +93,25 @@ def _book(
 
 def _book_vega(vega: float, limits: AlertsSettings) -> Iterator[Alert]:
     if vega < -limits.book_vega_short:
-        yield _book(
-            "book_vega_short", WARNING, vega, -limits.book_vega_short,
+        yield _alert(
+            "book", "book_vega_short", WARNING, vega, -limits.book_vega_short, "currency",
             f"the book loses {-vega:,.2f} per point that volatility rises",
             "buy some volatility, or sell less of it",
         )  # fmt: skip
     if vega > limits.book_vega_long:
-        yield _book(
-            "book_vega_long", WARNING, vega, limits.book_vega_long,
+        yield _alert(
+            "book", "book_vega_long", WARNING, vega, limits.book_vega_long, "currency",
             f"the book loses {vega:,.2f} per point that volatility falls",
             "check that being long volatility is meant",
         )  # fmt: skip
     if abs(vega) > limits.book_vega_extreme:
-        yield _book(
-            "book_vega_extreme", ALARM, vega, limits.book_vega_extreme,
+        yield _alert(
+            "book", "book_vega_extreme", ALARM, vega, limits.book_vega_extreme, "currency",
             f"vega of the book is {vega:+,.0f}", "bring it down now",
         )  # fmt: skip
     elif abs(vega) > limits.book_vega_high:
-        yield _book(
-            "book_vega_high", WARNING, vega, limits.book_vega_high,
+        yield _alert(
+            "book", "book_vega_high", WARNING, vega, limits.book_vega_high, "currency",
             f"vega of the book is {vega:+,.0f}", "keep an eye on it",
         )  # fmt: skip
 
@@ -112,8 +121,8 @@ def _book_gamma(by_symbol: dict[str, PortfolioGreeks], limits: AlertsSettings) -
     if len(high) > 1:
         worst = max(high.values(), key=abs)
         names = ", ".join(sorted(high))
-        yield _book(
-            "book_gamma", WARNING, worst, limits.book_gamma,
+        yield _alert(
+            "book", "book_gamma", WARNING, worst, limits.book_gamma, "shares",
             f"gamma is high in {len(high)} symbols: {names}",
             "deltas there change fast; lengthen or widen some of them",
         )  # fmt: skip
@@ -126,8 +135,8 @@ def _clusters(structures: Sequence[Structure], limits: AlertsSettings) -> Iterat
     name = max(sorted(set(names)), key=names.count)
     share = names.count(name) / len(names)
     if share >= limits.same_strategy_share:
-        yield _book(
-            "same_strategy", WARNING, share, limits.same_strategy_share,
+        yield _alert(
+            "book", "same_strategy", WARNING, share, limits.same_strategy_share, "fraction",
             f"{share:.0%} of the structures are {name}",
             "one kind of market hurts all of them at once; vary",
         )  # fmt: skip
@@ -142,15 +151,11 @@ def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> I
             continue
         if not several[one.kind] or share <= limit:
             continue
-        yield Alert(
-            rule=f"{one.kind}_share",
-            severity=WARNING,
-            scope=one.name,
-            value=share,
-            limit=limit,
-            message=f"{one.name} holds {_at_least(one.margin)}{share:.0%} of the margin",
-            advice=f"spread over other {one.kind}s before adding here",
-        )
+        yield _alert(
+            one.name, f"{one.kind}_share", WARNING, share, limit, "fraction",
+            f"{one.name} holds {_at_least(one.margin)}{share:.0%} of the margin",
+            f"spread over other {one.kind}s before adding here",
+        )  # fmt: skip
 
 
 def _least_share(one: Concentration, every: Sequence[Concentration]) -> float | None:
@@ -170,14 +175,14 @@ def _capital(
     if share is None and net_liquidation is not None and net_liquidation > 0.0:
         share = totals.margin_known / net_liquidation
     if share is not None and share > limits.margin_share:
-        yield _book(
-            "margin_share", WARNING, share, limits.margin_share,
+        yield _alert(
+            "book", "margin_share", WARNING, share, limits.margin_share, "fraction",
             f"margin takes {_at_least(totals.margin)}{share:.0%} of net liquidation",
             "keep room for margins that rise in a fall",
         )  # fmt: skip
     if totals.worst_share is not None and totals.worst_share > limits.stress_loss:
-        yield _book(
-            "stress_loss", ALARM, totals.worst_share, limits.stress_loss,
+        yield _alert(
+            "book", "stress_loss", ALARM, totals.worst_share, limits.stress_loss, "fraction",
             f"the worst stress cell costs {totals.worst_share:.1%} of net liquidation",
             "see which structure drives it, and hedge or close that one",
         )  # fmt: skip
@@ -196,30 +201,24 @@ def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Ite
         ):
             if day is not None and 0 <= (day - today).days <= limits.event_days:
                 ahead = (day - today).days
-                yield Alert(
-                    rule=what.replace("-", "_"),
-                    severity=WARNING if what == "earnings" else INFO,
-                    scope=symbol,
-                    value=ahead,
-                    limit=limits.event_days,
-                    message=f"{symbol}: {what} on {day}, in {ahead} days",
-                    advice="decide before it whether to hold through it",
-                )
+                severity = WARNING if what == "earnings" else INFO
+                yield _alert(
+                    symbol, what.replace("-", "_"), severity, ahead, limits.event_days, "days",
+                    f"{symbol}: {what} on {day}, in {ahead} days",
+                    "decide before it whether to hold through it",
+                )  # fmt: skip
 
 
 def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> Iterator[Alert]:
     """Short options that may well be exercised."""
     for one in risks:
         limit = {"dividend": one.dividend, "deep_in_the_money": limits.itm_share}.get(one.reason)
-        yield Alert(
-            rule=f"assignment_{one.reason}",
-            severity=WARNING,
-            scope=one.structure,
-            value=one.time_value,
-            limit=limit,
-            message=f"{one.contract}: {one.message}",
-            advice="close or roll it, unless you want the shares to change hands",
-        )
+        unit: LimitUnit = "fraction" if one.reason == "deep_in_the_money" else "currency"
+        yield _alert(
+            one.structure, f"assignment_{one.reason}", WARNING, one.time_value, limit, unit,
+            f"{one.contract}: {one.message}",
+            "close or roll it, unless you want the shares to change hands",
+        )  # fmt: skip
 
 
 def of_entry(
@@ -236,26 +235,17 @@ def of_entry(
             if gap < limits.entry_iv_hv
             else (INFO, "above HV", "fine")
         )
-        yield Alert(
-            rule="entry_iv_hv",
-            severity=severity,
-            scope=symbol,
-            value=gap,
-            limit=limits.entry_iv_hv,
-            message=f"{symbol}: IV is {words} ({gap * 100.0:+.1f} points)",
-            advice=advice,
-        )
+        yield _alert(
+            symbol, "entry_iv_hv", severity, gap, limits.entry_iv_hv, "fraction",
+            f"{symbol}: IV is {words} ({gap * 100.0:+.1f} points)", advice,
+        )  # fmt: skip
     rank = market.iv_rank if market else None
     if rank is not None and rank < limits.iv_rank_low:
-        yield Alert(
-            rule="entry_iv_rank",
-            severity=INFO,
-            scope=symbol,
-            value=rank,
-            limit=limits.iv_rank_low,
-            message=f"{symbol}: IV rank is {rank:.0%}",
-            advice="little premium; selling pays more when it is higher",
-        )
+        yield _alert(
+            symbol, "entry_iv_rank", INFO, rank, limits.iv_rank_low, "fraction",
+            f"{symbol}: IV rank is {rank:.0%}",
+            "little premium; selling pays more when it is higher",
+        )  # fmt: skip
 
 
 def of_structure(
@@ -268,30 +258,10 @@ def of_structure(
     yield from _result(one, limits)
     yield from _pay(one, limits)
     if one.dte is not None and 0 <= one.dte < limits.dte:
-        yield _of(
-            one, "dte", WARNING, one.dte, limits.dte,
+        yield _alert(
+            one.id, "dte", WARNING, one.dte, limits.dte, "days",
             f"{one.dte} days to expiry", "close or roll: gamma grows from here",
         )  # fmt: skip
-
-
-def _of(
-    one: Structure,
-    rule: str,
-    severity: Severity,
-    value: float,
-    limit: float,
-    message: str,
-    advice: str,
-) -> Alert:
-    return Alert(
-        rule=rule,
-        severity=severity,
-        scope=one.id,
-        value=value,
-        limit=limit,
-        message=message,
-        advice=advice,
-    )
 
 
 def _direction(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
@@ -300,20 +270,20 @@ def _direction(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
         strong = abs(delta) >= limits.delta_strong
         limit = limits.delta_strong if strong else limits.delta_light
         side = "bullish" if delta > 0.0 else "bearish"
-        yield _of(
-            one, "delta_strong" if strong else "delta_light", INFO, delta, limit,
+        yield _alert(
+            one.id, "delta_strong" if strong else "delta_light", INFO, delta, limit, "delta",
             f"{'strongly' if strong else 'lightly'} {side}, delta {delta:+.2f}",
             "fine when it is meant",
         )  # fmt: skip
     value = one.greeks.delta_value
     if abs(value) > limits.delta_dollars_high:
-        yield _of(
-            one, "delta_dollars_high", ALARM, value, limits.delta_dollars_high,
+        yield _alert(
+            one.id, "delta_dollars_high", ALARM, value, limits.delta_dollars_high, "currency",
             f"it moves like {value:+,.0f} of the underlying", "reduce, or hedge the direction",
         )  # fmt: skip
     elif delta is not None and abs(value) < limits.delta_dollars_low:
-        yield _of(
-            one, "delta_dollars_low", INFO, value, limits.delta_dollars_low,
+        yield _alert(
+            one.id, "delta_dollars_low", INFO, value, limits.delta_dollars_low, "currency",
             f"it moves like only {value:+,.0f} of the underlying", "direction hardly matters",
         )  # fmt: skip
 
@@ -321,8 +291,8 @@ def _direction(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
 def _vega(one: Structure, market: SymbolMarket | None, limits: AlertsSettings) -> Iterator[Alert]:
     vega, rank = one.greeks.vega, market.iv_rank if market else None
     if abs(vega) > limits.vega:
-        yield _of(
-            one, "vega", WARNING, vega, limits.vega,
+        yield _alert(
+            one.id, "vega", WARNING, vega, limits.vega, "currency",
             f"vega {vega:+,.0f} per vol point", "large for one structure; consider fewer of it",
         )  # fmt: skip
     if rank is None:
@@ -341,18 +311,18 @@ def _vega(one: Structure, market: SymbolMarket | None, limits: AlertsSettings) -
         rule, severity, words, advice = told[short, dear]
         limit = limits.iv_rank_high if dear else limits.iv_rank_low
         message = f"volatility {words}: vega {vega:+,.0f}, IV rank {rank:.0%}"
-        yield _of(one, rule, severity, rank, limit, message, advice)
+        yield _alert(one.id, rule, severity, rank, limit, "fraction", message, advice)
     delta = one.delta_per_share
     if delta is None:
         return
     if delta >= limits.delta_light and vega > 0.0 and cheap:
-        yield _of(
-            one, "bullish_long_cheap", INFO, rank, limits.iv_rank_low,
+        yield _alert(
+            one.id, "bullish_long_cheap", INFO, rank, limits.iv_rank_low, "fraction",
             "bullish and long volatility while it is cheap", "a rise of either helps",
         )  # fmt: skip
     if delta <= -limits.delta_light and vega < 0.0 and dear:
-        yield _of(
-            one, "bearish_short_dear", INFO, rank, limits.iv_rank_high,
+        yield _alert(
+            one.id, "bearish_short_dear", INFO, rank, limits.iv_rank_high, "fraction",
             "bearish and short volatility while it is dear", "a fall usually lifts volatility",
         )  # fmt: skip
 
@@ -367,14 +337,14 @@ def _volatility(
             words, advice = ("above", "premium is rich") if gap > 0.0 else (
                 "below", "little is paid for the risk",
             )  # fmt: skip
-            yield _of(
-                one, "iv_hv", INFO, gap, limits.iv_hv,
+            yield _alert(
+                one.id, "iv_hv", INFO, gap, limits.iv_hv, "fraction",
                 f"IV is {abs(gap) * 100.0:.1f} points {words} HV", advice,
             )  # fmt: skip
     skew = market.skew if market else None
     if one.iv is not None and skew is not None and abs(skew) > limits.skew:
-        yield _of(
-            one, "skew", INFO, skew, limits.skew,
+        yield _alert(
+            one.id, "skew", INFO, skew, limits.skew, "fraction",
             f"skew is {skew * 100.0:+.1f} points", "one side is priced for a larger move",
         )  # fmt: skip
 
@@ -385,13 +355,13 @@ def _result(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
     premium = abs(one.cost) if one.cost is not None else 0.0
     share = one.pnl / premium if premium > 0.0 else math.nan
     if share > limits.profit_share:
-        yield _of(
-            one, "take_profit", WARNING, share, limits.profit_share,
+        yield _alert(
+            one.id, "take_profit", WARNING, share, limits.profit_share, "fraction",
             f"{share:.0%} of what was paid or received is earned", "take the profit",
         )  # fmt: skip
     if one.pnl < -limits.loss:
-        yield _of(
-            one, "loss", WARNING, one.pnl, -limits.loss,
+        yield _alert(
+            one.id, "loss", WARNING, one.pnl, -limits.loss, "currency",
             f"it stands at {one.pnl:+,.2f}", "ask whether it would be opened today",
         )  # fmt: skip
 
@@ -403,15 +373,15 @@ def _pay(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
             ("rom_good", limits.rom_good, "good"),
         ):
             if one.rom >= limit:
-                yield _of(
-                    one, rule, INFO, one.rom, limit,
+                yield _alert(
+                    one.id, rule, INFO, one.rom, limit, "fraction",
                     f"return on margin {one.rom:.1%} is {words}", "compare with what is left",
                 )  # fmt: skip
                 break
         else:
             if one.rom < limits.rom_low:
-                yield _of(
-                    one, "rom_low", INFO, one.rom, limits.rom_low,
+                yield _alert(
+                    one.id, "rom_low", INFO, one.rom, limits.rom_low, "fraction",
                     f"return on margin {one.rom:.1%} is low", "compare with other uses",
                 )  # fmt: skip
     pay = one.theta_margin
@@ -432,4 +402,5 @@ def _theta(one: Structure, rule: str, pay: float, limit: float, words: str) -> A
     if pay < 0.0:
         words = "is paid, not earned"
     message = f"time decay {words}: {pay:+.2%} of margin a day"
-    return _of(one, rule, INFO, pay, limit, message, "context for the choice what to close first")
+    advice = "context for the choice what to close first"
+    return _alert(one.id, rule, INFO, pay, limit, "fraction", message, advice)

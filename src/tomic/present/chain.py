@@ -1,16 +1,17 @@
-"""Text for people: tables and summary lines; the only place that rounds or writes "%"."""
+"""A chain as tables and summary lines; and rich tables as text."""
 
 from __future__ import annotations
 
 import io
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tomic import figures
 from tomic.chain import Chain
+from tomic.figures import Figure
 from tomic.models import OptionQuote, RowStatus
-from tomic.present.text import number
+from tomic.present.text import figure_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,28 +20,9 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 160
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """One column of a chain table; the least important ones go first when space is short."""
-
-    title: str
-    field: str
-    decimals: int
-    importance: int
-    factor: float = 1.0
-
-
-_CHAIN_COLUMNS = (
-    _Column("OI", "open_interest", 0, 3),
-    _Column("vol", "volume", 0, 2),
-    _Column("bid", "bid", 2, 9),
-    _Column("ask", "ask", 2, 9),
-    _Column("IV%", "iv", 1, 7, 100.0),
-    _Column("Δ", "delta", 2, 8),
-    _Column("Γ", "gamma", 4, 0),
-    _Column("V", "vega", 3, 1),
-    _Column("Θ", "theta", 3, 4),
-)
+_CHAIN_COLUMNS = figures.columns("open_interest volume bid ask iv delta gamma vega theta")
+_LAST_HIDDEN = ["bid", "ask", "delta", "iv", "theta", "open_interest", "volume", "vega", "gamma"]
+"""Columns by importance; the last ones go first when space is short."""
 _LEAST_WIDTH = 5
 _CELL_WIDTH = 8
 _MIDDLE_WIDTH = 12
@@ -90,15 +72,14 @@ def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, 
     return "\n\n".join(parts) + "\n", hidden
 
 
-def _columns_for(width: int) -> list[_Column]:
+def _columns_for(width: int) -> list[Figure]:
     room = max((width - _MIDDLE_WIDTH) // (2 * _CELL_WIDTH), 2)
-    best = sorted(_CHAIN_COLUMNS, key=lambda column: -column.importance)[:room]
-    return [column for column in _CHAIN_COLUMNS if column in best]
+    return [column for column in _CHAIN_COLUMNS if column.name in _LAST_HIDDEN[:room]]
 
 
 def _expiry_table(
     rows: dict[float, dict[str, OptionQuote]],
-    columns: Sequence[_Column],
+    columns: Sequence[Figure],
     spot: float,
     *,
     color: bool,
@@ -108,7 +89,7 @@ def _expiry_table(
 
     Laid out by hand: with rich a chain takes longer to print than to put together.
     """
-    titles = [column.title for column in columns]
+    titles = [column.narrow for column in columns]
     lines = [[*titles, "strike", *reversed(titles)]]
     nearest = min(rows, key=lambda strike: abs(strike - spot))
     for strike, sides in sorted(rows.items()):
@@ -134,14 +115,12 @@ def _shown(text: str, width: int, *, centred: bool, bold: bool) -> str:
     return f"\x1b[1m{padded}\x1b[0m" if bold else padded
 
 
-def _cells(row: OptionQuote | None, columns: Sequence[_Column]) -> list[str]:
+def _cells(row: OptionQuote | None, columns: Sequence[Figure]) -> list[str]:
     if row is None:
         return [""] * len(columns)
     if not row.status.is_final:
-        return [row.status.value if column.field == "bid" else "" for column in columns]
-    return [
-        number(getattr(row, column.field), column.decimals, column.factor) for column in columns
-    ]
+        return [row.status.value if column.name == "bid" else "" for column in columns]
+    return [figure_text(column, getattr(row, column.name)) for column in columns]
 
 
 def _flag(sides: dict[str, OptionQuote]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from tomic.definitions import Definition
+from tomic.figures import Definition
 from tomic.present.forms import to_json
 from tomic.present.text import PlainTable
 

@@ -468,21 +468,15 @@ def _alerts(alerts: Sequence[Alert], *, every: bool) -> str:
     ]
     hidden = len(alerts) - len(shown)
     if hidden:
-        lines.append(f"and {hidden} notes without a decision to take; -v shows them")
+        notes, them = ("note that needs", "it") if hidden == 1 else ("notes that need", "them")
+        lines.append(f"and {hidden} {notes} no decision; -v shows {them}")
     return "\n".join(lines)
-
-
-_FRACTIONS = (
-    "assignment_deep_in_the_money", "entry_iv_rank", "margin_share", "same_strategy",
-    "sector_share", "stress_loss", "symbol_share", "take_profit",
-)  # fmt: skip
-_FRACTION_FAMILIES = ("rom_", "theta_", "vega_short_", "vega_long_", "iv_", "skew")
 
 
 def _limit(one: Alert) -> str:
     if one.limit is None:
         return ""
-    if one.rule in _FRACTIONS or one.rule.startswith(_FRACTION_FAMILIES):
+    if one.unit == "fraction":
         return f" (limit {one.limit * 100.0:.10g}%)"
     return f" (limit {one.limit:,.10g})"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from tomic.figures import columns
 from tomic.models.documents import to_document, with_flags
 from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview
 from tomic.present import forms
@@ -26,14 +27,10 @@ _RANKING = (
     ("symbol", "left"),
     ("strategy", "left"),
     ("legs", "left"),
-    ("DTE", "right"),
-    ("credit", "right"),
-    ("max loss", "right"),
-    ("margin", "right"),
-    ("PoS", "right"),
-    ("EV", "right"),
-    ("ROM/30d", "right"),
-    ("score", "right"),
+    *(
+        (figure.narrow, "right")
+        for figure in columns("dte credit max_loss margin pos ev rom_30d score")
+    ),
     ("", "left"),
 )
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tomic.figures import Figure
 
 
 def _unlimited() -> str:
@@ -24,6 +28,12 @@ def number(value: float | None, decimals: int, factor: float = 1.0) -> str:
     if math.isinf(value):
         return _unlimited()
     return f"{value * factor:,.{decimals}f}"
+
+
+def figure_text(figure: Figure, value: float | None) -> str:
+    """*value* as tables write that figure, with a plus where it is signed and positive."""
+    text = number(value, figure.decimals, figure.factor)
+    return f"+{text}" if figure.is_signed and value is not None and value > 0 else text
 
 
 def money(value: float | None, decimals: int = 2) -> str:

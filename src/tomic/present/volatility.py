@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tomic import figures
 from tomic.models.documents import to_document
 from tomic.present.forms import Format, to_csv, to_json, to_ndjson
-from tomic.present.text import PlainTable, number
+from tomic.present.text import PlainTable, figure_text, number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,55 +24,18 @@ PRICES_SCHEMA = "tomic.prices/1"
 VOL_SCHEMA = "tomic.vol/1"
 HISTORY_SCHEMA = "tomic.vol_history/1"
 
-_VOL_COLUMNS = (
-    ("spot", "spot", 2, 1.0, False),
-    ("IV30", "iv30", 1, 100.0, False),
-    ("rank", "iv_rank", 0, 100.0, False),
-    ("pct", "iv_percentile", 0, 100.0, False),
-    ("n", "iv_days", 0, 1.0, False),
-    ("HV20", "hv20", 1, 100.0, False),
-    ("HV30", "hv30", 1, 100.0, False),
-    ("HV60", "hv60", 1, 100.0, False),
-    ("HV90", "hv90", 1, 100.0, False),
-    ("HV252", "hv252", 1, 100.0, False),
-    ("IV-HV", "iv_hv", 1, 100.0, True),
-    ("ATR14", "atr14", 2, 1.0, False),
-    ("skew", "skew", 1, 100.0, True),
-    ("M1-M2", "term_m1_m2", 1, 100.0, True),
-    ("M1-M3", "term_m1_m3", 1, 100.0, True),
+_VOL_COLUMNS = figures.columns(
+    "spot iv30 iv_rank iv_percentile iv_days hv20 hv30 hv60 hv90 hv252 iv_hv atr14 skew "
+    "term_m1_m2 term_m1_m3"
 )
-"""Title, field, decimals, factor, signed."""
 _DROPPED_FIRST = (
     "HV90", "HV60", "HV252", "M1-M3", "HV20", "EM30", "ATR14", "M1-M2", "ex-div", "n", "earnings",
     "skew", "pct", "IV-HV",
 )  # fmt: skip
 """Columns that make room on a narrow screen, the least important first."""
-_PAST_COLUMNS = (
-    ("close", "close", 2, 1.0),
-    ("HV30", "hv30", 1, 100.0),
-    ("HV60", "hv60", 1, 100.0),
-    ("HV90", "hv90", 1, 100.0),
-    ("ATR14", "atr14", 2, 1.0),
-    ("IV30", "iv30", 1, 100.0),
-    ("rank", "iv_rank", 0, 100.0),
-    ("pct", "iv_percentile", 0, 100.0),
-    ("own IV30", "chain_iv30", 1, 100.0),
-)
-_DETAIL = (
-    ("spot", "spot", 2, 1.0, ""),
-    ("IV30", "iv30", 2, 100.0, "%"),
-    ("IV rank", "iv_rank", 1, 100.0, ""),
-    ("IV percentile", "iv_percentile", 1, 100.0, ""),
-    ("HV20", "hv20", 2, 100.0, "%"),
-    ("HV30", "hv30", 2, 100.0, "%"),
-    ("HV60", "hv60", 2, 100.0, "%"),
-    ("HV90", "hv90", 2, 100.0, "%"),
-    ("HV252", "hv252", 2, 100.0, "%"),
-    ("ATR14", "atr14", 2, 1.0, ""),
-    ("VIX", "vix", 2, 100.0, ""),
-    ("skew", "skew", 2, 100.0, "pt"),
-    ("M1-M2", "term_m1_m2", 2, 100.0, "pt"),
-    ("M1-M3", "term_m1_m3", 2, 100.0, "pt"),
+_PAST_COLUMNS = figures.columns("close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30")
+_DETAIL = figures.columns(
+    "spot iv30 iv_rank iv_percentile hv20 hv30 hv60 hv90 hv252 atr14 vix skew term_m1_m2 term_m1_m3"
 )
 
 
@@ -188,18 +152,13 @@ def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[s
     """
     vix = next((one.snapshot for one in reports if one.snapshot.vix is not None), None)
     table = PlainTable(
-        "symbol", *(title for title, *_ in _VOL_COLUMNS), "EM30", "earnings", "ex-div"
+        "symbol", *(figure.narrow for figure in _VOL_COLUMNS), "EM30", "earnings", "ex-div"
     )
     for report in reports:
         snapshot = report.snapshot
-        cells = []
-        for _, field, decimals, factor, signed in _VOL_COLUMNS:
-            value = getattr(snapshot, field)
-            text = number(value, decimals, factor)
-            cells.append(f"+{text}" if signed and value is not None and value > 0 else text)
         table.add_row(
             report.symbol,
-            *cells,
+            *(figure_text(figure, getattr(snapshot, figure.name)) for figure in _VOL_COLUMNS),
             _either_way(report.expected_move),
             _day(snapshot.next_earnings),
             _day(snapshot.next_dividend),
@@ -270,14 +229,17 @@ def _missing(reports: Sequence[VolReport]) -> Iterable[str]:
 def _detail(report: VolReport) -> str:
     snapshot = report.snapshot
     table = PlainTable("figure", "value", "source", "age", "")
-    for title, field, decimals, factor, unit in _DETAIL:
-        text = number(getattr(snapshot, field), decimals, factor)
+    for figure in _DETAIL:
+        field = figure.name
+        # What is printed in per cent has room for one more decimal here.
+        decimals = figure.decimals + (figure.factor != 1.0)
+        text = number(getattr(snapshot, field), decimals, figure.factor)
         note = snapshot.missing.get(field, "")
         if field in ("iv_rank", "iv_percentile") and text and snapshot.iv_days is not None:
             note = f"{snapshot.iv_days} of {snapshot.iv_window} days of {snapshot.iv_series}"
         source = snapshot.sources.get(field, "")
-        shown = f"{text} {unit}".strip() if text else ""
-        table.add_row(title, shown, source, _age(snapshot, field), note)
+        shown = f"{text} {figure.suffix}".strip() if text else ""
+        table.add_row(figure.heading, shown, source, _age(snapshot, field), note)
     if snapshot.iv_hv is not None:
         table.add_row("IV30-HV30", f"{number(snapshot.iv_hv, 2, 100.0)} pt", "", "", "")
     for title, field in (("earnings", "next_earnings"), ("ex-dividend", "next_dividend")):
@@ -373,12 +335,9 @@ def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
         return to_csv(flat)
     parts = []
     for symbol, days in rows.items():
-        table = PlainTable(symbol, *(title for title, *_ in _PAST_COLUMNS))
+        table = PlainTable(symbol, *(figure.narrow for figure in _PAST_COLUMNS))
         for day in days:
-            cells = (
-                number(getattr(day, name), decimals, factor)
-                for _, name, decimals, factor in _PAST_COLUMNS
-            )
+            cells = (figure_text(figure, getattr(day, figure.name)) for figure in _PAST_COLUMNS)
             table.add_row(day.day.isoformat(), *cells)
         nothing = f"{symbol}: nothing stored; run tomic prices {symbol}\n"
         parts.append(table.text() if days else nothing)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from tomic.figures import columns
 from tomic.report.layout import (
     Figure,
     FigureColumn,
     FigureGrid,
     FigureTable,
     Gallery,
+    Kind,
     Part,
     ReportPage,
     ReportSection,
@@ -18,6 +20,53 @@ from tomic.report.layout import (
 )
 
 Document: TypeAlias = Mapping[str, Any]
+
+_HINTS = {
+    "dte": "Calendar days to the first expiry.",
+    "credit": "Executable, after slippage and commission.",
+    "margin": "Requirement less credit, plus debit.",
+    "pos": "P(P&L > 0) at the first expiry, forecast density.",
+    "ev": "Mean P&L, forecast density, today's money.",
+    "ev_market": "The same under the market's own density.",
+    "rom_30d": "Profit over margin per 30 days.",
+    "cvar95": "Mean loss of the worst 5 % of outcomes.",
+    "touch": "The short strike most in danger, before expiry.",
+    "kelly": "Capped fraction of capital to commit as margin.",
+    "edge": "Mid prices against the fitted smile.",
+    "theta_margin": "Per calendar day.",
+    "iv_rank": "Between lowest and highest of the window.",
+    "iv_percentile": "Share of days that were lower.",
+    "iv_days": "Days of IV history behind rank and percentile.",
+    "skew": "IV of the 25-delta call less that of the put.",
+    "term_m1_m2": "First less second expiry; > 0 is backwardation.",
+}
+"""What a reader of a page is reminded of, by field."""
+
+_KINDS: Mapping[tuple[int, float], Kind] = {
+    (0, 1.0): "whole",
+    (1, 1.0): "number",
+    (2, 1.0): "cents",
+    (0, 100.0): "share0",
+    (1, 100.0): "share",
+}
+"""How figures are written, by their decimals and their factor."""
+
+_RESULTS = ("ev", "ev_market")
+"""Gains and losses, of which losses stand out."""
+
+
+def figures(fields: str) -> tuple[FigureColumn, ...]:
+    """Columns of the figures named in *fields*, headed and written as everywhere."""
+    return tuple(
+        FigureColumn(
+            figure.heading,
+            f"/{figure.name}",
+            "pnl" if figure.name in _RESULTS else _KINDS[figure.decimals, figure.factor],
+            _HINTS.get(figure.name, ""),
+        )
+        for figure in columns(fields)
+    )
+
 
 HEAD = (
     FigureColumn("data time", "/meta/as_of", "time"),
@@ -32,41 +81,24 @@ _RANKING = (
     FigureColumn("#", "/rank", "whole"),
     FigureColumn("symbol", "/symbol"),
     FigureColumn("trade", "/trade", "words"),
-    FigureColumn("days", "/dte", "whole", "Calendar days to the first expiry."),
-    FigureColumn("credit", "/credit", "cents", "Executable, after slippage and commission."),
-    FigureColumn("max loss", "/max_loss", "money"),
-    FigureColumn("margin", "/margin", "money"),
-    FigureColumn("PoS", "/pos", "share", "P(P&L > 0) at the first expiry, forecast density."),
-    FigureColumn("EV", "/ev", "pnl", "Mean P&L, forecast density, today's money."),
-    FigureColumn("EV market", "/ev_market", "pnl", "The same under the market's own density."),
-    FigureColumn("ROM 30 d", "/rom_30d", "share", "Profit over margin per 30 days."),
+    *figures("dte credit max_loss margin pos ev ev_market rom_30d"),
     FigureColumn("theta", "/theta", "cents", "Per calendar day."),
     FigureColumn("breakevens", "/breakevens", "list"),
-    FigureColumn("score", "/score", "number"),
+    *figures("score"),
     FigureColumn("grade", "/grade"),
 )
 
 _TRADE = (
-    FigureColumn("credit", "/credit", "cents", "Executable, after slippage and commission."),
+    *figures("credit"),
     FigureColumn("at mid", "/credit_mid", "cents"),
     FigureColumn("natural", "/credit_natural", "cents", "Sold at the bid, bought at the ask."),
-    FigureColumn("max profit", "/max_profit", "money"),
-    FigureColumn("max loss", "/max_loss", "money"),
-    FigureColumn("margin", "/margin", "money", "Requirement less credit, plus debit."),
+    *figures("max_profit max_loss margin"),
     FigureColumn("breakevens", "/breakevens", "list"),
-    FigureColumn("PoS", "/pos", "share", "Forecast density."),
+    *figures("pos"),
     FigureColumn("PoS market", "/pos_market", "share"),
-    FigureColumn("EV", "/ev", "pnl", "Forecast density, today's money."),
-    FigureColumn("EV market", "/ev_market", "pnl"),
-    FigureColumn("CVaR 95", "/cvar95", "money", "Mean loss of the worst 5 % of outcomes."),
-    FigureColumn("ROM", "/rom", "share"),
-    FigureColumn("ROM 30 d", "/rom_30d", "share"),
-    FigureColumn("risk-reward", "/risk_reward", "ratio"),
-    FigureColumn("touch", "/touch", "share", "The short strike most in danger, before expiry."),
-    FigureColumn("Kelly", "/kelly", "share", "Capped fraction of capital to commit as margin."),
-    FigureColumn("edge", "/edge", "cents", "Mid prices against the fitted smile."),
+    *figures("ev ev_market cvar95 rom rom_30d risk_reward touch kelly edge"),
     FigureColumn("± edge", "/edge_error", "cents", "Standard error of the edge."),
-    FigureColumn("score", "/score", "number"),
+    *figures("score"),
     FigureColumn("grade", "/grade"),
 )
 
@@ -75,13 +107,7 @@ _GREEKS = (
     FigureColumn("gamma", "/gamma", "ratio", "Shares per point."),
     FigureColumn("vega", "/vega", "cents", "Per 0.01 of volatility."),
     FigureColumn("theta", "/theta", "cents", "Per calendar day."),
-    FigureColumn("theta / margin", "/theta_margin", "share", "Per calendar day."),
-    FigureColumn("liquidity", "/liquidity", "ratio"),
-    FigureColumn("fit", "/fit", "ratio"),
-    FigureColumn("IV30", "/iv30", "share"),
-    FigureColumn("HV", "/hv", "share"),
-    FigureColumn("IV rank", "/iv_rank", "share0"),
-    FigureColumn("forecast vol", "/forecast_volatility", "share"),
+    *figures("theta_margin liquidity fit iv30 hv iv_rank forecast_volatility"),
     FigureColumn("market vol", "/market_volatility", "share"),
 )
 
@@ -93,30 +119,12 @@ _LEGS = (
     FigureColumn("expiry", "/expiry", "day"),
     FigureColumn("price", "/price", "cents"),
     FigureColumn("from", "/price_source", "words"),
-    FigureColumn("bid", "/bid", "cents"),
-    FigureColumn("ask", "/ask", "cents"),
-    FigureColumn("IV", "/iv", "share"),
-    FigureColumn("delta", "/delta", "ratio"),
-    FigureColumn("volume", "/volume", "whole"),
-    FigureColumn("open interest", "/open_interest", "whole"),
+    *figures("bid ask iv delta volume open_interest"),
 )
 
 _VOLATILITY = (
     FigureColumn("symbol", "/symbol"),
-    FigureColumn("spot", "/spot", "cents"),
-    FigureColumn("IV30", "/iv30", "share"),
-    FigureColumn("rank", "/iv_rank", "share0", "Between lowest and highest of the window."),
-    FigureColumn("percentile", "/iv_percentile", "share0", "Share of days that were lower."),
-    FigureColumn("days", "/iv_days", "whole", "Days of IV history behind rank and percentile."),
-    FigureColumn("HV20", "/hv20", "share"),
-    FigureColumn("HV30", "/hv30", "share"),
-    FigureColumn("HV90", "/hv90", "share"),
-    FigureColumn("HV252", "/hv252", "share"),
-    FigureColumn("skew", "/skew", "share", "IV of the 25-delta call less that of the put."),
-    FigureColumn(
-        "M1−M2", "/term_m1_m2", "share", "First less second expiry; > 0 is backwardation."
-    ),
-    FigureColumn("ATR14", "/atr14", "cents"),
+    *figures("spot iv30 iv_rank iv_percentile iv_days hv20 hv30 hv90 hv252 skew term_m1_m2 atr14"),
     FigureColumn("earnings", "/next_earnings", "day"),
     FigureColumn("ex-dividend", "/next_dividend", "day"),
     FigureColumn("as of", "/as_of", "time"),
@@ -147,9 +155,9 @@ SIGNALS = (
     FigureColumn("entry", "/entry_id", "text"),
     FigureColumn("symbol", "/symbol"),
     FigureColumn("strategy", "/strategy", "words"),
-    FigureColumn("days", "/dte", "whole"),
+    *figures("dte"),
     FigureColumn("P&L", "/pnl", "pnl"),
-    FigureColumn("of premium", "/share_of_premium", "share0"),
+    *figures("share_of_premium"),
     FigureColumn("verdict", "/verdict", "words"),
     FigureColumn("because", "/fired", "list"),
     FigureColumn("as of", "/as_of", "time"),
@@ -291,24 +299,23 @@ _STRUCTURES = (
     FigureColumn("strategy", "/strategy", "words"),
     FigureColumn("×", "/quantity", "price"),
     FigureColumn("legs", "/held", "list"),
-    FigureColumn("days", "/dte", "whole", "Calendar days to the first expiry."),
+    *figures("dte"),
     FigureColumn("held", "/days_in_trade", "whole", "Days in the trade."),
     FigureColumn("credit", "/credit", "cents", "Premium received when it was entered."),
     FigureColumn("P&L", "/pnl", "pnl"),
     FigureColumn("of max", "/profit_share", "share0", "P&L over the largest possible profit."),
-    FigureColumn("max loss", "/max_loss", "money"),
-    FigureColumn("margin", "/margin", "money"),
+    *figures("max_loss margin"),
     FigureColumn("delta $", "/greeks/delta_value", "money"),
     FigureColumn("vega", "/greeks/vega", "cents"),
     FigureColumn("theta", "/greeks/theta", "cents"),
-    FigureColumn("IV", "/iv", "share"),
+    *figures("iv"),
 )
 
 _CONCENTRATION = (
     FigureColumn("by", "/kind", "words"),
     FigureColumn("name", "/name", "words"),
     FigureColumn("structures", "/structures", "whole"),
-    FigureColumn("margin", "/margin", "money"),
+    *figures("margin"),
     FigureColumn("share", "/share", "share0"),
     FigureColumn("delta $", "/delta_value", "money"),
 )
@@ -322,7 +329,7 @@ _TAIL = (
     FigureColumn("on", "/worst_day", "day"),
     FigureColumn("confidence", "/confidence", "share0"),
     FigureColumn("days", "/days", "whole"),
-    FigureColumn("diversification", "/diversification", "ratio"),
+    *figures("diversification"),
 )
 
 _JUMPS = (
@@ -374,10 +381,10 @@ _STATISTICS = (
     FigureColumn("from", "/expectancy/low", "pnl", "95 % interval."),
     FigureColumn("to", "/expectancy/high", "pnl"),
     FigureColumn("total", "/total", "pnl"),
-    FigureColumn("profit factor", "/profit_factor", "ratio"),
+    *figures("profit_factor"),
     FigureColumn("drawdown", "/max_drawdown", "money"),
     FigureColumn("days", "/average_days", "number"),
-    FigureColumn("ROM", "/rom", "share"),
+    *figures("rom"),
 )
 
 _CALIBRATION = (
@@ -404,7 +411,7 @@ _BANDS = (
     FigureColumn("came true", "/hit/value", "share"),
     FigureColumn("EV", "/ev", "pnl"),
     FigureColumn("result", "/result/value", "pnl"),
-    FigureColumn("ROM", "/rom", "share"),
+    *figures("rom"),
 )
 
 

@@ -11,10 +11,10 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from tomic import config, dates, definitions, models, quality, quant
-from tomic.definitions import ALL, Definition, find
+from tomic import config, dates, figures, models, quality, quant
 from tomic.errors import UsageError
 from tomic.export import CHAIN_HEADER, SNAPSHOT_HEADER
+from tomic.figures import ALL, Definition, find
 from tomic.journal import statistics
 from tomic.models import Proposal
 from tomic.present import scan, volatility
@@ -84,7 +84,7 @@ def test_everything_is_said(one: Definition):
 
 def test_names_are_unique():
     """No alias means two things."""
-    names = [definitions.plain(alias) for one in ALL.values() for alias in (one.name, *one.aliases)]
+    names = [figures.plain(alias) for one in ALL.values() for alias in (one.name, *one.aliases)]
 
     assert sorted(names) == sorted(set(names))
 
@@ -94,9 +94,9 @@ def test_every_column_is_defined():
     shown = [
         *CHAIN_HEADER,
         *SNAPSHOT_HEADER,
-        *(column.title for column in _CHAIN_COLUMNS),
-        *(title for title, *_ in volatility._VOL_COLUMNS),
-        *(title for title, *_ in volatility._PAST_COLUMNS),
+        *(column.narrow for column in _CHAIN_COLUMNS),
+        *(column.narrow for column in volatility._VOL_COLUMNS),
+        *(column.narrow for column in volatility._PAST_COLUMNS),
         "EM30",
         *(title for title, _ in scan._RANKING if title),
         *("breakevens", "max profit", "CVaR95", "risk-reward", "touch", "edge"),
@@ -126,4 +126,14 @@ def test_a_wrong_name_has_a_hint():
 def test_all_is_read_only():
     """Definitions are facts."""
     with pytest.raises(TypeError):
-        definitions.ALL["x"] = definitions.ALL["iv"]
+        figures.ALL["x"] = figures.ALL["iv"]
+
+
+def test_a_field_is_described_once():
+    """Windows and variants share a definition and have a heading of their own."""
+    hv20, rank = figures.columns("hv20 iv_rank")
+
+    assert (hv20.name, hv20.heading, hv20.decimals) == ("hv20", "HV20", 1)
+    assert (rank.heading, rank.narrow) == ("IV rank", "rank")
+    with pytest.raises(KeyError):
+        figures.columns("hv21")
