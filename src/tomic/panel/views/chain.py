@@ -15,6 +15,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from tomic import figures
 from tomic._typing import BoolArray, FloatArray
 from tomic.chain import Chain
 from tomic.config import Settings
@@ -133,24 +134,19 @@ class SmilePlot(Widget):
         return smile_text(smile, self.size.width, self.size.height, self._glyphs)
 
 
-_FIGURES = (
-    ("bid", "bid", 2, 1.0),
-    ("ask", "ask", 2, 1.0),
-    ("IV%", "iv", 1, 100.0),
-    ("delta", "delta", 2, 1.0),
-    ("theta", "theta", 3, 1.0),
-    ("vega", "vega", 3, 1.0),
-    ("gamma", "gamma", 4, 1.0),
-    ("OI", "open_interest", 0, 1.0),
-    ("vol", "volume", 0, 1.0),
-)
+_FIGURES = figures.columns("bid ask iv delta theta vega gamma open_interest volume")
+_SPELLED = ("delta", "theta", "vega", "gamma")
+"""Not every terminal has Greek letters."""
 
 
 COLUMNS: list[Column[Any]] = [
     Column("expiry", attrgetter("expiry"), lambda row: f"{row.expiry:%y-%m-%d}", left=True),
     Column("dte", attrgetter("dte"), lambda row: f"{row.dte}"),
     Column("strike", attrgetter("strike"), lambda row: f"{row.strike:g}{row.right}"),
-    *(figure_column(*figure) for figure in _FIGURES),
+    *(
+        figure_column(figure, title=figure.name if figure.name in _SPELLED else "")
+        for figure in _FIGURES
+    ),
     Column("status", attrgetter("status"), lambda row: row.status.value, left=True),
 ]
 

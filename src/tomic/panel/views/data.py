@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from tomic import figures
 from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.panel.views.view import Sheet, View
@@ -210,22 +211,14 @@ class DataView(View):
 
 DAYS = 60
 
-_DAY_FIGURES = (
-    ("close", "close", 2, 1.0),
-    ("HV30", "hv30", 1, 100.0),
-    ("HV60", "hv60", 1, 100.0),
-    ("HV90", "hv90", 1, 100.0),
-    ("ATR14", "atr14", 2, 1.0),
-    ("IV30", "iv30", 1, 100.0),
-    ("rank", "iv_rank", 0, 100.0),
-    ("pct", "iv_percentile", 0, 100.0),
-    ("own IV30", "chain_iv30", 1, 100.0),
-)
-
-
 DAY_COLUMNS: list[Column[Any]] = [
     Column("day", attrgetter("day"), lambda row: f"{row.day}", left=True),
-    *(figure_column(*figure) for figure in _DAY_FIGURES),
+    *(
+        figure_column(figure)
+        for figure in figures.columns(
+            "close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30"
+        )
+    ),
 ]
 
 

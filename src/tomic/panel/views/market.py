@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from tomic import figures
 from tomic.desk import Desk
 from tomic.panel.views.view import View
 from tomic.panel.widgets.glyphs import number
@@ -20,24 +21,11 @@ if TYPE_CHECKING:
     from tomic.workflows.volatility.measure import VolReport
 
 
-_FIGURES = (
-    ("spot", "spot", 2, 1.0, False),
-    ("IV30", "iv30", 1, 100.0, False),
-    ("rank", "iv_rank", 0, 100.0, False),
-    ("pct", "iv_percentile", 0, 100.0, False),
-    ("HV30", "hv30", 1, 100.0, False),
-    ("IV-HV", "iv_hv", 1, 100.0, True),
-    ("skew", "skew", 1, 100.0, True),
-    ("M1-M2", "term_m1_m2", 1, 100.0, True),
-    ("M1-M3", "term_m1_m3", 1, 100.0, True),
-    ("HV20", "hv20", 1, 100.0, False),
-    ("HV60", "hv60", 1, 100.0, False),
-    ("HV90", "hv90", 1, 100.0, False),
-    ("HV252", "hv252", 1, 100.0, False),
-    ("ATR14", "atr14", 2, 1.0, False),
-    ("n", "iv_days", 0, 1.0, False),
+_FIGURES = figures.columns(
+    "spot iv30 iv_rank iv_percentile hv30 iv_hv skew term_m1_m2 term_m1_m3 "
+    "hv20 hv60 hv90 hv252 atr14 iv_days"
 )
-"""Title, field, decimals, factor, signed; the first ones fit on a narrow screen."""
+"""The first ones fit on a narrow screen."""
 
 
 def _day(title: str, field: str) -> Column[Any]:
@@ -47,10 +35,7 @@ def _day(title: str, field: str) -> Column[Any]:
 
 COLUMNS: list[Column[Any]] = [
     Column("symbol", attrgetter("symbol"), attrgetter("symbol"), left=True),
-    *(
-        figure_column(title, f"snapshot.{field}", decimals, factor, signed=signed)
-        for title, field, decimals, factor, signed in _FIGURES
-    ),
+    *(figure_column(figure, within="snapshot.") for figure in _FIGURES),
     Column("EM30", attrgetter("expected_move"), lambda row: number(row.expected_move)),
     _day("earnings", "next_earnings"),
     _day("ex-div", "next_dividend"),

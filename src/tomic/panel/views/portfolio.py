@@ -18,7 +18,7 @@ from tomic.models.review import Alert, BookReview, Severity, StressGrid, Structu
 from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.entry import Ask
 from tomic.panel.widgets.glyphs import amount, money, number, per_cent
-from tomic.panel.widgets.grid import Column, Grid, figure_column
+from tomic.panel.widgets.grid import Column, Grid, number_column
 from tomic.panel.widgets.lines import FactLines
 
 if TYPE_CHECKING:
@@ -238,13 +238,13 @@ COLUMNS: list[Column[Any]] = [
         style=_tone,
     ),
     Column("%max", attrgetter("profit_share"), lambda row: per_cent(row.profit_share, 0)),
-    figure_column("delta$", "greeks.delta_value", 0, signed=True),
-    figure_column("theta", "greeks.theta", 1, signed=True),
-    figure_column("vega", "greeks.vega", 1, signed=True),
-    figure_column("margin", "margin", 0),
-    figure_column("gamma$", "greeks.gamma_value", 0, signed=True),
-    figure_column("ROM%", "rom", 1, 100.0),
-    figure_column("IV%", "iv", 1, 100.0),
+    number_column("delta$", "greeks.delta_value", 0, signed=True),
+    number_column("theta", "greeks.theta", 1, signed=True),
+    number_column("vega", "greeks.vega", 1, signed=True),
+    number_column("margin", "margin", 0),
+    number_column("gamma$", "greeks.gamma_value", 0, signed=True),
+    number_column("ROM%", "rom", 1, 100.0),
+    number_column("IV%", "iv", 1, 100.0),
     Column(
         "days",
         attrgetter("days_in_trade"),

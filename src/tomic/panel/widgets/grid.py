@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
 
+from tomic.figures import Figure
 from tomic.panel.widgets.glyphs import number
 
 Row = TypeVar("Row")
@@ -29,12 +30,23 @@ class Column(Generic[Row]):
     left: bool = False
 
 
-def figure_column(
+def number_column(
     title: str, field: str, decimals: int, factor: float = 1.0, *, signed: bool = False
 ) -> Column[Any]:
     """A column of numbers; *field* may lead through dots."""
     read: Callable[[Any], Any] = attrgetter(field)
     return Column(title, read, lambda row: number(read(row), decimals, factor, signed=signed))
+
+
+def figure_column(figure: Figure, *, within: str = "", title: str = "") -> Column[Any]:
+    """A column headed and written as that figure is everywhere, with *title* over it if given."""
+    return number_column(
+        title or figure.narrow,
+        f"{within}{figure.name}",
+        figure.decimals,
+        figure.factor,
+        signed=figure.is_signed,
+    )
 
 
 class Grid(DataTable[Text], Generic[Row]):
