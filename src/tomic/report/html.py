@@ -68,7 +68,7 @@ class _Writer:
                 '<meta name="color-scheme" content="light dark">\n',
                 f"<title>{title}</title>\n<style>\n{_style()}</style></head>\n<body>\n",
                 f"<header><h1>{title}</h1>{self._facts('', page.head)}</header>\n<main>\n",
-                *(self._section(one) for one in page.sections),
+                *(self._section(section) for section in page.sections),
                 "</main>\n<footer>TOMIC supports; you decide. It never trades.</footer>\n",
                 '<script type="application/json" id="document">',
                 _embedded(page.document),
@@ -101,16 +101,18 @@ class _Writer:
         return f"<figure>{svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"
 
     def _lines(self, lines: Sentences) -> str:
-        found = resolve(self._page.document, lines.at) or []
+        sentences = resolve(self._page.document, lines.at) or []
         items = "".join(
-            f'<li data-at="{lines.at}/{n}">{escape(str(one))}</li>' for n, one in enumerate(found)
+            f'<li data-at="{lines.at}/{n}">{escape(str(sentence))}</li>'
+            for n, sentence in enumerate(sentences)
         )
         return f'<ul class="{lines.kind}">{items}</ul>' if items else ""
 
     def _facts(self, at: str, columns: tuple[FigureColumn, ...]) -> str:
         cells = "".join(
-            f"<div{_hint(one)}><dt>{escape(one.label)}</dt>{self._cell('dd', at, one)}</div>"
-            for one in columns
+            f"<div{_hint(column)}><dt>{escape(column.label)}</dt>"
+            f"{self._cell('dd', at, column)}</div>"
+            for column in columns
         )
         return f"<dl>{cells}</dl>"
 
@@ -119,11 +121,12 @@ class _Writer:
         if not rows:
             return f"<p>{escape(table.empty)}</p>" if table.empty else ""
         head = "".join(
-            f"<th{_side(one)}{_hint(one)}>{escape(one.label)}</th>" for one in table.columns
+            f"<th{_side(column)}{_hint(column)}>{escape(column.label)}</th>"
+            for column in table.columns
         )
         body = "".join(
             "<tr>"
-            + "".join(self._cell("td", f"{table.at}/{n}", one) for one in table.columns)
+            + "".join(self._cell("td", f"{table.at}/{n}", column) for column in table.columns)
             + "</tr>"
             for n in range(len(rows))
         )

@@ -83,13 +83,13 @@ def proposal_payoff(
 
 def at_expiry(proposal: Proposal, price: FloatArray) -> FloatArray:
     """P&L at the first expiry, currency per structure; outside the proposal's curve revalued."""
-    found = revalued(proposal, price, [_end(proposal)])[0]
+    values = revalued(proposal, price, [_end(proposal)])[0]
     if proposal.curve:
-        node = np.array([one.price for one in proposal.curve])
-        profit = np.array([one.profit for one in proposal.curve])
-        inside = ((price >= node[0]) & (price <= node[-1])) | np.isnan(found)
-        found = np.where(inside, np.interp(price, node, profit), found)
-    return np.asarray(found, dtype=np.float64)
+        node = np.array([point.price for point in proposal.curve])
+        profit = np.array([point.profit for point in proposal.curve])
+        inside = ((price >= node[0]) & (price <= node[-1])) | np.isnan(values)
+        values = np.where(inside, np.interp(price, node, profit), values)
+    return np.asarray(values, dtype=np.float64)
 
 
 def revalued(proposal: Proposal, price: FloatArray, days: Sequence[float]) -> FloatArray:
@@ -134,7 +134,7 @@ def _changes(proposal: Proposal, price: FloatArray, days: Sequence[float]) -> Fl
         is_stock=is_stock,
         spot_moves=price / proposal.spot - 1.0,
         vol_moves=[0.0],
-        days=[float(one) for one in days],
+        days=[float(day) for day in days],
     )
     return np.asarray(grid[0, :, 0, :].T)
 
@@ -211,9 +211,9 @@ def chain_term_structure(
         raise DataError(f"{chain.symbol}: no expiry has usable quotes, so there is no smile")
     points = [board.outlooks[day] for day in sorted(board.outlooks)]
     return figures.term_structure(
-        [one.dte for one in points],
-        [one.atm_iv for one in points],
-        expiries=[one.expiry for one in points],
+        [point.dte for point in points],
+        [point.atm_iv for point in points],
+        expiries=[point.expiry for point in points],
         iv30=board.forecast.iv30,
         title=f"{chain.symbol} term structure, {chain.as_of:%d %b %H:%M}",
         ax=ax,
@@ -276,12 +276,12 @@ def stress_heat_map(
         UsageError: The grid has no such day.
     """
     if days not in grid.days:
-        known = ", ".join(str(one) for one in grid.days)
+        known = ", ".join(str(day) for day in grid.days)
         raise UsageError(f"days {days}: not on the stress grid; use one of {known}")
     at = grid.days.index(days)
     moves = np.asarray(grid.spot_moves)
     wanted = moves if spots is None else np.asarray(spots)
-    rows = sorted({int(np.argmin(np.abs(moves - one))) for one in wanted})
+    rows = sorted({int(np.argmin(np.abs(moves - move))) for move in wanted})
     return figures.stress_heat_map(
         moves[rows],
         grid.vol_moves,
@@ -297,13 +297,13 @@ def calibration(
     measured: Calibration, *, ax: Axes | None = None, theme: ThemeName = "auto"
 ) -> Axes:
     """Forecast probabilities against what came true, with the interval of each bin."""
-    bins = [one for one in measured.bins if one.n]
+    bins = [band for band in measured.bins if band.n]
     return figures.calibration(
-        [one.forecast for one in bins],
-        [_number(one.hit.value) for one in bins],
-        low=[_number(one.hit.low) for one in bins],
-        high=[_number(one.hit.high) for one in bins],
-        n=[one.n for one in bins],
+        [band.forecast for band in bins],
+        [_number(band.hit.value) for band in bins],
+        low=[_number(band.hit.low) for band in bins],
+        high=[_number(band.hit.high) for band in bins],
+        n=[band.n for band in bins],
         title=f"{measured.what} ({measured.n})",
         ax=ax,
         theme=theme,
@@ -314,8 +314,8 @@ def _prices(proposal: Proposal, behind: Density) -> FloatArray:
     """An even grid over the strikes and three standard deviations, kinks and spot included."""
     spread = proposal.forward * _REACH_SIGMAS * behind.volatility * math.sqrt(behind.tau)
     strikes = [leg.strike for leg in proposal.legs if leg.strike is not None]
-    low = min([proposal.forward - spread, *(0.98 * one for one in strikes)])
-    high = max([proposal.forward + spread, *(1.02 * one for one in strikes)])
+    low = min([proposal.forward - spread, *(0.98 * strike for strike in strikes)])
+    high = max([proposal.forward + spread, *(1.02 * strike for strike in strikes)])
     even = np.linspace(max(low, 0.01 * proposal.spot), high, _POINTS)
     return np.unique(np.concatenate([even, strikes, proposal.breakevens, [proposal.spot]]))
 
@@ -327,7 +327,7 @@ def _expiry(chain: Chain, expiry: dt.date | None) -> dt.date:
         days = {day: abs((day - chain.as_of.date()).days - 30) for day in chain.expiries}
         return min(days, key=lambda day: days[day])
     if expiry not in chain.expiries:
-        known = ", ".join(str(one) for one in chain.expiries)
+        known = ", ".join(str(day) for day in chain.expiries)
         raise UsageError(f"expiry {expiry}: not in this chain; it has {known}")
     return expiry
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from tomic import figures
 from tomic._typing import BoolArray, FloatArray
 from tomic.chain import Chain
 from tomic.config import Settings
@@ -24,8 +24,8 @@ from tomic.errors import UsageError
 from tomic.models import OptionQuote, VolSnapshot
 from tomic.panel.views.view import View
 from tomic.panel.widgets.entry import LineInput
-from tomic.panel.widgets.glyphs import Glyphs, number, per_cent
-from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.glyphs import Glyphs, per_cent
+from tomic.panel.widgets.grid import Column, Grid, figure_column
 from tomic.panel.widgets.plot import Canvas, framed, span_of
 from tomic.strategies.pricing.board import prepare
 
@@ -54,7 +54,7 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, DrawnSmile]:
     nothing = VolSnapshot(symbol=chain.symbol, as_of=chain.as_of)
     board = prepare(chain, nothing, settings)
     outlooks = board.outlooks
-    found = {}
+    smiles = {}
     for day in chain.expiries:
         outlook = outlooks.get(day)
         forward = outlook.forward if outlook else chain.spot.price
@@ -64,7 +64,7 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, DrawnSmile]:
         across = np.array([])
         if outlook is not None and strike.size:
             across = np.linspace(strike.min(), strike.max(), _POINTS)
-        found[day] = DrawnSmile(
+        smiles[day] = DrawnSmile(
             expiry=day,
             dte=int(chain["dte"][own][0]),
             strike=strike,
@@ -75,7 +75,7 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, DrawnSmile]:
             fitted=outlook.smile.iv(across) if outlook is not None and across.size else across,
             lack=board.blind.get(day, ""),
         )
-    return found
+    return smiles
 
 
 def smile_text(smile: DrawnSmile, width: int, height: int, glyphs: Glyphs) -> Text:
@@ -134,29 +134,19 @@ class SmilePlot(Widget):
         return smile_text(smile, self.size.width, self.size.height, self._glyphs)
 
 
-_FIGURES = (
-    ("bid", "bid", 2, 1.0),
-    ("ask", "ask", 2, 1.0),
-    ("IV%", "iv", 1, 100.0),
-    ("delta", "delta", 2, 1.0),
-    ("theta", "theta", 3, 1.0),
-    ("vega", "vega", 3, 1.0),
-    ("gamma", "gamma", 4, 1.0),
-    ("OI", "open_interest", 0, 1.0),
-    ("vol", "volume", 0, 1.0),
-)
-
-
-def _figure(title: str, field: str, decimals: int, factor: float) -> Column[Any]:
-    read: Callable[[OptionQuote], Any] = attrgetter(field)
-    return Column(title, read, lambda row: number(read(row), decimals, factor))
+_FIGURES = figures.columns("bid ask iv delta theta vega gamma open_interest volume")
+_SPELLED = ("delta", "theta", "vega", "gamma")
+"""Not every terminal has Greek letters."""
 
 
 COLUMNS: list[Column[Any]] = [
     Column("expiry", attrgetter("expiry"), lambda row: f"{row.expiry:%y-%m-%d}", left=True),
     Column("dte", attrgetter("dte"), lambda row: f"{row.dte}"),
     Column("strike", attrgetter("strike"), lambda row: f"{row.strike:g}{row.right}"),
-    *(_figure(*one) for one in _FIGURES),
+    *(
+        figure_column(figure, title=figure.name if figure.name in _SPELLED else "")
+        for figure in _FIGURES
+    ),
     Column("status", attrgetter("status"), lambda row: row.status.value, left=True),
 ]
 
@@ -184,15 +174,15 @@ class ChainFilter:
     @property
     def words(self) -> tuple[str, ...]:
         """As options of `tomic chain`."""
-        found = [self.symbol]
+        words = [self.symbol]
         if self.least_dte is not None or self.most_dte is not None:
             most = "" if self.most_dte is None else f":{self.most_dte}"
-            found += ["--dte", f"{self.fewest_days}{most}"]
+            words += ["--dte", f"{self.fewest_days}{most}"]
         if self.least_delta is not None or self.most_delta is not None:
             least = -1.0 if self.least_delta is None else self.least_delta
             most_delta = 1.0 if self.most_delta is None else self.most_delta
-            found += ["--delta", f"{least:g}:{most_delta:g}"]
-        return tuple(found)
+            words += ["--delta", f"{least:g}:{most_delta:g}"]
+        return tuple(words)
 
     def keep(self, chain: Chain) -> Chain:
         """The rows inside; those without a delta are kept, as they may be inside."""
@@ -217,11 +207,11 @@ def window_of(symbol: str, dte: str, delta: str) -> ChainFilter:
         UsageError: One of them cannot be read.
     """
     try:
-        least_dte, most_dte = (int(one) if one else None for one in _ends(dte))
+        least_dte, most_dte = (int(end) if end else None for end in _ends(dte))
     except ValueError:
         raise UsageError(f"days {dte!r}: write 15 (fewest days) or 15:60") from None
     try:
-        least, most = (float(one) if one else None for one in _ends(delta))
+        least, most = (float(end) if end else None for end in _ends(delta))
     except ValueError:
         raise UsageError(f"delta {delta!r}: write a range such as -0.5:0.5") from None
     return ChainFilter(symbol.strip().upper(), least_dte, most_dte, least, most)
@@ -298,7 +288,7 @@ class ChainView(View):
             chain = await desk.chain(window.symbol, **rules)
             return chain, await panel.background.compute(smiles_of, chain, desk.settings)
 
-        self.work(f"{window.symbol}: asking for the chain", ask, lambda found: self.show(*found))
+        self.work(f"{window.symbol}: asking for the chain", ask, lambda answer: self.show(*answer))
 
     # -- what is shown ---------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -14,13 +14,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from tomic import figures
 from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.files.quality import CsvQuality, check_file
 from tomic.panel.views.view import Sheet, View
 from tomic.panel.widgets.entry import Ask
 from tomic.panel.widgets.glyphs import Glyphs, number
-from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.grid import Column, Grid, figure_column
 from tomic.panel.widgets.lines import FactLines
 from tomic.panel.widgets.plot import Canvas, Span, framed, span_of
 
@@ -59,9 +60,9 @@ COLUMNS: list[Column[Any]] = [
 def rows_of(covered: dict[str, dict[str, Coverage]]) -> list[SeriesRow]:
     """A row for each symbol and series."""
     return [
-        SeriesRow(symbol, series, one.rows, one.first, one.last, one.fetched_at)
+        SeriesRow(symbol, series, coverage.rows, coverage.first, coverage.last, coverage.fetched_at)
         for symbol, by_series in sorted(covered.items())
-        for series, one in sorted(by_series.items())
+        for series, coverage in sorted(by_series.items())
     ]
 
 
@@ -85,7 +86,7 @@ class DataView(View):
     def body(self) -> ComposeResult:
         """Coverage, and what the last action found."""
         yield Grid(COLUMNS, key=lambda row: f"{row.symbol} {row.series}", id="coverage")
-        yield FactLines(id="found", rows=5)
+        yield FactLines(id="outcome", rows=5)
 
     def typed(self) -> str:
         """The equivalent command."""
@@ -99,7 +100,7 @@ class DataView(View):
             store = await desk.store()
             return await store.info(), rows_of(await store.history.coverages())
 
-        self.work("reading the store", ask, lambda found: self.show(*found), online=False)
+        self.work("reading the store", ask, lambda stored: self.show(*stored), online=False)
 
     def show(self, info: StoreInfo, rows: list[SeriesRow]) -> None:
         """Fill the table and say how large the store is."""
@@ -114,7 +115,7 @@ class DataView(View):
                     *(f"{count:,} {name}" for name, count in info.tables.items() if count),
                 ]
             )
-        self.query_one("#found", FactLines).show([f"{info.path}", text])
+        self.query_one("#outcome", FactLines).show([f"{info.path}", text])
 
     # -- prices ----------------------------------------------------------------------------
 
@@ -127,14 +128,14 @@ class DataView(View):
             run = await desk.prices(symbols)
             return run, rows_of(await (await desk.store()).history.coverages())
 
-        self.work(f"prices of {len(symbols)} symbols", ask, lambda found: self.fetched(*found))
+        self.work(f"prices of {len(symbols)} symbols", ask, lambda brought: self.fetched(*brought))
 
     def fetched(self, run: HistoryRun, rows: list[SeriesRow]) -> None:
         """Show what a run brought."""
         self.tell_lost(run.errors)
         self.query_one("#coverage", Grid).fill(rows)
-        added = sum(sum(one.added.values()) for one in run.symbols)
-        asked = sum(one.asked for one in run.symbols)
+        added = sum(sum(symbol.added.values()) for symbol in run.symbols)
+        asked = sum(symbol.asked for symbol in run.symbols)
         self.say(
             self.panel.joined(
                 [
@@ -146,7 +147,7 @@ class DataView(View):
                 ]
             )
         )
-        self.query_one("#found", FactLines).show([f"{one}" for one in run.errors[:5]])
+        self.query_one("#outcome", FactLines).show([f"{error}" for error in run.errors[:5]])
 
     # -- files and soundness ---------------------------------------------------------------
 
@@ -168,25 +169,25 @@ class DataView(View):
 
         self.work(f"reading {file.name}", ask, self.judged, online=False)
 
-    def judged(self, found: CsvQuality) -> None:
+    def judged(self, quality: CsvQuality) -> None:
         """Show the quality of a file."""
-        wrong = [f"{count} {what}" for what, count in found.wrong.items()]
-        empty = [f"{count} {what}" for what, count in found.empty.items()]
+        wrong = [f"{count} {what}" for what, count in quality.wrong.items()]
+        empty = [f"{count} {what}" for what, count in quality.empty.items()]
         lines = [
-            f"{Path(self._file).name}: quality {found.quality:.1%}",
+            f"{Path(self._file).name}: quality {quality.quality:.1%}",
             self.panel.joined(
                 [
-                    f"{found.total} rows",
-                    f"{found.complete} complete",
-                    f"{found.valid} valid",
-                    f"{len(found.expiries)} expiries",
+                    f"{quality.total} rows",
+                    f"{quality.complete} complete",
+                    f"{quality.valid} valid",
+                    f"{len(quality.expiries)} expiries",
                 ]
             ),
             f"wrong: {', '.join(wrong) or 'nothing'}",
             f"empty: {', '.join(empty) or 'nothing'}",
-            f"no column {', '.join(found.absent)}" if found.absent else "",
+            f"no column {', '.join(quality.absent)}" if quality.absent else "",
         ]
-        self.query_one("#found", FactLines).show([line for line in lines if line])
+        self.query_one("#outcome", FactLines).show([line for line in lines if line])
 
     def action_check(self) -> None:
         """Look for damage in the store."""
@@ -199,7 +200,7 @@ class DataView(View):
 
     def checked(self, problems: list[str]) -> None:
         """Show what is wrong with the store."""
-        self.query_one("#found", FactLines).show(problems[:5] or ["the store is sound"])
+        self.query_one("#outcome", FactLines).show(problems[:5] or ["the store is sound"])
 
     def action_history(self) -> None:
         """Show the stored days of the symbol under the cursor."""
@@ -210,34 +211,21 @@ class DataView(View):
 
 DAYS = 60
 
-_DAY_FIGURES = (
-    ("close", "close", 2, 1.0),
-    ("HV30", "hv30", 1, 100.0),
-    ("HV60", "hv60", 1, 100.0),
-    ("HV90", "hv90", 1, 100.0),
-    ("ATR14", "atr14", 2, 1.0),
-    ("IV30", "iv30", 1, 100.0),
-    ("rank", "iv_rank", 0, 100.0),
-    ("pct", "iv_percentile", 0, 100.0),
-    ("own IV30", "chain_iv30", 1, 100.0),
-)
-
-
-def _figure(title: str, field: str, decimals: int, factor: float) -> Column[Any]:
-    read: Callable[[PastDay], Any] = attrgetter(field)
-    return Column(title, read, lambda row: number(read(row), decimals, factor))
-
-
 DAY_COLUMNS: list[Column[Any]] = [
     Column("day", attrgetter("day"), lambda row: f"{row.day}", left=True),
-    *(_figure(*one) for one in _DAY_FIGURES),
+    *(
+        figure_column(figure)
+        for figure in figures.columns(
+            "close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30"
+        )
+    ),
 ]
 
 
 def days_text(days: Sequence[PastDay], width: int, height: int, glyphs: Glyphs) -> Text:
     """IV30 and HV30 over the stored days."""
-    series = {"IV30": ("cyan", [one.iv30 for one in days])}
-    series["HV30"] = ("yellow", [one.hv30 for one in days])
+    series = {"IV30": ("cyan", [day.iv30 for day in days])}
+    series["HV30"] = ("yellow", [day.hv30 for day in days])
     values = [value for _, line in series.values() for value in line if value is not None]
     if width < 20 or height < 5 or len(values) < 2:
         return Text("")

@@ -66,27 +66,27 @@ class EntryRow:
         """The first rule that fired, else the first that could not be judged."""
         if self.check is None:
             return ""
-        found = [*self.check.signals, *self.check.unjudged]
-        more = f" (+{len(found) - 1})" if len(found) > 1 else ""
-        return f"{found[0].text}{more}" if found else ""
+        results = [*self.check.signals, *self.check.unjudged]
+        more = f" (+{len(results) - 1})" if len(results) > 1 else ""
+        return f"{results[0].text}{more}" if results else ""
 
 
 def rows_of(
     summaries: Sequence[dict[str, Any]], checks: Sequence[ExitCheck] = ()
 ) -> list[EntryRow]:
     """A row for each stored summary of an open entry, with its check where there is one."""
-    judged = {one.entry_id: one for one in checks}
+    judged = {check.entry_id: check for check in checks}
     rows = []
-    for one in summaries:
-        summary, check = one["summary"], judged.get(one["id"])
+    for stored in summaries:
+        summary, check = stored["summary"], judged.get(stored["id"])
         expiry = summary.get("expiry")
         rows.append(
             EntryRow(
-                id=one["id"],
-                symbol=one["symbol"],
-                strategy=one["strategy"] or "",
+                id=stored["id"],
+                symbol=stored["symbol"],
+                strategy=stored["strategy"] or "",
                 legs=summary.get("legs") or "",
-                opened=one["opened_at"][:10],
+                opened=stored["opened_at"][:10],
                 credit=summary.get("credit"),
                 expiry=dt.date.fromisoformat(expiry) if expiry else None,
                 pnl=check.pnl if check and check.pnl is not None else summary.get("pnl"),
@@ -145,9 +145,11 @@ def entry_text(entry: JournalEntry, changes: Sequence[Change] = ()) -> Text:
     text.append_text(_context(entry))
     for note in entry.notes:
         text.append(f"\n{note.at:%Y-%m-%d %H:%M} ", "dim").append(note.text)
-    for one in entry.snapshots[-5:]:
-        text.append(f"\n{one.at:%Y-%m-%d %H:%M} ", "dim")
-        text.append(f"mark: P&L {number(one.pnl, 2, signed=True)} at {number(one.spot)} {one.note}")
+    for mark in entry.snapshots[-5:]:
+        text.append(f"\n{mark.at:%Y-%m-%d %H:%M} ", "dim")
+        text.append(
+            f"mark: P&L {number(mark.pnl, 2, signed=True)} at {number(mark.spot)} {mark.note}"
+        )
     text.append("\n\nhistory", "bold")
     for change in changes:
         text.append(f"\n{change.revision:>3} {change.at:%Y-%m-%d %H:%M} ", "dim")
@@ -167,17 +169,17 @@ def _trade(trade: Trade) -> Text:
 
 
 def _context(entry: JournalEntry) -> Text:
-    one = entry.context
+    context = entry.context
     figures = [
-        ("spot", number(one.spot)),
-        ("IV%", per_cent(one.iv)),
-        ("rank", per_cent(one.iv_rank, 0)),
-        ("HV30%", per_cent(one.hv30)),
-        ("VIX", number(one.vix, 2, 100.0)),
-        ("PoS%", per_cent(one.pos)),
-        ("EV", number(one.ev, 2, signed=True)),
-        ("margin", number(one.margin, 0)),
-        ("score", f"{number(one.score, 1)} {one.grade}".strip()),
+        ("spot", number(context.spot)),
+        ("IV%", per_cent(context.iv)),
+        ("rank", per_cent(context.iv_rank, 0)),
+        ("HV30%", per_cent(context.hv30)),
+        ("VIX", number(context.vix, 2, 100.0)),
+        ("PoS%", per_cent(context.pos)),
+        ("EV", number(context.ev, 2, signed=True)),
+        ("margin", number(context.margin, 0)),
+        ("score", f"{number(context.score, 1)} {context.grade}".strip()),
     ]
     known = [f"{name} {value}" for name, value in figures if value]
     return Text("\nat entry ", "dim").append(", ".join(known) or "nothing is known")
@@ -191,14 +193,14 @@ def report_text(report: JournalReport, glyphs: Glyphs) -> Text:
     text = Text(
         f"{'':<20}{'n':>5}{'win%':>7}{'mean':>10}{'total':>11}{'PF':>7}{'ROM%':>8}\n", "dim"
     )
-    for one in (report.overall, *report.groups):
-        text.append(_row(one))
+    for statistics in (report.overall, *report.groups):
+        text.append(_row(statistics))
     overall = report.overall
     text.append(f"\nwin rate 95 %: {_span(overall.win_rate, 100.0, 0)}")
     text.append(f"\nexpectancy 95 %: {_span(overall.expectancy, 1.0, 0)}")
     text.append(f"\ndeepest fall: {number(overall.max_drawdown, 0, signed=True)}")
-    for found in (report.trades, report.proposals):
-        text.append("\n\n").append_text(_calibration(found, glyphs))
+    for calibration in (report.trades, report.proposals):
+        text.append("\n\n").append_text(_calibration(calibration, glyphs))
     test = report.score
     if test.n:
         text.append(f"\n\nscore against outcome, {test.n} proposals: ", "bold")
@@ -213,40 +215,46 @@ def report_text(report: JournalReport, glyphs: Glyphs) -> Text:
     return text
 
 
-def _row(one: Statistics) -> str:
+def _row(statistics: Statistics) -> str:
     return (
-        f"{one.label.replace('_', ' '):<20.20}{one.n:>5}{per_cent(one.win_rate.value, 0):>7}"
-        f"{number(one.expectancy.value, 0, signed=True):>10}"
-        f"{number(one.total, 0, signed=True):>11}{' ' + amount(one.profit_factor, 2):>7}"
-        f"{per_cent(one.rom):>8}\n"
+        f"{statistics.label.replace('_', ' '):<20.20}{statistics.n:>5}"
+        f"{per_cent(statistics.win_rate.value, 0):>7}"
+        f"{number(statistics.expectancy.value, 0, signed=True):>10}"
+        f"{number(statistics.total, 0, signed=True):>11}"
+        f"{' ' + amount(statistics.profit_factor, 2):>7}"
+        f"{per_cent(statistics.rom):>8}\n"
     )
 
 
-def _calibration(found: Calibration, glyphs: Glyphs) -> Text:
-    text = Text(f"{found.what}: {found.n} forecasts, {found.clusters} independent", style="bold")
-    if not found.n:
+def _calibration(calibration: Calibration, glyphs: Glyphs) -> Text:
+    text = Text(
+        f"{calibration.what}: {calibration.n} forecasts, {calibration.clusters} independent",
+        style="bold",
+    )
+    if not calibration.n:
         return text
     text.append(
-        f"\nBrier {_span(found.brier, 1.0, 3)}, skill {number(found.skill, 2, signed=True)}, bias "
-        f"{_span(found.bias, 100.0, 1)} points"
+        f"\nBrier {_span(calibration.brier, 1.0, 3)}, "
+        f"skill {number(calibration.skill, 2, signed=True)}, bias "
+        f"{_span(calibration.bias, 100.0, 1)} points"
     )
-    for one in found.bins:
-        if one.n:
-            hit = 0.0 if one.hit.value is None else one.hit.value
+    for band in calibration.bins:
+        if band.n:
+            hit = 0.0 if band.hit.value is None else band.hit.value
             bar = glyphs.shades[-1] * round(_BAR * hit)
             text.append(
-                f"\n{per_cent(one.low, 0):>4}-{per_cent(one.high, 0):<4}{one.n:>5}  said "
-                f"{per_cent(one.forecast, 0):>3}%  came {per_cent(one.hit.value, 0):>3}%  {bar}"
+                f"\n{per_cent(band.low, 0):>4}-{per_cent(band.high, 0):<4}{band.n:>5}  said "
+                f"{per_cent(band.forecast, 0):>3}%  came {per_cent(band.hit.value, 0):>3}%  {bar}"
             )
     return text
 
 
-def _span(one: Interval, factor: float, decimals: int) -> str:
-    if one.value is None:
+def _span(interval: Interval, factor: float, decimals: int) -> str:
+    if interval.value is None:
         return "too few"
-    low, high = (number(value, decimals, factor) for value in (one.low, one.high))
+    low, high = (number(value, decimals, factor) for value in (interval.low, interval.high))
     around = f" ({low} to {high})" if low and high else ""
-    return f"{number(one.value, decimals, factor)}{around}"
+    return f"{number(interval.value, decimals, factor)}{around}"
 
 
 class JournalView(View):
@@ -303,7 +311,7 @@ class JournalView(View):
             checked = await review.check(journal)
             return rows_of(await journal.store.journal.summaries("open"), checked.checks), checked
 
-        self.work(f"judging {len(rows)} open trades", judge, lambda found: self.show(*found))
+        self.work(f"judging {len(rows)} open trades", judge, lambda judged: self.show(*judged))
 
     def show(self, rows: list[EntryRow], checked: CheckRun | None = None) -> None:
         """Show open entries and what became of their rules."""
@@ -321,27 +329,27 @@ class JournalView(View):
         row: EntryRow = message.row
         lines = [self.panel.joined([f"{row.id} {row.symbol}", row.strategy, row.legs])]
         if row.check is not None:
-            lines += [f"! {one.text}: {one.advice}" for one in row.check.signals]
-            lines += [f"? {one.rule}: {one.text}" for one in row.check.unjudged]
+            lines += [f"! {signal.text}: {signal.advice}" for signal in row.check.signals]
+            lines += [f"? {rule.rule}: {rule.text}" for rule in row.check.unjudged]
             lines += row.check.notes
         self.query_one("#signals", FactLines).show(lines)
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Show the whole entry, with its history."""
-        number_ = message.row.id
-        self._words = ("show", number_)
+        entry_id = message.row.id
+        self._words = ("show", entry_id)
 
         async def ask(desk: Desk) -> Any:
             from tomic.workflows.journal import entries
 
-            found = await desk.journal(offline=True)
-            return await entries.load(found, number_), await entries.history(found, number_)
+            journal = await desk.journal(offline=True)
+            return await entries.load(journal, entry_id), await entries.history(journal, entry_id)
 
-        def show(found: Any) -> None:
-            text = entry_text(*found)
-            self.app.push_screen(TextSheet(f"Journal entry {number_}", text, self.typed()))
+        def show(loaded: Any) -> None:
+            text = entry_text(*loaded)
+            self.app.push_screen(TextSheet(f"Journal entry {entry_id}", text, self.typed()))
 
-        self.work(f"reading entry {number_}", ask, show, online=False)
+        self.work(f"reading entry {entry_id}", ask, show, online=False)
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -358,16 +366,16 @@ class JournalView(View):
 
         def answered(answer: tuple[str, ...] | None) -> None:
             if answer is not None:
-                self._close(row.id, *(one.strip() for one in answer))
+                self._close(row.id, *(text.strip() for text in answer))
 
         title = f"Close {row.id} {row.symbol} {row.strategy}"
         self.app.push_screen(Ask(title, questions, note=row.legs), answered)
 
-    def _close(self, number_: int, price: str, structures: str, note: str) -> None:
+    def _close(self, entry_id: int, price: str, structures: str, note: str) -> None:
         if structures and not structures.isdigit():
             self.say(f"structures {structures!r}: write a whole number", failed=True)
             return
-        self._words = ("close", number_)
+        self._words = ("close", entry_id)
         self._words += ("--price", price) if price else ()
         self._words += ("--structures", structures) if structures else ()
         self._words += ("--note", note) if note else ()
@@ -376,14 +384,14 @@ class JournalView(View):
         async def ask(desk: Desk) -> Recorded:
             from tomic.workflows.journal import trades
 
-            wish = trades.TradeTicket(price=price or None, note=note)
-            return await trades.close(await desk.journal(), number_, wish, structures=count)
+            ticket = trades.TradeTicket(price=price or None, note=note)
+            return await trades.close(await desk.journal(), entry_id, ticket, structures=count)
 
-        self.work(f"closing {number_}", ask, self._recorded, online=not price)
+        self.work(f"closing {entry_id}", ask, self._recorded, online=not price)
 
-    def _recorded(self, found: Recorded) -> None:
-        entry = found.entry
-        told = self.panel.joined([f"entry {entry.id} is {entry.status.value}", *found.notes])
+    def _recorded(self, recorded: Recorded) -> None:
+        entry = recorded.entry
+        told = self.panel.joined([f"entry {entry.id} is {entry.status.value}", *recorded.notes])
         self._reload(told)
 
     def _reload(self, told: str) -> None:
@@ -410,16 +418,16 @@ class JournalView(View):
         title = f"Note to {row.id} {row.symbol} {row.strategy}"
         self.app.push_screen(Ask(title, [("text", "")]), answered)
 
-    def _note(self, number_: int, text: str) -> None:
-        self._words = ("note", number_, text)
+    def _note(self, entry_id: int, text: str) -> None:
+        self._words = ("note", entry_id, text)
 
         async def ask(desk: Desk) -> object:
             from tomic.workflows.journal import entries
 
-            return await entries.add_note(await desk.journal(offline=True), number_, text)
+            return await entries.add_note(await desk.journal(offline=True), entry_id, text)
 
-        told = f"noted with entry {number_}"
-        self.work(f"noting {number_}", ask, lambda _: self._reload(told), online=False)
+        told = f"noted with entry {entry_id}"
+        self.work(f"noting {entry_id}", ask, lambda _: self._reload(told), online=False)
 
     def action_snapshot(self) -> None:
         """Keep what is quoted now of every open entry."""
@@ -429,7 +437,7 @@ class JournalView(View):
             from tomic.workflows.journal import review
 
             taken = await review.snapshot(await desk.journal())
-            problems = [f"{one.entry.id}: {one.problem}" for one in taken if one.problem]
+            problems = [f"{mark.entry.id}: {mark.problem}" for mark in taken if mark.problem]
             return [f"{len(taken) - len(problems)} marked", *problems]
 
         self.work("marking", ask, lambda lines: self._reload(self.panel.joined(lines)))
@@ -450,7 +458,7 @@ class JournalView(View):
 
         def answered(answer: tuple[str, ...] | None) -> None:
             if answer and answer[0].strip():
-                self._add(*(one.strip() for one in answer))
+                self._add(*(text.strip() for text in answer))
 
         self.app.push_screen(Ask("New journal entry", questions, note=note), answered)
 
@@ -497,9 +505,10 @@ class JournalView(View):
                 return await files.import_from_tws(journal)
             return await files.import_file(journal, in_home(path))
 
-        def told(found: ImportedJournal) -> None:
-            counts = f"{len(found.added)} new, {len(found.changed)} changed, {found.known} known"
-            self._reload(self.panel.joined([f"{found.kind}: {counts}", *found.notes]))
+        def told(imported: ImportedJournal) -> None:
+            added, changed = len(imported.added), len(imported.changed)
+            counts = f"{added} new, {changed} changed, {imported.known} known"
+            self._reload(self.panel.joined([f"{imported.kind}: {counts}", *imported.notes]))
 
         self.work(f"importing {file or 'from TWS'}", ask, told, online=not file)
 
@@ -536,10 +545,10 @@ async def _draft(journal: Any, text: str, count: int) -> Any:
     words = text.split()
     if PROPOSAL_ID.fullmatch(text):
         return await opening.from_proposal(journal.store, text, quantity=count)
-    if words and all(one.isdigit() for one in words):
+    if words and all(word.isdigit() for word in words):
         if count != 1:
             raise UsageError("positions are taken as they are held; leave structures at 1")
-        return await opening.from_positions(journal, [int(one) for one in words])
+        return await opening.from_positions(journal, [int(word) for word in words])
     return opening.from_text(text, quantity=count)
 
 
@@ -548,6 +557,6 @@ def _words_of(text: str) -> tuple[object, ...]:
 
     if PROPOSAL_ID.fullmatch(text):
         return ("--from", text)
-    if text and all(one.isdigit() for one in text.split()):
+    if text and all(word.isdigit() for word in text.split()):
         return ("--position", ",".join(text.split()))
     return (text,)

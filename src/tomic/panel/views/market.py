@@ -10,39 +10,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from tomic import figures
 from tomic.desk import Desk
 from tomic.panel.views.view import View
 from tomic.panel.widgets.glyphs import number
-from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.grid import Column, Grid, figure_column
 from tomic.panel.widgets.lines import FactLines
 
 if TYPE_CHECKING:
     from tomic.workflows.volatility.measure import VolReport
 
 
-_FIGURES = (
-    ("spot", "spot", 2, 1.0, False),
-    ("IV30", "iv30", 1, 100.0, False),
-    ("rank", "iv_rank", 0, 100.0, False),
-    ("pct", "iv_percentile", 0, 100.0, False),
-    ("HV30", "hv30", 1, 100.0, False),
-    ("IV-HV", "iv_hv", 1, 100.0, True),
-    ("skew", "skew", 1, 100.0, True),
-    ("M1-M2", "term_m1_m2", 1, 100.0, True),
-    ("M1-M3", "term_m1_m3", 1, 100.0, True),
-    ("HV20", "hv20", 1, 100.0, False),
-    ("HV60", "hv60", 1, 100.0, False),
-    ("HV90", "hv90", 1, 100.0, False),
-    ("HV252", "hv252", 1, 100.0, False),
-    ("ATR14", "atr14", 2, 1.0, False),
-    ("n", "iv_days", 0, 1.0, False),
+_FIGURES = figures.columns(
+    "spot iv30 iv_rank iv_percentile hv30 iv_hv skew term_m1_m2 term_m1_m3 "
+    "hv20 hv60 hv90 hv252 atr14 iv_days"
 )
-"""Title, field, decimals, factor, signed; the first ones fit on a narrow screen."""
-
-
-def _figure(title: str, field: str, decimals: int, factor: float, signed: bool) -> Column[Any]:
-    read: Callable[[VolReport], Any] = attrgetter(f"snapshot.{field}")
-    return Column(title, read, lambda row: number(read(row), decimals, factor, signed=signed))
+"""The first ones fit on a narrow screen."""
 
 
 def _day(title: str, field: str) -> Column[Any]:
@@ -52,7 +35,7 @@ def _day(title: str, field: str) -> Column[Any]:
 
 COLUMNS: list[Column[Any]] = [
     Column("symbol", attrgetter("symbol"), attrgetter("symbol"), left=True),
-    *(_figure(*one) for one in _FIGURES),
+    *(figure_column(figure, within="snapshot.") for figure in _FIGURES),
     Column("EM30", attrgetter("expected_move"), lambda row: number(row.expected_move)),
     _day("earnings", "next_earnings"),
     _day("ex-div", "next_dividend"),
@@ -107,10 +90,12 @@ class MarketView(View):
 
     def show(self, reports: Sequence[VolReport]) -> None:
         """Fill the table."""
-        self.tell_lost(one.error for one in reports)
+        self.tell_lost(report.error for report in reports)
         self.query_one("#volatility", Grid).fill(reports)
-        vix = next((one.snapshot.vix for one in reports if one.snapshot.vix is not None), None)
-        failed = [one.symbol for one in reports if one.error is not None]
+        vix = next(
+            (report.snapshot.vix for report in reports if report.snapshot.vix is not None), None
+        )
+        failed = [report.symbol for report in reports if report.error is not None]
         parts = [f"VIX {number(vix, 2, 100.0)}" if vix is not None else ""]
         parts += [f"{reports[0].snapshot.as_of:%Y-%m-%d %H:%M} UTC" if reports else ""]
         parts += [f"{len(failed)} not whole: {', '.join(failed[:4])}" if failed else ""]
@@ -120,10 +105,10 @@ class MarketView(View):
         """Say where the figures of the symbol come from, and what is missing."""
         report: VolReport = message.row
         snapshot = report.snapshot
-        found: dict[str, list[str]] = {}
+        by_source: dict[str, list[str]] = {}
         for name, source in snapshot.sources.items():
-            found.setdefault(source, []).append(name)
-        known = [f"{source}: {', '.join(names)}" for source, names in sorted(found.items())]
+            by_source.setdefault(source, []).append(name)
+        known = [f"{source}: {', '.join(names)}" for source, names in sorted(by_source.items())]
         reasons: dict[str, list[str]] = {}
         for name, reason in snapshot.missing.items():
             reasons.setdefault(reason, []).append(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +18,7 @@ from tomic.models.review import Alert, BookReview, Severity, StressGrid, Structu
 from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.entry import Ask
 from tomic.panel.widgets.glyphs import amount, money, number, per_cent
-from tomic.panel.widgets.grid import Column, Grid
+from tomic.panel.widgets.grid import Column, Grid, number_column
 from tomic.panel.widgets.lines import FactLines
 
 if TYPE_CHECKING:
@@ -63,50 +63,53 @@ def alerts_text(alerts: Sequence[Alert], *, advice: bool = False) -> Text:
     """A line for each alert, the urgent ones marked and first."""
     order = {Severity.ALARM: 0, Severity.WARNING: 1, Severity.INFO: 2}
     text = Text()
-    for place, one in enumerate(sorted(alerts, key=lambda one: order[one.severity])):
+    for place, alert in enumerate(sorted(alerts, key=lambda alert: order[alert.severity])):
         text.append("\n" if place else "")
-        scope = "" if one.message.startswith(one.scope) else f"{one.scope} "
-        text.append(f"{_MARKS[one.severity]}{scope}{one.message}", _STYLES[one.severity])
+        scope = "" if alert.message.startswith(alert.scope) else f"{alert.scope} "
+        text.append(f"{_MARKS[alert.severity]}{scope}{alert.message}", _STYLES[alert.severity])
         if advice:
-            text.append(f"\n     {one.advice}", "dim")
+            text.append(f"\n     {alert.advice}", "dim")
     return text
 
 
-def structure_text(one: Structure, review: BookReview) -> Text:
+def structure_text(structure: Structure, review: BookReview) -> Text:
     """Legs and figures of one strategy, and the alerts about it."""
     text = Text()
-    for leg in one.legs:
+    for leg in structure.legs:
         text.append(
             f"{leg.quantity:+g} {leg.contract:<26} cost {number(leg.cost):>9}  now "
             f"{number(leg.price):>9} ({leg.price_source})  IV% {per_cent(leg.iv):>5}  "
             f"delta {number(leg.delta):>6}{f'  {leg.problem}' if leg.problem else ''}\n"
         )
     rows = [
-        ("credit", number(one.credit, 2, signed=True)),
-        ("P&L", number(one.pnl, 2, signed=True)),
-        ("max profit", money(one.max_profit)),
-        ("max loss", amount(one.max_loss)),
-        ("margin", f"{amount(one.margin)}, net {amount(one.margin_net)}"),
-        ("ROM%", per_cent(one.rom)),
-        ("theta/margin%", f"{per_cent(one.theta_margin, 2)} a day"),
-        ("opened", f"{one.opened or 'unknown'}{' or before' if one.days_at_least else ''}"),
-        ("grouped by", f"{one.source} {one.link}".strip()),
+        ("credit", number(structure.credit, 2, signed=True)),
+        ("P&L", number(structure.pnl, 2, signed=True)),
+        ("max profit", money(structure.max_profit)),
+        ("max loss", amount(structure.max_loss)),
+        ("margin", f"{amount(structure.margin)}, net {amount(structure.margin_net)}"),
+        ("ROM%", per_cent(structure.rom)),
+        ("theta/margin%", f"{per_cent(structure.theta_margin, 2)} a day"),
+        (
+            "opened",
+            f"{structure.opened or 'unknown'}{' or before' if structure.days_at_least else ''}",
+        ),
+        ("grouped by", f"{structure.source} {structure.link}".strip()),
     ]
     for name, value in rows:
         text.append(f"\n{name:<15}", "dim").append(value)
-    for note in one.notes:
+    for note in structure.notes:
         text.append(f"\nnote: {note}", "dim")
-    own = [alert for alert in review.alerts if alert.scope == one.id]
+    own = [alert for alert in review.alerts if alert.scope == structure.id]
     text.append("\n\n").append_text(alerts_text(own, advice=True))
     for risk in review.assignments:
-        if risk.structure == one.id:
+        if risk.structure == structure.id:
             text.append(f"\nassignment: {risk.message}", "yellow")
     return text
 
 
-def considered_text(found: Considered, currency: str) -> Text:
+def considered_text(considered: Considered, currency: str) -> Text:
     """What a trade would change in the book."""
-    change, text = found.change, Text()
+    change, text = considered.change, Text()
     rows = [
         ("fit", number(change.fit, 2)),
         ("delta$", number(change.delta_value, 0, signed=True)),
@@ -119,14 +122,14 @@ def considered_text(found: Considered, currency: str) -> Text:
     text.append(f"change of the book, {currency}\n", "bold")
     for name, value in rows:
         text.append(f"{name:<15}", "dim").append(f"{value}\n")
-    for one in found.structures:
+    for structure in considered.structures:
         text.append(
-            f"\n{one.strategy}: margin {amount(one.margin)}, "
-            f"profit {amount(one.max_profit)}, loss {amount(one.max_loss)}\n"
+            f"\n{structure.strategy}: margin {amount(structure.margin)}, "
+            f"profit {amount(structure.max_profit)}, loss {amount(structure.max_loss)}\n"
         )
     for note in change.notes:
         text.append(f"note: {note}\n", "dim")
-    return text.append("\n").append_text(alerts_text(found.alerts, advice=True))
+    return text.append("\n").append_text(alerts_text(considered.alerts, advice=True))
 
 
 _CELL = 6
@@ -149,7 +152,7 @@ def short(value: float) -> str:
 
 def nearest(moves: Sequence[float], shown: Sequence[float], count: int) -> list[int]:
     """Places of the moves nearest to *shown*; the middle ones where only *count* fit."""
-    places = sorted({min(range(len(moves)), key=lambda i: abs(moves[i] - one)) for one in shown})
+    places = sorted({min(range(len(moves)), key=lambda i: abs(moves[i] - move)) for move in shown})
     excess = max(len(places) - max(count, 1), 0)
     return places[excess - excess // 2 : len(places) - excess // 2]
 
@@ -215,11 +218,6 @@ class HeatMap(Widget):
         return stress_text(grid, min(self._day, len(grid.days) - 1), self._shown, self.size.width)
 
 
-def _money(title: str, field: str) -> Column[Any]:
-    read: Callable[[Structure], float | None] = attrgetter(field)
-    return Column(title, read, lambda row: number(read(row), 0, signed=True))
-
-
 def _tone(row: Structure) -> str:
     return "" if row.pnl is None else "red" if row.pnl < 0 else "green"
 
@@ -240,15 +238,13 @@ COLUMNS: list[Column[Any]] = [
         style=_tone,
     ),
     Column("%max", attrgetter("profit_share"), lambda row: per_cent(row.profit_share, 0)),
-    _money("delta$", "greeks.delta_value"),
-    Column(
-        "theta", attrgetter("greeks.theta"), lambda row: number(row.greeks.theta, 1, signed=True)
-    ),
-    Column("vega", attrgetter("greeks.vega"), lambda row: number(row.greeks.vega, 1, signed=True)),
-    Column("margin", attrgetter("margin"), lambda row: number(row.margin, 0)),
-    _money("gamma$", "greeks.gamma_value"),
-    Column("ROM%", attrgetter("rom"), lambda row: per_cent(row.rom)),
-    Column("IV%", attrgetter("iv"), lambda row: per_cent(row.iv)),
+    number_column("delta$", "greeks.delta_value", 0, signed=True),
+    number_column("theta", "greeks.theta", 1, signed=True),
+    number_column("vega", "greeks.vega", 1, signed=True),
+    number_column("margin", "margin", 0),
+    number_column("gamma$", "greeks.gamma_value", 0, signed=True),
+    number_column("ROM%", "rom", 1, 100.0),
+    number_column("IV%", "iv", 1, 100.0),
     Column(
         "days",
         attrgetter("days_in_trade"),
@@ -340,11 +336,11 @@ class PortfolioView(View):
         self._review = review
         self.query_one("#structures", Grid).fill(review.structures)
         self.query_one("#totals", FactLines).show(
-            [self.panel.joined(one) for one in totals(review)]
+            [self.panel.joined(line) for line in totals(review)]
         )
         grids = [*([review.stress] if review.stress else []), *review.stress_by_symbol]
         self.query_one(HeatMap).show(grids, self.panel.settings.portfolio.stress.shown_spots)
-        urgent = [one for one in review.alerts if one.severity is not Severity.INFO]
+        urgent = [alert for alert in review.alerts if alert.severity is not Severity.INFO]
         text = alerts_text(urgent) if urgent else Text("no warnings (a: all notes)", "dim")
         self.query_one("#alert-text", Static).update(text)
         parts = [
@@ -359,9 +355,11 @@ class PortfolioView(View):
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Show legs and notes of the chosen strategy."""
         if self._review is not None:
-            one: Structure = message.row
-            text = structure_text(one, self._review)
-            self.app.push_screen(TextSheet(f"{one.id} {one.strategy}", text, self.typed()))
+            structure: Structure = message.row
+            text = structure_text(structure, self._review)
+            self.app.push_screen(
+                TextSheet(f"{structure.id} {structure.strategy}", text, self.typed())
+            )
 
     def action_day(self) -> None:
         """The stress grid at its next day."""

@@ -55,12 +55,12 @@ def refusals_text(result: ScanResult, *, symbol: str | None = None) -> Text:
 
 def payoff_text(proposal: Proposal, width: int, height: int, glyphs: Glyphs) -> Text:
     """The plot as text of *width* x *height* cells; too small a space gives nothing."""
-    points = [one for one in proposal.curve if math.isfinite(one.profit)]
+    points = [point for point in proposal.curve if math.isfinite(point.profit)]
     title = Text("P&L at the first expiry", style="bold", no_wrap=True)
     if width < 24 or height < 7 or len(points) < 2:
         return title.append("\nno payoff to draw", "dim")
-    price = [one.price for one in points]
-    profit = [one.profit for one in points]
+    price = [point.price for point in points]
+    profit = [point.profit for point in points]
     x, y = span_of(price, margin=0.0), span_of([*profit, 0.0], margin=0.08)
     ticks = number(y.high, 0, signed=True), number(y.low, 0, signed=True)
     canvas = Canvas(width - len(max(ticks, key=len)) - 1, height - 4, x, y, glyphs)
@@ -73,7 +73,7 @@ def payoff_text(proposal: Proposal, width: int, height: int, glyphs: Glyphs) -> 
         canvas.sign(breakeven, 0.0, glyphs.point, "yellow")
     feet = (f"{price[0]:.5g}", f"{price[-1]:.5g}")
     spot = (proposal.spot, f"spot {proposal.spot:,.2f}")
-    breakevens = ", ".join(f"{one:,.2f}" for one in proposal.breakevens) or "none"
+    breakevens = ", ".join(f"{level:,.2f}" for level in proposal.breakevens) or "none"
     key = Text(f"\n{glyphs.point} breakevens {breakevens}", "dim")
     return (
         title.append("\n")
@@ -133,29 +133,29 @@ LEGS: list[Column[Any]] = [
 ]
 
 
-def figures(one: Proposal, either_way: str) -> list[tuple[str, str]]:
+def figures(proposal: Proposal, either_way: str) -> list[tuple[str, str]]:
     """Name and text of each figure."""
-    error = "" if one.edge_error is None else f" {either_way}{number(one.edge_error)}"
+    error = "" if proposal.edge_error is None else f" {either_way}{number(proposal.edge_error)}"
     return [
-        ("credit", f"{money(one.credit, 2)}  mid {money(one.credit_mid, 2)}"),
-        ("profit/loss", f"{money(one.max_profit)} / {money(-one.max_loss)}"),
-        ("margin", money(one.margin).lstrip("+")),
-        ("ROM%", f"{per_cent(one.rom)}  30 d {per_cent(one.rom_30d)}"),
-        ("PoS%", f"{per_cent(one.pos)}  market {per_cent(one.pos_market)}"),
-        ("EV", f"{money(one.ev, 2)}  market {money(one.ev_market, 2)}"),
-        ("CVaR95", money(-one.cvar95)),
-        ("touch%", per_cent(one.touch)),
-        ("edge", f"{money(one.edge, 2)}{error}"),
-        ("delta", f"{one.delta:+.1f} sh  gamma {one.gamma:+.2f}"),
-        ("theta", f"{one.theta:+.1f}/day  vega {one.vega:+.1f}"),
-        ("IV rank", f"{per_cent(one.iv_rank, 0) or 'unknown'}  HV% {per_cent(one.hv)}"),
+        ("credit", f"{money(proposal.credit, 2)}  mid {money(proposal.credit_mid, 2)}"),
+        ("profit/loss", f"{money(proposal.max_profit)} / {money(-proposal.max_loss)}"),
+        ("margin", money(proposal.margin).lstrip("+")),
+        ("ROM%", f"{per_cent(proposal.rom)}  30 d {per_cent(proposal.rom_30d)}"),
+        ("PoS%", f"{per_cent(proposal.pos)}  market {per_cent(proposal.pos_market)}"),
+        ("EV", f"{money(proposal.ev, 2)}  market {money(proposal.ev_market, 2)}"),
+        ("CVaR95", money(-proposal.cvar95)),
+        ("touch%", per_cent(proposal.touch)),
+        ("edge", f"{money(proposal.edge, 2)}{error}"),
+        ("delta", f"{proposal.delta:+.1f} sh  gamma {proposal.gamma:+.2f}"),
+        ("theta", f"{proposal.theta:+.1f}/day  vega {proposal.vega:+.1f}"),
+        ("IV rank", f"{per_cent(proposal.iv_rank, 0) or 'unknown'}  HV% {per_cent(proposal.hv)}"),
     ]
 
 
-def score_text(one: Proposal) -> Text:
+def score_text(proposal: Proposal) -> Text:
     """The parts of the score, which add up to it."""
-    text = Text(f"score {one.score:.1f} {one.grade.value} = ", style="bold")
-    for part in one.printed_parts():
+    text = Text(f"score {proposal.score:.1f} {proposal.grade.value} = ", style="bold")
+    for part in proposal.printed_parts():
         text.append(f"{part.name} ", "dim").append(f"{part.points:+.1f}  ", _tone(part.points))
     return text
 
@@ -184,17 +184,17 @@ class ProposalSheet(Sheet):
 
     def body(self) -> ComposeResult:
         """Payoff beside the figures, then score, legs and refusals."""
-        one = self._proposal
+        proposal = self._proposal
         with VerticalScroll(id="proposal"):
             with Horizontal(classes="upper"):
-                yield Static(self._figures(one), id="figures", markup=False)
-                yield PayoffPlot(one, self.panel.glyphs)
-            yield Static(score_text(one), id="score", markup=False)
+                yield Static(self._figures(proposal), id="figures", markup=False)
+                yield PayoffPlot(proposal, self.panel.glyphs)
+            yield Static(score_text(proposal), id="score", markup=False)
             grid: Grid[Leg] = Grid(LEGS, key=attrgetter("text"), id="legs")
-            grid.styles.height = len(one.legs) + 2
+            grid.styles.height = len(proposal.legs) + 2
             yield grid
-            yield Static(self._notes(one), id="notes", markup=False)
-            yield Static(refusals_text(self._result, symbol=one.symbol), markup=False)
+            yield Static(self._notes(proposal), id="notes", markup=False)
+            yield Static(refusals_text(self._result, symbol=proposal.symbol), markup=False)
 
     def on_mount(self) -> None:
         """Fill in the legs."""
@@ -205,16 +205,16 @@ class ProposalSheet(Sheet):
         """The equivalent command; none for what is not kept."""
         return self.panel.typed("show", self._proposal.id) if self._proposal.id else ""
 
-    def _figures(self, one: Proposal) -> Text:
+    def _figures(self, proposal: Proposal) -> Text:
         text = Text(no_wrap=True)
-        for name, value in figures(one, self.panel.glyphs.either_way):
+        for name, value in figures(proposal, self.panel.glyphs.either_way):
             text.append(f"{name:<12}", "dim").append(f"{value}\n")
         text.right_crop(1)
         return text
 
-    def _notes(self, one: Proposal) -> Text:
-        like = f"{one.like_it} others like it passed every rule" if one.like_it else ""
-        return Text("\n".join([*(f"note: {note}" for note in one.notes), like]).strip(), "dim")
+    def _notes(self, proposal: Proposal) -> Text:
+        like = f"{proposal.like_it} others like it passed every rule" if proposal.like_it else ""
+        return Text("\n".join([*(f"note: {note}" for note in proposal.notes), like]).strip(), "dim")
 
     # -- again -----------------------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class ProposalSheet(Sheet):
     def reviewed(self, review: TradeReview) -> None:
         """Show the figures of now."""
         new = review.proposal
-        refused = "; ".join(one.message for one in review.refusals)
+        refused = "; ".join(refusal.message for refusal in review.refusals)
         if new is None:
             self.say(refused or "its figures cannot be had", failed=True)
             return

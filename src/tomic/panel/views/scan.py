@@ -28,14 +28,14 @@ from tomic.panel.widgets.grid import Column, Grid
 from tomic.panel.widgets.lines import FactLines
 
 _LOST = {
-    one.code
-    for one in (SessionError, GatewayUnreachable, ClientIdInUse, CompetingSession, SessionLost)
+    error.code
+    for error in (SessionError, GatewayUnreachable, ClientIdInUse, CompetingSession, SessionLost)
 }
 
 
-def legs_of(one: Proposal) -> str:
+def legs_of(proposal: Proposal) -> str:
     """All legs in short."""
-    return " ".join(_short(leg) for leg in one.legs)
+    return " ".join(_short(leg) for leg in proposal.legs)
 
 
 def _short(leg: Leg) -> str:
@@ -107,7 +107,7 @@ class ScanView(View):
     def typed(self) -> str:
         """The equivalent command."""
         strategies = ",".join(self._words("strategies"))
-        words: list[object] = ["scan", *(one.upper() for one in self._words("symbols"))]
+        words: list[object] = ["scan", *(symbol.upper() for symbol in self._words("symbols"))]
         words += ["--top", self._top] if self._top else []
         words += ["--strategy", strategies] if strategies else []
         return self.panel.typed(*words)
@@ -115,7 +115,7 @@ class ScanView(View):
     def action_load(self) -> None:
         """Scan."""
         symbols = self._words("symbols") or list(self.panel.symbols)
-        strategies = [one.replace("-", "_") for one in self._words("strategies")] or None
+        strategies = [strategy.replace("-", "_") for strategy in self._words("strategies")] or None
         top = self._top
 
         async def ask(desk: Desk) -> ScanResult:
@@ -127,16 +127,16 @@ class ScanView(View):
 
     def show(self, result: ScanResult) -> None:
         """Fill the ranking."""
-        lost = next((one for one in result.failed if one.error_code in _LOST), None)
+        lost = next((outcome for outcome in result.failed if outcome.error_code in _LOST), None)
         if lost is not None:
             self.panel.lost(lost.error)
         self._result = result
         self.query_one("#ranking", Grid).fill(result.proposals)
-        refused = sorted(result.rejected, key=lambda one: -one.count)[:3]
+        refused = sorted(result.rejected, key=lambda refusal: -refusal.count)[:3]
         parts = [
             f"partial: {result.partial_text}" if result.partial else "",
             f"{result.considered:,} considered, {result.passed:,} passed",
-            "refused " + ", ".join(f"{one.rule} {one.count:,}" for one in refused)
+            "refused " + ", ".join(f"{refusal.rule} {refusal.count:,}" for refusal in refused)
             if refused
             else "",
         ]
@@ -147,10 +147,12 @@ class ScanView(View):
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Show legs and score of the trade under the cursor."""
-        one: Proposal = message.row
-        more = f"+{one.like_it} like it" if one.like_it else ""
-        legs = self.panel.joined([f"{one.symbol} {legs_of(one)} {one.expiry}", more])
-        self.query_one("#trade", FactLines).show([legs, score_text(one).plain, *one.notes[:1]])
+        proposal: Proposal = message.row
+        more = f"+{proposal.like_it} like it" if proposal.like_it else ""
+        legs = self.panel.joined([f"{proposal.symbol} {legs_of(proposal)} {proposal.expiry}", more])
+        self.query_one("#trade", FactLines).show(
+            [legs, score_text(proposal).plain, *proposal.notes[:1]]
+        )
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Open the proposal."""
@@ -207,14 +209,16 @@ def review_text(review: TradeReview) -> str:
     """Which rules refused a given trade, or its place when none did."""
     place = f", place {review.place} of its kind" if review.place else ""
     lines = [f"accepted{place}" if review.accepted else "refused"]
-    for one in review.refusals:
-        lines.append(f"{'no data' if one.kind == 'no_data' else one.rule}: {one.message}")
-    if review.proposal is not None:
-        found = review.proposal
-        lines += ["", score_text(found).plain]
+    for refusal in review.refusals:
         lines.append(
-            f"credit {money(found.credit, 2)}, loss {money(-found.max_loss)}, "
-            f"PoS {per_cent(found.pos)}%, EV {money(found.ev, 2)}"
+            f"{'no data' if refusal.kind == 'no_data' else refusal.rule}: {refusal.message}"
+        )
+    if review.proposal is not None:
+        proposal = review.proposal
+        lines += ["", score_text(proposal).plain]
+        lines.append(
+            f"credit {money(proposal.credit, 2)}, loss {money(-proposal.max_loss)}, "
+            f"PoS {per_cent(proposal.pos)}%, EV {money(proposal.ev, 2)}"
         )
     if review.better is not None:
         lines.append(f"better: {review.better.trade}, score {review.better.score:.1f}")

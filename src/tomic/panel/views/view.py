@@ -73,7 +73,7 @@ class Panel(Protocol):
         """Read the settings again."""
 
 
-class Page(Widget):
+class PanelPage(Widget):
     """What views and sheets share; a page does one piece of work at a time, in the background."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -161,7 +161,7 @@ class Page(Widget):
                 show(result)
 
 
-class View(Vertical, Page):
+class View(Vertical, PanelPage):
     """One of the pages behind the numbers."""
 
     label: ClassVar[str] = ""
@@ -225,7 +225,7 @@ class View(Vertical, Page):
 
     def tell_lost(self, errors: Iterable[TomicError | None]) -> None:
         """Show the banner when one of the errors in a result is a lost connection."""
-        lost = next((one for one in errors if isinstance(one, SessionError)), None)
+        lost = next((error for error in errors if isinstance(error, SessionError)), None)
         if lost is not None:
             self.panel.lost(str(lost))
 
@@ -290,7 +290,7 @@ class View(Vertical, Page):
         self.refresh_bindings()
 
 
-class Sheet(ModalScreen[None], Page):
+class Sheet(ModalScreen[None], PanelPage):
     """A page of details over the view: a title, and escape goes back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -305,7 +305,7 @@ class Sheet(ModalScreen[None], Page):
     def compose(self) -> ComposeResult:
         """Title above, keys below what every page has."""
         yield Label(self._title, markup=False, classes="title")
-        yield from Page.compose(self)
+        yield from PanelPage.compose(self)
         yield Footer()
 
     def action_leave(self) -> None:

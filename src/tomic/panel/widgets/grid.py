@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
+
+from tomic.figures import Figure
+from tomic.panel.widgets.glyphs import number
 
 Row = TypeVar("Row")
 
@@ -24,6 +28,25 @@ class Column(Generic[Row]):
     text: Callable[[Row], str]
     style: Callable[[Row], str] | None = None
     left: bool = False
+
+
+def number_column(
+    title: str, field: str, decimals: int, factor: float = 1.0, *, signed: bool = False
+) -> Column[Any]:
+    """A column of numbers; *field* may lead through dots."""
+    read: Callable[[Any], Any] = attrgetter(field)
+    return Column(title, read, lambda row: number(read(row), decimals, factor, signed=signed))
+
+
+def figure_column(figure: Figure, *, within: str = "", title: str = "") -> Column[Any]:
+    """A column headed and written as that figure is everywhere, with *title* over it if given."""
+    return number_column(
+        title or figure.narrow,
+        f"{within}{figure.name}",
+        figure.decimals,
+        figure.factor,
+        signed=figure.is_signed,
+    )
 
 
 class Grid(DataTable[Text], Generic[Row]):
@@ -99,8 +122,8 @@ class Grid(DataTable[Text], Generic[Row]):
             self.add_row(*self._cells(row), key=self._key(row))
         if before is not None:
             wanted = self._key(before)
-            found = next((i for i, row in enumerate(self._shown) if self._key(row) == wanted), 0)
-            self.move_cursor(row=found, scroll=False)
+            place = next((i for i, row in enumerate(self._shown) if self._key(row) == wanted), 0)
+            self.move_cursor(row=place, scroll=False)
             self.scroll_to(y=at, animate=False)
         self._point()
 

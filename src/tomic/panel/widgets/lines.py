@@ -46,7 +46,7 @@ class FactLines(Widget):
     def render(self) -> Text:
         """As many lines as there is room for."""
         width = max(self.size.width, 1)
-        return Text("\n".join(_cut(one, width) for one in self.lines), no_wrap=True)
+        return Text("\n".join(_cut(line, width) for line in self.lines), no_wrap=True)
 
 
 def _cut(line: str, width: int) -> str:
@@ -123,7 +123,7 @@ class ViewBar(Horizontal):
 
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__()
-        self._names = [ViewName(f"{place}", one) for place, one in enumerate(labels, start=1)]
+        self._names = [ViewName(f"{place}", view) for place, view in enumerate(labels, start=1)]
         self._link = LinkLabel()
         self.chosen: str | None = None
 
@@ -135,8 +135,8 @@ class ViewBar(Horizontal):
     def choose(self, label: str) -> None:
         """Mark one."""
         self.chosen = label
-        for one in self._names:
-            one.chosen = one.label == label
+        for name in self._names:
+            name.chosen = name.label == label
 
     def say(self, text: str) -> None:
         """Show how things stand with the gateway."""

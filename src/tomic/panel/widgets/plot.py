@@ -34,7 +34,7 @@ class Span:
 
 def span_of(values: Sequence[float], *, margin: float = 0.05) -> Span:
     """A span around all finite values; of one value or none a span around it or 0."""
-    known = [one for one in values if math.isfinite(one)]
+    known = [value for value in values if math.isfinite(value)]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
     if low == high:
         room = abs(low) * 0.1 or 1.0
@@ -89,8 +89,8 @@ class Canvas:
         """Join the points; gaps where a value is missing."""
         across, down = (_ACROSS, _DOWN) if self.glyphs.braille else (1, 1)
         before: tuple[int, int] | None = None
-        for one in zip(x, y, strict=True):
-            dot = self._dot(*one, across, down)
+        for point in zip(x, y, strict=True):
+            dot = self._dot(*point, across, down)
             for column, row in _between(before, dot):
                 self._stroke(column, row, style)
             before = dot
@@ -162,7 +162,7 @@ def framed(
         feet: Labels under the two ends of the other one.
         mark: A place on it between them, and its label; left out where there is no room.
     """
-    glyphs, room = canvas.glyphs, max(len(one) for one in ticks)
+    glyphs, room = canvas.glyphs, max(len(tick) for tick in ticks)
     text = Text(no_wrap=True)
     for row, line in enumerate(canvas.text().split("\n", allow_blank=True)):
         label = ticks[0] if row == 0 else ticks[1] if row == canvas.height - 1 else ""
