@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tomic.config.market import ChainSettings
 from tomic.errors import StoreError, UsageError
 from tomic.models import DataType, Spot, SpotSource
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.workflows.chain.fetch import fetch_chain
 from tomic.workflows.chain.several import ChainOutcome, StoreMemory, fetch_chains
 

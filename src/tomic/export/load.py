@@ -19,7 +19,7 @@ from tomic.errors import BadFile, MissingSpot, UsageError
 from tomic.export.document import SCHEMA
 from tomic.export.rows import FileFacts, read_rows
 from tomic.models import DataType, OptionQuote, Spot, SpotSource, Underlying, normalize_symbol
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.valuation import label_frozen
 
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from tomic import dates
 from tomic.errors import BadFile, DataError
 from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, SpotSource
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 
 _ALIASES = {"type": "right", "impliedvolatility": "iv", "closemid": "close"}
 _REQUIRED = ("expiry", "strike", "right")

@@ -26,7 +26,7 @@ from tomic.models.review import BookReview, FitChange, SymbolBeta
 from tomic.portfolio import exposure, overview, stress
 from tomic.portfolio.grouping import Claim
 from tomic.quant.revaluation import stress_grid
-from tomic.strategies.fit import PortfolioFit, Prospect
+from tomic.strategies.scoring import PortfolioFit, Prospect
 
 _HALF = 0.05
 _MOVE = 0.10
@@ -74,7 +74,7 @@ class BookFit:
         self._before = _state(review)._replace(margin=0.0, worst=float(self._grid.min()))
 
     def fits(self, trades: Sequence[Prospect]) -> Sequence[PortfolioFit]:
-        """A `Fit` for each of *trades*, in their order; 1 where net liquidation is unknown."""
+        """The fit of each of *trades*, in their order; 1 where net liquidation is unknown."""
         if not trades:
             return []
         if self._net is None or self._net <= 0.0:

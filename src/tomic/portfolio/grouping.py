@@ -298,15 +298,20 @@ def straddles(options: Sequence[Lot], matches: list[Match]) -> None:
     for side in (True, False):
         puts = [lot for lot in options if lot.right == "P" and lot.is_short == side]
         calls = [lot for lot in options if lot.right == "C" and lot.is_short == side]
-        fitting = [
-            (put, call)
-            for put, call in product(puts, calls)
-            if put.slot == call.slot and put.strike <= call.strike
-        ]
-        for put, call in sorted(fitting, key=_distance):
+        for put, call in _puts_below_calls(puts, calls):
             kind = "straddle" if put.strike == call.strike else "strangle"
             sign = -1.0 if side else 1.0
             take(matches, f"{'short' if side else 'long'}_{kind}", (put, sign), (call, sign))
+
+
+def _puts_below_calls(puts: Sequence[Lot], calls: Sequence[Lot]) -> list[tuple[Lot, Lot]]:
+    """Pairs of one slot with the put at or below the call, the closest strikes first."""
+    fitting = [
+        (put, call)
+        for put, call in product(puts, calls)
+        if put.slot == call.slot and put.strike <= call.strike
+    ]
+    return sorted(fitting, key=_distance)
 
 
 # -- with shares -----------------------------------------------------------------------------------
@@ -316,12 +321,7 @@ def collars(options: Sequence[Lot], stock: Sequence[Lot], matches: list[Match]) 
     """Shares with a put bought below and a call sold above."""
     calls = [lot for lot in options if lot.right == "C" and lot.is_short]
     puts = [lot for lot in options if lot.right == "P" and not lot.is_short]
-    fitting = [
-        (put, call)
-        for put, call in product(puts, calls)
-        if put.slot == call.slot and put.strike <= call.strike
-    ]
-    for put, call in sorted(fitting, key=_distance):
+    for put, call in _puts_below_calls(puts, calls):
         for shares in stock:
             if not shares.is_short:
                 take(matches, "collar", (shares, shares.unit), (put, 1.0), (call, -1.0))
