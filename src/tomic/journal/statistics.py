@@ -631,17 +631,17 @@ def _results(done: Iterable[CampaignOutcome]) -> list[float]:
 
 
 def _expectancies(
-    groups: Sequence[Sequence[CampaignOutcome]], every: Sequence[CampaignOutcome], draws: int
+    groups: Sequence[Sequence[CampaignOutcome]], done: Sequence[CampaignOutcome], draws: int
 ) -> list[Interval]:
     """Mean result of each group, with intervals from the clusters of all campaigns."""
     group = {id(outcome): place for place, members in enumerate(groups) for outcome in members}
-    rows = np.arange(len(every))
-    places = [group[id(outcome)] for outcome in every]
-    counted = np.zeros((len(every), len(groups)))
+    rows = np.arange(len(done))
+    places = [group[id(outcome)] for outcome in done]
+    counted = np.zeros((len(done), len(groups)))
     counted[rows, places] = 1.0
     results = np.zeros_like(counted)
-    results[rows, places] = _results(every)
-    cluster = clusters([outcome.cluster for outcome in every])
+    results[rows, places] = _results(done)
+    cluster = clusters([outcome.cluster for outcome in done])
     sums = resampled_sums(cluster, np.hstack((results, counted)), draws)
     intervals = []
     for place, own in enumerate(groups):

@@ -165,9 +165,9 @@ def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> I
         )
 
 
-def _least_share(part: Concentration, every: Sequence[Concentration]) -> float | None:
+def _least_share(part: Concentration, parts: Sequence[Concentration]) -> float | None:
     """Its share of the known margins, or the least that it can be."""
-    total = sum(other.margin_known for other in every if other.kind == part.kind)
+    total = sum(other.margin_known for other in parts if other.kind == part.kind)
     return part.share if part.margin is not None or not total else part.margin_known / total
 
 
@@ -341,7 +341,7 @@ def _vega(
         )  # fmt: skip
     if rank is None:
         return
-    dear, cheap = rank > limits.iv_rank_high, rank < limits.iv_rank_low
+    expensive, cheap = rank > limits.iv_rank_high, rank < limits.iv_rank_low
     short, long = vega < -limits.vega_with_rank, vega > limits.vega_with_rank
     findings = {
         (True, True): ("vega_short_dear", INFO, "sold while dear", "time is on its side"),
@@ -351,9 +351,9 @@ def _vega(
         ),
         (False, False): ("vega_long_cheap", INFO, "bought while cheap", "a rise would pay"),
     }  # fmt: skip
-    if (short and (dear or cheap)) or (long and cheap):
-        rule, severity, words, advice = findings[short, dear]
-        limit = limits.iv_rank_high if dear else limits.iv_rank_low
+    if (short and (expensive or cheap)) or (long and cheap):
+        rule, severity, words, advice = findings[short, expensive]
+        limit = limits.iv_rank_high if expensive else limits.iv_rank_low
         message = f"volatility {words}: vega {vega:+,.0f}, IV rank {rank:.0%}"
         yield _of(structure, rule, severity, rank, limit, message, advice)
     delta = structure.delta_per_share
@@ -364,7 +364,7 @@ def _vega(
             structure, "bullish_long_cheap", INFO, rank, limits.iv_rank_low,
             "bullish and long volatility while it is cheap", "a rise of either helps",
         )  # fmt: skip
-    if delta <= -limits.delta_light and vega < 0.0 and dear:
+    if delta <= -limits.delta_light and vega < 0.0 and expensive:
         yield _of(
             structure, "bearish_short_dear", INFO, rank, limits.iv_rank_high,
             "bearish and short volatility while it is dear", "a fall usually lifts volatility",

@@ -105,7 +105,7 @@ def condors(pairs: Sequence[Pair], matches: list[Match]) -> None:
             for put, call in product(puts, calls)
             if put.short.slot == call.short.slot and _inner(put) <= _inner(call)
         ]
-        fitting.sort(key=lambda two: _condor_rank(*two))
+        fitting.sort(key=lambda spreads: _condor_rank(*spreads))
         for put, call in fitting:
             count = min(put.count, call.count)
             if count:
@@ -220,8 +220,8 @@ def verticals(lots: Sequence[Lot]) -> list[Pair]:
     return pairs
 
 
-def _distance(two: tuple[Lot, Lot]) -> tuple[object, ...]:
-    short, long = two
+def _distance(pair: tuple[Lot, Lot]) -> tuple[object, ...]:
+    short, long = pair
     return (abs(short.strike - long.strike), short.place, long.place)
 
 
@@ -246,8 +246,8 @@ def _closest(shorts: Sequence[Lot], longs: Sequence[Lot]) -> list[tuple[Lot, Lot
     for row in range(len(few), 0, -1):
         while best[row][column - 1] == best[row][column]:
             column -= 1
-        fewer_lot, two = few[row - 1], many[column - 1]
-        pairs.append((fewer_lot, two) if fewer_lot.is_short else (two, fewer_lot))
+        fewer_lot, other_lot = few[row - 1], many[column - 1]
+        pairs.append((fewer_lot, other_lot) if fewer_lot.is_short else (other_lot, fewer_lot))
         column -= 1
     return pairs[::-1]
 
@@ -285,7 +285,7 @@ def across_expiries(options: Sequence[Lot], matches: list[Match]) -> None:
         and short.right == long.right
         and short.slot[0] != long.slot[0]
     ]
-    fitting.sort(key=lambda two: (*_distance(two)[:1], two[0].place, two[1].place))
+    fitting.sort(key=lambda lots: (*_distance(lots)[:1], lots[0].place, lots[1].place))
     for short, long in fitting:
         bought = short.slot[0] < long.slot[0]
         kind = "calendar" if short.strike == long.strike else "diagonal"
