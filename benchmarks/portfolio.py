@@ -16,7 +16,7 @@ from tomic.portfolio import exposure, overview, stress
 from tomic.portfolio.fit import BookFit
 from tomic.portfolio.overview import Holdings
 from tomic.quant import american
-from tomic.strategies.fit import Prospect
+from tomic.strategies.scoring import Prospect
 
 AS_OF = dt.datetime(2026, 11, 20, 20, tzinfo=dt.UTC)
 EXPIRIES = tuple(dt.date(2026, 12, 18) + dt.timedelta(days=28 * n) for n in range(4))

@@ -22,7 +22,7 @@ from tomic.models import (
     normalize_symbol,
     normalize_symbols,
 )
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 
 
 @pytest.mark.parametrize(

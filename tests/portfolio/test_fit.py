@@ -13,7 +13,7 @@ from tomic.models.book import AccountSummary
 from tomic.portfolio import fit, overview
 from tomic.portfolio.fit import BookFit
 from tomic.strategies import propose
-from tomic.strategies.fit import FitModel, Prospect
+from tomic.strategies.scoring import FitModel, Prospect
 
 SETTINGS = Settings()
 NEAR = "2026-12-18"

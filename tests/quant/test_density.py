@@ -204,19 +204,6 @@ def test_forecast_keeps_shape_and_forward(ratio):
     assert_allclose(score, (np.log(market.price) - market.mean_log) / market.std_log, atol=1e-9)
 
 
-def test_samples_keep_their_mean_and_quantiles():
-    """A density of a million lognormal draws has their median and, moved, the asked mean."""
-    rng = np.random.default_rng(7)
-    drawn = FORWARD * np.exp(0.07 * rng.standard_normal(100_000) - 0.5 * 0.07**2)
-
-    found = density.from_samples(drawn, tau=TAU)
-    moved = density.from_samples(drawn, tau=TAU, forward=101.0)
-
-    assert found.mean == pytest.approx(drawn.mean(), rel=1e-4)
-    assert found.quantile(0.5) == pytest.approx(np.median(drawn), rel=2e-4)
-    assert moved.mean == pytest.approx(101.0, rel=1e-12)
-
-
 def test_forecast_volatility_blends_what_is_present():
     """Half IV30, half the mean of the historical volatilities present; one side alone stands."""
     hv = [[0.10, np.nan, 0.20], [np.nan, np.nan, np.nan], [0.3, 0.3, 0.3]]
@@ -235,9 +222,6 @@ def test_forecast_volatility_blends_what_is_present():
         (lambda: density.lognormal(100.0, 0.0, SIGMA), "tau must be > 0"),
         (lambda: density.lognormal(100.0, TAU, np.nan), "sigma must be > 0"),
         (lambda: density.forecast(mixture(), 0.0), "sigma must be > 0"),
-        (lambda: density.from_samples([5.0, 5.0], tau=TAU), "2 different prices"),
-        (lambda: density.from_samples([], tau=TAU), "must be > 0"),
-        (lambda: density.from_samples([1.0, np.nan], tau=TAU), "finite"),
         (lambda: density.from_arrays([1.0, 3.0, 2.0], [0.0, 0.5, 1.0], tau=TAU), "ascending"),
         (lambda: density.from_arrays([1.0, 2.0], [1.0, 0.5], tau=TAU), "never fall"),
         (lambda: density.from_arrays([1.0, 2.0], [0.0, 0.5, 1.0], tau=TAU), "share shape"),

@@ -209,17 +209,6 @@ def test_fewer_than_four_strikes_are_no_smile(at, strikes):
         smile.fit(at, TRUTH.iv(at), forward=FORWARD, tau=TAU)
 
 
-def test_a_chain_says_which_expiries_have_no_smile():
-    """An expiry of three strikes is absent, and why is told; its neighbours keep their smiles."""
-    at = np.concatenate([STRIKE[::20], STRIKE])
-    tau = np.repeat([TAU, 2 * TAU], [3, 60])
-
-    chain = smile.fit_chain(at, TRUTH.iv(at), tau=tau, forward=FORWARD)
-
-    assert list(chain) == [2 * TAU]
-    assert chain.missing == {TAU: "no smile: 3 strikes with a usable quote, it takes 4"}
-
-
 def test_quotes_with_arbitrage_are_fitted_without_it():
     """Vogt's slice has a negative density; a fit to its quotes does not, and its note says why."""
     vogt = smile.Smile(100.0, 1.0, 1.0, a=-0.041, b=0.1331, rho=0.306, m=0.3586, sigma=0.4153)
@@ -317,14 +306,11 @@ def test_residuals_show_the_quote_that_does_not_belong():
 def test_total_variance_never_falls_along_a_chain():
     """Quotes of a later expiry below the earlier one are raised to it, and the note says so."""
     early = smile.Smile(FORWARD, TAU, 1.0, a=0.004, b=0.03, rho=-0.6, m=0.01, sigma=0.06)
-    at = np.concatenate([STRIKE, STRIKE, STRIKE])
-    tau = np.repeat([TAU, 2 * TAU, 3 * TAU], 60)
     # The second expiry carries less variance than the first; the third is ordinary.
-    iv = np.concatenate(
-        [early.iv(STRIKE), early.iv(STRIKE) * math.sqrt(0.45), early.iv(STRIKE) * 1.01]
-    )
-
-    chain = smile.fit_chain(at, iv, tau=tau, forward=FORWARD)
+    chain, before = {}, None
+    for years, scale in ((TAU, 1.0), (2 * TAU, math.sqrt(0.45)), (3 * TAU, 1.01)):
+        iv = early.iv(STRIKE) * scale
+        chain[years] = before = smile.fit(STRIKE, iv, forward=FORWARD, tau=years, floor=before)
 
     k = np.linspace(-0.15, 0.10, 200)
     curves = [fitted.total_variance(k) for fitted in chain.values()]
@@ -334,18 +320,6 @@ def test_total_variance_never_falls_along_a_chain():
     assert "total variance may not fall" in chain[2 * TAU].note
     assert chain[3 * TAU].note == ""
     assert all(fitted.arbitrage_free for fitted in chain.values())
-
-
-def test_a_chain_skips_expiries_without_quotes():
-    """An expiry whose quotes are all missing has no smile; the others keep theirs."""
-    at, tau = np.tile(STRIKE, 2), np.repeat([TAU, 2 * TAU], 60)
-    iv = np.tile(TRUTH.iv(STRIKE), 2)
-    iv[:60] = math.nan
-
-    chain = smile.fit_chain(at, iv, tau=tau, forward=np.repeat([500.0, 501.0], 60), discount=0.99)
-
-    assert list(chain) == [2 * TAU]
-    assert (chain[2 * TAU].forward, chain[2 * TAU].discount) == (501.0, 0.99)
 
 
 def recorded_smiles(chain):

@@ -11,7 +11,7 @@ import pytest
 from tomic.config import ScanSettings
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.diversify import Contender, by_strategy, walk
-from tomic.strategies.fit import PortfolioFit
+from tomic.strategies.scoring import PortfolioFit
 from tomic.strategies.search import Hit
 
 MAY, JUNE = dt.date(2026, 5, 15), dt.date(2026, 6, 19)

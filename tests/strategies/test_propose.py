@@ -19,10 +19,10 @@ from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
 from tomic.strategies import candidates, measures, propose, search
 from tomic.strategies.catalogue.templates import CATALOGUE
-from tomic.strategies.fit import PortfolioFit
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.proposals import prospect
+from tomic.strategies.scoring import PortfolioFit
 
 SPY = "tomic_ib_SPY_20250519_2026cest.csv"
 INSIDE = {

@@ -29,7 +29,7 @@ from tomic.workflows.progress import Watcher, ignore
 if TYPE_CHECKING:
     from tomic.desk.recording import SessionRecording
     from tomic.models import Proposal, ScanResult, TradeReview
-    from tomic.strategies.fit import FitModel
+    from tomic.strategies.scoring import FitModel
     from tomic.workflows.doctor.ladder import Check
     from tomic.workflows.journal.entries import Journal
     from tomic.workflows.portfolio.review import PortfolioReview

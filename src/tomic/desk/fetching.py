@@ -12,7 +12,7 @@ from tomic import selection
 from tomic.config.market import ChainSettings
 from tomic.errors import StoreError, UsageError
 from tomic.models import DataType, Spot, SpotSource
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.workflows.chain.fetch import ChainOutcome, fetch_chain, fetch_chains
 from tomic.workflows.chain.setup import ChainRequest, ContractMemory
 

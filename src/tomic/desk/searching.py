@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tomic.chain import Chain
     from tomic.desk.resources import Resources
     from tomic.models import Proposal, ScanResult, TradeReview
-    from tomic.strategies.fit import FitModel
     from tomic.strategies.propose import Gated
+    from tomic.strategies.scoring import FitModel
 
 
 async def search(

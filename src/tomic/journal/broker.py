@@ -32,7 +32,7 @@ from tomic import dates
 from tomic.errors import BadFile, InvalidSymbol, TomicError
 from tomic.journal.executions import Executed, fault, numbered
 from tomic.models import normalize_symbol
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.models.journal import Action, Contract
 
 COLUMNS = (

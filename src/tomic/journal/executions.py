@@ -197,8 +197,8 @@ def _parts(group: Sequence[Executed], commission: float) -> list[_OrderPart]:
         )
         by_side.setdefault(name, []).append(execution)
     return [
-        _OrderPart(_fill(some, commission), _opens(some[0]), some[0].cancels)
-        for some in by_side.values()
+        _OrderPart(_fill(side, commission), _opens(side[0]), side[0].cancels)
+        for side in by_side.values()
     ]
 
 
@@ -724,11 +724,11 @@ def corrections(ids: Iterable[str]) -> dict[str, str]:
         base, _, revision = number.rpartition(".")
         if base.count(".") == _PERIODS and revision.isascii() and revision.isdigit():
             revisions.setdefault(base, []).append(number)
-    newest = {base: max(some, key=_revision) for base, some in revisions.items()}
+    newest = {base: max(numbers, key=_revision) for base, numbers in revisions.items()}
     return {
         number: newest[base]
-        for base, some in revisions.items()
-        for number in some
+        for base, numbers in revisions.items()
+        for number in numbers
         if number != newest[base]
     }
 
@@ -782,8 +782,8 @@ def told_before(new: Sequence[Executed], known: Sequence[Executed]) -> dict[str,
         others = _bundles(execution for execution in known if _kind(execution.exec_id) != kind)
         pairs = [
             (_apart(bundle, other), sorted(bundle.ids), sorted(other.ids))
-            for name, some in fresh.items()
-            for bundle in some
+            for name, bundles in fresh.items()
+            for bundle in bundles
             for other in others.get(name, ())
             if _is_same(bundle, other)
         ]
@@ -810,23 +810,23 @@ def _bundles(executions: Iterable[Executed]) -> dict[tuple[object, ...], list[_B
             execution.quantity > 0.0,
             execution.cancels,
         )
-        some = groups.setdefault(name, {})
-        some.setdefault(execution.exec_id, []).append(execution)
-        some.setdefault(execution.at.astimezone(dt.UTC).replace(microsecond=0), []).append(
+        bundles = groups.setdefault(name, {})
+        bundles.setdefault(execution.exec_id, []).append(execution)
+        bundles.setdefault(execution.at.astimezone(dt.UTC).replace(microsecond=0), []).append(
             execution
         )
         if execution.order:
-            some.setdefault((execution.order, _day(execution.at)), []).append(execution)
-    return {name: list({_bundle(some) for some in of.values()}) for name, of in groups.items()}
+            bundles.setdefault((execution.order, _day(execution.at)), []).append(execution)
+    return {name: list({_bundle(parts) for parts in of.values()}) for name, of in groups.items()}
 
 
-def _bundle(some: Sequence[Executed]) -> _Bundle:
+def _bundle(executions: Sequence[Executed]) -> _Bundle:
     return _Bundle(
-        min(execution.at for execution in some),
-        max(execution.at for execution in some),
-        round(math.fsum(execution.quantity for execution in some), 6),
-        round(math.fsum(execution.quantity * execution.price for execution in some), 6),
-        frozenset(execution.exec_id for execution in some),
+        min(execution.at for execution in executions),
+        max(execution.at for execution in executions),
+        round(math.fsum(execution.quantity for execution in executions), 6),
+        round(math.fsum(execution.quantity * execution.price for execution in executions), 6),
+        frozenset(execution.exec_id for execution in executions),
     )
 
 

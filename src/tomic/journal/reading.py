@@ -17,6 +17,7 @@ import numpy as np
 
 from tomic.journal import campaign
 from tomic.models import ExerciseStyle, VolSnapshot
+from tomic.models.documents import finite
 from tomic.models.journal import Contract, ContractKey, Held, LegMark, Snapshot
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
@@ -80,21 +81,21 @@ def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
     if row is None:
         return LegMark(**plain)
     chain = board.chain
-    bid, ask = (_number(chain[name][row]) for name in ("bid", "ask"))
+    bid, ask = (finite(chain[name][row]) for name in ("bid", "ask"))
     price, source = _price(bid, ask), str(chain["quote_source"][row])
     if price is None:
-        price, source = _number(board.price[row]), MODEL
+        price, source = finite(board.price[row]), MODEL
     stamp = chain["quoted_at"][row].item()
     return LegMark(
         **plain,
         price=price,
         bid=bid,
         ask=ask,
-        iv=_number(board.iv[row]),
-        delta=_number(board.delta[row]),
-        gamma=_number(board.gamma[row]),
-        vega=_number(board.vega[row]),
-        theta=_number(board.theta[row]),
+        iv=finite(board.iv[row]),
+        delta=finite(board.delta[row]),
+        gamma=finite(board.gamma[row]),
+        vega=finite(board.vega[row]),
+        theta=finite(board.theta[row]),
         div_yield=float(board.div_yield[row]),
         tau=float(chain["tau"][row]),
         source=source if price is not None else "",
@@ -290,8 +291,3 @@ def executable(legs: Sequence[Held], snap: Snapshot, slippage: float) -> float |
         spread = mark.ask if mark.bid is None else mark.ask - mark.bid
         given += abs(leg.quantity) * leg.multiplier * 0.5 * spread * slippage
     return -worth - given - (shares * snap.spot if snap.spot is not None else 0.0)
-
-
-def _number(value: Any) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tomic._typing import FloatArray, IntArray
 from tomic.journal import campaign
+from tomic.models.documents import finite
 from tomic.models.journal import (
     Calibration,
     CalibrationBin,
@@ -102,8 +103,8 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
         "expiry": first.isoformat() if first else None,
         "last_expiry": last.isoformat() if last else None,
         "cluster": day.isoformat() if (day := campaign.opening_expiry(entry)) else None,
-        "margin": _finite(context.margin),
-        "max_profit": _finite(context.max_profit),
+        "margin": finite(context.margin),
+        "max_profit": finite(context.max_profit),
         "pos": context.pos,
         "ev": context.ev,
         "score": context.score,
@@ -260,10 +261,6 @@ def _last_expiry(entry: JournalEntry) -> dt.date | None:
 
 def _cents(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(value, CENTS)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
@@ -522,10 +519,10 @@ def _band(grade: str, outcomes: Sequence[ProposalOutcome], draws: int) -> ScoreB
         grade=grade,
         n=len(outcomes),
         hit=interval(float(won.mean()), ratio(sums[:, 1], sums[:, 0]), count=count),
-        forecast=_average([outcome.pos for outcome in outcomes]),
-        ev=_average([outcome.ev for outcome in outcomes]),
+        forecast=_mean([outcome.pos for outcome in outcomes]),
+        ev=_mean([outcome.ev for outcome in outcomes]),
         result=interval(float(result.mean()), ratio(sums[:, 2], sums[:, 0]), count=count),
-        rom=_average([outcome.result / outcome.margin for outcome in outcomes]),
+        rom=_mean([outcome.result / outcome.margin for outcome in outcomes]),
     )
 
 
@@ -541,10 +538,6 @@ def _correlation(sums: FloatArray) -> FloatArray:
     n, x, y, xx, yy, xy = sums.T
     spread = np.maximum(n * xx - x * x, 0.0) * np.maximum(n * yy - y * y, 0.0)
     return ratio(n * xy - x * y, np.sqrt(np.where(spread > 1e-9, spread, 0.0)))
-
-
-def _average(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
 
 
 By: TypeAlias = Literal["strategy", "symbol", "month", "grade"]
@@ -638,17 +631,17 @@ def _results(done: Iterable[CampaignOutcome]) -> list[float]:
 
 
 def _expectancies(
-    groups: Sequence[Sequence[CampaignOutcome]], every: Sequence[CampaignOutcome], draws: int
+    groups: Sequence[Sequence[CampaignOutcome]], done: Sequence[CampaignOutcome], draws: int
 ) -> list[Interval]:
     """Mean result of each group, with intervals from the clusters of all campaigns."""
     group = {id(outcome): place for place, members in enumerate(groups) for outcome in members}
-    rows = np.arange(len(every))
-    places = [group[id(outcome)] for outcome in every]
-    counted = np.zeros((len(every), len(groups)))
+    rows = np.arange(len(done))
+    places = [group[id(outcome)] for outcome in done]
+    counted = np.zeros((len(done), len(groups)))
     counted[rows, places] = 1.0
     results = np.zeros_like(counted)
-    results[rows, places] = _results(every)
-    cluster = clusters([outcome.cluster for outcome in every])
+    results[rows, places] = _results(done)
+    cluster = clusters([outcome.cluster for outcome in done])
     sums = resampled_sums(cluster, np.hstack((results, counted)), draws)
     intervals = []
     for place, own in enumerate(groups):

@@ -51,38 +51,14 @@ if TYPE_CHECKING:
     )
 
 # Those of trades and books are built on first use: a chain needs none of them.
-_HOMES = {
-    "AccountSummary": "book",
-    "Alert": "review",
-    "Attribution": "journal",
-    "Book": "book",
-    "BookReview": "review",
-    "CurvePoint": "trade",
-    "ExitCheck": "journal",
-    "ExitRules": "journal",
-    "ExitSignal": "journal",
-    "FitChange": "review",
-    "Grade": "trade",
-    "JournalEntry": "journal",
-    "Leg": "trade",
-    "Mark": "book",
-    "NearestMiss": "trade",
-    "Position": "book",
-    "PriceSource": "trade",
-    "Proposal": "trade",
-    "Refusal": "trade",
-    "RuleCount": "trade",
-    "ScanResult": "trade",
-    "Scenario": "trade",
-    "ScorePart": "trade",
-    "Side": "trade",
-    "Statistics": "journal",
-    "StressGrid": "review",
-    "Structure": "review",
-    "SymbolMarket": "book",
-    "SymbolOutcome": "trade",
-    "TradeReview": "trade",
+_NAMES = {
+    "book": "AccountSummary Book Mark Position SymbolMarket",
+    "trade": "CurvePoint Grade Leg NearestMiss PriceSource Proposal Refusal RuleCount ScanResult "
+    "Scenario ScorePart Side SymbolOutcome TradeReview",
+    "journal": "Attribution ExitCheck ExitRules ExitSignal JournalEntry Statistics",
+    "review": "Alert BookReview FitChange StressGrid Structure",
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "AccountSummary",

@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     SerializationInfo,
     SerializerFunctionWrapHandler,
+    ValidationError,
     model_serializer,
     model_validator,
 )
@@ -153,3 +154,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong, as ``legs.0.strike: reason``."""
+    fault = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    reason = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{where}: {reason}" if where else reason
+
+
+def finite(value: float | None) -> float | None:
+    """The number as a plain float; None where it is missing, NaN or infinite."""
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -365,7 +365,9 @@ class ScanResult(TradeModel):
             if outcome.ok and outcome.cut
         ]
         groups = {"failed": failed, "out of time": late, "cut short": cut}
-        return "; ".join(f"{word} {', '.join(some)}" for word, some in groups.items() if some)
+        return "; ".join(
+            f"{word} {', '.join(symbols)}" for word, symbols in groups.items() if symbols
+        )
 
     def _repr_html_(self) -> str:
         cells = "".join(

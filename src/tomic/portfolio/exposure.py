@@ -39,9 +39,9 @@ class Total:
     @classmethod
     def of(cls, amounts: Iterable[tuple[str, float | None]]) -> Total:
         """Add up named amounts."""
-        every = list(amounts)
-        known = [value for _, value in every if value is not None and math.isfinite(value)]
-        unknown = (name for name, value in every if value is None or not math.isfinite(value))
+        named = list(amounts)
+        known = [value for _, value in named if value is not None and math.isfinite(value)]
+        unknown = (name for name, value in named if value is None or not math.isfinite(value))
         return cls(math.fsum(known), tuple(unknown))
 
     @property
@@ -95,10 +95,10 @@ def greeks(rows: Iterable[ExposureRow]) -> PortfolioGreeks:
 
 def add(parts: Iterable[PortfolioGreeks]) -> PortfolioGreeks:
     """The sum of several Greeks."""
-    every = list(parts)
+    summands = list(parts)
     return PortfolioGreeks(
         **{
-            name: math.fsum(getattr(part, name) for part in every)
+            name: math.fsum(getattr(part, name) for part in summands)
             for name in PortfolioGreeks.model_fields
         }
     )
@@ -198,22 +198,22 @@ def concentration(
     for kind in ("symbol", "sector", "strategy", "expiry"):
         names = kinds.get(kind, [])
         for name in sorted(set(names)):
-            mine = [
+            members = [
                 structure
                 for structure, label in zip(structures, names, strict=True)
                 if label == name
             ]
-            margin = Total.of((structure.id, structure.margin) for structure in mine)
+            margin = Total.of((structure.id, structure.margin) for structure in members)
             result.append(
                 Concentration(
                     kind=kind,
                     name=name,
-                    structures=len(mine),
+                    structures=len(members),
                     margin=margin.value,
                     margin_known=margin.known,
                     margin_unknown=margin.unknown,
                     share=margin.value / total if margin.value is not None and total else None,
-                    delta_value=math.fsum(structure.greeks.delta_value for structure in mine),
+                    delta_value=math.fsum(structure.greeks.delta_value for structure in members),
                 )
             )
     order = {"symbol": 0, "sector": 1, "strategy": 2, "expiry": 3}

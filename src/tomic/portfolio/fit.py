@@ -26,7 +26,7 @@ from tomic.models.review import BookReview, FitChange, SymbolBeta
 from tomic.portfolio import exposure, overview, stress
 from tomic.portfolio.grouping import Claim
 from tomic.quant.revaluation import stress_grid
-from tomic.strategies.fit import PortfolioFit, Prospect
+from tomic.strategies.scoring import PortfolioFit, Prospect
 
 _HALF = 0.05
 _MOVE = 0.10
@@ -74,7 +74,7 @@ class BookFit:
         self._before = _state(review)._replace(margin=0.0, worst=float(self._grid.min()))
 
     def fits(self, trades: Sequence[Prospect]) -> Sequence[PortfolioFit]:
-        """A `Fit` for each of *trades*, in their order; 1 where net liquidation is unknown."""
+        """The fit of each of *trades*, in their order; 1 where net liquidation is unknown."""
         if not trades:
             return []
         if self._net is None or self._net <= 0.0:
@@ -208,7 +208,7 @@ def _gamma_loss(gamma_value: float) -> float:
 
 def change(trade: str, before: BookReview, after: BookReview) -> FitChange:
     """What a considered trade changes, from the reviews of the book without and with it."""
-    old, two = _state(before), _state(after)
+    old, new = _state(before), _state(after)
     margin = _margin_added(before, after)
     notes: tuple[str, ...] = ()
     factor = 1.0
@@ -217,19 +217,19 @@ def change(trade: str, before: BookReview, after: BookReview) -> FitChange:
     elif margin is None:
         notes = ("what it adds to the margin is unknown: fit counts 1",)
     else:
-        old, two = old._replace(margin=0.0), two._replace(margin=margin)
-        factor = factor_of(old, two, before.net_liquidation)
+        old, new = old._replace(margin=0.0), new._replace(margin=margin)
+        factor = factor_of(old, new, before.net_liquidation)
     first, second = before.totals.greeks, after.totals.greeks
     stressed = after.stress is not None
     return FitChange(
         trade=trade,
         fit=factor,
-        delta_value=two.delta - old.delta,
+        delta_value=new.delta - old.delta,
         gamma_value=second.gamma_value - first.gamma_value,
         vega=second.vega - first.vega,
         theta=second.theta - first.theta,
         margin=margin,
-        worst=two.worst - old.worst if stressed else None,
+        worst=new.worst - old.worst if stressed else None,
         notes=notes,
     )
 

@@ -105,7 +105,7 @@ def condors(pairs: Sequence[Pair], matches: list[Match]) -> None:
             for put, call in product(puts, calls)
             if put.short.slot == call.short.slot and _inner(put) <= _inner(call)
         ]
-        fitting.sort(key=lambda two: _condor_rank(*two))
+        fitting.sort(key=lambda spreads: _condor_rank(*spreads))
         for put, call in fitting:
             count = min(put.count, call.count)
             if count:
@@ -220,8 +220,8 @@ def verticals(lots: Sequence[Lot]) -> list[Pair]:
     return pairs
 
 
-def _distance(two: tuple[Lot, Lot]) -> tuple[object, ...]:
-    short, long = two
+def _distance(pair: tuple[Lot, Lot]) -> tuple[object, ...]:
+    short, long = pair
     return (abs(short.strike - long.strike), short.place, long.place)
 
 
@@ -246,8 +246,8 @@ def _closest(shorts: Sequence[Lot], longs: Sequence[Lot]) -> list[tuple[Lot, Lot
     for row in range(len(few), 0, -1):
         while best[row][column - 1] == best[row][column]:
             column -= 1
-        fewer_lot, two = few[row - 1], many[column - 1]
-        pairs.append((fewer_lot, two) if fewer_lot.is_short else (two, fewer_lot))
+        fewer_lot, other_lot = few[row - 1], many[column - 1]
+        pairs.append((fewer_lot, other_lot) if fewer_lot.is_short else (other_lot, fewer_lot))
         column -= 1
     return pairs[::-1]
 
@@ -285,7 +285,7 @@ def across_expiries(options: Sequence[Lot], matches: list[Match]) -> None:
         and short.right == long.right
         and short.slot[0] != long.slot[0]
     ]
-    fitting.sort(key=lambda two: (*_distance(two)[:1], two[0].place, two[1].place))
+    fitting.sort(key=lambda lots: (*_distance(lots)[:1], lots[0].place, lots[1].place))
     for short, long in fitting:
         bought = short.slot[0] < long.slot[0]
         kind = "calendar" if short.strike == long.strike else "diagonal"
@@ -298,15 +298,20 @@ def straddles(options: Sequence[Lot], matches: list[Match]) -> None:
     for side in (True, False):
         puts = [lot for lot in options if lot.right == "P" and lot.is_short == side]
         calls = [lot for lot in options if lot.right == "C" and lot.is_short == side]
-        fitting = [
-            (put, call)
-            for put, call in product(puts, calls)
-            if put.slot == call.slot and put.strike <= call.strike
-        ]
-        for put, call in sorted(fitting, key=_distance):
+        for put, call in _puts_below_calls(puts, calls):
             kind = "straddle" if put.strike == call.strike else "strangle"
             sign = -1.0 if side else 1.0
             take(matches, f"{'short' if side else 'long'}_{kind}", (put, sign), (call, sign))
+
+
+def _puts_below_calls(puts: Sequence[Lot], calls: Sequence[Lot]) -> list[tuple[Lot, Lot]]:
+    """Pairs of one slot with the put at or below the call, the closest strikes first."""
+    fitting = [
+        (put, call)
+        for put, call in product(puts, calls)
+        if put.slot == call.slot and put.strike <= call.strike
+    ]
+    return sorted(fitting, key=_distance)
 
 
 # -- with shares -----------------------------------------------------------------------------------
@@ -316,12 +321,7 @@ def collars(options: Sequence[Lot], stock: Sequence[Lot], matches: list[Match]) 
     """Shares with a put bought below and a call sold above."""
     calls = [lot for lot in options if lot.right == "C" and lot.is_short]
     puts = [lot for lot in options if lot.right == "P" and not lot.is_short]
-    fitting = [
-        (put, call)
-        for put, call in product(puts, calls)
-        if put.slot == call.slot and put.strike <= call.strike
-    ]
-    for put, call in sorted(fitting, key=_distance):
+    for put, call in _puts_below_calls(puts, calls):
         for shares in stock:
             if not shares.is_short:
                 take(matches, "collar", (shares, shares.unit), (put, 1.0), (call, -1.0))

@@ -19,7 +19,7 @@ from tomic.models.review import (
     StressGrid,
     Structure,
 )
-from tomic.portfolio import alerts, assignment, exposure, grouping, lines, stress, structures
+from tomic.portfolio import alerts, exposure, grouping, lines, stress, structures
 from tomic.portfolio.exposure import ExposureRow
 from tomic.portfolio.grouping import Claim, Grouping
 from tomic.portfolio.lines import BookLine
@@ -102,7 +102,7 @@ def review(
         benchmark=book.benchmark,
     )
     names = [structure.id for structure in built]
-    risks = assignment.risks(holdings.rows, names, book, itm_share=rules.alerts.itm_share)
+    risks = alerts.assignment_risks(holdings.rows, names, book, itm_share=rules.alerts.itm_share)
     sectors = {name: market.sector for name, market in book.markets.items()}
     shares = exposure.concentration(built, sectors)
     totals = _totals(book, built, by_symbol, grid).model_copy(

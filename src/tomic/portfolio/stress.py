@@ -234,12 +234,12 @@ def jumps(rows: Sequence[ExposureRow], book: Book) -> tuple[Jump, ...]:
     """
     result = []
     for symbol in sorted({row.line.position.symbol for row in rows if row.line.counted}):
-        mine = [row for row in rows if row.line.counted and row.line.position.symbol == symbol]
+        counted = [row for row in rows if row.line.counted and row.line.position.symbol == symbol]
         market = book.markets.get(symbol)
         if market is None or market.spot is None:
             continue
-        earnings = _earnings(symbol, mine, market, book.today)
-        dividend = _dividend(symbol, mine, market, book.today)
+        earnings = _earnings(symbol, counted, market, book.today)
+        dividend = _dividend(symbol, counted, market, book.today)
         result += [jump for jump in (earnings, dividend) if jump is not None]
     return tuple(sorted(result, key=lambda jump: (jump.day, jump.symbol)))
 
@@ -256,7 +256,7 @@ def _meets(rows: Sequence[ExposureRow], day: dt.date | None, today: dt.date) -> 
 def _earnings(
     symbol: str, rows: Sequence[ExposureRow], market: SymbolMarket, today: dt.date
 ) -> Jump | None:
-    day, mine = market.next_earnings, _meets(rows, market.next_earnings, today)
+    day, affected = market.next_earnings, _meets(rows, market.next_earnings, today)
     move, note = market.earnings_move, ""
     if move is None:
         base = market.hv30 if market.hv30 is not None else market.iv30
@@ -264,24 +264,24 @@ def _earnings(
             return None
         move = _EARNINGS_SIGMAS * base / math.sqrt(_YEAR)
         note = "size unknown: three standard deviations of an ordinary day"
-    if day is None or not mine:
+    if day is None or not affected:
         return None
-    up, down = _after(mine, move), _after(mine, -move)
+    up, down = _after(affected, move), _after(affected, -move)
     return Jump(symbol=symbol, kind="earnings", day=day, move=move, up=up, down=down, note=note)
 
 
 def _dividend(
     symbol: str, rows: Sequence[ExposureRow], market: SymbolMarket, today: dt.date
 ) -> Jump | None:
-    day, mine = market.next_dividend, _meets(rows, market.next_dividend, today)
+    day, affected = market.next_dividend, _meets(rows, market.next_dividend, today)
     amount = market.dividend_amount
-    if day is None or not mine or not amount or market.spot is None:
+    if day is None or not affected or not amount or market.spot is None:
         return None
     drop = amount / market.spot.price
     received = sum(
-        amount * row.quantity * row.line.fx for row in mine if row.line.position.is_stock
+        amount * row.quantity * row.line.fx for row in affected if row.line.position.is_stock
     )
-    down = _after(mine, -drop) + received
+    down = _after(affected, -drop) + received
     note = f"{amount:g} a share; option prices know it already"
     return Jump(symbol=symbol, kind="dividend", day=day, move=-drop, up=None, down=down, note=note)
 

@@ -47,14 +47,14 @@ def structures(
     broad_indices: Sequence[str] = (),
 ) -> tuple[Structure, ...]:
     """The structures of *groups*, in their order; *rows* are their legs (`exposure.rows_of`)."""
-    legs = [list(mine) for _, mine in groupby(rows, key=lambda row: row.group)]
+    legs = [list(leg_rows) for _, leg_rows in groupby(rows, key=lambda row: row.group)]
     margins = _margins(legs, rules, broad_indices)
     numbers: Counter[str] = Counter()
     result = []
-    for group, mine, required in zip(groups, legs, margins, strict=True):
+    for group, leg_rows, required in zip(groups, legs, margins, strict=True):
         numbers[group.symbol] += 1
         name = f"{group.symbol}-{numbers[group.symbol]}"
-        result.append(_structure(name, group, mine, required, book))
+        result.append(_structure(name, group, leg_rows, required, book))
     return tuple(result)
 
 

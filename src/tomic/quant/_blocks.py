@@ -132,6 +132,11 @@ def flat(array: AnyArray, shape: tuple[int, ...]) -> AnyArray:
     return np.broadcast_to(array, shape).reshape(-1)
 
 
+def per_structure(value: FloatLike, lead: tuple[int, ...]) -> FloatArray:
+    """One float64 per structure: *value* broadcast to the shape *lead*, as a vector."""
+    return np.broadcast_to(np.asarray(value, dtype=np.float64), lead).reshape(-1)
+
+
 def blocks(arrays: Sequence[AnyArray], size: int) -> Iterator[tuple[slice, list[AnyArray]]]:
     """Cut flattened arguments into pieces of at most ``BLOCK`` elements; scalars pass through."""
     for start in range(0, size, BLOCK):

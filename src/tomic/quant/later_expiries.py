@@ -21,7 +21,8 @@ import numpy as np
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
 from tomic.quant import black_scholes
-from tomic.quant.density import Density
+from tomic.quant._blocks import per_structure
+from tomic.quant.density import Density, VolatilityCurve
 from tomic.quant.payoff import Segments
 from tomic.quant.rights import as_calls
 
@@ -33,23 +34,12 @@ _TINY = 1e-300
 _BLOCK = 64  # structures whose grids stay in the second-level cache
 
 
-class DiscountedSmile(Protocol):
+class DiscountedSmile(VolatilityCurve, Protocol):
     """What a later expiry needs of a fitted smile."""
-
-    @property
-    def forward(self) -> float:
-        """Forward price, currency per share."""
-
-    @property
-    def tau(self) -> float:
-        """Years to expiry."""
 
     @property
     def discount(self) -> float:
         """Discount factor to expiry."""
-
-    def iv(self, strike: FloatLike, /) -> FloatArray:
-        """Implied volatility at a strike."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,10 +256,11 @@ def segments(
     if grid.ndim != 1 or grid.size < 2 or not np.all(np.diff(grid) > 0.0):
         raise ValueError("grid must be one-dimensional and strictly ascending")
     size = legs.strike.shape[0]
-    shares = _flat(stock, lead)
+    shares = per_structure(stock, lead)
     contract = np.asarray(multiplier, dtype=np.float64)
-    scale = _flat(np.asarray(discount, dtype=np.float64) * contract, lead)
-    start = _flat(credit, lead) - _flat(np.asarray(stock_cost) * contract, lead) * shares
+    scale = per_structure(np.asarray(discount, dtype=np.float64) * contract, lead)
+    share_cost = per_structure(np.asarray(stock_cost) * contract, lead)
+    start = per_structure(credit, lead) - share_cost * shares
     # A strike of a later leg is not a kink on that day; it repeats the first grid point instead.
     kink = np.where((legs.slot == 0) & (legs.quantity != 0.0), legs.strike, grid[0])
     node = np.sort(np.concatenate((np.broadcast_to(grid, (size, grid.size)), kink), axis=1))
@@ -367,7 +358,3 @@ def _legs(
         np.broadcast_to(amount, shape).reshape(flat_shape),
         slot.reshape(flat_shape),
     ), lead
-
-
-def _flat(value: FloatLike, lead: tuple[int, ...]) -> FloatArray:
-    return np.broadcast_to(np.asarray(value, dtype=np.float64), lead).reshape(-1)

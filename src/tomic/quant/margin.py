@@ -359,9 +359,9 @@ def _naked_rest(book: _Book, calls: FloatArray, puts: FloatArray, rules: MarginR
     """Naked amounts per leg, (k,), of one structure: strangles first, what is left alone."""
     rate, premium = book.naked[0], book.price[0]
     left = calls + puts
-    dear = np.lexsort((premium, rate))[::-1]
-    call_legs = [leg for leg in dear if calls[leg] > 0.0]
-    put_legs = [leg for leg in dear if puts[leg] > 0.0]
+    dearest = np.lexsort((premium, rate))[::-1]
+    call_legs = [leg for leg in dearest if calls[leg] > 0.0]
+    put_legs = [leg for leg in dearest if puts[leg] > 0.0]
     total = 0.0
     while call_legs and put_legs and not rules.cash_account:
         # Dearest with dearest: the smaller of two requirements is the one that falls away.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic.quant._blocks import per_structure
 from tomic.quant.rights import as_calls
 
 NOTHING = 1e-8
@@ -124,9 +125,9 @@ def segments(
         level=np.ascontiguousarray(strike.reshape(size, legs).T),
         call=np.ascontiguousarray(is_call.reshape(size, legs).T),
         amount=np.ascontiguousarray(quantity.reshape(size, legs).T),
-        shares=_flat(shares, lead),
-        scale=_flat(np.asarray(discount, dtype=np.float64) * contract, lead),
-        start=_flat(np.asarray(credit, dtype=np.float64) - outlay, lead),
+        shares=per_structure(shares, lead),
+        scale=per_structure(np.asarray(discount, dtype=np.float64) * contract, lead),
+        start=per_structure(np.asarray(credit, dtype=np.float64) - outlay, lead),
     )
     node = np.zeros((legs + 1, size))
     value = np.empty((legs + 1, size))
@@ -291,10 +292,6 @@ def _legs(
     if np.any(strike < 0.0):
         raise ValueError(f"strike must be >= 0, got {strike.min():g}")
     return strike, is_call, quantity, strike.shape[:-1]
-
-
-def _flat(value: FloatLike, lead: tuple[int, ...]) -> FloatArray:
-    return np.broadcast_to(np.asarray(value, dtype=np.float64), lead).reshape(-1)
 
 
 def _sorted_into(out: FloatArray, rows: FloatArray) -> None:

@@ -520,9 +520,9 @@ def best_condors(
     puts, calls = (side.passing(board, pair) for side in sides)
     first = board.outlooks[pair[0]]
     lot = float(board.chain.multiplier)
-    two = board.settings.margin.unequal_condor == "two_spreads"
+    two_spreads = board.settings.margin.unequal_condor == "two_spreads"
     terms = CondorTerms(
-        first.forecast, board.settings.score, first.dte, lot * first.discount, lot, two
+        first.forecast, board.settings.score, first.dte, lot * first.discount, lot, two_spreads
     )
     search = Search(puts, calls, terms)
     if len(search) == 0:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tomic.config import ScanSettings
-from tomic.strategies.fit import PortfolioFit
+from tomic.strategies.scoring import PortfolioFit
 from tomic.strategies.search import Hit
 
 FEW_SYMBOLS = 3

@@ -16,15 +16,16 @@ from tomic.models import (
     Proposal,
     Scenario,
 )
+from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation, touch
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
 from tomic.strategies.diversify import Choice
-from tomic.strategies.fit import Prospect
 from tomic.strategies.measures import Batch, Measures
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.pricing.quotes import SOURCES
+from tomic.strategies.scoring import Prospect
 from tomic.strategies.search import Hit
 
 CURVE_SIGMAS = 3.5
@@ -224,15 +225,15 @@ def _legs(hit: Hit) -> tuple[Leg, ...]:
                 con_id=int(chain["con_id"][row]) or None,
                 price=float(board.price[row]),
                 price_source=SOURCES[int(board.prices.source[row])],
-                bid=_known(chain["bid"][row]),
-                ask=_known(chain["ask"][row]),
-                value=_known(board.value[row]),
-                value_error=_known(board.value_error[row]),
-                iv=_known(board.iv[row]),
-                delta=_known(board.delta[row]),
-                gamma=_known(board.gamma[row]),
-                vega=_known(board.vega[row]),
-                theta=_known(board.theta[row]),
+                bid=finite(chain["bid"][row]),
+                ask=finite(chain["ask"][row]),
+                value=finite(board.value[row]),
+                value_error=finite(board.value_error[row]),
+                iv=finite(board.iv[row]),
+                delta=finite(board.delta[row]),
+                gamma=finite(board.gamma[row]),
+                vega=finite(board.vega[row]),
+                theta=finite(board.theta[row]),
                 volume=_whole(chain["volume"][row]),
                 open_interest=_whole(chain["open_interest"][row]),
             )
@@ -250,10 +251,6 @@ def _legs(hit: Hit) -> tuple[Leg, ...]:
             )
         )
     return tuple(legs)
-
-
-def _known(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _whole(value: float) -> int | None:
@@ -281,7 +278,7 @@ def _edge(batch: Batch, board: Board) -> float:
 
 def _edge_error(batch: Batch, board: Board) -> float | None:
     each = board.chain.multiplier * batch.quantity * batch.legs(board.value_error)
-    return _known(float(np.sqrt((each**2).sum())))
+    return finite(float(np.sqrt((each**2).sum())))
 
 
 def _touch(batch: Batch, board: Board) -> float | None:

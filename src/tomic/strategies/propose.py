@@ -13,15 +13,15 @@ from tomic.chain import Chain
 from tomic.config import ScoreWeights, Settings
 from tomic.errors import UsageError
 from tomic.models import NearestMiss, Refusal, RuleCount, ScanResult, SymbolOutcome, VolSnapshot
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.strategies import diversify, proposals, rules, search
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.diversify import Contender, Correlations
-from tomic.strategies.fit import NO_BOOK, FitModel, PortfolioFit
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import Group, near_misses
+from tomic.strategies.scoring import NO_BOOK, FitModel, PortfolioFit
 from tomic.strategies.why_not import explain_trade
 
 __all__ = [

@@ -10,12 +10,14 @@ with x the profit per CVaR95. Each is strictly monotone: nothing is clipped, so 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.special import expit
 
-from tomic._typing import FloatArray
+from tomic._typing import BoolArray, FloatArray
 from tomic.config import ScoreSettings
 from tomic.models import Grade, ScorePart
 from tomic.quant import payoff
@@ -257,3 +259,53 @@ def _at_scenario(batch: Batch, board: Board, credit: FloatArray, move: float) ->
         far_worth = board.later(near, far).value(np.array(price), strike, batch.is_call)
         worth = np.where(batch.is_far, far_worth, worth)
     return np.asarray(credit + lot * (batch.quantity * worth).sum(axis=1))
+
+
+# -- the fit to a portfolio ---------------------------------------------------------------------
+
+NO_BOOK = "no portfolio known: fit counts 1"
+
+
+class PortfolioFit(NamedTuple):
+    """How a trade fits."""
+
+    factor: float
+    """F in (0, 1], by which the score is multiplied."""
+    note: str = ""
+    """What it does to the book, in words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prospect:
+    """One trade as a portfolio sees it: legs as columns (k,), figures per structure."""
+
+    symbol: str
+    strategy: str
+    spot: float
+    rate: float
+    div_yield: FloatArray
+    """(k,) fraction per year, of each leg's expiry."""
+    strike: FloatArray
+    tau: FloatArray
+    iv: FloatArray
+    is_call: BoolArray
+    quantity: FloatArray
+    """(k,) signed contracts."""
+    shares: float
+    """Signed shares of the underlying."""
+    multiplier: int
+    is_american: bool
+    delta: float
+    """Shares."""
+    gamma: float
+    vega: float
+    theta: float
+    margin: float
+    """Currency that the trade takes from excess liquidity."""
+
+
+class FitModel(Protocol):
+    """A book that can say how trades would fit it."""
+
+    def fits(self, trades: Sequence[Prospect]) -> Sequence[PortfolioFit]:
+        """A `PortfolioFit` for each of *trades*, in their order."""

@@ -159,7 +159,11 @@ def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep:
     groups: dict[int, list[Hit]] = {}
     for row, hit in enumerate(hits):
         groups.setdefault(int(batch.group[row]), []).append(hit)
-    return [hit for some in groups.values() for hit in sorted(some, key=Hit.key)[:keep]]
+    return [
+        hit
+        for hits_of_group in groups.values()
+        for hit in sorted(hits_of_group, key=Hit.key)[:keep]
+    ]
 
 
 def _legs(batch: Batch, row: int) -> tuple[int, ...]:
@@ -251,9 +255,9 @@ def hits_of(
         score, parts = scoring.original_score(scored), scoring.original_components(scored)
         liquidity = np.ones(len(rows))
     else:
-        some = _figures(figures.take(rows), board, batch, tail_loss)
-        score = scoring.total(some, board.settings.score)
-        parts = scoring.components(some, board.settings.score)
+        figures_of_rows = _figures(figures.take(rows), board, batch, tail_loss)
+        score = scoring.total(figures_of_rows, board.settings.score)
+        parts = scoring.components(figures_of_rows, board.settings.score)
         liquidity = figures.liquidity[rows]
     return [
         Hit(

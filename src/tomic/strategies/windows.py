@@ -293,18 +293,16 @@ def _window(
     for (expiry, right), strikes in wanted.items():
         options.setdefault(expiry, []).extend(Wanted(expiry, strike, right) for strike in strikes)
     ordered = {
-        expiry: tuple(
-            sorted(some, key=lambda wanted_option: (wanted_option.strike, wanted_option.right))
-        )
-        for expiry, some in sorted(options.items())
+        expiry: tuple(sorted(chosen, key=lambda option: (option.strike, option.right)))
+        for expiry, chosen in sorted(options.items())
     }
     return Window(
         trading_class=params.trading_class,
         multiplier=params.multiplier,
         exchange=params.exchange,
         strikes={
-            expiry: tuple(dict.fromkeys(wanted_option.strike for wanted_option in some))
-            for expiry, some in ordered.items()
+            expiry: tuple(dict.fromkeys(option.strike for option in chosen))
+            for expiry, chosen in ordered.items()
         },
         rights=("C", "P"),
         options=ordered,

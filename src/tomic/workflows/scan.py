@@ -32,8 +32,8 @@ from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
 from tomic.strategies import propose
 from tomic.strategies.diversify import Correlations
-from tomic.strategies.fit import FitModel
 from tomic.strategies.propose import Evaluation, Gated
+from tomic.strategies.scoring import FitModel
 from tomic.workflows.chain.fetch import cut_short
 from tomic.workflows.progress import Event, Watcher, ignore
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tomic.errors import UsageError
 from tomic.journal import campaign, executions
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.models.journal import EntryStatus, ExitRules, Fill, JournalEntry, Trade
 from tomic.workflows.journal.entries import (
     Journal,

@@ -19,7 +19,7 @@ from tomic.config import Settings
 from tomic.errors import StoreError, UsageError
 from tomic.journal import campaign, statistics
 from tomic.models import documents
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.models.journal import ExitRules, JournalEntry, Note, Snapshot
 from tomic.store import Change, Database
 

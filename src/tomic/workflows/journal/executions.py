@@ -22,7 +22,7 @@ from tomic.journal import broker, campaign, executions
 from tomic.journal.broker import FileRow
 from tomic.journal.executions import Executed, Placed, PlacedOrder
 from tomic.models import documents
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
 from tomic.store import Decision, Execution, UnreadRow
 from tomic.workflows.journal.entries import Journal, from_document, rules_for, to_document

@@ -18,7 +18,7 @@ from tomic.ib import executions as ib_executions
 from tomic.journal import broker, campaign, legacy
 from tomic.journal.broker import FileRow
 from tomic.models import documents
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.models.journal import EntryStatus, JournalEntry
 from tomic.workflows.journal import executions
 from tomic.workflows.journal.entries import Journal, from_document, to_document

@@ -13,7 +13,7 @@ from tomic import dates
 from tomic.journal import statistics
 from tomic.journal.statistics import By, ProposalOutcome
 from tomic.models import Proposal
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 from tomic.models.journal import JournalReport
 from tomic.store import Bars, StoredProposal, VolSeries
 from tomic.workflows.journal.entries import Journal

@@ -17,8 +17,7 @@ from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
 from tomic.files.atomic import write_text
 from tomic.models import normalize_symbol
 from tomic.models.book import Book
-from tomic.models.documents import to_text
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault, to_text
 from tomic.portfolio.grouping import Claim
 
 
