@@ -31,7 +31,7 @@ from tomic.models import (
     Underlying,
     normalize_symbol,
 )
-from tomic.models.faults import first_fault
+from tomic.models.documents import first_fault
 
 ABSENT = frozenset({"", "nan", "none", "null"})
 """How a cell without a number is written, in lower case."""
