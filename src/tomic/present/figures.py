@@ -10,20 +10,20 @@ from tomic.present.forms import to_json
 from tomic.present.text import PlainTable
 
 
-def definition(one: Definition, *, as_json: bool) -> str:
+def definition(metric: Definition, *, as_json: bool) -> str:
     """Everything about one metric."""
     if as_json:
-        return to_json(asdict(one))
+        return to_json(asdict(metric))
     lines = [
-        f"{one.name}  {one.title}",
-        f"  {one.meaning}",
-        f"  unit     {one.unit}",
-        f"  formula  {one.formula}",
-        f"  source   {one.source}",
-        f"  caveat   {one.caveat}",
-        f"  kernel   {one.kernel}",
-        f"  example  {one.example}",
-        f"           = {one.result:.10g}",
+        f"{metric.name}  {metric.title}",
+        f"  {metric.meaning}",
+        f"  unit     {metric.unit}",
+        f"  formula  {metric.formula}",
+        f"  source   {metric.source}",
+        f"  caveat   {metric.caveat}",
+        f"  kernel   {metric.kernel}",
+        f"  example  {metric.example}",
+        f"           = {metric.result:.10g}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -31,8 +31,8 @@ def definition(one: Definition, *, as_json: bool) -> str:
 def definitions_table(every: Mapping[str, Definition], *, as_json: bool) -> str:
     """All metrics by subject."""
     if as_json:
-        return to_json({name: asdict(one) for name, one in every.items()})
+        return to_json({name: asdict(metric) for name, metric in every.items()})
     table = PlainTable("metric", "", "unit", left=(0, 1, 2))
-    for one in every.values():
-        table.add_row(one.name, one.title, one.unit)
+    for metric in every.values():
+        table.add_row(metric.name, metric.title, metric.unit)
     return table.text()

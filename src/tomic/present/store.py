@@ -28,63 +28,63 @@ _WORDS = {
 }
 
 
-def as_text(found: Sequence[tuple[Path, CsvQuality]]) -> str:
+def as_text(judged: Sequence[tuple[Path, CsvQuality]]) -> str:
     """A block of lines per file."""
-    return "".join(f"{line}\n" for file, one in found for line in _block(file, one))
+    return "".join(f"{line}\n" for file, quality in judged for line in _block(file, quality))
 
 
-def as_json(found: Sequence[tuple[Path, CsvQuality]]) -> str:
+def as_json(judged: Sequence[tuple[Path, CsvQuality]]) -> str:
     """One document for all files."""
-    document = {"schema": "tomic.quality/1", "files": [_entry(file, one) for file, one in found]}
-    return to_json(document)
+    files = [_entry(file, quality) for file, quality in judged]
+    return to_json({"schema": "tomic.quality/1", "files": files})
 
 
-def _block(file: Path, one: CsvQuality) -> list[str]:
-    span = f"{one.expiries[0]} to {one.expiries[-1]}" if one.expiries else "none"
+def _block(file: Path, rows: CsvQuality) -> list[str]:
+    span = f"{rows.expiries[0]} to {rows.expiries[-1]}" if rows.expiries else "none"
     lines = [
-        f"{file}: quality {one.quality:.1%}",
-        f"  {'rows':<28} {one.total:>7}",
-        f"  {'complete':<28} {one.complete:>7}",
-        f"  {'valid':<28} {one.valid:>7}",
-        f"  {'expiries':<28} {len(one.expiries):>7}  {span}",
+        f"{file}: quality {rows.quality:.1%}",
+        f"  {'rows':<28} {rows.total:>7}",
+        f"  {'complete':<28} {rows.complete:>7}",
+        f"  {'valid':<28} {rows.valid:>7}",
+        f"  {'expiries':<28} {len(rows.expiries):>7}  {span}",
     ]
-    lines += [f"  {_WORDS[name]:<28} {count:>7}" for name, count in one.wrong.items()]
-    lines += [f"  {f'empty {name}':<28} {count:>7}" for name, count in one.empty.items()]
-    if one.absent:
-        lines.append(f"  no column {', '.join(one.absent)}")
+    lines += [f"  {_WORDS[name]:<28} {count:>7}" for name, count in rows.wrong.items()]
+    lines += [f"  {f'empty {name}':<28} {count:>7}" for name, count in rows.empty.items()]
+    if rows.absent:
+        lines.append(f"  no column {', '.join(rows.absent)}")
     return lines
 
 
-def _entry(file: Path, one: CsvQuality) -> dict[str, Any]:
+def _entry(file: Path, rows: CsvQuality) -> dict[str, Any]:
     return {
         "file": str(file),
-        "quality": one.quality,
-        "total": one.total,
-        "complete": one.complete,
-        "valid": one.valid,
-        "expiries": [day.isoformat() for day in one.expiries],
-        "wrong": dict(one.wrong),
-        "empty": dict(one.empty),
-        "absent": list(one.absent),
+        "quality": rows.quality,
+        "total": rows.total,
+        "complete": rows.complete,
+        "valid": rows.valid,
+        "expiries": [day.isoformat() for day in rows.expiries],
+        "wrong": dict(rows.wrong),
+        "empty": dict(rows.empty),
+        "absent": list(rows.absent),
     }
 
 
-def info(found: StoreInfo, *, as_json: bool) -> str:
+def info(store: StoreInfo, *, as_json: bool) -> str:
     """Size, version, rows per table and the span of each series."""
-    return _document(found) if as_json else "\n".join(_lines(found)) + "\n"
+    return _document(store) if as_json else "\n".join(_lines(store)) + "\n"
 
 
-def problems(found: list[str], *, as_json: bool) -> str:
+def problems(errors: list[str], *, as_json: bool) -> str:
     """What is wrong, one line each; nothing when it is sound."""
     if as_json:
-        return to_json({"schema": "tomic.check/1", "problems": found})
-    return "".join(f"{line}\n" for line in found)
+        return to_json({"schema": "tomic.check/1", "problems": errors})
+    return "".join(f"{line}\n" for line in errors)
 
 
-def verdict(path: Path, found: list[str]) -> str:
-    """What was found, in one line."""
-    if found:
-        return f"{path}: {len(found)} wrong; put a backup in its place"
+def verdict(path: Path, errors: list[str]) -> str:
+    """Whether the store is sound, in one line."""
+    if errors:
+        return f"{path}: {len(errors)} wrong; put a backup in its place"
     return f"{path}: {'sound' if path.exists() else 'no store there yet'}"
 
 
@@ -93,41 +93,42 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def _document(found: StoreInfo) -> str:
+def _document(store: StoreInfo) -> str:
     return to_json(
         {
             "schema": "tomic.store/1",
-            "path": str(found.path),
-            "exists": found.exists,
-            "bytes": found.size,
-            "schema_version": found.schema_version,
-            "sqlite_version": found.sqlite_version,
-            "tables": dict(found.tables),
+            "path": str(store.path),
+            "exists": store.exists,
+            "bytes": store.size,
+            "schema_version": store.schema_version,
+            "sqlite_version": store.sqlite_version,
+            "tables": dict(store.tables),
             "series": [
                 {
-                    "series": one.series,
-                    "symbols": one.symbols,
-                    "rows": one.rows,
-                    "first": one.first.isoformat(),
-                    "last": one.last.isoformat(),
+                    "series": span.series,
+                    "symbols": span.symbols,
+                    "rows": span.rows,
+                    "first": span.first.isoformat(),
+                    "last": span.last.isoformat(),
                 }
-                for one in found.series
+                for span in store.series
             ],
         }
     )
 
 
-def _lines(found: StoreInfo) -> list[str]:
-    if not found.exists:
-        return [f"{found.path}: no store yet; tomic prices makes one"]
-    series = [
-        f"  {one.series:<22} {one.rows:>10} rows, {one.symbols} symbols, {one.first} to {one.last}"
-        for one in found.series
+def _lines(store: StoreInfo) -> list[str]:
+    if not store.exists:
+        return [f"{store.path}: no store yet; tomic prices makes one"]
+    spans = [
+        f"  {span.series:<22} {span.rows:>10} rows, {span.symbols} symbols, "
+        f"{span.first} to {span.last}"
+        for span in store.series
     ]
-    tables = [f"  {name:<22} {count:>10} rows" for name, count in found.tables.items() if count]
+    tables = [f"  {name:<22} {count:>10} rows" for name, count in store.tables.items() if count]
     return [
-        f"{found.path}: {megabytes(found.size)}, schema {found.schema_version}, "
-        f"SQLite {found.sqlite_version}",
-        *(["series", *series] if series else []),
+        f"{store.path}: {megabytes(store.size)}, schema {store.schema_version}, "
+        f"SQLite {store.sqlite_version}",
+        *(["series", *spans] if spans else []),
         *(["tables", *tables] if tables else ["  nothing stored yet"]),
     ]
