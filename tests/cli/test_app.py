@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import typer.main
 
 from command_line import run
+from command_reference import commands
 from tomic import __version__
 from tomic.cli.app import app, command_line, first_words
 
@@ -47,6 +49,18 @@ def options_of(command):
     """Names of a command's parameters, and those of its sub-commands."""
     below = {name: options_of(one) for name, one in getattr(command, "commands", {}).items()}
     return [one.name for one in command.params], below
+
+
+def test_no_command_declares_more_than_a_dozen_parameters():
+    """What commands share is a group of options, declared once."""
+    longest = max(len(declared(command)) for _, command in commands())
+
+    assert longest <= 14  # a dozen, and two groups
+
+
+def declared(command):
+    """Parameters in the source of a command, a group of options counting as one."""
+    return inspect.signature(inspect.unwrap(command.callback)).parameters
 
 
 @pytest.mark.parametrize("words", [(), ("chian",), ("--help",), ("--version",)])

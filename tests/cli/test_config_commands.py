@@ -178,3 +178,13 @@ def test_options_import_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(("text", "window"), [("15", (15, None)), ("20:45", (20, 45))])
+def test_days_go_before_those_of_the_file(text, window):
+    """Days on the command line replace both ends of the file's window, an open end too."""
+    Path("tomic.toml").write_text("[chain]\nmin_dte = 5\nmax_dte = 10\n", encoding="utf-8")
+
+    chain = load_settings(chain=parse_dte(text).rules).chain
+
+    assert (chain.min_dte, chain.max_dte) == window
