@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tomic._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tomic.chain import Chain
     from tomic.config import ScoreWeights, Settings, load_settings
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from tomic.export import load_chain
     from tomic.models import OptionQuote, Proposal, ScanResult, Spot, Underlying, VolSnapshot
     from tomic.strategies.propose import propose
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "BadFile": "errors",

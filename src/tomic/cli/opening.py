@@ -208,11 +208,7 @@ def _guest(
         return None
     if host is None or replay is not None or (demo, paced) != (host.demo, host.paced):
         return None
-    from tomic.desk.shared import SharedDesk
-
-    if not SharedDesk.fits(host, settings):
-        return None
-    return SharedDesk(host, settings, watch=progress)
+    return host.sharing(settings, watch=progress)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tomic import __version__
+from tomic._version import __version__
 from tomic.export.atomic import write_bytes
 from tomic.models import Spot, SpotSource
 from tomic.sim.replay.recordings import RecordedSpot, Recorder
