@@ -337,7 +337,7 @@ async def test_before_and_after_a_trade(settings):
     """The considered spread joins the book, is priced over the same session, and costs one BAG."""
     async with Desk(settings, demo=True) as desk:
         view = await desk.portfolio(f"SPY short_put_spread 560/550 {NEAR}", ib_margin=True)
-        gateway = desk._held.stand_in.server
+        gateway = desk._resources.stand_in.server
 
         assert (gateway.what_ifs, gateway.orders) == (1, 0)
     (trade,) = view.considered.structures
