@@ -221,7 +221,8 @@ async def test_a_desk_that_waited_has_all_its_time(given):
 async def test_legs_that_are_asked_at_once_share_a_deadline(given):
     """Legs of several symbols have one deadline; those of a later call have one of their own."""
     async with Desk(given) as desk:
-        with desk._resources.sharing_deadline(5.0) as first, desk._resources.sharing_deadline(9.0) as second:
+        share = desk._resources.sharing_deadline
+        with share(5.0) as first, share(9.0) as second:
             assert second == first
         with desk._resources.sharing_deadline(9.0) as third:
             assert third > first
