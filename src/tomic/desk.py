@@ -384,9 +384,9 @@ class Desk:
         from tomic.workflows import search
 
         loaded = [chains] if isinstance(chains, Chain) else list(chains)
-        given = {one.symbol: one for one in loaded}
+        given = {chain.symbol: chain for chain in loaded}
         if len(given) < len(loaded):
-            twice = next(one.symbol for one in loaded if given[one.symbol] is not one)
+            twice = next(chain.symbol for chain in loaded if given[chain.symbol] is not chain)
             raise UsageError(f"several chains of {twice}; a scan searches one of each symbol")
         return await search.search(
             self._resources,

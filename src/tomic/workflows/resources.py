@@ -221,12 +221,12 @@ class Resources:
         if not self.origin.simulated:
             return ib, None
         if self.stand_in is None:
-            found = _stand_in(self.origin, symbol)
-            await self._stack.enter_async_context(found.server)
+            server = _stand_in(self.origin, symbol)
+            await self._stack.enter_async_context(server.server)
             # Only now: whoever is cancelled while it starts must not leave one without a port.
-            self.stand_in = found
-        here = {"host": "127.0.0.1", "port": self.stand_in.server.port}
-        return ib.model_copy(update=here), None if self.origin.paced else _DEMO_PACE
+            self.stand_in = server
+        address = {"host": "127.0.0.1", "port": self.stand_in.server.port}
+        return ib.model_copy(update=address), None if self.origin.paced else _DEMO_PACE
 
     @property
     def interrupted(self) -> bool:

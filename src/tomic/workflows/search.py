@@ -47,11 +47,11 @@ async def search(
     templates.choose(rules.scan.strategies if strategies is None else strategies, rules.strategies)
     deadline = resources.take_deadline()
     store = await resources.store()
-    found = await _vols(resources, symbols, given, deadline)
+    snapshots = await _vols(resources, symbols, given, deadline)
     if book is None and not given and not resources.origin.simulated:
         book = review.saved_fit(rules, resources.clock_now())
     result = await scan.scan(
-        found,
+        snapshots,
         rules,
         partial(_chain, resources, given, deadline),
         again=partial(_measured, resources, deadline=deadline),
@@ -79,11 +79,11 @@ async def why_not(
     gated = propose.all_open(asked.strategy, resources.settings)
     deadline = resources.take_deadline()
     vol = await _vol(resources, symbol, given, deadline)
-    found = await _chain(resources, given, deadline, symbol, gated)
-    if found.is_cut and RowStatus.OK not in found.counts:
-        raise cut_short(found)
-    judged = propose.explain_trade(found, vol, trade, resources.settings)
-    return judged.model_copy(update={"cut": found.cut})
+    fetched = await _chain(resources, given, deadline, symbol, gated)
+    if fetched.is_cut and RowStatus.OK not in fetched.counts:
+        raise cut_short(fetched)
+    judged = propose.explain_trade(fetched, vol, trade, resources.settings)
+    return judged.model_copy(update={"cut": fetched.cut})
 
 
 async def refreshed(resources: Resources, old: Proposal) -> TradeReview:
@@ -109,10 +109,10 @@ async def refreshed(resources: Resources, old: Proposal) -> TradeReview:
 async def _vol(
     resources: Resources, symbol: str, given: Mapping[str, Chain], deadline: float
 ) -> VolSnapshot:
-    found = (await _vols(resources, [symbol], given, deadline))[symbol]
-    if isinstance(found, TomicError):
-        raise found
-    return found
+    snapshot = (await _vols(resources, [symbol], given, deadline))[symbol]
+    if isinstance(snapshot, TomicError):
+        raise snapshot
+    return snapshot
 
 
 async def _vols(
@@ -125,7 +125,7 @@ async def _vols(
         reports = await measure.volatility(
             store, symbols, resources.settings, now=measure.Now(at, chains=given), keep=False
         )
-        return {one.symbol: one.snapshot for one in reports}
+        return {report.symbol: report.snapshot for report in reports}
     if not resources.origin.demo:
         await history.update(
             resources.session,
@@ -143,8 +143,8 @@ async def _measured(
     resources: Resources, symbols: Sequence[str], *, deadline: float
 ) -> dict[str, VolSnapshot | TomicError]:
     return {
-        one.symbol: one.snapshot if one.error is None else one.error
-        for one in await vols(resources, symbols, deadline=deadline)
+        report.symbol: report.snapshot if report.error is None else report.error
+        for report in await vols(resources, symbols, deadline=deadline)
     }
 
 

@@ -248,7 +248,7 @@ def market_of(
 
 
 def _first(*values: float | None) -> float | None:
-    return next((one for one in values if one is not None), None)
+    return next((value for value in values if value is not None), None)
 
 
 def _yield(ticks: UnderlyingTicks | None, price: float | None) -> float:
@@ -328,7 +328,7 @@ async def read_book(
     await _quote_underlyings(work, symbols, wanted)
     await _quote_options(work, wanted)
     known = await _known(work, store, symbols, refresh)
-    considered_lines = tuple(one for one in wanted if one.proposed)
+    considered_lines = tuple(position for position in wanted if position.proposed)
     return _assembled(work, known, wanted, before, sectors or {}), considered_lines
 
 
@@ -419,7 +419,11 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
 async def _quote_underlyings(
     work: _Reading, symbols: Sequence[str], wanted: Iterable[Position]
 ) -> None:
-    first = {one.symbol: one for one in reversed(list(wanted)) if one.is_option or one.is_stock}
+    first = {
+        position.symbol: position
+        for position in reversed(list(wanted))
+        if position.is_option or position.is_stock
+    }
     session, settings = work.session, work.settings
     now = session.clock_now()
 
@@ -436,7 +440,7 @@ async def _quote_underlyings(
             session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
         )
 
-    asked = [one for one in symbols if one in first or one == _benchmark(work)]
+    asked = [symbol for symbol in symbols if symbol in first or symbol == _benchmark(work)]
     count = _counter(work, "underlyings", len(asked))
     for outcome in await _persistently(work, asked, quote, count):
         if outcome.value is not None:
@@ -454,7 +458,11 @@ async def _quote_options(work: _Reading, wanted: Sequence[Position]) -> None:
     """Quote every living option; go on over a new connection while time is left."""
     session, rules = work.session, work.settings.chain
     today = _today(session.clock_now())
-    pending = [one for one in wanted if one.is_option and one.expiry and one.expiry >= today]
+    pending = [
+        position
+        for position in wanted
+        if position.is_option and position.expiry and position.expiry >= today
+    ]
     patience = quotes.Patience(rules.silent_s)
     coming = session.limits.lines.announce(len(pending))
     count = _counter(work, "legs", len(pending))
@@ -537,10 +545,11 @@ def _assembled(
     sectors: Mapping[str, str],
 ) -> Book:
     as_of = work.session.clock_now()
-    symbols = sorted({one.symbol for one in wanted} | {_benchmark(work)})
+    symbols = sorted({position.symbol for position in wanted} | {_benchmark(work)})
     base = work.accounts[0].currency if work.accounts else "USD"
     unknown = sorted(
-        {one.symbol for one in wanted if one.is_option or one.is_stock} - set(known.returns)
+        {position.symbol for position in wanted if position.is_option or position.is_stock}
+        - set(known.returns)
     )
     if unknown:
         work.notes.append(
@@ -617,7 +626,7 @@ def order_legs(book: Book) -> list[account.OrderLeg]:
         DataError: A leg was not found at the gateway.
     """
     found = []
-    for position in (one for one in book.positions if one.proposed):
+    for position in (position for position in book.positions if position.proposed):
         if position.con_id is None:
             raise DataError(f"{position.contract}: the gateway gave no contract id")
         found.append(account.OrderLeg(account.leg_contract(position), position.quantity))

@@ -84,7 +84,7 @@ class HistoryRun:
     @property
     def errors(self) -> tuple[TomicError, ...]:
         """What went wrong, by symbol in order."""
-        return tuple(one.error for one in self.symbols if one.error is not None)
+        return tuple(outcome.error for outcome in self.symbols if outcome.error is not None)
 
 
 async def update(
@@ -136,7 +136,7 @@ async def update(
         plan = announced(needs, turns, settings, watch)
         await _fetch_all(session, job, needs, results, deadline)
     await _count(store, results)
-    return HistoryRun(tuple(results[one] for one in unique), plan, clock() - started)
+    return HistoryRun(tuple(results[symbol] for symbol in unique), plan, clock() - started)
 
 
 async def _their_time(
@@ -261,7 +261,7 @@ async def _fetch_all(
         for outcome in outcomes:
             result = results[outcome.item.symbol]
             result.error = outcome.error or result.error
-        pending = [one.item for one in outcomes if isinstance(one.error, SessionLost)]
+        pending = [outcome.item for outcome in outcomes if isinstance(outcome.error, SessionLost)]
         if not pending or session.interrupted:
             return
         try:
@@ -296,12 +296,12 @@ async def _underlying(session: Session, job: _Job, symbol: str) -> Underlying:
         contracts.remember(session, symbol, await job.store.contracts.underlying(symbol, day), ())
         is_new = ("underlying", symbol) not in session.cache
         timeout_s = job.settings.ib.request_timeout_s
-        found = await contracts.resolve_underlying(
+        underlying = await contracts.resolve_underlying(
             session, symbol, job.settings.market, timeout_s=timeout_s
         )
         if is_new:
-            await job.store.contracts.save_underlying(found, day)
-        return found
+            await job.store.contracts.save_underlying(underlying, day)
+        return underlying
 
 
 async def _ask(
@@ -339,11 +339,11 @@ async def _rewritten(store: Database, need: Need, rows: Sequence[DailyBar]) -> s
 async def _value_on(store: Database, need: Need, day: dt.date) -> float | None:
     if need.series == "bars":
         bars = await store.history.bars(need.symbol, days=1, until=day)
-        found = (bars.date, bars.close)
+        columns = (bars.date, bars.close)
     else:
         series = await store.history.iv(need.symbol, need.series, days=1, until=day)
-        found = (series.date, series.value)
-    date, value = found
+        columns = (series.date, series.value)
+    date, value = columns
     return float(value[-1]) if len(date) and date[-1].item() == day else None
 
 

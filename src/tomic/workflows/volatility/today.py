@@ -125,19 +125,19 @@ async def _with_chains(
 
     Of a chain that was cut short the figures are taken, and what it lacks is the symbol's error.
     """
-    store, found = await resources.store(), dict(now.chains)
+    store, chains = await resources.store(), dict(now.chains)
     for name in symbols:
         if (known := await measure.chain_of_the_day(store, name, now.at)) is not None:
-            found[name] = known
-    wanted = [name for name in symbols if name not in found and name not in now.errors]
+            chains[name] = known
+    wanted = [name for name in symbols if name not in chains and name not in now.errors]
     errors = dict(now.errors)
     if fetch and wanted:
         settings = with_rules(resources.settings, None, None, _RULES)
         for outcome in await fetch_all(resources, wanted, settings, deadline=deadline):
             if outcome.chain is not None:
-                found[outcome.symbol] = outcome.chain
+                chains[outcome.symbol] = outcome.chain
                 if outcome.chain.is_cut:
                     errors[outcome.symbol] = cut_short(outcome.chain)
             elif outcome.error is not None:
                 errors[outcome.symbol] = outcome.error
-    return replace(now, chains=found, errors=errors)
+    return replace(now, chains=chains, errors=errors)
