@@ -20,8 +20,7 @@ from tomic.config import Settings
 from tomic.models.journal import Action, Context, EntryStatus, Fill, JournalEntry, Trade
 from tomic.present import journal
 from tomic.store import Database
-from tomic.workflows.journal import entries as journals
-from tomic.workflows.journal import statistics
+from tomic.workflows.journal import entries as journals, statistics
 from tomic.workflows.journal.entries import Journal
 
 ENTRIES = 10_000

@@ -24,12 +24,12 @@ import numpy as np
 from benchmarks.figures import GREEKS, Limit, Row, Sample, clocked, elementary, fact, figure
 
 from tomic.config import Settings
-from tomic.desk.resources import Origin, Resources
-from tomic.desk.searching import search
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.market.model import ModelMarket
 from tomic.store import Bars, Database, VolSeries
 from tomic.wire.requests import ContractSpec
+from tomic.workflows.resources import Origin, Resources
+from tomic.workflows.search import search
 from tomic.workflows.stand_in import StandIn
 from tomic.workflows.volatility.measure import VIX
 

@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tomic import dates
 from tomic.chain import COLUMNS, Chain, Fetch

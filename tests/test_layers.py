@@ -14,6 +14,7 @@ FLOORS = {
     "_closed_days": 0,
     "_drawing": 0,
     "_typing": 0,
+    "_version": 0,
     "errors": 0,
     "masking": 0,
     "quant": 1,

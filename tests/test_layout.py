@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import collections.abc
+import pathlib
+import re
 import subprocess
 import sys
 import sysconfig
+import typing
 from pathlib import Path
 
 import tomic
+from tomic import errors
 
 ROOT = Path(__file__).parents[1]
 SOURCE, TESTS = Path(tomic.__file__).parent, ROOT / "tests"
@@ -42,10 +49,44 @@ def test_no_module_is_named_after_nothing():
 
 
 def test_public_names_exist_and_are_sorted():
-    """`tomic.__all__` is sorted, and each name can be had."""
+    """`tomic.__all__` is sorted, each name can be had, and type checkers see the same ones."""
     assert list(tomic.__all__) == sorted(tomic.__all__)
     for name in tomic.__all__:
-        assert getattr(tomic, name) is not None
+        assert getattr(tomic, name).__name__ == name
+    tree = ast.parse((SOURCE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    assert sorted(alias.asname for node in block.body for alias in node.names) == tomic.__all__
+
+
+def test_every_error_is_public():
+    """Whoever uses the library can name, and so catch, all that it raises."""
+    raised = {
+        name
+        for name, member in vars(errors).items()
+        if isinstance(member, type) and issubclass(member, errors.TomicError)
+    }
+
+    assert raised <= set(tomic.__all__)
+
+
+def test_whatever_a_desk_returns_is_public():
+    """Each type of ours in what a public method of `Desk` returns is a name of `tomic`."""
+    elsewhere = {*dir(builtins), *dir(typing), *dir(collections.abc), *dir(pathlib)}
+    methods = [
+        member.fget if isinstance(member, property) else member
+        for name, member in vars(tomic.Desk).items()
+        if not name.startswith("_")
+    ]
+
+    named = {
+        word
+        for method in methods
+        for word in re.findall(r"\w+", method.__annotations__["return"])
+        if word not in elsewhere
+    }
+
+    assert {"Chain", "Journal", "Session"} <= named
+    assert named <= set(tomic.__all__)
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -8,8 +8,7 @@ import math
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tomic import dates, selection
 from tomic.config.market import ChainSettings

@@ -405,5 +405,5 @@ def by_moneyness(options: Iterable[_Option], spot: float) -> list[_Option]:
     """Order options nearest to the money first; ties by expiry, strike and right."""
     return sorted(
         options,
-        key=lambda one: (abs(one.strike - spot), one.expiry, one.strike, one.right),
+        key=lambda option: (abs(option.strike - spot), option.expiry, option.strike, option.right),
     )

@@ -79,7 +79,7 @@ async def test_every_call_has_its_own_time(given):
     short = given.model_copy(update={"chain": given.chain.model_copy(update={"deadline_s": 20.0})})
     async with Desk(short, demo=True) as desk:
         first = await desk.chain("SPY")
-        desk._held._session.deadline = 0.0
+        desk._resources._session.deadline = 0.0
         second = await desk.chain("SPY")
 
     assert first.completeness == second.completeness == 1.0

@@ -13,7 +13,6 @@ import pytest
 from conftest import settings_in
 from tomic.config import StoreSettings
 from tomic.desk import Desk
-from tomic.desk.shared import SharedDesk
 from tomic.errors import ConfigError, UsageError
 
 RULES = {"monthlies": 1, "weeklies": 1, "strike_range": "2"}
@@ -108,7 +107,7 @@ async def test_nothing_is_asked_of_a_desk_that_is_not_open(given, ask, closed):
 async def test_a_shared_desk_is_opened_too(given):
     """A desk over another one's connection says the same, and leaves that one open."""
     async with Desk(given, demo=True) as host:
-        guest = SharedDesk(host, given)
+        guest = host.sharing(given)
         with pytest.raises(UsageError, match="the desk is not open"):
             await guest.store()
         async with guest:

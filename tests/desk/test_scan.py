@@ -207,23 +207,24 @@ async def test_a_deadline_given_to_a_call_counts_from_the_start(given):
     """The first call of a command has its own deadline, from when the command was started."""
     began = asyncio.get_running_loop().time() - 3.0
     async with Desk(given, began=began) as desk:
-        assert desk._held.take_deadline(5.0) == began + 5.0
-        assert desk._held.take_deadline(5.0) >= began + 8.0
+        assert desk._resources.take_deadline(5.0) == began + 5.0
+        assert desk._resources.take_deadline(5.0) >= began + 8.0
 
 
 async def test_a_desk_that_waited_has_all_its_time(given):
     """In a notebook the time between two cells is nobody's."""
     async with Desk(given) as desk:
         before = asyncio.get_running_loop().time()
-        assert desk._held.take_deadline(5.0) >= before + 5.0
+        assert desk._resources.take_deadline(5.0) >= before + 5.0
 
 
 async def test_legs_that_are_asked_at_once_share_a_deadline(given):
     """Legs of several symbols have one deadline; those of a later call have one of their own."""
     async with Desk(given) as desk:
-        with desk._held.sharing_deadline(5.0) as first, desk._held.sharing_deadline(9.0) as second:
+        share = desk._resources.sharing_deadline
+        with share(5.0) as first, share(9.0) as second:
             assert second == first
-        with desk._held.sharing_deadline(9.0) as third:
+        with desk._resources.sharing_deadline(9.0) as third:
             assert third > first
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from tomic.desk import Desk
-from tomic.desk.shared import SharedDesk
 
 
 def on(settings, gateway, **ib):
@@ -17,9 +16,9 @@ def on(settings, gateway, **ib):
 async def test_guests_use_the_connection_of_their_host(settings, gateway):
     """Two guests after each other see the host's session and store, and leave both open."""
     async with Desk(on(settings, gateway)) as host:
-        async with SharedDesk(host, host.settings) as first:
+        async with host.sharing(host.settings) as first:
             session, store = await first.session(), await first.store()
-        async with SharedDesk(host, host.settings) as second:
+        async with host.sharing(host.settings) as second:
             assert await second.session() is session
             assert await second.store() is store
             assert second.has_session
@@ -39,7 +38,7 @@ async def test_a_lost_connection_is_made_again(settings, gateway):
                 break
             await asyncio.sleep(0.001)
 
-        async with SharedDesk(host, host.settings) as guest:
+        async with host.sharing(host.settings) as guest:
             again = await guest.session()
 
         assert again.alive
@@ -55,7 +54,7 @@ async def test_only_the_same_gateway_and_store_are_shared(settings, gateway):
         strict = settings.market.model_copy(update={"realtime_only": True})
         narrow = settings.chain.model_copy(update={"weeklies": 0})
 
-        assert SharedDesk.fits(host, mine.model_copy(update={"chain": narrow}))
-        assert not SharedDesk.fits(host, on(settings, gateway, client_id=300))
-        assert not SharedDesk.fits(host, mine.model_copy(update={"store": other_store}))
-        assert not SharedDesk.fits(host, mine.model_copy(update={"market": strict}))
+        assert host.sharing(mine.model_copy(update={"chain": narrow}))
+        assert not host.sharing(on(settings, gateway, client_id=300))
+        assert not host.sharing(mine.model_copy(update={"store": other_store}))
+        assert not host.sharing(mine.model_copy(update={"market": strict}))

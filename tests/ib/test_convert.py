@@ -7,8 +7,7 @@ import math
 
 import ib_async
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tomic.errors import DataError
 from tomic.ib import convert

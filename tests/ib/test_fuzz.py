@@ -7,8 +7,7 @@ import random
 import struct
 from functools import cache
 
-from hypothesis import HealthCheck, given
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 import virtual_time
 from properties import examples

@@ -8,8 +8,7 @@ import datetime as dt
 import pytest
 
 import virtual_time
-from simulated import OPTION, quote, running, settings, spy
-from simulated import WANTED as PAIR
+from simulated import OPTION, WANTED as PAIR, quote, running, settings, spy
 from tomic.errors import GatewayRefused, UnknownContract
 from tomic.ib import convert
 from tomic.ib.option_quotes import Patience, option_quote, quote_source

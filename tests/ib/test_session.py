@@ -29,8 +29,16 @@ from tomic.ib.lines import Subscription
 from tomic.ib.pacing import Priority
 from tomic.ib.session import Session, restart_hint
 from tomic.models import DataType
-from tomic.sim.faults import ClientIdInUse as IdsTaken
-from tomic.sim.faults import Deaf, Delay, DropAfter, Late, PortChanged, Refuse, Silent
+from tomic.sim.faults import (
+    ClientIdInUse as IdsTaken,
+    Deaf,
+    Delay,
+    DropAfter,
+    Late,
+    PortChanged,
+    Refuse,
+    Silent,
+)
 from tomic.wire.framing import frame_fields
 
 NEW_YORK = ZoneInfo("America/New_York")

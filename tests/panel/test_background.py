@@ -81,7 +81,7 @@ async def test_a_deadline_is_not_the_life_of_the_panel(background):
     """Each chain has its own deadline, however long the panel has been open."""
 
     async def state(desk: Desk) -> float | None:
-        return desk._held._deadline
+        return desk._resources._deadline
 
     assert await background.run(state, online=False) is None
 

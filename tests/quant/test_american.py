@@ -7,8 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import QuantLib as ql
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from properties import examples

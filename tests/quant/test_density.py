@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
@@ -240,3 +239,16 @@ def test_impossible_distributions_are_refused(build, words):
     """Each refusal states the inequality that failed."""
     with pytest.raises(ValueError, match=words):
         build()
+
+
+def test_samples_keep_their_mean_and_quantiles():
+    """A density of a million lognormal draws has their median and, moved, the asked mean."""
+    rng = np.random.default_rng(7)
+    drawn = FORWARD * np.exp(0.07 * rng.standard_normal(100_000) - 0.5 * 0.07**2)
+
+    found = density.from_samples(drawn, tau=TAU)
+    moved = density.from_samples(drawn, tau=TAU, forward=101.0)
+
+    assert found.mean == pytest.approx(drawn.mean(), rel=1e-4)
+    assert found.quantile(0.5) == pytest.approx(np.median(drawn), rel=2e-4)
+    assert moved.mean == pytest.approx(101.0, rel=1e-12)

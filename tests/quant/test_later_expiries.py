@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from tomic.quant import black_scholes, density, later_expiries, payoff, probability
-from tomic.quant import smile as svi_smile
+from tomic.quant import (
+    black_scholes,
+    density,
+    later_expiries,
+    payoff,
+    probability,
+    smile as svi_smile,
+)
 
 NEAR, LEFT, RATE, YIELD, SIGMA = 30 / 365, 35 / 365, 0.045, 0.013, 0.25
 FIRST = density.lognormal(100.0, NEAR, SIGMA)

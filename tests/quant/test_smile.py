@@ -7,8 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
 import index_smiles
@@ -502,3 +501,26 @@ def test_a_smile_that_nothing_confirms_has_no_miss():
     below = STRIKE[STRIKE < FORWARD]
 
     assert math.isnan(smile.fit(below, TRUTH.iv(below), forward=FORWARD, tau=TAU).miss)
+
+
+def test_a_chain_says_which_expiries_have_no_smile():
+    """An expiry of three strikes is absent, and why is told; its neighbours keep their smiles."""
+    at = np.concatenate([STRIKE[::20], STRIKE])
+    tau = np.repeat([TAU, 2 * TAU], [3, 60])
+
+    chain = smile.fit_chain(at, TRUTH.iv(at), tau=tau, forward=FORWARD)
+
+    assert list(chain) == [2 * TAU]
+    assert chain.missing == {TAU: "no smile: 3 strikes with a usable quote, it takes 4"}
+
+
+def test_a_chain_skips_expiries_without_quotes():
+    """An expiry whose quotes are all missing has no smile; the others keep theirs."""
+    at, tau = np.tile(STRIKE, 2), np.repeat([TAU, 2 * TAU], 60)
+    iv = np.tile(TRUTH.iv(STRIKE), 2)
+    iv[:60] = math.nan
+
+    chain = smile.fit_chain(at, iv, tau=tau, forward=np.repeat([500.0, 501.0], 60), discount=0.99)
+
+    assert list(chain) == [2 * TAU]
+    assert (chain[2 * TAU].forward, chain[2 * TAU].discount) == (501.0, 0.99)

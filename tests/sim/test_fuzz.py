@@ -7,8 +7,7 @@ import dataclasses
 import typing
 from types import NoneType, UnionType
 
-from hypothesis import HealthCheck, given
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, strategies as st
 
 from properties import examples
 from tomic.sim import Gateway, Limits, Profile

@@ -9,8 +9,7 @@ from typing import Any
 
 import ib_async
 import pytest
-from ibapi import contract as official_contract
-from ibapi import order as official_order
+from ibapi import contract as official_contract, order as official_order
 from ibapi.client import EClient
 from ibapi.execution import ExecutionFilter
 from ibapi.wrapper import EWrapper

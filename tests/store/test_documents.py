@@ -5,8 +5,7 @@ import math
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tomic.store.documents import dump, load, stamp, unstamp
 

@@ -8,8 +8,7 @@ import typing
 from types import NoneType, UnionType
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from properties import examples
 from tomic.wire import answers, framing, layout, orders, requests

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from tomic import __version__
+from tomic._version import __version__
 from tomic.cli import streams
 from tomic.cli.running import (
     INTERRUPTED,

@@ -17,8 +17,16 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, get_args, get_origin
-from typing import get_type_hints as hints_of
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    NoReturn,
+    Self,
+    get_args,
+    get_origin,
+    get_type_hints as hints_of,
+)
 
 import typer
 
@@ -225,8 +233,13 @@ class ProgressLine:
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-            from rich.progress import TimeElapsedColumn as Elapsed
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn as Elapsed,
+            )
 
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -371,13 +384,9 @@ def _guest(common: CommonOptions, settings: Settings, progress: ProgressLine) ->
     # A recording holds a session from its first message on.
     if host is None or common.invocation.record is not None or common.replay is not None:
         return None
-    from tomic.desk.shared import SharedDesk
-
-    if (common.demo, common.paced) != (host.demo, host.paced) or not SharedDesk.fits(
-        host, settings
-    ):
+    if (common.demo, common.paced) != (host.demo, host.paced):
         return None
-    return SharedDesk(host, settings, watch=progress)
+    return host.sharing(settings, watch=progress)
 
 
 def _greeting(common: CommonOptions, host: str, port: int) -> str:

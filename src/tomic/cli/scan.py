@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    from tomic.present import chain
-    from tomic.present import scan as render_scan
+    from tomic.present import chain, scan as render_scan
 
     terminal = sys.stdout.isatty()
     width = chain.screen_width(terminal)

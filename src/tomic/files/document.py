@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tomic import __version__
+from tomic._version import __version__
 from tomic.chain import Chain
 from tomic.models import OptionQuote, RowStatus
 

@@ -247,8 +247,7 @@ def _with_model(lines: Sequence[BookLine]) -> list[BookLine]:
 
 def _model(lines: Sequence[BookLine], *, american: bool) -> Greeks:
     # Here and not above: most books need neither, and the early-exercise tables take long to load.
-    from tomic.quant import american as early
-    from tomic.quant import black_scholes
+    from tomic.quant import american as early, black_scholes
 
     kernel = early.greeks if american else black_scholes.greeks
     return kernel(

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tomic import __version__
+from tomic._version import __version__
 from tomic.masking import masked
 from tomic.models.book import AccountSummary
 from tomic.models.documents import to_document, with_flags

@@ -259,6 +259,28 @@ def from_arrays(
     return _normalised(np.exp(grid), np.interp(grid, log_price, cdf), forward, tau)
 
 
+def from_samples(
+    sample: FloatLike, *, tau: float, forward: float | None = None, points: int = POINTS
+) -> Density:
+    """
+    Density of terminal prices that were drawn or observed, each equally likely.
+
+    Between sorted samples the mass is spread evenly in ln S. *forward* moves the mean; None keeps
+    it.
+
+    Raises:
+        ValueError: Fewer than two different samples, or one that is not positive and finite.
+    """
+    ordered = np.sort(np.asarray(sample, dtype=np.float64).ravel())
+    if ordered.size == 0 or not (ordered[0] > 0.0 and np.isfinite(ordered[-1])):
+        raise ValueError("samples must be > 0 and finite")
+    price, first, count = np.unique(ordered, return_index=True, return_counts=True)
+    if price.size < 2:
+        raise ValueError(f"samples must hold >= 2 different prices, got {price.size}")
+    middle_rank = (first + 0.5 * count) / ordered.size
+    return from_arrays(price, middle_rank, tau=tau, forward=forward, points=points)
+
+
 def forecast(market: Density, sigma: float, *, market_sigma: float | None = None) -> Density:
     """
     The market's density rescaled to a volatility of your own, its shape kept.

@@ -193,6 +193,14 @@ class Smile:
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)) / (2.0 * np.sqrt(w * self.tau)))
 
 
+class ChainSmiles(dict[float, Smile]):
+    """Smiles by tau, shortest first, and why the other expiries have none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missing: dict[float, str] = {}
+
+
 class Residuals(NamedTuple):
     """Every contract against its smile."""
 
@@ -313,6 +321,56 @@ def fit(
     )
     result = _lift(result, limits) if limits.k.size else result
     return replace(result, miss=_miss(quotes, tau, result.raw))
+
+
+def fit_chain(
+    strike: ArrayLike,
+    iv: ArrayLike,
+    *,
+    tau: ArrayLike,
+    forward: ArrayLike,
+    weight: ArrayLike | None = None,
+    discount: ArrayLike = 1.0,
+) -> ChainSmiles:
+    """
+    A smile for every expiry of a chain, total variance rising from each to the next.
+
+    Args:
+        strike, iv, tau: One element a contract; contracts of one expiry share their tau.
+        forward, discount: One element a contract, or scalars; the first of each expiry is used.
+        weight: As in `fit`.
+
+    Returns:
+        Smiles by tau, shortest first. An expiry with usable quotes at fewer than four strikes is
+        absent, and ``missing`` says why. Where the quotes themselves fall from one expiry to the
+        next, the later smile is pulled up by a penalty, then shifted by what is left; its note
+        says so.
+
+    Raises:
+        ValueError: Shapes do not broadcast, or an expiry has a forward or discount that is not
+            positive.
+    """
+    arrays = [strike, iv, tau, forward, discount, 1.0 if weight is None else weight]
+    k, v, t, f, d, q = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in arrays))
+    usable = (k > 0.0) & (v > 0.0) & (q > 0.0) & (t > 0.0) & np.isfinite(k + v + q + t)
+    smiles = ChainSmiles()
+    floor: Smile | None = None
+    for years in np.unique(t[t > 0.0]).tolist():
+        rows = usable & (t == years)
+        if (strikes := int(np.unique(k[rows]).size)) < LEAST_STRIKES:
+            smiles.missing[years] = too_few(strikes)
+            continue
+        floor = fit(
+            k[rows],
+            v[rows],
+            forward=float(f[rows][0]),
+            tau=years,
+            weight=q[rows],
+            discount=float(d[rows][0]),
+            floor=floor,
+        )
+        smiles[years] = floor
+    return smiles
 
 
 def beside(smile: Smile, before: Smile) -> Smile:

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
-from tomic import __version__
 from tomic._drawing import draw
+from tomic._version import __version__
 from tomic.config.text import fingerprint
 from tomic.desk import Desk
 from tomic.errors import BadFile, DataError, StoreError, UsageError

@@ -54,7 +54,7 @@ class CalendarTables(TableGroup):
         What the same source said before about the same time is replaced: a moved date leaves no
         second one behind.
         """
-        rows = [(one.symbol, one.day.isoformat(), one.source) for one in earnings]
+        rows = [(event.symbol, event.day.isoformat(), event.source) for event in earnings]
 
         def work(db: sqlite3.Connection) -> None:
             _forget(db, "earnings", rows)
@@ -64,7 +64,10 @@ class CalendarTables(TableGroup):
 
     async def save_dividends(self, dividends: Iterable[Dividend]) -> None:
         """Keep dividends; what the same source said before about the same time is replaced."""
-        rows = [(one.symbol, one.day.isoformat(), one.source, one.amount) for one in dividends]
+        rows = [
+            (dividend.symbol, dividend.day.isoformat(), dividend.source, dividend.amount)
+            for dividend in dividends
+        ]
 
         def work(db: sqlite3.Connection) -> None:
             _forget(db, "dividends", [row[:3] for row in rows])
@@ -77,16 +80,20 @@ class CalendarTables(TableGroup):
     ) -> dict[str, list[Earnings]]:
         """Return the earnings dates of each symbol in order of day; a CSV date replaces another."""
         rows = await self._events("symbol, day, source", "earnings", symbols, since, until)
-        found = [Earnings(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows]
-        return _preferred(found, since, until or dt.date.max)
+        events = [
+            Earnings(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows
+        ]
+        return _preferred(events, since, until or dt.date.max)
 
     async def dividends(
         self, symbols: Iterable[str], *, since: dt.date, until: dt.date | None = None
     ) -> dict[str, list[Dividend]]:
         """Return the dividends of each symbol by ex-day; one from a CSV replaces another's."""
         rows = await self._events("symbol, day, amount, source", "dividends", symbols, since, until)
-        found = [Dividend(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows]
-        return _preferred(found, since, until or dt.date.max)
+        events = [
+            Dividend(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows
+        ]
+        return _preferred(events, since, until or dt.date.max)
 
     async def _events(
         self,
@@ -131,12 +138,12 @@ def _forget(db: sqlite3.Connection, table: str, rows: Sequence[tuple[str, str, s
 
 
 def _preferred(events: list[_Event], since: dt.date, until: dt.date) -> dict[str, list[_Event]]:
-    own = [one for one in events if one.source == "csv"]
+    own = [event for event in events if event.source == "csv"]
     kept: dict[str, list[_Event]] = {}
-    for one in events:
-        overruled = one.source != "csv" and any(
-            mine.symbol == one.symbol and abs(mine.day - one.day) < _SAME_EVENT for mine in own
+    for event in events:
+        overruled = event.source != "csv" and any(
+            mine.symbol == event.symbol and abs(mine.day - event.day) < _SAME_EVENT for mine in own
         )
-        if not overruled and since <= one.day <= until:
-            kept.setdefault(one.symbol, []).append(one)
+        if not overruled and since <= event.day <= until:
+            kept.setdefault(event.symbol, []).append(event)
     return kept

@@ -135,15 +135,15 @@ def _chain(header: dict[str, Any], packed: bytes) -> Chain:
 
 def _columns(kinds: list[list[str]], rows: int, payload: bytes) -> Mapping[str, NDArray[Any]]:
     """Cut the payload into columns; one that this version added since is filled as missing."""
-    found: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     offset = 0
     for name, kind in kinds:
         array = np.frombuffer(payload, dtype=np.dtype(kind), count=rows, offset=offset)
         offset += array.nbytes
-        found[name] = array
-    for name in COLUMNS.keys() - found.keys():
-        found[name] = _missing(COLUMNS[name], rows)
-    return {name: found[name] for name in COLUMNS}
+        arrays[name] = array
+    for name in COLUMNS.keys() - arrays.keys():
+        arrays[name] = _missing(COLUMNS[name], rows)
+    return {name: arrays[name] for name in COLUMNS}
 
 
 def _missing(kind: str, rows: int) -> NDArray[Any]:

@@ -166,8 +166,8 @@ class HistoryTables(TableGroup):
         self, symbol: str, *, days: int | None = None, until: dt.date | None = None
     ) -> Bars:
         """Return the last *days* bars up to and including *until*, all by default."""
-        found = await self.many_bars([symbol], days=days, until=until)
-        return found.get(symbol) or Bars.from_rows(symbol, ())
+        by_symbol = await self.many_bars([symbol], days=days, until=until)
+        return by_symbol.get(symbol) or Bars.from_rows(symbol, ())
 
     async def many_bars(
         self, symbols: Iterable[str], *, days: int | None = None, until: dt.date | None = None
@@ -178,11 +178,11 @@ class HistoryTables(TableGroup):
         )
         wanted = _wanted(symbols, days, until)
         rows = await self._file.read(lambda db: db.execute(query, wanted).fetchall())
-        found = {}
+        by_symbol = {}
         for symbol, group in _by_symbol(rows):
             _, day, *fields = zip(*group, strict=True)
-            found[symbol] = _sound(Bars, symbol, _to_days(day), *map(_floats, fields))
-        return found
+            by_symbol[symbol] = _sound(Bars, symbol, _to_days(day), *map(_floats, fields))
+        return by_symbol
 
     async def save_iv(
         self,
@@ -192,7 +192,9 @@ class HistoryTables(TableGroup):
     ) -> int:
         """Add or replace daily volatilities in one transaction; return how many days are new."""
         return await self._file.write(
-            lambda db: sum(_put_iv(db, one, fetched_at, asked_from) for one in series)
+            lambda db: sum(
+                _put_iv(db, volatilities, fetched_at, asked_from) for volatilities in series
+            )
         )
 
     async def iv(
@@ -204,8 +206,8 @@ class HistoryTables(TableGroup):
         until: dt.date | None = None,
     ) -> VolSeries:
         """Return the last *days* volatilities up to and including *until*, all by default."""
-        found = await self.many_iv([symbol], kind, days=days, until=until)
-        return found.get(symbol) or VolSeries.from_rows(symbol, kind, ())
+        by_symbol = await self.many_iv([symbol], kind, days=days, until=until)
+        return by_symbol.get(symbol) or VolSeries.from_rows(symbol, kind, ())
 
     async def many_iv(
         self,
@@ -221,11 +223,11 @@ class HistoryTables(TableGroup):
         )
         wanted = {**_wanted(symbols, days, until), "kind": kind}
         rows = await self._file.read(lambda db: db.execute(query, wanted).fetchall())
-        found = {}
+        by_symbol = {}
         for symbol, group in _by_symbol(rows):
             _, day, value = zip(*group, strict=True)
-            found[symbol] = _sound(VolSeries, symbol, kind, _to_days(day), _floats(value))
-        return found
+            by_symbol[symbol] = _sound(VolSeries, symbol, kind, _to_days(day), _floats(value))
+        return by_symbol
 
     async def replace(
         self,
@@ -276,9 +278,9 @@ class HistoryTables(TableGroup):
         rows = await self._file.read(
             lambda db: db.execute(_COVERAGE, {"symbols": names}).fetchall()
         )
-        found: dict[str, dict[str, Coverage]] = {}
+        coverages: dict[str, dict[str, Coverage]] = {}
         for symbol, series, count, first, last, close_only, fetched_at, asked_from in rows:
-            found.setdefault(symbol, {})[series] = Coverage(
+            coverages.setdefault(symbol, {})[series] = Coverage(
                 symbol,
                 series,
                 count,
@@ -288,18 +290,18 @@ class HistoryTables(TableGroup):
                 dt.date.fromisoformat(asked_from) if asked_from else None,
                 close_only,
             )
-        return found
+        return coverages
 
     async def save_snapshots(self, *snapshots: VolSnapshot, day: dt.date | None = None) -> None:
         """Keep the snapshots of a trading day (that of ``as_of`` by default), the last of each."""
         rows = [
             (
-                one.symbol,
-                (day or one.as_of.date()).isoformat(),
-                one.as_of.isoformat(),
-                to_text(one, exclude_defaults=True),
+                snapshot.symbol,
+                (day or snapshot.as_of.date()).isoformat(),
+                snapshot.as_of.isoformat(),
+                to_text(snapshot, exclude_defaults=True),
             )
-            for one in snapshots
+            for snapshot in snapshots
         ]
         await self._file.write(
             lambda db: db.executemany(

@@ -113,13 +113,13 @@ def parse(path: Path, content: bytes) -> Sequence[Earnings | Dividend]:
     day = _place(names, _EX_DATE if amount is not None else _REPORT)
     if symbol is None or day is None:
         raise BadFile(f"{path}: columns not recognised; it can be {KINDS}")
-    found: list[Earnings | Dividend] = []
+    events: list[Earnings | Dividend] = []
     for number, row in enumerate(rows[1:], start=2):
         if any(cell.strip() for cell in row):
-            found.append(_parsed(f"{path}:{number}", row, symbol, day, amount))
-    if not found:
+            events.append(_parsed(f"{path}:{number}", row, symbol, day, amount))
+    if not events:
         raise BadFile(f"{path}: no rows below the header")
-    return found
+    return events
 
 
 def _parsed(

@@ -118,7 +118,7 @@ class JournalTables(TableGroup):
         kept = list(documents)
         mark = (stamp(at), event, note)
         return await self._file.write(
-            lambda db: [_put(db, one, mark) for one in kept], durable=True
+            lambda db: [_put(db, document, mark) for document in kept], durable=True
         )
 
     async def change(
@@ -213,10 +213,17 @@ class JournalTables(TableGroup):
     async def save_executions(self, executions: Iterable[Execution]) -> int:
         """Add fills that are not known yet; return how many were new."""
         rows = [
-            (one.exec_id, one.entry_id, stamp(one.at), one.symbol, one.con_id, dump(one.document),
-             one.reason)
-            for one in executions
-        ]  # fmt: skip
+            (
+                execution.exec_id,
+                execution.entry_id,
+                stamp(execution.at),
+                execution.symbol,
+                execution.con_id,
+                dump(execution.document),
+                execution.reason,
+            )
+            for execution in executions
+        ]
 
         def work(db: sqlite3.Connection) -> int:
             before = db.total_changes
@@ -259,15 +266,15 @@ class JournalTables(TableGroup):
             for _, exec_ids in kept:
                 if any(_is_linked(db, exec_id) for exec_id in exec_ids):
                     return None
-            found = []
+            linked = []
             for document, exec_ids in kept:
                 entry_id = _put(db, document, mark)
                 _link(db, [(entry_id, exec_id) for exec_id in exec_ids])
                 (revision,) = db.execute(
                     "SELECT revision FROM entries WHERE id = ?", (entry_id,)
                 ).fetchone()
-                found.append((entry_id, revision))
-            return found
+                linked.append((entry_id, revision))
+            return linked
 
         return await self._file.write(work, durable=True)
 
@@ -303,8 +310,8 @@ class JournalTables(TableGroup):
     async def save_unread_rows(self, rows: Iterable[UnreadRow]) -> int:
         """Keep rows that are no executions; return how many were not known yet."""
         values = [
-            (one.row_id, stamp(one.at), one.source, one.line, one.columns, one.text, one.reason)
-            for one in rows
+            (row.row_id, stamp(row.at), row.source, row.line, row.columns, row.text, row.reason)
+            for row in rows
         ]
 
         def work(db: sqlite3.Connection) -> int:
@@ -318,9 +325,9 @@ class JournalTables(TableGroup):
 
         return await self._file.write(work, durable=True)
 
-    async def resolve_unread_rows(self, found: Mapping[str, str]) -> None:
+    async def resolve_unread_rows(self, exec_ids: Mapping[str, str]) -> None:
         """Say which executions rows have turned out to be."""
-        rows = [(exec_id, row_id) for row_id, exec_id in found.items()]
+        rows = [(exec_id, row_id) for row_id, exec_id in exec_ids.items()]
         if rows:
             await self._file.write(
                 lambda db: db.executemany(
@@ -342,7 +349,14 @@ class JournalTables(TableGroup):
     async def save_decisions(self, decisions: Iterable[Decision]) -> None:
         """Add decisions on executions or rows; the last one on each holds."""
         rows = [
-            (one.execution, stamp(one.at), one.decision, one.who, one.because) for one in decisions
+            (
+                decision.execution,
+                stamp(decision.at),
+                decision.decision,
+                decision.who,
+                decision.because,
+            )
+            for decision in decisions
         ]
         if rows:
             await self._file.write(
@@ -361,10 +375,10 @@ class JournalTables(TableGroup):
                 "SELECT execution, at, decision, who, because FROM execution_decisions ORDER BY id"
             ).fetchall()
         )
-        found: dict[str, list[Decision]] = {}
+        by_execution: dict[str, list[Decision]] = {}
         for execution, at, *more in rows:
-            found.setdefault(execution, []).append(Decision(execution, unstamp(at), *more))
-        return found
+            by_execution.setdefault(execution, []).append(Decision(execution, unstamp(at), *more))
+        return by_execution
 
 
 def replay(changes: Iterable[Change], *, revision: int | None = None) -> Document:

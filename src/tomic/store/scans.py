@@ -80,9 +80,9 @@ class ScanTables(TableGroup):
                 "INSERT INTO proposals (id, scan_id, day, number, rank, symbol, strategy, expiry,"
                 " as_of, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (ids[n], scan_id, day.isoformat(), last + n + 1, n + 1, one.symbol,
-                     one.strategy, one.expiry.isoformat(), at, dump(one.document))
-                    for n, one in enumerate(proposals)
+                    (ids[n], scan_id, day.isoformat(), last + n + 1, n + 1, proposal.symbol,
+                     proposal.strategy, proposal.expiry.isoformat(), at, dump(proposal.document))
+                    for n, proposal in enumerate(proposals)
                 ],
             )  # fmt: skip
             return StoredScan(scan_id, as_of, kept, ids)
@@ -91,8 +91,8 @@ class ScanTables(TableGroup):
 
     async def proposal(self, proposal_id: str) -> StoredProposal | None:
         """Return one proposal by its id (``20261120-3``), None when there is none."""
-        found = await self._proposals("id = ?", (proposal_id,))
-        return found[0] if found else None
+        matches = await self._proposals("id = ?", (proposal_id,))
+        return matches[0] if matches else None
 
     async def proposals(
         self,
@@ -127,7 +127,7 @@ class ScanTables(TableGroup):
         self, outcomes: Iterable[tuple[str, Mapping[str, Any]]], *, at: dt.datetime
     ) -> None:
         """Note how proposals ended; a first outcome is never overwritten."""
-        rows = [(dump(outcome), stamp(at), one) for one, outcome in outcomes]
+        rows = [(dump(outcome), stamp(at), proposal_id) for proposal_id, outcome in outcomes]
         await self._file.write(
             lambda db: db.executemany(
                 "UPDATE proposals SET outcome = ?, settled_at = ? WHERE id = ? AND outcome IS NULL",
@@ -149,7 +149,7 @@ class ScanTables(TableGroup):
                     scan_id,
                     unstamp(at),
                     load(text),
-                    tuple(one for (one,) in db.execute(ids, (scan_id,))),
+                    tuple(proposal_id for (proposal_id,) in db.execute(ids, (scan_id,))),
                 )
                 for scan_id, at, text in scans
             ]

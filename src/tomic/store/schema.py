@@ -202,7 +202,7 @@ def _current(summary_text: str, document_text: str) -> str | None:
     try:
         summary, document = json.loads(summary_text), json.loads(document_text)
         trades = document.get("trades") or []
-        last = max((dt.datetime.fromisoformat(one["at"]) for one in trades), default=None)
+        last = max((dt.datetime.fromisoformat(trade["at"]) for trade in trades), default=None)
         marked = summary.get("pnl_at")
         outdated = last and marked and dt.datetime.fromisoformat(marked) < last
         legs = _legs(trades)

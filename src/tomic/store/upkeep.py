@@ -297,9 +297,9 @@ def _series(db: sqlite3.Connection) -> tuple[SeriesInfo, ...]:
 
 
 def problems(db: sqlite3.Connection) -> Iterator[str]:
-    found = [line for (line,) in db.execute("PRAGMA integrity_check(20)") if line != "ok"]
-    yield from found
-    if found:
+    problems = [line for (line,) in db.execute("PRAGMA integrity_check(20)") if line != "ok"]
+    yield from problems
+    if problems:
         return
     missing = schema.tables_of(schema.LATEST) - set(_tables(db))
     yield from (f"table {name} is missing" for name in sorted(missing))

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from tomic import __version__, dates
+from tomic import dates
+from tomic._version import __version__
 from tomic.config import JobSettings
 from tomic.errors import BadFile, TomicError
 from tomic.store import Database

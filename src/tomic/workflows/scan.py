@@ -100,7 +100,7 @@ async def scan(
         book: The portfolio that proposals should fit.
         correlations: Return correlations of pairs of symbols.
     """
-    found, known = _Gathered(), dict(vols)
+    gathered, known = _Gathered(), dict(vols)
     gate = asyncio.Semaphore(settings.scan.symbols_at_once)
 
     async def look(symbol: str) -> None:
@@ -111,11 +111,11 @@ async def scan(
                     raise vol
                 evaluation = await _evaluate(symbol, vol, settings, fetch, strategies, book)
             except TomicError as exc:
-                found.errors[symbol] = exc
+                gathered.errors[symbol] = exc
             else:
-                found.evaluations[symbol] = evaluation
-                found.errors.pop(symbol, None)
-        done = len(found.evaluations) + len(found.errors)
+                gathered.evaluations[symbol] = evaluation
+                gathered.errors.pop(symbol, None)
+        done = len(gathered.evaluations) + len(gathered.errors)
         watch(Event("count", "symbols", done=done, total=len(vols)))
 
     async def look_at(symbols: Iterable[str]) -> None:
@@ -126,16 +126,16 @@ async def scan(
 
     await look_at(vols)
     idle, loop = 0, asyncio.get_running_loop()
-    while missing := found.may_come:
+    while missing := gathered.may_come:
         if idle == _IDLE_ROUNDS or stopped() or (deadline is not None and loop.time() >= deadline):
             break
         watch(Event("stage", "", f"once more: {', '.join(missing)}"))
-        unmeasured = [one for one in missing if isinstance(known[one], TomicError)]
+        unmeasured = [symbol for symbol in missing if isinstance(known[symbol], TomicError)]
         if again is not None and unmeasured:
             known.update(await again(unmeasured))
         await look_at(missing)
-        idle = 0 if len(found.may_come) < len(missing) else idle + 1
-    evaluations = sorted(found.evaluations.values(), key=lambda one: one.symbol)
+        idle = 0 if len(gathered.may_come) < len(missing) else idle + 1
+    evaluations = sorted(gathered.evaluations.values(), key=lambda evaluation: evaluation.symbol)
     return propose.rank(
         evaluations,
         settings,
@@ -144,7 +144,7 @@ async def scan(
         correlations=correlations,
         failed=[
             SymbolOutcome(symbol=symbol, ok=False, error=str(error), error_code=error.code)
-            for symbol, error in found.errors.items()
+            for symbol, error in gathered.errors.items()
         ],
         with_book=book is not None,
     )
@@ -205,20 +205,20 @@ async def return_correlations(store: Database, symbols: Sequence[str]) -> Correl
     """
     bars = await store.history.many_bars(symbols, days=_CORRELATION_DAYS + 1)
     names = sorted(bars)
-    found: dict[frozenset[str], float] = {}
+    correlations: dict[frozenset[str], float] = {}
     for place, first in enumerate(names):
         for second in names[place + 1 :]:
             value = _correlation(bars[first], bars[second])
             if value is not None:
-                found[frozenset((first, second))] = value
-    return found
+                correlations[frozenset((first, second))] = value
+    return correlations
 
 
 def _correlation(first: Bars, second: Bars) -> float | None:
-    _, here, there = np.intersect1d(first.date, second.date, return_indices=True)
-    if len(here) <= _LEAST_DAYS:
+    _, in_first, in_second = np.intersect1d(first.date, second.date, return_indices=True)
+    if len(in_first) <= _LEAST_DAYS:
         return None
-    closes = np.stack([first.close[here], second.close[there]])
+    closes = np.stack([first.close[in_first], second.close[in_second]])
     returns = np.asarray(realized.daily_log_returns(closes))[:, 1:]
     if not np.isfinite(returns).all() or not returns.std(axis=1).all():
         return None
@@ -234,14 +234,14 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
     """
     as_of = result.as_of or dt.datetime.now(dt.UTC)
     rows = [
-        NewProposal(one.symbol, one.strategy, one.expiry, to_document(one))
-        for one in result.proposals
+        NewProposal(proposal.symbol, proposal.strategy, proposal.expiry, to_document(proposal))
+        for proposal in result.proposals
     ]
     summary = to_document(result, exclude={"proposals"})
     stored = await store.scans.save(rows, as_of=as_of, day=day, document=summary)
     numbered = tuple(
-        one.model_copy(update={"id": proposal_id})
-        for one, proposal_id in zip(result.proposals, stored.proposal_ids, strict=True)
+        proposal.model_copy(update={"id": proposal_id})
+        for proposal, proposal_id in zip(result.proposals, stored.proposal_ids, strict=True)
     )
     return result.model_copy(update={"proposals": numbered})
 
@@ -256,7 +256,9 @@ async def load(store: Database, proposal_id: str) -> Proposal:
     """
     stored = await store.scans.proposal(proposal_id)
     if stored is None:
-        recent = [one for scan in await store.scans.latest(limit=3) for one in scan.proposal_ids]
+        recent = [
+            known_id for scan in await store.scans.latest(limit=3) for known_id in scan.proposal_ids
+        ]
         known = f"; the latest are {', '.join(recent[:5])}" if recent else "; run tomic scan first"
         raise DataError(f"no proposal {proposal_id}{known}")
     return Proposal.model_validate(stored.document).model_copy(update={"id": stored.id})

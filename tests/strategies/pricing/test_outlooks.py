@@ -16,8 +16,7 @@ from tomic.models import VolSnapshot
 from tomic.present import scan
 from tomic.quant import black_scholes, density, smile
 from tomic.strategies import propose
-from tomic.strategies.pricing import board as boards
-from tomic.strategies.pricing import outlooks
+from tomic.strategies.pricing import board as boards, outlooks
 
 DAYS = (dt.date(2025, 7, 18), dt.date(2025, 8, 15))
 NOTHING = VolSnapshot(symbol="SPY", as_of=AS_OF)

@@ -16,8 +16,7 @@ from tomic.ib import account
 from tomic.journal import campaign
 from tomic.models.journal import Action, EntryStatus, JournalEntry
 from tomic.store import Bars, Database
-from tomic.workflows.journal import entries as journals
-from tomic.workflows.journal import opening, trades
+from tomic.workflows.journal import entries as journals, opening, trades
 from tomic.workflows.journal.opening import EntryNotes
 from tomic.workflows.journal.trades import TradeTicket
 

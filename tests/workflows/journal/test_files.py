@@ -16,8 +16,14 @@ from tomic.errors import BadFile, StoreError, UsageError
 from tomic.journal import campaign
 from tomic.models.journal import Action, EntryStatus
 from tomic.store import Database
-from tomic.workflows.journal import corrections, executions, files, opening, trades
-from tomic.workflows.journal import entries as journals
+from tomic.workflows.journal import (
+    corrections,
+    entries as journals,
+    executions,
+    files,
+    opening,
+    trades,
+)
 from tomic.workflows.journal.corrections import Correction
 from tomic.workflows.journal.trades import TradeTicket
 

@@ -13,8 +13,7 @@ from tomic.journal import campaign
 from tomic.models import QuoteSource, VolSnapshot
 from tomic.models.journal import Verdict
 from tomic.store import Database, Dividend, Earnings
-from tomic.workflows.journal import entries as journals
-from tomic.workflows.journal import opening, review, trades
+from tomic.workflows.journal import entries as journals, opening, review, trades
 from tomic.workflows.journal.opening import EntryNotes
 from tomic.workflows.journal.trades import TradeTicket
 

@@ -21,8 +21,7 @@ from tomic.models import (
 )
 from tomic.models.journal import Context
 from tomic.store import Bars, Database, NewProposal, VolSeries
-from tomic.workflows.journal import entries as journals
-from tomic.workflows.journal import statistics
+from tomic.workflows.journal import entries as journals, statistics
 
 FREE = {"costs": {"commission": 0.0}, "journal": {"bootstrap": 200}}
 

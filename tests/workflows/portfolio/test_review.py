@@ -24,8 +24,7 @@ from tomic.sim.market import Holding
 from tomic.sim.market.model import ModelMarket
 from tomic.store import Database
 from tomic.wire.requests import ContractSpec
-from tomic.workflows.portfolio import book as reading
-from tomic.workflows.portfolio import files, review
+from tomic.workflows.portfolio import book as reading, files, review
 from tomic.workflows.portfolio.review import ReviewRequest
 
 NEAR = "2026-12-18"
@@ -338,7 +337,7 @@ async def test_before_and_after_a_trade(settings):
     """The considered spread joins the book, is priced over the same session, and costs one BAG."""
     async with Desk(settings, demo=True) as desk:
         view = await desk.portfolio(f"SPY short_put_spread 560/550 {NEAR}", ib_margin=True)
-        gateway = desk._held.stand_in.server
+        gateway = desk._resources.stand_in.server
 
         assert (gateway.what_ifs, gateway.orders) == (1, 0)
     (trade,) = view.considered.structures

@@ -24,12 +24,12 @@ from tomic.sim.market import (
     MarketFill,
     OptionParameters,
     Quote,
+    instruments as declared,
     listings,
     paths,
     slices,
     smiles,
 )
-from tomic.sim.market import instruments as declared
 from tomic.sim.market.account import (
     DEMO_BOOK,
     PAPER_ACCOUNT,

@@ -125,7 +125,7 @@ def _with_trade(entry: JournalEntry, number: int, wanted: Correction) -> Journal
         raise UsageError(f"entry {entry.id} has {len(entry.trades)} trades; --trade 1 is the first")
     trades = list(entry.trades)
     trades[number - 1] = _trade(trades[number - 1], wanted)
-    ordered = tuple(sorted(trades, key=lambda one: one.at))
+    ordered = tuple(sorted(trades, key=lambda trade: trade.at))
     times: dict[str, Any] = {"trades": ordered, "opened_at": ordered[0].at}
     if entry.closed_at is not None:
         times["closed_at"] = ordered[-1].at
@@ -210,7 +210,10 @@ async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[st
         UsageError: Not imported, linked already, or of another symbol.
     """
     entry = await load(journal, entry_id)
-    waiting = {one.exec_id: one for one in await journal.store.journal.executions(unlinked=True)}
+    waiting = {
+        execution.exec_id: execution
+        for execution in await journal.store.journal.executions(unlinked=True)
+    }
     missing = [number for number in exec_ids if number not in waiting]
     if missing:
         known = ", ".join(list(waiting)[:5]) or "none"
@@ -222,16 +225,16 @@ async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[st
         raise UsageError(
             f"execution {name} is set aside; tomic journal executions --restore takes that back"
         )
-    foreign = [one.exec_id for one in chosen if one.symbol != entry.symbol]
+    foreign = [execution.exec_id for execution in chosen if execution.symbol != entry.symbol]
     if foreign:
         raise UsageError(f"execution {foreign[0]} is not of {entry.symbol}")
     costs = journal.settings.costs.commission
     trades = [trade for _, trade in executions.to_trades(chosen, commission=costs)]
 
-    def work(one: JournalEntry) -> JournalEntry:
+    def work(current: JournalEntry) -> JournalEntry:
         for trade in trades:
-            one = campaign.with_trade(one, executions.as_part_of(trade, one))
-        return one
+            current = campaign.with_trade(current, executions.as_part_of(trade, current))
+        return current
 
     changed = await change(journal, entry_id, work, event="link", note=" ".join(exec_ids))
     await journal.store.journal.link_executions(exec_ids, entry_id)

@@ -73,9 +73,9 @@ def to_document(entry: JournalEntry) -> dict[str, Any]:
     document["opened_at"] = entry.opened_at.astimezone(dt.UTC).isoformat()
     if entry.closed_at is not None:
         document["closed_at"] = entry.closed_at.astimezone(dt.UTC).isoformat()
-    for one in entry.snapshots:
-        key = _SNAPSHOT + one.at.astimezone(dt.UTC).isoformat()
-        document[key] = documents.to_document(one, exclude_defaults=True)
+    for snapshot in entry.snapshots:
+        key = _SNAPSHOT + snapshot.at.astimezone(dt.UTC).isoformat()
+        document[key] = documents.to_document(snapshot, exclude_defaults=True)
     document["summary"] = statistics.summarise(entry)
     return document
 
@@ -129,7 +129,7 @@ async def load_open(journal: Journal, ids: Sequence[int] = ()) -> list[JournalEn
     """Every open entry, or the named ones whatever their status."""
     if ids:
         return [await load(journal, number) for number in ids]
-    return [from_document(one) for one in await journal.store.journal.load_all("open")]
+    return [from_document(document) for document in await journal.store.journal.load_all("open")]
 
 
 async def history(journal: Journal, entry_id: int) -> list[Change]:
@@ -169,7 +169,7 @@ async def change(
     """Read, change and write one entry in one transaction: two writers lose nothing."""
     document = await journal.store.journal.change(
         entry_id,
-        lambda one: to_document(what(from_document(one))),
+        lambda document: to_document(what(from_document(document))),
         event=event,
         at=at or await journal.clock(),
         note=note,
@@ -184,7 +184,7 @@ async def add_note(journal: Journal, entry_id: int, text: str) -> JournalEntry:
     return await change(
         journal,
         entry_id,
-        lambda one: one.model_copy(update={"notes": (*one.notes, note)}),
+        lambda entry: entry.model_copy(update={"notes": (*entry.notes, note)}),
         event="note",
         at=at,
     )
@@ -205,22 +205,24 @@ async def continue_from(journal: Journal, entry_id: int, earlier: int) -> Journa
     return await change(
         journal,
         entry_id,
-        lambda one: one.model_copy(update={"continues": earlier}),
+        lambda entry: entry.model_copy(update={"continues": earlier}),
         event="link",
         note=f"continues {earlier}",
     )
 
 
 def with_snapshot(
-    entry: JournalEntry, seen: Snapshot, *, at: dt.datetime | None = None, note: str = ""
+    entry: JournalEntry, snapshot: Snapshot, *, at: dt.datetime | None = None, note: str = ""
 ) -> JournalEntry:
     """The entry with one more snapshot, its P&L computed."""
-    pnl = campaign.worth(entry, seen.prices).pnl
+    pnl = campaign.worth(entry, snapshot.prices).pnl
     changes: dict[str, Any] = {"pnl": None if pnl is None else round(pnl, 2)}
-    changes["at"] = at or campaign.not_before(entry, seen.at)
+    changes["at"] = at or campaign.not_before(entry, snapshot.at)
     if note:
         changes["note"] = note
-    shots = sorted((*entry.snapshots, seen.model_copy(update=changes)), key=lambda one: one.at)
+    shots = sorted(
+        (*entry.snapshots, snapshot.model_copy(update=changes)), key=lambda shot: shot.at
+    )
     return entry.model_copy(update={"snapshots": tuple(shots)})
 
 
@@ -253,8 +255,8 @@ async def listing(
     since: dt.date | None = None,
 ) -> list[dict[str, Any]]:
     """A row per entry from the summaries alone: quick for thousands."""
-    found = await journal.store.journal.summaries(
+    summaries = await journal.store.journal.summaries(
         status, symbol=symbol, strategy=strategy, since=since
     )
     day = (await journal.clock()).astimezone(dates.NEW_YORK).date()
-    return [statistics.row(one, day) for one in found]
+    return [statistics.row(summary, day) for summary in summaries]

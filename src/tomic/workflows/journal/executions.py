@@ -81,27 +81,32 @@ class ExecutionRow:
 # -- taking in -----------------------------------------------------------------------------------
 
 
-async def take_file(journal: Journal, name: str, found: broker.BrokerFile) -> Intake:
+async def take_file(journal: Journal, name: str, file: broker.BrokerFile) -> Intake:
     """Keep what a broker's file holds, and place what can be placed."""
-    given = list(zip(found.executions, found.rows, strict=True))
-    return await _take(journal, name, given, found.odd)
+    given = list(zip(file.executions, file.rows, strict=True))
+    return await _take(journal, name, given, file.odd)
 
 
 async def take(journal: Journal, name: str, found: Iterable[Executed]) -> Intake:
     """Keep executions that came from elsewhere, and place what can be placed."""
     given, odd = [], []
-    for one in executions.numbered(found):
-        reason = executions.fault(one)
-        row = FileRow(0, "", _text(one), reason)
+    for execution in executions.numbered(found):
+        reason = executions.fault(execution)
+        row = FileRow(0, "", _text(execution), reason)
         if reason:
             odd.append(row)
         else:
-            given.append((one, row))
+            given.append((execution, row))
     return await _take(journal, name, given, odd)
 
 
-def _text(one: Executed) -> str:
-    values = {**_document(one), "exec_id": one.exec_id, "at": one.at, "symbol": one.symbol}
+def _text(execution: Executed) -> str:
+    values = {
+        **_document(execution),
+        "exec_id": execution.exec_id,
+        "at": execution.at,
+        "symbol": execution.symbol,
+    }
     return json.dumps(values, ensure_ascii=False, default=str)
 
 
@@ -112,41 +117,44 @@ async def _take(
     odd: Sequence[FileRow],
 ) -> Intake:
     now = await journal.clock()
-    stored = {one.exec_id: one for one in await journal.store.journal.executions()}
+    stored = {
+        execution.exec_id: execution for execution in await journal.store.journal.executions()
+    }
     again = await _read_again(journal)
     fresh: dict[str, Executed] = {}
     refused = list(odd)
     resolved: dict[str, str] = {}
-    for one, row, row_id in [*((one, row, "") for one, row in given), *again]:
-        other = fresh.get(one.exec_id) or _stored_one(stored.get(one.exec_id))
-        if other is not None and not _is_same(one, other):
+    for execution, row, row_id in [*((execution, row, "") for execution, row in given), *again]:
+        other = fresh.get(execution.exec_id) or _stored_one(stored.get(execution.exec_id))
+        if other is not None and not _is_same(execution, other):
             if row_id:
                 continue
-            reason = f"number {one.exec_id} is that of another execution: {_told(other)}"
+            reason = f"number {execution.exec_id} is that of another execution: {_told(other)}"
             refused.append(replace(row, reason=reason))
             continue
         if row_id:
-            resolved[row_id] = one.exec_id
-        if one.exec_id not in stored:
-            fresh.setdefault(one.exec_id, one)
+            resolved[row_id] = execution.exec_id
+        if execution.exec_id not in stored:
+            fresh.setdefault(execution.exec_id, execution)
     rows = _unread(name, now, refused)
     new_rows = await journal.store.journal.save_unread_rows(rows) if rows else 0
     await journal.store.journal.save_executions(map(_stored, fresh.values()))
     await journal.store.journal.resolve_unread_rows(resolved)
-    before = [one for one in map(_stored_one, stored.values()) if one is not None]
+    before = [execution for execution in map(_stored_one, stored.values()) if execution is not None]
     await _decide_on_equals(journal, list(fresh.values()), before, now)
     placing = await _place(journal, now)
-    ids = {one.exec_id for one, _ in given}
+    ids = {execution.exec_id for execution, _ in given}
     waiting = ids & placing.reasons.keys()
     notes = list(placing.notes)
-    notes += _some(f"line {one.line}: {one.reason}; kept aside" for one in refused)
+    notes += _some(f"line {row.line}: {row.reason}; kept aside" for row in refused)
     notes += _some(f"waits: {placing.reasons[number]}" for number in sorted(waiting))
     if waiting or refused:
         notes.append("tomic journal executions --unplaced lists what waits for an entry")
     return Intake(
         added=placing.added,
         changed=placing.changed,
-        known=sum(one.exec_id in stored for one, _ in given) + max(len(rows) - new_rows, 0),
+        known=sum(execution.exec_id in stored for execution, _ in given)
+        + max(len(rows) - new_rows, 0),
         aside=len(waiting) + len(refused),
         notes=tuple(notes),
     )
@@ -156,7 +164,7 @@ async def keep_aside(journal: Journal, name: str, rows: Sequence[FileRow]) -> li
     """Keep rows that cannot be used, with their reasons; returns what to say of them."""
     if rows:
         await journal.store.journal.save_unread_rows(_unread(name, await journal.clock(), rows))
-    return _some(f"{one.reason}; kept aside" for one in rows)
+    return _some(f"{row.reason}; kept aside" for row in rows)
 
 
 def _some(texts: Iterable[str]) -> list[str]:
@@ -166,11 +174,11 @@ def _some(texts: Iterable[str]) -> list[str]:
     return kept if more <= 0 else [*kept[:_MOST_NOTES], f"and {more} more like these"]
 
 
-def _is_same(one: Executed, other: Executed) -> bool:
+def _is_same(execution: Executed, other: Executed) -> bool:
     """Whether two reports of one number mean one execution: broker's files round differently."""
-    mine, its = one.contract, other.contract
+    mine, its = execution.contract, other.contract
     return (
-        (one.symbol, one.quantity, mine.expiry, mine.right, mine.strike)
+        (execution.symbol, execution.quantity, mine.expiry, mine.right, mine.strike)
         == (other.symbol, other.quantity, its.expiry, its.right, its.strike)
     )  # fmt: skip
 
@@ -198,7 +206,7 @@ async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
     found = []
     for columns, rows in by_columns.items():
         try:
-            read = broker.parse("", "\n".join((columns, *(one.text for one in rows))))
+            read = broker.parse("", "\n".join((columns, *(row.text for row in rows))))
         except BadFile:
             continue
         for executed, row in zip(read.executions, read.rows, strict=True):
@@ -211,8 +219,10 @@ async def _decide_on_equals(
     journal: Journal, fresh: Sequence[Executed], before: Sequence[Executed], now: dt.datetime
 ) -> None:
     """Set aside what another report has told already: one trade counts once."""
-    told = executions.told_before(fresh, before)
-    await _decide(journal, {one: f"the same trade as {other}" for one, other in told.items()}, now)
+    repeated = executions.told_before(fresh, before)
+    await _decide(
+        journal, {exec_id: f"the same trade as {other}" for exec_id, other in repeated.items()}, now
+    )
 
 
 async def _decide(journal: Journal, because: Mapping[str, str], now: dt.datetime) -> None:
@@ -239,7 +249,7 @@ async def _place(journal: Journal, now: dt.datetime) -> _Placing:
     costs = journal.settings.costs.commission
     placing = _Placing()
     for trial in range(_TRIES):
-        entries = [from_document(one) for one in await journal.store.journal.load_all()]
+        entries = [from_document(document) for document in await journal.store.journal.load_all()]
         waiting, placing.reasons = await _waiting(journal, entries, now)
         orders = executions.place(waiting, entries, commission=costs)
         try:
@@ -252,9 +262,13 @@ async def _place(journal: Journal, now: dt.datetime) -> _Placing:
     else:
         raise StoreBusy("another run is placing the same executions; repeat the command")
     await journal.store.journal.explain_executions(
-        {one.exec_id: placing.reasons.get(one.exec_id, "") for one in waiting} | placing.reasons
+        {execution.exec_id: placing.reasons.get(execution.exec_id, "") for execution in waiting}
+        | placing.reasons
     )
-    if any(one.commission is None and one.exec_id not in placing.reasons for one in waiting):
+    if any(
+        execution.commission is None and execution.exec_id not in placing.reasons
+        for execution in waiting
+    ):
         placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
     return placing
 
@@ -274,16 +288,19 @@ async def _waiting(
         for fill in trade.fills
         for number in fill.exec_id.split()
     }
-    linked = {one.exec_id: one.entry_id for one in await journal.store.journal.executions()}
+    linked = {
+        execution.exec_id: execution.entry_id
+        for execution in await journal.store.journal.executions()
+    }
     newer = executions.corrections(linked)
     set_aside = ignored(await journal.store.journal.decisions())
     waiting: list[Executed] = []
     reasons: dict[str, str] = {}
     decided: dict[str, str] = {}
-    for one in await journal.store.journal.executions(unlinked=True):
-        number = one.exec_id
+    for execution in await journal.store.journal.executions(unlinked=True):
+        number = execution.exec_id
         owner = owners.get(number)
-        executed, reason = _sound(one)
+        executed, reason = _sound(execution)
         if owner is not None:
             await journal.store.journal.link_executions([number], owner)
         elif number in set_aside:
@@ -305,7 +322,7 @@ async def _waiting(
         decided[original.exec_id] = f"taken back by {cancel.exec_id}"
         decided[cancel.exec_id] = f"takes {original.exec_id} back"
     await _decide(journal, decided, now)
-    return [one for one in waiting if one.exec_id not in decided], reasons
+    return [execution for execution in waiting if execution.exec_id not in decided], reasons
 
 
 async def _write(
@@ -396,42 +413,49 @@ def _said(placed: Placed) -> str:
     return f"{placed.how}: {entry.symbol} {legs}"
 
 
-def _told(one: Executed) -> str:
-    return f"{one.quantity:+g} {one.symbol} {one.contract.name} at {one.at:%Y-%m-%d %H:%M}"
+def _told(execution: Executed) -> str:
+    name, at = execution.contract.name, f"{execution.at:%Y-%m-%d %H:%M}"
+    return f"{execution.quantity:+g} {execution.symbol} {name} at {at}"
 
 
 # -- documents -----------------------------------------------------------------------------------
 
 
-def _document(one: Executed) -> dict[str, Any]:
+def _document(execution: Executed) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "contract": documents.to_document(one.contract),
-        "quantity": one.quantity,
-        "price": one.price,
-        "commission": one.commission,
-        "order": one.order,
-        "action": one.action.value if one.action else None,
+        "contract": documents.to_document(execution.contract),
+        "quantity": execution.quantity,
+        "price": execution.price,
+        "commission": execution.commission,
+        "order": execution.order,
+        "action": execution.action.value if execution.action else None,
     }
-    if one.opens is not None:
-        document["opens"] = one.opens
-    if one.cancels:
+    if execution.opens is not None:
+        document["opens"] = execution.opens
+    if execution.cancels:
         document["cancels"] = True
     return document
 
 
-def _stored(one: Executed) -> Execution:
-    return Execution(one.exec_id, one.at, one.symbol, one.contract.con_id, _document(one))
+def _stored(execution: Executed) -> Execution:
+    return Execution(
+        execution.exec_id,
+        execution.at,
+        execution.symbol,
+        execution.contract.con_id,
+        _document(execution),
+    )
 
 
-def _sound(one: Execution) -> tuple[Executed | None, str]:
+def _sound(stored: Execution) -> tuple[Executed | None, str]:
     """A stored execution as it was reported, or why it can have been none."""
-    document = one.document
+    document = stored.document
     try:
         action = document.get("action")
         executed = Executed(
-            exec_id=one.exec_id,
-            at=one.at,
-            symbol=one.symbol,
+            exec_id=stored.exec_id,
+            at=stored.at,
+            symbol=stored.symbol,
             contract=Contract.model_validate(document["contract"]),
             quantity=float(document["quantity"]),
             price=float(document["price"]),
@@ -449,20 +473,20 @@ def _sound(one: Execution) -> tuple[Executed | None, str]:
     return (None, reason) if reason else (executed, "")
 
 
-def _stored_one(one: Execution | None) -> Executed | None:
-    return None if one is None else _sound(one)[0]
+def _stored_one(stored: Execution | None) -> Executed | None:
+    return None if stored is None else _sound(stored)[0]
 
 
-def loaded(one: Execution) -> Executed:
+def loaded(stored: Execution) -> Executed:
     """
     A stored execution as it was reported.
 
     Raises:
         UsageError: It can have been no trade.
     """
-    executed, reason = _sound(one)
+    executed, reason = _sound(stored)
     if executed is None:
-        raise UsageError(f"execution {one.exec_id} is no trade: {reason}")
+        raise UsageError(f"execution {stored.exec_id} is no trade: {reason}")
     return executed
 
 
@@ -486,14 +510,16 @@ async def listing(
     """
     decisions = await journal.store.journal.decisions()
     stored = await journal.store.journal.executions()
-    gaps = _gaps(stored, [from_document(one) for one in await journal.store.journal.load_all()])
-    rows = [_execution_row(one, decisions, gaps) for one in stored]
-    rows += [_unread_row(one, decisions) for one in await journal.store.journal.unread_rows()]
+    gaps = _gaps(
+        stored, [from_document(document) for document in await journal.store.journal.load_all()]
+    )
+    rows = [_execution_row(execution, decisions, gaps) for execution in stored]
+    rows += [_unread_row(row, decisions) for row in await journal.store.journal.unread_rows()]
     return [
-        one
-        for one in rows
-        if (not unplaced or one.status in ("waiting", "unread"))
-        and (symbol is None or one.symbol == symbol)
+        row
+        for row in rows
+        if (not unplaced or row.status in ("waiting", "unread"))
+        and (symbol is None or row.symbol == symbol)
     ]
 
 
@@ -507,61 +533,63 @@ def _gaps(stored: Iterable[Execution], entries: Iterable[JournalEntry]) -> dict[
     """
     fills: dict[str, float] = {}
     members: dict[str, str] = {}
-    for fill in (fill for one in entries for trade in one.trades for fill in trade.fills):
+    for fill in (fill for entry in entries for trade in entry.trades for fill in trade.fills):
         ids = fill.exec_id.split()
         if ids:
             name = members.get(ids[0], ids[0])
             members |= dict.fromkeys(ids, name)
             fills[name] = fills.get(name, 0.0) + fill.quantity
     executed: dict[str, float] = {}
-    linked = [one for one in stored if one.entry_id is not None]
-    for one in linked:
-        name = members.get(one.exec_id, one.exec_id)
-        executed[name] = executed.get(name, 0.0) + (_number(one.document.get("quantity")) or 0.0)
-    found = {}
-    for one in linked:
-        name = members.get(one.exec_id, one.exec_id)
+    linked = [execution for execution in stored if execution.entry_id is not None]
+    for execution in linked:
+        name = members.get(execution.exec_id, execution.exec_id)
+        executed[name] = executed.get(name, 0.0) + (
+            _number(execution.document.get("quantity")) or 0.0
+        )
+    gaps = {}
+    for execution in linked:
+        name = members.get(execution.exec_id, execution.exec_id)
         has, whole = fills.get(name, 0.0), executed[name]
         if abs(has - whole) > _DUST:
-            found[one.exec_id] = f"entries have {has:+g} of its {whole:+g}"
-    return found
+            gaps[execution.exec_id] = f"entries have {has:+g} of its {whole:+g}"
+    return gaps
 
 
 def _execution_row(
-    one: Execution, decisions: Mapping[str, Sequence[Decision]], gaps: Mapping[str, str]
+    execution: Execution, decisions: Mapping[str, Sequence[Decision]], gaps: Mapping[str, str]
 ) -> ExecutionRow:
-    document, some = one.document, tuple(decisions.get(one.exec_id, ()))
-    executed, fault = _sound(one)
+    document, some = execution.document, tuple(decisions.get(execution.exec_id, ()))
+    executed, fault = _sound(execution)
     is_ignored = bool(some) and some[-1].decision == "ignore"
-    status = "placed" if one.entry_id is not None else "ignored" if is_ignored else "waiting"
+    status = "placed" if execution.entry_id is not None else "ignored" if is_ignored else "waiting"
     return ExecutionRow(
-        id=one.exec_id,
+        id=execution.exec_id,
         status=status,
-        at=one.at,
-        symbol=one.symbol,
+        at=execution.at,
+        symbol=execution.symbol,
         contract=executed.contract.name if executed else "",
         quantity=_number(document.get("quantity")),
         price=_number(document.get("price")),
         commission=_number(document.get("commission")),
         order=str(document.get("order") or ""),
-        entry=one.entry_id,
-        reason=gaps.get(one.exec_id, "")
+        entry=execution.entry_id,
+        reason=gaps.get(execution.exec_id, "")
         if status == "placed"
-        else _why(status, some, fault or one.reason),
+        else _why(status, some, fault or execution.reason),
         decisions=some,
     )
 
 
-def _unread_row(one: UnreadRow, decisions: Mapping[str, Sequence[Decision]]) -> ExecutionRow:
-    some = tuple(decisions.get(one.row_id, ()))
+def _unread_row(row: UnreadRow, decisions: Mapping[str, Sequence[Decision]]) -> ExecutionRow:
+    some = tuple(decisions.get(row.row_id, ()))
     status = "ignored" if some and some[-1].decision == "ignore" else "unread"
     return ExecutionRow(
-        id=one.row_id,
+        id=row.row_id,
         status=status,
-        reason=_why(status, some, one.reason),
-        source=one.source,
-        line=one.line,
-        text=one.text,
+        reason=_why(status, some, row.reason),
+        source=row.source,
+        line=row.line,
+        text=row.text,
         decisions=some,
     )
 
@@ -570,8 +598,8 @@ def _why(status: str, decisions: Sequence[Decision], reason: str) -> str:
     if status != "ignored":
         return reason or "not placed yet; the next import does"
     last = decisions[-1]
-    said = f"set aside by {last.who} on {last.at:%Y-%m-%d}"
-    return f"{said}: {last.because}" if last.because else said
+    words = f"set aside by {last.who} on {last.at:%Y-%m-%d}"
+    return f"{words}: {last.because}" if last.because else words
 
 
 def _number(value: Any) -> float | None:
@@ -603,27 +631,27 @@ async def decide(
             already.
     """
     rows = await listing(journal)
-    chosen = list({(one := _named_row(rows, number)).id: one for number in ids}.values())
-    for one in chosen:
-        if one.status == "placed":
-            raise UsageError(f"execution {one.id} is in entry {one.entry}")
-        if (one.status == "ignored") is (decision == "ignore"):
+    chosen = list({(row := _named_row(rows, number)).id: row for number in ids}.values())
+    for row in chosen:
+        if row.status == "placed":
+            raise UsageError(f"execution {row.id} is in entry {row.entry}")
+        if (row.status == "ignored") is (decision == "ignore"):
             state = "set aside already" if decision == "ignore" else "not set aside"
-            raise UsageError(f"{one.id} is {state}")
+            raise UsageError(f"{row.id} is {state}")
     now = await journal.clock()
     await journal.store.journal.save_decisions(
-        Decision(one.id, now, decision, who, because) for one in chosen
+        Decision(row.id, now, decision, who, because) for row in chosen
     )
-    wanted = {one.id for one in chosen}
-    return [one for one in await listing(journal) if one.id in wanted]
+    wanted = {row.id for row in chosen}
+    return [row for row in await listing(journal) if row.id in wanted]
 
 
 def _named_row(rows: Sequence[ExecutionRow], number: str) -> ExecutionRow:
-    exact = [one for one in rows if one.id == number]
-    fits = exact or [one for one in rows if number and one.id.startswith(number)]
+    exact = [row for row in rows if row.id == number]
+    fits = exact or [row for row in rows if number and row.id.startswith(number)]
     if len(fits) == 1:
         return fits[0]
     if fits:
-        names = ", ".join(one.id for one in fits[:5])
+        names = ", ".join(row.id for row in fits[:5])
         raise UsageError(f"{len(fits)} executions begin with {number}: {names}")
     raise UsageError(f"no execution {number}; tomic journal executions lists them")

@@ -89,8 +89,8 @@ def _read(path: Path) -> str:
 async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -> ImportedJournal:
     """Take over the entries of a ``journal.json``; TradeIDs stay where they are free."""
     stored = await _all(journal)
-    known = {_mark(one.original) for one in stored if one.original is not None}
-    taken = {one.id for one in stored}
+    known = {_mark(entry.original) for entry in stored if entry.original is not None}
+    taken = {entry.id for entry in stored}
     notes: list[str] = []
     entries: list[JournalEntry] = []
     ahead: list[FileRow] = []
@@ -114,9 +114,9 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
         taken.add(entry.id)
         entries.append(entry)
     # Numbered ones first, so that new numbers come after them.
-    entries.sort(key=lambda one: one.id is None)
+    entries.sort(key=lambda entry: entry.id is None)
     numbers = await journal.store.journal.save_all(
-        [_new(one) for one in entries], event="import", at=now
+        [_new(entry) for entry in entries], event="import", at=now
     )
     notes += await executions.keep_aside(journal, "journal.json", ahead)
     return ImportedJournal(
@@ -129,7 +129,7 @@ def _in_future(entry: JournalEntry, now: dt.datetime) -> dt.datetime | None:
     moments = [entry.opened_at, entry.closed_at, *(trade.at for trade in entry.trades)]
     moments += [note.at for note in entry.notes]
     moments += [snapshot.at for snapshot in entry.snapshots]
-    last = max(one for one in moments if one is not None)
+    last = max(moment for moment in moments if moment is not None)
     return last if last > now + executions.AHEAD else None
 
 
@@ -153,7 +153,7 @@ def _new(entry: JournalEntry) -> dict[str, Any]:
 
 
 async def _all(journal: Journal) -> list[JournalEntry]:
-    return [from_document(one) for one in await journal.store.journal.load_all()]
+    return [from_document(document) for document in await journal.store.journal.load_all()]
 
 
 # -- our own -----------------------------------------------------------------------------------
@@ -167,25 +167,27 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
     except TypeError as exc:
         raise BadFile(f"{path}: its entries are no list") from exc
     stored = await _all(journal)
-    numbers = {one.id for one in stored}
-    same = {_own_mark(one) for one in stored}
+    numbers = {entry.id for entry in stored}
+    same = {_own_mark(entry) for entry in stored}
     now = await journal.clock()
-    unknown = [one for one in entries if _own_mark(one) not in same]
+    unknown = [entry for entry in entries if _own_mark(entry) not in same]
     ahead = [
-        _left_out(one, place, moment)
-        for place, one in enumerate(unknown, start=1)
-        if (moment := _in_future(one, now))
+        _left_out(entry, place, moment)
+        for place, entry in enumerate(unknown, start=1)
+        if (moment := _in_future(entry, now))
     ]
-    fresh = [one for one in unknown if not _in_future(one, now)]
+    fresh = [entry for entry in unknown if not _in_future(entry, now)]
     notes = tuple(
-        f"entry {one.id}: the number is taken here; it gets a new one"
-        for one in fresh
-        if one.id in numbers
+        f"entry {entry.id}: the number is taken here; it gets a new one"
+        for entry in fresh
+        if entry.id in numbers
     )
-    moved = [one.model_copy(update={"id": None}) if one.id in numbers else one for one in fresh]
-    moved.sort(key=lambda one: one.id is None)
+    moved = [
+        entry.model_copy(update={"id": None}) if entry.id in numbers else entry for entry in fresh
+    ]
+    moved.sort(key=lambda entry: entry.id is None)
     added = await journal.store.journal.save_all(
-        [_new(one) for one in moved], event="import", at=now
+        [_new(entry) for entry in moved], event="import", at=now
     )
     notes = (*notes, *await executions.keep_aside(journal, str(path), ahead))
     known = len(entries) - len(unknown)
@@ -200,13 +202,13 @@ def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:
 # -- executions --------------------------------------------------------------------------------
 
 
-async def _import_broker(journal: Journal, path: Path, found: broker.BrokerFile) -> ImportedJournal:
-    notes = [f"{found.left_out} rows of other instruments left out"] if found.left_out else []
-    if not found.executions:
+async def _import_broker(journal: Journal, path: Path, file: broker.BrokerFile) -> ImportedJournal:
+    notes = [f"{file.left_out} rows of other instruments left out"] if file.left_out else []
+    if not file.executions:
         notes += [
-            f"{count} rows of level {level} left out" for level, count in found.other_levels.items()
+            f"{count} rows of level {level} left out" for level, count in file.other_levels.items()
         ]
-    return _imported(found.kind, await executions.take_file(journal, str(path), found), notes)
+    return _imported(file.kind, await executions.take_file(journal, str(path), file), notes)
 
 
 def _imported(kind: str, taken: executions.Intake, notes: Sequence[str]) -> ImportedJournal:
@@ -259,16 +261,16 @@ async def export(
             row per fill) or ``original`` (a ``journal.json`` with every field it came with).
     """
     stored = await journal.store.journal.load_all(status, symbol=symbol)
-    entries = [from_document(one) for one in stored]
+    entries = [from_document(document) for document in stored]
     if form == "original":
-        originals = [legacy.write(one) for one in entries]
+        originals = [legacy.write(entry) for entry in entries]
         return json.dumps(originals, indent=2, ensure_ascii=False) + "\n"
     if form == "csv":
         pairs = zip(entries, stored, strict=True)
-        return _csv(ENTRY_COLUMNS, (_entry_row(one, row) for one, row in pairs))
+        return _csv(ENTRY_COLUMNS, (_entry_row(entry, row) for entry, row in pairs))
     if form == "fills":
-        return _csv(FILL_COLUMNS, (row for one in entries for row in _fill_rows(one)))
-    whole = [documents.to_document(one, exclude_defaults=True) for one in entries]
+        return _csv(FILL_COLUMNS, (row for entry in entries for row in _fill_rows(entry)))
+    whole = [documents.to_document(entry, exclude_defaults=True) for entry in entries]
     return json.dumps({"schema": SCHEMA, "entries": whole}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -98,21 +98,21 @@ async def read_markets(
     settings: Settings,
 ) -> dict[str, LegMarket | TomicError]:
     """Quote the legs of several symbols at once; one that fails never stops the others."""
-    found: dict[str, LegMarket | TomicError] = {}
+    markets: dict[str, LegMarket | TomicError] = {}
 
     async def one(symbol: str, contracts: Sequence[Contract]) -> None:
         try:
-            found[symbol] = await read_market(
+            markets[symbol] = await read_market(
                 symbol, contracts, fetch=fetch, store=store, settings=settings
             )
         except TomicError as exc:
-            found[symbol] = exc
+            markets[symbol] = exc
 
     with ungrouped():
         async with asyncio.TaskGroup() as group:
             for symbol, contracts in wanted.items():
                 group.create_task(one(symbol, contracts), name=f"tomic journal {symbol}")
-    return {symbol: found[symbol] for symbol in wanted}
+    return {symbol: markets[symbol] for symbol in wanted}
 
 
 async def read_market(
@@ -129,7 +129,7 @@ async def read_market(
     Raises:
         TomicError: Nothing could be had.
     """
-    classes = {one.trading_class for one in contracts if one.trading_class}
+    classes = {contract.trading_class for contract in contracts if contract.trading_class}
     if len(classes) == 1:
         chain_settings = settings.chain.model_copy(update={"trading_class": classes.pop()})
         settings = settings.model_copy(update={"chain": chain_settings})
@@ -144,6 +144,6 @@ def _with_iv(vol: VolSnapshot, board: Board) -> VolSnapshot:
     """Where no 30-day volatility is known, that at the money of the expiry nearest 30 days."""
     if vol.iv30 is not None or not board.outlooks:
         return vol
-    nearest = min(board.outlooks.values(), key=lambda one: abs(one.dte - _IV_DAYS))
-    found = board.forecast.iv30 if board.forecast.iv30 is not None else nearest.atm_iv
-    return vol.model_copy(update={"iv30": found, "sources": {**vol.sources, "iv30": "chain"}})
+    nearest = min(board.outlooks.values(), key=lambda outlook: abs(outlook.dte - _IV_DAYS))
+    iv30 = board.forecast.iv30 if board.forecast.iv30 is not None else nearest.atm_iv
+    return vol.model_copy(update={"iv30": iv30, "sources": {**vol.sources, "iv30": "chain"}})

@@ -122,19 +122,19 @@ async def from_proposal(store: Database, proposal_id: str, *, quantity: int = 1)
     Raises:
         DataError: There is none of that id.
     """
-    found = await scan.load(store, proposal_id)
+    proposal = await scan.load(store, proposal_id)
     legs = tuple(
         Held(
             expiry=leg.expiry,
             strike=leg.strike,
             right=leg.right,
-            multiplier=1 if leg.sec_type == "STK" else found.multiplier,
+            multiplier=1 if leg.sec_type == "STK" else proposal.multiplier,
             con_id=leg.con_id,
             quantity=leg.quantity * quantity,
         )
-        for leg in found.legs
+        for leg in proposal.legs
     )
-    return Draft(found.symbol, found.strategy, legs, proposal=found, structures=quantity)
+    return Draft(proposal.symbol, proposal.strategy, legs, proposal=proposal, structures=quantity)
 
 
 async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
@@ -150,13 +150,13 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
     rows = await account.positions(session, timeout_s=timeout_s)
-    by_id = {one.con_id: one for one in grouping.merged(rows) if one.quantity}
+    by_id = {position.con_id: position for position in grouping.merged(rows) if position.quantity}
     missing = [number for number in con_ids if number not in by_id]
     if missing:
-        known = ", ".join(f"{one.con_id} ({one.contract})" for one in by_id.values())
+        known = ", ".join(f"{position.con_id} ({position.contract})" for position in by_id.values())
         raise UsageError(f"no position with id {missing[0]}; there are {known or 'none'}")
     chosen = [by_id[number] for number in con_ids]
-    symbols = {one.symbol for one in chosen}
+    symbols = {position.symbol for position in chosen}
     if len(symbols) > 1:
         raise UsageError(f"one entry is one symbol, got {', '.join(sorted(symbols))}")
     return from_book(chosen)
@@ -166,20 +166,20 @@ def from_book(chosen: Sequence[Position]) -> Draft:
     """Positions of one symbol as a draft, at their average cost."""
     legs = tuple(
         Held(
-            expiry=one.expiry,
-            strike=one.strike,
-            right=one.right,
-            multiplier=1 if one.is_stock else int(one.multiplier),
-            con_id=one.con_id,
-            trading_class=one.trading_class if one.is_option else "",
-            quantity=one.quantity,
+            expiry=position.expiry,
+            strike=position.strike,
+            right=position.right,
+            multiplier=1 if position.is_stock else int(position.multiplier),
+            con_id=position.con_id,
+            trading_class=position.trading_class if position.is_option else "",
+            quantity=position.quantity,
         )
-        for one in chosen
+        for position in chosen
     )
     prices = {
-        leg.key: one.average_cost
-        for leg, one in zip(legs, chosen, strict=True)
-        if one.average_cost is not None
+        leg.key: position.average_cost
+        for leg, position in zip(legs, chosen, strict=True)
+        if position.average_cost is not None
     }
     symbol = chosen[0].symbol
     return Draft(symbol, strategy_of(symbol, legs), legs, prices)
@@ -306,7 +306,7 @@ def _tau(proposal: Proposal, expiry: dt.date | None) -> float:
 async def _vol_at(store: Database, symbol: str, at: dt.datetime) -> VolSnapshot:
     """The last stored snapshot not later than a moment; an empty one where there is none."""
     stored = await store.history.snapshots(symbol)
-    earlier = [one for one in stored if one.as_of.date() <= at.date()]
+    earlier = [snapshot for snapshot in stored if snapshot.as_of.date() <= at.date()]
     return earlier[-1] if earlier else VolSnapshot(symbol=symbol, as_of=at)
 
 

@@ -39,12 +39,12 @@ class CheckRun:
     @property
     def fired(self) -> bool:
         """Whether a rule of any entry fired."""
-        return any(one.verdict is Verdict.ACT for one in self.checks)
+        return any(check.verdict is Verdict.ACT for check in self.checks)
 
     @property
     def is_partial(self) -> bool:
         """Whether an entry could not be judged."""
-        return any(one.verdict is Verdict.UNJUDGED for one in self.checks)
+        return any(check.verdict is Verdict.UNJUDGED for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
     snapshot of each day stays with its entry, for the attribution since yesterday; of a recording
     none is kept.
     """
-    entries = [one for one in await load_open(journal, ids) if one.is_open]
+    entries = [entry for entry in await load_open(journal, ids) if entry.is_open]
     markets = await _markets(journal, entries)
     now = await _moment(journal, markets)
-    around = await _around(journal.store, {one.symbol for one in entries}, _day(now))
+    around = await _around(journal.store, {entry.symbol for entry in entries}, _day(now))
     checks = []
     for entry in entries:
         market = markets.get(entry.symbol)
@@ -89,7 +89,7 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
         checks.append(_checked(entry, seen, found, around[entry.symbol], now, market))
         if keep and journal.source != "replay" and seen is not None:
             await _keep_daily(journal, entry, seen)
-    errors = {name: one for name, one in markets.items() if isinstance(one, TomicError)}
+    errors = {name: answer for name, answer in markets.items() if isinstance(answer, TomicError)}
     return CheckRun(tuple(checks), errors, now)
 
 
@@ -112,7 +112,7 @@ async def _markets(
 
 async def _moment(journal: Journal, markets: Mapping[str, LegMarket | TomicError]) -> dt.datetime:
     """The time of the marks; the clock's where there are none."""
-    times = [one.chain.as_of for one in markets.values() if isinstance(one, LegMarket)]
+    times = [market.chain.as_of for market in markets.values() if isinstance(market, LegMarket)]
     return max(times) if times else await journal.clock()
 
 
@@ -163,8 +163,8 @@ def _checked(
         symbol=entry.symbol,
         strategy=entry.strategy,
         verdict=exits.verdict(signals, observed),
-        signals=tuple(one for one in signals if one.fired),
-        unjudged=tuple(one for one in signals if not one.fired),
+        signals=tuple(signal for signal in signals if signal.fired),
+        unjudged=tuple(signal for signal in signals if not signal.fired),
         notes=tuple(notes),
         as_of=now,
         pnl=campaign.worth(entry, seen.prices).pnl if seen else None,
@@ -225,12 +225,12 @@ def _events(
 
 
 def _shorts(options: Sequence[Held], seen: Snapshot | None) -> tuple[exits.ShortLeg, ...]:
-    found = []
+    shorts = []
     for leg in options:
         if leg.quantity >= 0.0 or leg.strike is None or leg.expiry is None:
             continue
         mark = seen.mark(leg.key) if seen else None
-        found.append(
+        shorts.append(
             exits.ShortLeg(
                 leg.name,
                 leg.strike,
@@ -240,7 +240,7 @@ def _shorts(options: Sequence[Held], seen: Snapshot | None) -> tuple[exits.Short
                 price=mark.price if mark else None,
             )
         )
-    return tuple(found)
+    return tuple(shorts)
 
 
 def _ev_of_holding(
@@ -263,13 +263,13 @@ async def _keep_daily(journal: Journal, entry: JournalEntry, seen: Snapshot) -> 
         return
     last = entry.trades[-1].at
     if any(
-        _day(one.at) == _day(seen.at)
-        and one.at >= last
-        and campaign.worth(entry, one.prices).pnl is not None
-        for one in entry.snapshots
+        _day(snapshot.at) == _day(seen.at)
+        and snapshot.at >= last
+        and campaign.worth(entry, snapshot.prices).pnl is not None
+        for snapshot in entry.snapshots
     ):
         return
-    await change(journal, entry.id, lambda one: with_snapshot(one, seen), event="snapshot")
+    await change(journal, entry.id, lambda current: with_snapshot(current, seen), event="snapshot")
 
 
 def _day(at: dt.datetime) -> dt.date:
@@ -290,7 +290,7 @@ class Taken:
 
 async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "") -> list[Taken]:
     """Keep what is quoted now of every open entry, or of the named ones."""
-    entries = [one for one in await load_open(journal, ids) if one.is_open]
+    entries = [entry for entry in await load_open(journal, ids) if entry.is_open]
     markets = await _markets(journal, entries)
     taken = []
     for entry in entries:
@@ -306,7 +306,7 @@ async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "")
             lambda one, seen=seen: with_snapshot(one, seen, note=note),  # type: ignore[misc]
             event="snapshot",
         )
-        newest = next(one for one in kept.snapshots if one.at == seen.at)
+        newest = next(snapshot for snapshot in kept.snapshots if snapshot.at == seen.at)
         lacking = campaign.worth(kept, newest.prices).missing
         taken.append(Taken(kept, newest, f"no quote of {', '.join(lacking)}" if lacking else ""))
     return taken
@@ -322,19 +322,19 @@ async def attribute(journal: Journal, ids: Sequence[int] = ()) -> list[Attribute
     Since entry needs marks taken then, since yesterday a snapshot of an earlier day.
     """
     entries = await load_open(journal, ids)
-    markets = await _markets(journal, [one for one in entries if one.is_open])
-    found = []
+    markets = await _markets(journal, [entry for entry in entries if entry.is_open])
+    attributed = []
     for entry in entries:
         market = markets.get(entry.symbol) if entry.is_open else None
         seen = _snapshot(entry, market if isinstance(market, LegMarket) else None)
         notes = [f"no marks: {market}"] if isinstance(market, TomicError) else []
-        found.append(_attributed(entry, seen, notes))
-    return found
+        attributed.append(_attributed(entry, seen, notes))
+    return attributed
 
 
 def _attributed(entry: JournalEntry, seen: Snapshot | None, notes: list[str]) -> Attributed:
     path = [*entry.snapshots, *((seen,) if seen is not None else ())]
-    path = [one for one in path if one.legs or not _has_options(entry, one)]
+    path = [snapshot for snapshot in path if snapshot.legs or not _has_options(entry, snapshot)]
     if not path:
         return Attributed(entry, None, None, (*notes, "no snapshot with marks is stored"))
     last = path[-1]

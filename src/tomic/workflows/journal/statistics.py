@@ -46,21 +46,21 @@ async def report(
     """Everything that the journal and the saved proposals can tell."""
     settled = await settle(journal)
     rows = await journal.store.journal.summaries(symbol=symbol)
-    found = statistics.from_summaries(rows)
+    closed = statistics.from_summaries(rows)
     draws = journal.settings.journal.bootstrap
     proposals = _known(await journal.store.scans.proposals(symbol=symbol, settled=True))
     notes = []
     if settled.waiting:
         names = " ".join(settled.waiting)
         notes.append(f"proposals wait for the price at their expiry; run tomic prices {names}")
-    unknown = sum(one.closed is not None and one.result is None for one in found)
+    unknown = sum(outcome.closed is not None and outcome.result is None for outcome in closed)
     if unknown:
         notes.append(f"{unknown} closed entries without a result count nowhere")
     return JournalReport(
-        overall=statistics.statistics(found, label="all", draws=draws),
-        groups=statistics.by_group(found, by, draws=draws) if by else (),
+        overall=statistics.statistics(closed, label="all", draws=draws),
+        groups=statistics.by_group(closed, by, draws=draws) if by else (),
         by=by or "",
-        trades=statistics.of_trades(found, draws=draws),
+        trades=statistics.of_trades(closed, draws=draws),
         proposals=statistics.of_proposals(proposals, draws=draws),
         score=statistics.score_test(proposals, draws=draws),
         notes=tuple(notes),
@@ -78,21 +78,21 @@ async def settle(journal: Journal) -> Settled:
     awaiting = await journal.store.scans.awaiting(today - dt.timedelta(days=1))
     if not awaiting:
         return Settled(0, 0, ())
-    symbols = sorted({one.symbol for one in awaiting})
+    symbols = sorted({proposal.symbol for proposal in awaiting})
     bars = await journal.store.history.many_bars(symbols)
     vols = await journal.store.history.many_iv(symbols, "ib30")
     replaced = await _replaced(journal, symbols)
-    found: list[tuple[str, dict[str, Any]]] = []
+    outcomes: list[tuple[str, dict[str, Any]]] = []
     waiting: set[str] = set()
-    for one in awaiting:
-        outcome = _outcome(journal, one, bars, vols, replaced)
+    for proposal in awaiting:
+        outcome = _outcome(journal, proposal, bars, vols, replaced)
         if outcome is None:
-            waiting.add(one.symbol)
+            waiting.add(proposal.symbol)
         else:
-            found.append((one.id, outcome))
-    await journal.store.scans.settle(found, at=now)
-    voided = sum("void" in outcome for _, outcome in found)
-    return Settled(len(found) - voided, voided, tuple(sorted(waiting)))
+            outcomes.append((proposal.id, outcome))
+    await journal.store.scans.settle(outcomes, at=now)
+    voided = sum("void" in outcome for _, outcome in outcomes)
+    return Settled(len(outcomes) - voided, voided, tuple(sorted(waiting)))
 
 
 async def _replaced(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
@@ -137,7 +137,7 @@ def close_on(bars: Bars | None, day: dt.date) -> float | None:
     if bars is None or not len(bars):
         return None
     days = bars.date.astype("datetime64[D]").tolist()
-    earlier = [place for place, one in enumerate(days) if one <= day]
+    earlier = [place for place, past in enumerate(days) if past <= day]
     if not earlier:
         return None
     last = days[earlier[-1]]

@@ -248,7 +248,7 @@ def market_of(
 
 
 def _first(*values: float | None) -> float | None:
-    return next((one for one in values if one is not None), None)
+    return next((value for value in values if value is not None), None)
 
 
 def _yield(ticks: UnderlyingTicks | None, price: float | None) -> float:
@@ -321,7 +321,7 @@ async def read_book(
     await _quote_underlyings(work, symbols, wanted)
     await _quote_options(work, wanted)
     known = await _known(work, store, symbols, refresh)
-    considered_lines = tuple(one for one in wanted if one.proposed)
+    considered_lines = tuple(position for position in wanted if position.proposed)
     return _assembled(work, known, wanted, before, sectors or {}), considered_lines
 
 
@@ -405,7 +405,11 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
 async def _quote_underlyings(
     work: _Reading, symbols: Sequence[str], wanted: Iterable[Position]
 ) -> None:
-    first = {one.symbol: one for one in reversed(list(wanted)) if one.is_option or one.is_stock}
+    first = {
+        position.symbol: position
+        for position in reversed(list(wanted))
+        if position.is_option or position.is_stock
+    }
     session, settings = work.session, work.settings
     now = session.clock_now()
 
@@ -484,10 +488,11 @@ def _assembled(
     sectors: Mapping[str, str],
 ) -> Book:
     as_of = work.session.clock_now()
-    symbols = sorted({one.symbol for one in wanted} | {_benchmark(work)})
+    symbols = sorted({position.symbol for position in wanted} | {_benchmark(work)})
     base = work.accounts[0].currency if work.accounts else "USD"
     unknown = sorted(
-        {one.symbol for one in wanted if one.is_option or one.is_stock} - set(known.returns)
+        {position.symbol for position in wanted if position.is_option or position.is_stock}
+        - set(known.returns)
     )
     if unknown:
         work.notes.append(
@@ -564,7 +569,7 @@ def order_legs(book: Book) -> list[account.OrderLeg]:
         DataError: A leg was not found at the gateway.
     """
     found = []
-    for position in (one for one in book.positions if one.proposed):
+    for position in (position for position in book.positions if position.proposed):
         if position.con_id is None:
             raise DataError(f"{position.contract}: the gateway gave no contract id")
         found.append(account.OrderLeg(account.leg_contract(position), position.quantity))

@@ -280,14 +280,16 @@ def _consider(
 ) -> Considered:
     with_it = overview.with_legs(book, trade_legs, known=known)
     after = overview.review(with_it, settings, claims=claims)
-    added = tuple(one for one in with_it.positions if one.proposed)
+    added = tuple(position for position in with_it.positions if position.proposed)
     alone = overview.review(book.model_copy(update={"positions": added}), settings)
     told = [
         alert
         for symbol in sorted({leg.symbol for leg in trade_legs})
         for alert in alerts.of_entry(
             symbol,
-            next((one.iv for one in alone.structures if one.symbol == symbol), None),
+            next(
+                (structure.iv for structure in alone.structures if structure.symbol == symbol), None
+            ),
             book.markets.get(symbol),
             settings.portfolio.alerts,
         )
@@ -315,7 +317,9 @@ async def broker_margin(
     """
     order = order_legs(book)
     _check_one_underlying(leg.contract.symbol for leg in order)
-    where = account_name or next(one.account for one in book.positions if one.proposed)
+    where = account_name or next(
+        position.account for position in book.positions if position.proposed
+    )
     return await account.what_if(
         session, order, account=where, timeout_s=settings.portfolio.account_timeout_s
     )
@@ -327,8 +331,8 @@ async def broker_margin(
 def legs_of(proposal: Proposal) -> tuple[NamedLeg, ...]:
     """The legs of a proposal, entered at their present marks."""
     return tuple(
-        NamedLeg(proposal.symbol, float(one.quantity), one.right or "", one.strike, one.expiry)
-        for one in proposal.legs
+        NamedLeg(proposal.symbol, float(leg.quantity), leg.right or "", leg.strike, leg.expiry)
+        for leg in proposal.legs
     )
 
 

@@ -91,7 +91,7 @@ async def volatility(
     if visits is not None:
         reports = await _with_pages(reports, visits, deadline)
     if keep:
-        snapshots = [one.snapshot for one in reports]
+        snapshots = [report.snapshot for report in reports]
         await store.history.save_snapshots(*snapshots, day=now.trading_day)
     return reports
 
@@ -169,8 +169,8 @@ async def observe(
     outcomes = await session.fan_out(wanted, quote, deadline=deadline, on_done=count)
     return Now(
         at=session.clock_now(),
-        ticks={one.item: one.value for one in outcomes if one.value is not None},
-        errors={one.item: one.error for one in outcomes if one.error is not None},
+        ticks={outcome.item: outcome.value for outcome in outcomes if outcome.value is not None},
+        errors={outcome.item: outcome.error for outcome in outcomes if outcome.error is not None},
     )
 
 
@@ -191,13 +191,13 @@ def parse_dividends(symbol: str, text: str) -> Dividend | None:
 
 
 async def _keep_dividends(store: Database, now: Now) -> None:
-    found = [
+    dividends = [
         dividend
         for symbol, ticks in now.ticks.items()
         if ticks.dividends and (dividend := parse_dividends(symbol, ticks.dividends))
     ]
-    if found:
-        await store.calendar.save_dividends(found)
+    if dividends:
+        await store.calendar.save_dividends(dividends)
 
 
 # -- the past ------------------------------------------------------------------------------
@@ -237,24 +237,24 @@ async def _with_pages(
     reports: Sequence[VolReport], visits: Visits, deadline: float | None
 ) -> list[VolReport]:
     """Fill what is missing from the page, one visit after the other, until the deadline."""
-    found = list(reports)
+    improved = list(reports)
     if deadline is not None and asyncio.get_running_loop().time() >= deadline:
-        return found
+        return improved
     try:
         async with asyncio.timeout_at(deadline):
-            for at, report in enumerate(found):
+            for at, report in enumerate(improved):
                 snapshot = report.snapshot
                 if any(getattr(snapshot, name) is None for name in _WORTH_A_VISIT):
                     page = await visits.page(report.symbol)
-                    found[at] = replace(report, snapshot=_filled(snapshot, page))
-            lacking = [one for one in found if one.snapshot.vix is None]
+                    improved[at] = replace(report, snapshot=_filled(snapshot, page))
+            lacking = [report for report in improved if report.snapshot.vix is None]
             if lacking and (page := await visits.page(lacking[0].symbol)).vix is not None:
-                for at, one in enumerate(found):
-                    found[at] = replace(one, snapshot=_filled(one.snapshot, page, ("vix",)))
+                for at, one in enumerate(improved):
+                    improved[at] = replace(one, snapshot=_filled(one.snapshot, page, ("vix",)))
     except TimeoutError:
         # The gateway's figures are there; what only a page has stays missing, as it says.
         pass
-    return found
+    return improved
 
 
 def _filled(

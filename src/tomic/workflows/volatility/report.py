@@ -80,7 +80,7 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
     iv, strike = chain["iv"], chain["strike"]
     usable = np.isfinite(iv) & (chain["status"] != RowStatus.UNKNOWN_CONTRACT.value)
     moves = tuple(_moves(chain, smiles=smiles))
-    atm = {one.tau: one.atm_iv for one in moves if one.atm_iv is not None}
+    atm = {move.tau: move.atm_iv for move in moves if move.atm_iv is not None}
     levels = [
         surface.mean_atm_iv(strike[rows], iv[rows], chain.spot.price, term_window)
         for expiry in chain.expiries
@@ -89,7 +89,7 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
     term = surface.term_structure(levels)
     skew = surface.skew(chain["dte"][usable], chain["delta"][usable], iv[usable])
     iv30 = surface.constant_maturity_iv(list(atm), list(atm.values())) if atm else math.nan
-    found = {"iv30": iv30, "skew": skew, "term_m1_m2": term.m1_m2, "term_m1_m3": term.m1_m3}
+    figures = {"iv30": iv30, "skew": skew, "term_m1_m2": term.m1_m2, "term_m1_m3": term.m1_m3}
     reasons = {
         "iv30": "no expiry near 30 days has volatilities around its forward",
         "skew": "no expiry's strikes reach deltas of 0.25 on both sides",
@@ -99,16 +99,18 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
     return ChainVolatility(
         as_of=chain.as_of,
         day=session_day(chain.as_of, chain.underlying.sessions),
-        **{name: _number(value) for name, value in found.items()},
+        **{name: _number(value) for name, value in figures.items()},
         moves=moves,
-        missing={name: reasons[name] for name, value in found.items() if not math.isfinite(value)},
+        missing={
+            name: reasons[name] for name, value in figures.items() if not math.isfinite(value)
+        },
     )
 
 
 def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
     forwards = valuation.forwards(chain)
     call, put = valuation.counterpart(chain) if len(chain) > 1 else (np.zeros(0, int),) * 2
-    mid, found = chain.mid, []
+    mid, parities = chain.mid, []
     densities, unfit = _densities(chain, forwards) if smiles else ({}, {})
     for expiry, (forward, tau) in forwards.items():
         rows = chain["expiry"] == np.datetime64(expiry, "D")
@@ -118,7 +120,7 @@ def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
             chain["strike"][call[pair]], mid[call[pair]], mid[put[pair]], forward
         )
         dte = int(chain["dte"][rows][0])
-        found.append(
+        parities.append(
             Move(
                 expiry=expiry,
                 dte=dte,
@@ -130,7 +132,7 @@ def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
                 note=unfit.get(expiry, ""),
             )
         )
-    return found
+    return parities
 
 
 def _densities(
@@ -324,8 +326,8 @@ def _ib_values(
         known = [_last(past.ib_iv.get(symbol)), _seen(past.snapshots.get(symbol))]
         if ticks is not None and ticks.implied_volatility is not None:
             values[symbol] = (ticks.implied_volatility, day)
-        elif stored := [one for one in known if one is not None]:
-            values[symbol] = max(stored, key=lambda one: one[1])
+        elif stored := [pair for pair in known if pair is not None]:
+            values[symbol] = max(stored, key=lambda pair: pair[1])
     return values
 
 

@@ -49,7 +49,7 @@ def last_complete_day(now: dt.datetime, sessions: Sequence[TradingSession] = ())
     """
     today = now.astimezone(dates.NEW_YORK).date()
     known = dates.session_on(sessions, today)
-    reaches = bool(sessions) and today <= max(one.closes.date() for one in sessions)
+    reaches = bool(sessions) and today <= max(session.closes.date() for session in sessions)
     if known is not None and now > known.closes:
         return today
     if not reaches and dates.is_trading_day(today) and now > usual_close(today):
@@ -63,7 +63,7 @@ def session_day(now: dt.datetime, sessions: Sequence[TradingSession] = ()) -> dt
 
     Without them: today from 09:30 New York time on, else the trading day before.
     """
-    begun = [one for one in sessions if one.opens <= now]
+    begun = [session for session in sessions if session.opens <= now]
     local = now.astimezone(dates.NEW_YORK)
     if begun and begun[-1].closes.date() == local.date():
         return local.date()
@@ -168,12 +168,12 @@ class Standing:
 
 def realised(symbols: Sequence[str], stored: Mapping[str, Bars]) -> dict[str, Realised]:
     """Estimators, ATR and reasons for all *symbols* at once, each over its own last bars."""
-    ends = [one.date[-1].item() for one in stored.values() if len(one)]
+    ends = [series.date[-1].item() for series in stored.values() if len(series)]
     calendar = _calendar(ends, BARS_NEEDED)
     known = [symbol for symbol in symbols if len(stored.get(symbol, ()))]
-    found = {symbol: _nothing(symbol) for symbol in symbols}
+    pasts = {symbol: _nothing(symbol) for symbol in symbols}
     if not known:
-        return found
+        return pasts
     shape = (len(known), BARS_NEEDED)
     bars = {name: np.full(shape, np.nan) for name in _FIELDS}
     for row, symbol in enumerate(known):
@@ -191,7 +191,7 @@ def realised(symbols: Sequence[str], stored: Mapping[str, Bars]) -> dict[str, Re
     for row, symbol in enumerate(known):
         own = stored[symbol]
         close = bars["close"][row]
-        found[symbol] = Realised(
+        pasts[symbol] = Realised(
             last_day=own.date[-1].item(),
             close=float(own.close[-1]),
             hv={
@@ -205,7 +205,7 @@ def realised(symbols: Sequence[str], stored: Mapping[str, Bars]) -> dict[str, Re
             atr14=_number(atr[row]),
             missing=_reasons(own, close, calendar, atr[row], bars["high"][row]),
         )
-    return found
+    return pasts
 
 
 def _nothing(symbol: str) -> Realised:
@@ -336,7 +336,7 @@ def by_day(
     least: int = 60,
 ) -> list[PastDay]:
     """The last *days* trading days on which anything is stored, oldest first."""
-    ends = [one.date[-1].item() for one in (bars, ib_iv, chain_iv) if len(one)]
+    ends = [series.date[-1].item() for series in (bars, ib_iv, chain_iv) if len(series)]
     width = days + max(window, BARS_NEEDED)
     calendar = _calendar([max(ends)], width) if ends else _calendar([], width)
     if not len(calendar):

@@ -1,4 +1,4 @@
-"""How a desk measures volatility: histories brought up to date, quotes and chains of the day."""
+"""Volatility of today: histories brought up to date, quotes and chains of the day."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tomic.desk.fetching import fetch_all, with_rules
+from tomic.workflows.chain.chains import fetch_all, with_rules
 from tomic.workflows.chain.fetch import cut_short
-from tomic.workflows.volatility import measure
+from tomic.workflows.volatility import history, measure
 
 if TYPE_CHECKING:
-    from tomic.desk.resources import Resources
+    from tomic.workflows.resources import Resources
     from tomic.workflows.volatility.history import HistoryRun
     from tomic.workflows.volatility.measure import Now, VolReport
     from tomic.workflows.volatility.stored import SeriesName
@@ -23,7 +23,7 @@ _RULES: dict[str, Any] = {"strike_range": "1s", "monthlies": 2, "weeklies": 2}
 
 
 async def prices(
-    held: Resources,
+    resources: Resources,
     symbols: Sequence[str],
     *,
     days: int | None = None,
@@ -38,14 +38,16 @@ async def prices(
     """
     deadline = None
     if timeout_s is None:
-        held.waive_deadline()
+        resources.waive_deadline()
     else:
-        deadline = held.take_deadline(timeout_s)
-    return await _updated(held, symbols, days=days, ib_hv=ib_hv, force=force, deadline=deadline)
+        deadline = resources.take_deadline(timeout_s)
+    return await _updated(
+        resources, symbols, days=days, ib_hv=ib_hv, force=force, deadline=deadline
+    )
 
 
 async def _updated(
-    held: Resources,
+    resources: Resources,
     symbols: Sequence[str],
     *,
     days: int | None = None,
@@ -53,27 +55,25 @@ async def _updated(
     force: bool = False,
     deadline: float | None,
 ) -> HistoryRun:
-    from tomic.workflows.volatility import history
-
     series: list[SeriesName] = ["bars", "ib30", "ib_hv30"] if ib_hv else ["bars", "ib30"]
-    store, wait_s = await held.store(), held.settings.store.lock_wait_s
+    store, wait_s = await resources.store(), resources.settings.store.lock_wait_s
     async with store.run_lock("prices", wait_s=wait_s):
         return await history.update(
-            held.session,
+            resources.session,
             store,
             symbols,
-            held.settings,
-            now=None if held.origin.simulated else dt.datetime.now(dt.UTC),
+            resources.settings,
+            now=None if resources.origin.simulated else dt.datetime.now(dt.UTC),
             days=days,
             series=series,
             force=force,
             deadline=deadline,
-            watch=held.watch,
+            watch=resources.watch,
         )
 
 
 async def vols(
-    held: Resources,
+    resources: Resources,
     symbols: Sequence[str],
     *,
     days: int | None = None,
@@ -88,29 +88,29 @@ async def vols(
     Args:
         deadline: That of the call this is a part of; a call of its own takes one.
     """
-    until = held.take_deadline() if deadline is None else deadline
-    store = await held.store()
-    if held.origin.demo and not stored:
+    until = resources.take_deadline() if deadline is None else deadline
+    store = await resources.store()
+    if resources.origin.demo and not stored:
         wanted = list(dict.fromkeys([*symbols, measure.VIX]))
-        await _updated(held, wanted, deadline=until)
+        await _updated(resources, wanted, deadline=until)
     now = measure.Now(dt.datetime.now(dt.UTC))
     if not stored:
         now = await measure.observe(
-            held.session,
+            resources.session,
             symbols,
-            held.settings,
+            resources.settings,
             deadline=until,
-            watch=held.watch,
+            watch=resources.watch,
         )
     if chain:
-        now = await _with_chains(held, now, symbols, fetch=not stored, deadline=until)
+        now = await _with_chains(resources, now, symbols, fetch=not stored, deadline=until)
     return await measure.volatility(
         store,
         symbols,
-        held.settings,
+        resources.settings,
         now=now,
         days=days,
-        visits=None if stored or held.origin.simulated else held.visits(),
+        visits=None if stored or resources.origin.simulated else resources.visits(),
         smiles=smiles,
         keep=not stored,
         deadline=until,
@@ -118,26 +118,26 @@ async def vols(
 
 
 async def _with_chains(
-    held: Resources, now: Now, symbols: Sequence[str], *, fetch: bool, deadline: float
+    resources: Resources, now: Now, symbols: Sequence[str], *, fetch: bool, deadline: float
 ) -> Now:
     """
     *now* with the chain of the day of each symbol; with *fetch*, those that are missing too.
 
     Of a chain that was cut short the figures are taken, and what it lacks is the symbol's error.
     """
-    store, found = await held.store(), dict(now.chains)
+    store, chains = await resources.store(), dict(now.chains)
     for name in symbols:
         if (known := await measure.chain_of_the_day(store, name, now.at)) is not None:
-            found[name] = known
-    wanted = [name for name in symbols if name not in found and name not in now.errors]
+            chains[name] = known
+    wanted = [name for name in symbols if name not in chains and name not in now.errors]
     errors = dict(now.errors)
     if fetch and wanted:
-        settings = with_rules(held.settings, None, None, _RULES)
-        for outcome in await fetch_all(held, wanted, settings, deadline=deadline):
+        settings = with_rules(resources.settings, None, None, _RULES)
+        for outcome in await fetch_all(resources, wanted, settings, deadline=deadline):
             if outcome.chain is not None:
-                found[outcome.symbol] = outcome.chain
+                chains[outcome.symbol] = outcome.chain
                 if outcome.chain.is_cut:
                     errors[outcome.symbol] = cut_short(outcome.chain)
             elif outcome.error is not None:
                 errors[outcome.symbol] = outcome.error
-    return replace(now, chains=found, errors=errors)
+    return replace(now, chains=chains, errors=errors)

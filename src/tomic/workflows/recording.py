@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tomic import __version__
+from tomic._version import __version__
 from tomic.files.atomic import write_bytes
 from tomic.models import Spot, SpotSource
 from tomic.sim.replay.recordings import RecordedSpot, Recorder
@@ -26,8 +26,8 @@ class SessionRecording:
     def note_spot(self, symbol: str, spot: Spot) -> None:
         """Keep a price that the session's messages do not tell."""
         if spot.source in (SpotSource.PARITY, SpotSource.WEB):
-            told = RecordedSpot(symbol, spot.price, spot.source.value, spot.as_of)
-            self.recorder.note_spot(told)
+            recorded = RecordedSpot(symbol, spot.price, spot.source.value, spot.as_of)
+            self.recorder.note_spot(recorded)
 
     def write(self) -> str:
         """Write the file, unless no session was opened; return what became of it."""

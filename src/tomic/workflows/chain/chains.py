@@ -1,4 +1,6 @@
-"""How a desk fetches chains: its rules, what it remembers, and prices that no gateway tells."""
+"""
+Chains by the rules asked for: fetched, kept, and priced where the gateway gives no spot.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,15 @@ from tomic.workflows.chain.setup import ChainRequest, ContractMemory
 if TYPE_CHECKING:
     from tomic.chain import Chain
     from tomic.config import Settings
-    from tomic.desk.resources import Resources
     from tomic.models import Underlying, VolSnapshot
     from tomic.workflows.chain.setup import Chooser, SpotFallback
+    from tomic.workflows.resources import Resources
 
 _RECORDED_SPOT_S = 0.5
 
 
 async def fetch(
-    held: Resources,
+    resources: Resources,
     symbol: str,
     settings: Settings,
     deadline: float,
@@ -40,40 +42,40 @@ async def fetch(
     One chain, and the figures beside it when it is kept in the store.
 
     Args:
-        settings: Those of the desk, or with rules of their own.
+        settings: Those of *resources*, or with rules of their own.
         choose: Picks the options instead of the rules of *settings*.
         keep: Whether it may stand for the chain of the day.
         rank: Place among several that are fetched at once.
     """
-    session = await held.session(symbol)
-    recorded_spot = held.stand_in.recorded_spot if held.stand_in else None
+    session = await resources.session(symbol)
+    recorded_spot = resources.stand_in.recorded_spot if resources.stand_in else None
     if recorded_spot is not None:
         settings = _less_patient(settings)
     # A recording must hold the contracts too, so it takes none from the store.
-    forgetful = held.origin.simulated or held.recording is not None
-    memory = None if forgetful else ContractMemory(await held.store(), session.note)
+    forgetful = resources.origin.simulated or resources.recording is not None
+    memory = None if forgetful else ContractMemory(await resources.store(), session.note)
     request = ChainRequest(
         session,
         symbol,
         settings,
         memory=memory,
         deadline=deadline,
-        watch=held.watch,
-        spot_fallback=_fallback(held),
+        watch=resources.watch,
+        spot_fallback=_fallback(resources),
         recorded_spot=recorded_spot,
         choose=choose,
         # The same seed is to give the same document, its count of messages included.
-        eager=held.origin.paced or not held.origin.demo,
+        eager=resources.origin.paced or not resources.origin.demo,
         rank=rank,
     )
     chain = await fetch_chain(request)
-    if held.recording is not None:
-        held.recording.note_spot(symbol, chain.spot)
-    return chain, await _remembered(held, chain) if keep else None
+    if resources.recording is not None:
+        resources.recording.note_spot(symbol, chain.spot)
+    return chain, await _remembered(resources, chain) if keep else None
 
 
 async def fetch_all(
-    held: Resources,
+    resources: Resources,
     symbols: Sequence[str],
     settings: Settings,
     *,
@@ -90,25 +92,25 @@ async def fetch_all(
         UsageError: Several symbols of one recording.
         SessionError: The gateway cannot be reached.
     """
-    if held.origin.replay is not None and len(set(symbols)) > 1:
+    if resources.origin.replay is not None and len(set(symbols)) > 1:
         raise UsageError("a recording holds one symbol; name one")
     if not symbols:
-        held.waive_deadline()
+        resources.waive_deadline()
         return []
-    until = held.take_deadline(settings.chain.deadline_s) if deadline is None else deadline
-    await held.session(symbols[0])
+    until = resources.take_deadline(settings.chain.deadline_s) if deadline is None else deadline
+    await resources.session(symbols[0])
     return await fetch_chains(
-        lambda symbol, place: fetch(held, symbol, settings, until, rank=place),
+        lambda symbol, place: fetch(resources, symbol, settings, until, rank=place),
         symbols,
         on_done=on_done,
     )
 
 
 async def quoted(
-    held: Resources, symbol: str, choose: Chooser, deadline: float, *, keep: bool = True
+    resources: Resources, symbol: str, choose: Chooser, deadline: float, *, keep: bool = True
 ) -> Chain:
     """A chain of just the options that *choose* picks, by the deadline of the whole call."""
-    chain, _ = await fetch(held, symbol, held.settings, deadline, choose, keep=keep)
+    chain, _ = await fetch(resources, symbol, resources.settings, deadline, choose, keep=keep)
     return chain
 
 
@@ -154,25 +156,25 @@ def _ends(given: Any, name: str, form: str) -> tuple[Any, Any]:
     return low, high
 
 
-async def _remembered(held: Resources, chain: Chain) -> VolSnapshot | None:
+async def _remembered(resources: Resources, chain: Chain) -> VolSnapshot | None:
     """The figures beside *chain*; None when the store cannot be used, which costs no chain."""
     from tomic.workflows.volatility.measure import remember_chain
 
     try:
-        return await remember_chain(await held.store(), chain, held.settings)
+        return await remember_chain(await resources.store(), chain, resources.settings)
     except StoreError as exc:
-        held.note(f"{exc}; volatility history left out")
+        resources.note(f"{exc}; volatility history left out")
         return None
 
 
-def _fallback(held: Resources) -> SpotFallback:
+def _fallback(resources: Resources) -> SpotFallback:
     """What gives a price when the gateway has none: a public page, or what was recorded of it."""
 
     async def recorded(underlying: Underlying) -> Spot | None:
-        return held.stand_in.web_spots.get(underlying.symbol) if held.stand_in else None
+        return resources.stand_in.web_spots.get(underlying.symbol) if resources.stand_in else None
 
     async def visited(underlying: Underlying) -> Spot | None:
-        visits = held.visits()
+        visits = resources.visits()
         page = await visits.page(underlying.symbol) if visits is not None else None
         if page is None or page.spot_price is None:
             return None
@@ -183,7 +185,7 @@ def _fallback(held: Resources) -> SpotFallback:
             as_of=page.fetched_at,
         )
 
-    return recorded if held.origin.simulated else visited
+    return recorded if resources.origin.simulated else visited
 
 
 def _less_patient(settings: Settings) -> Settings:

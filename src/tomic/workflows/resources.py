@@ -1,4 +1,4 @@
-"""What a desk holds open: session, stand-in for TWS, store, web visits and recording."""
+"""What workflows work with: session, stand-in for TWS, store, web visits and recording."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tomic.workflows import stand_in
 from tomic.workflows.progress import Event, Watcher, ignore
 
 if TYPE_CHECKING:
-    from tomic.desk.recording import SessionRecording
     from tomic.web import Visits
+    from tomic.workflows.recording import SessionRecording
 
 _DEMO_PACE = 1000.0
 """Messages a second towards the demo gateway, which by default has no limit."""
@@ -115,6 +115,16 @@ class Resources:
                 "the desk is not open; write async with tomic.Desk() as desk: around what it is to "
                 "do, or await desk.open() before and await desk.close() after"
             )
+
+    def serves(self, settings: Settings) -> bool:
+        """Whether *settings* mean the gateway and the store that are open here."""
+        ours = self.settings
+        return (
+            settings.ib == ours.ib
+            and settings.limits == ours.limits
+            and settings.store == ours.store
+            and settings.market.realtime_only == ours.market.realtime_only
+        )
 
     def note(self, text: str) -> None:
         """Tell the watcher something that belongs to no symbol."""
@@ -214,12 +224,12 @@ class Resources:
         if not self.origin.simulated:
             return ib, None
         if self.stand_in is None:
-            found = _stand_in(self.origin, symbol)
-            await self._stack.enter_async_context(found.server)
+            server = _stand_in(self.origin, symbol)
+            await self._stack.enter_async_context(server.server)
             # Only now: whoever is cancelled while it starts must not leave one without a port.
-            self.stand_in = found
-        here = {"host": "127.0.0.1", "port": self.stand_in.server.port}
-        return ib.model_copy(update=here), None if self.origin.paced else _DEMO_PACE
+            self.stand_in = server
+        address = {"host": "127.0.0.1", "port": self.stand_in.server.port}
+        return ib.model_copy(update=address), None if self.origin.paced else _DEMO_PACE
 
     @property
     def interrupted(self) -> bool:
@@ -272,6 +282,43 @@ class Resources:
 
             self._web = Visits(self.settings.web, self.settings.store.path.parent / "web")
         return self._web
+
+
+class SharedResources(Resources):
+    """
+    The session and the store of *host*, which keeps both open; deadlines of their own.
+
+    Args:
+        settings: With the same gateway and store as the host's; see `Resources.serves`.
+    """
+
+    def __init__(self, host: Resources, settings: Settings, *, watch: Watcher = ignore) -> None:
+        super().__init__(settings, host.origin, watch=watch)
+        self._host = host
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the host's session is open."""
+        return self._host.has_session
+
+    async def session(self, symbol: str = "") -> Session:
+        """The host's session, connected again where it was lost in the meantime."""
+        self.check_open()
+        async with self._opening:
+            if self._session is None:
+                session = await self._host.session(symbol)
+                session.deadline = self._deadline
+                if not session.alive:
+                    await session.reconnect(self._deadline)
+                self._session = session
+            return self._session
+
+    async def store(self) -> Database:
+        """The host's store."""
+        self.check_open()
+        if self._database is None:
+            self._database = await self._host.store()
+        return self._database
 
 
 def _stand_in(origin: Origin, symbol: str) -> stand_in.StandIn:

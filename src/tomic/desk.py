@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from tomic.chain import Chain
 from tomic.config import Settings, load_settings
-from tomic.desk.fetching import fetch, fetch_all, with_rules
-from tomic.desk.resources import Origin, Resources
 from tomic.errors import UsageError
 from tomic.ib.session import Session
 from tomic.models import normalize_symbol, normalize_symbols, several
 from tomic.store import Database
+from tomic.workflows.chain.chains import fetch, fetch_all, with_rules
 from tomic.workflows.chain.fetch import ChainOutcome
 from tomic.workflows.chain.setup import Chooser
 from tomic.workflows.progress import Watcher, ignore
+from tomic.workflows.resources import Origin, Resources, SharedResources
 
 if TYPE_CHECKING:
-    from tomic.desk.recording import SessionRecording
     from tomic.models import Proposal, ScanResult, TradeReview
     from tomic.strategies.scoring import FitModel
     from tomic.workflows.doctor.ladder import Check
     from tomic.workflows.journal.entries import Journal
     from tomic.workflows.portfolio.review import PortfolioReview
+    from tomic.workflows.recording import SessionRecording
     from tomic.workflows.volatility.history import HistoryRun
     from tomic.workflows.volatility.measure import VolReport
     from tomic.workflows.volatility.stored import PastDay
@@ -60,6 +60,8 @@ class Desk:
         began: Since when the first call has its time, on the loop's clock, as for a command that
             took a while to start; by default every call has it from its own start.
         watch: Called with each :class:`~tomic.workflows.progress.Event`.
+        resources: What to work with, settings among it, instead of all the others: those of
+            another desk, for one; see `sharing`.
         **overrides: Sections of settings, such as ``ib={"port": 4002}``.
 
     Raises:
@@ -83,8 +85,12 @@ class Desk:
         demo_store: Path | None = None,
         began: float | None = None,
         watch: Watcher = ignore,
+        resources: Resources | None = None,
         **overrides: Mapping[str, Any],
     ) -> None:
+        if resources is not None:
+            self._resources = resources
+            return
         origin = Origin(demo, replay, as_of, paced, seed)
         if settings is not None and (overrides or config is not None):
             beside = ", ".join(overrides) or "config"
@@ -95,7 +101,7 @@ class Desk:
         given_store = _store_of_its_own(settings, config, overrides) if origin.simulated else None
         if given_store is not None and demo_store is not None:
             raise UsageError("demo_store and store: give the store of a demo once")
-        self._held = Resources(
+        self._resources = Resources(
             settings,
             origin,
             recording=_recording(Path(record), command) if record is not None else None,
@@ -103,6 +109,16 @@ class Desk:
             began=began,
             watch=watch,
         )
+
+    def sharing(self, settings: Settings, *, watch: Watcher = ignore) -> Desk | None:
+        """
+        A desk over the session and the store of this one, which keeps both open.
+
+        For work that follows other work. None where *settings* mean another gateway or store.
+        """
+        if not self._resources.serves(settings):
+            return None
+        return Desk(resources=SharedResources(self._resources, settings, watch=watch))
 
     async def open(self) -> Self:
         """
@@ -112,7 +128,7 @@ class Desk:
         closed may be opened again. A process ends also where nobody closes: what the store was
         told is kept, but a recording is written, and TWS told good-bye, only by `close`.
         """
-        self._held.open()
+        self._resources.open()
         return self
 
     async def close(self) -> None:
@@ -124,7 +140,7 @@ class Desk:
         Raises:
             BadFile: The recording cannot be written.
         """
-        await self._held.close()
+        await self._resources.close()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -142,38 +158,38 @@ class Desk:
     @property
     def settings(self) -> Settings:
         """The settings in effect."""
-        return self._held.settings
+        return self._resources.settings
 
     @property
     def demo(self) -> bool:
         """Whether the quotes are those of the demo market."""
-        return self._held.origin.demo
+        return self._resources.origin.demo
 
     @property
     def replay(self) -> Path | str | None:
         """The recording that is served, if any."""
-        return self._held.origin.replay
+        return self._resources.origin.replay
 
     @property
     def paced(self) -> bool:
         """Whether a demo keeps IB's message limit."""
-        return self._held.origin.paced
+        return self._resources.origin.paced
 
     @property
     def simulated(self) -> bool:
         """Whether the built-in gateway is used."""
-        return self._held.origin.simulated
+        return self._resources.origin.simulated
 
     @property
     def record(self) -> Path | None:
         """Where the recording goes, if there is one."""
-        recording = self._held.recording
+        recording = self._resources.recording
         return recording.file if recording is not None else None
 
     @property
     def has_session(self) -> bool:
         """Whether the session is open."""
-        return self._held.has_session
+        return self._resources.has_session
 
     async def session(self, symbol: str = "") -> Session:
         """
@@ -184,7 +200,7 @@ class Desk:
             BadFile: The recording cannot be used.
             UsageError: The desk is not open.
         """
-        return await self._held.session(symbol)
+        return await self._resources.session(symbol)
 
     async def store(self) -> Database:
         """
@@ -194,25 +210,25 @@ class Desk:
             StoreError: It cannot be used.
             UsageError: The desk is not open.
         """
-        return await self._held.store()
+        return await self._resources.store()
 
     @property
     def interrupted(self) -> bool:
         """Whether :meth:`interrupt` stopped a fetch."""
-        return self._held.interrupted
+        return self._resources.interrupted
 
     def interrupt(self) -> bool:
         """Stop what is being fetched and keep what is there; False when nothing is."""
-        return self._held.interrupt()
+        return self._resources.interrupt()
 
     async def examine(self) -> AsyncIterator[Check]:
         """Climb the ladder of checks, from the socket to option data."""
         from tomic.workflows.doctor.ladder import examine
 
-        held = self._held
-        ib, pace = await held.gateway()
-        tap = held.recording.recorder if held.recording is not None else None
-        settings = held.settings.model_copy(update={"ib": ib})
+        resources = self._resources
+        ib, pace = await resources.gateway()
+        tap = resources.recording.recorder if resources.recording is not None else None
+        settings = resources.settings.model_copy(update={"ib": ib})
         async for check in examine(settings, pace=pace, simulated=self.simulated, tap=tap):
             yield check
 
@@ -241,8 +257,8 @@ class Desk:
         """
         name = normalize_symbol(symbol)
         settings = with_rules(self.settings, dte, delta, rules)
-        deadline = self._held.take_deadline(settings.chain.deadline_s)
-        chain, _ = await fetch(self._held, name, settings, deadline)
+        deadline = self._resources.take_deadline(settings.chain.deadline_s)
+        chain, _ = await fetch(self._resources, name, settings, deadline)
         return chain
 
     async def chains(
@@ -257,7 +273,7 @@ class Desk:
         """As :meth:`chain` for several symbols at once; an outcome per symbol, in order."""
         names = normalize_symbols(symbols)
         settings = with_rules(self.settings, dte, delta, rules)
-        return await fetch_all(self._held, names, settings, on_done=on_done)
+        return await fetch_all(self._resources, names, settings, on_done=on_done)
 
     # -- volatility ------------------------------------------------------------------------
 
@@ -278,11 +294,11 @@ class Desk:
             SessionError: The gateway is needed and cannot be reached.
             StoreBusy: Another run is at it.
         """
-        from tomic.desk import measuring
+        from tomic.workflows.volatility import today
 
         names = self._names(symbols)
-        return await measuring.prices(
-            self._held, names, days=days, ib_hv=ib_hv, force=force, timeout_s=timeout_s
+        return await today.prices(
+            self._resources, names, days=days, ib_hv=ib_hv, force=force, timeout_s=timeout_s
         )
 
     @overload
@@ -324,11 +340,11 @@ class Desk:
             smiles: Fit smiles to the chains, for one more kind of expected move.
             stored: From the store alone; nobody is asked.
         """
-        from tomic.desk import measuring
+        from tomic.workflows.volatility import today
 
         names = self._names(symbols)
-        return await measuring.vols(
-            self._held, names, days=days, chain=chain, smiles=smiles, stored=stored
+        return await today.vols(
+            self._resources, names, days=days, chain=chain, smiles=smiles, stored=stored
         )
 
     async def vol_history(self, symbol: str, days: int = 30) -> list[PastDay]:
@@ -365,15 +381,15 @@ class Desk:
             UsageError: Several chains of one symbol.
             SessionError: The gateway cannot be reached at all.
         """
-        from tomic.desk import searching
+        from tomic.workflows import search
 
         loaded = [chains] if isinstance(chains, Chain) else list(chains)
-        given = {one.symbol: one for one in loaded}
+        given = {chain.symbol: chain for chain in loaded}
         if len(given) < len(loaded):
-            twice = next(one.symbol for one in loaded if given[one.symbol] is not one)
+            twice = next(chain.symbol for chain in loaded if given[chain.symbol] is not chain)
             raise UsageError(f"several chains of {twice}; a scan searches one of each symbol")
-        return await searching.search(
-            self._held,
+        return await search.search(
+            self._resources,
             list(given) or self._names(symbols),
             given,
             top=top,
@@ -389,11 +405,11 @@ class Desk:
         Raises:
             UsageError, ConfigError: The text is no trade, or of no known strategy.
         """
-        from tomic.desk import searching
+        from tomic.workflows import search
 
         name = normalize_symbol(symbol)
         given = {name: chain} if chain is not None else {}
-        return await searching.why_not(self._held, name, trade, given)
+        return await search.why_not(self._resources, name, trade, given)
 
     async def proposal(self, proposal_id: str) -> Proposal:
         """A stored proposal; DataError when there is none of that id."""
@@ -403,9 +419,9 @@ class Desk:
 
     async def refreshed(self, old: Proposal) -> TradeReview:
         """*old* judged again with its legs quoted anew, in the chain it was found in."""
-        from tomic.desk import searching
+        from tomic.workflows import search
 
-        return await searching.refreshed(self._held, old)
+        return await search.refreshed(self._resources, old)
 
     # -- journal ---------------------------------------------------------------------------
 
@@ -420,10 +436,10 @@ class Desk:
         """
         from tomic.workflows.journal.entries import Journal
 
-        held, replayed = self._held, self.replay is not None
+        resources, replayed = self._resources, self.replay is not None
         quiet = offline and not self.simulated
         return Journal(
-            await (held.own_store() if replayed else held.store()),
+            await (resources.own_store() if replayed else resources.store()),
             self.settings,
             clock=self._now,
             fetch=None if quiet else self._fetch_legs,
@@ -439,9 +455,9 @@ class Desk:
 
     async def _fetch_legs(self, symbol: str, settings: Settings, choose: Chooser) -> Chain:
         """The legs of one symbol; of several that are asked at once, all by one deadline."""
-        with self._held.sharing_deadline(settings.chain.deadline_s) as deadline:
+        with self._resources.sharing_deadline(settings.chain.deadline_s) as deadline:
             # Too few options to stand for the chain of the day, so nothing of it is kept.
-            chain, _ = await fetch(self._held, symbol, settings, deadline, choose, keep=False)
+            chain, _ = await fetch(self._resources, symbol, settings, deadline, choose, keep=False)
         return chain
 
     # -- portfolio -------------------------------------------------------------------------
@@ -476,8 +492,8 @@ class Desk:
             self.settings,
             review.ReviewRequest(trade, each_symbol, ib_margin, file, last),
             simulated=self.simulated,
-            deadline=self._held.take_deadline(),
-            watch=self._held.watch,
+            deadline=self._resources.take_deadline(),
+            watch=self._resources.watch,
         )
 
     def _names(self, symbols: str | Sequence[str]) -> list[str]:
@@ -506,6 +522,6 @@ def _store_of_its_own(
 
 
 def _recording(file: Path, command: str) -> SessionRecording:
-    from tomic.desk.recording import SessionRecording
+    from tomic.workflows.recording import SessionRecording
 
     return SessionRecording(file, command)
