@@ -105,7 +105,7 @@ def test_a_wrong_configuration_is_named():
     ("content", "says"),
     [
         (None, "does not exist"),
-        (b"garbage\n", "no option chain"),
+        (b"garbage\n", "not an option chain"),
         (b"Expiry,Type,Strike,Bid,Ask\n20250815,C,many,1,2\n", "line 2"),
         (b'{"schema": "tomic.chain/1", "meta": ', "damaged or cut short"),
         (b'{"schema": "tomic.session/1"}\n{"at": 0.1', "damaged or cut short"),

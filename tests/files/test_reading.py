@@ -263,6 +263,16 @@ def test_a_time_without_zone_is_this_computers(original):
     assert not files.load_chain(original, as_of=NEW_YORK_CLOSE).notes
 
 
+def test_a_replay_takes_a_time_without_zone_alike(original):
+    """The replay's clock stands at the loaded chain's time, and its note says the same."""
+    local = dt.datetime(2025, 6, 18, 16, 0)
+
+    chain, replay = files.load_chain(original, as_of=local), stand_in.replay(original, as_of=local)
+
+    assert replay.recorded_spot == chain.spot
+    assert replay.notes == chain.notes
+
+
 def test_bad_arguments(original):
     """A time that no computer knows and a symbol that is none are refused."""
     with pytest.raises(UsageError, match="is not a time that this computer knows"):

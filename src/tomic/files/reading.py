@@ -213,7 +213,9 @@ def read_chain_text(path: Path) -> str:
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror or type(exc).__name__}") from exc
     except UnicodeDecodeError as exc:
-        raise BadFile(f"{path} is not a text file: byte {exc.start} is not UTF-8") from exc
+        raise BadFile(
+            f"{path} is not a text file: byte {exc.start} is not UTF-8; a chain is CSV or JSON"
+        ) from exc
 
 
 def _with_parity_spot(chain: Chain) -> Chain:
@@ -238,6 +240,11 @@ def _with_parity_spot(chain: Chain) -> Chain:
 def _from_document(path: Path, text: str, asked: FileFacts) -> Chain:
     try:
         content = parse_json(text)
+    except ValueError as exc:
+        raise BadFile(
+            f"{path} is not a {SCHEMA} document: damaged or cut short ({exc}); export it again"
+        ) from exc
+    try:
         documents = content if isinstance(content, list) else [content]
         return _from_parts(_pick(path, documents, asked.symbol), asked)
     except ValidationError as exc:

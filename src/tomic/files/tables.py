@@ -103,7 +103,7 @@ def write_overview(snapshots: Snapshots, folder: Path, *, stamp: dt.datetime) ->
     Raises:
         BadFile: The folder cannot be written.
     """
-    rows = {str(cells["Symbol"]): cells for cells in (_snapshot_cells(*one) for one in snapshots)}
+    rows = {str(cells["Symbol"]): cells for cells in (_snapshot_cells(*pair) for pair in snapshots)}
     if len(rows) < 2:
         return None
     return write_text(folder / f"{stamp:%Y%m%d}" / OVERVIEW_NAME, _snapshot_text(rows.values()))
@@ -111,7 +111,7 @@ def write_overview(snapshots: Snapshots, folder: Path, *, stamp: dt.datetime) ->
 
 def to_snapshots_csv(snapshots: Snapshots) -> str:
     """Return the other data of symbols as CSV, a row each, as `write_overview` writes them."""
-    return _snapshot_text(_snapshot_cells(*one) for one in snapshots)
+    return _snapshot_text(_snapshot_cells(*pair) for pair in snapshots)
 
 
 def _path(folder: Path, kind: str, symbol: str, stamp: dt.datetime) -> Path:
