@@ -20,13 +20,13 @@ from tomic.report import collect, html
 from tomic.report.drawing import inline
 from tomic.report.layout import (
     FORMATS,
-    Figure,
     FigureColumn,
     FigureGrid,
     FigureTable,
     ReportPage,
     ReportSection,
     Sentences,
+    SvgPicture,
     resolve,
     written,
 )
@@ -252,7 +252,7 @@ def test_inlined_pictures_lose_what_belongs_to_files():
 
 def test_a_picture_stands_between_its_caption(proposal):
     """A figure's caption is text, and its picture is inline."""
-    text = html.render(page({}, Figure('<svg viewBox="0 0 1 1"></svg>', "Profit & loss")))
+    text = html.render(page({}, SvgPicture('<svg viewBox="0 0 1 1"></svg>', "Profit & loss")))
 
     assert "<figcaption>Profit &amp; loss</figcaption>" in text
 

@@ -21,7 +21,7 @@ from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
 from tomic.report import pages
-from tomic.report.layout import Figure, ReportPage
+from tomic.report.layout import ReportPage, SvgPicture
 from tomic.workflows.journal import review as journal_review
 from tomic.workflows.journal.review import CheckRun
 from tomic.workflows.portfolio.files import snapshot_path
@@ -228,7 +228,7 @@ def _signals(checked: CheckRun) -> list[dict[str, Any]]:
     ]
 
 
-def _stress(desk: Desk, review: BookReview) -> tuple[Figure, ...]:
+def _stress(desk: Desk, review: BookReview) -> tuple[SvgPicture, ...]:
     grid = review.stress
     if grid is None:
         return ()
@@ -285,7 +285,7 @@ def _quality_of_scan(scan: ScanResult | None) -> float | None:
     return sum(one.ok and not one.cut for one in scan.outcomes) / len(scan.outcomes)
 
 
-Draw: TypeAlias = Callable[[], Figure]
+Draw: TypeAlias = Callable[[], SvgPicture]
 
 
 def _payoff(one: Proposal) -> Draw:
@@ -295,7 +295,7 @@ def _payoff(one: Proposal) -> Draw:
     return lambda: _picture("proposal_payoff", caption, one)
 
 
-async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[Figure, ...]:
+async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[SvgPicture, ...]:
     """Smile of the last stored chain and cone of the stored bars, for the first few symbols."""
     store = await desk.store()
     draws: list[Draw] = []
@@ -308,13 +308,13 @@ async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[Figure, ...]:
     return _drawn(draws)
 
 
-def _picture(name: str, caption: str, *subject: Any, **options: Any) -> Figure:
+def _picture(name: str, caption: str, *subject: Any, **options: Any) -> SvgPicture:
     from tomic.report.drawing import to_svg
 
-    return Figure(to_svg(draw(name, *subject, **options)), caption)
+    return SvgPicture(to_svg(draw(name, *subject, **options)), caption)
 
 
-def _drawn(draws: Iterable[Draw]) -> tuple[Figure, ...]:
+def _drawn(draws: Iterable[Draw]) -> tuple[SvgPicture, ...]:
     """The pictures that can be drawn: none without matplotlib, and none from too little data."""
     figures = []
     for one in draws:

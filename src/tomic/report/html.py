@@ -16,7 +16,6 @@ from typing import Any
 from tomic.files.atomic import write_text
 from tomic.report.drawing import inline
 from tomic.report.layout import (
-    Figure,
     FigureColumn,
     FigureGrid,
     FigureTable,
@@ -25,6 +24,7 @@ from tomic.report.layout import (
     ReportPage,
     ReportSection,
     Sentences,
+    SvgPicture,
     cell,
     is_numeric,
     resolve,
@@ -88,14 +88,14 @@ class _Writer:
             return self._facts(part.at, part.columns)
         if isinstance(part, Sentences):
             return self._lines(part)
-        if isinstance(part, Figure):
+        if isinstance(part, SvgPicture):
             return self._figure(part)
         return self._gallery(part)
 
     def _gallery(self, gallery: Gallery) -> str:
         return f'<div class="gallery">{"".join(map(self._figure, gallery.figures))}</div>'
 
-    def _figure(self, figure: Figure) -> str:
+    def _figure(self, figure: SvgPicture) -> str:
         self._pictures += 1
         svg = inline(figure.svg, prefix=f"p{self._pictures}-", label=figure.caption)
         return f"<figure>{svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"

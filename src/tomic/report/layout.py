@@ -64,7 +64,7 @@ class Sentences:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class SvgPicture:
     """A picture as SVG text."""
 
     svg: str
@@ -75,10 +75,10 @@ class Figure:
 class Gallery:
     """Pictures side by side where there is room."""
 
-    figures: tuple[Figure, ...]
+    figures: tuple[SvgPicture, ...]
 
 
-Part: TypeAlias = FigureTable | FigureGrid | Sentences | Figure | Gallery
+Part: TypeAlias = FigureTable | FigureGrid | Sentences | SvgPicture | Gallery
 
 
 @dataclass(frozen=True, slots=True)

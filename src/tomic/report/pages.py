@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 from tomic.figures import columns
 from tomic.report.layout import (
-    Figure,
     FigureColumn,
     FigureGrid,
     FigureTable,
@@ -17,6 +16,7 @@ from tomic.report.layout import (
     ReportPage,
     ReportSection,
     Sentences,
+    SvgPicture,
 )
 
 Document: TypeAlias = Mapping[str, Any]
@@ -201,8 +201,8 @@ ALERTS = (
 def day(
     document: Document,
     *,
-    payoffs: Sequence[Figure] = (),
-    markets: Sequence[Figure] = (),
+    payoffs: Sequence[SvgPicture] = (),
+    markets: Sequence[SvgPicture] = (),
 ) -> ReportPage:
     """The day: best trades, volatility, open trades, and what was refused or failed."""
     sections = [
@@ -258,7 +258,7 @@ def _refused() -> ReportSection:
     )
 
 
-def proposal(document: Document, *, payoff: Sequence[Figure] = ()) -> ReportPage:
+def proposal(document: Document, *, payoff: Sequence[SvgPicture] = ()) -> ReportPage:
     """One trade whole."""
     parts: tuple[Part, ...] = (
         FigureGrid("/proposal", _TRADE),
@@ -415,7 +415,7 @@ _BANDS = (
 )
 
 
-def portfolio(document: Document, *, stress: Sequence[Figure] = ()) -> ReportPage:
+def portfolio(document: Document, *, stress: Sequence[SvgPicture] = ()) -> ReportPage:
     """What is held: alerts, totals, structures, stress, and what is missing in them."""
     sections = [
         ReportSection(
@@ -453,7 +453,7 @@ def portfolio(document: Document, *, stress: Sequence[Figure] = ()) -> ReportPag
     return ReportPage(dated("Portfolio", document), document, HEAD, tuple(sections))
 
 
-def journal(document: Document, *, calibration: Sequence[Figure] = ()) -> ReportPage:
+def journal(document: Document, *, calibration: Sequence[SvgPicture] = ()) -> ReportPage:
     """What was traded: open entries, results, and how honest the forecasts were."""
     sections = (
         ReportSection(
