@@ -10,7 +10,7 @@ import virtual_time
 from simulated import OPTION, WANTED, fetch, quote, running, settings, spy
 from tomic.errors import GatewayRefused, NoMarketData
 from tomic.ib import convert
-from tomic.ib.lines import Subscription
+from tomic.ib.lines import LineRequest
 from tomic.ib.option_quotes import Patience, option_quote
 from tomic.models import DataType, QuoteSource, RowStatus
 from tomic.sim.faults import Advised, Late, NotSubscribed, Refuse, Silent
@@ -87,7 +87,7 @@ def test_what_was_never_opened_ends_at_once(code):
             underlying, params = await spy(run.session)
             contract = convert.option_contract(underlying, params, WANTED)
             began = run.time()
-            async with run.session.line(Subscription("one option", contract)) as line:
+            async with run.session.line(LineRequest("one option", contract)) as line:
                 while line.error is None:
                     line.changed.clear()
                     await line.changed.wait()

@@ -12,7 +12,7 @@ from simulated import running, settings
 from tomic.errors import SessionLost
 from tomic.ib import convert
 from tomic.ib.callbacks import Interrupted
-from tomic.ib.lines import Subscription
+from tomic.ib.lines import LineRequest
 from tomic.sim.faults import LateTicks, Silent
 
 SPY = convert.stock_contract("SPY")
@@ -21,7 +21,7 @@ SLOW = settings(limits={"lines": 2, "messages_per_s": 10.0})
 
 async def hold(session, seconds: float, started=None) -> None:
     """Hold one line for so long."""
-    async with session.line(Subscription("quote", SPY)):
+    async with session.line(LineRequest("quote", SPY)):
         if started is not None:
             started.set()
         await asyncio.sleep(seconds)
@@ -92,7 +92,7 @@ def test_what_was_never_opened_needs_no_cancel(code, cancels):
 
     async def scenario():
         async with running(f"refuse:code={code}") as run:
-            async with run.session.line(Subscription("quote", SPY)) as line:
+            async with run.session.line(LineRequest("quote", SPY)) as line:
                 await line.changed.wait()
             return await settled(run), run.gateway.by_kind["cancel_market_data"]
 
@@ -116,7 +116,7 @@ def test_an_interrupted_line_is_cancelled():
 
     async def scenario():
         async with running() as run:
-            async with run.session.line(Subscription("quote", SPY)) as line:
+            async with run.session.line(LineRequest("quote", SPY)) as line:
                 await asyncio.sleep(0.1)
                 line.fail(Interrupted())
             return await settled(run), run.gateway.by_kind["cancel_market_data"]

@@ -12,7 +12,7 @@ from simulated import running
 from tomic.errors import CompetingSession, SessionLost
 from tomic.ib import convert
 from tomic.ib.clocks import Farm
-from tomic.ib.lines import Subscription
+from tomic.ib.lines import LineRequest
 from tomic.sim.faults import Announce, Silent
 
 SPY = convert.stock_contract("SPY")
@@ -87,7 +87,7 @@ def test_a_farm_whose_return_goes_unsaid_is_tried_again():
             if back is not None:
                 asyncio.get_running_loop().call_later(3.0, said, run.session, back, text)
             began = run.time()
-            async with run.session.line(Subscription("quote", SPY)) as line:
+            async with run.session.line(LineRequest("quote", SPY)) as line:
                 await asyncio.wait_for(line.changed.wait(), 60.0)
             return run.time() - began
 
@@ -110,9 +110,7 @@ def test_100_may_have_lost_a_cancel():
         async with running("pacing_strike:at=5") as run:
             async with AsyncExitStack() as stack:
                 for number in range(3):
-                    await stack.enter_async_context(
-                        run.session.line(Subscription(f"{number}", SPY))
-                    )
+                    await stack.enter_async_context(run.session.line(LineRequest(f"{number}", SPY)))
                 await asyncio.sleep(0.5)
             await asyncio.sleep(3.0)
             return run.gateway.lines_open, run.gateway.codes()[100]
@@ -127,7 +125,7 @@ def test_101_uses_what_was_served():
         async with running("lines_taken:lines=95") as run:
 
             async def hold(number: int) -> bool:
-                async with run.session.line(Subscription(f"{number}", SPY)) as line:
+                async with run.session.line(LineRequest(f"{number}", SPY)) as line:
                     await asyncio.sleep(1.0)
                     return line.error is not None
 

@@ -25,7 +25,7 @@ from tomic.errors import (
     UnreadableAnswer,
 )
 from tomic.ib import convert
-from tomic.ib.lines import Subscription
+from tomic.ib.lines import LineRequest
 from tomic.ib.pacing import Priority
 from tomic.ib.session import Session, restart_hint
 from tomic.models import DataType
@@ -464,7 +464,7 @@ def test_a_stream_out_of_step_is_found(fault):
     async def scenario():
         async with running(fault) as run:
             with pytest.raises(SessionLost, match="went silent for"):
-                async with run.session.line(Subscription("quote", SPY)):
+                async with run.session.line(LineRequest("quote", SPY)):
                     for _ in range(20):
                         await asyncio.sleep(1.0)
                         await run.session.now()
@@ -618,7 +618,7 @@ def test_closing_cancels_every_line():
         async with running() as run, AsyncExitStack() as stack:
             for number in range(5):
                 await stack.enter_async_context(
-                    run.session.line(Subscription(f"line {number}", SPY))
+                    run.session.line(LineRequest(f"line {number}", SPY))
                 )
             await asyncio.sleep(0.2)
             opened = run.gateway.lines_open
@@ -647,7 +647,7 @@ def test_a_competing_session_is_fatal():
 
     async def scenario():
         async with running("competing") as run:
-            async with run.session.line(Subscription("quote", SPY)) as line:
+            async with run.session.line(LineRequest("quote", SPY)) as line:
                 await asyncio.wait_for(line.changed.wait(), 2.0)
                 error = line.error
             with pytest.raises(CompetingSession, match="log out there"):

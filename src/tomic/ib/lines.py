@@ -31,7 +31,7 @@ _REMEMBERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
+class LineRequest:
     """
     What a market-data line asks for: the same on its first line, on a second and on any later one.
 
@@ -106,7 +106,7 @@ class Lines:
         """Subscribed, and no cancel has left."""
         link.callbacks.on_late_tick = self._on_late_tick
 
-    async def subscribe(self, subscription: Subscription, gate: LineGate) -> MarketDataLine | None:
+    async def subscribe(self, request: LineRequest, gate: LineGate) -> MarketDataLine | None:
         """
         Open a line; None when it must queue at *gate* once more, because lines ran out meanwhile.
 
@@ -115,17 +115,17 @@ class Lines:
         Raises:
             ConnectionError: The connection went away before the message left.
         """
-        client, contract = self._link.client, subscription.contract
-        line = MarketDataLine(self._link.next_id(), subscription.what, contract.right)
+        client, contract = self._link.client, request.contract
+        line = MarketDataLine(self._link.next_id(), request.what, contract.right)
         self._link.callbacks.lines[line.req_id] = line
 
         def subscribe() -> None:
-            ticks = subscription.legal_ticks(self._refused)
+            ticks = request.legal_ticks(self._refused)
             client.reqMktData(line.req_id, contract, ticks, False, False, [])
             self._at_gateway.add(line.req_id)
 
         slot = self._unsent[line.req_id] = self._pacer.post(
-            self._link.send(subscribe), subscription.priority, subscription.rank
+            self._link.send(subscribe), request.priority, request.rank
         )
         try:
             line.sent_at = await slot.sent

@@ -33,7 +33,7 @@ from tomic.ib import contracts, convert
 from tomic.ib.callbacks import Interrupted, MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.convert import Ticks
-from tomic.ib.lines import NO_LINE, NO_LINE_PAUSE_S, Subscription
+from tomic.ib.lines import NO_LINE, NO_LINE_PAUSE_S, LineRequest
 from tomic.ib.pacing import Priority
 from tomic.ib.session import CUT_OFF, Outcome, Session
 from tomic.models import DataType, OptionParams, OptionQuote, QuoteSource, RowStatus, Underlying
@@ -124,7 +124,7 @@ class Waiting:
         return self.session.clocks[Farm.MARKET]
 
     async def patiently(
-        self, line: MarketDataLine, subscription: Subscription, retries: int
+        self, line: MarketDataLine, request: LineRequest, retries: int
     ) -> Ticks | None:
         """
         Wait on *line*, and on a second one beside it when it stays silent; return the better ticks.
@@ -138,7 +138,7 @@ class Waiting:
         for _ in range(retries):
             if gate.full:
                 return None
-            async with session.line(subscription.beside(), gate=gate) as second:
+            async with session.line(request.beside(), gate=gate) as second:
                 session.retried += 1
                 speaker = await self.last_words([line, second], since)
                 if speaker is not None:
@@ -267,16 +267,16 @@ async def option_quote(
         SessionLost: The connection went away.
     """
     waiting, con_id = Waiting(session, rules, patience), contract.conId or None
-    subscription = Subscription(what, contract, OPTION_TICKS, rank=rank)
+    request = LineRequest(what, contract, OPTION_TICKS, rank=rank)
     attempts = 0
     while True:
         asked_as = session.data_type
         try:
-            async with session.line(subscription) as line:
-                if subscription.priority is Priority.SUBSCRIBE:
+            async with session.line(request) as line:
+                if request.priority is Priority.SUBSCRIBE:
                     on_asked()
-                    subscription = subscription.once_more()
-                ticks = await waiting.patiently(line, subscription, rules.retries - attempts)
+                    request = request.once_more()
+                ticks = await waiting.patiently(line, request, rules.retries - attempts)
                 if ticks is not None:
                     session.refuse_delayed(what, ticks.data_type)
                     _note_missing_greeks(session, patience)
@@ -292,9 +292,9 @@ async def option_quote(
         except UnknownContract:
             raise
         except GatewayRefused as exc:
-            reduced = subscription.without_refused(exc, session.cache)
+            reduced = request.without_refused(exc, session.cache)
             if reduced is not None:
-                subscription = reduced
+                request = reduced
             elif exc.error_code == NO_LINE:
                 # The session has made its gate smaller; the contract is not to blame.
                 await asyncio.sleep(NO_LINE_PAUSE_S)

@@ -40,7 +40,7 @@ from tomic.ib import convert
 from tomic.ib.callbacks import MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.fan_out import Outcome, fan_out, until_stopped
-from tomic.ib.lines import Lines, Subscription
+from tomic.ib.lines import LineRequest, Lines
 from tomic.ib.link import Link, Tap, listen_in
 from tomic.ib.pacing import LineGate, Pacer, Priority, RequestLimits
 from tomic.ib.questions import Question, Questions, Send
@@ -650,7 +650,7 @@ class Session:
 
     @asynccontextmanager
     async def line(
-        self, subscription: Subscription, *, gate: LineGate | None = None
+        self, request: LineRequest, *, gate: LineGate | None = None
     ) -> AsyncIterator[MarketDataLine]:
         """
         Hold one streaming subscription; on leaving it is cancelled, whatever happened.
@@ -663,9 +663,9 @@ class Session:
         gate = gate or self.limits.lines
         line = None
         while line is None:
-            lines = await self._with_permit(gate, subscription.rank)
+            lines = await self._with_permit(gate, request.rank)
             try:
-                line = await lines.subscribe(subscription, gate)
+                line = await lines.subscribe(request, gate)
             except ConnectionError as exc:
                 self._working_link()
                 raise SessionLost("connection lost before the request left") from exc

@@ -11,7 +11,7 @@ from tomic.ib import convert
 from tomic.ib.callbacks import Interrupted, MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.convert import Ticks
-from tomic.ib.lines import NO_LINE, NO_LINE_PAUSE_S, Subscription
+from tomic.ib.lines import NO_LINE, NO_LINE_PAUSE_S, LineRequest
 from tomic.ib.option_quotes import OPTION_TICKS
 from tomic.ib.pacing import Priority
 from tomic.ib.session import Session
@@ -48,14 +48,14 @@ async def underlying_ticks(
     """
     generic = UNDERLYING_TICKS if underlying.sec_type == "STK" else "104,106"
     contract, what = convert.underlying_contract(underlying), f"quote of {underlying.symbol}"
-    subscription = Subscription(what, contract, generic, Priority.URGENT)
+    request = LineRequest(what, contract, generic, Priority.URGENT)
     clock = session.clocks[Farm.MARKET]
     until = clock.now() + timeout_s
     asked_again, no_line = False, None
     while True:
         asked_as = session.data_type
         try:
-            async with session.line(subscription) as line:
+            async with session.line(request) as line:
                 spoke = await _speaks(line, clock, min(until, clock.now() + _FORGOTTEN_S))
                 if not spoke and not asked_again and clock.now() < until:
                     asked_again = True
@@ -74,9 +74,9 @@ async def underlying_ticks(
                 raise
             until = clock.now() + timeout_s
         except GatewayRefused as exc:
-            reduced = subscription.without_refused(exc, session.cache)
+            reduced = request.without_refused(exc, session.cache)
             if reduced is not None:
-                subscription = reduced
+                request = reduced
             elif exc.error_code == NO_LINE:
                 no_line = _without_line(exc)
                 if clock.now() >= until:
@@ -191,11 +191,9 @@ async def spot_from_options(
         clock = session.clocks[Farm.MARKET]
         until = clock.now() + timeout_s
         what = f"model price of {underlying.symbol}"
-        subscription: Subscription | None = Subscription(
-            what, contract, OPTION_TICKS, Priority.URGENT
-        )
-        while subscription is not None:
-            async with session.line(subscription) as line:
+        request: LineRequest | None = LineRequest(what, contract, OPTION_TICKS, Priority.URGENT)
+        while request is not None:
+            async with session.line(request) as line:
                 while line.error is None:
                     model = line.ticks.model or line.ticks.at_bid or line.ticks.at_ask
                     if model is not None and model.underlying:
@@ -205,7 +203,7 @@ async def spot_from_options(
                         return None
             if not isinstance(line.error, GatewayRefused):
                 return None
-            subscription = subscription.without_refused(line.error, session.cache)
+            request = request.without_refused(line.error, session.cache)
         return None
 
     outcomes = await session.fan_out(wanted, ask)
