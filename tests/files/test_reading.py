@@ -21,6 +21,7 @@ from tomic.errors import BadFile, InvalidSymbol, MissingSpot, UsageError
 from tomic.files import reading
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, SpotSource, Underlying
 from tomic.quant import black_scholes
+from tomic.wire.requests import ContractSpec
 from tomic.workflows import stand_in
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -459,7 +460,7 @@ READ = ("bid", "ask", "last", "close", "volume", "open_interest")
 def served(replay):
     """What a replay has of each contract: the numbers that a file holds."""
     found = {}
-    for listing in replay.find(replay.symbol, "OPT"):
+    for listing in replay.find(ContractSpec(symbol=replay.symbol, sec_type="OPT")):
         quote = replay.frozen_quote(listing.con_id)
         numbers = tuple(getattr(quote, name) for name in READ)
         found[listing.expiry, listing.strike, listing.right] = numbers

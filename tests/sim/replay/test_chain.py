@@ -17,7 +17,7 @@ from tomic.sim.replay.chain import Replay
 from tomic.wire.requests import ContractSpec
 
 DATA = Path(
-    os.environ.get("TOMIC_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
+    os.environ.get("TOMIC_REAL_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")
 )
 SPY = DATA / "tomic_ib_SPY_20250519_2026cest.csv"
 XLF = DATA / "tomic_ib_XLF_20250518_sunday_closed.csv"
@@ -267,7 +267,9 @@ def test_the_gateway_spells_a_class_of_shares_with_a_space(tmp_path):
     replay = replayed(path)
 
     assert replay.symbol == "BRK B"
-    assert {option.trading_class for option in replay.find("BRK B", "OPT")} == {"BRKB"}
+    assert {
+        option.trading_class for option in replay.find(ContractSpec(symbol="BRK B", sec_type="OPT"))
+    } == {"BRKB"}
 
 
 def test_contracts_that_do_not_exist_are_not_served(tmp_path):
@@ -276,4 +278,11 @@ def test_contracts_that_do_not_exist_are_not_served(tmp_path):
     status = chain["status"].copy()
     status[0] = RowStatus.UNKNOWN_CONTRACT
 
-    assert len(Replay(chain.with_columns(status=status)).find("ABC", "OPT")) == len(chain) - 1
+    assert (
+        len(
+            Replay(chain.with_columns(status=status)).find(
+                ContractSpec(symbol="ABC", sec_type="OPT")
+            )
+        )
+        == len(chain) - 1
+    )
