@@ -22,7 +22,7 @@ from tomic.strategies.pricing import board
 
 # The maker of random chains lives with the tests.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-import random_chains
+from support import random_chains
 
 STRIKES = (20, 40, 80)
 EXPIRIES = (2, 4, 8)

@@ -30,8 +30,7 @@ from tomic.quant import american, black_scholes, realized, smile, surface, svi
 
 # The reader of the recorded chains lives with the tests.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-import index_smiles
-import recorded_chains
+from support import index_smiles, recorded_chains
 
 RUNS = 100
 SMOOTH = 300

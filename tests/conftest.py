@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-import properties  # noqa: F401  (it registers the profiles)
+from support import properties  # noqa: F401  (it registers the profiles)
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.ib.session import Session

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 from packaging.version import Version
 
-import closed_days
+from support import closed_days
 from tomic import _closed_days, dates
 from tomic.errors import DataError
 from tomic.models import TradingSession, Underlying
@@ -278,7 +278,7 @@ def test_trading_days_of_a_holiday_week():
 
 
 def test_closed_days_are_those_of_the_calendar():
-    """The table holds what exchange_calendars says; `python tests/closed_days.py` writes it."""
+    """The table is that of exchange_calendars; `python tests/support/closed_days.py` writes it."""
     made_with = re.search(r"exchange_calendars ([\d.]+)", _closed_days.__doc__)[1]
     if Version(version("exchange_calendars")) < Version(made_with):
         pytest.skip(f"older than the exchange_calendars {made_with} that the table was made with")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clean_home import make_clean_home
-from command_line import TREE, run
+from support.clean_home import make_clean_home
+from support.command_line import TREE, run
 
 ROOT = Path(__file__).parents[1]
 TEXT = "\n".join(

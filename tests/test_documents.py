@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-import random_chains
 import tomic
-from made_books import made_book
+from support import random_chains
+from support.made_books import made_book
 from tomic.config import Settings
 from tomic.journal import statistics
 from tomic.journal.statistics import CampaignOutcome

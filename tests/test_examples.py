@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clean_home import make_clean_home, write
+from support.clean_home import make_clean_home, write
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = (

@@ -21,7 +21,7 @@ from benchmarks.fuzz.judge import Snapshot, StoreFacts
 from benchmarks.fuzz.processes import Outcome
 from benchmarks.fuzz.trials import Verdict
 
-from command_line import TREE
+from support.command_line import TREE
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "tests" / "corpus"

@@ -18,7 +18,146 @@ from tomic import errors
 
 ROOT = Path(__file__).parents[1]
 SOURCE, TESTS = Path(tomic.__file__).parent, ROOT / "tests"
+SUBJECTS = {
+    "cli/chain_command",
+    "cli/executions_import",
+    "cli/journal_executions",
+    "config/refusals",
+    "desk/desk",
+    "desk/opening",
+    "desk/recording",
+    "desk/scan",
+    "desk/shared",
+    "docs",
+    "documents",
+    "examples",
+    "figures/figures",
+    "fuzz",
+    "ib/advisories",
+    "ib/executions_wire",
+    "ib/fuzz",
+    "layers",
+    "layout",
+    "no_orders",
+    "pages",
+    "panel/connection",
+    "panel/keys",
+    "panel/screens",
+    "portfolio/unknown_figures",
+    "quant/margin_pairing",
+    "quant/published_structures",
+    "quant/published_vectors",
+    "quant/published_volatility",
+    "sim/fuzz",
+    "sim/server/ledger_executions",
+    "sim/witness",
+    "soak",
+    "workflows/delayed_accounts",
+    "workflows/web_spot",
+}
+"""Tests of what no single module does."""
+TESTED_IN = {
+    "_closed_days": "test_dates",
+    "_drawing": "report/test_figures",
+    "_typing": "test_layers",
+    "_version": "test_layout",
+    "bounded": "files/test_reading",
+    "cli/options": "cli/test_config",
+    "config/book": "config/test_loading",
+    "config/files": "config/test_loading",
+    "config/gateway": "config/test_loading",
+    "config/scan": "config/test_loading",
+    "config/section": "config/test_refusals",
+    "config/settings": "config/test_loading",
+    "desk": "desk/test_desk",
+    "figures/book": "figures/test_figures",
+    "figures/chain": "figures/test_figures",
+    "figures/figure": "figures/test_figures",
+    "figures/trades": "figures/test_figures",
+    "figures/volatility": "figures/test_figures",
+    "ib/callbacks": "ib/test_lines",
+    "ib/link": "ib/test_executions_wire",
+    "ib/questions": "ib/test_session",
+    "journal/settling": "workflows/journal/test_statistics",
+    "models/book": "test_models",
+    "models/documents": "test_documents",
+    "models/journal": "test_models",
+    "models/market": "test_models",
+    "models/review": "test_documents",
+    "models/trade": "test_models",
+    "panel/views/chain": "panel/test_views",
+    "panel/views/data": "panel/test_screens",
+    "panel/views/journal": "panel/test_screens",
+    "panel/views/market": "panel/test_screens",
+    "panel/views/portfolio": "panel/test_screens",
+    "panel/views/proposal": "panel/test_views",
+    "panel/views/scan": "panel/test_views",
+    "panel/views/settings": "panel/test_screens",
+    "panel/views/view": "panel/test_screens",
+    "panel/widgets/entry": "panel/test_views",
+    "panel/widgets/glyphs": "panel/widgets/test_plot",
+    "panel/widgets/lines": "panel/test_connection",
+    "portfolio/lines": "portfolio/test_exposure",
+    "portfolio/overview": "portfolio/test_stress",
+    "present/figures": "cli/test_volatility",
+    "present/journal": "cli/test_journal",
+    "present/scan": "cli/test_scan",
+    "present/store": "cli/test_store",
+    "present/text": "present/test_chain",
+    "quant/_blocks": "quant/test_rights",
+    "quant/american_boundary": "quant/test_american",
+    "quant/american_implied": "quant/test_american",
+    "quant/american_lattice": "quant/test_american",
+    "quant/american_premium": "quant/test_american",
+    "report/collect": "report/test_pages",
+    "report/drawing": "report/test_html",
+    "report/layout": "report/test_html",
+    "report/pictures": "report/test_figures",
+    "sim/market/instruments": "sim/market/test_model",
+    "sim/server/connection": "sim/server/test_gateway",
+    "sim/server/state": "sim/server/test_gateway",
+    "store/names": "cli/test_completion",
+    "strategies/candidates": "strategies/test_search",
+    "strategies/catalogue/leg_rules": "strategies/catalogue/test_templates",
+    "strategies/measures": "strategies/test_propose",
+    "strategies/proposals": "strategies/test_propose",
+    "strategies/rules": "strategies/catalogue/test_gates",
+    "wire/answers": "wire/test_framing",
+    "wire/layout": "wire/test_framing",
+    "wire/orders": "wire/test_framing",
+    "wire/requests": "wire/test_framing",
+    "workflows/chain/chains": "desk/test_desk",
+    "workflows/doctor/remedies": "workflows/doctor/test_ladder",
+    "workflows/journal/corrections": "workflows/journal/test_files",
+    "workflows/journal/executions": "cli/test_journal_executions",
+    "workflows/journal/market": "workflows/journal/test_review",
+    "workflows/journal/opening": "workflows/journal/test_entries",
+    "workflows/journal/trades": "workflows/journal/test_entries",
+    "workflows/portfolio/book": "workflows/portfolio/test_review",
+    "workflows/portfolio/files": "workflows/portfolio/test_review",
+    "workflows/progress": "panel/test_background",
+    "workflows/recording": "desk/test_recording",
+    "workflows/resources": "desk/test_opening",
+    "workflows/scan": "desk/test_scan",
+    "workflows/search": "desk/test_scan",
+    "workflows/stand_in": "files/test_reading",
+    "workflows/volatility/today": "desk/test_desk",
+}
+"""Modules that are tested through others, and the file that does."""
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "core", "manager"}
+
+
+def modules() -> set[str]:
+    """Every module of the package, as a path without its ending."""
+    special = ("__init__", "__main__")
+    paths = (path for path in SOURCE.rglob("*.py") if path.stem not in special)
+    return {str(path.relative_to(SOURCE).with_suffix("")) for path in paths}
+
+
+def files_of_tests() -> set[str]:
+    """Every test file, as the path of what it would mirror."""
+    paths = (path.relative_to(TESTS) for path in TESTS.rglob("test_*.py"))
+    return {str(path.parent / path.stem.removeprefix("test_")) for path in paths}
 
 
 def test_the_package_is_not_some_other():
@@ -38,8 +177,23 @@ def test_every_package_is_tested():
     assert untested == []
 
 
-def test_every_test_file_has_its_subject():
-    """A test file under a sub-package is named after a module there, or after a subject."""
+def test_every_test_file_mirrors_a_module():
+    """A test file is named after the module or package beside it, or is a subject of its own."""
+    rooms = modules() | {
+        str(path.parent.relative_to(SOURCE)) for path in SOURCE.rglob("__init__.py")
+    }
+
+    assert files_of_tests() - rooms == SUBJECTS
+
+
+def test_every_module_is_mirrored_by_a_test_file():
+    """A module has a test file of its name, or stands in the table of those tested elsewhere."""
+    assert modules() - files_of_tests() == TESTED_IN.keys()
+    assert [name for name in TESTED_IN.values() if not (TESTS / f"{name}.py").exists()] == []
+
+
+def test_no_test_file_is_named_after_nothing():
+    """You can guess what it tests."""
     assert [p for p in TESTS.rglob("*.py") if p.stem in EMPTY_NAMES] == []
 
 

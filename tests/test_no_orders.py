@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import virtual_time
-from simulated import fetch, running
+from support import virtual_time
+from support.simulated import fetch, running
 from tomic.ib import account
 
 FAULTS = [None, "drop_after:messages=20", "not_subscribed", "lines_taken", "connectivity_lost"]

@@ -10,8 +10,8 @@ import tracemalloc
 
 import pytest
 
-import virtual_time
-from simulated import gateway_with, settings
+from support import virtual_time
+from support.simulated import gateway_with, settings
 from tomic.errors import TomicError
 from tomic.ib.session import Session
 from tomic.sim import faults

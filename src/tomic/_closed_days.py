@@ -2,7 +2,7 @@
 Days on which New York is closed or closes early.
 
 Taken from exchange_calendars 4.13.2, which the program itself does not need.
-``python tests/closed_days.py`` makes this file.
+``python tests/support/closed_days.py`` makes this file.
 """
 
 FIRST_YEAR, LAST_YEAR = 1970, 2069

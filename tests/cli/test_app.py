@@ -9,8 +9,8 @@ import sys
 import pytest
 import typer.main
 
-from command_line import run
-from command_reference import commands
+from support.command_line import run
+from support.command_reference import commands
 from tomic import __version__
 from tomic.cli.app import app, command_line, first_words
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from command_line import SMALL, outside_gateway, run, start
-from recorded_chains import DATA, missing
+from support.command_line import SMALL, outside_gateway, run, start
+from support.recorded_chains import DATA, missing
 from tomic.sim import Profile, faults
 
 ROW_FIELDS = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clean_home import make_clean_home, write
+from support.clean_home import make_clean_home, write
 from tomic.store import Bars, Database, NewProposal, names
 
 DAY = dt.date(2026, 11, 20)

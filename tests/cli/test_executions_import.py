@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from clean_home import make_clean_home, write
-from command_line import outside_gateway, run
+from support.clean_home import make_clean_home, write
+from support.command_line import outside_gateway, run
 from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.market import MarketFill
 from tomic.sim.market.model import ModelMarket

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from clean_home import write
-from command_line import run
-from recorded_chains import DATA
+from support.clean_home import write
+from support.command_line import run
+from support.recorded_chains import DATA
 from tomic.store import schema
 
 BROKER = DATA.parent / "cases" / "broker"

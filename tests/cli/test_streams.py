@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import SMALL, outside_gateway, run
+from support.command_line import SMALL, outside_gateway, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="redirects of a POSIX shell")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clean_home import make_clean_home
+from support.clean_home import make_clean_home
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from clean_home import refusal, write
+from support.clean_home import refusal, write
 from tomic.config import ExitSettings, ScoreWeights, Settings, config_file, load_settings, origins
 from tomic.config.loading import leaves, user_config_file
 from tomic.config.section import is_location

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from clean_home import refusal, write
+from support.clean_home import refusal, write
 from tomic.config import load_settings
 from tomic.config.section import duration_text
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clean_home import write
+from support.clean_home import write
 from tomic.config import ScoreWeights, Settings, load_settings
 from tomic.config.loading import leaves, user_config_file
 from tomic.config.text import fingerprint, plain, render, set_key, toml_text, write_defaults

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import FAST, settings_in
-from recorded_chains import DATA, missing
+from support.recorded_chains import DATA, missing
 from tomic.desk import Desk
 from tomic.errors import TomicError
 from tomic.sim import Gateway, Limits, Profile, faults

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from recorded_chains import DATA, missing
+from support.recorded_chains import DATA, missing
 from tomic.errors import BadFile
 from tomic.files import to_csv_text
 from tomic.files.quality import check_csv

@@ -10,8 +10,8 @@ from pathlib import Path
 import ib_async
 import pytest
 
-import virtual_time
-from simulated import running
+from support import virtual_time
+from support.simulated import running
 from tomic.config import Settings
 from tomic.errors import GatewayRefused, RequestTimeout, UnreadableAnswer, UsageError
 from tomic.ib import account

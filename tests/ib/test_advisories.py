@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-import virtual_time
-from simulated import OPTION, WANTED, fetch, quote, running, settings, spy
+from support import virtual_time
+from support.simulated import OPTION, WANTED, fetch, quote, running, settings, spy
 from tomic.errors import GatewayRefused, NoMarketData
 from tomic.ib import convert
 from tomic.ib.lines import LineRequest

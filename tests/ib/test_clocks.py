@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-import virtual_time
+from support import virtual_time
 from tomic.ib.clocks import StoppableClock, matters
 
 

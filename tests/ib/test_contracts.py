@@ -7,8 +7,8 @@ import datetime as dt
 
 import pytest
 
-import virtual_time
-from simulated import running, settings
+from support import virtual_time
+from support.simulated import running, settings
 from tomic.errors import DataError, SessionLost, UnknownContract
 from tomic.ib import contracts
 from tomic.selection import Wanted

@@ -10,8 +10,8 @@ from pathlib import Path
 import ib_async
 import pytest
 
-import virtual_time
-from simulated import running
+from support import virtual_time
+from support.simulated import running
 from tomic import dates
 from tomic.errors import DataError, RequestTimeout, UnreadableAnswer
 from tomic.ib import convert, executions

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-import virtual_time
+from support import virtual_time
 from tomic.errors import DeadlineExceeded, RequestTimeout, SessionLost, StoreError
 from tomic.ib.fan_out import fan_out, until_stopped
 

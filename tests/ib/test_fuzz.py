@@ -9,9 +9,9 @@ from functools import cache
 
 from hypothesis import HealthCheck, given, strategies as st
 
-import virtual_time
-from properties import examples
-from simulated import fetch, running
+from support import virtual_time
+from support.properties import examples
+from support.simulated import fetch, running
 from tomic.errors import TomicError
 from tomic.ib import convert
 from tomic.sim import faults

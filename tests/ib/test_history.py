@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from patient_clock import PatientClock
+from support.patient_clock import PatientClock
 from tomic.errors import DataError, PacingViolation, RequestTimeout, UnknownContract
 from tomic.ib import contracts, history
 from tomic.ib.history import Series, Turns

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-import virtual_time
-from simulated import running, settings
+from support import virtual_time
+from support.simulated import running, settings
 from tomic.errors import SessionLost
 from tomic.ib import convert
 from tomic.ib.callbacks import Interrupted

@@ -7,8 +7,8 @@ import datetime as dt
 
 import pytest
 
-import virtual_time
-from simulated import OPTION, WANTED as PAIR, quote, running, settings, spy
+from support import virtual_time
+from support.simulated import OPTION, WANTED as PAIR, quote, running, settings, spy
 from tomic.errors import GatewayRefused, UnknownContract
 from tomic.ib import convert
 from tomic.ib.option_quotes import Patience, option_quote, quote_source

@@ -8,10 +8,10 @@ import random
 
 import pytest
 
-import virtual_time
+from support import virtual_time
+from support.virtual_time import stall
 from tomic.config import LimitsSettings
 from tomic.ib.pacing import HistoryBudget, LineGate, Pacer, Priority, RequestLimits
-from virtual_time import stall
 
 
 def most_in_a_second(times: list[float]) -> int:

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-import virtual_time
-from simulated import running
+from support import virtual_time
+from support.simulated import running
 from tomic.errors import CompetingSession, SessionLost
 from tomic.ib import convert
 from tomic.ib.clocks import Farm

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-import virtual_time
-from simulated import gateway_with, running, settings
+from support import virtual_time
+from support.simulated import gateway_with, running, settings
 from tomic.errors import (
     ClientIdInUse,
     CompetingSession,

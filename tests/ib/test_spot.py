@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-import virtual_time
-from simulated import running, settings, spy
+from support import virtual_time
+from support.simulated import running, settings, spy
 from tomic.errors import GatewayRefused, MissingSpot, NoMarketData
 from tomic.ib import contracts, convert, spot
 from tomic.ib.spot import spot_from_options, spot_of, underlying_ticks

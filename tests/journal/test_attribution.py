@@ -9,8 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from journal_entries import CONDOR, EXPIRY, LATER, at, condor, entry, mark, option, shares, trade
-from properties import examples
+from support.journal_entries import (
+    CONDOR,
+    EXPIRY,
+    LATER,
+    at,
+    condor,
+    entry,
+    mark,
+    option,
+    shares,
+    trade,
+)
+from support.properties import examples
 from tomic.journal import attribution, campaign
 from tomic.journal.attribution import Step
 from tomic.models.journal import JournalEntry, LegMark, Snapshot

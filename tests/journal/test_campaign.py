@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from pydantic import ValidationError
 
-from journal_entries import CONDOR, EXPIRY, LATER, at, condor, entry, option, shares, trade
+from support.journal_entries import CONDOR, EXPIRY, LATER, at, condor, entry, option, shares, trade
 from tomic.errors import UsageError
 from tomic.journal import campaign
 from tomic.models.journal import Action, Contract, EntryStatus, Fill, JournalEntry, Trade

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from journal_entries import EXPIRY, LATER, OPENED, at, condor, entry, option, shares, trade
-from properties import examples
+from support.journal_entries import EXPIRY, LATER, OPENED, at, condor, entry, option, shares, trade
+from support.properties import examples
 from tomic.journal import campaign, executions
 from tomic.journal.executions import Executed
 from tomic.models.journal import Action, Contract

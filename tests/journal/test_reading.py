@@ -7,8 +7,8 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from journal_entries import CONDOR, EXPIRY, LATER, OPENED
-from journal_market import Quotes
+from support.journal_entries import CONDOR, EXPIRY, LATER, OPENED
+from support.journal_market import Quotes
 from tomic.config import Settings
 from tomic.journal import reading
 from tomic.models import QuoteSource, VolSnapshot

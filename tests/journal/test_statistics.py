@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from journal_entries import OPENED, at, condor, entry, option, snapshot, trade
+from support.journal_entries import OPENED, at, condor, entry, option, snapshot, trade
 from tomic.journal import statistics
 from tomic.journal.statistics import CampaignOutcome, ProposalOutcome, resampled_sums, wilson
 from tomic.models.journal import Context, EntryStatus, JournalEntry, Stated

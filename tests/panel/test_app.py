@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from panel_screens import lines, text, until
+from support.panel_screens import lines, text, until
 from tomic.panel.app import VIEWS, Source
 
 SMALL = (80, 24)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from conftest import settings_in
-from panel_screens import lines, text, until
+from support.panel_screens import lines, text, until
 from tomic.panel.app import PanelApp, Source
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.data import DataView

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import panel_figures as figures
-from panel_screens import settle, text, until
+from support import panel_figures as figures
+from support.panel_screens import settle, text, until
 from tomic.panel.app import PanelApp, Source
 from tomic.panel.views.scan import ScanView
 from tomic.panel.widgets.entry import Ask

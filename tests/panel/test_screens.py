@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.filter import LineFilter
 
-import panel_figures as figures
-from panel_screens import check_screen, settle, text
+from support import panel_figures as figures
+from support.panel_screens import check_screen, settle, text
 from tomic.panel.app import PanelApp, Source
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.data import DataView, HistorySheet

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import TREE
+from support.command_line import TREE
 from tomic.panel.source import KNOWS, Source
 
 OPTIONS = {"--demo", "--paced", "--replay", "--config"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-import panel_figures as figures
-from panel_screens import text, until
+from support import panel_figures as figures
+from support.panel_screens import text, until
 from tomic.errors import UsageError
 from tomic.models import SymbolOutcome
 from tomic.panel.views.chain import ChainView, window_of

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from made_books import made_book, market
+from support.made_books import made_book, market
 from tomic.config import Settings
 from tomic.config.book import AlertsSettings
 from tomic.models.review import (

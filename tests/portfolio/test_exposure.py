@@ -7,7 +7,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from made_books import made_book, market, position
+from support.made_books import made_book, market, position
 from tomic import legs
 from tomic.config import Settings
 from tomic.models.book import Mark

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import random_chains
-from made_books import AS_OF, RATE, made_book, market
+from support import random_chains
+from support.made_books import AS_OF, RATE, made_book, market
 from tomic import dates, legs
 from tomic.config import Settings
 from tomic.models.book import AccountSummary

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, strategies as st
 
-from properties import examples
+from support.properties import examples
 from tomic import legs
 from tomic.models.book import Position
 from tomic.portfolio import grouping

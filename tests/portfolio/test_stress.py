@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
-from made_books import AS_OF, RATE, made_book, market
-from properties import examples
+from support.made_books import AS_OF, RATE, made_book, market
+from support.properties import examples
 from tomic import dates
 from tomic.config import Settings
 from tomic.portfolio import overview, stress

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from made_books import made_book, market, position
+from support.made_books import made_book, market, position
 from tomic import legs
 from tomic.config import Settings
 from tomic.portfolio import grouping, overview

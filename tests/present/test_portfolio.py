@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-import panel_figures as figures
+from support import panel_figures as figures
 from tomic.config.book import AlertsSettings
 from tomic.models.book import SymbolMarket
 from tomic.models.review import BetaDelta, Gap, Jump, SymbolBeta, TailRisk, WhatIfMargin

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-import panel_figures as figures
+from support import panel_figures as figures
 from tomic.cli.options import Format
 from tomic.present import volatility
 from tomic.workflows.volatility.stored import Realised, Standing

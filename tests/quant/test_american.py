@@ -10,7 +10,7 @@ import QuantLib as ql
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from properties import examples
+from support.properties import examples
 from tomic.quant import american, american_boundary, black_scholes, implied
 from tomic.quant.american import Dividends
 from tomic.quant.implied import Reason

@@ -9,7 +9,7 @@ import QuantLib as ql
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
-from properties import examples
+from support.properties import examples
 from tomic.quant import black_scholes
 
 MARKETS = st.fixed_dictionaries(

@@ -10,7 +10,7 @@ from hypothesis import assume, given, strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
-from properties import examples
+from support.properties import examples
 from tomic.quant import density, smile
 
 FORWARD, TAU, SIGMA = 100.0, 30 / 365, 0.25

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, strategies as st
 from numpy.testing import assert_allclose
 
-from properties import examples
+from support.properties import examples
 from tomic.quant import margin, payoff
 
 P, C = False, True

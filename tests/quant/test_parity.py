@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
-import recorded_chains
-from properties import examples
+from support import recorded_chains
+from support.properties import examples
 from tomic.quant import american, black_scholes, parity
 
 NAN = math.nan

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
-from properties import examples
+from support.properties import examples
 from tomic.quant import payoff
 
 P, C = False, True

@@ -8,8 +8,8 @@ from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
-import recorded_chains
-from properties import examples
+from support import recorded_chains
+from support.properties import examples
 from tomic.quant import american, density, payoff, probability, smile, surface
 
 P, C = False, True

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
-from properties import examples
+from support.properties import examples
 from tomic.quant import realized
 
 DATA = Path(os.environ.get("TOMIC_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
-from properties import examples
+from support.properties import examples
 from tomic.quant import american, black_scholes, revaluation
 
 AXES = {

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
-import index_smiles
-import recorded_chains
-from properties import examples
+from support import index_smiles, recorded_chains
+from support.properties import examples
 from tomic.quant import american, black_scholes, parity, smile
 
 TAU = 30 / 365

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
-import index_smiles
-from properties import examples
+from support import index_smiles
+from support.properties import examples
 from tomic.quant import svi
 
 SLICE = np.array([0.0012, -0.018, 0.03, 0.01, 0.06])

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
-from properties import examples
+from support.properties import examples
 from tomic.quant import black_scholes, touch
 
 SPOT, RATE, YIELD = 100.0, 0.045, 0.013

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from html_reading import Read
+from support.html_reading import Read
 from tomic.desk import Desk
 from tomic.errors import BadFile, DataError, StoreError
 from tomic.report import collect, html

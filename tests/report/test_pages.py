@@ -7,8 +7,8 @@ import datetime as dt
 
 import pytest
 
-from html_reading import Read
-from journal_entries import CONDOR, entry, option, trade
+from support.html_reading import Read
+from support.journal_entries import CONDOR, entry, option, trade
 from tomic.desk import Desk
 from tomic.errors import BadFile
 from tomic.report import collect, html

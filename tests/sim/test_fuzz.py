@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 
 from hypothesis import HealthCheck, given, strategies as st
 
-from properties import examples
+from support.properties import examples
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.market import Market
 from tomic.wire.answers import CurrentTime

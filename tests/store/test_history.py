@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.testing import assert_array_equal
 
-from properties import examples
+from support.properties import examples
 from tomic.models import VolSnapshot
 from tomic.store import Bars, Database, VolSeries
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from properties import examples
+from support.properties import examples
 from tomic.errors import StoreBusy, UsageError
 from tomic.store import Database, Execution, replay
 

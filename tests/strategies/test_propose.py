@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-import random_chains
-import recorded_chains
+from support import random_chains, recorded_chains
 from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeights, Settings
 from tomic.errors import ConfigError, UsageError
 from tomic.files import load_chain

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-import random_chains
+from support import random_chains
 from tomic.config import ScoreSettings, ScoreWeights, Settings
 from tomic.models import Grade
 from tomic.quant import payoff

@@ -7,9 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-import random_chains
-import recorded_chains
-import reference
+from support import random_chains, recorded_chains, reference
 from tomic.config import Settings
 from tomic.files import load_chain
 from tomic.strategies import propose, search

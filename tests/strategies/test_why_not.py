@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-import random_chains
+from support import random_chains
 from tomic.config import ScanSettings, Settings
 from tomic.errors import ConfigError, UsageError
 from tomic.strategies import propose

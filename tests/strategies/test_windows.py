@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-import recorded_chains
+from support import recorded_chains
 from tomic.config import ScanSettings
 from tomic.errors import EmptyChain
 from tomic.files import load_chain

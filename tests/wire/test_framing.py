@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 import pytest
 from hypothesis import given, strategies as st
 
-from properties import examples
+from support.properties import examples
 from tomic.wire import answers, framing, layout, orders, requests
 from tomic.wire.framing import (
     MAX_VERSION,

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-import virtual_time
 from conftest import settings_in
-from simulated import fetch, gateway_with, running, settings
+from support import virtual_time
+from support.simulated import fetch, gateway_with, running, settings
 from tomic.desk import Desk
 from tomic.models import DataType, SpotSource
 from tomic.sim import Gateway, Limits, Profile

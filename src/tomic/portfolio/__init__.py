@@ -1,0 +1,1 @@
+"""The book: what is held as strategies, its risks, and what a trade would change."""

@@ -8,7 +8,7 @@ from operator import attrgetter
 import pytest
 from textual.app import App, ComposeResult
 
-from panel_screens import settle
+from support.panel_screens import settle
 from tomic.panel.widgets.grid import Column, Grid
 
 

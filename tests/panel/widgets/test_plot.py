@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-import panel_figures as figures
+from support import panel_figures as figures
 from tomic.panel.views import chain, portfolio, proposal
 from tomic.panel.widgets.glyphs import ASCII, UNICODE, glyphs_for, number, per_cent
 from tomic.panel.widgets.plot import Canvas, Span, framed, span_of

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from model_market import spot
+from support.model_market import spot
 from tomic.sim.market.model import OPEN_START, ModelMarket
 from tomic.wire.requests import ContractSpec
 

@@ -7,7 +7,7 @@ from datetime import date, time
 import numpy as np
 import pytest
 
-from model_market import spot, underlying
+from support.model_market import spot, underlying
 from tomic.sim.market import instruments, listings
 from tomic.sim.market.instruments import DEMO
 from tomic.sim.market.model import ModelMarket

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model_market import spot, underlying
+from support.model_market import spot, underlying
 from tomic.sim.market import instruments, listings
 from tomic.sim.market.instruments import DEMO
 from tomic.sim.market.model import CLOSED_START, OPEN_START, ModelMarket

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from model_market import spot, underlying
+from support.model_market import spot, underlying
 from tomic.sim.market import listings
 from tomic.sim.market.model import OPEN_START, ModelMarket
 from tomic.wire.requests import ContractSpec

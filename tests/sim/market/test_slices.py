@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from model_market import chain, priced, spot, underlying
+from support.model_market import chain, priced, spot, underlying
 from tomic.quant import black_scholes
 from tomic.sim.market import listings, slices, smiles
 from tomic.sim.market.model import OPEN_START, ModelMarket

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-import recorded_chains
-from made_chains import AS_OF, RATE, SPOT, chain_of, row
+from support import recorded_chains
+from support.made_chains import AS_OF, RATE, SPOT, chain_of, row
 from tomic.config import Settings
 from tomic.files import load_chain
 from tomic.models import VolSnapshot

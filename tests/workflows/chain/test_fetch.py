@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-import virtual_time
-from simulated import SMALL, fetch, gateway_with, settings
+from support import virtual_time
+from support.simulated import SMALL, fetch, gateway_with, settings
 from tomic.errors import (
     CompetingSession,
     DeadlineExceeded,

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from journal_entries import EXPIRY, LATER, OPENED, at
-from journal_market import LATE, Quotes, journal
+from support.journal_entries import EXPIRY, LATER, OPENED, at
+from support.journal_market import LATE, Quotes, journal
 from tomic.errors import RequestTimeout, StoreError, UsageError
 from tomic.ib import account
 from tomic.journal import campaign

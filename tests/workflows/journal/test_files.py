@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from journal_entries import CONDOR, at, condor
-from journal_market import Quotes, journal
+from support.journal_entries import CONDOR, at, condor
+from support.journal_market import Quotes, journal
 from tomic.errors import BadFile, StoreError, UsageError
 from tomic.journal import campaign
 from tomic.models.journal import Action, EntryStatus

@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-from journal_entries import EXPIRY, LATER, OPENED, at
-from journal_market import LATE, Quotes, journal
+from support.journal_entries import EXPIRY, LATER, OPENED, at
+from support.journal_market import LATE, Quotes, journal
 from tomic.errors import RequestTimeout
 from tomic.journal import campaign
 from tomic.models import QuoteSource, VolSnapshot

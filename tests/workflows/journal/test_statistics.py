@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from journal_entries import EXPIRY, LATER, OPENED, condor, entry, option, trade
-from journal_market import Quotes, journal
+from support.journal_entries import EXPIRY, LATER, OPENED, condor, entry, option, trade
+from support.journal_market import Quotes, journal
 from tomic.journal.settling import settle_proposal
 from tomic.models import (
     DataType,

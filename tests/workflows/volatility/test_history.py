@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from conftest import FAST, settings_in
-from patient_clock import PatientClock
+from support.patient_clock import PatientClock
 from tomic import dates
 from tomic.errors import DeadlineExceeded, PacingViolation, UnknownContract
 from tomic.ib.session import Session

@@ -24,7 +24,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tomic import selection, substitutes, valuation
+from tomic import selection, valuation
 from tomic.chain import Chain, Fetch
 from tomic.errors import (
     DataError,
@@ -255,13 +255,13 @@ def _row(pair: Wanted, con_id: int, series: Series, bar: DailyBar) -> OptionQuot
 
 async def filled(chain: Chain, request: ChainRequest, setup: Setup) -> Chain:
     """*chain* with IV from bars, then stored quotes, then the local model where there is none."""
-    chain = substitutes.with_historical_iv(chain)
-    if request.memory is not None and substitutes.lacks_quotes(chain).any():
+    chain = valuation.with_historical_iv(chain)
+    if request.memory is not None and valuation.lacks_quotes(chain).any():
         stored = await request.memory.last_chain(chain.symbol, chain.trading_class)
         if stored is not None:
-            chain = substitutes.with_stored(chain, stored)
+            chain = valuation.with_stored(chain, stored)
     chain = valuation.with_local_greeks(chain)
-    return substitutes.with_model(chain, setup.ticks.implied_volatility)
+    return valuation.with_model(chain, setup.ticks.implied_volatility)
 
 
 # -- several chains --------------------------------------------------------------------------

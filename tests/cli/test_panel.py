@@ -7,7 +7,7 @@ import pty
 import subprocess
 import sys
 
-from command_line import start
+from support.command_line import start
 
 
 def in_terminal(code: str, cwd) -> tuple[int, str]:

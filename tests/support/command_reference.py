@@ -1,7 +1,7 @@
 """
 The page docs/reference.md, made from the command line itself.
 
-``python tests/command_reference.py`` writes it anew; a test keeps it current.
+``python tests/support/command_reference.py`` writes it anew; a test keeps it current.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import typer.main
 
 from tomic.cli.app import app
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 OPENING = """# Reference
 
 Every command with its arguments and options, made from the program itself by
-`python tests/command_reference.py`. What the commands are for stands in [commands.md](commands.md).
+`python tests/support/command_reference.py`. What the commands are for stands in
+[commands.md](commands.md).
 """
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from clean_home import make_clean_home
+from support.clean_home import make_clean_home
 from tomic.cli.store import app
 from tomic.store import Bars, Database, schema
 

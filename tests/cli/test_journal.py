@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from clean_home import write
-from command_line import TREE, run
-from recorded_chains import DATA, missing
+from support.clean_home import write
+from support.command_line import TREE, run
+from support.recorded_chains import DATA, missing
 from tomic.cli.journal import check_code
 from tomic.errors import GatewayUnreachable
 from tomic.models.journal import ExitCheck, Verdict
@@ -365,7 +365,7 @@ def test_check_of_a_recording():
 )
 def test_exit_codes_of_a_check(verdicts, pnl, errors, asked, code):
     """10 only when asked for; 3 for a part, 4 when nothing could be had; the worst of them."""
-    from journal_entries import OPENED as moment
+    from support.journal_entries import OPENED as moment
 
     checks = tuple(ExitCheck(symbol="SPY", strategy="x", verdict=one, pnl=pnl) for one in verdicts)
 
@@ -523,7 +523,7 @@ def test_a_store_of_a_newer_program():
     """An entry that this program cannot read is named, and the others are not touched."""
 
     async def spoil() -> None:
-        from journal_entries import OPENED as moment
+        from support.journal_entries import OPENED as moment
 
         async with Database("data/volatility.db") as store:
             await store.journal.save({"symbol": "SPY", "opened_at": "x"}, event="x", at=moment)

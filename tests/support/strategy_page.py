@@ -1,7 +1,7 @@
 """
 The page docs/strategies.md, made from the catalogue.
 
-``python tests/strategy_page.py`` writes it anew; a test keeps it current.
+``python tests/support/strategy_page.py`` writes it anew; a test keeps it current.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from tomic.strategies.catalogue import templates
 
-PAGE = Path(__file__).parents[1] / "docs" / "strategies.md"
+PAGE = Path(__file__).parents[2] / "docs" / "strategies.md"
 
 OPENING = """# Strategy catalogue
 
-Made from the program by `python tests/strategy_page.py`. Offsets are ranges: widths are searched,
-not assumed. Every field can be changed in `tomic.toml` under `[strategies.NAME]`.
+Made from the program by `python tests/support/strategy_page.py`. Offsets are ranges: widths are
+searched, not assumed. Every field can be changed in `tomic.toml` under `[strategies.NAME]`.
 """
 
 

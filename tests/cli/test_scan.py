@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from clean_home import make_clean_home
-from command_line import outside_gateway, run
-from recorded_chains import DATA, missing
+from support.clean_home import make_clean_home
+from support.command_line import outside_gateway, run
+from support.recorded_chains import DATA, missing
 from tomic.cli import scan
 from tomic.cli.scan import exit_code
 from tomic.models import ScanResult, SymbolOutcome

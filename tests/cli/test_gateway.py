@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from command_line import SMALL, run, start
+from support.command_line import SMALL, run, start
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clean_home import make_clean_home, write
-from command_line import run
+from support.clean_home import make_clean_home, write
+from support.command_line import run
 from tomic.errors import UsageError
 from tomic.store import Bars, Database, VolSeries
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import command_line
-from clean_home import make_clean_home, write
+from support import command_line
+from support.clean_home import make_clean_home, write
 
 SMALL = """
 [market]

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from command_line import outside_gateway, run
+from support.command_line import outside_gateway, run
 from tomic.sim import faults
 
 pytestmark = pytest.mark.usefixtures("home")

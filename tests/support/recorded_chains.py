@@ -18,7 +18,7 @@ import numpy as np
 
 from tomic.quant import black_scholes, implied, parity, smile
 
-DATA = Path(os.environ.get("TOMIC_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("TOMIC_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 CASES = DATA.parent / "cases"

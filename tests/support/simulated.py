@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import virtual_time
+from support import virtual_time
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import TomicError

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from clean_home import make_clean_home
+from support.clean_home import make_clean_home
 from tomic.cli.config import app
 from tomic.cli.options import (
     DeltaRange,

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 import typer
 
-import command_line
-from clean_home import make_clean_home, write
+from support import command_line
+from support.clean_home import make_clean_home, write
 from tomic import dates
 from tomic.cli import app
 from tomic.cli.options import Invocation

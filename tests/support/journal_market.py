@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from journal_entries import EXPIRY, LATER, OPENED
+from support.journal_entries import EXPIRY, LATER, OPENED
 from tomic import dates
 from tomic.chain import Chain
 from tomic.config import Settings

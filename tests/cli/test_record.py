@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import SMALL, outside_gateway, run, start
+from support.command_line import SMALL, outside_gateway, run, start
 from tomic.sim import faults
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -10,8 +10,8 @@ import re
 
 import pytest
 
-from clean_home import make_clean_home, write
-from command_line import outside_gateway, run
+from support.clean_home import make_clean_home, write
+from support.command_line import outside_gateway, run
 from tomic.desk import Desk
 from tomic.sim.faults import OrderWarned, Refuse, Silent
 

@@ -1,7 +1,7 @@
 """
 The table of closed days in `tomic._closed_days`, made from exchange_calendars.
 
-``python tests/closed_days.py`` writes it anew; a test holds it against the calendar.
+``python tests/support/closed_days.py`` writes it anew; a test holds it against the calendar.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def text() -> str:
 Days on which New York is closed or closes early.
 
 Taken from exchange_calendars {made_with}, which the program itself does not need.
-``python tests/closed_days.py`` makes this file.
+``python tests/support/closed_days.py`` makes this file.
 """
 
 FIRST_YEAR, LAST_YEAR = {FIRST_YEAR}, {LAST_YEAR}

@@ -14,7 +14,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Footer
 
-SCREENS = Path(__file__).parent / "panel" / "screens"
+SCREENS = Path(__file__).parents[1] / "panel" / "screens"
 UPDATE = "TOMIC_UPDATE_SNAPSHOTS"
 """Environment variable; with any value the screens are written instead of compared."""
 

@@ -1,0 +1,1 @@
+"""What tests share: markets, books, recorded chains, clocks, and pages made from the program."""
