@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ AHEAD = dt.timedelta(minutes=5)
 """Clocks of brokers and computers differ by less."""
 _DUST = 1e-6
 _TRIES = 5
+"""How often in a row another run may get in between without either placing anything."""
 _OURSELVES = "tomic"
 """Who decided, where the executions themselves tell."""
 _MOST_NOTES = 20
@@ -248,19 +250,23 @@ async def _place(journal: Journal, now: dt.datetime) -> _Placing:
     """Place every execution that waits, order by order."""
     costs = journal.settings.costs.commission
     placing = _Placing()
-    for trial in range(_TRIES):
+    fruitless, before = 0, math.inf
+    while True:
         entries = [from_document(document) for document in await journal.store.journal.load_all()]
         waiting, placing.reasons = await _waiting(journal, entries, now)
         orders = executions.place(waiting, entries, commission=costs)
+        # Another run may place the same executions: as long as either of them gets on, go on.
+        fruitless = 0 if len(waiting) < before else fruitless + 1
+        before = len(waiting)
         try:
             if await _write(journal, orders, entries, placing):
                 break
         except StoreBusy:
             # Another run changed one of these entries: look again at what there is now.
-            if trial == _TRIES - 1:
+            if fruitless == _TRIES:
                 raise
-    else:
-        raise StoreBusy("another run is placing the same executions; repeat the command")
+        if fruitless == _TRIES:
+            raise StoreBusy("another run is placing the same executions; repeat the command")
     await journal.store.journal.explain_executions(
         {execution.exec_id: placing.reasons.get(execution.exec_id, "") for execution in waiting}
         | placing.reasons
