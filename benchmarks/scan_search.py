@@ -136,10 +136,7 @@ def _optionlab(searched_s: float) -> list[Row]:
     strike, premium = _trades()
     terms = {"spot": SPOT, "rate": RATE, "sigma": SIGMA, "days": DAYS}
     try:
-        with (
-            foreign("optionlab", WORKS) as peer,
-            tempfile.TemporaryDirectory() as folder,
-        ):
+        with foreign("optionlab", WORKS) as peer, tempfile.TemporaryDirectory() as folder:
             peer.load(strike=strike, premium=premium)
             file = Path(folder) / "found.npy"
             peer.seconds("evaluate", "strike", "premium", keep=file, **terms)

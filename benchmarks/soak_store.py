@@ -60,8 +60,7 @@ async def kill_often(path: Path, kills: int, *, seed: int = 1) -> dict[str, Any]
 
 async def _killed_writer(path: Path, first: int, after_s: float) -> set[tuple[str, int]]:
     writer = await asyncio.create_subprocess_exec(
-        *(sys.executable, __file__, "write", str(path), str(first)),
-        stdout=asyncio.subprocess.PIPE,
+        *(sys.executable, __file__, "write", str(path), str(first)), stdout=asyncio.subprocess.PIPE
     )
     assert writer.stdout is not None
     lines = [await writer.stdout.readline()]

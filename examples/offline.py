@@ -18,10 +18,7 @@ def main(file: Path) -> None:
     vol = tomic.VolSnapshot(symbol=chain.symbol, as_of=chain.as_of, iv30=0.17, iv_rank=0.6)
 
     best = tomic.propose(
-        chain,
-        vol,
-        strategies=["iron_condor"],
-        weights=tomic.ScoreWeights(pos=0.5, ev=0.5),
+        chain, vol, strategies=["iron_condor"], weights=tomic.ScoreWeights(pos=0.5, ev=0.5)
     )
 
     for p in best.proposals:

@@ -22,10 +22,7 @@ from tomic.quant import parity
 
 _FROZEN_PAIRS = 20
 """Pairs with identical call and put IV from which a chain is taken for frozen."""
-_FROZEN_TYPES = {
-    DataType.LIVE: DataType.FROZEN,
-    DataType.DELAYED: DataType.DELAYED_FROZEN,
-}
+_FROZEN_TYPES = {DataType.LIVE: DataType.FROZEN, DataType.DELAYED: DataType.DELAYED_FROZEN}
 
 
 class MarketRules(Protocol):

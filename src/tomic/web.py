@@ -461,10 +461,7 @@ class Visits:
         nothing = all(value is None for value in fields.values())
         problem = "the page has none of the fields; it may have changed (web.patterns)"
         return Page(
-            symbol=symbol,
-            fetched_at=self._clock(),
-            problem=problem if nothing else "",
-            **fields,
+            symbol=symbol, fetched_at=self._clock(), problem=problem if nothing else "", **fields
         )
 
     # -- what is kept ----------------------------------------------------------------------

@@ -47,11 +47,7 @@ def offered(*words: str) -> list[str]:
             "import sys; sys.argv = ['tomic']; from tomic.cli.app import main; main()",
         ],
         env=os.environ
-        | {
-            "_TOMIC_COMPLETE": "complete_bash",
-            "COMP_WORDS": line,
-            "COMP_CWORD": str(len(words)),
-        },
+        | {"_TOMIC_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words))},
         capture_output=True,
         text=True,
         check=False,

@@ -160,10 +160,7 @@ def test_links():
         (("add", SPREAD, "--offline"), "no price of 550P 2025-06-20, 560P"),
         (("add", SPREAD, "--offline", "--price", "x"), "what one structure trades for"),
         (("add", SPREAD, "--offline", "--price", "1", "--rule", "stop"), "write it as stop=2.5"),
-        (
-            ("add", SPREAD, "--offline", "--price", "+1", "--continues", "9"),
-            "no journal entry 9",
-        ),
+        (("add", SPREAD, "--offline", "--price", "+1", "--continues", "9"), "no journal entry 9"),
         (
             ("add", SPREAD, "--offline", "--price", "+1", "--at", "2999-01-01"),
             "2999-01-01 12:00 lies in the future",

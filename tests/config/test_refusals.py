@@ -41,10 +41,7 @@ from tomic.config.section import duration_text
             "[portfolio.alerts]: theta_low <= theta_fair <= theta_high must hold, "
             "got 0.005, 0.03, 0.025",
         ),
-        (
-            "[jobs.night]\nrun = ['']",
-            "[jobs.night] run.0: a step must not be empty",
-        ),
+        ("[jobs.night]\nrun = ['']", "[jobs.night] run.0: a step must not be empty"),
     ],
 )
 def test_contradictions_are_told(text, message):

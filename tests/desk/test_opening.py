@@ -169,10 +169,7 @@ def test_a_process_ends_that_was_told_to_open_first(tmp_path):
 async def test_a_demo_keeps_its_store_where_it_is_told(tmp_path, monkeypatch):
     """`store` is honoured in a demo, in either form, and the file outlives the desk."""
     monkeypatch.chdir(tmp_path)
-    for place, store in (
-        ("one.db", {"path": "one.db"}),
-        ("two.db", StoreSettings(path="two.db")),
-    ):
+    for place, store in (("one.db", {"path": "one.db"}), ("two.db", StoreSettings(path="two.db"))):
         async with Desk(demo=True, store=store, chain=RULES) as desk:
             await desk.prices("SPY")
             assert (await desk.store()).path.name == place

@@ -12,12 +12,7 @@ from tomic.errors import GatewayRefused, MissingSpot, NoMarketData
 from tomic.ib import contracts, convert, spot
 from tomic.ib.spot import spot_from_options, spot_of, underlying_ticks
 from tomic.models import DataType, SpotSource
-from tomic.sim.faults import (
-    Delayed,
-    LinesTaken,
-    NotSubscribed,
-    Silent,
-)
+from tomic.sim.faults import Delayed, LinesTaken, NotSubscribed, Silent
 
 
 def price_of(*faults, symbol="SPY", timeout_s=4.0, session=None, **options):

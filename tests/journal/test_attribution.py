@@ -315,9 +315,7 @@ def test_both_accounts_always_sum_to_the_result(moves, fill, quantity):
     check(condor(quantity, round(fill, 2)), path)
 
 
-@given(
-    st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=6),
-)
+@given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=6))
 def test_printed_cents_add_up(parts):
     """Rounded to cents the parts sum to the rounded total, each at most a cent off."""
     total = math.fsum(parts)

@@ -46,11 +46,7 @@ def placed(given, entries):
 
 def test_partial_fills_become_one():
     """Three parts of one leg are one fill at the mean price; the legs of an order are one trade."""
-    parts = [
-        executed(-1, "560P", 2.30),
-        executed(-2, "560P", 2.36),
-        executed(3, "550P", 1.10),
-    ]
+    parts = [executed(-1, "560P", 2.30), executed(-2, "560P", 2.36), executed(3, "550P", 1.10)]
 
     ((symbol, found),) = executions.to_trades(parts)
 
@@ -119,11 +115,7 @@ def test_a_roll_stays_one_campaign():
 
     assert (rolled.how, closed.how) == ("rolled", "closed")
     assert rolled.number == closed.number == 0
-    assert [one.action for one in closed.entry.trades] == [
-        Action.OPEN,
-        Action.ROLL,
-        Action.CLOSE,
-    ]
+    assert [one.action for one in closed.entry.trades] == [Action.OPEN, Action.ROLL, Action.CLOSE]
     assert campaign.result(closed.entry) == pytest.approx(200 + 90 - 40 - 3 * 0.65)
 
 

@@ -235,9 +235,7 @@ def stated(number: int, result: float) -> JournalEntry:
 def test_three_trades_of_the_original():
     """+100, -50 and 1.10 to 0.40: 66.7 % won, 85 and -50 on average, expectancy +40."""
     sold = entry(
-        trade("open", 0, option(-1, "560P", 1.1)),
-        trade("close", 5, option(1, "560P", 0.4)),
-        id=3,
+        trade("open", 0, option(-1, "560P", 1.1)), trade("close", 5, option(1, "560P", 0.4)), id=3
     )
 
     found = statistics.statistics(
@@ -256,9 +254,7 @@ def test_three_trades_of_the_original():
 def test_quantity_counts():
     """The same trade with two contracts brings twice as much."""
     sold = entry(
-        trade("open", 0, option(-2, "560P", 1.1)),
-        trade("close", 5, option(2, "560P", 0.4)),
-        id=1,
+        trade("open", 0, option(-2, "560P", 1.1)), trade("close", 5, option(2, "560P", 0.4)), id=1
     )
 
     assert statistics.from_summaries([row(sold)])[0].result == 140.0

@@ -31,10 +31,7 @@ def make_panel(panel_settings, tmp_path, monkeypatch) -> MakePanel:
     monkeypatch.chdir(tmp_path)
 
     def make(
-        *,
-        source: Source | None = None,
-        settings: Settings | None = None,
-        glyphs: Glyphs = UNICODE,
+        *, source: Source | None = None, settings: Settings | None = None, glyphs: Glyphs = UNICODE
     ) -> PanelApp:
         return PanelApp(
             source or Source(demo=True), settings=settings or panel_settings, glyphs=glyphs

@@ -22,14 +22,7 @@ MARKETS = st.fixed_dictionaries(
         "sigma": st.floats(0.03, 1.5),
     }
 )
-MARKET = {
-    "spot": 100.0,
-    "strike": 95.0,
-    "tau": 0.5,
-    "rate": 0.04,
-    "div_yield": 0.01,
-    "sigma": 0.2,
-}
+MARKET = {"spot": 100.0, "strike": 95.0, "tau": 0.5, "rate": 0.04, "div_yield": 0.01, "sigma": 0.2}
 
 
 @pytest.fixture

@@ -47,11 +47,7 @@ def mixture(skew=0.3):
     return density.from_arrays(price, cdf, tau=TAU, forward=FORWARD)
 
 
-@given(
-    sigma=st.floats(0.03, 2.0),
-    tau=st.floats(1 / 365, 3.0),
-    forward=st.floats(0.5, 5000.0),
-)
+@given(sigma=st.floats(0.03, 2.0), tau=st.floats(1 / 365, 3.0), forward=st.floats(0.5, 5000.0))
 @examples(60)
 def test_lognormal_has_mass_one_and_mean_forward(sigma, tau, forward):
     """Mass is 1, the mean is the forward, and no cell has negative probability."""

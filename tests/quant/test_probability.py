@@ -294,12 +294,7 @@ def test_nan_structures_give_nan_and_empty_batches_nothing():
     shape = payoff.segments([[95.0], [np.nan]], P, [[-1], [-1]], credit=[1.0, 1.0])
     empty = payoff.segments(np.empty((0, 2)), np.empty((0, 2), bool), np.empty((0, 2)))
 
-    for measure in (
-        probability.pos,
-        probability.ev,
-        probability.cvar,
-        probability.profit_quantile,
-    ):
+    for measure in (probability.pos, probability.ev, probability.cvar, probability.profit_quantile):
         assert np.isnan(measure(MARKET, shape)).tolist() == [False, True]
         assert measure(MARKET, empty).shape == (0,)
     assert np.isnan(probability.kelly(MARKET, shape, [5.0, 5.0])).tolist() == [False, True]

@@ -401,11 +401,7 @@ def test_standard_error_of_a_volatility():
 
 
 @examples(30)
-@given(
-    scale=st.floats(0.01, 1000.0),
-    seed=st.integers(0, 1000),
-    window=st.integers(2, 40),
-)
+@given(scale=st.floats(0.01, 1000.0), seed=st.integers(0, 1000), window=st.integers(2, 40))
 def test_volatility_does_not_depend_on_the_currency(scale, seed, window):
     """Prices in cents have the volatility of prices in euros."""
     close = 100 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.02, 60)))

@@ -34,10 +34,7 @@ async def test_a_file_of_the_user_overrules_the_gateway(store):
 async def test_an_overruled_date_stays_overruled_at_the_edge_of_the_window(store):
     """A CSV row just outside the window still replaces the other source inside it."""
     await store.calendar.save_earnings(
-        [
-            Earnings("AAPL", day("2026-11-25"), "web"),
-            Earnings("AAPL", day("2026-12-02"), "csv"),
-        ]
+        [Earnings("AAPL", day("2026-11-25"), "web"), Earnings("AAPL", day("2026-12-02"), "csv")]
     )
 
     assert await store.calendar.earnings(["AAPL"], since=TODAY, until=day("2026-11-30")) == {}

@@ -186,10 +186,7 @@ async def test_marks_of_before_the_last_trade_leave_the_list(path):
     opened = {"at": "2025-05-19T15:00:00Z", "fills": [FILL]}
     assigned = {
         "at": "2025-05-29T11:00:00-04:00",
-        "fills": [
-            {**FILL, "quantity": 1.0},
-            {"multiplier": 1, "quantity": 100.0, "price": 560.0},
-        ],
+        "fills": [{**FILL, "quantity": 1.0}, {"multiplier": 1, "quantity": 100.0, "price": 560.0}],
     }
     summary = {"pnl": 106.35, "pnl_at": "2025-05-29T14:59:00+00:00", "expiry": "2025-06-20"}
     later = {**summary, "pnl_at": "2025-05-29T15:01:00+00:00"}

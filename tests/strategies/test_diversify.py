@@ -95,10 +95,7 @@ def test_correlation_costs_a_tenth():
 
 def test_fit_ranks():
     """A trade that does not fit the book falls behind one that does."""
-    some = [
-        contender("A", "iron_condor", 70.0, fit=0.5),
-        contender("B", "iron_condor", 60.0),
-    ]
+    some = [contender("A", "iron_condor", 70.0, fit=0.5), contender("B", "iron_condor", 60.0)]
     assert [one.score for one in walk(some, SCAN, top=5, symbols=2)] == [60.0, 35.0]
 
 

@@ -8,15 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tomic.chain import Chain
-from tomic.models import (
-    DataType,
-    OptionQuote,
-    RowStatus,
-    Spot,
-    SpotSource,
-    Underlying,
-    VolSnapshot,
-)
+from tomic.models import DataType, OptionQuote, RowStatus, Spot, SpotSource, Underlying, VolSnapshot
 from tomic.models.book import AccountSummary
 from tomic.models.journal import (
     Calibration,

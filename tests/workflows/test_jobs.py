@@ -38,10 +38,7 @@ async def test_steps_run_in_order_as_words(store):
 
     await run(steps, store, "prices", "report day --html 'my reports/{date}.html'")
 
-    assert steps.asked == [
-        ["prices"],
-        ["report", "day", "--html", "my reports/2026-11-20.html"],
-    ]
+    assert steps.asked == [["prices"], ["report", "day", "--html", "my reports/2026-11-20.html"]]
 
 
 async def test_a_failed_step_does_not_stop_the_others(store):

@@ -16,14 +16,7 @@ import typer
 
 from tomic._version import __version__
 from tomic.cli import streams
-from tomic.cli.running import (
-    INTERRUPTED,
-    LOOKS_DONE,
-    UNEXPECTED,
-    of_the_system,
-    quiet_pipe,
-    say,
-)
+from tomic.cli.running import INTERRUPTED, LOOKS_DONE, UNEXPECTED, of_the_system, quiet_pipe, say
 from tomic.errors import TomicError
 from tomic.masking import named_here
 

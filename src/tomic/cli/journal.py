@@ -270,11 +270,7 @@ async def list_(
 
 @app.command()
 @runs
-async def show(
-    entry: EntryArgument,
-    *,
-    common: EntryOptions,
-) -> None:
+async def show(entry: EntryArgument, *, common: EntryOptions) -> None:
     """Print one entry whole: trades, result, context, rules, notes."""
     from tomic.present import journal as render_journal
     from tomic.workflows.journal.entries import load
@@ -286,11 +282,7 @@ async def show(
 
 @app.command()
 @runs
-async def history(
-    entry: EntryArgument,
-    *,
-    common: RowsOptions,
-) -> None:
+async def history(entry: EntryArgument, *, common: RowsOptions) -> None:
     """Print every change of an entry, oldest first: nothing is ever lost."""
     from tomic.present import journal as render_journal
     from tomic.workflows.journal import entries as journals
@@ -622,8 +614,7 @@ async def link(
         typer.Option("--execution", metavar="EXEC_ID", help="An imported execution that is its."),
     ] = None,
     position: Annotated[
-        str | None,
-        typer.Option(metavar="LEG=CON_ID", help="Contract id of a leg: 560P=712345."),
+        str | None, typer.Option(metavar="LEG=CON_ID", help="Contract id of a leg: 560P=712345.")
     ] = None,
     *,
     common: PlainOptions,
@@ -658,8 +649,7 @@ async def correct(
     ] = None,
     price: PriceOption = None,
     leg: Annotated[
-        str | None,
-        typer.Option(metavar="LEG=PRICE", help="Price of a leg of --trade: 560P=2.35."),
+        str | None, typer.Option(metavar="LEG=PRICE", help="Price of a leg of --trade: 560P=2.35.")
     ] = None,
     when: WhenOption = None,
     commission: CommissionOption = None,
@@ -812,8 +802,7 @@ async def export(
         typer.Option("--out", dir_okay=False, metavar="FILE", help="File; stdout without it."),
     ] = None,
     form: Annotated[
-        str,
-        typer.Option("--form", metavar="json|csv|fills|original", help="What is written."),
+        str, typer.Option("--form", metavar="json|csv|fills|original", help="What is written.")
     ] = "json",
     status: StatusOption = None,
     symbol: SymbolOption = None,

@@ -147,13 +147,11 @@ AsOfOption = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    Format,
-    typer.Option("--format", case_sensitive=False, help="Form of the result on stdout."),
+    Format, typer.Option("--format", case_sensitive=False, help="Form of the result on stdout.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 OutOption = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="DIR", help="Folder for exported files, or a file."),
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder for exported files, or a file.")
 ]
 NoExportOption = Annotated[bool, typer.Option("--no-export", help="Write no files.")]
 VerboseOption = Annotated[
@@ -199,8 +197,7 @@ TimeoutOption = Annotated[
     ),
 ]
 RealtimeOnlyOption = Annotated[
-    bool,
-    typer.Option("--realtime-only", help="Refuse delayed and frozen data."),
+    bool, typer.Option("--realtime-only", help="Refuse delayed and frozen data.")
 ]
 DteOption = Annotated[
     DteRange | None,

@@ -33,8 +33,7 @@ def _grouping(text: str) -> str:
 @runs
 async def portfolio(
     by: Annotated[
-        str,
-        typer.Option("--by", parser=_grouping, metavar="strategy|symbol|expiry", help="Rows."),
+        str, typer.Option("--by", parser=_grouping, metavar="strategy|symbol|expiry", help="Rows.")
     ] = "strategy",
     stress: Annotated[
         bool, typer.Option("--stress", help="Show stress tables and known events as well.")
@@ -61,8 +60,7 @@ async def portfolio(
         typer.Option(metavar="FILE", help="A saved book, without TWS.", rich_help_panel=BOOK_PANEL),
     ] = None,
     last: Annotated[
-        bool,
-        typer.Option("--last", help="The last saved book.", rich_help_panel=BOOK_PANEL),
+        bool, typer.Option("--last", help="The last saved book.", rich_help_panel=BOOK_PANEL)
     ] = False,
     exit_code: options.ExitCodeOption = False,
     *,

@@ -32,11 +32,7 @@ app.callback(invoke_without_command=True)(help_when_alone)
 
 @app.command()
 @runs
-async def day(
-    html: HtmlOption,
-    *,
-    common: ReportOptions,
-) -> int:
+async def day(html: HtmlOption, *, common: ReportOptions) -> int:
     """The last scan, volatility, open trades, and what was refused; from the store."""
     from tomic.report import collect
 
@@ -86,11 +82,7 @@ async def portfolio(
 
 @app.command()
 @runs
-async def journal(
-    html: HtmlOption,
-    *,
-    common: ReportOptions,
-) -> int:
+async def journal(html: HtmlOption, *, common: ReportOptions) -> int:
     """Open trades and their signals, results, and how honest the forecasts were."""
     from tomic.report import collect
 

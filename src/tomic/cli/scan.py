@@ -11,14 +11,7 @@ import typer
 
 from tomic.bounded import read_text
 from tomic.cli import completion, options
-from tomic.cli.running import (
-    INTERRUPTED,
-    checked_symbols,
-    export_folder,
-    open_desk,
-    runs,
-    worst,
-)
+from tomic.cli.running import INTERRUPTED, checked_symbols, export_folder, open_desk, runs, worst
 from tomic.errors import BadFile, TomicError, UsageError
 from tomic.present import forms
 from tomic.present.forms import Format
@@ -193,9 +186,7 @@ async def why_not(
     symbol: Annotated[
         str,
         typer.Argument(
-            metavar="SYMBOL",
-            help="Underlying, for example SPY.",
-            autocompletion=completion.symbols,
+            metavar="SYMBOL", help="Underlying, for example SPY.", autocompletion=completion.symbols
         ),
     ],
     trade: Annotated[

@@ -190,8 +190,7 @@ def explain(
     metric: Annotated[
         str | None,
         typer.Argument(
-            help="Such as iv_rank; without one, all are listed.",
-            autocompletion=completion.metrics,
+            help="Such as iv_rank; without one, all are listed.", autocompletion=completion.metrics
         ),
     ] = None,
     as_json: options.JsonOption = False,

@@ -42,8 +42,7 @@ class LogSettings(Section):
     """What the command line logs, and where."""
 
     level: Annotated[
-        LogLevel,
-        BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+        LogLevel, BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
     ] = "WARNING"
     """DEBUG, INFO, WARNING, ERROR or CRITICAL; -v and -q override it."""
     file: Location | None = None

@@ -8,16 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tomic.config.section import (
-    Amount,
-    Days,
-    Duration,
-    Fraction,
-    Location,
-    Names,
-    Section,
-    Symbols,
-)
+from tomic.config.section import Amount, Days, Duration, Fraction, Location, Names, Section, Symbols
 
 
 class ScanSettings(Section):

@@ -7,13 +7,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tomic.config.book import JournalSettings, PortfolioSettings
-from tomic.config.files import (
-    MORNING,
-    ExportSettings,
-    Jobs,
-    LogSettings,
-    StoreSettings,
-)
+from tomic.config.files import MORNING, ExportSettings, Jobs, LogSettings, StoreSettings
 from tomic.config.gateway import IbSettings, LimitsSettings
 from tomic.config.market import ChainSettings, MarketSettings, WebSettings
 from tomic.config.scan import (

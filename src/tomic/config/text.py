@@ -42,9 +42,7 @@ Settings of TOMIC: every key with its default. Delete what you do not change.
 A value here yields to an environment variable such as TOMIC_IB__PORT and to an option of the
 command. Relative paths are relative to this file. "none" switches off a key that allows it.
 """
-_EXAMPLES = {
-    "strategies": '[strategies.iron_condor]\ndte = [30, 45]\ngates = ["iv_rank >= 0.4"]\n',
-}
+_EXAMPLES = {"strategies": '[strategies.iron_condor]\ndte = [30, 45]\ngates = ["iv_rank >= 0.4"]\n'}
 """Shown, commented out, for tables that are empty by default."""
 
 

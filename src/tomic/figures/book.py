@@ -20,11 +20,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.portfolio.exposure.greeks",
         example="(-2 * 0.30 + 1 * 0.20) * 100",
         result=-40.0,
-        aliases=(
-            "delta_value",
-            "net delta",
-            "contract_delta",
-        ),
+        aliases=("delta_value", "net delta", "contract_delta"),
     ),
     Definition(
         name="book_gamma",
@@ -39,10 +35,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.portfolio.exposure.greeks",
         example="(-2 * 0.02 + 1 * 0.01) * 100",
         result=-3.0,
-        aliases=(
-            "gamma_value",
-            "net gamma",
-        ),
+        aliases=("gamma_value", "net gamma"),
     ),
     Definition(
         name="beta",
@@ -118,10 +111,7 @@ DEFINITIONS: tuple[Definition, ...] = (
             "quantity=[-1.0], spot_moves=[-0.1, 0.0, 0.1], vol_moves=[0.0], days=[0]).min()"
         ),
         result=-1000.0,
-        aliases=(
-            "worst_share",
-            "stress",
-        ),
+        aliases=("worst_share", "stress"),
     ),
     Definition(
         name="value_at_risk",
@@ -135,10 +125,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.portfolio.stress.tail_risk",
         example="float(np.quantile([100.0, 50.0, -20.0, 80.0, 10.0], 0.95))",
         result=96.0,
-        aliases=(
-            "VaR",
-            "VaR95",
-        ),
+        aliases=("VaR", "VaR95"),
     ),
     Definition(
         name="diversification",
@@ -166,10 +153,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.journal.campaign.result",
         example="100 * 2 * (1.20 - 0.60) - 4 * 0.65",
         result=117.4,
-        aliases=(
-            "P&L",
-            "pnl",
-        ),
+        aliases=("P&L", "pnl"),
     ),
     Definition(
         name="share_of_premium",
@@ -268,10 +252,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.journal.statistics.calibration",
         example=("calibration.calibration('x', [0.8, 0.6], [True, False], ['a', 'b']).brier.value"),
         result=0.2,
-        aliases=(
-            "skill",
-            "calibration",
-        ),
+        aliases=("skill", "calibration"),
     ),
     Definition(
         name="calibration_bias",

@@ -27,10 +27,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.strategies.measures.credits",
         example="100 * (2.00 - 0.50) - 100 * 0.5 * (0.05 + 0.03) - 2 * 0.65",
         result=144.7,
-        aliases=(
-            "credit_mid",
-            "credit_natural",
-        ),
+        aliases=("credit_mid", "credit_natural"),
     ),
     Definition(
         name="max_profit",
@@ -72,10 +69,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.quant.payoff.profile",
         example=f"payoff.profile({_SPREAD}).breakevens[0]",
         result=93.5,
-        aliases=(
-            "breakeven",
-            "BE",
-        ),
+        aliases=("breakeven", "BE"),
     ),
     Definition(
         name="margin",
@@ -92,10 +86,7 @@ DEFINITIONS: tuple[Definition, ...] = (
             "spot=100.0).net"
         ),
         result=350.0,
-        aliases=(
-            "margin_requirement",
-            "margin_cash",
-        ),
+        aliases=("margin_requirement", "margin_cash"),
     ),
     Definition(
         name="rom",
@@ -127,10 +118,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.quant.probability.pos",
         example=f"probability.pos({_MARKET}, {_SPREAD})",
         result=0.81643901,
-        aliases=(
-            "PoP",
-            "pos_market",
-        ),
+        aliases=("PoP", "pos_market"),
     ),
     Definition(
         name="ev",
@@ -145,10 +133,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.quant.probability.ev",
         example=f"probability.ev({_FORECAST}, {_SPREAD})",
         result=100.386,
-        aliases=(
-            "ev_forecast",
-            "ev_30d",
-        ),
+        aliases=("ev_forecast", "ev_30d"),
     ),
     Definition(
         name="ev_market",
@@ -222,10 +207,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         kernel="tomic.quant.touch.touch",
         example="touch.touch(100.0, 95.0, 30 / 365, 0.0, 0.0, 0.25)",
         result=0.4863894,
-        aliases=(
-            "PoT",
-            "probability of touch",
-        ),
+        aliases=("PoT", "probability of touch"),
     ),
     Definition(
         name="kelly",

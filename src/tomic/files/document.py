@@ -23,11 +23,7 @@ ROW_FIELDS = (
 
 def to_document(chain: Chain) -> dict[str, Any]:
     """Return the whole chain, every row whatever its status, as JSON-ready values."""
-    return {
-        "schema": SCHEMA,
-        "meta": _meta(chain),
-        "rows": [_row(row) for row in chain.rows()],
-    }
+    return {"schema": SCHEMA, "meta": _meta(chain), "rows": [_row(row) for row in chain.rows()]}
 
 
 def to_json(chains: Sequence[Chain], *, as_array: bool = False) -> str:

@@ -258,11 +258,7 @@ class OrderLeg:
 
 
 async def what_if(
-    session: Session,
-    legs: Sequence[OrderLeg],
-    *,
-    account: str,
-    timeout_s: float,
+    session: Session, legs: Sequence[OrderLeg], *, account: str, timeout_s: float
 ) -> WhatIfMargin:
     """
     Ask what a trade would change in the margin of *account*: all legs as one combination.

@@ -65,10 +65,7 @@ async def resolve_underlying(
 
 
 def remember(
-    session: Session,
-    symbol: str,
-    underlying: Underlying | None,
-    params: tuple[OptionParams, ...],
+    session: Session, symbol: str, underlying: Underlying | None, params: tuple[OptionParams, ...]
 ) -> None:
     """Spare *session* the questions whose answers are known from earlier today."""
     if underlying is not None:

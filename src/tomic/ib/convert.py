@@ -18,14 +18,7 @@ import ib_async
 
 from tomic import dates
 from tomic.errors import DataError
-from tomic.models import (
-    DataType,
-    OptionParams,
-    OptionQuote,
-    QuoteSource,
-    RowStatus,
-    Underlying,
-)
+from tomic.models import DataType, OptionParams, OptionQuote, QuoteSource, RowStatus, Underlying
 from tomic.selection import Wanted
 
 _DATA_TYPES = {

@@ -204,11 +204,7 @@ class Link:
     """
 
     def __init__(
-        self,
-        pacer: Pacer,
-        *,
-        on_message: Callable[[], None],
-        on_lost: Callable[[], None],
+        self, pacer: Pacer, *, on_message: Callable[[], None], on_lost: Callable[[], None]
     ) -> None:
         self._pacer, self._on_message, self._on_lost = pacer, on_message, on_lost
         self.on_error: Callable[[int, str], None] = lambda code, text: None

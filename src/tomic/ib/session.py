@@ -293,10 +293,7 @@ _IDLE_ROUNDS = 3
 _ATTEMPTS = 5
 """How often one job is begun again over a new connection."""
 _DELAYED_SHOWN = 10167
-_DELAYED = {
-    DataType.LIVE: DataType.DELAYED,
-    DataType.FROZEN: DataType.DELAYED_FROZEN,
-}
+_DELAYED = {DataType.LIVE: DataType.DELAYED, DataType.FROZEN: DataType.DELAYED_FROZEN}
 """What may be asked for instead when the account lacks the rights."""
 CUT_OFF = "TWS lost its connection to IB and did not get it back in time"
 

@@ -656,11 +656,7 @@ def _action(trade: Trade, closing: Sequence[Fill], fills: Sequence[Fill]) -> tup
 
 def _part(trade: Trade, fills: tuple[Fill, ...], action: Action) -> Trade:
     return trade.model_copy(
-        update={
-            "fills": fills,
-            "action": action,
-            "structures": campaign.count_structures(fills),
-        }
+        update={"fills": fills, "action": action, "structures": campaign.count_structures(fills)}
     )
 
 

@@ -61,11 +61,7 @@ class Background:
         self._closed = False
 
     async def run(
-        self,
-        work: Callable[[Desk], Awaitable[T]],
-        *,
-        watch: Watcher = ignore,
-        online: bool = True,
+        self, work: Callable[[Desk], Awaitable[T]], *, watch: Watcher = ignore, online: bool = True
     ) -> T:
         """
         Do *work* on the desk, which is opened on first need; safe to cancel.

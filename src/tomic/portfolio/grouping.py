@@ -489,11 +489,7 @@ def _partial(lots: Sequence[Lot], matches: list[Match]) -> None:
 
 
 def _build(
-    options: Sequence[Lot],
-    stock: Sequence[Lot],
-    matches: list[Match],
-    *,
-    shares_last: bool = False,
+    options: Sequence[Lot], stock: Sequence[Lot], matches: list[Match], *, shares_last: bool = False
 ) -> None:
     """One pass from the larger strategies to the smaller."""
     options = [lot for lot in options if lot.left]
@@ -527,14 +523,7 @@ _PLANS: tuple[tuple[_Pass, ...], ...] = (
     (_partial,),
 )
 _NAKED = frozenset(
-    {
-        "jade_lizard",
-        "ratio_spread",
-        "short_call",
-        "short_put",
-        "short_straddle",
-        "short_strangle",
-    }
+    {"jade_lizard", "ratio_spread", "short_call", "short_put", "short_straddle", "short_strangle"}
 )
 
 

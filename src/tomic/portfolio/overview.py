@@ -69,11 +69,7 @@ def _in_dollars(cash: Mapping[str, float], book: Book) -> dict[str, float]:
 
 
 def review(
-    book: Book,
-    settings: Settings,
-    *,
-    claims: Sequence[Claim] = (),
-    each_symbol: bool = False,
+    book: Book, settings: Settings, *, claims: Sequence[Claim] = (), each_symbol: bool = False
 ) -> BookReview:
     """
     Review *book*: the same book and settings always give the same answer.
@@ -188,11 +184,7 @@ def _totals(
 
 
 def with_legs(
-    book: Book,
-    legs: Iterable[NamedLeg],
-    *,
-    account: str = "",
-    known: Sequence[Position] = (),
+    book: Book, legs: Iterable[NamedLeg], *, account: str = "", known: Sequence[Position] = ()
 ) -> Book:
     """
     The book with *legs* added as a considered trade, entered at the present marks.

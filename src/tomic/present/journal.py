@@ -19,15 +19,7 @@ from tomic.models.journal import (
     Statistics,
     Verdict,
 )
-from tomic.present.forms import (
-    NOT_ADVICE,
-    Format,
-    emit,
-    emit_rows,
-    to_csv,
-    to_json,
-    to_ndjson,
-)
+from tomic.present.forms import NOT_ADVICE, Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, money, number, per_cent
 
 if TYPE_CHECKING:

@@ -121,8 +121,7 @@ def shortfall(density: Density, shape: Segments, level: float = 0.0) -> Shortfal
     broken = np.isnan(bounded.value[0])
     lead = shape.slope.shape
     return Shortfall(
-        np.where(broken, np.nan, below).reshape(lead),
-        np.where(broken, np.nan, mean).reshape(lead),
+        np.where(broken, np.nan, below).reshape(lead), np.where(broken, np.nan, mean).reshape(lead)
     )
 
 
@@ -236,10 +235,7 @@ def _between_plateaus(
 
 
 def _root(
-    function: Callable[[FloatArray], FloatArray],
-    low: FloatArray,
-    high: FloatArray,
-    settled: float,
+    function: Callable[[FloatArray], FloatArray], low: FloatArray, high: FloatArray, settled: float
 ) -> FloatArray:
     """
     Where rising functions pass zero, to *settled* of the bracket from *low* to *high*; (n,).

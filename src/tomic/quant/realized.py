@@ -348,12 +348,7 @@ def atr_wilder(high: FloatLike, low: FloatLike, close: FloatLike, window: int = 
 
 
 def atr_simple(
-    high: FloatLike,
-    low: FloatLike,
-    close: FloatLike,
-    window: int = 14,
-    *,
-    shorter: bool = False,
+    high: FloatLike, low: FloatLike, close: FloatLike, window: int = 14, *, shorter: bool = False
 ) -> FloatArray:
     """
     Plain mean of the last *window* true ranges that have a previous close.

@@ -217,8 +217,7 @@ def floor_hinge(k: FloatArray, floor: FloatArray) -> Hinge:
     """Inequalities w(k) >= floor: total variance may not fall from one expiry to the next."""
 
     return Hinge(
-        lambda raw: floor - derivatives(raw, k)[0],
-        lambda raw, chosen: -gradient(raw, k[chosen]),
+        lambda raw: floor - derivatives(raw, k)[0], lambda raw, chosen: -gradient(raw, k[chosen])
     )
 
 

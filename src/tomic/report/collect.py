@@ -220,10 +220,7 @@ def _is_offline(desk: Desk) -> bool:
 def _signals(checked: CheckRun) -> list[dict[str, Any]]:
     """Each check with what fired in words; what could not be judged says why."""
     return [
-        {
-            **to_document(one),
-            "fired": [signal.text for signal in one.signals] or list(one.notes),
-        }
+        {**to_document(one), "fired": [signal.text for signal in one.signals] or list(one.notes)}
         for one in checked.checks
     ]
 

@@ -176,12 +176,7 @@ TOTALS = (
     FigureColumn("gamma 1 %", "/totals/greeks/gamma_value", "money", "Change of delta dollars."),
     FigureColumn("vega", "/totals/greeks/vega", "cents", "Per 0.01 of volatility."),
     FigureColumn("theta", "/totals/greeks/theta", "cents", "Per calendar day."),
-    FigureColumn(
-        "margin",
-        "/totals/margin",
-        "money",
-        "By our rules; a dash where one is unknown.",
-    ),
+    FigureColumn("margin", "/totals/margin", "money", "By our rules; a dash where one is unknown."),
     FigureColumn(
         "at least", "/totals/margin_known", "money", "Of the structures whose margin is known."
     ),
@@ -199,10 +194,7 @@ ALERTS = (
 
 
 def day(
-    document: Document,
-    *,
-    payoffs: Sequence[SvgPicture] = (),
-    markets: Sequence[SvgPicture] = (),
+    document: Document, *, payoffs: Sequence[SvgPicture] = (), markets: Sequence[SvgPicture] = ()
 ) -> ReportPage:
     """The day: best trades, volatility, open trades, and what was refused or failed."""
     sections = [
@@ -419,12 +411,10 @@ def portfolio(document: Document, *, stress: Sequence[SvgPicture] = ()) -> Repor
     """What is held: alerts, totals, structures, stress, and what is missing in them."""
     sections = [
         ReportSection(
-            "Alerts",
-            (FigureTable("/alerts", ALERTS, empty="Nothing asks for attention."),),
+            "Alerts", (FigureTable("/alerts", ALERTS, empty="Nothing asks for attention."),)
         ),
         ReportSection(
-            "The book",
-            (FigureGrid("/review", TOTALS), FigureTable("/review/accounts", _ACCOUNTS)),
+            "The book", (FigureGrid("/review", TOTALS), FigureTable("/review/accounts", _ACCOUNTS))
         ),
         ReportSection(
             "Structures",

@@ -222,11 +222,7 @@ def chain_term_structure(
 
 
 def volatility_cone(
-    bars: Bars,
-    *,
-    iv30: float | None = None,
-    ax: Axes | None = None,
-    theme: ThemeName = "auto",
+    bars: Bars, *, iv30: float | None = None, ax: Axes | None = None, theme: ThemeName = "auto"
 ) -> Axes:
     """
     How high realised volatility has been over the stored bars, window by window.

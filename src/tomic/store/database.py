@@ -35,11 +35,7 @@ class Database(StoreFile):
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        busy_timeout_s: float = 10.0,
-        operation_timeout_s: float = 120.0,
+        self, path: str | Path, *, busy_timeout_s: float = 10.0, operation_timeout_s: float = 120.0
     ) -> None:
         super().__init__(
             path, busy_timeout_s=busy_timeout_s, operation_timeout_s=operation_timeout_s

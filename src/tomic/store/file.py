@@ -126,11 +126,7 @@ class StoreFile:
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        busy_timeout_s: float = 10.0,
-        operation_timeout_s: float = 120.0,
+        self, path: str | Path, *, busy_timeout_s: float = 10.0, operation_timeout_s: float = 120.0
     ) -> None:
         self.path = Path(path)
         self.busy_timeout_s = busy_timeout_s

@@ -198,12 +198,7 @@ class HistoryTables(TableGroup):
         )
 
     async def iv(
-        self,
-        symbol: str,
-        kind: IvKind,
-        *,
-        days: int | None = None,
-        until: dt.date | None = None,
+        self, symbol: str, kind: IvKind, *, days: int | None = None, until: dt.date | None = None
     ) -> VolSeries:
         """Return the last *days* volatilities up to and including *until*, all by default."""
         by_symbol = await self.many_iv([symbol], kind, days=days, until=until)
@@ -430,10 +425,7 @@ def _check(name: str, date: DayArray, *fields: FloatArray) -> None:
 
 
 def _put_bars(
-    db: sqlite3.Connection,
-    bars: Bars,
-    fetched_at: dt.datetime | None,
-    asked_from: dt.date | None,
+    db: sqlite3.Connection, bars: Bars, fetched_at: dt.datetime | None, asked_from: dt.date | None
 ) -> int:
     numbers = _to_numbers(bars.date)
     rows = zip(

@@ -107,12 +107,7 @@ class JournalTables(TableGroup):
         return entry_id
 
     async def save_all(
-        self,
-        documents: Iterable[Mapping[str, Any]],
-        *,
-        event: str,
-        at: dt.datetime,
-        note: str = "",
+        self, documents: Iterable[Mapping[str, Any]], *, event: str, at: dt.datetime, note: str = ""
     ) -> list[int]:
         """Write many entries in one transaction, all or none; see `save`."""
         kept = list(documents)

@@ -112,11 +112,7 @@ class ScanTables(TableGroup):
         return await self._proposals(
             "(:symbol IS NULL OR symbol = :symbol) AND (:since IS NULL OR day >= :since)"
             " AND (:settled IS NULL OR (outcome IS NOT NULL) = :settled)",
-            {
-                "symbol": symbol,
-                "since": since.isoformat() if since else None,
-                "settled": settled,
-            },
+            {"symbol": symbol, "since": since.isoformat() if since else None, "settled": settled},
         )
 
     async def awaiting(self, until: dt.date) -> list[StoredProposal]:

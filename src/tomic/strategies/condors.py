@@ -347,12 +347,7 @@ class Search:
         calls, quantity = np.array([False, False, True, True]), np.array([1.0, -1.0, -1.0, 1.0])
         scale = self.terms.money / self.terms.multiplier
         return payoff.segments(
-            strike,
-            calls,
-            quantity,
-            credit=credit,
-            discount=scale,
-            multiplier=self.terms.multiplier,
+            strike, calls, quantity, credit=credit, discount=scale, multiplier=self.terms.multiplier
         )
 
 

@@ -7,15 +7,7 @@ import math
 import numpy as np
 
 from tomic._typing import FloatArray
-from tomic.models import (
-    CurvePoint,
-    DataType,
-    ExerciseStyle,
-    Leg,
-    PriceSource,
-    Proposal,
-    Scenario,
-)
+from tomic.models import CurvePoint, DataType, ExerciseStyle, Leg, PriceSource, Proposal, Scenario
 from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation, touch
 from tomic.quant.payoff import Segments
@@ -345,10 +337,7 @@ def _scenarios(hit: Hit, costs: float) -> tuple[Scenario, ...]:
     wanted += [(len(moves) // 2, v, 0) for v in (0, 2)]
     return tuple(
         Scenario(
-            move=float(moves[m]),
-            vol=vols[v],
-            days=days[d],
-            profit=float(grid[m, v, d]) + costs,
+            move=float(moves[m]), vol=vols[v], days=days[d], profit=float(grid[m, v, d]) + costs
         )
         for m, v, d in wanted
     )

@@ -208,12 +208,7 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
 
 
 def _next(
-    waiting: IntArray,
-    bound: FloatArray,
-    exact: dict[int, float],
-    done: int,
-    size: int,
-    keep: int,
+    waiting: IntArray, bound: FloatArray, exact: dict[int, float], done: int, size: int, keep: int
 ) -> IntArray:
     """Rows to compute next: as many as *size*, none that provably cannot be among the best."""
     known = sorted((exact[int(row)] for row in waiting[:done]), reverse=True)

@@ -140,11 +140,7 @@ def choose_for(
 
 
 def of_legs(
-    legs: Sequence[Leg],
-    params: OptionParams,
-    spot: float,
-    today: dt.date,
-    sigma: float | None,
+    legs: Sequence[Leg], params: OptionParams, spot: float, today: dt.date, sigma: float | None
 ) -> Window:
     """The options among *legs* alone."""
     wanted: dict[tuple[dt.date, Right], list[float]] = {}

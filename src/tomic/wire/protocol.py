@@ -11,15 +11,7 @@ from tomic.wire.answers import ANSWERS
 from tomic.wire.framing import Fields
 from tomic.wire.requests import REQUESTS
 
-__all__ = [
-    "ANSWERS",
-    "CANCELS",
-    "REQUESTS",
-    "UNNUMBERED",
-    "data_type_of",
-    "orders",
-    "request_id",
-]
+__all__ = ["ANSWERS", "CANCELS", "REQUESTS", "UNNUMBERED", "data_type_of", "orders", "request_id"]
 
 CANCELS = frozenset({2, 25, 63, 75, 77, 93})
 """Requests that end another one."""

@@ -71,15 +71,7 @@ def test_days_outside_the_calendar_are_refused():
         listings.day_index(date(1999, 5, 3))
 
 
-SPY_EXPIRIES = (
-    "20261211",
-    "20261218",
-    "20261224",
-    "20261231",
-    "20270108",
-    "20270115",
-    "20270219",
-)
+SPY_EXPIRIES = ("20261211", "20261218", "20261224", "20261231", "20270108", "20270115", "20270219")
 
 
 @pytest.fixture(scope="module")

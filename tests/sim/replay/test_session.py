@@ -7,11 +7,7 @@ import asyncio
 import pytest
 
 from tomic.sim.replay.recordings import RecordedSession, SessionEvent
-from tomic.sim.replay.session import (
-    Asks,
-    SessionReplay,
-    conversations,
-)
+from tomic.sim.replay.session import Asks, SessionReplay, conversations
 from tomic.wire.framing import FrameReader, frame_fields, hello, split_fields
 
 HANDSHAKE = ("178", "20261120 20:00:00 UTC")

@@ -189,9 +189,7 @@ async def test_a_deadline_keeps_what_has_come(tmp_path):
     """Quotes that are too slow cost their own legs; the account is there all the same."""
     slow = dataclasses.replace(Profile.instant(), quotes_s=(60.0, 60.0), greeks_s=(60.0, 60.0))
     patient = settings_in(
-        tmp_path,
-        chain={"quote_timeout_s": 60.0, "silent_s": 60.0},
-        market={"spot_timeout_s": 60.0},
+        tmp_path, chain={"quote_timeout_s": 60.0, "silent_s": 60.0}, market={"spot_timeout_s": 60.0}
     )
     async with Gateway(
         ModelMarket(seed=1), seed=1, profile=slow, limits=Limits().unpaced()

@@ -231,12 +231,7 @@ COLUMNS: list[Column[Any]] = [
         left=True,
     ),
     Column("dte", attrgetter("dte"), lambda row: f"{'' if row.dte is None else row.dte}"),
-    Column(
-        "P&L",
-        attrgetter("pnl"),
-        lambda row: number(row.pnl, 0, signed=True),
-        style=_tone,
-    ),
+    Column("P&L", attrgetter("pnl"), lambda row: number(row.pnl, 0, signed=True), style=_tone),
     Column("%max", attrgetter("profit_share"), lambda row: per_cent(row.profit_share, 0)),
     number_column("delta$", "greeks.delta_value", 0, signed=True),
     number_column("theta", "greeks.theta", 1, signed=True),

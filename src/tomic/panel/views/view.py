@@ -136,11 +136,7 @@ class PanelPage(Widget):
         return self.run_worker(job, name=what, group=self.id or "page", exclusive=True)
 
     async def _ask(
-        self,
-        run: int,
-        ask: Callable[[Desk], Awaitable[T]],
-        show: Callable[[T], None],
-        online: bool,
+        self, run: int, ask: Callable[[Desk], Awaitable[T]], show: Callable[[T], None], online: bool
     ) -> None:
         try:
             result = await self.panel.background.run(ask, watch=self.follow, online=online)

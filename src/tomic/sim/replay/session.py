@@ -19,14 +19,7 @@ from tomic.sim.replay.recordings import RecordedSession, SessionEvent
 from tomic.wire import requests
 from tomic.wire.answers import ContractData
 from tomic.wire.framing import Fields, Hello, RequestStream, WireError, frame_fields, kind_of
-from tomic.wire.protocol import (
-    ANSWERS,
-    CANCELS,
-    REQUESTS,
-    UNNUMBERED,
-    data_type_of,
-    request_id,
-)
+from tomic.wire.protocol import ANSWERS, CANCELS, REQUESTS, UNNUMBERED, data_type_of, request_id
 
 Key = tuple[object, ...]
 

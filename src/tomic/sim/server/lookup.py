@@ -96,11 +96,7 @@ def subject_of(market: Market, request: object) -> Subject:
         if len(listings) == 1:
             return subject_of_listing(listings[0])
     return Subject(
-        contract.symbol,
-        contract.sec_type,
-        contract.expiry,
-        contract.strike,
-        right_of(contract),
+        contract.symbol, contract.sec_type, contract.expiry, contract.strike, right_of(contract)
     )
 
 

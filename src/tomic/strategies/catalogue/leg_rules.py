@@ -210,11 +210,7 @@ def references(pick: Pick) -> tuple[str, ...]:
 
 def mirrored(template: Template) -> Template:
     """The template with calls and puts, above and below, bullish and bearish exchanged."""
-    sides: Mapping[Side, Side] = {
-        "bullish": "bearish",
-        "bearish": "bullish",
-        "neutral": "neutral",
-    }
+    sides: Mapping[Side, Side] = {"bullish": "bearish", "bearish": "bullish", "neutral": "neutral"}
     legs = tuple(
         LegRule(
             _swapped(leg.name),

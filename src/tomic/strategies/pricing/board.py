@@ -483,11 +483,7 @@ def _blind(
 
 
 def _greeks(
-    chain: Chain,
-    rows: _Rows,
-    smiles: Mapping[int, Smile],
-    own: FloatArray,
-    yields: FloatArray,
+    chain: Chain, rows: _Rows, smiles: Mapping[int, Smile], own: FloatArray, yields: FloatArray
 ) -> dict[str, FloatArray]:
     """
     IV and Greeks as the chain has them, from the smile where it lacks them.

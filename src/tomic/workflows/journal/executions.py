@@ -113,10 +113,7 @@ def _text(execution: Executed) -> str:
 
 
 async def _take(
-    journal: Journal,
-    name: str,
-    given: Sequence[tuple[Executed, FileRow]],
-    odd: Sequence[FileRow],
+    journal: Journal, name: str, given: Sequence[tuple[Executed, FileRow]], odd: Sequence[FileRow]
 ) -> Intake:
     now = await journal.clock()
     stored = {
@@ -618,12 +615,7 @@ def _number(value: Any) -> float | None:
 
 
 async def decide(
-    journal: Journal,
-    ids: Sequence[str],
-    decision: str,
-    *,
-    who: str,
-    because: str = "",
+    journal: Journal, ids: Sequence[str], decision: str, *, who: str, because: str = ""
 ) -> list[ExecutionRow]:
     """
     Set executions or rows aside for good (``ignore``), or take that back (``restore``).

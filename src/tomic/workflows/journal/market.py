@@ -91,11 +91,7 @@ def _around(params: OptionParams, spot: float, days: int, sigma: float | None) -
 
 
 async def read_markets(
-    wanted: Mapping[str, Sequence[Contract]],
-    *,
-    fetch: Fetch,
-    store: Database,
-    settings: Settings,
+    wanted: Mapping[str, Sequence[Contract]], *, fetch: Fetch, store: Database, settings: Settings
 ) -> dict[str, LegMarket | TomicError]:
     """Quote the legs of several symbols at once; one that fails never stops the others."""
     markets: dict[str, LegMarket | TomicError] = {}
@@ -116,12 +112,7 @@ async def read_markets(
 
 
 async def read_market(
-    symbol: str,
-    contracts: Sequence[Contract],
-    *,
-    fetch: Fetch,
-    store: Database,
-    settings: Settings,
+    symbol: str, contracts: Sequence[Contract], *, fetch: Fetch, store: Database, settings: Settings
 ) -> LegMarket:
     """
     Quote the legs of one symbol and price what was quoted.

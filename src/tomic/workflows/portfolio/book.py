@@ -21,12 +21,7 @@ from numpy.typing import NDArray
 from tomic import dates, selection, valuation
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import (
-    DataError,
-    DeadlineExceeded,
-    TomicError,
-    UnknownContract,
-)
+from tomic.errors import DataError, DeadlineExceeded, TomicError, UnknownContract
 from tomic.ib import account, contracts, convert
 from tomic.ib.option_quotes import Patience, option_quote, quote_all
 from tomic.ib.session import Session

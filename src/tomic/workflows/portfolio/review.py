@@ -370,11 +370,7 @@ async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim
 
 
 def saved_fit(
-    settings: Settings,
-    now: dt.datetime,
-    *,
-    simulated: bool = False,
-    max_age: dt.timedelta = _FRESH,
+    settings: Settings, now: dt.datetime, *, simulated: bool = False, max_age: dt.timedelta = _FRESH
 ) -> BookFit | None:
     """The fit to the last saved book, for a scan; None without one, or when it is too old."""
     book = last_book(snapshot_path(settings, simulated=simulated))

@@ -339,10 +339,7 @@ def _seen(earlier: VolSnapshot | None) -> tuple[float, dt.date] | None:
 
 
 def _own_values(
-    symbols: Sequence[str],
-    past: Past,
-    readings: Mapping[str, ChainVolatility],
-    day: dt.date,
+    symbols: Sequence[str], past: Past, readings: Mapping[str, ChainVolatility], day: dt.date
 ) -> dict[str, tuple[float, dt.date]]:
     """Today's value of our own series: that of the chain, else the last stored day."""
     values = {}

@@ -289,13 +289,7 @@ def placed(
 
 
 def _place(
-    value: float,
-    day: dt.date,
-    rank: float,
-    percentile: float,
-    n: int,
-    window: int,
-    least: int,
+    value: float, day: dt.date, rank: float, percentile: float, n: int, window: int, least: int
 ) -> Standing:
     if n < least:
         return Standing(

@@ -96,11 +96,7 @@ async def vols(
     now = measure.Now(dt.datetime.now(dt.UTC))
     if not stored:
         now = await measure.observe(
-            resources.session,
-            symbols,
-            resources.settings,
-            deadline=until,
-            watch=resources.watch,
+            resources.session, symbols, resources.settings, deadline=until, watch=resources.watch
         )
     if chain:
         now = await _with_chains(resources, now, symbols, fetch=not stored, deadline=until)
