@@ -55,68 +55,53 @@ class CalendarTables(TableGroup):
         second one behind.
         """
         rows = [(event.symbol, event.day.isoformat(), event.source) for event in earnings]
-
-        def work(db: sqlite3.Connection) -> None:
-            _forget(db, "earnings", rows)
-            db.executemany("INSERT OR REPLACE INTO earnings VALUES (?, ?, ?)", rows)
-
-        await self._file.write(work)
+        await self._save("earnings", "?, ?, ?", rows)
 
     async def save_dividends(self, dividends: Iterable[Dividend]) -> None:
         """Keep dividends; what the same source said before about the same time is replaced."""
         rows = [
-            (dividend.symbol, dividend.day.isoformat(), dividend.source, dividend.amount)
-            for dividend in dividends
+            (event.symbol, event.day.isoformat(), event.source, event.amount) for event in dividends
         ]
-
-        def work(db: sqlite3.Connection) -> None:
-            _forget(db, "dividends", [row[:3] for row in rows])
-            db.executemany("INSERT OR REPLACE INTO dividends VALUES (?, ?, ?, ?)", rows)
-
-        await self._file.write(work)
+        await self._save("dividends", "?, ?, ?, ?", rows)
 
     async def earnings(
         self, symbols: Iterable[str], *, since: dt.date, until: dt.date | None = None
     ) -> dict[str, list[Earnings]]:
         """Return the earnings dates of each symbol in order of day; a CSV date replaces another."""
-        rows = await self._events("symbol, day, source", "earnings", symbols, since, until)
-        events = [
-            Earnings(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows
-        ]
-        return _preferred(events, since, until or dt.date.max)
+        return await self._events(Earnings, "earnings", "source", symbols, since, until)
 
     async def dividends(
         self, symbols: Iterable[str], *, since: dt.date, until: dt.date | None = None
     ) -> dict[str, list[Dividend]]:
         """Return the dividends of each symbol by ex-day; one from a CSV replaces another's."""
-        rows = await self._events("symbol, day, amount, source", "dividends", symbols, since, until)
-        events = [
-            Dividend(symbol, dt.date.fromisoformat(day), *rest) for symbol, day, *rest in rows
-        ]
-        return _preferred(events, since, until or dt.date.max)
+        return await self._events(Dividend, "dividends", "amount, source", symbols, since, until)
+
+    async def _save(self, table: str, marks: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            _forget(db, table, rows)
+            db.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
+
+        await self._file.write(work)
 
     async def _events(
         self,
-        columns: str,
+        kind: type[_Event],
         table: str,
+        columns: str,
         symbols: Iterable[str],
         since: dt.date,
         until: dt.date | None,
-    ) -> list[Any]:
+    ) -> dict[str, list[_Event]]:
+        last = until or dt.date.max
         # Wider than asked: a CSV row just outside the window may replace one inside it.
-        values = (
-            json.dumps(several(symbols)),
-            _moved(since, -_SAME_EVENT),
-            _moved(until or dt.date.max, _SAME_EVENT),
+        rows = await self._rows(
+            f"SELECT symbol, day, {columns} FROM {table}"
+            " WHERE symbol IN (SELECT value FROM json_each(?))"
+            " AND day BETWEEN ? AND ? ORDER BY symbol, day",
+            (json.dumps(several(symbols)), _moved(since, -_SAME_EVENT), _moved(last, _SAME_EVENT)),
         )
-        rows: list[Any] = await self._file.read(
-            lambda db: db.execute(
-                f"SELECT {columns} FROM {table} WHERE symbol IN (SELECT value FROM json_each(?))"
-                " AND day BETWEEN ? AND ? ORDER BY symbol, day",
-                values,
-            ).fetchall()
-        )
-        return rows
+        events = [kind(symbol, dt.date.fromisoformat(day), *more) for symbol, day, *more in rows]
+        return _preferred(events, since, last)
 
 
 def _moved(day: dt.date, span: dt.timedelta) -> str:
@@ -127,9 +112,9 @@ def _moved(day: dt.date, span: dt.timedelta) -> str:
         return (dt.date.max if span > dt.timedelta() else dt.date.min).isoformat()
 
 
-def _forget(db: sqlite3.Connection, table: str, rows: Sequence[tuple[str, str, str]]) -> None:
+def _forget(db: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
     moved = _MOVED[table]
-    for symbol, day, source in rows:
+    for symbol, day, source, *_ in rows:
         near = dt.date.fromisoformat(day)
         db.execute(
             f"DELETE FROM {table} WHERE symbol = ? AND source = ? AND day > ? AND day < ?",

@@ -32,35 +32,27 @@ class ContractTables(TableGroup):
     async def save_underlying(self, underlying: Underlying, day: dt.date) -> None:
         """Remember the resolved underlying for one trading day."""
         row = (underlying.symbol, day.isoformat(), to_text(underlying))
-        await self._file.write(
-            lambda db: db.execute("INSERT OR REPLACE INTO underlyings VALUES (?, ?, ?)", row)
-        )
+        await self._write_rows("INSERT OR REPLACE INTO underlyings VALUES (?, ?, ?)", [row])
 
     async def underlying(self, symbol: str, day: dt.date) -> Underlying | None:
         """Return the underlying as it was resolved that day, None when it was not."""
-        row = await self._file.read(
-            lambda db: db.execute(
-                "SELECT document FROM underlyings WHERE symbol = ? AND day = ?",
-                (symbol, day.isoformat()),
-            ).fetchone()
+        rows = await self._rows(
+            "SELECT document FROM underlyings WHERE symbol = ? AND day = ?",
+            (symbol, day.isoformat()),
         )
-        return Underlying.model_validate_json(row[0]) if row else None
+        return Underlying.model_validate_json(rows[0][0]) if rows else None
 
     async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
         """Remember expiries and strikes of one trading class for one trading day."""
         row = (symbol, day.isoformat(), params.trading_class, to_text(params))
-        await self._file.write(
-            lambda db: db.execute("INSERT OR REPLACE INTO option_params VALUES (?, ?, ?, ?)", row)
-        )
+        await self._write_rows("INSERT OR REPLACE INTO option_params VALUES (?, ?, ?, ?)", [row])
 
     async def option_params(self, symbol: str, day: dt.date) -> list[OptionParams]:
         """Return every trading class remembered for that day, by name."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT document FROM option_params WHERE symbol = ? AND day = ?"
-                " ORDER BY trading_class",
-                (symbol, day.isoformat()),
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT document FROM option_params WHERE symbol = ? AND day = ?"
+            " ORDER BY trading_class",
+            (symbol, day.isoformat()),
         )
         return [OptionParams.model_validate_json(text) for (text,) in rows]
 
@@ -103,13 +95,11 @@ class ContractTables(TableGroup):
 
     async def load(self, symbol: str, day: dt.date, trading_class: str) -> list[StoredContract]:
         """Return the contracts known for that day, by expiry, strike and right."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                'SELECT con_id, expiry, strike, "right", multiplier, exchange, local_symbol'
-                " FROM contracts WHERE symbol = ? AND day = ? AND trading_class = ?"
-                ' ORDER BY expiry, strike, "right"',
-                (symbol, day.isoformat(), trading_class),
-            ).fetchall()
+        rows = await self._rows(
+            'SELECT con_id, expiry, strike, "right", multiplier, exchange, local_symbol'
+            " FROM contracts WHERE symbol = ? AND day = ? AND trading_class = ?"
+            ' ORDER BY expiry, strike, "right"',
+            (symbol, day.isoformat(), trading_class),
         )
         return [
             StoredContract(con_id, dt.date.fromisoformat(expiry), *rest)
@@ -120,12 +110,9 @@ class ContractTables(TableGroup):
         self, symbol: str, day: dt.date, trading_class: str
     ) -> frozenset[dt.date]:
         """Return the expiries of which every listed contract is known for that day."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT expiry FROM listed_expiries"
-                " WHERE symbol = ? AND day = ? AND trading_class = ?",
-                (symbol, day.isoformat(), trading_class),
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT expiry FROM listed_expiries WHERE symbol = ? AND day = ? AND trading_class = ?",
+            (symbol, day.isoformat(), trading_class),
         )
         return frozenset(dt.date.fromisoformat(text) for (text,) in rows)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from tomic.store import importing, locking, upkeep
+from tomic.store import importing, upkeep
 from tomic.store.calendar import CalendarTables
 from tomic.store.chains import ChainTables
 from tomic.store.contracts import ContractTables
@@ -46,16 +45,6 @@ class Database(StoreFile):
         self.history = HistoryTables(self)
         self.journal = JournalTables(self)
         self.scans = ScanTables(self)
-
-    def run_lock(self, name: str, *, wait_s: float = 5.0) -> AbstractAsyncContextManager[None]:
-        """
-        Hold the lock *name* for a whole run, against other processes and other stores of this one.
-
-        Raises:
-            StoreBusy: Another run still holds it after *wait_s* seconds.
-            StoreError: The name is none, or the file cannot be locked.
-        """
-        return locking.run_lock(self, name, wait_s)
 
     async def import_file(self, path: Path | str) -> Imported:
         """

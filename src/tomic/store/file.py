@@ -1,12 +1,15 @@
-"""One SQLite file: opening, transactions, what its errors mean, closing."""
+"""One SQLite file: opening, transactions, what its errors mean, locks for whole runs, closing."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import platform
+import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -21,6 +24,10 @@ T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 _ROWS_AT_ONCE = 64
+_SLICE_S = 0.2
+"""SQLite's own wait cannot be cancelled, so a long one is made of short ones."""
+_STOP_S = 5.0
+_LOCK_NAME = re.compile(r"\w[\w .-]*")
 
 
 class Worker(aiosqlite.Connection):
@@ -185,6 +192,46 @@ class StoreFile:
         """Run *work* on what is there, without a transaction around it."""
         return await self._run(await self._connected(create=False), work)
 
+    @asynccontextmanager
+    async def run_lock(self, name: str, *, wait_s: float = 5.0) -> AsyncIterator[None]:
+        """
+        Hold the lock *name* for a whole run, against other processes and other stores of this one.
+
+        A lock is SQLite's own exclusive lock on an empty file of its own: it works the same on
+        every operating system and ends with the process, however that ends.
+
+        Raises:
+            StoreBusy: Another run still holds it after *wait_s* seconds.
+            StoreError: The name is none, or the file cannot be locked.
+        """
+        if not _LOCK_NAME.fullmatch(name):
+            raise StoreError(f"{name!r} names no lock; use letters, digits, dots, - and _")
+        target = self.path.with_name(f"{self.path.name}.{name}.lock")
+        make_folder(target)
+        lock = await _lock_file(target)
+        try:
+            if not await _lock_within(lock, target, wait_s):
+                raise StoreBusy(
+                    f"another run holds the lock {name!r}{await self._lock_holder(name)}, "
+                    f"still after {wait_s:g} s; let it finish, then try again"
+                )
+            run = (name, os.getpid(), platform.node())
+            await self.write(
+                lambda db: db.execute(
+                    "INSERT OR REPLACE INTO runs"
+                    " VALUES (?, ?, ?, strftime('%Y-%m-%d %H:%M UTC', 'now'))",
+                    run,
+                )
+            )
+            yield
+        finally:
+            await lock.stop_within(_STOP_S)
+
+    async def _lock_holder(self, name: str) -> str:
+        query = "SELECT pid, host, since FROM runs WHERE name = ?"
+        row = await self.read(lambda db: db.execute(query, (name,)).fetchone())
+        return f" (process {row[0]} on {row[1]} since {row[2]})" if row else ""
+
     async def _run(self, connection: Worker, work: Work[T]) -> T:
         try:
             async with asyncio.timeout(self.operation_timeout_s):
@@ -282,6 +329,25 @@ class TableGroup:
     def __init__(self, file: StoreFile) -> None:
         self._file = file
 
+    async def _rows(self, query: str, values: Any = ()) -> list[Any]:
+        """Every row of one query."""
+        rows: list[Any] = await self._file.read(lambda db: db.execute(query, values).fetchall())
+        return rows
+
+    async def _write_rows(
+        self, statement: str, rows: Sequence[Any], *, durable: bool = False
+    ) -> int:
+        """Run *statement* with each of *rows*; return how many rows of the table it touched."""
+        if not rows:
+            return 0
+
+        def work(db: sqlite3.Connection) -> int:
+            before = db.total_changes
+            db.executemany(statement, rows)
+            return db.total_changes - before
+
+        return await self._file.write(work, durable=durable)
+
 
 def _transaction(db: sqlite3.Connection, begin: str, work: Work[T]) -> T:
     db.execute(begin)
@@ -307,6 +373,41 @@ def _use_wal(db: sqlite3.Connection, wait_s: float) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+async def _lock_file(target: Path) -> Worker:
+    try:
+        return await Worker.open(
+            lambda: sqlite3.connect(target, timeout=_SLICE_S, isolation_level=None)
+        )
+    except sqlite3.DatabaseError as exc:
+        raise StoreError(f"{target}: cannot be locked ({exc})") from exc
+
+
+async def _lock_within(lock: Worker, target: Path, wait_s: float) -> bool:
+    ends = time.monotonic() + wait_s
+    while True:
+        try:
+            await lock.call(lambda db: db.execute("BEGIN EXCLUSIVE"))
+        except sqlite3.DatabaseError as exc:
+            number = exc.sqlite_errorcode & 0xFF
+            if number in _DAMAGED and await lock.call(lambda _: _emptied(target)):
+                continue
+            if number not in BUSY:
+                raise StoreError(f"{target}: cannot be locked ({exc})") from exc
+            if time.monotonic() >= ends:
+                return False
+        else:
+            return True
+
+
+def _emptied(target: Path) -> bool:
+    """Empty a lock file that is no database; deleted, it would be another file to who waits."""
+    try:
+        with target.open("rb+") as file:
+            return bool(file.read(1)) and file.truncate(0) == 0
+    except OSError:
+        return False
 
 
 def is_there(path: Path) -> bool:

@@ -177,7 +177,7 @@ class HistoryTables(TableGroup):
             table="bars", extra=""
         )
         wanted = _wanted(symbols, days, until)
-        rows = await self._file.read(lambda db: db.execute(query, wanted).fetchall())
+        rows = await self._rows(query, wanted)
         by_symbol = {}
         for symbol, group in _by_symbol(rows):
             _, day, *fields = zip(*group, strict=True)
@@ -217,7 +217,7 @@ class HistoryTables(TableGroup):
             table="iv_history", extra="AND t.kind = :kind"
         )
         wanted = {**_wanted(symbols, days, until), "kind": kind}
-        rows = await self._file.read(lambda db: db.execute(query, wanted).fetchall())
+        rows = await self._rows(query, wanted)
         by_symbol = {}
         for symbol, group in _by_symbol(rows):
             _, day, value = zip(*group, strict=True)
@@ -252,12 +252,10 @@ class HistoryTables(TableGroup):
 
     async def events(self, symbol: str | None = None) -> list[tuple[dt.datetime, str, str, str]]:
         """Return time, symbol, kind and detail of each event, oldest first."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT at, symbol, kind, detail FROM events"
-                " WHERE :symbol IS NULL OR symbol = :symbol ORDER BY at, id",
-                {"symbol": symbol},
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT at, symbol, kind, detail FROM events"
+            " WHERE :symbol IS NULL OR symbol = :symbol ORDER BY at, id",
+            {"symbol": symbol},
         )
         return [(dt.datetime.fromisoformat(at), *rest) for at, *rest in rows]
 
@@ -270,9 +268,7 @@ class HistoryTables(TableGroup):
     ) -> dict[str, dict[str, Coverage]]:
         """Return what is stored of many symbols (all by default), by symbol and series."""
         names = None if symbols is None else json.dumps(several(symbols))
-        rows = await self._file.read(
-            lambda db: db.execute(_COVERAGE, {"symbols": names}).fetchall()
-        )
+        rows = await self._rows(_COVERAGE, {"symbols": names})
         coverages: dict[str, dict[str, Coverage]] = {}
         for symbol, series, count, first, last, close_only, fetched_at, asked_from in rows:
             coverages.setdefault(symbol, {})[series] = Coverage(
@@ -298,30 +294,22 @@ class HistoryTables(TableGroup):
             )
             for snapshot in snapshots
         ]
-        await self._file.write(
-            lambda db: db.executemany(
-                "INSERT OR REPLACE INTO vol_snapshots VALUES (?, ?, ?, ?)", rows
-            )
-        )
+        await self._write_rows("INSERT OR REPLACE INTO vol_snapshots VALUES (?, ?, ?, ?)", rows)
 
     async def snapshots(self, symbol: str, *, days: int | None = None) -> list[VolSnapshot]:
         """Return the last *days* snapshots, one a day, oldest first; all by default."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT document FROM vol_snapshots WHERE symbol = ? ORDER BY day DESC LIMIT ?",
-                (symbol, -1 if days is None else days),
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT document FROM vol_snapshots WHERE symbol = ? ORDER BY day DESC LIMIT ?",
+            (symbol, -1 if days is None else days),
         )
         return [_snapshot(text) for (text,) in reversed(rows)]
 
     async def latest_snapshots(self, symbols: Iterable[str]) -> dict[str, VolSnapshot]:
         """Return the newest snapshot of each symbol that has one."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT symbol, max(day), document FROM vol_snapshots"
-                " WHERE symbol IN (SELECT value FROM json_each(?)) GROUP BY symbol",
-                (json.dumps(several(symbols)),),
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT symbol, max(day), document FROM vol_snapshots"
+            " WHERE symbol IN (SELECT value FROM json_each(?)) GROUP BY symbol",
+            (json.dumps(several(symbols)),),
         )
         return {symbol: _snapshot(text) for symbol, _, text in rows}
 
@@ -329,11 +317,9 @@ class HistoryTables(TableGroup):
 
     async def recent_requests(self, since: dt.datetime) -> list[tuple[dt.datetime, str]]:
         """Return time and key of each request at or after *since*, oldest first."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT at, key FROM history_requests WHERE at >= ? ORDER BY at, id",
-                (since.timestamp(),),
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT at, key FROM history_requests WHERE at >= ? ORDER BY at, id",
+            (since.timestamp(),),
         )
         return [(dt.datetime.fromtimestamp(at, dt.UTC), key) for at, key in rows]
 

@@ -152,20 +152,10 @@ class JournalTables(TableGroup):
         return await self._file.read(lambda db: _get(db, entry_id))
 
     async def load_all(
-        self,
-        status: str | None = None,
-        *,
-        symbol: str | None = None,
-        strategy: str | None = None,
-        since: dt.date | None = None,
+        self, status: str | None = None, *, symbol: str | None = None, strategy: str | None = None
     ) -> list[Document]:
-        """Return whole entries by id; *since* compares with ``opened_at``."""
-        values = _filter(status, symbol, strategy, since)
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT id, revision, summary, document FROM entries" + _WHERE, values
-            ).fetchall()
-        )
+        """Return whole entries by id."""
+        rows = await self._entries("id, revision, summary, document", status, symbol, strategy)
         return [_entry(*row) for row in rows]
 
     async def summaries(
@@ -176,28 +166,38 @@ class JournalTables(TableGroup):
         strategy: str | None = None,
         since: dt.date | None = None,
     ) -> list[Document]:
-        """Return the searchable keys and ``summary`` of entries by id: quick for thousands."""
-        values = _filter(status, symbol, strategy, since)
+        """
+        Return the searchable keys and ``summary`` of entries by id: quick for thousands.
+
+        *since* compares with ``opened_at``.
+        """
         keys = ("id", "revision", *_INDEXED)
-        rows = await self._file.read(
-            lambda db: db.execute(
-                f"SELECT {', '.join(keys)}, summary FROM entries" + _WHERE, values
-            ).fetchall()
-        )
+        columns = f"{', '.join(keys)}, summary"
+        rows = await self._entries(columns, status, symbol, strategy, since)
         return [
             {**dict(zip(keys, row[:-1], strict=True)), "summary": load(row[-1])} for row in rows
         ]
+
+    async def _entries(
+        self,
+        columns: str,
+        status: str | None,
+        symbol: str | None,
+        strategy: str | None,
+        since: dt.date | None = None,
+    ) -> list[Any]:
+        day = since.isoformat() if since else None
+        values = {"status": status, "symbol": symbol, "strategy": strategy, "since": day}
+        return await self._rows(f"SELECT {columns} FROM entries" + _WHERE, values)
 
     async def changes(self, entry_id: int) -> list[Change]:
         """Return every change of an entry, oldest first; the first holds all its keys."""
         if not 0 <= entry_id < _NUMBERS:
             return []
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT entry_id, revision, at, event, note, changed FROM journal_history"
-                " WHERE entry_id = ? ORDER BY revision",
-                (entry_id,),
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT entry_id, revision, at, event, note, changed FROM journal_history"
+            " WHERE entry_id = ? ORDER BY revision",
+            (entry_id,),
         )
         return [
             Change(number, revision, unstamp(at), event, note, body["set"], tuple(body["unset"]))
@@ -208,29 +208,17 @@ class JournalTables(TableGroup):
     async def save_executions(self, executions: Iterable[Execution]) -> int:
         """Add fills that are not known yet; return how many were new."""
         rows = [
-            (
-                execution.exec_id,
-                execution.entry_id,
-                stamp(execution.at),
-                execution.symbol,
-                execution.con_id,
-                dump(execution.document),
-                execution.reason,
-            )
-            for execution in executions
-        ]
-
-        def work(db: sqlite3.Connection) -> int:
-            before = db.total_changes
-            db.executemany(
-                "INSERT OR IGNORE INTO executions"
-                " (exec_id, entry_id, at, symbol, con_id, document, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-            return db.total_changes - before
-
-        return await self._file.write(work, durable=True)
+            (fill.exec_id, fill.entry_id, stamp(fill.at), fill.symbol, fill.con_id,
+             dump(fill.document), fill.reason)
+            for fill in executions
+        ]  # fmt: skip
+        return await self._write_rows(
+            "INSERT OR IGNORE INTO executions"
+            " (exec_id, entry_id, at, symbol, con_id, document, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rows,
+            durable=True,
+        )
 
     async def link_executions(self, exec_ids: Iterable[str], entry_id: int) -> None:
         """Say which entry fills belong to."""
@@ -276,26 +264,21 @@ class JournalTables(TableGroup):
     async def explain_executions(self, reasons: Mapping[str, str]) -> None:
         """Say why fills belong to no entry; an empty reason says that nothing is in their way."""
         rows = [(reason, exec_id, reason) for exec_id, reason in reasons.items()]
-        if rows:
-            await self._file.write(
-                lambda db: db.executemany(
-                    "UPDATE executions SET reason = ?"
-                    " WHERE exec_id = ? AND entry_id IS NULL AND reason != ?",
-                    rows,
-                )
-            )
+        await self._write_rows(
+            "UPDATE executions SET reason = ?"
+            " WHERE exec_id = ? AND entry_id IS NULL AND reason != ?",
+            rows,
+        )
 
     async def executions(
         self, *, entry_id: int | None = None, unlinked: bool = False
     ) -> list[Execution]:
         """Return fills by time: all, those of one entry, or those of none."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT exec_id, at, symbol, con_id, document, entry_id, reason FROM executions"
-                " WHERE (:entry IS NULL OR entry_id = :entry)"
-                " AND (NOT :unlinked OR entry_id IS NULL) ORDER BY at, exec_id",
-                {"entry": entry_id, "unlinked": unlinked},
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT exec_id, at, symbol, con_id, document, entry_id, reason FROM executions"
+            " WHERE (:entry IS NULL OR entry_id = :entry)"
+            " AND (NOT :unlinked OR entry_id IS NULL) ORDER BY at, exec_id",
+            {"entry": entry_id, "unlinked": unlinked},
         )
         return [
             Execution(exec_id, unstamp(at), symbol, con_id, load(text), linked, reason)
@@ -308,67 +291,45 @@ class JournalTables(TableGroup):
             (row.row_id, stamp(row.at), row.source, row.line, row.columns, row.text, row.reason)
             for row in rows
         ]
-
-        def work(db: sqlite3.Connection) -> int:
-            before = db.total_changes
-            db.executemany(
-                "INSERT OR IGNORE INTO unread_rows"
-                " (row_id, at, source, line, columns, text, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
-            return db.total_changes - before
-
-        return await self._file.write(work, durable=True)
+        return await self._write_rows(
+            "INSERT OR IGNORE INTO unread_rows"
+            " (row_id, at, source, line, columns, text, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            values,
+            durable=True,
+        )
 
     async def resolve_unread_rows(self, exec_ids: Mapping[str, str]) -> None:
         """Say which executions rows have turned out to be."""
         rows = [(exec_id, row_id) for row_id, exec_id in exec_ids.items()]
-        if rows:
-            await self._file.write(
-                lambda db: db.executemany(
-                    "UPDATE unread_rows SET exec_id = ? WHERE row_id = ?", rows
-                ),
-                durable=True,
-            )
+        await self._write_rows(
+            "UPDATE unread_rows SET exec_id = ? WHERE row_id = ?", rows, durable=True
+        )
 
     async def unread_rows(self) -> list[UnreadRow]:
         """Return rows that are no executions, in the order of their imports."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT row_id, at, source, line, columns, text, reason, exec_id"
-                " FROM unread_rows WHERE exec_id IS NULL ORDER BY at, source, line, row_id"
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT row_id, at, source, line, columns, text, reason, exec_id"
+            " FROM unread_rows WHERE exec_id IS NULL ORDER BY at, source, line, row_id"
         )
         return [UnreadRow(row_id, unstamp(at), *more) for row_id, at, *more in rows]
 
     async def save_decisions(self, decisions: Iterable[Decision]) -> None:
         """Add decisions on executions or rows; the last one on each holds."""
         rows = [
-            (
-                decision.execution,
-                stamp(decision.at),
-                decision.decision,
-                decision.who,
-                decision.because,
-            )
-            for decision in decisions
+            (made.execution, stamp(made.at), made.decision, made.who, made.because)
+            for made in decisions
         ]
-        if rows:
-            await self._file.write(
-                lambda db: db.executemany(
-                    "INSERT INTO execution_decisions (execution, at, decision, who, because)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    rows,
-                ),
-                durable=True,
-            )
+        await self._write_rows(
+            "INSERT INTO execution_decisions (execution, at, decision, who, because)"
+            " VALUES (?, ?, ?, ?, ?)",
+            rows,
+            durable=True,
+        )
 
     async def decisions(self) -> dict[str, list[Decision]]:
         """Return every decision by execution or row, oldest first."""
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT execution, at, decision, who, because FROM execution_decisions ORDER BY id"
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT execution, at, decision, who, because FROM execution_decisions ORDER BY id"
         )
         by_execution: dict[str, list[Decision]] = {}
         for execution, at, *more in rows:
@@ -447,10 +408,3 @@ def _put(db: sqlite3.Connection, document: Mapping[str, Any], mark: tuple[str, s
         (entry_id, revision, *mark, dump(changed)),
     )
     return int(entry_id)
-
-
-def _filter(
-    status: str | None, symbol: str | None, strategy: str | None, since: dt.date | None
-) -> dict[str, Any]:
-    day = since.isoformat() if since else None
-    return {"status": status, "symbol": symbol, "strategy": strategy, "since": day}

@@ -124,11 +124,9 @@ class ScanTables(TableGroup):
     ) -> None:
         """Note how proposals ended; a first outcome is never overwritten."""
         rows = [(dump(outcome), stamp(at), proposal_id) for proposal_id, outcome in outcomes]
-        await self._file.write(
-            lambda db: db.executemany(
-                "UPDATE proposals SET outcome = ?, settled_at = ? WHERE id = ? AND outcome IS NULL",
-                rows,
-            )
+        await self._write_rows(
+            "UPDATE proposals SET outcome = ?, settled_at = ? WHERE id = ? AND outcome IS NULL",
+            rows,
         )
 
     async def latest(self, *, limit: int | None = None) -> list[StoredScan]:
@@ -155,12 +153,10 @@ class ScanTables(TableGroup):
     async def _proposals(
         self, where: str, values: tuple[Any, ...] | dict[str, Any]
     ) -> list[StoredProposal]:
-        rows = await self._file.read(
-            lambda db: db.execute(
-                "SELECT id, scan_id, rank, symbol, strategy, expiry, as_of, document, outcome"
-                f" FROM proposals WHERE {where} ORDER BY day, number",
-                values,
-            ).fetchall()
+        rows = await self._rows(
+            "SELECT id, scan_id, rank, symbol, strategy, expiry, as_of, document, outcome"
+            f" FROM proposals WHERE {where} ORDER BY day, number",
+            values,
         )
         return [
             StoredProposal(
