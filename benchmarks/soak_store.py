@@ -30,7 +30,8 @@ async def write_for_ever(path: Path, first: int) -> None:
             print("bars", number, flush=True)
             await db.history.save_iv(VolSeries(bars.symbol, "ib30", bars.date, bars.close / 100.0))
             print("iv", number, flush=True)
-            entry = {"id": number, "symbol": bars.symbol, "notes": ["x" * 2000]}
+            entry = {"id": number, "symbol": bars.symbol, "opened_at": _NOW.isoformat()}
+            entry["plan"] = "x" * 2000
             await db.journal.save(entry, event="opened", at=_NOW)
             await db.journal.change(
                 number, lambda old: {**old, "status": "closed"}, event="close", at=_NOW
@@ -72,11 +73,11 @@ async def _killed_writer(path: Path, first: int, after_s: float) -> set[tuple[st
         writer.kill()
     lines += (await writer.stdout.read()).splitlines(keepends=True)
     await writer.wait()
-    # A line that the kill cut off was not told as finished.
-    told = [line.split() for line in lines if line.endswith(b"\n")]
-    if not told:
+    # A line that the kill cut off was not reported as finished.
+    reported = [line.split() for line in lines if line.endswith(b"\n")]
+    if not reported:
         raise AssertionError("the writer ended by itself before its first transaction")
-    return {(kind.decode(), int(number)) for kind, number in told}
+    return {(kind.decode(), int(number)) for kind, number in reported}
 
 
 async def _check(path: Path, finished: set[tuple[str, int]]) -> None:
@@ -84,17 +85,17 @@ async def _check(path: Path, finished: set[tuple[str, int]]) -> None:
         problems = await db.check()
         covered = await db.history.coverages()
         entries = {entry["id"]: entry for entry in await db.journal.load_all()}
-        fills = {one.exec_id for one in await db.journal.executions()}
+        fills = {fill.exec_id for fill in await db.journal.executions()}
     wrong = [
-        f"{symbol} {series}: {one.rows} rows of a transaction of {ROWS}"
+        f"{symbol} {name}: {series.rows} rows of a transaction of {ROWS}"
         for symbol, by_series in covered.items()
-        for series, one in by_series.items()
-        if one.rows != ROWS
+        for name, series in by_series.items()
+        if series.rows != ROWS
     ]
-    present = {("bars", _number(symbol)) for symbol, one in covered.items() if "bars" in one}
-    present |= {("iv", _number(symbol)) for symbol, one in covered.items() if "ib30" in one}
+    present = {("bars", _number(symbol)) for symbol, series in covered.items() if "bars" in series}
+    present |= {("iv", _number(symbol)) for symbol, series in covered.items() if "ib30" in series}
     present |= {("entry", n) for n, entry in entries.items() if entry.get("status") == "closed"}
-    present |= {("fill", int(one[1:])) for one in fills}
+    present |= {("fill", int(fill[1:])) for fill in fills}
     wrong += [f"lost: {kind} {number}" for kind, number in sorted(finished - present)]
     if problems or wrong:
         raise AssertionError("; ".join([*problems, *wrong]))

@@ -14,8 +14,10 @@ import pytest
 
 from tomic.errors import StoreError
 from tomic.store import Bars, Database, VolSeries, schema
+from tomic.store.journal import SNAPSHOT
 
 NOW = dt.datetime(2026, 11, 20, 21, 5, tzinfo=dt.UTC)
+ENTRY = {"symbol": "SPY", "opened_at": NOW.isoformat()}
 
 
 def bars_of(symbol: str, count: int) -> Bars:
@@ -51,14 +53,27 @@ async def test_info_of_no_store_makes_none(store, path):
 async def test_a_sound_store_has_no_problems(store):
     """A file that only TOMIC wrote passes every check."""
     await store.history.save_bars(bars_of("SPY", 10))
-    await store.journal.save({"symbol": "SPY"}, event="opened", at=NOW)
+    await store.journal.save(ENTRY, event="opened", at=NOW)
 
     assert await store.check() == []
 
 
+async def test_check_names_an_entry_that_cannot_be_read_as_one(store):
+    """A document may be JSON and still be no entry: the journal would stumble over it later."""
+    await store.journal.save(ENTRY, event="opened", at=NOW)
+    shot = {f"{SNAPSHOT}2026-11-20": {"at": "whenever"}}
+    await store.journal.save({"symbol": "SPY", "opened_at": "whenever"}, event="x", at=NOW)
+    await store.journal.save({**ENTRY, **shot}, event="x", at=NOW)
+
+    first, second = await store.check()
+
+    assert first.startswith("journal entry 2 cannot be read: opened_at: ")
+    assert second.startswith("journal entry 3 cannot be read: snapshots.0.")
+
+
 async def test_check_names_each_thing_that_is_wrong(store, path):
     """A lost table, an unreadable document, a gap in the journal and a dangling reference."""
-    await store.journal.save({"symbol": "SPY"}, event="opened", at=NOW)
+    await store.journal.save(ENTRY, event="opened", at=NOW)
     await store.scans.save([], as_of=NOW, day=NOW.date())
     with closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE chains")
@@ -174,7 +189,7 @@ async def entries_in(path) -> int:
 
 async def grow(store, count: int) -> None:
     for _ in range(count):
-        await store.journal.save({"symbol": "SPY"}, event="opened", at=NOW)
+        await store.journal.save(ENTRY, event="opened", at=NOW)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is killed like this here")
@@ -251,7 +266,7 @@ async def test_a_backup_of_another_store_is_not_replaced(store, tmp_path):
     target = tmp_path / "b.db"
     async with Database(tmp_path / "other.db") as other:
         await grow(other, 1)
-        await other.journal.save({"symbol": "IWM"}, event="opened", at=NOW)
+        await other.journal.save({**ENTRY, "symbol": "IWM"}, event="opened", at=NOW)
         await other.backup(target)
     await grow(store, 3)
 

@@ -18,6 +18,8 @@ _INDEXED = ("continues", "symbol", "strategy", "status", "opened_at", "closed_at
 _NUMBERS = 2**63
 """Integers of SQLite end below it."""
 _MANAGED = frozenset({"id", "revision", "summary"})
+SNAPSHOT = "snapshot "
+"""Start of the document keys that hold a snapshot each, so that history grows by one at a time."""
 _WHERE = (
     " WHERE (:status IS NULL OR status = :status) AND (:symbol IS NULL OR symbol = :symbol)"
     " AND (:strategy IS NULL OR strategy = :strategy)"
@@ -156,7 +158,7 @@ class JournalTables(TableGroup):
     ) -> list[Document]:
         """Return whole entries by id."""
         rows = await self._entries("id, revision, summary, document", status, symbol, strategy)
-        return [_entry(*row) for row in rows]
+        return [entry(*row) for row in rows]
 
     async def summaries(
         self,
@@ -354,6 +356,14 @@ def replay(changes: Iterable[Change], *, revision: int | None = None) -> Documen
     return document
 
 
+def fields_of(document: Mapping[str, Any]) -> Document:
+    """What the model of an entry is made from: no summary, and its snapshots in one list."""
+    fields = {key: value for key, value in document.items() if not key.startswith(SNAPSHOT)}
+    fields.pop("summary", None)
+    shots = [document[key] for key in sorted(document) if key.startswith(SNAPSHOT)]
+    return {**fields, "snapshots": shots}
+
+
 def _link(db: sqlite3.Connection, rows: Iterable[tuple[int | None, str]]) -> None:
     db.executemany("UPDATE executions SET entry_id = ?, reason = '' WHERE exec_id = ?", rows)
 
@@ -369,10 +379,11 @@ def _get(db: sqlite3.Connection, entry_id: int) -> Document | None:
     row = db.execute(
         "SELECT id, revision, summary, document FROM entries WHERE id = ?", (entry_id,)
     ).fetchone()
-    return _entry(*row) if row else None
+    return entry(*row) if row else None
 
 
-def _entry(entry_id: int, revision: int, summary: str, text: str) -> Document:
+def entry(entry_id: int, revision: int, summary: str, text: str) -> Document:
+    """An entry as it is handed out, from its row."""
     return {"id": entry_id, "revision": revision, **load(text), "summary": load(summary)}
 
 

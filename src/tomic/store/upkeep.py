@@ -14,8 +14,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from tomic.errors import StoreError
-from tomic.store import schema
+from tomic.models.documents import first_fault
+from tomic.store import journal, schema
 from tomic.store.file import BUSY, StoreFile, is_there
 
 _DOCUMENTS = (
@@ -149,8 +152,8 @@ def _back_up(db: sqlite3.Connection, target: Path) -> int:
             finally:
                 for suffix in ("", *_BESIDE):
                     Path(f"{part}{suffix}").unlink(missing_ok=True)
-            found = _digest(target)
-        if found != digest or _found_in(target) != _found_by(db):
+            written = _digest(target)
+        if written != digest or _found_in(target) != _found_by(db):
             raise StoreError(
                 f"{target}: does not hold what was copied; another program writes there, so name "
                 "another file"
@@ -321,6 +324,16 @@ def _unreadable(db: sqlite3.Connection, table: str, column: str) -> Iterator[str
 
 
 def _journal_problems(db: sqlite3.Connection) -> Iterator[str]:
+    # Makes the models of the whole journal, which nothing else here needs.
+    from tomic.models.journal import JournalEntry
+
+    for row in db.execute("SELECT id, revision, summary, document FROM entries"):
+        try:
+            JournalEntry.model_validate(journal.fields_of(journal.entry(*row)))
+        except ValidationError as exc:
+            yield f"journal entry {row[0]} cannot be read: {first_fault(exc)}"
+        except StoreError:
+            pass  # Named already, as a document that is no JSON.
     rows = db.execute(
         "SELECT entries.id, entries.revision, count(changes.revision) FROM entries"
         " LEFT JOIN journal_history AS changes ON changes.entry_id = entries.id"

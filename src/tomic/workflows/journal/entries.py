@@ -22,14 +22,11 @@ from tomic.models import documents
 from tomic.models.documents import first_fault
 from tomic.models.journal import ExitRules, JournalEntry, Note, Snapshot
 from tomic.store import Change, Database
+from tomic.store.journal import SNAPSHOT, fields_of
 
 if TYPE_CHECKING:
     from tomic.ib.session import Session
     from tomic.workflows.journal.market import Fetch
-
-
-_SNAPSHOT = "snapshot "
-"""Start of the document keys that hold a snapshot each, so that history grows by one at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def to_document(entry: JournalEntry) -> dict[str, Any]:
     if entry.closed_at is not None:
         document["closed_at"] = entry.closed_at.astimezone(dt.UTC).isoformat()
     for snapshot in entry.snapshots:
-        key = _SNAPSHOT + snapshot.at.astimezone(dt.UTC).isoformat()
+        key = SNAPSHOT + snapshot.at.astimezone(dt.UTC).isoformat()
         document[key] = documents.to_document(snapshot, exclude_defaults=True)
     document["summary"] = statistics.summarise(entry)
     return document
@@ -87,11 +84,8 @@ def from_document(document: Mapping[str, Any]) -> JournalEntry:
     Raises:
         StoreError: It is not one, which a newer version may have written.
     """
-    plain = {key: value for key, value in document.items() if not key.startswith(_SNAPSHOT)}
-    plain.pop("summary", None)
-    shots = [document[key] for key in sorted(document) if key.startswith(_SNAPSHOT)]
     try:
-        return JournalEntry.model_validate({**plain, "snapshots": shots})
+        return JournalEntry.model_validate(fields_of(document))
     except ValidationError as exc:
         raise StoreError(
             f"journal entry {document.get('id')} cannot be read: {first_fault(exc)}"
