@@ -232,6 +232,38 @@ async def test_a_visit_gives_the_figures():
     assert (page.symbol, page.fetched_at, page.problem) == ("SPY", NOW, "")
 
 
+async def test_own_patterns_are_used_on_a_visit():
+    """They are tried in a process apart; the figures are the same."""
+    settings = WebSettings(patterns={"term_m1_m2": [r"M1-M2:\s*(-?\d+\.\d+)"]})
+    site = httpx.MockTransport(Site(httpx.Response(200, text=PAGE + "M1-M2: -0.80")))
+
+    page = await Visits(settings, transport=site, clock=Day()).page("SPY")
+
+    assert page.problem == ""
+    assert (page.term_m1_m2, page.vix) == pytest.approx((-0.008, TRUTH["vix"]))
+
+
+async def test_a_pattern_that_never_ends_does_not_hold_the_program_up():
+    """It is given up in time, and meanwhile everything else goes on."""
+    settings = WebSettings(patterns={"vix": [r"(?:\w+\s?)+:(\d)"]})
+    site = httpx.MockTransport(Site(httpx.Response(200, text="<ul>" + "volatility" * 12)))
+    gaps: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.05)
+            gaps.append(time.monotonic() - before)
+
+    ticking = asyncio.create_task(tick())
+    async with asyncio.timeout(60.0):
+        page = await Visits(settings, transport=site, clock=Day()).page("SPY")
+    ticking.cancel()
+
+    assert "may never end" in page.problem
+    assert max(gaps) < 5.0
+
+
 async def test_one_visit_per_symbol_and_day(tmp_path):
     """The same symbol is asked once a day, also by the next run; the next day again."""
     site, day = Site(httpx.Response(200, text=PAGE)), Day()

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import faulthandler
 import json
 import logging
 import os
 import re
 import string
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -25,6 +28,7 @@ import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tomic.config import WebSettings
+from tomic.config.market import DEFAULT_PATTERNS
 from tomic.models.documents import to_document
 
 _log = logging.getLogger(__name__)
@@ -33,6 +37,8 @@ _MOST_BYTES = 1_000_000
 _MOST_REDIRECTS = 5
 _PARSING_S = 5.0
 """Far more than any page needs."""
+_APART_S = 10.0
+"""The same, with the start of a process."""
 _PROSE = frozenset(
     {
         "style", "noscript", "template", "nav", "header", "footer", "aside", "article", "p",
@@ -121,6 +127,9 @@ _RANGES = {
     "term_m1_m3": (-2.0, 2.0),
 }
 """Lowest and highest value of fields that may be zero or negative."""
+
+
+_DEFAULTS = frozenset(pattern for several in DEFAULT_PATTERNS.values() for pattern in several)
 
 
 class Page(BaseModel):
@@ -453,10 +462,14 @@ class Visits:
         return Page(symbol=symbol, fetched_at=self._clock(), problem=problem), answered
 
     async def _read(self, symbol: str, html: str) -> Page:
+        patterns = self._settings.patterns
+        own = {pattern for name in patterns for pattern in patterns[name]} - _DEFAULTS
         try:
-            fields = await _parsed(html, self._settings.patterns)
+            fields = await (_parsed_apart if own else _parsed)(html, patterns)
         except TimeoutError:
-            problem = f"the page could not be read within {_PARSING_S:g} s"
+            problem = "the page could not be read in time"
+            if own:
+                problem += f"; a pattern may never end (web.patterns): {', '.join(sorted(own))}"
             return Page(symbol=symbol, fetched_at=self._clock(), problem=problem)
         nothing = all(value is None for value in fields.values())
         problem = "the page has none of the fields; it may have changed (web.patterns)"
@@ -539,3 +552,45 @@ async def _parsed(html: str, patterns: Mapping[str, Sequence[str]]) -> dict[str,
             return await asyncio.to_thread(parse_page, html, patterns, is_over)
     finally:
         given_up.set()
+
+
+async def _parsed_apart(
+    html: str, patterns: Mapping[str, Sequence[str]]
+) -> dict[str, float | None]:
+    """
+    As `parse_page`, in a process of its own, which is ended after its time.
+
+    The pattern of a user can take for ever, during which `re` neither asks whether to stop nor
+    lets any other thread run.
+
+    Raises:
+        TimeoutError: It took too long, or the process ended without an answer.
+    """
+    question = json.dumps({"html": html, "patterns": patterns}).encode()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", __name__),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_APART_S):
+            answer, _ = await process.communicate(question)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise TimeoutError
+    fields: dict[str, float | None] = json.loads(answer)
+    return fields
+
+
+def _answer() -> None:
+    """What the process apart does; it ends itself too, should nobody be left to end it."""
+    faulthandler.dump_traceback_later(2.0 * _APART_S, exit=True)
+    json.dump(parse_page(**json.load(sys.stdin.buffer)), sys.stdout)
+
+
+if __name__ == "__main__":
+    _answer()
