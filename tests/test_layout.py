@@ -60,7 +60,6 @@ TESTED_IN = {
     "_drawing": "report/test_figures",
     "_typing": "test_layers",
     "_version": "test_layout",
-    "bounded": "files/test_reading",
     "cli/options": "cli/test_config",
     "config/book": "config/test_loading",
     "config/files": "config/test_loading",

@@ -12,12 +12,10 @@ import datetime as dt
 import faulthandler
 import json
 import logging
-import os
 import re
 import string
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -29,7 +27,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tomic.config import WebSettings
 from tomic.config.market import DEFAULT_PATTERNS
-from tomic.models.documents import to_document
+from tomic.disk import write_text
+from tomic.errors import BadFile
+from tomic.models.documents import to_text
 
 _log = logging.getLogger(__name__)
 
@@ -497,17 +497,9 @@ class Visits:
         file = self._file(page.symbol, day)
         if file is None:
             return
-        document = to_document(page, exclude_none=True)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                    json.dump(document, stream)
-                Path(name).replace(file)
-            finally:
-                Path(name).unlink(missing_ok=True)
-        except OSError as exc:
+            write_text(file, to_text(page, exclude_none=True))
+        except BadFile as exc:
             _log.warning("%s: not kept for today: %s", file, exc)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomic.bounded import read_text
 from tomic.cli import completion, options
 from tomic.cli.running import INTERRUPTED, checked_symbols, export_folder, open_desk, runs, worst
+from tomic.disk import read_text
 from tomic.errors import BadFile, TomicError, UsageError
 from tomic.present import forms
 from tomic.present.forms import Format

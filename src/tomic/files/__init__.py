@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tomic.files.atomic import write_text
+from tomic.disk import write_text
 from tomic.files.document import SCHEMA, ndjson_rows, to_document, to_json, to_ndjson
 from tomic.files.reading import load_chain
 from tomic.files.tables import (

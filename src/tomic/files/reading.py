@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from tomic import dates, valuation
-from tomic.bounded import parse_json, read_text
 from tomic.chain import Chain, Fetch
 from tomic.config.market import DEFAULT_INDICES, MarketSettings
+from tomic.disk import parse_json, read_text
 from tomic.errors import BadFile, DataError, MissingSpot, UsageError
 from tomic.files.document import SCHEMA
 from tomic.models import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tomic.chain import Chain
-from tomic.files.atomic import write_text
+from tomic.disk import write_text
 from tomic.models import OptionQuote, RowStatus, VolSnapshot
 
 CHAIN_HEADER = (

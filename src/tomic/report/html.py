@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tomic.files.atomic import write_text
+from tomic.disk import write_text
 from tomic.report.drawing import inline
 from tomic.report.layout import (
     FigureColumn,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tomic.bounded import parse_json
+from tomic.disk import parse_json
 from tomic.errors import StoreError
 
 REMEDY = "tomic store check names what is damaged, and a backup can take the store's place"

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomic.bounded import read_bytes
+from tomic.disk import read_bytes
 from tomic.errors import BadFile, InvalidSymbol
 from tomic.models import normalize_symbol
 from tomic.store import schema

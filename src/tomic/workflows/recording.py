@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomic._version import __version__
-from tomic.files.atomic import write_bytes
+from tomic.disk import write_bytes
 from tomic.models import Spot, SpotSource
 from tomic.sim.replay.recordings import RecordedSpot, Recorder
 

@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from tomic.bounded import parse_json, read_bytes, unzipped
+from tomic.disk import parse_json, read_bytes, unzipped
 from tomic.errors import BadFile
 from tomic.masking import Masks
 from tomic.wire.framing import (

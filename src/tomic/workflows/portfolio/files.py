@@ -10,11 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from tomic import legs
-from tomic.bounded import parse_json, read_bytes, read_text
 from tomic.config import Settings
 from tomic.dates import parse_expiry
+from tomic.disk import parse_json, read_bytes, read_text, write_text
 from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
-from tomic.files.atomic import write_text
 from tomic.models import normalize_symbol
 from tomic.models.book import Book
 from tomic.models.documents import first_fault, to_text

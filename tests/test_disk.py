@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
+from tomic.disk import write_text
 from tomic.errors import BadFile
-from tomic.files import write_text
 
 WRITER = """
 import sys
 from pathlib import Path
-from tomic.files import write_text
+from tomic.disk import write_text
 
 path, turn = Path(sys.argv[1]), 0
 while True:
