@@ -103,7 +103,6 @@ TESTED_IN = {
     "quant/american_lattice": "quant/test_american",
     "quant/american_premium": "quant/test_american",
     "report/collect": "report/test_pages",
-    "report/drawing": "report/test_html",
     "report/layout": "report/test_html",
     "report/pictures": "report/test_figures",
     "sim/market/instruments": "sim/market/test_model",

@@ -18,7 +18,7 @@ from tomic.models.journal import Calibration, CalibrationBin, Interval
 from tomic.models.review import StressCell, StressGrid
 from tomic.quant import realized
 from tomic.report import figures, pictures
-from tomic.report.drawing import ThemeName, axes_for, theme_named, to_svg
+from tomic.report.figures import ThemeName, axes_for, theme_named, to_svg
 from tomic.store import Bars
 
 PRICE = np.linspace(500.0, 680.0, 181)

@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from support.html_reading import Read
 from tomic.desk import Desk
 from tomic.errors import BadFile, DataError, StoreError
 from tomic.report import collect, html
-from tomic.report.drawing import inline
+from tomic.report.html import inline
 from tomic.report.layout import (
     FORMATS,
     FigureColumn,
@@ -248,6 +249,13 @@ def test_inlined_pictures_lose_what_belongs_to_files():
         '<svg viewBox="0 0 9 9" role="img" aria-label="A &amp; B">'
         '<g id="p1-a" style="fill: var(--muted)" clip-path="url(#p1-a)"/></svg>'
     )
+
+
+def test_a_page_needs_no_matplotlib():
+    """Without it a report has no pictures, and all the rest."""
+    code = "import sys; sys.modules['matplotlib'] = None; from tomic.report import collect, html"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_picture_stands_between_its_caption(proposal):

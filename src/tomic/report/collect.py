@@ -22,7 +22,8 @@ from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
 from tomic.report import pages
 from tomic.report.layout import ReportPage, SvgPicture
-from tomic.workflows.journal import review as journal_review
+from tomic.workflows.journal import review as journal_review, statistics
+from tomic.workflows.journal.entries import load_open
 from tomic.workflows.journal.review import CheckRun
 from tomic.workflows.portfolio.files import snapshot_path
 
@@ -45,12 +46,12 @@ async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> ReportPage:
     checked = await journal_review.check(await desk.journal(offline=_is_offline(desk)), keep=False)
     store = await desk.store()
     names = symbols or [*desk.settings.market.symbols]
-    found = await store.history.latest_snapshots(names)
-    vols = [found[name] for name in names if name in found]
+    latest = await store.history.latest_snapshots(names)
+    vols = [latest[name] for name in names if name in latest]
     document = {
         **_document("day", desk, _latest(scan, vols), _quality_of_scan(scan)),
         "scan": _scan_document(scan),
-        "volatility": [to_document(one) for one in vols],
+        "volatility": [to_document(vol) for vol in vols],
         "signals": _signals(checked),
         "book": await _last_book(desk),
         "missing": _missing(scan),
@@ -59,8 +60,8 @@ async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> ReportPage:
     proposals = scan.proposals if scan else ()
     return pages.day(
         _masked(document, desk),
-        payoffs=_drawn(_payoff(one) for one in proposals),
-        markets=await _markets(desk, list(dict.fromkeys(one.symbol for one in proposals))),
+        payoffs=_drawn(map(_payoff, proposals)),
+        markets=await _markets(desk, list(dict.fromkeys(made.symbol for made in proposals))),
     )
 
 
@@ -73,14 +74,14 @@ async def proposal(desk: Desk, proposal_id: str) -> ReportPage:
     """
     if desk.simulated and await _last_scan(desk) is None:
         await desk.scan()
-    found = await desk.proposal(proposal_id)
-    true = sum(leg.price_source in ("true", "spot") for leg in found.legs) / len(found.legs)
+    shown = await desk.proposal(proposal_id)
+    true = sum(leg.price_source in ("true", "spot") for leg in shown.legs) / len(shown.legs)
     document = {
-        **_document("proposal", desk, found.as_of, true),
-        "proposal": _proposal_document(found),
+        **_document("proposal", desk, shown.as_of, true),
+        "proposal": _proposal_document(shown),
     }
-    document["meta"]["data_type"] = found.data_type.value
-    return pages.proposal(_masked(document, desk), payoff=_drawn([_payoff(found)]))
+    document["meta"]["data_type"] = shown.data_type.value
+    return pages.proposal(_masked(document, desk), payoff=_drawn([_payoff(shown)]))
 
 
 async def portfolio(desk: Desk, *, last: bool = False) -> ReportPage:
@@ -93,20 +94,17 @@ async def portfolio(desk: Desk, *, last: bool = False) -> ReportPage:
     """
     view = await desk.portfolio(last=last)
     review = view.review
-    held = len(view.book.positions)
-    document = {
-        **_document(
-            "portfolio", desk, review.as_of, 1.0 - len(review.gaps) / held if held else 1.0
-        ),
-        **_with_urgency(review),
-    }
-    for given, one in zip(review.structures, document["review"]["structures"], strict=True):
-        one["held"] = [f"{leg.quantity:+g} {leg.contract}" for leg in given.legs]
+    count = len(view.book.positions)
+    whole = 1.0 - len(review.gaps) / count if count else 1.0
+    document = {**_document("portfolio", desk, review.as_of, whole), **_with_urgency(review)}
+    rows = document["review"]["structures"]
+    for structure, row in zip(review.structures, rows, strict=True):
+        row["held"] = [f"{leg.quantity:+g} {leg.contract}" for leg in structure.legs]
     document["meta"]["data_type"] = review.data_type.value if review.data_type else None
     if last:
         document["meta"]["source"] += ", saved"
-    names = [one.account for one in view.book.positions]
-    names += [one.account for one in view.book.accounts]
+    names = [position.account for position in view.book.positions]
+    names += [account.account for account in view.book.accounts]
     page = pages.portfolio(_masked(document, desk, names), stress=_stress(desk, review))
     missing = view.book.unfinished
     return replace(page, partial=f"not all was quoted of {', '.join(missing)}" if missing else "")
@@ -119,23 +117,20 @@ async def journal(desk: Desk) -> ReportPage:
     Open entries are judged on fresh marks in a demo or where a session is open, else on what is
     stored.
     """
-    from tomic.workflows.journal import statistics
-    from tomic.workflows.journal.entries import load_open
-
-    held = await desk.journal(offline=_is_offline(desk))
-    checked = await journal_review.check(held, keep=False)
-    found = await statistics.report(held, by="strategy")
-    judged = [one.verdict is not Verdict.UNJUDGED for one in checked.checks]
+    book = await desk.journal(offline=_is_offline(desk))
+    checked = await journal_review.check(book, keep=False)
+    results = await statistics.report(book, by="strategy")
+    judged = [check.verdict is not Verdict.UNJUDGED for check in checked.checks]
     document = {
         **_document("journal", desk, checked.as_of, sum(judged) / len(judged) if judged else None),
         "signals": _signals(checked),
-        "open": [to_document(one) for one in await load_open(held)],
-        "journal": to_document(found),
+        "open": [to_document(entry) for entry in await load_open(book)],
+        "journal": to_document(results),
     }
     draws = [
-        partial(_picture, "calibration", f"{one.what}: forecast against outcome", one)
-        for one in (found.trades, found.proposals)
-        if one.n
+        partial(_picture, "calibration", f"{measured.what}: forecast against outcome", measured)
+        for measured in (results.trades, results.proposals)
+        if measured.n
     ]
     return pages.journal(_masked(document, desk), calibration=_drawn(draws))
 
@@ -181,7 +176,7 @@ async def _last_scan(desk: Desk) -> ScanResult | None:
         return None
     (last,) = scans
     try:
-        proposals = [await desk.proposal(one) for one in last.proposal_ids]
+        proposals = [await desk.proposal(proposal_id) for proposal_id in last.proposal_ids]
         return ScanResult.model_validate({**last.document, "proposals": proposals})
     except ValidationError as exc:
         where = ".".join(str(part) for part in exc.errors()[0]["loc"])
@@ -193,11 +188,9 @@ async def _last_scan(desk: Desk) -> ScanResult | None:
 def _with_urgency(review: BookReview) -> dict[str, Any]:
     """The review, its alerts parted into those that ask for something and those that do not."""
     whole = to_document(review)
-    urgent = {
-        is_urgent: [one for one in whole["alerts"] if (one["severity"] != "info") == is_urgent]
-        for is_urgent in (True, False)
-    }
-    return {"review": whole, "alerts": urgent[True], "remarks": urgent[False]}
+    alerts = [alert for alert in whole["alerts"] if alert["severity"] != "info"]
+    remarks = [alert for alert in whole["alerts"] if alert["severity"] == "info"]
+    return {"review": whole, "alerts": alerts, "remarks": remarks}
 
 
 async def _last_book(desk: Desk) -> dict[str, Any] | None:
@@ -208,9 +201,9 @@ async def _last_book(desk: Desk) -> dict[str, Any] | None:
             return None
     except OSError as exc:
         raise BadFile(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    found = _with_urgency((await desk.portfolio(last=True)).review)
+    book = _with_urgency((await desk.portfolio(last=True)).review)
     kept = ("as_of", "currency", "net_liquidation", "totals", "notes")
-    return {"alerts": found["alerts"], **{name: found["review"][name] for name in kept}}
+    return {"alerts": book["alerts"], **{name: book["review"][name] for name in kept}}
 
 
 def _is_offline(desk: Desk) -> bool:
@@ -220,8 +213,11 @@ def _is_offline(desk: Desk) -> bool:
 def _signals(checked: CheckRun) -> list[dict[str, Any]]:
     """Each check with what fired in words; what could not be judged says why."""
     return [
-        {**to_document(one), "fired": [signal.text for signal in one.signals] or list(one.notes)}
-        for one in checked.checks
+        {
+            **to_document(check),
+            "fired": [signal.text for signal in check.signals] or list(check.notes),
+        }
+        for check in checked.checks
     ]
 
 
@@ -235,27 +231,25 @@ def _stress(desk: Desk, review: BookReview) -> tuple[SvgPicture, ...]:
         partial(
             _picture,
             "stress_heat_map",
-            f"{grid.name}: every position revalued, {f'in {one} days' if one else 'now'}",
+            f"{grid.name}: every position revalued, {f'in {ahead} days' if ahead else 'now'}",
             grid,
-            days=one,
+            days=ahead,
             spots=shown,
             currency=review.currency,
         )
-        for one in dict.fromkeys(days)
+        for ahead in dict.fromkeys(days)
     )
 
 
 def _scan_document(scan: ScanResult | None) -> dict[str, Any] | None:
     if scan is None:
         return None
-    found = to_document(scan)
-    found["proposals"] = [_proposal_document(one) for one in scan.proposals]
-    return found
+    return {**to_document(scan), "proposals": [*map(_proposal_document, scan.proposals)]}
 
 
-def _proposal_document(one: Proposal) -> dict[str, Any]:
+def _proposal_document(made: Proposal) -> dict[str, Any]:
     """The proposal as JSON has it, and its trade in a line."""
-    return {**to_document(one), "trade": one.trade}
+    return {**to_document(made), "trade": made.trade}
 
 
 def _missing(scan: ScanResult | None) -> list[str]:
@@ -267,11 +261,11 @@ def _missing(scan: ScanResult | None) -> list[str]:
 def _latest(scan: ScanResult | None, vols: Iterable[VolSnapshot]) -> dt.datetime | None:
     if scan is not None and scan.as_of is not None:
         return scan.as_of
-    return max((one.as_of for one in vols), default=None)
+    return max((vol.as_of for vol in vols), default=None)
 
 
 def _data_type(scan: ScanResult | None) -> str | None:
-    kinds = {one.data_type.value for one in scan.proposals} if scan else set()
+    kinds = {made.data_type.value for made in scan.proposals} if scan else set()
     return ", ".join(sorted(kinds)) or None
 
 
@@ -279,17 +273,16 @@ def _quality_of_scan(scan: ScanResult | None) -> float | None:
     """Share of the symbols that could be scanned whole."""
     if scan is None or not scan.outcomes:
         return None
-    return sum(one.ok and not one.cut for one in scan.outcomes) / len(scan.outcomes)
+    return sum(outcome.ok and not outcome.cut for outcome in scan.outcomes) / len(scan.outcomes)
 
 
 Draw: TypeAlias = Callable[[], SvgPicture]
 
 
-def _payoff(one: Proposal) -> Draw:
-    caption = (
-        f"{one.rank or ''} {one.symbol}: P&L; behind it the market's view of the price".strip()
-    )
-    return lambda: _picture("proposal_payoff", caption, one)
+def _payoff(made: Proposal) -> Draw:
+    name = f"{made.rank or ''} {made.symbol}".strip()
+    caption = f"{name}: P&L; behind it the market's view of the price"
+    return partial(_picture, "proposal_payoff", caption, made)
 
 
 async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[SvgPicture, ...]:
@@ -306,7 +299,7 @@ async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[SvgPicture, ...]
 
 
 def _picture(name: str, caption: str, *subject: Any, **options: Any) -> SvgPicture:
-    from tomic.report.drawing import to_svg
+    from tomic.report.figures import to_svg
 
     return SvgPicture(to_svg(draw(name, *subject, **options)), caption)
 
@@ -314,9 +307,9 @@ def _picture(name: str, caption: str, *subject: Any, **options: Any) -> SvgPictu
 def _drawn(draws: Iterable[Draw]) -> tuple[SvgPicture, ...]:
     """The pictures that can be drawn: none without matplotlib, and none from too little data."""
     figures = []
-    for one in draws:
+    for drawing in draws:
         try:
-            figures.append(one())
+            figures.append(drawing())
         except UsageError:
             return ()
         except DataError:

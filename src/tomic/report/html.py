@@ -8,13 +8,13 @@ embedded as ``<script type="application/json" id="document">``.
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from tomic.disk import write_text
-from tomic.report.drawing import inline
 from tomic.report.layout import (
     FigureColumn,
     FigureGrid,
@@ -29,6 +29,14 @@ from tomic.report.layout import (
     is_numeric,
     resolve,
 )
+
+_PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
+_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_ROOT = re.compile(r"<svg\b[^>]*?viewBox=\"([^\"]+)\"[^>]*>")
+_FONT = re.compile(r"font: (?:[\w.]+ )*?([\d.]+px) [^;\"]*")
+
+_TURNED = {"#777777": "var(--muted)", "#8a8a8a": "var(--line)"}
+"""Colours of the theme that stand for text and grid, which the page has its own for."""
 
 # A promise that the browser keeps: nothing is loaded, no script runs, no form is sent.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -170,3 +178,22 @@ def _embedded(document: Any) -> str:
 
 def _style() -> str:
     return files("tomic.report").joinpath("page.css").read_text(encoding="utf-8")
+
+
+def inline(svg: str, *, prefix: str, label: str) -> str:
+    """
+    The picture without what belongs to a file of its own: prologue, metadata, namespaces, size.
+
+    Ids get *prefix*, because those of two pictures are often equal; *label* is what it shows, for
+    those who cannot see it. Letters take the font of the page.
+    """
+    body = _METADATA.sub("", _PROLOGUE.sub("", svg, count=1))
+    root = f'<svg viewBox="\\1" role="img" aria-label="{escape(label)}">'
+    body = _ROOT.sub(root, body, count=1)
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", body)
+    body = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{prefix}\1"', body)
+    body = _FONT.sub(r"font-size: \1", body)
+    for colour, variable in _TURNED.items():
+        body = body.replace(colour, variable)
+    return body.replace("xlink:href", "href").strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from tomic.figures import columns
+from tomic.figures import Definition, columns
 from tomic.report.layout import (
     FigureColumn,
     FigureGrid,
@@ -21,27 +21,6 @@ from tomic.report.layout import (
 
 Document: TypeAlias = Mapping[str, Any]
 
-_HINTS = {
-    "dte": "Calendar days to the first expiry.",
-    "credit": "Executable, after slippage and commission.",
-    "margin": "Requirement less credit, plus debit.",
-    "pos": "P(P&L > 0) at the first expiry, forecast density.",
-    "ev": "Mean P&L, forecast density, today's money.",
-    "ev_market": "The same under the market's own density.",
-    "rom_30d": "Profit over margin per 30 days.",
-    "cvar95": "Mean loss of the worst 5 % of outcomes.",
-    "touch": "The short strike most in danger, before expiry.",
-    "kelly": "Capped fraction of capital to commit as margin.",
-    "edge": "Mid prices against the fitted smile.",
-    "theta_margin": "Per calendar day.",
-    "iv_rank": "Between lowest and highest of the window.",
-    "iv_percentile": "Share of days that were lower.",
-    "iv_days": "Days of IV history behind rank and percentile.",
-    "skew": "IV of the 25-delta call less that of the put.",
-    "term_m1_m2": "First less second expiry; > 0 is backwardation.",
-}
-"""What a reader of a page is reminded of, by field."""
-
 _KINDS: Mapping[tuple[int, float], Kind] = {
     (0, 1.0): "whole",
     (1, 1.0): "number",
@@ -56,13 +35,13 @@ _RESULTS = ("ev", "ev_market")
 
 
 def figures(fields: str) -> tuple[FigureColumn, ...]:
-    """Columns of the figures named in *fields*, headed and written as everywhere."""
+    """Columns of the figures named in *fields*, headed, written and explained as everywhere."""
     return tuple(
         FigureColumn(
             figure.heading,
             f"/{figure.name}",
             "pnl" if figure.name in _RESULTS else _KINDS[figure.decimals, figure.factor],
-            _HINTS.get(figure.name, ""),
+            figure.meaning if isinstance(figure, Definition) else figure.title,
         )
         for figure in columns(fields)
     )

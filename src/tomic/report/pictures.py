@@ -16,18 +16,20 @@ import numpy as np
 
 from tomic._typing import FloatArray
 from tomic.chain import Chain
+from tomic.config import Settings
 from tomic.errors import DataError, UsageError
 from tomic.models import Proposal, VolSnapshot
+from tomic.models.journal import Calibration
+from tomic.models.review import StressGrid
 from tomic.quant import density, implied, realized, revaluation
 from tomic.quant.density import Density
 from tomic.report import figures
-from tomic.report.drawing import Axes, ThemeName
+from tomic.report.figures import ThemeName
+from tomic.store import Bars
+from tomic.strategies.pricing.board import Board, prepare
 
 if TYPE_CHECKING:
-    from tomic.models.journal import Calibration
-    from tomic.models.review import StressGrid
-    from tomic.store import Bars
-    from tomic.strategies.pricing.board import Board
+    from matplotlib.axes import Axes
 
 _POINTS = 241
 _REACH_SIGMAS = 3.0
@@ -234,7 +236,7 @@ def volatility_cone(
     Raises:
         DataError: There are too few bars for the shortest window.
     """
-    windows = [one for one in realized.WINDOWS if one < len(bars)]
+    windows = [window for window in realized.WINDOWS if window < len(bars)]
     if not windows:
         least = min(realized.WINDOWS) + 1
         raise DataError(f"{bars.symbol}: {len(bars)} bars, a cone needs {least}; run tomic prices")
@@ -329,9 +331,6 @@ def _expiry(chain: Chain, expiry: dt.date | None) -> dt.date:
 
 
 def _board(chain: Chain) -> Board:
-    from tomic.config import Settings
-    from tomic.strategies.pricing.board import prepare
-
     return prepare(chain, VolSnapshot(symbol=chain.symbol, as_of=chain.as_of), Settings())
 
 
