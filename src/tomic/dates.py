@@ -24,93 +24,44 @@ AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
 # IB writes zones as Java does, in the time of a login also in words. The short ones mean the
 # exchange's civil time with its summer time, while the tz database, where it has the name at all,
 # reads them as a fixed offset.
-_IB_ZONES = {
-    "EST": "America/New_York",
-    "EDT": "America/New_York",
-    "EST5EDT": "America/New_York",
-    "US/Eastern": "America/New_York",
-    "CST": "America/Chicago",
-    "CDT": "America/Chicago",
-    "CST6CDT": "America/Chicago",
-    "CTT": "America/Chicago",
-    "US/Central": "America/Chicago",
-    "MST": "America/Denver",
-    "MST7MDT": "America/Denver",
-    "US/Mountain": "America/Denver",
-    "PST": "America/Los_Angeles",
-    "PST8PDT": "America/Los_Angeles",
-    "US/Pacific": "America/Los_Angeles",
-    "GMT": "Europe/London",
-    "BST": "Europe/London",
-    "GB": "Europe/London",
-    "GB-Eire": "Europe/London",
-    "MET": "Europe/Amsterdam",
-    "CET": "Europe/Amsterdam",
-    "EET": "Europe/Helsinki",
-    "JST": "Asia/Tokyo",
-    "Japan": "Asia/Tokyo",
-    "HKT": "Asia/Hong_Kong",
-    "Hongkong": "Asia/Hong_Kong",
-    "IST": "Asia/Kolkata",
-    "Asia/Calcutta": "Asia/Kolkata",
-    "SGT": "Asia/Singapore",
-    "Singapore": "Asia/Singapore",
-    "KST": "Asia/Seoul",
-    "ROK": "Asia/Seoul",
-    "AET": "Australia/Sydney",
-    "AEST": "Australia/Sydney",
-    "Australia/NSW": "Australia/Sydney",
-    "Israel": "Asia/Jerusalem",
-    "CEST": "Europe/Amsterdam",
-    "MEST": "Europe/Amsterdam",
-    "MESZ": "Europe/Amsterdam",
-    "MEZ": "Europe/Amsterdam",
-    "WET": "Europe/Lisbon",
-    "WEST": "Europe/Lisbon",
-    "EEST": "Europe/Helsinki",
-    "MSK": "Europe/Moscow",
-    "AEDT": "Australia/Sydney",
-    "NZST": "Pacific/Auckland",
-    "NZDT": "Pacific/Auckland",
-    "Z": "UTC",
-    "Coordinated Universal Time": "UTC",
-    "Eastern Standard Time": "America/New_York",
-    "Eastern Daylight Time": "America/New_York",
-    "Central Standard Time": "America/Chicago",
-    "Central Daylight Time": "America/Chicago",
-    "Mountain Standard Time": "America/Denver",
-    "Mountain Daylight Time": "America/Denver",
-    "Pacific Standard Time": "America/Los_Angeles",
-    "Pacific Daylight Time": "America/Los_Angeles",
-    "Greenwich Mean Time": "Europe/London",
-    "British Summer Time": "Europe/London",
-    "Western European Time": "Europe/Lisbon",
-    "Western European Standard Time": "Europe/Lisbon",
-    "Western European Summer Time": "Europe/Lisbon",
-    "Central European Time": "Europe/Amsterdam",
-    "Central European Standard Time": "Europe/Amsterdam",
-    "Central European Summer Time": "Europe/Amsterdam",
-    "Middle Europe Time": "Europe/Amsterdam",
-    "Middle Europe Summer Time": "Europe/Amsterdam",
-    "Eastern European Time": "Europe/Helsinki",
-    "Eastern European Standard Time": "Europe/Helsinki",
-    "Eastern European Summer Time": "Europe/Helsinki",
-    "Japan Standard Time": "Asia/Tokyo",
-    "Hong Kong Time": "Asia/Hong_Kong",
-    "Hong Kong Standard Time": "Asia/Hong_Kong",
-    "China Standard Time": "Asia/Shanghai",
-    "India Standard Time": "Asia/Kolkata",
-    "Singapore Time": "Asia/Singapore",
-    "Singapore Standard Time": "Asia/Singapore",
-    "Korean Standard Time": "Asia/Seoul",
-    "Korea Standard Time": "Asia/Seoul",
-    "Israel Standard Time": "Asia/Jerusalem",
-    "Israel Daylight Time": "Asia/Jerusalem",
-    "Australian Eastern Standard Time": "Australia/Sydney",
-    "Australian Eastern Daylight Time": "Australia/Sydney",
-    "New Zealand Standard Time": "Pacific/Auckland",
-    "New Zealand Daylight Time": "Pacific/Auckland",
+_IB_NAMES = {
+    "America/New_York": (
+        "EST, EDT, EST5EDT, US/Eastern, Eastern Standard Time, Eastern Daylight Time"
+    ),
+    "America/Chicago": (
+        "CST, CDT, CST6CDT, CTT, US/Central, Central Standard Time, Central Daylight Time"
+    ),
+    "America/Denver": "MST, MST7MDT, US/Mountain, Mountain Standard Time, Mountain Daylight Time",
+    "America/Los_Angeles": "PST, PST8PDT, US/Pacific, Pacific Standard Time, Pacific Daylight Time",
+    "Europe/London": "GMT, BST, GB, GB-Eire, Greenwich Mean Time, British Summer Time",
+    "Europe/Amsterdam": (
+        "MET, CET, CEST, MEST, MESZ, MEZ, Central European Time, Central European Standard Time, "
+        "Central European Summer Time, Middle Europe Time, Middle Europe Summer Time"
+    ),
+    "Europe/Helsinki": (
+        "EET, EEST, Eastern European Time, Eastern European Standard Time, "
+        "Eastern European Summer Time"
+    ),
+    "Asia/Tokyo": "JST, Japan, Japan Standard Time",
+    "Asia/Hong_Kong": "HKT, Hongkong, Hong Kong Time, Hong Kong Standard Time",
+    "Asia/Kolkata": "IST, Asia/Calcutta, India Standard Time",
+    "Asia/Singapore": "SGT, Singapore, Singapore Time, Singapore Standard Time",
+    "Asia/Seoul": "KST, ROK, Korean Standard Time, Korea Standard Time",
+    "Australia/Sydney": (
+        "AET, AEST, Australia/NSW, AEDT, Australian Eastern Standard Time, "
+        "Australian Eastern Daylight Time"
+    ),
+    "Asia/Jerusalem": "Israel, Israel Standard Time, Israel Daylight Time",
+    "Europe/Lisbon": (
+        "WET, WEST, Western European Time, Western European Standard Time, "
+        "Western European Summer Time"
+    ),
+    "Europe/Moscow": "MSK",
+    "Pacific/Auckland": "NZST, NZDT, New Zealand Standard Time, New Zealand Daylight Time",
+    "UTC": "Z, Coordinated Universal Time",
+    "Asia/Shanghai": "China Standard Time",
 }
+_IB_ZONES = {name: zone for zone, names in _IB_NAMES.items() for name in names.split(", ")}
 
 _PM_CLOSE = dt.time(16, 0)
 _AM_OPEN = dt.time(9, 30)

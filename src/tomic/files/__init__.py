@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from tomic.disk import write_text
-from tomic.files.document import SCHEMA, ndjson_rows, to_document, to_json, to_ndjson
 from tomic.files.reading import load_chain
-from tomic.files.tables import (
+from tomic.files.writing import (
     CHAIN_HEADER,
     OVERVIEW_NAME,
+    SCHEMA,
     SNAPSHOT_HEADER,
     left_out,
+    ndjson_rows,
     to_csv_text,
+    to_document,
+    to_json,
+    to_ndjson,
     to_snapshots_csv,
     write_chain,
     write_overview,

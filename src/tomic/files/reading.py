@@ -20,7 +20,7 @@ from tomic.chain import Chain, Fetch
 from tomic.config.market import DEFAULT_INDICES, MarketSettings
 from tomic.disk import parse_json, read_text
 from tomic.errors import BadFile, DataError, MissingSpot, UsageError
-from tomic.files.document import SCHEMA
+from tomic.files.writing import SCHEMA
 from tomic.models import (
     DataType,
     OptionQuote,

@@ -15,20 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tomic.disk import write_text
-from tomic.report.layout import (
-    FigureColumn,
-    FigureGrid,
-    FigureTable,
-    Gallery,
-    Part,
-    ReportPage,
-    ReportSection,
-    Sentences,
-    SvgPicture,
-    cell,
-    is_numeric,
-    resolve,
-)
+from tomic.report import layout
 
 _PROLOGUE = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
@@ -42,12 +29,12 @@ _TURNED = {"#777777": "var(--muted)", "#8a8a8a": "var(--line)"}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def render(page: ReportPage) -> str:
+def render(page: layout.ReportPage) -> str:
     """The whole file as text; the same page gives the same text."""
     return _Writer(page).text()
 
 
-def write(page: ReportPage, file: Path | str) -> Path:
+def write(page: layout.ReportPage, file: Path | str) -> Path:
     """
     Write the page; the file is whole or not there.
 
@@ -60,7 +47,7 @@ def write(page: ReportPage, file: Path | str) -> Path:
 class _Writer:
     """Writes one page."""
 
-    def __init__(self, page: ReportPage) -> None:
+    def __init__(self, page: layout.ReportPage) -> None:
         self._page = page
         self._pictures = 0
 
@@ -84,39 +71,39 @@ class _Writer:
             )
         )
 
-    def _section(self, section: ReportSection) -> str:
+    def _section(self, section: layout.ReportSection) -> str:
         kind = ' class="sheet"' if section.break_before else ""
         parts = "".join(self._part(part) for part in section.parts)
         return f"<section{kind}><h2>{escape(section.title)}</h2>{parts}</section>\n"
 
-    def _part(self, part: Part) -> str:
-        if isinstance(part, FigureTable):
+    def _part(self, part: layout.Part) -> str:
+        if isinstance(part, layout.FigureTable):
             return self._table(part)
-        if isinstance(part, FigureGrid):
+        if isinstance(part, layout.FigureGrid):
             return self._facts(part.at, part.columns)
-        if isinstance(part, Sentences):
+        if isinstance(part, layout.Sentences):
             return self._lines(part)
-        if isinstance(part, SvgPicture):
+        if isinstance(part, layout.SvgPicture):
             return self._figure(part)
         return self._gallery(part)
 
-    def _gallery(self, gallery: Gallery) -> str:
+    def _gallery(self, gallery: layout.Gallery) -> str:
         return f'<div class="gallery">{"".join(map(self._figure, gallery.figures))}</div>'
 
-    def _figure(self, figure: SvgPicture) -> str:
+    def _figure(self, figure: layout.SvgPicture) -> str:
         self._pictures += 1
         svg = inline(figure.svg, prefix=f"p{self._pictures}-", label=figure.caption)
         return f"<figure>{svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"
 
-    def _lines(self, lines: Sentences) -> str:
-        sentences = resolve(self._page.document, lines.at) or []
+    def _lines(self, lines: layout.Sentences) -> str:
+        sentences = layout.resolve(self._page.document, lines.at) or []
         items = "".join(
             f'<li data-at="{lines.at}/{n}">{escape(str(sentence))}</li>'
             for n, sentence in enumerate(sentences)
         )
         return f'<ul class="{lines.kind}">{items}</ul>' if items else ""
 
-    def _facts(self, at: str, columns: tuple[FigureColumn, ...]) -> str:
+    def _facts(self, at: str, columns: tuple[layout.FigureColumn, ...]) -> str:
         cells = "".join(
             f"<div{_hint(column)}><dt>{escape(column.label)}</dt>"
             f"{self._cell('dd', at, column)}</div>"
@@ -124,8 +111,8 @@ class _Writer:
         )
         return f"<dl>{cells}</dl>"
 
-    def _table(self, table: FigureTable) -> str:
-        rows = resolve(self._page.document, table.at) or []
+    def _table(self, table: layout.FigureTable) -> str:
+        rows = layout.resolve(self._page.document, table.at) or []
         if not rows:
             return f"<p>{escape(table.empty)}</p>" if table.empty else ""
         head = "".join(
@@ -144,29 +131,30 @@ class _Writer:
             f"<tbody>{body}</tbody></table></div>"
         )
 
-    def _cell(self, tag: str, above: str, column: FigureColumn) -> str:
+    def _cell(self, tag: str, above: str, column: layout.FigureColumn) -> str:
         at = f"{above}{column.at}"
-        value = resolve(self._page.document, at)
+        value = layout.resolve(self._page.document, at)
         exact = escape(json.dumps(value, ensure_ascii=False))
+        shown = escape(layout.cell(self._page.document, at, column.kind))
         sign = ' data-sign="loss"' if _is_loss(value, column) else ""
         return (
             f'<{tag}{_side(column)}{sign} data-at="{at}" data-kind="{column.kind}"'
-            f' data-value="{exact}">{escape(cell(self._page.document, at, column.kind))}</{tag}>'
+            f' data-value="{exact}">{shown}</{tag}>'
         )
 
 
-def _is_loss(value: Any, column: FigureColumn) -> bool:
+def _is_loss(value: Any, column: layout.FigureColumn) -> bool:
     """Whether it is money lost, or a word for it that must be seen."""
     if value == "alarm":
         return True
     return column.kind == "pnl" and isinstance(value, int | float) and value <= -0.005
 
 
-def _side(column: FigureColumn) -> str:
-    return ' class="n"' if is_numeric(column.kind) else ""
+def _side(column: layout.FigureColumn) -> str:
+    return ' class="n"' if layout.is_numeric(column.kind) else ""
 
 
-def _hint(column: FigureColumn) -> str:
+def _hint(column: layout.FigureColumn) -> str:
     return f' title="{escape(column.hint)}"' if column.hint else ""
 
 

@@ -117,21 +117,21 @@ def _bar(row: Sequence[Any]) -> tuple[Any, ...] | None:
 def _snapshot(row: Sequence[Any]) -> tuple[str, ...] | None:
     symbol, date, _, *percents = row
     day = _day(date)
-    found = {
+    fractions = {
         name: value / 100.0
         for name, cell in zip(("hv30", "hv60", "hv90"), percents, strict=False)
         if (value := _number(cell)) is not None and not impossible(name, value / 100.0)
     }
-    if day is None or not found:
+    if day is None or not fractions:
         return None
     as_of = dt.datetime.combine(day, dt.time(), dt.UTC)
     snapshot = VolSnapshot(
         symbol=str(symbol),
         as_of=as_of,
-        hv30=found.get("hv30"),
-        hv60=found.get("hv60"),
-        hv90=found.get("hv90"),
-        sources=dict.fromkeys(found, "original"),
+        hv30=fractions.get("hv30"),
+        hv60=fractions.get("hv60"),
+        hv90=fractions.get("hv90"),
+        sources=dict.fromkeys(fractions, "original"),
     )
     text = to_text(snapshot, exclude_defaults=True)
     return snapshot.symbol, day.isoformat(), as_of.isoformat(), text
@@ -472,8 +472,8 @@ LATEST = len(MIGRATIONS)
 def tables_of(version: int) -> frozenset[str]:
     """Return the names of the tables that a file of *version* has."""
     steps = [step for steps in MIGRATIONS[:version] for step in steps if isinstance(step, str)]
-    found = (re.match(r"\s*CREATE TABLE (\w+)", step) for step in steps)
-    return frozenset(match[1] for match in found if match)
+    created = (re.match(r"\s*CREATE TABLE (\w+)", step) for step in steps)
+    return frozenset(match[1] for match in created if match)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

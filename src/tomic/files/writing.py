@@ -1,18 +1,27 @@
-"""The CSV files: the original program's columns in its order, then what it left unsaid."""
+"""
+Chains and snapshots written: the original's CSV files, and documents of schema ``tomic.chain/1``.
+
+The CSV files have the original program's columns in its order, then what it left unsaid. In a
+document absent numbers are null, never NaN.
+"""
 
 from __future__ import annotations
 
 import csv
 import datetime as dt
 import io
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tomic._version import __version__
 from tomic.chain import Chain
 from tomic.disk import write_text
+from tomic.figures import columns
 from tomic.models import OptionQuote, RowStatus, VolSnapshot
 
 CHAIN_HEADER = (
@@ -44,6 +53,23 @@ OVERVIEW_NAME = "Overzicht_Marktkenmerken.csv"
 
 LEFT_OUT = (RowStatus.DELTA_OUT_OF_RANGE, RowStatus.UNKNOWN_CONTRACT)
 """What the mission calls invalid: not in the CSV, but counted."""
+
+_VOLATILITY = {
+    "HV_30": "hv30", "ATR_14": "atr14", "VIX": "vix", "Skew": "skew", "Term_M1_M2": "term_m1_m2",
+    "Term_M1_M3": "term_m1_m3", "IV_Rank": "iv_rank", "Implied_Volatility": "iv30",
+    "IV_Percentile": "iv_percentile", "HV_20": "hv20", "HV_60": "hv60", "HV_90": "hv90",
+    "HV_252": "hv252",
+}  # fmt: skip
+"""Columns that are a figure of a snapshot."""
+
+SCHEMA = "tomic.chain/1"
+
+ROW_FIELDS = (
+    "con_id", "expiry", "dte", "strike", "right", "bid", "ask", "last", "close", "iv", "delta",
+    "gamma", "vega", "theta", "volume", "open_interest", "parity_deviation", "status",
+    "quote_source", "greeks_source", "quoted_at",
+)  # fmt: skip
+"""Fields of a row, in order."""
 
 Cell = str | int
 Snapshots = Iterable[tuple[VolSnapshot | None, Chain | None]]
@@ -200,19 +226,7 @@ def _snapshot_cells(snapshot: VolSnapshot | None, chain: Chain | None) -> dict[s
 
 def _volatility_cells(snapshot: VolSnapshot) -> dict[str, Cell]:
     return {
-        "HV_30": _per_cent(snapshot.hv30),
-        "ATR_14": _price(snapshot.atr14, 4),
-        "VIX": _per_cent(snapshot.vix),
-        "Skew": _per_cent(snapshot.skew),
-        "Term_M1_M2": _per_cent(snapshot.term_m1_m2),
-        "Term_M1_M3": _per_cent(snapshot.term_m1_m3),
-        "IV_Rank": _per_cent(snapshot.iv_rank),
-        "Implied_Volatility": _per_cent(snapshot.iv30),
-        "IV_Percentile": _per_cent(snapshot.iv_percentile),
-        "HV_20": _per_cent(snapshot.hv20),
-        "HV_60": _per_cent(snapshot.hv60),
-        "HV_90": _per_cent(snapshot.hv90),
-        "HV_252": _per_cent(snapshot.hv252),
+        **{name: _figure(snapshot, field) for name, field in _VOLATILITY.items()},
         "IV_Days": _whole(snapshot.iv_days),
         "Next_Earnings": snapshot.next_earnings.isoformat() if snapshot.next_earnings else "",
         "Next_Dividend": snapshot.next_dividend.isoformat() if snapshot.next_dividend else "",
@@ -242,5 +256,90 @@ def _whole(value: int | None) -> Cell:
     return "" if value is None else value
 
 
-def _per_cent(fraction: float | None) -> str:
-    return "" if fraction is None else _price(100.0 * fraction, 4)
+def _figure(snapshot: VolSnapshot, field: str) -> str:
+    """A figure as tables show it: fractions in per cent."""
+    value: float | None = getattr(snapshot, field)
+    (figure,) = columns(field)
+    return "" if value is None else _price(figure.factor * value, 4)
+
+
+# -- documents -----------------------------------------------------------------------------
+
+
+def to_document(chain: Chain) -> dict[str, Any]:
+    """Return the whole chain, every row whatever its status, as JSON-ready values."""
+    return {"schema": SCHEMA, "meta": _meta(chain), "rows": [_row(row) for row in chain.rows()]}
+
+
+def to_json(chains: Sequence[Chain], *, as_array: bool = False) -> str:
+    """
+    Return one document for one chain, an array of documents for several or none.
+
+    *as_array* makes it an array for one too, as when only one of several symbols had a chain.
+    """
+    documents = [to_document(chain) for chain in chains]
+    whole = documents[0] if len(documents) == 1 and not as_array else documents
+    return json.dumps(whole, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def ndjson_rows(chain: Chain) -> Iterator[dict[str, Any]]:
+    """Yield the document's rows, each with its symbol first."""
+    for row in chain.rows():
+        yield {"symbol": chain.symbol, **_row(row)}
+
+
+def to_ndjson(chain: Chain) -> str:
+    """Return `ndjson_rows` as text, a row per line."""
+    return "".join(
+        json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n" for row in ndjson_rows(chain)
+    )
+
+
+def _meta(chain: Chain) -> dict[str, Any]:
+    fetch, underlying = chain.fetch, chain.underlying
+    return {
+        "symbol": chain.symbol,
+        "spot": _number(chain.spot.price),
+        "spot_source": chain.spot.source.value,
+        "data_type": chain.data_type.value,
+        "as_of": chain.as_of.isoformat(),
+        "rate": _number(chain.rate),
+        "div_yield": _number(chain.div_yield),
+        "expiries": [day.isoformat() for day in chain.expiries],
+        "requested": len(chain),
+        "ok": chain.counts.get(RowStatus.OK, 0),
+        "gaps": chain.gaps,
+        "completeness": chain.completeness,
+        "complete": fetch.complete,
+        "seconds": round(fetch.seconds, 3),
+        "messages": fetch.messages,
+        "messages_per_second": (
+            round(fetch.messages / fetch.seconds, 1) if fetch.seconds > 0.0 else None
+        ),
+        "trading_class": chain.trading_class,
+        "multiplier": chain.multiplier,
+        "underlying": {
+            "con_id": underlying.con_id,
+            "sec_type": underlying.sec_type,
+            "exchange": underlying.exchange,
+            "primary_exchange": underlying.primary_exchange,
+            "currency": underlying.currency,
+            "name": underlying.name,
+            "time_zone": underlying.time_zone,
+        },
+        "notes": list(chain.notes),
+        "version": __version__,
+    }
+
+
+def _row(row: OptionQuote) -> dict[str, Any]:
+    cells: dict[str, Any] = {name: getattr(row, name) for name in ROW_FIELDS}
+    cells["expiry"] = row.expiry.isoformat()
+    cells["status"] = row.status.value
+    cells["quote_source"] = row.quote_source.value if row.quote_source else None
+    cells["quoted_at"] = row.quoted_at.isoformat() if row.quoted_at else None
+    return cells
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
