@@ -22,7 +22,6 @@ from tomic.sim.market import (
     Holding,
     Listing,
     MarketFill,
-    OptionParameters,
     Quote,
     instruments as declared,
     listings,
@@ -42,6 +41,7 @@ from tomic.sim.market.account import (
 from tomic.sim.market.instruments import Instrument, OptionClass
 from tomic.sim.market.listings import Catalogue
 from tomic.sim.market.slices import MarketState, Slice
+from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
 OPEN_START = listings.moment(date(2026, 11, 20), time(15, 0))
@@ -154,7 +154,7 @@ class ModelMarket:
             fitting = self._catalogue.underlyings(wanted)
         return [listing for listing in fitting if listings.reachable(wanted, listing)]
 
-    def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
+    def parameters(self, symbol: str, under_con_id: int) -> Sequence[ParameterRow]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
         instrument = self._catalogue.underlying_of(under_con_id)
         if instrument is None or instrument.symbol != symbol:
@@ -214,7 +214,7 @@ class ModelMarket:
             multiplier=float(listing.multiplier or 1),
             strike=listing.strike,
             right=listing.right,
-            expiry=f"{listing.expiry:%Y%m%d}" if listing.expiry else "",
+            expiry=listing.expiry_text,
         )
 
     def _held(self, plan: Planned) -> Holding | None:

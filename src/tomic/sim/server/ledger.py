@@ -7,6 +7,7 @@ Source: TWS API, "Executions and Commissions".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from tomic.sim import faults
@@ -309,9 +310,6 @@ class Ledger:
         )
         client.send(status)
 
-    def _completed_orders(self, _: requests.ReqCompletedOrders) -> None:
-        self._client.send(answers.CompletedOrdersEnd())
-
     def _cancel_order(self, request: requests.CancelOrder) -> None:
         self._client.error(request.order_id, 10147, request.order_id)
 
@@ -327,31 +325,25 @@ def _number(values: dict[str, tuple[str, str]], tag: str) -> float:
         return 0.0
 
 
-def _described(listing: Listing) -> tuple[int, str, str, str, float, str, str]:
-    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
-    return (
+def _described(listing: Listing, exchange: str) -> answers.ContractRow:
+    return answers.ContractRow(
         listing.con_id,
         listing.symbol,
         listing.sec_type,
-        expiry,
+        listing.expiry_text,
         listing.strike,
         listing.right,
         listing.multiplier,
-    )
-
-
-def _position(holding: Holding, listing: Listing) -> tuple[Any, ...]:
-    """The fields of a position; IB leaves its exchange empty."""
-    return (
-        holding.account,
-        *_described(listing),
-        "",
+        exchange,
         listing.currency,
         listing.local_symbol,
         listing.trading_class,
-        holding.quantity,
-        holding.average_cost,
     )
+
+
+def _position(holding: Holding, listing: Listing) -> tuple[str, answers.ContractRow, float, float]:
+    """The fields of a position; IB leaves its exchange empty."""
+    return holding.account, _described(listing, ""), holding.quantity, holding.average_cost
 
 
 def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.PortfolioValue:
@@ -364,18 +356,14 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.Port
         price = next((known for known in (quote.last, quote.close) if known is not None), price)
     value = price * factor * holding.quantity
     return answers.PortfolioValue(
-        *_described(listing),
-        listing.primary_exchange or listing.exchange,
-        listing.currency,
-        listing.local_symbol,
-        listing.trading_class,
-        holding.quantity,
-        price,
-        value,
-        holding.average_cost,
-        value - holding.average_cost * holding.quantity,
-        0.0,
-        holding.account,
+        contract=_described(listing, listing.primary_exchange or listing.exchange),
+        position=holding.quantity,
+        price=price,
+        value=value,
+        average_cost=holding.average_cost,
+        unrealized=value - holding.average_cost * holding.quantity,
+        realized=0.0,
+        account=holding.account,
     )
 
 
@@ -406,17 +394,7 @@ def execution_row(
     return answers.ExecutionData(
         req_id=req_id,
         order_id=fill.order_id,
-        con_id=listing.con_id,
-        symbol=listing.symbol,
-        sec_type=listing.sec_type,
-        expiry=f"{listing.expiry:%Y%m%d}" if listing.expiry else "",
-        strike=listing.strike,
-        right=listing.right or "?",
-        multiplier=listing.multiplier,
-        exchange=fill.exchange,
-        currency=listing.currency,
-        local_symbol=listing.local_symbol,
-        trading_class=listing.trading_class,
+        contract=replace(_described(listing, fill.exchange), right=listing.right or "?"),
         exec_id=fill.exec_id,
         time=fill.time_text or times.execution(fill.at, listing.time_zone_id),
         account=fill.account,

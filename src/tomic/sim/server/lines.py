@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from tomic.sim import faults
@@ -49,6 +49,9 @@ Those from 576 on are what a TWS listed in a 321 of 2022 (deephaven-ib, issue 46
 """
 
 
+_COMPUTED = tuple(item.name for item in fields(Computation))
+
+
 def number_of(tick: int, *, delayed: bool) -> int:
     """The tick number, live or delayed."""
     return _DELAYED.get(tick, tick) if delayed else tick
@@ -88,24 +91,10 @@ def greek_ticks(req_id: int, quote: Quote, *, delayed: bool) -> Iterator[Tick]:
 
 
 def computation(req_id: int, tick: int, computed: Computation) -> TickComputation:
-    """One computation with the wire's sentinels for what is missing."""
-
-    def known(value: float | None, sentinel: float) -> float:
-        return sentinel if value is None else value
-
-    return TickComputation(
-        req_id,
-        tick,
-        1,
-        known(computed.iv, -1.0),
-        known(computed.delta, -2.0),
-        known(computed.price, -1.0),
-        known(computed.pv_dividend, -1.0),
-        known(computed.gamma, -2.0),
-        known(computed.vega, -2.0),
-        known(computed.theta, -2.0),
-        known(computed.underlying, -1.0),
-    )
+    """One computation; what is missing keeps the sentinels that the message begins with."""
+    values = {name: getattr(computed, name) for name in _COMPUTED}
+    known = {name: value for name, value in values.items() if value is not None}
+    return TickComputation(req_id, tick, **known)
 
 
 def generic_ticks(

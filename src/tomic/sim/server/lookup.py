@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
@@ -82,8 +82,9 @@ def trades_at(listing: Listing, exchange: str) -> bool:
 
 def subject_of_listing(listing: Listing) -> Subject:
     """A listing as faults aim at it."""
-    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
-    return Subject(listing.symbol, listing.sec_type, expiry, listing.strike, listing.right)
+    return Subject(
+        listing.symbol, listing.sec_type, listing.expiry_text, listing.strike, listing.right
+    )
 
 
 def subject_of(market: Market, request: object) -> Subject:
@@ -107,43 +108,26 @@ def is_open_ended(contract: ContractSpec) -> bool:
     return len(contract.expiry) < 8 or contract.strike == 0.0 or not right_of(contract)
 
 
+_ALIKE = {item.name for item in fields(Listing)} & {item.name for item in fields(ContractData)}
+"""What a row of contract details says just as a listing does."""
+
+
 def details_row(req_id: int, listing: Listing, under: Listing | None) -> ContractData:
     """One listing as a row of contract details; *under* is what an option is written on."""
-    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
+    expiry = listing.expiry_text
     last_trade = f"{expiry} {listing.last_trade_time} {listing.time_zone_id}".strip()
-    return ContractData(
-        req_id=req_id,
-        symbol=listing.symbol,
-        sec_type=listing.sec_type,
-        last_trade=last_trade if expiry and listing.last_trade_time else expiry,
-        strike=listing.strike,
-        right=listing.right,
-        exchange=listing.exchange,
-        currency=listing.currency,
-        local_symbol=listing.local_symbol,
-        market_name=listing.market_name,
-        trading_class=listing.trading_class,
-        con_id=listing.con_id,
-        min_tick=listing.min_tick,
-        multiplier=listing.multiplier,
-        order_types="ACTIVETIM,ALERT,DAY,GTC,LMT,MKT,WHATIF",
-        valid_exchanges=listing.valid_exchanges,
-        under_con_id=listing.under_con_id,
-        long_name=listing.long_name.encode("unicode_escape").decode("ascii"),
-        primary_exchange=listing.primary_exchange,
-        contract_month=expiry[:6],
-        industry=listing.industry,
-        category=listing.category,
-        subcategory=listing.subcategory,
-        time_zone_id=listing.time_zone_id,
-        trading_hours=listing.trading_hours,
-        liquid_hours=listing.liquid_hours,
-        under_symbol=under.symbol if under else "",
-        under_sec_type=under.sec_type if under else "",
-        market_rules=",".join("26" for _ in listing.valid_exchanges.split(",")),
-        real_expiry=expiry,
-        stock_type=listing.stock_type,
-    )
+    row: dict[str, Any] = {name: getattr(listing, name) for name in _ALIKE}
+    row |= {
+        "last_trade": last_trade if expiry and listing.last_trade_time else expiry,
+        "order_types": "ACTIVETIM,ALERT,DAY,GTC,LMT,MKT,WHATIF",
+        "long_name": listing.long_name.encode("unicode_escape").decode("ascii"),
+        "contract_month": expiry[:6],
+        "under_symbol": under.symbol if under else "",
+        "under_sec_type": under.sec_type if under else "",
+        "market_rules": ",".join("26" for _ in listing.valid_exchanges.split(",")),
+        "real_expiry": expiry,
+    }
+    return ContractData(req_id=req_id, **row)
 
 
 class Lookup:
@@ -265,17 +249,7 @@ class Lookup:
         # A named exchange asks for futures options there; for a share that is nothing at all.
         if not request.exchange:
             for row in client.gateway.market.parameters(request.symbol, request.con_id):
-                client.send(
-                    OptionParameters(
-                        request.req_id,
-                        row.exchange,
-                        row.under_con_id,
-                        row.trading_class,
-                        row.multiplier,
-                        row.expiries,
-                        row.strikes,
-                    )
-                )
+                client.send(OptionParameters(request.req_id, row))
         if not self._is_endless("option_params", request):
             client.end(request.req_id)
             client.send(OptionParamsEnd(request.req_id))
