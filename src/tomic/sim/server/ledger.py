@@ -14,7 +14,7 @@ from tomic.sim import faults
 from tomic.sim.market import Holding, Listing, MarketFill, Quote
 from tomic.sim.server.limits import Times
 from tomic.sim.server.lookup import subject_of
-from tomic.sim.server.state import Client
+from tomic.sim.server.state import ANSWERLESS, Client, Handlers
 from tomic.wire import answers, requests
 from tomic.wire.layout import UNSET
 from tomic.wire.orders import Margins, PlaceOrder, WhatIfOrder
@@ -37,34 +37,40 @@ class Ledger:
         self._market = client.gateway.market
         self._summaries: set[int] = set()
 
-    def handlers(self) -> dict[type, Callable[[Any], None]]:
+    def handlers(self) -> Handlers:
         """What this part answers, including messages that TWS accepts silently."""
         return {
-            requests.ReqPositions: self._soon(self._positions),
+            requests.ReqPositions: ("positions", self._soon(self._positions)),
             requests.ReqPositionsMulti: self._opened("positions", self._positions_multi),
-            requests.ReqAccountSummary: self._summary,
-            requests.CancelAccountSummary: self._cancel_summary,
-            requests.ReqAccountUpdates: self._soon(self._updates),
+            requests.ReqAccountSummary: ("account_summary", self._summary),
+            requests.CancelAccountSummary: ("cancel_account_summary", self._cancel_summary),
+            requests.ReqAccountUpdates: ("account_updates", self._soon(self._updates)),
             requests.ReqAccountUpdatesMulti: self._opened("account_updates", self._updates_multi),
-            requests.ReqCurrentTime: self._time,
-            requests.ReqManagedAccounts: self._managed,
-            requests.ReqIds: lambda _: self._client.send(answers.NextValidId(1)),
-            requests.ReqOpenOrders: lambda _: self._client.send(answers.OpenOrderEnd()),
-            requests.ReqAllOpenOrders: lambda _: self._client.send(answers.OpenOrderEnd()),
-            requests.ReqCompletedOrders: lambda _: self._client.send(answers.CompletedOrdersEnd()),
-            requests.ReqExecutions: self._executions,
+            requests.ReqCurrentTime: ("current_time", self._time),
+            requests.ReqManagedAccounts: ("managed_accounts", self._managed),
+            requests.ReqIds: ("ids", self._always(answers.NextValidId(1))),
+            requests.ReqOpenOrders: ("open_orders", self._always(answers.OpenOrderEnd())),
+            requests.ReqAllOpenOrders: ("open_orders", self._always(answers.OpenOrderEnd())),
+            requests.ReqCompletedOrders: (
+                "completed_orders",
+                self._always(answers.CompletedOrdersEnd()),
+            ),
+            requests.ReqExecutions: ("executions", self._executions),
             requests.ReqPnL: self._opened("pnl", self._pnl),
-            requests.ReqUserInfo: self._user_info,
-            PlaceOrder: self._order,
-            requests.CancelOrder: self._cancel_order,
-            requests.CancelPositions: _nothing,
+            requests.ReqUserInfo: ("user_info", self._user_info),
+            PlaceOrder: ("place_order", self._order),
+            requests.CancelOrder: (ANSWERLESS, self._cancel_order),
+            requests.CancelPositions: (ANSWERLESS, _nothing),
             requests.CancelPositionsMulti: self._closed("positions"),
             requests.CancelAccountUpdatesMulti: self._closed("account_updates"),
             requests.CancelPnL: self._closed("pnl"),
-            requests.SetLogLevel: _nothing,
-            requests.ReqAutoOpenOrders: _nothing,
-            requests.GlobalCancel: _nothing,
+            requests.SetLogLevel: (ANSWERLESS, _nothing),
+            requests.ReqAutoOpenOrders: (ANSWERLESS, _nothing),
+            requests.GlobalCancel: (ANSWERLESS, _nothing),
         }
+
+    def _always(self, answer: object) -> Callable[[Any], None]:
+        return lambda _: self._client.send(answer)
 
     def _soon(self, call: Callable[[Any], None]) -> Callable[[Any], None]:
         def handler(request: Any) -> None:
@@ -73,7 +79,7 @@ class Ledger:
 
         return handler
 
-    def _opened(self, kind: str, call: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _opened(self, kind: str, call: Callable[[Any], None]) -> tuple[str, Callable[[Any], None]]:
         """Answer soon, and keep the request id in use until its cancel."""
 
         def answer(request: Any) -> None:
@@ -86,16 +92,16 @@ class Ledger:
             if self._client.begin(request.req_id, kind):
                 soon(request)
 
-        return handler
+        return kind, handler
 
-    def _closed(self, kind: str) -> Callable[[Any], None]:
+    def _closed(self, kind: str) -> tuple[str, Callable[[Any], None]]:
         """Free a request id; an unknown one is ignored, as in TWS."""
 
         def handler(request: Any) -> None:
             if self._client.open.get(request.req_id) == kind:
                 self._client.end(request.req_id)
 
-        return handler
+        return ANSWERLESS, handler
 
     # the clock and the login
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 from tomic.sim import faults
 from tomic.sim.faults import Subject
 from tomic.sim.market import Listing, Market
-from tomic.sim.server.state import Client, DetailsQueue
+from tomic.sim.server.limits import AMBIGUOUS
+from tomic.sim.server.state import Client, DetailsQueue, Handlers
 from tomic.wire import requests
 from tomic.wire.answers import (
     ContractData,
@@ -80,6 +81,22 @@ def trades_at(listing: Listing, exchange: str) -> bool:
     return exchange in named or (exchange == "SMART" and listing.sec_type != "IND")
 
 
+def resolve(
+    client: Client, req_id: int, contract: ContractSpec, objection: str = ""
+) -> Listing | None:
+    """The one listing that a request for its data means; None after an error when there is none."""
+    refusal = complaint(contract) or ("" if contract.exchange else "Please enter exchange")
+    if refusal or objection:
+        client.error(req_id, 321, refusal or objection)
+        return None
+    fitting = find(client.gateway.market, contract)
+    listings = [listing for listing in fitting if trades_at(listing, contract.exchange)]
+    if len(listings) == 1:
+        return listings[0]
+    client.error(req_id, 200, text=AMBIGUOUS.format(contract.symbol) if listings else "")
+    return None
+
+
 def subject_of_listing(listing: Listing) -> Subject:
     """A listing as faults aim at it."""
     return Subject(
@@ -136,13 +153,13 @@ class Lookup:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def handlers(self) -> dict[type, Callable[[Any], None]]:
+    def handlers(self) -> Handlers:
         """What this part answers."""
         return {
-            requests.ReqContractDetails: self._details,
-            requests.ReqOptionParams: self._params,
-            requests.ReqMatchingSymbols: self._matching,
-            requests.ReqMarketRule: self._rule,
+            requests.ReqContractDetails: ("contract_details", self._details),
+            requests.ReqOptionParams: ("option_params", self._params),
+            requests.ReqMatchingSymbols: ("matching_symbols", self._matching),
+            requests.ReqMarketRule: ("market_rule", self._rule),
         }
 
     def _details(self, request: requests.ReqContractDetails) -> None:
@@ -157,7 +174,7 @@ class Lookup:
             return
         if not is_open_ended(contract):
             gateway.details_exact += 1
-            self._stream(request, self._found(contract), done=lambda: None)
+            self._stream(request, find(gateway.market, contract), done=lambda: None)
             return
         gateway.details_open += 1
         queue = gateway.details_queues.setdefault(contract.symbol, DetailsQueue())
@@ -173,9 +190,6 @@ class Lookup:
 
         queue.put(start)
 
-    def _found(self, contract: ContractSpec) -> Sequence[Listing]:
-        return find(self._client.gateway.market, contract)
-
     def _stream_open(
         self, request: requests.ReqContractDetails, release: Callable[[], None]
     ) -> None:
@@ -184,7 +198,7 @@ class Lookup:
                 self._client.on_close.remove(release)
             release()
 
-        self._stream(request, self._found(request.contract), done=done)
+        self._stream(request, find(self._client.gateway.market, request.contract), done=done)
 
     def _stream(
         self,
