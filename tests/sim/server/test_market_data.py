@@ -355,7 +355,7 @@ async def test_an_option_has_no_volatility_series(probe, what):
         ({"bar_size": "1 hour"}, 162, "returned no data"),
     ],
 )
-async def test_requests_for_bars_that_cannot_be_right_are_refused(probe, gateway, changes, code, text):
+async def test_bars_that_cannot_be_right_are_refused(probe, gateway, changes, code, text):
     """Each rule of IB's validation has its own sentence."""
     probe.ask(replace(DAILY, **changes))
 
