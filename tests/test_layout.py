@@ -106,7 +106,6 @@ TESTED_IN = {
     "report/layout": "report/test_html",
     "report/pictures": "report/test_figures",
     "sim/market/instruments": "sim/market/test_model",
-    "sim/server/connection": "sim/server/test_gateway",
     "sim/server/state": "sim/server/test_gateway",
     "store/names": "cli/test_completion",
     "strategies/candidates": "strategies/test_search",

@@ -199,9 +199,9 @@ def test_only_live_data_are_wanted():
 
 def test_a_refused_generic_tick_is_not_asked_again(monkeypatch):
     """After a 321 the second line of a silent option asks for what is legal, as the first does."""
-    from tomic.sim.server import lines
+    from tomic.sim.server import market_data
 
-    monkeypatch.setitem(lines.LEGAL_GENERIC, "OPT", lines.LEGAL_GENERIC["OPT"] - {106})
+    monkeypatch.setitem(market_data.LEGAL_GENERIC, "OPT", market_data.LEGAL_GENERIC["OPT"] - {106})
 
     got = fetch(Silent(right="C", first_n=1))
 
@@ -212,10 +212,10 @@ def test_a_refused_generic_tick_is_not_asked_again(monkeypatch):
 
 def test_a_refused_tick_is_learned_once(monkeypatch):
     """The first 321 spares the options that come later; open interest is still asked for."""
-    from tomic.sim.server import lines
+    from tomic.sim.server import market_data
 
     clean = fetch(rules=WIDE)
-    monkeypatch.setitem(lines.LEGAL_GENERIC, "OPT", lines.LEGAL_GENERIC["OPT"] - {106})
+    monkeypatch.setitem(market_data.LEGAL_GENERIC, "OPT", market_data.LEGAL_GENERIC["OPT"] - {106})
 
     got = fetch(rules=WIDE)
 
@@ -226,9 +226,9 @@ def test_a_refused_tick_is_learned_once(monkeypatch):
 
 def test_the_model_price_survives_a_refused_tick(monkeypatch):
     """A silent stock is priced by its options also where one generic tick is refused."""
-    from tomic.sim.server import lines
+    from tomic.sim.server import market_data
 
-    monkeypatch.setitem(lines.LEGAL_GENERIC, "OPT", lines.LEGAL_GENERIC["OPT"] - {106})
+    monkeypatch.setitem(market_data.LEGAL_GENERIC, "OPT", market_data.LEGAL_GENERIC["OPT"] - {106})
 
     got = fetch(Silent(symbol="SPY", times=2))
 

@@ -12,16 +12,8 @@ from typing import Any
 import pytest
 
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.market import (
-    AccountBook,
-    Bar,
-    Computation,
-    Holding,
-    Listing,
-    OptionParameters,
-    Quote,
-)
-from tomic.wire.answers import CurrentTime, Error, NextValidId
+from tomic.sim.market import AccountBook, Bar, Computation, Holding, Listing, Quote
+from tomic.wire.answers import CurrentTime, Error, NextValidId, ParameterRow
 from tomic.wire.framing import FrameReader, hello, split_fields
 from tomic.wire.protocol import ANSWERS, REQUESTS
 from tomic.wire.requests import ContractSpec, ReqCurrentTime, StartApi
@@ -127,12 +119,12 @@ class PaperMarket:
             and (not wanted.expiry or f"{listing.expiry:%Y%m%d}" == wanted.expiry)
         ]
 
-    def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
+    def parameters(self, symbol: str, under_con_id: int) -> Sequence[ParameterRow]:
         if under_con_id != SPY:
             return []
         days = tuple(f"{day:%Y%m%d}" for day in EXPIRIES)
         return [
-            OptionParameters(exchange, SPY, "SPY", "100", days, STRIKES)
+            ParameterRow(exchange, SPY, "SPY", "100", days, STRIKES)
             for exchange in ("CBOE", self.second_exchange)
         ]
 

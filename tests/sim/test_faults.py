@@ -54,7 +54,7 @@ DAILY = ReqHistory(1, STOCK, False, "", "1 day", "5 D", True, "TRADES", 1)
         ("refuse:code=200,on=contract_details", faults.Refuse(200, on="contract_details")),
         ("client-id-in-use:ids=100+101", faults.ClientIdInUse((100, 101))),
         ("client_id_in_use:ids=7+100-102", faults.ClientIdInUse((7, 100, 101, 102))),
-        ("garble:after=3,whole-frame=yes", faults.Garble(3, whole_frame=True)),
+        ("garble:after=3,whole-frame=yes", faults.Garble(after=3, whole_frame=True)),
         ("connectivity_lost:restored_after=none", faults.ConnectivityLost(restored_after=None)),
         ("restart:down_for=0.1", faults.Restart(down_for=0.1)),
     ],

@@ -7,7 +7,9 @@ with some, ``gateway.add(...)`` brings one in later, :func:`parse` reads one fro
     Silent(share=0.05, first_n=1)         "silent:share=0.05,first_n=1"
     DropAfter(messages=40)                "drop_after:messages=40"
 
-Faults that name a contract or a kind of request are :class:`Aimed`. Counts named *after* or
+Faults that name a contract or a kind of request are :class:`Aimed`, those that begin after so many
+messages :class:`Timed`; one whose effect is not of the whole connection is asked for where it
+strikes, with :meth:`Interference.aimed` or :meth:`Interference.of`. Counts named *after* or
 *messages* are messages received from one client after its handshake; times end in ``_s`` or are
 said to be seconds.
 """
@@ -20,7 +22,7 @@ import types
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
 from tomic.errors import UsageError
@@ -249,96 +251,145 @@ class DropAfterRows(Fault):
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Garble(Fault):
-    """After so many messages one answer is replaced by garbage."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed(Fault):
+    """A fault of a connection that begins after so many messages."""
 
     after: int = 40
+
+    def begin(self, trouble: Trouble) -> None:
+        """Do on a connection what this fault does."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage(Timed):
+    """A timed fault that passes."""
+
+    restored_after: float | None = 1.0
+    """Seconds; None means never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Garble(Timed):
+    """One answer is replaced by garbage."""
+
     whole_frame: bool = False
     """True keeps the frame's length right, so that only that one message is lost."""
 
+    def begin(self, trouble: Trouble) -> None:
+        trouble.spoil_next = self._garbled
+
+    def _garbled(self, data: bytes, noise: random.Random) -> bytes:
+        garbage = noise.randbytes(len(data))
+        # The high bit makes the length absurd, so that the stream can never be read again.
+        return data[:4] + garbage[4:] if self.whole_frame else b"\xff" + garbage[1:]
+
 
 @dataclass(frozen=True, slots=True)
-class Truncate(Fault):
-    """After so many messages one frame loses its second half; the stream is unreadable then."""
+class Truncate(Timed):
+    """One frame loses its second half; the stream is unreadable then."""
 
-    after: int = 40
+    def begin(self, trouble: Trouble) -> None:
+        trouble.spoil_next = lambda data, _: data[: max(4, len(data) // 2)]
 
 
 @dataclass(frozen=True, slots=True)
-class Mutate(Fault):
+class Mutate(Timed):
     """From then on a share of the answers loses fields, or has one that makes no sense."""
 
     share: float = 0.02
-    after: int = 5
+    after: int = field(default=5, kw_only=True)
+
+    def begin(self, trouble: Trouble) -> None:
+        trouble.spoil_all = self._mutated
+
+    def _mutated(self, data: bytes, noise: random.Random) -> bytes:
+        """Now and then a frame without its tail or with one odd field; its length stays right."""
+        if noise.random() >= self.share:
+            return data
+        parts = list(split_fields(data[4:]))
+        at = noise.randrange(len(parts))
+        if noise.random() < 0.3:
+            del parts[max(at, 1) :]
+        else:
+            parts[at] = noise.choice(_NONSENSE)
+        return frame_fields(parts)
 
 
 @dataclass(frozen=True, slots=True)
-class Deaf(Fault):
-    """After so many messages the gateway says nothing more; the socket stays open."""
+class Deaf(Timed):
+    """The gateway says nothing more; the socket stays open."""
 
-    after: int = 40
+    def begin(self, trouble: Trouble) -> None:
+        trouble.deaf = trouble.mute = True
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectivityLost(Fault):
+class ConnectivityLost(Outage):
     """1100: TWS has lost IB. Nothing is answered until 1101 (lines lost) or 1102 (kept)."""
 
-    after: int = 40
-    restored_after: float | None = 1.0
-    """Seconds; None means never."""
     code: int = 1102
 
+    def begin(self, trouble: Trouble) -> None:
+        trouble.lose(1100, self.code, self.restored_after)
+
 
 @dataclass(frozen=True, slots=True)
-class ServerBroken(Fault):
+class ServerBroken(Outage):
     """2110: the line between TWS and IB's server is broken, and mends itself."""
 
-    after: int = 40
-    restored_after: float | None = 1.0
+    def begin(self, trouble: Trouble) -> None:
+        trouble.lose(2110, 1102, self.restored_after)
 
 
 @dataclass(frozen=True, slots=True)
-class FarmBroken(Fault):
+class FarmBroken(Outage):
     """2103, 2105 or 2157: market data, bars or contract details are not answered for a while."""
 
     code: int = 2103
-    after: int = 40
-    restored_after: float | None = 1.0
+
+    def begin(self, trouble: Trouble) -> None:
+        trouble.break_farm(self.code, self.restored_after)
 
 
 @dataclass(frozen=True, slots=True)
-class Restart(Fault):
+class Restart(Timed):
     """TWS restarts: every connection is cut and nothing listens for *down_for* seconds."""
 
-    after: int = 40
     down_for: float = 0.5
 
+    def begin(self, trouble: Trouble) -> None:
+        trouble.connection.restart(self.down_for)
+
 
 @dataclass(frozen=True, slots=True)
-class PortChanged(Fault):
+class PortChanged(Timed):
     """1300: TWS listens on another port from now on; every connection is cut."""
 
-    after: int = 40
+    def begin(self, trouble: Trouble) -> None:
+        trouble.connection.change_port()
 
 
 @dataclass(frozen=True, slots=True)
-class Announce(Fault):
+class Announce(Timed):
     """Any code said to the whole connection, such as 2107, 2108 or 2150, without consequence."""
 
     code: int = 2108
-    after: int = 2
+    after: int = field(default=2, kw_only=True)
+
+    def begin(self, trouble: Trouble) -> None:
+        trouble.connection.error(-1, self.code)
 
 
-def _kinds_of_fault() -> dict[str, type[Fault]]:
-    kinds: dict[str, type[Fault]] = {}
-    for value in list(globals().values()):
-        if isinstance(value, type) and issubclass(value, Fault) and value not in (Fault, Aimed):
-            kinds[re.sub(r"(?<!^)(?=[A-Z])", "_", value.__name__).lower()] = value
-    return kinds
+def _kinds_of_fault() -> Iterator[tuple[str, type[Fault]]]:
+    bases = (Fault, Aimed, Timed, Outage)
+    for name, value in list(globals().items()):
+        if isinstance(value, type) and issubclass(value, Fault) and value not in bases:
+            yield re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), value
 
 
-FAULTS: dict[str, type[Fault]] = _kinds_of_fault()
+FAULTS: dict[str, type[Fault]] = dict(_kinds_of_fault())
 """Every fault by the name that :func:`parse` knows."""
 
 
@@ -486,37 +537,17 @@ class Interference:
         return random.Random(key).random() < fault.share
 
 
-class Afflicted(Protocol):
-    """The connection on which faults strike."""
+class _Connection(Protocol):
+    """What faults need of the connection that they strike; see the server's ``Client``."""
 
     @property
-    def interference(self) -> Interference:
-        """The faults in force."""
-        ...
-
-    def drop(self) -> None:
-        """Cut the connection, after what was written has left."""
-        ...
-
-    def error(self, req_id: int, code: int) -> None:
-        """Send an error in TWS's words."""
-        ...
-
-    def later(self, delay_s: float, call: Callable[..., None], *args: Any) -> None:
-        """Call after *delay_s* seconds, unless the connection has ended by then."""
-        ...
-
-    def lose_lines(self) -> None:
-        """Drop every market-data line without telling the client."""
-        ...
-
-    def restart(self, down_for_s: float) -> None:
-        """Have the whole gateway cut everything and come back on the same port."""
-        ...
-
-    def change_port(self) -> None:
-        """Have the whole gateway move to another port."""
-        ...
+    def interference(self) -> Interference: ...
+    def drop(self) -> None: ...
+    def error(self, req_id: int, code: int) -> None: ...
+    def later(self, delay_s: float, call: Callable[..., None], *args: Any) -> None: ...
+    def lose_lines(self) -> None: ...
+    def restart(self, down_for_s: float) -> None: ...
+    def change_port(self) -> None: ...
 
 
 _FARMS = {
@@ -525,107 +556,75 @@ _FARMS = {
     2157: (2158, frozenset({"contract_details", "option_params", "matching_symbols"})),
 }
 _NONSENSE = ("", "x", "nan", "inf", "1e999", "-", "99999999999999999999", "\u00e9\u2028")
+Spoil = Callable[[bytes, random.Random], bytes]
 
 
 class Trouble:
     """The state of one connection's faults."""
 
-    def __init__(self, connection: Afflicted) -> None:
-        self._connection = connection
+    def __init__(self, connection: _Connection) -> None:
+        self.connection = connection
         self.deaf = False
         """Incoming messages are lost."""
         self.mute = False
         """Outgoing messages are lost."""
-        self._held: set[str] = set()
+        self.spoil_next: Spoil | None = None
+        """What becomes of the next frame."""
+        self.spoil_all: Spoil | None = None
+        """What becomes of all others."""
+        self._unanswered: set[str] = set()
         self._rows: Counter[str] = Counter()
-        self._spoil: Garble | Truncate | None = None
-        self._mutate: Mutate | None = None
         self._noise = random.Random(0)
 
     def holds(self, kind: str) -> bool:
         """Whether requests of this kind are lost because their farm is broken."""
-        return kind in self._held
+        return kind in self._unanswered
 
     def after_message(self, count: int) -> None:
         """Trigger the faults due after message *count*."""
-        interference = self._connection.interference
+        interference = self.connection.interference
         for fault in interference:
             if isinstance(fault, DropAfter):
                 if count >= fault.messages and interference.strike(fault, fault.times):
-                    self._connection.drop()
-            elif count == getattr(fault, "after", None):
-                self._begin(fault)
+                    self.connection.drop()
+            elif isinstance(fault, Timed) and count == fault.after:
+                fault.begin(self)
 
     def row_done(self, of: str) -> None:
         """A row of quotes or details has been sent."""
-        interference = self._connection.interference
+        interference = self.connection.interference
         self._rows[of] += 1
         for fault in interference.of(DropAfterRows):
             due = fault.of == of and self._rows[of] >= fault.rows
             if due and interference.strike(fault, fault.times):
-                self._connection.drop()
+                self.connection.drop()
 
-    def _begin(self, fault: Fault) -> None:
-        if isinstance(fault, (Garble, Truncate)):
-            self._spoil = fault
-        elif isinstance(fault, Mutate):
-            self._mutate = fault
-        elif isinstance(fault, Deaf):
-            self.deaf = self.mute = True
-        elif isinstance(fault, ConnectivityLost):
-            self._lose(1100, fault.code, fault.restored_after)
-        elif isinstance(fault, ServerBroken):
-            self._lose(2110, 1102, fault.restored_after)
-        elif isinstance(fault, FarmBroken):
-            self._break_farm(fault)
-        elif isinstance(fault, Restart):
-            self._connection.restart(fault.down_for)
-        elif isinstance(fault, PortChanged):
-            self._connection.change_port()
-        elif isinstance(fault, Announce):
-            self._connection.error(-1, fault.code)
-
-    def _lose(self, code: int, restored: int, after_s: float | None) -> None:
-        self._connection.error(-1, code)
+    def lose(self, code: int, restored: int, after_s: float | None) -> None:
+        """Hear and say nothing after *code*, until *restored* is said; for ever without a time."""
+        self.connection.error(-1, code)
         self.deaf = self.mute = True
         if after_s is not None:
-            self._connection.later(after_s, self._restore, restored)
+            self.connection.later(after_s, self._restore, restored)
 
     def _restore(self, code: int) -> None:
         self.deaf = self.mute = False
         if code == 1101:
-            self._connection.lose_lines()
-        self._connection.error(-1, code)
+            self.connection.lose_lines()
+        self.connection.error(-1, code)
 
-    def _break_farm(self, fault: FarmBroken) -> None:
-        repaired, kinds = _FARMS.get(fault.code, (2104, frozenset({"market_data"})))
-        self._held |= kinds
-        self._connection.error(-1, fault.code)
-        if fault.restored_after is not None:
-            self._connection.later(fault.restored_after, self._repair, repaired, kinds)
+    def break_farm(self, code: int, after_s: float | None) -> None:
+        """Lose the requests that one farm serves; for ever without a time."""
+        repaired, kinds = _FARMS.get(code, _FARMS[2103])
+        self._unanswered |= kinds
+        self.connection.error(-1, code)
+        if after_s is not None:
+            self.connection.later(after_s, self._repair, repaired, kinds)
 
     def _repair(self, code: int, kinds: frozenset[str]) -> None:
-        self._held -= kinds
-        self._connection.error(-1, code)
+        self._unanswered -= kinds
+        self.connection.error(-1, code)
 
     def spoil(self, data: bytes) -> bytes:
         """The bytes of a frame as they leave: now and then not what they were."""
-        fault, self._spoil = self._spoil, None
-        if fault is None:
-            hit = self._mutate is not None and self._noise.random() < self._mutate.share
-            return self._mutated(data) if hit else data
-        if isinstance(fault, Truncate):
-            return data[: max(4, len(data) // 2)]
-        noise = self._noise.randbytes(len(data))
-        # The high bit makes the length absurd, so that the stream can never be read again.
-        return data[:4] + noise[4:] if fault.whole_frame else b"\xff" + noise[1:]
-
-    def _mutated(self, data: bytes) -> bytes:
-        """The frame with its tail cut off or one field replaced; its length stays right."""
-        parts = list(split_fields(data[4:]))
-        at = self._noise.randrange(len(parts))
-        if self._noise.random() < 0.3:
-            del parts[max(at, 1) :]
-        else:
-            parts[at] = self._noise.choice(_NONSENSE)
-        return frame_fields(parts)
+        spoil, self.spoil_next = self.spoil_next or self.spoil_all, None
+        return data if spoil is None else spoil(data, self._noise)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from tomic.wire.layout import UNSET, MessageTable, OnWire
+from tomic.wire.layout import UNSET, MessageTable, Numbered, OnWire, message
 
 ANSWERS = MessageTable()
 
 
-@ANSWERS.message(1, version="6")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 1, version="6")
 class TickPrice:
     """A price with its size; price -1 says that there is none."""
 
@@ -27,8 +26,7 @@ class TickPrice:
     attributes: int = 0
 
 
-@ANSWERS.message(2, version="6")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 2, version="6")
 class TickSize:
     """A size, a volume or an open interest."""
 
@@ -37,8 +35,7 @@ class TickSize:
     size: int
 
 
-@ANSWERS.message(4, version="2")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 4, version="2")
 class Error:
     """A code with its text; request id -1 concerns the whole connection."""
 
@@ -48,8 +45,7 @@ class Error:
     advanced: Annotated[str, OnWire(since=166)] = ""
 
 
-@ANSWERS.message(9, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 9, version="1")
 class NextValidId:
     """The first order id that is free; the session is ready."""
 
@@ -64,8 +60,7 @@ class TagValue:
     value: str
 
 
-@ANSWERS.message(10, version="8", version_until=164)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 10, version="8", version_until=164)
 class ContractData:
     """One row of contract details."""
 
@@ -113,8 +108,7 @@ class ContractData:
     suggested_increment: Annotated[float, OnWire(since=164)] = 100.0
 
 
-@ANSWERS.message(15, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 15, version="1")
 class ManagedAccounts:
     """The accounts of this login, joined by commas."""
 
@@ -135,8 +129,7 @@ class BarRow:
     count: int
 
 
-@ANSWERS.message(17)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 17)
 class HistoricalData:
     """All bars of one request."""
 
@@ -146,8 +139,7 @@ class HistoricalData:
     bars: tuple[BarRow, ...]
 
 
-@ANSWERS.message(21)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 21)
 class TickComputation:
     """IV and Greeks; -1 (iv, price, dividend, underlying) or -2 (Greeks) is not computed."""
 
@@ -165,8 +157,7 @@ class TickComputation:
     underlying: float = -1.0
 
 
-@ANSWERS.message(45, version="6")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 45, version="6")
 class TickGeneric:
     """A number of a generic tick."""
 
@@ -175,8 +166,7 @@ class TickGeneric:
     value: float
 
 
-@ANSWERS.message(46, version="6")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 46, version="6")
 class TickString:
     """A text of a generic tick."""
 
@@ -185,32 +175,24 @@ class TickString:
     value: str
 
 
-@ANSWERS.message(49, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 49, version="1")
 class CurrentTime:
     """The gateway's clock, seconds since 1970."""
 
     epoch: int
 
 
-@ANSWERS.message(52, version="1")
-@dataclass(frozen=True, slots=True)
-class ContractDataEnd:
+@message(ANSWERS, 52, version="1")
+class ContractDataEnd(Numbered):
     """No further contract details."""
 
-    req_id: int
 
-
-@ANSWERS.message(57, version="1")
-@dataclass(frozen=True, slots=True)
-class SnapshotEnd:
+@message(ANSWERS, 57, version="1")
+class SnapshotEnd(Numbered):
     """A snapshot is complete, or its time is up."""
 
-    req_id: int
 
-
-@ANSWERS.message(58, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 58, version="1")
 class MarketDataType:
     """Which type of market data a subscription gets: 1 to 4."""
 
@@ -218,26 +200,30 @@ class MarketDataType:
     data_type: int
 
 
-@ANSWERS.message(75)
 @dataclass(frozen=True, slots=True)
-class OptionParameters:
-    """Expiries and strikes of one trading class at one exchange."""
+class ParameterRow:
+    """Expiries and strikes of one trading class at one exchange, each a union over the other."""
 
-    req_id: int
     exchange: str
     under_con_id: int
     trading_class: str
     multiplier: str
     expiries: tuple[str, ...]
+    """YYYYMMDD."""
     strikes: tuple[float, ...]
 
 
-@ANSWERS.message(76)
-@dataclass(frozen=True, slots=True)
-class OptionParamsEnd:
-    """No further option parameters."""
+@message(ANSWERS, 75)
+class OptionParameters:
+    """A row of option parameters."""
 
     req_id: int
+    row: ParameterRow
+
+
+@message(ANSWERS, 76)
+class OptionParamsEnd(Numbered):
+    """No further option parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +240,7 @@ class SymbolRow:
     issuer_id: Annotated[str, OnWire(since=176)] = ""
 
 
-@ANSWERS.message(79)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 79)
 class MatchingSymbols:
     """Contracts that resemble a text."""
 
@@ -263,8 +248,7 @@ class MatchingSymbols:
     rows: tuple[SymbolRow, ...]
 
 
-@ANSWERS.message(81)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 81)
 class TickParams:
     """Tick size and exchange map of a subscription."""
 
@@ -282,8 +266,7 @@ class PriceStep:
     increment: float
 
 
-@ANSWERS.message(93)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 93)
 class MarketRule:
     """Price increments of a rule."""
 
@@ -291,8 +274,7 @@ class MarketRule:
     steps: tuple[PriceStep, ...]
 
 
-@ANSWERS.message(107)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 107)
 class UserInfo:
     """White branding of the login."""
 
@@ -300,8 +282,7 @@ class UserInfo:
     branding: str = ""
 
 
-@ANSWERS.message(3)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 3)
 class OrderStatus:
     """Where an order stands."""
 
@@ -318,8 +299,7 @@ class OrderStatus:
     market_cap_price: float = 0.0
 
 
-@ANSWERS.message(6, version="2")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 6, version="2")
 class AccountValue:
     """One value of a subscribed account."""
 
@@ -329,10 +309,9 @@ class AccountValue:
     account: str
 
 
-@ANSWERS.message(7, version="8")
 @dataclass(frozen=True, slots=True)
-class PortfolioValue:
-    """One position of a subscribed account, valued."""
+class ContractRow:
+    """A contract as positions and executions describe it."""
 
     con_id: int
     symbol: str
@@ -341,10 +320,18 @@ class PortfolioValue:
     strike: float
     right: str
     multiplier: str
-    primary_exchange: str
+    exchange: str
+    """Of a portfolio value: the primary one."""
     currency: str
     local_symbol: str
     trading_class: str
+
+
+@message(ANSWERS, 7, version="8")
+class PortfolioValue:
+    """One position of a subscribed account, valued."""
+
+    contract: ContractRow
     position: float
     price: float
     value: float
@@ -354,32 +341,20 @@ class PortfolioValue:
     account: str
 
 
-@ANSWERS.message(8, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 8, version="1")
 class AccountTime:
     """When the account values were true, HH:MM."""
 
     time: str
 
 
-@ANSWERS.message(11)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 11)
 class ExecutionData:
     """One execution."""
 
     req_id: int
     order_id: int
-    con_id: int
-    symbol: str
-    sec_type: str
-    expiry: str
-    strike: float
-    right: str
-    multiplier: str
-    exchange: str
-    currency: str
-    local_symbol: str
-    trading_class: str
+    contract: ContractRow
     exec_id: str
     time: str
     account: str
@@ -402,30 +377,24 @@ class ExecutionData:
     price_pending: Annotated[bool, OnWire(since=178)] = False
 
 
-@ANSWERS.message(53, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 53, version="1")
 class OpenOrderEnd:
     """No further open orders."""
 
 
-@ANSWERS.message(54, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 54, version="1")
 class AccountDownloadEnd:
     """The first picture of an account is complete."""
 
     account: str
 
 
-@ANSWERS.message(55, version="1")
-@dataclass(frozen=True, slots=True)
-class ExecutionsEnd:
+@message(ANSWERS, 55, version="1")
+class ExecutionsEnd(Numbered):
     """No further executions."""
 
-    req_id: int
 
-
-@ANSWERS.message(59, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 59, version="1")
 class CommissionReport:
     """What one execution cost; it carries no request id."""
 
@@ -438,35 +407,22 @@ class CommissionReport:
     yield_day: str = ""
 
 
-@ANSWERS.message(61, version="3")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 61, version="3")
 class PositionData:
     """One position."""
 
     account: str
-    con_id: int
-    symbol: str
-    sec_type: str
-    expiry: str
-    strike: float
-    right: str
-    multiplier: str
-    exchange: str
-    currency: str
-    local_symbol: str
-    trading_class: str
+    contract: ContractRow
     position: float
     average_cost: float
 
 
-@ANSWERS.message(62, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 62, version="1")
 class PositionEnd:
     """No further positions for now."""
 
 
-@ANSWERS.message(63, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 63, version="1")
 class SummaryValue:
     """One value of an account summary."""
 
@@ -477,47 +433,29 @@ class SummaryValue:
     currency: str
 
 
-@ANSWERS.message(64, version="1")
-@dataclass(frozen=True, slots=True)
-class SummaryEnd:
+@message(ANSWERS, 64, version="1")
+class SummaryEnd(Numbered):
     """The first picture of an account summary is complete."""
 
-    req_id: int
 
-
-@ANSWERS.message(71, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 71, version="1")
 class PositionMulti:
     """One position of one account or model."""
 
     req_id: int
     account: str
-    con_id: int
-    symbol: str
-    sec_type: str
-    expiry: str
-    strike: float
-    right: str
-    multiplier: str
-    exchange: str
-    currency: str
-    local_symbol: str
-    trading_class: str
+    contract: ContractRow
     position: float
     average_cost: float
     model: str
 
 
-@ANSWERS.message(72, version="1")
-@dataclass(frozen=True, slots=True)
-class PositionMultiEnd:
+@message(ANSWERS, 72, version="1")
+class PositionMultiEnd(Numbered):
     """No further positions of that account."""
 
-    req_id: int
 
-
-@ANSWERS.message(73, version="1")
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 73, version="1")
 class AccountMulti:
     """One value of one account or model."""
 
@@ -529,16 +467,12 @@ class AccountMulti:
     currency: str
 
 
-@ANSWERS.message(74, version="1")
-@dataclass(frozen=True, slots=True)
-class AccountMultiEnd:
+@message(ANSWERS, 74, version="1")
+class AccountMultiEnd(Numbered):
     """The first picture of that account is complete."""
 
-    req_id: int
 
-
-@ANSWERS.message(94)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 94)
 class PnL:
     """Profit and loss of an account."""
 
@@ -548,7 +482,6 @@ class PnL:
     realized: float = 0.0
 
 
-@ANSWERS.message(102)
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 102)
 class CompletedOrdersEnd:
     """No further completed orders."""

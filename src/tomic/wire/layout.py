@@ -4,10 +4,10 @@ Messages between fields and frozen dataclasses, read from the classes' own annot
 What the fields of a message are depends on its id and on the negotiated server version; a
 :class:`MessageTable` holds one layout per message class of one direction::
 
-    @ANSWERS.message(57, version="1")
-    @dataclass(frozen=True, slots=True)
-    class SnapshotEnd:
-        req_id: int
+    @message(ANSWERS, 93)
+    class MarketRule:
+        rule_id: int
+        steps: tuple[PriceStep, ...]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, dataclass_transform
 
 from tomic.wire.framing import Fields, WireError, frame_fields, kind_of
 
@@ -266,40 +266,9 @@ class MessageTable:
         self._by_class: dict[type, _Entry] = {}
         self._by_id: dict[int, _Entry] = {}
 
-    def message(
-        self,
-        ident: int,
-        *,
-        version: str = "",
-        version_until: int = 9999,
-        numbered: bool | None = None,
-        codec: Codec | None = None,
-    ) -> Callable[[type[T]], type[T]]:
-        """
-        Register a dataclass as the message *ident*.
-
-        Args:
-            version: The message's own version number, sent after the id; empty when it has none.
-            version_until: First server version that no longer sends it.
-            numbered: Whether its first field is the id of a request, which a field called
-                ``req_id`` says by itself.
-            codec: Used instead of the layout that the annotations give.
-        """
-
-        def register(cls: type[T]) -> type[T]:
-            has_id = next(iter(typing.get_type_hints(cls)), "") == "req_id"
-            entry = _Entry(
-                cls,
-                ident,
-                version,
-                version_until,
-                has_id if numbered is None else numbered,
-                codec or Layout(cls),
-            )
-            self._by_class[cls] = self._by_id[ident] = entry
-            return cls
-
-        return register
+    def add(self, entry: _Entry) -> None:
+        """Take a message class in; see :func:`message`."""
+        self._by_class[entry.cls] = self._by_id[entry.ident] = entry
 
     def ids(self) -> frozenset[int]:
         """The message ids of this table."""
@@ -348,3 +317,42 @@ class MessageTable:
             return None
         place = 2 if entry.own_version(version) else 1
         return place if len(parts) > place else None
+
+
+@dataclass_transform(frozen_default=True)
+def message(
+    table: MessageTable,
+    ident: int,
+    *,
+    version: str = "",
+    version_until: int = 9999,
+    numbered: bool | None = None,
+    codec: Codec | None = None,
+) -> Callable[[type[T]], type[T]]:
+    """
+    Make a class a frozen dataclass, and the message *ident* of *table*.
+
+    Args:
+        version: The message's own version number, sent after the id; empty when it has none.
+        version_until: First server version that no longer sends it.
+        numbered: Whether its first field is the id of a request, which a field called ``req_id``
+            says by itself.
+        codec: Used instead of the layout that the annotations give.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        made = dataclass(frozen=True, slots=True)(cls)
+        has_id = next(iter(typing.get_type_hints(made)), "") == "req_id"
+        is_numbered = has_id if numbered is None else numbered
+        layout = codec or Layout(made)
+        table.add(_Entry(made, ident, version, version_until, is_numbered, layout))
+        return made
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A message that names a request and says no more; its kind is the whole message."""
+
+    req_id: int

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tomic.wire.answers import ANSWERS
 from tomic.wire.framing import Fields
-from tomic.wire.layout import UNSET, Cursor, Layout, number_text
+from tomic.wire.layout import UNSET, Cursor, Layout, message, number_text
 from tomic.wire.requests import REQUESTS, ContractSpec
 
 
@@ -120,8 +120,7 @@ def _number(text: str) -> float:
     return Cursor((text,), 0).number()
 
 
-@REQUESTS.message(3, numbered=True, codec=_PlaceOrderCodec())
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 3, numbered=True, codec=_PlaceOrderCodec())
 class PlaceOrder:
     """
     An order, named as far as its what-if flag; the other fields are kept as they came.
@@ -170,8 +169,7 @@ class _WhatIfCodec:
         return WhatIfOrder(PlaceOrder(order_id, ContractSpec(), "", 0.0, after=cursor.rest()))
 
 
-@ANSWERS.message(5, numbered=True, codec=_WhatIfCodec())
-@dataclass(frozen=True, slots=True)
+@message(ANSWERS, 5, numbered=True, codec=_WhatIfCodec())
 class WhatIfOrder:
     """The open order that answers a what-if: the order repeated, with its margins."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from tomic.wire.layout import MessageTable, OnWire
+from tomic.wire.layout import MessageTable, Numbered, OnWire, message
 
 REQUESTS = MessageTable()
 
@@ -59,8 +59,7 @@ def _has_hedge(so_far: dict[str, Any]) -> bool:
     return bool(so_far["delta_neutral"])
 
 
-@REQUESTS.message(1, version="11")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 1, version="11")
 class ReqMarketData:
     """Stream or snapshot of one contract."""
 
@@ -75,16 +74,12 @@ class ReqMarketData:
     options: str = ""
 
 
-@REQUESTS.message(2, version="2")
-@dataclass(frozen=True, slots=True)
-class CancelMarketData:
+@message(REQUESTS, 2, version="2")
+class CancelMarketData(Numbered):
     """End of a stream."""
 
-    req_id: int
 
-
-@REQUESTS.message(4, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 4, version="1")
 class CancelOrder:
     """Withdraw an order."""
 
@@ -92,14 +87,12 @@ class CancelOrder:
     time: Annotated[str, OnWire(since=169)] = ""
 
 
-@REQUESTS.message(5, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 5, version="1")
 class ReqOpenOrders:
     """Open orders of this client."""
 
 
-@REQUESTS.message(6, version="2")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 6, version="2")
 class ReqAccountUpdates:
     """Values and portfolio of one account."""
 
@@ -107,8 +100,7 @@ class ReqAccountUpdates:
     account: str = ""
 
 
-@REQUESTS.message(7, version="3")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 7, version="3")
 class ReqExecutions:
     """Today's executions."""
 
@@ -122,16 +114,14 @@ class ReqExecutions:
     side: str = ""
 
 
-@REQUESTS.message(8, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 8, version="1")
 class ReqIds:
     """The next valid order id."""
 
     count: int = 1
 
 
-@REQUESTS.message(9, version="8")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 9, version="8")
 class ReqContractDetails:
     """Every contract that fits a description."""
 
@@ -143,36 +133,31 @@ class ReqContractDetails:
     issuer_id: Annotated[str, OnWire(since=176)] = ""
 
 
-@REQUESTS.message(14, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 14, version="1")
 class SetLogLevel:
     """How much TWS logs."""
 
     level: int
 
 
-@REQUESTS.message(15, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 15, version="1")
 class ReqAutoOpenOrders:
     """Bind manual orders to client 0."""
 
     bind: bool
 
 
-@REQUESTS.message(16, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 16, version="1")
 class ReqAllOpenOrders:
     """Open orders of every client."""
 
 
-@REQUESTS.message(17, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 17, version="1")
 class ReqManagedAccounts:
     """The accounts of this login."""
 
 
-@REQUESTS.message(20)
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 20)
 class ReqHistory:
     """Historical bars."""
 
@@ -190,42 +175,34 @@ class ReqHistory:
     options: str = ""
 
 
-@REQUESTS.message(25, version="1")
-@dataclass(frozen=True, slots=True)
-class CancelHistory:
+@message(REQUESTS, 25, version="1")
+class CancelHistory(Numbered):
     """Stop a request for bars."""
 
-    req_id: int
 
-
-@REQUESTS.message(49, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 49, version="1")
 class ReqCurrentTime:
     """The gateway's clock."""
 
 
-@REQUESTS.message(58, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 58, version="1")
 class GlobalCancel:
     """Withdraw every order."""
 
 
-@REQUESTS.message(59, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 59, version="1")
 class ReqMarketDataType:
     """Live (1), frozen (2), delayed (3) or delayed-frozen (4) from now on."""
 
     data_type: int
 
 
-@REQUESTS.message(61, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 61, version="1")
 class ReqPositions:
     """Positions of every account."""
 
 
-@REQUESTS.message(62, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 62, version="1")
 class ReqAccountSummary:
     """Chosen values of every account."""
 
@@ -234,22 +211,17 @@ class ReqAccountSummary:
     tags: str
 
 
-@REQUESTS.message(63, version="1")
-@dataclass(frozen=True, slots=True)
-class CancelAccountSummary:
+@message(REQUESTS, 63, version="1")
+class CancelAccountSummary(Numbered):
     """End of an account summary."""
 
-    req_id: int
 
-
-@REQUESTS.message(64, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 64, version="1")
 class CancelPositions:
     """End of position updates."""
 
 
-@REQUESTS.message(71, version="2")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 71, version="2")
 class StartApi:
     """The client's number; the first message after the handshake."""
 
@@ -257,8 +229,7 @@ class StartApi:
     capabilities: str = ""
 
 
-@REQUESTS.message(74, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 74, version="1")
 class ReqPositionsMulti:
     """Positions of one account or model."""
 
@@ -267,16 +238,12 @@ class ReqPositionsMulti:
     model: str = ""
 
 
-@REQUESTS.message(75, version="1")
-@dataclass(frozen=True, slots=True)
-class CancelPositionsMulti:
+@message(REQUESTS, 75, version="1")
+class CancelPositionsMulti(Numbered):
     """End of position updates of one account."""
 
-    req_id: int
 
-
-@REQUESTS.message(76, version="1")
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 76, version="1")
 class ReqAccountUpdatesMulti:
     """Values of one account or model."""
 
@@ -286,16 +253,12 @@ class ReqAccountUpdatesMulti:
     ledger: bool = False
 
 
-@REQUESTS.message(77, version="1")
-@dataclass(frozen=True, slots=True)
-class CancelAccountUpdatesMulti:
+@message(REQUESTS, 77, version="1")
+class CancelAccountUpdatesMulti(Numbered):
     """End of account updates of one account."""
 
-    req_id: int
 
-
-@REQUESTS.message(78)
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 78)
 class ReqOptionParams:
     """Expiries and strikes of an underlying."""
 
@@ -306,8 +269,7 @@ class ReqOptionParams:
     con_id: int
 
 
-@REQUESTS.message(81)
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 81)
 class ReqMatchingSymbols:
     """Contracts whose symbol resembles a text."""
 
@@ -315,16 +277,14 @@ class ReqMatchingSymbols:
     pattern: str
 
 
-@REQUESTS.message(91)
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 91)
 class ReqMarketRule:
     """Price increments."""
 
     rule_id: int
 
 
-@REQUESTS.message(92)
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 92)
 class ReqPnL:
     """Profit and loss of an account."""
 
@@ -333,25 +293,18 @@ class ReqPnL:
     model: str = ""
 
 
-@REQUESTS.message(93)
-@dataclass(frozen=True, slots=True)
-class CancelPnL:
+@message(REQUESTS, 93)
+class CancelPnL(Numbered):
     """End of profit and loss."""
 
-    req_id: int
 
-
-@REQUESTS.message(99)
-@dataclass(frozen=True, slots=True)
+@message(REQUESTS, 99)
 class ReqCompletedOrders:
     """Orders that are done."""
 
     api_only: bool
 
 
-@REQUESTS.message(104)
-@dataclass(frozen=True, slots=True)
-class ReqUserInfo:
+@message(REQUESTS, 104)
+class ReqUserInfo(Numbered):
     """White branding of the login."""
-
-    req_id: int

@@ -70,18 +70,10 @@ async def test_positions_come_with_an_empty_exchange(probe):
     await probe.until(PositionEnd)
 
     stock, option = probe.got(PositionData)
-    assert (stock.symbol, stock.exchange, stock.position, stock.average_cost) == (
-        "SPY",
-        "",
-        100.0,
-        590.0,
-    )
-    assert (option.sec_type, option.expiry, option.multiplier, option.position) == (
-        "OPT",
-        "20250718",
-        "100",
-        -2.0,
-    )
+    assert (stock.contract.symbol, stock.contract.exchange) == ("SPY", "")
+    assert (stock.position, stock.average_cost) == (100.0, 590.0)
+    assert (option.contract.sec_type, option.contract.expiry) == ("OPT", "20250718")
+    assert (option.contract.multiplier, option.position) == ("100", -2.0)
 
 
 async def test_an_account_summary_gives_the_tags_asked_for(probe):

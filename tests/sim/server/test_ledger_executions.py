@@ -37,9 +37,10 @@ async def test_a_row_and_its_commission(probe):
     await probe.until(ExecutionsEnd, req_id=3)
 
     first, second = probe.got(ExecutionData)
-    assert (first.symbol, first.side, first.shares, first.price) == ("SPY", "BOT", 100.0, 590.5)
-    assert (first.time, first.right) == ("20261120 14:31:02 US/Eastern", "?")
-    assert (second.symbol, second.sec_type, second.side) == ("ES", "FUT", "SLD")
+    assert (first.side, first.shares, first.price) == ("BOT", 100.0, 590.5)
+    assert (first.contract.symbol, first.contract.right) == ("SPY", "?")
+    assert first.time == "20261120 14:31:02 US/Eastern"
+    assert (second.contract.symbol, second.contract.sec_type, second.side) == ("ES", "FUT", "SLD")
     (report,) = probe.got(CommissionReport)
     assert (report.exec_id, report.commission, report.currency) == ("1.01", 1.0, "USD")
     order = [type(one) for one in probe.answers if not hasattr(one, "epoch")][-4:]

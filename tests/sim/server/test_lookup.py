@@ -147,7 +147,7 @@ async def test_option_parameters_come_per_exchange_and_class(probe):
     probe.ask(ReqOptionParams(1, "SPY", "", "STK", 756733))
     await probe.until(OptionParamsEnd, req_id=1)
 
-    rows = probe.got(OptionParameters)
+    rows = [message.row for message in probe.got(OptionParameters)]
     assert [(row.exchange, row.trading_class, row.multiplier) for row in rows] == [
         ("CBOE", "SPY", "100"),
         ("SMART", "SPY", "100"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Protocol
 
+from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
 
@@ -49,18 +50,10 @@ class Listing:
     last_trade_time: str = ""
     """HH:MM:SS in the exchange's zone, options only."""
 
-
-@dataclass(frozen=True, slots=True)
-class OptionParameters:
-    """One row of security-definition option parameters: unions over expiries, in wire order."""
-
-    exchange: str
-    under_con_id: int
-    trading_class: str
-    multiplier: str
-    expiries: tuple[str, ...]
-    """YYYYMMDD."""
-    strikes: tuple[float, ...]
+    @property
+    def expiry_text(self) -> str:
+        """YYYYMMDD; empty for what does not expire."""
+        return f"{self.expiry:%Y%m%d}" if self.expiry else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +196,7 @@ class Market(Protocol):
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
         ...
 
-    def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
+    def parameters(self, symbol: str, under_con_id: int) -> Sequence[ParameterRow]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
         ...
 

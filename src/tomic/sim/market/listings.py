@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import FloatArray, IntArray
-from tomic.sim.market import Listing, OptionParameters
+from tomic.sim.market import Listing
 from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass
+from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -648,7 +649,7 @@ class Catalogue:
                         options = self.options(owner, rule, expiry).values()
                         yield from (option for option in options if is_meant(wanted, option))
 
-    def parameters(self, symbol: str) -> list[OptionParameters]:
+    def parameters(self, symbol: str) -> list[ParameterRow]:
         """Rows per exchange and class, shuffled, strikes the union over expiries, shuffled too."""
         instrument = self._instruments.get(symbol)
         if instrument is None:
@@ -663,7 +664,7 @@ class Catalogue:
             texts = tuple(f"{days[i]:%Y%m%d}" for i in rng.permutation(len(days)))
             for exchange in self._exchanges(instrument, rule):
                 rows.append(
-                    OptionParameters(exchange, con_id, rule.name, rule.multiplier, texts, strikes)
+                    ParameterRow(exchange, con_id, rule.name, rule.multiplier, texts, strikes)
                 )
         return [rows[i] for i in rng.permutation(len(rows))]
 

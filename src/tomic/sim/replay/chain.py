@@ -15,17 +15,10 @@ from datetime import UTC, datetime
 
 from tomic.chain import Chain
 from tomic.models import OptionQuote, RowStatus, SpotSource, Underlying
-from tomic.sim.market import (
-    AccountBook,
-    Bar,
-    Computation,
-    Listing,
-    OptionParameters,
-    Quote,
-    listings,
-)
+from tomic.sim.market import AccountBook, Bar, Computation, Listing, Quote, listings
 from tomic.sim.market.account import PAPER_ACCOUNT
 from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass
+from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
 # The PM-settled class is the one that a chain of the index is asked for.
@@ -102,7 +95,7 @@ class Replay:
             return self._underlying
         return self._options.get(con_id)
 
-    def parameters(self, symbol: str, under_con_id: int) -> Sequence[OptionParameters]:
+    def parameters(self, symbol: str, under_con_id: int) -> Sequence[ParameterRow]:
         """One class on two exchanges: all expiries and all strikes that occur in the file."""
         if symbol != self.symbol or under_con_id != self._underlying.con_id:
             return ()
@@ -110,7 +103,7 @@ class Replay:
         expiries = tuple(sorted({f"{row.expiry:%Y%m%d}" for row in self._rows.values()}))
         strikes = tuple(sorted({row.strike for row in self._rows.values()}))
         return [
-            OptionParameters(
+            ParameterRow(
                 exchange, under_con_id, some.trading_class, some.multiplier, expiries, strikes
             )
             for exchange in ("SMART", "CBOE")

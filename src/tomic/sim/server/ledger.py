@@ -7,13 +7,14 @@ Source: TWS API, "Executions and Commissions".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from tomic.sim import faults
 from tomic.sim.market import Holding, Listing, MarketFill, Quote
 from tomic.sim.server.limits import Times
 from tomic.sim.server.lookup import subject_of
-from tomic.sim.server.state import Client
+from tomic.sim.server.state import ANSWERLESS, Client, Handlers
 from tomic.wire import answers, requests
 from tomic.wire.layout import UNSET
 from tomic.wire.orders import Margins, PlaceOrder, WhatIfOrder
@@ -36,34 +37,40 @@ class Ledger:
         self._market = client.gateway.market
         self._summaries: set[int] = set()
 
-    def handlers(self) -> dict[type, Callable[[Any], None]]:
+    def handlers(self) -> Handlers:
         """What this part answers, including messages that TWS accepts silently."""
         return {
-            requests.ReqPositions: self._soon(self._positions),
+            requests.ReqPositions: ("positions", self._soon(self._positions)),
             requests.ReqPositionsMulti: self._opened("positions", self._positions_multi),
-            requests.ReqAccountSummary: self._summary,
-            requests.CancelAccountSummary: self._cancel_summary,
-            requests.ReqAccountUpdates: self._soon(self._updates),
+            requests.ReqAccountSummary: ("account_summary", self._summary),
+            requests.CancelAccountSummary: ("cancel_account_summary", self._cancel_summary),
+            requests.ReqAccountUpdates: ("account_updates", self._soon(self._updates)),
             requests.ReqAccountUpdatesMulti: self._opened("account_updates", self._updates_multi),
-            requests.ReqCurrentTime: self._time,
-            requests.ReqManagedAccounts: self._managed,
-            requests.ReqIds: lambda _: self._client.send(answers.NextValidId(1)),
-            requests.ReqOpenOrders: lambda _: self._client.send(answers.OpenOrderEnd()),
-            requests.ReqAllOpenOrders: lambda _: self._client.send(answers.OpenOrderEnd()),
-            requests.ReqCompletedOrders: lambda _: self._client.send(answers.CompletedOrdersEnd()),
-            requests.ReqExecutions: self._executions,
+            requests.ReqCurrentTime: ("current_time", self._time),
+            requests.ReqManagedAccounts: ("managed_accounts", self._managed),
+            requests.ReqIds: ("ids", self._always(answers.NextValidId(1))),
+            requests.ReqOpenOrders: ("open_orders", self._always(answers.OpenOrderEnd())),
+            requests.ReqAllOpenOrders: ("open_orders", self._always(answers.OpenOrderEnd())),
+            requests.ReqCompletedOrders: (
+                "completed_orders",
+                self._always(answers.CompletedOrdersEnd()),
+            ),
+            requests.ReqExecutions: ("executions", self._executions),
             requests.ReqPnL: self._opened("pnl", self._pnl),
-            requests.ReqUserInfo: self._user_info,
-            PlaceOrder: self._order,
-            requests.CancelOrder: self._cancel_order,
-            requests.CancelPositions: _nothing,
+            requests.ReqUserInfo: ("user_info", self._user_info),
+            PlaceOrder: ("place_order", self._order),
+            requests.CancelOrder: (ANSWERLESS, self._cancel_order),
+            requests.CancelPositions: (ANSWERLESS, _nothing),
             requests.CancelPositionsMulti: self._closed("positions"),
             requests.CancelAccountUpdatesMulti: self._closed("account_updates"),
             requests.CancelPnL: self._closed("pnl"),
-            requests.SetLogLevel: _nothing,
-            requests.ReqAutoOpenOrders: _nothing,
-            requests.GlobalCancel: _nothing,
+            requests.SetLogLevel: (ANSWERLESS, _nothing),
+            requests.ReqAutoOpenOrders: (ANSWERLESS, _nothing),
+            requests.GlobalCancel: (ANSWERLESS, _nothing),
         }
+
+    def _always(self, answer: object) -> Callable[[Any], None]:
+        return lambda _: self._client.send(answer)
 
     def _soon(self, call: Callable[[Any], None]) -> Callable[[Any], None]:
         def handler(request: Any) -> None:
@@ -72,7 +79,7 @@ class Ledger:
 
         return handler
 
-    def _opened(self, kind: str, call: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _opened(self, kind: str, call: Callable[[Any], None]) -> tuple[str, Callable[[Any], None]]:
         """Answer soon, and keep the request id in use until its cancel."""
 
         def answer(request: Any) -> None:
@@ -85,16 +92,16 @@ class Ledger:
             if self._client.begin(request.req_id, kind):
                 soon(request)
 
-        return handler
+        return kind, handler
 
-    def _closed(self, kind: str) -> Callable[[Any], None]:
+    def _closed(self, kind: str) -> tuple[str, Callable[[Any], None]]:
         """Free a request id; an unknown one is ignored, as in TWS."""
 
         def handler(request: Any) -> None:
             if self._client.open.get(request.req_id) == kind:
                 self._client.end(request.req_id)
 
-        return handler
+        return ANSWERLESS, handler
 
     # the clock and the login
 
@@ -309,9 +316,6 @@ class Ledger:
         )
         client.send(status)
 
-    def _completed_orders(self, _: requests.ReqCompletedOrders) -> None:
-        self._client.send(answers.CompletedOrdersEnd())
-
     def _cancel_order(self, request: requests.CancelOrder) -> None:
         self._client.error(request.order_id, 10147, request.order_id)
 
@@ -327,31 +331,25 @@ def _number(values: dict[str, tuple[str, str]], tag: str) -> float:
         return 0.0
 
 
-def _described(listing: Listing) -> tuple[int, str, str, str, float, str, str]:
-    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
-    return (
+def _described(listing: Listing, exchange: str) -> answers.ContractRow:
+    return answers.ContractRow(
         listing.con_id,
         listing.symbol,
         listing.sec_type,
-        expiry,
+        listing.expiry_text,
         listing.strike,
         listing.right,
         listing.multiplier,
-    )
-
-
-def _position(holding: Holding, listing: Listing) -> tuple[Any, ...]:
-    """The fields of a position; IB leaves its exchange empty."""
-    return (
-        holding.account,
-        *_described(listing),
-        "",
+        exchange,
         listing.currency,
         listing.local_symbol,
         listing.trading_class,
-        holding.quantity,
-        holding.average_cost,
     )
+
+
+def _position(holding: Holding, listing: Listing) -> tuple[str, answers.ContractRow, float, float]:
+    """The fields of a position; IB leaves its exchange empty."""
+    return holding.account, _described(listing, ""), holding.quantity, holding.average_cost
 
 
 def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.PortfolioValue:
@@ -364,18 +362,14 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.Port
         price = next((known for known in (quote.last, quote.close) if known is not None), price)
     value = price * factor * holding.quantity
     return answers.PortfolioValue(
-        *_described(listing),
-        listing.primary_exchange or listing.exchange,
-        listing.currency,
-        listing.local_symbol,
-        listing.trading_class,
-        holding.quantity,
-        price,
-        value,
-        holding.average_cost,
-        value - holding.average_cost * holding.quantity,
-        0.0,
-        holding.account,
+        contract=_described(listing, listing.primary_exchange or listing.exchange),
+        position=holding.quantity,
+        price=price,
+        value=value,
+        average_cost=holding.average_cost,
+        unrealized=value - holding.average_cost * holding.quantity,
+        realized=0.0,
+        account=holding.account,
     )
 
 
@@ -406,17 +400,7 @@ def execution_row(
     return answers.ExecutionData(
         req_id=req_id,
         order_id=fill.order_id,
-        con_id=listing.con_id,
-        symbol=listing.symbol,
-        sec_type=listing.sec_type,
-        expiry=f"{listing.expiry:%Y%m%d}" if listing.expiry else "",
-        strike=listing.strike,
-        right=listing.right or "?",
-        multiplier=listing.multiplier,
-        exchange=fill.exchange,
-        currency=listing.currency,
-        local_symbol=listing.local_symbol,
-        trading_class=listing.trading_class,
+        contract=replace(_described(listing, fill.exchange), right=listing.right or "?"),
         exec_id=fill.exec_id,
         time=fill.time_text or times.execution(fill.at, listing.time_zone_id),
         account=fill.account,

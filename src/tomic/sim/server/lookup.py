@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
 from tomic.sim.faults import Subject
 from tomic.sim.market import Listing, Market
-from tomic.sim.server.state import Client, DetailsQueue
+from tomic.sim.server.limits import AMBIGUOUS
+from tomic.sim.server.state import Client, DetailsQueue, Handlers
 from tomic.wire import requests
 from tomic.wire.answers import (
     ContractData,
@@ -80,10 +81,27 @@ def trades_at(listing: Listing, exchange: str) -> bool:
     return exchange in named or (exchange == "SMART" and listing.sec_type != "IND")
 
 
+def resolve(
+    client: Client, req_id: int, contract: ContractSpec, objection: str = ""
+) -> Listing | None:
+    """The one listing that a request for its data means; None after an error when there is none."""
+    refusal = complaint(contract) or ("" if contract.exchange else "Please enter exchange")
+    if refusal or objection:
+        client.error(req_id, 321, refusal or objection)
+        return None
+    fitting = find(client.gateway.market, contract)
+    listings = [listing for listing in fitting if trades_at(listing, contract.exchange)]
+    if len(listings) == 1:
+        return listings[0]
+    client.error(req_id, 200, text=AMBIGUOUS.format(contract.symbol) if listings else "")
+    return None
+
+
 def subject_of_listing(listing: Listing) -> Subject:
     """A listing as faults aim at it."""
-    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
-    return Subject(listing.symbol, listing.sec_type, expiry, listing.strike, listing.right)
+    return Subject(
+        listing.symbol, listing.sec_type, listing.expiry_text, listing.strike, listing.right
+    )
 
 
 def subject_of(market: Market, request: object) -> Subject:
@@ -107,43 +125,26 @@ def is_open_ended(contract: ContractSpec) -> bool:
     return len(contract.expiry) < 8 or contract.strike == 0.0 or not right_of(contract)
 
 
+_ALIKE = {item.name for item in fields(Listing)} & {item.name for item in fields(ContractData)}
+"""What a row of contract details says just as a listing does."""
+
+
 def details_row(req_id: int, listing: Listing, under: Listing | None) -> ContractData:
     """One listing as a row of contract details; *under* is what an option is written on."""
-    expiry = f"{listing.expiry:%Y%m%d}" if listing.expiry else ""
+    expiry = listing.expiry_text
     last_trade = f"{expiry} {listing.last_trade_time} {listing.time_zone_id}".strip()
-    return ContractData(
-        req_id=req_id,
-        symbol=listing.symbol,
-        sec_type=listing.sec_type,
-        last_trade=last_trade if expiry and listing.last_trade_time else expiry,
-        strike=listing.strike,
-        right=listing.right,
-        exchange=listing.exchange,
-        currency=listing.currency,
-        local_symbol=listing.local_symbol,
-        market_name=listing.market_name,
-        trading_class=listing.trading_class,
-        con_id=listing.con_id,
-        min_tick=listing.min_tick,
-        multiplier=listing.multiplier,
-        order_types="ACTIVETIM,ALERT,DAY,GTC,LMT,MKT,WHATIF",
-        valid_exchanges=listing.valid_exchanges,
-        under_con_id=listing.under_con_id,
-        long_name=listing.long_name.encode("unicode_escape").decode("ascii"),
-        primary_exchange=listing.primary_exchange,
-        contract_month=expiry[:6],
-        industry=listing.industry,
-        category=listing.category,
-        subcategory=listing.subcategory,
-        time_zone_id=listing.time_zone_id,
-        trading_hours=listing.trading_hours,
-        liquid_hours=listing.liquid_hours,
-        under_symbol=under.symbol if under else "",
-        under_sec_type=under.sec_type if under else "",
-        market_rules=",".join("26" for _ in listing.valid_exchanges.split(",")),
-        real_expiry=expiry,
-        stock_type=listing.stock_type,
-    )
+    row: dict[str, Any] = {name: getattr(listing, name) for name in _ALIKE}
+    row |= {
+        "last_trade": last_trade if expiry and listing.last_trade_time else expiry,
+        "order_types": "ACTIVETIM,ALERT,DAY,GTC,LMT,MKT,WHATIF",
+        "long_name": listing.long_name.encode("unicode_escape").decode("ascii"),
+        "contract_month": expiry[:6],
+        "under_symbol": under.symbol if under else "",
+        "under_sec_type": under.sec_type if under else "",
+        "market_rules": ",".join("26" for _ in listing.valid_exchanges.split(",")),
+        "real_expiry": expiry,
+    }
+    return ContractData(req_id=req_id, **row)
 
 
 class Lookup:
@@ -152,13 +153,13 @@ class Lookup:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def handlers(self) -> dict[type, Callable[[Any], None]]:
+    def handlers(self) -> Handlers:
         """What this part answers."""
         return {
-            requests.ReqContractDetails: self._details,
-            requests.ReqOptionParams: self._params,
-            requests.ReqMatchingSymbols: self._matching,
-            requests.ReqMarketRule: self._rule,
+            requests.ReqContractDetails: ("contract_details", self._details),
+            requests.ReqOptionParams: ("option_params", self._params),
+            requests.ReqMatchingSymbols: ("matching_symbols", self._matching),
+            requests.ReqMarketRule: ("market_rule", self._rule),
         }
 
     def _details(self, request: requests.ReqContractDetails) -> None:
@@ -173,7 +174,7 @@ class Lookup:
             return
         if not is_open_ended(contract):
             gateway.details_exact += 1
-            self._stream(request, self._found(contract), done=lambda: None)
+            self._stream(request, find(gateway.market, contract), done=lambda: None)
             return
         gateway.details_open += 1
         queue = gateway.details_queues.setdefault(contract.symbol, DetailsQueue())
@@ -189,9 +190,6 @@ class Lookup:
 
         queue.put(start)
 
-    def _found(self, contract: ContractSpec) -> Sequence[Listing]:
-        return find(self._client.gateway.market, contract)
-
     def _stream_open(
         self, request: requests.ReqContractDetails, release: Callable[[], None]
     ) -> None:
@@ -200,7 +198,7 @@ class Lookup:
                 self._client.on_close.remove(release)
             release()
 
-        self._stream(request, self._found(request.contract), done=done)
+        self._stream(request, find(self._client.gateway.market, request.contract), done=done)
 
     def _stream(
         self,
@@ -265,17 +263,7 @@ class Lookup:
         # A named exchange asks for futures options there; for a share that is nothing at all.
         if not request.exchange:
             for row in client.gateway.market.parameters(request.symbol, request.con_id):
-                client.send(
-                    OptionParameters(
-                        request.req_id,
-                        row.exchange,
-                        row.under_con_id,
-                        row.trading_class,
-                        row.multiplier,
-                        row.expiries,
-                        row.strikes,
-                    )
-                )
+                client.send(OptionParameters(request.req_id, row))
         if not self._is_endless("option_params", request):
             client.end(request.req_id)
             client.send(OptionParamsEnd(request.req_id))

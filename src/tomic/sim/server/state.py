@@ -22,6 +22,10 @@ from tomic.wire.framing import MAX_VERSION, MIN_VERSION
 from tomic.wire.orders import PlaceOrder
 from tomic.wire.protocol import ANSWERS
 
+Handlers = dict[type, tuple[str, Callable[[Any], None]]]
+"""By class of a request: the kind under which faults and counters know it, and who answers it."""
+ANSWERLESS = "other"
+"""The kind of the requests that TWS answers with nothing."""
 _KEPT = 5_000
 _METERS = 50
 
@@ -43,18 +47,23 @@ class GatewayState(ABC):
         self,
         market: Market,
         *,
-        faults: Iterable[Fault],
-        seed: int,
-        profile: Profile | None,
-        limits: Limits | None,
-        read_only: bool,
-        server_version: int,
-        clock: Callable[[], float] | None,
-        times: Times | None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        faults: Iterable[Fault] = (),
+        seed: int = 0,
+        profile: Profile | None = None,
+        limits: Limits | None = None,
+        read_only: bool = False,
+        server_version: int = MAX_VERSION,
+        clock: Callable[[], float] | None = None,
+        times: Times | None = None,
     ) -> None:
         if not MIN_VERSION <= server_version <= MAX_VERSION:
             known = f"{MIN_VERSION} to {MAX_VERSION}"
             raise ValueError(f"server_version must be {known}, got {server_version}")
+        self.host, self.port = host, port
+        self._server: asyncio.Server | None = None
+        self._restarting: asyncio.Task[None] | None = None
         self.market = market
         self.profile, self.limits = profile or Profile(), limits or Limits()
         self.read_only, self.server_version = read_only, server_version
@@ -178,10 +187,6 @@ class GatewayState(ABC):
         self.messages += 1
         self._meters[client].arrive(now)
 
-    def counted(self, kind: str) -> None:
-        """A message was read."""
-        self.by_kind[kind] += 1
-
     def opened(self, kind: str) -> None:
         """A request was opened."""
         self._open[kind] += 1
@@ -190,15 +195,6 @@ class GatewayState(ABC):
     def ended(self, kind: str) -> None:
         """A request was closed."""
         self._open[kind] -= 1
-
-    def line_opened(self) -> None:
-        """A market-data line was opened."""
-        self.lines_open += 1
-        self.peak_lines = max(self.peak_lines, self.lines_open)
-
-    def line_closed(self) -> None:
-        """A market-data line was closed."""
-        self.lines_open -= 1
 
     def noted(self, client: Client, req_id: int, code: int, text: str) -> None:
         """Record an error; 'farm is OK' notices are dropped."""

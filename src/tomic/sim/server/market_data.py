@@ -1,28 +1,22 @@
-"""Market-data lines of one connection: subscribe, tick, update, cancel."""
+"""Market data of one connection: lines that tick until they are cancelled, and historical bars."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, time
+from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic.sim import faults
 from tomic.sim.faults import Subject
-from tomic.sim.market import Computation, Listing, Quote
-from tomic.sim.server.limits import AMBIGUOUS
-from tomic.sim.server.lookup import complaint, find, subject_of_listing, trades_at
-from tomic.sim.server.state import Client
-from tomic.wire.answers import (
-    MarketDataType,
-    SnapshotEnd,
-    TickComputation,
-    TickGeneric,
-    TickParams,
-    TickPrice,
-    TickSize,
-    TickString,
-)
-from tomic.wire.requests import CancelMarketData, ContractSpec, ReqMarketData
+from tomic.sim.market import Bar, Computation, Listing, Quote
+from tomic.sim.server.lookup import resolve, subject_of_listing
+from tomic.sim.server.state import Client, Handlers
+from tomic.wire import answers
+from tomic.wire.answers import TickComputation, TickGeneric, TickPrice, TickSize, TickString
+from tomic.wire.requests import CancelHistory, CancelMarketData, ReqHistory, ReqMarketData
 
 Tick = TickPrice | TickSize | TickGeneric | TickString | TickComputation
 
@@ -47,6 +41,9 @@ Generic tick ids per security type; one illegal id refuses the whole subscriptio
 
 Those from 576 on are what a TWS listed in a 321 of 2022 (deephaven-ib, issue 46).
 """
+
+
+_COMPUTED = tuple(item.name for item in fields(Computation))
 
 
 def number_of(tick: int, *, delayed: bool) -> int:
@@ -88,24 +85,10 @@ def greek_ticks(req_id: int, quote: Quote, *, delayed: bool) -> Iterator[Tick]:
 
 
 def computation(req_id: int, tick: int, computed: Computation) -> TickComputation:
-    """One computation with the wire's sentinels for what is missing."""
-
-    def known(value: float | None, sentinel: float) -> float:
-        return sentinel if value is None else value
-
-    return TickComputation(
-        req_id,
-        tick,
-        1,
-        known(computed.iv, -1.0),
-        known(computed.delta, -2.0),
-        known(computed.price, -1.0),
-        known(computed.pv_dividend, -1.0),
-        known(computed.gamma, -2.0),
-        known(computed.vega, -2.0),
-        known(computed.theta, -2.0),
-        known(computed.underlying, -1.0),
-    )
+    """One computation; what is missing keeps the sentinels that the message begins with."""
+    values = {name: getattr(computed, name) for name in _COMPUTED}
+    known = {name: value for name, value in values.items() if value is not None}
+    return TickComputation(req_id, tick, **known)
 
 
 def generic_ticks(
@@ -200,9 +183,12 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def handlers(self) -> dict[type, Callable[[Any], None]]:
+    def handlers(self) -> Handlers:
         """What this part answers."""
-        return {ReqMarketData: self._subscribe, CancelMarketData: self._cancel}
+        return {
+            ReqMarketData: ("market_data", self._subscribe),
+            CancelMarketData: ("cancel_market_data", self._cancel),
+        }
 
     def lose_all(self) -> None:
         """Drop every line without telling the client, as TWS does when it has lost its data."""
@@ -219,7 +205,9 @@ class Subscriptions:
             self._client.end(request.req_id)
             return
         self._lines[line.req_id] = line
-        self._gateway.line_opened()
+        gateway = self._gateway
+        gateway.lines_open += 1
+        gateway.peak_lines = max(gateway.peak_lines, gateway.lines_open)
         if not self._advise(line):
             return
         if self._gateway.interference.aimed(faults.Silent, _ON, line.subject):
@@ -250,8 +238,10 @@ class Subscriptions:
     def _accept(self, request: ReqMarketData) -> Subscription | None:
         """The line that a request opens; None after an error when it was refused."""
         generics = self._generics(request)
-        listing = self._resolve(request.req_id, request.contract) if generics is not None else None
-        if listing is None or generics is None:
+        if generics is None:
+            return None
+        listing = resolve(self._client, request.req_id, request.contract)
+        if listing is None:
             return None
         legal = LEGAL_GENERIC.get(listing.sec_type, frozenset())
         illegal = generics - legal
@@ -292,22 +282,6 @@ class Subscriptions:
             )
             return None
         return frozenset(int(name) for name in names)
-
-    def _resolve(self, req_id: int, contract: ContractSpec) -> Listing | None:
-        refusal = complaint(contract) or ("" if contract.exchange else "Please enter exchange")
-        if refusal:
-            self._client.error(req_id, 321, refusal)
-            return None
-        listings = [
-            listing
-            for listing in find(self._gateway.market, contract)
-            if trades_at(listing, contract.exchange)
-        ]
-        if len(listings) == 1:
-            return listings[0]
-        text = AMBIGUOUS.format(contract.symbol) if listings else ""
-        self._client.error(req_id, 200, text=text)
-        return None
 
     def _has_room(self, req_id: int) -> bool:
         limit = self._gateway.limits.lines
@@ -369,8 +343,8 @@ class Subscriptions:
         if line.over:
             return
         client, profile = self._client, self._gateway.profile
-        client.send(MarketDataType(line.req_id, line.data_type))
-        client.send(TickParams(line.req_id, line.listing.min_tick, "9c0001", 3))
+        client.send(answers.MarketDataType(line.req_id, line.data_type))
+        client.send(answers.TickParams(line.req_id, line.listing.min_tick, "9c0001", 3))
         client.later(client.draw(profile.quotes_s), self._quotes, line)
         if line.generics:
             client.later(client.draw(profile.generic_s), self._generic, line)
@@ -445,7 +419,7 @@ class Subscriptions:
     def _snapshot_end(self, line: Subscription) -> None:
         if not line.over:
             self._close(line.req_id)
-            self._client.send(SnapshotEnd(line.req_id))
+            self._client.send(answers.SnapshotEnd(line.req_id))
 
     def _pulse_soon(self) -> None:
         if not self._pulsing:
@@ -490,4 +464,151 @@ class Subscriptions:
         if line is not None:
             line.over = True
             self._client.end(req_id)
-            self._gateway.line_closed()
+            self._gateway.lines_open -= 1
+
+
+SERIES = frozenset(
+    {
+        "TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST",
+        "HISTORICAL_VOLATILITY", "OPTION_IMPLIED_VOLATILITY",
+    }
+)  # fmt: skip
+_BAR_SIZES = frozenset(
+    {
+        "1 secs", "5 secs", "10 secs", "15 secs", "30 secs", "1 min", "2 mins", "3 mins",
+        "5 mins", "10 mins", "15 mins", "20 mins", "30 mins", "1 hour", "2 hours", "3 hours",
+        "4 hours", "8 hours", "1 day", "1 week", "1 month",
+    }
+)  # fmt: skip
+_BARS_PER_UNIT = {"D": 1, "W": 5, "M": 21, "Y": 252}
+_PACING = "Historical data request pacing violation"
+
+
+def bars_of(duration: str) -> int | str:
+    """The number of daily bars that a duration asks for, or IB's objection to it."""
+    match = re.fullmatch(r"\s*(\d{1,6})\s+([SDWMY])\s*", duration.upper())
+    if match is None or int(match[1]) == 0:
+        return f"Invalid duration: {duration}"
+    count, unit = int(match[1]), match[2]
+    if unit == "S":
+        return max(1, count // 86400) if count <= 86400 else f"Invalid duration: {duration}"
+    if unit == "D" and count > 365:
+        return "Historical data requests for durations longer than 365 days must be made in years."
+    return count * _BARS_PER_UNIT[unit]
+
+
+def end_of(text: str, now: datetime, zone: str) -> datetime | None:
+    """The end of a request; empty is now, None is unreadable."""
+    if not text.strip():
+        return now
+    match = re.fullmatch(r"\s*(\d{8})(?:(-|\s+)(\d\d:\d\d:\d\d))?(?:\s+(\S+))?\s*", text)
+    if match is None:
+        return None
+    try:
+        day = datetime.strptime(match[1], "%Y%m%d").date()
+        clock = time.fromisoformat(match[3]) if match[3] else time(23, 59, 59)
+        named = UTC if match[2] == "-" and not match[4] else ZoneInfo(match[4] or _modern(zone))
+    except (ValueError, ZoneInfoNotFoundError):
+        return None
+    return datetime.combine(day, clock, named)
+
+
+def _modern(zone: str) -> str:
+    """Names that a slim time-zone database may lack."""
+    return {"US/Eastern": "America/New_York", "US/Central": "America/Chicago"}.get(zone, zone)
+
+
+class BarAnswers:
+    """Answers requests for bars, for one connection."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._gateway = client.gateway
+
+    def handlers(self) -> Handlers:
+        """What this part answers."""
+        return {
+            ReqHistory: ("history", self._history),
+            CancelHistory: ("cancel_history", self._cancel),
+        }
+
+    def _history(self, request: ReqHistory) -> None:
+        client, gateway = self._client, self._gateway
+        gateway.history_requests += 1
+        if not client.begin(request.req_id, "history"):
+            return
+        listing = resolve(client, request.req_id, request.contract, self._complaint(request))
+        if listing is None or self._too_fast(request, listing):
+            client.end(request.req_id)
+            return
+        client.later(client.draw(gateway.profile.history_s), self._answer, request, listing)
+
+    def _complaint(self, request: ReqHistory) -> str:
+        bars = bars_of(request.duration)
+        now = self._gateway.market.now()
+        if request.bar_size not in _BAR_SIZES:
+            return f"Invalid bar size: {request.bar_size}"
+        if request.what.upper() not in SERIES:
+            return f"Invalid historical data type: {request.what}"
+        if request.what.upper() == "ADJUSTED_LAST" and request.end.strip():
+            return "End Date not supported with adjusted last"
+        if request.keep_up_to_date and request.end.strip():
+            return "End Date not supported with keepUpToDate"
+        if request.date_format not in (1, 2):
+            return f"Invalid date format: {request.date_format}"
+        if isinstance(bars, str):
+            return bars
+        return "" if end_of(request.end, now, "UTC") else f"Invalid end date: {request.end}"
+
+    def _too_fast(self, request: ReqHistory, listing: Listing) -> bool:
+        gateway = self._gateway
+        spurious = gateway.interference.of(faults.HistoryPacing)
+        what = request.what.upper()
+        series = (str(listing.con_id), request.contract.exchange, what)
+        span = (request.end, request.bar_size, request.duration, str(request.regular_hours))
+        weight = 2 if what == "BID_ASK" else 1
+        too_fast = (
+            any(gateway.interference.strike(fault, fault.times) for fault in spurious)
+            or gateway.open("history") > gateway.limits.history_open
+            or gateway.history_meter.violates(gateway.clock(), (*series, *span), series, weight)
+        )
+        if too_fast:
+            self._client.error(request.req_id, 162, _PACING)
+        return too_fast
+
+    def _answer(self, request: ReqHistory, listing: Listing) -> None:
+        if request.req_id not in self._client.open:
+            return
+        market = self._gateway.market
+        end = end_of(request.end, market.now(), listing.time_zone_id) or market.now()
+        count, what = bars_of(request.duration), request.what.upper()
+        bars = None
+        if request.bar_size == "1 day" and isinstance(count, int):
+            bars = market.bars(listing.con_id, what, count, end)
+        self._client.end(request.req_id)
+        if not bars:
+            name = listing.local_symbol or listing.symbol
+            text = f"HMDS query returned no data: {name}@{request.contract.exchange} {what}"
+            self._client.error(request.req_id, 162, text)
+            return
+        rows = tuple(_row(bar) for bar in bars)
+        first, last = bars[0].day, end
+        head = f"{first:%Y%m%d} 00:00:00 {listing.time_zone_id}"
+        tail = f"{last:%Y%m%d %H:%M:%S} {listing.time_zone_id}"
+        self._client.send(answers.HistoricalData(request.req_id, head, tail, rows))
+
+    def _cancel(self, request: CancelHistory) -> None:
+        if self._client.open.get(request.req_id) != "history":
+            self._client.error(request.req_id, 366, request.req_id)
+            return
+        self._client.end(request.req_id)
+        text = f"API historical data query cancelled: {request.req_id}"
+        self._client.error(request.req_id, 162, text)
+
+
+def _row(bar: Bar) -> answers.BarRow:
+    """A bar on the wire; daily ones carry their date in both date formats."""
+    day = f"{bar.day:%Y%m%d}"
+    return answers.BarRow(
+        day, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.average, bar.count
+    )
