@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike
+from tomic._typing import BoolArray, FloatArray, Num
 from tomic.quant.rights import as_calls
 
 
-def same_shape(**given: ArrayLike) -> tuple[FloatArray, ...]:
+def same_shape(**given: Num) -> tuple[FloatArray, ...]:
     """The arguments as flat float64 arrays; a ``ValueError`` names them where shapes differ."""
     arrays = {name: np.asarray(x, dtype=np.float64) for name, x in given.items()}
     if len({x.shape for x in arrays.values()}) != 1:
@@ -37,7 +37,7 @@ def check_window(window: int, least: int) -> None:
         raise ValueError(f"window must be >= {least}, got {window}")
 
 
-def bars(*prices: FloatLike) -> tuple[FloatArray, ...]:
+def bars(*prices: Num) -> tuple[FloatArray, ...]:
     """Prices as float arrays of one shape, anything but a positive number as NaN."""
     arrays = [np.asarray(price, dtype=np.float64) for price in prices]
     shapes = {array.shape for array in arrays}
@@ -46,7 +46,7 @@ def bars(*prices: FloatLike) -> tuple[FloatArray, ...]:
     return tuple(np.where(np.isfinite(array) & (array > 0.0), array, np.nan) for array in arrays)
 
 
-def log_bars(*prices: FloatLike) -> tuple[FloatArray, ...]:
+def log_bars(*prices: Num) -> tuple[FloatArray, ...]:
     """Natural logarithms of `bars`."""
     return tuple(np.log(price) for price in bars(*prices))
 
@@ -94,7 +94,7 @@ ARGUMENTS = ("spot", "strike", "tau", "rate", "div_yield", "sigma", "is_call")
 QUOTE_ARGUMENTS = ("price", "spot", "strike", "tau", "rate", "div_yield", "is_call")
 
 
-def as_numbers(value: ArrayLike, name: str) -> FloatArray:
+def as_numbers(value: Num, name: str) -> FloatArray:
     """The argument as float64; a ``ValueError`` names what is not a number."""
     try:
         return np.asarray(value, dtype=np.float64)
@@ -102,7 +102,7 @@ def as_numbers(value: ArrayLike, name: str) -> FloatArray:
         raise ValueError(f"{name} must be numbers, got {value!r:.60}") from exc
 
 
-def as_floats(value: ArrayLike, name: str) -> FloatArray:
+def as_floats(value: Num, name: str) -> FloatArray:
     """The argument as float64 with NaN for infinite elements."""
     floats = as_numbers(value, name)
     finite = np.isfinite(floats)
@@ -132,7 +132,7 @@ def flat(array: AnyArray, shape: tuple[int, ...]) -> AnyArray:
     return np.broadcast_to(array, shape).reshape(-1)
 
 
-def per_structure(value: FloatLike, lead: tuple[int, ...]) -> FloatArray:
+def per_structure(value: Num, lead: tuple[int, ...]) -> FloatArray:
     """One float64 per structure: *value* broadcast to the shape *lead*, as a vector."""
     return np.broadcast_to(np.asarray(value, dtype=np.float64), lead).reshape(-1)
 
@@ -164,13 +164,7 @@ def require(condition: BoolArray, name: str, inequality: str, values: FloatArray
 
 
 def market_arguments(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> tuple[tuple[int, ...], list[FloatArray], BoolArray]:
     """
     Check the seven arguments of a pricing kernel and flatten them.

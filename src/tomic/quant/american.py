@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import ArrayLike, FloatArray
+from tomic._typing import FloatArray, Num
 from tomic.quant import _blocks, american_lattice, american_premium, black_scholes
 from tomic.quant.american_boundary import FINE, STANDARD, Resolution
 from tomic.quant.american_implied import implied_vol, solve
@@ -31,8 +31,8 @@ class Dividends(NamedTuple):
     ``tau``: years from now to each ex-date; ``amount``: currency per share, not negative.
     """
 
-    tau: ArrayLike
-    amount: ArrayLike
+    tau: Num
+    amount: Num
 
 
 def checked(dividends: Dividends) -> tuple[FloatArray, FloatArray]:
@@ -56,7 +56,7 @@ def checked(dividends: Dividends) -> tuple[FloatArray, FloatArray]:
     return tau[coming], amount[coming]
 
 
-def present_value(tau: ArrayLike, rate: ArrayLike, dividends: Dividends) -> FloatArray:
+def present_value(tau: Num, rate: Num, dividends: Dividends) -> FloatArray:
     """
     Value today of the dividends with an ex-date in (0, tau], currency per share.
 
@@ -74,9 +74,7 @@ def present_value(tau: ArrayLike, rate: ArrayLike, dividends: Dividends) -> Floa
     return total
 
 
-def equivalent_yield(
-    spot: ArrayLike, tau: ArrayLike, rate: ArrayLike, dividends: Dividends
-) -> FloatArray:
+def equivalent_yield(spot: Num, tau: Num, rate: Num, dividends: Dividends) -> FloatArray:
     """
     The continuous yield that gives each expiry the forward its cash dividends give.
 
@@ -124,13 +122,13 @@ _CORRECTIONS = 4
 
 
 def price(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num,
+    strike: Num,
+    tau: Num,
+    rate: Num,
+    div_yield: Num,
+    sigma: Num,
+    is_call: Num,
     *,
     resolution: Resolution = STANDARD,
 ) -> FloatArray:
@@ -162,13 +160,13 @@ def price(
 
 
 def premium(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num,
+    strike: Num,
+    tau: Num,
+    rate: Num,
+    div_yield: Num,
+    sigma: Num,
+    is_call: Num,
     *,
     resolution: Resolution = STANDARD,
 ) -> FloatArray:
@@ -179,13 +177,7 @@ def premium(
 
 
 def greeks(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> Greeks:
     """
     Price, delta, gamma, vega, theta and rho of American options, in the units of ``Greeks``.
@@ -237,13 +229,7 @@ def greeks(
 
 
 def price_discrete(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    dividends: Dividends,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num, strike: Num, tau: Num, rate: Num, dividends: Dividends, sigma: Num, is_call: Num
 ) -> FloatArray:
     """
     Value of an American option on a stock that pays known cash dividends: the exact path.
@@ -285,13 +271,13 @@ def price_discrete(
 
 
 def solve_discrete(
-    price: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
+    price: Num,
+    spot: Num,
+    strike: Num,
+    tau: Num,
+    rate: Num,
     dividends: Dividends,
-    is_call: ArrayLike,
+    is_call: Num,
     *,
     exact: bool = False,
 ) -> ImpliedVol:

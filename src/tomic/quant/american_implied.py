@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, IntArray
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import _blocks, american_premium, black_scholes, implied
 from tomic.quant.american_premium import Contracts
 from tomic.quant.implied import ImpliedVol, Reason
@@ -32,26 +32,14 @@ _NEAR_EXERCISE = 1e-3
 
 
 def implied_vol(
-    price: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    is_call: ArrayLike,
+    price: Num, spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, is_call: Num
 ) -> FloatArray:
     """The volatility of ``solve`` alone: a fraction per square-root year, NaN where none."""
     return solve(price, spot, strike, tau, rate, div_yield, is_call).sigma
 
 
 def solve(
-    price: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    is_call: ArrayLike,
+    price: Num, spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, is_call: Num
 ) -> ImpliedVol:
     """
     Volatility at which the American price of each option is its quote, or why there is none.

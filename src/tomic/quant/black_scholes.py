@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray
+from tomic._typing import BoolArray, FloatArray, Num
 from tomic.quant import _blocks
 from tomic.quant.rights import as_calls
 
@@ -49,13 +49,7 @@ class Greeks(NamedTuple):
 
 
 def price(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> FloatArray:
     """
     Value of a European option with a continuous dividend yield.
@@ -87,13 +81,7 @@ def price(
 
 
 def greeks(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> Greeks:
     """
     Price, delta, gamma, vega, theta and rho in one pass; arguments and errors as ``price``.
@@ -116,9 +104,7 @@ def greeks(
     return Greeks(*out.reshape((6, *shape)))
 
 
-def undiscounted(
-    forward: ArrayLike, strike: ArrayLike, total_vol: ArrayLike, is_call: ArrayLike
-) -> FloatArray:
+def undiscounted(forward: Num, strike: Num, total_vol: Num, is_call: Num) -> FloatArray:
     """
     Black's formula without the discount factor.
 

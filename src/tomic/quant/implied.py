@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, IntArray
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import _blocks
 from tomic.quant.rights import as_calls
 
@@ -53,26 +53,14 @@ class ImpliedVol(NamedTuple):
 
 
 def implied_vol(
-    price: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    is_call: ArrayLike,
+    price: Num, spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, is_call: Num
 ) -> FloatArray:
     """The volatility of ``solve`` alone: a fraction per square-root year, NaN where none."""
     return solve(price, spot, strike, tau, rate, div_yield, is_call).sigma
 
 
 def solve(
-    price: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    is_call: ArrayLike,
+    price: Num, spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, is_call: Num
 ) -> ImpliedVol:
     """
     Black-Scholes volatility that explains each price, or the reason why there is none.
@@ -106,7 +94,7 @@ def solve(
     return ImpliedVol(sigma.reshape(shape), reason.reshape(shape))
 
 
-def _quote_arguments(*given: ArrayLike) -> tuple[tuple[int, ...], list[_blocks.AnyArray]]:
+def _quote_arguments(*given: Num) -> tuple[tuple[int, ...], list[_blocks.AnyArray]]:
     names = _blocks.QUOTE_ARGUMENTS
     arrays: list[_blocks.AnyArray] = [
         _blocks.as_numbers(value, name) for value, name in zip(given[:-1], names, strict=False)

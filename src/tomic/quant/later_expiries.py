@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import black_scholes
 from tomic.quant._blocks import per_structure
 from tomic.quant.density import Density, VolatilityCurve
@@ -73,7 +73,7 @@ class LaterExpiry:
     scale: FloatArray = field(default_factory=lambda: np.ones(2))
     forward: float = 1.0
 
-    def value(self, price: FloatLike, strike: FloatLike, is_call: ArrayLike) -> FloatArray:
+    def value(self, price: Num, strike: Num, is_call: Num) -> FloatArray:
         """Value at the first expiry, currency per share; arguments broadcast."""
         price = np.asarray(price, dtype=np.float64)
         strike = np.asarray(strike, dtype=np.float64)
@@ -194,14 +194,14 @@ def grid(density: Density) -> FloatArray:
 
 
 def value_at_first_expiry(
-    price: FloatLike,
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    expiry: ArrayLike,
+    price: Num,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
+    expiry: Num,
     later: Sequence[LaterExpiry],
     *,
-    stock: FloatLike = 0.0,
+    stock: Num = 0.0,
 ) -> FloatArray:
     """
     What all legs are worth when the first of them expires, before any premium.
@@ -228,18 +228,18 @@ def value_at_first_expiry(
 
 
 def segments(
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    expiry: ArrayLike,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
+    expiry: Num,
     later: Sequence[LaterExpiry],
     *,
     grid: FloatArray,
-    credit: FloatLike = 0.0,
-    discount: FloatLike = 1.0,
-    stock: FloatLike = 0.0,
-    stock_cost: FloatLike = 0.0,
-    multiplier: FloatLike = 1.0,
+    credit: Num = 0.0,
+    discount: Num = 1.0,
+    stock: Num = 0.0,
+    stock_cost: Num = 0.0,
+    multiplier: Num = 1.0,
 ) -> Segments:
     """
     P&L at the first expiry of structures that have later legs, on *grid* and their own strikes.
@@ -327,7 +327,7 @@ def _tabulated(
 
 
 def _legs(
-    strike: FloatLike, is_call: ArrayLike, quantity: FloatLike, expiry: ArrayLike, later: int
+    strike: Num, is_call: Num, quantity: Num, expiry: Num, later: int
 ) -> tuple[_Legs, tuple[int, ...]]:
     """Legs of one shape as (n, k), and the leading shape that n replaces."""
     level = np.asarray(strike, dtype=np.float64)

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import payoff
 from tomic.quant.rights import as_calls, as_flags
 
@@ -122,17 +122,17 @@ class Margin(NamedTuple):
 
 
 def requirement(
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    price: FloatLike,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
+    price: Num,
     *,
-    spot: FloatLike,
-    tau: FloatLike = 0.0,
-    stock: FloatLike = 0.0,
-    multiplier: FloatLike = 100.0,
-    broad_index: ArrayLike = False,
-    credit: FloatLike | None = None,
+    spot: Num,
+    tau: Num = 0.0,
+    stock: Num = 0.0,
+    multiplier: Num = 100.0,
+    broad_index: Num = False,
+    credit: Num | None = None,
     rules: MarginRules | None = None,
 ) -> Margin:
     """
@@ -222,14 +222,14 @@ class _Side(NamedTuple):
 
 
 def _book(
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    price: FloatLike,
-    spot: FloatLike,
-    tau: FloatLike,
-    stock: FloatLike,
-    broad_index: ArrayLike,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
+    price: Num,
+    spot: Num,
+    tau: Num,
+    stock: Num,
+    broad_index: Num,
     rules: MarginRules,
 ) -> tuple[_Book, tuple[int, ...]]:
     level, amount = np.asarray(strike, dtype=np.float64), np.asarray(quantity, dtype=np.float64)
@@ -408,7 +408,7 @@ def _paired(book: _Book, *, right: bool) -> tuple[_Spreads, FloatArray]:
     return _Spreads(covered[None], np.array([spread])), naked
 
 
-def _worst(strike: FloatArray, is_call: ArrayLike, quantity: FloatArray) -> FloatArray:
+def _worst(strike: FloatArray, is_call: Num, quantity: FloatArray) -> FloatArray:
     """Largest loss at expiry of legs whose longs cover their shorts, per share; (n,)."""
     lowest: FloatArray = payoff.segments(strike, is_call, quantity).value.min(axis=-1)
     return np.maximum(-lowest, 0.0)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import ArrayLike, FloatArray
+from tomic._typing import FloatArray, Num
 
 MINUTES_A_DAY = 1440.0
 MINUTES_A_YEAR = 365.0 * MINUTES_A_DAY
@@ -34,11 +34,11 @@ class ModelFree(NamedTuple):
 
 
 def model_free_variance(
-    strike: ArrayLike,
-    call_bid: ArrayLike,
-    call_ask: ArrayLike,
-    put_bid: ArrayLike,
-    put_ask: ArrayLike,
+    strike: Num,
+    call_bid: Num,
+    call_ask: Num,
+    put_bid: Num,
+    put_ask: Num,
     *,
     forward: float,
     rate: float,
@@ -120,10 +120,10 @@ def vix_index(
 
 
 def derman_variance(
-    put_strike: ArrayLike,
-    put_price: ArrayLike,
-    call_strike: ArrayLike,
-    call_price: ArrayLike,
+    put_strike: Num,
+    put_price: Num,
+    call_strike: Num,
+    call_price: Num,
     *,
     spot: float,
     rate: float,
@@ -176,7 +176,7 @@ def _going_out(bid: FloatArray, ask: FloatArray, rows: Iterable[int]) -> list[in
     return used
 
 
-def _sorted(strike: ArrayLike, price: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _sorted(strike: Num, price: Num) -> tuple[FloatArray, FloatArray]:
     k = np.asarray(strike, dtype=np.float64)
     order = np.argsort(k)
     return k[order], np.asarray(price, dtype=np.float64)[order]

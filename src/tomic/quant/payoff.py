@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant._blocks import per_structure
 from tomic.quant.rights import as_calls
 
@@ -58,12 +58,7 @@ class PayoffProfile(NamedTuple):
 
 
 def value_at(
-    price: FloatLike,
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    *,
-    stock: FloatLike = 0.0,
+    price: Num, strike: Num, is_call: Num, quantity: Num, *, stock: Num = 0.0
 ) -> FloatArray:
     """
     What the legs are worth at their common expiry, before any premium.
@@ -88,15 +83,15 @@ def value_at(
 
 
 def segments(
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
     *,
-    credit: FloatLike = 0.0,
-    discount: FloatLike = 1.0,
-    stock: FloatLike = 0.0,
-    stock_cost: FloatLike = 0.0,
-    multiplier: FloatLike = 1.0,
+    credit: Num = 0.0,
+    discount: Num = 1.0,
+    stock: Num = 0.0,
+    stock_cost: Num = 0.0,
+    multiplier: Num = 1.0,
 ) -> Segments:
     """
     P&L at expiry of structures whose legs share one expiry: credit plus discounted payoff, exact.
@@ -142,7 +137,7 @@ def segments(
     )
 
 
-def stock_cost(forward: FloatLike, discount: FloatLike) -> FloatArray:
+def stock_cost(forward: Num, discount: Num) -> FloatArray:
     """
     Net cost of a share bought at the spot: its price less the present value of its dividends.
 
@@ -170,7 +165,7 @@ def profile(shape: Segments) -> PayoffProfile:
     )
 
 
-def interpolate(shape: Segments, price: FloatLike) -> FloatArray:
+def interpolate(shape: Segments, price: Num) -> FloatArray:
     """P&L at prices (g,) shared by all structures: (..., g), currency per structure."""
     price = np.asarray(price, dtype=np.float64)
     lead = shape.slope.shape
@@ -273,7 +268,7 @@ def _fill(
 
 
 def _legs(
-    strike: FloatLike, is_call: ArrayLike, quantity: FloatLike
+    strike: Num, is_call: Num, quantity: Num
 ) -> tuple[FloatArray, BoolArray, FloatArray, tuple[int, ...]]:
     """Legs as arrays of one shape; an unused leg gets strike 0 so that it adds nothing anywhere."""
     quantity = np.asarray(quantity, dtype=np.float64)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import BoolArray, FloatArray, FloatLike
+from tomic._typing import BoolArray, FloatArray, Num
 from tomic.quant.density import Density
 from tomic.quant.payoff import NOTHING, Segments, crossings, nodes_first
 from tomic.quant.touch import BeforeStop, target_before_stop, touch, touch_either
@@ -140,7 +140,7 @@ def profit_quantile(density: Density, shape: Segments, level: float = 0.95) -> F
     return np.where(np.isnan(bounded.value[0]), np.nan, quantile).reshape(shape.slope.shape)
 
 
-def kelly(density: Density, shape: Segments, margin: FloatLike, cap: float = 0.25) -> FloatArray:
+def kelly(density: Density, shape: Segments, margin: Num, cap: float = 0.25) -> FloatArray:
     """
     Fraction of capital to commit as margin so that the mean log of wealth grows fastest.
 
@@ -173,7 +173,7 @@ def kelly(density: Density, shape: Segments, margin: FloatLike, cap: float = 0.2
     return out.reshape(shape.slope.shape)
 
 
-def kelly_binary(win_probability: FloatLike, win_over_loss: FloatLike) -> FloatArray:
+def kelly_binary(win_probability: Num, win_over_loss: Num) -> FloatArray:
     """
     Kelly's fraction for a bet with two outcomes, p - (1 - p) / b, uncapped; for comparison only.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import BoolArray, FloatArray, FloatLike, IntArray
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant._blocks import (
     TRADING_DAYS,
     bars,
@@ -32,7 +32,7 @@ class Place(NamedTuple):
     n: IntArray
 
 
-def iv_rank(value: FloatLike, history: FloatLike) -> Place:
+def iv_rank(value: Num, history: Num) -> Place:
     """
     (value - lowest) / (highest - lowest) of the history, a fraction.
 
@@ -52,7 +52,7 @@ def iv_rank(value: FloatLike, history: FloatLike) -> Place:
     return Place(np.where(moves, (today - np.where(moves, lowest, 0.0)) / span, np.nan)[()], n)
 
 
-def iv_percentile(value: FloatLike, history: FloatLike) -> Place:
+def iv_percentile(value: Num, history: Num) -> Place:
     """
     Share of the days in the history that were strictly below *value*, a fraction.
 
@@ -66,8 +66,8 @@ def iv_percentile(value: FloatLike, history: FloatLike) -> Place:
 
 
 def rolling_place(
-    kind: Callable[[FloatLike, FloatLike], Place],
-    series: FloatLike,
+    kind: Callable[[Num, Num], Place],
+    series: Num,
     window: int = TRADING_DAYS,
     *,
     least: int | None = None,
@@ -91,7 +91,7 @@ def rolling_place(
     return Place(np.where(n >= (window if least is None else least), place, np.nan), n)
 
 
-def _placed(value: FloatLike, history: FloatLike) -> tuple[FloatArray, FloatArray, BoolArray]:
+def _placed(value: Num, history: Num) -> tuple[FloatArray, FloatArray, BoolArray]:
     days = np.asarray(history, dtype=np.float64)
     if not days.ndim:
         raise ValueError("history must have a last axis of days, got a scalar")
@@ -153,7 +153,7 @@ class Beta(NamedTuple):
     shrunk: FloatArray
 
 
-def daily_log_returns(close: FloatLike) -> FloatArray:
+def daily_log_returns(close: Num) -> FloatArray:
     """
     ln(close / previous close), in the shape of *close*.
 
@@ -166,7 +166,7 @@ def daily_log_returns(close: FloatLike) -> FloatArray:
 
 
 def close_to_close(
-    close: FloatLike, window: int, *, periods: float = TRADING_DAYS, shorter: bool = False
+    close: Num, window: int, *, periods: float = TRADING_DAYS, shorter: bool = False
 ) -> FloatArray:
     """
     Sample standard deviation (n - 1) of the last *window* log returns, annualised.
@@ -195,7 +195,7 @@ def close_to_close(
 
 
 def ewma(
-    close: FloatLike, window: int, *, decay: float = 0.94, periods: float = TRADING_DAYS
+    close: Num, window: int, *, decay: float = 0.94, periods: float = TRADING_DAYS
 ) -> FloatArray:
     """
     Volatility from squared log returns whose weights fall by *decay* a day, annualised.
@@ -215,9 +215,7 @@ def ewma(
     return np.sqrt(window_sum(squares, window, decay) / weights * periods)
 
 
-def parkinson(
-    high: FloatLike, low: FloatLike, window: int, *, periods: float = TRADING_DAYS
-) -> FloatArray:
+def parkinson(high: Num, low: Num, window: int, *, periods: float = TRADING_DAYS) -> FloatArray:
     """
     Volatility from the daily range, sum ln(H/L)^2 / (4 n ln 2), annualised.
 
@@ -232,13 +230,7 @@ def parkinson(
 
 
 def garman_klass(
-    open: FloatLike,
-    high: FloatLike,
-    low: FloatLike,
-    close: FloatLike,
-    window: int,
-    *,
-    periods: float = TRADING_DAYS,
+    open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
     """
     Volatility from mean[ln(H/L)^2 / 2 - (2 ln 2 - 1) ln(C/O)^2], annualised.
@@ -252,13 +244,7 @@ def garman_klass(
 
 
 def rogers_satchell(
-    open: FloatLike,
-    high: FloatLike,
-    low: FloatLike,
-    close: FloatLike,
-    window: int,
-    *,
-    periods: float = TRADING_DAYS,
+    open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
     """
     Volatility from mean[ln(H/O) ln(H/C) + ln(L/O) ln(L/C)], annualised; right under drift.
@@ -269,13 +255,7 @@ def rogers_satchell(
 
 
 def yang_zhang(
-    open: FloatLike,
-    high: FloatLike,
-    low: FloatLike,
-    close: FloatLike,
-    window: int,
-    *,
-    periods: float = TRADING_DAYS,
+    open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
     """
     Overnight variance + k x open-to-close variance + (1 - k) x Rogers-Satchell, annualised.
@@ -304,13 +284,13 @@ def yang_zhang_weight(window: int) -> float:
     return 0.34 / (1.34 + (window + 1.0) / (window - 1.0))
 
 
-def standard_error(volatility: FloatLike, window: int) -> FloatArray:
+def standard_error(volatility: Num, window: int) -> FloatArray:
     """Standard error of a close-to-close volatility, sigma / sqrt(2 n), as for normal returns."""
     check_window(window, 1)
     return np.asarray(np.asarray(volatility, dtype=np.float64) / np.sqrt(2.0 * window))
 
 
-def true_range(high: FloatLike, low: FloatLike, close: FloatLike) -> FloatArray:
+def true_range(high: Num, low: Num, close: Num) -> FloatArray:
     """
     max(H - L, |H - previous close|, |L - previous close|), currency per share.
 
@@ -324,7 +304,7 @@ def true_range(high: FloatLike, low: FloatLike, close: FloatLike) -> FloatArray:
     return result
 
 
-def atr_wilder(high: FloatLike, low: FloatLike, close: FloatLike, window: int = 14) -> FloatArray:
+def atr_wilder(high: Num, low: Num, close: Num, window: int = 14) -> FloatArray:
     """
     Average true range after Wilder: mean of the first *window*, then (13 ATR + TR) / 14.
 
@@ -348,7 +328,7 @@ def atr_wilder(high: FloatLike, low: FloatLike, close: FloatLike, window: int = 
 
 
 def atr_simple(
-    high: FloatLike, low: FloatLike, close: FloatLike, window: int = 14, *, shorter: bool = False
+    high: Num, low: Num, close: Num, window: int = 14, *, shorter: bool = False
 ) -> FloatArray:
     """
     Plain mean of the last *window* true ranges that have a previous close.
@@ -400,8 +380,8 @@ def cones(
 
 
 def beta(
-    asset: FloatLike,
-    market: FloatLike,
+    asset: Num,
+    market: Num,
     window: int = TRADING_DAYS,
     *,
     least: int | None = None,

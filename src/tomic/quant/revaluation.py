@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import exercise_table
 from tomic.quant.rights import as_calls, as_flags
 
@@ -25,23 +25,23 @@ _LEAST_SPREAD = 1e-9  # sigma x sqrt(time) that is told from nothing
 
 
 def stress_grid(
-    spot: FloatLike,
-    strike: FloatLike,
-    tau: FloatLike,
-    rate: FloatLike,
-    div_yield: FloatLike,
-    sigma: FloatLike,
-    is_call: ArrayLike,
+    spot: Num,
+    strike: Num,
+    tau: Num,
+    rate: Num,
+    div_yield: Num,
+    sigma: Num,
+    is_call: Num,
     *,
-    quantity: FloatLike,
-    multiplier: FloatLike = 100.0,
-    is_american: ArrayLike = True,
-    is_stock: ArrayLike = False,
-    beta: FloatLike = 1.0,
-    group: ArrayLike | None = None,
-    spot_moves: FloatLike,
-    vol_moves: FloatLike,
-    days: FloatLike,
+    quantity: Num,
+    multiplier: Num = 100.0,
+    is_american: Num = True,
+    is_stock: Num = False,
+    beta: Num = 1.0,
+    group: Num | None = None,
+    spot_moves: Num,
+    vol_moves: Num,
+    days: Num,
 ) -> FloatArray:
     """
     P&L of positions if spot, volatility and time moved, against their value now.
@@ -100,7 +100,7 @@ class _Axes(NamedTuple):
     days: FloatArray
 
     @classmethod
-    def of(cls, spot_moves: FloatLike, vol_moves: FloatLike, days: FloatLike) -> _Axes:
+    def of(cls, spot_moves: Num, vol_moves: Num, days: Num) -> _Axes:
         """Fractions of spot and volatility and days ahead; ValueError for what cannot be."""
         axes = cls(*(np.asarray(axis, dtype=np.float64) for axis in (spot_moves, vol_moves, days)))
         for name, axis, least in zip(
@@ -143,7 +143,7 @@ class _Book(NamedTuple):
     legal: BoolArray
 
     @classmethod
-    def of(cls, numbers: tuple[FloatLike, ...], flags: tuple[ArrayLike, ...]) -> _Book:
+    def of(cls, numbers: tuple[Num, ...], flags: tuple[Num, ...]) -> _Book:
         """
         Columns (p,) of a book, in the order of `stress_grid`'s arguments.
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tomic._typing import ArrayLike, BoolArray
+from tomic._typing import BoolArray, Num
 
 _CALLS = {"C": True, "CALL": True, "P": False, "PUT": False}
 
 
-def as_calls(value: ArrayLike, name: str = "is_call") -> BoolArray:
+def as_calls(value: Num, name: str = "is_call") -> BoolArray:
     """
     Which of these are calls: true or false, 1 or 0, C or P, call or put, in any case.
 
@@ -28,7 +28,7 @@ def as_calls(value: ArrayLike, name: str = "is_call") -> BoolArray:
     return _booleans(value, name, "C or P, call or put, true or false", rights=True)
 
 
-def as_flags(value: ArrayLike, name: str) -> BoolArray:
+def as_flags(value: Num, name: str) -> BoolArray:
     """
     True or false, 1 or 0, as booleans of the same shape.
 
@@ -38,7 +38,7 @@ def as_flags(value: ArrayLike, name: str) -> BoolArray:
     return _booleans(value, name, "true or false", rights=False)
 
 
-def _booleans(value: ArrayLike, name: str, allowed: str, *, rights: bool) -> BoolArray:
+def _booleans(value: Num, name: str, allowed: str, *, rights: bool) -> BoolArray:
     if isinstance(value, np.ma.MaskedArray):
         # What is masked is missing; without this numpy would take what lies below the mask.
         below = value.data.astype(object)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from tomic._typing import ArrayLike, FloatArray
+from tomic._typing import FloatArray, Num
 from tomic.quant._blocks import same_shape
 from tomic.quant.model_free import ModelFree, derman_variance, model_free_variance, vix_index
 from tomic.quant.parity import (
@@ -81,7 +81,7 @@ class ExpectedMove(NamedTuple):
     """Price above which it ends with 15.87 %."""
 
 
-def atm_iv(strike: ArrayLike, iv: ArrayLike, forward: float) -> float:
+def atm_iv(strike: Num, iv: Num, forward: float) -> float:
     """
     Implied volatility at the forward, linear in variance between the two strikes around it.
 
@@ -99,7 +99,7 @@ def atm_iv(strike: ArrayLike, iv: ArrayLike, forward: float) -> float:
     return math.sqrt(float(np.interp(math.log(forward), np.log(at), variance)))
 
 
-def constant_maturity_iv(tau: ArrayLike, iv: ArrayLike, target: float = THIRTY_DAYS) -> float:
+def constant_maturity_iv(tau: Num, iv: Num, target: float = THIRTY_DAYS) -> float:
     """
     Volatility at a maturity between the listed ones, linear in total variance.
 
@@ -125,7 +125,7 @@ def constant_maturity_iv(tau: ArrayLike, iv: ArrayLike, target: float = THIRTY_D
     return float(vol[nearest]) if within else math.nan
 
 
-def forward_variance(tau: ArrayLike, iv: ArrayLike) -> FloatArray:
+def forward_variance(tau: Num, iv: Num) -> FloatArray:
     """
     Variance a year between each expiry and the next: (w2 - w1) / (tau2 - tau1), w = iv^2 tau.
 
@@ -142,7 +142,7 @@ def forward_variance(tau: ArrayLike, iv: ArrayLike) -> FloatArray:
     return np.where(rises, np.diff(vol**2 * years) / np.where(rises, step, 1.0), np.nan)
 
 
-def delta_iv(delta: ArrayLike, iv: ArrayLike, target: float) -> float:
+def delta_iv(delta: Num, iv: Num, target: float) -> float:
     """
     Volatility at a delta, linear in delta between the two quotes around it.
 
@@ -163,7 +163,7 @@ def delta_iv(delta: ArrayLike, iv: ArrayLike, target: float) -> float:
     return float(np.interp(target, at, vol, left=math.nan, right=math.nan))
 
 
-def nearest_expiry(dte: ArrayLike, days: float = SKEW_DAYS) -> float:
+def nearest_expiry(dte: Num, days: float = SKEW_DAYS) -> float:
     """The days to expiry nearest *days*, the earlier of two; NaN where there is none."""
     listed = np.asarray(dte, dtype=np.float64).ravel()
     listed = np.unique(listed[np.isfinite(listed)])
@@ -171,12 +171,7 @@ def nearest_expiry(dte: ArrayLike, days: float = SKEW_DAYS) -> float:
 
 
 def skew(
-    dte: ArrayLike,
-    delta: ArrayLike,
-    iv: ArrayLike,
-    *,
-    target: float = SKEW_DELTA,
-    days: float = SKEW_DAYS,
+    dte: Num, delta: Num, iv: Num, *, target: float = SKEW_DELTA, days: float = SKEW_DAYS
 ) -> float:
     """
     IV(25-delta call) - IV(25-delta put) at the expiry nearest thirty days.
@@ -221,7 +216,7 @@ def smile_skew(smile: Smile, target: float = SKEW_DELTA) -> float:
     return smile_delta_iv(smile, target) - smile_delta_iv(smile, -target)
 
 
-def mean_atm_iv(strike: ArrayLike, iv: ArrayLike, spot: float, window: float = 5.0) -> float:
+def mean_atm_iv(strike: Num, iv: Num, spot: float, window: float = 5.0) -> float:
     """
     Mean volatility of all options, calls and puts, within *window* currency units of spot.
 
@@ -232,7 +227,7 @@ def mean_atm_iv(strike: ArrayLike, iv: ArrayLike, spot: float, window: float = 5
     return float(vol[near].mean()) if near.any() else math.nan
 
 
-def term_structure(iv: ArrayLike) -> TermStructure:
+def term_structure(iv: Num) -> TermStructure:
     """
     First expiry's volatility less the second's and the third's; positive is backwardation.
 
@@ -247,15 +242,13 @@ def term_structure(iv: ArrayLike) -> TermStructure:
     return TermStructure(level[0] - level[1], level[0] - level[2])
 
 
-def expected_move_iv(spot: ArrayLike, iv: ArrayLike, dte: ArrayLike) -> FloatArray:
+def expected_move_iv(spot: Num, iv: Num, dte: Num) -> FloatArray:
     """One standard deviation, spot iv sqrt(dte / 365), currency per share, broadcast."""
     s, vol, days = (np.asarray(x, dtype=np.float64) for x in (spot, iv, dte))
     return np.asarray(s * vol * np.sqrt(np.where(days >= 0.0, days, np.nan) / 365.0))
 
 
-def expected_move_straddle(
-    strike: ArrayLike, call_mid: ArrayLike, put_mid: ArrayLike, forward: float
-) -> float:
+def expected_move_straddle(strike: Num, call_mid: Num, put_mid: Num, forward: float) -> float:
     """
     Price of the straddle at the forward, interpolated between the two strikes around it.
 

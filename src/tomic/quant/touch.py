@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_ndtr, ndtr
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike
+from tomic._typing import BoolArray, FloatArray, Num
 from tomic.quant import black_scholes
 from tomic.quant.rights import as_calls
 
@@ -30,14 +30,7 @@ class BeforeStop(NamedTuple):
     neither: float
 
 
-def touch(
-    spot: FloatLike,
-    level: FloatLike,
-    tau: FloatLike,
-    rate: FloatLike,
-    div_yield: FloatLike,
-    sigma: FloatLike,
-) -> FloatArray:
+def touch(spot: Num, level: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num) -> FloatArray:
     """
     Probability that the price touches *level* at any moment before *tau*.
 
@@ -82,13 +75,7 @@ def touch(
 
 
 def touch_either(
-    spot: FloatLike,
-    low: FloatLike,
-    high: FloatLike,
-    tau: FloatLike,
-    rate: FloatLike,
-    div_yield: FloatLike,
-    sigma: FloatLike,
+    spot: Num, low: Num, high: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num
 ) -> FloatArray:
     """
     Probability that the price touches *low* or *high* at any moment before *tau*.
@@ -129,13 +116,13 @@ def touch_either(
 
 def target_before_stop(
     spot: float,
-    strike: FloatLike,
-    tau: FloatLike,
+    strike: Num,
+    tau: Num,
     rate: float,
     div_yield: float,
-    leg_sigma: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
+    leg_sigma: Num,
+    is_call: Num,
+    quantity: Num,
     *,
     sigma: float,
     credit: float,
@@ -212,14 +199,7 @@ class _Legs(NamedTuple):
     quantity: FloatArray
 
     @classmethod
-    def of(
-        cls,
-        strike: FloatLike,
-        tau: FloatLike,
-        sigma: FloatLike,
-        is_call: ArrayLike,
-        quantity: FloatLike,
-    ) -> _Legs:
+    def of(cls, strike: Num, tau: Num, sigma: Num, is_call: Num, quantity: Num) -> _Legs:
         """Legs that broadcast to (k,), without those of quantity 0; ValueError for other shapes."""
         numbers = (strike, tau, sigma, quantity)
         arrays = [*(np.asarray(value, dtype=np.float64) for value in numbers), as_calls(is_call)]
