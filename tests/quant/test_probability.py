@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from support import recorded_chains
 from support.properties import examples
-from tomic.quant import american, density, payoff, probability, smile, surface
+from tomic.quant import american, density, parity, payoff, probability, smile
 
 P, C = False, True
 TAU, RATE = 30 / 365, 0.045
@@ -136,10 +136,10 @@ def test_ev_at_mid_on_a_recorded_chain():
         pytest.skip(why)
     chain = recorded_chains.spy()
     expiry = chain.expiries[0]
-    forward = surface.american_forward(
+    forward = parity.american_forward(
         chain.spot, expiry.strike, expiry.call_mid, expiry.put_mid, chain.rate, expiry.tau
     ).forward
-    div_yield = surface.implied_yield(chain.spot, forward, chain.rate, expiry.tau)
+    div_yield = parity.implied_yield(chain.spot, forward, chain.rate, expiry.tau)
     is_call = expiry.strike >= forward
     mid = np.where(is_call, expiry.call_mid, expiry.put_mid)
     iv = american.implied_vol(

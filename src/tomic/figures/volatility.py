@@ -203,8 +203,8 @@ DEFINITIONS = (
         formula="sqrt of variance interpolated to 30 days between two expiries",
         source='Cboe (2022), "Cboe Volatility Index Mathematics Methodology"',
         caveat="quoted, not computed: index line, else last stored close, else the page",
-        kernel="tomic.quant.model_free.vix_index",
-        example=("model_free.vix_index(0.04, 0.04, near_minutes=30000.0, next_minutes=50000.0)"),
+        kernel="tomic.quant.surface.vix_index",
+        example="surface.vix_index(0.04, 0.04, near_minutes=30000.0, next_minutes=50000.0)",
         result=0.2,
     ),
     Definition(

@@ -21,10 +21,9 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import black_scholes
-from tomic.quant._blocks import per_structure
+from tomic.quant.arguments import as_calls, per_structure
 from tomic.quant.density import Density, VolatilityCurve
 from tomic.quant.payoff import Segments
-from tomic.quant.rights import as_calls
 
 _NODES = 8193
 _SCALES = 65

@@ -19,7 +19,7 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import payoff
-from tomic.quant.rights import as_calls, as_flags
+from tomic.quant.arguments import as_calls, as_flags
 
 
 def cover(

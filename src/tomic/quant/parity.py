@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tomic._typing import FloatArray, Num
-from tomic.quant._blocks import same_shape
+from tomic.quant.arguments import same_shape
 
 PARITY_RATE = 0.05
 """Rate of `parity_deviation` only: the one that the files it is compared with were made at."""

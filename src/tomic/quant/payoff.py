@@ -14,8 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Num
-from tomic.quant._blocks import per_structure
-from tomic.quant.rights import as_calls
+from tomic.quant.arguments import as_calls, per_structure
 
 NOTHING = 1e-8
 """P&L, in currency, up to which a trade counts as having made nothing: it is only rounding."""

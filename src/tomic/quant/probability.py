@@ -6,8 +6,7 @@ expiry, where they are exact, and several, where the segments are a revaluation.
 passed decides what the figure means: the market's own (`density.from_smile`), the forecast
 (`density.forecast`), a lognormal or one of your own.
 
-Questions about the path (touch, target before stop) live in `tomic.quant.touch`; their names are
-here too.
+Questions about the path (touch, target before stop) live in `tomic.quant.touch`.
 """
 
 from __future__ import annotations
@@ -20,21 +19,6 @@ import numpy as np
 from tomic._typing import BoolArray, FloatArray, Num
 from tomic.quant.density import Density
 from tomic.quant.payoff import NOTHING, Segments, crossings, nodes_first
-from tomic.quant.touch import BeforeStop, target_before_stop, touch, touch_either
-
-__all__ = [
-    "BeforeStop",
-    "cvar",
-    "ev",
-    "kelly",
-    "kelly_binary",
-    "pos",
-    "profit_quantile",
-    "shortfall",
-    "target_before_stop",
-    "touch",
-    "touch_either",
-]
 
 _CELLS = 1000
 _FEW_NODES = 16

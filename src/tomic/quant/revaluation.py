@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import exercise_table
-from tomic.quant.rights import as_calls, as_flags
+from tomic.quant.arguments import as_calls, as_flags
 
 _BLOCK = 4
 _DAYS = 365.0

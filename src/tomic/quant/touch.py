@@ -14,7 +14,7 @@ from scipy.special import log_ndtr, ndtr
 
 from tomic._typing import BoolArray, FloatArray, Num
 from tomic.quant import black_scholes
-from tomic.quant.rights import as_calls
+from tomic.quant.arguments import as_calls
 
 _CELLS = 1201
 _IMAGES = 12

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tomic.quant.arguments import as_calls
 from tomic.quant.realized import Cones
-from tomic.quant.rights import as_calls
 from tomic.report.drawing import (
     Axes,
     FuncFormatter,

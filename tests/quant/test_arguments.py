@@ -11,7 +11,6 @@ from numpy.testing import assert_array_equal
 
 from tomic.quant import (
     american,
-    american_implied,
     black_scholes,
     density,
     implied,
@@ -22,7 +21,7 @@ from tomic.quant import (
     smile,
     touch,
 )
-from tomic.quant.rights import as_calls, as_flags
+from tomic.quant.arguments import as_calls, as_flags
 
 STRIKE = np.array([560.0, 570.0])
 MARKET = (600.0, STRIKE, 0.1, 0.04, 0.013, 0.2)
@@ -61,7 +60,7 @@ KERNELS = {
     "american implied_vol": lambda right: american.implied_vol(
         12.0, 600.0, STRIKE, 0.1, 0.04, 0.013, right
     ),
-    "american solve": lambda right: american_implied.solve(
+    "american solve": lambda right: american.solve(
         12.0, 600.0, STRIKE, 0.1, 0.04, 0.013, right
     ).sigma,
     "price_discrete": lambda right: american.price_discrete(
