@@ -20,8 +20,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Num
-from tomic.quant import black_scholes
-from tomic.quant.arguments import as_calls, per_structure
+from tomic.quant import arguments, black_scholes
 from tomic.quant.density import Density, VolatilityCurve
 from tomic.quant.payoff import Segments
 
@@ -77,7 +76,7 @@ class LaterExpiry:
         price = np.asarray(price, dtype=np.float64)
         strike = np.asarray(strike, dtype=np.float64)
         forward = np.maximum(price * self.growth, _TINY)
-        sign = np.where(as_calls(is_call), 1.0, -1.0)
+        sign = np.where(arguments.as_calls(is_call), 1.0, -1.0)
         per_step = (self.time_value.size - 1) / (2.0 * self.reach)
         place = (np.log(np.maximum(strike, _TINY) / forward) + self.reach) * per_step
         place = np.clip(place, 0.0, float(self.time_value.size - 1))
@@ -255,11 +254,11 @@ def segments(
     if grid.ndim != 1 or grid.size < 2 or not np.all(np.diff(grid) > 0.0):
         raise ValueError("grid must be one-dimensional and strictly ascending")
     size = legs.strike.shape[0]
-    shares = per_structure(stock, lead)
+    shares = arguments.per_structure(stock, lead)
     contract = np.asarray(multiplier, dtype=np.float64)
-    scale = per_structure(np.asarray(discount, dtype=np.float64) * contract, lead)
-    share_cost = per_structure(np.asarray(stock_cost) * contract, lead)
-    start = per_structure(credit, lead) - share_cost * shares
+    scale = arguments.per_structure(np.asarray(discount, dtype=np.float64) * contract, lead)
+    share_cost = arguments.per_structure(np.asarray(stock_cost) * contract, lead)
+    start = arguments.per_structure(credit, lead) - share_cost * shares
     # A strike of a later leg is not a kink on that day; it repeats the first grid point instead.
     kink = np.where((legs.slot == 0) & (legs.quantity != 0.0), legs.strike, grid[0])
     node = np.sort(np.concatenate((np.broadcast_to(grid, (size, grid.size)), kink), axis=1))
@@ -329,21 +328,13 @@ def _legs(
     strike: Num, is_call: Num, quantity: Num, expiry: Num, later: int
 ) -> tuple[_Legs, tuple[int, ...]]:
     """Legs of one shape as (n, k), and the leading shape that n replaces."""
-    level = np.asarray(strike, dtype=np.float64)
-    call = as_calls(is_call)
-    amount = np.asarray(quantity, dtype=np.float64)
     slot = np.asarray(expiry, dtype=np.int64)
-    try:
-        shape = np.broadcast_shapes(level.shape, call.shape, amount.shape, slot.shape)
-    except ValueError:
-        raise ValueError(
-            f"strike, is_call, quantity and expiry must share a shape, got {level.shape}, "
-            f"{call.shape}, {amount.shape}, {slot.shape}"
-        ) from None
-    if not shape:
-        raise ValueError("legs must have an axis of their own: shape (k,) or (n, k), got a scalar")
-    unused = np.broadcast_to(amount, shape) == 0.0
-    slot = np.where(unused, 0, slot)
+    level, call, amount, slot = arguments.legs(
+        strike=strike, is_call=is_call, quantity=quantity, expiry=slot
+    )
+    shape = level.shape
+    unused = amount == 0.0
+    slot = np.where(unused, 0, slot.astype(np.int64))
     if np.any((slot < 0) | (slot > later)):
         raise ValueError(f"expiry must be in 0..{later}, got {slot.min()}..{slot.max()}")
     level = np.where(unused, 0.0, level)
@@ -353,7 +344,7 @@ def _legs(
     flat_shape = (int(np.prod(lead, dtype=np.int64)), shape[-1])
     return _Legs(
         level.reshape(flat_shape),
-        np.broadcast_to(call, shape).reshape(flat_shape),
-        np.broadcast_to(amount, shape).reshape(flat_shape),
+        call.reshape(flat_shape),
+        amount.reshape(flat_shape),
         slot.reshape(flat_shape),
     ), lead
