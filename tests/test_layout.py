@@ -64,8 +64,6 @@ TESTED_IN = {
     "bounded": "files/test_reading",
     "cli/options": "cli/test_config",
     "config/book": "config/test_loading",
-    "config/files": "config/test_loading",
-    "config/gateway": "config/test_loading",
     "config/scan": "config/test_loading",
     "config/section": "config/test_refusals",
     "config/settings": "config/test_loading",
