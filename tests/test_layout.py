@@ -79,6 +79,7 @@ TESTED_IN = {
     "journal/settling": "workflows/journal/test_statistics",
     "models/book": "test_models",
     "models/documents": "test_documents",
+    "models/exits": "test_models",
     "models/journal": "test_models",
     "models/market": "test_models",
     "models/review": "test_documents",

@@ -141,22 +141,20 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 
 @cache
 def _notes(model: type[BaseModel]) -> dict[str, str]:
-    """Field → the docstring under it; empty when the source is not at hand."""
+    """Field → the docstring under it or above it in a base; empty without the source at hand."""
+    ours = [base for base in model.__bases__ if base.__module__.startswith("tomic.")]
+    notes = {name: note for base in ours for name, note in _notes(base).items()}
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(model)))
     except (OSError, SyntaxError):
-        return {}
-    body = cast("ast.ClassDef", tree.body[0]).body
-    notes: dict[str, str] = {}
-    for field, below in pairwise(body):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-            and isinstance(below.value.value, str)
-        ):
-            notes[field.target.id] = " ".join(below.value.value.split())
+        return notes
+    for field_and_below in pairwise(cast("ast.ClassDef", tree.body[0]).body):
+        match field_and_below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(note))),
+            ):
+                notes[name] = " ".join(note.split())
     return notes
 
 

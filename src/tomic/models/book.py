@@ -16,11 +16,7 @@ _US_CONTRACT = 100.0
 _NEW_YORK = ZoneInfo("America/New_York")
 
 
-class BookModel(Model):
-    """A frozen model of what is held, or of what a review says about it."""
-
-
-class Position(BookModel):
+class Position(Model):
     """One line of an account, as the broker reports it."""
 
     account: str
@@ -86,7 +82,7 @@ class Position(BookModel):
         return f"{name} {self.sec_type}{f' {self.con_id}' if self.con_id else ''}"
 
 
-class Mark(BookModel):
+class Mark(Model):
     """The market's figures for one contract; per share, None where unknown."""
 
     price: float | None = None
@@ -109,7 +105,7 @@ class Mark(BookModel):
     """Whether asking again may give more: no answer in time, not subscribed, or a lost line."""
 
 
-class AccountSummary(BookModel):
+class AccountSummary(Model):
     """Values of one account in its base currency; None where the broker gave none."""
 
     account: str
@@ -129,7 +125,7 @@ class AccountSummary(BookModel):
     """Base currency for one unit of each currency."""
 
 
-class SymbolMarket(BookModel):
+class SymbolMarket(Model):
     """What is known about one underlying; None where unknown."""
 
     symbol: str
@@ -158,7 +154,7 @@ class SymbolMarket(BookModel):
         return self.underlying.exercise_style is ExerciseStyle.AMERICAN
 
 
-class Book(BookModel):
+class Book(Model):
     """
     Everything a review of the portfolio needs, at one moment.
 

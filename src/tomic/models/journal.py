@@ -19,11 +19,10 @@ from pydantic import (
 )
 
 from tomic.models.documents import UnboundedModel
+from tomic.models.exits import ExitRules
 from tomic.models.market import Model, normalize_symbol
 
-
-class JournalModel(Model):
-    """A frozen model of the journal, or of what is read from it."""
+__all__ = ["ExitRules"]
 
 
 class Verdict(StrEnum):
@@ -39,7 +38,7 @@ class Verdict(StrEnum):
     """None fired, but not every rule could be judged."""
 
 
-class ExitSignal(JournalModel):
+class ExitSignal(Model):
     """A rule that fired, or one that could not be judged."""
 
     rule: str
@@ -52,7 +51,7 @@ class ExitSignal(JournalModel):
     advice: str = ""
 
 
-class ExitCheck(JournalModel):
+class ExitCheck(Model):
     """How the rules of one entry were judged."""
 
     entry_id: int | None = None
@@ -72,7 +71,7 @@ class ExitCheck(JournalModel):
     dte: int | None = None
 
 
-class Attribution(JournalModel):
+class Attribution(Model):
     """
     Where a P&L came from, accounted for twice; currency.
 
@@ -99,7 +98,7 @@ class Attribution(JournalModel):
     notes: tuple[str, ...] = ()
 
 
-class Interval(JournalModel):
+class Interval(Model):
     """An estimate with its 95 % interval; None where there are too few data."""
 
     value: float | None = None
@@ -107,7 +106,7 @@ class Interval(JournalModel):
     high: float | None = None
 
 
-class Statistics(JournalModel, UnboundedModel):
+class Statistics(UnboundedModel):
     """How a set of closed campaigns did; money in currency, shares and returns as fractions."""
 
     unbounded: ClassVar[tuple[str, ...]] = ("profit_factor",)
@@ -136,7 +135,7 @@ class Statistics(JournalModel, UnboundedModel):
     slippage_n: int = 0
 
 
-class CalibrationBin(JournalModel):
+class CalibrationBin(Model):
     """Forecasts between two probabilities and how often they came true."""
 
     low: float
@@ -148,7 +147,7 @@ class CalibrationBin(JournalModel):
     """Share that came true; bootstrap over clusters."""
 
 
-class Calibration(JournalModel):
+class Calibration(Model):
     """How honest the probabilities were."""
 
     what: str
@@ -165,7 +164,7 @@ class Calibration(JournalModel):
     """Mean forecast less share that came true: positive is too optimistic."""
 
 
-class ScoreBand(JournalModel):
+class ScoreBand(Model):
     """How proposals of one grade ended."""
 
     grade: str
@@ -181,7 +180,7 @@ class ScoreBand(JournalModel):
     """Mean result over margin."""
 
 
-class ScoreTest(JournalModel):
+class ScoreTest(Model):
     """Whether a higher score went with a better outcome."""
 
     n: int
@@ -191,7 +190,7 @@ class ScoreTest(JournalModel):
     """Spearman's rank correlation of score and result over margin."""
 
 
-class JournalReport(JournalModel):
+class JournalReport(Model):
     """Everything `tomic journal stats` shows."""
 
     overall: Statistics
@@ -202,36 +201,6 @@ class JournalReport(JournalModel):
     score: ScoreTest
     notes: tuple[str, ...] = ()
 
-
-__all__ = [
-    "Action",
-    "Attribution",
-    "Calibration",
-    "CalibrationBin",
-    "Context",
-    "Contract",
-    "ContractKey",
-    "Day",
-    "EntryStatus",
-    "ExitCheck",
-    "ExitRules",
-    "ExitSignal",
-    "Fill",
-    "Held",
-    "Interval",
-    "JournalEntry",
-    "JournalModel",
-    "JournalReport",
-    "LegMark",
-    "Note",
-    "ScoreBand",
-    "ScoreTest",
-    "Snapshot",
-    "Stated",
-    "Statistics",
-    "Trade",
-    "Verdict",
-]
 
 MOST_NUMBER = 2**63
 """Numbers of entries and contracts are below: there the integers of a store end."""
@@ -288,7 +257,7 @@ class ContractKey(NamedTuple):
     """Of an option: a mini contract is another one than the standard. Shares have the default."""
 
 
-class Contract(JournalModel):
+class Contract(Model):
     """An option of the entry's symbol, or its shares where expiry, strike and right are None."""
 
     expiry: Day | None = None
@@ -358,7 +327,7 @@ class Held(Contract):
     quantity: float
 
 
-class Trade(JournalModel):
+class Trade(Model):
     """
     Fills that belong together, at one moment.
 
@@ -406,7 +375,7 @@ class LegMark(Contract):
     quoted_at: AwareDatetime | None = None
 
 
-class Snapshot(JournalModel):
+class Snapshot(Model):
     """What was seen of a campaign at one moment."""
 
     at: AwareDatetime
@@ -447,7 +416,7 @@ class Snapshot(JournalModel):
         return prices
 
 
-class Context(JournalModel, UnboundedModel):
+class Context(UnboundedModel):
     """What was known when the entry was opened; None where it was not."""
 
     unbounded: ClassVar[tuple[str, ...]] = ("margin", "max_profit", "max_loss")
@@ -491,32 +460,14 @@ class Context(JournalModel, UnboundedModel):
     """Names of figures that were not available."""
 
 
-class ExitRules(JournalModel):
-    """When to act; None switches a rule off. The meaning of each is that of ``[journal.exits]``."""
-
-    profit_target: float | None = None
-    stop: float | None = None
-    min_dte: int | None = None
-    max_days_in_trade: int | None = None
-    short_delta: float | None = None
-    short_strike_breached: bool = False
-    spot_below: float | None = None
-    spot_above: float | None = None
-    iv_rank_below: float | None = None
-    iv_rise: float | None = None
-    earnings_days: int | None = None
-    dividend_days: int | None = None
-    negative_ev: bool = False
-
-
-class Note(JournalModel):
+class Note(Model):
     """Something the trader wanted to remember."""
 
     at: AwareDatetime
     text: str
 
 
-class Stated(JournalModel):
+class Stated(Model):
     """Figures that were typed in the program the entry comes from; used where nothing computes."""
 
     result: float | None = None
@@ -526,7 +477,7 @@ class Stated(JournalModel):
     days: int | None = None
 
 
-class JournalEntry(JournalModel):
+class JournalEntry(Model):
     """
     A campaign: everything done in one idea from its first trade to its last.
 
