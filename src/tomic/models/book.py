@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from tomic.models.market import DataType, ExerciseStyle, Model, Spot, Underlying
+from tomic.models.market import DataType, ExerciseStyle, Marked, Model, Spot, Underlying
 
 _DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
 _US_CONTRACT = 100.0
@@ -82,23 +82,12 @@ class Position(Model):
         return f"{name} {self.sec_type}{f' {self.con_id}' if self.con_id else ''}"
 
 
-class Mark(Model):
+class Mark(Marked):
     """The market's figures for one contract; per share, None where unknown."""
 
-    price: float | None = None
     price_source: Literal["mid", "ask", "last", "close", "model", "none"] = "none"
     """``ask``: half of it, as nobody bids. ``model``: from a volatility that is not its own."""
-    bid: float | None = None
-    ask: float | None = None
-    iv: float | None = None
-    delta: float | None = None
-    gamma: float | None = None
-    vega: float | None = None
-    """Per 0.01 of volatility."""
-    theta: float | None = None
-    """Per calendar day."""
     greeks_source: Literal["ib", "local", "none"] = "none"
-    quoted_at: AwareDatetime | None = None
     problem: str = ""
     """Why there is no quote; empty where there is one."""
     unfinished: bool = False

@@ -20,7 +20,7 @@ from pydantic import (
 
 from tomic.models.documents import UnboundedModel
 from tomic.models.exits import ExitRules
-from tomic.models.market import Model, normalize_symbol
+from tomic.models.market import Marked, Model, normalize_symbol
 
 __all__ = ["ExitRules"]
 
@@ -351,35 +351,41 @@ class Trade(Model):
         return self
 
 
-class LegMark(Contract):
+class LegMark(Marked, Contract):
     """One contract as it was quoted; None where a number is missing."""
 
-    price: float | None = None
-    """Middle of bid and ask, currency per share."""
-    bid: float | None = None
-    ask: float | None = None
-    iv: float | None = None
-    delta: float | None = None
-    """Per share of one contract held long, like the other Greeks."""
-    gamma: float | None = None
-    vega: float | None = None
-    """Per 0.01 of volatility."""
-    theta: float | None = None
-    """Per calendar day."""
     div_yield: float = 0.0
     """Dividend yield that puts the forward where the expiry trades."""
     tau: float | None = None
     """Years to expiry at that moment."""
     source: str = ""
     """live, frozen, delayed, close, history, stored, replay or model; empty when missing."""
-    quoted_at: AwareDatetime | None = None
 
 
-class Snapshot(Model):
+class Circumstances(Model):
+    """The market around a campaign, and its Greeks; None where a figure is not known."""
+
+    spot: float | None = None
+    iv_rank: float | None = None
+    iv_percentile: float | None = None
+    hv30: float | None = None
+    vix: float | None = None
+    atr14: float | None = None
+    skew: float | None = None
+    delta: float | None = None
+    """Of all that is held: shares."""
+    gamma: float | None = None
+    """Shares per point."""
+    vega: float | None = None
+    """Currency per 0.01 of volatility."""
+    theta: float | None = None
+    """Currency per calendar day."""
+
+
+class Snapshot(Circumstances):
     """What was seen of a campaign at one moment."""
 
     at: AwareDatetime
-    spot: float | None = None
     data_type: str = ""
     rate: float = 0.0
     european: bool = False
@@ -388,20 +394,6 @@ class Snapshot(Model):
     pnl: float | None = None
     """Of the whole campaign at that moment, currency."""
     iv30: float | None = None
-    iv_rank: float | None = None
-    iv_percentile: float | None = None
-    hv30: float | None = None
-    vix: float | None = None
-    atr14: float | None = None
-    skew: float | None = None
-    delta: float | None = None
-    """Of what is held: shares."""
-    gamma: float | None = None
-    """Shares per point."""
-    vega: float | None = None
-    """Currency per 0.01 of volatility."""
-    theta: float | None = None
-    """Currency per calendar day."""
     note: str = ""
 
     def mark(self, key: ContractKey) -> LegMark | None:
@@ -416,7 +408,7 @@ class Snapshot(Model):
         return prices
 
 
-class Context(UnboundedModel):
+class Context(Circumstances, UnboundedModel):
     """What was known when the entry was opened; None where it was not."""
 
     unbounded: ClassVar[tuple[str, ...]] = ("margin", "max_profit", "max_loss")
@@ -426,24 +418,10 @@ class Context(UnboundedModel):
     """Where it comes from: proposal, live, demo, replay, stored or import."""
     proposal: str = ""
     """Id of the saved proposal behind the entry."""
-    spot: float | None = None
     iv: float | None = None
     """30-day implied volatility, fraction."""
-    iv_rank: float | None = None
-    iv_percentile: float | None = None
-    hv30: float | None = None
-    vix: float | None = None
-    atr14: float | None = None
-    skew: float | None = None
     term_m1_m2: float | None = None
     term_m1_m3: float | None = None
-    delta: float | None = None
-    """Of all structures together: shares."""
-    gamma: float | None = None
-    vega: float | None = None
-    """Currency per 0.01 of volatility."""
-    theta: float | None = None
-    """Currency per calendar day."""
     margin: float | None = None
     """What all structures take from excess liquidity, currency."""
     max_profit: float | None = None
