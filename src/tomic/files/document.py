@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tomic._version import __version__
 from tomic.chain import Chain
 from tomic.models import OptionQuote, RowStatus
+from tomic.models.documents import finite
 
 SCHEMA = "tomic.chain/1"
 
@@ -54,12 +54,12 @@ def _meta(chain: Chain) -> dict[str, Any]:
     fetch, underlying = chain.fetch, chain.underlying
     return {
         "symbol": chain.symbol,
-        "spot": _number(chain.spot.price),
+        "spot": finite(chain.spot.price),
         "spot_source": chain.spot.source.value,
         "data_type": chain.data_type.value,
         "as_of": chain.as_of.isoformat(),
-        "rate": _number(chain.rate),
-        "div_yield": _number(chain.div_yield),
+        "rate": finite(chain.rate),
+        "div_yield": finite(chain.div_yield),
         "expiries": [day.isoformat() for day in chain.expiries],
         "requested": len(chain),
         "ok": chain.counts.get(RowStatus.OK, 0),
@@ -94,7 +94,3 @@ def _row(row: OptionQuote) -> dict[str, Any]:
     cells["quote_source"] = row.quote_source.value if row.quote_source else None
     cells["quoted_at"] = row.quoted_at.isoformat() if row.quoted_at else None
     return cells
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -14,6 +14,7 @@ from datetime import datetime
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
+from tomic.models.documents import finite
 from tomic.quant import american, black_scholes
 from tomic.sim.market import Computation, Quote, listings, smiles
 from tomic.sim.market.instruments import Instrument, OptionClass
@@ -72,13 +73,13 @@ class Slice:
 
     def quote(self, i: int) -> Quote:
         """The quote of the *i*-th option."""
-        bid, ask, last = _number(self.bid[i]), float(self.ask[i]), _number(self.last[i])
+        bid, ask, last = finite(self.bid[i]), float(self.ask[i]), finite(self.last[i])
         size = int(self.size[i])
         return Quote(
             bid=bid,
             ask=ask,
             last=last,
-            close=_number(self.close[i]),
+            close=finite(self.close[i]),
             bid_size=size if bid is not None else None,
             ask_size=size + size % 7 + 1,
             last_size=1 + size % 5 if last is not None else None,
@@ -104,10 +105,6 @@ class Slice:
             theta=float(self.theta[i]),
             underlying=self.spot,
         )
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def noise(con_id: IntArray, seed: int, stream: int) -> FloatArray:
