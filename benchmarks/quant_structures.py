@@ -36,7 +36,6 @@ from tomic.quant import (
     payoff,
     probability,
     revaluation,
-    touch,
 )
 
 SPOT, DAYS = 100.0, 30
@@ -172,8 +171,8 @@ def _target() -> list[Row]:
     unit = black_scholes.price(SPOT, strike, tau, RATE, YIELD, vols, is_call)
     credit = -100.0 * float(quantity @ unit)
 
-    def work() -> touch.BeforeStop:
-        return touch.target_before_stop(
+    def work() -> probability.BeforeStop:
+        return probability.target_before_stop(
             SPOT, strike, tau, RATE, YIELD, vols, is_call, quantity, sigma=SIGMA, credit=credit,
             target=0.5 * credit, stop=-2.0 * credit, multiplier=100.0,
         )  # fmt: skip

@@ -104,7 +104,6 @@ TESTED_IN = {
     "present/store": "cli/test_store",
     "present/text": "present/test_chain",
     "quant/american_boundary": "quant/test_american",
-    "quant/american_lattice": "quant/test_american",
     "report/collect": "report/test_pages",
     "report/drawing": "report/test_html",
     "report/layout": "report/test_html",

@@ -17,9 +17,9 @@ from tomic.quant import (
     later_expiries,
     margin,
     payoff,
+    probability,
     revaluation,
     smile,
-    touch,
 )
 from tomic.quant.arguments import as_calls, as_flags
 
@@ -89,7 +89,7 @@ KERNELS = {
         *MARKET, right, quantity=QUANTITY, multiplier=100.0, spot_moves=[-0.1, 0.0],
         vol_moves=[0.0], days=[0.0],
     ),
-    "target before stop": lambda right: touch.target_before_stop(
+    "target before stop": lambda right: probability.target_before_stop(
         600.0, STRIKE, 0.1, 0.04, 0.013, 0.2, right, QUANTITY, sigma=0.2, credit=0.0,
         target=1.0, stop=-5.0,
     ),

@@ -12,8 +12,7 @@ setting, a model, a file or the time of day. Import the submodule you need:
 - ``smile``: fitted smiles and the densities they imply;
 - ``realized``: volatility from prices, ranks, cones, beta;
 - ``payoff``: what a structure pays, exact at its kinks;
-- ``probability``: chances, expected value and sizing under any density;
-- ``touch``: chances along the path;
+- ``probability``: chances, expected value and sizing under any density, chances along the path;
 - ``margin``: what a broker asks for a structure.
 
 Units: prices in currency per share, volatility and rates as fractions, ``tau`` in years (act/365),

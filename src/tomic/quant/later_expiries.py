@@ -77,27 +77,23 @@ class LaterExpiry:
         strike = np.asarray(strike, dtype=np.float64)
         forward = np.maximum(price * self.growth, _TINY)
         sign = np.where(arguments.as_calls(is_call), 1.0, -1.0)
-        per_step = (self.time_value.size - 1) / (2.0 * self.reach)
-        place = (np.log(np.maximum(strike, _TINY) / forward) + self.reach) * per_step
-        place = np.clip(place, 0.0, float(self.time_value.size - 1))
-        with np.errstate(invalid="ignore"):
-            cell = np.minimum(place.astype(np.int64), self.time_value.size - 2)
-        left = self.time_value.take(cell, mode="clip")
-        right = self.time_value.take(cell + 1, mode="clip")
-        extra = forward * (left + (place - cell) * (right - left)) * self._factor(strike)
+        level = np.maximum(strike, _TINY)
+        extra = forward * _interpolated(self.time_value, self.reach, np.log(level / forward))
+        extra = extra * _interpolated(self.scale, self.scale_reach, np.log(level / self.forward))
         worth = self.discount * (np.maximum(sign * (forward - strike), 0.0) + extra)
         floor = np.maximum(sign * (price - strike), 0.0) if self.american else 0.0
         return np.asarray(np.maximum(worth, floor), dtype=np.float64)
 
-    def _factor(self, strike: FloatArray) -> FloatArray:
-        per_step = (self.scale.size - 1) / (2.0 * self.scale_reach)
-        place = (np.log(np.maximum(strike, _TINY) / self.forward) + self.scale_reach) * per_step
-        place = np.clip(place, 0.0, float(self.scale.size - 1))
-        with np.errstate(invalid="ignore"):
-            cell = np.minimum(place.astype(np.int64), self.scale.size - 2)
-        low = self.scale.take(cell, mode="clip")
-        factor: FloatArray = low + (place - cell) * (self.scale.take(cell + 1, mode="clip") - low)
-        return factor
+
+def _interpolated(table: FloatArray, reach: float, place: FloatArray) -> FloatArray:
+    """Values of a table that is evenly spaced over ±reach; its ends hold beyond."""
+    place = (place + reach) * ((table.size - 1) / (2.0 * reach))
+    place = np.clip(place, 0.0, float(table.size - 1))
+    with np.errstate(invalid="ignore"):
+        cell = np.minimum(place.astype(np.int64), table.size - 2)
+    left = table.take(cell, mode="clip")
+    value: FloatArray = left + (place - cell) * (table.take(cell + 1, mode="clip") - left)
+    return value
 
 
 def from_smiles(

@@ -181,12 +181,7 @@ class _Book(NamedTuple):
 
     def take(self, rows: IntArray) -> _Book:
         """The positions *rows*."""
-        return _Book(
-            self.spot[rows], self.strike[rows], self.tau[rows], self.rate[rows],
-            self.div_yield[rows], self.sigma[rows], self.quantity[rows], self.multiplier[rows],
-            self.beta[rows], self.is_call[rows], self.is_american[rows], self.is_stock[rows],
-            self.legal[rows],
-        )  # fmt: skip
+        return _Book._make(column[rows] for column in self)
 
 
 def _linear(position: _Book, axes: _Axes) -> FloatArray:
