@@ -26,7 +26,7 @@ from benchmarks.figures import (
 )
 from scipy.optimize import least_squares
 
-from tomic.quant import american, black_scholes, realized, smile, surface, svi
+from tomic.quant import american, black_scholes, parity, realized, smile, svi
 
 # The reader of the recorded chains lives with the tests.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -257,12 +257,12 @@ def _recorded(name: str, chain: recorded_chains.Recorded) -> list[Row]:
     peers: list[Callable[[], Plain]] = []
     before: smile.Smile | None = None
     for e in chain.expiries:
-        parity = surface.american_forward(
+        implied = parity.american_forward(
             chain.spot, e.strike, e.call_mid, e.put_mid, chain.rate, e.tau
         )
-        is_call = e.strike >= parity.forward
+        is_call = e.strike >= implied.forward
         bid, ask = np.where(is_call, [e.call_bid, e.call_ask], [e.put_bid, e.put_ask])
-        div_yield = surface.implied_yield(chain.spot, parity.forward, chain.rate, e.tau)
+        div_yield = parity.implied_yield(chain.spot, implied.forward, chain.rate, e.tau)
         market = (chain.spot, e.strike, e.tau, chain.rate, div_yield)
         iv = american.implied_vol((bid + ask) / 2, *market, is_call)
         vega = black_scholes.greeks(*market, np.nan_to_num(iv, nan=0.3), is_call).vega
@@ -271,7 +271,7 @@ def _recorded(name: str, chain: recorded_chains.Recorded) -> list[Row]:
             smile.fit,
             e.strike,
             iv,
-            forward=parity.forward,
+            forward=implied.forward,
             tau=e.tau,
             weight=weight,
             discount=math.exp(-chain.rate * e.tau),
@@ -282,7 +282,7 @@ def _recorded(name: str, chain: recorded_chains.Recorded) -> list[Row]:
         fits.append(fit)
         peers.append(
             partial(
-                _least_squares, e.strike[used], iv[used], weight[used], parity.forward, e.tau
+                _least_squares, e.strike[used], iv[used], weight[used], implied.forward, e.tau
             )
         )  # fmt: skip
         # European values: what the de-Americanised volatility of each quote is worth.
@@ -298,7 +298,7 @@ def _recorded(name: str, chain: recorded_chains.Recorded) -> list[Row]:
                 rmse_half_spreads=float(np.sqrt(np.mean(score**2))),
                 median_half_spreads=round(float(np.median(score)), 2),
                 rmse_vol_points=round(100 * before.rmse, 3),
-                forward=round(parity.forward, 2),
+                forward=round(implied.forward, 2),
                 arbitrage_free=before.arbitrage_free,
                 note=before.note,
             )

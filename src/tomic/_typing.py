@@ -16,7 +16,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]
 """Integer array of any shape."""
 
-FloatLike: TypeAlias = ArrayLike
-"""What a kernel accepts where it needs floats: an array, a list or a scalar."""
+Num: TypeAlias = ArrayLike
+"""What a kernel accepts and broadcasts: a number, a list or an array; rights also as letters."""
 
-__all__ = ["ArrayLike", "BoolArray", "FloatArray", "FloatLike", "IntArray"]
+__all__ = ["BoolArray", "FloatArray", "IntArray", "Num"]

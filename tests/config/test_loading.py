@@ -57,7 +57,8 @@ from tomic.config.section import is_location
         ("[jobs.night]\nlog = 'x'", "tomic.toml: [jobs.night] run: must be given"),
         (
             "[market]\nsymbols = ['SP Y']",
-            "tomic.toml: [market] symbols.0: 'SP Y' is not a ticker symbol",
+            "tomic.toml: [market] symbols.0: 'SP Y' is not a ticker symbol: "
+            "a share class comes after a dot; did you mean SP.Y?",
         ),
         (
             "[chain]\nstrike_range = '10x'",

@@ -197,7 +197,7 @@ def test_greeks_are_finite_differences(is_call):
         moved = market | change
         return american.price(
             moved["spot"], strike, moved["tau"], moved["rate"], moved["div_yield"],
-            moved["sigma"], is_call, resolution=american.FINE,
+            moved["sigma"], is_call, resolution=american_boundary.FINE,
         )  # fmt: skip
 
     def slope(name, step):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tomic.quant import american, black_scholes, implied
+from tomic.quant import american, american_boundary, black_scholes, implied
 
 SHARED = Path(__file__).parents[3] / "shared" / "reference" / "vectors.json"
 VECTORS = Path(os.environ.get("TOMIC_PUBLISHED_VECTORS", SHARED))
@@ -111,7 +111,7 @@ def test_american_price(row):
 @published("american_premium")
 def test_american_premium(row):
     """The high-precision examples, to their nine and six digits."""
-    ours = american.premium(*market(row), resolution=american.FINE)
+    ours = american.premium(*market(row), resolution=american_boundary.FINE)
 
     assert ours == pytest.approx(row["outputs"]["early_exercise_premium"], abs=row["tol"])
 

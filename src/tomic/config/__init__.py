@@ -9,8 +9,6 @@ from tomic.config.book import (
     PortfolioSettings,
     StressSettings,
 )
-from tomic.config.files import ExportSettings, JobSettings, LogSettings, StoreSettings
-from tomic.config.gateway import IbSettings, LimitsSettings
 from tomic.config.loading import config_file, load_settings, origins
 from tomic.config.market import ChainSettings, MarketSettings, WebSettings
 from tomic.config.scan import (
@@ -21,7 +19,15 @@ from tomic.config.scan import (
     ScoreSettings,
     ScoreWeights,
 )
-from tomic.config.settings import Settings
+from tomic.config.settings import (
+    ExportSettings,
+    IbSettings,
+    JobSettings,
+    LimitsSettings,
+    LogSettings,
+    Settings,
+    StoreSettings,
+)
 
 __all__ = [
     "AccountSettings",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tomic.config.section import Amount, Days, Fraction, Location, Seconds, Section, Symbol
+from tomic.models.exits import ExitRules
 
 
 class AlertsSettings(Section):
@@ -152,35 +153,20 @@ class PortfolioSettings(Section):
     """Axes of the stress grid."""
 
 
-class ExitSettings(Section):
+class ExitSettings(Section, ExitRules):
     """Exit rules of an entry; "none" switches a rule off."""
 
     profit_target: Amount | None = 0.50
-    """Profit as a share of the credit received, or of the debit paid."""
     stop: Amount | None = 2.0
-    """Loss as a multiple of the credit received, or of the debit paid."""
     min_dte: Days | None = 21
-    """Days to expiry at which to close or roll."""
     max_days_in_trade: Days | None = None
-    """Days after which to close whatever the result."""
     short_delta: Fraction | None = None
-    """Delta of a short leg, either sign, at which it is under attack."""
-    short_strike_breached: bool = False
-    """Whether spot beyond a short strike is a signal."""
     spot_below: Amount | None = None
-    """Spot below which to leave."""
     spot_above: Amount | None = None
-    """Spot above which to leave."""
-    iv_rank_below: float | None = None
-    """IV rank under which the reason to be short volatility is gone."""
     iv_rise: Amount | None = None
-    """Rise of implied volatility since entry, vol fraction."""
     earnings_days: Days | None = 2
-    """Days before earnings at which to act."""
     dividend_days: Days | None = 2
-    """Days before an ex-dividend date at which to look at short calls."""
     negative_ev: bool = True
-    """Whether a negative expected value of holding, under the forecast density, is a signal."""
 
 
 class OwnExitSettings(ExitSettings):

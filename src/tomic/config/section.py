@@ -17,9 +17,11 @@ from pydantic import (
     model_validator,
 )
 
+from tomic.errors import InvalidSymbol
+from tomic.models.market import normalize_symbol
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNIT_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-_SYMBOL = re.compile(r"[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,4})?", re.ASCII)
 _NUMBER_KINDS = (int, float)
 
 
@@ -75,12 +77,11 @@ def _split_commas(value: Any) -> Any:
     return value
 
 
-def normalise_symbol(value: str) -> str:
-    """Upper case without blanks around it; ValueError when it is not a ticker symbol."""
-    symbol = value.strip().upper()
-    if not _SYMBOL.fullmatch(symbol):
-        raise ValueError(f"{value!r} is not a ticker symbol")
-    return symbol
+def _symbol(value: str) -> str:
+    try:
+        return normalize_symbol(value)
+    except InvalidSymbol as exc:
+        raise ValueError(str(exc)) from exc
 
 
 def _parse_duration(value: Any) -> Any:
@@ -112,7 +113,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0, le=86400.0)]
 Days = Annotated[int, Field(ge=0, le=3650)]
 Amount = Annotated[float, Field(ge=0.0)]
-Symbol = Annotated[str, AfterValidator(normalise_symbol)]
+Symbol = Annotated[str, AfterValidator(_symbol)]
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_commas)]
 """A list of ticker symbols; one text with commas will do as well."""
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]

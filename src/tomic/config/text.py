@@ -20,17 +20,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from tomic.config.loading import (
-    PROJECT_FILE,
-    Tree,
-    build,
-    config_file,
-    is_file,
-    is_table,
-    parse_toml,
-    read_layers,
-    read_text,
-)
+from tomic.config import loading
 from tomic.config.section import Section, duration_text
 from tomic.config.settings import Settings
 from tomic.errors import ConfigError
@@ -151,22 +141,20 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 
 @cache
 def _notes(model: type[BaseModel]) -> dict[str, str]:
-    """Field → the docstring under it; empty when the source is not at hand."""
+    """Field → the docstring under it or above it in a base; empty without the source at hand."""
+    ours = [base for base in model.__bases__ if base.__module__.startswith("tomic.")]
+    notes = {name: note for base in ours for name, note in _notes(base).items()}
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(model)))
     except (OSError, SyntaxError):
-        return {}
-    body = cast("ast.ClassDef", tree.body[0]).body
-    notes: dict[str, str] = {}
-    for field, below in pairwise(body):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-            and isinstance(below.value.value, str)
-        ):
-            notes[field.target.id] = " ".join(below.value.value.split())
+        return notes
+    for field_and_below in pairwise(cast("ast.ClassDef", tree.body[0]).body):
+        match field_and_below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(note))),
+            ):
+                notes[name] = " ".join(note.split())
     return notes
 
 
@@ -209,10 +197,10 @@ def set_key(key: str, text: str, path: Path | str | None = None) -> tuple[Path, 
     except UnicodeEncodeError as exc:
         raise ConfigError(f"{key!a}: key or value is not UTF-8; type it again", key=key) from exc
     keys = tuple(part.strip() for part in key.split("."))
-    if len(keys) < 2 and is_table(keys):
+    if len(keys) < 2 and loading.is_table(keys):
         raise ConfigError(f"{key}: a table; name a key of it, such as {key}.KEY", key=key)
-    file = config_file(path) or PROJECT_FILE
-    before = read_text(file) if is_file(file) else ""
+    file = loading.config_file(path) or loading.PROJECT_FILE
+    before = loading.read_text(file) if loading.is_file(file) else ""
     value, after = _first_valid(file, before, keys, text, path)
     _replace(file, after)
     return file, value
@@ -226,7 +214,7 @@ def _first_valid(
     for value in _readings(text):
         after = _changed(before, file, keys, value)
         try:
-            build(read_layers(path, edited=(file, parse_toml(after, file))))
+            loading.build(loading.read_layers(path, edited=(file, loading.parse_toml(after, file))))
         except ConfigError as exc:
             refusal = refusal or exc
         else:
@@ -254,7 +242,7 @@ def _changed(before: str, file: Path, keys: tuple[str, ...], value: Any) -> str:
     """*before* with one key set, everything else as it was."""
     import tomlkit
 
-    wanted = parse_toml(before, file)
+    wanted = loading.parse_toml(before, file)
     _put(wanted, keys, value)
     document = tomlkit.parse(before)
     node = cast("MutableMapping[str, Any]", document)
@@ -271,12 +259,12 @@ def _changed(before: str, file: Path, keys: tuple[str, ...], value: Any) -> str:
     else:
         node[keys[-1]] = value
     after = tomlkit.dumps(document)
-    if parse_toml(after, file) != wanted:
+    if loading.parse_toml(after, file) != wanted:
         raise ConfigError(f"{file}: {'.'.join(keys)} cannot be changed here; edit the file")
     return after
 
 
-def _put(tree: Tree, keys: tuple[str, ...], value: Any) -> None:
+def _put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
     for count, part in enumerate(keys[:-1], start=1):
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):

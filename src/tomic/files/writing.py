@@ -23,6 +23,7 @@ from tomic.chain import Chain
 from tomic.disk import write_text
 from tomic.figures import columns
 from tomic.models import OptionQuote, RowStatus, VolSnapshot
+from tomic.models.documents import finite
 
 CHAIN_HEADER = (
     "Expiry", "Type", "Strike", "Bid", "Ask", "Close", "IV", "Delta", "Gamma", "Vega", "Theta",
@@ -299,12 +300,12 @@ def _meta(chain: Chain) -> dict[str, Any]:
     fetch, underlying = chain.fetch, chain.underlying
     return {
         "symbol": chain.symbol,
-        "spot": _number(chain.spot.price),
+        "spot": finite(chain.spot.price),
         "spot_source": chain.spot.source.value,
         "data_type": chain.data_type.value,
         "as_of": chain.as_of.isoformat(),
-        "rate": _number(chain.rate),
-        "div_yield": _number(chain.div_yield),
+        "rate": finite(chain.rate),
+        "div_yield": finite(chain.div_yield),
         "expiries": [day.isoformat() for day in chain.expiries],
         "requested": len(chain),
         "ok": chain.counts.get(RowStatus.OK, 0),
@@ -339,7 +340,3 @@ def _row(row: OptionQuote) -> dict[str, Any]:
     cells["quote_source"] = row.quote_source.value if row.quote_source else None
     cells["quoted_at"] = row.quoted_at.isoformat() if row.quoted_at else None
     return cells
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -9,18 +9,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from tomic.models.market import DataType, ExerciseStyle, Model, Spot, Underlying
+from tomic.models.market import DataType, ExerciseStyle, Marked, Model, Spot, Underlying
 
 _DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
 _US_CONTRACT = 100.0
 _NEW_YORK = ZoneInfo("America/New_York")
 
 
-class BookModel(Model):
-    """A frozen model of what is held, or of what a review says about it."""
-
-
-class Position(BookModel):
+class Position(Model):
     """One line of an account, as the broker reports it."""
 
     account: str
@@ -86,30 +82,19 @@ class Position(BookModel):
         return f"{name} {self.sec_type}{f' {self.con_id}' if self.con_id else ''}"
 
 
-class Mark(BookModel):
+class Mark(Marked):
     """The market's figures for one contract; per share, None where unknown."""
 
-    price: float | None = None
     price_source: Literal["mid", "ask", "last", "close", "model", "none"] = "none"
     """``ask``: half of it, as nobody bids. ``model``: from a volatility that is not its own."""
-    bid: float | None = None
-    ask: float | None = None
-    iv: float | None = None
-    delta: float | None = None
-    gamma: float | None = None
-    vega: float | None = None
-    """Per 0.01 of volatility."""
-    theta: float | None = None
-    """Per calendar day."""
     greeks_source: Literal["ib", "local", "none"] = "none"
-    quoted_at: AwareDatetime | None = None
     problem: str = ""
     """Why there is no quote; empty where there is one."""
     unfinished: bool = False
     """Whether asking again may give more: no answer in time, not subscribed, or a lost line."""
 
 
-class AccountSummary(BookModel):
+class AccountSummary(Model):
     """Values of one account in its base currency; None where the broker gave none."""
 
     account: str
@@ -129,7 +114,7 @@ class AccountSummary(BookModel):
     """Base currency for one unit of each currency."""
 
 
-class SymbolMarket(BookModel):
+class SymbolMarket(Model):
     """What is known about one underlying; None where unknown."""
 
     symbol: str
@@ -158,7 +143,7 @@ class SymbolMarket(BookModel):
         return self.underlying.exercise_style is ExerciseStyle.AMERICAN
 
 
-class Book(BookModel):
+class Book(Model):
     """
     Everything a review of the portfolio needs, at one moment.
 

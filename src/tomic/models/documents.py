@@ -52,16 +52,9 @@ class UnboundedModel(Model):
         values: dict[str, Any] = handler(self)
         if info.mode != "json":
             return values
-        flagged: dict[str, Any] = {}
-        for name, value in values.items():
-            if name not in self.unbounded:
-                flagged[name] = value
-                continue
-            # From the field itself: what pydantic makes of infinity depends on its version.
-            amount = getattr(self, name)
-            flagged[name] = value if is_bounded(amount) else None
-            flagged[flag_of(name)] = is_bounded(amount)
-        return flagged
+        # From the field itself: what pydantic makes of infinity depends on its version.
+        amounts = {name: getattr(self, name) for name in self.unbounded if name in values}
+        return with_flags(values | amounts, amounts)
 
     @model_validator(mode="before")
     @classmethod
@@ -71,10 +64,7 @@ class UnboundedModel(Model):
         values = dict(data)
         for name in cls.unbounded:
             flag = flag_of(name)
-            if flag not in values:
-                continue
-            bounded = values.pop(flag)
-            if bounded is False:
+            if values.pop(flag, None) is False:
                 if values.get(name) is not None:
                     raise ValueError(f"{name} is {values[name]}, but {flag} says it has no bound")
                 values[name] = math.inf
@@ -103,42 +93,21 @@ def with_flags(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return flagged
 
 
-def to_document(
-    model: BaseModel,
-    *,
-    exclude: set[str] | None = None,
-    exclude_none: bool = False,
-    exclude_defaults: bool = False,
-    exclude_unset: bool = False,
-) -> dict[str, Any]:
+def to_document(model: BaseModel, **left_out: Any) -> dict[str, Any]:
     """
     *model* as JSON values: days and times as ISO text, a missing number as None, never NaN.
 
     Args:
-        exclude: Fields to leave out.
-        exclude_none, exclude_defaults, exclude_unset: Leave out what is None, what equals its
-            default, or what was not set.
+        left_out: ``exclude`` names fields; ``exclude_none``, ``exclude_defaults`` and
+            ``exclude_unset`` leave out what is None, equals its default or was not set.
     """
-    dumped = model.model_dump(
-        mode="json",
-        exclude=exclude,
-        exclude_none=exclude_none,
-        exclude_defaults=exclude_defaults,
-        exclude_unset=exclude_unset,
-    )
-    document: dict[str, Any] = plain(dumped)
+    document: dict[str, Any] = plain(model.model_dump(mode="json", **left_out))
     return document
 
 
-def to_text(
-    model: BaseModel,
-    *,
-    indent: int | None = None,
-    exclude_none: bool = False,
-    exclude_defaults: bool = False,
-) -> str:
-    """The document of *model* as JSON text: in one line, or indented."""
-    document = to_document(model, exclude_none=exclude_none, exclude_defaults=exclude_defaults)
+def to_text(model: BaseModel, *, indent: int | None = None, **left_out: Any) -> str:
+    """The document of *model*, without what `to_document` leaves out, in one line or indented."""
+    document = to_document(model, **left_out)
     separators = (",", ":") if indent is None else None
     return json.dumps(
         document, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators

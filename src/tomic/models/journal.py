@@ -19,11 +19,10 @@ from pydantic import (
 )
 
 from tomic.models.documents import UnboundedModel
-from tomic.models.market import Model, normalize_symbol
+from tomic.models.exits import ExitRules
+from tomic.models.market import Marked, Model, normalize_symbol
 
-
-class JournalModel(Model):
-    """A frozen model of the journal, or of what is read from it."""
+__all__ = ["ExitRules"]
 
 
 class Verdict(StrEnum):
@@ -39,7 +38,7 @@ class Verdict(StrEnum):
     """None fired, but not every rule could be judged."""
 
 
-class ExitSignal(JournalModel):
+class ExitSignal(Model):
     """A rule that fired, or one that could not be judged."""
 
     rule: str
@@ -52,7 +51,7 @@ class ExitSignal(JournalModel):
     advice: str = ""
 
 
-class ExitCheck(JournalModel):
+class ExitCheck(Model):
     """How the rules of one entry were judged."""
 
     entry_id: int | None = None
@@ -72,7 +71,7 @@ class ExitCheck(JournalModel):
     dte: int | None = None
 
 
-class Attribution(JournalModel):
+class Attribution(Model):
     """
     Where a P&L came from, accounted for twice; currency.
 
@@ -99,7 +98,7 @@ class Attribution(JournalModel):
     notes: tuple[str, ...] = ()
 
 
-class Interval(JournalModel):
+class Interval(Model):
     """An estimate with its 95 % interval; None where there are too few data."""
 
     value: float | None = None
@@ -107,7 +106,7 @@ class Interval(JournalModel):
     high: float | None = None
 
 
-class Statistics(JournalModel, UnboundedModel):
+class Statistics(UnboundedModel):
     """How a set of closed campaigns did; money in currency, shares and returns as fractions."""
 
     unbounded: ClassVar[tuple[str, ...]] = ("profit_factor",)
@@ -136,7 +135,7 @@ class Statistics(JournalModel, UnboundedModel):
     slippage_n: int = 0
 
 
-class CalibrationBin(JournalModel):
+class CalibrationBin(Model):
     """Forecasts between two probabilities and how often they came true."""
 
     low: float
@@ -148,7 +147,7 @@ class CalibrationBin(JournalModel):
     """Share that came true; bootstrap over clusters."""
 
 
-class Calibration(JournalModel):
+class Calibration(Model):
     """How honest the probabilities were."""
 
     what: str
@@ -165,7 +164,7 @@ class Calibration(JournalModel):
     """Mean forecast less share that came true: positive is too optimistic."""
 
 
-class ScoreBand(JournalModel):
+class ScoreBand(Model):
     """How proposals of one grade ended."""
 
     grade: str
@@ -181,7 +180,7 @@ class ScoreBand(JournalModel):
     """Mean result over margin."""
 
 
-class ScoreTest(JournalModel):
+class ScoreTest(Model):
     """Whether a higher score went with a better outcome."""
 
     n: int
@@ -191,7 +190,7 @@ class ScoreTest(JournalModel):
     """Spearman's rank correlation of score and result over margin."""
 
 
-class JournalReport(JournalModel):
+class JournalReport(Model):
     """Everything `tomic journal stats` shows."""
 
     overall: Statistics
@@ -202,36 +201,6 @@ class JournalReport(JournalModel):
     score: ScoreTest
     notes: tuple[str, ...] = ()
 
-
-__all__ = [
-    "Action",
-    "Attribution",
-    "Calibration",
-    "CalibrationBin",
-    "Context",
-    "Contract",
-    "ContractKey",
-    "Day",
-    "EntryStatus",
-    "ExitCheck",
-    "ExitRules",
-    "ExitSignal",
-    "Fill",
-    "Held",
-    "Interval",
-    "JournalEntry",
-    "JournalModel",
-    "JournalReport",
-    "LegMark",
-    "Note",
-    "ScoreBand",
-    "ScoreTest",
-    "Snapshot",
-    "Stated",
-    "Statistics",
-    "Trade",
-    "Verdict",
-]
 
 MOST_NUMBER = 2**63
 """Numbers of entries and contracts are below: there the integers of a store end."""
@@ -288,7 +257,7 @@ class ContractKey(NamedTuple):
     """Of an option: a mini contract is another one than the standard. Shares have the default."""
 
 
-class Contract(JournalModel):
+class Contract(Model):
     """An option of the entry's symbol, or its shares where expiry, strike and right are None."""
 
     expiry: Day | None = None
@@ -358,7 +327,7 @@ class Held(Contract):
     quantity: float
 
 
-class Trade(JournalModel):
+class Trade(Model):
     """
     Fills that belong together, at one moment.
 
@@ -382,35 +351,41 @@ class Trade(JournalModel):
         return self
 
 
-class LegMark(Contract):
+class LegMark(Marked, Contract):
     """One contract as it was quoted; None where a number is missing."""
 
-    price: float | None = None
-    """Middle of bid and ask, currency per share."""
-    bid: float | None = None
-    ask: float | None = None
-    iv: float | None = None
-    delta: float | None = None
-    """Per share of one contract held long, like the other Greeks."""
-    gamma: float | None = None
-    vega: float | None = None
-    """Per 0.01 of volatility."""
-    theta: float | None = None
-    """Per calendar day."""
     div_yield: float = 0.0
     """Dividend yield that puts the forward where the expiry trades."""
     tau: float | None = None
     """Years to expiry at that moment."""
     source: str = ""
     """live, frozen, delayed, close, history, stored, replay or model; empty when missing."""
-    quoted_at: AwareDatetime | None = None
 
 
-class Snapshot(JournalModel):
+class Circumstances(Model):
+    """The market around a campaign, and its Greeks; None where a figure is not known."""
+
+    spot: float | None = None
+    iv_rank: float | None = None
+    iv_percentile: float | None = None
+    hv30: float | None = None
+    vix: float | None = None
+    atr14: float | None = None
+    skew: float | None = None
+    delta: float | None = None
+    """Of all that is held: shares."""
+    gamma: float | None = None
+    """Shares per point."""
+    vega: float | None = None
+    """Currency per 0.01 of volatility."""
+    theta: float | None = None
+    """Currency per calendar day."""
+
+
+class Snapshot(Circumstances):
     """What was seen of a campaign at one moment."""
 
     at: AwareDatetime
-    spot: float | None = None
     data_type: str = ""
     rate: float = 0.0
     european: bool = False
@@ -419,20 +394,6 @@ class Snapshot(JournalModel):
     pnl: float | None = None
     """Of the whole campaign at that moment, currency."""
     iv30: float | None = None
-    iv_rank: float | None = None
-    iv_percentile: float | None = None
-    hv30: float | None = None
-    vix: float | None = None
-    atr14: float | None = None
-    skew: float | None = None
-    delta: float | None = None
-    """Of what is held: shares."""
-    gamma: float | None = None
-    """Shares per point."""
-    vega: float | None = None
-    """Currency per 0.01 of volatility."""
-    theta: float | None = None
-    """Currency per calendar day."""
     note: str = ""
 
     def mark(self, key: ContractKey) -> LegMark | None:
@@ -447,7 +408,7 @@ class Snapshot(JournalModel):
         return prices
 
 
-class Context(JournalModel, UnboundedModel):
+class Context(Circumstances, UnboundedModel):
     """What was known when the entry was opened; None where it was not."""
 
     unbounded: ClassVar[tuple[str, ...]] = ("margin", "max_profit", "max_loss")
@@ -457,24 +418,10 @@ class Context(JournalModel, UnboundedModel):
     """Where it comes from: proposal, live, demo, replay, stored or import."""
     proposal: str = ""
     """Id of the saved proposal behind the entry."""
-    spot: float | None = None
     iv: float | None = None
     """30-day implied volatility, fraction."""
-    iv_rank: float | None = None
-    iv_percentile: float | None = None
-    hv30: float | None = None
-    vix: float | None = None
-    atr14: float | None = None
-    skew: float | None = None
     term_m1_m2: float | None = None
     term_m1_m3: float | None = None
-    delta: float | None = None
-    """Of all structures together: shares."""
-    gamma: float | None = None
-    vega: float | None = None
-    """Currency per 0.01 of volatility."""
-    theta: float | None = None
-    """Currency per calendar day."""
     margin: float | None = None
     """What all structures take from excess liquidity, currency."""
     max_profit: float | None = None
@@ -491,32 +438,14 @@ class Context(JournalModel, UnboundedModel):
     """Names of figures that were not available."""
 
 
-class ExitRules(JournalModel):
-    """When to act; None switches a rule off. The meaning of each is that of ``[journal.exits]``."""
-
-    profit_target: float | None = None
-    stop: float | None = None
-    min_dte: int | None = None
-    max_days_in_trade: int | None = None
-    short_delta: float | None = None
-    short_strike_breached: bool = False
-    spot_below: float | None = None
-    spot_above: float | None = None
-    iv_rank_below: float | None = None
-    iv_rise: float | None = None
-    earnings_days: int | None = None
-    dividend_days: int | None = None
-    negative_ev: bool = False
-
-
-class Note(JournalModel):
+class Note(Model):
     """Something the trader wanted to remember."""
 
     at: AwareDatetime
     text: str
 
 
-class Stated(JournalModel):
+class Stated(Model):
     """Figures that were typed in the program the entry comes from; used where nothing computes."""
 
     result: float | None = None
@@ -526,7 +455,7 @@ class Stated(JournalModel):
     days: int | None = None
 
 
-class JournalEntry(JournalModel):
+class JournalEntry(Model):
     """
     A campaign: everything done in one idea from its first trade to its last.
 

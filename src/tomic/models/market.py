@@ -136,6 +136,23 @@ class Spot(Model):
     as_of: AwareDatetime
 
 
+class Marked(Model):
+    """Figures of one contract as it was quoted, per share held long; None where one is missing."""
+
+    price: float | None = None
+    """Currency, the middle of bid and ask or what stands in for it."""
+    bid: float | None = None
+    ask: float | None = None
+    iv: float | None = None
+    delta: float | None = None
+    gamma: float | None = None
+    vega: float | None = None
+    """Per 0.01 of volatility."""
+    theta: float | None = None
+    """Per calendar day."""
+    quoted_at: AwareDatetime | None = None
+
+
 class OptionQuote(Model):
     """One option of a chain; None where a number is missing."""
 

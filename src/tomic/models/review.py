@@ -8,12 +8,12 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
-from tomic.models.book import AccountSummary, BookModel
+from tomic.models.book import AccountSummary
 from tomic.models.documents import UnboundedModel
-from tomic.models.market import DataType
+from tomic.models.market import DataType, Model
 
 
-class PortfolioGreeks(BookModel):
+class PortfolioGreeks(Model):
     """
     Sensitivities of anything held. Money in base currency.
 
@@ -36,7 +36,7 @@ class PortfolioGreeks(BookModel):
     """Per calendar day."""
 
 
-class HeldLeg(BookModel):
+class HeldLeg(Model):
     """A part of a position that belongs to a structure; figures per share, quantity signed."""
 
     contract: str
@@ -56,7 +56,7 @@ class HeldLeg(BookModel):
     problem: str = ""
 
 
-class Structure(BookModel, UnboundedModel):
+class Structure(UnboundedModel):
     """
     One strategy that is held. Money in base currency, for the whole holding.
 
@@ -113,7 +113,7 @@ class Structure(BookModel, UnboundedModel):
     notes: tuple[str, ...] = ()
 
 
-class Concentration(BookModel):
+class Concentration(Model):
     """What one symbol, sector, strategy or expiry holds of the whole."""
 
     kind: Literal["symbol", "sector", "strategy", "expiry"]
@@ -130,7 +130,7 @@ class Concentration(BookModel):
     delta_value: float
 
 
-class SymbolBeta(BookModel):
+class SymbolBeta(Model):
     """How a symbol moves with the benchmark."""
 
     symbol: str
@@ -141,7 +141,7 @@ class SymbolBeta(BookModel):
     """Pairs of returns behind it; 0 where it is assumed to be 1."""
 
 
-class BetaDelta(BookModel):
+class BetaDelta(Model):
     """The book's delta in shares of the benchmark."""
 
     benchmark: str
@@ -156,7 +156,7 @@ class BetaDelta(BookModel):
     betas: tuple[SymbolBeta, ...]
 
 
-class TailRisk(BookModel):
+class TailRisk(Model):
     """What one day would have cost over the stored returns; base currency, losses positive."""
 
     confidence: float
@@ -172,7 +172,7 @@ class TailRisk(BookModel):
     """Symbols that have no returns, or cannot be valued."""
 
 
-class StressCell(BookModel):
+class StressCell(Model):
     """P&L of one cell, base currency."""
 
     spot_move: float
@@ -181,14 +181,14 @@ class StressCell(BookModel):
     pnl: float
 
 
-class Driver(BookModel):
+class Driver(Model):
     """What one symbol or structure adds to a cell."""
 
     name: str
     pnl: float
 
 
-class StressGrid(BookModel):
+class StressGrid(Model):
     """P&L over spot x volatility x days, by full revaluation from the live spot."""
 
     name: str
@@ -205,7 +205,7 @@ class StressGrid(BookModel):
     """Positions that cannot be valued."""
 
 
-class Jump(BookModel):
+class Jump(Model):
     """What a known event would do to the structures of one symbol; base currency."""
 
     symbol: str
@@ -220,7 +220,7 @@ class Jump(BookModel):
     note: str = ""
 
 
-class AssignmentRisk(BookModel):
+class AssignmentRisk(Model):
     """A short option that its holder may well exercise."""
 
     structure: str
@@ -246,7 +246,7 @@ class Severity(StrEnum):
 LimitUnit: TypeAlias = Literal["fraction", "currency", "shares", "delta", "days"]
 
 
-class Alert(BookModel):
+class Alert(Model):
     """A threshold that was crossed: the number, the limit, and what one may do."""
 
     rule: str
@@ -263,7 +263,7 @@ class Alert(BookModel):
     advice: str
 
 
-class Gap(BookModel):
+class Gap(Model):
     """Something that is held but not, or not wholly, in the figures."""
 
     name: str
@@ -274,7 +274,7 @@ class Gap(BookModel):
     """What of it the totals lack."""
 
 
-class WhatIfMargin(BookModel):
+class WhatIfMargin(Model):
     """What the broker says one combination would change; base currency of the account."""
 
     account: str
@@ -290,7 +290,7 @@ class WhatIfMargin(BookModel):
     warning: str = ""
 
 
-class BookTotals(BookModel):
+class BookTotals(Model):
     """The book in one row; base currency."""
 
     greeks: PortfolioGreeks
@@ -316,7 +316,7 @@ class BookTotals(BookModel):
     """Loss of the worst cell over net liquidation."""
 
 
-class BookReview(BookModel):
+class BookReview(Model):
     """The whole review."""
 
     as_of: AwareDatetime
@@ -338,7 +338,7 @@ class BookReview(BookModel):
     notes: tuple[str, ...] = ()
 
 
-class FitChange(BookModel):
+class FitChange(Model):
     """What a trade would change in the book; base currency."""
 
     trade: str

@@ -17,10 +17,6 @@ Side = Literal["bullish", "bearish", "neutral"]
 """Which way the underlying should go; neutral profits where it stays."""
 
 
-class TradeModel(Model):
-    """A frozen model of a trade, or of what is said about one."""
-
-
 class PriceSource(StrEnum):
     """Where the price of a leg comes from, best first."""
 
@@ -45,7 +41,7 @@ class Grade(StrEnum):
     D = "D"
 
 
-class Leg(TradeModel):
+class Leg(Model):
     """One option of a structure, or its shares; figures are per share, of one unit held long."""
 
     name: str
@@ -85,21 +81,21 @@ class Leg(TradeModel):
         return f"{self.quantity:+d} {self.strike:g}{self.right} {self.expiry}"
 
 
-class ScorePart(TradeModel):
+class ScorePart(Model):
     """What one component adds to the score, or takes away, in points."""
 
     name: str
     points: float
 
 
-class CurvePoint(TradeModel):
+class CurvePoint(Model):
     """P&L at the first expiry for one price of the underlying, currency per structure."""
 
     price: float
     profit: float
 
 
-class Scenario(TradeModel):
+class Scenario(Model):
     """P&L if the underlying had moved, volatility changed and days passed; costs included."""
 
     move: float
@@ -112,7 +108,7 @@ class Scenario(TradeModel):
     """Currency per structure."""
 
 
-class Proposal(TradeModel, UnboundedModel):
+class Proposal(UnboundedModel):
     """
     One trade with everything that spoke for or against it; money in currency per structure.
 
@@ -277,7 +273,7 @@ class Proposal(TradeModel, UnboundedModel):
         return tuple(rounded)
 
 
-class Refusal(TradeModel, UnboundedModel):
+class Refusal(UnboundedModel):
     """Why a strategy or a trade was refused, in numbers."""
 
     unbounded: ClassVar[tuple[str, ...]] = ("observed",)
@@ -304,7 +300,7 @@ class NearestMiss(Refusal):
     """Whether it passed every other rule."""
 
 
-class RuleCount(TradeModel):
+class RuleCount(Model):
     """How many candidates a rule refused; each is counted at the first rule it fails."""
 
     rule: str
@@ -312,7 +308,7 @@ class RuleCount(TradeModel):
     count: int
 
 
-class SymbolOutcome(TradeModel):
+class SymbolOutcome(Model):
     """How a scan of one symbol went."""
 
     symbol: str
@@ -328,7 +324,7 @@ class SymbolOutcome(TradeModel):
     notes: tuple[str, ...] = ()
 
 
-class ScanResult(TradeModel):
+class ScanResult(Model):
     """What a scan found, and what became of everything it did not show."""
 
     proposals: tuple[Proposal, ...] = ()
@@ -381,7 +377,7 @@ class ScanResult(TradeModel):
         return f"<table><tr>{head}</tr>{cells}</table><p>{self.considered} considered</p>"
 
 
-class TradeReview(TradeModel):
+class TradeReview(Model):
     """The verdict on one trade that the user asked about."""
 
     trade: str

@@ -7,11 +7,12 @@ setting, a model, a file or the time of day. Import the submodule you need:
 - ``black_scholes``: European price and Greeks;
 - ``implied``: implied volatility, NaN with a reason where there is none;
 - ``american``: early exercise, dividends, de-Americanised volatility;
-- ``surface``: forwards, parity, skew, term structure, model-free variance;
+- ``parity``: forwards and yields from put-call parity;
+- ``surface``: skew, term structure, expected moves, model-free variance;
 - ``smile``: fitted smiles and the densities they imply;
 - ``realized``: volatility from prices, ranks, cones, beta;
 - ``payoff``: what a structure pays, exact at its kinks;
-- ``probability``: chances, expected value and sizing under any density;
+- ``probability``: chances, expected value and sizing under any density, chances along the path;
 - ``margin``: what a broker asks for a structure.
 
 Units: prices in currency per share, volatility and rates as fractions, ``tau`` in years (act/365),

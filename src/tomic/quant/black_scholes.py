@@ -18,14 +18,14 @@ contracts".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray
-from tomic.quant import _blocks
-from tomic.quant.rights import as_calls
+from tomic._typing import FloatArray, Num
+from tomic.quant import arguments
 
 DAYS_PER_YEAR = 365.0
 _INV_SQRT_2PI = 0.3989422804014327
@@ -49,13 +49,7 @@ class Greeks(NamedTuple):
 
 
 def price(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> FloatArray:
     """
     Value of a European option with a continuous dividend yield.
@@ -75,25 +69,18 @@ def price(
 
     Source: Merton (1973).
     """
-    shape, floats, calls = _blocks.market_arguments(
-        spot, strike, tau, rate, div_yield, sigma, is_call
-    )
+    given = (spot, strike, tau, rate, div_yield, sigma, is_call)
+    shape, flat = arguments.kernel_arguments(arguments.ARGUMENTS, given)
     size = int(np.prod(shape))
     out = np.empty(size)
     with np.errstate(all="ignore"):
-        for piece, arrays in _blocks.blocks([*floats, calls], size):
-            out[piece] = _terms(*arrays).value
+        for piece, arrays in arguments.blocks(flat, size):
+            out[piece] = _terms(arrays).value
     return out.reshape(shape)
 
 
 def greeks(
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    sigma: ArrayLike,
-    is_call: ArrayLike,
+    spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> Greeks:
     """
     Price, delta, gamma, vega, theta and rho in one pass; arguments and errors as ``price``.
@@ -105,20 +92,17 @@ def greeks(
     Source: the closed forms, for example Haug (2007), "The complete guide to option pricing
     formulas", chapter 2.
     """
-    shape, floats, calls = _blocks.market_arguments(
-        spot, strike, tau, rate, div_yield, sigma, is_call
-    )
+    given = (spot, strike, tau, rate, div_yield, sigma, is_call)
+    shape, flat = arguments.kernel_arguments(arguments.ARGUMENTS, given)
     size = int(np.prod(shape))
     out = np.empty((6, size))
     with np.errstate(all="ignore"):
-        for piece, arrays in _blocks.blocks([*floats, calls], size):
+        for piece, arrays in arguments.blocks(flat, size):
             _fill_greeks(out[:, piece], arrays)
     return Greeks(*out.reshape((6, *shape)))
 
 
-def undiscounted(
-    forward: ArrayLike, strike: ArrayLike, total_vol: ArrayLike, is_call: ArrayLike
-) -> FloatArray:
+def undiscounted(forward: Num, strike: Num, total_vol: Num, is_call: Num) -> FloatArray:
     """
     Black's formula without the discount factor.
 
@@ -136,24 +120,13 @@ def undiscounted(
     Source: Black (1976).
     """
     names = ("forward", "strike", "total_vol", "is_call")
-    floats = [
-        _blocks.as_floats(value, name)
-        for value, name in zip((forward, strike, total_vol), names, strict=False)
-    ]
-    calls = as_calls(is_call)
-    shape = _blocks.common_shape(names, [*floats, calls])
-    _blocks.require(floats[0] >= 0.0, "forward", ">= 0", floats[0])
-    _blocks.require(floats[1] > 0.0, "strike", "> 0", floats[1])
-    _blocks.require(floats[2] >= 0.0, "total_vol", ">= 0", floats[2])
+    shape, flat = arguments.kernel_arguments(names, (forward, strike, total_vol, is_call))
     zero, unit = np.zeros(()), np.ones(())
-    flat = [_blocks.flat(array, shape) for array in floats]
     size = int(np.prod(shape))
     out = np.empty(size)
     with np.errstate(all="ignore"):
-        for piece, (fwd, strikes, vol, call) in _blocks.blocks(
-            [*flat, _blocks.flat(calls, shape)], size
-        ):
-            out[piece] = _terms(fwd, strikes, unit, zero, zero, vol, call).value
+        for piece, (fwd, strikes, vol, call) in arguments.blocks(flat, size):
+            out[piece] = _terms((fwd, strikes, unit, zero, zero, vol, call)).value
     return out.reshape(shape)
 
 
@@ -172,15 +145,8 @@ class _Terms(NamedTuple):
     tau: FloatArray
 
 
-def _terms(
-    spot: FloatArray,
-    strike: FloatArray,
-    tau: FloatArray,
-    rate: FloatArray,
-    div_yield: FloatArray,
-    sigma: FloatArray,
-    is_call: BoolArray,
-) -> _Terms:
+def _terms(arrays: Sequence[arguments.AnyArray]) -> _Terms:
+    spot, strike, tau, rate, div_yield, sigma, is_call = arrays
     tau = np.maximum(tau, 0.0)
     root = np.sqrt(tau)
     total_vol = sigma * root
@@ -200,9 +166,9 @@ def _terms(
     return _Terms(value, sign, carry, root, total_vol, d1, hit_spot, hit_strike, pv_strike, tau)
 
 
-def _fill_greeks(out: FloatArray, arrays: list[_blocks.AnyArray]) -> None:
+def _fill_greeks(out: FloatArray, arrays: list[arguments.AnyArray]) -> None:
     spot, _, _, rate, div_yield, sigma, _ = arrays
-    t = _terms(*arrays)
+    t = _terms(arrays)
     alive = t.tau > 0.0
     density = np.exp(-0.5 * t.d1 * t.d1)
     density *= _INV_SQRT_2PI * t.carry

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from tomic._typing import FloatArray, FloatLike, IntArray
+from tomic._typing import FloatArray, IntArray, Num
 
 POINTS = 4001
 """Grid points unless told otherwise: 0.005 standard deviations apart over ±10."""
@@ -35,14 +35,14 @@ class VolatilityCurve(Protocol):
     def tau(self) -> float:
         """Years to expiry."""
 
-    def iv(self, strike: FloatLike, /) -> FloatArray:
+    def iv(self, strike: Num, /) -> FloatArray:
         """Implied volatility at a strike."""
 
 
 class SmileLike(VolatilityCurve, Protocol):
     """What a density needs of a fitted smile: forward, time and the distribution it implies."""
 
-    def cdf(self, price: FloatLike, /) -> FloatArray:
+    def cdf(self, price: Num, /) -> FloatArray:
         """Risk-neutral P(S < price)."""
 
 
@@ -121,7 +121,7 @@ class Density:
         share = float(self.put_value(self.forward)) / self.forward
         return 2.0 * float(ndtri(0.5 * (1.0 + share))) / float(np.sqrt(self.tau))
 
-    def probability_below(self, price: FloatLike) -> FloatArray:
+    def probability_below(self, price: Num) -> FloatArray:
         """P(S < price), any shape; 0 at and below zero, NaN where *price* is NaN."""
         place, cell = self._locate(np.asarray(price, dtype=np.float64))
         below: FloatArray = self.cdf.take(cell, mode="clip") + (place - cell) * self._mass.take(
@@ -129,7 +129,7 @@ class Density:
         )
         return below
 
-    def moments_below(self, price: FloatLike) -> tuple[FloatArray, FloatArray]:
+    def moments_below(self, price: Num) -> tuple[FloatArray, FloatArray]:
         """P(S < price) and E[S; S < price] in one pass, for integrals of piecewise linear P&L."""
         price = np.asarray(price, dtype=np.float64)
         place, cell = self._locate(price)
@@ -142,18 +142,18 @@ class Density:
         )
         return below, partial
 
-    def put_value(self, strike: FloatLike) -> FloatArray:
+    def put_value(self, strike: Num) -> FloatArray:
         """E[max(K - S, 0)], undiscounted, currency per share."""
         strike = np.asarray(strike, dtype=np.float64)
         below, partial = self.moments_below(strike)
         return np.maximum(strike * below - partial, 0.0)
 
-    def call_value(self, strike: FloatLike) -> FloatArray:
+    def call_value(self, strike: Num) -> FloatArray:
         """E[max(S - K, 0)], undiscounted, currency per share; parity with `put_value` is exact."""
         strike = np.asarray(strike, dtype=np.float64)
         return np.maximum(self.put_value(strike) + (self.forward - strike), 0.0)
 
-    def quantile(self, probability: FloatLike) -> FloatArray:
+    def quantile(self, probability: Num) -> FloatArray:
         """Price below which *probability* of the mass lies; NaN outside [0, 1]."""
         wanted = np.asarray(probability, dtype=np.float64)
         cell = np.clip(np.searchsorted(self.cdf, wanted, side="right") - 1, 0, self._mass.size - 1)
@@ -227,12 +227,7 @@ def lognormal(forward: float, tau: float, sigma: float, *, points: int = POINTS)
 
 
 def from_arrays(
-    price: FloatLike,
-    cdf: FloatLike,
-    *,
-    tau: float,
-    forward: float | None = None,
-    points: int = POINTS,
+    price: Num, cdf: Num, *, tau: float, forward: float | None = None, points: int = POINTS
 ) -> Density:
     """
     Density of your own: P(S < price) at ascending prices, linear in ln S between them.
@@ -260,7 +255,7 @@ def from_arrays(
 
 
 def from_samples(
-    sample: FloatLike, *, tau: float, forward: float | None = None, points: int = POINTS
+    sample: Num, *, tau: float, forward: float | None = None, points: int = POINTS
 ) -> Density:
     """
     Density of terminal prices that were drawn or observed, each equally likely.
@@ -315,7 +310,7 @@ def forecast(market: Density, sigma: float, *, market_sigma: float | None = None
     return _normalised(price, market.cdf, market.forward, market.tau)
 
 
-def forecast_volatility(iv30: FloatLike, hv: FloatLike, weight: float = 0.5) -> FloatArray:
+def forecast_volatility(iv30: Num, hv: Num, weight: float = 0.5) -> FloatArray:
     """
     Volatility to expect: weight x HV + (1 - weight) x IV30, as fractions.
 

@@ -17,6 +17,7 @@ Kumar, Lesniewski and Woodward (2002), "Managing smile risk", for normal to logn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
 from typing import NamedTuple
@@ -25,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, IntArray
-from tomic.quant import _blocks
-from tomic.quant.rights import as_calls
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
+from tomic.quant import arguments
 
 
 class Reason(IntEnum):
@@ -53,26 +53,14 @@ class ImpliedVol(NamedTuple):
 
 
 def implied_vol(
-    price: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    is_call: ArrayLike,
+    price: Num, spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, is_call: Num
 ) -> FloatArray:
     """The volatility of ``solve`` alone: a fraction per square-root year, NaN where none."""
     return solve(price, spot, strike, tau, rate, div_yield, is_call).sigma
 
 
 def solve(
-    price: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    tau: ArrayLike,
-    rate: ArrayLike,
-    div_yield: ArrayLike,
-    is_call: ArrayLike,
+    price: Num, spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, is_call: Num
 ) -> ImpliedVol:
     """
     Black-Scholes volatility that explains each price, or the reason why there is none.
@@ -93,27 +81,18 @@ def solve(
     Raises:
         ValueError: The shapes do not broadcast, or an argument is not a number.
     """
-    shape, flat = _quote_arguments(price, spot, strike, tau, rate, div_yield, is_call)
+    given = (price, spot, strike, tau, rate, div_yield, is_call)
+    shape, flat = arguments.kernel_arguments(arguments.QUOTE_ARGUMENTS, given, checked=False)
     size = int(np.prod(shape))
     sigma, reason = np.empty(size), np.zeros(size, dtype=np.int8)
     unfinished: list[_Unfinished] = []
     with np.errstate(all="ignore"):
-        for piece, arrays in _blocks.blocks(flat, size):
-            sigma[piece], rest = _first_pass(piece.start, reason[piece], *arrays)
+        for piece, arrays in arguments.blocks(flat, size):
+            sigma[piece], rest = _first_pass(piece.start, reason[piece], arrays)
             unfinished.append(rest)
         _finish(sigma, unfinished)
     reason[np.isnan(sigma) & (reason == Reason.OK)] = Reason.NOT_IDENTIFIABLE
     return ImpliedVol(sigma.reshape(shape), reason.reshape(shape))
-
-
-def _quote_arguments(*given: ArrayLike) -> tuple[tuple[int, ...], list[_blocks.AnyArray]]:
-    names = _blocks.QUOTE_ARGUMENTS
-    arrays: list[_blocks.AnyArray] = [
-        _blocks.as_numbers(value, name) for value, name in zip(given[:-1], names, strict=False)
-    ]
-    arrays.append(as_calls(given[-1]))
-    shape = _blocks.common_shape(names, arrays)
-    return shape, [_blocks.flat(array, shape) for array in arrays]
 
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -140,16 +119,9 @@ class _Unfinished(NamedTuple):
 
 
 def _first_pass(
-    start: int,
-    reason: NDArray[np.int8],
-    price: FloatArray,
-    spot: FloatArray,
-    strike: FloatArray,
-    tau: FloatArray,
-    rate: FloatArray,
-    div_yield: FloatArray,
-    is_call: BoolArray,
+    start: int, reason: NDArray[np.int8], arrays: Sequence[arguments.AnyArray]
 ) -> tuple[FloatArray, _Unfinished]:
+    price, spot, strike, tau, rate, div_yield, is_call = arrays
     pv_spot = spot * np.exp(-div_yield * tau)
     pv_strike = strike * np.exp(-rate * tau)
     gap = pv_spot - pv_strike
@@ -196,8 +168,8 @@ def _finish(sigma: FloatArray, unfinished: list[_Unfinished]) -> None:
     if not any(part.where.size for part in unfinished):
         return
     rest = _Unfinished(*(np.concatenate(field) for field in zip(*unfinished, strict=True)))
-    fields: list[_blocks.AnyArray] = list(rest)
-    for _, (where, x, total, target, high, root) in _blocks.blocks(fields, rest.where.size):
+    fields: list[arguments.AnyArray] = list(rest)
+    for _, (where, x, total, target, high, root) in arguments.blocks(fields, rest.where.size):
         sigma[where] = _refine(x, total, target, high) / root
 
 

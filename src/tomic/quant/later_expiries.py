@@ -19,12 +19,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
-from tomic.quant import black_scholes
-from tomic.quant._blocks import per_structure
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
+from tomic.quant import arguments, black_scholes
 from tomic.quant.density import Density, VolatilityCurve
 from tomic.quant.payoff import Segments
-from tomic.quant.rights import as_calls
 
 _NODES = 8193
 _SCALES = 65
@@ -73,33 +71,29 @@ class LaterExpiry:
     scale: FloatArray = field(default_factory=lambda: np.ones(2))
     forward: float = 1.0
 
-    def value(self, price: FloatLike, strike: FloatLike, is_call: ArrayLike) -> FloatArray:
+    def value(self, price: Num, strike: Num, is_call: Num) -> FloatArray:
         """Value at the first expiry, currency per share; arguments broadcast."""
         price = np.asarray(price, dtype=np.float64)
         strike = np.asarray(strike, dtype=np.float64)
         forward = np.maximum(price * self.growth, _TINY)
-        sign = np.where(as_calls(is_call), 1.0, -1.0)
-        per_step = (self.time_value.size - 1) / (2.0 * self.reach)
-        place = (np.log(np.maximum(strike, _TINY) / forward) + self.reach) * per_step
-        place = np.clip(place, 0.0, float(self.time_value.size - 1))
-        with np.errstate(invalid="ignore"):
-            cell = np.minimum(place.astype(np.int64), self.time_value.size - 2)
-        left = self.time_value.take(cell, mode="clip")
-        right = self.time_value.take(cell + 1, mode="clip")
-        extra = forward * (left + (place - cell) * (right - left)) * self._factor(strike)
+        sign = np.where(arguments.as_calls(is_call), 1.0, -1.0)
+        level = np.maximum(strike, _TINY)
+        extra = forward * _interpolated(self.time_value, self.reach, np.log(level / forward))
+        extra = extra * _interpolated(self.scale, self.scale_reach, np.log(level / self.forward))
         worth = self.discount * (np.maximum(sign * (forward - strike), 0.0) + extra)
         floor = np.maximum(sign * (price - strike), 0.0) if self.american else 0.0
         return np.asarray(np.maximum(worth, floor), dtype=np.float64)
 
-    def _factor(self, strike: FloatArray) -> FloatArray:
-        per_step = (self.scale.size - 1) / (2.0 * self.scale_reach)
-        place = (np.log(np.maximum(strike, _TINY) / self.forward) + self.scale_reach) * per_step
-        place = np.clip(place, 0.0, float(self.scale.size - 1))
-        with np.errstate(invalid="ignore"):
-            cell = np.minimum(place.astype(np.int64), self.scale.size - 2)
-        low = self.scale.take(cell, mode="clip")
-        factor: FloatArray = low + (place - cell) * (self.scale.take(cell + 1, mode="clip") - low)
-        return factor
+
+def _interpolated(table: FloatArray, reach: float, place: FloatArray) -> FloatArray:
+    """Values of a table that is evenly spaced over ±reach; its ends hold beyond."""
+    place = (place + reach) * ((table.size - 1) / (2.0 * reach))
+    place = np.clip(place, 0.0, float(table.size - 1))
+    with np.errstate(invalid="ignore"):
+        cell = np.minimum(place.astype(np.int64), table.size - 2)
+    left = table.take(cell, mode="clip")
+    value: FloatArray = left + (place - cell) * (table.take(cell + 1, mode="clip") - left)
+    return value
 
 
 def from_smiles(
@@ -194,14 +188,14 @@ def grid(density: Density) -> FloatArray:
 
 
 def value_at_first_expiry(
-    price: FloatLike,
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    expiry: ArrayLike,
+    price: Num,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
+    expiry: Num,
     later: Sequence[LaterExpiry],
     *,
-    stock: FloatLike = 0.0,
+    stock: Num = 0.0,
 ) -> FloatArray:
     """
     What all legs are worth when the first of them expires, before any premium.
@@ -228,18 +222,18 @@ def value_at_first_expiry(
 
 
 def segments(
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    expiry: ArrayLike,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
+    expiry: Num,
     later: Sequence[LaterExpiry],
     *,
     grid: FloatArray,
-    credit: FloatLike = 0.0,
-    discount: FloatLike = 1.0,
-    stock: FloatLike = 0.0,
-    stock_cost: FloatLike = 0.0,
-    multiplier: FloatLike = 1.0,
+    credit: Num = 0.0,
+    discount: Num = 1.0,
+    stock: Num = 0.0,
+    stock_cost: Num = 0.0,
+    multiplier: Num = 1.0,
 ) -> Segments:
     """
     P&L at the first expiry of structures that have later legs, on *grid* and their own strikes.
@@ -256,11 +250,11 @@ def segments(
     if grid.ndim != 1 or grid.size < 2 or not np.all(np.diff(grid) > 0.0):
         raise ValueError("grid must be one-dimensional and strictly ascending")
     size = legs.strike.shape[0]
-    shares = per_structure(stock, lead)
+    shares = arguments.per_structure(stock, lead)
     contract = np.asarray(multiplier, dtype=np.float64)
-    scale = per_structure(np.asarray(discount, dtype=np.float64) * contract, lead)
-    share_cost = per_structure(np.asarray(stock_cost) * contract, lead)
-    start = per_structure(credit, lead) - share_cost * shares
+    scale = arguments.per_structure(np.asarray(discount, dtype=np.float64) * contract, lead)
+    share_cost = arguments.per_structure(np.asarray(stock_cost) * contract, lead)
+    start = arguments.per_structure(credit, lead) - share_cost * shares
     # A strike of a later leg is not a kink on that day; it repeats the first grid point instead.
     kink = np.where((legs.slot == 0) & (legs.quantity != 0.0), legs.strike, grid[0])
     node = np.sort(np.concatenate((np.broadcast_to(grid, (size, grid.size)), kink), axis=1))
@@ -327,24 +321,16 @@ def _tabulated(
 
 
 def _legs(
-    strike: FloatLike, is_call: ArrayLike, quantity: FloatLike, expiry: ArrayLike, later: int
+    strike: Num, is_call: Num, quantity: Num, expiry: Num, later: int
 ) -> tuple[_Legs, tuple[int, ...]]:
     """Legs of one shape as (n, k), and the leading shape that n replaces."""
-    level = np.asarray(strike, dtype=np.float64)
-    call = as_calls(is_call)
-    amount = np.asarray(quantity, dtype=np.float64)
     slot = np.asarray(expiry, dtype=np.int64)
-    try:
-        shape = np.broadcast_shapes(level.shape, call.shape, amount.shape, slot.shape)
-    except ValueError:
-        raise ValueError(
-            f"strike, is_call, quantity and expiry must share a shape, got {level.shape}, "
-            f"{call.shape}, {amount.shape}, {slot.shape}"
-        ) from None
-    if not shape:
-        raise ValueError("legs must have an axis of their own: shape (k,) or (n, k), got a scalar")
-    unused = np.broadcast_to(amount, shape) == 0.0
-    slot = np.where(unused, 0, slot)
+    level, call, amount, slot = arguments.legs(
+        strike=strike, is_call=is_call, quantity=quantity, expiry=slot
+    )
+    shape = level.shape
+    unused = amount == 0.0
+    slot = np.where(unused, 0, slot.astype(np.int64))
     if np.any((slot < 0) | (slot > later)):
         raise ValueError(f"expiry must be in 0..{later}, got {slot.min()}..{slot.max()}")
     level = np.where(unused, 0.0, level)
@@ -354,7 +340,7 @@ def _legs(
     flat_shape = (int(np.prod(lead, dtype=np.int64)), shape[-1])
     return _Legs(
         level.reshape(flat_shape),
-        np.broadcast_to(call, shape).reshape(flat_shape),
-        np.broadcast_to(amount, shape).reshape(flat_shape),
+        call.reshape(flat_shape),
+        amount.reshape(flat_shape),
         slot.reshape(flat_shape),
     ), lead

@@ -17,9 +17,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
-from tomic.quant import payoff
-from tomic.quant.rights import as_calls, as_flags
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
+from tomic.quant import arguments, payoff
 
 
 def cover(
@@ -122,17 +121,17 @@ class Margin(NamedTuple):
 
 
 def requirement(
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    price: FloatLike,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
+    price: Num,
     *,
-    spot: FloatLike,
-    tau: FloatLike = 0.0,
-    stock: FloatLike = 0.0,
-    multiplier: FloatLike = 100.0,
-    broad_index: ArrayLike = False,
-    credit: FloatLike | None = None,
+    spot: Num,
+    tau: Num = 0.0,
+    stock: Num = 0.0,
+    multiplier: Num = 100.0,
+    broad_index: Num = False,
+    credit: Num | None = None,
     rules: MarginRules | None = None,
 ) -> Margin:
     """
@@ -167,15 +166,15 @@ def requirement(
     calls, puts = _side(book, right=True), _side(book, right=False)
     total = _spreads(book, calls.spreads, puts.spreads, rules) + _naked(calls, puts, rules)
     for row in np.flatnonzero(~(calls.plain & puts.plain)):
-        total[row] = _one(book.row(int(row)), rules)
+        total[row] = _hard_case(book.row(int(row)), rules)
     total += _shares(book, rules)
-    contract = np.broadcast_to(np.asarray(multiplier, dtype=np.float64), lead).reshape(-1)
+    contract = arguments.per_structure(multiplier, lead)
     needed = np.where(book.legal, total * contract, np.nan)
     if credit is None:
         unit = np.where(book.quantity == 0.0, 0.0, book.price)
         received = -(book.quantity * unit).sum(axis=1) * contract
     else:
-        received = np.broadcast_to(np.asarray(credit, dtype=np.float64), lead).reshape(-1)
+        received = arguments.per_structure(credit, lead)
     return Margin(needed.reshape(lead), (needed - received).reshape(lead))
 
 
@@ -222,37 +221,23 @@ class _Side(NamedTuple):
 
 
 def _book(
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    price: FloatLike,
-    spot: FloatLike,
-    tau: FloatLike,
-    stock: FloatLike,
-    broad_index: ArrayLike,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
+    price: Num,
+    spot: Num,
+    tau: Num,
+    stock: Num,
+    broad_index: Num,
     rules: MarginRules,
 ) -> tuple[_Book, tuple[int, ...]]:
-    level, amount = np.asarray(strike, dtype=np.float64), np.asarray(quantity, dtype=np.float64)
-    paid, years = np.asarray(price, dtype=np.float64), np.asarray(tau, dtype=np.float64)
-    call = as_calls(is_call)
-    try:
-        shape = np.broadcast_shapes(level.shape, call.shape, amount.shape, paid.shape, years.shape)
-    except ValueError:
-        raise ValueError(
-            "strike, is_call, quantity, price and tau must share a shape, got "
-            f"{level.shape}, {call.shape}, {amount.shape}, {paid.shape}, {years.shape}"
-        ) from None
-    if not shape:
-        raise ValueError("legs must have an axis of their own: shape (k,) or (n, k), got a scalar")
-    lead = shape[:-1]
-    size, legs = int(np.prod(lead, dtype=np.int64)), shape[-1]
-    level, amount, paid, years = (
-        np.broadcast_to(array, shape).reshape(size, legs) for array in (level, amount, paid, years)
-    )
-    call = np.broadcast_to(call, shape).reshape(size, legs)
-    price_now = np.broadcast_to(np.asarray(spot, dtype=np.float64), lead).reshape(-1)
-    shares = np.broadcast_to(np.asarray(stock, dtype=np.float64), lead).reshape(-1)
-    index = np.broadcast_to(as_flags(broad_index, "broad_index"), lead).reshape(-1)
+    legs = arguments.legs(strike=strike, is_call=is_call, quantity=quantity, price=price, tau=tau)
+    lead = legs[0].shape[:-1]
+    shape = int(np.prod(lead, dtype=np.int64)), legs[0].shape[-1]
+    level, call, amount, paid, years = (leg.reshape(shape) for leg in legs)
+    price_now = arguments.per_structure(spot, lead)
+    shares = arguments.per_structure(stock, lead)
+    index = np.broadcast_to(arguments.as_flags(broad_index, "broad_index"), lead).reshape(-1)
     used = amount != 0.0
     fits = np.isfinite(amount) & np.isfinite(years) & np.isfinite(level) & (level > 0.0)
     fits &= ~(paid < 0.0)
@@ -347,7 +332,7 @@ def _shares(book: _Book, rules: MarginRules) -> FloatArray:
     return np.where(book.stock < 0.0, rules.stock_short, rules.stock) * value
 
 
-def _one(book: _Book, rules: MarginRules) -> float:
+def _hard_case(book: _Book, rules: MarginRules) -> float:
     """One structure whose legs must be paired, per share: spreads first, then the naked rest."""
     calls, naked_calls = _paired(book, right=True)
     puts, naked_puts = _paired(book, right=False)
@@ -408,7 +393,7 @@ def _paired(book: _Book, *, right: bool) -> tuple[_Spreads, FloatArray]:
     return _Spreads(covered[None], np.array([spread])), naked
 
 
-def _worst(strike: FloatArray, is_call: ArrayLike, quantity: FloatArray) -> FloatArray:
+def _worst(strike: FloatArray, is_call: Num, quantity: FloatArray) -> FloatArray:
     """Largest loss at expiry of legs whose longs cover their shorts, per share; (n,)."""
     lowest: FloatArray = payoff.segments(strike, is_call, quantity).value.min(axis=-1)
     return np.maximum(-lowest, 0.0)

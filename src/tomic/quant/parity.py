@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import ArrayLike, FloatArray
-from tomic.quant._blocks import same_shape
+from tomic._typing import FloatArray, Num
+from tomic.quant.arguments import same_shape
 
 PARITY_RATE = 0.05
 """Rate of `parity_deviation` only: the one that the files it is compared with were made at."""
@@ -35,13 +35,7 @@ class ParityForward(NamedTuple):
 
 
 def forward_from_parity(
-    strike: ArrayLike,
-    call_mid: ArrayLike,
-    put_mid: ArrayLike,
-    rate: float,
-    tau: float,
-    *,
-    pairs: int = PARITY_PAIRS,
+    strike: Num, call_mid: Num, put_mid: Num, rate: float, tau: float, *, pairs: int = PARITY_PAIRS
 ) -> ParityForward:
     """
     Median of strike + e^(rate tau) (call - put) over the pairs nearest the money.
@@ -78,9 +72,9 @@ def forward_from_parity(
 
 def american_forward(
     spot: float,
-    strike: ArrayLike,
-    call_mid: ArrayLike,
-    put_mid: ArrayLike,
+    strike: Num,
+    call_mid: Num,
+    put_mid: Num,
     rate: float,
     tau: float,
     *,
@@ -141,12 +135,7 @@ def implied_yield(spot: float, forward: float, rate: float, tau: float) -> float
 
 
 def parity_deviation(
-    call_mid: ArrayLike,
-    put_mid: ArrayLike,
-    spot: ArrayLike,
-    strike: ArrayLike,
-    dte: ArrayLike,
-    rate: float = PARITY_RATE,
+    call_mid: Num, put_mid: Num, spot: Num, strike: Num, dte: Num, rate: float = PARITY_RATE
 ) -> FloatArray:
     """
     |(call - put) - (spot - strike e^(-rate days / 365))|, rounded to four decimals.
@@ -166,7 +155,7 @@ def parity_deviation(
     return np.array([round(x, 4) for x in off.ravel().tolist()]).reshape(off.shape)
 
 
-def average_parity_deviation(deviation: ArrayLike, dte: ArrayLike) -> float:
+def average_parity_deviation(deviation: Num, dte: Num) -> float:
     """
     Mean of `parity_deviation` over the first expiry alone, rounded to four decimals.
 

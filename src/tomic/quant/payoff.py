@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
-from tomic.quant._blocks import per_structure
-from tomic.quant.rights import as_calls
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
+from tomic.quant import arguments
 
 NOTHING = 1e-8
 """P&L, in currency, up to which a trade counts as having made nothing: it is only rounding."""
@@ -58,12 +57,7 @@ class PayoffProfile(NamedTuple):
 
 
 def value_at(
-    price: FloatLike,
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
-    *,
-    stock: FloatLike = 0.0,
+    price: Num, strike: Num, is_call: Num, quantity: Num, *, stock: Num = 0.0
 ) -> FloatArray:
     """
     What the legs are worth at their common expiry, before any premium.
@@ -88,15 +82,15 @@ def value_at(
 
 
 def segments(
-    strike: FloatLike,
-    is_call: ArrayLike,
-    quantity: FloatLike,
+    strike: Num,
+    is_call: Num,
+    quantity: Num,
     *,
-    credit: FloatLike = 0.0,
-    discount: FloatLike = 1.0,
-    stock: FloatLike = 0.0,
-    stock_cost: FloatLike = 0.0,
-    multiplier: FloatLike = 1.0,
+    credit: Num = 0.0,
+    discount: Num = 1.0,
+    stock: Num = 0.0,
+    stock_cost: Num = 0.0,
+    multiplier: Num = 1.0,
 ) -> Segments:
     """
     P&L at expiry of structures whose legs share one expiry: credit plus discounted payoff, exact.
@@ -116,33 +110,33 @@ def segments(
         ValueError: Legs do not share a shape, or a used strike is negative.
     """
     strike, is_call, quantity, lead = _legs(strike, is_call, quantity)
-    size, legs = int(np.prod(lead, dtype=np.int64)), strike.shape[-1]
+    size, count = int(np.prod(lead, dtype=np.int64)), strike.shape[-1]
     shares = np.asarray(stock, dtype=np.float64)
     contract = np.asarray(multiplier, dtype=np.float64)
     outlay = np.asarray(stock_cost, dtype=np.float64) * shares * contract
     batch = _Batch(
         # Legs first: each leg of the whole batch is then one contiguous row.
-        level=np.ascontiguousarray(strike.reshape(size, legs).T),
-        call=np.ascontiguousarray(is_call.reshape(size, legs).T),
-        amount=np.ascontiguousarray(quantity.reshape(size, legs).T),
-        shares=per_structure(shares, lead),
-        scale=per_structure(np.asarray(discount, dtype=np.float64) * contract, lead),
-        start=per_structure(np.asarray(credit, dtype=np.float64) - outlay, lead),
+        level=np.ascontiguousarray(strike.reshape(size, count).T),
+        call=np.ascontiguousarray(is_call.reshape(size, count).T),
+        amount=np.ascontiguousarray(quantity.reshape(size, count).T),
+        shares=arguments.per_structure(shares, lead),
+        scale=arguments.per_structure(np.asarray(discount, dtype=np.float64) * contract, lead),
+        start=arguments.per_structure(np.asarray(credit, dtype=np.float64) - outlay, lead),
     )
-    node = np.zeros((legs + 1, size))
-    value = np.empty((legs + 1, size))
+    node = np.zeros((count + 1, size))
+    value = np.empty((count + 1, size))
     slope = np.empty(size)
     for first in range(0, size, _BLOCK):
         rows = slice(first, first + _BLOCK)
         _fill(batch, rows, node[:, rows], value[:, rows], slope[rows])
     return Segments(
-        np.moveaxis(node.reshape(legs + 1, *lead), 0, -1),
-        np.moveaxis(value.reshape(legs + 1, *lead), 0, -1),
+        np.moveaxis(node.reshape(count + 1, *lead), 0, -1),
+        np.moveaxis(value.reshape(count + 1, *lead), 0, -1),
         slope.reshape(lead),
     )
 
 
-def stock_cost(forward: FloatLike, discount: FloatLike) -> FloatArray:
+def stock_cost(forward: Num, discount: Num) -> FloatArray:
     """
     Net cost of a share bought at the spot: its price less the present value of its dividends.
 
@@ -170,7 +164,7 @@ def profile(shape: Segments) -> PayoffProfile:
     )
 
 
-def interpolate(shape: Segments, price: FloatLike) -> FloatArray:
+def interpolate(shape: Segments, price: Num) -> FloatArray:
     """P&L at prices (g,) shared by all structures: (..., g), currency per structure."""
     price = np.asarray(price, dtype=np.float64)
     lead = shape.slope.shape
@@ -273,21 +267,10 @@ def _fill(
 
 
 def _legs(
-    strike: FloatLike, is_call: ArrayLike, quantity: FloatLike
+    strike: Num, is_call: Num, quantity: Num
 ) -> tuple[FloatArray, BoolArray, FloatArray, tuple[int, ...]]:
     """Legs as arrays of one shape; an unused leg gets strike 0 so that it adds nothing anywhere."""
-    quantity = np.asarray(quantity, dtype=np.float64)
-    strike = np.asarray(strike, dtype=np.float64)
-    is_call = as_calls(is_call)
-    try:
-        strike, is_call, quantity = np.broadcast_arrays(strike, is_call, quantity)
-    except ValueError:
-        raise ValueError(
-            f"strike, is_call and quantity must share a shape, got {strike.shape}, "
-            f"{is_call.shape}, {quantity.shape}"
-        ) from None
-    if strike.ndim == 0:
-        raise ValueError("legs must have an axis of their own: shape (k,) or (n, k), got a scalar")
+    strike, is_call, quantity = arguments.legs(strike=strike, is_call=is_call, quantity=quantity)
     strike = np.where(quantity == 0.0, 0.0, strike)
     if np.any(strike < 0.0):
         raise ValueError(f"strike must be >= 0, got {strike.min():g}")

@@ -14,15 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import BoolArray, FloatArray, FloatLike, IntArray
-from tomic.quant._blocks import (
-    TRADING_DAYS,
-    bars,
-    check_window,
-    log_bars,
-    sample_variance,
-    window_sum,
-)
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
+
+TRADING_DAYS = 252
+"""Trading days in a year, for annualising volatilities."""
 
 
 class Place(NamedTuple):
@@ -32,7 +27,7 @@ class Place(NamedTuple):
     n: IntArray
 
 
-def iv_rank(value: FloatLike, history: FloatLike) -> Place:
+def iv_rank(value: Num, history: Num) -> Place:
     """
     (value - lowest) / (highest - lowest) of the history, a fraction.
 
@@ -52,7 +47,7 @@ def iv_rank(value: FloatLike, history: FloatLike) -> Place:
     return Place(np.where(moves, (today - np.where(moves, lowest, 0.0)) / span, np.nan)[()], n)
 
 
-def iv_percentile(value: FloatLike, history: FloatLike) -> Place:
+def iv_percentile(value: Num, history: Num) -> Place:
     """
     Share of the days in the history that were strictly below *value*, a fraction.
 
@@ -66,8 +61,8 @@ def iv_percentile(value: FloatLike, history: FloatLike) -> Place:
 
 
 def rolling_place(
-    kind: Callable[[FloatLike, FloatLike], Place],
-    series: FloatLike,
+    kind: Callable[[Num, Num], Place],
+    series: Num,
     window: int = TRADING_DAYS,
     *,
     least: int | None = None,
@@ -83,7 +78,7 @@ def rolling_place(
     Returns:
         Arrays in the shape of *series*; NaN where fewer than *least* earlier days are present.
     """
-    check_window(window, 1)
+    _check_window(window, 1)
     values = np.asarray(series, dtype=np.float64)
     padded = np.concatenate([np.full((*values.shape[:-1], window), np.nan), values], axis=-1)
     before = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)[..., :-1, :]
@@ -91,7 +86,7 @@ def rolling_place(
     return Place(np.where(n >= (window if least is None else least), place, np.nan), n)
 
 
-def _placed(value: FloatLike, history: FloatLike) -> tuple[FloatArray, FloatArray, BoolArray]:
+def _placed(value: Num, history: Num) -> tuple[FloatArray, FloatArray, BoolArray]:
     days = np.asarray(history, dtype=np.float64)
     if not days.ndim:
         raise ValueError("history must have a last axis of days, got a scalar")
@@ -100,32 +95,6 @@ def _placed(value: FloatLike, history: FloatLike) -> tuple[FloatArray, FloatArra
     days = np.broadcast_to(days, (*shape, days.shape[-1]))
     return today, days, np.isfinite(days)
 
-
-__all__ = [
-    "QUANTILES",
-    "TRADING_DAYS",
-    "WINDOWS",
-    "Beta",
-    "Cones",
-    "Place",
-    "atr_simple",
-    "atr_wilder",
-    "beta",
-    "close_to_close",
-    "cones",
-    "daily_log_returns",
-    "ewma",
-    "garman_klass",
-    "iv_percentile",
-    "iv_rank",
-    "parkinson",
-    "rogers_satchell",
-    "rolling_place",
-    "standard_error",
-    "true_range",
-    "yang_zhang",
-    "yang_zhang_weight",
-]
 
 WINDOWS = (20, 30, 60, 90, 252)
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -153,20 +122,20 @@ class Beta(NamedTuple):
     shrunk: FloatArray
 
 
-def daily_log_returns(close: FloatLike) -> FloatArray:
+def daily_log_returns(close: Num) -> FloatArray:
     """
     ln(close / previous close), in the shape of *close*.
 
     The first element has no predecessor and is NaN, as is a return next to a missing bar.
     """
-    (log_price,) = log_bars(close)
+    (log_price,) = _log_bars(close)
     result = np.full(log_price.shape, np.nan)
     result[..., 1:] = np.diff(log_price, axis=-1)
     return result
 
 
 def close_to_close(
-    close: FloatLike, window: int, *, periods: float = TRADING_DAYS, shorter: bool = False
+    close: Num, window: int, *, periods: float = TRADING_DAYS, shorter: bool = False
 ) -> FloatArray:
     """
     Sample standard deviation (n - 1) of the last *window* log returns, annualised.
@@ -181,10 +150,10 @@ def close_to_close(
     Returns:
         Fractions per square-root year.
     """
-    check_window(window, 2)
+    _check_window(window, 2)
     returns = daily_log_returns(close)
     count = np.full(returns.shape[-1], float(window))
-    total, squares = window_sum(returns, window), window_sum(returns**2, window)
+    total, squares = _window_sum(returns, window), _window_sum(returns**2, window)
     head = min(window, returns.shape[-1])
     if shorter and head > 2:
         total[..., 2:head] = np.cumsum(returns[..., 1:head], axis=-1)[..., 1:]
@@ -195,7 +164,7 @@ def close_to_close(
 
 
 def ewma(
-    close: FloatLike, window: int, *, decay: float = 0.94, periods: float = TRADING_DAYS
+    close: Num, window: int, *, decay: float = 0.94, periods: float = TRADING_DAYS
 ) -> FloatArray:
     """
     Volatility from squared log returns whose weights fall by *decay* a day, annualised.
@@ -207,17 +176,15 @@ def ewma(
 
     Source: RiskMetrics Technical Document, 4th edition (1996), decay 0.94 for daily returns.
     """
-    check_window(window, 1)
+    _check_window(window, 1)
     if not 0.0 < decay <= 1.0:
         raise ValueError(f"decay must lie in (0, 1], got {decay:g}")
     weights = window if decay == 1.0 else (1.0 - decay**window) / (1.0 - decay)
     squares = daily_log_returns(close) ** 2
-    return np.sqrt(window_sum(squares, window, decay) / weights * periods)
+    return np.sqrt(_window_sum(squares, window, decay) / weights * periods)
 
 
-def parkinson(
-    high: FloatLike, low: FloatLike, window: int, *, periods: float = TRADING_DAYS
-) -> FloatArray:
+def parkinson(high: Num, low: Num, window: int, *, periods: float = TRADING_DAYS) -> FloatArray:
     """
     Volatility from the daily range, sum ln(H/L)^2 / (4 n ln 2), annualised.
 
@@ -225,57 +192,39 @@ def parkinson(
 
     Source: Parkinson (1980), "The Extreme Value Method for Estimating the Variance".
     """
-    log_high, log_low = log_bars(high, low)
+    log_high, log_low = _log_bars(high, low)
     return _annualised(
         (_not_negative(log_high - log_low)) ** 2 / (4.0 * np.log(2.0)), window, periods
     )
 
 
 def garman_klass(
-    open: FloatLike,
-    high: FloatLike,
-    low: FloatLike,
-    close: FloatLike,
-    window: int,
-    *,
-    periods: float = TRADING_DAYS,
+    open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
     """
     Volatility from mean[ln(H/L)^2 / 2 - (2 ln 2 - 1) ln(C/O)^2], annualised.
 
     Source: Garman and Klass (1980), "On the Estimation of Security Price Volatilities".
     """
-    log_open, log_high, log_low, log_close = log_bars(open, high, low, close)
+    log_open, log_high, log_low, log_close = _log_bars(open, high, low, close)
     spread = _not_negative(log_high - log_low)
     day = 0.5 * spread**2 - (2.0 * np.log(2.0) - 1.0) * (log_close - log_open) ** 2
     return _annualised(day, window, periods)
 
 
 def rogers_satchell(
-    open: FloatLike,
-    high: FloatLike,
-    low: FloatLike,
-    close: FloatLike,
-    window: int,
-    *,
-    periods: float = TRADING_DAYS,
+    open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
     """
     Volatility from mean[ln(H/O) ln(H/C) + ln(L/O) ln(L/C)], annualised; right under drift.
 
     Source: Rogers and Satchell (1991), "Estimating Variance from High, Low and Closing Prices".
     """
-    return _annualised(_rogers_satchell_day(*log_bars(open, high, low, close)), window, periods)
+    return _annualised(_rogers_satchell_day(*_log_bars(open, high, low, close)), window, periods)
 
 
 def yang_zhang(
-    open: FloatLike,
-    high: FloatLike,
-    low: FloatLike,
-    close: FloatLike,
-    window: int,
-    *,
-    periods: float = TRADING_DAYS,
+    open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
     """
     Overnight variance + k x open-to-close variance + (1 - k) x Rogers-Satchell, annualised.
@@ -285,16 +234,16 @@ def yang_zhang(
 
     Source: Yang and Zhang (2000), "Drift Independent Volatility Estimation".
     """
-    check_window(window, 2)
-    log_open, log_high, log_low, log_close = log_bars(open, high, low, close)
+    _check_window(window, 2)
+    log_open, log_high, log_low, log_close = _log_bars(open, high, low, close)
     overnight = np.full(log_open.shape, np.nan)
     overnight[..., 1:] = log_open[..., 1:] - log_close[..., :-1]
     day = _rogers_satchell_day(log_open, log_high, log_low, log_close)
     k = yang_zhang_weight(window)
     variance = (
-        sample_variance(overnight, window)
-        + k * sample_variance(log_close - log_open, window)
-        + (1.0 - k) * window_sum(day, window) / window
+        _sample_variance(overnight, window)
+        + k * _sample_variance(log_close - log_open, window)
+        + (1.0 - k) * _window_sum(day, window) / window
     )
     return np.sqrt(np.maximum(variance, 0.0) * periods)
 
@@ -304,19 +253,19 @@ def yang_zhang_weight(window: int) -> float:
     return 0.34 / (1.34 + (window + 1.0) / (window - 1.0))
 
 
-def standard_error(volatility: FloatLike, window: int) -> FloatArray:
+def standard_error(volatility: Num, window: int) -> FloatArray:
     """Standard error of a close-to-close volatility, sigma / sqrt(2 n), as for normal returns."""
-    check_window(window, 1)
+    _check_window(window, 1)
     return np.asarray(np.asarray(volatility, dtype=np.float64) / np.sqrt(2.0 * window))
 
 
-def true_range(high: FloatLike, low: FloatLike, close: FloatLike) -> FloatArray:
+def true_range(high: Num, low: Num, close: Num) -> FloatArray:
     """
     max(H - L, |H - previous close|, |L - previous close|), currency per share.
 
     The first bar has no previous close and gives H - L.
     """
-    high, low, close = bars(high, low, close)
+    high, low, close = _bars(high, low, close)
     result = high - low
     before = close[..., :-1]
     gap = np.maximum(np.abs(high[..., 1:] - before), np.abs(low[..., 1:] - before))
@@ -324,7 +273,7 @@ def true_range(high: FloatLike, low: FloatLike, close: FloatLike) -> FloatArray:
     return result
 
 
-def atr_wilder(high: FloatLike, low: FloatLike, close: FloatLike, window: int = 14) -> FloatArray:
+def atr_wilder(high: Num, low: Num, close: Num, window: int = 14) -> FloatArray:
     """
     Average true range after Wilder: mean of the first *window*, then (13 ATR + TR) / 14.
 
@@ -335,10 +284,10 @@ def atr_wilder(high: FloatLike, low: FloatLike, close: FloatLike, window: int = 
 
     Source: Wilder (1978), "New Concepts in Technical Trading Systems".
     """
-    check_window(window, 1)
+    _check_window(window, 1)
     ranges = true_range(high, low, close)
     result = np.full(ranges.shape, np.nan)
-    seed = window_sum(ranges, window) / window
+    seed = _window_sum(ranges, window) / window
     level = np.full(ranges.shape[:-1], np.nan)
     for i in range(window - 1, ranges.shape[-1]):
         rolled = level + (ranges[..., i] - level) / window
@@ -348,7 +297,7 @@ def atr_wilder(high: FloatLike, low: FloatLike, close: FloatLike, window: int = 
 
 
 def atr_simple(
-    high: FloatLike, low: FloatLike, close: FloatLike, window: int = 14, *, shorter: bool = False
+    high: Num, low: Num, close: Num, window: int = 14, *, shorter: bool = False
 ) -> FloatArray:
     """
     Plain mean of the last *window* true ranges that have a previous close.
@@ -360,10 +309,10 @@ def atr_simple(
     Returns:
         Currency per share; the first value stands at bar *window*.
     """
-    check_window(window, 1)
+    _check_window(window, 1)
     ranges = true_range(high, low, close)
     ranges[..., :1] = np.nan
-    result = window_sum(ranges, window) / window
+    result = _window_sum(ranges, window) / window
     head = min(window, ranges.shape[-1])
     if shorter and head > 1:
         result[..., 1:head] = np.cumsum(ranges[..., 1:head], axis=-1) / np.arange(1, head)
@@ -400,8 +349,8 @@ def cones(
 
 
 def beta(
-    asset: FloatLike,
-    market: FloatLike,
+    asset: Num,
+    market: Num,
     window: int = TRADING_DAYS,
     *,
     least: int | None = None,
@@ -424,7 +373,7 @@ def beta(
 
     Source: Vasicek (1973), "A Note on Using Cross-Sectional Information in Bayesian Estimation".
     """
-    check_window(window, 3)
+    _check_window(window, 3)
     pair = np.broadcast_arrays(
         np.asarray(asset, dtype=np.float64)[..., -window:],
         np.asarray(market, dtype=np.float64)[..., -window:],
@@ -461,9 +410,9 @@ def _rogers_satchell_day(
 
 
 def _annualised(day: FloatArray, window: int, periods: float) -> FloatArray:
-    check_window(window, 1)
+    _check_window(window, 1)
     # Garman-Klass can fall below zero on a bar that opens and closes at opposite ends.
-    return np.sqrt(np.maximum(window_sum(day, window) / window, 0.0) * periods)
+    return np.sqrt(np.maximum(_window_sum(day, window) / window, 0.0) * periods)
 
 
 def _after_nothing(series: FloatArray) -> FloatArray:
@@ -481,3 +430,56 @@ def _quantiles(series: FloatArray, quantiles: Sequence[float]) -> FloatArray:
     low = np.where(n > 0, np.take_along_axis(ordered, below, axis=-1), 0.0)
     high = np.where(n > 0, np.take_along_axis(ordered, above, axis=-1), 0.0)
     return np.where(n > 0, low + (at - below) * (high - low), np.nan)
+
+
+def _check_window(window: int, least: int) -> None:
+    """Reject a window that is too short for its estimator."""
+    if window < least:
+        raise ValueError(f"window must be >= {least}, got {window}")
+
+
+def _bars(*prices: Num) -> tuple[FloatArray, ...]:
+    """Prices as float arrays of one shape, anything but a positive number as NaN."""
+    arrays = [np.asarray(price, dtype=np.float64) for price in prices]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) != 1 or not arrays[0].ndim:
+        raise ValueError(f"bars must have one common shape (..., bars), got {sorted(shapes)}")
+    return tuple(np.where(np.isfinite(array) & (array > 0.0), array, np.nan) for array in arrays)
+
+
+def _log_bars(*prices: Num) -> tuple[FloatArray, ...]:
+    """Natural logarithms of `_bars`."""
+    return tuple(np.log(price) for price in _bars(*prices))
+
+
+def _window_sum(values: FloatArray, window: int, decay: float = 1.0) -> FloatArray:
+    """
+    Sum over the last *window* values, each *decay* times lighter than the one after it.
+
+    Doubles the span log2(window) times. Unlike a difference of running totals this keeps a NaN
+    inside its own windows and adds no rounding from days long gone.
+    """
+    result = np.full(values.shape, np.nan)
+    size = values.shape[-1]
+    if size < window:
+        return result
+    # Element j of `reach` covers `span` values from j on, of `total` the newest `done` from j on.
+    reach, total = values, values
+    span, done = 1, 0
+    while True:
+        if window & span:
+            older = decay**done * reach[..., : size - done - span + 1]
+            total = total[..., span:] + older if done else older
+            done += span
+        if done == window:
+            break
+        reach = reach[..., span:] + decay**span * reach[..., :-span]
+        span *= 2
+    result[..., window - 1 :] = total
+    return result
+
+
+def _sample_variance(values: FloatArray, window: int) -> FloatArray:
+    """Variance (n - 1) of the last *window* values."""
+    total, squares = _window_sum(values, window), _window_sum(values**2, window)
+    return np.maximum(squares - total**2 / window, 0.0) / (window - 1.0)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from tomic._typing import ArrayLike, BoolArray, FloatArray, FloatLike, IntArray
+from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import exercise_table
-from tomic.quant.rights import as_calls, as_flags
+from tomic.quant.arguments import as_calls, as_flags
 
 _BLOCK = 4
 _DAYS = 365.0
@@ -25,23 +25,23 @@ _LEAST_SPREAD = 1e-9  # sigma x sqrt(time) that is told from nothing
 
 
 def stress_grid(
-    spot: FloatLike,
-    strike: FloatLike,
-    tau: FloatLike,
-    rate: FloatLike,
-    div_yield: FloatLike,
-    sigma: FloatLike,
-    is_call: ArrayLike,
+    spot: Num,
+    strike: Num,
+    tau: Num,
+    rate: Num,
+    div_yield: Num,
+    sigma: Num,
+    is_call: Num,
     *,
-    quantity: FloatLike,
-    multiplier: FloatLike = 100.0,
-    is_american: ArrayLike = True,
-    is_stock: ArrayLike = False,
-    beta: FloatLike = 1.0,
-    group: ArrayLike | None = None,
-    spot_moves: FloatLike,
-    vol_moves: FloatLike,
-    days: FloatLike,
+    quantity: Num,
+    multiplier: Num = 100.0,
+    is_american: Num = True,
+    is_stock: Num = False,
+    beta: Num = 1.0,
+    group: Num | None = None,
+    spot_moves: Num,
+    vol_moves: Num,
+    days: Num,
 ) -> FloatArray:
     """
     P&L of positions if spot, volatility and time moved, against their value now.
@@ -100,7 +100,7 @@ class _Axes(NamedTuple):
     days: FloatArray
 
     @classmethod
-    def of(cls, spot_moves: FloatLike, vol_moves: FloatLike, days: FloatLike) -> _Axes:
+    def of(cls, spot_moves: Num, vol_moves: Num, days: Num) -> _Axes:
         """Fractions of spot and volatility and days ahead; ValueError for what cannot be."""
         axes = cls(*(np.asarray(axis, dtype=np.float64) for axis in (spot_moves, vol_moves, days)))
         for name, axis, least in zip(
@@ -143,7 +143,7 @@ class _Book(NamedTuple):
     legal: BoolArray
 
     @classmethod
-    def of(cls, numbers: tuple[FloatLike, ...], flags: tuple[ArrayLike, ...]) -> _Book:
+    def of(cls, numbers: tuple[Num, ...], flags: tuple[Num, ...]) -> _Book:
         """
         Columns (p,) of a book, in the order of `stress_grid`'s arguments.
 
@@ -181,12 +181,7 @@ class _Book(NamedTuple):
 
     def take(self, rows: IntArray) -> _Book:
         """The positions *rows*."""
-        return _Book(
-            self.spot[rows], self.strike[rows], self.tau[rows], self.rate[rows],
-            self.div_yield[rows], self.sigma[rows], self.quantity[rows], self.multiplier[rows],
-            self.beta[rows], self.is_call[rows], self.is_american[rows], self.is_stock[rows],
-            self.legal[rows],
-        )  # fmt: skip
+        return _Book._make(column[rows] for column in self)
 
 
 def _linear(position: _Book, axes: _Axes) -> FloatArray:

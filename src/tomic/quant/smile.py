@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from scipy.special import ndtr
 
-from tomic._typing import ArrayLike, FloatArray
+from tomic._typing import FloatArray, Num
 from tomic.quant import black_scholes, svi
 
 Kind: TypeAlias = Literal["svi", "ssvi", "flat"]
@@ -104,21 +104,21 @@ class Smile:
         """The slice as `tomic.quant.svi` writes it: (a, b rho, b, m, sigma)."""
         return np.array([self.a, self.b * self.rho, self.b, self.m, self.sigma])
 
-    def total_variance(self, log_moneyness: ArrayLike) -> FloatArray:
+    def total_variance(self, log_moneyness: Num) -> FloatArray:
         """Variance to expiry at ln(strike / forward), dimensionless."""
         return svi.derivatives(self.raw, np.asarray(log_moneyness, dtype=np.float64))[0]
 
-    def iv(self, strike: ArrayLike) -> FloatArray:
+    def iv(self, strike: Num) -> FloatArray:
         """Implied volatility, a fraction per square-root year."""
         return np.asarray(np.sqrt(self.total_variance(self.log_moneyness(strike)) / self.tau))
 
-    def log_moneyness(self, strike: ArrayLike) -> FloatArray:
+    def log_moneyness(self, strike: Num) -> FloatArray:
         """ln(strike / forward); NaN for a strike that is not positive and finite."""
         price = np.asarray(strike, dtype=np.float64)
         usable = (price > 0.0) & (price < np.inf)
         return np.asarray(np.log(np.where(usable, price, np.nan) / self.forward))
 
-    def value(self, strike: ArrayLike, is_call: ArrayLike) -> FloatArray:
+    def value(self, strike: Num, is_call: Num) -> FloatArray:
         """Value today of a European option, currency per share."""
         k = self.log_moneyness(strike)
         total_vol = np.sqrt(self.total_variance(k))
@@ -127,7 +127,7 @@ class Smile:
         )
         return np.asarray(self.discount * paid)
 
-    def vega(self, strike: ArrayLike) -> FloatArray:
+    def vega(self, strike: Num) -> FloatArray:
         """Change of `value` for 0.01 of volatility at that strike, currency per share."""
         k = self.log_moneyness(strike)
         total_vol = np.sqrt(self.total_variance(k))
@@ -135,7 +135,7 @@ class Smile:
         peak = self.forward * self.discount * math.sqrt(self.tau) * _INV_SQRT_2PI
         return np.asarray(0.01 * peak * np.exp(-0.5 * d1 * d1))
 
-    def cdf(self, price: ArrayLike) -> FloatArray:
+    def cdf(self, price: Num) -> FloatArray:
         """
         Risk-neutral probability that the underlying ends at or below *price*.
 
@@ -151,7 +151,7 @@ class Smile:
         edge = np.where(np.isnan(at), np.nan, np.where(at > 0.0, 1.0, 0.0))
         return np.asarray(np.where(inside, np.clip(below, 0.0, 1.0), edge))
 
-    def density(self, price: ArrayLike) -> FloatArray:
+    def density(self, price: Num) -> FloatArray:
         """
         Risk-neutral density of the underlying at expiry, per unit of currency.
 
@@ -168,7 +168,7 @@ class Smile:
         edge = np.where(np.isnan(at), np.nan, 0.0)
         return np.asarray(np.where(inside, _INV_SQRT_2PI * shape / np.where(inside, at, 1.0), edge))
 
-    def quantile(self, probability: ArrayLike) -> FloatArray:
+    def quantile(self, probability: Num) -> FloatArray:
         """Price below which the underlying ends with *probability*; NaN outside (0, 1)."""
         wanted = np.asarray(probability, dtype=np.float64)
         known = (wanted > 0.0) & (wanted < 1.0)
@@ -180,7 +180,7 @@ class Smile:
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.asarray(np.where(known, self.forward * np.exp(0.5 * (low + high)), np.nan))
 
-    def standard_error(self, strike: ArrayLike) -> FloatArray:
+    def standard_error(self, strike: Num) -> FloatArray:
         """
         Standard error of `iv`, a fraction: what the scatter of the quotes leaves open.
 
@@ -221,9 +221,7 @@ def flat(iv: float, *, forward: float, tau: float, discount: float = 1.0) -> Smi
     return Smile(forward, tau, discount, iv * iv * tau, 0.0, 0.0, 0.0, 1.0, "flat")
 
 
-def quote_weights(
-    strike: ArrayLike, bid: ArrayLike, ask: ArrayLike, vega: ArrayLike, *, tick: float = 0.01
-) -> FloatArray:
+def quote_weights(strike: Num, bid: Num, ask: Num, vega: Num, *, tick: float = 0.01) -> FloatArray:
     """
     Weight of each quote in `fit`: vega over half the spread, one over the volatility's uncertainty.
 
@@ -249,7 +247,7 @@ def too_few(strikes: int) -> str:
     return f"no smile: {strikes} strikes with a usable quote, it takes {LEAST_STRIKES}"
 
 
-def butterfly(smile: Smile, log_moneyness: ArrayLike) -> FloatArray:
+def butterfly(smile: Smile, log_moneyness: Num) -> FloatArray:
     """
     Durrleman's g at log-moneyness: the density is not negative exactly where g >= 0.
 
@@ -260,12 +258,12 @@ def butterfly(smile: Smile, log_moneyness: ArrayLike) -> FloatArray:
 
 
 def fit(
-    strike: ArrayLike,
-    iv: ArrayLike,
+    strike: Num,
+    iv: Num,
     *,
     forward: float,
     tau: float,
-    weight: ArrayLike | None = None,
+    weight: Num | None = None,
     discount: float = 1.0,
     previous: Smile | None = None,
     floor: Smile | None = None,
@@ -324,13 +322,7 @@ def fit(
 
 
 def fit_chain(
-    strike: ArrayLike,
-    iv: ArrayLike,
-    *,
-    tau: ArrayLike,
-    forward: ArrayLike,
-    weight: ArrayLike | None = None,
-    discount: ArrayLike = 1.0,
+    strike: Num, iv: Num, *, tau: Num, forward: Num, weight: Num | None = None, discount: Num = 1.0
 ) -> ChainSmiles:
     """
     A smile for every expiry of a chain, total variance rising from each to the next.
@@ -389,7 +381,7 @@ def beside(smile: Smile, before: Smile) -> Smile:
     )
 
 
-def residuals(smile: Smile, strike: ArrayLike, price: ArrayLike, is_call: ArrayLike) -> Residuals:
+def residuals(smile: Smile, strike: Num, price: Num, is_call: Num) -> Residuals:
     """
     Value of every contract at the smile, price less value, and the error of that difference.
 
@@ -423,9 +415,7 @@ def _check_market(forward: float, tau: float, discount: float) -> None:
             raise ValueError(f"{name} must be > 0, got {number:g}")
 
 
-def _quotes(
-    strike: ArrayLike, iv: ArrayLike, weight: ArrayLike | None, forward: float, tau: float
-) -> svi.Quotes:
+def _quotes(strike: Num, iv: Num, weight: Num | None, forward: float, tau: float) -> svi.Quotes:
     price = np.asarray(strike, dtype=np.float64)
     vol = np.asarray(iv, dtype=np.float64)
     trust = np.ones(vol.shape) if weight is None else np.asarray(weight, dtype=np.float64)

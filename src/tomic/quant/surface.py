@@ -1,64 +1,35 @@
 """
-What one chain says about the whole surface: forwards, parity, ATM levels, skew, term structure.
+What one chain says about the whole surface: ATM levels, skew, term structure, expected moves, and
+variance without a model, the price of a strip of out-of-the-money options.
 
 Volatilities are fractions, total variance is iv^2 tau, maturities are interpolated linearly in
 total variance. A quote that is missing, and a quantity that the quotes do not determine, is NaN.
+
+Sources: Cboe (2022), "Cboe Volatility Index Mathematics Methodology"; Demeterfi, Derman, Kamal and
+Zou (1999), "More Than You Ever Wanted to Know About Volatility Swaps".
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
-from tomic._typing import ArrayLike, FloatArray
-from tomic.quant._blocks import same_shape
-from tomic.quant.model_free import ModelFree, derman_variance, model_free_variance, vix_index
-from tomic.quant.parity import (
-    ParityForward,
-    american_forward,
-    average_parity_deviation,
-    forward_from_parity,
-    implied_yield,
-    parity_deviation,
-)
+from tomic._typing import FloatArray, Num
+from tomic.quant.arguments import same_shape
 
 if TYPE_CHECKING:
     from tomic.quant.smile import Smile
 
-__all__ = [
-    "ExpectedMove",
-    "ModelFree",
-    "ParityForward",
-    "TermStructure",
-    "american_forward",
-    "atm_iv",
-    "average_parity_deviation",
-    "constant_maturity_iv",
-    "delta_iv",
-    "derman_variance",
-    "expected_move_density",
-    "expected_move_iv",
-    "expected_move_straddle",
-    "forward_from_parity",
-    "forward_variance",
-    "implied_yield",
-    "mean_atm_iv",
-    "model_free_variance",
-    "nearest_expiry",
-    "parity_deviation",
-    "skew",
-    "smile_delta_iv",
-    "smile_skew",
-    "term_structure",
-    "vix_index",
-]
-
 SKEW_DELTA = 0.25
 SKEW_DAYS = 30
 THIRTY_DAYS = 30.0 / 365.0
+MINUTES_A_DAY = 1440.0
+MINUTES_A_YEAR = 365.0 * MINUTES_A_DAY
+MINUTES_30_DAYS = 30.0 * MINUTES_A_DAY
 
 
 class TermStructure(NamedTuple):
@@ -81,7 +52,20 @@ class ExpectedMove(NamedTuple):
     """Price above which it ends with 15.87 %."""
 
 
-def atm_iv(strike: ArrayLike, iv: ArrayLike, forward: float) -> float:
+class ModelFree(NamedTuple):
+    """Model-free variance of one expiry."""
+
+    variance: float
+    """Per year, a fraction; NaN where the strip has fewer than two options a side or no centre."""
+    k0: float
+    """First strike at or below the forward."""
+    puts: int
+    """Options used below `k0`."""
+    calls: int
+    """Options used above `k0`."""
+
+
+def atm_iv(strike: Num, iv: Num, forward: float) -> float:
     """
     Implied volatility at the forward, linear in variance between the two strikes around it.
 
@@ -99,7 +83,7 @@ def atm_iv(strike: ArrayLike, iv: ArrayLike, forward: float) -> float:
     return math.sqrt(float(np.interp(math.log(forward), np.log(at), variance)))
 
 
-def constant_maturity_iv(tau: ArrayLike, iv: ArrayLike, target: float = THIRTY_DAYS) -> float:
+def constant_maturity_iv(tau: Num, iv: Num, target: float = THIRTY_DAYS) -> float:
     """
     Volatility at a maturity between the listed ones, linear in total variance.
 
@@ -125,7 +109,7 @@ def constant_maturity_iv(tau: ArrayLike, iv: ArrayLike, target: float = THIRTY_D
     return float(vol[nearest]) if within else math.nan
 
 
-def forward_variance(tau: ArrayLike, iv: ArrayLike) -> FloatArray:
+def forward_variance(tau: Num, iv: Num) -> FloatArray:
     """
     Variance a year between each expiry and the next: (w2 - w1) / (tau2 - tau1), w = iv^2 tau.
 
@@ -142,7 +126,7 @@ def forward_variance(tau: ArrayLike, iv: ArrayLike) -> FloatArray:
     return np.where(rises, np.diff(vol**2 * years) / np.where(rises, step, 1.0), np.nan)
 
 
-def delta_iv(delta: ArrayLike, iv: ArrayLike, target: float) -> float:
+def delta_iv(delta: Num, iv: Num, target: float) -> float:
     """
     Volatility at a delta, linear in delta between the two quotes around it.
 
@@ -163,7 +147,7 @@ def delta_iv(delta: ArrayLike, iv: ArrayLike, target: float) -> float:
     return float(np.interp(target, at, vol, left=math.nan, right=math.nan))
 
 
-def nearest_expiry(dte: ArrayLike, days: float = SKEW_DAYS) -> float:
+def nearest_expiry(dte: Num, days: float = SKEW_DAYS) -> float:
     """The days to expiry nearest *days*, the earlier of two; NaN where there is none."""
     listed = np.asarray(dte, dtype=np.float64).ravel()
     listed = np.unique(listed[np.isfinite(listed)])
@@ -171,12 +155,7 @@ def nearest_expiry(dte: ArrayLike, days: float = SKEW_DAYS) -> float:
 
 
 def skew(
-    dte: ArrayLike,
-    delta: ArrayLike,
-    iv: ArrayLike,
-    *,
-    target: float = SKEW_DELTA,
-    days: float = SKEW_DAYS,
+    dte: Num, delta: Num, iv: Num, *, target: float = SKEW_DELTA, days: float = SKEW_DAYS
 ) -> float:
     """
     IV(25-delta call) - IV(25-delta put) at the expiry nearest thirty days.
@@ -221,7 +200,7 @@ def smile_skew(smile: Smile, target: float = SKEW_DELTA) -> float:
     return smile_delta_iv(smile, target) - smile_delta_iv(smile, -target)
 
 
-def mean_atm_iv(strike: ArrayLike, iv: ArrayLike, spot: float, window: float = 5.0) -> float:
+def mean_atm_iv(strike: Num, iv: Num, spot: float, window: float = 5.0) -> float:
     """
     Mean volatility of all options, calls and puts, within *window* currency units of spot.
 
@@ -232,7 +211,7 @@ def mean_atm_iv(strike: ArrayLike, iv: ArrayLike, spot: float, window: float = 5
     return float(vol[near].mean()) if near.any() else math.nan
 
 
-def term_structure(iv: ArrayLike) -> TermStructure:
+def term_structure(iv: Num) -> TermStructure:
     """
     First expiry's volatility less the second's and the third's; positive is backwardation.
 
@@ -247,15 +226,13 @@ def term_structure(iv: ArrayLike) -> TermStructure:
     return TermStructure(level[0] - level[1], level[0] - level[2])
 
 
-def expected_move_iv(spot: ArrayLike, iv: ArrayLike, dte: ArrayLike) -> FloatArray:
+def expected_move_iv(spot: Num, iv: Num, dte: Num) -> FloatArray:
     """One standard deviation, spot iv sqrt(dte / 365), currency per share, broadcast."""
     s, vol, days = (np.asarray(x, dtype=np.float64) for x in (spot, iv, dte))
     return np.asarray(s * vol * np.sqrt(np.where(days >= 0.0, days, np.nan) / 365.0))
 
 
-def expected_move_straddle(
-    strike: ArrayLike, call_mid: ArrayLike, put_mid: ArrayLike, forward: float
-) -> float:
+def expected_move_straddle(strike: Num, call_mid: Num, put_mid: Num, forward: float) -> float:
     """
     Price of the straddle at the forward, interpolated between the two strikes around it.
 
@@ -284,3 +261,160 @@ def expected_move_density(smile: Smile) -> ExpectedMove:
     return ExpectedMove(
         math.sqrt(variance), float(undiscounted * straddle), float(lower), float(upper)
     )
+
+
+def model_free_variance(
+    strike: Num,
+    call_bid: Num,
+    call_ask: Num,
+    put_bid: Num,
+    put_ask: Num,
+    *,
+    forward: float,
+    rate: float,
+    tau: float,
+) -> ModelFree:
+    """
+    Cboe's variance of one expiry, 2/T sum dK/K^2 e^(RT) Q(K) - (F/K0 - 1)^2 / T.
+
+    Going out from K0 an option without a bid is left out, and after two in a row nothing further
+    out counts. At K0 the mids of call and put are averaged. dK is half the distance between the
+    neighbours that are used, at the ends the distance to the one neighbour.
+
+    Args:
+        strike: Currency per share, one row a strike, any order.
+        call_bid, call_ask, put_bid, put_ask: NaN or a bid of zero or less means no bid.
+        forward: From put-call parity at the strike where call and put are closest.
+        rate: Continuously compounded to this expiry.
+        tau: Years, from minutes: minutes / 525,600.
+
+    Raises:
+        ValueError: Shapes differ, or forward or tau is not positive.
+    """
+    given = (strike, call_bid, call_ask, put_bid, put_ask)
+    rows = [np.asarray(x, dtype=np.float64) for x in given]
+    if len({x.shape for x in rows}) != 1 or rows[0].ndim != 1:
+        raise ValueError(f"arguments must have one shape (strikes,), got {[x.shape for x in rows]}")
+    for name, number in (("forward", forward), ("tau", tau)):
+        if not number > 0.0:
+            raise ValueError(f"{name} must be > 0, got {number:g}")
+    order = np.argsort(rows[0])
+    k, cb, ca, pb, pa = (x[order] for x in rows)
+    below = np.flatnonzero(k <= forward)
+    if not below.size:
+        return ModelFree(math.nan, math.nan, 0, 0)
+    centre = int(below[-1])
+    puts = _going_out(pb, pa, range(centre - 1, -1, -1))
+    calls = _going_out(cb, ca, range(centre + 1, k.size))
+    middle = 0.25 * (cb[centre] + ca[centre] + pb[centre] + pa[centre])
+    k0 = float(k[centre])
+    if min(len(puts), len(calls)) < 2 or not math.isfinite(middle):
+        return ModelFree(math.nan, k0, len(puts), len(calls))
+    used = np.array([*reversed(puts), centre, *calls])
+    mid = np.where(used < centre, 0.5 * (pb + pa)[used], 0.5 * (cb + ca)[used])
+    mid[len(puts)] = middle
+    gap = np.gradient(k[used], np.arange(used.size))
+    strip = float(np.sum(gap / k[used] ** 2 * mid)) * math.exp(rate * tau)
+    variance = (2.0 * strip - (forward / k0 - 1.0) ** 2) / tau
+    return ModelFree(variance, k0, len(puts), len(calls))
+
+
+def vix_index(
+    near_variance: float,
+    next_variance: float,
+    *,
+    near_minutes: float,
+    next_minutes: float,
+    target_minutes: float = MINUTES_30_DAYS,
+) -> float:
+    """
+    Volatility over thirty days from two expiries' variances, linear in variance times time.
+
+    Args:
+        near_variance, next_variance: Per year, from `model_free_variance`.
+        near_minutes, next_minutes: To each settlement; the target may lie outside them.
+
+    Returns:
+        A fraction (the published index divided by 100); NaN where an input is NaN, the maturities
+        do not rise or the interpolated variance is negative.
+
+    Source: Cboe (2022), "Cboe Volatility Index Mathematics Methodology".
+    """
+    if not 0.0 < near_minutes < next_minutes:
+        return math.nan
+    share = (next_minutes - target_minutes) / (next_minutes - near_minutes)
+    near = near_minutes / MINUTES_A_YEAR * near_variance * share
+    later = next_minutes / MINUTES_A_YEAR * next_variance * (1.0 - share)
+    variance = (near + later) * MINUTES_A_YEAR / target_minutes
+    return math.sqrt(variance) if variance >= 0.0 else math.nan
+
+
+def derman_variance(
+    put_strike: Num,
+    put_price: Num,
+    call_strike: Num,
+    call_price: Num,
+    *,
+    spot: float,
+    rate: float,
+    div_yield: float,
+    tau: float,
+) -> float:
+    """
+    Fair variance of a swap replicated with the listed strikes only.
+
+    The log contract is replaced by straight lines between the strikes, which lie above it: the
+    answer exceeds the continuous strip's, and tails beyond the last strikes are left out.
+
+    Args:
+        put_strike, call_strike: Currency per share; they share exactly one strike, the boundary.
+        put_price, call_price: European, currency per share.
+
+    Returns:
+        Variance per year.
+
+    Raises:
+        ValueError: The highest put strike is not the lowest call strike.
+
+    Source: Demeterfi, Derman, Kamal and Zou (1999), appendix A.
+    """
+    below, puts = _sorted(put_strike, put_price)
+    above, calls = _sorted(call_strike, call_price)
+    if not (below.size > 1 and above.size > 1 and below[-1] == above[0]):
+        raise ValueError("highest put strike must equal the lowest call strike, with one beyond")
+    boundary = float(above[0])
+    portfolio = _log_weights(above, boundary) @ calls[:-1]
+    portfolio += _log_weights(below[::-1], boundary) @ puts[:0:-1]
+    carry = (rate - div_yield) * tau
+    ahead = spot * math.exp(carry) / boundary
+    fixed = carry - (ahead - 1.0) - math.log(boundary / spot)
+    return (2.0 * fixed + math.exp(rate * tau) * float(portfolio)) / tau
+
+
+def _going_out(bid: FloatArray, ask: FloatArray, rows: Iterable[int]) -> list[int]:
+    """Rows with a bid, in order, up to two in a row without one."""
+    used: list[int] = []
+    silent = 0
+    for i in rows:
+        if bid[i] > 0.0 and ask[i] >= bid[i]:
+            used.append(i)
+            silent = 0
+        else:
+            silent += 1
+        if silent == 2:
+            break
+    return used
+
+
+def _sorted(strike: Num, price: Num) -> tuple[FloatArray, FloatArray]:
+    k = np.asarray(strike, dtype=np.float64)
+    order = np.argsort(k)
+    return k[order], np.asarray(price, dtype=np.float64)[order]
+
+
+def _log_weights(strike: FloatArray, boundary: float) -> FloatArray:
+    """Options to hold at each strike but the last, going out from the boundary."""
+    # 2 ((K - B) / B - ln(K / B)): the log contract less its tangent at the boundary.
+    payoff = 2.0 * ((strike - boundary) / boundary - np.log(strike / boundary))
+    slope = np.diff(payoff) / np.abs(np.diff(strike))
+    return np.diff(slope, prepend=0.0)

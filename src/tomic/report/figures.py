@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tomic.errors import UsageError
+from tomic.quant.arguments import as_calls
 from tomic.quant.realized import Cones
-from tomic.quant.rights import as_calls
 
 try:
     import matplotlib

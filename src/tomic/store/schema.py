@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from tomic.errors import SchemaTooNew, StoreError
 from tomic.models import VolSnapshot
-from tomic.models.documents import to_text
+from tomic.models.documents import finite, to_text
 from tomic.models.market import impossible
 from tomic.store.documents import dump
 
@@ -138,9 +138,7 @@ def _snapshot(row: Sequence[Any]) -> tuple[str, ...] | None:
 
 
 def _number(cell: object) -> float | None:
-    if not isinstance(cell, int | float) or not math.isfinite(cell):
-        return None
-    return float(cell)
+    return finite(cell) if isinstance(cell, int | float) else None
 
 
 def _day(cell: object) -> dt.date | None:

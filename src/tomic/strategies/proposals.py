@@ -9,7 +9,7 @@ import numpy as np
 from tomic._typing import FloatArray
 from tomic.models import CurvePoint, DataType, ExerciseStyle, Leg, PriceSource, Proposal, Scenario
 from tomic.models.documents import finite
-from tomic.quant import payoff, probability, revaluation, touch
+from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
@@ -284,10 +284,10 @@ def _touch(batch: Batch, board: Board) -> float | None:
     low = strike[short & ~call].max(initial=-math.inf)
     high = strike[short & call].min(initial=math.inf)
     if low > -math.inf and high < math.inf:
-        return float(touch.touch_either(board.spot, low, high, *path))
+        return float(probability.touch_either(board.spot, low, high, *path))
     level = low if low > -math.inf else high
     beyond = board.spot <= low or board.spot >= high
-    return 1.0 if beyond else float(touch.touch(board.spot, level, *path))
+    return 1.0 if beyond else float(probability.touch(board.spot, level, *path))
 
 
 def _curve(hit: Hit, form: Segments, profile: payoff.PayoffProfile) -> tuple[CurvePoint, ...]:

@@ -11,18 +11,17 @@ from numpy.testing import assert_array_equal
 
 from tomic.quant import (
     american,
-    american_implied,
     black_scholes,
     density,
     implied,
     later_expiries,
     margin,
     payoff,
+    probability,
     revaluation,
     smile,
-    touch,
 )
-from tomic.quant.rights import as_calls, as_flags
+from tomic.quant.arguments import as_calls, as_flags
 
 STRIKE = np.array([560.0, 570.0])
 MARKET = (600.0, STRIKE, 0.1, 0.04, 0.013, 0.2)
@@ -61,7 +60,7 @@ KERNELS = {
     "american implied_vol": lambda right: american.implied_vol(
         12.0, 600.0, STRIKE, 0.1, 0.04, 0.013, right
     ),
-    "american solve": lambda right: american_implied.solve(
+    "american solve": lambda right: american.solve(
         12.0, 600.0, STRIKE, 0.1, 0.04, 0.013, right
     ).sigma,
     "price_discrete": lambda right: american.price_discrete(
@@ -90,7 +89,7 @@ KERNELS = {
         *MARKET, right, quantity=QUANTITY, multiplier=100.0, spot_moves=[-0.1, 0.0],
         vol_moves=[0.0], days=[0.0],
     ),
-    "target before stop": lambda right: touch.target_before_stop(
+    "target before stop": lambda right: probability.target_before_stop(
         600.0, STRIKE, 0.1, 0.04, 0.013, 0.2, right, QUANTITY, sigma=0.2, credit=0.0,
         target=1.0, stop=-5.0,
     ),
