@@ -36,7 +36,7 @@ def assert_same_as_brute_force(chain, settings=None, names=tuple(CATALOGUE)):
     scores = [one.score for one in expected]
     assert [one.score for one in whole.proposals] == pytest.approx(scores, abs=POINT)
     assert [legs_of(one) for one in whole.proposals] == [one.legs for one in expected]
-    assert [one.like_it for one in whole.proposals] == like
+    assert [one.alternatives for one in whole.proposals] == like
     assert (whole.considered, whole.passed) == (considered, len(trades))
     assert {one.rule: one.count for one in whole.rejected} == dict(refused)
 

@@ -235,7 +235,7 @@ DEFINITIONS = (
         label="density",
         formula="sqrt of the second central moment of the risk-neutral density",
         source='Breeden and Litzenberger (1978), "Prices of State-Contingent Claims"',
-        caveat="larger than from ATM IV where the wings are dear; rests on the fitted tails",
+        caveat="larger than from ATM IV where the wings are expensive; rests on the fitted tails",
         kernel="tomic.quant.surface.expected_move_density",
         example=("surface.expected_move_density(smile.flat(0.2, forward=100.0, tau=0.25)).sigma"),
         result=10.0251,

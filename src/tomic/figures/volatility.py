@@ -211,7 +211,7 @@ DEFINITIONS = (
         name="skew",
         title="skew, 25 delta",
         meaning="IV of the 25-delta call less that of the 25-delta put, nearest 30 days.",
-        unit="vol fraction; negative where puts are dearer",
+        unit="vol fraction; negative where puts are more expensive",
         label="skew",
         suffix="pt",
         is_signed=True,
@@ -230,7 +230,7 @@ DEFINITIONS = (
     Definition(
         name="term_m1_m2",
         title="term structure, first less second expiry",
-        meaning="How much dearer the first selected expiry is than the second.",
+        meaning="How much more expensive the first selected expiry is than the second.",
         unit="vol fraction; positive is backwardation",
         label="M1-M2",
         suffix="pt",
@@ -248,7 +248,7 @@ DEFINITIONS = (
     Definition(
         name="term_m1_m3",
         title="term structure, first less third expiry",
-        meaning="How much dearer the first selected expiry is than the third.",
+        meaning="How much more expensive the first selected expiry is than the third.",
         unit="vol fraction; positive is backwardation",
         label="M1-M3",
         suffix="pt",

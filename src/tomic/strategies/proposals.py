@@ -28,14 +28,16 @@ THIN_MARGIN = 50.0
 HIGH_ROM = 5.0
 
 
-def to_proposal(choice: Choice, *, rank: int, like_it: int, notes: tuple[str, ...]) -> Proposal:
+def to_proposal(
+    choice: Choice, *, rank: int, alternatives: int, notes: tuple[str, ...]
+) -> Proposal:
     """The proposal of a chosen candidate, with *notes* of its gates before its own."""
     return describe(
         choice.hit,
         fit=choice.fit.factor,
         penalty=choice.penalty,
         rank=rank,
-        like_it=like_it,
+        alternatives=alternatives,
         notes=(
             *notes,
             *((choice.fit.note,) if choice.fit.note else ()),
@@ -54,7 +56,7 @@ def describe(
     fit: float = 1.0,
     penalty: float = 0.0,
     rank: int = 0,
-    like_it: int = 0,
+    alternatives: int = 0,
     notes: tuple[str, ...] = (),
 ) -> Proposal:
     """All figures of one candidate."""
@@ -129,7 +131,7 @@ def describe(
         parts=scoring.parts(
             hit.components, settings, liquidity=hit.liquidity, fit=fit, penalty=penalty
         ),
-        like_it=like_it,
+        alternatives=alternatives,
         forecast_volatility=first.forecast.volatility,
         market_volatility=first.market.volatility,
         iv30=board.forecast.iv30,

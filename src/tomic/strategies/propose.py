@@ -224,7 +224,7 @@ def rank(
             proposals.to_proposal(
                 choice,
                 rank=place,
-                like_it=origin.passed[choice.hit.group] - 1,
+                alternatives=origin.passed[choice.hit.group] - 1,
                 notes=origin.gated.unknown.get(choice.hit.template.name, ()),
             )
         )
