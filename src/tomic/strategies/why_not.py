@@ -18,6 +18,7 @@ from tomic.strategies import candidates, measures, proposals, rules, scoring, se
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import SameStrike, Template
+from tomic.strategies.diversify import Contender
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
@@ -93,7 +94,7 @@ def explain_trade(
     refusals += outside
     hit, failed = _judged(board, variant, pair, rows)
     refusals += failed
-    figures = proposals.describe(hit, notes=gate.unknown) if hit else None
+    figures = proposals.describe(Contender(hit), notes=gate.unknown) if hit else None
     best, place = _among(board, template, pair, hit) if hit and not refusals else (None, None)
     other = best is not None and hit is not None and best.legs != hit.legs
     return TradeReview(
@@ -102,7 +103,7 @@ def explain_trade(
         refusals=tuple(refusals),
         proposal=figures,
         place=place,
-        better=proposals.describe(best, notes=gate.unknown) if best and other else None,
+        better=proposals.describe(Contender(best), notes=gate.unknown) if best and other else None,
     )
 
 
