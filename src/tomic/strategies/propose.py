@@ -155,7 +155,7 @@ def evaluate(
 
 def _with_fit(
     board: Board, wanted: Sequence[Template], book: FitModel | None
-) -> tuple[search.Found, tuple[Contender, ...]]:
+) -> tuple[search.SearchResult, tuple[Contender, ...]]:
     """The best of each group with their fit; more of them until no other can be better."""
     if book is None:
         searched = search.search(board, wanted)

@@ -237,7 +237,7 @@ def _judged(
     if board.settings.score.definition == "original":
         scored = scoring.figures(batch, board)
         verdicts.append(rules.original(scored.ev, scoring.original_score(scored)))
-    hit = search.hit_of(batch, figures, board, 0, float(tail[0]))
+    (hit,) = search.hits_of(batch, figures, board, np.array([0]), tail)
     return hit, _refusals(board, variant, rows, verdicts)
 
 
