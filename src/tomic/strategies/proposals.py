@@ -18,8 +18,7 @@ from tomic.strategies import measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
 from tomic.strategies.diversify import Contender
 from tomic.strategies.measures import Batch
-from tomic.strategies.pricing.board import Board
-from tomic.strategies.pricing.quotes import SOURCES
+from tomic.strategies.pricing.board import SOURCES, Board
 from tomic.strategies.scoring import Prospect
 from tomic.strategies.search import Hit
 

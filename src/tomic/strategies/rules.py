@@ -16,8 +16,7 @@ from tomic.config import Settings
 from tomic.models import NearestMiss, Refusal, RuleCount, VolSnapshot
 from tomic.models.documents import UNLIMITED
 from tomic.strategies.candidates import Expiries
-from tomic.strategies.catalogue.gates import days_to_earnings
-from tomic.strategies.catalogue.leg_rules import Template
+from tomic.strategies.catalogue.leg_rules import Template, days_to_earnings
 from tomic.strategies.measures import Batch, Measures
 from tomic.strategies.pricing.board import Board
 
