@@ -98,7 +98,6 @@ TESTED_IN = {
     "panel/widgets/glyphs": "panel/widgets/test_plot",
     "panel/widgets/lines": "panel/test_connection",
     "portfolio/lines": "portfolio/test_exposure",
-    "portfolio/overview": "portfolio/test_stress",
     "present/figures": "cli/test_volatility",
     "present/journal": "cli/test_journal",
     "present/scan": "cli/test_scan",

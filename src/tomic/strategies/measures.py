@@ -10,7 +10,6 @@ import numpy as np
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
 from tomic.quant import later_expiries, margin, payoff, probability
-from tomic.quant.margin import MarginRules
 from tomic.quant.payoff import Segments
 from tomic.strategies.candidates import Candidates, Expiries
 from tomic.strategies.pricing.board import Board
@@ -109,10 +108,10 @@ class Measures:
         return Measures(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def margin_rules(settings: Settings, *, cash: bool) -> MarginRules:
+def margin_rules(settings: Settings, *, cash: bool) -> margin.MarginRules:
     """The kernel's rules from the settings."""
     given = settings.margin
-    return MarginRules(
+    return margin.MarginRules(
         equity=given.naked_equity,
         broad_index=given.naked_index,
         minimum=given.naked_minimum,
