@@ -107,6 +107,10 @@ def _situation(hit: Hit) -> dict[str, Any]:
 def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, Any]:
     """What the trade costs, pays and ties up; currency per structure."""
     board, margin, profit = hit.board, figures["margin"], figures["profit"]
+    contracts, lot = batch.quantity, float(board.chain.multiplier)
+    half_spreads = lot * (np.abs(contracts) * batch.legs(board.prices.half_spread)).sum()
+    above = batch.legs(board.price) - batch.legs(board.value)
+    errors = lot * contracts * batch.legs(board.value_error)
     share = board.settings.costs.slippage
     slippage = figures["credit_mid"] - figures["credit"] - figures["commission"]
     per_30 = scoring.DAYS / max(board.outlooks[hit.expiries[0]].dte, 1)
@@ -114,7 +118,7 @@ def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, An
     return {
         **{name: figures[name] for name in same},
         "credit_natural": figures["credit_mid"]
-        - (slippage / share if share else _half_spreads(batch, board)),
+        - (slippage / share if share else float(half_spreads)),
         "margin_requirement": figures["requirement"],
         "margin_cash": finite(
             float(measures.requirement(batch, board, cash=True)[0]) - figures["credit"]
@@ -124,8 +128,8 @@ def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, An
         "ev_30d": _per(per_30 * figures["ev"], margin),
         "cvar95": hit.tail_loss,
         "risk_reward": profit / hit.tail_loss if hit.tail_loss > 0.0 else math.inf,
-        "edge": _edge(batch, board),
-        "edge_error": _edge_error(batch, board),
+        "edge": -float(lot * (contracts * above).sum()),
+        "edge_error": finite(float(np.sqrt((errors**2).sum()))),
     }
 
 
@@ -182,18 +186,10 @@ def prospect(hit: Hit) -> Prospect:
 
 def _volatility(hit: Hit) -> FloatArray:
     """Volatility of each leg: as the chain has it, else the smile's."""
-    board, result = hit.board, []
-    for row, leg in zip(hit.rows, hit.template.legs, strict=True):
-        iv = float(board.iv[row])
-        outlook = board.outlooks[expiry_of(leg, hit.expiries)]
-        smile = float(outlook.smile.iv(board.strike[row]))
-        result.append(iv if math.isfinite(iv) else smile)
-    return np.array(result)
-
-
-def _half_spreads(batch: Batch, board: Board) -> float:
-    half = batch.legs(board.prices.half_spread)
-    return float(board.chain.multiplier * (np.abs(batch.quantity) * half).sum())
+    board, rows = hit.board, np.array(hit.rows)
+    smiles = [board.outlooks[expiry_of(leg, hit.expiries)].smile for leg in hit.template.legs]
+    fitted = [smile.iv(strike) for smile, strike in zip(smiles, board.strike[rows], strict=True)]
+    return np.where(np.isfinite(board.iv[rows]), board.iv[rows], fitted)
 
 
 def _legs(hit: Hit) -> tuple[Leg, ...]:
@@ -252,16 +248,6 @@ def _greeks(batch: Batch, board: Board) -> dict[str, float]:
         "vega": net(board.vega),
         "theta": net(board.theta),
     }
-
-
-def _edge(batch: Batch, board: Board) -> float:
-    above = batch.legs(board.price) - batch.legs(board.value)
-    return -float(board.chain.multiplier * (batch.quantity * above).sum())
-
-
-def _edge_error(batch: Batch, board: Board) -> float | None:
-    each = board.chain.multiplier * batch.quantity * batch.legs(board.value_error)
-    return finite(float(np.sqrt((each**2).sum())))
 
 
 def _touch(batch: Batch, board: Board) -> float | None:
