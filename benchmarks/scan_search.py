@@ -24,7 +24,7 @@ from benchmarks.peers import foreign
 
 from tomic.config import ScoreSettings
 from tomic.quant import density, payoff, probability, smile
-from tomic.strategies.condors import CondorTerms, Search, Spreads, Top
+from tomic.strategies.search import CondorSearch, CondorTerms, Spreads, Top
 
 LOT, DISCOUNT, SPOT, DAYS, STRIKES = 100.0, 0.9963, 500.0, 30, 100
 RATE, SIGMA = 0.045, 0.18
@@ -77,7 +77,7 @@ def run() -> list[Row]:
     ]
 
 
-def condors(count: int, seed: int = 0) -> Search:
+def condors(count: int, seed: int = 0) -> CondorSearch:
     """All vertical spreads of *count* strikes, a point apart, around the money."""
     rng = np.random.default_rng(seed)
     strike = SPOT + np.arange(count) - count // 2.0
@@ -102,15 +102,15 @@ def condors(count: int, seed: int = 0) -> Search:
                 is_call=call,
             )
         )
-    return Search(*sides, CondorTerms(law, ScoreSettings(), DAYS, LOT * DISCOUNT, LOT, True))
+    return CondorSearch(*sides, CondorTerms(law, ScoreSettings(), DAYS, LOT * DISCOUNT, LOT, True))
 
 
-def all_ranked(search: Search, *, scale: float) -> Limit:
+def all_ranked(search: CondorSearch, *, scale: float) -> Limit:
     """However it is done, each score is a sum of a credit and an expectation of either side."""
     return elementary("add and rank", scale=scale, items=len(search), multiply=2)
 
 
-def spreads_ranked(search: Search, *, scale: float) -> Limit:
+def spreads_ranked(search: CondorSearch, *, scale: float) -> Limit:
     """Whichever condors are left out, every spread is looked at."""
     count = len(search.puts) + len(search.calls)
     return elementary(f"{count:,} spreads ranked", scale=scale, items=count, multiply=1)
@@ -122,7 +122,7 @@ def same(one: Top, other: Top) -> bool:
     return bool(legs and np.allclose(one.score, other.score, rtol=0.0, atol=1e-9))
 
 
-def _peak_mb(search: Search) -> float:
+def _peak_mb(search: CondorSearch) -> float:
     tracemalloc.start()
     search.best(5)
     peak = tracemalloc.get_traced_memory()[1]

@@ -15,8 +15,8 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tomic import dates
@@ -68,20 +68,10 @@ _WORDED_DAY = re.compile(r"(\d{1,2})([A-Z]{3})(?:20)?(\d{2})", re.ASCII)
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
-def split_words(text: str) -> list[str]:
-    """Words in upper case; a comma or semicolon is a word of its own, except inside strategies."""
+def _parts_of(text: str) -> list[list[str]]:
+    """Words in upper case, between commas or semicolons."""
     upper = OCC.sub(lambda match: "".join(match.groups()), text.upper())
-    return re.findall(r"[,;]|[^\s,;]+", upper.replace(";", ","))
-
-
-def split_parts(words: Sequence[str]) -> list[list[str]]:
-    """Words between commas."""
-    parts: list[list[str]] = [[]]
-    for word in words:
-        if word == ",":
-            parts.append([])
-        else:
-            parts[-1].append(word)
+    parts = (part.split() for part in re.split("[,;]", upper))
     return [part for part in parts if part]
 
 
@@ -117,63 +107,52 @@ def unreadable(word: str) -> UsageError:
     return UsageError(f"cannot read {word!r} in a list of legs{hint}")
 
 
-class Part(NamedTuple):
-    """One option of a named strategy: which of the ascending strikes, how many, which right."""
+Part = tuple[int, int, Literal["C", "P", "?"]]
+"""
+One option of a named strategy: which of the ascending strikes, how many, which right.
 
-    place: int
-    amount: int
-    right: Literal["C", "P", "?"]
-    """"?" is the letter written behind a strike."""
+"?" is the letter written behind a strike.
+"""
 
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How a strategy is written: its options over ascending strikes, and its shares."""
-
-    parts: tuple[Part, ...]
-    lots: int = 0
-    """Hundreds of shares."""
-    mirror: bool = False
-    """Whether puts stand the other way round than calls."""
-
-
-def _shape(*parts: tuple[int, int, Literal["C", "P", "?"]], lots: int = 0) -> Shape:
-    return Shape(tuple(Part(*part) for part in parts), lots)
-
-
-SHAPES = {
-    "short_put": _shape((0, -1, "P")),
-    "naked_put": _shape((0, -1, "P")),
-    "cash_secured_put": _shape((0, -1, "P")),
-    "short_call": _shape((0, -1, "C")),
-    "naked_call": _shape((0, -1, "C")),
-    "long_put": _shape((0, 1, "P")),
-    "long_call": _shape((0, 1, "C")),
-    "covered_call": _shape((0, -1, "C"), lots=1),
-    "protective_put": _shape((0, 1, "P"), lots=1),
-    "collar": _shape((0, 1, "P"), (1, -1, "C"), lots=1),
-    "short_put_spread": _shape((0, 1, "P"), (1, -1, "P")),
-    "short_call_spread": _shape((0, -1, "C"), (1, 1, "C")),
-    "long_put_spread": _shape((0, -1, "P"), (1, 1, "P")),
-    "long_call_spread": _shape((0, 1, "C"), (1, -1, "C")),
-    "short_strangle": _shape((0, -1, "P"), (1, -1, "C")),
-    "long_strangle": _shape((0, 1, "P"), (1, 1, "C")),
-    "short_straddle": _shape((0, -1, "P"), (0, -1, "C")),
-    "long_straddle": _shape((0, 1, "P"), (0, 1, "C")),
-    "jade_lizard": _shape((0, -1, "P"), (1, -1, "C"), (2, 1, "C")),
-    "iron_condor": _shape((0, 1, "P"), (1, -1, "P"), (2, -1, "C"), (3, 1, "C")),
-    "iron_butterfly": _shape((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
-    "atm_iron_butterfly": _shape((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
-    "long_butterfly": _shape((0, 1, "?"), (1, -2, "?"), (2, 1, "?")),
-    "broken_wing_butterfly": _shape((0, 1, "?"), (1, -2, "?"), (2, 1, "?")),
-    "ratio_spread": replace(_shape((0, 1, "?"), (1, -2, "?")), mirror=True),
-    "backspread": replace(_shape((0, -1, "?"), (1, 2, "?")), mirror=True),
-    "put_ratio_spread": _shape((0, -2, "P"), (1, 1, "P")),
-    "call_ratio_spread": _shape((0, 1, "C"), (1, -2, "C")),
-    "put_backspread": _shape((0, 2, "P"), (1, -1, "P")),
-    "call_backspread": _shape((0, -1, "C"), (1, 2, "C")),
+SHAPES: Mapping[str, tuple[Part, ...]] = {
+    "short_put": ((0, -1, "P"),),
+    "naked_put": ((0, -1, "P"),),
+    "cash_secured_put": ((0, -1, "P"),),
+    "short_call": ((0, -1, "C"),),
+    "naked_call": ((0, -1, "C"),),
+    "long_put": ((0, 1, "P"),),
+    "long_call": ((0, 1, "C"),),
+    "covered_call": ((0, -1, "C"),),
+    "protective_put": ((0, 1, "P"),),
+    "collar": ((0, 1, "P"), (1, -1, "C")),
+    "short_put_spread": ((0, 1, "P"), (1, -1, "P")),
+    "short_call_spread": ((0, -1, "C"), (1, 1, "C")),
+    "long_put_spread": ((0, -1, "P"), (1, 1, "P")),
+    "long_call_spread": ((0, 1, "C"), (1, -1, "C")),
+    "short_strangle": ((0, -1, "P"), (1, -1, "C")),
+    "long_strangle": ((0, 1, "P"), (1, 1, "C")),
+    "short_straddle": ((0, -1, "P"), (0, -1, "C")),
+    "long_straddle": ((0, 1, "P"), (0, 1, "C")),
+    "jade_lizard": ((0, -1, "P"), (1, -1, "C"), (2, 1, "C")),
+    "iron_condor": ((0, 1, "P"), (1, -1, "P"), (2, -1, "C"), (3, 1, "C")),
+    "iron_butterfly": ((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
+    "atm_iron_butterfly": ((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
+    "long_butterfly": ((0, 1, "?"), (1, -2, "?"), (2, 1, "?")),
+    "broken_wing_butterfly": ((0, 1, "?"), (1, -2, "?"), (2, 1, "?")),
+    "ratio_spread": ((0, 1, "?"), (1, -2, "?")),
+    "backspread": ((0, -1, "?"), (1, 2, "?")),
+    "put_ratio_spread": ((0, -2, "P"), (1, 1, "P")),
+    "call_ratio_spread": ((0, 1, "C"), (1, -2, "C")),
+    "put_backspread": ((0, 2, "P"), (1, -1, "P")),
+    "call_backspread": ((0, -1, "C"), (1, 2, "C")),
 }
-"""Strategies of one expiry by name."""
+"""Strategies of one expiry by name: their options over ascending strikes."""
+
+WITH_SHARES = ("covered_call", "protective_put", "collar")
+"""Strategies with a hundred shares a contract."""
+
+_MIRRORED = ("ratio_spread", "backspread")
+"""Strategies whose puts stand the other way round than their calls."""
 
 TWO_EXPIRIES = ("calendar", "diagonal")
 """Strategies that sell a near expiry and hold a far one."""
@@ -335,60 +314,54 @@ def read_strategy(strategy: str, words: Sequence[str], symbol: str | None) -> tu
         raise UsageError(f"{strategy}: name the symbol, as in SPY {strategy} …")
     if count == 0:
         raise UsageError(f"{strategy}: x0 is no trade")
-    if strategy in TWO_EXPIRIES:
-        return _over_two(strategy, symbol, strikes, letters, days, count)
-    return _shaped(strategy, symbol, strikes, letters, days, count)
+    written = _Written(strategy, symbol, strikes, letters, days, count)
+    return _over_two(written) if strategy in TWO_EXPIRIES else _shaped(written)
 
 
-def _shaped(
-    strategy: str,
-    symbol: str,
-    strikes: Sequence[float],
-    letters: set[str],
-    days: Sequence[dt.date],
-    count: int,
-) -> tuple[NamedLeg, ...]:
-    shape = SHAPES[strategy]
+class _Written(NamedTuple):
+    """What was written of a named strategy."""
+
+    strategy: str
+    symbol: str
+    strikes: Sequence[float]
+    letters: set[str]
+    days: Sequence[dt.date]
+    times: int
+
+
+def _shaped(written: _Written) -> tuple[NamedLeg, ...]:
+    strategy, symbol, strikes, letters, days, count = written
+    parts = SHAPES[strategy]
     levels = sorted(set(strikes))
-    needed = max(part.place for part in shape.parts) + 1
+    needed = max(place for place, _, _ in parts) + 1
     if len(levels) != needed:
         raise UsageError(
             f"{strategy} needs {needed} different strikes joined by /, got {len(levels)}"
         )
     if len(set(days)) != 1:
         raise UsageError(f"{strategy} needs one expiry such as 2026-12-18, got {len(days)}")
-    right = _letter(strategy, letters, any(part.right == "?" for part in shape.parts))
-    if shape.mirror and right == "P":
+    letter = _letter(strategy, letters) if any(right == "?" for _, _, right in parts) else ""
+    if strategy in _MIRRORED and letter == "P":
         levels.reverse()
-    stock = [NamedLeg(symbol, shape.lots * SHARES_PER_CONTRACT * count)] if shape.lots else []
+    shares = [NamedLeg(symbol, SHARES_PER_CONTRACT * count)] if strategy in WITH_SHARES else []
     options = [
         NamedLeg(
-            symbol,
-            float(part.amount * count),
-            right if part.right == "?" else part.right,
-            levels[part.place],
-            days[0],
+            symbol, float(amount * count), letter if right == "?" else right, levels[place], days[0]
         )
-        for part in shape.parts
+        for place, amount, right in parts
     ]
-    return (*stock, *options)
+    return (*shares, *options)
 
 
-def _over_two(
-    strategy: str,
-    symbol: str,
-    strikes: Sequence[float],
-    letters: set[str],
-    days: Sequence[dt.date],
-    count: int,
-) -> tuple[NamedLeg, ...]:
+def _over_two(written: _Written) -> tuple[NamedLeg, ...]:
     """Short the near expiry, long the far one; a diagonal's strikes stand in that order."""
+    strategy, symbol, strikes, letters, days, count = written
     if len(set(days)) != 2:
         raise UsageError(f"{strategy} needs two expiries such as 2026-11-20/2026-12-18")
     wanted = 1 if strategy == "calendar" else 2
     if len(set(strikes)) != wanted:
         raise UsageError(f"{strategy} needs {wanted} different strikes, got {len(set(strikes))}")
-    right = _letter(strategy, letters, True)
+    right = _letter(strategy, letters)
     near_first = days[0] < days[-1]
     near, far = (strikes[0], strikes[-1]) if near_first else (strikes[-1], strikes[0])
     return (
@@ -397,9 +370,7 @@ def _over_two(
     )
 
 
-def _letter(strategy: str, letters: set[str], needed: bool) -> Right:
-    if not needed:
-        return ""
+def _letter(strategy: str, letters: set[str]) -> Right:
     if letters == {"C"}:
         return "C"
     if letters == {"P"}:
@@ -429,13 +400,13 @@ def read(text: str, symbol: str | None = None) -> NamedTrade:
     Raises:
         UsageError: See `parse`.
     """
-    words = split_words(text)
-    if not words:
+    parts = _parts_of(text)
+    if not parts:
         raise UsageError('no legs; write them as in "-1 SPY 2026-12-18 580P, +1 570P"')
     legs: list[NamedLeg] = []
     plain: list[str] = []
     names: list[str] = []
-    for part in split_parts(words):
+    for part in parts:
         named = next((word for word in part if strategy_name(word) in STRATEGIES), None)
         if named is None:
             plain += [*part, ","]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 
+import numpy as np
 import pytest
 
 from support import random_chains
-from tomic.config import ScanSettings, Settings
+from tomic.config import CostsSettings, ScanSettings, Settings
 from tomic.errors import ConfigError, UsageError
 from tomic.strategies import propose
 from tomic.strategies.why_not import explain_trade, parse_trade
@@ -93,6 +95,24 @@ def test_gates_days_strikes_and_rules_are_all_named(chain):
     assert {"gate:iv_rank", "dte", "min_pos"} <= {one.rule for one in review.refusals}
     assert review.proposal is not None
     assert review.place is None
+
+
+def test_a_trade_without_net_margin_is_refused_and_described(chain, vol):
+    """A credit as large as the width leaves no margin: a return on nothing has no bound."""
+    rows = np.flatnonzero((chain["dte"] == 32) & ~chain.is_call)[[14, 18]]
+    (low, high), mids = chain["strike"][rows], np.array([2.0, 0.0])
+    mids[1] = mids[0] + high - low
+    bid, ask = chain["bid"].copy(), chain["ask"].copy()
+    bid[rows], ask[rows] = mids - 0.25, mids + 0.25
+    free = Settings(costs=CostsSettings(slippage=0.0, commission=0.0))
+    trade = f"short_put_spread {high:g}/{low:g} {chain.expiries[0]}"
+
+    review = explain_trade(chain.with_columns(bid=bid, ask=ask), vol, trade, free)
+
+    assert "no_margin" in {refusal.rule for refusal in review.refusals}
+    assert review.proposal.margin == 0.0
+    assert review.proposal.rom == review.proposal.rom_30d == math.inf
+    assert review.model_dump_json()
 
 
 def test_legs_the_template_does_not_want(chain, vol):

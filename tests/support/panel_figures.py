@@ -211,7 +211,7 @@ def proposal(**changes: object) -> Proposal:
             ScorePart(name="ev", points=22.0), ScorePart(name="risk_reward", points=11.5),
             ScorePart(name="liquidity", points=-5.3),
         ),
-        "like_it": 14, "forecast_volatility": 0.17, "market_volatility": 0.18, "iv30": 0.171,
+        "alternatives": 14, "forecast_volatility": 0.17, "market_volatility": 0.18, "iv30": 0.171,
         "hv": 0.163, "iv_rank": 0.87,
         "curve": tuple(CurvePoint(price=x, profit=y) for x, y in curve),
         "notes": ("forecast volatility 17.0%: half of HV30, half of IV30",),

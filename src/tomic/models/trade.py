@@ -204,7 +204,7 @@ class Proposal(UnboundedModel):
     grade: Grade
     parts: tuple[ScorePart, ...]
     """The four components, then what liquidity, fit and correlation take away; sum is `score`."""
-    like_it: int = 0
+    alternatives: int = 0
     """Other candidates of this symbol, strategy and expiry that passed every rule."""
     forecast_volatility: float
     """Standard deviation of the forecast density's log-return per square-root year."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from tomic.config.book import AlertsSettings
 from tomic.models.book import Book, SymbolMarket
@@ -36,7 +37,9 @@ _PIN = 0.005
 def ordered(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
     """Alarms first, the book before its structures."""
     return tuple(
-        sorted(alerts, key=lambda one: (_RANK[one.severity], one.scope != "book", one.scope))
+        sorted(
+            alerts, key=lambda alert: (_RANK[alert.severity], alert.scope != "book", alert.scope)
+        )
     )
 
 
@@ -55,24 +58,46 @@ def of_book(
     A margin that is known in part is at least that part, which may be too much already; what it is
     a share of is *net_liquidation*.
     """
-    greeks = totals.greeks
-    if abs(greeks.delta) > limits.book_delta:
-        yield _alert(
-            "book", "book_delta", WARNING, greeks.delta, limits.book_delta, "shares",
-            f"net delta is {greeks.delta:+,.0f} shares",
-            "take delta off, or add trades that lean the other way",
-        )  # fmt: skip
-    if greeks.theta < 0.0:
-        yield _alert(
-            "book", "book_theta", WARNING, greeks.theta, 0.0, "currency",
-            f"the book loses {-greeks.theta:,.2f} a day to time",
-            "check that the options bought are meant to be held",
-        )  # fmt: skip
-    yield from _book_vega(greeks.vega, limits)
+    greeks, vega = totals.greeks, totals.greeks.vega
+    yield from _fired("book", (
+        (abs(greeks.delta) > limits.book_delta,
+         "book_delta", WARNING, greeks.delta, limits.book_delta, "shares",
+         f"net delta is {greeks.delta:+,.0f} shares",
+         "take delta off, or add trades that lean the other way"),
+        (greeks.theta < 0.0,
+         "book_theta", WARNING, greeks.theta, 0.0, "currency",
+         f"the book loses {-greeks.theta:,.2f} a day to time",
+         "check that the options bought are meant to be held"),
+        (vega < -limits.book_vega_short,
+         "book_vega_short", WARNING, vega, -limits.book_vega_short, "currency",
+         f"the book loses {-vega:,.2f} per point that volatility rises",
+         "buy some volatility, or sell less of it"),
+        (vega > limits.book_vega_long,
+         "book_vega_long", WARNING, vega, limits.book_vega_long, "currency",
+         f"the book loses {vega:,.2f} per point that volatility falls",
+         "check that being long volatility is meant"),
+        (abs(vega) > limits.book_vega_extreme,
+         "book_vega_extreme", ALARM, vega, limits.book_vega_extreme, "currency",
+         f"vega of the book is {vega:+,.0f}", "bring it down now"),
+        (limits.book_vega_high < abs(vega) <= limits.book_vega_extreme,
+         "book_vega_high", WARNING, vega, limits.book_vega_high, "currency",
+         f"vega of the book is {vega:+,.0f}", "keep an eye on it"),
+    ))  # fmt: skip
     yield from _book_gamma(by_symbol, limits)
     yield from _clusters(structures, limits)
     yield from _shares(concentration, limits)
     yield from _capital(totals, net_liquidation, limits)
+
+
+_Threshold = tuple[bool, str, Severity, float | None, float | None, LimitUnit, str, str]
+"""Whether it was crossed; then rule, severity, value, limit, unit, message and advice."""
+
+
+def _fired(scope: str, thresholds: Iterable[_Threshold]) -> Iterator[Alert]:
+    """An alert for each of *thresholds* that was crossed."""
+    for crossed, rule, severity, value, limit, unit, message, advice in thresholds:
+        if crossed:
+            yield _alert(scope, rule, severity, value, limit, unit, message, advice)
 
 
 def _alert(
@@ -97,31 +122,6 @@ def _alert(
     )
 
 
-def _book_vega(vega: float, limits: AlertsSettings) -> Iterator[Alert]:
-    if vega < -limits.book_vega_short:
-        yield _alert(
-            "book", "book_vega_short", WARNING, vega, -limits.book_vega_short, "currency",
-            f"the book loses {-vega:,.2f} per point that volatility rises",
-            "buy some volatility, or sell less of it",
-        )  # fmt: skip
-    if vega > limits.book_vega_long:
-        yield _alert(
-            "book", "book_vega_long", WARNING, vega, limits.book_vega_long, "currency",
-            f"the book loses {vega:,.2f} per point that volatility falls",
-            "check that being long volatility is meant",
-        )  # fmt: skip
-    if abs(vega) > limits.book_vega_extreme:
-        yield _alert(
-            "book", "book_vega_extreme", ALARM, vega, limits.book_vega_extreme, "currency",
-            f"vega of the book is {vega:+,.0f}", "bring it down now",
-        )  # fmt: skip
-    elif abs(vega) > limits.book_vega_high:
-        yield _alert(
-            "book", "book_vega_high", WARNING, vega, limits.book_vega_high, "currency",
-            f"vega of the book is {vega:+,.0f}", "keep an eye on it",
-        )  # fmt: skip
-
-
 def _book_gamma(by_symbol: dict[str, PortfolioGreeks], limits: AlertsSettings) -> Iterator[Alert]:
     high = {name: g.gamma for name, g in by_symbol.items() if abs(g.gamma) > limits.book_gamma}
     if len(high) > 1:
@@ -135,7 +135,11 @@ def _book_gamma(by_symbol: dict[str, PortfolioGreeks], limits: AlertsSettings) -
 
 
 def _clusters(structures: Sequence[Structure], limits: AlertsSettings) -> Iterator[Alert]:
-    names = [one.strategy for one in structures if one.strategy not in ("shares", "other")]
+    names = [
+        structure.strategy
+        for structure in structures
+        if structure.strategy not in ("shares", "other")
+    ]
     if len(names) < 2:
         return
     name = max(sorted(set(names)), key=names.count)
@@ -150,24 +154,24 @@ def _clusters(structures: Sequence[Structure], limits: AlertsSettings) -> Iterat
 
 def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> Iterator[Alert]:
     most = {"symbol": limits.symbol_share, "sector": limits.sector_share}
-    several = {kind: sum(one.kind == kind for one in concentration) > 1 for kind in most}
-    for one in concentration:
-        limit, share = most.get(one.kind), _least_share(one, concentration)
-        if limit is None or share is None or one.name == "unknown":
+    several = {kind: sum(part.kind == kind for part in concentration) > 1 for kind in most}
+    for part in concentration:
+        limit, share = most.get(part.kind), _least_share(part, concentration)
+        if limit is None or share is None or part.name == "unknown":
             continue
-        if not several[one.kind] or share <= limit:
+        if not several[part.kind] or share <= limit:
             continue
         yield _alert(
-            one.name, f"{one.kind}_share", WARNING, share, limit, "fraction",
-            f"{one.name} holds {_at_least(one.margin)}{share:.0%} of the margin",
-            f"spread over other {one.kind}s before adding here",
+            part.name, f"{part.kind}_share", WARNING, share, limit, "fraction",
+            f"{part.name} holds {_at_least(part.margin)}{share:.0%} of the margin",
+            f"spread over other {part.kind}s before adding here",
         )  # fmt: skip
 
 
-def _least_share(one: Concentration, every: Sequence[Concentration]) -> float | None:
+def _least_share(part: Concentration, every: Sequence[Concentration]) -> float | None:
     """What it holds of the margins that are known, or the least that this can be."""
-    whole = sum(other.margin_known for other in every if other.kind == one.kind)
-    return one.share if one.margin is not None or not whole else one.margin_known / whole
+    whole = sum(other.margin_known for other in every if other.kind == part.kind)
+    return part.share if part.margin is not None or not whole else part.margin_known / whole
 
 
 def _at_least(margin: float | None) -> str:
@@ -201,13 +205,12 @@ def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Ite
         market = book.markets.get(symbol)
         if market is None:
             continue
-        for what, day in (
-            ("earnings", market.next_earnings),
-            ("ex-dividend", market.next_dividend),
+        for what, day, severity in (
+            ("earnings", market.next_earnings, WARNING),
+            ("ex-dividend", market.next_dividend, INFO),
         ):
-            if day is not None and 0 <= (day - today).days <= limits.event_days:
-                ahead = (day - today).days
-                severity = WARNING if what == "earnings" else INFO
+            ahead = (day - today).days if day is not None else -1
+            if 0 <= ahead <= limits.event_days:
                 yield _alert(
                     symbol, what.replace("-", "_"), severity, ahead, limits.event_days, "days",
                     f"{symbol}: {what} on {day}, in {ahead} days",
@@ -217,12 +220,12 @@ def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Ite
 
 def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> Iterator[Alert]:
     """Short options that may well be exercised."""
-    for one in risks:
-        limit = {"dividend": one.dividend, "deep_in_the_money": limits.itm_share}.get(one.reason)
-        unit: LimitUnit = "fraction" if one.reason == "deep_in_the_money" else "currency"
+    for risk in risks:
+        limit = {"dividend": risk.dividend, "deep_in_the_money": limits.itm_share}.get(risk.reason)
+        unit: LimitUnit = "fraction" if risk.reason == "deep_in_the_money" else "currency"
         yield _alert(
-            one.structure, f"assignment_{one.reason}", WARNING, one.time_value, limit, unit,
-            f"{one.contract}: {one.message}",
+            risk.structure, f"assignment_{risk.reason}", WARNING, risk.time_value, limit, unit,
+            f"{risk.contract}: {risk.message}",
             "close or roll it, unless you want the shares to change hands",
         )  # fmt: skip
 
@@ -255,161 +258,148 @@ def of_entry(
 
 
 def of_structure(
-    one: Structure, market: SymbolMarket | None, limits: AlertsSettings
+    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
 ) -> Iterator[Alert]:
     """Alerts about one structure; what is unknown fires nothing."""
-    yield from _direction(one, limits)
-    yield from _vega(one, market, limits)
-    yield from _volatility(one, market, limits)
-    yield from _result(one, limits)
-    yield from _pay(one, limits)
-    if one.dte is not None and 0 <= one.dte < limits.dte:
+    for thresholds in (
+        _direction(structure, limits),
+        _vega(structure, market, limits),
+        _volatility(structure, market, limits),
+        _result(structure, limits),
+        _pay(structure, limits),
+    ):
+        yield from _fired(structure.id, thresholds)
+    if structure.dte is not None and 0 <= structure.dte < limits.dte:
         yield _alert(
-            one.id, "dte", WARNING, one.dte, limits.dte, "days",
-            f"{one.dte} days to expiry", "close or roll: gamma grows from here",
+            structure.id, "dte", WARNING, structure.dte, limits.dte, "days",
+            f"{structure.dte} days to expiry", "close or roll: gamma grows from here",
         )  # fmt: skip
 
 
-def _direction(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
-    delta = one.delta_per_share
-    if delta is not None and abs(delta) >= limits.delta_light:
+def _direction(structure: Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
+    delta, value = structure.delta_per_share, structure.greeks.delta_value
+    if delta is not None:
         strong = abs(delta) >= limits.delta_strong
         limit = limits.delta_strong if strong else limits.delta_light
-        side = "bullish" if delta > 0.0 else "bearish"
-        yield _alert(
-            one.id, "delta_strong" if strong else "delta_light", INFO, delta, limit, "delta",
-            f"{'strongly' if strong else 'lightly'} {side}, delta {delta:+.2f}",
-            "fine when it is meant",
+        yield (
+            abs(delta) >= limits.delta_light,
+            "delta_strong" if strong else "delta_light", INFO, delta, limit, "delta",
+            f"{'strongly' if strong else 'lightly'} {'bullish' if delta > 0.0 else 'bearish'}, "
+            f"delta {delta:+.2f}", "fine when it is meant",
         )  # fmt: skip
-    value = one.greeks.delta_value
-    if abs(value) > limits.delta_dollars_high:
-        yield _alert(
-            one.id, "delta_dollars_high", ALARM, value, limits.delta_dollars_high, "currency",
-            f"it moves like {value:+,.0f} of the underlying", "reduce, or hedge the direction",
-        )  # fmt: skip
-    elif delta is not None and abs(value) < limits.delta_dollars_low:
-        yield _alert(
-            one.id, "delta_dollars_low", INFO, value, limits.delta_dollars_low, "currency",
-            f"it moves like only {value:+,.0f} of the underlying", "direction hardly matters",
-        )  # fmt: skip
+    few = abs(value) < limits.delta_dollars_low and abs(value) <= limits.delta_dollars_high
+    yield from (
+        (abs(value) > limits.delta_dollars_high,
+         "delta_dollars_high", ALARM, value, limits.delta_dollars_high, "currency",
+         f"it moves like {value:+,.0f} of the underlying", "reduce, or hedge the direction"),
+        (delta is not None and few,
+         "delta_dollars_low", INFO, value, limits.delta_dollars_low, "currency",
+         f"it moves like only {value:+,.0f} of the underlying", "direction hardly matters"),
+    )  # fmt: skip
 
 
-def _vega(one: Structure, market: SymbolMarket | None, limits: AlertsSettings) -> Iterator[Alert]:
-    vega, rank = one.greeks.vega, market.iv_rank if market else None
-    if abs(vega) > limits.vega:
-        yield _alert(
-            one.id, "vega", WARNING, vega, limits.vega, "currency",
-            f"vega {vega:+,.0f} per vol point", "large for one structure; consider fewer of it",
-        )  # fmt: skip
+def _vega(
+    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
+) -> Iterator[_Threshold]:
+    vega, rank = structure.greeks.vega, market.iv_rank if market else None
+    yield (
+        abs(vega) > limits.vega,
+        "vega", WARNING, vega, limits.vega, "currency",
+        f"vega {vega:+,.0f} per vol point", "large for one structure; consider fewer of it",
+    )  # fmt: skip
     if rank is None:
         return
-    dear, cheap = rank > limits.iv_rank_high, rank < limits.iv_rank_low
+    high, low = limits.iv_rank_high, limits.iv_rank_low
+    expensive, cheap = rank > high, rank < low
     short, long = vega < -limits.vega_with_rank, vega > limits.vega_with_rank
-    told = {
-        (True, True): ("vega_short_dear", INFO, "sold while dear", "time is on its side"),
-        (True, False): (
-            "vega_short_cheap", INFO, "sold while cheap",
-            "suits a condor if it stays calm; a rise would hurt",
-        ),
-        (False, False): ("vega_long_cheap", INFO, "bought while cheap", "a rise would pay"),
-    }  # fmt: skip
-    if (short and (dear or cheap)) or (long and cheap):
-        rule, severity, words, advice = told[short, dear]
-        limit = limits.iv_rank_high if dear else limits.iv_rank_low
-        message = f"volatility {words}: vega {vega:+,.0f}, IV rank {rank:.0%}"
-        yield _alert(one.id, rule, severity, rank, limit, "fraction", message, advice)
-    delta = one.delta_per_share
-    if delta is None:
-        return
-    if delta >= limits.delta_light and vega > 0.0 and cheap:
-        yield _alert(
-            one.id, "bullish_long_cheap", INFO, rank, limits.iv_rank_low, "fraction",
-            "bullish and long volatility while it is cheap", "a rise of either helps",
-        )  # fmt: skip
-    if delta <= -limits.delta_light and vega < 0.0 and dear:
-        yield _alert(
-            one.id, "bearish_short_dear", INFO, rank, limits.iv_rank_high, "fraction",
-            "bearish and short volatility while it is dear", "a fall usually lifts volatility",
-        )  # fmt: skip
+    numbers = f"vega {vega:+,.0f}, IV rank {rank:.0%}"
+    delta = math.nan if structure.delta_per_share is None else structure.delta_per_share
+    yield from (
+        (short and expensive, "vega_short_dear", INFO, rank, high, "fraction",
+         f"volatility sold while expensive: {numbers}", "time is on its side"),
+        (short and cheap and not expensive, "vega_short_cheap", INFO, rank, low, "fraction",
+         f"volatility sold while cheap: {numbers}",
+         "suits a condor if it stays calm; a rise would hurt"),
+        (long and cheap and not expensive, "vega_long_cheap", INFO, rank, low, "fraction",
+         f"volatility bought while cheap: {numbers}", "a rise would pay"),
+        (delta >= limits.delta_light and vega > 0.0 and cheap,
+         "bullish_long_cheap", INFO, rank, low, "fraction",
+         "bullish and long volatility while it is cheap", "a rise of either helps"),
+        (delta <= -limits.delta_light and vega < 0.0 and expensive,
+         "bearish_short_dear", INFO, rank, high, "fraction",
+         "bearish and short volatility while it is expensive", "a fall usually lifts volatility"),
+    )  # fmt: skip
 
 
 def _volatility(
-    one: Structure, market: SymbolMarket | None, limits: AlertsSettings
-) -> Iterator[Alert]:
-    historical = market.hv30 if market else None
-    if one.iv is not None and historical is not None:
-        gap = one.iv - historical
-        if abs(gap) > limits.iv_hv:
-            words, advice = ("above", "premium is rich") if gap > 0.0 else (
-                "below", "little is paid for the risk",
-            )  # fmt: skip
-            yield _alert(
-                one.id, "iv_hv", INFO, gap, limits.iv_hv, "fraction",
-                f"IV is {abs(gap) * 100.0:.1f} points {words} HV", advice,
-            )  # fmt: skip
-    skew = market.skew if market else None
-    if one.iv is not None and skew is not None and abs(skew) > limits.skew:
-        yield _alert(
-            one.id, "skew", INFO, skew, limits.skew, "fraction",
-            f"skew is {skew * 100.0:+.1f} points", "one side is priced for a larger move",
-        )  # fmt: skip
-
-
-def _result(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
-    if one.pnl is None or one.greeks.theta <= 0.0:
+    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
+) -> Iterator[_Threshold]:
+    if structure.iv is None or market is None:
         return
-    premium = abs(one.cost) if one.cost is not None else 0.0
-    share = one.pnl / premium if premium > 0.0 else math.nan
-    if share > limits.profit_share:
-        yield _alert(
-            one.id, "take_profit", WARNING, share, limits.profit_share, "fraction",
-            f"{share:.0%} of what was paid or received is earned", "take the profit",
+    if market.hv30 is not None:
+        gap = structure.iv - market.hv30
+        words = "above" if gap > 0.0 else "below"
+        yield (
+            abs(gap) > limits.iv_hv, "iv_hv", INFO, gap, limits.iv_hv, "fraction",
+            f"IV is {abs(gap) * 100.0:.1f} points {words} HV",
+            "premium is rich" if gap > 0.0 else "little is paid for the risk",
         )  # fmt: skip
-    if one.pnl < -limits.loss:
-        yield _alert(
-            one.id, "loss", WARNING, one.pnl, -limits.loss, "currency",
-            f"it stands at {one.pnl:+,.2f}", "ask whether it would be opened today",
+    if market.skew is not None:
+        yield (
+            abs(market.skew) > limits.skew, "skew", INFO, market.skew, limits.skew, "fraction",
+            f"skew is {market.skew * 100.0:+.1f} points", "one side is priced for a larger move",
         )  # fmt: skip
 
 
-def _pay(one: Structure, limits: AlertsSettings) -> Iterator[Alert]:
-    if one.rom is not None:
-        for rule, limit, words in (
-            ("rom_high", limits.rom_high, "high"),
-            ("rom_good", limits.rom_good, "good"),
-        ):
-            if one.rom >= limit:
-                yield _alert(
-                    one.id, rule, INFO, one.rom, limit, "fraction",
-                    f"return on margin {one.rom:.1%} is {words}", "compare with what is left",
-                )  # fmt: skip
-                break
-        else:
-            if one.rom < limits.rom_low:
-                yield _alert(
-                    one.id, "rom_low", INFO, one.rom, limits.rom_low, "fraction",
-                    f"return on margin {one.rom:.1%} is low", "compare with other uses",
-                )  # fmt: skip
-    pay = one.theta_margin
-    if pay is None or one.delta_per_share is None:
+def _result(structure: Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
+    pnl, premium = structure.pnl, abs(structure.cost or 0.0)
+    if pnl is None or structure.greeks.theta <= 0.0:
         return
-    for rule, limit, words in (
+    share = pnl / premium if premium > 0.0 else math.nan
+    yield from (
+        (share > limits.profit_share,
+         "take_profit", WARNING, share, limits.profit_share, "fraction",
+         f"{share:.0%} of what was paid or received is earned", "take the profit"),
+        (pnl < -limits.loss, "loss", WARNING, pnl, -limits.loss, "currency",
+         f"it stands at {pnl:+,.2f}", "ask whether it would be opened today"),
+    )  # fmt: skip
+
+
+def _pay(structure: Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
+    rom, pay = structure.rom, structure.theta_margin
+    if rom is not None:
+        rule, limit, words, advice = (
+            ("rom_high", limits.rom_high, "high", "compare with what is left")
+            if rom >= limits.rom_high
+            else ("rom_good", limits.rom_good, "good", "compare with what is left")
+            if rom >= limits.rom_good
+            else ("rom_low", limits.rom_low, "low", "compare with other uses")
+        )
+        message = f"return on margin {rom:.1%} is {words}"
+        yield (
+            rule != "rom_low" or rom < limit,
+            rule,
+            INFO,
+            rom,
+            limit,
+            "fraction",
+            message,
+            advice,
+        )
+    if pay is None or structure.delta_per_share is None:
+        return
+    steps = (
         ("theta_low", limits.theta_low, "hardly pays"),
         ("theta_fair", limits.theta_fair, "pays little"),
         ("theta_high", limits.theta_high, "pays fairly"),
-    ):
-        if abs(pay) < limit:
-            yield _theta(one, rule, pay, limit, words)
-            return
-    yield _theta(one, "theta_high", pay, limits.theta_high, "pays well")
-
-
-def _theta(one: Structure, rule: str, pay: float, limit: float, words: str) -> Alert:
+    )
+    well = ("theta_high", limits.theta_high, "pays well")
+    rule, limit, words = next((step for step in steps if abs(pay) < step[1]), well)
     if pay < 0.0:
         words = "is paid, not earned"
     message = f"time decay {words}: {pay:+.2%} of margin a day"
     advice = "context for the choice what to close first"
-    return _alert(one.id, rule, INFO, pay, limit, "fraction", message, advice)
+    yield True, rule, INFO, pay, limit, "fraction", message, advice
 
 
 # -- assignment ---------------------------------------------------------------------------------
@@ -431,12 +421,15 @@ def assignment_risks(
         short = position.is_option and row.quantity < 0.0 and line.is_american
         if not short or math.isnan(line.spot) or position.is_adjusted or line.tau == 0.0:
             continue
-        risk = (
-            _before_dividend(row, names[row.group], book)
-            or _at_expiry(row, names[row.group], book)
-            or _deep(row, names[row.group], itm_share)
-        )
-        if risk is not None:
+        reason = _before_dividend(line, book) or _at_expiry(line, book) or _deep(line, itm_share)
+        if reason is not None:
+            risk = AssignmentRisk(
+                structure=names[row.group],
+                contract=position.contract,
+                quantity=row.quantity,
+                time_value=_time_value(line),
+                **reason,
+            )
             result.append(risk)
     return tuple(result)
 
@@ -452,10 +445,9 @@ def _time_value(line: BookLine) -> float | None:
     return None if math.isnan(value) else max(value, 0.0)
 
 
-def _before_dividend(row: ExposureRow, name: str, book: Book) -> AssignmentRisk | None:
-    """A short call in the money whose time value is less than the dividend its holder would get."""
-    line, position = row.line, row.line.position
-    market = book.markets.get(position.symbol)
+def _before_dividend(line: BookLine, book: Book) -> dict[str, Any] | None:
+    """A call in the money whose time value is less than the dividend its holder would get."""
+    position, market = line.position, book.markets.get(line.position.symbol)
     day = market.next_dividend if market else None
     amount = market.dividend_amount if market else None
     left = _time_value(line)
@@ -464,52 +456,28 @@ def _before_dividend(row: ExposureRow, name: str, book: Book) -> AssignmentRisk 
     in_time = book.today < day <= position.expiry
     if not in_time or _intrinsic(line) <= 0.0 or left is None or left >= amount:
         return None
-    return AssignmentRisk(
-        structure=name,
-        contract=position.contract,
-        quantity=row.quantity,
-        reason="dividend",
-        time_value=left,
-        dividend=amount,
-        day=day,
-        message=f"time value {left:.2f} is less than the dividend {amount:.2f}, ex on {day}",
-    )
+    message = f"time value {left:.2f} is less than the dividend {amount:.2f}, ex on {day}"
+    return {"reason": "dividend", "dividend": amount, "day": day, "message": message}
 
 
-def _at_expiry(row: ExposureRow, name: str, book: Book) -> AssignmentRisk | None:
-    line, position = row.line, row.line.position
-    if position.expiry is None:
+def _at_expiry(line: BookLine, book: Book) -> dict[str, Any] | None:
+    day = line.position.expiry
+    if day is None:
         return None
-    days = (position.expiry - book.today).days
+    days = (day - book.today).days
     if days > _AT_THE_END_DAYS or _intrinsic(line) < -_PIN * line.spot:
         return None
-    return AssignmentRisk(
-        structure=name,
-        contract=position.contract,
-        quantity=row.quantity,
-        reason="expiry",
-        time_value=_time_value(line),
-        day=position.expiry,
-        message=f"{_place(line)} with {_span(days)} left",
-    )
+    message = f"{_place(line)} with {_span(days)} left"
+    return {"reason": "expiry", "day": day, "message": message}
 
 
-def _deep(row: ExposureRow, name: str, itm_share: float) -> AssignmentRisk | None:
-    line, position = row.line, row.line.position
-    share = _intrinsic(line) / line.spot
+def _deep(line: BookLine, itm_share: float) -> dict[str, Any] | None:
+    share, left = _intrinsic(line) / line.spot, _time_value(line)
     if share < itm_share:
         return None
-    left = _time_value(line)
     words = "time value unknown" if left is None else f"time value {left:.2f}"
-    return AssignmentRisk(
-        structure=name,
-        contract=position.contract,
-        quantity=row.quantity,
-        reason="deep_in_the_money",
-        time_value=left,
-        day=position.expiry,
-        message=f"{share:.1%} in the money, {words}",
-    )
+    message = f"{share:.1%} in the money, {words}"
+    return {"reason": "deep_in_the_money", "day": line.position.expiry, "message": message}
 
 
 def _place(line: BookLine) -> str:

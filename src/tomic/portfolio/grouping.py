@@ -14,7 +14,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import combinations, product
 from typing import Literal
 
@@ -191,11 +191,8 @@ def lizards(pairs: Sequence[Pair], options: Sequence[Lot], matches: list[Match])
             fits = put.slot == pair.short.slot and put.strike <= pair.short.strike
             if fits and count > 0.0:
                 pair.count -= count
-                _move(
-                    matches,
-                    "jade_lizard",
-                    ((put, -count), (pair.short, -count), (pair.long, count)),
-                )
+                parts = ((put, -count), (pair.short, -count), (pair.long, count))
+                _move(matches, "jade_lizard", parts)
 
 
 # -- two legs ------------------------------------------------------------------------------------
@@ -448,18 +445,13 @@ def _united(matches: Iterable[Match]) -> list[Match]:
 # -- the two passes ----------------------------------------------------------------------------
 
 
-def _exact(lots: Sequence[Lot], matches: list[Match]) -> None:
-    """Strategies that use up all of each of their options, strangles before covered calls."""
-    _whole(lots, matches, shares_last=True)
-
-
-def _exact_covered(lots: Sequence[Lot], matches: list[Match]) -> None:
-    """As `_exact`, but shares cover calls before those can be half of a strangle."""
-    _whole(lots, matches, shares_last=False)
-
-
 def _whole(lots: Sequence[Lot], matches: list[Match], *, shares_last: bool) -> None:
-    """Largest quantities first: shares then cover what they can cover wholly."""
+    """
+    Strategies that use up all of each of their options.
+
+    Largest quantities first: shares then cover what they can cover wholly. With *shares_last*
+    strangles come before covered calls.
+    """
     sizes = sorted({lot.units for lot in lots if lot.right}, reverse=True)
     for size in sizes:
         equal = [lot for lot in lots if lot.right and lot.units == size]
@@ -473,7 +465,7 @@ def _whole(lots: Sequence[Lot], matches: list[Match], *, shares_last: bool) -> N
 
 
 def _exact_spreads(lots: Sequence[Lot], matches: list[Match]) -> None:
-    """As `_exact`, but only where no short option is left naked."""
+    """As `_whole`, but only where no short option is left naked."""
     for size in sorted({lot.units for lot in lots if lot.right}, reverse=True):
         equal = [lot for lot in lots if lot.right and lot.units == size]
         double = [lot for lot in lots if lot.right and lot.units == 2.0 * size]
@@ -498,9 +490,8 @@ def _build(
     across_expiries(options, matches)
     if shares_last:
         straddles(options, matches)
-        with_stock(options, stock, matches)
-    else:
-        with_stock(options, stock, matches)
+    with_stock(options, stock, matches)
+    if not shares_last:
         straddles(options, matches)
 
 
@@ -517,8 +508,8 @@ def _spreads(options: Sequence[Lot], matches: list[Match], *, with_lizards: bool
 
 _Pass = Callable[[Sequence[Lot], list[Match]], None]
 _PLANS: tuple[tuple[_Pass, ...], ...] = (
-    (_exact, _partial),
-    (_exact_covered, _partial),
+    (partial(_whole, shares_last=True), _partial),
+    (partial(_whole, shares_last=False), _partial),
     (_exact_spreads, _partial),
     (_partial,),
 )
@@ -592,11 +583,14 @@ class Grouping:
 
 
 @dataclass(slots=True)
-class _Pool:
-    """What is left of the positions of one account and symbol."""
+class _PositionLot(Lot):
+    """What is left of a position of one account and symbol, with the position."""
 
-    lots: list[Lot]
-    positions: dict[int, Position] = field(default_factory=dict)
+    position: Position = field(kw_only=True)
+
+
+_Pools = dict[tuple[str, str], list[_PositionLot]]
+"""Lots by account and symbol."""
 
 
 def group(
@@ -619,17 +613,15 @@ def group(
     pools = _pools(positions)
     groups: list[Group] = []
     notes: list[str] = []
-    ordered = sorted(
-        enumerate(claims), key=lambda numbered: (numbered[1].source != "pin", numbered[0])
-    )
-    for _, claim in ordered:
+    for claim in sorted(claims, key=lambda claim: claim.source != "pin"):
         taken, lacking = _claimed(claim, pools)
         groups += taken
         notes += lacking
     left = dict(cash or {})
-    for (account, symbol), pool in pools.items():
-        for match in match_lots(pool.lots):
-            legs = tuple(GroupLeg(pool.positions[key], amount) for key, amount in match.parts)
+    for (account, symbol), lots in pools.items():
+        position_of = {lot.key: lot.position for lot in lots}
+        for match in match_lots(lots):
+            legs = tuple(GroupLeg(position_of[key], amount) for key, amount in match.parts)
             strategy = _with_cash(match, legs, account, left)
             groups.append(Group(strategy, symbol, account, legs))
     return Grouping(tuple(sorted(groups, key=_order)), tuple(notes))
@@ -666,12 +658,10 @@ def merged(positions: Iterable[Position]) -> tuple[Position, ...]:
             position
         )
     result = []
-    for key in sorted(by_contract):
-        lines = sorted(
-            by_contract[key], key=lambda line: (line.proposed, -abs(line.quantity), line.quantity)
-        )
-        line = reduce(_sum, lines)
-        closed_by_proposal = line.quantity == 0.0 and any(part.proposed for part in lines)
+    for _, same in sorted(by_contract.items()):
+        same.sort(key=lambda line: (line.proposed, -abs(line.quantity), line.quantity))
+        line = reduce(_sum, same)
+        closed_by_proposal = line.quantity == 0.0 and any(part.proposed for part in same)
         if not closed_by_proposal:
             result.append(line)
     return tuple(result)
@@ -700,34 +690,27 @@ def _sum(first: Position, more: Position) -> Position:
 # -- pools -----------------------------------------------------------------------------------
 
 
-def _pools(positions: Iterable[Position]) -> dict[tuple[str, str], _Pool]:
-    pools: dict[tuple[str, str], _Pool] = {}
+def _pools(positions: Iterable[Position]) -> _Pools:
+    pools: _Pools = {}
     ordered = sorted(
         positions, key=lambda position: (position.symbol, position.account, position.contract)
     )
     for number, position in enumerate(ordered):
-        if position.quantity == 0.0:
-            continue
-        pool = pools.setdefault((position.account, position.symbol), _Pool([]))
-        pool.lots.append(_lot(number, position, position.quantity))
-        pool.positions[number] = position
+        if position.quantity != 0.0:
+            lot = _lot(number, position, position.quantity)
+            pools.setdefault((position.account, position.symbol), []).append(lot)
     return pools
 
 
-def _lot(number: int, position: Position, quantity: float) -> Lot:
+def _lot(number: int, position: Position, quantity: float) -> _PositionLot:
     if position.is_stock:
-        return Lot(number, quantity, 100.0)
+        return _PositionLot(number, quantity, 100.0, position=position)
     matchable = position.is_option and not position.is_adjusted and quantity.is_integer()
     if not matchable or position.strike is None or position.expiry is None:
-        return Lot(number, quantity, matchable=False)
-    return Lot(
-        number,
-        quantity,
-        1.0,
-        position.right or "",
-        position.strike,
-        (position.expiry, position.trading_class),
-    )
+        return _PositionLot(number, quantity, matchable=False, position=position)
+    slot = (position.expiry, position.trading_class)
+    right, strike = position.right or "", position.strike
+    return _PositionLot(number, quantity, 1.0, right, strike, slot, position=position)
 
 
 def _unit(position: Position) -> float:
@@ -744,52 +727,43 @@ def _order(group: Group) -> tuple[str, str, dt.date, str, str]:
 # -- claims ----------------------------------------------------------------------------------
 
 
-def _claimed(claim: Claim, pools: dict[tuple[str, str], _Pool]) -> tuple[list[Group], list[str]]:
+def _claimed(claim: Claim, pools: _Pools) -> tuple[list[Group], list[str]]:
     """Take the legs of *claim* out of the pools, as far as they are held."""
     notes = []
     account = claim.account or _account_of(claim, pools)
     taken: dict[str, list[GroupLeg]] = {}
     for leg in claim.legs:
-        parts, missing = _take(leg, pools.get((account, leg.symbol)))
+        parts, missing = _take(leg, pools.get((account, leg.symbol), ()))
         if parts:
             taken.setdefault(leg.symbol, []).extend(parts)
         if abs(missing) > _NOTHING:
             notes.append(f"{claim.source} {claim.name}: {missing:+g} {_text(leg)} is not held")
+    origin = (claim.source, claim.name, claim.opened)
     groups = [
-        Group(
-            claim.strategy or name_of(legs),
-            symbol,
-            account,
-            tuple(legs),
-            claim.source,
-            claim.name,
-            claim.opened,
-        )
+        Group(claim.strategy or name_of(legs), symbol, account, tuple(legs), *origin)
         for symbol, legs in taken.items()
     ]
     return groups, notes
 
 
-def _account_of(claim: Claim, pools: dict[tuple[str, str], _Pool]) -> str:
+def _account_of(claim: Claim, pools: _Pools) -> str:
     """The account that holds most of the claim's legs, the first by name among equals."""
     counts: dict[str, int] = {}
-    for (account, _), pool in pools.items():
+    for (account, _), lots in pools.items():
         for leg in claim.legs:
-            if any(is_named(pool.positions[x.key], leg) for x in pool.lots):
+            if any(is_named(lot.position, leg) for lot in lots):
                 counts[account] = counts.get(account, 0) + 1
     return min(counts, key=lambda name: (-counts[name], name), default="")
 
 
-def _take(leg: NamedLeg, pool: _Pool | None) -> tuple[list[GroupLeg], float]:
+def _take(leg: NamedLeg, lots: Iterable[_PositionLot]) -> tuple[list[GroupLeg], float]:
     wanted, parts = leg.quantity, []
-    for lot in pool.lots if pool else ():
-        position = pool.positions[lot.key] if pool else None
-        if position is None or not is_named(position, leg) or lot.left * wanted <= 0.0:
-            continue
-        amount = math.copysign(min(abs(lot.left), abs(wanted)), wanted)
-        lot.left -= amount
-        wanted -= amount
-        parts.append(GroupLeg(position, amount))
+    for lot in lots:
+        if is_named(lot.position, leg) and lot.left * wanted > 0.0:
+            amount = math.copysign(min(abs(lot.left), abs(wanted)), wanted)
+            lot.left -= amount
+            wanted -= amount
+            parts.append(GroupLeg(lot.position, amount))
     return parts, wanted
 
 
@@ -800,10 +774,8 @@ def _text(leg: NamedLeg) -> str:
 
 
 def _with_cash(match: Match, legs: Sequence[GroupLeg], account: str, cash: dict[str, float]) -> str:
-    if match.strategy != "short_put":
-        return match.strategy
-    (leg,) = legs
-    if leg.position.strike is None:
+    leg = legs[0]
+    if match.strategy != "short_put" or leg.position.strike is None:
         return match.strategy
     needed = abs(leg.quantity) * leg.position.strike * leg.position.multiplier
     if needed > cash.get(account, 0.0):

@@ -1,10 +1,23 @@
-"""The whole review of a book: pure, from what was read to everything that is shown."""
+"""
+The whole review of a book: pure, from what was read to everything that is shown.
+
+The money of a structure (credit, P&L, largest profit and loss, margin) is that of the whole
+holding, in base currency.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
+import numpy as np
+
+from tomic._typing import FloatArray
 from tomic.config import Settings
 from tomic.config.book import AlertsSettings
 from tomic.legs import NamedLeg
@@ -15,14 +28,16 @@ from tomic.models.review import (
     BookReview,
     BookTotals,
     Concentration,
+    HeldLeg,
     PortfolioGreeks,
     StressGrid,
     Structure,
 )
-from tomic.portfolio import alerts, exposure, grouping, lines, stress, structures
+from tomic.portfolio import alerts, exposure, grouping, lines, stress
 from tomic.portfolio.exposure import ExposureRow
-from tomic.portfolio.grouping import Claim, Grouping
+from tomic.portfolio.grouping import Claim, Group, Grouping
 from tomic.portfolio.lines import BookLine
+from tomic.quant import black_scholes, margin, payoff
 from tomic.strategies.measures import margin_rules
 
 
@@ -81,7 +96,7 @@ def review(
     rules = settings.portfolio
     holdings = Holdings.of(book, claims)
     cash_account = settings.account.margin == "cash"
-    built = structures.structures(
+    built = structures(
         holdings.grouping.groups,
         holdings.rows,
         book,
@@ -159,9 +174,9 @@ def _totals(
 ) -> BookTotals:
     net = book.net_liquidation
     pnl = exposure.Total.of((structure.id, structure.pnl) for structure in built)
-    margin = exposure.Total.of((structure.id, structure.margin) for structure in built)
-    margin_net = exposure.Total.of((structure.id, structure.margin_net) for structure in built)
-    lacking = {*margin.unknown, *margin_net.unknown}
+    required = exposure.Total.of((structure.id, structure.margin) for structure in built)
+    required_net = exposure.Total.of((structure.id, structure.margin_net) for structure in built)
+    lacking = {*required.unknown, *required_net.unknown}
     worst = grid.worst if grid else None
     sized = net is not None and net > 0.0
     return BookTotals(
@@ -170,14 +185,263 @@ def _totals(
         pnl=pnl.value if built else None,
         pnl_known=pnl.known if len(pnl.unknown) < len(built) else None,
         pnl_unknown=pnl.unknown,
-        margin=margin.value,
-        margin_net=margin_net.value,
-        margin_known=margin.known,
+        margin=required.value,
+        margin_net=required_net.value,
+        margin_known=required.known,
         margin_unknown=tuple(structure.id for structure in built if structure.id in lacking),
-        margin_share=margin.value / net if margin.value is not None and sized and net else None,
+        margin_share=required.value / net if required.value is not None and sized and net else None,
         worst=worst,
         worst_share=max(-worst.pnl, 0.0) / net if worst is not None and sized and net else None,
     )
+
+
+# -- structures and their money -----------------------------------------------------------------
+
+_REACH = np.linspace(0.2, 2.5, 461)
+"""Prices at the first expiry, in units of spot, where structures of several expiries are valued."""
+
+
+class StructureFigures(NamedTuple):
+    """Money of a structure in its own currency; NaN where unknown."""
+
+    credit: float
+    pnl: float
+    max_profit: float
+    max_loss: float
+
+
+def structures(
+    groups: Sequence[Group],
+    rows: Sequence[ExposureRow],
+    book: Book,
+    *,
+    rules: margin.MarginRules,
+    broad_indices: Sequence[str] = (),
+) -> tuple[Structure, ...]:
+    """The structures of *groups*, in their order; *rows* are their legs (`exposure.rows_of`)."""
+    legs = [list(leg_rows) for _, leg_rows in groupby(rows, key=lambda row: row.group)]
+    margins = _margins(legs, rules, broad_indices)
+    numbers: Counter[str] = Counter()
+    result = []
+    for group, leg_rows, required in zip(groups, legs, margins, strict=True):
+        numbers[group.symbol] += 1
+        name = f"{group.symbol}-{numbers[group.symbol]}"
+        result.append(_structure(name, group, leg_rows, required, book))
+    return tuple(result)
+
+
+def _structure(
+    name: str, group: Group, rows: Sequence[ExposureRow], required: float, book: Book
+) -> Structure:
+    figures = _figures(rows)
+    greeks = exposure.greeks(rows)
+    rate = rows[0].line.fx
+    credit, pnl = figures.credit * rate, figures.pnl * rate
+    requirement = required * rate
+    net = requirement - credit
+    days = sorted(row.line.position.expiry for row in rows if row.line.position.expiry)
+    sigmas = [row.line.sigma for row in rows if row.line.sigma_source != "none"]
+    complete = all(row.line.counted for row in rows)
+    options = any(row.line.position.is_option for row in rows)
+    opened, at_least = _opened(group, rows)
+    return Structure(
+        id=name,
+        strategy=group.strategy,
+        symbol=group.symbol,
+        account=group.account,
+        source=group.source,
+        link=group.link,
+        quantity=group.quantity,
+        legs=tuple(_leg(row) for row in rows),
+        currency=rows[0].line.position.currency,
+        expiry=days[0] if days else None,
+        last_expiry=days[-1] if days else None,
+        dte=(days[0] - book.today).days if days else None,
+        greeks=greeks,
+        delta_per_share=greeks.contract_delta / group.quantity if complete and options else None,
+        credit=_known(credit) if options else None,
+        cost=_known(_outlay(rows)[1] * rate - credit),
+        pnl=_known(pnl),
+        max_profit=_known(figures.max_profit * rate),
+        max_loss=_known(figures.max_loss * rate),
+        profit_share=_ratio(pnl, figures.max_profit * rate),
+        margin=_known(requirement),
+        margin_net=_known(net),
+        rom=_ratio(pnl, net),
+        theta_margin=_ratio(greeks.theta, net) if complete else None,
+        iv=sum(sigmas) / len(sigmas) if sigmas else None,
+        opened=opened,
+        days_in_trade=(book.today - opened).days if opened else None,
+        days_at_least=at_least,
+        notes=tuple(
+            f"{r.line.position.contract}: {r.line.problem}" for r in rows if r.line.problem
+        ),
+    )
+
+
+def _leg(row: ExposureRow) -> HeldLeg:
+    line, position = row.line, row.line.position
+    return HeldLeg(
+        contract=position.contract,
+        quantity=row.quantity,
+        right=position.right,
+        strike=position.strike,
+        expiry=position.expiry,
+        multiplier=position.multiplier,
+        con_id=position.con_id,
+        cost=_known(line.cost),
+        price=_known(line.price),
+        price_source=line.price_source,
+        iv=_known(line.sigma),
+        sigma_source=line.sigma_source,
+        delta=_known(line.delta),
+        problem=line.problem,
+    )
+
+
+def _opened(group: Group, rows: Sequence[ExposureRow]) -> tuple[dt.date | None, bool]:
+    """Day of entry, and whether that is only the first day on which a saved book held it."""
+    if group.opened is not None:
+        return group.opened, False
+    first_days = [row.line.position.first_seen for row in rows]
+    days = [day for day in first_days if day is not None]
+    return (max(days), True) if len(days) == len(first_days) and days else (None, False)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _ratio(value: float, base: float) -> float | None:
+    """Share of *value* in *base*; None where unknown, or *base* is not positive and finite."""
+    if math.isnan(value) or math.isnan(base) or not 0.0 < base < math.inf:
+        return None
+    return value / base
+
+
+# -- profit and loss ----------------------------------------------------------------------------
+
+
+def _figures(rows: Sequence[ExposureRow]) -> StructureFigures:
+    options = [row for row in rows if not row.line.position.is_stock]
+    credit = -sum(row.line.cost * _shares(row) for row in options)
+    pnl = sum((row.line.price - row.line.cost) * _shares(row) for row in rows)
+    expiries = {row.line.position.expiry for row in options}
+    complete = all(row.line.position.is_stock or row.line.counted for row in rows)
+    if not options or not complete or math.isnan(credit):
+        return StructureFigures(credit, pnl, *_of_shares(rows))
+    extremes = _at_expiry(rows, credit) if len(expiries) == 1 else _at_first(rows, credit)
+    return StructureFigures(credit, pnl, *extremes)
+
+
+def _shares(row: ExposureRow) -> float:
+    return row.quantity * row.line.position.multiplier
+
+
+def _of_shares(rows: Sequence[ExposureRow]) -> tuple[float, float]:
+    """Largest profit and loss of shares alone; unknown for anything else."""
+    if not all(row.line.position.is_stock for row in rows):
+        return math.nan, math.nan
+    paid = sum(row.line.cost * row.quantity for row in rows)
+    if math.isnan(paid):
+        return math.nan, math.nan
+    return (math.inf, paid) if paid > 0.0 else (-paid, math.inf)
+
+
+def _outlay(rows: Sequence[ExposureRow]) -> tuple[float, float]:
+    """Shares held and what they cost."""
+    stock = [row for row in rows if row.line.position.is_stock]
+    return sum(r.quantity for r in stock), sum(r.quantity * r.line.cost for r in stock)
+
+
+def _at_expiry(rows: Sequence[ExposureRow], credit: float) -> tuple[float, float]:
+    """Largest profit and loss at the common expiry, exact."""
+    options = [row for row in rows if row.line.position.is_option]
+    shares, outlay = _outlay(rows)
+    shape = payoff.segments(
+        np.array([row.line.position.strike for row in options]),
+        np.array([row.line.position.right == "C" for row in options]),
+        np.array([_shares(row) for row in options]),
+        credit=credit - outlay,
+        stock=shares,
+    )
+    profile = payoff.profile(shape)
+    return float(profile.max_profit), float(profile.max_loss)
+
+
+def _at_first(rows: Sequence[ExposureRow], credit: float) -> tuple[float, float]:
+    """Largest profit and loss at the first of several expiries, later legs revalued there."""
+    options = [row for row in rows if row.line.position.is_option]
+    first = min(row.line.tau for row in options)
+    spot = rows[0].line.spot
+    strikes = [row.line.strike for row in options]
+    price = np.unique(np.concatenate((spot * _REACH, strikes)))
+    shares, outlay = _outlay(rows)
+    total = credit - outlay + shares * price
+    for row in options:
+        total = total + _shares(row) * _later_value(row.line, price, first)
+    slope = shares + sum(_shares(row) for row in options if row.line.position.right == "C")
+    if math.isnan(spot) or np.isnan(total).any():
+        return math.nan, math.nan
+    top = math.inf if slope > 1e-9 else float(total.max())
+    bottom = math.inf if slope < -1e-9 else max(-float(total.min()), 0.0)
+    return top, bottom
+
+
+def _later_value(line: BookLine, price: FloatArray, first: float) -> FloatArray:
+    """Value of an option when the first one expires, its volatility unchanged."""
+    strike, is_call = line.strike, line.position.right == "C"
+    value = black_scholes.price(
+        price, strike, line.tau - first, line.rate, line.div_yield, line.sigma, is_call
+    )
+    sign = 1.0 if is_call else -1.0
+    return np.maximum(value, sign * (price - strike)) if line.is_american else value
+
+
+# -- margin ---------------------------------------------------------------------------------------
+
+
+def _margins(
+    legs: Sequence[Sequence[ExposureRow]], rules: margin.MarginRules, broad_indices: Sequence[str]
+) -> list[float]:
+    """Requirement of each structure in its own currency; NaN where it cannot be known."""
+    if not legs:
+        return []
+    options = [[row for row in rows if row.line.position.is_option] for rows in legs]
+    width = max(1, *(len(rows) for rows in options))
+    shape = (len(legs), width)
+    columns = {name: np.zeros(shape) for name in ("strike", "quantity", "price", "tau")}
+    columns["strike"] += 1.0
+    is_call = np.zeros(shape, dtype=np.bool_)
+    for number, rows in enumerate(options):
+        for place, row in enumerate(rows):
+            columns["strike"][number, place] = row.line.position.strike
+            columns["quantity"][number, place] = _shares(row)
+            columns["price"][number, place] = row.line.value
+            columns["tau"][number, place] = row.line.tau
+            is_call[number, place] = row.line.position.right == "C"
+    margins = margin.requirement(
+        columns["strike"],
+        is_call,
+        columns["quantity"],
+        columns["price"],
+        spot=np.array([rows[0].line.spot for rows in legs]),
+        tau=columns["tau"],
+        stock=np.array([_outlay(rows)[0] for rows in legs]),
+        multiplier=1.0,
+        broad_index=np.array([rows[0].line.position.symbol in broad_indices for rows in legs]),
+        rules=rules,
+    )
+    known = [all(_has_margin(row.line) for row in rows) for rows in legs]
+    return [
+        float(need) if sound else math.nan
+        for need, sound in zip(margins.requirement, known, strict=True)
+    ]
+
+
+def _has_margin(line: BookLine) -> bool:
+    """Whether the rules know the contract: shares, and options with what they need."""
+    return line.counted and (line.position.is_stock or line.position.is_option)
 
 
 # -- a trade that is considered ----------------------------------------------------------------

@@ -42,7 +42,7 @@ def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -
         if title != "id" or numbered:
             table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
     for place, one in enumerate(proposals, 1):
-        more = f"+{one.like_it} like it" if one.like_it else ""
+        more = f"+{one.alternatives} like it" if one.alternatives else ""
         table.add_row(
             str(one.rank or place),
             *([one.id] if numbered else []),

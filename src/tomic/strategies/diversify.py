@@ -16,28 +16,24 @@ FEW_SYMBOLS = 3
 
 
 class Contender(NamedTuple):
-    """A candidate with its fit, ready for the walk."""
+    """A candidate with its fit, and what the walk takes from its score."""
 
     hit: Hit
-    fit: PortfolioFit
+    fit: PortfolioFit = PortfolioFit()
+    penalty: float = 0.0
+    """Share of the score taken for a correlation."""
+    correlated: str = ""
+    """With which chosen symbol; empty without."""
 
     @property
     def score(self) -> float:
-        """With fit, before any correlation."""
-        return self.hit.score * self.fit.factor
+        """After everything."""
+        return self.hit.score * self.fit.factor * (1.0 - self.penalty)
 
-
-class Choice(NamedTuple):
-    """A candidate that was chosen."""
-
-    hit: Hit
-    fit: PortfolioFit
-    penalty: float
-    """Share of the score taken for a correlation; 0 without."""
-    correlated: str
-    """With which chosen symbol; empty without."""
-    score: float
-    """After everything."""
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Sorts best first; see `Hit.key`."""
+        return self.hit.key(self.score)
 
 
 Correlations = Mapping[frozenset[str], float]
@@ -52,7 +48,7 @@ def walk(
     symbols: int,
     correlations: Correlations | None = None,
     per_strategy: int | None = None,
-) -> list[Choice]:
+) -> list[Contender]:
     """
     Choose the best *top*, from the top down.
 
@@ -63,27 +59,23 @@ def walk(
     ``scan.correlation_penalty`` of its score, once, and is chosen only if it still leads.
     """
     limit = scan.max_per_strategy if per_strategy is None else per_strategy
-    queue = [
-        (contender.hit.key(contender.score), place, contender)
-        for place, contender in enumerate(contenders)
-    ]
+    queue = [(contender.key, place, contender) for place, contender in enumerate(contenders)]
     heapq.heapify(queue)
-    chosen: list[Choice] = []
+    chosen: list[Contender] = []
+    per_symbol = scan.max_per_symbol if symbols >= FEW_SYMBOLS else None
     while queue and len(chosen) < top:
         key, place, contender = heapq.heappop(queue)
-        if _barred(
-            contender.hit, chosen, scan.max_per_symbol if symbols >= FEW_SYMBOLS else None, limit
-        ):
+        if _barred(contender.hit, chosen, per_symbol, limit):
             continue
         other = _correlated(contender.hit, chosen, scan, correlations or {})
-        penalty = scan.correlation_penalty if other else 0.0
-        score = contender.score * (1.0 - penalty)
-        again = contender.hit.key(score)
+        charged = contender
+        if other:
+            charged = contender._replace(penalty=scan.correlation_penalty, correlated=other)
         # Penalties are only ever added: what still leads with one stays in the lead.
-        if again != key and queue and queue[0][0] < again:
-            heapq.heappush(queue, (again, place, contender))
+        if charged.key != key and queue and queue[0][0] < charged.key:
+            heapq.heappush(queue, (charged.key, place, contender))
             continue
-        chosen.append(Choice(contender.hit, contender.fit, penalty, other, score))
+        chosen.append(charged)
     return chosen
 
 
@@ -94,14 +86,10 @@ def by_strategy(
     top: int,
     symbols: int,
     correlations: Correlations | None = None,
-) -> list[Choice]:
+) -> list[Contender]:
     """Walk each strategy on its own; strategies in the order of their best trade."""
-    names = list(
-        dict.fromkeys(
-            contender.hit.template.name
-            for contender in sorted(contenders, key=lambda each: each.hit.key(each.score))
-        )
-    )
+    best_first = sorted(contenders, key=lambda contender: contender.key)
+    names = dict.fromkeys(contender.hit.template.name for contender in best_first)
     return [
         choice
         for name in names
@@ -116,7 +104,9 @@ def by_strategy(
     ]
 
 
-def _barred(hit: Hit, chosen: Sequence[Choice], per_symbol: int | None, per_strategy: int) -> bool:
+def _barred(
+    hit: Hit, chosen: Sequence[Contender], per_symbol: int | None, per_strategy: int
+) -> bool:
     symbol, strategy = hit.board.chain.symbol, hit.template.name
     symbols = Counter(choice.hit.board.chain.symbol for choice in chosen)
     strategies = Counter(choice.hit.template.name for choice in chosen)
@@ -129,7 +119,7 @@ def _barred(hit: Hit, chosen: Sequence[Choice], per_symbol: int | None, per_stra
 
 
 def _correlated(
-    hit: Hit, chosen: Sequence[Choice], scan: ScanSettings, correlations: Correlations
+    hit: Hit, chosen: Sequence[Contender], scan: ScanSettings, correlations: Correlations
 ) -> str:
     """The first chosen symbol that this one correlates with on the same side, or empty."""
     symbol = hit.board.chain.symbol

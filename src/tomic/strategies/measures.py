@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
 from tomic.quant import later_expiries, margin, payoff, probability
-from tomic.quant.margin import MarginRules
 from tomic.quant.payoff import Segments
 from tomic.strategies.candidates import Candidates, Expiries
 from tomic.strategies.pricing.board import Board
@@ -64,15 +64,9 @@ class Batch:
     def take(self, rows: IntArray | BoolArray) -> Batch:
         """The chosen rows, in their order."""
         return Batch(
-            self.members,
-            self.expiries,
-            self.group[rows],
-            self.row[rows],
-            self.quantity[rows],
-            self.is_call[rows],
-            self.is_far[rows],
-            self.stock[rows],
-        )
+            self.members, self.expiries, self.group[rows], self.row[rows], self.quantity[rows],
+            self.is_call[rows], self.is_far[rows], self.stock[rows],
+        )  # fmt: skip
 
     def legs(self, values: FloatArray, unused: float = 0.0) -> FloatArray:
         """Values of the chain's rows by leg, *unused* for unused legs."""
@@ -109,10 +103,10 @@ class Measures:
         return Measures(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def margin_rules(settings: Settings, *, cash: bool) -> MarginRules:
+def margin_rules(settings: Settings, *, cash: bool) -> margin.MarginRules:
     """The kernel's rules from the settings."""
     given = settings.margin
-    return MarginRules(
+    return margin.MarginRules(
         equity=given.naked_equity,
         broad_index=given.naked_index,
         minimum=given.naked_minimum,
@@ -139,19 +133,15 @@ def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
     near, far = batch.expiries
     first = board.outlooks[near]
     strike = batch.legs(board.strike)
-    lot = float(board.chain.multiplier)
-    cost = float(payoff.stock_cost(first.forward, first.discount))
+    common: dict[str, Any] = {
+        "credit": credit,
+        "discount": first.discount,
+        "stock": batch.stock,
+        "stock_cost": float(payoff.stock_cost(first.forward, first.discount)),
+        "multiplier": float(board.chain.multiplier),
+    }
     if far is None:
-        return payoff.segments(
-            strike,
-            batch.is_call,
-            batch.quantity,
-            credit=credit,
-            discount=first.discount,
-            stock=batch.stock,
-            stock_cost=cost,
-            multiplier=lot,
-        )
+        return payoff.segments(strike, batch.is_call, batch.quantity, **common)
     return later_expiries.segments(
         strike,
         batch.is_call,
@@ -159,11 +149,7 @@ def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
         np.where(batch.quantity == 0.0, 0, batch.is_far).astype(np.int64),
         [board.later(near, far)],
         grid=later_expiries.grid(first.forecast),
-        credit=credit,
-        discount=first.discount,
-        stock=batch.stock,
-        stock_cost=cost,
-        multiplier=lot,
+        **common,
     )
 
 
@@ -223,8 +209,7 @@ def tail_loss_bound(measures: Measures) -> FloatArray:
     The worst 5 % are no better than the average of the losing outcomes when these are more than
     5 %, and contain them all when they are fewer.
     """
-    bound: FloatArray = measures.mean_loss / np.maximum(measures.loss_chance, TAIL)
-    return bound
+    return np.asarray(measures.mean_loss / np.maximum(measures.loss_chance, TAIL))
 
 
 def rises_without_bound(batch: Batch, form: Segments) -> BoolArray:
@@ -266,10 +251,9 @@ def _liquidity(batch: Batch, board: Board) -> FloatArray:
 
 def _requirement(batch: Batch, board: Board, credit: FloatArray, form: Segments) -> FloatArray:
     cash = board.settings.account.margin == "cash"
-    secured = np.array([cash or member.template.cash_secured for member in batch.members])[
-        batch.group
-    ]
-    covered = np.array([_is_one_sided(member) for member in batch.members])[batch.group]
+    members = batch.members
+    secured = np.array([cash or member.template.cash_secured for member in members])[batch.group]
+    covered = np.array([_is_one_sided(member) for member in members])[batch.group]
     needed = np.empty(len(batch))
     # Legs of one right and expiry whose longs cover their shorts need their largest loss.
     lowest = form.value[covered].min(axis=1) - credit[covered]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +16,9 @@ from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
-from tomic.strategies.diversify import Choice
-from tomic.strategies.measures import Batch, Measures
-from tomic.strategies.pricing.board import Board
-from tomic.strategies.pricing.quotes import SOURCES
+from tomic.strategies.diversify import Contender
+from tomic.strategies.measures import Batch
+from tomic.strategies.pricing.board import SOURCES, Board
 from tomic.strategies.scoring import Prospect
 from tomic.strategies.search import Hit
 
@@ -28,133 +30,128 @@ THIN_MARGIN = 50.0
 HIGH_ROM = 5.0
 
 
-def to_proposal(choice: Choice, *, rank: int, like_it: int, notes: tuple[str, ...]) -> Proposal:
-    """The proposal of a chosen candidate, with *notes* of its gates before its own."""
-    return describe(
-        choice.hit,
-        fit=choice.fit.factor,
-        penalty=choice.penalty,
-        rank=rank,
-        like_it=like_it,
-        notes=(
-            *notes,
-            *((choice.fit.note,) if choice.fit.note else ()),
-            *(
-                (f"returns run with {choice.correlated}: {choice.penalty:.0%} of the score taken",)
-                if choice.correlated
-                else ()
-            ),
-        ),
-    )
-
-
 def describe(
-    hit: Hit,
-    *,
-    fit: float = 1.0,
-    penalty: float = 0.0,
-    rank: int = 0,
-    like_it: int = 0,
-    notes: tuple[str, ...] = (),
+    contender: Contender, *, rank: int = 0, alternatives: int = 0, notes: tuple[str, ...] = ()
 ) -> Proposal:
-    """All figures of one candidate."""
-    board, chain, near = hit.board, hit.board.chain, hit.expiries[0]
-    first, costs = board.outlooks[near], board.settings.costs
-    batch = batch_of(hit)
-    figures = measures.measure(batch, board)
-    numbers = _Numbers(figures)
-    form = measures.shape(batch, board, figures.credit)
+    """
+    All figures of one candidate.
+
+    It is measured by itself, so that what is shown does not depend on what was searched with it.
+
+    Args:
+        contender: With its fit, and what a correlation costs it.
+        rank, alternatives: Its place, and how many others of its group passed every rule.
+        notes: Those of its gates, which stand before its own.
+    """
+    hit, fit, penalty, correlated = contender
+    batch, settings = batch_of(hit), hit.board.settings.score
+    measured = measures.measure(batch, hit.board)
+    form = measures.shape(batch, hit.board, measured.credit)
     profile = payoff.profile(form)
-    slippage = numbers.credit_mid - numbers.credit - numbers.commission
-    natural = (
-        numbers.credit_mid - slippage / costs.slippage
-        if costs.slippage
-        else numbers.credit_mid - _half_spreads(batch, board)
-    )
-    cash = float(measures.requirement(batch, board, cash=True)[0]) - numbers.credit
-    greeks = _greeks(batch, board)
-    score = hit.score * fit * (1.0 - penalty)
-    settings = board.settings.score
+    figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
+    greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
+    if correlated:
+        correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
+    all_notes = (*notes, fit.note, correlation if correlated else "", *_notes(hit, figures))
     return Proposal(
         rank=rank,
-        symbol=chain.symbol,
-        strategy=hit.template.name,
-        side=hit.template.side,
-        as_of=chain.as_of,
-        currency=chain.underlying.currency,
-        multiplier=chain.multiplier,
-        spot=board.spot,
-        spot_source=chain.spot.source,
-        data_type=chain.data_type,
-        rate=chain.rate,
-        forward=first.forward,
-        expiry=near,
-        dte=first.dte,
-        tau=first.tau,
-        last_expiry=hit.expiries[1] or near,
         legs=_legs(hit),
-        credit=numbers.credit,
-        credit_mid=numbers.credit_mid,
-        credit_natural=natural,
-        commission=numbers.commission,
-        max_profit=numbers.max_profit,
-        max_loss=numbers.max_loss,
         breakevens=tuple(price for price in profile.breakevens[0].tolist() if math.isfinite(price)),
-        margin=numbers.margin,
-        margin_requirement=numbers.requirement,
-        margin_cash=cash if math.isfinite(cash) else None,
-        profit=numbers.profit,
-        rom=numbers.profit / numbers.margin,
-        rom_30d=scoring.DAYS / max(first.dte, 1) * numbers.profit / numbers.margin,
-        pos=numbers.pos,
-        pos_market=float(probability.pos(first.market, form)[0]),
-        ev=numbers.ev,
-        ev_market=float(probability.ev(first.market, form)[0]),
-        ev_30d=scoring.DAYS / max(first.dte, 1) * numbers.ev / numbers.margin,
-        cvar95=hit.tail_loss,
-        risk_reward=numbers.profit / hit.tail_loss if hit.tail_loss > 0.0 else math.inf,
-        touch=_touch(batch, board),
-        kelly=float(probability.kelly(first.forecast, form, figures.margin, settings.kelly_cap)[0]),
-        edge=_edge(batch, board),
-        edge_error=_edge_error(batch, board),
-        delta=greeks["delta"],
-        gamma=greeks["gamma"],
-        vega=greeks["vega"],
-        theta=greeks["theta"],
-        theta_margin=greeks["theta"] / numbers.margin,
+        **_situation(hit),
+        **_money(hit, batch, figures),
+        **_chances(hit, batch, form, figures),
+        **greeks,
+        theta_margin=_per(greeks["theta"], figures["margin"]),
         liquidity=hit.liquidity,
-        fit=fit,
-        score=score,
-        grade=scoring.grade(score, settings),
+        fit=fit.factor,
+        score=contender.score,
+        grade=scoring.grade(contender.score, settings),
         parts=scoring.parts(
-            hit.components, settings, liquidity=hit.liquidity, fit=fit, penalty=penalty
+            hit.components, settings, liquidity=hit.liquidity, fit=fit.factor, penalty=penalty
         ),
-        like_it=like_it,
-        forecast_volatility=first.forecast.volatility,
-        market_volatility=first.market.volatility,
-        iv30=board.forecast.iv30,
-        hv=board.forecast.hv,
-        iv_rank=board.vol.iv_rank,
+        alternatives=alternatives,
         curve=_curve(hit, form, profile),
-        scenarios=_scenarios(hit, numbers.credit - numbers.credit_mid),
-        notes=tuple(dict.fromkeys((*notes, *_notes(hit, numbers)))),
+        scenarios=_scenarios(hit, figures["credit"] - figures["credit_mid"]),
+        notes=tuple(dict.fromkeys(filter(None, all_notes))),
     )
 
 
-class _Numbers:
-    """The figures of a batch of one, as floats."""
+def _situation(hit: Hit) -> dict[str, Any]:
+    """What the trade is, and the market that it was found in."""
+    board, chain, template = hit.board, hit.board.chain, hit.template
+    first = board.outlooks[hit.expiries[0]]
+    return {
+        "symbol": chain.symbol,
+        "strategy": template.name,
+        "side": template.side,
+        "as_of": chain.as_of,
+        "currency": chain.underlying.currency,
+        "multiplier": chain.multiplier,
+        "spot": board.spot,
+        "spot_source": chain.spot.source,
+        "data_type": chain.data_type,
+        "rate": chain.rate,
+        "forward": first.forward,
+        "expiry": first.expiry,
+        "dte": first.dte,
+        "tau": first.tau,
+        "last_expiry": hit.expiries[1] or first.expiry,
+        "forecast_volatility": first.forecast.volatility,
+        "market_volatility": first.market.volatility,
+        "iv30": board.forecast.iv30,
+        "hv": board.forecast.hv,
+        "iv_rank": board.vol.iv_rank,
+    }
 
-    def __init__(self, figures: Measures) -> None:
-        self.credit = float(figures.credit[0])
-        self.credit_mid = float(figures.credit_mid[0])
-        self.commission = float(figures.commission[0])
-        self.max_profit = float(figures.max_profit[0])
-        self.max_loss = float(figures.max_loss[0])
-        self.profit = float(figures.profit[0])
-        self.requirement = float(figures.requirement[0])
-        self.margin = float(figures.margin[0])
-        self.pos = float(figures.pos[0])
-        self.ev = float(figures.ev[0])
+
+def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, Any]:
+    """What the trade costs, pays and ties up; currency per structure."""
+    board, margin, profit = hit.board, figures["margin"], figures["profit"]
+    contracts, lot = batch.quantity, float(board.chain.multiplier)
+    half_spreads = lot * (np.abs(contracts) * batch.legs(board.prices.half_spread)).sum()
+    above = batch.legs(board.price) - batch.legs(board.value)
+    errors = lot * contracts * batch.legs(board.value_error)
+    share = board.settings.costs.slippage
+    slippage = figures["credit_mid"] - figures["credit"] - figures["commission"]
+    per_30 = scoring.DAYS / max(board.outlooks[hit.expiries[0]].dte, 1)
+    same = ("credit", "credit_mid", "commission", "max_profit", "max_loss", "margin", "profit")
+    return {
+        **{name: figures[name] for name in same},
+        "credit_natural": figures["credit_mid"]
+        - (slippage / share if share else float(half_spreads)),
+        "margin_requirement": figures["requirement"],
+        "margin_cash": finite(
+            float(measures.requirement(batch, board, cash=True)[0]) - figures["credit"]
+        ),
+        "rom": _per(profit, margin),
+        "rom_30d": _per(per_30 * profit, margin),
+        "ev_30d": _per(per_30 * figures["ev"], margin),
+        "cvar95": hit.tail_loss,
+        "risk_reward": profit / hit.tail_loss if hit.tail_loss > 0.0 else math.inf,
+        "edge": -float(lot * (contracts * above).sum()),
+        "edge_error": finite(float(np.sqrt((errors**2).sum()))),
+    }
+
+
+def _per(value: float, margin: float) -> float:
+    """A share of the margin; without bound where there is none, as where quotes disagree."""
+    return value / margin if margin else math.copysign(math.inf, value) if value else 0.0
+
+
+def _chances(
+    hit: Hit, batch: Batch, form: Segments, figures: Mapping[str, float]
+) -> dict[str, Any]:
+    """What is expected of the trade, by the forecast and by the market."""
+    board, first = hit.board, hit.board.outlooks[hit.expiries[0]]
+    margin, cap = np.array([figures["margin"]]), board.settings.score.kelly_cap
+    return {
+        "pos": figures["pos"],
+        "pos_market": float(probability.pos(first.market, form)[0]),
+        "ev": figures["ev"],
+        "ev_market": float(probability.ev(first.market, form)[0]),
+        "touch": _touch(batch, board),
+        "kelly": float(probability.kelly(first.forecast, form, margin, cap)[0]),
+    }
 
 
 def batch_of(hit: Hit) -> Batch:
@@ -189,47 +186,32 @@ def prospect(hit: Hit) -> Prospect:
 
 def _volatility(hit: Hit) -> FloatArray:
     """Volatility of each leg: as the chain has it, else the smile's."""
-    board, result = hit.board, []
-    for row, leg in zip(hit.rows, hit.template.legs, strict=True):
-        iv = float(board.iv[row])
-        outlook = board.outlooks[expiry_of(leg, hit.expiries)]
-        smile = float(outlook.smile.iv(board.strike[row]))
-        result.append(iv if math.isfinite(iv) else smile)
-    return np.array(result)
-
-
-def _half_spreads(batch: Batch, board: Board) -> float:
-    half = batch.legs(board.prices.half_spread)
-    return float(board.chain.multiplier * (np.abs(batch.quantity) * half).sum())
+    board, rows = hit.board, np.array(hit.rows)
+    smiles = [board.outlooks[expiry_of(leg, hit.expiries)].smile for leg in hit.template.legs]
+    fitted = [smile.iv(strike) for smile, strike in zip(smiles, board.strike[rows], strict=True)]
+    return np.where(np.isfinite(board.iv[rows]), board.iv[rows], fitted)
 
 
 def _legs(hit: Hit) -> tuple[Leg, ...]:
     board, chain = hit.board, hit.board.chain
-    legs = []
-    for row, rule in zip(hit.rows, hit.template.legs, strict=True):
-        legs.append(
-            Leg(
-                name=rule.name,
-                quantity=rule.quantity,
-                right=rule.right,
-                strike=float(board.strike[row]),
-                expiry=chain["expiry"][row].item(),
-                con_id=int(chain["con_id"][row]) or None,
-                price=float(board.price[row]),
-                price_source=SOURCES[int(board.prices.source[row])],
-                bid=finite(chain["bid"][row]),
-                ask=finite(chain["ask"][row]),
-                value=finite(board.value[row]),
-                value_error=finite(board.value_error[row]),
-                iv=finite(board.iv[row]),
-                delta=finite(board.delta[row]),
-                gamma=finite(board.gamma[row]),
-                vega=finite(board.vega[row]),
-                theta=finite(board.theta[row]),
-                volume=_whole(chain["volume"][row]),
-                open_interest=_whole(chain["open_interest"][row]),
-            )
+    legs = [
+        Leg(
+            name=rule.name,
+            quantity=rule.quantity,
+            right=rule.right,
+            strike=float(board.strike[row]),
+            expiry=chain["expiry"][row].item(),
+            con_id=int(chain["con_id"][row]) or None,
+            price=float(board.price[row]),
+            price_source=SOURCES[int(board.prices.source[row])],
+            bid=finite(chain["bid"][row]),
+            ask=finite(chain["ask"][row]),
+            volume=_whole(chain["volume"][row]),
+            open_interest=_whole(chain["open_interest"][row]),
+            **_model_of(board, row),
         )
+        for row, rule in zip(hit.rows, hit.template.legs, strict=True)
+    ]
     if hit.template.stock:
         shares = hit.template.stock * chain.multiplier
         legs.append(
@@ -243,6 +225,11 @@ def _legs(hit: Hit) -> tuple[Leg, ...]:
             )
         )
     return tuple(legs)
+
+
+def _model_of(board: Board, row: int) -> dict[str, Any]:
+    names = ("value", "value_error", "iv", "delta", "gamma", "vega", "theta")
+    return {name: finite(getattr(board, name)[row]) for name in names}
 
 
 def _whole(value: float) -> int | None:
@@ -261,16 +248,6 @@ def _greeks(batch: Batch, board: Board) -> dict[str, float]:
         "vega": net(board.vega),
         "theta": net(board.theta),
     }
-
-
-def _edge(batch: Batch, board: Board) -> float:
-    above = batch.legs(board.price) - batch.legs(board.value)
-    return -float(board.chain.multiplier * (batch.quantity * above).sum())
-
-
-def _edge_error(batch: Batch, board: Board) -> float | None:
-    each = board.chain.multiplier * batch.quantity * batch.legs(board.value_error)
-    return finite(float(np.sqrt((each**2).sum())))
 
 
 def _touch(batch: Batch, board: Board) -> float | None:
@@ -314,25 +291,17 @@ def _scenarios(hit: Hit, costs: float) -> tuple[Scenario, ...]:
     moves = np.maximum(np.array(SCENARIO_SIGMAS) * sigma, -0.99)
     days = sorted({0, first.dte // 2, first.dte})
     vols = (-SCENARIO_VOL, 0.0, SCENARIO_VOL)
-    width = position.strike.size
-    stock = position.shares != 0.0
-    pad = 1 if stock else 0
     grid = revaluation.stress_grid(
-        position.spot,
-        np.append(position.strike, [position.spot] * pad),
-        np.append(position.tau, [1.0] * pad),
-        position.rate,
-        np.append(position.div_yield, [0.0] * pad),
-        np.append(position.iv, [0.2] * pad),
-        np.append(position.is_call, [True] * pad).astype(bool),
-        quantity=np.append(position.quantity, [position.shares] * pad),
-        multiplier=np.append(np.full(width, float(position.multiplier)), [1.0] * pad),
+        position.spot, position.strike, position.tau, position.rate, position.div_yield,
+        position.iv, position.is_call,
+        quantity=position.quantity,
+        multiplier=float(position.multiplier),
         is_american=position.is_american,
-        is_stock=np.append(np.zeros(width, bool), [True] * pad).astype(bool),
         spot_moves=moves,
         vol_moves=np.array(vols),
         days=np.array(days, dtype=np.float64),
-    )[0]
+    )[0]  # fmt: skip
+    grid += (position.shares * position.spot * moves)[:, None, None]
     wanted = [(m, 1, d) for d in range(len(days)) for m in range(len(moves))]
     wanted += [(len(moves) // 2, v, 0) for v in (0, 2)]
     return tuple(
@@ -343,9 +312,9 @@ def _scenarios(hit: Hit, costs: float) -> tuple[Scenario, ...]:
     )
 
 
-def _notes(hit: Hit, numbers: _Numbers) -> list[str]:
+def _notes(hit: Hit, figures: Mapping[str, float]) -> list[str]:
     """What a reader must know about this candidate."""
-    board, chain = hit.board, hit.board.chain
+    board, chain, margin = hit.board, hit.board.chain, figures["margin"]
     notes = []
     if chain.data_type is not DataType.LIVE:
         notes.append(f"{chain.data_type.value.replace('_', '-')} quotes")
@@ -358,11 +327,11 @@ def _notes(hit: Hit, numbers: _Numbers) -> list[str]:
             notes.append(f"{text} unknown")
     if hit.expiries[1] is not None:
         notes.append(f"figures at {hit.expiries[0]}, later legs at today's smile")
-    if math.isinf(numbers.max_loss):
+    if math.isinf(figures["max_loss"]):
         notes.append("loss without bound")
-    if 0.0 < numbers.margin < THIN_MARGIN:
-        notes.append(f"margin of only {numbers.margin:.0f}: check the quotes")
-    elif numbers.profit > HIGH_ROM * numbers.margin:
+    if 0.0 < margin < THIN_MARGIN:
+        notes.append(f"margin of only {margin:.0f}: check the quotes")
+    elif figures["profit"] > HIGH_ROM * margin:
         notes.append("return on margin above 500 %: check the quotes")
     if not board.outlooks[hit.expiries[0]].smile.arbitrage_free:
         notes.append("the smile of this expiry is not free of arbitrage")

@@ -21,7 +21,7 @@ from tomic.strategies.diversify import Contender, Correlations
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import Group, near_misses
-from tomic.strategies.scoring import NO_BOOK, FitModel, PortfolioFit
+from tomic.strategies.scoring import NO_BOOK, FitModel
 from tomic.strategies.why_not import explain_trade
 
 __all__ = [
@@ -155,11 +155,11 @@ def evaluate(
 
 def _with_fit(
     board: Board, wanted: Sequence[Template], book: FitModel | None
-) -> tuple[search.Found, tuple[Contender, ...]]:
+) -> tuple[search.SearchResult, tuple[Contender, ...]]:
     """The best of each group with their fit; more of them until no other can be better."""
     if book is None:
         searched = search.search(board, wanted)
-        return searched, tuple(Contender(hit, PortfolioFit(1.0)) for hit in searched.hits)
+        return searched, tuple(map(Contender, searched.hits))
     keep = KEEP_FOR_FIT
     while True:
         searched = search.search(board, wanted, keep=keep)
@@ -218,14 +218,14 @@ def rank(
     )
     by_symbol = {evaluation.symbol: evaluation for evaluation in evaluations}
     shown = []
-    for place, choice in enumerate(chosen, 1):
-        origin = by_symbol[choice.hit.board.chain.symbol]
+    for place, contender in enumerate(chosen, 1):
+        origin = by_symbol[contender.hit.board.chain.symbol]
         shown.append(
-            proposals.to_proposal(
-                choice,
+            proposals.describe(
+                contender,
                 rank=place,
-                like_it=origin.passed[choice.hit.group] - 1,
-                notes=origin.gated.unknown.get(choice.hit.template.name, ()),
+                alternatives=origin.passed[contender.hit.group] - 1,
+                notes=origin.gated.unknown.get(contender.hit.template.name, ()),
             )
         )
     return ScanResult(

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,9 +16,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
 from tomic.models import NearestMiss, Refusal, RuleCount, VolSnapshot
 from tomic.models.documents import UNLIMITED
-from tomic.strategies.candidates import Expiries
-from tomic.strategies.catalogue.gates import days_to_earnings
-from tomic.strategies.catalogue.leg_rules import Template
+from tomic.strategies.catalogue.leg_rules import Template, days_to_earnings
 from tomic.strategies.measures import Batch, Measures
 from tomic.strategies.pricing.board import Board
 
@@ -76,67 +75,41 @@ def gate(template: Template, vol: VolSnapshot, settings: Settings | None = None)
     """
     settings = settings or Settings()
     reasons, unknown = [], []
+    refused = partial(Refusal, kind="rule", symbol=vol.symbol, strategy=template.name)
     for condition in template.conditions:
-        value = condition.observed(vol)
+        value, name = condition.observed(vol), condition.name
         if value is None:
-            unknown.append(f"{_spoken(condition.name)} unknown")
+            unknown.append(f"{_SPOKEN.get(name, name)} unknown")
         elif not condition.holds(value):
-            text = f"{condition.name} {value:.3g} does not satisfy {condition}"
+            text = f"{name} {value:.3g} does not satisfy {condition}"
             reasons.append(
-                _refused(vol, template, f"gate:{condition.name}", value, condition.limit, text)
+                refused(rule=f"gate:{name}", observed=value, limit=condition.limit, message=text)
             )
-    reasons += _earnings_gate(template, vol, settings.scan.min_days_to_earnings)
-    if vol.next_earnings is None and _asks_earnings(settings):
+    least, days = settings.scan.min_days_to_earnings, days_to_earnings(vol)
+    if days is not None and days < least:
+        text = f"earnings in {days:.0f} days, fewer than {least}"
+        reasons.append(
+            refused(rule="min_days_to_earnings", observed=days, limit=float(least), message=text)
+        )
+    if vol.next_earnings is None and (least > 0 or settings.scan.expire_before_earnings):
         unknown.append("earnings unknown")
-    if settings.account.margin == "cash":
-        reasons += _cash_gate(template, vol)
+    if settings.account.margin == "cash" and (text := _not_in_cash(template)):
+        reasons.append(refused(rule="undefined_risk", message=text))
     return GateResult(not reasons, tuple(reasons), tuple(dict.fromkeys(unknown)))
 
 
-def _asks_earnings(settings: Settings) -> bool:
-    return settings.scan.min_days_to_earnings > 0 or settings.scan.expire_before_earnings
+_SPOKEN = {
+    "iv_rank": "IV rank", "iv_percentile": "IV percentile", "days_to_earnings": "earnings",
+}  # fmt: skip
 
 
-def _earnings_gate(template: Template, vol: VolSnapshot, least: int) -> list[Refusal]:
-    days = days_to_earnings(vol)
-    if days is None or days >= least:
-        return []
-    text = f"earnings in {days:.0f} days, fewer than {least}"
-    return [_refused(vol, template, "min_days_to_earnings", days, float(least), text)]
-
-
-def _cash_gate(template: Template, vol: VolSnapshot) -> list[Refusal]:
+def _not_in_cash(template: Template) -> str:
+    """Why a cash account cannot hold the strategy; empty where it can."""
     if template.undefined_risk:
-        text = "undefined risk cannot be held in a cash account"
-    elif template.naked_put and not template.cash_secured and len(template.legs) == 1:
-        text = "a naked put needs a margin account; in a cash account it is a cash_secured_put"
-    else:
-        return []
-    return [_refused(vol, template, "undefined_risk", None, None, text)]
-
-
-def _refused(
-    vol: VolSnapshot,
-    template: Template,
-    rule: str,
-    observed: float | None,
-    limit: float | None,
-    text: str,
-) -> Refusal:
-    return Refusal(
-        rule=rule,
-        kind="rule",
-        symbol=vol.symbol,
-        strategy=template.name,
-        observed=observed,
-        limit=limit,
-        message=text,
-    )
-
-
-def _spoken(name: str) -> str:
-    words = {"iv_rank": "IV rank", "iv_percentile": "IV percentile", "days_to_earnings": "earnings"}
-    return words.get(name, name)
+        return "undefined risk cannot be held in a cash account"
+    if template.naked_put and not template.cash_secured and len(template.legs) == 1:
+        return "a naked put needs a margin account; in a cash account it is a cash_secured_put"
+    return ""
 
 
 def judge_rows(board: Board) -> tuple[RuleVerdict, ...]:
@@ -185,10 +158,10 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, 
     """Rules on whole trades, in the order in which refusals are counted."""
     scan = board.settings.scan
     first = board.outlooks[batch.expiries[0]]
-    wants_credit = np.array([member.template.credit_required for member in batch.members])[
-        batch.group
-    ]
-    no_upside = np.array([member.template.no_upside_loss for member in batch.members])[batch.group]
+    wants_credit, no_upside = (
+        np.array([getattr(member.template, name) for member in batch.members])[batch.group]
+        for name in ("credit_required", "no_upside_loss")
+    )
     credit, net = measures.credit, measures.margin
     figures = measures.ev + measures.pos + measures.profit + net
     unbounded = np.isinf(measures.max_loss) | np.isinf(measures.requirement)
@@ -310,7 +283,6 @@ class Near:
     observed: float
     rule: Rule
     template: Template
-    expiries: Expiries
     rows: tuple[int, ...]
 
 
@@ -359,33 +331,29 @@ class Tally:
                 float(verdict.observed[best]),
                 verdict.rule,
                 member.template,
-                batch.expiries,
                 tuple(batch.row[best, : len(member.template.legs)].tolist()),
             )
 
     def counts(self) -> tuple[RuleCount, ...]:
         """Rules that refused something, most first."""
-        counts = [
-            RuleCount(rule=name, kind=self.rules[name].kind, count=count)
-            for name, count in self.refused.items()
-            if count
-        ]
-        return tuple(sorted(counts, key=lambda count: (-count.count, count.rule)))
+        order = sorted(self.refused, key=lambda name: (-self.refused[name], name))
+        return tuple(
+            RuleCount(rule=name, kind=self.rules[name].kind, count=self.refused[name])
+            for name in order
+            if self.refused[name]
+        )
 
 
 def near_misses(tally: Tally, board: Board) -> tuple[NearestMiss, ...]:
     """The nearest misses as models, in the order of their rules' names."""
-    result = []
-    for name in sorted(tally.nearest):
-        near = tally.nearest[name]
-        result.append(
-            NearestMiss(
-                **refusal(near.rule, near.observed, board, near.template, near.rows).model_dump(),
-                distance=near.distance,
-                only_rule=near.others == 0,
-            )
+    return tuple(
+        NearestMiss(
+            **refusal(near.rule, near.observed, board, near.template, near.rows).model_dump(),
+            distance=near.distance,
+            only_rule=near.others == 0,
         )
-    return tuple(result)
+        for _, near in sorted(tally.nearest.items())
+    )
 
 
 def refusal(

@@ -25,6 +25,7 @@ from tomic.strategies.measures import Batch
 from tomic.strategies.pricing.board import Board
 
 DAYS = 30.0
+_NOTHING = 1e-9
 NAMES = ("rom", "pos", "ev", "risk_reward")
 """Components in the order in which they are printed."""
 
@@ -50,8 +51,9 @@ class ScoreFigures(NamedTuple):
 def components(figures: ScoreFigures, score: ScoreSettings) -> FloatArray:
     """The four n, unweighted, (4, n) in the order of `NAMES`."""
     per_30 = DAYS / np.maximum(figures.dte, 1.0)
-    rom = per_30 * figures.profit / figures.margin
-    ev = per_30 * figures.ev / figures.margin
+    # A rule refuses a margin of nothing, but what it refuses is scored too when one asks about it.
+    margin = np.where(figures.margin == 0.0, _NOTHING, figures.margin)
+    rom, ev = per_30 * figures.profit / margin, per_30 * figures.ev / margin
     risked = figures.profit + figures.tail_loss
     return np.stack(
         (
@@ -269,7 +271,7 @@ NO_BOOK = "no portfolio known: fit counts 1"
 class PortfolioFit(NamedTuple):
     """How a trade fits."""
 
-    factor: float
+    factor: float = 1.0
     """F in (0, 1], by which the score is multiplied."""
     note: str = ""
     """What it does to the book, in words."""

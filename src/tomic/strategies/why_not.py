@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from tomic.strategies import candidates, measures, proposals, rules, scoring, se
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import SameStrike, Template
+from tomic.strategies.diversify import Contender
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
@@ -93,7 +95,7 @@ def explain_trade(
     refusals += outside
     hit, failed = _judged(board, variant, pair, rows)
     refusals += failed
-    figures = proposals.describe(hit, notes=gate.unknown) if hit else None
+    figures = proposals.describe(Contender(hit), notes=gate.unknown) if hit else None
     best, place = _among(board, template, pair, hit) if hit and not refusals else (None, None)
     other = best is not None and hit is not None and best.legs != hit.legs
     return TradeReview(
@@ -102,7 +104,7 @@ def explain_trade(
         refusals=tuple(refusals),
         proposal=figures,
         place=place,
-        better=proposals.describe(best, notes=gate.unknown) if best and other else None,
+        better=proposals.describe(Contender(best), notes=gate.unknown) if best and other else None,
     )
 
 
@@ -130,12 +132,8 @@ def _locate(
         listed_rows = board.side(expiry, leg.right)
         place = np.flatnonzero(np.abs(board.strike[listed_rows] - strikes[leg.name]) <= EDGE)
         if place.size == 0:
-            return _missing(
-                board,
-                template,
-                text,
-                f"no {strikes[leg.name]:g}{leg.right} of {expiry} in the chain",
-            )
+            absent = f"no {strikes[leg.name]:g}{leg.right} of {expiry} in the chain"
+            return _missing(board, template, text, absent)
         rows.append(int(listed_rows[place[0]]))
     return variant, pair, tuple(rows)
 
@@ -179,41 +177,36 @@ def _outside(board: Board, variant: Template, pair: Expiries, rows: Sequence[int
     """Parts of the template itself that the trade does not satisfy: days, then strikes."""
     refusals = []
     dte = board.outlooks[pair[0]].dte
-    name, text = variant.name, trade_text(board, variant, rows)
-
-    def refused(rule: str, observed: float | None, message: str) -> Refusal:
-        return Refusal(
-            rule=rule,
-            kind="rule",
-            symbol=board.chain.symbol,
-            strategy=name,
-            trade=text,
-            observed=observed,
-            message=message,
-        )
-
+    refused = partial(
+        Refusal,
+        kind="rule",
+        symbol=board.chain.symbol,
+        strategy=variant.name,
+        trade=trade_text(board, variant, rows),
+    )
     low, high = variant.dte
     if not candidates.within(variant.dte, dte):
-        refusals.append(refused("dte", dte, f"{dte} days to expiry, outside {low} to {high}"))
+        text = f"{dte} days to expiry, outside {low} to {high}"
+        refusals.append(refused(rule="dte", observed=dte, message=text))
     if variant.gap is not None and pair[1] is not None:
         gap = board.outlooks[pair[1]].dte - dte
         if not candidates.within(variant.gap, gap):
             low, high = variant.gap
-            refusals.append(refused("gap", gap, f"{gap} days between, outside {low} to {high}"))
+            text = f"{gap} days between, outside {low} to {high}"
+            refusals.append(refused(rule="gap", observed=gap, message=text))
     # The built legs are all that the template allows; the words say which leg is at fault.
     built = candidates.build(variant, board, pair).row
     if not (built == np.array(rows)).all(axis=1).any():
-        refusals.append(refused("template", None, _fault(board, variant, rows)))
+        refusals.append(refused(rule="template", message=_fault(board, variant, rows)))
     return refusals
 
 
 def _fault(board: Board, variant: Template, rows: Sequence[int]) -> str:
-    texts = []
-    for row, leg in zip(rows, variant.legs, strict=True):
-        texts.append(
-            f"{leg.name} {board.strike[row]:g}{leg.right} (delta {board.delta[row]:.2f}): "
-            f"{templates.strike_text(leg.pick)}"
-        )
+    texts = [
+        f"{leg.name} {board.strike[row]:g}{leg.right} (delta {board.delta[row]:.2f}): "
+        f"{templates.strike_text(leg.pick)}"
+        for row, leg in zip(rows, variant.legs, strict=True)
+    ]
     sigma = board.outlooks[board.chain["expiry"][rows[0]].item()].sigma_points
     return f"not as the template wants it: {'; '.join(texts)}; one sigma is {sigma:.2f}"
 
@@ -236,7 +229,7 @@ def _judged(
     if board.settings.score.definition == "original":
         scored = scoring.figures(batch, board)
         verdicts.append(rules.original(scored.ev, scoring.original_score(scored)))
-    hit = search.hit_of(batch, figures, board, 0, float(tail[0]))
+    (hit,) = search.hits_of(batch, figures, board, np.array([0]), tail)
     return hit, _refusals(board, variant, rows, verdicts)
 
 

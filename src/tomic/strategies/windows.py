@@ -61,8 +61,6 @@ def choose(
     today: dt.date,
     sigma: float,
     scan: ScanSettings,
-    *,
-    every_expiry: bool = False,
 ) -> Window:
     """
     Choose the options that *templates* can use.
@@ -79,12 +77,11 @@ def choose(
         spot: Currency per share.
         today: The exchange's date.
         sigma: At-the-money volatility, fraction; it only sets how far strikes reach.
-        every_expiry: Dailies and quarter ends too, not only monthlies and weeklies.
 
     Raises:
         EmptyChain: No expiry or strike of the class can be used.
     """
-    slots = _expiries(templates, params, today, every_expiry=every_expiry)
+    slots = _expiries(templates, params, today)
     if not slots:
         days = ", ".join(
             f"{template.name} {template.dte[0]}-{template.dte[1]}" for template in templates
@@ -175,12 +172,11 @@ def serves(chain: Chain, templates: Sequence[Template], scan: ScanSettings) -> b
 
 
 def _expiries(
-    templates: Sequence[Template], params: OptionParams, today: dt.date, *, every_expiry: bool
+    templates: Sequence[Template], params: OptionParams, today: dt.date
 ) -> dict[dt.date, list[LegRule]]:
-    """Expiry to the legs that may lie in it."""
-    kinds = classify(params.expiries)
+    """Monthly or weekly expiry to the legs that may lie in it."""
     usual = (ExpiryKind.MONTHLY, ExpiryKind.WEEKLY)
-    days = [day for day, kind in kinds.items() if every_expiry or kind in usual]
+    days = [day for day, kind in classify(params.expiries).items() if kind in usual]
     slots: dict[dt.date, list[LegRule]] = {}
     for variant in (each for template in templates for each in template.variants):
         near = [day for day in days if variant.dte[0] <= (day - today).days <= variant.dte[1]]

@@ -213,7 +213,11 @@ class ProposalSheet(Sheet):
         return text
 
     def _notes(self, proposal: Proposal) -> Text:
-        like = f"{proposal.like_it} others like it passed every rule" if proposal.like_it else ""
+        like = (
+            f"{proposal.alternatives} others like it passed every rule"
+            if proposal.alternatives
+            else ""
+        )
         return Text("\n".join([*(f"note: {note}" for note in proposal.notes), like]).strip(), "dim")
 
     # -- again -----------------------------------------------------------------------------

@@ -148,7 +148,7 @@ class ScanView(View):
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Show legs and score of the trade under the cursor."""
         proposal: Proposal = message.row
-        more = f"+{proposal.like_it} like it" if proposal.like_it else ""
+        more = f"+{proposal.alternatives} like it" if proposal.alternatives else ""
         legs = self.panel.joined([f"{proposal.symbol} {legs_of(proposal)} {proposal.expiry}", more])
         self.query_one("#trade", FactLines).show(
             [legs, score_text(proposal).plain, *proposal.notes[:1]]

@@ -175,7 +175,7 @@ _ALL = (
     ),
     Template(
         name="long_call_spread",
-        outlook="higher, volatility not dear",
+        outlook="higher, volatility not expensive",
         side="bullish",
         legs=(
             LegRule("long_call", CALL, +1, DeltaBand(0.40, 0.60)),
@@ -186,7 +186,7 @@ _ALL = (
     ),
     Template(
         name="long_put_spread",
-        outlook="lower, volatility not dear",
+        outlook="lower, volatility not expensive",
         side="bearish",
         legs=(
             LegRule("long_put", PUT, +1, DeltaBand(-0.60, -0.40)),
@@ -300,7 +300,7 @@ _ALL = (
     ),
     Template(
         name="put_backspread",
-        outlook="a fall, or nothing to lose by a rise; volatility not dear",
+        outlook="a fall, or nothing to lose by a rise; volatility not expensive",
         side="bearish",
         legs=(
             LegRule("short_put", PUT, -1, DeltaBand(-0.50, -0.30)),

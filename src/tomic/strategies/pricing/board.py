@@ -10,12 +10,13 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import UsageError
-from tomic.models import ExerciseStyle, RowStatus, VolSnapshot, normalize_symbol
+from tomic.models import ExerciseStyle, PriceSource, RowStatus, VolSnapshot, normalize_symbol
 from tomic.quant import (
     black_scholes,
     density,
@@ -25,17 +26,69 @@ from tomic.quant import (
     parity,
     smile,
 )
-from tomic.quant.density import Density
 from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
-from tomic.strategies.pricing.outlooks import (
-    Forecast,
-    NearMoney,
-    Outlook,
-    disagreement,
-    expected_volatility,
-)
-from tomic.strategies.pricing.quotes import Prices, is_quoted, ladder
+from tomic.strategies.pricing import outlooks
+from tomic.strategies.pricing.outlooks import Forecast, NearMoney, Outlook
+
+SOURCES = (PriceSource.TRUE, PriceSource.PARITY, PriceSource.MODEL, PriceSource.CLOSE)
+"""The ladder; codes in arrays are places in it, -1 where there is no price."""
+
+_TICK = 1e-9
+
+
+class Prices(NamedTuple):
+    """Prices of all rows, (m,), currency per share."""
+
+    price: FloatArray
+    """NaN where nothing on the ladder gives one."""
+    source: NDArray[np.int8]
+    """Place in `SOURCES`, -1 without a price."""
+    half_spread: FloatArray
+    """Half of ask less bid; where a side is missing, the widest that the rules would accept."""
+
+
+def is_quoted(bid: FloatArray, ask: FloatArray) -> BoolArray:
+    """Whether bid and ask make a market: both there, the bid positive, not crossed."""
+    return np.asarray((bid > 0.0) & (ask >= bid) & np.isfinite(ask), dtype=np.bool_)
+
+
+def ladder(
+    bid: FloatArray,
+    ask: FloatArray,
+    close: FloatArray,
+    parity: FloatArray,
+    model: FloatArray,
+    *,
+    max_spread: float,
+    max_spread_points: float,
+) -> Prices:
+    """
+    Price every row on the first rung that holds: mid, put-call parity, the smile, the close.
+
+    Args:
+        bid, ask, close: As quoted; NaN where missing.
+        parity: What the other right at the same strike implies; NaN without its own quotes.
+        model: Value at the smile; NaN where its expiry has none.
+        max_spread, max_spread_points: Widest spread accepted, as a share of the price and in
+            points; charged where bid or ask is missing.
+    """
+    rungs = (
+        np.where(is_quoted(bid, ask), 0.5 * (bid + ask), np.nan),
+        np.where(parity > _TICK, parity, np.nan),
+        np.where(model > _TICK, model, np.nan),
+        np.where(close > 0.0, close, np.nan),
+    )
+    price = np.full(bid.shape, np.nan)
+    source = np.full(bid.shape, -1, dtype=np.int8)
+    for place, rung in enumerate(rungs):
+        fills = np.isnan(price) & np.isfinite(rung)
+        price[fills], source[fills] = rung[fills], place
+    known = (bid >= 0.0) & (ask >= bid) & np.isfinite(ask)
+    widest = np.maximum(max_spread * price, max_spread_points)
+    half = 0.5 * np.where(known, ask - bid, widest)
+    return Prices(price, source, half)
+
 
 PREMIUM_YIELD_STEP = 0.0025
 PREMIUM_TAU = (2.0 / 365.0, 2.5)
@@ -201,7 +254,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         max_spread=settings.scan.max_spread,
         max_spread_points=settings.scan.max_spread_points,
     )
-    forecast = expected_volatility(vol, list(smiles.values()), settings.score)
+    forecast = outlooks.expected_volatility(vol, list(smiles.values()), settings.score)
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, forecast)
     greeks = _greeks(chain, rows, smiles, iv, yields)
     days = chain.expiries
@@ -335,7 +388,7 @@ class _Fitted(NamedTuple):
     """The smile of one expiry, which the market confirms, and its density."""
 
     smile: Smile
-    law: Density
+    law: density.Density
 
 
 def _smiles(
@@ -397,7 +450,7 @@ def _smiles(
 def _confirmed(fitted: Smile, market: NearMoney) -> tuple[_Fitted, str]:
     """A smile with its density, and where the market contradicts them."""
     law = density.from_smile(fitted)
-    return _Fitted(fitted, law), disagreement(fitted, law, market)
+    return _Fitted(fitted, law), outlooks.disagreement(fitted, law, market)
 
 
 def _straddle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tomic.config import AccountSettings, ScanSettings, Settings
 from tomic.models import VolSnapshot
 from tomic.strategies import rules
-from tomic.strategies.catalogue.gates import NAMES, days_to_earnings, figure, parse_gate
+from tomic.strategies.catalogue.leg_rules import GATE_FIGURES, days_to_earnings, figure, parse_gate
 from tomic.strategies.catalogue.templates import CATALOGUE
 
 AS_OF = dt.datetime(2026, 3, 2, 15, 0, tzinfo=dt.UTC)
@@ -54,7 +55,7 @@ def test_no_gate(text):
         parse_gate(text)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GATE_FIGURES)
 def test_every_name_can_be_asked(name):
     """An empty snapshot knows nothing, whatever is asked."""
     assert figure(snapshot(), name) is None
@@ -65,6 +66,17 @@ def test_derived_figures():
     assert figure(snapshot(iv30=0.25, hv30=0.20), "iv_minus_hv") == pytest.approx(0.05)
     assert days_to_earnings(snapshot(next_earnings=dt.date(2026, 3, 16))) == 14.0
     assert days_to_earnings(snapshot(next_earnings=dt.date(2026, 3, 1))) is None
+
+
+@pytest.mark.parametrize(("vix", "open_"), [(0.29, True), (0.31, False)])
+def test_vix_is_asked_in_points(vix, open_):
+    """Snapshots hold .31 for a VIX of 31; a gate is written in points."""
+    condor = dataclasses.replace(CATALOGUE["iron_condor"], gates=("vix < 30",))
+
+    result = rules.gate(condor, snapshot(vix=vix))
+
+    assert result.passed is open_
+    assert [refusal.observed for refusal in result.reasons] == ([] if open_ else [31.0])
 
 
 def test_refusal_carries_numbers():
