@@ -51,6 +51,7 @@ PEERS = {
     ("journal", "strategies"),  # marks and what to expect of the legs of an entry
     ("portfolio", "legs"),
     ("portfolio", "strategies"),  # how a trade fits the book
+    ("report", "present"),  # numbers as text
     ("strategies", "chain"),
     ("strategies", "selection"),
     ("valuation", "chain"),

@@ -215,7 +215,7 @@ def text(
     parts.append(_alerts(review.alerts, every=every_alert))
     parts.append(_gaps(review))
     if view.considered is not None:
-        parts.append(_considered(review, view.considered, width=width, color=color))
+        parts.append(considered(review, view.considered, width=width, color=color))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -521,7 +521,8 @@ def _gaps(review: BookReview) -> str:
 # -- a trade that is considered --------------------------------------------------------------------
 
 
-def _considered(before: BookReview, one: Considered, *, width: int, color: bool) -> str:
+def considered(before: BookReview, one: Considered, *, width: int = 80, color: bool = False) -> str:
+    """What a trade would change in the book."""
     first, second = before.totals, one.after.totals
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     table.add_column("", no_wrap=True)

@@ -48,7 +48,7 @@ def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -
             *([one.id] if numbered else []),
             one.symbol,
             one.strategy.replace("_", " "),
-            " ".join(_short(leg) for leg in one.legs),
+            legs_text(one),
             str(one.dte),
             money(one.credit, 0),
             amount(one.max_loss),
@@ -60,6 +60,11 @@ def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -
             f"{one.grade.value} {more}".rstrip(),
         )
     return text_of(table, width=max(width, 100), color=color)
+
+
+def legs_text(proposal: Proposal) -> str:
+    """All legs in short."""
+    return " ".join(_short(leg) for leg in proposal.legs)
 
 
 def _short(leg: Leg) -> str:
@@ -89,10 +94,16 @@ def scan_summary(result: ScanResult) -> str:
     return text
 
 
-def explanation(result: ScanResult) -> str:
-    """Every rule with what it refused and its nearest miss, and every strategy that was gated."""
+def explanation(result: ScanResult, *, symbol: str = "") -> str:
+    """
+    Every rule with what it refused and its nearest miss, and every strategy that was gated.
+
+    With *symbol* nearest misses, gates and notes of that symbol only.
+    """
     lines = [f"considered {result.considered:,}, passed {result.passed:,}"]
-    misses = {one.rule: one for one in reversed(result.nearest_misses)}
+    misses = {
+        miss.rule: miss for miss in reversed(result.nearest_misses) if symbol in ("", miss.symbol)
+    }
     for count in result.rejected:
         kind = "" if count.kind == "rule" else " (no data)"
         lines.append(f"  {count.rule:<24}{count.count:>12,}{kind}")
@@ -100,16 +111,18 @@ def explanation(result: ScanResult) -> str:
             miss = misses[count.rule]
             lines.append(f"  {'':24}nearest: {miss.symbol} {miss.trade}: {miss.message}")
     gated: dict[tuple[str, str], list[str]] = {}
-    for one in result.gated:
-        gated.setdefault((one.symbol, one.message), []).append(one.strategy)
+    for gate in result.gated:
+        if symbol in ("", gate.symbol):
+            gated.setdefault((gate.symbol, gate.message), []).append(gate.strategy)
     lines += [
-        f"  gated: {symbol}: {message} ({', '.join(names)})"
-        for (symbol, message), names in gated.items()
+        f"  gated: {name}: {message} ({', '.join(strategies)})"
+        for (name, message), strategies in gated.items()
     ]
     lines += [
-        f"  {one.symbol}: {note}"
-        for one in result.outcomes
-        for note in (*one.notes, one.cut, one.error)
+        f"  {outcome.symbol}: {note}"
+        for outcome in result.outcomes
+        if symbol in ("", outcome.symbol)
+        for note in (*outcome.notes, outcome.cut, outcome.error)
         if note
     ]
     return "\n".join(lines)

@@ -10,47 +10,49 @@ if TYPE_CHECKING:
     from tomic.figures import Figure
 
 
-def _unlimited() -> str:
-    # Here, as models are slow to import and hardly any number needs the word.
-    from tomic.models.documents import UNLIMITED
-
-    return UNLIMITED
-
-
-def number(value: float | None, decimals: int, factor: float = 1.0) -> str:
+def number(
+    value: float | None, decimals: int = 2, factor: float = 1.0, *, signed: bool = False
+) -> str:
     """
     A number with fixed decimals and thousands separators.
 
-    An empty text when missing, a word where there is no bound.
+    An empty text when missing, a word where there is no bound. What rounds to nothing has no sign:
+    "-0.0" reads as a loss that is none.
     """
     if value is None or math.isnan(value):
         return ""
     if math.isinf(value):
-        return _unlimited()
-    return f"{value * factor:,.{decimals}f}"
+        # Here, as models are slow to import and hardly any number needs the word.
+        from tomic.models.documents import UNLIMITED
+
+        return UNLIMITED
+    text = f"{value * factor:z,.{decimals}f}"
+    return f"+{text}" if signed and value > 0 and text.strip("0.") else text
 
 
 def figure_text(figure: Figure, value: float | None) -> str:
     """*value* as tables write that figure, with a plus where it is signed and positive."""
-    text = number(value, figure.decimals, figure.factor)
-    return f"+{text}" if figure.is_signed and value is not None and value > 0 else text
+    return number(value, figure.decimals, figure.factor, signed=figure.is_signed)
 
 
 def money(value: float | None, decimals: int = 2) -> str:
-    """Signed currency; an unbounded amount as a word, an empty text when missing."""
-    if value is None or math.isnan(value):
-        return ""
-    return _unlimited() if math.isinf(value) else f"{value:+,.{decimals}f}"
+    """Currency with its sign; else as `number`."""
+    return number(value, decimals, signed=True)
 
 
 def amount(value: float | None, decimals: int = 0) -> str:
-    """Currency without a sign, for what cannot be negative; else as `money`."""
+    """Currency without a plus, for what cannot be negative; else as `number`."""
     return number(value, decimals)
 
 
+def points(value: float | None, decimals: int = 1) -> str:
+    """A fraction in per cent, for what says "%" in its title; else as `number`."""
+    return number(value, decimals, 100.0)
+
+
 def per_cent(value: float | None, decimals: int = 0) -> str:
-    """A fraction as a percentage; an empty text when missing."""
-    return "" if value is None or not math.isfinite(value) else f"{value:.{decimals}%}"
+    """A fraction as a percentage; an empty text when missing or without a bound."""
+    return "" if value is None or not math.isfinite(value) else f"{value:z.{decimals}%}"
 
 
 class PlainTable:
