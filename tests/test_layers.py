@@ -63,7 +63,7 @@ ONLY_IN = {
     "httpx": {"web"},
     "ib_async": {"ib"},
     "matplotlib": {"report"},
-    "rich": {"cli", "panel", "present"},
+    "rich": {"cli", "panel"},
     "selectolax": {"web"},
     "sqlite3": {"store"},
     "textual": {"panel"},

@@ -96,7 +96,6 @@ TESTED_IN = {
     "panel/widgets/lines": "panel/test_connection",
     "portfolio/lines": "portfolio/test_exposure",
     "portfolio/overview": "portfolio/test_stress",
-    "present/figures": "cli/test_volatility",
     "present/journal": "cli/test_journal",
     "present/scan": "cli/test_scan",
     "present/store": "cli/test_store",

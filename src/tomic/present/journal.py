@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tomic.journal import campaign, statistics
+from tomic.journal.attribution import in_cents
 from tomic.models.documents import to_document
 from tomic.models.journal import (
     Attribution,
@@ -453,8 +454,6 @@ def _attributed(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _cents(part: Attribution) -> dict[str, Any]:
     """Parts in cents; both accounts add up to the total in cents."""
-    from tomic.journal.attribution import in_cents
-
     outside = (part.traded, part.costs)
     stepwise = in_cents((*outside, part.time, part.volatility, part.spot), part.total)
     greeks = (part.delta, part.gamma, part.vega, part.theta, part.residual)

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from tomic._version import __version__
 from tomic.masking import masked
 from tomic.models.book import AccountSummary
@@ -25,9 +23,8 @@ from tomic.models.review import (
 )
 from tomic.portfolio.exposure import Total
 from tomic.present import forms
-from tomic.present.chain import text_of
 from tomic.present.forms import Format, emit
-from tomic.present.text import amount, number, per_cent
+from tomic.present.text import PlainTable, amount, money, number, per_cent
 from tomic.workflows.portfolio.review import Considered, PortfolioReview
 
 SCHEMA = "tomic.portfolio/1"
@@ -209,13 +206,13 @@ def text(
     review = view.review
     parts = [header(review), _main_table(review, by, width=width, color=color), _totals(review)]
     if spots:
-        parts += [_grid_text(one, review, spots, width, color) for one in _grids(review)]
+        parts += [_grid_text(one, review, spots, color) for one in _grids(review)]
         parts.append(_events(review))
     parts.append(_concentration(review))
     parts.append(_alerts(review.alerts, every=every_alert))
     parts.append(_gaps(review))
     if view.considered is not None:
-        parts.append(considered(review, view.considered, width=width, color=color))
+        parts.append(considered_text(review, view.considered, color=color))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -268,25 +265,19 @@ _NUMBERS = (
 def _main_table(review: BookReview, by: str, *, width: int, color: bool) -> str:
     if not review.structures:
         return "no positions that can be shown; see what is left out below"
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    first = {"strategy": ("id", "strategy", "DTE", "days"), "symbol": ("symbol", "structures")}
-    titles = first.get(by, ("expiry", "structures"))
-    for title in titles:
-        table.add_column(title, no_wrap=True, justify="right" if title in _RIGHT else "left")
-    extra = ("%max", "ROM", "margin") if by == "strategy" else ("margin", "share")
-    for title in (*(one[0] for one in _NUMBERS), *extra):
-        table.add_column(title, justify="right", no_wrap=True)
+    numbers = [title for title, _, _ in _NUMBERS]
     if by == "strategy":
-        table.add_column("legs", overflow="fold")
+        table = PlainTable(
+            "id", "strategy", "DTE", "days", *numbers, "%max", "ROM", "margin", "legs",
+            left=(0, 1, len(numbers) + 7),
+        )  # fmt: skip
         for one in review.structures:
             table.add_row(*_structure_cells(one))
-    else:
-        for row in rows(review, by):
-            table.add_row(*_group_cells(row, by))
-    return text_of(table, width=width, color=color)
-
-
-_RIGHT = ("DTE", "days", "structures")
+        return table.text(width=width, bold=color).rstrip("\n")
+    table = PlainTable(by, "structures", *numbers, "margin", "share")
+    for row in rows(review, by):
+        table.add_row(*_group_cells(row, by))
+    return table.text(bold=color).rstrip("\n")
 
 
 def _structure_cells(one: Structure) -> list[str]:
@@ -319,11 +310,7 @@ def _group_cells(row: dict[str, Any], by: str) -> list[str]:
 
 
 def _signed(value: float | None, decimals: int) -> str:
-    if value is None or math.isnan(value):
-        return "?"
-    # Adding nothing turns the -0.0 that rounding may leave into 0.0.
-    rounded = round(value, decimals) + 0.0
-    return f"{rounded:+,.{decimals}f}" if rounded else f"{0.0:.{decimals}f}"
+    return money(value, decimals) or "?"
 
 
 def _amount(value: float | None) -> str:
@@ -417,16 +404,11 @@ def _grids(review: BookReview) -> Iterable[StressGrid]:
 _SHOWN_VOLS = (-0.5, 0.0, 0.5, 1.0)
 
 
-def _grid_text(
-    grid: StressGrid, review: BookReview, shown: Sequence[float], width: int, color: bool
-) -> str:
+def _grid_text(grid: StressGrid, review: BookReview, shown: Sequence[float], color: bool) -> str:
     """P&L today by spot and volatility, and over time with the volatility of today."""
     spots = [place for place, move in enumerate(grid.spot_moves) if _near(move, shown)]
     vols = [place for place, move in enumerate(grid.vol_moves) if _near(move, _SHOWN_VOLS)]
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    table.add_column("vol \\ spot", no_wrap=True)
-    for place in spots:
-        table.add_column(f"{grid.spot_moves[place]:+.0%}", justify="right", no_wrap=True)
+    table = PlainTable("vol \\ spot", *(f"{grid.spot_moves[place]:+.0%}" for place in spots))
     for vol in vols:
         cells = [_signed(grid.pnl[spot][vol][0], 0) for spot in spots]
         table.add_row(f"{grid.vol_moves[vol]:+.0%} today", *cells)
@@ -436,7 +418,7 @@ def _grid_text(
             cells = [_signed(grid.pnl[spot][middle][day], 0) for spot in spots]
             table.add_row(f"+0% in {days} days", *cells)
     title = f"stress of {grid.name}, {review.currency}, from the live spot"
-    return f"{title}\n{text_of(table, width=width, color=color)}"
+    return f"{title}\n{table.text(bold=color)}".rstrip("\n")
 
 
 def _near(move: float, shown: Sequence[float]) -> bool:
@@ -521,13 +503,10 @@ def _gaps(review: BookReview) -> str:
 # -- a trade that is considered --------------------------------------------------------------------
 
 
-def considered(before: BookReview, one: Considered, *, width: int = 80, color: bool = False) -> str:
+def considered_text(before: BookReview, one: Considered, *, color: bool = False) -> str:
     """What a trade would change in the book."""
     first, second = before.totals, one.after.totals
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    table.add_column("", no_wrap=True)
-    for title in ("before", "after", "change"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = PlainTable("", "before", "after", "change")
     pairs: list[tuple[str, float | None, float | None, int]] = [
         ("delta, shares", first.greeks.delta, second.greeks.delta, 1),
         ("delta value", first.greeks.delta_value, second.greeks.delta_value, 0),
@@ -558,7 +537,7 @@ def considered(before: BookReview, one: Considered, *, width: int = 80, color: b
         change = new - old if new is not None and old is not None else None
         table.add_row(title, *(_signed(x, decimals) for x in (old, new, change)))
     lines = [f"with {one.trade}", *(_trade_line(x) for x in one.structures)]
-    lines.append(text_of(table, width=width, color=color))
+    lines.append(table.text(bold=color).rstrip("\n"))
     lines.append(f"fit {one.change.fit:.2f}{''.join(f'; {x}' for x in one.change.notes)}")
     lines += [f"{_WORDS[x.severity]:<6}{x.message} -> {x.advice}" for x in one.alerts]
     if one.what_if is not None:

@@ -7,40 +7,27 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from tomic.figures import columns
 from tomic.models.documents import to_document, to_text, with_flags
 from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview
 from tomic.present import forms
-from tomic.present.chain import text_of
 from tomic.present.forms import NOT_ADVICE, Format
-from tomic.present.text import amount, money, number, per_cent
+from tomic.present.text import PlainTable, amount, money, number, per_cent
 
 # -- the ranking ---------------------------------------------------------------------------
 
-_RANKING = (
-    ("#", "right"),
-    ("id", "left"),
-    ("symbol", "left"),
-    ("strategy", "left"),
-    ("legs", "left"),
-    *(
-        (figure.narrow, "right")
-        for figure in columns("dte credit max_loss margin pos ev rom_30d score")
-    ),
-    ("", "left"),
-)
+_RANKING = [
+    "#", "id", "symbol", "strategy", "legs",
+    *(figure.narrow for figure in columns("dte credit max_loss margin pos ev rom_30d score")), "",
+]  # fmt: skip
 
 
-def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -> str:
+def ranking(proposals: Sequence[Proposal], *, color: bool = False) -> str:
     """The chosen proposals, best first."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     # What is found in a recording is not kept, and has no number by which it could be shown.
-    numbered = any(one.id for one in proposals)
-    for title, side in _RANKING:
-        if title != "id" or numbered:
-            table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
+    numbered = any(proposal.id for proposal in proposals)
+    titles = [title for title in _RANKING if title != "id" or numbered]
+    table = PlainTable(*titles, left=range(1, 4 + numbered))
     for place, one in enumerate(proposals, 1):
         more = f"+{one.like_it} like it" if one.like_it else ""
         table.add_row(
@@ -59,7 +46,7 @@ def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -
             number(one.score, 1),
             f"{one.grade.value} {more}".rstrip(),
         )
-    return text_of(table, width=max(width, 100), color=color)
+    return table.text(bold=color).rstrip("\n")
 
 
 def legs_text(proposal: Proposal) -> str:
@@ -149,10 +136,8 @@ def proposal_text(one: Proposal) -> str:
 
 
 def _legs(one: Proposal) -> str:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for title in ("leg", "qty", "contract", "bid", "ask", "price", "from", "model", "IV", "Δ", "Θ"):
-        left = title in ("leg", "contract", "from")
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
+    titles = ("leg", "qty", "contract", "bid", "ask", "price", "from", "model", "IV", "Δ", "Θ")
+    table = PlainTable(*titles, left=(0, 2, 6))
     for leg in one.legs:
         contract = "shares" if leg.sec_type == "STK" else f"{leg.expiry} {leg.strike:g}{leg.right}"
         table.add_row(
@@ -168,7 +153,7 @@ def _legs(one: Proposal) -> str:
             number(leg.delta, 2),
             number(leg.theta, 3),
         )
-    return text_of(table, width=120, color=False)
+    return table.text().rstrip("\n")
 
 
 def _figures(one: Proposal) -> str:
@@ -275,15 +260,13 @@ def review_text(review: TradeReview) -> str:
 
 def catalogue(strategies: Sequence[Mapping[str, Any]]) -> str:
     """Every strategy in a line: when one would want it, its days, its gates."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for title in ("strategy", "outlook", "side", "days", "gates"):
-        table.add_column(title, no_wrap=title != "gates")
+    table = PlainTable("strategy", "outlook", "side", "days", "gates", left=range(5))
     for one in strategies:
         low, high = one["dte"]
         table.add_row(
             one["name"], one["outlook"], one["side"], f"{low}-{high}", ", ".join(one["gates"])
         )
-    return text_of(table, width=150, color=False)
+    return table.text(width=150).rstrip("\n")
 
 
 def strategy(one: Mapping[str, Any]) -> str:
@@ -326,23 +309,21 @@ def to_json(result: ScanResult) -> str:
     return forms.to_json({**head, **to_document(result)})
 
 
-def shown(
-    result: ScanResult, format: Format, *, explain: bool, width: int, color: bool = False
-) -> str:
+def shown(result: ScanResult, format: Format, *, explain: bool, color: bool = False) -> str:
     """The proposals in *format*; a table has the refusals as well where *explain* is set."""
     return forms.emit(
         format,
-        table=lambda: _text(result, explain=explain, width=width, color=color),
+        table=lambda: _text(result, explain=explain, color=color),
         json=lambda: to_json(result),
         ndjson=lambda: "".join(f"{to_text(proposal)}\n" for proposal in result.proposals),
         csv=lambda: to_csv(result),
     )
 
 
-def _text(result: ScanResult, *, explain: bool, width: int, color: bool) -> str:
+def _text(result: ScanResult, *, explain: bool, color: bool) -> str:
     parts = []
     if result.proposals:
-        parts.append(ranking(result.proposals, width=width, color=color))
+        parts.append(ranking(result.proposals, color=color))
         parts.append(why_first(result.proposals[0]))
     if explain:
         parts.append(explanation(result))

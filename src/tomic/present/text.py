@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tomic.present.forms import to_json
+
 if TYPE_CHECKING:
-    from tomic.figures import Figure
+    from tomic.figures import Definition, Figure
 
 
 def number(
@@ -55,11 +59,15 @@ def per_cent(value: float | None, decimals: int = 0) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:z.{decimals}%}"
 
 
+_LEAST_ROOM = 20
+"""Letters of a column that is folded."""
+
+
 class PlainTable:
     """
     Columns of text: the first one and those without a title left, the others right.
 
-    Rich lays out five hundred rows in most of a second; nothing here wraps or needs colour.
+    Rich lays out five hundred rows in most of a second; nothing here needs colour.
     """
 
     def __init__(self, *titles: str, left: Collection[int] = (0,)) -> None:
@@ -81,13 +89,61 @@ class PlainTable:
             keep.remove(titles.index(title))
         return keep, len(titles) - len(keep)
 
-    def text(self, keep: Sequence[int] | None = None) -> str:
-        """The table, a line a row; only the columns *keep*."""
+    def text(
+        self, keep: Sequence[int] | None = None, *, width: int | None = None, bold: bool = False
+    ) -> str:
+        """
+        The table, a line a row.
+
+        Args:
+            keep: Only these columns.
+            width: Where the last column is folded, if that leaves it some room.
+            bold: Whether the titles are.
+        """
         kept = range(len(self._rows[0])) if keep is None else keep
-        columns = [[row[at] for row in self._rows] for at in kept]
-        widths = [max(map(len, cells)) for cells in columns]
-        padded = [
-            [cell.ljust(width) if at in self._left else cell.rjust(width) for cell in cells]
-            for at, cells, width in zip(kept, columns, widths, strict=True)
-        ]
-        return "".join("  ".join(line).rstrip() + "\n" for line in zip(*padded, strict=True))
+        sizes = [max(len(row[at]) for row in self._rows) for at in kept]
+        start = sum(sizes[:-1]) + 2 * (len(sizes) - 1)
+        room = sizes[-1] if width is None else max(width - start, _LEAST_ROOM)
+        lines = []
+        for row in self._rows:
+            *cells, last = (row[at] for at in kept)
+            first, *more = textwrap.wrap(last, room) if len(last) > room else [last]
+            padded = (
+                cell.ljust(size) if at in self._left else cell.rjust(size)
+                for at, cell, size in zip(kept, [*cells, first], sizes, strict=True)
+            )
+            lines += ["  ".join(padded).rstrip(), *(f"{'':{start}}{text}" for text in more)]
+        if bold:
+            lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
+        return "\n".join(lines) + "\n"
+
+
+# -- definitions ---------------------------------------------------------------------------
+
+
+def definition(metric: Definition, *, as_json: bool) -> str:
+    """Everything about one metric."""
+    if as_json:
+        return to_json(asdict(metric))
+    lines = [
+        f"{metric.name}  {metric.title}",
+        f"  {metric.meaning}",
+        f"  unit     {metric.unit}",
+        f"  formula  {metric.formula}",
+        f"  source   {metric.source}",
+        f"  caveat   {metric.caveat}",
+        f"  kernel   {metric.kernel}",
+        f"  example  {metric.example}",
+        f"           = {metric.result:.10g}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def definitions_table(every: Mapping[str, Definition], *, as_json: bool) -> str:
+    """All metrics by subject."""
+    if as_json:
+        return to_json({name: asdict(metric) for name, metric in every.items()})
+    table = PlainTable("metric", "", "unit", left=(0, 1, 2))
+    for metric in every.values():
+        table.add_row(metric.name, metric.title, metric.unit)
+    return table.text()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tomic import figures
+from tomic import figures, files
 from tomic.models.documents import to_document
 from tomic.present.forms import Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, figure_text, number
@@ -114,14 +114,8 @@ def vol(reports: Sequence[VolReport], format: Format) -> str:
         table=lambda: "\n".join(map(_detail, reports)),
         json=lambda: to_json({"schema": VOL_SCHEMA, "symbols": list(map(vol_document, reports))}),
         ndjson=lambda: to_ndjson(map(vol_document, reports)),
-        csv=lambda: _vol_csv(reports),
+        csv=lambda: files.to_snapshots_csv((report.snapshot, None) for report in reports),
     )
-
-
-def _vol_csv(reports: Sequence[VolReport]) -> str:
-    from tomic import files
-
-    return files.to_snapshots_csv((report.snapshot, None) for report in reports)
 
 
 def vol_document(report: VolReport) -> dict[str, Any]:

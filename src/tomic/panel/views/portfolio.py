@@ -279,7 +279,7 @@ class PortfolioView(View):
         def show(view: PortfolioReview) -> None:
             self.show(view)
             if view.considered is not None:
-                text = present.considered(view.review, view.considered)
+                text = present.considered_text(view.review, view.considered)
                 self.app.push_screen(TextSheet(f"With {trade}", text, self.command()))
 
         self.request(f"reading the account, with {trade}", ask, show)
