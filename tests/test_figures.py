@@ -98,7 +98,7 @@ def test_every_column_is_defined():
         *(column.narrow for column in volatility._VOL_COLUMNS),
         *(column.narrow for column in volatility._PAST_COLUMNS),
         "EM30",
-        *(title for title, _ in scan._RANKING if title),
+        *(title for title in scan._RANKING if title),
         *("breakevens", "max profit", "CVaR95", "risk-reward", "touch", "edge"),
         *(name for name in Proposal.model_fields if name in PROPOSED),
         *("n_rom", "n_pos", "n_ev", "n_rr", "liquidity", "fit"),

@@ -51,6 +51,7 @@ PEERS = {
     ("journal", "strategies"),  # marks and what to expect of the legs of an entry
     ("portfolio", "legs"),
     ("portfolio", "strategies"),  # how a trade fits the book
+    ("report", "present"),  # numbers as text
     ("strategies", "chain"),
     ("strategies", "selection"),
     ("valuation", "chain"),
@@ -62,7 +63,7 @@ ONLY_IN = {
     "httpx": {"web"},
     "ib_async": {"ib"},
     "matplotlib": {"report"},
-    "rich": {"cli", "panel", "present"},
+    "rich": {"cli", "panel"},
     "selectolax": {"web"},
     "sqlite3": {"store"},
     "textual": {"panel"},

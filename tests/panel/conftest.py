@@ -10,7 +10,7 @@ import pytest
 from conftest import settings_in
 from tomic.config import Settings
 from tomic.panel.app import PanelApp, Source
-from tomic.panel.widgets.glyphs import UNICODE, Glyphs
+from tomic.panel.widgets.plot import UNICODE, Glyphs
 
 SMALL = (80, 24)
 """Columns and rows of the smallest terminal that everything must work on."""

@@ -112,7 +112,7 @@ async def test_keys_work_while_the_desk_computes(panel):
     async with panel.run_test(size=SMALL) as pilot:
         await pilot.press("2")
         shown: list[str] = []
-        panel.view(ChainView).work("computing", compute, shown.append, online=False)
+        panel.view(ChainView).request("computing", compute, shown.append, online=False)
         await until(pilot, lambda: "computing" in text(pilot))
 
         await pilot.press("6")

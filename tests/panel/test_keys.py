@@ -6,8 +6,8 @@ from support import panel_figures as figures
 from support.panel_screens import settle, text, until
 from tomic.panel.app import PanelApp, Source
 from tomic.panel.views.scan import ScanView
-from tomic.panel.widgets.entry import Ask
 from tomic.panel.widgets.grid import Grid
+from tomic.panel.widgets.lines import Ask
 
 SCREEN = (110, 26)
 TRADE = "SPY -1 575P +1 565P 2026-12-18"
@@ -117,7 +117,7 @@ async def test_a_ranking_and_one_of_its_trades(make_panel):
         )
         await pilot.press("escape", "slash")
         panel.focused.value = "0"
-        assert "--top" not in panel.view(ScanView).typed()
+        assert "--top" not in panel.view(ScanView).command()
 
 
 async def test_a_proposal_whose_chain_is_gone(make_panel):

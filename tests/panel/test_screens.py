@@ -12,11 +12,10 @@ from tomic.panel.views.data import DataView, HistorySheet
 from tomic.panel.views.journal import JournalView, report_text
 from tomic.panel.views.market import MarketView
 from tomic.panel.views.portfolio import PortfolioView
-from tomic.panel.views.proposal import ProposalSheet
-from tomic.panel.views.scan import ScanView
+from tomic.panel.views.scan import ProposalSheet, ScanView
 from tomic.panel.views.settings import SettingsView
 from tomic.panel.views.view import TextSheet, View
-from tomic.panel.widgets.glyphs import ASCII, UNICODE
+from tomic.panel.widgets.plot import ASCII, UNICODE
 from tomic.workflows.portfolio.review import PortfolioReview
 
 SMALL, LARGE = (80, 24), (132, 40)
@@ -86,7 +85,7 @@ def history(panel):
 
 def lost(panel):
     market(panel)
-    panel.lost("no gateway at 127.0.0.1:7497; start TWS or IB Gateway")
+    panel.set_banner("no gateway at 127.0.0.1:7497; start TWS or IB Gateway")
 
 
 SCENES = [

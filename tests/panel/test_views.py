@@ -9,10 +9,9 @@ from support.panel_screens import text, until
 from tomic.errors import UsageError
 from tomic.models import SymbolOutcome
 from tomic.panel.views.chain import ChainView, window_of
-from tomic.panel.views.proposal import ProposalSheet
-from tomic.panel.views.scan import ScanView
-from tomic.panel.widgets.entry import LineInput
+from tomic.panel.views.scan import ProposalSheet, ScanView
 from tomic.panel.widgets.grid import Grid
+from tomic.panel.widgets.lines import LineInput
 
 SMALL = (80, 24)
 
@@ -63,8 +62,8 @@ async def test_a_partial_scan_says_so_first(make_panel):
         panel.view(ScanView).show(result)
         await pilot.pause()
 
-        said = "partial: failed ASML; cut short QQQ (9 of 90 options missing: lost)"
-        assert said in text(pilot)
+        expected = "partial: failed ASML; cut short QQQ (9 of 90 options missing: lost)"
+        assert expected in text(pilot)
 
 
 async def test_what_is_not_kept_cannot_be_entered(make_panel):
@@ -78,5 +77,5 @@ async def test_what_is_not_kept_cannot_be_entered(make_panel):
         await pilot.press("j")
         await pilot.pause()
 
-        assert sheet.typed() == ""
+        assert sheet.command() == ""
         assert "not kept" in text(pilot)

@@ -11,23 +11,6 @@ import pytest
 from tomic.chain import Chain, Fetch
 from tomic.models import OptionQuote, RowStatus
 from tomic.present import chain as render
-from tomic.present.text import number
-
-
-@pytest.mark.parametrize(
-    ("value", "decimals", "factor", "text"),
-    [
-        (None, 2, 1.0, ""),
-        (float("nan"), 2, 1.0, ""),
-        (0.0, 2, 1.0, "0.00"),
-        (0.1834, 1, 100.0, "18.3"),
-        (12345.678, 2, 1.0, "12,345.68"),
-        (-0.305, 2, 1.0, "-0.30"),
-    ],
-)
-def test_numbers(value, decimals, factor, text):
-    """Fixed decimals and thousands separators; what is missing is empty, and zero is not."""
-    assert number(value, decimals, factor) == text
 
 
 def altered(chain: Chain, **changes) -> Chain:

@@ -374,14 +374,14 @@ def entry_rows() -> list[EntryRow]:
     )  # fmt: skip
     return [
         EntryRow(
-            7, "SPY", "short_put_spread", "-1 560P +1 550P 2026-12-18", "2026-11-02", 1.36,
-            DECEMBER, 84.2, act,
+            7, "SPY", "short_put_spread", "-1 560P +1 550P 2026-12-18", "2026-11-02",
+            84.2, act,
         ),
         EntryRow(
             9, "QQQ", "iron_condor", "-1 480P +1 470P -1 540C +1 550C 2027-01-15", "2026-11-11",
-            2.81, JANUARY, -31.0, hold,
+            -31.0, hold,
         ),
-        EntryRow(12, "XLF", "covered_call", "-1 55C 2026-12-18", "2026-11-19", 0.4, DECEMBER, None),
+        EntryRow(12, "XLF", "covered_call", "-1 55C 2026-12-18", "2026-11-19", None),
     ]  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def panel(
         raise UsageError(
             f"the panel needs textual ({exc.name} is not installed); pip install tomic[panel]"
         ) from exc
-    from tomic.panel.widgets.glyphs import ASCII
+    from tomic.panel.widgets.plot import ASCII
 
     # The screen belongs to the panel, so nothing is logged to stderr.
     log_to(settings.log.level, *(log_files(settings.log) or [NullHandler()]))

@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 
 def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    from tomic.present import chain, scan as render_scan
+    from tomic.present import scan as render_scan
 
     terminal = sys.stdout.isatty()
-    width = chain.screen_width(terminal)
-    shown = render_scan.shown(result, format, explain=explain, width=width, color=terminal)
+    shown = render_scan.shown(result, format, explain=explain, color=terminal)
     typer.echo(shown, nl=False)
 
 

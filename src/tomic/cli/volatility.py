@@ -197,7 +197,7 @@ def explain(
 ) -> None:
     """Print definition, unit, formula, source and caveat of a metric."""
     from tomic import figures
-    from tomic.present import figures as present
+    from tomic.present import text as present
 
     if metric is None:
         typer.echo(present.definitions_table(figures.ALL, as_json=as_json), nl=False)

@@ -1,21 +1,15 @@
-"""A chain as tables and summary lines; and rich tables as text."""
+"""A chain as tables and summary lines."""
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from tomic import figures
 from tomic.chain import Chain
 from tomic.figures import Figure
 from tomic.models import OptionQuote, RowStatus
 from tomic.present.text import figure_text
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
 
 _PIPED_WIDTH = 160
 
@@ -26,23 +20,6 @@ _LAST_HIDDEN = ["bid", "ask", "delta", "iv", "theta", "open_interest", "volume",
 _LEAST_WIDTH = 5
 _CELL_WIDTH = 8
 _MIDDLE_WIDTH = 12
-
-
-def text_of(table: Table, *, width: int, color: bool) -> str:
-    """A rich table as text."""
-    # A chain needs no rich, and loading it takes a twentieth of a second.
-    from rich.console import Console
-
-    out = io.StringIO()
-    Console(
-        file=out,
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        highlight=False,
-        legacy_windows=False,
-    ).print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def screen_width(is_terminal: bool) -> int:
@@ -64,7 +41,7 @@ def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, 
             pairs.setdefault((row.expiry.isoformat(), row.strike), {})[row.right] = row
     for expiry in chain.expiries:
         day = expiry.isoformat()
-        rows = {strike: sides for (one, strike), sides in pairs.items() if one == day}
+        rows = {strike: sides for (date, strike), sides in pairs.items() if date == day}
         if rows:
             dte = next(iter(next(iter(rows.values())).values())).dte
             title = f"{expiry:%d %b %Y}  {dte} days  ({len(rows)} strikes)"

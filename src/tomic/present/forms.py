@@ -68,32 +68,34 @@ def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict) else value
 
 
-def to_json(document: Mapping[str, Any] | Sequence[Any]) -> str:
-    """One document, indented; what JSON has no form for, such as a path, as its text."""
+def _plain(value: Any) -> Any:
+    # Here, as models are slow to import and a table needs none.
     from tomic.models.documents import plain
 
-    whole = plain(document)
-    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    return plain(value)
+
+
+def to_json(document: Mapping[str, Any] | Sequence[Any]) -> str:
+    """One document, indented; what JSON has no form for, such as a path, as its text."""
+    return _dumped(document, indent=2) + "\n"
 
 
 def to_ndjson(rows: Iterable[Mapping[str, Any]]) -> str:
     """A row per line."""
-    from tomic.models.documents import plain
+    return "".join(f"{_dumped(row)}\n" for row in rows)
 
-    return "".join(
-        json.dumps(plain(row), ensure_ascii=False, allow_nan=False, default=str) + "\n"
-        for row in rows
-    )
+
+def _dumped(value: Any, indent: int | None = None) -> str:
+    whole = _plain(value)
+    return json.dumps(whole, indent=indent, ensure_ascii=False, allow_nan=False, default=str)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -> str:
     """A row per line under *names*, or under those of the first row; empty without either."""
-    from tomic.models.documents import plain
-
     out = io.StringIO()
     columns = list(names) or list(rows[0] if rows else ())
     if columns:
         writer = csv.DictWriter(out, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(plain(row) for row in rows)
+        writer.writerows(_plain(row) for row in rows)
     return out.getvalue()

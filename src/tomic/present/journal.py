@@ -82,13 +82,13 @@ def recorded(entry: JournalEntry, *, as_json: bool) -> str:
 
 def document(entry: JournalEntry) -> str:
     """The entry whole, with what is computed from it."""
-    held = [to_document(leg, exclude_none=True) for leg in campaign.held(entry)]
+    legs = [to_document(leg, exclude_none=True) for leg in campaign.held(entry)]
     computed = {
         "premium": campaign.premium(entry),
         "commissions": campaign.commissions(entry),
         "result": campaign.result(entry),
         "slippage": campaign.slippage(entry),
-        "held": held,
+        "held": legs,
     }
     body = to_document(entry, exclude_none=True)
     return to_json({"schema": "tomic.journal.entry/1", **body, "computed": computed})
@@ -108,8 +108,8 @@ def whole(entry: JournalEntry, *, as_json: bool) -> str:
             lines.append(f"{name:<8} {text}")
     if entry.tags:
         lines.append(f"tags     {' '.join(entry.tags)}")
-    lines += [f"note     {one.at:%Y-%m-%d %H:%M}  {one.text}" for one in entry.notes]
-    marked = [one for one in entry.snapshots if one.pnl is not None]
+    lines += [f"note     {note.at:%Y-%m-%d %H:%M}  {note.text}" for note in entry.notes]
+    marked = [mark for mark in entry.snapshots if mark.pnl is not None]
     if marked:
         last = marked[-1]
         lines.append(
@@ -140,33 +140,33 @@ def _trade_lines(entry: JournalEntry) -> list[str]:
 
 
 def _figure_lines(entry: JournalEntry) -> list[str]:
-    one = entry.context
+    context = entry.context
     figures = {
-        "spot": number(one.spot, 2),
-        "IV": per_cent(one.iv, 1),
-        "rank": per_cent(one.iv_rank),
-        "percentile": per_cent(one.iv_percentile),
-        "HV30": per_cent(one.hv30, 1),
-        "VIX": number(one.vix, 1, 100.0),
-        "ATR": number(one.atr14, 2),
-        "skew": per_cent(one.skew, 1),
-        "delta": money(one.delta, 1),
-        "gamma": money(one.gamma),
-        "vega": money(one.vega),
-        "theta": money(one.theta),
-        "margin": number(one.margin, 0),
-        "max profit": money(one.max_profit, 0),
-        "max loss": "" if one.max_loss is None else money(-one.max_loss, 0),
-        "PoS": per_cent(one.pos),
-        "EV": money(one.ev),
-        "score": number(one.score, 1) + (f" {one.grade}" if one.grade else ""),
+        "spot": number(context.spot, 2),
+        "IV": per_cent(context.iv, 1),
+        "rank": per_cent(context.iv_rank),
+        "percentile": per_cent(context.iv_percentile),
+        "HV30": per_cent(context.hv30, 1),
+        "VIX": number(context.vix, 1, 100.0),
+        "ATR": number(context.atr14, 2),
+        "skew": per_cent(context.skew, 1),
+        "delta": money(context.delta, 1),
+        "gamma": money(context.gamma),
+        "vega": money(context.vega),
+        "theta": money(context.theta),
+        "margin": number(context.margin, 0),
+        "max profit": money(context.max_profit, 0),
+        "max loss": "" if context.max_loss is None else money(-context.max_loss, 0),
+        "PoS": per_cent(context.pos),
+        "EV": money(context.ev),
+        "score": number(context.score, 1) + (f" {context.grade}" if context.grade else ""),
     }
     known = [f"{name} {text}" for name, text in figures.items() if text]
     lines = [f"entry    {' · '.join(known)}"] if known else []
-    if one.missing:
-        lines.append(f"missing  {', '.join(one.missing)}")
-    if one.proposal:
-        lines.append(f"from     proposal {one.proposal}")
+    if context.missing:
+        lines.append(f"missing  {', '.join(context.missing)}")
+    if context.proposal:
+        lines.append(f"from     proposal {context.proposal}")
     return lines
 
 
@@ -174,14 +174,14 @@ def history(changes: Iterable[Change], shape: Format) -> str:
     """Every change with the values it set."""
     rows: list[dict[str, Any]] = [
         {
-            "revision": one.revision,
-            "at": one.at.isoformat(),
-            "event": one.event,
-            "note": one.note,
-            "set": one.values,
-            "removed": list(one.removed),
+            "revision": change.revision,
+            "at": change.at.isoformat(),
+            "event": change.event,
+            "note": change.note,
+            "set": change.values,
+            "removed": list(change.removed),
         }
-        for one in changes
+        for change in changes
     ]
     return emit_rows(
         shape, rows, lambda: _changes(rows), schema="tomic.journal.history/1", name="changes"
@@ -204,7 +204,7 @@ def _short(value: Any) -> str:
 
 
 def imports(
-    found: Sequence[tuple[str, ImportedJournal]],
+    imported: Sequence[tuple[str, ImportedJournal]],
     shape: Format,
     refused: Sequence[tuple[str, Exception]] = (),
 ) -> str:
@@ -212,19 +212,19 @@ def imports(
     rows = [
         {
             "source": name,
-            "kind": one.kind,
-            "added": list(one.added),
-            "changed": list(one.changed),
-            "known": one.known,
-            "aside": one.aside,
-            "notes": list(one.notes),
+            "kind": result.kind,
+            "added": list(result.added),
+            "changed": list(result.changed),
+            "known": result.known,
+            "aside": result.aside,
+            "notes": list(result.notes),
         }
-        for name, one in found
+        for name, result in imported
     ]
     text = "".join(
-        f"{name}: {one.kind}: {len(one.added)} new, {len(one.changed)} changed, "
-        f"{one.known} known already{f', {one.aside} kept aside' if one.aside else ''}\n"
-        for name, one in found
+        f"{name}: {result.kind}: {len(result.added)} new, {len(result.changed)} changed, "
+        f"{result.known} known already{f', {result.aside} kept aside' if result.aside else ''}\n"
+        for name, result in imported
     )
     errors = {name: str(error) for name, error in refused}
     more = {"errors": errors} if errors else {}
@@ -233,44 +233,44 @@ def imports(
     )
 
 
-def executions(found: Sequence[ExecutionRow], shape: Format) -> str:
+def executions(rows: Sequence[ExecutionRow], shape: Format) -> str:
     """Executions, and rows that are none, with what became of each."""
     return emit_rows(
         shape,
-        [_execution(row) for row in found],
-        lambda: _executed(found),
+        [_execution(row) for row in rows],
+        lambda: _executed(rows),
         schema="tomic.journal.executions/1",
         name="executions",
     )
 
 
-def _executed(found: Sequence[ExecutionRow]) -> str:
-    if not found:
+def _executed(rows: Sequence[ExecutionRow]) -> str:
+    if not rows:
         return ""
     table = PlainTable(
         "id", "time (UTC)", "symbol", "contract", "quantity", "price", "status", "entry", "why",
         left=(0, 1, 2, 3, 6, 8),
     )  # fmt: skip
-    for one in found:
-        where = f"{Path(one.source).name}:{one.line}: " if one.source else ""
+    for row in rows:
+        where = f"{Path(row.source).name}:{row.line}: " if row.source else ""
         table.add_row(
-            one.id,
-            f"{one.at:%Y-%m-%d %H:%M}" if one.at else "",
-            one.symbol,
-            one.contract,
-            "" if one.quantity is None else f"{one.quantity:+g}",
-            number(one.price, 2),
-            one.status,
-            "" if one.entry is None else str(one.entry),
-            where + one.reason,
+            row.id,
+            f"{row.at:%Y-%m-%d %H:%M}" if row.at else "",
+            row.symbol,
+            row.contract,
+            "" if row.quantity is None else f"{row.quantity:+g}",
+            number(row.price, 2),
+            row.status,
+            "" if row.entry is None else str(row.entry),
+            where + row.reason,
         )
     return table.text()
 
 
-def _execution(one: ExecutionRow) -> dict[str, Any]:
+def _execution(row: ExecutionRow) -> dict[str, Any]:
     return {
-        **{name: getattr(one, name) for name in _EXECUTION_FIGURES},
-        "at": one.at.isoformat() if one.at else None,
+        **{name: getattr(row, name) for name in _EXECUTION_FIGURES},
+        "at": row.at.isoformat() if row.at else None,
         "decisions": [
             {
                 "at": each.at.isoformat(),
@@ -278,7 +278,7 @@ def _execution(one: ExecutionRow) -> dict[str, Any]:
                 "who": each.who,
                 "because": each.because,
             }
-            for each in one.decisions
+            for each in row.decisions
         ],
     }
 
@@ -292,102 +292,102 @@ _EXECUTION_FIGURES = (
 # -- check -----------------------------------------------------------------------------------
 
 
-def checks(found: CheckRun, shape: Format) -> str:
+def checks(run: CheckRun, shape: Format) -> str:
     """A line per entry, and below it each rule that fired or could not be judged."""
     return emit(
         shape,
-        table=lambda: _checked(found),
+        table=lambda: _checked(run),
         json=lambda: to_json(
             {
                 "schema": "tomic.journal.check/1",
-                "as_of": found.as_of.isoformat(),
-                "errors": {name: str(error) for name, error in found.errors.items()},
-                "checks": [to_document(check) for check in found.checks],
+                "as_of": run.as_of.isoformat(),
+                "errors": {name: str(error) for name, error in run.errors.items()},
+                "checks": [to_document(check) for check in run.checks],
             }
         ),
-        ndjson=lambda: to_ndjson(to_document(check) for check in found.checks),
-        csv=lambda: to_csv([row for check in found.checks for row in _signal_rows(check)]),
+        ndjson=lambda: to_ndjson(to_document(check) for check in run.checks),
+        csv=lambda: to_csv([row for check in run.checks for row in _signal_rows(check)]),
     )
 
 
-def _checked(found: CheckRun) -> str:
-    if not found.checks:
+def _checked(run: CheckRun) -> str:
+    if not run.checks:
         return ""
     table = PlainTable("id", "symbol", "strategy", "P&L", "of prem", "DTE", "", left=(1, 2))
     details: list[list[str]] = []
-    for one in found.checks:
+    for check in run.checks:
         table.add_row(
-            str(one.entry_id),
-            one.symbol,
-            one.strategy.replace("_", " "),
-            money(one.pnl) or "?",
-            per_cent(one.share_of_premium) or "?",
-            "" if one.dte is None else str(one.dte),
-            _verdict(one),
+            str(check.entry_id),
+            check.symbol,
+            check.strategy.replace("_", " "),
+            money(check.pnl) or "?",
+            per_cent(check.share_of_premium) or "?",
+            "" if check.dte is None else str(check.dte),
+            _verdict(check),
         )
-        details.append(_details(one))
+        details.append(_details(check))
     head, *lines = table.text().splitlines()
     blocks = ["\n".join([line, *below]) for line, below in zip(lines, details, strict=True)]
     return "\n".join([head, *blocks]) + "\n"
 
 
-def _verdict(one: ExitCheck) -> str:
+def _verdict(check: ExitCheck) -> str:
     words = {
         Verdict.ACT: "ACT",
         Verdict.HOLD: "hold",
         Verdict.STALE: "no signal, on old marks",
         Verdict.UNJUDGED: "NOT JUDGED",
     }
-    return words[one.verdict]
+    return words[check.verdict]
 
 
-def _details(one: ExitCheck) -> list[str]:
-    fired = [f"      {signal.rule}: {signal.text} · {signal.advice}" for signal in one.signals]
+def _details(check: ExitCheck) -> list[str]:
+    fired = [f"      {signal.rule}: {signal.text} · {signal.advice}" for signal in check.signals]
     return [
         *fired,
-        *(f"      ? {signal.text}" for signal in one.unjudged),
-        *(f"      {text}" for text in one.notes),
+        *(f"      ? {signal.text}" for signal in check.unjudged),
+        *(f"      {text}" for text in check.notes),
     ]
 
 
-def _signal_rows(one: ExitCheck) -> list[dict[str, Any]]:
+def _signal_rows(check: ExitCheck) -> list[dict[str, Any]]:
     common = {
-        "entry_id": one.entry_id,
-        "symbol": one.symbol,
-        "strategy": one.strategy,
-        "verdict": one.verdict.value,
-        "pnl": one.pnl,
-        "share_of_premium": one.share_of_premium,
-        "dte": one.dte,
+        "entry_id": check.entry_id,
+        "symbol": check.symbol,
+        "strategy": check.strategy,
+        "verdict": check.verdict.value,
+        "pnl": check.pnl,
+        "share_of_premium": check.share_of_premium,
+        "dte": check.dte,
     }
     empty = {"rule": "", "fired": "", "observed": "", "limit": "", "text": "", "advice": ""}
-    signals = [to_document(signal) for signal in (*one.signals, *one.unjudged)]
+    signals = [to_document(signal) for signal in (*check.signals, *check.unjudged)]
     return [{**common, **empty, **signal} for signal in signals or [{}]]
 
 
-def check_summary(found: CheckRun) -> str:
+def check_summary(run: CheckRun) -> str:
     """How many entries came to what, and when."""
-    counts = {word: sum(one.verdict is word for one in found.checks) for word in Verdict}
+    counts = {word: sum(check.verdict is word for check in run.checks) for word in Verdict}
     text = ", ".join(f"{n} {word.value}" for word, n in counts.items() if n) or "nothing open"
-    return f"{found.as_of:%Y-%m-%d %H:%M} UTC · {text} · {NOT_ADVICE}"
+    return f"{run.as_of:%Y-%m-%d %H:%M} UTC · {text} · {NOT_ADVICE}"
 
 
 def snapshots(taken: Sequence[Taken], shape: Format) -> str:
     """What was kept of each entry."""
     rows: list[dict[str, Any]] = [
         {
-            "id": one.entry.id,
-            "symbol": one.entry.symbol,
-            "at": one.snapshot.at.isoformat() if one.snapshot else None,
-            "spot": one.snapshot.spot if one.snapshot else None,
-            "pnl": one.snapshot.pnl if one.snapshot else None,
-            "delta": one.snapshot.delta if one.snapshot else None,
-            "gamma": one.snapshot.gamma if one.snapshot else None,
-            "vega": one.snapshot.vega if one.snapshot else None,
-            "theta": one.snapshot.theta if one.snapshot else None,
-            "problem": one.problem,
+            "id": mark.entry.id,
+            "symbol": mark.entry.symbol,
+            "at": mark.snapshot.at.isoformat() if mark.snapshot else None,
+            "spot": mark.snapshot.spot if mark.snapshot else None,
+            "pnl": mark.snapshot.pnl if mark.snapshot else None,
+            "delta": mark.snapshot.delta if mark.snapshot else None,
+            "gamma": mark.snapshot.gamma if mark.snapshot else None,
+            "vega": mark.snapshot.vega if mark.snapshot else None,
+            "theta": mark.snapshot.theta if mark.snapshot else None,
+            "problem": mark.problem,
         }
-        for one in taken
+        for mark in taken
     ]
     return emit_rows(
         shape, rows, lambda: _kept(rows), schema="tomic.journal.snapshot/1", name="snapshots"
@@ -410,14 +410,14 @@ def _kept(rows: Sequence[Mapping[str, Any]]) -> str:
 # -- attribution -------------------------------------------------------------------------------
 
 
-def attributions(found: Sequence[Attributed], shape: Format) -> str:
+def attributions(attributed: Sequence[Attributed], shape: Format) -> str:
     """Two accounts of each P&L, each adding up to it to the cent."""
     rows = [
-        {"id": one.entry.id, "symbol": one.entry.symbol, "line": line, **_cents(part)}
-        for one in found
+        {"id": trade.entry.id, "symbol": trade.entry.symbol, "line": line, **_cents(part)}
+        for trade in attributed
         for line, part in (
-            ("since entry", one.since_entry),
-            ("since yesterday", one.since_yesterday),
+            ("since entry", trade.since_entry),
+            ("since yesterday", trade.since_yesterday),
         )
         if part is not None
     ]
@@ -453,6 +453,7 @@ def _attributed(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _cents(part: Attribution) -> dict[str, Any]:
     """Parts in cents; both accounts add up to the total in cents."""
+    # Here, as it brings scipy, which a list needs not wait for.
     from tomic.journal.attribution import in_cents
 
     outside = (part.traded, part.costs)
@@ -473,22 +474,22 @@ def _cents(part: Attribution) -> dict[str, Any]:
 # -- statistics --------------------------------------------------------------------------------
 
 
-def report(found: JournalReport, shape: Format) -> str:
+def report(results: JournalReport, shape: Format) -> str:
     """Statistics, calibration, and the test of the score."""
-    rows = [found.overall, *found.groups]
+    rows = [results.overall, *results.groups]
     return emit(
         shape,
-        table=lambda: _reported(found, rows),
-        json=lambda: to_json({"schema": "tomic.journal.stats/1", **to_document(found)}),
+        table=lambda: _reported(results, rows),
+        json=lambda: to_json({"schema": "tomic.journal.stats/1", **to_document(results)}),
         ndjson=lambda: to_ndjson(_flat(to_document(row)) for row in rows),
         csv=lambda: to_csv([_flat(to_document(row)) for row in rows]),
     )
 
 
-def _reported(found: JournalReport, rows: Sequence[Statistics]) -> str:
-    parts = [_totals(rows), _calibrations((found.trades, found.proposals))]
-    if found.score.n:
-        parts.append(_score(found))
+def _reported(results: JournalReport, rows: Sequence[Statistics]) -> str:
+    parts = [_totals(rows), _calibrations((results.trades, results.proposals))]
+    if results.score.n:
+        parts.append(_score(results))
     return "\n".join(part for part in parts if part)
 
 
@@ -502,67 +503,67 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _span(one: Interval, form: str) -> str:
+def _span(interval: Interval, form: str) -> str:
     """A value with its interval: ``74 % (60 to 85)``."""
-    if one.value is None:
+    if interval.value is None:
         return ""
-    text = format(one.value, form)
-    if one.low is None or one.high is None:
+    text = format(interval.value, form)
+    if interval.low is None or interval.high is None:
         return text
-    return f"{text} ({format(one.low, form)} to {format(one.high, form)})"
+    return f"{text} ({format(interval.low, form)} to {format(interval.high, form)})"
 
 
 def _totals(rows: Sequence[Statistics]) -> str:
     table = PlainTable(
         "", "n", "win (95 %)", "expectancy (95 %)", "total", "PF", "max DD", "days", "ROM", "slip"
     )
-    for one in rows:
-        factor = one.profit_factor
+    for group in rows:
+        factor = group.profit_factor
         table.add_row(
-            one.label,
-            str(one.n),
-            _span(one.win_rate, ".0%"),
-            _span(one.expectancy, "+,.2f"),
-            money(one.total),
+            group.label,
+            str(group.n),
+            _span(group.win_rate, ".0%"),
+            _span(group.expectancy, "+,.2f"),
+            money(group.total),
             number(factor, 2),
-            money(one.max_drawdown),
-            number(one.average_days, 1),
-            per_cent(one.rom, 1),
-            money(one.slippage),
+            money(group.max_drawdown),
+            number(group.average_days, 1),
+            per_cent(group.rom, 1),
+            money(group.slippage),
         )
     return table.text()
 
 
-def _calibrations(found: Iterable[Calibration]) -> str:
+def _calibrations(calibrations: Iterable[Calibration]) -> str:
     lines = []
-    for one in found:
-        if not one.n:
-            lines.append(f"PoS of {one.what}: none yet")
+    for calibration in calibrations:
+        if not calibration.n:
+            lines.append(f"PoS of {calibration.what}: none yet")
             continue
         lines.append(
-            f"PoS of {one.what}: n {one.n} in {one.clusters} outcomes · Brier "
-            f"{_span(one.brier, '.3f')}"
-            + ("" if one.skill is None else f" · skill {one.skill:+.2f}")
-            + f" · forecast less outcome {_span(one.bias, '+.1%')}"
+            f"PoS of {calibration.what}: n {calibration.n} in {calibration.clusters} outcomes · "
+            f"Brier {_span(calibration.brier, '.3f')}"
+            + ("" if calibration.skill is None else f" · skill {calibration.skill:+.2f}")
+            + f" · forecast less outcome {_span(calibration.bias, '+.1%')}"
         )
         lines += [
-            f"  {item.low:.0%}-{item.high:.0%}: forecast {item.forecast:.0%}, "
-            f"came true {_span(item.hit, '.0%')}, n {item.n}"
-            for item in one.bins
+            f"  {band.low:.0%}-{band.high:.0%}: forecast {band.forecast:.0%}, "
+            f"came true {_span(band.hit, '.0%')}, n {band.n}"
+            for band in calibration.bins
         ]
     return "\n".join(lines) + "\n"
 
 
-def _score(found: JournalReport) -> str:
-    one = found.score
+def _score(results: JournalReport) -> str:
+    test = results.score
     lines = [
-        f"score against return on margin: rank correlation {_span(one.correlation, '+.2f')}, "
-        f"n {one.n} in {one.clusters} outcomes"
+        f"score against return on margin: rank correlation {_span(test.correlation, '+.2f')}, "
+        f"n {test.n} in {test.clusters} outcomes"
     ]
     lines += [
         f"  {band.grade}: n {band.n} · came true {_span(band.hit, '.0%')} (forecast "
         f"{per_cent(band.forecast)}) · result {_span(band.result, '+,.2f')} (EV {money(band.ev)}) "
         f"· ROM {per_cent(band.rom, 1)}"
-        for band in one.bands
+        for band in test.bands
     ]
     return "\n".join(lines) + "\n"

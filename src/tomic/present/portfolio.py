@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from tomic._version import __version__
 from tomic.masking import masked
 from tomic.models.book import AccountSummary
@@ -25,9 +23,8 @@ from tomic.models.review import (
 )
 from tomic.portfolio.exposure import Total
 from tomic.present import forms
-from tomic.present.chain import text_of
 from tomic.present.forms import Format, emit
-from tomic.present.text import amount, number, per_cent
+from tomic.present.text import PlainTable, amount, money, number, per_cent
 from tomic.workflows.portfolio.review import Considered, PortfolioReview
 
 SCHEMA = "tomic.portfolio/1"
@@ -52,67 +49,69 @@ def rows(review: BookReview, by: str) -> list[dict[str, Any]]:
     A sum of which a part is unknown is None, and a count beside it says of how many structures.
     """
     if by == "strategy":
-        return [structure_row(one) for one in review.structures]
+        return [structure_row(structure) for structure in review.structures]
     name: Callable[[Structure], str] = (
-        (lambda one: one.symbol) if by == "symbol" else (lambda one: str(one.expiry or "none"))
+        (lambda structure: structure.symbol)
+        if by == "symbol"
+        else (lambda structure: str(structure.expiry or "none"))
     )
     groups: dict[str, list[Structure]] = {}
-    for one in review.structures:
-        groups.setdefault(name(one), []).append(one)
+    for structure in review.structures:
+        groups.setdefault(name(structure), []).append(structure)
     return [_group_row(by, key, groups[key], review) for key in sorted(groups)]
 
 
-def structure_row(one: Structure) -> dict[str, Any]:
+def structure_row(structure: Structure) -> dict[str, Any]:
     """One structure in one row; an unbounded amount is None, and the flag beside it says so."""
-    greeks = one.greeks
+    greeks = structure.greeks
     row = {
-        "id": one.id,
-        "strategy": one.strategy,
-        "symbol": one.symbol,
-        "account": one.account,
-        "source": one.source,
-        "link": one.link or None,
-        "quantity": one.quantity,
-        "legs": ", ".join(leg_text(leg) for leg in one.legs),
-        "expiry": one.expiry.isoformat() if one.expiry else None,
-        "dte": one.dte,
-        "days_in_trade": one.days_in_trade,
-        "credit": one.credit,
-        "pnl": one.pnl,
-        "max_profit": one.max_profit,
-        "max_loss": one.max_loss,
-        "profit_share": one.profit_share,
+        "id": structure.id,
+        "strategy": structure.strategy,
+        "symbol": structure.symbol,
+        "account": structure.account,
+        "source": structure.source,
+        "link": structure.link or None,
+        "quantity": structure.quantity,
+        "legs": ", ".join(leg_text(leg) for leg in structure.legs),
+        "expiry": structure.expiry.isoformat() if structure.expiry else None,
+        "dte": structure.dte,
+        "days_in_trade": structure.days_in_trade,
+        "credit": structure.credit,
+        "pnl": structure.pnl,
+        "max_profit": structure.max_profit,
+        "max_loss": structure.max_loss,
+        "profit_share": structure.profit_share,
         "delta": greeks.delta,
         "delta_value": greeks.delta_value,
         "gamma_value": greeks.gamma_value,
         "vega": greeks.vega,
         "theta": greeks.theta,
-        "margin": one.margin,
-        "margin_net": one.margin_net,
-        "rom": one.rom,
-        "currency": one.currency,
+        "margin": structure.margin,
+        "margin_net": structure.margin_net,
+        "rom": structure.rom,
+        "currency": structure.currency,
     }
-    return with_flags(row, one.unbounded)
+    return with_flags(row, structure.unbounded)
 
 
 def _group_row(
     by: str, name: str, members: Sequence[Structure], review: BookReview
 ) -> dict[str, Any]:
     share = next((x.share for x in review.concentration if (x.kind, x.name) == (by, name)), None)
-    pnl = Total.of((one.id, one.pnl) for one in members)
-    margins = [one.margin for one in members]
+    pnl = Total.of((member.id, member.pnl) for member in members)
+    margins = [member.margin for member in members]
     known = [value for value in margins if value is not None]
     row = {
         by: name,
         "structures": len(members),
         "pnl": pnl.value,
         "pnl_unknown": len(pnl.unknown),
-        "delta": math.fsum(one.greeks.delta for one in members),
-        "delta_value": math.fsum(one.greeks.delta_value for one in members),
-        "gamma_value": math.fsum(one.greeks.gamma_value for one in members),
-        "vega": math.fsum(one.greeks.vega for one in members),
-        "theta": math.fsum(one.greeks.theta for one in members),
-        # Infinite as soon as one of them is, whatever the others are.
+        "delta": math.fsum(member.greeks.delta for member in members),
+        "delta_value": math.fsum(member.greeks.delta_value for member in members),
+        "gamma_value": math.fsum(member.greeks.gamma_value for member in members),
+        "vega": math.fsum(member.greeks.vega for member in members),
+        "theta": math.fsum(member.greeks.theta for member in members),
+        # Infinite as soon as member of them is, whatever the others are.
         "margin": sum(known) if len(known) == len(margins) or math.inf in known else None,
         "margin_unknown": len(margins) - len(known),
         "margin_share": share,
@@ -153,15 +152,15 @@ def _review_document(review: BookReview, by: str, *, grids: bool) -> dict[str, A
     return {"rows": rows(review, by), **document}
 
 
-def _considered_document(one: Considered, by: str) -> dict[str, Any]:
-    after = _review_document(one.after, by, grids=False)
+def _considered_document(considered: Considered, by: str) -> dict[str, Any]:
+    after = _review_document(considered.after, by, grids=False)
     return {
-        "trade": one.trade,
-        "change": to_document(one.change),
-        "structures": [to_document(x) for x in one.structures],
-        "alerts": [to_document(x) for x in one.alerts],
-        "ib_margin": to_document(one.what_if) if one.what_if else None,
-        "ib_margin_problem": one.what_if_problem or None,
+        "trade": considered.trade,
+        "change": to_document(considered.change),
+        "structures": [to_document(x) for x in considered.structures],
+        "alerts": [to_document(x) for x in considered.alerts],
+        "ib_margin": to_document(considered.what_if) if considered.what_if else None,
+        "ib_margin_problem": considered.what_if_problem or None,
         "after": {name: after[name] for name in ("rows", "totals", "concentration", "alerts")},
     }
 
@@ -209,19 +208,19 @@ def text(
     review = view.review
     parts = [header(review), _main_table(review, by, width=width, color=color), _totals(review)]
     if spots:
-        parts += [_grid_text(one, review, spots, width, color) for one in _grids(review)]
+        parts += [_grid_text(grid, review, spots, color) for grid in _grids(review)]
         parts.append(_events(review))
     parts.append(_concentration(review))
     parts.append(_alerts(review.alerts, every=every_alert))
     parts.append(_gaps(review))
     if view.considered is not None:
-        parts.append(_considered(review, view.considered, width=width, color=color))
+        parts.append(considered_text(review, view.considered, color=color))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def header(review: BookReview) -> str:
     """Accounts, what they are worth, and the rates used."""
-    lines = [_account(one, several=len(review.accounts) > 1) for one in review.accounts]
+    lines = [_account(account, several=len(review.accounts) > 1) for account in review.accounts]
     kind = f" · {review.data_type.value} quotes" if review.data_type else ""
     rates = ", ".join(
         f"1 {name} = {rate:,.4f} {review.currency}"
@@ -232,27 +231,27 @@ def header(review: BookReview) -> str:
     return "\n".join([*lines, moment])
 
 
-def _account(one: AccountSummary, *, several: bool) -> str:
-    name = f"{masked(one.account)} " if several else ""
+def _account(account: AccountSummary, *, several: bool) -> str:
+    name = f"{masked(account.account)} " if several else ""
     figures = [
-        ("NetLiq", one.net_liquidation),
-        ("initial margin", one.initial_margin),
-        ("maintenance", one.maintenance_margin),
-        ("excess", one.excess_liquidity),
-        ("cash", one.cash),
+        ("NetLiq", account.net_liquidation),
+        ("initial margin", account.initial_margin),
+        ("maintenance", account.maintenance_margin),
+        ("excess", account.excess_liquidity),
+        ("cash", account.cash),
     ]
     known = " · ".join(
-        f"{title} {value:,.0f} {one.currency}{_of_net(title, value, one)}"
+        f"{title} {value:,.0f} {account.currency}{_of_net(title, value, account)}"
         for title, value in figures
         if value is not None
     )
     return f"{name}{known or 'account values unknown'}"
 
 
-def _of_net(title: str, value: float, one: AccountSummary) -> str:
-    if title in ("NetLiq", "cash") or not one.net_liquidation:
+def _of_net(title: str, value: float, account: AccountSummary) -> str:
+    if title in ("NetLiq", "cash") or not account.net_liquidation:
         return ""
-    return f" ({value / one.net_liquidation:.0%})"
+    return f" ({value / account.net_liquidation:.0%})"
 
 
 _NUMBERS = (
@@ -268,42 +267,36 @@ _NUMBERS = (
 def _main_table(review: BookReview, by: str, *, width: int, color: bool) -> str:
     if not review.structures:
         return "no positions that can be shown; see what is left out below"
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    first = {"strategy": ("id", "strategy", "DTE", "days"), "symbol": ("symbol", "structures")}
-    titles = first.get(by, ("expiry", "structures"))
-    for title in titles:
-        table.add_column(title, no_wrap=True, justify="right" if title in _RIGHT else "left")
-    extra = ("%max", "ROM", "margin") if by == "strategy" else ("margin", "share")
-    for title in (*(one[0] for one in _NUMBERS), *extra):
-        table.add_column(title, justify="right", no_wrap=True)
+    numbers = [title for title, _, _ in _NUMBERS]
     if by == "strategy":
-        table.add_column("legs", overflow="fold")
-        for one in review.structures:
-            table.add_row(*_structure_cells(one))
-    else:
-        for row in rows(review, by):
-            table.add_row(*_group_cells(row, by))
-    return text_of(table, width=width, color=color)
+        table = PlainTable(
+            "id", "strategy", "DTE", "days", *numbers, "%max", "ROM", "margin", "legs",
+            left=(0, 1, len(numbers) + 7),
+        )  # fmt: skip
+        for structure in review.structures:
+            table.add_row(*_structure_cells(structure))
+        return table.text(width=width, bold=color).rstrip("\n")
+    table = PlainTable(by, "structures", *numbers, "margin", "share")
+    for row in rows(review, by):
+        table.add_row(*_group_cells(row, by))
+    return table.text(bold=color).rstrip("\n")
 
 
-_RIGHT = ("DTE", "days", "structures")
-
-
-def _structure_cells(one: Structure) -> list[str]:
-    row = structure_row(one)
-    times = f" x{one.quantity:g}" if one.quantity != 1.0 else ""
-    mark = {"pin": " (pin)", "journal": f" (#{one.link})"}.get(one.source, "")
-    days = "" if one.days_in_trade is None else f"{one.days_in_trade}"
+def _structure_cells(structure: Structure) -> list[str]:
+    row = structure_row(structure)
+    times = f" x{structure.quantity:g}" if structure.quantity != 1.0 else ""
+    mark = {"pin": " (pin)", "journal": f" (#{structure.link})"}.get(structure.source, "")
+    days = "" if structure.days_in_trade is None else f"{structure.days_in_trade}"
     return [
-        one.id,
-        f"{one.strategy.replace('_', ' ')}{times}{mark}",
-        "" if one.dte is None else str(one.dte),
-        f"≥{days}" if one.days_at_least and one.days_in_trade else days,
+        structure.id,
+        f"{structure.strategy.replace('_', ' ')}{times}{mark}",
+        "" if structure.dte is None else str(structure.dte),
+        f"≥{days}" if structure.days_at_least and structure.days_in_trade else days,
         *(_signed(row[field], decimals) for _, field, decimals in _NUMBERS),
-        per_cent(one.profit_share),
-        per_cent(one.rom),
-        _amount(one.margin),
-        ", ".join(leg_text(leg) for leg in one.legs),
+        per_cent(structure.profit_share),
+        per_cent(structure.rom),
+        _amount(structure.margin),
+        ", ".join(leg_text(leg) for leg in structure.legs),
     ]
 
 
@@ -319,11 +312,7 @@ def _group_cells(row: dict[str, Any], by: str) -> list[str]:
 
 
 def _signed(value: float | None, decimals: int) -> str:
-    if value is None or math.isnan(value):
-        return "?"
-    # Adding nothing turns the -0.0 that rounding may leave into 0.0.
-    rounded = round(value, decimals) + 0.0
-    return f"{rounded:+,.{decimals}f}" if rounded else f"{0.0:.{decimals}f}"
+    return money(value, decimals) or "?"
 
 
 def _amount(value: float | None) -> str:
@@ -366,13 +355,13 @@ def _beta(review: BookReview) -> str:
     beta = review.totals.beta
     if beta is None:
         return ""
-    assumed = [one.symbol for one in beta.betas if one.n == 0]
+    assumed = [estimate.symbol for estimate in beta.betas if estimate.n == 0]
     if beta.delta is None or beta.error is None:
         size = f"{beta.delta_value:+,.0f} {review.currency}; no price of {beta.benchmark}"
     else:
         size = f"{beta.delta:+,.1f} ± {beta.error:,.1f} {beta.benchmark} shares"
-    told = f", assumed 1 ± 0.4 for {', '.join(assumed)}" if assumed else ""
-    return f"weighted delta {size} · betas over {beta.window} days, shrunk{told}"
+    note = f", assumed 1 ± 0.4 for {', '.join(assumed)}" if assumed else ""
+    return f"weighted delta {size} · betas over {beta.window} days, shrunk{note}"
 
 
 def _worst(review: BookReview) -> str:
@@ -381,7 +370,7 @@ def _worst(review: BookReview) -> str:
         return ""
     share = f" ({totals.worst_share:.1%} of NetLiq)" if totals.worst_share is not None else ""
     cell = grid.worst
-    drivers = ", ".join(f"{one.name} {one.pnl:+,.0f}" for one in grid.drivers[:3])
+    drivers = ", ".join(f"{driver.name} {driver.pnl:+,.0f}" for driver in grid.drivers[:3])
     left = f"; without {', '.join(grid.without)}" if grid.without else ""
     return (
         f"worst {cell.pnl:+,.0f}{share} at spot {cell.spot_move:+.0%}, volatility "
@@ -409,24 +398,19 @@ def _grids(review: BookReview) -> Iterable[StressGrid]:
     if review.stress is not None:
         yield review.stress
     # Shares alone are a straight line, which needs no table.
-    curved = {one.symbol for one in review.structures if one.expiry is not None}
+    curved = {grid.symbol for grid in review.structures if grid.expiry is not None}
     if len(review.stress_by_symbol) > 1:
-        yield from (one for one in review.stress_by_symbol if one.name in curved)
+        yield from (grid for grid in review.stress_by_symbol if grid.name in curved)
 
 
 _SHOWN_VOLS = (-0.5, 0.0, 0.5, 1.0)
 
 
-def _grid_text(
-    grid: StressGrid, review: BookReview, shown: Sequence[float], width: int, color: bool
-) -> str:
+def _grid_text(grid: StressGrid, review: BookReview, shown: Sequence[float], color: bool) -> str:
     """P&L today by spot and volatility, and over time with the volatility of today."""
     spots = [place for place, move in enumerate(grid.spot_moves) if _near(move, shown)]
     vols = [place for place, move in enumerate(grid.vol_moves) if _near(move, _SHOWN_VOLS)]
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    table.add_column("vol \\ spot", no_wrap=True)
-    for place in spots:
-        table.add_column(f"{grid.spot_moves[place]:+.0%}", justify="right", no_wrap=True)
+    table = PlainTable("vol \\ spot", *(f"{grid.spot_moves[place]:+.0%}" for place in spots))
     for vol in vols:
         cells = [_signed(grid.pnl[spot][vol][0], 0) for spot in spots]
         table.add_row(f"{grid.vol_moves[vol]:+.0%} today", *cells)
@@ -436,21 +420,23 @@ def _grid_text(
             cells = [_signed(grid.pnl[spot][middle][day], 0) for spot in spots]
             table.add_row(f"+0% in {days} days", *cells)
     title = f"stress of {grid.name}, {review.currency}, from the live spot"
-    return f"{title}\n{text_of(table, width=width, color=color)}"
+    return f"{title}\n{table.text(bold=color)}".rstrip("\n")
 
 
 def _near(move: float, shown: Sequence[float]) -> bool:
-    return any(abs(move - one) < 1e-9 for one in shown)
+    return any(abs(move - other) < 1e-9 for other in shown)
 
 
 def _events(review: BookReview) -> str:
     lines = []
-    for one in review.jumps:
-        sides = f"{one.move:+.1%} {_signed(one.down, 0)}"
-        if one.up is not None:
-            sides = f"+{one.move:.1%} {_signed(one.up, 0)}, -{one.move:.1%} {_signed(one.down, 0)}"
-        note = f" ({one.note})" if one.note else ""
-        lines.append(f"{one.day} {one.symbol} {one.kind}: {sides}{note}")
+    for jump in review.jumps:
+        sides = f"{jump.move:+.1%} {_signed(jump.down, 0)}"
+        if jump.up is not None:
+            sides = (
+                f"+{jump.move:.1%} {_signed(jump.up, 0)}, -{jump.move:.1%} {_signed(jump.down, 0)}"
+            )
+        note = f" ({jump.note})" if jump.note else ""
+        lines.append(f"{jump.day} {jump.symbol} {jump.kind}: {sides}{note}")
     return "events\n" + "\n".join(f"  {line}" for line in lines) if lines else ""
 
 
@@ -460,28 +446,29 @@ def _events(review: BookReview) -> str:
 def _concentration(review: BookReview) -> str:
     lines = []
     for kind in ("symbol", "sector", "strategy", "expiry"):
-        mine = [one for one in review.concentration if one.kind == kind]
-        held = [one for one in mine if one.margin_known]
-        if len(held) > 1:
-            shown = ", ".join(f"{one.name.replace('_', ' ')} {_share(one)}" for one in held[:5])
-            unknown = [name for one in mine for name in one.margin_unknown]
+        mine = [row for row in review.concentration if row.kind == kind]
+        known = [row for row in mine if row.margin_known]
+        if len(known) > 1:
+            shown = ", ".join(f"{row.name.replace('_', ' ')} {_share(row)}" for row in known[:5])
+            unknown = [name for row in mine for name in row.margin_unknown]
             left = f"; without {', '.join(unknown)}" if unknown else ""
             lines.append(f"margin by {kind}: {shown}{left}")
     return "\n".join(lines)
 
 
-def _share(one: Concentration) -> str:
-    return "?" if one.share is None else f"{one.share:.0%}"
+def _share(row: Concentration) -> str:
+    return "?" if row.share is None else f"{row.share:.0%}"
 
 
 _WORDS = {Severity.ALARM: "ALARM", Severity.WARNING: "warn", Severity.INFO: "info"}
 
 
 def _alerts(alerts: Sequence[Alert], *, every: bool) -> str:
-    shown = [one for one in alerts if every or one.severity is not Severity.INFO]
+    shown = [alert for alert in alerts if every or alert.severity is not Severity.INFO]
     lines = [
-        f"{_WORDS[one.severity]:<6}{one.scope}: {one.message}{_limit(one)} -> {one.advice}"
-        for one in shown
+        f"{_WORDS[alert.severity]:<6}{alert.scope}: {alert.message}{_limit(alert)} -> "
+        f"{alert.advice}"
+        for alert in shown
     ]
     hidden = len(alerts) - len(shown)
     if hidden:
@@ -490,12 +477,12 @@ def _alerts(alerts: Sequence[Alert], *, every: bool) -> str:
     return "\n".join(lines)
 
 
-def _limit(one: Alert) -> str:
-    if one.limit is None:
+def _limit(alert: Alert) -> str:
+    if alert.limit is None:
         return ""
-    if one.unit == "fraction":
-        return f" (limit {one.limit * 100.0:.10g}%)"
-    return f" (limit {one.limit:,.10g})"
+    if alert.unit == "fraction":
+        return f" (limit {alert.limit * 100.0:.10g}%)"
+    return f" (limit {alert.limit:,.10g})"
 
 
 def _gaps(review: BookReview) -> str:
@@ -506,8 +493,8 @@ def _gaps(review: BookReview) -> str:
         "nothing": "counted",
     }
     lines = [
-        f"  {one.quantity:+g} {one.name}: {one.reason} ({words[one.missing]})"
-        for one in review.gaps
+        f"  {gap.quantity:+g} {gap.name}: {gap.reason} ({words[gap.missing]})"
+        for gap in review.gaps
     ]
     notes = [f"  {note}" for note in review.notes]
     parts = []
@@ -521,12 +508,10 @@ def _gaps(review: BookReview) -> str:
 # -- a trade that is considered --------------------------------------------------------------------
 
 
-def _considered(before: BookReview, one: Considered, *, width: int, color: bool) -> str:
-    first, second = before.totals, one.after.totals
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    table.add_column("", no_wrap=True)
-    for title in ("before", "after", "change"):
-        table.add_column(title, justify="right", no_wrap=True)
+def considered_text(before: BookReview, considered: Considered, *, color: bool = False) -> str:
+    """What a trade would change in the book."""
+    first, second = before.totals, considered.after.totals
+    table = PlainTable("", "before", "after", "change")
     pairs: list[tuple[str, float | None, float | None, int]] = [
         ("delta, shares", first.greeks.delta, second.greeks.delta, 1),
         ("delta value", first.greeks.delta_value, second.greeks.delta_value, 0),
@@ -549,36 +534,38 @@ def _considered(before: BookReview, one: Considered, *, width: int, color: bool)
         (
             "CVaR of a day",
             before.tail.cvar if before.tail else None,
-            one.after.tail.cvar if one.after.tail else None,
+            considered.after.tail.cvar if considered.after.tail else None,
             0,
         ),
     ]
     for title, old, new, decimals in pairs:
         change = new - old if new is not None and old is not None else None
         table.add_row(title, *(_signed(x, decimals) for x in (old, new, change)))
-    lines = [f"with {one.trade}", *(_trade_line(x) for x in one.structures)]
-    lines.append(text_of(table, width=width, color=color))
-    lines.append(f"fit {one.change.fit:.2f}{''.join(f'; {x}' for x in one.change.notes)}")
-    lines += [f"{_WORDS[x.severity]:<6}{x.message} -> {x.advice}" for x in one.alerts]
-    if one.what_if is not None:
-        lines.append(_what_if(one.what_if, one.structures))
-    elif one.what_if_problem:
-        lines.append(f"IB what-if: no margin from TWS: {one.what_if_problem}")
+    lines = [f"with {considered.trade}", *(_trade_line(x) for x in considered.structures)]
+    lines.append(table.text(bold=color).rstrip("\n"))
+    lines.append(
+        f"fit {considered.change.fit:.2f}{''.join(f'; {x}' for x in considered.change.notes)}"
+    )
+    lines += [f"{_WORDS[x.severity]:<6}{x.message} -> {x.advice}" for x in considered.alerts]
+    if considered.what_if is not None:
+        lines.append(_what_if(considered.what_if, considered.structures))
+    elif considered.what_if_problem:
+        lines.append(f"IB what-if: no margin from TWS: {considered.what_if_problem}")
     return "\n".join(lines)
 
 
-def _trade_line(one: Structure) -> str:
-    credit = "unknown" if one.credit is None else f"{one.credit:+,.0f}"
+def _trade_line(structure: Structure) -> str:
+    credit = "unknown" if structure.credit is None else f"{structure.credit:+,.0f}"
     return (
-        f"  {one.strategy.replace('_', ' ')}: credit {credit}, max profit "
-        f"{_amount(one.max_profit)}, max loss {_amount(one.max_loss)}, margin "
-        f"{_amount(one.margin)} (net {_amount(one.margin_net)})"
+        f"  {structure.strategy.replace('_', ' ')}: credit {credit}, max profit "
+        f"{_amount(structure.max_profit)}, max loss {_amount(structure.max_loss)}, margin "
+        f"{_amount(structure.margin)} (net {_amount(structure.margin_net)})"
     )
 
 
 def _what_if(margin: WhatIfMargin, structures: Sequence[Structure]) -> str:
     """The broker's own figure beside ours, and the difference."""
-    known = [one.margin for one in structures if one.margin is not None]
+    known = [structure.margin for structure in structures if structure.margin is not None]
     ours = sum(known) if known and len(known) == len(structures) else None
     change = margin.initial_change
     beside = ""

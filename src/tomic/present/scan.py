@@ -7,59 +7,51 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from tomic.figures import columns
 from tomic.models.documents import to_document, to_text, with_flags
 from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview
 from tomic.present import forms
-from tomic.present.chain import text_of
 from tomic.present.forms import NOT_ADVICE, Format
-from tomic.present.text import amount, money, number, per_cent
+from tomic.present.text import PlainTable, amount, money, number, per_cent
 
 # -- the ranking ---------------------------------------------------------------------------
 
-_RANKING = (
-    ("#", "right"),
-    ("id", "left"),
-    ("symbol", "left"),
-    ("strategy", "left"),
-    ("legs", "left"),
-    *(
-        (figure.narrow, "right")
-        for figure in columns("dte credit max_loss margin pos ev rom_30d score")
-    ),
-    ("", "left"),
-)
+_RANKING = [
+    "#", "id", "symbol", "strategy", "legs",
+    *(figure.narrow for figure in columns("dte credit max_loss margin pos ev rom_30d score")), "",
+]  # fmt: skip
 
 
-def ranking(proposals: Sequence[Proposal], *, width: int, color: bool = False) -> str:
+def ranking(proposals: Sequence[Proposal], *, color: bool = False) -> str:
     """The chosen proposals, best first."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
     # What is found in a recording is not kept, and has no number by which it could be shown.
-    numbered = any(one.id for one in proposals)
-    for title, side in _RANKING:
-        if title != "id" or numbered:
-            table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
-    for place, one in enumerate(proposals, 1):
-        more = f"+{one.alternatives} like it" if one.alternatives else ""
+    numbered = any(proposal.id for proposal in proposals)
+    titles = [title for title in _RANKING if title != "id" or numbered]
+    table = PlainTable(*titles, left=range(1, 4 + numbered))
+    for place, proposal in enumerate(proposals, 1):
+        more = f"+{proposal.alternatives} like it" if proposal.alternatives else ""
         table.add_row(
-            str(one.rank or place),
-            *([one.id] if numbered else []),
-            one.symbol,
-            one.strategy.replace("_", " "),
-            " ".join(_short(leg) for leg in one.legs),
-            str(one.dte),
-            money(one.credit, 0),
-            amount(one.max_loss),
-            amount(one.margin),
-            per_cent(one.pos),
-            money(one.ev, 0),
-            per_cent(one.rom_30d, 1),
-            number(one.score, 1),
-            f"{one.grade.value} {more}".rstrip(),
+            str(proposal.rank or place),
+            *([proposal.id] if numbered else []),
+            proposal.symbol,
+            proposal.strategy.replace("_", " "),
+            legs_text(proposal),
+            str(proposal.dte),
+            money(proposal.credit, 0),
+            amount(proposal.max_loss),
+            amount(proposal.margin),
+            per_cent(proposal.pos),
+            money(proposal.ev, 0),
+            per_cent(proposal.rom_30d, 1),
+            number(proposal.score, 1),
+            f"{proposal.grade.value} {more}".rstrip(),
         )
-    return text_of(table, width=max(width, 100), color=color)
+    return table.text(bold=color).rstrip("\n")
+
+
+def legs_text(proposal: Proposal) -> str:
+    """All legs in short."""
+    return " ".join(_short(leg) for leg in proposal.legs)
 
 
 def _short(leg: Leg) -> str:
@@ -78,8 +70,8 @@ def why_first(proposal: Proposal) -> str:
 
 def scan_summary(result: ScanResult) -> str:
     """What was considered and what refused most of it."""
-    top = sorted(result.rejected, key=lambda one: -one.count)[:5]
-    failed = ", ".join(f"{one.rule} {one.count:,}" for one in top) or "none"
+    top = sorted(result.rejected, key=lambda refusal: -refusal.count)[:5]
+    failed = ", ".join(f"{refusal.rule} {refusal.count:,}" for refusal in top) or "none"
     text = f"considered {result.considered:,} · passed {result.passed:,} · failed: {failed}"
     if not result.proposals and result.nearest_misses:
         miss = result.nearest_misses[0]
@@ -89,10 +81,16 @@ def scan_summary(result: ScanResult) -> str:
     return text
 
 
-def explanation(result: ScanResult) -> str:
-    """Every rule with what it refused and its nearest miss, and every strategy that was gated."""
+def explanation(result: ScanResult, *, symbol: str = "") -> str:
+    """
+    Every rule with what it refused and its nearest miss, and every strategy that was gated.
+
+    With *symbol* nearest misses, gates and notes of that symbol only.
+    """
     lines = [f"considered {result.considered:,}, passed {result.passed:,}"]
-    misses = {one.rule: one for one in reversed(result.nearest_misses)}
+    misses = {
+        miss.rule: miss for miss in reversed(result.nearest_misses) if symbol in ("", miss.symbol)
+    }
     for count in result.rejected:
         kind = "" if count.kind == "rule" else " (no data)"
         lines.append(f"  {count.rule:<24}{count.count:>12,}{kind}")
@@ -100,16 +98,18 @@ def explanation(result: ScanResult) -> str:
             miss = misses[count.rule]
             lines.append(f"  {'':24}nearest: {miss.symbol} {miss.trade}: {miss.message}")
     gated: dict[tuple[str, str], list[str]] = {}
-    for one in result.gated:
-        gated.setdefault((one.symbol, one.message), []).append(one.strategy)
+    for gate in result.gated:
+        if symbol in ("", gate.symbol):
+            gated.setdefault((gate.symbol, gate.message), []).append(gate.strategy)
     lines += [
-        f"  gated: {symbol}: {message} ({', '.join(names)})"
-        for (symbol, message), names in gated.items()
+        f"  gated: {name}: {message} ({', '.join(strategies)})"
+        for (name, message), strategies in gated.items()
     ]
     lines += [
-        f"  {one.symbol}: {note}"
-        for one in result.outcomes
-        for note in (*one.notes, one.cut, one.error)
+        f"  {outcome.symbol}: {note}"
+        for outcome in result.outcomes
+        if symbol in ("", outcome.symbol)
+        for note in (*outcome.notes, outcome.cut, outcome.error)
         if note
     ]
     return "\n".join(lines)
@@ -118,29 +118,28 @@ def explanation(result: ScanResult) -> str:
 # -- one proposal --------------------------------------------------------------------------
 
 
-def proposal_text(one: Proposal) -> str:
+def proposal_text(proposal: Proposal) -> str:
     """Everything about one proposal, down to the order as one would type it in TWS."""
     sections = [
-        f"{one.id or 'proposal'} · {one.symbol} {one.strategy.replace('_', ' ')} · score "
-        f"{one.score:.1f} ({one.grade.value}) · {one.side}",
-        f"spot {one.spot:,.2f} ({one.spot_source.value}, {one.data_type.value}) · "
-        f"{one.as_of:%Y-%m-%d %H:%M} UTC · first expiry {one.expiry} ({one.dte} days)",
-        _legs(one),
-        _figures(one),
-        why_first(one),
-        _payoff(one),
-        order_text(one),
+        f"{proposal.id or 'proposal'} · {proposal.symbol} {proposal.strategy.replace('_', ' ')} · "
+        f"score {proposal.score:.1f} ({proposal.grade.value}) · {proposal.side}",
+        f"spot {proposal.spot:,.2f} ({proposal.spot_source.value}, {proposal.data_type.value}) · "
+        f"{proposal.as_of:%Y-%m-%d %H:%M} UTC · first expiry {proposal.expiry} "
+        f"({proposal.dte} days)",
+        _legs(proposal),
+        _figures(proposal),
+        why_first(proposal),
+        _payoff(proposal),
+        order_text(proposal),
     ]
-    sections += [f"note: {note}" for note in one.notes]
+    sections += [f"note: {note}" for note in proposal.notes]
     return "\n\n".join(sections) + f"\n\n{NOT_ADVICE}\n"
 
 
-def _legs(one: Proposal) -> str:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for title in ("leg", "qty", "contract", "bid", "ask", "price", "from", "model", "IV", "Δ", "Θ"):
-        left = title in ("leg", "contract", "from")
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
-    for leg in one.legs:
+def _legs(proposal: Proposal) -> str:
+    titles = ("leg", "qty", "contract", "bid", "ask", "price", "from", "model", "IV", "Δ", "Θ")
+    table = PlainTable(*titles, left=(0, 2, 6))
+    for leg in proposal.legs:
         contract = "shares" if leg.sec_type == "STK" else f"{leg.expiry} {leg.strike:g}{leg.right}"
         table.add_row(
             leg.name.replace("_", " "),
@@ -155,38 +154,38 @@ def _legs(one: Proposal) -> str:
             number(leg.delta, 2),
             number(leg.theta, 3),
         )
-    return text_of(table, width=120, color=False)
+    return table.text().rstrip("\n")
 
 
-def _figures(one: Proposal) -> str:
-    breakevens = ", ".join(f"{price:,.2f}" for price in one.breakevens) or "none"
+def _figures(trade: Proposal) -> str:
+    breakevens = ", ".join(f"{price:,.2f}" for price in trade.breakevens) or "none"
     rows = (
-        ("credit", f"{money(one.credit, 2)} executable, {money(one.credit_mid, 2)} at mid, "
-                   f"{money(one.credit_natural, 2)} at natural"),
-        ("max profit / loss", f"{money(one.max_profit, 0)} / {amount(one.max_loss)}"),
+        ("credit", f"{money(trade.credit, 2)} executable, {money(trade.credit_mid, 2)} at mid, "
+                   f"{money(trade.credit_natural, 2)} at natural"),
+        ("max profit / loss", f"{money(trade.max_profit, 0)} / {amount(trade.max_loss)}"),
         ("breakevens", breakevens),
-        ("margin", f"{amount(one.margin)} net, {amount(one.margin_requirement)} required"
-                   + (f", {amount(one.margin_cash)} cash-secured" if one.margin_cash else "")),
-        ("ROM", f"{per_cent(one.rom, 1)}, {per_cent(one.rom_30d, 1)} per 30 days"),
-        ("PoS", f"{per_cent(one.pos, 1)} forecast, {per_cent(one.pos_market, 1)} market"),
-        ("EV", f"{money(one.ev, 2)} forecast, {money(one.ev_market, 2)} market"),
-        ("CVaR95", amount(one.cvar95)),
-        ("risk-reward", number(one.risk_reward, 2)),
-        ("touch", per_cent(one.touch, 1)),
-        ("edge", money(one.edge, 2)
-                 + (f" ± {one.edge_error:,.2f}" if one.edge_error is not None else "")),
-        ("Greeks", f"Δ {one.delta:+.1f} shares, Γ {one.gamma:+.2f}, V {one.vega:+.1f}, "
-                   f"Θ {one.theta:+.1f} a day"),
-        ("volatility", f"forecast {per_cent(one.forecast_volatility, 1)}, market "
-                       f"{per_cent(one.market_volatility, 1)}, HV {per_cent(one.hv, 1)}, IV rank "
-                       f"{per_cent(one.iv_rank) or 'unknown'}"),
+        ("margin", f"{amount(trade.margin)} net, {amount(trade.margin_requirement)} required"
+                   + (f", {amount(trade.margin_cash)} cash-secured" if trade.margin_cash else "")),
+        ("ROM", f"{per_cent(trade.rom, 1)}, {per_cent(trade.rom_30d, 1)} per 30 days"),
+        ("PoS", f"{per_cent(trade.pos, 1)} forecast, {per_cent(trade.pos_market, 1)} market"),
+        ("EV", f"{money(trade.ev, 2)} forecast, {money(trade.ev_market, 2)} market"),
+        ("CVaR95", amount(trade.cvar95)),
+        ("risk-reward", number(trade.risk_reward, 2)),
+        ("touch", per_cent(trade.touch, 1)),
+        ("edge", money(trade.edge, 2)
+                 + (f" ± {trade.edge_error:,.2f}" if trade.edge_error is not None else "")),
+        ("Greeks", f"Δ {trade.delta:+.1f} shares, Γ {trade.gamma:+.2f}, V {trade.vega:+.1f}, "
+                   f"Θ {trade.theta:+.1f} a day"),
+        ("volatility", f"forecast {per_cent(trade.forecast_volatility, 1)}, market "
+                       f"{per_cent(trade.market_volatility, 1)}, HV {per_cent(trade.hv, 1)}, "
+                       f"IV rank {per_cent(trade.iv_rank) or 'unknown'}"),
     )  # fmt: skip
     return "\n".join(f"{name:<18}{text}" for name, text in rows if text)
 
 
-def _payoff(one: Proposal, rows: int = 13) -> str:
+def _payoff(proposal: Proposal, rows: int = 13) -> str:
     """P&L at the first expiry as a bar per price."""
-    points = [point for point in one.curve if math.isfinite(point.profit)]
+    points = [point for point in proposal.curve if math.isfinite(point.profit)]
     if len(points) < 2:
         return "payoff: not available"
     step = max(len(points) // rows, 1)
@@ -200,21 +199,24 @@ def _payoff(one: Proposal, rows: int = 13) -> str:
     return "\n".join(lines)
 
 
-def order_text(one: Proposal) -> str:
+def order_text(proposal: Proposal) -> str:
     """The order as one would type it in TWS: legs, ratio, limit at mid and at natural."""
-    options = [leg for leg in one.legs if leg.sec_type == "OPT"]
+    options = [leg for leg in proposal.legs if leg.sec_type == "OPT"]
     legs = [
-        f"  {'BUY ' if leg.quantity > 0 else 'SELL'} {abs(leg.quantity)}  {one.symbol} "
+        f"  {'BUY ' if leg.quantity > 0 else 'SELL'} {abs(leg.quantity)}  {proposal.symbol} "
         f"{leg.expiry:%d %b %Y} {leg.strike:g} {'CALL' if leg.right == 'C' else 'PUT'}"
         for leg in options
         if leg.expiry is not None
     ]
     legs += [
-        f"  {'BUY ' if leg.quantity > 0 else 'SELL'} {abs(leg.quantity)}  {one.symbol} shares"
-        for leg in one.legs
+        f"  {'BUY ' if leg.quantity > 0 else 'SELL'} {abs(leg.quantity)}  {proposal.symbol} shares"
+        for leg in proposal.legs
         if leg.sec_type == "STK"
     ]
-    mid, natural = one.credit_mid / one.multiplier, one.credit_natural / one.multiplier
+    mid, natural = (
+        proposal.credit_mid / proposal.multiplier,
+        proposal.credit_natural / proposal.multiplier,
+    )
     limit = (
         f"  limit {_limit(mid)} at mid, {_limit(natural)} at natural, per share of the structure"
     )
@@ -247,8 +249,9 @@ def review_text(review: TradeReview) -> str:
         place = f", place {review.place} of its kind" if review.place else ""
         lines.append(f"accepted{place}")
     lines += [
-        f"  {'no data' if one.kind == 'no_data' else 'refused'} by {one.rule}: {one.message}"
-        for one in review.refusals
+        f"  {'no data' if refusal.kind == 'no_data' else 'refused'} by {refusal.rule}: "
+        f"{refusal.message}"
+        for refusal in review.refusals
     ]
     if review.proposal is not None:
         lines.append(_figures(review.proposal))
@@ -262,27 +265,25 @@ def review_text(review: TradeReview) -> str:
 
 def catalogue(strategies: Sequence[Mapping[str, Any]]) -> str:
     """Every strategy in a line: when one would want it, its days, its gates."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for title in ("strategy", "outlook", "side", "days", "gates"):
-        table.add_column(title, no_wrap=title != "gates")
-    for one in strategies:
-        low, high = one["dte"]
+    table = PlainTable("strategy", "outlook", "side", "days", "gates", left=range(5))
+    for row in strategies:
+        low, high = row["dte"]
         table.add_row(
-            one["name"], one["outlook"], one["side"], f"{low}-{high}", ", ".join(one["gates"])
+            row["name"], row["outlook"], row["side"], f"{low}-{high}", ", ".join(row["gates"])
         )
-    return text_of(table, width=150, color=False)
+    return table.text(width=150).rstrip("\n")
 
 
-def strategy(one: Mapping[str, Any]) -> str:
+def strategy(fields: Mapping[str, Any]) -> str:
     """One strategy with every field under the name that settings use."""
-    lines = [f"{one['name']}: {one['outlook']}"]
-    for key, value in one.items():
+    lines = [f"{fields['name']}: {fields['outlook']}"]
+    for key, value in fields.items():
         if key not in ("name", "outlook", "legs"):
             lines.append(f"  {key} = {json.dumps(value)}")
-    for name, leg in one["legs"].items():
+    for name, leg in fields["legs"].items():
         quantity, right = leg["quantity"], leg["right"]
         lines.append(f"  legs.{name}: {quantity:+d} {right} {leg['expiry']}, {leg['strike']}")
-    lines.append(f"change it in tomic.toml under [strategies.{one['name']}]")
+    lines.append(f"change it in tomic.toml under [strategies.{fields['name']}]")
     return "\n".join(lines)
 
 
@@ -313,23 +314,21 @@ def to_json(result: ScanResult) -> str:
     return forms.to_json({**head, **to_document(result)})
 
 
-def shown(
-    result: ScanResult, format: Format, *, explain: bool, width: int, color: bool = False
-) -> str:
+def shown(result: ScanResult, format: Format, *, explain: bool, color: bool = False) -> str:
     """The proposals in *format*; a table has the refusals as well where *explain* is set."""
     return forms.emit(
         format,
-        table=lambda: _text(result, explain=explain, width=width, color=color),
+        table=lambda: _text(result, explain=explain, color=color),
         json=lambda: to_json(result),
         ndjson=lambda: "".join(f"{to_text(proposal)}\n" for proposal in result.proposals),
         csv=lambda: to_csv(result),
     )
 
 
-def _text(result: ScanResult, *, explain: bool, width: int, color: bool) -> str:
+def _text(result: ScanResult, *, explain: bool, color: bool) -> str:
     parts = []
     if result.proposals:
-        parts.append(ranking(result.proposals, width=width, color=color))
+        parts.append(ranking(result.proposals, color=color))
         parts.append(why_first(result.proposals[0]))
     if explain:
         parts.append(explanation(result))
@@ -339,8 +338,8 @@ def _text(result: ScanResult, *, explain: bool, width: int, color: bool) -> str:
 def to_csv(result: ScanResult) -> str:
     """A row per proposal; an unbounded amount is empty, and the flag beside it says so."""
     rows = [
-        with_flags({name: getattr(one, name) for name in _CSV_FIELDS}, one.unbounded)
-        for one in result.proposals
+        with_flags({name: getattr(proposal, name) for name in _CSV_FIELDS}, proposal.unbounded)
+        for proposal in result.proposals
     ]
     names = with_flags(dict.fromkeys(_CSV_FIELDS), Proposal.unbounded)
     return forms.to_csv(rows, list(names))

@@ -3,61 +3,71 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tomic.present.forms import to_json
+
 if TYPE_CHECKING:
-    from tomic.figures import Figure
+    from tomic.figures import Definition, Figure
 
 
-def _unlimited() -> str:
-    # Here, as models are slow to import and hardly any number needs the word.
-    from tomic.models.documents import UNLIMITED
-
-    return UNLIMITED
-
-
-def number(value: float | None, decimals: int, factor: float = 1.0) -> str:
+def number(
+    value: float | None, decimals: int = 2, factor: float = 1.0, *, signed: bool = False
+) -> str:
     """
     A number with fixed decimals and thousands separators.
 
-    An empty text when missing, a word where there is no bound.
+    An empty text when missing, a word where there is no bound. What rounds to nothing has no sign:
+    "-0.0" reads as a loss that is none.
     """
     if value is None or math.isnan(value):
         return ""
     if math.isinf(value):
-        return _unlimited()
-    return f"{value * factor:,.{decimals}f}"
+        # Here, as models are slow to import and hardly any number needs the word.
+        from tomic.models.documents import UNLIMITED
+
+        return UNLIMITED
+    text = f"{value * factor:z,.{decimals}f}"
+    return f"+{text}" if signed and value > 0 and text.strip("0.") else text
 
 
 def figure_text(figure: Figure, value: float | None) -> str:
     """*value* as tables write that figure, with a plus where it is signed and positive."""
-    text = number(value, figure.decimals, figure.factor)
-    return f"+{text}" if figure.is_signed and value is not None and value > 0 else text
+    return number(value, figure.decimals, figure.factor, signed=figure.is_signed)
 
 
 def money(value: float | None, decimals: int = 2) -> str:
-    """Signed currency; an unbounded amount as a word, an empty text when missing."""
-    if value is None or math.isnan(value):
-        return ""
-    return _unlimited() if math.isinf(value) else f"{value:+,.{decimals}f}"
+    """Currency with its sign; else as `number`."""
+    return number(value, decimals, signed=True)
 
 
 def amount(value: float | None, decimals: int = 0) -> str:
-    """Currency without a sign, for what cannot be negative; else as `money`."""
+    """Currency without a plus, for what cannot be negative; else as `number`."""
     return number(value, decimals)
 
 
+def points(value: float | None, decimals: int = 1) -> str:
+    """A fraction in per cent, for what says "%" in its title; else as `number`."""
+    return number(value, decimals, 100.0)
+
+
 def per_cent(value: float | None, decimals: int = 0) -> str:
-    """A fraction as a percentage; an empty text when missing."""
-    return "" if value is None or not math.isfinite(value) else f"{value:.{decimals}%}"
+    """A fraction as a percentage; an empty text when missing or without a bound."""
+    return "" if value is None or not math.isfinite(value) else f"{value:z.{decimals}%}"
+
+
+_LEAST_ROOM = 20
+"""Letters of a column that is folded."""
 
 
 class PlainTable:
     """
     Columns of text: the first one and those without a title left, the others right.
 
-    Rich lays out five hundred rows in most of a second; nothing here wraps or needs colour.
+    Rich lays out five hundred rows in most of a second; nothing here needs colour.
     """
 
     def __init__(self, *titles: str, left: Collection[int] = (0,)) -> None:
@@ -79,13 +89,61 @@ class PlainTable:
             keep.remove(titles.index(title))
         return keep, len(titles) - len(keep)
 
-    def text(self, keep: Sequence[int] | None = None) -> str:
-        """The table, a line a row; only the columns *keep*."""
+    def text(
+        self, keep: Sequence[int] | None = None, *, width: int | None = None, bold: bool = False
+    ) -> str:
+        """
+        The table, a line a row.
+
+        Args:
+            keep: Only these columns.
+            width: Where the last column is folded, if that leaves it some room.
+            bold: Whether the titles are.
+        """
         kept = range(len(self._rows[0])) if keep is None else keep
-        columns = [[row[at] for row in self._rows] for at in kept]
-        widths = [max(map(len, cells)) for cells in columns]
-        padded = [
-            [cell.ljust(width) if at in self._left else cell.rjust(width) for cell in cells]
-            for at, cells, width in zip(kept, columns, widths, strict=True)
-        ]
-        return "".join("  ".join(line).rstrip() + "\n" for line in zip(*padded, strict=True))
+        sizes = [max(len(row[at]) for row in self._rows) for at in kept]
+        start = sum(sizes[:-1]) + 2 * (len(sizes) - 1)
+        room = sizes[-1] if width is None else max(width - start, _LEAST_ROOM)
+        lines = []
+        for row in self._rows:
+            *cells, last = (row[at] for at in kept)
+            first, *more = textwrap.wrap(last, room) if len(last) > room else [last]
+            padded = (
+                cell.ljust(size) if at in self._left else cell.rjust(size)
+                for at, cell, size in zip(kept, [*cells, first], sizes, strict=True)
+            )
+            lines += ["  ".join(padded).rstrip(), *(f"{'':{start}}{text}" for text in more)]
+        if bold:
+            lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
+        return "\n".join(lines) + "\n"
+
+
+# -- definitions ---------------------------------------------------------------------------
+
+
+def definition(metric: Definition, *, as_json: bool) -> str:
+    """Everything about one metric."""
+    if as_json:
+        return to_json(asdict(metric))
+    lines = [
+        f"{metric.name}  {metric.title}",
+        f"  {metric.meaning}",
+        f"  unit     {metric.unit}",
+        f"  formula  {metric.formula}",
+        f"  source   {metric.source}",
+        f"  caveat   {metric.caveat}",
+        f"  kernel   {metric.kernel}",
+        f"  example  {metric.example}",
+        f"           = {metric.result:.10g}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def definitions_table(every: Mapping[str, Definition], *, as_json: bool) -> str:
+    """All metrics by subject."""
+    if as_json:
+        return to_json({name: asdict(metric) for name, metric in every.items()})
+    table = PlainTable("metric", "", "unit", left=(0, 1, 2))
+    for metric in every.values():
+        table.add_row(metric.name, metric.title, metric.unit)
+    return table.text()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tomic import figures
+from tomic import figures, files
 from tomic.models.documents import to_document
 from tomic.present.forms import Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, figure_text, number
@@ -46,20 +46,23 @@ def prices(run: HistoryRun, format: Format) -> str:
     """What a run of `prices` did, a row per symbol."""
     rows: list[dict[str, Any]] = [
         {
-            "symbol": one.symbol,
-            "bars": one.rows,
-            "bars_added": one.added.get("bars", 0),
-            "iv_days": one.iv_rows,
-            "iv_days_added": one.added.get("ib30", 0),
-            "ib_hv_days_added": one.added.get("ib_hv30"),
-            "last": one.last,
-            "requests": one.asked,
-            "replaced": list(one.replaced),
-            "error": str(one.error) if one.error is not None else None,
+            "symbol": symbol.symbol,
+            "bars": symbol.rows,
+            "bars_added": symbol.added.get("bars", 0),
+            "iv_days": symbol.iv_rows,
+            "iv_days_added": symbol.added.get("ib30", 0),
+            "ib_hv_days_added": symbol.added.get("ib_hv30"),
+            "last": symbol.last,
+            "requests": symbol.asked,
+            "replaced": list(symbol.replaced),
+            "error": str(symbol.error) if symbol.error is not None else None,
         }
-        for one in run.symbols
+        for symbol in run.symbols
     ]
-    meta = {"requests": sum(one.asked for one in run.symbols), "seconds": round(run.seconds, 3)}
+    meta = {
+        "requests": sum(symbol.asked for symbol in run.symbols),
+        "seconds": round(run.seconds, 3),
+    }
     return emit(
         format,
         table=lambda: _prices_table(rows),
@@ -94,8 +97,8 @@ def prices_summary(run: HistoryRun) -> str:
     """The last line on stderr."""
     if run.plan is None and not run.errors:
         return f"{len(run.symbols)} symbols complete; nothing was asked"
-    added = sum(sum(one.added.values()) for one in run.symbols)
-    asked = sum(one.asked for one in run.symbols)
+    added = sum(sum(symbol.added.values()) for symbol in run.symbols)
+    asked = sum(symbol.asked for symbol in run.symbols)
     failed = len(run.errors)
     tail = f" · {failed} failed" if failed else ""
     return (
@@ -114,14 +117,8 @@ def vol(reports: Sequence[VolReport], format: Format) -> str:
         table=lambda: "\n".join(map(_detail, reports)),
         json=lambda: to_json({"schema": VOL_SCHEMA, "symbols": list(map(vol_document, reports))}),
         ndjson=lambda: to_ndjson(map(vol_document, reports)),
-        csv=lambda: _vol_csv(reports),
+        csv=lambda: files.to_snapshots_csv((report.snapshot, None) for report in reports),
     )
-
-
-def _vol_csv(reports: Sequence[VolReport]) -> str:
-    from tomic import files
-
-    return files.to_snapshots_csv((report.snapshot, None) for report in reports)
 
 
 def vol_document(report: VolReport) -> dict[str, Any]:
@@ -135,7 +132,7 @@ def vol_document(report: VolReport) -> dict[str, Any]:
             name: {str(window): value for window, value in levels.items()}
             for name, levels in report.realised.hv.items()
         },
-        "expected_moves": [_plain(asdict(one)) for one in report.moves],
+        "expected_moves": [_plain(asdict(move)) for move in report.moves],
         "own_iv": _plain(asdict(report.own)) if report.own is not None else None,
         "ib_hv30": report.ib_hv30[0] if report.ib_hv30 is not None else None,
         "error": str(report.error) if report.error is not None else None,
@@ -157,7 +154,7 @@ def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[s
 
     Without a width, everything fits.
     """
-    vix = next((one.snapshot for one in reports if one.snapshot.vix is not None), None)
+    vix = next((report.snapshot for report in reports if report.snapshot.vix is not None), None)
     table = PlainTable(
         "symbol", *(figure.narrow for figure in _VOL_COLUMNS), "EM30", "earnings", "ex-div"
     )
@@ -191,9 +188,11 @@ def _sources(reports: Sequence[VolReport]) -> str:
                 days.setdefault(source, []).append(report.snapshot.ages[name].date())
     parts = []
     for source, fields in sorted(names.items()):
-        seen = days.get(source, [])
+        dates = days.get(source, [])
         closes = (
-            " to ".join(day.isoformat() for day in sorted({min(seen), max(seen)})) if seen else ""
+            " to ".join(day.isoformat() for day in sorted({min(dates), max(dates)}))
+            if dates
+            else ""
         )
         label = f"{source} (until {closes})" if closes else source
         parts.append(f"{label}: {', '.join(fields)}")
@@ -202,17 +201,17 @@ def _sources(reports: Sequence[VolReport]) -> str:
 
 def _ranked_over(reports: Sequence[VolReport]) -> str:
     short = [
-        f"{one.symbol} {one.snapshot.iv_days}"
-        for one in reports
-        if one.snapshot.iv_rank is not None
-        and one.snapshot.iv_days is not None
-        and one.snapshot.iv_window is not None
-        and one.snapshot.iv_days < one.snapshot.iv_window
+        f"{report.symbol} {report.snapshot.iv_days}"
+        for report in reports
+        if report.snapshot.iv_rank is not None
+        and report.snapshot.iv_days is not None
+        and report.snapshot.iv_window is not None
+        and report.snapshot.iv_days < report.snapshot.iv_window
     ]
-    windows = {one.snapshot.iv_window for one in reports if one.snapshot.iv_window}
+    windows = {report.snapshot.iv_window for report in reports if report.snapshot.iv_window}
     if not windows:
         return ""
-    own = [one.symbol for one in reports if one.snapshot.iv_series == "chain30"]
+    own = [report.symbol for report in reports if report.snapshot.iv_series == "chain30"]
     text = (
         f"rank and percentile of IV30 in its last {max(windows)} trading days, today excluded; "
         "percentile = share of days below today"
@@ -223,12 +222,12 @@ def _ranked_over(reports: Sequence[VolReport]) -> str:
 
 def _missing(reports: Sequence[VolReport]) -> Iterable[str]:
     """Each reason once, with its fields and symbols."""
-    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    reasons: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for report in reports:
         for name, reason in report.snapshot.missing.items():
-            fields, symbols = found.setdefault(reason.replace(report.symbol, "SYMBOL"), ({}, {}))
+            fields, symbols = reasons.setdefault(reason.replace(report.symbol, "SYMBOL"), ({}, {}))
             fields[name] = symbols[report.symbol] = None
-    for reason, (fields, symbols) in found.items():
+    for reason, (fields, symbols) in reasons.items():
         who = ", ".join(symbols) if len(symbols) <= 5 else f"{len(symbols)} symbols"
         yield f"no {', '.join(fields)} ({who}): {reason}"
 
@@ -275,17 +274,17 @@ def _moves(report: VolReport) -> str:
     if not report.moves:
         return ""
     table = PlainTable("expected move", "days", "ATM IV", "IV, 1σ", "straddle", "density, 1σ")
-    for one in report.moves:
+    for move in report.moves:
         table.add_row(
-            one.expiry.isoformat(),
-            str(one.dte),
-            number(one.atm_iv, 2, 100.0),
+            move.expiry.isoformat(),
+            str(move.dte),
+            number(move.atm_iv, 2, 100.0),
             *(
                 f"±{number(value, 2)}" if value else ""
-                for value in (one.iv, one.straddle, one.density)
+                for value in (move.iv, move.straddle, move.density)
             ),
         )
-    notes = (f"\nno density of {one.expiry}: {one.note}" for one in report.moves if one.note)
+    notes = (f"\nno density of {move.expiry}: {move.note}" for move in report.moves if move.note)
     return "\n" + table.text() + "".join(notes)
 
 

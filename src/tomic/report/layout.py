@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from tomic.models.documents import UNLIMITED, flag_of
+from tomic.present.text import number
 
 Kind: TypeAlias = Literal[
     "text", "words", "money", "cents", "pnl", "price", "share", "share0", "ratio", "number",
@@ -128,7 +129,7 @@ def written(value: Any, kind: Kind) -> str:
     if kind in _NUMERIC:
         if not isinstance(value, int | float):
             return str(value)
-        return UNLIMITED if math.isinf(value) else _sign(FORMATS[kind](value))
+        return UNLIMITED if math.isinf(value) else FORMATS[kind](value).replace("-", "−")
     return FORMATS[kind](value)
 
 
@@ -146,12 +147,6 @@ def cell(document: Any, pointer: str, kind: Kind) -> str:
 def is_numeric(kind: Kind) -> bool:
     """Whether values of *kind* are numbers, set flush right."""
     return kind in _NUMERIC
-
-
-def _sign(text: str) -> str:
-    """A real minus sign, and none before what was rounded to nothing."""
-    plain = text.removeprefix("-")
-    return text.replace("-", "−") if any(one in "123456789" for one in plain) else plain
 
 
 def _day(value: Any) -> str:
@@ -175,19 +170,19 @@ _NUMERIC: frozenset[str] = frozenset(
 FORMATS: Mapping[Kind, Callable[[Any], str]] = {
     "text": str,
     "words": _words,
-    "money": lambda value: f"{value:,.0f}",
-    "cents": lambda value: f"{value:,.2f}",
-    "pnl": lambda value: f"{value:,.2f}",
-    "price": lambda value: f"{value:,.6g}",
-    "share": lambda value: f"{100.0 * value:.1f} %",
-    "share0": lambda value: f"{100.0 * value:.0f} %",
-    "ratio": lambda value: f"{value:.2f}",
-    "number": lambda value: f"{value:,.1f}",
-    "whole": lambda value: f"{value:,.0f}",
+    "money": lambda value: number(value, 0),
+    "cents": number,
+    "pnl": number,
+    "price": lambda value: f"{value:z,.6g}",
+    "share": lambda value: f"{number(value, 1, 100.0)} %",
+    "share0": lambda value: f"{number(value, 0, 100.0)} %",
+    "ratio": number,
+    "number": lambda value: number(value, 1),
+    "whole": lambda value: number(value, 0),
     "day": _day,
     "time": _time,
     "list": lambda value: ", ".join(
-        f"{one:,.2f}" if isinstance(one, float) else str(one) for one in value
+        number(item) if isinstance(item, float) else str(item) for item in value
     ),
 }
 """Kind to how it is written; fractions become per cents, money has a separator of thousands."""

@@ -8,9 +8,8 @@ import math
 import pytest
 
 from support import panel_figures as figures
-from tomic.panel.views import chain, portfolio, proposal
-from tomic.panel.widgets.glyphs import ASCII, UNICODE, glyphs_for, number, per_cent
-from tomic.panel.widgets.plot import Canvas, Span, framed, span_of
+from tomic.panel.views import chain, portfolio, scan
+from tomic.panel.widgets.plot import ASCII, UNICODE, Canvas, Span, framed, glyphs_for, span_of
 
 
 def rows(text) -> list[str]:
@@ -82,7 +81,7 @@ def test_every_plot_fits_in_its_space(size, glyphs):
     smile = next(iter(figures.smiles().values()))
     drawings = [
         chain.smile_text(smile, width, height, glyphs),
-        proposal.payoff_text(figures.proposal(), width, height, glyphs),
+        scan.payoff_text(figures.proposal(), width, height, glyphs),
     ]
 
     for text in drawings:
@@ -105,7 +104,7 @@ def test_a_smile_that_was_not_fitted_says_why_in_its_space(width):
 
 def test_a_payoff_without_points_says_so():
     """A proposal without a curve is no trouble."""
-    text = proposal.payoff_text(figures.proposal(curve=()), 60, 12, UNICODE)
+    text = scan.payoff_text(figures.proposal(curve=()), 60, 12, UNICODE)
 
     assert "no payoff" in text.plain
 
@@ -143,28 +142,6 @@ def test_amounts_fit_in_six_letters(value, text):
     """The sign is always there, except for nothing."""
     assert portfolio.short(value) == text
     assert len(text) <= 6
-
-
-@pytest.mark.parametrize(
-    ("value", "options", "text"),
-    [
-        (None, {}, ""),
-        (math.nan, {}, ""),
-        (1234.5, {}, "1,234.50"),
-        (-0.001, {}, "0.00"),
-        (-0.001, {"signed": True}, "+0.00"),
-        (0.171, {"decimals": 1, "factor": 100.0}, "17.1"),
-        (math.inf, {"signed": True}, "inf"),
-    ],
-)
-def test_numbers(value, options, text):
-    """Missing is empty, and nothing is written as minus nothing."""
-    assert number(value, **options) == text
-
-
-def test_per_cent():
-    """A fraction times a hundred."""
-    assert per_cent(0.0415, 1, signed=True) == "+4.2"
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ from tomic.desk import Desk
 from tomic.errors import UsageError
 from tomic.models import OptionQuote, VolSnapshot
 from tomic.panel.views.view import View
-from tomic.panel.widgets.entry import LineInput
-from tomic.panel.widgets.glyphs import Glyphs, per_cent
 from tomic.panel.widgets.grid import Column, Grid, figure_column
-from tomic.panel.widgets.plot import Canvas, framed, span_of
+from tomic.panel.widgets.lines import LineInput
+from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
+from tomic.present.text import points
+from tomic.selection import parse_delta, parse_dte
 from tomic.strategies.pricing.board import prepare
 
 _POINTS = 121
@@ -80,11 +81,11 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, DrawnSmile]:
 
 def smile_text(smile: DrawnSmile, width: int, height: int, glyphs: Glyphs) -> Text:
     """The plot as text of *width* x *height* cells; too small a space gives nothing."""
-    title = Text(f"{smile.expiry}  {smile.dte} days", style="bold", no_wrap=True)
+    title = Text(no_wrap=True).append(f"{smile.expiry}  {smile.dte} days", "bold")
     if width < 16 or height < 6 or not smile.strike.size:
         return title.append("\nno volatilities", "dim")
     y = span_of([*smile.iv.tolist(), *smile.fitted.tolist()])
-    ticks = per_cent(y.high), per_cent(y.low)
+    ticks = points(y.high), points(y.low)
     x = span_of(smile.strike.tolist(), margin=0.02)
     canvas = Canvas(width - len(max(ticks, key=len)) - 2, height - 4, x, y, glyphs)
     if x.low <= smile.forward <= x.high:
@@ -158,44 +159,33 @@ def key_of(row: OptionQuote) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ChainFilter:
-    """What the filters ask for; None leaves an end open."""
+    """What the filters ask for; None where nothing is said."""
 
     symbol: str
-    least_dte: int | None = None
-    most_dte: int | None = None
-    least_delta: float | None = None
-    most_delta: float | None = None
-
-    @property
-    def fewest_days(self) -> int:
-        """Days to expiry at the near end."""
-        return 0 if self.least_dte is None else self.least_dte
+    dte: tuple[int, int | None] | None = None
+    """Fewest days to expiry, and most if there is an end."""
+    delta: tuple[float, float] | None = None
 
     @property
     def words(self) -> tuple[str, ...]:
         """As options of `tomic chain`."""
         words = [self.symbol]
-        if self.least_dte is not None or self.most_dte is not None:
-            most = "" if self.most_dte is None else f":{self.most_dte}"
-            words += ["--dte", f"{self.fewest_days}{most}"]
-        if self.least_delta is not None or self.most_delta is not None:
-            least = -1.0 if self.least_delta is None else self.least_delta
-            most_delta = 1.0 if self.most_delta is None else self.most_delta
-            words += ["--delta", f"{least:g}:{most_delta:g}"]
+        if self.dte is not None:
+            fewest, most = self.dte
+            words += ["--dte", f"{fewest}" if most is None else f"{fewest}:{most}"]
+        if self.delta is not None:
+            words += ["--delta", "{:g}:{:g}".format(*self.delta)]
         return tuple(words)
 
     def keep(self, chain: Chain) -> Chain:
         """The rows inside; those without a delta are kept, as they may be inside."""
         dte, delta = chain["dte"], chain["delta"]
         keep = np.ones(len(chain), dtype=bool)
-        if self.least_dte is not None:
-            keep &= dte >= self.least_dte
-        if self.most_dte is not None:
-            keep &= dte <= self.most_dte
-        if self.least_delta is not None:
-            keep &= ~(delta < self.least_delta)
-        if self.most_delta is not None:
-            keep &= ~(delta > self.most_delta)
+        if self.dte is not None:
+            fewest, most = self.dte
+            keep &= (dte >= fewest) & (dte <= (np.inf if most is None else most))
+        if self.delta is not None:
+            keep &= ~((delta < self.delta[0]) | (delta > self.delta[1]))
         return chain.where(keep)
 
 
@@ -206,20 +196,11 @@ def window_of(symbol: str, dte: str, delta: str) -> ChainFilter:
     Raises:
         UsageError: One of them cannot be read.
     """
-    try:
-        least_dte, most_dte = (int(end) if end else None for end in _ends(dte))
-    except ValueError:
-        raise UsageError(f"days {dte!r}: write 15 (fewest days) or 15:60") from None
-    try:
-        least, most = (float(end) if end else None for end in _ends(delta))
-    except ValueError:
-        raise UsageError(f"delta {delta!r}: write a range such as -0.5:0.5") from None
-    return ChainFilter(symbol.strip().upper(), least_dte, most_dte, least, most)
-
-
-def _ends(text: str) -> tuple[str, str]:
-    first, _, last = text.partition(":")
-    return first.strip(), last.strip()
+    return ChainFilter(
+        symbol.strip().upper(),
+        parse_dte(dte) if dte.strip() else None,
+        parse_delta(delta) if delta.strip() else None,
+    )
 
 
 class ChainView(View):
@@ -227,17 +208,15 @@ class ChainView(View):
 
     label = "Chain"
     name_of_body = "#options"
-    loads_on_first_sight = False
+    waits_for_input = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("l", "live", "Live"),
         Binding("g", "smile", "Smile"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._chain: Chain | None = None
-        self.live = False
+    _chain: Chain | None = None
+    live = False
 
     def body(self) -> ComposeResult:
         """Filters on top, the table, the smile beside."""
@@ -259,12 +238,13 @@ class ChainView(View):
         texts = (self.query_one(f"#{name}", LineInput).value for name in ("symbol", "dte", "delta"))
         return window_of(*texts)
 
-    def typed(self) -> str:
+    def command(self) -> str:
         """The equivalent command."""
         try:
-            return self.panel.typed("chain", *self._window().words)
+            words = self._window().words
         except UsageError:
-            return self.panel.typed("chain", self.query_one("#symbol", LineInput).value)
+            words = (self.query_one("#symbol", LineInput).value,)
+        return self.panel.source.command("chain", *words)
 
     def open(self, symbol: str) -> None:
         """Fetch the chain of another symbol."""
@@ -277,18 +257,16 @@ class ChainView(View):
         try:
             window = self._window()
         except UsageError as exc:
-            self.say(str(exc), failed=True)
+            self.show_status(str(exc), failed=True)
             return
-        rules: dict[str, Any] = {}
-        if window.least_dte is not None or window.most_dte is not None:
-            rules["dte"] = (window.fewest_days, window.most_dte)
+        rules: dict[str, Any] = {} if window.dte is None else {"dte": window.dte}
         panel = self.panel
 
         async def ask(desk: Desk) -> tuple[Chain, dict[dt.date, DrawnSmile]]:
             chain = await desk.chain(window.symbol, **rules)
             return chain, await panel.background.compute(smiles_of, chain, desk.settings)
 
-        self.work(f"{window.symbol}: asking for the chain", ask, lambda answer: self.show(*answer))
+        self.request(f"{window.symbol}: asking for the chain", ask, lambda shown: self.show(*shown))
 
     # -- what is shown ---------------------------------------------------------------------
 
@@ -306,7 +284,7 @@ class ChainView(View):
         try:
             chain = self._window().keep(self._chain)
         except UsageError as exc:
-            self.say(str(exc), failed=True)
+            self.show_status(str(exc), failed=True)
             return
         self.query_one("#options", Grid).fill(list(chain.rows()))
         self._tell(chain)
@@ -315,7 +293,7 @@ class ChainView(View):
         chain = self._chain
         assert chain is not None
         gaps = ", ".join(f"{count} {name}" for name, count in chain.gaps.items())
-        self.say(
+        self.show_status(
             self.panel.joined(
                 [
                     f"{chain.symbol} {chain.spot.price:,.2f} ({chain.spot.source.value})",
@@ -336,19 +314,9 @@ class ChainView(View):
         if event.input.id != "symbol" and not self.working:
             self._refill()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Fetch what the filters name."""
-        event.stop()
-        self.focus_body()
-        self.action_load()
-
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Draw the smile of the expiry under the cursor."""
         self.query_one(SmilePlot).choose(message.row.expiry)
-
-    def action_filter(self) -> None:
-        """Go to the filters."""
-        self.query_one("#symbol", LineInput).focus()
 
     def action_smile(self) -> None:
         """Show or hide the smile."""
@@ -361,7 +329,7 @@ class ChainView(View):
         if self.live:
             self.action_load()
         else:
-            self.say("live mode is off")
+            self.show_status("live mode is off")
 
     def action_cancel(self) -> None:
         """Stop the work and live mode with it."""

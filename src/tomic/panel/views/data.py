@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -19,16 +19,14 @@ from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.files.quality import CsvQuality, check_file
 from tomic.panel.views.view import Sheet, View
-from tomic.panel.widgets.entry import Ask
-from tomic.panel.widgets.glyphs import Glyphs, number
-from tomic.panel.widgets.grid import Column, Grid, figure_column
-from tomic.panel.widgets.lines import FactLines
-from tomic.panel.widgets.plot import Canvas, Span, framed, span_of
-
-if TYPE_CHECKING:
-    from tomic.store import Coverage, StoreInfo
-    from tomic.workflows.volatility.history import HistoryRun
-    from tomic.workflows.volatility.stored import PastDay
+from tomic.panel.widgets.grid import Column, Grid, figure_column, text_column
+from tomic.panel.widgets.lines import Ask, FactLines
+from tomic.panel.widgets.plot import Canvas, Glyphs, Span, framed, span_of
+from tomic.present.store import megabytes
+from tomic.present.text import points
+from tomic.store import Coverage, StoreInfo
+from tomic.workflows.volatility.history import HistoryRun
+from tomic.workflows.volatility.stored import PastDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +42,12 @@ class SeriesRow:
 
 
 COLUMNS: list[Column[Any]] = [
-    Column("symbol", attrgetter("symbol"), attrgetter("symbol"), left=True),
-    Column("series", attrgetter("series"), attrgetter("series"), left=True),
+    text_column("symbol", "symbol"),
+    text_column("series", "series"),
     Column("days", attrgetter("count"), lambda row: f"{row.count:,}"),
-    Column("first", attrgetter("first"), lambda row: f"{row.first or ''}"),
-    Column("last", attrgetter("last"), lambda row: f"{row.last or ''}"),
-    Column(
-        "fetched (UTC)",
-        attrgetter("fetched_at"),
-        lambda row: f"{row.fetched_at:%Y-%m-%d %H:%M}" if row.fetched_at else "",
-    ),
+    text_column("first", "first"),
+    text_column("last", "last"),
+    text_column("fetched (UTC)", "fetched_at", "{:%Y-%m-%d %H:%M}".format),
 ]
 
 
@@ -78,19 +72,13 @@ class DataView(View):
         Binding("h", "history", "History"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._words: tuple[str, ...] = ("store", "info")
-        self._file = ""
+    _words: tuple[object, ...] = ("store", "info")
+    _file = ""
 
     def body(self) -> ComposeResult:
         """Coverage, and what the last action found."""
         yield Grid(COLUMNS, key=lambda row: f"{row.symbol} {row.series}", id="coverage")
         yield FactLines(id="outcome", rows=5)
-
-    def typed(self) -> str:
-        """The equivalent command."""
-        return self.panel.typed(*self._words)
 
     def action_load(self) -> None:
         """Read what the store covers."""
@@ -100,7 +88,7 @@ class DataView(View):
             store = await desk.store()
             return await store.info(), rows_of(await store.history.coverages())
 
-        self.work("reading the store", ask, lambda stored: self.show(*stored), online=False)
+        self.request("reading the store", ask, lambda stored: self.show(*stored), online=False)
 
     def show(self, info: StoreInfo, rows: list[SeriesRow]) -> None:
         """Fill the table and say how large the store is."""
@@ -110,7 +98,7 @@ class DataView(View):
         else:
             text = self.panel.joined(
                 [
-                    f"{info.size / 1e6:.1f} MB",
+                    megabytes(info.size),
                     f"schema {info.schema_version}",
                     *(f"{count:,} {name}" for name, count in info.tables.items() if count),
                 ]
@@ -128,15 +116,15 @@ class DataView(View):
             run = await desk.prices(symbols)
             return run, rows_of(await (await desk.store()).history.coverages())
 
-        self.work(f"prices of {len(symbols)} symbols", ask, lambda brought: self.fetched(*brought))
+        self.request(f"prices of {len(symbols)} symbols", ask, lambda run: self.fetched(*run))
 
     def fetched(self, run: HistoryRun, rows: list[SeriesRow]) -> None:
         """Show what a run brought."""
-        self.tell_lost(run.errors)
+        self.show_lost(run.errors)
         self.query_one("#coverage", Grid).fill(rows)
         added = sum(sum(symbol.added.values()) for symbol in run.symbols)
         asked = sum(symbol.asked for symbol in run.symbols)
-        self.say(
+        self.show_status(
             self.panel.joined(
                 [
                     f"{len(run.symbols)} symbols",
@@ -167,7 +155,7 @@ class DataView(View):
         async def ask(_: Desk) -> CsvQuality:
             return await background.compute(check_file, in_home(file))
 
-        self.work(f"reading {file.name}", ask, self.judged, online=False)
+        self.request(f"reading {file.name}", ask, self.judged, online=False)
 
     def judged(self, quality: CsvQuality) -> None:
         """Show the quality of a file."""
@@ -196,7 +184,7 @@ class DataView(View):
         async def ask(desk: Desk) -> list[str]:
             return await (await desk.store()).check()
 
-        self.work("checking the store", ask, self.checked, online=False)
+        self.request("checking the store", ask, self.checked, online=False)
 
     def checked(self, problems: list[str]) -> None:
         """Show what is wrong with the store."""
@@ -206,13 +194,13 @@ class DataView(View):
         """Show the stored days of the symbol under the cursor."""
         row = self.query_one("#coverage", Grid).pointed
         if row is not None:
-            self.panel.open_history(row.symbol)
+            self.app.push_screen(HistorySheet(row.symbol))
 
 
 DAYS = 60
 
 DAY_COLUMNS: list[Column[Any]] = [
-    Column("day", attrgetter("day"), lambda row: f"{row.day}", left=True),
+    text_column("day", "day"),
     *(
         figure_column(figure)
         for figure in figures.columns(
@@ -230,13 +218,13 @@ def days_text(days: Sequence[PastDay], width: int, height: int, glyphs: Glyphs) 
     if width < 20 or height < 5 or len(values) < 2:
         return Text("")
     y = span_of(values)
-    ticks = number(y.high, 1, 100.0), number(y.low, 1, 100.0)
+    ticks = points(y.high), points(y.low)
     across = Span(0.0, max(len(days) - 1.0, 1.0))
     canvas = Canvas(width - len(max(ticks, key=len)) - 2, height - 3, across, y, glyphs)
     for style, line in series.values():
         known = [float("nan") if value is None else value for value in line]
         canvas.curve([float(at) for at in range(len(known))], known, style)
-    title = Text("IV30", style="cyan").append("  HV30", "yellow").append("  per cent\n", "dim")
+    title = Text().append("IV30", "cyan").append("  HV30", "yellow").append("  per cent\n", "dim")
     return title.append_text(
         framed(canvas, ticks=ticks, feet=(f"{days[0].day}", f"{days[-1].day}"))
     )
@@ -265,16 +253,13 @@ class HistorySheet(Sheet):
 
     def __init__(self, symbol: str, days: Sequence[PastDay] | None = None) -> None:
         super().__init__(f"{symbol}: stored days")
+        self._words = ("vol", symbol, "--history", "--days", DAYS)
         self._symbol, self._given = symbol, days
 
     def body(self) -> ComposeResult:
         """Plot and table."""
         yield DaysPlot(self.panel.glyphs)
         yield Grid(DAY_COLUMNS, key=lambda row: f"{row.day}", id="days")
-
-    def typed(self) -> str:
-        """The equivalent command."""
-        return self.panel.typed("vol", self._symbol, "--history", "--days", DAYS)
 
     def on_mount(self) -> None:
         """Show the days that were given, or read them."""
@@ -285,7 +270,7 @@ class HistorySheet(Sheet):
         async def ask(desk: Desk) -> list[PastDay]:
             return await desk.vol_history(self._symbol, DAYS)
 
-        self.work("", ask, self.show, online=False)
+        self.request("", ask, self.show, online=False)
 
     def show(self, days: Sequence[PastDay]) -> None:
         """Fill table and plot."""
@@ -293,4 +278,4 @@ class HistorySheet(Sheet):
         self.query_one("#days", Grid).fill(list(reversed(days)))
         self.query_one("#days").focus()
         if not days:
-            self.say(f"nothing stored; tomic prices {self._symbol} fetches it")
+            self.show_status(f"nothing stored; tomic prices {self._symbol} fetches it")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -23,21 +22,18 @@ from tomic.models.journal import (
     JournalEntry,
     JournalReport,
     Statistics,
-    Trade,
     Verdict,
 )
 from tomic.panel.views.view import TextSheet, View
-from tomic.panel.widgets.entry import Ask
-from tomic.panel.widgets.glyphs import Glyphs, amount, number, per_cent
-from tomic.panel.widgets.grid import Column, Grid
-from tomic.panel.widgets.lines import FactLines
-
-if TYPE_CHECKING:
-    from tomic.store import Change
-    from tomic.workflows.journal.entries import Recorded
-    from tomic.workflows.journal.files import ImportedJournal
-    from tomic.workflows.journal.review import CheckRun
-
+from tomic.panel.widgets.grid import Column, Grid, text_column
+from tomic.panel.widgets.lines import Ask, FactLines
+from tomic.panel.widgets.plot import Glyphs
+from tomic.present import forms, journal as present
+from tomic.present.text import amount, money, number, points
+from tomic.store import Change
+from tomic.workflows.journal import entries, files, opening, review, statistics, trades
+from tomic.workflows.journal.entries import Journal, Recorded
+from tomic.workflows.portfolio.review import PROPOSAL_ID
 
 _TONES = {Verdict.ACT: "bold red", Verdict.STALE: "yellow", Verdict.UNJUDGED: "yellow"}
 
@@ -51,8 +47,6 @@ class EntryRow:
     strategy: str
     legs: str
     opened: str
-    credit: float | None
-    expiry: dt.date | None
     pnl: float | None
     check: ExitCheck | None = None
 
@@ -79,7 +73,6 @@ def rows_of(
     rows = []
     for stored in summaries:
         summary, check = stored["summary"], judged.get(stored["id"])
-        expiry = summary.get("expiry")
         rows.append(
             EntryRow(
                 id=stored["id"],
@@ -87,8 +80,6 @@ def rows_of(
                 strategy=stored["strategy"] or "",
                 legs=summary.get("legs") or "",
                 opened=stored["opened_at"][:10],
-                credit=summary.get("credit"),
-                expiry=dt.date.fromisoformat(expiry) if expiry else None,
                 pnl=check.pnl if check and check.pnl is not None else summary.get("pnl"),
                 check=check,
             )
@@ -110,95 +101,41 @@ def _tone(row: EntryRow) -> str:
 
 COLUMNS: list[Column[Any]] = [
     Column("id", attrgetter("id"), lambda row: f"{row.id}"),
-    Column("sym", attrgetter("symbol"), attrgetter("symbol"), left=True),
-    Column(
-        "strategy", attrgetter("strategy"), lambda row: row.strategy.replace("_", " "), left=True
-    ),
+    text_column("sym", "symbol"),
+    text_column("strategy", "strategy", lambda name: name.replace("_", " ")),
     Column("dte", _dte, lambda row: "" if _dte(row) is None else f"{_dte(row)}"),
-    Column("P&L", attrgetter("pnl"), lambda row: number(row.pnl, 0, signed=True)),
-    Column("%prem", _share, lambda row: per_cent(_share(row), 0)),
+    Column("P&L", attrgetter("pnl"), lambda row: money(row.pnl, 0)),
+    Column("%prem", _share, lambda row: points(_share(row), 0)),
     Column("verdict", attrgetter("verdict"), attrgetter("verdict"), style=_tone, left=True),
-    Column("signal", attrgetter("signal"), attrgetter("signal"), left=True),
-    Column("opened", attrgetter("opened"), attrgetter("opened"), left=True),
-    Column("legs", attrgetter("legs"), attrgetter("legs"), left=True),
+    text_column("signal", "signal"),
+    text_column("opened", "opened"),
+    text_column("legs", "legs"),
 ]
 
 
-_BAR = 20
-
-
-def entry_text(entry: JournalEntry, changes: Sequence[Change] = ()) -> Text:
-    """Trades, rules, context, notes and history of one entry."""
-    text = Text(f"{entry.symbol} {entry.strategy.replace('_', ' ')}", style="bold")
-    text.append(f"  {entry.status.value}, opened {entry.opened_at:%Y-%m-%d %H:%M}\n")
-    for trade in entry.trades:
-        text.append_text(_trade(trade))
-    rules = {name: value for name, value in entry.rules if value not in (None, False)}
-    text.append("\nrules    ", "dim").append(
-        ", ".join(f"{name} {value}" for name, value in rules.items()) or "none"
-    )
-    for name, value in (("plan", entry.plan), ("reason", entry.reason)):
-        if value:
-            text.append(f"\n{name:<9}", "dim").append(value)
-    if entry.tags:
-        text.append("\ntags     ", "dim").append(", ".join(entry.tags))
-    text.append_text(_context(entry))
-    for note in entry.notes:
-        text.append(f"\n{note.at:%Y-%m-%d %H:%M} ", "dim").append(note.text)
-    for mark in entry.snapshots[-5:]:
-        text.append(f"\n{mark.at:%Y-%m-%d %H:%M} ", "dim")
-        text.append(
-            f"mark: P&L {number(mark.pnl, 2, signed=True)} at {number(mark.spot)} {mark.note}"
-        )
-    text.append("\n\nhistory", "bold")
-    for change in changes:
-        text.append(f"\n{change.revision:>3} {change.at:%Y-%m-%d %H:%M} ", "dim")
-        text.append(f"{change.event} {change.note}".rstrip())
-    return text
-
-
-def _trade(trade: Trade) -> Text:
-    text = Text(f"\n{trade.at:%Y-%m-%d %H:%M} ", "dim").append(trade.action.value, "bold")
-    if trade.price is not None:
-        text.append(f" {trade.structures}x at {number(trade.price, 2, signed=True)}")
-    for fill in trade.fills:
-        text.append(f"\n  {fill.quantity:+g} {fill.name} {number(fill.price)}")
-        if fill.commission:
-            text.append(f" commission {number(fill.commission)}", "dim")
-    return text
-
-
-def _context(entry: JournalEntry) -> Text:
-    context = entry.context
-    figures = [
-        ("spot", number(context.spot)),
-        ("IV%", per_cent(context.iv)),
-        ("rank", per_cent(context.iv_rank, 0)),
-        ("HV30%", per_cent(context.hv30)),
-        ("VIX", number(context.vix, 2, 100.0)),
-        ("PoS%", per_cent(context.pos)),
-        ("EV", number(context.ev, 2, signed=True)),
-        ("margin", number(context.margin, 0)),
-        ("score", f"{number(context.score, 1)} {context.grade}".strip()),
-    ]
-    known = [f"{name} {value}" for name, value in figures if value]
-    return Text("\nat entry ", "dim").append(", ".join(known) or "nothing is known")
+def entry_text(entry: JournalEntry, changes: Sequence[Change] = ()) -> str:
+    """One entry with all that was kept of it, and its history."""
+    whole = present.whole(entry, as_json=False)
+    return f"{whole}\nhistory\n{present.history(changes, forms.Format.TABLE)}"
 
 
 # -- statistics ------------------------------------------------------------------------------
 
+_BAR = 20
+
 
 def report_text(report: JournalReport, glyphs: Glyphs) -> Text:
     """Results, groups, calibration and the test of the score."""
-    text = Text(
+    text = Text()
+    text.append(
         f"{'':<20}{'n':>5}{'win%':>7}{'mean':>10}{'total':>11}{'PF':>7}{'ROM%':>8}\n", "dim"
     )
-    for statistics in (report.overall, *report.groups):
-        text.append(_row(statistics))
+    for group in (report.overall, *report.groups):
+        text.append(_row(group))
     overall = report.overall
     text.append(f"\nwin rate 95 %: {_span(overall.win_rate, 100.0, 0)}")
     text.append(f"\nexpectancy 95 %: {_span(overall.expectancy, 1.0, 0)}")
-    text.append(f"\ndeepest fall: {number(overall.max_drawdown, 0, signed=True)}")
+    text.append(f"\ndeepest fall: {money(overall.max_drawdown, 0)}")
     for calibration in (report.trades, report.proposals):
         text.append("\n\n").append_text(_calibration(calibration, glyphs))
     test = report.score
@@ -208,34 +145,34 @@ def report_text(report: JournalReport, glyphs: Glyphs) -> Text:
         for band in test.bands:
             text.append(
                 f"\n{band.grade:>3} {band.n:>5}  came true {_span(band.hit, 100.0, 0)} %, forecast "
-                f"{per_cent(band.forecast, 0)} %, result {_span(band.result, 1.0, 0)}"
+                f"{points(band.forecast, 0)} %, result {_span(band.result, 1.0, 0)}"
             )
     for note in report.notes:
         text.append(f"\nnote: {note}", "dim")
     return text
 
 
-def _row(statistics: Statistics) -> str:
+def _row(group: Statistics) -> str:
     return (
-        f"{statistics.label.replace('_', ' '):<20.20}{statistics.n:>5}"
-        f"{per_cent(statistics.win_rate.value, 0):>7}"
-        f"{number(statistics.expectancy.value, 0, signed=True):>10}"
-        f"{number(statistics.total, 0, signed=True):>11}"
-        f"{' ' + amount(statistics.profit_factor, 2):>7}"
-        f"{per_cent(statistics.rom):>8}\n"
+        f"{group.label.replace('_', ' '):<20.20}{group.n:>5}"
+        f"{points(group.win_rate.value, 0):>7}"
+        f"{money(group.expectancy.value, 0):>10}"
+        f"{money(group.total, 0):>11}"
+        f"{' ' + amount(group.profit_factor, 2):>7}"
+        f"{points(group.rom):>8}\n"
     )
 
 
 def _calibration(calibration: Calibration, glyphs: Glyphs) -> Text:
-    text = Text(
-        f"{calibration.what}: {calibration.n} forecasts, {calibration.clusters} independent",
-        style="bold",
+    text = Text()
+    text.append(
+        f"{calibration.what}: {calibration.n} forecasts, {calibration.clusters} independent", "bold"
     )
     if not calibration.n:
         return text
     text.append(
         f"\nBrier {_span(calibration.brier, 1.0, 3)}, "
-        f"skill {number(calibration.skill, 2, signed=True)}, bias "
+        f"skill {money(calibration.skill, 2)}, bias "
         f"{_span(calibration.bias, 100.0, 1)} points"
     )
     for band in calibration.bins:
@@ -243,8 +180,8 @@ def _calibration(calibration: Calibration, glyphs: Glyphs) -> Text:
             hit = 0.0 if band.hit.value is None else band.hit.value
             bar = glyphs.shades[-1] * round(_BAR * hit)
             text.append(
-                f"\n{per_cent(band.low, 0):>4}-{per_cent(band.high, 0):<4}{band.n:>5}  said "
-                f"{per_cent(band.forecast, 0):>3}%  came {per_cent(band.hit.value, 0):>3}%  {bar}"
+                f"\n{points(band.low, 0):>4}-{points(band.high, 0):<4}{band.n:>5}  said "
+                f"{points(band.forecast, 0):>3}%  came {points(band.hit.value, 0):>3}%  {bar}"
             )
     return text
 
@@ -271,18 +208,12 @@ class JournalView(View):
         Binding("i", "import", "Import"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._words: tuple[object, ...] = ("check",)
+    _words: tuple[object, ...] = ("journal", "check")
 
     def body(self) -> ComposeResult:
         """The entries, and the signals of the one under the cursor."""
         yield Grid(COLUMNS, key=lambda row: f"{row.id}", id="entries")
         yield FactLines(id="signals", rows=6)
-
-    def typed(self) -> str:
-        """The equivalent command."""
-        return self.panel.typed("journal", *self._words)
 
     @property
     def _pointed(self) -> EntryRow | None:
@@ -293,36 +224,33 @@ class JournalView(View):
 
     def action_load(self) -> None:
         """Judge the exit rules of every open entry; what is stored is shown meanwhile."""
-        self._words = ("check",)
-
-        self.work("reading the journal", _stored, self._check, online=False)
+        self._words = ("journal", "check")
+        self.request("reading the journal", _stored, self._check, online=False)
 
     def _check(self, rows: list[EntryRow]) -> None:
         self.query_one("#entries", Grid).fill(rows)
         if not rows:
             self.query_one("#signals", FactLines).show([])
-            self.say("no open trades; a adds one, i imports")
+            self.show_status("no open trades; a adds one, i imports")
             return
 
-        async def judge(desk: Desk) -> tuple[list[EntryRow], CheckRun]:
-            from tomic.workflows.journal import review
-
+        async def judge(desk: Desk) -> tuple[list[EntryRow], review.CheckRun]:
             journal = await desk.journal()
             checked = await review.check(journal)
             return rows_of(await journal.store.journal.summaries("open"), checked.checks), checked
 
-        self.work(f"judging {len(rows)} open trades", judge, lambda judged: self.show(*judged))
+        self.request(f"judging {len(rows)} open trades", judge, lambda judged: self.show(*judged))
 
-    def show(self, rows: list[EntryRow], checked: CheckRun | None = None) -> None:
+    def show(self, rows: list[EntryRow], checked: review.CheckRun | None = None) -> None:
         """Show open entries and what became of their rules."""
         self.query_one("#entries", Grid).fill(rows)
         fired = sum(row.verdict == Verdict.ACT for row in rows)
         parts = [f"{len(rows)} open", f"{fired} to act on" if fired else "nothing to act on"]
         if checked is not None:
-            self.tell_lost(checked.errors.values())
+            self.show_lost(checked.errors.values())
             parts.append(f"{checked.as_of:%Y-%m-%d %H:%M} UTC")
             parts += [f"{symbol}: {error}" for symbol, error in checked.errors.items()]
-        self.say(self.panel.joined(parts))
+        self.show_status(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Show the signals of the entry under the cursor."""
@@ -337,19 +265,17 @@ class JournalView(View):
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Show the whole entry, with its history."""
         entry_id = message.row.id
-        self._words = ("show", entry_id)
+        self._words = ("journal", "show", entry_id)
 
-        async def ask(desk: Desk) -> Any:
-            from tomic.workflows.journal import entries
-
+        async def ask(desk: Desk) -> str:
             journal = await desk.journal(offline=True)
-            return await entries.load(journal, entry_id), await entries.history(journal, entry_id)
+            entry = await entries.load(journal, entry_id)
+            return entry_text(entry, await entries.history(journal, entry_id))
 
-        def show(loaded: Any) -> None:
-            text = entry_text(*loaded)
-            self.app.push_screen(TextSheet(f"Journal entry {entry_id}", text, self.typed()))
+        def show(text: str) -> None:
+            self.app.push_screen(TextSheet(f"Journal entry {entry_id}", text, self.command()))
 
-        self.work(f"reading entry {entry_id}", ask, show, online=False)
+        self.request(f"reading entry {entry_id}", ask, show, online=False)
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -373,36 +299,33 @@ class JournalView(View):
 
     def _close(self, entry_id: int, price: str, structures: str, note: str) -> None:
         if structures and not structures.isdigit():
-            self.say(f"structures {structures!r}: write a whole number", failed=True)
+            self.show_status(f"structures {structures!r}: write a whole number", failed=True)
             return
-        self._words = ("close", entry_id)
+        self._words = ("journal", "close", entry_id)
         self._words += ("--price", price) if price else ()
         self._words += ("--structures", structures) if structures else ()
         self._words += ("--note", note) if note else ()
         count = int(structures) if structures else None
 
         async def ask(desk: Desk) -> Recorded:
-            from tomic.workflows.journal import trades
-
             ticket = trades.TradeTicket(price=price or None, note=note)
             return await trades.close(await desk.journal(), entry_id, ticket, structures=count)
 
-        self.work(f"closing {entry_id}", ask, self._recorded, online=not price)
+        self.request(f"closing {entry_id}", ask, self._recorded, online=not price)
 
     def _recorded(self, recorded: Recorded) -> None:
         entry = recorded.entry
-        told = self.panel.joined([f"entry {entry.id} is {entry.status.value}", *recorded.notes])
-        self._reload(told)
+        self._reload(f"entry {entry.id} is {entry.status.value}", *recorded.notes)
 
-    def _reload(self, told: str) -> None:
+    def _reload(self, *results: str) -> None:
         """Show the stored entries again, and what was done."""
         words = self._words
 
         def show(rows: list[EntryRow]) -> None:
             self.query_one("#entries", Grid).fill(rows)
-            self.say(told)
+            self.show_status(self.panel.joined(results))
 
-        self.work("reading the journal", _stored, show, online=False)
+        self.request("reading the journal", _stored, show, online=False)
         self._words = words
 
     def action_note(self) -> None:
@@ -419,28 +342,26 @@ class JournalView(View):
         self.app.push_screen(Ask(title, [("text", "")]), answered)
 
     def _note(self, entry_id: int, text: str) -> None:
-        self._words = ("note", entry_id, text)
+        self._words = ("journal", "note", entry_id, text)
 
         async def ask(desk: Desk) -> object:
-            from tomic.workflows.journal import entries
-
             return await entries.add_note(await desk.journal(offline=True), entry_id, text)
 
-        told = f"noted with entry {entry_id}"
-        self.work(f"noting {entry_id}", ask, lambda _: self._reload(told), online=False)
+        def show(_: object) -> None:
+            self._reload(f"noted with entry {entry_id}")
+
+        self.request(f"noting {entry_id}", ask, show, online=False)
 
     def action_snapshot(self) -> None:
         """Keep what is quoted now of every open entry."""
-        self._words = ("snapshot",)
+        self._words = ("journal", "snapshot")
 
         async def ask(desk: Desk) -> list[str]:
-            from tomic.workflows.journal import review
-
             taken = await review.snapshot(await desk.journal())
             problems = [f"{mark.entry.id}: {mark.problem}" for mark in taken if mark.problem]
             return [f"{len(taken) - len(problems)} marked", *problems]
 
-        self.work("marking", ask, lambda lines: self._reload(self.panel.joined(lines)))
+        self.request("marking", ask, lambda lines: self._reload(*lines))
 
     def action_add(self) -> None:
         """Open an entry."""
@@ -464,23 +385,21 @@ class JournalView(View):
 
     def _add(self, legs: str, price: str, structures: str, plan: str) -> None:
         if not structures.isdigit() or int(structures) < 1:
-            self.say(f"structures {structures!r}: write a whole number", failed=True)
+            self.show_status(f"structures {structures!r}: write a whole number", failed=True)
             return
         count = int(structures)
-        self._words = ("add", *_words_of(legs))
+        self._words = ("journal", "add", *_words_of(legs))
         self._words += ("--price", price) if price else ()
         self._words += ("--quantity", count) if count > 1 else ()
         self._words += ("--plan", plan) if plan else ()
 
         async def ask(desk: Desk) -> Recorded:
-            from tomic.workflows.journal import opening, trades
-
             journal = await desk.journal()
             draft = await _draft(journal, legs, count)
-            wish = trades.TradeTicket(price=price or None)
-            return await opening.add(journal, draft, wish, opening.EntryNotes(plan=plan))
+            ticket = trades.TradeTicket(price=price or None)
+            return await opening.add(journal, draft, ticket, opening.EntryNotes(plan=plan))
 
-        self.work(f"recording {legs}", ask, self._recorded)
+        self.request(f"recording {legs}", ask, self._recorded)
 
     def action_import(self) -> None:
         """Take in the executions of TWS, or a file."""
@@ -494,41 +413,37 @@ class JournalView(View):
         self.app.push_screen(Ask("Import into the journal", questions, note=note), answered)
 
     def _import(self, file: str) -> None:
-        self._words = ("import", file or "--tws")
+        self._words = ("journal", "import", file or "--tws")
         path = Path(file)
 
-        async def ask(desk: Desk) -> ImportedJournal:
-            from tomic.workflows.journal import files
-
+        async def ask(desk: Desk) -> files.ImportedJournal:
             journal = await desk.journal()
             if not file:
                 return await files.import_from_tws(journal)
             return await files.import_file(journal, in_home(path))
 
-        def told(imported: ImportedJournal) -> None:
+        def show(imported: files.ImportedJournal) -> None:
             added, changed = len(imported.added), len(imported.changed)
             counts = f"{added} new, {changed} changed, {imported.known} known"
-            self._reload(self.panel.joined([f"{imported.kind}: {counts}", *imported.notes]))
+            self._reload(f"{imported.kind}: {counts}", *imported.notes)
 
-        self.work(f"importing {file or 'from TWS'}", ask, told, online=not file)
+        self.request(f"importing {file or 'from TWS'}", ask, show, online=not file)
 
     # -- statistics ------------------------------------------------------------------------
 
     def action_statistics(self) -> None:
         """Show how the closed trades did, and how honest the probabilities were."""
-        self._words = ("stats", "--by", "strategy")
+        self._words = ("journal", "stats", "--by", "strategy")
 
         async def ask(desk: Desk) -> JournalReport:
-            from tomic.workflows.journal import statistics
-
             journal = await desk.journal(offline=True)
             return await statistics.report(journal, by="strategy")
 
         def show(report: JournalReport) -> None:
             text = report_text(report, self.panel.glyphs)
-            self.app.push_screen(TextSheet("Statistics", text, self.typed()))
+            self.app.push_screen(TextSheet("Statistics", text, self.command()))
 
-        self.work("counting", ask, show, online=False)
+        self.request("counting", ask, show, online=False)
 
 
 async def _stored(desk: Desk) -> list[EntryRow]:
@@ -537,11 +452,8 @@ async def _stored(desk: Desk) -> list[EntryRow]:
     return rows_of(await journal.store.journal.summaries("open"))
 
 
-async def _draft(journal: Any, text: str, count: int) -> Any:
+async def _draft(journal: Journal, text: str, count: int) -> opening.Draft:
     """The legs that *text* names, whatever of the three ways it is written in."""
-    from tomic.workflows.journal import opening
-    from tomic.workflows.portfolio.review import PROPOSAL_ID
-
     words = text.split()
     if PROPOSAL_ID.fullmatch(text):
         return await opening.from_proposal(journal.store, text, quantity=count)
@@ -553,8 +465,6 @@ async def _draft(journal: Any, text: str, count: int) -> Any:
 
 
 def _words_of(text: str) -> tuple[object, ...]:
-    from tomic.workflows.portfolio.review import PROPOSAL_ID
-
     if PROPOSAL_ID.fullmatch(text):
         return ("--from", text)
     if text and all(word.isdigit() for word in text.split()):

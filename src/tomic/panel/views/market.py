@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tomic import figures
 from tomic.desk import Desk
+from tomic.panel.views.chain import ChainView
+from tomic.panel.views.data import HistorySheet
 from tomic.panel.views.view import View
-from tomic.panel.widgets.glyphs import number
-from tomic.panel.widgets.grid import Column, Grid, figure_column
+from tomic.panel.widgets.grid import Column, Grid, figure_column, number_column, text_column
 from tomic.panel.widgets.lines import FactLines
-
-if TYPE_CHECKING:
-    from tomic.workflows.volatility.measure import VolReport
-
+from tomic.present.text import number
+from tomic.workflows.volatility.measure import VolReport
 
 _FIGURES = figures.columns(
     "spot iv30 iv_rank iv_percentile hv30 iv_hv skew term_m1_m2 term_m1_m3 "
@@ -28,17 +26,12 @@ _FIGURES = figures.columns(
 """The first ones fit on a narrow screen."""
 
 
-def _day(title: str, field: str) -> Column[Any]:
-    read: Callable[[VolReport], dt.date | None] = attrgetter(f"snapshot.{field}")
-    return Column(title, read, lambda row: f"{read(row) or ''}")
-
-
 COLUMNS: list[Column[Any]] = [
-    Column("symbol", attrgetter("symbol"), attrgetter("symbol"), left=True),
+    text_column("symbol", "symbol"),
     *(figure_column(figure, within="snapshot.") for figure in _FIGURES),
-    Column("EM30", attrgetter("expected_move"), lambda row: number(row.expected_move)),
-    _day("earnings", "next_earnings"),
-    _day("ex-div", "next_dividend"),
+    number_column("EM30", "expected_move", 2),
+    text_column("earnings", "snapshot.next_earnings"),
+    text_column("ex-div", "snapshot.next_dividend"),
 ]
 
 
@@ -53,18 +46,12 @@ class MarketView(View):
         Binding("h", "history", "History"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._options: tuple[str, ...] = ()
+    _words: tuple[object, ...] = ("vol",)
 
     def body(self) -> ComposeResult:
         """The table, and what is known of the symbol under the cursor."""
         yield Grid(COLUMNS, key=attrgetter("symbol"), id="volatility")
         yield FactLines(id="about", rows=2)
-
-    def typed(self) -> str:
-        """The equivalent command."""
-        return self.panel.typed("vol", *self._options)
 
     def action_load(self) -> None:
         """Ask the gateway, and what is stored."""
@@ -79,18 +66,18 @@ class MarketView(View):
         self._measure("--stored")
 
     def _measure(self, *options: str) -> None:
-        self._options = options
+        self._words = ("vol", *options)
         symbols = self.panel.symbols
         chain, stored = "--chain" in options, "--stored" in options
 
         async def ask(desk: Desk) -> list[VolReport]:
             return await desk.vols(symbols, chain=chain, stored=stored)
 
-        self.work(f"measuring {len(symbols)} symbols", ask, self.show, online=not stored)
+        self.request(f"measuring {len(symbols)} symbols", ask, self.show, online=not stored)
 
     def show(self, reports: Sequence[VolReport]) -> None:
         """Fill the table."""
-        self.tell_lost(report.error for report in reports)
+        self.show_lost(report.error for report in reports)
         self.query_one("#volatility", Grid).fill(reports)
         vix = next(
             (report.snapshot.vix for report in reports if report.snapshot.vix is not None), None
@@ -99,30 +86,33 @@ class MarketView(View):
         parts = [f"VIX {number(vix, 2, 100.0)}" if vix is not None else ""]
         parts += [f"{reports[0].snapshot.as_of:%Y-%m-%d %H:%M} UTC" if reports else ""]
         parts += [f"{len(failed)} not whole: {', '.join(failed[:4])}" if failed else ""]
-        self.say(self.panel.joined(parts))
+        self.show_status(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Say where the figures of the symbol come from, and what is missing."""
         report: VolReport = message.row
         snapshot = report.snapshot
-        by_source: dict[str, list[str]] = {}
-        for name, source in snapshot.sources.items():
-            by_source.setdefault(source, []).append(name)
-        known = [f"{source}: {', '.join(names)}" for source, names in sorted(by_source.items())]
-        reasons: dict[str, list[str]] = {}
-        for name, reason in snapshot.missing.items():
-            reasons.setdefault(reason, []).append(name)
-        missing = [f"no {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+        sources, reasons = _names_by(snapshot.sources), _names_by(snapshot.missing)
+        known = [f"{source}: {names}" for source, names in sorted(sources.items())]
+        missing = [f"no {names}: {reason}" for reason, names in reasons.items()]
         self.query_one("#about", FactLines).show(
             [self.panel.joined(known), self.panel.joined(missing)]
         )
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Open the chain of the chosen symbol."""
-        self.panel.open_chain(message.row.symbol)
+        self.panel.front(ChainView).open(message.row.symbol)
 
     def action_history(self) -> None:
         """Show the stored days of the symbol under the cursor."""
         report = self.query_one("#volatility", Grid).pointed
         if report is not None:
-            self.panel.open_history(report.symbol)
+            self.app.push_screen(HistorySheet(report.symbol))
+
+
+def _names_by(values: Mapping[str, str]) -> dict[str, str]:
+    """Each value, and the names that have it."""
+    names: dict[str, list[str]] = {}
+    for name, value in values.items():
+        names.setdefault(value, []).append(name)
+    return {value: ", ".join(group) for value, group in names.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,16 +14,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tomic.desk import Desk
+from tomic.masking import masked
 from tomic.models.review import Alert, BookReview, Severity, StressGrid, Structure
 from tomic.panel.views.view import TextSheet, View
-from tomic.panel.widgets.entry import Ask
-from tomic.panel.widgets.glyphs import amount, money, number, per_cent
-from tomic.panel.widgets.grid import Column, Grid, number_column
-from tomic.panel.widgets.lines import FactLines
-
-if TYPE_CHECKING:
-    from tomic.workflows.portfolio.review import Considered, PortfolioReview
-
+from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
+from tomic.panel.widgets.lines import Ask, FactLines
+from tomic.present import portfolio as present
+from tomic.present.text import amount, money, number, per_cent, points
+from tomic.workflows.portfolio.review import PortfolioReview
 
 _STYLES = {Severity.ALARM: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
 _MARKS = {Severity.ALARM: "!!", Severity.WARNING: "! ", Severity.INFO: "  "}
@@ -37,19 +35,17 @@ def totals(review: BookReview) -> list[list[str]]:
     return [
         [
             f"net {number(review.net_liquidation, 0)} {review.currency}",
-            f"P&L {_or_unknown(number(total.pnl, 0, signed=True), total.pnl_unknown)}",
+            f"P&L {_or_unknown(money(total.pnl, 0), total.pnl_unknown)}",
             f"margin {_or_unknown(number(total.margin, 0), total.margin_unknown)}"
-            + ("" if total.margin_share is None else f" ({per_cent(total.margin_share, 0)}%)"),
-            f"worst {number(worst.pnl, 0, signed=True)} ({per_cent(total.worst_share)}%)"
-            if worst
-            else "",
+            + ("" if total.margin_share is None else f" ({per_cent(total.margin_share)})"),
+            f"worst {money(worst.pnl, 0)} ({per_cent(total.worst_share, 1)})" if worst else "",
         ],
         [
-            f"delta$ {number(greeks.delta_value, 0, signed=True)}",
-            f"gamma$/1% {number(greeks.gamma_value, 0, signed=True)}",
-            f"vega {number(greeks.vega, 1, signed=True)}",
-            f"theta {number(greeks.theta, 1, signed=True)}/day",
-            f"{beta.benchmark} delta {number(beta.delta, 0, signed=True)}" if beta else "",
+            f"delta$ {money(greeks.delta_value, 0)}",
+            f"gamma$/1% {money(greeks.gamma_value, 0)}",
+            f"vega {money(greeks.vega, 1)}",
+            f"theta {money(greeks.theta, 1)}/day",
+            f"{beta.benchmark} delta {money(beta.delta, 0)}" if beta else "",
         ],
     ]
 
@@ -78,17 +74,17 @@ def structure_text(structure: Structure, review: BookReview) -> Text:
     for leg in structure.legs:
         text.append(
             f"{leg.quantity:+g} {leg.contract:<26} cost {number(leg.cost):>9}  now "
-            f"{number(leg.price):>9} ({leg.price_source})  IV% {per_cent(leg.iv):>5}  "
+            f"{number(leg.price):>9} ({leg.price_source})  IV% {points(leg.iv):>5}  "
             f"delta {number(leg.delta):>6}{f'  {leg.problem}' if leg.problem else ''}\n"
         )
     rows = [
-        ("credit", number(structure.credit, 2, signed=True)),
-        ("P&L", number(structure.pnl, 2, signed=True)),
-        ("max profit", money(structure.max_profit)),
+        ("credit", money(structure.credit, 2)),
+        ("P&L", money(structure.pnl, 2)),
+        ("max profit", money(structure.max_profit, 0)),
         ("max loss", amount(structure.max_loss)),
         ("margin", f"{amount(structure.margin)}, net {amount(structure.margin_net)}"),
-        ("ROM%", per_cent(structure.rom)),
-        ("theta/margin%", f"{per_cent(structure.theta_margin, 2)} a day"),
+        ("ROM%", points(structure.rom)),
+        ("theta/margin%", f"{points(structure.theta_margin, 2)} a day"),
         (
             "opened",
             f"{structure.opened or 'unknown'}{' or before' if structure.days_at_least else ''}",
@@ -105,31 +101,6 @@ def structure_text(structure: Structure, review: BookReview) -> Text:
         if risk.structure == structure.id:
             text.append(f"\nassignment: {risk.message}", "yellow")
     return text
-
-
-def considered_text(considered: Considered, currency: str) -> Text:
-    """What a trade would change in the book."""
-    change, text = considered.change, Text()
-    rows = [
-        ("fit", number(change.fit, 2)),
-        ("delta$", number(change.delta_value, 0, signed=True)),
-        ("gamma$/1%", number(change.gamma_value, 0, signed=True)),
-        ("vega", number(change.vega, 1, signed=True)),
-        ("theta", number(change.theta, 1, signed=True)),
-        ("margin", number(change.margin, 0, signed=True)),
-        ("worst cell", number(change.worst, 0, signed=True)),
-    ]
-    text.append(f"change of the book, {currency}\n", "bold")
-    for name, value in rows:
-        text.append(f"{name:<15}", "dim").append(f"{value}\n")
-    for structure in considered.structures:
-        text.append(
-            f"\n{structure.strategy}: margin {amount(structure.margin)}, "
-            f"profit {amount(structure.max_profit)}, loss {amount(structure.max_loss)}\n"
-        )
-    for note in change.notes:
-        text.append(f"note: {note}\n", "dim")
-    return text.append("\n").append_text(alerts_text(considered.alerts, advice=True))
 
 
 _CELL = 6
@@ -164,7 +135,7 @@ def stress_text(grid: StressGrid, day: int, shown: Sequence[float], width: int) 
     after = grid.days[day]
     when = "now" if after == 0 else f"in {after} days"
     title = f"{when}: {grid.name}"
-    text = Text(f"{title[:width]}\n", style="bold", no_wrap=True)
+    text = Text(no_wrap=True).append(f"{title[:width]}\n", "bold")
     text.append(f"{'vol':<{_LABEL}}", "dim")
     text.append("".join(f"{grid.spot_moves[i]:>+{_CELL}.0%}" for i in columns), "dim")
     for row in reversed(range(len(grid.vol_moves))):
@@ -223,16 +194,16 @@ def _tone(row: Structure) -> str:
 
 
 COLUMNS: list[Column[Any]] = [
-    Column("id", attrgetter("id"), attrgetter("id"), left=True),
+    text_column("id", "id"),
     Column(
         "strategy",
         attrgetter("strategy"),
         lambda row: f"{row.quantity:g}x {row.strategy.replace('_', ' ')}",
         left=True,
     ),
-    Column("dte", attrgetter("dte"), lambda row: f"{'' if row.dte is None else row.dte}"),
-    Column("P&L", attrgetter("pnl"), lambda row: number(row.pnl, 0, signed=True), style=_tone),
-    Column("%max", attrgetter("profit_share"), lambda row: per_cent(row.profit_share, 0)),
+    number_column("dte", "dte", 0),
+    Column("P&L", attrgetter("pnl"), lambda row: money(row.pnl, 0), style=_tone),
+    number_column("%max", "profit_share", 0, 100.0),
     number_column("delta$", "greeks.delta_value", 0, signed=True),
     number_column("theta", "greeks.theta", 1, signed=True),
     number_column("vega", "greeks.vega", 1, signed=True),
@@ -240,12 +211,8 @@ COLUMNS: list[Column[Any]] = [
     number_column("gamma$", "greeks.gamma_value", 0, signed=True),
     number_column("ROM%", "rom", 1, 100.0),
     number_column("IV%", "iv", 1, 100.0),
-    Column(
-        "days",
-        attrgetter("days_in_trade"),
-        lambda row: "" if row.days_in_trade is None else f"{row.days_in_trade}",
-    ),
-    Column("account", attrgetter("account"), lambda row: f"***{row.account[-3:]}", left=True),
+    number_column("days", "days_in_trade", 0),
+    text_column("account", "account", masked),
 ]
 
 
@@ -262,10 +229,8 @@ class PortfolioView(View):
         Binding("l", "last", "Last"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._review: BookReview | None = None
-        self._options: tuple[str, ...] = ()
+    _words: tuple[object, ...] = ("portfolio",)
+    _review: BookReview | None = None
 
     def body(self) -> ComposeResult:
         """Totals, structures, then the stress grid beside the alerts."""
@@ -276,29 +241,25 @@ class PortfolioView(View):
             with VerticalScroll(id="alerts"):
                 yield Static("", markup=False, id="alert-text")
 
-    def typed(self) -> str:
-        """The equivalent command."""
-        return self.panel.typed("portfolio", *self._options)
-
     # -- what is asked for -----------------------------------------------------------------
 
     def action_load(self) -> None:
         """Read positions and account values from the gateway."""
-        self._options = ("--stress",)
+        self._words = ("portfolio", "--stress")
 
         async def ask(desk: Desk) -> PortfolioReview:
             return await desk.portfolio(each_symbol=True)
 
-        self.work("reading the account", ask, self.show)
+        self.request("reading the account", ask, self.show)
 
     def action_last(self) -> None:
         """Review the book that was saved last; nobody is asked."""
-        self._options = ("--last", "--stress")
+        self._words = ("portfolio", "--last", "--stress")
 
         async def ask(desk: Desk) -> PortfolioReview:
             return await desk.portfolio(last=True, each_symbol=True)
 
-        self.work("reading the last saved book", ask, self.show, online=False)
+        self.request("reading the last saved book", ask, self.show, online=False)
 
     def action_consider(self) -> None:
         """Put a trade beside the book."""
@@ -310,7 +271,7 @@ class PortfolioView(View):
         if not answer or not answer[0].strip():
             return
         trade = answer[0].strip()
-        self._options = ("--with", trade)
+        self._words = ("portfolio", "--with", trade)
 
         async def ask(desk: Desk) -> PortfolioReview:
             return await desk.portfolio(trade, each_symbol=True)
@@ -318,10 +279,10 @@ class PortfolioView(View):
         def show(view: PortfolioReview) -> None:
             self.show(view)
             if view.considered is not None:
-                text = considered_text(view.considered, view.review.currency)
-                self.app.push_screen(TextSheet(f"With {trade}", text, self.typed()))
+                text = present.considered_text(view.review, view.considered)
+                self.app.push_screen(TextSheet(f"With {trade}", text, self.command()))
 
-        self.work(f"reading the account, with {trade}", ask, show)
+        self.request(f"reading the account, with {trade}", ask, show)
 
     # -- what is shown ---------------------------------------------------------------------
 
@@ -345,7 +306,7 @@ class PortfolioView(View):
             f"{len(review.alerts)} alerts, {len(urgent)} urgent",
             f"{len(review.gaps)} not wholly in the figures" if review.gaps else "",
         ]
-        self.say(self.panel.joined(parts))
+        self.show_status(self.panel.joined(parts))
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Show legs and notes of the chosen strategy."""
@@ -353,7 +314,7 @@ class PortfolioView(View):
             structure: Structure = message.row
             text = structure_text(structure, self._review)
             self.app.push_screen(
-                TextSheet(f"{structure.id} {structure.strategy}", text, self.typed())
+                TextSheet(f"{structure.id} {structure.strategy}", text, self.command())
             )
 
     def action_day(self) -> None:
@@ -372,4 +333,4 @@ class PortfolioView(View):
                 text.append(f"\nnot in the figures ({gap.missing}): {gap.name}: {gap.reason}")
             for note in self._review.notes:
                 text.append(f"\nnote: {note}", "dim")
-            self.app.push_screen(TextSheet("Alerts", text, self.typed()))
+            self.app.push_screen(TextSheet("Alerts", text, self.command()))

@@ -1,15 +1,21 @@
-"""Scan: the best trades over many symbols, ranked; each opens with all that speaks for it."""
+"""
+Scan: the best trades over many symbols, ranked; each opens with all that speaks for it.
+
+One proposal: payoff, figures, parts of the score, legs, and what was refused beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from operator import attrgetter
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.widgets import Input, Label
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Input, Label, Static
 
 from tomic.desk import Desk
 from tomic.errors import (
@@ -20,12 +26,13 @@ from tomic.errors import (
     SessionLost,
 )
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
-from tomic.panel.views.proposal import ProposalSheet, refusals_text, score_text
-from tomic.panel.views.view import TextSheet, View
-from tomic.panel.widgets.entry import Ask, LineInput
-from tomic.panel.widgets.glyphs import money, number, per_cent
-from tomic.panel.widgets.grid import Column, Grid
-from tomic.panel.widgets.lines import FactLines
+from tomic.panel.views.journal import JournalView
+from tomic.panel.views.view import Sheet, TextSheet, View
+from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
+from tomic.panel.widgets.lines import Ask, FactLines, LineInput
+from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
+from tomic.present.scan import explanation, legs_text, review_text
+from tomic.present.text import amount, money, number, points
 
 _LOST = {
     error.code
@@ -33,36 +40,20 @@ _LOST = {
 }
 
 
-def legs_of(proposal: Proposal) -> str:
-    """All legs in short."""
-    return " ".join(_short(leg) for leg in proposal.legs)
-
-
-def _short(leg: Leg) -> str:
-    return f"{leg.quantity:+d}{'sh' if leg.sec_type == 'STK' else f' {leg.strike:g}{leg.right}'}"
-
-
-def _money(title: str, field: str) -> Column[Any]:
-    read: Callable[[Proposal], float] = attrgetter(field)
-    return Column(title, read, lambda row: money(read(row)))
-
-
 COLUMNS: list[Column[Any]] = [
-    Column("#", attrgetter("rank"), lambda row: f"{row.rank}"),
-    Column("sym", attrgetter("symbol"), attrgetter("symbol"), left=True),
-    Column(
-        "strategy", attrgetter("strategy"), lambda row: row.strategy.replace("_", " "), left=True
-    ),
-    Column("dte", attrgetter("dte"), lambda row: f"{row.dte}"),
-    _money("credit", "credit"),
-    Column("loss", attrgetter("max_loss"), lambda row: money(-row.max_loss)),
-    Column("PoS", attrgetter("pos"), lambda row: per_cent(row.pos, 0)),
-    _money("EV", "ev"),
-    Column("score", attrgetter("score"), lambda row: number(row.score, 1)),
-    Column("", attrgetter("grade"), lambda row: row.grade.value, left=True),
-    Column("ROM30", attrgetter("rom_30d"), lambda row: per_cent(row.rom_30d)),
-    Column("margin", attrgetter("margin"), lambda row: money(row.margin).lstrip("+")),
-    Column("id", attrgetter("id"), attrgetter("id"), left=True),
+    number_column("#", "rank", 0),
+    text_column("sym", "symbol"),
+    text_column("strategy", "strategy", lambda name: name.replace("_", " ")),
+    number_column("dte", "dte", 0),
+    number_column("credit", "credit", 0, signed=True),
+    Column("loss", attrgetter("max_loss"), lambda row: money(-row.max_loss, 0)),
+    number_column("PoS", "pos", 0, 100.0),
+    number_column("EV", "ev", 0, signed=True),
+    number_column("score", "score", 1),
+    text_column("", "grade"),
+    number_column("ROM30", "rom_30d", 1, 100.0),
+    number_column("margin", "margin", 0),
+    text_column("id", "id"),
 ]
 
 
@@ -71,16 +62,14 @@ class ScanView(View):
 
     label = "Scan"
     name_of_body = "#ranking"
-    loads_on_first_sight = False
+    waits_for_input = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "What", key_display="/"),
         Binding("x", "refused", "Refused"),
         Binding("w", "why_not", "Why not"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._result: ScanResult | None = None
+    _result: ScanResult | None = None
 
     def body(self) -> ComposeResult:
         """What is scanned, the ranking, and the trade under the cursor."""
@@ -96,7 +85,7 @@ class ScanView(View):
 
     # -- what is asked for -----------------------------------------------------------------
 
-    def _words(self, name: str) -> list[str]:
+    def _names_in(self, name: str) -> list[str]:
         return self.query_one(f"#{name}", LineInput).value.replace(",", " ").split()
 
     @property
@@ -104,24 +93,26 @@ class ScanView(View):
         text = self.query_one("#top", LineInput).value.strip()
         return int(text) if text.isdigit() and int(text) > 0 else None
 
-    def typed(self) -> str:
+    def command(self) -> str:
         """The equivalent command."""
-        strategies = ",".join(self._words("strategies"))
-        words: list[object] = ["scan", *(symbol.upper() for symbol in self._words("symbols"))]
+        strategies = ",".join(self._names_in("strategies"))
+        words: list[object] = ["scan", *(symbol.upper() for symbol in self._names_in("symbols"))]
         words += ["--top", self._top] if self._top else []
         words += ["--strategy", strategies] if strategies else []
-        return self.panel.typed(*words)
+        return self.panel.source.command(*words)
 
     def action_load(self) -> None:
         """Scan."""
-        symbols = self._words("symbols") or list(self.panel.symbols)
-        strategies = [strategy.replace("-", "_") for strategy in self._words("strategies")] or None
+        symbols = self._names_in("symbols") or list(self.panel.symbols)
+        strategies = [
+            strategy.replace("-", "_") for strategy in self._names_in("strategies")
+        ] or None
         top = self._top
 
         async def ask(desk: Desk) -> ScanResult:
             return await desk.scan(symbols, top=top, strategies=strategies)
 
-        self.work(f"scanning {len(symbols)} symbols", ask, self.show)
+        self.request(f"scanning {len(symbols)} symbols", ask, self.show)
 
     # -- what is shown ---------------------------------------------------------------------
 
@@ -129,7 +120,7 @@ class ScanView(View):
         """Fill the ranking."""
         lost = next((outcome for outcome in result.failed if outcome.error_code in _LOST), None)
         if lost is not None:
-            self.panel.lost(lost.error)
+            self.panel.set_banner(lost.error)
         self._result = result
         self.query_one("#ranking", Grid).fill(result.proposals)
         refused = sorted(result.rejected, key=lambda refusal: -refusal.count)[:3]
@@ -143,13 +134,15 @@ class ScanView(View):
         if not result.proposals:
             parts.insert(0, "nothing qualifies (x says why)")
             self.query_one("#trade", FactLines).show([])
-        self.say(self.panel.joined(parts))
+        self.show_status(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Show legs and score of the trade under the cursor."""
         proposal: Proposal = message.row
         more = f"+{proposal.alternatives} like it" if proposal.alternatives else ""
-        legs = self.panel.joined([f"{proposal.symbol} {legs_of(proposal)} {proposal.expiry}", more])
+        legs = self.panel.joined(
+            [f"{proposal.symbol} {legs_text(proposal)} {proposal.expiry}", more]
+        )
         self.query_one("#trade", FactLines).show(
             [legs, score_text(proposal).plain, *proposal.notes[:1]]
         )
@@ -162,23 +155,13 @@ class ScanView(View):
     def action_refused(self) -> None:
         """Show what was refused, and how near the nearest came."""
         if self._result is not None:
-            command = f"{self.typed()} --explain"
-            self.app.push_screen(TextSheet("Refused", refusals_text(self._result), command))
-
-    def action_filter(self) -> None:
-        """Go to what is scanned."""
-        self.query_one("#top", LineInput).focus()
+            command = f"{self.command()} --explain"
+            self.app.push_screen(TextSheet("Refused", explanation(self._result), command))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Keep the command in step."""
         event.stop()
         self.show_command()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Scan."""
-        event.stop()
-        self.focus_body()
-        self.action_load()
 
     # -- why not ---------------------------------------------------------------------------
 
@@ -199,27 +182,212 @@ class ScanView(View):
             return await desk.why_not(symbol, trade)
 
         def show(review: TradeReview) -> None:
-            typed = self.panel.typed("why-not", symbol, trade)
-            self.app.push_screen(TextSheet(f"{symbol} {trade}", review_text(review), typed))
+            command = self.panel.source.command("why-not", symbol, trade)
+            self.app.push_screen(TextSheet(f"{symbol} {trade}", review_text(review), command))
 
-        self.work(f"{symbol}: judging {trade}", ask, show)
+        self.request(f"{symbol}: judging {trade}", ask, show)
 
 
-def review_text(review: TradeReview) -> str:
-    """Which rules refused a given trade, or its place when none did."""
-    place = f", place {review.place} of its kind" if review.place else ""
-    lines = [f"accepted{place}" if review.accepted else "refused"]
-    for refusal in review.refusals:
-        lines.append(
-            f"{'no data' if refusal.kind == 'no_data' else refusal.rule}: {refusal.message}"
+# -- one proposal --------------------------------------------------------------------------
+
+
+def payoff_text(proposal: Proposal, width: int, height: int, glyphs: Glyphs) -> Text:
+    """The plot as text of *width* x *height* cells; too small a space gives nothing."""
+    known = [point for point in proposal.curve if math.isfinite(point.profit)]
+    title = Text(no_wrap=True).append("P&L at the first expiry", "bold")
+    if width < 24 or height < 7 or len(known) < 2:
+        return title.append("\nno payoff to draw", "dim")
+    price = [point.price for point in known]
+    profit = [point.profit for point in known]
+    x, y = span_of(price, margin=0.0), span_of([*profit, 0.0], margin=0.08)
+    ticks = money(y.high, 0), money(y.low, 0)
+    canvas = Canvas(width - len(max(ticks, key=len)) - 1, height - 4, x, y, glyphs)
+    canvas.level(0.0, "dim")
+    canvas.upright(proposal.spot, "dim")
+    # Lines are drawn first and the colours of each side after, so that they meet at zero.
+    canvas.curve(price, profit, "green")
+    canvas.curve(*_below(price, profit), "red")
+    for breakeven in proposal.breakevens:
+        canvas.sign(breakeven, 0.0, glyphs.point, "yellow")
+    feet = (f"{price[0]:.5g}", f"{price[-1]:.5g}")
+    spot = (proposal.spot, f"spot {proposal.spot:,.2f}")
+    breakevens = ", ".join(f"{level:,.2f}" for level in proposal.breakevens) or "none"
+    key = Text(f"\n{glyphs.point} breakevens {breakevens}", "dim")
+    return (
+        title.append("\n")
+        .append_text(framed(canvas, ticks=ticks, feet=feet, mark=spot))
+        .append_text(key)
+    )
+
+
+def _below(price: list[float], profit: list[float]) -> tuple[list[float], list[float]]:
+    """The parts of the line under zero, cut where they cross it; gaps between them."""
+    across: list[float] = []
+    down: list[float] = []
+    for index, (x, y) in enumerate(zip(price, profit, strict=True)):
+        if index and (profit[index - 1] < 0.0) != (y < 0.0):
+            before = profit[index - 1]
+            share = before / (before - y) if before != y else 0.0
+            across.append(price[index - 1] + share * (x - price[index - 1]))
+            down.append(0.0)
+        across.append(x)
+        down.append(y if y < 0.0 else math.nan)
+    return across, down
+
+
+class PayoffPlot(Widget):
+    """The payoff of one proposal."""
+
+    def __init__(self, proposal: Proposal, glyphs: Glyphs) -> None:
+        super().__init__(id="payoff")
+        self._proposal, self._glyphs = proposal, glyphs
+
+    def show(self, proposal: Proposal) -> None:
+        """Draw another proposal."""
+        self._proposal = proposal
+        self.refresh()
+
+    def render(self) -> Text:
+        """The plot, as large as the space it has."""
+        return payoff_text(self._proposal, self.size.width, self.size.height, self._glyphs)
+
+
+def contract(leg: Leg) -> str:
+    """What a leg is, without its quantity."""
+    return "shares" if leg.sec_type == "STK" else f"{leg.strike:g}{leg.right} {leg.expiry}"
+
+
+LEGS: list[Column[Any]] = [
+    Column("qty", attrgetter("quantity"), lambda leg: f"{leg.quantity:+d}"),
+    Column("contract", attrgetter("text"), contract, left=True),
+    number_column("bid", "bid"),
+    number_column("ask", "ask"),
+    number_column("price", "price"),
+    number_column("model", "value"),
+    number_column("IV%", "iv", 1, 100.0),
+    number_column("delta", "delta"),
+    number_column("theta", "theta", 3),
+    text_column("from", "price_source"),
+]
+
+
+def figures(proposal: Proposal, either_way: str) -> list[tuple[str, str]]:
+    """Name and text of each figure."""
+    error = "" if proposal.edge_error is None else f" {either_way}{number(proposal.edge_error)}"
+    return [
+        ("credit", f"{money(proposal.credit, 2)}  mid {money(proposal.credit_mid, 2)}"),
+        ("profit/loss", f"{money(proposal.max_profit, 0)} / {money(-proposal.max_loss, 0)}"),
+        ("margin", amount(proposal.margin)),
+        ("ROM%", f"{points(proposal.rom)}  30 d {points(proposal.rom_30d)}"),
+        ("PoS%", f"{points(proposal.pos)}  market {points(proposal.pos_market)}"),
+        ("EV", f"{money(proposal.ev, 2)}  market {money(proposal.ev_market, 2)}"),
+        ("CVaR95", money(-proposal.cvar95, 0)),
+        ("touch%", points(proposal.touch)),
+        ("edge", f"{money(proposal.edge, 2)}{error}"),
+        ("delta", f"{proposal.delta:+.1f} sh  gamma {proposal.gamma:+.2f}"),
+        ("theta", f"{proposal.theta:+.1f}/day  vega {proposal.vega:+.1f}"),
+        ("IV rank", f"{points(proposal.iv_rank, 0) or 'unknown'}  HV% {points(proposal.hv)}"),
+    ]
+
+
+def score_text(proposal: Proposal) -> Text:
+    """The parts of the score, which add up to it."""
+    text = Text().append(f"score {proposal.score:.1f} {proposal.grade.value} = ", "bold")
+    for part in proposal.printed_parts():
+        text.append(f"{part.name} ", "dim").append(f"{part.points:+.1f}  ", _tone(part.points))
+    return text
+
+
+def _tone(value: float) -> str:
+    return "green" if value > 0 else "red" if value < 0 else ""
+
+
+class ProposalSheet(Sheet):
+    """
+    A proposal, whole.
+
+    Args:
+        proposal: What was found.
+        result: The scan that found it, for what it refused.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "refresh", "Quote anew"),
+        Binding("j", "journal", "To journal"),
+    ]
+
+    def __init__(self, proposal: Proposal, result: ScanResult) -> None:
+        super().__init__(f"{proposal.id} {proposal.symbol} {proposal.trade}".strip())
+        self._proposal, self._result = proposal, result
+        # Nobody can ask again for what is not kept.
+        self._words = ("show", proposal.id) if proposal.id else ()
+
+    def body(self) -> ComposeResult:
+        """Payoff beside the figures, then score, legs and refusals."""
+        proposal = self._proposal
+        with VerticalScroll(id="proposal"):
+            with Horizontal(classes="upper"):
+                yield Static(self._figures(proposal), id="figures", markup=False)
+                yield PayoffPlot(proposal, self.panel.glyphs)
+            yield Static(score_text(proposal), id="score", markup=False)
+            grid: Grid[Leg] = Grid(LEGS, key=attrgetter("text"), id="legs")
+            grid.styles.height = len(proposal.legs) + 2
+            yield grid
+            yield Static(self._notes(proposal), id="notes", markup=False)
+            refusals = explanation(self._result, symbol=proposal.symbol)
+            yield Static(self.panel.glyphs.shown(refusals), markup=False)
+
+    def on_mount(self) -> None:
+        """Fill in the legs."""
+        self.query_one("#legs", Grid).fill(self._proposal.legs)
+        self.query_one("#proposal").focus()
+
+    def _figures(self, proposal: Proposal) -> Text:
+        text = Text(no_wrap=True)
+        for name, value in figures(proposal, self.panel.glyphs.either_way):
+            text.append(f"{name:<12}", "dim").append(f"{value}\n")
+        text.right_crop(1)
+        return text
+
+    def _notes(self, proposal: Proposal) -> Text:
+        like = (
+            f"{proposal.alternatives} others like it passed every rule"
+            if proposal.alternatives
+            else ""
         )
-    if review.proposal is not None:
-        proposal = review.proposal
-        lines += ["", score_text(proposal).plain]
-        lines.append(
-            f"credit {money(proposal.credit, 2)}, loss {money(-proposal.max_loss)}, "
-            f"PoS {per_cent(proposal.pos)}%, EV {money(proposal.ev, 2)}"
-        )
-    if review.better is not None:
-        lines.append(f"better: {review.better.trade}, score {review.better.score:.1f}")
-    return "\n".join(lines)
+        return Text("\n".join([*(f"note: {note}" for note in proposal.notes), like]).strip(), "dim")
+
+    # -- again -----------------------------------------------------------------------------
+
+    def action_refresh(self) -> None:
+        """Quote the legs again and judge the trade anew."""
+        old = self._proposal
+
+        async def ask(desk: Desk) -> TradeReview:
+            return await desk.refreshed(old)
+
+        self.request("quoting the legs again", ask, self.reviewed)
+
+    def reviewed(self, review: TradeReview) -> None:
+        """Show the figures of now."""
+        new = review.proposal
+        refused = "; ".join(refusal.message for refusal in review.refusals)
+        if new is None:
+            self.show_status(refused or "its figures cannot be had", failed=True)
+            return
+        change = f"score {self._proposal.score:.1f} then, {new.score:.1f} now"
+        self.query_one("#figures", Static).update(self._figures(new))
+        self.query_one("#score", Static).update(score_text(new))
+        self.query_one(PayoffPlot).show(new)
+        self.query_one("#legs", Grid).fill(new.legs)
+        self.show_status(f"refused now: {refused}" if refused else change, failed=bool(refused))
+
+    def action_journal(self) -> None:
+        """Record that the trade was done."""
+        if not self._proposal.id:
+            self.show_status(
+                "found in a recording, and not kept: the journal cannot take it", failed=True
+            )
+            return
+        self.dismiss(None)
+        self.panel.front(JournalView).add(self._proposal.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,12 +17,9 @@ from tomic.config.text import plain, set_key, toml_text
 from tomic.desk import Desk
 from tomic.errors import ConfigError
 from tomic.panel.views.view import View
-from tomic.panel.widgets.entry import Ask, LineInput
-from tomic.panel.widgets.grid import Column, Grid
-from tomic.panel.widgets.lines import FactLines
-
-if TYPE_CHECKING:
-    from tomic.workflows.doctor.ladder import Check
+from tomic.panel.widgets.grid import Column, Grid, text_column
+from tomic.panel.widgets.lines import Ask, FactLines, LineInput
+from tomic.workflows.doctor.ladder import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +34,15 @@ class Setting:
 
 _WIDEST = 22
 
+
+def _short(text: str) -> str:
+    """As much as leaves room for the origin on a narrow screen."""
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 2]}.."
+
+
 COLUMNS: list[Column[Any]] = [
-    Column("key", attrgetter("key"), attrgetter("key"), left=True),
-    Column("value", attrgetter("value"), lambda row: _short(row.value), left=True),
+    text_column("key", "key"),
+    text_column("value", "value", _short),
     Column(
         "from",
         attrgetter("origin"),
@@ -49,11 +52,6 @@ COLUMNS: list[Column[Any]] = [
     ),
 ]
 _CHECK_ROWS = 9
-
-
-def _short(text: str) -> str:
-    """As much as leaves room for the origin on a narrow screen."""
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 2]}.."
 
 
 def settings_of(config: Path | None) -> list[Setting]:
@@ -70,7 +68,7 @@ class SettingsView(View):
     label = "Settings"
     name_of_body = "#settings-table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "find", "Find", key_display="/"),
+        Binding("slash", "filter", "Find", key_display="/"),
         Binding("e", "change", "Change"),
         Binding("t", "test", "Test connection"),
     ]
@@ -82,11 +80,12 @@ class SettingsView(View):
             super().__init__()
             self.check = check
 
+    _words: tuple[object, ...] = ("config", "show", "--origin")
+
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[Setting] = []
         self._checks: list[str] = []
-        self._words: tuple[str, ...] = ("config", "show", "--origin")
 
     def body(self) -> ComposeResult:
         """A search line, the table, and the connection test below it."""
@@ -94,16 +93,12 @@ class SettingsView(View):
         yield Grid(COLUMNS, key=attrgetter("key"), id="settings-table")
         yield FactLines(id="checks", rows=0)
 
-    def typed(self) -> str:
-        """The equivalent command."""
-        return self.panel.typed(*self._words)
-
     def action_load(self) -> None:
         """Read all settings again."""
         try:
             rows = settings_of(self.panel.source.config)
         except ConfigError as exc:
-            self.say(str(exc), failed=True)
+            self.show_status(str(exc), failed=True)
             return
         self._words = ("config", "show", "--origin")
         self.show(rows)
@@ -113,7 +108,7 @@ class SettingsView(View):
         self._rows = rows
         self._refill()
         changed = sum(row.origin != "default" for row in rows)
-        self.say(f"{changed} of {len(rows)} settings are not the default")
+        self.show_status(f"{changed} of {len(rows)} settings are not the default")
         self.show_command()
 
     def _refill(self) -> None:
@@ -121,19 +116,10 @@ class SettingsView(View):
         rows = [row for row in self._rows if part in row.key]
         self.query_one("#settings-table", Grid).fill(rows)
 
-    def action_find(self) -> None:
-        """Go to the search line."""
-        self.query_one("#find").focus()
-
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show the keys that hold what is typed."""
         event.stop()
         self._refill()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Back to the table."""
-        event.stop()
-        self.focus_body()
 
     # -- change ----------------------------------------------------------------------------
 
@@ -162,14 +148,14 @@ class SettingsView(View):
             file, written = set_key(key, text, config)
             rows = settings_of(config)
         except ConfigError as exc:
-            self.say(str(exc), failed=True)
+            self.show_status(str(exc), failed=True)
             return
         self.show(rows)
         self._words = ("config", "set", key, text)
         self.show_command()
         now = next(row for row in rows if row.key == key)
         overridden = f"; {now.origin} overrides it" if now.origin != str(file) else ""
-        self.say(f"{file}: {key} = {toml_text(written)}{overridden}")
+        self.show_status(f"{file}: {key} = {toml_text(written)}{overridden}")
         self.run_worker(self.panel.take_settings(), group="settings changed")
 
     # -- connection test -------------------------------------------------------------------
@@ -187,7 +173,7 @@ class SettingsView(View):
                 self.post_message(self.Checked(check))
             return count
 
-        self.work("testing the connection", ask, self.tested, online=False)
+        self.request("testing the connection", ask, self.tested, online=False)
 
     def on_settings_view_checked(self, message: SettingsView.Checked) -> None:
         """Show a check as soon as it ends."""
@@ -199,4 +185,4 @@ class SettingsView(View):
 
     def tested(self, problems: int) -> None:
         """Say how it ended."""
-        self.say("the connection is sound" if not problems else f"{problems} to look at")
+        self.show_status("the connection is sound" if not problems else f"{problems} to look at")

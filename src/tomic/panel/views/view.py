@@ -8,86 +8,131 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from rich.text import Text
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Label, Static
+from textual.widgets import ContentSwitcher, Footer, Input, Label, Static
 from textual.worker import Worker, WorkerState
 
-from tomic.config import Settings
+from tomic.config import Settings, load_settings
 from tomic.desk import Desk
 from tomic.errors import SessionError, TomicError
+from tomic.files.reading import parse_file_name
 from tomic.panel.background import Background
 from tomic.panel.source import Source
-from tomic.panel.widgets.entry import LineInput
-from tomic.panel.widgets.glyphs import Glyphs
-from tomic.panel.widgets.lines import CommandLine, StatusLine
-from tomic.workflows.progress import Event
+from tomic.panel.widgets.lines import Banner, CommandLine, LineInput, StatusLine, ViewBar
+from tomic.panel.widgets.plot import Glyphs, glyphs_here
+from tomic.workflows.progress import Event, Watcher
 
 T = TypeVar("T")
+Kind = TypeVar("Kind", bound="View")
 
 _BAR = 16
 """Cells of a bar of progress."""
 
 
-class Panel(Protocol):
-    """What pages know of the application, which knows all of them."""
+class Panel(App[None]):
+    """
+    What pages know of the application.
 
-    background: Background
-    glyphs: Glyphs
-    settings: Settings
-    source: Source
+    Args:
+        source: Demo, recording or the gateway of the settings, and the configuration file.
+        settings: Settings instead of those of the configuration file.
+        glyphs: Signs to draw with; by default those that the terminal can show.
+    """
+
+    views: ClassVar[tuple[type[View], ...]] = ()
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        *,
+        settings: Settings | None = None,
+        glyphs: Glyphs | None = None,
+    ) -> None:
+        super().__init__()
+        self.source = source or Source()
+        self.settings = settings or load_settings(self.source.config)
+        self._given = settings
+        self.glyphs = glyphs or glyphs_here()
+        self.background = Background(self._open_desk)
+        self._bar, self._banner = ViewBar([view.label for view in self.views]), Banner()
+
+    def _open_desk(self, watch: Watcher) -> Desk:
+        source = self.source
+        return Desk(
+            self.settings, demo=source.demo, replay=source.replay, paced=source.paced, watch=watch
+        )
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """Symbols to look at by default."""
-
-    def typed(self, *words: object) -> str:
-        """The command that gives the same from the same source."""
+        """Symbols to look at by default: those of the settings, or that of the recording."""
+        if self.source.replay is not None:
+            symbol = parse_file_name(self.source.replay.name).symbol
+            return (symbol,) if symbol else ()
+        return tuple(self.settings.market.symbols)
 
     def joined(self, parts: Sequence[str]) -> str:
         """Parts that are not empty, with a mark between them."""
+        return f" {self.glyphs.bullet} ".join(part for part in parts if part)
 
-    def lost(self, reason: str) -> None:
-        """Show the banner."""
+    @property
+    def ground(self) -> Screen[object]:
+        """The screen with the views, whatever lies over it."""
+        return self.screen_stack[0]
 
-    def found(self) -> None:
-        """Hide the banner."""
+    def view(self, kind: type[Kind]) -> Kind:
+        """The view of that kind."""
+        return self.ground.query_one(kind)
 
-    def open_chain(self, symbol: str) -> None:
-        """Show the chain of a symbol."""
+    def front(self, kind: type[Kind]) -> Kind:
+        """The view of that kind, brought to the front."""
+        self.action_view(kind.label)
+        return self.view(kind)
 
-    def open_history(self, symbol: str) -> None:
-        """Show the stored days of a symbol."""
+    def action_view(self, label: str) -> None:
+        """Bring a view to the front."""
+        self.ground.query_one(ContentSwitcher).current = label.lower()
+        self._bar.choose(label)
+        self.ground.query_one(f"#{label.lower()}", View).appear()
 
-    def open_entry(self, proposal_id: str) -> None:
-        """Ask for what a journal entry of a proposal needs."""
+    def set_banner(self, reason: str) -> None:
+        """Say why there is no connection; hide the banner without a *reason*."""
+        self._banner.reason = reason
 
     async def take_settings(self) -> None:
-        """Read the settings again."""
+        """Read the settings again; the next request opens a desk with them."""
+        if self._given is None:
+            self.settings = load_settings(self.source.config)
+        await self.background.reopen()
+        self.set_banner("")
 
 
 class PanelPage(Widget):
     """What views and sheets share; a page does one piece of work at a time, in the background."""
 
+    _words: tuple[object, ...] = ()
+    """The equivalent command, after `tomic`."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._runs = 0
+        self._counts: dict[str, Event] = {}
         self._status, self._line = StatusLine(), CommandLine()
 
     def body(self) -> ComposeResult:
         """What the page shows."""
         yield from ()
 
-    def typed(self) -> str:
-        """The equivalent command."""
-        return ""
+    def command(self) -> str:
+        """The equivalent command; empty where there is none."""
+        return self.panel.source.command(*self._words) if self._words else ""
 
     @property
     def panel(self) -> Panel:
@@ -107,16 +152,16 @@ class PanelPage(Widget):
 
     def show_command(self) -> None:
         """Bring the equivalent command up to date."""
-        self._line.typed = self.typed()
+        self._line.command = self.command()
 
-    def say(self, text: str, *, failed: bool = False) -> None:
+    def show_status(self, text: str, *, failed: bool = False) -> None:
         """Show one line of status."""
-        self._status.say(text, failed=failed)
+        self._status.show(text, failed=failed)
 
     def follow(self, event: Event) -> None:
         """Called on the desk's thread with every step of the work."""
 
-    def work(
+    def request(
         self,
         what: str,
         ask: Callable[[Desk], Awaitable[T]],
@@ -130,8 +175,9 @@ class PanelPage(Widget):
         What goes wrong becomes the line of status, and a lost connection the banner.
         """
         self._runs += 1
+        self._counts = {}
         self.show_command()
-        self.say(what)
+        self.show_status(what)
         job = self._ask(self._runs, ask, show, online)
         return self.run_worker(job, name=what, group=self.id or "page", exclusive=True)
 
@@ -141,19 +187,19 @@ class PanelPage(Widget):
         try:
             result = await self.panel.background.run(ask, watch=self.follow, online=online)
         except TomicError as exc:
-            self.say(str(exc), failed=True)
+            self.show_status(str(exc), failed=True)
             if isinstance(exc, SessionError):
-                self.panel.lost(str(exc))
+                self.panel.set_banner(str(exc))
         except asyncio.CancelledError:
             if run == self._runs and self.is_mounted:
-                self.say("cancelled")
+                self.show_status("cancelled")
             raise
         else:
             # The page may have been left meanwhile.
             if self.is_attached:
                 if online:
-                    self.panel.found()
-                self.say("")
+                    self.panel.set_banner("")
+                self.show_status("")
                 show(result)
 
 
@@ -163,7 +209,8 @@ class View(Vertical, PanelPage):
     label: ClassVar[str] = ""
     name_of_body: ClassVar[str] = ""
     """Selector of what has the focus when the view appears."""
-    loads_on_first_sight: ClassVar[bool] = True
+    waits_for_input: ClassVar[bool] = False
+    """Whether it loads when what to load was typed, rather than when it is first seen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "load", "Load"),
@@ -180,7 +227,6 @@ class View(Vertical, PanelPage):
     def __init__(self) -> None:
         super().__init__(id=self.label.lower())
         self.appeared = False
-        self._counts: dict[str, Event] = {}
 
     def action_load(self) -> None:
         """Fetch what the view shows."""
@@ -191,15 +237,26 @@ class View(Vertical, PanelPage):
         self.show_command()
         if not self.appeared:
             self.appeared = True
-            if self.loads_on_first_sight:
-                self.action_load()
+            if self.waits_for_input:
+                self.show_status(f"r loads: {self.command()}")
             else:
-                self.say(f"r loads: {self.typed()}")
+                self.action_load()
 
     def focus_body(self) -> None:
         """Give the focus to what is looked at."""
         if self.name_of_body:
             self.query_one(self.name_of_body).focus()
+
+    def action_filter(self) -> None:
+        """Go to the first line to type in."""
+        self.query(LineInput).first().focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Back to what the line is about, and load what it names."""
+        event.stop()
+        self.focus_body()
+        if self.waits_for_input:
+            self.action_load()
 
     def on_line_input_left(self, message: LineInput.Left) -> None:
         """Back from a line to what it is about."""
@@ -219,23 +276,11 @@ class View(Vertical, PanelPage):
             for worker in self.workers
         )
 
-    def tell_lost(self, errors: Iterable[TomicError | None]) -> None:
+    def show_lost(self, errors: Iterable[TomicError | None]) -> None:
         """Show the banner when one of the errors in a result is a lost connection."""
         lost = next((error for error in errors if isinstance(error, SessionError)), None)
         if lost is not None:
-            self.panel.lost(str(lost))
-
-    def work(
-        self,
-        what: str,
-        ask: Callable[[Desk], Awaitable[T]],
-        show: Callable[[T], None],
-        *,
-        online: bool = True,
-    ) -> Worker[Any]:
-        """As every page does, counting anew."""
-        self._counts = {}
-        return super().work(what, ask, show, online=online)
+            self.panel.set_banner(str(lost))
 
     def follow(self, event: Event) -> None:
         """Pass the step on to the panel's own thread."""
@@ -250,13 +295,13 @@ class View(Vertical, PanelPage):
         where = f"{event.symbol}: " if event.symbol else ""
         if event.kind == "count":
             self._counts[event.symbol] = event
-            self.say(self._how_far(event))
+            self.show_status(self._how_far(event))
         elif event.kind == "note":
-            self.say(f"note: {event.text}")
+            self.show_status(f"note: {event.text}")
         elif event.kind == "spot":
-            self.say(f"{where}spot {event.text}")
+            self.show_status(f"{where}spot {event.text}")
         else:
-            self.say(f"{where}{event.text}")
+            self.show_status(f"{where}{event.text}")
 
     def _how_far(self, event: Event) -> str:
         """A bar, and how many of how many; of symbols as well when there are several."""
@@ -316,22 +361,24 @@ class TextSheet(Sheet):
     Args:
         title: What it is about.
         text: The page.
-        typed: The equivalent command.
+        command: The equivalent command.
     """
 
-    def __init__(self, title: str, text: Text | str, typed: str) -> None:
+    def __init__(self, title: str, text: Text | str, command: str) -> None:
         super().__init__(title)
-        self._text = text if isinstance(text, Text) else Text(text)
-        self._typed = typed
+        self._text, self._command = text, command
 
     def body(self) -> ComposeResult:
-        """The page."""
+        """The page, in letters that the terminal has."""
+        text = self._text
         with VerticalScroll(id="page"):
-            yield Static(self._text, markup=False)
+            yield Static(
+                self.panel.glyphs.shown(text) if isinstance(text, str) else text, markup=False
+            )
 
-    def typed(self) -> str:
+    def command(self) -> str:
         """The equivalent command."""
-        return self._typed
+        return self._command
 
     def on_mount(self) -> None:
         """The arrow keys scroll."""

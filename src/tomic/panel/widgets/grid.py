@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from tomic.figures import Figure
-from tomic.panel.widgets.glyphs import number
+from tomic.present.text import number
 
 Row = TypeVar("Row")
 
@@ -30,8 +30,19 @@ class Column(Generic[Row]):
     left: bool = False
 
 
+def text_column(title: str, field: str, write: Callable[[Any], str] = str) -> Column[Any]:
+    """A column of texts, empty where there is none; *field* may lead through dots."""
+    read: Callable[[Any], Any] = attrgetter(field)
+
+    def text(row: Any) -> str:
+        value = read(row)
+        return "" if value is None else write(value)
+
+    return Column(title, read, text, left=True)
+
+
 def number_column(
-    title: str, field: str, decimals: int, factor: float = 1.0, *, signed: bool = False
+    title: str, field: str, decimals: int = 2, factor: float = 1.0, *, signed: bool = False
 ) -> Column[Any]:
     """A column of numbers; *field* may lead through dots."""
     read: Callable[[Any], Any] = attrgetter(field)

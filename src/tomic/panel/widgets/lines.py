@@ -1,15 +1,19 @@
-"""Lines of text: banner, names of views, facts below a table, status, and equivalent command."""
+"""Lines of text: banner, views, facts, status, equivalent command; and lines to type in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
+from textual.screen import ModalScreen
 from textual.widget import Widget
+from textual.widgets import Input, Label
 
 
 class Banner(Widget):
@@ -56,29 +60,28 @@ def _cut(line: str, width: int) -> str:
 class CommandLine(Widget):
     """One line: ``= tomic scan --top 5``."""
 
-    typed = reactive("")
+    command = reactive("")
 
     def render(self) -> Text:
         """The command, cut at the edge of the screen."""
-        text = Text("= ", style="bold", no_wrap=True, overflow="ellipsis")
-        text.append(self.typed)
-        return text
+        text = Text(no_wrap=True, overflow="ellipsis")
+        return text.append("= ", "bold").append(self.command)
 
 
 class StatusLine(Widget):
     """One line: what runs, how far it is, or what came out."""
 
-    said = reactive("")
+    text = reactive("")
     failed = reactive(False)
 
-    def say(self, text: str, *, failed: bool = False) -> None:
-        """Show *text* until something else is said."""
-        self.said, self.failed = text, failed
+    def show(self, text: str, *, failed: bool = False) -> None:
+        """Show *text* instead."""
+        self.text, self.failed = text, failed
 
     def render(self) -> Text:
         """The text, cut at the edge of the screen."""
         style = "bold red" if self.failed else ""
-        return Text(self.said, style=style, no_wrap=True, overflow="ellipsis")
+        return Text(self.text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 class ViewName(Widget):
@@ -111,11 +114,11 @@ class ViewName(Widget):
 class LinkLabel(Widget):
     """What the panel is connected to, at the right."""
 
-    said = reactive("")
+    text = reactive("")
 
     def render(self) -> Text:
         """A word or two."""
-        return Text(self.said, justify="right", no_wrap=True, overflow="crop")
+        return Text(self.text, justify="right", no_wrap=True, overflow="crop")
 
 
 class ViewBar(Horizontal):
@@ -138,6 +141,69 @@ class ViewBar(Horizontal):
         for name in self._names:
             name.chosen = name.label == label
 
-    def say(self, text: str) -> None:
+    def show_link(self, text: str) -> None:
         """Show how things stand with the gateway."""
-        self._link.said = text
+        self._link.text = text
+
+
+class LineInput(Input):
+    """An input of one line without a frame; escape goes back to what it is about."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
+
+    def __init__(self, value: str = "", *, id: str, hint: str = "", width: int = 14) -> None:
+        super().__init__(value, placeholder=hint, id=id)
+        self.styles.width = width
+
+    class Left(Message):
+        """Escape was pressed."""
+
+    def action_leave(self) -> None:
+        """Say that it is left."""
+        self.post_message(self.Left())
+
+
+class Ask(ModalScreen[tuple[str, ...] | None]):
+    """
+    Questions over the view; enter on the last answers them, escape answers None.
+
+    Args:
+        title: What it is about.
+        questions: A label, and the text that is there at first, for each line.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
+
+    def __init__(self, title: str, questions: Sequence[tuple[str, str]], *, note: str = "") -> None:
+        super().__init__()
+        self._title, self._questions, self._note = title, list(questions), note
+
+    def compose(self) -> ComposeResult:
+        """Title, then a label and a line for each question."""
+        with Vertical():
+            yield Label(self._title, markup=False)
+            if self._note:
+                yield Label(self._note, markup=False, classes="hint")
+            for number, (label, value) in enumerate(self._questions):
+                yield Label(label, markup=False)
+                yield LineInput(value, id=f"answer{number}", width=72)
+            yield Label("enter: go on   escape: back", markup=False, classes="hint")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go to the next line; after the last one, answer."""
+        event.stop()
+        lines = list(self.query(LineInput))
+        at = lines.index(self.query_one(f"#{event.input.id}", LineInput))
+        if at + 1 < len(lines):
+            self.set_focus(lines[at + 1])
+        else:
+            self.dismiss(tuple(line.value for line in lines))
+
+    def on_line_input_left(self, message: LineInput.Left) -> None:
+        """Answer nothing."""
+        message.stop()
+        self.action_leave()
+
+    def action_leave(self) -> None:
+        """Answer nothing."""
+        self.dismiss(None)

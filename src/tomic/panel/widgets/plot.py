@@ -1,5 +1,5 @@
 """
-A plot made of characters: eight dots to a cell where the terminal has them, letters elsewhere.
+Plots made of characters: eight dots to a cell where the terminal has them, letters elsewhere.
 
 Pure: numbers in, text out.
 """
@@ -7,12 +7,52 @@ Pure: numbers in, text out.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from tomic.panel.widgets.glyphs import Glyphs
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """What separators, marks and plots are drawn with."""
+
+    braille: bool
+    """Whether a cell of a plot can show eight dots."""
+    point: str
+    line: str
+    cross: str
+    vertical: str
+    horizontal: str
+    corner: str
+    bullet: str
+    either_way: str
+    shades: str
+    """From nothing to everything."""
+
+    def shown(self, text: str) -> str:
+        """*text* in letters that the terminal has."""
+        return text if self.braille else text.translate(_SPELLED)
+
+
+_SPELLED = str.maketrans(
+    {"·": "-", "±": "+-", "×": "x", "≥": ">=", "█": "#", "Δ": "delta", "Γ": "gamma", "Θ": "theta"}
+)
+"""What tables and sentences are made of beyond ASCII."""
+UNICODE = Glyphs(True, "●", "·", "×", "│", "─", "└", "·", "±", " ░▒▓█")
+ASCII = Glyphs(False, "o", ".", "x", "|", "-", "+", "-", "+-", " .:*#")
+
+
+def glyphs_for(encoding: str | None) -> Glyphs:
+    """All signs where the terminal speaks UTF-8, plain letters elsewhere."""
+    return UNICODE if "utf" in (encoding or "").lower() else ASCII
+
+
+def glyphs_here() -> Glyphs:
+    """Those that this process can print; Textual draws on stderr."""
+    return glyphs_for(getattr(sys.__stderr__, "encoding", None))
+
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a Braille cell, by row and column."""
