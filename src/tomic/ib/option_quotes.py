@@ -33,9 +33,10 @@ from tomic.ib import contracts, convert
 from tomic.ib.callbacks import Interrupted, MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.convert import Ticks
+from tomic.ib.fan_out import Outcome
 from tomic.ib.lines import NO_LINE, NO_LINE_PAUSE_S, LineRequest
 from tomic.ib.pacing import Priority
-from tomic.ib.session import CUT_OFF, Outcome, Session
+from tomic.ib.session import CUT_OFF, Session
 from tomic.models import DataType, OptionParams, OptionQuote, QuoteSource, RowStatus, Underlying
 from tomic.selection import Wanted
 

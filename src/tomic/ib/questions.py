@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,10 +13,9 @@ import ib_async
 
 from tomic.errors import RequestTimeout, SessionLost, UnreadableAnswer
 from tomic.ib.callbacks import Garbled, Interrupted, Request
-from tomic.ib.clocks import Farm
+from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.link import Link
 from tomic.ib.pacing import Pacer, Priority, Slot
-from tomic.ib.reactions import Reactions
 
 _log = logging.getLogger(__name__)
 
@@ -72,12 +71,14 @@ class Questions:
         link: The link that is up now; raises SessionError when there is none.
     """
 
-    def __init__(self, link: Callable[[], Link], reactions: Reactions, pacer: Pacer) -> None:
-        self._link, self._reactions, self._pacer = link, reactions, pacer
+    def __init__(
+        self, link: Callable[[], Link], clocks: Mapping[Farm, StoppableClock], pacer: Pacer
+    ) -> None:
+        self._link, self._clocks, self._pacer = link, clocks, pacer
 
     async def ask(self, question: Question) -> list[Any]:
         """The parts of the answer; see `Session.ask`."""
-        clock = self._reactions.clocks[question.farm]
+        clock = self._clocks[question.farm]
         garbled = 0
         while True:
             self._link()
@@ -100,7 +101,7 @@ class Questions:
                 link.callbacks.requests.pop(request.req_id, None)
 
     async def _answer(self, link: Link, request: Request, question: Question) -> list[Any]:
-        clock = self._reactions.clocks[question.farm]
+        clock = self._clocks[question.farm]
         message = partial(question.send, link.client, request.req_id)
         slot = self._pacer.post(link.send(_noted(message, link, request)), question.priority)
         try:

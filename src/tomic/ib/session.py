@@ -11,41 +11,29 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import itertools
 import logging
-import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import ib_async
 
-from tomic import dates
 from tomic.config import IbSettings, LimitsSettings
-from tomic.errors import (
-    ClientIdInUse,
-    DeadlineExceeded,
-    GatewayUnreachable,
-    NoMarketData,
-    RequestFailed,
-    RequestTimeout,
-    SessionError,
-    SessionLost,
-    UnreadableAnswer,
-)
+from tomic.errors import DeadlineExceeded, NoMarketData, RequestFailed, SessionError, SessionLost
 from tomic.ib import convert
 from tomic.ib.callbacks import MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
+from tomic.ib.connection import Dialer, Liveness, Reactions
 from tomic.ib.fan_out import Outcome, fan_out, until_stopped
 from tomic.ib.lines import LineRequest, Lines
-from tomic.ib.link import Link, Tap, listen_in
-from tomic.ib.pacing import LineGate, Pacer, Priority, RequestLimits
+from tomic.ib.link import Link, Tap
+from tomic.ib.pacing import LineGate, Priority, RequestLimits
 from tomic.ib.questions import Question, Questions, Send
-from tomic.ib.reactions import Reactions
 from tomic.models import DataType
+
+_log = logging.getLogger(__name__)
 
 _SEVERAL = 3
 """Lines that must agree while others have not been heard yet."""
@@ -68,219 +56,6 @@ class Rights:
         if awaited == 0 or (self.refused >= _SEVERAL and refused_more):
             return refused_more
         return None if refused_more or self.served < _SEVERAL else False
-
-
-_LEAST_S = 0.2
-"""Even a deadline that has passed leaves so long for a gateway on the same computer."""
-
-
-def restart_hint(now: dt.datetime, window: str) -> str:
-    """What to say when the connection drops inside IB's nightly *window* (``00:15-01:45``)."""
-    first, last = (dt.time.fromisoformat(part) for part in window.split("-"))
-    time = now.astimezone(dates.NEW_YORK).time().replace(second=0, microsecond=0)
-    inside = first <= time <= last if first <= last else time >= first or time <= last
-    return f"; IB restarts its servers between {window} New York time" if inside else ""
-
-
-class Dialer:
-    """
-    Opens links for a session, one at a time.
-
-    Args:
-        ib: Where the gateway is, and how patient to be.
-        reactions: What errors on the new link lead to.
-        pacer: What is sent on it passes this.
-        note: Tells the user something that is no error.
-        now: The gateway's time, or the best guess at it.
-        on_message: Called whenever messages have arrived.
-        tap: Told of everything that passes on every link.
-        refused_ticks: Generic ticks that lines have shown to be illegal.
-    """
-
-    def __init__(
-        self,
-        ib: IbSettings,
-        reactions: Reactions,
-        pacer: Pacer,
-        *,
-        note: Callable[[str], None],
-        now: Callable[[], dt.datetime],
-        on_message: Callable[[], None],
-        tap: Tap | None,
-        refused_ticks: Mapping[object, object],
-    ) -> None:
-        self._ib, self._reactions, self._pacer = ib, reactions, pacer
-        self._note, self._now = note, now
-        self._on_message, self._tap = on_message, tap
-        self._refused_ticks = refused_ticks
-        self.unreadable: Counter[str] = Counter()
-        """Messages that could not be decoded, by name, over all links."""
-        self._clock = asyncio.get_running_loop().time
-
-    @property
-    def hint(self) -> str:
-        """What to add to a message about a lost connection: the nightly restart, while it is on."""
-        return restart_hint(self._now(), self._ib.reset_window)
-
-    async def dial(self, deadline: float | None = None) -> tuple[Link, Lines]:
-        """
-        Connect with the first client id that is free.
-
-        Raises:
-            ClientIdInUse: None of the ids is free.
-            GatewayUnreachable: No gateway, or it does not get ready in time.
-        """
-        ib, first = self._ib, self._ib.client_id
-        port = self._reactions.new_port or ib.port
-        for client_id in range(first, max(first, ib.last_client_id) + 1):
-            link = Link(self._pacer, on_message=self._on_message, on_lost=self._pacer.clear)
-            lines = Lines(link, self._pacer, self._refused_ticks)
-            link.on_error = partial(self._reactions.to_error, link, lines)
-            link.on_unreadable = self._count_unreadable
-            link.callbacks.is_serving = lambda: self._reactions.clocks[Farm.MARKET].running
-            if self._tap is not None:
-                listen_in(link.client.conn, self._tap)
-            try:
-                await link.open(ib.host, port, client_id, self._patience(deadline))
-            except ClientIdInUse:
-                await link.close()
-                self._note(f"client id {client_id} is in use; trying the next one")
-                continue
-            except GatewayUnreachable as exc:
-                await link.close()
-                raise GatewayUnreachable(f"{exc}{self.hint}") from exc
-            except BaseException:
-                await link.close()
-                raise
-            return link, lines
-        raise ClientIdInUse(
-            f"client ids {first} to {max(first, ib.last_client_id)} are all in use at "
-            f"{ib.host}:{port}; close another program, or pass --client-id"
-        )
-
-    async def redial(self, deadline: float | None = None) -> tuple[Link, Lines]:
-        """
-        Connect again: after the settings' pauses, the last of them repeated up to *deadline*.
-
-        Raises:
-            SessionLost: No attempt succeeded.
-        """
-        self._note("connection lost; reconnecting" + self.hint)
-        error: SessionError = SessionLost("no attempt was made")
-        for attempt, pause_s in enumerate(self._pauses(deadline), start=1):
-            await asyncio.sleep(pause_s)
-            self._pacer.clear()
-            self._reactions.forget()
-            try:
-                link, lines = await self.dial(deadline)
-            except SessionError as exc:
-                error = exc
-                continue
-            self._note(f"reconnected with client id {link.client_id} at attempt {attempt}")
-            return link, lines
-        raise SessionLost(f"connection lost and no new one made: {error}")
-
-    def _count_unreadable(self, name: str, fault: str) -> None:
-        """Count a message that could not be decoded; the first of each kind is told."""
-        self.unreadable[name] += 1
-        if self.unreadable[name] == 1:
-            self._note(f"a message of the gateway cannot be read: {name}: {fault}")
-
-    def _pauses(self, deadline: float | None) -> Iterator[float]:
-        pauses: Iterator[float] = iter(self._ib.reconnect_pauses_s)
-        if deadline is not None and self._ib.reconnect_pauses_s:
-            pauses = itertools.chain(pauses, itertools.repeat(self._ib.reconnect_pauses_s[-1]))
-        for pause_s in pauses:
-            if self._left(deadline) <= pause_s:
-                return
-            yield pause_s
-
-    def _patience(self, deadline: float | None) -> float:
-        return max(min(self._ib.connect_timeout_s, self._left(deadline)), _LEAST_S)
-
-    def _left(self, deadline: float | None) -> float:
-        return math.inf if deadline is None else deadline - self._clock()
-
-
-_log = logging.getLogger(__name__)
-
-_ANSWER_S = 5.0
-"""How long the gateway may take to tell the time."""
-_BUSY_S = 2.0
-"""Silence, while something is open, after which it is asked for a sign of life."""
-_JUST_NOW_S = 0.3
-
-
-class Liveness:
-    """
-    Asks for a sign of life after silence, and declares the link lost when none comes.
-
-    Args:
-        link: The link that is up now.
-        ask_time: Asks the gateway for its time, within so many seconds.
-        reactions: Whose clocks stand still during a probe: nobody's timeout runs out because of
-            a connection that may be dead.
-        pacer: While it is held, TWS has lost IB and is silent for that reason.
-        idle_s: Silence to accept while nothing is open.
-    """
-
-    def __init__(
-        self,
-        link: Callable[[], Link],
-        ask_time: Callable[[float], Awaitable[int]],
-        reactions: Reactions,
-        pacer: Pacer,
-        idle_s: float,
-    ) -> None:
-        self._link, self._ask_time = link, ask_time
-        self._reactions, self._pacer, self._idle_s = reactions, pacer, idle_s
-        self._clock = asyncio.get_running_loop().time
-        self._heard_at = self._clock()
-
-    def hear(self) -> None:
-        """Note that messages have arrived."""
-        self._heard_at = self._clock()
-
-    async def watch(self) -> None:
-        """Probe after every silence that is too long; runs until cancelled."""
-        while True:
-            link = self._link()
-            busy = bool(link.callbacks.requests or link.callbacks.lines)
-            patience_s = min(_BUSY_S, self._idle_s) if busy else self._idle_s
-            quiet_s = self._clock() - self._heard_at
-            if not link.alive or self._pacer.held or quiet_s < patience_s:
-                await asyncio.sleep(min(max(patience_s - quiet_s, 0.25), 0.5))
-                continue
-            try:
-                await self._probe(link)
-            except SessionError as exc:
-                _log.debug("no sign of life: %s", exc)
-
-    async def confirm(self) -> None:
-        """
-        Return once the gateway has said anything just now; it is asked for that if need be.
-
-        Raises:
-            SessionLost: It says nothing any more.
-        """
-        if self._clock() - self._heard_at > _JUST_NOW_S:
-            await self._probe(self._link())
-
-    async def _probe(self, link: Link) -> None:
-        asked_at = self._clock()
-        self._reactions.stop_clocks("probe")
-        try:
-            await self._ask_time(_ANSWER_S)
-        except UnreadableAnswer:
-            pass  # it spoke
-        except RequestTimeout as exc:
-            if self._heard_at < asked_at:
-                silence = self._clock() - self._heard_at
-                lost = SessionLost(f"the gateway went silent for {silence:.0f} s")
-                link.lose(lost)
-                raise lost from exc
-        finally:
-            self._reactions.start_clocks("probe")
 
 
 T = TypeVar("T")
@@ -356,34 +131,26 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self.limits = RequestLimits(self.limit_settings, pace=self._pace)
         self._reactions = Reactions(self.limits, self.note)
-        self._dialer = Dialer(
-            self.settings,
-            self._reactions,
-            self.limits.pacer,
-            note=self.note,
-            now=self.clock_now,
-            on_message=self._hear,
-            tap=self._tap,
-            refused_ticks=self.cache,
-        )
-        self._questions = Questions(self._working_link, self._reactions, self.limits.pacer)
+        self._questions = Questions(self._working_link, self._reactions.clocks, self.limits.pacer)
         self._liveness = Liveness(
             lambda: self._link,
             self._questions.ask_time,
             self._reactions,
-            self.limits.pacer,
             self.limit_settings.liveness_s,
+        )
+        self._dialer = Dialer(
+            self.settings,
+            self._reactions,
+            self.clock_now,
+            self._liveness.hear,
+            self._tap,
+            refused_ticks=self.cache,
         )
         self._link, self._lines = await self._dialer.dial(self.deadline)
         self._watcher = self._loop.create_task(self._liveness.watch(), name="tomic liveness")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -400,17 +167,11 @@ class Session:
         except (RequestFailed, SessionError, TimeoutError) as exc:
             _log.debug("closing without the fence: %s", exc)
         finally:
-            self._tell_unreadable()
+            self._dialer.tell_unreadable()
             self.limits.pacer.clear()
             self._reactions.forget()
             self._link.callbacks.fail_all(SessionLost("the session was closed"))
             await self._link.close()
-
-    def _tell_unreadable(self) -> None:
-        """Tell how many messages could not be read, if more than the ones told of already."""
-        if self.unreadable.total() > len(self.unreadable):
-            names = ", ".join(f"{name} {count}" for name, count in sorted(self.unreadable.items()))
-            self.note(f"{self.unreadable.total()} messages of the gateway cannot be read: {names}")
 
     async def _drain(self) -> None:
         pacer = self.limits.pacer
@@ -461,9 +222,6 @@ class Session:
     def interrupt(self) -> None:
         """End what runs in :meth:`fan_out` or :meth:`stoppable` now; what is there is kept."""
         self._stop.set()
-
-    def _hear(self) -> None:
-        self._liveness.hear()
 
     # -- facts -----------------------------------------------------------------------------
 
@@ -767,6 +525,3 @@ class Session:
         """
         self._working_link()
         await self._liveness.confirm()
-
-
-__all__ = ["Outcome", "Session"]
