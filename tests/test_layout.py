@@ -126,7 +126,6 @@ TESTED_IN = {
     "wire/layout": "wire/test_framing",
     "wire/orders": "wire/test_framing",
     "wire/requests": "wire/test_framing",
-    "workflows/chain/chains": "desk/test_desk",
     "workflows/doctor/remedies": "workflows/doctor/test_ladder",
     "workflows/journal/corrections": "workflows/journal/test_files",
     "workflows/journal/executions": "cli/test_journal_executions",
@@ -139,7 +138,6 @@ TESTED_IN = {
     "workflows/recording": "desk/test_recording",
     "workflows/resources": "desk/test_opening",
     "workflows/scan": "desk/test_scan",
-    "workflows/search": "desk/test_scan",
     "workflows/stand_in": "files/test_reading",
     "workflows/volatility/today": "desk/test_desk",
 }

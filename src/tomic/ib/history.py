@@ -13,6 +13,7 @@ import datetime as dt
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 import ib_async
 
 from tomic import dates
-from tomic.errors import DataError, GatewayRefused, PacingViolation
+from tomic.errors import DataError, GatewayRefused, PacingViolation, RequestFailed
 from tomic.ib import convert
 from tomic.ib.clocks import Farm
 from tomic.ib.pacing import HistoryBudget
@@ -38,6 +39,7 @@ _MOST_DAYS = 365
 """IB wants longer durations in years."""
 _BARS_A_YEAR = 252
 _KEY = "history turns"
+_OPTION_IV = "options have IV history"
 
 
 class Series(StrEnum):
@@ -164,6 +166,60 @@ async def option_bars(
     contract = convert.option_contract(underlying, params, pair, con_id)
     what = f"{series.value} of {underlying.symbol} {pair.expiry} {pair.strike:g}{pair.right}"
     return await bars(session, what, contract, series, days, timeout_s=timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class LastBars:
+    """The last daily bars of some options, for a market that is closed."""
+
+    session: Session
+    underlying: Underlying
+    params: OptionParams
+    pairs: frozenset[Wanted]
+    """The options that are asked; there is none of any other."""
+
+    async def of(self, pair: Wanted, con_id: int) -> tuple[Series, DailyBar] | None:
+        """
+        The last bar of *pair*, and what it is of; None when it has none, or is not to be asked.
+
+        Raises:
+            SessionLost: The connection went away.
+        """
+        if pair not in self.pairs:
+            return None
+        try:
+            async with asyncio.timeout(self.session.settings.request_timeout_s):
+                series, rows = await self._bars(pair, con_id)
+        except (RequestFailed, DataError, TimeoutError):
+            return None
+        return (series, rows[-1]) if rows else None
+
+    async def _bars(self, pair: Wanted, con_id: int) -> tuple[Series, Sequence[DailyBar]]:
+        """IB's IV of the option if it has any, which it says once, else the middle of its quote."""
+        session = self.session
+        ask = partial(option_bars, session, self.underlying, self.params, pair, con_id=con_id)
+        async with session.limits.named(_OPTION_IV):
+            if _OPTION_IV not in session.cache:
+                rows = await ask(Series.IMPLIED)
+                session.cache[_OPTION_IV] = bool(rows)
+                if rows:
+                    return Series.IMPLIED, rows
+        series = Series.IMPLIED if session.cache[_OPTION_IV] else Series.MIDPOINT
+        return series, await ask(series)
+
+
+def last_bars(
+    session: Session,
+    underlying: Underlying,
+    params: OptionParams,
+    pairs: Sequence[Wanted],
+    most: int,
+) -> LastBars:
+    """The bars of the first *most* of *pairs*, or of as many as IB's limit lets through at once."""
+    turns = turns_of(session)
+    # One more than that: the question whether options have an IV history at all.
+    free = next((n for n in range(most, 0, -1) if turns.seconds_for(n + 1) <= 0.0), 0)
+    return LastBars(session, underlying, params, frozenset(pairs[:free]))
 
 
 async def _of_underlying(
