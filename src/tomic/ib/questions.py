@@ -85,11 +85,7 @@ class Questions:
             await clock.wait_running()
             link = self._link()
             request = Request(
-                link.next_id(),
-                question.what,
-                question.on_part,
-                question.farm,
-                patient=question.patient,
+                link.next_id(), question.what, question.on_part, question.farm, question.patient
             )
             link.callbacks.requests[request.req_id] = request
             try:
