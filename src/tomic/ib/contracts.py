@@ -54,12 +54,12 @@ async def resolve_underlying(
         convert.index_contract(symbol, exchange) if exchange else convert.stock_contract(symbol)
     )
     try:
-        details = await _details(session, f"contract details of {symbol}", contract, timeout_s)
+        rows = await details(session, f"contract details of {symbol}", contract, timeout_s)
     except UnknownContract as exc:
         raise await _unknown(session, symbol, market, exc) from exc
-    if not details:
+    if not rows:
         raise UnknownContract(symbol, 200, "no security definition has been found")
-    underlying = convert.to_underlying(_primary(details), symbol)
+    underlying = convert.to_underlying(_primary(rows), symbol)
     session.cache[key] = underlying
     return underlying
 
@@ -105,9 +105,10 @@ async def _unknown(
     )
 
 
-async def _details(
+async def details(
     session: Session, what: str, contract: ib_async.Contract, timeout_s: float
 ) -> list[ib_async.ContractDetails]:
+    """Everything that IB lists as *contract*; see `Session.ask` for what is raised."""
     return await session.ask(
         what,
         lambda client, req_id: client.reqContractDetails(req_id, contract),
@@ -292,7 +293,7 @@ class Listings:
         contract = convert.option_contract(self._underlying, self._params, pair)
         what = f"contract details of {describe(self._underlying.symbol, pair)}"
         try:
-            details = await _details(self._session, what, contract, self._rules.details_timeout_s)
+            rows = await details(self._session, what, contract, self._rules.details_timeout_s)
         except UnknownContract:
             self.unlisted(pair)
             return
@@ -300,7 +301,7 @@ class Listings:
             self._unanswered += 1
             self._settle(pair, 0)
             return
-        for row in details:
+        for row in rows:
             self._on_row(row)
 
     def _on_row(self, details: Any) -> None:
