@@ -18,17 +18,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from tomic import dates
+from tomic import dates, errors
 from tomic.config import IbSettings
-from tomic.errors import (
-    ClientIdInUse,
-    CompetingSession,
-    GatewayUnreachable,
-    RequestTimeout,
-    SessionError,
-    SessionLost,
-    UnreadableAnswer,
-)
 from tomic.ib.callbacks import Interrupted
 from tomic.ib.clocks import BROKEN, RESTORED, Farm, StoppableClock, matters
 from tomic.ib.lines import Lines
@@ -58,7 +49,7 @@ class Reactions:
         self.limits, self.note = limits, note
         self._loop = asyncio.get_running_loop()
         self.clocks = {farm: StoppableClock(self._loop.time) for farm in Farm}
-        self.fatal: SessionError | None = None
+        self.fatal: errors.SessionError | None = None
         self.new_port: int | None = None
         """Where TWS listens from now on, once it has said so."""
         self._strikes, self._struck_at = 0, -_PAUSE_S
@@ -80,13 +71,13 @@ class Reactions:
         elif code in (1101, 1102):
             self._go_on(link, code)
         elif code == 10197:
-            self.fatal = CompetingSession(
+            self.fatal = errors.CompetingSession(
                 "another session of this user holds the live market data (10197); "
                 "log out there, or use its own session, then run again"
             )
             link.callbacks.fail_all(self.fatal)
         elif code in (502, 504):
-            link.lose(SessionLost(f"not connected ({code}): {text}"))
+            link.lose(errors.SessionLost(f"not connected ({code}): {text}"))
         elif code == 1300:
             self._move(link, text)
         elif code in (320, 505):
@@ -124,7 +115,7 @@ class Reactions:
         if now - self._struck_at >= _PAUSE_S:
             self._strikes, self._struck_at = self._strikes + 1, now
         if self._strikes >= _STRIKES:
-            self.fatal = SessionLost(
+            self.fatal = errors.SessionLost(
                 "the gateway said three times that messages come too fast (100); "
                 "is another program using this TWS? Lower limits.messages_per_s"
             )
@@ -175,7 +166,7 @@ class Reactions:
     def _move(self, link: Link, text: str) -> None:
         match = re.search(r"(\d{2,5})\D*$", text)
         self.new_port = int(match[1]) if match else None
-        link.lose(SessionLost(f"TWS changed its port (1300): {text}"))
+        link.lose(errors.SessionLost(f"TWS changed its port (1300): {text}"))
 
     def _farm_broken(self, link: Link, code: int, text: str) -> None:
         farm, name = BROKEN[code], _farm_name(text)
@@ -279,14 +270,14 @@ class Dialer:
                 await link.open(ib.host, port, client_id, patience_s)
             except BaseException as exc:
                 await link.close()
-                if isinstance(exc, ClientIdInUse):
+                if isinstance(exc, errors.ClientIdInUse):
                     reactions.note(f"client id {client_id} is in use; trying the next one")
                     continue
-                if isinstance(exc, GatewayUnreachable):
-                    raise GatewayUnreachable(f"{exc}{self.hint}") from exc
+                if isinstance(exc, errors.GatewayUnreachable):
+                    raise errors.GatewayUnreachable(f"{exc}{self.hint}") from exc
                 raise
             return link, lines
-        raise ClientIdInUse(
+        raise errors.ClientIdInUse(
             f"client ids {ib.client_id} to {last_id} are all in use at {ib.host}:{port}; close "
             "another program, or pass --client-id"
         )
@@ -299,20 +290,20 @@ class Dialer:
             SessionLost: No attempt succeeded.
         """
         self.reactions.note("connection lost; reconnecting" + self.hint)
-        error: SessionError = SessionLost("no attempt was made")
+        error: errors.SessionError = errors.SessionLost("no attempt was made")
         for attempt, pause_s in enumerate(self._pauses(deadline), start=1):
             await asyncio.sleep(pause_s)
             self.reactions.limits.pacer.clear()
             self.reactions.forget()
             try:
                 link, lines = await self.dial(deadline)
-            except SessionError as exc:
+            except errors.SessionError as exc:
                 error = exc
                 continue
             note = f"reconnected with client id {link.client_id} at attempt {attempt}"
             self.reactions.note(note)
             return link, lines
-        raise SessionLost(f"connection lost and no new one made: {error}")
+        raise errors.SessionLost(f"connection lost and no new one made: {error}")
 
     def _pauses(self, deadline: float | None) -> Iterator[float]:
         pauses: Iterable[float] = self.ib.reconnect_pauses_s
@@ -386,7 +377,7 @@ class Liveness:
                 continue
             try:
                 await self._probe(link)
-            except SessionError as exc:
+            except errors.SessionError as exc:
                 _log.debug("no sign of life: %s", exc)
 
     async def confirm(self) -> None:
@@ -404,12 +395,12 @@ class Liveness:
         self._reactions.stop_clocks("probe")
         try:
             await self._ask_time(_ANSWER_S)
-        except UnreadableAnswer:
+        except errors.UnreadableAnswer:
             pass  # it spoke
-        except RequestTimeout as exc:
+        except errors.RequestTimeout as exc:
             if self._heard_at < asked_at:
                 silence = self._clock() - self._heard_at
-                lost = SessionLost(f"the gateway went silent for {silence:.0f} s")
+                lost = errors.SessionLost(f"the gateway went silent for {silence:.0f} s")
                 link.lose(lost)
                 raise lost from exc
         finally:

@@ -11,16 +11,8 @@ from typing import Any
 
 import ib_async
 
+from tomic import errors
 from tomic.config import ChainSettings, MarketSettings
-from tomic.errors import (
-    DataError,
-    RequestFailed,
-    RequestTimeout,
-    SessionError,
-    UnknownContract,
-    UnreadableAnswer,
-    ungrouped,
-)
 from tomic.ib import convert
 from tomic.ib.session import Session
 from tomic.models import OptionParams, Underlying
@@ -55,10 +47,10 @@ async def resolve_underlying(
     )
     try:
         rows = await details(session, f"contract details of {symbol}", contract, timeout_s)
-    except UnknownContract as exc:
+    except errors.UnknownContract as exc:
         raise await _unknown(session, symbol, market, exc) from exc
     if not rows:
-        raise UnknownContract(symbol, 200, "no security definition has been found")
+        raise errors.UnknownContract(symbol, 200, "no security definition has been found")
     underlying = convert.to_underlying(_primary(rows), symbol)
     session.cache[key] = underlying
     return underlying
@@ -85,8 +77,8 @@ def _primary(details: Sequence[ib_async.ContractDetails]) -> ib_async.ContractDe
 
 
 async def _unknown(
-    session: Session, symbol: str, market: MarketSettings, error: UnknownContract
-) -> UnknownContract:
+    session: Session, symbol: str, market: MarketSettings, error: errors.UnknownContract
+) -> errors.UnknownContract:
     """The error with what the user may have meant."""
     try:
         samples = await session.ask(
@@ -95,12 +87,12 @@ async def _unknown(
             timeout_s=_SUGGEST_TIMEOUT_S,
         )
         names = [sample.contract.symbol.replace(" ", ".") for sample in samples if sample.contract]
-    except RequestFailed:
+    except errors.RequestFailed:
         names = []
     pool = [*names, *market.symbols, *market.indices]
     near = difflib.get_close_matches(symbol, [n for n in pool if n != symbol], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else "; check the spelling"
-    return UnknownContract(
+    return errors.UnknownContract(
         symbol, error.error_code, error.text, hint=f"IB knows no symbol {symbol}{hint}"
     )
 
@@ -147,17 +139,17 @@ async def option_params(
     )
     try:
         await asking
-    except RequestTimeout:
+    except errors.RequestTimeout:
         if not rows:
             raise
         session.note(f"{what}: the answer has no end; what arrived of it is used")
-    except UnreadableAnswer as exc:
+    except errors.UnreadableAnswer as exc:
         if not rows:
             raise
         session.note(f"{exc}; what can be read of it is used")
     params = tuple(filter(None, map(convert.to_params, rows)))
     if not params:
-        raise DataError(f"IB lists no options on {underlying.symbol}")
+        raise errors.DataError(f"IB lists no options on {underlying.symbol}")
     session.cache[key] = params
     return params
 
@@ -243,7 +235,7 @@ class Listings:
                 missing = self.missing_expiries
                 for expiry in missing[1:] + missing[:1]:
                     group.create_task(self._load_expiry(expiry))
-        except* SessionError as lost:
+        except* errors.SessionError as lost:
             for pair in self._futures:
                 self._fail(pair, lost.exceptions[0])
         finally:
@@ -267,12 +259,12 @@ class Listings:
                 timeout_s=self._open_timeout_s,
                 on_part=self._on_row,
             )
-        except UnknownContract:
+        except errors.UnknownContract:
             return True  # nothing listed for that expiry: every pair of it is unknown
-        except RequestTimeout:
+        except errors.RequestTimeout:
             self._open_timeout_s = min(self._open_timeout_s, _AFTER_A_TIMEOUT_S)
             return False
-        except RequestFailed:
+        except errors.RequestFailed:
             return False
         return True
 
@@ -280,7 +272,7 @@ class Listings:
         pairs = [
             pair for pair in self._futures if pair.expiry == expiry and not self.is_known(pair)
         ]
-        with ungrouped():
+        with errors.ungrouped():
             async with asyncio.TaskGroup() as group:
                 for pair in pairs:
                     group.create_task(self._load_pair(pair))
@@ -294,10 +286,10 @@ class Listings:
         what = f"contract details of {describe(self._underlying.symbol, pair)}"
         try:
             rows = await details(self._session, what, contract, self._rules.details_timeout_s)
-        except UnknownContract:
+        except errors.UnknownContract:
             self.unlisted(pair)
             return
-        except RequestFailed:
+        except errors.RequestFailed:
             self._unanswered += 1
             self._settle(pair, 0)
             return
@@ -327,7 +319,7 @@ class Listings:
     def unlisted(self, pair: Wanted) -> None:
         """Settle that *pair* does not exist, unless it is known to."""
         self._fail(
-            pair, UnknownContract(describe(self._underlying.symbol, pair), 200, "not listed")
+            pair, errors.UnknownContract(describe(self._underlying.symbol, pair), 200, "not listed")
         )
 
     def _fail(self, pair: Wanted, error: Exception) -> None:

@@ -28,19 +28,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from pydantic import ValidationError
 
-from tomic import selection, valuation
+from tomic import errors, selection, valuation
 from tomic.chain import Chain, Fetch
 from tomic.config import ChainSettings, Settings
-from tomic.errors import (
-    DataError,
-    DeadlineExceeded,
-    RequestFailed,
-    SessionLost,
-    StoreError,
-    TomicError,
-    UsageError,
-    ungrouped,
-)
 from tomic.ib.history import LastBars, Series, last_bars
 from tomic.ib.option_quotes import OptionStream, cuts_short
 from tomic.models import (
@@ -257,7 +247,7 @@ class ChainOutcome:
     chain: Chain | None = None
     snapshot: VolSnapshot | None = None
     """What the chain and the store say of its volatility."""
-    error: TomicError | None = None
+    error: errors.TomicError | None = None
 
 
 async def fetch_chains(
@@ -279,30 +269,30 @@ async def fetch_chains(
         try:
             chain, snapshot = await fetch(symbol, place)
             outcome = ChainOutcome(symbol, chain=chain, snapshot=snapshot)
-        except TomicError as exc:
+        except errors.TomicError as exc:
             outcome = ChainOutcome(symbol, error=exc)
         outcomes[symbol] = outcome
         if on_done is not None:
             on_done(outcome)
 
     unique = list(dict.fromkeys(symbols))
-    with ungrouped():
+    with errors.ungrouped():
         async with asyncio.TaskGroup() as group:
             for place, symbol in enumerate(unique):
                 group.create_task(run(symbol, place), name=f"tomic chain {symbol}")
     return [outcomes[symbol] for symbol in unique]
 
 
-def cut_short(chain: Chain) -> TomicError:
+def cut_short(chain: Chain) -> errors.TomicError:
     """Why a part of *chain* is missing, as the error that would have been raised for all of it."""
     statuses = chain.unanswered
     text = f"{chain.symbol}: {chain.cut}"
     if RowStatus.LOST in statuses:
         # Single options that were refused are lost over a line that stands.
-        return RequestFailed(text) if chain.fetch.complete else SessionLost(text)
+        return errors.RequestFailed(text) if chain.fetch.complete else errors.SessionLost(text)
     if RowStatus.TIMEOUT in statuses or not chain.fetch.complete:
-        return DeadlineExceeded(text)
-    return DataError(text)
+        return errors.DeadlineExceeded(text)
+    return errors.DataError(text)
 
 
 # -- with what a desk holds open ---------------------------------------------------------------
@@ -373,7 +363,7 @@ async def fetch_all(
         SessionError: The gateway cannot be reached.
     """
     if resources.origin.replay is not None and len(set(symbols)) > 1:
-        raise UsageError("a recording holds one symbol; name one")
+        raise errors.UsageError("a recording holds one symbol; name one")
     if not symbols:
         resources.waive_deadline()
         return []
@@ -415,7 +405,7 @@ def with_rules(
     try:
         chain = ChainSettings.model_validate({**settings.chain.model_dump(), **changes})
     except ValidationError as exc:
-        raise UsageError(first_fault(exc)) from exc
+        raise errors.UsageError(first_fault(exc)) from exc
     return settings.model_copy(update={"chain": chain})
 
 
@@ -424,7 +414,7 @@ def _ends(given: Any, name: str, form: str) -> tuple[Any, Any]:
     try:
         low, high = given
     except (TypeError, ValueError):
-        raise UsageError(f"{name}={given!r}: write {form}") from None
+        raise errors.UsageError(f"{name}={given!r}: write {form}") from None
     return low, high
 
 
@@ -435,7 +425,7 @@ async def _remembered(resources: Resources, chain: Chain) -> VolSnapshot | None:
 
     try:
         return await remember_chain(await resources.store(), chain, resources.settings)
-    except StoreError as exc:
+    except errors.StoreError as exc:
         resources.note(f"{exc}; volatility history left out")
         return None
 
