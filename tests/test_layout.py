@@ -77,7 +77,6 @@ TESTED_IN = {
     "figures/volatility": "figures/test_figures",
     "ib/callbacks": "ib/test_lines",
     "ib/link": "ib/test_executions_wire",
-    "ib/questions": "ib/test_session",
     "journal/settling": "workflows/journal/test_statistics",
     "models/book": "test_models",
     "models/documents": "test_documents",

@@ -86,7 +86,7 @@ def to_position(
     A contract that cannot be read keeps its kind and its local symbol, so that it can be named.
     """
     is_option = contract.secType == "OPT"
-    multiplier = _positive(contract.multiplier) or (100.0 if is_option else 1.0)
+    multiplier = _number(contract.multiplier, floor=0.0) or (100.0 if is_option else 1.0)
     cost = convert.number_or_none(float(average_cost))
     right = contract.right[:1].upper() if contract.right else ""
     return Position(
@@ -110,13 +110,6 @@ def _expiry(text: str) -> Any:
     try:
         return dates.parse_expiry(text)
     except DataError:
-        return None
-
-
-def _positive(text: str) -> float | None:
-    try:
-        return convert.number_or_none(float(text), floor=0.0)
-    except ValueError:
         return None
 
 
@@ -232,9 +225,9 @@ def to_summaries(rows: Sequence[tuple[str, str, str, str]]) -> tuple[AccountSumm
     return tuple(AccountSummary(**fields[name]) for name in sorted(fields))
 
 
-def _number(text: str) -> float | None:
+def _number(text: str, floor: float = -math.inf) -> float | None:
     try:
-        return convert.number_or_none(float(text))
+        return convert.number_or_none(float(text), floor)
     except ValueError:
         return None
 
@@ -291,40 +284,31 @@ async def executions(session: Session, *, timeout_s: float) -> tuple[tuple[Execu
 
 async def _reported(session: Session, timeout_s: float) -> list[_Reported]:
     """What the gateway reports; some leave a question that names no account unanswered."""
+
+    async def ask(account: str = "") -> list[_Reported]:
+        wanted = ib_async.ExecutionFilter(acctCode=account)
+        return await session.ask(
+            "executions",
+            lambda client, req_id: client.reqExecutions(req_id, wanted),
+            timeout_s=timeout_s,
+        )
+
     try:
-        return await _ask_executions(session, ib_async.ExecutionFilter(), timeout_s)
+        try:
+            return await ask()
+        except RequestTimeout:
+            if not session.accounts:
+                raise
+        session.note("TWS did not answer the question for all executions; asked by account")
+        return [row for account in session.accounts for row in await ask(account)]
     except RequestTimeout as exc:
-        if not session.accounts:
-            raise _unanswered(timeout_s) from exc
-    session.note("TWS did not answer the question for all executions; asked by account")
-    rows: list[_Reported] = []
-    try:
-        for account in session.accounts:
-            named = ib_async.ExecutionFilter(acctCode=account)
-            rows += await _ask_executions(session, named, timeout_s)
-    except RequestTimeout as exc:
-        raise _unanswered(timeout_s) from exc
-    return rows
-
-
-async def _ask_executions(
-    session: Session, wanted: ib_async.ExecutionFilter, timeout_s: float
-) -> list[_Reported]:
-    parts: list[Any] = await session.ask(
-        "executions",
-        lambda client, req_id: client.reqExecutions(req_id, wanted),
-        timeout_s=timeout_s,
-    )
-    return parts
-
-
-def _unanswered(timeout_s: float) -> RequestTimeout:
-    return RequestTimeout(
-        "executions",
-        timeout_s,
-        hint="TWS is known to leave this question unanswered at times, also by account: restart "
-        "TWS, or import an activity statement or Flex query (tomic journal import FILE)",
-    )
+        raise RequestTimeout(
+            "executions",
+            timeout_s,
+            hint="TWS is known to leave this question unanswered at times, also by account: "
+            "restart TWS, or import an activity statement or Flex query (tomic journal import "
+            "FILE)",
+        ) from exc
 
 
 def _corrected(rows: Iterable[_Reported]) -> list[_Reported]:
@@ -392,9 +376,7 @@ def _own_contract(contract: ib_async.Contract) -> Contract:
     if contract.secType == "STK":
         return Contract(multiplier=1, con_id=contract.conId or None)
     return Contract(
-        expiry=dates.parse_expiry(contract.lastTradeDateOrContractMonth),
-        strike=float(contract.strike),
-        right="C" if contract.right.upper().startswith("C") else "P",
+        **convert.to_pair(contract)._asdict(),
         multiplier=int(float(contract.multiplier or 100)),
         con_id=contract.conId or None,
         trading_class=contract.tradingClass,

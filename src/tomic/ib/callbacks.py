@@ -321,20 +321,15 @@ class Callbacks(_NotAsked):
         on_error: Called with (code, text) for every message that belongs to no single request,
             and for those that concern the session as well.
         on_packet: Called after the messages of each packet were handled.
-        on_unreadable: Called with name and fault of every message that could not be decoded.
     """
 
     defaultTimezone = dt.UTC
     """In which ib_async's decoder gives times."""
 
-    def __init__(
-        self,
-        on_error: Callable[[int, str], None],
-        on_packet: Callable[[], None],
-        on_unreadable: Callable[[str, str], None] = lambda name, fault: None,
-    ) -> None:
+    def __init__(self, on_error: Callable[[int, str], None], on_packet: Callable[[], None]) -> None:
         self._on_error, self._on_packet = on_error, on_packet
-        self._on_unreadable = on_unreadable
+        self.on_unreadable: Callable[[str, str], None] = lambda name, fault: None
+        """Called with name and fault of every message that could not be decoded."""
         self.ib = LoginFacts()
         self.login_zone: dt.tzinfo | None = None
         """Of times that TWS sends without a zone; None while it is not known."""
@@ -456,7 +451,7 @@ class Callbacks(_NotAsked):
                 request.fail(unreadable)
             else:
                 request.spoil(unreadable)
-        self._on_unreadable(name, fault)
+        self.on_unreadable(name, fault)
 
     def _owners(self, kind: int, req_id: int | None) -> Iterator[Request]:
         if req_id in self.lines:

@@ -261,7 +261,7 @@ class Dialer:
             link = Link(pacer, on_message=self.on_message, on_lost=pacer.clear)
             lines = Lines(link, pacer, self.refused_ticks)
             link.on_error = partial(reactions.to_error, link, lines)
-            link.on_unreadable = self._count_unreadable
+            link.callbacks.on_unreadable = self._count_unreadable
             link.callbacks.is_serving = lambda: reactions.clocks[Farm.MARKET].running
             if self.tap is not None:
                 listen_in(link.client.conn, self.tap)

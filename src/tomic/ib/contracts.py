@@ -183,7 +183,7 @@ class Listings:
         self._futures: dict[Wanted, asyncio.Future[int]] = {
             pair: asyncio.get_running_loop().create_future() for pair in pairs
         }
-        self.found: dict[Wanted, int] = {}
+        self.ids: dict[Wanted, int] = {}
         self.complete: set[dt.date] = set()
         self._open_timeout_s = rules.open_details_timeout_s
         self._unanswered = 0
@@ -302,7 +302,7 @@ class Listings:
             self._learn(convert.to_pair(contract), contract.conId)
 
     def _learn(self, pair: Wanted, con_id: int) -> None:
-        self.found[pair] = con_id
+        self.ids[pair] = con_id
         self._settle(pair, con_id)
 
     def _settle(self, pair: Wanted, con_id: int) -> None:

@@ -499,7 +499,7 @@ class OptionStream:
             await self.on_listed()
 
     def _learn(self, listings: contracts.Listings) -> None:
-        self.ids.update(listings.found)
+        self.ids.update(listings.ids)
         self.complete |= listings.complete
 
     async def _keep_busy(self, listings: contracts.Listings, loading: asyncio.Task[None]) -> None:

@@ -21,16 +21,23 @@ from typing import Any, Self, TypeVar
 import ib_async
 
 from tomic.config import IbSettings, LimitsSettings
-from tomic.errors import DeadlineExceeded, NoMarketData, RequestFailed, SessionError, SessionLost
+from tomic.errors import (
+    DeadlineExceeded,
+    NoMarketData,
+    RequestFailed,
+    RequestTimeout,
+    SessionError,
+    SessionLost,
+    UnreadableAnswer,
+)
 from tomic.ib import convert
-from tomic.ib.callbacks import MarketDataLine
+from tomic.ib.callbacks import Garbled, Interrupted, MarketDataLine, Request
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.connection import Dialer, Liveness, Reactions
 from tomic.ib.fan_out import Outcome, fan_out, until_stopped
 from tomic.ib.lines import LineRequest, Lines
 from tomic.ib.link import Link, Tap
-from tomic.ib.pacing import LineGate, Priority, RequestLimits
-from tomic.ib.questions import Question, Questions, Send
+from tomic.ib.pacing import LineGate, Priority, RequestLimits, Slot
 from tomic.models import DataType
 
 _log = logging.getLogger(__name__)
@@ -57,6 +64,24 @@ class Rights:
             return refused_more
         return None if refused_more or self.served < _SEVERAL else False
 
+
+Send = Callable[[ib_async.Client, int], None]
+
+ANSWERED_BY: dict[int, frozenset[int]] = {
+    3: frozenset({5}),  # the margins of a what-if order
+    7: frozenset({11, 55, 59}),  # executions
+    9: frozenset({10, 18, 52}),  # contract details
+    20: frozenset({17}),  # bars
+    49: frozenset({49}),  # the time
+    61: frozenset({61, 62}),  # positions
+    62: frozenset({63, 64}),  # account values
+    78: frozenset({75, 76}),  # option parameters
+    81: frozenset({79}),  # symbols
+    96: frozenset({96, 97, 98}),  # historical ticks
+}
+"""Numbers of the messages that answer each kind of question."""
+_GARBLED = 3
+"""How often an answer among which something made no sense is asked for."""
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -131,12 +156,8 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self.limits = RequestLimits(self.limit_settings, pace=self._pace)
         self._reactions = Reactions(self.limits, self.note)
-        self._questions = Questions(self._working_link, self._reactions.clocks, self.limits.pacer)
         self._liveness = Liveness(
-            lambda: self._link,
-            self._questions.ask_time,
-            self._reactions,
-            self.limit_settings.liveness_s,
+            lambda: self._link, self._ask_time, self._reactions, self.limit_settings.liveness_s
         )
         self._dialer = Dialer(
             self.settings,
@@ -181,7 +202,7 @@ class Session:
         async with asyncio.timeout(self.closing_s + 2.0 * _FENCE_S):
             await pacer.wait_idle()
             # The answer proves that the gateway has handled every cancel before it.
-            await self._questions.ask_time(_FENCE_S)
+            await self._ask_time(_FENCE_S)
 
     @property
     def closing_s(self) -> float:
@@ -293,7 +314,7 @@ class Session:
             RequestTimeout, SessionLost: It does not tell.
         """
         if self._clock_offset is None:
-            seconds = await self._questions.ask_time(self.settings.request_timeout_s)
+            seconds = await self._ask_time(self.settings.request_timeout_s)
             theirs = dt.datetime.fromtimestamp(seconds, dt.UTC)
             self._clock_offset = theirs - dt.datetime.now(dt.UTC)
         return self.clock_now()
@@ -341,18 +362,90 @@ class Session:
             GatewayRefused: The gateway answered with an error code.
             SessionLost: The connection went away; other requests fail too.
         """
-        question = Question(what, send, timeout_s, farm, priority, on_part, cancel, patient)
+        clock = self.clocks[farm]
+
+        async def attempt() -> list[Any]:
+            self._working_link()
+            await clock.wait_running()
+            link = self._working_link()
+            request = Request(link.next_id(), what, on_part, farm, patient)
+            link.callbacks.requests[request.req_id] = request
+            slot = self._post(link, request, partial(send, link.client, request.req_id), priority)
+            try:
+                request.sent_at = await self._sent(slot)
+                if await clock.wait_for(request.done, clock.now() + timeout_s):
+                    return request.done.result()
+            finally:
+                slot.withdraw()
+                link.callbacks.requests.pop(request.req_id, None)
+                unwanted = request.sent_at and not request.done.done() and link.alive
+                if cancel is not None and unwanted:
+                    message = link.send(partial(cancel, link.client, request.req_id))
+                    self.limits.pacer.post(message, Priority.CANCEL)
+            raise request.reason or RequestTimeout(what, timeout_s)
+
         async with AsyncExitStack() as stack:
             for gate in gates:
                 await stack.enter_async_context(gate)
-            return await self._questions.ask(question)
+            return await _until_whole(what, attempt)
 
     async def ask_named(
         self, name: str, send: Callable[[ib_async.Client], None], *, timeout_s: float
     ) -> list[Any]:
         """As :meth:`ask`, for the few answers that carry no request id; one at a time per name."""
+
+        async def attempt() -> list[Any]:
+            link, request = self._working_link(), Request(-1, name)
+            link.callbacks.named[name] = request
+            try:
+                return await self._unnumbered(link, request, partial(send, link.client), timeout_s)
+            finally:
+                link.callbacks.named.pop(name, None)
+
         async with self.limits.named(name):
-            return await self._questions.ask_named(name, send, timeout_s)
+            return await _until_whole(name, attempt)
+
+    async def _ask_time(self, timeout_s: float) -> int:
+        """The gateway's clock; every answer serves all who wait, so a probe never queues."""
+        link, request = self._working_link(), Request(-1, "current time")
+        link.callbacks.time_requests.append(request)
+        try:
+            answer = await self._unnumbered(link, request, link.client.reqCurrentTime, timeout_s)
+        finally:
+            if request in link.callbacks.time_requests:
+                link.callbacks.time_requests.remove(request)
+        return int(answer[0])
+
+    async def _unnumbered(
+        self, link: Link, request: Request, message: Callable[[], None], timeout_s: float
+    ) -> list[Any]:
+        slot = self._post(link, request, message, Priority.URGENT)
+        try:
+            request.sent_at = await self._sent(slot)
+            await asyncio.wait({request.done}, timeout=timeout_s)
+        finally:
+            slot.withdraw()
+        if not request.done.done():
+            raise request.reason or RequestTimeout(request.what, timeout_s)
+        return request.done.result()
+
+    def _post(
+        self, link: Link, request: Request, message: Callable[[], None], priority: Priority
+    ) -> Slot:
+        """Send *message* in its turn, and note which messages answer it."""
+
+        def send() -> None:
+            message()
+            request.messages = ANSWERED_BY.get(link.last_kind, frozenset())
+
+        return self.limits.pacer.post(link.send(send), priority)
+
+    async def _sent(self, slot: Slot) -> float:
+        try:
+            return await slot.sent
+        except ConnectionError as exc:
+            self._working_link()
+            raise SessionLost("connection lost before the request left") from exc
 
     def _working_link(self) -> Link:
         if self._reactions.fatal is not None:
@@ -525,3 +618,22 @@ class Session:
         """
         self._working_link()
         await self._liveness.confirm()
+
+
+async def _until_whole(what: str, attempt: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+    """
+    The answer of the first *attempt* of which nothing got lost.
+
+    Raises:
+        UnreadableAnswer: Something among it made no sense, again and again.
+    """
+    garbled = 0
+    while True:
+        try:
+            return await attempt()
+        except Interrupted as exc:
+            if isinstance(exc, Garbled):
+                garbled += 1
+                if garbled == _GARBLED:
+                    raise UnreadableAnswer(what, "garbage", "again and again") from exc
+            _log.info("%s: asked again", what)
