@@ -20,16 +20,8 @@ from typing import Any, Self, TypeVar
 
 import ib_async
 
+from tomic import errors
 from tomic.config import IbSettings, LimitsSettings
-from tomic.errors import (
-    DeadlineExceeded,
-    NoMarketData,
-    RequestFailed,
-    RequestTimeout,
-    SessionError,
-    SessionLost,
-    UnreadableAnswer,
-)
 from tomic.ib import convert
 from tomic.ib.callbacks import Garbled, Interrupted, MarketDataLine, Request
 from tomic.ib.clocks import Farm, StoppableClock
@@ -185,13 +177,13 @@ class Session:
                 await self._drain()
             else:
                 await self._lines.abandon()
-        except (RequestFailed, SessionError, TimeoutError) as exc:
+        except (errors.RequestFailed, errors.SessionError, TimeoutError) as exc:
             _log.debug("closing without the fence: %s", exc)
         finally:
             self._dialer.tell_unreadable()
             self.limits.pacer.clear()
             self._reactions.forget()
-            self._link.callbacks.fail_all(SessionLost("the session was closed"))
+            self._link.callbacks.fail_all(errors.SessionLost("the session was closed"))
             await self._link.close()
 
     async def _drain(self) -> None:
@@ -231,7 +223,9 @@ class Session:
             async with asyncio.timeout_at(deadline):
                 await until_stopped(asyncio.shield(self._reconnecting), self._stop)
         except TimeoutError as exc:
-            raise SessionLost("no new connection before the deadline" + self._dialer.hint) from exc
+            raise errors.SessionLost(
+                "no new connection before the deadline" + self._dialer.hint
+            ) from exc
 
     async def _reconnect(self) -> None:
         await self._lines.abandon()
@@ -382,7 +376,7 @@ class Session:
                 if cancel is not None and unwanted:
                     message = link.send(partial(cancel, link.client, request.req_id))
                     self.limits.pacer.post(message, Priority.CANCEL)
-            raise request.reason or RequestTimeout(what, timeout_s)
+            raise request.reason or errors.RequestTimeout(what, timeout_s)
 
         async with AsyncExitStack() as stack:
             for gate in gates:
@@ -426,7 +420,7 @@ class Session:
         finally:
             slot.withdraw()
         if not request.done.done():
-            raise request.reason or RequestTimeout(request.what, timeout_s)
+            raise request.reason or errors.RequestTimeout(request.what, timeout_s)
         return request.done.result()
 
     def _post(
@@ -445,14 +439,14 @@ class Session:
             return await slot.sent
         except ConnectionError as exc:
             self._working_link()
-            raise SessionLost("connection lost before the request left") from exc
+            raise errors.SessionLost("connection lost before the request left") from exc
 
     def _working_link(self) -> Link:
         if self._reactions.fatal is not None:
             raise self._reactions.fatal
         if not self._link.alive:
             why = str(self._link.lost_by or "not connected")
-            raise SessionLost(why.removesuffix(self._dialer.hint) + self._dialer.hint)
+            raise errors.SessionLost(why.removesuffix(self._dialer.hint) + self._dialer.hint)
         return self._link
 
     # -- market data -----------------------------------------------------------------------
@@ -463,7 +457,7 @@ class Session:
             self.data_type = data_type
             self._send_data_type(data_type)
 
-    async def fall_back_to_delayed(self, error: NoMarketData) -> bool:
+    async def fall_back_to_delayed(self, error: errors.NoMarketData) -> bool:
         """
         Ask for delayed data from now on; False when that was done or is not allowed.
 
@@ -489,7 +483,7 @@ class Session:
         """
         if self.realtime_only and data_type not in (None, DataType.LIVE):
             text = f"{data_type.value} data instead of live ones"
-            raise NoMarketData(what, _DELAYED_SHOWN, text)
+            raise errors.NoMarketData(what, _DELAYED_SHOWN, text)
 
     def _send_data_type(self, data_type: DataType) -> None:
         number = convert.data_type_number(data_type)
@@ -516,7 +510,7 @@ class Session:
                 line = await lines.subscribe(request, gate)
             except ConnectionError as exc:
                 self._working_link()
-                raise SessionLost("connection lost before the request left") from exc
+                raise errors.SessionLost("connection lost before the request left") from exc
         try:
             yield line
         finally:
@@ -572,14 +566,16 @@ class Session:
             outcomes.update(
                 zip(pending, await run([items[place] for place in pending]), strict=True)
             )
-            lost = [place for place in pending if isinstance(outcomes[place].error, SessionLost)]
+            lost = [
+                place for place in pending if isinstance(outcomes[place].error, errors.SessionLost)
+            ]
             idle = idle + 1 if len(lost) == len(pending) else 0
             pending = lost
             if not pending or self.interrupted:
                 break
             try:
                 await self.reconnect(deadline)
-            except (SessionError, DeadlineExceeded):
+            except (errors.SessionError, errors.DeadlineExceeded):
                 break
         return [outcomes[place] for place in range(len(items))]
 
@@ -605,7 +601,7 @@ class Session:
         for _ in range(_ATTEMPTS):
             try:
                 return await self.stoppable(job())
-            except SessionLost:
+            except errors.SessionLost:
                 await self.reconnect(deadline)
         return await self.stoppable(job())
 
@@ -635,5 +631,5 @@ async def _until_whole(what: str, attempt: Callable[[], Awaitable[list[Any]]]) -
             if isinstance(exc, Garbled):
                 garbled += 1
                 if garbled == _GARBLED:
-                    raise UnreadableAnswer(what, "garbage", "again and again") from exc
+                    raise errors.UnreadableAnswer(what, "garbage", "again and again") from exc
             _log.info("%s: asked again", what)

@@ -13,22 +13,12 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tomic import dates
+from tomic import dates, errors
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import (
-    DataError,
-    GatewayRefused,
-    MissingSpot,
-    SessionError,
-    SessionLost,
-    TomicError,
-    ungrouped,
-)
 from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, TradeReview, VolSnapshot
 from tomic.models.documents import to_document
 from tomic.portfolio.fit import BookFit
@@ -42,11 +32,9 @@ from tomic.strategies.scoring import FitModel
 from tomic.workflows.chain.fetch import cut_short, fetch
 from tomic.workflows.portfolio.files import last_book, snapshot_path
 from tomic.workflows.progress import Event
+from tomic.workflows.resources import Resources
 from tomic.workflows.volatility import history, measure
 from tomic.workflows.volatility.today import vols
-
-if TYPE_CHECKING:
-    from tomic.workflows.resources import Resources
 
 _CORRELATION_DAYS = 252
 _LEAST_DAYS = 60
@@ -103,7 +91,7 @@ async def search(
         correlations=correlations,
         failed=[
             SymbolOutcome(symbol=symbol, ok=False, error=str(error), error_code=error.code)
-            for symbol, error in run.errors.items()
+            for symbol, error in run.failures.items()
         ],
         with_book=book is not None,
     )
@@ -133,7 +121,7 @@ async def refreshed(resources: Resources, old: Proposal) -> TradeReview:
     store = await resources.store()
     chain = await store.chains.load(old.symbol, whole=True) or await store.chains.load(old.symbol)
     if chain is None:
-        raise DataError(f"the chain of {old.symbol} is no longer stored; scan it again")
+        raise errors.DataError(f"the chain of {old.symbol} is no longer stored; scan it again")
     vol = await _Scan(resources, {}, deadline).vol(old.symbol)
     # Too few options to stand for the chain of the day, so they are not kept as one.
     choose = partial(windows.of_legs, old.legs)
@@ -171,9 +159,9 @@ class _Scan:
     deadline: float
     strategies: str | Sequence[str] | None = None
     book: FitModel | None = None
-    vols: dict[str, VolSnapshot | TomicError] = field(default_factory=dict)
+    vols: dict[str, VolSnapshot | errors.TomicError] = field(default_factory=dict)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
-    errors: dict[str, TomicError] = field(default_factory=dict)
+    failures: dict[str, errors.TomicError] = field(default_factory=dict)
 
     async def measure(self, symbols: Sequence[str]) -> None:
         """Measure the volatility of *symbols*, after bringing today's IV history up to date."""
@@ -204,7 +192,7 @@ class _Scan:
         """The volatility of one symbol; why there is none is raised."""
         await self.measure([symbol])
         snapshot = self.vols[symbol]
-        if isinstance(snapshot, TomicError):
+        if isinstance(snapshot, errors.TomicError):
             raise snapshot
         return snapshot
 
@@ -226,7 +214,7 @@ class _Scan:
     async def look_at(self, symbols: Iterable[str]) -> None:
         """Evaluate *symbols*, a few at once."""
         gate = asyncio.Semaphore(self.resources.settings.scan.symbols_at_once)
-        with ungrouped():
+        with errors.ungrouped():
             async with asyncio.TaskGroup() as group:
                 for symbol in symbols:
                     group.create_task(self._look(symbol, gate), name=f"tomic scan {symbol}")
@@ -235,16 +223,16 @@ class _Scan:
         async with gate:
             try:
                 self.evaluations[symbol] = await self._evaluate(symbol)
-            except TomicError as exc:
-                self.errors[symbol] = exc
+            except errors.TomicError as exc:
+                self.failures[symbol] = exc
             else:
-                self.errors.pop(symbol, None)
-        done = len(self.evaluations) + len(self.errors)
+                self.failures.pop(symbol, None)
+        done = len(self.evaluations) + len(self.failures)
         self.resources.watch(Event("count", "symbols", done=done, total=len(self.vols)))
 
     async def _evaluate(self, symbol: str) -> Evaluation:
         vol, settings = self.vols[symbol], self.resources.settings
-        if isinstance(vol, TomicError):
+        if isinstance(vol, errors.TomicError):
             raise vol
         gated = propose.open_gates(vol, settings, self.strategies)
         if not gated.templates:
@@ -253,7 +241,7 @@ class _Scan:
         if not any(RowStatus(name) is RowStatus.OK for name in chain.counts):
             if chain.is_cut:
                 raise cut_short(chain)
-            raise DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
+            raise errors.DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
         # Kernels are pure, and the session must go on answering meanwhile.
         return await asyncio.to_thread(
             propose.evaluate, chain, vol, settings, gated=gated, book=self.book
@@ -262,25 +250,27 @@ class _Scan:
     async def try_again(self) -> None:
         """Look once more at symbols that may come now, while time is left and some do come."""
         idle, loop = 0, asyncio.get_running_loop()
-        while missing := [name for name, error in self.errors.items() if _may_come(error)]:
+        while missing := [name for name, error in self.failures.items() if _may_come(error)]:
             if idle == _IDLE_ROUNDS or self.resources.interrupted or loop.time() >= self.deadline:
                 break
             self.resources.watch(Event("stage", "", f"once more: {', '.join(missing)}"))
-            unmeasured = [name for name in missing if isinstance(self.vols[name], TomicError)]
+            unmeasured = [
+                name for name in missing if isinstance(self.vols[name], errors.TomicError)
+            ]
             if unmeasured:
                 await self._measure(unmeasured)
             await self.look_at(missing)
-            left = sum(map(_may_come, self.errors.values()))
+            left = sum(map(_may_come, self.failures.values()))
             idle = 0 if left < len(missing) else idle + 1
 
 
-def _may_come(error: TomicError) -> bool:
+def _may_come(error: errors.TomicError) -> bool:
     """Whether a symbol that failed so may be had a while later over the same connection."""
-    if isinstance(error, SessionError):
-        return isinstance(error, SessionLost)
-    if isinstance(error, GatewayRefused) and error.error_code == _NO_LINE:
+    if isinstance(error, errors.SessionError):
+        return isinstance(error, errors.SessionLost)
+    if isinstance(error, errors.GatewayRefused) and error.error_code == _NO_LINE:
         return True
-    return error.retryable or isinstance(error, MissingSpot)
+    return error.retryable or isinstance(error, errors.MissingSpot)
 
 
 def _closed(symbol: str, gated: Gated) -> Evaluation:
@@ -364,5 +354,5 @@ async def load(store: Database, proposal_id: str) -> Proposal:
             known_id for scan in await store.scans.latest(limit=3) for known_id in scan.proposal_ids
         ]
         known = f"; the latest are {', '.join(recent[:5])}" if recent else "; run tomic scan first"
-        raise DataError(f"no proposal {proposal_id}{known}")
+        raise errors.DataError(f"no proposal {proposal_id}{known}")
     return Proposal.model_validate(stored.document).model_copy(update={"id": stored.id})

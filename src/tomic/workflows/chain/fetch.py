@@ -24,7 +24,7 @@ import operator
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, SupportsIndex
 
 from pydantic import ValidationError
 
@@ -33,16 +33,7 @@ from tomic.chain import Chain, Fetch
 from tomic.config import ChainSettings, Settings
 from tomic.ib.history import LastBars, Series, last_bars
 from tomic.ib.option_quotes import OptionStream, cuts_short
-from tomic.models import (
-    DataType,
-    OptionQuote,
-    QuoteSource,
-    RowStatus,
-    Spot,
-    SpotSource,
-    Underlying,
-    VolSnapshot,
-)
+from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, VolSnapshot
 from tomic.models.documents import first_fault
 from tomic.selection import Wanted
 from tomic.workflows.chain.setup import (
@@ -51,14 +42,12 @@ from tomic.workflows.chain.setup import (
     ContractMemory,
     KnownContracts,
     Setup,
-    SpotFallback,
     prepare,
+    web_spot_of,
 )
 from tomic.workflows.progress import counting
+from tomic.workflows.resources import Resources
 from tomic.workflows.volatility.stored import usual_close
-
-if TYPE_CHECKING:
-    from tomic.workflows.resources import Resources
 
 _RECORDED_SPOT_S = 0.5
 
@@ -331,7 +320,7 @@ async def fetch(
         memory=memory,
         deadline=deadline,
         watch=resources.watch,
-        spot_fallback=_fallback(resources),
+        spot_fallback=web_spot_of(resources),
         recorded_spot=recorded_spot,
         choose=choose,
         # The same seed is to give the same document, its count of messages included.
@@ -428,27 +417,6 @@ async def _remembered(resources: Resources, chain: Chain) -> VolSnapshot | None:
     except errors.StoreError as exc:
         resources.note(f"{exc}; volatility history left out")
         return None
-
-
-def _fallback(resources: Resources) -> SpotFallback:
-    """What gives a price when the gateway has none: a public page, or what was recorded of it."""
-
-    async def recorded(underlying: Underlying) -> Spot | None:
-        return resources.stand_in.web_spots.get(underlying.symbol) if resources.stand_in else None
-
-    async def visited(underlying: Underlying) -> Spot | None:
-        visits = resources.visits()
-        page = await visits.page(underlying.symbol) if visits is not None else None
-        if page is None or page.spot_price is None:
-            return None
-        return Spot(
-            price=page.spot_price,
-            source=SpotSource.WEB,
-            data_type=DataType.DELAYED,
-            as_of=page.fetched_at,
-        )
-
-    return recorded if resources.origin.simulated else visited
 
 
 def _less_patient(settings: Settings) -> Settings:

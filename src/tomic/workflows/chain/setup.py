@@ -23,6 +23,7 @@ from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.selection import Selection, Wanted
 from tomic.store import Database, StoredContract
 from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.resources import Resources
 
 _IV_GRACE_S = 1.5
 """What a strike range in sigmas waits for IB's volatility of the underlying."""
@@ -326,3 +327,24 @@ async def _other_spot(
         f"no source gave a price of {underlying.symbol}: neither its own quote, nor an option, "
         "nor the web page; is it traded now, and subscribed?"
     )
+
+
+def web_spot_of(resources: Resources) -> SpotFallback:
+    """What gives a price when the gateway has none: a public page, or what was recorded of it."""
+
+    async def recorded(underlying: Underlying) -> Spot | None:
+        return resources.stand_in.web_spots.get(underlying.symbol) if resources.stand_in else None
+
+    async def visited(underlying: Underlying) -> Spot | None:
+        visits = resources.visits()
+        page = await visits.page(underlying.symbol) if visits is not None else None
+        if page is None or page.spot_price is None:
+            return None
+        return Spot(
+            price=page.spot_price,
+            source=SpotSource.WEB,
+            data_type=DataType.DELAYED,
+            as_of=page.fetched_at,
+        )
+
+    return recorded if resources.origin.simulated else visited
