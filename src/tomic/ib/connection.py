@@ -42,7 +42,7 @@ class Reactions:
 
     Args:
         limits: Whose pacer is held, slowed down, and whose lines shrink.
-        note: Tells the user something that is no error.
+        note: Tells the user something that is not an error.
     """
 
     def __init__(self, limits: RequestLimits, note: Callable[[str], None]) -> None:

@@ -41,7 +41,7 @@ _HOPELESS, _GREEKS_S = 20, 1.3
 _LAST_MESSAGES = 12
 """A quarter of a second of messages."""
 _LOOK_S = 0.05
-"""How often it is checked whether waiting has become dear, or what other lines have shown."""
+"""How often to re-check whether waiting still pays, and what other lines have shown."""
 _DIRECT = 64
 """Options of the first expiry that are subscribed by description, without waiting for their
 details. The gateway answers open details requests one at a time, in 0.5 to 1.4 s each; asking

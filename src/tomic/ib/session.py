@@ -318,7 +318,7 @@ class Session:
         return dt.datetime.now(dt.UTC) + (self._clock_offset or dt.timedelta())
 
     def note(self, text: str) -> None:
-        """Tell the user something that is no error; each text is told once."""
+        """Tell the user something that is not an error; each text is told once."""
         _log.info("%s", text)
         if text not in self.notes:
             self.notes.append(text)
