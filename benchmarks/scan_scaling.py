@@ -29,7 +29,7 @@ from tomic.sim.market.model import ModelMarket
 from tomic.store import Bars, Database, VolSeries
 from tomic.wire.requests import ContractSpec
 from tomic.workflows.resources import Origin, Resources
-from tomic.workflows.search import search
+from tomic.workflows.scan import search
 from tomic.workflows.stand_in import StandIn
 from tomic.workflows.volatility.measure import VIX
 

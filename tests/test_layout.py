@@ -68,7 +68,6 @@ TESTED_IN = {
     "desk": "desk/test_desk",
     "ib/callbacks": "ib/test_lines",
     "ib/link": "ib/test_executions_wire",
-    "ib/questions": "ib/test_session",
     "journal/settling": "workflows/journal/test_statistics",
     "models/book": "test_models",
     "models/documents": "test_documents",
@@ -105,7 +104,6 @@ TESTED_IN = {
     "wire/layout": "wire/test_framing",
     "wire/orders": "wire/test_framing",
     "wire/requests": "wire/test_framing",
-    "workflows/chain/chains": "desk/test_desk",
     "workflows/doctor/remedies": "workflows/doctor/test_ladder",
     "workflows/journal/corrections": "workflows/journal/test_files",
     "workflows/journal/executions": "cli/test_journal_executions",
@@ -118,7 +116,6 @@ TESTED_IN = {
     "workflows/recording": "desk/test_recording",
     "workflows/resources": "desk/test_opening",
     "workflows/scan": "desk/test_scan",
-    "workflows/search": "desk/test_scan",
     "workflows/stand_in": "files/test_reading",
     "workflows/volatility/today": "desk/test_desk",
 }

@@ -131,26 +131,22 @@ class Chain:
     ) -> Chain:
         """Build a chain from rows; ``dte`` and ``tau`` are computed from *as_of*."""
         rows = list(quotes)
-        columns: dict[str, NDArray[Any]] = {
-            "con_id": np.array([row.con_id or 0 for row in rows], dtype="int64"),
-            "expiry": np.array([row.expiry for row in rows], dtype="datetime64[D]"),
-            "strike": np.array([row.strike for row in rows], dtype="float64"),
-            "right": np.array([row.right for row in rows], dtype="<U1"),
-            "status": np.array([row.status.value for row in rows], dtype="<U18"),
-            "quote_source": np.array(
-                [row.quote_source.value if row.quote_source else "" for row in rows], dtype="<U7"
-            ),
-            "greeks_source": np.array([row.greeks_source for row in rows], dtype="<U5"),
-            "quoted_at": np.array(
-                [_naive_utc(row.quoted_at) for row in rows], dtype="datetime64[us]"
-            ),
+        cells: dict[str, list[Any]] = {
+            name: [math.nan if (v := getattr(row, name)) is None else v for row in rows]
+            for name in _REAL
         }
-        for name in _REAL:
-            if name not in columns:
-                columns[name] = np.array(
-                    [math.nan if (v := getattr(row, name)) is None else v for row in rows],
-                    dtype="float64",
-                )
+        cells |= {
+            "con_id": [row.con_id or 0 for row in rows],
+            "expiry": [row.expiry for row in rows],
+            "right": [row.right for row in rows],
+            "status": [row.status.value for row in rows],
+            "quote_source": [row.quote_source.value if row.quote_source else "" for row in rows],
+            "greeks_source": [row.greeks_source for row in rows],
+            "quoted_at": [_naive_utc(row.quoted_at) for row in rows],
+        }
+        columns: dict[str, NDArray[Any]] = {
+            name: np.array(values, dtype=COLUMNS[name]) for name, values in cells.items()
+        }
         day = dates.local_date(as_of, underlying.time_zone)
         expiry = columns["expiry"]
         columns["dte"] = (expiry - np.datetime64(day, "D")).astype("int64")

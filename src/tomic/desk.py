@@ -20,8 +20,7 @@ from tomic.errors import UsageError
 from tomic.ib.session import Session
 from tomic.models import normalize_symbol, normalize_symbols, several
 from tomic.store import Database
-from tomic.workflows.chain.chains import fetch, fetch_all, with_rules
-from tomic.workflows.chain.fetch import ChainOutcome
+from tomic.workflows.chain.fetch import ChainOutcome, fetch, fetch_all, with_rules
 from tomic.workflows.chain.setup import Chooser
 from tomic.workflows.progress import Watcher, ignore
 from tomic.workflows.resources import Origin, Resources, SharedResources
@@ -381,14 +380,14 @@ class Desk:
             UsageError: Several chains of one symbol.
             SessionError: The gateway cannot be reached at all.
         """
-        from tomic.workflows import search
+        from tomic.workflows import scan
 
         loaded = [chains] if isinstance(chains, Chain) else list(chains)
         given = {chain.symbol: chain for chain in loaded}
         if len(given) < len(loaded):
             twice = next(chain.symbol for chain in loaded if given[chain.symbol] is not chain)
             raise UsageError(f"several chains of {twice}; a scan searches one of each symbol")
-        return await search.search(
+        return await scan.search(
             self._resources,
             list(given) or self._names(symbols),
             given,
@@ -405,11 +404,11 @@ class Desk:
         Raises:
             UsageError, ConfigError: The text is no trade, or of no known strategy.
         """
-        from tomic.workflows import search
+        from tomic.workflows import scan
 
         name = normalize_symbol(symbol)
         given = {name: chain} if chain is not None else {}
-        return await search.why_not(self._resources, name, trade, given)
+        return await scan.why_not(self._resources, name, trade, given)
 
     async def proposal(self, proposal_id: str) -> Proposal:
         """A stored proposal; DataError when there is none of that id."""
@@ -419,9 +418,9 @@ class Desk:
 
     async def refreshed(self, old: Proposal) -> TradeReview:
         """*old* judged again with its legs quoted anew, in the chain it was found in."""
-        from tomic.workflows import search
+        from tomic.workflows import scan
 
-        return await search.refreshed(self._resources, old)
+        return await scan.refreshed(self._resources, old)
 
     # -- journal ---------------------------------------------------------------------------
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple
 
 from tomic import dates
+from tomic.config import ChainSettings
 from tomic.errors import EmptyChain, MissingSpot, UsageError
 from tomic.models import OptionParams
 
@@ -23,38 +24,6 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _STRIKE_RANGE = re.compile(rf"({_NUMBER})\s*(%|s)?", re.ASCII)
 # Strikes and spot are decimal fractions: 0.1 + 0.2 must not push a strike out of the window.
 _EDGE = 1e-9
-
-
-class ChainRules(Protocol):
-    """What `choose` needs of the chain settings."""
-
-    @property
-    def min_dte(self) -> int:
-        """Fewest calendar days to expiry."""
-
-    @property
-    def max_dte(self) -> int | None:
-        """Most calendar days to expiry."""
-
-    @property
-    def monthlies(self) -> int:
-        """Monthly expiries to take, nearest first."""
-
-    @property
-    def weeklies(self) -> int:
-        """Weekly expiries to take, nearest first."""
-
-    @property
-    def expiries(self) -> Literal["selected", "all"]:
-        """Whether only monthlies and weeklies count."""
-
-    @property
-    def strike_range(self) -> str:
-        """Distance from spot: points ``10``, per cent ``5%``, sigmas ``2s``."""
-
-    @property
-    def side(self) -> Literal["both", "calls", "puts"]:
-        """Which rights to take."""
 
 
 class ExpiryKind(StrEnum):
@@ -72,25 +41,6 @@ class Wanted(NamedTuple):
     expiry: dt.date
     strike: float
     right: Right
-
-
-class HasStrike(Protocol):
-    """What can be ordered by its distance from the money."""
-
-    @property
-    def expiry(self) -> dt.date:
-        """Last day."""
-
-    @property
-    def strike(self) -> float:
-        """Currency per share."""
-
-    @property
-    def right(self) -> str:
-        """C or P."""
-
-
-_Option = TypeVar("_Option", bound=HasStrike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +256,7 @@ def choose(
     params: OptionParams,
     spot: float,
     today: dt.date,
-    rules: ChainRules,
+    rules: ChainSettings,
     *,
     sigma: float | None = None,
 ) -> Selection:
@@ -353,7 +303,7 @@ def choose(
 
 
 def _choose_expiries(
-    params: OptionParams, today: dt.date, rules: ChainRules
+    params: OptionParams, today: dt.date, rules: ChainSettings
 ) -> tuple[dt.date, ...]:
     most = math.inf if rules.max_dte is None else rules.max_dte
     kinds = classify(params.expiries)
@@ -375,7 +325,7 @@ def _choose_expiries(
     raise EmptyChain(_nearest_expiries(params, today, rules))
 
 
-def _nearest_expiries(params: OptionParams, today: dt.date, rules: ChainRules) -> str:
+def _nearest_expiries(params: OptionParams, today: dt.date, rules: ChainSettings) -> str:
     span = f"from {rules.min_dte} days" + ("" if rules.max_dte is None else f" to {rules.max_dte}")
     text = f"{params.trading_class} has no expiry {span}"
     ahead = [day for day in params.expiries if day >= today]
@@ -401,9 +351,6 @@ def _nearest_strikes(params: OptionParams, spot: float, half: float) -> str:
     return f"{text}; the nearest are {listed}; use a wider --strike-range"
 
 
-def by_moneyness(options: Iterable[_Option], spot: float) -> list[_Option]:
+def by_moneyness(options: Iterable[Wanted], spot: float) -> list[Wanted]:
     """Order options nearest to the money first; ties by expiry, strike and right."""
-    return sorted(
-        options,
-        key=lambda option: (abs(option.strike - spot), option.expiry, option.strike, option.right),
-    )
+    return sorted(options, key=lambda option: (abs(option.strike - spot), option))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from tomic import dates
 from tomic._typing import BoolArray, FloatArray
 from tomic.chain import Chain
+from tomic.config import ChainSettings, MarketSettings
 from tomic.models import DataType, ExerciseStyle, QuoteSource, RowStatus
 from tomic.quant import parity
 
@@ -25,31 +27,7 @@ _FROZEN_PAIRS = 20
 _FROZEN_TYPES = {DataType.LIVE: DataType.FROZEN, DataType.DELAYED: DataType.DELAYED_FROZEN}
 
 
-class MarketRules(Protocol):
-    """What is needed of the market settings."""
-
-    @property
-    def parity_rate(self) -> float:
-        """Of the column ``parity_deviation`` alone; continuously compounded, a fraction."""
-
-    @property
-    def greeks_only_if_open(self) -> bool:
-        """Whether Greeks are emptied while the market is closed."""
-
-
-class DeltaBounds(Protocol):
-    """What is needed of the chain settings."""
-
-    @property
-    def min_delta(self) -> float:
-        """Least delta, per share and signed."""
-
-    @property
-    def max_delta(self) -> float:
-        """Largest delta."""
-
-
-def complete(chain: Chain, market: MarketRules, rules: DeltaBounds) -> Chain:
+def complete(chain: Chain, market: MarketSettings, rules: ChainSettings) -> Chain:
     """
     Fill what IB left out, and settle each row's status.
 
@@ -149,11 +127,7 @@ def with_local_greeks(chain: Chain) -> Chain:
 def local_iv(chain: Chain, rows: BoolArray, price: FloatArray, div_yield: FloatArray) -> FloatArray:
     """IV of *rows* (m,) at *price* and *div_yield* (n,), the rows alone: (n,), NaN where none."""
     strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
-    # scipy takes 0.3 s to import, and most chains come with IB's own numbers.
-    from tomic.quant import american, implied
-
-    is_american = chain.underlying.exercise_style is ExerciseStyle.AMERICAN
-    invert = american.implied_vol if is_american else implied.implied_vol
+    invert, _ = _model(chain)
     return invert(price, chain.spot.price, strike, tau, chain.rate, div_yield, is_call)
 
 
@@ -161,13 +135,20 @@ def local_greeks(
     chain: Chain, rows: BoolArray, iv: FloatArray, div_yield: FloatArray
 ) -> dict[str, FloatArray]:
     """Delta, gamma, vega and theta of *rows* (m,) at *iv* and *div_yield* (n,); (n,) each."""
-    from tomic.quant import american, black_scholes
-
-    is_american = chain.underlying.exercise_style is ExerciseStyle.AMERICAN
-    model = american.greeks if is_american else black_scholes.greeks
     strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
+    _, model = _model(chain)
     greeks = model(chain.spot.price, strike, tau, chain.rate, div_yield, iv, is_call)
     return {name: getattr(greeks, name) for name in ("delta", "gamma", "vega", "theta")}
+
+
+def _model(chain: Chain) -> tuple[Callable[..., FloatArray], Callable[..., Any]]:
+    """What inverts prices of *chain* and what gives its Greeks, with early exercise or without."""
+    # scipy takes 0.3 s to import, and most chains come with IB's own numbers.
+    from tomic.quant import american, black_scholes, implied
+
+    if chain.underlying.exercise_style is ExerciseStyle.AMERICAN:
+        return american.implied_vol, american.greeks
+    return implied.implied_vol, black_scholes.greeks
 
 
 def implied_yields(chain: Chain) -> FloatArray:

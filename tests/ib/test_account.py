@@ -322,3 +322,74 @@ async def test_holdings_of_quantity_zero_arrive():
 
     assert [one.contract for one in found if one.quantity == 0.0] == ["SPY shares"]
     assert all(one.expiry is None or isinstance(one.expiry, dt.date) for one in found)
+
+
+# -- executions ----------------------------------------------------------------------------
+
+FILLED_AT = dt.datetime(2025, 5, 19, 14, 31, 2, tzinfo=dt.UTC)
+
+
+def listed_option(**changes: object) -> ib_async.Contract:
+    values = {
+        "secType": "OPT", "conId": 712345, "symbol": "SPY", "right": "P", "strike": 560.0,
+        "lastTradeDateOrContractMonth": "20250620", "multiplier": "100", "tradingClass": "SPY",
+        **changes,
+    }  # fmt: skip
+    return ib_async.Contract(**values)
+
+
+def execution(**changes: object) -> ib_async.Execution:
+    values = {
+        "execId": "0001.1", "time": FILLED_AT, "side": "SLD", "shares": 2.0, "price": 2.35,
+        "permId": 88,
+        **changes,
+    }  # fmt: skip
+    return ib_async.Execution(**values)
+
+
+def test_an_option_sold():
+    """Side and size become a signed quantity; the order's permanent number keeps legs together."""
+    trade = account.to_executed(listed_option(), execution())
+
+    assert (trade.exec_id, trade.symbol, trade.quantity, trade.price) == ("0001.1", "SPY", -2, 2.35)
+    assert (trade.contract.name, trade.contract.con_id) == ("560P 2025-06-20", 712345)
+    assert (trade.at, trade.order, trade.commission) == (FILLED_AT, "88", None)
+
+
+def test_shares_bought():
+    """A share class is written with a dot; a share is one share."""
+    stock = ib_async.Contract(secType="STK", conId=5, symbol="BRK B")
+
+    trade = account.to_executed(stock, execution(side="BOT", shares=100.0, permId=0))
+
+    assert (trade.symbol, trade.quantity, trade.order) == ("BRK.B", 100.0, "")
+    assert trade.contract.is_stock
+    assert trade.contract.multiplier == 1
+
+
+@pytest.mark.parametrize(
+    ("contract", "given"),
+    [
+        (listed_option(secType="BAG"), execution()),
+        (listed_option(secType="FUT"), execution()),
+        (listed_option(strike=0.0), execution()),
+        (listed_option(lastTradeDateOrContractMonth="soon"), execution()),
+        (listed_option(), execution(shares=0.0)),
+        (listed_option(), execution(price=float("nan"))),
+    ],
+)
+def test_what_is_no_fill_of_a_stock_or_listed_option(contract, given):
+    """Combinations, other instruments and rows without sense are left out."""
+    assert account.to_executed(contract, given) is None
+
+
+def test_a_time_without_a_zone_is_new_york():
+    """Old gateways send times without a zone."""
+    trade = account.to_executed(listed_option(), execution(time=dt.datetime(2025, 5, 19, 10, 31)))
+
+    assert trade.at.utcoffset() == dt.timedelta(hours=-4)
+
+
+async def test_a_gateway_without_executions(session):
+    """No executions today is an answer, not an error."""
+    assert await account.executions(session, timeout_s=5.0) == ((), 0)

@@ -159,7 +159,7 @@ def test_one_question_tells_a_whole_expiry():
     assert found[Wanted(DECEMBER, 590.0, "C")] > 0
     assert isinstance(found[NOT_LISTED], UnknownContract)
     assert one.complete == {DECEMBER, MARCH}
-    assert len(one.found) > 200
+    assert len(one.ids) > 200
 
 
 def test_known_expiries_are_not_asked_for():
@@ -248,7 +248,7 @@ def test_released_options_need_not_wait():
 
     assert [found[pair] for pair in pairs(DECEMBER)[:2]] == [0, 0]
     assert found[pairs(DECEMBER)[2]] > 0
-    assert one.found[pairs(DECEMBER)[0]] > 0
+    assert one.ids[pairs(DECEMBER)[0]] > 0
 
 
 def test_a_lost_connection_is_told_to_everybody():

@@ -14,7 +14,7 @@ from support import virtual_time
 from support.simulated import running
 from tomic import dates
 from tomic.errors import DataError, RequestTimeout, UnreadableAnswer
-from tomic.ib import convert, executions
+from tomic.ib import account, convert
 from tomic.ib.callbacks import Callbacks
 from tomic.ib.link import StrictDecoder
 from tomic.sim import Gateway
@@ -61,7 +61,7 @@ def asked(
     async def scenario():
         options["fills"] = fills
         async with running(*faults, times=times, **options) as run:
-            found, left_out = await executions.executions(run.session, timeout_s=timeout_s)
+            found, left_out = await account.executions(run.session, timeout_s=timeout_s)
             return found, left_out, run.notes, run.gateway
 
     return virtual_time.run(scenario)
@@ -170,7 +170,7 @@ def test_a_time_that_cannot_be_read_fails_the_question(text):
         fills = (option(), shares(time_text=text or " "))
         async with running(fills=fills) as run:
             with pytest.raises(UnreadableAnswer) as caught:
-                await executions.executions(run.session, timeout_s=10.0)
+                await account.executions(run.session, timeout_s=10.0)
             return str(caught.value), run.session.unreadable, run.notes
 
     told, counted, notes = virtual_time.run(scenario)
@@ -279,5 +279,5 @@ async def test_executions_at_every_server_version(settings):
         async with Gateway(ModelMarket(1, fills=[shares()]), server_version=version) as gateway:
             ib = settings.ib.model_copy(update={"port": gateway.port})
             async with Session(ib, settings.limits) as session:
-                found, _ = await executions.executions(session, timeout_s=5.0)
+                found, _ = await account.executions(session, timeout_s=5.0)
         assert [one.at for one in found] == [AT]

@@ -47,7 +47,7 @@ async def test_implied_volatility_is_a_fraction_without_volume(market, session, 
     """The 30-day series closes where tick 106 stands now; nothing of it was traded."""
     spy = await underlying(session, settings, "SPY")
 
-    found = await history.implied_volatility_bars(session, spy, 5)
+    found = await history.daily_bars(session, spy, 5, Series.IMPLIED)
 
     assert found[-1].close == market.quote(spy.con_id).implied_volatility
     assert all(math.isnan(bar.volume) for bar in found)
@@ -57,7 +57,7 @@ async def test_historical_volatility_is_a_series_of_its_own(market, session, set
     """IB's own estimate closes where tick 104 stands."""
     spy = await underlying(session, settings, "SPY")
 
-    found = await history.historical_volatility_bars(session, spy, 3)
+    found = await history.daily_bars(session, spy, 3, Series.HISTORICAL)
 
     assert found[-1].close == market.quote(spy.con_id).historical_volatility
 
@@ -235,3 +235,36 @@ async def test_a_shared_ledger_has_the_last_word():
 
     assert clock.waits == [7.0, 3.0]
     assert answers == []
+
+
+def test_history_keeps_sixty_in_ten_minutes():
+    """IB, "Historical Data Limitations": the request after a full window waits for its end."""
+    now = [1000.0]
+    turns = Turns(3, clock=lambda: now[0])
+
+    waits = [turns.book(f"{n}") for n in range(4)]
+
+    assert waits == [0.0, 0.0, 0.0, 600.0]
+    assert turns.seconds_for(3) == 1200.0
+
+
+def test_history_asks_nothing_twice_in_fifteen_seconds():
+    """An identical request waits, another does not."""
+    now = [0.0]
+    turns = Turns(60, clock=lambda: now[0])
+
+    assert turns.book("SPY") == 0.0
+    now[0] = 5.0
+    assert turns.book("SPY") == 10.0
+    assert turns.book("QQQ") == 0.0
+
+
+def test_history_remembers_earlier_runs():
+    """Requests of another run count until they are ten minutes old."""
+    now = [700.0]
+    recent = {"a": 50.0, "b": 150.0, "c": 650.0}
+    turns = Turns(2, recent=recent, clock=lambda: now[0])
+
+    assert turns.seconds_for(1) == 50.0
+    assert turns.book("d") == 50.0
+    assert Turns(2, clock=lambda: now[0]).seconds_for(2) == 0.0

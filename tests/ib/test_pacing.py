@@ -11,7 +11,7 @@ import pytest
 from support import virtual_time
 from support.virtual_time import stall
 from tomic.config import LimitsSettings
-from tomic.ib.pacing import HistoryBudget, LineGate, Pacer, Priority, RequestLimits
+from tomic.ib.pacing import LineGate, Pacer, Priority, RequestLimits
 
 
 def most_in_a_second(times: list[float]) -> int:
@@ -382,39 +382,3 @@ async def test_gates_are_per_symbol_and_name():
     assert limits.open_details("SPY") is limits.open_details("SPY")
     assert limits.open_details("SPY") is not limits.open_details("QQQ")
     assert limits.named("positions") is limits.named("positions")
-
-
-# -- history ---------------------------------------------------------------------------------
-
-
-def test_history_keeps_sixty_in_ten_minutes():
-    """IB, "Historical Data Limitations": the request after a full window waits for its end."""
-    now = [1000.0]
-    budget = HistoryBudget(3, lambda: now[0])
-
-    waits = [budget.book(f"{n}") for n in range(4)]
-
-    assert waits == [0.0, 0.0, 0.0, 600.0]
-    assert budget.seconds_for(3) == 1200.0
-
-
-def test_history_asks_nothing_twice_in_fifteen_seconds():
-    """An identical request waits, another does not."""
-    now = [0.0]
-    budget = HistoryBudget(60, lambda: now[0])
-
-    assert budget.book("SPY") == 0.0
-    now[0] = 5.0
-    assert budget.book("SPY") == 10.0
-    assert budget.book("QQQ") == 0.0
-
-
-def test_history_remembers_earlier_runs():
-    """Requests of another run count until they are ten minutes old."""
-    now = [700.0]
-    recent = {"a": 50.0, "b": 150.0, "c": 650.0}
-    budget = HistoryBudget(2, lambda: now[0], recent)
-
-    assert budget.seconds_for(1) == 50.0
-    assert budget.book("d") == 50.0
-    assert HistoryBudget(2, lambda: now[0]).seconds_for(2) == 0.0

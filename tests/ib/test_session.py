@@ -25,9 +25,10 @@ from tomic.errors import (
     UnreadableAnswer,
 )
 from tomic.ib import convert
+from tomic.ib.connection import restart_hint
 from tomic.ib.lines import LineRequest
 from tomic.ib.pacing import Priority
-from tomic.ib.session import Session, restart_hint
+from tomic.ib.session import Session
 from tomic.models import DataType
 from tomic.sim.faults import (
     ClientIdInUse as IdsTaken,

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tomic.ib.session import Outcome, Session
+    from tomic.ib.fan_out import Outcome as Outcome
+    from tomic.ib.session import Session as Session
 
 __all__ = ["Outcome", "Session"]
 

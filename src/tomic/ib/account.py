@@ -1,5 +1,5 @@
 """
-The account: positions, values, and the margin of a trade that is only being considered.
+The account: positions, values, executions, and the margin of a trade that is only considered.
 
 A question that gets no whole answer is an error, never an empty account. The what-if question is
 the only order message in the program: TWS computes what an order would change and throws it away.
@@ -7,9 +7,11 @@ the only order message in the program: TWS computes what an order would change a
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
 
@@ -17,12 +19,14 @@ import ib_async
 
 from tomic import dates
 from tomic.config import MarketSettings
-from tomic.errors import DataError, GatewayRefused, UsageError
+from tomic.errors import DataError, GatewayRefused, InvalidSymbol, RequestTimeout, UsageError
 from tomic.ib import contracts, convert
 from tomic.ib.pacing import Priority
 from tomic.ib.session import Session
-from tomic.models import Underlying
+from tomic.journal.executions import Executed
+from tomic.models import Underlying, normalize_symbol
 from tomic.models.book import AccountSummary, Position
+from tomic.models.journal import Contract
 from tomic.models.review import WhatIfMargin
 
 _MONEY_TAGS = {
@@ -41,6 +45,11 @@ _TAGS = ",".join((*_MONEY_TAGS, _LEDGER))
 _BASE = "BASE"
 """How IB writes the base currency in its ledger, beside the row of that currency itself."""
 _READ_ONLY = 321
+
+_KINDS = ("STK", "OPT")
+_COMMISSIONS_S, _LOOK_S = 2.0, 0.05
+"""How long the reports of commissions may take after the last execution."""
+_Reported = tuple[ib_async.Contract, ib_async.Execution]
 
 
 # -- positions -----------------------------------------------------------------------------
@@ -77,7 +86,7 @@ def to_position(
     A contract that cannot be read keeps its kind and its local symbol, so that it can be named.
     """
     is_option = contract.secType == "OPT"
-    multiplier = _positive(contract.multiplier) or (100.0 if is_option else 1.0)
+    multiplier = _number(contract.multiplier, floor=0.0) or (100.0 if is_option else 1.0)
     cost = convert.number_or_none(float(average_cost))
     right = contract.right[:1].upper() if contract.right else ""
     return Position(
@@ -101,13 +110,6 @@ def _expiry(text: str) -> Any:
     try:
         return dates.parse_expiry(text)
     except DataError:
-        return None
-
-
-def _positive(text: str) -> float | None:
-    try:
-        return convert.number_or_none(float(text), floor=0.0)
-    except ValueError:
         return None
 
 
@@ -167,16 +169,10 @@ async def details_of(
         UnknownContract, RequestTimeout, SessionLost: No answer, or none such.
         DataError: An empty answer.
     """
-    rows = await session.ask(
-        f"contract details of {what}",
-        lambda client, req_id: client.reqContractDetails(req_id, contract),
-        timeout_s=timeout_s,
-        gates=(session.limits.details,),
-    )
+    rows = await contracts.details(session, f"contract details of {what}", contract, timeout_s)
     if not rows:
         raise DataError(f"IB gave no contract details of {what}")
-    row: ib_async.ContractDetails = rows[0]
-    return row
+    return rows[0]
 
 
 # -- values --------------------------------------------------------------------------------
@@ -229,9 +225,9 @@ def to_summaries(rows: Sequence[tuple[str, str, str, str]]) -> tuple[AccountSumm
     return tuple(AccountSummary(**fields[name]) for name in sorted(fields))
 
 
-def _number(text: str) -> float | None:
+def _number(text: str, floor: float = -math.inf) -> float | None:
     try:
-        return convert.number_or_none(float(text))
+        return convert.number_or_none(float(text), floor)
     except ValueError:
         return None
 
@@ -244,6 +240,152 @@ def _afterwards(session: Session, message: Callable[[], None]) -> None:
     """
     if session.alive:
         session.limits.pacer.post(message, Priority.URGENT)
+
+
+# -- executions ----------------------------------------------------------------------------
+
+
+async def executions(session: Session, *, timeout_s: float) -> tuple[tuple[Executed, ...], int]:
+    """
+    Executions that the gateway still knows (those of the day, or of the week in TWS).
+
+    Of an execution that was corrected only the correction counts. Commissions are reported apart,
+    and not to every client: where none comes within two seconds they are unknown. A row without
+    sense is named in the session's notes. Safe to cancel.
+
+    Returns:
+        The executions of stocks and options, and how many others were left out.
+
+    Raises:
+        RequestTimeout, SessionLost: No whole answer.
+        UnreadableAnswer: One of the executions could not be read, such as the zone of its time.
+
+    Source: TWS API, "Executions and Commissions".
+    """
+    rows = _corrected(await _reported(session, timeout_s))
+    executed: list[Executed] = []
+    for contract, execution in rows:
+        trade = to_executed(contract, execution)
+        if trade is not None:
+            executed.append(trade)
+        elif contract.secType in _KINDS:
+            session.note(
+                f"execution {execution.execId} of {contract.symbol} left out: "
+                f"{execution.shares:g} at {execution.price:g} of {_named(contract)} makes no sense"
+            )
+    await _wait_for_commissions(session, {trade.exec_id for trade in executed})
+    currencies = {execution.execId: contract.currency for contract, execution in rows}
+    kept = tuple(
+        replace(trade, commission=_commission(session, trade.exec_id, currencies[trade.exec_id]))
+        for trade in executed
+    )
+    return kept, len(rows) - len(kept)
+
+
+async def _reported(session: Session, timeout_s: float) -> list[_Reported]:
+    """What the gateway reports; some leave a question that names no account unanswered."""
+
+    async def ask(account: str = "") -> list[_Reported]:
+        wanted = ib_async.ExecutionFilter(acctCode=account)
+        return await session.ask(
+            "executions",
+            lambda client, req_id: client.reqExecutions(req_id, wanted),
+            timeout_s=timeout_s,
+        )
+
+    try:
+        try:
+            return await ask()
+        except RequestTimeout:
+            if not session.accounts:
+                raise
+        session.note("TWS did not answer the question for all executions; asked by account")
+        return [row for account in session.accounts for row in await ask(account)]
+    except RequestTimeout as exc:
+        raise RequestTimeout(
+            "executions",
+            timeout_s,
+            hint="TWS is known to leave this question unanswered at times, also by account: "
+            "restart TWS, or import an activity statement or Flex query (tomic journal import "
+            "FILE)",
+        ) from exc
+
+
+def _corrected(rows: Iterable[_Reported]) -> list[_Reported]:
+    """Each execution once: a correction has the id of the first, but for what its last dot ends."""
+    last: dict[str, _Reported] = {}
+    for contract, execution in rows:
+        name, dot, number = execution.execId.rpartition(".")
+        key = name if dot and number.isdecimal() else execution.execId
+        before = last.get(key)
+        if before is None or _correction(before[1].execId) <= _correction(execution.execId):
+            last[key] = (contract, execution)
+    return list(last.values())
+
+
+def _correction(exec_id: str) -> int:
+    number = exec_id.rpartition(".")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+async def _wait_for_commissions(session: Session, exec_ids: Collection[str]) -> None:
+    until = asyncio.get_running_loop().time() + _COMMISSIONS_S
+    while set(exec_ids) - session.commissions.keys():
+        if asyncio.get_running_loop().time() >= until or not session.alive:
+            return
+        await asyncio.sleep(_LOOK_S)
+
+
+def _commission(session: Session, exec_id: str, currency: str) -> float | None:
+    """The cost of one execution in the currency of its price, None where it is not known so."""
+    report = session.commissions.get(exec_id)
+    if report is None or report.currency not in ("", currency):
+        return None
+    return convert.number_or_none(report.commission)
+
+
+def to_executed(contract: ib_async.Contract, execution: ib_async.Execution) -> Executed | None:
+    """One execution as ours; None for anything but stocks and options, or a row without sense."""
+    if contract.secType not in _KINDS:
+        return None
+    size = float(execution.shares)
+    if not size > 0.0 or not math.isfinite(execution.price) or execution.price < 0.0:
+        return None
+    try:
+        symbol = normalize_symbol(contract.symbol.replace(" ", "."))
+        own = _own_contract(contract)
+    except (DataError, InvalidSymbol, ValueError):
+        return None
+    return Executed(
+        exec_id=execution.execId,
+        at=_utc(execution.time),
+        symbol=symbol,
+        contract=own,
+        quantity=size if execution.side.upper().startswith("B") else -size,
+        price=float(execution.price),
+        order=str(execution.permId or ""),
+    )
+
+
+def _named(contract: ib_async.Contract) -> str:
+    parts = (contract.secType, contract.localSymbol or contract.symbol)
+    return " ".join(part for part in parts if part)
+
+
+def _own_contract(contract: ib_async.Contract) -> Contract:
+    if contract.secType == "STK":
+        return Contract(multiplier=1, con_id=contract.conId or None)
+    return Contract(
+        **convert.to_pair(contract)._asdict(),
+        multiplier=int(float(contract.multiplier or 100)),
+        con_id=contract.conId or None,
+        trading_class=contract.tradingClass,
+    )
+
+
+def _utc(time: dt.datetime) -> dt.datetime:
+    """Our decoder gives an aware time; one without a zone is that of New York."""
+    return time if time.tzinfo is not None else time.replace(tzinfo=dates.NEW_YORK)
 
 
 # -- the what-if question ------------------------------------------------------------------

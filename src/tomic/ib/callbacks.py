@@ -17,6 +17,7 @@ import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import ib_async
@@ -69,51 +70,33 @@ class Garbled(Interrupted):
     """Something that cannot be read at all arrived meanwhile, and may have been a part of it."""
 
 
+@dataclass(slots=True, eq=False)
 class Request:
     """
     One open question: parts arrive, then an end or an error.
 
-    Args:
+    Attributes:
         patient: Whether an advisory code is only judged when the question's own time is over: the
             margins of an order take longer than the rest of any other answer.
+        messages: Numbers of the messages that bring the answer, once the question has left.
+        doubt: An advisory code, until a part of the answer shows that it ended nothing.
+        spoiled: Why the answer cannot be whole any more, although parts of it still come.
     """
 
-    __slots__ = (
-        "_judging",
-        "done",
-        "doubt",
-        "farm",
-        "messages",
-        "on_part",
-        "parts",
-        "patient",
-        "req_id",
-        "sent_at",
-        "spoiled",
-        "what",
+    req_id: int
+    what: str
+    on_part: Callable[[Any], None] | None = None
+    farm: Farm | None = None
+    patient: bool = False
+    messages: frozenset[int] = frozenset()
+    parts: list[Any] = field(default_factory=list)
+    done: asyncio.Future[list[Any]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-
-    def __init__(
-        self,
-        req_id: int,
-        what: str,
-        on_part: Callable[[Any], None] | None = None,
-        farm: Farm | None = None,
-        *,
-        patient: bool = False,
-    ) -> None:
-        self.req_id, self.what, self.on_part, self.farm = req_id, what, on_part, farm
-        self.patient = patient
-        self.messages: frozenset[int] = frozenset()
-        """Numbers of the messages that bring the answer, once the question has left."""
-        self.parts: list[Any] = []
-        self.done: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self.sent_at: float | None = None
-        self.doubt: GatewayRefused | None = None
-        """An advisory code, until a part of the answer shows that it ended nothing."""
-        self.spoiled: Exception | None = None
-        """Why the answer cannot be whole any more, although parts of it still come."""
-        self._judging: asyncio.TimerHandle | None = None
+    sent_at: float | None = None
+    doubt: GatewayRefused | None = None
+    spoiled: Exception | None = None
+    _judging: asyncio.TimerHandle | None = None
 
     def part(self, item: Any) -> None:
         """Take one part of the answer."""
@@ -167,34 +150,30 @@ class Request:
             self._judging = None
 
 
+@dataclass(slots=True, eq=False)
 class MarketDataLine:
-    """One market-data subscription and what it received."""
+    """
+    One market-data subscription and what it received.
 
-    __slots__ = (
-        "_judge",
-        "changed",
-        "doubt",
-        "error",
-        "no_greeks",
-        "req_id",
-        "sent_at",
-        "ticked",
-        "ticks",
-        "what",
-    )
+    Attributes:
+        ticked: Whether data came, and not only messages about them.
+        doubt: An advisory code after which no tick has come yet.
+    """
 
-    def __init__(self, req_id: int, what: str, right: str = "") -> None:
-        self.req_id, self.what = req_id, what
-        self.changed = asyncio.Event()
+    req_id: int
+    what: str
+    right: InitVar[str] = ""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ticks: Ticks = field(init=False)
+    error: Exception | None = None
+    no_greeks: bool = False
+    sent_at: float | None = None
+    ticked: bool = False
+    doubt: GatewayRefused | None = None
+    _judge: asyncio.TimerHandle | None = None
+
+    def __post_init__(self, right: str) -> None:
         self.ticks = Ticks(right=right, on_change=self.changed.set)
-        self.error: Exception | None = None
-        self.no_greeks = False
-        self.sent_at: float | None = None
-        self.ticked = False
-        """Whether data came, and not only messages about them."""
-        self.doubt: GatewayRefused | None = None
-        """An advisory code after which no tick has come yet."""
-        self._judge: asyncio.TimerHandle | None = None
 
     @property
     def mute(self) -> bool:
@@ -324,6 +303,16 @@ class _NotAsked:
         return getattr(method, "__func__", method) is not _NotAsked.ignore
 
 
+def _taking(take: Callable[..., None]) -> Callable[..., None]:
+    """The callback that hands a tick to the ticks of its line."""
+
+    def callback(self: Callbacks, req_id: int, *tick: Any) -> None:
+        if (line := self._ticking(req_id)) is not None:
+            take(line.ticks, *tick)
+
+    return callback
+
+
 class Callbacks(_NotAsked):
     """
     The wrapper of one connection.
@@ -332,20 +321,15 @@ class Callbacks(_NotAsked):
         on_error: Called with (code, text) for every message that belongs to no single request,
             and for those that concern the session as well.
         on_packet: Called after the messages of each packet were handled.
-        on_unreadable: Called with name and fault of every message that could not be decoded.
     """
 
     defaultTimezone = dt.UTC
     """In which ib_async's decoder gives times."""
 
-    def __init__(
-        self,
-        on_error: Callable[[int, str], None],
-        on_packet: Callable[[], None],
-        on_unreadable: Callable[[str, str], None] = lambda name, fault: None,
-    ) -> None:
+    def __init__(self, on_error: Callable[[int, str], None], on_packet: Callable[[], None]) -> None:
         self._on_error, self._on_packet = on_error, on_packet
-        self._on_unreadable = on_unreadable
+        self.on_unreadable: Callable[[str, str], None] = lambda name, fault: None
+        """Called with name and fault of every message that could not be decoded."""
         self.ib = LoginFacts()
         self.login_zone: dt.tzinfo | None = None
         """Of times that TWS sends without a zone; None while it is not known."""
@@ -467,7 +451,7 @@ class Callbacks(_NotAsked):
                 request.fail(unreadable)
             else:
                 request.spoil(unreadable)
-        self._on_unreadable(name, fault)
+        self.on_unreadable(name, fault)
 
     def _owners(self, kind: int, req_id: int | None) -> Iterator[Request]:
         if req_id in self.lines:
@@ -485,6 +469,24 @@ class Callbacks(_NotAsked):
 
     # -- answers to requests -------------------------------------------------------------
 
+    def _part(self, req_id: int, *item: Any) -> None:
+        """One part of an answer: a bar, a contract, or the fields of a row together."""
+        if (request := self.requests.get(req_id)) is not None:
+            request.part(item[0] if len(item) == 1 else item)
+
+    def _end(self, req_id: int, *_: Any) -> None:
+        """The answer is complete."""
+        if (request := self.requests.get(req_id)) is not None:
+            request.end()
+
+    contractDetails = historicalData = accountSummary = execDetails = _part
+    contractDetailsEnd = historicalDataEnd = accountSummaryEnd = execDetailsEnd = _end
+    securityDefinitionOptionParameterEnd = _end
+
+    def securityDefinitionOptionParameter(self, req_id: int, *fields: Any) -> None:
+        """Option parameters of one exchange and trading class."""
+        self._part(req_id, ib_async.OptionChain(*fields))
+
     def currentTime(self, seconds: int) -> None:
         """The gateway's clock, epoch seconds."""
         waiting, self.time_requests = self.time_requests, []
@@ -492,65 +494,15 @@ class Callbacks(_NotAsked):
             request.part(seconds)
             request.end()
 
-    def contractDetails(self, req_id: int, details: ib_async.ContractDetails) -> None:
-        """One contract of a details request."""
-        self._part(req_id, details)
-
-    def contractDetailsEnd(self, req_id: int) -> None:
-        """A details request is answered."""
-        self._end(req_id)
-
-    def securityDefinitionOptionParameter(
-        self,
-        req_id: int,
-        exchange: str,
-        under_con_id: int,
-        trading_class: str,
-        multiplier: str,
-        expirations: list[str],
-        strikes: list[float],
-    ) -> None:
-        """Option parameters of one exchange and trading class."""
-        self._part(
-            req_id,
-            ib_async.OptionChain(
-                exchange, under_con_id, trading_class, multiplier, expirations, strikes
-            ),
-        )
-
-    def securityDefinitionOptionParameterEnd(self, req_id: int) -> None:
-        """Option parameters are complete."""
-        self._end(req_id)
-
-    def historicalData(self, req_id: int, bar: ib_async.BarData) -> None:
-        """One bar."""
-        self._part(req_id, bar)
-
-    def historicalDataEnd(self, req_id: int, _start: str, _end: str) -> None:
-        """All bars have come."""
-        self._end(req_id)
-
-    def position(
-        self, account: str, contract: ib_async.Contract, quantity: float, average_cost: float
-    ) -> None:
-        """One position."""
+    def position(self, *row: Any) -> None:
+        """One position: account, contract, quantity and average cost."""
         if "positions" in self.named:
-            self.named["positions"].part((account, contract, quantity, average_cost))
+            self.named["positions"].part(row)
 
     def positionEnd(self) -> None:
         """All positions have come."""
         if "positions" in self.named:
             self.named["positions"].end()
-
-    def accountSummary(
-        self, req_id: int, account: str, tag: str, value: str, currency: str
-    ) -> None:
-        """One account value."""
-        self._part(req_id, (account, tag, value, currency))
-
-    def accountSummaryEnd(self, req_id: int) -> None:
-        """All account values have come."""
-        self._end(req_id)
 
     def openOrder(
         self,
@@ -563,16 +515,6 @@ class Callbacks(_NotAsked):
         if order.whatIf and order_id in self.requests and _has_margins(state):
             self._part(order_id, state)
             self._end(order_id)
-
-    def execDetails(
-        self, req_id: int, contract: ib_async.Contract, execution: ib_async.Execution
-    ) -> None:
-        """One execution of the day."""
-        self._part(req_id, (contract, execution))
-
-    def execDetailsEnd(self, req_id: int) -> None:
-        """All executions have come."""
-        self._end(req_id)
 
     def commissionReport(self, report: ib_async.CommissionReport) -> None:
         """What one execution cost; it comes before the execution, or seconds after it."""
@@ -595,25 +537,10 @@ class Callbacks(_NotAsked):
 
     # -- ticks ---------------------------------------------------------------------------
 
-    def priceSizeTick(self, req_id: int, tick_type: int, price: float, size: float) -> None:
-        """A price, with its size where it has one."""
-        if (line := self._ticking(req_id)) is not None:
-            line.ticks.price(tick_type, price, size)
-
-    def tickSize(self, req_id: int, tick_type: int, size: float) -> None:
-        """A size, a volume or an open interest."""
-        if (line := self._ticking(req_id)) is not None:
-            line.ticks.size(tick_type, size)
-
-    def tickGeneric(self, req_id: int, tick_type: int, value: float) -> None:
-        """A number without a unit of its own."""
-        if (line := self._ticking(req_id)) is not None:
-            line.ticks.generic(tick_type, value)
-
-    def tickString(self, req_id: int, tick_type: int, value: str) -> None:
-        """A text."""
-        if (line := self._ticking(req_id)) is not None:
-            line.ticks.text(tick_type, value)
+    priceSizeTick = _taking(Ticks.price)
+    tickSize = _taking(Ticks.size)
+    tickGeneric = _taking(Ticks.generic)
+    tickString = _taking(Ticks.text)
 
     def tickOptionComputation(
         self,
@@ -658,14 +585,6 @@ class Callbacks(_NotAsked):
         if line is None and req_id in self.closed_lines:
             self.on_late_tick(req_id)
         return line
-
-    def _part(self, req_id: int, item: Any) -> None:
-        if (request := self.requests.get(req_id)) is not None:
-            request.part(item)
-
-    def _end(self, req_id: int) -> None:
-        if (request := self.requests.get(req_id)) is not None:
-            request.end()
 
 
 def _has_margins(state: ib_async.OrderState) -> bool:

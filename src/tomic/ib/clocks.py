@@ -40,7 +40,7 @@ RESTORED = {
 
 
 _LOOK_S = 0.25
-"""How often is looked whether a stopped clock runs again."""
+"""Polling interval while the clock is stopped."""
 _STALL_S = 0.05
 """A timer that comes so much too late shows that this process stood still."""
 

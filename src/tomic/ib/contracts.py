@@ -11,16 +11,8 @@ from typing import Any
 
 import ib_async
 
+from tomic import errors
 from tomic.config import ChainSettings, MarketSettings
-from tomic.errors import (
-    DataError,
-    RequestFailed,
-    RequestTimeout,
-    SessionError,
-    UnknownContract,
-    UnreadableAnswer,
-    ungrouped,
-)
 from tomic.ib import convert
 from tomic.ib.session import Session
 from tomic.models import OptionParams, Underlying
@@ -54,12 +46,12 @@ async def resolve_underlying(
         convert.index_contract(symbol, exchange) if exchange else convert.stock_contract(symbol)
     )
     try:
-        details = await _details(session, f"contract details of {symbol}", contract, timeout_s)
-    except UnknownContract as exc:
+        rows = await details(session, f"contract details of {symbol}", contract, timeout_s)
+    except errors.UnknownContract as exc:
         raise await _unknown(session, symbol, market, exc) from exc
-    if not details:
-        raise UnknownContract(symbol, 200, "no security definition has been found")
-    underlying = convert.to_underlying(_primary(details), symbol)
+    if not rows:
+        raise errors.UnknownContract(symbol, 200, "no security definition has been found")
+    underlying = convert.to_underlying(_primary(rows), symbol)
     session.cache[key] = underlying
     return underlying
 
@@ -85,8 +77,8 @@ def _primary(details: Sequence[ib_async.ContractDetails]) -> ib_async.ContractDe
 
 
 async def _unknown(
-    session: Session, symbol: str, market: MarketSettings, error: UnknownContract
-) -> UnknownContract:
+    session: Session, symbol: str, market: MarketSettings, error: errors.UnknownContract
+) -> errors.UnknownContract:
     """The error with what the user may have meant."""
     try:
         samples = await session.ask(
@@ -95,19 +87,20 @@ async def _unknown(
             timeout_s=_SUGGEST_TIMEOUT_S,
         )
         names = [sample.contract.symbol.replace(" ", ".") for sample in samples if sample.contract]
-    except RequestFailed:
+    except errors.RequestFailed:
         names = []
     pool = [*names, *market.symbols, *market.indices]
     near = difflib.get_close_matches(symbol, [n for n in pool if n != symbol], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else "; check the spelling"
-    return UnknownContract(
+    return errors.UnknownContract(
         symbol, error.error_code, error.text, hint=f"IB knows no symbol {symbol}{hint}"
     )
 
 
-async def _details(
+async def details(
     session: Session, what: str, contract: ib_async.Contract, timeout_s: float
 ) -> list[ib_async.ContractDetails]:
+    """Everything that IB lists as *contract*; see `Session.ask` for what is raised."""
     return await session.ask(
         what,
         lambda client, req_id: client.reqContractDetails(req_id, contract),
@@ -146,17 +139,17 @@ async def option_params(
     )
     try:
         await asking
-    except RequestTimeout:
+    except errors.RequestTimeout:
         if not rows:
             raise
         session.note(f"{what}: the answer has no end; what arrived of it is used")
-    except UnreadableAnswer as exc:
+    except errors.UnreadableAnswer as exc:
         if not rows:
             raise
         session.note(f"{exc}; what can be read of it is used")
     params = tuple(filter(None, map(convert.to_params, rows)))
     if not params:
-        raise DataError(f"IB lists no options on {underlying.symbol}")
+        raise errors.DataError(f"IB lists no options on {underlying.symbol}")
     session.cache[key] = params
     return params
 
@@ -190,7 +183,7 @@ class Listings:
         self._futures: dict[Wanted, asyncio.Future[int]] = {
             pair: asyncio.get_running_loop().create_future() for pair in pairs
         }
-        self.found: dict[Wanted, int] = {}
+        self.ids: dict[Wanted, int] = {}
         self.complete: set[dt.date] = set()
         self._open_timeout_s = rules.open_details_timeout_s
         self._unanswered = 0
@@ -242,7 +235,7 @@ class Listings:
                 missing = self.missing_expiries
                 for expiry in missing[1:] + missing[:1]:
                     group.create_task(self._load_expiry(expiry))
-        except* SessionError as lost:
+        except* errors.SessionError as lost:
             for pair in self._futures:
                 self._fail(pair, lost.exceptions[0])
         finally:
@@ -266,12 +259,12 @@ class Listings:
                 timeout_s=self._open_timeout_s,
                 on_part=self._on_row,
             )
-        except UnknownContract:
+        except errors.UnknownContract:
             return True  # nothing listed for that expiry: every pair of it is unknown
-        except RequestTimeout:
+        except errors.RequestTimeout:
             self._open_timeout_s = min(self._open_timeout_s, _AFTER_A_TIMEOUT_S)
             return False
-        except RequestFailed:
+        except errors.RequestFailed:
             return False
         return True
 
@@ -279,7 +272,7 @@ class Listings:
         pairs = [
             pair for pair in self._futures if pair.expiry == expiry and not self.is_known(pair)
         ]
-        with ungrouped():
+        with errors.ungrouped():
             async with asyncio.TaskGroup() as group:
                 for pair in pairs:
                     group.create_task(self._load_pair(pair))
@@ -292,15 +285,15 @@ class Listings:
         contract = convert.option_contract(self._underlying, self._params, pair)
         what = f"contract details of {describe(self._underlying.symbol, pair)}"
         try:
-            details = await _details(self._session, what, contract, self._rules.details_timeout_s)
-        except UnknownContract:
+            rows = await details(self._session, what, contract, self._rules.details_timeout_s)
+        except errors.UnknownContract:
             self.unlisted(pair)
             return
-        except RequestFailed:
+        except errors.RequestFailed:
             self._unanswered += 1
             self._settle(pair, 0)
             return
-        for row in details:
+        for row in rows:
             self._on_row(row)
 
     def _on_row(self, details: Any) -> None:
@@ -309,7 +302,7 @@ class Listings:
             self._learn(convert.to_pair(contract), contract.conId)
 
     def _learn(self, pair: Wanted, con_id: int) -> None:
-        self.found[pair] = con_id
+        self.ids[pair] = con_id
         self._settle(pair, con_id)
 
     def _settle(self, pair: Wanted, con_id: int) -> None:
@@ -326,7 +319,7 @@ class Listings:
     def unlisted(self, pair: Wanted) -> None:
         """Settle that *pair* does not exist, unless it is known to."""
         self._fail(
-            pair, UnknownContract(describe(self._underlying.symbol, pair), 200, "not listed")
+            pair, errors.UnknownContract(describe(self._underlying.symbol, pair), 200, "not listed")
         )
 
     def _fail(self, pair: Wanted, error: Exception) -> None:

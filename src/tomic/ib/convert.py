@@ -363,18 +363,9 @@ def option_contract(
     underlying: Underlying, params: OptionParams, pair: Wanted, con_id: int = 0
 ) -> ib_async.Contract:
     """One option, fully described, so that it can be asked with or without its id."""
-    return ib_async.Contract(
-        secType="OPT",
-        conId=con_id,
-        symbol=wire_symbol(underlying.symbol),
-        lastTradeDateOrContractMonth=dates.format_expiry(pair.expiry),
-        strike=pair.strike,
-        right=pair.right,
-        multiplier=str(params.multiplier),
-        exchange="SMART",
-        currency=underlying.currency,
-        tradingClass=params.trading_class,
-    )
+    contract = open_option_contract(underlying, params, pair.expiry, pair.right)
+    contract.conId, contract.strike = con_id, pair.strike
+    return contract
 
 
 def open_option_contract(
@@ -421,11 +412,7 @@ def to_quote(
         ask=ticks.ask,
         last=ticks.last if ticks.last else None,
         close=ticks.close if ticks.close else None,
-        iv=greeks.iv if greeks else None,
-        delta=greeks.delta if greeks else None,
-        gamma=greeks.gamma if greeks else None,
-        vega=greeks.vega if greeks else None,
-        theta=greeks.theta if greeks else None,
+        **{name: getattr(greeks, name, None) for name in ("iv", "delta", "gamma", "vega", "theta")},
         volume=ticks.volume,
         open_interest=ticks.open_interest,
         status=status,

@@ -12,7 +12,9 @@ import asyncio
 import datetime as dt
 import math
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,10 +22,9 @@ from typing import Any, NamedTuple
 import ib_async
 
 from tomic import dates
-from tomic.errors import DataError, GatewayRefused, PacingViolation
+from tomic.errors import DataError, GatewayRefused, PacingViolation, RequestFailed
 from tomic.ib import convert
 from tomic.ib.clocks import Farm
-from tomic.ib.pacing import HistoryBudget
 from tomic.ib.session import Session
 from tomic.models import OptionParams, Underlying
 from tomic.selection import Wanted
@@ -38,6 +39,7 @@ _MOST_DAYS = 365
 """IB wants longer durations in years."""
 _BARS_A_YEAR = 252
 _KEY = "history turns"
+_OPTION_IV = "options have IV history"
 
 
 class Series(StrEnum):
@@ -75,6 +77,9 @@ class Turns:
         clock, sleep: Seconds since 1970, and how to wait for some to pass.
     """
 
+    WINDOW_S = 600.0
+    SAME_S = 15.0
+
     def __init__(
         self,
         per_10_min: int,
@@ -84,24 +89,41 @@ class Turns:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._budget = HistoryBudget(per_10_min, clock, dict(recent or {}))
-        self._claim, self._sleep = claim, sleep
-        self.clock = clock
+        self._per_10_min, self._claim = per_10_min, claim
+        self._last: dict[str, float] = dict(recent or {})
+        self._times: deque[float] = deque(sorted(self._last.values()))
+        self.clock, self.rest = clock, sleep
 
     async def take(self, key: str) -> None:
         """Return when the request *key* may leave, and count it. Safe to cancel."""
-        if (wait_s := self._budget.book(key)) > 0.0:
-            await self._sleep(wait_s)
+        if (wait_s := self.book(key)) > 0.0:
+            await self.rest(wait_s)
         while self._claim is not None and (wait_s := await self._claim(key)) > 0.0:
-            await self._sleep(wait_s)
+            await self.rest(wait_s)
 
-    async def rest(self, seconds: float) -> None:
-        """Let *seconds* pass."""
-        await self._sleep(seconds)
+    def book(self, key: str) -> float:
+        """Reserve the next moment for the request *key*; return how many seconds to wait."""
+        now = self.clock()
+        while self._times and self._times[0] <= now - self.WINDOW_S:
+            self._times.popleft()
+        at = max(self._free_at(self._times, now), self._last.get(key, -math.inf) + self.SAME_S)
+        self._last[key] = at
+        self._times.append(at)
+        return at - now
 
     def seconds_for(self, requests: int) -> float:
         """How long it takes until *requests* further ones may have left."""
-        return self._budget.seconds_for(requests)
+        now = self.clock()
+        times = [at for at in self._times if at > now - self.WINDOW_S]
+        for _ in range(requests):
+            times.append(self._free_at(times, now))
+        return max(times[-1] - now, 0.0) if times and requests else 0.0
+
+    def _free_at(self, times: Sequence[float], now: float) -> float:
+        """When the window has room for one more after *times*."""
+        if len(times) < self._per_10_min:
+            return now
+        return max(now, times[-self._per_10_min] + self.WINDOW_S)
 
 
 def turns_of(session: Session) -> Turns:
@@ -120,10 +142,15 @@ def share_turns(session: Session, turns: Turns) -> None:
 
 
 async def daily_bars(
-    session: Session, underlying: Underlying, days: int, *, timeout_s: float | None = None
+    session: Session,
+    underlying: Underlying,
+    days: int,
+    series: Series = Series.TRADES,
+    *,
+    timeout_s: float | None = None,
 ) -> tuple[DailyBar, ...]:
     """
-    Daily prices of the last *days* sessions, oldest first; regular hours, splits adjusted by IB.
+    Daily bars of the last *days* sessions, oldest first; regular hours, splits adjusted by IB.
 
     A session that is still under way is the last bar. Empty when IB has none.
 
@@ -132,21 +159,9 @@ async def daily_bars(
         RequestTimeout, GatewayRefused, SessionLost: No answer.
         DataError: A bar that cannot be read.
     """
-    return await _of_underlying(session, underlying, Series.TRADES, days, timeout_s)
-
-
-async def implied_volatility_bars(
-    session: Session, underlying: Underlying, days: int, *, timeout_s: float | None = None
-) -> tuple[DailyBar, ...]:
-    """As `daily_bars`, of IB's 30-day implied volatility; fractions per square-root year."""
-    return await _of_underlying(session, underlying, Series.IMPLIED, days, timeout_s)
-
-
-async def historical_volatility_bars(
-    session: Session, underlying: Underlying, days: int, *, timeout_s: float | None = None
-) -> tuple[DailyBar, ...]:
-    """As `daily_bars`, of IB's 30-day historical volatility; fractions per square-root year."""
-    return await _of_underlying(session, underlying, Series.HISTORICAL, days, timeout_s)
+    contract = convert.underlying_contract(underlying)
+    what = f"{series.value} of {underlying.symbol}"
+    return await bars(session, what, contract, series, days, timeout_s=timeout_s)
 
 
 async def option_bars(
@@ -166,12 +181,58 @@ async def option_bars(
     return await bars(session, what, contract, series, days, timeout_s=timeout_s)
 
 
-async def _of_underlying(
-    session: Session, underlying: Underlying, series: Series, days: int, timeout_s: float | None
-) -> tuple[DailyBar, ...]:
-    contract = convert.underlying_contract(underlying)
-    what = f"{series.value} of {underlying.symbol}"
-    return await bars(session, what, contract, series, days, timeout_s=timeout_s)
+@dataclass(frozen=True, slots=True)
+class LastBars:
+    """The last daily bars of some options, for a market that is closed."""
+
+    session: Session
+    underlying: Underlying
+    params: OptionParams
+    pairs: frozenset[Wanted]
+    """The options that are asked; there is none of any other."""
+
+    async def of(self, pair: Wanted, con_id: int) -> tuple[Series, DailyBar] | None:
+        """
+        The last bar of *pair*, and what it is of; None when it has none, or is not to be asked.
+
+        Raises:
+            SessionLost: The connection went away.
+        """
+        if pair not in self.pairs:
+            return None
+        try:
+            async with asyncio.timeout(self.session.settings.request_timeout_s):
+                series, rows = await self._bars(pair, con_id)
+        except (RequestFailed, DataError, TimeoutError):
+            return None
+        return (series, rows[-1]) if rows else None
+
+    async def _bars(self, pair: Wanted, con_id: int) -> tuple[Series, Sequence[DailyBar]]:
+        """IB's IV of the option if it has any, which it says once, else the middle of its quote."""
+        session = self.session
+        ask = partial(option_bars, session, self.underlying, self.params, pair, con_id=con_id)
+        async with session.limits.named(_OPTION_IV):
+            if _OPTION_IV not in session.cache:
+                rows = await ask(Series.IMPLIED)
+                session.cache[_OPTION_IV] = bool(rows)
+                if rows:
+                    return Series.IMPLIED, rows
+        series = Series.IMPLIED if session.cache[_OPTION_IV] else Series.MIDPOINT
+        return series, await ask(series)
+
+
+def last_bars(
+    session: Session,
+    underlying: Underlying,
+    params: OptionParams,
+    pairs: Sequence[Wanted],
+    most: int,
+) -> LastBars:
+    """The bars of the first *most* of *pairs*, or of as many as IB's limit lets through at once."""
+    turns = turns_of(session)
+    # One more than that: the question whether options have an IV history at all.
+    free = next((n for n in range(most, 0, -1) if turns.seconds_for(n + 1) <= 0.0), 0)
+    return LastBars(session, underlying, params, frozenset(pairs[:free]))
 
 
 async def bars(

@@ -24,11 +24,9 @@ class Tap(Protocol):
 
     def sent(self, data: bytes) -> None:
         """Bytes that leave."""
-        ...
 
     def received(self, data: bytes) -> None:
         """Bytes that arrived, before anybody acts on them; none: the other side has closed."""
-        ...
 
 
 def listen_in(connection: Any, tap: Tap) -> None:
@@ -209,9 +207,7 @@ class Link:
         self._pacer, self._on_message, self._on_lost = pacer, on_message, on_lost
         self.on_error: Callable[[int, str], None] = lambda code, text: None
         """Called with (code, text) for errors that concern the session."""
-        self.on_unreadable: Callable[[str, str], None] = lambda name, fault: None
-        """Called with name and fault of every message that could not be decoded."""
-        self.callbacks = Callbacks(self._on_error, self._on_packet, self._on_unreadable)
+        self.callbacks = Callbacks(self._on_error, self._on_packet)
         self._client = _Client(self.callbacks)
         self.client: ib_async.Client = self._client
         self._greeting = b""
@@ -357,9 +353,6 @@ class Link:
         if code == 326:
             self._refuse(ClientIdInUse(f"client id in use: {text}"))
         self.on_error(code, text)
-
-    def _on_unreadable(self, name: str, fault: str) -> None:
-        self.on_unreadable(name, fault)
 
     def _on_api_error(self, text: str) -> None:
         if "version" in text:

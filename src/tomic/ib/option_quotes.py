@@ -18,24 +18,16 @@ from typing import TypeVar
 
 import ib_async
 
+from tomic import errors
 from tomic.config import ChainSettings
-from tomic.errors import (
-    DeadlineExceeded,
-    GatewayRefused,
-    NoMarketData,
-    RequestFailed,
-    RequestTimeout,
-    SessionError,
-    SessionLost,
-    UnknownContract,
-)
 from tomic.ib import contracts, convert
 from tomic.ib.callbacks import Interrupted, MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
 from tomic.ib.convert import Ticks
+from tomic.ib.fan_out import Outcome
 from tomic.ib.lines import NO_LINE, NO_LINE_PAUSE_S, LineRequest
 from tomic.ib.pacing import Priority
-from tomic.ib.session import CUT_OFF, Outcome, Session
+from tomic.ib.session import CUT_OFF, Session
 from tomic.models import DataType, OptionParams, OptionQuote, QuoteSource, RowStatus, Underlying
 from tomic.selection import Wanted
 
@@ -49,7 +41,7 @@ _HOPELESS, _GREEKS_S = 20, 1.3
 _LAST_MESSAGES = 12
 """A quarter of a second of messages."""
 _LOOK_S = 0.05
-"""How often it is checked whether waiting has become dear, or what other lines have shown."""
+"""How often to re-check whether waiting still pays, and what other lines have shown."""
 _DIRECT = 64
 """Options of the first expiry that are subscribed by description, without waiting for their
 details. The gateway answers open details requests one at a time, in 0.5 to 1.4 s each; asking
@@ -286,12 +278,12 @@ async def option_quote(
                 session.retried += 1
         except Interrupted:
             continue
-        except NoMarketData as exc:
+        except errors.NoMarketData as exc:
             if not await _falls_back(session, exc, asked_as, rules.quote_timeout_s):
                 return unfinished(pair, exc, con_id=con_id)
-        except UnknownContract:
+        except errors.UnknownContract:
             raise
-        except GatewayRefused as exc:
+        except errors.GatewayRefused as exc:
             reduced = request.without_refused(exc, session.cache)
             if reduced is not None:
                 request = reduced
@@ -328,7 +320,7 @@ def _row(session: Session, pair: Wanted, ticks: Ticks, con_id: int | None) -> Op
 
 
 async def _falls_back(
-    session: Session, error: NoMarketData, asked_as: DataType | None, patience_s: float
+    session: Session, error: errors.NoMarketData, asked_as: DataType | None, patience_s: float
 ) -> bool:
     """
     Whether an option that was refused is to be asked again, for delayed data.
@@ -362,11 +354,11 @@ def quote_source(data_type: DataType) -> QuoteSource:
 
 def unfinished(pair: Wanted, error: Exception, *, con_id: int | None = None) -> OptionQuote:
     """The row of an option that gave nothing, with the status that says why."""
-    if isinstance(error, UnknownContract):
+    if isinstance(error, errors.UnknownContract):
         status = RowStatus.UNKNOWN_CONTRACT
-    elif isinstance(error, NoMarketData):
+    elif isinstance(error, errors.NoMarketData):
         status = RowStatus.NOT_SUBSCRIBED
-    elif isinstance(error, (SessionError, GatewayRefused)):
+    elif isinstance(error, (errors.SessionError, errors.GatewayRefused)):
         # Refused for no fault of the market: there may be a quote, and it did not reach us.
         status = RowStatus.LOST
     else:
@@ -452,7 +444,7 @@ class OptionStream:
         outcomes = await self.session.resumed(pairs, self._quote_once, deadline=self._stop_at)
         if self.session.cut_off:
             outcomes = [_cut_off(outcome) for outcome in outcomes]
-        lost = (o.error for o in outcomes if isinstance(o.error, SessionError))
+        lost = (o.error for o in outcomes if isinstance(o.error, errors.SessionError))
         if (error := next(lost, None)) is not None:
             self.session.note(str(error))
         return outcomes
@@ -462,7 +454,7 @@ class OptionStream:
         pair, con_id = outcome.item, self.ids.get(outcome.item)
         if outcome.value is None:
             what = contracts.describe(self.underlying.symbol, pair)
-            error = outcome.error or RequestTimeout(what, self.rules.quote_timeout_s)
+            error = outcome.error or errors.RequestTimeout(what, self.rules.quote_timeout_s)
             return unfinished(pair, error, con_id=con_id)
         if outcome.value.con_id is None and con_id is not None:
             return outcome.value.model_copy(update={"con_id": con_id})
@@ -507,7 +499,7 @@ class OptionStream:
             await self.on_listed()
 
     def _learn(self, listings: contracts.Listings) -> None:
-        self.ids.update(listings.found)
+        self.ids.update(listings.ids)
         self.complete |= listings.complete
 
     async def _keep_busy(self, listings: contracts.Listings, loading: asyncio.Task[None]) -> None:
@@ -525,7 +517,7 @@ class OptionStream:
     ) -> OptionQuote:
         try:
             con_id = await listings.con_id(pair)
-        except RequestFailed:
+        except errors.RequestFailed:
             on_asked()
             raise
         row = await self.instead(pair, con_id) if self.instead is not None else None
@@ -538,18 +530,18 @@ class OptionStream:
             return await option_quote(
                 self.session, what, contract, pair, self.rules, self._patience, on_asked, self.rank
             )
-        except UnknownContract:
+        except errors.UnknownContract:
             listings.unlisted(pair)
             raise
 
 
 def cuts_short(outcome: Outcome[Wanted, OptionQuote]) -> bool:
     """Whether an option was not finished because all was over, and not for its own reasons."""
-    return isinstance(outcome.error, (DeadlineExceeded, SessionError))
+    return isinstance(outcome.error, (errors.DeadlineExceeded, errors.SessionError))
 
 
 def _cut_off(outcome: Outcome[Wanted, OptionQuote]) -> Outcome[Wanted, OptionQuote]:
     """What TWS lost its connection to IB for was not late, but lost."""
-    if isinstance(outcome.error, (DeadlineExceeded, RequestTimeout)):
-        return Outcome(outcome.item, error=SessionLost(CUT_OFF))
+    if isinstance(outcome.error, (errors.DeadlineExceeded, errors.RequestTimeout)):
+        return Outcome(outcome.item, error=errors.SessionLost(CUT_OFF))
     return outcome

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 from itertools import count
@@ -316,49 +315,6 @@ class Announced:
         lines = min(lines, self._left)
         self._left -= lines
         self._gate.withdraw(lines)
-
-
-class HistoryBudget:
-    """
-    Waits so that historical requests keep IB's limits: 60 in ten minutes, none twice in 15 s.
-
-    Source: IB "Historical Data Limitations". *recent* carries the requests of earlier runs.
-    """
-
-    WINDOW_S = 600.0
-    SAME_S = 15.0
-
-    def __init__(
-        self, per_window: int, clock: Callable[[], float], recent: dict[str, float] | None = None
-    ) -> None:
-        self._per_window, self._clock = per_window, clock
-        self._last: dict[str, float] = dict(recent or {})
-        self._times: deque[float] = deque(sorted(self._last.values()))
-
-    def book(self, key: str) -> float:
-        """Reserve the next moment for the request *key*; return how many seconds to wait."""
-        now = self._clock()
-        while self._times and self._times[0] <= now - self.WINDOW_S:
-            self._times.popleft()
-        at = now
-        if len(self._times) >= self._per_window:
-            at = max(at, self._times[-self._per_window] + self.WINDOW_S)
-        if key in self._last:
-            at = max(at, self._last[key] + self.SAME_S)
-        self._last[key] = at
-        self._times.append(at)
-        return at - now
-
-    def seconds_for(self, requests: int) -> float:
-        """How long *requests* further requests will take to be allowed."""
-        now = self._clock()
-        times = [t for t in self._times if t > now - self.WINDOW_S]
-        for _ in range(requests):
-            at = now
-            if len(times) >= self._per_window:
-                at = max(at, times[-self._per_window] + self.WINDOW_S)
-            times.append(at)
-        return max(times[-1] - now, 0.0) if times and requests else 0.0
 
 
 class RequestLimits:

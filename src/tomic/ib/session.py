@@ -11,41 +11,28 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import itertools
 import logging
-import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import ib_async
 
-from tomic import dates
+from tomic import errors
 from tomic.config import IbSettings, LimitsSettings
-from tomic.errors import (
-    ClientIdInUse,
-    DeadlineExceeded,
-    GatewayUnreachable,
-    NoMarketData,
-    RequestFailed,
-    RequestTimeout,
-    SessionError,
-    SessionLost,
-    UnreadableAnswer,
-)
 from tomic.ib import convert
-from tomic.ib.callbacks import MarketDataLine
+from tomic.ib.callbacks import Garbled, Interrupted, MarketDataLine, Request
 from tomic.ib.clocks import Farm, StoppableClock
+from tomic.ib.connection import Dialer, Liveness, Reactions
 from tomic.ib.fan_out import Outcome, fan_out, until_stopped
 from tomic.ib.lines import LineRequest, Lines
-from tomic.ib.link import Link, Tap, listen_in
-from tomic.ib.pacing import LineGate, Pacer, Priority, RequestLimits
-from tomic.ib.questions import Question, Questions, Send
-from tomic.ib.reactions import Reactions
+from tomic.ib.link import Link, Tap
+from tomic.ib.pacing import LineGate, Priority, RequestLimits, Slot
 from tomic.models import DataType
+
+_log = logging.getLogger(__name__)
 
 _SEVERAL = 3
 """Lines that must agree while others have not been heard yet."""
@@ -70,218 +57,23 @@ class Rights:
         return None if refused_more or self.served < _SEVERAL else False
 
 
-_LEAST_S = 0.2
-"""Even a deadline that has passed leaves so long for a gateway on the same computer."""
+Send = Callable[[ib_async.Client, int], None]
 
-
-def restart_hint(now: dt.datetime, window: str) -> str:
-    """What to say when the connection drops inside IB's nightly *window* (``00:15-01:45``)."""
-    first, last = (dt.time.fromisoformat(part) for part in window.split("-"))
-    time = now.astimezone(dates.NEW_YORK).time().replace(second=0, microsecond=0)
-    inside = first <= time <= last if first <= last else time >= first or time <= last
-    return f"; IB restarts its servers between {window} New York time" if inside else ""
-
-
-class Dialer:
-    """
-    Opens links for a session, one at a time.
-
-    Args:
-        ib: Where the gateway is, and how patient to be.
-        reactions: What errors on the new link lead to.
-        pacer: What is sent on it passes this.
-        note: Tells the user something that is no error.
-        now: The gateway's time, or the best guess at it.
-        on_message: Called whenever messages have arrived.
-        tap: Told of everything that passes on every link.
-        refused_ticks: Generic ticks that lines have shown to be illegal.
-    """
-
-    def __init__(
-        self,
-        ib: IbSettings,
-        reactions: Reactions,
-        pacer: Pacer,
-        *,
-        note: Callable[[str], None],
-        now: Callable[[], dt.datetime],
-        on_message: Callable[[], None],
-        tap: Tap | None,
-        refused_ticks: Mapping[object, object],
-    ) -> None:
-        self._ib, self._reactions, self._pacer = ib, reactions, pacer
-        self._note, self._now = note, now
-        self._on_message, self._tap = on_message, tap
-        self._refused_ticks = refused_ticks
-        self.unreadable: Counter[str] = Counter()
-        """Messages that could not be decoded, by name, over all links."""
-        self._clock = asyncio.get_running_loop().time
-
-    @property
-    def hint(self) -> str:
-        """What to add to a message about a lost connection: the nightly restart, while it is on."""
-        return restart_hint(self._now(), self._ib.reset_window)
-
-    async def dial(self, deadline: float | None = None) -> tuple[Link, Lines]:
-        """
-        Connect with the first client id that is free.
-
-        Raises:
-            ClientIdInUse: None of the ids is free.
-            GatewayUnreachable: No gateway, or it does not get ready in time.
-        """
-        ib, first = self._ib, self._ib.client_id
-        port = self._reactions.new_port or ib.port
-        for client_id in range(first, max(first, ib.last_client_id) + 1):
-            link = Link(self._pacer, on_message=self._on_message, on_lost=self._pacer.clear)
-            lines = Lines(link, self._pacer, self._refused_ticks)
-            link.on_error = partial(self._reactions.to_error, link, lines)
-            link.on_unreadable = self._count_unreadable
-            link.callbacks.is_serving = lambda: self._reactions.clocks[Farm.MARKET].running
-            if self._tap is not None:
-                listen_in(link.client.conn, self._tap)
-            try:
-                await link.open(ib.host, port, client_id, self._patience(deadline))
-            except ClientIdInUse:
-                await link.close()
-                self._note(f"client id {client_id} is in use; trying the next one")
-                continue
-            except GatewayUnreachable as exc:
-                await link.close()
-                raise GatewayUnreachable(f"{exc}{self.hint}") from exc
-            except BaseException:
-                await link.close()
-                raise
-            return link, lines
-        raise ClientIdInUse(
-            f"client ids {first} to {max(first, ib.last_client_id)} are all in use at "
-            f"{ib.host}:{port}; close another program, or pass --client-id"
-        )
-
-    async def redial(self, deadline: float | None = None) -> tuple[Link, Lines]:
-        """
-        Connect again: after the settings' pauses, the last of them repeated up to *deadline*.
-
-        Raises:
-            SessionLost: No attempt succeeded.
-        """
-        self._note("connection lost; reconnecting" + self.hint)
-        error: SessionError = SessionLost("no attempt was made")
-        for attempt, pause_s in enumerate(self._pauses(deadline), start=1):
-            await asyncio.sleep(pause_s)
-            self._pacer.clear()
-            self._reactions.forget()
-            try:
-                link, lines = await self.dial(deadline)
-            except SessionError as exc:
-                error = exc
-                continue
-            self._note(f"reconnected with client id {link.client_id} at attempt {attempt}")
-            return link, lines
-        raise SessionLost(f"connection lost and no new one made: {error}")
-
-    def _count_unreadable(self, name: str, fault: str) -> None:
-        """Count a message that could not be decoded; the first of each kind is told."""
-        self.unreadable[name] += 1
-        if self.unreadable[name] == 1:
-            self._note(f"a message of the gateway cannot be read: {name}: {fault}")
-
-    def _pauses(self, deadline: float | None) -> Iterator[float]:
-        pauses: Iterator[float] = iter(self._ib.reconnect_pauses_s)
-        if deadline is not None and self._ib.reconnect_pauses_s:
-            pauses = itertools.chain(pauses, itertools.repeat(self._ib.reconnect_pauses_s[-1]))
-        for pause_s in pauses:
-            if self._left(deadline) <= pause_s:
-                return
-            yield pause_s
-
-    def _patience(self, deadline: float | None) -> float:
-        return max(min(self._ib.connect_timeout_s, self._left(deadline)), _LEAST_S)
-
-    def _left(self, deadline: float | None) -> float:
-        return math.inf if deadline is None else deadline - self._clock()
-
-
-_log = logging.getLogger(__name__)
-
-_ANSWER_S = 5.0
-"""How long the gateway may take to tell the time."""
-_BUSY_S = 2.0
-"""Silence, while something is open, after which it is asked for a sign of life."""
-_JUST_NOW_S = 0.3
-
-
-class Liveness:
-    """
-    Asks for a sign of life after silence, and declares the link lost when none comes.
-
-    Args:
-        link: The link that is up now.
-        ask_time: Asks the gateway for its time, within so many seconds.
-        reactions: Whose clocks stand still during a probe: nobody's timeout runs out because of
-            a connection that may be dead.
-        pacer: While it is held, TWS has lost IB and is silent for that reason.
-        idle_s: Silence to accept while nothing is open.
-    """
-
-    def __init__(
-        self,
-        link: Callable[[], Link],
-        ask_time: Callable[[float], Awaitable[int]],
-        reactions: Reactions,
-        pacer: Pacer,
-        idle_s: float,
-    ) -> None:
-        self._link, self._ask_time = link, ask_time
-        self._reactions, self._pacer, self._idle_s = reactions, pacer, idle_s
-        self._clock = asyncio.get_running_loop().time
-        self._heard_at = self._clock()
-
-    def hear(self) -> None:
-        """Note that messages have arrived."""
-        self._heard_at = self._clock()
-
-    async def watch(self) -> None:
-        """Probe after every silence that is too long; runs until cancelled."""
-        while True:
-            link = self._link()
-            busy = bool(link.callbacks.requests or link.callbacks.lines)
-            patience_s = min(_BUSY_S, self._idle_s) if busy else self._idle_s
-            quiet_s = self._clock() - self._heard_at
-            if not link.alive or self._pacer.held or quiet_s < patience_s:
-                await asyncio.sleep(min(max(patience_s - quiet_s, 0.25), 0.5))
-                continue
-            try:
-                await self._probe(link)
-            except SessionError as exc:
-                _log.debug("no sign of life: %s", exc)
-
-    async def confirm(self) -> None:
-        """
-        Return once the gateway has said anything just now; it is asked for that if need be.
-
-        Raises:
-            SessionLost: It says nothing any more.
-        """
-        if self._clock() - self._heard_at > _JUST_NOW_S:
-            await self._probe(self._link())
-
-    async def _probe(self, link: Link) -> None:
-        asked_at = self._clock()
-        self._reactions.stop_clocks("probe")
-        try:
-            await self._ask_time(_ANSWER_S)
-        except UnreadableAnswer:
-            pass  # it spoke
-        except RequestTimeout as exc:
-            if self._heard_at < asked_at:
-                silence = self._clock() - self._heard_at
-                lost = SessionLost(f"the gateway went silent for {silence:.0f} s")
-                link.lose(lost)
-                raise lost from exc
-        finally:
-            self._reactions.start_clocks("probe")
-
+ANSWERED_BY: dict[int, frozenset[int]] = {
+    3: frozenset({5}),  # the margins of a what-if order
+    7: frozenset({11, 55, 59}),  # executions
+    9: frozenset({10, 18, 52}),  # contract details
+    20: frozenset({17}),  # bars
+    49: frozenset({49}),  # the time
+    61: frozenset({61, 62}),  # positions
+    62: frozenset({63, 64}),  # account values
+    78: frozenset({75, 76}),  # option parameters
+    81: frozenset({79}),  # symbols
+    96: frozenset({96, 97, 98}),  # historical ticks
+}
+"""Numbers of the messages that answer each kind of question."""
+_GARBLED = 3
+"""How often an answer among which something made no sense is asked for."""
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -356,34 +148,22 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self.limits = RequestLimits(self.limit_settings, pace=self._pace)
         self._reactions = Reactions(self.limits, self.note)
+        self._liveness = Liveness(
+            lambda: self._link, self._ask_time, self._reactions, self.limit_settings.liveness_s
+        )
         self._dialer = Dialer(
             self.settings,
             self._reactions,
-            self.limits.pacer,
-            note=self.note,
-            now=self.clock_now,
-            on_message=self._hear,
-            tap=self._tap,
+            self.clock_now,
+            self._liveness.hear,
+            self._tap,
             refused_ticks=self.cache,
-        )
-        self._questions = Questions(self._working_link, self._reactions, self.limits.pacer)
-        self._liveness = Liveness(
-            lambda: self._link,
-            self._questions.ask_time,
-            self._reactions,
-            self.limits.pacer,
-            self.limit_settings.liveness_s,
         )
         self._link, self._lines = await self._dialer.dial(self.deadline)
         self._watcher = self._loop.create_task(self._liveness.watch(), name="tomic liveness")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -397,20 +177,14 @@ class Session:
                 await self._drain()
             else:
                 await self._lines.abandon()
-        except (RequestFailed, SessionError, TimeoutError) as exc:
+        except (errors.RequestFailed, errors.SessionError, TimeoutError) as exc:
             _log.debug("closing without the fence: %s", exc)
         finally:
-            self._tell_unreadable()
+            self._dialer.tell_unreadable()
             self.limits.pacer.clear()
             self._reactions.forget()
-            self._link.callbacks.fail_all(SessionLost("the session was closed"))
+            self._link.callbacks.fail_all(errors.SessionLost("the session was closed"))
             await self._link.close()
-
-    def _tell_unreadable(self) -> None:
-        """Tell how many messages could not be read, if more than the ones told of already."""
-        if self.unreadable.total() > len(self.unreadable):
-            names = ", ".join(f"{name} {count}" for name, count in sorted(self.unreadable.items()))
-            self.note(f"{self.unreadable.total()} messages of the gateway cannot be read: {names}")
 
     async def _drain(self) -> None:
         pacer = self.limits.pacer
@@ -420,7 +194,7 @@ class Session:
         async with asyncio.timeout(self.closing_s + 2.0 * _FENCE_S):
             await pacer.wait_idle()
             # The answer proves that the gateway has handled every cancel before it.
-            await self._questions.ask_time(_FENCE_S)
+            await self._ask_time(_FENCE_S)
 
     @property
     def closing_s(self) -> float:
@@ -449,7 +223,9 @@ class Session:
             async with asyncio.timeout_at(deadline):
                 await until_stopped(asyncio.shield(self._reconnecting), self._stop)
         except TimeoutError as exc:
-            raise SessionLost("no new connection before the deadline" + self._dialer.hint) from exc
+            raise errors.SessionLost(
+                "no new connection before the deadline" + self._dialer.hint
+            ) from exc
 
     async def _reconnect(self) -> None:
         await self._lines.abandon()
@@ -461,9 +237,6 @@ class Session:
     def interrupt(self) -> None:
         """End what runs in :meth:`fan_out` or :meth:`stoppable` now; what is there is kept."""
         self._stop.set()
-
-    def _hear(self) -> None:
-        self._liveness.hear()
 
     # -- facts -----------------------------------------------------------------------------
 
@@ -535,7 +308,7 @@ class Session:
             RequestTimeout, SessionLost: It does not tell.
         """
         if self._clock_offset is None:
-            seconds = await self._questions.ask_time(self.settings.request_timeout_s)
+            seconds = await self._ask_time(self.settings.request_timeout_s)
             theirs = dt.datetime.fromtimestamp(seconds, dt.UTC)
             self._clock_offset = theirs - dt.datetime.now(dt.UTC)
         return self.clock_now()
@@ -545,7 +318,7 @@ class Session:
         return dt.datetime.now(dt.UTC) + (self._clock_offset or dt.timedelta())
 
     def note(self, text: str) -> None:
-        """Tell the user something that is no error; each text is told once."""
+        """Tell the user something that is not an error; each text is told once."""
         _log.info("%s", text)
         if text not in self.notes:
             self.notes.append(text)
@@ -583,25 +356,97 @@ class Session:
             GatewayRefused: The gateway answered with an error code.
             SessionLost: The connection went away; other requests fail too.
         """
-        question = Question(what, send, timeout_s, farm, priority, on_part, cancel, patient)
+        clock = self.clocks[farm]
+
+        async def attempt() -> list[Any]:
+            self._working_link()
+            await clock.wait_running()
+            link = self._working_link()
+            request = Request(link.next_id(), what, on_part, farm, patient)
+            link.callbacks.requests[request.req_id] = request
+            slot = self._post(link, request, partial(send, link.client, request.req_id), priority)
+            try:
+                request.sent_at = await self._sent(slot)
+                if await clock.wait_for(request.done, clock.now() + timeout_s):
+                    return request.done.result()
+            finally:
+                slot.withdraw()
+                link.callbacks.requests.pop(request.req_id, None)
+                unwanted = request.sent_at and not request.done.done() and link.alive
+                if cancel is not None and unwanted:
+                    message = link.send(partial(cancel, link.client, request.req_id))
+                    self.limits.pacer.post(message, Priority.CANCEL)
+            raise request.reason or errors.RequestTimeout(what, timeout_s)
+
         async with AsyncExitStack() as stack:
             for gate in gates:
                 await stack.enter_async_context(gate)
-            return await self._questions.ask(question)
+            return await _until_whole(what, attempt)
 
     async def ask_named(
         self, name: str, send: Callable[[ib_async.Client], None], *, timeout_s: float
     ) -> list[Any]:
         """As :meth:`ask`, for the few answers that carry no request id; one at a time per name."""
+
+        async def attempt() -> list[Any]:
+            link, request = self._working_link(), Request(-1, name)
+            link.callbacks.named[name] = request
+            try:
+                return await self._unnumbered(link, request, partial(send, link.client), timeout_s)
+            finally:
+                link.callbacks.named.pop(name, None)
+
         async with self.limits.named(name):
-            return await self._questions.ask_named(name, send, timeout_s)
+            return await _until_whole(name, attempt)
+
+    async def _ask_time(self, timeout_s: float) -> int:
+        """The gateway's clock; every answer serves all who wait, so a probe never queues."""
+        link, request = self._working_link(), Request(-1, "current time")
+        link.callbacks.time_requests.append(request)
+        try:
+            answer = await self._unnumbered(link, request, link.client.reqCurrentTime, timeout_s)
+        finally:
+            if request in link.callbacks.time_requests:
+                link.callbacks.time_requests.remove(request)
+        return int(answer[0])
+
+    async def _unnumbered(
+        self, link: Link, request: Request, message: Callable[[], None], timeout_s: float
+    ) -> list[Any]:
+        slot = self._post(link, request, message, Priority.URGENT)
+        try:
+            request.sent_at = await self._sent(slot)
+            await asyncio.wait({request.done}, timeout=timeout_s)
+        finally:
+            slot.withdraw()
+        if not request.done.done():
+            raise request.reason or errors.RequestTimeout(request.what, timeout_s)
+        return request.done.result()
+
+    def _post(
+        self, link: Link, request: Request, message: Callable[[], None], priority: Priority
+    ) -> Slot:
+        """Send *message* in its turn, and note which messages answer it."""
+
+        def send() -> None:
+            message()
+            request.messages = ANSWERED_BY.get(link.last_kind, frozenset())
+
+        return self.limits.pacer.post(link.send(send), priority)
+
+    async def _sent(self, slot: Slot) -> float:
+        try:
+            return await slot.sent
+        except ConnectionError as exc:
+            self._working_link()
+            raise errors.SessionLost("connection lost before the request left") from exc
 
     def _working_link(self) -> Link:
         if self._reactions.fatal is not None:
             raise self._reactions.fatal
         if not self._link.alive:
             why = str(self._link.lost_by or "not connected")
-            raise SessionLost(why.removesuffix(self._dialer.hint) + self._dialer.hint)
+            raise errors.SessionLost(why.removesuffix(self._dialer.hint) + self._dialer.hint)
         return self._link
 
     # -- market data -----------------------------------------------------------------------
@@ -612,7 +457,7 @@ class Session:
             self.data_type = data_type
             self._send_data_type(data_type)
 
-    async def fall_back_to_delayed(self, error: NoMarketData) -> bool:
+    async def fall_back_to_delayed(self, error: errors.NoMarketData) -> bool:
         """
         Ask for delayed data from now on; False when that was done or is not allowed.
 
@@ -638,7 +483,7 @@ class Session:
         """
         if self.realtime_only and data_type not in (None, DataType.LIVE):
             text = f"{data_type.value} data instead of live ones"
-            raise NoMarketData(what, _DELAYED_SHOWN, text)
+            raise errors.NoMarketData(what, _DELAYED_SHOWN, text)
 
     def _send_data_type(self, data_type: DataType) -> None:
         number = convert.data_type_number(data_type)
@@ -665,7 +510,7 @@ class Session:
                 line = await lines.subscribe(request, gate)
             except ConnectionError as exc:
                 self._working_link()
-                raise SessionLost("connection lost before the request left") from exc
+                raise errors.SessionLost("connection lost before the request left") from exc
         try:
             yield line
         finally:
@@ -721,14 +566,16 @@ class Session:
             outcomes.update(
                 zip(pending, await run([items[place] for place in pending]), strict=True)
             )
-            lost = [place for place in pending if isinstance(outcomes[place].error, SessionLost)]
+            lost = [
+                place for place in pending if isinstance(outcomes[place].error, errors.SessionLost)
+            ]
             idle = idle + 1 if len(lost) == len(pending) else 0
             pending = lost
             if not pending or self.interrupted:
                 break
             try:
                 await self.reconnect(deadline)
-            except (SessionError, DeadlineExceeded):
+            except (errors.SessionError, errors.DeadlineExceeded):
                 break
         return [outcomes[place] for place in range(len(items))]
 
@@ -754,7 +601,7 @@ class Session:
         for _ in range(_ATTEMPTS):
             try:
                 return await self.stoppable(job())
-            except SessionLost:
+            except errors.SessionLost:
                 await self.reconnect(deadline)
         return await self.stoppable(job())
 
@@ -769,4 +616,20 @@ class Session:
         await self._liveness.confirm()
 
 
-__all__ = ["Outcome", "Session"]
+async def _until_whole(what: str, attempt: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+    """
+    The answer of the first *attempt* of which nothing got lost.
+
+    Raises:
+        UnreadableAnswer: Something among it made no sense, again and again.
+    """
+    garbled = 0
+    while True:
+        try:
+            return await attempt()
+        except Interrupted as exc:
+            if isinstance(exc, Garbled):
+                garbled += 1
+                if garbled == _GARBLED:
+                    raise errors.UnreadableAnswer(what, "garbage", "again and again") from exc
+            _log.info("%s: asked again", what)

@@ -10,173 +10,267 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from tomic import dates, errors
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import (
-    DataError,
-    GatewayRefused,
-    MissingSpot,
-    SessionError,
-    SessionLost,
-    TomicError,
-    ungrouped,
-)
-from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, VolSnapshot
+from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, TradeReview, VolSnapshot
 from tomic.models.documents import to_document
+from tomic.portfolio.fit import BookFit
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
-from tomic.strategies import propose
+from tomic.strategies import propose, why_not as trades, windows
+from tomic.strategies.catalogue import templates
 from tomic.strategies.diversify import Correlations
 from tomic.strategies.propose import Evaluation, Gated
 from tomic.strategies.scoring import FitModel
-from tomic.workflows.chain.fetch import cut_short
-from tomic.workflows.progress import Event, Watcher, ignore
-
-FetchFor = Callable[[str, Gated], Awaitable[Chain]]
-"""Gives the chain of a symbol for the strategies that its gates let through."""
+from tomic.workflows.chain.fetch import cut_short, fetch
+from tomic.workflows.portfolio.files import last_book, snapshot_path
+from tomic.workflows.progress import Event
+from tomic.workflows.resources import Resources
+from tomic.workflows.volatility import history, measure
+from tomic.workflows.volatility.today import vols
 
 _CORRELATION_DAYS = 252
 _LEAST_DAYS = 60
 """Common days below which a correlation is not known."""
-
-
-Again = Callable[[Sequence[str]], Awaitable[Mapping[str, VolSnapshot | TomicError]]]
-"""Measures the volatility of symbols once more, of which it was not known."""
-
 _NO_LINE = 101
 """IB's code for a subscription for which no market-data line was free."""
 _IDLE_ROUNDS = 2
 """Rounds in a row that may bring no symbol back before the missing ones are given up."""
+_FRESH = dt.timedelta(days=4)
+"""Age up to which a saved book says what is held: over a long weekend."""
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """What the symbols gave, by symbol, as they come."""
-
-    evaluations: dict[str, Evaluation] = field(default_factory=dict)
-    errors: dict[str, TomicError] = field(default_factory=dict)
-
-    @property
-    def may_come(self) -> list[str]:
-        """Symbols without a result that asking again may give."""
-        return [symbol for symbol, error in self.errors.items() if _may_come(error)]
-
-
-async def scan(
-    vols: Mapping[str, VolSnapshot | TomicError],
-    settings: Settings,
-    fetch: FetchFor,
+async def search(
+    resources: Resources,
+    symbols: Sequence[str],
+    given: Mapping[str, Chain],
     *,
-    again: Again | None = None,
-    deadline: float | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-    strategies: str | Sequence[str] | None = None,
     top: int | None = None,
+    strategies: str | Sequence[str] | None = None,
     by_strategy: bool = False,
     book: FitModel | None = None,
-    correlations: Correlations | None = None,
-    watch: Watcher = ignore,
 ) -> ScanResult:
     """
-    Scan the symbols of *vols*; one that fails never stops the others.
+    The best trades of *symbols*, in the chains *given* where there are any; kept.
 
-    Those that failed for no fault of their own (no price came, no answer, a lost line, too many
-    messages) are tried again at the end, when nobody is in their way, while time is left.
+    One deadline holds for all of it, and one symbol that fails never stops the others. Those that
+    failed for no fault of their own (no price came, no answer, a lost line, too many messages) are
+    tried again at the end, when nobody is in their way, while time is left. What is found in a
+    recording is not kept, and has no ids.
 
     Args:
-        vols: Symbol to its volatility, or to why there is none.
-        settings: The limits, weights and costs of the search.
-        fetch: Where chains come from; it keeps to the deadline by itself.
-        again: Where volatility comes from that was missing; None to leave it missing.
-        deadline: Time of the running loop after which nothing is tried again.
-        stopped: Whether somebody wants the scan to end.
-        strategies: Names instead of ``scan.strategies``.
         top, by_strategy: How many proposals, overall or of each strategy.
-        book: The portfolio that proposals should fit.
-        correlations: Return correlations of pairs of symbols.
+        strategies: Names instead of ``scan.strategies``.
+        book: The portfolio that proposals should fit; by default the one that was saved last.
     """
-    gathered, known = _Gathered(), dict(vols)
-    gate = asyncio.Semaphore(settings.scan.symbols_at_once)
-
-    async def look(symbol: str) -> None:
-        async with gate:
-            try:
-                vol = known[symbol]
-                if isinstance(vol, TomicError):
-                    raise vol
-                evaluation = await _evaluate(symbol, vol, settings, fetch, strategies, book)
-            except TomicError as exc:
-                gathered.errors[symbol] = exc
-            else:
-                gathered.evaluations[symbol] = evaluation
-                gathered.errors.pop(symbol, None)
-        done = len(gathered.evaluations) + len(gathered.errors)
-        watch(Event("count", "symbols", done=done, total=len(vols)))
-
-    async def look_at(symbols: Iterable[str]) -> None:
-        with ungrouped():
-            async with asyncio.TaskGroup() as group:
-                for symbol in symbols:
-                    group.create_task(look(symbol), name=f"tomic scan {symbol}")
-
-    await look_at(vols)
-    idle, loop = 0, asyncio.get_running_loop()
-    while missing := gathered.may_come:
-        if idle == _IDLE_ROUNDS or stopped() or (deadline is not None and loop.time() >= deadline):
-            break
-        watch(Event("stage", "", f"once more: {', '.join(missing)}"))
-        unmeasured = [symbol for symbol in missing if isinstance(known[symbol], TomicError)]
-        if again is not None and unmeasured:
-            known.update(await again(unmeasured))
-        await look_at(missing)
-        idle = 0 if len(gathered.may_come) < len(missing) else idle + 1
-    evaluations = sorted(gathered.evaluations.values(), key=lambda evaluation: evaluation.symbol)
-    return propose.rank(
-        evaluations,
+    settings = resources.settings
+    # Before anything is asked: an unknown name concerns no symbol.
+    names = settings.scan.strategies if strategies is None else strategies
+    templates.choose(names, settings.strategies)
+    run = _Scan(resources, given, resources.take_deadline(), strategies)
+    store = await resources.store()
+    await run.measure(symbols)
+    if book is None and not given and not resources.origin.simulated:
+        book = saved_fit(settings, resources.clock_now())
+    run.book = book
+    correlations = await return_correlations(store, symbols)
+    await run.look_at(run.vols)
+    await run.try_again()
+    result = propose.rank(
+        sorted(run.evaluations.values(), key=lambda evaluation: evaluation.symbol),
         settings,
         top=top,
         by_strategy=by_strategy,
         correlations=correlations,
         failed=[
             SymbolOutcome(symbol=symbol, ok=False, error=str(error), error_code=error.code)
-            for symbol, error in gathered.errors.items()
+            for symbol, error in run.failures.items()
         ],
         with_book=book is not None,
     )
+    if resources.origin.replay is not None:
+        return result
+    return await keep(store, result, dates.local_date(resources.clock_now(), str(dates.NEW_YORK)))
 
 
-def _may_come(error: TomicError) -> bool:
+async def why_not(
+    resources: Resources, symbol: str, trade: str, given: Mapping[str, Chain]
+) -> TradeReview:
+    """Which rule refuses *trade*, in the chain *given* if there is one."""
+    asked = trades.parse_trade(trade)
+    gated = propose.all_open(asked.strategy, resources.settings)
+    run = _Scan(resources, given, resources.take_deadline())
+    vol = await run.vol(symbol)
+    chain = await run.chain(symbol, gated)
+    if chain.is_cut and RowStatus.OK not in chain.counts:
+        raise cut_short(chain)
+    judged = propose.explain_trade(chain, vol, trade, resources.settings)
+    return judged.model_copy(update={"cut": chain.cut})
+
+
+async def refreshed(resources: Resources, old: Proposal) -> TradeReview:
+    """*old* judged again with its legs quoted anew, in the chain it was found in."""
+    settings, deadline = resources.settings, resources.take_deadline()
+    store = await resources.store()
+    chain = await store.chains.load(old.symbol, whole=True) or await store.chains.load(old.symbol)
+    if chain is None:
+        raise errors.DataError(f"the chain of {old.symbol} is no longer stored; scan it again")
+    vol = await _Scan(resources, {}, deadline).vol(old.symbol)
+    # Too few options to stand for the chain of the day, so they are not kept as one.
+    choose = partial(windows.of_legs, old.legs)
+    legs, _ = await fetch(resources, old.symbol, settings, deadline, choose, keep=False)
+    if legs.is_cut:
+        raise cut_short(legs)
+    review = propose.explain_trade(chain.updated(legs), vol, old.trade, settings)
+    if review.proposal is None:
+        return review
+    now = review.proposal.model_copy(update={"id": old.id, "rank": old.rank})
+    return review.model_copy(update={"proposal": now})
+
+
+def saved_fit(settings: Settings, now: dt.datetime, *, simulated: bool = False) -> BookFit | None:
+    """The fit to the last saved book; None without one, or when it is older than four days."""
+    book = last_book(snapshot_path(settings, simulated=simulated))
+    if book is None or abs(now - book.as_of) > _FRESH:
+        return None
+    return BookFit(book, settings)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """
+    One look at symbols, and what it gave.
+
+    Attributes:
+        given: Chains that are searched instead of fetching any.
+        deadline: Of all that is asked, a time of the running loop; nothing is tried again later.
+        vols: Symbol to its volatility, or to why there is none.
+    """
+
+    resources: Resources
+    given: Mapping[str, Chain]
+    deadline: float
+    strategies: str | Sequence[str] | None = None
+    book: FitModel | None = None
+    vols: dict[str, VolSnapshot | errors.TomicError] = field(default_factory=dict)
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    failures: dict[str, errors.TomicError] = field(default_factory=dict)
+
+    async def measure(self, symbols: Sequence[str]) -> None:
+        """Measure the volatility of *symbols*, after bringing today's IV history up to date."""
+        resources = self.resources
+        store, settings = await resources.store(), resources.settings
+        if self.given:
+            now = measure.Now(max(chain.as_of for chain in self.given.values()), chains=self.given)
+            reports = await measure.volatility(store, symbols, settings, now=now, keep=False)
+            self.vols.update((report.symbol, report.snapshot) for report in reports)
+            return
+        if not resources.origin.demo:
+            await history.update(
+                resources.session,
+                store,
+                symbols,
+                settings,
+                series=["ib30"],
+                deadline=self.deadline,
+                watch=resources.watch,
+            )
+        await self._measure(symbols)
+
+    async def _measure(self, symbols: Sequence[str]) -> None:
+        for report in await vols(self.resources, symbols, deadline=self.deadline):
+            self.vols[report.symbol] = report.error or report.snapshot
+
+    async def vol(self, symbol: str) -> VolSnapshot:
+        """The volatility of one symbol; why there is none is raised."""
+        await self.measure([symbol])
+        snapshot = self.vols[symbol]
+        if isinstance(snapshot, errors.TomicError):
+            raise snapshot
+        return snapshot
+
+    async def chain(self, symbol: str, gated: Gated) -> Chain:
+        """The chain that was given, a whole stored one that is young enough, or a new one."""
+        if symbol in self.given:
+            return self.given[symbol]
+        resources, rules = self.resources, self.resources.settings.scan
+        session = await resources.session(symbol)
+        stored = await (await resources.store()).chains.load(
+            symbol, max_age=rules.max_chain_age, now=session.clock_now(), whole=True
+        )
+        if stored is not None and windows.serves(stored, gated.templates, rules):
+            return stored
+        choose = partial(windows.choose_for, gated.templates, rules)
+        chain, _ = await fetch(resources, symbol, resources.settings, self.deadline, choose)
+        return chain
+
+    async def look_at(self, symbols: Iterable[str]) -> None:
+        """Evaluate *symbols*, a few at once."""
+        gate = asyncio.Semaphore(self.resources.settings.scan.symbols_at_once)
+        with errors.ungrouped():
+            async with asyncio.TaskGroup() as group:
+                for symbol in symbols:
+                    group.create_task(self._look(symbol, gate), name=f"tomic scan {symbol}")
+
+    async def _look(self, symbol: str, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            try:
+                self.evaluations[symbol] = await self._evaluate(symbol)
+            except errors.TomicError as exc:
+                self.failures[symbol] = exc
+            else:
+                self.failures.pop(symbol, None)
+        done = len(self.evaluations) + len(self.failures)
+        self.resources.watch(Event("count", "symbols", done=done, total=len(self.vols)))
+
+    async def _evaluate(self, symbol: str) -> Evaluation:
+        vol, settings = self.vols[symbol], self.resources.settings
+        if isinstance(vol, errors.TomicError):
+            raise vol
+        gated = propose.open_gates(vol, settings, self.strategies)
+        if not gated.templates:
+            return _closed(symbol, gated)
+        chain = await self.chain(symbol, gated)
+        if not any(RowStatus(name) is RowStatus.OK for name in chain.counts):
+            if chain.is_cut:
+                raise cut_short(chain)
+            raise errors.DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
+        # Kernels are pure, and the session must go on answering meanwhile.
+        return await asyncio.to_thread(
+            propose.evaluate, chain, vol, settings, gated=gated, book=self.book
+        )
+
+    async def try_again(self) -> None:
+        """Look once more at symbols that may come now, while time is left and some do come."""
+        idle, loop = 0, asyncio.get_running_loop()
+        while missing := [name for name, error in self.failures.items() if _may_come(error)]:
+            if idle == _IDLE_ROUNDS or self.resources.interrupted or loop.time() >= self.deadline:
+                break
+            self.resources.watch(Event("stage", "", f"once more: {', '.join(missing)}"))
+            unmeasured = [
+                name for name in missing if isinstance(self.vols[name], errors.TomicError)
+            ]
+            if unmeasured:
+                await self._measure(unmeasured)
+            await self.look_at(missing)
+            left = sum(map(_may_come, self.failures.values()))
+            idle = 0 if left < len(missing) else idle + 1
+
+
+def _may_come(error: errors.TomicError) -> bool:
     """Whether a symbol that failed so may be had a while later over the same connection."""
-    if isinstance(error, SessionError):
-        return isinstance(error, SessionLost)
-    if isinstance(error, GatewayRefused) and error.error_code == _NO_LINE:
+    if isinstance(error, errors.SessionError):
+        return isinstance(error, errors.SessionLost)
+    if isinstance(error, errors.GatewayRefused) and error.error_code == _NO_LINE:
         return True
-    return error.retryable or isinstance(error, MissingSpot)
-
-
-async def _evaluate(
-    symbol: str,
-    vol: VolSnapshot,
-    settings: Settings,
-    fetch: FetchFor,
-    strategies: str | Sequence[str] | None,
-    book: FitModel | None,
-) -> Evaluation:
-    gated = propose.open_gates(vol, settings, strategies)
-    if not gated.templates:
-        return _closed(symbol, gated)
-    chain = await fetch(symbol, gated)
-    if not any(RowStatus(name) is RowStatus.OK for name in chain.counts):
-        if chain.is_cut:
-            raise cut_short(chain)
-        raise DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
-    # Kernels are pure, and the session must go on answering meanwhile.
-    return await asyncio.to_thread(propose.evaluate, chain, vol, settings, gated=gated, book=book)
+    return error.retryable or isinstance(error, errors.MissingSpot)
 
 
 def _closed(symbol: str, gated: Gated) -> Evaluation:
@@ -260,5 +354,5 @@ async def load(store: Database, proposal_id: str) -> Proposal:
             known_id for scan in await store.scans.latest(limit=3) for known_id in scan.proposal_ids
         ]
         known = f"; the latest are {', '.join(recent[:5])}" if recent else "; run tomic scan first"
-        raise DataError(f"no proposal {proposal_id}{known}")
+        raise errors.DataError(f"no proposal {proposal_id}{known}")
     return Proposal.model_validate(stored.document).model_copy(update={"id": stored.id})

@@ -24,6 +24,7 @@ from tomic.sim.market import Holding
 from tomic.sim.market.model import ModelMarket
 from tomic.store import Database
 from tomic.wire.requests import ContractSpec
+from tomic.workflows import scan
 from tomic.workflows.portfolio import book as reading, files, review
 from tomic.workflows.portfolio.review import ReviewRequest
 
@@ -389,12 +390,12 @@ async def test_what_cannot_be_asked(settings):
 async def test_the_saved_book_serves_a_scan(settings):
     """Without a saved book there is no fit, and one of last week says nothing of today."""
     now = dt.datetime(2026, 11, 20, 20, tzinfo=dt.UTC)
-    assert review.saved_fit(settings, now, simulated=True) is None
+    assert scan.saved_fit(settings, now, simulated=True) is None
     async with Desk(settings, demo=True) as desk:
         await desk.portfolio()
 
-    assert isinstance(review.saved_fit(settings, now, simulated=True), BookFit)
-    assert review.saved_fit(settings, now + dt.timedelta(days=7), simulated=True) is None
+    assert isinstance(scan.saved_fit(settings, now, simulated=True), BookFit)
+    assert scan.saved_fit(settings, now + dt.timedelta(days=7), simulated=True) is None
 
 
 async def test_returns_are_fetched_for_betas(settings):

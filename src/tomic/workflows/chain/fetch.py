@@ -20,30 +20,36 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import operator
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, SupportsIndex
 
-from tomic import selection, valuation
+from pydantic import ValidationError
+
+from tomic import errors, selection, valuation
 from tomic.chain import Chain, Fetch
-from tomic.errors import (
-    DataError,
-    DeadlineExceeded,
-    RequestFailed,
-    SessionLost,
-    TomicError,
-    ungrouped,
-)
-from tomic.ib import history
-from tomic.ib.history import DailyBar, Series
+from tomic.config import ChainSettings, Settings
+from tomic.ib.history import LastBars, Series, last_bars
 from tomic.ib.option_quotes import OptionStream, cuts_short
 from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, VolSnapshot
+from tomic.models.documents import first_fault
 from tomic.selection import Wanted
-from tomic.workflows.chain.setup import ChainRequest, KnownContracts, Setup, prepare
+from tomic.workflows.chain.setup import (
+    ChainRequest,
+    Chooser,
+    ContractMemory,
+    KnownContracts,
+    Setup,
+    prepare,
+    web_spot_of,
+)
 from tomic.workflows.progress import counting
+from tomic.workflows.resources import Resources
 from tomic.workflows.volatility.stored import usual_close
 
-_OPTION_IV = "options have IV history"
+_RECORDED_SPOT_S = 0.5
 
 
 async def fetch_chain(request: ChainRequest) -> Chain:
@@ -62,23 +68,25 @@ async def fetch_chain(request: ChainRequest) -> Chain:
     sent, retried = session.messages, session.retried
     setup = await prepare(request)
     pairs = _in_order(setup)
-    memory = _Memory(request, setup)
+    ids, complete = dict(setup.known.ids), set(setup.known.complete)
+    remember = partial(_remember, request, setup, ids, complete, set(complete))
+    bars = _last_bars(request, setup)
     stream = OptionStream(
         session=session,
         underlying=setup.underlying,
         params=setup.params,
         rules=request.settings.chain,
-        ids=memory.ids,
-        complete=memory.complete,
+        ids=ids,
+        complete=complete,
         eager=request.eager,
         rank=request.rank,
         deadline=request.deadline,
-        instead=history_of(request, setup).row,
-        on_listed=memory.save,
+        instead=partial(_from_bar, bars) if bars is not None else None,
+        on_listed=remember,
         on_done=counting(request.watch, request.symbol, len(pairs)),
     )
     outcomes = await stream.quote(pairs)
-    await memory.save()
+    await remember()
     fetch = Fetch(
         seconds=asyncio.get_running_loop().time() - started,
         messages=session.messages - sent,
@@ -99,31 +107,20 @@ def _in_order(setup: Setup) -> list[Wanted]:
     ]
 
 
-@dataclass(slots=True)
-class _Memory:
-    """What is known of the contracts of one chain, and of which expiries it is remembered."""
-
-    request: ChainRequest
-    setup: Setup
-    ids: dict[Wanted, int] = field(init=False)
-    complete: set[dt.date] = field(init=False)
-    _saved: set[dt.date] = field(init=False)
-
-    def __post_init__(self) -> None:
-        known = self.setup.known
-        self.ids, self.complete = dict(known.ids), set(known.complete)
-        self._saved = set(known.complete)
-
-    async def save(self) -> None:
-        """Remember the contracts of expiries that have become complete."""
-        memory, setup = self.request.memory, self.setup
-        if memory is None or self.complete <= self._saved:
-            return
-        complete = set(self.complete)
-        ids = {pair: con_id for pair, con_id in self.ids.items() if pair.expiry in complete}
-        known = KnownContracts(ids, frozenset(complete))
-        await memory.save(setup.underlying, setup.today, setup.listed, setup.params, known)
-        self._saved = complete
+async def _remember(
+    request: ChainRequest,
+    setup: Setup,
+    ids: Mapping[Wanted, int],
+    complete: set[dt.date],
+    saved: set[dt.date],
+) -> None:
+    """Remember the contracts of expiries that have become *complete* and are not *saved* yet."""
+    if request.memory is None or complete <= saved:
+        return
+    whole = frozenset(complete)
+    known = KnownContracts({pair: ids[pair] for pair in ids if pair.expiry in whole}, whole)
+    await request.memory.save(setup.underlying, setup.today, setup.listed, setup.params, known)
+    saved |= whole
 
 
 async def _assembled(
@@ -146,7 +143,7 @@ async def _assembled(
         fetch=fetch,
     )
     if request.recorded_spot is None and not setup.is_open:
-        chain = await filled(chain, request, setup)
+        chain = await _filled(chain, request, setup)
     return valuation.complete(chain, settings.market, settings.chain)
 
 
@@ -169,75 +166,36 @@ def _data_type(asked: DataType, rows: Sequence[OptionQuote]) -> DataType:
 # -- a closed market -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LastBars:
-    """The options of one chain whose last daily bar is taken instead of a quote."""
-
-    request: ChainRequest
-    setup: Setup
-    pairs: frozenset[Wanted]
-
-    async def row(self, pair: Wanted, con_id: int) -> OptionQuote | None:
-        """
-        The row of *pair* from its bar; None when it is not one of these, or has no bar.
-
-        Raises:
-            SessionLost: The connection went away.
-        """
-        if pair not in self.pairs:
-            return None
-        try:
-            async with asyncio.timeout(self.request.settings.ib.request_timeout_s):
-                series, bars = await self._bars(pair, con_id)
-        except (RequestFailed, DataError, TimeoutError):
-            return None
-        return _row(pair, con_id, series, bars[-1]) if bars else None
-
-    async def _bars(self, pair: Wanted, con_id: int) -> tuple[Series, Sequence[DailyBar]]:
-        """IB's IV of the option if it has any, which it says once, else the middle of its quote."""
-        session = self.request.session
-        async with session.limits.named(_OPTION_IV):
-            if _OPTION_IV not in session.cache:
-                bars = await self._ask(pair, con_id, Series.IMPLIED)
-                session.cache[_OPTION_IV] = bool(bars)
-                if bars:
-                    return Series.IMPLIED, bars
-        series = Series.IMPLIED if session.cache[_OPTION_IV] else Series.MIDPOINT
-        return series, await self._ask(pair, con_id, series)
-
-    async def _ask(self, pair: Wanted, con_id: int, series: Series) -> Sequence[DailyBar]:
-        request, setup = self.request, self.setup
-        return await history.option_bars(
-            request.session, setup.underlying, setup.params, pair, series, con_id=con_id
-        )
-
-
-def history_of(request: ChainRequest, setup: Setup) -> LastBars:
+def _last_bars(request: ChainRequest, setup: Setup) -> LastBars | None:
     """
     The options to ask bars for: none unless the market is closed and the settings want it.
 
-    At most `market.historical_contracts`, and no more than IB's limit lets through at once; those
-    nearest the money of each expiry.
+    At most `market.historical_contracts`, those nearest the money of each expiry.
     """
     market = request.settings.market
     wanted = market.use_historical_iv_when_closed and not setup.is_open
     if not wanted or request.recorded_spot is not None:
-        return LastBars(request, setup, frozenset())
-    turns = history.turns_of(request.session)
-    most = market.historical_contracts
-    # One more than that: the question whether options have an IV history at all.
-    free = next((n for n in range(most, 0, -1) if turns.seconds_for(n + 1) <= 0.0), 0)
-    ranked = sorted(
-        (rank, pair.expiry, pair)
+        return None
+    by_expiry = [
+        selection.by_moneyness(setup.chosen.of_expiry(expiry), setup.spot.price)
         for expiry in setup.chosen.expiries
-        for rank, pair in enumerate(
-            selection.by_moneyness(setup.chosen.of_expiry(expiry), setup.spot.price)
-        )
+    ]
+    ranked = sorted((rank, pair) for pairs in by_expiry for rank, pair in enumerate(pairs))
+    return last_bars(
+        request.session,
+        setup.underlying,
+        setup.params,
+        [pair for _, pair in ranked],
+        market.historical_contracts,
     )
-    return LastBars(request, setup, frozenset(pair for _, _, pair in ranked[:free]))
 
 
-def _row(pair: Wanted, con_id: int, series: Series, bar: DailyBar) -> OptionQuote:
+async def _from_bar(bars: LastBars, pair: Wanted, con_id: int) -> OptionQuote | None:
+    """The row of *pair* from its last daily bar; None when it is not to be asked, or has none."""
+    latest = await bars.of(pair, con_id)
+    if latest is None:
+        return None
+    series, bar = latest
     is_iv = series is Series.IMPLIED
     return OptionQuote(
         con_id=con_id or None,
@@ -253,7 +211,7 @@ def _row(pair: Wanted, con_id: int, series: Series, bar: DailyBar) -> OptionQuot
     )
 
 
-async def filled(chain: Chain, request: ChainRequest, setup: Setup) -> Chain:
+async def _filled(chain: Chain, request: ChainRequest, setup: Setup) -> Chain:
     """*chain* with IV from bars, then stored quotes, then the local model where there is none."""
     chain = valuation.with_historical_iv(chain)
     if request.memory is not None and valuation.lacks_quotes(chain).any():
@@ -278,7 +236,7 @@ class ChainOutcome:
     chain: Chain | None = None
     snapshot: VolSnapshot | None = None
     """What the chain and the store say of its volatility."""
-    error: TomicError | None = None
+    error: errors.TomicError | None = None
 
 
 async def fetch_chains(
@@ -300,27 +258,169 @@ async def fetch_chains(
         try:
             chain, snapshot = await fetch(symbol, place)
             outcome = ChainOutcome(symbol, chain=chain, snapshot=snapshot)
-        except TomicError as exc:
+        except errors.TomicError as exc:
             outcome = ChainOutcome(symbol, error=exc)
         outcomes[symbol] = outcome
         if on_done is not None:
             on_done(outcome)
 
     unique = list(dict.fromkeys(symbols))
-    with ungrouped():
+    with errors.ungrouped():
         async with asyncio.TaskGroup() as group:
             for place, symbol in enumerate(unique):
                 group.create_task(run(symbol, place), name=f"tomic chain {symbol}")
     return [outcomes[symbol] for symbol in unique]
 
 
-def cut_short(chain: Chain) -> TomicError:
+def cut_short(chain: Chain) -> errors.TomicError:
     """Why a part of *chain* is missing, as the error that would have been raised for all of it."""
     statuses = chain.unanswered
     text = f"{chain.symbol}: {chain.cut}"
     if RowStatus.LOST in statuses:
         # Single options that were refused are lost over a line that stands.
-        return RequestFailed(text) if chain.fetch.complete else SessionLost(text)
+        return errors.RequestFailed(text) if chain.fetch.complete else errors.SessionLost(text)
     if RowStatus.TIMEOUT in statuses or not chain.fetch.complete:
-        return DeadlineExceeded(text)
-    return DataError(text)
+        return errors.DeadlineExceeded(text)
+    return errors.DataError(text)
+
+
+# -- with what a desk holds open ---------------------------------------------------------------
+
+
+async def fetch(
+    resources: Resources,
+    symbol: str,
+    settings: Settings,
+    deadline: float,
+    choose: Chooser | None = None,
+    *,
+    keep: bool = True,
+    rank: int = 0,
+) -> tuple[Chain, VolSnapshot | None]:
+    """
+    One chain, and the figures beside it when it is kept in the store.
+
+    Args:
+        settings: Those of *resources*, or with rules of their own.
+        choose: Picks the options instead of the rules of *settings*.
+        keep: Whether it may stand for the chain of the day.
+        rank: Place among several that are fetched at once.
+    """
+    session = await resources.session(symbol)
+    recorded_spot = resources.stand_in.recorded_spot if resources.stand_in else None
+    if recorded_spot is not None:
+        settings = _less_patient(settings)
+    # A recording must hold the contracts too, so it takes none from the store.
+    forgetful = resources.origin.simulated or resources.recording is not None
+    memory = None if forgetful else ContractMemory(await resources.store(), session.note)
+    request = ChainRequest(
+        session,
+        symbol,
+        settings,
+        memory=memory,
+        deadline=deadline,
+        watch=resources.watch,
+        spot_fallback=web_spot_of(resources),
+        recorded_spot=recorded_spot,
+        choose=choose,
+        # The same seed is to give the same document, its count of messages included.
+        eager=resources.origin.paced or not resources.origin.demo,
+        rank=rank,
+    )
+    chain = await fetch_chain(request)
+    if resources.recording is not None:
+        resources.recording.note_spot(symbol, chain.spot)
+    return chain, await _remembered(resources, chain) if keep else None
+
+
+async def fetch_all(
+    resources: Resources,
+    symbols: Sequence[str],
+    settings: Settings,
+    *,
+    deadline: float | None = None,
+    on_done: Callable[[ChainOutcome], None] | None = None,
+) -> list[ChainOutcome]:
+    """
+    The chains of *symbols* at once, within one deadline; an outcome per symbol, in order.
+
+    Args:
+        deadline: That of the call this is a part of; a call of its own takes one.
+
+    Raises:
+        UsageError: Several symbols of one recording.
+        SessionError: The gateway cannot be reached.
+    """
+    if resources.origin.replay is not None and len(set(symbols)) > 1:
+        raise errors.UsageError("a recording holds one symbol; name one")
+    if not symbols:
+        resources.waive_deadline()
+        return []
+    until = resources.take_deadline(settings.chain.deadline_s) if deadline is None else deadline
+    await resources.session(symbols[0])
+    return await fetch_chains(
+        lambda symbol, place: fetch(resources, symbol, settings, until, rank=place),
+        symbols,
+        on_done=on_done,
+    )
+
+
+def with_rules(
+    settings: Settings,
+    dte: int | tuple[int, int | None] | str | None,
+    delta: tuple[float, float] | str | None,
+    rules: Mapping[str, Any],
+) -> Settings:
+    """
+    Settings with another section ``chain``.
+
+    Raises:
+        UsageError: A key is unknown or a value cannot be right.
+    """
+    changes = dict(rules)
+    if isinstance(dte, SupportsIndex):
+        changes["min_dte"], changes["max_dte"] = operator.index(dte), None
+    elif isinstance(dte, str):
+        changes["min_dte"], changes["max_dte"] = selection.parse_dte(dte)
+    elif dte is not None:
+        changes["min_dte"], changes["max_dte"] = _ends(dte, "dte", "15, (15, 60) or '15:60'")
+    if isinstance(delta, str):
+        changes["min_delta"], changes["max_delta"] = selection.parse_delta(delta)
+    elif delta is not None:
+        ends = _ends(delta, "delta", "(-0.8, 0.8) or '-0.8:0.8'")
+        changes["min_delta"], changes["max_delta"] = ends
+    if not changes:
+        return settings
+    try:
+        chain = ChainSettings.model_validate({**settings.chain.model_dump(), **changes})
+    except ValidationError as exc:
+        raise errors.UsageError(first_fault(exc)) from exc
+    return settings.model_copy(update={"chain": chain})
+
+
+def _ends(given: Any, name: str, form: str) -> tuple[Any, Any]:
+    """Both ends of a range."""
+    try:
+        low, high = given
+    except (TypeError, ValueError):
+        raise errors.UsageError(f"{name}={given!r}: write {form}") from None
+    return low, high
+
+
+async def _remembered(resources: Resources, chain: Chain) -> VolSnapshot | None:
+    """The figures beside *chain*; None when the store cannot be used, which costs no chain."""
+    # It imports scipy: 0.3 s, for which a chain that is not kept need not wait.
+    from tomic.workflows.volatility.measure import remember_chain
+
+    try:
+        return await remember_chain(await resources.store(), chain, resources.settings)
+    except errors.StoreError as exc:
+        resources.note(f"{exc}; volatility history left out")
+        return None
+
+
+def _less_patient(settings: Settings) -> Settings:
+    """A recorded chain of which the price is known has no quote of the underlying to wait for."""
+    patience_s = min(_RECORDED_SPOT_S, settings.market.spot_timeout_s)
+    market = settings.market.model_copy(update={"spot_timeout_s": patience_s})
+    return settings.model_copy(update={"market": market})

@@ -13,20 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from tomic import dates, selection
+from tomic import dates, errors, selection
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import (
-    DeadlineExceeded,
-    MarketClosed,
-    MissingSpot,
-    NoMarketData,
-    RequestTimeout,
-    SessionLost,
-    StoreError,
-    UnreadableAnswer,
-    ungrouped,
-)
 from tomic.ib import contracts
 from tomic.ib.session import CUT_OFF, Session
 from tomic.ib.spot import UnderlyingTicks, spot_from_options, underlying_ticks
@@ -34,6 +23,7 @@ from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.selection import Selection, Wanted
 from tomic.store import Database, StoredContract
 from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.resources import Resources
 
 _IV_GRACE_S = 1.5
 """What a strike range in sigmas waits for IB's volatility of the underlying."""
@@ -72,7 +62,7 @@ class ContractMemory:
         try:
             underlying = await self._database.contracts.underlying(symbol, day)
             params = await self._database.contracts.option_params(symbol, day)
-        except StoreError as exc:
+        except errors.StoreError as exc:
             self._forgets(exc)
             return None, ()
         return underlying, tuple(params)
@@ -83,7 +73,7 @@ class ContractMemory:
         try:
             known = await self._database.contracts.load(*key)
             complete = await self._database.contracts.complete_expiries(*key)
-        except StoreError as exc:
+        except errors.StoreError as exc:
             self._forgets(exc)
             return KnownContracts()
         ids = {Wanted(c.expiry, c.strike, c.right): c.con_id for c in known}
@@ -112,7 +102,7 @@ class ContractMemory:
             await self._database.contracts.save(
                 symbol, day, params.trading_class, rows, complete=known.complete
             )
-        except StoreError as exc:
+        except errors.StoreError as exc:
             self._forgets(exc)
 
     async def last_chain(self, symbol: str, trading_class: str) -> Chain | None:
@@ -120,12 +110,12 @@ class ContractMemory:
         try:
             chain = await self._database.chains.load(symbol, whole=True)
             chain = chain or await self._database.chains.load(symbol)
-        except StoreError as exc:
+        except errors.StoreError as exc:
             self._note(f"the last chain cannot be read: {exc}")
             return None
         return chain if chain is not None and chain.trading_class == trading_class else None
 
-    def _forgets(self, error: StoreError) -> None:
+    def _forgets(self, error: errors.StoreError) -> None:
         self._note(f"contracts are not remembered: {error}")
 
 
@@ -187,7 +177,7 @@ async def prepare(request: ChainRequest) -> Setup:
     """
     late = f"{request.symbol}: the deadline passed before the first option was asked for"
     if request.deadline is not None and asyncio.get_running_loop().time() >= request.deadline:
-        raise DeadlineExceeded(late)
+        raise errors.DeadlineExceeded(late)
     try:
         async with asyncio.timeout_at(request.deadline):
             return await request.session.persistently(
@@ -195,8 +185,8 @@ async def prepare(request: ChainRequest) -> Setup:
             )
     except TimeoutError as exc:
         if request.session.cut_off:
-            raise SessionLost(f"{request.symbol}: {CUT_OFF}") from exc
-        raise DeadlineExceeded(late) from exc
+            raise errors.SessionLost(f"{request.symbol}: {CUT_OFF}") from exc
+        raise errors.DeadlineExceeded(late) from exc
 
 
 async def _prepare(request: ChainRequest) -> Setup:
@@ -225,12 +215,12 @@ async def _prepare(request: ChainRequest) -> Setup:
 
 async def _ticks_or_refusal(
     request: ChainRequest, underlying: Underlying, extras_s: float
-) -> tuple[UnderlyingTicks, NoMarketData | None]:
+) -> tuple[UnderlyingTicks, errors.NoMarketData | None]:
     """What the underlying's line gave; an account may have the options and not, say, the index."""
     session, timeout_s = request.session, request.settings.market.spot_timeout_s
     try:
         ticks = await underlying_ticks(session, underlying, timeout_s=timeout_s, extras_s=extras_s)
-    except NoMarketData as exc:
+    except errors.NoMarketData as exc:
         if session.realtime_only:
             raise
         return UnderlyingTicks(spot=None), exc
@@ -264,14 +254,14 @@ async def _time(session: Session) -> dt.datetime:
     """The gateway's time; ours when it serves questions and does not answer this one."""
     try:
         return await session.now()
-    except (RequestTimeout, UnreadableAnswer):
+    except (errors.RequestTimeout, errors.UnreadableAnswer):
         session.note("the gateway does not tell the time; that of this computer is taken")
         return session.clock_now()
 
 
 async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
     """Run two questions at once; the first failure is raised as it is."""
-    with ungrouped():
+    with errors.ungrouped():
         async with asyncio.TaskGroup() as group:
             first_task, second_task = group.create_task(first), group.create_task(second)
     return first_task.result(), second_task.result()
@@ -295,7 +285,7 @@ def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime)
     if underlying.sessions and not is_open:
         opens = dates.next_open(underlying.sessions, now)
         until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens is not None else ""
-        raise MarketClosed(
+        raise errors.MarketClosed(
             f"the market of {underlying.symbol} is closed{until}; "
             "leave out --realtime-only to take frozen quotes"
         )
@@ -307,7 +297,7 @@ async def _other_spot(
     underlying: Underlying,
     params: OptionParams,
     today: dt.date,
-    refused: NoMarketData | None,
+    refused: errors.NoMarketData | None,
 ) -> Spot:
     """
     Steps down the ladder: the underlying price of an option's model, then the web page.
@@ -333,7 +323,28 @@ async def _other_spot(
         spot = await request.spot_fallback(underlying)
         if spot is not None:
             return spot
-    raise MissingSpot(
+    raise errors.MissingSpot(
         f"no source gave a price of {underlying.symbol}: neither its own quote, nor an option, "
         "nor the web page; is it traded now, and subscribed?"
     )
+
+
+def web_spot_of(resources: Resources) -> SpotFallback:
+    """What gives a price when the gateway has none: a public page, or what was recorded of it."""
+
+    async def recorded(underlying: Underlying) -> Spot | None:
+        return resources.stand_in.web_spots.get(underlying.symbol) if resources.stand_in else None
+
+    async def visited(underlying: Underlying) -> Spot | None:
+        visits = resources.visits()
+        page = await visits.page(underlying.symbol) if visits is not None else None
+        if page is None or page.spot_price is None:
+            return None
+        return Spot(
+            price=page.spot_price,
+            source=SpotSource.WEB,
+            data_type=DataType.DELAYED,
+            as_of=page.fetched_at,
+        )
+
+    return recorded if resources.origin.simulated else visited

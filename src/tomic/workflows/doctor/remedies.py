@@ -1,7 +1,7 @@
 """
 What each fault means and what to do about it, in the words of a person at the screen.
 
-Source of the codes: IB, "Message Codes" of the TWS API; see also `tomic.ib.reactions`.
+Source of the codes: IB, "Message Codes" of the TWS API; see also `tomic.ib.connection`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tomic.errors import BadFile, StoreError
-from tomic.ib import executions as ib_executions
+from tomic.ib import account
 from tomic.journal import broker, campaign, legacy
 from tomic.journal.broker import FileRow
 from tomic.models import documents
@@ -228,7 +228,7 @@ async def import_from_tws(journal: Journal) -> ImportedJournal:
         raise StoreError("executions come from the gateway; leave out --offline")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
-    found, left_out = await ib_executions.executions(session, timeout_s=timeout_s)
+    found, left_out = await account.executions(session, timeout_s=timeout_s)
     notes = [f"{left_out} executions of other instruments left out"] if left_out else []
     taken = await executions.take(journal, "TWS", found)
     return _imported("executions of TWS", taken, notes)

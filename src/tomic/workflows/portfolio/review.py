@@ -7,7 +7,6 @@ Each run saves the book it read, so that the same review can be had later withou
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,6 @@ from tomic.models import Proposal
 from tomic.models.book import Book, Position
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
 from tomic.portfolio import alerts, fit, overview
-from tomic.portfolio.fit import BookFit
 from tomic.portfolio.grouping import Claim
 from tomic.store import Database
 from tomic.workflows.journal.entries import from_document
@@ -41,8 +39,6 @@ from tomic.workflows.progress import Event, Watcher, ignore
 from tomic.workflows.scan import load as load_proposal
 
 _REFRESH_S = 15.0
-_FRESH = dt.timedelta(days=4)
-"""Age up to which a saved book says what is held: over a long weekend."""
 PROPOSAL_ID = re.compile(r"\d{8}-\d+")
 """How the store numbers proposals: 20261120-3."""
 
@@ -367,13 +363,3 @@ async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim
                 )
             )
     return found
-
-
-def saved_fit(
-    settings: Settings, now: dt.datetime, *, simulated: bool = False, max_age: dt.timedelta = _FRESH
-) -> BookFit | None:
-    """The fit to the last saved book, for a scan; None without one, or when it is too old."""
-    book = last_book(snapshot_path(settings, simulated=simulated))
-    if book is None or abs(now - book.as_of) > max_age:
-        return None
-    return BookFit(book, settings)

@@ -21,7 +21,7 @@ from tomic import dates
 from tomic.config import Settings
 from tomic.errors import DataError, DeadlineExceeded, TomicError
 from tomic.ib import contracts, history
-from tomic.ib.history import DailyBar, Turns
+from tomic.ib.history import DailyBar, Series, Turns
 from tomic.ib.session import Session
 from tomic.models import Underlying
 from tomic.store import Bars, Coverage, Database, VolSeries
@@ -297,13 +297,9 @@ async def _ask(
     """The complete days from the one asked for to *last*."""
     today = session.clock_now().astimezone(dates.NEW_YORK).date()
     count = len(dates.trading_days(need.since, max(today, last)))
-    ask = {
-        "bars": history.daily_bars,
-        "ib30": history.implied_volatility_bars,
-        "ib_hv30": history.historical_volatility_bars,
-    }[need.series]
+    kinds = {"bars": Series.TRADES, "ib30": Series.IMPLIED, "ib_hv30": Series.HISTORICAL}
     result.asked += 1
-    rows = await ask(session, underlying, count)
+    rows = await history.daily_bars(session, underlying, count, kinds[need.series])
     return [row for row in rows if need.since <= row.day <= last]
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tomic.workflows.chain.chains import fetch_all, with_rules
-from tomic.workflows.chain.fetch import cut_short
+from tomic.workflows.chain.fetch import cut_short, fetch_all, with_rules
 from tomic.workflows.volatility import history, measure
 
 if TYPE_CHECKING:
