@@ -473,12 +473,12 @@ class JournalView(View):
         self._words += ("--plan", plan) if plan else ()
 
         async def ask(desk: Desk) -> Recorded:
-            from tomic.workflows.journal import opening, trades
+            from tomic.workflows.journal import trades
 
             journal = await desk.journal()
             draft = await _draft(journal, legs, count)
             wish = trades.TradeTicket(price=price or None)
-            return await opening.add(journal, draft, wish, opening.EntryNotes(plan=plan))
+            return await trades.add(journal, draft, wish, trades.EntryNotes(plan=plan))
 
         self.work(f"recording {legs}", ask, self._recorded)
 
@@ -539,17 +539,17 @@ async def _stored(desk: Desk) -> list[EntryRow]:
 
 async def _draft(journal: Any, text: str, count: int) -> Any:
     """The legs that *text* names, whatever of the three ways it is written in."""
-    from tomic.workflows.journal import opening
+    from tomic.workflows.journal import trades
     from tomic.workflows.portfolio.review import PROPOSAL_ID
 
     words = text.split()
     if PROPOSAL_ID.fullmatch(text):
-        return await opening.from_proposal(journal.store, text, quantity=count)
+        return await trades.from_proposal(journal.store, text, quantity=count)
     if words and all(word.isdigit() for word in words):
         if count != 1:
             raise UsageError("positions are taken as they are held; leave structures at 1")
-        return await opening.from_positions(journal, [int(word) for word in words])
-    return opening.from_text(text, quantity=count)
+        return await trades.from_positions(journal, [int(word) for word in words])
+    return trades.from_text(text, quantity=count)
 
 
 def _words_of(text: str) -> tuple[object, ...]:

@@ -26,8 +26,15 @@ from tomic.models import documents
 from tomic.models.documents import first_fault
 from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
 from tomic.store import Decision, Execution, UnreadRow
-from tomic.workflows.journal.entries import Journal, from_document, rules_for, to_document
-from tomic.workflows.journal.opening import strategy_of
+from tomic.workflows.journal.entries import (
+    Journal,
+    change,
+    from_document,
+    load,
+    rules_for,
+    to_document,
+)
+from tomic.workflows.journal.trades import strategy_of
 
 AHEAD = dt.timedelta(minutes=5)
 """Clocks of brokers and computers differ by less."""
@@ -653,3 +660,42 @@ def _named_row(rows: Sequence[ExecutionRow], number: str) -> ExecutionRow:
         names = ", ".join(row.id for row in fits[:5])
         raise UsageError(f"{len(fits)} executions begin with {number}: {names}")
     raise UsageError(f"no execution {number}; tomic journal executions lists them")
+
+
+async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[str]) -> JournalEntry:
+    """
+    Put imported executions that belong to no entry into this one.
+
+    Raises:
+        UsageError: Not imported, linked already, or of another symbol.
+    """
+    entry = await load(journal, entry_id)
+    waiting = {
+        execution.exec_id: execution
+        for execution in await journal.store.journal.executions(unlinked=True)
+    }
+    missing = [number for number in exec_ids if number not in waiting]
+    if missing:
+        known = ", ".join(list(waiting)[:5]) or "none"
+        raise UsageError(f"no execution {missing[0]} is waiting for an entry; there are {known}")
+    chosen = [loaded(waiting[number]) for number in exec_ids]
+    set_aside = ignored(await journal.store.journal.decisions()) & set(exec_ids)
+    if set_aside:
+        name = sorted(set_aside)[0]
+        raise UsageError(
+            f"execution {name} is set aside; tomic journal executions --restore takes that back"
+        )
+    foreign = [execution.exec_id for execution in chosen if execution.symbol != entry.symbol]
+    if foreign:
+        raise UsageError(f"execution {foreign[0]} is not of {entry.symbol}")
+    costs = journal.settings.costs.commission
+    trades = [trade for _, trade in executions.to_trades(chosen, commission=costs)]
+
+    def work(current: JournalEntry) -> JournalEntry:
+        for trade in trades:
+            current = campaign.with_trade(current, executions.as_part_of(trade, current))
+        return current
+
+    changed = await change(journal, entry_id, work, event="link", note=" ".join(exec_ids))
+    await journal.store.journal.link_executions(exec_ids, entry_id)
+    return changed

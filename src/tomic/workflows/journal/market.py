@@ -19,8 +19,7 @@ from tomic.store import Database
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.workflows.chain.setup import Chooser
-from tomic.workflows.volatility.measure import volatility
-from tomic.workflows.volatility.report import Now
+from tomic.workflows.volatility.measure import Now, volatility
 
 Fetch: TypeAlias = Callable[[str, Settings, Chooser], Awaitable[Chain]]
 """Gives the chain of a symbol with the options that a chooser picks."""

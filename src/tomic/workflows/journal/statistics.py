@@ -116,16 +116,13 @@ def _outcome(
     spot = close_on(bars.get(stored.symbol), stored.expiry)
     if spot is None:
         return None
-    # Pricing later legs takes long to import, and is needed only where something expired.
-    from tomic.journal.settling import settle_proposal
-
     try:
         proposal = Proposal.model_validate(stored.document)
     except ValidationError as exc:
         return {"void": f"it cannot be read: {first_fault(exc)}"}
     ratio = _vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
     european = stored.symbol in journal.settings.market.indices
-    return settle_proposal(proposal, spot, vol_ratio=ratio, is_american=not european)
+    return statistics.settle_proposal(proposal, spot, vol_ratio=ratio, is_american=not european)
 
 
 def close_on(bars: Bars | None, day: dt.date) -> float | None:

@@ -8,27 +8,45 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
-from tomic import legs
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic import dates, legs, selection, valuation
+from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import BadFile, DataError, StoreError, TomicError, UsageError
-from tomic.ib import account
+from tomic.errors import (
+    BadFile,
+    DataError,
+    DeadlineExceeded,
+    StoreError,
+    TomicError,
+    UnknownContract,
+    UsageError,
+)
+from tomic.ib import account, contracts, convert
+from tomic.ib.option_quotes import Patience, option_quote, quote_all
 from tomic.ib.session import Session
+from tomic.ib.spot import UnderlyingTicks, underlying_ticks
 from tomic.journal import campaign
 from tomic.legs import NamedLeg
-from tomic.models import Proposal
-from tomic.models.book import Book, Position
+from tomic.models import DataType, OptionQuote, Proposal, RowStatus, Underlying, VolSnapshot
+from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
 from tomic.portfolio import alerts, fit, overview
 from tomic.portfolio.fit import BookFit
-from tomic.portfolio.grouping import Claim
-from tomic.store import Database
+from tomic.portfolio.grouping import Claim, is_named
+from tomic.selection import Wanted
+from tomic.store import Database, Dividend, Earnings
+from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.journal.entries import from_document
-from tomic.workflows.portfolio.book import Refresh, order_legs, read_book
 from tomic.workflows.portfolio.files import (
     last_book,
     load_book,
@@ -37,8 +55,544 @@ from tomic.workflows.portfolio.files import (
     save_book,
     snapshot_path,
 )
-from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.progress import Event, Watcher, counting, ignore
 from tomic.workflows.scan import load as load_proposal
+from tomic.workflows.volatility.measure import EXTRAS_S, parse_dividends
+
+PriceSource = Literal["mid", "ask", "last", "close", "none"]
+
+
+@dataclass(slots=True)
+class Quoted:
+    """Everything the gateway said of the contracts of a book."""
+
+    underlyings: dict[str, Underlying] = field(default_factory=dict)
+    ticks: dict[str, UnderlyingTicks] = field(default_factory=dict)
+    """By symbol."""
+    unpriced: dict[str, str] = field(default_factory=dict)
+    """Symbol to why its underlying has no price."""
+    rows: dict[str, OptionQuote] = field(default_factory=dict)
+    """By contract, as are *problems*: why it has no quote."""
+    problems: dict[str, TomicError] = field(default_factory=dict)
+
+
+def pair_of(position: Position) -> Wanted:
+    """Expiry, strike and right of an option."""
+    assert position.expiry is not None and position.strike is not None
+    return Wanted(position.expiry, position.strike, "C" if position.right == "C" else "P")
+
+
+def marks_of(
+    quoted: Quoted,
+    wanted: Sequence[Position],
+    *,
+    as_of: dt.datetime,
+    rate: float,
+    data_type: DataType | None,
+) -> dict[str, Mark]:
+    """A mark of every contract of which something was said, by `Position.contract`."""
+    chains: dict[tuple[str, str, float], list[Position]] = {}
+    for one in wanted:
+        if one.contract in quoted.rows:
+            chains.setdefault((one.symbol, one.trading_class, one.multiplier), []).append(one)
+    found: dict[str, Mark] = {}
+    for members in chains.values():
+        names = {pair_of(one): one.contract for one in members}
+        rows = [quoted.rows[one.contract] for one in members]
+        for row in _completed(quoted, members[0], rows, as_of, rate, data_type):
+            found[names[Wanted(row.expiry, row.strike, row.right)]] = to_mark(row)
+    for name, error in quoted.problems.items():
+        final = isinstance(error, UnknownContract)
+        found.setdefault(name, Mark(problem=str(error), unfinished=not final))
+    for one in wanted:
+        ticks = quoted.ticks.get(one.symbol)
+        if one.is_stock and ticks is not None and ticks.spot is not None:
+            found[one.contract] = Mark(
+                price=ticks.spot.price, price_source="last", quoted_at=ticks.spot.as_of
+            )
+        elif one.symbol in quoted.unpriced:
+            # Without the underlying there is no price of shares, and no Greek of its options.
+            mark = found.get(one.contract) or Mark(problem=quoted.unpriced[one.symbol])
+            found[one.contract] = mark.model_copy(update={"unfinished": True})
+    return found
+
+
+def _completed(
+    quoted: Quoted,
+    like: Position,
+    rows: Sequence[OptionQuote],
+    as_of: dt.datetime,
+    rate: float,
+    data_type: DataType | None,
+) -> Iterable[OptionQuote]:
+    """The rows with local IV and Greeks where IB gave none; as they are without a spot."""
+    ticks, underlying = quoted.ticks.get(like.symbol), quoted.underlyings.get(like.symbol)
+    if ticks is None or ticks.spot is None or underlying is None:
+        return rows
+    chain = Chain.from_quotes(
+        rows,
+        underlying=underlying,
+        spot=ticks.spot,
+        as_of=as_of,
+        rate=rate,
+        data_type=data_type,
+        multiplier=int(like.multiplier),
+        trading_class=like.trading_class,
+    )
+    return valuation.with_local_greeks(chain).rows()
+
+
+def to_mark(row: OptionQuote) -> Mark:
+    """
+    A quote as a mark. The middle where both sides are there; half of the ask where nobody bids;
+    then the last trade, then the close.
+    """
+    price, source = _price(row)
+    problem = ""
+    if price is None:
+        problem = row.status.value.replace("_", " ")
+    return Mark(
+        price=price,
+        price_source=source,
+        bid=row.bid,
+        ask=row.ask,
+        iv=row.iv,
+        delta=row.delta,
+        gamma=row.gamma,
+        vega=row.vega,
+        theta=row.theta,
+        greeks_source=row.greeks_source,
+        quoted_at=row.quoted_at,
+        problem=problem,
+        unfinished=not row.status.is_final,
+    )
+
+
+def _price(row: OptionQuote) -> tuple[float | None, PriceSource]:
+    if row.bid is not None and row.ask is not None:
+        return 0.5 * (row.bid + row.ask), "mid"
+    if row.ask is not None and row.status is RowStatus.NO_QUOTE:
+        return 0.5 * row.ask, "ask"
+    if row.last is not None:
+        return row.last, "last"
+    return (row.close, "close") if row.close is not None else (None, "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored about the symbols of a book."""
+
+    days: tuple[dt.date, ...] = ()
+    returns: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
+    snapshots: dict[str, VolSnapshot] = field(default_factory=dict)
+    earnings: dict[str, list[Earnings]] = field(default_factory=dict)
+    dividends: dict[str, list[Dividend]] = field(default_factory=dict)
+
+
+async def stored(
+    store: Database | None, symbols: Sequence[str], settings: Settings, today: dt.date
+) -> Known:
+    """What is known from *today* on; nothing without a store."""
+    if store is None:
+        return Known()
+    bars = await store.history.many_bars(symbols, days=settings.portfolio.beta_days + 1)
+    days, returns = _returns({name: (one.date, one.close) for name, one in bars.items()})
+    return Known(
+        days,
+        returns,
+        await store.history.latest_snapshots(symbols),
+        await store.calendar.earnings(symbols, since=today),
+        await store.calendar.dividends(symbols, since=today),
+    )
+
+
+def _returns(
+    series: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
+) -> tuple[tuple[dt.date, ...], dict[str, tuple[float | None, ...]]]:
+    """
+    Daily log returns on the days of all symbols together; None where a symbol has none.
+
+    A return spans two days that follow each other in that calendar, so a hole costs two of them.
+    """
+    if not series:
+        return (), {}
+    days = np.unique(np.concatenate([date for date, _ in series.values()]))
+    found = {}
+    for name, (date, close) in series.items():
+        whole = np.full(days.size, np.nan)
+        whole[np.searchsorted(days, date)] = np.log(close)
+        steps = np.diff(whole)
+        found[name] = tuple(None if math.isnan(x) else float(x) for x in steps)
+    return tuple(days[1:].astype("datetime64[D]").tolist()), found
+
+
+def market_of(
+    symbol: str,
+    underlying: Underlying | None,
+    ticks: UnderlyingTicks | None,
+    known: Known,
+    *,
+    sector: str | None,
+    today: dt.date,
+) -> SymbolMarket:
+    """What the gateway and the store say of one symbol; a file's dates win over the gateway's."""
+    snapshot = known.snapshots.get(symbol)
+    spot = ticks.spot if ticks else None
+    earnings = [one.day for one in known.earnings.get(symbol, ())]
+    if snapshot is not None and snapshot.next_earnings and snapshot.next_earnings >= today:
+        earnings = earnings or [snapshot.next_earnings]
+    dividend = next(iter(known.dividends.get(symbol, ())), None)
+    if dividend is None and ticks is not None and ticks.dividends:
+        told = parse_dividends(symbol, ticks.dividends)
+        dividend = told if told is not None and told.day >= today else None
+    return SymbolMarket(
+        symbol=symbol,
+        underlying=underlying,
+        spot=spot,
+        div_yield=_yield(ticks, spot.price if spot else None),
+        iv30=_first(
+            ticks.implied_volatility if ticks else None, snapshot.iv30 if snapshot else None
+        ),
+        hv30=_first(
+            snapshot.hv30 if snapshot else None, ticks.historical_volatility if ticks else None
+        ),
+        iv_rank=snapshot.iv_rank if snapshot else None,
+        skew=snapshot.skew if snapshot else None,
+        next_earnings=min(earnings, default=None),
+        next_dividend=dividend.day if dividend else None,
+        dividend_amount=dividend.amount if dividend else None,
+        sector=sector,
+    )
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _yield(ticks: UnderlyingTicks | None, price: float | None) -> float:
+    """Dividends of the next twelve months over the price; 0 where IB tells none."""
+    parts = ticks.dividends.split(",") if ticks is not None and ticks.dividends else []
+    try:
+        amount = float(parts[1])
+    except (IndexError, ValueError):
+        return 0.0
+    return amount / price if price and math.isfinite(amount) and amount > 0.0 else 0.0
+
+
+Refresh = Callable[[Sequence[str]], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A book while it is being read."""
+
+    session: Session
+    settings: Settings
+    deadline: float | None
+    watch: Watcher
+    positions: tuple[Position, ...] = ()
+    accounts: tuple[AccountSummary, ...] = ()
+    quoted: Quoted = field(default_factory=Quoted)
+    notes: list[str] = field(default_factory=list)
+
+
+async def read_book(
+    session: Session,
+    settings: Settings,
+    store: Database | None,
+    *,
+    considered: Sequence[NamedLeg] = (),
+    before: Book | None = None,
+    sectors: Mapping[str, str] | None = None,
+    refresh: Refresh | None = None,
+    deadline: float | None = None,
+    watch: Watcher = ignore,
+) -> tuple[Book, tuple[Position, ...]]:
+    """
+    Read positions and accounts over *session* and quote every leg.
+
+    Returns the book, with marks of the considered legs as well, and those legs as contracts of the
+    gateway, of quantity 0: they are no part of the book.
+
+    Args:
+        store: Stored returns, volatility and events; None leaves them out.
+        considered: Legs of a trade to quote beside those that are held.
+        before: The last saved book, for the day since which a position is held.
+        sectors: Symbol to its sector.
+        refresh: Brings the stored bars of symbols up to date; what it cannot do costs no book.
+        deadline: Time of the running loop; legs without a quote by then say so.
+
+    Raises:
+        RequestTimeout: Positions or account values did not come whole; never an empty book instead.
+        DeadlineExceeded: The deadline passed before they came.
+        SessionError: The gateway was lost for good.
+    """
+    work = _Reading(session, settings, deadline, watch)
+    watch(Event("stage", "", "positions and account values"))
+    try:
+        async with asyncio.timeout_at(deadline):
+            await session.persistently(partial(_read_account, work), deadline=deadline)
+            wanted = await _contracts(work, considered)
+    except TimeoutError as exc:
+        raise DeadlineExceeded("the deadline passed before the account was read") from exc
+    symbols = sorted({one.symbol for one in (*work.positions, *wanted)} | {_benchmark(work)})
+    await _quote_underlyings(work, symbols, wanted)
+    await _quote_options(work, wanted)
+    known = await _known(work, store, symbols, refresh)
+    considered_lines = tuple(position for position in wanted if position.proposed)
+    return _assembled(work, known, wanted, before, sectors or {}), considered_lines
+
+
+def _today(moment: dt.datetime) -> dt.date:
+    return dates.local_date(moment, str(dates.NEW_YORK))
+
+
+def _benchmark(work: _Reading) -> str:
+    return work.settings.portfolio.benchmark
+
+
+# -- the account -----------------------------------------------------------------------------
+
+
+async def _read_account(work: _Reading) -> None:
+    timeout_s = work.settings.portfolio.account_timeout_s
+    work.positions = await account.positions(work.session, timeout_s=timeout_s)
+    work.accounts = await account.summaries(work.session, timeout_s=timeout_s)
+    await work.session.now()
+
+
+async def _contracts(work: _Reading, considered: Sequence[NamedLeg]) -> list[Position]:
+    """Everything to quote, each contract once: what is held, then what is only considered."""
+    found: dict[str, Position] = {}
+    for one in work.positions:
+        found.setdefault(one.contract, one)
+    for leg in considered:
+        position = await _considered(work, leg)
+        found.setdefault(position.contract, position)
+    return list(found.values())
+
+
+async def _considered(work: _Reading, leg: NamedLeg) -> Position:
+    """
+    A leg that is not held, with the contract id and class that the gateway gives it.
+
+    Raises:
+        UnknownContract: There is no such option or symbol.
+        RequestFailed: The gateway did not say.
+    """
+    held = next((one for one in work.positions if is_named(one, leg)), None)
+    if held is not None:
+        return held
+    session, ib = work.session, work.settings.ib
+    underlying = await contracts.resolve_underlying(
+        session, leg.symbol, work.settings.market, timeout_s=ib.request_timeout_s
+    )
+    bare = Position(
+        account="",
+        symbol=leg.symbol,
+        sec_type="STK",
+        quantity=0.0,
+        con_id=underlying.con_id,
+        currency=underlying.currency,
+        proposed=True,
+    )
+    if leg.strike is None or leg.expiry is None:
+        return bare
+    listed = await contracts.option_params(session, underlying, timeout_s=ib.params_timeout_s)
+    params = selection.choose_params(listed, leg.symbol, work.settings.chain.trading_class)
+    pair = Wanted(leg.expiry, leg.strike, "C" if leg.right == "C" else "P")
+    contract = convert.option_contract(underlying, params, pair)
+    details = await account.details_of(
+        session, contract, contracts.describe(leg.symbol, pair), timeout_s=ib.request_timeout_s
+    )
+    option = {
+        "sec_type": "OPT",
+        "con_id": details.contract.conId if details.contract else None,
+        "right": pair.right,
+        "strike": pair.strike,
+        "expiry": pair.expiry,
+        "multiplier": float(params.multiplier),
+        "trading_class": params.trading_class,
+    }
+    return bare.model_copy(update=option)
+
+
+# -- quotes ------------------------------------------------------------------------------------
+
+
+async def _quote_underlyings(
+    work: _Reading, symbols: Sequence[str], wanted: Iterable[Position]
+) -> None:
+    first = {
+        position.symbol: position
+        for position in reversed(list(wanted))
+        if position.is_option or position.is_stock
+    }
+    session, settings = work.session, work.settings
+    now = session.clock_now()
+
+    async def quote(symbol: str) -> UnderlyingTicks:
+        like = first.get(symbol) or Position(
+            account="", symbol=symbol, sec_type="STK", quantity=0.0
+        )
+        underlying = await account.underlying_of(
+            session, like, settings.market, timeout_s=settings.ib.request_timeout_s
+        )
+        work.quoted.underlyings[symbol] = underlying
+        await session.use_data_type(wanted_data_type(session, underlying, now))
+        return await underlying_ticks(
+            session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
+        )
+
+    asked = [one for one in symbols if one in first or one == _benchmark(work)]
+    count = counting(work.watch, "underlyings", len(asked), "underlyings")
+    outcomes = await session.fan_out(
+        asked, quote, deadline=work.deadline, on_done=count, resume=True
+    )
+    for outcome in outcomes:
+        if outcome.value is not None:
+            work.quoted.ticks[outcome.item] = outcome.value
+            if outcome.value.spot is None:
+                seconds = settings.market.spot_timeout_s
+                work.quoted.unpriced[outcome.item] = f"no price within {seconds:g} s"
+        elif outcome.error is not None:
+            if not isinstance(outcome.error, UnknownContract):
+                work.quoted.unpriced[outcome.item] = str(outcome.error)
+            work.notes.append(f"{outcome.item}: {outcome.error}")
+
+
+async def _quote_options(work: _Reading, wanted: Sequence[Position]) -> None:
+    """Quote every living option."""
+    session, rules = work.session, work.settings.chain
+    today = _today(session.clock_now())
+    living = [leg for leg in wanted if leg.is_option and leg.expiry and leg.expiry >= today]
+    patience = Patience(rules.silent_s)
+
+    async def quote(leg: Position, on_asked: Callable[[], None]) -> OptionQuote:
+        contract = account.leg_contract(leg)
+        return await option_quote(
+            session, leg.contract, contract, pair_of(leg), rules, patience, on_asked
+        )
+
+    count = counting(work.watch, "legs", len(living), "legs")
+    outcomes = await quote_all(session, living, quote, deadline=work.deadline, on_done=count)
+    for outcome in outcomes:
+        name = outcome.item.contract
+        if outcome.value is not None:
+            work.quoted.rows[name] = outcome.value
+        elif outcome.error is not None:
+            work.quoted.problems[name] = outcome.error
+
+
+async def _known(
+    work: _Reading, store: Database | None, symbols: Sequence[str], refresh: Refresh | None
+) -> Known:
+    if refresh is not None and symbols:
+        try:
+            await refresh(symbols)
+        except TomicError as exc:
+            work.notes.append(f"returns were not brought up to date: {exc}")
+    return await stored(store, symbols, work.settings, _today(work.session.clock_now()))
+
+
+# -- the book ----------------------------------------------------------------------------------
+
+
+def _assembled(
+    work: _Reading,
+    known: Known,
+    wanted: Sequence[Position],
+    before: Book | None,
+    sectors: Mapping[str, str],
+) -> Book:
+    as_of = work.session.clock_now()
+    symbols = sorted({position.symbol for position in wanted} | {_benchmark(work)})
+    base = work.accounts[0].currency if work.accounts else "USD"
+    unknown = sorted(
+        {position.symbol for position in wanted if position.is_option or position.is_stock}
+        - set(known.returns)
+    )
+    if unknown:
+        work.notes.append(
+            f"no stored returns of {', '.join(unknown)}: beta taken as 1; run tomic prices"
+        )
+    return Book(
+        as_of=as_of,
+        currency=base,
+        accounts=work.accounts,
+        positions=_with_first_seen(work.positions, before, _today(as_of)),
+        marks=marks_of(
+            work.quoted,
+            wanted,
+            as_of=as_of,
+            rate=work.settings.market.rate,
+            data_type=work.session.data_type,
+        ),
+        markets={
+            name: market_of(
+                name,
+                work.quoted.underlyings.get(name),
+                work.quoted.ticks.get(name),
+                known,
+                sector=sectors.get(name),
+                today=_today(as_of),
+            )
+            for name in symbols
+        },
+        rates=_rates(work.accounts, base),
+        interest=work.settings.market.rate,
+        data_type=work.session.data_type,
+        benchmark=_benchmark(work),
+        return_days=known.days,
+        returns=known.returns,
+        notes=(*work.session.notes, *work.notes),
+    )
+
+
+def _rates(accounts: Sequence[AccountSummary], base: str) -> dict[str, float]:
+    """Base currency for one unit of each, from the accounts that have this base."""
+    found: dict[str, float] = {}
+    for one in accounts:
+        if one.currency == base:
+            found.update(one.rates)
+    return found
+
+
+def _with_first_seen(
+    positions: Iterable[Position], before: Book | None, today: dt.date
+) -> tuple[Position, ...]:
+    """Each position with the day of the first saved book that held it on the same side."""
+    seen = {
+        (one.account, one.contract): one
+        for one in (before.positions if before else ())
+        if one.first_seen is not None
+    }
+    result = []
+    for one in positions:
+        old = seen.get((one.account, one.contract))
+        held_on = old is not None and old.quantity * one.quantity > 0.0
+        day = old.first_seen if held_on and old is not None else today
+        result.append(one.model_copy(update={"first_seen": day}))
+    return tuple(result)
+
+
+# -- the broker's own margin of a trade ----------------------------------------------------------
+
+
+def order_legs(book: Book) -> list[account.OrderLeg]:
+    """
+    The trade that is considered in *book* as contracts of the gateway.
+
+    Raises:
+        DataError: A leg was not found at the gateway.
+    """
+    found = []
+    for position in (position for position in book.positions if position.proposed):
+        if position.con_id is None:
+            raise DataError(f"{position.contract}: the gateway gave no contract id")
+        found.append(account.OrderLeg(account.leg_contract(position), position.quantity))
+    return found
+
 
 _REFRESH_S = 15.0
 _FRESH = dt.timedelta(days=4)
