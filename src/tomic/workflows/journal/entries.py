@@ -295,22 +295,22 @@ def parse_fields(texts: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: No such field, or no number where one is needed.
     """
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or name not in FIELDS:
             raise UsageError(f"{text!r}: write NAME=VALUE; there are {', '.join(FIELDS)}")
         if name in _NUMBERS:
             try:
-                found[name] = None if value in ("", "none") else float(value)
+                fields[name] = None if value in ("", "none") else float(value)
             except ValueError:
                 raise UsageError(f"{name} must be a number, got {value!r}") from None
         else:
-            found[name] = tuple(value.replace(",", " ").split()) if name == "tags" else value
-    return found
+            fields[name] = tuple(value.replace(",", " ").split()) if name == "tags" else value
+    return fields
 
 
-async def correct(journal: Journal, entry_id: int, wanted: Correction) -> Recorded:
+async def correct(journal: Journal, entry_id: int, correction: Correction) -> Recorded:
     """
     Apply a correction.
 
@@ -318,40 +318,40 @@ async def correct(journal: Journal, entry_id: int, wanted: Correction) -> Record
         UsageError: There is nothing to correct, no such trade, the result makes no sense, or a
             time is yet to come.
     """
-    await refuse_future(journal, wanted.at)
+    await refuse_future(journal, correction.at)
     before = await load(journal, entry_id)
-    work = _worker(journal, wanted)
+    work = _worker(journal, correction)
     if work(before) == before:
         raise UsageError("nothing to correct; tomic journal correct --help shows what can be")
-    entry = await change(journal, entry_id, work, event="correct", note=wanted.because)
+    entry = await change(journal, entry_id, work, event="correct", note=correction.because)
     return Recorded(entry)
 
 
-def _worker(journal: Journal, wanted: Correction) -> Callable[[JournalEntry], JournalEntry]:
+def _worker(journal: Journal, correction: Correction) -> Callable[[JournalEntry], JournalEntry]:
     def work(entry: JournalEntry) -> JournalEntry:
         try:
-            return _corrected(journal, entry, wanted)
+            return _corrected(journal, entry, correction)
         except ValidationError as exc:
             raise UsageError(first_fault(exc)) from exc
 
     return work
 
 
-def _corrected(journal: Journal, entry: JournalEntry, wanted: Correction) -> JournalEntry:
-    values = dict(wanted.fields)
+def _corrected(journal: Journal, entry: JournalEntry, correction: Correction) -> JournalEntry:
+    values = dict(correction.fields)
     context = {name: values.pop(name) for name in _NUMBERS if name in values}
     if context:
         values["context"] = entry.context.model_copy(update=context)
-    if wanted.rules:
-        values["rules"] = _rules(journal, entry, wanted.rules)
+    if correction.rules:
+        values["rules"] = _rules(journal, entry, correction.rules)
     changed = entry.model_copy(update=values)
-    if wanted.trade is not None:
-        changed = _with_trade(changed, wanted.trade, wanted)
-    elif wanted.price is not None or wanted.leg is not None or wanted.at is not None:
+    if correction.trade is not None:
+        changed = _with_trade(changed, correction.trade, correction)
+    elif correction.price is not None or correction.leg is not None or correction.at is not None:
         raise UsageError("say which trade is wrong: --trade 1 is the opening")
-    if wanted.reopen:
+    if correction.reopen:
         changed = _reopened(changed)
-    if wanted.cancel:
+    if correction.cancel:
         changed = changed.model_copy(update={"status": EntryStatus.CANCELLED})
     return changed
 
@@ -362,11 +362,11 @@ def _rules(journal: Journal, entry: JournalEntry, changes: Mapping[str, Any]) ->
     return entry.rules.model_copy(update={name: getattr(checked, name) for name in changes})
 
 
-def _with_trade(entry: JournalEntry, number: int, wanted: Correction) -> JournalEntry:
+def _with_trade(entry: JournalEntry, number: int, correction: Correction) -> JournalEntry:
     if not 0 < number <= len(entry.trades):
         raise UsageError(f"entry {entry.id} has {len(entry.trades)} trades; --trade 1 is the first")
     trades = list(entry.trades)
-    trades[number - 1] = _trade(trades[number - 1], wanted)
+    trades[number - 1] = _trade(trades[number - 1], correction)
     ordered = tuple(sorted(trades, key=lambda trade: trade.at))
     times: dict[str, Any] = {"trades": ordered, "opened_at": ordered[0].at}
     if entry.closed_at is not None:
@@ -374,12 +374,12 @@ def _with_trade(entry: JournalEntry, number: int, wanted: Correction) -> Journal
     return entry.model_copy(update=times)
 
 
-def _trade(trade: Trade, wanted: Correction) -> Trade:
+def _trade(trade: Trade, correction: Correction) -> Trade:
     values: dict[str, Any] = {}
     fills = trade.fills
-    if wanted.price is not None:
+    if correction.price is not None:
         amounts = [fill.quantity for fill in fills]
-        price = campaign.signed_price(wanted.price, fills, amounts)
+        price = campaign.signed_price(correction.price, fills, amounts)
         if len(fills) == 1:
             fills = (fills[0].model_copy(update={"price": abs(price)}),)
         else:
@@ -387,13 +387,13 @@ def _trade(trade: Trade, wanted: Correction) -> Trade:
             fills = tuple(
                 fill if fill.is_stock else fill.model_copy(update={"price": None}) for fill in fills
             )
-    if wanted.leg is not None:
-        fills = _repriced(trade, fills, wanted.leg)
+    if correction.leg is not None:
+        fills = _repriced(trade, fills, correction.leg)
         values["price"] = None
-    if wanted.commission is not None:
-        fills = _charged(fills, wanted.commission)
-    if wanted.at is not None:
-        values["at"] = wanted.at
+    if correction.commission is not None:
+        fills = _charged(fills, correction.commission)
+    if correction.at is not None:
+        values["at"] = correction.at
     return Trade.model_validate({**dict(trade), **values, "fills": fills})
 
 
@@ -403,8 +403,8 @@ def _repriced(trade: Trade, fills: Sequence[Fill], text: str) -> tuple[Fill, ...
         price = float(value)
     except ValueError:
         raise UsageError(f"--leg {text}: write it as 560P=2.35") from None
-    wanted = name.upper().replace(" ", "")
-    hits = [fill for fill in fills if fill.name.upper().replace(" ", "").startswith(wanted)]
+    leg_name = name.upper().replace(" ", "")
+    hits = [fill for fill in fills if fill.name.upper().replace(" ", "").startswith(leg_name)]
     if len(hits) != 1:
         names = ", ".join(fill.name for fill in fills)
         raise UsageError(f"--leg {text}: the trade has {names}; name one of them")
@@ -454,14 +454,14 @@ async def link_position(journal: Journal, entry_id: int, text: str) -> JournalEn
     name, _, value = text.partition("=")
     if not value.strip().isdigit():
         raise UsageError(f"--position {text}: write it as 560P=712345")
-    wanted, con_id = name.upper().replace(" ", ""), int(value)
+    leg_name, con_id = name.upper().replace(" ", ""), int(value)
 
     def work(entry: JournalEntry) -> JournalEntry:
         keys = {
             fill.key
             for trade in entry.trades
             for fill in trade.fills
-            if fill.name.upper().replace(" ", "").startswith(wanted)
+            if fill.name.upper().replace(" ", "").startswith(leg_name)
         }
         if len(keys) != 1:
             raise UsageError(f"--position {text}: {len(keys)} legs are called {name}; name one")

@@ -96,10 +96,10 @@ async def take_file(journal: Journal, name: str, file: broker.BrokerFile) -> Int
     return await _take(journal, name, given, file.odd)
 
 
-async def take(journal: Journal, name: str, found: Iterable[Executed]) -> Intake:
+async def take(journal: Journal, name: str, executed: Iterable[Executed]) -> Intake:
     """Keep executions that came from elsewhere, and place what can be placed."""
     given, odd = [], []
-    for execution in executions.numbered(found):
+    for execution in executions.numbered(executed):
         reason = executions.fault(execution)
         row = FileRow(0, "", _text(execution), reason)
         if reason:
@@ -191,25 +191,25 @@ def _is_same(execution: Executed, other: Executed) -> bool:
 
 def _unread(name: str, at: dt.datetime, rows: Iterable[FileRow]) -> list[UnreadRow]:
     """Rows as the store keeps them: the same row of the same kind of file is the same one."""
-    seen: Counter[tuple[str, str]] = Counter()
-    found = []
+    counts: Counter[tuple[str, str]] = Counter()
+    unread = []
     for row in rows:
         key = (row.columns, row.text)
-        text = "\n".join((*key, str(seen[key])))
-        seen[key] += 1
+        text = "\n".join((*key, str(counts[key])))
+        counts[key] += 1
         number = f"row-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-        found.append(UnreadRow(number, at, name, row.line, row.columns, row.text, row.reason))
-    return found
+        unread.append(UnreadRow(number, at, name, row.line, row.columns, row.text, row.reason))
+    return unread
 
 
 async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
     """Rows that were no executions to an earlier program and are to this one, with their ids."""
     set_aside = ignored(await journal.store.journal.decisions())
     by_columns: dict[str, list[UnreadRow]] = {}
-    for one in await journal.store.journal.unread_rows():
-        if one.columns and one.row_id not in set_aside:
-            by_columns.setdefault(one.columns, []).append(one)
-    found = []
+    for unread in await journal.store.journal.unread_rows():
+        if unread.columns and unread.row_id not in set_aside:
+            by_columns.setdefault(unread.columns, []).append(unread)
+    readable = []
     for columns, rows in by_columns.items():
         try:
             read = broker.parse("", "\n".join((columns, *(row.text for row in rows))))
@@ -217,8 +217,8 @@ async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
             continue
         for executed, row in zip(read.executions, read.rows, strict=True):
             own = rows[row.line - 2]
-            found.append((executed, replace(row, line=own.line), own.row_id))
-    return found
+            readable.append((executed, replace(row, line=own.line), own.row_id))
+    return readable
 
 
 async def _decide_on_equals(
@@ -356,31 +356,33 @@ async def _write(
             continue
         try:
             documents = [
-                (_to_store(journal, some[-1], saved, names, broken), _ids(some))
-                for some in parts.values()
+                (_to_store(journal, parts_of_entry[-1], saved, names, broken), _ids(parts_of_entry))
+                for parts_of_entry in parts.values()
             ]
         # One order never costs another: what keeps its entry from being written is its reason.
         except Exception as exc:
             broken.update(parts)
             reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
-            ids = (number for some in parts.values() for number in _ids(some))
+            ids = (number for parts_of_entry in parts.values() for number in _ids(parts_of_entry))
             placing.reasons |= dict.fromkeys(ids, reason)
             continue
         written = await journal.store.journal.place_executions(documents, event="executions", at=at)
         if written is None:
             return False
-        for (number, some), (entry_id, revision) in zip(parts.items(), written, strict=True):
+        for (number, parts_of_entry), (entry_id, revision) in zip(
+            parts.items(), written, strict=True
+        ):
             if number not in saved:
                 placing.added = (*placing.added, entry_id)
             elif entry_id not in (*placing.added, *placing.changed):
                 placing.changed = (*placing.changed, entry_id)
             saved[number] = (entry_id, revision)
-            placing.notes += [_said(one) for one in some]
+            placing.notes += [_said(placed) for placed in parts_of_entry]
     return True
 
 
 def _ids(placed: Iterable[Placed]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(number for one in placed for number in one.exec_ids))
+    return tuple(dict.fromkeys(number for part in placed for number in part.exec_ids))
 
 
 def _to_store(
@@ -505,7 +507,7 @@ def loaded(stored: Execution) -> Executed:
 
 def ignored(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
     """Executions and rows whose last decision sets them aside."""
-    return {number for number, some in decisions.items() if some[-1].decision == "ignore"}
+    return {number for number, made in decisions.items() if made[-1].decision == "ignore"}
 
 
 async def listing(
@@ -568,9 +570,9 @@ def _gaps(stored: Iterable[Execution], entries: Iterable[JournalEntry]) -> dict[
 def _execution_row(
     execution: Execution, decisions: Mapping[str, Sequence[Decision]], gaps: Mapping[str, str]
 ) -> ExecutionRow:
-    document, some = execution.document, tuple(decisions.get(execution.exec_id, ()))
+    document, made = execution.document, tuple(decisions.get(execution.exec_id, ()))
     executed, fault = _sound(execution)
-    is_ignored = bool(some) and some[-1].decision == "ignore"
+    is_ignored = bool(made) and made[-1].decision == "ignore"
     status = "placed" if execution.entry_id is not None else "ignored" if is_ignored else "waiting"
     return ExecutionRow(
         id=execution.exec_id,
@@ -585,22 +587,22 @@ def _execution_row(
         entry=execution.entry_id,
         reason=gaps.get(execution.exec_id, "")
         if status == "placed"
-        else _why(status, some, fault or execution.reason),
-        decisions=some,
+        else _why(status, made, fault or execution.reason),
+        decisions=made,
     )
 
 
 def _unread_row(row: UnreadRow, decisions: Mapping[str, Sequence[Decision]]) -> ExecutionRow:
-    some = tuple(decisions.get(row.row_id, ()))
-    status = "ignored" if some and some[-1].decision == "ignore" else "unread"
+    made = tuple(decisions.get(row.row_id, ()))
+    status = "ignored" if made and made[-1].decision == "ignore" else "unread"
     return ExecutionRow(
         id=row.row_id,
         status=status,
-        reason=_why(status, some, row.reason),
+        reason=_why(status, made, row.reason),
         source=row.source,
         line=row.line,
         text=row.text,
-        decisions=some,
+        decisions=made,
     )
 
 
@@ -647,8 +649,8 @@ async def decide(
     await journal.store.journal.save_decisions(
         Decision(row.id, now, decision, who, because) for row in chosen
     )
-    wanted = {row.id for row in chosen}
-    return [row for row in await listing(journal) if row.id in wanted]
+    ids_chosen = {row.id for row in chosen}
+    return [row for row in await listing(journal) if row.id in ids_chosen]
 
 
 def _named_row(rows: Sequence[ExecutionRow], number: str) -> ExecutionRow:

@@ -96,15 +96,15 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
     ahead: list[FileRow] = []
     now = await journal.clock()
     skipped = 0
-    for found in legacy.read(documents):
-        name = f"TradeID {found.trade_id}"
-        notes += [f"{name}: {text}" for text in found.notes]
-        if found.entry is None:
+    for read in legacy.read(documents):
+        name = f"TradeID {read.trade_id}"
+        notes += [f"{name}: {text}" for text in read.notes]
+        if read.entry is None:
             continue
-        if _mark(found.entry.original) in known:
+        if _mark(read.entry.original) in known:
             skipped += 1
             continue
-        entry = found.entry
+        entry = read.entry
         if moment := _in_future(entry, now):
             ahead.append(_left_out(entry, len(ahead) + 1, moment))
             continue
@@ -228,9 +228,9 @@ async def import_from_tws(journal: Journal) -> ImportedJournal:
         raise StoreError("executions come from the gateway; leave out --offline")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
-    found, left_out = await ib_executions.executions(session, timeout_s=timeout_s)
+    executed, left_out = await ib_executions.executions(session, timeout_s=timeout_s)
     notes = [f"{left_out} executions of other instruments left out"] if left_out else []
-    taken = await executions.take(journal, "TWS", found)
+    taken = await executions.take(journal, "TWS", executed)
     return _imported("executions of TWS", taken, notes)
 
 

@@ -97,11 +97,11 @@ async def settle(journal: Journal) -> Settled:
 
 async def _replaced(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
     """When bars of a symbol were replaced as a whole, after a split."""
-    found: dict[str, list[dt.datetime]] = {}
+    moments: dict[str, list[dt.datetime]] = {}
     for symbol in symbols:
         events = await journal.store.history.events(symbol)
-        found[symbol] = [at for at, _, kind, _ in events if kind == "replaced"]
-    return found
+        moments[symbol] = [at for at, _, kind, _ in events if kind == "replaced"]
+    return moments
 
 
 def _outcome(
@@ -155,17 +155,17 @@ def _vol_ratio(series: VolSeries | None, first: dt.date, last: dt.date) -> float
 
 
 def _known(stored: Sequence[StoredProposal]) -> list[ProposalOutcome]:
-    found = []
-    for one in stored:
-        outcome, document = one.outcome or {}, one.document
+    outcomes = []
+    for proposal in stored:
+        outcome, document = proposal.outcome or {}, proposal.document
         if "result" not in outcome:
             continue
-        found.append(
+        outcomes.append(
             ProposalOutcome(
-                id=one.id,
-                symbol=one.symbol,
-                strategy=one.strategy,
-                expiry=one.expiry,
+                id=proposal.id,
+                symbol=proposal.symbol,
+                strategy=proposal.strategy,
+                expiry=proposal.expiry,
                 result=float(outcome["result"]),
                 pos=float(document["pos"]),
                 ev=float(document["ev"]),
@@ -174,4 +174,4 @@ def _known(stored: Sequence[StoredProposal]) -> list[ProposalOutcome]:
                 margin=float(document["margin"]),
             )
         )
-    return found
+    return outcomes

@@ -61,8 +61,8 @@ async def look(
     journal: Journal,
     symbol: str,
     legs: Sequence[Held],
-    held: Sequence[Held],
-    wish: TradeTicket,
+    owned: Sequence[Held],
+    ticket: TradeTicket,
     *,
     needed: bool,
 ) -> tuple[Snapshot | None, LegMarket | None, str]:
@@ -73,11 +73,11 @@ async def look(
         UsageError: The trade lies in the future.
         TomicError: Nobody answers, and the price is *needed*.
     """
-    await refuse_future(journal, wish.at)
+    await refuse_future(journal, ticket.at)
     options = [leg for leg in legs if not leg.is_stock]
-    if journal.fetch is None or wish.offline:
+    if journal.fetch is None or ticket.offline:
         return None, None, "nobody was asked (--offline)"
-    if wish.at is not None:
+    if ticket.at is not None:
         return None, None, "it lies in the past, so nobody was asked"
     if not options:
         return None, None, "shares alone are not quoted"
@@ -89,14 +89,14 @@ async def look(
         if needed:
             raise
         return None, None, str(exc)
-    seen = reading.snapshot(market.board, options, held, market.vol)
-    return seen, market, ""
+    marked = reading.snapshot(market.board, options, owned, market.vol)
+    return marked, market, ""
 
 
 def price_fills(
     legs: Sequence[Held],
-    wish: TradeTicket,
-    seen: Snapshot | None,
+    ticket: TradeTicket,
+    marked: Snapshot | None,
     prices: Mapping[Any, float],
     settings: Settings,
 ) -> tuple[tuple[Fill, ...], float | None]:
@@ -106,12 +106,12 @@ def price_fills(
     Raises:
         UsageError: No price was given and none is known.
     """
-    marks = seen.prices if seen else {}
+    marks = marked.prices if marked else {}
     contracts = sum(abs(leg.quantity) for leg in legs if not leg.is_stock)
     fee = (
         settings.costs.commission
-        if wish.commission is None or not contracts
-        else (wish.commission / contracts)
+        if ticket.commission is None or not contracts
+        else (ticket.commission / contracts)
     )
     fills = tuple(
         Fill(
@@ -122,31 +122,31 @@ def price_fills(
         )
         for leg in legs
     )
-    if wish.price is not None:
+    if ticket.price is not None:
         quantities = [leg.quantity for leg in legs]
-        return _at_net(fills, campaign.signed_price(wish.price, legs, quantities), seen)
+        return _at_net(fills, campaign.signed_price(ticket.price, legs, quantities), marked)
     if all(fill.price is not None for fill in fills):
         return fills, None
-    offered = reading.executable(legs, seen, settings.costs.slippage) if seen else None
+    offered = reading.executable(legs, marked, settings.costs.slippage) if marked else None
     if offered is None:
-        lacking = ", ".join(fill.name for fill in fills if _is_unquoted(seen, fill))
+        lacking = ", ".join(fill.name for fill in fills if _is_unquoted(marked, fill))
         raise UsageError(f"no price of {lacking or 'these legs'}; pass --price")
     size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
-    return _at_net(fills, round(offered / size, 4), seen)
+    return _at_net(fills, round(offered / size, 4), marked)
 
 
-def _is_unquoted(seen: Snapshot | None, fill: Fill) -> bool:
-    mark = seen.mark(fill.key) if seen else None
+def _is_unquoted(marked: Snapshot | None, fill: Fill) -> bool:
+    mark = marked.mark(fill.key) if marked else None
     return not fill.is_stock and (mark is None or mark.ask is None or mark.source == reading.MODEL)
 
 
 def _at_net(
-    fills: tuple[Fill, ...], price: float, seen: Snapshot | None
+    fills: tuple[Fill, ...], price: float, marked: Snapshot | None
 ) -> tuple[tuple[Fill, ...], float | None]:
     """A single kind of contract has the net price itself; shares stand at the spot."""
     if len(fills) == 1:
         return (fills[0].model_copy(update={"price": abs(price)}),), None
-    spot = seen.spot if seen else None
+    spot = marked.spot if marked else None
     known = tuple(
         fill.model_copy(update={"price": spot}) if fill.is_stock and fill.price is None else fill
         for fill in fills
@@ -161,7 +161,7 @@ def make_trade(
     at: dt.datetime,
     fills: tuple[Fill, ...],
     price: float | None,
-    seen: Snapshot | None,
+    marked: Snapshot | None,
     note: str,
 ) -> Trade:
     """A trade of these fills."""
@@ -171,13 +171,13 @@ def make_trade(
         fills=fills,
         price=price,
         structures=campaign.count_structures(fills),
-        spot=seen.spot if seen else None,
+        spot=marked.spot if marked else None,
         note=note,
     )
 
 
 async def close(
-    journal: Journal, entry_id: int, wish: TradeTicket, *, structures: int | None = None
+    journal: Journal, entry_id: int, ticket: TradeTicket, *, structures: int | None = None
 ) -> Recorded:
     """
     Close an entry, or some structures of it, at a price or at what the market asks.
@@ -186,15 +186,17 @@ async def close(
         UsageError: It is not open, no price is known, or so many are not held.
     """
     entry = await load(journal, entry_id)
-    held = _held_of(entry)
-    share = _share(held, structures)
-    legs = [leg.model_copy(update={"quantity": -leg.quantity * share}) for leg in held]
-    campaign.closing_fills(held, share=share)
-    seen, _, why = await look(journal, entry.symbol, held, held, wish, needed=wish.price is None)
-    at = wish.at or campaign.not_before(entry, seen.at if seen else await journal.clock())
-    fills, price = price_fills(legs, wish, seen, {}, journal.settings)
-    trade = make_trade(Action.CLOSE, at, fills, price, seen, wish.note)
-    return await _record(journal, entry_id, trade, seen, why)
+    owned = _held_of(entry)
+    share = _share(owned, structures)
+    legs = [leg.model_copy(update={"quantity": -leg.quantity * share}) for leg in owned]
+    campaign.closing_fills(owned, share=share)
+    marked, _, why = await look(
+        journal, entry.symbol, owned, owned, ticket, needed=ticket.price is None
+    )
+    at = ticket.at or campaign.not_before(entry, marked.at if marked else await journal.clock())
+    fills, price = price_fills(legs, ticket, marked, {}, journal.settings)
+    trade = make_trade(Action.CLOSE, at, fills, price, marked, ticket.note)
+    return await _record(journal, entry_id, trade, marked, why)
 
 
 async def roll(
@@ -202,7 +204,7 @@ async def roll(
     entry_id: int,
     legs: Sequence[Held],
     prices: Mapping[Any, float],
-    wish: TradeTicket,
+    ticket: TradeTicket,
 ) -> Recorded:
     """
     Close legs of an entry and open others in one trade; the campaign goes on.
@@ -211,18 +213,23 @@ async def roll(
         UsageError: It is not open, nothing of it is closed, or no price is known.
     """
     entry = await load(journal, entry_id)
-    held = _held_of(entry)
-    owned = {leg.key: leg.quantity for leg in held}
+    holding = _held_of(entry)
+    owned = {leg.key: leg.quantity for leg in holding}
     closes = any(owned.get(leg.key, 0.0) * leg.quantity < 0.0 for leg in legs)
-    contracts = list({leg.key: leg for leg in (*held, *legs)}.values())
-    seen, _, why = await look(
-        journal, entry.symbol, contracts, held, wish, needed=wish.price is None and not prices
+    contracts = list({leg.key: leg for leg in (*holding, *legs)}.values())
+    marked, _, why = await look(
+        journal,
+        entry.symbol,
+        contracts,
+        holding,
+        ticket,
+        needed=ticket.price is None and not prices,
     )
-    at = wish.at or campaign.not_before(entry, seen.at if seen else await journal.clock())
-    fills, price = price_fills(legs, wish, seen, prices, journal.settings)
+    at = ticket.at or campaign.not_before(entry, marked.at if marked else await journal.clock())
+    fills, price = price_fills(legs, ticket, marked, prices, journal.settings)
     action = Action.ROLL if closes else Action.ADJUST
-    trade = make_trade(action, at, fills, price, seen, wish.note)
-    return await _record(journal, entry_id, trade, seen, why)
+    trade = make_trade(action, at, fills, price, marked, ticket.note)
+    return await _record(journal, entry_id, trade, marked, why)
 
 
 def rolled_to(
@@ -283,11 +290,11 @@ async def settle(
         )
     price = spot if spot is not None else await _close_on(journal, entry.symbol, expiry)
     in_cash = entry.symbol in journal.settings.market.indices
-    found = campaign.settlement(
+    settled = campaign.settlement(
         campaign.held(entry), expired_by=expiry, spot=price, in_cash=in_cash
     )
     recorded = Recorded(entry)
-    for action, fills in found.items():
+    for action, fills in settled.items():
         trade = Trade(
             at=max(moment, entry.opened_at),
             action=action,
@@ -327,7 +334,7 @@ async def assign(
     """
     await refuse_future(journal, at)
     entry = await load(journal, entry_id)
-    own = next((one for one in _held_of(entry) if one.key == leg.key), None)
+    own = next((held_leg for held_leg in _held_of(entry) if held_leg.key == leg.key), None)
     if own is None:
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
     fills = campaign.exercise(own, abs(leg.quantity))
@@ -338,11 +345,11 @@ async def assign(
 
 
 async def _record(
-    journal: Journal, entry_id: int, trade: Trade, seen: Snapshot | None, why: str
+    journal: Journal, entry_id: int, trade: Trade, marked: Snapshot | None, why: str
 ) -> Recorded:
     def work(entry: JournalEntry) -> JournalEntry:
         changed = campaign.with_trade(entry, trade)
-        return with_snapshot(changed, seen, at=trade.at) if seen else changed
+        return with_snapshot(changed, marked, at=trade.at) if marked else changed
 
     entry = await change(
         journal, entry_id, work, event=trade.action.value, note=trade.note, at=None
@@ -351,16 +358,16 @@ async def _record(
 
 
 def _held_of(entry: JournalEntry) -> tuple[Held, ...]:
-    held = campaign.held(entry)
-    if not entry.is_open or not held:
+    owned = campaign.held(entry)
+    if not entry.is_open or not owned:
         raise UsageError(f"journal entry {entry.id} is {entry.status.value}; it holds nothing")
-    return held
+    return owned
 
 
-def _share(held: Sequence[Held], structures: int | None) -> float:
+def _share(legs: Sequence[Held], structures: int | None) -> float:
     if structures is None:
         return 1.0
-    sizes = [round(abs(leg.quantity)) for leg in held if not leg.is_stock]
+    sizes = [round(abs(leg.quantity)) for leg in legs if not leg.is_stock]
     size = math.gcd(*sizes) if sizes else 1
     if not 0 < structures <= size:
         raise UsageError(f"{structures} of {size} structures cannot be closed")
@@ -412,9 +419,9 @@ def from_text(text: str, *, symbol: str | None = None, quantity: int = 1) -> Dra
         raise UsageError(f"one entry is one symbol, got {', '.join(sorted(symbols))}")
     legs = tuple(held_of(leg, quantity) for leg in named.legs)
     prices = {
-        leg.key: one.price
-        for leg, one in zip(legs, named.legs, strict=True)
-        if one.price is not None
+        leg.key: named_leg.price
+        for leg, named_leg in zip(legs, named.legs, strict=True)
+        if named_leg.price is not None
     }
     strategy = named.strategy or strategy_of(symbols.pop(), legs)
     return Draft(named.legs[0].symbol, strategy, legs, prices)
@@ -524,7 +531,7 @@ def from_book(chosen: Sequence[Position]) -> Draft:
 # -- entries -----------------------------------------------------------------------------------
 
 
-async def add(journal: Journal, draft: Draft, wish: TradeTicket, say: EntryNotes) -> Recorded:
+async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryNotes) -> Recorded:
     """
     Open an entry, with its context and marks as far as they can be had.
 
@@ -533,25 +540,25 @@ async def add(journal: Journal, draft: Draft, wish: TradeTicket, say: EntryNotes
             continues, that does not exist.
         TomicError: Nobody answers and no price was given.
     """
-    await refuse_future(journal, wish.at)
-    strategy = say.strategy or draft.strategy
-    rules = rules_for(journal.settings, strategy, say.rules)
-    if say.continues is not None:
-        await load(journal, say.continues)
+    await refuse_future(journal, ticket.at)
+    strategy = notes.strategy or draft.strategy
+    rules = rules_for(journal.settings, strategy, notes.rules)
+    if notes.continues is not None:
+        await load(journal, notes.continues)
     proposal, market, why = draft.proposal, None, ""
-    if proposal is not None and wish.price is None:
+    if proposal is not None and ticket.price is None:
         # Taken as it was scored: at that moment, at those marks.
         european = proposal.symbol in journal.settings.market.indices
-        seen: Snapshot | None = _proposed_marks(proposal, draft.structures, european=european)
-        wish = replace(wish, price=_proposed_price(proposal), at=wish.at or proposal.as_of)
+        marked: Snapshot | None = _proposed_marks(proposal, draft.structures, european=european)
+        ticket = replace(ticket, price=_proposed_price(proposal), at=ticket.at or proposal.as_of)
     else:
-        needed = wish.price is None and not all(leg.key in draft.prices for leg in draft.legs)
-        seen, market, why = await look(
-            journal, draft.symbol, draft.legs, draft.legs, wish, needed=needed
+        needed = ticket.price is None and not all(leg.key in draft.prices for leg in draft.legs)
+        marked, market, why = await look(
+            journal, draft.symbol, draft.legs, draft.legs, ticket, needed=needed
         )
-    at = wish.at or (market.chain.as_of if market else await journal.clock())
-    fills, net = price_fills(draft.legs, wish, seen, draft.prices, journal.settings)
-    trade = make_trade(Action.OPEN, at, fills, net, seen, wish.note)
+    at = ticket.at or (market.chain.as_of if market else await journal.clock())
+    fills, net = price_fills(draft.legs, ticket, marked, draft.prices, journal.settings)
+    trade = make_trade(Action.OPEN, at, fills, net, marked, ticket.note)
     vol = market.vol if market else await _vol_at(journal.store, draft.symbol, at)
     entry = JournalEntry(
         symbol=draft.symbol,
@@ -559,16 +566,16 @@ async def add(journal: Journal, draft: Draft, wish: TradeTicket, say: EntryNotes
         opened_at=at,
         trades=(trade,),
         rules=rules,
-        plan=say.plan,
-        reason=say.reason,
-        tags=say.tags,
-        continues=say.continues,
+        plan=notes.plan,
+        reason=notes.reason,
+        tags=notes.tags,
+        continues=notes.continues,
     )
-    context = _context(journal, draft, entry, seen, market, vol)
+    context = _context(journal, draft, entry, marked, market, vol)
     entry = entry.model_copy(update={"context": context})
-    if seen is not None:
-        entry = with_snapshot(entry, seen, at=at)
-    saved = await save(journal, entry, event="open", note=wish.note)
+    if marked is not None:
+        entry = with_snapshot(entry, marked, at=at)
+    saved = await save(journal, entry, event="open", note=ticket.note)
     return Recorded(saved, _notes(saved, why))
 
 
@@ -650,15 +657,15 @@ def _context(
     journal: Journal,
     draft: Draft,
     entry: JournalEntry,
-    seen: Snapshot | None,
+    marked: Snapshot | None,
     market: LegMarket | None,
     vol: VolSnapshot,
 ) -> Context:
     known: dict[str, Any] = {name: getattr(vol, name) for name in _FROM_VOL}
     known["iv"] = vol.iv30
-    if seen is not None:
-        known |= {"spot": seen.spot, "delta": seen.delta, "gamma": seen.gamma}
-        known |= {"vega": seen.vega, "theta": seen.theta}
+    if marked is not None:
+        known |= {"spot": marked.spot, "delta": marked.delta, "gamma": marked.gamma}
+        known |= {"vega": marked.vega, "theta": marked.theta}
     else:
         known["spot"] = vol.spot if vol.as_of.date() == entry.opened_at.date() else None
     if draft.proposal is not None:
@@ -668,7 +675,7 @@ def _context(
     missing = tuple(name for name in _WANTED if known.get(name) is None)
     live = journal.source if market else "stored"
     return Context(
-        as_of=seen.at if seen is not None else vol.as_of,
+        as_of=marked.at if marked is not None else vol.as_of,
         source="proposal" if draft.proposal is not None else live,
         missing=missing,
         **known,
@@ -677,19 +684,19 @@ def _context(
 
 def _expected(market: LegMarket, entry: JournalEntry) -> dict[str, Any]:
     premium = campaign.option_cash(entry.trades[0])
-    held = campaign.held(entry)
+    legs = campaign.held(entry)
     if premium is None:
         return {}
-    found = reading.expect(market.board, held, premium - campaign.commissions(entry))
-    if found is None:
+    expected = reading.expect(market.board, legs, premium - campaign.commissions(entry))
+    if expected is None:
         return {}
     return {
-        "pos": found.pos,
-        "pos_market": found.pos_market,
-        "ev": found.ev,
-        "margin": found.margin,
-        "max_profit": found.max_profit,
-        "max_loss": found.max_loss,
+        "pos": expected.pos,
+        "pos_market": expected.pos_market,
+        "ev": expected.ev,
+        "margin": expected.margin,
+        "max_profit": expected.max_profit,
+        "max_loss": expected.max_loss,
     }
 
 

@@ -84,7 +84,7 @@ def pair_of(position: Position) -> Wanted:
 
 def marks_of(
     quoted: Quoted,
-    wanted: Sequence[Position],
+    positions: Sequence[Position],
     *,
     as_of: dt.datetime,
     rate: float,
@@ -92,29 +92,31 @@ def marks_of(
 ) -> dict[str, Mark]:
     """A mark of every contract of which something was said, by `Position.contract`."""
     chains: dict[tuple[str, str, float], list[Position]] = {}
-    for one in wanted:
-        if one.contract in quoted.rows:
-            chains.setdefault((one.symbol, one.trading_class, one.multiplier), []).append(one)
-    found: dict[str, Mark] = {}
+    for position in positions:
+        if position.contract in quoted.rows:
+            chains.setdefault(
+                (position.symbol, position.trading_class, position.multiplier), []
+            ).append(position)
+    marks: dict[str, Mark] = {}
     for members in chains.values():
-        names = {pair_of(one): one.contract for one in members}
-        rows = [quoted.rows[one.contract] for one in members]
+        names = {pair_of(position): position.contract for position in members}
+        rows = [quoted.rows[position.contract] for position in members]
         for row in _completed(quoted, members[0], rows, as_of, rate, data_type):
-            found[names[Wanted(row.expiry, row.strike, row.right)]] = to_mark(row)
+            marks[names[Wanted(row.expiry, row.strike, row.right)]] = to_mark(row)
     for name, error in quoted.problems.items():
         final = isinstance(error, UnknownContract)
-        found.setdefault(name, Mark(problem=str(error), unfinished=not final))
-    for one in wanted:
-        ticks = quoted.ticks.get(one.symbol)
-        if one.is_stock and ticks is not None and ticks.spot is not None:
-            found[one.contract] = Mark(
+        marks.setdefault(name, Mark(problem=str(error), unfinished=not final))
+    for position in positions:
+        ticks = quoted.ticks.get(position.symbol)
+        if position.is_stock and ticks is not None and ticks.spot is not None:
+            marks[position.contract] = Mark(
                 price=ticks.spot.price, price_source="last", quoted_at=ticks.spot.as_of
             )
-        elif one.symbol in quoted.unpriced:
+        elif position.symbol in quoted.unpriced:
             # Without the underlying there is no price of shares, and no Greek of its options.
-            mark = found.get(one.contract) or Mark(problem=quoted.unpriced[one.symbol])
-            found[one.contract] = mark.model_copy(update={"unfinished": True})
-    return found
+            mark = marks.get(position.contract) or Mark(problem=quoted.unpriced[position.symbol])
+            marks[position.contract] = mark.model_copy(update={"unfinished": True})
+    return marks
 
 
 def _completed(
@@ -196,7 +198,7 @@ async def stored(
     if store is None:
         return Known()
     bars = await store.history.many_bars(symbols, days=settings.portfolio.beta_days + 1)
-    days, returns = _returns({name: (one.date, one.close) for name, one in bars.items()})
+    days, returns = _returns({name: (series.date, series.close) for name, series in bars.items()})
     return Known(
         days,
         returns,
@@ -217,13 +219,13 @@ def _returns(
     if not series:
         return (), {}
     days = np.unique(np.concatenate([date for date, _ in series.values()]))
-    found = {}
+    returns = {}
     for name, (date, close) in series.items():
         whole = np.full(days.size, np.nan)
         whole[np.searchsorted(days, date)] = np.log(close)
         steps = np.diff(whole)
-        found[name] = tuple(None if math.isnan(x) else float(x) for x in steps)
-    return tuple(days[1:].astype("datetime64[D]").tolist()), found
+        returns[name] = tuple(None if math.isnan(x) else float(x) for x in steps)
+    return tuple(days[1:].astype("datetime64[D]").tolist()), returns
 
 
 def market_of(
@@ -238,13 +240,13 @@ def market_of(
     """What the gateway and the store say of one symbol; a file's dates win over the gateway's."""
     snapshot = known.snapshots.get(symbol)
     spot = ticks.spot if ticks else None
-    earnings = [one.day for one in known.earnings.get(symbol, ())]
+    earnings = [event.day for event in known.earnings.get(symbol, ())]
     if snapshot is not None and snapshot.next_earnings and snapshot.next_earnings >= today:
         earnings = earnings or [snapshot.next_earnings]
     dividend = next(iter(known.dividends.get(symbol, ())), None)
     if dividend is None and ticks is not None and ticks.dividends:
-        told = parse_dividends(symbol, ticks.dividends)
-        dividend = told if told is not None and told.day >= today else None
+        announced = parse_dividends(symbol, ticks.dividends)
+        dividend = announced if announced is not None and announced.day >= today else None
     return SymbolMarket(
         symbol=symbol,
         underlying=underlying,
@@ -332,15 +334,17 @@ async def read_book(
     try:
         async with asyncio.timeout_at(deadline):
             await session.persistently(partial(_read_account, work), deadline=deadline)
-            wanted = await _contracts(work, considered)
+            to_quote = await _contracts(work, considered)
     except TimeoutError as exc:
         raise DeadlineExceeded("the deadline passed before the account was read") from exc
-    symbols = sorted({one.symbol for one in (*work.positions, *wanted)} | {_benchmark(work)})
-    await _quote_underlyings(work, symbols, wanted)
-    await _quote_options(work, wanted)
+    symbols = sorted(
+        {position.symbol for position in (*work.positions, *to_quote)} | {_benchmark(work)}
+    )
+    await _quote_underlyings(work, symbols, to_quote)
+    await _quote_options(work, to_quote)
     known = await _known(work, store, symbols, refresh)
-    considered_lines = tuple(position for position in wanted if position.proposed)
-    return _assembled(work, known, wanted, before, sectors or {}), considered_lines
+    considered_lines = tuple(position for position in to_quote if position.proposed)
+    return _assembled(work, known, to_quote, before, sectors or {}), considered_lines
 
 
 def _today(moment: dt.datetime) -> dt.date:
@@ -363,13 +367,13 @@ async def _read_account(work: _Reading) -> None:
 
 async def _contracts(work: _Reading, considered: Sequence[NamedLeg]) -> list[Position]:
     """Everything to quote, each contract once: what is held, then what is only considered."""
-    found: dict[str, Position] = {}
-    for one in work.positions:
-        found.setdefault(one.contract, one)
+    contracts_by_name: dict[str, Position] = {}
+    for position in work.positions:
+        contracts_by_name.setdefault(position.contract, position)
     for leg in considered:
         position = await _considered(work, leg)
-        found.setdefault(position.contract, position)
-    return list(found.values())
+        contracts_by_name.setdefault(position.contract, position)
+    return list(contracts_by_name.values())
 
 
 async def _considered(work: _Reading, leg: NamedLeg) -> Position:
@@ -380,9 +384,9 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
         UnknownContract: There is no such option or symbol.
         RequestFailed: The gateway did not say.
     """
-    held = next((one for one in work.positions if is_named(one, leg)), None)
-    if held is not None:
-        return held
+    own = next((position for position in work.positions if is_named(position, leg)), None)
+    if own is not None:
+        return own
     session, ib = work.session, work.settings.ib
     underlying = await contracts.resolve_underlying(
         session, leg.symbol, work.settings.market, timeout_s=ib.request_timeout_s
@@ -421,11 +425,11 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
 
 
 async def _quote_underlyings(
-    work: _Reading, symbols: Sequence[str], wanted: Iterable[Position]
+    work: _Reading, symbols: Sequence[str], to_quote: Iterable[Position]
 ) -> None:
     first = {
         position.symbol: position
-        for position in reversed(list(wanted))
+        for position in reversed(list(to_quote))
         if position.is_option or position.is_stock
     }
     session, settings = work.session, work.settings
@@ -444,7 +448,7 @@ async def _quote_underlyings(
             session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
         )
 
-    asked = [one for one in symbols if one in first or one == _benchmark(work)]
+    asked = [symbol for symbol in symbols if symbol in first or symbol == _benchmark(work)]
     count = counting(work.watch, "underlyings", len(asked), "underlyings")
     outcomes = await session.fan_out(
         asked, quote, deadline=work.deadline, on_done=count, resume=True
@@ -461,11 +465,11 @@ async def _quote_underlyings(
             work.notes.append(f"{outcome.item}: {outcome.error}")
 
 
-async def _quote_options(work: _Reading, wanted: Sequence[Position]) -> None:
+async def _quote_options(work: _Reading, to_quote: Sequence[Position]) -> None:
     """Quote every living option."""
     session, rules = work.session, work.settings.chain
     today = _today(session.clock_now())
-    living = [leg for leg in wanted if leg.is_option and leg.expiry and leg.expiry >= today]
+    living = [leg for leg in to_quote if leg.is_option and leg.expiry and leg.expiry >= today]
     patience = Patience(rules.silent_s)
 
     async def quote(leg: Position, on_asked: Callable[[], None]) -> OptionQuote:
@@ -501,15 +505,15 @@ async def _known(
 def _assembled(
     work: _Reading,
     known: Known,
-    wanted: Sequence[Position],
+    to_quote: Sequence[Position],
     before: Book | None,
     sectors: Mapping[str, str],
 ) -> Book:
     as_of = work.session.clock_now()
-    symbols = sorted({position.symbol for position in wanted} | {_benchmark(work)})
+    symbols = sorted({position.symbol for position in to_quote} | {_benchmark(work)})
     base = work.accounts[0].currency if work.accounts else "USD"
     unknown = sorted(
-        {position.symbol for position in wanted if position.is_option or position.is_stock}
+        {position.symbol for position in to_quote if position.is_option or position.is_stock}
         - set(known.returns)
     )
     if unknown:
@@ -523,7 +527,7 @@ def _assembled(
         positions=_with_first_seen(work.positions, before, _today(as_of)),
         marks=marks_of(
             work.quoted,
-            wanted,
+            to_quote,
             as_of=as_of,
             rate=work.settings.market.rate,
             data_type=work.session.data_type,
@@ -551,28 +555,28 @@ def _assembled(
 
 def _rates(accounts: Sequence[AccountSummary], base: str) -> dict[str, float]:
     """Base currency for one unit of each, from the accounts that have this base."""
-    found: dict[str, float] = {}
-    for one in accounts:
-        if one.currency == base:
-            found.update(one.rates)
-    return found
+    rates: dict[str, float] = {}
+    for account_summary in accounts:
+        if account_summary.currency == base:
+            rates.update(account_summary.rates)
+    return rates
 
 
 def _with_first_seen(
     positions: Iterable[Position], before: Book | None, today: dt.date
 ) -> tuple[Position, ...]:
     """Each position with the day of the first saved book that held it on the same side."""
-    seen = {
-        (one.account, one.contract): one
-        for one in (before.positions if before else ())
-        if one.first_seen is not None
+    earlier = {
+        (position.account, position.contract): position
+        for position in (before.positions if before else ())
+        if position.first_seen is not None
     }
     result = []
-    for one in positions:
-        old = seen.get((one.account, one.contract))
-        held_on = old is not None and old.quantity * one.quantity > 0.0
+    for position in positions:
+        old = earlier.get((position.account, position.contract))
+        held_on = old is not None and old.quantity * position.quantity > 0.0
         day = old.first_seen if held_on and old is not None else today
-        result.append(one.model_copy(update={"first_seen": day}))
+        result.append(position.model_copy(update={"first_seen": day}))
     return tuple(result)
 
 
@@ -586,12 +590,12 @@ def order_legs(book: Book) -> list[account.OrderLeg]:
     Raises:
         DataError: A leg was not found at the gateway.
     """
-    found = []
+    order = []
     for position in (position for position in book.positions if position.proposed):
         if position.con_id is None:
             raise DataError(f"{position.contract}: the gateway gave no contract id")
-        found.append(account.OrderLeg(account.leg_contract(position), position.quantity))
-    return found
+        order.append(account.OrderLeg(account.leg_contract(position), position.quantity))
+    return order
 
 
 _REFRESH_S = 15.0
@@ -836,7 +840,7 @@ def _consider(
     after = overview.review(with_it, settings, claims=claims)
     added = tuple(position for position in with_it.positions if position.proposed)
     alone = overview.review(book.model_copy(update={"positions": added}), settings)
-    told = [
+    warnings = [
         alert
         for symbol in sorted({leg.symbol for leg in trade_legs})
         for alert in alerts.of_entry(
@@ -854,7 +858,7 @@ def _consider(
         after=after,
         change=fit.change(trade, before, after),
         structures=alone.structures,
-        alerts=tuple(told),
+        alerts=tuple(warnings),
     )
 
 
@@ -899,28 +903,28 @@ async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim
 
     An entry that cannot be read is told to *watch* and claims nothing.
     """
-    found = []
+    claims = []
     for document in await store.journal.load_all("open"):
         try:
             entry = from_document(document)
         except StoreError as exc:
             watch(Event("note", "", str(exc)))
             continue
-        held = tuple(
-            NamedLeg(entry.symbol, one.quantity, one.right or "", one.strike, one.expiry)
-            for one in campaign.held(entry)
+        owned = tuple(
+            NamedLeg(entry.symbol, leg.quantity, leg.right or "", leg.strike, leg.expiry)
+            for leg in campaign.held(entry)
         )
-        if held:
-            found.append(
+        if owned:
+            claims.append(
                 Claim(
                     "journal",
                     f"{entry.id}",
-                    held,
+                    owned,
                     strategy=entry.strategy or None,
                     opened=entry.opened_at.date(),
                 )
             )
-    return found
+    return claims
 
 
 def saved_fit(

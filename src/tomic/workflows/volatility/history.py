@@ -335,8 +335,8 @@ async def _value_on(store: Database, need: Need, day: dt.date) -> float | None:
 
 async def _first_stored(job: _Job, need: Need, last: dt.date) -> dt.date:
     known = (await job.store.history.coverage(need.symbol)).get(need.series)
-    wanted = first_day_of(last, job.days)
-    return min(known.first, wanted) if known is not None and known.first else wanted
+    needed = first_day_of(last, job.days)
+    return min(known.first, needed) if known is not None and known.first else needed
 
 
 async def _save(

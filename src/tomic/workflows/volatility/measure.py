@@ -159,7 +159,7 @@ def _densities(
     """Standard deviation of each expiry's density, and why others have none."""
     from tomic.quant import smile
 
-    found: dict[dt.date, float] = {}
+    sigmas: dict[dt.date, float] = {}
     unfit: dict[dt.date, str] = {}
     floor = None
     half_spread = 0.01 * 0.5 * (chain["ask"] - chain["bid"]) / chain["vega"]
@@ -178,8 +178,8 @@ def _densities(
             unfit[expiry] = why
             continue
         floor = fitted
-        found[expiry] = surface.expected_move_density(fitted).sigma
-    return found, unfit
+        sigmas[expiry] = surface.expected_move_density(fitted).sigma
+    return sigmas, unfit
 
 
 def _number(value: float) -> float | None:
@@ -684,8 +684,10 @@ async def _with_pages(
                     improved[at] = replace(report, snapshot=_filled(snapshot, page))
             lacking = [report for report in improved if report.snapshot.vix is None]
             if lacking and (page := await visits.page(lacking[0].symbol)).vix is not None:
-                for at, one in enumerate(improved):
-                    improved[at] = replace(one, snapshot=_filled(one.snapshot, page, ("vix",)))
+                for at, report in enumerate(improved):
+                    improved[at] = replace(
+                        report, snapshot=_filled(report.snapshot, page, ("vix",))
+                    )
     except TimeoutError:
         # The gateway's figures are there; what only a page has stays missing, as it says.
         pass

@@ -266,12 +266,12 @@ def placed(
         least: Fewer days than this give no number.
     """
     known = {symbol: at for symbol, at in values.items() if len(stored.get(symbol, ()))}
-    found = {
+    standings = {
         symbol: _place(value, day, math.nan, math.nan, 0, window, least)
         for symbol, (value, day) in values.items()
     }
     if not known:
-        return found
+        return standings
     calendar = _calendar([day for _, day in known.values()], window)
     history = np.full((len(known), window), np.nan)
     for row, (symbol, (_, day)) in enumerate(known.items()):
@@ -284,8 +284,10 @@ def placed(
     rank, n = realized.iv_rank(value, history)
     percentile, _ = realized.iv_percentile(value, history)
     for row, (symbol, (level, day)) in enumerate(known.items()):
-        found[symbol] = _place(level, day, rank[row], percentile[row], int(n[row]), window, least)
-    return found
+        standings[symbol] = _place(
+            level, day, rank[row], percentile[row], int(n[row]), window, least
+        )
+    return standings
 
 
 def _place(
