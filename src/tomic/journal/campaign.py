@@ -125,7 +125,9 @@ def worth(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> Wor
     return Worth(received, costs, value, received + value - costs, ())
 
 
-def value_at(legs: Iterable[Held], marks: Mapping[ContractKey, float | None]) -> float | None:
+def value_at(
+    legs: Iterable[Held | Fill], marks: Mapping[ContractKey, float | None]
+) -> float | None:
     """Value of *legs* at *marks* (currency per share), in currency; None where one is missing."""
     total = []
     for leg in legs:
@@ -285,7 +287,6 @@ def closing_fills(
     *,
     share: float = 1.0,
     prices: Mapping[ContractKey, float] | None = None,
-    mids: Mapping[ContractKey, float | None] | None = None,
     commission: float = 0.0,
 ) -> tuple[Fill, ...]:
     """
@@ -305,7 +306,6 @@ def closing_fills(
                 **leg.model_dump(exclude={"quantity"}),
                 quantity=quantity if leg.is_stock else float(round(quantity)),
                 price=(prices or {}).get(leg.key),
-                mid=(mids or {}).get(leg.key),
                 commission=commission * contracts,
             )
         )

@@ -196,6 +196,8 @@ def max_days_in_trade(limit: int, observed: Observed) -> _Fired | None:
 
 # -- price -----------------------------------------------------------------------------------
 
+_NO_SPOT = "no price of the underlying"
+
 
 @_rule("short_delta")
 def short_delta(limit: float, observed: Observed) -> _Fired | str | None:
@@ -223,9 +225,6 @@ def short_strike_breached(agreed: bool, observed: Observed) -> _Fired | str | No
         return None
     text = f"spot {spot:.2f} is beyond the short {worst.name}"
     return _Fired(spot, worst.strike, text, "roll or close the tested side")
-
-
-_NO_SPOT = "no price of the underlying"
 
 
 def _inside(leg: ShortLeg, spot: float) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tomic import dates, legs as words
@@ -89,91 +89,97 @@ async def look(
         if needed:
             raise
         return None, None, str(exc)
-    marked = reading.snapshot(market.board, options, owned, market.vol)
-    return marked, market, ""
-
-
-def price_fills(
-    legs: Sequence[Held],
-    ticket: TradeTicket,
-    marked: Snapshot | None,
-    prices: Mapping[Any, float],
-    settings: Settings,
-) -> tuple[tuple[Fill, ...], float | None]:
-    """
-    Fills of *legs*, and the net price where only that is known.
-
-    Raises:
-        UsageError: No price was given and none is known.
-    """
-    marks = marked.prices if marked else {}
-    contracts = sum(abs(leg.quantity) for leg in legs if not leg.is_stock)
-    fee = (
-        settings.costs.commission
-        if ticket.commission is None or not contracts
-        else (ticket.commission / contracts)
-    )
-    fills = tuple(
-        Fill(
-            **leg.model_dump(),
-            price=prices.get(leg.key),
-            mid=marks.get(leg.key),
-            commission=0.0 if leg.is_stock else round(fee * abs(leg.quantity), 6),
-        )
-        for leg in legs
-    )
-    if ticket.price is not None:
-        quantities = [leg.quantity for leg in legs]
-        return _at_net(fills, campaign.signed_price(ticket.price, legs, quantities), marked)
-    if all(fill.price is not None for fill in fills):
-        return fills, None
-    offered = reading.executable(legs, marked, settings.costs.slippage) if marked else None
-    if offered is None:
-        lacking = ", ".join(fill.name for fill in fills if _is_unquoted(marked, fill))
-        raise UsageError(f"no price of {lacking or 'these legs'}; pass --price")
-    size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
-    return _at_net(fills, round(offered / size, 4), marked)
-
-
-def _is_unquoted(marked: Snapshot | None, fill: Fill) -> bool:
-    mark = marked.mark(fill.key) if marked else None
-    return not fill.is_stock and (mark is None or mark.ask is None or mark.source == reading.MODEL)
-
-
-def _at_net(
-    fills: tuple[Fill, ...], price: float, marked: Snapshot | None
-) -> tuple[tuple[Fill, ...], float | None]:
-    """A single kind of contract has the net price itself; shares stand at the spot."""
-    if len(fills) == 1:
-        return (fills[0].model_copy(update={"price": abs(price)}),), None
-    spot = marked.spot if marked else None
-    known = tuple(
-        fill.model_copy(update={"price": spot}) if fill.is_stock and fill.price is None else fill
-        for fill in fills
-    )
-    return tuple(
-        fill if fill.is_stock else fill.model_copy(update={"price": None}) for fill in known
-    ), price
+    return reading.snapshot(market.board, options, owned, market.vol), market, ""
 
 
 def make_trade(
     action: Action,
     at: dt.datetime,
-    fills: tuple[Fill, ...],
-    price: float | None,
-    marked: Snapshot | None,
-    note: str,
+    legs: Sequence[Held],
+    ticket: TradeTicket,
+    marks: Snapshot | None,
+    prices: Mapping[Any, float],
+    settings: Settings,
 ) -> Trade:
-    """A trade of these fills."""
+    """
+    A trade of *legs*: at the price of the ticket, at *prices*, or at what the market asks.
+
+    Raises:
+        UsageError: No price was given and none is known.
+    """
+    fills, net = _priced(_fills(legs, ticket, marks, prices, settings), ticket, marks, settings)
     return Trade(
         at=at,
         action=action,
         fills=fills,
-        price=price,
+        price=net,
         structures=campaign.count_structures(fills),
-        spot=marked.spot if marked else None,
-        note=note,
+        spot=marks.spot if marks else None,
+        note=ticket.note,
     )
+
+
+def _fills(
+    legs: Sequence[Held],
+    ticket: TradeTicket,
+    marks: Snapshot | None,
+    prices: Mapping[Any, float],
+    settings: Settings,
+) -> tuple[Fill, ...]:
+    mids = marks.prices if marks else {}
+    contracts = sum(abs(leg.quantity) for leg in legs if not leg.is_stock)
+    fee = settings.costs.commission
+    if ticket.commission is not None and contracts:
+        fee = ticket.commission / contracts
+    return tuple(
+        Fill(
+            **leg.model_dump(),
+            price=prices.get(leg.key),
+            mid=mids.get(leg.key),
+            commission=0.0 if leg.is_stock else round(fee * abs(leg.quantity), 6),
+        )
+        for leg in legs
+    )
+
+
+def _priced(
+    fills: tuple[Fill, ...], ticket: TradeTicket, marks: Snapshot | None, settings: Settings
+) -> tuple[tuple[Fill, ...], float | None]:
+    """
+    The fills with their prices, and the net price where only that is known.
+
+    A single kind of contract has the net price itself; shares stand at the spot.
+    """
+    if ticket.price is not None:
+        quantities = [fill.quantity for fill in fills]
+        net = campaign.signed_price(ticket.price, fills, quantities)
+    elif all(fill.price is not None for fill in fills):
+        return fills, None
+    else:
+        net = _asked(fills, marks, settings)
+    if len(fills) == 1:
+        return (fills[0].model_copy(update={"price": abs(net)}),), None
+    spot = marks.spot if marks else None
+    prices = [
+        None if not fill.is_stock else spot if fill.price is None else fill.price for fill in fills
+    ]
+    priced = zip(fills, prices, strict=True)
+    return tuple(fill.model_copy(update={"price": price}) for fill, price in priced), net
+
+
+def _asked(fills: Sequence[Fill], marks: Snapshot | None, settings: Settings) -> float:
+    """What the market asks for one structure, currency per share."""
+    offered = reading.executable(fills, marks, settings.costs.slippage) if marks else None
+    if offered is None:
+        lacking = ", ".join(fill.name for fill in fills if _is_unquoted(marks, fill))
+        raise UsageError(f"no price of {lacking or 'these legs'}; pass --price")
+    size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
+    return round(offered / size, 4)
+
+
+def _is_unquoted(marks: Snapshot | None, fill: Fill) -> bool:
+    mark = marks.mark(fill.key) if marks else None
+    return not fill.is_stock and (mark is None or mark.ask is None or mark.source == reading.MODEL)
 
 
 async def close(
@@ -188,15 +194,9 @@ async def close(
     entry = await load(journal, entry_id)
     owned = _held_of(entry)
     share = _share(owned, structures)
-    legs = [leg.model_copy(update={"quantity": -leg.quantity * share}) for leg in owned]
     campaign.closing_fills(owned, share=share)
-    marked, _, why = await look(
-        journal, entry.symbol, owned, owned, ticket, needed=ticket.price is None
-    )
-    at = ticket.at or campaign.not_before(entry, marked.at if marked else await journal.clock())
-    fills, price = price_fills(legs, ticket, marked, {}, journal.settings)
-    trade = make_trade(Action.CLOSE, at, fills, price, marked, ticket.note)
-    return await _record(journal, entry_id, trade, marked, why)
+    legs = [leg.model_copy(update={"quantity": -leg.quantity * share}) for leg in owned]
+    return await _trade(journal, entry, Action.CLOSE, legs, {}, ticket)
 
 
 async def roll(
@@ -213,27 +213,31 @@ async def roll(
         UsageError: It is not open, nothing of it is closed, or no price is known.
     """
     entry = await load(journal, entry_id)
-    holding = _held_of(entry)
-    owned = {leg.key: leg.quantity for leg in holding}
+    owned = {leg.key: leg.quantity for leg in _held_of(entry)}
     closes = any(owned.get(leg.key, 0.0) * leg.quantity < 0.0 for leg in legs)
-    contracts = list({leg.key: leg for leg in (*holding, *legs)}.values())
-    marked, _, why = await look(
-        journal,
-        entry.symbol,
-        contracts,
-        holding,
-        ticket,
-        needed=ticket.price is None and not prices,
-    )
-    at = ticket.at or campaign.not_before(entry, marked.at if marked else await journal.clock())
-    fills, price = price_fills(legs, ticket, marked, prices, journal.settings)
     action = Action.ROLL if closes else Action.ADJUST
-    trade = make_trade(action, at, fills, price, marked, ticket.note)
-    return await _record(journal, entry_id, trade, marked, why)
+    return await _trade(journal, entry, action, legs, prices, ticket)
+
+
+async def _trade(
+    journal: Journal,
+    entry: JournalEntry,
+    action: Action,
+    legs: Sequence[Held],
+    prices: Mapping[Any, float],
+    ticket: TradeTicket,
+) -> Recorded:
+    owned = campaign.held(entry)
+    contracts = list({leg.key: leg for leg in (*owned, *legs)}.values())
+    needed = ticket.price is None and not prices
+    marks, _, why = await look(journal, entry.symbol, contracts, owned, ticket, needed=needed)
+    at = ticket.at or campaign.not_before(entry, marks.at if marks else await journal.clock())
+    trade = make_trade(action, at, legs, ticket, marks, prices, journal.settings)
+    return await _record(journal, entry, trade, marks, why)
 
 
 def rolled_to(
-    entry: JournalEntry, expiry: dt.date, strikes: Sequence[float] = ()
+    entry: JournalEntry, expiry: dt.date, strikes: Sequence[float | None] = ()
 ) -> tuple[Held, ...]:
     """
     The legs that roll every option held to another expiry, at its own strike or at given ones.
@@ -246,15 +250,10 @@ def rolled_to(
         names = ", ".join(leg.name for leg in options)
         raise UsageError(f"{len(options)} strikes are needed, for {names}; got {len(strikes)}")
     closing = [leg.model_copy(update={"quantity": -leg.quantity}) for leg in options]
+    new_strikes = strikes or [leg.strike for leg in options]
     opening = [
-        leg.model_copy(
-            update={
-                "expiry": expiry,
-                "strike": strikes[place] if strikes else leg.strike,
-                "con_id": None,
-            }
-        )
-        for place, leg in enumerate(options)
+        leg.model_copy(update={"expiry": expiry, "strike": strike, "con_id": None})
+        for leg, strike in zip(options, new_strikes, strict=True)
     ]
     same = [leg.name for leg, new in zip(options, opening, strict=True) if leg.key == new.key]
     if same:
@@ -290,19 +289,13 @@ async def settle(
         )
     price = spot if spot is not None else await _close_on(journal, entry.symbol, expiry)
     in_cash = entry.symbol in journal.settings.market.indices
-    settled = campaign.settlement(
-        campaign.held(entry), expired_by=expiry, spot=price, in_cash=in_cash
-    )
-    recorded = Recorded(entry)
-    for action, fills in settled.items():
-        trade = Trade(
-            at=max(moment, entry.opened_at),
-            action=action,
-            fills=fills,
-            structures=campaign.count_structures(fills),
-            spot=price,
-        )
-        recorded = await _record(journal, entry_id, trade, None, "")
+    owned = campaign.held(entry)
+    ends = campaign.settlement(owned, expired_by=expiry, spot=price, in_cash=in_cash)
+    recorded, moment = Recorded(entry), max(moment, entry.opened_at)
+    for action, fills in ends.items():
+        count = campaign.count_structures(fills)
+        trade = Trade(at=moment, action=action, fills=fills, structures=count, spot=price)
+        recorded = await _record(journal, entry, trade)
     return Recorded(recorded.entry, (f"{entry.symbol} closed at {price:g} on {expiry}",))
 
 
@@ -334,27 +327,30 @@ async def assign(
     """
     await refuse_future(journal, at)
     entry = await load(journal, entry_id)
-    own = next((held_leg for held_leg in _held_of(entry) if held_leg.key == leg.key), None)
+    own = next((each for each in _held_of(entry) if each.key == leg.key), None)
     if own is None:
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
     fills = campaign.exercise(own, abs(leg.quantity))
     fills = (fills[0].model_copy(update={"commission": commission}), fills[1])
     moment = at or campaign.not_before(entry, await journal.clock())
     trade = Trade(at=moment, action=Action.ASSIGN, fills=fills)
-    return await _record(journal, entry_id, trade, None, "")
+    return await _record(journal, entry, trade)
 
 
 async def _record(
-    journal: Journal, entry_id: int, trade: Trade, marked: Snapshot | None, why: str
+    journal: Journal,
+    entry: JournalEntry,
+    trade: Trade,
+    marks: Snapshot | None = None,
+    why_no_marks: str = "",
 ) -> Recorded:
-    def work(entry: JournalEntry) -> JournalEntry:
-        changed = campaign.with_trade(entry, trade)
-        return with_snapshot(changed, marked, at=trade.at) if marked else changed
+    def work(current: JournalEntry) -> JournalEntry:
+        changed = campaign.with_trade(current, trade)
+        return with_snapshot(changed, marks, at=trade.at) if marks else changed
 
-    entry = await change(
-        journal, entry_id, work, event=trade.action.value, note=trade.note, at=None
-    )
-    return Recorded(entry, (f"no marks were taken: {why}",) if why else ())
+    assert entry.id is not None
+    changed = await change(journal, entry.id, work, event=trade.action.value, note=trade.note)
+    return Recorded(changed, (f"no marks were taken: {why_no_marks}",) if why_no_marks else ())
 
 
 def _held_of(entry: JournalEntry) -> tuple[Held, ...]:
@@ -375,7 +371,10 @@ def _share(legs: Sequence[Held], structures: int | None) -> float:
 
 
 _FROM_VOL = ("iv_rank", "iv_percentile", "hv30", "vix", "atr14", "skew", "term_m1_m2", "term_m1_m3")
-_WANTED = ("spot", "iv", *_FROM_VOL, "delta", "gamma", "vega", "theta", "margin", "pos", "ev")
+_GREEKS = ("delta", "gamma", "vega", "theta")
+_WANTED = ("spot", "iv", *_FROM_VOL, *_GREEKS, "margin", "pos", "ev")
+_OF_LEG = ("expiry", "strike", "right", "con_id", "price", "bid", "ask", "iv", *_GREEKS)
+"""What the legs of a proposal and the marks of an entry both have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,17 +413,21 @@ def from_text(text: str, *, symbol: str | None = None, quantity: int = 1) -> Dra
         UsageError: They cannot be read, or are of several symbols.
     """
     named = words.read(text, symbol)
-    symbols = {leg.symbol for leg in named.legs}
-    if len(symbols) > 1:
-        raise UsageError(f"one entry is one symbol, got {', '.join(sorted(symbols))}")
+    symbol = _common_symbol(named.legs)
     legs = tuple(held_of(leg, quantity) for leg in named.legs)
     prices = {
         leg.key: named_leg.price
         for leg, named_leg in zip(legs, named.legs, strict=True)
         if named_leg.price is not None
     }
-    strategy = named.strategy or strategy_of(symbols.pop(), legs)
-    return Draft(named.legs[0].symbol, strategy, legs, prices)
+    return Draft(symbol, named.strategy or strategy_of(symbol, legs), legs, prices)
+
+
+def _common_symbol(legs: Iterable[NamedLeg | Position]) -> str:
+    symbols = sorted({leg.symbol for leg in legs})
+    if len(symbols) > 1:
+        raise UsageError(f"one entry is one symbol, got {', '.join(symbols)}")
+    return symbols[0]
 
 
 def held_of(leg: NamedLeg, quantity: float = 1) -> Held:
@@ -499,14 +502,7 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
         known = ", ".join(f"{position.con_id} ({position.contract})" for position in by_id.values())
         raise UsageError(f"no position with id {missing[0]}; there are {known or 'none'}")
     chosen = [by_id[number] for number in con_ids]
-    symbols = {position.symbol for position in chosen}
-    if len(symbols) > 1:
-        raise UsageError(f"one entry is one symbol, got {', '.join(sorted(symbols))}")
-    return from_book(chosen)
-
-
-def from_book(chosen: Sequence[Position]) -> Draft:
-    """Positions of one symbol as a draft, at their average cost."""
+    symbol = _common_symbol(chosen)
     legs = tuple(
         Held(
             expiry=position.expiry,
@@ -524,7 +520,6 @@ def from_book(chosen: Sequence[Position]) -> Draft:
         for leg, position in zip(legs, chosen, strict=True)
         if position.average_cost is not None
     }
-    symbol = chosen[0].symbol
     return Draft(symbol, strategy_of(symbol, legs), legs, prices)
 
 
@@ -549,16 +544,15 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
     if proposal is not None and ticket.price is None:
         # Taken as it was scored: at that moment, at those marks.
         european = proposal.symbol in journal.settings.market.indices
-        marked: Snapshot | None = _proposed_marks(proposal, draft.structures, european=european)
+        marks: Snapshot | None = _proposed_marks(proposal, draft.structures, european=european)
         ticket = replace(ticket, price=_proposed_price(proposal), at=ticket.at or proposal.as_of)
     else:
         needed = ticket.price is None and not all(leg.key in draft.prices for leg in draft.legs)
-        marked, market, why = await look(
+        marks, market, why = await look(
             journal, draft.symbol, draft.legs, draft.legs, ticket, needed=needed
         )
     at = ticket.at or (market.chain.as_of if market else await journal.clock())
-    fills, net = price_fills(draft.legs, ticket, marked, draft.prices, journal.settings)
-    trade = make_trade(Action.OPEN, at, fills, net, marked, ticket.note)
+    trade = make_trade(Action.OPEN, at, draft.legs, ticket, marks, draft.prices, journal.settings)
     vol = market.vol if market else await _vol_at(journal.store, draft.symbol, at)
     entry = JournalEntry(
         symbol=draft.symbol,
@@ -571,19 +565,15 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
         tags=notes.tags,
         continues=notes.continues,
     )
-    context = _context(journal, draft, entry, marked, market, vol)
+    context = _context(journal, draft, entry, marks, market, vol)
     entry = entry.model_copy(update={"context": context})
-    if marked is not None:
-        entry = with_snapshot(entry, marked, at=at)
+    if marks is not None:
+        entry = with_snapshot(entry, marks, at=at)
     saved = await save(journal, entry, event="open", note=ticket.note)
-    return Recorded(saved, _notes(saved, why))
-
-
-def _notes(entry: JournalEntry, why: str) -> tuple[str, ...]:
-    notes = [f"no live marks: {why}"] if why else []
-    if entry.context.missing:
-        notes.append(f"not known at entry: {', '.join(entry.context.missing)}")
-    return tuple(notes)
+    remarks = [f"no live marks: {why}"] if why else []
+    if context.missing:
+        remarks.append(f"not known at entry: {', '.join(context.missing)}")
+    return Recorded(saved, tuple(remarks))
 
 
 def _proposed_price(proposal: Proposal) -> str:
@@ -596,19 +586,8 @@ def _proposed_price(proposal: Proposal) -> str:
 def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> Snapshot:
     marks = tuple(
         LegMark(
-            expiry=leg.expiry,
-            strike=leg.strike,
-            right=leg.right,
+            **{name: getattr(leg, name) for name in _OF_LEG},
             multiplier=proposal.multiplier,
-            con_id=leg.con_id,
-            price=leg.price,
-            bid=leg.bid,
-            ask=leg.ask,
-            iv=leg.iv,
-            delta=leg.delta,
-            gamma=leg.gamma,
-            vega=leg.vega,
-            theta=leg.theta,
             div_yield=_carry(proposal),
             tau=_tau(proposal, leg.expiry),
             source="stored",
@@ -616,6 +595,7 @@ def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> S
         for leg in proposal.legs
         if leg.sec_type == "OPT"
     )
+    greeks: dict[str, Any] = {name: getattr(proposal, name) * structures for name in _GREEKS}
     return Snapshot(
         at=proposal.as_of,
         spot=proposal.spot,
@@ -625,10 +605,7 @@ def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> S
         legs=marks,
         iv30=proposal.iv30,
         iv_rank=proposal.iv_rank,
-        delta=proposal.delta * structures,
-        gamma=proposal.gamma * structures,
-        vega=proposal.vega * structures,
-        theta=proposal.theta * structures,
+        **greeks,
     )
 
 
@@ -657,15 +634,14 @@ def _context(
     journal: Journal,
     draft: Draft,
     entry: JournalEntry,
-    marked: Snapshot | None,
+    marks: Snapshot | None,
     market: LegMarket | None,
     vol: VolSnapshot,
 ) -> Context:
     known: dict[str, Any] = {name: getattr(vol, name) for name in _FROM_VOL}
     known["iv"] = vol.iv30
-    if marked is not None:
-        known |= {"spot": marked.spot, "delta": marked.delta, "gamma": marked.gamma}
-        known |= {"vega": marked.vega, "theta": marked.theta}
+    if marks is not None:
+        known |= {name: getattr(marks, name) for name in ("spot", *_GREEKS)}
     else:
         known["spot"] = vol.spot if vol.as_of.date() == entry.opened_at.date() else None
     if draft.proposal is not None:
@@ -675,7 +651,7 @@ def _context(
     missing = tuple(name for name in _WANTED if known.get(name) is None)
     live = journal.source if market else "stored"
     return Context(
-        as_of=marked.at if marked is not None else vol.as_of,
+        as_of=marks.at if marks is not None else vol.as_of,
         source="proposal" if draft.proposal is not None else live,
         missing=missing,
         **known,
@@ -684,20 +660,11 @@ def _context(
 
 def _expected(market: LegMarket, entry: JournalEntry) -> dict[str, Any]:
     premium = campaign.option_cash(entry.trades[0])
-    legs = campaign.held(entry)
     if premium is None:
         return {}
-    expected = reading.expect(market.board, legs, premium - campaign.commissions(entry))
-    if expected is None:
-        return {}
-    return {
-        "pos": expected.pos,
-        "pos_market": expected.pos_market,
-        "ev": expected.ev,
-        "margin": expected.margin,
-        "max_profit": expected.max_profit,
-        "max_loss": expected.max_loss,
-    }
+    credit = premium - campaign.commissions(entry)
+    expected = reading.expect(market.board, campaign.held(entry), credit)
+    return {} if expected is None else asdict(expected)
 
 
 def _proposed(proposal: Proposal, structures: int, known: Mapping[str, Any]) -> dict[str, Any]:
