@@ -106,6 +106,18 @@ _NO_OPTIONS = Remedy(
     "TWS lists no options: it may still be loading, or the account may not trade options",
     "look whether TWS itself shows an option chain of SPY; then run doctor again",
 )
+_NO_QUOTE = Remedy(
+    "nobody quotes this option now, or IB was too slow", "run doctor again while the market is open"
+)
+_NO_HOURS = Remedy("IB sometimes leaves them out", "nothing to do: frozen data are shown")
+_CLOSED = Remedy(
+    "outside the trading hours of the exchange",
+    "nothing to do: the last session's data are shown, marked frozen",
+)
+_CLOCK = Remedy(
+    "this computer's clock or that of TWS's computer is wrong",
+    "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
+)
 _AGAIN = Remedy("not known", "run doctor again with -vv, or send a recording: tomic record")
 _CONNECTIVITY = Remedy(
     "TWS has lost its connection to IB's servers",
@@ -329,7 +341,7 @@ class _Ladder:
                 yield exc.check
             for code, text in self.heard.uncured.items():
                 if code in BY_CODE and code not in self.explained:
-                    yield self._said(code, text)
+                    yield _warning("the gateway says", f"{code}: {text}", BY_CODE[code])
 
     async def _connect(self, stack: AsyncExitStack) -> Session:
         try:
@@ -349,7 +361,7 @@ class _Ladder:
         taken = "" if session.client_id == first else f" ({first} was in use)"
         self.explained.add(326)
         finding = f"server version {session.server_version}, client id {session.client_id}{taken}"
-        return Check("handshake", CheckVerdict.OK, finding)
+        return _fine("handshake", finding)
 
     async def _data(self, session: Session) -> AsyncIterator[Check]:
         now = await self._step("clock", session.now())
@@ -405,26 +417,18 @@ class _Ladder:
 
     def _clock(self, session: Session, now: dt.datetime) -> Check:
         if self.simulated:
-            finding = f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own"
-            return Check("clock", CheckVerdict.OK, finding)
+            return _fine("clock", f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own")
         drift = (session.clock_drift or dt.timedelta()).total_seconds()
         if abs(drift) <= _DRIFT_S:
-            return Check("clock", CheckVerdict.OK, f"drift {drift:+.1f} s against the gateway")
-        return Check(
-            "clock",
-            CheckVerdict.WARN,
-            f"drift {drift:+.0f} s against the gateway",
-            "this computer's clock or that of TWS's computer is wrong",
-            "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
-        )
+            return _fine("clock", f"drift {drift:+.1f} s against the gateway")
+        return _warning("clock", f"drift {drift:+.0f} s against the gateway", _CLOCK)
 
     def _stock(self, name: str, spot: Spot) -> Check:
         finding = f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})"
         if spot.data_type not in (DataType.DELAYED, DataType.DELAYED_FROZEN):
-            return Check(name, CheckVerdict.OK, finding)
+            return _fine(name, finding)
         self.explained |= {354, 10089, 10167, 10168, 10186}
-        remedy = NOT_SUBSCRIBED
-        return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
+        return _warning(name, finding, NOT_SUBSCRIBED)
 
     async def _option_row(
         self, session: Session, spy: Underlying, spot: Spot, now: dt.datetime
@@ -448,29 +452,23 @@ class _Ladder:
             remedy = NOT_SUBSCRIBED
             return Check(name, CheckVerdict.FAIL, "not subscribed", remedy.cause, remedy.fix, 5)
         if row.bid is None and row.iv is None:
-            return Check(
-                name,
-                CheckVerdict.WARN,
-                f"{row.status.value}: no quote came",
-                "nobody quotes this option now, or IB was too slow",
-                "run doctor again while the market is open",
-            )
+            return _warning(name, f"{row.status.value}: no quote came", _NO_QUOTE)
         if row.iv is None:
             partly = {10090, 10091} & set(self.heard.codes)
             self.explained |= partly
             remedy = PARTLY_SUBSCRIBED if partly else MINIMISED
             codes = f" ({', '.join(map(str, sorted(partly)))})" if partly else ""
             finding = f"bid {row.bid}, ask {row.ask}, no Greeks from IB{codes}"
-            return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
-        finding = f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})"
-        return Check(name, CheckVerdict.OK, finding)
+            return _warning(name, finding, remedy)
+        return _fine(name, f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})")
 
-    @staticmethod
-    def _said(code: int, text: str) -> Check:
-        remedy = BY_CODE[code]
-        return Check(
-            "the gateway says", CheckVerdict.WARN, f"{code}: {text}", remedy.cause, remedy.fix
-        )
+
+def _fine(name: str, finding: str) -> Check:
+    return Check(name, CheckVerdict.OK, finding)
+
+
+def _warning(name: str, finding: str, remedy: Remedy) -> Check:
+    return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
 
 
 async def _socket(host: str, port: int, timeout_s: float) -> Check:
@@ -478,23 +476,17 @@ async def _socket(host: str, port: int, timeout_s: float) -> Check:
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
-    except TimeoutError as exc:
-        reason = f"does not answer within {timeout_s:g} s"
-        raise _Broken(_no_socket(host, port, reason)) from exc
-    except ConnectionRefusedError as exc:
-        raise _Broken(_no_socket(host, port, "refuses connections")) from exc
     except OSError as exc:
-        raise _Broken(_no_socket(host, port, exc.strerror or str(exc))) from exc
+        reason = exc.strerror or str(exc)
+        if isinstance(exc, TimeoutError):
+            reason = f"does not answer within {timeout_s:g} s"
+        elif isinstance(exc, ConnectionRefusedError):
+            reason = "refuses connections"
+        finding, fix = f"{host}:{port} {reason}", START_TWS
+        raise _Broken(Check("socket", CheckVerdict.FAIL, finding, fix.cause, fix.fix, 4)) from exc
     writer.close()
     took = (asyncio.get_running_loop().time() - started) * 1000.0
-    return Check("socket", CheckVerdict.OK, f"{host}:{port} open, {took:.0f} ms")
-
-
-def _no_socket(host: str, port: int, reason: str) -> Check:
-    remedy = START_TWS
-    return Check(
-        "socket", CheckVerdict.FAIL, f"{host}:{port} {reason}", remedy.cause, remedy.fix, 4
-    )
+    return _fine("socket", f"{host}:{port} open, {took:.0f} ms")
 
 
 def _account(session: Session) -> Check:
@@ -502,31 +494,19 @@ def _account(session: Session) -> Check:
     paper = all(account.startswith("D") for account in session.accounts)
     kind = "paper" if paper and session.accounts else "live"
     finding = f"{names} ({kind}); TOMIC sends no orders, so 'Read-Only API' may stay ticked"
-    return Check("account", CheckVerdict.OK, finding)
+    return _fine("account", finding)
 
 
 def _market(spy: Underlying, now: dt.datetime) -> Check:
     if not spy.sessions:
-        return Check(
-            "market",
-            CheckVerdict.WARN,
-            f"the gateway gave no trading hours of {spy.symbol}",
-            "IB sometimes leaves them out",
-            "nothing to do: frozen data are shown",
-        )
+        return _warning("market", f"the gateway gave no trading hours of {spy.symbol}", _NO_HOURS)
     if dates.is_open(spy.sessions, now):
-        return Check("market", CheckVerdict.OK, f"{spy.symbol} is open")
+        return _fine("market", f"{spy.symbol} is open")
     opens = dates.next_open(spy.sessions, now)
     when = (
         f"; opens {opens.astimezone():%a %d %b %H:%M %Z} (in {_span(opens - now)})" if opens else ""
     )
-    return Check(
-        "market",
-        CheckVerdict.WARN,
-        f"{spy.symbol} is closed{when}",
-        "outside the trading hours of the exchange",
-        "nothing to do: the last session's data are shown, marked frozen",
-    )
+    return _warning("market", f"{spy.symbol} is closed{when}", _CLOSED)
 
 
 def _span(wait: dt.timedelta) -> str:
@@ -541,9 +521,8 @@ def _failed(name: str, error: TomicError, remedy: Remedy, more: str = "") -> Che
 
 def _pacing(session: Session) -> Check:
     limits = session.limit_settings
-    return Check(
+    return _fine(
         "pacing",
-        CheckVerdict.OK,
         f"{session.messages} messages used; limits {limits.messages_per_s:g} a second of IB's 50, "
         f"{limits.lines} lines of 100",
     )

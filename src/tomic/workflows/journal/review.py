@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from tomic import dates
 from tomic.errors import TomicError
@@ -16,6 +17,7 @@ from tomic.models.journal import (
     ExitCheck,
     Held,
     JournalEntry,
+    LegMark,
     Snapshot,
     Verdict,
 )
@@ -84,9 +86,8 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
     checks = []
     for entry in entries:
         market = markets.get(entry.symbol)
-        quoted = market if isinstance(market, LegMarket) else None
-        marked = _snapshot(entry, quoted)
-        checks.append(_checked(entry, marked, quoted, around[entry.symbol], now, market))
+        marked = _snapshot(entry, market)
+        checks.append(_checked(entry, marked, market, around[entry.symbol], now))
         if keep and journal.source != "replay" and marked is not None:
             await _keep_daily(journal, entry, marked)
     errors = {name: answer for name, answer in markets.items() if isinstance(answer, TomicError)}
@@ -116,8 +117,8 @@ async def _moment(journal: Journal, markets: Mapping[str, LegMarket | TomicError
     return max(times) if times else await journal.clock()
 
 
-def _snapshot(entry: JournalEntry, market: LegMarket | None) -> Snapshot | None:
-    if market is None:
+def _snapshot(entry: JournalEntry, market: LegMarket | TomicError | None) -> Snapshot | None:
+    if not isinstance(market, LegMarket):
         return None
     legs = campaign.held(entry)
     marked = reading.snapshot(market.board, legs, legs, market.vol)
@@ -141,17 +142,17 @@ async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str,
 def _checked(
     entry: JournalEntry,
     marked: Snapshot | None,
-    market: LegMarket | None,
+    market: LegMarket | TomicError | None,
     around: _Around,
     now: dt.datetime,
-    tried: LegMarket | TomicError | None,
 ) -> ExitCheck:
-    observed = _observed(entry, marked, market, around, now)
+    quoted = market if isinstance(market, LegMarket) else None
+    observed = _observed(entry, marked, quoted, around, now)
     signals = exits.evaluate(entry.rules, observed)
     notes = []
-    if isinstance(tried, TomicError):
-        notes.append(f"no marks: {tried}")
-    elif tried is None and observed.missing:
+    if isinstance(market, TomicError):
+        notes.append(f"no marks: {market}")
+    elif market is None and observed.missing:
         notes.append("no marks: nobody was asked")
     elif observed.missing:
         notes.append(f"no quote of {', '.join(observed.missing)}")
@@ -186,7 +187,7 @@ def _observed(
     marks = marked.prices if marked else {}
     expiry = campaign.first_expiry(entry) if options else None
     vol = market.vol if market else around.vol
-    events = _events(vol, around)
+    earnings, ex_dividend, dividend = _events(vol, around)
     return exits.Observed(
         day=day,
         opened=_day(entry.opened_at),
@@ -198,9 +199,9 @@ def _observed(
         iv=vol.iv30 if vol and market else None,
         iv_at_entry=entry.context.iv,
         iv_rank=vol.iv_rank if vol and _is_recent(vol, now) else None,
-        earnings=events[0],
-        ex_dividend=events[1],
-        dividend=events[2],
+        earnings=earnings,
+        ex_dividend=ex_dividend,
+        dividend=dividend,
         ev=_ev_of_holding(legs, marked, market),
         missing=tuple(leg.name for leg in legs if marks.get(leg.key) is None),
         stale=reading.staleness(marked, legs) if marked else "",
@@ -227,19 +228,10 @@ def _events(
 def _shorts(options: Sequence[Held], marked: Snapshot | None) -> tuple[exits.ShortLeg, ...]:
     shorts = []
     for leg in options:
-        if leg.quantity >= 0.0 or leg.strike is None or leg.expiry is None:
-            continue
-        mark = marked.mark(leg.key) if marked else None
-        shorts.append(
-            exits.ShortLeg(
-                leg.name,
-                leg.strike,
-                leg.is_call,
-                leg.expiry,
-                delta=mark.delta if mark else None,
-                price=mark.price if mark else None,
-            )
-        )
+        if leg.quantity < 0.0 and leg.strike is not None and leg.expiry is not None:
+            mark = (marked.mark(leg.key) if marked else None) or LegMark()
+            short = exits.ShortLeg(leg.name, leg.strike, leg.is_call, leg.expiry)
+            shorts.append(replace(short, delta=mark.delta, price=mark.price))
     return tuple(shorts)
 
 
@@ -269,9 +261,7 @@ async def _keep_daily(journal: Journal, entry: JournalEntry, marked: Snapshot) -
         for snapshot in entry.snapshots
     ):
         return
-    await change(
-        journal, entry.id, lambda current: with_snapshot(current, marked), event="snapshot"
-    )
+    await change(journal, entry.id, partial(with_snapshot, snapshot=marked), event="snapshot")
 
 
 def _day(at: dt.datetime) -> dt.date:
@@ -297,18 +287,14 @@ async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "")
     taken = []
     for entry in entries:
         market = markets.get(entry.symbol)
-        seen = _snapshot(entry, market if isinstance(market, LegMarket) else None)
-        if seen is None or entry.id is None:
+        marked = _snapshot(entry, market)
+        if marked is None or entry.id is None:
             problem = str(market) if market is not None else "there is nothing to quote"
             taken.append(Taken(entry, None, problem))
             continue
-        kept = await change(
-            journal,
-            entry.id,
-            lambda one, seen=seen: with_snapshot(one, seen, note=note),  # type: ignore[misc]
-            event="snapshot",
-        )
-        newest = next(snapshot for snapshot in kept.snapshots if snapshot.at == seen.at)
+        work = partial(with_snapshot, snapshot=marked, note=note)
+        kept = await change(journal, entry.id, work, event="snapshot")
+        newest = next(snapshot for snapshot in kept.snapshots if snapshot.at == marked.at)
         lacking = campaign.worth(kept, newest.prices).missing
         taken.append(Taken(kept, newest, f"no quote of {', '.join(lacking)}" if lacking else ""))
     return taken
@@ -328,7 +314,7 @@ async def attribute(journal: Journal, ids: Sequence[int] = ()) -> list[Attribute
     attributed = []
     for entry in entries:
         market = markets.get(entry.symbol) if entry.is_open else None
-        marked = _snapshot(entry, market if isinstance(market, LegMarket) else None)
+        marked = _snapshot(entry, market)
         notes = [f"no marks: {market}"] if isinstance(market, TomicError) else []
         attributed.append(_attributed(entry, marked, notes))
     return attributed

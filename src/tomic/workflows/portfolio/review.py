@@ -39,6 +39,7 @@ from tomic.journal import campaign
 from tomic.legs import NamedLeg
 from tomic.models import DataType, OptionQuote, Proposal, RowStatus, Underlying, VolSnapshot
 from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
+from tomic.models.documents import finite
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
 from tomic.portfolio import alerts, fit, overview
 from tomic.portfolio.fit import BookFit
@@ -57,9 +58,14 @@ from tomic.workflows.portfolio.files import (
 )
 from tomic.workflows.progress import Event, Watcher, counting, ignore
 from tomic.workflows.scan import load as load_proposal
+from tomic.workflows.volatility import history
 from tomic.workflows.volatility.measure import EXTRAS_S, parse_dividends
 
 PriceSource = Literal["mid", "ask", "last", "close", "none"]
+_OF_QUOTE = (
+    "bid", "ask", "iv", "delta", "gamma", "vega", "theta", "greeks_source", "quoted_at",
+)  # fmt: skip
+"""What a quote and a mark both have."""
 
 
 @dataclass(slots=True)
@@ -150,23 +156,13 @@ def to_mark(row: OptionQuote) -> Mark:
     then the last trade, then the close.
     """
     price, source = _price(row)
-    problem = ""
-    if price is None:
-        problem = row.status.value.replace("_", " ")
+    figures: dict[str, Any] = {name: getattr(row, name) for name in _OF_QUOTE}
     return Mark(
         price=price,
         price_source=source,
-        bid=row.bid,
-        ask=row.ask,
-        iv=row.iv,
-        delta=row.delta,
-        gamma=row.gamma,
-        vega=row.vega,
-        theta=row.theta,
-        greeks_source=row.greeks_source,
-        quoted_at=row.quoted_at,
-        problem=problem,
+        problem=row.status.value.replace("_", " ") if price is None else "",
         unfinished=not row.status.is_final,
+        **figures,
     )
 
 
@@ -223,52 +219,41 @@ def _returns(
     for name, (date, close) in series.items():
         whole = np.full(days.size, np.nan)
         whole[np.searchsorted(days, date)] = np.log(close)
-        steps = np.diff(whole)
-        returns[name] = tuple(None if math.isnan(x) else float(x) for x in steps)
+        returns[name] = tuple(map(finite, np.diff(whole)))
     return tuple(days[1:].astype("datetime64[D]").tolist()), returns
 
 
 def market_of(
-    symbol: str,
-    underlying: Underlying | None,
-    ticks: UnderlyingTicks | None,
-    known: Known,
-    *,
-    sector: str | None,
-    today: dt.date,
+    symbol: str, quoted: Quoted, known: Known, *, sector: str | None, today: dt.date
 ) -> SymbolMarket:
     """What the gateway and the store say of one symbol; a file's dates win over the gateway's."""
-    snapshot = known.snapshots.get(symbol)
+    midnight = dt.datetime.combine(today, dt.time(), dt.UTC)
+    snapshot = known.snapshots.get(symbol) or VolSnapshot(symbol=symbol, as_of=midnight)
+    ticks = quoted.ticks.get(symbol)
     spot = ticks.spot if ticks else None
+    iv = ticks.implied_volatility if ticks else None
+    hv = ticks.historical_volatility if ticks else None
     earnings = [event.day for event in known.earnings.get(symbol, ())]
-    if snapshot is not None and snapshot.next_earnings and snapshot.next_earnings >= today:
+    if snapshot.next_earnings and snapshot.next_earnings >= today:
         earnings = earnings or [snapshot.next_earnings]
     dividend = next(iter(known.dividends.get(symbol, ())), None)
     if dividend is None and ticks is not None and ticks.dividends:
         announced = parse_dividends(symbol, ticks.dividends)
-        dividend = announced if announced is not None and announced.day >= today else None
+        dividend = announced if announced and announced.day >= today else None
     return SymbolMarket(
         symbol=symbol,
-        underlying=underlying,
+        underlying=quoted.underlyings.get(symbol),
         spot=spot,
         div_yield=_yield(ticks, spot.price if spot else None),
-        iv30=_first(
-            ticks.implied_volatility if ticks else None, snapshot.iv30 if snapshot else None
-        ),
-        hv30=_first(
-            snapshot.hv30 if snapshot else None, ticks.historical_volatility if ticks else None
-        ),
-        iv_rank=snapshot.iv_rank if snapshot else None,
-        skew=snapshot.skew if snapshot else None,
+        iv30=snapshot.iv30 if iv is None else iv,
+        hv30=hv if snapshot.hv30 is None else snapshot.hv30,
+        iv_rank=snapshot.iv_rank,
+        skew=snapshot.skew,
         next_earnings=min(earnings, default=None),
         next_dividend=dividend.day if dividend else None,
         dividend_amount=dividend.amount if dividend else None,
         sector=sector,
     )
-
-
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)
 
 
 def _yield(ticks: UnderlyingTicks | None, price: float | None) -> float:
@@ -294,8 +279,22 @@ class _Reading:
     watch: Watcher
     positions: tuple[Position, ...] = ()
     accounts: tuple[AccountSummary, ...] = ()
+    legs: tuple[Position, ...] = ()
+    """Every contract to quote, once: what is held, then what is only considered."""
     quoted: Quoted = field(default_factory=Quoted)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def benchmark(self) -> str:
+        return self.settings.portfolio.benchmark
+
+    @property
+    def symbols(self) -> list[str]:
+        return sorted({leg.symbol for leg in self.legs} | {self.benchmark})
+
+    @property
+    def today(self) -> dt.date:
+        return dates.local_date(self.session.clock_now(), str(dates.NEW_YORK))
 
 
 async def read_book(
@@ -334,25 +333,19 @@ async def read_book(
     try:
         async with asyncio.timeout_at(deadline):
             await session.persistently(partial(_read_account, work), deadline=deadline)
-            to_quote = await _contracts(work, considered)
+            asked = [await _considered(work, leg) for leg in considered]
     except TimeoutError as exc:
         raise DeadlineExceeded("the deadline passed before the account was read") from exc
-    symbols = sorted(
-        {position.symbol for position in (*work.positions, *to_quote)} | {_benchmark(work)}
+    by_contract: dict[str, Position] = {}
+    for leg in (*work.positions, *asked):
+        by_contract.setdefault(leg.contract, leg)
+    work.legs = tuple(by_contract.values())
+    await _quote_underlyings(work)
+    await _quote_options(work)
+    known = await _known(work, store, refresh)
+    return _assembled(work, known, before, sectors or {}), tuple(
+        leg for leg in work.legs if leg.proposed
     )
-    await _quote_underlyings(work, symbols, to_quote)
-    await _quote_options(work, to_quote)
-    known = await _known(work, store, symbols, refresh)
-    considered_lines = tuple(position for position in to_quote if position.proposed)
-    return _assembled(work, known, to_quote, before, sectors or {}), considered_lines
-
-
-def _today(moment: dt.datetime) -> dt.date:
-    return dates.local_date(moment, str(dates.NEW_YORK))
-
-
-def _benchmark(work: _Reading) -> str:
-    return work.settings.portfolio.benchmark
 
 
 # -- the account -----------------------------------------------------------------------------
@@ -363,17 +356,6 @@ async def _read_account(work: _Reading) -> None:
     work.positions = await account.positions(work.session, timeout_s=timeout_s)
     work.accounts = await account.summaries(work.session, timeout_s=timeout_s)
     await work.session.now()
-
-
-async def _contracts(work: _Reading, considered: Sequence[NamedLeg]) -> list[Position]:
-    """Everything to quote, each contract once: what is held, then what is only considered."""
-    contracts_by_name: dict[str, Position] = {}
-    for position in work.positions:
-        contracts_by_name.setdefault(position.contract, position)
-    for leg in considered:
-        position = await _considered(work, leg)
-        contracts_by_name.setdefault(position.contract, position)
-    return list(contracts_by_name.values())
 
 
 async def _considered(work: _Reading, leg: NamedLeg) -> Position:
@@ -410,11 +392,9 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
         session, contract, contracts.describe(leg.symbol, pair), timeout_s=ib.request_timeout_s
     )
     option = {
+        **pair._asdict(),
         "sec_type": "OPT",
         "con_id": details.contract.conId if details.contract else None,
-        "right": pair.right,
-        "strike": pair.strike,
-        "expiry": pair.expiry,
         "multiplier": float(params.multiplier),
         "trading_class": params.trading_class,
     }
@@ -424,14 +404,8 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
 # -- quotes ------------------------------------------------------------------------------------
 
 
-async def _quote_underlyings(
-    work: _Reading, symbols: Sequence[str], to_quote: Iterable[Position]
-) -> None:
-    first = {
-        position.symbol: position
-        for position in reversed(list(to_quote))
-        if position.is_option or position.is_stock
-    }
+async def _quote_underlyings(work: _Reading) -> None:
+    first = {leg.symbol: leg for leg in reversed(work.legs) if leg.is_option or leg.is_stock}
     session, settings = work.session, work.settings
     now = session.clock_now()
 
@@ -448,7 +422,7 @@ async def _quote_underlyings(
             session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
         )
 
-    asked = [symbol for symbol in symbols if symbol in first or symbol == _benchmark(work)]
+    asked = [symbol for symbol in work.symbols if symbol in first or symbol == work.benchmark]
     count = counting(work.watch, "underlyings", len(asked), "underlyings")
     outcomes = await session.fan_out(
         asked, quote, deadline=work.deadline, on_done=count, resume=True
@@ -465,11 +439,11 @@ async def _quote_underlyings(
             work.notes.append(f"{outcome.item}: {outcome.error}")
 
 
-async def _quote_options(work: _Reading, to_quote: Sequence[Position]) -> None:
+async def _quote_options(work: _Reading) -> None:
     """Quote every living option."""
     session, rules = work.session, work.settings.chain
-    today = _today(session.clock_now())
-    living = [leg for leg in to_quote if leg.is_option and leg.expiry and leg.expiry >= today]
+    options = [leg for leg in work.legs if leg.is_option]
+    living = [leg for leg in options if leg.expiry and leg.expiry >= work.today]
     patience = Patience(rules.silent_s)
 
     async def quote(leg: Position, on_asked: Callable[[], None]) -> OptionQuote:
@@ -488,35 +462,26 @@ async def _quote_options(work: _Reading, to_quote: Sequence[Position]) -> None:
             work.quoted.problems[name] = outcome.error
 
 
-async def _known(
-    work: _Reading, store: Database | None, symbols: Sequence[str], refresh: Refresh | None
-) -> Known:
-    if refresh is not None and symbols:
+async def _known(work: _Reading, store: Database | None, refresh: Refresh | None) -> Known:
+    if refresh is not None:
         try:
-            await refresh(symbols)
+            await refresh(work.symbols)
         except TomicError as exc:
             work.notes.append(f"returns were not brought up to date: {exc}")
-    return await stored(store, symbols, work.settings, _today(work.session.clock_now()))
+    return await stored(store, work.symbols, work.settings, work.today)
 
 
 # -- the book ----------------------------------------------------------------------------------
 
 
 def _assembled(
-    work: _Reading,
-    known: Known,
-    to_quote: Sequence[Position],
-    before: Book | None,
-    sectors: Mapping[str, str],
+    work: _Reading, known: Known, before: Book | None, sectors: Mapping[str, str]
 ) -> Book:
-    as_of = work.session.clock_now()
-    symbols = sorted({position.symbol for position in to_quote} | {_benchmark(work)})
+    session, quoted, market = work.session, work.quoted, work.settings.market
+    as_of, today = session.clock_now(), work.today
     base = work.accounts[0].currency if work.accounts else "USD"
-    unknown = sorted(
-        {position.symbol for position in to_quote if position.is_option or position.is_stock}
-        - set(known.returns)
-    )
-    if unknown:
+    symbols = {leg.symbol for leg in work.legs if leg.is_option or leg.is_stock}
+    if unknown := sorted(symbols - set(known.returns)):
         work.notes.append(
             f"no stored returns of {', '.join(unknown)}: beta taken as 1; run tomic prices"
         )
@@ -524,42 +489,28 @@ def _assembled(
         as_of=as_of,
         currency=base,
         accounts=work.accounts,
-        positions=_with_first_seen(work.positions, before, _today(as_of)),
+        positions=_with_first_seen(work.positions, before, today),
         marks=marks_of(
-            work.quoted,
-            to_quote,
-            as_of=as_of,
-            rate=work.settings.market.rate,
-            data_type=work.session.data_type,
+            quoted, work.legs, as_of=as_of, rate=market.rate, data_type=session.data_type
         ),
         markets={
-            name: market_of(
-                name,
-                work.quoted.underlyings.get(name),
-                work.quoted.ticks.get(name),
-                known,
-                sector=sectors.get(name),
-                today=_today(as_of),
-            )
-            for name in symbols
+            name: market_of(name, quoted, known, sector=sectors.get(name), today=today)
+            for name in work.symbols
         },
         rates=_rates(work.accounts, base),
-        interest=work.settings.market.rate,
-        data_type=work.session.data_type,
-        benchmark=_benchmark(work),
+        interest=market.rate,
+        data_type=session.data_type,
+        benchmark=work.benchmark,
         return_days=known.days,
         returns=known.returns,
-        notes=(*work.session.notes, *work.notes),
+        notes=(*session.notes, *work.notes),
     )
 
 
 def _rates(accounts: Sequence[AccountSummary], base: str) -> dict[str, float]:
     """Base currency for one unit of each, from the accounts that have this base."""
-    rates: dict[str, float] = {}
-    for account_summary in accounts:
-        if account_summary.currency == base:
-            rates.update(account_summary.rates)
-    return rates
+    own = (summary for summary in accounts if summary.currency == base)
+    return {name: rate for summary in own for name, rate in summary.rates.items()}
 
 
 def _with_first_seen(
@@ -571,31 +522,14 @@ def _with_first_seen(
         for position in (before.positions if before else ())
         if position.first_seen is not None
     }
-    result = []
-    for position in positions:
+
+    def first_seen(position: Position) -> dt.date | None:
         old = earlier.get((position.account, position.contract))
-        held_on = old is not None and old.quantity * position.quantity > 0.0
-        day = old.first_seen if held_on and old is not None else today
-        result.append(position.model_copy(update={"first_seen": day}))
-    return tuple(result)
+        return old.first_seen if old and old.quantity * position.quantity > 0.0 else today
 
-
-# -- the broker's own margin of a trade ----------------------------------------------------------
-
-
-def order_legs(book: Book) -> list[account.OrderLeg]:
-    """
-    The trade that is considered in *book* as contracts of the gateway.
-
-    Raises:
-        DataError: A leg was not found at the gateway.
-    """
-    order = []
-    for position in (position for position in book.positions if position.proposed):
-        if position.con_id is None:
-            raise DataError(f"{position.contract}: the gateway gave no contract id")
-        order.append(account.OrderLeg(account.leg_contract(position), position.quantity))
-    return order
+    return tuple(
+        position.model_copy(update={"first_seen": first_seen(position)}) for position in positions
+    )
 
 
 _REFRESH_S = 15.0
@@ -699,14 +633,15 @@ async def portfolio(
     pins = load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
     claims = [*pins, *await journal_claims(store, watch)]
     path = snapshot_path(settings, simulated=simulated)
+    reviewed = partial(
+        look, settings=settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
+        trade_legs=trade_legs,
+    )  # fmt: skip
     if ask.file is not None or ask.last:
         source = ask.file or path
         book = load_book(source)
         _check_known(book, trade_legs, source)
-        return await asyncio.to_thread(
-            look, book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
-            trade_legs=trade_legs, saved=source,
-        )  # fmt: skip
+        return await asyncio.to_thread(reviewed, book, saved=source)
     sectors = load_sectors(settings.portfolio.sectors) if settings.portfolio.sectors else {}
     session = await open_session()
     book, known = await read_book(
@@ -721,10 +656,8 @@ async def portfolio(
         watch=watch,
     )
     # Stress grids are pure and take a while, and the session must go on answering meanwhile.
-    view = await asyncio.to_thread(
-        look, book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
-        trade_legs=trade_legs, known=known, saved=_saved(book, path, watch),
-    )  # fmt: skip
+    saved = _saved(book, path, watch)
+    view = await asyncio.to_thread(reviewed, book, known=known, saved=saved)
     if not ask.ib_margin or view.considered is None:
         return view
     asked = overview.with_legs(book, trade_legs, known=known)
@@ -769,7 +702,6 @@ def _refresher(
     deadline: float | None,
 ) -> Refresh:
     """Brings bars up to date while it takes seconds; what IB's limit would delay stays old."""
-    from tomic.workflows.volatility import history
 
     async def refresh(symbols: Sequence[str]) -> object:
         until = asyncio.get_running_loop().time() + _REFRESH_S
@@ -840,18 +772,11 @@ def _consider(
     after = overview.review(with_it, settings, claims=claims)
     added = tuple(position for position in with_it.positions if position.proposed)
     alone = overview.review(book.model_copy(update={"positions": added}), settings)
-    warnings = [
-        alert
-        for symbol in sorted({leg.symbol for leg in trade_legs})
-        for alert in alerts.of_entry(
-            symbol,
-            next(
-                (structure.iv for structure in alone.structures if structure.symbol == symbol), None
-            ),
-            book.markets.get(symbol),
-            settings.portfolio.alerts,
-        )
-    ]
+    volatilities = {structure.symbol: structure.iv for structure in reversed(alone.structures)}
+    limits, warnings = settings.portfolio.alerts, list[Alert]()
+    for symbol in sorted({leg.symbol for leg in trade_legs}):
+        iv, market = volatilities.get(symbol), book.markets.get(symbol)
+        warnings += alerts.of_entry(symbol, iv, market, limits)
     return Considered(
         trade=trade,
         legs=trade_legs,
@@ -869,15 +794,18 @@ async def broker_margin(
     What TWS says the trade considered in *book* would take: one what-if order for all its legs.
 
     Raises:
+        DataError: A leg was not found at the gateway.
         UsageError: Legs on several underlyings, which no combination can hold.
         GatewayRefused: TWS refuses, as it does in read-only mode.
         RequestTimeout, SessionLost: No answer.
     """
-    order = order_legs(book)
+    proposed = [position for position in book.positions if position.proposed]
+    for position in proposed:
+        if position.con_id is None:
+            raise DataError(f"{position.contract}: the gateway gave no contract id")
+    order = [account.OrderLeg(account.leg_contract(leg), leg.quantity) for leg in proposed]
     _check_one_underlying(leg.contract.symbol for leg in order)
-    where = account_name or next(
-        position.account for position in book.positions if position.proposed
-    )
+    where = account_name or proposed[0].account
     return await account.what_if(
         session, order, account=where, timeout_s=settings.portfolio.account_timeout_s
     )
@@ -915,15 +843,8 @@ async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim
             for leg in campaign.held(entry)
         )
         if owned:
-            claims.append(
-                Claim(
-                    "journal",
-                    f"{entry.id}",
-                    owned,
-                    strategy=entry.strategy or None,
-                    opened=entry.opened_at.date(),
-                )
-            )
+            strategy, opened = entry.strategy or None, entry.opened_at.date()
+            claims.append(Claim("journal", f"{entry.id}", owned, strategy=strategy, opened=opened))
     return claims
 
 
