@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from tomic import dates
 from tomic.config import Settings
+from tomic.config.book import ExitSettings
 from tomic.errors import StoreError, UsageError
 from tomic.journal import campaign, statistics
 from tomic.models import documents
@@ -236,8 +237,6 @@ def rules_for(settings: Settings, strategy: str, changes: Mapping[str, Any]) -> 
     Raises:
         UsageError: No such rule, or a value that cannot be right.
     """
-    from tomic.config.book import ExitSettings
-
     given = settings.journal.exits_for(strategy).model_dump()
     unknown = sorted(set(changes) - set(given))
     if unknown:

@@ -23,7 +23,7 @@ from tomic.journal import broker, campaign, executions
 from tomic.journal.broker import FileRow
 from tomic.journal.executions import Executed, Placed, PlacedOrder
 from tomic.models import documents
-from tomic.models.documents import first_fault
+from tomic.models.documents import finite, first_fault
 from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
 from tomic.store import Decision, Execution, UnreadRow
 from tomic.workflows.journal.entries import (
@@ -617,10 +617,9 @@ def _why(status: str, decisions: Sequence[Decision], reason: str) -> str:
 def _number(value: Any) -> float | None:
     """A number that JSON knows; None for any other."""
     try:
-        number = float(value)
+        return finite(float(value))
     except (TypeError, ValueError):
         return None
-    return number if abs(number) < float("inf") else None
 
 
 async def decide(

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tomic import dates
 from tomic.config import Settings
@@ -24,7 +25,7 @@ from tomic.ib import contracts, history
 from tomic.ib.history import DailyBar, Turns
 from tomic.ib.session import Session
 from tomic.models import Underlying
-from tomic.store import Bars, Coverage, Database, VolSeries
+from tomic.store import Bars, Database, VolSeries
 from tomic.workflows.progress import Event, Watcher, counting, ignore
 from tomic.workflows.volatility.stored import (
     Need,
@@ -191,21 +192,15 @@ class _Job:
         """Everything missing by the calendar, bars first."""
         coverages = await self.store.history.coverages(symbols)
         last = last_complete_day(now)
-        return [
-            need
+        missing = partial(
+            need_of, last_day=last, first_day=first_day_of(last, self.days), force=self.force
+        )
+        needs = [
+            missing(symbol, series, coverages.get(symbol, {}).get(series))
             for symbol in symbols
             for series in self.series
-            if (need := self.need(symbol, series, coverages.get(symbol, {}), last)) is not None
         ]
-
-    def need(
-        self, symbol: str, series: SeriesName, known: Mapping[str, Coverage], last: dt.date
-    ) -> Need | None:
-        """What is missing of one series."""
-        first = first_day_of(last, self.days)
-        return need_of(
-            symbol, series, known.get(series), last_day=last, first_day=first, force=self.force
-        )
+        return [need for need in needs if need is not None]
 
 
 async def _shared_turns(
@@ -383,6 +378,3 @@ async def _count(store: Database, results: Mapping[str, SymbolHistory]) -> None:
             results[symbol].rows = bars.rows if bars else 0
             results[symbol].iv_rows = iv.rows if iv else 0
             results[symbol].last = bars.last if bars else None
-
-
-__all__ = ["HistoryRun", "Plan", "SymbolHistory", "update"]

@@ -31,8 +31,9 @@ from tomic.ib import contracts
 from tomic.ib.session import Session
 from tomic.ib.spot import UnderlyingTicks, underlying_ticks
 from tomic.models import RowStatus, VolSnapshot
+from tomic.models.documents import finite
 from tomic.models.market import impossible
-from tomic.quant import surface
+from tomic.quant import smile, surface
 from tomic.store import Bars, Database, Dividend, Earnings, VolSeries
 from tomic.strategies.pricing.outlooks import smile_missed
 from tomic.workflows.chain.setup import wanted_data_type
@@ -117,7 +118,7 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
     return ChainVolatility(
         as_of=chain.as_of,
         day=session_day(chain.as_of, chain.underlying.sessions),
-        **{name: _number(value) for name, value in figures.items()},
+        **{name: finite(value) for name, value in figures.items()},
         moves=moves,
         missing={
             name: reasons[name] for name, value in figures.items() if not math.isfinite(value)
@@ -143,10 +144,10 @@ def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
                 expiry=expiry,
                 dte=dte,
                 tau=tau,
-                atm_iv=_number(atm),
-                iv=_number(float(surface.expected_move_iv(chain.spot.price, atm, dte))),
-                straddle=_number(straddle),
-                density=_number(densities.get(expiry, math.nan)),
+                atm_iv=finite(atm),
+                iv=finite(float(surface.expected_move_iv(chain.spot.price, atm, dte))),
+                straddle=finite(straddle),
+                density=finite(densities.get(expiry, math.nan)),
                 note=unfit.get(expiry, ""),
             )
         )
@@ -157,8 +158,6 @@ def _densities(
     chain: Chain, forwards: dict[dt.date, tuple[float, float]]
 ) -> tuple[dict[dt.date, float], dict[dt.date, str]]:
     """Standard deviation of each expiry's density, and why others have none."""
-    from tomic.quant import smile
-
     sigmas: dict[dt.date, float] = {}
     unfit: dict[dt.date, str] = {}
     floor = None
@@ -180,10 +179,6 @@ def _densities(
         floor = fitted
         sigmas[expiry] = surface.expected_move_density(fitted).sigma
     return sigmas, unfit
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 VIX = "VIX"
@@ -601,7 +596,7 @@ async def observe(
         )
 
     count = counting(watch, "quotes", len(wanted), "symbols")
-    outcomes = await session.fan_out(wanted, quote, deadline=deadline, on_done=count)
+    outcomes = await session.fan_out(wanted, quote, deadline=deadline, on_done=count, resume=True)
     return Now(
         at=session.clock_now(),
         ticks={outcome.item: outcome.value for outcome in outcomes if outcome.value is not None},
