@@ -110,57 +110,51 @@ async def take(journal: Journal, name: str, executed: Iterable[Executed]) -> Int
 
 
 def _text(execution: Executed) -> str:
-    values = {
-        **_document(execution),
-        "exec_id": execution.exec_id,
-        "at": execution.at,
-        "symbol": execution.symbol,
-    }
-    return json.dumps(values, ensure_ascii=False, default=str)
+    own = {name: getattr(execution, name) for name in ("exec_id", "at", "symbol")}
+    return json.dumps({**_document(execution), **own}, ensure_ascii=False, default=str)
 
 
 async def _take(
     journal: Journal, name: str, given: Sequence[tuple[Executed, FileRow]], odd: Sequence[FileRow]
 ) -> Intake:
-    now = await journal.clock()
-    stored = {
-        execution.exec_id: execution for execution in await journal.store.journal.executions()
-    }
-    again = await _read_again(journal)
+    """Keep everything; then place what waits, old and new; then say what became of it."""
+    kept, now = journal.store.journal, await journal.clock()
+    stored = {execution.exec_id: _sound(execution)[0] for execution in await kept.executions()}
+    known = [execution for execution in stored.values() if execution is not None]
+    readable = await _read_again(journal)
     fresh: dict[str, Executed] = {}
-    refused = list(odd)
-    resolved: dict[str, str] = {}
-    for execution, row, row_id in [*((execution, row, "") for execution, row in given), *again]:
-        other = fresh.get(execution.exec_id) or _stored_one(stored.get(execution.exec_id))
-        if other is not None and not _is_same(execution, other):
-            if row_id:
-                continue
-            reason = f"number {execution.exec_id} is that of another execution: {_told(other)}"
+    refused, resolved = list(odd), dict[str, str]()
+    for execution, row, row_id in [*((execution, row, "") for execution, row in given), *readable]:
+        number = execution.exec_id
+        other = fresh.get(number) or stored.get(number)
+        is_other = other is not None and not _is_same(execution, other)
+        if row_id and not is_other:
+            resolved[row_id] = number
+        elif other is not None and is_other and not row_id:
+            reason = f"number {number} is that of another execution: {_described(other)}"
             refused.append(replace(row, reason=reason))
-            continue
-        if row_id:
-            resolved[row_id] = execution.exec_id
-        if execution.exec_id not in stored:
-            fresh.setdefault(execution.exec_id, execution)
+        if not is_other and number not in stored:
+            fresh.setdefault(number, execution)
     rows = _unread(name, now, refused)
-    new_rows = await journal.store.journal.save_unread_rows(rows) if rows else 0
-    await journal.store.journal.save_executions(map(_stored, fresh.values()))
-    await journal.store.journal.resolve_unread_rows(resolved)
-    before = [execution for execution in map(_stored_one, stored.values()) if execution is not None]
-    await _decide_on_equals(journal, list(fresh.values()), before, now)
+    new_rows = await kept.save_unread_rows(rows) if rows else 0
+    await kept.save_executions(map(_stored, fresh.values()))
+    await kept.resolve_unread_rows(resolved)
+    # What another report has told already is set aside: one trade counts once.
+    repeated = executions.told_before(list(fresh.values()), known)
+    reasons = {number: f"the same trade as {other}" for number, other in repeated.items()}
+    await _set_aside(journal, reasons, now)
     placing = await _place(journal, now)
-    ids = {execution.exec_id for execution, _ in given}
-    waiting = ids & placing.reasons.keys()
+    ids = [execution.exec_id for execution, _ in given]
+    waiting = set(ids) & placing.reasons.keys()
     notes = list(placing.notes)
-    notes += _some(f"line {row.line}: {row.reason}; kept aside" for row in refused)
-    notes += _some(f"waits: {placing.reasons[number]}" for number in sorted(waiting))
+    notes += _first_of(f"line {row.line}: {row.reason}; kept aside" for row in refused)
+    notes += _first_of(f"waits: {placing.reasons[number]}" for number in sorted(waiting))
     if waiting or refused:
         notes.append("tomic journal executions --unplaced lists what waits for an entry")
     return Intake(
         added=placing.added,
         changed=placing.changed,
-        known=sum(execution.exec_id in stored for execution, _ in given)
-        + max(len(rows) - new_rows, 0),
+        known=sum(number in stored for number in ids) + max(len(rows) - new_rows, 0),
         aside=len(waiting) + len(refused),
         notes=tuple(notes),
     )
@@ -170,10 +164,10 @@ async def keep_aside(journal: Journal, name: str, rows: Sequence[FileRow]) -> li
     """Keep rows that cannot be used, with their reasons; returns what to say of them."""
     if rows:
         await journal.store.journal.save_unread_rows(_unread(name, await journal.clock(), rows))
-    return _some(f"{row.reason}; kept aside" for row in rows)
+    return _first_of(f"{row.reason}; kept aside" for row in rows)
 
 
-def _some(texts: Iterable[str]) -> list[str]:
+def _first_of(texts: Iterable[str]) -> list[str]:
     """The first of many, and how many more there are; equal ones once."""
     kept = list(dict.fromkeys(texts))
     more = len(kept) - _MOST_NOTES
@@ -221,17 +215,7 @@ async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
     return readable
 
 
-async def _decide_on_equals(
-    journal: Journal, fresh: Sequence[Executed], before: Sequence[Executed], now: dt.datetime
-) -> None:
-    """Set aside what another report has told already: one trade counts once."""
-    repeated = executions.told_before(fresh, before)
-    await _decide(
-        journal, {exec_id: f"the same trade as {other}" for exec_id, other in repeated.items()}, now
-    )
-
-
-async def _decide(journal: Journal, because: Mapping[str, str], now: dt.datetime) -> None:
+async def _set_aside(journal: Journal, because: Mapping[str, str], now: dt.datetime) -> None:
     await journal.store.journal.save_decisions(
         Decision(number, now, "ignore", _OURSELVES, reason) for number, reason in because.items()
     )
@@ -263,21 +247,17 @@ async def _place(journal: Journal, now: dt.datetime) -> _Placing:
         fruitless = 0 if len(waiting) < before else fruitless + 1
         before = len(waiting)
         try:
-            if await _write(journal, orders, entries, placing):
-                break
+            await _write(journal, orders, entries, placing)
+            break
         except StoreBusy:
-            # Another run changed one of these entries: look again at what there is now.
+            # Another run changed one of these entries, or placed one of these executions: look
+            # again at what there is now.
             if fruitless == _TRIES:
                 raise
-        if fruitless == _TRIES:
-            raise StoreBusy("another run is placing the same executions; repeat the command")
-    await journal.store.journal.explain_executions(
-        {execution.exec_id: placing.reasons.get(execution.exec_id, "") for execution in waiting}
-        | placing.reasons
-    )
+    answers = dict.fromkeys((execution.exec_id for execution in waiting), "") | placing.reasons
+    await journal.store.journal.explain_executions(answers)
     if any(
-        execution.commission is None and execution.exec_id not in placing.reasons
-        for execution in waiting
+        execution.commission is None and not answers[execution.exec_id] for execution in waiting
     ):
         placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
     return placing
@@ -320,18 +300,19 @@ async def _waiting(
         elif number in newer:
             decided[number] = f"put right by {newer[number]}"
         elif older := [old for old, new in newer.items() if new == number and linked[old]]:
+            entry_id = linked[older[0]]
             reasons[number] = (
-                f"{_told(executed)} puts {older[0]} right, which is in entry {linked[older[0]]}; "
-                f"tomic journal correct {linked[older[0]]} changes it there"
+                f"{_described(executed)} puts {older[0]} right, which is in entry {entry_id}; "
+                f"tomic journal correct {entry_id} changes it there"
             )
         elif executed.at > now + AHEAD:
-            reasons[number] = f"{_told(executed)} lies in the future"
+            reasons[number] = f"{_described(executed)} lies in the future"
         else:
             waiting.append(executed)
     for cancel, original in executions.taken_back(waiting):
         decided[original.exec_id] = f"taken back by {cancel.exec_id}"
         decided[cancel.exec_id] = f"takes {original.exec_id} back"
-    await _decide(journal, decided, now)
+    await _set_aside(journal, decided, now)
     return [execution for execution in waiting if execution.exec_id not in decided], reasons
 
 
@@ -340,8 +321,13 @@ async def _write(
     orders: Sequence[PlacedOrder],
     entries: Sequence[JournalEntry],
     placing: _Placing,
-) -> bool:
-    """Write order by order; False when another run placed one of the executions meanwhile."""
+) -> None:
+    """
+    Write order by order.
+
+    Raises:
+        StoreBusy: Another run changed an entry, or placed one of the executions meanwhile.
+    """
     at = await journal.clock()
     saved = {number: (entry.id, entry.revision) for number, entry in enumerate(entries)}
     names: dict[int, tuple[str, ExitRules]] = {}
@@ -356,29 +342,26 @@ async def _write(
             continue
         try:
             documents = [
-                (_to_store(journal, parts_of_entry[-1], saved, names, broken), _ids(parts_of_entry))
-                for parts_of_entry in parts.values()
+                (_to_store(journal, own[-1], saved, names, broken), _ids(own))
+                for own in parts.values()
             ]
         # One order never costs another: what keeps its entry from being written is its reason.
         except Exception as exc:
             broken.update(parts)
             reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
-            ids = (number for parts_of_entry in parts.values() for number in _ids(parts_of_entry))
+            ids = (number for own in parts.values() for number in _ids(own))
             placing.reasons |= dict.fromkeys(ids, reason)
             continue
         written = await journal.store.journal.place_executions(documents, event="executions", at=at)
         if written is None:
-            return False
-        for (number, parts_of_entry), (entry_id, revision) in zip(
-            parts.items(), written, strict=True
-        ):
+            raise StoreBusy("another run is placing the same executions; repeat the command")
+        for (number, own), (entry_id, revision) in zip(parts.items(), written, strict=True):
             if number not in saved:
                 placing.added = (*placing.added, entry_id)
             elif entry_id not in (*placing.added, *placing.changed):
                 placing.changed = (*placing.changed, entry_id)
             saved[number] = (entry_id, revision)
-            placing.notes += [_said(placed) for placed in parts_of_entry]
-    return True
+            placing.notes += [_how(placed) for placed in own]
 
 
 def _ids(placed: Iterable[Placed]) -> tuple[str, ...]:
@@ -397,27 +380,19 @@ def _to_store(
     if number in broken:
         raise UsageError("an earlier order of its entry could not be written")
     if number not in saved:
-        names[number] = _named(journal, entry)
+        # A new entry is named after what its legs make, and gets the exit rules of that strategy.
+        strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
+        names[number] = strategy, rules_for(journal.settings, strategy, {})
     if number in names:
         strategy, rules = names[number]
         entry = entry.model_copy(update={"strategy": strategy, "rules": rules})
-    entry_id, revision = saved.get(number, (None, 0))
-    document = to_document(entry.model_copy(update={"id": entry_id, "revision": revision}))
-    if entry_id is None:
-        document.pop("id", None)
-        document.pop("revision", None)
-    else:
-        document |= {"id": entry_id, "revision": revision}
+    document = to_document(entry)
+    if number in saved:
+        document["id"], document["revision"] = saved[number]
     return document
 
 
-def _named(journal: Journal, entry: JournalEntry) -> tuple[str, ExitRules]:
-    """The strategy that the legs of a new entry make, and that strategy's exit rules."""
-    strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
-    return strategy, rules_for(journal.settings, strategy, {})
-
-
-def _said(placed: Placed) -> str:
+def _how(placed: Placed) -> str:
     entry = placed.entry
     if placed.how == "confirmed":
         return f"confirmed: {entry.symbol}, entry {entry.id}"
@@ -425,7 +400,7 @@ def _said(placed: Placed) -> str:
     return f"{placed.how}: {entry.symbol} {legs}"
 
 
-def _told(execution: Executed) -> str:
+def _described(execution: Executed) -> str:
     name, at = execution.contract.name, f"{execution.at:%Y-%m-%d %H:%M}"
     return f"{execution.quantity:+g} {execution.symbol} {name} at {at}"
 
@@ -434,12 +409,10 @@ def _told(execution: Executed) -> str:
 
 
 def _document(execution: Executed) -> dict[str, Any]:
+    names = ("quantity", "price", "commission", "order")
     document: dict[str, Any] = {
         "contract": documents.to_document(execution.contract),
-        "quantity": execution.quantity,
-        "price": execution.price,
-        "commission": execution.commission,
-        "order": execution.order,
+        **{name: getattr(execution, name) for name in names},
         "action": execution.action.value if execution.action else None,
     }
     if execution.opens is not None:
@@ -483,10 +456,6 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
         return None, f"it cannot be read ({type(exc).__name__}: {exc})"
     reason = executions.fault(executed)
     return (None, reason) if reason else (executed, "")
-
-
-def _stored_one(stored: Execution | None) -> Executed | None:
-    return None if stored is None else _sound(stored)[0]
 
 
 def loaded(stored: Execution) -> Executed:

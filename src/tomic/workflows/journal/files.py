@@ -113,14 +113,10 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
             entry = entry.model_copy(update={"id": None})
         taken.add(entry.id)
         entries.append(entry)
-    # Numbered ones first, so that new numbers come after them.
-    entries.sort(key=lambda entry: entry.id is None)
-    numbers = await journal.store.journal.save_all(
-        [_new(entry) for entry in entries], event="import", at=now
-    )
+    added = await _save(journal, entries, now)
     notes += await executions.keep_aside(journal, "journal.json", ahead)
     return ImportedJournal(
-        "journal.json of the original", tuple(numbers), (), skipped, tuple(notes), len(ahead)
+        "journal.json of the original", added, (), skipped, tuple(notes), len(ahead)
     )
 
 
@@ -144,12 +140,13 @@ def _mark(original: dict[str, Any] | None) -> tuple[str, ...]:
     return tuple(str(own.get(name, "")) for name in ("TradeID", "DatumIn", "Symbool"))
 
 
-def _new(entry: JournalEntry) -> dict[str, Any]:
-    document = to_document(entry)
-    if entry.id is None:
-        document.pop("id", None)
-    document.pop("revision", None)
-    return document
+async def _save(
+    journal: Journal, entries: Iterable[JournalEntry], now: dt.datetime
+) -> tuple[int, ...]:
+    """Write new entries, numbered ones first, so that new numbers come after them."""
+    ordered = sorted(entries, key=lambda entry: entry.id is None)
+    new = [to_document(entry.model_copy(update={"revision": 0})) for entry in ordered]
+    return tuple(await journal.store.journal.save_all(new, event="import", at=now))
 
 
 async def _all(journal: Journal) -> list[JournalEntry]:
@@ -182,16 +179,13 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
         for entry in fresh
         if entry.id in numbers
     )
-    moved = [
+    moved = (
         entry.model_copy(update={"id": None}) if entry.id in numbers else entry for entry in fresh
-    ]
-    moved.sort(key=lambda entry: entry.id is None)
-    added = await journal.store.journal.save_all(
-        [_new(entry) for entry in moved], event="import", at=now
     )
+    added = await _save(journal, moved, now)
     notes = (*notes, *await executions.keep_aside(journal, str(path), ahead))
     known = len(entries) - len(unknown)
-    return ImportedJournal("export of tomic journal", tuple(added), (), known, notes, len(ahead))
+    return ImportedJournal("export of tomic journal", added, (), known, notes, len(ahead))
 
 
 def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:
