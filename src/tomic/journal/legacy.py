@@ -328,7 +328,7 @@ def _signed(price: float, fills: Sequence[Fill]) -> float:
     if price < 0.0:
         return price
     try:
-        return campaign.signed_price(f"{price!r}", fills, [fill.quantity for fill in fills])
+        return campaign.signed_price(f"{price!r}", fills)
     except UsageError:
         return price
 

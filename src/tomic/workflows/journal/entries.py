@@ -185,13 +185,11 @@ async def add_note(journal: Journal, entry_id: int, text: str) -> JournalEntry:
     """Add a dated note."""
     at = await journal.clock()
     note = Note(at=at, text=text)
-    return await change(
-        journal,
-        entry_id,
-        lambda entry: entry.model_copy(update={"notes": (*entry.notes, note)}),
-        event="note",
-        at=at,
-    )
+
+    def work(entry: JournalEntry) -> JournalEntry:
+        return entry.model_copy(update={"notes": (*entry.notes, note)})
+
+    return await change(journal, entry_id, work, event="note", at=at)
 
 
 async def continue_from(journal: Journal, entry_id: int, earlier: int) -> JournalEntry:
@@ -206,13 +204,11 @@ async def continue_from(journal: Journal, entry_id: int, earlier: int) -> Journa
         if number == entry_id:
             raise UsageError(f"entry {earlier} already continues entry {entry_id}")
         number = (await load(journal, number)).continues
-    return await change(
-        journal,
-        entry_id,
-        lambda entry: entry.model_copy(update={"continues": earlier}),
-        event="link",
-        note=f"continues {earlier}",
-    )
+
+    def work(entry: JournalEntry) -> JournalEntry:
+        return entry.model_copy(update={"continues": earlier})
+
+    return await change(journal, entry_id, work, event="link", note=f"continues {earlier}")
 
 
 def with_snapshot(
@@ -319,21 +315,17 @@ async def correct(journal: Journal, entry_id: int, correction: Correction) -> Re
     """
     await refuse_future(journal, correction.at)
     before = await load(journal, entry_id)
-    work = _worker(journal, correction)
-    if work(before) == before:
-        raise UsageError("nothing to correct; tomic journal correct --help shows what can be")
-    entry = await change(journal, entry_id, work, event="correct", note=correction.because)
-    return Recorded(entry)
 
-
-def _worker(journal: Journal, correction: Correction) -> Callable[[JournalEntry], JournalEntry]:
     def work(entry: JournalEntry) -> JournalEntry:
         try:
             return _corrected(journal, entry, correction)
         except ValidationError as exc:
             raise UsageError(first_fault(exc)) from exc
 
-    return work
+    if work(before) == before:
+        raise UsageError("nothing to correct; tomic journal correct --help shows what can be")
+    entry = await change(journal, entry_id, work, event="correct", note=correction.because)
+    return Recorded(entry)
 
 
 def _corrected(journal: Journal, entry: JournalEntry, correction: Correction) -> JournalEntry:
@@ -342,7 +334,10 @@ def _corrected(journal: Journal, entry: JournalEntry, correction: Correction) ->
     if context:
         values["context"] = entry.context.model_copy(update=context)
     if correction.rules:
-        values["rules"] = _rules(journal, entry, correction.rules)
+        # The entry's own rules with the changes, checked as settings are.
+        checked = rules_for(journal.settings, entry.strategy, correction.rules)
+        rules = {name: getattr(checked, name) for name in correction.rules}
+        values["rules"] = entry.rules.model_copy(update=rules)
     changed = entry.model_copy(update=values)
     if correction.trade is not None:
         changed = _with_trade(changed, correction.trade, correction)
@@ -353,12 +348,6 @@ def _corrected(journal: Journal, entry: JournalEntry, correction: Correction) ->
     if correction.cancel:
         changed = changed.model_copy(update={"status": EntryStatus.CANCELLED})
     return changed
-
-
-def _rules(journal: Journal, entry: JournalEntry, changes: Mapping[str, Any]) -> ExitRules:
-    """The entry's own rules with the changes, checked as settings are."""
-    checked = rules_for(journal.settings, entry.strategy, changes)
-    return entry.rules.model_copy(update={name: getattr(checked, name) for name in changes})
 
 
 def _with_trade(entry: JournalEntry, number: int, correction: Correction) -> JournalEntry:
@@ -377,8 +366,7 @@ def _trade(trade: Trade, correction: Correction) -> Trade:
     values: dict[str, Any] = {}
     fills = trade.fills
     if correction.price is not None:
-        amounts = [fill.quantity for fill in fills]
-        price = campaign.signed_price(correction.price, fills, amounts)
+        price = campaign.signed_price(correction.price, fills)
         if len(fills) == 1:
             fills = (fills[0].model_copy(update={"price": abs(price)}),)
         else:
@@ -387,7 +375,7 @@ def _trade(trade: Trade, correction: Correction) -> Trade:
                 fill if fill.is_stock else fill.model_copy(update={"price": None}) for fill in fills
             )
     if correction.leg is not None:
-        fills = _repriced(trade, fills, correction.leg)
+        fills = _repriced(fills, correction.leg)
         values["price"] = None
     if correction.commission is not None:
         fills = _charged(fills, correction.commission)
@@ -396,14 +384,13 @@ def _trade(trade: Trade, correction: Correction) -> Trade:
     return Trade.model_validate({**dict(trade), **values, "fills": fills})
 
 
-def _repriced(trade: Trade, fills: Sequence[Fill], text: str) -> tuple[Fill, ...]:
+def _repriced(fills: Sequence[Fill], text: str) -> tuple[Fill, ...]:
     name, _, value = text.partition("=")
     try:
         price = float(value)
     except ValueError:
         raise UsageError(f"--leg {text}: write it as 560P=2.35") from None
-    leg_name = name.upper().replace(" ", "")
-    hits = [fill for fill in fills if fill.name.upper().replace(" ", "").startswith(leg_name)]
+    hits = [fill for fill in fills if _is_called(fill, name)]
     if len(hits) != 1:
         names = ", ".join(fill.name for fill in fills)
         raise UsageError(f"--leg {text}: the trade has {names}; name one of them")
@@ -412,18 +399,20 @@ def _repriced(trade: Trade, fills: Sequence[Fill], text: str) -> tuple[Fill, ...
     )
 
 
+def _is_called(fill: Fill, name: str) -> bool:
+    """Whether a leg's name begins so, as ``560P 2025-06-20`` does with 560p."""
+    return fill.name.upper().replace(" ", "").startswith(name.upper().replace(" ", ""))
+
+
 def _charged(fills: Sequence[Fill], commission: float) -> tuple[Fill, ...]:
     """The commission of a trade, spread over its contracts."""
     contracts = sum(abs(fill.quantity) for fill in fills if not fill.is_stock)
     if not contracts:
         return (fills[0].model_copy(update={"commission": commission}), *fills[1:])
+    each = commission / contracts
     return tuple(
         fill.model_copy(
-            update={
-                "commission": 0.0
-                if fill.is_stock
-                else round(commission * abs(fill.quantity) / contracts, 6)
-            }
+            update={"commission": 0.0 if fill.is_stock else round(each * abs(fill.quantity), 6)}
         )
         for fill in fills
     )
@@ -432,12 +421,8 @@ def _charged(fills: Sequence[Fill], commission: float) -> tuple[Fill, ...]:
 def _reopened(entry: JournalEntry) -> JournalEntry:
     if len(entry.trades) < 2 and entry.status is not EntryStatus.CANCELLED:
         raise UsageError("only its opening is left; tomic journal correct --cancel drops the entry")
-    trades = entry.trades
-    if entry.status is not EntryStatus.CANCELLED:
-        trades = trades[:-1]
-    return entry.model_copy(
-        update={"trades": trades, "status": EntryStatus.OPEN, "closed_at": None}
-    )
+    kept = entry.trades if entry.status is EntryStatus.CANCELLED else entry.trades[:-1]
+    return entry.model_copy(update={"trades": kept, "status": EntryStatus.OPEN, "closed_at": None})
 
 
 # -- links -------------------------------------------------------------------------------------
@@ -453,26 +438,18 @@ async def link_position(journal: Journal, entry_id: int, text: str) -> JournalEn
     name, _, value = text.partition("=")
     if not value.strip().isdigit():
         raise UsageError(f"--position {text}: write it as 560P=712345")
-    leg_name, con_id = name.upper().replace(" ", ""), int(value)
 
     def work(entry: JournalEntry) -> JournalEntry:
-        keys = {
-            fill.key
-            for trade in entry.trades
-            for fill in trade.fills
-            if fill.name.upper().replace(" ", "").startswith(leg_name)
-        }
+        fills = [fill for trade in entry.trades for fill in trade.fills]
+        keys = {fill.key for fill in fills if _is_called(fill, name)}
         if len(keys) != 1:
             raise UsageError(f"--position {text}: {len(keys)} legs are called {name}; name one")
+
+        def noted(fill: Fill) -> Fill:
+            return fill.model_copy(update={"con_id": int(value)}) if fill.key in keys else fill
+
         trades = tuple(
-            trade.model_copy(
-                update={
-                    "fills": tuple(
-                        fill.model_copy(update={"con_id": con_id}) if fill.key in keys else fill
-                        for fill in trade.fills
-                    )
-                }
-            )
+            trade.model_copy(update={"fills": tuple(map(noted, trade.fills))})
             for trade in entry.trades
         )
         return entry.model_copy(update={"trades": trades})

@@ -151,8 +151,7 @@ def _priced(
     A single kind of contract has the net price itself; shares stand at the spot.
     """
     if ticket.price is not None:
-        quantities = [fill.quantity for fill in fills]
-        net = campaign.signed_price(ticket.price, fills, quantities)
+        net = campaign.signed_price(ticket.price, fills)
     elif all(fill.price is not None for fill in fills):
         return fills, None
     else:
