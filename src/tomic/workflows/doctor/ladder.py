@@ -15,22 +15,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from tomic import dates
+from tomic import dates, errors
 from tomic.config import Settings
-from tomic.errors import (
-    ClientIdInUse,
-    CompetingSession,
-    DataError,
-    GatewayRefused,
-    GatewayUnreachable,
-    MissingSpot,
-    NoMarketData,
-    RequestTimeout,
-    SessionError,
-    SessionLost,
-    StoreError,
-    TomicError,
-)
+from tomic.errors import TomicError
 from tomic.ib import contracts, convert
 from tomic.ib.link import Tap
 from tomic.ib.option_quotes import Patience, option_quote
@@ -178,16 +165,16 @@ CURED_BY: dict[int, frozenset[int]] = {
 
 def remedy_of(error: TomicError) -> Remedy:
     """What to do about *error*."""
-    if isinstance(error, GatewayRefused) and error.error_code in BY_CODE:
+    if isinstance(error, errors.GatewayRefused) and error.error_code in BY_CODE:
         return BY_CODE[error.error_code]
     kinds: tuple[tuple[type[TomicError], Remedy], ...] = (
-        (CompetingSession, _COMPETING),
-        (ClientIdInUse, _IDS_TAKEN),
-        (NoMarketData, NOT_SUBSCRIBED),
-        (SessionLost, _LOST),
-        (RequestTimeout, _NO_ANSWER),
-        (MissingSpot, _NO_PRICE),
-        (DataError, _NO_OPTIONS),
+        (errors.CompetingSession, _COMPETING),
+        (errors.ClientIdInUse, _IDS_TAKEN),
+        (errors.NoMarketData, NOT_SUBSCRIBED),
+        (errors.SessionLost, _LOST),
+        (errors.RequestTimeout, _NO_ANSWER),
+        (errors.MissingSpot, _NO_PRICE),
+        (errors.DataError, _NO_OPTIONS),
     )
     return next((fix for kind, fix in kinds if isinstance(error, kind)), _AGAIN)
 
@@ -348,10 +335,10 @@ class _Ladder:
             return await stack.enter_async_context(
                 Session(self.settings.ib, self.settings.limits, pace=self.pace, tap=self.heard)
             )
-        except SessionError as exc:
+        except errors.SessionError as exc:
             self.explained.add(326)
             remedy = remedy_of(exc)
-            if isinstance(exc, GatewayUnreachable):
+            if isinstance(exc, errors.GatewayUnreachable):
                 silent = NOT_TRUSTED if self.heard.was_closed else NO_HANDSHAKE
                 remedy = NOT_READY if self.heard.greeted else silent
             raise _Broken(_failed("handshake", exc, remedy)) from exc
@@ -395,7 +382,7 @@ class _Ladder:
             async with asyncio.timeout(limit_s):
                 return await job
         except TimeoutError as exc:
-            error = RequestTimeout(name, limit_s)
+            error = errors.RequestTimeout(name, limit_s)
             raise _Broken(self._explained(name, error)) from exc
         except TomicError as exc:
             raise _Broken(self._explained(name, exc)) from exc
@@ -409,7 +396,7 @@ class _Ladder:
                 self.explained |= {of_error, code}
                 remedy = BY_CODE[code]
                 if code in _CUT_OFF:
-                    error = SessionLost(str(error))
+                    error = errors.SessionLost(str(error))
                 if str(code) not in str(error):
                     return _failed(name, error, remedy, f" ({code}: {self.heard.codes[code]})")
                 break
@@ -538,7 +525,7 @@ async def _database(settings: Settings) -> Check:
             )
         async with Database(path, busy_timeout_s=settings.store.lock_wait_s) as store:
             info = await store.info()
-    except StoreError as exc:
+    except errors.StoreError as exc:
         fix = "tomic store check says what is wrong; a backup can take its place"
         return Check("database", CheckVerdict.FAIL, str(exc), "", fix, exc.exit_code)
     series = [

@@ -30,16 +30,8 @@ from tomic.models.journal import (
 from tomic.portfolio import grouping
 from tomic.store import Database
 from tomic.workflows import scan
-from tomic.workflows.journal.entries import (
-    Journal,
-    Recorded,
-    change,
-    load,
-    refuse_future,
-    rules_for,
-    save,
-    with_snapshot,
-)
+from tomic.workflows.journal import entries
+from tomic.workflows.journal.entries import Journal, Recorded
 from tomic.workflows.journal.market import LegMarket, read_market
 
 
@@ -73,7 +65,7 @@ async def look(
         UsageError: The trade lies in the future.
         TomicError: Nobody answers, and the price is *needed*.
     """
-    await refuse_future(journal, ticket.at)
+    await entries.refuse_future(journal, ticket.at)
     options = [leg for leg in legs if not leg.is_stock]
     if journal.fetch is None or ticket.offline:
         return None, None, "nobody was asked (--offline)"
@@ -190,7 +182,7 @@ async def close(
     Raises:
         UsageError: It is not open, no price is known, or so many are not held.
     """
-    entry = await load(journal, entry_id)
+    entry = await entries.load(journal, entry_id)
     owned = _held_of(entry)
     share = _share(owned, structures)
     campaign.closing_fills(owned, share=share)
@@ -211,7 +203,7 @@ async def roll(
     Raises:
         UsageError: It is not open, nothing of it is closed, or no price is known.
     """
-    entry = await load(journal, entry_id)
+    entry = await entries.load(journal, entry_id)
     owned = {leg.key: leg.quantity for leg in _held_of(entry)}
     closes = any(owned.get(leg.key, 0.0) * leg.quantity < 0.0 for leg in legs)
     action = Action.ROLL if closes else Action.ADJUST
@@ -271,10 +263,10 @@ async def settle(
     Raises:
         UsageError: Nothing has expired, that price is not known, or the time is yet to come.
     """
-    await refuse_future(journal, at)
+    await entries.refuse_future(journal, at)
     if spot is not None and not math.isfinite(spot):
         raise UsageError(f"--spot {spot:g}: write a price, such as 561.20")
-    entry = await load(journal, entry_id)
+    entry = await entries.load(journal, entry_id)
     now = at or await journal.clock()
     day = now.astimezone(dates.NEW_YORK).date()
     gone = [leg.expiry for leg in _held_of(entry) if leg.expiry is not None and leg.expiry <= day]
@@ -324,8 +316,8 @@ async def assign(
     Raises:
         UsageError: Not so many of it are held, or the time is yet to come.
     """
-    await refuse_future(journal, at)
-    entry = await load(journal, entry_id)
+    await entries.refuse_future(journal, at)
+    entry = await entries.load(journal, entry_id)
     own = next((each for each in _held_of(entry) if each.key == leg.key), None)
     if own is None:
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
@@ -345,10 +337,12 @@ async def _record(
 ) -> Recorded:
     def work(current: JournalEntry) -> JournalEntry:
         changed = campaign.with_trade(current, trade)
-        return with_snapshot(changed, marks, at=trade.at) if marks else changed
+        return entries.with_snapshot(changed, marks, at=trade.at) if marks else changed
 
     assert entry.id is not None
-    changed = await change(journal, entry.id, work, event=trade.action.value, note=trade.note)
+    changed = await entries.change(
+        journal, entry.id, work, event=trade.action.value, note=trade.note
+    )
     return Recorded(changed, (f"no marks were taken: {why_no_marks}",) if why_no_marks else ())
 
 
@@ -534,11 +528,11 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
             continues, that does not exist.
         TomicError: Nobody answers and no price was given.
     """
-    await refuse_future(journal, ticket.at)
+    await entries.refuse_future(journal, ticket.at)
     strategy = notes.strategy or draft.strategy
-    rules = rules_for(journal.settings, strategy, notes.rules)
+    rules = entries.rules_for(journal.settings, strategy, notes.rules)
     if notes.continues is not None:
-        await load(journal, notes.continues)
+        await entries.load(journal, notes.continues)
     proposal, market, why = draft.proposal, None, ""
     if proposal is not None and ticket.price is None:
         # Taken as it was scored: at that moment, at those marks.
@@ -567,8 +561,8 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
     context = _context(journal, draft, entry, marks, market, vol)
     entry = entry.model_copy(update={"context": context})
     if marks is not None:
-        entry = with_snapshot(entry, marks, at=at)
-    saved = await save(journal, entry, event="open", note=ticket.note)
+        entry = entries.with_snapshot(entry, marks, at=at)
+    saved = await entries.save(journal, entry, event="open", note=ticket.note)
     remarks = [f"no live marks: {why}"] if why else []
     if context.missing:
         remarks.append(f"not known at entry: {', '.join(context.missing)}")

@@ -48,14 +48,7 @@ from tomic.selection import Wanted
 from tomic.store import Database, Dividend, Earnings
 from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.journal.entries import from_document
-from tomic.workflows.portfolio.files import (
-    last_book,
-    load_book,
-    load_pins,
-    load_sectors,
-    save_book,
-    snapshot_path,
-)
+from tomic.workflows.portfolio import files
 from tomic.workflows.progress import Event, Watcher, counting, ignore
 from tomic.workflows.scan import load as load_proposal
 from tomic.workflows.volatility import history
@@ -630,26 +623,26 @@ async def portfolio(
     trade_legs = await _trade_legs(ask.trade, store)
     if ask.ib_margin:
         _check_one_underlying(leg.symbol for leg in trade_legs)
-    pins = load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
+    pins = files.load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
     claims = [*pins, *await journal_claims(store, watch)]
-    path = snapshot_path(settings, simulated=simulated)
+    path = files.snapshot_path(settings, simulated=simulated)
     reviewed = partial(
         look, settings=settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
         trade_legs=trade_legs,
     )  # fmt: skip
     if ask.file is not None or ask.last:
         source = ask.file or path
-        book = load_book(source)
+        book = files.load_book(source)
         _check_known(book, trade_legs, source)
         return await asyncio.to_thread(reviewed, book, saved=source)
-    sectors = load_sectors(settings.portfolio.sectors) if settings.portfolio.sectors else {}
+    sectors = files.load_sectors(settings.portfolio.sectors) if settings.portfolio.sectors else {}
     session = await open_session()
     book, known = await read_book(
         session,
         settings,
         store,
         considered=trade_legs,
-        before=last_book(path),
+        before=files.last_book(path),
         sectors=sectors,
         refresh=_refresher(open_session, store, settings, deadline),
         deadline=deadline,
@@ -689,7 +682,7 @@ def _check_one_underlying(symbols: Iterable[str]) -> None:
 def _saved(book: Book, path: Path, watch: Watcher) -> Path | None:
     """Where the book was saved; a disk that is full costs the copy, not the review."""
     try:
-        return save_book(book, path)
+        return files.save_book(book, path)
     except BadFile as exc:
         watch(Event("note", "", f"{exc}; the book was not saved"))
         return None
@@ -852,7 +845,7 @@ def saved_fit(
     settings: Settings, now: dt.datetime, *, simulated: bool = False, max_age: dt.timedelta = _FRESH
 ) -> BookFit | None:
     """The fit to the last saved book, for a scan; None without one, or when it is too old."""
-    book = last_book(snapshot_path(settings, simulated=simulated))
+    book = files.last_book(files.snapshot_path(settings, simulated=simulated))
     if book is None or abs(now - book.as_of) > max_age:
         return None
     return BookFit(book, settings)

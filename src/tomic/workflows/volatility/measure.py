@@ -16,17 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tomic import dates, valuation
+from tomic import dates, errors, valuation
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import (
-    DataError,
-    DeadlineExceeded,
-    RequestFailed,
-    SessionError,
-    TomicError,
-    ungrouped,
-)
+from tomic.errors import TomicError, ungrouped
 from tomic.ib import contracts
 from tomic.ib.session import Session
 from tomic.ib.spot import UnderlyingTicks, underlying_ticks
@@ -38,17 +31,7 @@ from tomic.store import Bars, Database, Dividend, Earnings, VolSeries
 from tomic.strategies.pricing.outlooks import smile_missed
 from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.progress import Watcher, counting, ignore
-from tomic.workflows.volatility.stored import (
-    BARS_NEEDED,
-    PastDay,
-    Realised,
-    Standing,
-    by_day,
-    placed,
-    realised,
-    session_day,
-    usual_close,
-)
+from tomic.workflows.volatility import stored
 
 if TYPE_CHECKING:
     from tomic.web import Page, Visits
@@ -117,7 +100,7 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
     }
     return ChainVolatility(
         as_of=chain.as_of,
-        day=session_day(chain.as_of, chain.underlying.sessions),
+        day=stored.session_day(chain.as_of, chain.underlying.sessions),
         **{name: finite(value) for name, value in figures.items()},
         moves=moves,
         missing={
@@ -191,12 +174,12 @@ class VolReport:
     """Everything known about the volatility of one symbol."""
 
     snapshot: VolSnapshot
-    realised: Realised
+    realised: stored.Realised
     moves: tuple[Move, ...] = ()
     """Expected moves by expiry, when a chain was taken."""
     expected_move: float | None = None
     """One standard deviation over 30 days, from IV30; currency per share."""
-    own: Standing | None = None
+    own: stored.Standing | None = None
     """IV30 of our own chains in its own past."""
     ib_hv30: tuple[float, dt.date] | None = None
     """IB's own 30-day historical volatility and its day, to compare ours with."""
@@ -236,7 +219,7 @@ class Now:
     @property
     def trading_day(self) -> dt.date:
         """The last day on which trading has begun."""
-        return self.day or session_day(self.at)
+        return self.day or stored.session_day(self.at)
 
 
 def measure(
@@ -250,9 +233,9 @@ def measure(
     """Put together what was observed and what is stored. Pure."""
     least = settings.market.rank_min_days
     day = now.trading_day
-    bars = realised([*symbols, VIX], past.bars)
-    ib = placed(_ib_values(symbols, past, now, day), past.ib_iv, window=window, least=least)
-    own = placed(
+    bars = stored.realised([*symbols, VIX], past.bars)
+    ib = stored.placed(_ib_values(symbols, past, now, day), past.ib_iv, window=window, least=least)
+    own = stored.placed(
         _own_values(symbols, past, readings, day), past.chain_iv, window=window, least=least
     )
     vix = _vix(past, now)
@@ -317,7 +300,7 @@ class _SnapshotDraft:
         )
 
 
-def _put_spot(draft: _SnapshotDraft, symbol: str, bars: Realised, now: Now) -> None:
+def _put_spot(draft: _SnapshotDraft, symbol: str, bars: stored.Realised, now: Now) -> None:
     ticks = now.ticks.get(symbol)
     chain = now.chains.get(symbol)
     if ticks is not None and ticks.spot is not None:
@@ -325,7 +308,7 @@ def _put_spot(draft: _SnapshotDraft, symbol: str, bars: Realised, now: Now) -> N
     if chain is not None:
         draft.put("spot", chain.spot.price, "chain", chain.spot.as_of)
     if bars.close is not None and bars.last_day is not None:
-        draft.put("spot", bars.close, "store", usual_close(bars.last_day))
+        draft.put("spot", bars.close, "store", stored.usual_close(bars.last_day))
     draft.lack("spot", "neither quoted nor stored")
 
 
@@ -339,8 +322,8 @@ def _ib_values(
         known = [_last(past.ib_iv.get(symbol)), _seen(past.snapshots.get(symbol))]
         if ticks is not None and ticks.implied_volatility is not None:
             values[symbol] = (ticks.implied_volatility, day)
-        elif stored := [pair for pair in known if pair is not None]:
-            values[symbol] = max(stored, key=lambda pair: pair[1])
+        elif earlier := [pair for pair in known if pair is not None]:
+            values[symbol] = max(earlier, key=lambda pair: pair[1])
     return values
 
 
@@ -348,7 +331,7 @@ def _seen(earlier: VolSnapshot | None) -> tuple[float, dt.date] | None:
     """IB's IV30 as an earlier run saw it quoted."""
     if earlier is None or earlier.iv30 is None or earlier.sources.get("iv30") != "ib":
         return None
-    return earlier.iv30, session_day(earlier.ages["iv30"])
+    return earlier.iv30, stored.session_day(earlier.ages["iv30"])
 
 
 def _own_values(
@@ -360,8 +343,8 @@ def _own_values(
         reading = readings.get(symbol)
         if reading is not None and reading.iv30 is not None:
             values[symbol] = (reading.iv30, min(reading.day, day))
-        elif (stored := _last(past.chain_iv.get(symbol))) is not None:
-            values[symbol] = stored
+        elif (last := _last(past.chain_iv.get(symbol))) is not None:
+            values[symbol] = last
     return values
 
 
@@ -374,8 +357,8 @@ def _last(series: VolSeries | None) -> tuple[float, dt.date] | None:
 def _put_iv(
     draft: _SnapshotDraft,
     symbol: str,
-    ib: Standing | None,
-    own: Standing | None,
+    ib: stored.Standing | None,
+    own: stored.Standing | None,
     now: Now,
     readings: Mapping[str, ChainVolatility],
 ) -> None:
@@ -393,7 +376,7 @@ def _put_iv(
     elif not is_own and symbol in now.ticks and now.ticks[symbol].implied_volatility is not None:
         source, at = "ib", now.at
     else:
-        source, at = "store", usual_close(chosen.day)
+        source, at = "store", stored.usual_close(chosen.day)
     draft.put("iv30", chosen.value, source, at)
     draft.put("iv_rank", chosen.rank, "store", at)
     draft.put("iv_percentile", chosen.percentile, "store", at)
@@ -406,12 +389,12 @@ def _put_iv(
     }
 
 
-def _put_realised(draft: _SnapshotDraft, bars: Realised) -> None:
+def _put_realised(draft: _SnapshotDraft, bars: stored.Realised) -> None:
     for name, reason in bars.missing.items():
         draft.lack(name, reason)
     if bars.last_day is None:
         return
-    at = usual_close(bars.last_day)
+    at = stored.usual_close(bars.last_day)
     for window, value in bars.hv.get("close_to_close", {}).items():
         draft.put(f"hv{window}", value, "store", at)
     draft.put("atr14", bars.atr14, "store", at)
@@ -452,7 +435,7 @@ def _vix(past: Past, now: Now) -> tuple[float, str, dt.datetime] | None:
         return ticks.spot.price / 100.0, "ib", ticks.spot.as_of
     bars = past.bars.get(VIX)
     if bars is not None and len(bars):
-        return float(bars.close[-1]) / 100.0, "store", usual_close(bars.date[-1].item())
+        return float(bars.close[-1]) / 100.0, "store", stored.usual_close(bars.date[-1].item())
     return None
 
 
@@ -537,7 +520,7 @@ async def remember_chain(store: Database, chain: Chain, settings: Settings) -> V
         StoreError: The store cannot be used.
     """
     await store.chains.save(chain)
-    day = session_day(chain.as_of, chain.underlying.sessions)
+    day = stored.session_day(chain.as_of, chain.underlying.sessions)
     now = Now(chain.as_of, chains={chain.symbol: chain}, day=day)
     whole = chain.fetch.complete
     (report,) = await volatility(store, [chain.symbol], settings, now=now, keep=whole)
@@ -553,7 +536,11 @@ async def chain_of_the_day(store: Database, symbol: str, now: dt.datetime) -> Ch
     if chain is None:
         return None
     sessions = chain.underlying.sessions
-    return chain if session_day(chain.as_of, sessions) == session_day(now, sessions) else None
+    return (
+        chain
+        if stored.session_day(chain.as_of, sessions) == stored.session_day(now, sessions)
+        else None
+    )
 
 
 # -- observing -----------------------------------------------------------------------------
@@ -578,10 +565,10 @@ async def observe(
         async with asyncio.timeout_at(deadline):
             session = await open_session()
             at = await session.now()
-    except (RequestFailed, SessionError) as exc:
+    except (errors.RequestFailed, errors.SessionError) as exc:
         return Now(dt.datetime.now(dt.UTC), errors=dict.fromkeys(wanted, exc))
     except TimeoutError:
-        late = DeadlineExceeded("the deadline passed before the gateway told the time")
+        late = errors.DeadlineExceeded("the deadline passed before the gateway told the time")
         return Now(dt.datetime.now(dt.UTC), errors=dict.fromkeys(wanted, late))
 
     async def quote(symbol: str) -> UnderlyingTicks:
@@ -613,7 +600,7 @@ def parse_dividends(symbol: str, text: str) -> Dividend | None:
     parts = text.split(",")
     try:
         day, amount = dates.parse_expiry(parts[2]), float(parts[3])
-    except (IndexError, ValueError, DataError):
+    except (IndexError, ValueError, errors.DataError):
         return None
     if not (math.isfinite(amount) and amount > 0.0):
         return None
@@ -650,7 +637,7 @@ async def load_past(store: Database, symbols: Sequence[str], at: dt.datetime, wi
     """Everything stored that figures are computed from, in a few queries for all *symbols*."""
     today = at.astimezone(dates.NEW_YORK).date()
     return Past(
-        bars=await store.history.many_bars(symbols, days=BARS_NEEDED),
+        bars=await store.history.many_bars(symbols, days=stored.BARS_NEEDED),
         ib_iv=await store.history.many_iv(symbols, "ib30", days=window + 2),
         chain_iv=await store.history.many_iv(symbols, "chain30", days=window + 2),
         ib_hv=await store.history.many_iv(symbols, "ib_hv30", days=1),
@@ -718,11 +705,13 @@ def _usable(name: str, value: float | None) -> bool:
     return value is not None and not impossible(name, value)
 
 
-async def load_days(store: Database, symbol: str, days: int, settings: Settings) -> list[PastDay]:
+async def load_days(
+    store: Database, symbol: str, days: int, settings: Settings
+) -> list[stored.PastDay]:
     """What is stored of *symbol*, day by day, with its volatilities as they were then."""
     market = settings.market
-    count = days + max(market.rank_days, BARS_NEEDED)
-    return by_day(
+    count = days + max(market.rank_days, stored.BARS_NEEDED)
+    return stored.by_day(
         await store.history.bars(symbol, days=count),
         await store.history.iv(symbol, "ib30", days=count),
         await store.history.iv(symbol, "chain30", days=count),
