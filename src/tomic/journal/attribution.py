@@ -19,16 +19,7 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray
 from tomic.journal import campaign
-from tomic.models.journal import (
-    Attribution,
-    ContractKey,
-    Fill,
-    Held,
-    JournalEntry,
-    LegMark,
-    Snapshot,
-    Trade,
-)
+from tomic.models.journal import Attribution, Fill, Held, JournalEntry, LegMark, Snapshot, Trade
 from tomic.quant import american, black_scholes, implied
 
 _DAYS = 365.0
@@ -215,7 +206,7 @@ def _between(
 ) -> FloatArray:
     """`_PARTS` of one step."""
     legs = campaign.held(entry, before.at)
-    kept = [leg for leg in legs if leg.is_stock or _price(after, leg.key) is not None]
+    kept = [leg for leg in legs if leg.is_stock or _price(after, leg) is not None]
     gone = [leg for leg in legs if leg not in kept]
     parts = np.zeros(len(_PARTS))
     between = (trade for trade in entry.trades if before.at < trade.at <= after.at)
@@ -241,7 +232,7 @@ def _worth_of(legs: Iterable[Fill | Held], snapshot: Snapshot) -> float:
     """Worth at the marks of a snapshot; legs without a mark there were gone by then."""
     total = 0.0
     for leg in legs:
-        price = snapshot.spot if leg.is_stock else _price(snapshot, leg.key)
+        price = snapshot.spot if leg.is_stock else _price(snapshot, leg)
         if price is not None:
             total += leg.quantity * leg.multiplier * price
     return total
@@ -267,8 +258,8 @@ def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot) -> Step | Non
     )
 
 
-def _price(snapshot: Snapshot, key: ContractKey) -> float | None:
-    mark = snapshot.mark(key)
+def _price(snapshot: Snapshot, leg: Fill | Held) -> float | None:
+    mark = snapshot.mark(leg.key)
     return None if mark is None or mark.tau is None else mark.price
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -18,12 +18,7 @@ from tomic.models.journal import JournalReport
 from tomic.store import Bars, StoredProposal, VolSeries
 from tomic.workflows.journal.entries import Journal
 
-BY: Mapping[str, By] = {
-    "strategy": "strategy",
-    "symbol": "symbol",
-    "month": "month",
-    "grade": "grade",
-}
+BY: Mapping[str, By] = {name: name for name in get_args(By)}
 """What statistics can be grouped by."""
 
 _HOLIDAYS = 4
@@ -97,11 +92,12 @@ async def settle(journal: Journal) -> Settled:
 
 async def _replaced(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
     """When bars of a symbol were replaced as a whole, after a split."""
-    moments: dict[str, list[dt.datetime]] = {}
-    for symbol in symbols:
-        events = await journal.store.history.events(symbol)
-        moments[symbol] = [at for at, _, kind, _ in events if kind == "replaced"]
-    return moments
+    tables = journal.store.history
+    events = {symbol: await tables.events(symbol) for symbol in symbols}
+    return {
+        symbol: [at for at, _, kind, _ in known if kind == "replaced"]
+        for symbol, known in events.items()
+    }
 
 
 def _outcome(
@@ -167,11 +163,8 @@ def _known(stored: Sequence[StoredProposal]) -> list[ProposalOutcome]:
                 strategy=proposal.strategy,
                 expiry=proposal.expiry,
                 result=float(outcome["result"]),
-                pos=float(document["pos"]),
-                ev=float(document["ev"]),
-                score=float(document["score"]),
                 grade=str(document["grade"]),
-                margin=float(document["margin"]),
+                **{name: float(document[name]) for name in ("pos", "ev", "score", "margin")},
             )
         )
     return outcomes

@@ -33,6 +33,7 @@ from tomic.workflows import scan
 from tomic.workflows.journal import entries
 from tomic.workflows.journal.entries import Journal, Recorded
 from tomic.workflows.journal.market import LegMarket, read_market
+from tomic.workflows.journal.statistics import close_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +292,9 @@ async def settle(
 
 
 async def _close_on(journal: Journal, symbol: str, day: dt.date) -> float:
-    bars = await journal.store.history.bars(symbol, days=5, until=day)
-    if len(bars) and (day - bars.date[-1].item()).days <= 4:
-        later = await journal.store.history.bars(symbol, days=1)
-        # An older bar stands in for a holiday only when younger ones show that none is missing.
-        if bars.date[-1].item() == day or later.date[-1].item() > day:
-            return float(bars.close[-1])
+    price = close_on(await journal.store.history.bars(symbol), day)
+    if price is not None:
+        return price
     raise UsageError(
         f"no price of {symbol} on {day} is stored; run tomic prices {symbol}, or pass --spot"
     )
