@@ -133,7 +133,12 @@ async def load_open(journal: Journal, ids: Sequence[int] = ()) -> list[JournalEn
     """Every open entry, or the named ones whatever their status."""
     if ids:
         return [await load(journal, number) for number in ids]
-    return [from_document(document) for document in await journal.store.journal.load_all("open")]
+    return await load_all(journal, "open")
+
+
+async def load_all(journal: Journal, status: str | None = None) -> list[JournalEntry]:
+    """Every entry, or those of one status."""
+    return [from_document(document) for document in await journal.store.journal.load_all(status)]
 
 
 async def history(journal: Journal, entry_id: int) -> list[Change]:

@@ -26,14 +26,7 @@ from tomic.models import documents
 from tomic.models.documents import finite, first_fault
 from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
 from tomic.store import Decision, Execution, UnreadRow
-from tomic.workflows.journal.entries import (
-    Journal,
-    change,
-    from_document,
-    load,
-    rules_for,
-    to_document,
-)
+from tomic.workflows.journal.entries import Journal, change, load, load_all, rules_for, to_document
 from tomic.workflows.journal.trades import strategy_of
 
 AHEAD = dt.timedelta(minutes=5)
@@ -240,7 +233,7 @@ async def _place(journal: Journal, now: dt.datetime) -> _Placing:
     placing = _Placing()
     fruitless, before = 0, math.inf
     while True:
-        entries = [from_document(document) for document in await journal.store.journal.load_all()]
+        entries = await load_all(journal)
         waiting, placing.reasons = await _waiting(journal, entries, now)
         orders = executions.place(waiting, entries, commission=costs)
         # Another run may place the same executions: as long as either of them gets on, go on.
@@ -491,9 +484,7 @@ async def listing(
     """
     decisions = await journal.store.journal.decisions()
     stored = await journal.store.journal.executions()
-    gaps = _gaps(
-        stored, [from_document(document) for document in await journal.store.journal.load_all()]
-    )
+    gaps = _gaps(stored, await load_all(journal))
     rows = [_execution_row(execution, decisions, gaps) for execution in stored]
     rows += [_unread_row(row, decisions) for row in await journal.store.journal.unread_rows()]
     return [

@@ -7,7 +7,7 @@ import datetime as dt
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tomic.models import documents
 from tomic.models.documents import first_fault
 from tomic.models.journal import EntryStatus, JournalEntry
 from tomic.workflows.journal import executions
-from tomic.workflows.journal.entries import Journal, from_document, to_document
+from tomic.workflows.journal.entries import Journal, from_document, load_all, to_document
 
 SCHEMA = "tomic.journal/1"
 _MOST_BYTES = 256 << 20
@@ -33,19 +33,11 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ImportedJournal:
+class ImportedJournal(executions.Intake):
     """What an import did."""
 
-    kind: str
-    added: tuple[int, ...] = ()
-    """Numbers of new entries."""
-    changed: tuple[int, ...] = ()
-    """Numbers of entries that got trades or prices."""
-    known: int = 0
-    """What was there already."""
-    notes: tuple[str, ...] = ()
-    aside: int = 0
-    """Executions and rows of it that belong to no entry yet."""
+    kind: str = ""
+    """What it was that was imported."""
 
 
 async def import_file(journal: Journal, path: Path) -> ImportedJournal:
@@ -88,7 +80,7 @@ def _read(path: Path) -> str:
 
 async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -> ImportedJournal:
     """Take over the entries of a ``journal.json``; TradeIDs stay where they are free."""
-    stored = await _all(journal)
+    stored = await load_all(journal)
     known = {_mark(entry.original) for entry in stored if entry.original is not None}
     taken = {entry.id for entry in stored}
     notes: list[str] = []
@@ -116,7 +108,11 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
     added = await _save(journal, entries, now)
     notes += await executions.keep_aside(journal, "journal.json", ahead)
     return ImportedJournal(
-        "journal.json of the original", added, (), skipped, tuple(notes), len(ahead)
+        added,
+        known=skipped,
+        aside=len(ahead),
+        notes=tuple(notes),
+        kind="journal.json of the original",
     )
 
 
@@ -149,10 +145,6 @@ async def _save(
     return tuple(await journal.store.journal.save_all(new, event="import", at=now))
 
 
-async def _all(journal: Journal) -> list[JournalEntry]:
-    return [from_document(document) for document in await journal.store.journal.load_all()]
-
-
 # -- our own -----------------------------------------------------------------------------------
 
 
@@ -163,7 +155,7 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
         raise BadFile(f"{path}: entry that cannot be read: {first_fault(exc)}") from exc
     except TypeError as exc:
         raise BadFile(f"{path}: its entries are no list") from exc
-    stored = await _all(journal)
+    stored = await load_all(journal)
     numbers = {entry.id for entry in stored}
     same = {_own_mark(entry) for entry in stored}
     now = await journal.clock()
@@ -185,7 +177,9 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
     added = await _save(journal, moved, now)
     notes = (*notes, *await executions.keep_aside(journal, str(path), ahead))
     known = len(entries) - len(unknown)
-    return ImportedJournal("export of tomic journal", added, (), known, notes, len(ahead))
+    return ImportedJournal(
+        added, known=known, aside=len(ahead), notes=notes, kind="export of tomic journal"
+    )
 
 
 def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:
@@ -206,9 +200,7 @@ async def _import_broker(journal: Journal, path: Path, file: broker.BrokerFile) 
 
 
 def _imported(kind: str, taken: executions.Intake, notes: Sequence[str]) -> ImportedJournal:
-    return ImportedJournal(
-        kind, taken.added, taken.changed, taken.known, (*notes, *taken.notes), taken.aside
-    )
+    return ImportedJournal(**{**asdict(taken), "notes": (*notes, *taken.notes), "kind": kind})
 
 
 async def import_from_tws(journal: Journal) -> ImportedJournal:
