@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from tomic.workflows.journal.entries import Journal as Journal
     from tomic.workflows.portfolio.review import PortfolioReview as PortfolioReview
     from tomic.workflows.volatility.history import HistoryRun as HistoryRun
-    from tomic.workflows.volatility.report import VolReport as VolReport
+    from tomic.workflows.volatility.measure import VolReport as VolReport
     from tomic.workflows.volatility.stored import PastDay as PastDay
 
 _HOMES = {
@@ -112,7 +112,7 @@ _HOMES = {
     "UnknownContract": "errors",
     "UnreadableAnswer": "errors",
     "UsageError": "errors",
-    "VolReport": "workflows.volatility.report",
+    "VolReport": "workflows.volatility.measure",
     "VolSnapshot": "models",
     "load_chain": "files",
     "load_settings": "config",

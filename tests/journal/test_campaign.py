@@ -586,15 +586,16 @@ def test_a_price_finds_its_sign(quantities, names, text, expected):
     """What can only pay out is bought and what can only cost is sold; a sign settles the rest."""
     fills = [option(q, n) for q, n in zip(quantities, names, strict=True)]
 
-    assert campaign.signed_price(text, fills, quantities) == expected
+    assert campaign.signed_price(text, fills) == expected
 
 
 def test_a_calendar_is_bought():
     """The later leg has more time value, so a calendar at one strike costs money."""
-    fills = [option(-1, "590P"), option(1, "590P", None, LATER)]
+    bought = [option(-1, "590P"), option(1, "590P", None, LATER)]
+    sold = [option(1, "590P"), option(-1, "590P", None, LATER)]
 
-    assert campaign.signed_price("1.20", fills, (-1, 1)) == -1.2
-    assert campaign.signed_price("1.20", fills, (1, -1)) == 1.2
+    assert campaign.signed_price("1.20", bought) == -1.2
+    assert campaign.signed_price("1.20", sold) == 1.2
 
 
 def test_an_unclear_price_needs_a_sign():
@@ -602,9 +603,9 @@ def test_an_unclear_price_needs_a_sign():
     fills = [option(1, "570P"), option(-2, "560P")]
 
     with pytest.raises(UsageError, match=r"write --price=\+0\.6 for received"):
-        campaign.signed_price("0.60", fills, (1, -2))
+        campaign.signed_price("0.60", fills)
     with pytest.raises(UsageError, match="what one structure trades for"):
-        campaign.signed_price("cheap", fills, (1, -2))
+        campaign.signed_price("cheap", fills)
 
 
 def test_structures_are_counted():

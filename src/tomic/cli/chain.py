@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 CHAIN = (
     "tomic.valuation",
     "tomic.workflows.volatility.measure",
-    "tomic.workflows.volatility.report",
     "tomic.files",
     "tomic.present.chain",
 )

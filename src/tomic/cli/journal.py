@@ -20,8 +20,8 @@ from tomic.errors import BadFile, RequestFailed, SessionError, TomicError, Usage
 if TYPE_CHECKING:
     from tomic.workflows.journal.entries import Journal, Recorded
     from tomic.workflows.journal.files import ImportedJournal
-    from tomic.workflows.journal.opening import Draft
     from tomic.workflows.journal.review import CheckRun
+    from tomic.workflows.journal.trades import Draft
 
 
 _FIRST_YEAR = 1970
@@ -430,12 +430,11 @@ async def add(
     common: EntryOptions,
 ) -> None:
     """Open an entry from a proposal, from positions or from legs; its context is taken with it."""
-    from tomic.workflows.journal import opening
-    from tomic.workflows.journal.trades import TradeTicket
+    from tomic.workflows.journal import trades
 
     if sum(given is not None for given in (legs, source, position)) != 1:
         raise UsageError('name one of LEGS, --from PROPOSAL and --position ID, as in "-1 SPY …"')
-    said = opening.EntryNotes(
+    said = trades.EntryNotes(
         notes.strategy or "",
         notes.plan,
         notes.reason,
@@ -447,8 +446,8 @@ async def add(
     asks = price is not None or source is None
     async with opened(common, asks=asks and not trade.offline) as journal:
         draft = await _draft(journal, legs, source, position, symbol, quantity)
-        wish = TradeTicket(price, trade.when, trade.offline, trade.commission, trade.note)
-        found = await opening.add(journal, draft, wish, said)
+        wish = trades.TradeTicket(price, trade.when, trade.offline, trade.commission, trade.note)
+        found = await trades.add(journal, draft, wish, said)
     _recorded(found, common)
 
 
@@ -460,10 +459,10 @@ async def _draft(
     symbol: str | None,
     quantity: int,
 ) -> Draft:
-    from tomic.workflows.journal import opening
+    from tomic.workflows.journal import trades
 
     if source is not None:
-        return await opening.from_proposal(journal.store, source, quantity=quantity)
+        return await trades.from_proposal(journal.store, source, quantity=quantity)
     if position is not None:
         try:
             ids = [int(word) for word in position.split(",")]
@@ -471,8 +470,8 @@ async def _draft(
             raise UsageError(
                 f"--position {position}: write contract ids, as in 712345,712346"
             ) from None
-        return await opening.from_positions(journal, ids)
-    return opening.from_text(legs or "", symbol=symbol, quantity=quantity)
+        return await trades.from_positions(journal, ids)
+    return trades.from_text(legs or "", symbol=symbol, quantity=quantity)
 
 
 @app.command()
@@ -559,7 +558,6 @@ async def roll(
     """Close legs and open others in one trade, or add legs; the campaign goes on."""
     from tomic.workflows.journal import trades
     from tomic.workflows.journal.entries import load
-    from tomic.workflows.journal.opening import from_text
 
     if (legs is None) == (to is None):
         raise UsageError(
@@ -573,7 +571,7 @@ async def roll(
             traded = trades.rolled_to(one, to, levels)
             found = await trades.roll(journal, entry, traded, {}, wish)
         else:
-            draft = from_text(legs or "", symbol=one.symbol)
+            draft = trades.from_text(legs or "", symbol=one.symbol)
             found = await trades.roll(journal, entry, draft.legs, draft.prices, wish)
     _recorded(found, common)
 
@@ -620,18 +618,17 @@ async def link(
     common: PlainOptions,
 ) -> None:
     """Say what belongs together: entries of one campaign, executions, positions."""
-    from tomic.workflows.journal import corrections
-    from tomic.workflows.journal.entries import continue_from
+    from tomic.workflows.journal import entries, executions
 
     if continues is None and not execution and position is None:
         raise UsageError("name --continues ID, --execution EXEC_ID or --position LEG=CON_ID")
     async with opened(common, asks=False) as journal:
         if continues is not None:
-            await continue_from(journal, entry, continues)
+            await entries.continue_from(journal, entry, continues)
         if execution:
-            await corrections.link_executions(journal, entry, execution)
+            await executions.link_executions(journal, entry, execution)
         if position is not None:
-            await corrections.link_position(journal, entry, position)
+            await entries.link_position(journal, entry, position)
     if not common.quiet:
         typer.echo(f"entry {entry}: linked", err=True)
 
@@ -667,10 +664,10 @@ async def correct(
     common: EntryOptions,
 ) -> None:
     """Put something right; what it was before stays in `tomic journal history`."""
-    from tomic.workflows.journal import corrections
+    from tomic.workflows.journal import entries
 
-    wanted = corrections.Correction(
-        fields=corrections.parse_fields(sets or []),
+    wanted = entries.Correction(
+        fields=entries.parse_fields(sets or []),
         rules=parse_rules(rule),
         trade=trade,
         price=price,
@@ -682,7 +679,7 @@ async def correct(
         because=because,
     )
     async with opened(common, asks=False) as journal:
-        found = await corrections.correct(journal, entry, wanted)
+        found = await entries.correct(journal, entry, wanted)
     _recorded(found, common)
 
 

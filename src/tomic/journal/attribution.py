@@ -19,19 +19,14 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray
 from tomic.journal import campaign
-from tomic.models.journal import (
-    Attribution,
-    ContractKey,
-    Fill,
-    Held,
-    JournalEntry,
-    LegMark,
-    Snapshot,
-    Trade,
-)
+from tomic.models.journal import Attribution, Fill, Held, JournalEntry, LegMark, Snapshot, Trade
 from tomic.quant import american, black_scholes, implied
 
 _DAYS = 365.0
+_PARTS = (
+    "delta", "gamma", "vega", "theta", "residual", "time", "volatility", "spot", "traded",
+)  # fmt: skip
+"""Of an attribution: five by Greeks, three by revaluation, and what was traded meanwhile."""
 
 
 class ByGreeks(NamedTuple):
@@ -105,9 +100,7 @@ def stepwise(step: Step, sigma: tuple[FloatArray, FloatArray]) -> Stepwise:
     volatilities at both ends; where a mark cannot be reproduced by any volatility, the difference
     is part of the first or last change.
     """
-    value, kind = _value, step.european
-    later = value(step, step.spot[0], 0, step.tau[1], sigma[0], european=kind)
-    moved = value(step, step.spot[0], 0, step.tau[1], sigma[1], european=kind)
+    later, moved = (_later_value(step, level) for level in sigma)
     time = float(step.amount @ (later - step.price[0]))
     volatility = float(step.amount @ (moved - later))
     spot = float(step.amount @ (step.price[1] - moved))
@@ -137,25 +130,16 @@ def start_greeks(step: Step, sigma: FloatArray) -> black_scholes.Greeks:
 
 
 def _implied(step: Step, end: int) -> FloatArray:
-    arguments = (
-        step.price[end],
-        step.spot[end],
-        step.strike,
-        step.tau[end],
-        step.rate[end],
-        step.div_yield[end],
-        step.is_call,
-    )
-    if step.european:
-        return np.asarray(implied.implied_vol(*arguments), dtype=np.float64)
-    return np.asarray(american.implied_vol(*arguments), dtype=np.float64)
+    kernel = implied.implied_vol if step.european else american.implied_vol
+    terms = step.strike, step.tau[end], step.rate[end], step.div_yield[end], step.is_call
+    return np.asarray(kernel(step.price[end], step.spot[end], *terms), dtype=np.float64)
 
 
-def _value(
-    step: Step, spot: float, end: int, tau: FloatArray, sigma: FloatArray, *, european: bool
-) -> FloatArray:
-    kernel = black_scholes.price if european else american.price
-    return kernel(spot, step.strike, tau, step.rate[end], step.div_yield[end], sigma, step.is_call)
+def _later_value(step: Step, sigma: FloatArray) -> FloatArray:
+    """Value of each leg at the end's time and the start's spot, per share, held long."""
+    kernel = black_scholes.price if step.european else american.price
+    terms = step.strike, step.tau[1], step.rate[0], step.div_yield[0]
+    return kernel(step.spot[0], *terms, sigma, step.is_call)
 
 
 # -- a campaign --------------------------------------------------------------------------------
@@ -183,7 +167,7 @@ def attribute(
     ]
     if len(usable) < 2:
         return None
-    parts = np.zeros(9)
+    parts = np.zeros(len(_PARTS))
     notes: list[str] = []
     for before, after in pairwise(usable):
         parts += _between(entry, before, after, notes)
@@ -198,20 +182,11 @@ def attribute(
     ]
     costs = -math.fsum(fill.commission for trade in counted for fill in trade.fills)
     parts[8] += _at_marks((trade for trade in counted if trade.at <= first.at), first)
-    delta, gamma, vega, theta, residual, time, volatility, spot, traded = parts.tolist()
     return Attribution(
         since=first.at,
         until=last.at,
-        total=time + volatility + spot + traded + costs,
-        delta=delta,
-        gamma=gamma,
-        vega=vega,
-        theta=theta,
-        residual=residual,
-        time=time,
-        volatility=volatility,
-        spot=spot,
-        traded=traded,
+        total=float(sum(parts[5:])) + costs,
+        **dict(zip(_PARTS, parts.tolist(), strict=True)),
         costs=costs,
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -229,12 +204,13 @@ def _is_marked(entry: JournalEntry, snapshot: Snapshot) -> bool:
 def _between(
     entry: JournalEntry, before: Snapshot, after: Snapshot, notes: list[str]
 ) -> FloatArray:
-    """Parts of one step: five by Greeks, three by revaluation, and what was traded meanwhile."""
+    """`_PARTS` of one step."""
     legs = campaign.held(entry, before.at)
-    kept = [leg for leg in legs if leg.is_stock or _price(after, leg.key) is not None]
+    kept = [leg for leg in legs if leg.is_stock or _price(after, leg) is not None]
     gone = [leg for leg in legs if leg not in kept]
-    parts = np.zeros(9)
-    parts[8] = _traded(entry, before, after) - _worth_of(gone, before)
+    parts = np.zeros(len(_PARTS))
+    between = (trade for trade in entry.trades if before.at < trade.at <= after.at)
+    parts[8] = _at_marks(between, after) - _worth_of(gone, before)
     step = _step(kept, before, after)
     if step is None:
         return parts
@@ -247,25 +223,16 @@ def _between(
     return parts
 
 
-def _traded(entry: JournalEntry, before: Snapshot, after: Snapshot) -> float:
-    between = (trade for trade in entry.trades if before.at < trade.at <= after.at)
-    return _at_marks(between, after)
-
-
 def _at_marks(trades: Iterable[Trade], snapshot: Snapshot) -> float:
     """Cash of trades plus what they brought, at the marks of a snapshot."""
-    total = 0.0
-    for trade in trades:
-        total += campaign.cash(trade)
-        total += _worth_of(trade.fills, snapshot)
-    return total
+    return sum(campaign.cash(trade) + _worth_of(trade.fills, snapshot) for trade in trades)
 
 
 def _worth_of(legs: Iterable[Fill | Held], snapshot: Snapshot) -> float:
     """Worth at the marks of a snapshot; legs without a mark there were gone by then."""
     total = 0.0
     for leg in legs:
-        price = snapshot.spot if leg.is_stock else _price(snapshot, leg.key)
+        price = snapshot.spot if leg.is_stock else _price(snapshot, leg)
         if price is not None:
             total += leg.quantity * leg.multiplier * price
     return total
@@ -275,16 +242,15 @@ def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot) -> Step | Non
     shares = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
     options = [leg for leg in legs if not leg.is_stock]
     pairs = [(before.mark(leg.key), after.mark(leg.key)) for leg in options]
-    ends = [[pair[end] for pair in pairs] for end in (0, 1)]
     if before.spot is None or after.spot is None or (not options and not shares):
         return None
     return Step(
         strike=_floats(leg.strike for leg in options),
         is_call=np.array([leg.is_call for leg in options], dtype=np.bool_),
         amount=_floats(leg.quantity * leg.multiplier for leg in options),
-        tau=(_column(ends[0], "tau"), _column(ends[1], "tau")),
-        price=(_column(ends[0], "price"), _column(ends[1], "price")),
-        div_yield=(_column(ends[0], "div_yield"), _column(ends[1], "div_yield")),
+        tau=_columns(pairs, "tau"),
+        price=_columns(pairs, "price"),
+        div_yield=_columns(pairs, "div_yield"),
         spot=(before.spot, after.spot),
         rate=(before.rate, after.rate),
         shares=shares,
@@ -292,8 +258,8 @@ def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot) -> Step | Non
     )
 
 
-def _price(snapshot: Snapshot, key: ContractKey) -> float | None:
-    mark = snapshot.mark(key)
+def _price(snapshot: Snapshot, leg: Fill | Held) -> float | None:
+    mark = snapshot.mark(leg.key)
     return None if mark is None or mark.tau is None else mark.price
 
 
@@ -301,8 +267,11 @@ def _floats(values: Iterable[float | None]) -> FloatArray:
     return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _column(marks: Sequence[LegMark | None], name: str) -> FloatArray:
-    return _floats(None if mark is None else getattr(mark, name) for mark in marks)
+def _columns(
+    pairs: Sequence[tuple[LegMark | None, LegMark | None]], name: str
+) -> tuple[FloatArray, FloatArray]:
+    first, last = (_floats(getattr(pair[end], name, None) for pair in pairs) for end in (0, 1))
+    return first, last
 
 
 def in_cents(parts: Sequence[float], total: float) -> tuple[float, ...]:
@@ -329,18 +298,3 @@ def since_yesterday(entry: JournalEntry, day: dt.date) -> Snapshot | None:
     """The last snapshot before *day* (of the exchange), None when there is none."""
     earlier = [snapshot for snapshot in entry.snapshots if snapshot.at.date() < day]
     return earlier[-1] if earlier else None
-
-
-__all__ = [
-    "ByGreeks",
-    "Step",
-    "Stepwise",
-    "attribute",
-    "by_greeks",
-    "entry_snapshot",
-    "in_cents",
-    "since_yesterday",
-    "start_greeks",
-    "stepwise",
-    "volatilities",
-]

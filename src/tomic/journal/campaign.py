@@ -125,7 +125,9 @@ def worth(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> Wor
     return Worth(received, costs, value, received + value - costs, ())
 
 
-def value_at(legs: Iterable[Held], marks: Mapping[ContractKey, float | None]) -> float | None:
+def value_at(
+    legs: Iterable[Held | Fill], marks: Mapping[ContractKey, float | None]
+) -> float | None:
     """Value of *legs* at *marks* (currency per share), in currency; None where one is missing."""
     total = []
     for leg in legs:
@@ -285,7 +287,6 @@ def closing_fills(
     *,
     share: float = 1.0,
     prices: Mapping[ContractKey, float] | None = None,
-    mids: Mapping[ContractKey, float | None] | None = None,
     commission: float = 0.0,
 ) -> tuple[Fill, ...]:
     """
@@ -305,7 +306,6 @@ def closing_fills(
                 **leg.model_dump(exclude={"quantity"}),
                 quantity=quantity if leg.is_stock else float(round(quantity)),
                 price=(prices or {}).get(leg.key),
-                mid=(mids or {}).get(leg.key),
                 commission=commission * contracts,
             )
         )
@@ -357,7 +357,7 @@ def exercise(leg: Held, contracts: float) -> tuple[Fill, ...]:
     )
 
 
-def signed_price(text: str, fills: Sequence[Contract], quantities: Sequence[float]) -> float:
+def signed_price(text: str, legs: Sequence[Held | Fill]) -> float:
     """
     Read what one structure trades for: received > 0, paid < 0, currency per share.
 
@@ -375,7 +375,7 @@ def signed_price(text: str, fills: Sequence[Contract], quantities: Sequence[floa
         raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
     if value == 0.0 or text.strip()[0] in "+-":
         return value
-    sides = _sides(fills, quantities)
+    sides = _sides(legs)
     if sides == {1}:
         return -value
     if sides == {-1}:
@@ -386,27 +386,22 @@ def signed_price(text: str, fills: Sequence[Contract], quantities: Sequence[floa
     )
 
 
-def _sides(fills: Sequence[Contract], quantities: Sequence[float]) -> set[int]:
+def _sides(legs: Sequence[Held | Fill]) -> set[int]:
     """Signs of what the legs pay as if all expired at once, and of the time value of later ones."""
-    strikes = sorted({fill.strike for fill in fills if fill.strike is not None})
+    strikes = sorted({leg.strike for leg in legs if leg.strike is not None})
     top = 2.0 * (strikes[-1] if strikes else 1.0) + 1.0
     values = []
     for price in (0.0, *strikes, top):
         total = 0.0
-        for fill, quantity in zip(fills, quantities, strict=True):
-            if fill.strike is None:
-                total += quantity * price / structure_multiplier(fills)
+        for leg in legs:
+            if leg.strike is None:
+                total += leg.quantity * price / structure_multiplier(legs)
             else:
-                sign = 1.0 if fill.is_call else -1.0
-                total += quantity * max(sign * (price - fill.strike), 0.0)
+                sign = 1.0 if leg.is_call else -1.0
+                total += leg.quantity * max(sign * (price - leg.strike), 0.0)
         values.append(total)
-    values.append(_time_value(fills, quantities))
+    days = sorted({leg.expiry for leg in legs if leg.expiry is not None})
+    if len(days) > 1:
+        # What a calendar keeps: positive when the later expiry is held long.
+        values.append(sum(leg.quantity for leg in legs if leg.expiry == days[-1]))
     return {int(math.copysign(1.0, value)) for value in values if abs(value) > _DUST}
-
-
-def _time_value(fills: Sequence[Contract], quantities: Sequence[float]) -> float:
-    """Sign of what a calendar keeps: positive when the later expiry is held long."""
-    days = sorted({fill.expiry for fill in fills if fill.expiry is not None})
-    if len(days) < 2:
-        return 0.0
-    return sum(q for fill, q in zip(fills, quantities, strict=True) if fill.expiry == days[-1])

@@ -356,10 +356,10 @@ def _amounts(fills: Iterable[Fill | Executed]) -> dict[ContractKey, float]:
 
 def _typed(trade: Trade, entries: Mapping[int, JournalEntry]) -> tuple[int, JournalEntry] | None:
     """The entry in which somebody typed this very trade, with the broker's fills in its place."""
-    wanted = _amounts(trade.fills)
+    traded = _amounts(trade.fills)
     for number, entry in entries.items():
         for index, own in enumerate(entry.trades):
-            if _is_typed_on(own, trade) and _amounts(own.fills) == wanted:
+            if _is_typed_on(own, trade) and _amounts(own.fills) == traded:
                 return number, _confirmed(entry, index, trade.fills)
     return None
 

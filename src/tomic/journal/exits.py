@@ -1,8 +1,9 @@
 """
 Exit rules against what is observed: which fired, which could not be judged, and what to do.
 
-Each rule is a function of the rules agreed and the observed state; it returns nothing where it is
-switched off or was judged and did not fire. A missing number never counts as "did not fire".
+Each rule is a function of what was agreed and the observed state; it returns nothing where it was
+judged and did not fire, and a reason where it cannot be judged. A missing number never counts as
+"did not fire".
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import wraps
+from typing import Any, NamedTuple, TypeAlias
 
 from tomic.models.journal import ExitRules, ExitSignal, Verdict
 
@@ -65,7 +67,43 @@ class Observed:
     """Why the marks may have moved since; empty for fresh ones."""
 
 
+class _Fired(NamedTuple):
+    """What a rule saw, in the unit of its limit, and what to do about it."""
+
+    observed: float | None
+    limit: float | None
+    text: str
+    advice: str
+
+
 Rule: TypeAlias = Callable[[ExitRules, Observed], ExitSignal | None]
+_Judge: TypeAlias = Callable[[Any, Observed], _Fired | str | None]
+
+
+def _rule(name: str, *, limit: float | None = None) -> Callable[[_Judge], Rule]:
+    """
+    A rule under the name of its setting, which may switch it off.
+
+    The function gets what was agreed; a text that it returns says why it cannot judge. *limit* is
+    that of a rule that is agreed by yes or no.
+    """
+
+    def named(judge: _Judge) -> Rule:
+        @wraps(judge)
+        def rule(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+            agreed = getattr(rules, name)
+            judged = None if agreed is None or agreed is False else judge(agreed, observed)
+            if judged is None:
+                return None
+            if isinstance(judged, _Fired):
+                return ExitSignal(rule=name, fired=True, **judged._asdict())
+            text = f"{name} not judged: {judged}"
+            bound = limit if agreed is True else agreed
+            return ExitSignal(rule=name, fired=False, limit=bound, text=text)
+
+        return rule
+
+    return named
 
 
 def evaluate(rules: ExitRules, observed: Observed) -> tuple[ExitSignal, ...]:
@@ -91,40 +129,28 @@ def verdict(signals: Iterable[ExitSignal], observed: Observed) -> Verdict:
 # -- profit and loss -------------------------------------------------------------------------
 
 
-def stop(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("stop")
+def stop(limit: float, observed: Observed) -> _Fired | str | None:
     """Loss of at least a multiple of the premium."""
-    if rules.stop is None:
-        return None
     share = share_of_premium(observed)
     if share is None:
-        return _unjudged("stop", rules.stop, _no_share(observed))
-    if share > -rules.stop:
+        return _no_share(observed)
+    if share > -limit:
         return None
-    return _fired(
-        "stop",
-        -share,
-        rules.stop,
-        f"loss {-share:.2f}x {_word(observed)} (stop {rules.stop:.2f}x)",
-        "close: the stop is reached",
-    )
+    text = f"loss {-share:.2f}x {_word(observed)} (stop {limit:.2f}x)"
+    return _Fired(-share, limit, text, "close: the stop is reached")
 
 
-def profit_target(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("profit_target")
+def profit_target(limit: float, observed: Observed) -> _Fired | str | None:
     """Profit of at least a share of the premium."""
-    if rules.profit_target is None:
-        return None
     share = share_of_premium(observed)
     if share is None:
-        return _unjudged("profit_target", rules.profit_target, _no_share(observed))
-    if share < rules.profit_target:
+        return _no_share(observed)
+    if share < limit:
         return None
-    return _fired(
-        "profit_target",
-        share,
-        rules.profit_target,
-        f"profit {share:.0%} of the {_word(observed)} (target {rules.profit_target:.0%})",
-        "close: take the profit",
-    )
+    text = f"profit {share:.0%} of the {_word(observed)} (target {limit:.0%})"
+    return _Fired(share, limit, text, "close: take the profit")
 
 
 def share_of_premium(observed: Observed) -> float | None:
@@ -148,222 +174,182 @@ def _word(observed: Observed) -> str:
 # -- time ------------------------------------------------------------------------------------
 
 
-def min_dte(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("min_dte")
+def min_dte(limit: int, observed: Observed) -> _Fired | None:
     """Too few days to the next expiry; shares have none."""
-    if rules.min_dte is None or observed.dte is None or observed.dte > rules.min_dte:
+    if observed.dte is None or observed.dte > limit:
         return None
-    past = observed.dte < 0
-    return _fired(
-        "min_dte",
-        float(observed.dte),
-        float(rules.min_dte),
-        f"{observed.dte} days to expiry (rule: {rules.min_dte} or fewer)",
-        "expired: record what became of it" if past else "close or roll",
-    )
+    text = f"{observed.dte} days to expiry (rule: {limit} or fewer)"
+    advice = "expired: record what became of it" if observed.dte < 0 else "close or roll"
+    return _Fired(observed.dte, limit, text, advice)
 
 
-def max_days_in_trade(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("max_days_in_trade")
+def max_days_in_trade(limit: int, observed: Observed) -> _Fired | None:
     """Too many days since opening."""
     days = (observed.day - observed.opened).days
-    if rules.max_days_in_trade is None or days < rules.max_days_in_trade:
+    if days < limit:
         return None
-    return _fired(
-        "max_days_in_trade",
-        float(days),
-        float(rules.max_days_in_trade),
-        f"{days} days in the trade (rule: at most {rules.max_days_in_trade})",
-        "close: the time set for it is over",
-    )
+    text = f"{days} days in the trade (rule: at most {limit})"
+    return _Fired(days, limit, text, "close: the time set for it is over")
 
 
 # -- price -----------------------------------------------------------------------------------
 
+_NO_SPOT = "no price of the underlying"
 
-def short_delta(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+
+@_rule("short_delta")
+def short_delta(limit: float, observed: Observed) -> _Fired | str | None:
     """A short leg whose delta, either sign, has grown to the limit."""
-    limit = rules.short_delta
-    if limit is None or not observed.shorts:
-        return None
     known = [(abs(leg.delta), leg) for leg in observed.shorts if leg.delta is not None]
     worst = max(known, key=lambda pair: pair[0], default=None)
     if worst is not None and worst[0] >= limit:
         size, leg = worst
-        return _fired(
-            "short_delta",
-            size,
-            limit,
-            f"short {leg.name} has delta {leg.delta:+.2f} (limit {limit:.2f})",
-            "roll or close the tested side",
-        )
+        text = f"short {leg.name} has delta {leg.delta:+.2f} (limit {limit:.2f})"
+        return _Fired(size, limit, text, "roll or close the tested side")
     unknown = [leg.name for leg in observed.shorts if leg.delta is None]
-    return _unjudged("short_delta", limit, f"no delta of {', '.join(unknown)}") if unknown else None
+    return f"no delta of {', '.join(unknown)}" if unknown else None
 
 
-def short_strike_breached(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("short_strike_breached")
+def short_strike_breached(agreed: bool, observed: Observed) -> _Fired | str | None:
     """Spot beyond a short strike."""
-    if not rules.short_strike_breached or not observed.shorts:
-        return None
     spot = observed.spot
+    if not observed.shorts:
+        return None
     if spot is None:
-        return _unjudged("short_strike_breached", None, "no price of the underlying")
+        return _NO_SPOT
     worst = max(observed.shorts, key=lambda leg: _inside(leg, spot))
     if _inside(worst, spot) <= 0.0:
         return None
-    return _fired(
-        "short_strike_breached",
-        spot,
-        worst.strike,
-        f"spot {spot:.2f} is beyond the short {worst.name}",
-        "roll or close the tested side",
-    )
+    text = f"spot {spot:.2f} is beyond the short {worst.name}"
+    return _Fired(spot, worst.strike, text, "roll or close the tested side")
 
 
 def _inside(leg: ShortLeg, spot: float) -> float:
     return spot - leg.strike if leg.is_call else leg.strike - spot
 
 
-def spot_below(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("spot_below")
+def spot_below(limit: float, observed: Observed) -> _Fired | str | None:
     """Spot under a level."""
-    limit = rules.spot_below
-    if limit is None:
-        return None
-    if observed.spot is None:
-        return _unjudged("spot_below", limit, "no price of the underlying")
-    if observed.spot >= limit:
-        return None
-    text = f"spot {observed.spot:.2f} is below {limit:g}"
-    return _fired("spot_below", observed.spot, limit, text, "close: the level is broken")
+    is_broken = observed.spot is not None and observed.spot < limit
+    return _level("below", limit, observed.spot, is_broken=is_broken)
 
 
-def spot_above(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("spot_above")
+def spot_above(limit: float, observed: Observed) -> _Fired | str | None:
     """Spot over a level."""
-    limit = rules.spot_above
-    if limit is None:
-        return None
-    if observed.spot is None:
-        return _unjudged("spot_above", limit, "no price of the underlying")
-    if observed.spot <= limit:
-        return None
-    text = f"spot {observed.spot:.2f} is above {limit:g}"
-    return _fired("spot_above", observed.spot, limit, text, "close: the level is broken")
+    is_broken = observed.spot is not None and observed.spot > limit
+    return _level("above", limit, observed.spot, is_broken=is_broken)
+
+
+def _level(side: str, limit: float, spot: float | None, *, is_broken: bool) -> _Fired | str | None:
+    if spot is None:
+        return _NO_SPOT
+    text = f"spot {spot:.2f} is {side} {limit:g}"
+    return _Fired(spot, limit, text, "close: the level is broken") if is_broken else None
 
 
 # -- volatility ------------------------------------------------------------------------------
 
 
-def iv_rank_below(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("iv_rank_below")
+def iv_rank_below(limit: float, observed: Observed) -> _Fired | str | None:
     """IV rank fallen under a level."""
-    limit = rules.iv_rank_below
-    if limit is None:
-        return None
     if observed.iv_rank is None:
-        return _unjudged("iv_rank_below", limit, "IV rank unknown; tomic vol brings it up to date")
+        return "IV rank unknown; tomic vol brings it up to date"
     if observed.iv_rank >= limit:
         return None
-    return _fired(
-        "iv_rank_below",
-        observed.iv_rank,
-        limit,
-        f"IV rank {observed.iv_rank:.0%} is below {limit:.0%}",
-        "close: volatility is no longer rich",
-    )
+    text = f"IV rank {observed.iv_rank:.0%} is below {limit:.0%}"
+    return _Fired(observed.iv_rank, limit, text, "close: volatility is no longer rich")
 
 
-def iv_rise(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("iv_rise")
+def iv_rise(limit: float, observed: Observed) -> _Fired | str | None:
     """Implied volatility up by some points since entry."""
-    limit = rules.iv_rise
-    if limit is None:
-        return None
     if observed.iv is None or observed.iv_at_entry is None:
-        when = "now" if observed.iv is None else "at entry"
-        return _unjudged("iv_rise", limit, f"implied volatility {when} unknown")
+        return f"implied volatility {'now' if observed.iv is None else 'at entry'} unknown"
     rise = round(observed.iv - observed.iv_at_entry, 9)
     if rise < limit:
         return None
-    return _fired(
-        "iv_rise",
-        rise,
-        limit,
-        f"IV up {100 * rise:.1f} points since entry (limit {100 * limit:.1f})",
-        "reduce or close: volatility moves against it",
-    )
+    text = f"IV up {100 * rise:.1f} points since entry (limit {100 * limit:.1f})"
+    return _Fired(rise, limit, text, "reduce or close: volatility moves against it")
 
 
 # -- events ----------------------------------------------------------------------------------
 
 
-def earnings(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("earnings_days")
+def earnings(limit: int, observed: Observed) -> _Fired | None:
     """Earnings within some days; an unknown date is a note of the check, not a signal."""
-    limit = rules.earnings_days
-    if limit is None or observed.earnings is None:
+    if observed.earnings is None:
         return None
     days = (observed.earnings - observed.day).days
     if not 0 <= days <= limit:
         return None
     text = f"earnings on {observed.earnings}, in {days} days (rule: {limit} or fewer)"
-    return _fired("earnings_days", float(days), float(limit), text, "close, or accept the jump")
+    return _Fired(days, limit, text, "close, or accept the jump")
 
 
-def ex_dividend(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("dividend_days")
+def ex_dividend(limit: int, observed: Observed) -> _Fired | str | None:
     """
     A short call that pays to be exercised before an ex-dividend day within some days.
 
     Whoever holds the call gives up price - (spot - strike) and gets the dividend.
     """
-    limit = rules.dividend_days
-    calls = [leg for leg in observed.shorts if leg.is_call]
-    if limit is None or not calls or observed.ex_dividend is None:
+    ex_day = observed.ex_dividend
+    if ex_day is None or not 0 <= (ex_day - observed.day).days <= limit:
         return None
-    days = (observed.ex_dividend - observed.day).days
-    if not 0 <= days <= limit:
-        return None
-    calls = [leg for leg in calls if leg.expiry >= observed.ex_dividend]
-    unknown = ""
-    for leg in calls:
+    unknown = None
+    for leg in observed.shorts:
+        if not leg.is_call or leg.expiry < ex_day:
+            continue
         if observed.spot is None or leg.price is None:
-            unknown = (
-                f"no price of {leg.name} or its underlying before ex-day {observed.ex_dividend}"
-            )
-        elif (signal := _assignment(leg, observed, observed.spot, leg.price)) is not None:
-            return signal
-    return _unjudged("dividend_days", float(limit), unknown) if unknown else None
+            unknown = f"no price of {leg.name} or its underlying before ex-day {ex_day}"
+        elif (assigned := _assignment(leg, observed, observed.spot, leg.price)) is not None:
+            return assigned
+    return unknown
 
 
-def _assignment(leg: ShortLeg, observed: Observed, spot: float, price: float) -> ExitSignal | None:
-    if observed.dividend is None:
-        if _inside(leg, spot) <= 0.0:
-            return None
-        text = f"short {leg.name} is in the money at ex-day {observed.ex_dividend}, amount unknown"
-        return _fired("dividend_days", None, None, text, "close or roll before the ex-day")
-    given_up = price - (spot - leg.strike)
-    if given_up >= observed.dividend:
-        return None
-    return _fired(
-        "dividend_days",
-        given_up,
+def _assignment(leg: ShortLeg, observed: Observed, spot: float, price: float) -> _Fired | None:
+    ex_day, dividend, advice = (
+        observed.ex_dividend,
         observed.dividend,
-        f"assignment risk on short {leg.name}: ex-day {observed.ex_dividend}, "
-        f"dividend {observed.dividend:.2f} > time value {given_up:.2f}",
         "close or roll before the ex-day",
     )
+    if dividend is None:
+        text = f"short {leg.name} is in the money at ex-day {ex_day}, amount unknown"
+        return _Fired(None, None, text, advice) if _inside(leg, spot) > 0.0 else None
+    given_up = price - (spot - leg.strike)
+    if given_up >= dividend:
+        return None
+    text = (
+        f"assignment risk on short {leg.name}: ex-day {ex_day}, "
+        f"dividend {dividend:.2f} > time value {given_up:.2f}"
+    )
+    return _Fired(given_up, dividend, text, advice)
 
 
 # -- expectation -----------------------------------------------------------------------------
 
 
-def negative_ev(rules: ExitRules, observed: Observed) -> ExitSignal | None:
+@_rule("negative_ev", limit=0.0)
+def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
     """Holding to the next expiry has come to lose on average under the forecast density."""
-    if not rules.negative_ev or observed.dte is None:
+    if observed.dte is None:
         return None
     if observed.ev is None:
-        reason = "no density of the next expiry: too few quotes"
-        if observed.missing:
-            reason = f"no marks of {', '.join(observed.missing)}"
-        return _unjudged("negative_ev", 0.0, reason)
+        missing = ", ".join(observed.missing)
+        return (
+            f"no marks of {missing}" if missing else "no density of the next expiry: too few quotes"
+        )
     if observed.ev >= 0.0:
         return None
     text = f"expected value of holding is {observed.ev:+.2f} under the forecast density"
-    return _fired("negative_ev", observed.ev, 0.0, text, "close: holding no longer pays")
+    return _Fired(observed.ev, 0.0, text, "close: holding no longer pays")
 
 
 RULES: tuple[Rule, ...] = (
@@ -382,15 +368,3 @@ RULES: tuple[Rule, ...] = (
     negative_ev,
 )
 """Most urgent first."""
-
-
-def _fired(
-    rule: str, observed: float | None, limit: float | None, text: str, advice: str
-) -> ExitSignal:
-    return ExitSignal(
-        rule=rule, fired=True, observed=observed, limit=limit, text=text, advice=advice
-    )
-
-
-def _unjudged(rule: str, limit: float | None, reason: str) -> ExitSignal:
-    return ExitSignal(rule=rule, fired=False, limit=limit, text=f"{rule} not judged: {reason}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from tomic import dates
 from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
 from tomic.journal import campaign
 from tomic.models import normalize_symbol
+from tomic.models.documents import first_fault
 from tomic.models.journal import (
     Action,
     Context,
@@ -102,6 +103,13 @@ _BELOW = re.compile(rf"\bonder\s*~?\s*\$?\s*{_NUMBER}", re.IGNORECASE)
 _ABOVE = re.compile(rf"\bboven\s*~?\s*\$?\s*{_NUMBER}", re.IGNORECASE)
 _DOLLARS = re.compile(rf"\$\s*{_NUMBER}")
 _DAYS = re.compile(r"\b(\d+)\s*dagen\b", re.IGNORECASE)
+_RULE_COLUMNS: dict[str, tuple[str, Callable[[float], float]]] = {
+    "spot_below": ("spot_below", float),
+    "spot_above": ("spot_above", float),
+    "profit_target": ("target_profit_pct", lambda percent: percent / 100.0),
+    "min_dte": ("days_before_expiry", int),
+    "max_days_in_trade": ("max_days_in_trade", int),
+}
 
 
 def exit_rules(document: Mapping[str, Any]) -> tuple[ExitRules, list[str]]:
@@ -120,19 +128,9 @@ def exit_rules(document: Mapping[str, Any]) -> tuple[ExitRules, list[str]]:
     if stop:
         values["stop"] = stop / 100.0
     table = document.get("ExitRules") or {}
-    target = number_of(table.get("target_profit_pct"))
-    days, longest = (
-        number_of(table.get("days_before_expiry")),
-        number_of(table.get("max_days_in_trade")),
-    )
-    named = {
-        "spot_below": number_of(table.get("spot_below")),
-        "spot_above": number_of(table.get("spot_above")),
-        "profit_target": None if target is None else target / 100.0,
-        "min_dte": None if days is None else int(days),
-        "max_days_in_trade": None if longest is None else int(longest),
-    }
-    values |= {name: value for name, value in named.items() if value is not None}
+    for name, (column, convert) in _RULE_COLUMNS.items():
+        if (number := number_of(table.get(column))) is not None:
+            values[name] = convert(number)
     return ExitRules.model_validate(values), notes
 
 
@@ -178,8 +176,6 @@ _OUT = {
     EntryStatus.CANCELLED: "Gecanceld",
 }
 _CENT = 0.005
-
-
 _MOST_DIGITS = 15
 """Of a TradeID that is kept as the number of its entry."""
 
@@ -224,17 +220,11 @@ def _read(document: Mapping[str, Any]) -> Read:
         DataError, InvalidSymbol, UsageError, ValueError,
         AttributeError, TypeError, LookupError, ArithmeticError,
     ) as exc:  # fmt: skip
-        text = str(exc).splitlines()[0] if not isinstance(exc, ValidationError) else _first(exc)
+        text = first_fault(exc) if isinstance(exc, ValidationError) else str(exc).splitlines()[0]
         return Read(None, trade_id, (f"not imported: {text}",))
     is_number = trade_id.isascii() and trade_id.isdigit() and len(trade_id) <= _MOST_DIGITS
     number = int(trade_id) if is_number else None
     return Read(entry.model_copy(update={"id": number}), trade_id, tuple(notes))
-
-
-def _first(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"])
-    return f"{where}: {fault['msg']}" if where else str(fault["msg"])
 
 
 def _entry(document: Mapping[str, Any], notes: list[str]) -> JournalEntry:
@@ -327,14 +317,10 @@ def _trades(
     reverse = tuple(fill.model_copy(update={"quantity": -fill.quantity}) for fill in fills)
     # The original's result is entry less exit, whichever way the money went.
     price = -math.copysign(back, opening.price or 1.0) if back >= 0.0 else back
-    closing = Trade(
-        at=max(closed, opened),
-        action=Action.CLOSE,
-        fills=reverse,
-        price=price,
-        structures=structures,
+    at = max(closed, opened)
+    return opening, Trade(
+        at=at, action=Action.CLOSE, fills=reverse, price=price, structures=structures
     )
-    return opening, closing
 
 
 def _signed(price: float, fills: Sequence[Fill]) -> float:
@@ -342,7 +328,7 @@ def _signed(price: float, fills: Sequence[Fill]) -> float:
     if price < 0.0:
         return price
     try:
-        return campaign.signed_price(f"{price!r}", fills, [fill.quantity for fill in fills])
+        return campaign.signed_price(f"{price!r}", fills)
     except UsageError:
         return price
 
@@ -381,9 +367,6 @@ def _result_notes(entry: JournalEntry) -> list[str]:
 
 
 def _context(document: Mapping[str, Any], opened: dt.datetime, trades: Sequence[Trade]) -> Context:
-    greeks = document.get("Greeks_Entry") or {}
-    delta = number_of(greeks.get("Delta"))
-    margin = number_of(document.get("InitMargin"))
     return Context(
         as_of=opened,
         source="import",
@@ -395,19 +378,21 @@ def _context(document: Mapping[str, Any], opened: dt.datetime, trades: Sequence[
         vix=percent_of(document.get("VIX")),
         atr14=number_of(document.get("ATR_14")),
         skew=percent_of(document.get("Skew")),
-        delta=None if delta is None else 100.0 * delta,
-        gamma=number_of(greeks.get("Gamma")),
-        vega=number_of(greeks.get("Vega")),
-        theta=number_of(greeks.get("Theta")),
-        margin=margin if margin else None,
+        margin=number_of(document.get("InitMargin")) or None,
+        **_greeks(document.get("Greeks_Entry") or {}),
     )
+
+
+def _greeks(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Its Greeks count the multiplier, except for delta."""
+    greeks = {name: number_of(table.get(name.title())) for name in ("gamma", "vega", "theta")}
+    delta = number_of(table.get("Delta"))
+    return {"delta": None if delta is None else 100.0 * delta, **greeks}
 
 
 def _snapshots(document: Mapping[str, Any]) -> list[Snapshot]:
     snapshots = []
     for row in document.get("Snapshots") or ():
-        greeks = row.get("Greeks") or {}
-        delta = number_of(greeks.get("Delta"))
         snapshots.append(
             Snapshot(
                 at=moment_of(row.get("date"), "date of a snapshot"),
@@ -419,11 +404,8 @@ def _snapshots(document: Mapping[str, Any]) -> list[Snapshot]:
                 vix=percent_of(row.get("vix")),
                 atr14=number_of(row.get("atr14")),
                 skew=percent_of(row.get("skew")),
-                delta=None if delta is None else 100.0 * delta,
-                gamma=number_of(greeks.get("Gamma")),
-                vega=number_of(greeks.get("Vega")),
-                theta=number_of(greeks.get("Theta")),
                 note=str(row.get("note") or ""),
+                **_greeks(row.get("Greeks") or {}),
             )
         )
     return snapshots

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from tomic.journal import campaign
 from tomic.models import ExerciseStyle, VolSnapshot
 from tomic.models.documents import finite
-from tomic.models.journal import Contract, ContractKey, Held, LegMark, Snapshot
+from tomic.models.journal import Contract, ContractKey, Fill, Held, LegMark, Snapshot
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies.measures import margin_rules
@@ -27,7 +27,9 @@ from tomic.strategies.pricing.board import Board
 MODEL = "model"
 """Source of marks that are not quotes: parity with the other right, the smile, the last close."""
 _FRESH = frozenset({"live", "delayed", "replay"})
-_DELAY = "delayed by some 15 minutes"
+_GREEKS = ("delta", "gamma", "vega", "theta")
+_AROUND = ("iv30", "iv_rank", "iv_percentile", "hv30", "vix", "atr14", "skew")
+"""Figures of the volatility around an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,9 @@ def _rows(board: Board, contracts: Sequence[Contract]) -> dict[ContractKey, int]
     chain = board.chain
     rows = {}
     for contract in contracts:
-        if (
-            contract.expiry is None
-            or contract.strike is None
-            or contract.multiplier != chain.multiplier
-        ):
+        if contract.expiry is None or contract.strike is None:
+            continue
+        if contract.multiplier != chain.multiplier:
             continue
         matching = (
             (chain["expiry"] == np.datetime64(contract.expiry, "D"))
@@ -86,16 +86,12 @@ def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
     if price is None:
         price, source = finite(board.price[row]), MODEL
     stamp = chain["quoted_at"][row].item()
+    plain |= {name: finite(getattr(board, name)[row]) for name in ("iv", *_GREEKS)}
     return LegMark(
         **plain,
         price=price,
         bid=bid,
         ask=ask,
-        iv=finite(board.iv[row]),
-        delta=finite(board.delta[row]),
-        gamma=finite(board.gamma[row]),
-        vega=finite(board.vega[row]),
-        theta=finite(board.theta[row]),
         div_yield=float(board.div_yield[row]),
         tau=float(chain["tau"][row]),
         source=source if price is not None else "",
@@ -119,6 +115,8 @@ def snapshot(
     marked = marks(board, contracts)
     by_key = {mark.key: mark for mark in marked}
     chain = board.chain
+    figures: dict[str, Any] = {name: getattr(vol, name) for name in _AROUND}
+    figures |= {name: _total(name, legs, by_key) for name in _GREEKS}
     return Snapshot(
         at=chain.as_of,
         spot=chain.spot.price,
@@ -126,17 +124,7 @@ def snapshot(
         rate=chain.rate,
         european=chain.underlying.exercise_style is ExerciseStyle.EUROPEAN,
         legs=marked,
-        iv30=vol.iv30,
-        iv_rank=vol.iv_rank,
-        iv_percentile=vol.iv_percentile,
-        hv30=vol.hv30,
-        vix=vol.vix,
-        atr14=vol.atr14,
-        skew=vol.skew,
-        delta=_total("delta", legs, by_key),
-        gamma=_total("gamma", legs, by_key),
-        vega=_total("vega", legs, by_key),
-        theta=_total("theta", legs, by_key),
+        **figures,
     )
 
 
@@ -158,9 +146,9 @@ def _total(
 
 def staleness(snap: Snapshot, legs: Sequence[Held]) -> str:
     """Why the marks of a snapshot may have moved since; empty when they are fresh."""
-    marked = [mark for leg in legs if (mark := snap.mark(leg.key)) is not None]
-    valued = [mark.name for mark in marked if mark.source == MODEL]
-    old = sorted({mark.source for mark in marked if mark.source} - {*_FRESH, MODEL})
+    known = [mark for leg in legs if (mark := snap.mark(leg.key)) is not None]
+    valued = [mark.name for mark in known if mark.source == MODEL]
+    old = sorted({mark.source for mark in known if mark.source} - {*_FRESH, MODEL})
     texts = [f"no quote of {', '.join(valued)}, valued by the smile"] if valued else []
     if old:
         texts.append(f"marks are {' and '.join(old)}, not live")
@@ -169,7 +157,8 @@ def staleness(snap: Snapshot, legs: Sequence[Held]) -> str:
 
 def delay(snap: Snapshot) -> str:
     """A note on delayed data; empty otherwise."""
-    return f"marks are {_DELAY}" if any(mark.source == "delayed" for mark in snap.legs) else ""
+    is_delayed = any(mark.source == "delayed" for mark in snap.legs)
+    return "marks are delayed by some 15 minutes" if is_delayed else ""
 
 
 # -- expectation -------------------------------------------------------------------------------
@@ -189,7 +178,10 @@ def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | N
     rows = _rows(board, options)
     if len(rows) < len(options):
         return None
-    form = _shape(board, options, days, _shares(legs, board), credit)
+    # Shares held per share of a contract's multiplier.
+    shares = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
+    shares /= board.chain.multiplier
+    form = _shape(board, options, days, shares, credit)
     first = board.outlooks[days[0]]
     outline = payoff.profile(form)
     expectation = Expectation(
@@ -198,15 +190,9 @@ def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | N
         ev=float(probability.ev(first.forecast, form)),
         max_profit=float(outline.max_profit),
         max_loss=float(outline.max_loss),
-        margin=_margin(board, options, rows, _shares(legs, board), credit),
+        margin=_margin(board, options, rows, shares, credit),
     )
     return expectation if math.isfinite(expectation.ev) else None
-
-
-def _shares(legs: Sequence[Held], board: Board) -> float:
-    """Shares held per share of a contract's multiplier."""
-    owned = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
-    return owned / board.chain.multiplier
 
 
 def _shape(
@@ -261,16 +247,15 @@ def _margin(
         credit=credit,
         rules=margin_rules(settings, cash=settings.account.margin == "cash"),
     )
-    net = float(requirement.net)
-    return net if math.isfinite(net) else None
+    return finite(float(requirement.net))
 
 
-def value_now(legs: Sequence[Held], snap: Snapshot) -> float | None:
+def value_now(legs: Iterable[Held | Fill], snap: Snapshot) -> float | None:
     """What the options held are worth at the marks, currency; None where one is missing."""
     return campaign.value_at([leg for leg in legs if not leg.is_stock], snap.prices)
 
 
-def executable(legs: Sequence[Held], snap: Snapshot, slippage: float) -> float | None:
+def executable(legs: Sequence[Held | Fill], snap: Snapshot, slippage: float) -> float | None:
     """
     What buying *legs* at the market would bring in (negative: cost), currency, options and shares.
 

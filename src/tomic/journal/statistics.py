@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tomic._typing import FloatArray, IntArray
 from tomic.journal import campaign
+from tomic.models import Proposal
 from tomic.models.documents import finite
 from tomic.models.journal import (
     Calibration,
@@ -679,3 +680,62 @@ def max_drawdown(outcomes: Iterable[CampaignOutcome]) -> float:
 
 def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
+
+
+# -- saved proposals ---------------------------------------------------------------------------
+
+
+def settle_proposal(
+    proposal: Proposal, spot: float, *, vol_ratio: float = 1.0, is_american: bool = True
+) -> dict[str, Any]:
+    """
+    Result of a saved proposal at its first expiry: filled as it was scored, and held until then.
+
+    Later legs are revalued at their own volatility times *vol_ratio* (how the underlying's 30-day
+    volatility changed meanwhile); that is a model, and the outcome says so.
+
+    Args:
+        spot: Price of the underlying at the first expiry, currency per share.
+
+    Returns:
+        JSON-ready: ``result`` in currency per structure and today's money, ``won``, ``spot``,
+        ``modelled``.
+    """
+    # Pricing later legs takes long to import, and is needed only where something expired.
+    from tomic.quant import later_expiries
+
+    options = [leg for leg in proposal.legs if leg.sec_type == "OPT"]
+    shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
+    carry = math.log(proposal.forward / proposal.spot) / proposal.tau if proposal.tau else 0.0
+    div_yield = proposal.rate - carry
+    later, slots = [], []
+    for leg in options:
+        days = (leg.expiry - proposal.expiry).days if leg.expiry else 0
+        if days > 0:
+            # An expiry of its own for each: legs have volatilities of their own.
+            sigma = (leg.iv or proposal.market_volatility) * vol_ratio
+            later.append(
+                later_expiries.flat(
+                    days / 365.0, proposal.rate, div_yield, sigma, american=is_american
+                )
+            )
+        slots.append(len(later) if days > 0 else 0)
+    worth = later_expiries.value_at_first_expiry(
+        np.array([spot]),
+        np.array([leg.strike for leg in options if leg.strike is not None]),
+        np.array([leg.right == "C" for leg in options]),
+        np.array([float(leg.quantity) for leg in options]),
+        np.array(slots),
+        later,
+        stock=shares / proposal.multiplier,
+    )
+    discount = math.exp(-proposal.rate * proposal.tau)
+    # A share costs what its forward is worth today: financing paid, dividends received.
+    paid = shares * discount * proposal.forward
+    result = proposal.credit + discount * float(worth[0]) * proposal.multiplier - paid
+    return {
+        "result": round(result, CENTS),
+        "won": result > 0.0,
+        "spot": spot,
+        "modelled": bool(later),
+    }

@@ -16,9 +16,8 @@ from tomic.ib import account
 from tomic.journal import campaign
 from tomic.models.journal import Action, EntryStatus, JournalEntry
 from tomic.store import Bars, Database
-from tomic.workflows.journal import entries as journals, opening, trades
-from tomic.workflows.journal.opening import EntryNotes
-from tomic.workflows.journal.trades import TradeTicket
+from tomic.workflows.journal import entries as journals, trades
+from tomic.workflows.journal.trades import EntryNotes, TradeTicket
 
 CONDOR = "iron_condor SPY 550/560/620/630 2025-06-20"
 SPREAD = "short_put_spread SPY 560/550 2025-06-20"
@@ -32,8 +31,8 @@ async def store(tmp_path):
 
 
 async def add(book, text=SPREAD, *, quantity=1, wish=None, say=None):
-    draft = opening.from_text(text, quantity=quantity)
-    return await opening.add(book, draft, wish or TradeTicket(), say or EntryNotes())
+    draft = trades.from_text(text, quantity=quantity)
+    return await trades.add(book, draft, wish or TradeTicket(), say or EntryNotes())
 
 
 # -- opening ---------------------------------------------------------------------------------
@@ -50,21 +49,21 @@ async def test_positions_become_legs(store, session):
     option = next(one for one in held if one.is_option)
     other = next(one for one in held if one.symbol != option.symbol)
 
-    draft = await opening.from_positions(book, [option.con_id])
+    draft = await trades.from_positions(book, [option.con_id])
 
     (leg,) = draft.legs
     assert (draft.symbol, leg.con_id, leg.strike) == (option.symbol, option.con_id, option.strike)
     assert draft.prices == {leg.key: option.average_cost}
     with pytest.raises(UsageError, match=rf"no position with id 1; there are .*{option.con_id}"):
-        await opening.from_positions(book, [1])
+        await trades.from_positions(book, [1])
     with pytest.raises(UsageError, match="one entry is one symbol"):
-        await opening.from_positions(book, [option.con_id, other.con_id])
+        await trades.from_positions(book, [option.con_id, other.con_id])
 
 
 async def test_positions_need_a_gateway(store):
     """Offline there is nobody to say what is held."""
     with pytest.raises(UsageError, match="leave out --offline"):
-        await opening.from_positions(journal(store, None), [5])
+        await trades.from_positions(journal(store, None), [5])
 
 
 async def test_an_entry_takes_its_context_with_it(store):
@@ -190,7 +189,7 @@ async def test_rules_of_the_strategy_and_own_ones(store):
 )
 async def test_legs_are_named(store, text, strategy):
     """Legs without a name get the one that the portfolio gives them."""
-    found = opening.from_text(text)
+    found = trades.from_text(text)
 
     assert found.strategy == strategy
 
@@ -198,7 +197,7 @@ async def test_legs_are_named(store, text, strategy):
 async def test_one_entry_is_one_symbol():
     """Legs of two symbols are two entries."""
     with pytest.raises(UsageError, match="one entry is one symbol, got QQQ, SPY"):
-        opening.from_text("-1 SPY 2025-06-20 560P, -1 QQQ 2025-06-20 500P")
+        trades.from_text("-1 SPY 2025-06-20 560P, -1 QQQ 2025-06-20 500P")
 
 
 async def test_a_covered_call(store):
@@ -274,7 +273,7 @@ async def test_legs_beside_the_held_ones_adjust(store):
     """What takes nothing back is an adjustment of the same campaign."""
     book = journal(store, Quotes())
     await add(book, wish=TradeTicket(price="1.50"))
-    draft = opening.from_text("short_call_spread SPY 620/630 2025-06-20")
+    draft = trades.from_text("short_call_spread SPY 620/630 2025-06-20")
 
     found = await trades.roll(book, 1, draft.legs, draft.prices, TradeTicket(price="0.80"))
 
@@ -388,7 +387,7 @@ async def test_history_grows_by_what_changed(store):
     book = journal(store, quotes)
     await add(book, wish=TradeTicket(price="1.50"))
     quotes.at = at(1)
-    await trades.roll(book, 1, opening.from_text("+1 SPY 2025-06-20 540P").legs, {}, TradeTicket())
+    await trades.roll(book, 1, trades.from_text("+1 SPY 2025-06-20 540P").legs, {}, TradeTicket())
 
     changes = await journals.history(book, 1)
 

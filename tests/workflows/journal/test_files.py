@@ -16,15 +16,8 @@ from tomic.errors import BadFile, StoreError, UsageError
 from tomic.journal import campaign
 from tomic.models.journal import Action, EntryStatus
 from tomic.store import Database
-from tomic.workflows.journal import (
-    corrections,
-    entries as journals,
-    executions,
-    files,
-    opening,
-    trades,
-)
-from tomic.workflows.journal.corrections import Correction
+from tomic.workflows.journal import entries as journals, executions, files, trades
+from tomic.workflows.journal.entries import Correction
 from tomic.workflows.journal.trades import TradeTicket
 
 LEGACY = [
@@ -80,8 +73,8 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 async def add(book, text="short_put_spread SPY 560/550 2025-06-20", price="1.50"):
     return (
-        await opening.add(
-            book, opening.from_text(text), TradeTicket(price=price), opening.EntryNotes()
+        await trades.add(
+            book, trades.from_text(text), TradeTicket(price=price), trades.EntryNotes()
         )
     ).entry
 
@@ -199,9 +192,9 @@ async def test_an_export_is_imported_whole(tmp_path):
     quotes = Quotes()
     async with Database(tmp_path / "one.db") as first:
         book = journal(first, quotes)
-        await opening.add(
-            book, opening.from_text("iron_condor SPY 550/560/620/630 2025-06-20"), TradeTicket(),
-            opening.EntryNotes(reason="rich", tags=("a", "b")),
+        await trades.add(
+            book, trades.from_text("iron_condor SPY 550/560/620/630 2025-06-20"), TradeTicket(),
+            trades.EntryNotes(reason="rich", tags=("a", "b")),
         )  # fmt: skip
         quotes.at = at(9)
         await trades.close(book, 1, TradeTicket())
@@ -309,9 +302,9 @@ async def test_a_brokers_trades_become_campaigns(later, tmp_path):
 
 async def test_a_typed_entry_is_confirmed_by_its_executions(later, tmp_path):
     """What was entered by hand gets the broker's prices and is not entered twice."""
-    await opening.add(
-        later, opening.from_text("short_put_spread SPY 560/550 2025-06-20"),
-        TradeTicket(price="1.45", at=at(0)), opening.EntryNotes(strategy="mine"),
+    await trades.add(
+        later, trades.from_text("short_put_spread SPY 560/550 2025-06-20"),
+        TradeTicket(price="1.45", at=at(0)), trades.EntryNotes(strategy="mine"),
     )  # fmt: skip
 
     found = await files.import_file(later, write(tmp_path, "flex.csv", FLEX))
@@ -343,7 +336,7 @@ async def test_what_an_earlier_program_lost_is_told(later, tmp_path):
     )
     await files.import_file(later, write(tmp_path, "f.csv", FLEX.splitlines()[0] + "\n" + rows))
     whole = await book_rows(later)
-    await corrections.correct(later, 2, Correction(reopen=True))
+    await journals.correct(later, 2, Correction(reopen=True))
 
     short = await book_rows(later)
 
@@ -365,17 +358,17 @@ async def test_executions_are_linked_by_hand(later, tmp_path):
     """Unlinked executions go into the entry that the trader names."""
     text = "-1 SPY 2025-06-20 580P @4.00"
     wish = TradeTicket(at=at(-1))
-    own = (await opening.add(later, opening.from_text(text), wish, opening.EntryNotes())).entry
+    own = (await trades.add(later, trades.from_text(text), wish, trades.EntryNotes())).entry
     await files.import_file(later, write(tmp_path, "flex.csv", FLEX))
     row = (await later.store.journal.executions(entry_id=2))[0]
     await later.store.journal.save_executions([replace(row, exec_id="late", entry_id=None)])
 
-    linked = await corrections.link_executions(later, own.id, ["late"])
+    linked = await executions.link_executions(later, own.id, ["late"])
 
     assert linked.trades[-1].action is Action.ADJUST
     assert [one.exec_id for one in await later.store.journal.executions(entry_id=1)] == ["late"]
     with pytest.raises(UsageError, match="no execution late is waiting"):
-        await corrections.link_executions(later, own.id, ["late"])
+        await executions.link_executions(later, own.id, ["late"])
 
 
 # -- corrections -----------------------------------------------------------------------------
@@ -387,7 +380,7 @@ async def test_a_correction_is_kept_beside_what_was(book):
     await trades.close(book, 1, TradeTicket(price="0.40", commission=0.0))
 
     wanted = Correction(trade=2, price="0.60", because="misread")
-    fixed = (await corrections.correct(book, 1, wanted)).entry
+    fixed = (await journals.correct(book, 1, wanted)).entry
 
     assert campaign.result(fixed) == pytest.approx(150.0 - 60.0 - 1.3)
     changes = await journals.history(book, 1)
@@ -399,9 +392,9 @@ async def test_a_correction_is_kept_beside_what_was(book):
 async def test_fields_and_rules_are_corrected(book):
     """Plan, tags, margin and single rules; the others stay."""
     await add(book)
-    fields = corrections.parse_fields(["plan=wait", "tags=a, b", "margin=880", "pos=none"])
+    fields = journals.parse_fields(["plan=wait", "tags=a, b", "margin=880", "pos=none"])
 
-    one = (await corrections.correct(book, 1, Correction(fields, {"stop": "3"}))).entry
+    one = (await journals.correct(book, 1, Correction(fields, {"stop": "3"}))).entry
 
     assert (one.plan, one.tags, one.context.margin) == ("wait", ("a", "b"), 880.0)
     assert (one.rules.stop, one.rules.profit_target) == (3.0, 0.5)
@@ -412,7 +405,7 @@ async def test_the_price_of_a_leg_and_the_commission(book):
     await add(book, "-1 SPY 2025-06-20 560P @3.10, +1 SPY 2025-06-20 550P @1.60", price=None)
 
     wanted = Correction(trade=1, leg="560P=3.00", commission=2.0, at=at(-1))
-    one = (await corrections.correct(book, 1, wanted)).entry
+    one = (await journals.correct(book, 1, wanted)).entry
 
     assert campaign.premium(one) == pytest.approx(140.0)
     assert campaign.commissions(one) == 2.0
@@ -424,21 +417,21 @@ async def test_taking_a_close_back(book):
     await add(book)
     await trades.close(book, 1, TradeTicket(price="0.40"))
 
-    one = (await corrections.correct(book, 1, Correction(reopen=True))).entry
+    one = (await journals.correct(book, 1, Correction(reopen=True))).entry
 
     assert one.is_open
     assert len(campaign.held(one)) == 2
     assert len(await journals.history(book, 1)) == 3
     with pytest.raises(UsageError, match="only its opening is left"):
-        await corrections.correct(book, 1, Correction(reopen=True))
+        await journals.correct(book, 1, Correction(reopen=True))
 
 
 async def test_cancelling_and_back(book):
     """A cancelled entry is kept, counts nowhere, and can be taken back."""
     await add(book)
 
-    gone = (await corrections.correct(book, 1, Correction(cancel=True))).entry
-    back = (await corrections.correct(book, 1, Correction(reopen=True))).entry
+    gone = (await journals.correct(book, 1, Correction(cancel=True))).entry
+    back = (await journals.correct(book, 1, Correction(reopen=True))).entry
 
     assert gone.status is EntryStatus.CANCELLED
     assert (back.status, len(back.trades)) == (EntryStatus.OPEN, 1)
@@ -461,7 +454,7 @@ async def test_corrections_that_make_no_sense(book, wanted, message):
     await add(book)
 
     with pytest.raises(UsageError, match=message):
-        await corrections.correct(book, 1, wanted)
+        await journals.correct(book, 1, wanted)
 
     assert len(await journals.history(book, 1)) == 1
 
@@ -470,21 +463,21 @@ async def test_corrections_that_make_no_sense(book, wanted, message):
 def test_fields_that_cannot_be_corrected(text):
     """Results are computed: there is no field for them."""
     with pytest.raises(UsageError):
-        corrections.parse_fields([text])
+        journals.parse_fields([text])
 
 
 async def test_a_leg_gets_its_contract_id(book):
     """A position is linked by the number of its contract."""
     await add(book)
 
-    one = await corrections.link_position(book, 1, "560P=712345")
+    one = await journals.link_position(book, 1, "560P=712345")
 
     assert {leg.name[:4]: leg.con_id for leg in campaign.held(one)} == {
         "550P": None, "560P": 712345,
     }  # fmt: skip
     for wrong in ("560P", "600P=1", "5=1"):
         with pytest.raises(UsageError, match="--position"):
-            await corrections.link_position(book, 1, wrong)
+            await journals.link_position(book, 1, wrong)
 
 
 def test_the_condor_of_the_fixtures():

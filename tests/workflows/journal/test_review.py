@@ -13,9 +13,8 @@ from tomic.journal import campaign
 from tomic.models import QuoteSource, VolSnapshot
 from tomic.models.journal import Verdict
 from tomic.store import Database, Dividend, Earnings
-from tomic.workflows.journal import entries as journals, opening, review, trades
-from tomic.workflows.journal.opening import EntryNotes
-from tomic.workflows.journal.trades import TradeTicket
+from tomic.workflows.journal import entries as journals, review, trades
+from tomic.workflows.journal.trades import EntryNotes, TradeTicket
 
 SPREAD = "short_put_spread SPY 560/550 2025-06-20"
 FREE = {"costs": {"commission": 0.0}}
@@ -29,9 +28,9 @@ async def store(tmp_path):
 
 
 async def add(book, text=SPREAD, *, quantity=1, price="1.50", rules=None):
-    draft = opening.from_text(text, quantity=quantity)
+    draft = trades.from_text(text, quantity=quantity)
     say = EntryNotes(rules={"negative_ev": "false", **(rules or {})})
-    return (await opening.add(book, draft, TradeTicket(price=price), say)).entry
+    return (await trades.add(book, draft, TradeTicket(price=price), say)).entry
 
 
 async def verdicts(book) -> list[Verdict]:

@@ -9,7 +9,7 @@ import pytest
 
 from support.journal_entries import EXPIRY, LATER, OPENED, condor, entry, option, trade
 from support.journal_market import Quotes, journal
-from tomic.journal.settling import settle_proposal
+from tomic.journal.statistics import settle_proposal
 from tomic.models import DataType, Grade, Leg, PriceSource, Proposal, ScorePart, SpotSource
 from tomic.models.journal import Context
 from tomic.store import Bars, Database, NewProposal, VolSeries

@@ -25,7 +25,7 @@ from tomic.sim.market.model import ModelMarket
 from tomic.store import Database
 from tomic.wire.requests import ContractSpec
 from tomic.workflows import scan
-from tomic.workflows.portfolio import book as reading, files, review
+from tomic.workflows.portfolio import files, review
 from tomic.workflows.portfolio.review import ReviewRequest
 
 NEAR = "2026-12-18"
@@ -45,7 +45,7 @@ def settings(tmp_path):
 async def read(gateway, settings, **more):
     ib = settings.ib.model_copy(update={"port": gateway.port, "reconnect_pauses_s": (0.01, 0.05)})
     async with Session(ib, settings.limits, pace=FAST) as session:
-        found, _ = await reading.read_book(session, settings, None, **more)
+        found, _ = await review.read_book(session, settings, None, **more)
     return found
 
 

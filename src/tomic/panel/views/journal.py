@@ -31,7 +31,7 @@ from tomic.panel.widgets.plot import Glyphs
 from tomic.present import forms, journal as present
 from tomic.present.text import amount, money, number, points
 from tomic.store import Change
-from tomic.workflows.journal import entries, files, opening, review, statistics, trades
+from tomic.workflows.journal import entries, files, review, statistics, trades
 from tomic.workflows.journal.entries import Journal, Recorded
 from tomic.workflows.portfolio.review import PROPOSAL_ID
 
@@ -397,7 +397,7 @@ class JournalView(View):
             journal = await desk.journal()
             draft = await _draft(journal, legs, count)
             ticket = trades.TradeTicket(price=price or None)
-            return await opening.add(journal, draft, ticket, opening.EntryNotes(plan=plan))
+            return await trades.add(journal, draft, ticket, trades.EntryNotes(plan=plan))
 
         self.request(f"recording {legs}", ask, self._recorded)
 
@@ -452,16 +452,16 @@ async def _stored(desk: Desk) -> list[EntryRow]:
     return rows_of(await journal.store.journal.summaries("open"))
 
 
-async def _draft(journal: Journal, text: str, count: int) -> opening.Draft:
+async def _draft(journal: Journal, text: str, count: int) -> trades.Draft:
     """The legs that *text* names, whatever of the three ways it is written in."""
     words = text.split()
     if PROPOSAL_ID.fullmatch(text):
-        return await opening.from_proposal(journal.store, text, quantity=count)
+        return await trades.from_proposal(journal.store, text, quantity=count)
     if words and all(word.isdigit() for word in words):
         if count != 1:
             raise UsageError("positions are taken as they are held; leave structures at 1")
-        return await opening.from_positions(journal, [int(word) for word in words])
-    return opening.from_text(text, quantity=count)
+        return await trades.from_positions(journal, [int(word) for word in words])
+    return trades.from_text(text, quantity=count)
 
 
 def _words_of(text: str) -> tuple[object, ...]:

@@ -15,16 +15,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from tomic import dates
+from tomic import dates, errors
 from tomic.config import Settings
-from tomic.errors import (
-    GatewayUnreachable,
-    RequestTimeout,
-    SessionError,
-    SessionLost,
-    StoreError,
-    TomicError,
-)
+from tomic.errors import TomicError
 from tomic.ib import contracts, convert
 from tomic.ib.link import Tap
 from tomic.ib.option_quotes import Patience, option_quote
@@ -37,8 +30,154 @@ from tomic.store import Database
 from tomic.store.file import is_there
 from tomic.wire.framing import FrameReader, WireError, kind_of, split_fields
 from tomic.workflows.chain.setup import wanted_data_type
-from tomic.workflows.doctor import remedies
-from tomic.workflows.doctor.remedies import CURED_BY, Remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """Why something fails, and the next step."""
+
+    cause: str
+    fix: str
+
+
+START_TWS = Remedy(
+    "TWS or IB Gateway does not run, or its API is off, or it uses another port",
+    "start it; in TWS: File > Global Configuration > API > Settings, tick 'Enable ActiveX and "
+    "Socket Clients'; ports: TWS 7497 paper, 7496 live; IB Gateway 4002, 4001 (--port); or try "
+    "--demo",
+)
+NOT_TRUSTED = Remedy(
+    "TWS closes connections from this computer",
+    "API > Settings > Trusted IPs: add this computer, or untick 'Allow connections from localhost "
+    "only'",
+)
+NO_HANDSHAKE = Remedy(
+    "something listens, but it does not speak the API protocol, or TWS hangs",
+    "check the port; if it is the right one, restart TWS",
+)
+NOT_READY = Remedy(
+    "TWS is not logged in yet, or one of its dialogs waits for an answer",
+    "finish the login and close every dialog, then run doctor again",
+)
+NOT_SUBSCRIBED = Remedy(
+    "the account has no live market data for this; delayed data are used meanwhile",
+    "Client Portal > Settings > Market Data Subscriptions: 'US Securities Snapshot and Futures "
+    "Value Bundle' for stocks, 'OPRA (US Options Exchanges)' for options; for a paper account, "
+    "share the live account's data",
+)
+PARTLY_SUBSCRIBED = Remedy(
+    "a part of the data is not subscribed: quotes come, IB's Greeks do not",
+    "subscribe to the underlying as well as to OPRA; own IV and Greeks are used meanwhile",
+)
+MINIMISED = Remedy(
+    "TWS computes no Greeks while its main window is minimised",
+    "restore the main window of TWS; own IV and Greeks are used meanwhile",
+)
+_COMPETING = Remedy(
+    "another login of this user holds the live market data",
+    "log out on the phone, the web or the other TWS, or run TOMIC against that one",
+)
+_IDS_TAKEN = Remedy(
+    "other programs use every client id that may be tried",
+    "close one of them, or pass another --client-id",
+)
+_LOST = Remedy("the connection to TWS broke", "see whether TWS restarts; then run doctor again")
+_NO_ANSWER = Remedy(
+    "TWS accepts connections but does not answer",
+    "see whether TWS shows its data farms as connected (lower right); else restart it",
+)
+_NO_PRICE = Remedy(
+    "the underlying has no quote now", "run doctor again while the market is open, or check in TWS"
+)
+_NO_OPTIONS = Remedy(
+    "TWS lists no options: it may still be loading, or the account may not trade options",
+    "look whether TWS itself shows an option chain of SPY; then run doctor again",
+)
+_NO_QUOTE = Remedy(
+    "nobody quotes this option now, or IB was too slow", "run doctor again while the market is open"
+)
+_NO_HOURS = Remedy("IB sometimes leaves them out", "nothing to do: frozen data are shown")
+_CLOSED = Remedy(
+    "outside the trading hours of the exchange",
+    "nothing to do: the last session's data are shown, marked frozen",
+)
+_CLOCK = Remedy(
+    "this computer's clock or that of TWS's computer is wrong",
+    "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
+)
+_AGAIN = Remedy("not known", "run doctor again with -vv, or send a recording: tomic record")
+_CONNECTIVITY = Remedy(
+    "TWS has lost its connection to IB's servers",
+    "check the internet connection of TWS and wait; IB restarts its servers between 00:15 and "
+    "01:45 New York time",
+)
+_PACING = Remedy(
+    "messages came faster than IB's 50 a second; perhaps another program uses this TWS too",
+    "lower limits.messages_per_s, or stop the other program",
+)
+_LINES = Remedy(
+    "all market-data lines are taken, by the windows of TWS or by other programs",
+    "close watchlists and option chains in TWS, or lower limits.lines",
+)
+
+
+def _farm(kind: str) -> Remedy:
+    return Remedy(
+        f"IB's {kind} farm is broken; the connection itself is fine",
+        "wait: such requests are held until IB says that it is back, for 20 s at most",
+    )
+
+
+BY_CODE: dict[int, Remedy] = {
+    100: _PACING,
+    101: _LINES,
+    162: Remedy("IB has no bars for this, or they were asked too fast", "wait a minute"),
+    321: Remedy("TWS refuses the request as it is written", "update TWS or IB Gateway"),
+    326: _IDS_TAKEN,
+    354: NOT_SUBSCRIBED,
+    502: START_TWS,
+    504: START_TWS,
+    1100: _CONNECTIVITY,
+    1300: Remedy("the port of TWS was changed", "set ib.port to the new one"),
+    2103: _farm("market data"),
+    2105: _farm("historical data"),
+    2110: _CONNECTIVITY,
+    2157: _farm("contract details"),
+    10089: NOT_SUBSCRIBED,
+    10090: PARTLY_SUBSCRIBED,
+    10091: PARTLY_SUBSCRIBED,
+    10167: NOT_SUBSCRIBED,
+    10168: NOT_SUBSCRIBED,
+    10186: NOT_SUBSCRIBED,
+    10197: _COMPETING,
+}
+"""Codes that concern more than one request."""
+
+CURED_BY: dict[int, frozenset[int]] = {
+    1100: frozenset({1101, 1102}),
+    2103: frozenset({2104, 2108}),
+    2105: frozenset({2106, 2107}),
+    2110: frozenset({1101, 1102}),
+    2157: frozenset({2158}),
+}
+"""Codes that say that a fault is over."""
+
+
+def remedy_of(error: TomicError) -> Remedy:
+    """What to do about *error*."""
+    if isinstance(error, errors.GatewayRefused) and error.error_code in BY_CODE:
+        return BY_CODE[error.error_code]
+    kinds: tuple[tuple[type[TomicError], Remedy], ...] = (
+        (errors.CompetingSession, _COMPETING),
+        (errors.ClientIdInUse, _IDS_TAKEN),
+        (errors.NoMarketData, NOT_SUBSCRIBED),
+        (errors.SessionLost, _LOST),
+        (errors.RequestTimeout, _NO_ANSWER),
+        (errors.MissingSpot, _NO_PRICE),
+        (errors.DataError, _NO_OPTIONS),
+    )
+    return next((fix for kind, fix in kinds if isinstance(error, kind)), _AGAIN)
+
 
 _ERROR = 4
 
@@ -188,20 +327,20 @@ class _Ladder:
             except _Broken as exc:
                 yield exc.check
             for code, text in self.heard.uncured.items():
-                if code in remedies.BY_CODE and code not in self.explained:
-                    yield self._said(code, text)
+                if code in BY_CODE and code not in self.explained:
+                    yield _warning("the gateway says", f"{code}: {text}", BY_CODE[code])
 
     async def _connect(self, stack: AsyncExitStack) -> Session:
         try:
             return await stack.enter_async_context(
                 Session(self.settings.ib, self.settings.limits, pace=self.pace, tap=self.heard)
             )
-        except SessionError as exc:
+        except errors.SessionError as exc:
             self.explained.add(326)
-            remedy = remedies.remedy(exc)
-            if isinstance(exc, GatewayUnreachable):
-                silent = remedies.NOT_TRUSTED if self.heard.was_closed else remedies.NO_HANDSHAKE
-                remedy = remedies.NOT_READY if self.heard.greeted else silent
+            remedy = remedy_of(exc)
+            if isinstance(exc, errors.GatewayUnreachable):
+                silent = NOT_TRUSTED if self.heard.was_closed else NO_HANDSHAKE
+                remedy = NOT_READY if self.heard.greeted else silent
             raise _Broken(_failed("handshake", exc, remedy)) from exc
 
     def _handshake(self, session: Session) -> Check:
@@ -209,7 +348,7 @@ class _Ladder:
         taken = "" if session.client_id == first else f" ({first} was in use)"
         self.explained.add(326)
         finding = f"server version {session.server_version}, client id {session.client_id}{taken}"
-        return Check("handshake", CheckVerdict.OK, finding)
+        return _fine("handshake", finding)
 
     async def _data(self, session: Session) -> AsyncIterator[Check]:
         now = await self._step("clock", session.now())
@@ -243,21 +382,21 @@ class _Ladder:
             async with asyncio.timeout(limit_s):
                 return await job
         except TimeoutError as exc:
-            error = RequestTimeout(name, limit_s)
+            error = errors.RequestTimeout(name, limit_s)
             raise _Broken(self._explained(name, error)) from exc
         except TomicError as exc:
             raise _Broken(self._explained(name, exc)) from exc
 
     def _explained(self, name: str, error: TomicError) -> Check:
         """The failure, with what the gateway reported about itself as its cause."""
-        remedy = remedies.remedy(error)
+        remedy = remedy_of(error)
         of_error = getattr(error, "error_code", 0)
         for code in [of_error, *self.heard.uncured]:
-            if code in remedies.BY_CODE:
+            if code in BY_CODE:
                 self.explained |= {of_error, code}
-                remedy = remedies.BY_CODE[code]
+                remedy = BY_CODE[code]
                 if code in _CUT_OFF:
-                    error = SessionLost(str(error))
+                    error = errors.SessionLost(str(error))
                 if str(code) not in str(error):
                     return _failed(name, error, remedy, f" ({code}: {self.heard.codes[code]})")
                 break
@@ -265,26 +404,18 @@ class _Ladder:
 
     def _clock(self, session: Session, now: dt.datetime) -> Check:
         if self.simulated:
-            finding = f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own"
-            return Check("clock", CheckVerdict.OK, finding)
+            return _fine("clock", f"{now:%Y-%m-%d %H:%M} UTC, the simulated market's own")
         drift = (session.clock_drift or dt.timedelta()).total_seconds()
         if abs(drift) <= _DRIFT_S:
-            return Check("clock", CheckVerdict.OK, f"drift {drift:+.1f} s against the gateway")
-        return Check(
-            "clock",
-            CheckVerdict.WARN,
-            f"drift {drift:+.0f} s against the gateway",
-            "this computer's clock or that of TWS's computer is wrong",
-            "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
-        )
+            return _fine("clock", f"drift {drift:+.1f} s against the gateway")
+        return _warning("clock", f"drift {drift:+.0f} s against the gateway", _CLOCK)
 
     def _stock(self, name: str, spot: Spot) -> Check:
         finding = f"{spot.price:.2f} ({spot.source.value}, {spot.data_type.value})"
         if spot.data_type not in (DataType.DELAYED, DataType.DELAYED_FROZEN):
-            return Check(name, CheckVerdict.OK, finding)
+            return _fine(name, finding)
         self.explained |= {354, 10089, 10167, 10168, 10186}
-        remedy = remedies.NOT_SUBSCRIBED
-        return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
+        return _warning(name, finding, NOT_SUBSCRIBED)
 
     async def _option_row(
         self, session: Session, spy: Underlying, spot: Spot, now: dt.datetime
@@ -305,32 +436,26 @@ class _Ladder:
     def _option(self, name: str, row: OptionQuote) -> Check:
         if row.status is RowStatus.NOT_SUBSCRIBED:
             self.explained |= {354, 10089, 10168, 10186}
-            remedy = remedies.NOT_SUBSCRIBED
+            remedy = NOT_SUBSCRIBED
             return Check(name, CheckVerdict.FAIL, "not subscribed", remedy.cause, remedy.fix, 5)
         if row.bid is None and row.iv is None:
-            return Check(
-                name,
-                CheckVerdict.WARN,
-                f"{row.status.value}: no quote came",
-                "nobody quotes this option now, or IB was too slow",
-                "run doctor again while the market is open",
-            )
+            return _warning(name, f"{row.status.value}: no quote came", _NO_QUOTE)
         if row.iv is None:
             partly = {10090, 10091} & set(self.heard.codes)
             self.explained |= partly
-            remedy = remedies.PARTLY_SUBSCRIBED if partly else remedies.MINIMISED
+            remedy = PARTLY_SUBSCRIBED if partly else MINIMISED
             codes = f" ({', '.join(map(str, sorted(partly)))})" if partly else ""
             finding = f"bid {row.bid}, ask {row.ask}, no Greeks from IB{codes}"
-            return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
-        finding = f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})"
-        return Check(name, CheckVerdict.OK, finding)
+            return _warning(name, finding, remedy)
+        return _fine(name, f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})")
 
-    @staticmethod
-    def _said(code: int, text: str) -> Check:
-        remedy = remedies.BY_CODE[code]
-        return Check(
-            "the gateway says", CheckVerdict.WARN, f"{code}: {text}", remedy.cause, remedy.fix
-        )
+
+def _fine(name: str, finding: str) -> Check:
+    return Check(name, CheckVerdict.OK, finding)
+
+
+def _warning(name: str, finding: str, remedy: Remedy) -> Check:
+    return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
 
 
 async def _socket(host: str, port: int, timeout_s: float) -> Check:
@@ -338,23 +463,17 @@ async def _socket(host: str, port: int, timeout_s: float) -> Check:
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
-    except TimeoutError as exc:
-        reason = f"does not answer within {timeout_s:g} s"
-        raise _Broken(_no_socket(host, port, reason)) from exc
-    except ConnectionRefusedError as exc:
-        raise _Broken(_no_socket(host, port, "refuses connections")) from exc
     except OSError as exc:
-        raise _Broken(_no_socket(host, port, exc.strerror or str(exc))) from exc
+        reason = exc.strerror or str(exc)
+        if isinstance(exc, TimeoutError):
+            reason = f"does not answer within {timeout_s:g} s"
+        elif isinstance(exc, ConnectionRefusedError):
+            reason = "refuses connections"
+        finding, fix = f"{host}:{port} {reason}", START_TWS
+        raise _Broken(Check("socket", CheckVerdict.FAIL, finding, fix.cause, fix.fix, 4)) from exc
     writer.close()
     took = (asyncio.get_running_loop().time() - started) * 1000.0
-    return Check("socket", CheckVerdict.OK, f"{host}:{port} open, {took:.0f} ms")
-
-
-def _no_socket(host: str, port: int, reason: str) -> Check:
-    remedy = remedies.START_TWS
-    return Check(
-        "socket", CheckVerdict.FAIL, f"{host}:{port} {reason}", remedy.cause, remedy.fix, 4
-    )
+    return _fine("socket", f"{host}:{port} open, {took:.0f} ms")
 
 
 def _account(session: Session) -> Check:
@@ -362,31 +481,19 @@ def _account(session: Session) -> Check:
     paper = all(account.startswith("D") for account in session.accounts)
     kind = "paper" if paper and session.accounts else "live"
     finding = f"{names} ({kind}); TOMIC sends no orders, so 'Read-Only API' may stay ticked"
-    return Check("account", CheckVerdict.OK, finding)
+    return _fine("account", finding)
 
 
 def _market(spy: Underlying, now: dt.datetime) -> Check:
     if not spy.sessions:
-        return Check(
-            "market",
-            CheckVerdict.WARN,
-            f"the gateway gave no trading hours of {spy.symbol}",
-            "IB sometimes leaves them out",
-            "nothing to do: frozen data are shown",
-        )
+        return _warning("market", f"the gateway gave no trading hours of {spy.symbol}", _NO_HOURS)
     if dates.is_open(spy.sessions, now):
-        return Check("market", CheckVerdict.OK, f"{spy.symbol} is open")
+        return _fine("market", f"{spy.symbol} is open")
     opens = dates.next_open(spy.sessions, now)
     when = (
         f"; opens {opens.astimezone():%a %d %b %H:%M %Z} (in {_span(opens - now)})" if opens else ""
     )
-    return Check(
-        "market",
-        CheckVerdict.WARN,
-        f"{spy.symbol} is closed{when}",
-        "outside the trading hours of the exchange",
-        "nothing to do: the last session's data are shown, marked frozen",
-    )
+    return _warning("market", f"{spy.symbol} is closed{when}", _CLOSED)
 
 
 def _span(wait: dt.timedelta) -> str:
@@ -401,9 +508,8 @@ def _failed(name: str, error: TomicError, remedy: Remedy, more: str = "") -> Che
 
 def _pacing(session: Session) -> Check:
     limits = session.limit_settings
-    return Check(
+    return _fine(
         "pacing",
-        CheckVerdict.OK,
         f"{session.messages} messages used; limits {limits.messages_per_s:g} a second of IB's 50, "
         f"{limits.lines} lines of 100",
     )
@@ -419,7 +525,7 @@ async def _database(settings: Settings) -> Check:
             )
         async with Database(path, busy_timeout_s=settings.store.lock_wait_s) as store:
             info = await store.info()
-    except StoreError as exc:
+    except errors.StoreError as exc:
         fix = "tomic store check says what is wrong; a backup can take its place"
         return Check("database", CheckVerdict.FAIL, str(exc), "", fix, exc.exit_code)
     series = [

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from tomic import dates
 from tomic.config import Settings
+from tomic.config.book import ExitSettings
 from tomic.errors import StoreError, UsageError
 from tomic.journal import campaign, statistics
 from tomic.models import documents
@@ -27,6 +28,10 @@ from tomic.store.journal import SNAPSHOT, fields_of
 if TYPE_CHECKING:
     from tomic.ib.session import Session
     from tomic.workflows.journal.market import Fetch
+
+from dataclasses import field
+
+from tomic.models.journal import EntryStatus, Fill, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,12 @@ async def load_open(journal: Journal, ids: Sequence[int] = ()) -> list[JournalEn
     """Every open entry, or the named ones whatever their status."""
     if ids:
         return [await load(journal, number) for number in ids]
-    return [from_document(document) for document in await journal.store.journal.load_all("open")]
+    return await load_all(journal, "open")
+
+
+async def load_all(journal: Journal, status: str | None = None) -> list[JournalEntry]:
+    """Every entry, or those of one status."""
+    return [from_document(document) for document in await journal.store.journal.load_all(status)]
 
 
 async def history(journal: Journal, entry_id: int) -> list[Change]:
@@ -175,13 +185,11 @@ async def add_note(journal: Journal, entry_id: int, text: str) -> JournalEntry:
     """Add a dated note."""
     at = await journal.clock()
     note = Note(at=at, text=text)
-    return await change(
-        journal,
-        entry_id,
-        lambda entry: entry.model_copy(update={"notes": (*entry.notes, note)}),
-        event="note",
-        at=at,
-    )
+
+    def work(entry: JournalEntry) -> JournalEntry:
+        return entry.model_copy(update={"notes": (*entry.notes, note)})
+
+    return await change(journal, entry_id, work, event="note", at=at)
 
 
 async def continue_from(journal: Journal, entry_id: int, earlier: int) -> JournalEntry:
@@ -196,13 +204,11 @@ async def continue_from(journal: Journal, entry_id: int, earlier: int) -> Journa
         if number == entry_id:
             raise UsageError(f"entry {earlier} already continues entry {entry_id}")
         number = (await load(journal, number)).continues
-    return await change(
-        journal,
-        entry_id,
-        lambda entry: entry.model_copy(update={"continues": earlier}),
-        event="link",
-        note=f"continues {earlier}",
-    )
+
+    def work(entry: JournalEntry) -> JournalEntry:
+        return entry.model_copy(update={"continues": earlier})
+
+    return await change(journal, entry_id, work, event="link", note=f"continues {earlier}")
 
 
 def with_snapshot(
@@ -227,8 +233,6 @@ def rules_for(settings: Settings, strategy: str, changes: Mapping[str, Any]) -> 
     Raises:
         UsageError: No such rule, or a value that cannot be right.
     """
-    from tomic.config.book import ExitSettings
-
     given = settings.journal.exits_for(strategy).model_dump()
     unknown = sorted(set(changes) - set(given))
     if unknown:
@@ -254,3 +258,200 @@ async def listing(
     )
     day = (await journal.clock()).astimezone(dates.NEW_YORK).date()
     return [statistics.row(summary, day) for summary in summaries]
+
+
+_TEXTS = ("plan", "reason", "strategy")
+_NUMBERS = ("margin", "pos", "ev", "spot", "iv", "iv_rank", "hv30", "vix", "max_profit", "max_loss")
+FIELDS = (*_TEXTS, "tags", *_NUMBERS)
+"""What can be corrected by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is to be put right; what is None or empty stays."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    trade: int | None = None
+    """Number of a trade, from 1."""
+    price: str | None = None
+    leg: str | None = None
+    at: dt.datetime | None = None
+    commission: float | None = None
+    cancel: bool = False
+    reopen: bool = False
+    because: str = ""
+
+
+def parse_fields(texts: Sequence[str]) -> dict[str, Any]:
+    """
+    ``plan=hold to 21 days`` and ``margin=1530``.
+
+    Raises:
+        UsageError: No such field, or no number where one is needed.
+    """
+    fields: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or name not in FIELDS:
+            raise UsageError(f"{text!r}: write NAME=VALUE; there are {', '.join(FIELDS)}")
+        if name in _NUMBERS:
+            try:
+                fields[name] = None if value in ("", "none") else float(value)
+            except ValueError:
+                raise UsageError(f"{name} must be a number, got {value!r}") from None
+        else:
+            fields[name] = tuple(value.replace(",", " ").split()) if name == "tags" else value
+    return fields
+
+
+async def correct(journal: Journal, entry_id: int, correction: Correction) -> Recorded:
+    """
+    Apply a correction.
+
+    Raises:
+        UsageError: There is nothing to correct, no such trade, the result makes no sense, or a
+            time is yet to come.
+    """
+    await refuse_future(journal, correction.at)
+    before = await load(journal, entry_id)
+
+    def work(entry: JournalEntry) -> JournalEntry:
+        try:
+            return _corrected(journal, entry, correction)
+        except ValidationError as exc:
+            raise UsageError(first_fault(exc)) from exc
+
+    if work(before) == before:
+        raise UsageError("nothing to correct; tomic journal correct --help shows what can be")
+    entry = await change(journal, entry_id, work, event="correct", note=correction.because)
+    return Recorded(entry)
+
+
+def _corrected(journal: Journal, entry: JournalEntry, correction: Correction) -> JournalEntry:
+    values = dict(correction.fields)
+    context = {name: values.pop(name) for name in _NUMBERS if name in values}
+    if context:
+        values["context"] = entry.context.model_copy(update=context)
+    if correction.rules:
+        # The entry's own rules with the changes, checked as settings are.
+        checked = rules_for(journal.settings, entry.strategy, correction.rules)
+        rules = {name: getattr(checked, name) for name in correction.rules}
+        values["rules"] = entry.rules.model_copy(update=rules)
+    changed = entry.model_copy(update=values)
+    if correction.trade is not None:
+        changed = _with_trade(changed, correction.trade, correction)
+    elif correction.price is not None or correction.leg is not None or correction.at is not None:
+        raise UsageError("say which trade is wrong: --trade 1 is the opening")
+    if correction.reopen:
+        changed = _reopened(changed)
+    if correction.cancel:
+        changed = changed.model_copy(update={"status": EntryStatus.CANCELLED})
+    return changed
+
+
+def _with_trade(entry: JournalEntry, number: int, correction: Correction) -> JournalEntry:
+    if not 0 < number <= len(entry.trades):
+        raise UsageError(f"entry {entry.id} has {len(entry.trades)} trades; --trade 1 is the first")
+    trades = list(entry.trades)
+    trades[number - 1] = _trade(trades[number - 1], correction)
+    ordered = tuple(sorted(trades, key=lambda trade: trade.at))
+    times: dict[str, Any] = {"trades": ordered, "opened_at": ordered[0].at}
+    if entry.closed_at is not None:
+        times["closed_at"] = ordered[-1].at
+    return entry.model_copy(update=times)
+
+
+def _trade(trade: Trade, correction: Correction) -> Trade:
+    values: dict[str, Any] = {}
+    fills = trade.fills
+    if correction.price is not None:
+        price = campaign.signed_price(correction.price, fills)
+        if len(fills) == 1:
+            fills = (fills[0].model_copy(update={"price": abs(price)}),)
+        else:
+            values["price"] = price
+            fills = tuple(
+                fill if fill.is_stock else fill.model_copy(update={"price": None}) for fill in fills
+            )
+    if correction.leg is not None:
+        fills = _repriced(fills, correction.leg)
+        values["price"] = None
+    if correction.commission is not None:
+        fills = _charged(fills, correction.commission)
+    if correction.at is not None:
+        values["at"] = correction.at
+    return Trade.model_validate({**dict(trade), **values, "fills": fills})
+
+
+def _repriced(fills: Sequence[Fill], text: str) -> tuple[Fill, ...]:
+    name, _, value = text.partition("=")
+    try:
+        price = float(value)
+    except ValueError:
+        raise UsageError(f"--leg {text}: write it as 560P=2.35") from None
+    hits = [fill for fill in fills if _is_called(fill, name)]
+    if len(hits) != 1:
+        names = ", ".join(fill.name for fill in fills)
+        raise UsageError(f"--leg {text}: the trade has {names}; name one of them")
+    return tuple(
+        fill.model_copy(update={"price": price}) if fill is hits[0] else fill for fill in fills
+    )
+
+
+def _is_called(fill: Fill, name: str) -> bool:
+    """Whether a leg's name begins so, as ``560P 2025-06-20`` does with 560p."""
+    return fill.name.upper().replace(" ", "").startswith(name.upper().replace(" ", ""))
+
+
+def _charged(fills: Sequence[Fill], commission: float) -> tuple[Fill, ...]:
+    """The commission of a trade, spread over its contracts."""
+    contracts = sum(abs(fill.quantity) for fill in fills if not fill.is_stock)
+    if not contracts:
+        return (fills[0].model_copy(update={"commission": commission}), *fills[1:])
+    each = commission / contracts
+    return tuple(
+        fill.model_copy(
+            update={"commission": 0.0 if fill.is_stock else round(each * abs(fill.quantity), 6)}
+        )
+        for fill in fills
+    )
+
+
+def _reopened(entry: JournalEntry) -> JournalEntry:
+    if len(entry.trades) < 2 and entry.status is not EntryStatus.CANCELLED:
+        raise UsageError("only its opening is left; tomic journal correct --cancel drops the entry")
+    kept = entry.trades if entry.status is EntryStatus.CANCELLED else entry.trades[:-1]
+    return entry.model_copy(update={"trades": kept, "status": EntryStatus.OPEN, "closed_at": None})
+
+
+# -- links -------------------------------------------------------------------------------------
+
+
+async def link_position(journal: Journal, entry_id: int, text: str) -> JournalEntry:
+    """
+    Note the contract id of a leg: ``560P=712345``.
+
+    Raises:
+        UsageError: No such leg, or no number.
+    """
+    name, _, value = text.partition("=")
+    if not value.strip().isdigit():
+        raise UsageError(f"--position {text}: write it as 560P=712345")
+
+    def work(entry: JournalEntry) -> JournalEntry:
+        fills = [fill for trade in entry.trades for fill in trade.fills]
+        keys = {fill.key for fill in fills if _is_called(fill, name)}
+        if len(keys) != 1:
+            raise UsageError(f"--position {text}: {len(keys)} legs are called {name}; name one")
+
+        def noted(fill: Fill) -> Fill:
+            return fill.model_copy(update={"con_id": int(value)}) if fill.key in keys else fill
+
+        trades = tuple(
+            trade.model_copy(update={"fills": tuple(map(noted, trade.fills))})
+            for trade in entry.trades
+        )
+        return entry.model_copy(update={"trades": trades})
+
+    return await change(journal, entry_id, work, event="link", note=text)

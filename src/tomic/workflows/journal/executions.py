@@ -23,11 +23,11 @@ from tomic.journal import broker, campaign, executions
 from tomic.journal.broker import FileRow
 from tomic.journal.executions import Executed, Placed, PlacedOrder
 from tomic.models import documents
-from tomic.models.documents import first_fault
+from tomic.models.documents import finite, first_fault
 from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
 from tomic.store import Decision, Execution, UnreadRow
-from tomic.workflows.journal.entries import Journal, from_document, rules_for, to_document
-from tomic.workflows.journal.opening import strategy_of
+from tomic.workflows.journal.entries import Journal, change, load, load_all, rules_for, to_document
+from tomic.workflows.journal.trades import strategy_of
 
 AHEAD = dt.timedelta(minutes=5)
 """Clocks of brokers and computers differ by less."""
@@ -89,10 +89,10 @@ async def take_file(journal: Journal, name: str, file: broker.BrokerFile) -> Int
     return await _take(journal, name, given, file.odd)
 
 
-async def take(journal: Journal, name: str, found: Iterable[Executed]) -> Intake:
+async def take(journal: Journal, name: str, executed: Iterable[Executed]) -> Intake:
     """Keep executions that came from elsewhere, and place what can be placed."""
     given, odd = [], []
-    for execution in executions.numbered(found):
+    for execution in executions.numbered(executed):
         reason = executions.fault(execution)
         row = FileRow(0, "", _text(execution), reason)
         if reason:
@@ -103,57 +103,51 @@ async def take(journal: Journal, name: str, found: Iterable[Executed]) -> Intake
 
 
 def _text(execution: Executed) -> str:
-    values = {
-        **_document(execution),
-        "exec_id": execution.exec_id,
-        "at": execution.at,
-        "symbol": execution.symbol,
-    }
-    return json.dumps(values, ensure_ascii=False, default=str)
+    own = {name: getattr(execution, name) for name in ("exec_id", "at", "symbol")}
+    return json.dumps({**_document(execution), **own}, ensure_ascii=False, default=str)
 
 
 async def _take(
     journal: Journal, name: str, given: Sequence[tuple[Executed, FileRow]], odd: Sequence[FileRow]
 ) -> Intake:
-    now = await journal.clock()
-    stored = {
-        execution.exec_id: execution for execution in await journal.store.journal.executions()
-    }
-    again = await _read_again(journal)
+    """Keep everything; then place what waits, old and new; then say what became of it."""
+    kept, now = journal.store.journal, await journal.clock()
+    stored = {execution.exec_id: _sound(execution)[0] for execution in await kept.executions()}
+    known = [execution for execution in stored.values() if execution is not None]
+    readable = await _read_again(journal)
     fresh: dict[str, Executed] = {}
-    refused = list(odd)
-    resolved: dict[str, str] = {}
-    for execution, row, row_id in [*((execution, row, "") for execution, row in given), *again]:
-        other = fresh.get(execution.exec_id) or _stored_one(stored.get(execution.exec_id))
-        if other is not None and not _is_same(execution, other):
-            if row_id:
-                continue
-            reason = f"number {execution.exec_id} is that of another execution: {_told(other)}"
+    refused, resolved = list(odd), dict[str, str]()
+    for execution, row, row_id in [*((execution, row, "") for execution, row in given), *readable]:
+        number = execution.exec_id
+        other = fresh.get(number) or stored.get(number)
+        is_other = other is not None and not _is_same(execution, other)
+        if row_id and not is_other:
+            resolved[row_id] = number
+        elif other is not None and is_other and not row_id:
+            reason = f"number {number} is that of another execution: {_described(other)}"
             refused.append(replace(row, reason=reason))
-            continue
-        if row_id:
-            resolved[row_id] = execution.exec_id
-        if execution.exec_id not in stored:
-            fresh.setdefault(execution.exec_id, execution)
+        if not is_other and number not in stored:
+            fresh.setdefault(number, execution)
     rows = _unread(name, now, refused)
-    new_rows = await journal.store.journal.save_unread_rows(rows) if rows else 0
-    await journal.store.journal.save_executions(map(_stored, fresh.values()))
-    await journal.store.journal.resolve_unread_rows(resolved)
-    before = [execution for execution in map(_stored_one, stored.values()) if execution is not None]
-    await _decide_on_equals(journal, list(fresh.values()), before, now)
+    new_rows = await kept.save_unread_rows(rows) if rows else 0
+    await kept.save_executions(map(_stored, fresh.values()))
+    await kept.resolve_unread_rows(resolved)
+    # What another report has told already is set aside: one trade counts once.
+    repeated = executions.told_before(list(fresh.values()), known)
+    reasons = {number: f"the same trade as {other}" for number, other in repeated.items()}
+    await _set_aside(journal, reasons, now)
     placing = await _place(journal, now)
-    ids = {execution.exec_id for execution, _ in given}
-    waiting = ids & placing.reasons.keys()
+    ids = [execution.exec_id for execution, _ in given]
+    waiting = set(ids) & placing.reasons.keys()
     notes = list(placing.notes)
-    notes += _some(f"line {row.line}: {row.reason}; kept aside" for row in refused)
-    notes += _some(f"waits: {placing.reasons[number]}" for number in sorted(waiting))
+    notes += _first_of(f"line {row.line}: {row.reason}; kept aside" for row in refused)
+    notes += _first_of(f"waits: {placing.reasons[number]}" for number in sorted(waiting))
     if waiting or refused:
         notes.append("tomic journal executions --unplaced lists what waits for an entry")
     return Intake(
         added=placing.added,
         changed=placing.changed,
-        known=sum(execution.exec_id in stored for execution, _ in given)
-        + max(len(rows) - new_rows, 0),
+        known=sum(number in stored for number in ids) + max(len(rows) - new_rows, 0),
         aside=len(waiting) + len(refused),
         notes=tuple(notes),
     )
@@ -163,10 +157,10 @@ async def keep_aside(journal: Journal, name: str, rows: Sequence[FileRow]) -> li
     """Keep rows that cannot be used, with their reasons; returns what to say of them."""
     if rows:
         await journal.store.journal.save_unread_rows(_unread(name, await journal.clock(), rows))
-    return _some(f"{row.reason}; kept aside" for row in rows)
+    return _first_of(f"{row.reason}; kept aside" for row in rows)
 
 
-def _some(texts: Iterable[str]) -> list[str]:
+def _first_of(texts: Iterable[str]) -> list[str]:
     """The first of many, and how many more there are; equal ones once."""
     kept = list(dict.fromkeys(texts))
     more = len(kept) - _MOST_NOTES
@@ -184,25 +178,25 @@ def _is_same(execution: Executed, other: Executed) -> bool:
 
 def _unread(name: str, at: dt.datetime, rows: Iterable[FileRow]) -> list[UnreadRow]:
     """Rows as the store keeps them: the same row of the same kind of file is the same one."""
-    seen: Counter[tuple[str, str]] = Counter()
-    found = []
+    counts: Counter[tuple[str, str]] = Counter()
+    unread = []
     for row in rows:
         key = (row.columns, row.text)
-        text = "\n".join((*key, str(seen[key])))
-        seen[key] += 1
+        text = "\n".join((*key, str(counts[key])))
+        counts[key] += 1
         number = f"row-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-        found.append(UnreadRow(number, at, name, row.line, row.columns, row.text, row.reason))
-    return found
+        unread.append(UnreadRow(number, at, name, row.line, row.columns, row.text, row.reason))
+    return unread
 
 
 async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
     """Rows that were no executions to an earlier program and are to this one, with their ids."""
     set_aside = ignored(await journal.store.journal.decisions())
     by_columns: dict[str, list[UnreadRow]] = {}
-    for one in await journal.store.journal.unread_rows():
-        if one.columns and one.row_id not in set_aside:
-            by_columns.setdefault(one.columns, []).append(one)
-    found = []
+    for unread in await journal.store.journal.unread_rows():
+        if unread.columns and unread.row_id not in set_aside:
+            by_columns.setdefault(unread.columns, []).append(unread)
+    readable = []
     for columns, rows in by_columns.items():
         try:
             read = broker.parse("", "\n".join((columns, *(row.text for row in rows))))
@@ -210,21 +204,11 @@ async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
             continue
         for executed, row in zip(read.executions, read.rows, strict=True):
             own = rows[row.line - 2]
-            found.append((executed, replace(row, line=own.line), own.row_id))
-    return found
+            readable.append((executed, replace(row, line=own.line), own.row_id))
+    return readable
 
 
-async def _decide_on_equals(
-    journal: Journal, fresh: Sequence[Executed], before: Sequence[Executed], now: dt.datetime
-) -> None:
-    """Set aside what another report has told already: one trade counts once."""
-    repeated = executions.told_before(fresh, before)
-    await _decide(
-        journal, {exec_id: f"the same trade as {other}" for exec_id, other in repeated.items()}, now
-    )
-
-
-async def _decide(journal: Journal, because: Mapping[str, str], now: dt.datetime) -> None:
+async def _set_aside(journal: Journal, because: Mapping[str, str], now: dt.datetime) -> None:
     await journal.store.journal.save_decisions(
         Decision(number, now, "ignore", _OURSELVES, reason) for number, reason in because.items()
     )
@@ -249,28 +233,24 @@ async def _place(journal: Journal, now: dt.datetime) -> _Placing:
     placing = _Placing()
     fruitless, before = 0, math.inf
     while True:
-        entries = [from_document(document) for document in await journal.store.journal.load_all()]
+        entries = await load_all(journal)
         waiting, placing.reasons = await _waiting(journal, entries, now)
         orders = executions.place(waiting, entries, commission=costs)
         # Another run may place the same executions: as long as either of them gets on, go on.
         fruitless = 0 if len(waiting) < before else fruitless + 1
         before = len(waiting)
         try:
-            if await _write(journal, orders, entries, placing):
-                break
+            await _write(journal, orders, entries, placing)
+            break
         except StoreBusy:
-            # Another run changed one of these entries: look again at what there is now.
+            # Another run changed one of these entries, or placed one of these executions: look
+            # again at what there is now.
             if fruitless == _TRIES:
                 raise
-        if fruitless == _TRIES:
-            raise StoreBusy("another run is placing the same executions; repeat the command")
-    await journal.store.journal.explain_executions(
-        {execution.exec_id: placing.reasons.get(execution.exec_id, "") for execution in waiting}
-        | placing.reasons
-    )
+    answers = dict.fromkeys((execution.exec_id for execution in waiting), "") | placing.reasons
+    await journal.store.journal.explain_executions(answers)
     if any(
-        execution.commission is None and execution.exec_id not in placing.reasons
-        for execution in waiting
+        execution.commission is None and not answers[execution.exec_id] for execution in waiting
     ):
         placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
     return placing
@@ -313,18 +293,19 @@ async def _waiting(
         elif number in newer:
             decided[number] = f"put right by {newer[number]}"
         elif older := [old for old, new in newer.items() if new == number and linked[old]]:
+            entry_id = linked[older[0]]
             reasons[number] = (
-                f"{_told(executed)} puts {older[0]} right, which is in entry {linked[older[0]]}; "
-                f"tomic journal correct {linked[older[0]]} changes it there"
+                f"{_described(executed)} puts {older[0]} right, which is in entry {entry_id}; "
+                f"tomic journal correct {entry_id} changes it there"
             )
         elif executed.at > now + AHEAD:
-            reasons[number] = f"{_told(executed)} lies in the future"
+            reasons[number] = f"{_described(executed)} lies in the future"
         else:
             waiting.append(executed)
     for cancel, original in executions.taken_back(waiting):
         decided[original.exec_id] = f"taken back by {cancel.exec_id}"
         decided[cancel.exec_id] = f"takes {original.exec_id} back"
-    await _decide(journal, decided, now)
+    await _set_aside(journal, decided, now)
     return [execution for execution in waiting if execution.exec_id not in decided], reasons
 
 
@@ -333,8 +314,13 @@ async def _write(
     orders: Sequence[PlacedOrder],
     entries: Sequence[JournalEntry],
     placing: _Placing,
-) -> bool:
-    """Write order by order; False when another run placed one of the executions meanwhile."""
+) -> None:
+    """
+    Write order by order.
+
+    Raises:
+        StoreBusy: Another run changed an entry, or placed one of the executions meanwhile.
+    """
     at = await journal.clock()
     saved = {number: (entry.id, entry.revision) for number, entry in enumerate(entries)}
     names: dict[int, tuple[str, ExitRules]] = {}
@@ -349,31 +335,30 @@ async def _write(
             continue
         try:
             documents = [
-                (_to_store(journal, some[-1], saved, names, broken), _ids(some))
-                for some in parts.values()
+                (_to_store(journal, own[-1], saved, names, broken), _ids(own))
+                for own in parts.values()
             ]
         # One order never costs another: what keeps its entry from being written is its reason.
         except Exception as exc:
             broken.update(parts)
             reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
-            ids = (number for some in parts.values() for number in _ids(some))
+            ids = (number for own in parts.values() for number in _ids(own))
             placing.reasons |= dict.fromkeys(ids, reason)
             continue
         written = await journal.store.journal.place_executions(documents, event="executions", at=at)
         if written is None:
-            return False
-        for (number, some), (entry_id, revision) in zip(parts.items(), written, strict=True):
+            raise StoreBusy("another run is placing the same executions; repeat the command")
+        for (number, own), (entry_id, revision) in zip(parts.items(), written, strict=True):
             if number not in saved:
                 placing.added = (*placing.added, entry_id)
             elif entry_id not in (*placing.added, *placing.changed):
                 placing.changed = (*placing.changed, entry_id)
             saved[number] = (entry_id, revision)
-            placing.notes += [_said(one) for one in some]
-    return True
+            placing.notes += [_how(placed) for placed in own]
 
 
 def _ids(placed: Iterable[Placed]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(number for one in placed for number in one.exec_ids))
+    return tuple(dict.fromkeys(number for part in placed for number in part.exec_ids))
 
 
 def _to_store(
@@ -388,27 +373,19 @@ def _to_store(
     if number in broken:
         raise UsageError("an earlier order of its entry could not be written")
     if number not in saved:
-        names[number] = _named(journal, entry)
+        # A new entry is named after what its legs make, and gets the exit rules of that strategy.
+        strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
+        names[number] = strategy, rules_for(journal.settings, strategy, {})
     if number in names:
         strategy, rules = names[number]
         entry = entry.model_copy(update={"strategy": strategy, "rules": rules})
-    entry_id, revision = saved.get(number, (None, 0))
-    document = to_document(entry.model_copy(update={"id": entry_id, "revision": revision}))
-    if entry_id is None:
-        document.pop("id", None)
-        document.pop("revision", None)
-    else:
-        document |= {"id": entry_id, "revision": revision}
+    document = to_document(entry)
+    if number in saved:
+        document["id"], document["revision"] = saved[number]
     return document
 
 
-def _named(journal: Journal, entry: JournalEntry) -> tuple[str, ExitRules]:
-    """The strategy that the legs of a new entry make, and that strategy's exit rules."""
-    strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
-    return strategy, rules_for(journal.settings, strategy, {})
-
-
-def _said(placed: Placed) -> str:
+def _how(placed: Placed) -> str:
     entry = placed.entry
     if placed.how == "confirmed":
         return f"confirmed: {entry.symbol}, entry {entry.id}"
@@ -416,7 +393,7 @@ def _said(placed: Placed) -> str:
     return f"{placed.how}: {entry.symbol} {legs}"
 
 
-def _told(execution: Executed) -> str:
+def _described(execution: Executed) -> str:
     name, at = execution.contract.name, f"{execution.at:%Y-%m-%d %H:%M}"
     return f"{execution.quantity:+g} {execution.symbol} {name} at {at}"
 
@@ -425,12 +402,10 @@ def _told(execution: Executed) -> str:
 
 
 def _document(execution: Executed) -> dict[str, Any]:
+    names = ("quantity", "price", "commission", "order")
     document: dict[str, Any] = {
         "contract": documents.to_document(execution.contract),
-        "quantity": execution.quantity,
-        "price": execution.price,
-        "commission": execution.commission,
-        "order": execution.order,
+        **{name: getattr(execution, name) for name in names},
         "action": execution.action.value if execution.action else None,
     }
     if execution.opens is not None:
@@ -476,10 +451,6 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
     return (None, reason) if reason else (executed, "")
 
 
-def _stored_one(stored: Execution | None) -> Executed | None:
-    return None if stored is None else _sound(stored)[0]
-
-
 def loaded(stored: Execution) -> Executed:
     """
     A stored execution as it was reported.
@@ -498,7 +469,7 @@ def loaded(stored: Execution) -> Executed:
 
 def ignored(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
     """Executions and rows whose last decision sets them aside."""
-    return {number for number, some in decisions.items() if some[-1].decision == "ignore"}
+    return {number for number, made in decisions.items() if made[-1].decision == "ignore"}
 
 
 async def listing(
@@ -513,9 +484,7 @@ async def listing(
     """
     decisions = await journal.store.journal.decisions()
     stored = await journal.store.journal.executions()
-    gaps = _gaps(
-        stored, [from_document(document) for document in await journal.store.journal.load_all()]
-    )
+    gaps = _gaps(stored, await load_all(journal))
     rows = [_execution_row(execution, decisions, gaps) for execution in stored]
     rows += [_unread_row(row, decisions) for row in await journal.store.journal.unread_rows()]
     return [
@@ -561,9 +530,9 @@ def _gaps(stored: Iterable[Execution], entries: Iterable[JournalEntry]) -> dict[
 def _execution_row(
     execution: Execution, decisions: Mapping[str, Sequence[Decision]], gaps: Mapping[str, str]
 ) -> ExecutionRow:
-    document, some = execution.document, tuple(decisions.get(execution.exec_id, ()))
+    document, made = execution.document, tuple(decisions.get(execution.exec_id, ()))
     executed, fault = _sound(execution)
-    is_ignored = bool(some) and some[-1].decision == "ignore"
+    is_ignored = bool(made) and made[-1].decision == "ignore"
     status = "placed" if execution.entry_id is not None else "ignored" if is_ignored else "waiting"
     return ExecutionRow(
         id=execution.exec_id,
@@ -578,22 +547,22 @@ def _execution_row(
         entry=execution.entry_id,
         reason=gaps.get(execution.exec_id, "")
         if status == "placed"
-        else _why(status, some, fault or execution.reason),
-        decisions=some,
+        else _why(status, made, fault or execution.reason),
+        decisions=made,
     )
 
 
 def _unread_row(row: UnreadRow, decisions: Mapping[str, Sequence[Decision]]) -> ExecutionRow:
-    some = tuple(decisions.get(row.row_id, ()))
-    status = "ignored" if some and some[-1].decision == "ignore" else "unread"
+    made = tuple(decisions.get(row.row_id, ()))
+    status = "ignored" if made and made[-1].decision == "ignore" else "unread"
     return ExecutionRow(
         id=row.row_id,
         status=status,
-        reason=_why(status, some, row.reason),
+        reason=_why(status, made, row.reason),
         source=row.source,
         line=row.line,
         text=row.text,
-        decisions=some,
+        decisions=made,
     )
 
 
@@ -608,10 +577,9 @@ def _why(status: str, decisions: Sequence[Decision], reason: str) -> str:
 def _number(value: Any) -> float | None:
     """A number that JSON knows; None for any other."""
     try:
-        number = float(value)
+        return finite(float(value))
     except (TypeError, ValueError):
         return None
-    return number if abs(number) < float("inf") else None
 
 
 async def decide(
@@ -640,8 +608,8 @@ async def decide(
     await journal.store.journal.save_decisions(
         Decision(row.id, now, decision, who, because) for row in chosen
     )
-    wanted = {row.id for row in chosen}
-    return [row for row in await listing(journal) if row.id in wanted]
+    ids_chosen = {row.id for row in chosen}
+    return [row for row in await listing(journal) if row.id in ids_chosen]
 
 
 def _named_row(rows: Sequence[ExecutionRow], number: str) -> ExecutionRow:
@@ -653,3 +621,42 @@ def _named_row(rows: Sequence[ExecutionRow], number: str) -> ExecutionRow:
         names = ", ".join(row.id for row in fits[:5])
         raise UsageError(f"{len(fits)} executions begin with {number}: {names}")
     raise UsageError(f"no execution {number}; tomic journal executions lists them")
+
+
+async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[str]) -> JournalEntry:
+    """
+    Put imported executions that belong to no entry into this one.
+
+    Raises:
+        UsageError: Not imported, linked already, or of another symbol.
+    """
+    entry = await load(journal, entry_id)
+    waiting = {
+        execution.exec_id: execution
+        for execution in await journal.store.journal.executions(unlinked=True)
+    }
+    missing = [number for number in exec_ids if number not in waiting]
+    if missing:
+        known = ", ".join(list(waiting)[:5]) or "none"
+        raise UsageError(f"no execution {missing[0]} is waiting for an entry; there are {known}")
+    chosen = [loaded(waiting[number]) for number in exec_ids]
+    set_aside = ignored(await journal.store.journal.decisions()) & set(exec_ids)
+    if set_aside:
+        name = sorted(set_aside)[0]
+        raise UsageError(
+            f"execution {name} is set aside; tomic journal executions --restore takes that back"
+        )
+    foreign = [execution.exec_id for execution in chosen if execution.symbol != entry.symbol]
+    if foreign:
+        raise UsageError(f"execution {foreign[0]} is not of {entry.symbol}")
+    costs = journal.settings.costs.commission
+    trades = [trade for _, trade in executions.to_trades(chosen, commission=costs)]
+
+    def work(current: JournalEntry) -> JournalEntry:
+        for trade in trades:
+            current = campaign.with_trade(current, executions.as_part_of(trade, current))
+        return current
+
+    changed = await change(journal, entry_id, work, event="link", note=" ".join(exec_ids))
+    await journal.store.journal.link_executions(exec_ids, entry_id)
+    return changed

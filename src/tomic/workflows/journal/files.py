@@ -7,7 +7,7 @@ import datetime as dt
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tomic.models import documents
 from tomic.models.documents import first_fault
 from tomic.models.journal import EntryStatus, JournalEntry
 from tomic.workflows.journal import executions
-from tomic.workflows.journal.entries import Journal, from_document, to_document
+from tomic.workflows.journal.entries import Journal, from_document, load_all, to_document
 
 SCHEMA = "tomic.journal/1"
 _MOST_BYTES = 256 << 20
@@ -33,19 +33,11 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class ImportedJournal:
+class ImportedJournal(executions.Intake):
     """What an import did."""
 
-    kind: str
-    added: tuple[int, ...] = ()
-    """Numbers of new entries."""
-    changed: tuple[int, ...] = ()
-    """Numbers of entries that got trades or prices."""
-    known: int = 0
-    """What was there already."""
-    notes: tuple[str, ...] = ()
-    aside: int = 0
-    """Executions and rows of it that belong to no entry yet."""
+    kind: str = ""
+    """What it was that was imported."""
 
 
 async def import_file(journal: Journal, path: Path) -> ImportedJournal:
@@ -88,7 +80,7 @@ def _read(path: Path) -> str:
 
 async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -> ImportedJournal:
     """Take over the entries of a ``journal.json``; TradeIDs stay where they are free."""
-    stored = await _all(journal)
+    stored = await load_all(journal)
     known = {_mark(entry.original) for entry in stored if entry.original is not None}
     taken = {entry.id for entry in stored}
     notes: list[str] = []
@@ -96,15 +88,15 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
     ahead: list[FileRow] = []
     now = await journal.clock()
     skipped = 0
-    for found in legacy.read(documents):
-        name = f"TradeID {found.trade_id}"
-        notes += [f"{name}: {text}" for text in found.notes]
-        if found.entry is None:
+    for read in legacy.read(documents):
+        name = f"TradeID {read.trade_id}"
+        notes += [f"{name}: {text}" for text in read.notes]
+        if read.entry is None:
             continue
-        if _mark(found.entry.original) in known:
+        if _mark(read.entry.original) in known:
             skipped += 1
             continue
-        entry = found.entry
+        entry = read.entry
         if moment := _in_future(entry, now):
             ahead.append(_left_out(entry, len(ahead) + 1, moment))
             continue
@@ -113,14 +105,14 @@ async def import_legacy(journal: Journal, documents: Sequence[dict[str, Any]]) -
             entry = entry.model_copy(update={"id": None})
         taken.add(entry.id)
         entries.append(entry)
-    # Numbered ones first, so that new numbers come after them.
-    entries.sort(key=lambda entry: entry.id is None)
-    numbers = await journal.store.journal.save_all(
-        [_new(entry) for entry in entries], event="import", at=now
-    )
+    added = await _save(journal, entries, now)
     notes += await executions.keep_aside(journal, "journal.json", ahead)
     return ImportedJournal(
-        "journal.json of the original", tuple(numbers), (), skipped, tuple(notes), len(ahead)
+        added,
+        known=skipped,
+        aside=len(ahead),
+        notes=tuple(notes),
+        kind="journal.json of the original",
     )
 
 
@@ -144,16 +136,13 @@ def _mark(original: dict[str, Any] | None) -> tuple[str, ...]:
     return tuple(str(own.get(name, "")) for name in ("TradeID", "DatumIn", "Symbool"))
 
 
-def _new(entry: JournalEntry) -> dict[str, Any]:
-    document = to_document(entry)
-    if entry.id is None:
-        document.pop("id", None)
-    document.pop("revision", None)
-    return document
-
-
-async def _all(journal: Journal) -> list[JournalEntry]:
-    return [from_document(document) for document in await journal.store.journal.load_all()]
+async def _save(
+    journal: Journal, entries: Iterable[JournalEntry], now: dt.datetime
+) -> tuple[int, ...]:
+    """Write new entries, numbered ones first, so that new numbers come after them."""
+    ordered = sorted(entries, key=lambda entry: entry.id is None)
+    new = [to_document(entry.model_copy(update={"revision": 0})) for entry in ordered]
+    return tuple(await journal.store.journal.save_all(new, event="import", at=now))
 
 
 # -- our own -----------------------------------------------------------------------------------
@@ -166,7 +155,7 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
         raise BadFile(f"{path}: entry that cannot be read: {first_fault(exc)}") from exc
     except TypeError as exc:
         raise BadFile(f"{path}: its entries are no list") from exc
-    stored = await _all(journal)
+    stored = await load_all(journal)
     numbers = {entry.id for entry in stored}
     same = {_own_mark(entry) for entry in stored}
     now = await journal.clock()
@@ -182,16 +171,15 @@ async def _import_own(journal: Journal, path: Path, rows: Any) -> ImportedJourna
         for entry in fresh
         if entry.id in numbers
     )
-    moved = [
+    moved = (
         entry.model_copy(update={"id": None}) if entry.id in numbers else entry for entry in fresh
-    ]
-    moved.sort(key=lambda entry: entry.id is None)
-    added = await journal.store.journal.save_all(
-        [_new(entry) for entry in moved], event="import", at=now
     )
+    added = await _save(journal, moved, now)
     notes = (*notes, *await executions.keep_aside(journal, str(path), ahead))
     known = len(entries) - len(unknown)
-    return ImportedJournal("export of tomic journal", tuple(added), (), known, notes, len(ahead))
+    return ImportedJournal(
+        added, known=known, aside=len(ahead), notes=notes, kind="export of tomic journal"
+    )
 
 
 def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:
@@ -212,9 +200,7 @@ async def _import_broker(journal: Journal, path: Path, file: broker.BrokerFile) 
 
 
 def _imported(kind: str, taken: executions.Intake, notes: Sequence[str]) -> ImportedJournal:
-    return ImportedJournal(
-        kind, taken.added, taken.changed, taken.known, (*notes, *taken.notes), taken.aside
-    )
+    return ImportedJournal(**{**asdict(taken), "notes": (*notes, *taken.notes), "kind": kind})
 
 
 async def import_from_tws(journal: Journal) -> ImportedJournal:
@@ -228,9 +214,9 @@ async def import_from_tws(journal: Journal) -> ImportedJournal:
         raise StoreError("executions come from the gateway; leave out --offline")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
-    found, left_out = await account.executions(session, timeout_s=timeout_s)
+    executed, left_out = await account.executions(session, timeout_s=timeout_s)
     notes = [f"{left_out} executions of other instruments left out"] if left_out else []
-    taken = await executions.take(journal, "TWS", found)
+    taken = await executions.take(journal, "TWS", executed)
     return _imported("executions of TWS", taken, notes)
 
 

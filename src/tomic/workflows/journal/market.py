@@ -19,8 +19,7 @@ from tomic.store import Database
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.workflows.chain.setup import Chooser
-from tomic.workflows.volatility.measure import volatility
-from tomic.workflows.volatility.report import Now
+from tomic.workflows.volatility.measure import Now, volatility
 
 Fetch: TypeAlias = Callable[[str, Settings, Chooser], Awaitable[Chain]]
 """Gives the chain of a symbol with the options that a chooser picks."""
@@ -52,26 +51,26 @@ def choose_legs(contracts: Sequence[Contract]) -> Chooser:
     Expiries that have passed or are not listed any more are left out. Without contracts, where
     shares alone are held, the next expiry at the money is picked: a chain has a spot.
     """
-    wanted: dict[dt.date, set[float]] = {}
-    for one in contracts:
-        if one.expiry is not None and one.strike is not None:
-            wanted.setdefault(one.expiry, set()).add(one.strike)
+    strikes_of: dict[dt.date, set[float]] = {}
+    for contract in contracts:
+        if contract.expiry is not None and contract.strike is not None:
+            strikes_of.setdefault(contract.expiry, set()).add(contract.strike)
 
     def choose(params: OptionParams, spot: float, today: dt.date, sigma: float | None) -> Selection:
-        if not wanted:
+        if not strikes_of:
             coming = sorted(day for day in params.expiries if day > today)
             if not coming:
                 raise EmptyChain(f"{params.trading_class} lists no expiry to come, so no spot")
-            wanted[coming[0]] = set()
-        listed = sorted(day for day in wanted if day >= today and day in params.expiries)
+            strikes_of[coming[0]] = set()
+        listed = sorted(day for day in strikes_of if day >= today and day in params.expiries)
         if not listed:
-            days = ", ".join(map(str, sorted(wanted)))
+            days = ", ".join(map(str, sorted(strikes_of)))
             raise EmptyChain(
                 f"{params.trading_class} lists none of the expiries held ({days}); "
                 "tomic journal close --expired records what became of them"
             )
         strikes = {
-            day: tuple(sorted(wanted[day] | _around(params, spot, (day - today).days, sigma)))
+            day: tuple(sorted(strikes_of[day] | _around(params, spot, (day - today).days, sigma)))
             for day in listed
         }
         return Selection(

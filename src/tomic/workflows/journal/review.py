@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from tomic import dates
 from tomic.errors import TomicError
@@ -16,6 +17,7 @@ from tomic.models.journal import (
     ExitCheck,
     Held,
     JournalEntry,
+    LegMark,
     Snapshot,
     Verdict,
 )
@@ -84,11 +86,10 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
     checks = []
     for entry in entries:
         market = markets.get(entry.symbol)
-        found = market if isinstance(market, LegMarket) else None
-        seen = _snapshot(entry, found)
-        checks.append(_checked(entry, seen, found, around[entry.symbol], now, market))
-        if keep and journal.source != "replay" and seen is not None:
-            await _keep_daily(journal, entry, seen)
+        marked = _snapshot(entry, market)
+        checks.append(_checked(entry, marked, market, around[entry.symbol], now))
+        if keep and journal.source != "replay" and marked is not None:
+            await _keep_daily(journal, entry, marked)
     errors = {name: answer for name, answer in markets.items() if isinstance(answer, TomicError)}
     return CheckRun(tuple(checks), errors, now)
 
@@ -96,17 +97,17 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
 async def _markets(
     journal: Journal, entries: Sequence[JournalEntry]
 ) -> dict[str, LegMarket | TomicError]:
-    wanted: dict[str, list[Contract]] = {}
+    contracts: dict[str, list[Contract]] = {}
     for entry in entries:
-        held = campaign.held(entry)
-        if held:
+        legs = campaign.held(entry)
+        if legs:
             # Shares alone are marked too: without a price of theirs no P&L is known.
-            options = [leg for leg in held if not leg.is_stock]
-            wanted.setdefault(entry.symbol, []).extend(options)
+            options = [leg for leg in legs if not leg.is_stock]
+            contracts.setdefault(entry.symbol, []).extend(options)
     if journal.fetch is None:
         return {}
     return await read_markets(
-        wanted, fetch=journal.fetch, store=journal.store, settings=journal.settings
+        contracts, fetch=journal.fetch, store=journal.store, settings=journal.settings
     )
 
 
@@ -116,12 +117,12 @@ async def _moment(journal: Journal, markets: Mapping[str, LegMarket | TomicError
     return max(times) if times else await journal.clock()
 
 
-def _snapshot(entry: JournalEntry, market: LegMarket | None) -> Snapshot | None:
-    if market is None:
+def _snapshot(entry: JournalEntry, market: LegMarket | TomicError | None) -> Snapshot | None:
+    if not isinstance(market, LegMarket):
         return None
-    held = campaign.held(entry)
-    seen = reading.snapshot(market.board, held, held, market.vol)
-    return seen.model_copy(update={"at": campaign.not_before(entry, seen.at)})
+    legs = campaign.held(entry)
+    marked = reading.snapshot(market.board, legs, legs, market.vol)
+    return marked.model_copy(update={"at": campaign.not_before(entry, marked.at)})
 
 
 async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str, _Around]:
@@ -140,22 +141,22 @@ async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str,
 
 def _checked(
     entry: JournalEntry,
-    seen: Snapshot | None,
-    market: LegMarket | None,
+    marked: Snapshot | None,
+    market: LegMarket | TomicError | None,
     around: _Around,
     now: dt.datetime,
-    tried: LegMarket | TomicError | None,
 ) -> ExitCheck:
-    observed = _observed(entry, seen, market, around, now)
+    quoted = market if isinstance(market, LegMarket) else None
+    observed = _observed(entry, marked, quoted, around, now)
     signals = exits.evaluate(entry.rules, observed)
     notes = []
-    if isinstance(tried, TomicError):
-        notes.append(f"no marks: {tried}")
-    elif tried is None and observed.missing:
+    if isinstance(market, TomicError):
+        notes.append(f"no marks: {market}")
+    elif market is None and observed.missing:
         notes.append("no marks: nobody was asked")
     elif observed.missing:
         notes.append(f"no quote of {', '.join(observed.missing)}")
-    notes += [text for text in (observed.stale, reading.delay(seen) if seen else "") if text]
+    notes += [text for text in (observed.stale, reading.delay(marked) if marked else "") if text]
     if entry.rules.earnings_days is not None and observed.earnings is None:
         notes.append("no earnings date is known")
     return ExitCheck(
@@ -167,7 +168,7 @@ def _checked(
         unjudged=tuple(signal for signal in signals if not signal.fired),
         notes=tuple(notes),
         as_of=now,
-        pnl=campaign.worth(entry, seen.prices).pnl if seen else None,
+        pnl=campaign.worth(entry, marked.prices).pnl if marked else None,
         share_of_premium=exits.share_of_premium(observed),
         dte=observed.dte,
     )
@@ -175,35 +176,35 @@ def _checked(
 
 def _observed(
     entry: JournalEntry,
-    seen: Snapshot | None,
+    marked: Snapshot | None,
     market: LegMarket | None,
     around: _Around,
     now: dt.datetime,
 ) -> exits.Observed:
     day = _day(now)
-    held = campaign.held(entry)
-    options = [leg for leg in held if not leg.is_stock]
-    marks = seen.prices if seen else {}
+    legs = campaign.held(entry)
+    options = [leg for leg in legs if not leg.is_stock]
+    marks = marked.prices if marked else {}
     expiry = campaign.first_expiry(entry) if options else None
     vol = market.vol if market else around.vol
-    events = _events(vol, around)
+    earnings, ex_dividend, dividend = _events(vol, around)
     return exits.Observed(
         day=day,
         opened=_day(entry.opened_at),
         dte=(expiry - day).days if expiry else None,
         pnl=campaign.pnl_against_premium(entry, marks),
         premium=campaign.premium(entry),
-        spot=seen.spot if seen else None,
-        shorts=_shorts(options, seen),
+        spot=marked.spot if marked else None,
+        shorts=_shorts(options, marked),
         iv=vol.iv30 if vol and market else None,
         iv_at_entry=entry.context.iv,
         iv_rank=vol.iv_rank if vol and _is_recent(vol, now) else None,
-        earnings=events[0],
-        ex_dividend=events[1],
-        dividend=events[2],
-        ev=_ev_of_holding(held, seen, market),
-        missing=tuple(leg.name for leg in held if marks.get(leg.key) is None),
-        stale=reading.staleness(seen, held) if seen else "",
+        earnings=earnings,
+        ex_dividend=ex_dividend,
+        dividend=dividend,
+        ev=_ev_of_holding(legs, marked, market),
+        missing=tuple(leg.name for leg in legs if marks.get(leg.key) is None),
+        stale=reading.staleness(marked, legs) if marked else "",
     )
 
 
@@ -224,52 +225,43 @@ def _events(
     return earnings, None, None
 
 
-def _shorts(options: Sequence[Held], seen: Snapshot | None) -> tuple[exits.ShortLeg, ...]:
+def _shorts(options: Sequence[Held], marked: Snapshot | None) -> tuple[exits.ShortLeg, ...]:
     shorts = []
     for leg in options:
-        if leg.quantity >= 0.0 or leg.strike is None or leg.expiry is None:
-            continue
-        mark = seen.mark(leg.key) if seen else None
-        shorts.append(
-            exits.ShortLeg(
-                leg.name,
-                leg.strike,
-                leg.is_call,
-                leg.expiry,
-                delta=mark.delta if mark else None,
-                price=mark.price if mark else None,
-            )
-        )
+        if leg.quantity < 0.0 and leg.strike is not None and leg.expiry is not None:
+            mark = (marked.mark(leg.key) if marked else None) or LegMark()
+            short = exits.ShortLeg(leg.name, leg.strike, leg.is_call, leg.expiry)
+            shorts.append(replace(short, delta=mark.delta, price=mark.price))
     return tuple(shorts)
 
 
 def _ev_of_holding(
-    held: Sequence[Held], seen: Snapshot | None, market: LegMarket | None
+    legs: Sequence[Held], marked: Snapshot | None, market: LegMarket | None
 ) -> float | None:
     """Mean P&L from here to the next expiry: as if the position were taken at the marks now."""
-    if seen is None or market is None:
+    if marked is None or market is None:
         return None
-    worth = reading.value_now(held, seen)
+    worth = reading.value_now(legs, marked)
     if worth is None:
         return None
-    found = reading.expect(market.board, held, -worth)
-    return found.ev if found else None
+    expected = reading.expect(market.board, legs, -worth)
+    return expected.ev if expected else None
 
 
-async def _keep_daily(journal: Journal, entry: JournalEntry, seen: Snapshot) -> None:
+async def _keep_daily(journal: Journal, entry: JournalEntry, marked: Snapshot) -> None:
     """One snapshot a day of the same legs, the first with every mark; `snapshot` takes more."""
-    worth = campaign.worth(entry, seen.prices)
+    worth = campaign.worth(entry, marked.prices)
     if worth.pnl is None or entry.id is None:
         return
     last = entry.trades[-1].at
     if any(
-        _day(snapshot.at) == _day(seen.at)
+        _day(snapshot.at) == _day(marked.at)
         and snapshot.at >= last
         and campaign.worth(entry, snapshot.prices).pnl is not None
         for snapshot in entry.snapshots
     ):
         return
-    await change(journal, entry.id, lambda current: with_snapshot(current, seen), event="snapshot")
+    await change(journal, entry.id, partial(with_snapshot, snapshot=marked), event="snapshot")
 
 
 def _day(at: dt.datetime) -> dt.date:
@@ -295,18 +287,14 @@ async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "")
     taken = []
     for entry in entries:
         market = markets.get(entry.symbol)
-        seen = _snapshot(entry, market if isinstance(market, LegMarket) else None)
-        if seen is None or entry.id is None:
+        marked = _snapshot(entry, market)
+        if marked is None or entry.id is None:
             problem = str(market) if market is not None else "there is nothing to quote"
             taken.append(Taken(entry, None, problem))
             continue
-        kept = await change(
-            journal,
-            entry.id,
-            lambda one, seen=seen: with_snapshot(one, seen, note=note),  # type: ignore[misc]
-            event="snapshot",
-        )
-        newest = next(snapshot for snapshot in kept.snapshots if snapshot.at == seen.at)
+        work = partial(with_snapshot, snapshot=marked, note=note)
+        kept = await change(journal, entry.id, work, event="snapshot")
+        newest = next(snapshot for snapshot in kept.snapshots if snapshot.at == marked.at)
         lacking = campaign.worth(kept, newest.prices).missing
         taken.append(Taken(kept, newest, f"no quote of {', '.join(lacking)}" if lacking else ""))
     return taken
@@ -326,14 +314,14 @@ async def attribute(journal: Journal, ids: Sequence[int] = ()) -> list[Attribute
     attributed = []
     for entry in entries:
         market = markets.get(entry.symbol) if entry.is_open else None
-        seen = _snapshot(entry, market if isinstance(market, LegMarket) else None)
+        marked = _snapshot(entry, market)
         notes = [f"no marks: {market}"] if isinstance(market, TomicError) else []
-        attributed.append(_attributed(entry, seen, notes))
+        attributed.append(_attributed(entry, marked, notes))
     return attributed
 
 
-def _attributed(entry: JournalEntry, seen: Snapshot | None, notes: list[str]) -> Attributed:
-    path = [*entry.snapshots, *((seen,) if seen is not None else ())]
+def _attributed(entry: JournalEntry, marked: Snapshot | None, notes: list[str]) -> Attributed:
+    path = [*entry.snapshots, *((marked,) if marked is not None else ())]
     path = [snapshot for snapshot in path if snapshot.legs or not _has_options(entry, snapshot)]
     if not path:
         return Attributed(entry, None, None, (*notes, "no snapshot with marks is stored"))
@@ -353,5 +341,5 @@ def _attributed(entry: JournalEntry, seen: Snapshot | None, notes: list[str]) ->
     return Attributed(entry, since_entry, since_yesterday, tuple(notes))
 
 
-def _has_options(entry: JournalEntry, seen: Snapshot) -> bool:
-    return any(not leg.is_stock for leg in campaign.held(entry, seen.at))
+def _has_options(entry: JournalEntry, marked: Snapshot) -> bool:
+    return any(not leg.is_stock for leg in campaign.held(entry, marked.at))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -18,12 +18,7 @@ from tomic.models.journal import JournalReport
 from tomic.store import Bars, StoredProposal, VolSeries
 from tomic.workflows.journal.entries import Journal
 
-BY: Mapping[str, By] = {
-    "strategy": "strategy",
-    "symbol": "symbol",
-    "month": "month",
-    "grade": "grade",
-}
+BY: Mapping[str, By] = {name: name for name in get_args(By)}
 """What statistics can be grouped by."""
 
 _HOLIDAYS = 4
@@ -97,11 +92,12 @@ async def settle(journal: Journal) -> Settled:
 
 async def _replaced(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
     """When bars of a symbol were replaced as a whole, after a split."""
-    found: dict[str, list[dt.datetime]] = {}
-    for symbol in symbols:
-        events = await journal.store.history.events(symbol)
-        found[symbol] = [at for at, _, kind, _ in events if kind == "replaced"]
-    return found
+    tables = journal.store.history
+    events = {symbol: await tables.events(symbol) for symbol in symbols}
+    return {
+        symbol: [at for at, _, kind, _ in known if kind == "replaced"]
+        for symbol, known in events.items()
+    }
 
 
 def _outcome(
@@ -116,16 +112,13 @@ def _outcome(
     spot = close_on(bars.get(stored.symbol), stored.expiry)
     if spot is None:
         return None
-    # Pricing later legs takes long to import, and is needed only where something expired.
-    from tomic.journal.settling import settle_proposal
-
     try:
         proposal = Proposal.model_validate(stored.document)
     except ValidationError as exc:
         return {"void": f"it cannot be read: {first_fault(exc)}"}
     ratio = _vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
     european = stored.symbol in journal.settings.market.indices
-    return settle_proposal(proposal, spot, vol_ratio=ratio, is_american=not european)
+    return statistics.settle_proposal(proposal, spot, vol_ratio=ratio, is_american=not european)
 
 
 def close_on(bars: Bars | None, day: dt.date) -> float | None:
@@ -158,23 +151,20 @@ def _vol_ratio(series: VolSeries | None, first: dt.date, last: dt.date) -> float
 
 
 def _known(stored: Sequence[StoredProposal]) -> list[ProposalOutcome]:
-    found = []
-    for one in stored:
-        outcome, document = one.outcome or {}, one.document
+    outcomes = []
+    for proposal in stored:
+        outcome, document = proposal.outcome or {}, proposal.document
         if "result" not in outcome:
             continue
-        found.append(
+        outcomes.append(
             ProposalOutcome(
-                id=one.id,
-                symbol=one.symbol,
-                strategy=one.strategy,
-                expiry=one.expiry,
+                id=proposal.id,
+                symbol=proposal.symbol,
+                strategy=proposal.strategy,
+                expiry=proposal.expiry,
                 result=float(outcome["result"]),
-                pos=float(document["pos"]),
-                ev=float(document["ev"]),
-                score=float(document["score"]),
                 grade=str(document["grade"]),
-                margin=float(document["margin"]),
+                **{name: float(document[name]) for name in ("pos", "ev", "score", "margin")},
             )
         )
-    return found
+    return outcomes

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from tomic import dates
+from tomic import dates, legs as words
 from tomic.config import Settings
 from tomic.errors import TomicError, UsageError
+from tomic.ib import account
 from tomic.journal import campaign, reading
-from tomic.models.journal import Action, Fill, Held, JournalEntry, Snapshot, Trade
-from tomic.workflows.journal.entries import (
-    Journal,
-    Recorded,
-    change,
-    load,
-    refuse_future,
-    with_snapshot,
+from tomic.legs import NamedLeg
+from tomic.models import Proposal, VolSnapshot
+from tomic.models.book import Position
+from tomic.models.journal import (
+    Action,
+    Context,
+    ContractKey,
+    Fill,
+    Held,
+    JournalEntry,
+    LegMark,
+    Snapshot,
+    Trade,
 )
+from tomic.portfolio import grouping
+from tomic.store import Database
+from tomic.workflows import scan
+from tomic.workflows.journal import entries
+from tomic.workflows.journal.entries import Journal, Recorded
 from tomic.workflows.journal.market import LegMarket, read_market
+from tomic.workflows.journal.statistics import close_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +54,8 @@ async def look(
     journal: Journal,
     symbol: str,
     legs: Sequence[Held],
-    held: Sequence[Held],
-    wish: TradeTicket,
+    owned: Sequence[Held],
+    ticket: TradeTicket,
     *,
     needed: bool,
 ) -> tuple[Snapshot | None, LegMarket | None, str]:
@@ -54,11 +66,11 @@ async def look(
         UsageError: The trade lies in the future.
         TomicError: Nobody answers, and the price is *needed*.
     """
-    await refuse_future(journal, wish.at)
+    await entries.refuse_future(journal, ticket.at)
     options = [leg for leg in legs if not leg.is_stock]
-    if journal.fetch is None or wish.offline:
+    if journal.fetch is None or ticket.offline:
         return None, None, "nobody was asked (--offline)"
-    if wish.at is not None:
+    if ticket.at is not None:
         return None, None, "it lies in the past, so nobody was asked"
     if not options:
         return None, None, "shares alone are not quoted"
@@ -70,95 +82,100 @@ async def look(
         if needed:
             raise
         return None, None, str(exc)
-    seen = reading.snapshot(market.board, options, held, market.vol)
-    return seen, market, ""
-
-
-def price_fills(
-    legs: Sequence[Held],
-    wish: TradeTicket,
-    seen: Snapshot | None,
-    prices: Mapping[Any, float],
-    settings: Settings,
-) -> tuple[tuple[Fill, ...], float | None]:
-    """
-    Fills of *legs*, and the net price where only that is known.
-
-    Raises:
-        UsageError: No price was given and none is known.
-    """
-    marks = seen.prices if seen else {}
-    contracts = sum(abs(leg.quantity) for leg in legs if not leg.is_stock)
-    fee = (
-        settings.costs.commission
-        if wish.commission is None or not contracts
-        else (wish.commission / contracts)
-    )
-    fills = tuple(
-        Fill(
-            **leg.model_dump(),
-            price=prices.get(leg.key),
-            mid=marks.get(leg.key),
-            commission=0.0 if leg.is_stock else round(fee * abs(leg.quantity), 6),
-        )
-        for leg in legs
-    )
-    if wish.price is not None:
-        quantities = [leg.quantity for leg in legs]
-        return _at_net(fills, campaign.signed_price(wish.price, legs, quantities), seen)
-    if all(fill.price is not None for fill in fills):
-        return fills, None
-    offered = reading.executable(legs, seen, settings.costs.slippage) if seen else None
-    if offered is None:
-        lacking = ", ".join(fill.name for fill in fills if _is_unquoted(seen, fill))
-        raise UsageError(f"no price of {lacking or 'these legs'}; pass --price")
-    size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
-    return _at_net(fills, round(offered / size, 4), seen)
-
-
-def _is_unquoted(seen: Snapshot | None, fill: Fill) -> bool:
-    mark = seen.mark(fill.key) if seen else None
-    return not fill.is_stock and (mark is None or mark.ask is None or mark.source == reading.MODEL)
-
-
-def _at_net(
-    fills: tuple[Fill, ...], price: float, seen: Snapshot | None
-) -> tuple[tuple[Fill, ...], float | None]:
-    """A single kind of contract has the net price itself; shares stand at the spot."""
-    if len(fills) == 1:
-        return (fills[0].model_copy(update={"price": abs(price)}),), None
-    spot = seen.spot if seen else None
-    known = tuple(
-        fill.model_copy(update={"price": spot}) if fill.is_stock and fill.price is None else fill
-        for fill in fills
-    )
-    return tuple(
-        fill if fill.is_stock else fill.model_copy(update={"price": None}) for fill in known
-    ), price
+    return reading.snapshot(market.board, options, owned, market.vol), market, ""
 
 
 def make_trade(
     action: Action,
     at: dt.datetime,
-    fills: tuple[Fill, ...],
-    price: float | None,
-    seen: Snapshot | None,
-    note: str,
+    legs: Sequence[Held],
+    ticket: TradeTicket,
+    marks: Snapshot | None,
+    prices: Mapping[Any, float],
+    settings: Settings,
 ) -> Trade:
-    """A trade of these fills."""
+    """
+    A trade of *legs*: at the price of the ticket, at *prices*, or at what the market asks.
+
+    Raises:
+        UsageError: No price was given and none is known.
+    """
+    fills, net = _priced(_fills(legs, ticket, marks, prices, settings), ticket, marks, settings)
     return Trade(
         at=at,
         action=action,
         fills=fills,
-        price=price,
+        price=net,
         structures=campaign.count_structures(fills),
-        spot=seen.spot if seen else None,
-        note=note,
+        spot=marks.spot if marks else None,
+        note=ticket.note,
     )
 
 
+def _fills(
+    legs: Sequence[Held],
+    ticket: TradeTicket,
+    marks: Snapshot | None,
+    prices: Mapping[Any, float],
+    settings: Settings,
+) -> tuple[Fill, ...]:
+    mids = marks.prices if marks else {}
+    contracts = sum(abs(leg.quantity) for leg in legs if not leg.is_stock)
+    fee = settings.costs.commission
+    if ticket.commission is not None and contracts:
+        fee = ticket.commission / contracts
+    return tuple(
+        Fill(
+            **leg.model_dump(),
+            price=prices.get(leg.key),
+            mid=mids.get(leg.key),
+            commission=0.0 if leg.is_stock else round(fee * abs(leg.quantity), 6),
+        )
+        for leg in legs
+    )
+
+
+def _priced(
+    fills: tuple[Fill, ...], ticket: TradeTicket, marks: Snapshot | None, settings: Settings
+) -> tuple[tuple[Fill, ...], float | None]:
+    """
+    The fills with their prices, and the net price where only that is known.
+
+    A single kind of contract has the net price itself; shares stand at the spot.
+    """
+    if ticket.price is not None:
+        net = campaign.signed_price(ticket.price, fills)
+    elif all(fill.price is not None for fill in fills):
+        return fills, None
+    else:
+        net = _asked(fills, marks, settings)
+    if len(fills) == 1:
+        return (fills[0].model_copy(update={"price": abs(net)}),), None
+    spot = marks.spot if marks else None
+    prices = [
+        None if not fill.is_stock else spot if fill.price is None else fill.price for fill in fills
+    ]
+    priced = zip(fills, prices, strict=True)
+    return tuple(fill.model_copy(update={"price": price}) for fill, price in priced), net
+
+
+def _asked(fills: Sequence[Fill], marks: Snapshot | None, settings: Settings) -> float:
+    """What the market asks for one structure, currency per share."""
+    offered = reading.executable(fills, marks, settings.costs.slippage) if marks else None
+    if offered is None:
+        lacking = ", ".join(fill.name for fill in fills if _is_unquoted(marks, fill))
+        raise UsageError(f"no price of {lacking or 'these legs'}; pass --price")
+    size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
+    return round(offered / size, 4)
+
+
+def _is_unquoted(marks: Snapshot | None, fill: Fill) -> bool:
+    mark = marks.mark(fill.key) if marks else None
+    return not fill.is_stock and (mark is None or mark.ask is None or mark.source == reading.MODEL)
+
+
 async def close(
-    journal: Journal, entry_id: int, wish: TradeTicket, *, structures: int | None = None
+    journal: Journal, entry_id: int, ticket: TradeTicket, *, structures: int | None = None
 ) -> Recorded:
     """
     Close an entry, or some structures of it, at a price or at what the market asks.
@@ -166,16 +183,12 @@ async def close(
     Raises:
         UsageError: It is not open, no price is known, or so many are not held.
     """
-    entry = await load(journal, entry_id)
-    held = _held_of(entry)
-    share = _share(held, structures)
-    legs = [leg.model_copy(update={"quantity": -leg.quantity * share}) for leg in held]
-    campaign.closing_fills(held, share=share)
-    seen, _, why = await look(journal, entry.symbol, held, held, wish, needed=wish.price is None)
-    at = wish.at or campaign.not_before(entry, seen.at if seen else await journal.clock())
-    fills, price = price_fills(legs, wish, seen, {}, journal.settings)
-    trade = make_trade(Action.CLOSE, at, fills, price, seen, wish.note)
-    return await _record(journal, entry_id, trade, seen, why)
+    entry = await entries.load(journal, entry_id)
+    owned = _held_of(entry)
+    share = _share(owned, structures)
+    campaign.closing_fills(owned, share=share)
+    legs = [leg.model_copy(update={"quantity": -leg.quantity * share}) for leg in owned]
+    return await _trade(journal, entry, Action.CLOSE, legs, {}, ticket)
 
 
 async def roll(
@@ -183,7 +196,7 @@ async def roll(
     entry_id: int,
     legs: Sequence[Held],
     prices: Mapping[Any, float],
-    wish: TradeTicket,
+    ticket: TradeTicket,
 ) -> Recorded:
     """
     Close legs of an entry and open others in one trade; the campaign goes on.
@@ -191,23 +204,32 @@ async def roll(
     Raises:
         UsageError: It is not open, nothing of it is closed, or no price is known.
     """
-    entry = await load(journal, entry_id)
-    held = _held_of(entry)
-    owned = {leg.key: leg.quantity for leg in held}
+    entry = await entries.load(journal, entry_id)
+    owned = {leg.key: leg.quantity for leg in _held_of(entry)}
     closes = any(owned.get(leg.key, 0.0) * leg.quantity < 0.0 for leg in legs)
-    contracts = list({leg.key: leg for leg in (*held, *legs)}.values())
-    seen, _, why = await look(
-        journal, entry.symbol, contracts, held, wish, needed=wish.price is None and not prices
-    )
-    at = wish.at or campaign.not_before(entry, seen.at if seen else await journal.clock())
-    fills, price = price_fills(legs, wish, seen, prices, journal.settings)
     action = Action.ROLL if closes else Action.ADJUST
-    trade = make_trade(action, at, fills, price, seen, wish.note)
-    return await _record(journal, entry_id, trade, seen, why)
+    return await _trade(journal, entry, action, legs, prices, ticket)
+
+
+async def _trade(
+    journal: Journal,
+    entry: JournalEntry,
+    action: Action,
+    legs: Sequence[Held],
+    prices: Mapping[Any, float],
+    ticket: TradeTicket,
+) -> Recorded:
+    owned = campaign.held(entry)
+    contracts = list({leg.key: leg for leg in (*owned, *legs)}.values())
+    needed = ticket.price is None and not prices
+    marks, _, why = await look(journal, entry.symbol, contracts, owned, ticket, needed=needed)
+    at = ticket.at or campaign.not_before(entry, marks.at if marks else await journal.clock())
+    trade = make_trade(action, at, legs, ticket, marks, prices, journal.settings)
+    return await _record(journal, entry, trade, marks, why)
 
 
 def rolled_to(
-    entry: JournalEntry, expiry: dt.date, strikes: Sequence[float] = ()
+    entry: JournalEntry, expiry: dt.date, strikes: Sequence[float | None] = ()
 ) -> tuple[Held, ...]:
     """
     The legs that roll every option held to another expiry, at its own strike or at given ones.
@@ -220,15 +242,10 @@ def rolled_to(
         names = ", ".join(leg.name for leg in options)
         raise UsageError(f"{len(options)} strikes are needed, for {names}; got {len(strikes)}")
     closing = [leg.model_copy(update={"quantity": -leg.quantity}) for leg in options]
+    new_strikes = strikes or [leg.strike for leg in options]
     opening = [
-        leg.model_copy(
-            update={
-                "expiry": expiry,
-                "strike": strikes[place] if strikes else leg.strike,
-                "con_id": None,
-            }
-        )
-        for place, leg in enumerate(options)
+        leg.model_copy(update={"expiry": expiry, "strike": strike, "con_id": None})
+        for leg, strike in zip(options, new_strikes, strict=True)
     ]
     same = [leg.name for leg, new in zip(options, opening, strict=True) if leg.key == new.key]
     if same:
@@ -247,10 +264,10 @@ async def settle(
     Raises:
         UsageError: Nothing has expired, that price is not known, or the time is yet to come.
     """
-    await refuse_future(journal, at)
+    await entries.refuse_future(journal, at)
     if spot is not None and not math.isfinite(spot):
         raise UsageError(f"--spot {spot:g}: write a price, such as 561.20")
-    entry = await load(journal, entry_id)
+    entry = await entries.load(journal, entry_id)
     now = at or await journal.clock()
     day = now.astimezone(dates.NEW_YORK).date()
     gone = [leg.expiry for leg in _held_of(entry) if leg.expiry is not None and leg.expiry <= day]
@@ -264,29 +281,20 @@ async def settle(
         )
     price = spot if spot is not None else await _close_on(journal, entry.symbol, expiry)
     in_cash = entry.symbol in journal.settings.market.indices
-    found = campaign.settlement(
-        campaign.held(entry), expired_by=expiry, spot=price, in_cash=in_cash
-    )
-    recorded = Recorded(entry)
-    for action, fills in found.items():
-        trade = Trade(
-            at=max(moment, entry.opened_at),
-            action=action,
-            fills=fills,
-            structures=campaign.count_structures(fills),
-            spot=price,
-        )
-        recorded = await _record(journal, entry_id, trade, None, "")
+    owned = campaign.held(entry)
+    ends = campaign.settlement(owned, expired_by=expiry, spot=price, in_cash=in_cash)
+    recorded, moment = Recorded(entry), max(moment, entry.opened_at)
+    for action, fills in ends.items():
+        count = campaign.count_structures(fills)
+        trade = Trade(at=moment, action=action, fills=fills, structures=count, spot=price)
+        recorded = await _record(journal, entry, trade)
     return Recorded(recorded.entry, (f"{entry.symbol} closed at {price:g} on {expiry}",))
 
 
 async def _close_on(journal: Journal, symbol: str, day: dt.date) -> float:
-    bars = await journal.store.history.bars(symbol, days=5, until=day)
-    if len(bars) and (day - bars.date[-1].item()).days <= 4:
-        later = await journal.store.history.bars(symbol, days=1)
-        # An older bar stands in for a holiday only when younger ones show that none is missing.
-        if bars.date[-1].item() == day or later.date[-1].item() > day:
-            return float(bars.close[-1])
+    price = close_on(await journal.store.history.bars(symbol), day)
+    if price is not None:
+        return price
     raise UsageError(
         f"no price of {symbol} on {day} is stored; run tomic prices {symbol}, or pass --spot"
     )
@@ -306,43 +314,364 @@ async def assign(
     Raises:
         UsageError: Not so many of it are held, or the time is yet to come.
     """
-    await refuse_future(journal, at)
-    entry = await load(journal, entry_id)
-    own = next((one for one in _held_of(entry) if one.key == leg.key), None)
+    await entries.refuse_future(journal, at)
+    entry = await entries.load(journal, entry_id)
+    own = next((each for each in _held_of(entry) if each.key == leg.key), None)
     if own is None:
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
     fills = campaign.exercise(own, abs(leg.quantity))
     fills = (fills[0].model_copy(update={"commission": commission}), fills[1])
     moment = at or campaign.not_before(entry, await journal.clock())
     trade = Trade(at=moment, action=Action.ASSIGN, fills=fills)
-    return await _record(journal, entry_id, trade, None, "")
+    return await _record(journal, entry, trade)
 
 
 async def _record(
-    journal: Journal, entry_id: int, trade: Trade, seen: Snapshot | None, why: str
+    journal: Journal,
+    entry: JournalEntry,
+    trade: Trade,
+    marks: Snapshot | None = None,
+    why_no_marks: str = "",
 ) -> Recorded:
-    def work(entry: JournalEntry) -> JournalEntry:
-        changed = campaign.with_trade(entry, trade)
-        return with_snapshot(changed, seen, at=trade.at) if seen else changed
+    def work(current: JournalEntry) -> JournalEntry:
+        changed = campaign.with_trade(current, trade)
+        return entries.with_snapshot(changed, marks, at=trade.at) if marks else changed
 
-    entry = await change(
-        journal, entry_id, work, event=trade.action.value, note=trade.note, at=None
+    assert entry.id is not None
+    changed = await entries.change(
+        journal, entry.id, work, event=trade.action.value, note=trade.note
     )
-    return Recorded(entry, (f"no marks were taken: {why}",) if why else ())
+    return Recorded(changed, (f"no marks were taken: {why_no_marks}",) if why_no_marks else ())
 
 
 def _held_of(entry: JournalEntry) -> tuple[Held, ...]:
-    held = campaign.held(entry)
-    if not entry.is_open or not held:
+    owned = campaign.held(entry)
+    if not entry.is_open or not owned:
         raise UsageError(f"journal entry {entry.id} is {entry.status.value}; it holds nothing")
-    return held
+    return owned
 
 
-def _share(held: Sequence[Held], structures: int | None) -> float:
+def _share(legs: Sequence[Held], structures: int | None) -> float:
     if structures is None:
         return 1.0
-    sizes = [round(abs(leg.quantity)) for leg in held if not leg.is_stock]
+    sizes = [round(abs(leg.quantity)) for leg in legs if not leg.is_stock]
     size = math.gcd(*sizes) if sizes else 1
     if not 0 < structures <= size:
         raise UsageError(f"{structures} of {size} structures cannot be closed")
     return structures / size
+
+
+_FROM_VOL = ("iv_rank", "iv_percentile", "hv30", "vix", "atr14", "skew", "term_m1_m2", "term_m1_m3")
+_GREEKS = ("delta", "gamma", "vega", "theta")
+_WANTED = ("spot", "iv", *_FROM_VOL, *_GREEKS, "margin", "pos", "ev")
+_OF_LEG = ("expiry", "strike", "right", "con_id", "price", "bid", "ask", "iv", *_GREEKS)
+"""What the legs of a proposal and the marks of an entry both have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Legs that are to become an entry."""
+
+    symbol: str
+    strategy: str
+    legs: tuple[Held, ...]
+    prices: Mapping[ContractKey, float] = field(default_factory=dict)
+    """Currency per share, of legs that say one."""
+    proposal: Proposal | None = None
+    structures: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EntryNotes:
+    """What the trader writes beside the legs."""
+
+    strategy: str = ""
+    plan: str = ""
+    reason: str = ""
+    tags: tuple[str, ...] = ()
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    continues: int | None = None
+
+
+# -- drafts ----------------------------------------------------------------------------------
+
+
+def from_text(text: str, *, symbol: str | None = None, quantity: int = 1) -> Draft:
+    """
+    Legs as people write them, *quantity* times.
+
+    Raises:
+        UsageError: They cannot be read, or are of several symbols.
+    """
+    named = words.read(text, symbol)
+    symbol = _common_symbol(named.legs)
+    legs = tuple(held_of(leg, quantity) for leg in named.legs)
+    prices = {
+        leg.key: named_leg.price
+        for leg, named_leg in zip(legs, named.legs, strict=True)
+        if named_leg.price is not None
+    }
+    return Draft(symbol, named.strategy or strategy_of(symbol, legs), legs, prices)
+
+
+def _common_symbol(legs: Iterable[NamedLeg | Position]) -> str:
+    symbols = sorted({leg.symbol for leg in legs})
+    if len(symbols) > 1:
+        raise UsageError(f"one entry is one symbol, got {', '.join(symbols)}")
+    return symbols[0]
+
+
+def held_of(leg: NamedLeg, quantity: float = 1) -> Held:
+    """A named leg as a contract and how many of it."""
+    if leg.is_stock:
+        return Held(multiplier=1, quantity=leg.quantity * quantity)
+    return Held(
+        expiry=leg.expiry,
+        strike=leg.strike,
+        right="C" if leg.right == "C" else "P",
+        quantity=leg.quantity * quantity,
+    )
+
+
+def strategy_of(symbol: str, legs: Sequence[Held]) -> str:
+    """The name that the portfolio would give these legs; ``custom`` for several strategies."""
+    positions = [
+        Position(
+            account="",
+            symbol=symbol,
+            sec_type="STK" if leg.is_stock else "OPT",
+            quantity=leg.quantity,
+            right=leg.right,
+            strike=leg.strike,
+            expiry=leg.expiry,
+            multiplier=leg.multiplier,
+        )
+        for leg in legs
+    ]
+    groups = grouping.group(positions).groups
+    return groups[0].strategy if len(groups) == 1 else "custom"
+
+
+async def from_proposal(store: Database, proposal_id: str, *, quantity: int = 1) -> Draft:
+    """
+    The legs of a saved proposal, *quantity* times.
+
+    Raises:
+        DataError: There is none of that id.
+    """
+    proposal = await scan.load(store, proposal_id)
+    legs = tuple(
+        Held(
+            expiry=leg.expiry,
+            strike=leg.strike,
+            right=leg.right,
+            multiplier=1 if leg.sec_type == "STK" else proposal.multiplier,
+            con_id=leg.con_id,
+            quantity=leg.quantity * quantity,
+        )
+        for leg in proposal.legs
+    )
+    return Draft(proposal.symbol, proposal.strategy, legs, proposal=proposal, structures=quantity)
+
+
+async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
+    """
+    Positions of the account by contract id, at their average cost (commission included).
+
+    Raises:
+        UsageError: Not held, or not of one symbol.
+        SessionError: The gateway cannot be reached.
+    """
+    if journal.session is None:
+        raise UsageError("--position needs the gateway; leave out --offline")
+    session = await journal.session()
+    timeout_s = journal.settings.portfolio.account_timeout_s
+    rows = await account.positions(session, timeout_s=timeout_s)
+    by_id = {position.con_id: position for position in grouping.merged(rows) if position.quantity}
+    missing = [number for number in con_ids if number not in by_id]
+    if missing:
+        known = ", ".join(f"{position.con_id} ({position.contract})" for position in by_id.values())
+        raise UsageError(f"no position with id {missing[0]}; there are {known or 'none'}")
+    chosen = [by_id[number] for number in con_ids]
+    symbol = _common_symbol(chosen)
+    legs = tuple(
+        Held(
+            expiry=position.expiry,
+            strike=position.strike,
+            right=position.right,
+            multiplier=1 if position.is_stock else int(position.multiplier),
+            con_id=position.con_id,
+            trading_class=position.trading_class if position.is_option else "",
+            quantity=position.quantity,
+        )
+        for position in chosen
+    )
+    prices = {
+        leg.key: position.average_cost
+        for leg, position in zip(legs, chosen, strict=True)
+        if position.average_cost is not None
+    }
+    return Draft(symbol, strategy_of(symbol, legs), legs, prices)
+
+
+# -- entries -----------------------------------------------------------------------------------
+
+
+async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryNotes) -> Recorded:
+    """
+    Open an entry, with its context and marks as far as they can be had.
+
+    Raises:
+        UsageError: No price was given and none can be had; a rule, or an entry that this one
+            continues, that does not exist.
+        TomicError: Nobody answers and no price was given.
+    """
+    await entries.refuse_future(journal, ticket.at)
+    strategy = notes.strategy or draft.strategy
+    rules = entries.rules_for(journal.settings, strategy, notes.rules)
+    if notes.continues is not None:
+        await entries.load(journal, notes.continues)
+    proposal, market, why = draft.proposal, None, ""
+    if proposal is not None and ticket.price is None:
+        # Taken as it was scored: at that moment, at those marks.
+        european = proposal.symbol in journal.settings.market.indices
+        marks: Snapshot | None = _proposed_marks(proposal, draft.structures, european=european)
+        ticket = replace(ticket, price=_proposed_price(proposal), at=ticket.at or proposal.as_of)
+    else:
+        needed = ticket.price is None and not all(leg.key in draft.prices for leg in draft.legs)
+        marks, market, why = await look(
+            journal, draft.symbol, draft.legs, draft.legs, ticket, needed=needed
+        )
+    at = ticket.at or (market.chain.as_of if market else await journal.clock())
+    trade = make_trade(Action.OPEN, at, draft.legs, ticket, marks, draft.prices, journal.settings)
+    vol = market.vol if market else await _vol_at(journal.store, draft.symbol, at)
+    entry = JournalEntry(
+        symbol=draft.symbol,
+        strategy=strategy,
+        opened_at=at,
+        trades=(trade,),
+        rules=rules,
+        plan=notes.plan,
+        reason=notes.reason,
+        tags=notes.tags,
+        continues=notes.continues,
+    )
+    context = _context(journal, draft, entry, marks, market, vol)
+    entry = entry.model_copy(update={"context": context})
+    if marks is not None:
+        entry = entries.with_snapshot(entry, marks, at=at)
+    saved = await entries.save(journal, entry, event="open", note=ticket.note)
+    remarks = [f"no live marks: {why}"] if why else []
+    if context.missing:
+        remarks.append(f"not known at entry: {', '.join(context.missing)}")
+    return Recorded(saved, tuple(remarks))
+
+
+def _proposed_price(proposal: Proposal) -> str:
+    """What the proposal was scored at: executable, its commission apart, shares at the spot."""
+    premium = (proposal.credit + proposal.commission) / proposal.multiplier
+    shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
+    return f"{premium - shares / proposal.multiplier * proposal.spot:+.6f}"
+
+
+def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> Snapshot:
+    marks = tuple(
+        LegMark(
+            **{name: getattr(leg, name) for name in _OF_LEG},
+            multiplier=proposal.multiplier,
+            div_yield=_carry(proposal),
+            tau=_tau(proposal, leg.expiry),
+            source="stored",
+        )
+        for leg in proposal.legs
+        if leg.sec_type == "OPT"
+    )
+    greeks: dict[str, Any] = {name: getattr(proposal, name) * structures for name in _GREEKS}
+    return Snapshot(
+        at=proposal.as_of,
+        spot=proposal.spot,
+        data_type=proposal.data_type.value,
+        rate=proposal.rate,
+        european=european,
+        legs=marks,
+        iv30=proposal.iv30,
+        iv_rank=proposal.iv_rank,
+        **greeks,
+    )
+
+
+def _carry(proposal: Proposal) -> float:
+    if not proposal.tau > 0.0:
+        return 0.0
+    return proposal.rate - math.log(proposal.forward / proposal.spot) / proposal.tau
+
+
+def _tau(proposal: Proposal, expiry: dt.date | None) -> float:
+    later = (expiry - proposal.expiry).days if expiry is not None else 0
+    return proposal.tau + later / 365.0
+
+
+# -- context -----------------------------------------------------------------------------------
+
+
+async def _vol_at(store: Database, symbol: str, at: dt.datetime) -> VolSnapshot:
+    """The last stored snapshot not later than a moment; an empty one where there is none."""
+    stored = await store.history.snapshots(symbol)
+    earlier = [snapshot for snapshot in stored if snapshot.as_of.date() <= at.date()]
+    return earlier[-1] if earlier else VolSnapshot(symbol=symbol, as_of=at)
+
+
+def _context(
+    journal: Journal,
+    draft: Draft,
+    entry: JournalEntry,
+    marks: Snapshot | None,
+    market: LegMarket | None,
+    vol: VolSnapshot,
+) -> Context:
+    known: dict[str, Any] = {name: getattr(vol, name) for name in _FROM_VOL}
+    known["iv"] = vol.iv30
+    if marks is not None:
+        known |= {name: getattr(marks, name) for name in ("spot", *_GREEKS)}
+    else:
+        known["spot"] = vol.spot if vol.as_of.date() == entry.opened_at.date() else None
+    if draft.proposal is not None:
+        known |= _proposed(draft.proposal, draft.structures, known)
+    elif market is not None:
+        known |= _expected(market, entry)
+    missing = tuple(name for name in _WANTED if known.get(name) is None)
+    live = journal.source if market else "stored"
+    return Context(
+        as_of=marks.at if marks is not None else vol.as_of,
+        source="proposal" if draft.proposal is not None else live,
+        missing=missing,
+        **known,
+    )
+
+
+def _expected(market: LegMarket, entry: JournalEntry) -> dict[str, Any]:
+    premium = campaign.option_cash(entry.trades[0])
+    if premium is None:
+        return {}
+    credit = premium - campaign.commissions(entry)
+    expected = reading.expect(market.board, campaign.held(entry), credit)
+    return {} if expected is None else asdict(expected)
+
+
+def _proposed(proposal: Proposal, structures: int, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of the proposal, which is the forecast that will be judged."""
+    money = {
+        name: getattr(proposal, name) * structures
+        for name in ("margin", "max_profit", "max_loss", "ev")
+    }
+    return {
+        **money,
+        "proposal": proposal.id,
+        "pos": proposal.pos,
+        "pos_market": proposal.pos_market,
+        "score": proposal.score,
+        "grade": proposal.grade.value,
+        "score_parts": {part.name: part.points for part in proposal.parts},
+        "iv": known.get("iv") if known.get("iv") is not None else proposal.iv30,
+        "iv_rank": proposal.iv_rank if known.get("iv_rank") is None else known["iv_rank"],
+    }

@@ -7,36 +7,522 @@ Each run saves the book it read, so that the same review can be had later withou
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import math
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
-from tomic import legs
+import numpy as np
+from numpy.typing import NDArray
+
+from tomic import dates, legs, selection, valuation
+from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import BadFile, DataError, StoreError, TomicError, UsageError
-from tomic.ib import account
+from tomic.errors import (
+    BadFile,
+    DataError,
+    DeadlineExceeded,
+    StoreError,
+    TomicError,
+    UnknownContract,
+    UsageError,
+)
+from tomic.ib import account, contracts, convert
+from tomic.ib.option_quotes import Patience, option_quote, quote_all
 from tomic.ib.session import Session
+from tomic.ib.spot import UnderlyingTicks, underlying_ticks
 from tomic.journal import campaign
 from tomic.legs import NamedLeg
-from tomic.models import Proposal
-from tomic.models.book import Book, Position
+from tomic.models import DataType, OptionQuote, Proposal, RowStatus, Underlying, VolSnapshot
+from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
+from tomic.models.documents import finite
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
 from tomic.portfolio import alerts, fit, overview
-from tomic.portfolio.grouping import Claim
-from tomic.store import Database
+from tomic.portfolio.grouping import Claim, is_named
+from tomic.selection import Wanted
+from tomic.store import Database, Dividend, Earnings
+from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.journal.entries import from_document
-from tomic.workflows.portfolio.book import Refresh, order_legs, read_book
-from tomic.workflows.portfolio.files import (
-    last_book,
-    load_book,
-    load_pins,
-    load_sectors,
-    save_book,
-    snapshot_path,
-)
-from tomic.workflows.progress import Event, Watcher, ignore
+from tomic.workflows.portfolio import files
+from tomic.workflows.progress import Event, Watcher, counting, ignore
 from tomic.workflows.scan import load as load_proposal
+from tomic.workflows.volatility import history
+from tomic.workflows.volatility.measure import EXTRAS_S, parse_dividends
+
+PriceSource = Literal["mid", "ask", "last", "close", "none"]
+_OF_QUOTE = (
+    "bid", "ask", "iv", "delta", "gamma", "vega", "theta", "greeks_source", "quoted_at",
+)  # fmt: skip
+"""What a quote and a mark both have."""
+
+
+@dataclass(slots=True)
+class Quoted:
+    """Everything the gateway said of the contracts of a book."""
+
+    underlyings: dict[str, Underlying] = field(default_factory=dict)
+    ticks: dict[str, UnderlyingTicks] = field(default_factory=dict)
+    """By symbol."""
+    unpriced: dict[str, str] = field(default_factory=dict)
+    """Symbol to why its underlying has no price."""
+    rows: dict[str, OptionQuote] = field(default_factory=dict)
+    """By contract, as are *problems*: why it has no quote."""
+    problems: dict[str, TomicError] = field(default_factory=dict)
+
+
+def pair_of(position: Position) -> Wanted:
+    """Expiry, strike and right of an option."""
+    assert position.expiry is not None and position.strike is not None
+    return Wanted(position.expiry, position.strike, "C" if position.right == "C" else "P")
+
+
+def marks_of(
+    quoted: Quoted,
+    positions: Sequence[Position],
+    *,
+    as_of: dt.datetime,
+    rate: float,
+    data_type: DataType | None,
+) -> dict[str, Mark]:
+    """A mark of every contract of which something was said, by `Position.contract`."""
+    chains: dict[tuple[str, str, float], list[Position]] = {}
+    for position in positions:
+        if position.contract in quoted.rows:
+            chains.setdefault(
+                (position.symbol, position.trading_class, position.multiplier), []
+            ).append(position)
+    marks: dict[str, Mark] = {}
+    for members in chains.values():
+        names = {pair_of(position): position.contract for position in members}
+        rows = [quoted.rows[position.contract] for position in members]
+        for row in _completed(quoted, members[0], rows, as_of, rate, data_type):
+            marks[names[Wanted(row.expiry, row.strike, row.right)]] = to_mark(row)
+    for name, error in quoted.problems.items():
+        final = isinstance(error, UnknownContract)
+        marks.setdefault(name, Mark(problem=str(error), unfinished=not final))
+    for position in positions:
+        ticks = quoted.ticks.get(position.symbol)
+        if position.is_stock and ticks is not None and ticks.spot is not None:
+            marks[position.contract] = Mark(
+                price=ticks.spot.price, price_source="last", quoted_at=ticks.spot.as_of
+            )
+        elif position.symbol in quoted.unpriced:
+            # Without the underlying there is no price of shares, and no Greek of its options.
+            mark = marks.get(position.contract) or Mark(problem=quoted.unpriced[position.symbol])
+            marks[position.contract] = mark.model_copy(update={"unfinished": True})
+    return marks
+
+
+def _completed(
+    quoted: Quoted,
+    like: Position,
+    rows: Sequence[OptionQuote],
+    as_of: dt.datetime,
+    rate: float,
+    data_type: DataType | None,
+) -> Iterable[OptionQuote]:
+    """The rows with local IV and Greeks where IB gave none; as they are without a spot."""
+    ticks, underlying = quoted.ticks.get(like.symbol), quoted.underlyings.get(like.symbol)
+    if ticks is None or ticks.spot is None or underlying is None:
+        return rows
+    chain = Chain.from_quotes(
+        rows,
+        underlying=underlying,
+        spot=ticks.spot,
+        as_of=as_of,
+        rate=rate,
+        data_type=data_type,
+        multiplier=int(like.multiplier),
+        trading_class=like.trading_class,
+    )
+    return valuation.with_local_greeks(chain).rows()
+
+
+def to_mark(row: OptionQuote) -> Mark:
+    """
+    A quote as a mark. The middle where both sides are there; half of the ask where nobody bids;
+    then the last trade, then the close.
+    """
+    price, source = _price(row)
+    figures: dict[str, Any] = {name: getattr(row, name) for name in _OF_QUOTE}
+    return Mark(
+        price=price,
+        price_source=source,
+        problem=row.status.value.replace("_", " ") if price is None else "",
+        unfinished=not row.status.is_final,
+        **figures,
+    )
+
+
+def _price(row: OptionQuote) -> tuple[float | None, PriceSource]:
+    if row.bid is not None and row.ask is not None:
+        return 0.5 * (row.bid + row.ask), "mid"
+    if row.ask is not None and row.status is RowStatus.NO_QUOTE:
+        return 0.5 * row.ask, "ask"
+    if row.last is not None:
+        return row.last, "last"
+    return (row.close, "close") if row.close is not None else (None, "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored about the symbols of a book."""
+
+    days: tuple[dt.date, ...] = ()
+    returns: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
+    snapshots: dict[str, VolSnapshot] = field(default_factory=dict)
+    earnings: dict[str, list[Earnings]] = field(default_factory=dict)
+    dividends: dict[str, list[Dividend]] = field(default_factory=dict)
+
+
+async def stored(
+    store: Database | None, symbols: Sequence[str], settings: Settings, today: dt.date
+) -> Known:
+    """What is known from *today* on; nothing without a store."""
+    if store is None:
+        return Known()
+    bars = await store.history.many_bars(symbols, days=settings.portfolio.beta_days + 1)
+    days, returns = _returns({name: (series.date, series.close) for name, series in bars.items()})
+    return Known(
+        days,
+        returns,
+        await store.history.latest_snapshots(symbols),
+        await store.calendar.earnings(symbols, since=today),
+        await store.calendar.dividends(symbols, since=today),
+    )
+
+
+def _returns(
+    series: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
+) -> tuple[tuple[dt.date, ...], dict[str, tuple[float | None, ...]]]:
+    """
+    Daily log returns on the days of all symbols together; None where a symbol has none.
+
+    A return spans two days that follow each other in that calendar, so a hole costs two of them.
+    """
+    if not series:
+        return (), {}
+    days = np.unique(np.concatenate([date for date, _ in series.values()]))
+    returns = {}
+    for name, (date, close) in series.items():
+        whole = np.full(days.size, np.nan)
+        whole[np.searchsorted(days, date)] = np.log(close)
+        returns[name] = tuple(map(finite, np.diff(whole)))
+    return tuple(days[1:].astype("datetime64[D]").tolist()), returns
+
+
+def market_of(
+    symbol: str, quoted: Quoted, known: Known, *, sector: str | None, today: dt.date
+) -> SymbolMarket:
+    """What the gateway and the store say of one symbol; a file's dates win over the gateway's."""
+    midnight = dt.datetime.combine(today, dt.time(), dt.UTC)
+    snapshot = known.snapshots.get(symbol) or VolSnapshot(symbol=symbol, as_of=midnight)
+    ticks = quoted.ticks.get(symbol)
+    spot = ticks.spot if ticks else None
+    iv = ticks.implied_volatility if ticks else None
+    hv = ticks.historical_volatility if ticks else None
+    earnings = [event.day for event in known.earnings.get(symbol, ())]
+    if snapshot.next_earnings and snapshot.next_earnings >= today:
+        earnings = earnings or [snapshot.next_earnings]
+    dividend = next(iter(known.dividends.get(symbol, ())), None)
+    if dividend is None and ticks is not None and ticks.dividends:
+        announced = parse_dividends(symbol, ticks.dividends)
+        dividend = announced if announced and announced.day >= today else None
+    return SymbolMarket(
+        symbol=symbol,
+        underlying=quoted.underlyings.get(symbol),
+        spot=spot,
+        div_yield=_yield(ticks, spot.price if spot else None),
+        iv30=snapshot.iv30 if iv is None else iv,
+        hv30=hv if snapshot.hv30 is None else snapshot.hv30,
+        iv_rank=snapshot.iv_rank,
+        skew=snapshot.skew,
+        next_earnings=min(earnings, default=None),
+        next_dividend=dividend.day if dividend else None,
+        dividend_amount=dividend.amount if dividend else None,
+        sector=sector,
+    )
+
+
+def _yield(ticks: UnderlyingTicks | None, price: float | None) -> float:
+    """Dividends of the next twelve months over the price; 0 where IB tells none."""
+    parts = ticks.dividends.split(",") if ticks is not None and ticks.dividends else []
+    try:
+        amount = float(parts[1])
+    except (IndexError, ValueError):
+        return 0.0
+    return amount / price if price and math.isfinite(amount) and amount > 0.0 else 0.0
+
+
+Refresh = Callable[[Sequence[str]], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A book while it is being read."""
+
+    session: Session
+    settings: Settings
+    deadline: float | None
+    watch: Watcher
+    positions: tuple[Position, ...] = ()
+    accounts: tuple[AccountSummary, ...] = ()
+    legs: tuple[Position, ...] = ()
+    """Every contract to quote, once: what is held, then what is only considered."""
+    quoted: Quoted = field(default_factory=Quoted)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def benchmark(self) -> str:
+        return self.settings.portfolio.benchmark
+
+    @property
+    def symbols(self) -> list[str]:
+        return sorted({leg.symbol for leg in self.legs} | {self.benchmark})
+
+    @property
+    def today(self) -> dt.date:
+        return dates.local_date(self.session.clock_now(), str(dates.NEW_YORK))
+
+
+async def read_book(
+    session: Session,
+    settings: Settings,
+    store: Database | None,
+    *,
+    considered: Sequence[NamedLeg] = (),
+    before: Book | None = None,
+    sectors: Mapping[str, str] | None = None,
+    refresh: Refresh | None = None,
+    deadline: float | None = None,
+    watch: Watcher = ignore,
+) -> tuple[Book, tuple[Position, ...]]:
+    """
+    Read positions and accounts over *session* and quote every leg.
+
+    Returns the book, with marks of the considered legs as well, and those legs as contracts of the
+    gateway, of quantity 0: they are no part of the book.
+
+    Args:
+        store: Stored returns, volatility and events; None leaves them out.
+        considered: Legs of a trade to quote beside those that are held.
+        before: The last saved book, for the day since which a position is held.
+        sectors: Symbol to its sector.
+        refresh: Brings the stored bars of symbols up to date; what it cannot do costs no book.
+        deadline: Time of the running loop; legs without a quote by then say so.
+
+    Raises:
+        RequestTimeout: Positions or account values did not come whole; never an empty book instead.
+        DeadlineExceeded: The deadline passed before they came.
+        SessionError: The gateway was lost for good.
+    """
+    work = _Reading(session, settings, deadline, watch)
+    watch(Event("stage", "", "positions and account values"))
+    try:
+        async with asyncio.timeout_at(deadline):
+            await session.persistently(partial(_read_account, work), deadline=deadline)
+            asked = [await _considered(work, leg) for leg in considered]
+    except TimeoutError as exc:
+        raise DeadlineExceeded("the deadline passed before the account was read") from exc
+    by_contract: dict[str, Position] = {}
+    for leg in (*work.positions, *asked):
+        by_contract.setdefault(leg.contract, leg)
+    work.legs = tuple(by_contract.values())
+    await _quote_underlyings(work)
+    await _quote_options(work)
+    known = await _known(work, store, refresh)
+    return _assembled(work, known, before, sectors or {}), tuple(
+        leg for leg in work.legs if leg.proposed
+    )
+
+
+# -- the account -----------------------------------------------------------------------------
+
+
+async def _read_account(work: _Reading) -> None:
+    timeout_s = work.settings.portfolio.account_timeout_s
+    work.positions = await account.positions(work.session, timeout_s=timeout_s)
+    work.accounts = await account.summaries(work.session, timeout_s=timeout_s)
+    await work.session.now()
+
+
+async def _considered(work: _Reading, leg: NamedLeg) -> Position:
+    """
+    A leg that is not held, with the contract id and class that the gateway gives it.
+
+    Raises:
+        UnknownContract: There is no such option or symbol.
+        RequestFailed: The gateway did not say.
+    """
+    own = next((position for position in work.positions if is_named(position, leg)), None)
+    if own is not None:
+        return own
+    session, ib = work.session, work.settings.ib
+    underlying = await contracts.resolve_underlying(
+        session, leg.symbol, work.settings.market, timeout_s=ib.request_timeout_s
+    )
+    bare = Position(
+        account="",
+        symbol=leg.symbol,
+        sec_type="STK",
+        quantity=0.0,
+        con_id=underlying.con_id,
+        currency=underlying.currency,
+        proposed=True,
+    )
+    if leg.strike is None or leg.expiry is None:
+        return bare
+    listed = await contracts.option_params(session, underlying, timeout_s=ib.params_timeout_s)
+    params = selection.choose_params(listed, leg.symbol, work.settings.chain.trading_class)
+    pair = Wanted(leg.expiry, leg.strike, "C" if leg.right == "C" else "P")
+    contract = convert.option_contract(underlying, params, pair)
+    details = await account.details_of(
+        session, contract, contracts.describe(leg.symbol, pair), timeout_s=ib.request_timeout_s
+    )
+    option = {
+        **pair._asdict(),
+        "sec_type": "OPT",
+        "con_id": details.contract.conId if details.contract else None,
+        "multiplier": float(params.multiplier),
+        "trading_class": params.trading_class,
+    }
+    return bare.model_copy(update=option)
+
+
+# -- quotes ------------------------------------------------------------------------------------
+
+
+async def _quote_underlyings(work: _Reading) -> None:
+    first = {leg.symbol: leg for leg in reversed(work.legs) if leg.is_option or leg.is_stock}
+    session, settings = work.session, work.settings
+    now = session.clock_now()
+
+    async def quote(symbol: str) -> UnderlyingTicks:
+        like = first.get(symbol) or Position(
+            account="", symbol=symbol, sec_type="STK", quantity=0.0
+        )
+        underlying = await account.underlying_of(
+            session, like, settings.market, timeout_s=settings.ib.request_timeout_s
+        )
+        work.quoted.underlyings[symbol] = underlying
+        await session.use_data_type(wanted_data_type(session, underlying, now))
+        return await underlying_ticks(
+            session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
+        )
+
+    asked = [symbol for symbol in work.symbols if symbol in first or symbol == work.benchmark]
+    count = counting(work.watch, "underlyings", len(asked), "underlyings")
+    outcomes = await session.fan_out(
+        asked, quote, deadline=work.deadline, on_done=count, resume=True
+    )
+    for outcome in outcomes:
+        if outcome.value is not None:
+            work.quoted.ticks[outcome.item] = outcome.value
+            if outcome.value.spot is None:
+                seconds = settings.market.spot_timeout_s
+                work.quoted.unpriced[outcome.item] = f"no price within {seconds:g} s"
+        elif outcome.error is not None:
+            if not isinstance(outcome.error, UnknownContract):
+                work.quoted.unpriced[outcome.item] = str(outcome.error)
+            work.notes.append(f"{outcome.item}: {outcome.error}")
+
+
+async def _quote_options(work: _Reading) -> None:
+    """Quote every living option."""
+    session, rules = work.session, work.settings.chain
+    options = [leg for leg in work.legs if leg.is_option]
+    living = [leg for leg in options if leg.expiry and leg.expiry >= work.today]
+    patience = Patience(rules.silent_s)
+
+    async def quote(leg: Position, on_asked: Callable[[], None]) -> OptionQuote:
+        contract = account.leg_contract(leg)
+        return await option_quote(
+            session, leg.contract, contract, pair_of(leg), rules, patience, on_asked
+        )
+
+    count = counting(work.watch, "legs", len(living), "legs")
+    outcomes = await quote_all(session, living, quote, deadline=work.deadline, on_done=count)
+    for outcome in outcomes:
+        name = outcome.item.contract
+        if outcome.value is not None:
+            work.quoted.rows[name] = outcome.value
+        elif outcome.error is not None:
+            work.quoted.problems[name] = outcome.error
+
+
+async def _known(work: _Reading, store: Database | None, refresh: Refresh | None) -> Known:
+    if refresh is not None:
+        try:
+            await refresh(work.symbols)
+        except TomicError as exc:
+            work.notes.append(f"returns were not brought up to date: {exc}")
+    return await stored(store, work.symbols, work.settings, work.today)
+
+
+# -- the book ----------------------------------------------------------------------------------
+
+
+def _assembled(
+    work: _Reading, known: Known, before: Book | None, sectors: Mapping[str, str]
+) -> Book:
+    session, quoted, market = work.session, work.quoted, work.settings.market
+    as_of, today = session.clock_now(), work.today
+    base = work.accounts[0].currency if work.accounts else "USD"
+    symbols = {leg.symbol for leg in work.legs if leg.is_option or leg.is_stock}
+    if unknown := sorted(symbols - set(known.returns)):
+        work.notes.append(
+            f"no stored returns of {', '.join(unknown)}: beta taken as 1; run tomic prices"
+        )
+    return Book(
+        as_of=as_of,
+        currency=base,
+        accounts=work.accounts,
+        positions=_with_first_seen(work.positions, before, today),
+        marks=marks_of(
+            quoted, work.legs, as_of=as_of, rate=market.rate, data_type=session.data_type
+        ),
+        markets={
+            name: market_of(name, quoted, known, sector=sectors.get(name), today=today)
+            for name in work.symbols
+        },
+        rates=_rates(work.accounts, base),
+        interest=market.rate,
+        data_type=session.data_type,
+        benchmark=work.benchmark,
+        return_days=known.days,
+        returns=known.returns,
+        notes=(*session.notes, *work.notes),
+    )
+
+
+def _rates(accounts: Sequence[AccountSummary], base: str) -> dict[str, float]:
+    """Base currency for one unit of each, from the accounts that have this base."""
+    own = (summary for summary in accounts if summary.currency == base)
+    return {name: rate for summary in own for name, rate in summary.rates.items()}
+
+
+def _with_first_seen(
+    positions: Iterable[Position], before: Book | None, today: dt.date
+) -> tuple[Position, ...]:
+    """Each position with the day of the first saved book that held it on the same side."""
+    earlier = {
+        (position.account, position.contract): position
+        for position in (before.positions if before else ())
+        if position.first_seen is not None
+    }
+
+    def first_seen(position: Position) -> dt.date | None:
+        old = earlier.get((position.account, position.contract))
+        return old.first_seen if old and old.quantity * position.quantity > 0.0 else today
+
+    return tuple(
+        position.model_copy(update={"first_seen": first_seen(position)}) for position in positions
+    )
+
 
 _REFRESH_S = 15.0
 PROPOSAL_ID = re.compile(r"\d{8}-\d+")
@@ -134,35 +620,34 @@ async def portfolio(
     trade_legs = await _trade_legs(ask.trade, store)
     if ask.ib_margin:
         _check_one_underlying(leg.symbol for leg in trade_legs)
-    pins = load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
+    pins = files.load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
     claims = [*pins, *await journal_claims(store, watch)]
-    path = snapshot_path(settings, simulated=simulated)
+    path = files.snapshot_path(settings, simulated=simulated)
+    reviewed = partial(
+        look, settings=settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
+        trade_legs=trade_legs,
+    )  # fmt: skip
     if ask.file is not None or ask.last:
         source = ask.file or path
-        book = load_book(source)
+        book = files.load_book(source)
         _check_known(book, trade_legs, source)
-        return await asyncio.to_thread(
-            look, book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
-            trade_legs=trade_legs, saved=source,
-        )  # fmt: skip
-    sectors = load_sectors(settings.portfolio.sectors) if settings.portfolio.sectors else {}
+        return await asyncio.to_thread(reviewed, book, saved=source)
+    sectors = files.load_sectors(settings.portfolio.sectors) if settings.portfolio.sectors else {}
     session = await open_session()
     book, known = await read_book(
         session,
         settings,
         store,
         considered=trade_legs,
-        before=last_book(path),
+        before=files.last_book(path),
         sectors=sectors,
         refresh=_refresher(open_session, store, settings, deadline),
         deadline=deadline,
         watch=watch,
     )
     # Stress grids are pure and take a while, and the session must go on answering meanwhile.
-    view = await asyncio.to_thread(
-        look, book, settings, claims=claims, each_symbol=ask.each_symbol, trade=ask.trade,
-        trade_legs=trade_legs, known=known, saved=_saved(book, path, watch),
-    )  # fmt: skip
+    saved = _saved(book, path, watch)
+    view = await asyncio.to_thread(reviewed, book, known=known, saved=saved)
     if not ask.ib_margin or view.considered is None:
         return view
     asked = overview.with_legs(book, trade_legs, known=known)
@@ -194,7 +679,7 @@ def _check_one_underlying(symbols: Iterable[str]) -> None:
 def _saved(book: Book, path: Path, watch: Watcher) -> Path | None:
     """Where the book was saved; a disk that is full costs the copy, not the review."""
     try:
-        return save_book(book, path)
+        return files.save_book(book, path)
     except BadFile as exc:
         watch(Event("note", "", f"{exc}; the book was not saved"))
         return None
@@ -207,7 +692,6 @@ def _refresher(
     deadline: float | None,
 ) -> Refresh:
     """Brings bars up to date while it takes seconds; what IB's limit would delay stays old."""
-    from tomic.workflows.volatility import history
 
     async def refresh(symbols: Sequence[str]) -> object:
         until = asyncio.get_running_loop().time() + _REFRESH_S
@@ -278,25 +762,18 @@ def _consider(
     after = overview.review(with_it, settings, claims=claims)
     added = tuple(position for position in with_it.positions if position.proposed)
     alone = overview.review(book.model_copy(update={"positions": added}), settings)
-    told = [
-        alert
-        for symbol in sorted({leg.symbol for leg in trade_legs})
-        for alert in alerts.of_entry(
-            symbol,
-            next(
-                (structure.iv for structure in alone.structures if structure.symbol == symbol), None
-            ),
-            book.markets.get(symbol),
-            settings.portfolio.alerts,
-        )
-    ]
+    volatilities = {structure.symbol: structure.iv for structure in reversed(alone.structures)}
+    limits, warnings = settings.portfolio.alerts, list[Alert]()
+    for symbol in sorted({leg.symbol for leg in trade_legs}):
+        iv, market = volatilities.get(symbol), book.markets.get(symbol)
+        warnings += alerts.of_entry(symbol, iv, market, limits)
     return Considered(
         trade=trade,
         legs=trade_legs,
         after=after,
         change=fit.change(trade, before, after),
         structures=alone.structures,
-        alerts=tuple(told),
+        alerts=tuple(warnings),
     )
 
 
@@ -307,15 +784,18 @@ async def broker_margin(
     What TWS says the trade considered in *book* would take: one what-if order for all its legs.
 
     Raises:
+        DataError: A leg was not found at the gateway.
         UsageError: Legs on several underlyings, which no combination can hold.
         GatewayRefused: TWS refuses, as it does in read-only mode.
         RequestTimeout, SessionLost: No answer.
     """
-    order = order_legs(book)
+    proposed = [position for position in book.positions if position.proposed]
+    for position in proposed:
+        if position.con_id is None:
+            raise DataError(f"{position.contract}: the gateway gave no contract id")
+    order = [account.OrderLeg(account.leg_contract(leg), leg.quantity) for leg in proposed]
     _check_one_underlying(leg.contract.symbol for leg in order)
-    where = account_name or next(
-        position.account for position in book.positions if position.proposed
-    )
+    where = account_name or proposed[0].account
     return await account.what_if(
         session, order, account=where, timeout_s=settings.portfolio.account_timeout_s
     )
@@ -341,25 +821,18 @@ async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim
 
     An entry that cannot be read is told to *watch* and claims nothing.
     """
-    found = []
+    claims = []
     for document in await store.journal.load_all("open"):
         try:
             entry = from_document(document)
         except StoreError as exc:
             watch(Event("note", "", str(exc)))
             continue
-        held = tuple(
-            NamedLeg(entry.symbol, one.quantity, one.right or "", one.strike, one.expiry)
-            for one in campaign.held(entry)
+        owned = tuple(
+            NamedLeg(entry.symbol, leg.quantity, leg.right or "", leg.strike, leg.expiry)
+            for leg in campaign.held(entry)
         )
-        if held:
-            found.append(
-                Claim(
-                    "journal",
-                    f"{entry.id}",
-                    held,
-                    strategy=entry.strategy or None,
-                    opened=entry.opened_at.date(),
-                )
-            )
-    return found
+        if owned:
+            strategy, opened = entry.strategy or None, entry.opened_at.date()
+            claims.append(Claim("journal", f"{entry.id}", owned, strategy=strategy, opened=opened))
+    return claims

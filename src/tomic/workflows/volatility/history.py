@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tomic import dates
 from tomic.config import Settings
@@ -24,15 +25,10 @@ from tomic.ib import contracts, history
 from tomic.ib.history import DailyBar, Series, Turns
 from tomic.ib.session import Session
 from tomic.models import Underlying
-from tomic.store import Bars, Coverage, Database, VolSeries
+from tomic.store import Bars, Database, VolSeries
 from tomic.workflows.progress import Event, Watcher, counting, ignore
-from tomic.workflows.volatility.stored import (
-    Need,
-    SeriesName,
-    first_day_of,
-    last_complete_day,
-    need_of,
-)
+from tomic.workflows.volatility import stored
+from tomic.workflows.volatility.stored import Need, SeriesName
 
 _PRICE_CHANGE = 0.005
 """A stored close that now differs by more, as a fraction of it, was rewritten by IB."""
@@ -128,7 +124,7 @@ async def update(
     if needs:
         # Whatever the local clock says, the gateway's time decides.
         theirs = await _their_time(open_session, deadline)
-        if now is not None and last_complete_day(theirs) != last_complete_day(now):
+        if now is not None and stored.last_complete_day(theirs) != stored.last_complete_day(now):
             needs = await job.needs(unique, theirs)
     if needs:
         session = await open_session()
@@ -190,22 +186,19 @@ class _Job:
     async def needs(self, symbols: Sequence[str], now: dt.datetime) -> list[Need]:
         """Everything missing by the calendar, bars first."""
         coverages = await self.store.history.coverages(symbols)
-        last = last_complete_day(now)
-        return [
-            need
+        last = stored.last_complete_day(now)
+        missing = partial(
+            stored.need_of,
+            last_day=last,
+            first_day=stored.first_day_of(last, self.days),
+            force=self.force,
+        )
+        needs = [
+            missing(symbol, series, coverages.get(symbol, {}).get(series))
             for symbol in symbols
             for series in self.series
-            if (need := self.need(symbol, series, coverages.get(symbol, {}), last)) is not None
         ]
-
-    def need(
-        self, symbol: str, series: SeriesName, known: Mapping[str, Coverage], last: dt.date
-    ) -> Need | None:
-        """What is missing of one series."""
-        first = first_day_of(last, self.days)
-        return need_of(
-            symbol, series, known.get(series), last_day=last, first_day=first, force=self.force
-        )
+        return [need for need in needs if need is not None]
 
 
 async def _shared_turns(
@@ -263,7 +256,7 @@ async def _fetch(session: Session, job: _Job, need: Need, result: SymbolHistory)
     """Ask for one series and store what is complete of it."""
     underlying = await _underlying(session, job, need.symbol)
     now = session.clock_now()
-    last = last_complete_day(now, underlying.sessions)
+    last = stored.last_complete_day(now, underlying.sessions)
     if not need.whole and need.since >= last:
         return  # IB's hours say that the missing day is no trading day
     rows = await _ask(session, need, underlying, last, result)
@@ -307,16 +300,16 @@ async def _rewritten(store: Database, need: Need, rows: Sequence[DailyBar]) -> s
     """How what is stored differs from what IB says now of the first common day; empty if not."""
     if not rows:
         return ""
-    first, stored = rows[0], await _value_on(store, need, rows[0].day)
-    if stored is None:
+    first, known = rows[0], await _value_on(store, need, rows[0].day)
+    if known is None:
         return "" if need.whole else "the last stored day is missing from IB's answer"
     if need.series == "bars":
-        changed = abs(first.close / stored - 1.0) > _PRICE_CHANGE
+        changed = abs(first.close / known - 1.0) > _PRICE_CHANGE
     else:
-        changed = abs(first.close - stored) > _VOL_CHANGE
+        changed = abs(first.close - known) > _VOL_CHANGE
     if not changed:
         return ""
-    return f"{need.series}: {first.day} was {stored:g}, IB now says {first.close:g}"
+    return f"{need.series}: {first.day} was {known:g}, IB now says {first.close:g}"
 
 
 async def _value_on(store: Database, need: Need, day: dt.date) -> float | None:
@@ -331,8 +324,8 @@ async def _value_on(store: Database, need: Need, day: dt.date) -> float | None:
 
 async def _first_stored(job: _Job, need: Need, last: dt.date) -> dt.date:
     known = (await job.store.history.coverage(need.symbol)).get(need.series)
-    wanted = first_day_of(last, job.days)
-    return min(known.first, wanted) if known is not None and known.first else wanted
+    needed = stored.first_day_of(last, job.days)
+    return min(known.first, needed) if known is not None and known.first else needed
 
 
 async def _save(
@@ -379,6 +372,3 @@ async def _count(store: Database, results: Mapping[str, SymbolHistory]) -> None:
             results[symbol].rows = bars.rows if bars else 0
             results[symbol].iv_rows = iv.rows if iv else 0
             results[symbol].last = bars.last if bars else None
-
-
-__all__ = ["HistoryRun", "Plan", "SymbolHistory", "update"]

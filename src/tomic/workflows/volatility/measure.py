@@ -10,27 +10,440 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tomic import dates
+import numpy as np
+
+from tomic import dates, errors, valuation
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import DataError, DeadlineExceeded, RequestFailed, SessionError, ungrouped
+from tomic.errors import TomicError, ungrouped
 from tomic.ib import contracts
 from tomic.ib.session import Session
 from tomic.ib.spot import UnderlyingTicks, underlying_ticks
-from tomic.models import VolSnapshot
+from tomic.models import RowStatus, VolSnapshot
+from tomic.models.documents import finite
 from tomic.models.market import impossible
-from tomic.store import Database, Dividend, VolSeries
+from tomic.quant import smile, surface
+from tomic.store import Bars, Database, Dividend, Earnings, VolSeries
+from tomic.strategies.pricing.outlooks import smile_missed
 from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.progress import Watcher, counting, ignore
-from tomic.workflows.volatility.report import VIX, Now, Past, VolReport, measure, of_chain
-from tomic.workflows.volatility.stored import BARS_NEEDED, PastDay, by_day, session_day
+from tomic.workflows.volatility import stored
 
 if TYPE_CHECKING:
     from tomic.web import Page, Visits
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What the options of one expiry expect the underlying to move; currency per share."""
+
+    expiry: dt.date
+    dte: int
+    tau: float
+    atm_iv: float | None
+    iv: float | None
+    """One standard deviation from the at-the-money volatility."""
+    straddle: float | None
+    """Price of the straddle at the forward: the mean absolute move."""
+    density: float | None
+    """One standard deviation of the fitted smile's density; None when it was not asked for."""
+    note: str = ""
+    """Why there is no density although it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainVolatility:
+    """Volatility of one chain; fractions, None where the quotes do not determine a number."""
+
+    as_of: dt.datetime
+    day: dt.date
+    """The trading day it belongs to."""
+    iv30: float | None
+    skew: float | None
+    term_m1_m2: float | None
+    term_m1_m3: float | None
+    moves: tuple[Move, ...]
+    missing: dict[str, str]
+
+
+def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) -> ChainVolatility:
+    """
+    Read a chain; only rows with a volatility count.
+
+    Args:
+        term_window: Options within this many points of spot give an expiry's level in the term
+            structure, as in the original program.
+        smiles: Also fit a smile to every expiry, for the third kind of expected move.
+    """
+    iv, strike = chain["iv"], chain["strike"]
+    usable = np.isfinite(iv) & (chain["status"] != RowStatus.UNKNOWN_CONTRACT.value)
+    moves = tuple(_moves(chain, smiles=smiles))
+    atm = {move.tau: move.atm_iv for move in moves if move.atm_iv is not None}
+    levels = [
+        surface.mean_atm_iv(strike[rows], iv[rows], chain.spot.price, term_window)
+        for expiry in chain.expiries
+        if (rows := usable & (chain["expiry"] == np.datetime64(expiry, "D"))).any()
+    ]
+    term = surface.term_structure(levels)
+    skew = surface.skew(chain["dte"][usable], chain["delta"][usable], iv[usable])
+    iv30 = surface.constant_maturity_iv(list(atm), list(atm.values())) if atm else math.nan
+    figures = {"iv30": iv30, "skew": skew, "term_m1_m2": term.m1_m2, "term_m1_m3": term.m1_m3}
+    reasons = {
+        "iv30": "no expiry near 30 days has volatilities around its forward",
+        "skew": "no expiry's strikes reach deltas of 0.25 on both sides",
+        "term_m1_m2": f"fewer than two expiries with options within {term_window:g} of spot",
+        "term_m1_m3": f"fewer than three expiries with options within {term_window:g} of spot",
+    }
+    return ChainVolatility(
+        as_of=chain.as_of,
+        day=stored.session_day(chain.as_of, chain.underlying.sessions),
+        **{name: finite(value) for name, value in figures.items()},
+        moves=moves,
+        missing={
+            name: reasons[name] for name, value in figures.items() if not math.isfinite(value)
+        },
+    )
+
+
+def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
+    forwards = valuation.forwards(chain)
+    call, put = valuation.counterpart(chain) if len(chain) > 1 else (np.zeros(0, int),) * 2
+    mid, parities = chain.mid, []
+    densities, unfit = _densities(chain, forwards) if smiles else ({}, {})
+    for expiry, (forward, tau) in forwards.items():
+        rows = chain["expiry"] == np.datetime64(expiry, "D")
+        atm = surface.atm_iv(chain["strike"][rows], chain["iv"][rows], forward)
+        pair = rows[call]
+        straddle = surface.expected_move_straddle(
+            chain["strike"][call[pair]], mid[call[pair]], mid[put[pair]], forward
+        )
+        dte = int(chain["dte"][rows][0])
+        parities.append(
+            Move(
+                expiry=expiry,
+                dte=dte,
+                tau=tau,
+                atm_iv=finite(atm),
+                iv=finite(float(surface.expected_move_iv(chain.spot.price, atm, dte))),
+                straddle=finite(straddle),
+                density=finite(densities.get(expiry, math.nan)),
+                note=unfit.get(expiry, ""),
+            )
+        )
+    return parities
+
+
+def _densities(
+    chain: Chain, forwards: dict[dt.date, tuple[float, float]]
+) -> tuple[dict[dt.date, float], dict[dt.date, str]]:
+    """Standard deviation of each expiry's density, and why others have none."""
+    sigmas: dict[dt.date, float] = {}
+    unfit: dict[dt.date, str] = {}
+    floor = None
+    half_spread = 0.01 * 0.5 * (chain["ask"] - chain["bid"]) / chain["vega"]
+    for expiry, (forward, tau) in forwards.items():
+        # In the money the volatility of an American option is not well determined.
+        outside = np.where(chain.is_call, chain["strike"] >= forward, chain["strike"] <= forward)
+        rows = (chain["expiry"] == np.datetime64(expiry, "D")) & np.isfinite(chain["iv"]) & outside
+        strike, iv = chain["strike"][rows], chain["iv"][rows]
+        if (strikes := int(np.unique(strike).size)) < smile.LEAST_STRIKES_SVI:
+            unfit[expiry] = f"{strikes} strikes with a volatility, a density takes 5"
+            continue
+        fitted = smile.fit(
+            strike, iv, forward=forward, tau=tau, discount=math.exp(-chain.rate * tau), floor=floor
+        )
+        if why := smile_missed(fitted, strike, iv, half_spread[rows]):
+            unfit[expiry] = why
+            continue
+        floor = fitted
+        sigmas[expiry] = surface.expected_move_density(fitted).sigma
+    return sigmas, unfit
+
+
+VIX = "VIX"
+
+_FROM_CHAIN = ("skew", "term_m1_m2", "term_m1_m3")
+
+
+@dataclass(frozen=True, slots=True)
+class VolReport:
+    """Everything known about the volatility of one symbol."""
+
+    snapshot: VolSnapshot
+    realised: stored.Realised
+    moves: tuple[Move, ...] = ()
+    """Expected moves by expiry, when a chain was taken."""
+    expected_move: float | None = None
+    """One standard deviation over 30 days, from IV30; currency per share."""
+    own: stored.Standing | None = None
+    """IV30 of our own chains in its own past."""
+    ib_hv30: tuple[float, dt.date] | None = None
+    """IB's own 30-day historical volatility and its day, to compare ours with."""
+    error: TomicError | None = None
+    """Why the gateway gave nothing."""
+
+    @property
+    def symbol(self) -> str:
+        """Symbol of the underlying."""
+        return self.snapshot.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is stored of some symbols."""
+
+    bars: Mapping[str, Bars]
+    ib_iv: Mapping[str, VolSeries]
+    chain_iv: Mapping[str, VolSeries]
+    ib_hv: Mapping[str, VolSeries]
+    earnings: Mapping[str, Sequence[Earnings]]
+    dividends: Mapping[str, Sequence[Dividend]]
+    snapshots: Mapping[str, VolSnapshot]
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What was observed at this moment."""
+
+    at: dt.datetime
+    ticks: Mapping[str, UnderlyingTicks] = field(default_factory=dict)
+    errors: Mapping[str, TomicError] = field(default_factory=dict)
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    day: dt.date | None = None
+    """The trading day of *at*, by the calendar when not given."""
+
+    @property
+    def trading_day(self) -> dt.date:
+        """The last day on which trading has begun."""
+        return self.day or stored.session_day(self.at)
+
+
+def measure(
+    symbols: Sequence[str],
+    past: Past,
+    now: Now,
+    readings: Mapping[str, ChainVolatility],
+    settings: Settings,
+    window: int,
+) -> list[VolReport]:
+    """Put together what was observed and what is stored. Pure."""
+    least = settings.market.rank_min_days
+    day = now.trading_day
+    bars = stored.realised([*symbols, VIX], past.bars)
+    ib = stored.placed(_ib_values(symbols, past, now, day), past.ib_iv, window=window, least=least)
+    own = stored.placed(
+        _own_values(symbols, past, readings, day), past.chain_iv, window=window, least=least
+    )
+    vix = _vix(past, now)
+    reports = []
+    for symbol in symbols:
+        draft = _SnapshotDraft()
+        _put_spot(draft, symbol, bars[symbol], now)
+        _put_iv(draft, symbol, ib.get(symbol), own.get(symbol), now, readings)
+        _put_realised(draft, bars[symbol])
+        _put_chain(draft, readings.get(symbol), past.snapshots.get(symbol))
+        _put_events(draft, symbol, past, now)
+        draft.put("vix", *vix) if vix else draft.lack("vix", "neither quoted nor stored")
+        reports.append(
+            VolReport(
+                snapshot=draft.snapshot(symbol, now.at),
+                realised=bars[symbol],
+                moves=readings[symbol].moves if symbol in readings else (),
+                expected_move=_expected_move(draft),
+                own=own.get(symbol),
+                ib_hv30=_last(past.ib_hv.get(symbol)),
+                error=now.errors.get(symbol),
+            )
+        )
+    return reports
+
+
+class _SnapshotDraft:
+    """A snapshot while it is put together: the first source of a field counts."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
+        self.ages: dict[str, dt.datetime] = {}
+        self.missing: dict[str, str] = {}
+        self.extra: dict[str, Any] = {}
+
+    def put(self, name: str, value: Any, source: str, at: dt.datetime) -> None:
+        """Take a value unless there is none, or a better source gave one."""
+        if value is None or name in self.values:
+            return
+        if isinstance(value, float) and (fault := impossible(name, value)):
+            self.lack(name, f"{source}: {fault}")
+            return
+        self.values[name], self.sources[name], self.ages[name] = value, source, at
+        self.missing.pop(name, None)
+
+    def lack(self, name: str, reason: str) -> None:
+        """Note why there is no value, unless there is one."""
+        if name not in self.values:
+            self.missing.setdefault(name, reason)
+
+    def snapshot(self, symbol: str, at: dt.datetime) -> VolSnapshot:
+        """What was found."""
+        return VolSnapshot(
+            symbol=symbol,
+            as_of=at,
+            **self.values,
+            **self.extra,
+            sources=self.sources,
+            ages=self.ages,
+            missing=self.missing,
+        )
+
+
+def _put_spot(draft: _SnapshotDraft, symbol: str, bars: stored.Realised, now: Now) -> None:
+    ticks = now.ticks.get(symbol)
+    chain = now.chains.get(symbol)
+    if ticks is not None and ticks.spot is not None:
+        draft.put("spot", ticks.spot.price, "ib", ticks.spot.as_of)
+    if chain is not None:
+        draft.put("spot", chain.spot.price, "chain", chain.spot.as_of)
+    if bars.close is not None and bars.last_day is not None:
+        draft.put("spot", bars.close, "store", stored.usual_close(bars.last_day))
+    draft.lack("spot", "neither quoted nor stored")
+
+
+def _ib_values(
+    symbols: Sequence[str], past: Past, now: Now, day: dt.date
+) -> dict[str, tuple[float, dt.date]]:
+    """The last value of IB's series: its tick now, else one seen earlier, else a stored close."""
+    values = {}
+    for symbol in symbols:
+        ticks = now.ticks.get(symbol)
+        known = [_last(past.ib_iv.get(symbol)), _seen(past.snapshots.get(symbol))]
+        if ticks is not None and ticks.implied_volatility is not None:
+            values[symbol] = (ticks.implied_volatility, day)
+        elif earlier := [pair for pair in known if pair is not None]:
+            values[symbol] = max(earlier, key=lambda pair: pair[1])
+    return values
+
+
+def _seen(earlier: VolSnapshot | None) -> tuple[float, dt.date] | None:
+    """IB's IV30 as an earlier run saw it quoted."""
+    if earlier is None or earlier.iv30 is None or earlier.sources.get("iv30") != "ib":
+        return None
+    return earlier.iv30, stored.session_day(earlier.ages["iv30"])
+
+
+def _own_values(
+    symbols: Sequence[str], past: Past, readings: Mapping[str, ChainVolatility], day: dt.date
+) -> dict[str, tuple[float, dt.date]]:
+    """Today's value of our own series: that of the chain, else the last stored day."""
+    values = {}
+    for symbol in symbols:
+        reading = readings.get(symbol)
+        if reading is not None and reading.iv30 is not None:
+            values[symbol] = (reading.iv30, min(reading.day, day))
+        elif (last := _last(past.chain_iv.get(symbol))) is not None:
+            values[symbol] = last
+    return values
+
+
+def _last(series: VolSeries | None) -> tuple[float, dt.date] | None:
+    if series is None or not len(series):
+        return None
+    return float(series.value[-1]), series.date[-1].item()
+
+
+def _put_iv(
+    draft: _SnapshotDraft,
+    symbol: str,
+    ib: stored.Standing | None,
+    own: stored.Standing | None,
+    now: Now,
+    readings: Mapping[str, ChainVolatility],
+) -> None:
+    """Value, rank and percentile of one and the same series: IB's unless only ours has a past."""
+    ours = own is not None and own.rank is not None and (ib is None or ib.rank is None)
+    chosen = own if ours or ib is None else ib
+    if chosen is None:
+        text = f"IB sent none (tick 106) and none is stored; run tomic prices {symbol}"
+        for name in ("iv30", "iv_rank", "iv_percentile"):
+            draft.lack(name, text)
+        return
+    is_own = chosen is own
+    if is_own and symbol in readings and readings[symbol].iv30 is not None:
+        source, at = "chain", readings[symbol].as_of
+    elif not is_own and symbol in now.ticks and now.ticks[symbol].implied_volatility is not None:
+        source, at = "ib", now.at
+    else:
+        source, at = "store", stored.usual_close(chosen.day)
+    draft.put("iv30", chosen.value, source, at)
+    draft.put("iv_rank", chosen.rank, "store", at)
+    draft.put("iv_percentile", chosen.percentile, "store", at)
+    draft.lack("iv_rank", chosen.reason)
+    draft.lack("iv_percentile", chosen.reason)
+    draft.extra |= {
+        "iv_days": chosen.n,
+        "iv_window": chosen.window,
+        "iv_series": "chain30" if is_own else "ib30",
+    }
+
+
+def _put_realised(draft: _SnapshotDraft, bars: stored.Realised) -> None:
+    for name, reason in bars.missing.items():
+        draft.lack(name, reason)
+    if bars.last_day is None:
+        return
+    at = stored.usual_close(bars.last_day)
+    for window, value in bars.hv.get("close_to_close", {}).items():
+        draft.put(f"hv{window}", value, "store", at)
+    draft.put("atr14", bars.atr14, "store", at)
+
+
+def _put_chain(
+    draft: _SnapshotDraft, reading: ChainVolatility | None, earlier: VolSnapshot | None
+) -> None:
+    """Skew and term structure: of the chain at hand, else of the last one that was seen."""
+    for name in _FROM_CHAIN:
+        if reading is not None:
+            draft.put(name, getattr(reading, name), "chain", reading.as_of)
+        if earlier is not None and name in earlier.ages and earlier.sources.get(name) != "web":
+            draft.put(name, getattr(earlier, name), "store", earlier.ages[name])
+        known = reading.missing if reading is not None else earlier.missing if earlier else {}
+        draft.lack(name, known.get(name) or "no chain was taken yet; add --chain")
+
+
+def _put_events(draft: _SnapshotDraft, symbol: str, past: Past, now: Now) -> None:
+    earnings = past.earnings.get(symbol, ())
+    if earnings:
+        draft.put("next_earnings", earnings[0].day, "store", now.at)
+    draft.lack("next_earnings", "no date is stored; import a CSV with tomic store import")
+    dividends = past.dividends.get(symbol, ())
+    if dividends:
+        first = dividends[0]
+        ticked = symbol in now.ticks and now.ticks[symbol].dividends is not None
+        source = "ib" if first.source == "tick456" and ticked else "store"
+        draft.put("next_dividend", first.day, source, now.at)
+        draft.put("dividend_amount", first.amount, source, now.at)
+    draft.lack("next_dividend", "none announced by IB, none stored")
+
+
+def _vix(past: Past, now: Now) -> tuple[float, str, dt.datetime] | None:
+    """The index as a fraction: quoted, live or delayed, else its last stored close."""
+    ticks = now.ticks.get(VIX)
+    if ticks is not None and ticks.spot is not None:
+        return ticks.spot.price / 100.0, "ib", ticks.spot.as_of
+    bars = past.bars.get(VIX)
+    if bars is not None and len(bars):
+        return float(bars.close[-1]) / 100.0, "store", stored.usual_close(bars.date[-1].item())
+    return None
+
+
+def _expected_move(draft: _SnapshotDraft) -> float | None:
+    spot, iv30 = draft.values.get("spot"), draft.values.get("iv30")
+    if spot is None or iv30 is None:
+        return None
+    return float(surface.expected_move_iv(spot, iv30, 30))
 
 
 EXTRAS_S = 1.5
@@ -107,7 +520,7 @@ async def remember_chain(store: Database, chain: Chain, settings: Settings) -> V
         StoreError: The store cannot be used.
     """
     await store.chains.save(chain)
-    day = session_day(chain.as_of, chain.underlying.sessions)
+    day = stored.session_day(chain.as_of, chain.underlying.sessions)
     now = Now(chain.as_of, chains={chain.symbol: chain}, day=day)
     whole = chain.fetch.complete
     (report,) = await volatility(store, [chain.symbol], settings, now=now, keep=whole)
@@ -123,7 +536,11 @@ async def chain_of_the_day(store: Database, symbol: str, now: dt.datetime) -> Ch
     if chain is None:
         return None
     sessions = chain.underlying.sessions
-    return chain if session_day(chain.as_of, sessions) == session_day(now, sessions) else None
+    return (
+        chain
+        if stored.session_day(chain.as_of, sessions) == stored.session_day(now, sessions)
+        else None
+    )
 
 
 # -- observing -----------------------------------------------------------------------------
@@ -148,10 +565,10 @@ async def observe(
         async with asyncio.timeout_at(deadline):
             session = await open_session()
             at = await session.now()
-    except (RequestFailed, SessionError) as exc:
+    except (errors.RequestFailed, errors.SessionError) as exc:
         return Now(dt.datetime.now(dt.UTC), errors=dict.fromkeys(wanted, exc))
     except TimeoutError:
-        late = DeadlineExceeded("the deadline passed before the gateway told the time")
+        late = errors.DeadlineExceeded("the deadline passed before the gateway told the time")
         return Now(dt.datetime.now(dt.UTC), errors=dict.fromkeys(wanted, late))
 
     async def quote(symbol: str) -> UnderlyingTicks:
@@ -166,7 +583,7 @@ async def observe(
         )
 
     count = counting(watch, "quotes", len(wanted), "symbols")
-    outcomes = await session.fan_out(wanted, quote, deadline=deadline, on_done=count)
+    outcomes = await session.fan_out(wanted, quote, deadline=deadline, on_done=count, resume=True)
     return Now(
         at=session.clock_now(),
         ticks={outcome.item: outcome.value for outcome in outcomes if outcome.value is not None},
@@ -183,7 +600,7 @@ def parse_dividends(symbol: str, text: str) -> Dividend | None:
     parts = text.split(",")
     try:
         day, amount = dates.parse_expiry(parts[2]), float(parts[3])
-    except (IndexError, ValueError, DataError):
+    except (IndexError, ValueError, errors.DataError):
         return None
     if not (math.isfinite(amount) and amount > 0.0):
         return None
@@ -220,7 +637,7 @@ async def load_past(store: Database, symbols: Sequence[str], at: dt.datetime, wi
     """Everything stored that figures are computed from, in a few queries for all *symbols*."""
     today = at.astimezone(dates.NEW_YORK).date()
     return Past(
-        bars=await store.history.many_bars(symbols, days=BARS_NEEDED),
+        bars=await store.history.many_bars(symbols, days=stored.BARS_NEEDED),
         ib_iv=await store.history.many_iv(symbols, "ib30", days=window + 2),
         chain_iv=await store.history.many_iv(symbols, "chain30", days=window + 2),
         ib_hv=await store.history.many_iv(symbols, "ib_hv30", days=1),
@@ -249,8 +666,10 @@ async def _with_pages(
                     improved[at] = replace(report, snapshot=_filled(snapshot, page))
             lacking = [report for report in improved if report.snapshot.vix is None]
             if lacking and (page := await visits.page(lacking[0].symbol)).vix is not None:
-                for at, one in enumerate(improved):
-                    improved[at] = replace(one, snapshot=_filled(one.snapshot, page, ("vix",)))
+                for at, report in enumerate(improved):
+                    improved[at] = replace(
+                        report, snapshot=_filled(report.snapshot, page, ("vix",))
+                    )
     except TimeoutError:
         # The gateway's figures are there; what only a page has stays missing, as it says.
         pass
@@ -286,11 +705,13 @@ def _usable(name: str, value: float | None) -> bool:
     return value is not None and not impossible(name, value)
 
 
-async def load_days(store: Database, symbol: str, days: int, settings: Settings) -> list[PastDay]:
+async def load_days(
+    store: Database, symbol: str, days: int, settings: Settings
+) -> list[stored.PastDay]:
     """What is stored of *symbol*, day by day, with its volatilities as they were then."""
     market = settings.market
-    count = days + max(market.rank_days, BARS_NEEDED)
-    return by_day(
+    count = days + max(market.rank_days, stored.BARS_NEEDED)
+    return stored.by_day(
         await store.history.bars(symbol, days=count),
         await store.history.iv(symbol, "ib30", days=count),
         await store.history.iv(symbol, "chain30", days=count),
@@ -298,19 +719,3 @@ async def load_days(store: Database, symbol: str, days: int, settings: Settings)
         window=market.rank_days,
         least=market.rank_min_days,
     )
-
-
-__all__ = [
-    "VIX",
-    "Now",
-    "Past",
-    "VolReport",
-    "chain_of_the_day",
-    "load_days",
-    "load_past",
-    "measure",
-    "observe",
-    "parse_dividends",
-    "remember_chain",
-    "volatility",
-]

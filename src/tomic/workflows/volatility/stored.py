@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tomic import dates
 from tomic._typing import FloatArray
 from tomic.models import TradingSession
+from tomic.models.documents import finite
 from tomic.quant import realized
 from tomic.store import Bars, Coverage, VolSeries
 
@@ -202,7 +203,7 @@ def realised(symbols: Sequence[str], stored: Mapping[str, Bars]) -> dict[str, Re
                 }
                 for name in ESTIMATORS
             },
-            atr14=_number(atr[row]),
+            atr14=finite(atr[row]),
             missing=_reasons(own, close, calendar, atr[row], bars["high"][row]),
         )
     return pasts
@@ -266,12 +267,12 @@ def placed(
         least: Fewer days than this give no number.
     """
     known = {symbol: at for symbol, at in values.items() if len(stored.get(symbol, ()))}
-    found = {
+    standings = {
         symbol: _place(value, day, math.nan, math.nan, 0, window, least)
         for symbol, (value, day) in values.items()
     }
     if not known:
-        return found
+        return standings
     calendar = _calendar([day for _, day in known.values()], window)
     history = np.full((len(known), window), np.nan)
     for row, (symbol, (_, day)) in enumerate(known.items()):
@@ -284,8 +285,10 @@ def placed(
     rank, n = realized.iv_rank(value, history)
     percentile, _ = realized.iv_percentile(value, history)
     for row, (symbol, (level, day)) in enumerate(known.items()):
-        found[symbol] = _place(level, day, rank[row], percentile[row], int(n[row]), window, least)
-    return found
+        standings[symbol] = _place(
+            level, day, rank[row], percentile[row], int(n[row]), window, least
+        )
+    return standings
 
 
 def _place(
@@ -296,7 +299,7 @@ def _place(
             value, day, n=n, window=window, reason=f"{n} of at least {least} days stored"
         )
     reason = "" if math.isfinite(rank) else f"IV did not move in the {n} days stored"
-    return Standing(value, day, _number(rank), _number(percentile), n, window, reason)
+    return Standing(value, day, finite(rank), finite(percentile), n, window, reason)
 
 
 # -- day by day ----------------------------------------------------------------------------
@@ -356,7 +359,7 @@ def by_day(
     }
     stored = np.isfinite(row["close"]) | np.isfinite(row["ib"]) | np.isfinite(row["own"])
     return [
-        PastDay(calendar[at].item(), **{name: _number(v[at]) for name, v in columns.items()})
+        PastDay(calendar[at].item(), **{name: finite(v[at]) for name, v in columns.items()})
         for at in np.flatnonzero(stored)[-days:]
     ]
 
@@ -392,7 +395,3 @@ def _places(
     column = at - end + width - 1
     fits = on & (column >= 0) & (column < width)
     return column[fits], fits
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

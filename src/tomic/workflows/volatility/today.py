@@ -5,16 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tomic.workflows.chain.fetch import cut_short, fetch_all, with_rules
+from tomic.workflows.resources import Resources
 from tomic.workflows.volatility import history, measure
-
-if TYPE_CHECKING:
-    from tomic.workflows.resources import Resources
-    from tomic.workflows.volatility.history import HistoryRun
-    from tomic.workflows.volatility.measure import Now, VolReport
-    from tomic.workflows.volatility.stored import SeriesName
+from tomic.workflows.volatility.stored import SeriesName
 
 # Skew needs strikes out to deltas of 0.25, about 0.7 standard deviations; four expiries hold the
 # thirtieth day and the three months of the term structure.
@@ -29,7 +25,7 @@ async def prices(
     ib_hv: bool = False,
     force: bool = False,
     timeout_s: float | None = None,
-) -> HistoryRun:
+) -> history.HistoryRun:
     """
     Bring stored bars and implied volatility of *symbols* up to date, one run at a time.
 
@@ -53,7 +49,7 @@ async def _updated(
     ib_hv: bool = False,
     force: bool = False,
     deadline: float | None,
-) -> HistoryRun:
+) -> history.HistoryRun:
     series: list[SeriesName] = ["bars", "ib30", "ib_hv30"] if ib_hv else ["bars", "ib30"]
     store, wait_s = await resources.store(), resources.settings.store.lock_wait_s
     async with store.run_lock("prices", wait_s=wait_s):
@@ -80,7 +76,7 @@ async def vols(
     smiles: bool = False,
     stored: bool = False,
     deadline: float | None = None,
-) -> list[VolReport]:
+) -> list[measure.VolReport]:
     """
     The volatility of *symbols*; the options are those of `Desk.vols`.
 
@@ -113,8 +109,8 @@ async def vols(
 
 
 async def _with_chains(
-    resources: Resources, now: Now, symbols: Sequence[str], *, fetch: bool, deadline: float
-) -> Now:
+    resources: Resources, now: measure.Now, symbols: Sequence[str], *, fetch: bool, deadline: float
+) -> measure.Now:
     """
     *now* with the chain of the day of each symbol; with *fetch*, those that are missing too.
 
