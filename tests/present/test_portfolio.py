@@ -12,6 +12,7 @@ from tomic.models.book import SymbolMarket
 from tomic.models.review import BetaDelta, Gap, Jump, SymbolBeta, TailRisk, WhatIfMargin
 from tomic.portfolio import alerts
 from tomic.present import portfolio
+from tomic.present.forms import Format
 from tomic.workflows.portfolio.review import PortfolioReview
 
 
@@ -21,7 +22,9 @@ def text(by="strategy", *, spots=(), every_alert=False, totals=None, **changes):
     if totals is not None:
         changes["totals"] = review.totals.model_copy(update=totals)
     view = PortfolioReview(book=None, review=review.model_copy(update=changes))
-    return portfolio.text(view, by, spots=spots, every_alert=every_alert, width=120, color=False)
+    return portfolio.shown(
+        view, Format.TABLE, by, spots=spots, every_alert=every_alert, width=120, color=False
+    )
 
 
 def test_an_empty_book():

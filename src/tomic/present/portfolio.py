@@ -178,44 +178,29 @@ def shown(
     """
     The review in *format*; rows hold fractions and money as plain numbers, unknown ones empty.
 
-    The other arguments are those of `text`.
-    """
-    return emit(
-        format,
-        table=lambda: text(
-            view, by, spots=spots, every_alert=every_alert, width=width, color=color
-        ),
-        json=lambda: to_json(view, by, grids=bool(spots)),
-        ndjson=lambda: forms.to_ndjson(rows(view.review, by)),
-        csv=lambda: forms.to_csv(rows(view.review, by)),
-    )
-
-
-def text(
-    view: PortfolioReview,
-    by: str,
-    *,
-    spots: Sequence[float],
-    every_alert: bool,
-    width: int,
-    color: bool,
-) -> str:
-    """
-    The review and the considered trade.
-
-    *spots* are the columns of the stress tables, none of which are shown when it is empty.
+    Args:
+        by: One of `GROUPINGS`.
+        spots: Columns of the stress tables, none of which are shown when it is empty.
     """
     review = view.review
-    parts = [header(review), _main_table(review, by, width=width, color=color), _totals(review)]
-    if spots:
-        parts += [_grid_text(grid, review, spots, color) for grid in _grids(review)]
-        parts.append(_events(review))
-    parts.append(_concentration(review))
-    parts.append(_alerts(review.alerts, every=every_alert))
-    parts.append(_gaps(review))
-    if view.considered is not None:
-        parts.append(considered_text(review, view.considered, color=color))
-    return "\n\n".join(part for part in parts if part) + "\n"
+
+    def table() -> str:
+        parts = [header(review), _main_table(review, by, width=width, color=color), _totals(review)]
+        if spots:
+            parts += [_grid_text(grid, review, spots, color) for grid in _grids(review)]
+            parts.append(_events(review))
+        parts += [_concentration(review), _alerts(review.alerts, every=every_alert), _gaps(review)]
+        if view.considered is not None:
+            parts.append(considered_text(review, view.considered, color=color))
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    return emit(
+        format,
+        table=table,
+        json=lambda: to_json(view, by, grids=bool(spots)),
+        ndjson=lambda: forms.to_ndjson(rows(review, by)),
+        csv=lambda: forms.to_csv(rows(review, by)),
+    )
 
 
 def header(review: BookReview) -> str:

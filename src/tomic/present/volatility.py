@@ -33,7 +33,7 @@ _DROPPED_FIRST = (
     "skew", "pct", "IV-HV",
 )  # fmt: skip
 """Columns that make room on a narrow screen, the least important first."""
-_PAST_COLUMNS = figures.columns("close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30")
+PAST_COLUMNS = figures.columns("close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30")
 _DETAIL = figures.columns(
     "spot iv30 iv_rank iv_percentile hv20 hv30 hv60 hv90 hv252 atr14 vix skew term_m1_m2 term_m1_m3"
 )
@@ -341,9 +341,9 @@ def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
 def _history_tables(rows: Mapping[str, Sequence[PastDay]]) -> str:
     parts = []
     for symbol, days in rows.items():
-        table = PlainTable(symbol, *(figure.narrow for figure in _PAST_COLUMNS))
+        table = PlainTable(symbol, *(figure.narrow for figure in PAST_COLUMNS))
         for day in days:
-            cells = (figure_text(figure, getattr(day, figure.name)) for figure in _PAST_COLUMNS)
+            cells = (figure_text(figure, getattr(day, figure.name)) for figure in PAST_COLUMNS)
             table.add_row(day.day.isoformat(), *cells)
         nothing = f"{symbol}: nothing stored; run tomic prices {symbol}\n"
         parts.append(table.text() if days else nothing)

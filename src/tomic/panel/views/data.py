@@ -14,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from tomic import figures
 from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.files.quality import CsvQuality, check_file
@@ -24,6 +23,7 @@ from tomic.panel.widgets.lines import Ask, FactLines
 from tomic.panel.widgets.plot import Canvas, Glyphs, Span, framed, span_of
 from tomic.present.store import megabytes
 from tomic.present.text import points
+from tomic.present.volatility import PAST_COLUMNS
 from tomic.store import Coverage, StoreInfo
 from tomic.workflows.volatility.history import HistoryRun
 from tomic.workflows.volatility.stored import PastDay
@@ -199,15 +199,7 @@ class DataView(View):
 
 DAYS = 60
 
-DAY_COLUMNS: list[Column[Any]] = [
-    text_column("day", "day"),
-    *(
-        figure_column(figure)
-        for figure in figures.columns(
-            "close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30"
-        )
-    ),
-]
+DAY_COLUMNS: list[Column[Any]] = [text_column("day", "day"), *map(figure_column, PAST_COLUMNS)]
 
 
 def days_text(days: Sequence[PastDay], width: int, height: int, glyphs: Glyphs) -> Text:

@@ -19,7 +19,6 @@ from tomic.models.journal import (
     Calibration,
     ExitCheck,
     Interval,
-    JournalEntry,
     JournalReport,
     Statistics,
     Verdict,
@@ -28,9 +27,9 @@ from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.grid import Column, Grid, text_column
 from tomic.panel.widgets.lines import Ask, FactLines
 from tomic.panel.widgets.plot import Glyphs
-from tomic.present import forms, journal as present
+from tomic.present import journal as present
+from tomic.present.forms import Format
 from tomic.present.text import amount, money, number, points
-from tomic.store import Change
 from tomic.workflows.journal import entries, files, review, statistics, trades
 from tomic.workflows.journal.entries import Journal, Recorded
 from tomic.workflows.portfolio.review import PROPOSAL_ID
@@ -111,12 +110,6 @@ COLUMNS: list[Column[Any]] = [
     text_column("opened", "opened"),
     text_column("legs", "legs"),
 ]
-
-
-def entry_text(entry: JournalEntry, changes: Sequence[Change] = ()) -> str:
-    """One entry with all that was kept of it, and its history."""
-    whole = present.whole(entry, as_json=False)
-    return f"{whole}\nhistory\n{present.history(changes, forms.Format.TABLE)}"
 
 
 # -- statistics ------------------------------------------------------------------------------
@@ -270,7 +263,9 @@ class JournalView(View):
         async def ask(desk: Desk) -> str:
             journal = await desk.journal(offline=True)
             entry = await entries.load(journal, entry_id)
-            return entry_text(entry, await entries.history(journal, entry_id))
+            changes = await entries.history(journal, entry_id)
+            history = present.history(changes, Format.TABLE)
+            return f"{present.whole(entry, as_json=False)}\nhistory\n{history}"
 
         def show(text: str) -> None:
             self.app.push_screen(TextSheet(f"Journal entry {entry_id}", text, self.command()))
