@@ -3,6 +3,9 @@ A ladder of checks from the socket to option data, each with the fix for its fai
 
 The ladder stops at the first rung without which the next cannot stand. What the gateway said
 about itself meanwhile is explained at the end, and the store is looked at in any case.
+
+A remedy says what a fault means and what to do about it, in the words of a person at the screen.
+Source of the codes: IB, "Message Codes" of the TWS API; see also `tomic.ib.reactions`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Trades of an entry: closed, rolled, adjusted, expired, assigned, at real prices."""
+"""
+Trades of an entry: opened, closed, rolled, adjusted, expired, assigned, at real prices.
+
+An entry is opened from a saved proposal, from positions of the account, or from legs.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """
 The review of the portfolio: a book from the gateway or from a file, and what it says.
 
-Each run saves the book it read, so that the same review can be had later without TWS.
+Each run saves the book it read, so that the same review can be had later without TWS. Reading goes
+over the session's one budget and through the same quotes as a chain. What cannot be had is noted
+with its reason; only the positions and the account values themselves must come.
 """
 
 from __future__ import annotations

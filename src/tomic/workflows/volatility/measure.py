@@ -2,7 +2,8 @@
 The volatility of symbols: every figure with its source and age, or why it is absent.
 
 Sources in order: the gateway's quote of this moment (``ib``), the chain of the day (``chain``),
-what is stored (``store``), and the public page (``web``) for what is still missing.
+what is stored (``store``), and the public page (``web``) for what is still missing. The first
+source of a field counts, and a field without any says why.
 """
 
 from __future__ import annotations
