@@ -6,10 +6,10 @@ from tomic.wire.requests import ContractSpec
 
 
 def underlying(market, symbol):
-    (found,) = market.find(ContractSpec(symbol=symbol, sec_type="STK")) or market.find(
+    (listing,) = market.find(ContractSpec(symbol=symbol, sec_type="STK")) or market.find(
         ContractSpec(symbol=symbol, sec_type="IND")
     )
-    return found
+    return listing
 
 
 def spot(market, symbol):
@@ -18,10 +18,10 @@ def spot(market, symbol):
 
 def chain(market, symbol, expiry, trading_class=""):
     """(listing, quote) of every option of one expiry."""
-    found = market.find(
+    options = market.find(
         ContractSpec(symbol=symbol, sec_type="OPT", expiry=expiry, trading_class=trading_class)
     )
-    return [(option, market.quote(option.con_id)) for option in found]
+    return [(option, market.quote(option.con_id)) for option in options]
 
 
 def priced(market, symbol, trading_class, expiry):

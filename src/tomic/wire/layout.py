@@ -235,11 +235,9 @@ class Codec(Protocol):
 
     def encode(self, value: Any, out: list[str], version: int) -> None:
         """Append the fields of *value*."""
-        ...
 
     def decode(self, cursor: Cursor) -> Any:
         """Read one value."""
-        ...
 
 
 T = TypeVar("T")

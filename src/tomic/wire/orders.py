@@ -183,41 +183,16 @@ class WhatIfOrder:
 def _open_order_head(value: WhatIfOrder, out: list[str], version: int) -> None:
     order, contract = value.order, value.order.contract
     kind, limit, auxiliary, tif, oca = order.terms
-    out += [
-        str(order.order_id),
-        str(contract.con_id),
-        contract.symbol,
-        contract.sec_type,
-        contract.expiry,
-        number_text(contract.strike),
-        contract.right or "?",
-        contract.multiplier,
-        contract.exchange,
-        contract.currency or "USD",
-        contract.local_symbol,
-        contract.trading_class,
-        order.action,
-        number_text(order.quantity),
-        kind,
-        limit or "0.0",
-        auxiliary or "0.0",
-        tif or "DAY",
-        oca,
-        order.account,
-        "",  # open or close
-        "0",  # origin
-        "",  # reference
-        str(value.client_id),
-        str(value.perm_id),
-        "0",  # outside regular hours
-        "0",  # hidden
-        "0",  # discretionary amount
-        "",  # good after
-        "",  # share allocation
-        "",  # advisor group
-        "",  # advisor method
-        "",  # advisor percentage
-    ]
+    out += [str(order.order_id), str(contract.con_id), contract.symbol, contract.sec_type]
+    out += [contract.expiry, number_text(contract.strike), contract.right or "?"]
+    out += [contract.multiplier, contract.exchange, contract.currency or "USD"]
+    out += [contract.local_symbol, contract.trading_class]
+    out += [order.action, number_text(order.quantity)]
+    out += [kind, limit or "0.0", auxiliary or "0.0", tif or "DAY", oca, order.account]
+    out += ["", "0", ""]  # open or close, origin, reference
+    out += [str(value.client_id), str(value.perm_id)]
+    out += ["0", "0", "0"]  # outside regular hours, hidden, discretionary amount
+    out += ["", "", "", "", ""]  # good after, share allocation, advisor group, method, percentage
     if version < 177:
         out.append("")  # advisor profile
     out += ["", "", "", "", "", "0", "", "-1", "0"]  # model code ... auction strategy

@@ -186,38 +186,29 @@ class Market(Protocol):
 
     def now(self) -> datetime:
         """The market's own time, aware, in UTC."""
-        ...
 
     def is_open(self, con_id: int) -> bool:
         """Whether the contract's liquid hours hold now."""
-        ...
 
     def find(self, wanted: ContractSpec) -> Sequence[Listing]:
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
-        ...
 
     def parameters(self, symbol: str, under_con_id: int) -> Sequence[ParameterRow]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
-        ...
 
     def quote(self, con_id: int) -> Quote | None:
         """Everything that contract can tick now; None when the contract is unknown."""
-        ...
 
     def frozen_quote(self, con_id: int) -> Quote | None:
         """What types 2 and 4 show: the last session's values while closed, else the quote."""
-        ...
 
     def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
         """Daily bars of *days* sessions up to *end*, oldest first; None where IB has none."""
-        ...
 
     def book(self) -> AccountBook:
         """Accounts, values and positions."""
-        ...
 
     def whatif_margin(
         self, account: str, legs: Sequence[tuple[int, float]]
     ) -> tuple[float, float] | None:
         """Change of initial and maintenance margin for (con_id, signed quantity) legs."""
-        ...

@@ -174,7 +174,6 @@ def _values(
     option = sum(x.quantity * x.price * x.multiplier for x in lines if x.right)
     gross = sum(abs(x.quantity * x.price * x.multiplier) for x in lines)
     net = cash + stock + option
-    excess = net - maintenance
     money = {
         "NetLiquidation": net,
         "TotalCashValue": cash,
@@ -188,23 +187,16 @@ def _values(
         "RegTEquity": cash + stock,
         "RegTMargin": initial,
         "SMA": max(net - initial, 0.0),
-        "InitMarginReq": initial,
-        "MaintMarginReq": maintenance,
-        "AvailableFunds": net - initial,
-        "ExcessLiquidity": excess,
-        "FullInitMarginReq": initial,
-        "FullMaintMarginReq": maintenance,
-        "FullAvailableFunds": net - initial,
-        "FullExcessLiquidity": excess,
-        "LookAheadInitMarginReq": initial,
-        "LookAheadMaintMarginReq": maintenance,
-        "LookAheadAvailableFunds": net - initial,
-        "LookAheadExcessLiquidity": excess,
-        "BuyingPower": max(net - initial, 0.0) * 4.0,
     }
+    for kind in ("", "Full", "LookAhead"):
+        money[f"{kind}InitMarginReq"] = initial
+        money[f"{kind}MaintMarginReq"] = maintenance
+        money[f"{kind}AvailableFunds"] = net - initial
+        money[f"{kind}ExcessLiquidity"] = net - maintenance
+    money["BuyingPower"] = max(net - initial, 0.0) * 4.0
     plain = {
         "AccountType": ("INDIVIDUAL", ""),
-        "Cushion": (f"{excess / net:.6f}", ""),
+        "Cushion": (f"{(net - maintenance) / net:.6f}", ""),
         "LookAheadNextChange": ("0", ""),
         "DayTradesRemaining": ("-1", ""),
         "Leverage": (f"{gross / net:.2f}", ""),

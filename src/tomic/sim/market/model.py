@@ -167,7 +167,7 @@ class ModelMarket:
             holdings = [
                 holding
                 for plan in demo_account.DEMO_BOOK
-                if (holding := self._held(plan)) is not None
+                if (holding := self._planned_holding(plan)) is not None
             ]
             book = demo_account.open_book(self._accounts, self._currency, holdings, self._line)
             self._book = replace(book, fills=self._fills)
@@ -207,7 +207,7 @@ class ModelMarket:
             expiry=listing.expiry_text,
         )
 
-    def _held(self, plan: demo_account.Planned) -> Holding | None:
+    def _planned_holding(self, plan: demo_account.Planned) -> Holding | None:
         """The contract that a planned holding means today; None when its symbol is not here."""
         instrument = self._catalogue.instrument(plan.symbol)
         if instrument is None:

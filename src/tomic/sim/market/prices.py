@@ -416,7 +416,7 @@ def noise(con_id: IntArray, seed: int, stream: int) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
+class Strip:
     """Calls and puts of one expiry with what they are priced on; arrays as in :class:`Slice`."""
 
     setting: MarketState
@@ -438,7 +438,7 @@ class Lot:
         expiry: datetime,
         strike: FloatArray,
         con_id: IntArray,
-    ) -> Lot:
+    ) -> Strip:
         """
         Options of one expiry at one moment.
 
@@ -456,21 +456,21 @@ class Lot:
         return cls(setting, rule, expiry, both, is_call, con_id, tau, forward, sigma)
 
 
-def price_slice(lot: Lot) -> Slice:
+def price_slice(strip: Strip) -> Slice:
     """Price one expiry."""
-    setting = lot.setting
-    shown = lot.sigma + _side_gap(lot)
-    terms = (lot.tau, RATE, lot.carry.div_yield)
+    setting = strip.setting
+    shown = strip.sigma + _side_gap(strip)
+    terms = (strip.tau, RATE, strip.carry.div_yield)
     # Index options are European; those of shares and funds may be exercised at any time.
     style = black_scholes if setting.instrument.is_index else american
-    fair = style.price(setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
-    greeks = style.greeks(setting.spot, lot.strike, *terms, shown, lot.is_call)
-    premium = fair - _european(lot)
-    bid, ask = _around(lot, fair, greeks.vega)
-    volume, open_interest, size = activity(lot)
+    fair = style.price(setting.spot, strip.strike, *terms, strip.sigma, strip.is_call)
+    greeks = style.greeks(setting.spot, strip.strike, *terms, shown, strip.is_call)
+    premium = fair - _european(strip)
+    bid, ask = _around(strip, fair, greeks.vega)
+    volume, open_interest, size = activity(strip)
     return Slice(
-        strike=lot.strike,
-        is_call=lot.is_call,
+        strike=strip.strike,
+        is_call=strip.is_call,
         fair=fair,
         sigma=shown,
         delta=greeks.delta,
@@ -479,13 +479,13 @@ def price_slice(lot: Lot) -> Slice:
         theta=greeks.theta,
         bid=bid,
         ask=ask,
-        last=_last(lot, fair, bid, ask, volume),
-        close=_close(lot, premium),
+        last=_last(strip, fair, bid, ask, volume),
+        close=_close(strip, premium),
         premium=premium,
         size=size,
         volume=volume,
         open_interest=open_interest,
-        pv_dividend=lot.carry.pv_dividend,
+        pv_dividend=strip.carry.pv_dividend,
         spot=setting.spot,
     )
 
@@ -505,29 +505,29 @@ def past_value(
         setting: The moment.
         premium: What early exercise is worth today; it is taken to have been the same then.
     """
-    lot = Lot.of(setting, rule, expiry, np.array([strike]), np.zeros(2, np.int64))
-    values = _at_least_intrinsic(lot, _european(lot) + premium)
+    strip = Strip.of(setting, rule, expiry, np.array([strike]), np.zeros(2, np.int64))
+    values = _at_least_intrinsic(strip, _european(strip) + premium)
     return float(values[0 if right == "C" else 1])
 
 
-def _european(lot: Lot) -> FloatArray:
-    terms = (lot.tau, RATE, lot.carry.div_yield)
-    return black_scholes.price(lot.setting.spot, lot.strike, *terms, lot.sigma, lot.is_call)
+def _european(strip: Strip) -> FloatArray:
+    terms = (strip.tau, RATE, strip.carry.div_yield)
+    return black_scholes.price(strip.setting.spot, strip.strike, *terms, strip.sigma, strip.is_call)
 
 
-def _at_least_intrinsic(lot: Lot, value: FloatArray) -> FloatArray:
-    if lot.setting.instrument.is_index:
+def _at_least_intrinsic(strip: Strip, value: FloatArray) -> FloatArray:
+    if strip.setting.instrument.is_index:
         return value
-    side = np.where(lot.is_call, 1.0, -1.0)
-    return np.maximum(value, side * (lot.setting.spot - lot.strike))
+    side = np.where(strip.is_call, 1.0, -1.0)
+    return np.maximum(value, side * (strip.setting.spot - strip.strike))
 
 
-def _side_gap(lot: Lot) -> FloatArray:
+def _side_gap(strip: Strip) -> FloatArray:
     """Calls a little below and puts a little above the true volatility while the market trades."""
-    if not lot.setting.live:
-        return np.zeros(lot.con_id.shape)
-    gap = 0.0005 + 0.002 * noise(lot.con_id, lot.setting.seed, 1)
-    return np.where(lot.is_call, -gap, gap)
+    if not strip.setting.live:
+        return np.zeros(strip.con_id.shape)
+    gap = 0.0005 + 0.002 * noise(strip.con_id, strip.setting.seed, 1)
+    return np.where(strip.is_call, -gap, gap)
 
 
 def _tick(instrument: Instrument, price: FloatArray) -> FloatArray:
@@ -536,15 +536,15 @@ def _tick(instrument: Instrument, price: FloatArray) -> FloatArray:
     return np.where(price < _FINE_BELOW, fine, instrument.price_step)
 
 
-def _around(lot: Lot, fair: FloatArray, vega: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _around(strip: Strip, fair: FloatArray, vega: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Bid and ask around the fair value; no bid where nobody would pay a tick."""
-    setting, instrument, seed = lot.setting, lot.setting.instrument, lot.setting.seed
-    thin = (3.0 if lot.rule.odd else 1.0) * float(max(instrument.liquidity, 0.05) ** -_THINNESS)
-    side = np.where(lot.is_call, 1.0, -1.0)
-    inside = np.maximum(side * (setting.spot - lot.strike), 0.0)
-    width = thin * (0.035 * vega * (1.0 + lot.tau) + 0.004 * inside + 0.00001 * setting.spot)
-    width *= 0.7 + 0.8 * noise(lot.con_id, seed, 2)
-    middle = fair + 0.3 * (noise(lot.con_id, seed, 3) - 0.5) * width
+    setting, instrument, seed = strip.setting, strip.setting.instrument, strip.setting.seed
+    thin = (3.0 if strip.rule.odd else 1.0) * float(max(instrument.liquidity, 0.05) ** -_THINNESS)
+    side = np.where(strip.is_call, 1.0, -1.0)
+    inside = np.maximum(side * (setting.spot - strip.strike), 0.0)
+    width = thin * (0.035 * vega * (1.0 + strip.tau) + 0.004 * inside + 0.00001 * setting.spot)
+    width *= 0.7 + 0.8 * noise(strip.con_id, seed, 2)
+    middle = fair + 0.3 * (noise(strip.con_id, seed, 3) - 0.5) * width
     tick = _tick(instrument, fair)
     # The nudge keeps a price that already is on the tick from being moved by rounding error.
     bid = np.floor((middle - 0.5 * width) / tick + 1e-9) * tick
@@ -554,22 +554,22 @@ def _around(lot: Lot, fair: FloatArray, vega: FloatArray) -> tuple[FloatArray, F
     return np.round(bid, 4), np.round(ask, 4)
 
 
-def activity(lot: Lot) -> tuple[IntArray, IntArray, IntArray]:
+def activity(strip: Strip) -> tuple[IntArray, IntArray, IntArray]:
     """Volume, open interest and quote size: most near the money, on round strikes, in monthlies."""
-    instrument, seed = lot.setting.instrument, lot.setting.seed
-    rule, expiry = lot.rule, lot.expiry
-    distance = np.log(lot.strike / lot.carry.forward) / (lot.sigma * np.sqrt(lot.tau) + 0.01)
+    instrument, seed = strip.setting.instrument, strip.setting.seed
+    rule, expiry, tau = strip.rule, strip.expiry, strip.tau
+    distance = np.log(strip.strike / strip.carry.forward) / (strip.sigma * np.sqrt(tau) + 0.01)
     # Interest gathers a little out of the money: above the forward in calls, below it in puts.
-    distance = np.where(lot.is_call, distance, -distance) - 0.4
+    distance = np.where(strip.is_call, distance, -distance) - 0.4
     shape = np.exp(-0.5 * (distance / 1.3) ** 2)
-    is_round = lot.strike % (10.0 * rule.near_step) == 0.0
+    is_round = strip.strike % (10.0 * rule.near_step) == 0.0
     monthly = 4.0 if expiry.date() == listings.third_friday(expiry.year, expiry.month) else 1.0
     scale = 2500.0 * instrument.liquidity**2 * monthly * (0.02 if rule.odd else 1.0)
     base = scale * shape * np.where(is_round, 3.0, 1.0)
-    interest = base * (0.4 + 1.2 * noise(lot.con_id, seed, 4))
+    interest = base * (0.4 + 1.2 * noise(strip.con_id, seed, 4))
     # Old positions stay where the money once was; today's trading does not.
-    traded = base * shape * (0.2 + 1.6 * noise(lot.con_id, seed, 5)) * 0.5 / (1.0 + 8.0 * lot.tau)
-    size = 5.0 + 120.0 * instrument.liquidity * shape * noise(lot.con_id, seed, 6)
+    traded = base * shape * (0.2 + 1.6 * noise(strip.con_id, seed, 5)) * 0.5 / (1.0 + 8.0 * tau)
+    size = 5.0 + 120.0 * instrument.liquidity * shape * noise(strip.con_id, seed, 6)
     return _whole(traded), _whole(interest), _whole(size)
 
 
@@ -578,24 +578,24 @@ def _whole(values: FloatArray) -> IntArray:
 
 
 def _last(
-    lot: Lot, fair: FloatArray, bid: FloatArray, ask: FloatArray, volume: IntArray
+    strip: Strip, fair: FloatArray, bid: FloatArray, ask: FloatArray, volume: IntArray
 ) -> FloatArray:
     """The last trade, somewhere between bid and ask; NaN where nothing traded today."""
     low = np.where(np.isnan(bid), 0.0, bid)
-    tick = _tick(lot.setting.instrument, fair)
-    price = low + noise(lot.con_id, lot.setting.seed, 7) * (ask - low)
+    tick = _tick(strip.setting.instrument, fair)
+    price = low + noise(strip.con_id, strip.setting.seed, 7) * (ask - low)
     price = np.round(np.round(price / tick) * tick, 4)
     return np.where((volume > 0) & (price > 0.0), price, np.nan)
 
 
-def _close(lot: Lot, premium: FloatArray) -> FloatArray:
+def _close(strip: Strip, premium: FloatArray) -> FloatArray:
     """Fair value at the close of the session before, on the tick."""
-    setting = lot.setting
+    setting = strip.setting
     before = replace(
         setting, spot=setting.previous_spot, iv30=setting.previous_iv30, now=setting.previous
     )
-    half = lot.strike[: len(lot.strike) // 2]
-    was = Lot.of(before, lot.rule, lot.expiry, half, lot.con_id)
+    half = strip.strike[: len(strip.strike) // 2]
+    was = Strip.of(before, strip.rule, strip.expiry, half, strip.con_id)
     fair = _at_least_intrinsic(was, _european(was) + premium)
     tick = _tick(setting.instrument, fair)
     return np.asarray(np.maximum(np.round(np.round(fair / tick) * tick, 4), tick))
@@ -680,17 +680,17 @@ class QuoteBoard:
         key = (instrument.symbol, rule.name, expiry)
         known = self._slices.get(key)
         if known is None:
-            lot = self._lot(self.setting(instrument), rule, expiry)
-            places = {con_id: i for i, con_id in enumerate(lot.con_id.tolist())}
-            known = price_slice(lot), places
+            strip = self._strip(self.setting(instrument), rule, expiry)
+            places = {con_id: i for i, con_id in enumerate(strip.con_id.tolist())}
+            known = price_slice(strip), places
             self._slices[key] = known
         return known
 
-    def _lot(self, setting: MarketState, rule: OptionClass, expiry: date) -> Lot:
+    def _strip(self, setting: MarketState, rule: OptionClass, expiry: date) -> Strip:
         instrument = setting.instrument
         strike = np.array(self.catalogue.strikes(instrument, rule, expiry))
         ids = self.catalogue.ids(instrument, rule, expiry, strike)
-        return Lot.of(setting, rule, listings.last_trade(rule, expiry), strike, ids)
+        return Strip.of(setting, rule, listings.last_trade(rule, expiry), strike, ids)
 
     def price_ahead(self, instrument: Instrument) -> Iterator[date]:
         """Price and describe every option of *instrument* now, yielding each expiry when done."""
@@ -766,7 +766,7 @@ class QuoteBoard:
         setting = self.setting(instrument)
         for rule in instrument.classes:
             for expiry in self.catalogue.expiries(rule):
-                volume, interest, _ = activity(self._lot(setting, rule, expiry))
+                volume, interest, _ = activity(self._strip(setting, rule, expiry))
                 n = len(volume) // 2
                 parts = (volume[:n], volume[n:], interest[:n], interest[n:])
                 totals += np.array([part.sum() for part in parts])

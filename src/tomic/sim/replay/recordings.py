@@ -25,16 +25,8 @@ from typing import Any, Literal, get_args
 from tomic.disk import parse_json, read_bytes, unzipped
 from tomic.errors import BadFile
 from tomic.masking import Masks
-from tomic.wire.framing import (
-    Fields,
-    FrameReader,
-    Hello,
-    RequestStream,
-    WireError,
-    frame,
-    frame_fields,
-    split_fields,
-)
+from tomic.wire import framing
+from tomic.wire.framing import Fields, WireError
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +42,6 @@ _NAMING = {"6": (5,), "54": (2,), "61": (2,), "63": (3,), "71": (3,), "73": (3,)
 """Message to its fields with an account: values, positions and summaries, also by model."""
 _MANAGED, _FAMILIES = "15", "78"
 _DIGITS = re.compile(r"\d{3}")
-
-
-def masked(text: str) -> str:
-    """The text with what looks like an account number shortened; see `tomic.masking`."""
-    return Masks().text(text)
 
 
 def _accounts_in(fields: Fields) -> Iterator[str]:
@@ -122,7 +109,7 @@ class Recorder:
         self._entries: list[dict[str, Any]] = []
         self._clock, self._start = clock, clock()
         self._link = 0
-        self._requests, self._answers = RequestStream(), FrameReader()
+        self._requests, self._answers = framing.RequestStream(), framing.FrameReader()
         self._unreadable = False
         self._messages = 0
 
@@ -131,10 +118,10 @@ class Recorder:
         if data.startswith(b"API\0"):
             self._flush()
             self._link += 1
-            self._requests, self._answers = RequestStream(), FrameReader()
+            self._requests, self._answers = framing.RequestStream(), framing.FrameReader()
             self._unreadable = False
         for item in self._requests.feed(data):
-            if isinstance(item, Hello):
+            if isinstance(item, framing.Hello):
                 self._note("hello", (str(item.lowest), str(item.highest)))
             else:
                 self._note("sent", item)
@@ -181,10 +168,10 @@ class Recorder:
         return gzip.compress(data, mtime=0) if compress else data
 
     def _message(self, payload: bytes) -> None:
-        whole = frame(payload)
+        whole = framing.frame(payload)
         try:
-            fields = split_fields(payload)
-            if frame_fields(fields) == whole:
+            fields = framing.split_fields(payload)
+            if framing.frame_fields(fields) == whole:
                 self._note("received", fields)
                 return
         except WireError as exc:

@@ -148,13 +148,12 @@ class Ledger:
 
     def _fills(self) -> Iterator[tuple[MarketFill, Listing]]:
         for fill in self._market.book().fills:
-            known = (
-                [fill.contract]
-                if fill.contract
-                else self._market.find(ContractSpec(con_id=fill.con_id))
-            )
-            if known:
-                yield fill, known[0]
+            listing = fill.contract or self._listing(fill.con_id)
+            if listing is not None:
+                yield fill, listing
+
+    def _listing(self, con_id: int) -> Listing | None:
+        return next(iter(self._market.find(ContractSpec(con_id=con_id))), None)
 
     def _user_info(self, request: requests.ReqUserInfo) -> None:
         if self._client.begin(request.req_id, "user_info"):
@@ -168,9 +167,9 @@ class Ledger:
 
     def _holdings(self, account: str = "") -> Iterator[tuple[Holding, Listing]]:
         for holding in self._market.book().holdings:
-            listings = self._market.find(ContractSpec(con_id=holding.con_id))
-            if listings and account in ("", "All", holding.account):
-                yield holding, listings[0]
+            listing = self._listing(holding.con_id)
+            if listing is not None and account in ("", "All", holding.account):
+                yield holding, listing
 
     def _positions(self, _: requests.ReqPositions) -> None:
         for holding, listing in self._holdings():
@@ -210,9 +209,8 @@ class Ledger:
         for account, values in self._market.book().values.items():
             for tag, (value, currency) in values.items():
                 if tag in wanted:
-                    self._client.send(
-                        answers.SummaryValue(request.req_id, account, tag, value, currency)
-                    )
+                    row = answers.SummaryValue(request.req_id, account, tag, value, currency)
+                    self._client.send(row)
         self._client.send(answers.SummaryEnd(request.req_id))
 
     def _cancel_summary(self, request: requests.CancelAccountSummary) -> None:
@@ -283,16 +281,14 @@ class Ledger:
         self._what_if(order, account, change, sum(abs(quantity) for _, quantity in legs))
 
     def _legs(self, order: PlaceOrder) -> list[tuple[int, float]]:
-        sign = {"BUY": 1.0, "SELL": -1.0}.get(order.action, 0.0) * order.quantity
+        signs = {"BUY": 1.0, "SELL": -1.0}
+        lot = signs.get(order.action, 0.0) * order.quantity
+        legs = [(order.contract.con_id, lot)]
         if order.contract.sec_type == "BAG":
-            signs = {"BUY": 1.0, "SELL": -1.0}
             legs = [
-                (leg.con_id, sign * leg.ratio * signs.get(leg.action, 0.0)) for leg in order.legs
+                (leg.con_id, lot * leg.ratio * signs.get(leg.action, 0.0)) for leg in order.legs
             ]
-        else:
-            legs = [(order.contract.con_id, sign)]
-        known = all(self._market.find(ContractSpec(con_id=con_id)) for con_id, _ in legs)
-        return legs if known and all(quantity for _, quantity in legs) else []
+        return legs if all(self._listing(con_id) and amount for con_id, amount in legs) else []
 
     def _what_if(
         self, order: PlaceOrder, account: str, change: tuple[float, float], contracts: float

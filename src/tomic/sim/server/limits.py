@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 TEXTS: dict[int, str] = {
@@ -153,20 +153,11 @@ class Profile:
     @classmethod
     def instant(cls) -> Self:
         """No waiting at all, for tests that are not about time."""
-        none = (0.0, 0.0)
+        drawn: dict[str, Any] = {
+            item.name: (0.0, 0.0) for item in fields(cls) if isinstance(item.default, tuple)
+        }
         return cls(
-            latency_s=0.0,
-            jitter_s=none,
-            quotes_s=none,
-            greeks_s=none,
-            generic_s=none,
-            details_open_s=none,
-            details_rows_per_s=math.inf,
-            params_s=none,
-            history_s=none,
-            account_s=none,
-            snapshot_s=0.05,
-            update_s=0.25,
+            latency_s=0.0, details_rows_per_s=math.inf, snapshot_s=0.05, update_s=0.25, **drawn
         )
 
     @classmethod

@@ -43,7 +43,6 @@ class Named(Protocol):
     @property
     def symbols(self) -> Sequence[str]:
         """Their symbols."""
-        ...
 
 
 def right_of(contract: ContractSpec) -> str:
