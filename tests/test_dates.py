@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from packaging.version import Version
 
 from support import closed_days
-from tomic import _closed_days, dates
+from tomic import dates
 from tomic.errors import DataError
 from tomic.models import TradingSession, Underlying
 
@@ -279,13 +279,14 @@ def test_trading_days_of_a_holiday_week():
 
 def test_closed_days_are_those_of_the_calendar():
     """The table is that of exchange_calendars; `python tests/support/closed_days.py` writes it."""
-    made_with = re.search(r"exchange_calendars ([\d.]+)", _closed_days.__doc__)[1]
+    made_with = re.search(r"exchange_calendars ([\d.]+),", closed_days.FILE.read_text())[1]
     if Version(version("exchange_calendars")) < Version(made_with):
         pytest.skip(f"older than the exchange_calendars {made_with} that the table was made with")
     closed, half = closed_days.calendar()
 
-    assert [dates.parse_expiry(word) for word in _closed_days.CLOSED.split()] == closed
-    assert [dates.parse_expiry(word) for word in _closed_days.HALF.split()] == half
+    years, known, early = dates._table()
+    assert (years[0], years[-1]) == (closed_days.FIRST_YEAR, closed_days.LAST_YEAR)
+    assert (sorted(known), list(early)) == (closed, half)
 
 
 def test_the_table_reaches_back_before_the_crash():

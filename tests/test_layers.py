@@ -11,7 +11,6 @@ import tomic
 SOURCE = Path(tomic.__file__).parent
 
 FLOORS = {
-    "_closed_days": 0,
     "_drawing": 0,
     "_typing": 0,
     "_version": 0,

@@ -56,7 +56,6 @@ SUBJECTS = {
 }
 """Tests of what no single module does."""
 TESTED_IN = {
-    "_closed_days": "test_dates",
     "_drawing": "report/test_figures",
     "_typing": "test_layers",
     "_version": "test_layout",

@@ -7,9 +7,9 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tomic import _closed_days
 from tomic.errors import DataError
 from tomic.models import TradingSession, Underlying
 
@@ -186,7 +186,7 @@ def expiry_moment(
         # Funds and indices may be quoted until 16:15 or later; their options settle at 16:00.
         return min(session.closes, usual)
     early = dt.datetime.combine(expiry, _HALF_DAY_CLOSE, NEW_YORK)
-    return early if expiry in _half() else usual
+    return early if expiry in _table()[2] else usual
 
 
 def _settles_at_open(underlying: Underlying, trading_class: str) -> bool:
@@ -253,15 +253,17 @@ def is_monthly(day: dt.date, listed: Collection[dt.date]) -> bool:
 
 
 @cache
-def _closed() -> frozenset[dt.date]:
-    """Weekdays of the table's years on which New York does not trade."""
-    return frozenset(parse_expiry(word) for word in _closed_days.CLOSED.split())
-
-
-@cache
-def _half() -> tuple[dt.date, ...]:
-    """Days of the table's years on which New York closes at 13:00, ascending."""
-    return tuple(parse_expiry(word) for word in _closed_days.HALF.split())
+def _table() -> tuple[range, frozenset[dt.date], tuple[dt.date, ...]]:
+    """What `closed_days.txt` knows: its years, the weekdays closed, the half days ascending."""
+    text = Path(__file__).with_name("closed_days.txt").read_text(encoding="ascii")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    closed: list[dt.date] = []
+    half: list[dt.date] = []
+    for line in lines:
+        year, (all_day, _, early) = line[:4], line[4:].partition("|")
+        closed += [parse_expiry(year + word) for word in all_day.split()]
+        half += [parse_expiry(year + word) for word in early.split()]
+    return range(int(lines[0][:4]), int(lines[-1][:4]) + 1), frozenset(closed), tuple(half)
 
 
 def is_holiday(day: dt.date) -> bool:
@@ -270,15 +272,15 @@ def is_holiday(day: dt.date) -> bool:
 
     False for years that the table does not know, so that a far expiry has its usual hours.
     """
-    return day in _closed()
+    return day in _table()[1]
 
 
 def _check_known(start: dt.date, end: dt.date) -> None:
-    first, last = _closed_days.FIRST_YEAR, _closed_days.LAST_YEAR
+    years, _, _ = _table()
     for day in (start, end):
-        if not first <= day.year <= last:
+        if day.year not in years:
             raise DataError(
-                f"{day}: the trading days of New York are known from {first} to {last}; "
+                f"{day}: the trading days of New York are known from {years[0]} to {years[-1]}; "
                 "correct the date"
             )
 
@@ -315,4 +317,5 @@ def half_days(start: dt.date, end: dt.date) -> tuple[dt.date, ...]:
         DataError: Either lies in a year that the table of closed days does not know.
     """
     _check_known(start, end)
-    return _half()[bisect_left(_half(), start) : bisect_right(_half(), end)]
+    _, _, half = _table()
+    return half[bisect_left(half, start) : bisect_right(half, end)]

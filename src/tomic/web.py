@@ -24,6 +24,7 @@ from pathlib import Path
 
 import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+from selectolax.lexbor import LexborHTMLParser
 
 from tomic.config import WebSettings
 from tomic.config.market import DEFAULT_PATTERNS
@@ -186,8 +187,6 @@ def parse_page(
 
 
 def _sources(html: str, is_over: Callable[[], bool]) -> tuple[str, str]:
-    from selectolax.lexbor import LexborHTMLParser
-
     flat = _Flattened(html, is_over)
     normal: list[str] = []
     for part in flat.parts:

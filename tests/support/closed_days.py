@@ -1,5 +1,5 @@
 """
-The table of closed days in `tomic._closed_days`, made from exchange_calendars.
+The table ``tomic/closed_days.txt``, made from exchange_calendars.
 
 ``python tests/support/closed_days.py`` writes it anew; a test holds it against the calendar.
 """
@@ -15,9 +15,8 @@ import exchange_calendars
 
 import tomic
 
-FILE = Path(tomic.__file__).parent / "_closed_days.py"
+FILE = Path(tomic.__file__).parent / "closed_days.txt"
 FIRST_YEAR, LAST_YEAR = 1970, 2069
-_A_LINE = 11
 
 
 def calendar() -> tuple[list[dt.date], list[dt.date]]:
@@ -34,33 +33,22 @@ def calendar() -> tuple[list[dt.date], list[dt.date]]:
 
 
 def text() -> str:
-    """The whole module."""
+    """The whole file."""
     closed, half = calendar()
+    years = (
+        " ".join([f"{year}", *_of(year, closed), "|", *_of(year, half)])
+        for year in range(FIRST_YEAR, LAST_YEAR + 1)
+    )
     made_with = version("exchange_calendars")
-    return f'''"""
-Days on which New York is closed or closes early.
-
-Taken from exchange_calendars {made_with}, which the program itself does not need.
-``python tests/support/closed_days.py`` makes this file.
-"""
-
-FIRST_YEAR, LAST_YEAR = {FIRST_YEAR}, {LAST_YEAR}
-
-CLOSED = """
-{_lines(closed)}
-"""
-"""Weekdays without trading."""
-
-HALF = """
-{_lines(half)}
-"""
-"""Days that end at 13:00."""
-'''
+    return f"""\
+# Weekdays on which New York does not trade | and days that end at 13:00, a line a year.
+# Taken from exchange_calendars {made_with}, which the program itself does not need.
+# `python tests/support/closed_days.py` makes this file.
+""" + "\n".join((*years, ""))
 
 
-def _lines(days: list[dt.date]) -> str:
-    words = [f"{day:%Y%m%d}" for day in days]
-    return "\n".join(" ".join(words[at : at + _A_LINE]) for at in range(0, len(words), _A_LINE))
+def _of(year: int, days: list[dt.date]) -> list[str]:
+    return [f"{day:%m%d}" for day in days if day.year == year]
 
 
 if __name__ == "__main__":
