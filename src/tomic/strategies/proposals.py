@@ -16,11 +16,10 @@ from tomic.quant import payoff, probability, revaluation, touch
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
-from tomic.strategies.diversify import Contender
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing.board import SOURCES, Board
 from tomic.strategies.scoring import Prospect
-from tomic.strategies.search import Hit
+from tomic.strategies.search import Contender, Hit
 
 CURVE_SIGMAS = 3.5
 CURVE_POINTS = 57

@@ -30,6 +30,7 @@ from tomic.strategies.catalogue.leg_rules import (
 from tomic.strategies.measures import TAIL, Batch, Measures
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import Group, RuleVerdict, Tally
+from tomic.strategies.scoring import PortfolioFit
 
 FIRST_ROUND = 8
 """Candidates of a group whose tail is computed before the first bound is known."""
@@ -75,6 +76,27 @@ class Hit:
         value = self.score if score is None else score
         names = (self.board.chain.symbol, self.template.name)
         return (-value, -self.ev, self.margin, *names, self.legs)
+
+
+class Contender(NamedTuple):
+    """A candidate with its fit, and what the walk down the ranking takes from its score."""
+
+    hit: Hit
+    fit: PortfolioFit = PortfolioFit()
+    penalty: float = 0.0
+    """Share of the score taken for a correlation."""
+    correlated: str = ""
+    """With which chosen symbol; empty without."""
+
+    @property
+    def score(self) -> float:
+        """After everything."""
+        return self.hit.score * self.fit.factor * (1.0 - self.penalty)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Sorts best first; see `Hit.key`."""
+        return self.hit.key(self.score)
 
 
 class SearchResult(NamedTuple):

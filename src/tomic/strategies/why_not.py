@@ -19,12 +19,11 @@ from tomic.strategies import candidates, measures, proposals, rules, scoring, se
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import SameStrike, Template
-from tomic.strategies.diversify import Contender
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import refusal, trade_text
-from tomic.strategies.search import Hit
+from tomic.strategies.search import Contender, Hit
 
 _STRIKE = re.compile(r"(\d+(?:\.\d+)?)([CP]?)", re.ASCII)
 

@@ -31,8 +31,7 @@ from tomic.models.documents import to_document
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
 from tomic.strategies import propose
-from tomic.strategies.diversify import Correlations
-from tomic.strategies.propose import Evaluation, Gated
+from tomic.strategies.propose import Correlations, Evaluation, Gated
 from tomic.strategies.scoring import FitModel
 from tomic.workflows.chain.fetch import cut_short
 from tomic.workflows.progress import Event, Watcher, ignore
