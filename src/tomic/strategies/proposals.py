@@ -49,8 +49,7 @@ def describe(
     profile = payoff.profile(form)
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
-    if correlated:
-        correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
+    correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
     all_notes = (*notes, fit.note, correlation if correlated else "", *_notes(hit, figures))
     return Proposal(
         rank=rank,
