@@ -188,33 +188,33 @@ def concentration(
     """
     kinds: dict[Literal["symbol", "sector", "strategy", "expiry"], list[str]] = {
         "symbol": [structure.symbol for structure in structures],
+        "sector": [sectors.get(structure.symbol) or "unknown" for structure in structures],
         "strategy": [structure.strategy for structure in structures],
         "expiry": [str(structure.expiry or "none") for structure in structures],
     }
-    if any(sectors.values()):
-        kinds["sector"] = [sectors.get(structure.symbol) or "unknown" for structure in structures]
+    if not any(sectors.values()):
+        del kinds["sector"]
     total = Total.of((structure.id, structure.margin) for structure in structures).known
-    result = []
-    for kind in ("symbol", "sector", "strategy", "expiry"):
-        names = kinds.get(kind, [])
-        for name in sorted(set(names)):
+    result: list[Concentration] = []
+    for kind, names in kinds.items():
+        parts = []
+        for name in set(names):
             members = [
                 structure
                 for structure, label in zip(structures, names, strict=True)
                 if label == name
             ]
             margin = Total.of((structure.id, structure.margin) for structure in members)
-            result.append(
-                Concentration(
-                    kind=kind,
-                    name=name,
-                    structures=len(members),
-                    margin=margin.value,
-                    margin_known=margin.known,
-                    margin_unknown=margin.unknown,
-                    share=margin.value / total if margin.value is not None and total else None,
-                    delta_value=math.fsum(structure.greeks.delta_value for structure in members),
-                )
+            part = Concentration(
+                kind=kind,
+                name=name,
+                structures=len(members),
+                margin=margin.value,
+                margin_known=margin.known,
+                margin_unknown=margin.unknown,
+                share=margin.value / total if margin.value is not None and total else None,
+                delta_value=math.fsum(structure.greeks.delta_value for structure in members),
             )
-    order = {"symbol": 0, "sector": 1, "strategy": 2, "expiry": 3}
-    return tuple(sorted(result, key=lambda part: (order[part.kind], -part.margin_known, part.name)))
+            parts.append(part)
+        result += sorted(parts, key=lambda part: (-part.margin_known, part.name))
+    return tuple(result)

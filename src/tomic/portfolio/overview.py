@@ -56,9 +56,7 @@ class Holdings:
         merged = grouping.merged(book.positions)
         valued = lines.lines_of(book, merged)
         present = [line.position for line in valued if _is_there(line)]
-        cash = {
-            account.account: account.cash for account in book.accounts if account.cash is not None
-        }
+        cash = {known.account: known.cash for known in book.accounts if known.cash is not None}
         grouped = grouping.group(present, claims=claims, cash=_in_dollars(cash, book))
         return cls(book, valued, grouped, exposure.rows_of(grouped.groups, valued))
 
@@ -105,24 +103,15 @@ def review(
     )
     by_symbol = holdings.by_symbol()
     betas = exposure.betas(book, by_symbol, window=rules.beta_days)
-    grid = stress.of_book(
-        holdings.rows,
-        [structure.id for structure in built],
-        betas,
-        rules.stress,
-        benchmark=book.benchmark,
-    )
     names = [structure.id for structure in built]
+    grid = stress.of_book(holdings.rows, names, betas, rules.stress, benchmark=book.benchmark)
     risks = alerts.assignment_risks(holdings.rows, names, book, itm_share=rules.alerts.itm_share)
     sectors = {name: market.sector for name, market in book.markets.items()}
     shares = exposure.concentration(built, sectors)
-    totals = _totals(book, built, by_symbol, grid).model_copy(
-        update={
-            "beta": exposure.beta_weighted(by_symbol, betas, book, window=rules.beta_days)
-            if by_symbol
-            else None
-        }
-    )
+    totals = _totals(book, built, by_symbol, grid)
+    if by_symbol:
+        beta = exposure.beta_weighted(by_symbol, betas, book, window=rules.beta_days)
+        totals = totals.model_copy(update={"beta": beta})
     fired = _alerts(book, totals, by_symbol, built, shares, risks, rules.alerts)
     return BookReview(
         as_of=book.as_of,

@@ -10,17 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import BoolArray, FloatArray, IntArray
-from tomic.strategies.catalogue.leg_rules import (
-    Above,
-    AtTheMoney,
-    Below,
-    DeltaBand,
-    LegRule,
-    Mirror,
-    Moneyness,
-    SameStrike,
-    Template,
-)
+from tomic.strategies.catalogue import leg_rules
+from tomic.strategies.catalogue.leg_rules import LegRule, Template
 from tomic.strategies.pricing.board import Board
 
 Expiries: TypeAlias = tuple[dt.date, dt.date | None]
@@ -118,12 +109,12 @@ def _chosen(
     """Which partial trade each extension belongs to, and the row that extends it."""
     pick = leg.pick
     strike = board.strike[rows]
-    if isinstance(pick, (DeltaBand, Moneyness, AtTheMoney)):
+    if isinstance(pick, (leg_rules.DeltaBand, leg_rules.Moneyness, leg_rules.AtTheMoney)):
         free = np.flatnonzero(free_choice(pick, board, rows, expiry_of(leg, pair)))
         return np.repeat(np.arange(count), free.size), np.tile(rows[free], count)
-    if isinstance(pick, (SameStrike, Mirror)):
+    if isinstance(pick, (leg_rules.SameStrike, leg_rules.Mirror)):
         goal = board.strike[column[pick.leg]]
-        if isinstance(pick, Mirror):
+        if isinstance(pick, leg_rules.Mirror):
             goal = 2.0 * board.strike[column[pick.about]] - goal
         first = np.searchsorted(strike, goal - EDGE)
         last = np.searchsorted(strike, goal + EDGE, side="right")
@@ -137,14 +128,17 @@ def _chosen(
 
 
 def free_choice(
-    pick: DeltaBand | Moneyness | AtTheMoney, board: Board, rows: IntArray, expiry: dt.date
+    pick: leg_rules.DeltaBand | leg_rules.Moneyness | leg_rules.AtTheMoney,
+    board: Board,
+    rows: IntArray,
+    expiry: dt.date,
 ) -> BoolArray:
     """Which of *rows* a pick takes that refers to no other leg."""
     strike = board.strike[rows]
-    if isinstance(pick, DeltaBand):
+    if isinstance(pick, leg_rules.DeltaBand):
         delta = board.delta[rows]
         return np.asarray((delta >= pick.low) & (delta <= pick.high), dtype=np.bool_)
-    if isinstance(pick, Moneyness):
+    if isinstance(pick, leg_rules.Moneyness):
         low, high = pick.low * board.spot - EDGE, pick.high * board.spot + EDGE
         return np.asarray((strike >= low) & (strike <= high), dtype=np.bool_)
     chosen = np.zeros(rows.size, dtype=np.bool_)
@@ -154,12 +148,15 @@ def free_choice(
 
 
 def _offset_range(
-    pick: Below | Above, strike: FloatArray, origin: FloatArray, sigma_points: float
+    pick: leg_rules.Below | leg_rules.Above,
+    strike: FloatArray,
+    origin: FloatArray,
+    sigma_points: float,
 ) -> tuple[IntArray, IntArray]:
     """First and one past the last place in *strike* for each origin."""
     low, high = pick.range
     if pick.unit == "strikes":
-        if isinstance(pick, Above):
+        if isinstance(pick, leg_rules.Above):
             base = np.searchsorted(strike, origin + EDGE, side="right")
             first, last = base + int(low) - 1, base + int(high)
         else:
@@ -170,7 +167,7 @@ def _offset_range(
     near, far = low * unit - EDGE, high * unit + EDGE
     # A distance of 0 would be the other leg itself.
     near = max(near, EDGE)
-    if isinstance(pick, Above):
+    if isinstance(pick, leg_rules.Above):
         return (
             np.searchsorted(strike, origin + near),
             np.searchsorted(strike, origin + far, side="right"),
@@ -191,7 +188,8 @@ def _lawful(
         top = strike[:, [not call for call in calls]].max(axis=1)
         bottom = strike[:, calls].min(axis=1)
         tied = any(
-            isinstance(leg.pick, SameStrike) and template.leg(leg.pick.leg).right != leg.right
+            isinstance(leg.pick, leg_rules.SameStrike)
+            and template.leg(leg.pick.leg).right != leg.right
             for leg in template.legs
         )
         keep &= (top <= bottom + EDGE) if tied else (top < bottom - EDGE)

@@ -13,6 +13,7 @@ from tomic.config import Settings
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies.candidates import Candidates, Expiries
+from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.pricing.outlooks import Outlook
 
@@ -67,6 +68,11 @@ class Batch:
             self.members, self.expiries, self.group[rows], self.row[rows], self.quantity[rows],
             self.is_call[rows], self.is_far[rows], self.stock[rows],
         )  # fmt: skip
+
+    def trade(self, row: int) -> tuple[Template, tuple[int, ...]]:
+        """The template of one row, and its rows of the chain in the order of its legs."""
+        template = self.members[int(self.group[row])].template
+        return template, tuple(self.row[row, : len(template.legs)].tolist())
 
     def legs(self, values: FloatArray, unused: float = 0.0) -> FloatArray:
         """Values of the chain's rows by leg, *unused* for unused legs."""

@@ -16,11 +16,10 @@ from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
-from tomic.strategies.diversify import Contender
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing.board import SOURCES, Board
 from tomic.strategies.scoring import Prospect
-from tomic.strategies.search import Hit
+from tomic.strategies.search import Contender, Hit
 
 CURVE_SIGMAS = 3.5
 CURVE_POINTS = 57
@@ -50,8 +49,7 @@ def describe(
     profile = payoff.profile(form)
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
-    if correlated:
-        correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
+    correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
     all_notes = (*notes, fit.note, correlation if correlated else "", *_notes(hit, figures))
     return Proposal(
         rank=rank,

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
+import heapq
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from pydantic import ValidationError
 
 from tomic.chain import Chain
-from tomic.config import ScoreWeights, Settings
+from tomic.config import ScanSettings, ScoreWeights, Settings
 from tomic.errors import UsageError
 from tomic.models import NearestMiss, Refusal, RuleCount, ScanResult, SymbolOutcome, VolSnapshot
 from tomic.models.documents import first_fault
-from tomic.strategies import diversify, proposals, rules, search
+from tomic.strategies import proposals, rules, search
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
-from tomic.strategies.diversify import Contender, Correlations
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import Group, near_misses
 from tomic.strategies.scoring import NO_BOOK, FitModel
+from tomic.strategies.search import Contender, Hit
 from tomic.strategies.why_not import explain_trade
 
 __all__ = [
@@ -37,6 +39,13 @@ __all__ = [
 
 KEEP_FOR_FIT = 16
 """Candidates of a group whose fit is looked at before the first bound is known."""
+
+
+FEW_SYMBOLS = 3
+"""With fewer symbols than this there is no limit per symbol."""
+
+Correlations = Mapping[frozenset[str], float]
+"""Return correlation of two symbols; a pair that is absent is not known and costs nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +220,7 @@ def rank(
     settings = settings or Settings()
     count = settings.scan.top if top is None else top
     contenders = [contender for evaluation in evaluations for contender in evaluation.contenders]
-    choose = diversify.by_strategy if by_strategy else diversify.walk
+    choose = walk_each_strategy if by_strategy else walk
     symbols = len(evaluations) + len(failed)
     chosen = choose(
         contenders, settings.scan, top=count, symbols=symbols, correlations=correlations
@@ -307,26 +316,112 @@ def _weights(given: ScoreWeights | Mapping[str, float]) -> ScoreWeights:
 def _summed(evaluations: Sequence[Evaluation]) -> tuple[RuleCount, ...]:
     total: Counter[str] = Counter()
     kinds = {}
-    for evaluation in evaluations:
-        for rejection in evaluation.rejected:
-            total[rejection.rule] += rejection.count
-            kinds[rejection.rule] = rejection.kind
+    for rejection in (count for evaluation in evaluations for count in evaluation.rejected):
+        total[rejection.rule] += rejection.count
+        kinds[rejection.rule] = rejection.kind
     order = sorted(total, key=lambda rule: (-total[rule], rule))
     return tuple(RuleCount(rule=rule, kind=kinds[rule], count=total[rule]) for rule in order)
 
 
 def _nearest(evaluations: Sequence[Evaluation]) -> tuple[NearestMiss, ...]:
     """Of each rule the nearest over all symbols; those that fail nothing else come first."""
-    best: dict[str, NearestMiss] = {}
-    for evaluation in evaluations:
-        for miss in evaluation.nearest_misses:
-            nearest = best.get(miss.rule)
-            key = (not miss.only_rule, miss.distance, miss.symbol, miss.trade)
-            if nearest is None or key < (
-                not nearest.only_rule,
-                nearest.distance,
-                nearest.symbol,
-                nearest.trade,
-            ):
-                best[miss.rule] = miss
-    return tuple(best[rule] for rule in sorted(best))
+    misses = sorted(
+        (miss for evaluation in evaluations for miss in evaluation.nearest_misses),
+        key=lambda miss: (miss.rule, not miss.only_rule, miss.distance, miss.symbol, miss.trade),
+    )
+    return tuple(next(of_rule) for _, of_rule in groupby(misses, key=lambda miss: miss.rule))
+
+
+# -- the walk down the ranking: no two of a kind, not too many of one symbol, correlation shown ---
+
+
+def walk(
+    contenders: Iterable[Contender],
+    scan: ScanSettings,
+    *,
+    top: int,
+    symbols: int,
+    correlations: Correlations | None = None,
+    per_strategy: int | None = None,
+) -> list[Contender]:
+    """
+    Choose the best *top*, from the top down.
+
+    Passed over: a trade of the same symbol, strategy and first expiry as one already chosen, more
+    than ``scan.max_per_symbol`` of a symbol (when 3 or more are scanned) and more than
+    *per_strategy* (``scan.max_per_strategy``) of a strategy. A trade whose symbol's returns
+    correlate above ``scan.max_correlation`` with another chosen symbol's on the same side loses
+    ``scan.correlation_penalty`` of its score, once, and is chosen only if it still leads.
+    """
+    limit = scan.max_per_strategy if per_strategy is None else per_strategy
+    queue = [(contender.key, place, contender) for place, contender in enumerate(contenders)]
+    heapq.heapify(queue)
+    chosen: list[Contender] = []
+    per_symbol = scan.max_per_symbol if symbols >= FEW_SYMBOLS else None
+    while queue and len(chosen) < top:
+        key, place, contender = heapq.heappop(queue)
+        if _barred(contender.hit, chosen, per_symbol, limit):
+            continue
+        other = _correlated(contender.hit, chosen, scan, correlations or {})
+        charged = contender
+        if other:
+            charged = contender._replace(penalty=scan.correlation_penalty, correlated=other)
+        # Penalties are only ever added: what still leads with one stays in the lead.
+        if charged.key != key and queue and queue[0][0] < charged.key:
+            heapq.heappush(queue, (charged.key, place, contender))
+            continue
+        chosen.append(charged)
+    return chosen
+
+
+def walk_each_strategy(
+    contenders: Sequence[Contender],
+    scan: ScanSettings,
+    *,
+    top: int,
+    symbols: int,
+    correlations: Correlations | None = None,
+) -> list[Contender]:
+    """Walk each strategy on its own; strategies in the order of their best trade."""
+    best_first = sorted(contenders, key=lambda contender: contender.key)
+    names = dict.fromkeys(contender.hit.template.name for contender in best_first)
+    return [
+        choice
+        for name in names
+        for choice in walk(
+            [contender for contender in contenders if contender.hit.template.name == name],
+            scan,
+            top=top,
+            symbols=symbols,
+            correlations=correlations,
+            per_strategy=top,
+        )
+    ]
+
+
+def _barred(
+    hit: Hit, chosen: Sequence[Contender], per_symbol: int | None, per_strategy: int
+) -> bool:
+    symbol, strategy = hit.board.chain.symbol, hit.template.name
+    symbols = Counter(choice.hit.board.chain.symbol for choice in chosen)
+    strategies = Counter(choice.hit.template.name for choice in chosen)
+    alike = any(
+        choice.hit.board.chain.symbol == symbol and choice.hit.group == hit.group
+        for choice in chosen
+    )
+    crowded = per_symbol is not None and symbols[symbol] >= per_symbol
+    return alike or crowded or strategies[strategy] >= per_strategy
+
+
+def _correlated(
+    hit: Hit, chosen: Sequence[Contender], scan: ScanSettings, correlations: Correlations
+) -> str:
+    """The first chosen symbol that this one correlates with on the same side, or empty."""
+    symbol = hit.board.chain.symbol
+    for choice in chosen:
+        other = choice.hit.board.chain.symbol
+        if other == symbol or choice.hit.template.side != hit.template.side:
+            continue
+        if correlations.get(frozenset((symbol, other)), 0.0) > scan.max_correlation:
+            return other
+    return ""

@@ -237,7 +237,7 @@ def _least(
     text: str,
     observed: FloatArray,
     limit: float,
-    where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None = None,
+    where: BoolArray | None = None,
     *,
     strict: bool = True,
 ) -> RuleVerdict:
@@ -258,7 +258,7 @@ def _before_earnings(batch: Batch, earnings: dt.date) -> RuleVerdict:
     return RuleVerdict(rule, np.full(len(batch), over), np.full(len(batch), over))
 
 
-def first_failures(verdicts: Iterable[RuleVerdict], count: int) -> tuple[np.ndarray, np.ndarray]:
+def first_failures(verdicts: Iterable[RuleVerdict], count: int) -> tuple[IntArray, IntArray]:
     """Place of the first rule each row fails (-1: none), and how many it fails; (n,) each."""
     first = np.full(count, -1)
     fails = np.zeros(count, dtype=np.int64)
@@ -324,14 +324,12 @@ class Tally:
         others, distance = int(fails[best]) - 1, float(verdict.miss[best])
         nearest = self.nearest.get(verdict.rule.name)
         if nearest is None or (others, distance) < (nearest.others, nearest.distance):
-            member = batch.members[int(batch.group[best])]
             self.nearest[verdict.rule.name] = Near(
                 others,
                 distance,
                 float(verdict.observed[best]),
                 verdict.rule,
-                member.template,
-                tuple(batch.row[best, : len(member.template.legs)].tolist()),
+                *batch.trade(int(best)),
             )
 
     def counts(self) -> tuple[RuleCount, ...]:

@@ -88,14 +88,8 @@ def total(figures: ScoreFigures, score: ScoreSettings) -> FloatArray:
 
 def grade(value: float, score: ScoreSettings) -> Grade:
     """The letter of a score."""
-    for limit, letter in (
-        (score.grade_a, Grade.A),
-        (score.grade_b, Grade.B),
-        (score.grade_c, Grade.C),
-    ):
-        if value >= limit:
-            return letter
-    return Grade.D
+    limits = ((score.grade_a, Grade.A), (score.grade_b, Grade.B), (score.grade_c, Grade.C))
+    return next((letter for limit, letter in limits if value >= limit), Grade.D)
 
 
 def parts(
@@ -195,7 +189,7 @@ def original_score(figures: OriginalFigures) -> FloatArray:
 
 def structure(
     strike: FloatArray,
-    is_call: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    is_call: BoolArray,
     quantity: FloatArray,
     credit: FloatArray,
     *,
@@ -211,16 +205,8 @@ def structure(
         credit: (n,) currency per structure, negative for a debit.
         stock: (n,) shares per share of multiplier, bought at *spot*.
     """
-    form = payoff.segments(
-        strike,
-        is_call,
-        quantity,
-        credit=credit,
-        stock=stock,
-        stock_cost=spot,
-        multiplier=multiplier,
-    )
-    profile = payoff.profile(form)
+    costs = {"credit": credit, "stock": stock, "stock_cost": spot, "multiplier": multiplier}
+    profile = payoff.profile(payoff.segments(strike, is_call, quantity, **costs))
     return profile.max_profit, -profile.max_loss
 
 

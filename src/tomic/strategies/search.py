@@ -18,18 +18,12 @@ from tomic.quant.density import Density
 from tomic.quant.payoff import Segments
 from tomic.strategies import candidates, measures, rules, scoring
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
-from tomic.strategies.catalogue.leg_rules import (
-    Above,
-    AtTheMoney,
-    Below,
-    DeltaBand,
-    LegRule,
-    Moneyness,
-    Template,
-)
+from tomic.strategies.catalogue import leg_rules
+from tomic.strategies.catalogue.leg_rules import LegRule, Template
 from tomic.strategies.measures import TAIL, Batch, Measures
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import Group, RuleVerdict, Tally
+from tomic.strategies.scoring import PortfolioFit
 
 FIRST_ROUND = 8
 """Candidates of a group whose tail is computed before the first bound is known."""
@@ -75,6 +69,27 @@ class Hit:
         value = self.score if score is None else score
         names = (self.board.chain.symbol, self.template.name)
         return (-value, -self.ev, self.margin, *names, self.legs)
+
+
+class Contender(NamedTuple):
+    """A candidate with its fit, and what the walk down the ranking takes from its score."""
+
+    hit: Hit
+    fit: PortfolioFit = PortfolioFit()
+    penalty: float = 0.0
+    """Share of the score taken for a correlation."""
+    correlated: str = ""
+    """With which chosen symbol; empty without."""
+
+    @property
+    def score(self) -> float:
+        """After everything."""
+        return self.hit.score * self.fit.factor * (1.0 - self.penalty)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Sorts best first; see `Hit.key`."""
+        return self.hit.key(self.score)
 
 
 class SearchResult(NamedTuple):
@@ -174,11 +189,6 @@ def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep:
     return [hit for group in groups.values() for hit in sorted(group, key=Hit.key)[:keep]]
 
 
-def _legs(batch: Batch, row: int) -> tuple[int, ...]:
-    count = len(batch.members[int(batch.group[row])].template.legs)
-    return tuple(batch.row[row, :count].tolist())
-
-
 def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
     """The *keep* best rows of each group of a batch whose rows all passed the rules."""
     score = board.settings.score
@@ -261,12 +271,13 @@ def hits_of(
         score = scoring.total(figures_of_rows, board.settings.score)
         parts = scoring.components(figures_of_rows, board.settings.score)
         liquidity = figures.liquidity[rows]
+    trades = [batch.trade(row) for row in rows.tolist()]
     return [
         Hit(
             board=board,
-            template=batch.members[int(batch.group[row])].template,
+            template=trades[place][0],
             expiries=batch.expiries,
-            rows=_legs(batch, row),
+            rows=trades[place][1],
             score=float(score[place]),
             components=parts[:, place],
             liquidity=float(liquidity[place]),
@@ -721,12 +732,12 @@ def wings(template: Template) -> Wings | None:
     four = Wings(legs["P", -1], legs["P", 1], legs["C", -1], legs["C", 1])
     below, above = four.long_put.pick, four.long_call.pick
     tied = (
-        isinstance(below, Below)
+        isinstance(below, leg_rules.Below)
         and below.leg == four.short_put.name
-        and isinstance(above, Above)
+        and isinstance(above, leg_rules.Above)
         and above.leg == four.short_call.name
     )
-    free = (DeltaBand, Moneyness, AtTheMoney)
+    free = (leg_rules.DeltaBand, leg_rules.Moneyness, leg_rules.AtTheMoney)
     chosen = isinstance(four.short_put.pick, free) and isinstance(four.short_call.pick, free)
     return four if tied and chosen else None
 

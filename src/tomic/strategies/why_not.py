@@ -19,12 +19,11 @@ from tomic.strategies import candidates, measures, proposals, rules, scoring, se
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import SameStrike, Template
-from tomic.strategies.diversify import Contender
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import refusal, trade_text
-from tomic.strategies.search import Hit
+from tomic.strategies.search import Contender, Hit
 
 _STRIKE = re.compile(r"(\d+(?:\.\d+)?)([CP]?)", re.ASCII)
 
@@ -116,14 +115,22 @@ def _locate(
     if len(asked.expiries) != (2 if far else 1):
         wanted = "two expiries, near/far" if far else "one expiry"
         raise UsageError(f"{text!r}: {template.name} has {wanted}")
+    missing = partial(
+        Refusal,
+        rule="not_in_chain",
+        kind="no_data",
+        symbol=board.chain.symbol,
+        strategy=template.name,
+        trade=text,
+    )
     near = min(asked.expiries)
     pair: Expiries = (near, max(asked.expiries) if far else None)
     for day in asked.expiries:
         if day in board.blind:
-            return _missing(board, template, text, f"{day}: {board.blind[day]}")
+            return missing(message=f"{day}: {board.blind[day]}")
         if day not in board.outlooks:
             listed = ", ".join(str(expiry) for expiry in board.chain.expiries)
-            return _missing(board, template, text, f"no options of {day}; the chain has {listed}")
+            return missing(message=f"no options of {day}; the chain has {listed}")
     variant = _variant(template, asked)
     strikes = _by_leg(variant, asked, text)
     rows = []
@@ -133,20 +140,9 @@ def _locate(
         place = np.flatnonzero(np.abs(board.strike[listed_rows] - strikes[leg.name]) <= EDGE)
         if place.size == 0:
             absent = f"no {strikes[leg.name]:g}{leg.right} of {expiry} in the chain"
-            return _missing(board, template, text, absent)
+            return missing(message=absent)
         rows.append(int(listed_rows[place[0]]))
     return variant, pair, tuple(rows)
-
-
-def _missing(board: Board, template: Template, text: str, message: str) -> Refusal:
-    return Refusal(
-        rule="not_in_chain",
-        kind="no_data",
-        symbol=board.chain.symbol,
-        strategy=template.name,
-        trade=text,
-        message=message,
-    )
 
 
 def _variant(template: Template, asked: Asked) -> Template:

@@ -26,8 +26,7 @@ from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
 from tomic.strategies import propose, why_not as trades, windows
 from tomic.strategies.catalogue import templates
-from tomic.strategies.diversify import Correlations
-from tomic.strategies.propose import Evaluation, Gated
+from tomic.strategies.propose import Correlations, Evaluation, Gated
 from tomic.strategies.scoring import FitModel
 from tomic.workflows.chain.fetch import cut_short, fetch
 from tomic.workflows.portfolio.files import last_book, snapshot_path

@@ -307,12 +307,11 @@ def mirrored(template: Template) -> Template:
     """The template with calls and puts, above and below, bullish and bearish exchanged."""
     sides: Mapping[Side, Side] = {"bullish": "bearish", "bearish": "bullish", "neutral": "neutral"}
     legs = tuple(
-        LegRule(
-            _swapped(leg.name),
-            PUT if leg.right == CALL else CALL,
-            leg.quantity,
-            _mirrored_pick(leg.pick),
-            leg.slot,
+        replace(
+            leg,
+            name=_swapped(leg.name),
+            right=PUT if leg.right == CALL else CALL,
+            pick=_mirrored_pick(leg.pick),
         )
         for leg in template.legs
     )

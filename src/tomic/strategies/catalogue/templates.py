@@ -404,17 +404,10 @@ def describe(template: Template) -> dict[str, Any]:
         }
         for leg in template.legs
     }
-    plain = {field: getattr(template, field) for field in PLAIN}
-    plain |= {"dte": list(template.dte), "gates": list(template.gates)}
-    plain["gap"] = list(template.gap) if template.gap else None
+    fields = ("name", "outlook", "side", "stock", "cash_secured", "undefined_risk", *PLAIN)
+    values = ((field, getattr(template, field)) for field in fields)
     return {
-        "name": template.name,
-        "outlook": template.outlook,
-        "side": template.side,
-        "stock": template.stock,
-        "cash_secured": template.cash_secured,
-        "undefined_risk": template.undefined_risk,
-        **plain,
+        **{field: list(value) if isinstance(value, tuple) else value for field, value in values},
         "wider": [f"{rule.leg} wider than {rule.than}" for rule in template.wider],
         "legs": legs,
     }

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,7 +256,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
     )
     forecast = outlooks.expected_volatility(vol, list(smiles.values()), settings.score)
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, forecast)
-    greeks = _greeks(chain, rows, smiles, iv, yields)
+    greeks: dict[str, Any] = {**_greeks(chain, rows, smiles, iv, yields)}
     days = chain.expiries
     return Board(
         chain=chain,
@@ -264,11 +264,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         settings=settings,
         prices=prices,
         listed=rows.listed,
-        delta=greeks["delta"],
-        gamma=greeks["gamma"],
-        vega=greeks["vega"],
-        theta=greeks["theta"],
-        iv=greeks["iv"],
+        **greeks,
         div_yield=yields,
         value=value,
         value_error=error,
