@@ -48,7 +48,7 @@ class AlertsSettings(Section):
     vega_with_rank: Amount = 30.0
     """Vega of a structure, either sign, that is judged together with the IV rank."""
     iv_rank_high: Fraction = 0.60
-    """IV rank from which volatility counts as dear."""
+    """IV rank from which volatility counts as expensive."""
     iv_rank_low: Fraction = 0.30
     """IV rank below which volatility counts as cheap."""
     iv_hv: Amount = 0.05
