@@ -62,7 +62,7 @@ from tomic.config.section import is_location
         ),
         (
             "[chain]\nstrike_range = '10x'",
-            "tomic.toml: [chain] strike_range: '10x' is no strike range; "
+            "tomic.toml: [chain] strike_range: '10x' is not a strike range; "
             "write 10 (points), 5% or 2s (sigmas)",
         ),
         (

@@ -60,7 +60,7 @@ def test_patterns_find_their_number_and_no_other(field, page, value):
     ("given", "reason"),
     [
         ({"url": "https://example.org/"}, "must be a web address with {symbol}"),
-        ({"patterns": {"skew": ["(x"]}}, "is no regular expression"),
+        ({"patterns": {"skew": ["(x"]}}, "is not a regular expression"),
         ({"patterns": {"skew": ["x"]}}, "must have one group"),
         ({"patterns": {"colour": ["(x)"]}}, "no such field"),
     ],

@@ -16,7 +16,7 @@ from tomic.config.section import duration_text
     [
         (
             "[scan]\nmax_chain_age = 'soon'",
-            "[scan] max_chain_age: 'soon' is no duration; write 90s, 15m, 2h or 1d",
+            "[scan] max_chain_age: 'soon' is not a duration; write 90s, 15m, 2h or 1d",
         ),
         ("[market]\nsymbols = []", "[market] symbols: must not be empty"),
         (

@@ -208,5 +208,5 @@ def test_set_keeps_windows_line_ends():
 
 def test_set_says_when_a_table_is_no_toml():
     """Something that looks like a list or table is not taken for a text."""
-    with pytest.raises(ConfigError, match="no TOML value"):
+    with pytest.raises(ConfigError, match="not a TOML value"):
         set_key("score.weights", "{ pos = .5, ev = .5 }")

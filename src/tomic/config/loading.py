@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
@@ -113,24 +113,19 @@ def _tables(path: KeyPath) -> tuple[KeyPath, type[BaseModel] | None]:
     table: list[str] = []
     kind: Any = Settings
     for part in path:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if _is_section(kind):
             info = kind.model_fields.get(part)
             inner: Any = info.annotation if info else None
-        elif getattr(kind, "__origin__", None) is dict:
-            inner = kind.__args__[1]
         else:
-            break
-        if not _is_table_type(inner):
+            inner = kind.__args__[1]
+        if not (_is_section(inner) or getattr(inner, "__origin__", None) is dict):
             break
         table.append(part)
         kind = inner
-    section = isinstance(kind, type) and issubclass(kind, BaseModel)
-    return tuple(table), kind if section else None
+    return tuple(table), kind if _is_section(kind) else None
 
 
-def _is_table_type(kind: Any) -> bool:
-    if getattr(kind, "__origin__", None) is dict:
-        return True
+def _is_section(kind: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
@@ -145,9 +140,8 @@ def _elsewhere(key: str) -> KeyPath:
 def _collect(model: type[BaseModel], above: KeyPath, places: dict[str, KeyPath]) -> None:
     for name, info in model.model_fields.items():
         places.setdefault(name, (*above, name))
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            _collect(kind, (*above, name), places)
+        if _is_section(info.annotation):
+            _collect(info.annotation, (*above, name), places)
 
 
 PREFIX = "TOMIC_"
@@ -475,7 +469,7 @@ def _anchored(model: type[BaseModel], data: Tree, folder: Path) -> Tree:
 
 
 def _anchored_table(kind: Any, table: Tree, folder: Path) -> Tree:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if _is_section(kind):
         return _anchored(kind, table, folder)
     member = get_args(kind)[-1:]
     return {

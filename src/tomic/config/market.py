@@ -22,7 +22,7 @@ def _strike_range(value: Any) -> Any:
     text = value.strip().lower()
     match = _STRIKE_RANGE.fullmatch(text)
     if match is None or float(match[1]) == 0.0:
-        raise ValueError(f"{value!r} is no strike range; write 10 (points), 5% or 2s (sigmas)")
+        raise ValueError(f"{value!r} is not a strike range; write 10 (points), 5% or 2s (sigmas)")
     return text
 
 
@@ -176,7 +176,7 @@ def _pattern(value: str) -> str:
     try:
         groups = re.compile(value, re.IGNORECASE | re.DOTALL).groups
     except re.error as exc:
-        raise ValueError(f"{value!r} is no regular expression: {exc}") from exc
+        raise ValueError(f"{value!r} is not a regular expression: {exc}") from exc
     if groups != 1:
         raise ValueError(f"{value!r} must have one group, the number, got {groups}")
     return value

@@ -46,24 +46,18 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _none_means_absent(cls, data: Any) -> Any:
+    def _as_files_say_it(cls, data: Any) -> Any:
+        """Take "none" for None, and refuse `port = true`, which would quietly become port 1."""
         if not isinstance(data, dict):
             return data
+        for key, value in data.items():
+            field = cls.model_fields.get(key)
+            if isinstance(value, bool) and field and field.annotation in _NUMBER_KINDS:
+                raise ValueError(f"{key} must be a number, got {str(value).lower()}")
         return {
             key: None if value in ("none", "") and _may_be_none(cls, key) else value
             for key, value in data.items()
         }
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_truth_for_numbers(cls, data: Any) -> Any:
-        """Refuse `port = true`, which would quietly become port 1."""
-        if isinstance(data, dict):
-            for key, value in data.items():
-                field = cls.model_fields.get(key)
-                if isinstance(value, bool) and field and field.annotation in _NUMBER_KINDS:
-                    raise ValueError(f"{key} must be a number, got {str(value).lower()}")
-        return data
 
 
 def _may_be_none(section: type[Section], key: str) -> bool:
@@ -88,7 +82,7 @@ def _parse_duration(value: Any) -> Any:
     if isinstance(value, str):
         match = _DURATION.fullmatch(value.strip())
         if match is None:
-            raise ValueError(f"{value!r} is no duration; write 90s, 15m, 2h or 1d")
+            raise ValueError(f"{value!r} is not a duration; write 90s, 15m, 2h or 1d")
         return dt.timedelta(seconds=float(match[1]) * _UNIT_S[match[2]])
     return value
 

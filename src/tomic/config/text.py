@@ -230,7 +230,7 @@ def _readings(text: str) -> Iterator[Any]:
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         if text.lstrip().startswith(("[", "{")):
             raise ConfigError(
-                f"{text}: no TOML value; numbers need a digit before the dot"
+                f"{text}: not a TOML value; numbers need a digit before the dot"
             ) from exc
     else:
         if tree.keys() == {"value"}:

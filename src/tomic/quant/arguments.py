@@ -197,7 +197,7 @@ def kernel_arguments(
         checked: Whether infinite elements become NaN and the bounds of each name are checked.
 
     Raises:
-        ValueError: A bound fails, an argument is no number, or the shapes do not broadcast.
+        ValueError: A bound fails, an argument is not a number, or the shapes do not broadcast.
     """
     read = as_floats if checked else as_numbers
     arrays: list[AnyArray] = [read(x, name) for x, name in zip(given[:-1], names, strict=False)]

@@ -21,11 +21,12 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import arguments, black_scholes
-from tomic.quant.density import Density, VolatilityCurve
+from tomic.quant.density import Density, VolatilityCurve, joined
 from tomic.quant.payoff import Segments
 
 _NODES = 8193
 _SCALES = 65
+_CELLS = 300
 _SCALE_REACH = 5.0  # at-the-money standard deviations of the later expiry
 _MOST_SCALE = 3.0
 _TINY = 1e-300
@@ -135,8 +136,7 @@ def _scaled(later: LaterExpiry, smile: DiscountedSmile, market: Density) -> Late
     total_vol = np.asarray(smile.iv(strike)) * np.sqrt(smile.tau)
     today = black_scholes.undiscounted(smile.forward, strike, total_vol, True)
     kept = later.growth * market.call_value(strike / later.growth)
-    price, mass = market.cells()
-    price, mass = _joined(price, mass)
+    price, mass = joined(*market.cells(), _CELLS)
     plain = replace(later, american=False, discount=1.0)
     calls = plain.value(price, strike[:, None], True)
     extra = (calls - np.maximum(later.growth * price - strike[:, None], 0.0)) @ mass
@@ -150,13 +150,6 @@ def _scaled(later: LaterExpiry, smile: DiscountedSmile, market: Density) -> Late
     scale = np.clip(ratio, 0.0, _MOST_SCALE)
     scale.setflags(write=False)
     return replace(later, scale=scale, scale_reach=reach, forward=smile.forward)
-
-
-def _joined(price: FloatArray, mass: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """About three hundred cells with their mean price."""
-    edge = np.arange(0, mass.size, max(1, mass.size // 300))
-    total = np.add.reduceat(mass, edge)
-    return np.add.reduceat(price * mass, edge) / total, total
 
 
 def flat(

@@ -162,7 +162,9 @@ def requirement(
         ValueError: The arguments do not broadcast to legs of one shape.
     """
     rules = rules or MarginRules()
-    book, lead = _book(strike, is_call, quantity, price, spot, tau, stock, broad_index, rules)
+    legs = arguments.legs(strike=strike, is_call=is_call, quantity=quantity, price=price, tau=tau)
+    lead = legs[0].shape[:-1]
+    book = _book(legs, spot, stock, broad_index, rules)
     calls, puts = _side(book, right=True), _side(book, right=False)
     total = _spreads(book, calls.spreads, puts.spreads, rules) + _naked(calls, puts, rules)
     for row in np.flatnonzero(~(calls.plain & puts.plain)):
@@ -221,17 +223,8 @@ class _Side(NamedTuple):
 
 
 def _book(
-    strike: Num,
-    is_call: Num,
-    quantity: Num,
-    price: Num,
-    spot: Num,
-    tau: Num,
-    stock: Num,
-    broad_index: Num,
-    rules: MarginRules,
-) -> tuple[_Book, tuple[int, ...]]:
-    legs = arguments.legs(strike=strike, is_call=is_call, quantity=quantity, price=price, tau=tau)
+    legs: list[arguments.AnyArray], spot: Num, stock: Num, broad_index: Num, rules: MarginRules
+) -> _Book:
     lead = legs[0].shape[:-1]
     shape = int(np.prod(lead, dtype=np.int64)), legs[0].shape[-1]
     level, call, amount, paid, years = (leg.reshape(shape) for leg in legs)
@@ -247,7 +240,7 @@ def _book(
     years, shares = np.where(good, years, 0.0), np.where(legal, shares, 0.0)
     price_now = np.where(legal, price_now, 1.0)
     naked = _naked_rate(level, call, paid, price_now[:, None], index[:, None], rules)
-    return _Book(level, call, amount, paid, years, naked, price_now, shares, legal), lead
+    return _Book(level, call, amount, paid, years, naked, price_now, shares, legal)
 
 
 def _naked_rate(
@@ -344,12 +337,12 @@ def _naked_rest(book: _Book, calls: FloatArray, puts: FloatArray, rules: MarginR
     """Naked amounts per leg, (k,), of one structure: strangles first, what is left alone."""
     rate, premium = book.naked[0], book.price[0]
     left = calls + puts
-    dearest = np.lexsort((premium, rate))[::-1]
-    call_legs = [leg for leg in dearest if calls[leg] > 0.0]
-    put_legs = [leg for leg in dearest if puts[leg] > 0.0]
+    costliest = np.lexsort((premium, rate))[::-1]
+    call_legs = [leg for leg in costliest if calls[leg] > 0.0]
+    put_legs = [leg for leg in costliest if puts[leg] > 0.0]
     total = 0.0
     while call_legs and put_legs and not rules.cash_account:
-        # Dearest with dearest: the smaller of two requirements is the one that falls away.
+        # The costliest of each side together: the smaller requirement is what falls away.
         call, put = call_legs[0], put_legs[0]
         pairs = min(left[call], left[put])
         other = premium[put] if rate[call] >= rate[put] else premium[call]

@@ -20,9 +20,8 @@ import numpy as np
 from scipy.special import log_ndtr, ndtr
 
 from tomic._typing import BoolArray, FloatArray, Num
-from tomic.quant import black_scholes
-from tomic.quant.arguments import as_calls
-from tomic.quant.density import Density
+from tomic.quant import arguments, black_scholes
+from tomic.quant.density import Density, joined
 from tomic.quant.payoff import NOTHING, Segments, crossings, nodes_first
 
 _CELLS = 1000
@@ -307,11 +306,8 @@ def _thinned(density: Density) -> tuple[FloatArray, FloatArray]:
     price, mass = density.cells()
     total = np.cumsum(mass)
     kept = (total > _TRIM) & (total - mass < 1.0 - _TRIM)
-    price, mass = price[kept], mass[kept]
-    edge = np.arange(0, mass.size, max(1, mass.size // _CELLS))
-    joined = np.add.reduceat(mass, edge)
-    mean: FloatArray = np.add.reduceat(price * mass, edge) / joined
-    return mean, joined / joined.sum()
+    mean, mass = joined(price[kept], mass[kept], _CELLS)
+    return mean, mass / mass.sum()
 
 
 def _best_fraction(gain: FloatArray, mass: FloatArray, cap: float) -> float:
@@ -515,13 +511,9 @@ class _Legs(NamedTuple):
     @classmethod
     def of(cls, strike: Num, tau: Num, sigma: Num, is_call: Num, quantity: Num) -> _Legs:
         """Legs that broadcast to (k,), without those of quantity 0; ValueError for other shapes."""
-        numbers = (strike, tau, sigma, quantity)
-        arrays = [*(np.asarray(value, dtype=np.float64) for value in numbers), as_calls(is_call)]
-        try:
-            level, years, vol, amount, call = np.broadcast_arrays(*arrays)
-        except ValueError:
-            shapes = ", ".join(str(array.shape) for array in arrays)
-            raise ValueError(f"legs must share shape (k,), got {shapes}") from None
+        level, years, vol, amount, call = arguments.legs(
+            strike=strike, tau=tau, sigma=sigma, quantity=quantity, is_call=is_call
+        )
         if level.ndim != 1:
             raise ValueError(f"legs must have shape (k,), got {level.shape}")
         used = amount != 0.0
