@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tomic import selection
 from tomic.cli import completion
 from tomic.errors import UsageError
 from tomic.present.forms import Format
@@ -93,8 +94,6 @@ def help_when_alone(context: typer.Context) -> None:
 
 def parse_dte(text: str) -> DteRange:
     """``15`` (fewest days) or ``15:60``."""
-    from tomic import selection
-
     try:
         return DteRange(*selection.parse_dte(text))
     except UsageError as exc:
@@ -103,8 +102,6 @@ def parse_dte(text: str) -> DteRange:
 
 def parse_delta(text: str) -> DeltaRange:
     """``-0.8:0.8``; an end left out is -1 or 1."""
-    from tomic import selection
-
     try:
         return DeltaRange(*selection.parse_delta(text))
     except UsageError as exc:
@@ -255,3 +252,8 @@ class CommonOptions:
             typer.BadParameter: The options contradict each other.
         """
         return chosen_format(self.format, self.as_json)
+
+    def say(self, *lines: str) -> None:
+        """Say *lines* on stderr, beside the result; nothing where only that is wanted."""
+        for line in () if self.quiet else lines:
+            typer.echo(line, err=True)
