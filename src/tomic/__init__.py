@@ -90,4 +90,4 @@ _NAMES = {
     "workflows.volatility.report": "VolReport",
     "workflows.volatility.stored": "PastDay",
 }
-_lazy.offer(__name__, _NAMES, "config files figures selection")
+_lazy.offer(__name__, _NAMES, "config desk files figures selection")

@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 
 from tomic import config as configuration, files, store
 from tomic.cli import completion, options
-from tomic.cli.running import open_desk, runs, worst
+from tomic.cli.running import at_desk, runs, worst
 from tomic.errors import BadFile, DataError, RequestFailed, SessionError, TomicError, UsageError
 from tomic.journal import campaign
 from tomic.present import journal as present
@@ -222,10 +222,8 @@ async def opened(
         async with _alone(common.config) as journal:
             yield journal
         return
-    desk, progress = open_desk(common, gateway, quiet=not asks)
-    with progress:
-        async with desk:
-            yield await desk.journal(offline=not asks)
+    async with at_desk(common, gateway, quiet=not asks) as desk:
+        yield await desk.journal(offline=not asks)
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ import typer
 
 from tomic.cli import completion, options
 from tomic.cli.options import help_when_alone
-from tomic.cli.running import open_desk, runs
+from tomic.cli.running import at_desk, runs
+from tomic.report import collect, html as pages
 
 if TYPE_CHECKING:
     from tomic.desk import Desk
@@ -34,8 +35,6 @@ app.callback(invoke_without_command=True)(help_when_alone)
 @runs
 async def day(html: HtmlOption, *, common: ReportOptions) -> int:
     """The last scan, volatility, open trades, and what was refused; from the store."""
-    from tomic.report import collect
-
     return await _write(collect.day, html, common)
 
 
@@ -53,7 +52,6 @@ async def proposal(
     common: ReportOptions,
 ) -> int:
     """One saved trade: payoff, figures, legs, Greeks and the parts of its score."""
-    from tomic.report import collect
 
     async def collected(desk: Desk) -> ReportPage:
         return await collect.proposal(desk, proposal)
@@ -72,7 +70,6 @@ async def portfolio(
     common: ReportOptions,
 ) -> int:
     """What is held: alerts, totals, structures, stress grid, and what is missing."""
-    from tomic.report import collect
 
     async def collected(desk: Desk) -> ReportPage:
         return await collect.portfolio(desk, last=last)
@@ -84,8 +81,6 @@ async def portfolio(
 @runs
 async def journal(html: HtmlOption, *, common: ReportOptions) -> int:
     """Open trades and their signals, results, and how honest the forecasts were."""
-    from tomic.report import collect
-
     return await _write(collect.journal, html, common)
 
 
@@ -97,15 +92,10 @@ async def _write(
     asks: bool = False,
 ) -> int:
     """Collect the page from a desk and write it; where it went is said on stderr. 3 if partial."""
-    from tomic.report import html
-
-    desk, progress = open_desk(common, quiet=not (common.demo or asks))
-    with progress:
-        async with desk:
-            page = await collected(desk)
-    path = html.write(page, file)
-    if not common.quiet:
-        typer.echo(f"{page.title}: written to {path}", err=True)
+    async with at_desk(common, quiet=not (common.demo or asks)) as desk:
+        page = await collected(desk)
+    path = pages.write(page, file)
+    common.say(f"{page.title}: written to {path}")
     if page.partial:
         typer.echo(f"tomic: partial: {page.partial}", err=True)
     return 3 if page.partial else 0

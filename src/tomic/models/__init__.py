@@ -72,4 +72,4 @@ _NAMES = {
     "trade": "CurvePoint Grade Leg NearestMiss PriceSource Proposal Refusal RuleCount ScanResult "
     "Scenario ScorePart Side SymbolOutcome TradeReview",
 }
-_lazy.offer(__name__, _NAMES)
+_lazy.offer(__name__, _NAMES, "documents")

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Protocol
 
+from tomic import _lazy
 from tomic.wire.requests import ContractSpec
+
+_lazy.offer(__name__, modules="model")
 
 
 @dataclass(frozen=True, slots=True)

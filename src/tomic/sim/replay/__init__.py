@@ -2,4 +2,4 @@
 
 from tomic import _lazy
 
-_lazy.offer(__name__, modules="recordings session")
+_lazy.offer(__name__, modules="chain recordings session")
