@@ -6,23 +6,18 @@ import asyncio
 import datetime as dt
 import importlib
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import typer
 
+import tomic
 from tomic import files, models
 from tomic.cli import completion, options, running
 from tomic.errors import BadFile, TomicError
 from tomic.present import chain as present
 from tomic.present.forms import Format, emit
 from tomic.workflows.progress import Event
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tomic.chain import Chain
-    from tomic.workflows.chain.fetch import ChainOutcome
-
 
 CHAIN = (
     "tomic.valuation",
@@ -88,7 +83,7 @@ class Writer:
         self._unwritten: list[TomicError] = []
         self._text, self._hints = "", list[str]()
 
-    def on_done(self, outcome: ChainOutcome) -> None:
+    def on_done(self, outcome: tomic.ChainOutcome) -> None:
         """Export the chain and, for NDJSON, print it at once."""
         if outcome.chain is None:
             return
@@ -97,7 +92,7 @@ class Writer:
             typer.echo(files.to_ndjson(outcome.chain), nl=False)
             sys.stdout.flush()
 
-    def _export(self, symbol: str, chain: Chain, snapshot: models.VolSnapshot | None) -> None:
+    def _export(self, symbol: str, chain: tomic.Chain, snapshot: tomic.VolSnapshot | None) -> None:
         if self._folder is None or self._unwritten:
             return
         stamp = dt.datetime.now().astimezone()
@@ -110,7 +105,7 @@ class Writer:
             # The chain itself is still printed.
             self._unwritten.append(exc)
 
-    def _overview(self, outcomes: list[ChainOutcome]) -> None:
+    def _overview(self, outcomes: list[tomic.ChainOutcome]) -> None:
         if self._folder is None or self._unwritten:
             return
         both = [(each.snapshot, each.chain) for each in outcomes if each.chain is not None]
@@ -119,7 +114,7 @@ class Writer:
         except BadFile as exc:
             self._unwritten.append(exc)
 
-    def compose(self, outcomes: list[ChainOutcome]) -> None:
+    def compose(self, outcomes: list[tomic.ChainOutcome]) -> None:
         """Make what `finish` prints; a thread can do it while the session's cancels leave."""
         chains = [each.chain for each in outcomes if each.chain is not None]
         self._text = emit(
@@ -130,7 +125,7 @@ class Writer:
             csv=lambda: "".join(map(files.to_csv_text, chains)),
         )
 
-    def _tables(self, chains: list[Chain]) -> str:
+    def _tables(self, chains: list[tomic.Chain]) -> str:
         terminal = sys.stdout.isatty()
         width = present.screen_width(terminal)
         tables = [present.chain_table(chain, width=width, color=terminal) for chain in chains]
@@ -140,7 +135,7 @@ class Writer:
         ]
         return "".join(text for text, _ in tables)
 
-    def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
+    def finish(self, outcomes: list[tomic.ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
         """Print what is composed and what became of each symbol; return the exit code."""
         typer.echo(self._text, nl=False)
         for hint in [] if quiet else self._hints:
@@ -160,7 +155,7 @@ class Writer:
         return running.worst([exit_code(outcomes), *(_PARTIAL for _ in self._unwritten)])
 
 
-def exit_code(outcomes: list[ChainOutcome]) -> int:
+def exit_code(outcomes: list[tomic.ChainOutcome]) -> int:
     """0 when every row is final, 3 when rows exist and something is missing, else the error's."""
     errors = [outcome.error.exit_code for outcome in outcomes if outcome.error is not None]
     chains = [outcome.chain for outcome in outcomes if outcome.chain is not None]
@@ -175,7 +170,7 @@ def _is_usable(status: str) -> bool:
     return models.RowStatus(status).is_final and status != models.RowStatus.UNKNOWN_CONTRACT
 
 
-def _empty_code(chain: Chain) -> int:
+def _empty_code(chain: tomic.Chain) -> int:
     """The exit code of a chain without any usable row."""
     counts: dict[str, Any] = chain.counts
     if "lost" in counts:

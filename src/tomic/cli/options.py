@@ -13,17 +13,15 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+import tomic
 from tomic import selection
 from tomic.cli import completion
 from tomic.errors import UsageError
 from tomic.present.forms import Format
-
-if TYPE_CHECKING:
-    from tomic.desk import Desk
 
 GATEWAY_PANEL = "Gateway"
 
@@ -32,7 +30,7 @@ GATEWAY_PANEL = "Gateway"
 class Invocation:
     """How a command line runs: on its own, recorded, or as a step of a job. Stands in `ctx.obj`."""
 
-    host: Desk | None = None
+    host: tomic.Desk | None = None
     """The desk of the job; a step that wants the same gateway and store uses its session."""
     record: Path | None = None
     """Where to write what the session receives."""

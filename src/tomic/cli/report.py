@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import tomic
 from tomic.cli import completion, options
 from tomic.cli.options import help_when_alone
 from tomic.cli.running import at_desk, runs
-from tomic.report import collect, html as pages
-
-if TYPE_CHECKING:
-    from tomic.desk import Desk
-    from tomic.report.layout import ReportPage
+from tomic.report import collect, html as pages, layout
 
 app = typer.Typer(name="report", help="Write a report as one HTML file that needs nothing else.")
 
@@ -53,7 +50,7 @@ async def proposal(
 ) -> int:
     """One saved trade: payoff, figures, legs, Greeks and the parts of its score."""
 
-    async def collected(desk: Desk) -> ReportPage:
+    async def collected(desk: tomic.Desk) -> layout.ReportPage:
         return await collect.proposal(desk, proposal)
 
     return await _write(collected, html, common)
@@ -71,7 +68,7 @@ async def portfolio(
 ) -> int:
     """What is held: alerts, totals, structures, stress grid, and what is missing."""
 
-    async def collected(desk: Desk) -> ReportPage:
+    async def collected(desk: tomic.Desk) -> layout.ReportPage:
         return await collect.portfolio(desk, last=last)
 
     return await _write(collected, html, common, asks=not last)
@@ -85,7 +82,7 @@ async def journal(html: HtmlOption, *, common: ReportOptions) -> int:
 
 
 async def _write(
-    collected: Callable[[Desk], Awaitable[ReportPage]],
+    collected: Callable[[tomic.Desk], Awaitable[layout.ReportPage]],
     file: Path,
     common: options.CommonOptions,
     *,

@@ -6,10 +6,11 @@ import datetime as dt
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import tomic
 from tomic import config as configuration, files
 from tomic.bounded import read_text
 from tomic.cli import completion, options
@@ -20,12 +21,8 @@ from tomic.present import chain as screen, forms, scan as present
 from tomic.present.forms import Format
 from tomic.strategies.catalogue import templates
 
-if TYPE_CHECKING:
-    from tomic.chain import Chain
-    from tomic.models import ScanResult
 
-
-def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
+def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
     terminal = sys.stdout.isatty()
     width = screen.screen_width(terminal)
@@ -33,7 +30,7 @@ def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
     typer.echo(shown, nl=False)
 
 
-def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
+def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
     """Say on stderr what was considered, what failed, and where the files went."""
     for outcome in result.failed:
         if outcome.error_code == "deadline":
@@ -48,7 +45,7 @@ def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
         typer.echo(", ".join(map(str, paths)), err=True)
 
 
-def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
+def export_scan(result: tomic.ScanResult, folder: Path | None) -> list[Path]:
     """
     Write the proposals as CSV and JSON into the day's folder; nothing when there are none.
 
@@ -243,7 +240,7 @@ def show_strategy(
     typer.echo(shown, nl=False)
 
 
-def exit_code(result: ScanResult) -> int:
+def exit_code(result: tomic.ScanResult) -> int:
     """
     0 also when nothing qualifies; 3 when a symbol failed or a part of its chain is missing; its
     own code when all failed.
@@ -286,7 +283,7 @@ def _universe(path: Path | None) -> list[str]:
     return [name for name in names if name]
 
 
-def _loaded(paths: list[Path] | None, names: list[str]) -> list[Chain]:
+def _loaded(paths: list[Path] | None, names: list[str]) -> list[tomic.Chain]:
     """The chains in *paths*; a file that does not name its symbol takes the one given."""
     symbol = names[0] if len(names) == 1 else None
     return [files.load_chain(path, symbol=symbol) for path in paths or ()]

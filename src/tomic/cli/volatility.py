@@ -6,23 +6,18 @@ import datetime as dt
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import tomic
 from tomic import figures, files
 from tomic.cli import completion, options, running
-from tomic.errors import TomicError
 from tomic.present import figures as definitions, volatility as present
 from tomic.present.forms import Format
 
-if TYPE_CHECKING:
-    from tomic.desk import Desk
-    from tomic.workflows.volatility.history import HistoryRun
-    from tomic.workflows.volatility.measure import VolReport
 
-
-def print_vol(reports: list[VolReport], shape: Format, *, detail: bool, quiet: bool) -> None:
+def print_vol(reports: list[tomic.VolReport], shape: Format, *, detail: bool, quiet: bool) -> None:
     """Print the figures on stdout; that columns are hidden is said on stderr."""
     if shape is not Format.TABLE or detail:
         typer.echo(present.vol(reports, shape), nl=False)
@@ -34,7 +29,7 @@ def print_vol(reports: list[VolReport], shape: Format, *, detail: bool, quiet: b
         typer.echo(hidden, nl=False, err=True)
 
 
-def export_vol(reports: list[VolReport], folder: Path | None) -> list[Path]:
+def export_vol(reports: list[tomic.VolReport], folder: Path | None) -> list[Path]:
     """Write the other data of each symbol, and an overview of several."""
     if folder is None:
         return []
@@ -45,9 +40,9 @@ def export_vol(reports: list[VolReport], folder: Path | None) -> list[Path]:
     return [overview] if overview is not None else paths
 
 
-def say_all(errors: list[tuple[str, TomicError | None]], *, as_json: bool) -> None:
+def say_all(errors: list[tuple[str, tomic.TomicError | None]], *, as_json: bool) -> None:
     """Say each different error once, with the symbols it hit."""
-    hit: dict[str, tuple[TomicError, list[str]]] = {}
+    hit: dict[str, tuple[tomic.TomicError, list[str]]] = {}
     for symbol, error in errors:
         if error is not None:
             hit.setdefault(str(error), (error, []))[1].append(symbol)
@@ -58,24 +53,24 @@ def say_all(errors: list[tuple[str, TomicError | None]], *, as_json: bool) -> No
     sys.stderr.flush()
 
 
-def prices_code(run: HistoryRun) -> int:
+def prices_code(run: tomic.HistoryRun) -> int:
     """0 without errors, 3 when something is there all the same, else the worst error's."""
     return _code(list(run.errors), any(each.error is None or each.rows for each in run.symbols))
 
 
-def vol_code(reports: list[VolReport]) -> int:
+def vol_code(reports: list[tomic.VolReport]) -> int:
     """As `prices_code`; a symbol of which any figure is known is something."""
     errors = [report.error for report in reports if report.error is not None]
     return _code(errors, any(map(_has_figures, reports)))
 
 
-def _code(errors: list[TomicError], anything: bool) -> int:
+def _code(errors: list[tomic.TomicError], anything: bool) -> int:
     if not errors:
         return 0
     return 3 if anything else running.worst([error.exit_code for error in errors])
 
 
-def _has_figures(report: VolReport) -> bool:
+def _has_figures(report: tomic.VolReport) -> bool:
     snapshot = report.snapshot
     return any(getattr(snapshot, name) is not None for name in ("spot", "iv30", "hv30"))
 
@@ -181,7 +176,7 @@ def explain(
         typer.echo(definitions.definition(definition, as_json=as_json), nl=False)
 
 
-async def _history(desk: Desk, names: list[str], days: int, shape: Format) -> str:
+async def _history(desk: tomic.Desk, names: list[str], days: int, shape: Format) -> str:
     if desk.demo:
         await desk.prices(names)
     symbols = names or desk.settings.market.symbols

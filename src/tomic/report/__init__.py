@@ -2,4 +2,4 @@
 
 from tomic import _lazy
 
-_lazy.offer(__name__, modules="collect html")
+_lazy.offer(__name__, modules="collect html layout")
