@@ -57,6 +57,7 @@ SUBJECTS = {
 """Tests of what no single module does."""
 TESTED_IN = {
     "_drawing": "report/test_figures",
+    "_lazy": "test_layout",
     "_typing": "test_layers",
     "_version": "test_layout",
     "cli/options": "cli/test_config",
@@ -243,3 +244,21 @@ def test_nothing_names_this_machine():
 
     assert paths
     assert {name: found for name, found in named.items() if found} == {}
+
+
+def test_a_package_offers_without_importing():
+    """A submodule that is imported from a package is loaded at its first use, a wrong one never."""
+    code = (
+        "import sys\nfrom tomic import models\nfrom tomic.present import scan\n"
+        "print('tomic.present.scan' in sys.modules, 'tomic.models.trade' in sys.modules)\n"
+        "print(scan.scan_summary.__module__, models.Leg.__module__, 'Alert' in dir(models))\n"
+        "try:\n    from tomic.present import nothing\n"
+        "except ImportError as exc:\n    print(exc.name)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    first, second, third = done.stdout.splitlines()
+    assert first == "False False"
+    assert second == "tomic.present.scan tomic.models.trade True"
+    assert third == "tomic.present"

@@ -7,9 +7,9 @@ use, so that ``import tomic`` costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tomic import _lazy
 from tomic._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -68,66 +68,26 @@ if TYPE_CHECKING:
     from tomic.workflows.volatility.measure import VolReport as VolReport
     from tomic.workflows.volatility.stored import PastDay as PastDay
 
-_HOMES = {
-    "BadFile": "errors",
-    "Chain": "chain",
-    "ChainOutcome": "workflows.chain.fetch",
-    "Check": "workflows.doctor.ladder",
-    "ClientIdInUse": "errors",
-    "CompetingSession": "errors",
-    "ConfigError": "errors",
-    "DataError": "errors",
-    "Database": "store",
-    "DeadlineExceeded": "errors",
-    "Desk": "desk",
-    "EmptyChain": "errors",
-    "GatewayRefused": "errors",
-    "GatewayUnreachable": "errors",
-    "HistoryRun": "workflows.volatility.history",
-    "InvalidSymbol": "errors",
-    "Journal": "workflows.journal.entries",
-    "MarketClosed": "errors",
-    "MissingSpot": "errors",
-    "NoMarketData": "errors",
-    "OptionQuote": "models",
-    "PacingViolation": "errors",
-    "PastDay": "workflows.volatility.stored",
-    "PortfolioReview": "workflows.portfolio.review",
-    "Proposal": "models",
-    "RequestFailed": "errors",
-    "RequestTimeout": "errors",
-    "ScanResult": "models",
-    "SchemaTooNew": "errors",
-    "ScoreWeights": "config",
-    "Session": "ib.session",
-    "SessionError": "errors",
-    "SessionLost": "errors",
-    "Settings": "config",
-    "Spot": "models",
-    "StoreBusy": "errors",
-    "StoreError": "errors",
-    "TomicError": "errors",
-    "TradeReview": "models",
-    "Underlying": "models",
-    "UnknownContract": "errors",
-    "UnreadableAnswer": "errors",
-    "UsageError": "errors",
-    "VolReport": "workflows.volatility.measure",
-    "VolSnapshot": "models",
-    "load_chain": "files",
-    "load_settings": "config",
-    "propose": "strategies.propose",
+# Each public name, by the module that defines it.
+_NAMES = {
+    "chain": "Chain",
+    "config": "ScoreWeights Settings load_settings",
+    "desk": "Desk",
+    "errors": "BadFile ClientIdInUse CompetingSession ConfigError DataError DeadlineExceeded "
+    "EmptyChain GatewayRefused GatewayUnreachable InvalidSymbol MarketClosed MissingSpot "
+    "NoMarketData PacingViolation RequestFailed RequestTimeout SchemaTooNew SessionError "
+    "SessionLost StoreBusy StoreError TomicError UnknownContract UnreadableAnswer UsageError",
+    "files": "load_chain",
+    "ib.session": "Session",
+    "models": "OptionQuote Proposal ScanResult Spot TradeReview Underlying VolSnapshot",
+    "store": "Database",
+    "strategies.propose": "propose",
+    "workflows.chain.fetch": "ChainOutcome",
+    "workflows.doctor.ladder": "Check",
+    "workflows.journal.entries": "Journal",
+    "workflows.portfolio.review": "PortfolioReview",
+    "workflows.volatility.history": "HistoryRun",
+    "workflows.volatility.measure": "VolReport",
+    "workflows.volatility.stored": "PastDay",
 }
-"""Each public name, and the module of `tomic` that defines it."""
-
-__all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"tomic.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'tomic' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+_lazy.offer(__name__, _NAMES, "config desk files figures selection")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from tomic.chain import Chain
@@ -20,10 +19,15 @@ from tomic.errors import UsageError
 from tomic.ib.session import Session
 from tomic.models import normalize_symbol, normalize_symbols, several
 from tomic.store import Database
+from tomic.workflows import recording, scan
 from tomic.workflows.chain.fetch import ChainOutcome, fetch, fetch_all, with_rules
 from tomic.workflows.chain.setup import Chooser
+from tomic.workflows.doctor import ladder
+from tomic.workflows.journal import entries
+from tomic.workflows.portfolio import review
 from tomic.workflows.progress import Watcher, ignore
 from tomic.workflows.resources import Origin, Resources, SharedResources
+from tomic.workflows.volatility import measure, today
 
 if TYPE_CHECKING:
     from tomic.models import Proposal, ScanResult, TradeReview
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
     from tomic.workflows.doctor.ladder import Check
     from tomic.workflows.journal.entries import Journal
     from tomic.workflows.portfolio.review import PortfolioReview
-    from tomic.workflows.recording import SessionRecording
     from tomic.workflows.volatility.history import HistoryRun
     from tomic.workflows.volatility.measure import VolReport
     from tomic.workflows.volatility.stored import PastDay
@@ -100,10 +103,11 @@ class Desk:
         given_store = _store_of_its_own(settings, config, overrides) if origin.simulated else None
         if given_store is not None and demo_store is not None:
             raise UsageError("demo_store and store: give the store of a demo once")
+        recorded = None if record is None else recording.SessionRecording(Path(record), command)
         self._resources = Resources(
             settings,
             origin,
-            recording=_recording(Path(record), command) if record is not None else None,
+            recording=recorded,
             simulated_store=given_store or (demo_store if demo else None),
             began=began,
             watch=watch,
@@ -144,12 +148,7 @@ class Desk:
     async def __aenter__(self) -> Self:
         return await self.open()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     # -- what it holds ---------------------------------------------------------------------
@@ -182,8 +181,8 @@ class Desk:
     @property
     def record(self) -> Path | None:
         """Where the recording goes, if there is one."""
-        recording = self._resources.recording
-        return recording.file if recording is not None else None
+        recorded = self._resources.recording
+        return recorded.file if recorded is not None else None
 
     @property
     def has_session(self) -> bool:
@@ -222,13 +221,11 @@ class Desk:
 
     async def examine(self) -> AsyncIterator[Check]:
         """Climb the ladder of checks, from the socket to option data."""
-        from tomic.workflows.doctor.ladder import examine
-
         resources = self._resources
         ib, pace = await resources.gateway()
         tap = resources.recording.recorder if resources.recording is not None else None
         settings = resources.settings.model_copy(update={"ib": ib})
-        async for check in examine(settings, pace=pace, simulated=self.simulated, tap=tap):
+        async for check in ladder.examine(settings, pace=pace, simulated=self.simulated, tap=tap):
             yield check
 
     # -- chains ----------------------------------------------------------------------------
@@ -293,8 +290,6 @@ class Desk:
             SessionError: The gateway is needed and cannot be reached.
             StoreBusy: Another run is at it.
         """
-        from tomic.workflows.volatility import today
-
         names = self._names(symbols)
         return await today.prices(
             self._resources, names, days=days, ib_hv=ib_hv, force=force, timeout_s=timeout_s
@@ -339,8 +334,6 @@ class Desk:
             smiles: Fit smiles to the chains, for one more kind of expected move.
             stored: From the store alone; nobody is asked.
         """
-        from tomic.workflows.volatility import today
-
         names = self._names(symbols)
         return await today.vols(
             self._resources, names, days=days, chain=chain, smiles=smiles, stored=stored
@@ -348,9 +341,9 @@ class Desk:
 
     async def vol_history(self, symbol: str, days: int = 30) -> list[PastDay]:
         """The stored closes and volatilities of the last *days* days, oldest first."""
-        from tomic.workflows.volatility.measure import load_days
-
-        return await load_days(await self.store(), normalize_symbol(symbol), days, self.settings)
+        return await measure.load_days(
+            await self.store(), normalize_symbol(symbol), days, self.settings
+        )
 
     # -- scan ------------------------------------------------------------------------------
 
@@ -380,8 +373,6 @@ class Desk:
             UsageError: Several chains of one symbol.
             SessionError: The gateway cannot be reached at all.
         """
-        from tomic.workflows import scan
-
         loaded = [chains] if isinstance(chains, Chain) else list(chains)
         given = {chain.symbol: chain for chain in loaded}
         if len(given) < len(loaded):
@@ -404,22 +395,16 @@ class Desk:
         Raises:
             UsageError, ConfigError: The text is no trade, or of no known strategy.
         """
-        from tomic.workflows import scan
-
         name = normalize_symbol(symbol)
         given = {name: chain} if chain is not None else {}
         return await scan.why_not(self._resources, name, trade, given)
 
     async def proposal(self, proposal_id: str) -> Proposal:
         """A stored proposal; DataError when there is none of that id."""
-        from tomic.workflows import scan
-
         return await scan.load(await self.store(), proposal_id)
 
     async def refreshed(self, old: Proposal) -> TradeReview:
         """*old* judged again with its legs quoted anew, in the chain it was found in."""
-        from tomic.workflows import scan
-
         return await scan.refreshed(self._resources, old)
 
     # -- journal ---------------------------------------------------------------------------
@@ -433,11 +418,9 @@ class Desk:
         Args:
             offline: Ask nobody.
         """
-        from tomic.workflows.journal.entries import Journal
-
         resources, replayed = self._resources, self.replay is not None
         quiet = offline and not self.simulated
-        return Journal(
+        return entries.Journal(
             await (resources.own_store() if replayed else resources.store()),
             self.settings,
             clock=self._now,
@@ -483,8 +466,6 @@ class Desk:
             UsageError: What is asked cannot be.
             RequestTimeout, SessionError: The account could not be read.
         """
-        from tomic.workflows.portfolio import review
-
         return await review.portfolio(
             self.session,
             await self.store(),
@@ -518,9 +499,3 @@ def _store_of_its_own(
             f"store={{'path': '{path.with_name('demo.db')}'}}"
         )
     return path
-
-
-def _recording(file: Path, command: str) -> SessionRecording:
-    from tomic.workflows.recording import SessionRecording
-
-    return SessionRecording(file, command)

@@ -55,7 +55,7 @@ def test_no_command_declares_more_than_a_dozen_parameters():
     """What commands share is a group of options, declared once."""
     longest = max(len(declared(command)) for _, command in commands())
 
-    assert longest <= 14  # a dozen, and two groups
+    assert longest <= 12
 
 
 def declared(command):

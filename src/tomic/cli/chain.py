@@ -6,32 +6,18 @@ import asyncio
 import datetime as dt
 import importlib
 import sys
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import typer
 
-from tomic.cli import completion, options
-from tomic.cli.running import (
-    INTERRUPTED,
-    checked_symbols,
-    export_folder,
-    open_desk,
-    runs,
-    say,
-    worst,
-)
+import tomic
+from tomic import files, models
+from tomic.cli import completion, options, running
 from tomic.errors import BadFile, TomicError
+from tomic.present import chain as present
 from tomic.present.forms import Format, emit
 from tomic.workflows.progress import Event
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tomic.chain import Chain
-    from tomic.models import VolSnapshot
-    from tomic.workflows.chain.fetch import ChainOutcome
-
 
 CHAIN = (
     "tomic.valuation",
@@ -65,12 +51,7 @@ class Preloading:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
         if self._loading is None:
             return
         await asyncio.wait({self._loading}, timeout=_LONGEST_S)
@@ -101,10 +82,8 @@ class Writer:
         self._unwritten: list[TomicError] = []
         self._text, self._hints = "", list[str]()
 
-    def on_done(self, outcome: ChainOutcome) -> None:
+    def on_done(self, outcome: tomic.ChainOutcome) -> None:
         """Export the chain and, for NDJSON, print it at once."""
-        from tomic import files
-
         if outcome.chain is None:
             return
         self._export(outcome.symbol, outcome.chain, outcome.snapshot)
@@ -112,9 +91,7 @@ class Writer:
             typer.echo(files.to_ndjson(outcome.chain), nl=False)
             sys.stdout.flush()
 
-    def _export(self, symbol: str, chain: Chain, snapshot: VolSnapshot | None) -> None:
-        from tomic import files
-
+    def _export(self, symbol: str, chain: tomic.Chain, snapshot: tomic.VolSnapshot | None) -> None:
         if self._folder is None or self._unwritten:
             return
         stamp = dt.datetime.now().astimezone()
@@ -127,9 +104,7 @@ class Writer:
             # The chain itself is still printed.
             self._unwritten.append(exc)
 
-    def _overview(self, outcomes: list[ChainOutcome]) -> None:
-        from tomic import files
-
+    def _overview(self, outcomes: list[tomic.ChainOutcome]) -> None:
         if self._folder is None or self._unwritten:
             return
         both = [(each.snapshot, each.chain) for each in outcomes if each.chain is not None]
@@ -138,11 +113,9 @@ class Writer:
         except BadFile as exc:
             self._unwritten.append(exc)
 
-    def compose(self, outcomes: list[ChainOutcome]) -> None:
+    def compose(self, outcomes: list[tomic.ChainOutcome]) -> None:
         """Make what `finish` prints; a thread can do it while the session's cancels leave."""
-        from tomic import files
-
-        chains = [one.chain for one in outcomes if one.chain is not None]
+        chains = [each.chain for each in outcomes if each.chain is not None]
         self._text = emit(
             self._format,
             table=lambda: self._tables(chains),
@@ -151,22 +124,18 @@ class Writer:
             csv=lambda: "".join(map(files.to_csv_text, chains)),
         )
 
-    def _tables(self, chains: list[Chain]) -> str:
-        from tomic.present import chain as render
-
+    def _tables(self, chains: list[tomic.Chain]) -> str:
         terminal = sys.stdout.isatty()
-        width = render.screen_width(terminal)
-        tables = [render.chain_table(chain, width=width, color=terminal) for chain in chains]
+        width = present.screen_width(terminal)
+        tables = [present.chain_table(chain, width=width, color=terminal) for chain in chains]
         self._hints = [
             f"{2 * hidden} columns hidden; use a wider terminal"
             for hidden in {hidden for _, hidden in tables if hidden}
         ]
         return "".join(text for text, _ in tables)
 
-    def finish(self, outcomes: list[ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
+    def finish(self, outcomes: list[tomic.ChainOutcome], *, interrupted: bool, quiet: bool) -> int:
         """Print what is composed and what became of each symbol; return the exit code."""
-        from tomic.present import chain as render
-
         typer.echo(self._text, nl=False)
         for hint in [] if quiet else self._hints:
             typer.echo(hint, err=True)
@@ -174,18 +143,18 @@ class Writer:
         as_json = self._format in (Format.JSON, Format.NDJSON)
         for outcome in outcomes:
             if outcome.error is not None:
-                say(outcome.error, as_json=as_json)
+                running.say(outcome.error, as_json=as_json)
             elif outcome.chain is not None and not quiet:
                 paths = self._paths.get(outcome.symbol, [])
-                typer.echo(render.chain_summary(outcome.chain, paths), err=True)
+                typer.echo(present.chain_summary(outcome.chain, paths), err=True)
         for error in self._unwritten:
-            say(error, as_json=as_json)
+            running.say(error, as_json=as_json)
         if interrupted:
-            return INTERRUPTED
-        return worst([exit_code(outcomes), *(_PARTIAL for _ in self._unwritten)])
+            return running.INTERRUPTED
+        return running.worst([exit_code(outcomes), *(_PARTIAL for _ in self._unwritten)])
 
 
-def exit_code(outcomes: list[ChainOutcome]) -> int:
+def exit_code(outcomes: list[tomic.ChainOutcome]) -> int:
     """0 when every row is final, 3 when rows exist and something is missing, else the error's."""
     errors = [outcome.error.exit_code for outcome in outcomes if outcome.error is not None]
     chains = [outcome.chain for outcome in outcomes if outcome.chain is not None]
@@ -193,16 +162,14 @@ def exit_code(outcomes: list[ChainOutcome]) -> int:
     if usable:
         whole = not errors and all(chain.is_final for chain in chains)
         return 0 if whole else _PARTIAL
-    return worst([*errors, *(_empty_code(chain) for chain in chains)])
+    return running.worst([*errors, *(_empty_code(chain) for chain in chains)])
 
 
 def _is_usable(status: str) -> bool:
-    from tomic.models import RowStatus
-
-    return RowStatus(status).is_final and status != RowStatus.UNKNOWN_CONTRACT
+    return models.RowStatus(status).is_final and status != models.RowStatus.UNKNOWN_CONTRACT
 
 
-def _empty_code(chain: Chain) -> int:
+def _empty_code(chain: tomic.Chain) -> int:
     """The exit code of a chain without any usable row."""
     counts: dict[str, Any] = chain.counts
     if "lost" in counts:
@@ -214,7 +181,7 @@ app = typer.Typer()
 
 
 @app.command()
-@runs
+@running.runs
 async def chain(
     symbols: Annotated[
         list[str],
@@ -251,7 +218,7 @@ async def chain(
     common: options.CommonOptions,
 ) -> int:
     """Fetch option chains, print them and write them to the export folder."""
-    symbols = checked_symbols(symbols)
+    symbols = running.checked_symbols(symbols)
     rules: dict[str, object] = {
         "monthlies": monthlies,
         "weeklies": weeklies,
@@ -263,11 +230,15 @@ async def chain(
         **(delta.rules if delta else {}),
     }
     market = {"realtime_only": realtime_only or None}
-    desk, progress = open_desk(common, gateway, chain=rules, market=market)
-    writer = Writer(common.shape, export_folder(common, desk.settings))
-    with progress, common.invocation.stoppable(desk.interrupt):
-        async with desk, Preloading(*CHAIN) as progress.then:
-            outcomes = await desk.chains(symbols, on_done=writer.on_done)
-            interrupted = desk.interrupted
-            await asyncio.to_thread(writer.compose, outcomes)
+    loading = Preloading(*CHAIN)
+    async with (
+        running.at_desk(
+            common, gateway, stops=True, then=loading, chain=rules, market=market
+        ) as desk,
+        loading,
+    ):
+        writer = Writer(common.shape, running.export_folder(common, desk.settings))
+        outcomes = await desk.chains(symbols, on_done=writer.on_done)
+        interrupted = desk.interrupted
+        await asyncio.to_thread(writer.compose, outcomes)
     return writer.finish(outcomes, interrupted=interrupted, quiet=common.quiet)

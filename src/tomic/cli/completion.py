@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import typer
 
+from tomic import config, figures
 from tomic.errors import TomicError
-
-if TYPE_CHECKING:
-    from tomic.config import Settings
+from tomic.store import names
+from tomic.strategies.catalogue import templates
 
 Offers: TypeAlias = list[tuple[str, str]]
 """What may be typed, each with a word about it."""
@@ -25,9 +25,7 @@ Offers: TypeAlias = list[tuple[str, str]]
 def symbols(ctx: typer.Context, incomplete: str) -> Offers:
     """Symbols of the settings and of the store."""
 
-    def known(settings: Settings) -> Offers:
-        from tomic.store import names
-
+    def known(settings: config.Settings) -> Offers:
         stored = names.symbols(settings.store.path)
         return [(name, "") for name in dict.fromkeys([*settings.market.symbols, *stored])]
 
@@ -37,10 +35,8 @@ def symbols(ctx: typer.Context, incomplete: str) -> Offers:
 def strategies(ctx: typer.Context, incomplete: str) -> Offers:
     """Names of the catalogue, each with its outlook."""
 
-    def known(settings: Settings) -> Offers:
-        from tomic.strategies.catalogue.templates import with_overrides
-
-        catalogue = with_overrides(settings.strategies)
+    def known(settings: config.Settings) -> Offers:
+        catalogue = templates.with_overrides(settings.strategies)
         return [(name, template.outlook) for name, template in catalogue.items()]
 
     return _matching(ctx, incomplete, known)
@@ -49,9 +45,7 @@ def strategies(ctx: typer.Context, incomplete: str) -> Offers:
 def proposals(ctx: typer.Context, incomplete: str) -> Offers:
     """Ids of saved proposals, newest first."""
 
-    def known(settings: Settings) -> Offers:
-        from tomic.store import names
-
+    def known(settings: config.Settings) -> Offers:
         return names.proposals(settings.store.path)
 
     return _matching(ctx, incomplete, known)
@@ -60,9 +54,7 @@ def proposals(ctx: typer.Context, incomplete: str) -> Offers:
 def entries(ctx: typer.Context, incomplete: str) -> Offers:
     """Numbers of journal entries, newest first."""
 
-    def known(settings: Settings) -> Offers:
-        from tomic.store import names
-
+    def known(settings: config.Settings) -> Offers:
         return names.entries(settings.store.path)
 
     return _matching(ctx, incomplete, known)
@@ -71,7 +63,7 @@ def entries(ctx: typer.Context, incomplete: str) -> Offers:
 def jobs(ctx: typer.Context, incomplete: str) -> Offers:
     """Names of the jobs in the configuration."""
 
-    def known(settings: Settings) -> Offers:
+    def known(settings: config.Settings) -> Offers:
         return [(name, "; ".join(job.run)) for name, job in sorted(settings.jobs.items())]
 
     return _matching(ctx, incomplete, known)
@@ -79,18 +71,18 @@ def jobs(ctx: typer.Context, incomplete: str) -> Offers:
 
 def metrics(incomplete: str) -> Offers:
     """Names of the figures that `tomic explain` knows, each with what it is."""
-    from tomic.figures import ALL
+    return [
+        (name, metric.title) for name, metric in figures.ALL.items() if name.startswith(incomplete)
+    ]
 
-    return [(name, metric.title) for name, metric in ALL.items() if name.startswith(incomplete)]
 
-
-def _matching(ctx: typer.Context, incomplete: str, known: Callable[[Settings], Offers]) -> Offers:
+def _matching(
+    ctx: typer.Context, incomplete: str, known: Callable[[config.Settings], Offers]
+) -> Offers:
     """What begins as was typed; nothing where the settings cannot be used."""
-    from tomic.config import load_settings
-
     named = ctx.params.get("config")
     try:
-        offers = known(load_settings(Path(named) if named else None))
+        offers = known(config.load_settings(Path(named) if named else None))
     except TomicError:
         return []
     return [(name, text) for name, text in offers if name.startswith(incomplete)]

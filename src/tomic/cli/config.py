@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tomic import config as configuration
 from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 from tomic.present.forms import to_json
 
@@ -25,10 +26,12 @@ def show(
     config: ConfigOption = None,
 ) -> None:
     """Print every setting as it is in effect."""
-    from tomic.config import origins
     from tomic.config.text import plain, toml_text
 
-    values = {key: (plain(value), source) for key, (value, source) in origins(config).items()}
+    values = {
+        key: (plain(value), source)
+        for key, (value, source) in configuration.origins(config).items()
+    }
     if as_json:
         rows = {key: {"value": value, "origin": source} for key, (value, source) in values.items()}
         bare = {key: value for key, (value, _) in values.items()}
@@ -56,22 +59,21 @@ def init(
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Read all settings and say what is wrong with them; exit code 2 when something is."""
-    from tomic.config import Settings, config_file, origins
     from tomic.config.loading import leaves
 
-    plain = dict(leaves(Settings()))
-    values = origins(config)
+    plain = dict(leaves(configuration.Settings()))
+    values = configuration.origins(config)
     changed = sum(plain.get(tuple(key.split("."))) != value for key, (value, _) in values.items())
-    file = config_file(config) or "no file"
+    file = configuration.config_file(config) or "no file"
     typer.echo(f"{file}: ok, {changed} of {len(values)} settings differ from the default", err=True)
 
 
 @app.command()
 def path(config: ConfigOption = None) -> None:
     """Print the configuration file in effect, or where one would be found."""
-    from tomic.config.loading import PROJECT_FILE, config_file, user_config_file
+    from tomic.config.loading import PROJECT_FILE, user_config_file
 
-    file = config_file(config)
+    file = configuration.config_file(config)
     typer.echo(file or PROJECT_FILE)
     if file is None:
         places = ", ".join(str(place) for place in (PROJECT_FILE, user_config_file()) if place)
@@ -85,11 +87,10 @@ def set_(
     config: ConfigOption = None,
 ) -> None:
     """Change one key of the configuration file; its comments stay."""
-    from tomic.config import origins
     from tomic.config.text import set_key, toml_text
 
     file, written = set_key(key, value, config)
     typer.echo(f"{file}: {key} = {toml_text(written)}", err=True)
-    _, source = origins(config).get(key, (None, str(file)))
+    _, source = configuration.origins(config).get(key, (None, str(file)))
     if source != str(file):
         typer.echo(f"{source} overrides it", err=True)

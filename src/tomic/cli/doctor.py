@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tomic.cli import options
 from tomic.cli.running import open_desk, runs, worst
-
-if TYPE_CHECKING:
-    from tomic.workflows.doctor.ladder import Check
+from tomic.workflows.doctor import ladder
 
 app = typer.Typer()
 
@@ -42,12 +40,12 @@ async def doctor(
     return worst([problem.exit_code for problem in problems])
 
 
-def _print(check: Check) -> None:
+def _print(check: ladder.Check) -> None:
     typer.echo(f" {check.verdict:<5} {check.name:<18} {check.found}")
     for label, text in (("why", check.cause), ("fix", check.fix)):
         if text:
             typer.echo(f"{'':26}{label}: {text}")
 
 
-def _count(checks: list[Check], what: str) -> str:
+def _count(checks: list[ladder.Check], what: str) -> str:
     return f"{len(checks)} {what}{'' if len(checks) == 1 else 's'}"

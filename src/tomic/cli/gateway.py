@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gc
 import sys
 import threading
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from tomic import sim
 from tomic.cli import options
 from tomic.cli.running import runs
 from tomic.errors import GatewayUnreachable, UsageError
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from pathlib import Path
-
-    from tomic.sim.market import Market
-    from tomic.sim.replay.session import SessionReplay
-    from tomic.sim.server.gateway import Gateway
+from tomic.sim.replay import recordings, session
+from tomic.workflows import stand_in
 
 app = typer.Typer()
 
@@ -50,22 +47,17 @@ async def gateway(
     ] = None,
 ) -> None:
     """Run the simulated TWS gateway, with IB's limits enforced, until Ctrl-C."""
-    from tomic.sim import faults
-    from tomic.sim.replay.recordings import is_session
-    from tomic.sim.server.gateway import Gateway
-    from tomic.sim.server.limits import Profile
-
     if replay is not None and (closed or synthetic):
         raise UsageError("--closed and --synthetic shape the model market, not a recording")
-    broken = [faults.parse(text) for text in fault or ()]
-    if replay is not None and is_session(replay):
+    broken = [sim.faults.parse(text) for text in fault or ()]
+    if replay is not None and recordings.is_session(replay):
         if broken:
             raise UsageError("a recorded session has its own faults; leave out --fault")
         await _replay_session(replay, port)
         return
     market = _market(seed, replay, symbol, as_of, closed=closed, synthetic=synthetic)
-    profile = Profile.instant() if instant else Profile()
-    server = Gateway(market, port=port, seed=seed, profile=profile, faults=broken)
+    profile = sim.Profile.instant() if instant else sim.Profile()
+    server = sim.Gateway(market, port=port, seed=seed, profile=profile, faults=broken)
     market.book()  # what is held is asked for by every client that connects
     stop = threading.Event()
     ahead = asyncio.create_task(asyncio.to_thread(_price_ahead, market, stop), name="tomic prices")
@@ -77,7 +69,7 @@ async def gateway(
         typer.echo(_tally(server), err=True)
 
 
-def _price_ahead(market: Market, stop: threading.Event) -> None:
+def _price_ahead(market: sim.Market, stop: threading.Event) -> None:
     """
     Price the model market in a thread, one expiry after the other.
 
@@ -101,15 +93,12 @@ def _price_ahead(market: Market, stop: threading.Event) -> None:
 
 
 async def _replay_session(file: Path, port: int) -> None:
-    from tomic.sim.replay.recordings import read_session
-    from tomic.sim.replay.session import SessionReplay
-
-    recorded = read_session(file)
+    recorded = recordings.read_session(file)
     typer.echo(f"{file}: a session of tomic {recorded.command}", err=True)
-    await _listen(SessionReplay(recorded, port=port, speed=1.0), port)
+    await _listen(session.SessionReplay(recorded, port=port, speed=1.0), port)
 
 
-async def _listen(server: Gateway | SessionReplay, port: int) -> None:
+async def _listen(server: sim.Gateway | session.SessionReplay, port: int) -> None:
     try:
         async with server:
             typer.echo(f"listening on 127.0.0.1:{server.port}; Ctrl-C ends it", err=True)
@@ -128,19 +117,16 @@ def _market(
     *,
     closed: bool,
     synthetic: bool,
-) -> Market:
-    from tomic.sim.market.model import ModelMarket
-    from tomic.workflows import stand_in
-
+) -> sim.Market:
     if replay is not None:
         market, notes = stand_in.recorded_chain(replay, symbol, as_of)
         for text in notes:
             typer.echo(f"note: {text}", err=True)
         return market
-    return ModelMarket(seed=seed, closed=closed, universe="synthetic" if synthetic else "demo")
+    return sim.ModelMarket(seed=seed, closed=closed, universe="synthetic" if synthetic else "demo")
 
 
-def _tally(server: Gateway) -> str:
+def _tally(server: sim.Gateway) -> str:
     return (
         f"served {server.messages} messages, at most {server.peak_messages()} in a second; "
         f"lines: {server.peak_lines} at most, {server.leaked} left open by clients; "

@@ -10,18 +10,15 @@ import shlex
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from tomic import config as configuration, desk as desks
 from tomic.cli import completion, options, streams
 from tomic.cli.running import LOOKS_DONE, of_the_system, open_desk, runs, say, worst
 from tomic.errors import ConfigError, TomicError, UsageError
-
-if TYPE_CHECKING:
-    from tomic.config import JobSettings
-    from tomic.desk import Desk
-    from tomic.workflows.jobs import StepEnd, StepReport
+from tomic.workflows import jobs as work
 
 _log = logging.getLogger(__name__)
 
@@ -52,20 +49,17 @@ async def run_(
     common: Annotated[options.CommonOptions, "demo config verbose quiet"],
 ) -> int:
     """Run the steps of a job over one connection; without a name, list the jobs."""
-    from tomic.config import load_settings
-    from tomic.workflows.jobs import INTERRUPTED, is_due, run_job
-
     if common.invocation.host is not None:
         raise UsageError(f"run cannot be a step: {_NOT_A_STEP['run']}")
     # Steps run in the folder of the file, so it must not be named relative to this one.
     common = replace(common, config=_file(common.config))
-    settings = load_settings(common.config)
+    settings = configuration.load_settings(common.config)
     if name is None:
         typer.echo("\n".join(_listing(settings.jobs)))
         return 0
     job = _job(settings.jobs, name)
     today = dt.date.today()
-    if not is_due(job, today, skip_holidays=skip_holidays):
+    if not work.is_due(job, today, skip_holidays=skip_holidays):
         typer.echo(f"{today} is no trading day; nothing done", err=True)
         return 0
     desk, _ = open_desk(common)
@@ -73,7 +67,7 @@ async def run_(
     # Cron starts in the home folder, and a step's own paths are meant beside the configuration.
     with _in_folder(common.config.parent if common.config else None):
         async with desk:
-            reports = await run_job(
+            reports = await work.run_job(
                 name,
                 job,
                 steps.run,
@@ -83,7 +77,7 @@ async def run_(
                 on_done=lambda report: None if common.quiet else _tell(report, len(job.run)),
             )
     codes = [report.end.exit_code for report in reports]
-    return INTERRUPTED if INTERRUPTED in codes else worst(codes)
+    return work.INTERRUPTED if work.INTERRUPTED in codes else worst(codes)
 
 
 @contextlib.contextmanager
@@ -107,46 +101,42 @@ def _in_folder(folder: Path | None) -> Iterator[None]:
 class _Steps:
     """Runs command lines with what all steps of the job have in common, the desk among them."""
 
-    def __init__(self, common: options.CommonOptions, desk: Desk) -> None:
+    def __init__(self, common: options.CommonOptions, desk: desks.Desk) -> None:
         self._given = {"--demo": common.demo, "--config": common.config, "--quiet": common.quiet}
         self._invocation = replace(common.invocation, host=desk)
 
-    async def run(self, words: list[str]) -> StepEnd:
+    async def run(self, words: list[str]) -> work.StepEnd:
         """Run one command in this process, on this loop; whatever it raises is its own end."""
-        from tomic.workflows.jobs import StepEnd
-
         end = await self._end_of(words)
         problem = streams.take_problem()
         if problem and end.exit_code in LOOKS_DONE:
             error = TomicError(problem)
             say(error)
-            return StepEnd(error.exit_code, error)
+            return work.StepEnd(error.exit_code, error)
         return end
 
-    async def _end_of(self, words: list[str]) -> StepEnd:
-        from tomic.workflows.jobs import StepEnd
-
+    async def _end_of(self, words: list[str]) -> work.StepEnd:
         try:
             with of_the_system():
-                return StepEnd(await self._code(words))
+                return work.StepEnd(await self._code(words))
         except TomicError as exc:
             say(exc)
-            return StepEnd(exc.exit_code, exc)
+            return work.StepEnd(exc.exit_code, exc)
         except typer.Exit as exc:
-            return StepEnd(exc.exit_code)
+            return work.StepEnd(exc.exit_code)
         except typer.BadParameter as exc:
             error = UsageError(exc.format_message())
             say(error)
-            return StepEnd(error.exit_code, error)
+            return work.StepEnd(error.exit_code, error)
         except BrokenPipeError:
             # Who read the output has gone, which is no fault of the step.
-            return StepEnd(0)
+            return work.StepEnd(0)
         except Exception as exc:
             # A mistake of the program, whatever it is, must not cost the steps that follow.
             unexpected = TomicError(f"unexpected {type(exc).__name__}: {exc}")
             _log.debug("tomic %s", shlex.join(words), exc_info=exc)
             say(unexpected)
-            return StepEnd(unexpected.exit_code, unexpected)
+            return work.StepEnd(unexpected.exit_code, unexpected)
 
     async def _code(self, words: list[str]) -> int:
         from tomic.cli.app import app as whole
@@ -195,7 +185,7 @@ def _check_step(words: list[str]) -> None:
         raise UsageError(f"{words[0]} cannot be a step: {_NOT_A_STEP[words[0]]}")
 
 
-def _job(jobs: dict[str, JobSettings], name: str) -> JobSettings:
+def _job(jobs: dict[str, configuration.JobSettings], name: str) -> configuration.JobSettings:
     if name not in jobs:
         raise ConfigError(
             f"no job {name!r}; there are {', '.join(sorted(jobs))}", key=f"jobs.{name}"
@@ -210,7 +200,7 @@ def _file(config: Path | None) -> Path | None:
     return file.resolve() if file is not None else None
 
 
-def _listing(jobs: dict[str, JobSettings]) -> list[str]:
+def _listing(jobs: dict[str, configuration.JobSettings]) -> list[str]:
     lines = []
     for name, job in sorted(jobs.items()):
         lines.append(f"{name}{'  (trading days only)' if job.skip_holidays else ''}")
@@ -218,7 +208,7 @@ def _listing(jobs: dict[str, JobSettings]) -> list[str]:
     return lines
 
 
-def _tell(report: StepReport, steps: int) -> None:
+def _tell(report: work.StepReport, steps: int) -> None:
     typer.echo(
         f"{report.job} {report.number}/{steps}: tomic {report.command}: "
         f"code {report.end.exit_code} after {report.seconds:.1f} s",

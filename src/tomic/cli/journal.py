@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
 import math
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from tomic import config as configuration, files, store
 from tomic.cli import completion, options
-from tomic.cli.running import open_desk, runs, worst
-from tomic.errors import BadFile, RequestFailed, SessionError, TomicError, UsageError
-
-if TYPE_CHECKING:
-    from tomic.workflows.journal.entries import Journal, Recorded
-    from tomic.workflows.journal.files import ImportedJournal
-    from tomic.workflows.journal.review import CheckRun
-    from tomic.workflows.journal.trades import Draft
-
+from tomic.cli.running import at_desk, runs, worst
+from tomic.errors import BadFile, DataError, RequestFailed, SessionError, TomicError, UsageError
+from tomic.journal import campaign
+from tomic.present import journal as present
+from tomic.workflows.journal import (
+    entries as journals,
+    executions as imported,
+    files as journal_files,
+    review,
+    statistics,
+    trades,
+)
 
 _FIRST_YEAR = 1970
 _MOST_DIGITS = 15
@@ -63,7 +69,6 @@ def parse_rules(texts: Sequence[str] | None) -> dict[str, Any]:
 def parse_expiry(text: str) -> dt.date:
     """``2027-01-15`` or ``20270115``."""
     from tomic import dates
-    from tomic.errors import DataError
 
     try:
         return dates.parse_expiry(text)
@@ -149,7 +154,14 @@ CommissionOption = Annotated[float | None, typer.Option(help=COMMISSION, show_de
 QuantityOption = Annotated[int, typer.Option("--quantity", min=1, help="How many structures.")]
 NoteOption = Annotated[str, typer.Option("--note", help="Kept with the trade.")]
 SymbolOption = Annotated[
-    str | None, typer.Option("--symbol", "-s", help="Only of this one.", show_default=False)
+    str | None,
+    typer.Option(
+        "--symbol",
+        "-s",
+        callback=lambda symbol: symbol and symbol.upper(),
+        help="Only of this one.",
+        show_default=False,
+    ),
 ]
 RowsOptions = Annotated[options.CommonOptions, "format as_json demo config quiet"]
 EntryOptions = Annotated[options.CommonOptions, "as_json demo config quiet"]
@@ -167,6 +179,10 @@ class TradeOptions:
     commission: CommissionOption = None
     note: NoteOption = ""
     offline: OfflineOption = False
+
+    def ticket(self, price: str | None) -> trades.TradeTicket:
+        """The trade at *price*."""
+        return trades.TradeTicket(price, self.when, self.offline, self.commission, self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +210,7 @@ async def opened(
     gateway: options.GatewayOptions | None = None,
     *,
     asks: bool = True,
-) -> AsyncIterator[Journal]:
+) -> AsyncIterator[journals.Journal]:
     """
     The journal for a command.
 
@@ -204,25 +220,19 @@ async def opened(
         async with _alone(common.config) as journal:
             yield journal
         return
-    desk, progress = open_desk(common, gateway, quiet=not asks)
-    with progress:
-        async with desk:
-            yield await desk.journal(offline=not asks)
+    async with at_desk(common, gateway, quiet=not asks) as desk:
+        yield await desk.journal(offline=not asks)
 
 
 @asynccontextmanager
-async def _alone(config: Path | None) -> AsyncIterator[Journal]:
-    from tomic.config import load_settings
-    from tomic.store import Database
-    from tomic.workflows.journal.entries import Journal
-
+async def _alone(config: Path | None) -> AsyncIterator[journals.Journal]:
     async def now() -> dt.datetime:
         return dt.datetime.now(dt.UTC)
 
-    settings = load_settings(config)
+    settings = configuration.load_settings(config)
     wait_s = settings.store.lock_wait_s
-    async with Database(settings.store.path, busy_timeout_s=wait_s) as store:
-        yield Journal(store, settings, clock=now)
+    async with store.Database(settings.store.path, busy_timeout_s=wait_s) as database:
+        yield journals.Journal(database, settings, clock=now)
 
 
 app = typer.Typer(
@@ -250,46 +260,37 @@ async def list_(
     common: RowsOptions,
 ) -> None:
     """List entries, the open ones unless told otherwise."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal.entries import listing
-
     wanted = status or (None if every else "open")
     async with opened(common, asks=False) as journal:
-        rows = await listing(
+        rows = await journals.listing(
             journal,
             status=wanted,
-            symbol=symbol.upper() if symbol else None,
+            symbol=symbol,
             strategy=strategy,
             since=since.date() if since else None,
         )
-    typer.echo(render_journal.listing(rows, common.shape), nl=False)
-    if not rows and not common.quiet:
+    typer.echo(present.listing(rows, common.shape), nl=False)
+    if not rows:
         what = f"{wanted} entries" if wanted else "entries"
-        typer.echo(f"no {what}; tomic journal add opens one", err=True)
+        common.say(f"no {what}; tomic journal add opens one")
 
 
 @app.command()
 @runs
 async def show(entry: EntryArgument, *, common: EntryOptions) -> None:
     """Print one entry whole: trades, result, context, rules, notes."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal.entries import load
-
     async with opened(common, asks=False) as journal:
-        one = await load(journal, entry)
-    typer.echo(render_journal.whole(one, as_json=common.as_json), nl=False)
+        shown = await journals.load(journal, entry)
+    typer.echo(present.whole(shown, as_json=common.as_json), nl=False)
 
 
 @app.command()
 @runs
 async def history(entry: EntryArgument, *, common: RowsOptions) -> None:
     """Print every change of an entry, oldest first: nothing is ever lost."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal import entries as journals
-
     async with opened(common, asks=False) as journal:
         changes = await journals.history(journal, entry)
-    typer.echo(render_journal.history(changes, common.shape), nl=False)
+    typer.echo(present.history(changes, common.shape), nl=False)
 
 
 @app.command()
@@ -306,21 +307,16 @@ async def check(
     common: JudgingOptions,
 ) -> int:
     """Judge the exit rules of open entries on live marks, or on those of a recording."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal import review
-
     async with opened(common, gateway, asks=not offline) as journal:
-        found = await review.check(journal, entries or (), keep=not no_keep)
-    shape = common.shape
-    typer.echo(render_journal.checks(found, shape), nl=False)
-    for name, error in found.errors.items():
+        run = await review.check(journal, entries or (), keep=not no_keep)
+    typer.echo(present.checks(run, common.shape), nl=False)
+    for name, error in run.errors.items():
         typer.echo(f"tomic: {name}: {error}", err=True)
-    if not common.quiet:
-        typer.echo(render_journal.check_summary(found), err=True)
-    return check_code(found, exit_code=exit_code)
+    common.say(present.check_summary(run))
+    return check_code(run, exit_code=exit_code)
 
 
-def check_code(run: CheckRun, *, exit_code: bool) -> int:
+def check_code(run: review.CheckRun, *, exit_code: bool) -> int:
     """10 when a rule fired and that was asked for; 3 when part of it could not be judged."""
     codes = [10] if exit_code and run.fired else []
     if run.is_partial or run.errors:
@@ -340,16 +336,13 @@ async def snapshot(
     common: Annotated[options.CommonOptions, "format as_json demo config verbose quiet"],
 ) -> int:
     """Keep the marks of this moment with open entries: what attributions start from."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal import review
-
     async with opened(common, gateway) as journal:
         taken = await review.snapshot(journal, entries or (), note=note)
-    typer.echo(render_journal.snapshots(taken, common.shape), nl=False)
-    for one in taken:
-        if one.problem:
-            typer.echo(f"tomic: entry {one.entry.id}: {one.problem}", err=True)
-    return 3 if any(each.problem for each in taken) else 0
+    typer.echo(present.snapshots(taken, common.shape), nl=False)
+    problems = [f"tomic: entry {each.entry.id}: {each.problem}" for each in taken if each.problem]
+    for problem in problems:
+        typer.echo(problem, err=True)
+    return 3 if problems else 0
 
 
 @app.command()
@@ -362,18 +355,11 @@ async def attribute(
     common: JudgingOptions,
 ) -> int:
     """Say where the P&L came from, by Greeks and by revaluation, since entry and yesterday."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal import review
-
     async with opened(common, gateway, asks=not offline) as journal:
-        found = await review.attribute(journal, entries or ())
-    shape = common.shape
-    typer.echo(render_journal.attributions(found, shape), nl=False)
-    if not common.quiet:
-        for one in found:
-            for text in one.notes:
-                typer.echo(f"entry {one.entry.id}: {text}", err=True)
-    return 0 if all(each.since_entry or each.since_yesterday for each in found) else 3
+        explained = await review.attribute(journal, entries or ())
+    typer.echo(present.attributions(explained, common.shape), nl=False)
+    common.say(*(f"entry {each.entry.id}: {text}" for each in explained for text in each.notes))
+    return 0 if all(each.since_entry or each.since_yesterday for each in explained) else 3
 
 
 @app.command()
@@ -387,19 +373,12 @@ async def stats(
     common: RowsOptions,
 ) -> None:
     """Win rate, expectancy, drawdown, and how honest the forecasts and the score have been."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal import statistics
-
     if by is not None and by not in statistics.BY:
         raise UsageError(f"--by {by}: there are {', '.join(statistics.BY)}")
     async with opened(common, asks=False) as journal:
-        found = await statistics.report(
-            journal, by=statistics.BY.get(by or ""), symbol=symbol.upper() if symbol else None
-        )
-    typer.echo(render_journal.report(found, common.shape), nl=False)
-    if not common.quiet:
-        for text in found.notes:
-            typer.echo(f"note: {text}", err=True)
+        report = await statistics.report(journal, by=statistics.BY.get(by or ""), symbol=symbol)
+    typer.echo(present.report(report, common.shape), nl=False)
+    common.say(*(f"note: {text}" for text in report.notes))
 
 
 @app.command(cls=LegsCommand)
@@ -430,11 +409,9 @@ async def add(
     common: EntryOptions,
 ) -> None:
     """Open an entry from a proposal, from positions or from legs; its context is taken with it."""
-    from tomic.workflows.journal import trades
-
     if sum(given is not None for given in (legs, source, position)) != 1:
         raise UsageError('name one of LEGS, --from PROPOSAL and --position ID, as in "-1 SPY …"')
-    said = trades.EntryNotes(
+    kept = trades.EntryNotes(
         notes.strategy or "",
         notes.plan,
         notes.reason,
@@ -446,21 +423,18 @@ async def add(
     asks = price is not None or source is None
     async with opened(common, asks=asks and not trade.offline) as journal:
         draft = await _draft(journal, legs, source, position, symbol, quantity)
-        wish = trades.TradeTicket(price, trade.when, trade.offline, trade.commission, trade.note)
-        found = await trades.add(journal, draft, wish, said)
-    _recorded(found, common)
+        recorded = await trades.add(journal, draft, trade.ticket(price), kept)
+    _print(recorded, common)
 
 
 async def _draft(
-    journal: Journal,
+    journal: journals.Journal,
     legs: str | None,
     source: str | None,
     position: str | None,
     symbol: str | None,
     quantity: int,
-) -> Draft:
-    from tomic.workflows.journal import trades
-
+) -> trades.Draft:
     if source is not None:
         return await trades.from_proposal(journal.store, source, quantity=quantity)
     if position is not None:
@@ -497,32 +471,25 @@ async def close(
     common: EntryOptions,
 ) -> None:
     """Close an entry at a price, at what the market asks, by expiry or by assignment."""
-    from tomic.workflows.journal import trades
-
     if expired and assigned:
         raise UsageError("--expired and --assigned exclude each other; record one after the other")
     asks = not (trade.offline or expired or assigned)
     async with opened(common, asks=asks) as journal:
         if expired:
-            found = await trades.settle(journal, entry, at=trade.when, spot=spot)
+            recorded = await trades.settle(journal, entry, at=trade.when, spot=spot)
         elif assigned:
             leg = await _leg_of(journal, entry, assigned, structures)
             fee = 0.0 if trade.commission is None else trade.commission
-            found = await trades.assign(journal, entry, leg, at=trade.when, commission=fee)
+            recorded = await trades.assign(journal, entry, leg, at=trade.when, commission=fee)
         else:
-            wish = trades.TradeTicket(
-                price, trade.when, trade.offline, trade.commission, trade.note
-            )
-            found = await trades.close(journal, entry, wish, structures=structures)
-    _recorded(found, common)
+            ticket = trade.ticket(price)
+            recorded = await trades.close(journal, entry, ticket, structures=structures)
+    _print(recorded, common)
 
 
-async def _leg_of(journal: Journal, entry: int, text: str, contracts: int | None) -> Any:
+async def _leg_of(journal: journals.Journal, entry: int, text: str, contracts: int | None) -> Any:
     """The option held that the text names, all of its contracts unless told."""
-    from tomic.journal import campaign
-    from tomic.workflows.journal.entries import load
-
-    campaign_entry = await load(journal, entry)
+    campaign_entry = await journals.load(journal, entry)
     wanted = text.upper().replace(" ", "")
     legs = [leg for leg in campaign.held(campaign_entry) if not leg.is_stock]
     matches = [leg for leg in legs if leg.name.replace(" ", "").startswith(wanted)]
@@ -556,24 +523,20 @@ async def roll(
     common: EntryOptions,
 ) -> None:
     """Close legs and open others in one trade, or add legs; the campaign goes on."""
-    from tomic.workflows.journal import trades
-    from tomic.workflows.journal.entries import load
-
     if (legs is None) == (to is None):
         raise UsageError(
             'name LEGS or --to EXPIRY, as in --to 2027-01-15, or "+1 560P …, -1 555P …"'
         )
-    wish = trades.TradeTicket(price, trade.when, trade.offline, trade.commission, trade.note)
+    ticket = trade.ticket(price)
     async with opened(common, asks=not trade.offline) as journal:
-        one = await load(journal, entry)
+        before = await journals.load(journal, entry)
         if to is not None:
-            levels = _strikes(strikes)
-            traded = trades.rolled_to(one, to, levels)
-            found = await trades.roll(journal, entry, traded, {}, wish)
+            traded = trades.rolled_to(before, to, _strikes(strikes))
+            recorded = await trades.roll(journal, entry, traded, {}, ticket)
         else:
-            draft = trades.from_text(legs or "", symbol=one.symbol)
-            found = await trades.roll(journal, entry, draft.legs, draft.prices, wish)
-    _recorded(found, common)
+            draft = trades.from_text(legs or "", symbol=before.symbol)
+            recorded = await trades.roll(journal, entry, draft.legs, draft.prices, ticket)
+    _print(recorded, common)
 
 
 def _strikes(text: str | None) -> list[float]:
@@ -592,12 +555,9 @@ async def note(
     common: PlainOptions,
 ) -> None:
     """Add a dated note."""
-    from tomic.workflows.journal.entries import add_note
-
     async with opened(common, asks=False) as journal:
-        await add_note(journal, entry, text)
-    if not common.quiet:
-        typer.echo(f"entry {entry}: noted", err=True)
+        await journals.add_note(journal, entry, text)
+    common.say(f"entry {entry}: noted")
 
 
 @app.command()
@@ -618,19 +578,16 @@ async def link(
     common: PlainOptions,
 ) -> None:
     """Say what belongs together: entries of one campaign, executions, positions."""
-    from tomic.workflows.journal import entries, executions
-
     if continues is None and not execution and position is None:
         raise UsageError("name --continues ID, --execution EXEC_ID or --position LEG=CON_ID")
     async with opened(common, asks=False) as journal:
         if continues is not None:
-            await entries.continue_from(journal, entry, continues)
+            await journals.continue_from(journal, entry, continues)
         if execution:
-            await executions.link_executions(journal, entry, execution)
+            await imported.link_executions(journal, entry, execution)
         if position is not None:
-            await entries.link_position(journal, entry, position)
-    if not common.quiet:
-        typer.echo(f"entry {entry}: linked", err=True)
+            await journals.link_position(journal, entry, position)
+    common.say(f"entry {entry}: linked")
 
 
 @app.command()
@@ -664,10 +621,8 @@ async def correct(
     common: EntryOptions,
 ) -> None:
     """Put something right; what it was before stays in `tomic journal history`."""
-    from tomic.workflows.journal import entries
-
-    wanted = entries.Correction(
-        fields=entries.parse_fields(sets or []),
+    wanted = journals.Correction(
+        fields=journals.parse_fields(sets or []),
         rules=parse_rules(rule),
         trade=trade,
         price=price,
@@ -679,8 +634,8 @@ async def correct(
         because=because,
     )
     async with opened(common, asks=False) as journal:
-        found = await entries.correct(journal, entry, wanted)
-    _recorded(found, common)
+        recorded = await journals.correct(journal, entry, wanted)
+    _print(recorded, common)
 
 
 @app.command(name="import")
@@ -699,38 +654,32 @@ async def import_(
     common: RowsOptions,
 ) -> int:
     """Take files or executions into the journal; doing it again adds nothing."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal import files as journal_files
-
     if not files and not tws:
         raise UsageError("name files, or --tws for the executions that TWS still knows")
-    found: list[tuple[str, ImportedJournal]] = []
+    taken: list[tuple[str, journal_files.ImportedJournal]] = []
     refused: list[tuple[str, TomicError]] = []
     async with opened(common, gateway, asks=tws) as journal:
         for file in files or []:
             try:
-                found.append((str(file), await journal_files.import_file(journal, file)))
+                taken.append((str(file), await journal_files.import_file(journal, file)))
             # A file that cannot be read keeps no other from being taken in.
             except BadFile as exc:
                 refused.append((str(file), exc))
         if tws:
             try:
-                found.append(("TWS", await journal_files.import_from_tws(journal)))
+                taken.append(("TWS", await journal_files.import_from_tws(journal)))
             except (SessionError, RequestFailed) as exc:
                 refused.append(("TWS", exc))
-    if refused and not found:
-        for _, error in refused[:-1]:
-            typer.echo(f"tomic: {error}", err=True)
-        raise refused[-1][1]
-    shape = common.shape
-    typer.echo(render_journal.imports(found, shape, refused), nl=False)
-    if not common.quiet:
-        for name, one in found:
-            for text in one.notes:
-                typer.echo(f"{name}: {text}", err=True)
-    for _, error in refused:
+    problems = [error for _, error in refused]
+    last = problems.pop() if problems and not taken else None
+    if last is None:
+        typer.echo(present.imports(taken, common.shape, refused), nl=False)
+        common.say(*(f"{name}: {text}" for name, result in taken for text in result.notes))
+    for error in problems:
         typer.echo(f"tomic: {error}", err=True)
-    return worst([error.exit_code for _, error in refused])
+    if last is not None:
+        raise last
+    return worst([error.exit_code for error in problems])
 
 
 @app.command()
@@ -753,16 +702,13 @@ async def executions(
     common: RowsOptions,
 ) -> None:
     """List imported executions and what became of them; set aside what belongs to no entry."""
-    from tomic.present import journal as render_journal
-    from tomic.workflows.journal import executions as journal_executions
-
     if ignore and restore:
         raise UsageError("--ignore and --restore exclude each other; do one after the other")
     if because and not (ignore or restore):
         raise UsageError("--because says why of --ignore or --restore; name one of them")
     async with opened(common, asks=False) as journal:
         if ignore or restore:
-            rows = await journal_executions.decide(
+            rows = await imported.decide(
                 journal,
                 ignore or restore or [],
                 "ignore" if ignore else "restore",
@@ -770,20 +716,15 @@ async def executions(
                 because=because,
             )
         else:
-            name = symbol.upper() if symbol else None
-            rows = await journal_executions.listing(journal, unplaced=unplaced, symbol=name)
-    shape = common.shape
-    typer.echo(render_journal.executions(rows, shape), nl=False)
-    if not rows and not common.quiet:
-        what = "no execution waits for an entry" if unplaced else "no executions were imported"
-        typer.echo(what, err=True)
+            rows = await imported.listing(journal, unplaced=unplaced, symbol=symbol)
+    typer.echo(present.executions(rows, common.shape), nl=False)
+    if not rows:
+        none = "no execution waits for an entry" if unplaced else "no executions were imported"
+        common.say(none)
 
 
 def _who() -> str:
     """The user of this computer, by name or by number."""
-    import getpass
-    import os
-
     try:
         return getpass.getuser()
     # No name in the environment, and none in the system's book or no such book (Windows).
@@ -807,27 +748,19 @@ async def export(
     common: EntryOptions,
 ) -> None:
     """Write the journal: everything as JSON, entries or fills as CSV, or as the original did."""
-    from tomic.files import write_text
-    from tomic.workflows.journal import files as journal_files
-
     if form not in ("json", "csv", "fills", "original"):
         raise UsageError(f"--form {form}: there are json, csv, fills and original")
     shape = "json" if common.as_json else form
-    name = symbol.upper() if symbol else None
     async with opened(common, asks=False) as journal:
-        text = await journal_files.export(journal, form=shape, status=status, symbol=name)
+        text = await journal_files.export(journal, form=shape, status=status, symbol=symbol)
     if out is None:
         typer.echo(text, nl=False)
     else:
-        path = write_text(out, text)
+        path = files.write_text(out, text)
         typer.echo(f"{path}: {dt.datetime.now():%Y-%m-%d %H:%M}", err=True)
 
 
-def _recorded(found: Recorded, common: options.CommonOptions) -> None:
+def _print(recorded: journals.Recorded, common: options.CommonOptions) -> None:
     """Print the entry as it is now, and what the trader should know."""
-    from tomic.present import journal as render_journal
-
-    typer.echo(render_journal.recorded(found.entry, as_json=common.as_json), nl=False)
-    if not common.quiet:
-        for text in found.notes:
-            typer.echo(f"note: {text}", err=True)
+    typer.echo(present.recorded(recorded.entry, as_json=common.as_json), nl=False)
+    common.say(*(f"note: {text}" for text in recorded.notes))

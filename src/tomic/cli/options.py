@@ -13,16 +13,15 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+import tomic
+from tomic import selection
 from tomic.cli import completion
 from tomic.errors import UsageError
 from tomic.present.forms import Format
-
-if TYPE_CHECKING:
-    from tomic.desk import Desk
 
 GATEWAY_PANEL = "Gateway"
 
@@ -31,7 +30,7 @@ GATEWAY_PANEL = "Gateway"
 class Invocation:
     """How a command line runs: on its own, recorded, or as a step of a job. Stands in `ctx.obj`."""
 
-    host: Desk | None = None
+    host: tomic.Desk | None = None
     """The desk of the job; a step that wants the same gateway and store uses its session."""
     record: Path | None = None
     """Where to write what the session receives."""
@@ -93,8 +92,6 @@ def help_when_alone(context: typer.Context) -> None:
 
 def parse_dte(text: str) -> DteRange:
     """``15`` (fewest days) or ``15:60``."""
-    from tomic import selection
-
     try:
         return DteRange(*selection.parse_dte(text))
     except UsageError as exc:
@@ -103,8 +100,6 @@ def parse_dte(text: str) -> DteRange:
 
 def parse_delta(text: str) -> DeltaRange:
     """``-0.8:0.8``; an end left out is -1 or 1."""
-    from tomic import selection
-
     try:
         return DeltaRange(*selection.parse_delta(text))
     except UsageError as exc:
@@ -255,3 +250,8 @@ class CommonOptions:
             typer.BadParameter: The options contradict each other.
         """
         return chosen_format(self.format, self.as_json)
+
+    def say(self, *lines: str) -> None:
+        """Say *lines* on stderr, beside the result; nothing where only that is wanted."""
+        for line in () if self.quiet else lines:
+            typer.echo(line, err=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tomic import config as configuration
 from tomic.cli import options
 from tomic.cli.running import log_files, log_to
 from tomic.errors import UsageError
@@ -35,19 +36,16 @@ def panel(
             raise UsageError(f"{replay}: no such file")
     except OSError as exc:
         raise UsageError(f"{replay}: cannot be read ({exc.strerror or exc})") from exc
-    from tomic.config import load_settings
-
-    settings = load_settings(config)
+    settings = configuration.load_settings(config)
     try:
         from tomic.panel import app as control
+        from tomic.panel.widgets.plot import ASCII
     except ModuleNotFoundError as exc:
         if (exc.name or "").split(".")[0] != "textual":
             raise
         raise UsageError(
             f"the panel needs textual ({exc.name} is not installed); pip install tomic[panel]"
         ) from exc
-    from tomic.panel.widgets.plot import ASCII
-
     # The screen belongs to the panel, so nothing is logged to stderr.
     log_to(settings.log.level, *(log_files(settings.log) or [NullHandler()]))
     source = control.Source(demo=demo, replay=replay, config=config, paced=paced)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tomic.cli import completion, options
-from tomic.cli.running import INTERRUPTED, open_desk, runs, worst
+from tomic.cli.running import INTERRUPTED, at_desk, runs, worst
+from tomic.present import chain, portfolio as present
 from tomic.present.forms import Format
-
-if TYPE_CHECKING:
-    from tomic.workflows.portfolio.review import PortfolioReview
+from tomic.workflows.portfolio import review
 
 app = typer.Typer()
 
@@ -22,10 +21,8 @@ BOOK_PANEL = "Book"
 
 
 def _grouping(text: str) -> str:
-    from tomic.present.portfolio import GROUPINGS
-
-    if text not in GROUPINGS:
-        raise typer.BadParameter(f"{text!r}: choose one of {', '.join(GROUPINGS)}")
+    if text not in present.GROUPINGS:
+        raise typer.BadParameter(f"{text!r}: choose one of {', '.join(present.GROUPINGS)}")
     return text
 
 
@@ -72,30 +69,30 @@ async def portfolio(
     shape = common.shape
     market = {"realtime_only": realtime_only or None}
     is_saved = last or file is not None
-    desk, progress = open_desk(common, gateway, quiet=is_saved, market=market)
-    with progress, common.invocation.stoppable(desk.interrupt):
-        async with desk:
-            view = await desk.portfolio(
-                with_, each_symbol=stress, ib_margin=ib_margin, file=file, last=last
-            )
-            interrupted = desk.interrupted
+    async with at_desk(common, gateway, stops=True, quiet=is_saved, market=market) as desk:
+        view = await desk.portfolio(
+            with_, each_symbol=stress, ib_margin=ib_margin, file=file, last=last
+        )
+        interrupted = desk.interrupted
     spots = desk.settings.portfolio.stress.shown_spots if stress else ()
     _print(view, shape, by, spots=spots, every_alert=common.verbose > 0)
     if missing := view.book.unfinished:
         typer.echo(f"tomic: partial: not all was quoted of {', '.join(missing)}", err=True)
-    if not common.quiet and view.saved is not None:
-        verb = "read from" if is_saved else "saved as"
-        typer.echo(f"book {verb} {view.saved}", err=True)
+    if view.saved is not None:
+        common.say(f"book {'read from' if is_saved else 'saved as'} {view.saved}")
     return INTERRUPTED if interrupted else _code(view, exit_code=exit_code)
 
 
 def _print(
-    view: PortfolioReview, shape: Format, by: str, *, spots: Sequence[float], every_alert: bool
+    view: review.PortfolioReview,
+    shape: Format,
+    by: str,
+    *,
+    spots: Sequence[float],
+    every_alert: bool,
 ) -> None:
-    from tomic.present import chain, portfolio
-
     terminal = sys.stdout.isatty()
-    shown = portfolio.shown(
+    shown = present.shown(
         view,
         shape,
         by,
@@ -107,11 +104,11 @@ def _print(
     typer.echo(shown, nl=False)
 
 
-def _code(view: PortfolioReview, *, exit_code: bool) -> int:
+def _code(view: review.PortfolioReview, *, exit_code: bool) -> int:
     """3 when asking again may give more, 10 when an alert asks for a decision, else 0."""
     from tomic.models.review import Severity
 
     unasked = view.considered is not None and bool(view.considered.what_if_problem)
-    fired = any(one.severity is not Severity.INFO for one in view.review.alerts)
+    fired = any(alert.severity is not Severity.INFO for alert in view.review.alerts)
     is_partial = bool(view.book.unfinished) or unasked
     return worst([3 if is_partial else 0, 10 if exit_code and fired else 0])

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import tomic
 from tomic.cli import completion, options
 from tomic.cli.options import help_when_alone
-from tomic.cli.running import open_desk, runs
-
-if TYPE_CHECKING:
-    from tomic.desk import Desk
-    from tomic.report.layout import ReportPage
+from tomic.cli.running import at_desk, runs
+from tomic.report import collect, html as pages, layout
 
 app = typer.Typer(name="report", help="Write a report as one HTML file that needs nothing else.")
 
@@ -34,8 +32,6 @@ app.callback(invoke_without_command=True)(help_when_alone)
 @runs
 async def day(html: HtmlOption, *, common: ReportOptions) -> int:
     """The last scan, volatility, open trades, and what was refused; from the store."""
-    from tomic.report import collect
-
     return await _write(collect.day, html, common)
 
 
@@ -53,9 +49,8 @@ async def proposal(
     common: ReportOptions,
 ) -> int:
     """One saved trade: payoff, figures, legs, Greeks and the parts of its score."""
-    from tomic.report import collect
 
-    async def collected(desk: Desk) -> ReportPage:
+    async def collected(desk: tomic.Desk) -> layout.ReportPage:
         return await collect.proposal(desk, proposal)
 
     return await _write(collected, html, common)
@@ -72,9 +67,8 @@ async def portfolio(
     common: ReportOptions,
 ) -> int:
     """What is held: alerts, totals, structures, stress grid, and what is missing."""
-    from tomic.report import collect
 
-    async def collected(desk: Desk) -> ReportPage:
+    async def collected(desk: tomic.Desk) -> layout.ReportPage:
         return await collect.portfolio(desk, last=last)
 
     return await _write(collected, html, common, asks=not last)
@@ -84,28 +78,21 @@ async def portfolio(
 @runs
 async def journal(html: HtmlOption, *, common: ReportOptions) -> int:
     """Open trades and their signals, results, and how honest the forecasts were."""
-    from tomic.report import collect
-
     return await _write(collect.journal, html, common)
 
 
 async def _write(
-    collected: Callable[[Desk], Awaitable[ReportPage]],
+    collected: Callable[[tomic.Desk], Awaitable[layout.ReportPage]],
     file: Path,
     common: options.CommonOptions,
     *,
     asks: bool = False,
 ) -> int:
     """Collect the page from a desk and write it; where it went is said on stderr. 3 if partial."""
-    from tomic.report import html
-
-    desk, progress = open_desk(common, quiet=not (common.demo or asks))
-    with progress:
-        async with desk:
-            page = await collected(desk)
-    path = html.write(page, file)
-    if not common.quiet:
-        typer.echo(f"{page.title}: written to {path}", err=True)
+    async with at_desk(common, quiet=not (common.demo or asks)) as desk:
+        page = await collected(desk)
+    path = pages.write(page, file)
+    common.say(f"{page.title}: written to {path}")
     if page.partial:
         typer.echo(f"tomic: partial: {page.partial}", err=True)
     return 3 if page.partial else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import inspect
 import json
@@ -12,34 +13,20 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import fields, is_dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    NoReturn,
-    Self,
-    get_args,
-    get_origin,
-    get_type_hints as hints_of,
-)
+from typing import TYPE_CHECKING, Annotated, Any, Never, Self, get_args, get_origin, get_type_hints
 
 import typer
 
+from tomic import config as configuration, desk as desks, models
 from tomic.cli.options import CommonOptions, GatewayOptions, Invocation
 from tomic.errors import ConfigError, TomicError, UsageError
 from tomic.masking import named_here
 from tomic.workflows.progress import Event, Watcher, ignore
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-    from tomic.config import LogSettings, Settings
-    from tomic.desk import Desk
+    from rich import progress
 
 _log = logging.getLogger(__name__)
 
@@ -108,11 +95,11 @@ def _expanded(
     """
     parameters = [inspect.Parameter(_CONTEXT, _KEYWORD, annotation=typer.Context)]
     groups: dict[str, tuple[type, list[str]]] = {}
-    hints = hints_of(command, include_extras=True)
+    hints = get_type_hints(command, include_extras=True)
     for parameter in inspect.signature(command).parameters.values():
         hint = hints.get(parameter.name, parameter.annotation)
         kind, wanted = get_args(hint) if get_origin(hint) is Annotated else (hint, "")
-        if isinstance(kind, type) and is_dataclass(kind):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             members = _members(kind, wanted)
             parameters += members
             groups[parameter.name] = (kind, [member.name for member in members])
@@ -133,8 +120,8 @@ def _members(kind: Any, wanted: str) -> list[inspect.Parameter]:
 
 @functools.cache
 def _options_of(kind: Any) -> list[tuple[Any, Any]]:
-    hints = hints_of(kind, include_extras=True)
-    pairs = [(member, hints[member.name]) for member in fields(kind)]
+    hints = get_type_hints(kind, include_extras=True)
+    pairs = [(member, hints[member.name]) for member in dataclasses.fields(kind)]
     return [(member, hint) for member, hint in pairs if get_origin(hint) is Annotated]
 
 
@@ -165,7 +152,7 @@ def say(error: TomicError, *, as_json: bool = False) -> None:
         typer.echo(f"tomic: {message}", err=True)
 
 
-def fail(error: TomicError, *, as_json: bool = False) -> NoReturn:
+def fail(error: TomicError, *, as_json: bool = False) -> Never:
     """Say what went wrong and end with the error's exit code."""
     say(error, as_json=as_json)
     raise typer.Exit(error.exit_code)
@@ -225,39 +212,27 @@ class ProgressLine:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._bar: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._bar: progress.Progress | None = None
+        self._tasks: dict[str, progress.TaskID] = {}
         self.then: Watcher = ignore
         """Told of each event as well."""
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn as Elapsed,
-            )
+            from rich import console, progress
 
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=30),
-                MofNCompleteColumn(),
-                Elapsed(),
-                console=Console(stderr=True),
+            self._bar = progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(bar_width=30),
+                progress.MofNCompleteColumn(),
+                progress.TimeElapsedColumn(),
+                console=console.Console(stderr=True),
                 transient=True,
             )
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
@@ -297,9 +272,7 @@ class ProgressLine:
 
 def checked_symbols(symbols: Sequence[str]) -> list[str]:
     """The symbols as TOMIC writes them, refused before anything is connected."""
-    from tomic.models import normalize_symbol
-
-    return [normalize_symbol(symbol) for symbol in symbols]
+    return [models.normalize_symbol(symbol) for symbol in symbols]
 
 
 def open_desk(
@@ -309,7 +282,7 @@ def open_desk(
     asks: bool = True,
     quiet: bool = False,
     **sections: Mapping[str, Any],
-) -> tuple[Desk, ProgressLine]:
+) -> tuple[desks.Desk, ProgressLine]:
     """
     The desk for a command and what shows its progress; options that are None change nothing.
 
@@ -317,8 +290,6 @@ def open_desk(
     nobody *asks* the gateway anything, it is not named.
     """
     began = time.monotonic()  # the clock of asyncio's loops
-    from tomic.config import load_settings
-
     invocation, quiet = common.invocation, common.quiet or quiet
     if gateway is not None:
         place = {"host": gateway.host, "port": gateway.port, "client_id": gateway.client_id}
@@ -329,17 +300,15 @@ def open_desk(
         for name, values in sections.items()
         if (given := {key: value for key, value in values.items() if value is not None})
     }
-    settings = load_settings(common.config, **overrides)
+    settings = configuration.load_settings(common.config, **overrides)
     configure_logging(settings.log, verbose=common.verbose, quiet=quiet)
     if asks and not quiet and invocation.host is None:
         typer.echo(_greeting(common, settings.ib.host, settings.ib.port), err=True)
-    from tomic.desk import Desk
-
     progress = ProgressLine(quiet=quiet)
     shared = _guest(common, settings, progress)
     if shared is not None:
         return shared, progress
-    desk = Desk(
+    desk = desks.Desk(
         settings,
         demo=common.demo,
         replay=common.replay,
@@ -355,7 +324,32 @@ def open_desk(
     return desk, progress
 
 
-def export_folder(common: CommonOptions, settings: Settings) -> Path | None:
+@contextlib.asynccontextmanager
+async def at_desk(
+    common: CommonOptions,
+    gateway: GatewayOptions | None = None,
+    *,
+    stops: bool = False,
+    then: Watcher = ignore,
+    **how: Any,
+) -> AsyncIterator[desks.Desk]:
+    """
+    The desk of `open_desk`, open, with its progress shown.
+
+    Args:
+        stops: Let the first Ctrl-C stop what is fetched, and keep what is there.
+        then: Told of each event as well.
+        **how: As `open_desk`.
+    """
+    desk, progress = open_desk(common, gateway, **how)
+    progress.then = then
+    stop = common.invocation.stoppable(desk.interrupt) if stops else contextlib.nullcontext()
+    with progress, stop:
+        async with desk:
+            yield desk
+
+
+def export_folder(common: CommonOptions, settings: configuration.Settings) -> Path | None:
     """
     Where a command writes its files; None where it is to write none.
 
@@ -378,7 +372,9 @@ def export_folder(common: CommonOptions, settings: Settings) -> Path | None:
     return out
 
 
-def _guest(common: CommonOptions, settings: Settings, progress: ProgressLine) -> Desk | None:
+def _guest(
+    common: CommonOptions, settings: configuration.Settings, progress: ProgressLine
+) -> desks.Desk | None:
     """The desk of the job that this is a step of, if it fits."""
     host = common.invocation.host
     # A recording holds a session from its first message on.
@@ -398,7 +394,7 @@ def _greeting(common: CommonOptions, host: str, port: int) -> str:
     return f"connecting to {host}:{port}"
 
 
-def configure_logging(settings: LogSettings, *, verbose: int, quiet: bool) -> None:
+def configure_logging(settings: configuration.LogSettings, *, verbose: int, quiet: bool) -> None:
     """
     Log to stderr and, if set, to a file; the library itself never configures logging.
 
@@ -413,7 +409,7 @@ def configure_logging(settings: LogSettings, *, verbose: int, quiet: bool) -> No
     log_to(level, logging.StreamHandler(), *log_files(settings))
 
 
-def log_files(settings: LogSettings) -> list[logging.Handler]:
+def log_files(settings: configuration.LogSettings) -> list[logging.Handler]:
     """
     What logs to the file of the settings; nothing where there is none.
 
@@ -470,5 +466,5 @@ class _LogFile(logging.FileHandler):
 
     def close(self) -> None:
         # What could not be written is still waiting, and closing tries once more.
-        with suppress(OSError):
+        with contextlib.suppress(OSError):
             super().close()

@@ -4,65 +4,59 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import tomic
+from tomic import config as configuration, files
 from tomic.cli import completion, options
-from tomic.cli.running import INTERRUPTED, checked_symbols, export_folder, open_desk, runs, worst
+from tomic.cli.running import INTERRUPTED, at_desk, checked_symbols, export_folder, runs, worst
 from tomic.disk import read_text
 from tomic.errors import BadFile, TomicError, UsageError
-from tomic.present import forms
+from tomic.models import documents
+from tomic.present import forms, scan as present
 from tomic.present.forms import Format
-
-if TYPE_CHECKING:
-    from tomic.chain import Chain
-    from tomic.models import ScanResult
+from tomic.strategies.catalogue import templates
 
 
-def print_scan(result: ScanResult, format: Format, *, explain: bool) -> None:
+def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    from tomic.present import scan as render_scan
-
     terminal = sys.stdout.isatty()
-    shown = render_scan.shown(result, format, explain=explain, color=terminal)
+    shown = present.shown(result, format, explain=explain, color=terminal)
     typer.echo(shown, nl=False)
 
 
-def summarise_scan(result: ScanResult, paths: list[Path]) -> None:
+def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
     """Say on stderr what was considered, what failed, and where the files went."""
-    from tomic.present import scan as render_scan
-
     for outcome in result.failed:
         if outcome.error_code == "deadline":
             continue  # as many lines as there are symbols left; the line of what is partial says so
         typer.echo(f"tomic: {outcome.symbol}: {outcome.error}", err=True)
-    typer.echo(render_scan.scan_summary(result), err=True)
+    typer.echo(present.scan_summary(result), err=True)
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)
-    shown = "; detail: tomic show ID" if any(one.id for one in result.proposals) else ""
+    shown = "; detail: tomic show ID" if any(proposal.id for proposal in result.proposals) else ""
     typer.echo(forms.NOT_ADVICE + shown, err=True)
     if paths:
         typer.echo(", ".join(map(str, paths)), err=True)
 
 
-def export_scan(result: ScanResult, folder: Path | None) -> list[Path]:
+def export_scan(result: tomic.ScanResult, folder: Path | None) -> list[Path]:
     """
     Write the proposals as CSV and JSON into the day's folder; nothing when there are none.
 
     Day and stamp are those of this computer, as for chains; the files say of when the quotes are.
     """
-    from tomic import files
-    from tomic.present import scan as render_scan
-
     if folder is None or not result.proposals:
         return []
     now = dt.datetime.now().astimezone()
     stamp, day = f"{now:%Y%m%d_%H%M%S_%f}", folder / f"{now:%Y%m%d}"
     return [
-        files.write_text(day / f"scan_{stamp}.csv", render_scan.to_csv(result)),
-        files.write_text(day / f"scan_{stamp}.json", render_scan.to_json(result)),
+        files.write_text(day / f"scan_{stamp}.csv", present.to_csv(result)),
+        files.write_text(day / f"scan_{stamp}.json", present.to_json(result)),
     ]
 
 
@@ -83,6 +77,19 @@ ChainFilesOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class LimitOptions:
+    """What a trade must keep to; named as in the settings."""
+
+    max_loss: Annotated[
+        float | None, typer.Option(min=0, help="Most that one structure may lose.")
+    ] = None
+    min_pos: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least probability of success, 0 to 1.")
+    ] = None
+    min_ev: Annotated[float | None, typer.Option(help="Least expected value.")] = None
+
+
 @app.command()
 @runs
 async def scan(
@@ -95,13 +102,8 @@ async def scan(
     by_strategy: Annotated[
         bool, typer.Option("--by-strategy", help="The best of each strategy.")
     ] = False,
-    max_loss: Annotated[
-        float | None, typer.Option(min=0, help="Most that one structure may lose.")
-    ] = None,
-    min_pos: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least probability of success, 0 to 1.")
-    ] = None,
-    min_ev: Annotated[float | None, typer.Option(help="Least expected value.")] = None,
+    *,
+    limits: LimitOptions,
     score: Annotated[
         str | None, typer.Option(metavar="tomic|original", help="Definition of the score.")
     ] = None,
@@ -109,29 +111,27 @@ async def scan(
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
     ] = False,
     chain: ChainFilesOption = None,
-    *,
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
 ) -> int:
     """Find the best trades over many symbols, rank them, and say why."""
     names = checked_symbols([*(symbols or []), *_universe(universe)])
-    desk, progress = open_desk(
+    async with at_desk(
         common,
         gateway,
+        stops=True,
         asks=not chain,
-        scan={"max_loss": max_loss, "min_pos": min_pos, "min_ev": min_ev},
+        scan=asdict(limits),
         score={"definition": score},
-    )
-    with progress, common.invocation.stoppable(desk.interrupt):
-        async with desk:
-            result = await desk.scan(
-                names or _own_symbols(desk.settings.scan.universe),
-                top=top,
-                strategies=_split(strategy),
-                by_strategy=by_strategy,
-                chains=_loaded(chain, names),
-            )
-            interrupted = desk.interrupted
+    ) as desk:
+        result = await desk.scan(
+            names or checked_symbols(_universe(desk.settings.scan.universe)),
+            top=top,
+            strategies=_split(strategy),
+            by_strategy=by_strategy,
+            chains=_loaded(chain, names),
+        )
+        interrupted = desk.interrupted
     paths = export_scan(result, export_folder(common, desk.settings))
     print_scan(result, common.shape, explain=explain)
     if not common.quiet:
@@ -158,25 +158,18 @@ async def show(
     common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
     """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
-    from tomic.present import scan as render_scan
-
-    desk, progress = open_desk(common, quiet=not refresh)
-    with progress:
-        async with desk:
-            found = await desk.proposal(proposal)
-            review = await desk.refreshed(found) if refresh else None
+    async with at_desk(common, quiet=not refresh) as desk:
+        saved = await desk.proposal(proposal)
+        review = await desk.refreshed(saved) if refresh else None
     now = review.proposal if review is not None else None
     if common.as_json:
-        from tomic.models.documents import to_text
-
-        shown = now or found
-        typer.echo(to_text(shown, indent=2))
+        typer.echo(documents.to_text(now or saved, indent=2))
         return
-    typer.echo(render_scan.proposal_text(now or found), nl=False)
+    typer.echo(present.proposal_text(now or saved), nl=False)
     if now is not None:
-        typer.echo(f"\n{render_scan.beside(found, now)}")
+        typer.echo(f"\n{present.beside(saved, now)}")
     if review is not None and not review.accepted:
-        typer.echo(render_scan.review_text(review), err=True)
+        typer.echo(present.review_text(review), err=True)
 
 
 @app.command(name="why-not")
@@ -199,20 +192,14 @@ async def why_not(
     common: Annotated[options.CommonOptions, "as_json demo replay as_of config quiet"],
 ) -> int:
     """Say which rule refuses a given trade, or where it stands."""
-    from tomic.present import scan as render_scan
-
     (name,) = checked_symbols([symbol])
-    desk, progress = open_desk(common, asks=chain is None)
     given = _loaded([chain], [name])[0] if chain is not None else None
-    with progress:
-        async with desk:
-            review = await desk.why_not(name, trade, chain=given)
+    async with at_desk(common, asks=chain is None) as desk:
+        review = await desk.why_not(name, trade, chain=given)
     if common.as_json:
-        from tomic.models.documents import to_text
-
-        typer.echo(to_text(review, indent=2))
+        typer.echo(documents.to_text(review, indent=2))
     else:
-        typer.echo(render_scan.review_text(review), nl=False)
+        typer.echo(present.review_text(review), nl=False)
     if review.cut:
         typer.echo(f"tomic: partial: {name} ({review.cut})", err=True)
     return 3 if review.cut else 0
@@ -228,13 +215,9 @@ def strategies(
     """List every strategy with its window of days and its gates."""
     if context.invoked_subcommand is not None:
         return
-    from tomic.config import load_settings
-    from tomic.present import scan as render_scan
-    from tomic.strategies.catalogue import templates
-
-    known = templates.with_overrides(load_settings(config).strategies)
-    described = [templates.describe(one) for one in known.values()]
-    shown = forms.to_json(described) if as_json else render_scan.catalogue(described) + "\n"
+    known = templates.with_overrides(configuration.load_settings(config).strategies)
+    described = [templates.describe(template) for template in known.values()]
+    shown = forms.to_json(described) if as_json else present.catalogue(described) + "\n"
     typer.echo(shown, nl=False)
 
 
@@ -250,17 +233,13 @@ def show_strategy(
     config: options.ConfigOption = None,
 ) -> None:
     """Print one strategy as it is searched, with the names that tomic.toml can change."""
-    from tomic.config import load_settings
-    from tomic.present import scan as render_scan
-    from tomic.strategies.catalogue import templates
-
-    (found,) = templates.choose([name], load_settings(config).strategies)
-    described = templates.describe(found)
-    shown = forms.to_json(described) if as_json else render_scan.strategy(described) + "\n"
+    (chosen,) = templates.choose([name], configuration.load_settings(config).strategies)
+    described = templates.describe(chosen)
+    shown = forms.to_json(described) if as_json else present.strategy(described) + "\n"
     typer.echo(shown, nl=False)
 
 
-def exit_code(result: ScanResult) -> int:
+def exit_code(result: tomic.ScanResult) -> int:
     """
     0 also when nothing qualifies; 3 when a symbol failed or a part of its chain is missing; its
     own code when all failed.
@@ -268,12 +247,12 @@ def exit_code(result: ScanResult) -> int:
     if not result.failed or len(result.failed) < len(result.outcomes):
         return 3 if result.partial else 0
     codes = _exit_codes(TomicError)
-    return worst([codes.get(one.error_code, 5) for one in result.failed])
+    return worst([codes.get(outcome.error_code, 5) for outcome in result.failed])
 
 
 def _exit_codes(kind: type[TomicError]) -> dict[str, int]:
     """Machine code to exit code of *kind* and all errors below it."""
-    below = [_exit_codes(one) for one in kind.__subclasses__()]
+    below = [_exit_codes(error) for error in kind.__subclasses__()]
     return {name: code for some in below for name, code in some.items()} | {
         kind.code: kind.exit_code
     }
@@ -303,13 +282,7 @@ def _universe(path: Path | None) -> list[str]:
     return [name for name in names if name]
 
 
-def _own_symbols(universe: Path | None) -> list[str]:
-    return checked_symbols(_universe(universe))
-
-
-def _loaded(paths: list[Path] | None, names: list[str]) -> list[Chain]:
+def _loaded(paths: list[Path] | None, names: list[str]) -> list[tomic.Chain]:
     """The chains in *paths*; a file that does not name its symbol takes the one given."""
-    from tomic import files
-
     symbol = names[0] if len(names) == 1 else None
     return [files.load_chain(path, symbol=symbol) for path in paths or ()]

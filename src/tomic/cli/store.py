@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from tomic import config as configuration, store
 from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 from tomic.cli.running import runs
-
-if TYPE_CHECKING:
-    from tomic.store import Database
+from tomic.present import store as present
 
 app = typer.Typer(name="store", help="Look after the database of prices, scans and journal.")
 
@@ -23,11 +22,9 @@ app.callback(invoke_without_command=True)(help_when_alone)
 @runs
 async def info(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Print size, version, rows per table and the span of each series."""
-    from tomic.present import store
-
     async with _open(config) as db:
-        found = await db.info()
-    typer.echo(store.info(found, as_json=as_json), nl=False)
+        described = await db.info()
+    typer.echo(present.info(described, as_json=as_json), nl=False)
 
 
 @app.command()
@@ -37,11 +34,9 @@ async def backup(
     config: ConfigOption = None,
 ) -> None:
     """Copy the store to a file while it is in use; an earlier backup there is replaced."""
-    from tomic.present import store
-
     async with _open(config) as db:
         size = await db.backup(file)
-    typer.echo(f"{file}: {store.megabytes(size)}, checked", err=True)
+    typer.echo(f"{file}: {present.megabytes(size)}, checked", err=True)
 
 
 @app.command()
@@ -57,26 +52,22 @@ async def check(
     config: ConfigOption = None,
 ) -> int:
     """Look for damage in the store, or judge the rows of exported CSV files."""
-    from tomic.present import store
-
     if files:
         _judge(files, as_json=as_json)
         return 0
     async with _open(config) as db:
         problems = await db.check()
-    typer.echo(store.problems(problems, as_json=as_json), nl=False)
-    typer.echo(store.verdict(db.path, problems), err=True)
+    typer.echo(present.problems(problems, as_json=as_json), nl=False)
+    typer.echo(present.verdict(db.path, problems), err=True)
     return 1 if problems else 0
 
 
 def _judge(files: list[Path], *, as_json: bool) -> None:
     """Print what is usable and what is wrong in each file."""
     from tomic.files.quality import check_file
-    from tomic.present import store
 
-    found = [(file, check_file(file)) for file in files]
-    shown = store.as_json(found) if as_json else store.as_text(found)
-    typer.echo(shown, nl=False)
+    judged = [(file, check_file(file)) for file in files]
+    typer.echo(present.as_json(judged) if as_json else present.as_text(judged), nl=False)
 
 
 @app.command(name="import")
@@ -94,14 +85,11 @@ async def import_(
     """Take files into the store; what kind each is, its content tells. Repeating adds nothing."""
     async with _open(config) as db:
         for file in files:
-            found = await db.import_file(file)
-            counts = ", ".join(f"{count} {what}" for what, count in found.counts.items())
-            typer.echo(f"{file}: {found.kind}: {counts}", err=True)
+            taken = await db.import_file(file)
+            counts = ", ".join(f"{count} {what}" for what, count in taken.counts.items())
+            typer.echo(f"{file}: {taken.kind}: {counts}", err=True)
 
 
-def _open(config: Path | None) -> Database:
-    from tomic.config import load_settings
-    from tomic.store import Database
-
-    settings = load_settings(config).store
-    return Database(settings.path, busy_timeout_s=settings.lock_wait_s)
+def _open(config: Path | None) -> store.Database:
+    settings = configuration.load_settings(config).store
+    return store.Database(settings.path, busy_timeout_s=settings.lock_wait_s)

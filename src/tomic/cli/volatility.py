@@ -5,89 +5,72 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import sys
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from tomic.cli import completion, options
-from tomic.cli.running import (
-    INTERRUPTED,
-    checked_symbols,
-    export_folder,
-    open_desk,
-    runs,
-    say,
-    worst,
-)
+import tomic
+from tomic import figures, files
+from tomic.cli import completion, options, running
+from tomic.present import text as definitions, volatility as present
 from tomic.present.forms import Format
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from tomic.desk import Desk
-    from tomic.errors import TomicError
-    from tomic.workflows.volatility.history import HistoryRun
-    from tomic.workflows.volatility.measure import VolReport
-
-
-def print_vol(reports: list[VolReport], shape: Format, *, detail: bool, quiet: bool) -> None:
+def print_vol(reports: list[tomic.VolReport], shape: Format, *, detail: bool, quiet: bool) -> None:
     """Print the figures on stdout; that columns are hidden is said on stderr."""
-    from tomic.present import volatility
-
     if shape is not Format.TABLE or detail:
-        typer.echo(volatility.vol(reports, shape), nl=False)
+        typer.echo(present.vol(reports, shape), nl=False)
         return
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
-    text, hidden = volatility.vol_table(reports, width)
+    text, hidden = present.vol_table(reports, width)
     typer.echo(text, nl=False)
     if hidden and not quiet:
         typer.echo(hidden, nl=False, err=True)
 
 
-def export_vol(reports: list[VolReport], folder: Path | None) -> list[Path]:
+def export_vol(reports: list[tomic.VolReport], folder: Path | None) -> list[Path]:
     """Write the other data of each symbol, and an overview of several."""
-    from tomic import files
-
     if folder is None:
         return []
     stamp = dt.datetime.now().astimezone()
-    found = [one.snapshot for one in reports if _has_figures(one)]
-    paths = [files.write_snapshot(one, None, folder, stamp=stamp) for one in found]
-    overview = files.write_overview([(one, None) for one in found], folder, stamp=stamp)
+    shots = [report.snapshot for report in reports if _has_figures(report)]
+    paths = [files.write_snapshot(shot, None, folder, stamp=stamp) for shot in shots]
+    overview = files.write_overview([(shot, None) for shot in shots], folder, stamp=stamp)
     return [overview] if overview is not None else paths
 
 
-def say_all(errors: list[tuple[str, TomicError | None]], *, as_json: bool) -> None:
+def say_all(errors: list[tuple[str, tomic.TomicError | None]], *, as_json: bool) -> None:
     """Say each different error once, with the symbols it hit."""
-    hit: dict[str, tuple[TomicError, list[str]]] = {}
+    hit: dict[str, tuple[tomic.TomicError, list[str]]] = {}
     for symbol, error in errors:
         if error is not None:
             hit.setdefault(str(error), (error, []))[1].append(symbol)
     for error, symbols in hit.values():
-        say(error, as_json=as_json)
+        running.say(error, as_json=as_json)
         if not as_json and symbols[0] not in str(error):
             typer.echo(f"       concerns {', '.join(symbols)}", err=True)
     sys.stderr.flush()
 
 
-def prices_code(run: HistoryRun) -> int:
+def prices_code(run: tomic.HistoryRun) -> int:
     """0 without errors, 3 when something is there all the same, else the worst error's."""
-    return _code(list(run.errors), any(one.error is None or one.rows for one in run.symbols))
+    return _code(list(run.errors), any(each.error is None or each.rows for each in run.symbols))
 
 
-def vol_code(reports: list[VolReport]) -> int:
+def vol_code(reports: list[tomic.VolReport]) -> int:
     """As `prices_code`; a symbol of which any figure is known is something."""
-    errors = [one.error for one in reports if one.error is not None]
+    errors = [report.error for report in reports if report.error is not None]
     return _code(errors, any(map(_has_figures, reports)))
 
 
-def _code(errors: list[TomicError], anything: bool) -> int:
+def _code(errors: list[tomic.TomicError], anything: bool) -> int:
     if not errors:
         return 0
-    return 3 if anything else worst([error.exit_code for error in errors])
+    return 3 if anything else running.worst([error.exit_code for error in errors])
 
 
-def _has_figures(report: VolReport) -> bool:
+def _has_figures(report: tomic.VolReport) -> bool:
     snapshot = report.snapshot
     return any(getattr(snapshot, name) is not None for name in ("spot", "iv30", "hv30"))
 
@@ -104,7 +87,7 @@ _SHOWN_DAYS = 30
 
 
 @app.command()
-@runs
+@running.runs
 async def prices(
     symbols: options.SymbolsArgument = None,
     days: HistoryDaysOption = None,
@@ -117,27 +100,22 @@ async def prices(
     common: Annotated[options.CommonOptions, "format as_json demo paced config verbose quiet"],
 ) -> int:
     """Bring stored bars and implied volatility up to date: only what is missing is asked for."""
-    from tomic.present import volatility
-
-    names = checked_symbols(symbols or [])
-    desk, progress = open_desk(common, gateway)
+    names = running.checked_symbols(symbols or [])
     shape = common.shape
-    with progress, common.invocation.stoppable(desk.interrupt):
-        async with desk:
-            run = await desk.prices(
-                names, days=days, ib_hv=ib_hv, force=force, timeout_s=gateway.timeout
-            )
-            interrupted = desk.interrupted
-    typer.echo(volatility.prices(run, shape), nl=False)
-    errors = [(one.symbol, one.error) for one in run.symbols]
+    async with running.at_desk(common, gateway, stops=True) as desk:
+        run = await desk.prices(
+            names, days=days, ib_hv=ib_hv, force=force, timeout_s=gateway.timeout
+        )
+        interrupted = desk.interrupted
+    typer.echo(present.prices(run, shape), nl=False)
+    errors = [(each.symbol, each.error) for each in run.symbols]
     say_all(errors, as_json=shape is not Format.TABLE)
-    if not common.quiet:
-        typer.echo(volatility.prices_summary(run), err=True)
-    return INTERRUPTED if interrupted else prices_code(run)
+    common.say(present.prices_summary(run))
+    return running.INTERRUPTED if interrupted else prices_code(run)
 
 
 @app.command()
-@runs
+@running.runs
 async def vol(
     symbols: options.SymbolsArgument = None,
     detail: Annotated[
@@ -163,26 +141,21 @@ async def vol(
     ],
 ) -> int:
     """Show volatility: implied, rank, realised, skew, terms, moves, each with its source."""
-    from tomic.present import volatility
-
-    names = checked_symbols(symbols or [])
-    desk, progress = open_desk(common, gateway, quiet=stored or history)
+    names = running.checked_symbols(symbols or [])
     shape = common.shape
-    with progress, common.invocation.stoppable(desk.interrupt):
-        async with desk:
-            if history:
-                text = await _history(desk, names, days or _SHOWN_DAYS, shape)
-                typer.echo(text, nl=False)
-                return 0
-            reports = await desk.vols(names, days=days, chain=chain, smiles=detail, stored=stored)
-            interrupted = desk.interrupted
+    async with running.at_desk(common, gateway, stops=True, quiet=stored or history) as desk:
+        if history:
+            text = await _history(desk, names, days or _SHOWN_DAYS, shape)
+            typer.echo(text, nl=False)
+            return 0
+        reports = await desk.vols(names, days=days, chain=chain, smiles=detail, stored=stored)
+        interrupted = desk.interrupted
     print_vol(reports, shape, detail=detail, quiet=common.quiet)
-    named = [(one.symbol, one.error) for one in reports]
-    say_all(named, as_json=shape is not Format.TABLE)
-    paths = export_vol(reports, export_folder(common, desk.settings))
-    if not common.quiet:
-        typer.echo(volatility.vol_summary(reports, paths), err=True)
-    return INTERRUPTED if interrupted else vol_code(reports)
+    errors = [(report.symbol, report.error) for report in reports]
+    say_all(errors, as_json=shape is not Format.TABLE)
+    paths = export_vol(reports, running.export_folder(common, desk.settings))
+    common.say(present.vol_summary(reports, paths))
+    return running.INTERRUPTED if interrupted else vol_code(reports)
 
 
 @app.command()
@@ -196,21 +169,16 @@ def explain(
     as_json: options.JsonOption = False,
 ) -> None:
     """Print definition, unit, formula, source and caveat of a metric."""
-    from tomic import figures
-    from tomic.present import text as present
-
     if metric is None:
-        typer.echo(present.definitions_table(figures.ALL, as_json=as_json), nl=False)
+        typer.echo(definitions.definitions_table(figures.ALL, as_json=as_json), nl=False)
     else:
         definition = figures.find(metric)
-        typer.echo(present.definition(definition, as_json=as_json), nl=False)
+        typer.echo(definitions.definition(definition, as_json=as_json), nl=False)
 
 
-async def _history(desk: Desk, names: list[str], days: int, shape: Format) -> str:
-    from tomic.present import volatility
-
+async def _history(desk: tomic.Desk, names: list[str], days: int, shape: Format) -> str:
     if desk.demo:
         await desk.prices(names)
     symbols = names or desk.settings.market.symbols
     rows = {symbol: await desk.vol_history(symbol, days) for symbol in symbols}
-    return volatility.history(rows, shape)
+    return present.history(rows, shape)

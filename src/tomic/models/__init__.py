@@ -2,113 +2,74 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tomic.models.market import (
-    DataType,
-    ExerciseStyle,
-    OptionParams,
-    OptionQuote,
-    QuoteSource,
-    RowStatus,
-    Spot,
-    SpotSource,
-    TradingSession,
-    Underlying,
-    VolSnapshot,
-    normalize_symbol,
-    normalize_symbols,
-    several,
-)
+from tomic import _lazy
 
 if TYPE_CHECKING:
-    from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
-    from tomic.models.journal import (
-        Attribution,
-        ExitCheck,
-        ExitRules,
-        ExitSignal,
-        JournalEntry,
-        Statistics,
+    from tomic.models.book import (
+        AccountSummary as AccountSummary,
+        Book as Book,
+        Mark as Mark,
+        Position as Position,
+        SymbolMarket as SymbolMarket,
     )
-    from tomic.models.review import Alert, BookReview, FitChange, StressGrid, Structure
+    from tomic.models.journal import (
+        Attribution as Attribution,
+        ExitCheck as ExitCheck,
+        ExitRules as ExitRules,
+        ExitSignal as ExitSignal,
+        JournalEntry as JournalEntry,
+        Statistics as Statistics,
+    )
+    from tomic.models.market import (
+        DataType as DataType,
+        ExerciseStyle as ExerciseStyle,
+        OptionParams as OptionParams,
+        OptionQuote as OptionQuote,
+        QuoteSource as QuoteSource,
+        RowStatus as RowStatus,
+        Spot as Spot,
+        SpotSource as SpotSource,
+        TradingSession as TradingSession,
+        Underlying as Underlying,
+        VolSnapshot as VolSnapshot,
+        normalize_symbol as normalize_symbol,
+        normalize_symbols as normalize_symbols,
+        several as several,
+    )
+    from tomic.models.review import (
+        Alert as Alert,
+        BookReview as BookReview,
+        FitChange as FitChange,
+        StressGrid as StressGrid,
+        Structure as Structure,
+    )
     from tomic.models.trade import (
-        CurvePoint,
-        Grade,
-        Leg,
-        NearestMiss,
-        PriceSource,
-        Proposal,
-        Refusal,
-        RuleCount,
-        ScanResult,
-        Scenario,
-        ScorePart,
-        Side,
-        SymbolOutcome,
-        TradeReview,
+        CurvePoint as CurvePoint,
+        Grade as Grade,
+        Leg as Leg,
+        NearestMiss as NearestMiss,
+        PriceSource as PriceSource,
+        Proposal as Proposal,
+        Refusal as Refusal,
+        RuleCount as RuleCount,
+        ScanResult as ScanResult,
+        Scenario as Scenario,
+        ScorePart as ScorePart,
+        Side as Side,
+        SymbolOutcome as SymbolOutcome,
+        TradeReview as TradeReview,
     )
 
-# Those of trades and books are built on first use: a chain needs none of them.
+# Built on first use: a chain needs none of those of trades and books.
 _NAMES = {
     "book": "AccountSummary Book Mark Position SymbolMarket",
+    "journal": "Attribution ExitCheck ExitRules ExitSignal JournalEntry Statistics",
+    "market": "DataType ExerciseStyle OptionParams OptionQuote QuoteSource RowStatus Spot "
+    "SpotSource TradingSession Underlying VolSnapshot normalize_symbol normalize_symbols several",
+    "review": "Alert BookReview FitChange StressGrid Structure",
     "trade": "CurvePoint Grade Leg NearestMiss PriceSource Proposal Refusal RuleCount ScanResult "
     "Scenario ScorePart Side SymbolOutcome TradeReview",
-    "journal": "Attribution ExitCheck ExitRules ExitSignal JournalEntry Statistics",
-    "review": "Alert BookReview FitChange StressGrid Structure",
 }
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
-
-__all__ = [
-    "AccountSummary",
-    "Alert",
-    "Attribution",
-    "Book",
-    "BookReview",
-    "CurvePoint",
-    "DataType",
-    "ExerciseStyle",
-    "ExitCheck",
-    "ExitRules",
-    "ExitSignal",
-    "FitChange",
-    "Grade",
-    "JournalEntry",
-    "Leg",
-    "Mark",
-    "NearestMiss",
-    "OptionParams",
-    "OptionQuote",
-    "Position",
-    "PriceSource",
-    "Proposal",
-    "QuoteSource",
-    "Refusal",
-    "RowStatus",
-    "RuleCount",
-    "ScanResult",
-    "Scenario",
-    "ScorePart",
-    "Side",
-    "Spot",
-    "SpotSource",
-    "Statistics",
-    "StressGrid",
-    "Structure",
-    "SymbolMarket",
-    "SymbolOutcome",
-    "TradeReview",
-    "TradingSession",
-    "Underlying",
-    "VolSnapshot",
-    "normalize_symbol",
-    "normalize_symbols",
-    "several",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"tomic.models.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_lazy.offer(__name__, _NAMES, "documents")

@@ -1,1 +1,5 @@
 """Results as text, tables, JSON, NDJSON and CSV, for the command line, the panel and the report."""
+
+from tomic import _lazy
+
+_lazy.offer(__name__, modules="chain journal portfolio scan store text volatility")

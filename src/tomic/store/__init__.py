@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tomic import _lazy
 
 if TYPE_CHECKING:
-    from tomic.store.calendar import Dividend, Earnings
-    from tomic.store.contracts import StoredContract
-    from tomic.store.database import Database
-    from tomic.store.history import Bars, Coverage, IvKind, VolSeries
-    from tomic.store.importing import Imported
-    from tomic.store.journal import Change, Decision, Execution, UnreadRow, replay
-    from tomic.store.scans import NewProposal, StoredProposal, StoredScan
-    from tomic.store.upkeep import SeriesInfo, StoreInfo
+    from tomic.store.calendar import Dividend as Dividend, Earnings as Earnings
+    from tomic.store.contracts import StoredContract as StoredContract
+    from tomic.store.database import Database as Database
+    from tomic.store.history import (
+        Bars as Bars,
+        Coverage as Coverage,
+        IvKind as IvKind,
+        VolSeries as VolSeries,
+    )
+    from tomic.store.importing import Imported as Imported
+    from tomic.store.journal import (
+        Change as Change,
+        Decision as Decision,
+        Execution as Execution,
+        UnreadRow as UnreadRow,
+        replay as replay,
+    )
+    from tomic.store.scans import (
+        NewProposal as NewProposal,
+        StoredProposal as StoredProposal,
+        StoredScan as StoredScan,
+    )
+    from tomic.store.upkeep import SeriesInfo as SeriesInfo, StoreInfo as StoreInfo
 
 _NAMES = {
-    "calendar": ("Dividend", "Earnings"),
-    "contracts": ("StoredContract",),
-    "database": ("Database",),
-    "history": ("Bars", "Coverage", "IvKind", "VolSeries"),
-    "importing": ("Imported",),
-    "journal": ("Change", "Decision", "Execution", "UnreadRow", "replay"),
-    "scans": ("NewProposal", "StoredProposal", "StoredScan"),
-    "upkeep": ("SeriesInfo", "StoreInfo"),
+    "calendar": "Dividend Earnings",
+    "contracts": "StoredContract",
+    "database": "Database",
+    "history": "Bars Coverage IvKind VolSeries",
+    "importing": "Imported",
+    "journal": "Change Decision Execution UnreadRow replay",
+    "scans": "NewProposal StoredProposal StoredScan",
+    "upkeep": "SeriesInfo StoreInfo",
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names}
-
-__all__ = [
-    "Bars",
-    "Change",
-    "Coverage",
-    "Database",
-    "Decision",
-    "Dividend",
-    "Earnings",
-    "Execution",
-    "Imported",
-    "IvKind",
-    "NewProposal",
-    "SeriesInfo",
-    "StoreInfo",
-    "StoredContract",
-    "StoredProposal",
-    "StoredScan",
-    "UnreadRow",
-    "VolSeries",
-    "replay",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+_lazy.offer(__name__, _NAMES, "names")

@@ -5,23 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tomic.errors import BadFile
 from tomic.models import DataType, Spot, SpotSource
-
-if TYPE_CHECKING:
-    from tomic.sim.market import Market
-    from tomic.sim.replay.chain import Replay
-    from tomic.sim.replay.session import SessionReplay
-    from tomic.sim.server.gateway import Gateway
+from tomic.sim.market import Market, model
+from tomic.sim.replay import chain as chains, recordings, session
+from tomic.sim.server import gateway, limits
 
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
     """A server that is not yet listening, and the prices that do not come over its sessions."""
 
-    server: Gateway | SessionReplay
+    server: gateway.Gateway | session.SessionReplay
     recorded_spot: Spot | None = None
     """Of a recorded chain, whose rows are then labelled ``replay``."""
     web_spots: dict[str, Spot] = field(default_factory=dict)
@@ -32,9 +28,7 @@ class StandIn:
 
 def demo(*, seed: int = 1, paced: bool = False) -> StandIn:
     """The model market, on a gateway that is quick and, unless *paced*, counts no messages."""
-    from tomic.sim.market.model import ModelMarket
-
-    return StandIn(_gateway(ModelMarket(seed=seed), seed=seed, paced=paced))
+    return StandIn(_gateway(model.ModelMarket(seed=seed), seed=seed, paced=paced))
 
 
 def replay(
@@ -56,10 +50,8 @@ def replay(
     Raises:
         BadFile: The file cannot be used.
     """
-    from tomic.sim.replay.recordings import is_session
-
     path = Path(path)
-    if is_session(path):
+    if recordings.is_session(path):
         return _session(path, port)
     market, notes = recorded_chain(path, symbol or None, as_of)
     spot = None
@@ -70,7 +62,7 @@ def replay(
 
 def recorded_chain(
     path: Path, symbol: str | None, as_of: dt.datetime | None
-) -> tuple[Replay, tuple[str, ...]]:
+) -> tuple[chains.Replay, tuple[str, ...]]:
     """
     The chain of a JSON or CSV file as a market, and notes on what had to be assumed.
 
@@ -79,28 +71,21 @@ def recorded_chain(
         InvalidSymbol: *symbol* is not one.
     """
     from tomic.files.reading import read_chain, with_zone
-    from tomic.sim.replay.chain import Replay
 
     moment, notes = (None, ()) if as_of is None else with_zone(as_of)
     chain = read_chain(path, symbol=symbol, as_of=moment)
     if not len(chain):
         raise BadFile(f"{path} holds no options; export the chain again")
-    return Replay(chain), notes
+    return chains.Replay(chain), notes
 
 
-def _gateway(market: Market, *, seed: int, paced: bool) -> Gateway:
-    from tomic.sim.server.gateway import Gateway
-    from tomic.sim.server.limits import Limits, Profile
-
-    limits = Limits() if paced else Limits().unpaced()
-    return Gateway(market, seed=seed, profile=Profile.demo(), limits=limits)
+def _gateway(market: Market, *, seed: int, paced: bool) -> gateway.Gateway:
+    kept = limits.Limits() if paced else limits.Limits().unpaced()
+    return gateway.Gateway(market, seed=seed, profile=limits.Profile.demo(), limits=kept)
 
 
 def _session(path: Path, port: int) -> StandIn:
-    from tomic.sim.replay.recordings import read_session
-    from tomic.sim.replay.session import SessionReplay
-
-    recorded = read_session(path)
+    recorded = recordings.read_session(path)
     spots = {
         spot.symbol: Spot(
             price=spot.price,
@@ -112,4 +97,6 @@ def _session(path: Path, port: int) -> StandIn:
     }
     of_chain = [spot for spot in spots.values() if spot.source is SpotSource.PARITY]
     web = {name: spot for name, spot in spots.items() if spot.source is SpotSource.WEB}
-    return StandIn(SessionReplay(recorded, port=port), of_chain[0] if of_chain else None, web)
+    return StandIn(
+        session.SessionReplay(recorded, port=port), of_chain[0] if of_chain else None, web
+    )

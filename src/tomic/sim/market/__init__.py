@@ -13,8 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Protocol
 
+from tomic import _lazy
 from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
+
+_lazy.offer(__name__, modules="model")
 
 
 @dataclass(frozen=True, slots=True)

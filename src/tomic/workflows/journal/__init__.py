@@ -1,1 +1,5 @@
 """The journal's work."""
+
+from tomic import _lazy
+
+_lazy.offer(__name__, modules="entries executions files review statistics trades")
