@@ -5,8 +5,6 @@ The names below are the public ones, with `tomic.quant` for the kernels. They ar
 use, so that ``import tomic`` costs nothing.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from tomic import _lazy
@@ -20,33 +18,7 @@ if TYPE_CHECKING:
         load_settings as load_settings,
     )
     from tomic.desk import Desk as Desk
-    from tomic.errors import (
-        BadFile as BadFile,
-        ClientIdInUse as ClientIdInUse,
-        CompetingSession as CompetingSession,
-        ConfigError as ConfigError,
-        DataError as DataError,
-        DeadlineExceeded as DeadlineExceeded,
-        EmptyChain as EmptyChain,
-        GatewayRefused as GatewayRefused,
-        GatewayUnreachable as GatewayUnreachable,
-        InvalidSymbol as InvalidSymbol,
-        MarketClosed as MarketClosed,
-        MissingSpot as MissingSpot,
-        NoMarketData as NoMarketData,
-        PacingViolation as PacingViolation,
-        RequestFailed as RequestFailed,
-        RequestTimeout as RequestTimeout,
-        SchemaTooNew as SchemaTooNew,
-        SessionError as SessionError,
-        SessionLost as SessionLost,
-        StoreBusy as StoreBusy,
-        StoreError as StoreError,
-        TomicError as TomicError,
-        UnknownContract as UnknownContract,
-        UnreadableAnswer as UnreadableAnswer,
-        UsageError as UsageError,
-    )
+    from tomic.errors import *  # noqa: F403
     from tomic.files import load_chain as load_chain
     from tomic.ib.session import Session as Session
     from tomic.models import (

@@ -1,7 +1,5 @@
 """Settings: frozen sections, read from files, environment and command line in that order."""
 
-from __future__ import annotations
-
 from tomic.config.book import (
     AlertsSettings,
     ExitSettings,

@@ -1,7 +1,5 @@
 """Files out and back in: the original's CSV files, JSON documents, and `load_chain`."""
 
-from __future__ import annotations
-
 from tomic.disk import write_text
 from tomic.files.reading import load_chain
 from tomic.files.writing import (

@@ -15,22 +15,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from tomic import dates, valuation
+from tomic import dates, models, valuation
 from tomic.chain import Chain, Fetch
 from tomic.config.market import DEFAULT_INDICES, MarketSettings
 from tomic.disk import parse_json, read_text
 from tomic.errors import BadFile, DataError, MissingSpot, UsageError
 from tomic.files.writing import SCHEMA
-from tomic.models import (
-    DataType,
-    OptionQuote,
-    QuoteSource,
-    RowStatus,
-    Spot,
-    SpotSource,
-    Underlying,
-    normalize_symbol,
-)
 from tomic.models.documents import first_fault
 
 ABSENT = frozenset({"", "nan", "none", "null"})
@@ -185,10 +175,10 @@ def _read(
     """The chain with its spot, and whether we wrote the file."""
     moment, notes = (None, ()) if as_of is None else with_zone(as_of)
     asked = FileFacts(
-        symbol=normalize_symbol(symbol) if symbol is not None else None,
+        symbol=models.normalize_symbol(symbol) if symbol is not None else None,
         as_of=moment,
         spot=spot,
-        spot_source=SpotSource.CLOSE if spot is not None else None,
+        spot_source=models.SpotSource.CLOSE if spot is not None else None,
         rate=rate,
     )
     text = read_chain_text(path)
@@ -230,7 +220,7 @@ def _with_parity_spot(chain: Chain) -> Chain:
     (near_tau, near), (far_tau, far) = nearest[0], nearest[-1]
     growth = math.log(far / near) / (far_tau - near_tau) if far_tau > near_tau else chain.rate
     price = near * math.exp(-growth * near_tau)
-    spot = chain.spot.model_copy(update={"price": price, "source": SpotSource.PARITY})
+    spot = chain.spot.model_copy(update={"price": price, "source": models.SpotSource.PARITY})
     return replace(chain, spot=spot, div_yield=chain.rate - growth)
 
 
@@ -260,9 +250,9 @@ def _from_parts(document: dict[str, Any], asked: FileFacts) -> Chain:
     moment = asked.as_of or dt.datetime.fromisoformat(meta["as_of"])
     price = asked.spot if asked.spot is not None else meta["spot"]
     return Chain.from_quotes(
-        [OptionQuote.model_validate(row) for row in document["rows"]],
-        underlying=Underlying(symbol=meta["symbol"], **meta["underlying"]),
-        spot=Spot(
+        [models.OptionQuote.model_validate(row) for row in document["rows"]],
+        underlying=models.Underlying(symbol=meta["symbol"], **meta["underlying"]),
+        spot=models.Spot(
             price=math.nan if price is None else price,
             source=asked.spot_source or meta["spot_source"],
             data_type=meta["data_type"],
@@ -271,7 +261,7 @@ def _from_parts(document: dict[str, Any], asked: FileFacts) -> Chain:
         as_of=moment,
         rate=meta["rate"] if asked.rate is None else asked.rate,
         div_yield=meta["div_yield"],
-        data_type=DataType(meta["data_type"]),
+        data_type=models.DataType(meta["data_type"]),
         notes=tuple(meta["notes"]),
         fetch=Fetch(seconds=meta["seconds"], messages=meta["messages"], complete=meta["complete"]),
         multiplier=meta["multiplier"],
@@ -303,8 +293,8 @@ class FileFacts:
     symbol: str | None = None
     as_of: dt.datetime | None = None
     spot: float | None = None
-    spot_source: SpotSource | None = None
-    data_type: DataType | None = None
+    spot_source: models.SpotSource | None = None
+    data_type: models.DataType | None = None
     rate: float | None = None
     div_yield: float | None = None
     sec_type: Literal["STK", "IND"] | None = None
@@ -331,10 +321,10 @@ def _from_csv(path: Path, text: str, asked: FileFacts) -> tuple[Chain, bool]:
     chain = Chain.from_quotes(
         quotes,
         underlying=underlying,
-        spot=Spot(
+        spot=models.Spot(
             price=math.nan if facts.spot is None else facts.spot,
-            source=facts.spot_source or SpotSource.CLOSE,
-            data_type=facts.data_type or DataType.LIVE,
+            source=facts.spot_source or models.SpotSource.CLOSE,
+            data_type=facts.data_type or models.DataType.LIVE,
             as_of=as_of,
         ),
         as_of=as_of,
@@ -346,10 +336,10 @@ def _from_csv(path: Path, text: str, asked: FileFacts) -> tuple[Chain, bool]:
     return chain, stated.data_type is not None
 
 
-def _underlying(path: Path, facts: FileFacts) -> Underlying:
+def _underlying(path: Path, facts: FileFacts) -> models.Underlying:
     if facts.symbol is None:
         raise BadFile(f"{path} does not say whose chain it is; pass its symbol")
-    return Underlying(
+    return models.Underlying(
         symbol=facts.symbol,
         con_id=0 if facts.con_id is None else facts.con_id,
         sec_type=facts.sec_type or ("IND" if facts.symbol in _INDICES else "STK"),
@@ -358,7 +348,7 @@ def _underlying(path: Path, facts: FileFacts) -> Underlying:
     )
 
 
-def _named_moment(path: Path, named: FileName, underlying: Underlying) -> dt.datetime:
+def _named_moment(path: Path, named: FileName, underlying: models.Underlying) -> dt.datetime:
     if named.moment is not None:
         return named.moment
     if named.day is not None:
@@ -366,7 +356,7 @@ def _named_moment(path: Path, named: FileName, underlying: Underlying) -> dt.dat
     raise BadFile(f"{path} does not say when it was recorded; pass the time, as in --as-of")
 
 
-def _read_rows(path: Path, text: str) -> tuple[FileFacts, list[OptionQuote]]:
+def _read_rows(path: Path, text: str) -> tuple[FileFacts, list[models.OptionQuote]]:
     """
     Read a CSV text into what it says of itself and its options; the last of a repeated one wins.
 
@@ -377,7 +367,7 @@ def _read_rows(path: Path, text: str) -> tuple[FileFacts, list[OptionQuote]]:
         BadFile: No option chain, or a row that cannot be read; *path* is for the message.
     """
     stated: FileFacts | None = None
-    quotes: dict[tuple[dt.date, float, str], OptionQuote] = {}
+    quotes: dict[tuple[dt.date, float, str], models.OptionQuote] = {}
     for line, cells in _lines(path, text):
         try:
             if stated is None:
@@ -442,8 +432,8 @@ def _facts(cells: Cells) -> FileFacts:
         symbol=_text(cells, "symbol"),
         as_of=_moment(as_of) if as_of else None,
         spot=_number(cells, "spot"),
-        spot_source=SpotSource(spot_source) if spot_source else None,
-        data_type=DataType(data_type) if data_type else None,
+        spot_source=models.SpotSource(spot_source) if spot_source else None,
+        data_type=models.DataType(data_type) if data_type else None,
         rate=_number(cells, "rate"),
         div_yield=_number(cells, "divyield"),
         sec_type="IND" if sec_type == "IND" else "STK" if sec_type else None,
@@ -455,7 +445,7 @@ def _facts(cells: Cells) -> FileFacts:
     )
 
 
-def _quote(cells: Cells) -> OptionQuote:
+def _quote(cells: Cells) -> models.OptionQuote:
     expiry = dates.parse_expiry(cells["expiry"])
     strike = _number(cells, "strike")
     right = cells["right"].strip().upper()
@@ -469,7 +459,7 @@ def _quote(cells: Cells) -> OptionQuote:
     numbers["iv"] = _not_negative(cells, "iv") or None
     numbers["delta"] = _delta(cells)
     quoted_at = _text(cells, "quotedat")
-    return OptionQuote(
+    return models.OptionQuote(
         expiry=expiry,
         dte=0,  # counted from the time of the whole chain, when that is known
         strike=strike,
@@ -498,18 +488,18 @@ def _labels(cells: Cells, numbers: Mapping[str, float | None]) -> dict[str, Any]
     if "greekssource" in cells:
         source = _text(cells, "quotesource")
         return {
-            "status": RowStatus(cells["status"]),
-            "quote_source": QuoteSource(source) if source else None,
+            "status": models.RowStatus(cells["status"]),
+            "quote_source": models.QuoteSource(source) if source else None,
             "greeks_source": _text(cells, "greekssource") or "none",
         }
     greeks = all(numbers[name] is not None for name in ("iv", "delta", "gamma", "vega", "theta"))
     if numbers["bid"] is None or numbers["ask"] is None:
-        status = RowStatus.NO_QUOTE
+        status = models.RowStatus.NO_QUOTE
     else:
-        status = RowStatus.OK if greeks else RowStatus.NO_GREEKS
+        status = models.RowStatus.OK if greeks else models.RowStatus.NO_GREEKS
     return {
         "status": status,
-        "quote_source": QuoteSource.REPLAY,
+        "quote_source": models.QuoteSource.REPLAY,
         "greeks_source": "ib" if greeks else "none",
     }
 

@@ -1,7 +1,5 @@
 """The edge towards TWS and IB Gateway; the only package that imports ib_async."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from tomic import _lazy

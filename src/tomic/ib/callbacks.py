@@ -22,13 +22,7 @@ from typing import Any
 
 import ib_async
 
-from tomic.errors import (
-    GatewayRefused,
-    NoMarketData,
-    PacingViolation,
-    UnknownContract,
-    UnreadableAnswer,
-)
+from tomic import errors
 from tomic.ib.clocks import Farm
 from tomic.ib.convert import Ticks
 from tomic.masking import named_here
@@ -94,7 +88,7 @@ class Request:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     sent_at: float | None = None
-    doubt: GatewayRefused | None = None
+    doubt: errors.GatewayRefused | None = None
     spoiled: Exception | None = None
     _judging: asyncio.TimerHandle | None = None
 
@@ -125,7 +119,7 @@ class Request:
         if self.spoiled is None or isinstance(self.spoiled, Garbled):
             self.spoiled = error
 
-    def advise(self, error: GatewayRefused) -> None:
+    def advise(self, error: errors.GatewayRefused) -> None:
         """Take a code that need not end anything; it does if nothing follows it."""
         self.doubt = error
         if not self.patient and self._judging is None:
@@ -169,7 +163,7 @@ class MarketDataLine:
     no_greeks: bool = False
     sent_at: float | None = None
     ticked: bool = False
-    doubt: GatewayRefused | None = None
+    doubt: errors.GatewayRefused | None = None
     _judge: asyncio.TimerHandle | None = None
 
     def __post_init__(self, right: str) -> None:
@@ -186,13 +180,15 @@ class MarketDataLine:
         self.error = error
         self.changed.set()
 
-    def advise(self, error: GatewayRefused, grace_s: float, judge: Callable[[], None]) -> None:
+    def advise(
+        self, error: errors.GatewayRefused, grace_s: float, judge: Callable[[], None]
+    ) -> None:
         """
         Take a code after which data may come all the same; *judge* is called if none do.
 
         Of several, one about missing rights says most.
         """
-        if not isinstance(self.doubt, NoMarketData):
+        if not isinstance(self.doubt, errors.NoMarketData):
             self.doubt = error
         if self._judge is not None:
             self._judge.cancel()
@@ -257,16 +253,16 @@ class Advisories:
         self._followed.clear()
 
 
-def refusal(what: str, code: int, text: str) -> GatewayRefused:
+def refusal(what: str, code: int, text: str) -> errors.GatewayRefused:
     """The exception for an error code of the gateway."""
     if code == 200:
-        return UnknownContract(what, code, text)
+        return errors.UnknownContract(what, code, text)
     lacking = any(words in text.lower() for words in _MISSING_RIGHTS)
     if code in NOT_SUBSCRIBED or code in PARTLY_SUBSCRIBED or (code >= 10000 and lacking):
-        return NoMarketData(what, code, text)
+        return errors.NoMarketData(what, code, text)
     if code == 100 or (code == 162 and "pacing" in text.lower()):
-        return PacingViolation(what, code, text)
-    return GatewayRefused(what, code, text)
+        return errors.PacingViolation(what, code, text)
+    return errors.GatewayRefused(what, code, text)
 
 
 class LoginFacts:
@@ -446,7 +442,7 @@ class Callbacks(_NotAsked):
                 if not request.messages or not request.messages <= _WHOLE_ANSWERS:
                     request.spoil(Garbled())
                 continue
-            unreadable = UnreadableAnswer(request.what, name, fault)
+            unreadable = errors.UnreadableAnswer(request.what, name, fault)
             if kind in _WHOLE_ANSWERS:
                 request.fail(unreadable)
             else:

@@ -13,21 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tomic.errors import UsageError
-from tomic.models.journal import (
-    Action,
-    Contract,
-    ContractKey,
-    EntryStatus,
-    Fill,
-    Held,
-    JournalEntry,
-    Trade,
-)
+from tomic.models import journal as nouns
 
 _DUST = 1e-9
 """Contracts below which a position counts as flat."""
 
-ENDS = frozenset({Action.CLOSE, Action.EXPIRE, Action.ASSIGN})
+ENDS = frozenset({nouns.Action.CLOSE, nouns.Action.EXPIRE, nouns.Action.ASSIGN})
 """Actions that may only lessen the options held."""
 
 
@@ -45,21 +36,21 @@ class Worth(NamedTuple):
     """Held contracts without a mark."""
 
 
-def cash(trade: Trade) -> float:
+def cash(trade: nouns.Trade) -> float:
     """What a trade brought in, before commissions; negative when it was paid for."""
     if trade.price is not None:
         return trade.price * trade.structures * structure_multiplier(trade.fills)
     return _received(trade.fills)
 
 
-def _received(fills: Iterable[Fill]) -> float:
+def _received(fills: Iterable[nouns.Fill]) -> float:
     """What fills brought in at their own prices; those without one are part of a net price."""
     return sum(
         -fill.quantity * fill.multiplier * fill.price for fill in fills if fill.price is not None
     )
 
 
-def option_cash(trade: Trade) -> float | None:
+def option_cash(trade: nouns.Trade) -> float | None:
     """The same of the options alone; None when a net price covers shares without their price."""
     stock = [fill for fill in trade.fills if fill.is_stock]
     if any(fill.price is None for fill in stock):
@@ -67,17 +58,17 @@ def option_cash(trade: Trade) -> float | None:
     return cash(trade) - _received(stock)
 
 
-def commissions(entry: JournalEntry) -> float:
+def commissions(entry: nouns.JournalEntry) -> float:
     """Every commission so far, as a positive cost."""
     return math.fsum(fill.commission for trade in entry.trades for fill in trade.fills)
 
 
-def structure_multiplier(fills: Iterable[Contract]) -> int:
+def structure_multiplier(fills: Iterable[nouns.Contract]) -> int:
     """Shares per contract of the options, 1 when there are only shares."""
     return next((fill.multiplier for fill in fills if not fill.is_stock), 1)
 
 
-def count_structures(fills: Sequence[Fill]) -> int:
+def count_structures(fills: Sequence[nouns.Fill]) -> int:
     """How many of the smallest whole structure there are: 2 for ``-2 560P, +2 550P``."""
     amounts = [abs(fill.quantity) for fill in fills if not fill.is_stock]
     if not amounts:
@@ -87,21 +78,21 @@ def count_structures(fills: Sequence[Fill]) -> int:
     return math.gcd(*(round(amount) for amount in amounts))
 
 
-def held(entry: JournalEntry, until: dt.datetime | None = None) -> tuple[Held, ...]:
+def held(entry: nouns.JournalEntry, until: dt.datetime | None = None) -> tuple[nouns.Held, ...]:
     """
     Contracts still held after the trades up to and including *until*, in order of appearance.
 
     Quantities of the same contract are summed; those that come to nothing are left out.
     """
-    total: dict[ContractKey, Held] = {}
+    total: dict[nouns.ContractKey, nouns.Held] = {}
     for trade in entry.trades:
         if until is not None and trade.at > until:
             continue
         for fill in trade.fills:
             before = total.get(fill.key)
             quantity = fill.quantity + (before.quantity if before else 0.0)
-            first: Contract = before or fill
-            total[fill.key] = Held(
+            first: nouns.Contract = before or fill
+            total[fill.key] = nouns.Held(
                 expiry=first.expiry,
                 strike=first.strike,
                 right=first.right,
@@ -113,7 +104,7 @@ def held(entry: JournalEntry, until: dt.datetime | None = None) -> tuple[Held, .
     return tuple(leg for leg in total.values() if abs(leg.quantity) > _DUST)
 
 
-def worth(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> Worth:
+def worth(entry: nouns.JournalEntry, marks: Mapping[nouns.ContractKey, float | None]) -> Worth:
     """Cash, costs and P&L with what is held valued at *marks* (currency per share)."""
     received = math.fsum(map(cash, entry.trades))
     costs = commissions(entry)
@@ -126,7 +117,7 @@ def worth(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> Wor
 
 
 def value_at(
-    legs: Iterable[Held | Fill], marks: Mapping[ContractKey, float | None]
+    legs: Iterable[nouns.Held | nouns.Fill], marks: Mapping[nouns.ContractKey, float | None]
 ) -> float | None:
     """Value of *legs* at *marks* (currency per share), in currency; None where one is missing."""
     total = []
@@ -138,7 +129,9 @@ def value_at(
     return math.fsum(total)
 
 
-def option_pnl(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -> float | None:
+def option_pnl(
+    entry: nouns.JournalEntry, marks: Mapping[nouns.ContractKey, float | None]
+) -> float | None:
     """
     P&L of the options alone, after all commissions; None where a mark or a price is missing.
 
@@ -152,7 +145,7 @@ def option_pnl(entry: JournalEntry, marks: Mapping[ContractKey, float | None]) -
 
 
 def pnl_against_premium(
-    entry: JournalEntry, marks: Mapping[ContractKey, float | None]
+    entry: nouns.JournalEntry, marks: Mapping[nouns.ContractKey, float | None]
 ) -> float | None:
     """
     What exit rules measure against the premium, after all commissions, currency.
@@ -166,24 +159,24 @@ def pnl_against_premium(
     return option_pnl(entry, marks)
 
 
-def _has_delivered(entry: JournalEntry) -> bool:
+def _has_delivered(entry: nouns.JournalEntry) -> bool:
     """Whether an exercise or an assignment moved shares."""
     return any(
         fill.is_stock
         for trade in entry.trades
-        if trade.action is Action.ASSIGN
+        if trade.action is nouns.Action.ASSIGN
         for fill in trade.fills
     )
 
 
-def _option_cash_of(trades: Iterable[Trade]) -> float | None:
+def _option_cash_of(trades: Iterable[nouns.Trade]) -> float | None:
     """Sum of `option_cash`; None where one is unknown."""
     parts = [option_cash(trade) for trade in trades]
     known = [part for part in parts if part is not None]
     return math.fsum(known) if len(known) == len(parts) else None
 
 
-def premium(entry: JournalEntry) -> float | None:
+def premium(entry: nouns.JournalEntry) -> float | None:
     """
     Net premium of the trades that opened, adjusted or rolled: credit > 0, debit < 0, in currency.
 
@@ -194,7 +187,7 @@ def premium(entry: JournalEntry) -> float | None:
     return _option_cash_of(opened) if opened else None
 
 
-def slippage(entry: JournalEntry) -> float | None:
+def slippage(entry: nouns.JournalEntry) -> float | None:
     """Cost against the middle of the market in all trades; None where no mid is known."""
     given = []
     for trade in entry.trades:
@@ -208,40 +201,40 @@ def slippage(entry: JournalEntry) -> float | None:
     return math.fsum(given) if given else None
 
 
-def result(entry: JournalEntry) -> float | None:
+def result(entry: nouns.JournalEntry) -> float | None:
     """
     Result of a closed campaign after commissions; None while it is open or was cancelled.
 
     An entry from another program without usable prices keeps the result stated there.
     """
-    if entry.status is not EntryStatus.CLOSED:
+    if entry.status is not nouns.EntryStatus.CLOSED:
         return None
     if entry.trades and not held(entry):
         return math.fsum(map(cash, entry.trades)) - commissions(entry)
     return entry.stated.result if entry.stated else None
 
 
-def first_expiry(entry: JournalEntry) -> dt.date | None:
+def first_expiry(entry: nouns.JournalEntry) -> dt.date | None:
     """Next expiry among the options held, or among those first opened when nothing is held."""
-    legs: Sequence[Contract] = held(entry)
+    legs: Sequence[nouns.Contract] = held(entry)
     if not legs and entry.trades:
         legs = entry.trades[0].fills
     return min((leg.expiry for leg in legs if leg.expiry is not None), default=None)
 
 
-def opening_expiry(entry: JournalEntry) -> dt.date | None:
+def opening_expiry(entry: nouns.JournalEntry) -> dt.date | None:
     """First expiry of the opening trade: when the forecast made at entry can be judged."""
     fills = entry.trades[0].fills if entry.trades else ()
     return min((fill.expiry for fill in fills if fill.expiry is not None), default=None)
 
 
-def days_in_trade(entry: JournalEntry, day: dt.date) -> int:
+def days_in_trade(entry: nouns.JournalEntry, day: dt.date) -> int:
     """Calendar days from opening to *day*, or to the close when that was earlier."""
     last = entry.closed_at.date() if entry.closed_at is not None else day
     return (min(last, day) - entry.opened_at.date()).days
 
 
-def not_before(entry: JournalEntry, at: dt.datetime) -> dt.datetime:
+def not_before(entry: nouns.JournalEntry, at: dt.datetime) -> dt.datetime:
     """A moment, but not before the last trade: clocks of gateways and computers differ."""
     return max(at, entry.opened_at, *(trade.at for trade in entry.trades))
 
@@ -249,7 +242,7 @@ def not_before(entry: JournalEntry, at: dt.datetime) -> dt.datetime:
 # -- making trades -----------------------------------------------------------------------------
 
 
-def with_trade(entry: JournalEntry, trade: Trade) -> JournalEntry:
+def with_trade(entry: nouns.JournalEntry, trade: nouns.Trade) -> nouns.JournalEntry:
     """
     The entry with one more trade; closed when nothing is held any more.
 
@@ -266,13 +259,15 @@ def with_trade(entry: JournalEntry, trade: Trade) -> JournalEntry:
     changed = entry.model_copy(update={"trades": trades})
     if held(changed):
         return changed
-    return changed.model_copy(update={"status": EntryStatus.CLOSED, "closed_at": trades[-1].at})
+    return changed.model_copy(
+        update={"status": nouns.EntryStatus.CLOSED, "closed_at": trades[-1].at}
+    )
 
 
-def _check_lessens(entry: JournalEntry, trade: Trade) -> None:
+def _check_lessens(entry: nouns.JournalEntry, trade: nouns.Trade) -> None:
     owned = {leg.key: leg.quantity for leg in held(entry)}
     for fill in trade.fills:
-        if fill.is_stock and trade.action is Action.ASSIGN:
+        if fill.is_stock and trade.action is nouns.Action.ASSIGN:
             continue
         quantity = owned.get(fill.key, 0.0)
         if quantity * fill.quantity >= 0.0 or abs(fill.quantity) > abs(quantity) + _DUST:
@@ -283,12 +278,12 @@ def _check_lessens(entry: JournalEntry, trade: Trade) -> None:
 
 
 def closing_fills(
-    legs: Iterable[Held],
+    legs: Iterable[nouns.Held],
     *,
     share: float = 1.0,
-    prices: Mapping[ContractKey, float] | None = None,
+    prices: Mapping[nouns.ContractKey, float] | None = None,
     commission: float = 0.0,
-) -> tuple[Fill, ...]:
+) -> tuple[nouns.Fill, ...]:
     """
     Fills that take back *share* of what is held; *commission* is currency per contract.
 
@@ -302,7 +297,7 @@ def closing_fills(
             raise UsageError(f"{leg.quantity:+g} {leg.name} cannot be closed by {share:.0%}")
         contracts = 0.0 if leg.is_stock else abs(quantity)
         fills.append(
-            Fill(
+            nouns.Fill(
                 **leg.model_dump(exclude={"quantity"}),
                 quantity=quantity if leg.is_stock else float(round(quantity)),
                 price=(prices or {}).get(leg.key),
@@ -313,16 +308,16 @@ def closing_fills(
 
 
 def settlement(
-    legs: Iterable[Held], *, expired_by: dt.date, spot: float, in_cash: bool
-) -> dict[Action, tuple[Fill, ...]]:
+    legs: Iterable[nouns.Held], *, expired_by: dt.date, spot: float, in_cash: bool
+) -> dict[nouns.Action, tuple[nouns.Fill, ...]]:
     """
     What happens to options that have expired by a day, at the price of the underlying.
 
     Worthless ones expire. The others are exercised or assigned: shares change hands at the strike,
     or with *in_cash* (index options) the intrinsic value does.
     """
-    gone: list[Fill] = []
-    exercised: list[Fill] = []
+    gone: list[nouns.Fill] = []
+    exercised: list[nouns.Fill] = []
     for leg in legs:
         if leg.expiry is None or leg.strike is None or leg.expiry > expired_by:
             continue
@@ -330,19 +325,21 @@ def settlement(
         inside = max(sign * (spot - leg.strike), 0.0)
         contract = leg.model_dump(exclude={"quantity"})
         price = inside if in_cash else 0.0
-        option = Fill(**contract, quantity=-leg.quantity, price=price, mid=price)
+        option = nouns.Fill(**contract, quantity=-leg.quantity, price=price, mid=price)
         if inside == 0.0:
             gone.append(option)
             continue
         exercised.append(option)
         if not in_cash:
             shares = sign * leg.quantity * leg.multiplier
-            exercised.append(Fill(multiplier=1, quantity=shares, price=leg.strike, mid=leg.strike))
-    fills_by_action = {Action.EXPIRE: tuple(gone), Action.ASSIGN: tuple(exercised)}
+            exercised.append(
+                nouns.Fill(multiplier=1, quantity=shares, price=leg.strike, mid=leg.strike)
+            )
+    fills_by_action = {nouns.Action.EXPIRE: tuple(gone), nouns.Action.ASSIGN: tuple(exercised)}
     return {action: fills for action, fills in fills_by_action.items() if fills}
 
 
-def exercise(leg: Held, contracts: float) -> tuple[Fill, ...]:
+def exercise(leg: nouns.Held, contracts: float) -> tuple[nouns.Fill, ...]:
     """Early exercise or assignment of *contracts* of one option: it goes, shares come at strike."""
     if leg.strike is None:
         raise UsageError("shares cannot be assigned; name an option")
@@ -352,12 +349,12 @@ def exercise(leg: Held, contracts: float) -> tuple[Fill, ...]:
     taken = math.copysign(contracts, leg.quantity)
     contract = leg.model_dump(exclude={"quantity"})
     return (
-        Fill(**contract, quantity=-taken, price=0.0),
-        Fill(multiplier=1, quantity=sign * taken * leg.multiplier, price=leg.strike),
+        nouns.Fill(**contract, quantity=-taken, price=0.0),
+        nouns.Fill(multiplier=1, quantity=sign * taken * leg.multiplier, price=leg.strike),
     )
 
 
-def signed_price(text: str, legs: Sequence[Held | Fill]) -> float:
+def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
     """
     Read what one structure trades for: received > 0, paid < 0, currency per share.
 
@@ -386,7 +383,7 @@ def signed_price(text: str, legs: Sequence[Held | Fill]) -> float:
     )
 
 
-def _sides(legs: Sequence[Held | Fill]) -> set[int]:
+def _sides(legs: Sequence[nouns.Held | nouns.Fill]) -> set[int]:
     """Signs of what the legs pay as if all expired at once, and of the time value of later ones."""
     strikes = sorted({leg.strike for leg in legs if leg.strike is not None})
     top = 2.0 * (strikes[-1] if strikes else 1.0) + 1.0

@@ -16,15 +16,7 @@ from dataclasses import dataclass, replace
 from tomic import dates
 from tomic.errors import DataError, TomicError
 from tomic.journal import campaign
-from tomic.models.journal import (
-    MOST_NUMBER,
-    Action,
-    Contract,
-    ContractKey,
-    Fill,
-    JournalEntry,
-    Trade,
-)
+from tomic.models import journal as nouns
 
 _TOGETHER = dt.timedelta(seconds=5)
 """Executions without an order number belong together when they are this close in time."""
@@ -48,7 +40,7 @@ class Executed:
     exec_id: str
     at: dt.datetime
     symbol: str
-    contract: Contract
+    contract: nouns.Contract
     quantity: float
     """Signed: bought or sold."""
     price: float
@@ -57,7 +49,7 @@ class Executed:
     """A cost is positive; None where the broker does not report it."""
     order: str = ""
     """Number of the order, shared by the legs of a combination."""
-    action: Action | None = None
+    action: nouns.Action | None = None
     """EXPIRE or ASSIGN where the broker says so."""
     opens: bool | None = None
     """Whether it opens (True) or closes (False); None where the broker says neither, or both."""
@@ -84,7 +76,7 @@ def fault(execution: Executed) -> str:
         return f"a price or strike of {max(execution.price, strike):g} is beyond reason"
     if contract.multiplier > _MOST_MULTIPLIER:
         return f"a multiplier of {contract.multiplier} is beyond reason"
-    if contract.con_id is not None and not 0 < contract.con_id < MOST_NUMBER:
+    if contract.con_id is not None and not 0 < contract.con_id < nouns.MOST_NUMBER:
         return f"{contract.con_id} is no contract id"
     if execution.at.year not in _YEARS:
         return f"{execution.at.year} is no year to trade in"
@@ -102,11 +94,11 @@ class Placed:
     """
 
     number: int
-    entry: JournalEntry
+    entry: nouns.JournalEntry
     exec_ids: tuple[str, ...]
     how: str
     """opened, closed, rolled, adjusted, expired, assigned, or confirmed (was typed before)."""
-    fills: tuple[Fill, ...] = ()
+    fills: tuple[nouns.Fill, ...] = ()
     """What went there."""
 
 
@@ -130,7 +122,7 @@ class PlacedOrder:
 class _OrderPart:
     """Executions of one contract in one order, on one side."""
 
-    fill: Fill
+    fill: nouns.Fill
     opens: bool | None
     """False for what can only take something back."""
     cancels: bool
@@ -145,7 +137,7 @@ class _OrderPart:
 
 def to_trades(
     executions: Iterable[Executed], *, commission: float = 0.0
-) -> list[tuple[str, Trade]]:
+) -> list[tuple[str, nouns.Trade]]:
     """
     Put executions together, order by order, in order of time; returns symbol and trade.
 
@@ -173,10 +165,10 @@ def _by_order(executions: Iterable[Executed]) -> list[list[Executed]]:
     return groups
 
 
-def _trade(group: Sequence[Executed], fills: Sequence[Fill]) -> Trade:
-    return Trade(
+def _trade(group: Sequence[Executed], fills: Sequence[nouns.Fill]) -> nouns.Trade:
+    return nouns.Trade(
         at=group[0].at,
-        action=group[0].action or Action.OPEN,
+        action=group[0].action or nouns.Action.OPEN,
         fills=tuple(fills),
         structures=campaign.count_structures(fills),
     )
@@ -186,7 +178,7 @@ def _parts(group: Sequence[Executed], commission: float) -> list[_OrderPart]:
     by_side: dict[tuple[object, ...], list[Executed]] = {}
     for execution in group:
         # Shares that are assigned at two strikes come at two prices.
-        is_delivered = execution.contract.is_stock and execution.action is Action.ASSIGN
+        is_delivered = execution.contract.is_stock and execution.action is nouns.Action.ASSIGN
         price = round(execution.price, 6) if is_delivered else None
         name = (
             execution.contract.key,
@@ -207,7 +199,7 @@ def _opens(execution: Executed) -> bool | None:
     return False if is_end or execution.cancels else execution.opens
 
 
-def _fill(executions: Sequence[Executed], commission: float) -> Fill:
+def _fill(executions: Sequence[Executed], commission: float) -> nouns.Fill:
     quantity = math.fsum(execution.quantity for execution in executions)
     value = math.fsum(execution.quantity * execution.price for execution in executions)
     paid = sum(
@@ -216,7 +208,7 @@ def _fill(executions: Sequence[Executed], commission: float) -> Fill:
         else execution.commission
         for execution in executions
     )
-    return Fill(
+    return nouns.Fill(
         **executions[0].contract.model_dump(),
         quantity=quantity,
         price=round(value / quantity, 9),
@@ -229,7 +221,10 @@ def _fill(executions: Sequence[Executed], commission: float) -> Fill:
 
 
 def place(
-    executions: Iterable[Executed], entries: Sequence[JournalEntry], *, commission: float = 0.0
+    executions: Iterable[Executed],
+    entries: Sequence[nouns.JournalEntry],
+    *,
+    commission: float = 0.0,
 ) -> list[PlacedOrder]:
     """
     Find the campaign of each trade: what closes or rolls legs of open entries belongs to them.
@@ -274,17 +269,17 @@ def _tried(group: Sequence[Executed], book: _OpenEntries, commission: float) -> 
 class _OpenEntries:
     """Entries by number, as the orders placed so far left them."""
 
-    def __init__(self, entries: Iterable[JournalEntry] = ()) -> None:
-        self._entries: dict[int, JournalEntry] = {}
+    def __init__(self, entries: Iterable[nouns.JournalEntry] = ()) -> None:
+        self._entries: dict[int, nouns.JournalEntry] = {}
         self._of_symbol: dict[str, dict[int, None]] = {}
         for number, entry in enumerate(entries):
             self.keep(number, entry)
 
-    def keep(self, number: int, entry: JournalEntry) -> None:
+    def keep(self, number: int, entry: nouns.JournalEntry) -> None:
         self._entries[number] = entry
         self._of_symbol.setdefault(entry.symbol, {})[number] = None
 
-    def of(self, symbol: str) -> list[tuple[int, JournalEntry]]:
+    def of(self, symbol: str) -> list[tuple[int, nouns.JournalEntry]]:
         return [(number, self._entries[number]) for number in self._of_symbol.get(symbol, ())]
 
     @property
@@ -296,9 +291,9 @@ class _OpenEntries:
 class _Share:
     """What one entry gets of an order."""
 
-    entry: JournalEntry
-    closing: list[Fill]
-    opening: list[Fill]
+    entry: nouns.JournalEntry
+    closing: list[nouns.Fill]
+    opening: list[nouns.Fill]
 
 
 def _placed(group: Sequence[Executed], book: _OpenEntries, commission: float) -> PlacedOrder:
@@ -324,8 +319,8 @@ def _placed(group: Sequence[Executed], book: _OpenEntries, commission: float) ->
         placed.append(Placed(number, entry, _ids(fills), how, fills))
     if parts:
         fills = tuple(part.fill for part in parts)
-        own = _part(trade, fills, Action.OPEN)
-        entry = JournalEntry(symbol=symbol, opened_at=trade.at, trades=(own,))
+        own = _part(trade, fills, nouns.Action.OPEN)
+        entry = nouns.JournalEntry(symbol=symbol, opened_at=trade.at, trades=(own,))
         placed.append(Placed(book.next_number, entry, _ids(fills), "opened", fills))
     order = PlacedOrder(tuple(placed), (*unplaced, *undelivered))
     _check_conserved(group, order)
@@ -343,8 +338,8 @@ def _check_conserved(group: Sequence[Executed], order: PlacedOrder) -> None:
             raise DataError(f"{gap:+g} of {key} would be lost; please report this")
 
 
-def _amounts(fills: Iterable[Fill | Executed]) -> dict[ContractKey, float]:
-    total: dict[ContractKey, float] = {}
+def _amounts(fills: Iterable[nouns.Fill | Executed]) -> dict[nouns.ContractKey, float]:
+    total: dict[nouns.ContractKey, float] = {}
     for fill in fills:
         key = fill.contract.key if isinstance(fill, Executed) else fill.key
         total[key] = total.get(key, 0.0) + fill.quantity
@@ -354,7 +349,9 @@ def _amounts(fills: Iterable[Fill | Executed]) -> dict[ContractKey, float]:
 # -- typed before ------------------------------------------------------------------------------
 
 
-def _typed(trade: Trade, entries: Mapping[int, JournalEntry]) -> tuple[int, JournalEntry] | None:
+def _typed(
+    trade: nouns.Trade, entries: Mapping[int, nouns.JournalEntry]
+) -> tuple[int, nouns.JournalEntry] | None:
     """The entry in which somebody typed this very trade, with the broker's fills in its place."""
     traded = _amounts(trade.fills)
     for number, entry in entries.items():
@@ -364,7 +361,7 @@ def _typed(trade: Trade, entries: Mapping[int, JournalEntry]) -> tuple[int, Jour
     return None
 
 
-def _is_typed_on(own: Trade, trade: Trade) -> bool:
+def _is_typed_on(own: nouns.Trade, trade: nouns.Trade) -> bool:
     is_confirmed = any(fill.exec_id for fill in own.fills)
     return not is_confirmed and _day(own.at) == _day(trade.at)
 
@@ -373,7 +370,9 @@ def _day(at: dt.datetime) -> dt.date:
     return at.astimezone(dates.NEW_YORK).date()
 
 
-def _confirmed(entry: JournalEntry, index: int, fills: Sequence[Fill]) -> JournalEntry:
+def _confirmed(
+    entry: nouns.JournalEntry, index: int, fills: Sequence[nouns.Fill]
+) -> nouns.JournalEntry:
     own = entry.trades[index]
     mids = {fill.key: fill.mid for fill in own.fills}
     sure = tuple(fill.model_copy(update={"mid": mids.get(fill.key)}) for fill in fills)
@@ -383,8 +382,8 @@ def _confirmed(entry: JournalEntry, index: int, fills: Sequence[Fill]) -> Journa
 
 
 def _typed_ends(
-    trade: Trade, parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry]
-) -> tuple[list[_OrderPart], list[tuple[int, JournalEntry, tuple[Fill, ...]]]]:
+    trade: nouns.Trade, parts: Sequence[_OrderPart], entries: Mapping[int, nouns.JournalEntry]
+) -> tuple[list[_OrderPart], list[tuple[int, nouns.JournalEntry, tuple[nouns.Fill, ...]]]]:
     """Typed closings, expiries and assignments that are each a part of what the broker reports."""
     left, confirmed = list(parts), []
     for number, entry in entries.items():
@@ -399,8 +398,8 @@ def _typed_ends(
 
 
 def _take(
-    parts: Sequence[_OrderPart], wanted: Sequence[Fill]
-) -> tuple[list[Fill], list[_OrderPart]]:
+    parts: Sequence[_OrderPart], wanted: Sequence[nouns.Fill]
+) -> tuple[list[nouns.Fill], list[_OrderPart]]:
     """Fills of the parts that come to the *wanted* ones, and what is left; none if they do not."""
     left, taken = list(parts), []
     for fill in wanted:
@@ -425,14 +424,14 @@ def _take(
 
 
 def _without_unheld(
-    trade: Trade, parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry]
+    trade: nouns.Trade, parts: Sequence[_OrderPart], entries: Mapping[int, nouns.JournalEntry]
 ) -> tuple[list[_OrderPart], list[Unplaced]]:
     """
     Parts that the open entries can take, and those that close more than all of them hold.
 
     The shares of an assignment go with its option.
     """
-    owned: Counter[tuple[ContractKey, bool]] = Counter()
+    owned: Counter[tuple[nouns.ContractKey, bool]] = Counter()
     for entry in _open_at(trade, entries).values():
         for leg in campaign.held(entry):
             owned[leg.key, leg.quantity > 0.0] += abs(leg.quantity)  # type: ignore[assignment]
@@ -449,7 +448,7 @@ def _without_unheld(
     unplaced = []
     for part, amount in apart:
         delivered = [other for other in kept if _is_delivery(other.fill, part.fill)]
-        if trade.action is Action.ASSIGN:
+        if trade.action is nouns.Action.ASSIGN:
             kept = [other for other in kept if other not in delivered]
         else:
             delivered = []
@@ -460,22 +459,24 @@ def _without_unheld(
     return kept, unplaced
 
 
-def _only_closes(trade: Trade, part: _OrderPart) -> bool:
+def _only_closes(trade: nouns.Trade, part: _OrderPart) -> bool:
     # Delivered shares are placed together with their options.
-    return part.opens is False and not (trade.action is Action.ASSIGN and part.fill.is_stock)
+    return part.opens is False and not (trade.action is nouns.Action.ASSIGN and part.fill.is_stock)
 
 
-def _unheld(trade: Trade, part: _OrderPart, amount: float) -> str:
+def _unheld(trade: nouns.Trade, part: _OrderPart, amount: float) -> str:
     fill = part.fill
     what = f"{fill.quantity:+g} {fill.name}"
     holds = f"of which open entries hold {amount:g}" if amount else "which no open entry holds"
     if part.cancels:
         return f"{what} takes an execution back that is not known here"
-    words = {Action.EXPIRE: "expired", Action.ASSIGN: "assigned"}
+    words = {nouns.Action.EXPIRE: "expired", nouns.Action.ASSIGN: "assigned"}
     return f"{what} is {words.get(trade.action, 'closed')}, {holds}; import what opened it"
 
 
-def _open_at(trade: Trade, entries: Mapping[int, JournalEntry]) -> dict[int, JournalEntry]:
+def _open_at(
+    trade: nouns.Trade, entries: Mapping[int, nouns.JournalEntry]
+) -> dict[int, nouns.JournalEntry]:
     return {
         number: entry
         for number, entry in entries.items()
@@ -484,7 +485,7 @@ def _open_at(trade: Trade, entries: Mapping[int, JournalEntry]) -> dict[int, Jou
 
 
 def _distribute(
-    trade: Trade, parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry]
+    trade: nouns.Trade, parts: Sequence[_OrderPart], entries: Mapping[int, nouns.JournalEntry]
 ) -> tuple[dict[int, _Share], list[_OrderPart], list[Unplaced]]:
     """
     What each open entry gets; what opens an entry of its own; and shares that belong nowhere.
@@ -493,7 +494,7 @@ def _distribute(
     contract goes with it.
     """
     shares: dict[int, _Share] = {}
-    is_delivery = trade.action is Action.ASSIGN
+    is_delivery = trade.action is nouns.Action.ASSIGN
     stock = [part for part in parts if is_delivery and part.fill.is_stock]
     rest = [part for part in parts if not (is_delivery and part.fill.is_stock)]
     rest = _close(trade, rest, entries, shares)
@@ -516,9 +517,9 @@ def _distribute(
 
 
 def _close(
-    trade: Trade,
+    trade: nouns.Trade,
     parts: Sequence[_OrderPart],
-    entries: Mapping[int, JournalEntry],
+    entries: Mapping[int, nouns.JournalEntry],
     shares: dict[int, _Share],
 ) -> list[_OrderPart]:
     """Give each open entry the parts that take back what it holds; returns what is left."""
@@ -540,8 +541,8 @@ def _close(
 
 
 def _candidates(
-    trade: Trade, fills: Sequence[Fill], entries: Mapping[int, JournalEntry]
-) -> list[tuple[int, JournalEntry]]:
+    trade: nouns.Trade, fills: Sequence[nouns.Fill], entries: Mapping[int, nouns.JournalEntry]
+) -> list[tuple[int, nouns.JournalEntry]]:
     """Open entries that hold legs which the fills take back, those with most such legs first."""
     ranked = []
     for number, entry in _open_at(trade, entries).items():
@@ -552,7 +553,7 @@ def _candidates(
     return [(number, entry) for _, number, entry in sorted(ranked, key=lambda each: each[:2])]
 
 
-def _split(part: _OrderPart, size: float) -> tuple[Fill, list[_OrderPart]]:
+def _split(part: _OrderPart, size: float) -> tuple[nouns.Fill, list[_OrderPart]]:
     """*size* contracts of a part, and what is left of it."""
     fill = part.fill
     if size >= abs(fill.quantity) - _DUST:
@@ -573,7 +574,7 @@ def _split(part: _OrderPart, size: float) -> tuple[Fill, list[_OrderPart]]:
     return split_off, [replace(part, fill=rest)]
 
 
-def _replaced(fill: Fill, shares: Mapping[int, _Share]) -> _Share:
+def _replaced(fill: nouns.Fill, shares: Mapping[int, _Share]) -> _Share:
     """The share whose closing legs a new one replaces: of its right, and as many, if there is."""
 
     def distance(share: _Share) -> tuple[bool, bool]:
@@ -586,20 +587,22 @@ def _replaced(fill: Fill, shares: Mapping[int, _Share]) -> _Share:
 # -- delivery ----------------------------------------------------------------------------------
 
 
-def _is_delivery(shares: Fill, option: Fill) -> bool:
+def _is_delivery(shares: nouns.Fill, option: nouns.Fill) -> bool:
     """Whether shares come from, or go for, an exercised option: its strike, and the right side."""
     if not shares.is_stock or option.strike is None or shares.price is None:
         return False
     return abs(shares.price - option.strike) < 0.005 and shares.quantity * _delivered(option) > 0.0
 
 
-def _delivered(option: Fill) -> float:
+def _delivered(option: nouns.Fill) -> float:
     """Shares that change hands when this takes an option away by exercise."""
     return option.quantity * option.multiplier * (-1.0 if option.is_call else 1.0)
 
 
 def _deliver(
-    parts: Sequence[_OrderPart], entries: Mapping[int, JournalEntry], shares: dict[int, _Share]
+    parts: Sequence[_OrderPart],
+    entries: Mapping[int, nouns.JournalEntry],
+    shares: dict[int, _Share],
 ) -> list[_OrderPart]:
     """
     Give the shares of an assignment to the entries whose options were assigned.
@@ -630,12 +633,14 @@ def _deliver(
     return left
 
 
-def _are_held_elsewhere(part: _OrderPart, number: int, entries: Mapping[int, JournalEntry]) -> bool:
+def _are_held_elsewhere(
+    part: _OrderPart, number: int, entries: Mapping[int, nouns.JournalEntry]
+) -> bool:
     """Whether shares that go are held by other entries alone."""
     if part.opens is True:
         return False
 
-    def takes(entry: JournalEntry) -> bool:
+    def takes(entry: nouns.JournalEntry) -> bool:
         return entry.is_open and any(
             leg.is_stock and leg.quantity * part.fill.quantity < 0.0 for leg in campaign.held(entry)
         )
@@ -644,35 +649,37 @@ def _are_held_elsewhere(part: _OrderPart, number: int, entries: Mapping[int, Jou
     return not takes(entries[number]) and any(takes(entry) for entry in others)
 
 
-def _action(trade: Trade, closing: Sequence[Fill], fills: Sequence[Fill]) -> tuple[Action, str]:
-    if trade.action is Action.EXPIRE:
-        return Action.EXPIRE, "expired"
-    if trade.action is Action.ASSIGN:
-        return Action.ASSIGN, "assigned"
+def _action(
+    trade: nouns.Trade, closing: Sequence[nouns.Fill], fills: Sequence[nouns.Fill]
+) -> tuple[nouns.Action, str]:
+    if trade.action is nouns.Action.EXPIRE:
+        return nouns.Action.EXPIRE, "expired"
+    if trade.action is nouns.Action.ASSIGN:
+        return nouns.Action.ASSIGN, "assigned"
     if len(fills) > len(closing):
-        return Action.ROLL, "rolled"
-    return Action.CLOSE, "closed"
+        return nouns.Action.ROLL, "rolled"
+    return nouns.Action.CLOSE, "closed"
 
 
-def _part(trade: Trade, fills: tuple[Fill, ...], action: Action) -> Trade:
+def _part(trade: nouns.Trade, fills: tuple[nouns.Fill, ...], action: nouns.Action) -> nouns.Trade:
     return trade.model_copy(
         update={"fills": fills, "action": action, "structures": campaign.count_structures(fills)}
     )
 
 
-def as_part_of(trade: Trade, entry: JournalEntry) -> Trade:
+def as_part_of(trade: nouns.Trade, entry: nouns.JournalEntry) -> nouns.Trade:
     """A trade named after what it does to an entry: it closes, rolls or adjusts."""
     if trade.action in campaign.ENDS:
         return trade
     owned = {leg.key: leg.quantity for leg in campaign.held(entry)}
     closing = [fill for fill in trade.fills if owned.get(fill.key, 0.0) * fill.quantity < 0.0]
-    action = Action.ROLL if closing else Action.ADJUST
+    action = nouns.Action.ROLL if closing else nouns.Action.ADJUST
     if len(closing) == len(trade.fills):
-        action = Action.CLOSE
+        action = nouns.Action.CLOSE
     return trade.model_copy(update={"action": action})
 
 
-def _ids(fills: Iterable[Fill]) -> tuple[str, ...]:
+def _ids(fills: Iterable[nouns.Fill]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(number for fill in fills for number in fill.exec_id.split()))
 
 

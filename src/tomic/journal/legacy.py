@@ -20,20 +20,8 @@ from pydantic import ValidationError
 from tomic import dates
 from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
 from tomic.journal import campaign
-from tomic.models import normalize_symbol
+from tomic.models import journal as nouns, normalize_symbol
 from tomic.models.documents import first_fault
-from tomic.models.journal import (
-    Action,
-    Context,
-    EntryStatus,
-    ExitRules,
-    Fill,
-    JournalEntry,
-    Note,
-    Snapshot,
-    Stated,
-    Trade,
-)
 
 _DAY_FIRST = re.compile(r"(\d{1,2})[-/](\d{1,2})[-/](\d{4})", re.ASCII)
 _NOON = dt.time(12, 0)
@@ -112,7 +100,7 @@ _RULE_COLUMNS: dict[str, tuple[str, Callable[[float], float]]] = {
 }
 
 
-def exit_rules(document: Mapping[str, Any]) -> tuple[ExitRules, list[str]]:
+def exit_rules(document: Mapping[str, Any]) -> tuple[nouns.ExitRules, list[str]]:
     """
     Exit rules from the table ``ExitRules``, the Dutch text ``Exitstrategie`` and ``StopPct``.
 
@@ -131,7 +119,7 @@ def exit_rules(document: Mapping[str, Any]) -> tuple[ExitRules, list[str]]:
     for name, (column, convert) in _RULE_COLUMNS.items():
         if (number := number_of(table.get(column))) is not None:
             values[name] = convert(number)
-    return ExitRules.model_validate(values), notes
+    return nouns.ExitRules.model_validate(values), notes
 
 
 def _from_text(text: str, premium: float | None) -> tuple[dict[str, Any], list[str]]:
@@ -164,16 +152,16 @@ def _from_text(text: str, premium: float | None) -> tuple[dict[str, Any], list[s
 
 
 _STATUS = {
-    "open": EntryStatus.OPEN,
-    "gesloten": EntryStatus.CLOSED,
-    "closed": EntryStatus.CLOSED,
-    "gecanceld": EntryStatus.CANCELLED,
-    "cancelled": EntryStatus.CANCELLED,
+    "open": nouns.EntryStatus.OPEN,
+    "gesloten": nouns.EntryStatus.CLOSED,
+    "closed": nouns.EntryStatus.CLOSED,
+    "gecanceld": nouns.EntryStatus.CANCELLED,
+    "cancelled": nouns.EntryStatus.CANCELLED,
 }
 _OUT = {
-    EntryStatus.OPEN: "Open",
-    EntryStatus.CLOSED: "Gesloten",
-    EntryStatus.CANCELLED: "Gecanceld",
+    nouns.EntryStatus.OPEN: "Open",
+    nouns.EntryStatus.CLOSED: "Gesloten",
+    nouns.EntryStatus.CANCELLED: "Gecanceld",
 }
 _CENT = 0.005
 _MOST_DIGITS = 15
@@ -184,7 +172,7 @@ _MOST_DIGITS = 15
 class Read:
     """One entry of the file: what it became, and what could not be taken over."""
 
-    entry: JournalEntry | None
+    entry: nouns.JournalEntry | None
     trade_id: str
     notes: tuple[str, ...]
 
@@ -227,24 +215,26 @@ def _read(document: Mapping[str, Any]) -> Read:
     return Read(entry.model_copy(update={"id": number}), trade_id, tuple(notes))
 
 
-def _entry(document: Mapping[str, Any], notes: list[str]) -> JournalEntry:
+def _entry(document: Mapping[str, Any], notes: list[str]) -> nouns.JournalEntry:
     opened = moment_of(document.get("DatumIn"), "DatumIn")
     closed = moment_of(document["DatumUit"], "DatumUit") if text_of(document, "DatumUit") else None
     status = _STATUS.get(text_of(document, "Status").lower() or "open")
     if status is None:
         raise BadFile(f"Status {document.get('Status')!r} is none of {', '.join(_OUT.values())}")
     fills = _fills(document)
-    trades = _trades(document, fills, opened, closed if status is EntryStatus.CLOSED else None)
+    trades = _trades(
+        document, fills, opened, closed if status is nouns.EntryStatus.CLOSED else None
+    )
     rules, rule_notes = exit_rules(document)
     notes += rule_notes
-    if fills and not trades and status is not EntryStatus.CANCELLED:
+    if fills and not trades and status is not nouns.EntryStatus.CANCELLED:
         notes.append("no premium, so its legs and P&L are not known; they are kept in `original`")
-    entry = JournalEntry(
+    entry = nouns.JournalEntry(
         symbol=normalize_symbol(text_of(document, "Symbool")),
         strategy=strategy_name(text_of(document, "Type")),
         status=status,
         opened_at=opened,
-        closed_at=None if status is EntryStatus.OPEN else closed or opened,
+        closed_at=None if status is nouns.EntryStatus.OPEN else closed or opened,
         trades=trades,
         rules=rules,
         context=_context(document, opened, trades),
@@ -268,7 +258,7 @@ def strategy_name(text: str) -> str:
 # -- trades ----------------------------------------------------------------------------------
 
 
-def _fills(document: Mapping[str, Any]) -> tuple[Fill, ...]:
+def _fills(document: Mapping[str, Any]) -> tuple[nouns.Fill, ...]:
     common = text_of(document, "Expiry")
     fills = []
     for leg in document.get("Legs") or ():
@@ -281,7 +271,7 @@ def _fills(document: Mapping[str, Any]) -> tuple[Fill, ...]:
         expiry = str(leg.get("expiry") or leg.get("Expiry") or common)
         con_id = leg.get("conId")
         fills.append(
-            Fill(
+            nouns.Fill(
                 expiry=dates.parse_expiry(expiry),
                 strike=number_of(leg.get("strike")),
                 right="C" if kind.startswith("C") else "P",
@@ -294,18 +284,18 @@ def _fills(document: Mapping[str, Any]) -> tuple[Fill, ...]:
 
 def _trades(
     document: Mapping[str, Any],
-    fills: tuple[Fill, ...],
+    fills: tuple[nouns.Fill, ...],
     opened: dt.datetime,
     closed: dt.datetime | None,
-) -> tuple[Trade, ...]:
+) -> tuple[nouns.Trade, ...]:
     paid = number_of(document.get("Premium"))
     paid = number_of(document.get("EntryPrice")) if paid is None else paid
     if not fills or paid is None:
         return ()
     structures = campaign.count_structures(fills)
-    opening = Trade(
+    opening = nouns.Trade(
         at=opened,
-        action=Action.OPEN,
+        action=nouns.Action.OPEN,
         fills=fills,
         price=_signed(paid, fills),
         structures=structures,
@@ -318,12 +308,12 @@ def _trades(
     # The original's result is entry less exit, whichever way the money went.
     price = -math.copysign(back, opening.price or 1.0) if back >= 0.0 else back
     at = max(closed, opened)
-    return opening, Trade(
-        at=at, action=Action.CLOSE, fills=reverse, price=price, structures=structures
+    return opening, nouns.Trade(
+        at=at, action=nouns.Action.CLOSE, fills=reverse, price=price, structures=structures
     )
 
 
-def _signed(price: float, fills: Sequence[Fill]) -> float:
+def _signed(price: float, fills: Sequence[nouns.Fill]) -> float:
     """Its premiums carry no sign where the structure tells; a debit may be written either way."""
     if price < 0.0:
         return price
@@ -333,22 +323,22 @@ def _signed(price: float, fills: Sequence[Fill]) -> float:
         return price
 
 
-def _stated(document: Mapping[str, Any]) -> Stated | None:
+def _stated(document: Mapping[str, Any]) -> nouns.Stated | None:
     result, days = number_of(document.get("Resultaat")), number_of(document.get("DaysInTrade"))
     rom = number_of(document.get("ReturnOnMargin"))
     if result is None and rom is None and days is None:
         return None
-    return Stated(
+    return nouns.Stated(
         result=result,
         rom=None if rom is None else rom / 100.0,
         days=None if days is None else int(days),
     )
 
 
-def _result_notes(entry: JournalEntry) -> list[str]:
+def _result_notes(entry: nouns.JournalEntry) -> list[str]:
     stated = entry.stated.result if entry.stated else None
     computed = campaign.result(entry)
-    if entry.status is not EntryStatus.CLOSED:
+    if entry.status is not nouns.EntryStatus.CLOSED:
         return []
     if computed is None:
         return ["closed without prices or a result: it counts in no statistics"]
@@ -366,8 +356,10 @@ def _result_notes(entry: JournalEntry) -> list[str]:
 # -- what was known ----------------------------------------------------------------------------
 
 
-def _context(document: Mapping[str, Any], opened: dt.datetime, trades: Sequence[Trade]) -> Context:
-    return Context(
+def _context(
+    document: Mapping[str, Any], opened: dt.datetime, trades: Sequence[nouns.Trade]
+) -> nouns.Context:
+    return nouns.Context(
         as_of=opened,
         source="import",
         spot=number_of(document.get("Spot")),
@@ -390,11 +382,11 @@ def _greeks(table: Mapping[str, Any]) -> dict[str, Any]:
     return {"delta": None if delta is None else 100.0 * delta, **greeks}
 
 
-def _snapshots(document: Mapping[str, Any]) -> list[Snapshot]:
+def _snapshots(document: Mapping[str, Any]) -> list[nouns.Snapshot]:
     snapshots = []
     for row in document.get("Snapshots") or ():
         snapshots.append(
-            Snapshot(
+            nouns.Snapshot(
                 at=moment_of(row.get("date"), "date of a snapshot"),
                 spot=number_of(row.get("spot")),
                 data_type="import",
@@ -413,15 +405,15 @@ def _snapshots(document: Mapping[str, Any]) -> list[Snapshot]:
 
 def _notes(
     document: Mapping[str, Any], opened: dt.datetime, closed: dt.datetime | None
-) -> list[Note]:
+) -> list[nouns.Note]:
     words = (("Opmerkingen", opened), ("Evaluatie", closed or opened))
-    return [Note(at=at, text=text) for name, at in words if (text := text_of(document, name))]
+    return [nouns.Note(at=at, text=text) for name, at in words if (text := text_of(document, name))]
 
 
 # -- out again ---------------------------------------------------------------------------------
 
 
-def write(entry: JournalEntry) -> dict[str, Any]:
+def write(entry: nouns.JournalEntry) -> dict[str, Any]:
     """
     The entry as the original wrote it: every field it came with, computed ones up to date.
     """
@@ -445,14 +437,14 @@ def write(entry: JournalEntry) -> dict[str, Any]:
     return document
 
 
-def _opening_fields(entry: JournalEntry, opening: Trade) -> dict[str, Any]:
+def _opening_fields(entry: nouns.JournalEntry, opening: nouns.Trade) -> dict[str, Any]:
     expiry = campaign.opening_expiry(entry)
     per_share = campaign.structure_multiplier(opening.fills) * opening.structures
     price = round(campaign.cash(opening) / per_share, 4)
     fields: dict[str, Any] = {"Premium": price, "EntryPrice": price}
     if expiry is not None:
         fields["Expiry"] = expiry.isoformat()
-    if entry.status is EntryStatus.CLOSED and not campaign.held(entry):
+    if entry.status is nouns.EntryStatus.CLOSED and not campaign.held(entry):
         back = sum(campaign.cash(trade) for trade in entry.trades[1:])
         fields["ExitPrice"] = round(-back / per_share, 4) + 0.0
     if entry.original is None:

@@ -14,20 +14,8 @@ from numpy.typing import NDArray
 
 from tomic._typing import FloatArray, IntArray
 from tomic.journal import campaign
-from tomic.models import Proposal
+from tomic.models import Proposal, journal as nouns
 from tomic.models.documents import finite
-from tomic.models.journal import (
-    Calibration,
-    CalibrationBin,
-    Contract,
-    EntryStatus,
-    Interval,
-    JournalEntry,
-    ScoreBand,
-    ScoreTest,
-    Statistics,
-    Trade,
-)
 
 CENTS = 2
 
@@ -82,7 +70,7 @@ class ProposalOutcome:
     margin: float
 
 
-def summarise(entry: JournalEntry) -> dict[str, Any]:
+def summarise(entry: nouns.JournalEntry) -> dict[str, Any]:
     """The summary of an entry, JSON-ready, without what is empty; see `from_summaries`."""
     opening = entry.trades[0] if entry.trades else None
     first, last = campaign.first_expiry(entry), _last_expiry(entry)
@@ -120,7 +108,7 @@ def summarise(entry: JournalEntry) -> dict[str, Any]:
     return {name: value for name, value in summary.items() if value or type(value) in (int, float)}
 
 
-def _last_marked(entry: JournalEntry) -> tuple[float | None, dt.datetime | None]:
+def _last_marked(entry: nouns.JournalEntry) -> tuple[float | None, dt.datetime | None]:
     """
     P&L at the last marks, and when that was; nothing where a trade came after them.
 
@@ -138,19 +126,19 @@ def _last_marked(entry: JournalEntry) -> tuple[float | None, dt.datetime | None]
     return (None, None) if pnl is None else (pnl, last.at)
 
 
-def _have_changed(entry: JournalEntry) -> bool:
+def _have_changed(entry: nouns.JournalEntry) -> bool:
     """Whether other contracts are held than those that were opened."""
     if not entry.is_open or len(entry.trades) < 2:
         return False
     return {leg.key for leg in campaign.held(entry)} != {fill.key for fill in entry.trades[0].fills}
 
 
-def per_structure(trade: Trade) -> float:
+def per_structure(trade: nouns.Trade) -> float:
     """What one structure brought in, currency per share: 2.35 for a credit, -1.20 for a debit."""
     return campaign.cash(trade) / (trade.structures * campaign.structure_multiplier(trade.fills))
 
 
-def legs_text(legs: Sequence[Contract]) -> str:
+def legs_text(legs: Sequence[nouns.Contract]) -> str:
     """Legs in a line, an expiry after those that share it: ``-1 560P +1 550P 2025-06-20``."""
     options = [leg for leg in legs if not leg.is_stock]
     parts = [f"{getattr(leg, 'quantity', 0.0):+g} shares" for leg in legs if leg.is_stock]
@@ -168,7 +156,7 @@ def from_summaries(rows: Iterable[Mapping[str, Any]]) -> list[CampaignOutcome]:
 
     Cancelled entries count nowhere. A campaign is closed when all of its entries are.
     """
-    live = {row["id"]: row for row in rows if row["status"] != EntryStatus.CANCELLED}
+    live = {row["id"]: row for row in rows if row["status"] != nouns.EntryStatus.CANCELLED}
     members: dict[int, list[Mapping[str, Any]]] = {}
     for number, row in live.items():
         members.setdefault(_root(number, live), []).append(row)
@@ -196,10 +184,10 @@ def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> CampaignOutcome:
     )
     summary = first["summary"]
     result, margin, slippage = (summary.get(name) for name in ("result", "margin", "slippage"))
-    is_closed, closed = first["status"] == EntryStatus.CLOSED, first["closed_at"]
+    is_closed, closed = first["status"] == nouns.EntryStatus.CLOSED, first["closed_at"]
     opened = first["opened_at"]
     if len(rows) > 1:
-        is_closed = all(entry["status"] == EntryStatus.CLOSED for entry in rows)
+        is_closed = all(entry["status"] == nouns.EntryStatus.CLOSED for entry in rows)
         closed = max((entry["closed_at"] for entry in rows if entry["closed_at"]), default=None)
         opened = min(entry["opened_at"] for entry in rows)
         result, margin, slippage = (
@@ -255,8 +243,8 @@ def _day_of(text: str) -> dt.date:
     return dt.date.fromisoformat(text)
 
 
-def _last_expiry(entry: JournalEntry) -> dt.date | None:
-    legs: Sequence[Contract] = campaign.held(entry)
+def _last_expiry(entry: nouns.JournalEntry) -> dt.date | None:
+    legs: Sequence[nouns.Contract] = campaign.held(entry)
     return max((leg.expiry for leg in legs if leg.expiry is not None), default=None)
 
 
@@ -267,7 +255,7 @@ def _cents(value: float | None) -> float | None:
 def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
     """One entry for a list: who, what, since when, and what it made so far."""
     summary = stored["summary"]
-    is_open = stored["status"] == EntryStatus.OPEN
+    is_open = stored["status"] == nouns.EntryStatus.OPEN
     premium, pnl = summary.get("premium"), summary.get("pnl")
     earned = pnl if is_open else summary.get("result")
     expiry = _day_of(summary["expiry"]) if summary.get("expiry") else None
@@ -312,21 +300,21 @@ _MOST = 16_000_000
 _FEWEST = 200
 
 
-def wilson(hits: int, n: int, z: float = Z95) -> Interval:
+def wilson(hits: int, n: int, z: float = Z95) -> nouns.Interval:
     """
     Share of hits with Wilson's interval; nothing where n is 0.
 
     Source: Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference".
     """
     if n == 0:
-        return Interval()
+        return nouns.Interval()
     share = hits / n
     scale = 1.0 / (1.0 + z * z / n)
     middle = scale * (share + z * z / (2.0 * n))
     half = scale * z * math.sqrt(share * (1.0 - share) / n + z * z / (4.0 * n * n))
     low = 0.0 if hits == 0 else middle - half
     high = 1.0 if hits == n else middle + half
-    return Interval(value=share, low=low, high=high)
+    return nouns.Interval(value=share, low=low, high=high)
 
 
 def clusters(keys: Sequence[Hashable]) -> IntArray:
@@ -376,17 +364,17 @@ def _times_drawn(count: int, draws: int) -> NDArray[np.float32]:
     return out
 
 
-def interval(value: float | None, samples: FloatArray, *, count: int) -> Interval:
+def interval(value: float | None, samples: FloatArray, *, count: int) -> nouns.Interval:
     """
     A value with the middle 95 % of its resamples; no interval from fewer than two clusters.
     """
     known = samples[np.isfinite(samples)]
     if value is None or not math.isfinite(value):
-        return Interval()
+        return nouns.Interval()
     if count < 2 or known.size == 0:
-        return Interval(value=value)
+        return nouns.Interval(value=value)
     low, high = np.percentile(known, (2.5, 97.5))
-    return Interval(value=value, low=float(low), high=float(high))
+    return nouns.Interval(value=value, low=float(low), high=float(high))
 
 
 def ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
@@ -399,7 +387,7 @@ BINS = 10
 """Bins of equal width over [0, 1]; the last one includes 1."""
 
 
-def of_trades(outcomes: Sequence[CampaignOutcome], *, draws: int = 2000) -> Calibration:
+def of_trades(outcomes: Sequence[CampaignOutcome], *, draws: int = 2000) -> nouns.Calibration:
     """PoS at entry against how campaigns ended, however early they were closed."""
     known = [
         (outcome.pos, outcome.result > 0.0, outcome.cluster)
@@ -415,7 +403,7 @@ def of_trades(outcomes: Sequence[CampaignOutcome], *, draws: int = 2000) -> Cali
     )
 
 
-def of_proposals(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> Calibration:
+def of_proposals(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> nouns.Calibration:
     """PoS of every saved proposal, traded or not, against its result when held to expiry."""
     return calibration(
         "saved proposals, held to expiry",
@@ -433,7 +421,7 @@ def calibration(
     keys: Sequence[Hashable],
     *,
     draws: int = 2000,
-) -> Calibration:
+) -> nouns.Calibration:
     """
     Probabilities against what happened.
 
@@ -448,7 +436,9 @@ def calibration(
     y = np.array(hit, dtype=np.float64)
     n = len(p)
     if n == 0:
-        return Calibration(what=what, n=0, clusters=0, brier=Interval(), bias=Interval())
+        return nouns.Calibration(
+            what=what, n=0, clusters=0, brier=nouns.Interval(), bias=nouns.Interval()
+        )
     cluster = clusters(keys)
     count = int(cluster.max()) + 1
     slot = np.minimum((p * BINS + 1e-9).astype(np.int64), BINS - 1)
@@ -464,7 +454,7 @@ def calibration(
         samples = ratio(sums[:, 3 + BINS + index], sums[:, 3 + index])
         inside = len(set(cluster[in_bin].tolist()))
         bins.append(
-            CalibrationBin(
+            nouns.CalibrationBin(
                 low=index / BINS,
                 high=(index + 1) / BINS,
                 n=int(in_bin.sum()),
@@ -473,7 +463,7 @@ def calibration(
             )
         )
     spread = base * (1.0 - base)
-    return Calibration(
+    return nouns.Calibration(
         what=what,
         n=n,
         clusters=count,
@@ -485,13 +475,13 @@ def calibration(
     )
 
 
-def score_test(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> ScoreTest:
+def score_test(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> nouns.ScoreTest:
     """Results of saved proposals by grade, and the rank correlation of score and return."""
     usable = [
         outcome for outcome in outcomes if outcome.margin > 0.0 and math.isfinite(outcome.margin)
     ]
     if not usable:
-        return ScoreTest(n=0, clusters=0, correlation=Interval())
+        return nouns.ScoreTest(n=0, clusters=0, correlation=nouns.Interval())
     cluster = clusters([(outcome.symbol, outcome.expiry) for outcome in usable])
     count = int(cluster.max()) + 1
     x = ranks(np.array([outcome.score for outcome in usable]))
@@ -499,7 +489,7 @@ def score_test(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> Sco
     columns = np.column_stack((np.ones(len(x)), x, y, x * x, y * y, x * y))
     correlation = _correlation(columns.sum(axis=0)[None, :])
     samples = _correlation(resampled_sums(cluster, columns, draws))
-    return ScoreTest(
+    return nouns.ScoreTest(
         n=len(usable),
         clusters=count,
         bands=tuple(
@@ -510,13 +500,13 @@ def score_test(outcomes: Sequence[ProposalOutcome], *, draws: int = 2000) -> Sco
     )
 
 
-def _band(grade: str, outcomes: Sequence[ProposalOutcome], draws: int) -> ScoreBand:
+def _band(grade: str, outcomes: Sequence[ProposalOutcome], draws: int) -> nouns.ScoreBand:
     cluster = clusters([(outcome.symbol, outcome.expiry) for outcome in outcomes])
     count = int(cluster.max()) + 1
     result = np.array([outcome.result for outcome in outcomes])
     won = (result > 0.0).astype(np.float64)
     sums = resampled_sums(cluster, np.column_stack((np.ones(len(outcomes)), won, result)), draws)
-    return ScoreBand(
+    return nouns.ScoreBand(
         grade=grade,
         n=len(outcomes),
         hit=interval(float(won.mean()), ratio(sums[:, 1], sums[:, 0]), count=count),
@@ -553,7 +543,7 @@ _KEYS: dict[str, Callable[[CampaignOutcome], str]] = {
 
 def statistics(
     outcomes: Sequence[CampaignOutcome], *, label: str = "", draws: int = 2000
-) -> Statistics:
+) -> nouns.Statistics:
     """
     Statistics of the closed campaigns among *outcomes*; open ones only deepen the drawdown.
 
@@ -566,7 +556,7 @@ def statistics(
 
 def by_group(
     outcomes: Sequence[CampaignOutcome], by: By, *, draws: int = 2000
-) -> tuple[Statistics, ...]:
+) -> tuple[nouns.Statistics, ...]:
     """
     Statistics per strategy, symbol, month of closing or grade, in order of name.
 
@@ -588,8 +578,8 @@ def _statistics(
     outcomes: Sequence[CampaignOutcome],
     done: Sequence[CampaignOutcome],
     label: str,
-    expectancy: Interval,
-) -> Statistics:
+    expectancy: nouns.Interval,
+) -> nouns.Statistics:
     results = _results(done)
     wins = [value for value in results if value > 0.0]
     losses = [value for value in results if value < 0.0]
@@ -601,7 +591,7 @@ def _statistics(
         if outcome.margin
     ]
     slips = [outcome.slippage for outcome in done if outcome.slippage is not None]
-    return Statistics(
+    return nouns.Statistics(
         label=label,
         n=len(done),
         wins=len(wins),
@@ -633,7 +623,7 @@ def _results(done: Iterable[CampaignOutcome]) -> list[float]:
 
 def _expectancies(
     groups: Sequence[Sequence[CampaignOutcome]], done: Sequence[CampaignOutcome], draws: int
-) -> list[Interval]:
+) -> list[nouns.Interval]:
     """Mean result of each group, with intervals from the clusters of all campaigns."""
     group = {id(outcome): place for place, members in enumerate(groups) for outcome in members}
     rows = np.arange(len(done))

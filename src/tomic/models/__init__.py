@@ -1,66 +1,16 @@
 """The nouns of TOMIC, typed and frozen: what crosses a border is one of these."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from tomic import _lazy
 
 if TYPE_CHECKING:
-    from tomic.models.book import (
-        AccountSummary as AccountSummary,
-        Book as Book,
-        Mark as Mark,
-        Position as Position,
-        SymbolMarket as SymbolMarket,
-    )
-    from tomic.models.journal import (
-        Attribution as Attribution,
-        ExitCheck as ExitCheck,
-        ExitRules as ExitRules,
-        ExitSignal as ExitSignal,
-        JournalEntry as JournalEntry,
-        Statistics as Statistics,
-    )
-    from tomic.models.market import (
-        DataType as DataType,
-        ExerciseStyle as ExerciseStyle,
-        OptionParams as OptionParams,
-        OptionQuote as OptionQuote,
-        QuoteSource as QuoteSource,
-        RowStatus as RowStatus,
-        Spot as Spot,
-        SpotSource as SpotSource,
-        TradingSession as TradingSession,
-        Underlying as Underlying,
-        VolSnapshot as VolSnapshot,
-        normalize_symbol as normalize_symbol,
-        normalize_symbols as normalize_symbols,
-        several as several,
-    )
-    from tomic.models.review import (
-        Alert as Alert,
-        BookReview as BookReview,
-        FitChange as FitChange,
-        StressGrid as StressGrid,
-        Structure as Structure,
-    )
-    from tomic.models.trade import (
-        CurvePoint as CurvePoint,
-        Grade as Grade,
-        Leg as Leg,
-        NearestMiss as NearestMiss,
-        PriceSource as PriceSource,
-        Proposal as Proposal,
-        Refusal as Refusal,
-        RuleCount as RuleCount,
-        ScanResult as ScanResult,
-        Scenario as Scenario,
-        ScorePart as ScorePart,
-        Side as Side,
-        SymbolOutcome as SymbolOutcome,
-        TradeReview as TradeReview,
-    )
+    # The table below says which of them are offered.
+    from tomic.models.book import *  # noqa: F403
+    from tomic.models.journal import *  # noqa: F403
+    from tomic.models.market import *  # noqa: F403
+    from tomic.models.review import *  # noqa: F403
+    from tomic.models.trade import *  # noqa: F403
 
 # Built on first use: a chain needs none of those of trades and books.
 _NAMES = {

@@ -13,28 +13,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tomic.config.book import AlertsSettings
+from tomic.models import review as nouns
 from tomic.models.book import Book, SymbolMarket
-from tomic.models.review import (
-    Alert,
-    AssignmentRisk,
-    BookTotals,
-    Concentration,
-    LimitUnit,
-    PortfolioGreeks,
-    Severity,
-    Structure,
-)
 from tomic.portfolio.exposure import ExposureRow
 from tomic.portfolio.lines import BookLine
 
-_RANK = {Severity.ALARM: 0, Severity.WARNING: 1, Severity.INFO: 2}
-INFO, WARNING, ALARM = Severity.INFO, Severity.WARNING, Severity.ALARM
+_RANK = {nouns.Severity.ALARM: 0, nouns.Severity.WARNING: 1, nouns.Severity.INFO: 2}
+INFO, WARNING, ALARM = nouns.Severity.INFO, nouns.Severity.WARNING, nouns.Severity.ALARM
 _AT_THE_END_DAYS = 2
 _PIN = 0.005
 """Share of spot around the strike within which an expiring short option may go either way."""
 
 
-def ordered(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+def ordered(alerts: Iterable[nouns.Alert]) -> tuple[nouns.Alert, ...]:
     """Alarms first, the book before its structures."""
     return tuple(
         sorted(
@@ -44,14 +35,14 @@ def ordered(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
 
 
 def of_book(
-    totals: BookTotals,
-    by_symbol: dict[str, PortfolioGreeks],
-    structures: Sequence[Structure],
-    concentration: Sequence[Concentration],
+    totals: nouns.BookTotals,
+    by_symbol: dict[str, nouns.PortfolioGreeks],
+    structures: Sequence[nouns.Structure],
+    concentration: Sequence[nouns.Concentration],
     limits: AlertsSettings,
     *,
     net_liquidation: float | None = None,
-) -> Iterator[Alert]:
+) -> Iterator[nouns.Alert]:
     """
     Alerts about the book as a whole.
 
@@ -89,11 +80,11 @@ def of_book(
     yield from _capital(totals, net_liquidation, limits)
 
 
-_Threshold = tuple[bool, str, Severity, float | None, float | None, LimitUnit, str, str]
+_Threshold = tuple[bool, str, nouns.Severity, float | None, float | None, nouns.LimitUnit, str, str]
 """Whether it was crossed; then rule, severity, value, limit, unit, message and advice."""
 
 
-def _fired(scope: str, thresholds: Iterable[_Threshold]) -> Iterator[Alert]:
+def _fired(scope: str, thresholds: Iterable[_Threshold]) -> Iterator[nouns.Alert]:
     """An alert for each of *thresholds* that was crossed."""
     for crossed, rule, severity, value, limit, unit, message, advice in thresholds:
         if crossed:
@@ -103,14 +94,14 @@ def _fired(scope: str, thresholds: Iterable[_Threshold]) -> Iterator[Alert]:
 def _alert(
     scope: str,
     rule: str,
-    severity: Severity,
+    severity: nouns.Severity,
     value: float | None,
     limit: float | None,
-    unit: LimitUnit,
+    unit: nouns.LimitUnit,
     message: str,
     advice: str,
-) -> Alert:
-    return Alert(
+) -> nouns.Alert:
+    return nouns.Alert(
         rule=rule,
         severity=severity,
         scope=scope,
@@ -122,7 +113,9 @@ def _alert(
     )
 
 
-def _book_gamma(by_symbol: dict[str, PortfolioGreeks], limits: AlertsSettings) -> Iterator[Alert]:
+def _book_gamma(
+    by_symbol: dict[str, nouns.PortfolioGreeks], limits: AlertsSettings
+) -> Iterator[nouns.Alert]:
     high = {name: g.gamma for name, g in by_symbol.items() if abs(g.gamma) > limits.book_gamma}
     if len(high) > 1:
         worst = max(high.values(), key=abs)
@@ -134,7 +127,9 @@ def _book_gamma(by_symbol: dict[str, PortfolioGreeks], limits: AlertsSettings) -
         )  # fmt: skip
 
 
-def _clusters(structures: Sequence[Structure], limits: AlertsSettings) -> Iterator[Alert]:
+def _clusters(
+    structures: Sequence[nouns.Structure], limits: AlertsSettings
+) -> Iterator[nouns.Alert]:
     names = [
         structure.strategy
         for structure in structures
@@ -152,7 +147,9 @@ def _clusters(structures: Sequence[Structure], limits: AlertsSettings) -> Iterat
         )  # fmt: skip
 
 
-def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> Iterator[Alert]:
+def _shares(
+    concentration: Sequence[nouns.Concentration], limits: AlertsSettings
+) -> Iterator[nouns.Alert]:
     most = {"symbol": limits.symbol_share, "sector": limits.sector_share}
     several = {kind: sum(part.kind == kind for part in concentration) > 1 for kind in most}
     for part in concentration:
@@ -168,7 +165,7 @@ def _shares(concentration: Sequence[Concentration], limits: AlertsSettings) -> I
         )  # fmt: skip
 
 
-def _least_share(part: Concentration, every: Sequence[Concentration]) -> float | None:
+def _least_share(part: nouns.Concentration, every: Sequence[nouns.Concentration]) -> float | None:
     """What it holds of the margins that are known, or the least that this can be."""
     whole = sum(other.margin_known for other in every if other.kind == part.kind)
     return part.share if part.margin is not None or not whole else part.margin_known / whole
@@ -179,8 +176,8 @@ def _at_least(margin: float | None) -> str:
 
 
 def _capital(
-    totals: BookTotals, net_liquidation: float | None, limits: AlertsSettings
-) -> Iterator[Alert]:
+    totals: nouns.BookTotals, net_liquidation: float | None, limits: AlertsSettings
+) -> Iterator[nouns.Alert]:
     share = totals.margin_share
     if share is None and net_liquidation is not None and net_liquidation > 0.0:
         share = totals.margin_known / net_liquidation
@@ -198,7 +195,7 @@ def _capital(
         )  # fmt: skip
 
 
-def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Iterator[Alert]:
+def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Iterator[nouns.Alert]:
     """Earnings and ex-dividend days that are near."""
     today = book.today
     for symbol in sorted(set(symbols)):
@@ -218,11 +215,13 @@ def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Ite
                 )  # fmt: skip
 
 
-def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> Iterator[Alert]:
+def of_assignment(
+    risks: Iterable[nouns.AssignmentRisk], limits: AlertsSettings
+) -> Iterator[nouns.Alert]:
     """Short options that may well be exercised."""
     for risk in risks:
         limit = {"dividend": risk.dividend, "deep_in_the_money": limits.itm_share}.get(risk.reason)
-        unit: LimitUnit = "fraction" if risk.reason == "deep_in_the_money" else "currency"
+        unit: nouns.LimitUnit = "fraction" if risk.reason == "deep_in_the_money" else "currency"
         yield _alert(
             risk.structure, f"assignment_{risk.reason}", WARNING, risk.time_value, limit, unit,
             f"{risk.contract}: {risk.message}",
@@ -232,7 +231,7 @@ def of_assignment(risks: Iterable[AssignmentRisk], limits: AlertsSettings) -> It
 
 def of_entry(
     symbol: str, iv: float | None, market: SymbolMarket | None, limits: AlertsSettings
-) -> Iterator[Alert]:
+) -> Iterator[nouns.Alert]:
     """What speaks for or against opening a trade that sells volatility now."""
     historical = market.hv30 if market else None
     if iv is not None and historical is not None:
@@ -258,8 +257,8 @@ def of_entry(
 
 
 def of_structure(
-    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
-) -> Iterator[Alert]:
+    structure: nouns.Structure, market: SymbolMarket | None, limits: AlertsSettings
+) -> Iterator[nouns.Alert]:
     """Alerts about one structure; what is unknown fires nothing."""
     for thresholds in (
         _direction(structure, limits),
@@ -276,7 +275,7 @@ def of_structure(
         )  # fmt: skip
 
 
-def _direction(structure: Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
+def _direction(structure: nouns.Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
     delta, value = structure.delta_per_share, structure.greeks.delta_value
     if delta is not None:
         strong = abs(delta) >= limits.delta_strong
@@ -299,7 +298,7 @@ def _direction(structure: Structure, limits: AlertsSettings) -> Iterator[_Thresh
 
 
 def _vega(
-    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
+    structure: nouns.Structure, market: SymbolMarket | None, limits: AlertsSettings
 ) -> Iterator[_Threshold]:
     vega, rank = structure.greeks.vega, market.iv_rank if market else None
     yield (
@@ -332,7 +331,7 @@ def _vega(
 
 
 def _volatility(
-    structure: Structure, market: SymbolMarket | None, limits: AlertsSettings
+    structure: nouns.Structure, market: SymbolMarket | None, limits: AlertsSettings
 ) -> Iterator[_Threshold]:
     if structure.iv is None or market is None:
         return
@@ -351,7 +350,7 @@ def _volatility(
         )  # fmt: skip
 
 
-def _result(structure: Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
+def _result(structure: nouns.Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
     pnl, premium = structure.pnl, abs(structure.cost or 0.0)
     if pnl is None or structure.greeks.theta <= 0.0:
         return
@@ -365,7 +364,7 @@ def _result(structure: Structure, limits: AlertsSettings) -> Iterator[_Threshold
     )  # fmt: skip
 
 
-def _pay(structure: Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
+def _pay(structure: nouns.Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
     rom, pay = structure.rom, structure.theta_margin
     if rom is not None:
         rule, limit, words, advice = (
@@ -407,7 +406,7 @@ def _pay(structure: Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
 
 def assignment_risks(
     rows: Sequence[ExposureRow], names: Sequence[str], book: Book, *, itm_share: float
-) -> tuple[AssignmentRisk, ...]:
+) -> tuple[nouns.AssignmentRisk, ...]:
     """
     Short American options with a reason to be exercised; index options have none before expiry.
 
@@ -423,7 +422,7 @@ def assignment_risks(
             continue
         reason = _before_dividend(line, book) or _at_expiry(line, book) or _deep(line, itm_share)
         if reason is not None:
-            risk = AssignmentRisk(
+            risk = nouns.AssignmentRisk(
                 structure=names[row.group],
                 contract=position.contract,
                 quantity=row.quantity,

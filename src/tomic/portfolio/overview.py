@@ -21,18 +21,8 @@ from tomic._typing import FloatArray
 from tomic.config import Settings
 from tomic.config.book import AlertsSettings
 from tomic.legs import NamedLeg
+from tomic.models import review as nouns
 from tomic.models.book import Book, Position
-from tomic.models.review import (
-    Alert,
-    AssignmentRisk,
-    BookReview,
-    BookTotals,
-    Concentration,
-    HeldLeg,
-    PortfolioGreeks,
-    StressGrid,
-    Structure,
-)
 from tomic.portfolio import alerts, exposure, grouping, lines, stress
 from tomic.portfolio.exposure import ExposureRow
 from tomic.portfolio.grouping import Claim, Group, Grouping
@@ -60,7 +50,7 @@ class Holdings:
         grouped = grouping.group(present, claims=claims, cash=_in_dollars(cash, book))
         return cls(book, valued, grouped, exposure.rows_of(grouped.groups, valued))
 
-    def by_symbol(self) -> dict[str, PortfolioGreeks]:
+    def by_symbol(self) -> dict[str, nouns.PortfolioGreeks]:
         """Greeks of each symbol that has a counted line."""
         symbols = sorted({row.line.position.symbol for row in self.rows if row.line.counted})
         return {
@@ -83,7 +73,7 @@ def _in_dollars(cash: Mapping[str, float], book: Book) -> dict[str, float]:
 
 def review(
     book: Book, settings: Settings, *, claims: Sequence[Claim] = (), each_symbol: bool = False
-) -> BookReview:
+) -> nouns.BookReview:
     """
     Review *book*: the same book and settings always give the same answer.
 
@@ -113,7 +103,7 @@ def review(
         beta = exposure.beta_weighted(by_symbol, betas, book, window=rules.beta_days)
         totals = totals.model_copy(update={"beta": beta})
     fired = _alerts(book, totals, by_symbol, built, shares, risks, rules.alerts)
-    return BookReview(
+    return nouns.BookReview(
         as_of=book.as_of,
         currency=book.currency,
         data_type=book.data_type,
@@ -136,13 +126,13 @@ def review(
 
 def _alerts(
     book: Book,
-    totals: BookTotals,
-    by_symbol: dict[str, PortfolioGreeks],
-    built: Sequence[Structure],
-    shares: Sequence[Concentration],
-    risks: Sequence[AssignmentRisk],
+    totals: nouns.BookTotals,
+    by_symbol: dict[str, nouns.PortfolioGreeks],
+    built: Sequence[nouns.Structure],
+    shares: Sequence[nouns.Concentration],
+    risks: Sequence[nouns.AssignmentRisk],
     limits: AlertsSettings,
-) -> tuple[Alert, ...]:
+) -> tuple[nouns.Alert, ...]:
     fired = [
         *alerts.of_book(
             totals, by_symbol, built, shares, limits, net_liquidation=book.net_liquidation
@@ -157,10 +147,10 @@ def _alerts(
 
 def _totals(
     book: Book,
-    built: Sequence[Structure],
-    by_symbol: Mapping[str, PortfolioGreeks],
-    grid: StressGrid | None,
-) -> BookTotals:
+    built: Sequence[nouns.Structure],
+    by_symbol: Mapping[str, nouns.PortfolioGreeks],
+    grid: nouns.StressGrid | None,
+) -> nouns.BookTotals:
     net = book.net_liquidation
     pnl = exposure.Total.of((structure.id, structure.pnl) for structure in built)
     required = exposure.Total.of((structure.id, structure.margin) for structure in built)
@@ -168,7 +158,7 @@ def _totals(
     lacking = {*required.unknown, *required_net.unknown}
     worst = grid.worst if grid else None
     sized = net is not None and net > 0.0
-    return BookTotals(
+    return nouns.BookTotals(
         greeks=exposure.add(by_symbol.values()),
         # An empty book has no P&L to report, but its margin is known: zero.
         pnl=pnl.value if built else None,
@@ -206,7 +196,7 @@ def structures(
     *,
     rules: margin.MarginRules,
     broad_indices: Sequence[str] = (),
-) -> tuple[Structure, ...]:
+) -> tuple[nouns.Structure, ...]:
     """The structures of *groups*, in their order; *rows* are their legs (`exposure.rows_of`)."""
     legs = [list(leg_rows) for _, leg_rows in groupby(rows, key=lambda row: row.group)]
     margins = _margins(legs, rules, broad_indices)
@@ -221,7 +211,7 @@ def structures(
 
 def _structure(
     name: str, group: Group, rows: Sequence[ExposureRow], required: float, book: Book
-) -> Structure:
+) -> nouns.Structure:
     figures = _figures(rows)
     greeks = exposure.greeks(rows)
     rate = rows[0].line.fx
@@ -233,7 +223,7 @@ def _structure(
     complete = all(row.line.counted for row in rows)
     options = any(row.line.position.is_option for row in rows)
     opened, at_least = _opened(group, rows)
-    return Structure(
+    return nouns.Structure(
         id=name,
         strategy=group.strategy,
         symbol=group.symbol,
@@ -268,9 +258,9 @@ def _structure(
     )
 
 
-def _leg(row: ExposureRow) -> HeldLeg:
+def _leg(row: ExposureRow) -> nouns.HeldLeg:
     line, position = row.line, row.line.position
-    return HeldLeg(
+    return nouns.HeldLeg(
         contract=position.contract,
         quantity=row.quantity,
         right=position.right,

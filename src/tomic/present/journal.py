@@ -8,17 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tomic.journal import campaign, statistics
+from tomic.models import journal as nouns
 from tomic.models.documents import to_document
-from tomic.models.journal import (
-    Attribution,
-    Calibration,
-    ExitCheck,
-    Interval,
-    JournalEntry,
-    JournalReport,
-    Statistics,
-    Verdict,
-)
 from tomic.present.forms import NOT_ADVICE, Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, money, number, per_cent
 
@@ -67,7 +58,7 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
     return table.text()
 
 
-def recorded(entry: JournalEntry, *, as_json: bool) -> str:
+def recorded(entry: nouns.JournalEntry, *, as_json: bool) -> str:
     """What an entry is after a change, in a line or as a document."""
     if as_json:
         return document(entry)
@@ -80,7 +71,7 @@ def recorded(entry: JournalEntry, *, as_json: bool) -> str:
     return f"{entry.id}  {entry.symbol} {name} · {legs}{side} · {state}\n"
 
 
-def document(entry: JournalEntry) -> str:
+def document(entry: nouns.JournalEntry) -> str:
     """The entry whole, with what is computed from it."""
     legs = [to_document(leg, exclude_none=True) for leg in campaign.held(entry)]
     computed = {
@@ -94,7 +85,7 @@ def document(entry: JournalEntry) -> str:
     return to_json({"schema": "tomic.journal.entry/1", **body, "computed": computed})
 
 
-def whole(entry: JournalEntry, *, as_json: bool) -> str:
+def whole(entry: nouns.JournalEntry, *, as_json: bool) -> str:
     """One entry with everything that was kept of it."""
     if as_json:
         return document(entry)
@@ -124,7 +115,7 @@ def _value(value: Any) -> str:
     return "yes" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _trade_lines(entry: JournalEntry) -> list[str]:
+def _trade_lines(entry: nouns.JournalEntry) -> list[str]:
     lines = []
     for place, trade in enumerate(entry.trades, 1):
         net = f" for {trade.price:+.2f} each" if trade.price is not None else ""
@@ -139,7 +130,7 @@ def _trade_lines(entry: JournalEntry) -> list[str]:
     return lines
 
 
-def _figure_lines(entry: JournalEntry) -> list[str]:
+def _figure_lines(entry: nouns.JournalEntry) -> list[str]:
     context = entry.context
     figures = {
         "spot": number(context.spot, 2),
@@ -331,17 +322,17 @@ def _checked(run: CheckRun) -> str:
     return "\n".join([head, *blocks]) + "\n"
 
 
-def _verdict(check: ExitCheck) -> str:
+def _verdict(check: nouns.ExitCheck) -> str:
     words = {
-        Verdict.ACT: "ACT",
-        Verdict.HOLD: "hold",
-        Verdict.STALE: "no signal, on old marks",
-        Verdict.UNJUDGED: "NOT JUDGED",
+        nouns.Verdict.ACT: "ACT",
+        nouns.Verdict.HOLD: "hold",
+        nouns.Verdict.STALE: "no signal, on old marks",
+        nouns.Verdict.UNJUDGED: "NOT JUDGED",
     }
     return words[check.verdict]
 
 
-def _details(check: ExitCheck) -> list[str]:
+def _details(check: nouns.ExitCheck) -> list[str]:
     fired = [f"      {signal.rule}: {signal.text} · {signal.advice}" for signal in check.signals]
     return [
         *fired,
@@ -350,7 +341,7 @@ def _details(check: ExitCheck) -> list[str]:
     ]
 
 
-def _signal_rows(check: ExitCheck) -> list[dict[str, Any]]:
+def _signal_rows(check: nouns.ExitCheck) -> list[dict[str, Any]]:
     common = {
         "entry_id": check.entry_id,
         "symbol": check.symbol,
@@ -367,7 +358,7 @@ def _signal_rows(check: ExitCheck) -> list[dict[str, Any]]:
 
 def check_summary(run: CheckRun) -> str:
     """How many entries came to what, and when."""
-    counts = {word: sum(check.verdict is word for check in run.checks) for word in Verdict}
+    counts = {word: sum(check.verdict is word for check in run.checks) for word in nouns.Verdict}
     text = ", ".join(f"{n} {word.value}" for word, n in counts.items() if n) or "nothing open"
     return f"{run.as_of:%Y-%m-%d %H:%M} UTC · {text} · {NOT_ADVICE}"
 
@@ -451,7 +442,7 @@ def _attributed(rows: Sequence[Mapping[str, Any]]) -> str:
     return table.text() if rows else ""
 
 
-def _cents(part: Attribution) -> dict[str, Any]:
+def _cents(part: nouns.Attribution) -> dict[str, Any]:
     """Parts in cents; both accounts add up to the total in cents."""
     # Here, as it brings scipy, which a list needs not wait for.
     from tomic.journal.attribution import in_cents
@@ -474,7 +465,7 @@ def _cents(part: Attribution) -> dict[str, Any]:
 # -- statistics --------------------------------------------------------------------------------
 
 
-def report(results: JournalReport, shape: Format) -> str:
+def report(results: nouns.JournalReport, shape: Format) -> str:
     """Statistics, calibration, and the test of the score."""
     rows = [results.overall, *results.groups]
     return emit(
@@ -486,7 +477,7 @@ def report(results: JournalReport, shape: Format) -> str:
     )
 
 
-def _reported(results: JournalReport, rows: Sequence[Statistics]) -> str:
+def _reported(results: nouns.JournalReport, rows: Sequence[nouns.Statistics]) -> str:
     parts = [_totals(rows), _calibrations((results.trades, results.proposals))]
     if results.score.n:
         parts.append(_score(results))
@@ -503,7 +494,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _span(interval: Interval, form: str) -> str:
+def _span(interval: nouns.Interval, form: str) -> str:
     """A value with its interval: ``74 % (60 to 85)``."""
     if interval.value is None:
         return ""
@@ -513,7 +504,7 @@ def _span(interval: Interval, form: str) -> str:
     return f"{text} ({format(interval.low, form)} to {format(interval.high, form)})"
 
 
-def _totals(rows: Sequence[Statistics]) -> str:
+def _totals(rows: Sequence[nouns.Statistics]) -> str:
     table = PlainTable(
         "", "n", "win (95 %)", "expectancy (95 %)", "total", "PF", "max DD", "days", "ROM", "slip"
     )
@@ -534,7 +525,7 @@ def _totals(rows: Sequence[Statistics]) -> str:
     return table.text()
 
 
-def _calibrations(calibrations: Iterable[Calibration]) -> str:
+def _calibrations(calibrations: Iterable[nouns.Calibration]) -> str:
     lines = []
     for calibration in calibrations:
         if not calibration.n:
@@ -554,7 +545,7 @@ def _calibrations(calibrations: Iterable[Calibration]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _score(results: JournalReport) -> str:
+def _score(results: nouns.JournalReport) -> str:
     test = results.score
     lines = [
         f"score against return on margin: rank correlation {_span(test.correlation, '+.2f')}, "

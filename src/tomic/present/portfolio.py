@@ -8,19 +8,9 @@ from typing import Any
 
 from tomic._version import __version__
 from tomic.masking import masked
+from tomic.models import review as nouns
 from tomic.models.book import AccountSummary
 from tomic.models.documents import to_document, with_flags
-from tomic.models.review import (
-    Alert,
-    BookReview,
-    BookTotals,
-    Concentration,
-    HeldLeg,
-    Severity,
-    StressGrid,
-    Structure,
-    WhatIfMargin,
-)
 from tomic.portfolio.exposure import Total
 from tomic.present import forms
 from tomic.present.forms import Format, emit
@@ -31,7 +21,7 @@ SCHEMA = "tomic.portfolio/1"
 GROUPINGS = ("strategy", "symbol", "expiry")
 
 
-def leg_text(leg: HeldLeg) -> str:
+def leg_text(leg: nouns.HeldLeg) -> str:
     """A leg in short; ~ where another volatility stands in for its own."""
     flag = "~" if leg.sigma_source not in ("own", "none") else ""
     if leg.strike is None or leg.expiry is None:
@@ -42,7 +32,7 @@ def leg_text(leg: HeldLeg) -> str:
 # -- rows ----------------------------------------------------------------------------------------
 
 
-def rows(review: BookReview, by: str) -> list[dict[str, Any]]:
+def rows(review: nouns.BookReview, by: str) -> list[dict[str, Any]]:
     """
     One row per structure, or per symbol or expiry; money in the base currency.
 
@@ -50,18 +40,18 @@ def rows(review: BookReview, by: str) -> list[dict[str, Any]]:
     """
     if by == "strategy":
         return [structure_row(structure) for structure in review.structures]
-    name: Callable[[Structure], str] = (
+    name: Callable[[nouns.Structure], str] = (
         (lambda structure: structure.symbol)
         if by == "symbol"
         else (lambda structure: str(structure.expiry or "none"))
     )
-    groups: dict[str, list[Structure]] = {}
+    groups: dict[str, list[nouns.Structure]] = {}
     for structure in review.structures:
         groups.setdefault(name(structure), []).append(structure)
     return [_group_row(by, key, groups[key], review) for key in sorted(groups)]
 
 
-def structure_row(structure: Structure) -> dict[str, Any]:
+def structure_row(structure: nouns.Structure) -> dict[str, Any]:
     """One structure in one row; an unbounded amount is None, and the flag beside it says so."""
     greeks = structure.greeks
     row = {
@@ -95,7 +85,7 @@ def structure_row(structure: Structure) -> dict[str, Any]:
 
 
 def _group_row(
-    by: str, name: str, members: Sequence[Structure], review: BookReview
+    by: str, name: str, members: Sequence[nouns.Structure], review: nouns.BookReview
 ) -> dict[str, Any]:
     share = next((x.share for x in review.concentration if (x.kind, x.name) == (by, name)), None)
     pnl = Total.of((member.id, member.pnl) for member in members)
@@ -142,7 +132,7 @@ def to_json(view: PortfolioReview, by: str, *, grids: bool) -> str:
     return forms.to_json(document)
 
 
-def _review_document(review: BookReview, by: str, *, grids: bool) -> dict[str, Any]:
+def _review_document(review: nouns.BookReview, by: str, *, grids: bool) -> dict[str, Any]:
     document = to_document(review)
     for name in ("as_of", "currency", "data_type"):
         document.pop(name)
@@ -203,7 +193,7 @@ def shown(
     )
 
 
-def header(review: BookReview) -> str:
+def header(review: nouns.BookReview) -> str:
     """Accounts, what they are worth, and the rates used."""
     lines = [_account(account, several=len(review.accounts) > 1) for account in review.accounts]
     kind = f" · {review.data_type.value} quotes" if review.data_type else ""
@@ -249,7 +239,7 @@ _NUMBERS = (
 )
 
 
-def _main_table(review: BookReview, by: str, *, width: int, color: bool) -> str:
+def _main_table(review: nouns.BookReview, by: str, *, width: int, color: bool) -> str:
     if not review.structures:
         return "no positions that can be shown; see what is left out below"
     numbers = [title for title, _, _ in _NUMBERS]
@@ -267,7 +257,7 @@ def _main_table(review: BookReview, by: str, *, width: int, color: bool) -> str:
     return table.text(bold=color).rstrip("\n")
 
 
-def _structure_cells(structure: Structure) -> list[str]:
+def _structure_cells(structure: nouns.Structure) -> list[str]:
     row = structure_row(structure)
     times = f" x{structure.quantity:g}" if structure.quantity != 1.0 else ""
     mark = {"pin": " (pin)", "journal": f" (#{structure.link})"}.get(structure.source, "")
@@ -304,7 +294,7 @@ def _amount(value: float | None) -> str:
     return amount(value) or "?"
 
 
-def _totals(review: BookReview) -> str:
+def _totals(review: nouns.BookReview) -> str:
     totals, greeks = review.totals, review.totals.greeks
     lines = [
         f"book     P&L {_pnl(totals)} · delta {_signed(greeks.delta, 0)} shares, "
@@ -322,13 +312,13 @@ def _totals(review: BookReview) -> str:
     return "\n".join(lines)
 
 
-def _pnl(totals: BookTotals) -> str:
+def _pnl(totals: nouns.BookTotals) -> str:
     if totals.pnl is not None or totals.pnl_known is None:
         return _signed(totals.pnl, 0)
     return f"? ({_signed(totals.pnl_known, 0)} without {', '.join(totals.pnl_unknown)})"
 
 
-def _margin(totals: BookTotals) -> str:
+def _margin(totals: nouns.BookTotals) -> str:
     share = f" ({totals.margin_share:.0%} of NetLiq)" if totals.margin_share is not None else ""
     least = "" if totals.margin is not None else "at least "
     net = "" if totals.margin is None or totals.margin_net is not None else " before credits"
@@ -336,7 +326,7 @@ def _margin(totals: BookTotals) -> str:
     return f"{least}{number(totals.margin_known, 0)} by our rules{net}{share}{unknown}"
 
 
-def _beta(review: BookReview) -> str:
+def _beta(review: nouns.BookReview) -> str:
     beta = review.totals.beta
     if beta is None:
         return ""
@@ -349,7 +339,7 @@ def _beta(review: BookReview) -> str:
     return f"weighted delta {size} · betas over {beta.window} days, shrunk{note}"
 
 
-def _worst(review: BookReview) -> str:
+def _worst(review: nouns.BookReview) -> str:
     grid, totals = review.stress, review.totals
     if grid is None:
         return ""
@@ -363,7 +353,7 @@ def _worst(review: BookReview) -> str:
     )
 
 
-def _tail(review: BookReview) -> str:
+def _tail(review: nouns.BookReview) -> str:
     tail = review.tail
     if tail is None:
         return ""
@@ -379,7 +369,7 @@ def _tail(review: BookReview) -> str:
 # -- stress and events -----------------------------------------------------------------------------
 
 
-def _grids(review: BookReview) -> Iterable[StressGrid]:
+def _grids(review: nouns.BookReview) -> Iterable[nouns.StressGrid]:
     if review.stress is not None:
         yield review.stress
     # Shares alone are a straight line, which needs no table.
@@ -391,7 +381,9 @@ def _grids(review: BookReview) -> Iterable[StressGrid]:
 _SHOWN_VOLS = (-0.5, 0.0, 0.5, 1.0)
 
 
-def _grid_text(grid: StressGrid, review: BookReview, shown: Sequence[float], color: bool) -> str:
+def _grid_text(
+    grid: nouns.StressGrid, review: nouns.BookReview, shown: Sequence[float], color: bool
+) -> str:
     """P&L today by spot and volatility, and over time with the volatility of today."""
     spots = [place for place, move in enumerate(grid.spot_moves) if _near(move, shown)]
     vols = [place for place, move in enumerate(grid.vol_moves) if _near(move, _SHOWN_VOLS)]
@@ -412,7 +404,7 @@ def _near(move: float, shown: Sequence[float]) -> bool:
     return any(abs(move - other) < 1e-9 for other in shown)
 
 
-def _events(review: BookReview) -> str:
+def _events(review: nouns.BookReview) -> str:
     lines = []
     for jump in review.jumps:
         sides = f"{jump.move:+.1%} {_signed(jump.down, 0)}"
@@ -428,7 +420,7 @@ def _events(review: BookReview) -> str:
 # -- concentration, alerts, gaps -------------------------------------------------------------------
 
 
-def _concentration(review: BookReview) -> str:
+def _concentration(review: nouns.BookReview) -> str:
     lines = []
     for kind in ("symbol", "sector", "strategy", "expiry"):
         mine = [row for row in review.concentration if row.kind == kind]
@@ -441,15 +433,19 @@ def _concentration(review: BookReview) -> str:
     return "\n".join(lines)
 
 
-def _share(row: Concentration) -> str:
+def _share(row: nouns.Concentration) -> str:
     return "?" if row.share is None else f"{row.share:.0%}"
 
 
-_WORDS = {Severity.ALARM: "ALARM", Severity.WARNING: "warn", Severity.INFO: "info"}
+_WORDS = {
+    nouns.Severity.ALARM: "ALARM",
+    nouns.Severity.WARNING: "warn",
+    nouns.Severity.INFO: "info",
+}
 
 
-def _alerts(alerts: Sequence[Alert], *, every: bool) -> str:
-    shown = [alert for alert in alerts if every or alert.severity is not Severity.INFO]
+def _alerts(alerts: Sequence[nouns.Alert], *, every: bool) -> str:
+    shown = [alert for alert in alerts if every or alert.severity is not nouns.Severity.INFO]
     lines = [
         f"{_WORDS[alert.severity]:<6}{alert.scope}: {alert.message}{_limit(alert)} -> "
         f"{alert.advice}"
@@ -462,7 +458,7 @@ def _alerts(alerts: Sequence[Alert], *, every: bool) -> str:
     return "\n".join(lines)
 
 
-def _limit(alert: Alert) -> str:
+def _limit(alert: nouns.Alert) -> str:
     if alert.limit is None:
         return ""
     if alert.unit == "fraction":
@@ -470,7 +466,7 @@ def _limit(alert: Alert) -> str:
     return f" (limit {alert.limit:,.10g})"
 
 
-def _gaps(review: BookReview) -> str:
+def _gaps(review: nouns.BookReview) -> str:
     words = {
         "all": "not counted",
         "greeks": "without Greeks and stress",
@@ -493,7 +489,9 @@ def _gaps(review: BookReview) -> str:
 # -- a trade that is considered --------------------------------------------------------------------
 
 
-def considered_text(before: BookReview, considered: Considered, *, color: bool = False) -> str:
+def considered_text(
+    before: nouns.BookReview, considered: Considered, *, color: bool = False
+) -> str:
     """What a trade would change in the book."""
     first, second = before.totals, considered.after.totals
     table = PlainTable("", "before", "after", "change")
@@ -539,7 +537,7 @@ def considered_text(before: BookReview, considered: Considered, *, color: bool =
     return "\n".join(lines)
 
 
-def _trade_line(structure: Structure) -> str:
+def _trade_line(structure: nouns.Structure) -> str:
     credit = "unknown" if structure.credit is None else f"{structure.credit:+,.0f}"
     return (
         f"  {structure.strategy.replace('_', ' ')}: credit {credit}, max profit "
@@ -548,7 +546,7 @@ def _trade_line(structure: Structure) -> str:
     )
 
 
-def _what_if(margin: WhatIfMargin, structures: Sequence[Structure]) -> str:
+def _what_if(margin: nouns.WhatIfMargin, structures: Sequence[nouns.Structure]) -> str:
     """The broker's own figure beside ours, and the difference."""
     known = [structure.margin for structure in structures if structure.margin is not None]
     ours = sum(known) if known and len(known) == len(structures) else None

@@ -4,8 +4,6 @@ A simulated TWS gateway and the markets behind it; knows the protocol, and neith
 The names below are imported when they are first asked for.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from tomic import _lazy

@@ -1,35 +1,19 @@
 """What TOMIC remembers, in one SQLite file. No SQL outside this package."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from tomic import _lazy
 
 if TYPE_CHECKING:
-    from tomic.store.calendar import Dividend as Dividend, Earnings as Earnings
-    from tomic.store.contracts import StoredContract as StoredContract
-    from tomic.store.database import Database as Database
-    from tomic.store.history import (
-        Bars as Bars,
-        Coverage as Coverage,
-        IvKind as IvKind,
-        VolSeries as VolSeries,
-    )
-    from tomic.store.importing import Imported as Imported
-    from tomic.store.journal import (
-        Change as Change,
-        Decision as Decision,
-        Execution as Execution,
-        UnreadRow as UnreadRow,
-        replay as replay,
-    )
-    from tomic.store.scans import (
-        NewProposal as NewProposal,
-        StoredProposal as StoredProposal,
-        StoredScan as StoredScan,
-    )
-    from tomic.store.upkeep import SeriesInfo as SeriesInfo, StoreInfo as StoreInfo
+    # The table below says which of them are offered.
+    from tomic.store.calendar import *  # noqa: F403
+    from tomic.store.contracts import *  # noqa: F403
+    from tomic.store.database import *  # noqa: F403
+    from tomic.store.history import *  # noqa: F403
+    from tomic.store.importing import *  # noqa: F403
+    from tomic.store.journal import *  # noqa: F403
+    from tomic.store.scans import *  # noqa: F403
+    from tomic.store.upkeep import *  # noqa: F403
 
 _NAMES = {
     "calendar": "Dividend Earnings",

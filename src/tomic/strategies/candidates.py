@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.strategies.catalogue import leg_rules
-from tomic.strategies.catalogue.leg_rules import LegRule, Template
 from tomic.strategies.pricing.board import Board
 
 Expiries: TypeAlias = tuple[dt.date, dt.date | None]
@@ -25,7 +24,7 @@ EDGE = 1e-9
 class Candidates:
     """Trades of one template variant and one pair of expiries."""
 
-    template: Template
+    template: leg_rules.Template
     expiries: Expiries
     row: NDArray[np.int64]
     """(n, k) rows of the chain, columns in the order of ``template.legs``."""
@@ -49,7 +48,7 @@ class Candidates:
         return np.array([leg.slot == "far" for leg in self.template.legs])
 
 
-def expiries(template: Template, board: Board) -> list[Expiries]:
+def expiries(template: leg_rules.Template, board: Board) -> list[Expiries]:
     """Pairs of expiries with an outlook that fit the template's days, ascending."""
     near = [outlook for outlook in board.outlooks.values() if within(template.dte, outlook.dte)]
     if template.gap is None:
@@ -67,7 +66,7 @@ def within(days: tuple[int, int], dte: int) -> bool:
     return days[0] <= dte <= days[1]
 
 
-def build(template: Template, board: Board, pair: Expiries) -> Candidates:
+def build(template: leg_rules.Template, board: Board, pair: Expiries) -> Candidates:
     """
     All combinations of listed options that satisfy *template* at these expiries.
 
@@ -88,7 +87,7 @@ def build(template: Template, board: Board, pair: Expiries) -> Candidates:
     return Candidates(template, pair, row[_lawful(template, board.strike[row], column, board)])
 
 
-def expiry_of(leg: LegRule, pair: Expiries) -> dt.date:
+def expiry_of(leg: leg_rules.LegRule, pair: Expiries) -> dt.date:
     """The expiry of one leg."""
     near, far = pair
     if leg.slot == "near":
@@ -98,8 +97,8 @@ def expiry_of(leg: LegRule, pair: Expiries) -> dt.date:
 
 
 def _chosen(
-    leg: LegRule,
-    template: Template,
+    leg: leg_rules.LegRule,
+    template: leg_rules.Template,
     board: Board,
     rows: IntArray,
     column: dict[str, IntArray],
@@ -179,7 +178,7 @@ def _offset_range(
 
 
 def _lawful(
-    template: Template, strike: FloatArray, column: dict[str, IntArray], board: Board
+    template: leg_rules.Template, strike: FloatArray, column: dict[str, IntArray], board: Board
 ) -> BoolArray:
     """Puts below calls where the template has both, and its conditions on widths."""
     keep = np.ones(len(strike), dtype=np.bool_)

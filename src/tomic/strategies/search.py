@@ -19,7 +19,6 @@ from tomic.quant.payoff import Segments
 from tomic.strategies import candidates, measures, rules, scoring
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import leg_rules
-from tomic.strategies.catalogue.leg_rules import LegRule, Template
 from tomic.strategies.measures import TAIL, Batch, Measures
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import Group, RuleVerdict, Tally
@@ -38,7 +37,7 @@ class Hit:
     """One candidate that passed every rule, with its exact score before fit."""
 
     board: Board = field(repr=False)
-    template: Template
+    template: leg_rules.Template
     expiries: Expiries
     rows: tuple[int, ...]
     """Rows of the chain in the order of ``template.legs``."""
@@ -100,7 +99,7 @@ class SearchResult(NamedTuple):
     tally: Tally
 
 
-def search(board: Board, templates: Sequence[Template], *, keep: int = 1) -> SearchResult:
+def search(board: Board, templates: Sequence[leg_rules.Template], *, keep: int = 1) -> SearchResult:
     """
     Judge every candidate of *templates* on one chain and keep the best of each group.
 
@@ -132,7 +131,7 @@ def search(board: Board, templates: Sequence[Template], *, keep: int = 1) -> Sea
     return SearchResult(tuple(sorted(hits, key=Hit.key)), tally)
 
 
-def batches(board: Board, templates: Sequence[Template]) -> Iterator[Batch]:
+def batches(board: Board, templates: Sequence[leg_rules.Template]) -> Iterator[Batch]:
     """All candidates, those of one pair of expiries together: they share their densities."""
     members: dict[Expiries, list[Candidates]] = {}
     for template in templates:
@@ -711,13 +710,13 @@ SPARE = 4
 class Wings(NamedTuple):
     """The legs of a condor by their parts."""
 
-    short_put: LegRule
-    long_put: LegRule
-    short_call: LegRule
-    long_call: LegRule
+    short_put: leg_rules.LegRule
+    long_put: leg_rules.LegRule
+    short_call: leg_rules.LegRule
+    long_call: leg_rules.LegRule
 
 
-def wings(template: Template) -> Wings | None:
+def wings(template: leg_rules.Template) -> Wings | None:
     """
     The four legs, if *template* is a put credit spread and a call credit spread and no more.
 
@@ -762,7 +761,7 @@ class _Condors:
 
     def __init__(
         self,
-        template: Template,
+        template: leg_rules.Template,
         board: Board,
         pair: Expiries,
         legs: Wings,
@@ -801,7 +800,7 @@ class _Condors:
         row = np.stack([column[leg.name] for leg in self.template.legs], axis=1)
         return Candidates(self.template, self.pair, row)
 
-    def _judged_side(self, sold: LegRule, bought: LegRule) -> _Judged:
+    def _judged_side(self, sold: leg_rules.LegRule, bought: leg_rules.LegRule) -> _Judged:
         part = replace(self.template, legs=(sold, bought))
         built = candidates.build(part, self.board, self.pair)
         verdicts = rules.judge_legs(Batch.of([built]), self.leg_verdicts)

@@ -15,14 +15,7 @@ from textual.binding import Binding, BindingType
 from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.errors import UsageError
-from tomic.models.journal import (
-    Calibration,
-    ExitCheck,
-    Interval,
-    JournalReport,
-    Statistics,
-    Verdict,
-)
+from tomic.models import journal as nouns
 from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.grid import Column, Grid, text_column
 from tomic.panel.widgets.lines import Ask, FactLines
@@ -34,7 +27,11 @@ from tomic.workflows.journal import entries, files, review, statistics, trades
 from tomic.workflows.journal.entries import Journal, Recorded
 from tomic.workflows.portfolio.review import PROPOSAL_ID
 
-_TONES = {Verdict.ACT: "bold red", Verdict.STALE: "yellow", Verdict.UNJUDGED: "yellow"}
+_TONES = {
+    nouns.Verdict.ACT: "bold red",
+    nouns.Verdict.STALE: "yellow",
+    nouns.Verdict.UNJUDGED: "yellow",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class EntryRow:
     legs: str
     opened: str
     pnl: float | None
-    check: ExitCheck | None = None
+    check: nouns.ExitCheck | None = None
 
     @property
     def verdict(self) -> str:
@@ -65,7 +62,7 @@ class EntryRow:
 
 
 def rows_of(
-    summaries: Sequence[dict[str, Any]], checks: Sequence[ExitCheck] = ()
+    summaries: Sequence[dict[str, Any]], checks: Sequence[nouns.ExitCheck] = ()
 ) -> list[EntryRow]:
     """A row for each stored summary of an open entry, with its check where there is one."""
     judged = {check.entry_id: check for check in checks}
@@ -117,7 +114,7 @@ COLUMNS: list[Column[Any]] = [
 _BAR = 20
 
 
-def report_text(report: JournalReport, glyphs: Glyphs) -> Text:
+def report_text(report: nouns.JournalReport, glyphs: Glyphs) -> Text:
     """Results, groups, calibration and the test of the score."""
     text = Text()
     text.append(
@@ -145,7 +142,7 @@ def report_text(report: JournalReport, glyphs: Glyphs) -> Text:
     return text
 
 
-def _row(group: Statistics) -> str:
+def _row(group: nouns.Statistics) -> str:
     return (
         f"{group.label.replace('_', ' '):<20.20}{group.n:>5}"
         f"{points(group.win_rate.value, 0):>7}"
@@ -156,7 +153,7 @@ def _row(group: Statistics) -> str:
     )
 
 
-def _calibration(calibration: Calibration, glyphs: Glyphs) -> Text:
+def _calibration(calibration: nouns.Calibration, glyphs: Glyphs) -> Text:
     text = Text()
     text.append(
         f"{calibration.what}: {calibration.n} forecasts, {calibration.clusters} independent", "bold"
@@ -179,7 +176,7 @@ def _calibration(calibration: Calibration, glyphs: Glyphs) -> Text:
     return text
 
 
-def _span(interval: Interval, factor: float, decimals: int) -> str:
+def _span(interval: nouns.Interval, factor: float, decimals: int) -> str:
     if interval.value is None:
         return "too few"
     low, high = (number(value, decimals, factor) for value in (interval.low, interval.high))
@@ -237,7 +234,7 @@ class JournalView(View):
     def show(self, rows: list[EntryRow], checked: review.CheckRun | None = None) -> None:
         """Show open entries and what became of their rules."""
         self.query_one("#entries", Grid).fill(rows)
-        fired = sum(row.verdict == Verdict.ACT for row in rows)
+        fired = sum(row.verdict == nouns.Verdict.ACT for row in rows)
         parts = [f"{len(rows)} open", f"{fired} to act on" if fired else "nothing to act on"]
         if checked is not None:
             self.show_lost(checked.errors.values())
@@ -430,11 +427,11 @@ class JournalView(View):
         """Show how the closed trades did, and how honest the probabilities were."""
         self._words = ("journal", "stats", "--by", "strategy")
 
-        async def ask(desk: Desk) -> JournalReport:
+        async def ask(desk: Desk) -> nouns.JournalReport:
             journal = await desk.journal(offline=True)
             return await statistics.report(journal, by="strategy")
 
-        def show(report: JournalReport) -> None:
+        def show(report: nouns.JournalReport) -> None:
             text = report_text(report, self.panel.glyphs)
             self.app.push_screen(TextSheet("Statistics", text, self.command()))
 

@@ -17,14 +17,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 
+from tomic import errors
 from tomic.desk import Desk
-from tomic.errors import (
-    ClientIdInUse,
-    CompetingSession,
-    GatewayUnreachable,
-    SessionError,
-    SessionLost,
-)
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
 from tomic.panel.views.journal import JournalView
 from tomic.panel.views.view import Sheet, TextSheet, View
@@ -36,7 +30,13 @@ from tomic.present.text import amount, money, number, points
 
 _LOST = {
     error.code
-    for error in (SessionError, GatewayUnreachable, ClientIdInUse, CompetingSession, SessionLost)
+    for error in (
+        errors.SessionError,
+        errors.GatewayUnreachable,
+        errors.ClientIdInUse,
+        errors.CompetingSession,
+        errors.SessionLost,
+    )
 }
 
 

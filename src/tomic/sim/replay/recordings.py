@@ -26,7 +26,6 @@ from tomic.disk import parse_json, read_bytes, unzipped
 from tomic.errors import BadFile
 from tomic.masking import Masks
 from tomic.wire import framing
-from tomic.wire.framing import Fields, WireError
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ _MANAGED, _FAMILIES = "15", "78"
 _DIGITS = re.compile(r"\d{3}")
 
 
-def _accounts_in(fields: Fields) -> Iterator[str]:
+def _accounts_in(fields: framing.Fields) -> Iterator[str]:
     """Names of accounts in a received message, whatever they look like."""
     kind = fields[0] if fields else ""
     if kind == _MANAGED:
@@ -64,7 +63,7 @@ class SessionEvent:
     link: int
     """Number of the connection, from 1."""
     kind: Kind
-    fields: Fields = ()
+    fields: framing.Fields = ()
     raw: bytes = b""
     """Of garbage: the bytes as they came, the length in front included."""
 
@@ -137,7 +136,7 @@ class Recorder:
             try:
                 for payload in self._answers.feed(data):
                     self._message(payload)
-            except WireError:
+            except framing.WireError:
                 # From here on nobody can tell messages apart, so the bytes go in as they are.
                 self._flush()
 
@@ -174,7 +173,7 @@ class Recorder:
             if framing.frame_fields(fields) == whole:
                 self._note("received", fields)
                 return
-        except WireError as exc:
+        except framing.WireError as exc:
             _log.debug("recorded as it came: %s", exc)
         self._note("garbage", raw=whole)
 
@@ -184,7 +183,7 @@ class Recorder:
             self._note("garbage", raw=self._answers.rest)
         self._unreadable = True
 
-    def _note(self, kind: Kind, fields: Fields = (), raw: bytes = b"") -> None:
+    def _note(self, kind: Kind, fields: framing.Fields = (), raw: bytes = b"") -> None:
         entry: dict[str, Any] = {
             "at": round(self._clock() - self._start, 4),
             "link": self._link,

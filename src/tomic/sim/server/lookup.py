@@ -12,17 +12,7 @@ from tomic.sim.faults import Subject
 from tomic.sim.market import Listing, Market
 from tomic.sim.server.limits import AMBIGUOUS
 from tomic.sim.server.state import Client, DetailsQueue, Handlers
-from tomic.wire import requests
-from tomic.wire.answers import (
-    ContractData,
-    ContractDataEnd,
-    MarketRule,
-    MatchingSymbols,
-    OptionParameters,
-    OptionParamsEnd,
-    PriceStep,
-    SymbolRow,
-)
+from tomic.wire import answers, requests
 from tomic.wire.requests import ContractSpec
 
 _ROWS_AT_ONCE = 16
@@ -124,11 +114,13 @@ def is_open_ended(contract: ContractSpec) -> bool:
     return len(contract.expiry) < 8 or contract.strike == 0.0 or not right_of(contract)
 
 
-_ALIKE = {item.name for item in fields(Listing)} & {item.name for item in fields(ContractData)}
+_ALIKE = {item.name for item in fields(Listing)} & {
+    item.name for item in fields(answers.ContractData)
+}
 """What a row of contract details says just as a listing does."""
 
 
-def details_row(req_id: int, listing: Listing, under: Listing | None) -> ContractData:
+def details_row(req_id: int, listing: Listing, under: Listing | None) -> answers.ContractData:
     """One listing as a row of contract details; *under* is what an option is written on."""
     expiry = listing.expiry_text
     last_trade = f"{expiry} {listing.last_trade_time} {listing.time_zone_id}".strip()
@@ -143,7 +135,7 @@ def details_row(req_id: int, listing: Listing, under: Listing | None) -> Contrac
         "market_rules": ",".join("26" for _ in listing.valid_exchanges.split(",")),
         "real_expiry": expiry,
     }
-    return ContractData(req_id=req_id, **row)
+    return answers.ContractData(req_id=req_id, **row)
 
 
 class Lookup:
@@ -240,7 +232,7 @@ class Lookup:
     def _rows_end(self, request: requests.ReqContractDetails, done: Callable[[], None]) -> None:
         if not self._is_endless("contract_details", request):
             self._client.end(request.req_id)
-            self._client.send(ContractDataEnd(request.req_id))
+            self._client.send(answers.ContractDataEnd(request.req_id))
         done()
 
     def _params(self, request: requests.ReqOptionParams) -> None:
@@ -262,10 +254,10 @@ class Lookup:
         # A named exchange asks for futures options there; for a share that is nothing at all.
         if not request.exchange:
             for row in client.gateway.market.parameters(request.symbol, request.con_id):
-                client.send(OptionParameters(request.req_id, row))
+                client.send(answers.OptionParameters(request.req_id, row))
         if not self._is_endless("option_params", request):
             client.end(request.req_id)
-            client.send(OptionParamsEnd(request.req_id))
+            client.send(answers.OptionParamsEnd(request.req_id))
 
     def _is_endless(self, kind: str, request: object) -> bool:
         gateway = self._client.gateway
@@ -285,7 +277,7 @@ class Lookup:
             for listing in market.find(ContractSpec(symbol=symbol, sec_type=sec_type))
         ]
         rows = tuple(
-            SymbolRow(
+            answers.SymbolRow(
                 listing.con_id,
                 listing.symbol,
                 listing.sec_type,
@@ -297,10 +289,10 @@ class Lookup:
             for listing in listings[:_MATCHES]
         )
         self._client.end(request.req_id)
-        self._client.send(MatchingSymbols(request.req_id, rows))
+        self._client.send(answers.MatchingSymbols(request.req_id, rows))
 
     def _rule(self, request: requests.ReqMarketRule) -> None:
-        self._client.send(MarketRule(request.rule_id, (PriceStep(0.0, 0.01),)))
+        self._client.send(answers.MarketRule(request.rule_id, (answers.PriceStep(0.0, 0.01),)))
 
 
 def _resembling(market: Market, pattern: str) -> list[str]:

@@ -36,15 +36,7 @@ from tomic.ib.option_quotes import OptionStream, cuts_short
 from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, VolSnapshot
 from tomic.models.documents import first_fault
 from tomic.selection import Wanted
-from tomic.workflows.chain.setup import (
-    ChainRequest,
-    Chooser,
-    ContractMemory,
-    KnownContracts,
-    Setup,
-    prepare,
-    web_spot_of,
-)
+from tomic.workflows.chain import setup as preparing
 from tomic.workflows.progress import counting
 from tomic.workflows.resources import Resources
 from tomic.workflows.volatility.stored import usual_close
@@ -52,7 +44,7 @@ from tomic.workflows.volatility.stored import usual_close
 _RECORDED_SPOT_S = 0.5
 
 
-async def fetch_chain(request: ChainRequest) -> Chain:
+async def fetch_chain(request: preparing.ChainRequest) -> Chain:
     """
     Fetch the chain that *request* describes.
 
@@ -66,7 +58,7 @@ async def fetch_chain(request: ChainRequest) -> Chain:
     """
     session, started = request.session, asyncio.get_running_loop().time()
     sent, retried = session.messages, session.retried
-    setup = await prepare(request)
+    setup = await preparing.prepare(request)
     pairs = _in_order(setup)
     ids, complete = dict(setup.known.ids), set(setup.known.complete)
     remember = partial(_remember, request, setup, ids, complete, set(complete))
@@ -98,7 +90,7 @@ async def fetch_chain(request: ChainRequest) -> Chain:
     return await _assembled(request, setup, [rows[pair] for pair in setup.chosen], fetch)
 
 
-def _in_order(setup: Setup) -> list[Wanted]:
+def _in_order(setup: preparing.Setup) -> list[Wanted]:
     """Expiry by expiry, nearest to the money first."""
     return [
         pair
@@ -108,8 +100,8 @@ def _in_order(setup: Setup) -> list[Wanted]:
 
 
 async def _remember(
-    request: ChainRequest,
-    setup: Setup,
+    request: preparing.ChainRequest,
+    setup: preparing.Setup,
     ids: Mapping[Wanted, int],
     complete: set[dt.date],
     saved: set[dt.date],
@@ -118,13 +110,18 @@ async def _remember(
     if request.memory is None or complete <= saved:
         return
     whole = frozenset(complete)
-    known = KnownContracts({pair: ids[pair] for pair in ids if pair.expiry in whole}, whole)
+    known = preparing.KnownContracts(
+        {pair: ids[pair] for pair in ids if pair.expiry in whole}, whole
+    )
     await request.memory.save(setup.underlying, setup.today, setup.listed, setup.params, known)
     saved |= whole
 
 
 async def _assembled(
-    request: ChainRequest, setup: Setup, rows: Sequence[OptionQuote], fetch: Fetch
+    request: preparing.ChainRequest,
+    setup: preparing.Setup,
+    rows: Sequence[OptionQuote],
+    fetch: Fetch,
 ) -> Chain:
     """Steps 10 and 11."""
     session, settings = request.session, request.settings
@@ -166,7 +163,7 @@ def _data_type(asked: DataType, rows: Sequence[OptionQuote]) -> DataType:
 # -- a closed market -------------------------------------------------------------------------
 
 
-def _last_bars(request: ChainRequest, setup: Setup) -> LastBars | None:
+def _last_bars(request: preparing.ChainRequest, setup: preparing.Setup) -> LastBars | None:
     """
     The options to ask bars for: none unless the market is closed and the settings want it.
 
@@ -211,7 +208,7 @@ async def _from_bar(bars: LastBars, pair: Wanted, con_id: int) -> OptionQuote | 
     )
 
 
-async def _filled(chain: Chain, request: ChainRequest, setup: Setup) -> Chain:
+async def _filled(chain: Chain, request: preparing.ChainRequest, setup: preparing.Setup) -> Chain:
     """*chain* with IV from bars, then stored quotes, then the local model where there is none."""
     chain = valuation.with_historical_iv(chain)
     if request.memory is not None and valuation.lacks_quotes(chain).any():
@@ -292,7 +289,7 @@ async def fetch(
     symbol: str,
     settings: Settings,
     deadline: float,
-    choose: Chooser | None = None,
+    choose: preparing.Chooser | None = None,
     *,
     keep: bool = True,
     rank: int = 0,
@@ -312,15 +309,15 @@ async def fetch(
         settings = _less_patient(settings)
     # A recording must hold the contracts too, so it takes none from the store.
     forgetful = resources.origin.simulated or resources.recording is not None
-    memory = None if forgetful else ContractMemory(await resources.store(), session.note)
-    request = ChainRequest(
+    memory = None if forgetful else preparing.ContractMemory(await resources.store(), session.note)
+    request = preparing.ChainRequest(
         session,
         symbol,
         settings,
         memory=memory,
         deadline=deadline,
         watch=resources.watch,
-        spot_fallback=web_spot_of(resources),
+        spot_fallback=preparing.web_spot_of(resources),
         recorded_spot=recorded_spot,
         choose=choose,
         # The same seed is to give the same document, its count of messages included.

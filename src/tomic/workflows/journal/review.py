@@ -10,17 +10,7 @@ from functools import partial
 from tomic import dates
 from tomic.errors import TomicError
 from tomic.journal import attribution, campaign, exits, reading
-from tomic.models import VolSnapshot
-from tomic.models.journal import (
-    Attribution,
-    Contract,
-    ExitCheck,
-    Held,
-    JournalEntry,
-    LegMark,
-    Snapshot,
-    Verdict,
-)
+from tomic.models import VolSnapshot, journal as nouns
 from tomic.store import Database, Dividend
 from tomic.workflows.journal.entries import Journal, change, load_open, with_snapshot
 from tomic.workflows.journal.market import LegMarket, read_markets
@@ -34,28 +24,28 @@ _AHEAD = dt.timedelta(days=400)
 class CheckRun:
     """What a check found, and the symbols that could not be quoted."""
 
-    checks: tuple[ExitCheck, ...]
+    checks: tuple[nouns.ExitCheck, ...]
     errors: Mapping[str, TomicError]
     as_of: dt.datetime
 
     @property
     def fired(self) -> bool:
         """Whether a rule of any entry fired."""
-        return any(check.verdict is Verdict.ACT for check in self.checks)
+        return any(check.verdict is nouns.Verdict.ACT for check in self.checks)
 
     @property
     def is_partial(self) -> bool:
         """Whether an entry could not be judged."""
-        return any(check.verdict is Verdict.UNJUDGED for check in self.checks)
+        return any(check.verdict is nouns.Verdict.UNJUDGED for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
 class Attributed:
     """The P&L of one entry accounted for, since entry and since yesterday."""
 
-    entry: JournalEntry
-    since_entry: Attribution | None
-    since_yesterday: Attribution | None
+    entry: nouns.JournalEntry
+    since_entry: nouns.Attribution | None
+    since_yesterday: nouns.Attribution | None
     notes: tuple[str, ...] = ()
 
 
@@ -95,9 +85,9 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
 
 
 async def _markets(
-    journal: Journal, entries: Sequence[JournalEntry]
+    journal: Journal, entries: Sequence[nouns.JournalEntry]
 ) -> dict[str, LegMarket | TomicError]:
-    contracts: dict[str, list[Contract]] = {}
+    contracts: dict[str, list[nouns.Contract]] = {}
     for entry in entries:
         legs = campaign.held(entry)
         if legs:
@@ -117,7 +107,9 @@ async def _moment(journal: Journal, markets: Mapping[str, LegMarket | TomicError
     return max(times) if times else await journal.clock()
 
 
-def _snapshot(entry: JournalEntry, market: LegMarket | TomicError | None) -> Snapshot | None:
+def _snapshot(
+    entry: nouns.JournalEntry, market: LegMarket | TomicError | None
+) -> nouns.Snapshot | None:
     if not isinstance(market, LegMarket):
         return None
     legs = campaign.held(entry)
@@ -140,12 +132,12 @@ async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str,
 
 
 def _checked(
-    entry: JournalEntry,
-    marked: Snapshot | None,
+    entry: nouns.JournalEntry,
+    marked: nouns.Snapshot | None,
     market: LegMarket | TomicError | None,
     around: _Around,
     now: dt.datetime,
-) -> ExitCheck:
+) -> nouns.ExitCheck:
     quoted = market if isinstance(market, LegMarket) else None
     observed = _observed(entry, marked, quoted, around, now)
     signals = exits.evaluate(entry.rules, observed)
@@ -159,7 +151,7 @@ def _checked(
     notes += [text for text in (observed.stale, reading.delay(marked) if marked else "") if text]
     if entry.rules.earnings_days is not None and observed.earnings is None:
         notes.append("no earnings date is known")
-    return ExitCheck(
+    return nouns.ExitCheck(
         entry_id=entry.id,
         symbol=entry.symbol,
         strategy=entry.strategy,
@@ -175,8 +167,8 @@ def _checked(
 
 
 def _observed(
-    entry: JournalEntry,
-    marked: Snapshot | None,
+    entry: nouns.JournalEntry,
+    marked: nouns.Snapshot | None,
     market: LegMarket | None,
     around: _Around,
     now: dt.datetime,
@@ -225,18 +217,20 @@ def _events(
     return earnings, None, None
 
 
-def _shorts(options: Sequence[Held], marked: Snapshot | None) -> tuple[exits.ShortLeg, ...]:
+def _shorts(
+    options: Sequence[nouns.Held], marked: nouns.Snapshot | None
+) -> tuple[exits.ShortLeg, ...]:
     shorts = []
     for leg in options:
         if leg.quantity < 0.0 and leg.strike is not None and leg.expiry is not None:
-            mark = (marked.mark(leg.key) if marked else None) or LegMark()
+            mark = (marked.mark(leg.key) if marked else None) or nouns.LegMark()
             short = exits.ShortLeg(leg.name, leg.strike, leg.is_call, leg.expiry)
             shorts.append(replace(short, delta=mark.delta, price=mark.price))
     return tuple(shorts)
 
 
 def _ev_of_holding(
-    legs: Sequence[Held], marked: Snapshot | None, market: LegMarket | None
+    legs: Sequence[nouns.Held], marked: nouns.Snapshot | None, market: LegMarket | None
 ) -> float | None:
     """Mean P&L from here to the next expiry: as if the position were taken at the marks now."""
     if marked is None or market is None:
@@ -248,7 +242,7 @@ def _ev_of_holding(
     return expected.ev if expected else None
 
 
-async def _keep_daily(journal: Journal, entry: JournalEntry, marked: Snapshot) -> None:
+async def _keep_daily(journal: Journal, entry: nouns.JournalEntry, marked: nouns.Snapshot) -> None:
     """One snapshot a day of the same legs, the first with every mark; `snapshot` takes more."""
     worth = campaign.worth(entry, marked.prices)
     if worth.pnl is None or entry.id is None:
@@ -275,8 +269,8 @@ def _day(at: dt.datetime) -> dt.date:
 class Taken:
     """An entry with its newest snapshot, or why there is none."""
 
-    entry: JournalEntry
-    snapshot: Snapshot | None
+    entry: nouns.JournalEntry
+    snapshot: nouns.Snapshot | None
     problem: str = ""
 
 
@@ -320,7 +314,9 @@ async def attribute(journal: Journal, ids: Sequence[int] = ()) -> list[Attribute
     return attributed
 
 
-def _attributed(entry: JournalEntry, marked: Snapshot | None, notes: list[str]) -> Attributed:
+def _attributed(
+    entry: nouns.JournalEntry, marked: nouns.Snapshot | None, notes: list[str]
+) -> Attributed:
     path = [*entry.snapshots, *((marked,) if marked is not None else ())]
     path = [snapshot for snapshot in path if snapshot.legs or not _has_options(entry, snapshot)]
     if not path:
@@ -341,5 +337,5 @@ def _attributed(entry: JournalEntry, marked: Snapshot | None, notes: list[str]) 
     return Attributed(entry, since_entry, since_yesterday, tuple(notes))
 
 
-def _has_options(entry: JournalEntry, marked: Snapshot) -> bool:
+def _has_options(entry: nouns.JournalEntry, marked: nouns.Snapshot) -> bool:
     return any(not leg.is_stock for leg in campaign.held(entry, marked.at))

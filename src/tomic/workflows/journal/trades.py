@@ -18,19 +18,8 @@ from tomic.errors import TomicError, UsageError
 from tomic.ib import account
 from tomic.journal import campaign, reading
 from tomic.legs import NamedLeg
-from tomic.models import Proposal, VolSnapshot
+from tomic.models import Proposal, VolSnapshot, journal as nouns
 from tomic.models.book import Position
-from tomic.models.journal import (
-    Action,
-    Context,
-    ContractKey,
-    Fill,
-    Held,
-    JournalEntry,
-    LegMark,
-    Snapshot,
-    Trade,
-)
 from tomic.portfolio import grouping
 from tomic.store import Database
 from tomic.workflows import scan
@@ -57,12 +46,12 @@ class TradeTicket:
 async def look(
     journal: Journal,
     symbol: str,
-    legs: Sequence[Held],
-    owned: Sequence[Held],
+    legs: Sequence[nouns.Held],
+    owned: Sequence[nouns.Held],
     ticket: TradeTicket,
     *,
     needed: bool,
-) -> tuple[Snapshot | None, LegMarket | None, str]:
+) -> tuple[nouns.Snapshot | None, LegMarket | None, str]:
     """
     The market for *legs*, or why it is not known.
 
@@ -90,14 +79,14 @@ async def look(
 
 
 def make_trade(
-    action: Action,
+    action: nouns.Action,
     at: dt.datetime,
-    legs: Sequence[Held],
+    legs: Sequence[nouns.Held],
     ticket: TradeTicket,
-    marks: Snapshot | None,
+    marks: nouns.Snapshot | None,
     prices: Mapping[Any, float],
     settings: Settings,
-) -> Trade:
+) -> nouns.Trade:
     """
     A trade of *legs*: at the price of the ticket, at *prices*, or at what the market asks.
 
@@ -105,7 +94,7 @@ def make_trade(
         UsageError: No price was given and none is known.
     """
     fills, net = _priced(_fills(legs, ticket, marks, prices, settings), ticket, marks, settings)
-    return Trade(
+    return nouns.Trade(
         at=at,
         action=action,
         fills=fills,
@@ -117,19 +106,19 @@ def make_trade(
 
 
 def _fills(
-    legs: Sequence[Held],
+    legs: Sequence[nouns.Held],
     ticket: TradeTicket,
-    marks: Snapshot | None,
+    marks: nouns.Snapshot | None,
     prices: Mapping[Any, float],
     settings: Settings,
-) -> tuple[Fill, ...]:
+) -> tuple[nouns.Fill, ...]:
     mids = marks.prices if marks else {}
     contracts = sum(abs(leg.quantity) for leg in legs if not leg.is_stock)
     fee = settings.costs.commission
     if ticket.commission is not None and contracts:
         fee = ticket.commission / contracts
     return tuple(
-        Fill(
+        nouns.Fill(
             **leg.model_dump(),
             price=prices.get(leg.key),
             mid=mids.get(leg.key),
@@ -140,8 +129,11 @@ def _fills(
 
 
 def _priced(
-    fills: tuple[Fill, ...], ticket: TradeTicket, marks: Snapshot | None, settings: Settings
-) -> tuple[tuple[Fill, ...], float | None]:
+    fills: tuple[nouns.Fill, ...],
+    ticket: TradeTicket,
+    marks: nouns.Snapshot | None,
+    settings: Settings,
+) -> tuple[tuple[nouns.Fill, ...], float | None]:
     """
     The fills with their prices, and the net price where only that is known.
 
@@ -163,7 +155,7 @@ def _priced(
     return tuple(fill.model_copy(update={"price": price}) for fill, price in priced), net
 
 
-def _asked(fills: Sequence[Fill], marks: Snapshot | None, settings: Settings) -> float:
+def _asked(fills: Sequence[nouns.Fill], marks: nouns.Snapshot | None, settings: Settings) -> float:
     """What the market asks for one structure, currency per share."""
     offered = reading.executable(fills, marks, settings.costs.slippage) if marks else None
     if offered is None:
@@ -173,7 +165,7 @@ def _asked(fills: Sequence[Fill], marks: Snapshot | None, settings: Settings) ->
     return round(offered / size, 4)
 
 
-def _is_unquoted(marks: Snapshot | None, fill: Fill) -> bool:
+def _is_unquoted(marks: nouns.Snapshot | None, fill: nouns.Fill) -> bool:
     mark = marks.mark(fill.key) if marks else None
     return not fill.is_stock and (mark is None or mark.ask is None or mark.source == reading.MODEL)
 
@@ -192,13 +184,13 @@ async def close(
     share = _share(owned, structures)
     campaign.closing_fills(owned, share=share)
     legs = [leg.model_copy(update={"quantity": -leg.quantity * share}) for leg in owned]
-    return await _trade(journal, entry, Action.CLOSE, legs, {}, ticket)
+    return await _trade(journal, entry, nouns.Action.CLOSE, legs, {}, ticket)
 
 
 async def roll(
     journal: Journal,
     entry_id: int,
-    legs: Sequence[Held],
+    legs: Sequence[nouns.Held],
     prices: Mapping[Any, float],
     ticket: TradeTicket,
 ) -> Recorded:
@@ -211,15 +203,15 @@ async def roll(
     entry = await entries.load(journal, entry_id)
     owned = {leg.key: leg.quantity for leg in _held_of(entry)}
     closes = any(owned.get(leg.key, 0.0) * leg.quantity < 0.0 for leg in legs)
-    action = Action.ROLL if closes else Action.ADJUST
+    action = nouns.Action.ROLL if closes else nouns.Action.ADJUST
     return await _trade(journal, entry, action, legs, prices, ticket)
 
 
 async def _trade(
     journal: Journal,
-    entry: JournalEntry,
-    action: Action,
-    legs: Sequence[Held],
+    entry: nouns.JournalEntry,
+    action: nouns.Action,
+    legs: Sequence[nouns.Held],
     prices: Mapping[Any, float],
     ticket: TradeTicket,
 ) -> Recorded:
@@ -233,8 +225,8 @@ async def _trade(
 
 
 def rolled_to(
-    entry: JournalEntry, expiry: dt.date, strikes: Sequence[float | None] = ()
-) -> tuple[Held, ...]:
+    entry: nouns.JournalEntry, expiry: dt.date, strikes: Sequence[float | None] = ()
+) -> tuple[nouns.Held, ...]:
     """
     The legs that roll every option held to another expiry, at its own strike or at given ones.
 
@@ -290,7 +282,7 @@ async def settle(
     recorded, moment = Recorded(entry), max(moment, entry.opened_at)
     for action, fills in ends.items():
         count = campaign.count_structures(fills)
-        trade = Trade(at=moment, action=action, fills=fills, structures=count, spot=price)
+        trade = nouns.Trade(at=moment, action=action, fills=fills, structures=count, spot=price)
         recorded = await _record(journal, entry, trade)
     return Recorded(recorded.entry, (f"{entry.symbol} closed at {price:g} on {expiry}",))
 
@@ -307,7 +299,7 @@ async def _close_on(journal: Journal, symbol: str, day: dt.date) -> float:
 async def assign(
     journal: Journal,
     entry_id: int,
-    leg: Held,
+    leg: nouns.Held,
     *,
     at: dt.datetime | None = None,
     commission: float = 0.0,
@@ -326,18 +318,18 @@ async def assign(
     fills = campaign.exercise(own, abs(leg.quantity))
     fills = (fills[0].model_copy(update={"commission": commission}), fills[1])
     moment = at or campaign.not_before(entry, await journal.clock())
-    trade = Trade(at=moment, action=Action.ASSIGN, fills=fills)
+    trade = nouns.Trade(at=moment, action=nouns.Action.ASSIGN, fills=fills)
     return await _record(journal, entry, trade)
 
 
 async def _record(
     journal: Journal,
-    entry: JournalEntry,
-    trade: Trade,
-    marks: Snapshot | None = None,
+    entry: nouns.JournalEntry,
+    trade: nouns.Trade,
+    marks: nouns.Snapshot | None = None,
     why_no_marks: str = "",
 ) -> Recorded:
-    def work(current: JournalEntry) -> JournalEntry:
+    def work(current: nouns.JournalEntry) -> nouns.JournalEntry:
         changed = campaign.with_trade(current, trade)
         return entries.with_snapshot(changed, marks, at=trade.at) if marks else changed
 
@@ -348,14 +340,14 @@ async def _record(
     return Recorded(changed, (f"no marks were taken: {why_no_marks}",) if why_no_marks else ())
 
 
-def _held_of(entry: JournalEntry) -> tuple[Held, ...]:
+def _held_of(entry: nouns.JournalEntry) -> tuple[nouns.Held, ...]:
     owned = campaign.held(entry)
     if not entry.is_open or not owned:
         raise UsageError(f"journal entry {entry.id} is {entry.status.value}; it holds nothing")
     return owned
 
 
-def _share(legs: Sequence[Held], structures: int | None) -> float:
+def _share(legs: Sequence[nouns.Held], structures: int | None) -> float:
     if structures is None:
         return 1.0
     sizes = [round(abs(leg.quantity)) for leg in legs if not leg.is_stock]
@@ -378,8 +370,8 @@ class Draft:
 
     symbol: str
     strategy: str
-    legs: tuple[Held, ...]
-    prices: Mapping[ContractKey, float] = field(default_factory=dict)
+    legs: tuple[nouns.Held, ...]
+    prices: Mapping[nouns.ContractKey, float] = field(default_factory=dict)
     """Currency per share, of legs that say one."""
     proposal: Proposal | None = None
     structures: int = 1
@@ -425,11 +417,11 @@ def _common_symbol(legs: Iterable[NamedLeg | Position]) -> str:
     return symbols[0]
 
 
-def held_of(leg: NamedLeg, quantity: float = 1) -> Held:
+def held_of(leg: NamedLeg, quantity: float = 1) -> nouns.Held:
     """A named leg as a contract and how many of it."""
     if leg.is_stock:
-        return Held(multiplier=1, quantity=leg.quantity * quantity)
-    return Held(
+        return nouns.Held(multiplier=1, quantity=leg.quantity * quantity)
+    return nouns.Held(
         expiry=leg.expiry,
         strike=leg.strike,
         right="C" if leg.right == "C" else "P",
@@ -437,7 +429,7 @@ def held_of(leg: NamedLeg, quantity: float = 1) -> Held:
     )
 
 
-def strategy_of(symbol: str, legs: Sequence[Held]) -> str:
+def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
     """The name that the portfolio would give these legs; ``custom`` for several strategies."""
     positions = [
         Position(
@@ -465,7 +457,7 @@ async def from_proposal(store: Database, proposal_id: str, *, quantity: int = 1)
     """
     proposal = await scan.load(store, proposal_id)
     legs = tuple(
-        Held(
+        nouns.Held(
             expiry=leg.expiry,
             strike=leg.strike,
             right=leg.right,
@@ -499,7 +491,7 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
     chosen = [by_id[number] for number in con_ids]
     symbol = _common_symbol(chosen)
     legs = tuple(
-        Held(
+        nouns.Held(
             expiry=position.expiry,
             strike=position.strike,
             right=position.right,
@@ -539,7 +531,9 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
     if proposal is not None and ticket.price is None:
         # Taken as it was scored: at that moment, at those marks.
         european = proposal.symbol in journal.settings.market.indices
-        marks: Snapshot | None = _proposed_marks(proposal, draft.structures, european=european)
+        marks: nouns.Snapshot | None = _proposed_marks(
+            proposal, draft.structures, european=european
+        )
         ticket = replace(ticket, price=_proposed_price(proposal), at=ticket.at or proposal.as_of)
     else:
         needed = ticket.price is None and not all(leg.key in draft.prices for leg in draft.legs)
@@ -547,9 +541,11 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
             journal, draft.symbol, draft.legs, draft.legs, ticket, needed=needed
         )
     at = ticket.at or (market.chain.as_of if market else await journal.clock())
-    trade = make_trade(Action.OPEN, at, draft.legs, ticket, marks, draft.prices, journal.settings)
+    trade = make_trade(
+        nouns.Action.OPEN, at, draft.legs, ticket, marks, draft.prices, journal.settings
+    )
     vol = market.vol if market else await _vol_at(journal.store, draft.symbol, at)
-    entry = JournalEntry(
+    entry = nouns.JournalEntry(
         symbol=draft.symbol,
         strategy=strategy,
         opened_at=at,
@@ -578,9 +574,9 @@ def _proposed_price(proposal: Proposal) -> str:
     return f"{premium - shares / proposal.multiplier * proposal.spot:+.6f}"
 
 
-def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> Snapshot:
+def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> nouns.Snapshot:
     marks = tuple(
-        LegMark(
+        nouns.LegMark(
             **{name: getattr(leg, name) for name in _OF_LEG},
             multiplier=proposal.multiplier,
             div_yield=_carry(proposal),
@@ -591,7 +587,7 @@ def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> S
         if leg.sec_type == "OPT"
     )
     greeks: dict[str, Any] = {name: getattr(proposal, name) * structures for name in _GREEKS}
-    return Snapshot(
+    return nouns.Snapshot(
         at=proposal.as_of,
         spot=proposal.spot,
         data_type=proposal.data_type.value,
@@ -628,11 +624,11 @@ async def _vol_at(store: Database, symbol: str, at: dt.datetime) -> VolSnapshot:
 def _context(
     journal: Journal,
     draft: Draft,
-    entry: JournalEntry,
-    marks: Snapshot | None,
+    entry: nouns.JournalEntry,
+    marks: nouns.Snapshot | None,
     market: LegMarket | None,
     vol: VolSnapshot,
-) -> Context:
+) -> nouns.Context:
     known: dict[str, Any] = {name: getattr(vol, name) for name in _FROM_VOL}
     known["iv"] = vol.iv30
     if marks is not None:
@@ -645,7 +641,7 @@ def _context(
         known |= _expected(market, entry)
     missing = tuple(name for name in _WANTED if known.get(name) is None)
     live = journal.source if market else "stored"
-    return Context(
+    return nouns.Context(
         as_of=marks.at if marks is not None else vol.as_of,
         source="proposal" if draft.proposal is not None else live,
         missing=missing,
@@ -653,7 +649,7 @@ def _context(
     )
 
 
-def _expected(market: LegMarket, entry: JournalEntry) -> dict[str, Any]:
+def _expected(market: LegMarket, entry: nouns.JournalEntry) -> dict[str, Any]:
     premium = campaign.option_cash(entry.trades[0])
     if premium is None:
         return {}

@@ -21,18 +21,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tomic import dates, legs, selection, valuation
+from tomic import dates, errors, legs, selection, valuation
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.errors import (
-    BadFile,
-    DataError,
-    DeadlineExceeded,
-    StoreError,
-    TomicError,
-    UnknownContract,
-    UsageError,
-)
 from tomic.ib import account, contracts, convert
 from tomic.ib.option_quotes import Patience, option_quote, quote_all
 from tomic.ib.session import Session
@@ -73,7 +64,7 @@ class Quoted:
     """Symbol to why its underlying has no price."""
     rows: dict[str, OptionQuote] = field(default_factory=dict)
     """By contract, as are *problems*: why it has no quote."""
-    problems: dict[str, TomicError] = field(default_factory=dict)
+    problems: dict[str, errors.TomicError] = field(default_factory=dict)
 
 
 def pair_of(position: Position) -> Wanted:
@@ -104,7 +95,7 @@ def marks_of(
         for row in _completed(quoted, members[0], rows, as_of, rate, data_type):
             marks[names[Wanted(row.expiry, row.strike, row.right)]] = to_mark(row)
     for name, error in quoted.problems.items():
-        final = isinstance(error, UnknownContract)
+        final = isinstance(error, errors.UnknownContract)
         marks.setdefault(name, Mark(problem=str(error), unfinished=not final))
     for position in positions:
         ticks = quoted.ticks.get(position.symbol)
@@ -329,7 +320,7 @@ async def read_book(
             await session.persistently(partial(_read_account, work), deadline=deadline)
             asked = [await _considered(work, leg) for leg in considered]
     except TimeoutError as exc:
-        raise DeadlineExceeded("the deadline passed before the account was read") from exc
+        raise errors.DeadlineExceeded("the deadline passed before the account was read") from exc
     by_contract: dict[str, Position] = {}
     for leg in (*work.positions, *asked):
         by_contract.setdefault(leg.contract, leg)
@@ -428,7 +419,7 @@ async def _quote_underlyings(work: _Reading) -> None:
                 seconds = settings.market.spot_timeout_s
                 work.quoted.unpriced[outcome.item] = f"no price within {seconds:g} s"
         elif outcome.error is not None:
-            if not isinstance(outcome.error, UnknownContract):
+            if not isinstance(outcome.error, errors.UnknownContract):
                 work.quoted.unpriced[outcome.item] = str(outcome.error)
             work.notes.append(f"{outcome.item}: {outcome.error}")
 
@@ -460,7 +451,7 @@ async def _known(work: _Reading, store: Database | None, refresh: Refresh | None
     if refresh is not None:
         try:
             await refresh(work.symbols)
-        except TomicError as exc:
+        except errors.TomicError as exc:
             work.notes.append(f"returns were not brought up to date: {exc}")
     return await stored(store, work.symbols, work.settings, work.today)
 
@@ -585,11 +576,11 @@ class ReviewRequest:
             UsageError: Options that exclude or need each other.
         """
         if self.file is not None and self.last:
-            raise UsageError("--file and --last exclude each other; give one of them")
+            raise errors.UsageError("--file and --last exclude each other; give one of them")
         if self.ib_margin and not self.trade:
-            raise UsageError("--ib-margin asks about one trade; name it with --with")
+            raise errors.UsageError("--ib-margin asks about one trade; name it with --with")
         if self.ib_margin and (self.file is not None or self.last):
-            raise UsageError("--ib-margin needs TWS; leave out --file and --last")
+            raise errors.UsageError("--ib-margin needs TWS; leave out --file and --last")
 
 
 # -- the command's work ------------------------------------------------------------------------
@@ -669,20 +660,20 @@ async def _margin_or_reason(
             return await session.stoppable(broker_margin(session, asked, settings)), ""
     except TimeoutError:
         return None, "the deadline passed before TWS gave a what-if margin"
-    except TomicError as exc:
+    except errors.TomicError as exc:
         return None, str(exc)
 
 
 def _check_one_underlying(symbols: Iterable[str]) -> None:
     if len(set(symbols)) > 1:
-        raise UsageError("--ib-margin asks about one combination: name one underlying")
+        raise errors.UsageError("--ib-margin asks about one combination: name one underlying")
 
 
 def _saved(book: Book, path: Path, watch: Watcher) -> Path | None:
     """Where the book was saved; a disk that is full costs the copy, not the review."""
     try:
         return files.save_book(book, path)
-    except BadFile as exc:
+    except errors.BadFile as exc:
         watch(Event("note", "", f"{exc}; the book was not saved"))
         return None
 
@@ -709,7 +700,7 @@ def _refresher(
 def _check_known(book: Book, trade_legs: Iterable[NamedLeg], source: Path) -> None:
     for leg in trade_legs:
         if leg.symbol not in book.markets:
-            raise DataError(
+            raise errors.DataError(
                 f"{source} knows no price of {leg.symbol}; ask without --file or --last"
             )
 
@@ -794,7 +785,7 @@ async def broker_margin(
     proposed = [position for position in book.positions if position.proposed]
     for position in proposed:
         if position.con_id is None:
-            raise DataError(f"{position.contract}: the gateway gave no contract id")
+            raise errors.DataError(f"{position.contract}: the gateway gave no contract id")
     order = [account.OrderLeg(account.leg_contract(leg), leg.quantity) for leg in proposed]
     _check_one_underlying(leg.contract.symbol for leg in order)
     where = account_name or proposed[0].account
@@ -827,7 +818,7 @@ async def journal_claims(store: Database, watch: Watcher = ignore) -> list[Claim
     for document in await store.journal.load_all("open"):
         try:
             entry = from_document(document)
-        except StoreError as exc:
+        except errors.StoreError as exc:
             watch(Event("note", "", str(exc)))
             continue
         owned = tuple(
