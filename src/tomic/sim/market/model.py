@@ -14,26 +14,16 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
-from tomic.sim.market import (
-    AccountBook,
-    Bar,
-    Holding,
-    Listing,
-    MarketFill,
-    Quote,
-    account as demo_account,
-    instruments as declared,
-    listings,
-)
+from tomic.sim import market
 from tomic.sim.market.instruments import Instrument
 from tomic.sim.market.prices import shared_board
 from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
-OPEN_START = listings.moment(date(2026, 11, 20), time(15, 0))
+OPEN_START = market.listings.moment(date(2026, 11, 20), time(15, 0))
 """A Friday afternoon, an hour before the close."""
 
-CLOSED_START = listings.moment(date(2026, 11, 21), time(15, 0))
+CLOSED_START = market.listings.moment(date(2026, 11, 21), time(15, 0))
 """The Saturday after."""
 
 _BOOK_DAYS = 20
@@ -73,22 +63,22 @@ class ModelMarket:
         monotonic: Callable[[], float] = clock.monotonic,
         universe: str | Sequence[Instrument] = "demo",
         symbols: Sequence[str] | None = None,
-        accounts: Sequence[str] = (demo_account.PAPER_ACCOUNT,),
+        accounts: Sequence[str] = (market.account.PAPER_ACCOUNT,),
         currency: str = "USD",
         splits: Mapping[str, float] | None = None,
-        fills: Sequence[MarketFill] = (),
+        fills: Sequence[market.MarketFill] = (),
     ) -> None:
         self.seed = seed
         self.start = start or (CLOSED_START if closed else OPEN_START)
         if self.start.tzinfo is None:
             raise ValueError(f"start needs a time zone, got {self.start}")
         self._speed, self._monotonic, self._began = speed, monotonic, monotonic()
-        self._instruments = declared.select(universe, symbols)
+        self._instruments = market.instruments.select(universe, symbols)
         self.board = shared_board(self._instruments, seed, self.start, splits or {})
         self._catalogue = self.board.catalogue
         self._accounts, self._currency = tuple(accounts), currency
         self._fills = tuple(fills)
-        self._book: AccountBook | None = None
+        self._book: market.AccountBook | None = None
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -106,7 +96,7 @@ class ModelMarket:
 
     def price_ahead(self) -> Iterator[str]:
         """Price the demo's symbols before anybody asks, yielding the symbol after each expiry."""
-        for instrument in declared.select("demo", None):
+        for instrument in market.instruments.select("demo", None):
             if instrument in self._instruments:
                 for _ in self.board.price_ahead(instrument):
                     yield instrument.symbol
@@ -123,12 +113,12 @@ class ModelMarket:
         owner = kind[0] if kind else instrument
         if owner is None:
             return False
-        hours = listings.liquid(owner, option=kind is not None)
-        return listings.is_open(hours, self.now().astimezone(listings.NEW_YORK))
+        hours = market.listings.liquid(owner, option=kind is not None)
+        return market.listings.is_open(hours, self.now().astimezone(market.listings.NEW_YORK))
 
-    def find(self, wanted: ContractSpec) -> Sequence[Listing]:
+    def find(self, wanted: ContractSpec) -> Sequence[market.Listing]:
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
-        fitting: Iterable[Listing]
+        fitting: Iterable[market.Listing]
         if wanted.con_id:
             known = self._catalogue.listing(wanted.con_id)
             fitting = [known] if known and wanted.sec_type in ("", known.sec_type) else []
@@ -136,7 +126,7 @@ class ModelMarket:
             fitting = self._catalogue.matching(wanted)
         else:
             fitting = self._catalogue.underlyings(wanted)
-        return [listing for listing in fitting if listings.reachable(wanted, listing)]
+        return [listing for listing in fitting if market.listings.reachable(wanted, listing)]
 
     def parameters(self, symbol: str, under_con_id: int) -> Sequence[ParameterRow]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
@@ -145,31 +135,31 @@ class ModelMarket:
             return ()
         return self._catalogue.parameters(symbol)
 
-    def quote(self, con_id: int) -> Quote | None:
+    def quote(self, con_id: int) -> market.Quote | None:
         """Everything that contract can tick now; without bid, ask and Greeks while closed."""
         full = self.frozen_quote(con_id)
         return full if full is None or self.is_open(con_id) else full.blinded()
 
-    def frozen_quote(self, con_id: int) -> Quote | None:
+    def frozen_quote(self, con_id: int) -> market.Quote | None:
         """The last values of the session that is on, or of the last one."""
         instrument = self._catalogue.underlying_of(con_id)
         if instrument is not None:
             return self.board.underlying_quote(instrument)
         return self.board.option_quote(con_id)
 
-    def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
+    def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[market.Bar] | None:
         """Daily bars of *days* sessions up to *end*, oldest first; None where IB has no series."""
         return self.board.bars(con_id, what, days, end)
 
-    def book(self) -> AccountBook:
+    def book(self) -> market.AccountBook:
         """Accounts, values and positions."""
         if self._book is None:
             holdings = [
                 holding
-                for plan in demo_account.DEMO_BOOK
+                for plan in market.account.DEMO_BOOK
                 if (holding := self._planned_holding(plan)) is not None
             ]
-            book = demo_account.open_book(self._accounts, self._currency, holdings, self._line)
+            book = market.account.open_book(self._accounts, self._currency, holdings, self._line)
             self._book = replace(book, fills=self._fills)
         return self._book
 
@@ -183,20 +173,20 @@ class ModelMarket:
         if any(self._catalogue.listing(con_id) is None for con_id, _ in legs):
             return None
         mine = [holding for holding in book.holdings if holding.account == account]
-        added = [Holding(account, con_id, quantity, 0.0) for con_id, quantity in legs]
-        before = demo_account.margin([self._line(holding) for holding in mine])
-        after = demo_account.margin(
-            [self._line(holding) for holding in demo_account.merged([*mine, *added])]
+        added = [market.Holding(account, con_id, quantity, 0.0) for con_id, quantity in legs]
+        before = market.account.margin([self._line(holding) for holding in mine])
+        after = market.account.margin(
+            [self._line(holding) for holding in market.account.merged([*mine, *added])]
         )
         return round(after[0] - before[0], 2), round(after[1] - before[1], 2)
 
-    def _line(self, holding: Holding) -> demo_account.UnderlyingLeg:
+    def _line(self, holding: market.Holding) -> market.account.UnderlyingLeg:
         listing = self._catalogue.listing(holding.con_id)
         if listing is None:
             raise ValueError(f"no contract {holding.con_id} in this market")
         instrument = self._catalogue.instrument(listing.symbol)
         spot = self.board.level(instrument)[0] if instrument else 0.0
-        return demo_account.UnderlyingLeg(
+        return market.account.UnderlyingLeg(
             underlying=listing.symbol,
             quantity=holding.quantity,
             price=self.board.fair(holding.con_id),
@@ -207,7 +197,7 @@ class ModelMarket:
             expiry=listing.expiry_text,
         )
 
-    def _planned_holding(self, plan: demo_account.Planned) -> Holding | None:
+    def _planned_holding(self, plan: market.account.Planned) -> market.Holding | None:
         """The contract that a planned holding means today; None when its symbol is not here."""
         instrument = self._catalogue.instrument(plan.symbol)
         if instrument is None:
@@ -217,14 +207,14 @@ class ModelMarket:
         if plan.right:
             con_id, multiplier = self._planned_option(instrument, plan), 100.0
         cost = round(self.board.fair(con_id) * plan.paid * multiplier, 4)
-        return Holding(self._accounts[0], con_id, plan.quantity, cost)
+        return market.Holding(self._accounts[0], con_id, plan.quantity, cost)
 
-    def _planned_option(self, instrument: Instrument, plan: demo_account.Planned) -> int:
-        rule, today = instrument.classes[0], self.start.astimezone(listings.NEW_YORK).date()
+    def _planned_option(self, instrument: Instrument, plan: market.account.Planned) -> int:
+        rule, today = instrument.classes[0], self.start.astimezone(market.listings.NEW_YORK).date()
         monthly = [
             day
             for day in self._catalogue.expiries(rule)
-            if day == listings.third_friday(day.year, day.month)
+            if day == market.listings.third_friday(day.year, day.month)
             and (day - today).days >= _BOOK_DAYS
         ]
         expiry = monthly[plan.month]
