@@ -36,6 +36,34 @@ import contextlib
 from collections.abc import Iterator
 from typing import ClassVar
 
+__all__ = [
+    "BadFile",
+    "ClientIdInUse",
+    "CompetingSession",
+    "ConfigError",
+    "DataError",
+    "DeadlineExceeded",
+    "EmptyChain",
+    "GatewayRefused",
+    "GatewayUnreachable",
+    "InvalidSymbol",
+    "MarketClosed",
+    "MissingSpot",
+    "NoMarketData",
+    "PacingViolation",
+    "RequestFailed",
+    "RequestTimeout",
+    "SchemaTooNew",
+    "SessionError",
+    "SessionLost",
+    "StoreBusy",
+    "StoreError",
+    "TomicError",
+    "UnknownContract",
+    "UnreadableAnswer",
+    "UsageError",
+]
+
 
 class TomicError(Exception):
     """Base of everything TOMIC raises on purpose."""
