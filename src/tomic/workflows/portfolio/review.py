@@ -428,7 +428,9 @@ async def _quote_options(work: _Reading) -> None:
     """Quote every living option."""
     session, rules = work.session, work.settings.chain
     options = [leg for leg in work.legs if leg.is_option]
-    living = [leg for leg in options if leg.expiry and leg.expiry >= work.today]
+    living = [
+        leg for leg in options if (settled := dates.settlement_of(leg)) and settled >= work.today
+    ]
     patience = Patience(rules.silent_s)
 
     async def quote(leg: Position, on_asked: Callable[[], None]) -> OptionQuote:
