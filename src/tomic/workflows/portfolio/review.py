@@ -788,7 +788,9 @@ async def broker_margin(
     for position in proposed:
         if position.con_id is None:
             raise errors.DataError(f"{position.contract}: the gateway gave no contract id")
-    order = [account.OrderLeg(account.leg_contract(leg), leg.quantity) for leg in proposed]
+    order = [
+        account.OrderLeg(account.leg_contract(leg), leg.quantity, leg.contract) for leg in proposed
+    ]
     _check_one_underlying(leg.contract.symbol for leg in order)
     where = account_name or proposed[0].account
     return await account.what_if(
