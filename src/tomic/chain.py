@@ -212,12 +212,21 @@ class Chain:
         """
         Share of ``ok`` among the contracts that exist and whose delta is wanted; 0 for none.
 
-        A contract outside the range of deltas was answered; it is left out because not wanted.
+        A contract outside the range of deltas was answered; it is left out because not wanted. Of
+        an expiry that is listed some contract exists: where none of it is known, all are missing.
         """
-        counts = self.counts
-        aside = (RowStatus.UNKNOWN_CONTRACT, RowStatus.DELTA_OUT_OF_RANGE)
-        wanted = len(self) - sum(counts.get(status, 0) for status in aside)
+        counts, status, expiry = self.counts, self.columns["status"], self.columns["expiry"]
+        known = status != RowStatus.UNKNOWN_CONTRACT
+        unlisted = int((~known & np.isin(expiry, expiry[known])).sum())
+        wanted = len(self) - unlisted - counts.get(RowStatus.DELTA_OUT_OF_RANGE, 0)
         return counts.get(RowStatus.OK, 0) / wanted if wanted else 0.0
+
+    @property
+    def unknown_expiries(self) -> tuple[dt.date, ...]:
+        """Expiries that the class lists, and of which the gateway knows none of the contracts."""
+        known = self.columns["status"] != RowStatus.UNKNOWN_CONTRACT
+        all_known = self.columns["expiry"][known]
+        return tuple(day for day in self.expiries if np.datetime64(day, "D") not in all_known)
 
     @property
     def is_final(self) -> bool:
