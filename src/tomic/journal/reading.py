@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tomic.journal import campaign
-from tomic.models import ExerciseStyle, VolSnapshot
+from tomic.models import VolSnapshot
 from tomic.models.documents import finite
 from tomic.models.journal import Contract, ContractKey, Fill, Held, LegMark, Snapshot
 from tomic.quant import later_expiries, margin, payoff, probability
@@ -122,7 +122,7 @@ def snapshot(
         spot=chain.spot.price,
         data_type=chain.data_type.value,
         rate=chain.rate,
-        european=chain.underlying.exercise_style is ExerciseStyle.EUROPEAN,
+        european=not chain.is_american,
         legs=marked,
         **figures,
     )
@@ -213,7 +213,7 @@ def _shape(
     }
     if len(days) == 1:
         return payoff.segments(*legs, **terms)
-    american = board.chain.underlying.exercise_style is ExerciseStyle.AMERICAN
+    american = board.chain.is_american
     later = [
         later_expiries.from_smiles(
             first.smile, board.outlooks[day].smile, american=american, market=first.market

@@ -151,9 +151,7 @@ def discount_from_parity(
     # A NaN fails every comparison; infinity does not.
     quoted = (k > 0.0) & (call > 0.0) & (put > 0.0) & (width >= 0.0)
     quoted &= k + call + put + width < np.inf
-    k, gap, time_value, width = (
-        x[quoted] for x in (k, call - put, np.minimum(call, put), width)
-    )
+    k, gap, time_value, width = (x[quoted] for x in (k, call - put, np.minimum(call, put), width))
     if k.size < LEAST_LINE:
         return _NO_LINE._replace(n=k.size)
     used = time_value >= LINE_WING * time_value[np.abs(gap).argmin()]
