@@ -300,7 +300,7 @@ def implied_carries(chain: Chain) -> tuple[Carry, ...]:
     for place, strip in enumerate(strips):
         rate, error, source = chain.rate, math.nan, "settings"
         if own and pooled.error[place] <= _MOST_RATE_ERROR and _is_rate(pooled.rate[place]):
-            rate, error = float(pooled.rate[place]), float(pooled.error[place])
+            rate, error = round(float(pooled.rate[place]), 6), float(pooled.error[place])
             source = "parity" if own[place][1] <= _SURE_RATE_ERROR else "curve"
         carried.append(_carry(chain, strip, rate, error, source))
     return tuple(carried)
@@ -354,6 +354,7 @@ def _is_rate(rate: float) -> bool:
 
 
 def _carry(chain: Chain, strip: _Strip, rate: float, error: float, source: Any) -> Carry:
+    """Rounded to what it can be good for: the clock's tenths of a second are not."""
     quotes = (strip.strike, strip.call, strip.put, rate, strip.tau)
     pairs = parity.forward_from_parity(*quotes)
     if chain.is_american and _is_hard_to_borrow(chain, pairs.forward, rate, strip.tau):
@@ -361,20 +362,20 @@ def _carry(chain: Chain, strip: _Strip, rate: float, error: float, source: Any) 
     known: dict[str, Any] = {"pairs": pairs.n}
     if pairs.forward > 0.0:
         known |= {
-            "forward": pairs.forward,
+            "forward": float(f"{pairs.forward:.10g}"),
             "forward_source": "parity",
-            "forward_error": None if math.isnan(pairs.error) else pairs.error,
+            "forward_error": None if math.isnan(pairs.error) else float(f"{pairs.error:.4g}"),
         }
     elif chain.div_yield is not None and chain.symbol not in VOLATILITY_INDICES:
         carried = chain.spot.price * math.exp((rate - chain.div_yield) * strip.tau)
         if math.isfinite(carried):
-            known |= {"forward": carried, "forward_source": "spot"}
+            known |= {"forward": float(f"{carried:.10g}"), "forward_source": "spot"}
     return Carry(
         expiry=strip.expiry,
         rate=rate,
         rate_source=source,
-        rate_error=None if math.isnan(error) else error,
-        discount=math.exp(-rate * strip.tau),
+        rate_error=None if math.isnan(error) else float(f"{error:.3g}"),
+        discount=round(math.exp(-rate * strip.tau), 7),
         **known,
     )
 

@@ -157,6 +157,8 @@ class Board:
     vega: FloatArray
     theta: FloatArray
     iv: FloatArray
+    forward: FloatArray
+    """Of each row's expiry, currency per share; NaN where nothing implies it."""
     rate: FloatArray
     """To each row's expiry, as the options imply it or the settings say, fraction per year."""
     div_yield: FloatArray
@@ -278,6 +280,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         prices=prices,
         listed=rows.listed,
         **greeks,
+        forward=forward,
         rate=rows.rate,
         div_yield=yields,
         on_forward=on_forward,
