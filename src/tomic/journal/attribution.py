@@ -220,7 +220,7 @@ def _between(
     parts = np.zeros(len(_PARTS))
     between = (trade for trade in entry.trades if before.at < trade.at <= after.at)
     parts[8] = _at_marks(between, after) - _worth_of(gone, before)
-    step = _step(kept, before, after)
+    step = _step(kept, before, after, notes)
     if step is None:
         return parts
     sigma = volatilities(step)
@@ -247,7 +247,7 @@ def _worth_of(legs: Iterable[Fill | Held], snapshot: Snapshot) -> float:
     return total
 
 
-def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot) -> Step | None:
+def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot, notes: list[str]) -> Step | None:
     shares = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
     options = [leg for leg in legs if not leg.is_stock]
     pairs = [(before.mark(leg.key), after.mark(leg.key)) for leg in options]
@@ -257,12 +257,22 @@ def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot) -> Step | Non
     # An option is on its forward only where both ends know it: else it would seem to have moved.
     known = np.isfinite(forward[0] + forward[1])
     rate = _rates(pairs, (before.rate, after.rate))
-    div_yield = _columns(pairs, "div_yield")
+    tau, (first, last) = _columns(pairs, "tau"), _columns(pairs, "div_yield")
+    unknown = (np.isnan(first) & (tau[0] > 0.0)) | (np.isnan(last) & (tau[1] > 0.0))
+    if unknown.any():
+        notes.append(
+            "options without a forward at a snapshot take that of the other, or are carried "
+            "without a yield"
+        )
+    div_yield = (
+        np.nan_to_num(np.where(np.isnan(first), last, first)),
+        np.nan_to_num(np.where(np.isnan(last), first, last)),
+    )
     return Step(
         strike=_floats(leg.strike for leg in options),
         is_call=np.array([leg.is_call for leg in options], dtype=np.bool_),
         amount=_floats(leg.quantity * leg.multiplier for leg in options),
-        tau=_columns(pairs, "tau"),
+        tau=tau,
         price=_columns(pairs, "price"),
         div_yield=_at_ends(lambda end: np.where(known, rate[end], div_yield[end])),
         spot=(before.spot, after.spot),

@@ -92,7 +92,7 @@ def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
         price=price,
         bid=bid,
         ask=ask,
-        div_yield=finite(board.div_yield[row]) or 0.0,
+        div_yield=finite(board.div_yield[row]),
         rate=float(board.rate[row]),
         forward=finite(board.forward[row]) if board.on_forward else None,
         tau=float(chain["tau"][row]),
