@@ -54,6 +54,7 @@ PEERS = {
     ("report", "present"),  # numbers as text
     ("strategies", "chain"),
     ("strategies", "selection"),
+    ("strategies", "valuation"),  # forwards and discount factors
     ("valuation", "chain"),
 }
 """Who may import whom on one floor."""

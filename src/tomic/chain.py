@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from tomic import dates
 from tomic._drawing import draw
 from tomic._typing import BoolArray, FloatArray
-from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot, Underlying
+from tomic.models import (
+    Carry,
+    DataType,
+    ExerciseStyle,
+    OptionQuote,
+    QuoteSource,
+    RowStatus,
+    Spot,
+    Underlying,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +81,12 @@ class Chain:
     first use, because most uses never need pandas. Every requested contract keeps its row,
     whatever became of it: see the ``status`` column.
 
+    Attributes:
+        rate: ``market.rate``, fraction a year: what counts where the options imply no rate.
+        div_yield: Of the underlying, fraction a year; None where nobody said, and never 0 for that.
+        carries: Forward and discount factor by expiry, of the quotes as they were when they were
+            stated; `tomic.valuation.carries` computes those of a chain that has none.
+
     Raises:
         ValueError: A column is missing, unknown, of another length, or a contract occurs twice.
     """
@@ -80,13 +95,14 @@ class Chain:
     spot: Spot
     as_of: dt.datetime
     rate: float
-    div_yield: float
+    div_yield: float | None
     data_type: DataType
     columns: Mapping[str, NDArray[Any]]
     notes: tuple[str, ...] = ()
     fetch: Fetch = field(default_factory=Fetch)
     multiplier: int = 100
     trading_class: str = ""
+    carries: tuple[Carry, ...] = ()
 
     def __post_init__(self) -> None:
         if set(self.columns) != set(COLUMNS):
@@ -122,12 +138,13 @@ class Chain:
         spot: Spot,
         as_of: dt.datetime,
         rate: float,
-        div_yield: float = 0.0,
+        div_yield: float | None = None,
         data_type: DataType | None = None,
         notes: tuple[str, ...] = (),
         fetch: Fetch | None = None,
         multiplier: int = 100,
         trading_class: str = "",
+        carries: Iterable[Carry] = (),
     ) -> Chain:
         """Build a chain from rows; ``dte`` and ``tau`` are computed from *as_of*."""
         rows = list(quotes)
@@ -169,6 +186,7 @@ class Chain:
             fetch=fetch or Fetch(),
             multiplier=multiplier,
             trading_class=trading_class,
+            carries=tuple(carries),
         )
 
     def __len__(self) -> int:
@@ -181,6 +199,12 @@ class Chain:
     def symbol(self) -> str:
         """Symbol of the underlying."""
         return self.underlying.symbol
+
+    @property
+    def is_american(self) -> bool:
+        """Whether its options may be exercised early."""
+        style = self.underlying.exercise_style_of(self.trading_class)
+        return style is ExerciseStyle.AMERICAN
 
     @property
     def is_call(self) -> BoolArray:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,29 @@ from tomic import dates
 from tomic._typing import BoolArray, FloatArray
 from tomic.chain import Chain
 from tomic.config import ChainSettings, MarketSettings
-from tomic.models import DataType, ExerciseStyle, QuoteSource, RowStatus
+from tomic.models import VOLATILITY_INDICES, Carry, DataType, QuoteSource, RowStatus
 from tomic.quant import parity
 
 _FROZEN_PAIRS = 20
 """Pairs with identical call and put IV from which a chain is taken for frozen."""
+_MOST_RATE_ERROR = 0.01
+"""Standard error of an implied rate from which `market.rate` is no worse, a fraction a year."""
+_SURE_RATE_ERROR = 0.002
+"""Standard error up to which an expiry's rate counts as its own, not that of the curve."""
+_LEAST_USE = 0.1
+"""Standard error from which an expiry's own rate does not even help the curve."""
+_SAME_MOMENT_S = 60
+"""Seconds between call and put of a pair above which it says nothing of a slope."""
+_STALE_SPOT = 0.02
+"""How far a spot may be behind its options, as a share of it."""
+_MOST_YIELD = 0.15
+"""Yield of an index beyond which its options cannot be on the spot, a fraction a year."""
+_BORROW_YIELD = 0.06
+"""Yield of a share beyond which its options are priced for a borrow fee, a fraction a year."""
+_BORROW_CARRY = 0.01
+"""And how far that must carry the forward, as a share of the spot."""
+_BORROW_ROUNDS = 6
+_NAMED_DAYS = 4
 _FROZEN_TYPES = {DataType.LIVE: DataType.FROZEN, DataType.DELAYED: DataType.DELAYED_FROZEN}
 
 
@@ -102,14 +120,21 @@ def label_frozen(chain: Chain) -> Chain:
 
 
 def with_local_greeks(chain: Chain) -> Chain:
-    """Fill IV and Greeks from the mid where IB gave none; forwards come from put-call parity."""
+    """
+    Fill IV and Greeks from the mid where IB gave none, and state what each expiry was carried at.
+
+    Everything hangs on the forward of the expiry. Where nothing implies it, as with calls alone,
+    the rows keep none and a note says so.
+    """
+    chain = with_carries(chain)
     mid = chain.mid
     lacking = np.isnan(chain["iv"]) & (mid > 0.0) & (chain["tau"] > 0.0)
     if not lacking.any():
         return chain
-    div_yield = implied_yields(chain)[lacking]
-    iv = local_iv(chain, lacking, mid[lacking], div_yield)
-    greeks = local_greeks(chain, lacking, iv, div_yield)
+    chain = _with_carry_notes(chain, lacking)
+    terms = pricing_terms(chain).of(lacking)
+    iv = local_iv(chain, lacking, mid[lacking], terms)
+    greeks = local_greeks(chain, lacking, iv, terms)
     have = np.isfinite(iv)
     rows = np.flatnonzero(lacking)[have]
     columns: dict[str, NDArray[Any]] = {
@@ -124,20 +149,25 @@ def with_local_greeks(chain: Chain) -> Chain:
     return chain.with_columns(**columns, greeks_source=source, status=status)
 
 
-def local_iv(chain: Chain, rows: BoolArray, price: FloatArray, div_yield: FloatArray) -> FloatArray:
-    """IV of *rows* (m,) at *price* and *div_yield* (n,), the rows alone: (n,), NaN where none."""
+def local_iv(chain: Chain, rows: BoolArray, price: FloatArray, terms: PricingTerms) -> FloatArray:
+    """IV of *rows* (m,) at *price* and *terms* (n,), the rows alone: (n,), NaN where none."""
     strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
     invert, _ = _model(chain)
-    return invert(price, chain.spot.price, strike, tau, chain.rate, div_yield, is_call)
+    return invert(price, terms.underlying, strike, tau, terms.rate, terms.div_yield, is_call)
 
 
 def local_greeks(
-    chain: Chain, rows: BoolArray, iv: FloatArray, div_yield: FloatArray
+    chain: Chain, rows: BoolArray, iv: FloatArray, terms: PricingTerms
 ) -> dict[str, FloatArray]:
-    """Delta, gamma, vega and theta of *rows* (m,) at *iv* and *div_yield* (n,); (n,) each."""
+    """
+    Delta, gamma, vega and theta of *rows* (m,) at *iv* and *terms* (n,); (n,) each.
+
+    Delta and gamma are per 1.00 of what the option is on: the spot, or the forward of its expiry
+    where `is_on_forward`; theta leaves that where it is.
+    """
     strike, tau, is_call = chain["strike"][rows], chain["tau"][rows], chain.is_call[rows]
     _, model = _model(chain)
-    greeks = model(chain.spot.price, strike, tau, chain.rate, div_yield, iv, is_call)
+    greeks = model(terms.underlying, strike, tau, terms.rate, terms.div_yield, iv, is_call)
     return {name: getattr(greeks, name) for name in ("delta", "gamma", "vega", "theta")}
 
 
@@ -146,41 +176,276 @@ def _model(chain: Chain) -> tuple[Callable[..., FloatArray], Callable[..., Any]]
     # scipy takes 0.3 s to import, and most chains come with IB's own numbers.
     from tomic.quant import american, black_scholes, implied
 
-    if chain.underlying.exercise_style is ExerciseStyle.AMERICAN:
+    if chain.is_american:
         return american.implied_vol, american.greeks
     return implied.implied_vol, black_scholes.greeks
 
 
-def implied_yields(chain: Chain) -> FloatArray:
-    """Dividend yield per row that puts the forward where its expiry's pairs trade; 0 if unknown."""
-    result = np.zeros(len(chain))
-    for expiry, (forward, tau) in forwards(chain).items():
-        rows = chain["expiry"] == np.datetime64(expiry, "D")
-        result[rows] = chain.rate - np.log(forward / chain.spot.price) / tau
-    return result
+# -- forwards and discount factors -----------------------------------------------------------------
+
+
+class PricingTerms(NamedTuple):
+    """What the options of rows are priced on, (m,) each, as the kernels take it."""
+
+    underlying: FloatArray
+    """Spot, or the forward where the options are on that; currency per share."""
+    rate: FloatArray
+    """To the row's expiry, fraction a year."""
+    div_yield: FloatArray
+    """What carries `underlying` to the forward, fraction a year; NaN where that is unknown."""
+
+    def of(self, rows: BoolArray | NDArray[np.intp]) -> PricingTerms:
+        """The terms of some rows."""
+        return PricingTerms(*(values[rows] for values in self))
+
+
+def pricing_terms(chain: Chain, stated: Mapping[dt.date, Carry] | None = None) -> PricingTerms:
+    """
+    Underlying, rate and yield of each row; the yield is NaN where the expiry has no forward.
+
+    Args:
+        stated: Instead of the chain's own `carries`.
+    """
+    by_expiry = carries(chain) if stated is None else stated
+    forward, rate = by_row(chain, by_expiry)
+    if is_on_forward(chain, by_expiry):
+        return PricingTerms(forward, rate, np.where(np.isnan(forward), np.nan, rate))
+    spot = np.full(len(chain), chain.spot.price)
+    return PricingTerms(spot, rate, yields(chain, forward, rate))
+
+
+def by_row(chain: Chain, by_expiry: Mapping[dt.date, Carry]) -> tuple[FloatArray, FloatArray]:
+    """Forward and rate of each row, (m,); NaN and the chain's rate where the expiry has none."""
+    forward, rate = np.full(len(chain), np.nan), np.full(len(chain), chain.rate)
+    for expiry, rows in _expiry_rows(chain):
+        if carry := by_expiry.get(expiry):
+            forward[rows] = math.nan if carry.forward is None else carry.forward
+            rate[rows] = carry.rate
+    return forward, rate
+
+
+def yields(chain: Chain, forward: FloatArray, rate: FloatArray) -> FloatArray:
+    """What carries the spot to *forward* at *rate*, fraction a year, (m,); NaN when expired."""
+    tau = np.where(chain["tau"] > 0.0, chain["tau"], np.nan)
+    return np.asarray(rate - np.log(forward / chain.spot.price) / tau)
+
+
+def is_on_forward(chain: Chain, by_expiry: Mapping[dt.date, Carry]) -> bool:
+    """
+    Whether options are to be hedged with the forward of their expiry: the spot cannot be carried.
+
+    So it is with volatility indices, and with any index whose forward lies further from the spot
+    than interest and dividends can bring it. Delta and gamma are then per 1.00 of that forward, and
+    no larger than its discount factor.
+    """
+    if chain.is_american:
+        return False
+    if chain.symbol in VOLATILITY_INDICES:
+        return True
+    for expiry, rows in _expiry_rows(chain):
+        carry, tau = by_expiry.get(expiry), float(chain["tau"][rows][0])
+        if carry is not None and carry.forward is not None and carry.forward_source == "parity":
+            off = abs(math.log(carry.forward / chain.spot.price) - carry.rate * tau)
+            if off > _STALE_SPOT + _MOST_YIELD * tau:
+                return True
+    return False
+
+
+def carries(chain: Chain) -> dict[dt.date, Carry]:
+    """Forward and discount factor by expiry: as the chain states them, else as it implies them."""
+    return {carry.expiry: carry for carry in chain.carries or implied_carries(chain)}
+
+
+def with_carries(chain: Chain) -> Chain:
+    """The chain with what its quotes imply stated, unless it states it already."""
+    if chain.carries or len(chain) == 0:
+        return chain
+    implied = implied_carries(chain)
+    chain = replace(chain, carries=implied)
+    if not chain.is_american and any(_is_assumed(carry) for carry in implied):
+        days = [carry.expiry for carry in implied if _is_assumed(carry)]
+        return _noted(
+            chain,
+            f"no rate is implied for {_days(days)}: too few pairs of call and put; market.rate "
+            f"{chain.rate:.2%} instead",
+        )
+    return chain
+
+
+def _is_assumed(carry: Carry) -> bool:
+    return carry.rate_source == "settings" and carry.pairs > 0
+
+
+def implied_carries(chain: Chain) -> tuple[Carry, ...]:
+    """
+    Forward and discount factor of each expiry with time left, from put-call parity.
+
+    Rates are implied from European options only: by each expiry's own line where its strikes are
+    many, drawn to a curve through all expiries where they are few, and `chain.rate` where even that
+    is off by more than a point. Forwards come from the pairs nearest the money, of American options
+    with early exercise left in: near the money it moves calls and puts nearly equally, except for
+    shares that are hard to borrow, where it is taken off. An expiry
+    without a pair is carried from the spot where the yield is known and the spot can be held; else
+    it has no forward.
+    """
+    strips = [_Strip.of(chain, expiry, rows) for expiry, rows in _expiry_rows(chain)]
+    strips = [strip for strip in strips if strip.tau > 0.0]
+    own = [_own_rate(strip) for strip in strips] if not chain.is_american else []
+    pooled = parity.pooled_rates(
+        [strip.tau for strip in strips[: len(own)]],
+        [rate for rate, _ in own],
+        [error for _, error in own],
+    )
+    carried = []
+    for place, strip in enumerate(strips):
+        rate, error, source = chain.rate, math.nan, "settings"
+        if own and pooled.error[place] <= _MOST_RATE_ERROR and _is_rate(pooled.rate[place]):
+            rate, error = round(float(pooled.rate[place]), 6), float(pooled.error[place])
+            source = "parity" if own[place][1] <= _SURE_RATE_ERROR else "curve"
+        carried.append(_carry(chain, strip, rate, error, source))
+    return tuple(carried)
+
+
+class _Strip(NamedTuple):
+    """The pairs of one expiry with a market on both sides."""
+
+    expiry: dt.date
+    tau: float
+    strike: FloatArray
+    call: FloatArray
+    """Mids, as `put`."""
+    put: FloatArray
+    spread: FloatArray
+    """Ask less bid of call and put together."""
+    at_once: BoolArray
+    """Pairs of which both sides were quoted at about the same time, as far as that is known."""
+
+    @classmethod
+    def of(cls, chain: Chain, expiry: dt.date, rows: slice) -> _Strip:
+        strike, is_call = chain["strike"][rows], chain.is_call[rows]
+        # Rows are sorted by strike and right: a put follows its call at once.
+        call = np.flatnonzero(is_call[:-1] & ~is_call[1:] & (strike[:-1] == strike[1:]))
+        bid, ask = chain["bid"][rows], chain["ask"][rows]
+        market = (bid > 0.0) & (ask >= bid) & (ask < np.inf)
+        call = call[market[call] & market[call + 1]]
+        mid, spread, stamp = 0.5 * (bid + ask), ask - bid, chain["quoted_at"][rows]
+        # The difference of a time that is missing is NaT, which is not above anything.
+        apart = np.abs(stamp[call] - stamp[call + 1]) > np.timedelta64(_SAME_MOMENT_S, "s")
+        tau = float(chain["tau"][rows][0])
+        put = call + 1
+        return cls(
+            expiry, tau, strike[call], mid[call], mid[put], spread[call] + spread[put], ~apart
+        )
+
+
+def _own_rate(strip: _Strip) -> tuple[float, float]:
+    """The rate of an expiry from its own options, and its standard error; NaN without one."""
+    at = strip.at_once
+    line = parity.discount_from_parity(
+        strip.strike[at], strip.call[at], strip.put[at], strip.spread[at]
+    )
+    rate, error = line.rate(strip.tau)
+    return (rate, error) if error <= _LEAST_USE else (math.nan, math.nan)
+
+
+def _is_rate(rate: float) -> bool:
+    """Whether a rate is within what the settings accept."""
+    return -0.1 < rate < 1.0
+
+
+def _carry(chain: Chain, strip: _Strip, rate: float, error: float, source: Any) -> Carry:
+    """Rounded to what it can be good for: the clock's tenths of a second are not."""
+    quotes = (strip.strike, strip.call, strip.put, rate, strip.tau)
+    pairs = parity.forward_from_parity(*quotes)
+    if chain.is_american and _is_hard_to_borrow(chain, pairs.forward, rate, strip.tau):
+        pairs = parity.american_forward(chain.spot.price, *quotes, rounds=_BORROW_ROUNDS)
+    known: dict[str, Any] = {"pairs": pairs.n}
+    if pairs.forward > 0.0:
+        known |= {
+            "forward": float(f"{pairs.forward:.10g}"),
+            "forward_source": "parity",
+            "forward_error": None if math.isnan(pairs.error) else float(f"{pairs.error:.4g}"),
+        }
+    elif chain.div_yield is not None and chain.symbol not in VOLATILITY_INDICES:
+        carried = chain.spot.price * math.exp((rate - chain.div_yield) * strip.tau)
+        if math.isfinite(carried):
+            known |= {"forward": float(f"{carried:.10g}"), "forward_source": "spot"}
+    return Carry(
+        expiry=strip.expiry,
+        rate=rate,
+        rate_source=source,
+        rate_error=None if math.isnan(error) else float(f"{error:.3g}"),
+        discount=round(math.exp(-rate * strip.tau), 7),
+        **known,
+    )
+
+
+def _is_hard_to_borrow(chain: Chain, forward: float, rate: float, tau: float) -> bool:
+    """Whether a yield is so large that early exercise moves the forward by more than a trifle."""
+    div_yield = parity.implied_yield(chain.spot.price, forward, rate, tau)
+    return abs(div_yield) > _BORROW_YIELD and abs(div_yield) * tau > _BORROW_CARRY
+
+
+def _expiry_rows(chain: Chain) -> list[tuple[dt.date, slice]]:
+    """Each expiry with its rows, which lie together."""
+    if len(chain) == 0:
+        return []
+    days, first = np.unique(chain["expiry"], return_index=True)
+    ends = [*first[1:].tolist(), len(chain)]
+    starts = zip(days.tolist(), first.tolist(), ends, strict=True)
+    return [(day, slice(start, end)) for day, start, end in starts]
 
 
 def forwards(chain: Chain) -> dict[dt.date, tuple[float, float]]:
     """
-    Expiry to (forward, tau) from put-call parity, early exercise left in.
+    Expiry to (forward, tau) from put-call parity; see `implied_carries`.
 
-    Near the money it moves calls and puts nearly equally, which is good enough for a yield.
     Expiries without a quoted pair, or whose time is over, are absent.
     """
-    if len(chain) < 2:
-        return {}
-    call, put = counterpart(chain)
-    mid, result = chain.mid, {}
-    for expiry in chain.expiries:
-        of_expiry = chain["expiry"][call] == np.datetime64(expiry, "D")
-        if not of_expiry.any():
-            continue
-        c, p = call[of_expiry], put[of_expiry]
-        tau = float(chain["tau"][c[0]])
-        pairs = parity.forward_from_parity(chain["strike"][c], mid[c], mid[p], chain.rate, tau)
-        if tau > 0.0 and pairs.forward > 0.0:
-            result[expiry] = (pairs.forward, tau)
+    by_expiry, result = carries(chain), {}
+    for expiry, rows in _expiry_rows(chain):
+        carry, tau = by_expiry.get(expiry), float(chain["tau"][rows][0])
+        if carry is not None and carry.forward is not None and carry.forward_source == "parity":
+            result[expiry] = (carry.forward, tau)
     return result
+
+
+def _with_carry_notes(chain: Chain, lacking: BoolArray) -> Chain:
+    """Say of which expiries with rows *lacking* the forward is unknown, or only assumed."""
+    by_expiry = carries(chain)
+    unknown: list[dt.date] = []
+    assumed: list[dt.date] = []
+    for expiry, rows in _expiry_rows(chain):
+        if lacking[rows].any() and (carry := by_expiry.get(expiry)) is not None:
+            if carry.forward is None:
+                unknown.append(expiry)
+            elif carry.forward_source == "spot":
+                assumed.append(expiry)
+    if assumed:
+        chain = _noted(
+            chain,
+            f"no strike of {_days(assumed)} is quoted on both sides: IV and Greeks marked local "
+            f"take the spot carried at the rate less a yield of {chain.div_yield or 0.0:.2%}",
+        )
+    if unknown:
+        chain = _noted(
+            chain,
+            f"no forward of {_days(unknown)}: no strike is quoted on both sides, so options that "
+            "IB gave no Greeks keep none; ask for calls and puts",
+        )
+    return chain
+
+
+def _days(expiries: Sequence[dt.date]) -> str:
+    """A few expiries by name, many by their number."""
+    if len(expiries) <= _NAMED_DAYS:
+        return ", ".join(map(str, expiries))
+    return f"{len(expiries)} expiries from {expiries[0]} to {expiries[-1]}"
+
+
+def _noted(chain: Chain, text: str) -> Chain:
+    """The chain with a note, once."""
+    return chain if text in chain.notes else replace(chain, notes=(*chain.notes, text))
 
 
 def _without_greeks(chain: Chain) -> Chain:
@@ -280,7 +545,8 @@ def with_historical_iv(chain: Chain) -> Chain:
     then = chain.with_columns(
         bid=price, ask=price, tau=np.where(rows, chain["tau"] + years, np.nan)
     )
-    solved = local_iv(then, rows, price[rows], implied_yields(then)[rows])
+    at_close = {carry.expiry: carry for carry in implied_carries(then)}
+    solved = local_iv(then, rows, price[rows], pricing_terms(then, at_close).of(rows))
     iv = chain["iv"].copy()
     iv[rows] = solved
     return chain.with_columns(iv=iv)
@@ -299,8 +565,8 @@ def with_model(chain: Chain, usual_iv: float | None) -> Chain:
     rows &= np.isfinite(iv)
     if not rows.any():
         return chain
-    yields = implied_yields(chain)[rows]
-    greeks = local_greeks(chain, rows, iv[rows], yields)
+    chain = with_carries(chain)
+    greeks = local_greeks(chain, rows, iv[rows], pricing_terms(chain).of(rows))
     columns: dict[str, NDArray[Any]] = {"iv": np.where(rows, iv, chain["iv"])}
     for name, values in greeks.items():
         columns[name] = chain[name].copy()

@@ -19,7 +19,7 @@ from tomic.chain import COLUMNS, Chain
 from tomic.config.market import MarketSettings
 from tomic.errors import BadFile, InvalidSymbol, MissingSpot, UsageError
 from tomic.files import reading
-from tomic.models import DataType, OptionQuote, RowStatus, Spot, SpotSource, Underlying
+from tomic.models import Carry, DataType, OptionQuote, RowStatus, Spot, SpotSource, Underlying
 from tomic.quant import black_scholes
 from tomic.wire.requests import ContractSpec
 from tomic.workflows import stand_in
@@ -515,3 +515,54 @@ def test_load_chain_and_replay_agree_on_the_corpus(tmp_path):
     path.write_bytes(gzip.decompress(base64.b64decode(case["files"]["chain.json"]["gzip"])))
 
     assert_replay_agrees(path)
+
+
+def with_carry(chain):
+    """The chain with what two expiries were carried at: from pairs, and from nothing."""
+    known = Carry(
+        expiry=chain.expiries[0], forward=601.25, forward_source="parity", forward_error=0.0125,
+        pairs=11, rate=0.0431, rate_source="curve", rate_error=0.0004, discount=0.9965,
+    )  # fmt: skip
+    return replace(
+        chain, carries=(known, Carry(expiry=chain.expiries[1], rate=0.045, discount=0.99))
+    )
+
+
+def test_forwards_and_discounts_come_back(chain, tmp_path):
+    """Both kinds of file state each expiry's forward and discount factor, and how sure they are."""
+    stated = with_carry(chain)
+
+    csv_file = files.write_chain(stated, tmp_path, stamp=chain.as_of)
+    document = files.write_text(tmp_path / "chain.json", files.to_json([stated]))
+
+    assert files.load_chain(csv_file).carries == stated.carries
+    assert files.load_chain(document).carries == stated.carries
+    # At another rate or time they would be others.
+    assert files.load_chain(document, rate=0.01).carries == ()
+    assert files.load_chain(csv_file, as_of=chain.as_of).carries == ()
+
+
+def test_an_unknown_yield_stays_unknown(chain, tmp_path):
+    """It is null, never 0; in files from before it was, 0 meant unknown too."""
+    unknown = replace(chain, div_yield=None)
+    path = files.write_text(tmp_path / "chain.json", files.to_json([unknown]))
+    assert files.load_chain(path).div_yield is None
+
+    document = json.loads(path.read_text())
+    del document["meta"]["carries"]
+    for written, read in ((0.0, None), (0.0123, 0.0123)):
+        document["meta"]["div_yield"] = written
+        path.write_text(json.dumps(document))
+        assert files.load_chain(path).div_yield == read
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, "x"])
+def test_impossible_discounts_are_refused(chain, tmp_path, value):
+    """A discount factor is above zero; the message names it."""
+    path = files.write_text(tmp_path / "chain.json", files.to_json([with_carry(chain)]))
+    document = json.loads(path.read_text())
+    document["meta"]["carries"][0]["discount"] = value
+    path.write_text(json.dumps(document))
+
+    with pytest.raises(BadFile, match="discount"):
+        files.load_chain(path)

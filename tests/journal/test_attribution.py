@@ -158,6 +158,28 @@ def test_an_expired_leg_is_its_payoff():
     assert sum(parts[:3]) == pytest.approx(step.total, abs=1e-9)
 
 
+def test_an_option_on_a_future_moves_with_it():
+    """Where the spot of a volatility index stands still, its future explains the change."""
+    strike, tau, sigma = np.array([18.0]), np.array([0.08]), np.array([0.9])
+    futures = np.array([16.5]), np.array([17.0])
+    rates = np.array([RATE]), np.array([RATE])
+    marks = [black_scholes.price(level, strike, tau, RATE, RATE, sigma, True) for level in futures]
+    step = Step(
+        strike=strike, is_call=np.array([True]), amount=np.array([-100.0]), tau=(tau, tau),
+        price=(marks[0], marks[1]), div_yield=rates, spot=(13.9, 13.9), rate=rates,
+        european=True, forward=futures,
+    )  # fmt: skip
+
+    found = attribution.volatilities(step)
+    greeks = attribution.by_greeks(step, attribution.start_greeks(step, found[0]), found[1] * 0.0)
+    parts = attribution.stepwise(step, found)
+
+    assert np.array(found) == pytest.approx(0.9, abs=1e-9)
+    assert parts.spot == pytest.approx(step.total, abs=1e-9)
+    assert greeks.delta + greeks.gamma == pytest.approx(step.total, rel=0.01)
+    assert step.total < -15.0
+
+
 # -- whole campaigns -------------------------------------------------------------------------
 
 

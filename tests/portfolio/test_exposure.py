@@ -205,3 +205,45 @@ def test_rows_follow_their_groups():
     split = [row.quantity for row in held.rows if row.line.position.strike == 560.0]
     assert sum(split) == -2.0
     assert all(isinstance(row, ExposureRow) for row in held.rows)
+
+
+def test_options_of_a_volatility_index_count_at_their_future():
+    """A short VIX call is worth its delta times the future of 16.5, and stress moves that one."""
+    found = legs.parse("-5 VIX 2026-12-16 17C @1.2")
+    mark = Mark(
+        price=1.35, price_source="mid", iv=0.9, delta=0.5, gamma=0.09, vega=0.017, theta=-0.03,
+        greeks_source="local", forward=16.5, forward_source="parity", rate=0.04, on_forward=True,
+    )  # fmt: skip
+    book = made_book(markets={"VIX": market("VIX", 13.9, sec_type="IND")}, spots={"SPY": 600.0},
+                     positions=[position(found[0])],
+                     ).model_copy(update={"marks": {"VIX 2026-12-16 17C": mark}})  # fmt: skip
+
+    (line,) = lines.lines_of(book, book.positions)
+    total = exposure.greeks([ExposureRow(line, -5.0, 0)])
+    review = overview.review(book, Settings())
+
+    assert (line.underlying, line.spot, line.rate, line.div_yield) == (16.5, 13.9, 0.04, 0.04)
+    assert total.delta_value == pytest.approx(-5 * 100 * 0.5 * 16.5)
+    assert total.gamma_value == pytest.approx(-5 * 100 * 0.09 * 16.5**2 / 100.0)
+    grid = review.stress
+    up = grid.spot_moves.index(0.1)
+    still = grid.vol_moves.index(0.0)
+    # Half a unit of a future that rises by 1.65, and some gamma.
+    assert grid.pnl[up][still][0] == pytest.approx(
+        -500 * (0.5 * 1.65 + 0.5 * 0.09 * 1.65**2), rel=0.1
+    )
+
+
+def test_a_forward_of_its_own_carries_a_share_option():
+    """A share that is hard to borrow is revalued with the yield that its options imply."""
+    (leg,) = legs.parse("-1 SPY 2026-12-18 550P @9")
+    mark = Mark(price=9.0, price_source="mid", iv=0.4, delta=-0.2, gamma=0.01, vega=0.3,
+                theta=-0.2, forward=580.0, forward_source="parity", rate=0.045)  # fmt: skip
+    book = made_book(positions=[position(leg)])
+    book = book.model_copy(update={"marks": {"SPY 2026-12-18 550P": mark}})
+
+    (line,) = lines.lines_of(book, book.positions)
+
+    carried = line.spot * np.exp((line.rate - line.div_yield) * line.tau)
+    assert carried == pytest.approx(580.0)
+    assert line.underlying == 600.0

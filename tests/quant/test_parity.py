@@ -185,3 +185,182 @@ def test_american_forward_without_a_spot_is_the_plain_one():
     nothing = parity.american_forward(100.0, [100.0], [0.0], [0.0], 0.05, 0.5)
     assert (nothing.forward, nothing.n) == (100.0, 1)
     assert parity.american_forward(100.0, [], [], [], 0.05, 0.5).n == 0
+
+
+def european_pairs(forward, rate, tau, strikes, *, sigma=0.18):
+    """Strikes and the European prices of both sides."""
+    strike = np.asarray(strikes, dtype=float)
+    call, put = (
+        math.exp(-rate * tau)
+        * black_scholes.undiscounted(forward, strike, sigma * math.sqrt(tau), is_call)
+        for is_call in (True, False)
+    )
+    return strike, call, put
+
+
+@examples(50)
+@given(
+    forward=st.floats(50.0, 20_000.0),
+    rate=st.floats(-0.02, 0.15),
+    tau=st.floats(0.02, 3.0),
+    sigma=st.floats(0.1, 0.9),
+)
+def test_the_slope_of_european_prices_is_their_discount_factor(forward, rate, tau, sigma):
+    """Without noise discount, rate and forward come back, with no error to speak of."""
+    reach = np.exp(sigma * math.sqrt(tau) * np.linspace(-2.0, 2.0, 101))
+    quotes = european_pairs(forward, rate, tau, forward * reach, sigma=sigma)
+
+    line = parity.discount_from_parity(*quotes)
+
+    assert line.discount == pytest.approx(math.exp(-rate * tau), rel=1e-9)
+    assert line.forward == pytest.approx(forward, rel=1e-9)
+    assert line.rate(tau)[0] == pytest.approx(rate, abs=1e-6)
+    assert line.error < 1e-8
+
+
+@pytest.mark.parametrize(("days", "basis_points"), [(30, 20.0), (90, 7.0), (180, 3.5)])
+def test_noisy_quotes_give_an_honest_error(days, basis_points):
+    """With ten cents of noise in C - P the rate is off by about its stated standard error."""
+    rng = np.random.default_rng(days)
+    tau, scores, errors = days / 365.0, [], []
+    for _ in range(60):
+        strike, call, put = european_pairs(5000.0, 0.04, tau, np.arange(4000.0, 6000.0, 5.0))
+        line = parity.discount_from_parity(strike, call + rng.normal(0.0, 0.1, strike.size), put)
+        rate, error = line.rate(tau)
+        scores.append((rate - 0.04) / error)
+        errors.append(error)
+
+    assert 0.7 < np.std(scores) < 1.4
+    assert abs(np.mean(scores)) < 0.5
+    assert 1e4 * np.median(errors) < basis_points
+
+
+def test_wrong_quotes_leave_the_discount_factor_alone():
+    """A tenth of the calls five off, all above the money: the rate moves by under 15 points."""
+    tau, rng = 90 / 365.0, np.random.default_rng(7)
+    strike, call, put = european_pairs(5000.0, 0.04, tau, np.arange(4500.0, 5500.0, 10.0))
+    call = call + rng.normal(0.0, 0.05, strike.size)
+    call[-20::2] += 5.0
+
+    rate, _ = parity.discount_from_parity(strike, call, put).rate(tau)
+
+    assert rate == pytest.approx(0.04, abs=0.0015)
+
+
+def test_wide_quotes_weigh_less():
+    """Where half of the pairs is quoted wide and wrong, their spread says so."""
+    tau, rng = 90 / 365.0, np.random.default_rng(3)
+    strike, call, put = european_pairs(5000.0, 0.04, tau, np.arange(4600.0, 5400.0, 10.0))
+    wide = np.arange(strike.size) % 2 == 0
+    noisy = call + np.where(wide, rng.normal(0.0, 4.0, strike.size), 0.0)
+    spread = np.where(wide, 8.0, 0.2)
+
+    blind = parity.discount_from_parity(strike, noisy, put).rate(tau)
+    weighed = parity.discount_from_parity(strike, noisy, put, spread).rate(tau)
+
+    assert weighed[0] == pytest.approx(0.04, abs=0.0005)
+    assert weighed[1] < blind[1]
+
+
+def test_a_line_needs_pairs():
+    """Too few pairs, no spread of strikes, missing prices: no discount factor, and no error."""
+    tau = 0.25
+    few = european_pairs(100.0, 0.04, tau, [95.0, 100.0, 105.0])
+    assert math.isnan(parity.discount_from_parity(*few).discount)
+    assert parity.discount_from_parity(*few).n == 3
+    same = np.full(20, 100.0)
+    assert math.isnan(parity.discount_from_parity(same, same, same).discount)
+    nothing = parity.discount_from_parity([], [], [])
+    assert (nothing.n, math.isnan(nothing.error)) == (0, True)
+    missing = np.full(20, NAN)
+    assert parity.discount_from_parity(np.arange(20.0) + 90.0, missing, missing).n == 0
+    assert all(map(math.isnan, parity.discount_from_parity([], [], []).rate(tau)))
+    rising = np.arange(90.0, 111.0)
+    assert math.isnan(parity.discount_from_parity(rising, rising, np.full(21, 1.0)).discount)
+    with pytest.raises(ValueError, match="one shape"):
+        parity.discount_from_parity([1.0, 2.0], [1.0], [1.0])
+
+
+def test_the_order_of_strikes_does_not_matter():
+    """Pairs may come in any order."""
+    quotes = np.array(european_pairs(5000.0, 0.04, 0.25, np.arange(4600.0, 5400.0, 10.0)))
+    shuffled = quotes[:, np.random.default_rng(1).permutation(quotes.shape[1])]
+
+    assert parity.discount_from_parity(*shuffled) == parity.discount_from_parity(*quotes)
+
+
+def test_american_options_imply_no_rate():
+    """Early exercise bends their line by hundreds of basis points: why it is never used."""
+    strike = 500.0 * np.linspace(0.95, 1.05, 41)
+    market = (500.0, strike, 90 / 365.0, 0.04, 0.012, 0.18)
+
+    line = parity.discount_from_parity(
+        strike, american.price(*market, True), american.price(*market, False)
+    )
+
+    assert line.rate(90 / 365.0)[0] < 0.03
+
+
+def test_pooled_rates_follow_the_sure_ones():
+    """A sure rate stays where it is, an unsure one goes to its neighbours, one without joins."""
+    tau = np.array([7, 30, 45, 60, 90, 180]) / 365.0
+    rate = np.array([0.09, 0.041, 0.060, 0.0405, 0.040, NAN])
+    error = np.array([0.02, 0.0005, 0.0100, 0.0003, 0.0001, NAN])
+
+    pooled = parity.pooled_rates(tau, rate, error)
+
+    assert pooled.rate[[1, 3, 4]] == pytest.approx([0.041, 0.0405, 0.040], abs=0.0005)
+    assert pooled.rate[2] == pytest.approx(0.0408, abs=0.001)
+    assert pooled.rate[0] == pytest.approx(0.0415, abs=0.003)
+    assert pooled.rate[5] == pytest.approx(0.0395, abs=0.003)
+    assert pooled.error[4] < pooled.error[0] < 0.01
+
+
+def test_one_odd_rate_is_outvoted():
+    """An expiry whose stale quotes look sure is drawn to the others, not they to it."""
+    tau = np.array([30, 60, 90, 120, 150, 180]) / 365.0
+    rate = np.array([0.040, 0.040, 0.080, 0.040, 0.040, 0.040])
+
+    pooled = parity.pooled_rates(tau, rate, np.full(6, 0.0003))
+
+    assert pooled.rate[[0, 1, 3, 4, 5]] == pytest.approx([0.04] * 5, abs=0.002)
+
+
+def test_pooled_rates_of_nothing_are_missing():
+    """Without a rate, or without time, there is none; a single one stands as it is."""
+    assert np.isnan(parity.pooled_rates([0.1, 0.2], [NAN, NAN], [NAN, NAN]).rate).all()
+    assert parity.pooled_rates([], [], []).rate.size == 0
+    alone = parity.pooled_rates([0.1, 0.0], [0.03, 0.03], [0.001, 0.001])
+    assert_allclose(alone.rate, [0.03, NAN])
+    assert alone.error[0] == pytest.approx(0.001, rel=0.1)
+
+
+def test_spx_expiries_imply_rates_that_agree():
+    """2019: neighbours of 30 to 365 days with 80 strikes lie within 20 basis points."""
+    if why := recorded_chains.missing(recorded_chains.SPX_2019):
+        pytest.skip(why)
+    steps, overnight = [], 0.024
+    for name, chain in recorded_chains.spx(2, 800):
+        if " 2019" not in name:
+            continue
+        years, lines, strikes = [], [], []
+        for e in chain.expiries:
+            quoted = (e.call_bid > 0.0) & (e.put_bid > 0.0)
+            spread = e.call_ask - e.call_bid + e.put_ask - e.put_bid
+            years.append(e.tau)
+            strikes.append(np.count_nonzero(quoted))
+            lines.append(
+                parity.discount_from_parity(
+                    e.strike[quoted], e.call_mid[quoted], e.put_mid[quoted], spread[quoted]
+                ).rate(e.tau)
+            )
+        pooled = parity.pooled_rates(years, *np.array(lines).T).rate
+        days = np.array([e.dte for e in chain.expiries])
+        among = (days >= 30) & (days <= 365) & (np.array(strikes) >= 80)
+        assert np.abs(pooled[among] - overnight).max() < 0.008
+        steps.append(np.abs(np.diff(pooled[among])))
+
+    every = np.concatenate(steps)
+    assert len(steps) == 6
+    assert every.size > 60
+    assert 1e4 * every.max() < 20.0

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -10,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tomic.chain import Chain, Fetch
-from tomic.models import OptionQuote, QuoteSource, RowStatus, Spot, SpotSource, Underlying
+from tomic.models import Carry, OptionQuote, QuoteSource, RowStatus, Spot, SpotSource, Underlying
 
 NOW = dt.datetime(2026, 11, 20, 15, 30, tzinfo=ZoneInfo("America/New_York"))
 
@@ -128,3 +130,29 @@ async def test_a_column_of_a_later_version_is_missing_in_an_earlier_chain(store,
 
     assert all(value != value or not value for value in found[column].tolist())
     assert found["strike"].tolist() == [595.0, 595.0, 600.0, 600.0, 605.0, 605.0]
+
+
+async def test_forwards_and_discounts_are_kept(store):
+    """What each expiry was carried at comes back; a yield that nobody knew stays unknown."""
+    carry = Carry(expiry=dt.date(2026, 12, 18), rate=0.043, discount=0.997, rate_source="curve",
+                  rate_error=0.001, forward=601.0, forward_source="parity", pairs=3)  # fmt: skip
+
+    await store.chains.save(replace(a_chain(), carries=(carry,)))
+    found = await store.chains.load("SPY")
+
+    assert found.carries == (carry,)
+    assert found.div_yield is None
+
+
+async def test_chains_of_older_versions_still_load(store, path):
+    """They state no forwards, and the yield of 0 that they were given was not known."""
+    await store.chains.save(a_chain())
+    with closing(sqlite3.connect(path)) as db, db:
+        (text,) = db.execute("SELECT header FROM chains").fetchone()
+        header = {**json.loads(text), "div_yield": 0.0}
+        del header["carries"]
+        db.execute("UPDATE chains SET header = ?", (json.dumps(header),))
+
+    found = await store.chains.load("SPY")
+
+    assert (found.carries, found.div_yield) == ((), None)

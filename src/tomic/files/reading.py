@@ -7,7 +7,7 @@ import datetime as dt
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -212,7 +212,8 @@ def _with_parity_spot(chain: Chain) -> Chain:
     """
     Draw the two nearest parity forwards back to today: ``ln F`` is a line in time.
 
-    With one expiry the yield is 0; without any pair the spot stays missing.
+    With one expiry the growth is its rate, so the yield is 0; without any pair the spot stays
+    missing.
     """
     nearest = sorted((tau, forward) for forward, tau in valuation.forwards(chain).values())[:2]
     if not nearest:
@@ -260,13 +261,21 @@ def _from_parts(document: dict[str, Any], asked: FileFacts) -> Chain:
         ),
         as_of=moment,
         rate=meta["rate"] if asked.rate is None else asked.rate,
-        div_yield=meta["div_yield"],
+        # Before carries were stated, 0 stood for a yield that nobody knew.
+        div_yield=meta["div_yield"] if "carries" in meta else meta["div_yield"] or None,
+        carries=_stated(asked, map(models.Carry.model_validate, meta.get("carries", ()))),
         data_type=models.DataType(meta["data_type"]),
         notes=tuple(meta["notes"]),
         fetch=Fetch(seconds=meta["seconds"], messages=meta["messages"], complete=meta["complete"]),
         multiplier=meta["multiplier"],
         trading_class=meta["trading_class"],
     )
+
+
+def _stated(asked: FileFacts, carries: Iterable[models.Carry]) -> tuple[models.Carry, ...]:
+    """What a file states of its expiries, unless another time, spot or rate was asked for."""
+    changed = (asked.as_of, asked.spot, asked.rate) != (None, None, None)
+    return () if changed else tuple(carries)
 
 
 def _pick(path: Path, documents: Sequence[Any], symbol: str | None) -> dict[str, Any]:
@@ -311,7 +320,7 @@ class FileFacts:
 
 
 def _from_csv(path: Path, text: str, asked: FileFacts) -> tuple[Chain, bool]:
-    stated, quotes = _read_rows(path, text)
+    stated, quotes, carries = _read_rows(path, text)
     if asked.symbol and stated.symbol and asked.symbol != stated.symbol:
         raise BadFile(f"{path} holds {stated.symbol}, not {asked.symbol}")
     named = parse_file_name(path.name)
@@ -329,7 +338,9 @@ def _from_csv(path: Path, text: str, asked: FileFacts) -> tuple[Chain, bool]:
         ),
         as_of=as_of,
         rate=MarketSettings().rate if facts.rate is None else facts.rate,
-        div_yield=0.0 if facts.div_yield is None else facts.div_yield,
+        # Before carries were stated, 0 stood for a yield that nobody knew.
+        div_yield=facts.div_yield if carries else facts.div_yield or None,
+        carries=_stated(asked, carries),
         multiplier=100 if facts.multiplier is None else facts.multiplier,
         trading_class=facts.trading_class or "",
     )
@@ -356,9 +367,13 @@ def _named_moment(path: Path, named: FileName, underlying: models.Underlying) ->
     raise BadFile(f"{path} does not say when it was recorded; pass the time, as in --as-of")
 
 
-def _read_rows(path: Path, text: str) -> tuple[FileFacts, list[models.OptionQuote]]:
+def _read_rows(
+    path: Path, text: str
+) -> tuple[FileFacts, list[models.OptionQuote], list[models.Carry]]:
     """
-    Read a CSV text into what it says of itself and its options; the last of a repeated one wins.
+    Read a CSV text into what it says of itself, of its options and of its expiries.
+
+    The last row of a repeated option wins.
 
     Column names may be written ``OpenInterest`` or ``open_interest``; unknown ones are ignored.
     Blanks, negative prices and impossible Greeks are missing.
@@ -368,11 +383,14 @@ def _read_rows(path: Path, text: str) -> tuple[FileFacts, list[models.OptionQuot
     """
     stated: FileFacts | None = None
     quotes: dict[tuple[dt.date, float, str], models.OptionQuote] = {}
+    carries: dict[dt.date, models.Carry] = {}
     for line, cells in _lines(path, text):
         try:
             if stated is None:
                 stated = _facts(cells)
             quote = _quote(cells)
+            if quote.expiry not in carries and (carry := _carry(cells, quote.expiry)):
+                carries[quote.expiry] = carry
         except ValidationError as exc:
             raise BadFile(f"{path} line {line}: {first_fault(exc)}") from exc
         except (DataError, ValueError) as exc:
@@ -380,7 +398,7 @@ def _read_rows(path: Path, text: str) -> tuple[FileFacts, list[models.OptionQuot
         quotes[quote.expiry, quote.strike, quote.right] = quote
     if stated is None:
         raise BadFile(f"{path} holds no options")
-    return stated, list(quotes.values())
+    return stated, list(quotes.values()), list(carries.values())
 
 
 def table_rows(where: Path | str, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -472,6 +490,23 @@ def _quote(cells: Cells) -> models.OptionQuote:
         **numbers,
         **_labels(cells, numbers),
     )
+
+
+def _carry(cells: Cells, expiry: dt.date) -> models.Carry | None:
+    """What one of our own files states of an expiry; None in any other."""
+    if not _text(cells, "ratesource"):
+        return None
+    fields: dict[str, Any] = {
+        "forward": _number(cells, "forward"),
+        "forward_source": _text(cells, "forwardsource"),
+        "forward_error": _number(cells, "forwarderror"),
+        "pairs": _number(cells, "pairs"),
+        "rate": _number(cells, "impliedrate"),
+        "rate_source": _text(cells, "ratesource"),
+        "rate_error": _number(cells, "rateerror"),
+        "discount": _number(cells, "discount"),
+    }
+    return models.Carry(expiry=expiry, **fields)
 
 
 def _delta(cells: Cells) -> float | None:

@@ -22,8 +22,8 @@ from tomic._version import __version__
 from tomic.chain import Chain
 from tomic.disk import write_text
 from tomic.figures import columns
-from tomic.models import OptionQuote, RowStatus, VolSnapshot
-from tomic.models.documents import finite
+from tomic.models import Carry, OptionQuote, RowStatus, VolSnapshot
+from tomic.models.documents import finite, to_document as model_document
 
 CHAIN_HEADER = (
     "Expiry", "Type", "Strike", "Bid", "Ask", "Close", "IV", "Delta", "Gamma", "Vega", "Theta",
@@ -34,7 +34,8 @@ CHAIN_HEADER = (
 CHAIN_EXTRA = (
     "Status", "QuoteSource", "GreeksSource", "Spot", "SpotSource", "AsOf", "DataType", "Rate",
     "DivYield", "Last", "ConId", "QuotedAt", "Symbol", "SecType", "UnderlyingConId", "Currency",
-    "TimeZone", "TradingClass", "Multiplier",
+    "TimeZone", "TradingClass", "Multiplier", "Forward", "ForwardSource", "ForwardError", "Pairs",
+    "Discount", "ImpliedRate", "RateSource", "RateError",
 )  # fmt: skip
 """Ours: with these, `load_chain` needs nothing but the file."""
 
@@ -90,7 +91,12 @@ def to_csv_text(chain: Chain) -> str:
     reading the file back gives the same chain for every practical purpose; prices have all theirs.
     """
     shared = _shared_cells(chain)
-    rows = (_chain_cells(row, shared) for row in chain.rows() if row.status not in LEFT_OUT)
+    carried = {carry.expiry: _carry_cells(carry) for carry in chain.carries}
+    rows = (
+        _chain_cells(row, shared | carried.get(row.expiry, _NO_CARRY))
+        for row in chain.rows()
+        if row.status not in LEFT_OUT
+    )
     return _csv_text((*CHAIN_HEADER, *CHAIN_EXTRA), rows)
 
 
@@ -178,6 +184,26 @@ def _chain_cells(row: OptionQuote, shared: Mapping[str, Cell]) -> list[Cell]:
         "QuotedAt": row.quoted_at.isoformat() if row.quoted_at else "",
     }
     return [cells[name] for name in (*CHAIN_HEADER, *CHAIN_EXTRA)]
+
+
+_NO_CARRY: dict[str, Cell] = dict.fromkeys(
+    ("Forward", "ForwardSource", "ForwardError", "Pairs", "Discount", "ImpliedRate", "RateSource",
+     "RateError"),
+    "",
+)  # fmt: skip
+
+
+def _carry_cells(carry: Carry) -> dict[str, Cell]:
+    return {
+        "Forward": "" if carry.forward is None else repr(carry.forward),
+        "ForwardSource": carry.forward_source,
+        "ForwardError": _digits(carry.forward_error),
+        "Pairs": carry.pairs,
+        "Discount": repr(carry.discount),
+        "ImpliedRate": repr(carry.rate),
+        "RateSource": carry.rate_source,
+        "RateError": _digits(carry.rate_error),
+    }
 
 
 def _shared_cells(chain: Chain) -> dict[str, Cell]:
@@ -306,6 +332,7 @@ def _meta(chain: Chain) -> dict[str, Any]:
         "as_of": chain.as_of.isoformat(),
         "rate": finite(chain.rate),
         "div_yield": finite(chain.div_yield),
+        "carries": [model_document(carry) for carry in chain.carries],
         "expiries": [day.isoformat() for day in chain.expiries],
         "requested": len(chain),
         "ok": chain.counts.get(RowStatus.OK, 0),

@@ -33,6 +33,18 @@ class UnderlyingTicks:
     implied_volatility: float | None = None
     dividends: str | None = None
 
+    @property
+    def dividend_yield(self) -> float | None:
+        """Dividends of the next twelve months (tick 456) over the price; None if IB told none."""
+        parts = self.dividends.split(",") if self.dividends else []
+        try:
+            amount = float(parts[1])
+        except (IndexError, ValueError):
+            return None
+        if self.spot is None or not (0.0 <= amount < self.spot.price):
+            return None
+        return amount / self.spot.price
+
 
 async def underlying_ticks(
     session: Session, underlying: Underlying, *, timeout_s: float, extras_s: float = 0.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -61,10 +61,19 @@ class Step(NamedTuple):
     price: tuple[FloatArray, FloatArray]
     div_yield: tuple[FloatArray, FloatArray]
     spot: tuple[float, float]
-    rate: tuple[float, float]
+    rate: tuple[FloatArray | float, FloatArray | float]
     shares: float = 0.0
     """Shares held beside the options."""
     european: bool = False
+    forward: tuple[FloatArray, FloatArray] | None = None
+    """What the options are on instead of the spot, (k,) each: NaN for those that are not."""
+
+    def underlying(self, end: int) -> FloatArray | float:
+        """What each option is on at an end: its forward, else the spot; currency per share."""
+        if self.forward is None:
+            return self.spot[end]
+        level = self.forward[end]
+        return np.where(np.isnan(level), self.spot[end], level)
 
     @property
     def total(self) -> float:
@@ -82,10 +91,11 @@ def by_greeks(step: Step, greeks: black_scholes.Greeks, vol_change: FloatArray) 
         greeks: Of the start, (k,) per share of one contract held long.
         vol_change: (k,) change of each leg's implied volatility, fraction.
     """
-    moved = step.spot[1] - step.spot[0]
+    moved = np.asarray(step.underlying(1)) - step.underlying(0)
     days = (step.tau[0] - step.tau[1]) * _DAYS
-    delta = (float(step.amount @ greeks.delta) + step.shares) * moved
-    gamma = 0.5 * float(step.amount @ greeks.gamma) * moved * moved
+    delta = float(step.amount @ (greeks.delta * moved))
+    delta += step.shares * (step.spot[1] - step.spot[0])
+    gamma = 0.5 * float(step.amount @ (greeks.gamma * moved * moved))
     vega = float(step.amount @ (greeks.vega * vol_change)) * 100.0
     theta = float(step.amount @ (greeks.theta * days))
     rest = step.total - (delta + gamma + vega + theta)
@@ -124,22 +134,21 @@ def volatilities(step: Step) -> tuple[FloatArray, FloatArray]:
 def start_greeks(step: Step, sigma: FloatArray) -> black_scholes.Greeks:
     """Greeks of each leg at the start of a step, per share, held long."""
     kernel = black_scholes.greeks if step.european else american.greeks
-    return kernel(
-        step.spot[0], step.strike, step.tau[0], step.rate[0], step.div_yield[0], sigma, step.is_call
-    )
+    terms = step.strike, step.tau[0], step.rate[0], step.div_yield[0]
+    return kernel(step.underlying(0), *terms, sigma, step.is_call)
 
 
 def _implied(step: Step, end: int) -> FloatArray:
     kernel = implied.implied_vol if step.european else american.implied_vol
     terms = step.strike, step.tau[end], step.rate[end], step.div_yield[end], step.is_call
-    return np.asarray(kernel(step.price[end], step.spot[end], *terms), dtype=np.float64)
+    return np.asarray(kernel(step.price[end], step.underlying(end), *terms), dtype=np.float64)
 
 
 def _later_value(step: Step, sigma: FloatArray) -> FloatArray:
     """Value of each leg at the end's time and the start's spot, per share, held long."""
     kernel = black_scholes.price if step.european else american.price
     terms = step.strike, step.tau[1], step.rate[0], step.div_yield[0]
-    return kernel(step.spot[0], *terms, sigma, step.is_call)
+    return kernel(step.underlying(0), *terms, sigma, step.is_call)
 
 
 # -- a campaign --------------------------------------------------------------------------------
@@ -211,7 +220,7 @@ def _between(
     parts = np.zeros(len(_PARTS))
     between = (trade for trade in entry.trades if before.at < trade.at <= after.at)
     parts[8] = _at_marks(between, after) - _worth_of(gone, before)
-    step = _step(kept, before, after)
+    step = _step(kept, before, after, notes)
     if step is None:
         return parts
     sigma = volatilities(step)
@@ -238,24 +247,52 @@ def _worth_of(legs: Iterable[Fill | Held], snapshot: Snapshot) -> float:
     return total
 
 
-def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot) -> Step | None:
+def _step(legs: Iterable[Held], before: Snapshot, after: Snapshot, notes: list[str]) -> Step | None:
     shares = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
     options = [leg for leg in legs if not leg.is_stock]
     pairs = [(before.mark(leg.key), after.mark(leg.key)) for leg in options]
     if before.spot is None or after.spot is None or (not options and not shares):
         return None
+    forward = _columns(pairs, "forward")
+    # An option is on its forward only where both ends know it: else it would seem to have moved.
+    known = np.isfinite(forward[0] + forward[1])
+    rate = _rates(pairs, (before.rate, after.rate))
+    tau, (first, last) = _columns(pairs, "tau"), _columns(pairs, "div_yield")
+    unknown = (np.isnan(first) & (tau[0] > 0.0)) | (np.isnan(last) & (tau[1] > 0.0))
+    if unknown.any():
+        notes.append(
+            "options without a forward at a snapshot take that of the other, or are carried "
+            "without a yield"
+        )
+    div_yield = (
+        np.nan_to_num(np.where(np.isnan(first), last, first)),
+        np.nan_to_num(np.where(np.isnan(last), first, last)),
+    )
     return Step(
         strike=_floats(leg.strike for leg in options),
         is_call=np.array([leg.is_call for leg in options], dtype=np.bool_),
         amount=_floats(leg.quantity * leg.multiplier for leg in options),
-        tau=_columns(pairs, "tau"),
+        tau=tau,
         price=_columns(pairs, "price"),
-        div_yield=_columns(pairs, "div_yield"),
+        div_yield=_at_ends(lambda end: np.where(known, rate[end], div_yield[end])),
         spot=(before.spot, after.spot),
-        rate=(before.rate, after.rate),
+        rate=rate,
         shares=shares,
         european=before.european,
+        forward=_at_ends(lambda end: np.where(known, forward[end], np.nan)),
     )
+
+
+def _rates(
+    pairs: Sequence[tuple[LegMark | None, LegMark | None]], usual: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """Rate of each leg at both ends, that of the snapshot where it has none of its own."""
+    own = _columns(pairs, "rate")
+    return _at_ends(lambda end: np.where(np.isnan(own[end]), usual[end], own[end]))
+
+
+def _at_ends(of_end: Callable[[int], FloatArray]) -> tuple[FloatArray, FloatArray]:
+    return of_end(0), of_end(1)
 
 
 def _price(snapshot: Snapshot, leg: Fill | Held) -> float | None:

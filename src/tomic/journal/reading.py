@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tomic.journal import campaign
-from tomic.models import ExerciseStyle, VolSnapshot
+from tomic.models import VolSnapshot
 from tomic.models.documents import finite
 from tomic.models.journal import Contract, ContractKey, Fill, Held, LegMark, Snapshot
 from tomic.quant import later_expiries, margin, payoff, probability
@@ -92,7 +92,9 @@ def _mark(board: Board, contract: Contract, row: int | None) -> LegMark:
         price=price,
         bid=bid,
         ask=ask,
-        div_yield=float(board.div_yield[row]),
+        div_yield=finite(board.div_yield[row]),
+        rate=float(board.rate[row]),
+        forward=finite(board.forward[row]) if board.on_forward else None,
         tau=float(chain["tau"][row]),
         source=source if price is not None else "",
         quoted_at=stamp.replace(tzinfo=dt.UTC) if stamp is not None else None,
@@ -122,7 +124,7 @@ def snapshot(
         spot=chain.spot.price,
         data_type=chain.data_type.value,
         rate=chain.rate,
-        european=chain.underlying.exercise_style is ExerciseStyle.EUROPEAN,
+        european=not chain.is_american,
         legs=marked,
         **figures,
     )
@@ -213,7 +215,7 @@ def _shape(
     }
     if len(days) == 1:
         return payoff.segments(*legs, **terms)
-    american = board.chain.underlying.exercise_style is ExerciseStyle.AMERICAN
+    american = board.chain.is_american
     later = [
         later_expiries.from_smiles(
             first.smile, board.outlooks[day].smile, american=american, market=first.market

@@ -93,6 +93,14 @@ class Mark(Marked):
     price_source: Literal["mid", "ask", "last", "close", "model", "none"] = "none"
     """``ask``: half of it, as nobody bids. ``model``: from a volatility that is not its own."""
     greeks_source: Literal["ib", "local", "none"] = "none"
+    forward: float | None = None
+    """Of its expiry, currency per share; None where the options held imply none."""
+    forward_source: Literal["parity", "spot", "none"] = "none"
+    """As in `Carry`."""
+    rate: float | None = None
+    """To its expiry, fraction a year; None: `Book.interest`."""
+    on_forward: bool = False
+    """Whether delta and gamma are per 1.00 of `forward`, as those of a volatility index."""
     problem: str = ""
     """Why there is no quote; empty where there is one."""
     unfinished: bool = False
@@ -125,8 +133,12 @@ class SymbolMarket(Model):
     symbol: str
     underlying: Underlying | None = None
     spot: Spot | None = None
-    div_yield: float = 0.0
-    """Continuous, from the dividends of the next twelve months; 0 where none are known."""
+    div_yield: float | None = None
+    """
+    Continuous, from the dividends of the next twelve months; None where IB told none.
+
+    Older books have 0 for that. What is revalued then takes 0, unless its options imply a forward.
+    """
     iv30: float | None = None
     hv30: float | None = None
     iv_rank: float | None = None

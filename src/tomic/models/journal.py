@@ -354,8 +354,12 @@ class Trade(Model):
 class LegMark(Marked, Contract):
     """One contract as it was quoted; None where a number is missing."""
 
-    div_yield: float = 0.0
-    """Dividend yield that puts the forward where the expiry trades."""
+    div_yield: float | None = 0.0
+    """Yield that puts the forward where the expiry trades, at `rate`; None where none was known."""
+    rate: float | None = None
+    """To its expiry, as its options imply it, fraction a year; None: the snapshot's."""
+    forward: float | None = None
+    """Of its expiry, where Greeks are per unit of that: the spot of a volatility index is not."""
     tau: float | None = None
     """Years to expiry at that moment."""
     source: str = ""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tomic.errors import InvalidSymbol
 
@@ -171,6 +171,70 @@ class Underlying(Model):
             return ExerciseStyle.AMERICAN
         terms = INDEX_CLASSES.get(trading_class or self.symbol)
         return terms.style if terms is not None else ExerciseStyle.EUROPEAN
+
+
+VOLATILITY_INDICES = frozenset(
+    [
+        "VIX",
+        "VIXW",
+        "VIX1D",
+        "VIX9D",
+        "VIX3M",
+        "VXST",
+        "VXN",
+        "RVX",
+        "VXD",
+        "VVIX",
+        "OVX",
+        "GVZ",
+        "EVZ",
+        "VXEEM",
+        "VXEWZ",
+        "VXAPL",
+        "V2TX",
+        "VSTOXX",
+        "VDAX",
+        "V1X",
+        "VNKY",
+        "VHSI",
+        "INDIAVIX",
+    ]
+)
+"""
+Indices that nobody can hold or carry: their options follow the future of the expiry, not the spot.
+
+Source: Cboe, VIX options FAQ; Eurex, VSTOXX.
+"""
+
+
+class Carry(Model):
+    """
+    What leads from the price of today to one expiry: its forward and its discount factor.
+
+    The options themselves imply both where they are quoted on both sides; each says where it
+    comes from.
+    """
+
+    expiry: dt.date
+    forward: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
+    """Currency per share; None where nothing implies it, and then nothing is computed from it."""
+    forward_source: Literal["parity", "spot", "none"] = "none"
+    """``parity``: of pairs of call and put. ``spot``: carried at `rate` less a known yield."""
+    forward_error: float | None = None
+    """Standard error of the median over the pairs; None with fewer than two."""
+    pairs: int = 0
+    """Pairs that the forward was drawn from."""
+    rate: float = Field(allow_inf_nan=False)
+    """Continuously compounded to the expiry, fraction a year."""
+    rate_source: Literal["parity", "curve", "settings"] = "settings"
+    """
+    ``parity``: of this expiry's own options. ``curve``: mostly of the other expiries'.
+    ``settings``: ``market.rate``, as nothing implies it, or the options are American.
+    """
+    rate_error: float | None = None
+    """Standard error of `rate`; None for that of the settings."""
+    discount: float = Field(gt=0.0, allow_inf_nan=False)
+    """Value today of one unit of currency at the expiry."""
 
 
 class OptionParams(Model):

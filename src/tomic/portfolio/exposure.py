@@ -85,9 +85,9 @@ def greeks(rows: Iterable[ExposureRow]) -> PortfolioGreeks:
         delta, gamma = line.delta * shares, line.gamma * shares
         total["contract_delta"] += line.delta * contracts
         total["delta"] += delta
-        total["delta_value"] += delta * line.spot * line.fx
+        total["delta_value"] += delta * line.underlying * line.fx
         total["gamma"] += gamma
-        total["gamma_value"] += gamma * line.spot**2 * line.fx / 100.0
+        total["gamma_value"] += gamma * line.underlying**2 * line.fx / 100.0
         total["vega"] += line.vega * shares * line.fx
         total["theta"] += line.theta * shares * line.fx
     return PortfolioGreeks(**total)

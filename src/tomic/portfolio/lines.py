@@ -31,6 +31,8 @@ class BookLine:
 
     Attributes:
         spot: Price of the underlying, currency per share.
+        forward: Of its expiry; NaN where the options held imply none.
+        on_forward: Whether the option is on that forward, as those of a volatility index.
         tau: Years to expiry; 0 for shares.
         sigma: Volatility for revaluation, its own or what stands in for it.
         price: Of one share's worth of the contract.
@@ -41,6 +43,8 @@ class BookLine:
 
     position: Position
     spot: float = _NONE
+    forward: float = _NONE
+    on_forward: bool = False
     tau: float = 0.0
     rate: float = 0.0
     div_yield: float = 0.0
@@ -64,6 +68,11 @@ class BookLine:
     def strike(self) -> float:
         """Currency per share; NaN for shares."""
         return _or_nan(self.position.strike)
+
+    @property
+    def underlying(self) -> float:
+        """What delta and gamma are per unit of, and what stress moves; currency per share."""
+        return self.forward if self.on_forward and not math.isnan(self.forward) else self.spot
 
     @property
     def value(self) -> float:
@@ -102,7 +111,7 @@ def _bare(book: Book, position: Position) -> BookLine:
         position,
         spot=spot,
         rate=book.interest,
-        div_yield=market.div_yield if market else 0.0,
+        div_yield=(market.div_yield if market else None) or 0.0,
         price=_or_nan(mark.price),
         price_source=mark.price_source,
         cost=_or_nan(position.average_cost),
@@ -144,15 +153,16 @@ def _option(
 ) -> BookLine:
     position = line.position
     assert position.expiry is not None
+    tau = dates.years_to_expiry(
+        as_of,
+        position.expiry,
+        underlying=_underlying(position, market),
+        trading_class=position.trading_class,
+        local_symbol=position.local_symbol,
+    )
+    line = _carried(replace(line, tau=tau), mark)
     return replace(
         line,
-        tau=dates.years_to_expiry(
-            as_of,
-            position.expiry,
-            underlying=_underlying(position, market),
-            trading_class=position.trading_class,
-            local_symbol=position.local_symbol,
-        ),
         sigma=_or_nan(mark.iv),
         sigma_source="own" if mark.iv is not None else "none",
         delta=_or_nan(mark.delta),
@@ -160,6 +170,17 @@ def _option(
         vega=_or_nan(mark.vega),
         theta=_or_nan(mark.theta),
     )
+
+
+def _carried(line: BookLine, mark: Mark) -> BookLine:
+    """The line with the rate and the forward of its expiry, where its options imply them."""
+    rate = line.rate if mark.rate is None else mark.rate
+    if mark.forward is None or not (line.tau > 0.0 and line.spot > 0.0):
+        return replace(line, rate=rate)
+    held = replace(line, rate=rate, forward=mark.forward, on_forward=mark.on_forward)
+    # Time leaves a forward where it is.
+    growth = 0.0 if held.on_forward else math.log(mark.forward / line.spot) / line.tau
+    return replace(held, div_yield=rate - growth)
 
 
 def _problem(
@@ -261,7 +282,7 @@ def _model(lines: Sequence[BookLine], *, american: bool) -> Greeks:
 
     kernel = early.greeks if american else black_scholes.greeks
     return kernel(
-        np.array([line.spot for line in lines]),
+        np.array([line.underlying for line in lines]),
         np.array([line.position.strike or _NONE for line in lines]),
         np.array([line.tau for line in lines]),
         np.array([line.rate for line in lines]),

@@ -355,7 +355,7 @@ def _at_first(rows: Sequence[ExposureRow], credit: float) -> tuple[float, float]
     """Largest profit and loss at the first of several expiries, later legs revalued there."""
     options = [row for row in rows if row.line.position.is_option]
     first = min(row.line.tau for row in options)
-    spot = rows[0].line.spot
+    spot = rows[0].line.underlying
     strikes = [row.line.strike for row in options]
     price = np.unique(np.concatenate((spot * _REACH, strikes)))
     shares, outlay = _outlay(rows)

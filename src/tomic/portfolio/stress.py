@@ -64,7 +64,7 @@ def revalued(
     """
     lines = [row.line for row in rows]
     return stress_grid(
-        np.array([line.spot for line in lines]),
+        np.array([line.underlying for line in lines]),
         np.array([line.strike for line in lines]),
         np.array([line.tau for line in lines]),
         np.array([line.rate for line in lines]),

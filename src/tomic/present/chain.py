@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tomic import figures
 from tomic.chain import Chain
 from tomic.figures import Figure
-from tomic.models import OptionQuote, RowStatus
+from tomic.models import Carry, OptionQuote, RowStatus
 from tomic.present.text import figure_text
 
 _PIPED_WIDTH = 160
@@ -39,14 +39,28 @@ def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, 
     for row in chain.rows():
         if row.status is not RowStatus.UNKNOWN_CONTRACT:
             pairs.setdefault((row.expiry.isoformat(), row.strike), {})[row.right] = row
+    carries = {carry.expiry: carry for carry in chain.carries}
     for expiry in chain.expiries:
         day = expiry.isoformat()
         rows = {strike: sides for (date, strike), sides in pairs.items() if date == day}
         if rows:
             dte = next(iter(next(iter(rows.values())).values())).dte
             title = f"{expiry:%d %b %Y}  {dte} days  ({len(rows)} strikes)"
+            if expiry in carries:
+                title += f"  {_carried(carries[expiry], chain.rate)}"
             parts.append(f"{title}\n{_expiry_table(rows, shown, chain.spot.price, color=color)}")
     return "\n\n".join(parts) + "\n", hidden
+
+
+def _carried(carry: Carry, usual: float) -> str:
+    """Forward and rate of an expiry and where both come from, beside the rate of the settings."""
+    forward = "no forward" if carry.forward is None else f"forward {carry.forward:,.2f}"
+    if carry.forward_source == "spot":
+        forward += " (spot carried)"
+    if carry.rate_source == "settings":
+        return f"{forward}, rate {carry.rate:.2%} (market.rate)"
+    error = f" ±{carry.rate_error:.2%}" if carry.rate_error is not None else ""
+    return f"{forward}, rate {carry.rate:.2%}{error} ({carry.rate_source}; market.rate {usual:.2%})"
 
 
 def _columns_for(width: int) -> list[Figure]:

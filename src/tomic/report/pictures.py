@@ -172,8 +172,8 @@ def chain_smile(
             chain.spot.price,
             strike,
             chain["tau"][rows],
-            chain.rate,
-            outlook.div_yield if outlook else chain.div_yield,
+            outlook.rate if outlook else board.rate[rows],
+            outlook.div_yield if outlook else board.div_yield[rows],
             is_call,
         )
         for price in (chain["bid"], chain.mid, chain["ask"])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tomic.chain import COLUMNS, Chain, Fetch
 from tomic.errors import StoreError
-from tomic.models import DataType, Spot, Underlying
+from tomic.models import Carry, DataType, Spot, Underlying
 from tomic.models.documents import to_document
 from tomic.store import documents
 from tomic.store.file import TableGroup
@@ -93,6 +93,7 @@ def _packed(chain: Chain) -> tuple[str, bytes]:
         "zone": zone,
         "rate": chain.rate,
         "div_yield": chain.div_yield,
+        "carries": [to_document(carry) for carry in chain.carries],
         "data_type": chain.data_type.value,
         "notes": chain.notes,
         "fetch": asdict(chain.fetch),
@@ -123,13 +124,17 @@ def _chain(header: dict[str, Any], packed: bytes) -> Chain:
         spot=Spot.model_validate_json(json.dumps(header["spot"])),
         as_of=as_of,
         rate=header["rate"],
-        div_yield=header["div_yield"],
+        # Before carries were stated, 0 stood for a yield that nobody knew.
+        div_yield=header["div_yield"] if "carries" in header else header["div_yield"] or None,
         data_type=DataType(header["data_type"]),
         columns=columns,
         notes=tuple(header["notes"]),
         fetch=Fetch(**header["fetch"]),
         multiplier=header["multiplier"],
         trading_class=header["trading_class"],
+        carries=tuple(
+            Carry.model_validate_json(json.dumps(carry)) for carry in header.get("carries", ())
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tomic._typing import FloatArray
-from tomic.models import CurvePoint, DataType, ExerciseStyle, Leg, PriceSource, Proposal, Scenario
+from tomic.models import CurvePoint, DataType, Leg, PriceSource, Proposal, Scenario
 from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
@@ -88,7 +88,7 @@ def _situation(hit: Hit) -> dict[str, Any]:
         "spot": board.spot,
         "spot_source": chain.spot.source,
         "data_type": chain.data_type,
-        "rate": chain.rate,
+        "rate": first.rate,
         "forward": first.forward,
         "expiry": first.expiry,
         "dte": first.dte,
@@ -163,20 +163,25 @@ def prospect(hit: Hit) -> Prospect:
     board, chain, rows = hit.board, hit.board.chain, np.array(hit.rows)
     greeks = _greeks(batch_of(hit), board)
     outlooks = [board.outlooks[expiry_of(leg, hit.expiries)] for leg in hit.template.legs]
+    # What the Greeks are per unit of; later legs are carried from it to their own forwards.
+    spot = board.outlooks[hit.expiries[0]].forward if board.on_forward else board.spot
+    rate = np.array([outlook.rate for outlook in outlooks])
+    tau = np.array([outlook.tau for outlook in outlooks])
+    forward = np.array([outlook.forward for outlook in outlooks])
     return Prospect(
         symbol=chain.symbol,
         strategy=hit.template.name,
-        spot=board.spot,
-        rate=chain.rate,
-        div_yield=np.array([outlook.div_yield for outlook in outlooks]),
+        spot=spot,
+        rate=rate,
+        div_yield=rate - np.log(forward / spot) / tau,
         strike=board.strike[rows],
-        tau=np.array([outlook.tau for outlook in outlooks]),
+        tau=tau,
         iv=_volatility(hit),
         is_call=np.array([leg.right == "C" for leg in hit.template.legs]),
         quantity=np.array([float(leg.quantity) for leg in hit.template.legs]),
         shares=float(hit.template.stock * chain.multiplier),
         multiplier=chain.multiplier,
-        is_american=chain.underlying.exercise_style is ExerciseStyle.AMERICAN,
+        is_american=chain.is_american,
         margin=hit.margin,
         **greeks,
     )
@@ -255,7 +260,7 @@ def _touch(batch: Batch, board: Board) -> float | None:
     if not short.any():
         return None
     first = board.outlooks[batch.expiries[0]]
-    path = (first.tau, board.chain.rate, first.div_yield, first.forecast.volatility)
+    path = (first.tau, first.rate, first.div_yield, first.forecast.volatility)
     low = strike[short & ~call].max(initial=-math.inf)
     high = strike[short & call].min(initial=math.inf)
     if low > -math.inf and high < math.inf:
@@ -285,7 +290,7 @@ def _scenarios(hit: Hit, costs: float) -> tuple[Scenario, ...]:
     """Moves of up to two sigma today, half-way and at the first expiry; volatility today."""
     position = prospect(hit)
     first = hit.board.outlooks[hit.expiries[0]]
-    sigma = first.sigma_points / hit.board.spot
+    sigma = first.sigma_points / position.spot
     moves = np.maximum(np.array(SCENARIO_SIGMAS) * sigma, -0.99)
     days = sorted({0, first.dte // 2, first.dte})
     vols = (-SCENARIO_VOL, 0.0, SCENARIO_VOL)

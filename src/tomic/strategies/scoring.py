@@ -270,9 +270,11 @@ class Prospect:
     symbol: str
     strategy: str
     spot: float
-    rate: float
+    """Or the forward, where Greeks are per unit of that; currency per share."""
+    rate: FloatArray | float
+    """(k,) or the same for all, fraction per year, of each leg's expiry."""
     div_yield: FloatArray
-    """(k,) fraction per year, of each leg's expiry."""
+    """(k,) what carries `spot` to the forward of each leg's expiry, fraction per year."""
     strike: FloatArray
     tau: FloatArray
     iv: FloatArray

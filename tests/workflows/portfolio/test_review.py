@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import json
 
+import numpy as np
 import pytest
 
 from conftest import FAST, settings_in
@@ -14,7 +15,9 @@ from tomic import legs
 from tomic.desk import Desk
 from tomic.errors import BadFile, DataError, RequestTimeout, UnknownContract, UsageError
 from tomic.ib.session import Session
-from tomic.models.book import Mark
+from tomic.ib.spot import UnderlyingTicks
+from tomic.models import OptionQuote, RowStatus, Spot, SpotSource, Underlying
+from tomic.models.book import Mark, Position
 from tomic.models.journal import Fill, JournalEntry, Trade
 from tomic.portfolio import overview
 from tomic.portfolio.fit import BookFit
@@ -427,3 +430,49 @@ async def test_positions_are_asked_by_their_ids_whatever_day_they_name(market, s
     assert days == {dt.date(2026, 12, 18), dt.date(2027, 1, 15)}
     assert not [mark.problem for mark in book.marks.values() if mark.problem]
     assert all(one.pnl is not None for one in overview.review(book, settings).structures)
+
+
+async def test_an_assumed_forward_is_said(gateway, settings):
+    """Held options are seldom pairs: local Greeks then hang on spot and yield, and notes say so."""
+    gateway.add(NoGreeks())
+
+    book = await read(gateway, settings)
+
+    assumed = {
+        name.split()[0]
+        for name, mark in book.marks.items()
+        if mark.greeks_source == "local" and mark.forward_source == "spot"
+    }
+    said = {note.split(":")[0] for note in book.notes if "Greeks marked local" in note}
+    assert assumed
+    assert said == assumed
+
+
+def test_marks_of_a_volatility_index_have_the_forward_of_a_pair():
+    """Both sides of a strike imply the future; a put alone implies none, and has no Greeks."""
+    as_of = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)
+    held = [
+        Position(account="U1", symbol="VIX", sec_type="OPT", quantity=-1.0, con_id=number,
+                 right=right, strike=17.0, expiry=dt.date(2026, 12, day), multiplier=100.0,
+                 trading_class="VIX")
+        for number, (right, day) in enumerate([("C", 16), ("P", 16), ("P", 23)])
+    ]  # fmt: skip
+    quoted = review.Quoted(
+        underlyings={"VIX": Underlying(symbol="VIX", con_id=9, sec_type="IND")},
+        ticks={"VIX": UnderlyingTicks(Spot(price=13.9, source=SpotSource.LAST, as_of=as_of))},
+        rows={
+            leg.contract: OptionQuote(
+                expiry=leg.expiry, dte=0, strike=17.0, right=leg.right, bid=price - 0.01,
+                ask=price + 0.01, status=RowStatus.NO_GREEKS,
+            )
+            for leg, price in zip(held, (1.352, 1.850, 1.9), strict=True)
+        },
+    )  # fmt: skip
+
+    marks = review.marks_of(quoted, held, as_of=as_of, rate=0.045, data_type=None)
+
+    call, put, alone = (marks[leg.contract] for leg in held)
+    assert call.forward == put.forward == pytest.approx(16.5, abs=0.01)
+    assert call.on_forward
+    assert call.delta - put.delta == pytest.approx(np.exp(-0.045 * 25.8 / 365), abs=1e-3)
+    assert (alone.forward, alone.greeks_source, alone.iv) == (None, "none", None)

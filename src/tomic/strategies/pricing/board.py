@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tomic import valuation
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import UsageError
-from tomic.models import ExerciseStyle, PriceSource, RowStatus, VolSnapshot, normalize_symbol
+from tomic.models import Carry, PriceSource, RowStatus, VolSnapshot, normalize_symbol
 from tomic.quant import (
     black_scholes,
     density,
@@ -156,8 +157,14 @@ class Board:
     vega: FloatArray
     theta: FloatArray
     iv: FloatArray
+    forward: FloatArray
+    """Of each row's expiry, currency per share; NaN where nothing implies it."""
+    rate: FloatArray
+    """To each row's expiry, as the options imply it or the settings say, fraction per year."""
     div_yield: FloatArray
-    """What carries spot to the forward of each row's expiry, fraction per year."""
+    """What carries spot to the forward of each row's expiry, fraction per year; NaN without one."""
+    on_forward: bool
+    """Whether Greeks are per 1.00 of the forward; see `tomic.valuation.is_on_forward`."""
     value: FloatArray
     """At the smile, early exercise included."""
     value_error: FloatArray
@@ -201,7 +208,7 @@ class Board:
             self._later[near, far] = later_expiries.from_smiles(
                 first.smile,
                 self.outlooks[far].smile,
-                american=self.chain.underlying.exercise_style is ExerciseStyle.AMERICAN,
+                american=self.chain.is_american,
                 market=first.market,
             )
         return self._later[near, far]
@@ -231,17 +238,20 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
     Price every row of *chain*, fit its smiles, and set up both densities of every expiry.
 
     Implied volatilities are taken from out-of-the-money quotes with the early-exercise premium of
-    American options taken off; forwards come from put-call parity, and where an expiry has no
-    pair from the chain's own yield. Pure: no clock, no network.
+    American options taken off; forwards and discount factors are those of `valuation.carries`. An
+    expiry without a forward is blind. Pure: no clock, no network.
     """
-    rows = _Rows.of(chain)
-    forward, yields, known = _forwards(chain, rows)
+    by_expiry = valuation.carries(chain)
+    rows = _Rows.of(chain, by_expiry)
+    forward, _ = valuation.by_row(chain, by_expiry)
+    yields = valuation.yields(chain, forward, rows.rate)
     premium, iv = _volatilities(chain, rows, forward, yields)
-    forward, yields = _parity_after_exercise(chain, rows, forward, yields, premium, known)
+    forward, yields = _parity_after_exercise(chain, rows, forward, yields, premium, by_expiry)
     european = rows.mid - premium
     iv = implied.implied_vol(
-        european, chain.spot.price, rows.strike, rows.tau, chain.rate, yields, rows.is_call
+        european, chain.spot.price, rows.strike, rows.tau, rows.rate, yields, rows.is_call
     )
+    on_forward = valuation.is_on_forward(chain, by_expiry)
     fitted, unfit = _smiles(chain, rows, iv, forward, premium)
     smiles = {place: fit.smile for place, fit in fitted.items()}
     value, error = _model(chain, rows, smiles, premium, european)
@@ -249,14 +259,19 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         chain["bid"],
         chain["ask"],
         chain["close"],
-        _by_parity(chain, rows, forward, premium),
+        _by_parity(rows, forward, premium),
         value,
         max_spread=settings.scan.max_spread,
         max_spread_points=settings.scan.max_spread_points,
     )
     forecast = outlooks.expected_volatility(vol, list(smiles.values()), settings.score)
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, forecast)
-    greeks: dict[str, Any] = {**_greeks(chain, rows, smiles, iv, yields)}
+    priced_on = (
+        valuation.PricingTerms(forward, rows.rate, rows.rate)
+        if on_forward
+        else valuation.PricingTerms(np.full(len(chain), chain.spot.price), rows.rate, yields)
+    )
+    greeks: dict[str, Any] = {**_greeks(chain, rows, smiles, iv, priced_on)}
     days = chain.expiries
     return Board(
         chain=chain,
@@ -265,12 +280,15 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         prices=prices,
         listed=rows.listed,
         **greeks,
+        forward=forward,
+        rate=rows.rate,
         div_yield=yields,
+        on_forward=on_forward,
         value=value,
         value_error=error,
         liquidity=_liquidity(chain, prices, settings),
         outlooks=outlook_of,
-        blind=_blind(chain, rows, outlook_of, unfit),
+        blind=_blind(chain, rows, outlook_of, unfit, forward),
         unfit={days[place]: why for place, why in unfit.items()},
         forecast=forecast,
         notes=tuple(chain.notes),
@@ -290,9 +308,11 @@ class _Rows(NamedTuple):
     """Place of the row's expiry in ``chain.expiries``."""
     other: IntArray
     """Row of the same expiry and strike with the other right, -1 where there is none."""
+    rate: FloatArray
+    """To the row's expiry, fraction per year."""
 
     @classmethod
-    def of(cls, chain: Chain) -> _Rows:
+    def of(cls, chain: Chain, by_expiry: Mapping[dt.date, Carry]) -> _Rows:
         mid = np.where(is_quoted(chain["bid"], chain["ask"]), chain.mid, np.nan)
         listed = (chain["status"] != RowStatus.UNKNOWN_CONTRACT.value) & (chain["tau"] > 0.0)
         _, place = np.unique(chain["expiry"], return_inverse=True)
@@ -300,18 +320,8 @@ class _Rows(NamedTuple):
         same = (place[1:] == place[:-1]) & (chain["strike"][1:] == chain["strike"][:-1])
         first = np.flatnonzero(same)
         other[first], other[first + 1] = first + 1, first
-        return cls(chain["strike"], chain["tau"], chain.is_call, mid, listed, place, other)
-
-
-def _forwards(chain: Chain, rows: _Rows) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Forward and yield per row by plain parity, and whether a pair gave them."""
-    spot, forward = chain.spot.price, np.full(len(chain), np.nan)
-    for place in range(len(chain.expiries)):
-        forward[rows.expiry == place] = _parity(rows, rows.mid, place, chain.rate)
-    known = np.isfinite(forward)
-    carried = spot * np.exp((chain.rate - chain.div_yield) * rows.tau)
-    forward = np.where(known, forward, carried)
-    return forward, _yield(chain, rows, forward), known
+        _, rate = valuation.by_row(chain, by_expiry)
+        return cls(chain["strike"], chain["tau"], chain.is_call, mid, listed, place, other, rate)
 
 
 def _parity(rows: _Rows, european: FloatArray, place: int, rate: float) -> float:
@@ -325,21 +335,14 @@ def _parity(rows: _Rows, european: FloatArray, place: int, rate: float) -> float
     return from_pairs.forward if from_pairs.forward > 0.0 else math.nan
 
 
-def _yield(chain: Chain, rows: _Rows, forward: FloatArray) -> FloatArray:
-    tau = np.where(rows.tau > 0.0, rows.tau, 1.0)
-    return np.asarray(chain.rate - np.log(forward / chain.spot.price) / tau)
-
-
 def _volatilities(
     chain: Chain, rows: _Rows, forward: FloatArray, yields: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Early-exercise premium per row (0 for European options), and volatility per strike."""
     spot = chain.spot.price
-    iv = implied.implied_vol(
-        rows.mid, spot, rows.strike, rows.tau, chain.rate, yields, rows.is_call
-    )
+    iv = implied.implied_vol(rows.mid, spot, rows.strike, rows.tau, rows.rate, yields, rows.is_call)
     nothing = np.zeros(len(chain))
-    if chain.underlying.exercise_style is not ExerciseStyle.AMERICAN:
+    if not chain.is_american:
         return nothing, iv
     outside = rows.is_call == (rows.strike >= forward)
     partner = np.where(rows.other >= 0, iv[rows.other], np.nan)
@@ -365,19 +368,19 @@ def _parity_after_exercise(
     forward: FloatArray,
     yields: FloatArray,
     premium: FloatArray,
-    known: BoolArray,
+    by_expiry: Mapping[dt.date, Carry],
 ) -> tuple[FloatArray, FloatArray]:
     """Forwards again, from prices without their early-exercise premium."""
     if not premium.any():
         return forward, yields
     better = forward.copy()
-    for place in range(len(chain.expiries)):
-        of_expiry = rows.expiry == place
-        if known[of_expiry].any():
-            again = _parity(rows, rows.mid - premium, place, chain.rate)
+    for place, expiry in enumerate(chain.expiries):
+        carry = by_expiry.get(expiry)
+        if carry is not None and carry.forward_source == "parity":
+            again = _parity(rows, rows.mid - premium, place, carry.rate)
             if math.isfinite(again):
-                better[of_expiry] = again
-    return better, _yield(chain, rows, better)
+                better[rows.expiry == place] = again
+    return better, valuation.yields(chain, better, rows.rate)
 
 
 class _Fitted(NamedTuple):
@@ -392,7 +395,7 @@ def _smiles(
 ) -> tuple[dict[int, _Fitted], dict[int, str]]:
     """By place of an expiry its smile, and why others with quotes have none."""
     outside = rows.listed & (rows.is_call == (rows.strike >= forward)) & (iv > 0.0)
-    discount = np.exp(-chain.rate * rows.tau)
+    discount = np.exp(-rows.rate * rows.tau)
     peak = (
         forward * discount * np.sqrt(np.where(rows.tau > 0.0, rows.tau, np.nan) / (2.0 * math.pi))
     )
@@ -483,11 +486,11 @@ def _model(
     return value, error
 
 
-def _by_parity(chain: Chain, rows: _Rows, forward: FloatArray, premium: FloatArray) -> FloatArray:
+def _by_parity(rows: _Rows, forward: FloatArray, premium: FloatArray) -> FloatArray:
     """Price of each option from its partner's mid, early exercise taken off and put on."""
     partner = np.where(rows.other >= 0, (rows.mid - premium)[rows.other], np.nan)
     sign = np.where(rows.is_call, 1.0, -1.0)
-    carried = np.exp(-chain.rate * rows.tau) * (forward - rows.strike)
+    carried = np.exp(-rows.rate * rows.tau) * (forward - rows.strike)
     return np.asarray(partner + sign * carried + premium)
 
 
@@ -508,7 +511,7 @@ def _outlooks(
             dte=int(chain["dte"][first]),
             tau=tau,
             forward=float(forward[first]),
-            discount=math.exp(-chain.rate * tau),
+            discount=math.exp(-float(rows.rate[first]) * tau),
             div_yield=float(yields[first]),
             smile=fit.smile,
             market=fit.law,
@@ -518,26 +521,39 @@ def _outlooks(
 
 
 def _blind(
-    chain: Chain, rows: _Rows, outlooks: Mapping[dt.date, Outlook], unfit: Mapping[int, str]
+    chain: Chain,
+    rows: _Rows,
+    outlooks: Mapping[dt.date, Outlook],
+    unfit: Mapping[int, str],
+    forward: FloatArray,
 ) -> dict[dt.date, str]:
     """Why an expiry has no outlook."""
     blind: dict[dt.date, str] = {}
     for place, expiry in enumerate(chain.expiries):
         if expiry in outlooks:
             continue
-        left = (rows.tau[rows.expiry == place] > 0.0).any()
-        why = "no out-of-the-money option with bid and ask" if left else "expired"
+        of_expiry = rows.expiry == place
+        if not (rows.tau[of_expiry] > 0.0).any():
+            why = "expired"
+        elif not np.isfinite(forward[of_expiry]).any():
+            why = "no forward: no strike has bid and ask on both sides"
+        else:
+            why = "no out-of-the-money option with bid and ask"
         blind[expiry] = unfit.get(place, why)
     return blind
 
 
 def _greeks(
-    chain: Chain, rows: _Rows, smiles: Mapping[int, Smile], own: FloatArray, yields: FloatArray
+    chain: Chain,
+    rows: _Rows,
+    smiles: Mapping[int, Smile],
+    own: FloatArray,
+    terms: valuation.PricingTerms,
 ) -> dict[str, FloatArray]:
     """
     IV and Greeks as the chain has them, from the smile where it lacks them.
 
-    Where an expiry has no smile, those of an option's own mid.
+    Where an expiry has no smile, those of an option's own mid. Per 1.00 of what *terms* price on.
     """
     columns = {
         name: np.array(chain[name], dtype=np.float64)
@@ -550,14 +566,9 @@ def _greeks(
         if fitted is None:
             at = at[np.isfinite(own[at])]
         sigma = own[at] if fitted is None else fitted.iv(rows.strike[at])
+        underlying, rate, div_yield = terms.of(at)
         greeks = black_scholes.greeks(
-            chain.spot.price,
-            rows.strike[at],
-            rows.tau[at],
-            chain.rate,
-            yields[at],
-            sigma,
-            rows.is_call[at],
+            underlying, rows.strike[at], rows.tau[at], rate, div_yield, sigma, rows.is_call[at]
         )
         columns["iv"][at] = sigma
         for name in ("delta", "gamma", "vega", "theta"):

@@ -51,10 +51,15 @@ class Outlook:
     forward: float
     discount: float
     div_yield: float
-    """What carries spot to forward, fraction per year."""
+    """What carries spot to forward at `rate`, fraction per year."""
     smile: Smile
     market: Density
     forecast: Density
+
+    @property
+    def rate(self) -> float:
+        """Behind `discount`, continuously compounded, fraction per year."""
+        return -math.log(self.discount) / self.tau
 
     @property
     def atm_iv(self) -> float:

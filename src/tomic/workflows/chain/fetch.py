@@ -133,6 +133,7 @@ async def _assembled(
         spot=setup.spot,
         as_of=session.clock_now(),
         rate=settings.market.rate,
+        div_yield=setup.ticks.dividend_yield,
         data_type=_data_type(session.data_type or DataType.LIVE, rows),
         notes=(*session.notes, *setup.chosen.notes),
         multiplier=setup.params.multiplier,

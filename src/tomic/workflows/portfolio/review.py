@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +29,7 @@ from tomic.ib.session import Session
 from tomic.ib.spot import UnderlyingTicks, underlying_ticks
 from tomic.journal import campaign
 from tomic.legs import NamedLeg
-from tomic.models import DataType, OptionQuote, Proposal, RowStatus, Underlying, VolSnapshot
+from tomic.models import Carry, DataType, OptionQuote, Proposal, RowStatus, Underlying, VolSnapshot
 from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
 from tomic.models.documents import finite
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
@@ -92,8 +91,17 @@ def marks_of(
     for members in chains.values():
         names = {pair_of(position): position.contract for position in members}
         rows = [quoted.rows[position.contract] for position in members]
-        for row in _completed(quoted, members[0], rows, as_of, rate, data_type):
-            marks[names[Wanted(row.expiry, row.strike, row.right)]] = to_mark(row)
+        chain = _completed(quoted, members[0], rows, as_of, rate, data_type)
+        if chain is None:
+            marks |= {
+                names[Wanted(row.expiry, row.strike, row.right)]: to_mark(row) for row in rows
+            }
+            continue
+        by_expiry = valuation.carries(chain)
+        on_forward = valuation.is_on_forward(chain, by_expiry)
+        for row in chain.rows():
+            mark = to_mark(row, by_expiry.get(row.expiry), on_forward=on_forward)
+            marks[names[Wanted(row.expiry, row.strike, row.right)]] = mark
     for name, error in quoted.problems.items():
         final = isinstance(error, errors.UnknownContract)
         marks.setdefault(name, Mark(problem=str(error), unfinished=not final))
@@ -117,31 +125,47 @@ def _completed(
     as_of: dt.datetime,
     rate: float,
     data_type: DataType | None,
-) -> Iterable[OptionQuote]:
-    """The rows with local IV and Greeks where IB gave none; as they are without a spot."""
+) -> Chain | None:
+    """The rows with local IV and Greeks where IB gave none; None without a spot."""
     ticks, underlying = quoted.ticks.get(like.symbol), quoted.underlyings.get(like.symbol)
     if ticks is None or ticks.spot is None or underlying is None:
-        return rows
+        return None
+    # Nobody holds pairs. A share that IB tells no dividends of is taken to pay none; the book's
+    # notes say so. An index always pays some.
+    assumed = 0.0 if underlying.sec_type == "STK" else None
+    told = ticks.dividend_yield
     chain = Chain.from_quotes(
         rows,
         underlying=underlying,
         spot=ticks.spot,
         as_of=as_of,
         rate=rate,
+        div_yield=assumed if told is None else told,
         data_type=data_type,
         multiplier=int(like.multiplier),
         trading_class=like.trading_class,
     )
-    return valuation.with_local_greeks(chain).rows()
+    return valuation.with_local_greeks(chain)
 
 
-def to_mark(row: OptionQuote) -> Mark:
+def to_mark(row: OptionQuote, carry: Carry | None = None, *, on_forward: bool = False) -> Mark:
     """
     A quote as a mark. The middle where both sides are there; half of the ask where nobody bids;
     then the last trade, then the close.
+
+    Args:
+        carry: Forward and rate of its expiry.
+        on_forward: Whether Greeks of our own are per unit of that forward.
     """
     price, source = _price(row)
     figures: dict[str, Any] = {name: getattr(row, name) for name in _OF_QUOTE}
+    if carry is not None:
+        figures |= {
+            "forward": carry.forward,
+            "forward_source": carry.forward_source,
+            "rate": carry.rate,
+            "on_forward": on_forward,
+        }
     return Mark(
         price=price,
         price_source=source,
@@ -229,7 +253,7 @@ def market_of(
         symbol=symbol,
         underlying=quoted.underlyings.get(symbol),
         spot=spot,
-        div_yield=_yield(ticks, spot.price if spot else None),
+        div_yield=ticks.dividend_yield if ticks else None,
         iv30=snapshot.iv30 if iv is None else iv,
         hv30=hv if snapshot.hv30 is None else snapshot.hv30,
         iv_rank=snapshot.iv_rank,
@@ -239,16 +263,6 @@ def market_of(
         dividend_amount=dividend.amount if dividend else None,
         sector=sector,
     )
-
-
-def _yield(ticks: UnderlyingTicks | None, price: float | None) -> float:
-    """Dividends of the next twelve months over the price; 0 where IB tells none."""
-    parts = ticks.dividends.split(",") if ticks is not None and ticks.dividends else []
-    try:
-        amount = float(parts[1])
-    except (IndexError, ValueError):
-        return 0.0
-    return amount / price if price and math.isfinite(amount) and amount > 0.0 else 0.0
 
 
 Refresh = Callable[[Sequence[str]], Awaitable[object]]
@@ -472,18 +486,19 @@ def _assembled(
         work.notes.append(
             f"no stored returns of {', '.join(unknown)}: beta taken as 1; run tomic prices"
         )
+    marks = marks_of(quoted, work.legs, as_of=as_of, rate=market.rate, data_type=session.data_type)
+    markets = {
+        name: market_of(name, quoted, known, sector=sectors.get(name), today=today)
+        for name in work.symbols
+    }
+    work.notes += _carry_notes(work.legs, marks, markets)
     return Book(
         as_of=as_of,
         currency=base,
         accounts=work.accounts,
         positions=_with_first_seen(work.positions, before, today),
-        marks=marks_of(
-            quoted, work.legs, as_of=as_of, rate=market.rate, data_type=session.data_type
-        ),
-        markets={
-            name: market_of(name, quoted, known, sector=sectors.get(name), today=today)
-            for name in work.symbols
-        },
+        marks=marks,
+        markets=markets,
         rates=_rates(work.accounts, base),
         interest=market.rate,
         data_type=session.data_type,
@@ -492,6 +507,37 @@ def _assembled(
         returns=known.returns,
         notes=(*session.notes, *work.notes),
     )
+
+
+def _carry_notes(
+    positions: Sequence[Position], marks: Mapping[str, Mark], markets: Mapping[str, SymbolMarket]
+) -> list[str]:
+    """Of which symbols local Greeks hang on an assumed forward, and of which there are none."""
+    assumed: set[str] = set()
+    unknown: set[str] = set()
+    for position in positions:
+        mark = marks.get(position.contract)
+        if not position.is_option or mark is None or mark.price is None:
+            continue
+        if mark.greeks_source == "local" and mark.forward_source == "spot":
+            assumed.add(position.symbol)
+        elif mark.greeks_source == "none" and mark.forward_source == "none":
+            unknown.add(position.symbol)
+    notes = []
+    for symbol in sorted(assumed):
+        market = markets.get(symbol)
+        told = None if market is None else market.div_yield
+        words = "no dividends, as IB told none" if told is None else f"a yield of {told:.2%}"
+        notes.append(
+            f"{symbol}: no call and put held are a pair, so Greeks marked local take the spot "
+            f"carried at the rate less {words}"
+        )
+    if unknown:
+        notes.append(
+            f"{', '.join(sorted(unknown))}: IB gave no Greeks, and no call and put held are a pair "
+            "that implies a forward: none of our own"
+        )
+    return notes
 
 
 def _rates(accounts: Sequence[AccountSummary], base: str) -> dict[str, float]:

@@ -24,7 +24,7 @@ from tomic.errors import TomicError, ungrouped
 from tomic.ib import contracts
 from tomic.ib.session import Session
 from tomic.ib.spot import UnderlyingTicks, underlying_ticks
-from tomic.models import RowStatus, VolSnapshot
+from tomic.models import Carry, RowStatus, VolSnapshot
 from tomic.models.documents import finite
 from tomic.models.market import impossible
 from tomic.quant import smile, surface
@@ -52,6 +52,8 @@ class Move:
     """Price of the straddle at the forward: the mean absolute move."""
     density: float | None
     """One standard deviation of the fitted smile's density; None when it was not asked for."""
+    forward: float | None = None
+    """From put-call parity, currency per share."""
     note: str = ""
     """Why there is no density although it was asked for."""
 
@@ -111,10 +113,11 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
 
 
 def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
-    forwards = valuation.forwards(chain)
+    by_expiry, forwards = valuation.carries(chain), valuation.forwards(chain)
+    on_forward = valuation.is_on_forward(chain, by_expiry)
     call, put = valuation.counterpart(chain) if len(chain) > 1 else (np.zeros(0, int),) * 2
     mid, parities = chain.mid, []
-    densities, unfit = _densities(chain, forwards) if smiles else ({}, {})
+    densities, unfit = _densities(chain, by_expiry, forwards) if smiles else ({}, {})
     for expiry, (forward, tau) in forwards.items():
         rows = chain["expiry"] == np.datetime64(expiry, "D")
         atm = surface.atm_iv(chain["strike"][rows], chain["iv"][rows], forward)
@@ -123,15 +126,17 @@ def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
             chain["strike"][call[pair]], mid[call[pair]], mid[put[pair]], forward
         )
         dte = int(chain["dte"][rows][0])
+        price = forward if on_forward else chain.spot.price
         parities.append(
             Move(
                 expiry=expiry,
                 dte=dte,
                 tau=tau,
                 atm_iv=finite(atm),
-                iv=finite(float(surface.expected_move_iv(chain.spot.price, atm, dte))),
+                iv=finite(float(surface.expected_move_iv(price, atm, dte))),
                 straddle=finite(straddle),
                 density=finite(densities.get(expiry, math.nan)),
+                forward=forward,
                 note=unfit.get(expiry, ""),
             )
         )
@@ -139,7 +144,7 @@ def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
 
 
 def _densities(
-    chain: Chain, forwards: dict[dt.date, tuple[float, float]]
+    chain: Chain, by_expiry: Mapping[dt.date, Carry], forwards: dict[dt.date, tuple[float, float]]
 ) -> tuple[dict[dt.date, float], dict[dt.date, str]]:
     """Standard deviation of each expiry's density, and why others have none."""
     sigmas: dict[dt.date, float] = {}
@@ -154,9 +159,8 @@ def _densities(
         if (strikes := int(np.unique(strike).size)) < smile.LEAST_STRIKES_SVI:
             unfit[expiry] = f"{strikes} strikes with a volatility, a density takes 5"
             continue
-        fitted = smile.fit(
-            strike, iv, forward=forward, tau=tau, discount=math.exp(-chain.rate * tau), floor=floor
-        )
+        discount = by_expiry[expiry].discount
+        fitted = smile.fit(strike, iv, forward=forward, tau=tau, discount=discount, floor=floor)
         if why := smile_missed(fitted, strike, iv, half_spread[rows]):
             unfit[expiry] = why
             continue
