@@ -370,7 +370,10 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
     if leg.strike is None or leg.expiry is None:
         return bare
     listed = await contracts.option_params(session, underlying, timeout_s=ib.params_timeout_s)
-    params = selection.choose_params(listed, leg.symbol, work.settings.chain.trading_class)
+    market, asked = work.settings.market, work.settings.chain.trading_class
+    params = selection.choose_params(
+        listed, leg.symbol, market.trading_class(leg.symbol, asked), ticker=underlying.ib_symbol
+    )
     pair = Wanted(leg.expiry, leg.strike, "C" if leg.right == "C" else "P")
     contract = convert.option_contract(underlying, params, pair)
     details = await account.details_of(
