@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -149,14 +149,14 @@ class Chain:
         }
         day = dates.local_date(as_of, underlying.time_zone)
         expiry = columns["expiry"]
-        columns["dte"] = (expiry - np.datetime64(day, "D")).astype("int64")
-        years = {
-            day: dates.years_to_expiry(
-                as_of, day.item(), underlying=underlying, trading_class=trading_class
-            )
-            for day in np.unique(expiry)
-        }
-        columns["tau"] = np.array([years[day] for day in expiry], dtype="float64")
+        settlement = partial(
+            dates.expiry_moment, underlying=underlying, trading_class=trading_class
+        )
+        moments = {name: settlement(name.item()) for name in np.unique(expiry)}
+        days = {name: (moment.date() - day).days for name, moment in moments.items()}
+        years = {name: dates.years_until(as_of, moment) for name, moment in moments.items()}
+        columns["dte"] = np.array([days[name] for name in expiry], dtype="int64")
+        columns["tau"] = np.array([years[name] for name in expiry], dtype="float64")
         return cls(
             underlying=underlying,
             spot=spot,

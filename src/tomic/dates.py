@@ -308,6 +308,11 @@ def expiry_moment(
             return dt.datetime.combine(day, _AM_OPEN, NEW_YORK)
     else:
         day = settlement_day(expiry, local_symbol=local_symbol)
+    return closing_moment(day, underlying=underlying)
+
+
+def closing_moment(day: dt.date, *, underlying: Underlying) -> dt.datetime:
+    """Return when options on *underlying* stop trading on *day*; see `expiry_moment`."""
     session = session_on(underlying.sessions, day)
     if underlying.currency != "USD":
         close = dt.datetime.combine(day, _PM_CLOSE, zone(underlying.time_zone))
@@ -336,8 +341,13 @@ def years_to_expiry(
     settled = expiry_moment(
         expiry, underlying=underlying, trading_class=trading_class, local_symbol=local_symbol
     )
+    return years_until(as_of, settled)
+
+
+def years_until(as_of: dt.datetime, moment: dt.datetime) -> float:
+    """Return the years (act/365) from *as_of* to *moment*; 0 from then on."""
     # In UTC: two times of one zone subtract as wall clocks, an hour off across a clock change.
-    left = settled.astimezone(dt.UTC) - as_of.astimezone(dt.UTC)
+    left = moment.astimezone(dt.UTC) - as_of.astimezone(dt.UTC)
     return max(left.total_seconds(), 0.0) / YEAR_SECONDS
 
 

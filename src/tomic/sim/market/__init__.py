@@ -54,6 +54,8 @@ class Listing:
     """HH:MM:SS in the exchange's zone, options only."""
     magnifier: int = 1
     """What its prices are multiplied by, in quotes only: 100 where they are pence."""
+    settled: date | None = None
+    """Day of its settlement, which its OCC symbol holds; *expiry* is its last trading day."""
 
     @property
     def expiry_text(self) -> str:

@@ -219,10 +219,13 @@ _DAX_CLASSES = (
     _at("EUREX", "ODXS", "1", 50.0, 100.0, time(13, 0)),
 )
 _ES_CLASSES = (
-    OptionClass("ES", ExpirySchedule.QUARTERLY, "50", 5.0, 25.0, am_settled=True,
-                exchanges=("CME",)),
-    OptionClass("EW", ExpirySchedule.MONTH_ENDS, "50", 5.0, 25.0, exchanges=("CME",)),
-)  # fmt: skip
+    OptionClass(
+        "ES", ExpirySchedule.QUARTERLY, "50", 5.0, 25.0, exchanges=("CME",), settles=time(8, 30)
+    ),
+    OptionClass(
+        "EW", ExpirySchedule.MONTH_ENDS, "50", 5.0, 25.0, exchanges=("CME",), settles=time(15, 0)
+    ),
+)
 _SPY_CLASSES = (
     OptionClass("SPY", ExpirySchedule.DAILIES),
     OptionClass("2SPY", ExpirySchedule.ADJUSTED, near_step=5.0, odd=0.78),

@@ -180,7 +180,14 @@ def vix_expiry(year: int, month: int) -> date:
     """VIX expiry: thirty days before the third Friday of the next month, a Wednesday."""
     following = date(year + month // 12, month % 12 + 1, 1)
     third = nth_weekday(following.year, following.month, 4, 3)
-    return on_or_before(on_or_before(third) - timedelta(days=30))
+    return _vix_settlement(third - timedelta(days=30))
+
+
+def _vix_settlement(wednesday: date) -> date:
+    """That Wednesday, or the trading day before when it or the Friday 30 days on is a holiday."""
+    if is_trading_day(wednesday) and is_trading_day(wednesday + timedelta(days=30)):
+        return wednesday
+    return previous_trading_day(wednesday)
 
 
 def months_ahead(day: date, count: int) -> list[tuple[int, int]]:
@@ -295,7 +302,7 @@ def _quarters(today: date) -> list[date]:
 def _vix_weeklies(today: date) -> list[date]:
     """Wednesdays of six weeks that are no monthly."""
     first = today + timedelta(days=(2 - today.weekday()) % 7)
-    weeks = [on_or_before(first + timedelta(days=7 * i)) for i in range(6)]
+    weeks = [_vix_settlement(first + timedelta(days=7 * i)) for i in range(6)]
     monthly = {vix_expiry(*m) for m in months_ahead(today, 3)}
     return [day for day in weeks if day >= today and day not in monthly]
 
@@ -410,14 +417,19 @@ def _synthetic_block(symbol: str) -> int:
     return _SYNTHETIC_BLOCK + int(number) if known and int(number) <= 900 else 0
 
 
-def last_trade(rule: OptionClass, expiry: date, venue: Venue | None = None) -> datetime:
+def settlement(rule: OptionClass, expiry: date, venue: Venue | None = None) -> datetime:
     """When an option stops living: the close of its expiry, or the morning when AM-settled."""
-    if venue is not None and not venue.overnight:
+    if venue is not None:
         at = rule.settles or venue.closes
         return datetime.combine(expiry, at, zone_of(venue)).astimezone(NEW_YORK)
     if rule.am_settled:
         return moment(expiry, time(9, 30))
     return moment(expiry, close_time(expiry))
+
+
+def last_trading_day(rule: OptionClass, expiry: date) -> date:
+    """The day by which the gateway names an expiry: AM-settled ones trade up to the day before."""
+    return previous_trading_day(expiry) if rule.am_settled else expiry
 
 
 _ZONES = {"MET": "Europe/Amsterdam", "GB-Eire": "Europe/London", "US/Central": "America/Chicago"}
@@ -555,11 +567,15 @@ def describe_underlying(instrument: Instrument, con_id: int, today: date) -> Lis
 def option_template(
     instrument: Instrument, rule: OptionClass, expiry: date, under_con_id: int, today: date
 ) -> Listing:
-    """What the options of one class and expiry have in common."""
+    """
+    What the options of one class have in common that settle on the day *expiry*.
+
+    The gateway names them by the last day on which they trade; see `last_trading_day`.
+    """
     venue = instrument.venue
     if venue is not None:
         text = venue_hours(venue, today)
-        local = last_trade(rule, expiry, venue).astimezone(zone_of(venue))
+        local = settlement(rule, expiry, venue).astimezone(zone_of(venue))
         return Listing(
             con_id=0,
             symbol=instrument.ticker,
@@ -581,12 +597,15 @@ def option_template(
             magnifier=venue.magnifier,
         )
     hours = liquid(instrument, option=True)
+    last_day = last_trading_day(rule, expiry)
+    closes = hours.closes if rule.am_settled else close_time(last_day)
     return Listing(
         con_id=0,
         symbol=instrument.symbol,
         sec_type="OPT",
         trading_class=rule.name,
-        expiry=expiry,
+        expiry=last_day,
+        settled=expiry,
         multiplier=rule.multiplier,
         long_name=instrument.long_name,
         market_name=rule.name,
@@ -595,7 +614,7 @@ def option_template(
         trading_hours=hours_text(INDEX_ALL if instrument.is_index else hours, today),
         liquid_hours=hours_text(hours, today),
         under_con_id=under_con_id,
-        last_trade_time=f"{last_trade(rule, expiry):%H:%M:%S}",
+        last_trade_time=f"{closes:%H:%M:%S}",
     )
 
 
@@ -609,7 +628,7 @@ def described(template: Listing, con_id: int, strike: float, right: str) -> List
         month = "FGHJKMNQUVXZ"[template.expiry.month - 1] if template.expiry else ""
         code = f"{template.trading_class}{month}{template.expiry:%y} {right}{strike:g}"[:20]
         return replace(template, con_id=con_id, strike=strike, right=right, local_symbol=code)
-    root = f"{template.trading_class:<6}{template.expiry:%y%m%d}"
+    root = f"{template.trading_class:<6}{template.settled:%y%m%d}"
     code = f"{root}{right}{round(strike * 1000):08d}"
     return replace(template, con_id=con_id, strike=strike, right=right, local_symbol=code)
 
@@ -718,7 +737,7 @@ class Catalogue:
         return self._numbers.underlying_id(symbol)
 
     def option_class(self, con_id: int) -> tuple[Instrument, OptionClass, date] | None:
-        """Underlying, class and expiry of an option that exists, else None."""
+        """Underlying, class and day of settlement of an option that exists, else None."""
         kind = self._numbers.option_class(con_id)
         if kind is None:
             return None
@@ -729,13 +748,18 @@ class Catalogue:
         return (*kind, expiry) if con_id in self._options(instrument, rule, expiry) else None
 
     def expiries(self, rule: OptionClass, instrument: Instrument | None = None) -> list[date]:
-        """Expiries of a class that still live; *instrument* where it does not trade in New York."""
+        """
+        Expiries of a class that still live, by the day of their settlement.
+
+        Args:
+            instrument: Its underlying, needed where that does not trade in New York.
+        """
         venue = instrument.venue if instrument else None
         key = (rule, instrument.symbol if instrument and venue else "")
         living = self._expiries.get(key)
         if living is None:
             days = expiries(rule, self._today, instrument.expires if instrument else None)
-            living = [day for day in days if last_trade(rule, day, venue) > self._now]
+            living = [day for day in days if settlement(rule, day, venue) > self._now]
             self._expiries[key] = living
         return living
 
@@ -841,7 +865,7 @@ class Catalogue:
                 if not has_class(wanted, rule):
                     continue
                 for expiry in self.expiries(rule, owner):
-                    if has_expiry(wanted, expiry):
+                    if has_expiry(wanted, last_trading_day(rule, expiry)):
                         options = self.options(owner, rule, expiry).values()
                         yield from (option for option in options if is_meant(wanted, option))
 
@@ -856,7 +880,8 @@ class Catalogue:
                 continue
             union = sorted({k for day in days for k in self.strikes(instrument, rule, day)})
             strikes = tuple(union[i] for i in rng.permutation(len(union)))
-            texts = tuple(f"{days[i]:%Y%m%d}" for i in rng.permutation(len(days)))
+            named = [last_trading_day(rule, day) for day in days]
+            texts = tuple(f"{named[i]:%Y%m%d}" for i in rng.permutation(len(days)))
             for exchange in self._exchanges(instrument, rule):
                 rows.append(
                     ParameterRow(exchange, con_id, rule.name, rule.multiplier, texts, strikes)

@@ -697,7 +697,7 @@ class QuoteBoard:
         instrument = setting.instrument
         strike = np.array(self.catalogue.strikes(instrument, rule, expiry))
         ids = self.catalogue.ids(instrument, rule, expiry, strike)
-        end = listings.last_trade(rule, expiry, instrument.venue)
+        end = listings.settlement(rule, expiry, instrument.venue)
         return Strip.of(setting, rule, end, strike, ids)
 
     def price_ahead(self, instrument: Instrument) -> Iterator[date]:
@@ -828,7 +828,7 @@ class QuoteBoard:
         i = position[con_id]
         if what == "TRADES" and not built.volume[i]:
             return []
-        end = listings.last_trade(rule, expiry, instrument.venue)
+        end = listings.settlement(rule, expiry, instrument.venue)
         premium = float(built.premium[i])
         settings = (self.setting(instrument, day) for day in range(first - 1, last + 1))
         values = [
