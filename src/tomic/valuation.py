@@ -153,6 +153,9 @@ def _model(chain: Chain) -> tuple[Callable[..., FloatArray], Callable[..., Any]]
 
 def implied_yields(chain: Chain) -> FloatArray:
     """Dividend yield per row that puts the forward where its expiry's pairs trade; 0 if unknown."""
+    if chain.underlying.is_future:
+        # A future costs nothing to hold, so that its price is the forward (Black 1976).
+        return np.full(len(chain), chain.rate)
     result = np.zeros(len(chain))
     for expiry, (forward, tau) in forwards(chain).items():
         rows = chain["expiry"] == np.datetime64(expiry, "D")

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import ib_async
 
 from tomic import dates
-from tomic.config.market import ListingName
+from tomic.config.market import ListingName, MarketSettings
 from tomic.errors import DataError
 from tomic.models import (
     MINOR_UNITS,
@@ -387,6 +387,19 @@ def quote_currency(currency: str, magnifier: int) -> str:
         if (major, count) == (currency, magnifier):
             return name
     return f"{currency}/{magnifier}"
+
+
+def listing_symbol(details: ib_async.ContractDetails, market: MarketSettings) -> str:
+    """How a stock, index or future is called here: American shares by their symbol alone."""
+    contract = details.contract
+    assert contract is not None
+    ticker = contract.symbol.strip().upper().replace(" ", ".")
+    if contract.secType == "FUT":
+        return f"{contract.localSymbol.strip().upper()}@{contract.exchange}"
+    exchange = contract.primaryExchange or contract.exchange
+    if contract.currency == "USD" and (contract.secType == "STK" or ticker in market.indices):
+        return ticker
+    return market.name_of(ticker, exchange, contract.secType)
 
 
 def last_day(details: ib_async.ContractDetails) -> dt.date:

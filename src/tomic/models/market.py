@@ -109,6 +109,8 @@ class IndexClass(NamedTuple):
     at_open: bool = False
     """On opening prices, the trading day after the last one on which they trade."""
     style: ExerciseStyle = ExerciseStyle.EUROPEAN
+    settles: dt.time | None = None
+    """When the settlement value is known, exchange time, where that is not the close of trading."""
 
 
 INDEX_CLASSES: Mapping[str, IndexClass] = {
@@ -127,12 +129,17 @@ INDEX_CLASSES: Mapping[str, IndexClass] = {
     "VIXW": IndexClass("VIX", at_open=True),
     "OEX": IndexClass("OEX", style=ExerciseStyle.AMERICAN),
     "XEO": IndexClass("XEO"),
+    "EOE": IndexClass("EOE", settles=dt.time(16)),
+    "OESX": IndexClass("ESTX50", settles=dt.time(12)),
+    "ODAX": IndexClass("DAX", settles=dt.time(13)),
+    "ODXS": IndexClass("DAX", settles=dt.time(13)),
 }
 """
-Trading class to its terms, of the American indices. Weeklies share their index, under a class of
-their own.
+Trading class to its terms. Weeklies share their index, under a class of their own: a class that is
+not here has the terms of its index where all of those agree.
 
-Source: Cboe and Nasdaq, product specifications.
+Source: Cboe and Nasdaq, product specifications; Euronext, AEX options (the mean of 15:30 to 16:00);
+Eurex, final settlement (EURO STOXX 50: the mean of 11:50 to 12:00; DAX: the auction from 13:00).
 """
 
 

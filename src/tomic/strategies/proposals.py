@@ -178,6 +178,7 @@ def prospect(hit: Hit) -> Prospect:
         multiplier=chain.multiplier,
         is_american=chain.underlying.exercise_style is ExerciseStyle.AMERICAN,
         margin=hit.margin,
+        currency=chain.underlying.currency,
         **greeks,
     )
 

@@ -338,7 +338,10 @@ async def read_book(
 
 async def _read_account(work: _Reading) -> None:
     timeout_s = work.settings.portfolio.account_timeout_s
-    work.positions = await account.positions(work.session, timeout_s=timeout_s)
+    held = await account.positions(work.session, timeout_s=timeout_s)
+    work.positions = await account.named(
+        work.session, held, work.settings.market, timeout_s=work.settings.ib.request_timeout_s
+    )
     work.accounts = await account.summaries(work.session, timeout_s=timeout_s)
     await work.session.now()
 
@@ -381,7 +384,8 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
     )
     option = {
         **pair._asdict(),
-        "sec_type": "OPT",
+        "sec_type": "FOP" if underlying.is_future else "OPT",
+        "exchange": "" if params.exchange == "SMART" else params.exchange,
         "con_id": details.contract.conId if details.contract else None,
         "multiplier": float(params.multiplier),
         "trading_class": params.trading_class,
