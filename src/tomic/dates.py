@@ -17,7 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic.errors import DataError
-from tomic.models import INDEX_CLASSES, TradingSession, Underlying
+from tomic.models import INDEX_CLASSES, Position, TradingSession, Underlying
 
 YEAR_SECONDS = 365 * 24 * 3600.0
 """Seconds in the year of every tau (act/365)."""
@@ -245,6 +245,18 @@ def settlement_day(
     if expiry.weekday() == (2 if name in _ON_WEDNESDAYS else 4):
         return expiry
     return _trading_day_after(expiry)
+
+
+def settlement_of(position: Position) -> dt.date | None:
+    """Return the day on which an option held is settled; None for what does not expire."""
+    if position.expiry is None:
+        return None
+    return settlement_day(
+        position.expiry,
+        trading_class=position.trading_class,
+        symbol=position.symbol,
+        local_symbol=position.local_symbol,
+    )
 
 
 def last_trading_day(

@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime, Field, model_validator
 
 from tomic.models.market import (
+    INDEX_CLASSES,
     DataType,
-    ExerciseStyle,
     Marked,
     Model,
     Spot,
     Underlying,
     major_currency,
+    settles_in_cash,
 )
 
 _DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
@@ -67,6 +68,15 @@ class Position(Model):
     def is_stock(self) -> bool:
         """Whether it is shares of a stock or fund."""
         return self.sec_type == "STK"
+
+    @property
+    def settles_in_cash(self) -> bool:
+        """Whether it is an option on an index, as far as its names tell: no shares."""
+        if self.currency != "USD":
+            # A share abroad may be called like an American index.
+            terms = INDEX_CLASSES.get(self.trading_class)
+            return terms is not None and terms.settles is not None
+        return settles_in_cash(self.symbol, self.trading_class)
 
     @property
     def is_adjusted(self) -> bool:
@@ -150,13 +160,6 @@ class SymbolMarket(Model):
     dividend_amount: float | None = None
     """Currency per share."""
     sector: str | None = None
-
-    @property
-    def is_american(self) -> bool:
-        """Whether its options may be exercised early; assumed where nothing is known."""
-        if self.underlying is None:
-            return True
-        return self.underlying.exercise_style is ExerciseStyle.AMERICAN
 
 
 class Book(Model):
