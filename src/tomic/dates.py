@@ -24,6 +24,9 @@ YEAR_SECONDS = 365 * 24 * 3600.0
 
 NEW_YORK = ZoneInfo("America/New_York")
 
+EQUITY_FUTURES = frozenset({"ES", "MES", "NQ", "MNQ", "RTY", "M2K", "YM", "MYM", "EMD"})
+"""Futures on American indices whose quarterly options settle on the opening, as they do (CME)."""
+
 AM_SETTLED = frozenset(name for name, terms in INDEX_CLASSES.items() if terms.at_open)
 """Classes of index options that settle on opening prices, the day after they last trade (Cboe)."""
 
@@ -307,7 +310,9 @@ def expiry_moment(
     American underlyings: 16:00 New York, or the close of a half day, from the underlying's own
     hours when they reach that day and from the exchange's rules when not. Classes of an index that
     settle on the opening (`AM_SETTLED`): 09:30 on their `settlement_day`, the trading day after the
-    last one on which they trade. Elsewhere: the session's close, 16:00 local when unknown.
+    last one on which they trade. Elsewhere: the time of the class where it has one (EURO STOXX 50
+    at 12:00), else the session's close, and beyond the known hours that of the latest known day.
+    Options on index futures: the quarterly ones at 09:30 New York time, the others at 16:00.
     """
     if underlying.sec_type == "IND":
         named = {
@@ -318,16 +323,32 @@ def expiry_moment(
         day = settlement_day(expiry, **named)
         if settles_at_open(**named):
             return dt.datetime.combine(day, _AM_OPEN, NEW_YORK)
+        at = _own_time(trading_class, underlying.ib_symbol)
+        if at is not None:
+            return dt.datetime.combine(day, at, zone(underlying.time_zone))
     else:
         day = settlement_day(expiry, local_symbol=local_symbol)
+    if underlying.is_future and underlying.ib_symbol in EQUITY_FUTURES:
+        # The quarterly class settles on the opening of its future's last day, the others at 16:00.
+        at_open = trading_class == underlying.ib_symbol or day == underlying.expiry
+        return dt.datetime.combine(day, _AM_OPEN if at_open else _PM_CLOSE, NEW_YORK)
     return closing_moment(day, underlying=underlying)
+
+
+def _own_time(trading_class: str, index: str) -> dt.time | None:
+    """When a class settles by rules of its own, or else all classes of its index."""
+    terms = INDEX_CLASSES.get(trading_class)
+    if terms is not None:
+        return terms.settles
+    times = {terms.settles for terms in INDEX_CLASSES.values() if terms.symbol == index}
+    return times.pop() if len(times) == 1 else None
 
 
 def closing_moment(day: dt.date, *, underlying: Underlying) -> dt.datetime:
     """Return when options on *underlying* stop trading on *day*; see `expiry_moment`."""
     session = session_on(underlying.sessions, day)
-    if underlying.currency != "USD":
-        close = dt.datetime.combine(day, _PM_CLOSE, zone(underlying.time_zone))
+    if not keeps_new_york_hours(underlying):
+        close = dt.datetime.combine(day, usual_close(underlying), zone(underlying.time_zone))
         return session.closes if session else close
     usual = dt.datetime.combine(day, _PM_CLOSE, NEW_YORK)
     if session is not None:
@@ -335,6 +356,41 @@ def closing_moment(day: dt.date, *, underlying: Underlying) -> dt.datetime:
         return min(session.closes, usual)
     early = dt.datetime.combine(day, _HALF_DAY_CLOSE, NEW_YORK)
     return early if day in _table()[2] else usual
+
+
+def keeps_new_york_hours(underlying: Underlying) -> bool:
+    """
+    Whether the table of New York's trading days holds for it, as for all that trades in dollars.
+
+    Not its zone tells: Cboe's indices have Chicago's.
+    """
+    return underlying.currency == "USD"
+
+
+def usual_close(underlying: Underlying) -> dt.time:
+    """When its latest known session closes, exchange time; 16:00 where none is known."""
+    where = zone(underlying.time_zone)
+    closes = [session.closes.astimezone(where) for session in underlying.sessions]
+    return max(closes).time() if closes else _PM_CLOSE
+
+
+def assumed_hours(underlying: Underlying, day: dt.date) -> str:
+    """
+    What is taken for granted about trading up to *day*, in words; empty where it is known.
+
+    The table of closed days is New York's. Elsewhere the contract's own hours are used, and IB
+    gives those of some days only.
+    """
+    known = max((session.closes for session in underlying.sessions), default=None)
+    if keeps_new_york_hours(underlying) or (known is not None and known.date() >= day):
+        return ""
+    where = underlying.primary_exchange or underlying.exchange
+    until = f"after {known:%Y-%m-%d}" if known is not None else "on all days"
+    close = usual_close(underlying)
+    return (
+        f"{until} the days of {where} are not known: every weekday is taken for a trading day that "
+        f"closes at {close:%H:%M} {underlying.time_zone}"
+    )
 
 
 def years_to_expiry(

@@ -14,11 +14,16 @@ from typing import Literal, NamedTuple
 from tomic import dates
 from tomic.config import ChainSettings
 from tomic.errors import EmptyChain, MissingSpot, UsageError
-from tomic.models import OptionParams
+from tomic.models import OptionParams, split_symbol
 
-DEFAULT_CLASS: Mapping[str, str] = {"SPX": "SPXW", "NDX": "NDXP", "RUT": "RUTW"}
-"""Index to the class that settles on closing prices, where the index's own name does not."""
+DEFAULT_CLASS: Mapping[str, str] = {
+    "SPX": "SPXW", "NDX": "NDXP", "RUT": "RUTW", "ESTX50": "OESX", "DAX": "ODAX",
+}  # fmt: skip
+"""Index to the class that is usually meant, where that is not the one of its own name: in the
+United States the one that settles on closing prices."""
 
+_US_MULTIPLIER = 100
+"""Shares per contract in the United States, unless a corporate action changed it."""
 Right = Literal["C", "P"]
 _SIDES: Mapping[str, tuple[Right, ...]] = {"both": ("C", "P"), "calls": ("C",), "puts": ("P",)}
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
@@ -162,34 +167,50 @@ def parse_delta(text: str) -> tuple[float, float]:
 
 
 def choose_params(
-    rows: Sequence[OptionParams], symbol: str, trading_class: str = ""
+    rows: Sequence[OptionParams], symbol: str, trading_class: str = "", *, ticker: str = ""
 ) -> OptionParams:
     """
     Pick exactly one class and exchange, the same whatever the order of *rows*.
 
-    The class asked for, else the symbol's own (for SPX, NDX and RUT the one that settles on the
-    close), else the one with multiplier 100 and most expiries; of its exchanges SMART. Classes
+    The class asked for (with its multiplier after a colon, where several share it), else the
+    symbol's own (for SPX, NDX and RUT the one that settles on the close), else, in the United
+    States, the one with multiplier 100 and most expiries; of its exchanges SMART. Elsewhere it is
+    the one with most monthly expiries, and where several have them somebody must choose. Classes
     are never merged: an adjusted class such as ``2SPY`` delivers something else.
+
+    Args:
+        ticker: What IB calls the underlying, where that is not *symbol* up to its ``@``.
 
     Raises:
         EmptyChain: No options are listed, or not of the class asked for.
+        UsageError: Several classes could be meant; the message names them.
     """
     if not rows:
         raise EmptyChain(f"no options are listed on {symbol}")
-    own = re.sub(r"[^A-Z0-9]", "", symbol)
-    asked = trading_class.strip().upper()
+    ticker = ticker or split_symbol(symbol)[0]
+    own = re.sub(r"[^A-Z0-9]", "", ticker)
+    asked, _, multiplier = trading_class.strip().upper().partition(":")
     if asked:
-        listed = sorted({row.trading_class for row in rows})
-        rows = [row for row in rows if row.trading_class.upper() == asked]
-        if not rows:
-            raise EmptyChain(f"{symbol} has no class {asked}; it has {', '.join(listed)}")
-    classes = (asked or DEFAULT_CLASS.get(symbol, own), own)
+        of_class = [
+            row
+            for row in rows
+            if row.trading_class.upper() == asked and multiplier in ("", f"{row.multiplier}")
+        ]
+        if not of_class:
+            named = f"class {asked}" + (f" with multiplier {multiplier}" if multiplier else "")
+            raise EmptyChain(f"{symbol} has no {named}; it has {describe_classes(rows)}")
+        rows = of_class
+    classes = (asked or DEFAULT_CLASS.get(ticker, own), own)
+    if not any(row.trading_class.upper() in classes or row.exchange == "SMART" for row in rows):
+        rows = _with_most_monthlies(rows, symbol)
+    if not any(row.exchange == "SMART" for row in rows):
+        _check_one_multiplier(rows, symbol, classes)
 
     def rank(row: OptionParams) -> tuple[object, ...]:
         name = row.trading_class
         return (
             classes.index(name) if name in classes else len(classes),
-            row.multiplier != 100,
+            row.multiplier != _US_MULTIPLIER,
             name[:1].isdigit(),
             row.exchange != "SMART",
             -len(row.expiries),
@@ -200,6 +221,56 @@ def choose_params(
         )
 
     return min(rows, key=rank)
+
+
+def describe_classes(rows: Iterable[OptionParams]) -> str:
+    """The classes of an underlying as a choice: ``ASM (x100, EUREX), ASM2 (x10, EUREX)``."""
+    exchanges: dict[tuple[str, int], set[str]] = {}
+    for row in rows:
+        exchanges.setdefault((row.trading_class, row.multiplier), set()).add(row.exchange)
+    return ", ".join(
+        name if "SMART" in where and size == _US_MULTIPLIER
+        else f"{name} (x{size}{'' if 'SMART' in where else ', ' + ' and '.join(sorted(where))})"
+        for (name, size), where in sorted(exchanges.items())
+    )  # fmt: skip
+
+
+def _with_most_monthlies(rows: Sequence[OptionParams], symbol: str) -> list[OptionParams]:
+    """The rows of the class with most monthly expiries; weeklies have classes of their own."""
+    monthlies: dict[str, int] = {}
+    for row in rows:
+        count = sum(dates.is_monthly(day, row.expiries) for day in row.expiries)
+        monthlies[row.trading_class] = max(count, monthlies.get(row.trading_class, 0))
+    most = max(monthlies.values())
+    best = [row for row in rows if monthlies[row.trading_class] == most]
+    if len({row.trading_class for row in best}) > 1:
+        raise UsageError(
+            f"{symbol} has several classes of options: {describe_classes(best)}; choose one with "
+            f'--trading-class, or for good in [market.classes], as in "{symbol}" = '
+            f'"{min(row.trading_class for row in best)}"'
+        )
+    return best
+
+
+def _check_one_multiplier(
+    rows: Sequence[OptionParams], symbol: str, classes: Sequence[str]
+) -> None:
+    """
+    Refuse a class that is listed with several multipliers where no rule says which is the usual.
+
+    Raises:
+        UsageError: It is; the message names them.
+    """
+    for name in classes:
+        of_class = [row for row in rows if row.trading_class == name]
+        sizes = sorted({row.multiplier for row in of_class})
+        if len(sizes) > 1:
+            raise UsageError(
+                f"{symbol} has several multipliers of class {name}: {describe_classes(of_class)}; "
+                f"choose one with --trading-class {name}:{sizes[-1]}"
+            )
+        if sizes:
+            return
 
 
 def classify(expiries: Iterable[dt.date], trading_class: str = "") -> dict[dt.date, ExpiryKind]:

@@ -360,7 +360,10 @@ def _carry(chain: Chain, strip: _Strip, rate: float, error: float, source: Any) 
     if chain.is_american and _is_hard_to_borrow(chain, pairs.forward, rate, strip.tau):
         pairs = parity.american_forward(chain.spot.price, *quotes, rounds=_BORROW_ROUNDS)
     known: dict[str, Any] = {"pairs": pairs.n}
-    if pairs.forward > 0.0:
+    if chain.underlying.is_future and chain.spot.price > 0.0:
+        # A future costs nothing to hold, so that its price is the forward (Black 1976).
+        known |= {"forward": chain.spot.price, "forward_source": "future"}
+    elif pairs.forward > 0.0:
         known |= {
             "forward": float(f"{pairs.forward:.10g}"),
             "forward_source": "parity",

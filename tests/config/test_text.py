@@ -42,7 +42,8 @@ def test_every_key_is_in_the_shipped_file():
         for above, line in pairwise(lines)
         if " = " in line and line[:1].isalpha() and not above.startswith("#")
     ]
-    in_free_tables = {"SPX", "XSP", "NDX", "RUT", "VIX", "profit_target", "stop", "min_dte"}
+    indices = set(Settings().market.indices)
+    in_free_tables = indices | {"profit_target", "stop", "min_dte"}
     assert {line.split(" = ")[0] for line in bare} - in_free_tables <= set(Settings().web.patterns)
 
 

@@ -150,7 +150,7 @@ def test_ledger_rows_give_rates_and_cash():
 
 
 def test_lines_that_cannot_be_read_keep_their_name():
-    """A future, a share class and an option without expiry stay what they are."""
+    """A future, a share class and an option without expiry or size stay what they are."""
     future = ib_async.Contract(secType="FUT", symbol="ES", localSymbol="ESZ6", multiplier="50")
     share = ib_async.Contract(secType="STK", symbol="BRK B", currency="USD")
     broken = ib_async.Contract(secType="OPT", symbol="SPY", right="C", multiplier="")
@@ -158,7 +158,7 @@ def test_lines_that_cannot_be_read_keep_their_name():
     found = [account.to_position("U1", one, 1.0, 5.0) for one in (future, share, broken)]
 
     assert [one.contract for one in found] == ["ESZ6 FUT", "BRK.B shares", "SPY OPT"]
-    assert [one.average_cost for one in found] == [0.1, 5.0, 0.05]
+    assert [one.average_cost for one in found] == [0.1, 5.0, None]
     assert not found[2].is_option
 
 

@@ -9,6 +9,7 @@ import ib_async
 import pytest
 from hypothesis import given, strategies as st
 
+from tomic.config import MarketSettings
 from tomic.errors import DataError
 from tomic.ib import convert
 from tomic.ib.convert import Ticks
@@ -293,7 +294,8 @@ def test_option_parameters_are_sorted():
 def test_share_classes_are_written_with_a_blank():
     """BRK.B is `BRK B` on the wire."""
     assert convert.stock_contract("BRK.B").symbol == "BRK B"
-    assert convert.index_contract("SPX", "CBOE").secType == "IND"
+    (index,) = convert.listing_contracts(MarketSettings().listing("SPX"))
+    assert (index.secType, index.exchange, index.currency) == ("IND", "CBOE", "")
 
 
 def test_options_are_fully_described():

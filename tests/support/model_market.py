@@ -6,9 +6,9 @@ from tomic.wire.requests import ContractSpec
 
 
 def underlying(market, symbol):
-    (listing,) = market.find(ContractSpec(symbol=symbol, sec_type="STK")) or market.find(
-        ContractSpec(symbol=symbol, sec_type="IND")
-    )
+    (listing,) = market.find(
+        ContractSpec(symbol=symbol, sec_type="STK", exchange="SMART", currency="USD")
+    ) or market.find(ContractSpec(symbol=symbol, sec_type="IND"))
     return listing
 
 

@@ -49,7 +49,15 @@ def settings(**sections: dict[str, Any]) -> Settings:
 @asynccontextmanager
 async def gateway_with(*broken: str | faults.Fault, **options: Any) -> AsyncIterator[Gateway]:
     """A strict gateway on the demo market; keyword arguments are its own or the market's."""
-    market = {"closed", "start", "symbols", "splits", "fills"} & options.keys()
+    market = {
+        "closed",
+        "start",
+        "symbols",
+        "splits",
+        "fills",
+        "planned",
+        "currency",
+    } & options.keys()
     clock = asyncio.get_running_loop().time
     seed = options.pop("seed", 1)
     behind = ModelMarket(seed, monotonic=clock, **{key: options.pop(key) for key in market})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import string
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tomic.config.section import Amount, Days, NotEmpty, Seconds, Section, Symbol, Symbols
+from tomic.models.market import split_symbol
 
 _STRIKE_RANGE = re.compile(r"(\d+(?:\.\d+)?)([%s]?)")
 
@@ -51,8 +53,9 @@ class ChainSettings(Section):
     """Options above this delta are marked and left out of the CSV."""
     side: Literal["both", "calls", "puts"] = "both"
     """Which rights to fetch."""
-    trading_class: str = Field(default="", pattern=r"^[A-Za-z0-9. ]*$")
-    """Trading class, for example SPX instead of SPXW; empty: the usual one."""
+    trading_class: str = Field(default="", pattern=r"^[A-Za-z0-9. ]*(:[0-9]+)?$")
+    """Trading class, for example SPX instead of SPXW; empty: the usual one.
+    Where several multipliers share a class, the one that is meant after a colon: ASM:100."""
     deadline_s: Seconds = 600.0
     """Seconds for the whole command, all its symbols together; what has come by then is kept."""
     details_timeout_s: Seconds = 10.0
@@ -86,7 +89,43 @@ DEFAULT_SYMBOLS = (
     "AAPL", "ASML", "CRM", "DIA", "EWG", "EWJ", "EWZ", "FEZ", "FXI", "GLD",
     "INDA", "NVDA", "QQQ", "RUT", "SPY", "TSLA", "VIX", "XLE", "XLF", "XLV",
 )  # fmt: skip
-DEFAULT_INDICES = {"SPX": "CBOE", "XSP": "CBOE", "NDX": "NASDAQ", "RUT": "RUSSELL", "VIX": "CBOE"}
+DEFAULT_INDICES = {
+    "SPX": "CBOE", "XSP": "CBOE", "NDX": "NASDAQ", "RUT": "RUSSELL", "VIX": "CBOE",
+    "AEX": "EOE@FTA", "EOE": "FTA", "ESTX50": "EUREX", "DAX": "EUREX",
+}  # fmt: skip
+_FUTURES = ("CME", "CBOT", "NYMEX", "COMEX", "GLOBEX", "ECBOT", "CFE", "ICEUS", "SGX", "OSE.JPN")
+_DERIVATIVES = ("EUREX", "DTB", "FTA", "MONEP", "MATIF", "IDEM", "MEFFRV", "OMS", "ICEEU", "HKFE")
+"""Exchanges where an underlying can only be an index or a future: shares trade elsewhere."""
+_LISTING = re.compile(
+    r"(?:(?P<ticker>[A-Z0-9.]{1,12})@)?(?P<exchange>[A-Z][A-Z0-9.]{1,14})"
+    r"(?: (?P<currency>[A-Z]{3}))?"
+)
+SecType = Literal["STK", "IND", "FUT"]
+
+
+class ListingName(NamedTuple):
+    """What a symbol means at IB."""
+
+    ticker: str
+    exchange: str
+    """Where it is asked for; SMART for American shares."""
+    currency: str
+    """Empty where its exchange tells it."""
+    sec_types: tuple[SecType, ...]
+    """What it can be, the likeliest first."""
+
+
+def _listing(value: str) -> str:
+    text = " ".join(value.upper().split())
+    if _LISTING.fullmatch(text) is None:
+        raise ValueError(
+            f"{value!r} is not a listing; write its exchange (EUREX), its symbol and exchange "
+            "(EOE@FTA), or its currency as well (VUSA@LSE USD)"
+        )
+    return text
+
+
+Listing = Annotated[str, AfterValidator(_listing)]
 
 
 def _with_default_indices(value: Any) -> Any:
@@ -100,8 +139,16 @@ class MarketSettings(Section):
 
     symbols: Annotated[Symbols, NotEmpty] = DEFAULT_SYMBOLS
     """Symbols of `scan`, `vol`, `prices` and the panel when none are given."""
-    indices: Annotated[dict[Symbol, str], BeforeValidator(_with_default_indices)] = DEFAULT_INDICES
-    """Symbols that are indices, with their exchange; yours are added to these."""
+    indices: Annotated[dict[Symbol, Listing], BeforeValidator(_with_default_indices)] = (
+        DEFAULT_INDICES
+    )
+    """Symbols that are indices, with their exchange, or with IB's symbol and exchange (EOE@FTA);
+    yours are added to these."""
+    listings: dict[Symbol, Listing] = Field(default_factory=dict)
+    """Names of your own for shares and futures elsewhere: ADYEN = "ADYEN@AEB". Any command takes
+    ADYEN@AEB as well. A currency may follow where one exchange lists several: "VUSA@LSE USD"."""
+    classes: dict[Symbol, str] = Field(default_factory=dict)
+    """Trading class of a symbol that has several, as `chain.trading_class`: "ASML@AEB" = "ASM"."""
     rate: float = Field(default=0.045, gt=-0.1, lt=1.0)
     """Interest rate for pricing, continuously compounded, fraction a year."""
     parity_rate: float = Field(default=0.05, gt=-0.1, lt=1.0)
@@ -124,6 +171,46 @@ class MarketSettings(Section):
     """Trading days over which IV rank and percentile are taken, today excluded."""
     rank_min_days: int = Field(default=60, ge=2, le=2520)
     """Days that must be present before an IV rank or percentile is shown at all."""
+
+    def listing(self, symbol: str) -> ListingName:
+        """What *symbol* means: an index or listing of the settings, or what its exchange tells."""
+        ticker, exchange = split_symbol(symbol)
+        if not exchange and symbol in self.indices:
+            return _read(symbol, self.indices[symbol], ("IND",))
+        if not exchange and symbol in self.listings:
+            return _read(symbol, self.listings[symbol], None)
+        if not exchange:
+            return ListingName(ticker, "SMART", "USD", ("STK",))
+        for name, value in self.indices.items():
+            known = _read(name, value, ("IND",))
+            if (known.ticker, known.exchange) == (ticker, exchange):
+                return known
+        return ListingName(ticker, exchange, "", _sec_types(exchange))
+
+    def name_of(self, ticker: str, exchange: str, sec_type: str) -> str:
+        """How a listing is called here: by the settings' name, else with its exchange."""
+        table: Mapping[str, str] = self.indices if sec_type == "IND" else self.listings
+        for name, value in table.items():
+            if _read(name, value, None)[:2] == (ticker, exchange):
+                return name
+        return f"{ticker}@{exchange}"
+
+    def trading_class(self, symbol: str, asked: str = "") -> str:
+        """The class asked for, else the one that the settings give *symbol*; empty for neither."""
+        return asked or self.classes.get(symbol, "")
+
+
+def _sec_types(exchange: str) -> tuple[SecType, ...]:
+    if exchange in _FUTURES:
+        return ("FUT", "IND")
+    return ("IND", "FUT") if exchange in _DERIVATIVES else ("STK", "IND")
+
+
+def _read(name: str, value: str, sec_types: tuple[SecType, ...] | None) -> ListingName:
+    match = _LISTING.fullmatch(value)
+    assert match is not None, f"{value} was validated"
+    ticker, exchange = match["ticker"] or split_symbol(name)[0], match["exchange"]
+    return ListingName(ticker, exchange, match["currency"] or "", sec_types or _sec_types(exchange))
 
 
 _GAP = r"(?:<[^>]*>|[^\d<%-]){0,60}?"

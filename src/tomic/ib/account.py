@@ -24,7 +24,7 @@ from tomic.ib import contracts, convert
 from tomic.ib.pacing import Priority
 from tomic.ib.session import Session
 from tomic.journal.executions import Executed
-from tomic.models import Underlying, normalize_symbol
+from tomic.models import Underlying, major_currency, normalize_symbol, split_symbol
 from tomic.models.book import AccountSummary, Position
 from tomic.models.journal import Contract
 from tomic.models.review import WhatIfMargin
@@ -47,6 +47,8 @@ _BASE = "BASE"
 _READ_ONLY = 321
 
 _KINDS = ("STK", "OPT")
+_OPTIONS = ("OPT", "FOP")
+_AMERICAN = "USD"
 _COMMISSIONS_S, _LOOK_S = 2.0, 0.05
 """How long the reports of commissions may take after the last execution."""
 _Reported = tuple[ib_async.Contract, ib_async.Execution]
@@ -85,9 +87,12 @@ def to_position(
 
     A contract that cannot be read keeps its kind and its local symbol, so that it can be named.
     """
-    is_option = contract.secType == "OPT"
-    multiplier = _number(contract.multiplier, floor=0.0) or (100.0 if is_option else 1.0)
-    cost = convert.number_or_none(float(average_cost))
+    size = _number(contract.multiplier, floor=0.0)
+    # An option whose size is not told cannot be valued, and its cost not be read.
+    sizeless = contract.secType in _OPTIONS and size is None
+    is_option = contract.secType in _OPTIONS and not sizeless
+    multiplier = size or 1.0
+    cost = None if sizeless else convert.number_or_none(float(average_cost))
     right = contract.right[:1].upper() if contract.right else ""
     return Position(
         account=account,
@@ -96,7 +101,7 @@ def to_position(
         quantity=float(quantity),
         average_cost=None if cost is None else cost / multiplier,
         con_id=contract.conId or None,
-        currency=contract.currency or "USD",
+        currency=contract.currency,
         right=("C" if right == "C" else "P") if is_option and right in ("C", "P") else None,
         strike=float(contract.strike) if is_option and contract.strike else None,
         expiry=_expiry(contract) if is_option else None,
@@ -117,19 +122,23 @@ def leg_contract(position: Position) -> ib_async.Contract:
     """The contract of a position, to ask market data for: by its id where that is known."""
     if position.con_id:
         return convert.known_contract(
-            position.con_id, position.sec_type, position.symbol, position.currency
+            position.con_id,
+            position.sec_type,
+            position.symbol,
+            position.currency,
+            position.exchange or "SMART",
         )
     return ib_async.Contract(
         secType=position.sec_type,
-        symbol=convert.wire_symbol(position.symbol),
+        symbol=convert.wire_symbol(split_symbol(position.symbol)[0]),
         lastTradeDateOrContractMonth=dates.format_expiry(position.expiry)
         if position.expiry
         else "",
         strike=position.strike or 0.0,
         right=position.right or "",
         multiplier=f"{position.multiplier:g}" if position.is_option else "",
-        exchange="SMART",
-        currency=position.currency,
+        exchange=position.exchange or "SMART",
+        currency=major_currency(position.currency)[0],
         tradingClass=position.trading_class,
     )
 
@@ -138,28 +147,68 @@ async def underlying_of(
     session: Session, position: Position, market: MarketSettings, *, timeout_s: float
 ) -> Underlying:
     """
-    The stock, fund or index behind a position; asked once per symbol and currency.
+    The stock, fund, index or future behind a position that is `named`; asked once per symbol.
 
     Raises:
         UnknownContract, RequestTimeout, SessionLost: As `contracts.resolve_underlying`.
     """
-    if position.currency == "USD":
-        return await contracts.resolve_underlying(
-            session, position.symbol, market, timeout_s=timeout_s
-        )
-    key = ("underlying", position.symbol, position.currency)
-    known = session.cache.get(key)
-    if isinstance(known, Underlying):
-        return known
-    details = await details_of(
-        session, leg_contract(position), position.contract, timeout_s=timeout_s
+    return await contracts.resolve_underlying(session, position.symbol, market, timeout_s=timeout_s)
+
+
+async def named(
+    session: Session, positions: Sequence[Position], market: MarketSettings, *, timeout_s: float
+) -> tuple[Position, ...]:
+    """
+    *positions*, those of other markets under the name of their listing: ASML in euros is ASML@AEB.
+
+    IB lists a position without its exchange, and with a symbol that other listings share; its id
+    tells both. What is quoted in pence has its cost in pence as well. One whose id tells nothing is
+    named after its currency (``ASML@EUR``), so that it is never taken for the American share.
+    """
+    abroad = [
+        position
+        for position in positions
+        if position.sec_type in ("STK", *_OPTIONS)
+        and (position.currency != _AMERICAN or position.sec_type == "FOP")
+    ]
+
+    async def ask(position: Position) -> Position:
+        return await _as_listed(session, position, market, timeout_s)
+
+    result: dict[int, Position] = {}
+    for position, outcome in zip(abroad, await session.fan_out(abroad, ask), strict=True):
+        if outcome.value is None:
+            session.note(f"{position.contract} in {position.currency}: {outcome.error}")
+        spare = f"{position.symbol}@{position.currency}" if position.currency else position.symbol
+        result[id(position)] = outcome.value or position.model_copy(update={"symbol": spare})
+    return tuple(result.get(id(position), position) for position in positions)
+
+
+async def _as_listed(
+    session: Session, position: Position, market: MarketSettings, timeout_s: float
+) -> Position:
+    own = await details_of(
+        session, ib_async.Contract(conId=position.con_id or 0), position.contract,
+        timeout_s=timeout_s,
+    )  # fmt: skip
+    under = own
+    if position.sec_type in _OPTIONS:
+        bare = ib_async.Contract(conId=own.underConId)
+        under = await details_of(session, bare, position.symbol, timeout_s=timeout_s)
+    symbol = convert.listing_symbol(under, market)
+    underlying = convert.to_underlying(under, symbol)
+    session.cache.setdefault(("underlying", symbol), underlying)
+    exchange = own.contract.exchange if own.contract else ""
+    count = major_currency(convert.quote_currency(position.currency, own.priceMagnifier))[1]
+    cost = position.average_cost
+    return position.model_copy(
+        update={
+            "symbol": symbol,
+            "exchange": "" if exchange == "SMART" else exchange,
+            "currency": convert.quote_currency(position.currency, own.priceMagnifier),
+            "average_cost": None if cost is None else cost * count,
+        }
     )
-    if position.is_option:
-        bare = ib_async.Contract(conId=details.underConId, exchange="SMART")
-        details = await details_of(session, bare, position.symbol, timeout_s=timeout_s)
-    underlying = convert.to_underlying(details, position.symbol)
-    session.cache[key] = underlying
-    return underlying
 
 
 async def details_of(
@@ -219,7 +268,7 @@ def to_summaries(rows: Sequence[tuple[str, str, str, str]]) -> tuple[AccountSumm
             continue
         if tag in _MONEY_TAGS:
             summary[_MONEY_TAGS[tag]] = value
-            if tag == "NetLiquidation" and currency:
+            if currency not in ("", _BASE):
                 summary["currency"] = currency
         elif tag == "ExchangeRate" and currency not in ("", _BASE):
             summary["rates"][currency] = value
@@ -380,7 +429,7 @@ def _own_contract(contract: ib_async.Contract) -> Contract:
         return Contract(multiplier=1, con_id=contract.conId or None)
     return Contract(
         **convert.to_pair(contract)._asdict(),
-        multiplier=int(float(contract.multiplier or 100)),
+        multiplier=int(float(contract.multiplier)),
         con_id=contract.conId or None,
         trading_class=contract.tradingClass,
     )

@@ -13,9 +13,10 @@ import ib_async
 
 from tomic import dates, errors, selection
 from tomic.config import ChainSettings, MarketSettings
+from tomic.config.market import ListingName
 from tomic.ib import convert
 from tomic.ib.session import Session
-from tomic.models import OptionParams, Underlying
+from tomic.models import OptionParams, Underlying, split_symbol
 from tomic.selection import Wanted
 
 _SUGGEST_TIMEOUT_S = 3.0
@@ -26,11 +27,19 @@ _HOPELESS = 5
 """Unanswered questions about single options after which no further ones are asked."""
 
 
+_LEAST_FUTURE_DAYS = 15
+"""Days that a future must have left to be meant by its root alone: the usual shortest expiry."""
+
+
 async def resolve_underlying(
     session: Session, symbol: str, market: MarketSettings, *, timeout_s: float = 10.0
 ) -> Underlying:
     """
-    Find the stock, ETF or index behind *symbol*; asked once per session.
+    Find the stock, ETF, index or future behind *symbol*; asked once per session.
+
+    A symbol with an exchange (``ASML@AEB``) is looked up there, in whatever currency it has. The
+    root of a future (``ES@CME``) means the first month with at least 15 days left; another is
+    called by its own name (``ESH7@CME``).
 
     Raises:
         UnknownContract: IB knows no such symbol; the message suggests similar ones.
@@ -41,19 +50,52 @@ async def resolve_underlying(
         known = session.cache[key]
         assert isinstance(known, Underlying)
         return known
-    exchange = market.indices.get(symbol)
-    contract = (
-        convert.index_contract(symbol, exchange) if exchange else convert.stock_contract(symbol)
-    )
+    listing = market.listing(symbol)
     try:
-        rows = await details(session, f"contract details of {symbol}", contract, timeout_s)
+        rows = await _listed_as(session, symbol, listing, timeout_s)
     except errors.UnknownContract as exc:
         raise await _unknown(session, symbol, market, exc) from exc
-    if not rows:
-        raise errors.UnknownContract(symbol, 200, "no security definition has been found")
-    underlying = convert.to_underlying(_primary(rows), symbol)
+    row = _primary(rows, symbol, listing)
+    if row.contract is not None and row.contract.secType == "FUT":
+        row = _front(session, rows, symbol, listing)
+    underlying = convert.to_underlying(row, symbol)
     session.cache[key] = underlying
     return underlying
+
+
+async def _listed_as(
+    session: Session, symbol: str, listing: ListingName, timeout_s: float
+) -> list[ib_async.ContractDetails]:
+    """What IB lists under a name, as the first of the kinds that it can be."""
+    refusal = errors.UnknownContract(symbol, 200, "no security definition has been found")
+    for contract in convert.listing_contracts(listing):
+        try:
+            rows = await details(session, f"contract details of {symbol}", contract, timeout_s)
+        except errors.UnknownContract as exc:
+            refusal = exc
+            continue
+        if rows:
+            return rows
+    raise refusal
+
+
+def _front(
+    session: Session, rows: Sequence[ib_async.ContractDetails], symbol: str, listing: ListingName
+) -> ib_async.ContractDetails:
+    """The month of a future that is meant: the only one, else the first with enough days left."""
+    today = session.clock_now().date()
+    by_day = sorted(rows, key=convert.last_day)
+    if len(by_day) == 1:
+        return by_day[0]
+    later = [row for row in by_day if (convert.last_day(row) - today).days >= _LEAST_FUTURE_DAYS]
+    front = later[0] if later else by_day[-1]
+    others = [row.contract.localSymbol for row in by_day if row is not front and row.contract]
+    named = f"{front.contract.localSymbol}, " if front.contract else ""
+    session.note(
+        f"{symbol}: {named}the first month with {_LEAST_FUTURE_DAYS} days left, is taken; others "
+        f"are {', '.join(f'{name}@{listing.exchange}' for name in others[:4])}"
+    )
+    return front
 
 
 def remember(
@@ -66,35 +108,76 @@ def remember(
             session.cache.setdefault(("params", underlying.con_id), params)
 
 
-def _primary(details: Sequence[ib_async.ContractDetails]) -> ib_async.ContractDetails:
-    # Several listings can share a symbol; the one in dollars with the lowest id is the oldest.
-    return min(
-        details,
-        key=lambda row: (
-            (row.contract.currency != "USD", row.contract.conId) if row.contract else (True, 0)
-        ),
-    )
+def _primary(
+    details: Sequence[ib_async.ContractDetails], symbol: str, listing: ListingName
+) -> ib_async.ContractDetails:
+    """
+    The oldest listing, which has the lowest id, of those that share a symbol.
+
+    Raises:
+        UnknownContract: One exchange lists it in several currencies, and none was named.
+    """
+    contracts = [row.contract for row in details if row.contract is not None]
+    currencies = sorted({contract.currency for contract in contracts})
+    if len(currencies) > 1 and not listing.currency:
+        choices = ", ".join(f'"{listing.ticker}@{listing.exchange} {name}"' for name in currencies)
+        raise errors.UnknownContract(
+            symbol,
+            200,
+            "ambiguous",
+            hint=f"{symbol} is listed in {', '.join(currencies)}; name one of {choices} in "
+            "[market.listings]",
+        )
+    return min(details, key=lambda row: row.contract.conId if row.contract else 0)
 
 
 async def _unknown(
     session: Session, symbol: str, market: MarketSettings, error: errors.UnknownContract
 ) -> errors.UnknownContract:
     """The error with what the user may have meant."""
+    ticker, exchange = split_symbol(symbol)
     try:
         samples = await session.ask(
             f"symbols like {symbol}",
-            lambda client, req_id: client.reqMatchingSymbols(req_id, convert.wire_symbol(symbol)),
+            lambda client, req_id: client.reqMatchingSymbols(
+                req_id, convert.wire_symbol(_stem(ticker))
+            ),
             timeout_s=_SUGGEST_TIMEOUT_S,
         )
-        names = [sample.contract.symbol.replace(" ", ".") for sample in samples if sample.contract]
+        names = [_spelled(sample.contract, market) for sample in samples if sample.contract]
     except errors.RequestFailed:
         names = []
-    pool = [*names, *market.symbols, *market.indices]
-    near = difflib.get_close_matches(symbol, [n for n in pool if n != symbol], n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else "; check the spelling"
+    exact = [name for name in names if split_symbol(name)[0] == _stem(ticker)]
+    if exact and exact != [symbol]:
+        hint = f"; did you mean {' or '.join(exact[:4])}?"
+    else:
+        pool = [*names, *market.symbols, *market.indices]
+        near = difflib.get_close_matches(symbol, [n for n in pool if n != symbol], n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else "; check the spelling"
+    where = f" at {exchange}" if exchange else ""
     return errors.UnknownContract(
-        symbol, error.error_code, error.text, hint=f"IB knows no symbol {symbol}{hint}"
+        symbol, error.error_code, error.text, hint=f"IB knows no symbol {ticker}{where}{hint}"
     )
+
+
+_YAHOO = frozenset(
+    {"AS", "BR", "CO", "DE", "HE", "HK", "L", "LS", "MC", "MI", "OL", "PA", "ST", "SW"}
+)
+"""Endings that other programs give the shares of an exchange, where IB has share classes."""
+
+
+def _stem(ticker: str) -> str:
+    name, _, ending = ticker.partition(".")
+    return name if ending in _YAHOO else ticker
+
+
+def _spelled(contract: ib_async.Contract, market: MarketSettings) -> str:
+    """How a match is to be written: with its exchange, unless it is an American share."""
+    ticker = contract.symbol.replace(" ", ".")
+    if contract.secType in ("STK", "") and contract.currency in ("USD", ""):
+        return ticker
+    exchange = contract.primaryExchange or contract.exchange
+    return market.name_of(ticker, exchange, contract.secType) if exchange else ticker
 
 
 async def details(
@@ -129,8 +212,9 @@ async def option_params(
         what,
         lambda client, req_id: client.reqSecDefOptParams(
             req_id,
-            convert.wire_symbol(underlying.symbol),
-            "",  # a named exchange gives an empty answer
+            convert.wire_symbol(underlying.ib_symbol),
+            # A named exchange gives an empty answer but for futures, which need theirs.
+            underlying.exchange if underlying.is_future else "",
             underlying.sec_type,
             underlying.con_id,
         ),
@@ -148,6 +232,9 @@ async def option_params(
             raise
         session.note(f"{exc}; what can be read of it is used")
     params = tuple(filter(None, map(convert.to_params, rows)))
+    if len(params) < len(rows):
+        lost = sorted({row.tradingClass for row in rows if convert.to_params(row) is None})
+        session.note(f"{what}: {', '.join(lost)} left out: no multiplier that can be read")
     if not params:
         raise errors.DataError(f"IB lists no options on {underlying.symbol}")
     session.cache[key] = params

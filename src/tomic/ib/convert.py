@@ -10,15 +10,27 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import Literal, NamedTuple
 
 import ib_async
 
 from tomic import dates
+from tomic.config.market import ListingName, MarketSettings
 from tomic.errors import DataError
-from tomic.models import DataType, OptionParams, OptionQuote, QuoteSource, RowStatus, Underlying
+from tomic.models import (
+    MINOR_UNITS,
+    DataType,
+    OptionParams,
+    OptionQuote,
+    QuoteSource,
+    RowStatus,
+    Underlying,
+    major_currency,
+    split_symbol,
+)
 from tomic.selection import Wanted
 
 _DATA_TYPES = {
@@ -291,13 +303,22 @@ def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:
     contract = details.contract
     if contract is None:
         raise ValueError(f"contract details of {symbol} hold no contract")
+    sec_type: Literal["STK", "IND", "FUT"] = "STK"
+    if contract.secType in ("IND", "FUT"):
+        sec_type = "IND" if contract.secType == "IND" else "FUT"
+    venues = details.validExchanges.split(",")
+    routed = sec_type == "STK" and ("SMART" in venues or not contract.exchange)
+    ticker = contract.symbol.strip().replace(" ", ".")
     return Underlying(
         symbol=symbol,
         con_id=contract.conId,
-        sec_type="IND" if contract.secType == "IND" else "STK",
-        exchange=contract.exchange or "SMART",
+        sec_type=sec_type,
+        exchange="SMART" if routed else contract.exchange,
         primary_exchange=contract.primaryExchange,
-        currency=contract.currency,
+        currency=quote_currency(contract.currency, details.priceMagnifier),
+        ticker=ticker if ticker and ticker != split_symbol(symbol)[0] else "",
+        local_symbol=contract.localSymbol if sec_type == "FUT" else "",
+        expiry=last_day(details) if sec_type == "FUT" else None,
         name=details.longName,
         time_zone=dates.zone(details.timeZoneId).key if details.timeZoneId else "America/New_York",
         sessions=dates.parse_hours(
@@ -309,8 +330,10 @@ def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:
 def to_params(chain: ib_async.OptionChain) -> OptionParams | None:
     """One row of option parameters as our model; None when it cannot be used."""
     try:
-        multiplier = int(float(chain.multiplier or 100))
+        multiplier = int(float(chain.multiplier))
     except ValueError:
+        return None
+    if multiplier <= 0:
         return None
     return OptionParams(
         exchange=chain.exchange,
@@ -365,16 +388,55 @@ def wire_symbol(symbol: str) -> str:
 
 def stock_contract(symbol: str) -> ib_async.Contract:
     """A US stock or ETF by symbol."""
-    return ib_async.Contract(
-        secType="STK", symbol=wire_symbol(symbol), exchange="SMART", currency="USD"
-    )
+    return next(listing_contracts(ListingName(symbol, "SMART", "USD", ("STK",))))
 
 
-def index_contract(symbol: str, exchange: str) -> ib_async.Contract:
-    """An index by symbol at its exchange."""
-    return ib_async.Contract(
-        secType="IND", symbol=wire_symbol(symbol), exchange=exchange, currency="USD"
-    )
+def listing_contracts(listing: ListingName) -> Iterator[ib_async.Contract]:
+    """What a name can mean, the likeliest first; of a future its root, then one month of it."""
+    for sec_type in listing.sec_types:
+        blank = partial(
+            ib_async.Contract,
+            secType=sec_type,
+            exchange=listing.exchange,
+            currency=listing.currency,
+        )
+        yield blank(symbol=wire_symbol(listing.ticker))
+        if sec_type == "FUT":
+            yield blank(localSymbol=listing.ticker)
+
+
+def quote_currency(currency: str, magnifier: int) -> str:
+    """
+    What quotes are in: the hundredth of *currency* where IB magnifies them, GBX for pence.
+
+    IB calls the currency of London's shares GBP and quotes them in pence, with a magnifier of 100.
+    """
+    if magnifier in (0, 1):
+        return currency
+    for name, (major, count) in MINOR_UNITS.items():
+        if (major, count) == (currency, magnifier):
+            return name
+    return f"{currency}/{magnifier}"
+
+
+def listing_symbol(details: ib_async.ContractDetails, market: MarketSettings) -> str:
+    """How a stock, index or future is called here: American shares by their symbol alone."""
+    contract = details.contract
+    assert contract is not None
+    ticker = contract.symbol.strip().upper().replace(" ", ".")
+    if contract.secType == "FUT":
+        return f"{contract.localSymbol.strip().upper()}@{contract.exchange}"
+    exchange = contract.primaryExchange or contract.exchange
+    if contract.currency == "USD" and (contract.secType == "STK" or ticker in market.indices):
+        return ticker
+    return market.name_of(ticker, exchange, contract.secType)
+
+
+def last_day(details: ib_async.ContractDetails) -> dt.date:
+    """The last day on which a future trades."""
+    contract = details.contract
+    assert contract is not None
+    return dates.parse_expiry(contract.lastTradeDateOrContractMonth)
 
 
 def underlying_contract(underlying: Underlying) -> ib_async.Contract:
@@ -382,10 +444,10 @@ def underlying_contract(underlying: Underlying) -> ib_async.Contract:
     return ib_async.Contract(
         secType=underlying.sec_type,
         conId=underlying.con_id,
-        symbol=wire_symbol(underlying.symbol),
+        symbol=wire_symbol(underlying.ib_symbol),
         exchange=underlying.exchange,
         primaryExchange=underlying.primary_exchange if underlying.sec_type == "STK" else "",
-        currency=underlying.currency,
+        currency=major_currency(underlying.currency)[0],
     )
 
 
@@ -394,13 +456,18 @@ def option_contract(
 ) -> ib_async.Contract:
     """One option by its id, else fully described; see `known_contract`."""
     if con_id:
-        return known_contract(con_id, "OPT", underlying.symbol, underlying.currency)
+        kind = "FOP" if underlying.is_future else "OPT"
+        return known_contract(
+            con_id, kind, underlying.ib_symbol, underlying.currency, params.exchange
+        )
     contract = open_option_contract(underlying, params, pair.expiry, pair.right)
     contract.strike = pair.strike
     return contract
 
 
-def known_contract(con_id: int, sec_type: str, symbol: str, currency: str) -> ib_async.Contract:
+def known_contract(
+    con_id: int, sec_type: str, symbol: str, currency: str, exchange: str = "SMART"
+) -> ib_async.Contract:
     """
     A contract by its id.
 
@@ -410,9 +477,9 @@ def known_contract(con_id: int, sec_type: str, symbol: str, currency: str) -> ib
     return ib_async.Contract(
         secType=sec_type,
         conId=con_id,
-        symbol=wire_symbol(symbol),
-        exchange="SMART",
-        currency=currency,
+        symbol=wire_symbol(split_symbol(symbol)[0]),
+        exchange=exchange,
+        currency=major_currency(currency)[0],
     )
 
 
@@ -421,13 +488,13 @@ def open_option_contract(
 ) -> ib_async.Contract:
     """All strikes of one expiry: strike, and right unless given, are left open."""
     return ib_async.Contract(
-        secType="OPT",
-        symbol=wire_symbol(underlying.symbol),
+        secType="FOP" if underlying.is_future else "OPT",
+        symbol=wire_symbol(underlying.ib_symbol),
         lastTradeDateOrContractMonth=dates.format_expiry(expiry),
         right=right,
         multiplier=str(params.multiplier),
-        exchange="SMART",
-        currency=underlying.currency,
+        exchange=params.exchange,
+        currency=major_currency(underlying.currency)[0],
         tradingClass=params.trading_class,
     )
 

@@ -9,7 +9,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from tomic.models.market import DataType, Marked, Model, Spot, Underlying, settles_in_cash
+from tomic.models.market import (
+    INDEX_CLASSES,
+    DataType,
+    Marked,
+    Model,
+    Spot,
+    Underlying,
+    major_currency,
+    settles_in_cash,
+)
 
 _DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
 _US_CONTRACT = 100.0
@@ -35,6 +44,8 @@ class Position(Model):
     expiry: dt.date | None = None
     multiplier: float = 1.0
     """Shares per contract."""
+    exchange: str = ""
+    """Where its quotes come from; empty for SMART."""
     trading_class: str = ""
     local_symbol: str = ""
     first_seen: dt.date | None = None
@@ -44,8 +55,14 @@ class Position(Model):
 
     @property
     def is_option(self) -> bool:
-        """Whether it is an option with right, strike and expiry."""
-        return self.sec_type == "OPT" and None not in (self.right, self.strike, self.expiry)
+        """Whether it is an option with right, strike and expiry, on a future too."""
+        kind = self.sec_type in ("OPT", "FOP")
+        return kind and None not in (self.right, self.strike, self.expiry)
+
+    @property
+    def is_on_future(self) -> bool:
+        """Whether it is an option on a future, whose margin no rule of TOMIC knows."""
+        return self.sec_type == "FOP"
 
     @property
     def is_stock(self) -> bool:
@@ -54,8 +71,12 @@ class Position(Model):
 
     @property
     def settles_in_cash(self) -> bool:
-        """Whether it is an option on an American index, as far as its names tell: no shares."""
-        return self.currency == "USD" and settles_in_cash(self.symbol, self.trading_class)
+        """Whether it is an option on an index, as far as its names tell: no shares."""
+        if self.currency != "USD":
+            # A share abroad may be called like an American index.
+            terms = INDEX_CLASSES.get(self.trading_class)
+            return terms is not None and terms.settles is not None
+        return settles_in_cash(self.symbol, self.trading_class)
 
     @property
     def is_adjusted(self) -> bool:
@@ -95,7 +116,7 @@ class Mark(Marked):
     greeks_source: Literal["ib", "local", "none"] = "none"
     forward: float | None = None
     """Of its expiry, currency per share; None where the options held imply none."""
-    forward_source: Literal["parity", "spot", "none"] = "none"
+    forward_source: Literal["parity", "spot", "future", "none"] = "none"
     """As in `Carry`."""
     rate: float | None = None
     """To its expiry, fraction a year; None: `Book.interest`."""
@@ -216,5 +237,11 @@ class Book(Model):
         return total if self.accounts else None
 
     def rate_of(self, currency: str) -> float | None:
-        """Base currency for one unit of *currency*; None where the broker gave none."""
-        return 1.0 if currency == self.currency else self.rates.get(currency)
+        """
+        Base currency for one unit of *currency*; None where the broker gave none.
+
+        Of pence (GBX) it is a hundredth of that of pounds.
+        """
+        major, count = major_currency(currency)
+        rate = 1.0 if major == self.currency else self.rates.get(major)
+        return None if rate is None else rate / count

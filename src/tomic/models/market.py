@@ -13,7 +13,21 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo
 
 from tomic.errors import InvalidSymbol
 
-_SYMBOL = re.compile(r"[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,4})?", re.ASCII)
+_SYMBOL = re.compile(
+    r"[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,4})?(?:@[A-Z][A-Z0-9]{1,11}(?:\.[A-Z]{2})?)?", re.ASCII
+)
+
+MINOR_UNITS: Mapping[str, tuple[str, int]] = {
+    "GBX": ("GBP", 100),
+    "GBp": ("GBP", 100),
+    "ZAC": ("ZAR", 100),
+    "ILA": ("ILS", 100),
+    "USX": ("USD", 100),
+}
+"""Hundredths in which something is quoted, pence before all: the currency, how many make one."""
+
+
+_US_CONTRACT = 100
 
 
 class Model(BaseModel):
@@ -95,6 +109,8 @@ class IndexClass(NamedTuple):
     at_open: bool = False
     """On opening prices, the trading day after the last one on which they trade."""
     style: ExerciseStyle = ExerciseStyle.EUROPEAN
+    settles: dt.time | None = None
+    """When the settlement value is known, exchange time, where that is not the close of trading."""
 
 
 INDEX_CLASSES: Mapping[str, IndexClass] = {
@@ -113,12 +129,17 @@ INDEX_CLASSES: Mapping[str, IndexClass] = {
     "VIXW": IndexClass("VIX", at_open=True),
     "OEX": IndexClass("OEX", style=ExerciseStyle.AMERICAN),
     "XEO": IndexClass("XEO"),
+    "EOE": IndexClass("EOE", settles=dt.time(16)),
+    "OESX": IndexClass("ESTX50", settles=dt.time(12)),
+    "ODAX": IndexClass("DAX", settles=dt.time(13)),
+    "ODXS": IndexClass("DAX", settles=dt.time(13)),
 }
 """
-Trading class to its terms, of the American indices. Weeklies share their index, under a class of
-their own.
+Trading class to its terms. Weeklies share their index, under a class of their own: a class that is
+not here has the terms of its index where all of those agree.
 
-Source: Cboe and Nasdaq, product specifications.
+Source: Cboe and Nasdaq, product specifications; Euronext, AEX options (the mean of 15:30 to 16:00);
+Eurex, final settlement (EURO STOXX 50: the mean of 11:50 to 12:00; DAX: the auction from 13:00).
 """
 
 
@@ -141,19 +162,41 @@ class TradingSession(Model):
 
 
 class Underlying(Model):
-    """A stock, ETF or index on which options are listed."""
+    """A stock, ETF, index or future on which options are listed."""
 
     symbol: str
-    """As people write it: BRK.B."""
+    """As people write it: BRK.B, or ASML@AEB for a listing at an exchange of its own."""
     con_id: int
-    sec_type: Literal["STK", "IND"] = "STK"
+    sec_type: Literal["STK", "IND", "FUT"] = "STK"
     exchange: str = "SMART"
     primary_exchange: str = ""
     currency: str = "USD"
+    """Of its quotes; GBX where those are pence."""
+    ticker: str = ""
+    """What IB calls it, where that is not the symbol up to its ``@``: EOE for AEX."""
+    local_symbol: str = ""
+    """Of a future: the month that is meant, ESZ6."""
+    expiry: dt.date | None = None
+    """Of a future: its last day."""
     name: str = ""
     time_zone: str = "America/New_York"
     sessions: tuple[TradingSession, ...] = ()
     """Liquid hours of the coming days, as far as the gateway gave them."""
+
+    @property
+    def is_future(self) -> bool:
+        """Whether it is a future, whose price is a forward: it costs nothing to hold."""
+        return self.sec_type == "FUT"
+
+    @property
+    def ib_symbol(self) -> str:
+        """What IB calls it."""
+        return self.ticker or split_symbol(self.symbol)[0]
+
+    @property
+    def is_american_listing(self) -> bool:
+        """Whether it is quoted in dollars in New York, which is what web pages mean by a symbol."""
+        return self.currency == "USD" and "@" not in self.symbol and not self.is_future
 
     @property
     def settles_in_cash(self) -> bool:
@@ -166,7 +209,14 @@ class Underlying(Model):
         return self.exercise_style_of(self.symbol)
 
     def exercise_style_of(self, trading_class: str) -> ExerciseStyle:
-        """When options of a class may be exercised: those of an index, but for OEX, at the end."""
+        """
+        When options of a class may be exercised: those of an index, but for OEX, at the end.
+
+        Options on futures are valued as if they were European, by Black (1976): where they may be
+        exercised early, as the quarterly ones of ES, that is worth next to nothing.
+        """
+        if self.is_future:
+            return ExerciseStyle.EUROPEAN
         if not self.settles_in_cash:
             return ExerciseStyle.AMERICAN
         terms = INDEX_CLASSES.get(trading_class or self.symbol)
@@ -218,8 +268,11 @@ class Carry(Model):
     expiry: dt.date
     forward: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     """Currency per share; None where nothing implies it, and then nothing is computed from it."""
-    forward_source: Literal["parity", "spot", "none"] = "none"
-    """``parity``: of pairs of call and put. ``spot``: carried at `rate` less a known yield."""
+    forward_source: Literal["parity", "spot", "future", "none"] = "none"
+    """
+    ``parity``: of pairs of call and put. ``spot``: carried at `rate` less a known yield.
+    ``future``: the price of the future that the options are on.
+    """
     forward_error: float | None = None
     """Standard error of the median over the pairs; None with fewer than two."""
     pairs: int = 0
@@ -239,6 +292,12 @@ class Carry(Model):
 
 class OptionParams(Model):
     """Expiries and strikes of exactly one trading class: unions, so not every pair is listed."""
+
+    @property
+    def key(self) -> str:
+        """Its class, with the multiplier where that is not the usual one: several may share it."""
+        usual = self.multiplier == _US_CONTRACT
+        return self.trading_class if usual else f"{self.trading_class}:{self.multiplier}"
 
     exchange: str
     trading_class: str
@@ -399,19 +458,43 @@ def normalize_symbol(text: str) -> str:
     """
     Return the symbol as TOMIC writes it: upper case, a share class after a dot (``BRK.B``).
 
+    A listing at an exchange of its own has that after an ``@``: ``ASML@AEB``, ``ES@CME``.
+
     Raises:
         InvalidSymbol: Empty, or characters that no ticker has.
     """
     if not isinstance(text, str):
         raise InvalidSymbol(f"{text!r} is not a ticker symbol: it is one text, as in 'SPY'")
-    symbol = text.strip().upper()
+    symbol = re.sub(r"\s*@\s*", "@", text.strip().upper())
     if _SYMBOL.fullmatch(symbol):
         return symbol
     hint = "use letters and digits, with a share class after a dot as in BRK.B"
-    dotted = re.sub(r"[ /_-]+", ".", symbol)
+    dotted = re.sub(r"[ /_-]+", ".", symbol.lstrip("/"))
+    if symbol.startswith("/"):
+        root = dotted if _SYMBOL.fullmatch(dotted) else "ES"
+        raise InvalidSymbol(
+            f"{text!r} is not a ticker symbol: a future has its exchange after an @, as in "
+            f"{root}@CME"
+        )
     if _SYMBOL.fullmatch(dotted) and "." in dotted:
         hint = f"a share class comes after a dot; did you mean {dotted}?"
     raise InvalidSymbol(f"{text!r} is not a ticker symbol: {hint}")
+
+
+def split_symbol(symbol: str) -> tuple[str, str]:
+    """The name and the exchange of a symbol; the exchange is empty where none is written."""
+    ticker, _, exchange = symbol.partition("@")
+    return ticker, exchange
+
+
+def major_currency(currency: str) -> tuple[str, int]:
+    """
+    The currency that an account knows, and how many units of *currency* make one of it.
+
+    ``GBX`` is a hundredth of GBP; one without a name of its own is written ``JPY/100``.
+    """
+    name, _, count = currency.partition("/")
+    return (name, int(count)) if count.isdecimal() else MINOR_UNITS.get(currency, (currency, 1))
 
 
 def several(given: str | Iterable[str]) -> list[str]:

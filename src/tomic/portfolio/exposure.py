@@ -21,6 +21,8 @@ from tomic.portfolio.grouping import Group
 from tomic.portfolio.lines import BookLine
 from tomic.quant import realized
 
+_SHARES_PER_LOT = 100.0
+"""Shares that count as one contract where no option beside them tells its size."""
 _LEAST_RETURNS = 60
 """With fewer pairs of returns a beta is not estimated but taken as 1."""
 _PRIOR, _PRIOR_ERROR = 1.0, 0.4
@@ -76,11 +78,14 @@ def greeks(rows: Iterable[ExposureRow]) -> PortfolioGreeks:
     Delta carries the multiplier: two short calls of delta .30 are -60 shares, not -0.60.
     """
     total = dict.fromkeys(PortfolioGreeks.model_fields, 0.0)
+    rows = list(rows)
+    sizes = {row.group: row.line.position.multiplier for row in rows if row.line.position.is_option}
     for row in rows:
         line = row.line
         if not line.counted:
             continue
-        contracts = row.quantity / 100.0 if line.position.is_stock else row.quantity
+        per_contract = sizes.get(row.group, _SHARES_PER_LOT)
+        contracts = row.quantity / per_contract if line.position.is_stock else row.quantity
         shares = row.quantity * line.position.multiplier
         delta, gamma = line.delta * shares, line.gamma * shares
         total["contract_delta"] += line.delta * contracts

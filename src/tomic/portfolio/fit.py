@@ -89,7 +89,7 @@ class BookFit:
 
     def _fit(self, trade: Prospect, worst: float, beta: SymbolBeta) -> PortfolioFit:
         net = self._net or math.inf
-        rate = self._rate(trade.symbol)
+        rate = self._rate(trade)
         value = trade.spot * rate
         after = _State(
             delta=self._before.delta + trade.delta * value * beta.beta,
@@ -103,10 +103,11 @@ class BookFit:
         factor = factor_of(self._before, after, net)
         return PortfolioFit(factor, _words(self._before, after, net))
 
-    def _rate(self, symbol: str) -> float:
-        market = self.book.markets.get(symbol)
-        currency = market.underlying.currency if market and market.underlying else "USD"
-        rate = self.book.rate_of(currency)
+    def _rate(self, trade: Prospect) -> float:
+        """Base currency for one unit of the trade's; NaN where the broker gave no rate."""
+        market = self.book.markets.get(trade.symbol)
+        known = market.underlying.currency if market and market.underlying else ""
+        rate = self.book.rate_of(trade.currency or known)
         return math.nan if rate is None else rate
 
     def _worst(self, trades: Sequence[Prospect], betas: dict[str, SymbolBeta]) -> FloatArray:
@@ -122,7 +123,7 @@ class BookFit:
         for number, trade in enumerate(trades):
             size = trade.strike.size
             place[number, :size] = which.reshape(-1)[first : first + size]
-            amount[number, :size] = trade.quantity * trade.multiplier * self._rate(trade.symbol)
+            amount[number, :size] = trade.quantity * trade.multiplier * self._rate(trade)
             first += size
         worst = np.empty(len(trades))
         for start in range(0, len(trades), _AT_ONCE):
@@ -154,7 +155,7 @@ class BookFit:
     def _share_cells(self, trade: Prospect, betas: dict[str, SymbolBeta]) -> FloatArray:
         """P&L of a trade's shares, (cells,): linear in the spot, which never falls below 0."""
         moves = np.maximum(betas[trade.symbol].beta * self._axes.spot, -1.0)
-        value = trade.shares * trade.spot * self._rate(trade.symbol)
+        value = trade.shares * trade.spot * self._rate(trade)
         plane = self._axes.vol.size * self._axes.days.size
         return np.repeat(value * moves if trade.shares else np.zeros(moves.size), plane)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
@@ -577,7 +578,8 @@ class Group:
         """How many times the structure is held: what divides every leg; 1 for shares alone."""
         if all(leg.position.is_stock for leg in self.legs):
             return 1.0
-        sizes = [abs(leg.quantity) / _unit(leg.position) for leg in self.legs]
+        unit = _shares_per_contract(leg.position for leg in self.legs)
+        sizes = [abs(leg.quantity) / (unit if leg.position.is_stock else 1.0) for leg in self.legs]
         if not all(size.is_integer() for size in sizes):
             return 1.0
         return float(reduce(math.gcd, (int(size) for size in sizes)))
@@ -607,6 +609,7 @@ def group(
     *,
     claims: Sequence[Claim] = (),
     cash: dict[str, float] | None = None,
+    rate_of: Callable[[str], float | None] = lambda currency: 1.0,
 ) -> Grouping:
     """
     Group *positions* into strategies; each contract ends up in exactly one place.
@@ -615,6 +618,7 @@ def group(
         positions: Merged ones: each contract once per account (`merged`).
         claims: Pins win over journal entries; within each, the order given counts.
         cash: Free cash per account; short puts that it covers are called cash-secured.
+        rate_of: What one unit of a currency is in that of *cash*; None where it is not known.
 
     Returns:
         Groups by symbol, account, first expiry and strategy.
@@ -631,14 +635,15 @@ def group(
         position_of = {lot.key: lot.position for lot in lots}
         for match in match_lots(lots):
             legs = tuple(GroupLeg(position_of[key], amount) for key, amount in match.parts)
-            strategy = _with_cash(match, legs, account, left)
+            strategy = _with_cash(match, legs, account, left, rate_of)
             groups.append(Group(strategy, symbol, account, legs))
     return Grouping(tuple(sorted(groups, key=_order)), tuple(notes))
 
 
 def name_of(legs: Sequence[GroupLeg]) -> str:
     """The strategy that these legs form together, ``custom`` when it has no name."""
-    lots = [_lot(number, leg.position, leg.quantity) for number, leg in enumerate(legs)]
+    unit = _shares_per_contract(leg.position for leg in legs)
+    lots = [_lot(number, leg.position, leg.quantity, unit) for number, leg in enumerate(legs)]
     matches = match_lots(lots)
     return matches[0].strategy if len(matches) == 1 else "custom"
 
@@ -706,17 +711,24 @@ def _pools(positions: Iterable[Position]) -> _Pools:
     ordered = sorted(
         positions, key=lambda position: (position.symbol, position.account, position.contract)
     )
+    owned: dict[tuple[str, str], list[Position]] = {}
+    for position in ordered:
+        owned.setdefault((position.account, position.symbol), []).append(position)
+    units = {key: _shares_per_contract(same) for key, same in owned.items()}
     for number, position in enumerate(ordered):
         if position.quantity != 0.0:
-            lot = _lot(number, position, position.quantity)
+            unit = units[position.account, position.symbol]
+            lot = _lot(number, position, position.quantity, unit)
             pools.setdefault((position.account, position.symbol), []).append(lot)
     return pools
 
 
-def _lot(number: int, position: Position, quantity: float) -> _PositionLot:
+def _lot(number: int, position: Position, quantity: float, unit: float) -> _PositionLot:
     if position.is_stock:
-        return _PositionLot(number, quantity, 100.0, position=position)
+        return _PositionLot(number, quantity, unit, position=position)
     matchable = position.is_option and not position.is_adjusted and quantity.is_integer()
+    # Contracts of another size cover, and are covered by, other numbers of shares.
+    matchable = matchable and position.multiplier == unit
     if not matchable or position.strike is None or position.expiry is None:
         return _PositionLot(number, quantity, matchable=False, position=position)
     settled = dates.settlement_of(position) or position.expiry
@@ -728,8 +740,17 @@ def _lot(number: int, position: Position, quantity: float) -> _PositionLot:
     )
 
 
-def _unit(position: Position) -> float:
-    return 100.0 if position.is_stock else 1.0
+_SHARES_PER_LOT = 100.0
+"""Shares that one contract would deliver where none is held that tells."""
+
+
+def _shares_per_contract(positions: Iterable[Position]) -> float:
+    """Shares that one contract of a symbol delivers; of several sizes, the commonest."""
+    sizes: Counter[float] = Counter()
+    for position in positions:
+        if position.is_option and not position.is_adjusted:
+            sizes[position.multiplier] += 1
+    return max(sizes, key=lambda size: (sizes[size], size), default=_SHARES_PER_LOT)
 
 
 def _order(group: Group) -> tuple[str, str, dt.date, str, str]:
@@ -789,11 +810,20 @@ def _text(leg: NamedLeg) -> str:
     return f"{leg.symbol} {leg.expiry} {leg.strike:g}{leg.right}"
 
 
-def _with_cash(match: Match, legs: Sequence[GroupLeg], account: str, cash: dict[str, float]) -> str:
+def _with_cash(
+    match: Match,
+    legs: Sequence[GroupLeg],
+    account: str,
+    cash: dict[str, float],
+    rate_of: Callable[[str], float | None],
+) -> str:
     leg = legs[0]
+    rate = rate_of(leg.position.currency)
+    if leg.position.is_on_future or rate is None:
+        return match.strategy
     if match.strategy != "short_put" or leg.position.strike is None:
         return match.strategy
-    needed = abs(leg.quantity) * leg.position.strike * leg.position.multiplier
+    needed = abs(leg.quantity) * leg.position.strike * leg.position.multiplier * rate
     if needed > cash.get(account, 0.0):
         return match.strategy
     cash[account] -= needed

@@ -111,7 +111,7 @@ def _bare(book: Book, position: Position) -> BookLine:
         position,
         spot=spot,
         rate=book.interest,
-        div_yield=(market.div_yield if market else None) or 0.0,
+        div_yield=_carry(book, market),
         price=_or_nan(mark.price),
         price_source=mark.price_source,
         cost=_or_nan(position.average_cost),
@@ -123,9 +123,18 @@ def _bare(book: Book, position: Position) -> BookLine:
         line = _shares(line)
     elif position.is_option:
         line = _option(line, mark, market, book.as_of)
-    problem, missing = _problem(line, mark, book.as_of)
+    problem, missing = _problem(line, mark)
     countable = missing in ("nothing", "price")
     return replace(line, problem=problem, missing=missing, counted=countable)
+
+
+def _carry(book: Book, market: SymbolMarket | None) -> float:
+    """The yield of the underlying; of a future the interest, because it costs nothing to hold."""
+    if market is None:
+        return 0.0
+    if market.underlying is not None and market.underlying.is_future:
+        return book.interest
+    return market.div_yield or 0.0
 
 
 def _shares(line: BookLine) -> BookLine:
@@ -184,13 +193,14 @@ def _carried(line: BookLine, mark: Mark) -> BookLine:
 
 
 def _problem(
-    line: BookLine, mark: Mark, as_of: dt.datetime
+    line: BookLine, mark: Mark
 ) -> tuple[str, Literal["all", "greeks", "price", "nothing"]]:
     position = line.position
     if position.quantity == 0.0:
         return "quantity 0: closed today, still listed", "all"
     if math.isnan(line.fx):
-        return f"no exchange rate of {position.currency}", "all"
+        name = position.currency or "an unknown currency"
+        return f"no exchange rate of {name}", "all"
     if not (position.is_stock or position.is_option):
         kind = position.sec_type or "no kind"
         return f"{kind} is not something TOMIC can value", "all"

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from tomic import dates
 from tomic._typing import FloatArray
 from tomic.config import Settings
 from tomic.config.book import AlertsSettings
+from tomic.errors import DataError
 from tomic.legs import NamedLeg
 from tomic.models import review as nouns
 from tomic.models.book import Book, Position
@@ -47,8 +48,12 @@ class Holdings:
         merged = grouping.merged(book.positions)
         valued = lines.lines_of(book, merged)
         present = [line.position for line in valued if _is_there(line)]
-        cash = {known.account: known.cash for known in book.accounts if known.cash is not None}
-        grouped = grouping.group(present, claims=claims, cash=_in_dollars(cash, book))
+        cash = {
+            known.account: known.cash * rate
+            for known in book.accounts
+            if known.cash is not None and (rate := book.rate_of(known.currency)) is not None
+        }
+        grouped = grouping.group(present, claims=claims, cash=cash, rate_of=book.rate_of)
         return cls(book, valued, grouped, exposure.rows_of(grouped.groups, valued))
 
     def by_symbol(self) -> dict[str, nouns.PortfolioGreeks]:
@@ -64,12 +69,6 @@ def _is_there(line: BookLine) -> bool:
     """Whether a line is still held: neither closed nor expired."""
     expired = line.position.is_option and line.tau == 0.0
     return line.position.quantity != 0.0 and not expired
-
-
-def _in_dollars(cash: Mapping[str, float], book: Book) -> dict[str, float]:
-    """Cash in terms of strikes, which are dollars for nearly everything that can be assigned."""
-    rate = book.rate_of("USD")
-    return {name: value / rate for name, value in cash.items()} if rate else {}
 
 
 def review(
@@ -210,6 +209,9 @@ def structures(
     return tuple(result)
 
 
+_SPAN = "margin of futures options is SPAN's, not ours: see TWS"
+
+
 def _structure(
     name: str, group: Group, rows: Sequence[ExposureRow], required: float, book: Book
 ) -> nouns.Structure:
@@ -255,8 +257,9 @@ def _structure(
         opened=opened,
         days_in_trade=(book.today - opened).days if opened else None,
         days_at_least=at_least,
-        notes=tuple(
-            f"{r.line.position.contract}: {r.line.problem}" for r in rows if r.line.problem
+        notes=(
+            *(f"{r.line.position.contract}: {r.line.problem}" for r in rows if r.line.problem),
+            *([_SPAN] if any(row.line.position.is_on_future for row in rows) else []),
         ),
     )
 
@@ -422,8 +425,14 @@ def _margins(
 
 
 def _has_margin(line: BookLine) -> bool:
-    """Whether the rules know the contract: shares, and options with what they need."""
-    return line.counted and (line.position.is_stock or line.position.is_option)
+    """
+    Whether the rules know the contract: shares, and options with what they need.
+
+    Futures options are margined by SPAN, which looks at a whole portfolio: that margin is the
+    exchange's and not ours.
+    """
+    position = line.position
+    return line.counted and not position.is_on_future and (position.is_stock or position.is_option)
 
 
 # -- a trade that is considered ----------------------------------------------------------------
@@ -455,21 +464,51 @@ def _main_account(book: Book) -> str:
     return max(sorted(set(names)), key=names.count, default="")
 
 
+_US_CURRENCY, _US_MULTIPLIER = "USD", 100.0
+"""Of contracts that nothing else is known of: those of an American exchange."""
+
+
+def _multiplier(leg: NamedLeg, currency: str, known: Sequence[Position]) -> float:
+    """
+    Shares per contract of a leg that is held nowhere: as of its neighbours, else the American 100.
+
+    Raises:
+        DataError: It is not listed in the United States, and no contract of it is known.
+    """
+    if leg.is_stock:
+        return 1.0
+    sizes = {
+        position.multiplier
+        for position in known
+        if position.symbol == leg.symbol and position.is_option and not position.is_adjusted
+    }
+    if len(sizes) == 1:
+        return sizes.pop()
+    if currency == _US_CURRENCY:
+        return _US_MULTIPLIER
+    raise DataError(
+        f"the size of a contract on {leg.symbol} ({currency}) is not known; ask without --file or "
+        "--last, so that the gateway tells it"
+    )
+
+
 def _considered(book: Book, leg: NamedLeg, account: str, known: Sequence[Position]) -> Position:
     like = next((position for position in known if grouping.is_named(position, leg)), None)
     market = book.markets.get(leg.symbol)
-    currency = market.underlying.currency if market and market.underlying else "USD"
+    underlying = market.underlying if market else None
+    currency = underlying.currency if underlying else _US_CURRENCY
+    kind: Literal["OPT", "FOP"] = "FOP" if underlying and underlying.is_future else "OPT"
     position = Position(
         account=account,
         symbol=leg.symbol,
-        sec_type="STK" if leg.is_stock else "OPT",
+        sec_type="STK" if leg.is_stock else kind,
         quantity=leg.quantity,
         con_id=like.con_id if like else None,
         currency=like.currency if like else currency,
         right=leg.right or None,
         strike=leg.strike,
         expiry=like.expiry if like else leg.expiry,
-        multiplier=like.multiplier if like else (1.0 if leg.is_stock else 100.0),
+        multiplier=like.multiplier if like else _multiplier(leg, currency, known),
         trading_class=like.trading_class if like else "",
         local_symbol=like.local_symbol if like else "",
         proposed=True,

@@ -12,6 +12,10 @@ Edges, the same in every function here:
 - a NaN or infinite input gives NaN at that element;
 - ``spot < 0``, ``strike <= 0`` or ``sigma < 0`` raises ``ValueError`` with the index.
 
+Options on a future are those of Black (1976): its price as ``spot`` and the rate as ``div_yield``,
+because it costs nothing to hold. Delta and gamma are then per 1.00 of the future. Rho moves the
+rate alone; that of a future moves both, and is ``-0.01 * tau * price``.
+
 Source: Merton (1973), "Theory of rational option pricing"; Black (1976), "The pricing of commodity
 contracts".
 """

@@ -44,7 +44,7 @@ class ContractTables(TableGroup):
 
     async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
         """Remember expiries and strikes of one trading class for one trading day."""
-        row = (symbol, day.isoformat(), params.trading_class, to_text(params))
+        row = (symbol, day.isoformat(), params.key, to_text(params))
         await self._write_rows("INSERT OR REPLACE INTO option_params VALUES (?, ?, ?, ?)", [row])
 
     async def option_params(self, symbol: str, day: dt.date) -> list[OptionParams]:

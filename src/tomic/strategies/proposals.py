@@ -183,6 +183,7 @@ def prospect(hit: Hit) -> Prospect:
         multiplier=chain.multiplier,
         is_american=chain.is_american,
         margin=hit.margin,
+        currency=chain.underlying.currency,
         **greeks,
     )
 

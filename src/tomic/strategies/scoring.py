@@ -292,6 +292,8 @@ class Prospect:
     theta: float
     margin: float
     """Currency that the trade takes from excess liquidity."""
+    currency: str = ""
+    """Of all its money; empty for that of the symbol in the book."""
 
 
 class FitModel(Protocol):

@@ -274,10 +274,10 @@ def test_no_two_contracts_share_an_id():
     """Ids of all classes, expiries and strikes are unique over the universe and fit in 31 bits."""
     market = ModelMarket(universe=(*DEMO, *instruments.synthetic(20)))
     listed = market.board.catalogue
-    ids = [listed.underlying_id(symbol) for symbol in market.symbols]
-    for instrument in map(listed.instrument, market.symbols):
+    ids = [listed.underlying_id(instrument.symbol) for instrument in listed.instruments]
+    for instrument in listed.instruments:
         for rule in instrument.classes:
-            for expiry in listed.expiries(rule):
+            for expiry in listed.expiries(rule, instrument):
                 strike = np.array(listed.strikes(instrument, rule, expiry))
                 ids += listed.ids(instrument, rule, expiry, strike).tolist()
 

@@ -27,7 +27,7 @@ class Listing:
     con_id: int
     symbol: str
     sec_type: str
-    """STK, IND or OPT."""
+    """STK, IND, FUT, OPT or FOP."""
     exchange: str = "SMART"
     primary_exchange: str = ""
     currency: str = "USD"
@@ -52,6 +52,8 @@ class Listing:
     stock_type: str = ""
     last_trade_time: str = ""
     """HH:MM:SS in the exchange's zone, options only."""
+    magnifier: int = 1
+    """What its prices are multiplied by, in quotes only: 100 where they are pence."""
     settled: date | None = None
     """Day of its settlement, which its OCC symbol holds; *expiry* is its last trading day."""
 
@@ -59,6 +61,11 @@ class Listing:
     def expiry_text(self) -> str:
         """YYYYMMDD; empty for what does not expire."""
         return f"{self.expiry:%Y%m%d}" if self.expiry else ""
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it is an option, on a future too."""
+        return self.sec_type in ("OPT", "FOP")
 
 
 @dataclass(frozen=True, slots=True)

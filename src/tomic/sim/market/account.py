@@ -71,6 +71,13 @@ class UnderlyingLeg:
     strike: float = 0.0
     right: str = ""
     expiry: str = ""
+    fx: float = 1.0
+    """Dollars for one unit of its currency, in which *price*, *spot* and *strike* are."""
+
+
+def in_dollars(currency: str) -> float:
+    """Dollars for one unit of a currency."""
+    return 1.0 / _RATES[currency]
 
 
 def margin(lines: Sequence[UnderlyingLeg]) -> tuple[float, float]:
@@ -84,7 +91,14 @@ def margin(lines: Sequence[UnderlyingLeg]) -> tuple[float, float]:
     """
     initial = maintenance = 0.0
     for symbol in sorted({line.underlying for line in lines}):
-        of_symbol = [line for line in lines if line.underlying == symbol]
+        of_symbol = [
+            replace(
+                line, price=line.price * line.fx, spot=line.spot * line.fx,
+                strike=line.strike * line.fx, fx=1.0,
+            )
+            for line in lines
+            if line.underlying == symbol
+        ]  # fmt: skip
         stock = sum(abs(x.quantity) * x.spot for x in of_symbol if not x.right)
         option = _option_margin(of_symbol)
         initial += _INITIAL_STOCK * stock + option
@@ -170,9 +184,9 @@ def _values(
 ) -> dict[str, tuple[str, str]]:
     rate = _RATES[currency]
     initial, maintenance = margin(lines)
-    stock = sum(x.quantity * x.price for x in lines if not x.right)
-    option = sum(x.quantity * x.price * x.multiplier for x in lines if x.right)
-    gross = sum(abs(x.quantity * x.price * x.multiplier) for x in lines)
+    stock = sum(x.quantity * x.price * x.fx for x in lines if not x.right)
+    option = sum(x.quantity * x.price * x.multiplier * x.fx for x in lines if x.right)
+    gross = sum(abs(x.quantity * x.price * x.multiplier * x.fx) for x in lines)
     net = cash + stock + option
     money = {
         "NetLiquidation": net,
@@ -202,5 +216,11 @@ def _values(
         "Leverage": (f"{gross / net:.2f}", ""),
         "Currency": (currency, currency),
         "ExchangeRate": (f"{rate:.4f}", "USD"),
+        **{
+            # A tag may come several times: what follows the blank tells them apart.
+            f"ExchangeRate {other}": (f"{rate / per_dollar:.6f}", other)
+            for other, per_dollar in _RATES.items()
+            if other != "USD" and any(x.fx != 1.0 for x in lines)
+        },
     }
     return plain | {tag: (f"{value * rate:.2f}", currency) for tag, value in money.items()}

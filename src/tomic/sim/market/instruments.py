@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, time
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +22,12 @@ class ExpirySchedule(StrEnum):
     VIX_WEEKLIES = "vix_weeklies"
     ADJUSTED = "adjusted"
     """Two monthlies that a corporate action left behind."""
+    THIRD_FRIDAYS = "third_fridays"
+    """Third Fridays of a year, also where New York is closed and others are not."""
+    QUARTERLY = "quarterly"
+    """The one third Friday on which the future expires that the options are written on."""
+    MONTH_ENDS = "month_ends"
+    """Last trading days of the months before the future expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,30 @@ class OptionClass:
     odd: float = 0.0
     """Added to every strike: adjusted contracts have strikes that no grid has."""
     am_settled: bool = False
+    exchanges: tuple[str, ...] = ()
+    """Where it is listed; empty for the exchanges of all American options."""
+    settles: time | None = None
+    """When it is settled on its last day, in the zone of its venue; None for the usual moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """A place outside the American stock market: its exchange, currency, zone and hours."""
+
+    exchange: str
+    currency: str
+    zone: str
+    """As contract details name it."""
+    opens: time
+    closes: time
+    days: str = "europe"
+    """Whose holidays it keeps: ``europe`` or ``new_york``."""
+    routed: bool = False
+    """Whether SMART answers for the underlying as well."""
+    overnight: bool = False
+    """Whether a session opens on the evening before."""
+    magnifier: int = 1
+    """What the price is multiplied by: 100 for shares that are quoted in pence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +75,7 @@ class Instrument:
     """One underlying of the model market."""
 
     symbol: str
+    """Its name here; on the wire what stands before an ``@``, or *root*."""
     long_name: str
     spot: float
     iv30: float
@@ -75,11 +106,32 @@ class Instrument:
     subcategory: str = "Equity Fund"
     listed: date | None = None
     """First trading day, where history is short."""
+    venue: Venue | None = None
+    """Where it trades, when that is not in New York."""
+    root: str = ""
+    """Of a future: the symbol that all of its months share."""
+    expires: date | None = None
+    """Of a future: its last day."""
 
     @property
     def is_index(self) -> bool:
         """Whether it is an index: no shares, no bid or ask, European options."""
         return self.sec_type == "IND"
+
+    @property
+    def is_future(self) -> bool:
+        """Whether it is a future, on which futures options are written."""
+        return self.sec_type == "FUT"
+
+    @property
+    def ticker(self) -> str:
+        """The symbol on the wire."""
+        return self.root or self.symbol.partition("@")[0]
+
+    @property
+    def currency(self) -> str:
+        """What it is quoted in."""
+        return self.venue.currency if self.venue else "USD"
 
 
 _MONTHLY = tuple(range(1, 13))
@@ -112,6 +164,18 @@ _INDEX = replace(
 )
 
 
+_AMSTERDAM = Venue("AEB", "EUR", "MET", time(9, 0), time(17, 30), routed=True)
+_EURONEXT = replace(_AMSTERDAM, exchange="FTA", routed=False, closes=time(17, 40))
+_EUREX = replace(_EURONEXT, exchange="EUREX", closes=time(17, 30))
+_LONDON = Venue("LSE", "GBP", "GB-Eire", time(8, 0), time(16, 30), routed=True, magnifier=100)
+_CHICAGO = Venue(
+    "CME", "USD", "US/Central", time(17, 0), time(16, 0), days="new_york", overnight=True
+)
+FUTURE_QUARTERS = 2
+"""How many quarterly futures of a root are listed."""
+_MONTH_CODES = {3: "H", 6: "M", 9: "U", 12: "Z"}
+
+
 def listed(
     name: str,
     near: float = 1.0,
@@ -130,6 +194,38 @@ def _am_pm(root: str, weekly: str, near: float, far: float) -> tuple[OptionClass
     )
 
 
+def _at(
+    exchange: str, name: str, multiplier: str, near: float, far: float, settles: time | None = None
+) -> OptionClass:
+    """The third Fridays of a class that one exchange lists."""
+    schedule = ExpirySchedule.THIRD_FRIDAYS
+    return OptionClass(
+        name, schedule, multiplier, near, far, exchanges=(exchange,), settles=settles
+    )
+
+
+_EOE_CLASSES = (
+    _at("FTA", "EOE", "100", 5.0, 10.0, time(16, 0)),
+    replace(_at("FTA", "AX1", "100", 5.0, 10.0, time(16, 0)), schedule=ExpirySchedule.ADJUSTED),
+)
+_ASML_CLASSES = (
+    _at("EUREX", "ASM", "100", 10.0, 20.0),
+    _at("EUREX", "ASM2", "10", 10.0, 20.0),
+    _at("FTA", "AS9C", "100", 10.0, 20.0),
+)
+_ESTX_CLASSES = (_at("EUREX", "OESX", "10", 25.0, 50.0, time(12, 0)),)
+_DAX_CLASSES = (
+    _at("EUREX", "ODAX", "5", 50.0, 100.0, time(13, 0)),
+    _at("EUREX", "ODXS", "1", 50.0, 100.0, time(13, 0)),
+)
+_ES_CLASSES = (
+    OptionClass(
+        "ES", ExpirySchedule.QUARTERLY, "50", 5.0, 25.0, exchanges=("CME",), settles=time(8, 30)
+    ),
+    OptionClass(
+        "EW", ExpirySchedule.MONTH_ENDS, "50", 5.0, 25.0, exchanges=("CME",), settles=time(15, 0)
+    ),
+)
 _SPY_CLASSES = (
     OptionClass("SPY", ExpirySchedule.DAILIES),
     OptionClass("2SPY", ExpirySchedule.ADJUSTED, near_step=5.0, odd=0.78),
@@ -225,6 +321,20 @@ DEMO: tuple[Instrument, ...] = (
          primary_exchange="RUSSELL", market_share=0.88),
     _row(_INDEX, "VIX", "CBOE VOLATILITY INDEX", 17.9, 0.92, 0.2, _VIX_CLASSES, skew=0.6,
          market_share=-0.75, slope=-0.35, price_step=0.05, category="Volatility Index"),
+    _row(_INDEX, "EOE", "AEX INDEX", 962.4, 0.158, 0.3, _EOE_CLASSES, primary_exchange="FTA",
+         venue=_EURONEXT, market_share=0.75, liquidity=0.35, price_step=0.05),
+    _row(_INDEX, "ESTX50", "Dow Jones Euro STOXX50", 5668.2, 0.169, 0.2, _ESTX_CLASSES,
+         primary_exchange="EUREX", venue=_EUREX, market_share=0.78, liquidity=0.6),
+    _row(_INDEX, "DAX", "DAX Performance Index", 24012.5, 0.178, 0.2, _DAX_CLASSES,
+         primary_exchange="EUREX", venue=_EUREX, market_share=0.76, liquidity=0.5),
+    _row(SHARE, "ASML@AEB", "ASML HOLDING NV", 918.4, 0.338, 0.1, _ASML_CLASSES,
+         primary_exchange="AEB", venue=_AMSTERDAM, div_yield=0.008, liquidity=0.3,
+         category="Semiconductors", subcategory="Semiconductor Equipment"),
+    _row(SHARE, "VOD@LSE", "VODAFONE GROUP PLC", 92.4, 0.262, 0.1,
+         (_at("ICEEU", "VOD", "1000", 2.0, 4.0),), primary_exchange="LSE", venue=_LONDON,
+         div_yield=0.042, ex_months=(6, 11), liquidity=0.2, category="Telecommunications"),
+    _row(_INDEX, "ES", "E-mini S&P 500", 6041.25, 0.171, 1.1, _ES_CLASSES, sec_type="FUT",
+         primary_exchange="CME", venue=_CHICAGO, root="ES", liquidity=0.8, price_step=0.05),
 )
 # fmt: on
 """The demo: everything that documentation and tests name, and the mission's default symbols."""
@@ -261,6 +371,31 @@ def _synthetic_share(number: int) -> Instrument:
         liquidity=0.15 + 0.6 * second,
         market_share=0.3 + 0.5 * first,
     )
+
+
+def dated(instruments: Sequence[Instrument], today: date) -> tuple[Instrument, ...]:
+    """The same instruments on a day: of a future's root the quarters that are listed then."""
+    result: list[Instrument] = []
+    for instrument in instruments:
+        is_root = instrument.is_future and instrument.expires is None
+        result += _quarters(instrument, today) if is_root else [instrument]
+    return tuple(result)
+
+
+def _quarters(root: Instrument, today: date) -> list[Instrument]:
+    futures: list[Instrument] = []
+    month = today.year * 12 + today.month - 1
+    while len(futures) < FUTURE_QUARTERS:
+        year, number = month // 12, month % 12 + 1
+        fifteenth = date(year, number, 15)
+        day = fifteenth.replace(day=15 + (4 - fifteenth.weekday()) % 7)
+        if number in _MONTH_CODES and day >= today:
+            symbol = f"{root.symbol}{_MONTH_CODES[number]}{year % 10}"
+            # A later quarter costs the carry of three months more.
+            spot = round(root.spot * (1.0 + 0.008 * len(futures)) * 4.0) / 4.0
+            futures.append(replace(root, symbol=symbol, expires=day, spot=spot))
+        month += 1
+    return futures
 
 
 def select(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tomic._typing import FloatArray, IntArray
 from tomic.sim.market import Listing
-from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass
+from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass, Venue, dated
 from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
@@ -99,6 +99,29 @@ def half_days(year: int) -> frozenset[date]:
 def is_trading_day(day: date) -> bool:
     """Whether New York trades on that day."""
     return day.weekday() < 5 and day not in holidays(day.year)
+
+
+@lru_cache(maxsize=64)
+def european_holidays(year: int) -> frozenset[date]:
+    """Weekdays of *year* on which Euronext, Eurex and Xetra all stay closed."""
+    sunday = easter(year)
+    return frozenset(
+        {
+            date(year, 1, 1),
+            sunday - timedelta(days=2),
+            sunday + _ONE_DAY,
+            date(year, 5, 1),
+            date(year, 12, 25),
+            date(year, 12, 26),
+        }
+    )
+
+
+def trades_on(venue: Venue | None, day: date) -> bool:
+    """Whether a venue, None for New York, trades on that day."""
+    if venue is None or venue.days == "new_york":
+        return is_trading_day(day)
+    return day.weekday() < 5 and day not in european_holidays(day.year)
 
 
 def close_time(day: date) -> time:
@@ -197,12 +220,45 @@ _LEAPS_DAYS = 250
 _SLOTS = 1024
 _EPOCH = date(2020, 1, 1)
 _BLOCK = _SLOTS * _SLOTS * 2
+_FUTURE_BLOCK = 70
 _SYNTHETIC_BLOCK, _OTHER_BLOCK, _LAST_BLOCK = 100, 1001, _SLOTS - 1
 _UNDERLYING_BASE = 500_000
 
 
-def expiries(rule: OptionClass, today: date) -> list[date]:
-    """The expiries that *rule* lists on *today*, ascending; the day itself is one of them."""
+def _european_expiries(today: date) -> list[date]:
+    """Third Fridays of a year, or the day before one that is a holiday."""
+    days = []
+    for year, month in months_ahead(today, 13):
+        day = nth_weekday(year, month, 4, 3)
+        days.append(day - _ONE_DAY if day in european_holidays(year) else day)
+    return [day for day in days if day >= today][:12]
+
+
+def _future_expiries(rule: OptionClass, today: date, last: date | None) -> list[date]:
+    """Of options on a future: its own last day, or the month ends that come before it."""
+    if last is None:
+        return []
+    if rule.schedule is ExpirySchedule.QUARTERLY:
+        return [last] if last >= today else []
+    ends = [
+        previous_trading_day(date(year + month // 12, month % 12 + 1, 1))
+        for year, month in months_ahead(today, 7)
+    ]
+    # A month end belongs to the first future that is still alive then.
+    return [day for day in ends if today <= day <= last and (last - day).days < 92]
+
+
+def expiries(rule: OptionClass, today: date, last: date | None = None) -> list[date]:
+    """
+    The expiries that *rule* lists on *today*, ascending; the day itself is one of them.
+
+    Args:
+        last: Of options on a future: its last day.
+    """
+    if rule.schedule in (ExpirySchedule.QUARTERLY, ExpirySchedule.MONTH_ENDS):
+        return _future_expiries(rule, today, last)
+    if rule.schedule is ExpirySchedule.THIRD_FRIDAYS:
+        return _european_expiries(today)
     if rule.schedule is ExpirySchedule.VIX_MONTHLIES:
         months = months_ahead(today, 9)
         return [day for day in (vix_expiry(*m) for m in months) if day >= today]
@@ -293,7 +349,11 @@ class Numbering:
         for instrument in instruments:
             for rule in instrument.classes:
                 name = (instrument.symbol, rule.name)
-                block = _known_blocks().get(name) or _synthetic_block(instrument.symbol)
+                block = (
+                    _known_blocks().get(name)
+                    or _synthetic_block(instrument.symbol)
+                    or _future_block(instrument, rule)
+                )
                 if not block:
                     block, other = other, other + 1
                 if block > _LAST_BLOCK:
@@ -343,14 +403,25 @@ def _finest(rule: OptionClass) -> float:
     return math.gcd(round(rule.near_step * 100), round(rule.far_step * 100)) / 100.0
 
 
+def _future_block(instrument: Instrument, rule: OptionClass) -> int:
+    """One of 24 blocks for the classes of a future, by its quarter; 0 for anything else."""
+    if instrument.expires is None:
+        return 0
+    quarter = (instrument.expires.year * 4 + instrument.expires.month // 3) % 12
+    return _FUTURE_BLOCK + 2 * quarter + instrument.classes.index(rule)
+
+
 def _synthetic_block(symbol: str) -> int:
     number = symbol[1:]
     known = symbol.startswith("S") and len(symbol) == 4 and number.isdigit() and int(number)
     return _SYNTHETIC_BLOCK + int(number) if known and int(number) <= 900 else 0
 
 
-def settlement(rule: OptionClass, expiry: date) -> datetime:
+def settlement(rule: OptionClass, expiry: date, venue: Venue | None = None) -> datetime:
     """When an option stops living: the close of its expiry, or the morning when AM-settled."""
+    if venue is not None:
+        at = rule.settles or venue.closes
+        return datetime.combine(expiry, at, zone_of(venue)).astimezone(NEW_YORK)
     if rule.am_settled:
         return moment(expiry, time(9, 30))
     return moment(expiry, close_time(expiry))
@@ -359,6 +430,35 @@ def settlement(rule: OptionClass, expiry: date) -> datetime:
 def last_trading_day(rule: OptionClass, expiry: date) -> date:
     """The day by which the gateway names an expiry: AM-settled ones trade up to the day before."""
     return previous_trading_day(expiry) if rule.am_settled else expiry
+
+
+_ZONES = {"MET": "Europe/Amsterdam", "GB-Eire": "Europe/London", "US/Central": "America/Chicago"}
+
+
+def zone_of(venue: Venue) -> ZoneInfo:
+    """The zone behind the name that contract details give."""
+    return ZoneInfo(_ZONES.get(venue.zone, venue.zone))
+
+
+def venue_session(venue: Venue, day: date) -> tuple[datetime, datetime]:
+    """Start and end of the session that belongs to a trading day."""
+    zone = zone_of(venue)
+    evening = day - _ONE_DAY if venue.overnight else day
+    opens = datetime.combine(evening, venue.opens, zone)
+    return opens, datetime.combine(day, venue.closes, zone)
+
+
+def venue_hours(venue: Venue, today: date, days: int = 6) -> str:
+    """Sessions of a venue as contract details show them, in its own zone."""
+    parts = []
+    for i in range(days):
+        day = today + timedelta(days=i)
+        if trades_on(venue, day):
+            opens, closes = venue_session(venue, day)
+            parts.append(f"{opens:%Y%m%d:%H%M}-{closes:%Y%m%d:%H%M}")
+        else:
+            parts.append(f"{day:%Y%m%d}:CLOSED")
+    return ";".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,8 +510,39 @@ def hours_text(hours: Hours, today: date, days: int = 6) -> str:
     return ";".join(parts)
 
 
+def _abroad(instrument: Instrument, con_id: int, venue: Venue, today: date) -> Listing:
+    """The contract details of what does not trade in New York."""
+    hours = venue_hours(venue, today)
+    stock = instrument.sec_type == "STK"
+    return Listing(
+        con_id=con_id,
+        symbol=instrument.ticker,
+        sec_type=instrument.sec_type,
+        exchange="SMART" if venue.routed else venue.exchange,
+        primary_exchange=venue.exchange if stock else "",
+        currency=venue.currency,
+        local_symbol=instrument.symbol.partition("@")[0],
+        trading_class=instrument.ticker if instrument.is_future else "",
+        expiry=instrument.expires,
+        multiplier=instrument.classes[0].multiplier if instrument.is_future else "",
+        long_name=instrument.long_name,
+        market_name=instrument.ticker,
+        valid_exchanges=f"SMART,{venue.exchange}" if venue.routed else venue.exchange,
+        time_zone_id=venue.zone,
+        trading_hours=hours,
+        liquid_hours=hours,
+        industry=instrument.industry,
+        category=instrument.category,
+        subcategory=instrument.subcategory,
+        stock_type=instrument.stock_type,
+        magnifier=venue.magnifier,
+    )
+
+
 def describe_underlying(instrument: Instrument, con_id: int, today: date) -> Listing:
     """The contract details of a share, a fund or an index."""
+    if instrument.venue is not None:
+        return _abroad(instrument, con_id, instrument.venue, today)
     index = instrument.is_index
     return Listing(
         con_id=con_id,
@@ -441,6 +572,30 @@ def option_template(
 
     The gateway names them by the last day on which they trade; see `last_trading_day`.
     """
+    venue = instrument.venue
+    if venue is not None:
+        text = venue_hours(venue, today)
+        local = settlement(rule, expiry, venue).astimezone(zone_of(venue))
+        return Listing(
+            con_id=0,
+            symbol=instrument.ticker,
+            sec_type="FOP" if instrument.is_future else "OPT",
+            exchange=rule.exchanges[0],
+            currency=venue.currency,
+            trading_class=rule.name,
+            expiry=expiry,
+            multiplier=rule.multiplier,
+            long_name=instrument.long_name,
+            market_name=rule.name,
+            min_tick=instrument.price_step,
+            valid_exchanges=",".join(rule.exchanges),
+            time_zone_id=venue.zone,
+            trading_hours=text,
+            liquid_hours=text,
+            under_con_id=under_con_id,
+            last_trade_time=f"{local:%H:%M:%S}",
+            magnifier=venue.magnifier,
+        )
     hours = liquid(instrument, option=True)
     last_day = last_trading_day(rule, expiry)
     closes = hours.closes if rule.am_settled else close_time(last_day)
@@ -465,6 +620,14 @@ def option_template(
 
 def described(template: Listing, con_id: int, strike: float, right: str) -> Listing:
     """One option of *template*, with its OCC symbol."""
+    if template.currency != "USD":
+        # Exchanges outside the United States have no OCC symbol.
+        code = f"{right} {template.trading_class} {template.expiry:%Y%m%d} {strike:g} M"
+        return replace(template, con_id=con_id, strike=strike, right=right, local_symbol=code)
+    if template.sec_type == "FOP":
+        month = "FGHJKMNQUVXZ"[template.expiry.month - 1] if template.expiry else ""
+        code = f"{template.trading_class}{month}{template.expiry:%y} {right}{strike:g}"[:20]
+        return replace(template, con_id=con_id, strike=strike, right=right, local_symbol=code)
     root = f"{template.trading_class:<6}{template.settled:%y%m%d}"
     code = f"{root}{right}{round(strike * 1000):08d}"
     return replace(template, con_id=con_id, strike=strike, right=right, local_symbol=code)
@@ -502,7 +665,9 @@ def reachable(wanted: ContractSpec, listing: Listing) -> bool:
     if wanted.exchange and wanted.exchange not in listing.valid_exchanges.split(","):
         return False
     # Options have no primary exchange; what a client fills in there is not looked at.
-    return listing.sec_type == "OPT" or wanted.primary_exchange in ("", listing.primary_exchange)
+    if listing.sec_type in ("OPT", "FOP"):
+        return True
+    return wanted.primary_exchange in ("", listing.primary_exchange)
 
 
 def is_open(hours: Hours, local: datetime) -> bool:
@@ -511,6 +676,16 @@ def is_open(hours: Hours, local: datetime) -> bool:
         return False
     opens, closes = session(hours, local.date())
     return opens <= local <= closes
+
+
+def venue_is_open(venue: Venue, moment_: datetime) -> bool:
+    """Whether a session of *venue* is on."""
+    local = moment_.astimezone(zone_of(venue))
+    for day in (local.date(), local.date() + _ONE_DAY):
+        opens, closes = venue_session(venue, day)
+        if trades_on(venue, day) and opens <= local <= closes:
+            return True
+    return False
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -534,14 +709,20 @@ class Catalogue:
         level: Callable[[Instrument], tuple[float, float]],
         seed: int,
     ) -> None:
-        self._instruments = {instrument.symbol: instrument for instrument in instruments}
-        self._numbers = Numbering(tuple(instruments))
+        listed = dated(instruments, now.date())
+        self._instruments = {instrument.symbol: instrument for instrument in listed}
+        self._numbers = Numbering(listed)
         self._now, self._today = now, now.date()
         self._level, self._seed = level, seed
-        self._expiries: dict[OptionClass, list[date]] = {}
+        self._expiries: dict[tuple[OptionClass, str], list[date]] = {}
         self._strikes: dict[tuple[str, str, date], list[float]] = {}
         self._listed: dict[tuple[str, str, date], dict[int, tuple[float, str]]] = {}
         self._described: dict[tuple[str, str, date], dict[int, Listing]] = {}
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Every underlying, of a future's root the quarters that are listed."""
+        return tuple(self._instruments.values())
 
     def instrument(self, symbol: str) -> Instrument | None:
         """The instrument of a symbol, if it is part of the market."""
@@ -562,17 +743,24 @@ class Catalogue:
             return None
         instrument, rule = kind
         expiry = self._numbers.expiry(con_id, self._today)
-        if expiry not in self.expiries(rule):
+        if expiry not in self.expiries(rule, instrument):
             return None
         return (*kind, expiry) if con_id in self._options(instrument, rule, expiry) else None
 
-    def expiries(self, rule: OptionClass) -> list[date]:
-        """Expiries of a class that still live, by the day of their settlement."""
-        living = self._expiries.get(rule)
+    def expiries(self, rule: OptionClass, instrument: Instrument | None = None) -> list[date]:
+        """
+        Expiries of a class that still live, by the day of their settlement.
+
+        Args:
+            instrument: Its underlying, needed where that does not trade in New York.
+        """
+        venue = instrument.venue if instrument else None
+        key = (rule, instrument.symbol if instrument and venue else "")
+        living = self._expiries.get(key)
         if living is None:
-            days = expiries(rule, self._today)
-            living = [day for day in days if settlement(rule, day) > self._now]
-            self._expiries[rule] = living
+            days = expiries(rule, self._today, instrument.expires if instrument else None)
+            living = [day for day in days if settlement(rule, day, venue) > self._now]
+            self._expiries[key] = living
         return living
 
     def options(
@@ -646,16 +834,29 @@ class Catalogue:
 
     def underlyings(self, wanted: ContractSpec) -> list[Listing]:
         """The share, fund or index of that name, if there is one of that type."""
-        named = self._instruments.get(wanted.symbol) or self._instruments.get(wanted.local_symbol)
-        if named is None or named.sec_type != wanted.sec_type:
-            return []
-        con_id = self.underlying_id(named.symbol)
-        return [describe_underlying(named, con_id, self._today)]
+        described = (
+            describe_underlying(named, self.underlying_id(named.symbol), self._today)
+            for named in self._instruments.values()
+            if named.sec_type == wanted.sec_type
+            and (wanted.symbol or wanted.local_symbol)
+            and wanted.symbol in ("", named.ticker)
+        )
+        return [
+            listing
+            for listing in described
+            if wanted.local_symbol in ("", listing.local_symbol)
+            and listing.expiry_text.startswith(wanted.expiry)
+        ]
 
     def matching(self, wanted: ContractSpec) -> Iterator[Listing]:
         """The options that fit; an OCC symbol alone will do."""
         symbol = wanted.symbol
-        owners = [self._instruments[symbol]] if symbol in self._instruments else []
+        is_future = wanted.sec_type == "FOP"
+        owners = [
+            owner
+            for owner in self._instruments.values()
+            if owner.ticker == symbol and owner.is_future == is_future
+        ]
         if not symbol and wanted.local_symbol:
             root = wanted.local_symbol[:6].strip()
             owners = [p for p in self._instruments.values() if root in {c.name for c in p.classes}]
@@ -663,21 +864,20 @@ class Catalogue:
             for rule in owner.classes:
                 if not has_class(wanted, rule):
                     continue
-                for expiry in self.expiries(rule):
+                for expiry in self.expiries(rule, owner):
                     if has_expiry(wanted, last_trading_day(rule, expiry)):
                         options = self.options(owner, rule, expiry).values()
                         yield from (option for option in options if is_meant(wanted, option))
 
-    def parameters(self, symbol: str) -> list[ParameterRow]:
+    def parameters(self, instrument: Instrument) -> list[ParameterRow]:
         """Rows per exchange and class, shuffled, strikes the union over expiries, shuffled too."""
-        instrument = self._instruments.get(symbol)
-        if instrument is None:
-            return []
-        rng = generator(self._seed, f"parameters {symbol}")
-        con_id = self.underlying_id(symbol)
+        rng = generator(self._seed, f"parameters {instrument.symbol}")
+        con_id = self.underlying_id(instrument.symbol)
         rows = []
         for rule in instrument.classes:
-            days = self.expiries(rule)
+            days = self.expiries(rule, instrument)
+            if not days:
+                continue
             union = sorted({k for day in days for k in self.strikes(instrument, rule, day)})
             strikes = tuple(union[i] for i in rng.permutation(len(union)))
             named = [last_trading_day(rule, day) for day in days]
@@ -690,6 +890,8 @@ class Catalogue:
 
     @staticmethod
     def _exchanges(instrument: Instrument, rule: OptionClass) -> Sequence[str]:
+        if rule.exchanges:
+            return rule.exchanges
         if instrument.is_index:
             return INDEX_EXCHANGES
         # Adjusted contracts never reach the newest venues.

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 
 from tomic.sim import market
+from tomic.sim.market import account as accounting
 from tomic.sim.market.instruments import Instrument
 from tomic.sim.market.prices import shared_board
 from tomic.wire.answers import ParameterRow
@@ -45,6 +46,7 @@ class ModelMarket:
         currency: Base currency of the accounts: USD, EUR, GBP or CHF.
         splits: New shares per old one, by symbol: prices and history as after a split.
         fills: Executions of the day.
+        planned: What the first account holds; the book of the demo by default.
 
     Attributes:
         board: The prices themselves, unrounded, for those who test against them.
@@ -63,10 +65,11 @@ class ModelMarket:
         monotonic: Callable[[], float] = clock.monotonic,
         universe: str | Sequence[Instrument] = "demo",
         symbols: Sequence[str] | None = None,
-        accounts: Sequence[str] = (market.account.PAPER_ACCOUNT,),
+        accounts: Sequence[str] = (accounting.PAPER_ACCOUNT,),
         currency: str = "USD",
         splits: Mapping[str, float] | None = None,
         fills: Sequence[market.MarketFill] = (),
+        planned: Sequence[accounting.Planned] | None = None,
     ) -> None:
         self.seed = seed
         self.start = start or (CLOSED_START if closed else OPEN_START)
@@ -78,6 +81,7 @@ class ModelMarket:
         self._catalogue = self.board.catalogue
         self._accounts, self._currency = tuple(accounts), currency
         self._fills = tuple(fills)
+        self._planned = accounting.DEMO_BOOK if planned is None else tuple(planned)
         self._book: market.AccountBook | None = None
 
     @property
@@ -97,7 +101,8 @@ class ModelMarket:
     def price_ahead(self) -> Iterator[str]:
         """Price the demo's symbols before anybody asks, yielding the symbol after each expiry."""
         for instrument in market.instruments.select("demo", None):
-            if instrument in self._instruments:
+            # What trades elsewhere is priced when somebody asks for it.
+            if instrument.venue is None and instrument in self._instruments:
                 for _ in self.board.price_ahead(instrument):
                     yield instrument.symbol
 
@@ -113,6 +118,8 @@ class ModelMarket:
         owner = kind[0] if kind else instrument
         if owner is None:
             return False
+        if owner.venue is not None:
+            return market.listings.venue_is_open(owner.venue, self.now())
         hours = market.listings.liquid(owner, option=kind is not None)
         return market.listings.is_open(hours, self.now().astimezone(market.listings.NEW_YORK))
 
@@ -122,7 +129,7 @@ class ModelMarket:
         if wanted.con_id:
             known = self._catalogue.listing(wanted.con_id)
             fitting = [known] if known and wanted.sec_type in ("", known.sec_type) else []
-        elif wanted.sec_type == "OPT":
+        elif wanted.sec_type in ("OPT", "FOP"):
             fitting = self._catalogue.matching(wanted)
         else:
             fitting = self._catalogue.underlyings(wanted)
@@ -131,9 +138,9 @@ class ModelMarket:
     def parameters(self, symbol: str, under_con_id: int) -> Sequence[ParameterRow]:
         """Option parameters of an underlying, several exchanges and classes; empty when unknown."""
         instrument = self._catalogue.underlying_of(under_con_id)
-        if instrument is None or instrument.symbol != symbol:
+        if instrument is None or instrument.ticker != symbol:
             return ()
-        return self._catalogue.parameters(symbol)
+        return self._catalogue.parameters(instrument)
 
     def quote(self, con_id: int) -> market.Quote | None:
         """Everything that contract can tick now; without bid, ask and Greeks while closed."""
@@ -156,10 +163,10 @@ class ModelMarket:
         if self._book is None:
             holdings = [
                 holding
-                for plan in market.account.DEMO_BOOK
+                for plan in self._planned
                 if (holding := self._planned_holding(plan)) is not None
             ]
-            book = market.account.open_book(self._accounts, self._currency, holdings, self._line)
+            book = accounting.open_book(self._accounts, self._currency, holdings, self._line)
             self._book = replace(book, fills=self._fills)
         return self._book
 
@@ -174,30 +181,32 @@ class ModelMarket:
             return None
         mine = [holding for holding in book.holdings if holding.account == account]
         added = [market.Holding(account, con_id, quantity, 0.0) for con_id, quantity in legs]
-        before = market.account.margin([self._line(holding) for holding in mine])
-        after = market.account.margin(
-            [self._line(holding) for holding in market.account.merged([*mine, *added])]
+        before = accounting.margin([self._line(holding) for holding in mine])
+        after = accounting.margin(
+            [self._line(holding) for holding in accounting.merged([*mine, *added])]
         )
         return round(after[0] - before[0], 2), round(after[1] - before[1], 2)
 
-    def _line(self, holding: market.Holding) -> market.account.UnderlyingLeg:
+    def _line(self, holding: market.Holding) -> accounting.UnderlyingLeg:
         listing = self._catalogue.listing(holding.con_id)
         if listing is None:
             raise ValueError(f"no contract {holding.con_id} in this market")
-        instrument = self._catalogue.instrument(listing.symbol)
+        owner = listing.under_con_id or listing.con_id
+        instrument = self._catalogue.underlying_of(owner)
         spot = self.board.level(instrument)[0] if instrument else 0.0
-        return market.account.UnderlyingLeg(
-            underlying=listing.symbol,
+        return accounting.UnderlyingLeg(
+            underlying=instrument.symbol if instrument else listing.symbol,
             quantity=holding.quantity,
             price=self.board.fair(holding.con_id),
             spot=spot,
             multiplier=float(listing.multiplier or 1),
             strike=listing.strike,
+            fx=accounting.in_dollars(listing.currency) / listing.magnifier,
             right=listing.right,
             expiry=listing.expiry_text,
         )
 
-    def _planned_holding(self, plan: market.account.Planned) -> market.Holding | None:
+    def _planned_holding(self, plan: accounting.Planned) -> market.Holding | None:
         """The contract that a planned holding means today; None when its symbol is not here."""
         instrument = self._catalogue.instrument(plan.symbol)
         if instrument is None:
@@ -205,15 +214,18 @@ class ModelMarket:
         con_id = self._catalogue.underlying_id(plan.symbol)
         multiplier = 1.0
         if plan.right:
-            con_id, multiplier = self._planned_option(instrument, plan), 100.0
-        cost = round(self.board.fair(con_id) * plan.paid * multiplier, 4)
+            con_id = self._planned_option(instrument, plan)
+            multiplier = float(instrument.classes[0].multiplier)
+        # The cost of what is quoted in pence is in pounds all the same (bankroll, issue 31).
+        magnifier = instrument.venue.magnifier if instrument.venue else 1
+        cost = round(self.board.fair(con_id) * plan.paid * multiplier / magnifier, 4)
         return market.Holding(self._accounts[0], con_id, plan.quantity, cost)
 
-    def _planned_option(self, instrument: Instrument, plan: market.account.Planned) -> int:
+    def _planned_option(self, instrument: Instrument, plan: accounting.Planned) -> int:
         rule, today = instrument.classes[0], self.start.astimezone(market.listings.NEW_YORK).date()
         monthly = [
             day
-            for day in self._catalogue.expiries(rule)
+            for day in self._catalogue.expiries(rule, instrument)
             if day == market.listings.third_friday(day.year, day.month)
             and (day - today).days >= _BOOK_DAYS
         ]

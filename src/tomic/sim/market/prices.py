@@ -90,6 +90,9 @@ class Carry:
 def carry(instrument: Instrument, spot: float, now: datetime, expiry: datetime) -> Carry:
     """Forward of *expiry* with the cash dividends in between; an index pays continuously."""
     tau = years(now, expiry)
+    if instrument.is_future:
+        # A future has no carry: what it costs to hold is in its price.
+        return Carry(spot, RATE, 0.0)
     if instrument.is_index:
         # The volatility index has no carry at all; the others pay a steady yield.
         div_yield = RATE if instrument.symbol == "VIX" else 0.0125
@@ -206,7 +209,7 @@ def level(instrument: Instrument, seed: int) -> tuple[float, float]:
     share = instrument.market_share
     move = share * common + float(np.sqrt(1.0 - share * share)) * float(own[0])
     spot = instrument.spot * float(np.exp(0.12 * instrument.iv30 * np.clip(move, -2.0, 2.0)))
-    if not instrument.is_index and instrument.spot > 100.0:
+    if instrument.sec_type == "STK" and instrument.spot > 100.0:
         # Kept off whole points, so that no strike sits exactly ten points away.
         spot = np.floor(spot) + round(float(np.clip(spot % 1.0, 0.11, 0.89)), 2)
     return round(float(spot), 2), instrument.iv30 * float(np.exp(0.03 * np.clip(own[1], -2.0, 2.0)))
@@ -462,7 +465,8 @@ def price_slice(strip: Strip) -> Slice:
     shown = strip.sigma + _side_gap(strip)
     terms = (strip.tau, RATE, strip.carry.div_yield)
     # Index options are European; those of shares and funds may be exercised at any time.
-    style = black_scholes if setting.instrument.is_index else american
+    is_european = setting.instrument.is_index or setting.instrument.is_future
+    style = black_scholes if is_european else american
     fair = style.price(setting.spot, strip.strike, *terms, strip.sigma, strip.is_call)
     greeks = style.greeks(setting.spot, strip.strike, *terms, shown, strip.is_call)
     premium = fair - _european(strip)
@@ -516,7 +520,7 @@ def _european(strip: Strip) -> FloatArray:
 
 
 def _at_least_intrinsic(strip: Strip, value: FloatArray) -> FloatArray:
-    if strip.setting.instrument.is_index:
+    if strip.setting.instrument.is_index or strip.setting.instrument.is_future:
         return value
     side = np.where(strip.is_call, 1.0, -1.0)
     return np.maximum(value, side * (strip.setting.spot - strip.strike))
@@ -657,6 +661,9 @@ class QuoteBoard:
     def setting(self, instrument: Instrument, day: int | None = None) -> MarketState:
         """What options are priced on, now or at the close of an earlier day."""
         now = self.quoted_at
+        if instrument.venue is not None:
+            # Where the session was over before New York's, everything stands at its close.
+            now = min(now, listings.venue_session(instrument.venue, self._session)[1])
         if day is not None and day != self.day:
             now = _close_of(day)
         at = self.day if day is None else day
@@ -690,13 +697,14 @@ class QuoteBoard:
         instrument = setting.instrument
         strike = np.array(self.catalogue.strikes(instrument, rule, expiry))
         ids = self.catalogue.ids(instrument, rule, expiry, strike)
-        return Strip.of(setting, rule, listings.settlement(rule, expiry), strike, ids)
+        end = listings.settlement(rule, expiry, instrument.venue)
+        return Strip.of(setting, rule, end, strike, ids)
 
     def price_ahead(self, instrument: Instrument) -> Iterator[date]:
         """Price and describe every option of *instrument* now, yielding each expiry when done."""
         self.underlying_quote(instrument)
         for rule in instrument.classes:
-            for expiry in self.catalogue.expiries(rule):
+            for expiry in self.catalogue.expiries(rule, instrument):
                 self.slice_of(instrument, rule, expiry)
                 self.catalogue.options(instrument, rule, expiry)
                 yield expiry
@@ -765,7 +773,7 @@ class QuoteBoard:
         totals = np.zeros(4, np.int64)
         setting = self.setting(instrument)
         for rule in instrument.classes:
-            for expiry in self.catalogue.expiries(rule):
+            for expiry in self.catalogue.expiries(rule, instrument):
                 volume, interest, _ = activity(self._strip(setting, rule, expiry))
                 n = len(volume) // 2
                 parts = (volume[:n], volume[n:], interest[:n], interest[n:])
@@ -820,7 +828,7 @@ class QuoteBoard:
         i = position[con_id]
         if what == "TRADES" and not built.volume[i]:
             return []
-        end = listings.settlement(rule, expiry)
+        end = listings.settlement(rule, expiry, instrument.venue)
         premium = float(built.premium[i])
         settings = (self.setting(instrument, day) for day in range(first - 1, last + 1))
         values = [

@@ -214,8 +214,9 @@ class Ledger:
             wanted.update(LEDGER_TAGS)
         for account, values in self._market.book().values.items():
             for tag, (value, currency) in values.items():
-                if tag in wanted:
-                    row = answers.SummaryValue(request.req_id, account, tag, value, currency)
+                name = tag.partition(" ")[0]
+                if name in wanted:
+                    row = answers.SummaryValue(request.req_id, account, name, value, currency)
                     self._client.send(row)
         self._client.send(answers.SummaryEnd(request.req_id))
 
@@ -238,7 +239,8 @@ class Ledger:
             self._client.error(-1, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():
-            self._client.send(answers.AccountValue(tag, value, currency, account))
+            name = tag.partition(" ")[0]
+            self._client.send(answers.AccountValue(name, value, currency, account))
         for holding, listing in self._holdings(account):
             quote = self._market.quote(holding.con_id) or Quote()
             self._client.send(_portfolio(holding, listing, quote, self._last_trade(listing)))
@@ -252,7 +254,10 @@ class Ledger:
             self._client.error(request.req_id, 321, f"Invalid account code '{request.account}'")
             return
         for tag, (value, currency) in self._market.book().values.get(account, {}).items():
-            row = answers.AccountMulti(request.req_id, account, request.model, tag, value, currency)
+            name = tag.partition(" ")[0]
+            row = answers.AccountMulti(
+                request.req_id, account, request.model, name, value, currency
+            )
             self._client.send(row)
         self._client.send(answers.AccountMultiEnd(request.req_id))
 
@@ -309,7 +314,8 @@ class Ledger:
         )
         moved = (change[0], change[1], -COMMISSION * contracts)
         after = (before[0] + moved[0], before[1] + moved[1], before[2] + moved[2])
-        margins = Margins(before, moved, after, COMMISSION * contracts, "USD")
+        base = values.get("NetLiquidation", ("", "USD"))[1]
+        margins = Margins(before, moved, after, COMMISSION * contracts, base)
         client_id = client.client_id or 0
         client.send(WhatIfOrder(order, client_id=client_id))
         client.send(WhatIfOrder(order, margins, client_id=client_id))
@@ -367,6 +373,8 @@ def _portfolio(
         price = (quote.bid + quote.ask) / 2.0
     else:
         price = next((known for known in (quote.last, quote.close) if known is not None), price)
+    if price != holding.average_cost / factor:
+        price /= listing.magnifier
     value = price * factor * holding.quantity
     return answers.PortfolioValue(
         contract=_described(listing, listing.primary_exchange or listing.exchange, last_trade),

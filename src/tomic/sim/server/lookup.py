@@ -67,7 +67,7 @@ def find(market: Market, contract: ContractSpec) -> Sequence[Listing]:
 def trades_at(listing: Listing, exchange: str) -> bool:
     """Whether a request may name that exchange for the contract."""
     named = {listing.exchange, listing.primary_exchange, *listing.valid_exchanges.split(",")}
-    return exchange in named or (exchange == "SMART" and listing.sec_type != "IND")
+    return exchange in named
 
 
 _CONFLICT = (
@@ -125,7 +125,7 @@ def subject_of(market: Market, request: object) -> Subject:
 
 def is_open_ended(contract: ContractSpec) -> bool:
     """Whether a details request leaves expiry, strike or right open, and is throttled for it."""
-    if contract.con_id or contract.local_symbol or contract.sec_type != "OPT":
+    if contract.con_id or contract.local_symbol or contract.sec_type not in ("OPT", "FOP"):
         return False
     return len(contract.expiry) < 8 or contract.strike == 0.0 or not right_of(contract)
 
@@ -156,6 +156,7 @@ def details_row(
         "under_sec_type": under.sec_type if under else "",
         "market_rules": ",".join("26" for _ in listing.valid_exchanges.split(",")),
         "real_expiry": f"{listing.settled:%Y%m%d}" if listing.settled else listing.expiry_text,
+        "price_magnifier": listing.magnifier,
     }
     return answers.ContractData(req_id=req_id, **row)
 
@@ -274,8 +275,9 @@ class Lookup:
     def _params_now(self, request: requests.ReqOptionParams) -> None:
         client = self._client
         # A named exchange asks for futures options there; for a share that is nothing at all.
-        if not request.exchange:
-            for row in client.gateway.market.parameters(request.symbol, request.con_id):
+        for row in client.gateway.market.parameters(request.symbol, request.con_id):
+            wanted = row.exchange if request.sec_type == "FUT" else ""
+            if request.exchange == wanted:
                 client.send(answers.OptionParameters(request.req_id, row))
         if not self._is_endless("option_params", request):
             client.end(request.req_id)
@@ -295,7 +297,7 @@ class Lookup:
         listings = [
             listing
             for symbol in _resembling(market, pattern)
-            for sec_type in ("STK", "IND")
+            for sec_type in ("STK", "IND", "FUT")
             for listing in market.find(ContractSpec(symbol=symbol, sec_type=sec_type))
         ]
         rows = tuple(
@@ -321,7 +323,8 @@ def _resembling(market: Market, pattern: str) -> list[str]:
     """The symbol itself, then the market's symbols that begin alike, shortest first."""
     if not pattern:
         return []
-    known = market.symbols if isinstance(market, Named) else ()
+    names = market.symbols if isinstance(market, Named) else ()
+    known = dict.fromkeys(name.partition("@")[0] for name in names)
     alike = [symbol for symbol in known if symbol.startswith(pattern) or pattern.startswith(symbol)]
     return [pattern, *sorted((symbol for symbol in alike if symbol != pattern), key=len)]
 

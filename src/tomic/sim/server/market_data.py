@@ -34,7 +34,9 @@ _SHARES = frozenset(
 LEGAL_GENERIC: dict[str, frozenset[int]] = {
     "STK": _SHARES,
     "IND": (_SHARES | {162}) - {236, 258, 47},
+    "FUT": (_SHARES | {162}) - {236, 258, 47},
     "OPT": _SHARES - {104, 411, 456, 59, 258, 47, 576, 578},
+    "FOP": _SHARES - {104, 411, 456, 59, 258, 47, 576, 578},
 }
 """
 Generic tick ids per security type; one illegal id refuses the whole subscription.
@@ -51,12 +53,16 @@ def number_of(tick: int, *, delayed: bool) -> int:
     return _DELAYED.get(tick, tick) if delayed else tick
 
 
-def quote_ticks(req_id: int, quote: Quote, *, delayed: bool) -> Iterator[Tick]:
-    """Bid, ask and last with their sizes; a missing bid or ask is -1 with size 0."""
+def quote_ticks(req_id: int, quote: Quote, *, delayed: bool, magnifier: int = 1) -> Iterator[Tick]:
+    """
+    Bid, ask and last with their sizes; a missing bid or ask is -1 with size 0.
+
+    Of shares in pence it is -100 (bankroll, issue 31): the sentinel is magnified too.
+    """
     triples = ((1, 0, quote.bid, quote.bid_size), (2, 3, quote.ask, quote.ask_size))
     for price_tick, size_tick, price, size in triples:
         amount = 0 if price is None else (size or 0)
-        value = -1.0 if price is None else price
+        value = -1.0 * magnifier if price is None else price
         yield TickPrice(req_id, number_of(price_tick, delayed=delayed), value, amount)
         yield TickSize(req_id, number_of(size_tick, delayed=delayed), amount)
     if quote.last is not None:
@@ -95,7 +101,7 @@ def generic_ticks(
     req_id: int, quote: Quote, wanted: frozenset[int], *, sec_type: str, right: str
 ) -> Iterator[Tick]:
     """The ticks of generic ids; of an option's calls and puts the other one is zero."""
-    if sec_type == "OPT":
+    if sec_type in ("OPT", "FOP"):
         yield from _option_generics(req_id, quote, wanted, right)
     else:
         yield from _underlying_generics(req_id, quote, wanted)
@@ -348,7 +354,7 @@ class Subscriptions:
         client.later(client.draw(profile.quotes_s), self._quotes, line)
         if line.generics:
             client.later(client.draw(profile.generic_s), self._generic, line)
-        if line.listing.sec_type == "OPT":
+        if line.listing.is_option:
             client.later(client.draw(profile.greeks_s), self._greeks, line)
         if line.snapshot:
             client.later(profile.snapshot_s, self._snapshot_end, line)
@@ -371,7 +377,10 @@ class Subscriptions:
             return
         quote = self._quote(line)
         if not self._dark():
-            self._client.send_all(quote_ticks(line.req_id, quote, delayed=line.delayed))
+            ticks = quote_ticks(
+                line.req_id, quote, delayed=line.delayed, magnifier=line.listing.magnifier
+            )
+            self._client.send_all(ticks)
             self._client.send_all(day_ticks(line.req_id, quote, delayed=line.delayed))
         line.quoting = True
         self._settle(line, quote)
@@ -412,7 +421,7 @@ class Subscriptions:
     def _settle(self, line: Subscription, quote: Quote) -> None:
         """End a snapshot that has everything it can ask for."""
         complete = None not in (quote.bid, quote.ask, quote.last)
-        computed = line.computed or line.listing.sec_type != "OPT"
+        computed = line.computed or not line.listing.is_option
         if line.snapshot and complete and computed and line.quoting:
             self._snapshot_end(line)
 

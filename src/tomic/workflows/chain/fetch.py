@@ -28,12 +28,12 @@ from typing import Any, SupportsIndex
 
 from pydantic import ValidationError
 
-from tomic import errors, selection, valuation
+from tomic import dates, errors, selection, valuation
 from tomic.chain import Chain, Fetch
 from tomic.config import ChainSettings, Settings
 from tomic.ib.history import LastBars, Series, last_bars
 from tomic.ib.option_quotes import OptionStream, cuts_short
-from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, VolSnapshot
+from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, VolSnapshot, major_currency
 from tomic.models.documents import first_fault
 from tomic.selection import Wanted
 from tomic.workflows.chain import setup as preparing
@@ -90,6 +90,21 @@ async def fetch_chain(request: preparing.ChainRequest) -> Chain:
     return await _assembled(request, setup, [rows[pair] for pair in setup.chosen], fetch)
 
 
+def _of_the_market(setup: preparing.Setup) -> tuple[str, ...]:
+    """What the reader must know of a market that is not New York's."""
+    underlying, notes = setup.underlying, []
+    major, count = major_currency(underlying.currency)
+    if count > 1:
+        notes.append(
+            f"{underlying.symbol} is quoted in {underlying.currency}: {count} make 1 {major}"
+        )
+    if setup.chosen.expiries:
+        notes.append(dates.assumed_hours(underlying, setup.chosen.expiries[-1]))
+    if underlying.is_future:
+        notes.append(f"options on the future {underlying.local_symbol}, by Black (1976)")
+    return tuple(filter(None, notes))
+
+
 def _in_order(setup: preparing.Setup) -> list[Wanted]:
     """Expiry by expiry, nearest to the money first."""
     return [
@@ -135,7 +150,7 @@ async def _assembled(
         rate=settings.market.rate,
         div_yield=setup.ticks.dividend_yield,
         data_type=_data_type(session.data_type or DataType.LIVE, rows),
-        notes=(*session.notes, *setup.chosen.notes),
+        notes=(*session.notes, *setup.chosen.notes, *_of_the_market(setup)),
         multiplier=setup.params.multiplier,
         trading_class=setup.params.trading_class,
         fetch=fetch,

@@ -95,12 +95,12 @@ class ContractMemory:
         ]
         try:
             await self._database.contracts.save_underlying(underlying, day)
-            for name in sorted({params.trading_class for params in listed}):
+            for name in sorted({f"{row.trading_class}:{row.multiplier}" for row in listed}):
                 # Of the exchanges that list a class, the one that is chosen when it is asked for.
                 best = selection.choose_params(listed, symbol, name)
                 await self._database.contracts.save_option_params(symbol, day, best)
             await self._database.contracts.save(
-                symbol, day, params.trading_class, rows, complete=known.complete
+                symbol, day, params.key, rows, complete=known.complete
             )
         except errors.StoreError as exc:
             self._forgets(exc)
@@ -201,7 +201,12 @@ async def _prepare(request: ChainRequest) -> Setup:
         contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
         _ticks_or_refusal(request, underlying, _IV_GRACE_S if in_sigmas else 0.0),
     )
-    params = selection.choose_params(listed, request.symbol, settings.chain.trading_class)
+    params = selection.choose_params(
+        listed,
+        request.symbol,
+        settings.market.trading_class(request.symbol, settings.chain.trading_class),
+        ticker=underlying.ib_symbol,
+    )
     today = dates.local_date(now, underlying.time_zone)
     spot = ticks.spot or await _other_spot(request, underlying, params, today, refused)
     text = f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"
@@ -209,7 +214,7 @@ async def _prepare(request: ChainRequest) -> Setup:
     chosen = _chosen(request, params, spot.price, today, ticks.implied_volatility)
     known = KnownContracts()
     if request.memory is not None:
-        known = await request.memory.load(underlying.symbol, today, params.trading_class)
+        known = await request.memory.load(underlying.symbol, today, params.key)
     return Setup(underlying, is_open, today, ticks, spot, listed, params, chosen, known)
 
 
@@ -336,6 +341,8 @@ def web_spot_of(resources: Resources) -> SpotFallback:
         return resources.stand_in.web_spots.get(underlying.symbol) if resources.stand_in else None
 
     async def visited(underlying: Underlying) -> Spot | None:
+        if not underlying.is_american_listing:
+            return None  # the page of that symbol is another share's, in dollars
         visits = resources.visits()
         page = await visits.page(underlying.symbol) if visits is not None else None
         if page is None or page.spot_price is None:

@@ -352,7 +352,10 @@ async def read_book(
 
 async def _read_account(work: _Reading) -> None:
     timeout_s = work.settings.portfolio.account_timeout_s
-    work.positions = await account.positions(work.session, timeout_s=timeout_s)
+    held = await account.positions(work.session, timeout_s=timeout_s)
+    work.positions = await account.named(
+        work.session, held, work.settings.market, timeout_s=work.settings.ib.request_timeout_s
+    )
     work.accounts = await account.summaries(work.session, timeout_s=timeout_s)
     await work.session.now()
 
@@ -384,7 +387,10 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
     if leg.strike is None or leg.expiry is None:
         return bare
     listed = await contracts.option_params(session, underlying, timeout_s=ib.params_timeout_s)
-    params = selection.choose_params(listed, leg.symbol, work.settings.chain.trading_class)
+    market, asked = work.settings.market, work.settings.chain.trading_class
+    params = selection.choose_params(
+        listed, leg.symbol, market.trading_class(leg.symbol, asked), ticker=underlying.ib_symbol
+    )
     pair = Wanted(leg.expiry, leg.strike, "C" if leg.right == "C" else "P")
     contract = convert.option_contract(underlying, params, pair)
     details = await account.details_of(
@@ -392,7 +398,8 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
     )
     option = {
         **pair._asdict(),
-        "sec_type": "OPT",
+        "sec_type": "FOP" if underlying.is_future else "OPT",
+        "exchange": "" if params.exchange == "SMART" else params.exchange,
         "con_id": details.contract.conId if details.contract else None,
         "multiplier": float(params.multiplier),
         "trading_class": params.trading_class,
