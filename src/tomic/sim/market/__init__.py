@@ -17,7 +17,7 @@ from tomic import _lazy
 from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
-_lazy.offer(__name__, modules="model")
+_lazy.offer(__name__, modules="account model")
 
 
 @dataclass(frozen=True, slots=True)
