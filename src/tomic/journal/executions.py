@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from tomic import dates
 from tomic.errors import DataError, TomicError
@@ -30,23 +31,41 @@ _MOST_CONTRACTS = 1e9
 _MOST_PRICE = 1e7
 """Above any price or strike ever listed, in any currency."""
 _MOST_MULTIPLIER = 1_000_000
+_MOST_MONEY = 1e12
+_MOST_RATIO = 10_000.0
+_LETTERS = 3
+"""Of a currency, as ISO 4217 writes it."""
 _YEARS = range(1970, 2200)
+
+
+class Source(StrEnum):
+    """Which of a broker's reports an execution comes from."""
+
+    ACTIVITY = "activity statement"
+    FLEX = "Flex query"
+    TWS = "TWS"
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """One execution as a broker reports it."""
+    """
+    One execution as a broker reports it.
+
+    What the report does not tell stays empty: no currency, account or multiplier is assumed.
+    """
 
     exec_id: str
+    """TWS's execId, Flex's ibExecID; empty where the report has none: see `numbered`."""
     at: dt.datetime
     symbol: str
     contract: nouns.Contract
+    """With con_id and trading class where they are told; see *lacks_multiplier*."""
     quantity: float
     """Signed: bought or sold."""
     price: float
     """Currency per share."""
     commission: float | None = None
-    """A cost is positive; None where the broker does not report it."""
+    """In *currency*, a cost is positive; None where the broker does not report it."""
     order: str = ""
     """Number of the order, shared by the legs of a combination."""
     action: nouns.Action | None = None
@@ -55,11 +74,34 @@ class Executed:
     """Whether it opens (True) or closes (False); None where the broker says neither, or both."""
     cancels: bool = False
     """Whether the broker takes an earlier execution back with it; the quantity has its sign."""
+    account: str = ""
+    currency: str = ""
+    """Of price and commission."""
+    lacks_multiplier: bool = False
+    """Whether the report says no multiplier: that of *contract* then means nothing."""
+    trade_id: str = ""
+    """Flex's tradeID, which a replacement of the trade has too."""
+    transaction_id: str = ""
+    """Flex's transactionID, which is unique."""
+    corrects: tuple[str, ...] = ()
+    """
+    Numbers (of execution, transaction or trade) of what this takes back, where it cancels, or
+    else replaces.
+    """
+    source: Source | None = None
 
 
-def fault(execution: Executed) -> str:
-    """Why this cannot be a real trade; empty where it can."""
-    contract, paid = execution.contract, execution.commission
+def fault(report: Executed | nouns.CashFlow | nouns.ContractChange) -> str:
+    """Why this cannot have happened; empty where it can."""
+    if isinstance(report, nouns.CashFlow):
+        return _cash_fault(report) or _moment_fault(report.at)
+    if isinstance(report, nouns.ContractChange):
+        return _change_fault(report) or _moment_fault(report.at)
+    return _amount_fault(report) or _contract_fault(report.contract) or _moment_fault(report.at)
+
+
+def _amount_fault(execution: Executed) -> str:
+    paid = execution.commission
     numbers = {"quantity": execution.quantity, "price": execution.price, "commission": paid or 0.0}
     odd = [name for name, value in numbers.items() if not math.isfinite(value)]
     if odd:
@@ -71,18 +113,53 @@ def fault(execution: Executed) -> str:
         return f"{amount} is beyond reason"
     if execution.price < 0.0:
         return f"a price of {execution.price:g} is below 0"
-    strike = contract.strike or 0.0
+    strike = execution.contract.strike or 0.0
     if not max(execution.price, strike) <= _MOST_PRICE:
         return f"a price or strike of {max(execution.price, strike):g} is beyond reason"
+    return _currency_fault(execution.currency)
+
+
+def _contract_fault(contract: nouns.Contract) -> str:
     if contract.multiplier > _MOST_MULTIPLIER:
         return f"a multiplier of {contract.multiplier} is beyond reason"
     if contract.con_id is not None and not 0 < contract.con_id < nouns.MOST_NUMBER:
         return f"{contract.con_id} is no contract id"
-    if execution.at.year not in _YEARS:
-        return f"{execution.at.year} is no year to trade in"
     if contract.expiry is not None and contract.expiry.year not in _YEARS:
         return f"an expiry of {contract.expiry} is beyond reason"
     return ""
+
+
+def _cash_fault(flow: nouns.CashFlow) -> str:
+    if not math.isfinite(flow.amount):
+        return f"amount {flow.amount:g} is no number"
+    if flow.amount == 0.0:
+        return "an amount of 0 is no payment"
+    if abs(flow.amount) > _MOST_MONEY:
+        return f"an amount of {flow.amount:g} is beyond reason"
+    contract = _contract_fault(flow.contract) if flow.contract is not None else ""
+    return contract or _currency_fault(flow.currency)
+
+
+def _change_fault(change: nouns.ContractChange) -> str:
+    ratio = change.ratio
+    if ratio is not None and not (
+        math.isfinite(ratio) and 1.0 / _MOST_RATIO <= ratio <= _MOST_RATIO
+    ):
+        return f"a ratio of {ratio:g} is no split"
+    if not change.symbol:
+        return "it names no symbol"
+    contracts = [contract for contract in (change.before, change.after) if contract is not None]
+    return next((reason for contract in contracts if (reason := _contract_fault(contract))), "")
+
+
+def _currency_fault(currency: str) -> str:
+    if not currency or (len(currency) == _LETTERS and currency.isascii() and currency.isalpha()):
+        return ""
+    return f"{currency!r} is no currency such as EUR"
+
+
+def _moment_fault(at: dt.datetime) -> str:
+    return "" if at.year in _YEARS else f"{at.year} is no year to trade in"
 
 
 @dataclass(frozen=True, slots=True)
