@@ -33,7 +33,7 @@ from tomic.errors import BadFile, InvalidSymbol, TomicError
 from tomic.journal.executions import Executed, fault, numbered
 from tomic.models import normalize_symbol
 from tomic.models.documents import first_fault
-from tomic.models.journal import Action, Contract
+from tomic.models.journal import Action, CashFlow, Contract, ContractChange
 
 COLUMNS = (
     "an activity statement (section Trades) or a Flex query of trades with Symbol, DateTime, "
@@ -78,6 +78,8 @@ class BrokerFile:
     """The row of each execution."""
     other_levels: Mapping[str, int] = field(default_factory=dict)
     """Rows that repeat others, in parts or in sum, by their level of detail."""
+    cash_flows: tuple[CashFlow, ...] = ()
+    contract_changes: tuple[ContractChange, ...] = ()
 
 
 class _Line(NamedTuple):
