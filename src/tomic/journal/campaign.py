@@ -124,9 +124,9 @@ def _goes_with(leg: nouns.Contract, other: nouns.Contract) -> bool:
 
 def is_same(contract: nouns.Contract, other: nouns.Contract) -> bool:
     """
-    Whether two are one contract of an underlying: by contract id where both have one, else by terms.
+    Whether two are one contract of an underlying.
 
-    A class that is not known may be any.
+    By contract id where both have one, else by terms: a class that is not known may be any.
     """
     if contract.con_id is not None and other.con_id is not None:
         return contract.con_id == other.con_id

@@ -721,7 +721,7 @@ def _opened(
     book: _Book,
     shares: Mapping[int, _Share],
 ) -> Placed:
-    """What opens legs: an entry of its own, or more of what the same order opened on another day."""
+    """What opens legs: an entry of its own, or more of what its order opened on another day."""
     begun = book.of_order(group)
     if begun is not None and begun[0] not in shares and trade.action is nouns.Action.OPEN:
         number, entry = begun
@@ -927,8 +927,8 @@ def _distribute(
         stock = _deliver(stock, entries, shares)
         stock = _close(trade, stock, entries, shares)
         apart = [
-            Unplaced(part.exec_ids, f"{part.fill.quantity:+g} shares are delivered for an option "
-                     "that no open entry holds; import what opened it")
+            Unplaced(part.exec_ids, f"{part.fill.quantity:+g} shares of {trade.at:%Y-%m-%d} are "
+                     "delivered, which no open entry holds; import what bought them")
             for part in stock
             if part.opens is False
         ]  # fmt: skip
@@ -1059,7 +1059,7 @@ def _deliver(
                 part = left[place]
                 if wanted <= _DUST or not _is_delivery(part, option):
                     continue
-                if _are_held_elsewhere(part, number, entries):
+                if _are_held_elsewhere(part, number, entries) or _are_older(part, entries):
                     continue
                 delivered, rest = _split(part, min(wanted, abs(part.fill.quantity)))
                 wanted -= abs(delivered.quantity)
@@ -1067,10 +1067,25 @@ def _deliver(
                 left[place : place + 1] = rest
     if len(assigned) == 1:
         number, share = assigned[0]
-        own = [part for part in left if not _are_held_elsewhere(part, number, entries)]
+        own = [
+            part
+            for part in left
+            if not _are_held_elsewhere(part, number, entries) and not _are_older(part, entries)
+        ]
         share.opening += [part.fill for part in own]
         left = [part for part in left if part not in own]
     return left
+
+
+def _are_older(part: _OrderPart, entries: Mapping[int, nouns.JournalEntry]) -> bool:
+    """Whether shares go that were there before anything that was imported."""
+    if part.opens is not False:
+        return False
+    held = math.fsum(
+        max(-campaign.held_of(campaign.held(entry), part.fill) * part.fill.quantity, 0.0)
+        for entry in entries.values()
+    )
+    return held <= _DUST
 
 
 def _are_held_elsewhere(
@@ -1134,9 +1149,11 @@ def numbered(executions: Iterable[Executed]) -> list[Executed]:
     always gives the same numbers.
     """
     counts: Counter[object] = Counter()
+    given: dict[str, Executed] = {}
     result = []
     for execution in executions:
         same = (
+            execution.account,
             execution.at,
             execution.symbol,
             execution.contract.key,
@@ -1144,15 +1161,27 @@ def numbered(executions: Iterable[Executed]) -> list[Executed]:
             execution.price,
         )
         # Numbers are kept in a row, with blanks between them.
-        number = "_".join(execution.exec_id.split())
+        told = execution.exec_id or execution.trade_id or execution.transaction_id
+        number = "_".join(told.split())
         if not number:
             number = (
                 f"{execution.at:%Y%m%dT%H%M%S}|{execution.symbol}|{execution.contract.name}|"
                 f"{execution.quantity:g}|{execution.price:g}|{counts[same]}"
             ).replace(" ", "_")
+            if execution.account:
+                number = f"{execution.account}|{number}"
+        elif (other := given.get(number)) is not None and _is_another(execution, other):
+            # A replacement has the trade number of what it replaces.
+            number = f"{number}/{execution.transaction_id}"
+        given.setdefault(number, execution)
         result.append(replace(execution, exec_id=number))
         counts[same] += 1
     return result
+
+
+def _is_another(execution: Executed, other: Executed) -> bool:
+    ids = {execution.transaction_id, other.transaction_id} - {""}
+    return len(ids) > 1 and not execution.exec_id
 
 
 def corrections(ids: Iterable[str]) -> dict[str, str]:
@@ -1181,21 +1210,256 @@ def _revision(number: str) -> int:
 
 
 def taken_back(executions: Sequence[Executed]) -> list[tuple[Executed, Executed]]:
-    """Cancellations with the executions they take back, as far as both are among these."""
+    """
+    Cancellations with the executions they take back, as far as both are among these.
+
+    By the numbers that a cancellation names; where it names none by what it says of the trade.
+    """
     pairs = []
-    left = [execution for execution in executions if not execution.cancels]
+    left = {place: execution for place, execution in enumerate(executions) if not execution.cancels}
+    by_terms: dict[tuple[object, ...], list[int]] = {}
+    for place, execution in left.items():
+        by_terms.setdefault(_terms(execution.symbol, execution.contract), []).append(place)
     for cancel in (execution for execution in executions if execution.cancels):
         fits = [
-            (execution.quantity != -cancel.quantity, execution.at, place)
-            for place, execution in enumerate(left)
-            if (execution.symbol, execution.contract.key) == (cancel.symbol, cancel.contract.key)
-            and abs(execution.quantity) == abs(cancel.quantity)
-            and abs(execution.price - cancel.price) < 0.5 * _CENT
-            and execution.at <= cancel.at
-        ]
+            (not _is_named(cancel, left[place]), left[place].quantity != -cancel.quantity,
+             left[place].at, place)
+            for place in by_terms.get(_terms(cancel.symbol, cancel.contract), ())
+            if place in left and _is_taken_back(cancel, left[place])
+        ]  # fmt: skip
         if fits:
-            pairs.append((cancel, left.pop(min(fits)[2])))
+            pairs.append((cancel, left.pop(min(fits)[-1])))
     return pairs
+
+
+def _is_named(cancel: Executed, execution: Executed) -> bool:
+    return not {execution.transaction_id, execution.exec_id, ""}.isdisjoint(cancel.corrects)
+
+
+def _is_taken_back(cancel: Executed, execution: Executed) -> bool:
+    if cancel.account and execution.account and cancel.account != execution.account:
+        return False
+    if _is_named(cancel, execution):
+        return True
+    is_alike = (
+        campaign.is_same(execution.contract, cancel.contract)
+        and abs(execution.quantity) == abs(cancel.quantity)
+        and abs(execution.price - cancel.price) < 0.5 * _CENT
+        and execution.at <= cancel.at
+    )
+    is_told = not cancel.corrects or execution.trade_id in cancel.corrects
+    return is_alike and (is_told or not execution.trade_id)
+
+
+def without_corrected(executions: Sequence[Executed]) -> tuple[list[Executed], dict[str, str]]:
+    """
+    Executions that count, and why others do not, by number.
+
+    A cancellation and what it takes back come to nothing, a correction counts in place of what it
+    corrects. What the broker charged for a trade that it booked anew stays with the new booking.
+    """
+    aside: dict[str, str] = {}
+    newer = corrections(execution.exec_id for execution in executions)
+    by_id: dict[str, Executed] = {}
+    for execution in executions:
+        for number in (execution.trade_id, execution.transaction_id, execution.exec_id):
+            if number and not execution.cancels:
+                by_id.setdefault(number, execution)
+    carried: dict[str, float] = {}
+    for cancel, original in taken_back(executions):
+        aside[original.exec_id] = f"taken back by {cancel.exec_id}"
+        aside[cancel.exec_id] = f"takes {original.exec_id} back"
+        again = newer.get(original.exec_id) or _booked_anew(executions, cancel, original)
+        if again is not None:
+            paid = (original.commission or 0.0) + (cancel.commission or 0.0)
+            carried[again] = carried.get(again, 0.0) + paid
+    for number, newest in newer.items():
+        aside.setdefault(number, f"put right by {newest}")
+    for execution in executions:
+        for number in execution.corrects if not execution.cancels else ():
+            old = by_id.get(number)
+            if old is not None and old.exec_id != execution.exec_id:
+                aside.setdefault(old.exec_id, f"put right by {execution.exec_id}")
+    kept = [
+        replace(execution, commission=(execution.commission or 0.0) + carried[execution.exec_id])
+        if execution.exec_id in carried
+        else execution
+        for execution in executions
+        if execution.exec_id not in aside
+    ]
+    return kept, aside
+
+
+def _booked_anew(
+    executions: Sequence[Executed], cancel: Executed, original: Executed
+) -> str | None:
+    """The number of the booking that replaces a cancelled one: it has the same trade number."""
+    if not original.trade_id:
+        return None
+    return next(
+        (
+            execution.exec_id
+            for execution in executions
+            if execution.trade_id == original.trade_id
+            and not execution.cancels
+            and execution.exec_id != original.exec_id
+            and campaign.is_same(execution.contract, original.contract)
+        ),
+        None,
+    )
+
+
+def enriched(execution: Executed, other: Executed) -> Executed:
+    """An execution with what another report of it tells beside."""
+    names = ("order", "action", "opens", "account", "currency", "trade_id", "transaction_id",
+             "corrects", "source", "commission")  # fmt: skip
+    told = {
+        name: value
+        for name in names
+        if getattr(execution, name) in (None, "", ())
+        and (value := getattr(other, name)) not in (None, "", ())
+    }
+    contract, its = execution.contract, other.contract
+    terms: dict[str, object] = {}
+    if contract.con_id is None and its.con_id is not None:
+        terms["con_id"] = its.con_id
+    if not contract.trading_class and its.trading_class:
+        terms["trading_class"] = its.trading_class
+    if execution.lacks_multiplier and not other.lacks_multiplier:
+        terms["multiplier"] = its.multiplier
+        told["lacks_multiplier"] = False
+    if terms:
+        told["contract"] = contract.model_copy(update=terms)
+    return replace(execution, **told) if told else execution
+
+
+# -- entries made anew -------------------------------------------------------------------------
+
+
+def carried_over(
+    released: Sequence[nouns.JournalEntry], made: Sequence[nouns.JournalEntry]
+) -> list[nouns.JournalEntry]:
+    """
+    Entries that were placed anew, in the place of those they were before.
+
+    The entry that its opening executions belong to gives number, notes, rules and marks; one whose
+    executions went elsewhere is cancelled and says so.
+    """
+    openings = {number: place for place, entry in enumerate(made) for number in _opening(entry)}
+    result: list[nouns.JournalEntry] = []
+    used: set[int] = set()
+    for entry in released:
+        places = [openings[number] for number in _opening(entry) if number in openings]
+        place = next((place for place in places if place not in used), None)
+        if place is None:
+            result.append(entry.model_copy(update={
+                "status": nouns.EntryStatus.CANCELLED, "trades": (), "flows": (),
+                "closed_at": None, "snapshots": (),
+            }))  # fmt: skip
+            continue
+        used.add(place)
+        names = ("account", "currency", "opened_at", "closed_at", "status", "trades")
+        update = {name: getattr(made[place], name) for name in names}
+        result.append(entry.model_copy(update=update))
+    return result + [entry for place, entry in enumerate(made) if place not in used]
+
+
+def _opening(entry: nouns.JournalEntry) -> list[str]:
+    fills = entry.trades[0].fills if entry.trades else ()
+    return list(_ids(fills))
+
+
+# -- money beside trades -----------------------------------------------------------------------
+
+_HELD_BEFORE = dt.timedelta(days=75)
+"""A dividend is paid weeks after the day that decides who gets it."""
+_SETTLES_WITHIN = dt.timedelta(days=5)
+
+
+def book_cash(
+    flows: Iterable[nouns.CashFlow], entries: Sequence[nouns.JournalEntry]
+) -> tuple[dict[int, nouns.JournalEntry], dict[str, str]]:
+    """
+    Give each dividend, payment of interest and settlement in cash to the entries it belongs to.
+
+    Several that share it get their part by what they held, to the cent, and the parts come to the
+    whole.
+
+    Returns:
+        Changed entries by their place, and by number why a payment belongs to none.
+    """
+    changed: dict[int, nouns.JournalEntry] = {}
+    reasons: dict[str, str] = {}
+    of_symbol: dict[str, list[int]] = {}
+    for place, entry in enumerate(entries):
+        of_symbol.setdefault(entry.symbol, []).append(place)
+    for flow in sorted(flows, key=lambda each: (each.at, each.id)):
+        weights = {
+            place: weight
+            for place in of_symbol.get(flow.symbol, ())
+            if (weight := _claim(flow, changed.get(place, entries[place]))) > 0.0
+        }
+        if not weights:
+            what = f"{flow.kind.value} {flow.amount:+.2f} {flow.currency}".rstrip()
+            whose = f"of {flow.symbol}: no entry" if flow.symbol else "of the account: no entry"
+            reasons[flow.id] = f"{what} {whose} held what it is for"
+            continue
+        for place, amount in _shared(flow.amount, weights).items():
+            entry = changed.get(place, entries[place])
+            part = flow.model_copy(update={"amount": amount})
+            changed[place] = entry.model_copy(update={"flows": (*entry.flows, part)})
+    return changed, reasons
+
+
+def _claim(flow: nouns.CashFlow, entry: nouns.JournalEntry) -> float:
+    """How much of what a payment is for an entry held; 0 for none."""
+    accounts = {flow.account, entry.account} - {""}
+    currencies = {flow.currency, entry.currency} - {""}
+    is_other = len(accounts) > 1 or len(currencies) > 1 or entry.opened_at > flow.at
+    if is_other or entry.status is nouns.EntryStatus.CANCELLED:
+        return 0.0
+    if flow.kind is nouns.CashKind.SETTLEMENT:
+        return _settled_options(flow, entry)
+    if entry.closed_at is not None and flow.at - entry.closed_at > _HELD_BEFORE:
+        return 0.0
+    recent = (trade.at for trade in reversed(entry.trades) if trade.at <= flow.at)
+    before = (at - dt.timedelta(microseconds=1) for at in recent if flow.at - at <= _HELD_BEFORE)
+    moments = [flow.at, *before]
+    for moment in moments:
+        shares = math.fsum(leg.quantity for leg in campaign.held(entry, moment) if leg.is_stock)
+        if shares and (shares > 0.0) is _is_for_long(flow):
+            return abs(shares)
+    return 0.0
+
+
+def _is_for_long(flow: nouns.CashFlow) -> bool:
+    """Whether whoever holds shares gets or pays it, and not who is short of them."""
+    if flow.kind in (nouns.CashKind.DIVIDEND, nouns.CashKind.IN_LIEU):
+        return flow.amount > 0.0
+    return flow.kind is nouns.CashKind.WITHHOLDING
+
+
+def _settled_options(flow: nouns.CashFlow, entry: nouns.JournalEntry) -> float:
+    return math.fsum(
+        abs(fill.quantity)
+        for trade in entry.trades
+        if trade.action in (nouns.Action.ASSIGN, nouns.Action.EXPIRE)
+        and abs(trade.at - flow.at) <= _SETTLES_WITHIN
+        and not any(other.is_stock for other in trade.fills)
+        for fill in trade.fills
+        if flow.contract is None or campaign.is_same(fill, flow.contract)
+    )
+
+
+def _shared(amount: float, weights: Mapping[int, float]) -> dict[int, float]:
+    """An amount by weight, each part in cents, and the parts come to the whole."""
+    total, parts, running, given = math.fsum(weights.values()), {}, 0.0, 0.0
+    for place, weight in weights.items():
+        running += weight
+        upto = amount if running >= total - _DUST else round(amount * running / total, 2)
+        parts[place] = round(upto - given, 6)
+        given = upto
+    return {place: part for place, part in parts.items() if part}
 
 
 # -- one trade by two roads --------------------------------------------------------------------
@@ -1210,6 +1474,7 @@ class _Bundle:
     quantity: float
     value: float
     ids: frozenset[str]
+    account: str
 
 
 def told_before(new: Sequence[Executed], known: Sequence[Executed]) -> dict[str, str]:
@@ -1222,7 +1487,11 @@ def told_before(new: Sequence[Executed], known: Sequence[Executed]) -> dict[str,
     known_as: dict[str, str] = {}
     for kind in {_kind(execution.exec_id) for execution in new}:
         fresh = _bundles(execution for execution in new if _kind(execution.exec_id) == kind)
-        others = _bundles(execution for execution in known if _kind(execution.exec_id) != kind)
+        others = _bundles(
+            execution
+            for execution in known
+            if _kind(execution.exec_id) != kind and _side(execution) in fresh
+        )
         pairs = [
             (_apart(bundle, other), sorted(bundle.ids), sorted(other.ids))
             for name, bundles in fresh.items()
@@ -1247,12 +1516,7 @@ def _bundles(executions: Iterable[Executed]) -> dict[tuple[object, ...], list[_B
     """By contract and side: each execution, those of one second, and those of one order."""
     groups: dict[tuple[object, ...], dict[object, list[Executed]]] = {}
     for execution in executions:
-        name = (
-            execution.symbol,
-            execution.contract.key,
-            execution.quantity > 0.0,
-            execution.cancels,
-        )
+        name = _side(execution)
         bundles = groups.setdefault(name, {})
         bundles.setdefault(execution.exec_id, []).append(execution)
         bundles.setdefault(execution.at.astimezone(dt.UTC).replace(microsecond=0), []).append(
@@ -1263,6 +1527,12 @@ def _bundles(executions: Iterable[Executed]) -> dict[tuple[object, ...], list[_B
     return {name: list({_bundle(parts) for parts in of.values()}) for name, of in groups.items()}
 
 
+def _side(execution: Executed) -> tuple[object, ...]:
+    """Contract and side, by what every report tells of it."""
+    terms = _terms(execution.symbol, execution.contract)
+    return (*terms, execution.quantity > 0.0, execution.cancels)
+
+
 def _bundle(executions: Sequence[Executed]) -> _Bundle:
     return _Bundle(
         min(execution.at for execution in executions),
@@ -1270,12 +1540,14 @@ def _bundle(executions: Sequence[Executed]) -> _Bundle:
         round(math.fsum(execution.quantity for execution in executions), 6),
         round(math.fsum(execution.quantity * execution.price for execution in executions), 6),
         frozenset(execution.exec_id for execution in executions),
+        executions[0].account,
     )
 
 
 def _is_same(bundle: _Bundle, other: _Bundle) -> bool:
     return (
-        bundle.quantity == other.quantity
+        len({bundle.account, other.account} - {""}) < 2
+        and bundle.quantity == other.quantity
         and abs(bundle.value - other.value) <= 0.5 * _CENT * abs(bundle.quantity)
         and _apart(bundle, other) <= _NEAR
     )
