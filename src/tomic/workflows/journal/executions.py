@@ -30,6 +30,7 @@ from tomic.models.journal import (
     Contract,
     ContractChange,
     EntryStatus,
+    Fill,
     JournalEntry,
 )
 from tomic.store import Booking, Decision, Execution, UnreadRow
@@ -399,7 +400,8 @@ async def _waiting(
         for fill in trade.fills
         for number in fill.exec_id.split()
     }
-    set_aside = ignored(await kept.decisions())
+    decisions = await kept.decisions()
+    set_aside, corrected = ignored(decisions), _corrected(decisions)
     linked: dict[str, int] = {}
     active: list[Executed] = []
     reasons: dict[str, str] = {}
@@ -407,7 +409,7 @@ async def _waiting(
         number, owner = execution.exec_id, execution.entry_id
         if owner is None and (owner := owners.get(number)) is not None:
             await kept.link_executions([number], owner)
-        if owner is None and number in set_aside:
+        if owner is None and number in set_aside and number not in corrected:
             continue
         executed, reason = _sound(execution)
         if executed is None:
@@ -440,7 +442,7 @@ async def _waiting(
                 f"{entry_id}; tomic journal correct {entry_id} changes it there"
             )
         else:
-            decided[number] = reason
+            decided |= {number: reason} if number not in set_aside else {}
     newer = executions.corrections(by_number)
     for old, new in newer.items():
         if old in linked and old not in released and new not in linked:
@@ -455,6 +457,7 @@ async def _waiting(
         for execution in sound
         if (execution.exec_id not in linked or execution.exec_id in released)
         and execution.exec_id not in reasons
+        and execution.exec_id not in set_aside
     ]
     return _Work(
         waiting,
@@ -504,20 +507,35 @@ async def _to_make_anew(
     if not symbols:
         return []
     by_hand = await journal.store.journal.edited()
-    return [
-        entry
+    numbers = {entry.id: _numbers(entry) for entry in entries if entry.symbol in symbols}
+    anew = {
+        entry.id
         for entry in entries
         if entry.symbol in symbols
         and entry.id not in by_hand
         and entry.status is not EntryStatus.CANCELLED
-        and entry.trades
-        and all(
-            fill.exec_id and set(fill.exec_id.split()) <= linked.keys()
-            for trade in entry.trades
-            if trade.action is not Action.CONVERT
-            for fill in trade.fills
-        )
+        and numbers[entry.id]
+        and all(fill.exec_id for fill in _traded(entry))
+        and numbers[entry.id] <= linked.keys()
+    }
+    # What shares an execution with an entry that stays has to stay too.
+    while staying := {number for own, of in numbers.items() if own not in anew for number in of}:
+        shared = {own for own in anew if numbers[own] & staying}
+        if not shared:
+            break
+        anew -= shared
+    return [entry for entry in entries if entry.id in anew]
+
+
+def _traded(entry: JournalEntry) -> list[Fill]:
+    """What was bought and sold, and not only converted."""
+    return [
+        fill for trade in entry.trades if trade.action is not Action.CONVERT for fill in trade.fills
     ]
+
+
+def _numbers(entry: JournalEntry) -> set[str]:
+    return {number for fill in _traded(entry) for number in fill.exec_id.split()}
 
 
 @dataclass(slots=True)
@@ -579,6 +597,8 @@ async def _write(
         except Exception as exc:
             reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
             placing.reasons |= dict.fromkeys(own.exec_ids, reason)
+    # One that closes legs of several entries is in a changed one and in others.
+    unchanged -= {number for _, numbers in documents_of for number in numbers}
     released = [number for number in work.released if number not in unchanged]
     if not documents_of and not released:
         return
@@ -755,6 +775,21 @@ def loaded(stored: Execution) -> Executed:
 def ignored(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
     """Executions and rows whose last decision sets them aside."""
     return {number for number, made in decisions.items() if made[-1].decision == "ignore"}
+
+
+_CORRECTED = ("taken back by ", "takes ", "put right by ")
+"""How the reasons begin for which corrections and what they correct are set aside."""
+
+
+def _corrected(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
+    """Executions that were set aside because the broker itself took them back or put them right."""
+    return {
+        number
+        for number, made in decisions.items()
+        if made[-1].decision == "ignore"
+        and made[-1].who == _OURSELVES
+        and made[-1].because.startswith(_CORRECTED)
+    }
 
 
 async def listing(
