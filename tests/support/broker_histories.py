@@ -211,6 +211,9 @@ def _live(
                 trader.flatten_shares(day)
                 for _ in range(rng.choice([0, 0, 0, 1, 1, 2])):
                     trader.act(day)
+                if day not in ends and rng.random() < 0.03:
+                    # In the evening, after everything else.
+                    trader.assign_early(day)
                 if day in ends:
                     trader.expire(day, ends[day])
         day += dt.timedelta(days=1)
@@ -355,8 +358,6 @@ class _Trader:
             actions += [self.close, self.close, self.close_part]
             if later:
                 actions += [self.roll, self.flip]
-            if not self.listing.is_index:
-                actions += [self.assign_early]
         if actions:
             self.rng.choice(actions)(day)
 
@@ -369,7 +370,11 @@ class _Trader:
         for campaign in self.open:
             for con_id in campaign.legs:
                 holders[con_id] = holders.get(con_id, 0) + 1
-        return [one for one in self.open if all(holders[con_id] == 1 for con_id in one.legs)]
+        return [
+            one
+            for one in self.open
+            if not self._shares(one) and all(holders[con_id] == 1 for con_id in one.legs)
+        ]
 
     def _shape(self, day: dt.date, size: float) -> list[tuple[int, float]]:
         expiry = self._expiry(day)
@@ -533,8 +538,7 @@ class _Trader:
         singles = [
             one for one in self._plain() if len(one.legs) == 1 and min(one.legs.values()) < 0
         ]
-        singles = [one for one in singles if self.made.terms[next(iter(one.legs))].right]
-        if not singles or any(self._shares(one) for one in self.open):
+        if not singles or self.has_shares or self.listing.is_index:
             return
         campaign = self.rng.choice(singles)
         ((con_id, _),) = campaign.legs.items()
