@@ -12,8 +12,9 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -45,6 +46,8 @@ _TRIES = 5
 _OURSELVES = "tomic"
 """Who decided, where the executions themselves tell."""
 _MOST_NOTES = 20
+_AT_ONCE = 400
+"""Entries of one transaction."""
 _TEXTS = ("account", "currency", "trade_id", "transaction_id")
 
 
@@ -131,8 +134,9 @@ async def _take(
 ) -> Intake:
     """Keep everything; then place what waits, old and new; then say what became of it."""
     kept, now = journal.store.journal, await journal.clock()
-    rows_known = {execution.exec_id: execution for execution in await kept.executions()}
-    stored = {number: _sound(execution)[0] for number, execution in rows_known.items()}
+    read = await kept.each_execution(lambda row: (row.exec_id, _sound(row)[0]))
+    stored = dict(read)
+    del read
     readable = await _read_again(journal)
     fresh: dict[str, Executed] = {}
     richer: dict[str, Executed] = {}
@@ -172,7 +176,8 @@ async def _take(
     repeated = executions.told_before(list(fresh.values()), known)
     reasons = {number: f"the same trade as {other}" for number, other in repeated.items()}
     await _set_aside(journal, reasons, now)
-    placing = await _place(journal, now, changed=fresh.keys() | richer.keys() | booked.changes)
+    changed = fresh.keys() | richer.keys() | booked.changes
+    placing = await _place(journal, now, changed=changed)
     reasons_of_cash = await _book_cash(journal, now)
     waiting = set(ids) & placing.reasons.keys()
     unbooked = booked.cash & reasons_of_cash.keys()
@@ -184,8 +189,8 @@ async def _take(
     if waiting or refused or unbooked:
         notes.append("tomic journal executions --unplaced lists what waits for an entry")
     return Intake(
-        added=placing.added,
-        changed=placing.changed,
+        added=tuple(placing.added),
+        changed=tuple(placing.changed),
         known=sum(number in stored for number in ids) + max(len(rows) - new_rows, 0),
         aside=len(waiting) + len(refused) + len(unbooked),
         notes=tuple(notes),
@@ -320,8 +325,8 @@ async def _set_aside(journal: Journal, because: Mapping[str, str], now: dt.datet
 class _Placing:
     """What was placed, and why the rest was not."""
 
-    added: tuple[int, ...] = ()
-    changed: tuple[int, ...] = ()
+    added: list[int] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -335,6 +340,8 @@ async def _place(journal: Journal, now: dt.datetime, *, changed: Collection[str]
     """
     costs = journal.settings.costs.commission
     placing = _Placing()
+    if not changed and not await _any_wait(journal):
+        return placing
     fruitless, before = 0, math.inf
     while True:
         entries = await load_all(journal)
@@ -365,6 +372,13 @@ async def _place(journal: Journal, now: dt.datetime, *, changed: Collection[str]
     ):
         placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
     return placing
+
+
+async def _any_wait(journal: Journal) -> bool:
+    """Whether an execution is in no entry and is not set aside."""
+    kept = journal.store.journal
+    waiting = await kept.each_execution(lambda row: row.exec_id, unlinked=True)
+    return bool(waiting) and not set(waiting) <= ignored(await kept.decisions())
 
 
 @dataclass(slots=True)
@@ -405,13 +419,12 @@ async def _waiting(
     linked: dict[str, int] = {}
     active: list[Executed] = []
     reasons: dict[str, str] = {}
-    for execution in await kept.executions():
-        number, owner = execution.exec_id, execution.entry_id
+    known = await kept.each_execution(lambda row: (row.exec_id, row.entry_id, *_sound(row)))
+    for number, owner, executed, reason in known:
         if owner is None and (owner := owners.get(number)) is not None:
             await kept.link_executions([number], owner)
         if owner is None and number in set_aside and number not in corrected:
             continue
-        executed, reason = _sound(execution)
         if executed is None:
             if owner is None:
                 reasons[number] = reason
@@ -575,7 +588,6 @@ async def _write(
                 notes.setdefault(placed.number, []).append(_how(placed))
     changed = [own for number, own in made.items() if number < len(work.entries)]
     new = [own for number, own in made.items() if number >= len(work.entries)]
-    before = {entry.id: entry for entry in work.anew}
     renewed = executions.carried_over(work.anew, [own.entry for own in new])
     ids_of = {_opening(own.entry): own for own in new}
     writings = [*changed]
@@ -583,6 +595,46 @@ async def _write(
         own = ids_of.get(_opening(entry)) or _Writing(-1, entry, [], [])
         own.entry = entry
         writings.append(own)
+    # What is made anew goes in one piece; else entries that share an execution stay together.
+    groups = [writings] if work.anew else _sharing(writings)
+    for part in _chunks(groups):
+        await _write_part(journal, part, work, placing, notes, at)
+
+
+def _sharing(writings: Sequence[_Writing]) -> list[list[_Writing]]:
+    """Entries that executions went to, in groups that share none."""
+    group_of: dict[str, int] = {}
+    groups: dict[int, list[_Writing]] = {}
+    for place, own in enumerate(writings):
+        members = [own]
+        for shared in sorted({group_of[number] for number in own.exec_ids if number in group_of}):
+            members = groups.pop(shared) + members
+        groups[place] = members
+        group_of |= {number: place for member in members for number in member.exec_ids}
+    return list(groups.values())
+
+
+def _chunks(groups: Iterable[Sequence[_Writing]]) -> Iterator[list[_Writing]]:
+    """Groups put together until there are enough for one transaction."""
+    chunk: list[_Writing] = []
+    for group in groups:
+        chunk += group
+        if len(chunk) >= _AT_ONCE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _write_part(
+    journal: Journal,
+    writings: Sequence[_Writing],
+    work: _Work,
+    placing: _Placing,
+    notes: Mapping[int, list[str]],
+    at: dt.datetime,
+) -> None:
+    before = {entry.id: entry for entry in work.anew}
     documents_of: list[tuple[dict[str, Any], list[str]]] = []
     written: list[_Writing] = []
     unchanged: set[str] = set()
@@ -609,9 +661,9 @@ async def _write(
         raise StoreBusy("another run is placing the same executions; repeat the command")
     for own, (entry_id, _) in zip(written, ids, strict=True):
         if own.entry.id is None:
-            placing.added = (*placing.added, entry_id)
-        elif entry_id not in (*placing.added, *placing.changed):
-            placing.changed = (*placing.changed, entry_id)
+            placing.added.append(entry_id)
+        elif entry_id not in placing.added and entry_id not in placing.changed:
+            placing.changed.append(entry_id)
         placing.notes += notes.get(own.number, [])
 
 
@@ -735,7 +787,7 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
             exec_id=stored.exec_id,
             at=stored.at,
             symbol=stored.symbol,
-            contract=Contract.model_validate(document["contract"]),
+            contract=_contract(document["contract"]),
             quantity=float(document["quantity"]),
             price=float(document["price"]),
             commission=document.get("commission"),
@@ -754,6 +806,16 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
         return None, f"it cannot be read ({type(exc).__name__}: {exc})"
     reason = executions.fault(executed)
     return (None, reason) if reason else (executed, "")
+
+
+def _contract(document: dict[str, Any]) -> Contract:
+    return _contract_of(tuple(document.items()))
+
+
+@lru_cache(maxsize=65536)
+def _contract_of(items: tuple[tuple[str, Any], ...]) -> Contract:
+    """One object a contract: many executions are of the same one."""
+    return Contract.model_validate(dict(items))
 
 
 def loaded(stored: Execution) -> Executed:
