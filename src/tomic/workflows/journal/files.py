@@ -191,12 +191,9 @@ def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:
 
 
 async def _import_broker(journal: Journal, path: Path, file: broker.BrokerFile) -> ImportedJournal:
-    notes = [f"{file.left_out} rows of other instruments left out"] if file.left_out else []
-    if not file.executions:
-        notes += [
-            f"{count} rows of level {level} left out" for level, count in file.other_levels.items()
-        ]
-    return _imported(file.kind, await executions.take_file(journal, str(path), file), notes)
+    return _imported(
+        file.kind, await executions.take_file(journal, str(path), file), list(file.say())
+    )
 
 
 def _imported(kind: str, taken: executions.Intake, notes: Sequence[str]) -> ImportedJournal:
