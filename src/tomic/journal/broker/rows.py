@@ -40,9 +40,9 @@ class BrokerFile:
 
     kind: str
     executions: tuple[Executed, ...] = ()
-    flows: tuple[CashFlow, ...] = ()
+    cash_flows: tuple[CashFlow, ...] = ()
     """Dividends, interest, settlements in cash."""
-    changes: tuple[ContractChange, ...] = ()
+    contract_changes: tuple[ContractChange, ...] = ()
     """Splits and the like."""
     odd: tuple[FileRow, ...] = ()
     """Rows that should have been one of these, and are not."""
@@ -183,8 +183,8 @@ class Reader:
         return BrokerFile(
             kind,
             executions=tuple(executions.numbered(self.executions)),
-            flows=tuple(self.flows),
-            changes=tuple(dict.fromkeys(self.changes)),
+            cash_flows=tuple(self.flows),
+            contract_changes=tuple(dict.fromkeys(self.changes)),
             odd=tuple(sorted(self.odd, key=lambda row: row.line)),
             rows=tuple(self.rows),
             flow_rows=tuple(self.flow_rows),
