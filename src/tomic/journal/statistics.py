@@ -130,7 +130,8 @@ def _have_changed(entry: nouns.JournalEntry) -> bool:
     """Whether other contracts are held than those that were opened."""
     if not entry.is_open or len(entry.trades) < 2:
         return False
-    return {leg.key for leg in campaign.held(entry)} != {fill.key for fill in entry.trades[0].fills}
+    opened = {fill.key[:4] for fill in entry.trades[0].fills}
+    return {leg.key[:4] for leg in campaign.held(entry)} != opened
 
 
 def per_structure(trade: nouns.Trade) -> float:

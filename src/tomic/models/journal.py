@@ -268,6 +268,13 @@ class ContractKey(NamedTuple):
         return len(classes) < 2
 
 
+def price_of(prices: Mapping[ContractKey, float | None], key: ContractKey) -> float | None:
+    """The price of one contract; one without a class has that of its terms."""
+    if key in prices:
+        return prices[key]
+    return next((price for other, price in prices.items() if other.is_like(key)), None)
+
+
 class Contract(Model):
     """An option of the entry's symbol, or its shares where expiry, strike and right are None."""
 
@@ -359,6 +366,8 @@ class Trade(Model):
     structures: int = Field(default=1, gt=0)
     spot: float | None = None
     note: str = ""
+    order: str = ""
+    """The broker's number of the order, where it came from one."""
 
     @model_validator(mode="after")
     def _priced(self) -> Self:

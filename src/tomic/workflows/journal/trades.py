@@ -121,7 +121,7 @@ def _fills(
         nouns.Fill(
             **leg.model_dump(),
             price=prices.get(leg.key),
-            mid=mids.get(leg.key),
+            mid=nouns.price_of(mids, leg.key),
             commission=0.0 if leg.is_stock else round(fee * abs(leg.quantity), 6),
         )
         for leg in legs
