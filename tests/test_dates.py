@@ -181,24 +181,134 @@ def test_years_are_never_negative():
 
 
 @pytest.mark.parametrize(
-    ("underlying", "trading_class", "expected"),
+    ("underlying", "trading_class", "day", "expected"),
     [
-        (SPY, "SPY", "2025-06-20T16:00"),
-        (SPX, "SPXW", "2025-06-20T16:00"),
-        (SPX, "", "2025-06-20T16:00"),
-        (SPX, "SPX", "2025-06-20T09:30"),
-        (SPX.model_copy(update={"symbol": "VIX"}), "", "2025-06-20T09:30"),
+        (SPY, "SPY", "2025-06-20", "2025-06-20T16:00"),
+        (SPX, "SPXW", "2025-06-20", "2025-06-20T16:00"),
+        (SPX, "", "2025-06-20", "2025-06-20T16:00"),
+        (SPX, "SPX", "2025-06-20", "2025-06-20T09:30"),
+        # Juneteenth was the Thursday, so that Wednesday was the last day of trading.
+        (SPX, "SPX", "2025-06-18", "2025-06-20T09:30"),
+        (SPX, "SPXW", "2025-06-18", "2025-06-18T16:00"),
+        (SPX.model_copy(update={"symbol": "VIX"}), "", "2025-06-17", "2025-06-18T09:30"),
+        (SPX.model_copy(update={"symbol": "VIX"}), "", "2025-06-18", "2025-06-18T09:30"),
+        (SPX.model_copy(update={"symbol": "DJX"}), "DJX", "2026-12-17", "2026-12-18T09:30"),
         # A share may be called like an index; it does not settle like one.
-        (SPY.model_copy(update={"symbol": "NDX"}), "NDX", "2025-06-20T16:00"),
+        (SPY.model_copy(update={"symbol": "NDX"}), "NDX", "2025-06-20", "2025-06-20T16:00"),
+        (SPY.model_copy(update={"symbol": "NDX"}), "NDX", "2026-12-17", "2026-12-17T16:00"),
     ],
 )
-def test_settlement_by_class(underlying, trading_class, expected):
-    """Shares and PM classes settle at 16:00 New York, AM classes at the opening."""
+def test_settlement_by_class(underlying, trading_class, day, expected):
+    """Shares and PM classes settle at 16:00 of their day, AM classes at the next opening."""
     moment = dates.expiry_moment(
-        dt.date(2025, 6, 20), underlying=underlying, trading_class=trading_class
+        dt.date.fromisoformat(day), underlying=underlying, trading_class=trading_class
     )
 
     assert moment == new_york(expected)
+
+
+@pytest.mark.parametrize(
+    ("trading_class", "last_day", "settled"),
+    [
+        ("SPX", "2020-01-16", "2020-01-17"),
+        ("SPX", "2023-12-14", "2023-12-15"),
+        ("NDX", "2026-12-17", "2026-12-18"),
+        ("RUT", "2026-12-17", "2026-12-18"),
+        # Good Friday, and Juneteenth kept on a Friday: settled on Thursday.
+        ("SPX", "2025-04-16", "2025-04-17"),
+        ("DJX", "2027-06-16", "2027-06-17"),
+        ("VIX", "2023-06-20", "2023-06-21"),
+        ("VIXW", "2024-01-23", "2024-01-24"),
+        # The Friday 30 days later is a holiday, so that Tuesday settles; in 2008 after a long
+        # weekend. A Wednesday that is a holiday itself does the same.
+        ("VIX", "2025-03-17", "2025-03-18"),
+        ("VIX", "2008-02-15", "2008-02-19"),
+        ("VIXW", "2026-11-23", "2026-11-24"),
+        ("VIXW", "2018-07-02", "2018-07-03"),
+        ("SPXW", "2026-12-17", "2026-12-17"),
+        ("NDXP", "2026-12-18", "2026-12-18"),
+        ("OEX", "2026-12-18", "2026-12-18"),
+        ("XSP", "2026-12-17", "2026-12-17"),
+    ],
+)
+def test_either_day_names_the_same_settlement(trading_class, last_day, settled):
+    """IB's last day of trading and a file's day of settlement give the same two days."""
+    days = [dt.date.fromisoformat(text) for text in (last_day, settled)]
+
+    of_class = {"trading_class": trading_class}
+    assert [dates.settlement_day(day, **of_class) for day in days] == [days[1]] * 2
+    assert [dates.last_trading_day(day, **of_class) for day in days] == [days[0]] * 2
+
+
+def test_every_standard_expiry_is_told_from_its_last_trading_day():
+    """Over forty years no AM class has a day that is both: what trades last, and what settles."""
+    first = dt.date(2000, 1, 1)
+    trading = dates.trading_days(first, dt.date(2039, 12, 31))
+
+    for trading_class in ("SPX", "VIX"):
+        standard = [
+            day
+            for day in trading
+            if dates.is_monthly(day, (), trading_class=trading_class)
+            and dates.settlement_day(day, trading_class=trading_class) == day
+        ]
+        assert len(standard) == 40 * 12
+        last = [dates.last_trading_day(day, trading_class=trading_class) for day in standard]
+        assert [trading[trading.index(day) + 1] for day in last] == standard
+        assert [dates.settlement_day(day, trading_class=trading_class) for day in last] == standard
+
+
+@pytest.mark.parametrize(
+    ("local_symbol", "expected"),
+    [
+        ("SPX   261218P05950000", dt.date(2026, 12, 18)),
+        ("VIX   230621C00017000", dt.date(2023, 6, 21)),
+        ("GOOG1 270115C00100000", dt.date(2027, 1, 15)),
+        ("SPX 261218P05950000", dt.date(2026, 12, 18)),
+        ("SPX   261399P05950000", None),
+        ("C OESX 20231215 4325 M", None),
+        ("SPY", None),
+        ("", None),
+    ],
+)
+def test_day_of_an_occ_symbol(local_symbol, expected):
+    """An OCC symbol holds the day of settlement; other texts hold none that is read."""
+    assert dates.occ_expiry(local_symbol) == expected
+
+
+def test_occ_symbol_decides():
+    """The OCC symbol gives day and class, whatever day and however little stands beside it."""
+    by_symbol = dates.expiry_moment(
+        dt.date(2026, 12, 17), underlying=SPX, local_symbol="SPX   261218P05950000"
+    )
+    # Under an Asian login a Friday reads as Saturday.
+    saturday = dates.expiry_moment(
+        dt.date(2023, 6, 24), underlying=SPY, local_symbol="SPY   230623P00400000"
+    )
+
+    assert by_symbol == new_york("2026-12-18T09:30")
+    assert saturday == new_york("2023-06-23T16:00")
+
+
+@pytest.mark.parametrize(
+    ("clock", "days"), [("2026-12-16T15:00", 1.7708333), ("2026-12-17T11:00", 0.9375)]
+)
+def test_years_of_an_am_class_reach_the_next_opening(clock, days):
+    """On the Wednesday and Thursday before its settlement an SPX option has 1.77 and .94 days."""
+    left = dates.years_to_expiry(
+        new_york(clock), dt.date(2026, 12, 17), underlying=SPX, trading_class="SPX"
+    )
+
+    assert left * 365.0 == pytest.approx(days)
+
+
+def test_days_to_expiry_reach_the_settlement():
+    """On its last trading day an AM option still has a day, a PM option none."""
+    thursday = dt.date(2026, 12, 17)
+
+    assert dates.days_to_expiry(thursday, thursday, trading_class="SPX") == 1
+    assert dates.days_to_expiry(thursday, thursday, trading_class="SPXW") == 0
+    assert dates.days_to_expiry(thursday, thursday, symbol="VIX") == 1
 
 
 @pytest.mark.parametrize("day", [dt.date(2025, 7, 3), dt.date(2025, 11, 28), dt.date(2025, 12, 24)])
@@ -266,6 +376,25 @@ def test_monthly_moves_off_a_holiday():
     assert dates.is_monthly(thursday, {thursday})
     assert not dates.is_monthly(thursday, {thursday, friday})
     assert dates.is_monthly(friday, {thursday, friday})
+
+
+@pytest.mark.parametrize(
+    ("trading_class", "day", "expected"),
+    [
+        ("SPX", dt.date(2026, 12, 17), True),
+        ("SPX", dt.date(2026, 12, 18), True),
+        ("SPX", dt.date(2025, 4, 16), True),
+        ("SPXW", dt.date(2026, 12, 17), False),
+        ("VIX", dt.date(2023, 6, 20), True),
+        ("VIX", dt.date(2025, 3, 17), True),
+        ("VIXW", dt.date(2024, 1, 23), False),
+    ],
+)
+def test_monthly_by_the_day_of_settlement(trading_class, day, expected):
+    """A class that settles on the opening has its monthlies under the day before them."""
+    listed = {day, dt.date(2026, 12, 18)}
+
+    assert dates.is_monthly(day, listed, trading_class=trading_class) is expected
 
 
 def test_trading_days_of_a_holiday_week():

@@ -1,4 +1,10 @@
-"""Expiries, years to expiry, trading hours and trading days, always in the exchange's zone."""
+"""
+Expiries, years to expiry, trading hours and trading days, always in the exchange's zone.
+
+An expiry is the day by which a contract is named. At IB that is the last day on which it trades;
+most files name the day on which it is settled. The two differ for classes that settle on opening
+prices, by one trading day: `settlement_day` gives the latter for either.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +17,19 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic.errors import DataError
-from tomic.models import TradingSession, Underlying
+from tomic.models import INDEX_CLASSES, TradingSession, Underlying
 
 YEAR_SECONDS = 365 * 24 * 3600.0
 """Seconds in the year of every tau (act/365)."""
 
 NEW_YORK = ZoneInfo("America/New_York")
 
-AM_SETTLED = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
-"""Classes of index options that settle on the opening prices of their expiry (Cboe)."""
+AM_SETTLED = frozenset(name for name, terms in INDEX_CLASSES.items() if terms.at_open)
+"""Classes of index options that settle on opening prices, the day after they last trade (Cboe)."""
+
+_ON_WEDNESDAYS = frozenset(name for name in AM_SETTLED if INDEX_CLASSES[name].symbol == "VIX")
+_OWN_NAME_ONLY = frozenset({"VIX", "DJX"})
+"""Indices of which every class settles on the opening, so that the index alone tells it."""
 
 # IB writes zones as Java does, in the time of a login also in words. The short ones mean the
 # exchange's civil time with its summer time, while the tz database, where it has the name at all,
@@ -67,6 +77,7 @@ _PM_CLOSE = dt.time(16, 0)
 _AM_OPEN = dt.time(9, 30)
 _HALF_DAY_CLOSE = dt.time(13, 0)
 _EXPIRY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[ T-].*)?", re.ASCII)
+_OCC = re.compile(r"([A-Z0-9]{1,6}) *(\d{6})[CP]\d{8}", re.ASCII)
 _END = re.compile(r"(?:(?:(\d{4})?(\d{2})(\d{2})):)?(\d{2})(\d{2})", re.ASCII)
 
 
@@ -165,48 +176,184 @@ def session_on(sessions: Sequence[TradingSession], day: dt.date) -> TradingSessi
     return max(closing, key=lambda session: session.closes, default=None)
 
 
+def occ_expiry(local_symbol: str) -> dt.date | None:
+    """
+    Return the day in an option's OCC symbol, ``SPX   261218P05950000``: that of its settlement.
+
+    None for any other text: exchanges outside the United States write their own.
+    """
+    match = _OCC.fullmatch(local_symbol.strip())
+    try:
+        return dt.datetime.strptime(match[2], "%y%m%d").date() if match else None
+    except ValueError:
+        return None
+
+
+def settles_at_open(trading_class: str, *, symbol: str = "", local_symbol: str = "") -> bool:
+    """
+    Whether an index's options of a class settle on opening prices.
+
+    Without a class its OCC symbol tells it; without that too, the index, where all of its classes
+    agree: options on SPX are then taken for SPXW, the class that is meant where none is named.
+    """
+    return _class_of(trading_class, symbol, local_symbol) in AM_SETTLED
+
+
+def _class_of(trading_class: str, symbol: str, local_symbol: str) -> str:
+    if trading_class:
+        return trading_class
+    match = _OCC.fullmatch(local_symbol.strip())
+    if match is not None:
+        return match[1]
+    return symbol if symbol in _OWN_NAME_ONLY else ""
+
+
+def settlement_day(
+    expiry: dt.date, *, trading_class: str = "", symbol: str = "", local_symbol: str = ""
+) -> dt.date:
+    """
+    Return the day on which an option's value is settled.
+
+    Args:
+        expiry: The day that names it: the last one on which it trades, as IB writes it, or that of
+            its settlement.
+        trading_class, symbol, local_symbol: Its class, its index and its OCC symbol, as far as
+            known; see `settles_at_open`.
+
+    The OCC symbol holds the day. Without one the calendar of the class tells which of both days is
+    meant: SPX, NDX, RUT and DJX settle on the third Friday, VIX on the Wednesday 30 days before a
+    Friday; where that is no trading day, on the one before. An expiry that fits neither is taken
+    for a last trading day, unless it is a Friday, or a Wednesday of VIX.
+
+    Source: Cboe, product specifications.
+    """
+    of_symbol = occ_expiry(local_symbol)
+    if of_symbol is not None:
+        return of_symbol
+    name = _class_of(trading_class, symbol, local_symbol)
+    if name not in AM_SETTLED:
+        return expiry
+    days = _standard_settlements(expiry, name)
+    if expiry in days:
+        return expiry
+    for day in days:
+        if _trading_day_before(day) == expiry:
+            return day
+    if expiry.weekday() == (2 if name in _ON_WEDNESDAYS else 4):
+        return expiry
+    return _trading_day_after(expiry)
+
+
+def last_trading_day(
+    expiry: dt.date, *, trading_class: str = "", symbol: str = "", local_symbol: str = ""
+) -> dt.date:
+    """Return the last day on which an option trades, by which IB names it; see `settlement_day`."""
+    named = {"trading_class": trading_class, "symbol": symbol, "local_symbol": local_symbol}
+    day = settlement_day(expiry, **named)
+    return _trading_day_before(day) if settles_at_open(**named) else day
+
+
+def _standard_settlements(near: dt.date, trading_class: str) -> tuple[dt.date, ...]:
+    """Days on which a class settles on the opening: of this month, or of this week and the next."""
+    if trading_class not in _ON_WEDNESDAYS:
+        return (_or_before(third_friday(near.year, near.month)),)
+    wednesday = near + dt.timedelta(days=2 - near.weekday())
+    return tuple(map(_vix_settlement, (wednesday, wednesday + dt.timedelta(days=7))))
+
+
+def _vix_settlement(wednesday: dt.date) -> dt.date:
+    if is_holiday(wednesday) or is_holiday(wednesday + dt.timedelta(days=30)):
+        return _trading_day_before(wednesday)
+    return wednesday
+
+
+def _or_before(day: dt.date) -> dt.date:
+    return _trading_day_before(day) if is_holiday(day) else day
+
+
+def _trading_day_before(day: dt.date) -> dt.date:
+    return _step(day, -1)
+
+
+def _trading_day_after(day: dt.date) -> dt.date:
+    return _step(day, 1)
+
+
+def _step(day: dt.date, direction: int) -> dt.date:
+    day += dt.timedelta(days=direction)
+    while day.weekday() > 4 or is_holiday(day):
+        day += dt.timedelta(days=direction)
+    return day
+
+
 def expiry_moment(
-    expiry: dt.date, *, underlying: Underlying, trading_class: str = ""
+    expiry: dt.date, *, underlying: Underlying, trading_class: str = "", local_symbol: str = ""
 ) -> dt.datetime:
     """
-    Return when an option's value is settled on its last day.
+    Return when an option's value is settled.
 
     American underlyings: 16:00 New York, or the close of a half day, from the underlying's own
-    hours when they reach that day and from the exchange's rules when not. Classes that settle on
-    the opening (`AM_SETTLED`): 09:30. Elsewhere: the session's close, 16:00 local when unknown.
+    hours when they reach that day and from the exchange's rules when not. Classes of an index that
+    settle on the opening (`AM_SETTLED`): 09:30 on their `settlement_day`, the trading day after the
+    last one on which they trade. Elsewhere: the session's close, 16:00 local when unknown.
     """
-    if _settles_at_open(underlying, trading_class):
-        return dt.datetime.combine(expiry, _AM_OPEN, NEW_YORK)
-    session = session_on(underlying.sessions, expiry)
+    if underlying.sec_type == "IND":
+        named = {
+            "trading_class": trading_class,
+            "symbol": underlying.symbol,
+            "local_symbol": local_symbol,
+        }
+        day = settlement_day(expiry, **named)
+        if settles_at_open(**named):
+            return dt.datetime.combine(day, _AM_OPEN, NEW_YORK)
+    else:
+        day = settlement_day(expiry, local_symbol=local_symbol)
+    session = session_on(underlying.sessions, day)
     if underlying.currency != "USD":
-        close = dt.datetime.combine(expiry, _PM_CLOSE, zone(underlying.time_zone))
+        close = dt.datetime.combine(day, _PM_CLOSE, zone(underlying.time_zone))
         return session.closes if session else close
-    usual = dt.datetime.combine(expiry, _PM_CLOSE, NEW_YORK)
+    usual = dt.datetime.combine(day, _PM_CLOSE, NEW_YORK)
     if session is not None:
         # Funds and indices may be quoted until 16:15 or later; their options settle at 16:00.
         return min(session.closes, usual)
-    early = dt.datetime.combine(expiry, _HALF_DAY_CLOSE, NEW_YORK)
-    return early if expiry in _table()[2] else usual
-
-
-def _settles_at_open(underlying: Underlying, trading_class: str) -> bool:
-    if underlying.sec_type != "IND":
-        return False
-    return trading_class in AM_SETTLED if trading_class else underlying.symbol == "VIX"
+    early = dt.datetime.combine(day, _HALF_DAY_CLOSE, NEW_YORK)
+    return early if day in _table()[2] else usual
 
 
 def years_to_expiry(
-    as_of: dt.datetime, expiry: dt.date, *, underlying: Underlying, trading_class: str = ""
+    as_of: dt.datetime,
+    expiry: dt.date,
+    *,
+    underlying: Underlying,
+    trading_class: str = "",
+    local_symbol: str = "",
 ) -> float:
     """
     Return the years (act/365) from *as_of* to the minute the expiry is settled; 0 from then on.
 
     See `expiry_moment` for that minute.
     """
-    settled = expiry_moment(expiry, underlying=underlying, trading_class=trading_class)
+    settled = expiry_moment(
+        expiry, underlying=underlying, trading_class=trading_class, local_symbol=local_symbol
+    )
     # In UTC: two times of one zone subtract as wall clocks, an hour off across a clock change.
     left = settled.astimezone(dt.UTC) - as_of.astimezone(dt.UTC)
     return max(left.total_seconds(), 0.0) / YEAR_SECONDS
+
+
+def days_to_expiry(
+    today: dt.date,
+    expiry: dt.date,
+    *,
+    trading_class: str = "",
+    symbol: str = "",
+    local_symbol: str = "",
+) -> int:
+    """Return the calendar days from *today* to the `settlement_day`; negative after it."""
+    day = settlement_day(
+        expiry, trading_class=trading_class, symbol=symbol, local_symbol=local_symbol
+    )
+    return (day - today).days
 
 
 def parse_expiry(text: str) -> dt.date:
@@ -241,15 +388,23 @@ def is_third_friday(day: dt.date) -> bool:
     return day == third_friday(day.year, day.month)
 
 
-def is_monthly(day: dt.date, listed: Collection[dt.date]) -> bool:
+def is_monthly(day: dt.date, listed: Collection[dt.date], *, trading_class: str = "") -> bool:
     """
     Whether *day* is the standard monthly expiry among the *listed* ones.
 
     The third Friday or, when that is not listed because the exchange is closed (Good Friday,
-    Juneteenth), the day before.
+    Juneteenth), the day before. Of classes that settle on the opening the day of settlement counts,
+    by whichever day they are listed; VIX's monthlies are those 30 days before a third Friday.
     """
-    friday = third_friday(day.year, day.month)
-    return day == friday or (day == friday - dt.timedelta(days=1) and friday not in listed)
+    if trading_class not in AM_SETTLED:
+        friday = third_friday(day.year, day.month)
+        return day == friday or (day == friday - dt.timedelta(days=1) and friday not in listed)
+    settled = settlement_day(day, trading_class=trading_class)
+    if trading_class not in _ON_WEDNESDAYS:
+        return settled == _or_before(third_friday(settled.year, settled.month))
+    wednesday = settled + dt.timedelta(days=2 - settled.weekday())
+    is_wednesdays = settled == _vix_settlement(wednesday)
+    return is_wednesdays and is_third_friday(wednesday + dt.timedelta(days=30))
 
 
 @cache

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 _NAMES = {
     "book": "AccountSummary Book Mark Position SymbolMarket",
     "journal": "Attribution ExitCheck ExitRules ExitSignal JournalEntry Statistics",
-    "market": "DataType ExerciseStyle OptionParams OptionQuote QuoteSource RowStatus Spot "
-    "SpotSource TradingSession Underlying VolSnapshot normalize_symbol normalize_symbols several",
+    "market": "INDEX_CLASSES DataType ExerciseStyle IndexClass OptionParams OptionQuote "
+    "QuoteSource RowStatus Spot SpotSource TradingSession Underlying VolSnapshot normalize_symbol "
+    "normalize_symbols settles_in_cash several",
     "review": "Alert BookReview FitChange StressGrid Structure",
     "trade": "CurvePoint Grade Leg NearestMiss PriceSource Proposal Refusal RuleCount ScanResult "
     "Scenario ScorePart Side SymbolOutcome TradeReview",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -87,6 +87,52 @@ class ExerciseStyle(StrEnum):
     EUROPEAN = "european"
 
 
+class IndexClass(NamedTuple):
+    """How the options of one trading class on an index are settled; all of them in cash."""
+
+    symbol: str
+    """The index."""
+    at_open: bool = False
+    """On opening prices, the trading day after the last one on which they trade."""
+    style: ExerciseStyle = ExerciseStyle.EUROPEAN
+
+
+INDEX_CLASSES: Mapping[str, IndexClass] = {
+    "SPX": IndexClass("SPX", at_open=True),
+    "SPXW": IndexClass("SPX"),
+    "XSP": IndexClass("XSP"),
+    "NDX": IndexClass("NDX", at_open=True),
+    "NDXP": IndexClass("NDX"),
+    "NQX": IndexClass("NQX"),
+    "XND": IndexClass("XND"),
+    "RUT": IndexClass("RUT", at_open=True),
+    "RUTW": IndexClass("RUT"),
+    "MRUT": IndexClass("MRUT"),
+    "DJX": IndexClass("DJX", at_open=True),
+    "VIX": IndexClass("VIX", at_open=True),
+    "VIXW": IndexClass("VIX", at_open=True),
+    "OEX": IndexClass("OEX", style=ExerciseStyle.AMERICAN),
+    "XEO": IndexClass("XEO"),
+}
+"""
+Trading class to its terms, of the American indices. Weeklies share their index, under a class of
+their own.
+
+Source: Cboe and Nasdaq, product specifications.
+"""
+
+
+def settles_in_cash(symbol: str, trading_class: str = "", *, indices: Collection[str] = ()) -> bool:
+    """
+    Whether options are settled in cash, by their names alone; `Underlying.settles_in_cash` knows.
+
+    Args:
+        indices: Symbols of further indices, as of ``[market.indices]``.
+    """
+    symbols = {terms.symbol for terms in INDEX_CLASSES.values()}
+    return symbol in symbols or symbol in indices or INDEX_CLASSES.get(trading_class) is not None
+
+
 class TradingSession(Model):
     """One span in which the contract trades; the close counts as open, as it does at IB."""
 
@@ -110,9 +156,21 @@ class Underlying(Model):
     """Liquid hours of the coming days, as far as the gateway gave them."""
 
     @property
+    def settles_in_cash(self) -> bool:
+        """Whether its options are settled in cash, as those of an index are: no shares move."""
+        return self.sec_type == "IND"
+
+    @property
     def exercise_style(self) -> ExerciseStyle:
-        """Index options are European and settled in cash; all others are American."""
-        return ExerciseStyle.EUROPEAN if self.sec_type == "IND" else ExerciseStyle.AMERICAN
+        """Of the options that bear its own name; see `exercise_style_of`."""
+        return self.exercise_style_of(self.symbol)
+
+    def exercise_style_of(self, trading_class: str) -> ExerciseStyle:
+        """When options of a class may be exercised: those of an index, but for OEX, at the end."""
+        if not self.settles_in_cash:
+            return ExerciseStyle.AMERICAN
+        terms = INDEX_CLASSES.get(trading_class or self.symbol)
+        return terms.style if terms is not None else ExerciseStyle.EUROPEAN
 
 
 class OptionParams(Model):

@@ -303,11 +303,11 @@ async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
     readable = []
     for columns, rows in by_columns.items():
         try:
-            read = broker.parse("", "\n".join((columns, *(row.text for row in rows))))
+            read = broker.read_again(columns, [row.text for row in rows])
         except BadFile:
             continue
         for executed, row in zip(read.executions, read.rows, strict=True):
-            own = rows[row.line - 2]
+            own = rows[row.line - 1]
             readable.append((executed, replace(row, line=own.line), own.row_id))
     return readable
 
