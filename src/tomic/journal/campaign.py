@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tomic.errors import UsageError
 from tomic.models import journal as nouns
 
+_EITHER = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}", re.ASCII)
+"""A comma before three digits: of thousands in one language, of decimals in another."""
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3}(?:,\d{3})+(?:\.\d*)?|,\d{3}\.\d*)", re.ASCII)
 _DUST = 1e-9
 """Contracts below which a position counts as flat."""
 
@@ -445,12 +449,7 @@ def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
     Raises:
         UsageError: Not a number, or a structure that may be worth either.
     """
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
+    value = plain_price(text)
     if value == 0.0 or text.strip()[0] in "+-":
         return value
     sides = _sides(legs)
@@ -462,6 +461,28 @@ def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
         f"--price {text}: these legs could be bought or sold for that; "
         f"write --price=+{value:g} for received or --price=-{value:g} for paid"
     )
+
+
+def plain_price(text: str) -> float:
+    """
+    A price as people write it: 2.35, 2,35 or 1,250.50.
+
+    Raises:
+        UsageError: No number, or one that is 1.25 to some and 1250 to others.
+    """
+    bare = text.strip()
+    if _EITHER.fullmatch(bare):
+        whole, as_decimal = bare.replace(",", ""), bare.replace(",", ".")
+        raise UsageError(f"--price {text}: write {whole} or {as_decimal}, for it could be either")
+    if _GROUPED.fullmatch(bare):
+        bare = bare.replace(",", "")
+    try:
+        value = float(bare.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
+    return value
 
 
 def _sides(legs: Sequence[nouns.Held | nouns.Fill]) -> set[int]:

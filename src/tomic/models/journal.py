@@ -112,6 +112,8 @@ class Statistics(UnboundedModel):
     unbounded: ClassVar[tuple[str, ...]] = ("profit_factor",)
 
     label: str = ""
+    currency: str = ""
+    """Of its money; empty where nobody said."""
     n: int
     wins: int
     win_rate: Interval
