@@ -23,7 +23,7 @@ from tomic.errors import DataError, GatewayRefused, InvalidSymbol, RequestTimeou
 from tomic.ib import contracts, convert
 from tomic.ib.pacing import Priority
 from tomic.ib.session import Session
-from tomic.journal.executions import Executed
+from tomic.journal.executions import Executed, Source
 from tomic.models import Underlying, major_currency, normalize_symbol, split_symbol
 from tomic.models.book import AccountSummary, Position
 from tomic.models.journal import Contract
@@ -416,6 +416,10 @@ def to_executed(contract: ib_async.Contract, execution: ib_async.Execution) -> E
         quantity=size if execution.side.upper().startswith("B") else -size,
         price=float(execution.price),
         order=str(execution.permId or ""),
+        account=execution.acctNumber,
+        currency=contract.currency,
+        lacks_multiplier=not own.is_stock and not contract.multiplier,
+        source=Source.TWS,
     )
 
 

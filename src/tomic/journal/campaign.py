@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ from tomic import dates
 from tomic.errors import UsageError
 from tomic.models import journal as nouns
 
+_EITHER = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}", re.ASCII)
+"""A comma before three digits: of thousands in one language, of decimals in another."""
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3}(?:,\d{3})+(?:\.\d*)?|,\d{3}\.\d*)", re.ASCII)
 _DUST = 1e-9
 """Contracts below which a position counts as flat."""
 
@@ -27,7 +31,7 @@ class Worth(NamedTuple):
     """What a campaign is worth at some moment; currency."""
 
     cash: float
-    """Received less paid in all trades, before commissions."""
+    """Received less paid in all trades and bookings, before commissions."""
     commissions: float
     value: float | None
     """Of what is held, at the marks given; None where a mark is missing."""
@@ -49,6 +53,11 @@ def _received(fills: Iterable[nouns.Fill]) -> float:
     return sum(
         -fill.quantity * fill.multiplier * fill.price for fill in fills if fill.price is not None
     )
+
+
+def booked(entry: nouns.JournalEntry) -> float:
+    """Dividends, interest and settlements in cash so far; negative when more was paid."""
+    return math.fsum(flow.amount for flow in entry.flows)
 
 
 def option_cash(trade: nouns.Trade) -> float | None:
@@ -85,34 +94,76 @@ def held(entry: nouns.JournalEntry, until: dt.datetime | None = None) -> tuple[n
 
     Quantities of the same contract are summed; those that come to nothing are left out.
     """
-    total: dict[nouns.ContractKey, nouns.Held] = {}
-    for trade in entry.trades:
-        if until is not None and trade.at > until:
-            continue
+    trades = entry.trades
+    if until is not None:
+        return _sum(trade for trade in trades if trade.at <= until)
+    known, legs = _LAST[0]
+    if known is not trades:
+        legs = _sum(trades)
+        _LAST[0] = trades, legs
+    return legs
+
+
+_LAST: list[tuple[tuple[nouns.Trade, ...], tuple[nouns.Held, ...]]] = [((), ())]
+"""Trades never change and are asked for many figures in a row: the last answer is kept."""
+
+
+def _sum(trades: Iterable[nouns.Trade]) -> tuple[nouns.Held, ...]:
+    total: dict[tuple[object, ...], list[nouns.Held]] = {}
+    for trade in trades:
         for fill in trade.fills:
-            before = total.get(fill.key)
-            quantity = fill.quantity + (before.quantity if before else 0.0)
-            first: nouns.Contract = before or fill
-            total[fill.key] = nouns.Held(
-                expiry=first.expiry,
-                strike=first.strike,
-                right=first.right,
-                multiplier=first.multiplier,
-                con_id=first.con_id if first.con_id is not None else fill.con_id,
-                trading_class=first.trading_class or fill.trading_class,
-                quantity=quantity,
-            )
-    return tuple(leg for leg in total.values() if abs(leg.quantity) > _DUST)
+            alike = total.setdefault(fill.key[:4], [])
+            place = next((n for n, leg in enumerate(alike) if _goes_with(leg, fill)), None)
+            if place is None:
+                alike.append(_leg(fill, fill, fill.quantity))
+            else:
+                before = alike[place]
+                alike[place] = _leg(before, fill, before.quantity + fill.quantity)
+    return tuple(leg for alike in total.values() for leg in alike if abs(leg.quantity) > _DUST)
+
+
+def _leg(first: nouns.Contract, other: nouns.Contract, quantity: float) -> nouns.Held:
+    return nouns.Held(
+        expiry=first.expiry,
+        strike=first.strike,
+        right=first.right,
+        multiplier=first.multiplier,
+        con_id=first.con_id if first.con_id is not None else other.con_id,
+        trading_class=first.trading_class or other.trading_class,
+        quantity=quantity,
+    )
+
+
+def _goes_with(leg: nouns.Contract, other: nouns.Contract) -> bool:
+    """Whether two are one contract under the same terms."""
+    ids = {leg.con_id, other.con_id} - {None}
+    return len(ids) < 2 and leg.key.is_like(other.key)
+
+
+def is_same(contract: nouns.Contract, other: nouns.Contract) -> bool:
+    """
+    Whether two are one contract of an underlying.
+
+    By contract id where both have one, else by terms: a class that is not known may be any.
+    """
+    if contract.con_id is not None and other.con_id is not None:
+        return contract.con_id == other.con_id
+    return contract.key.is_like(other.key)
+
+
+def held_of(legs: Iterable[nouns.Held], contract: nouns.Contract) -> float:
+    """How much of a contract is among the legs; negative when short."""
+    return math.fsum(leg.quantity for leg in legs if is_same(leg, contract))
 
 
 def worth(entry: nouns.JournalEntry, marks: Mapping[nouns.ContractKey, float | None]) -> Worth:
     """Cash, costs and P&L with what is held valued at *marks* (currency per share)."""
-    received = math.fsum(map(cash, entry.trades))
+    received = math.fsum(map(cash, entry.trades)) + booked(entry)
     costs = commissions(entry)
     legs = held(entry)
     value = value_at(legs, marks)
     if value is None:
-        missing = tuple(leg.name for leg in legs if marks.get(leg.key) is None)
+        missing = tuple(leg.name for leg in legs if nouns.price_of(marks, leg.key) is None)
         return Worth(received, costs, None, None, missing)
     return Worth(received, costs, value, received + value - costs, ())
 
@@ -123,7 +174,7 @@ def value_at(
     """Value of *legs* at *marks* (currency per share), in currency; None where one is missing."""
     total = []
     for leg in legs:
-        price = marks.get(leg.key)
+        price = nouns.price_of(marks, leg.key)
         if price is None:
             return None
         total.append(leg.quantity * leg.multiplier * price)
@@ -142,7 +193,7 @@ def option_pnl(
     value = value_at([leg for leg in held(entry) if not leg.is_stock], marks)
     if received is None or value is None:
         return None
-    return received + value - commissions(entry)
+    return received + value - commissions(entry) + _settled(entry)
 
 
 def pnl_against_premium(
@@ -158,6 +209,36 @@ def pnl_against_premium(
     if pnl is None or _has_delivered(entry):
         return pnl
     return option_pnl(entry, marks)
+
+
+def _settled(entry: nouns.JournalEntry) -> float:
+    """What options brought in by a settlement in cash."""
+    kind = nouns.CashKind.SETTLEMENT
+    return math.fsum(flow.amount for flow in entry.flows if flow.kind is kind)
+
+
+def converted(
+    entry: nouns.JournalEntry,
+    leg: nouns.Held,
+    after: nouns.Contract,
+    quantity: float,
+    *,
+    at: dt.datetime,
+    note: str,
+) -> nouns.JournalEntry:
+    """The entry with *quantity* of one contract in place of a leg, for nothing; *note* says why."""
+    identity = leg.model_dump(exclude={"quantity"})
+    taken = nouns.Fill(**identity, quantity=-leg.quantity, price=0.0)
+    given = nouns.Fill(
+        **after.model_dump(include=set(nouns.Contract.model_fields)), quantity=quantity, price=0.0
+    )
+    fills: tuple[nouns.Fill, ...] = (taken, given)
+    if leg.is_stock:
+        # Shares have no terms: there are more of them, or fewer.
+        fills = (taken.model_copy(update={"quantity": quantity - leg.quantity}),)
+    return with_trade(
+        entry, nouns.Trade(at=at, action=nouns.Action.CONVERT, fills=fills, note=note)
+    )
 
 
 def _has_delivered(entry: nouns.JournalEntry) -> bool:
@@ -184,7 +265,11 @@ def premium(entry: nouns.JournalEntry) -> float | None:
     What profit targets and stops are multiples of. Partial closes do not change it; None where the
     options' share of a price is unknown, or nothing was opened.
     """
-    opened = [trade for trade in entry.trades if trade.action not in ENDS]
+    opened = [
+        trade
+        for trade in entry.trades
+        if trade.action not in ENDS and trade.action is not nouns.Action.CONVERT
+    ]
     return _option_cash_of(opened) if opened else None
 
 
@@ -211,7 +296,7 @@ def result(entry: nouns.JournalEntry) -> float | None:
     if entry.status is not nouns.EntryStatus.CLOSED:
         return None
     if entry.trades and not held(entry):
-        return math.fsum(map(cash, entry.trades)) - commissions(entry)
+        return math.fsum(map(cash, entry.trades)) + booked(entry) - commissions(entry)
     return entry.stated.result if entry.stated else None
 
 
@@ -278,11 +363,11 @@ def with_trade(entry: nouns.JournalEntry, trade: nouns.Trade) -> nouns.JournalEn
 
 
 def _check_lessens(entry: nouns.JournalEntry, trade: nouns.Trade) -> None:
-    owned = {leg.key: leg.quantity for leg in held(entry)}
+    legs = held(entry)
     for fill in trade.fills:
         if fill.is_stock and trade.action is nouns.Action.ASSIGN:
             continue
-        quantity = owned.get(fill.key, 0.0)
+        quantity = held_of(legs, fill)
         if quantity * fill.quantity >= 0.0 or abs(fill.quantity) > abs(quantity) + _DUST:
             raise UsageError(
                 f"{fill.quantity:+g} {fill.name} cannot close {quantity:+g} that is held; "
@@ -386,12 +471,7 @@ def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
     Raises:
         UsageError: Not a number, or a structure that may be worth either.
     """
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
+    value = plain_price(text)
     if value == 0.0 or text.strip()[0] in "+-":
         return value
     sides = _sides(legs)
@@ -403,6 +483,28 @@ def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
         f"--price {text}: these legs could be bought or sold for that; "
         f"write --price=+{value:g} for received or --price=-{value:g} for paid"
     )
+
+
+def plain_price(text: str) -> float:
+    """
+    A price as people write it: 2.35, 2,35 or 1,250.50.
+
+    Raises:
+        UsageError: No number, or one that is 1.25 to some and 1250 to others.
+    """
+    bare = text.strip()
+    if _EITHER.fullmatch(bare):
+        whole, as_decimal = bare.replace(",", ""), bare.replace(",", ".")
+        raise UsageError(f"--price {text}: write {whole} or {as_decimal}, for it could be either")
+    if _GROUPED.fullmatch(bare):
+        bare = bare.replace(",", "")
+    try:
+        value = float(bare.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
+    return value
 
 
 def _sides(legs: Sequence[nouns.Held | nouns.Fill]) -> set[int]:

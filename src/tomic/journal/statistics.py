@@ -42,6 +42,8 @@ class CampaignOutcome:
     slippage: float | None = None
     curve: tuple[tuple[dt.date, float], ...] = ()
     """P&L at each snapshot, ascending."""
+    currency: str = ""
+    """Of all its money; empty where nobody said."""
 
     @property
     def days(self) -> int | None:
@@ -105,6 +107,8 @@ def summarise(entry: nouns.JournalEntry) -> dict[str, Any]:
         "slippage": _cents(campaign.slippage(entry)),
         "trades": len(entry.trades),
         "tags": list(entry.tags),
+        "account": entry.account,
+        "currency": entry.currency,
         "curve": [[snapshot.at.date().isoformat(), _cents(snapshot.pnl)] for snapshot in marked],
     }
     # Short summaries are read quickly, and there may be thousands.
@@ -134,7 +138,8 @@ def _have_changed(entry: nouns.JournalEntry) -> bool:
     """Whether other contracts are held than those that were opened."""
     if not entry.is_open or len(entry.trades) < 2:
         return False
-    return {leg.key for leg in campaign.held(entry)} != {fill.key for fill in entry.trades[0].fills}
+    opened = {fill.key[:4] for fill in entry.trades[0].fills}
+    return {leg.key[:4] for leg in campaign.held(entry)} != opened
 
 
 def per_structure(trade: nouns.Trade) -> float:
@@ -199,6 +204,10 @@ def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> CampaignOutcome:
             _fold(rows, "margin", max, from_all=True),
             _fold(rows, "slippage", math.fsum, from_all=True),
         )
+    currencies = {entry["summary"].get("currency", "") for entry in rows} - {""}
+    if len(currencies) > 1:
+        # Money of two currencies has no sum.
+        result = margin = slippage = None
     expiry, curve = summary.get("cluster"), summary.get("curve")
     return CampaignOutcome(
         id=root,
@@ -216,7 +225,31 @@ def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> CampaignOutcome:
         slippage=slippage,
         # Marks of linked entries overlap in time; only a campaign in one entry has a curve.
         curve=_curve(curve) if curve and len(rows) == 1 else (),
+        currency=min(currencies, default=""),
     )
+
+
+def by_currency(
+    outcomes: Iterable[CampaignOutcome],
+) -> tuple[dict[str, list[CampaignOutcome]], int]:
+    """
+    Campaigns apart by currency, that of most of them first; money of two currencies has no sum.
+
+    Those that say none go with the others where there is only one currency.
+
+    Returns:
+        Campaigns by currency, and how many of them say none.
+    """
+    groups: dict[str, list[CampaignOutcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.currency, []).append(outcome)
+    silent = groups.get("", [])
+    named = sorted((name for name in groups if name), key=lambda name: (-len(groups[name]), name))
+    if len(named) < 2:
+        name = named[0] if named else ""
+        return {name: [one for own in groups.values() for one in own]}, len(silent)
+    parts = {name: groups[name] for name in named}
+    return parts | ({"": silent} if silent else {}), len(silent)
 
 
 def _fold(
@@ -288,6 +321,8 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
         "pos": None if is_open and summary.get("legs_changed") else summary.get("pos"),
         "score": summary.get("score"),
         "grade": summary.get("grade", ""),
+        "account": summary.get("account", ""),
+        "currency": summary.get("currency", ""),
         "continues": stored["continues"],
         "tags": summary.get("tags", []),
     }

@@ -112,6 +112,8 @@ class Statistics(UnboundedModel):
     unbounded: ClassVar[tuple[str, ...]] = ("profit_factor",)
 
     label: str = ""
+    currency: str = ""
+    """Of its money; empty where nobody said."""
     n: int
     wins: int
     win_rate: Interval
@@ -245,6 +247,8 @@ class Action(StrEnum):
     EXPIRE = "expire"
     ASSIGN = "assign"
     """Exercise or assignment, or settlement in cash."""
+    CONVERT = "convert"
+    """Contracts that go on under other terms, after a split or a special dividend."""
 
 
 class ContractKey(NamedTuple):
@@ -255,6 +259,22 @@ class ContractKey(NamedTuple):
     right: str | None
     multiplier: int = 100
     """Of an option: a mini contract is another one than the standard. Shares have the default."""
+    trading_class: str = ""
+    """Of an option where it is known: SPX, settled at the open, is not SPXW."""
+
+    def is_like(self, other: ContractKey) -> bool:
+        """Whether both can be one contract: a class that is not known may be any."""
+        if self[:4] != other[:4]:
+            return False
+        classes = {self.trading_class, other.trading_class} - {""}
+        return len(classes) < 2
+
+
+def price_of(prices: Mapping[ContractKey, float | None], key: ContractKey) -> float | None:
+    """The price of one contract; one without a class has that of its terms."""
+    if key in prices:
+        return prices[key]
+    return next((price for other, price in prices.items() if other.is_like(key)), None)
 
 
 class Contract(Model):
@@ -280,7 +300,9 @@ class Contract(Model):
         """What makes two legs the same contract."""
         if self.is_stock:
             return ContractKey(None, None, None)
-        return ContractKey(self.expiry, self.strike, self.right, self.multiplier)
+        return ContractKey(
+            self.expiry, self.strike, self.right, self.multiplier, self.trading_class
+        )
 
     @property
     def is_stock(self) -> bool:
@@ -312,6 +334,10 @@ class Fill(Contract):
     """Middle of the market at that moment, currency per share."""
     exec_id: str = ""
     """The broker's number of the execution, where it came from one."""
+    account: str = ""
+    """Of the broker; empty where nobody said."""
+    currency: str = ""
+    """Of price and commission; empty where nobody said, which is never taken for dollars."""
 
     @field_validator("quantity")
     @classmethod
@@ -342,6 +368,8 @@ class Trade(Model):
     structures: int = Field(default=1, gt=0)
     spot: float | None = None
     note: str = ""
+    order: str = ""
+    """The broker's number of the order, where it came from one."""
 
     @model_validator(mode="after")
     def _priced(self) -> Self:
@@ -349,6 +377,76 @@ class Trade(Model):
             missing = ", ".join(fill.name for fill in self.fills if fill.price is None)
             raise ValueError(f"a price is missing for {missing}")
         return self
+
+
+class CashKind(StrEnum):
+    """Money that comes or goes without a trade."""
+
+    DIVIDEND = "dividend"
+    IN_LIEU = "payment in lieu"
+    """Of a dividend, on shares that were lent or sold short."""
+    WITHHOLDING = "withholding tax"
+    INTEREST = "interest"
+    SETTLEMENT = "cash settlement"
+    """Of an option that is exercised, assigned or expires without shares changing hands."""
+    FEE = "fee"
+    OTHER = "other"
+
+
+class CashFlow(Model):
+    """Money that a broker booked beside the trades."""
+
+    id: str = ""
+    """The broker's number of the booking."""
+    at: AwareDatetime
+    kind: CashKind
+    amount: float
+    """Received > 0, paid < 0, in *currency*."""
+    currency: str = ""
+    account: str = ""
+    symbol: str = ""
+    """Underlying that it belongs to; empty where it belongs to none."""
+    contract: Contract | None = None
+    """What was held, or was settled; None where that is not told."""
+    trade_id: str = ""
+    """Of the exercise, assignment or expiry that it settles."""
+    corrects: tuple[str, ...] = ()
+    """Numbers of the bookings that it takes back or replaces."""
+    text: str = ""
+    """The broker's own words."""
+    source: str = ""
+
+
+class ChangeKind(StrEnum):
+    """Why a contract goes on under other terms."""
+
+    SPLIT = "split"
+    """Reverse splits and stock dividends too: *ratio* says which."""
+    SPECIAL_DIVIDEND = "special dividend"
+    SYMBOL = "symbol change"
+    OTHER = "other"
+
+
+class ContractChange(Model):
+    """A corporate action: what was held is another contract from a moment on."""
+
+    id: str = ""
+    at: AwareDatetime
+    kind: ChangeKind
+    symbol: str
+    """Underlying before it."""
+    new_symbol: str = ""
+    """Underlying after it; empty where it stays."""
+    account: str = ""
+    """Empty where it is told for all of them."""
+    before: Contract | None = None
+    """One contract of before; None where only the underlying is told."""
+    after: Contract | None = None
+    ratio: float | None = None
+    """New shares for an old one: 10 for 10:1, 0.1 for 1:10; None where it is not told."""
+    text: str = ""
+    """The broker's own words."""
+    source: str = ""
 
 
 class LegMark(Marked, Contract):
@@ -402,7 +500,8 @@ class Snapshot(Circumstances):
 
     def mark(self, key: ContractKey) -> LegMark | None:
         """The mark of one contract, None when it is not among them."""
-        return next((leg for leg in self.legs if leg.key == key), None)
+        exact = next((leg for leg in self.legs if leg.key == key), None)
+        return exact or next((leg for leg in self.legs if leg.key.is_like(key)), None)
 
     @property
     def prices(self) -> dict[ContractKey, float | None]:
@@ -471,11 +570,17 @@ class JournalEntry(Model):
     continues: Annotated[int, Field(ge=0, lt=MOST_NUMBER)] | None = None
     """Id of the entry whose campaign goes on here."""
     symbol: Annotated[str, AfterValidator(normalize_symbol)]
+    account: str = ""
+    """The one account of all its trades; empty where nobody said."""
+    currency: str = ""
+    """Of all its money; empty where nobody said."""
     strategy: str = ""
     status: EntryStatus = EntryStatus.OPEN
     opened_at: AwareDatetime
     closed_at: AwareDatetime | None = None
     trades: tuple[Trade, ...] = ()
+    flows: tuple[CashFlow, ...] = ()
+    """Dividends, interest and settlements in cash; a part of its result."""
     rules: ExitRules = ExitRules()
     context: Context = Context()
     snapshots: tuple[Snapshot, ...] = ()

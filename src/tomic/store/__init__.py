@@ -21,7 +21,7 @@ _NAMES = {
     "database": "Database",
     "history": "Bars Coverage IvKind VolSeries",
     "importing": "Imported",
-    "journal": "Change Decision Execution UnreadRow replay",
+    "journal": "Booking Change Decision Execution UnreadRow replay",
     "scans": "NewProposal StoredProposal StoredScan",
     "upkeep": "SeriesInfo StoreInfo",
 }

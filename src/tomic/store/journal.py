@@ -6,13 +6,14 @@ import datetime as dt
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from tomic.errors import StoreBusy, UsageError
 from tomic.store.documents import dump, load, stamp, unstamp
 from tomic.store.file import TableGroup
 
 Document: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 _INDEXED = ("continues", "symbol", "strategy", "status", "opened_at", "closed_at")
 _NUMBERS = 2**63
@@ -50,6 +51,21 @@ class Execution:
     con_id: int | None
     document: Document
     entry_id: int | None = None
+    reason: str = ""
+    """Why it belongs to no entry; empty where nothing is in its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What a broker booked beside the executions: money, or other terms of a contract."""
+
+    booking_id: str
+    kind: str
+    """cash or change."""
+    at: dt.datetime
+    account: str
+    symbol: str
+    document: Document
     reason: str = ""
     """Why it belongs to no entry; empty where nothing is in its way."""
 
@@ -233,9 +249,17 @@ class JournalTables(TableGroup):
         *,
         event: str,
         at: dt.datetime,
+        released: Sequence[str] = (),
+        note: str = "",
     ) -> list[tuple[int, int]] | None:
         """
         Write entries with the fills that go to each, in one transaction.
+
+        Args:
+            parts: Documents of entries, each with the numbers of its fills.
+            event, note: What the history says of the change.
+            at: When it was.
+            released: Fills that were in an entry and go where the parts say, or nowhere.
 
         Returns:
             Number and revision of each entry; None, and nothing is written, when another run has
@@ -245,12 +269,14 @@ class JournalTables(TableGroup):
             StoreBusy: Another run changed one of the entries in the meantime.
         """
         kept = [(dict(document), list(exec_ids)) for document, exec_ids in parts]
-        mark = (stamp(at), event, "")
+        mark = (stamp(at), event, note)
+        freed = set(released)
 
         def work(db: sqlite3.Connection) -> list[tuple[int, int]] | None:
-            for _, exec_ids in kept:
-                if any(_is_linked(db, exec_id) for exec_id in exec_ids):
-                    return None
+            ids = {number for _, exec_ids in kept for number in exec_ids} - freed
+            if any(_is_linked(db, number) for number in ids):
+                return None
+            _link(db, [(None, number) for number in released])
             linked = []
             for document, exec_ids in kept:
                 entry_id = _put(db, document, mark)
@@ -262,6 +288,54 @@ class JournalTables(TableGroup):
             return linked
 
         return await self._file.write(work, durable=True)
+
+    async def rewrite_executions(self, executions: Iterable[Execution]) -> None:
+        """Replace what is known of fills by what more reports tell of them."""
+        rows = [(fill.con_id, dump(fill.document), fill.exec_id) for fill in executions]
+        await self._write_rows(
+            "UPDATE executions SET con_id = ?, document = ? WHERE exec_id = ?", rows, durable=True
+        )
+
+    async def edited(self) -> set[int]:
+        """Return the entries whose trades somebody wrote or changed by hand."""
+        rows = await self._rows(
+            "SELECT DISTINCT entry_id FROM journal_history WHERE event != 'executions'"
+            " AND json_extract(changed, '$.set.trades') IS NOT NULL"
+        )
+        return {number for (number,) in rows}
+
+    async def save_bookings(self, bookings: Iterable[Booking]) -> int:
+        """Add bookings that are not known yet; return how many were new."""
+        rows = [
+            (own.booking_id, own.kind, stamp(own.at), own.account, own.symbol, dump(own.document),
+             own.reason)
+            for own in bookings
+        ]  # fmt: skip
+        return await self._write_rows(
+            "INSERT OR IGNORE INTO bookings"
+            " (booking_id, kind, at, account, symbol, document, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            rows,
+            durable=True,
+        )
+
+    async def explain_bookings(self, reasons: Mapping[str, str]) -> None:
+        """Say why bookings belong to no entry; an empty reason says that nothing is in the way."""
+        rows = [(reason, number, reason) for number, reason in reasons.items()]
+        await self._write_rows(
+            "UPDATE bookings SET reason = ? WHERE booking_id = ? AND reason != ?", rows
+        )
+
+    async def bookings(self) -> list[Booking]:
+        """Return every booking by time."""
+        rows = await self._rows(
+            "SELECT booking_id, kind, at, account, symbol, document, reason FROM bookings"
+            " ORDER BY at, booking_id"
+        )
+        return [
+            Booking(number, kind, unstamp(at), account, symbol, load(text), reason)
+            for number, kind, at, account, symbol, text, reason in rows
+        ]
 
     async def explain_executions(self, reasons: Mapping[str, str]) -> None:
         """Say why fills belong to no entry; an empty reason says that nothing is in their way."""
@@ -276,16 +350,30 @@ class JournalTables(TableGroup):
         self, *, entry_id: int | None = None, unlinked: bool = False
     ) -> list[Execution]:
         """Return fills by time: all, those of one entry, or those of none."""
-        rows = await self._rows(
-            "SELECT exec_id, at, symbol, con_id, document, entry_id, reason FROM executions"
-            " WHERE (:entry IS NULL OR entry_id = :entry)"
-            " AND (NOT :unlinked OR entry_id IS NULL) ORDER BY at, exec_id",
-            {"entry": entry_id, "unlinked": unlinked},
-        )
-        return [
-            Execution(exec_id, unstamp(at), symbol, con_id, load(text), linked, reason)
-            for exec_id, at, symbol, con_id, text, linked, reason in rows
-        ]
+        return await self.each_execution(lambda fill: fill, entry_id=entry_id, unlinked=unlinked)
+
+    async def each_execution(
+        self, read: Callable[[Execution], T], *, entry_id: int | None = None, unlinked: bool = False
+    ) -> list[T]:
+        """
+        Return what a pure function makes of each fill; see `executions`.
+
+        It runs on the store's thread, so that tens of thousands never stand in memory as documents.
+        """
+
+        def work(db: sqlite3.Connection) -> list[T]:
+            rows = db.execute(
+                "SELECT exec_id, at, symbol, con_id, document, entry_id, reason FROM executions"
+                " WHERE (:entry IS NULL OR entry_id = :entry)"
+                " AND (NOT :unlinked OR entry_id IS NULL) ORDER BY at, exec_id",
+                {"entry": entry_id, "unlinked": unlinked},
+            )
+            return [
+                read(Execution(exec_id, unstamp(at), symbol, con_id, load(text), linked, reason))
+                for exec_id, at, symbol, con_id, text, linked, reason in rows
+            ]
+
+        return await self._file.read(work)
 
     async def save_unread_rows(self, rows: Iterable[UnreadRow]) -> int:
         """Keep rows that are no executions; return how many were not known yet."""

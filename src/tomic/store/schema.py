@@ -453,6 +453,18 @@ _ASIDE: tuple[Step, ...] = (
     heal_journal,
 )
 
+_BOOKINGS: tuple[Step, ...] = (
+    """
+    CREATE TABLE bookings (
+        booking_id TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('cash', 'change')),
+        at TEXT NOT NULL, account TEXT NOT NULL, symbol TEXT NOT NULL, document TEXT NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE TRIGGER bookings_delete_refused BEFORE DELETE ON bookings"
+    " BEGIN SELECT raise(ABORT, 'the journal only grows'); END",
+)
+
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CONTRACTS,
     _HISTORY,
@@ -462,6 +474,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CALENDAR,
     _LEGACY,
     _ASIDE,
+    _BOOKINGS,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 

@@ -12,8 +12,9 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,8 +25,16 @@ from tomic.journal.broker import FileRow
 from tomic.journal.executions import Executed, Placed, PlacedOrder
 from tomic.models import documents
 from tomic.models.documents import finite, first_fault
-from tomic.models.journal import Action, Contract, ExitRules, JournalEntry
-from tomic.store import Decision, Execution, UnreadRow
+from tomic.models.journal import (
+    Action,
+    CashFlow,
+    Contract,
+    ContractChange,
+    EntryStatus,
+    Fill,
+    JournalEntry,
+)
+from tomic.store import Booking, Decision, Execution, UnreadRow
 from tomic.workflows.journal.entries import Journal, change, load, load_all, rules_for, to_document
 from tomic.workflows.journal.trades import strategy_of
 
@@ -37,6 +46,9 @@ _TRIES = 5
 _OURSELVES = "tomic"
 """Who decided, where the executions themselves tell."""
 _MOST_NOTES = 20
+_AT_ONCE = 400
+"""Entries of one transaction."""
+_TEXTS = ("account", "currency", "trade_id", "transaction_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +98,17 @@ class ExecutionRow:
 async def take_file(journal: Journal, name: str, file: broker.BrokerFile) -> Intake:
     """Keep what a broker's file holds, and place what can be placed."""
     given = list(zip(file.executions, file.rows, strict=True))
-    return await _take(journal, name, given, file.odd)
+    bookings: tuple[CashFlow | ContractChange, ...] = (*file.cash_flows, *file.contract_changes)
+    return await _take(journal, name, given, file.odd, bookings)
 
 
-async def take(journal: Journal, name: str, executed: Iterable[Executed]) -> Intake:
-    """Keep executions that came from elsewhere, and place what can be placed."""
+async def take(
+    journal: Journal,
+    name: str,
+    executed: Iterable[Executed],
+    bookings: Iterable[CashFlow | ContractChange] = (),
+) -> Intake:
+    """Keep executions and bookings that came from elsewhere, and place what can be placed."""
     given, odd = [], []
     for execution in executions.numbered(executed):
         reason = executions.fault(execution)
@@ -99,7 +117,7 @@ async def take(journal: Journal, name: str, executed: Iterable[Executed]) -> Int
             odd.append(row)
         else:
             given.append((execution, row))
-    return await _take(journal, name, given, odd)
+    return await _take(journal, name, given, odd, tuple(bookings))
 
 
 def _text(execution: Executed) -> str:
@@ -108,16 +126,24 @@ def _text(execution: Executed) -> str:
 
 
 async def _take(
-    journal: Journal, name: str, given: Sequence[tuple[Executed, FileRow]], odd: Sequence[FileRow]
+    journal: Journal,
+    name: str,
+    given: Sequence[tuple[Executed, FileRow]],
+    odd: Sequence[FileRow],
+    bookings: Sequence[CashFlow | ContractChange],
 ) -> Intake:
     """Keep everything; then place what waits, old and new; then say what became of it."""
     kept, now = journal.store.journal, await journal.clock()
-    stored = {execution.exec_id: _sound(execution)[0] for execution in await kept.executions()}
-    known = [execution for execution in stored.values() if execution is not None]
+    read = await kept.each_execution(lambda row: (row.exec_id, _sound(row)[0]))
+    stored = dict(read)
+    del read
     readable = await _read_again(journal)
     fresh: dict[str, Executed] = {}
+    richer: dict[str, Executed] = {}
     refused, resolved = list(odd), dict[str, str]()
-    for execution, row, row_id in [*((execution, row, "") for execution, row in given), *readable]:
+    ids: list[str] = []
+    for told, row, row_id in [*((execution, row, "") for execution, row in given), *readable]:
+        execution = _known_as(told, stored)
         number = execution.exec_id
         other = fresh.get(number) or stored.get(number)
         is_other = other is not None and not _is_same(execution, other)
@@ -126,31 +152,106 @@ async def _take(
         elif other is not None and is_other and not row_id:
             reason = f"number {number} is that of another execution: {_described(other)}"
             refused.append(replace(row, reason=reason))
-        if not is_other and number not in stored:
+        if not row_id:
+            ids.append(number)
+        if is_other:
+            continue
+        if number not in stored:
             fresh.setdefault(number, execution)
+        elif other is not None:
+            more = executions.enriched(richer.get(number, other), execution)
+            if more != other:
+                richer[number] = more
     rows = _unread(name, now, refused)
     new_rows = await kept.save_unread_rows(rows) if rows else 0
-    await kept.save_executions(map(_stored, fresh.values()))
-    await kept.resolve_unread_rows(resolved)
+    if fresh:
+        await kept.save_executions(map(_stored, fresh.values()))
+    if richer:
+        await kept.rewrite_executions(map(_stored, richer.values()))
+    if resolved:
+        await kept.resolve_unread_rows(resolved)
+    booked = await _keep_bookings(journal, bookings)
     # What another report has told already is set aside: one trade counts once.
+    known = [execution for execution in stored.values() if execution is not None]
     repeated = executions.told_before(list(fresh.values()), known)
     reasons = {number: f"the same trade as {other}" for number, other in repeated.items()}
     await _set_aside(journal, reasons, now)
-    placing = await _place(journal, now)
-    ids = [execution.exec_id for execution, _ in given]
+    changed = fresh.keys() | richer.keys() | booked.changes
+    placing = await _place(journal, now, changed=changed)
+    reasons_of_cash = await _book_cash(journal, now)
     waiting = set(ids) & placing.reasons.keys()
-    notes = list(placing.notes)
+    unbooked = booked.cash & reasons_of_cash.keys()
+    notes = _first_of(placing.notes)
     notes += _first_of(f"line {row.line}: {row.reason}; kept aside" for row in refused)
     notes += _first_of(f"waits: {placing.reasons[number]}" for number in sorted(waiting))
-    if waiting or refused:
+    notes += _first_of(f"waits: {reasons_of_cash[number]}" for number in sorted(unbooked))
+    notes += _first_of(booked.faults)
+    if waiting or refused or unbooked:
         notes.append("tomic journal executions --unplaced lists what waits for an entry")
     return Intake(
-        added=placing.added,
-        changed=placing.changed,
+        added=tuple(placing.added),
+        changed=tuple(placing.changed),
         known=sum(number in stored for number in ids) + max(len(rows) - new_rows, 0),
-        aside=len(waiting) + len(refused),
+        aside=len(waiting) + len(refused) + len(unbooked),
         notes=tuple(notes),
     )
+
+
+def _known_as(execution: Executed, stored: Mapping[str, Executed | None]) -> Executed:
+    """
+    An execution with the number under which it is stored.
+
+    Statements were numbered without their account once, and a replacement that has the number of
+    what it replaces gets one of its own.
+    """
+    number = execution.exec_id
+    bare = number.removeprefix(f"{execution.account}|") if execution.account else number
+    if number not in stored and bare in stored:
+        other = stored[bare]
+        if other is not None and other.account in ("", execution.account):
+            return replace(execution, exec_id=bare)
+    other = stored.get(number)
+    ids = {execution.transaction_id, other.transaction_id if other else ""} - {""}
+    if len(ids) > 1 and number == execution.trade_id:
+        return replace(execution, exec_id=f"{number}/{execution.transaction_id}")
+    return execution
+
+
+@dataclass(slots=True)
+class _Booked:
+    """Bookings of one import that were not known."""
+
+    cash: set[str] = field(default_factory=set)
+    changes: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+
+async def _keep_bookings(
+    journal: Journal, bookings: Sequence[CashFlow | ContractChange]
+) -> _Booked:
+    """Keep payments and corporate actions that are not known yet."""
+    booked, rows = _Booked(), []
+    known = {own.booking_id for own in await journal.store.journal.bookings()} if bookings else {}
+    counts: Counter[str] = Counter()
+    for told in bookings:
+        text = documents.to_text(told.model_copy(update={"source": ""}), exclude_defaults=True)
+        counts[text] += 1
+        made = hashlib.sha256(f"{text} {counts[text]}".encode()).hexdigest()[:12]
+        number = told.id or f"booking-{made}"
+        booking = told.model_copy(update={"id": number})
+        kind = "cash" if isinstance(booking, CashFlow) else "change"
+        reason = executions.fault(booking)
+        if reason:
+            booked.faults.append(f"{kind} {number}: {reason}; kept aside")
+        if number not in known:
+            (booked.cash if kind == "cash" else booked.changes).add(number)
+        document = documents.to_document(booking, exclude_defaults=True)
+        rows.append(
+            Booking(number, kind, booking.at, booking.account, booking.symbol, document, reason)
+        )
+    if rows:
+        await journal.store.journal.save_bookings(rows)
+    return booked
 
 
 async def keep_aside(journal: Journal, name: str, rows: Sequence[FileRow]) -> list[str]:
@@ -170,10 +271,13 @@ def _first_of(texts: Iterable[str]) -> list[str]:
 def _is_same(execution: Executed, other: Executed) -> bool:
     """Whether two reports of one number mean one execution: broker's files round differently."""
     mine, its = execution.contract, other.contract
+    is_one = mine.con_id is not None and mine.con_id == its.con_id
+    accounts = {execution.account, other.account} - {""}
     return (
-        (execution.symbol, execution.quantity, mine.expiry, mine.right, mine.strike)
-        == (other.symbol, other.quantity, its.expiry, its.right, its.strike)
-    )  # fmt: skip
+        (execution.symbol, execution.quantity) == (other.symbol, other.quantity)
+        and (is_one or mine.key[:3] == its.key[:3])
+        and len(accounts) < 2
+    )
 
 
 def _unread(name: str, at: dt.datetime, rows: Iterable[FileRow]) -> list[UnreadRow]:
@@ -199,11 +303,11 @@ async def _read_again(journal: Journal) -> list[tuple[Executed, FileRow, str]]:
     readable = []
     for columns, rows in by_columns.items():
         try:
-            read = broker.parse("", "\n".join((columns, *(row.text for row in rows))))
+            read = broker.read_again(columns, [row.text for row in rows])
         except BadFile:
             continue
         for executed, row in zip(read.executions, read.rows, strict=True):
-            own = rows[row.line - 2]
+            own = rows[row.line - 1]
             readable.append((executed, replace(row, line=own.line), own.row_id))
     return readable
 
@@ -221,49 +325,88 @@ async def _set_aside(journal: Journal, because: Mapping[str, str], now: dt.datet
 class _Placing:
     """What was placed, and why the rest was not."""
 
-    added: tuple[int, ...] = ()
-    changed: tuple[int, ...] = ()
+    added: list[int] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-async def _place(journal: Journal, now: dt.datetime) -> _Placing:
-    """Place every execution that waits, order by order."""
+async def _place(journal: Journal, now: dt.datetime, *, changed: Collection[str]) -> _Placing:
+    """
+    Place every execution that waits; what *changed* may move what was placed before.
+
+    Where something precedes, replaces or takes back what is in entries already, the entries of its
+    symbol that were made of executions alone are made anew: the order of files makes no difference.
+    """
     costs = journal.settings.costs.commission
     placing = _Placing()
+    if not changed and not await _any_wait(journal):
+        return placing
     fruitless, before = 0, math.inf
     while True:
         entries = await load_all(journal)
-        waiting, placing.reasons = await _waiting(journal, entries, now)
-        orders = executions.place(waiting, entries, commission=costs)
+        work = await _waiting(journal, entries, now, changed)
+        placing.reasons = dict(work.reasons)
+        orders = executions.place(
+            work.executions, work.entries, changes=work.changes, commission=costs
+        )
         # Another run may place the same executions: as long as either of them gets on, go on.
-        fruitless = 0 if len(waiting) < before else fruitless + 1
-        before = len(waiting)
+        fruitless = 0 if len(work.executions) < before else fruitless + 1
+        before = len(work.executions)
         try:
-            await _write(journal, orders, entries, placing)
+            await _write(journal, orders, work, placing)
             break
         except StoreBusy:
             # Another run changed one of these entries, or placed one of these executions: look
             # again at what there is now.
             if fruitless == _TRIES:
                 raise
-    answers = dict.fromkeys((execution.exec_id for execution in waiting), "") | placing.reasons
-    await journal.store.journal.explain_executions(answers)
+    waiting = [execution.exec_id for execution in work.executions]
+    answers = dict.fromkeys(waiting, "") | placing.reasons
+    if answers:
+        await journal.store.journal.explain_executions(answers)
     if any(
-        execution.commission is None and not answers[execution.exec_id] for execution in waiting
+        execution.commission is None and not answers[execution.exec_id]
+        for execution in work.executions
+        if execution.exec_id not in work.released
     ):
         placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
     return placing
 
 
+async def _any_wait(journal: Journal) -> bool:
+    """Whether an execution is in no entry and is not set aside."""
+    kept = journal.store.journal
+    waiting = await kept.each_execution(lambda row: row.exec_id, unlinked=True)
+    return bool(waiting) and not set(waiting) <= ignored(await kept.decisions())
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is to be placed, and beside what."""
+
+    executions: list[Executed]
+    """Waiting, or placed before and to be placed anew."""
+    reasons: dict[str, str]
+    """Why others cannot be placed."""
+    entries: list[JournalEntry]
+    """Those that stay as they are, but for what is added."""
+    anew: list[JournalEntry] = field(default_factory=list)
+    """Those that are made anew."""
+    released: frozenset[str] = frozenset()
+    """Executions of those."""
+    changes: list[ContractChange] = field(default_factory=list)
+
+
 async def _waiting(
-    journal: Journal, entries: Sequence[JournalEntry], now: dt.datetime
-) -> tuple[list[Executed], dict[str, str]]:
+    journal: Journal, entries: Sequence[JournalEntry], now: dt.datetime, changed: Collection[str]
+) -> _Work:
     """
     Executions that can be placed now, and why others cannot.
 
     Links that an interrupted run left out are made up for.
     """
+    kept = journal.store.journal
     owners = {
         number: entry.id
         for entry in entries
@@ -271,118 +414,322 @@ async def _waiting(
         for fill in trade.fills
         for number in fill.exec_id.split()
     }
-    linked = {
-        execution.exec_id: execution.entry_id
-        for execution in await journal.store.journal.executions()
-    }
-    newer = executions.corrections(linked)
-    set_aside = ignored(await journal.store.journal.decisions())
-    waiting: list[Executed] = []
+    decisions = await kept.decisions()
+    set_aside, corrected = ignored(decisions), _corrected(decisions)
+    linked: dict[str, int] = {}
+    active: list[Executed] = []
     reasons: dict[str, str] = {}
-    decided: dict[str, str] = {}
-    for execution in await journal.store.journal.executions(unlinked=True):
-        number = execution.exec_id
-        owner = owners.get(number)
-        executed, reason = _sound(execution)
-        if owner is not None:
-            await journal.store.journal.link_executions([number], owner)
-        elif number in set_aside:
+    known = await kept.each_execution(lambda row: (row.exec_id, row.entry_id, *_sound(row)))
+    for number, owner, executed, reason in known:
+        if owner is None and (owner := owners.get(number)) is not None:
+            await kept.link_executions([number], owner)
+        if owner is None and number in set_aside and number not in corrected:
             continue
-        elif executed is None:
-            reasons[number] = reason
-        elif number in newer:
-            decided[number] = f"put right by {newer[number]}"
-        elif older := [old for old, new in newer.items() if new == number and linked[old]]:
-            entry_id = linked[older[0]]
-            reasons[number] = (
-                f"{_described(executed)} puts {older[0]} right, which is in entry {entry_id}; "
-                f"tomic journal correct {entry_id} changes it there"
-            )
-        elif executed.at > now + AHEAD:
+        if executed is None:
+            if owner is None:
+                reasons[number] = reason
+        elif owner is None and executed.at > now + AHEAD:
             reasons[number] = f"{_described(executed)} lies in the future"
         else:
-            waiting.append(executed)
-    for cancel, original in executions.taken_back(waiting):
-        decided[original.exec_id] = f"taken back by {cancel.exec_id}"
-        decided[cancel.exec_id] = f"takes {original.exec_id} back"
+            active.append(executed)
+            if owner is not None:
+                linked[number] = owner
+    sound, aside = executions.without_corrected(active)
+    changes = [
+        booking for booking in await _bookings(journal) if isinstance(booking, ContractChange)
+    ]
+    anew = await _to_make_anew(journal, entries, active, aside, linked, changes, changed)
+    ids = {entry.id for entry in anew}
+    released = frozenset(number for number, owner in linked.items() if owner in ids)
+    for number in [number for number in aside if number in linked and number not in released]:
+        # Its entry was written or changed by hand: only who did that can put it right.
+        del aside[number]
+    decided: dict[str, str] = {}
+    by_number = {execution.exec_id: execution for execution in active}
+    for number, reason in aside.items():
+        original = reason.removeprefix("takes ").removesuffix(" back")
+        if reason.startswith("takes ") and original in linked and original not in released:
+            entry_id = linked[original]
+            reasons[number] = (
+                f"{_described(by_number[number])} takes {original} back, which is in entry "
+                f"{entry_id}; tomic journal correct {entry_id} changes it there"
+            )
+        else:
+            decided |= {number: reason} if number not in set_aside else {}
+    newer = executions.corrections(by_number)
+    for old, new in newer.items():
+        if old in linked and old not in released and new not in linked:
+            entry_id = linked[old]
+            reasons[new] = (
+                f"{_described(by_number[new])} puts {old} right, which is in entry {entry_id}; "
+                f"tomic journal correct {entry_id} changes it there"
+            )
     await _set_aside(journal, decided, now)
-    return [execution for execution in waiting if execution.exec_id not in decided], reasons
+    waiting = [
+        execution
+        for execution in sound
+        if (execution.exec_id not in linked or execution.exec_id in released)
+        and execution.exec_id not in reasons
+        and execution.exec_id not in set_aside
+    ]
+    return _Work(
+        waiting,
+        reasons,
+        [entry for entry in entries if entry.id not in ids],
+        anew,
+        released,
+        changes,
+    )
+
+
+async def _to_make_anew(
+    journal: Journal,
+    entries: Sequence[JournalEntry],
+    active: Sequence[Executed],
+    aside: Mapping[str, str],
+    linked: Mapping[str, int],
+    changes: Sequence[ContractChange],
+    changed: Collection[str],
+) -> list[JournalEntry]:
+    """
+    Entries that what was taken in may change: of executions alone, and not written by hand.
+
+    Those of a symbol go together, for what closes one may have to close another.
+    """
+    last: dict[str, dt.datetime] = {}
+    for execution in active:
+        if execution.exec_id in linked and execution.exec_id not in changed:
+            last[execution.symbol] = max(last.get(execution.symbol, execution.at), execution.at)
+    symbols = {
+        execution.symbol
+        for execution in active
+        if (execution.exec_id in aside and execution.exec_id in linked)
+        or (
+            execution.exec_id in changed
+            and (
+                execution.exec_id in linked
+                or execution.at < last.get(execution.symbol, execution.at)
+            )
+        )
+    }
+    symbols |= {
+        change.symbol
+        for change in changes
+        if change.id in changed and change.at < last.get(change.symbol, change.at)
+    }
+    if not symbols:
+        return []
+    by_hand = await journal.store.journal.edited()
+    numbers = {entry.id: _numbers(entry) for entry in entries if entry.symbol in symbols}
+    anew = {
+        entry.id
+        for entry in entries
+        if entry.symbol in symbols
+        and entry.id not in by_hand
+        and entry.status is not EntryStatus.CANCELLED
+        and numbers[entry.id]
+        and all(fill.exec_id for fill in _traded(entry))
+        and numbers[entry.id] <= linked.keys()
+    }
+    # What shares an execution with an entry that stays has to stay too.
+    while staying := {number for own, of in numbers.items() if own not in anew for number in of}:
+        shared = {own for own in anew if numbers[own] & staying}
+        if not shared:
+            break
+        anew -= shared
+    return [entry for entry in entries if entry.id in anew]
+
+
+def _traded(entry: JournalEntry) -> list[Fill]:
+    """What was bought and sold, and not only converted."""
+    return [
+        fill for trade in entry.trades if trade.action is not Action.CONVERT for fill in trade.fills
+    ]
+
+
+def _numbers(entry: JournalEntry) -> set[str]:
+    return {number for fill in _traded(entry) for number in fill.exec_id.split()}
+
+
+@dataclass(slots=True)
+class _Writing:
+    """Documents of one transaction, and what they are of."""
+
+    number: int
+    entry: JournalEntry
+    exec_ids: list[str]
+    orders: list[int]
 
 
 async def _write(
-    journal: Journal,
-    orders: Sequence[PlacedOrder],
-    entries: Sequence[JournalEntry],
-    placing: _Placing,
+    journal: Journal, orders: Sequence[PlacedOrder], work: _Work, placing: _Placing
 ) -> None:
     """
-    Write order by order.
+    Write what became of the entries, in one transaction.
+
+    What keeps one entry from being written is the reason its executions wait; it costs no other,
+    but for those that an order of it is shared with.
 
     Raises:
         StoreBusy: Another run changed an entry, or placed one of the executions meanwhile.
     """
     at = await journal.clock()
-    saved = {number: (entry.id, entry.revision) for number, entry in enumerate(entries)}
-    names: dict[int, tuple[str, ExitRules]] = {}
-    broken: set[int] = set()
-    for order in orders:
+    made: dict[int, _Writing] = {}
+    notes: dict[int, list[str]] = {}
+    for place, order in enumerate(orders):
         for unplaced in order.unplaced:
             placing.reasons |= dict.fromkeys(unplaced.exec_ids, unplaced.reason)
-        parts: dict[int, list[Placed]] = {}
         for placed in order.placed:
-            parts.setdefault(placed.number, []).append(placed)
-        if not parts:
+            own = made.setdefault(placed.number, _Writing(placed.number, placed.entry, [], []))
+            own.entry = placed.entry
+            own.exec_ids += placed.exec_ids
+            own.orders.append(place)
+            if not set(placed.exec_ids) <= work.released or placed.how == "converted":
+                notes.setdefault(placed.number, []).append(_how(placed))
+    changed = [own for number, own in made.items() if number < len(work.entries)]
+    new = [own for number, own in made.items() if number >= len(work.entries)]
+    renewed = executions.carried_over(work.anew, [own.entry for own in new])
+    ids_of = {_opening(own.entry): own for own in new}
+    writings = [*changed]
+    for entry in renewed:
+        own = ids_of.get(_opening(entry)) or _Writing(-1, entry, [], [])
+        own.entry = entry
+        writings.append(own)
+    # What is made anew goes in one piece; else entries that share an execution stay together.
+    groups = [writings] if work.anew else _sharing(writings)
+    for part in _chunks(groups):
+        await _write_part(journal, part, work, placing, notes, at)
+
+
+def _sharing(writings: Sequence[_Writing]) -> list[list[_Writing]]:
+    """Entries that executions went to, in groups that share none."""
+    group_of: dict[str, int] = {}
+    groups: dict[int, list[_Writing]] = {}
+    for place, own in enumerate(writings):
+        members = [own]
+        for shared in sorted({group_of[number] for number in own.exec_ids if number in group_of}):
+            members = groups.pop(shared) + members
+        groups[place] = members
+        group_of |= {number: place for member in members for number in member.exec_ids}
+    return list(groups.values())
+
+
+def _chunks(groups: Iterable[Sequence[_Writing]]) -> Iterator[list[_Writing]]:
+    """Groups put together until there are enough for one transaction."""
+    chunk: list[_Writing] = []
+    for group in groups:
+        chunk += group
+        if len(chunk) >= _AT_ONCE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _write_part(
+    journal: Journal,
+    writings: Sequence[_Writing],
+    work: _Work,
+    placing: _Placing,
+    notes: Mapping[int, list[str]],
+    at: dt.datetime,
+) -> None:
+    before = {entry.id: entry for entry in work.anew}
+    documents_of: list[tuple[dict[str, Any], list[str]]] = []
+    written: list[_Writing] = []
+    unchanged: set[str] = set()
+    for own in writings:
+        if own.entry.id is not None and own.entry == before.get(own.entry.id):
+            unchanged.update(own.exec_ids)
             continue
         try:
-            documents = [
-                (_to_store(journal, own[-1], saved, names, broken), _ids(own))
-                for own in parts.values()
-            ]
+            documents_of.append((_to_store(journal, own.entry), list(dict.fromkeys(own.exec_ids))))
+            written.append(own)
         # One order never costs another: what keeps its entry from being written is its reason.
         except Exception as exc:
-            broken.update(parts)
             reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
-            ids = (number for own in parts.values() for number in _ids(own))
-            placing.reasons |= dict.fromkeys(ids, reason)
-            continue
-        written = await journal.store.journal.place_executions(documents, event="executions", at=at)
-        if written is None:
-            raise StoreBusy("another run is placing the same executions; repeat the command")
-        for (number, own), (entry_id, revision) in zip(parts.items(), written, strict=True):
-            if number not in saved:
-                placing.added = (*placing.added, entry_id)
-            elif entry_id not in (*placing.added, *placing.changed):
-                placing.changed = (*placing.changed, entry_id)
-            saved[number] = (entry_id, revision)
-            placing.notes += [_how(placed) for placed in own]
+            placing.reasons |= dict.fromkeys(own.exec_ids, reason)
+    # One that closes legs of several entries is in a changed one and in others.
+    unchanged -= {number for _, numbers in documents_of for number in numbers}
+    released = [number for number in work.released if number not in unchanged]
+    if not documents_of and not released:
+        return
+    ids = await journal.store.journal.place_executions(
+        documents_of, event="executions", at=at, released=released
+    )
+    if ids is None:
+        raise StoreBusy("another run is placing the same executions; repeat the command")
+    for own, (entry_id, _) in zip(written, ids, strict=True):
+        if own.entry.id is None:
+            placing.added.append(entry_id)
+        elif entry_id not in placing.added and entry_id not in placing.changed:
+            placing.changed.append(entry_id)
+        placing.notes += notes.get(own.number, [])
 
 
-def _ids(placed: Iterable[Placed]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(number for part in placed for number in part.exec_ids))
+def _opening(entry: JournalEntry) -> tuple[str, ...]:
+    fills = entry.trades[0].fills if entry.trades else ()
+    return tuple(fill.exec_id for fill in fills)
 
 
-def _to_store(
-    journal: Journal,
-    placed: Placed,
-    saved: Mapping[int, tuple[int | None, int]],
-    names: dict[int, tuple[str, ExitRules]],
-    broken: set[int],
-) -> dict[str, Any]:
-    """The entry as it is to be written: a new one named, a known one with its number."""
-    number, entry = placed.number, placed.entry
-    if number in broken:
-        raise UsageError("an earlier order of its entry could not be written")
-    if number not in saved:
-        # A new entry is named after what its legs make, and gets the exit rules of that strategy.
+def _to_store(journal: Journal, entry: JournalEntry) -> dict[str, Any]:
+    """The entry as it is to be written; a new one is named after what its legs make."""
+    if entry.id is None:
         strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
-        names[number] = strategy, rules_for(journal.settings, strategy, {})
-    if number in names:
-        strategy, rules = names[number]
+        rules = rules_for(journal.settings, strategy, {})
         entry = entry.model_copy(update={"strategy": strategy, "rules": rules})
     document = to_document(entry)
-    if number in saved:
-        document["id"], document["revision"] = saved[number]
+    if entry.id is not None:
+        document["id"], document["revision"] = entry.id, entry.revision
     return document
+
+
+# -- bookings --------------------------------------------------------------------------------------
+
+
+async def _bookings(journal: Journal) -> list[CashFlow | ContractChange]:
+    """Payments and corporate actions that can be used, by time."""
+    set_aside = ignored(await journal.store.journal.decisions())
+    kinds: dict[str, type[CashFlow] | type[ContractChange]] = {
+        "cash": CashFlow, "change": ContractChange,
+    }  # fmt: skip
+    usable: list[CashFlow | ContractChange] = []
+    for booking in await journal.store.journal.bookings():
+        try:
+            told = kinds[booking.kind].model_validate(booking.document)
+        except ValidationError:
+            continue
+        if booking.booking_id not in set_aside and not executions.fault(told):
+            usable.append(told)
+    return usable
+
+
+async def _book_cash(journal: Journal, now: dt.datetime) -> dict[str, str]:
+    """Give payments to the entries they belong to; returns why others belong to none."""
+    flows = [flow for flow in await _bookings(journal) if isinstance(flow, CashFlow)]
+    if not flows:
+        return {}
+    taken_back = {number for flow in flows for number in flow.corrects}
+    entries = await load_all(journal)
+    booked = {flow.id for entry in entries for flow in entry.flows}
+    waiting = [
+        flow
+        for flow in flows
+        if flow.id not in booked and flow.id not in taken_back and flow.at <= now + AHEAD
+    ]
+    changed, reasons = executions.book_cash(waiting, entries)
+    parts = []
+    for entry in changed.values():
+        document = to_document(entry)
+        document["id"], document["revision"] = entry.id, entry.revision
+        parts.append((document, list[str]()))
+    if parts:
+        at = await journal.clock()
+        await journal.store.journal.place_executions(parts, event="executions", at=at, note="cash")
+    await journal.store.journal.explain_bookings(
+        {flow.id: reasons.get(flow.id, "") for flow in waiting}
+    )
+    return reasons
 
 
 def _how(placed: Placed) -> str:
@@ -410,8 +757,14 @@ def _document(execution: Executed) -> dict[str, Any]:
     }
     if execution.opens is not None:
         document["opens"] = execution.opens
-    if execution.cancels:
-        document["cancels"] = True
+    for name in ("cancels", "lacks_multiplier", "account", "currency", "trade_id",
+                 "transaction_id"):  # fmt: skip
+        if value := getattr(execution, name):
+            document[name] = value
+    if execution.corrects:
+        document["corrects"] = list(execution.corrects)
+    if execution.source is not None:
+        document["source"] = execution.source.value
     return document
 
 
@@ -434,7 +787,7 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
             exec_id=stored.exec_id,
             at=stored.at,
             symbol=stored.symbol,
-            contract=Contract.model_validate(document["contract"]),
+            contract=_contract(document["contract"]),
             quantity=float(document["quantity"]),
             price=float(document["price"]),
             commission=document.get("commission"),
@@ -442,6 +795,10 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
             action=Action(action) if action else None,
             opens=document.get("opens"),
             cancels=bool(document.get("cancels")),
+            lacks_multiplier=bool(document.get("lacks_multiplier")),
+            corrects=tuple(document.get("corrects", ())),
+            source=executions.Source(source) if (source := document.get("source")) else None,
+            **{name: document.get(name, "") for name in _TEXTS},
         )
     except ValidationError as exc:
         return None, first_fault(exc)
@@ -449,6 +806,16 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
         return None, f"it cannot be read ({type(exc).__name__}: {exc})"
     reason = executions.fault(executed)
     return (None, reason) if reason else (executed, "")
+
+
+def _contract(document: dict[str, Any]) -> Contract:
+    return _contract_of(tuple(document.items()))
+
+
+@lru_cache(maxsize=65536)
+def _contract_of(items: tuple[tuple[str, Any], ...]) -> Contract:
+    """One object a contract: many executions are of the same one."""
+    return Contract.model_validate(dict(items))
 
 
 def loaded(stored: Execution) -> Executed:
@@ -470,6 +837,21 @@ def loaded(stored: Execution) -> Executed:
 def ignored(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
     """Executions and rows whose last decision sets them aside."""
     return {number for number, made in decisions.items() if made[-1].decision == "ignore"}
+
+
+_CORRECTED = ("taken back by ", "takes ", "put right by ")
+"""How the reasons begin for which corrections and what they correct are set aside."""
+
+
+def _corrected(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
+    """Executions that were set aside because the broker itself took them back or put them right."""
+    return {
+        number
+        for number, made in decisions.items()
+        if made[-1].decision == "ignore"
+        and made[-1].who == _OURSELVES
+        and made[-1].because.startswith(_CORRECTED)
+    }
 
 
 async def listing(

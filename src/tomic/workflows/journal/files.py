@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import codecs
 import csv
 import datetime as dt
 import io
@@ -26,9 +28,11 @@ from tomic.workflows.journal.entries import Journal, from_document, load_all, to
 SCHEMA = "tomic.journal/1"
 _MOST_BYTES = 256 << 20
 """A journal of a lifetime is smaller; a device never ends."""
+_LOOK = 400
+"""Bytes of which every other one is 0 in text of two bytes a letter."""
 KINDS = (
-    "the original's journal.json, an export of tomic journal, or a CSV of trades of Interactive "
-    "Brokers (activity statement or Flex query)"
+    "the original's journal.json, an export of tomic journal, or trades of Interactive Brokers "
+    "(activity statement as CSV, Flex query as CSV or XML)"
 )
 
 
@@ -47,9 +51,10 @@ async def import_file(journal: Journal, path: Path) -> ImportedJournal:
     Raises:
         BadFile: Missing, unreadable, or of no known kind.
     """
-    text = _read(path)
+    # In threads: a year of trades takes its time, and what else runs here shall not wait for it.
+    text = await asyncio.to_thread(_read, path)
     if text.lstrip()[:1] not in ("{", "["):
-        return await _import_broker(journal, path, broker.parse(str(path), text))
+        return await import_text(journal, str(path), text)
     try:
         document = json.loads(text)
     # Brackets within brackets, a hundred thousand deep, are no journal either.
@@ -68,11 +73,34 @@ def _read(path: Path) -> str:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise BadFile(f"{path}: more than {_MOST_BYTES >> 20} MB; it can be {KINDS}")
-        return data.decode("utf-8-sig")
+        return decoded(data)
     except OSError as exc:
         raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
     except UnicodeDecodeError as exc:
         raise BadFile(f"{path}: no text in UTF-8; it can be {KINDS}") from exc
+
+
+def decoded(data: bytes) -> str:
+    """
+    Text as brokers and spreadsheets write it: UTF-8, UTF-16, or Windows' western letters.
+
+    Raises:
+        UnicodeDecodeError: None of them.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    start = data[:_LOOK]
+    if not start.startswith(codecs.BOM_UTF8) and start[1::2].count(0) > len(start) // 4:
+        return data.decode("utf-16-le")
+    if start[::2].count(0) > len(start) // 4:
+        return data.decode("utf-16-be")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # What has the signs of a table or of XML but letters of its own is a spreadsheet's export.
+        if any(byte < 9 for byte in data) or not any(sign in data for sign in (b",", b";", b"\t")):
+            raise
+        return data.decode("cp1252")
 
 
 # -- the original ------------------------------------------------------------------------------
@@ -190,13 +218,15 @@ def _own_mark(entry: JournalEntry) -> tuple[Any, ...]:
 # -- executions --------------------------------------------------------------------------------
 
 
-async def _import_broker(journal: Journal, path: Path, file: broker.BrokerFile) -> ImportedJournal:
-    notes = [f"{file.left_out} rows of other instruments left out"] if file.left_out else []
-    if not file.executions:
-        notes += [
-            f"{count} rows of level {level} left out" for level, count in file.other_levels.items()
-        ]
-    return _imported(file.kind, await executions.take_file(journal, str(path), file), notes)
+async def import_text(journal: Journal, name: str, text: str) -> ImportedJournal:
+    """
+    Import what a broker wrote, a statement or a query; *name* is put in front of what is wrong.
+
+    Raises:
+        BadFile: It is neither, or was cut off.
+    """
+    file = await asyncio.to_thread(broker.parse, name, text)
+    return _imported(file.kind, await executions.take_file(journal, name, file), list(file.say()))
 
 
 def _imported(kind: str, taken: executions.Intake, notes: Sequence[str]) -> ImportedJournal:

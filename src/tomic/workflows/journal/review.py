@@ -194,7 +194,7 @@ def _observed(
         ex_dividend=ex_dividend,
         dividend=dividend,
         ev=_ev_of_holding(legs, marked, market),
-        missing=tuple(leg.name for leg in legs if marks.get(leg.key) is None),
+        missing=tuple(leg.name for leg in legs if nouns.price_of(marks, leg.key) is None),
         stale=reading.staleness(marked, legs) if marked else "",
     )
 

@@ -10,7 +10,8 @@ import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
 
 from tomic import dates, legs as words
 from tomic.config import Settings
@@ -128,7 +129,7 @@ def _fills(
         nouns.Fill(
             **leg.model_dump(),
             price=prices.get(leg.key),
-            mid=mids.get(leg.key),
+            mid=nouns.price_of(mids, leg.key),
             commission=0.0 if leg.is_stock else round(fee * abs(leg.quantity), 6),
         )
         for leg in legs
@@ -208,10 +209,50 @@ async def roll(
         UsageError: It is not open, nothing of it is closed, or no price is known.
     """
     entry = await entries.load(journal, entry_id)
-    owned = {leg.key: leg.quantity for leg in _held_of(entry)}
-    closes = any(owned.get(leg.key, 0.0) * leg.quantity < 0.0 for leg in legs)
+    owned = _held_of(entry)
+    closes = any(campaign.held_of(owned, leg) * leg.quantity < 0.0 for leg in legs)
     action = nouns.Action.ROLL if closes else nouns.Action.ADJUST
     return await _trade(journal, entry, action, legs, prices, ticket)
+
+
+def written(entry: nouns.JournalEntry, text: str) -> Draft:
+    """
+    Legs as people write them, for an entry: with the multiplier and class of what it holds.
+
+    Raises:
+        UsageError: They cannot be read, or the entry holds nothing they could be like.
+    """
+    draft, owned = from_text(text, symbol=entry.symbol), _held_of(entry)
+    legs = tuple(_as_held(leg, owned) for leg in draft.legs)
+    prices = {
+        own.key: draft.prices[leg.key]
+        for leg, own in zip(draft.legs, legs, strict=True)
+        if leg.key in draft.prices
+    }
+    return replace(draft, legs=legs, prices=prices)
+
+
+def _as_held(leg: nouns.Held, owned: Sequence[nouns.Held]) -> nouns.Held:
+    """
+    A leg as people write it, with the multiplier and class of what the entry holds.
+
+    Nobody writes a multiplier: options of one entry have the same.
+
+    Raises:
+        UsageError: The entry holds options of several multipliers, and none is this leg.
+    """
+    if leg.is_stock:
+        return leg
+    options = [own for own in owned if not own.is_stock]
+    same = [own for own in options if own.key[:3] == leg.key[:3]]
+    multipliers = {own.multiplier for own in same or options}
+    if len(multipliers) > 1:
+        sizes = " and ".join(f"{size:g}" for size in sorted(multipliers))
+        raise UsageError(f"{leg.name}: the entry holds options of {sizes} shares; roll with --to")
+    update: dict[str, Any] = {"multiplier": multipliers.pop()} if multipliers else {}
+    if len(same) == 1:
+        update |= {"con_id": same[0].con_id, "trading_class": same[0].trading_class}
+    return leg.model_copy(update=update)
 
 
 async def _trade(
@@ -232,10 +273,12 @@ async def _trade(
 
 
 def rolled_to(
-    entry: nouns.JournalEntry, expiry: dt.date, strikes: Sequence[float | None] = ()
+    entry: nouns.JournalEntry, expiry: dt.date | None, strikes: Sequence[float | None] = ()
 ) -> tuple[nouns.Held, ...]:
     """
     The legs that roll every option held to another expiry, at its own strike or at given ones.
+
+    Without an expiry each stays in its own and changes its strike; one whose strike stays is kept.
 
     Raises:
         UsageError: Nothing is held, or as many strikes as options are needed.
@@ -244,13 +287,19 @@ def rolled_to(
     if strikes and len(strikes) != len(options):
         names = ", ".join(leg.name for leg in options)
         raise UsageError(f"{len(options)} strikes are needed, for {names}; got {len(strikes)}")
-    closing = [leg.model_copy(update={"quantity": -leg.quantity}) for leg in options]
     new_strikes = strikes or [leg.strike for leg in options]
-    opening = [
-        leg.model_copy(update={"expiry": expiry, "strike": strike, "con_id": None})
+    moved = [
+        (leg, strike)
         for leg, strike in zip(options, new_strikes, strict=True)
+        if expiry is not None or strike != leg.strike
     ]
-    same = [leg.name for leg, new in zip(options, opening, strict=True) if leg.key == new.key]
+    closing = [leg.model_copy(update={"quantity": -leg.quantity}) for leg, _ in moved]
+    opening = [
+        leg.model_copy(update={"expiry": expiry or leg.expiry, "strike": strike, "con_id": None})
+        for leg, strike in moved
+    ]
+    same = [leg.name for (leg, _), new in zip(moved, opening, strict=True) if leg.key == new.key]
+    same = same or [leg.name for leg in options if not moved]
     if same:
         raise UsageError(
             f"{', '.join(same)} would be rolled to itself; name another --to or strike"
@@ -369,7 +418,12 @@ async def assign(
     """
     await entries.refuse_future(journal, at)
     entry = await entries.load(journal, entry_id)
-    own = next((each for each in _held_of(entry) if each.key == leg.key), None)
+    if entry.symbol in journal.settings.market.indices:
+        raise UsageError(
+            f"options of {entry.symbol} are European and settled in cash: none is assigned early, "
+            "and no shares change hands; record its end with --expired"
+        )
+    own = next((each for each in _held_of(entry) if campaign.is_same(each, leg)), None)
     if own is None:
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
     moment = at or campaign.not_before(entry, await journal.clock())
@@ -499,21 +553,48 @@ def held_of(leg: NamedLeg, quantity: float = 1) -> nouns.Held:
 
 def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
     """The name that the portfolio would give these legs; ``custom`` for several strategies."""
+    # Only distances matter, and thousands of trades have the same.
+    low = min((leg.strike for leg in legs if leg.strike is not None), default=0.0)
+    first = min((leg.expiry for leg in legs if leg.expiry is not None), default=dt.date.min)
+    shape = tuple(
+        (
+            leg.right,
+            None if leg.strike is None else round(leg.strike - low + 1.0, 6),
+            None if leg.expiry is None else (leg.expiry - first).days,
+            leg.quantity,
+            leg.multiplier,
+        )
+        for leg in legs
+    )
+    return _strategy_of_shape(symbol, shape)
+
+
+_Shape: TypeAlias = tuple[
+    tuple[Literal["C", "P"] | None, float | None, int | None, float, int], ...
+]
+
+
+@lru_cache(maxsize=4096)
+def _strategy_of_shape(symbol: str, shape: _Shape) -> str:
+    """Of legs by right, strike above the lowest plus 1, days after the first expiry, and size."""
     positions = [
         Position(
             account="",
             symbol=symbol,
-            sec_type="STK" if leg.is_stock else "OPT",
-            quantity=leg.quantity,
-            right=leg.right,
-            strike=leg.strike,
-            expiry=leg.expiry,
-            multiplier=leg.multiplier,
+            sec_type="STK" if right is None else "OPT",
+            quantity=quantity,
+            right=right,
+            strike=strike,
+            expiry=None if days is None else _ANY_DAY + dt.timedelta(days=days),
+            multiplier=multiplier,
         )
-        for leg in legs
+        for right, strike, days, quantity, multiplier in shape
     ]
     groups = grouping.group(positions).groups
     return groups[0].strategy if len(groups) == 1 else "custom"
+
+
+_ANY_DAY = dt.date(2000, 1, 21)
 
 
 async def from_proposal(store: Database, proposal_id: str, *, quantity: int = 1) -> Draft:

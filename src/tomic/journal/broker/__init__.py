@@ -1,0 +1,201 @@
+"""
+Trades in the files of Interactive Brokers: activity statements and Flex queries, CSV and XML.
+
+What a file is shows in it, not in its name. A row is read, or kept aside as it stands with the
+reason, or counted by what it is; it costs no other row. What is neither a stock nor an option of
+one is counted by its kind.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tomic.errors import BadFile
+from tomic.journal.broker import activity, flex, flexxml
+from tomic.journal.broker.cells import Cells
+from tomic.journal.broker.rows import BrokerFile, FileRow, Line
+
+__all__ = ["BrokerFile", "FileRow", "parse", "read_again"]
+
+KINDS = (
+    "an activity statement (CSV, section Trades) or a Flex query of trades (XML, or CSV with its "
+    "column headers) with Symbol, DateTime, Quantity and TradePrice"
+)
+_EXPORT = (
+    "export Trades at level Execution, as XML or as CSV with column headers, dates as yyyyMMdd; or "
+    "the activity statement as CSV"
+)
+_LINES = re.compile(r"\r\n|\r|\n")
+_TABLES = ("HEADER", "DATA")
+_FRAMES = ("BOF", "BOA", "BOS", "EOS", "EOA", "EOF", "ACCOUNT")
+_SHOWN = 3
+
+
+def parse(name: str, text: str) -> BrokerFile:
+    """
+    Read a broker's file; *name* is put in front of what is wrong.
+
+    Raises:
+        BadFile: No such file; it says which of its lines could not be read.
+    """
+    text = text.lstrip("\ufeff")
+    if text.lstrip()[:1] == "<":
+        return flexxml.parse(name, text)
+    lines = _LINES.split(text)
+    separator = _separator(lines)
+    rows = list(_rows(lines, separator))
+    if activity.is_statement(rows):
+        return activity.read(rows, separator)
+    return _parse_query(name, rows, separator)
+
+
+def read_again(columns: str, rows: Sequence[str]) -> BrokerFile:
+    """
+    Read rows that were kept, with what names their columns; their lines count from 1.
+
+    Raises:
+        BadFile: They can still not be read.
+    """
+    if columns.startswith("<"):
+        return flexxml.read_again(columns, rows)
+    above = len(_LINES.split(columns))
+    file = parse("", "\n".join((columns, *rows)))
+
+    def moved(kept: Iterable[FileRow]) -> tuple[FileRow, ...]:
+        return tuple(replace(row, line=row.line - above) for row in kept)
+
+    return replace(
+        file, rows=moved(file.rows), flow_rows=moved(file.flow_rows), odd=moved(file.odd)
+    )
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """What parts the columns: what the first lines with any of them have most of."""
+    for line in lines[:20]:
+        counts = {sign: line.count(sign) for sign in ",;\t"}
+        if any(counts.values()):
+            return max(counts, key=lambda sign: counts[sign])
+    return ","
+
+
+def _rows(lines: Sequence[str], separator: str) -> Iterator[Line]:
+    """Line by line, so that an odd quotation mark costs its own line and no other."""
+    heading = lines[0]
+    for number, text in enumerate(lines, start=1):
+        try:
+            row = next(csv.reader([text], delimiter=separator), [])
+        except csv.Error:
+            # A cell beyond the reader's limit; without its quotation marks it is still a row.
+            row = [cell.strip('"') for cell in text.split(separator)]
+        if len(row) > 2 and row[1] == "Header":
+            heading = text
+        yield Line(number, text, row, heading)
+
+
+# -- Flex queries as CSV -------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Block:
+    """Where in a query the next row stands."""
+
+    account: str = ""
+    account_line: str = ""
+    section: str = ""
+    columns: dict[str, int] | None = None
+    heading: str = ""
+    rows: int = 0
+
+
+def _parse_query(name: str, lines: Iterable[Line], separator: str) -> BrokerFile:
+    block, notes = _Block(), dict[str, None]()
+    rows: list[flex.Row] = []
+    strange: list[Line] = []
+    lacking: tuple[str, ...] = ()
+    is_framed = is_ended = False
+    for line in lines:
+        cells = [cell.strip() for cell in line.row]
+        if not any(cells):
+            continue
+        word = cells[0].upper()
+        if word in _FRAMES:
+            is_framed, is_ended = True, word == "EOF"
+            _frame(word, cells, line, block, notes)
+            continue
+        first = 2 if word in _TABLES else 0
+        if word in _TABLES and len(cells) > 1 and cells[1] != block.section:
+            block.section, block.columns = cells[1], None
+        names = [flex.plain(cell) for cell in cells[first:]]
+        if word == "HEADER" or (word != "DATA" and flex.is_heading(names)):
+            block.columns = {label: first + at for at, label in enumerate(names)}
+            block.heading = line.text
+            lacking = lacking or tuple(flex.lacking(names))
+        elif block.columns is None:
+            strange.append(line)
+        else:
+            block.rows += 1
+            rows.append(_query_row(line, block))
+    if is_framed and not is_ended:
+        notes["the file has no end record (EOF): it was cut off; download it again"] = None
+    known = {label for row in rows for label in row.own.columns}
+    if not rows or (strange and not rows) or "symbol" not in known:
+        raise BadFile(_unreadable(name, strange, lacking if rows or lacking else ()))
+    if not any(not tuple(flex.lacking(row.own.columns)) or _tells(row) for row in rows):
+        raise BadFile(_unreadable(name, strange, lacking))
+    if strange:
+        places = ", ".join(str(line.number) for line in strange[:_SHOWN])
+        more = "" if len(strange) <= _SHOWN else " and others"
+        notes[
+            f"{len(strange)} rows have no column headers (line {places}{more}) and were left out; "
+            "turn on column headers in the query"
+        ] = None
+    return flex.read(rows, separator, notes=notes)
+
+
+def _tells(row: flex.Row) -> bool:
+    """Whether a row of a query without trades is of a section that is read."""
+    return {"type", "amount"} <= row.own.columns.keys() or "actiondescription" in row.own.columns
+
+
+def _frame(
+    word: str, cells: Sequence[str], line: Line, block: _Block, notes: dict[str, None]
+) -> None:
+    """A record around the data: which account, which section, how many rows it had."""
+    value = cells[1] if len(cells) > 1 else ""
+    if word in ("BOF", "BOA", "ACCOUNT"):
+        account = activity.account_of(value)
+        block.account, block.account_line = account, line.text if account else ""
+        block.columns = None
+    elif word == "BOS":
+        block.section, block.columns, block.rows = value, None, 0
+    elif word == "EOS":
+        told = next((cell for cell in cells[2:] if cell.isdecimal()), "")
+        if told and int(told) != block.rows:
+            notes[
+                f"section {value} says that it has {told} rows, and has {block.rows}; download it "
+                "again"
+            ] = None
+        block.section, block.columns = "", None
+
+
+def _query_row(line: Line, block: _Block) -> flex.Row:
+    heading = "\n".join(text for text in (block.account_line, block.heading) if text)
+    kept = Line(line.number, line.text, line.row, heading)
+    columns = block.columns or {}
+    return flex.Row(Cells(line.row, columns), kept.kept, block.section, block.account)
+
+
+def _unreadable(name: str, strange: Sequence[Line], lacking: Sequence[str]) -> str:
+    message = f"{name}: no trades in it; it can be {KINDS}"
+    if lacking:
+        return f"{message}; its columns lack {', '.join(lacking)}: {_EXPORT}"
+    if not strange:
+        return message
+    shown = ", ".join(
+        f"line {line.number} {line.text[:40]!r}" for line in strange[:_SHOWN] if line.text
+    )
+    count = "1 line" if len(strange) == 1 else f"{len(strange)} lines"
+    return f"{message}; {count} could not be read ({shown}); {_EXPORT}"

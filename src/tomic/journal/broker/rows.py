@@ -1,0 +1,195 @@
+"""Rows of a broker's file, of which level they are, and what is read from them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from tomic.errors import TomicError
+from tomic.journal import executions
+from tomic.journal.broker.cells import Refused
+from tomic.journal.executions import Executed
+from tomic.models.documents import first_fault
+from tomic.models.journal import CashFlow, ContractChange
+
+EVENING = dt.time(16, 20)
+"""When IB books expiries, exercises and assignments, New York."""
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A row as it stands in its file."""
+
+    line: int
+    columns: str
+    """What names its columns: both together can be read again."""
+    text: str
+    reason: str = ""
+    """Why it is not an execution; empty where it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFile:
+    """What a file holds."""
+
+    kind: str
+    executions: tuple[Executed, ...] = ()
+    cash_flows: tuple[CashFlow, ...] = ()
+    """Dividends, interest, settlements in cash."""
+    contract_changes: tuple[ContractChange, ...] = ()
+    """Splits and the like."""
+    odd: tuple[FileRow, ...] = ()
+    """Rows that should have been one of these, and are not."""
+    rows: tuple[FileRow, ...] = ()
+    """The row of each execution."""
+    flow_rows: tuple[FileRow, ...] = ()
+    """The row of each flow."""
+    other_assets: Mapping[str, int] = field(default_factory=dict)
+    """Rows of other kinds of assets, by the name of the kind in the file."""
+    other_levels: Mapping[str, int] = field(default_factory=dict)
+    """Rows that repeat others, in parts or in sum, by their level of detail."""
+    other_rows: Mapping[str, int] = field(default_factory=dict)
+    """Rows that hold no trade, by what they are."""
+    notes: tuple[str, ...] = ()
+    """What was not told by the file but taken for granted, and what it lacks."""
+
+    @property
+    def left_out(self) -> int:
+        """How many rows are of other kinds of assets."""
+        return sum(self.other_assets.values())
+
+    def say(self) -> Iterator[str]:
+        """In words: how many rows were left out and why, then the notes."""
+        if self.left_out:
+            yield f"{_rows(self.other_assets)} of other instruments left out"
+        if self.other_levels:
+            why = "repeat others" if self.executions else "are of levels that are not read"
+            yield f"{_rows(self.other_levels)} left out: they {why}"
+        if self.other_rows:
+            yield f"{_rows(self.other_rows)} without trades left out"
+        yield from self.notes
+
+
+def _rows(counts: Mapping[str, int]) -> str:
+    """How many rows, and of which kinds: ``3 rows (FOP 2, CASH 1)``."""
+    total = sum(counts.values())
+    shown = [f"{name} {count}" for name, count in list(counts.items())[:_SHOWN]]
+    kinds = ", ".join([*shown, "…"] if len(counts) > len(shown) else shown)
+    return f"{total} {'row' if total == 1 else 'rows'} ({kinds})"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a file, its cells, and what names its columns."""
+
+    number: int
+    text: str
+    row: list[str]
+    heading: str
+
+    def kept(self, reason: str = "") -> FileRow:
+        """As it is kept."""
+        return FileRow(self.number, self.heading, self.text, reason)
+
+
+@dataclass(slots=True)
+class Reported:
+    """A row of a stock or an option, and how it is read."""
+
+    place: Callable[[str], FileRow]
+    """The row as it is kept, with a reason."""
+    level: str
+    group: tuple[str, ...]
+    """Rows of which one level alone counts."""
+    read: Callable[[], Executed | None] | None
+    """None for a row of another kind of asset; gives None where it was read already."""
+    asset: str = ""
+
+
+_Report = TypeVar("_Report", Executed, CashFlow, ContractChange)
+
+
+class Reader:
+    """Gathers what the rows of a file hold."""
+
+    def __init__(self, levels: tuple[str, ...]) -> None:
+        self._levels = levels
+        self.executions: list[Executed] = []
+        self.rows: list[FileRow] = []
+        self.flows: list[CashFlow] = []
+        self.flow_rows: list[FileRow] = []
+        self.changes: list[ContractChange] = []
+        self.odd: list[FileRow] = []
+        self.assets: Counter[str] = Counter()
+        self.levels: Counter[str] = Counter()
+        self.others: Counter[str] = Counter()
+        self.notes: dict[str, None] = {}
+
+    def take(self, reported: Iterable[Reported]) -> None:
+        """
+        Read executions of one level of detail: of orders and their parts only one may count.
+
+        The levels are in order of preference; a row that names none counts always.
+        """
+        kept = list(reported)
+        there: dict[tuple[str, ...], set[str]] = {}
+        for row in kept:
+            there.setdefault(row.group, set()).add(row.level)
+        best = {
+            group: next((level for level in self._levels if level in levels), None)
+            for group, levels in there.items()
+        }
+        for row in kept:
+            if row.level not in ("", best[row.group]):
+                self.levels[row.level] += row.read is not None
+            elif row.read is None:
+                self.assets[row.asset] += 1
+            elif (execution := self.attempt(row.read, row.place)) is not None:
+                self.executions.append(execution)
+                self.rows.append(row.place(""))
+
+    def attempt(
+        self, read: Callable[[], _Report | None], place: Callable[[str], FileRow]
+    ) -> _Report | None:
+        """What a row says; a row without sense is kept with its reason, and costs no other."""
+        try:
+            value = read()
+            if value is not None and (reason := executions.fault(value)):
+                raise Refused(reason)
+        except ValidationError as exc:
+            self.odd.append(place(first_fault(exc)))
+        # Whatever a row says, it is kept with its reason and the others are read.
+        except (TomicError, ValueError, ArithmeticError) as exc:
+            self.odd.append(place(str(exc)))
+        else:
+            return value
+        return None
+
+    def file(self, kind: str) -> BrokerFile:
+        """Everything that was read; what two sections of one file tell counts once."""
+        kept: dict[object, tuple[Executed, FileRow]] = {}
+        for place, (execution, row) in enumerate(zip(self.executions, self.rows, strict=True)):
+            key = (execution.exec_id, execution.symbol, execution.contract, execution.quantity)
+            if kept.setdefault(key if execution.exec_id else place, (execution, row))[1] is not row:
+                self.levels["told twice"] += 1
+        self.executions = [execution for execution, _ in kept.values()]
+        self.rows = [row for _, row in kept.values()]
+        return BrokerFile(
+            kind,
+            executions=tuple(executions.numbered(self.executions)),
+            cash_flows=tuple(self.flows),
+            contract_changes=tuple(dict.fromkeys(self.changes)),
+            odd=tuple(sorted(self.odd, key=lambda row: row.line)),
+            rows=tuple(self.rows),
+            flow_rows=tuple(self.flow_rows),
+            other_assets=dict(+self.assets),
+            other_levels=dict(+self.levels),
+            other_rows=dict(+self.others),
+            notes=tuple(self.notes),
+        )
