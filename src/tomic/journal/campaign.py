@@ -89,10 +89,23 @@ def held(entry: nouns.JournalEntry, until: dt.datetime | None = None) -> tuple[n
 
     Quantities of the same contract are summed; those that come to nothing are left out.
     """
+    trades = entry.trades
+    if until is not None:
+        return _sum(trade for trade in trades if trade.at <= until)
+    known, legs = _LAST[0]
+    if known is not trades:
+        legs = _sum(trades)
+        _LAST[0] = trades, legs
+    return legs
+
+
+_LAST: list[tuple[tuple[nouns.Trade, ...], tuple[nouns.Held, ...]]] = [((), ())]
+"""Trades never change and are asked for many figures in a row: the last answer is kept."""
+
+
+def _sum(trades: Iterable[nouns.Trade]) -> tuple[nouns.Held, ...]:
     total: dict[tuple[object, ...], list[nouns.Held]] = {}
-    for trade in entry.trades:
-        if until is not None and trade.at > until:
-            continue
+    for trade in trades:
         for fill in trade.fills:
             alike = total.setdefault(fill.key[:4], [])
             place = next((n for n, leg in enumerate(alike) if _goes_with(leg, fill)), None)

@@ -641,8 +641,11 @@ def _identified(
             update = {name: getattr(alike[0], name) for name in ("expiry", "strike", "multiplier")}
             update["trading_class"] = alike[0].trading_class or contract.trading_class
             update["con_id"] = alike[0].con_id if contract.con_id is None else contract.con_id
-            execution = replace(execution, contract=contract.model_copy(update=update))
-        known.append(replace(execution, lacks_multiplier=False))
+            if any(value != getattr(contract, name) for name, value in update.items()):
+                execution = replace(execution, contract=contract.model_copy(update=update))
+        if execution.lacks_multiplier:
+            execution = replace(execution, lacks_multiplier=False)
+        known.append(execution)
     unplaced = [
         Unplaced(tuple(ids), f"the report does not say the multiplier of {group[0].symbol} {name}; "
                  "export it with the section of financial instruments, or as a Flex query")
@@ -1174,7 +1177,8 @@ def numbered(executions: Iterable[Executed]) -> list[Executed]:
             # A replacement has the trade number of what it replaces.
             number = f"{number}/{execution.transaction_id}"
         given.setdefault(number, execution)
-        result.append(replace(execution, exec_id=number))
+        own = execution if number == execution.exec_id else replace(execution, exec_id=number)
+        result.append(own)
         counts[same] += 1
     return result
 

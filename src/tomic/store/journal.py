@@ -6,13 +6,14 @@ import datetime as dt
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from tomic.errors import StoreBusy, UsageError
 from tomic.store.documents import dump, load, stamp, unstamp
 from tomic.store.file import TableGroup
 
 Document: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 _INDEXED = ("continues", "symbol", "strategy", "status", "opened_at", "closed_at")
 _NUMBERS = 2**63
@@ -349,16 +350,30 @@ class JournalTables(TableGroup):
         self, *, entry_id: int | None = None, unlinked: bool = False
     ) -> list[Execution]:
         """Return fills by time: all, those of one entry, or those of none."""
-        rows = await self._rows(
-            "SELECT exec_id, at, symbol, con_id, document, entry_id, reason FROM executions"
-            " WHERE (:entry IS NULL OR entry_id = :entry)"
-            " AND (NOT :unlinked OR entry_id IS NULL) ORDER BY at, exec_id",
-            {"entry": entry_id, "unlinked": unlinked},
-        )
-        return [
-            Execution(exec_id, unstamp(at), symbol, con_id, load(text), linked, reason)
-            for exec_id, at, symbol, con_id, text, linked, reason in rows
-        ]
+        return await self.each_execution(lambda fill: fill, entry_id=entry_id, unlinked=unlinked)
+
+    async def each_execution(
+        self, read: Callable[[Execution], T], *, entry_id: int | None = None, unlinked: bool = False
+    ) -> list[T]:
+        """
+        Return what a pure function makes of each fill; see `executions`.
+
+        It runs on the store's thread, so that tens of thousands never stand in memory as documents.
+        """
+
+        def work(db: sqlite3.Connection) -> list[T]:
+            rows = db.execute(
+                "SELECT exec_id, at, symbol, con_id, document, entry_id, reason FROM executions"
+                " WHERE (:entry IS NULL OR entry_id = :entry)"
+                " AND (NOT :unlinked OR entry_id IS NULL) ORDER BY at, exec_id",
+                {"entry": entry_id, "unlinked": unlinked},
+            )
+            return [
+                read(Execution(exec_id, unstamp(at), symbol, con_id, load(text), linked, reason))
+                for exec_id, at, symbol, con_id, text, linked, reason in rows
+            ]
+
+        return await self._file.read(work)
 
     async def save_unread_rows(self, rows: Iterable[UnreadRow]) -> int:
         """Keep rows that are no executions; return how many were not known yet."""

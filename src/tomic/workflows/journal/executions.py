@@ -12,8 +12,9 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,6 +31,7 @@ from tomic.models.journal import (
     Contract,
     ContractChange,
     EntryStatus,
+    Fill,
     JournalEntry,
 )
 from tomic.store import Booking, Decision, Execution, UnreadRow
@@ -44,6 +46,8 @@ _TRIES = 5
 _OURSELVES = "tomic"
 """Who decided, where the executions themselves tell."""
 _MOST_NOTES = 20
+_AT_ONCE = 400
+"""Entries of one transaction."""
 _TEXTS = ("account", "currency", "trade_id", "transaction_id")
 
 
@@ -130,8 +134,9 @@ async def _take(
 ) -> Intake:
     """Keep everything; then place what waits, old and new; then say what became of it."""
     kept, now = journal.store.journal, await journal.clock()
-    rows_known = {execution.exec_id: execution for execution in await kept.executions()}
-    stored = {number: _sound(execution)[0] for number, execution in rows_known.items()}
+    read = await kept.each_execution(lambda row: (row.exec_id, _sound(row)[0]))
+    stored = dict(read)
+    del read
     readable = await _read_again(journal)
     fresh: dict[str, Executed] = {}
     richer: dict[str, Executed] = {}
@@ -171,7 +176,8 @@ async def _take(
     repeated = executions.told_before(list(fresh.values()), known)
     reasons = {number: f"the same trade as {other}" for number, other in repeated.items()}
     await _set_aside(journal, reasons, now)
-    placing = await _place(journal, now, changed=fresh.keys() | richer.keys() | booked.changes)
+    changed = fresh.keys() | richer.keys() | booked.changes
+    placing = await _place(journal, now, changed=changed)
     reasons_of_cash = await _book_cash(journal, now)
     waiting = set(ids) & placing.reasons.keys()
     unbooked = booked.cash & reasons_of_cash.keys()
@@ -183,8 +189,8 @@ async def _take(
     if waiting or refused or unbooked:
         notes.append("tomic journal executions --unplaced lists what waits for an entry")
     return Intake(
-        added=placing.added,
-        changed=placing.changed,
+        added=tuple(placing.added),
+        changed=tuple(placing.changed),
         known=sum(number in stored for number in ids) + max(len(rows) - new_rows, 0),
         aside=len(waiting) + len(refused) + len(unbooked),
         notes=tuple(notes),
@@ -319,8 +325,8 @@ async def _set_aside(journal: Journal, because: Mapping[str, str], now: dt.datet
 class _Placing:
     """What was placed, and why the rest was not."""
 
-    added: tuple[int, ...] = ()
-    changed: tuple[int, ...] = ()
+    added: list[int] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -334,6 +340,8 @@ async def _place(journal: Journal, now: dt.datetime, *, changed: Collection[str]
     """
     costs = journal.settings.costs.commission
     placing = _Placing()
+    if not changed and not await _any_wait(journal):
+        return placing
     fruitless, before = 0, math.inf
     while True:
         entries = await load_all(journal)
@@ -364,6 +372,13 @@ async def _place(journal: Journal, now: dt.datetime, *, changed: Collection[str]
     ):
         placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
     return placing
+
+
+async def _any_wait(journal: Journal) -> bool:
+    """Whether an execution is in no entry and is not set aside."""
+    kept = journal.store.journal
+    waiting = await kept.each_execution(lambda row: row.exec_id, unlinked=True)
+    return bool(waiting) and not set(waiting) <= ignored(await kept.decisions())
 
 
 @dataclass(slots=True)
@@ -399,17 +414,17 @@ async def _waiting(
         for fill in trade.fills
         for number in fill.exec_id.split()
     }
-    set_aside = ignored(await kept.decisions())
+    decisions = await kept.decisions()
+    set_aside, corrected = ignored(decisions), _corrected(decisions)
     linked: dict[str, int] = {}
     active: list[Executed] = []
     reasons: dict[str, str] = {}
-    for execution in await kept.executions():
-        number, owner = execution.exec_id, execution.entry_id
+    known = await kept.each_execution(lambda row: (row.exec_id, row.entry_id, *_sound(row)))
+    for number, owner, executed, reason in known:
         if owner is None and (owner := owners.get(number)) is not None:
             await kept.link_executions([number], owner)
-        if owner is None and number in set_aside:
+        if owner is None and number in set_aside and number not in corrected:
             continue
-        executed, reason = _sound(execution)
         if executed is None:
             if owner is None:
                 reasons[number] = reason
@@ -440,7 +455,7 @@ async def _waiting(
                 f"{entry_id}; tomic journal correct {entry_id} changes it there"
             )
         else:
-            decided[number] = reason
+            decided |= {number: reason} if number not in set_aside else {}
     newer = executions.corrections(by_number)
     for old, new in newer.items():
         if old in linked and old not in released and new not in linked:
@@ -455,6 +470,7 @@ async def _waiting(
         for execution in sound
         if (execution.exec_id not in linked or execution.exec_id in released)
         and execution.exec_id not in reasons
+        and execution.exec_id not in set_aside
     ]
     return _Work(
         waiting,
@@ -504,20 +520,35 @@ async def _to_make_anew(
     if not symbols:
         return []
     by_hand = await journal.store.journal.edited()
-    return [
-        entry
+    numbers = {entry.id: _numbers(entry) for entry in entries if entry.symbol in symbols}
+    anew = {
+        entry.id
         for entry in entries
         if entry.symbol in symbols
         and entry.id not in by_hand
         and entry.status is not EntryStatus.CANCELLED
-        and entry.trades
-        and all(
-            fill.exec_id and set(fill.exec_id.split()) <= linked.keys()
-            for trade in entry.trades
-            if trade.action is not Action.CONVERT
-            for fill in trade.fills
-        )
+        and numbers[entry.id]
+        and all(fill.exec_id for fill in _traded(entry))
+        and numbers[entry.id] <= linked.keys()
+    }
+    # What shares an execution with an entry that stays has to stay too.
+    while staying := {number for own, of in numbers.items() if own not in anew for number in of}:
+        shared = {own for own in anew if numbers[own] & staying}
+        if not shared:
+            break
+        anew -= shared
+    return [entry for entry in entries if entry.id in anew]
+
+
+def _traded(entry: JournalEntry) -> list[Fill]:
+    """What was bought and sold, and not only converted."""
+    return [
+        fill for trade in entry.trades if trade.action is not Action.CONVERT for fill in trade.fills
     ]
+
+
+def _numbers(entry: JournalEntry) -> set[str]:
+    return {number for fill in _traded(entry) for number in fill.exec_id.split()}
 
 
 @dataclass(slots=True)
@@ -557,7 +588,6 @@ async def _write(
                 notes.setdefault(placed.number, []).append(_how(placed))
     changed = [own for number, own in made.items() if number < len(work.entries)]
     new = [own for number, own in made.items() if number >= len(work.entries)]
-    before = {entry.id: entry for entry in work.anew}
     renewed = executions.carried_over(work.anew, [own.entry for own in new])
     ids_of = {_opening(own.entry): own for own in new}
     writings = [*changed]
@@ -565,6 +595,46 @@ async def _write(
         own = ids_of.get(_opening(entry)) or _Writing(-1, entry, [], [])
         own.entry = entry
         writings.append(own)
+    # What is made anew goes in one piece; else entries that share an execution stay together.
+    groups = [writings] if work.anew else _sharing(writings)
+    for part in _chunks(groups):
+        await _write_part(journal, part, work, placing, notes, at)
+
+
+def _sharing(writings: Sequence[_Writing]) -> list[list[_Writing]]:
+    """Entries that executions went to, in groups that share none."""
+    group_of: dict[str, int] = {}
+    groups: dict[int, list[_Writing]] = {}
+    for place, own in enumerate(writings):
+        members = [own]
+        for shared in sorted({group_of[number] for number in own.exec_ids if number in group_of}):
+            members = groups.pop(shared) + members
+        groups[place] = members
+        group_of |= {number: place for member in members for number in member.exec_ids}
+    return list(groups.values())
+
+
+def _chunks(groups: Iterable[Sequence[_Writing]]) -> Iterator[list[_Writing]]:
+    """Groups put together until there are enough for one transaction."""
+    chunk: list[_Writing] = []
+    for group in groups:
+        chunk += group
+        if len(chunk) >= _AT_ONCE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _write_part(
+    journal: Journal,
+    writings: Sequence[_Writing],
+    work: _Work,
+    placing: _Placing,
+    notes: Mapping[int, list[str]],
+    at: dt.datetime,
+) -> None:
+    before = {entry.id: entry for entry in work.anew}
     documents_of: list[tuple[dict[str, Any], list[str]]] = []
     written: list[_Writing] = []
     unchanged: set[str] = set()
@@ -579,6 +649,8 @@ async def _write(
         except Exception as exc:
             reason = str(exc) if isinstance(exc, TomicError) else f"{type(exc).__name__}: {exc}"
             placing.reasons |= dict.fromkeys(own.exec_ids, reason)
+    # One that closes legs of several entries is in a changed one and in others.
+    unchanged -= {number for _, numbers in documents_of for number in numbers}
     released = [number for number in work.released if number not in unchanged]
     if not documents_of and not released:
         return
@@ -589,9 +661,9 @@ async def _write(
         raise StoreBusy("another run is placing the same executions; repeat the command")
     for own, (entry_id, _) in zip(written, ids, strict=True):
         if own.entry.id is None:
-            placing.added = (*placing.added, entry_id)
-        elif entry_id not in (*placing.added, *placing.changed):
-            placing.changed = (*placing.changed, entry_id)
+            placing.added.append(entry_id)
+        elif entry_id not in placing.added and entry_id not in placing.changed:
+            placing.changed.append(entry_id)
         placing.notes += notes.get(own.number, [])
 
 
@@ -715,7 +787,7 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
             exec_id=stored.exec_id,
             at=stored.at,
             symbol=stored.symbol,
-            contract=Contract.model_validate(document["contract"]),
+            contract=_contract(document["contract"]),
             quantity=float(document["quantity"]),
             price=float(document["price"]),
             commission=document.get("commission"),
@@ -734,6 +806,16 @@ def _sound(stored: Execution) -> tuple[Executed | None, str]:
         return None, f"it cannot be read ({type(exc).__name__}: {exc})"
     reason = executions.fault(executed)
     return (None, reason) if reason else (executed, "")
+
+
+def _contract(document: dict[str, Any]) -> Contract:
+    return _contract_of(tuple(document.items()))
+
+
+@lru_cache(maxsize=65536)
+def _contract_of(items: tuple[tuple[str, Any], ...]) -> Contract:
+    """One object a contract: many executions are of the same one."""
+    return Contract.model_validate(dict(items))
 
 
 def loaded(stored: Execution) -> Executed:
@@ -755,6 +837,21 @@ def loaded(stored: Execution) -> Executed:
 def ignored(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
     """Executions and rows whose last decision sets them aside."""
     return {number for number, made in decisions.items() if made[-1].decision == "ignore"}
+
+
+_CORRECTED = ("taken back by ", "takes ", "put right by ")
+"""How the reasons begin for which corrections and what they correct are set aside."""
+
+
+def _corrected(decisions: Mapping[str, Sequence[Decision]]) -> set[str]:
+    """Executions that were set aside because the broker itself took them back or put them right."""
+    return {
+        number
+        for number, made in decisions.items()
+        if made[-1].decision == "ignore"
+        and made[-1].who == _OURSELVES
+        and made[-1].because.startswith(_CORRECTED)
+    }
 
 
 async def listing(

@@ -10,7 +10,8 @@ import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
 
 from tomic import dates, legs as words
 from tomic.config import Settings
@@ -431,21 +432,48 @@ def held_of(leg: NamedLeg, quantity: float = 1) -> nouns.Held:
 
 def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
     """The name that the portfolio would give these legs; ``custom`` for several strategies."""
+    # Only distances matter, and thousands of trades have the same.
+    low = min((leg.strike for leg in legs if leg.strike is not None), default=0.0)
+    first = min((leg.expiry for leg in legs if leg.expiry is not None), default=dt.date.min)
+    shape = tuple(
+        (
+            leg.right,
+            None if leg.strike is None else round(leg.strike - low + 1.0, 6),
+            None if leg.expiry is None else (leg.expiry - first).days,
+            leg.quantity,
+            leg.multiplier,
+        )
+        for leg in legs
+    )
+    return _strategy_of_shape(symbol, shape)
+
+
+_Shape: TypeAlias = tuple[
+    tuple[Literal["C", "P"] | None, float | None, int | None, float, int], ...
+]
+
+
+@lru_cache(maxsize=4096)
+def _strategy_of_shape(symbol: str, shape: _Shape) -> str:
+    """Of legs by right, strike above the lowest plus 1, days after the first expiry, and size."""
     positions = [
         Position(
             account="",
             symbol=symbol,
-            sec_type="STK" if leg.is_stock else "OPT",
-            quantity=leg.quantity,
-            right=leg.right,
-            strike=leg.strike,
-            expiry=leg.expiry,
-            multiplier=leg.multiplier,
+            sec_type="STK" if right is None else "OPT",
+            quantity=quantity,
+            right=right,
+            strike=strike,
+            expiry=None if days is None else _ANY_DAY + dt.timedelta(days=days),
+            multiplier=multiplier,
         )
-        for leg in legs
+        for right, strike, days, quantity, multiplier in shape
     ]
     groups = grouping.group(positions).groups
     return groups[0].strategy if len(groups) == 1 else "custom"
+
+
+_ANY_DAY = dt.date(2000, 1, 21)
 
 
 async def from_proposal(store: Database, proposal_id: str, *, quantity: int = 1) -> Draft:
