@@ -46,7 +46,7 @@ class _Document:
     """Each text once: most of them come in every row."""
     root: str = ""
     has_statement: bool = False
-    answer: str = ""
+    answer: dict[str, str] = field(default_factory=dict)
     """What the Flex Web Service says instead of a report."""
     text: list[str] = field(default_factory=list)
 
@@ -77,6 +77,19 @@ def read_again(columns: str, rows: Sequence[str]) -> BrokerFile:
     document = _read("", text)
     moved = [replace(row, place=partial(_moved, row.place)) for row in document.rows]
     return flex.read(moved, "")
+
+
+def answer(text: str) -> dict[str, str]:
+    """
+    What the Flex Web Service says instead of a report, by lower-case names of its elements.
+
+    Raises:
+        BadFile: It is no such answer, or was cut off.
+    """
+    document = _read("answer", text)
+    if document.root != _ANSWER:
+        raise BadFile(_other("answer", document))
+    return document.answer
 
 
 def _moved(place: Callable[[str], FileRow], reason: str) -> FileRow:
@@ -178,8 +191,8 @@ _ENTITIES = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 
 def _end(document: _Document, tag: str) -> None:
-    if document.root == _ANSWER and tag in ("ErrorCode", "ErrorMessage", "Status"):
-        document.answer += f" {''.join(document.text).strip()}"
+    if document.root == _ANSWER and (text := "".join(document.text).strip()):
+        document.answer[tag.lower()] = text
     document.text.clear()
     document.path.pop()
 
@@ -191,7 +204,9 @@ def _characters(document: _Document, text: str) -> None:
 
 def _other(name: str, document: _Document) -> str:
     if document.root == _ANSWER:
-        return f"{name}: no report but an answer of the Flex Web Service:{document.answer}"
+        told = (document.answer.get(part, "") for part in ("status", "errorcode", "errormessage"))
+        words = " ".join(part for part in told if part)
+        return f"{name}: no report but an answer of the Flex Web Service: {words}"
     if document.root.lower() == "html":
         return f"{name}: a page, no Flex query; the address or the login may have failed"
     return (
