@@ -223,17 +223,17 @@ class Subscriptions:
             return True
         for code in fault.codes:
             if fault.after_s > 0.0:
-                self._client.later(fault.after_s, self._say, line, code)
+                self._client.later(fault.after_s, self._say, line, code, fault.text)
             else:
-                self._say(line, code)
+                self._say(line, code, fault.text)
         if fault.data == "delayed":
             is_frozen = self._client.data_type in (2, 4) and line.data_type in (2, 4)
             line.data_type = 4 if is_frozen else 3
         return fault.data != "none"
 
-    def _say(self, line: Subscription, code: int) -> None:
+    def _say(self, line: Subscription, code: int, text: str) -> None:
         if not line.over:
-            self._client.error(line.req_id, code, f" {line.listing.symbol}")
+            self._client.error(line.req_id, code, f" {line.listing.symbol}", text=text)
 
     def _accept(self, request: ReqMarketData) -> Subscription | None:
         """The line that a request opens; None after an error when it was refused."""
@@ -298,7 +298,7 @@ class Subscriptions:
             return True
         fault = interference.aimed(faults.Refuse, _ON, subject)
         if fault is not None:
-            self._client.error(req_id, fault.code, "refused on purpose")
+            self._client.refuse(req_id, fault)
         return fault is not None
 
     def _entitled(self, req_id: int, listing: Listing, subject: Subject) -> int | None:

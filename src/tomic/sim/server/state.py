@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tomic.sim.faults import Fault, Interference, Trouble
+from tomic.sim.faults import Fault, Interference, Refuse, Trouble
 from tomic.sim.market import Market
 from tomic.sim.server.limits import HistoryMeter, Limits, PeakMeter, Profile, Times, text_of
 from tomic.wire.answers import Error
@@ -297,6 +297,10 @@ class Client(ABC):
         text = text or text_of(code, *details)
         self.gateway.noted(self, req_id, code, text)
         self.send(Error(req_id, code, text))
+
+    def refuse(self, req_id: int, fault: Refuse) -> None:
+        """Refuse a request as *fault* says."""
+        self.error(req_id, fault.code, "refused on purpose", text=fault.text)
 
     def row_done(self, of: str) -> None:
         """A row of ``quotes`` or ``contract_details`` has been sent."""
