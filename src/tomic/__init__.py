@@ -48,7 +48,8 @@ _NAMES = {
     "errors": "BadFile ClientIdInUse CompetingSession ConfigError DataError DeadlineExceeded "
     "EmptyChain GatewayRefused GatewayUnreachable IncompatibleVersion InvalidSymbol MarketClosed "
     "MissingSpot NoMarketData PacingViolation RequestFailed RequestTimeout SchemaTooNew "
-    "SessionError SessionLost StoreBusy StoreError TomicError UnknownContract UnreadableAnswer UsageError",
+    "SessionError SessionLost StoreBusy StoreError TomicError UnknownContract UnreadableAnswer "
+    "UsageError",
     "files": "load_chain",
     "ib.session": "Session",
     "models": "OptionQuote Proposal ScanResult Spot TradeReview Underlying VolSnapshot",
