@@ -154,7 +154,7 @@ async def underlying_of(
     if position.is_option:
         bare = ib_async.Contract(conId=details.underConId, exchange="SMART")
         details = await details_of(session, bare, position.symbol, timeout_s=timeout_s)
-    underlying = convert.to_underlying(details, position.symbol)
+    underlying = contracts.read_underlying(session, details, position.symbol)
     session.cache[key] = underlying
     return underlying
 

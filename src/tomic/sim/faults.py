@@ -95,6 +95,21 @@ class Refuse(Aimed):
 
 
 @dataclass(frozen=True, slots=True)
+class Verbatim(Aimed):
+    """The request is answered with these very messages, as TWS was once heard to send them."""
+
+    messages: tuple[tuple[str, ...], ...] = ()
+    """Their fields, of which ``@`` is the request id."""
+    first: bool = False
+    """Whether the usual answer follows them."""
+
+    def fields(self, req_id: int) -> Iterator[tuple[str, ...]]:
+        """The messages of one request."""
+        for message in self.messages:
+            yield tuple(str(req_id) if value == "@" else value for value in message)
+
+
+@dataclass(frozen=True, slots=True)
 class NoGreeks(Aimed):
     """Quotes without IV and Greeks, as when the main window of TWS is minimised."""
 

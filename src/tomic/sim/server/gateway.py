@@ -306,6 +306,11 @@ class Connection(Client, asyncio.Protocol):
             ident = getattr(request, "req_id", getattr(request, "order_id", -1))
             self.refuse(ident, refused)
             return True
+        verbatim = interference.aimed(faults.Verbatim, kind, subject)
+        if verbatim is not None:
+            ident = getattr(request, "req_id", getattr(request, "order_id", -1))
+            if not self.repeat(ident, verbatim):
+                return True
         late = interference.aimed(faults.Late, kind, subject)
         if late is not None:
             self.later(late.seconds, self._handlers[type(request)][1], request)

@@ -212,6 +212,9 @@ class Subscriptions:
             return
         if self._gateway.interference.aimed(faults.Silent, _ON, line.subject):
             return
+        verbatim = self._gateway.interference.aimed(faults.Verbatim, _ON, line.subject)
+        if verbatim is not None and not self._client.repeat(line.req_id, verbatim):
+            return
         late = self._gateway.interference.aimed(faults.Late, _ON, line.subject)
         delay = self._client.draw(self._gateway.profile.jitter_s) + (late.seconds if late else 0.0)
         self._client.later(delay, self._first, line)
