@@ -205,6 +205,7 @@ def faults(session: nox.Session) -> None:
     """Run every fault and write docs/faults.md."""
     install_dev(session)
     session.run("python", "-m", "benchmarks.faults", *session.posargs)
+    session.run("python", "tests/support/wire_messages.py")
 
 
 @nox.session

@@ -20,6 +20,8 @@ from typing import NamedTuple
 from benchmarks.chain_fetch import gateway
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
+MESSAGES = "## Messages of real gateways"
+"""What follows is made by tests/support/wire_messages.py."""
 TIMEOUT_S = 30
 RULES = ("--monthlies", "1", "--weeklies", "1", "--strike-range", "6")
 
@@ -68,6 +70,11 @@ CASES = (
     Case("garble:after=60", "garbage on the wire"),
     Case("truncate:after=60", "a truncated frame"),
     Case("deaf:after=60", "an open socket that no longer answers"),
+    Case("no_common_version", "no version of the API in common"),
+    Case("newer_server:version=203", "a version above ours"),
+    Case("turned_away:code=10141", "10141: the disclaimer of paper accounts"),
+    Case("turned_away:code=503", "503: TWS is out of date"),
+    Case("not_subscribed:code=354,kinds=stock", "354 for the underlying alone"),
     Case("no_next_valid_id", "nextValidId never comes"),
     Case("no_handshake", "no handshake at all"),
     Case("close_on_connect", "the gateway hangs up at once"),
@@ -128,7 +135,8 @@ def main() -> None:
             f"| {one.seconds:.1f} | {said} |"
         )
         print(lines[-1])
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _, heading, messages = PAGE.read_text(encoding="utf-8").partition(MESSAGES)
+    PAGE.write_text("\n".join(lines) + f"\n\n{heading}{messages}", encoding="utf-8")
 
 
 if __name__ == "__main__":

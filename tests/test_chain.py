@@ -144,23 +144,23 @@ def test_unfinished_rows(status):
 
 
 @pytest.mark.parametrize(
-    ("complete", "statuses", "said"),
+    ("cut_short", "statuses", "said"),
     [
-        (True, [RowStatus.NO_QUOTE, RowStatus.UNKNOWN_CONTRACT, RowStatus.NO_GREEKS], ""),
-        (True, [RowStatus.TIMEOUT], "1 of 2 options missing: no answer"),
-        (False, [RowStatus.TIMEOUT], "1 of 2 options missing: out of time"),
+        (False, [RowStatus.NO_QUOTE, RowStatus.UNKNOWN_CONTRACT, RowStatus.NO_GREEKS], ""),
+        (False, [RowStatus.TIMEOUT], "1 of 2 options missing: no answer"),
+        (True, [RowStatus.TIMEOUT], "1 of 2 options missing: out of time"),
         (
-            False,
+            True,
             [RowStatus.LOST, RowStatus.TIMEOUT, RowStatus.TIMEOUT, RowStatus.NOT_SUBSCRIBED],
             "4 of 5 options missing: lost 1, not subscribed 1, out of time 2",
         ),
-        (False, [], "out of time"),
+        (True, [], "out of time"),
     ],
 )
-def test_what_is_cut(complete, statuses, said):
+def test_what_is_cut(cut_short, statuses, said):
     """Rows without an answer and a stopped run are a cut; what IB does not have is none."""
     rows = [option(strike=601.0 + n, status=status) for n, status in enumerate(statuses)]
-    chain = replace(chain_of(option(), *rows), fetch=Fetch(complete=complete))
+    chain = replace(chain_of(option(), *rows), fetch=Fetch(cut_short=cut_short))
 
     assert chain.cut == said
     assert chain.is_cut is bool(said)

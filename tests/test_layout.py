@@ -53,6 +53,7 @@ SUBJECTS = {
     "sim/witness",
     "soak",
     "workflows/delayed_accounts",
+    "wire_messages",
     "workflows/web_spot",
 }
 """Tests of what no single module does."""

@@ -47,9 +47,9 @@ _NAMES = {
     "desk": "Desk",
     "errors": "BadFile ClientIdInUse CompetingSession ConfigError DataError DeadlineExceeded "
     "EmptyChain FlexError FlexRefused FlexUnavailable GatewayRefused GatewayUnreachable "
-    "InvalidSymbol MarketClosed MissingSpot NoMarketData PacingViolation RequestFailed "
-    "RequestTimeout SchemaTooNew SessionError SessionLost StoreBusy StoreError TomicError "
-    "UnknownContract UnreadableAnswer UsageError",
+    "IncompatibleVersion InvalidSymbol MarketClosed MissingSpot NoMarketData "
+    "PacingViolation RequestFailed RequestTimeout SchemaTooNew SessionError SessionLost "
+    "StoreBusy StoreError TomicError UnknownContract UnreadableAnswer UsageError",
     "files": "load_chain",
     "ib.session": "Session",
     "models": "OptionQuote Proposal ScanResult Spot TradeReview Underlying VolSnapshot",

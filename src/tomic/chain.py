@@ -68,8 +68,8 @@ class Fetch:
     messages: int = 0
     peak_lines: int = 0
     retried: int = 0
-    complete: bool = True
-    """False when the run was cut short by a deadline, a lost line or an interrupt."""
+    cut_short: bool = False
+    """Whether a deadline, a lost line or an interrupt ended the run before its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,15 +270,15 @@ class Chain:
 
         What IB says does not exist or is not quoted does not count as missing.
         """
-        return not self.fetch.complete or not self.is_final
+        return self.fetch.cut_short or not self.is_final
 
     @property
     def cut(self) -> str:
         """What is missing from a chain that `is_cut`, in words; empty when it is complete."""
         missing = self.unanswered
         if not missing:
-            return "" if self.fetch.complete else "out of time"
-        late = "no answer" if self.fetch.complete else "out of time"
+            return "out of time" if self.fetch.cut_short else ""
+        late = "out of time" if self.fetch.cut_short else "no answer"
         words = {RowStatus.TIMEOUT: late, RowStatus.NOT_SUBSCRIBED: "not subscribed"}
         named = {words.get(RowStatus(name), name): n for name, n in missing.items()}
         reasons = ", ".join(f"{word} {n}" if len(named) > 1 else word for word, n in named.items())

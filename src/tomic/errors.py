@@ -7,6 +7,7 @@ Every error TOMIC raises, with the exit code its command ends with.
      ├ InvalidSymbol [2]
      ├ SessionError [4]
      │  ├ GatewayUnreachable      nothing listens, or it never says it is ready
+     │  │  └ IncompatibleVersion  it speaks no version of the protocol that is known here
      │  ├ ClientIdInUse
      │  ├ CompetingSession
      │  └ SessionLost
@@ -47,8 +48,12 @@ __all__ = [
     "DataError",
     "DeadlineExceeded",
     "EmptyChain",
+    "FlexError",
+    "FlexRefused",
+    "FlexUnavailable",
     "GatewayRefused",
     "GatewayUnreachable",
+    "IncompatibleVersion",
     "InvalidSymbol",
     "MarketClosed",
     "MissingSpot",
@@ -114,6 +119,13 @@ class GatewayUnreachable(SessionError):
     """Nothing answers at host and port, or it never says that it is ready."""
 
     code = "ib.unreachable"
+
+
+class IncompatibleVersion(GatewayUnreachable):
+    """The gateway speaks no version of the protocol that is known here; one of the two is old."""
+
+    code = "ib.version"
+    retryable = False
 
 
 class ClientIdInUse(SessionError):

@@ -106,7 +106,7 @@ async def test_what_is_stopped_half_way_is_cut(given, gateway):
         cut, whole = await store.chains.load("QQQ"), await store.chains.load("QQQ", whole=True)
 
     assert result.partial == ("QQQ",)
-    assert not cut.fetch.complete
+    assert cut.fetch.cut_short
     assert whole is None
 
 

@@ -67,7 +67,7 @@ def chain() -> Chain:
         rate=0.045,
         div_yield=0.0123,
         notes=("a note",),
-        fetch=Fetch(seconds=4.0, messages=30, complete=False),
+        fetch=Fetch(seconds=4.0, messages=30, cut_short=True),
         trading_class="BRKB",
     )
 

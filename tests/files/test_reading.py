@@ -80,6 +80,18 @@ def test_own_document_round_trip(chain, tmp_path):
     assert files.to_document(loaded) == files.to_document(chain)
 
 
+@pytest.mark.parametrize("cut_short", [False, True])
+def test_a_document_of_an_earlier_version(chain, tmp_path, cut_short):
+    """There ``complete`` said that the run was not cut short, whatever its rows were."""
+    chain = replace(chain, fetch=replace(chain.fetch, cut_short=cut_short))
+    document = files.to_document(chain)
+    del document["meta"]["cut_short"]
+    document["meta"]["complete"] = not cut_short
+    path = files.write_text(tmp_path / "chain.json", json.dumps(document))
+
+    assert files.load_chain(path).fetch.cut_short is cut_short
+
+
 def test_index_options_stay_european(chain, tmp_path):
     """A reloaded index is still an index."""
     spx = chain.underlying.model_copy(update={"symbol": "SPX", "sec_type": "IND"})

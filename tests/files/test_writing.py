@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from support.made_chains import chain_of, row
 from tomic import __version__, files
 from tomic.chain import Fetch
-from tomic.models import VolSnapshot
+from tomic.models import RowStatus, VolSnapshot
 
 STAMP = dt.datetime(2025, 6, 18, 14, 26, 3, 250000)
 ORIGINAL_CHAIN = (
@@ -166,11 +167,27 @@ def test_meta_of_a_chain(chain):
     assert meta["as_of"] == "2025-06-18T14:26:01.000005-04:00"
     assert meta["expiries"] == ["2025-07-18", "2025-08-15"]
     assert (meta["requested"], meta["ok"], meta["complete"]) == (7, 3, False)
+    assert meta["cut_short"]
     assert meta["gaps"] == {
         "delta_out_of_range": 1, "no_quote": 1, "timeout": 1, "unknown_contract": 1,
     }  # fmt: skip
     assert (meta["seconds"], meta["messages"], meta["messages_per_second"]) == (4.0, 30, 7.5)
     assert meta["version"] == __version__
+
+
+@pytest.mark.parametrize("gap", ["timeout", "lost", "no_quote", "not_subscribed"])
+def test_complete_means_what_it_says(gap):
+    """A run that came to its end is no complete chain while one of its options has no numbers."""
+    rows = {"whole": (RowStatus.OK, RowStatus.OK), "gappy": (RowStatus.OK, RowStatus(gap))}
+
+    metas = [
+        files.to_document(chain_of(row(600.0, "C", call), row(600.0, "P", put)))["meta"]
+        for call, put in rows.values()
+    ]
+
+    assert [meta["completeness"] for meta in metas] == [1.0, 0.5]
+    assert [meta["complete"] for meta in metas] == [True, False]
+    assert [meta["cut_short"] for meta in metas] == [False, False]
 
 
 def test_rows_of_a_chain(chain):

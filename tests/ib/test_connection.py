@@ -205,6 +205,23 @@ def test_a_farm_of_another_continent_stops_nothing():
     assert virtual_time.run(scenario) == (True, [])
 
 
+@pytest.mark.parametrize(("code", "after"), [(2172, 1), (2172, 3), (10999, 1), (10999, 3)])
+def test_what_tws_says_to_nobody_is_handed_on(code, after):
+    """That it will not be supported any longer, or anything new, in its own words and once."""
+
+    async def scenario():
+        async with running(Announce(code=code, after=after)) as run:
+            for _ in range(3):
+                await details(run.session)
+            return run.notes
+
+    (note,) = virtual_time.run(scenario)
+    words = {2172: "1019.2, needs to be upgraded, as it will be desupported", 10999: "Error 10999"}
+    assert note.startswith("the gateway says: ")
+    assert words[code] in note
+    assert note.endswith(f"({code})")
+
+
 @pytest.mark.parametrize("code", [2104, 2106, 2107, 2108, 2119, 2150, 2158, 2174, 10167])
 def test_information_changes_nothing(code):
     """Notes of the gateway end nothing, and nobody is bothered with them."""

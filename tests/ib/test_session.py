@@ -18,6 +18,7 @@ from tomic.errors import (
     DeadlineExceeded,
     GatewayRefused,
     GatewayUnreachable,
+    IncompatibleVersion,
     PacingViolation,
     RequestTimeout,
     SessionLost,
@@ -143,6 +144,56 @@ def test_closed_at_once():
 
     assert "closed the connection at once; does TWS trust this computer" in text
     assert seconds < 0.5
+
+
+OWN_WORDS = [
+    ("turned_away", GatewayUnreachable,
+     "Paper trading disclaimer must first be accepted for API connection.' (10141); accept the "
+     "disclaimer in the window"),
+    ("turned_away:in_use=1", GatewayUnreachable, "(10141); accept the disclaimer"),
+    ("turned_away:closes=0", GatewayUnreachable, "(10141); accept the disclaimer"),
+    ("turned_away:code=503", IncompatibleVersion,
+     "'The TWS is out of date and must be upgraded.' (503); update TWS"),
+    ("turned_away:code=507", GatewayUnreachable, "closed the connection and says 'Error 507'"),
+    ("newer_server:version=203", IncompatibleVersion,
+     "speaks version 203 of the API, and TOMIC knows 157 to 178: this TWS needs a newer API "
+     "client; update TOMIC"),
+    ("newer_server:version=179", IncompatibleVersion, "this TWS needs a newer API client"),
+    ("no_common_version", GatewayUnreachable, "If it does, this TWS needs a newer API client"),
+    ("no_common_version:greeted=1", GatewayUnreachable,
+     "after the handshake, without a word; does TWS show a dialog? If it does not, this TWS needs "
+     "a newer API client"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "error", "said"), OWN_WORDS, ids=[row[0] for row in OWN_WORDS])
+def test_a_gateway_that_turns_us_away_is_quoted(fault, error, said):
+    """What it says itself comes first, and at once."""
+    text, seconds = refused(fault, error=error)
+
+    assert said in text
+    assert seconds < 0.5
+
+
+def test_a_disclaimer_is_no_client_id():
+    """TWS says that the id is in use as well, and no other id is tried."""
+
+    async def scenario():
+        async with gateway_with("turned_away:in_use=1") as gateway:
+            given = settings(ib={"port": gateway.port})
+            with pytest.raises(GatewayUnreachable):
+                async with Session(given.ib, given.limits):
+                    pass
+            return gateway.connections
+
+    assert virtual_time.run(scenario) == 1
+
+
+def test_a_gateway_that_is_slow_to_say_why():
+    """What it said before it fell silent is in the message, instead of a guess."""
+    text, _ = refused("turned_away:code=507,closes=0")
+
+    assert "is not ready: 'Error 507' (507)" in text
 
 
 def test_a_message_names_the_nightly_restart():

@@ -133,9 +133,13 @@ def test_options_know_the_price_of_their_underlying():
         async with running(*faults) as run:
             found, params = await spy(run.session)
             today = dt.date(2026, 11, 20)
-            return await spot_from_options(run.session, found, params, today, timeout_s=4.0)
+            return await spot_from_options(
+                run.session, found, params, today, rate=0.045, timeout_s=4.0
+            )
 
-    price = virtual_time.run(scenario)
-    assert price == pytest.approx(price_of()[0].price, rel=0.002)
+    seen = virtual_time.run(scenario)
+    assert seen.spot.source is SpotSource.MODEL
+    assert seen.spot.price == pytest.approx(price_of()[0].price, rel=0.002)
+    assert 0.05 < seen.sigma < 1.0
     assert virtual_time.run(lambda: scenario(Silent())) is None
     assert virtual_time.run(lambda: scenario("lines_taken:lines=100")) is None

@@ -101,7 +101,7 @@ def test_unlisted_options_are_not_shown(demo_chain):
 
 def test_summary(demo_chain):
     """Counts, gaps, pace, data type and files stand in one line."""
-    fetch = Fetch(seconds=2.0, messages=90, peak_lines=60, retried=0, complete=True)
+    fetch = Fetch(seconds=2.0, messages=90, peak_lines=60, retried=0, cut_short=False)
     chain = replace(demo_chain, fetch=fetch)
 
     text = render.chain_summary(chain, ["a.csv", "b.csv"])

@@ -95,7 +95,7 @@ async def test_a_cut_chain_is_kept_and_never_counts_as_whole(store, status):
 
 async def test_a_chain_that_was_stopped_counts_as_cut(store):
     """Also when every row of it found an answer elsewhere."""
-    await store.chains.save(replace(a_chain(), fetch=Fetch(complete=False)))
+    await store.chains.save(replace(a_chain(), fetch=Fetch(cut_short=True)))
 
     assert await store.chains.load("SPY", whole=True) is None
     assert (await store.chains.load("SPY")).is_cut

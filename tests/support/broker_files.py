@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import itertools
 import random
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -249,7 +250,7 @@ def windows(rng: random.Random, made: History) -> list[list[Row]]:
     cuts = sorted(rng.sample(days, min(len(days), rng.randint(0, 3))))
     edges = [days[0], *cuts, days[-1] + dt.timedelta(days=1)]
     files = []
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in itertools.pairwise(edges):
         overlap = dt.timedelta(days=rng.choice([0, 0, 3, 20]))
         period = [row for row in rows if first - overlap <= row.at.date() < last + overlap]
         if period:

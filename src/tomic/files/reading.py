@@ -266,7 +266,12 @@ def _from_parts(document: dict[str, Any], asked: FileFacts) -> Chain:
         carries=_stated(asked, map(models.Carry.model_validate, meta.get("carries", ()))),
         data_type=models.DataType(meta["data_type"]),
         notes=tuple(meta["notes"]),
-        fetch=Fetch(seconds=meta["seconds"], messages=meta["messages"], complete=meta["complete"]),
+        fetch=Fetch(
+            seconds=meta["seconds"],
+            messages=meta["messages"],
+            # Older documents said it the other way round, under a name that meant something else.
+            cut_short=meta["cut_short"] if "cut_short" in meta else not meta["complete"],
+        ),
         multiplier=meta["multiplier"],
         trading_class=meta["trading_class"],
     )

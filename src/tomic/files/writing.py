@@ -338,7 +338,8 @@ def _meta(chain: Chain) -> dict[str, Any]:
         "ok": chain.counts.get(RowStatus.OK, 0),
         "gaps": chain.gaps,
         "completeness": chain.completeness,
-        "complete": fetch.complete,
+        "complete": chain.completeness == 1.0 and not fetch.cut_short,
+        "cut_short": fetch.cut_short,
         "seconds": round(fetch.seconds, 3),
         "messages": fetch.messages,
         "messages_per_second": (

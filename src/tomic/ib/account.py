@@ -196,7 +196,7 @@ async def _as_listed(
         bare = ib_async.Contract(conId=own.underConId)
         under = await details_of(session, bare, position.symbol, timeout_s=timeout_s)
     symbol = convert.listing_symbol(under, market)
-    underlying = convert.to_underlying(under, symbol)
+    underlying = contracts.read_underlying(session, under, symbol)
     session.cache.setdefault(("underlying", symbol), underlying)
     exchange = own.contract.exchange if own.contract else ""
     count = major_currency(convert.quote_currency(position.currency, own.priceMagnifier))[1]

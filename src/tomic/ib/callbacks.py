@@ -33,6 +33,10 @@ NOT_SUBSCRIBED = frozenset({354, 10089, 10168, 10186})
 _MISSING_RIGHTS = ("not subscribed", "additional subscription", "no market data permissions")
 """How TWS says, with codes old and new, that an account may not have the data asked for."""
 PARTLY_SUBSCRIBED = frozenset({10090, 10091})
+_OTHER_LOGIN = "connected from a different ip address"
+"""How TWS says, of bars with 162 and of ticks with 420, that another login holds the data."""
+_TOO_OLD = ("upgraded", "desupported", "out of date")
+"""How TWS says that it is too old, or will be soon, whatever the code (503, 2172)."""
 NOTES = frozenset({300, 366, 2104, 2106, 2107, 2108, 2119, 2150, 2158, 2174, 10167})
 """Codes that end nothing."""
 OF_THE_SESSION = frozenset({100, 101, 320, 502, 504, 505, 1100, 1101, 1102, 1300, 2110, 10197})
@@ -54,6 +58,12 @@ _WHOLE_ANSWERS = frozenset({5, 17, 49, 52, 55, 62, 64, 76, 79, 96, 97, 98})
 """Messages without which no end comes: the whole of an answer, or its end."""
 _CONFIRMED = 3
 """Lines that stayed without data after which a code is taken at its word sooner."""
+
+
+def is_routine(code: int, text: str) -> bool:
+    """Whether what TWS says with *code* of its own accord calls for nothing."""
+    warns = any(words in text.lower() for words in _TOO_OLD)
+    return (code in NOTES or 2100 <= code < 2200) and not warns
 
 
 class Interrupted(Exception):
@@ -260,6 +270,22 @@ def refusal(what: str, code: int, text: str) -> errors.GatewayRefused:
     lacking = any(words in text.lower() for words in _MISSING_RIGHTS)
     if code in NOT_SUBSCRIBED or code in PARTLY_SUBSCRIBED or (code >= 10000 and lacking):
         return errors.NoMarketData(what, code, text)
+    if code == 162 and lacking:
+        return errors.NoMarketData(
+            what,
+            code,
+            text,
+            hint=f"{what}: refused by the gateway with 162: {text}; subscribe to that exchange in "
+            "Client Portal > Settings > Market Data Subscriptions",
+        )
+    if _OTHER_LOGIN in text.lower():
+        return errors.GatewayRefused(
+            what,
+            code,
+            text,
+            hint=f"{what}: refused by the gateway with {code}: {text}; log out of Client Portal, "
+            "the phone and any other TWS of this user, and switch off a VPN, then run again",
+        )
     if code == 100 or (code == 162 and "pacing" in text.lower()):
         return errors.PacingViolation(what, code, text)
     return errors.GatewayRefused(what, code, text)
@@ -377,7 +403,8 @@ class Callbacks(_NotAsked):
         """An error, a warning or a note of the gateway."""
         _log.debug("gateway says %s (request %s): %s", code, req_id, text)
         line, request = self.lines.get(req_id), self.requests.get(req_id)
-        unasked = line is None and request is None and req_id not in self.closed_lines
+        # An id that is not known any more is that of a question which has ended.
+        unasked = line is None and request is None and req_id <= 0
         if line is not None and code in NEVER_OPENED:
             line.fail(refusal(line.what, code, text))
         elif code not in NOTES and code not in OF_NO_REQUEST and not 2100 <= code < 2200:

@@ -20,11 +20,12 @@ from functools import partial
 
 from tomic import dates, errors
 from tomic.config import IbSettings
-from tomic.ib.callbacks import Interrupted
+from tomic.ib.callbacks import OF_THE_SESSION, Interrupted, is_routine
 from tomic.ib.clocks import BROKEN, RESTORED, Farm, StoppableClock, matters
 from tomic.ib.lines import Lines
 from tomic.ib.link import Link, Tap, listen_in
 from tomic.ib.pacing import CAREFUL_RATE, RequestLimits
+from tomic.masking import named_here
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +91,13 @@ class Reactions:
             broken = [name for of, name in self._holds if of is farm]
             for name in [named] if named else broken:
                 self._farm_works(link, farm, name, f"IB's {farm} farm {name} is back ({code})")
+        elif link.alive:
+            self.to_words(code, text)
+
+    def to_words(self, code: int, text: str) -> None:
+        """Hand on what TWS says to nobody in particular; new codes of that kind keep coming."""
+        if code not in OF_THE_SESSION and not is_routine(code, text):
+            self.note(f"the gateway says: {named_here.text(text.strip())} ({code})")
 
     def stop_clocks(self, reason: str) -> None:
         """Let no timeout run out because of *reason*."""
@@ -273,9 +281,11 @@ class Dialer:
                 if isinstance(exc, errors.ClientIdInUse):
                     reactions.note(f"client id {client_id} is in use; trying the next one")
                     continue
-                if isinstance(exc, errors.GatewayUnreachable):
+                if type(exc) is errors.GatewayUnreachable:
                     raise errors.GatewayUnreachable(f"{exc}{self.hint}") from exc
                 raise
+            for code, text in link.words.items():
+                reactions.to_words(code, text)
             return link, lines
         raise errors.ClientIdInUse(
             f"client ids {ib.client_id} to {last_id} are all in use at {ib.host}:{port}; close "

@@ -7,6 +7,7 @@ import datetime as dt
 import difflib
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ib_async
@@ -58,7 +59,7 @@ async def resolve_underlying(
     row = _primary(rows, symbol, listing)
     if row.contract is not None and row.contract.secType == "FUT":
         row = _front(session, rows, symbol, listing)
-    underlying = convert.to_underlying(row, symbol)
+    underlying = read_underlying(session, row, symbol)
     session.cache[key] = underlying
     return underlying
 
@@ -96,6 +97,23 @@ def _front(
         f"are {', '.join(f'{name}@{listing.exchange}' for name in others[:4])}"
     )
     return front
+
+
+def read_underlying(session: Session, details: ib_async.ContractDetails, symbol: str) -> Underlying:
+    """
+    The underlying of a row of contract details; of one in dollars also if its zone is unknown.
+
+    Raises:
+        DataError: The zone is unknown, and the day in New York may be another than its own.
+    """
+    try:
+        return convert.to_underlying(details, symbol)
+    except errors.DataError as exc:
+        if details.contract is None or details.contract.currency != "USD":
+            raise
+        session.note(f"{symbol}: {exc}; its hours are left out, its days are those of New York")
+        bare = replace(details, timeZoneId="", liquidHours="", tradingHours="")
+        return convert.to_underlying(bare, symbol)
 
 
 def remember(

@@ -338,8 +338,12 @@ def _size(value: float) -> float:
     return math.nan if volume is None else volume
 
 
+_NO_BARS = ("no data", "no historical market data for")
+"""How IB says with 162 that it has no bars, of a share and of an index."""
+
+
 def _has_none(error: GatewayRefused) -> bool:
-    return error.error_code == 162 and "no data" in error.text.lower()
+    return error.error_code == 162 and any(words in error.text.lower() for words in _NO_BARS)
 
 
 def _described(contract: ib_async.Contract) -> str:

@@ -12,9 +12,15 @@ from zoneinfo import ZoneInfo
 import ib_async
 from ib_async.decoder import Decoder
 
-from tomic.errors import ClientIdInUse, GatewayUnreachable, SessionError, SessionLost
+from tomic.errors import (
+    ClientIdInUse,
+    GatewayUnreachable,
+    IncompatibleVersion,
+    SessionError,
+    SessionLost,
+)
 from tomic.ib import convert
-from tomic.ib.callbacks import Callbacks
+from tomic.ib.callbacks import Callbacks, is_routine
 from tomic.ib.pacing import Pacer
 from tomic.masking import named_here
 
@@ -155,6 +161,11 @@ _log = logging.getLogger(__name__)
 
 _GREETING = 4096
 """No greeting is longer: a length, the server version and the time."""
+_DISCLAIMER, _TOO_OLD = 10141, 503
+_DISCLAIMER_HINT = (
+    "accept the disclaimer in the window of TWS or IB Gateway, which shows it after each start of "
+    "a paper account, then run again"
+)
 _ACCOUNTS_CAME = "<<< 15,"
 """How ib_async logs the message that names the accounts of the login."""
 
@@ -210,7 +221,7 @@ class Link:
         self.callbacks = Callbacks(self._on_error, self._on_packet)
         self._client = _Client(self.callbacks)
         self.client: ib_async.Client = self._client
-        self._greeting = b""
+        self._greeting, self._greeted = b"", False
         self.client.conn.hasData += self._read_greeting
         # One queue only: with ib_async's own throttle, timeouts would start while queueing.
         self.client.MaxRequests = 0
@@ -218,6 +229,8 @@ class Link:
         self.client.apiError += self._on_api_error
         self.client.conn.disconnected += self._on_disconnected
         self.alive = False
+        self.words: dict[int, str] = {}
+        """What the gateway said of itself before it was ready, and not as usual: text by code."""
         self.lost_by: SessionLost | None = None
         """Why the link is dead, once it is and we did not close it."""
         self._received = 0
@@ -249,6 +262,7 @@ class Link:
 
         Raises:
             ClientIdInUse: The gateway said 326.
+            IncompatibleVersion: It is older or newer than what is known here.
             GatewayUnreachable: No listener, no handshake, or no ``nextValidId`` in time.
         """
         # Ours ends first: when its own time is over, ib_async forgets how far it had come.
@@ -285,6 +299,8 @@ class Link:
         self.alive = True
 
     def _never_ready(self, host: str, port: int, timeout_s: float) -> GatewayUnreachable:
+        if self.words:
+            return GatewayUnreachable(f"the gateway at {host}:{port} is not ready: {self._said}")
         if self.client.serverVersion():
             return GatewayUnreachable(
                 f"the gateway at {host}:{port} accepted the connection but never sent "
@@ -343,21 +359,47 @@ class Link:
             return
         self.client.conn.hasData -= self._read_greeting
         parts = self._greeting[4:end].decode(errors="replace").split("\0")
-        self._greeting = b""
+        self._greeting, self._greeted = b"", True
+        if parts[0].isdecimal() and int(parts[0]) > self.client.MaxClientVersion:
+            self._refuse(self._too_new(f"speaks version {parts[0]} of the API"))
         if len(parts) > 1:
             zone = convert.to_login_zone(parts[1], dt.datetime.now(dt.UTC))
             self.callbacks.login_zone = zone
             self.callbacks.ib.TimezoneTWS = zone.key if isinstance(zone, ZoneInfo) else ""
 
     def _on_error(self, code: int, text: str) -> None:
+        where = f"the gateway at {self.client.host}:{self.client.port}"
+        text = text.strip()
+        if not self.alive and not is_routine(code, text):
+            self.words[code] = text
         if code == 326:
             self._refuse(ClientIdInUse(f"client id in use: {text}"))
+        elif code == _DISCLAIMER:
+            # TWS closes the connection after it, now and then with a 326 that is not true.
+            self._refuse(GatewayUnreachable(f"{where} says {self._said}; {_DISCLAIMER_HINT}"))
+        elif code == _TOO_OLD:
+            self._refuse(
+                IncompatibleVersion(f"{where} says {self._said}; update TWS or IB Gateway")
+            )
         self.on_error(code, text)
+
+    @property
+    def _said(self) -> str:
+        """The gateway's own words, with their codes."""
+        return ", ".join(f"{text!r} ({code})" for code, text in self.words.items())
+
+    def _too_new(self, what: str) -> IncompatibleVersion:
+        client = self.client
+        return IncompatibleVersion(
+            f"{client.host}:{client.port} {what}, and TOMIC knows {client.MinClientVersion} to "
+            f"{client.MaxClientVersion}: this TWS needs a newer API client; update TOMIC, or use "
+            "an older TWS or IB Gateway"
+        )
 
     def _on_api_error(self, text: str) -> None:
         if "version" in text:
             self._refuse(
-                GatewayUnreachable(
+                IncompatibleVersion(
                     f"{self.client.host}:{self.client.port} speaks a protocol that is too old "
                     f"({text}); update TWS or IB Gateway"
                 )
@@ -372,12 +414,24 @@ class Link:
             self._on_message()
 
     def _on_disconnected(self, _reason: str) -> None:
-        self._refuse(
-            GatewayUnreachable(
-                f"{self.client.host}:{self.client.port} closed the connection at once; does "
-                "TWS trust this computer (API > Settings > Trusted IPs)?"
+        client = self.client
+        where = f"{client.host}:{client.port}"
+        newest = f"version {client.MaxClientVersion}"
+        if self.words:
+            error = GatewayUnreachable(f"{where} closed the connection and says {self._said}")
+        elif self._greeted:
+            error = GatewayUnreachable(
+                f"{where} closed the connection after the handshake, without a word; does TWS show "
+                "a dialog? If it does not, this TWS needs a newer API client than TOMIC's "
+                f"({newest}): update TOMIC, or use an older TWS or IB Gateway"
             )
-        )
+        else:
+            error = GatewayUnreachable(
+                f"{where} closed the connection at once; does TWS trust this computer (API > "
+                "Settings > Trusted IPs)? If it does, this TWS needs a newer API client than "
+                f"TOMIC's ({newest})"
+            )
+        self._refuse(error)
 
     def _refuse(self, error: SessionError) -> None:
         """End :meth:`open` with *error*, if it is still under way."""

@@ -457,17 +457,19 @@ class Session:
             self.data_type = data_type
             self._send_data_type(data_type)
 
-    async def fall_back_to_delayed(self, error: errors.NoMarketData) -> bool:
+    async def fall_back_to_delayed(self, error: errors.NoMarketData, *, of: str = "") -> bool:
         """
         Ask for delayed data from now on; False when that was done or is not allowed.
 
-        Lines that have waited in vain until now end at once.
+        The gateway goes on to send live data where the account has them. *of* names the symbol of
+        which alone it is known that it has none. Lines that have waited in vain until now end.
         """
         delayed = _DELAYED.get(self.data_type or DataType.LIVE)
         if delayed is None or self.realtime_only:
             return False
         self.note(
-            f"live data are not subscribed ({error.error_code}); asking for delayed data. "
+            f"live data{of and f' of {of}'} are not subscribed ({error.error_code}); asking for "
+            "delayed data. "
             "Subscribe in Client Portal > Settings > Market Data Subscriptions"
         )
         await self.use_data_type(delayed)

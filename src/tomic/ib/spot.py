@@ -1,25 +1,33 @@
-"""The spot of an underlying: its own line, else the price inside its options' models."""
+"""The spot of an underlying: its own line, else its options: their models, else their parity."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tomic.errors import GatewayRefused, MissingSpot, NoMarketData
 from tomic.ib import convert
 from tomic.ib.callbacks import Interrupted, MarketDataLine
 from tomic.ib.clocks import Farm, StoppableClock
+from tomic.ib.contracts import describe
 from tomic.ib.convert import Ticks
 from tomic.ib.lines import NO_LINE, NO_LINE_PAUSE_S, LineRequest
 from tomic.ib.option_quotes import OPTION_TICKS
 from tomic.ib.pacing import Priority
 from tomic.ib.session import Session
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
+from tomic.quant import parity
 from tomic.selection import Wanted
 
 UNDERLYING_TICKS = "100,101,104,106,456"
 """30-day historical and implied volatility, and dividends."""
+_AHEAD_DAYS, _ROUNDS = 7, 2
+_MODEL_S = 1.3
+"""How long the model of an option is waited for beside its quote."""
 _FORGOTTEN_S = 1.5
 """Silence of an underlying's line after which it is asked once more: the message may be lost."""
 
@@ -47,12 +55,18 @@ class UnderlyingTicks:
 
 
 async def underlying_ticks(
-    session: Session, underlying: Underlying, *, timeout_s: float, extras_s: float = 0.0
+    session: Session,
+    underlying: Underlying,
+    *,
+    timeout_s: float,
+    extras_s: float = 0.0,
+    delayed: bool = True,
 ) -> UnderlyingTicks:
     """
     Subscribe the underlying until it has a price, and *extras_s* longer for its volatilities.
 
-    Falls back to delayed data, once per session, when live data are not subscribed.
+    Where live data are not subscribed, the session falls back to delayed ones, once, unless
+    *delayed* is false.
 
     Raises:
         NoMarketData: Neither live nor delayed data may be had.
@@ -82,7 +96,9 @@ async def underlying_ticks(
             until = clock.now() + timeout_s
         except NoMarketData as exc:
             # Another line may have made the session fall back meanwhile.
-            if session.data_type == asked_as and not await session.fall_back_to_delayed(exc):
+            if session.data_type == asked_as and not (
+                delayed and await session.fall_back_to_delayed(exc, of=underlying.symbol)
+            ):
                 raise
             until = clock.now() + timeout_s
         except GatewayRefused as exc:
@@ -177,47 +193,146 @@ async def spot_of(session: Session, underlying: Underlying, *, timeout_s: float 
     return ticks.spot
 
 
+@dataclass(frozen=True, slots=True)
+class SpotOfOptions:
+    """The price of an underlying as its options have it."""
+
+    spot: Spot
+    sigma: float | None
+    """Volatility of the option nearest the money, a fraction; None where IB computes none."""
+
+
 async def spot_from_options(
     session: Session,
     underlying: Underlying,
     params: OptionParams,
     today: dt.date,
     *,
+    rate: float,
     timeout_s: float,
-) -> float | None:
+) -> SpotOfOptions | None:
     """
-    The price of the underlying inside an option's model computation, None when none comes.
+    The price inside an option's model computation, else that of parity; None when neither comes.
 
-    Three strikes in the middle of the listed ones are asked, of the nearest expiry that is a
-    week away: those are the most likely to be quoted.
+    Calls and puts of three strikes in the middle of the listed ones are asked, of the nearest
+    expiry that is a week away: those are the most likely to be quoted. Where parity shows that the
+    money is elsewhere, those around it are asked too, because early exercise costs less there. Over
+    a week or two parity takes the forward for the spot, discounted at *rate*; dividends until then
+    are not known.
+
+    Raises:
+        NoMarketData: The account may have none of these options.
+        SessionLost: The connection went away.
     """
-    ahead = [day for day in params.expiries if (day - today).days >= 7] or list(params.expiries)
+    ahead = [day for day in params.expiries if (day - today).days >= _AHEAD_DAYS]
+    ahead = ahead or list(params.expiries)
     if not ahead or not params.strikes:
         return None
-    middle = len(params.strikes) // 2
-    strikes = params.strikes[max(middle - 1, 0) : middle + 2]
-    wanted = [Wanted(ahead[0], strike, "C") for strike in strikes]
+    tau = max((ahead[0] - today).days, 1) / 365.0
+    seen: dict[Wanted, Ticks] = {}
+    near = params.strikes[len(params.strikes) // 2]
+    for _ in range(_ROUNDS):
+        fresh = [
+            pair
+            for strike in _around(params.strikes, near)
+            for right in ("C", "P")
+            if (pair := Wanted(ahead[0], strike, right)) not in seen
+        ]
+        if not fresh:
+            break
+        ask = partial(_option_ticks, session, underlying, params, timeout_s)
+        outcomes = await session.fan_out(fresh, ask)
+        seen |= {outcome.item: outcome.value for outcome in outcomes if outcome.value is not None}
+        refusals = [
+            outcome.error for outcome in outcomes if isinstance(outcome.error, NoMarketData)
+        ]
+        if len(refusals) == len(outcomes):
+            raise refusals[0]
+        modelled = sorted(
+            ticks.model.underlying for ticks in seen.values()
+            if ticks.model is not None and ticks.model.underlying
+        )  # fmt: skip
+        if modelled:
+            return _seen_by(session, modelled[len(modelled) // 2], SpotSource.MODEL, seen)
+        near = _parity_spot(seen, rate, tau)
+        if not math.isfinite(near):
+            return None
+    return _seen_by(session, near, SpotSource.PARITY, seen)
 
-    async def ask(pair: Wanted) -> float | None:
-        contract = convert.option_contract(underlying, params, pair)
-        clock = session.clocks[Farm.MARKET]
-        until = clock.now() + timeout_s
-        what = f"model price of {underlying.symbol}"
-        request: LineRequest | None = LineRequest(what, contract, OPTION_TICKS, Priority.URGENT)
-        while request is not None:
+
+def _around(strikes: Sequence[float], near: float) -> list[float]:
+    """The three of *strikes* nearest to a price, or all there are."""
+    return sorted(sorted(strikes, key=lambda strike: abs(strike - near))[:3])
+
+
+def _parity_spot(seen: Mapping[Wanted, Ticks], rate: float, tau: float) -> float:
+    pairs = [
+        (call.strike, ticks.mid, put.mid)
+        for call, ticks in seen.items()
+        if call.right == "C" and (put := seen.get(call._replace(right="P"))) is not None
+    ]
+    prices = [[math.nan if value is None else value for value in pair] for pair in pairs]
+    if not prices:
+        return math.nan
+    strike, call_mid, put_mid = (list(column) for column in zip(*prices, strict=True))
+    forward = parity.forward_from_parity(strike, call_mid, put_mid, rate, tau).forward
+    return forward * math.exp(-rate * tau)
+
+
+def _seen_by(
+    session: Session, price: float, source: SpotSource, seen: Mapping[Wanted, Ticks]
+) -> SpotOfOptions:
+    types = [ticks.data_type for ticks in seen.values() if ticks.data_type is not None]
+    nearest = sorted(seen.items(), key=lambda item: abs(item[0].strike - price))
+    known = (ticks.model.iv for _, ticks in nearest if ticks.model is not None)
+    spot = Spot(
+        price=price,
+        source=source,
+        data_type=types[0] if types else session.data_type or DataType.LIVE,
+        as_of=session.clock_now(),
+    )
+    return SpotOfOptions(spot, next((iv for iv in known if iv is not None), None))
+
+
+async def _option_ticks(
+    session: Session, underlying: Underlying, params: OptionParams, timeout_s: float, pair: Wanted
+) -> Ticks:
+    """
+    What one option says until its model has come, or will hardly come beside its quote.
+
+    Raises:
+        GatewayRefused: The gateway gives no data of it.
+    """
+    what = f"price of {underlying.symbol} from {describe(underlying.symbol, pair)}"
+    contract = convert.option_contract(underlying, params, pair)
+    request = LineRequest(what, contract, OPTION_TICKS, Priority.URGENT)
+    clock = session.clocks[Farm.MARKET]
+    until = clock.now() + timeout_s
+    while True:
+        try:
             async with session.line(request) as line:
-                while line.error is None:
-                    model = line.ticks.model or line.ticks.at_bid or line.ticks.at_ask
-                    if model is not None and model.underlying:
-                        return model.underlying
-                    line.changed.clear()
-                    if not await clock.wait_for(line.changed, until):
-                        return None
-            if not isinstance(line.error, GatewayRefused):
-                return None
-            request = request.without_refused(line.error, session.cache)
-        return None
+                await _until_modelled(line, clock, until)
+                line.raise_verdict()
+                session.refuse_delayed(what, line.ticks.data_type)
+                return line.ticks
+        except Interrupted:
+            until = clock.now() + timeout_s
+        except GatewayRefused as exc:
+            reduced = request.without_refused(exc, session.cache)
+            if reduced is None:
+                raise
+            request = reduced
 
-    outcomes = await session.fan_out(wanted, ask)
-    prices = sorted(outcome.value for outcome in outcomes if outcome.value is not None)
-    return prices[len(prices) // 2] if prices else None
+
+async def _until_modelled(line: MarketDataLine, clock: StoppableClock, until: float) -> None:
+    ticks = line.ticks
+    while line.error is None:
+        if ticks.model is not None and ticks.model.underlying:
+            return
+        if ticks.quoted:
+            if line.no_greeks:
+                return
+            until = min(until, clock.now() + _MODEL_S)
+        line.changed.clear()
+        if not await clock.wait_for(line.changed, until):
+            return

@@ -90,6 +90,23 @@ class Refuse(Aimed):
     """The request is refused with an error code."""
 
     code: int = 321
+    text: str = ""
+    """In other words than TWS's usual ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim(Aimed):
+    """The request is answered with these very messages, as TWS was once heard to send them."""
+
+    messages: tuple[tuple[str, ...], ...] = ()
+    """Their fields, of which ``@`` is the request id."""
+    first: bool = False
+    """Whether the usual answer follows them."""
+
+    def fields(self, req_id: int) -> Iterator[tuple[str, ...]]:
+        """The messages of one request."""
+        for message in self.messages:
+            yield tuple(str(req_id) if value == "@" else value for value in message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +160,8 @@ class Advised(Aimed):
 
     codes: tuple[int, ...] = (10089,)
     """One after the other: ``354+10167``."""
+    text: str = ""
+    """In other words than TWS's usual ones."""
     data: str = "delayed"
     """What follows: ``live`` data, ``delayed`` ones, or ``none``."""
     after_s: float = 0.0
@@ -162,6 +181,8 @@ class OrderWarned(Aimed):
     on: str = "place_order"
     codes: tuple[int, ...] = (399,)
     """One after the other: ``10349+399``."""
+    text: str = ""
+    """In other words than TWS's usual ones."""
     margins: bool = True
     """Whether the margins come."""
 
@@ -214,6 +235,31 @@ class CloseOnConnect(Fault):
     """The first *times* connections are closed at once; None means every one."""
 
     times: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoCommonVersion(Fault):
+    """The connection is closed without a word: no version that the client knows is served."""
+
+    greeted: bool = False
+    """Whether the server tells its version first."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewerServer(Fault):
+    """The server speaks *version*, whatever the client says it knows."""
+
+    version: int = 203
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway(Fault):
+    """A code instead of ``nextValidId``; then the connection is closed, or nothing is said."""
+
+    code: int = 10141
+    closes: bool = True
+    in_use: bool = False
+    """Whether TWS says after it that the client id is in use, which is not true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,10 +422,12 @@ class Announce(Timed):
     """Any code said to the whole connection, such as 2107, 2108 or 2150, without consequence."""
 
     code: int = 2108
+    text: str = ""
+    """In other words than TWS's usual ones."""
     after: int = field(default=2, kw_only=True)
 
     def begin(self, trouble: Trouble) -> None:
-        trouble.connection.error(-1, self.code)
+        trouble.connection.error(-1, self.code, text=self.text)
 
 
 def _kinds_of_fault() -> Iterator[tuple[str, type[Fault]]]:
@@ -543,7 +591,7 @@ class _Connection(Protocol):
     @property
     def interference(self) -> Interference: ...
     def drop(self) -> None: ...
-    def error(self, req_id: int, code: int) -> None: ...
+    def error(self, req_id: int, code: int, *, text: str = "") -> None: ...
     def later(self, delay_s: float, call: Callable[..., None], *args: Any) -> None: ...
     def lose_lines(self) -> None: ...
     def restart(self, down_for_s: float) -> None: ...

@@ -96,7 +96,7 @@ def _packed(chain: Chain) -> tuple[str, bytes]:
         "carries": [to_document(carry) for carry in chain.carries],
         "data_type": chain.data_type.value,
         "notes": chain.notes,
-        "fetch": asdict(chain.fetch),
+        "fetch": _fetch_document(chain.fetch),
         "multiplier": chain.multiplier,
         "trading_class": chain.trading_class,
         "rows": len(chain),
@@ -105,6 +105,17 @@ def _packed(chain: Chain) -> tuple[str, bytes]:
     # Columns of one kind of number side by side compress far better than rows would.
     payload = b"".join(np.ascontiguousarray(array).tobytes() for array in chain.columns.values())
     return json.dumps(header), zlib.compress(payload, 3)
+
+
+def _fetch_document(fetch: Fetch) -> dict[str, Any]:
+    """Under ``complete``, as earlier versions read it, stands that it was not cut short."""
+    document = asdict(fetch)
+    return document | {"complete": not document.pop("cut_short")}
+
+
+def _fetch(document: dict[str, Any]) -> Fetch:
+    values = {name: value for name, value in document.items() if name != "complete"}
+    return Fetch(**values, cut_short=not document["complete"])
 
 
 def _unpacked(header_text: str, packed: bytes) -> Chain:
@@ -129,7 +140,7 @@ def _chain(header: dict[str, Any], packed: bytes) -> Chain:
         data_type=DataType(header["data_type"]),
         columns=columns,
         notes=tuple(header["notes"]),
-        fetch=Fetch(**header["fetch"]),
+        fetch=_fetch(header["fetch"]),
         multiplier=header["multiplier"],
         trading_class=header["trading_class"],
         carries=tuple(

@@ -28,7 +28,7 @@ from tomic.errors import (
 from tomic.ib.session import Session
 from tomic.models import DataType, SpotSource
 from tomic.sim import Gateway
-from tomic.sim.faults import Refuse
+from tomic.sim.faults import NotSubscribed, Refuse
 from tomic.sim.market.model import ModelMarket
 from tomic.sim.server.limits import Times
 from tomic.workflows.chain.fetch import fetch_chain, fetch_chains
@@ -154,7 +154,7 @@ def test_every_listed_option_has_a_row():
     assert got.chain.completeness == 1.0
     assert got.chain.data_type is DataType.LIVE
     assert got.chain.spot.source is SpotSource.LAST
-    assert got.chain.fetch.complete
+    assert not got.chain.fetch.cut_short
     assert (got.gateway.leaked, got.gateway.orders) == (0, 0)
 
 
@@ -254,7 +254,7 @@ def test_what_arrived_is_kept():
     got = fetch("restart:after=30,down_for=600", timeout=10.0)
 
     assert got.status["ok"] > 0 and got.status["lost"] > 0
-    assert not got.chain.fetch.complete
+    assert got.chain.fetch.cut_short
     assert got.chain.spot.price > 0.0
 
 
@@ -334,6 +334,62 @@ def test_a_mute_stock_takes_its_price_from_an_option():
 
     assert got.chain.spot.source is SpotSource.MODEL
     assert isinstance(fetch("silent").error, MissingSpot)
+
+
+UNPAID = [
+    NotSubscribed(code=354, kinds="stock+index", delayed=False),
+    NotSubscribed(code=354, kinds="stock+index"),
+    NotSubscribed(code=10089, kinds="stock+index"),
+]
+"""Accounts with the options and without what they are on, as OPRA alone gives it."""
+
+
+@pytest.mark.parametrize("symbol", ["SPX", "SPY"])
+@pytest.mark.parametrize("account", UNPAID, ids=str)
+def test_an_underlying_without_a_subscription_of_its_own(account, symbol):
+    """Its options have a live price of it, so nothing becomes delayed and nobody must subscribe."""
+    own = fetch(symbols=(symbol,))
+    got = fetch(account, symbols=(symbol,))
+
+    assert got.status == own.status
+    assert (got.chain.spot.source, got.chain.spot.data_type) == (SpotSource.MODEL, DataType.LIVE)
+    assert got.chain.spot.price == pytest.approx(own.chain.spot.price, rel=0.001)
+    assert got.chain.data_type is DataType.LIVE
+    assert set(got.sources) == {"live"}
+    assert not any("Subscribe" in note for note in got.notes)
+    assert any(f"live data of {symbol} are not subscribed" in note for note in got.notes)
+    assert got.gateway.leaked == 0
+
+
+@pytest.mark.parametrize("symbol", ["SPX", "SPY"])
+@pytest.mark.parametrize("without", ["partially_subscribed:code=10091", "no_greeks"])
+def test_parity_where_there_is_no_model(without, symbol):
+    """IB's Greeks need the underlying too: without them calls and puts give the price."""
+    own = fetch(symbols=(symbol,))
+    got = fetch(UNPAID[0], without, symbols=(symbol,), realtime_only=True)
+
+    assert got.chain.spot.source is SpotSource.PARITY
+    assert got.chain.spot.price == pytest.approx(own.chain.spot.price, rel=0.001)
+    assert set(got.status) == {"ok"}
+
+
+def test_a_range_in_sigmas_without_the_index():
+    """The volatility of an option near the money stands in for the 30-day one of the index."""
+    got = fetch(UNPAID[0], symbols=("SPX",), rules={"strike_range": "1s"})
+
+    assert got.chain.spot.source is SpotSource.MODEL
+    assert len(got.chain) > 20
+
+
+@pytest.mark.parametrize("code", [354, 10089, 10168, 10186])
+def test_no_price_anywhere(code):
+    """Only when neither the underlying nor its options give a price is that the end."""
+    got = fetch(NotSubscribed(code=code, delayed=False), symbols=("SPX",))
+
+    assert isinstance(got.error, NoMarketData)
+    assert (got.error.exit_code, got.error.error_code) == (5, code)
+    assert "nor do its options give a price: subscribe to either in Client Portal" in str(got.error)
+    assert got.gateway.leaked == 0
 
 
 def test_a_forgotten_stock_is_asked_again():

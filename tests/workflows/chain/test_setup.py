@@ -97,7 +97,7 @@ async def test_the_last_chain_is_of_its_class(store, demo_chain, name, found):
 async def test_the_last_chain_is_a_whole_one_where_there_is_one(store, demo_chain):
     """What a deadline left of a later one has fewer quotes; alone it is better."""
     later = demo_chain.as_of + dt.timedelta(minutes=5)
-    cut = replace(demo_chain, as_of=later, fetch=Fetch(complete=False))
+    cut = replace(demo_chain, as_of=later, fetch=Fetch(cut_short=True))
     memory = ContractMemory(store, lambda text: None)
     await store.chains.save(cut)
     assert (await memory.last_chain("SPY", "SPY")).as_of == later

@@ -85,11 +85,17 @@ FAILURES = [
      "IB says that it is back"),
     (faults.Silent(on="contract_details"), "contract details", 6, "no answer", "data farms"),
     (faults.Competing(), "stock data SPY", 4, "10197", "log out"),
-    (faults.NotSubscribed(code=354, delayed=False), "stock data SPY", 5, "354", "OPRA"),
     (faults.NotSubscribed(code=10168, kinds="option", delayed=False), "option data SPY", 5,
      "not subscribed", "OPRA"),
     (faults.LinesTaken(lines=100), "stock data SPY", 5, "101", "close watchlists"),
-    (faults.Silent(on="market_data"), "stock data SPY", 5, "no price of SPY", "market is open"),
+    (faults.Silent(on="market_data"), "stock data SPY", 5, "no price of SPY", "TWS itself shows"),
+    (faults.TurnedAway(code=10141), "handshake", 4, "Paper trading disclaimer", "accept it in"),
+    (faults.TurnedAway(code=10141, in_use=True), "handshake", 4, "disclaimer", "accept it in"),
+    (faults.TurnedAway(code=503), "handshake", 4, "out of date", "update TWS"),
+    (faults.NewerServer(version=203), "handshake", 4, "needs a newer API client", "update the"),
+    (faults.NoCommonVersion(), "handshake", 4, "needs a newer API client", "update TOMIC"),
+    (faults.NoCommonVersion(greeted=True), "handshake", 4, "needs a newer API client",
+     "update TOMIC"),
     (faults.Silent(on="option_params"), "option data SPY", 6, "no answer", "data farms"),
     (faults.DropAfter(messages=4, times=9), "stock data SPY", 4, "closed the connection",
      "restarts"),
@@ -121,7 +127,10 @@ WARNINGS = [
     (faults.NoGreeks(), "option data SPY", "no Greeks", "restore the main window"),
     (faults.PartiallySubscribed(code=10091), "option data SPY", "10091", "subscribe"),
     (faults.PartiallySubscribed(code=10090), "option data SPY", "10090", "subscribe"),
-    (faults.Silent(on="market_data", share=0.999), "option data SPY", "no quote", "market is open"),
+    (faults.Silent(on="market_data", share=0.999), "option data SPY", "no quote",
+     "TWS itself shows"),
+    (faults.NoQuotes(right="P"), "option data SPY", "no quote came", "TWS itself shows"),
+    (faults.Announce(code=2172, after=1), "the gateway says", "needs to be upgraded", "update TWS"),
     (faults.ClockDrift(seconds=90.0), "clock", "drift", "set its clock"),
     (faults.PacingStrike(at=(3,)), "the gateway says", "100", "limits.messages_per_s"),
     (faults.FarmBroken(code=2105, after=3, restored_after=None), "the gateway says", "2105",
@@ -143,6 +152,64 @@ async def test_a_fault_that_costs_something(tmp_path, fault, name, found, fix):
     assert fix in seen[name].fix
     assert "pacing" in seen
     assert not [one for one in seen.values() if one.verdict is CheckVerdict.FAIL]
+
+
+async def test_a_stock_without_data_of_its_own(tmp_path):
+    """Options are looked at all the same: an account may have them and not the stock."""
+    refused = {"code": 354, "delayed": False}
+    async with simulated(faults.NotSubscribed(**refused)) as gateway:
+        neither = await checks(tmp_path, gateway.port)
+    async with simulated(faults.NotSubscribed(**refused, kinds="stock")) as gateway:
+        options = await checks(tmp_path, gateway.port)
+    async with simulated(faults.Silent(symbol="SPY", times=2)) as gateway:
+        silent = await checks(tmp_path, gateway.port)
+
+    verdicts = [
+        (seen["stock data SPY"].verdict, seen["option data SPY"].verdict)
+        for seen in (neither, options, silent)
+    ]
+    fail, fine = CheckVerdict.FAIL, CheckVerdict.OK
+    assert verdicts == [(fail, fail), (fail, fine), (fail, fine)]
+    assert "354" in neither["stock data SPY"].found
+    assert "OPRA" in neither["option data SPY"].fix
+
+
+async def test_an_open_market_is_never_blamed(tmp_path):
+    """What is silent while SPY trades has another cause than the hours; on a Saturday it may be."""
+    async with simulated(faults.Silent(on="market_data")) as gateway:
+        trading = await checks(tmp_path, gateway.port)
+    async with simulated(faults.Silent(on="market_data"), closed=True) as gateway:
+        closed = await checks(tmp_path, gateway.port)
+
+    assert trading["market"].found == "SPY is open"
+    assert "while the market is open" not in str(trading)
+    for name in ("stock data SPY", "option data SPY"):
+        assert "while the market is open" in closed[name].fix
+
+
+@pytest.mark.parametrize("fault", [
+    faults.NoQuotes(), faults.NoQuotes(share=0.999), faults.NoGreeks(),
+    faults.NoGreeks(sentinel=True), faults.Silent(), faults.Advised(codes=(10999,), data="none"),
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("closed", [False, True])
+async def test_nothing_of_python_reaches_the_user(tmp_path, fault, closed):
+    """What IB did not send is said in words."""
+    async with simulated(fault, closed=closed) as gateway:
+        seen = await checks(tmp_path, gateway.port)
+
+    text = " ".join(f"{one.found} {one.cause} {one.fix}" for one in seen.values())
+    assert "None" not in text
+    assert "nan" not in text.split()
+
+
+async def test_one_connection_is_enough(tmp_path):
+    """TWS asks its user about each connection from a computer it does not trust."""
+    async with simulated() as gateway:
+        seen = await checks(tmp_path, gateway.port)
+        connections = gateway.connections
+
+    assert connections == 1
+    assert seen["socket"].found.startswith(f"127.0.0.1:{gateway.port} open, ")
 
 
 async def test_faults_that_are_over_are_not_mentioned(tmp_path):

@@ -296,7 +296,7 @@ async def test_a_chain_that_was_stopped_leaves_no_mark(store, settings, demo_cha
     whole = await measure.remember_chain(store, demo_chain, settings)
     later = demo_chain.as_of + dt.timedelta(minutes=5)
     cut = replace(
-        demo_chain.where(demo_chain["dte"] < 20), as_of=later, fetch=Fetch(complete=False)
+        demo_chain.where(demo_chain["dte"] < 20), as_of=later, fetch=Fetch(cut_short=True)
     )
     snapshot = await measure.remember_chain(store, cut, settings)
 

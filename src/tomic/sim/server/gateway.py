@@ -184,8 +184,17 @@ class Connection(Client, asyncio.Protocol):
             return
         self.version = agreed
         if not self.interference.of(faults.NoHandshake):
+            self._greet_with(agreed)
+
+    def _greet_with(self, version: int) -> None:
+        refusal = self.interference.of(faults.NoCommonVersion)
+        for newer in self.interference.of(faults.NewerServer):
+            version = newer.version
+        if not refusal or any(fault.greeted for fault in refusal):
             stamp = self.gateway.times.greeting(self.gateway.market.now())
-            self.write(frame_fields((str(agreed), stamp)))
+            self.write(frame_fields((str(version), stamp)))
+        if refusal:
+            self.drop()
 
     def _start(self, request: requests.StartApi) -> None:
         in_use = self.interference.of(faults.ClientIdInUse)
@@ -196,6 +205,13 @@ class Connection(Client, asyncio.Protocol):
             return
         if self.started:
             self.error(-1, 501)
+            return
+        for refusal in self.interference.of(faults.TurnedAway):
+            self.error(-1, refusal.code)
+            if refusal.in_use:
+                self.error(-1, 326)
+            if refusal.closes:
+                self.drop()
             return
         self.client_id, self.started = request.client_id, True
         accounts = ",".join(self.gateway.market.book().accounts)
@@ -288,8 +304,13 @@ class Connection(Client, asyncio.Protocol):
         refused = interference.aimed(faults.Refuse, kind, subject)
         if refused is not None:
             ident = getattr(request, "req_id", getattr(request, "order_id", -1))
-            self.error(ident, refused.code, "refused on purpose")
+            self.refuse(ident, refused)
             return True
+        verbatim = interference.aimed(faults.Verbatim, kind, subject)
+        if verbatim is not None:
+            ident = getattr(request, "req_id", getattr(request, "order_id", -1))
+            if not self.repeat(ident, verbatim):
+                return True
         late = interference.aimed(faults.Late, kind, subject)
         if late is not None:
             self.later(late.seconds, self._handlers[type(request)][1], request)

@@ -286,7 +286,7 @@ class Ledger:
         subject = subject_of(self._market, order)
         warned = gateway.interference.aimed(faults.OrderWarned, "place_order", subject)
         for code in warned.codes if warned is not None else ():
-            client.error(order.order_id, code, "SMART")
+            client.error(order.order_id, code, "SMART", text=warned.text if warned else "")
         if warned is not None and not warned.margins:
             return
         self._what_if(order, account, change, sum(abs(quantity) for _, quantity in legs))

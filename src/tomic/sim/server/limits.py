@@ -47,6 +47,7 @@ TEXTS: dict[int, str] = {
     434: "The order size cannot be zero.",
     492: "You must enter a valid price.",
     501: "Already connected.",
+    503: "The TWS is out of date and must be upgraded.",
     504: "Not connected",
     505: "Fatal Error: Unknown message id.",
     1100: "Connectivity between IBKR and Trader Workstation has been lost.",
@@ -66,12 +67,15 @@ TEXTS: dict[int, str] = {
     2150: "Invalid position trade derived value",
     2157: "Sec-def data farm connection is broken:secdefil",
     2158: "Sec-def data farm connection is OK:secdefil",
+    2172: "The version of the application you are running, 1019.2, needs to be upgraded, as it "
+    "will be desupported on 20250320. The minimum supported version at that time will be 1030.1. ",
     10089: "Requested market data requires additional subscription for API. See link in 'Market "
     "Data Connections' dialog for more details.{}",
     10090: "Part of requested market data is not subscribed. Subscription-independent ticks are "
     "still active.{}",
     10091: "Part of requested market data requires additional subscription for API. "
     "Subscription-independent ticks are still active.{}",
+    10141: "Paper trading disclaimer must first be accepted for API connection.",
     10147: "OrderId {} that needs to be cancelled is not found.",
     10167: "Requested market data is not subscribed. Displaying delayed market data.{}",
     10168: "Requested market data is not subscribed. Delayed market data is not enabled.{}",

@@ -218,6 +218,9 @@ class Subscriptions:
             return
         if self._gateway.interference.aimed(faults.Silent, _ON, line.subject):
             return
+        verbatim = self._gateway.interference.aimed(faults.Verbatim, _ON, line.subject)
+        if verbatim is not None and not self._client.repeat(line.req_id, verbatim):
+            return
         late = self._gateway.interference.aimed(faults.Late, _ON, line.subject)
         delay = self._client.draw(self._gateway.profile.jitter_s) + (late.seconds if late else 0.0)
         self._client.later(delay, self._first, line)
@@ -229,17 +232,17 @@ class Subscriptions:
             return True
         for code in fault.codes:
             if fault.after_s > 0.0:
-                self._client.later(fault.after_s, self._say, line, code)
+                self._client.later(fault.after_s, self._say, line, code, fault.text)
             else:
-                self._say(line, code)
+                self._say(line, code, fault.text)
         if fault.data == "delayed":
             is_frozen = self._client.data_type in (2, 4) and line.data_type in (2, 4)
             line.data_type = 4 if is_frozen else 3
         return fault.data != "none"
 
-    def _say(self, line: Subscription, code: int) -> None:
+    def _say(self, line: Subscription, code: int, text: str) -> None:
         if not line.over:
-            self._client.error(line.req_id, code, f" {line.listing.symbol}")
+            self._client.error(line.req_id, code, f" {line.listing.symbol}", text=text)
 
     def _accept(self, request: ReqMarketData) -> Subscription | None:
         """The line that a request opens; None after an error when it was refused."""
@@ -304,7 +307,7 @@ class Subscriptions:
             return True
         fault = interference.aimed(faults.Refuse, _ON, subject)
         if fault is not None:
-            self._client.error(req_id, fault.code, "refused on purpose")
+            self._client.refuse(req_id, fault)
         return fault is not None
 
     def _entitled(self, req_id: int, listing: Listing, subject: Subject) -> int | None:

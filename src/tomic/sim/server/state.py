@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tomic.sim.faults import Fault, Interference, Trouble
+from tomic.sim.faults import Fault, Interference, Refuse, Trouble, Verbatim
 from tomic.sim.market import Market
 from tomic.sim.server.limits import HistoryMeter, Limits, PeakMeter, Profile, Times, text_of
 from tomic.wire.answers import Error
-from tomic.wire.framing import MAX_VERSION, MIN_VERSION
+from tomic.wire.framing import MAX_VERSION, MIN_VERSION, frame_fields
 from tomic.wire.orders import PlaceOrder
 from tomic.wire.protocol import ANSWERS
 
@@ -297,6 +297,16 @@ class Client(ABC):
         text = text or text_of(code, *details)
         self.gateway.noted(self, req_id, code, text)
         self.send(Error(req_id, code, text))
+
+    def refuse(self, req_id: int, fault: Refuse) -> None:
+        """Refuse a request as *fault* says."""
+        self.error(req_id, fault.code, "refused on purpose", text=fault.text)
+
+    def repeat(self, req_id: int, fault: Verbatim) -> bool:
+        """Send the messages of a fault; tell whether the usual answer follows."""
+        for message in fault.fields(req_id):
+            self.write(frame_fields(message))
+        return fault.first
 
     def row_done(self, of: str) -> None:
         """A row of ``quotes`` or ``contract_details`` has been sent."""

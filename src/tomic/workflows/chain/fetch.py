@@ -49,7 +49,7 @@ async def fetch_chain(request: preparing.ChainRequest) -> Chain:
     Fetch the chain that *request* describes.
 
     When its deadline passes, the connection drops for good, or the session is interrupted, the
-    chain is returned with what has arrived; ``chain.fetch.complete`` is then false and the
+    chain is returned with what has arrived; ``chain.fetch.cut_short`` is then true and the
     unfinished rows say why.
 
     Raises:
@@ -84,7 +84,7 @@ async def fetch_chain(request: preparing.ChainRequest) -> Chain:
         messages=session.messages - sent,
         peak_lines=session.limits.peak_lines,
         retried=session.retried - retried,
-        complete=not any(map(cuts_short, outcomes)),
+        cut_short=any(map(cuts_short, outcomes)),
     )
     rows = {outcome.item: stream.row(outcome) for outcome in outcomes}
     return await _assembled(request, setup, [rows[pair] for pair in setup.chosen], fetch)
@@ -295,8 +295,8 @@ def cut_short(chain: Chain) -> errors.TomicError:
     text = f"{chain.symbol}: {chain.cut}"
     if RowStatus.LOST in statuses:
         # Single options that were refused are lost over a line that stands.
-        return errors.RequestFailed(text) if chain.fetch.complete else errors.SessionLost(text)
-    if RowStatus.TIMEOUT in statuses or not chain.fetch.complete:
+        return errors.SessionLost(text) if chain.fetch.cut_short else errors.RequestFailed(text)
+    if RowStatus.TIMEOUT in statuses or chain.fetch.cut_short:
         return errors.DeadlineExceeded(text)
     return errors.DataError(text)
 

@@ -18,7 +18,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.ib import contracts
 from tomic.ib.session import CUT_OFF, Session
-from tomic.ib.spot import UnderlyingTicks, spot_from_options, underlying_ticks
+from tomic.ib.spot import SpotOfOptions, UnderlyingTicks, spot_from_options, underlying_ticks
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.selection import Selection, Wanted
 from tomic.store import Database, StoredContract
@@ -27,6 +27,10 @@ from tomic.workflows.resources import Resources
 
 _IV_GRACE_S = 1.5
 """What a strike range in sigmas waits for IB's volatility of the underlying."""
+
+_SUBSCRIBE = (
+    "subscribe to either in Client Portal > Settings > Market Data Subscriptions (OPRA for options)"
+)
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -195,11 +199,10 @@ async def _prepare(request: ChainRequest) -> Setup:
     underlying, now = await _underlying_and_time(request)
     is_open = dates.is_open(underlying.sessions, now)
     await session.use_data_type(wanted_data_type(session, underlying, now))
-    in_sigmas = request.choose is not None or settings.chain.strike_range.endswith("s")
     request.watch(Event("waiting", request.symbol, "spot and expiries"))
     listed, (ticks, refused) = await _both(
         contracts.option_params(session, underlying, timeout_s=settings.ib.params_timeout_s),
-        _ticks_or_refusal(request, underlying, _IV_GRACE_S if in_sigmas else 0.0),
+        _ticks_or_refusal(request, underlying),
     )
     params = selection.choose_params(
         listed,
@@ -208,10 +211,14 @@ async def _prepare(request: ChainRequest) -> Setup:
         ticker=underlying.ib_symbol,
     )
     today = dates.local_date(now, underlying.time_zone)
-    spot = ticks.spot or await _other_spot(request, underlying, params, today, refused)
+    sigma = ticks.implied_volatility
+    if ticks.spot is not None:
+        spot = ticks.spot
+    else:
+        ticks, spot, sigma = await _other_spot(request, underlying, params, today, refused)
     text = f"{spot.price:g} ({spot.source.value}, {spot.data_type.value})"
     request.watch(Event("spot", request.symbol, text))
-    chosen = _chosen(request, params, spot.price, today, ticks.implied_volatility)
+    chosen = _chosen(request, params, spot.price, today, sigma)
     known = KnownContracts()
     if request.memory is not None:
         known = await request.memory.load(underlying.symbol, today, params.key)
@@ -219,15 +226,20 @@ async def _prepare(request: ChainRequest) -> Setup:
 
 
 async def _ticks_or_refusal(
-    request: ChainRequest, underlying: Underlying, extras_s: float
+    request: ChainRequest, underlying: Underlying, *, delayed: bool = False
 ) -> tuple[UnderlyingTicks, errors.NoMarketData | None]:
     """What the underlying's line gave; an account may have the options and not, say, the index."""
-    session, timeout_s = request.session, request.settings.market.spot_timeout_s
+    settings = request.settings
+    in_sigmas = request.choose is not None or settings.chain.strike_range.endswith("s")
     try:
-        ticks = await underlying_ticks(session, underlying, timeout_s=timeout_s, extras_s=extras_s)
+        ticks = await underlying_ticks(
+            request.session,
+            underlying,
+            timeout_s=settings.market.spot_timeout_s,
+            extras_s=_IV_GRACE_S if in_sigmas else 0.0,
+            delayed=delayed,
+        )
     except errors.NoMarketData as exc:
-        if session.realtime_only:
-            raise
         return UnderlyingTicks(spot=None), exc
     return ticks, None
 
@@ -303,35 +315,70 @@ async def _other_spot(
     params: OptionParams,
     today: dt.date,
     refused: errors.NoMarketData | None,
-) -> Spot:
+) -> tuple[UnderlyingTicks, Spot, float | None]:
     """
-    Steps down the ladder: the underlying price of an option's model, then the web page.
+    Steps down the ladder: its options, live; its own line, delayed; its options then; the web page.
+
+    Returns:
+        What the underlying's line gave, the spot, and a volatility of the underlying if any is
+        known.
 
     Raises:
-        NoMarketData: The underlying was *refused*, and its options give no price either.
+        NoMarketData: The underlying was *refused*, and nothing else gives a price either.
         MissingSpot: No source gave a price.
     """
-    session = request.session
-    data_type = session.data_type or DataType.LIVE
+    session, ticks = request.session, UnderlyingTicks(spot=None)
     if request.recorded_spot is not None:
-        return request.recorded_spot.model_copy(update={"data_type": data_type})
-    price = await spot_from_options(
-        session, underlying, params, today, timeout_s=request.settings.market.spot_timeout_s
-    )
-    if price is not None:
-        return Spot(
-            price=price, source=SpotSource.MODEL, data_type=data_type, as_of=session.clock_now()
-        )
-    if refused is not None:
-        raise refused
-    if request.spot_fallback is not None:
+        data_type = session.data_type or DataType.LIVE
+        return ticks, request.recorded_spot.model_copy(update={"data_type": data_type}), None
+    seen, none_served = await _spot_of_options(request, underlying, params, today)
+    if seen is None and refused is not None and not session.realtime_only:
+        of = "" if none_served else underlying.symbol
+        if session.data_type in (None, DataType.LIVE, DataType.FROZEN):
+            await session.fall_back_to_delayed(refused, of=of)
+            ticks, refused = await _ticks_or_refusal(request, underlying)
+            if ticks.spot is not None:
+                return ticks, ticks.spot, ticks.implied_volatility
+            seen, _ = await _spot_of_options(request, underlying, params, today)
+    if seen is not None:
+        if refused is not None:
+            session.note(
+                f"live data of {underlying.symbol} are not subscribed ({refused.error_code}); its "
+                f"price is taken from its options ({seen.spot.source.value})"
+            )
+        return ticks, seen.spot, seen.sigma
+    if request.spot_fallback is not None and not (refused is not None and session.realtime_only):
         spot = await request.spot_fallback(underlying)
         if spot is not None:
-            return spot
+            return ticks, spot, None
+    if refused is not None:
+        what, code, text = refused.what, refused.error_code, refused.text
+        raise errors.NoMarketData(
+            what, code, text, hint=f"{refused}; nor do its options give a price: {_SUBSCRIBE}"
+        )
     raise errors.MissingSpot(
         f"no source gave a price of {underlying.symbol}: neither its own quote, nor an option, "
         "nor the web page; is it traded now, and subscribed?"
     )
+
+
+async def _spot_of_options(
+    request: ChainRequest, underlying: Underlying, params: OptionParams, today: dt.date
+) -> tuple[SpotOfOptions | None, bool]:
+    """The price as the options have it, and whether the account may have none of them."""
+    market = request.settings.market
+    try:
+        seen = await spot_from_options(
+            request.session,
+            underlying,
+            params,
+            today,
+            rate=market.rate,
+            timeout_s=market.spot_timeout_s,
+        )
+    except errors.NoMarketData:
+        return None, True
+    return seen, False
 
 
 def web_spot_of(resources: Resources) -> SpotFallback:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -45,14 +46,27 @@ class Remedy:
 
 START_TWS = Remedy(
     "TWS or IB Gateway does not run, or its API is off, or it uses another port",
-    "start it; in TWS: File > Global Configuration > API > Settings, tick 'Enable ActiveX and "
-    "Socket Clients'; ports: TWS 7497 paper, 7496 live; IB Gateway 4002, 4001 (--port); or try "
-    "--demo",
+    "start it; in TWS only (the API of IB Gateway is always on): File > Global Configuration > API "
+    "> Settings, tick 'Enable ActiveX and Socket Clients'; ports: TWS 7497 paper, 7496 live; IB "
+    "Gateway 4002, 4001 (--port); or try --demo",
 )
 NOT_TRUSTED = Remedy(
     "TWS closes connections from this computer",
     "API > Settings > Trusted IPs: add this computer, or untick 'Allow connections from localhost "
-    "only'",
+    "only'; if that changes nothing, this TWS needs a newer API client: update TOMIC, or use an "
+    "older TWS",
+)
+_DISCLAIMER = Remedy(
+    "a paper account serves no program before its disclaimer is accepted",
+    "accept it in the window of TWS or IB Gateway, which shows it after each start; then run "
+    "doctor again",
+)
+_OUTDATED = Remedy(
+    "IB ends the support of this TWS or IB Gateway", "update TWS or IB Gateway to a newer version"
+)
+_NO_COMMON_VERSION = Remedy(
+    "TWS and TOMIC know no version of the API in common",
+    "update the older of the two; until then a TWS or IB Gateway of the other's age serves",
 )
 NO_HANDSHAKE = Remedy(
     "something listens, but it does not speak the API protocol, or TWS hangs",
@@ -78,7 +92,8 @@ MINIMISED = Remedy(
 )
 _COMPETING = Remedy(
     "another login of this user holds the live market data",
-    "log out on the phone, the web or the other TWS, or run TOMIC against that one",
+    "log out on the phone, the web or the other TWS, or run TOMIC against that one; switch off a "
+    "VPN",
 )
 _IDS_TAKEN = Remedy(
     "other programs use every client id that may be tried",
@@ -90,14 +105,25 @@ _NO_ANSWER = Remedy(
     "see whether TWS shows its data farms as connected (lower right); else restart it",
 )
 _NO_PRICE = Remedy(
-    "the underlying has no quote now", "run doctor again while the market is open, or check in TWS"
+    "the underlying has no quote while its market is closed",
+    "run doctor again while the market is open",
+)
+_NO_PRICE_OPEN = Remedy(
+    "the market is open, and TWS sends no quote of the underlying",
+    "look whether TWS itself shows one, and its data farms as connected (lower right); else "
+    "restart it",
 )
 _NO_OPTIONS = Remedy(
     "TWS lists no options: it may still be loading, or the account may not trade options",
     "look whether TWS itself shows an option chain of SPY; then run doctor again",
 )
 _NO_QUOTE = Remedy(
-    "nobody quotes this option now, or IB was too slow", "run doctor again while the market is open"
+    "nobody quotes this option while its market is closed",
+    "run doctor again while the market is open",
+)
+_NO_QUOTE_OPEN = Remedy(
+    "the market is open, and nobody quotes this option, or IB was too slow",
+    "look whether TWS itself shows a quote of it; if it does, run doctor again",
 )
 _NO_HOURS = Remedy("IB sometimes leaves them out", "nothing to do: frozen data are shown")
 _CLOSED = Remedy(
@@ -139,6 +165,7 @@ BY_CODE: dict[int, Remedy] = {
     326: _IDS_TAKEN,
     354: NOT_SUBSCRIBED,
     502: START_TWS,
+    503: _OUTDATED,
     504: START_TWS,
     1100: _CONNECTIVITY,
     1300: Remedy("the port of TWS was changed", "set ib.port to the new one"),
@@ -146,9 +173,11 @@ BY_CODE: dict[int, Remedy] = {
     2105: _farm("historical data"),
     2110: _CONNECTIVITY,
     2157: _farm("contract details"),
+    2172: _OUTDATED,
     10089: NOT_SUBSCRIBED,
     10090: PARTLY_SUBSCRIBED,
     10091: PARTLY_SUBSCRIBED,
+    10141: _DISCLAIMER,
     10167: NOT_SUBSCRIBED,
     10168: NOT_SUBSCRIBED,
     10186: NOT_SUBSCRIBED,
@@ -168,12 +197,15 @@ CURED_BY: dict[int, frozenset[int]] = {
 
 def remedy_of(error: TomicError) -> Remedy:
     """What to do about *error*."""
+    if isinstance(error, errors.GatewayRefused) and "ip address" in error.text.lower():
+        return _COMPETING
+    if isinstance(error, errors.NoMarketData):
+        return NOT_SUBSCRIBED
     if isinstance(error, errors.GatewayRefused) and error.error_code in BY_CODE:
         return BY_CODE[error.error_code]
     kinds: tuple[tuple[type[TomicError], Remedy], ...] = (
         (errors.CompetingSession, _COMPETING),
         (errors.ClientIdInUse, _IDS_TAKEN),
-        (errors.NoMarketData, NOT_SUBSCRIBED),
         (errors.SessionLost, _LOST),
         (errors.RequestTimeout, _NO_ANSWER),
         (errors.MissingSpot, _NO_PRICE),
@@ -200,6 +232,8 @@ class Overheard:
         """Whether the gateway has sent anything."""
         self.was_closed = False
         """Whether the gateway, not we, ended a connection."""
+        self.opened_at: float | None = None
+        """When the first connection stood, by `time.monotonic`."""
         self._other = other
         self._frames = FrameReader()
 
@@ -217,6 +251,7 @@ class Overheard:
         """Pass on; a new connection starts a new stream."""
         if data.startswith(b"API\0"):
             self._frames = FrameReader()
+            self.opened_at = self.opened_at or time.monotonic()
         if self._other is not None:
             self._other.sent(data)
 
@@ -317,34 +352,71 @@ class _Ladder:
     explained: set[int] = field(default_factory=set)
 
     async def climb(self) -> AsyncIterator[Check]:
-        ib = self.settings.ib
+        began = time.monotonic()
         async with AsyncExitStack() as stack:
             try:
-                yield await _socket(ib.host, ib.port, ib.connect_timeout_s)
                 session = await self._connect(stack)
+                yield self._socket(began)
                 yield self._handshake(session)
                 yield _account(session)
                 async for check in self._data(session):
                     yield check
                 yield _pacing(session)
             except _Broken as exc:
+                if exc.check.name == "handshake":
+                    yield self._socket(began)
                 yield exc.check
             for code, text in self.heard.uncured.items():
                 if code in BY_CODE and code not in self.explained:
                     yield _warning("the gateway says", f"{code}: {text}", BY_CODE[code])
 
     async def _connect(self, stack: AsyncExitStack) -> Session:
+        """
+        Connect once: TWS asks its user about every connection from a computer it does not trust.
+
+        Raises:
+            _Broken: At the socket, or at the handshake.
+        """
         try:
             return await stack.enter_async_context(
                 Session(self.settings.ib, self.settings.limits, pace=self.pace, tap=self.heard)
             )
         except errors.SessionError as exc:
+            if self.heard.opened_at is None:
+                raise _Broken(self._no_socket(exc)) from exc
             self.explained.add(326)
-            remedy = remedy_of(exc)
-            if isinstance(exc, errors.GatewayUnreachable):
-                silent = NOT_TRUSTED if self.heard.was_closed else NO_HANDSHAKE
-                remedy = NOT_READY if self.heard.greeted else silent
-            raise _Broken(_failed("handshake", exc, remedy)) from exc
+            raise _Broken(_failed("handshake", exc, self._handshake_remedy(exc))) from exc
+
+    def _handshake_remedy(self, error: errors.SessionError) -> Remedy:
+        said = [code for code in (10141, 503) if code in self.heard.codes]
+        self.explained.update(said)
+        if said:
+            return BY_CODE[said[0]]
+        if isinstance(error, errors.IncompatibleVersion):
+            return _NO_COMMON_VERSION
+        if not isinstance(error, errors.GatewayUnreachable):
+            return remedy_of(error)
+        if self.heard.was_closed:
+            return NOT_TRUSTED
+        return NOT_READY if self.heard.greeted else NO_HANDSHAKE
+
+    def _no_socket(self, error: BaseException) -> Check:
+        ib, reason = self.settings.ib, ""
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ConnectionRefusedError):
+                reason = "refuses connections"
+            elif isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+                reason = reason or cause.strerror or str(cause)
+            cause = cause.__cause__
+        reason = reason or f"does not answer within {ib.connect_timeout_s:g} s"
+        finding, fix = f"{ib.host}:{ib.port} {reason}", START_TWS
+        return Check("socket", CheckVerdict.FAIL, finding, fix.cause, fix.fix, 4)
+
+    def _socket(self, began: float) -> Check:
+        ib, opened_at = self.settings.ib, self.heard.opened_at
+        took = "" if opened_at is None else f", {(opened_at - began) * 1000.0:.0f} ms"
+        return _fine("socket", f"{ib.host}:{ib.port} open{took}")
 
     def _handshake(self, session: Session) -> Check:
         first = self.settings.ib.client_id
@@ -361,16 +433,28 @@ class _Ladder:
         spy = await self._step("contract details", details)
         yield _market(spy, now)
         await session.use_data_type(wanted_data_type(session, spy, now))
-        name = f"stock data {spy.symbol}"
+        is_open = dates.is_open(spy.sessions, now)
+        name, spot = f"stock data {spy.symbol}", None
         try:
             spot = await self._step(name, spot_of(session, spy, timeout_s=market.spot_timeout_s))
+            yield self._stock(name, spot)
         except _Broken as exc:
-            yield exc.check
-            return
-        yield self._stock(name, spot)
+            error = exc.__cause__
+            if isinstance(error, errors.MissingSpot) and is_open and not self._of_gateway:
+                remedy = _NO_PRICE_OPEN
+                yield replace(exc.check, cause=remedy.cause, fix=remedy.fix)
+            else:
+                yield exc.check
+            if not isinstance(error, (errors.MissingSpot, errors.NoMarketData)) or self._of_gateway:
+                return
         name = f"option data {spy.symbol}"
         row = await self._step(name, self._option_row(session, spy, spot, now))
-        yield self._option(name, row)
+        yield self._option(name, row, _NO_QUOTE_OPEN if is_open else _NO_QUOTE)
+
+    @property
+    def _of_gateway(self) -> bool:
+        """Whether the gateway has reported a fault of its own that nothing has cured."""
+        return any(code in CURED_BY for code in self.heard.uncured)
 
     async def _step(self, name: str, job: Awaitable[T]) -> T:
         """
@@ -421,14 +505,16 @@ class _Ladder:
         return _warning(name, finding, NOT_SUBSCRIBED)
 
     async def _option_row(
-        self, session: Session, spy: Underlying, spot: Spot, now: dt.datetime
+        self, session: Session, spy: Underlying, spot: Spot | None, now: dt.datetime
     ) -> OptionQuote:
         timeout_s = self.settings.ib.params_timeout_s
         listed = await contracts.option_params(session, spy, timeout_s=timeout_s)
         params = choose_params(listed, spy.symbol)
         ahead = [day for day in params.expiries if (day - now.date()).days >= _PROBE_DAYS]
+        # Without a price of the underlying the middle of the strikes is the best guess.
+        near = spot.price if spot is not None else params.strikes[len(params.strikes) // 2]
         # A round strike exists in every expiry.
-        strike = min(params.strikes, key=lambda k: (k % 10.0 != 0.0, abs(k - spot.price)))
+        strike = min(params.strikes, key=lambda k: (k % 10.0 != 0.0, abs(k - near)))
         pair = Wanted(ahead[0], strike, "P")
         contract = convert.option_contract(spy, params, pair)
         rules = self.settings.chain
@@ -436,21 +522,29 @@ class _Ladder:
         patience = Patience(rules.silent_s)
         return await option_quote(session, what, contract, pair, rules, patience)
 
-    def _option(self, name: str, row: OptionQuote) -> Check:
+    def _option(self, name: str, row: OptionQuote, unquoted: Remedy) -> Check:
         if row.status is RowStatus.NOT_SUBSCRIBED:
             self.explained |= {354, 10089, 10168, 10186}
             remedy = NOT_SUBSCRIBED
             return Check(name, CheckVerdict.FAIL, "not subscribed", remedy.cause, remedy.fix, 5)
-        if row.bid is None and row.iv is None:
-            return _warning(name, f"{row.status.value}: no quote came", _NO_QUOTE)
+        if row.bid is None and row.ask is None:
+            seen = "" if row.iv is None else f"; IV {row.iv:.1%} from IB's model"
+            return _warning(name, f"{row.status.value}: no quote came{seen}", unquoted)
+        quote = f"bid {_number(row.bid)}, ask {_number(row.ask)}"
         if row.iv is None:
             partly = {10090, 10091} & set(self.heard.codes)
             self.explained |= partly
             remedy = PARTLY_SUBSCRIBED if partly else MINIMISED
             codes = f" ({', '.join(map(str, sorted(partly)))})" if partly else ""
-            finding = f"bid {row.bid}, ask {row.ask}, no Greeks from IB{codes}"
-            return _warning(name, finding, remedy)
-        return _fine(name, f"bid {row.bid}, ask {row.ask}, IV {row.iv:.1%} ({row.quote_source})")
+            return _warning(name, f"{quote}, no Greeks from IB{codes}", remedy)
+        finding = f"{quote}, IV {row.iv:.1%} ({row.quote_source})"
+        if row.bid is None or row.ask is None:
+            return _warning(name, finding, unquoted)
+        return _fine(name, finding)
+
+
+def _number(price: float | None) -> str:
+    return "none" if price is None else f"{price:g}"
 
 
 def _fine(name: str, finding: str) -> Check:
@@ -459,24 +553,6 @@ def _fine(name: str, finding: str) -> Check:
 
 def _warning(name: str, finding: str, remedy: Remedy) -> Check:
     return Check(name, CheckVerdict.WARN, finding, remedy.cause, remedy.fix)
-
-
-async def _socket(host: str, port: int, timeout_s: float) -> Check:
-    started = asyncio.get_running_loop().time()
-    try:
-        async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(host, port)
-    except OSError as exc:
-        reason = exc.strerror or str(exc)
-        if isinstance(exc, TimeoutError):
-            reason = f"does not answer within {timeout_s:g} s"
-        elif isinstance(exc, ConnectionRefusedError):
-            reason = "refuses connections"
-        finding, fix = f"{host}:{port} {reason}", START_TWS
-        raise _Broken(Check("socket", CheckVerdict.FAIL, finding, fix.cause, fix.fix, 4)) from exc
-    writer.close()
-    took = (asyncio.get_running_loop().time() - started) * 1000.0
-    return _fine("socket", f"{host}:{port} open, {took:.0f} ms")
 
 
 def _account(session: Session) -> Check:

@@ -527,7 +527,7 @@ async def remember_chain(store: Database, chain: Chain, settings: Settings) -> V
     await store.chains.save(chain)
     day = stored.session_day(chain.as_of, chain.underlying.sessions)
     now = Now(chain.as_of, chains={chain.symbol: chain}, day=day)
-    whole = chain.fetch.complete
+    whole = not chain.fetch.cut_short
     (report,) = await volatility(store, [chain.symbol], settings, now=now, keep=whole)
     if whole and report.own is not None and report.own.day == day:
         series = VolSeries.from_rows(chain.symbol, "chain30", [(day, report.own.value)])
