@@ -437,7 +437,7 @@ class Subscriptions:
             self._pulse_soon()
 
     def _update(self, line: Subscription) -> None:
-        if self._dark():
+        if self._dark() or self._client.jammed:
             return
         if line.owed:
             self._generic(line)
