@@ -7,8 +7,8 @@ import contextlib
 from dataclasses import fields, replace
 
 import pytest
-from sim.conftest import Probe
 
+from sim.conftest import Probe
 from support import virtual_time
 from tomic.errors import UsageError
 from tomic.sim import Gateway, Limits, Profile, faults
