@@ -100,7 +100,7 @@ class Lines:
     def __init__(self, link: Link, pacer: Pacer, refused: Mapping[object, object]) -> None:
         self._link, self._pacer, self._refused = link, pacer, refused
         self._clock = asyncio.get_running_loop().time
-        self._recent: deque[tuple[float, int]] = deque(maxlen=20)
+        self._recent: deque[tuple[float, MarketDataLine]] = deque(maxlen=20)
         self._unsent: dict[int, Slot] = {}
         self._at_gateway: set[int] = set()
         """Subscribed, and no cancel has left."""
@@ -122,13 +122,14 @@ class Lines:
         def subscribe() -> None:
             ticks = request.legal_ticks(self._refused)
             client.reqMktData(line.req_id, contract, ticks, False, False, [])
+            line.sent_at = self._clock()
             self._at_gateway.add(line.req_id)
 
         slot = self._unsent[line.req_id] = self._pacer.post(
             self._link.send(subscribe), request.priority, request.rank
         )
         try:
-            line.sent_at = await slot.sent
+            await slot.sent
         except BaseException as exc:
             slot.withdraw()
             self.close(line, gate)
@@ -147,31 +148,37 @@ class Lines:
     def close(self, line: MarketDataLine, gate: LineGate) -> None:
         """Cancel *line* if the gateway may have it; its permit comes back by itself."""
         line.dispel()
-        req_id = line.req_id
-        if req_id in self._at_gateway and _open_at_gateway(line):
+        if line.req_id in self._at_gateway and _open_at_gateway(line):
             self.cancel(line, gate)
         else:
-            self._link.callbacks.lines.pop(req_id, None)
-            self._at_gateway.discard(req_id)
-            gate.leave()
+            self._at_gateway.discard(line.req_id)
+            self._forget(line, gate)
 
     def cancel(self, line: MarketDataLine, gate: LineGate | None = None) -> None:
-        """Post the cancel of *line*, behind everything that asks for something."""
-        link, req_id = self._link, line.req_id
-        link.callbacks.lines.pop(req_id, None)
-        if not link.alive:
-            if gate is not None:
-                gate.leave()
+        """
+        Post the cancel of *line*, behind everything that asks for something.
+
+        Until it has left, ticks count as before; they cost nothing.
+        """
+        line.parting = True
+        if not self._link.alive:
+            self._forget(line, gate)
             return
-        slot = self._post_cancel(req_id)
+        slot = self._post_cancel(line)
+        # Also when the cancel never leaves because the socket is gone: then no line is open.
+        slot.sent.add_done_callback(lambda _: self._forget(line, gate))
+
+    def _forget(self, line: MarketDataLine, gate: LineGate | None) -> None:
+        self._link.callbacks.lines.pop(line.req_id, None)
+        line.leave()
         if gate is not None:
-            # Also when the cancel never leaves because the socket is gone: then no line is open.
-            slot.sent.add_done_callback(lambda _: gate.leave())
+            gate.leave()
 
     def cancel_all(self) -> None:
         """Post the cancel of every open line."""
         for line in list(self._link.callbacks.lines.values()):
-            self.cancel(line)
+            if not line.parting:
+                self.cancel(line)
 
     async def abandon(self) -> None:
         """
@@ -197,31 +204,42 @@ class Lines:
         its line, and a doubled one is harmless (error 300).
         """
         now = self._clock()
-        recent = [req_id for at, req_id in self._recent if now - at < within_s]
+        recent = [line for at, line in self._recent if now - at < within_s]
         self._recent.clear()
-        for req_id in recent:
-            self._post_cancel(req_id)
+        for line in recent:
+            self._post_cancel(line)
 
-    def _post_cancel(self, req_id: int) -> Slot:
-        closed = self._link.callbacks.closed_lines
-        if len(closed) > 2 * _REMEMBERED:
-            for old in list(closed)[:_REMEMBERED]:
-                del closed[old]
-        # Until the cancel has left, ticks are not late.
-        closed[req_id] = math.inf
+    def _post_cancel(self, line: MarketDataLine) -> Slot:
+        closed, req_id = self._link.callbacks.closed_lines, line.req_id
 
         def send() -> None:
             self._link.client.cancelMktData(req_id)
             self._at_gateway.discard(req_id)
-            closed[req_id] = self._clock()
-            self._recent.append((closed[req_id], req_id))
+            self._link.callbacks.lines.pop(req_id, None)
+            line.closed_at = self._clock()
+            if len(closed) > 2 * _REMEMBERED:
+                for old in list(closed)[:_REMEMBERED]:
+                    del closed[old]
+            closed[req_id] = line
+            self._recent.append((line.closed_at, line))
 
         return self._pacer.post(self._link.send(send), Priority.CANCEL)
 
-    def _on_late_tick(self, req_id: int) -> None:
-        closed_at = self._link.callbacks.closed_lines.get(req_id, math.inf)
-        if self._clock() - closed_at > _LATE_S:
-            self._post_cancel(req_id)
+    def _on_late_tick(self, line: MarketDataLine) -> None:
+        """
+        Cancel *line* again when the gateway has not seen its cancel.
+
+        On a slow link its ticks may have been under way for long. They show a lost cancel only
+        once something has been answered that was sent after it.
+        """
+        due = line.closed_at + _LATE_S
+        if self._clock() <= due:
+            return
+        if self._link.fence.read_up_to < due:
+            self._link.fence.ask()
+            return
+        self._post_cancel(line)
+        line.closed_at = math.inf
 
 
 def _open_at_gateway(line: MarketDataLine) -> bool:

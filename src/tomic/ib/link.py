@@ -15,6 +15,7 @@ from ib_async.decoder import Decoder
 from tomic.errors import ClientIdInUse, GatewayUnreachable, SessionError, SessionLost
 from tomic.ib import convert
 from tomic.ib.callbacks import Callbacks
+from tomic.ib.fence import Fence
 from tomic.ib.pacing import Pacer
 from tomic.masking import named_here
 
@@ -215,6 +216,10 @@ class Link:
         # One queue only: with ib_async's own throttle, timeouts would start while queueing.
         self.client.MaxRequests = 0
         self.callbacks.on_close = self._on_close
+        self.fence = Fence(pacer, self.send(self.client.reqCurrentTime))
+        self.callbacks.on_first_word = self.fence.spoke
+        self.callbacks.on_reply = self.fence.replied
+        self.callbacks.on_time = self.fence.time_told
         self.client.apiError += self._on_api_error
         self.client.conn.disconnected += self._on_disconnected
         self.alive = False
