@@ -372,6 +372,8 @@ class Liveness:
         while True:
             link = self._link()
             busy = bool(link.callbacks.requests or link.callbacks.lines)
+            if not self._reactions.limits.pacer.held:
+                link.fence.check(busy=self._reactions.limits.lines.coming > 0)
             patience_s = min(_BUSY_S, self._idle_s) if busy else self._idle_s
             quiet_s = self._clock() - self._heard_at
             if not link.alive or self._reactions.limits.pacer.held or quiet_s < patience_s:

@@ -129,6 +129,12 @@ async def option_params(
         assert isinstance(known, tuple)
         return known
     what, rows = f"option parameters of {underlying.symbol}", list[ib_async.OptionChain]()
+    clock, came = asyncio.get_running_loop().time, list[tuple[int, float]]()
+
+    def take(row: ib_async.OptionChain) -> None:
+        rows.append(row)
+        came.append((session.received, clock()))
+
     asking = session.ask(
         what,
         lambda client, req_id: client.reqSecDefOptParams(
@@ -139,10 +145,13 @@ async def option_params(
             underlying.con_id,
         ),
         timeout_s=timeout_s,
-        on_part=rows.append,
+        on_part=take,
     )
     try:
         await asking
+        # The gateway has all of it at hand, so that it comes as fast as the link is.
+        if came:
+            session.measure(came[-1][0] - came[0][0], came[-1][1] - came[0][1])
     except errors.RequestTimeout:
         if not rows:
             raise

@@ -10,6 +10,7 @@ serves as such a fence and costs nothing; where none is to come, the time is ask
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -24,6 +25,16 @@ _LOOKS_BEHIND_S = 0.2
 """Something that answers so late may be slow itself; the time tells whether the link is."""
 _NATURAL_S = 0.1
 """How long an answer to somebody else is waited for before the time is asked for."""
+_AGAIN_S = 0.25
+"""How long after one question for the time the next may follow while the first is under way."""
+_STALE_S = 1.0
+"""Nothing newer was answered for so long, while lines are being opened: the link may be behind."""
+_THIN = 100_000.0
+"""Bytes a second: the details of all options of an expiry would take such a link a second."""
+_ENOUGH = 4_000
+"""Bytes from which a rate can be told."""
+_BYTES_A_LINE = 2_000.0
+"""What one open line brings in a second."""
 _UNANSWERED_S = 5.0
 """After so long, a time that is not told is not waited for any more."""
 
@@ -49,7 +60,12 @@ class Fence:
         self.on_lag: Callable[[float, bool], None] = lambda behind_s, sure: None
         """Called with how far behind the link is, and whether that is sure: a line that is slow
         to speak looks the same as a slow link, while the time is always told at once."""
+        self.rate: float | None = None
+        """Bytes a second that the link carries, where that could be told."""
         self._asked: deque[float] = deque()
+        self._asked_at = 0.0
+        self._overdue_s = 0.0
+        """How much longer than at best the time is under way that was asked for first."""
         self._queued: Slot | None = None
         self._waiters: list[tuple[float, asyncio.Event]] = []
         self._lossy = False
@@ -62,12 +78,40 @@ class Fence:
     @property
     def slow(self) -> bool:
         """Whether the link is slow: what need not be sent to us should not be asked for."""
-        return self.least_s > _SLOW_S or self.behind_s > _BEHIND_S
+        thin = self.rate is not None and self.rate < _THIN
+        behind_s = max(self.behind_s, self._overdue_s)
+        return thin or self.least_s > _SLOW_S or behind_s > _BEHIND_S
+
+    @property
+    def fitting(self) -> float:
+        """How many lines the link carries, as far as that can be told beforehand."""
+        return math.inf if self.rate is None else self.rate / _BYTES_A_LINE
+
+    def measure(self, count: int, seconds: float) -> None:
+        """So many bytes of an answer that the gateway gave at once came within *seconds*."""
+        if count > _ENOUGH and seconds > 0.0:
+            self.rate = count / seconds
+
+    def check(self, *, busy: bool) -> None:
+        """
+        Look whether the link is behind, although nothing that would tell has come.
+
+        Args:
+            busy: Whether lines are being opened, whose first words should have come.
+        """
+        now = self._clock()
+        if self._asked:
+            self._overdue_s = now - self._asked[0] - self.least_s
+            if self._overdue_s > _BEHIND_S:
+                self.on_lag(self._overdue_s, True)
+        elif busy and now - max(self.read_up_to, self._asked_at) > _STALE_S:
+            self.ask()
 
     def ask_time(self) -> None:
         """Send the question for the time now; raises ``ConnectionError`` on a dead link."""
         self._send()
-        self._asked.append(self._clock())
+        self._asked_at = self._clock()
+        self._asked.append(self._asked_at)
 
     def time_told(self) -> None:
         """The time was told; answers come in the order of the questions."""
@@ -98,6 +142,7 @@ class Fence:
         if not prompt:
             return
         self.least_s = min(lag_s, self.least_s or lag_s)
+        self._overdue_s = 0.0
         if sure or lag_s - self.least_s < _LOOKS_BEHIND_S:
             self.lag_s = lag_s
             self.on_lag(self.behind_s, sure)
@@ -110,9 +155,14 @@ class Fence:
             self._ask(self._clock())
 
     def _ask(self, moment: float) -> None:
-        """Ask for the time, unless a question that left after *moment* is under way."""
+        """
+        Ask for the time, unless a question that left after *moment* is under way.
+
+        One that left just before it is waited for first: many moments then share the next one.
+        """
         waits = self._queued is not None and self._queued.waiting
-        if waits or any(asked_at >= moment for asked_at in self._asked):
+        just_asked = self._asked and self._clock() - self._asked_at < max(_AGAIN_S, self.lag_s / 4)
+        if waits or just_asked or any(asked_at >= moment for asked_at in self._asked):
             return
         self._queued = self._pacer.post(self.ask_time, Priority.URGENT)
 
@@ -140,7 +190,8 @@ class Fence:
                     return False
                 if now >= ask_at:
                     self._ask(moment)
-                if await happens(event, (ask_at if now < ask_at else give_up_at) - now):
+                due = ask_at if now < ask_at else min(now + _AGAIN_S, give_up_at)
+                if await happens(event, due - now):
                     # Set by the fence as well, once it has passed.
                     return self.read_up_to < moment
             return False

@@ -244,6 +244,11 @@ class Link:
         """Number of the message that was sent last."""
         return self._client.last_kind
 
+    @property
+    def received(self) -> int:
+        """Bytes that have come."""
+        return int(self.client.connectionStats().numBytesRecv)
+
     def next_id(self) -> int:
         """A request id that was never used on this connection."""
         return int(self.client.getReqId())

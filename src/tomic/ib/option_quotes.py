@@ -56,6 +56,8 @@ expiry lists nearly every strike, so few of these are refused."""
 _BORED_S, _AT_ONCE = 0.5, 24
 """After so many seconds without anything to send, so many more options are subscribed in that way:
 half a second of messages."""
+_PASSES = 2
+"""How often what timed out is asked for again, once all others are done."""
 _IDS_S = 3.0
 """How long the ids of an expiry that is quoted already are waited for at the end."""
 
@@ -512,11 +514,36 @@ class OptionStream:
             left = self.deadline - asyncio.get_running_loop().time()
             self._stop_at = self.deadline - min(self.session.closing_s, 0.1 * max(left, 0.0))
         outcomes = await self.session.resumed(pairs, self._quote_once, deadline=self._stop_at)
+        outcomes = await self._once_more(outcomes)
         if self.session.cut_off:
             outcomes = [_cut_off(outcome) for outcome in outcomes]
         lost = (o.error for o in outcomes if isinstance(o.error, errors.SessionError))
         if (error := next(lost, None)) is not None:
             self.session.note(str(error))
+        return outcomes
+
+    async def _once_more(
+        self, outcomes: list[Outcome[Wanted, OptionQuote]]
+    ) -> list[Outcome[Wanted, OptionQuote]]:
+        """
+        Ask again for what timed out, while there is reason to believe that it was given up early.
+
+        That is when lines spoke after their end, or the link is slow; elsewhere an option has been
+        silent on two lines, and a third would only cost time.
+        """
+        for _ in range(_PASSES):
+            again = [at for at, outcome in enumerate(outcomes) if _timed_out(outcome)]
+            early, self._patience.too_early = self._patience.too_early, 0
+            in_time = self._stop_at is None or asyncio.get_running_loop().time() < self._stop_at
+            over = not in_time or self.session.interrupted or not self.session.alive
+            if not again or over or not (early or self.session.slow):
+                break
+            self.on_done = None  # they have been counted
+            pairs = [outcomes[at].item for at in again]
+            got = await self.session.resumed(pairs, self._quote_once, deadline=self._stop_at)
+            for at, outcome in zip(again, got, strict=True):
+                if not cuts_short(outcome):
+                    outcomes[at] = outcome
         return outcomes
 
     def row(self, outcome: Outcome[Wanted, OptionQuote]) -> OptionQuote:
@@ -608,6 +635,13 @@ class OptionStream:
 def cuts_short(outcome: Outcome[Wanted, OptionQuote]) -> bool:
     """Whether an option was not finished because all was over, and not for its own reasons."""
     return isinstance(outcome.error, (errors.DeadlineExceeded, errors.SessionError))
+
+
+def _timed_out(outcome: Outcome[Wanted, OptionQuote]) -> bool:
+    """Whether nothing was heard of an option, for no reason that anybody gave."""
+    if outcome.value is None:
+        return isinstance(outcome.error, errors.RequestTimeout)
+    return outcome.value.status is RowStatus.TIMEOUT
 
 
 def _cut_off(outcome: Outcome[Wanted, OptionQuote]) -> Outcome[Wanted, OptionQuote]:

@@ -238,6 +238,7 @@ class LineGate:
         self.reserve = reserve
         self._fitting = math.inf
         """How many lines the link can carry, once it has shown that it cannot carry them all."""
+        self._halved_at = -math.inf
         self.open = 0
         self.peak = 0
         self.coming = 0
@@ -297,11 +298,18 @@ class LineGate:
             behind_s: How much later than at best an answer has come.
             sure: Whether that tells of the link, and not of whoever answered.
         """
+        now = asyncio.get_running_loop().time()
         if behind_s > _BEHIND_S and sure:
-            self._fitting = max(min(self._fitting, self.open, self.limit) / 2.0, _FEWEST)
+            if now - self._halved_at > _BEHIND_S:
+                self._halved_at = now
+                self.fit(min(self._fitting, self.open, self.limit) / 2.0)
         elif behind_s < 0.5 * _BEHIND_S and self._fitting < self.limit:
             self._fitting += _MORE if sure else _MORE / 8.0
             self._admit()
+
+    def fit(self, lines: float) -> None:
+        """Open no more than *lines* until the link has shown that it carries more."""
+        self._fitting = max(lines, _FEWEST)
 
     def shrink_to(self, lines: int) -> None:
         """Allow at most *lines* from now on, but never fewer than one, nor more than before."""

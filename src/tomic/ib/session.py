@@ -80,6 +80,8 @@ Item = TypeVar("Item")
 
 _FENCE_S = 0.5
 """How long to wait for the answer that shows that every cancel has arrived."""
+_LAST_ANSWER_S = 3.0
+"""How much longer it is waited for on a slow link."""
 _IDLE_ROUNDS = 3
 """Connections in a row that may be lost without having finished a single item."""
 _ATTEMPTS = 5
@@ -194,13 +196,17 @@ class Session:
         async with asyncio.timeout(self.closing_s + 2.0 * _FENCE_S):
             await pacer.wait_idle()
             # An answer proves that the gateway has handled every cancel before it.
-            await self._link.fence.hears(asyncio.Event(), self._loop.time(), others=False)
+            async with asyncio.timeout(_FENCE_S + self._link_s):
+                await self._link.fence.hears(asyncio.Event(), self._loop.time(), others=False)
 
     @property
     def closing_s(self) -> float:
-        """How long the cancels of all lines take at most, and the answer behind the last."""
-        lag_s = 2.0 * self._link.fence.lag_s if self.slow else 0.0
-        return self.limit_settings.lines / self.limits.pacer.rate + lag_s
+        """How long the cancels of all lines take at most, and on a slow link their way."""
+        return self.limit_settings.lines / self.limits.pacer.rate + self._link_s
+
+    @property
+    def _link_s(self) -> float:
+        return min(2.0 * self._link.fence.lag_s, _LAST_ANSWER_S) if self.slow else 0.0
 
     async def reconnect(self, deadline: float | None = None) -> None:
         """
@@ -260,6 +266,21 @@ class Session:
     def lag_s(self) -> float:
         """How long an answer is under way just now."""
         return self._link.fence.lag_s
+
+    @property
+    def received(self) -> int:
+        """Bytes that have come over the connection that is up now."""
+        return self._link.received
+
+    def measure(self, count: int, seconds: float) -> None:
+        """
+        Note that *count* bytes, which the gateway had ready, took *seconds* to come.
+
+        A thin link carries few lines, and its gate opens no more than those from the start.
+        """
+        fence = self._link.fence
+        fence.measure(count, seconds)
+        self.limits.lines.fit(fence.fitting)
 
     @property
     def cut_off(self) -> bool:
