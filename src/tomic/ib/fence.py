@@ -23,10 +23,12 @@ _BEHIND_S = 1.0
 """So much later than at best: more is being sent to us than the link takes."""
 _LOOKS_BEHIND_S = 0.2
 """Something that answers so late may be slow itself; the time tells whether the link is."""
-_NATURAL_S = 0.1
+_NATURAL_S = 0.3
 """How long an answer to somebody else is waited for before the time is asked for."""
 _AGAIN_S = 0.25
 """How long after one question for the time the next may follow while the first is under way."""
+_FRESH_S = 2.0
+"""How long it holds that a link is quick."""
 _STALE_S = 1.0
 """Nothing newer was answered for so long, while lines are being opened: the link may be behind."""
 _THIN = 100_000.0
@@ -64,6 +66,8 @@ class Fence:
         """Bytes a second that the link carries, where that could be told."""
         self._asked: deque[float] = deque()
         self._asked_at = 0.0
+        self._told_at = -math.inf
+        """When the lag was told last."""
         self._overdue_s = 0.0
         """How much longer than at best the time is under way that was asked for first."""
         self._queued: Slot | None = None
@@ -81,6 +85,12 @@ class Fence:
         thin = self.rate is not None and self.rate < _THIN
         behind_s = max(self.behind_s, self._overdue_s)
         return thin or self.least_s > _SLOW_S or behind_s > _BEHIND_S
+
+    @property
+    def quick(self) -> bool:
+        """Whether answers came at once until just now: nothing can be under way for long."""
+        fresh = self._clock() - self._told_at < _FRESH_S
+        return fresh and max(self.lag_s, self._overdue_s) < _LOOKS_BEHIND_S
 
     @property
     def fitting(self) -> float:
@@ -144,7 +154,7 @@ class Fence:
         self.least_s = min(lag_s, self.least_s or lag_s)
         self._overdue_s = 0.0
         if sure or lag_s - self.least_s < _LOOKS_BEHIND_S:
-            self.lag_s = lag_s
+            self.lag_s, self._told_at = lag_s, self._clock()
             self.on_lag(self.behind_s, sure)
         else:
             self.ask()

@@ -263,6 +263,11 @@ class Session:
         return self._link.fence.read_up_to
 
     @property
+    def quick(self) -> bool:
+        """Whether the gateway has answered at once until just now."""
+        return self._link.fence.quick
+
+    @property
     def lag_s(self) -> float:
         """How long an answer is under way just now."""
         return self._link.fence.lag_s
