@@ -97,6 +97,10 @@ class Fence:
         """How many lines the link carries, as far as that can be told beforehand."""
         return math.inf if self.rate is None else self.rate / _BYTES_A_LINE
 
+    def inherit(self, other: Fence) -> None:
+        """Take over what *other* has learned of the way to the same gateway."""
+        self.rate, self.least_s, self.lag_s = other.rate, other.least_s, other.least_s
+
     def measure(self, count: int, seconds: float) -> None:
         """So many bytes of an answer that the gateway gave at once came within *seconds*."""
         if count > _ENOUGH and seconds > 0.0:

@@ -37,7 +37,8 @@ _EXTRAS_S = 0.6
 """Grace for volume and open interest once quotes and Greeks are there."""
 _EXTRAS = frozenset({"open_interest", "volume"})
 _EXTRAS_MOST_S = 1.5
-"""The same where they usually come later."""
+"""The same where most options have them, so that they will come."""
+_MOSTLY = 4
 _BURST_S = 0.06
 """Grace for the last trade and the close, which may follow in the same burst of messages."""
 _HOPELESS, _GREEKS_S = 20, 1.3
@@ -84,8 +85,9 @@ class Patience:
     """Options whose Greeks were waited for in vain since the last that had some."""
     too_early: int = 0
     """Lines that spoke after they had been given up."""
-    extras_s: float = 0.0
-    """The longest that volume and open interest took to come."""
+    with_extras: int = 0
+    without_extras: int = 0
+    """Options for which volume and open interest came, and did not come while they were awaited."""
     _first: deque[float] = field(default_factory=lambda: deque(maxlen=200))
     _late: int = 0
     _forgotten: int = 0
@@ -116,6 +118,19 @@ class Patience:
         """Note whether a line that was quoted had Greeks."""
         if line.ticks.mid is not None and not line.no_greeks:
             self.without_greeks = 0 if _is_modelled(line) else self.without_greeks + 1
+
+    def note_extras(self, line: MarketDataLine) -> None:
+        """Note whether volume and open interest of a line that was quoted came."""
+        if line.ticks.answered >= _EXTRAS:
+            self.with_extras += 1
+        elif line.ticks.mid is not None:
+            self.without_extras += 1
+
+    @property
+    def extras_s(self) -> float:
+        """Grace for volume and open interest: longer where nearly every option has them."""
+        come = self.with_extras > _MOSTLY * self.without_extras
+        return _EXTRAS_MOST_S if come else _EXTRAS_S
 
     @property
     def seconds(self) -> float:
@@ -263,39 +278,34 @@ class Waiting:
         if self.patience.expects_no_greeks:
             patience_s = min(patience_s, _GREEKS_S)
         until = since + patience_s
-        extras_until: float | None = None
+        modelled_at: float | None = None
         burst_until: float | None = None
         while line.error is None:
+            limit = until
             if ticks.quoted and (line.no_greeks or ticks.model is not None):
-                extras_until = extras_until or min(self._until_extras(line), until)
-                if ticks.answered >= _EXTRAS:
-                    self.patience.extras_s = max(self.patience.extras_s, self._silent_s(line))
-                    if _is_modelled(line):
-                        if {"last", "close"} <= ticks.answered:
-                            break
-                        burst_until = burst_until or min(self.clock.now() + _BURST_S, until)
-                        extras_until = burst_until
+                modelled_at = modelled_at or self.clock.now()
+                limit = min(modelled_at + self.patience.extras_s, until)
+                if ticks.answered >= _EXTRAS and _is_modelled(line):
+                    if {"last", "close"} <= ticks.answered:
+                        break
+                    burst_until = burst_until or min(self.clock.now() + _BURST_S, until)
+                    limit = burst_until
             elif ticks.quoted and ticks.bid is None and ticks.ask is None:
                 # There is no quote to go with the Greeks, which then rarely come.
-                until = min(until, self.clock.now() + _GREEKS_S)
+                limit = until = min(until, self.clock.now() + _GREEKS_S)
             line.changed.clear()
-            limit = extras_until or until
             if line.doubt is not None and not line.ticked:
                 limit = since + self.rules.quote_timeout_s
             if not await self._hears(line.changed, limit):
                 break
         line.raise_verdict()
         self.patience.note_greeks(line)
+        self.patience.note_extras(line)
         return line
-
-    def _until_extras(self, line: MarketDataLine) -> float:
-        """Until when volume and open interest are waited for, once all else is there."""
-        usual_s = 1.1 * self.patience.extras_s - self._silent_s(line)
-        return self.clock.now() + min(max(_EXTRAS_S, usual_s), _EXTRAS_MOST_S)
 
     async def parting_words(self, line: MarketDataLine) -> Ticks:
         """The ticks of *line*, and of what is still missing what comes before its cancel leaves."""
-        expects = self.patience.extras_s > 0.0 and line.ticks.mid is not None
+        expects = self.patience.with_extras > 0 and line.ticks.mid is not None
         while expects and not line.gone and not line.ticks.answered >= _EXTRAS:
             line.changed.clear()
             await line.changed.wait()
@@ -549,6 +559,8 @@ class OptionStream:
             for at, outcome in zip(again, got, strict=True):
                 if not cuts_short(outcome):
                     outcomes[at] = outcome
+            if all(map(_timed_out, got)):
+                break
         return outcomes
 
     def row(self, outcome: Outcome[Wanted, OptionQuote]) -> OptionQuote:

@@ -237,7 +237,9 @@ class Session:
     async def _reconnect(self) -> None:
         await self._lines.abandon()
         await self._link.close()
+        known = self._link.fence
         self._link, self._lines = await self._dialer.redial(self.deadline)
+        self._link.fence.inherit(known)
         if self.data_type is not None:
             self._send_data_type(self.data_type)
 
