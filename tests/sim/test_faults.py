@@ -23,6 +23,7 @@ from tomic.wire.answers import (
     MarketDataType,
     NextValidId,
     TickComputation,
+    TickGeneric,
     TickPrice,
     TickSize,
 )
@@ -709,3 +710,18 @@ def test_a_link_has_a_rate(text):
     """A link that carries nothing, or into the past, is none."""
     with pytest.raises(UsageError):
         parse(text)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_tws_that_does_not_know_a_generic_tick(gateway, connect, listed):
+    """It refuses the line, with or without a list of the legal ones; 411 gives what 104 did."""
+    gateway.add(faults.IllegalTicks(listed=listed))
+    client = await connect(gateway)
+
+    client.ask(ReqMarketData(1, STOCK, generic_ticks="104,106"))
+    refusal = await client.until(Error, code=321)
+    client.ask(ReqMarketData(2, STOCK, generic_ticks="106,411"))
+
+    assert "generic tick list of 104,106" in refusal.text
+    assert ("Legal ones for (STK) are" in refusal.text) is listed
+    assert (await client.until(TickGeneric, req_id=2, tick=58)).value == 0.15

@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 from collections import deque
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -20,8 +20,12 @@ from tomic.ib.pacing import LineGate, Pacer, Priority, Slot
 NO_LINE, NO_LINE_PAUSE_S = 101, 0.25
 """No line is free; pause before the contract that found none is asked for again."""
 _ILLEGAL = 321
-_REFUSED_TICKS = re.compile(r"generic tick list of ([\d,]+)(.*)", re.IGNORECASE | re.DOTALL)
+_REFUSED_TICKS = re.compile(r"generic tick list of ([\d, ]+)(.*)", re.IGNORECASE | re.DOTALL)
 """``… generic tick list of 100,106. Legal ones for (OPT) are: 100(Option Volume),221/220(…)``"""
+_IN_PLACE_OF = {"104": "411"}
+"""Historical volatility, which newer TWS give under another number."""
+_DOUBTFUL = ("104", "456")
+"""Generic ticks that one TWS or another refuses, the most doubtful first."""
 _LATE_S = 0.5
 """Ticks that still come so long after a cancel show that the gateway never saw it."""
 _ARRIVAL_S = 0.1
@@ -69,24 +73,49 @@ class LineRequest:
         """
         The same with the generic ticks that are left after a 321; None when there is nothing left.
 
-        One that is not legal refuses the whole line. The gateway names the legal ones, which are
-        noted in *refused*; where it does not, none are asked, because quotes and Greeks need none.
+        One that is not legal refuses the whole line. The gateway names the legal ones; where it
+        does not, one after the other is left out, and in the end all of them. What was found is
+        noted in *refused*. Quotes and Greeks need none of them.
         """
         if error.error_code != _ILLEGAL or not self.generic_ticks:
             return None
         match = _REFUSED_TICKS.search(error.text)
-        if match is None:
+        asked = re.findall(r"\d+", match[1]) if match is not None else []
+        if match is None or not asked:
             return replace(self, generic_ticks="")
-        asked = match[1].split(",")
-        # What stands in brackets are names, which hold commas and digits of their own.
-        legal = set(re.findall(r"\d+", re.sub(r"\([^)]*\)", " ", match[2])))
-        kept = [tick for tick in asked if tick in legal]
-        left = ",".join(kept) if len(kept) < len(asked) else ""
-        refused[self._key(match[1])] = left
-        return replace(self, generic_ticks=left)
+        key = self._key(",".join(asked))
+        if key not in refused:
+            # What stands in brackets are names, which hold commas and digits of their own.
+            legal = set(re.findall(r"\d+", re.sub(r"\([^)]*\)", " ", match[2])))
+            attempts = self._leave_one_out(asked, refused)
+            refused[key] = ",".join(_legal_of(asked, legal)) if legal else next(attempts, "")
+        return replace(self, generic_ticks=str(refused[key]))
+
+    def _leave_one_out(
+        self, asked: list[str], refused: MutableMapping[object, object]
+    ) -> Iterator[str]:
+        """What to ask instead of *asked*, which was refused without a reason: the next attempt."""
+        attempts = refused.setdefault(("attempts", self.contract.secType), _each_left_out(asked))
+        assert isinstance(attempts, Iterator)
+        return attempts
 
     def _key(self, generic_ticks: str) -> tuple[str, str, str]:
         return "legal ticks", self.contract.secType, generic_ticks
+
+
+def _legal_of(asked: list[str], legal: set[str]) -> list[str]:
+    """What of *asked* is legal, and what serves in place of the rest."""
+    serving = [tick if tick in legal else _IN_PLACE_OF.get(tick, "") for tick in asked]
+    kept = [tick for tick in serving if tick in legal]
+    # A list that holds all of them does not tell what is wrong.
+    return [] if kept == asked else kept
+
+
+def _each_left_out(asked: list[str]) -> Iterator[str]:
+    """*asked* without one of them in turn, or with what serves in its place."""
+    for worst in sorted(asked, key=lambda tick: (tick not in _DOUBTFUL, tick != _DOUBTFUL[0])):
+        serving = [_IN_PLACE_OF.get(tick, "") if tick == worst else tick for tick in asked]
+        yield ",".join(filter(None, serving))
 
 
 class Lines:

@@ -203,6 +203,15 @@ class PacingStrike(Fault):
 
 
 @dataclass(frozen=True, slots=True)
+class IllegalTicks(Fault):
+    """Generic ticks that this TWS does not know: newer ones refuse 104 and have 411 instead."""
+
+    ids: tuple[int, ...] = (104,)
+    listed: bool = True
+    """Whether the refusal lists the legal ones."""
+
+
+@dataclass(frozen=True, slots=True)
 class Slow(Fault):
     """
     A slow link: so many bytes a second towards the client, and a delay in both directions.
