@@ -10,9 +10,10 @@ from support import virtual_time
 from support.simulated import running, settings, spy
 from tomic.errors import GatewayRefused, MissingSpot, NoMarketData
 from tomic.ib import contracts, convert, spot
+from tomic.ib.lines import LineRequest
 from tomic.ib.spot import spot_from_options, spot_of, underlying_ticks
 from tomic.models import DataType, SpotSource
-from tomic.sim.faults import Delayed, LinesTaken, NotSubscribed, Silent
+from tomic.sim.faults import Delayed, IllegalTicks, LinesTaken, NotSubscribed, Silent
 
 
 def price_of(*faults, symbol="SPY", timeout_s=4.0, session=None, **options):
@@ -143,3 +144,56 @@ def test_options_know_the_price_of_their_underlying():
     assert 0.05 < seen.sigma < 1.0
     assert virtual_time.run(lambda: scenario(Silent())) is None
     assert virtual_time.run(lambda: scenario("lines_taken:lines=100")) is None
+
+
+@pytest.mark.parametrize("symbol", ["SPY", "SPX"])
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("ids", [(), (104,), (104, 411), (104, 456), (456,), (106,)])
+def test_a_refused_generic_tick_costs_that_tick_only(symbol, listed, ids):
+    """Whatever a TWS does not know is left out; 411 serves where 104 is refused."""
+
+    async def scenario():
+        faults = [IllegalTicks(ids, listed)] if ids else []
+        async with running(*faults) as run:
+            found = await contracts.resolve_underlying(run.session, symbol, settings().market)
+            got = await underlying_ticks(run.session, found, timeout_s=4.0, extras_s=2.0)
+            refused = run.gateway.codes()[321]
+            await underlying_ticks(run.session, found, timeout_s=4.0, extras_s=2.0)
+            return got, refused, run.gateway.codes()[321]
+
+    got, refused, altogether = virtual_time.run(scenario)
+    asked = {104, 106, 411} if symbol == "SPX" else {104, 106, 411, 456}
+    found = listed or len(asked.intersection(ids)) < 2
+    assert got.spot is not None
+    assert (got.historical_volatility is not None) == (found and ids != (104, 411))
+    assert (got.implied_volatility is not None) == (found and 106 not in ids)
+    assert (got.dividends is not None) == (found and 456 not in ids and symbol == "SPY")
+    assert refused <= (1 if listed else 6)
+    assert altogether == refused
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (
+            "Error validating request.-'bW' : cause - Incorrect generic tick list of "
+            "100,101,104,106,456.  Legal ones for (STK) are: 100(Option Volume),101(Option Open "
+            "Interest),105(Average Opt Volume),106(impvolat),411(rthistvol),456/59(IBDividends)",
+            "100,101,411,106,456",
+        ),
+        ("Incorrect generic tick list of 100, 101, 104, 106, 456", "100,101,411,106,456"),
+        ("Incorrect generic tick list of 100,101,106,456. Legal ones for (STK) are: 100,"
+         "512(hvolrt30 (per-underlying)),106(impvolat)", "100,106"),
+        ("Incorrect generic tick list of 100. Legal ones for (STK) are: 100,106", ""),
+        ("Incorrect generic tick list of .", ""),
+        ("Please enter exchange", ""),
+    ],
+)  # fmt: skip
+def test_what_a_321_leaves(text, left):
+    """The legal ones as TWS lists them, in each of its forms."""
+    request = LineRequest("quote", convert.stock_contract("SPY"), spot.UNDERLYING_TICKS)
+
+    reduced = request.without_refused(GatewayRefused("quote", 321, text), {})
+
+    assert reduced is not None
+    assert reduced.generic_ticks == left

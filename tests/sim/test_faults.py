@@ -8,6 +8,8 @@ from dataclasses import fields, replace
 
 import pytest
 
+from sim.conftest import Probe
+from support import virtual_time
 from tomic.errors import UsageError
 from tomic.sim import Gateway, Limits, Profile, faults
 from tomic.sim.faults import FAULTS, Interference, Subject, parse
@@ -21,6 +23,7 @@ from tomic.wire.answers import (
     MarketDataType,
     NextValidId,
     TickComputation,
+    TickGeneric,
     TickPrice,
     TickSize,
 )
@@ -57,6 +60,7 @@ DAILY = ReqHistory(1, STOCK, False, "", "1 day", "5 D", True, "TRADES", 1)
         ("garble:after=3,whole-frame=yes", faults.Garble(after=3, whole_frame=True)),
         ("connectivity_lost:restored_after=none", faults.ConnectivityLost(restored_after=None)),
         ("restart:down_for=0.1", faults.Restart(down_for=0.1)),
+        ("slow:rate=60000,latency=.25", faults.Slow(60_000.0, 0.25)),
     ],
 )  # fmt: skip
 def test_a_fault_is_read_from_text(text, fault):
@@ -621,3 +625,103 @@ async def test_mutated_answers_stay_well_framed(gateway, connect):
         with contextlib.suppress(WireError):
             whole += type(ANSWERS.decode(split_fields(payload), 178)) is ContractData
     assert 10 < whole < 40
+
+
+def _on_a_slow_link(market, slow, scenario):
+    """A gateway that answers at once, behind a slow link, in virtual time."""
+
+    async def whole():
+        limits = Limits(messages_per_s=10_000)
+        profile = Profile.instant()
+        async with Gateway(market, profile=profile, limits=limits, faults=[slow]) as gateway:
+            client = await Probe.open(gateway)
+            try:
+                await client.until(NextValidId)
+                return await scenario(gateway, client)
+            finally:
+                await client.close()
+
+    return virtual_time.run(whole)
+
+
+def test_a_slow_link_delays_both_ways(market):
+    """An answer takes the latency twice."""
+
+    async def scenario(_gateway, client):
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await client.settle()
+        return clock() - began
+
+    assert _on_a_slow_link(market, faults.Slow(1e9, 0.25), scenario) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_slow_link_delivers_so_many_bytes_a_second(market):
+    """The details of an expiry take their size over the rate."""
+
+    async def scenario(_gateway, client):
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        client.ask(ReqContractDetails(1, replace(CALL, strike=0.0, right="")))
+        await client.until(ContractDataEnd)
+        rows = client.got(ContractData, req_id=1)
+        size = sum(len(ANSWERS.encode(row, client.version)) for row in rows)
+        return len(rows), size / 2000.0, clock() - began
+
+    rows, least_s, took_s = _on_a_slow_link(market, faults.Slow(2000.0, 0.0), scenario)
+    assert rows == 22
+    assert least_s < took_s < 1.1 * least_s + 0.1
+
+
+@pytest.mark.parametrize(("buffer", "most_s"), [(0, 60.0), (5_000, 3.5)])
+def test_ticks_queue_on_a_slow_link(market, buffer, most_s):
+    """A line writes more than the link takes: the answer stands behind all, unless updates wait."""
+
+    async def scenario(_gateway, client):
+        clock = asyncio.get_running_loop().time
+        for at in range(20):
+            client.ask(ReqMarketData(at + 1, STOCK))
+        await asyncio.sleep(10.0)
+        began = clock()
+        client.ask(ReqCurrentTime())
+        await client.until(CurrentTime)
+        return clock() - began
+
+    waited = _on_a_slow_link(market, faults.Slow(2000.0, 0.0, buffer), scenario)
+    assert waited < most_s
+    assert buffer or waited > 10.0
+
+
+def test_what_was_said_before_a_cut_still_arrives(market):
+    """The reason of a refusal stands in the queue of the link, and the end behind it."""
+
+    async def scenario(gateway, client):
+        other = await Probe.open(gateway)
+        await other.until_closed()
+        await other.close()
+        await client.settle()
+        return other.codes(), len(gateway.clients)
+
+    assert _on_a_slow_link(market, faults.Slow(2000.0, 0.2), scenario) == ([326], 1)
+
+
+@pytest.mark.parametrize("text", ["slow:rate=0", "slow:latency=-1", "slow:buffer=-1"])
+def test_a_link_has_a_rate(text):
+    """A link that carries nothing, or into the past, is none."""
+    with pytest.raises(UsageError):
+        parse(text)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_tws_that_does_not_know_a_generic_tick(gateway, connect, listed):
+    """It refuses the line, with or without a list of the legal ones; 411 gives what 104 did."""
+    gateway.add(faults.IllegalTicks(listed=listed))
+    client = await connect(gateway)
+
+    client.ask(ReqMarketData(1, STOCK, generic_ticks="104,106"))
+    refusal = await client.until(Error, code=321)
+    client.ask(ReqMarketData(2, STOCK, generic_ticks="106,411"))
+
+    assert "generic tick list of 104,106" in refusal.text
+    assert ("Legal ones for (STK) are" in refusal.text) is listed
+    assert (await client.until(TickGeneric, req_id=2, tick=58)).value == 0.15

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass, field
@@ -162,6 +163,10 @@ class MarketDataLine:
     Attributes:
         ticked: Whether data came, and not only messages about them.
         doubt: An advisory code after which no tick has come yet.
+        heard: Whether anything was said of it, be it after its end.
+        parting: Nobody needs it any more, and its cancel waits for its turn: ticks still count.
+        closed_at: When its cancel left, on the loop's clock.
+        on_late_word: Called when the first that is said of it comes after its end.
     """
 
     req_id: int
@@ -174,6 +179,11 @@ class MarketDataLine:
     sent_at: float | None = None
     ticked: bool = False
     doubt: errors.GatewayRefused | None = None
+    heard: bool = False
+    parting: bool = False
+    gone: bool = False
+    closed_at: float = math.inf
+    on_late_word: Callable[[], None] = lambda: None
     _judge: asyncio.TimerHandle | None = None
 
     def __post_init__(self, right: str) -> None:
@@ -183,6 +193,11 @@ class MarketDataLine:
     def mute(self) -> bool:
         """Whether nothing at all was said about it: the gateway may never have heard of it."""
         return self.ticks.silent and self.doubt is None and self.error is None
+
+    def leave(self) -> None:
+        """Its cancel has left, or can no longer: nothing more counts."""
+        self.gone = True
+        self.changed.set()
 
     def fail(self, error: Exception) -> None:
         """The line is dead, or must be opened again."""
@@ -359,7 +374,8 @@ class Callbacks(_NotAsked):
         self.named: dict[str, Request] = {}
         self.time_requests: list[Request] = []
         self.lines: dict[int, MarketDataLine] = {}
-        self.closed_lines: dict[int, float] = {}
+        self.closed_lines: dict[int, MarketDataLine] = {}
+        """Those whose cancel has left, by their id."""
         self.advisories = Advisories()
         self.commissions: dict[str, ib_async.CommissionReport] = {}
         """The last report on each execution, by its id: they carry no request id."""
@@ -367,7 +383,12 @@ class Callbacks(_NotAsked):
         """Messages that could not be decoded, by their name."""
         self.is_serving: Callable[[], bool] = lambda: True
         """Whether market data can come now; no line is judged while they cannot."""
-        self.on_late_tick: Callable[[int], None] = lambda req_id: None
+        self.on_late_tick: Callable[[MarketDataLine], None] = lambda line: None
+        self.on_first_word: Callable[[float], None] = lambda sent_at: None
+        """Told when the line left of which something is said for the first time."""
+        self.on_reply: Callable[[float], None] = lambda sent_at: None
+        """Told when the question left to which a part of the answer comes."""
+        self.on_time: Callable[[], None] = lambda: None
         self.on_close: Callable[[], None] = lambda: None
         self.accounts: tuple[str, ...] = ()
 
@@ -405,6 +426,9 @@ class Callbacks(_NotAsked):
         line, request = self.lines.get(req_id), self.requests.get(req_id)
         # An id that is not known any more is that of a question which has ended.
         unasked = line is None and request is None and req_id <= 0
+        if line is not None:
+            self._hear(line)
+            line = None if line.parting else line
         if line is not None and code in NEVER_OPENED:
             line.fail(refusal(line.what, code, text))
         elif code not in NOTES and code not in OF_NO_REQUEST and not 2100 <= code < 2200:
@@ -445,7 +469,7 @@ class Callbacks(_NotAsked):
     def settle_doubts(self) -> None:
         """Lines that wait for data after an advisory code wait no longer: other data are asked."""
         for line in list(self.lines.values()):
-            if line.doubt is not None and not line.ticked:
+            if line.doubt is not None and not line.ticked and not line.parting:
                 line.fail(line.doubt)
         self.advisories.forget()
 
@@ -495,12 +519,18 @@ class Callbacks(_NotAsked):
     def _part(self, req_id: int, *item: Any) -> None:
         """One part of an answer: a bar, a contract, or the fields of a row together."""
         if (request := self.requests.get(req_id)) is not None:
+            self._reply(request)
             request.part(item[0] if len(item) == 1 else item)
 
     def _end(self, req_id: int, *_: Any) -> None:
         """The answer is complete."""
         if (request := self.requests.get(req_id)) is not None:
+            self._reply(request)
             request.end()
+
+    def _reply(self, request: Request) -> None:
+        if request.sent_at is not None:
+            self.on_reply(request.sent_at)
 
     contractDetails = historicalData = accountSummary = execDetails = _part
     contractDetailsEnd = historicalDataEnd = accountSummaryEnd = execDetailsEnd = _end
@@ -512,6 +542,7 @@ class Callbacks(_NotAsked):
 
     def currentTime(self, seconds: int) -> None:
         """The gateway's clock, epoch seconds."""
+        self.on_time()
         waiting, self.time_requests = self.time_requests, []
         for request in waiting:
             request.part(seconds)
@@ -605,9 +636,20 @@ class Callbacks(_NotAsked):
 
     def _line(self, req_id: int) -> MarketDataLine | None:
         line = self.lines.get(req_id)
-        if line is None and req_id in self.closed_lines:
-            self.on_late_tick(req_id)
+        if line is not None:
+            self._hear(line)
+        elif (closed := self.closed_lines.get(req_id)) is not None:
+            self._hear(closed)
+            self.on_late_tick(closed)
         return line
+
+    def _hear(self, line: MarketDataLine) -> None:
+        """Note that something is said of *line*."""
+        if not line.heard and line.sent_at is not None:
+            line.heard = True
+            if line.parting:
+                line.on_late_word()
+            self.on_first_word(line.sent_at)
 
 
 def _has_margins(state: ib_async.OrderState) -> bool:

@@ -116,7 +116,7 @@ class StoppableClock:
             # A stopped clock can only be left by the event or by starting again: look often.
             pause = left if self.running else _LOOK_S
             due = self._base() + pause
-            if not await _first(event, pause):
+            if not await happens(event, pause):
                 self._forgive(due, pause)
 
     def _forgive(self, due: float, pause_s: float) -> None:
@@ -132,8 +132,8 @@ class StoppableClock:
             self._stalled_until = now
 
 
-async def _first(event: asyncio.Event | asyncio.Future[Any], timeout_s: float) -> bool:
-    """Wait for *event*; False when it did not come within *timeout_s*."""
+async def happens(event: asyncio.Event | asyncio.Future[Any], timeout_s: float) -> bool:
+    """Wait for *event*; False when it did not come within *timeout_s*. Safe to cancel."""
     try:
         async with asyncio.timeout(timeout_s):
             if isinstance(event, asyncio.Event):

@@ -137,6 +137,7 @@ class Reactions:
             if request.sent_at is not None and now - request.sent_at < 1.0 and not request.parts:
                 request.fail(Interrupted())
         lines.cancel_recent_again(within_s=0.3)
+        link.fence.message_lost()
 
     def _take_fewer_lines(self, link: Link, lines: Lines) -> None:
         """
@@ -270,6 +271,7 @@ class Dialer:
             lines = Lines(link, pacer, self.refused_ticks)
             link.on_error = partial(reactions.to_error, link, lines)
             link.callbacks.on_unreadable = self._count_unreadable
+            link.fence.on_lag = reactions.limits.follow
             link.callbacks.is_serving = lambda: reactions.clocks[Farm.MARKET].running
             if self.tap is not None:
                 listen_in(link.client.conn, self.tap)
@@ -380,6 +382,8 @@ class Liveness:
         while True:
             link = self._link()
             busy = bool(link.callbacks.requests or link.callbacks.lines)
+            if not self._reactions.limits.pacer.held:
+                link.fence.check(busy=self._reactions.limits.lines.coming > 0)
             patience_s = min(_BUSY_S, self._idle_s) if busy else self._idle_s
             quiet_s = self._clock() - self._heard_at
             if not link.alive or self._reactions.limits.pacer.held or quiet_s < patience_s:

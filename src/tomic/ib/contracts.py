@@ -24,6 +24,10 @@ _SUGGEST_TIMEOUT_S = 3.0
 _AFTER_A_TIMEOUT_S = 5.0
 """Patience with further open requests once one was not answered: asking one by one is sure."""
 
+_LEFT_OUT = (
+    "the link to the gateway is slow; options are quoted by their description, without asking for "
+    "contract ids"
+)
 _HOPELESS = 5
 """Unanswered questions about single options after which no further ones are asked."""
 
@@ -226,6 +230,12 @@ async def option_params(
         assert isinstance(known, tuple)
         return known
     what, rows = f"option parameters of {underlying.symbol}", list[ib_async.OptionChain]()
+    clock, came = asyncio.get_running_loop().time, list[tuple[int, float]]()
+
+    def take(row: ib_async.OptionChain) -> None:
+        rows.append(row)
+        came.append((session.received, clock()))
+
     asking = session.ask(
         what,
         lambda client, req_id: client.reqSecDefOptParams(
@@ -237,10 +247,13 @@ async def option_params(
             underlying.con_id,
         ),
         timeout_s=timeout_s,
-        on_part=rows.append,
+        on_part=take,
     )
     try:
         await asking
+        # The gateway has all of it at hand, so that it comes as fast as the link is.
+        if came:
+            session.measure(came[-1][0] - came[0][0], came[-1][1] - came[0][1])
     except errors.RequestTimeout:
         if not rows:
             raise
@@ -265,7 +278,9 @@ class Listings:
 
     One open request per expiry tells all of it; when that fails, the options of that expiry are
     asked one by one, and when that fails too they must be subscribed by description, which needs
-    no id. ``await listings.con_id(pair)`` returns as soon as it is known how.
+    no id. So they are at once on a slow link, which the details of hundreds of options that nobody
+    wants would keep busy for seconds. ``await listings.con_id(pair)`` returns as soon as it is
+    known how.
 
     Args:
         pairs: What is wanted, the most urgent first.
@@ -349,6 +364,10 @@ class Listings:
 
     async def _load_expiry(self, expiry: dt.date) -> None:
         async with self._session.limits.open_details(self._underlying.symbol):
+            if self._session.slow:
+                self._session.note(_LEFT_OUT)
+                self.release(len(self._futures), expiry)
+                return
             answered = await self._ask_for_all(expiry)
         if answered:
             self._finish(expiry)

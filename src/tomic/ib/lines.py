@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 from collections import deque
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -20,8 +20,12 @@ from tomic.ib.pacing import LineGate, Pacer, Priority, Slot
 NO_LINE, NO_LINE_PAUSE_S = 101, 0.25
 """No line is free; pause before the contract that found none is asked for again."""
 _ILLEGAL = 321
-_REFUSED_TICKS = re.compile(r"generic tick list of ([\d,]+)(.*)", re.IGNORECASE | re.DOTALL)
+_REFUSED_TICKS = re.compile(r"generic tick list of ([\d, ]+)(.*)", re.IGNORECASE | re.DOTALL)
 """``… generic tick list of 100,106. Legal ones for (OPT) are: 100(Option Volume),221/220(…)``"""
+_IN_PLACE_OF = {"104": "411"}
+"""Historical volatility, which newer TWS give under another number."""
+_DOUBTFUL = ("104", "456")
+"""Generic ticks that one TWS or another refuses, the most doubtful first."""
 _LATE_S = 0.5
 """Ticks that still come so long after a cancel show that the gateway never saw it."""
 _ARRIVAL_S = 0.1
@@ -69,24 +73,49 @@ class LineRequest:
         """
         The same with the generic ticks that are left after a 321; None when there is nothing left.
 
-        One that is not legal refuses the whole line. The gateway names the legal ones, which are
-        noted in *refused*; where it does not, none are asked, because quotes and Greeks need none.
+        One that is not legal refuses the whole line. The gateway names the legal ones; where it
+        does not, one after the other is left out, and in the end all of them. What was found is
+        noted in *refused*. Quotes and Greeks need none of them.
         """
         if error.error_code != _ILLEGAL or not self.generic_ticks:
             return None
         match = _REFUSED_TICKS.search(error.text)
-        if match is None:
+        asked = re.findall(r"\d+", match[1]) if match is not None else []
+        if match is None or not asked:
             return replace(self, generic_ticks="")
-        asked = match[1].split(",")
-        # What stands in brackets are names, which hold commas and digits of their own.
-        legal = set(re.findall(r"\d+", re.sub(r"\([^)]*\)", " ", match[2])))
-        kept = [tick for tick in asked if tick in legal]
-        left = ",".join(kept) if len(kept) < len(asked) else ""
-        refused[self._key(match[1])] = left
-        return replace(self, generic_ticks=left)
+        key = self._key(",".join(asked))
+        if key not in refused:
+            # What stands in brackets are names, which hold commas and digits of their own.
+            legal = set(re.findall(r"\d+", re.sub(r"\([^)]*\)", " ", match[2])))
+            attempts = self._leave_one_out(asked, refused)
+            refused[key] = ",".join(_legal_of(asked, legal)) if legal else next(attempts, "")
+        return replace(self, generic_ticks=str(refused[key]))
+
+    def _leave_one_out(
+        self, asked: list[str], refused: MutableMapping[object, object]
+    ) -> Iterator[str]:
+        """What to ask instead of *asked*, which was refused without a reason: the next attempt."""
+        attempts = refused.setdefault(("attempts", self.contract.secType), _each_left_out(asked))
+        assert isinstance(attempts, Iterator)
+        return attempts
 
     def _key(self, generic_ticks: str) -> tuple[str, str, str]:
         return "legal ticks", self.contract.secType, generic_ticks
+
+
+def _legal_of(asked: list[str], legal: set[str]) -> list[str]:
+    """What of *asked* is legal, and what serves in place of the rest."""
+    serving = [tick if tick in legal else _IN_PLACE_OF.get(tick, "") for tick in asked]
+    kept = [tick for tick in serving if tick in legal]
+    # A list that holds all of them does not tell what is wrong.
+    return [] if kept == asked else kept
+
+
+def _each_left_out(asked: list[str]) -> Iterator[str]:
+    """*asked* without one of them in turn, or with what serves in its place."""
+    for worst in sorted(asked, key=lambda tick: (tick not in _DOUBTFUL, tick != _DOUBTFUL[0])):
+        serving = [_IN_PLACE_OF.get(tick, "") if tick == worst else tick for tick in asked]
+        yield ",".join(filter(None, serving))
 
 
 class Lines:
@@ -100,7 +129,7 @@ class Lines:
     def __init__(self, link: Link, pacer: Pacer, refused: Mapping[object, object]) -> None:
         self._link, self._pacer, self._refused = link, pacer, refused
         self._clock = asyncio.get_running_loop().time
-        self._recent: deque[tuple[float, int]] = deque(maxlen=20)
+        self._recent: deque[tuple[float, MarketDataLine]] = deque(maxlen=20)
         self._unsent: dict[int, Slot] = {}
         self._at_gateway: set[int] = set()
         """Subscribed, and no cancel has left."""
@@ -122,13 +151,14 @@ class Lines:
         def subscribe() -> None:
             ticks = request.legal_ticks(self._refused)
             client.reqMktData(line.req_id, contract, ticks, False, False, [])
+            line.sent_at = self._clock()
             self._at_gateway.add(line.req_id)
 
         slot = self._unsent[line.req_id] = self._pacer.post(
             self._link.send(subscribe), request.priority, request.rank
         )
         try:
-            line.sent_at = await slot.sent
+            await slot.sent
         except BaseException as exc:
             slot.withdraw()
             self.close(line, gate)
@@ -147,31 +177,37 @@ class Lines:
     def close(self, line: MarketDataLine, gate: LineGate) -> None:
         """Cancel *line* if the gateway may have it; its permit comes back by itself."""
         line.dispel()
-        req_id = line.req_id
-        if req_id in self._at_gateway and _open_at_gateway(line):
+        if line.req_id in self._at_gateway and _open_at_gateway(line):
             self.cancel(line, gate)
         else:
-            self._link.callbacks.lines.pop(req_id, None)
-            self._at_gateway.discard(req_id)
-            gate.leave()
+            self._at_gateway.discard(line.req_id)
+            self._forget(line, gate)
 
     def cancel(self, line: MarketDataLine, gate: LineGate | None = None) -> None:
-        """Post the cancel of *line*, behind everything that asks for something."""
-        link, req_id = self._link, line.req_id
-        link.callbacks.lines.pop(req_id, None)
-        if not link.alive:
-            if gate is not None:
-                gate.leave()
+        """
+        Post the cancel of *line*, behind everything that asks for something.
+
+        Until it has left, ticks count as before; they cost nothing.
+        """
+        line.parting = True
+        if not self._link.alive:
+            self._forget(line, gate)
             return
-        slot = self._post_cancel(req_id)
+        slot = self._post_cancel(line)
+        # Also when the cancel never leaves because the socket is gone: then no line is open.
+        slot.sent.add_done_callback(lambda _: self._forget(line, gate))
+
+    def _forget(self, line: MarketDataLine, gate: LineGate | None) -> None:
+        self._link.callbacks.lines.pop(line.req_id, None)
+        line.leave()
         if gate is not None:
-            # Also when the cancel never leaves because the socket is gone: then no line is open.
-            slot.sent.add_done_callback(lambda _: gate.leave())
+            gate.leave()
 
     def cancel_all(self) -> None:
         """Post the cancel of every open line."""
         for line in list(self._link.callbacks.lines.values()):
-            self.cancel(line)
+            if not line.parting:
+                self.cancel(line)
 
     async def abandon(self) -> None:
         """
@@ -197,31 +233,42 @@ class Lines:
         its line, and a doubled one is harmless (error 300).
         """
         now = self._clock()
-        recent = [req_id for at, req_id in self._recent if now - at < within_s]
+        recent = [line for at, line in self._recent if now - at < within_s]
         self._recent.clear()
-        for req_id in recent:
-            self._post_cancel(req_id)
+        for line in recent:
+            self._post_cancel(line)
 
-    def _post_cancel(self, req_id: int) -> Slot:
-        closed = self._link.callbacks.closed_lines
-        if len(closed) > 2 * _REMEMBERED:
-            for old in list(closed)[:_REMEMBERED]:
-                del closed[old]
-        # Until the cancel has left, ticks are not late.
-        closed[req_id] = math.inf
+    def _post_cancel(self, line: MarketDataLine) -> Slot:
+        closed, req_id = self._link.callbacks.closed_lines, line.req_id
 
         def send() -> None:
             self._link.client.cancelMktData(req_id)
             self._at_gateway.discard(req_id)
-            closed[req_id] = self._clock()
-            self._recent.append((closed[req_id], req_id))
+            self._link.callbacks.lines.pop(req_id, None)
+            line.closed_at = self._clock()
+            if len(closed) > 2 * _REMEMBERED:
+                for old in list(closed)[:_REMEMBERED]:
+                    del closed[old]
+            closed[req_id] = line
+            self._recent.append((line.closed_at, line))
 
         return self._pacer.post(self._link.send(send), Priority.CANCEL)
 
-    def _on_late_tick(self, req_id: int) -> None:
-        closed_at = self._link.callbacks.closed_lines.get(req_id, math.inf)
-        if self._clock() - closed_at > _LATE_S:
-            self._post_cancel(req_id)
+    def _on_late_tick(self, line: MarketDataLine) -> None:
+        """
+        Cancel *line* again when the gateway has not seen its cancel.
+
+        On a slow link its ticks may have been under way for long. They show a lost cancel only
+        once something has been answered that was sent after it.
+        """
+        due = line.closed_at + _LATE_S
+        if self._clock() <= due:
+            return
+        if self._link.fence.read_up_to < due:
+            self._link.fence.ask()
+            return
+        self._post_cancel(line)
+        line.closed_at = math.inf
 
 
 def _open_at_gateway(line: MarketDataLine) -> bool:

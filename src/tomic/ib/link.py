@@ -21,6 +21,7 @@ from tomic.errors import (
 )
 from tomic.ib import convert
 from tomic.ib.callbacks import Callbacks, is_routine
+from tomic.ib.fence import Fence
 from tomic.ib.pacing import Pacer
 from tomic.masking import named_here
 
@@ -226,6 +227,10 @@ class Link:
         # One queue only: with ib_async's own throttle, timeouts would start while queueing.
         self.client.MaxRequests = 0
         self.callbacks.on_close = self._on_close
+        self.fence = Fence(pacer, self.send(self.client.reqCurrentTime))
+        self.callbacks.on_first_word = self.fence.spoke
+        self.callbacks.on_reply = self.fence.replied
+        self.callbacks.on_time = self.fence.time_told
         self.client.apiError += self._on_api_error
         self.client.conn.disconnected += self._on_disconnected
         self.alive = False
@@ -251,6 +256,11 @@ class Link:
     def last_kind(self) -> int:
         """Number of the message that was sent last."""
         return self._client.last_kind
+
+    @property
+    def received(self) -> int:
+        """Bytes that have come."""
+        return int(self.client.connectionStats().numBytesRecv)
 
     def next_id(self) -> int:
         """A request id that was never used on this connection."""

@@ -14,6 +14,7 @@ import datetime as dt
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import ib_async
@@ -34,10 +35,16 @@ from tomic.selection import Wanted
 OPTION_TICKS = "100,101,106"
 _EXTRAS_S = 0.6
 """Grace for volume and open interest once quotes and Greeks are there."""
+_EXTRAS = frozenset({"open_interest", "volume"})
+_EXTRAS_MOST_S = 1.5
+"""The same where most options have them, so that they will come."""
+_MOSTLY = 4
 _BURST_S = 0.06
 """Grace for the last trade and the close, which may follow in the same burst of messages."""
 _HOPELESS, _GREEKS_S = 20, 1.3
 """After so many options without Greeks they are waited for no longer than they usually take."""
+_LATE_ENOUGH = 3
+"""After so many lines that spoke although they had been asked for again, they are given time."""
 _LAST_MESSAGES = 12
 """A quarter of a second of messages."""
 _LOOK_S = 0.05
@@ -50,6 +57,8 @@ expiry lists nearly every strike, so few of these are refused."""
 _BORED_S, _AT_ONCE = 0.5, 24
 """After so many seconds without anything to send, so many more options are subscribed in that way:
 half a second of messages."""
+_PASSES = 2
+"""How often what timed out is asked for again, once all others are done."""
 _IDS_S = 3.0
 """How long the ids of an expiry that is quoted already are waited for at the end."""
 
@@ -64,6 +73,9 @@ class Patience:
     A served line speaks within some 50 ms. After five times what nine in ten lines needed, but
     never under 0.6 s, a line without any message is taken for forgotten. Where some lines of the
     run did speak later than that, the last ones are given as long as the latest needed.
+
+    All of that is the gateway's time: how long the link takes to bring an answer is left out, see
+    `fence`, and silence only counts once everything said meanwhile has been read.
     """
 
     silent_s: float
@@ -71,7 +83,14 @@ class Patience:
     latest_s: float = 0.0
     without_greeks: int = 0
     """Options whose Greeks were waited for in vain since the last that had some."""
+    too_early: int = 0
+    """Lines that spoke after they had been given up."""
+    with_extras: int = 0
+    without_extras: int = 0
+    """Options for which volume and open interest came, and did not come while they were awaited."""
     _first: deque[float] = field(default_factory=lambda: deque(maxlen=200))
+    _late: int = 0
+    _forgotten: int = 0
 
     @property
     def expects_no_greeks(self) -> bool:
@@ -83,14 +102,45 @@ class Patience:
         self._first.append(seconds)
         self.latest_s = max(self.latest_s, seconds)
 
+    def learn_too_late(self, seconds: float) -> None:
+        """Note how long a line was silent that had been given up."""
+        self.learn(seconds)
+        self.too_early += 1
+
+    def note_second(self, *, spoke: bool) -> None:
+        """Note which of two lines for one option spoke: the second, or the first after all."""
+        if spoke:
+            self._forgotten += 1
+        else:
+            self._late += 1
+
     def note_greeks(self, line: MarketDataLine) -> None:
         """Note whether a line that was quoted had Greeks."""
         if line.ticks.mid is not None and not line.no_greeks:
             self.without_greeks = 0 if _is_modelled(line) else self.without_greeks + 1
 
+    def note_extras(self, line: MarketDataLine) -> None:
+        """Note whether volume and open interest of a line that was quoted came."""
+        if line.ticks.answered >= _EXTRAS:
+            self.with_extras += 1
+        elif line.ticks.mid is not None:
+            self.without_extras += 1
+
+    @property
+    def extras_s(self) -> float:
+        """Grace for volume and open interest: longer where nearly every option has them."""
+        come = self.with_extras > _MOSTLY * self.without_extras
+        return _EXTRAS_MOST_S if come else _EXTRAS_S
+
     @property
     def seconds(self) -> float:
-        """Silence after which to ask again."""
+        """Silence after which to ask again: longer once that has shown to be of no use."""
+        if self._late >= _LATE_ENOUGH and not self._forgotten:
+            return min(max(self._usual_s, 1.1 * self.latest_s), self.cap_s)
+        return self._usual_s
+
+    @property
+    def _usual_s(self) -> float:
         if len(self._first) < 20:
             return self.silent_s
         slow = sorted(self._first)[int(0.9 * (len(self._first) - 1))]
@@ -99,7 +149,7 @@ class Patience:
     @property
     def last_s(self) -> float:
         """Silence since the first attempt after which nothing more is expected."""
-        return min(max(2.0 * self.seconds, 1.1 * self.latest_s), self.cap_s)
+        return min(max(2.0 * self._usual_s, 1.1 * self.latest_s), self.cap_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +167,14 @@ class Waiting:
 
     async def patiently(
         self, line: MarketDataLine, request: LineRequest, retries: int
-    ) -> Ticks | None:
+    ) -> MarketDataLine | None:
         """
-        Wait on *line*, and on a second one beside it when it stays silent; return the better ticks.
+        Wait on *line*, and on a second one beside it when it stays silent; return the better one.
 
         None when there is no room for a second line: then this one has to give way to it.
         """
         session, since = self.session, self.clock.now()
+        line.on_late_word = partial(self._learn_too_late, line)
         if await self.first_words(line, since):
             return await self.all_words(line, since)
         gate = session.limits.second_lines
@@ -132,26 +183,48 @@ class Waiting:
                 return None
             async with session.line(request.beside(), gate=gate) as second:
                 session.retried += 1
+                second.on_late_word = partial(self._learn_too_late, second)
                 speaker = await self.last_words([line, second], since)
                 if speaker is not None:
+                    self.patience.note_second(spoke=speaker is second)
                     return await self.all_words(speaker, self.clock.now())
         if retries <= 0 and await self.last_words([line], since) is not None:
             return await self.all_words(line, self.clock.now())
-        return line.ticks
+        return line
 
     async def first_words(self, line: MarketDataLine, since: float) -> bool:
         """Whether *line*, open *since*, speaks in the usual time, or something is said of it."""
-        until = since + self.patience.seconds
         while line.mute:
             line.changed.clear()
-            if not await self.clock.wait_for(line.changed, until):
+            until = since + self.patience.seconds
+            if not await self._hears(line.changed, until) and line.mute:
                 return False
-        self._learn(line, since)
+        self._learn(line)
         return True
 
-    def _learn(self, line: MarketDataLine, since: float) -> None:
+    async def _hears(self, event: asyncio.Event, until: float) -> bool:
+        """
+        Wait for *event*; False once all was read that had been said when the clock showed *until*.
+
+        On a quick link that needs no proof: a mistake costs no more than asking once more.
+        """
+        if await self.clock.wait_for(event, until):
+            return True
+        if self.session.quick:
+            return False
+        return await self.session.hears(event, self.clock.now() - until)
+
+    def _silent_s(self, line: MarketDataLine) -> float:
+        """How long the gateway has let *line* wait, without the time of the link."""
+        now, sent_at = asyncio.get_running_loop().time(), line.sent_at or 0.0
+        return max(self.session.read_up_to - sent_at, now - sent_at - self.session.lag_s, 0.0)
+
+    def _learn(self, line: MarketDataLine) -> None:
         if not line.ticks.silent:
-            self.patience.learn(self.clock.now() - since)
+            self.patience.learn(self._silent_s(line))
+
+    def _learn_too_late(self, line: MarketDataLine) -> None:
+        self.patience.learn_too_late(self._silent_s(line))
 
     async def last_words(
         self, lines: Sequence[MarketDataLine], since: float
@@ -173,13 +246,16 @@ class Waiting:
             for line in lines:
                 if not line.mute:
                     if line is lines[0]:
-                        self._learn(line, since)
+                        self._learn(line)
                     return line
-            if self._is_over(since, asked_again):
-                await self.session.confirm_alive()
-                if self._is_over(since, asked_again):
-                    return None
             either.clear()
+            if self._is_over(since, asked_again):
+                overdue_s = self.clock.now() - asked_again - self.patience.seconds
+                heard = await self.session.hears(either, max(overdue_s, 0.0))
+                over = self._is_over(since, asked_again)
+                if not heard and over and all(line.mute for line in lines):
+                    return None
+                continue
             await self.clock.wait_for(either, self.clock.now() + _LOOK_S)
 
     def _is_over(self, since: float, asked_again: float) -> bool:
@@ -191,9 +267,9 @@ class Waiting:
         most = asked_again + self.rules.quote_timeout_s
         return now >= (most if others_wait else min(usual, most))
 
-    async def all_words(self, line: MarketDataLine, since: float) -> Ticks:
+    async def all_words(self, line: MarketDataLine, since: float) -> MarketDataLine:
         """
-        Wait until the ticks of *line* are complete, or waiting longer has no point.
+        Wait until the ticks of *line* are complete, or waiting longer has no point; return it.
 
         Raises:
             What ended the line, or what the gateway said of one that had no tick until the end.
@@ -202,28 +278,38 @@ class Waiting:
         if self.patience.expects_no_greeks:
             patience_s = min(patience_s, _GREEKS_S)
         until = since + patience_s
-        extras_until: float | None = None
+        modelled_at: float | None = None
         burst_until: float | None = None
         while line.error is None:
+            limit = until
             if ticks.quoted and (line.no_greeks or ticks.model is not None):
-                extras_until = extras_until or min(self.clock.now() + _EXTRAS_S, until)
-                if {"open_interest", "volume"} <= ticks.answered and _is_modelled(line):
+                modelled_at = modelled_at or self.clock.now()
+                limit = min(modelled_at + self.patience.extras_s, until)
+                if ticks.answered >= _EXTRAS and _is_modelled(line):
                     if {"last", "close"} <= ticks.answered:
                         break
                     burst_until = burst_until or min(self.clock.now() + _BURST_S, until)
-                    extras_until = burst_until
+                    limit = burst_until
             elif ticks.quoted and ticks.bid is None and ticks.ask is None:
                 # There is no quote to go with the Greeks, which then rarely come.
-                until = min(until, self.clock.now() + _GREEKS_S)
+                limit = until = min(until, self.clock.now() + _GREEKS_S)
             line.changed.clear()
-            limit = extras_until or until
             if line.doubt is not None and not line.ticked:
                 limit = since + self.rules.quote_timeout_s
-            if not await self.clock.wait_for(line.changed, limit):
+            if not await self._hears(line.changed, limit):
                 break
         line.raise_verdict()
         self.patience.note_greeks(line)
-        return ticks
+        self.patience.note_extras(line)
+        return line
+
+    async def parting_words(self, line: MarketDataLine) -> Ticks:
+        """The ticks of *line*, and of what is still missing what comes before its cancel leaves."""
+        expects = self.patience.with_extras > 0 and line.ticks.mid is not None
+        while expects and not line.gone and not line.ticks.answered >= _EXTRAS:
+            line.changed.clear()
+            await line.changed.wait()
+        return line.ticks
 
 
 def _is_modelled(line: MarketDataLine) -> bool:
@@ -268,14 +354,15 @@ async def option_quote(
                 if request.priority is Priority.SUBSCRIBE:
                     on_asked()
                     request = request.once_more()
-                ticks = await waiting.patiently(line, request, rules.retries - attempts)
-                if ticks is not None:
-                    session.refuse_delayed(what, ticks.data_type)
+                speaker = await waiting.patiently(line, request, rules.retries - attempts)
+                if speaker is not None:
+                    session.refuse_delayed(what, speaker.ticks.data_type)
                     _note_missing_greeks(session, patience)
-                    session.rights.served += _is_served(ticks)
-                    return _row(session, pair, ticks, con_id)
-                attempts += 1
-                session.retried += 1
+                    session.rights.served += _is_served(speaker.ticks)
+            if speaker is not None:
+                return _row(session, pair, await waiting.parting_words(speaker), con_id)
+            attempts += 1
+            session.retried += 1
         except Interrupted:
             continue
         except errors.NoMarketData as exc:
@@ -442,11 +529,38 @@ class OptionStream:
             left = self.deadline - asyncio.get_running_loop().time()
             self._stop_at = self.deadline - min(self.session.closing_s, 0.1 * max(left, 0.0))
         outcomes = await self.session.resumed(pairs, self._quote_once, deadline=self._stop_at)
+        outcomes = await self._once_more(outcomes)
         if self.session.cut_off:
             outcomes = [_cut_off(outcome) for outcome in outcomes]
         lost = (o.error for o in outcomes if isinstance(o.error, errors.SessionError))
         if (error := next(lost, None)) is not None:
             self.session.note(str(error))
+        return outcomes
+
+    async def _once_more(
+        self, outcomes: list[Outcome[Wanted, OptionQuote]]
+    ) -> list[Outcome[Wanted, OptionQuote]]:
+        """
+        Ask again for what timed out, while there is reason to believe that it was given up early.
+
+        That is when lines spoke after their end, or the link is slow; elsewhere an option has been
+        silent on two lines, and a third would only cost time.
+        """
+        for _ in range(_PASSES):
+            again = [at for at, outcome in enumerate(outcomes) if _timed_out(outcome)]
+            early, self._patience.too_early = self._patience.too_early, 0
+            in_time = self._stop_at is None or asyncio.get_running_loop().time() < self._stop_at
+            over = not in_time or self.session.interrupted or not self.session.alive
+            if not again or over or not (early or self.session.slow):
+                break
+            self.on_done = None  # they have been counted
+            pairs = [outcomes[at].item for at in again]
+            got = await self.session.resumed(pairs, self._quote_once, deadline=self._stop_at)
+            for at, outcome in zip(again, got, strict=True):
+                if not cuts_short(outcome):
+                    outcomes[at] = outcome
+            if all(map(_timed_out, got)):
+                break
         return outcomes
 
     def row(self, outcome: Outcome[Wanted, OptionQuote]) -> OptionQuote:
@@ -538,6 +652,13 @@ class OptionStream:
 def cuts_short(outcome: Outcome[Wanted, OptionQuote]) -> bool:
     """Whether an option was not finished because all was over, and not for its own reasons."""
     return isinstance(outcome.error, (errors.DeadlineExceeded, errors.SessionError))
+
+
+def _timed_out(outcome: Outcome[Wanted, OptionQuote]) -> bool:
+    """Whether nothing was heard of an option, for no reason that anybody gave."""
+    if outcome.value is None:
+        return isinstance(outcome.error, errors.RequestTimeout)
+    return outcome.value.status is RowStatus.TIMEOUT
 
 
 def _cut_off(outcome: Outcome[Wanted, OptionQuote]) -> Outcome[Wanted, OptionQuote]:

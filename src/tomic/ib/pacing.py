@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable
 from enum import IntEnum
 from itertools import count
@@ -29,6 +30,12 @@ _IB_RATE = 50.5
 """IB's limit, with room for rounding."""
 _LOWERED = 60
 """Who allows fewer lines than this needs the others elsewhere, so none are taken at the end."""
+
+
+_BEHIND_S = 1.0
+"""An answer that comes so much later than at best: more ticks are sent than the link carries."""
+_FEWEST, _MORE = 4.0, 2.0
+"""Lines that any link carries, and how many more are tried while it keeps up."""
 
 
 class Priority(IntEnum):
@@ -229,6 +236,9 @@ class LineGate:
     def __init__(self, lines: int, reserve: int = 0) -> None:
         self.limit = lines
         self.reserve = reserve
+        self._fitting = math.inf
+        """How many lines the link can carry, once it has shown that it cannot carry them all."""
+        self._halved_at = -math.inf
         self.open = 0
         self.peak = 0
         self.coming = 0
@@ -243,6 +253,8 @@ class LineGate:
 
     @property
     def _room(self) -> int:
+        if self._fitting < self.limit:
+            return int(self._fitting)
         return self.limit + (self.reserve if 0 < self.coming <= self.reserve else 0)
 
     def announce(self, lines: int) -> Announced:
@@ -277,6 +289,27 @@ class LineGate:
         """Give a line back."""
         self.open -= 1
         self._admit()
+
+    def follow(self, behind_s: float, *, sure: bool) -> None:
+        """
+        Follow the lag of the link: half as many lines once it is behind, a few more while not.
+
+        Args:
+            behind_s: How much later than at best an answer has come.
+            sure: Whether that tells of the link, and not of whoever answered.
+        """
+        now = asyncio.get_running_loop().time()
+        if behind_s > _BEHIND_S and sure:
+            if now - self._halved_at > _BEHIND_S:
+                self._halved_at = now
+                self.fit(min(self._fitting, self.open, self.limit) / 2.0)
+        elif behind_s < 0.5 * _BEHIND_S and self._fitting < self.limit:
+            self._fitting += _MORE if sure else _MORE / 8.0
+            self._admit()
+
+    def fit(self, lines: float) -> None:
+        """Open no more than *lines* until the link has shown that it carries more."""
+        self._fitting = max(lines, _FEWEST)
 
     def shrink_to(self, lines: int) -> None:
         """Allow at most *lines* from now on, but never fewer than one, nor more than before."""
@@ -348,6 +381,10 @@ class RequestLimits:
     def named(self, name: str) -> asyncio.Lock:
         """Lock for a request whose answer carries no id, so only one can be open."""
         return self._named.setdefault(name, asyncio.Lock())
+
+    def follow(self, behind_s: float, sure: bool) -> None:
+        """Keep no more lines open than the link can carry; see :meth:`LineGate.follow`."""
+        self.lines.follow(behind_s, sure=sure)
 
     @property
     def peak_lines(self) -> int:

@@ -80,6 +80,8 @@ Item = TypeVar("Item")
 
 _FENCE_S = 0.5
 """How long to wait for the answer that shows that every cancel has arrived."""
+_LAST_ANSWER_S = 3.0
+"""How much longer it is waited for on a slow link."""
 _IDLE_ROUNDS = 3
 """Connections in a row that may be lost without having finished a single item."""
 _ATTEMPTS = 5
@@ -193,13 +195,18 @@ class Session:
         pacer.release()
         async with asyncio.timeout(self.closing_s + 2.0 * _FENCE_S):
             await pacer.wait_idle()
-            # The answer proves that the gateway has handled every cancel before it.
-            await self._ask_time(_FENCE_S)
+            # An answer proves that the gateway has handled every cancel before it.
+            async with asyncio.timeout(_FENCE_S + self._link_s):
+                await self._link.fence.hears(asyncio.Event(), self._loop.time(), others=False)
 
     @property
     def closing_s(self) -> float:
-        """How long the cancels of all lines take at most."""
-        return self.limit_settings.lines / self.limits.pacer.rate
+        """How long the cancels of all lines take at most, and on a slow link their way."""
+        return self.limit_settings.lines / self.limits.pacer.rate + self._link_s
+
+    @property
+    def _link_s(self) -> float:
+        return min(2.0 * self._link.fence.lag_s, _LAST_ANSWER_S) if self.slow else 0.0
 
     async def reconnect(self, deadline: float | None = None) -> None:
         """
@@ -230,7 +237,9 @@ class Session:
     async def _reconnect(self) -> None:
         await self._lines.abandon()
         await self._link.close()
+        known = self._link.fence
         self._link, self._lines = await self._dialer.redial(self.deadline)
+        self._link.fence.inherit(known)
         if self.data_type is not None:
             self._send_data_type(self.data_type)
 
@@ -244,6 +253,41 @@ class Session:
     def alive(self) -> bool:
         """Whether the connection is up."""
         return self._link.alive
+
+    @property
+    def slow(self) -> bool:
+        """Whether the link to the gateway is slow: what is not needed should not be asked for."""
+        return self._link.fence.slow
+
+    @property
+    def read_up_to(self) -> float:
+        """When the newest message left whose answer has been read, on the loop's clock."""
+        return self._link.fence.read_up_to
+
+    @property
+    def quick(self) -> bool:
+        """Whether the gateway has answered at once until just now."""
+        return self._link.fence.quick
+
+    @property
+    def lag_s(self) -> float:
+        """How long an answer is under way just now."""
+        return self._link.fence.lag_s
+
+    @property
+    def received(self) -> int:
+        """Bytes that have come over the connection that is up now."""
+        return self._link.received
+
+    def measure(self, count: int, seconds: float) -> None:
+        """
+        Note that *count* bytes, which the gateway had ready, took *seconds* to come.
+
+        A thin link carries few lines, and its gate opens no more than those from the start.
+        """
+        fence = self._link.fence
+        fence.measure(count, seconds)
+        self.limits.lines.fit(fence.fitting)
 
     @property
     def cut_off(self) -> bool:
@@ -288,7 +332,8 @@ class Session:
     @property
     def lines_awaited(self) -> int:
         """Market-data lines of which more may be heard, those that are still to be opened too."""
-        return len(self._link.callbacks.lines) + self.limits.lines.coming
+        lines = self._link.callbacks.lines.values()
+        return sum(not line.parting for line in lines) + self.limits.lines.coming
 
     @property
     def commissions(self) -> dict[str, ib_async.CommissionReport]:
@@ -366,7 +411,7 @@ class Session:
             link.callbacks.requests[request.req_id] = request
             slot = self._post(link, request, partial(send, link.client, request.req_id), priority)
             try:
-                request.sent_at = await self._sent(slot)
+                await self._sent(slot)
                 if await clock.wait_for(request.done, clock.now() + timeout_s):
                     return request.done.result()
             finally:
@@ -404,7 +449,7 @@ class Session:
         link, request = self._working_link(), Request(-1, "current time")
         link.callbacks.time_requests.append(request)
         try:
-            answer = await self._unnumbered(link, request, link.client.reqCurrentTime, timeout_s)
+            answer = await self._unnumbered(link, request, link.fence.ask_time, timeout_s)
         finally:
             if request in link.callbacks.time_requests:
                 link.callbacks.time_requests.remove(request)
@@ -415,7 +460,7 @@ class Session:
     ) -> list[Any]:
         slot = self._post(link, request, message, Priority.URGENT)
         try:
-            request.sent_at = await self._sent(slot)
+            await self._sent(slot)
             await asyncio.wait({request.done}, timeout=timeout_s)
         finally:
             slot.withdraw()
@@ -430,6 +475,7 @@ class Session:
 
         def send() -> None:
             message()
+            request.sent_at = self._loop.time()
             request.messages = ANSWERED_BY.get(link.last_kind, frozenset())
 
         return self.limits.pacer.post(link.send(send), priority)
@@ -607,15 +653,24 @@ class Session:
                 await self.reconnect(deadline)
         return await self.stoppable(job())
 
-    async def confirm_alive(self) -> None:
+    async def hears(self, event: asyncio.Event, overdue_s: float = 0.0) -> bool:
         """
-        Return once the gateway has said anything just now; it is asked for that if need be.
+        Wait for *event*, which is *overdue_s* late; False once it cannot be under way any more.
+
+        That is when all has been read that the gateway had said by the time it was due. Safe to
+        cancel.
 
         Raises:
-            SessionLost: It says nothing any more.
+            SessionLost: The gateway says nothing at all any more.
         """
-        self._working_link()
+        moment = self._loop.time() - overdue_s
+        fence = self._working_link().fence
+        if fence.read_up_to >= moment:
+            return False
         await self._liveness.confirm()
+        if event.is_set():
+            return True
+        return await fence.hears(event, moment, others=self.limits.lines.coming > 0)
 
 
 async def _until_whole(what: str, attempt: Callable[[], Awaitable[list[Any]]]) -> list[Any]:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 _NAMES = {
     "book": "AccountSummary Book Mark Position SymbolMarket",
     "journal": "Attribution ExitCheck ExitRules ExitSignal JournalEntry Statistics",
-    "market": "INDEX_CLASSES MINOR_UNITS VOLATILITY_INDICES Carry DataType ExerciseStyle IndexClass "
-    "OptionParams OptionQuote QuoteSource RowStatus Spot SpotSource TradingSession "
-    "Underlying VolSnapshot major_currency normalize_symbol normalize_symbols "
-    "settles_in_cash several split_symbol",
+    "market": "INDEX_CLASSES MINOR_UNITS VOLATILITY_INDICES Carry DataType ExerciseStyle "
+    "IndexClass OptionParams OptionQuote QuoteSource RowStatus Spot SpotSource "
+    "TradingSession Underlying VolSnapshot major_currency normalize_symbol "
+    "normalize_symbols settles_in_cash several split_symbol",
     "review": "Alert BookReview FitChange StressGrid Structure",
     "trade": "CurvePoint Grade Leg NearestMiss PriceSource Proposal Refusal RuleCount ScanResult "
     "Scenario ScorePart Side SymbolOutcome TradeReview",

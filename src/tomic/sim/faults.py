@@ -224,6 +224,37 @@ class PacingStrike(Fault):
 
 
 @dataclass(frozen=True, slots=True)
+class IllegalTicks(Fault):
+    """Generic ticks that this TWS does not know: newer ones refuse 104 and have 411 instead."""
+
+    ids: tuple[int, ...] = (104,)
+    listed: bool = True
+    """Whether the refusal lists the legal ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slow(Fault):
+    """
+    A slow link: so many bytes a second towards the client, and a delay in both directions.
+
+    TWS writes ticks as they come and does not know of the link: what cannot leave yet queues, in
+    order, and an answer stands behind every tick that was written before it.
+    """
+
+    rate: float = 60_000.0
+    """Bytes a second towards the client."""
+    latency: float = 0.25
+    """Seconds that every byte is under way, each way."""
+    buffer: int = 0
+    """Bytes that may wait to leave. While more do, lines are not updated, and their next update
+    has what is new by then; 0 keeps everything."""
+
+    def __post_init__(self) -> None:
+        if not (self.rate > 0.0 and self.latency >= 0.0 and self.buffer >= 0):
+            raise UsageError("slow: rate must be > 0, latency and buffer not negative")
+
+
+@dataclass(frozen=True, slots=True)
 class ClockDrift(Fault):
     """The gateway's clock is *seconds* ahead."""
 

@@ -155,6 +155,8 @@ class Connection(Client, asyncio.Protocol):
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        if self._slow_link is not None:
+            self._slow_link.stop()
         self.gateway.left(self, len(self._lines))
         for call in self.on_close:
             call()
@@ -245,12 +247,13 @@ class Connection(Client, asyncio.Protocol):
         self.gateway.by_kind[kind] += 1
         delays = self.interference.of(faults.Delay)
         delay = sum(fault.seconds for fault in delays if fault.on in ("", kind))
+        latency_s = self.gateway.profile.latency_s + self.delay_s
         if delay:
-            self.later(self.gateway.profile.latency_s + delay, self._handle, request)
+            self.later(latency_s + delay, self._handle, request)
             return
-        self._inbox.append((now + self.gateway.profile.latency_s, request))
+        self._inbox.append((now + latency_s, request))
         if len(self._inbox) == 1:
-            self.later(self.gateway.profile.latency_s, self._pump)
+            self.later(latency_s, self._pump)
 
     def _pump(self) -> None:
         now = self.gateway.time()

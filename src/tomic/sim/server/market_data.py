@@ -133,7 +133,11 @@ def _underlying_generics(req_id: int, quote: Quote, wanted: frozenset[int]) -> I
     for generic, tick, amount in sizes:
         if generic in wanted and amount is not None:
             yield TickSize(req_id, tick, amount)
-    fractions = ((104, 23, quote.historical_volatility), (106, 24, quote.implied_volatility))
+    fractions = (
+        (104, 23, quote.historical_volatility),
+        (411, 58, quote.historical_volatility),
+        (106, 24, quote.implied_volatility),
+    )
     for generic, tick, value in fractions:
         if generic in wanted and value is not None:
             yield TickGeneric(req_id, tick, value)
@@ -253,14 +257,15 @@ class Subscriptions:
         if listing is None:
             return None
         legal = LEGAL_GENERIC.get(listing.sec_type, frozenset())
+        unknown = self._gateway.interference.of(faults.IllegalTicks)
+        legal -= {tick for fault in unknown for tick in fault.ids}
         illegal = generics - legal
         if illegal:
-            self._client.error(
-                request.req_id,
-                321,
-                f"Incorrect generic tick list of {request.generic_ticks}. Legal ones for "
-                f"({listing.sec_type}) are: {','.join(str(tick) for tick in sorted(legal))}",
-            )
+            complaint = f"Incorrect generic tick list of {request.generic_ticks}."
+            if all(fault.listed for fault in unknown):
+                names = ",".join(str(tick) for tick in sorted(legal))
+                complaint += f" Legal ones for ({listing.sec_type}) are: {names}"
+            self._client.error(request.req_id, 321, complaint)
             return None
         subject = subject_of_listing(listing)
         if not self._has_room(request.req_id) or self._refused(request.req_id, subject):
@@ -449,7 +454,7 @@ class Subscriptions:
             self._pulse_soon()
 
     def _update(self, line: Subscription) -> None:
-        if self._dark():
+        if self._dark() or self._client.jammed:
             return
         if line.owed:
             self._generic(line)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tomic.sim.faults import Fault, Interference, Refuse, Trouble, Verbatim
+from tomic.sim.faults import Fault, Interference, Refuse, Slow, Trouble, Verbatim
 from tomic.sim.market import Market
 from tomic.sim.server.limits import HistoryMeter, Limits, PeakMeter, Profile, Times, text_of
 from tomic.wire.answers import Error
@@ -228,6 +228,75 @@ class DetailsQueue:
             self._busy = self._waiting.popleft()(self._next)
 
 
+_SEGMENT = 1460
+"""Bytes that travel together."""
+
+
+class SlowLink:
+    """
+    The way of bytes to one client over a link that is slower than the gateway writes.
+
+    Args:
+        deliver: Hands bytes to the client.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, slow: Slow, deliver: Callable[[bytes], None]
+    ) -> None:
+        self._loop, self._slow, self._deliver = loop, slow, deliver
+        self._segments: deque[tuple[float, bytes]] = deque()
+        self._free_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._when_empty: Callable[[], None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that have not left yet."""
+        return round(max(self._free_at - self._loop.time(), 0.0) * self._slow.rate)
+
+    @property
+    def jammed(self) -> bool:
+        """Whether so much waits that lines are not updated."""
+        return 0 < self._slow.buffer < self.waiting
+
+    def send(self, data: bytes) -> None:
+        """Put bytes behind those that wait."""
+        for start in range(0, len(data), _SEGMENT):
+            segment = data[start : start + _SEGMENT]
+            begin = max(self._free_at, self._loop.time())
+            self._free_at = begin + len(segment) / self._slow.rate
+            self._segments.append((self._free_at + self._slow.latency, segment))
+        self._arm()
+
+    def close(self, hang_up: Callable[[], None]) -> None:
+        """Call *hang_up* behind the last byte."""
+        self._when_empty = hang_up
+        self._arm()
+
+    def stop(self) -> None:
+        """Forget what is under way."""
+        self._segments.clear()
+        self._when_empty = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self) -> None:
+        if self._timer is None:
+            due = self._segments[0][0] if self._segments else self._loop.time()
+            self._timer = self._loop.call_at(due, self._arrive)
+
+    def _arrive(self) -> None:
+        self._timer = None
+        now = self._loop.time() + 1e-6
+        while self._segments and self._segments[0][0] <= now:
+            self._deliver(self._segments.popleft()[1])
+        if self._segments:
+            self._arm()
+        elif self._when_empty is not None:
+            self._when_empty()
+
+
 class Client(ABC):
     """One client of the gateway: messages to it, its open requests, its timers and its faults."""
 
@@ -248,6 +317,7 @@ class Client(ABC):
         self._out = bytearray()
         self._flushing = False
         self._transport: asyncio.Transport | None = None
+        self._slow_link: SlowLink | None = None
 
     @property
     def interference(self) -> Interference:
@@ -271,12 +341,16 @@ class Client(ABC):
         if not self.closed and not self.cut:
             self._flush()
             self.cut = True
-            if self._transport is not None:
-                self._transport.close()
+            if self._slow_link is not None:
+                self._slow_link.close(self._hang_up)
+            else:
+                self._hang_up()
 
     def abort(self) -> None:
         """Cut the connection at once; what was not sent is lost."""
         self.cut = True
+        if self._slow_link is not None:
+            self._slow_link.stop()
         if self._transport is not None:
             self._transport.abort()
 
@@ -320,11 +394,36 @@ class Client(ABC):
             self._flushing = True
             self.gateway.loop.call_soon(self._flush)
 
+    @property
+    def delay_s(self) -> float:
+        """How long a message of the client is under way on a slow link."""
+        return max((fault.latency for fault in self.interference.of(Slow)), default=0.0)
+
+    @property
+    def jammed(self) -> bool:
+        """Whether the link is so slow that lines are not updated now."""
+        return self._slow_link is not None and self._slow_link.jammed
+
     def _flush(self) -> None:
         self._flushing = False
         if self._out and self._transport is not None and not self.cut and not self.closed:
-            self._transport.write(bytes(self._out))
+            self._link_out()(bytes(self._out))
         self._out.clear()
+
+    def _link_out(self) -> Callable[[bytes], None]:
+        """The way out: that of a slow link once there was such a fault, so that order is kept."""
+        slow = self.interference.of(Slow)
+        if self._slow_link is None and slow:
+            self._slow_link = SlowLink(self.gateway.loop, slow[0], self._hand_over)
+        return self._hand_over if self._slow_link is None else self._slow_link.send
+
+    def _hand_over(self, data: bytes) -> None:
+        if self._transport is not None and not self.closed:
+            self._transport.write(data)
+
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     # open requests and time
 
