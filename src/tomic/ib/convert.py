@@ -37,7 +37,7 @@ _BY_RIGHT = {
 }
 _MODEL_TICKS = (13, 83)
 _BID_TICKS, _ASK_TICKS = (10, 80), (11, 81)
-_HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = 23, 24
+_HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = frozenset({23, 58}), 24
 _DIVIDENDS = 59
 _UNSET = 1e300
 _QUARTER_S, _CLOCKS_S = 900, 180.0
@@ -137,7 +137,7 @@ class Ticks:
 
     def generic(self, tick_type: int, value: float) -> None:
         """Take a generic tick: 30-day volatilities of an underlying."""
-        if tick_type == _HISTORICAL_VOLATILITY:
+        if tick_type in _HISTORICAL_VOLATILITY:
             self._set("historical_volatility", number_or_none(value, floor=0.0))
         elif tick_type == _IMPLIED_VOLATILITY:
             self._set("implied_volatility", number_or_none(value, floor=0.0))

@@ -18,8 +18,8 @@ from tomic.ib.session import Session
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.selection import Wanted
 
-UNDERLYING_TICKS = "100,101,104,106,456"
-"""30-day historical and implied volatility, and dividends."""
+UNDERLYING_TICKS = "100,101,106,411,456"
+"""30-day volatilities and dividends; 411 and not 104, which newer TWS refuses."""
 _FORGOTTEN_S = 1.5
 """Silence of an underlying's line after which it is asked once more: the message may be lost."""
 
@@ -46,7 +46,7 @@ async def underlying_ticks(
         NoMarketData: Neither live nor delayed data may be had.
         SessionLost: The connection went away.
     """
-    generic = UNDERLYING_TICKS if underlying.sec_type == "STK" else "104,106"
+    generic = UNDERLYING_TICKS if underlying.sec_type == "STK" else "106,411"
     contract, what = convert.underlying_contract(underlying), f"quote of {underlying.symbol}"
     request = LineRequest(what, contract, generic, Priority.URGENT)
     clock = session.clocks[Farm.MARKET]

@@ -225,6 +225,9 @@ DEMO: tuple[Instrument, ...] = (
          primary_exchange="RUSSELL", market_share=0.88),
     _row(_INDEX, "VIX", "CBOE VOLATILITY INDEX", 17.9, 0.92, 0.2, _VIX_CLASSES, skew=0.6,
          market_share=-0.75, slope=-0.35, price_step=0.05, category="Volatility Index"),
+    _row(SHARE, "AMZN", "AMAZON.COM INC", 221.34, 0.318, 0.5, listed("AMZN", 2.5, 5.0),
+         earnings=date(2027, 2, 4), earnings_move=0.06, liquidity=0.75,
+         industry="Communications", category="Internet", subcategory="E-Commerce/Products"),
 )
 # fmt: on
 """The demo: everything that documentation and tests name, and the mission's default symbols."""

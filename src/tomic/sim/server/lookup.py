@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from datetime import datetime, time
 from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
 from tomic.sim.faults import Subject
 from tomic.sim.market import Listing, Market
-from tomic.sim.server.limits import AMBIGUOUS
+from tomic.sim.server.limits import AMBIGUOUS, zone_named
 from tomic.sim.server.state import Client, DetailsQueue, Handlers
 from tomic.wire import answers, requests
 from tomic.wire.requests import ContractSpec
@@ -120,10 +121,18 @@ _ALIKE = {item.name for item in fields(Listing)} & {
 """What a row of contract details says just as a listing does."""
 
 
-def details_row(req_id: int, listing: Listing, under: Listing | None) -> answers.ContractData:
-    """One listing as a row of contract details; *under* is what an option is written on."""
+def details_row(
+    req_id: int, listing: Listing, under: Listing | None, zone: str = ""
+) -> answers.ContractData:
+    """
+    One listing as a row of contract details.
+
+    Args:
+        under: What an option is written on.
+        zone: In which the time of its last trade is written; empty is the contract's own.
+    """
     expiry = listing.expiry_text
-    last_trade = f"{expiry} {listing.last_trade_time} {listing.time_zone_id}".strip()
+    last_trade = _last_trade(listing, zone or listing.time_zone_id)
     row: dict[str, Any] = {name: getattr(listing, name) for name in _ALIKE}
     row |= {
         "last_trade": last_trade if expiry and listing.last_trade_time else expiry,
@@ -136,6 +145,15 @@ def details_row(req_id: int, listing: Listing, under: Listing | None) -> answers
         "real_expiry": expiry,
     }
     return answers.ContractData(req_id=req_id, **row)
+
+
+def _last_trade(listing: Listing, zone: str) -> str:
+    """Day, time and zone; in a zone far from the exchange's the day may be the next one."""
+    if listing.expiry is None or not listing.last_trade_time:
+        return ""
+    clock = time.fromisoformat(listing.last_trade_time)
+    moment = datetime.combine(listing.expiry, clock, zone_named(listing.time_zone_id))
+    return f"{moment.astimezone(zone_named(zone)):%Y%m%d %H:%M:%S} {zone}"
 
 
 class Lookup:
@@ -226,8 +244,13 @@ class Lookup:
         )
         for listing in rows:
             under = underlyings[0] if underlyings and listing.under_con_id == under_id else None
-            self._client.send(details_row(request.req_id, listing, under))
+            self._client.send(details_row(request.req_id, listing, under, self._zone_for(listing)))
             self._client.row_done("contract_details")
+
+    def _zone_for(self, listing: Listing) -> str:
+        """TWS gives the time of an option's last trade in the login's zone."""
+        gateway = self._client.gateway
+        return gateway.times.zone if gateway.profile.is_real else listing.time_zone_id
 
     def _rows_end(self, request: requests.ReqContractDetails, done: Callable[[], None]) -> None:
         if not self._is_endless("contract_details", request):
