@@ -340,8 +340,8 @@ class ReqImpliedVolatility:
     contract: ContractSpec
     option_price: float
     under_price: float
-    option_count: int = 0
     options: str = ""
+    """Some clients write how many there are before them; none are ever served."""
 
 
 @message(REQUESTS, 55, version="3")
@@ -352,8 +352,8 @@ class ReqOptionPrice:
     contract: ContractSpec
     volatility: float
     under_price: float
-    option_count: int = 0
     options: str = ""
+    """Some clients write how many there are before them; none are ever served."""
 
 
 @message(REQUESTS, 56, version="1")

@@ -44,7 +44,7 @@ Generic ticks as the list in a 321 writes them; two numbers are two names of one
 
 Those but for 104 and 787 are what a TWS listed in 2022 (deephaven-ib, issue 46).
 """
-_OLD = "104"
+_OLD = 104
 """What newer TWS no longer serves: 30-day historical volatility comes with 411."""
 _NOT_OF_INDICES = frozenset({"236", "258/47", "787"})
 _NOT_OF_OPTIONS = frozenset({"104", "411", "456/59", "258/47", "576", "578", "787"})
@@ -67,10 +67,9 @@ LEGAL_GENERIC = {kind: _numbers(names) for kind, names in _LEGAL_NAMES.items()}
 
 def legal_generic(sec_type: str, *, real: bool) -> tuple[frozenset[int], str]:
     """The legal ids of a security type, and the list of them in an error 321."""
-    names = _LEGAL_NAMES.get(sec_type, ())
-    if real:
-        names = tuple(name for name in names if name != _OLD)
-    return _numbers(names), ",".join(f"{name}({_GENERIC_NAMES[name]})" for name in names)
+    legal = LEGAL_GENERIC.get(sec_type, frozenset()) - ({_OLD} if real else set())
+    named = {name: text for name, text in _GENERIC_NAMES.items() if _numbers((name,)) <= legal}
+    return legal, ",".join(f"{name}({text})" for name, text in named.items())
 
 
 _VENUES = (
