@@ -169,7 +169,8 @@ def dependencies(session: nox.Session) -> None:
     frozen = session.run("python", "-m", "pip", "freeze", "--exclude", "tomic", silent=True)
     installed = pins_in(frozen)
     pinned = pins_in((ROOT / "constraints.txt").read_text(encoding="utf-8"))
-    elsewhere = set(map(canonicalize_name, nox.project.dependency_groups(PROJECT, "peers")))
+    groups = nox.project.dependency_groups(PROJECT, "peers", "clients")
+    elsewhere = set(map(canonicalize_name, groups))
     needless = pinned.keys() - installed.keys() - elsewhere
     if pinned | installed != pinned or needless:
         unlike = sorted(installed.items() - pinned.items())
@@ -185,6 +186,13 @@ def bench(session: nox.Session) -> None:
     # The peers' environments first, so that no installation is going on while anything is timed.
     session.run("python", "-m", "benchmarks.peers", success_codes=[0, 1])
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Run other clients against `tomic gateway`; `nox -s clients -- ib_async` runs one of them."""
+    install_dev(session)
+    session.run("python", "-m", "benchmarks.clients", *session.posargs)
 
 
 @nox.session

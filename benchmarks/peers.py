@@ -120,8 +120,17 @@ def foreign(name: str, works: str) -> Iterator[Foreign]:
 
 
 def environment(name: str) -> Path:
-    """The interpreter of an environment, made when there is none yet."""
-    packages, clash = KNOWN[name]
+    """The interpreter of the environment of a peer, made when there is none yet."""
+    return made(name, *KNOWN[name])
+
+
+def made(name: str, packages: tuple[str, ...], clash: str = "") -> Path:
+    """
+    The interpreter of an environment with *packages*, made when there is none yet.
+
+    Args:
+        clash: Which of our packages they cannot live with in the version that we pin.
+    """
     pins = _pins(clash)
     wanted = [f"{package}=={pins[package]}" for package in packages]
     folder = FOLDER / name

@@ -106,7 +106,9 @@ async def test_values_of_several_accounts_in_their_currency():
     assert [one.account for one in found] == ["DU1", "DU2"]
     for one in found:
         said = values[one.account]
-        assert one.currency == "EUR" and one.rates == {"USD": float(said["ExchangeRate"][0])}
+        assert one.currency == "EUR"
+        assert one.rates == {"EUR": 1.0, "USD": float(said["ExchangeRate"][0])}
+        assert one.cash_by_currency == {}  # that of the login, of which nobody says whose it is
         assert one.net_liquidation == float(said["NetLiquidation"][0])
         assert one.initial_margin == float(said["InitMarginReq"][0])
 
@@ -147,6 +149,57 @@ def test_ledger_rows_give_rates_and_cash():
     assert found.rates == {"EUR": 1.0, "USD": 0.89}
     assert found.cash_by_currency == {"EUR": 100.0, "USD": -2000.0}
     assert found.initial_margin is None
+
+
+async def test_the_ledger_of_the_login_is_no_account():
+    """TWS reports rates and cash under the account All: one account of that base is left."""
+    of = {"accounts": ("DU3352788",), "currency": "EUR"}
+    async with gateway_of(of=of) as gateway, session_to(gateway) as session:
+        (found,) = await account.summaries(session, timeout_s=2.0)
+
+        ledger = gateway.market.book().ledger
+    assert (found.account, found.currency) == ("DU3352788", "EUR")
+    assert found.rates == {"EUR": 1.0, "USD": 0.92}
+    cash = {name: float(ledger[name]["TotalCashBalance"]) for name in ("EUR", "USD")}
+    assert found.cash_by_currency == cash
+    assert found.net_liquidation is not None
+
+
+_LEDGER = [
+    ("All", "RealCurrency", "BASE", "BASE"),
+    ("All", "NetLiquidationByCurrency", "51000", "BASE"),
+    ("All", "ExchangeRate", "1.00", "EUR"),
+    ("All", "ExchangeRate", "0.80", "USD"),
+    ("All", "TotalCashBalance", "300", "USD"),
+]
+
+
+@pytest.mark.parametrize("name", ["All", "", "F7700ALL"])
+def test_rows_of_the_login_are_recognised_by_what_they_lack(name):
+    """Neither All nor anything without net liquidation that the login does not manage counts."""
+    rows = [("U1", "NetLiquidation", "48210.5", "EUR"), *((name, *row[1:]) for row in _LEDGER)]
+
+    (found,) = account.to_summaries(rows, ("U1",))
+
+    assert (found.account, found.currency) == ("U1", "EUR")
+    assert (found.rates, found.cash_by_currency) == ({"EUR": 1.0, "USD": 0.8}, {"USD": 300.0})
+
+
+def test_each_account_gets_the_rates_in_its_own_base():
+    """The login's rates are in its base; an account with another one has them turned into that."""
+    rows = [
+        ("U1", "NetLiquidation", "48210.5", "EUR"),
+        ("U2", "NetLiquidation", "1000", "USD"),
+        ("U3", "InitMarginReq", "5", ""),
+        *_LEDGER,
+    ]
+
+    first, second, third = account.to_summaries(rows, ("U1", "U2", "U3"))
+
+    assert (first.currency, first.rates) == ("EUR", {"EUR": 1.0, "USD": 0.8})
+    assert (second.currency, second.rates) == ("USD", {"EUR": 1.25, "USD": 1.0})
+    assert (third.currency, third.initial_margin) == ("EUR", 5.0)
+    assert [one.cash_by_currency for one in (first, second, third)] == [{}, {}, {}]
 
 
 def test_lines_that_cannot_be_read_keep_their_name():
@@ -394,6 +447,18 @@ def test_a_time_without_a_zone_is_new_york():
     assert trade.at.utcoffset() == dt.timedelta(hours=-4)
 
 
-async def test_a_gateway_without_executions(session):
+async def test_a_gateway_without_executions():
     """No executions today is an answer, not an error."""
-    assert await account.executions(session, timeout_s=5.0) == ((), 0)
+    async with gateway_of(of={"fills": ()}) as gateway, session_to(gateway) as session:
+        assert await account.executions(session, timeout_s=5.0) == ((), 0)
+
+
+async def test_the_demo_account_has_traded_today():
+    """A calendar opened as one order, a leg of it corrected later, and shares sold."""
+    async with gateway_of() as gateway, session_to(gateway) as session:
+        found, left_out = await account.executions(session, timeout_s=5.0)
+
+    assert [trade.exec_id.split(".", 2)[2] for trade in found] == ["02.01", "03.02", "01.01"]
+    assert [trade.symbol for trade in found] == ["QQQ", "QQQ", "TLT"]
+    assert [trade.commission for trade in found] == [0.65, 0.65, 1.0]
+    assert left_out == 1  # the combination as a whole

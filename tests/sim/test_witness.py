@@ -128,6 +128,11 @@ _CALLBACKS = """
 _WATCHED = frozenset(_CALLBACKS.split())
 
 
+def _volatilities(official):
+    """Generic ticks but for the one that says whether trading is halted."""
+    return sorted(tick for tick in official.seen.get("tickGeneric", ()) if tick[1] != 49)
+
+
 def _described(expiry="", strike=0.0, right="", sec_type="STK"):
     contract = official_contract.Contract()
     contract.symbol, contract.secType, contract.currency = "SPY", sec_type, "USD"
@@ -179,20 +184,21 @@ async def test_official_client_reads_definitions(official, gateway):
 async def test_official_client_reads_ticks(official, gateway):
     """IB's own client reads price, size, generic, string and computation ticks."""
     official.reqMarketDataType(1)
-    official.reqMktData(1, _described(), "100,101,104,106,456", False, False, [])
+    official.reqMktData(1, _described(), "100,101,106,411,456", False, False, [])
     call = _described("20250718", 600.0, "C", "OPT")
     official.reqMktData(2, call, "100,101,106", False, False, [])
     official.reqMktData(3, call, "", True, False, [])
     await _until(lambda: "tickOptionComputation" in official.seen and "tickString" in official.seen)
-    await _until(lambda: len(official.seen.get("tickGeneric", ())) == 2)
+    await _until(lambda: len(_volatilities(official)) == 2)
     await _until(lambda: "tickSnapshotEnd" in official.seen)
     await _until(lambda: (2, 27, 1234) in official.seen["tickSize"])
 
     prices = {(req, tick, price) for req, tick, price, _ in official.seen["tickPrice"]}
     assert {(1, 1, 6.0), (2, 2, 6.2), (2, 4, 6.1), (2, 9, 5.9)} <= prices
     assert {(2, 27, 1234), (2, 28, 0), (2, 29, 345), (2, 30, 0)} <= set(official.seen["tickSize"])
-    assert sorted(official.seen["tickGeneric"]) == [(1, 23, 0.15), (1, 24, 0.17)]
-    assert official.seen["tickString"][0] == (1, 59, "6.9,7.1,20250620,1.75")
+    assert _volatilities(official) == [(1, 24, 0.17), (1, 58, 0.15)]
+    assert (1, 59, "6.9,7.1,20250620,1.75") in official.seen["tickString"]
+    assert {(2, 32, "WXI"), (2, 33, "IXW")} <= set(official.seen["tickString"])
     models = [tick for tick in official.seen["tickOptionComputation"] if tick[:2] == (2, 13)]
     assert models[0][3:] == (0.18, 0.52, 6.1, 0.4, 0.02, 0.55, -0.21, 600.5)
     assert (2, 1) in official.seen["marketDataType"]

@@ -7,6 +7,7 @@ import datetime as dt
 import gc
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from tomic.cli import options
 from tomic.cli.running import runs
 from tomic.errors import GatewayUnreachable, UsageError
 from tomic.sim.replay import recordings, session
+from tomic.sim.server.limits import Manner
 from tomic.workflows import stand_in
 
 app = typer.Typer()
@@ -37,6 +39,10 @@ async def gateway(
     ] = None,
     as_of: options.AsOfOption = None,
     closed: Annotated[bool, typer.Option("--closed", help="Serve a Saturday.")] = False,
+    profile: Annotated[
+        Manner,
+        typer.Option(help="Speak as TWS does, warts included, or tidily, the same to the byte."),
+    ] = Manner.REALITY,
     instant: Annotated[bool, typer.Option("--instant", help="Answer without any delay.")] = False,
     synthetic: Annotated[
         bool, typer.Option("--synthetic", help="Add 500 made-up symbols to the demo market.")
@@ -56,8 +62,9 @@ async def gateway(
         await _replay_session(replay, port)
         return
     market = _market(seed, replay, symbol, as_of, closed=closed, synthetic=synthetic)
-    profile = sim.Profile.instant() if instant else sim.Profile()
-    server = sim.Gateway(market, port=port, seed=seed, profile=profile, faults=broken)
+    pace = sim.Profile.instant() if instant else sim.Profile()
+    spoken = replace(pace, manner=profile)
+    server = sim.Gateway(market, port=port, seed=seed, profile=spoken, faults=broken)
     market.book()  # what is held is asked for by every client that connects
     stop = threading.Event()
     ahead = asyncio.create_task(asyncio.to_thread(_price_ahead, market, stop), name="tomic prices")

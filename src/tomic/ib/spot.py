@@ -23,8 +23,8 @@ from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.quant import parity
 from tomic.selection import Wanted
 
-UNDERLYING_TICKS = "100,101,104,106,456"
-"""30-day historical and implied volatility, and dividends."""
+UNDERLYING_TICKS = "100,101,106,411,456"
+"""30-day volatilities and dividends; 411 and not 104, which newer TWS refuses."""
 _AHEAD_DAYS, _ROUNDS = 7, 2
 _MODEL_S = 1.3
 """How long the model of an option is waited for beside its quote."""
@@ -72,7 +72,7 @@ async def underlying_ticks(
         NoMarketData: Neither live nor delayed data may be had.
         SessionLost: The connection went away.
     """
-    generic = UNDERLYING_TICKS if underlying.sec_type == "STK" else "104,106"
+    generic = UNDERLYING_TICKS if underlying.sec_type == "STK" else "106,411"
     contract, what = convert.underlying_contract(underlying), f"quote of {underlying.symbol}"
     request = LineRequest(what, contract, generic, Priority.URGENT)
     clock = session.clocks[Farm.MARKET]

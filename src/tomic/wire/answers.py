@@ -8,7 +8,7 @@ whole numbers, because clients of server version 157 read them as such.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from tomic.wire.layout import UNSET, MessageTable, Numbered, OnWire, message
 
@@ -485,3 +485,162 @@ class PnL:
 @message(ANSWERS, 102)
 class CompletedOrdersEnd:
     """No further completed orders."""
+
+
+@message(ANSWERS, 19, version="1")
+class ScannerParameters:
+    """What scanners can look for."""
+
+    xml: str
+
+
+@message(ANSWERS, 50, version="3")
+class RealTimeBar:
+    """Five seconds of trading."""
+
+    req_id: int
+    epoch: int
+    """When it began, seconds since 1970."""
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int = -1
+    average: float = -1.0
+    count: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SoftDollarTier:
+    """One commission arrangement."""
+
+    name: str
+    value: str
+    display_name: str
+
+
+@message(ANSWERS, 77)
+class SoftDollarTiers:
+    """Commission arrangements of advisors; none for anybody else."""
+
+    req_id: int
+    tiers: tuple[SoftDollarTier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyCode:
+    """The family of one account; ``*`` is every account, no code is none."""
+
+    account: str
+    code: str
+
+
+@message(ANSWERS, 78)
+class FamilyCodes:
+    """The families of the accounts of this login."""
+
+    rows: tuple[FamilyCode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DepthExchange:
+    """An exchange that gives market depth."""
+
+    exchange: str
+    sec_type: str
+    listing_exchange: str = ""
+    service: str = "Deep"
+    """Deep or Deep2."""
+    aggregation_group: int = 2147483647
+    """The largest whole number where there is none."""
+
+
+@message(ANSWERS, 80)
+class DepthExchanges:
+    """The exchanges that give market depth."""
+
+    rows: tuple[DepthExchange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SmartComponent:
+    """An exchange with its place in a bit mask and its letter in exchange ticks."""
+
+    bit: int
+    exchange: str
+    letter: str
+
+
+@message(ANSWERS, 82)
+class SmartComponents:
+    """What the letters of exchange ticks mean."""
+
+    req_id: int
+    rows: tuple[SmartComponent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewsProvider:
+    """A provider of news."""
+
+    code: str
+    name: str
+
+
+@message(ANSWERS, 85)
+class NewsProviders:
+    """The providers that this login may read."""
+
+    rows: tuple[NewsProvider, ...]
+
+
+@message(ANSWERS, 88)
+class HeadTimestamp:
+    """When a contract's history begins."""
+
+    req_id: int
+    time: str
+
+
+@message(ANSWERS, 95)
+class PnLSingle:
+    """Profit and loss of one position."""
+
+    req_id: int
+    position: float
+    daily: float = UNSET
+    unrealized: float = UNSET
+    realized: float = UNSET
+    value: float = UNSET
+
+
+def _is_trade(so_far: dict[str, Any]) -> bool:
+    return so_far["kind"] in (1, 2)
+
+
+def _is_quote(so_far: dict[str, Any]) -> bool:
+    return bool(so_far["kind"] == 3)
+
+
+def _is_midpoint(so_far: dict[str, Any]) -> bool:
+    return bool(so_far["kind"] == 4)
+
+
+@message(ANSWERS, 99)
+class TickByTick:
+    """One trade (1: Last, 2: AllLast), quote (3) or midpoint (4)."""
+
+    req_id: int
+    kind: int
+    epoch: int
+    price: Annotated[float, OnWire(when=_is_trade)] = 0.0
+    size: Annotated[int, OnWire(when=_is_trade)] = 0
+    trade_mask: Annotated[int, OnWire(when=_is_trade)] = 0
+    exchange: Annotated[str, OnWire(when=_is_trade)] = ""
+    conditions: Annotated[str, OnWire(when=_is_trade)] = ""
+    bid: Annotated[float, OnWire(when=_is_quote)] = 0.0
+    ask: Annotated[float, OnWire(when=_is_quote)] = 0.0
+    bid_size: Annotated[int, OnWire(when=_is_quote)] = 0
+    ask_size: Annotated[int, OnWire(when=_is_quote)] = 0
+    quote_mask: Annotated[int, OnWire(when=_is_quote)] = 0
+    midpoint: Annotated[float, OnWire(when=_is_midpoint)] = 0.0

@@ -13,7 +13,7 @@ from tomic.wire.requests import REQUESTS
 
 __all__ = ["ANSWERS", "CANCELS", "REQUESTS", "UNNUMBERED", "data_type_of", "orders", "request_id"]
 
-CANCELS = frozenset({2, 25, 63, 75, 77, 93})
+CANCELS = frozenset({2, 25, 51, 56, 57, 63, 75, 77, 90, 93, 95, 98, 101})
 """Requests that end another one."""
 
 UNNUMBERED = {
@@ -23,9 +23,13 @@ UNNUMBERED = {
     8: (9,),
     16: (3, 5, 53),
     17: (15,),
+    24: (19,),
     49: (49,),
     61: (61, 62),
     71: (9, 15),
+    80: (78,),
+    82: (80,),
+    85: (85,),
     91: (93,),
     99: (101, 102),
 }

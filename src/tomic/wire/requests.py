@@ -308,3 +308,145 @@ class ReqCompletedOrders:
 @message(REQUESTS, 104)
 class ReqUserInfo(Numbered):
     """White branding of the login."""
+
+
+@message(REQUESTS, 24, version="1")
+class ReqScannerParameters:
+    """What scanners can look for, as XML."""
+
+
+@message(REQUESTS, 50, version="3")
+class ReqRealTimeBars:
+    """Bars of five seconds, as they are made."""
+
+    req_id: int
+    contract: ContractSpec
+    bar_size: int = 5
+    what: str = "TRADES"
+    regular_hours: bool = False
+    options: str = ""
+
+
+@message(REQUESTS, 51, version="1")
+class CancelRealTimeBars(Numbered):
+    """End of real-time bars."""
+
+
+@message(REQUESTS, 54, version="3")
+class ReqImpliedVolatility:
+    """The volatility that a price of an option implies."""
+
+    req_id: int
+    contract: ContractSpec
+    option_price: float
+    under_price: float
+    options: str = ""
+    """Some clients write how many there are before them; none are ever served."""
+
+
+@message(REQUESTS, 55, version="3")
+class ReqOptionPrice:
+    """The price of an option at a volatility."""
+
+    req_id: int
+    contract: ContractSpec
+    volatility: float
+    under_price: float
+    options: str = ""
+    """Some clients write how many there are before them; none are ever served."""
+
+
+@message(REQUESTS, 56, version="1")
+class CancelImpliedVolatility(Numbered):
+    """End of a calculation of a volatility."""
+
+
+@message(REQUESTS, 57, version="1")
+class CancelOptionPrice(Numbered):
+    """End of a calculation of a price."""
+
+
+@message(REQUESTS, 79)
+class ReqSoftDollarTiers(Numbered):
+    """Commission arrangements of advisors."""
+
+
+@message(REQUESTS, 80)
+class ReqFamilyCodes:
+    """The family of accounts that each account belongs to."""
+
+
+@message(REQUESTS, 82)
+class ReqDepthExchanges:
+    """Exchanges that give market depth."""
+
+
+@message(REQUESTS, 83)
+class ReqSmartComponents:
+    """The exchanges behind the letters of a best bid and offer."""
+
+    req_id: int
+    bbo_exchange: str
+
+
+@message(REQUESTS, 85)
+class ReqNewsProviders:
+    """Providers of news that this login may read."""
+
+
+@message(REQUESTS, 87)
+class ReqHeadTimestamp:
+    """The first moment of a contract's history."""
+
+    req_id: int
+    contract: ContractSpec
+    include_expired: bool
+    regular_hours: bool
+    what: str
+    date_format: int
+
+
+@message(REQUESTS, 90)
+class CancelHeadTimestamp(Numbered):
+    """Stop a request for the beginning of a history."""
+
+
+@message(REQUESTS, 94)
+class ReqPnLSingle:
+    """Profit and loss of one position."""
+
+    req_id: int
+    account: str
+    model: str
+    con_id: int
+
+
+@message(REQUESTS, 95)
+class CancelPnLSingle(Numbered):
+    """End of profit and loss of one position."""
+
+
+@message(REQUESTS, 97)
+class ReqTickByTick:
+    """Every trade or quote as it happens: Last, AllLast, BidAsk or MidPoint."""
+
+    req_id: int
+    contract: ContractSpec
+    kind: str
+    count: int = 0
+    ignore_size: bool = False
+
+
+@message(REQUESTS, 98)
+class CancelTickByTick(Numbered):
+    """End of tick-by-tick data."""
+
+
+@message(REQUESTS, 100)
+class ReqEventFilters(Numbered):
+    """What Wall Street Horizon's calendar can be asked (wshMetaData)."""
+
+
+@message(REQUESTS, 101)
+class CancelEventFilters(Numbered):
+    """Stop that question."""

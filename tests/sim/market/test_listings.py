@@ -238,7 +238,7 @@ def test_berkshire_has_a_space(market):
 
 
 def test_requests_narrow_by_every_field(market):
-    """Exact, by id, by month, by local symbol; a wrong exchange or currency finds nothing."""
+    """Exact, by id, by month, by local symbol; a place where it does not trade finds nothing."""
     exact = {"expiry": "20261218", "strike": 600.0, "right": "C", "trading_class": "SPY"}
     (one,) = market.find(
         ContractSpec(
@@ -265,7 +265,8 @@ def test_requests_narrow_by_every_field(market):
     assert not market.find(ContractSpec(symbol="SPY", sec_type="OPT", exchange="NYMEX", **exact))
     assert not market.find(ContractSpec(symbol="SPY", sec_type="OPT", currency="EUR", **exact))
     assert not market.find(ContractSpec(symbol="SPY", sec_type="OPT", **exact | {"strike": 600.5}))
-    assert not market.find(ContractSpec(symbol="SPY", sec_type="STK", primary_exchange="NASDAQ"))
+    assert not market.find(ContractSpec(symbol="SPY", sec_type="STK", primary_exchange="TSEJ"))
+    assert market.find(ContractSpec(symbol="SPY", sec_type="STK", primary_exchange="AMEX"))
     assert not market.find(ContractSpec(con_id=12345))
     assert not market.find(ContractSpec(symbol="SPY", sec_type="STK", con_id=one.con_id))
 

@@ -195,11 +195,12 @@ async def test_a_what_if_is_answered_twice(probe, gateway):
     [
         (ContractSpec(con_id=1, exchange="SMART"), (1.0, 1.0), 200),
         (ContractSpec(con_id=756733, exchange="SMART"), None, 201),
-        (ContractSpec(symbol="SPY", sec_type="BAG"), (1.0, 1.0), 200),
+        (ContractSpec(symbol="SPY", sec_type="BAG", exchange="SMART"), (1.0, 1.0), 200),
+        (ContractSpec(symbol="SPY", sec_type="STK"), (1.0, 1.0), 321),
     ],
 )
 async def test_a_what_if_that_cannot_be_computed(probe, market, contract, margin, code):
-    """An unknown contract or a combination without legs is a 200, no margin a 201."""
+    """Unknown, or a combination without legs: 200; no exchange: 321; no margin: 201."""
     market.margin = margin
     probe.ask(_order(contract, what_if=True))
 

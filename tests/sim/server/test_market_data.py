@@ -74,13 +74,14 @@ async def test_a_puts_open_interest_is_on_the_put_tick(probe):
 
 
 async def test_an_underlyings_generic_ticks(probe):
-    """104, 106 and 456 bring both volatilities and the dividends; 100 and 101 the option totals."""
-    probe.ask(ReqMarketData(1, STOCK, generic_ticks="100,101,104,106,456,233,221"))
+    """411, 106 and 456 bring both volatilities and the dividends; 100 and 101 the option totals."""
+    probe.ask(ReqMarketData(1, STOCK, generic_ticks="100,101,411,106,456,233,221"))
     dividends = await probe.until(TickString, tick=59)
     await probe.until(TickString, tick=48)
 
     assert dividends.value == "6.9,7.1,20250620,1.75"
-    assert {one.tick: one.value for one in probe.got(TickGeneric)} == {23: 0.15, 24: 0.17}
+    generics = {one.tick: one.value for one in probe.got(TickGeneric)}
+    assert generics == {58: 0.15, 24: 0.17, 49: 0.0}
     sizes = {one.tick: one.size for one in probe.got(TickSize)}
     assert (sizes[27], sizes[28], sizes[29], sizes[30]) == (1000, 2000, 30, 40)
     assert probe.got(TickPrice, tick=37)[0].price == pytest.approx(6.1)
@@ -147,7 +148,8 @@ async def test_cancelling_what_is_not_there(probe):
             "No security",
         ),
         (ReqMarketData(1, CALL, generic_ticks="100,104"), 321, "Incorrect generic tick list"),
-        (ReqMarketData(1, STOCK, generic_ticks="100,999"), 321, "Legal ones for (STK) are: 47,59"),
+        (ReqMarketData(1, STOCK, generic_ticks="100,999"), 321, "(STK) are: 100(Option Volume),"),
+        (ReqMarketData(1, STOCK, generic_ticks="104"), 321, "411(rthistvol),456/59(IBDividends)"),
         (ReqMarketData(1, STOCK, generic_ticks="600"), 321, "Incorrect generic tick list of 600"),
         (ReqMarketData(1, STOCK, generic_ticks="abc"), 321, "Incorrect generic tick list"),
         (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tomic import _lazy
 from tomic.wire.answers import ParameterRow
@@ -27,7 +27,7 @@ class Listing:
     con_id: int
     symbol: str
     sec_type: str
-    """STK, IND, FUT, OPT or FOP."""
+    """STK, IND, FUT, OPT, FOP or CASH."""
     exchange: str = "SMART"
     primary_exchange: str = ""
     currency: str = "USD"
@@ -127,7 +127,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One daily bar; prices per share, or fractions for the volatility series."""
+    """One bar, of a day unless *at* is set; prices per share, fractions for volatilities."""
 
     day: date
     open: float
@@ -137,6 +137,8 @@ class Bar:
     volume: int = -1
     average: float = -1.0
     count: int = -1
+    at: datetime | None = None
+    """When a bar of less than a day began, aware."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,8 @@ class AccountBook:
     """account -> tag -> (value, currency)."""
     holdings: tuple[Holding, ...] = ()
     fills: tuple[MarketFill, ...] = ()
+    ledger: dict[str, dict[str, str]] = field(default_factory=dict)
+    """currency -> tag -> value of all accounts together; ``BASE`` is their total."""
 
 
 class Market(Protocol):
@@ -224,3 +228,23 @@ class Market(Protocol):
         self, account: str, legs: Sequence[tuple[int, float]]
     ) -> tuple[float, float] | None:
         """Change of initial and maintenance margin for (con_id, signed quantity) legs."""
+
+
+@runtime_checkable
+class Intraday(Protocol):
+    """A market that knows what happened within a day."""
+
+    def intraday(
+        self, con_id: int, what: str, size_s: int, days: int, end: datetime
+    ) -> Sequence[Bar] | None:
+        """Bars of *size_s* seconds of *days* sessions up to *end*; None where IB has none."""
+
+
+@runtime_checkable
+class Calculating(Protocol):
+    """A market that can compute what an option would cost, or the volatility behind a price."""
+
+    def calculate(
+        self, con_id: int, under_price: float, *, price: float | None, volatility: float | None
+    ) -> Computation | None:
+        """From a price or a volatility; None for what is no option, or cannot cost that."""

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 
-from tomic.sim.market import AccountBook, Holding
+from tomic.sim.market import AccountBook, Holding, Listing, MarketFill
+from tomic.sim.market.forex import PER_DOLLAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,6 @@ DEMO_BOOK = (
 
 
 PAPER_ACCOUNT = "DU1234567"
-_RATES = {"USD": 1.0, "EUR": 0.92, "GBP": 0.79, "CHF": 0.88}
-"""Units of a currency for one dollar."""
-
 _CASH = 86_431.27
 _NAKED, _NAKED_FLOOR = 0.20, 0.10
 _MAINTENANCE_STOCK, _INITIAL_STOCK = 0.25, 0.50
@@ -77,7 +76,7 @@ class UnderlyingLeg:
 
 def in_dollars(currency: str) -> float:
     """Dollars for one unit of a currency."""
-    return 1.0 / _RATES[currency]
+    return 1.0 / PER_DOLLAR[currency]
 
 
 def margin(lines: Sequence[UnderlyingLeg]) -> tuple[float, float]:
@@ -176,13 +175,109 @@ def open_book(
     for account in accounts:
         lines = [line_of(holding) for holding in holdings if holding.account == account]
         values[account] = _values(lines, currency, _CASH)
-    return AccountBook(tuple(accounts), values, tuple(holdings))
+    every = [line_of(holding) for holding in holdings]
+    ledger = _ledger(every, currency, _CASH * len(accounts))
+    return AccountBook(tuple(accounts), values, tuple(holdings), ledger=ledger)
+
+
+def _ledger(
+    lines: Sequence[UnderlyingLeg], currency: str, cash: float
+) -> dict[str, dict[str, str]]:
+    """
+    What all accounts together hold in each currency, and in the base.
+
+    An account with another base keeps some of its cash in that, the rest in dollars, in which
+    everything it holds is traded.
+    """
+    stock = sum(x.quantity * x.price for x in lines if not x.right)
+    option = sum(x.quantity * x.price * x.multiplier for x in lines if x.right)
+    at_home = cash if currency == "USD" else 0.25 * cash
+    dollars = {"USD": (cash if currency == "USD" else cash - at_home, stock, option)}
+    parts = dollars if currency == "USD" else {currency: (at_home, 0.0, 0.0), **dollars}
+    rows: dict[str, dict[str, str]] = {}
+    rate = PER_DOLLAR[currency]
+    rows["BASE"] = _ledger_row("BASE", (cash, stock, option), rate, 1.0)
+    for name, amounts in parts.items():
+        units = PER_DOLLAR[name]
+        rows[name] = _ledger_row(name, amounts, units, rate / units)
+    return rows
+
+
+def _ledger_row(
+    name: str, dollars: tuple[float, float, float], units: float, rate: float
+) -> dict[str, str]:
+    cash, stock, option = (amount * units for amount in dollars)
+    return {
+        "Currency": name,
+        "RealCurrency": name,
+        "CashBalance": f"{cash:.4f}",
+        "TotalCashBalance": f"{cash:.4f}",
+        "AccruedCash": "0.00",
+        "NetDividend": "0.00",
+        "StockMarketValue": f"{stock:.2f}",
+        "OptionMarketValue": f"{option:.2f}",
+        "NetLiquidationByCurrency": f"{cash + stock + option:.4f}",
+        "UnrealizedPnL": "0.00",
+        "RealizedPnL": "0.00",
+        "ExchangeRate": f"{rate:.8g}",
+    }
+
+
+_COMBINATION = 28812380
+"""Contract id that TWS gives to combinations."""
+
+
+def day_of_trading(
+    holdings: Sequence[Holding], listing_of: Callable[[Holding], Listing | None], now: datetime
+) -> tuple[MarketFill, ...]:
+    """
+    Today's executions behind *holdings*: a calendar opened as one order, shares sold.
+
+    TWS reports the combination as a row of its own beside its legs, corrects one of them later
+    under the next number, and gives no profit for what only opened.
+    """
+    named = [(holding, listing) for holding in holdings if (listing := listing_of(holding))]
+    legs = [(h, x) for h, x in named if x.symbol == "QQQ" and x.right]
+    shares = [(h, x) for h, x in named if x.symbol == "TLT" and not x.right]
+    fills: list[MarketFill] = []
+    traded = now - timedelta(hours=2, minutes=7)
+    if len(legs) == 2:
+        net = round(sum(h.average_cost * h.quantity for h, _ in legs) / 100.0, 2)
+        whole = Listing(_COMBINATION, "QQQ", "BAG", "SMART", local_symbol=str(_COMBINATION))
+        fills.append(
+            MarketFill(
+                "0000e215.674f3a10.01.01", legs[0][0].account, traded, 1.0, net, contract=whole,
+                exchange="SMART", order_id=41, perm_id=1_733_442_101, client_id=0,
+            )
+        )  # fmt: skip
+        for number, (holding, _) in enumerate(legs, start=2):
+            price = round(holding.average_cost / 100.0, 2)
+            fill = MarketFill(
+                f"0000e215.674f3a10.{number:02}.01", holding.account, traded, holding.quantity,
+                price, holding.con_id, order_id=41, perm_id=1_733_442_101, commission=0.65,
+            )  # fmt: skip
+            if number == 3:
+                wrong = replace(fill, price=round(price + 0.05, 2))
+                fills += [wrong, replace(fill, exec_id=f"{fill.exec_id[:-2]}02", reported_s=0.4)]
+            else:
+                fills.append(fill)
+    for holding, _ in shares:
+        price = round(holding.average_cost * 0.94, 2)
+        fills.append(
+            MarketFill(
+                "0000e215.674f3b77.01.01", holding.account, now - timedelta(minutes=48), -10.0,
+                price, holding.con_id, exchange="ARCA", order_id=42, perm_id=1_733_442_118,
+                commission=1.0, realized=round((price - holding.average_cost) * 10.0 - 1.0, 2),
+                reported_s=-1.0,
+            )
+        )  # fmt: skip
+    return tuple(fills)
 
 
 def _values(
     lines: Sequence[UnderlyingLeg], currency: str, cash: float
 ) -> dict[str, tuple[str, str]]:
-    rate = _RATES[currency]
+    rate = PER_DOLLAR[currency]
     initial, maintenance = margin(lines)
     stock = sum(x.quantity * x.price * x.fx for x in lines if not x.right)
     option = sum(x.quantity * x.price * x.multiplier * x.fx for x in lines if x.right)
@@ -219,7 +314,7 @@ def _values(
         **{
             # A tag may come several times: what follows the blank tells them apart.
             f"ExchangeRate {other}": (f"{rate / per_dollar:.6f}", other)
-            for other, per_dollar in _RATES.items()
+            for other, per_dollar in PER_DOLLAR.items()
             if other != "USD" and any(x.fx != 1.0 for x in lines)
         },
     }

@@ -335,6 +335,9 @@ DEMO: tuple[Instrument, ...] = (
          div_yield=0.042, ex_months=(6, 11), liquidity=0.2, category="Telecommunications"),
     _row(_INDEX, "ES", "E-mini S&P 500", 6041.25, 0.171, 1.1, _ES_CLASSES, sec_type="FUT",
          primary_exchange="CME", venue=_CHICAGO, root="ES", liquidity=0.8, price_step=0.05),
+    _row(SHARE, "AMZN", "AMAZON.COM INC", 221.34, 0.318, 0.5, listed("AMZN", 2.5, 5.0),
+         earnings=date(2027, 2, 4), earnings_move=0.06, liquidity=0.75,
+         industry="Communications", category="Internet", subcategory="E-Commerce/Products"),
 )
 # fmt: on
 """The demo: everything that documentation and tests name, and the mission's default symbols."""

@@ -15,8 +15,9 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 
 from tomic.sim import market
-from tomic.sim.market import account as accounting
+from tomic.sim.market import account as accounting, forex
 from tomic.sim.market.instruments import Instrument
+from tomic.sim.market.intraday import Session, bars_within
 from tomic.sim.market.prices import shared_board
 from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
@@ -45,7 +46,7 @@ class ModelMarket:
         accounts: Account numbers; the holdings belong to the first.
         currency: Base currency of the accounts: USD, EUR, GBP or CHF.
         splits: New shares per old one, by symbol: prices and history as after a split.
-        fills: Executions of the day.
+        fills: Executions of the day; None for those behind the demo account's holdings.
         planned: What the first account holds; the book of the demo by default.
 
     Attributes:
@@ -68,7 +69,7 @@ class ModelMarket:
         accounts: Sequence[str] = (accounting.PAPER_ACCOUNT,),
         currency: str = "USD",
         splits: Mapping[str, float] | None = None,
-        fills: Sequence[market.MarketFill] = (),
+        fills: Sequence[market.MarketFill] | None = None,
         planned: Sequence[accounting.Planned] | None = None,
     ) -> None:
         self.seed = seed
@@ -80,7 +81,7 @@ class ModelMarket:
         self.board = shared_board(self._instruments, seed, self.start, splits or {})
         self._catalogue = self.board.catalogue
         self._accounts, self._currency = tuple(accounts), currency
-        self._fills = tuple(fills)
+        self._fills = None if fills is None else tuple(fills)
         self._planned = accounting.DEMO_BOOK if planned is None else tuple(planned)
         self._book: market.AccountBook | None = None
 
@@ -113,6 +114,8 @@ class ModelMarket:
 
     def is_open(self, con_id: int) -> bool:
         """Whether the contract's liquid hours hold now; an unknown contract is never open."""
+        if con_id in forex.PAIRS:
+            return forex.is_open(self.now())
         instrument = self._catalogue.underlying_of(con_id)
         kind = None if instrument else self._catalogue.option_class(con_id)
         owner = kind[0] if kind else instrument
@@ -126,6 +129,8 @@ class ModelMarket:
     def find(self, wanted: ContractSpec) -> Sequence[market.Listing]:
         """All contracts that fit; an empty or zero field is open, and con_id alone is enough."""
         fitting: Iterable[market.Listing]
+        if wanted.sec_type == "CASH" or wanted.con_id in forex.PAIRS:
+            return forex.find(wanted, self.now().astimezone(market.listings.NEW_YORK).date())
         if wanted.con_id:
             known = self._catalogue.listing(wanted.con_id)
             fitting = [known] if known and wanted.sec_type in ("", known.sec_type) else []
@@ -149,6 +154,8 @@ class ModelMarket:
 
     def frozen_quote(self, con_id: int) -> market.Quote | None:
         """The last values of the session that is on, or of the last one."""
+        if (pair := forex.PAIRS.get(con_id)) is not None:
+            return forex.quote(pair, self.start, self.seed)
         instrument = self._catalogue.underlying_of(con_id)
         if instrument is not None:
             return self.board.underlying_quote(instrument)
@@ -156,7 +163,46 @@ class ModelMarket:
 
     def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[market.Bar] | None:
         """Daily bars of *days* sessions up to *end*, oldest first; None where IB has no series."""
+        if (pair := forex.PAIRS.get(con_id)) is not None:
+            known = min(end, self.now())
+            return (
+                forex.bars(pair, what, days, known, self.seed) if forex.has_series(what) else None
+            )
         return self.board.bars(con_id, what, days, end)
+
+    def intraday(
+        self, con_id: int, what: str, size_s: int, days: int, end: datetime
+    ) -> Sequence[market.Bar] | None:
+        """
+        Bars of *size_s* seconds of *days* sessions up to *end*, in regular hours only.
+
+        None where IB has no such series, as for volatilities.
+        """
+        daily = None if what.endswith("VOLATILITY") else self.bars(con_id, what, days, end)
+        if daily is None:
+            return None
+        session = forex.session if con_id in forex.PAIRS else self._session_of(con_id)
+        until = min(end, self.now())
+        return bars_within(f"{con_id} {self.seed}", daily, size_s, session, until)
+
+    def _session_of(self, con_id: int) -> Session:
+        instrument = self._catalogue.underlying_of(con_id)
+        kind = None if instrument else self._catalogue.option_class(con_id)
+        owner = instrument or (kind[0] if kind else None)
+        hours = market.listings.STOCK_LIQUID
+        if owner is not None:
+            hours = market.listings.liquid(owner, option=kind is not None)
+        return lambda bar: market.listings.session(hours, bar.day)
+
+    def calculate(
+        self, con_id: int, under_price: float, *, price: float | None, volatility: float | None
+    ) -> market.Computation | None:
+        """What an option costs at a volatility, or the volatility behind a price, with Greeks."""
+        if self._catalogue.option_class(con_id) is None:
+            return None
+        return self.board.calculate(
+            con_id, self.now(), under_price, price=price, volatility=volatility
+        )
 
     def book(self) -> market.AccountBook:
         """Accounts, values and positions."""
@@ -167,8 +213,14 @@ class ModelMarket:
                 if (holding := self._planned_holding(plan)) is not None
             ]
             book = accounting.open_book(self._accounts, self._currency, holdings, self._line)
-            self._book = replace(book, fills=self._fills)
+            fills = self._fills
+            if fills is None:
+                fills = accounting.day_of_trading(holdings, self._listing_of, self.start)
+            self._book = replace(book, fills=fills)
         return self._book
+
+    def _listing_of(self, holding: market.Holding) -> market.Listing | None:
+        return self._catalogue.listing(holding.con_id)
 
     def whatif_margin(
         self, account: str, legs: Sequence[tuple[int, float]]
@@ -177,6 +229,8 @@ class ModelMarket:
         book = self.book()
         if account not in book.accounts:
             return None
+        if any(con_id in forex.PAIRS for con_id, _ in legs):
+            return self._cash_margin(legs)
         if any(self._catalogue.listing(con_id) is None for con_id, _ in legs):
             return None
         mine = [holding for holding in book.holdings if holding.account == account]
@@ -186,6 +240,15 @@ class ModelMarket:
             [self._line(holding) for holding in accounting.merged([*mine, *added])]
         )
         return round(after[0] - before[0], 2), round(after[1] - before[1], 2)
+
+    def _cash_margin(self, legs: Sequence[tuple[int, float]]) -> tuple[float, float] | None:
+        """Of currencies alone: a combination with anything else cannot be ordered."""
+        pairs = [(forex.PAIRS.get(con_id), quantity) for con_id, quantity in legs]
+        dollars = sum(forex.margin(pair, quantity) for pair, quantity in pairs if pair is not None)
+        if any(pair is None for pair, _ in pairs):
+            return None
+        amount = round(dollars * forex.PER_DOLLAR[self._currency], 2)
+        return amount, amount
 
     def _line(self, holding: market.Holding) -> accounting.UnderlyingLeg:
         listing = self._catalogue.listing(holding.con_id)

@@ -27,7 +27,7 @@ from itertools import pairwise
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
-from tomic.quant import american, black_scholes
+from tomic.quant import american, black_scholes, implied
 from tomic.sim.market import Bar, Computation, Quote, listings
 from tomic.sim.market.instruments import DEMO, Instrument, OptionClass
 from tomic.sim.market.listings import Catalogue, generator
@@ -727,6 +727,50 @@ class QuoteBoard:
             raise ValueError(f"no contract {con_id} in this market")
         built, position = self.slice_of(*kind)
         return float(built.fair[position[con_id]])
+
+    def calculate(
+        self,
+        con_id: int,
+        now: datetime,
+        under_price: float,
+        *,
+        price: float | None,
+        volatility: float | None,
+    ) -> Computation | None:
+        """
+        An option's price at a volatility, or the volatility behind its price, and its Greeks.
+
+        None where no volatility gives that price.
+        """
+        kind = self.catalogue.option_class(con_id)
+        if kind is None or (price is None) == (volatility is None):
+            return None
+        instrument, rule, expiry = kind
+        listing = self.catalogue.listing(con_id)
+        if listing is None:
+            return None
+        end = listings.settlement(rule, expiry, instrument.venue)
+        paid = carry(instrument, under_price, now, end)
+        model = black_scholes if instrument.is_index else american
+        solve = implied.implied_vol if instrument.is_index else american.implied_vol
+        terms = (under_price, listing.strike, years(now, end), RATE, paid.div_yield)
+        is_call = listing.right == "C"
+        sigma = volatility
+        if price is not None:
+            sigma = float(solve(price, *terms, is_call))
+        if sigma is None or not 0.0 < sigma < 100.0:
+            return None
+        greeks = model.greeks(*terms, sigma, is_call)
+        return Computation(
+            iv=sigma,
+            delta=float(greeks.delta),
+            price=float(greeks.price),
+            pv_dividend=paid.pv_dividend,
+            gamma=float(greeks.gamma),
+            vega=float(greeks.vega),
+            theta=float(greeks.theta),
+            underlying=under_price,
+        )
 
     def underlying_quote(self, instrument: Instrument) -> Quote:
         """Quote of a share, fund or index."""

@@ -21,7 +21,9 @@ from tomic.sim.server.ledger import Ledger
 from tomic.sim.server.limits import MessageMeter
 from tomic.sim.server.lookup import Lookup, subject_of
 from tomic.sim.server.market_data import BarAnswers, Subscriptions
+from tomic.sim.server.reference_data import ReferenceData
 from tomic.sim.server.state import Client, GatewayState, Handlers
+from tomic.sim.server.streams import Streams
 from tomic.wire import requests
 from tomic.wire.answers import ManagedAccounts, NextValidId
 from tomic.wire.framing import Hello, RequestStream, WireError, frame_fields
@@ -41,7 +43,8 @@ class Gateway(GatewayState):
         host, port: Where to listen; port 0 takes a free one, see :attr:`port`.
         faults: What goes wrong.
         seed: Of the delays and of the contracts that a share of faults hits.
-        profile: How fast it answers.
+        profile: How it speaks and how fast: ``reality`` (the default) has the warts of TWS,
+            ``tidy`` has none and is for what must be the same to the byte; or a :class:`Profile`.
         limits: What it allows.
         read_only: Refuse even what-if orders, as TWS does with its read-only setting.
         server_version: The highest server version it offers, 157 to 178.
@@ -49,7 +52,7 @@ class Gateway(GatewayState):
         times: The login's time zone, and the form in which times are written.
 
     Raises:
-        ValueError: The server version is not one of those.
+        ValueError: The server version or the profile is not one of those.
         OSError: The port is taken (on entering the context).
     """
 
@@ -131,7 +134,14 @@ class Connection(Client, asyncio.Protocol):
             requests.StartApi: ("start_api", self._start),
             requests.ReqMarketDataType: ("market_data_type", self._set_data_type),
         }
-        for part in (self._lines, Lookup(self), BarAnswers(self), Ledger(self)):
+        for part in (
+            self._lines,
+            Lookup(self),
+            BarAnswers(self),
+            Streams(self),
+            ReferenceData(self),
+            Ledger(self),
+        ):
             self._handlers.update(part.handlers())
 
     def lose_lines(self) -> None:

@@ -6,14 +6,14 @@ Source: TWS API, "Executions and Commissions".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tomic.sim import faults
-from tomic.sim.market import Holding, Listing, MarketFill, Quote
+from tomic.sim.market import AccountBook, Holding, Listing, MarketFill, Quote
 from tomic.sim.server.limits import Times
-from tomic.sim.server.lookup import subject_of
+from tomic.sim.server.lookup import complaint, find, subject_of
 from tomic.sim.server.state import ANSWERLESS, Client, Handlers
 from tomic.wire import answers, requests
 from tomic.wire.layout import UNSET
@@ -24,8 +24,16 @@ LEDGER_TAGS = (
     "AccruedCash", "CashBalance", "ExchangeRate", "NetDividend", "NetLiquidationByCurrency",
     "OptionMarketValue", "RealizedPnL", "StockMarketValue", "TotalCashBalance", "UnrealizedPnL",
 )  # fmt: skip
+EVERY_ACCOUNT = "All"
+"""How TWS names the account of ledger rows, which are those of the whole login."""
 COMMISSION = 0.65
-"""Currency per option contract or share lot in a what-if answer."""
+"""Dollars per option contract in a what-if answer."""
+_SHARE_COMMISSION, _LEAST_COMMISSION = 0.005, 1.0
+"""Dollars per share, and per order of shares at least."""
+_CASH_COMMISSION = 2.0
+"""Dollars per order of currencies: the least that IB takes."""
+_CURRENCIES = "IDEALPRO"
+"""Where currencies trade; orders sent there are not called directly routed."""
 _READ_ONLY = "The API interface is currently in Read-Only mode."
 
 
@@ -57,6 +65,8 @@ class Ledger:
             ),
             requests.ReqExecutions: ("executions", self._executions),
             requests.ReqPnL: self._opened("pnl", self._pnl),
+            requests.ReqPnLSingle: self._opened("pnl", self._pnl_single),
+            requests.CancelPnLSingle: self._closed("pnl"),
             requests.ReqUserInfo: ("user_info", self._user_info),
             PlaceOrder: ("place_order", self._order),
             requests.CancelOrder: (ANSWERLESS, self._cancel_order),
@@ -163,6 +173,29 @@ class Ledger:
     def _pnl(self, request: requests.ReqPnL) -> None:
         self._client.send(answers.PnL(request.req_id))
 
+    def _pnl_single(self, request: requests.ReqPnLSingle) -> None:
+        """Of a contract that is not held the position is zero and the rest unset."""
+        held = [
+            (holding, listing)
+            for holding, listing in self._holdings(request.account)
+            if holding.con_id == request.con_id
+        ]
+        if not held:
+            self._client.send(answers.PnLSingle(request.req_id, 0.0))
+            return
+        holding, listing = held[0]
+        quote = self._market.quote(holding.con_id) or Quote()
+        row = _portfolio(holding, listing, quote, self._last_trade(listing))
+        self._client.send(
+            answers.PnLSingle(
+                request.req_id,
+                row.position,
+                unrealized=row.unrealized,
+                realized=row.realized,
+                value=row.value,
+            )
+        )
+
     # positions
 
     def _holdings(self, account: str = "") -> Iterator[tuple[Holding, Listing]]:
@@ -210,15 +243,27 @@ class Ledger:
             return
         tags = [tag.strip() for tag in request.tags.split(",") if tag.strip()]
         wanted = {tag for tag in tags if not tag.startswith("$LEDGER")}
-        if any(tag.startswith("$LEDGER") for tag in tags):
+        ledgers = [tag for tag in tags if tag.startswith("$LEDGER")]
+        book = self._market.book()
+        real = self._client.gateway.profile.is_real and bool(book.ledger)
+        if ledgers and not real:
             wanted.update(LEDGER_TAGS)
-        for account, values in self._market.book().values.items():
+        for account, values in book.values.items():
             for tag, (value, currency) in values.items():
                 name = tag.partition(" ")[0]
                 if name in wanted:
                     row = answers.SummaryValue(request.req_id, account, name, value, currency)
                     self._client.send(row)
+        for ledger in ledgers if real else ():
+            self._send_ledger(request.req_id, book, ledger.partition(":")[2] or "BASE")
         self._client.send(answers.SummaryEnd(request.req_id))
+
+    def _send_ledger(self, req_id: int, book: AccountBook, currency: str) -> None:
+        """What all accounts hold together, which TWS reports under a name of its own."""
+        for name, values in book.ledger.items():
+            if currency in ("ALL", name):
+                for tag, value in values.items():
+                    self._client.send(answers.SummaryValue(req_id, EVERY_ACCOUNT, tag, value, name))
 
     def _cancel_summary(self, request: requests.CancelAccountSummary) -> None:
         self._summaries.discard(request.req_id)
@@ -274,6 +319,12 @@ class Ledger:
         if gateway.read_only:
             client.error(order.order_id, 321, _READ_ONLY)
             return
+        objection = complaint(order.contract)
+        if not (objection or order.contract.exchange):
+            objection = "Please enter exchange"
+        if objection:
+            client.error(order.order_id, 321, objection)
+            return
         legs = self._legs(order)
         account = self._account(order.account)
         if not legs or account is None:
@@ -285,24 +336,56 @@ class Ledger:
             return
         subject = subject_of(self._market, order)
         warned = gateway.interference.aimed(faults.OrderWarned, "place_order", subject)
-        for code in warned.codes if warned is not None else ():
-            client.error(order.order_id, code, "SMART", text=warned.text if warned else "")
+        codes = warned.codes if warned is not None else self._warnings(order, legs)
+        for code in codes:
+            text = warned.text if warned is not None else ""
+            client.error(order.order_id, code, order.contract.exchange, text=text)
         if warned is not None and not warned.margins:
             return
-        self._what_if(order, account, change, sum(abs(quantity) for _, quantity in legs))
+        self._what_if(order, account, change, self._commission(legs))
+
+    def _warnings(self, order: PlaceOrder, legs: Sequence[tuple[int, float]]) -> Iterator[int]:
+        """
+        What TWS says of an order before its margins, which it computes all the same.
+
+        10349, about a time in force, depends on a setting of TWS and is left to a fault.
+        """
+        if not self._client.gateway.profile.is_real:
+            return
+        if order.contract.exchange not in ("SMART", _CURRENCIES):
+            yield 10311
+        if not all(self._market.is_open(con_id) for con_id, _ in legs):
+            yield 399
+
+    def _commission(self, legs: Sequence[tuple[int, float]]) -> float:
+        """Of options by the contract, of shares and currencies by the order."""
+        listings = [(self._listing(con_id), quantity) for con_id, quantity in legs]
+        if any(listing is not None and listing.sec_type == "CASH" for listing, _ in listings):
+            return _CASH_COMMISSION
+        options = sum(abs(n) for listing, n in listings if listing and listing.sec_type == "OPT")
+        shares = sum(abs(n) for listing, n in listings if listing and listing.sec_type == "STK")
+        shares_cost = max(_SHARE_COMMISSION * shares, _LEAST_COMMISSION) if shares else 0.0
+        return COMMISSION * options + shares_cost
 
     def _legs(self, order: PlaceOrder) -> list[tuple[int, float]]:
         signs = {"BUY": 1.0, "SELL": -1.0}
         lot = signs.get(order.action, 0.0) * order.quantity
-        legs = [(order.contract.con_id, lot)]
         if order.contract.sec_type == "BAG":
             legs = [
                 (leg.con_id, lot * leg.ratio * signs.get(leg.action, 0.0)) for leg in order.legs
             ]
-        return legs if all(self._listing(con_id) and amount for con_id, amount in legs) else []
+        else:
+            # A contract need not be named by its id.
+            fitting = find(self._market, order.contract)
+            legs = [(fitting[0].con_id, lot)] if len(fitting) == 1 else []
+        return (
+            legs
+            if legs and all(self._listing(con_id) and amount for con_id, amount in legs)
+            else []
+        )
 
     def _what_if(
-        self, order: PlaceOrder, account: str, change: tuple[float, float], contracts: float
+        self, order: PlaceOrder, account: str, change: tuple[float, float], commission: float
     ) -> None:
         """TWS answers twice: first with unset margins, then with the real ones."""
         client = self._client
@@ -312,10 +395,10 @@ class Ledger:
             _number(values, "MaintMarginReq"),
             _number(values, "EquityWithLoanValue"),
         )
-        moved = (change[0], change[1], -COMMISSION * contracts)
+        moved = (change[0], change[1], -commission)
         after = (before[0] + moved[0], before[1] + moved[1], before[2] + moved[2])
         base = values.get("NetLiquidation", ("", "USD"))[1]
-        margins = Margins(before, moved, after, COMMISSION * contracts, base)
+        margins = Margins(before, moved, after, commission, base)
         client_id = client.client_id or 0
         client.send(WhatIfOrder(order, client_id=client_id))
         client.send(WhatIfOrder(order, margins, client_id=client_id))
@@ -377,7 +460,7 @@ def _portfolio(
         price /= listing.magnifier
     value = price * factor * holding.quantity
     return answers.PortfolioValue(
-        contract=_described(listing, listing.primary_exchange or listing.exchange, last_trade),
+        contract=_described(listing, _primary_of(listing), last_trade),
         position=holding.quantity,
         price=price,
         value=value,
@@ -386,6 +469,17 @@ def _portfolio(
         realized=0.0,
         account=holding.account,
     )
+
+
+def _primary_of(listing: Listing) -> str:
+    """
+    The exchange that TWS names with a position: never SMART.
+
+    Options have no primary one in their details; of a position TWS gives a venue all the same.
+    """
+    venues = [name for name in listing.valid_exchanges.split(",") if name not in ("", "SMART")]
+    named = listing.primary_exchange or listing.exchange
+    return venues[0] if named in ("", "SMART") and venues else named
 
 
 def is_blank(request: requests.ReqExecutions) -> bool:

@@ -64,11 +64,14 @@ TEXTS: dict[int, str] = {
     2108: "Market data farm connection is inactive but should be available upon demand.usfarm",
     2110: "Connectivity between Trader Workstation and server is broken. It will be restored "
     "automatically.",
+    2119: "Market data farm is connecting:usfarm",
     2150: "Invalid position trade derived value",
     2157: "Sec-def data farm connection is broken:secdefil",
     2158: "Sec-def data farm connection is OK:secdefil",
     2172: "The version of the application you are running, 1019.2, needs to be upgraded, as it "
     "will be desupported on 20250320. The minimum supported version at that time will be 1030.1. ",
+    2188: "Up-to-the-second historical data requires additional subscription for API. See link in "
+    "'Market Data Connections' dialog for more details.{}",
     10089: "Requested market data requires additional subscription for API. See link in 'Market "
     "Data Connections' dialog for more details.{}",
     10090: "Part of requested market data is not subscribed. Subscription-independent ticks are "
@@ -80,6 +83,7 @@ TEXTS: dict[int, str] = {
     10167: "Requested market data is not subscribed. Displaying delayed market data.{}",
     10168: "Requested market data is not subscribed. Delayed market data is not enabled.{}",
     10186: "Requested market data is not subscribed. Delayed market data is not enabled.{}",
+    10190: "Max number of tick-by-tick requests has been reached.",
     10197: "No market data during competing live session",
     10225: "Bust event occurred, current subscription is deactivated. Please resubscribe real-time "
     "bars immediately.",
@@ -133,9 +137,19 @@ class Limits:
         return replace(self, messages_per_s=None)
 
 
+class Manner(StrEnum):
+    """How the gateway speaks."""
+
+    REALITY = "reality"
+    """As TWS does, warts included: advisory codes beside data, rows that name no account of the
+    login, ticks that nobody asked for, times in the zone of the login."""
+    TIDY = "tidy"
+    """The same numbers without the warts, for what must be the same to the byte."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How fast the gateway answers, seconds; a pair is drawn from evenly."""
+    """How the gateway speaks, and how fast, in seconds; a pair is drawn from evenly."""
 
     latency_s: float = 0.02
     """Round trip of every message."""
@@ -155,6 +169,26 @@ class Profile:
     """When a snapshot that stays incomplete ends."""
     update_s: float = 1.0
     """Between two updates of one streaming line."""
+    manner: Manner = Manner.REALITY
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the gateway speaks as TWS does, warts included."""
+        return self.manner == Manner.REALITY
+
+    def tidied(self) -> Self:
+        """The same speed without the warts."""
+        return replace(self, manner=Manner.TIDY)
+
+    @classmethod
+    def named(cls, manner: str) -> Self:
+        """
+        The profile of that name, ``reality`` or ``tidy``, at the usual speed.
+
+        Raises:
+            ValueError: There is no such profile.
+        """
+        return cls(manner=Manner(manner))
 
     @classmethod
     def instant(cls) -> Self:
@@ -299,6 +333,8 @@ class HistoryMeter:
 
 
 _ZONES = {
+    "US/Eastern": "America/New_York",
+    "US/Central": "America/Chicago",
     "EST": "America/New_York",
     "CST": "America/Chicago",
     "PST": "America/Los_Angeles",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time
 from typing import TypeVar
@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic.sim import faults
 from tomic.sim.faults import Subject
-from tomic.sim.market import Bar, Computation, Listing, Quote
+from tomic.sim.market import Bar, Computation, Intraday, Listing, Quote
+from tomic.sim.market.intraday import merged
 from tomic.sim.server.lookup import resolve, subject_of_listing
 from tomic.sim.server.state import Client, Handlers
 from tomic.wire import answers
@@ -25,24 +26,63 @@ _DELAYED = {
     10: 80, 11: 81, 12: 82, 13: 83,
 }  # fmt: skip
 
-_SHARES = frozenset(
-    {
-        100, 101, 104, 105, 106, 165, 220, 221, 225, 232, 233, 236, 258, 47, 293, 294, 295, 318,
-        375, 411, 456, 59, 460, 576, 577, 578, 586, 587, 588, 595, 614, 619, 623,
-    }
-)  # fmt: skip
-LEGAL_GENERIC: dict[str, frozenset[int]] = {
-    "STK": _SHARES,
-    "IND": (_SHARES | {162}) - {236, 258, 47},
-    "FUT": (_SHARES | {162}) - {236, 258, 47},
-    "OPT": _SHARES - {104, 411, 456, 59, 258, 47, 576, 578},
-    "FOP": _SHARES - {104, 411, 456, 59, 258, 47, 576, 578},
-}
+_GENERIC_NAMES: dict[str, str] = {
+    "100": "Option Volume", "101": "Option Open Interest", "104": "histvolat",
+    "105": "Average Opt Volume", "106": "impvolat", "162": "Index Future Premium", "165": "Misc. Stats",
+    "221/220": "Creditman Mark Price", "225": "Auction", "232/221": "Pl Price",
+    "233": "RTVolume", "236": "inventory", "258/47": "Fundamentals", "293": "TradeCount",
+    "294": "TradeRate", "295": "VolumeRate", "318": "LastRTHTrade", "375": "RTTrdVolume",
+    "411": "rthistvol", "456/59": "IBDividends", "460": "Bond Factor Multiplier",
+    "576": "EtfNavBidAsk(navbidask)", "577": "EtfNavLast(navlast)",
+    "578": "EtfNavClose(navclose)", "586": "IPOHLMPRC", "587": "Pl Price Delayed",
+    "588": "Futures Open Interest", "595": "Short-Term Volume X Mins",
+    "614": "EtfNavMisc(high/low)", "619": "Creditman Slow Mark Price",
+    "623": "EtfFrozenNavLast(fznavlast)", "787": "Odd Lot",
+}  # fmt: skip
 """
-Generic tick ids per security type; one illegal id refuses the whole subscription.
+Generic ticks as the list in a 321 writes them; two numbers are two names of one tick.
 
-Those from 576 on are what a TWS listed in a 321 of 2022 (deephaven-ib, issue 46).
+Those but for 104 and 787 are what a TWS listed in 2022 (deephaven-ib, issue 46).
 """
+_OLD = 104
+"""What newer TWS no longer serves: 30-day historical volatility comes with 411."""
+_NOT_OF_INDICES = frozenset({"236", "258/47", "787"})
+_NOT_OF_OPTIONS = frozenset({"104", "411", "456/59", "258/47", "576", "578", "787"})
+
+
+def _numbers(names: Iterable[str]) -> frozenset[int]:
+    return frozenset(int(number) for name in names for number in name.split("/"))
+
+
+_SHARES = tuple(name for name in _GENERIC_NAMES if name != "162")
+_LEGAL_NAMES: dict[str, tuple[str, ...]] = {
+    "STK": _SHARES,
+    "IND": tuple(name for name in _SHARES if name not in _NOT_OF_INDICES),
+    "OPT": tuple(name for name in _SHARES if name not in _NOT_OF_OPTIONS),
+    "FUT": (*(name for name in _SHARES if name not in _NOT_OF_INDICES), "162"),
+    "FOP": tuple(name for name in _SHARES if name not in _NOT_OF_OPTIONS),
+    "CASH": ("100", "101", "106", "165", "221/220", "232/221", "233", "411"),
+}
+LEGAL_GENERIC = {kind: _numbers(names) for kind, names in _LEGAL_NAMES.items()}
+"""Generic tick ids per security type; one illegal id refuses the whole subscription."""
+
+
+def legal_generic(
+    sec_type: str, *, real: bool, without: Collection[int] = ()
+) -> tuple[frozenset[int], str]:
+    """The legal ids of a security type but some, and the list of them in an error 321."""
+    legal = LEGAL_GENERIC.get(sec_type, frozenset()) - ({_OLD} if real else set()) - {*without}
+    named = {name: text for name, text in _GENERIC_NAMES.items() if _numbers((name,)) <= legal}
+    return legal, ",".join(f"{name}({text})" for name, text in named.items())
+
+
+_VENUES = (
+    ("AMEX", "A"), ("NASDAQ", "Q"), ("CHX", "M"), ("BATS", "Z"), ("ARCA", "P"), ("NYSE", "N"),
+    ("ISE", "I"), ("CBOE", "W"), ("PHLX", "X"), ("EDGEA", "J"), ("BYX", "Y"), ("DRCTEDGE", "K"),
+    ("IEX", "V"), ("MEMX", "U"), ("PEARL", "H"), ("LTSE", "L"),
+)  # fmt: skip
+VENUE_LETTERS = dict(_VENUES)
+"""Letter of an exchange in ticks 32, 33 and 84."""
 
 
 _COMPUTED = tuple(item.name for item in fields(Computation))
@@ -143,6 +183,35 @@ def _underlying_generics(req_id: int, quote: Quote, wanted: frozenset[int]) -> I
             yield TickGeneric(req_id, tick, value)
     if {456, 59} & wanted and quote.dividends is not None:
         yield TickString(req_id, 59, quote.dividends)
+    if 787 in wanted:
+        yield from odd_lot_ticks(req_id, quote)
+
+
+def venue_ticks(
+    req_id: int, quote: Quote, *, option: bool, now: datetime, delayed: bool
+) -> Iterator[Tick]:
+    """Where bid, ask and last come from, when the last was, and whether trading is halted."""
+    letters = "WXI" if option else "PQZ"
+    if not delayed:
+        pairs = ((32, quote.bid, letters), (33, quote.ask, letters[::-1]))
+        for tick, price, where in pairs:
+            if price is not None:
+                yield TickString(req_id, tick, where)
+        if quote.last is not None:
+            yield TickString(req_id, 84, letters[0])
+    if quote.last is not None:
+        yield TickString(req_id, 88 if delayed else 45, str(int(now.timestamp())))
+    yield TickGeneric(req_id, 90 if delayed else 49, 0.0)
+
+
+def odd_lot_ticks(req_id: int, quote: Quote) -> Iterator[Tick]:
+    """The best bid and ask of fewer than a round lot: a cent better, where there are any."""
+    sides = ((105, 107, 109, quote.bid, 0.01), (106, 108, 110, quote.ask, -0.01))
+    for price_tick, size_tick, venue_tick, price, better in sides:
+        if price is not None:
+            yield TickPrice(req_id, price_tick, round(price + better, 4), 7)
+            yield TickSize(req_id, size_tick, 7)
+            yield TickString(req_id, venue_tick, "K")
 
 
 _SLOTS = 4
@@ -256,15 +325,15 @@ class Subscriptions:
         listing = resolve(self._client, request.req_id, request.contract)
         if listing is None:
             return None
-        legal = LEGAL_GENERIC.get(listing.sec_type, frozenset())
         unknown = self._gateway.interference.of(faults.IllegalTicks)
-        legal -= {tick for fault in unknown for tick in fault.ids}
-        illegal = generics - legal
-        if illegal:
+        refused = {tick for fault in unknown for tick in fault.ids}
+        legal, named = legal_generic(
+            listing.sec_type, real=self._gateway.profile.is_real, without=refused
+        )
+        if generics - legal:
             complaint = f"Incorrect generic tick list of {request.generic_ticks}."
             if all(fault.listed for fault in unknown):
-                names = ",".join(str(tick) for tick in sorted(legal))
-                complaint += f" Legal ones for ({listing.sec_type}) are: {names}"
+                complaint += f"  Legal ones for ({listing.sec_type}) are: {named}"
             self._client.error(request.req_id, 321, complaint)
             return None
         subject = subject_of_listing(listing)
@@ -390,6 +459,16 @@ class Subscriptions:
             )
             self._client.send_all(ticks)
             self._client.send_all(day_ticks(line.req_id, quote, delayed=line.delayed))
+            if self._gateway.profile.is_real:
+                self._client.send_all(
+                    venue_ticks(
+                        line.req_id,
+                        quote,
+                        option=line.listing.sec_type == "OPT",
+                        now=self._gateway.market.now(),
+                        delayed=line.delayed,
+                    )
+                )
         line.quoting = True
         self._settle(line, quote)
         if not line.snapshot:
@@ -490,13 +569,13 @@ SERIES = frozenset(
         "HISTORICAL_VOLATILITY", "OPTION_IMPLIED_VOLATILITY",
     }
 )  # fmt: skip
-_BAR_SIZES = frozenset(
-    {
-        "1 secs", "5 secs", "10 secs", "15 secs", "30 secs", "1 min", "2 mins", "3 mins",
-        "5 mins", "10 mins", "15 mins", "20 mins", "30 mins", "1 hour", "2 hours", "3 hours",
-        "4 hours", "8 hours", "1 day", "1 week", "1 month",
-    }
-)  # fmt: skip
+_BAR_SIZES = {
+    "1 secs": 1, "5 secs": 5, "10 secs": 10, "15 secs": 15, "30 secs": 30, "1 min": 60,
+    "2 mins": 120, "3 mins": 180, "5 mins": 300, "10 mins": 600, "15 mins": 900, "20 mins": 1200,
+    "30 mins": 1800, "1 hour": 3600, "2 hours": 7200, "3 hours": 10_800, "4 hours": 14_400,
+    "8 hours": 28_800, "1 day": 86_400, "1 week": 0, "1 month": 0,
+}  # fmt: skip
+"""Seconds of a bar; weeks and months have no fixed length."""
 _BARS_PER_UNIT = {"D": 1, "W": 5, "M": 21, "Y": 252}
 _PACING = "Historical data request pacing violation"
 
@@ -558,7 +637,12 @@ class BarAnswers:
         if listing is None or self._too_fast(request, listing):
             client.end(request.req_id)
             return
-        client.later(client.draw(gateway.profile.history_s), self._answer, request, listing)
+        subject = subject_of_listing(listing)
+        advised = gateway.interference.aimed(faults.Advised, "history", subject)
+        for code in advised.codes if advised is not None else ():
+            client.error(request.req_id, code, f" {listing.symbol}")
+        if advised is None or advised.data != "none":
+            client.later(client.draw(gateway.profile.history_s), self._answer, request, listing)
 
     def _complaint(self, request: ReqHistory) -> str:
         bars = bars_of(request.duration)
@@ -598,21 +682,43 @@ class BarAnswers:
             return
         market = self._gateway.market
         end = end_of(request.end, market.now(), listing.time_zone_id) or market.now()
-        count, what = bars_of(request.duration), request.what.upper()
-        bars = None
-        if request.bar_size == "1 day" and isinstance(count, int):
-            bars = market.bars(listing.con_id, what, count, end)
-        self._client.end(request.req_id)
+        bars = self._bars(request, listing, end)
         if not bars:
-            name = listing.local_symbol or listing.symbol
-            text = f"HMDS query returned no data: {name}@{request.contract.exchange} {what}"
-            self._client.error(request.req_id, 162, text)
+            self._client.end(request.req_id)
+            self._client.error(request.req_id, 162, _no_bars(request, listing))
             return
-        rows = tuple(_row(bar) for bar in bars)
+        if not request.keep_up_to_date:
+            self._client.end(request.req_id)
+        rows = tuple(self._row(bar, request, listing) for bar in bars)
         first, last = bars[0].day, end
         head = f"{first:%Y%m%d} 00:00:00 {listing.time_zone_id}"
         tail = f"{last:%Y%m%d %H:%M:%S} {listing.time_zone_id}"
         self._client.send(answers.HistoricalData(request.req_id, head, tail, rows))
+
+    def _bars(self, request: ReqHistory, listing: Listing, end: datetime) -> Sequence[Bar] | None:
+        market, what = self._gateway.market, request.what.upper()
+        count, size_s = bars_of(request.duration), _BAR_SIZES[request.bar_size]
+        if not isinstance(count, int):
+            return None
+        if size_s == 0 or size_s == 86_400:
+            daily = market.bars(listing.con_id, what, count, end)
+            return daily if size_s or not daily else merged(daily, request.bar_size)
+        if not isinstance(market, Intraday):
+            return None
+        bars = market.intraday(listing.con_id, what, size_s, count, end)
+        seconds = seconds_of(request.duration)
+        return bars if bars is None or seconds is None else bars[-max(seconds // size_s, 1) :]
+
+    def _row(self, bar: Bar, request: ReqHistory, listing: Listing) -> answers.BarRow:
+        """A bar on the wire; daily ones carry their date in both date formats."""
+        day = f"{bar.day:%Y%m%d}"
+        if bar.at is not None:
+            day = self._gateway.times.execution(bar.at, listing.time_zone_id)
+            if request.date_format == 2:
+                day = str(round(bar.at.timestamp()))
+        return answers.BarRow(
+            day, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.average, bar.count
+        )
 
     def _cancel(self, request: CancelHistory) -> None:
         if self._client.open.get(request.req_id) != "history":
@@ -623,9 +729,17 @@ class BarAnswers:
         self._client.error(request.req_id, 162, text)
 
 
-def _row(bar: Bar) -> answers.BarRow:
-    """A bar on the wire; daily ones carry their date in both date formats."""
-    day = f"{bar.day:%Y%m%d}"
-    return answers.BarRow(
-        day, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.average, bar.count
-    )
+def seconds_of(duration: str) -> int | None:
+    """The seconds that a duration in seconds asks for; None for one in days or longer."""
+    match = re.fullmatch(r"\s*(\d{1,6})\s+S\s*", duration.upper())
+    return int(match[1]) if match else None
+
+
+def _no_bars(request: ReqHistory, listing: Listing) -> str:
+    """How TWS says that there are none: of currencies there never are trades."""
+    exchange = request.contract.exchange
+    if listing.sec_type == "CASH" and request.what.upper() == "TRADES":
+        return f"No historical market data for {listing.symbol}/CASH@{exchange} Last 1d"
+    name = listing.local_symbol or listing.symbol
+    series = "_".join(word.capitalize() for word in request.what.split("_"))
+    return f"HMDS query returned no data: {name}@{exchange} {series}"

@@ -51,7 +51,7 @@ class GatewayState(ABC):
         port: int = 0,
         faults: Iterable[Fault] = (),
         seed: int = 0,
-        profile: Profile | None = None,
+        profile: Profile | str | None = None,
         limits: Limits | None = None,
         read_only: bool = False,
         server_version: int = MAX_VERSION,
@@ -65,6 +65,8 @@ class GatewayState(ABC):
         self._server: asyncio.Server | None = None
         self._restarting: asyncio.Task[None] | None = None
         self.market = market
+        if isinstance(profile, str):
+            profile = Profile.named(profile)
         self.profile, self.limits = profile or Profile(), limits or Limits()
         self.read_only, self.server_version = read_only, server_version
         self.times = times or Times()
