@@ -28,7 +28,8 @@ _DELAYED = {
 
 _GENERIC_NAMES: dict[str, str] = {
     "100": "Option Volume", "101": "Option Open Interest", "104": "histvolat",
-    "105": "Average Opt Volume", "106": "impvolat", "162": "Index Future Premium", "165": "Misc. Stats",
+    "105": "Average Opt Volume", "106": "impvolat", "162": "Index Future Premium",
+    "165": "Misc. Stats",
     "221/220": "Creditman Mark Price", "225": "Auction", "232/221": "Pl Price",
     "233": "RTVolume", "236": "inventory", "258/47": "Fundamentals", "293": "TradeCount",
     "294": "TradeRate", "295": "VolumeRate", "318": "LastRTHTrade", "375": "RTTrdVolume",
