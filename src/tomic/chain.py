@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from tomic import dates
 from tomic._drawing import draw
 from tomic._typing import BoolArray, FloatArray
-from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot, Underlying
+from tomic.models import (
+    DataType,
+    ExerciseStyle,
+    OptionQuote,
+    QuoteSource,
+    RowStatus,
+    Spot,
+    Underlying,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,6 +189,11 @@ class Chain:
     def symbol(self) -> str:
         """Symbol of the underlying."""
         return self.underlying.symbol
+
+    @property
+    def exercise_style(self) -> ExerciseStyle:
+        """When options of its class may be exercised."""
+        return self.underlying.exercise_style_of(self.trading_class)
 
     @property
     def is_call(self) -> BoolArray:

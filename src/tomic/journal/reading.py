@@ -122,7 +122,7 @@ def snapshot(
         spot=chain.spot.price,
         data_type=chain.data_type.value,
         rate=chain.rate,
-        european=chain.underlying.exercise_style is ExerciseStyle.EUROPEAN,
+        european=chain.exercise_style is ExerciseStyle.EUROPEAN,
         legs=marked,
         **figures,
     )
@@ -213,7 +213,7 @@ def _shape(
     }
     if len(days) == 1:
         return payoff.segments(*legs, **terms)
-    american = board.chain.underlying.exercise_style is ExerciseStyle.AMERICAN
+    american = board.chain.exercise_style is ExerciseStyle.AMERICAN
     later = [
         later_expiries.from_smiles(
             first.smile, board.outlooks[day].smile, american=american, market=first.market

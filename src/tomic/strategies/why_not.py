@@ -85,6 +85,8 @@ def explain_trade(
     (template,) = templates.choose((asked.strategy,), settings.strategies)
     gate = rules.gate(template, vol, settings)
     refusals = list(gate.reasons)
+    if chain.underlying.settles_in_cash and (refusal := rules.no_shares(template, chain.symbol)):
+        refusals.append(refusal)
     board = boards.prepare(chain, vol, settings)
     located = _locate(board, template, asked, trade)
     if isinstance(located, Refusal):
