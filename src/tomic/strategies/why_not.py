@@ -82,6 +82,8 @@ def explain_trade(
     settings = settings or Settings()
     boards.check_volatility(vol, chain)
     asked = parse_trade(trade)
+    expiries = tuple(chain.named(day) or day for day in asked.expiries)
+    asked = asked._replace(expiries=expiries)
     (template,) = templates.choose((asked.strategy,), settings.strategies)
     gate = rules.gate(template, vol, settings)
     refusals = list(gate.reasons)
