@@ -221,6 +221,22 @@ class Chain:
         """Expiries present, ascending."""
         return tuple(day.item() for day in np.unique(self.columns["expiry"]))
 
+    def named(self, expiry: dt.date) -> dt.date | None:
+        """
+        The expiry of this chain that *expiry* names; None where there is none.
+
+        A class that settles at the open is listed by its last trading day at IB, and named by the
+        day of its settlement in most files and by most people.
+        """
+        if expiry in self.expiries:
+            return expiry
+        settled = partial(
+            dates.settlement_day,
+            trading_class=self.trading_class,
+            symbol=self.symbol if self.underlying.settles_in_cash else "",
+        )
+        return next((day for day in self.expiries if settled(day) == settled(expiry)), None)
+
     @property
     def counts(self) -> dict[str, int]:
         """Status to number of rows, only those present."""

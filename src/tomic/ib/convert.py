@@ -370,7 +370,9 @@ def expiry_of(contract: ib_async.Contract) -> dt.date:
     moment = _MOMENT.fullmatch(text)
     if moment is not None and moment[8]:
         return dates.local_date(to_moment(text, None), "America/New_York")
-    return dates.parse_expiry(text)
+    day = dates.parse_expiry(text)
+    # Nothing trades last on a Saturday: that is where a login in Asia sees Friday's close.
+    return day - dt.timedelta(days=max(day.weekday() - 4, 0))
 
 
 def to_pair(contract: ib_async.Contract) -> Wanted:
