@@ -84,9 +84,9 @@ def _front(
 ) -> ib_async.ContractDetails:
     """The month of a future that is meant: the only one, else the first with enough days left."""
     today = session.clock_now().date()
+    if len(rows) == 1:
+        return rows[0]
     by_day = sorted(rows, key=convert.last_day)
-    if len(by_day) == 1:
-        return by_day[0]
     later = [row for row in by_day if (convert.last_day(row) - today).days >= _LEAST_FUTURE_DAYS]
     front = later[0] if later else by_day[-1]
     others = [row.contract.localSymbol for row in by_day if row is not front and row.contract]

@@ -318,7 +318,7 @@ def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:
         currency=quote_currency(contract.currency, details.priceMagnifier),
         ticker=ticker if ticker and ticker != split_symbol(symbol)[0] else "",
         local_symbol=contract.localSymbol if sec_type == "FUT" else "",
-        expiry=last_day(details) if sec_type == "FUT" else None,
+        expiry=last_day(details) if sec_type == "FUT" and _is_dated(details) else None,
         name=details.longName,
         time_zone=dates.zone(details.timeZoneId).key if details.timeZoneId else "America/New_York",
         sessions=dates.parse_hours(
@@ -430,6 +430,11 @@ def listing_symbol(details: ib_async.ContractDetails, market: MarketSettings) ->
     if contract.currency == "USD" and (contract.secType == "STK" or ticker in market.indices):
         return ticker
     return market.name_of(ticker, exchange, contract.secType)
+
+
+def _is_dated(details: ib_async.ContractDetails) -> bool:
+    contract = details.contract
+    return contract is not None and bool(contract.lastTradeDateOrContractMonth)
 
 
 def last_day(details: ib_async.ContractDetails) -> dt.date:
