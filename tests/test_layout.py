@@ -52,6 +52,7 @@ SUBJECTS = {
     "sim/witness",
     "soak",
     "workflows/delayed_accounts",
+    "workflows/other_markets",
     "workflows/web_spot",
 }
 """Tests of what no single module does."""
