@@ -224,7 +224,7 @@ def test_local_greeks_on_a_future_are_those_of_black():
 
 def test_a_scan_refuses_futures_by_name():
     """Their margin is SPAN's, so nothing can be ranked by it; the error says what serves."""
-    with pytest.raises(UsageError, match="ES@CME is a future: .*SPAN.*tomic chain ES@CME"):
+    with pytest.raises(UsageError, match=r"ES@CME is a future: .*SPAN.*tomic chain ES@CME"):
         refuse_future("ES@CME", settings())
 
     refuse_future("AEX", settings())
