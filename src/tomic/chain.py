@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from tomic import dates
 from tomic._drawing import draw
 from tomic._typing import BoolArray, FloatArray
-from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot, Underlying
+from tomic.models import (
+    DataType,
+    ExerciseStyle,
+    OptionQuote,
+    QuoteSource,
+    RowStatus,
+    Spot,
+    Underlying,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,6 +191,11 @@ class Chain:
         return self.underlying.symbol
 
     @property
+    def exercise_style(self) -> ExerciseStyle:
+        """When options of its class may be exercised."""
+        return self.underlying.exercise_style_of(self.trading_class)
+
+    @property
     def is_call(self) -> BoolArray:
         """True for calls."""
         return cast(BoolArray, self.columns["right"] == "C")
@@ -196,6 +209,22 @@ class Chain:
     def expiries(self) -> tuple[dt.date, ...]:
         """Expiries present, ascending."""
         return tuple(day.item() for day in np.unique(self.columns["expiry"]))
+
+    def named(self, expiry: dt.date) -> dt.date | None:
+        """
+        The expiry of this chain that *expiry* names; None where there is none.
+
+        A class that settles at the open is listed by its last trading day at IB, and named by the
+        day of its settlement in most files and by most people.
+        """
+        if expiry in self.expiries:
+            return expiry
+        settled = partial(
+            dates.settlement_day,
+            trading_class=self.trading_class,
+            symbol=self.symbol if self.underlying.settles_in_cash else "",
+        )
+        return next((day for day in self.expiries if settled(day) == settled(expiry)), None)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -212,12 +241,21 @@ class Chain:
         """
         Share of ``ok`` among the contracts that exist and whose delta is wanted; 0 for none.
 
-        A contract outside the range of deltas was answered; it is left out because not wanted.
+        A contract outside the range of deltas was answered; it is left out because not wanted. Of
+        an expiry that is listed some contract exists: where none of it is known, all are missing.
         """
-        counts = self.counts
-        aside = (RowStatus.UNKNOWN_CONTRACT, RowStatus.DELTA_OUT_OF_RANGE)
-        wanted = len(self) - sum(counts.get(status, 0) for status in aside)
+        counts, status, expiry = self.counts, self.columns["status"], self.columns["expiry"]
+        known = status != RowStatus.UNKNOWN_CONTRACT
+        unlisted = int((~known & np.isin(expiry, expiry[known])).sum())
+        wanted = len(self) - unlisted - counts.get(RowStatus.DELTA_OUT_OF_RANGE, 0)
         return counts.get(RowStatus.OK, 0) / wanted if wanted else 0.0
+
+    @property
+    def unknown_expiries(self) -> tuple[dt.date, ...]:
+        """Expiries that the class lists, and of which the gateway knows none of the contracts."""
+        known = self.columns["status"] != RowStatus.UNKNOWN_CONTRACT
+        all_known = self.columns["expiry"][known]
+        return tuple(day for day in self.expiries if np.datetime64(day, "D") not in all_known)
 
     @property
     def is_final(self) -> bool:

@@ -94,7 +94,8 @@ _CHAIN = (
         "there.",
         formula="rows with status ok / rows that are neither unknown_contract nor "
         "delta_out_of_range", source="status of each row",
-        caveat="an option that nobody quotes is listed and counts as incomplete",
+        caveat="an option that nobody quotes is listed and counts as incomplete, and so does an "
+        "expiry of which no contract is known",
         kernel="tomic.chain.Chain.completeness", example="247 / (260 - 4 - 4)", result=0.98015873),
     Definition("quality", "quality of an exported file", "fraction", label="quality", decimals=1,
         factor=100.0, meaning="Share of a file's rows that are complete, sound and no repetition.",

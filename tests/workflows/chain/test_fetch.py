@@ -621,3 +621,15 @@ def test_local_volatility_of_an_am_class_is_that_of_the_gateway():
     assert set(ours["greeks_source"]) == {"local"}
     np.testing.assert_allclose(ours["iv"], gateways["iv"], rtol=0.05)
     np.testing.assert_allclose(ours["theta"], gateways["theta"], rtol=0.1)
+
+
+def test_an_expiry_of_which_nothing_is_known_is_not_hidden():
+    """Refused with 200 as a whole, a listed expiry counts as missing, and a note names it."""
+    broken = Refuse(on="contract_details", expiry="20261218", code=200)
+    got = fetch(broken, rules={**SMALL, "min_dte": 5})
+
+    (gone,) = got.chain.unknown_expiries
+    rows = got.chain["expiry"] == np.datetime64(gone, "D")
+    assert gone == dt.date(2026, 12, 18)
+    assert got.chain.completeness == pytest.approx(1.0 - rows.mean())
+    assert [note for note in got.chain.notes if "2026-12-18" in note]
