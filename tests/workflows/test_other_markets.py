@@ -49,6 +49,15 @@ def test_a_european_index_has_its_own_exchange_currency_and_size(
     assert chain.symbol == symbol
 
 
+def test_options_asked_by_their_ids_have_their_open_interest():
+    """Open interest comes as a pair of ticks for calls and puts: an option keeps its own."""
+    chain = fetched("ESTX50", {"monthlies": 3}).chain
+    ok = chain["status"] == "ok"
+
+    assert np.isfinite(chain["open_interest"][ok]).mean() > 0.9
+    assert np.nanmax(chain["open_interest"]) > 0
+
+
 def test_a_share_at_its_own_exchange_is_not_the_american_one():
     """ASML@AEB is quoted in euros, and ASML in dollars, at different prices."""
     abroad = fetched("ASML@AEB", {"trading_class": "ASM"}).chain

@@ -463,7 +463,7 @@ def option_contract(
     if con_id:
         kind = "FOP" if underlying.is_future else "OPT"
         return known_contract(
-            con_id, kind, underlying.ib_symbol, underlying.currency, params.exchange
+            con_id, kind, underlying.ib_symbol, underlying.currency, params.exchange, pair.right
         )
     contract = open_option_contract(underlying, params, pair.expiry, pair.right)
     contract.strike = pair.strike
@@ -471,13 +471,13 @@ def option_contract(
 
 
 def known_contract(
-    con_id: int, sec_type: str, symbol: str, currency: str, exchange: str = "SMART"
+    con_id: int, sec_type: str, symbol: str, currency: str, exchange: str = "SMART", right: str = ""
 ) -> ib_async.Contract:
     """
     A contract by its id.
 
     Nothing is said beside it that may change or differ from what IB holds: a date of another zone
-    is refused with 478.
+    is refused with 478. An option's right tells which of its ticks are its own open interest.
     """
     return ib_async.Contract(
         secType=sec_type,
@@ -485,6 +485,7 @@ def known_contract(
         symbol=wire_symbol(split_symbol(symbol)[0]),
         exchange=exchange,
         currency=major_currency(currency)[0],
+        right=right,
     )
 
 
