@@ -462,3 +462,49 @@ def test_half_days_settle_early():
         if dates.expiry_moment(day, underlying=SPY).hour == 13
     ]
     assert early == list(half)
+
+
+AEX = Underlying(
+    symbol="AEX",
+    con_id=9,
+    sec_type="IND",
+    exchange="FTA",
+    currency="EUR",
+    ticker="EOE",
+    time_zone="Europe/Amsterdam",
+    sessions=dates.parse_hours("20261120:0900-20261120:1740;20261121:CLOSED", "MET"),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "trading_class", "clock"),
+    [
+        ({}, "EOE", "16:00"),
+        ({}, "AX1", "16:00"),
+        ({"symbol": "ESTX50", "ticker": ""}, "OESX", "12:00"),
+        ({"symbol": "ESTX50", "ticker": ""}, "OES2", "12:00"),
+        ({"symbol": "DAX", "ticker": ""}, "ODXS", "13:00"),
+        ({"symbol": "OMXS30", "ticker": ""}, "OMXS30", "17:40"),
+        ({"symbol": "ASML@AEB", "ticker": "", "sec_type": "STK"}, "ASM", "17:40"),
+    ],
+)
+def test_settlement_abroad(changes, trading_class, clock):
+    """A class has its own clock, else its index has, else the close of its known hours."""
+    underlying = AEX.model_copy(update=changes)
+    moment = dates.expiry_moment(
+        dt.date(2027, 1, 15), underlying=underlying, trading_class=trading_class
+    )
+
+    assert moment == dt.datetime.combine(
+        dt.date(2027, 1, 15), dt.time.fromisoformat(clock), ZoneInfo("Europe/Amsterdam")
+    )
+
+
+def test_hours_that_are_assumed_are_said():
+    """Within the known hours nothing is assumed, beyond them their close, and of SPY nothing."""
+    assert dates.assumed_hours(AEX, dt.date(2026, 11, 20)) == ""
+    assert dates.assumed_hours(AEX, dt.date(2026, 12, 18)) == (
+        "after 2026-11-20 the days of FTA are not known: every weekday is taken for a trading day "
+        "that closes at 17:40 Europe/Amsterdam"
+    )
+    assert dates.assumed_hours(SPY, dt.date(2027, 12, 18)) == ""

@@ -54,6 +54,7 @@ SUBJECTS = {
     "soak",
     "workflows/delayed_accounts",
     "wire_messages",
+    "workflows/other_markets",
     "workflows/web_spot",
 }
 """Tests of what no single module does."""

@@ -21,24 +21,74 @@ from tomic.models import (
     normalize_symbol,
     normalize_symbols,
 )
+from tomic.models.book import Book
 from tomic.models.documents import first_fault
 
 
 @pytest.mark.parametrize(
-    ("text", "symbol"), [(" spy ", "SPY"), ("BRK.B", "BRK.B"), ("brk.b", "BRK.B"), ("VIX", "VIX")]
+    ("text", "symbol"),
+    [
+        (" spy ", "SPY"),
+        ("BRK.B", "BRK.B"),
+        ("brk.b", "BRK.B"),
+        ("VIX", "VIX"),
+        ("asml@aeb", "ASML@AEB"),
+        ("ASML @ AEB", "ASML@AEB"),
+        ("ABI@ENEXT.BE", "ABI@ENEXT.BE"),
+        ("esh7@cme", "ESH7@CME"),
+    ],
 )
 def test_symbols(text, symbol):
-    """Symbols are trimmed and written in capitals."""
+    """Symbols are trimmed and written in capitals, an exchange after an @."""
     assert normalize_symbol(text) == symbol
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "SP Y", "SPY;", "S$Y", ".B", "BRK.", "ＳＰＹ", "A" * 13]
+    "text",
+    [
+        "",
+        "  ",
+        "SP Y",
+        "SPY;",
+        "S$Y",
+        ".B",
+        "BRK.",
+        "ＳＰＹ",
+        "A" * 13,
+        "@AEB",
+        "ASML@",
+        "A@B@C",
+        "/ES",
+    ],
 )
 def test_no_symbols(text):
     """What no ticker looks like is refused."""
     with pytest.raises(InvalidSymbol, match="is not a ticker symbol"):
         normalize_symbol(text)
+
+
+def test_a_future_is_written_with_its_exchange():
+    """The slash of other programs is answered with an exchange."""
+    with pytest.raises(InvalidSymbol, match="a future has its exchange after an @, as in NQ@CME"):
+        normalize_symbol("/nq")
+
+
+@pytest.mark.parametrize(
+    ("currency", "base", "rates", "rate"),
+    [
+        ("GBX", "EUR", {"GBP": 1.2}, 0.012),
+        ("GBX", "GBP", {}, 0.01),
+        ("JPY/100", "EUR", {"JPY": 0.006}, 0.00006),
+        ("GBP", "EUR", {"GBP": 1.2}, 1.2),
+        ("GBX", "EUR", {"USD": 0.9}, None),
+        ("", "EUR", {"USD": 0.9}, None),
+    ],
+)
+def test_pence_have_a_hundredth_of_the_rate_of_pounds(currency, base, rates, rate):
+    """A minor unit is known by name; what the broker gave no rate of has none."""
+    book = Book(as_of=dt.datetime(2026, 11, 20, 15, tzinfo=dt.UTC), currency=base, rates=rates)
+
+    assert book.rate_of(currency) == (None if rate is None else pytest.approx(rate))
 
 
 def test_share_class_is_suggested():

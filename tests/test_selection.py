@@ -284,6 +284,63 @@ def test_odd_multiplier_comes_last():
     assert selection.choose_params(rows, "ABC").trading_class == "XC"
 
 
+EUREX = {"exchange": "EUREX"}
+
+
+def test_abroad_the_class_with_most_monthlies_is_meant():
+    """Weeklies have classes of their own there; the one that lists the months is taken."""
+    months = (dt.date(2025, 6, 20), dt.date(2025, 7, 18), dt.date(2025, 8, 15))
+    rows = [
+        params(exchange="FTA", trading_class="AX1", expiries=(dt.date(2025, 6, 6),)),
+        params(exchange="FTA", trading_class="AEXM", expiries=months),
+        params(exchange="FTA", trading_class="AX2", expiries=(dt.date(2025, 6, 13),)),
+    ]
+
+    for order in itertools.permutations(rows):
+        assert selection.choose_params(order, "AEX").trading_class == "AEXM"
+
+
+def test_of_several_multipliers_of_a_class_one_is_chosen():
+    """Where SMART lists nothing, no multiplier is the usual one: the error names both."""
+    rows = [
+        params(trading_class="ASM", multiplier=100, **EUREX),
+        params(trading_class="ASM", multiplier=107, **EUREX),
+    ]
+
+    with pytest.raises(UsageError, match=r"ASM \(x100, EUREX\), ASM \(x107, EUREX\).*ASM:107"):
+        selection.choose_params(rows, "ASML@AEB", "ASM")
+    assert selection.choose_params(rows, "ASML@AEB", "asm:107").multiplier == 107
+
+
+@pytest.mark.parametrize(
+    ("symbol", "ticker", "expected"),
+    [
+        ("ESTX50", "", "OESX"),
+        ("ESTX50@EUREX", "", "OESX"),
+        ("EURO50", "ESTX50", "OESX"),
+        ("DAX", "", "ODAX"),
+        ("AEX", "EOE", "EOE"),
+    ],
+)
+def test_usual_classes_abroad(symbol, ticker, expected):
+    """An index has its usual class under whatever name it is asked for."""
+    rows = [
+        params(trading_class=name, multiplier=size, **EUREX)
+        for name, size in (("OESX", 10), ("ODAX", 5), ("ODXS", 1), ("EOE", 100))
+    ]
+
+    assert selection.choose_params(rows, symbol, ticker=ticker).trading_class == expected
+
+
+@pytest.mark.parametrize(
+    ("symbol", "size"),
+    [("SPY", 100), ("ESTX50", 10), ("DAX", 5), ("EOE", 100), ("ASML@AEB", None), ("ES@CME", None)],
+)
+def test_the_size_that_a_name_tells(symbol, size):
+    """A hundred in the United States; abroad only where the index is known."""
+    assert selection.usual_multiplier(symbol) == size
+
+
 def test_unknown_class_lists_the_known():
     """A class that is not listed is an error that names those that are."""
     with pytest.raises(EmptyChain, match="SPX, SPXW"):

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from tomic import dates
 from tomic.config import ChainSettings
 from tomic.errors import EmptyChain, MissingSpot, UsageError
-from tomic.models import OptionParams, split_symbol
+from tomic.models import INDEX_CLASSES, OptionParams, split_symbol
 
 DEFAULT_CLASS: Mapping[str, str] = {
     "SPX": "SPXW", "NDX": "NDXP", "RUT": "RUTW", "ESTX50": "OESX", "DAX": "ODAX",
@@ -221,6 +221,19 @@ def choose_params(
         )
 
     return min(rows, key=rank)
+
+
+def usual_multiplier(symbol: str) -> int | None:
+    """
+    Shares per contract of the class that is usually meant; None where only its exchange tells.
+
+    That is 100 in the United States; abroad only for the indices that are known by name.
+    """
+    ticker, exchange = split_symbol(symbol)
+    terms = INDEX_CLASSES.get(DEFAULT_CLASS.get(ticker, ticker))
+    if terms is not None and terms.settles is not None:
+        return terms.multiplier
+    return None if exchange else _US_MULTIPLIER
 
 
 def describe_classes(rows: Iterable[OptionParams]) -> str:

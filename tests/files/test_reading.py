@@ -578,3 +578,33 @@ def test_impossible_discounts_are_refused(chain, tmp_path, value):
 
     with pytest.raises(BadFile, match="discount"):
         files.load_chain(path)
+
+
+def test_a_chain_of_another_market_comes_back(chain, tmp_path):
+    """Symbol with its exchange, currency and size survive CSV and JSON."""
+    abroad = replace(
+        chain,
+        underlying=chain.underlying.model_copy(
+            update={"symbol": "ASML@AEB", "currency": "EUR", "time_zone": "Europe/Amsterdam"}
+        ),
+        multiplier=10,
+        trading_class="ASM2",
+    )
+
+    document = files.write_text(tmp_path / "chain.json", files.to_json([abroad]))
+    for path in (files.write_chain(abroad, tmp_path, stamp=abroad.as_of), document):
+        back = files.load_chain(path)
+        assert (back.symbol, back.underlying.currency) == ("ASML@AEB", "EUR")
+        assert (back.multiplier, back.trading_class) == (10, "ASM2")
+
+
+@pytest.mark.parametrize("name", ["ASML@AEB", "ESTX50"])
+def test_another_market_is_not_taken_for_american(tmp_path, name):
+    """A file that does not say the currency of such a symbol is refused, never read as dollars."""
+    path = tmp_path / f"option_chain_{name}_20260102_150000.csv"
+    path.write_text(
+        "Expiry,Type,Strike,Bid,Ask,IV,Delta\n2026-02-20,C,900,10,11,.2,.5\n", encoding="utf-8"
+    )
+
+    with pytest.raises(BadFile, match=f"does not say the Currency of {name}"):
+        files.load_chain(path)

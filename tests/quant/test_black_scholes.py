@@ -132,6 +132,15 @@ def test_monotone_and_convex_in_strike(market, is_call):
     assert np.all(value >= np.maximum(floor, 0.0) - noise)
 
 
+def test_options_on_a_future_are_blacks():
+    """Haug's example of Black (1976): 1.7011 for F = K = 19, r 10 %, sigma 28 %, nine months."""
+    call, put = (black_scholes.greeks(19.0, 19.0, 0.75, 0.1, 0.1, 0.28, c) for c in (True, False))
+
+    assert call.price == pytest.approx(1.7011, abs=5e-5)
+    assert put.price == pytest.approx(1.7011, abs=5e-5)
+    assert call.delta - put.delta == pytest.approx(np.exp(-0.075))
+
+
 def test_black_76_is_the_same_formula(grid):
     """Discounting the undiscounted Black value of the forward gives the spot formula."""
     forward = grid["spot"] * np.exp((grid["rate"] - grid["div_yield"]) * grid["tau"])

@@ -210,7 +210,8 @@ async def chain(
         str | None, typer.Option(metavar="both|calls|puts", help="Which rights.")
     ] = None,
     trading_class: Annotated[
-        str | None, typer.Option(help="For example SPX (AM settled) instead of SPXW.")
+        str | None,
+        typer.Option(help="For example SPX (AM settled) instead of SPXW; ASM:100 with its size."),
     ] = None,
     realtime_only: options.RealtimeOnlyOption = False,
     *,

@@ -187,6 +187,11 @@ class MarketSettings(Section):
                 return known
         return ListingName(ticker, exchange, "", _sec_types(exchange))
 
+    def is_american(self, symbol: str) -> bool:
+        """Whether a symbol means an American share or index, as far as the settings tell."""
+        listing = self.listing(symbol)
+        return listing.exchange in ("SMART", "CBOE", "NASDAQ", "RUSSELL", "NYSE", "AMEX", "PHLX")
+
     def name_of(self, ticker: str, exchange: str, sec_type: str) -> str:
         """How a listing is called here: by the settings' name, else with its exchange."""
         table: Mapping[str, str] = self.indices if sec_type == "IND" else self.listings

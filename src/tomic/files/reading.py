@@ -32,11 +32,15 @@ _PRICES = ("bid", "ask", "last", "close", "gamma", "vega")
 _SIGNED = ("theta", "paritydeviation")
 _COUNTS = ("volume", "openinterest", "conid")
 _INDICES = frozenset({*DEFAULT_INDICES, "DJX", "OEX", "XEO"})
+_ABROAD = frozenset({"FTA", "EUREX"})
+_US_MULTIPLIER = 100
+_SEC_TYPES: Mapping[str, Literal["STK", "IND", "FUT"]] = {"IND": "IND", "FUT": "FUT"}
 _ROUNDING = 1e-6
 """How far beyond its bounds rounding brings a Greek: a delta of -1.000000000000001."""
 
 _NAME = re.compile(
-    r"(?:^|_)(?:(?P<symbol>[A-Z0-9]{1,12}(?:[. ][A-Z0-9]{1,4})?)_)?(?P<day>\d{8})(?!\d)"
+    r"(?:^|_)(?:(?P<symbol>[A-Z0-9]{1,12}(?:[. ][A-Z0-9]{1,4})?(?:@[A-Z][A-Z0-9.]{1,14})?)_)?"
+    r"(?P<day>\d{8})(?!\d)"
     r"(?:_(?P<time>\d{4}(?:\d\d)?)(?P<zone>[A-Za-z]{1,4})?(?:_(?P<micros>\d{6}))?(?!\w))?",
     re.ASCII,
 )
@@ -311,7 +315,7 @@ class FileFacts:
     data_type: models.DataType | None = None
     rate: float | None = None
     div_yield: float | None = None
-    sec_type: Literal["STK", "IND"] | None = None
+    sec_type: Literal["STK", "IND", "FUT"] | None = None
     con_id: int | None = None
     currency: str | None = None
     time_zone: str | None = None
@@ -346,7 +350,7 @@ def _from_csv(path: Path, text: str, asked: FileFacts) -> tuple[Chain, bool]:
         # Before carries were stated, 0 stood for a yield that nobody knew.
         div_yield=facts.div_yield if carries else facts.div_yield or None,
         carries=_stated(asked, carries),
-        multiplier=100 if facts.multiplier is None else facts.multiplier,
+        multiplier=_multiplier(path, underlying, facts),
         trading_class=facts.trading_class or "",
     )
     return chain, stated.data_type is not None
@@ -359,8 +363,34 @@ def _underlying(path: Path, facts: FileFacts) -> models.Underlying:
         symbol=facts.symbol,
         con_id=0 if facts.con_id is None else facts.con_id,
         sec_type=facts.sec_type or ("IND" if facts.symbol in _INDICES else "STK"),
-        currency=facts.currency or "USD",
-        time_zone=facts.time_zone or "America/New_York",
+        currency=facts.currency or _american(path, facts, "Currency", "USD"),
+        time_zone=facts.time_zone or _american(path, facts, "TimeZone", "America/New_York"),
+    )
+
+
+def _american(path: Path, facts: FileFacts, column: str, value: str) -> str:
+    """What holds for every American symbol, in files that say nothing; elsewhere they must."""
+    if facts.symbol is not None and _is_abroad(facts.symbol):
+        raise BadFile(
+            f"{path} does not say the {column} of {facts.symbol}, which does not trade in New "
+            f"York; add a column {column}"
+        )
+    return value
+
+
+def _is_abroad(symbol: str) -> bool:
+    return "@" in symbol or DEFAULT_INDICES.get(symbol, "").rpartition("@")[2] in _ABROAD
+
+
+def _multiplier(path: Path, underlying: models.Underlying, facts: FileFacts) -> int:
+    """What the file says, else the American 100; a file of another market must say it."""
+    if facts.multiplier is not None:
+        return facts.multiplier
+    if underlying.currency == "USD" and not _is_abroad(underlying.symbol):
+        return _US_MULTIPLIER
+    raise BadFile(
+        f"{path} does not say the Multiplier of {underlying.symbol}, which does not trade in New "
+        "York; add a column Multiplier"
     )
 
 
@@ -459,7 +489,7 @@ def _facts(cells: Cells) -> FileFacts:
         data_type=models.DataType(data_type) if data_type else None,
         rate=_number(cells, "rate"),
         div_yield=_number(cells, "divyield"),
-        sec_type="IND" if sec_type == "IND" else "STK" if sec_type else None,
+        sec_type=_SEC_TYPES.get(sec_type or "", "STK") if sec_type else None,
         con_id=int(con_id) if con_id is not None else None,
         currency=_text(cells, "currency"),
         time_zone=_text(cells, "timezone"),

@@ -355,6 +355,11 @@ def _meta(chain: Chain) -> dict[str, Any]:
             "currency": underlying.currency,
             "name": underlying.name,
             "time_zone": underlying.time_zone,
+            **{
+                name: f"{value}"
+                for name in ("ticker", "local_symbol", "expiry")
+                if (value := getattr(underlying, name))
+            },
         },
         "notes": list(chain.notes),
         "version": __version__,

@@ -130,6 +130,7 @@ def leg_contract(position: Position) -> ib_async.Contract:
             position.symbol,
             position.currency,
             position.exchange or "SMART",
+            position.right or "",
         )
     return ib_async.Contract(
         secType=position.sec_type,

@@ -62,7 +62,7 @@ async def resolve_underlying(
         raise await _unknown(session, symbol, market, exc) from exc
     row = _primary(rows, symbol, listing)
     if row.contract is not None and row.contract.secType == "FUT":
-        row = _front(session, rows, symbol, listing)
+        row = await _front(session, rows, symbol, listing)
     underlying = read_underlying(session, row, symbol)
     session.cache[key] = underlying
     return underlying
@@ -84,14 +84,17 @@ async def _listed_as(
     raise refusal
 
 
-def _front(
+async def _front(
     session: Session, rows: Sequence[ib_async.ContractDetails], symbol: str, listing: ListingName
 ) -> ib_async.ContractDetails:
     """The month of a future that is meant: the only one, else the first with enough days left."""
-    today = session.clock_now().date()
+    if len(rows) == 1:
+        return rows[0]
+    try:
+        today = (await session.now()).date()
+    except (errors.RequestTimeout, errors.UnreadableAnswer):
+        today = session.clock_now().date()
     by_day = sorted(rows, key=convert.last_day)
-    if len(by_day) == 1:
-        return by_day[0]
     later = [row for row in by_day if (convert.last_day(row) - today).days >= _LEAST_FUTURE_DAYS]
     front = later[0] if later else by_day[-1]
     others = [row.contract.localSymbol for row in by_day if row is not front and row.contract]

@@ -319,7 +319,7 @@ def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:
         currency=quote_currency(contract.currency, details.priceMagnifier),
         ticker=ticker if ticker and ticker != split_symbol(symbol)[0] else "",
         local_symbol=contract.localSymbol if sec_type == "FUT" else "",
-        expiry=last_day(details) if sec_type == "FUT" else None,
+        expiry=last_day(details) if sec_type == "FUT" and _is_dated(details) else None,
         name=details.longName,
         time_zone=dates.zone(details.timeZoneId).key if details.timeZoneId else "America/New_York",
         sessions=dates.parse_hours(
@@ -435,6 +435,11 @@ def listing_symbol(details: ib_async.ContractDetails, market: MarketSettings) ->
     return market.name_of(ticker, exchange, contract.secType)
 
 
+def _is_dated(details: ib_async.ContractDetails) -> bool:
+    contract = details.contract
+    return contract is not None and bool(contract.lastTradeDateOrContractMonth)
+
+
 def last_day(details: ib_async.ContractDetails) -> dt.date:
     """The last day on which a future trades."""
     contract = details.contract
@@ -461,7 +466,7 @@ def option_contract(
     if con_id:
         kind = "FOP" if underlying.is_future else "OPT"
         return known_contract(
-            con_id, kind, underlying.ib_symbol, underlying.currency, params.exchange
+            con_id, kind, underlying.ib_symbol, underlying.currency, params.exchange, pair.right
         )
     contract = open_option_contract(underlying, params, pair.expiry, pair.right)
     contract.strike = pair.strike
@@ -469,13 +474,13 @@ def option_contract(
 
 
 def known_contract(
-    con_id: int, sec_type: str, symbol: str, currency: str, exchange: str = "SMART"
+    con_id: int, sec_type: str, symbol: str, currency: str, exchange: str = "SMART", right: str = ""
 ) -> ib_async.Contract:
     """
     A contract by its id.
 
     Nothing is said beside it that may change or differ from what IB holds: a date of another zone
-    is refused with 478.
+    is refused with 478. An option's right tells which of its ticks are its own open interest.
     """
     return ib_async.Contract(
         secType=sec_type,
@@ -483,6 +488,7 @@ def known_contract(
         symbol=wire_symbol(split_symbol(symbol)[0]),
         exchange=exchange,
         currency=major_currency(currency)[0],
+        right=right,
     )
 
 

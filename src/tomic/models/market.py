@@ -111,6 +111,8 @@ class IndexClass(NamedTuple):
     style: ExerciseStyle = ExerciseStyle.EUROPEAN
     settles: dt.time | None = None
     """When the settlement value is known, exchange time, where that is not the close of trading."""
+    multiplier: int = 100
+    """Currency per point of the index."""
 
 
 INDEX_CLASSES: Mapping[str, IndexClass] = {
@@ -130,9 +132,9 @@ INDEX_CLASSES: Mapping[str, IndexClass] = {
     "OEX": IndexClass("OEX", style=ExerciseStyle.AMERICAN),
     "XEO": IndexClass("XEO"),
     "EOE": IndexClass("EOE", settles=dt.time(16)),
-    "OESX": IndexClass("ESTX50", settles=dt.time(12)),
-    "ODAX": IndexClass("DAX", settles=dt.time(13)),
-    "ODXS": IndexClass("DAX", settles=dt.time(13)),
+    "OESX": IndexClass("ESTX50", settles=dt.time(12), multiplier=10),
+    "ODAX": IndexClass("DAX", settles=dt.time(13), multiplier=5),
+    "ODXS": IndexClass("DAX", settles=dt.time(13), multiplier=1),
 }
 """
 Trading class to its terms. Weeklies share their index, under a class of their own: a class that is

@@ -20,6 +20,8 @@ _LAST_HIDDEN = ["bid", "ask", "delta", "iv", "theta", "open_interest", "volume",
 _LEAST_WIDTH = 5
 _CELL_WIDTH = 8
 _MIDDLE_WIDTH = 12
+_USUAL_SIZE = 100
+"""Shares per contract that need not be said."""
 
 
 def screen_width(is_terminal: bool) -> int:
@@ -120,10 +122,14 @@ def _flag(sides: dict[str, OptionQuote]) -> str:
 
 def chain_header(chain: Chain) -> str:
     """What the chain is and how good it is, in one line."""
+    underlying = chain.underlying
+    currency = "" if underlying.currency == "USD" else f" {underlying.currency}"
+    size = "" if chain.multiplier == _USUAL_SIZE else f" x{chain.multiplier}"
+    future = f" · future {underlying.local_symbol}" if underlying.is_future else ""
     return (
-        f"{chain.symbol} {chain.spot.price:,.2f} ({chain.spot.source.value}) · "
-        f"{chain.data_type.value} · {chain.as_of:%Y-%m-%d %H:%M:%S} UTC · class "
-        f"{chain.trading_class} · {chain.completeness:.0%} complete"
+        f"{chain.symbol} {chain.spot.price:,.2f}{currency} ({chain.spot.source.value}) · "
+        f"{chain.data_type.value} · {chain.as_of:%Y-%m-%d %H:%M:%S} UTC{future} · class "
+        f"{chain.trading_class}{size} · {chain.completeness:.0%} complete"
     )
 
 

@@ -26,7 +26,11 @@ def ranking(proposals: Sequence[Proposal], *, color: bool = False) -> str:
     """The chosen proposals, best first."""
     # What is found in a recording is not kept, and has no number by which it could be shown.
     numbered = any(proposal.id for proposal in proposals)
+    # Money of several currencies is never compared by its amount, so each says which it is.
+    abroad = any(proposal.currency != "USD" for proposal in proposals)
     titles = [title for title in _RANKING if title != "id" or numbered]
+    if abroad:
+        titles.insert(titles.index("credit"), "in")
     table = PlainTable(*titles, left=range(1, 4 + numbered))
     for place, proposal in enumerate(proposals, 1):
         more = f"+{proposal.alternatives} like it" if proposal.alternatives else ""
@@ -37,6 +41,7 @@ def ranking(proposals: Sequence[Proposal], *, color: bool = False) -> str:
             proposal.strategy.replace("_", " "),
             legs_text(proposal),
             str(proposal.dte),
+            *([proposal.currency] if abroad else []),
             money(proposal.credit, 0),
             amount(proposal.max_loss),
             amount(proposal.margin),

@@ -134,6 +134,20 @@ async def refreshed(resources: Resources, old: Proposal) -> TradeReview:
     return review.model_copy(update={"proposal": now})
 
 
+def refuse_future(symbol: str, settings: Settings) -> None:
+    """
+    Refuse options on futures, by name: their margin is SPAN's, so that nothing can be ranked by it.
+
+    Raises:
+        UsageError: *symbol* means a future.
+    """
+    if settings.market.listing(symbol).sec_types[0] == "FUT":
+        raise errors.UsageError(
+            f"{symbol} is a future: its options are margined by SPAN, which TOMIC does not "
+            f"compute, so a scan cannot rank them; see tomic chain {symbol} and tomic portfolio"
+        )
+
+
 def saved_fit(settings: Settings, now: dt.datetime, *, simulated: bool = False) -> BookFit | None:
     """The fit to the last saved book; None without one, or when it is older than four days."""
     book = last_book(snapshot_path(settings, simulated=simulated))
@@ -196,7 +210,13 @@ class _Scan:
         return snapshot
 
     async def chain(self, symbol: str, gated: Gated) -> Chain:
-        """The chain that was given, a whole stored one that is young enough, or a new one."""
+        """
+        The chain that was given, a whole stored one that is young enough, or a new one.
+
+        Raises:
+            UsageError: It is one of options on a future, which no rule of the scan knows.
+        """
+        refuse_future(symbol, self.resources.settings)
         if symbol in self.given:
             return self.given[symbol]
         resources, rules = self.resources, self.resources.settings.scan
@@ -230,6 +250,7 @@ class _Scan:
         self.resources.watch(Event("count", "symbols", done=done, total=len(self.vols)))
 
     async def _evaluate(self, symbol: str) -> Evaluation:
+        refuse_future(symbol, self.resources.settings)
         vol, settings = self.vols[symbol], self.resources.settings
         if isinstance(vol, errors.TomicError):
             raise vol

@@ -11,14 +11,15 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 
 from tomic import dates
 from tomic.chain import Chain
-from tomic.models import OptionQuote, RowStatus, SpotSource, Underlying
+from tomic.config import MarketSettings
+from tomic.models import OptionQuote, RowStatus, SpotSource, Underlying, major_currency
 from tomic.sim.market import AccountBook, Bar, Computation, Listing, Quote, listings
 from tomic.sim.market.account import PAPER_ACCOUNT
-from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass
+from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass, Venue
 from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
@@ -39,7 +40,9 @@ class Replay:
     """
 
     def __init__(self, chain: Chain) -> None:
-        self.chain, self.symbol, self.as_of = chain, chain.symbol.replace(".", " "), chain.as_of
+        listing = MarketSettings().listing(chain.symbol)
+        ticker = chain.underlying.ticker or listing.ticker
+        self.chain, self.symbol, self.as_of = chain, ticker.replace(".", " "), chain.as_of
         self.spot = chain.spot.price if math.isfinite(chain.spot.price) else None
         # What parity implies was never quoted.
         self._stated = None if chain.spot.source is SpotSource.PARITY else self.spot
@@ -47,21 +50,25 @@ class Replay:
         trading_class = chain.trading_class or _CLASSES.get(
             self.symbol, self.symbol.replace(" ", "")
         )
-        self._instrument = _instrument(self.symbol, chain.underlying, trading_class)
+        self._rule = OptionClass(
+            trading_class,
+            ExpirySchedule.DAILIES,
+            multiplier=f"{chain.multiplier}",
+            exchanges=() if _is_american(chain.underlying) else (listing.exchange,),
+        )
+        self._instrument = _instrument(self.symbol, chain.underlying, self._rule, listing.exchange)
         first = _FIRST_ID + zlib.crc32(self.symbol.encode()) % 1000 * 1_000_000
         self._underlying = listings.describe_underlying(self._instrument, first, self._local.date())
         listed = (row for row in chain.rows() if row.status != RowStatus.UNKNOWN_CONTRACT)
         self._rows = dict(enumerate(listed, start=first + 1))
-        self._options = {
-            con_id: self._describe(con_id, row, trading_class) for con_id, row in self._rows.items()
-        }
+        self._options = {con_id: self._describe(con_id, row) for con_id, row in self._rows.items()}
 
-    def _describe(self, con_id: int, row: OptionQuote, trading_class: str) -> Listing:
-        rule = OptionClass(trading_class, ExpirySchedule.DAILIES)
+    def _describe(self, con_id: int, row: OptionQuote) -> Listing:
+        rule = self._rule
         today = self._local.date()
         under = self._underlying.con_id
         settled = dates.settlement_day(
-            row.expiry, trading_class=trading_class, symbol=self.chain.symbol
+            row.expiry, trading_class=rule.name, symbol=self.chain.symbol
         )
         template = replace(
             listings.option_template(self._instrument, rule, row.expiry, under, today),
@@ -77,6 +84,8 @@ class Replay:
         """Whether the contract's liquid hours held when the chain was recorded."""
         if con_id != self._underlying.con_id and con_id not in self._rows:
             return False
+        if self._instrument.venue is not None:
+            return listings.venue_is_open(self._instrument.venue, self.as_of)
         hours = listings.liquid(self._instrument, option=con_id in self._rows)
         return listings.is_open(hours, self._local)
 
@@ -86,7 +95,7 @@ class Replay:
         if wanted.con_id:
             known = self._listing(wanted.con_id)
             fitting = [known] if known and sec_type in ("", known.sec_type) else []
-        elif sec_type == "OPT":
+        elif sec_type in ("OPT", "FOP"):
             mine = symbol == self.symbol or (not symbol and bool(local_symbol))
             options = self._options.values() if mine else ()
             fitting = [option for option in options if listings.is_meant(wanted, option)]
@@ -113,7 +122,7 @@ class Replay:
             ParameterRow(
                 exchange, under_con_id, some.trading_class, some.multiplier, expiries, strikes
             )
-            for exchange in ("SMART", "CBOE")
+            for exchange in (self._rule.exchanges or ("SMART", "CBOE"))
         ]
 
     def quote(self, con_id: int) -> Quote | None:
@@ -147,7 +156,7 @@ class Replay:
     def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
         """No bars: a recorded chain has no past."""
         known = self._listing(con_id)
-        return None if known is None or known.sec_type == "OPT" else []
+        return None if known is None or known.is_option else []
 
     def book(self) -> AccountBook:
         """One paper account that holds nothing."""
@@ -160,10 +169,34 @@ class Replay:
         return None
 
 
-def _instrument(symbol: str, underlying: Underlying, trading_class: str) -> Instrument:
+def _is_american(underlying: Underlying) -> bool:
+    return underlying.is_american_listing
+
+
+def _venue(underlying: Underlying, exchange: str) -> Venue | None:
+    """Where a recorded underlying trades, if not in New York; its hours are not in the file."""
+    if _is_american(underlying):
+        return None
+    currency, magnifier = major_currency(underlying.currency)
+    stock = underlying.sec_type == "STK"
+    known = next(
+        (p.venue for p in DEMO if p.venue is not None and p.venue.exchange == exchange), None
+    )
+    opens, closes = (known.opens, known.closes) if known else (time(9), time(17, 30))
+    return Venue(
+        exchange, currency, underlying.time_zone, opens, closes, routed=stock,
+        overnight=closes < opens, magnifier=magnifier,
+    )  # fmt: skip
+
+
+def _instrument(
+    symbol: str, underlying: Underlying, rule: OptionClass, exchange: str
+) -> Instrument:
     """What contract details say about the underlying; a plain share where the symbol is new."""
-    known = next((instrument for instrument in DEMO if instrument.symbol == symbol), None)
-    classes = (OptionClass(trading_class, ExpirySchedule.DAILIES),)
+    classes, venue = (rule,), _venue(underlying, exchange)
+    known = next(
+        (p for p in DEMO if p.symbol == symbol and p.venue is None and venue is None), None
+    )
     if known is not None:
         return replace(known, classes=classes)
     is_index = underlying.sec_type == "IND"
@@ -176,5 +209,8 @@ def _instrument(symbol: str, underlying: Underlying, trading_class: str) -> Inst
         classes=classes,
         sec_type=underlying.sec_type,
         stock_type="" if is_index else "COMMON",
-        primary_exchange="CBOE" if is_index else "NYSE",
+        primary_exchange=exchange if venue else "CBOE" if is_index else "NYSE",
+        venue=venue,
+        expires=underlying.expiry,
+        root=symbol if underlying.is_future else "",
     )

@@ -29,6 +29,7 @@ from tomic.models import (
 )
 from tomic.models.book import Position
 from tomic.portfolio import grouping
+from tomic.selection import usual_multiplier
 from tomic.store import Database
 from tomic.workflows import scan
 from tomic.workflows.journal import entries
@@ -543,7 +544,14 @@ def held_of(leg: NamedLeg, quantity: float = 1) -> nouns.Held:
     """A named leg as a contract and how many of it."""
     if leg.is_stock:
         return nouns.Held(multiplier=1, quantity=leg.quantity * quantity)
+    multiplier = usual_multiplier(leg.symbol)
+    if multiplier is None:
+        raise UsageError(
+            f"the size of a contract on {leg.symbol} is not known by its name; take it from the "
+            "position (tomic journal add --position) or import the execution"
+        )
     return nouns.Held(
+        multiplier=multiplier,
         expiry=leg.expiry,
         strike=leg.strike,
         right="C" if leg.right == "C" else "P",

@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
+
 from tomic import dates
 from tomic.config import Settings
 from tomic.errors import DataError, DeadlineExceeded, TomicError
@@ -289,7 +291,11 @@ async def _ask(
 ) -> list[DailyBar]:
     """The complete days from the one asked for to *last*."""
     today = session.clock_now().astimezone(dates.NEW_YORK).date()
-    count = len(dates.trading_days(need.since, max(today, last)))
+    until = max(today, last)
+    count = len(dates.trading_days(need.since, until))
+    if not dates.keeps_new_york_hours(underlying):
+        # Its holidays are not known: a bar for every weekday is never too few.
+        count = int(np.busday_count(need.since, until + dt.timedelta(days=1)))
     kinds = {"bars": Series.TRADES, "ib30": Series.IMPLIED, "ib_hv30": Series.HISTORICAL}
     result.asked += 1
     rows = await history.daily_bars(session, underlying, count, kinds[need.series])

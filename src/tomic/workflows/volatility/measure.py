@@ -19,7 +19,7 @@ import numpy as np
 
 from tomic import dates, errors, valuation
 from tomic.chain import Chain
-from tomic.config import Settings
+from tomic.config import MarketSettings, Settings
 from tomic.errors import TomicError, ungrouped
 from tomic.ib import contracts
 from tomic.ib.session import Session
@@ -507,7 +507,7 @@ async def volatility(
     }
     reports = measure(unique, past, now, readings, settings, window)
     if visits is not None:
-        reports = await _with_pages(reports, visits, deadline)
+        reports = await _with_pages(reports, visits, deadline, settings.market)
     if keep:
         snapshots = [report.snapshot for report in reports]
         await store.history.save_snapshots(*snapshots, day=now.trading_day)
@@ -656,9 +656,18 @@ async def load_past(store: Database, symbols: Sequence[str], at: dt.datetime, wi
 
 
 async def _with_pages(
-    reports: Sequence[VolReport], visits: Visits, deadline: float | None
+    reports: Sequence[VolReport], visits: Visits, deadline: float | None, market: MarketSettings
 ) -> list[VolReport]:
-    """Fill what is missing from the page, one visit after the other, until the deadline."""
+    """
+    Fill what is missing from the page, one visit after the other, until the deadline.
+
+    The page of a symbol is that of the American share, whatever else is called so.
+    """
+    abroad = {
+        report.symbol
+        for report in reports
+        if "@" in report.symbol or not market.is_american(report.symbol)
+    }
     improved = list(reports)
     if deadline is not None and asyncio.get_running_loop().time() >= deadline:
         return improved
@@ -666,10 +675,15 @@ async def _with_pages(
         async with asyncio.timeout_at(deadline):
             for at, report in enumerate(improved):
                 snapshot = report.snapshot
-                if any(getattr(snapshot, name) is None for name in _WORTH_A_VISIT):
+                lacks = any(getattr(snapshot, name) is None for name in _WORTH_A_VISIT)
+                if lacks and report.symbol not in abroad:
                     page = await visits.page(report.symbol)
                     improved[at] = replace(report, snapshot=_filled(snapshot, page))
-            lacking = [report for report in improved if report.snapshot.vix is None]
+            lacking = [
+                report
+                for report in improved
+                if report.snapshot.vix is None and report.symbol not in abroad
+            ]
             if lacking and (page := await visits.page(lacking[0].symbol)).vix is not None:
                 for at, report in enumerate(improved):
                     improved[at] = replace(
