@@ -32,6 +32,7 @@ FLOORS = {
     "strategies": 3,
     "valuation": 3,
     "files": 4,
+    "flex": 4,
     "ib": 4,
     "sim": 4,
     "store": 4,
@@ -60,7 +61,7 @@ PEERS = {
 
 ONLY_IN = {
     "aiosqlite": {"store"},
-    "httpx": {"web"},
+    "httpx": {"flex", "web"},
     "ib_async": {"ib"},
     "matplotlib": {"report"},
     "rich": {"cli", "panel"},

@@ -46,9 +46,10 @@ _NAMES = {
     "config": "ScoreWeights Settings load_settings",
     "desk": "Desk",
     "errors": "BadFile ClientIdInUse CompetingSession ConfigError DataError DeadlineExceeded "
-    "EmptyChain GatewayRefused GatewayUnreachable InvalidSymbol MarketClosed MissingSpot "
-    "NoMarketData PacingViolation RequestFailed RequestTimeout SchemaTooNew SessionError "
-    "SessionLost StoreBusy StoreError TomicError UnknownContract UnreadableAnswer UsageError",
+    "EmptyChain FlexError FlexRefused FlexUnavailable GatewayRefused GatewayUnreachable "
+    "InvalidSymbol MarketClosed MissingSpot NoMarketData PacingViolation RequestFailed "
+    "RequestTimeout SchemaTooNew SessionError SessionLost StoreBusy StoreError TomicError "
+    "UnknownContract UnreadableAnswer UsageError",
     "files": "load_chain",
     "ib.session": "Session",
     "models": "OptionQuote Proposal ScanResult Spot TradeReview Underlying VolSnapshot",

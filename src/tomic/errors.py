@@ -18,6 +18,9 @@ Every error TOMIC raises, with the exit code its command ends with.
      │     ├ UnknownContract
      │     ├ NoMarketData
      │     └ PacingViolation
+     ├ FlexError [5]
+     │  ├ FlexRefused             token, account or query: somebody has to act
+     │  └ FlexUnavailable [6]     no report yet; the same command may give it later
      ├ DataError [5]
      │  ├ EmptyChain
      │  ├ MarketClosed            and only live data are wanted
@@ -167,6 +170,31 @@ class PacingViolation(GatewayRefused):
     """The gateway says that we asked too fast (100, 162 pacing)."""
 
     code = "ib.pacing"
+    retryable = True
+
+
+class FlexError(TomicError):
+    """The Flex Web Service of Interactive Brokers gave no report."""
+
+    exit_code = 5
+    code = "flex"
+
+    def __init__(self, message: str, *, error_code: int | None = None) -> None:
+        super().__init__(message)
+        self.error_code = error_code
+
+
+class FlexRefused(FlexError):
+    """The service does not take the token, the account or the query."""
+
+    code = "flex.refused"
+
+
+class FlexUnavailable(FlexError):
+    """The service had no report within the time given, or could not be reached."""
+
+    exit_code = 6
+    code = "flex.unavailable"
     retryable = True
 
 

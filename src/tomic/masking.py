@@ -42,6 +42,12 @@ class Masks:
     def __init__(self) -> None:
         self._shown: dict[str, str] = {}
         self._named: re.Pattern[str] | None = None
+        self._secrets: set[str] = set()
+
+    def hide(self, secret: str) -> None:
+        """Add a secret, such as a token: nothing of it is ever shown."""
+        if secret:
+            self._secrets.add(secret)
 
     def learn(self, accounts: Iterable[str]) -> None:
         """Add the names of accounts, whatever they look like; none is forgotten."""
@@ -66,6 +72,8 @@ class Masks:
 
     def text(self, text: str) -> str:
         """*text* with every account number shortened: ``U1234567`` becomes ``U***567``."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
         if self._named is not None:
             text = self._named.sub(lambda match: self._shown[match[0]], text)
         return _SHAPE.sub(lambda match: masked(match[0]), text)

@@ -17,7 +17,15 @@ from typer.core import TyperCommand
 from tomic import config as configuration, files, store
 from tomic.cli import completion, options
 from tomic.cli.running import at_desk, runs, worst
-from tomic.errors import BadFile, DataError, RequestFailed, SessionError, TomicError, UsageError
+from tomic.errors import (
+    BadFile,
+    ConfigError,
+    DataError,
+    RequestFailed,
+    SessionError,
+    TomicError,
+    UsageError,
+)
 from tomic.journal import campaign
 from tomic.present import journal as present
 from tomic.workflows.journal import (
@@ -643,17 +651,23 @@ async def import_(
         list[Path] | None,
         typer.Argument(
             metavar="[FILE]...",
-            help="The original's journal.json, an export, or a CSV of trades of IB.",
+            help="The original's journal.json, an export, or a statement or Flex query of IB.",
         ),
     ] = None,
     tws: Annotated[bool, typer.Option("--tws", help="Executions that TWS still knows.")] = False,
+    flex: Annotated[
+        bool, typer.Option("--flex", help="The Flex queries of the settings, fetched from IB.")
+    ] = False,
     *,
     gateway: Annotated[options.GatewayOptions, "host port client_id"],
     common: RowsOptions,
 ) -> int:
     """Take files or executions into the journal; doing it again adds nothing."""
-    if not files and not tws:
-        raise UsageError("name files, or --tws for the executions that TWS still knows")
+    if not files and not tws and not flex:
+        raise UsageError(
+            "name files, or --tws for the executions that TWS still knows, or --flex for the Flex "
+            "queries of the settings"
+        )
     taken: list[tuple[str, journal_files.ImportedJournal]] = []
     refused: list[tuple[str, TomicError]] = []
     async with opened(common, gateway, asks=tws) as journal:
@@ -668,6 +682,15 @@ async def import_(
                 taken.append(("TWS", await journal_files.import_from_tws(journal)))
             except (SessionError, RequestFailed) as exc:
                 refused.append(("TWS", exc))
+        if flex:
+            try:
+                async for name, result in journal_files.import_by_flex(journal):
+                    if isinstance(result, TomicError):
+                        refused.append((name, result))
+                    else:
+                        taken.append((name, result))
+            except ConfigError as exc:
+                refused.append(("Flex", exc))
     problems = [error for _, error in refused]
     last = problems.pop() if problems and not taken else None
     if last is None:

@@ -19,6 +19,7 @@ from tomic.config.scan import (
 )
 from tomic.config.settings import (
     ExportSettings,
+    FlexSettings,
     IbSettings,
     JobSettings,
     LimitsSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "CostsSettings",
     "ExitSettings",
     "ExportSettings",
+    "FlexSettings",
     "IbSettings",
     "JobSettings",
     "JournalSettings",

@@ -146,6 +146,10 @@ def _collect(model: type[BaseModel], above: KeyPath, places: dict[str, KeyPath])
 
 PREFIX = "TOMIC_"
 FILE_VARIABLE = "TOMIC_CONFIG"
+SECRET_VARIABLES = frozenset({"TOMIC_FLEX_TOKEN"})
+"""Read where they are used: a secret is no setting, or every list of settings would show it."""
+_SHORT_VARIABLES = {"TOMIC_FLEX_QUERY": "TOMIC_FLEX__QUERY"}
+"""Names beside those of the sections, for what is set together with a secret."""
 PROJECT_FILE = Path("tomic.toml")
 ARGUMENT = "argument"
 DEFAULT = "default"
@@ -405,9 +409,13 @@ def _keys(section: str, given: object) -> Mapping[str, Any]:
 def _environment() -> Layer:
     """Variables such as TOMIC_IB__PORT; those that almost name a section are errors."""
     variables: dict[tuple[str, ...], str] = {}
+    short: dict[tuple[str, ...], str] = {}
     sections = tuple(Settings.model_fields)
     for name in os.environ:
-        if not name.upper().startswith(PREFIX):
+        if not name.upper().startswith(PREFIX) or name.upper() in SECRET_VARIABLES:
+            continue
+        if (meant_name := _SHORT_VARIABLES.get(name.upper())) is not None:
+            short[tuple(meant_name[len(PREFIX) :].lower().split("__"))] = name
             continue
         keys = tuple(name[len(PREFIX) :].lower().split("__"))
         if keys[0] in sections:
@@ -423,6 +431,10 @@ def _environment() -> Layer:
                 f"{name}: {unknown(keys[:1], named_table=True).in_variable}", key=name
             )
     tree = _Environment(Settings)() if variables else {}
+    for (section, key), name in short.items():
+        if (section, key) not in variables:
+            tree.setdefault(section, {})[key] = os.environ[name]
+            variables[section, key] = name
     if "strategies" in tree:
         # Only this table has fields of any type, so only here must a text be looked into.
         tree["strategies"] = _decoded(tree["strategies"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import shlex
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -20,7 +21,7 @@ from tomic.config.scan import (
     ScanSettings,
     ScoreSettings,
 )
-from tomic.config.section import Location, NotEmpty, Seconds, Section
+from tomic.config.section import Location, Names, NotEmpty, Seconds, Section
 
 _LONGEST_NAME = 64
 _JOB_NAME = re.compile(rf"\w[\w .-]{{,{_LONGEST_NAME - 1}}}")
@@ -58,6 +59,43 @@ class IbSettings(Section):
         default="00:15-01:45", pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
     )
     """Nightly server reset, New York time; named in the message when the line drops then."""
+
+
+def _service(value: str) -> str:
+    parts = urlsplit(value)
+    is_local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_local)):
+        raise ValueError(f"{value!r} must be an address with https, which keeps the token secret")
+    return value.rstrip("/")
+
+
+def _query(value: str) -> str:
+    if not (value.isascii() and value.isdecimal()):
+        raise ValueError(f"{value!r} must be the number of a Flex query, not its name")
+    return value
+
+
+class FlexSettings(Section):
+    """
+    Trades by the Flex Web Service of Interactive Brokers, for `journal import --flex`.
+
+    The token is no setting: it comes from $TOMIC_FLEX_TOKEN or from token_file.
+    """
+
+    query: Annotated[Names, AfterValidator(lambda names: tuple(map(_query, names)))] = ()
+    """Numbers of the queries to fetch, as Client Portal shows them."""
+    token_file: Location | None = None
+    """File with the token that only its owner may read, or "none"; TOMIC_FLEX_TOKEN wins."""
+    url: Annotated[str, AfterValidator(_service)] = (
+        "https://ndcdyn.interactivebrokers.com/AccountManagement/FlexWebService"
+    )
+    """Address of the service."""
+    request_timeout_s: Seconds = 60.0
+    """Seconds for one answer."""
+    first_wait_s: Seconds = 5.0
+    """Seconds before a report is asked for; it is asked for again after up to 20."""
+    deadline_s: Seconds = 300.0
+    """Seconds until a query must have given its report; IB makes them on demand."""
 
 
 class LimitsSettings(Section):
@@ -194,6 +232,7 @@ class Settings(BaseSettings):
     """Changes to a strategy, by field name: `tomic strategies show NAME` lists the fields."""
     portfolio: PortfolioSettings = PortfolioSettings()
     journal: JournalSettings = JournalSettings()
+    flex: FlexSettings = FlexSettings()
     store: StoreSettings = StoreSettings()
     export: ExportSettings = ExportSettings()
     log: LogSettings = LogSettings()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from tomic import dates
@@ -94,6 +94,11 @@ class Row:
     level: str = ""
     """Where its element tells it."""
 
+    def by(self, habits: Habits) -> Row:
+        """The same row, read as its file writes."""
+        own = Cells(self.own.row, self.own.columns, habits)
+        return Row(own, self.place, self.section, self.account, self.level)
+
 
 def plain(label: str) -> str:
     """A column or attribute without case, blanks and signs."""
@@ -135,7 +140,7 @@ def read(
     """
     given = list(rows)
     habits = _habits(given, separator)
-    given = [replace(row, own=replace(row.own, habits=habits)) for row in given]
+    given = [row.by(habits) for row in given]
     reader = Reader(_LEVELS)
     reader.notes.update(dict.fromkeys(notes))
     instruments = _Instruments()

@@ -20,13 +20,14 @@ from xml.sax.saxutils import quoteattr
 from tomic.errors import BadFile
 from tomic.journal.broker import activity, flex
 from tomic.journal.broker.cells import Cells
-from tomic.journal.broker.rows import BrokerFile, FileRow
+from tomic.journal.broker.rows import BrokerFile, FileRow, Shared
 
 _ROOT, _STATEMENT = "FlexQueryResponse", "FlexStatement"
 _ANSWER = "FlexStatementResponse"
 _DEEPEST = 12
 """Levels of elements; IB uses five."""
 _MOST_ATTRIBUTES = 400
+_PIECE = 1 << 20
 _TRADES = ("Trades", "TradeConfirms")
 
 
@@ -42,11 +43,10 @@ class _Document:
     account: str = ""
     rows: list[flex.Row] = field(default_factory=list)
     columns: dict[tuple[str, ...], dict[str, int]] = field(default_factory=dict)
-    values: dict[str, str] = field(default_factory=dict)
-    """Each text once: most of them come in every row."""
+    shared: Shared = field(default_factory=Shared)
     root: str = ""
     has_statement: bool = False
-    answer: str = ""
+    answer: dict[str, str] = field(default_factory=dict)
     """What the Flex Web Service says instead of a report."""
     text: list[str] = field(default_factory=list)
 
@@ -79,13 +79,26 @@ def read_again(columns: str, rows: Sequence[str]) -> BrokerFile:
     return flex.read(moved, "")
 
 
+def answer(text: str) -> dict[str, str]:
+    """
+    What the Flex Web Service says instead of a report, by lower-case names of its elements.
+
+    Raises:
+        BadFile: It is no such answer, or was cut off.
+    """
+    document = _read("answer", text)
+    if document.root != _ANSWER:
+        raise BadFile(_other("answer", document))
+    return document.answer
+
+
 def _moved(place: Callable[[str], FileRow], reason: str) -> FileRow:
     row = place(reason)
     return replace(row, line=row.line - 1)
 
 
 def _read(name: str, text: str) -> _Document:
-    document = _Document()
+    document, text = _Document(), text.lstrip()
     # The text is decoded already; a declaration of how it was encoded no longer holds.
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
@@ -95,7 +108,9 @@ def _read(name: str, text: str) -> _Document:
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.EntityDeclHandler = _refuse_doctype
     try:
-        parser.Parse(text.lstrip().encode("utf-8", "surrogatepass"), True)
+        for start in range(0, len(text), _PIECE):
+            parser.Parse(text[start : start + _PIECE].encode("utf-8", "surrogatepass"), False)
+        parser.Parse(b"", True)
     except expat.ExpatError as exc:
         reason = expat.ErrorString(exc.code)
         if _is_page(document, text):
@@ -146,8 +161,7 @@ def _row(
     columns = document.columns.get(names)
     if columns is None:
         columns = document.columns[names] = {flex.plain(name): at for at, name in enumerate(names)}
-    shared = document.values
-    row = [shared.setdefault(value, value) for value in attributes.values()]
+    row = document.shared.all(attributes.values())
     level = flex.LEVEL_OF_TAG.get(tag, "") if section in _TRADES else ""
     return flex.Row(
         Cells(row, columns),
@@ -178,8 +192,8 @@ _ENTITIES = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 
 def _end(document: _Document, tag: str) -> None:
-    if document.root == _ANSWER and tag in ("ErrorCode", "ErrorMessage", "Status"):
-        document.answer += f" {''.join(document.text).strip()}"
+    if document.root == _ANSWER and (text := "".join(document.text).strip()):
+        document.answer[tag.lower()] = text
     document.text.clear()
     document.path.pop()
 
@@ -191,7 +205,9 @@ def _characters(document: _Document, text: str) -> None:
 
 def _other(name: str, document: _Document) -> str:
     if document.root == _ANSWER:
-        return f"{name}: no report but an answer of the Flex Web Service:{document.answer}"
+        told = (document.answer.get(part, "") for part in ("status", "errorcode", "errormessage"))
+        words = " ".join(part for part in told if part)
+        return f"{name}: no report but an answer of the Flex Web Service: {words}"
     if document.root.lower() == "html":
         return f"{name}: a page, no Flex query; the address or the login may have failed"
     return (

@@ -1,4 +1,4 @@
-"""The journal in and out: the original's file, a broker's CSV, TWS itself, our own JSON and CSV."""
+"""The journal in and out: the original's file, a broker's files, TWS itself, our own formats."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import csv
 import datetime as dt
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from tomic.errors import BadFile, StoreError
+from tomic import flex
+from tomic.errors import BadFile, ConfigError, FlexError, StoreError, TomicError
 from tomic.ib import account
 from tomic.journal import broker, campaign, legacy
 from tomic.journal.broker import FileRow
@@ -248,6 +249,36 @@ async def import_from_tws(journal: Journal) -> ImportedJournal:
     notes = [f"{left_out} executions of other instruments left out"] if left_out else []
     taken = await executions.take(journal, "TWS", executed)
     return _imported("executions of TWS", taken, notes)
+
+
+async def import_by_flex(
+    journal: Journal,
+) -> AsyncIterator[tuple[str, ImportedJournal | TomicError]]:
+    """
+    Fetch the queries of the settings by the Flex Web Service, one after the other, and import them.
+
+    Yields:
+        Name of the query, and what it brought or why it brought nothing: one that fails keeps no
+        other from being fetched.
+
+    Raises:
+        ConfigError: There is no query, or no token that can be used.
+    """
+    settings = journal.settings.flex
+    if not settings.query:
+        raise ConfigError(
+            "no Flex query; put its number into flex.query or TOMIC_FLEX_QUERY (Client Portal > "
+            "Performance & Reports > Flex Queries shows it)",
+            key="flex.query",
+        )
+    token = await asyncio.to_thread(flex.read_token, settings)
+    service = flex.FlexService(settings, token)
+    for query in settings.query:
+        name = f"Flex query {query}"
+        try:
+            yield name, await import_text(journal, name, await service.report(query))
+        except (FlexError, BadFile) as exc:
+            yield name, exc
 
 
 # -- out ---------------------------------------------------------------------------------------
