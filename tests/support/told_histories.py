@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -194,7 +195,7 @@ async def _tell_activity(book: Journal, rows: Sequence[Row], path: Path) -> None
 
 async def _tell_file(book: Journal, path: Path, text: str) -> None:
     if text:
-        path.write_text(text, encoding="utf-8")
+        await asyncio.to_thread(path.write_text, text, encoding="utf-8")
         await files.import_file(book, path)
 
 

@@ -868,6 +868,7 @@ async def listing(
     stored = await journal.store.journal.executions()
     gaps = _gaps(stored, await load_all(journal))
     rows = [_execution_row(execution, decisions, gaps) for execution in stored]
+    rows += await _booking_rows(journal, decisions)
     rows += [_unread_row(row, decisions) for row in await journal.store.journal.unread_rows()]
     return [
         row
@@ -932,6 +933,38 @@ def _execution_row(
         else _why(status, made, fault or execution.reason),
         decisions=made,
     )
+
+
+async def _booking_rows(
+    journal: Journal, decisions: Mapping[str, Sequence[Decision]]
+) -> list[ExecutionRow]:
+    """Payments and corporate actions, by time."""
+    owners = {flow.id: entry.id for entry in await load_all(journal) for flow in entry.flows}
+    rows = []
+    for booking in await journal.store.journal.bookings():
+        made = tuple(decisions.get(booking.booking_id, ()))
+        is_ignored = bool(made) and made[-1].decision == "ignore"
+        is_placed = booking.booking_id in owners or (
+            booking.kind == "change" and not booking.reason
+        )
+        status = "ignored" if is_ignored else "placed" if is_placed else "waiting"
+        document = booking.document
+        amount, currency = document.get("amount"), document.get("currency", "")
+        told = f"{amount:+.2f} {currency} {document.get('text', '')}" if amount is not None else ""
+        rows.append(
+            ExecutionRow(
+                id=booking.booking_id,
+                status=status,
+                at=booking.at,
+                symbol=booking.symbol,
+                contract=str(document.get("kind", "")),
+                entry=owners.get(booking.booking_id),
+                reason="" if is_placed else _why(status, made, booking.reason),
+                text=told.strip(),
+                decisions=made,
+            )
+        )
+    return rows
 
 
 def _unread_row(row: UnreadRow, decisions: Mapping[str, Sequence[Decision]]) -> ExecutionRow:
