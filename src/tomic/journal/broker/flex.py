@@ -122,10 +122,9 @@ _HEADINGS = frozenset(
 class _Instruments:
     """What SecuritiesInfo and the trades themselves tell of contracts."""
 
-    multipliers: dict[str, int] = field(default_factory=dict)
-    """By contract id, or by symbol."""
-    roots: dict[str, int] = field(default_factory=dict)
-    """By class and currency, from proceeds."""
+    told: dict[str, int] = field(default_factory=dict)
+    """By contract id, and by symbol."""
+    multipliers: activity.Multipliers = field(default_factory=activity.Multipliers)
 
 
 def read(
@@ -344,8 +343,7 @@ def _multiplier(
     key = own.text("conid") or symbol
     root = name.root if name else symbol
     currency = own.text(*CURRENCY)
-    told = instruments.multipliers.get(key) or activity.whole_ratio(_ratio(own))
-    told = told or instruments.roots.get(f"{root} {currency}")
+    told = instruments.told.get(key) or instruments.multipliers.get(key, f"{root} {currency}")
     if told is None and currency == "USD" and name is not None and not root[-1:].isdigit():
         reader.notes[
             f"no multiplier of {root} in the file: {_STANDARD}, as of any American option that was "
@@ -368,7 +366,7 @@ def _learn(own: Cells, instruments: _Instruments) -> None:
     if multiplier is not None:
         for key in (own.text("conid"), own.text("symbol")):
             if key:
-                instruments.multipliers.setdefault(key, multiplier)
+                instruments.told.setdefault(key, multiplier)
 
 
 def _learn_from_proceeds(rows: Iterable[Row], instruments: _Instruments) -> None:
@@ -380,11 +378,11 @@ def _learn_from_proceeds(rows: Iterable[Row], instruments: _Instruments) -> None
             multiplier = activity.whole_ratio(_ratio(own))
         except Refused:
             continue
-        name = cells.option_name(own.text("symbol"))
+        symbol = own.text("symbol")
+        name = cells.option_name(symbol)
         if multiplier is not None:
-            instruments.multipliers.setdefault(own.text("conid") or own.text("symbol"), multiplier)
-            if name is not None:
-                instruments.roots.setdefault(f"{name.root} {own.text(*CURRENCY)}", multiplier)
+            root = f"{name.root if name else symbol} {own.text(*CURRENCY)}"
+            instruments.multipliers.add(own.text("conid") or symbol, root, multiplier)
 
 
 def _moment(own: Cells, action: Action | None = None) -> dt.datetime:
