@@ -541,6 +541,10 @@ class Context(Circumstances, UnboundedModel):
     """Names of figures that were not available."""
 
 
+NO_CONTEXT = Context()
+"""Shared by thousands of entries: a default that holds a mapping would be copied for each."""
+
+
 class Note(Model):
     """Something the trader wanted to remember."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from tomic.errors import BadFile
 from tomic.journal.broker import activity, flex, flexxml
 from tomic.journal.broker.cells import Cells
-from tomic.journal.broker.rows import BrokerFile, FileRow, Line
+from tomic.journal.broker.rows import BrokerFile, FileRow, Line, Shared
 
 __all__ = ["BrokerFile", "FileRow", "parse", "read_again"]
 
@@ -29,6 +29,8 @@ _EXPORT = (
     "the activity statement as CSV"
 )
 _LINES = re.compile(r"\r\n|\r|\n")
+_DIGIT = re.compile(r"\d", re.ASCII)
+"""No name of a column has one, and every row of data has."""
 _TABLES = ("HEADER", "DATA")
 _FRAMES = ("BOF", "BOA", "BOS", "EOS", "EOA", "EOF", "ACCOUNT")
 _SHOWN = 3
@@ -83,7 +85,7 @@ def _separator(lines: Sequence[str]) -> str:
 
 def _rows(lines: Sequence[str], separator: str) -> Iterator[Line]:
     """Line by line, so that an odd quotation mark costs its own line and no other."""
-    heading = lines[0]
+    heading, shared = lines[0], Shared()
     for number, text in enumerate(lines, start=1):
         try:
             row = next(csv.reader([text], delimiter=separator), [])
@@ -92,7 +94,7 @@ def _rows(lines: Sequence[str], separator: str) -> Iterator[Line]:
             row = [cell.strip('"') for cell in text.split(separator)]
         if len(row) > 2 and row[1] == "Header":
             heading = text
-        yield Line(number, text, row, heading)
+        yield Line(number, text, shared.all(row), heading)
 
 
 # -- Flex queries as CSV -------------------------------------------------------------------------
@@ -117,18 +119,20 @@ def _parse_query(name: str, lines: Iterable[Line], separator: str) -> BrokerFile
     lacking: tuple[str, ...] = ()
     is_framed = is_ended = False
     for line in lines:
-        cells = [cell.strip() for cell in line.row]
-        if not any(cells):
+        cells = line.row
+        if not any(cells) or not any(map(str.strip, cells)):
             continue
-        word = cells[0].upper()
+        word = cells[0].strip().upper()
         if word in _FRAMES:
             is_framed, is_ended = True, word == "EOF"
-            _frame(word, cells, line, block, notes)
+            _frame(word, [cell.strip() for cell in cells], line, block, notes)
             continue
         first = 2 if word in _TABLES else 0
         if word in _TABLES and len(cells) > 1 and cells[1] != block.section:
             block.section, block.columns = cells[1], None
-        names = [flex.plain(cell) for cell in cells[first:]]
+        names: list[str] = []
+        if word == "HEADER" or not _DIGIT.search(line.text):
+            names = [flex.plain(cell) for cell in cells[first:]]
         if word == "HEADER" or (word != "DATA" and flex.is_heading(names)):
             block.columns = {label: first + at for at, label in enumerate(names)}
             block.heading = line.text

@@ -15,9 +15,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 
 from tomic import dates
 from tomic.journal.broker import cells
@@ -171,6 +172,30 @@ class _Instrument:
     name: cells.OptionName | None = None
 
 
+class Multipliers:
+    """
+    Multipliers as proceeds tell them.
+
+    What most rows of a contract say holds, then what most of its class say: one row that was spoilt
+    does not spoil the others.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, Counter[int]] = {}
+        self._of_class: dict[str, Counter[int]] = {}
+
+    def add(self, contract: str, of_class: str, multiplier: int) -> None:
+        """One row of a contract says so."""
+        self._of.setdefault(contract, Counter())[multiplier] += 1
+        self._of_class.setdefault(of_class, Counter())[multiplier] += 1
+
+    def get(self, contract: str, of_class: str) -> int | None:
+        """That of a contract, else of its class; None where no row tells it."""
+        counts = self._of_class.get(of_class, Counter())
+        own = self._of.get(contract) or counts
+        return max(own, key=lambda value: (own[value], counts[value], value), default=None)
+
+
 @dataclass(slots=True)
 class _Statement:
     """What is told in one place of the file and used in another."""
@@ -178,10 +203,7 @@ class _Statement:
     habits: Habits
     account: str = ""
     instruments: dict[str, _Instrument] = field(default_factory=dict)
-    multipliers: dict[str, int] = field(default_factory=dict)
-    """By symbol, from proceeds."""
-    roots: dict[str, int] = field(default_factory=dict)
-    """By class and currency, from proceeds."""
+    multipliers: Multipliers = field(default_factory=Multipliers)
 
 
 def _named(text: str) -> str:
@@ -364,15 +386,20 @@ def account_of(text: str) -> str:
     return match[1] if match and "(" not in text else text if text.isalnum() else ""
 
 
+def _has(category: str, words: Iterable[str]) -> bool:
+    return any(plain(word) in category for word in words)
+
+
+@lru_cache(maxsize=1000)
 def _asset(name: str, symbol: str) -> str:
     """OPT, STK, CASH, the name itself where it is another kind, or empty where it is unknown."""
     # The company that holds them may be named behind: "Stocks - Held with …".
     category = plain(name.partition(" - ")[0])
-    if any(word in category for word in _OPTIONS):
-        return name if any(word in category for word in _FUTURES) else "OPT"
-    if any(category.startswith(word) for word in _STOCKS):
+    if _has(category, _OPTIONS):
+        return name if _has(category, _FUTURES) else "OPT"
+    if any(category.startswith(plain(word)) for word in _STOCKS):
         return "STK"
-    if _PAIR.fullmatch(symbol.strip()) or any(word in category for word in _NO_SHARES):
+    if _PAIR.fullmatch(symbol.strip()) or _has(category, _NO_SHARES):
         return name
     return "OPT" if cells.option_name(symbol) is not None else ""
 
@@ -427,8 +454,8 @@ def _read_multipliers(
         except Refused:
             continue
         if multiplier is not None:
-            statement.multipliers.setdefault(_named(symbol), multiplier)
-            statement.roots.setdefault(f"{name.root} {own.text('currency')}", multiplier)
+            root = f"{name.root} {own.text('currency')}"
+            statement.multipliers.add(_named(symbol), root, multiplier)
 
 
 def whole_ratio(ratio: float | None) -> int | None:
@@ -443,8 +470,8 @@ def _multiplier(
     symbol: str, root: str, currency: str, statement: _Statement, instrument: _Instrument
 ) -> tuple[int | None, str]:
     """The multiplier of an option, and what was taken for granted; None where nothing tells it."""
-    told = instrument.multiplier or statement.multipliers.get(_named(symbol))
-    told = told or statement.roots.get(f"{root} {currency}")
+    of_class = f"{root} {currency}"
+    told = instrument.multiplier or statement.multipliers.get(_named(symbol), of_class)
     if told is not None:
         return told, ""
     if currency == "USD" and not root[-1:].isdigit():

@@ -125,6 +125,8 @@ class Habits:
 
     def number(self, text: str) -> float:
         """A number. Refused where it is none, or where it can be two."""
+        if self.decimal == "." and _NUMBER.fullmatch(text):
+            return float(text)
         plain = self._plain(text)
         if not _NUMBER.fullmatch(plain):
             raise Refused(f"{short(text)!r} is no number")
@@ -272,7 +274,7 @@ class Cells:
             place = self.columns.get(name)
             if place is not None and place < len(self.row):
                 text = self.row[place].strip()
-                if (formula := _FORMULA.fullmatch(text)) is not None:
+                if text[:1] == "=" and (formula := _FORMULA.fullmatch(text)) is not None:
                     text = formula[1].strip()
                 if text and text not in ABSENT:
                     return text

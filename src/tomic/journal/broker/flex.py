@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from tomic import dates
@@ -94,6 +94,11 @@ class Row:
     level: str = ""
     """Where its element tells it."""
 
+    def by(self, habits: Habits) -> Row:
+        """The same row, read as its file writes."""
+        own = Cells(self.own.row, self.own.columns, habits)
+        return Row(own, self.place, self.section, self.account, self.level)
+
 
 def plain(label: str) -> str:
     """A column or attribute without case, blanks and signs."""
@@ -117,10 +122,9 @@ _HEADINGS = frozenset(
 class _Instruments:
     """What SecuritiesInfo and the trades themselves tell of contracts."""
 
-    multipliers: dict[str, int] = field(default_factory=dict)
-    """By contract id, or by symbol."""
-    roots: dict[str, int] = field(default_factory=dict)
-    """By class and currency, from proceeds."""
+    told: dict[str, int] = field(default_factory=dict)
+    """By contract id, and by symbol."""
+    multipliers: activity.Multipliers = field(default_factory=activity.Multipliers)
 
 
 def read(
@@ -135,7 +139,7 @@ def read(
     """
     given = list(rows)
     habits = _habits(given, separator)
-    given = [replace(row, own=replace(row.own, habits=habits)) for row in given]
+    given = [row.by(habits) for row in given]
     reader = Reader(_LEVELS)
     reader.notes.update(dict.fromkeys(notes))
     instruments = _Instruments()
@@ -339,8 +343,7 @@ def _multiplier(
     key = own.text("conid") or symbol
     root = name.root if name else symbol
     currency = own.text(*CURRENCY)
-    told = instruments.multipliers.get(key) or activity.whole_ratio(_ratio(own))
-    told = told or instruments.roots.get(f"{root} {currency}")
+    told = instruments.told.get(key) or instruments.multipliers.get(key, f"{root} {currency}")
     if told is None and currency == "USD" and name is not None and not root[-1:].isdigit():
         reader.notes[
             f"no multiplier of {root} in the file: {_STANDARD}, as of any American option that was "
@@ -363,7 +366,7 @@ def _learn(own: Cells, instruments: _Instruments) -> None:
     if multiplier is not None:
         for key in (own.text("conid"), own.text("symbol")):
             if key:
-                instruments.multipliers.setdefault(key, multiplier)
+                instruments.told.setdefault(key, multiplier)
 
 
 def _learn_from_proceeds(rows: Iterable[Row], instruments: _Instruments) -> None:
@@ -375,11 +378,11 @@ def _learn_from_proceeds(rows: Iterable[Row], instruments: _Instruments) -> None
             multiplier = activity.whole_ratio(_ratio(own))
         except Refused:
             continue
-        name = cells.option_name(own.text("symbol"))
+        symbol = own.text("symbol")
+        name = cells.option_name(symbol)
         if multiplier is not None:
-            instruments.multipliers.setdefault(own.text("conid") or own.text("symbol"), multiplier)
-            if name is not None:
-                instruments.roots.setdefault(f"{name.root} {own.text(*CURRENCY)}", multiplier)
+            root = f"{name.root if name else symbol} {own.text(*CURRENCY)}"
+            instruments.multipliers.add(own.text("conid") or symbol, root, multiplier)
 
 
 def _moment(own: Cells, action: Action | None = None) -> dt.datetime:

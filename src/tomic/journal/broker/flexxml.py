@@ -20,13 +20,14 @@ from xml.sax.saxutils import quoteattr
 from tomic.errors import BadFile
 from tomic.journal.broker import activity, flex
 from tomic.journal.broker.cells import Cells
-from tomic.journal.broker.rows import BrokerFile, FileRow
+from tomic.journal.broker.rows import BrokerFile, FileRow, Shared
 
 _ROOT, _STATEMENT = "FlexQueryResponse", "FlexStatement"
 _ANSWER = "FlexStatementResponse"
 _DEEPEST = 12
 """Levels of elements; IB uses five."""
 _MOST_ATTRIBUTES = 400
+_PIECE = 1 << 20
 _TRADES = ("Trades", "TradeConfirms")
 
 
@@ -42,8 +43,7 @@ class _Document:
     account: str = ""
     rows: list[flex.Row] = field(default_factory=list)
     columns: dict[tuple[str, ...], dict[str, int]] = field(default_factory=dict)
-    values: dict[str, str] = field(default_factory=dict)
-    """Each text once: most of them come in every row."""
+    shared: Shared = field(default_factory=Shared)
     root: str = ""
     has_statement: bool = False
     answer: dict[str, str] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def _moved(place: Callable[[str], FileRow], reason: str) -> FileRow:
 
 
 def _read(name: str, text: str) -> _Document:
-    document = _Document()
+    document, text = _Document(), text.lstrip()
     # The text is decoded already; a declaration of how it was encoded no longer holds.
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
@@ -108,7 +108,9 @@ def _read(name: str, text: str) -> _Document:
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.EntityDeclHandler = _refuse_doctype
     try:
-        parser.Parse(text.lstrip().encode("utf-8", "surrogatepass"), True)
+        for start in range(0, len(text), _PIECE):
+            parser.Parse(text[start : start + _PIECE].encode("utf-8", "surrogatepass"), False)
+        parser.Parse(b"", True)
     except expat.ExpatError as exc:
         reason = expat.ErrorString(exc.code)
         if _is_page(document, text):
@@ -159,8 +161,7 @@ def _row(
     columns = document.columns.get(names)
     if columns is None:
         columns = document.columns[names] = {flex.plain(name): at for at, name in enumerate(names)}
-    shared = document.values
-    row = [shared.setdefault(value, value) for value in attributes.values()]
+    row = document.shared.all(attributes.values())
     level = flex.LEVEL_OF_TAG.get(tag, "") if section in _TRADES else ""
     return flex.Row(
         Cells(row, columns),

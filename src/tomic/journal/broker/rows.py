@@ -20,6 +20,7 @@ from tomic.models.journal import CashFlow, ContractChange
 EVENING = dt.time(16, 20)
 """When IB books expiries, exercises and assignments, New York."""
 _SHOWN = 8
+_MOST_SHARED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,20 @@ def _rows(counts: Mapping[str, int]) -> str:
     shown = [f"{name} {count}" for name, count in list(counts.items())[:_SHOWN]]
     kinds = ", ".join([*shown, "…"] if len(counts) > len(shown) else shown)
     return f"{total} {'row' if total == 1 else 'rows'} ({kinds})"
+
+
+class Shared:
+    """Each text of a file once: most cells say what those above them say."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def all(self, cells: Iterable[str]) -> list[str]:
+        """The same cells, equal ones one object; numbers that never return are not kept."""
+        texts = self._texts
+        if len(texts) < _MOST_SHARED:
+            return [texts.setdefault(cell, cell) for cell in cells]
+        return [texts.get(cell, cell) for cell in cells]
 
 
 @dataclass(frozen=True, slots=True)
