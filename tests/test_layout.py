@@ -68,6 +68,7 @@ TESTED_IN = {
     "desk": "desk/test_desk",
     "ib/callbacks": "ib/test_lines",
     "ib/link": "ib/test_executions_wire",
+    "journal/broker/rows": "journal/test_broker",
     "models/book": "test_models",
     "models/documents": "test_documents",
     "models/exits": "test_models",
