@@ -21,6 +21,7 @@ SOURCE, TESTS = Path(tomic.__file__).parent, ROOT / "tests"
 SUBJECTS = {
     "cli/chain_command",
     "cli/executions_import",
+    "cli/flex_import",
     "cli/journal_executions",
     "config/refusals",
     "desk/desk",
