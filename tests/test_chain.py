@@ -84,6 +84,19 @@ def test_an_am_class_ends_at_the_opening_of_its_settlement(clock, dte, tau, day)
     assert chain["tau"][0] * 365.0 == pytest.approx(tau, abs=1e-4)
 
 
+def test_either_day_names_an_expiry():
+    """SPX of 17 December is that of the 18th as well; a share's expiry has one name."""
+    spx = Underlying(symbol="SPX", con_id=1, sec_type="IND", time_zone="America/Chicago")
+    thursday, friday = dt.date(2026, 12, 17), dt.date(2026, 12, 18)
+
+    index = chain_of(option(thursday), underlying=spx, trading_class="SPX")
+    weekly = chain_of(option(thursday), underlying=spx, trading_class="SPXW")
+
+    assert [index.named(day) for day in (thursday, friday, JULY)] == [thursday, thursday, None]
+    assert [weekly.named(day) for day in (thursday, friday)] == [thursday, None]
+    assert chain_of(option(thursday)).named(friday) is None
+
+
 def test_morning_settlement_is_nearer():
     """A class that settles at the opening has six and a half hours less."""
     spx = Underlying(symbol="SPX", con_id=1, sec_type="IND", time_zone="America/Chicago")

@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from tomic import dates
 from tomic._drawing import draw
 from tomic._typing import BoolArray, FloatArray
-from tomic.models import DataType, OptionQuote, QuoteSource, RowStatus, Spot, Underlying
+from tomic.models import (
+    DataType,
+    ExerciseStyle,
+    OptionQuote,
+    QuoteSource,
+    RowStatus,
+    Spot,
+    Underlying,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,6 +191,11 @@ class Chain:
         return self.underlying.symbol
 
     @property
+    def exercise_style(self) -> ExerciseStyle:
+        """When options of its class may be exercised."""
+        return self.underlying.exercise_style_of(self.trading_class)
+
+    @property
     def is_call(self) -> BoolArray:
         """True for calls."""
         return cast(BoolArray, self.columns["right"] == "C")
@@ -196,6 +209,22 @@ class Chain:
     def expiries(self) -> tuple[dt.date, ...]:
         """Expiries present, ascending."""
         return tuple(day.item() for day in np.unique(self.columns["expiry"]))
+
+    def named(self, expiry: dt.date) -> dt.date | None:
+        """
+        The expiry of this chain that *expiry* names; None where there is none.
+
+        A class that settles at the open is listed by its last trading day at IB, and named by the
+        day of its settlement in most files and by most people.
+        """
+        if expiry in self.expiries:
+            return expiry
+        settled = partial(
+            dates.settlement_day,
+            trading_class=self.trading_class,
+            symbol=self.symbol if self.underlying.settles_in_cash else "",
+        )
+        return next((day for day in self.expiries if settled(day) == settled(expiry)), None)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -146,7 +146,7 @@ def _model(chain: Chain) -> tuple[Callable[..., FloatArray], Callable[..., Any]]
     # scipy takes 0.3 s to import, and most chains come with IB's own numbers.
     from tomic.quant import american, black_scholes, implied
 
-    if chain.underlying.exercise_style is ExerciseStyle.AMERICAN:
+    if chain.exercise_style is ExerciseStyle.AMERICAN:
         return american.implied_vol, american.greeks
     return implied.implied_vol, black_scholes.greeks
 

@@ -12,13 +12,14 @@ import io
 import random
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from xml.sax.saxutils import quoteattr
 
 import ib_async
 
 from support.broker_histories import History, Row, Terms
 
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 def _text(value: float) -> str:
@@ -249,7 +250,7 @@ def windows(rng: random.Random, made: History) -> list[list[Row]]:
     cuts = sorted(rng.sample(days, min(len(days), rng.randint(0, 3))))
     edges = [days[0], *cuts, days[-1] + dt.timedelta(days=1)]
     files = []
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         overlap = dt.timedelta(days=rng.choice([0, 0, 3, 20]))
         period = [row for row in rows if first - overlap <= row.at.date() < last + overlap]
         if period:

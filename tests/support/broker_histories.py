@@ -143,6 +143,8 @@ class Kinds:
     rebookings: bool = True
     indices: bool = True
     days_in_parts: bool = True
+    pace: float = 1.0
+    """How often somebody trades: 1 is every other day."""
 
 
 class _Numbers:
@@ -210,7 +212,8 @@ def _live(
             for trader in traders:
                 trader.flatten_shares(day)
                 for _ in range(rng.choice([0, 0, 0, 1, 1, 2])):
-                    trader.act(day)
+                    if rng.random() < trader.kinds.pace:
+                        trader.act(day)
                 if day not in ends and rng.random() < 0.03:
                     # In the evening, after everything else.
                     trader.assign_early(day)

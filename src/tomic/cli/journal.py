@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
-import math
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -55,12 +54,10 @@ def parse_entry(text: str) -> int:
 def parse_price(text: str) -> str:
     """A number as typed: its sign says received or paid, and having none is a choice too."""
     try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{text!r}: write what one structure trades for, such as 2.35")
-    return text
+        value = campaign.plain_price(text)
+    except UsageError as exc:
+        raise typer.BadParameter(str(exc)) from None
+    return f"{value:{'+' if text.strip()[0] in '+-' else ''}.10g}" if "," in text else text
 
 
 def parse_rules(texts: Sequence[str] | None) -> dict[str, Any]:
@@ -472,7 +469,11 @@ async def close(
         typer.Option(metavar="LEG", help="Exercised or assigned early: 560P 2026-12-18."),
     ] = None,
     spot: Annotated[
-        float | None, typer.Option(min=0, help="Price at expiry, if it is not stored.")
+        float | None,
+        typer.Option(
+            min=0,
+            help="Price at expiry, if it is not stored; the value at the open for SPX and VIX.",
+        ),
     ] = None,
     *,
     trade: TradeOptions,
@@ -488,7 +489,9 @@ async def close(
         elif assigned:
             leg = await _leg_of(journal, entry, assigned, structures)
             fee = 0.0 if trade.commission is None else trade.commission
-            recorded = await trades.assign(journal, entry, leg, at=trade.when, commission=fee)
+            recorded = await trades.assign(
+                journal, entry, leg, at=trade.when, commission=fee, spot=spot
+            )
         else:
             ticket = trade.ticket(price)
             recorded = await trades.close(journal, entry, ticket, structures=structures)
@@ -531,18 +534,19 @@ async def roll(
     common: EntryOptions,
 ) -> None:
     """Close legs and open others in one trade, or add legs; the campaign goes on."""
-    if (legs is None) == (to is None):
+    if (legs is None) == (to is None and strikes is None):
         raise UsageError(
-            'name LEGS or --to EXPIRY, as in --to 2027-01-15, or "+1 560P …, -1 555P …"'
+            "name LEGS, --to EXPIRY or --strikes A/B, as in --to 2027-01-15, "
+            '--strikes 555/545 within the expiry, or "+1 560P …, -1 555P …"'
         )
     ticket = trade.ticket(price)
     async with opened(common, asks=not trade.offline) as journal:
         before = await journals.load(journal, entry)
-        if to is not None:
+        if legs is None:
             traded = trades.rolled_to(before, to, _strikes(strikes))
             recorded = await trades.roll(journal, entry, traded, {}, ticket)
         else:
-            draft = trades.from_text(legs or "", symbol=before.symbol)
+            draft = trades.written(before, legs)
             recorded = await trades.roll(journal, entry, draft.legs, draft.prices, ticket)
     _print(recorded, common)
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from tomic import dates
 from tomic.errors import UsageError
 from tomic.models import journal as nouns
 
+_EITHER = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}", re.ASCII)
+"""A comma before three digits: of thousands in one language, of decimals in another."""
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3}(?:,\d{3})+(?:\.\d*)?|,\d{3}\.\d*)", re.ASCII)
 _DUST = 1e-9
 """Contracts below which a position counts as flat."""
 
@@ -303,6 +308,18 @@ def first_expiry(entry: nouns.JournalEntry) -> dt.date | None:
     return min((leg.expiry for leg in legs if leg.expiry is not None), default=None)
 
 
+def days_left(entry: nouns.JournalEntry, day: dt.date) -> int | None:
+    """Calendar days until the first of the options held is settled; None without options."""
+    settled = [settlement_day(entry.symbol, leg) for leg in held(entry) if leg.expiry is not None]
+    return (min(settled) - day).days if settled else None
+
+
+def settlement_day(symbol: str, option: nouns.Contract) -> dt.date:
+    """The day on which an option of *symbol* is settled; see `dates.settlement_day`."""
+    assert option.expiry is not None
+    return dates.settlement_day(option.expiry, trading_class=option.trading_class, symbol=symbol)
+
+
 def opening_expiry(entry: nouns.JournalEntry) -> dt.date | None:
     """First expiry of the opening trade: when the forecast made at entry can be judged."""
     fills = entry.trades[0].fills if entry.trades else ()
@@ -420,8 +437,14 @@ def settlement(
     return {action: fills for action, fills in fills_by_action.items() if fills}
 
 
-def exercise(leg: nouns.Held, contracts: float) -> tuple[nouns.Fill, ...]:
-    """Early exercise or assignment of *contracts* of one option: it goes, shares come at strike."""
+def exercise(
+    leg: nouns.Held, contracts: float, *, index_level: float | None = None
+) -> tuple[nouns.Fill, ...]:
+    """
+    Early exercise or assignment of *contracts* of one option: it goes, shares come at strike.
+
+    With *index_level* what it is worth there is paid in cash, and no shares come.
+    """
     if leg.strike is None:
         raise UsageError("shares cannot be assigned; name an option")
     if not 0.0 < contracts <= abs(leg.quantity):
@@ -429,6 +452,9 @@ def exercise(leg: nouns.Held, contracts: float) -> tuple[nouns.Fill, ...]:
     sign = 1.0 if leg.is_call else -1.0
     taken = math.copysign(contracts, leg.quantity)
     contract = leg.model_dump(exclude={"quantity"})
+    if index_level is not None:
+        inside = max(sign * (index_level - leg.strike), 0.0)
+        return (nouns.Fill(**contract, quantity=-taken, price=inside, mid=inside),)
     return (
         nouns.Fill(**contract, quantity=-taken, price=0.0),
         nouns.Fill(multiplier=1, quantity=sign * taken * leg.multiplier, price=leg.strike),
@@ -445,12 +471,7 @@ def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
     Raises:
         UsageError: Not a number, or a structure that may be worth either.
     """
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
+    value = plain_price(text)
     if value == 0.0 or text.strip()[0] in "+-":
         return value
     sides = _sides(legs)
@@ -462,6 +483,28 @@ def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
         f"--price {text}: these legs could be bought or sold for that; "
         f"write --price=+{value:g} for received or --price=-{value:g} for paid"
     )
+
+
+def plain_price(text: str) -> float:
+    """
+    A price as people write it: 2.35, 2,35 or 1,250.50.
+
+    Raises:
+        UsageError: No number, or one that is 1.25 to some and 1250 to others.
+    """
+    bare = text.strip()
+    if _EITHER.fullmatch(bare):
+        whole, as_decimal = bare.replace(",", ""), bare.replace(",", ".")
+        raise UsageError(f"--price {text}: write {whole} or {as_decimal}, for it could be either")
+    if _GROUPED.fullmatch(bare):
+        bare = bare.replace(",", "")
+    try:
+        value = float(bare.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
+    return value
 
 
 def _sides(legs: Sequence[nouns.Held | nouns.Fill]) -> set[int]:

@@ -738,6 +738,7 @@ def _opened(
         currency=group[0].currency,
         opened_at=trade.at,
         trades=(own,),
+        context=nouns.NO_CONTEXT,
     )
     return Placed(book.next_number, entry, _ids(fills), "opened", fills)
 
@@ -1489,7 +1490,10 @@ def told_before(new: Sequence[Executed], known: Sequence[Executed]) -> dict[str,
     when contract, quantity, price and time are, its parts taken together or one by one.
     """
     known_as: dict[str, str] = {}
+    kinds = {_kind(execution.exec_id) for execution in known}
     for kind in {_kind(execution.exec_id) for execution in new}:
+        if not kinds - {kind}:
+            continue
         fresh = _bundles(execution for execution in new if _kind(execution.exec_id) == kind)
         others = _bundles(
             execution

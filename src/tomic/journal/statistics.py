@@ -42,6 +42,8 @@ class CampaignOutcome:
     slippage: float | None = None
     curve: tuple[tuple[dt.date, float], ...] = ()
     """P&L at each snapshot, ascending."""
+    currency: str = ""
+    """Of all its money; empty where nobody said."""
 
     @property
     def days(self) -> int | None:
@@ -74,6 +76,9 @@ def summarise(entry: nouns.JournalEntry) -> dict[str, Any]:
     """The summary of an entry, JSON-ready, without what is empty; see `from_summaries`."""
     opening = entry.trades[0] if entry.trades else None
     first, last = campaign.first_expiry(entry), _last_expiry(entry)
+    opened = entry.opened_at.date()
+    left = campaign.days_left(entry, opened)
+    settled = None if left is None else opened + dt.timedelta(days=left)
     result = campaign.result(entry)
     marked = [snapshot for snapshot in entry.snapshots if snapshot.pnl is not None]
     pnl, pnl_at = _last_marked(entry)
@@ -90,6 +95,7 @@ def summarise(entry: nouns.JournalEntry) -> dict[str, Any]:
         "pnl_at": pnl_at.isoformat() if pnl_at is not None else None,
         "legs_changed": _have_changed(entry),
         "expiry": first.isoformat() if first else None,
+        "settles": settled.isoformat() if settled and settled != first else None,
         "last_expiry": last.isoformat() if last else None,
         "cluster": day.isoformat() if (day := campaign.opening_expiry(entry)) else None,
         "margin": finite(context.margin),
@@ -101,6 +107,8 @@ def summarise(entry: nouns.JournalEntry) -> dict[str, Any]:
         "slippage": _cents(campaign.slippage(entry)),
         "trades": len(entry.trades),
         "tags": list(entry.tags),
+        "account": entry.account,
+        "currency": entry.currency,
         "curve": [[snapshot.at.date().isoformat(), _cents(snapshot.pnl)] for snapshot in marked],
     }
     # Short summaries are read quickly, and there may be thousands.
@@ -196,6 +204,10 @@ def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> CampaignOutcome:
             _fold(rows, "margin", max, from_all=True),
             _fold(rows, "slippage", math.fsum, from_all=True),
         )
+    currencies = {entry["summary"].get("currency", "") for entry in rows} - {""}
+    if len(currencies) > 1:
+        # Money of two currencies has no sum.
+        result = margin = slippage = None
     expiry, curve = summary.get("cluster"), summary.get("curve")
     return CampaignOutcome(
         id=root,
@@ -213,7 +225,31 @@ def _joined(root: int, rows: Sequence[Mapping[str, Any]]) -> CampaignOutcome:
         slippage=slippage,
         # Marks of linked entries overlap in time; only a campaign in one entry has a curve.
         curve=_curve(curve) if curve and len(rows) == 1 else (),
+        currency=min(currencies, default=""),
     )
+
+
+def by_currency(
+    outcomes: Iterable[CampaignOutcome],
+) -> tuple[dict[str, list[CampaignOutcome]], int]:
+    """
+    Campaigns apart by currency, that of most of them first; money of two currencies has no sum.
+
+    Those that say none go with the others where there is only one currency.
+
+    Returns:
+        Campaigns by currency, and how many of them say none.
+    """
+    groups: dict[str, list[CampaignOutcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.currency, []).append(outcome)
+    silent = groups.get("", [])
+    named = sorted((name for name in groups if name), key=lambda name: (-len(groups[name]), name))
+    if len(named) < 2:
+        name = named[0] if named else ""
+        return {name: [one for own in groups.values() for one in own]}, len(silent)
+    parts = {name: groups[name] for name in named}
+    return parts | ({"": silent} if silent else {}), len(silent)
 
 
 def _fold(
@@ -259,7 +295,7 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
     is_open = stored["status"] == nouns.EntryStatus.OPEN
     premium, pnl = summary.get("premium"), summary.get("pnl")
     earned = pnl if is_open else summary.get("result")
-    expiry = _day_of(summary["expiry"]) if summary.get("expiry") else None
+    settles = summary.get("settles") or summary.get("expiry")
     opened = _to_day(stored["opened_at"])
     closed = _to_day(stored["closed_at"]) if stored["closed_at"] else None
     last = closed or day
@@ -272,7 +308,7 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
         "opened": opened.isoformat(),
         "closed": closed.isoformat() if closed else None,
         "days": (last - opened).days,
-        "dte": (expiry - day).days if expiry and is_open else None,
+        "dte": (_day_of(settles) - day).days if settles and is_open else None,
         "expiry": summary.get("expiry"),
         "structures": summary.get("structures", 1),
         "credit": summary.get("credit"),
@@ -285,6 +321,8 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
         "pos": None if is_open and summary.get("legs_changed") else summary.get("pos"),
         "score": summary.get("score"),
         "grade": summary.get("grade", ""),
+        "account": summary.get("account", ""),
+        "currency": summary.get("currency", ""),
         "continues": stored["continues"],
         "tags": summary.get("tags", []),
     }

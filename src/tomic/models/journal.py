@@ -112,6 +112,8 @@ class Statistics(UnboundedModel):
     unbounded: ClassVar[tuple[str, ...]] = ("profit_factor",)
 
     label: str = ""
+    currency: str = ""
+    """Of its money; empty where nobody said."""
     n: int
     wins: int
     win_rate: Interval
@@ -533,6 +535,10 @@ class Context(Circumstances, UnboundedModel):
     score_parts: Mapping[str, float] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
     """Names of figures that were not available."""
+
+
+NO_CONTEXT = Context()
+"""Shared by thousands of entries: a default that holds a mapping would be copied for each."""
 
 
 class Note(Model):

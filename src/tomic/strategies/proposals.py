@@ -176,7 +176,7 @@ def prospect(hit: Hit) -> Prospect:
         quantity=np.array([float(leg.quantity) for leg in hit.template.legs]),
         shares=float(hit.template.stock * chain.multiplier),
         multiplier=chain.multiplier,
-        is_american=chain.underlying.exercise_style is ExerciseStyle.AMERICAN,
+        is_american=chain.exercise_style is ExerciseStyle.AMERICAN,
         margin=hit.margin,
         **greeks,
     )

@@ -201,7 +201,7 @@ class Board:
             self._later[near, far] = later_expiries.from_smiles(
                 first.smile,
                 self.outlooks[far].smile,
-                american=self.chain.underlying.exercise_style is ExerciseStyle.AMERICAN,
+                american=self.chain.exercise_style is ExerciseStyle.AMERICAN,
                 market=first.market,
             )
         return self._later[near, far]
@@ -339,7 +339,7 @@ def _volatilities(
         rows.mid, spot, rows.strike, rows.tau, chain.rate, yields, rows.is_call
     )
     nothing = np.zeros(len(chain))
-    if chain.underlying.exercise_style is not ExerciseStyle.AMERICAN:
+    if chain.exercise_style is not ExerciseStyle.AMERICAN:
         return nothing, iv
     outside = rows.is_call == (rows.strike >= forward)
     partner = np.where(rows.other >= 0, iv[rows.other], np.nan)

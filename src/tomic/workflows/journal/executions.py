@@ -31,6 +31,7 @@ from tomic.models.journal import (
     Contract,
     ContractChange,
     EntryStatus,
+    ExitRules,
     Fill,
     JournalEntry,
 )
@@ -637,13 +638,15 @@ async def _write_part(
     before = {entry.id: entry for entry in work.anew}
     documents_of: list[tuple[dict[str, Any], list[str]]] = []
     written: list[_Writing] = []
+    rules: dict[str, ExitRules] = {}
     unchanged: set[str] = set()
     for own in writings:
         if own.entry.id is not None and own.entry == before.get(own.entry.id):
             unchanged.update(own.exec_ids)
             continue
         try:
-            documents_of.append((_to_store(journal, own.entry), list(dict.fromkeys(own.exec_ids))))
+            document = _to_store(journal, own.entry, rules)
+            documents_of.append((document, list(dict.fromkeys(own.exec_ids))))
             written.append(own)
         # One order never costs another: what keeps its entry from being written is its reason.
         except Exception as exc:
@@ -672,12 +675,13 @@ def _opening(entry: JournalEntry) -> tuple[str, ...]:
     return tuple(fill.exec_id for fill in fills)
 
 
-def _to_store(journal: Journal, entry: JournalEntry) -> dict[str, Any]:
+def _to_store(journal: Journal, entry: JournalEntry, rules: dict[str, ExitRules]) -> dict[str, Any]:
     """The entry as it is to be written; a new one is named after what its legs make."""
     if entry.id is None:
         strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
-        rules = rules_for(journal.settings, strategy, {})
-        entry = entry.model_copy(update={"strategy": strategy, "rules": rules})
+        if strategy not in rules:
+            rules[strategy] = rules_for(journal.settings, strategy, {})
+        entry = entry.model_copy(update={"strategy": strategy, "rules": rules[strategy]})
     document = to_document(entry)
     if entry.id is not None:
         document["id"], document["revision"] = entry.id, entry.revision
@@ -868,6 +872,7 @@ async def listing(
     stored = await journal.store.journal.executions()
     gaps = _gaps(stored, await load_all(journal))
     rows = [_execution_row(execution, decisions, gaps) for execution in stored]
+    rows += await _booking_rows(journal, decisions)
     rows += [_unread_row(row, decisions) for row in await journal.store.journal.unread_rows()]
     return [
         row
@@ -932,6 +937,38 @@ def _execution_row(
         else _why(status, made, fault or execution.reason),
         decisions=made,
     )
+
+
+async def _booking_rows(
+    journal: Journal, decisions: Mapping[str, Sequence[Decision]]
+) -> list[ExecutionRow]:
+    """Payments and corporate actions, by time."""
+    owners = {flow.id: entry.id for entry in await load_all(journal) for flow in entry.flows}
+    rows = []
+    for booking in await journal.store.journal.bookings():
+        made = tuple(decisions.get(booking.booking_id, ()))
+        is_ignored = bool(made) and made[-1].decision == "ignore"
+        is_placed = booking.booking_id in owners or (
+            booking.kind == "change" and not booking.reason
+        )
+        status = "ignored" if is_ignored else "placed" if is_placed else "waiting"
+        document = booking.document
+        amount, currency = document.get("amount"), document.get("currency", "")
+        told = f"{amount:+.2f} {currency} {document.get('text', '')}" if amount is not None else ""
+        rows.append(
+            ExecutionRow(
+                id=booking.booking_id,
+                status=status,
+                at=booking.at,
+                symbol=booking.symbol,
+                contract=str(document.get("kind", "")),
+                entry=owners.get(booking.booking_id),
+                reason="" if is_placed else _why(status, made, booking.reason),
+                text=told.strip(),
+                decisions=made,
+            )
+        )
+    return rows
 
 
 def _unread_row(row: UnreadRow, decisions: Mapping[str, Sequence[Decision]]) -> ExecutionRow:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from tomic import dates
 from tomic.journal import statistics
 from tomic.journal.statistics import By, ProposalOutcome
-from tomic.models import Proposal
+from tomic.models import ExerciseStyle, Proposal
 from tomic.models.documents import first_fault
-from tomic.models.journal import JournalReport
+from tomic.models.journal import JournalReport, Statistics
 from tomic.store import Bars, StoredProposal, VolSeries
 from tomic.workflows.journal.entries import Journal
 
@@ -51,15 +51,45 @@ async def report(
     unknown = sum(outcome.closed is not None and outcome.result is None for outcome in closed)
     if unknown:
         notes.append(f"{unknown} closed entries without a result count nowhere")
+    parts, silent = statistics.by_currency(closed)
+    overall, *others = _totals(parts, draws)
+    groups = [
+        _named(group, currency, parts)
+        for currency, campaigns in parts.items()
+        for group in (statistics.by_group(campaigns, by, draws=draws) if by else ())
+    ]
+    if len(parts) > 1:
+        notes.append(f"money of {' and '.join(filter(None, parts))} is counted apart, never added")
+    if silent and (currency := next(iter(parts))):
+        where = "counted apart" if len(parts) > 1 else f"counted as {currency} like the others"
+        notes.append(f"{silent} entries do not say their currency: {where}")
     return JournalReport(
-        overall=statistics.statistics(closed, label="all", draws=draws),
-        groups=statistics.by_group(closed, by, draws=draws) if by else (),
+        overall=overall,
+        groups=(*others, *groups),
         by=by or "",
         trades=statistics.of_trades(closed, draws=draws),
         proposals=statistics.of_proposals(proposals, draws=draws),
         score=statistics.score_test(proposals, draws=draws),
         notes=tuple(notes),
     )
+
+
+def _totals(
+    parts: Mapping[str, Sequence[statistics.CampaignOutcome]], draws: int
+) -> list[Statistics]:
+    """Statistics of all campaigns of each currency."""
+    return [
+        _named(statistics.statistics(campaigns, label="all", draws=draws), currency, parts)
+        for currency, campaigns in parts.items()
+    ]
+
+
+def _named(row: Statistics, currency: str, parts: Mapping[str, object]) -> Statistics:
+    """A row that says its currency, also in its label where there are several."""
+    label = row.label
+    if len(parts) > 1:
+        label = f"{label} {currency}" if currency else f"{label}, currency not told"
+    return row.model_copy(update={"label": label, "currency": currency})
 
 
 # -- proposals ---------------------------------------------------------------------------------
@@ -117,8 +147,14 @@ def _outcome(
     except ValidationError as exc:
         return {"void": f"it cannot be read: {first_fault(exc)}"}
     ratio = _vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
-    european = stored.symbol in journal.settings.market.indices
+    settled = proposal.as_of + dt.timedelta(seconds=proposal.tau * dates.YEAR_SECONDS)
+    if stored.symbol in dates.AM_SETTLED and settled.astimezone(dates.NEW_YORK).time() < _NOON:
+        return {"void": "settled at an opening, whose value is no close and is not stored"}
+    european = journal.underlying(stored.symbol).exercise_style is ExerciseStyle.EUROPEAN
     return statistics.settle_proposal(proposal, spot, vol_ratio=ratio, is_american=not european)
+
+
+_NOON = dt.time(12)
 
 
 def close_on(bars: Bars | None, day: dt.date) -> float | None:
