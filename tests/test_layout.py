@@ -22,6 +22,7 @@ SOURCE, TESTS = Path(tomic.__file__).parent, ROOT / "tests"
 SUBJECTS = {
     "cli/chain_command",
     "cli/executions_import",
+    "cli/flex_import",
     "cli/journal_executions",
     "config/refusals",
     "desk/desk",
@@ -71,6 +72,7 @@ TESTED_IN = {
     "desk": "desk/test_desk",
     "ib/callbacks": "ib/test_lines",
     "ib/link": "ib/test_executions_wire",
+    "journal/broker/rows": "journal/test_broker",
     "models/book": "test_models",
     "models/documents": "test_documents",
     "models/exits": "test_models",

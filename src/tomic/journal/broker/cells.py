@@ -48,7 +48,7 @@ _DAY = (
 )
 _CLOCK = (
     r"(?:(?:\s*[;,T]\s*|\s+|)(?P<hour>\d{1,2}):?(?P<minute>\d{2})(?::?(?P<second_>\d{2})(?:\.\d+)?)?"
-    r"(?:\s?(?P<half>[AaPp][Mm]))?\s*(?P<zone>\(?[A-Za-z][A-Za-z_/]*\)?|[-+]\d{2}:?\d{2})?)?"
+    r"(?:\s?(?P<half>[AaPp][Mm])(?![A-Za-z]))?\s*(?P<zone>\(?[A-Za-z][A-Za-z_/]*\)?|[-+]\d{2}:?\d{2})?)?"
 )
 _MOMENTS = tuple(
     re.compile((_DAY + _CLOCK).replace("YEAR", year), re.ASCII) for year in (r"\d{4}", r"\d{2}")

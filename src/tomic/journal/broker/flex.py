@@ -55,6 +55,7 @@ IDS = (*EXEC_ID, "tradeid", "transactionid")
 _NUMBERS = (*QUANTITY, *PRICE, *COMMISSION, "proceeds", "strike", "amount")
 _DAYS = (*MOMENT, *TRADE_DAY, "expiry", "settledatetarget", "settledate", "orderplacementtime")
 
+_TRADES = frozenset({"trades", "tradeconfirms"})
 _EXERCISES = frozenset({"assignment", "exercise", "expiration", "buy", "sell", "cash settlement"})
 """Kinds of rows of OptionEAE."""
 _ENDS: Mapping[str, Action] = {
@@ -199,7 +200,7 @@ def _kind(row: Row) -> str:
         and (any(name in columns for name in (*MOMENT, *TRADE_DAY)) or row.level)
     ):
         return "trade"
-    if row.level:
+    if row.level or row.section.lower() in _TRADES:
         return "trade"
     if "amount" in columns and "type" in columns and "quantity" not in columns:
         return "cash"
