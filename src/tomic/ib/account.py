@@ -42,6 +42,9 @@ _MONEY_TAGS = {
 }
 _LEDGER = "$LEDGER:ALL"
 _TAGS = ",".join((*_MONEY_TAGS, _LEDGER))
+_WORTH = "NetLiquidation"
+_OF_THE_LOGIN = frozenset({"", "All"})
+"""How IB names the account of rows that are those of all accounts together."""
 _BASE = "BASE"
 """How IB writes the base currency in its ledger, beside the row of that currency itself."""
 _READ_ONLY = 321
@@ -199,30 +202,77 @@ async def summaries(session: Session, *, timeout_s: float) -> tuple[AccountSumma
         # It is a subscription, and IB allows two of them.
         for client, req_id in sent:
             _afterwards(session, partial(client.cancelAccountSummary, req_id))
-    summaries = to_summaries(rows)
+    summaries = to_summaries(rows, session.accounts)
     if not summaries:
         raise DataError("the gateway named no account; is TWS still logging in?")
     return summaries
 
 
-def to_summaries(rows: Sequence[tuple[str, str, str, str]]) -> tuple[AccountSummary, ...]:
-    """Rows of account, tag, value and currency as one summary per account, by name."""
-    fields: dict[str, dict[str, Any]] = {}
+def to_summaries(
+    rows: Sequence[tuple[str, str, str, str]], managed: Collection[str] = ()
+) -> tuple[AccountSummary, ...]:
+    """
+    Rows of account, tag, value and currency as one summary per account, by name.
+
+    Rows of the ledger name the account ``All``: rates and cash of the whole login. So do rows of
+    anything that is not one of the *managed* accounts and states no net liquidation. The rates hold
+    for every account; the cash is known to be an account's only where it is the only one.
+
+    Source: TWS API, "Account summary": ``$LEDGER`` tags.
+    """
+    of_account: dict[str, dict[str, Any]] = {}
     for account, tag, text, currency in rows:
+        summary = of_account.setdefault(
+            account, {"account": account, "cash_by_currency": {}, "rates": {}}
+        )
         value = _number(text)
-        empty: dict[str, Any] = {"account": account, "cash_by_currency": {}, "rates": {}}
-        summary = fields.setdefault(account, empty)
         if value is None:
             continue
         if tag in _MONEY_TAGS:
             summary[_MONEY_TAGS[tag]] = value
-            if tag == "NetLiquidation" and currency:
+            if currency not in ("", _BASE) and (tag == _WORTH or "currency" not in summary):
                 summary["currency"] = currency
         elif tag == "ExchangeRate" and currency not in ("", _BASE):
             summary["rates"][currency] = value
         elif tag in ("CashBalance", "TotalCashBalance") and currency not in ("", _BASE):
             summary["cash_by_currency"][currency] = value
-    return tuple(AccountSummary(**fields[name]) for name in sorted(fields))
+    login = [
+        name
+        for name, summary in of_account.items()
+        if name in _OF_THE_LOGIN or (managed and name not in managed and not _is_account(summary))
+    ]
+    shared = [of_account.pop(name) for name in login]
+    for summary in of_account.values():
+        for ledger in shared:
+            base = summary.setdefault("currency", _base_of(ledger["rates"]))
+            rates = _in_base(ledger["rates"], base)
+            summary["rates"] = rates | summary["rates"]
+            if len(of_account) == 1:
+                summary["cash_by_currency"] = (
+                    ledger["cash_by_currency"] | summary["cash_by_currency"]
+                )
+    return tuple(
+        AccountSummary(**{key: value for key, value in of_account[name].items() if value != ""})
+        for name in sorted(of_account)
+    )
+
+
+def _base_of(rates: dict[str, float]) -> str:
+    """The one currency that counts as it is; empty where that is not clear."""
+    at_par = [currency for currency, rate in rates.items() if rate == 1.0]
+    return at_par[0] if len(at_par) == 1 else ""
+
+
+def _is_account(summary: dict[str, Any]) -> bool:
+    return "net_liquidation" in summary
+
+
+def _in_base(rates: dict[str, float], base: str) -> dict[str, float]:
+    """The login's rates in the base currency of one account, which need not be the login's."""
+    own = rates.get(base, 1.0)
+    if own == 1.0:
+        return rates
+    return {currency: rate / own for currency, rate in rates.items()} if own > 0.0 else {}
 
 
 def _number(text: str, floor: float = -math.inf) -> float | None:
