@@ -114,6 +114,16 @@ def survive(case: Case) -> Survived:
     return Survived(done.returncode, took, rows, notes[0] if notes else "")
 
 
+def line(case: Case, one: Survived) -> str:
+    """A row of the table."""
+    rows = ", ".join(f"{n} {status}" for status, n in one.rows.most_common()) or "none"
+    said = one.said.replace("|", "\\|")[:150]
+    return (
+        f"| `{case.fault or 'none'}` | {case.meaning} | {one.code} | {rows} "
+        f"| {one.seconds:.1f} | {said} |"
+    )
+
+
 def main() -> None:
     """Print every case as it ends, then write the page."""
     lines = [
@@ -128,12 +138,7 @@ def main() -> None:
             one = survive(case)
         except subprocess.SubprocessError as exc:
             one = Survived(-1, float("nan"), Counter(), f"not run: {type(exc).__name__}")
-        rows = ", ".join(f"{n} {status}" for status, n in one.rows.most_common()) or "none"
-        said = one.said.replace("|", "\\|")[:150]
-        lines.append(
-            f"| `{case.fault or 'none'}` | {case.meaning} | {one.code} | {rows} "
-            f"| {one.seconds:.1f} | {said} |"
-        )
+        lines.append(line(case, one))
         print(lines[-1])
     _, heading, messages = PAGE.read_text(encoding="utf-8").partition(MESSAGES)
     PAGE.write_text("\n".join(lines) + f"\n\n{heading}{messages}", encoding="utf-8")

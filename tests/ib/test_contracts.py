@@ -12,7 +12,10 @@ from support.simulated import running, settings
 from tomic.errors import DataError, SessionLost, UnknownContract
 from tomic.ib import contracts
 from tomic.selection import Wanted
-from tomic.sim.faults import Refuse, Silent
+from tomic.sim.faults import Refuse, Silent, Verbatim
+from tomic.wire.answers import ContractData
+from tomic.wire.framing import MAX_VERSION, split_fields
+from tomic.wire.protocol import ANSWERS
 
 DECEMBER, MARCH = dt.date(2026, 12, 18), dt.date(2027, 3, 19)
 LISTED = (590.0, 591.0, 592.0)
@@ -81,6 +84,32 @@ def test_a_stock_is_asked_for_once():
     assert (found.symbol, found.sec_type, found.primary_exchange) == ("SPY", "STK", "ARCA")
     assert found.sessions
     assert asked == 1
+
+
+def row_of_spy(zone, currency):
+    """Contract details of SPY in another zone and currency, as the gateway's whole answer."""
+    row = ContractData(
+        77, "SPY", "STK", "", 0.0, "", "SMART", currency, "SPY", "SPY", "SPY", 756733, 0.01,
+        time_zone_id=zone, liquid_hours="20261120:0930-20261120:1600",
+    )  # fmt: skip
+    fields = split_fields(ANSWERS.encode(row, MAX_VERSION)[4:])
+    messages = (tuple("@" if part == "77" else part for part in fields), ("52", "1", "@"))
+    return Verbatim(on="contract_details", messages=messages)
+
+
+def test_a_zone_that_nobody_knows():
+    """A share in dollars is traded in New York's days all the same; its hours are unknown."""
+
+    async def scenario(currency):
+        async with running(row_of_spy("Hora del Este", currency)) as run:
+            found = await contracts.resolve_underlying(run.session, "SPY", settings().market)
+            return found, run.notes
+
+    found, notes = virtual_time.run(lambda: scenario("USD"))
+    assert (found.time_zone, found.sessions) == ("America/New_York", ())
+    assert "'Hora del Este' is unknown" in notes[0] and "its hours are left out" in notes[0]
+    with pytest.raises(DataError, match="Hora del Este"):
+        virtual_time.run(lambda: scenario("EUR"))
 
 
 def test_share_classes():

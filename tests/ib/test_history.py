@@ -8,7 +8,14 @@ import math
 import pytest
 
 from support.patient_clock import PatientClock
-from tomic.errors import DataError, PacingViolation, RequestTimeout, UnknownContract
+from tomic.errors import (
+    DataError,
+    GatewayRefused,
+    NoMarketData,
+    PacingViolation,
+    RequestTimeout,
+    UnknownContract,
+)
 from tomic.ib import contracts, history
 from tomic.ib.history import Series, Turns
 from tomic.models import Underlying
@@ -161,6 +168,44 @@ async def test_other_refusals_are_errors(gateway, session, settings):
 
     with pytest.raises(UnknownContract):
         await history.daily_bars(session, spy, 5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HMDS query returned no data: AAPL@SMART Trades",
+        "No data of type EODChart is available for the exchange 'BEST'",
+        "No historical market data for SPX/IND@CBOE Last 1800",
+    ],
+)
+async def test_no_bars_are_none(gateway, session, settings, text):
+    """In whichever words 162 says that IB has none, that is an answer."""
+    gateway.add(faults.Refuse(on="history", code=162, text=text))
+    spy = await underlying(session, settings, "SPY")
+
+    assert await history.daily_bars(session, spy, 5) == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "error", "remedy"),
+    [
+        (162, "Trading TWS session is connected from a different IP address", GatewayRefused,
+         "log out of Client Portal, the phone and any other TWS"),
+        (420, "Trading TWS session is connected from a different IP address", GatewayRefused,
+         "log out of Client Portal"),
+        (162, "No market data permissions for NYSE STK", NoMarketData, "subscribe to that"),
+    ],
+)  # fmt: skip
+async def test_a_refusal_says_what_to_do(gateway, session, settings, code, text, error, remedy):
+    """Another login and a missing subscription look alike by their code, and not by their words."""
+    gateway.add(faults.Refuse(on="history", code=code, text=text))
+    spy = await underlying(session, settings, "SPY")
+
+    with pytest.raises(error) as caught:
+        await history.daily_bars(session, spy, 5)
+
+    assert text in str(caught.value)
+    assert remedy in str(caught.value)
 
 
 async def test_a_late_bar_lands_nowhere(gateway, market, session, settings):

@@ -418,7 +418,7 @@ MESSAGES: tuple[Message, ...] = (
     Message(
         "account values of an account `All`: `RealCurrency BASE`",
         "rust-ibapi #343",
-        "DU1234567: 1,000,270.10 EUR",
+        "DU1234567: 1,000,270.10 EUR, rates EUR 1, USD 0.8621",
         _values(("DU1234567", _VALUES), ("All", _LEDGER)),
     ),
     Message(

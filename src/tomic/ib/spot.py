@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tomic.errors import GatewayRefused, MissingSpot, NoMarketData
@@ -336,3 +336,69 @@ async def _until_modelled(line: MarketDataLine, clock: StoppableClock, until: fl
         line.changed.clear()
         if not await clock.wait_for(line.changed, until):
             return
+
+
+_SUBSCRIBE = (
+    "subscribe to either in Client Portal > Settings > Market Data Subscriptions (OPRA for options)"
+)
+
+
+async def ticks_by_other_means(
+    session: Session,
+    underlying: Underlying,
+    params: OptionParams,
+    today: dt.date,
+    refused: NoMarketData | None,
+    *,
+    rate: float,
+    timeout_s: float,
+    extras_s: float = 0.0,
+) -> tuple[UnderlyingTicks, float | None]:
+    """
+    A spot where the underlying's own line gave none: its options as they are; then, if that line
+    was *refused*, delayed data, of its own line and of its options.
+
+    An account may have the options and not what they are on: OPRA does not bring an index. Nothing
+    else becomes delayed for that.
+
+    Returns:
+        What is known, its spot missing where nothing gives one, and a volatility of the underlying.
+
+    Raises:
+        NoMarketData: It was refused, and nothing else gives a price either.
+        SessionLost: The connection went away.
+    """
+
+    async def of_options() -> SpotOfOptions | None:
+        return await spot_from_options(
+            session, underlying, params, today, rate=rate, timeout_s=timeout_s
+        )
+
+    ticks, of = UnderlyingTicks(spot=None), underlying.symbol
+    try:
+        seen = await of_options()
+    except NoMarketData:
+        seen, of = None, ""
+    is_live = session.data_type in (None, DataType.LIVE, DataType.FROZEN)
+    if seen is None and refused is not None and is_live and not session.realtime_only:
+        await session.fall_back_to_delayed(refused, of=of)
+        try:
+            ticks = await underlying_ticks(
+                session, underlying, timeout_s=timeout_s, extras_s=extras_s
+            )
+            if ticks.spot is not None:
+                return ticks, ticks.implied_volatility
+            seen = await of_options()
+        except NoMarketData as exc:
+            refused = exc
+    if seen is None:
+        if refused is None:
+            return ticks, None
+        hint = f"{refused}; nor do its options give a price: {_SUBSCRIBE}"
+        raise NoMarketData(refused.what, refused.error_code, refused.text, hint=hint)
+    if refused is not None:
+        session.note(
+            f"live data of {underlying.symbol} are not subscribed ({refused.error_code}); its "
+            f"price is taken from its options ({seen.spot.source.value})"
+        )
+    return replace(ticks, spot=seen.spot), seen.sigma

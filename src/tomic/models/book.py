@@ -111,7 +111,7 @@ class Position(Model):
 class Mark(Marked):
     """The market's figures for one contract; per share, None where unknown."""
 
-    price_source: Literal["mid", "ask", "last", "close", "model", "none"] = "none"
+    price_source: Literal["mid", "ask", "last", "close", "model", "parity", "web", "none"] = "none"
     """``ask``: half of it, as nobody bids. ``model``: from a volatility that is not its own."""
     greeks_source: Literal["ib", "local", "none"] = "none"
     forward: float | None = None

@@ -6,8 +6,15 @@ import asyncio
 
 import pytest
 
-from tomic.sim import Gateway, Limits, Profile
-from tomic.wire.answers import CurrentTime, Error, ManagedAccounts, NextValidId
+from tomic.sim import Gateway, Limits, Profile, faults
+from tomic.wire.answers import (
+    ContractDataEnd,
+    CurrentTime,
+    Error,
+    ManagedAccounts,
+    NextValidId,
+    PositionData,
+)
 from tomic.wire.framing import frame_fields, hello
 from tomic.wire.protocol import REQUESTS
 from tomic.wire.requests import (
@@ -24,6 +31,7 @@ from tomic.wire.requests import (
     ReqMatchingSymbols,
     ReqOptionParams,
     ReqPnL,
+    ReqPositions,
     ReqPositionsMulti,
     ReqUserInfo,
     StartApi,
@@ -114,6 +122,43 @@ def test_only_versions_that_it_speaks_are_offered(market, version):
     """A server version outside 157 to 178 is refused, not spoken badly."""
     with pytest.raises(ValueError, match="server_version must be 157 to 178"):
         Gateway(market, server_version=version)
+
+
+TURNED_AWAY = [
+    (faults.NoCommonVersion(), []),
+    (faults.NoCommonVersion(greeted=True), []),
+    (faults.TurnedAway(code=503), [503]),
+    (faults.TurnedAway(code=10141, in_use=True), [10141, 326]),
+]
+
+
+@pytest.mark.parametrize(("fault", "codes"), TURNED_AWAY, ids=lambda value: str(value)[:50])
+async def test_a_client_that_is_turned_away(market, fault, codes):
+    """The codes come, if there are any, and then the end; never an id."""
+    async with Gateway(market, faults=[fault]) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(hello(157, 178) + frame_fields(("71", "2", "100", "")))
+        data = await reader.read()
+        writer.close()
+
+        assert list(gateway.codes()) == codes
+    greeted = isinstance(fault, faults.TurnedAway) or fault.greeted
+    assert (b"178\0" in data) == greeted
+    assert b"\x009\0" not in data
+
+
+async def test_a_request_is_answered_word_for_word(gateway, probe):
+    """The messages of a fault are sent as they are, with the id of the request."""
+    row = ("61", "3", "DU1", "1", "QUBT", "STK", "", "0.0", "", "", "", "USD", "QUBT", "SCM", "5",
+           "7.1")  # fmt: skip
+    gateway.add(faults.Verbatim(on="positions", messages=(row, ("62", "1"))))
+    gateway.add(faults.Verbatim(on="contract_details", messages=(("52", "1", "@"),)))
+
+    probe.ask(ReqPositions(), ReqContractDetails(5, SPY))
+
+    await probe.until(ContractDataEnd, req_id=5)
+    (position,) = [one for one in probe.answers if isinstance(one, PositionData)]
+    assert (position.contract.symbol, position.position) == ("QUBT", 5.0)
 
 
 async def test_nothing_is_served_before_the_session_starts(gateway, connect):

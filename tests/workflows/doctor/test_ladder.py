@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from conftest import FAST, settings_in
+from tomic.ib.callbacks import refusal
 from tomic.sim import Gateway, Limits, Profile, faults
 from tomic.sim.market.model import ModelMarket
 from tomic.store import Bars, Database
-from tomic.workflows.doctor.ladder import Check, CheckVerdict, Overheard, examine, masked
+from tomic.workflows.doctor.ladder import Check, CheckVerdict, Overheard, examine, masked, remedy_of
 
 IB = {"connect_timeout_s": 3.0, "request_timeout_s": 1.0, "params_timeout_s": 1.0}
 RULES = {"silent_s": 0.1, "quote_timeout_s": 0.4}
@@ -130,6 +131,7 @@ WARNINGS = [
     (faults.Silent(on="market_data", share=0.999), "option data SPY", "no quote",
      "TWS itself shows"),
     (faults.NoQuotes(right="P"), "option data SPY", "no quote came", "TWS itself shows"),
+    (faults.Announce(code=10999, after=3), "the gateway says", "10999: Error 10999", "TWS itself"),
     (faults.Announce(code=2172, after=1), "the gateway says", "needs to be upgraded", "update TWS"),
     (faults.ClockDrift(seconds=90.0), "clock", "drift", "set its clock"),
     (faults.PacingStrike(at=(3,)), "the gateway says", "100", "limits.messages_per_s"),
@@ -280,3 +282,17 @@ def test_garbage_is_overheard_without_harm():
     heard.received(b"\0\0\0\x0e4\x002\x00-1\x001100\x00x\x00")
 
     assert heard.codes == {1100: "x"}
+
+
+IP = "Trading TWS session is connected from a different IP address"
+
+
+@pytest.mark.parametrize(("code", "text", "fix"), [
+    (162, IP, "log out"), (420, IP, "log out"),
+    (162, "No market data permissions for NYSE STK", "Market Data Subscriptions"),
+    (162, "HMDS query returned no data: AAPL@SMART Trades", "wait a minute"),
+    (10089, "Requested market data requires additional subscription", "OPRA"),
+])  # fmt: skip
+def test_a_remedy_goes_by_the_words_as_well(code, text, fix):
+    """TWS says very different things with one code."""
+    assert fix in remedy_of(refusal("bars", code, text)).fix

@@ -22,7 +22,7 @@ from tomic.models.journal import Fill, JournalEntry, Trade
 from tomic.portfolio import overview
 from tomic.portfolio.fit import BookFit
 from tomic.sim import Gateway, Limits, Profile
-from tomic.sim.faults import DropAfter, NoGreeks, NoQuotes, Silent
+from tomic.sim.faults import DropAfter, NoGreeks, NoQuotes, NotSubscribed, Silent
 from tomic.sim.market import Holding
 from tomic.sim.market.model import ModelMarket
 from tomic.sim.server.limits import Times
@@ -121,6 +121,28 @@ async def test_local_greeks_where_ib_gives_none(gateway, settings):
         if name.endswith(("P", "C")):
             assert mark.greeks_source == "local"
             assert mark.delta == pytest.approx(whole.marks[name].delta, abs=0.03)
+
+
+@pytest.mark.parametrize("delayed", [False, True])
+async def test_an_underlying_without_a_subscription_of_its_own(settings, delayed):
+    """The options of the book have its price, live; what has none is delayed, or named."""
+    patient = settings.model_copy(
+        update={"market": settings.market.model_copy(update={"spot_timeout_s": 4.0})}
+    )
+    fault = NotSubscribed(code=354, kinds="stock", delayed=delayed)
+    limits = Limits().unpaced()
+    async with Gateway(
+        ModelMarket(1), faults=[fault], seed=1, profile=Profile.instant(), limits=limits
+    ) as gateway:
+        book = await read(gateway, patient)
+
+    spot = book.markets["SPY"].spot
+    assert (spot.price, spot.data_type.value) == (pytest.approx(590.16, abs=1.0), "live")
+    assert book.marks["AAPL shares"].price_source == "model"
+    shares = book.marks["TLT shares"]
+    assert (shares.price is not None, shares.unfinished) == (delayed, not delayed)
+    assert any("live data of SPY are not subscribed (354)" in note for note in book.notes)
+    assert gateway.leaked == 0
 
 
 async def test_no_quotes_leave_the_last_price(gateway, settings):

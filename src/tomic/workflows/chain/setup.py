@@ -18,7 +18,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.ib import contracts
 from tomic.ib.session import CUT_OFF, Session
-from tomic.ib.spot import SpotOfOptions, UnderlyingTicks, spot_from_options, underlying_ticks
+from tomic.ib.spot import UnderlyingTicks, ticks_by_other_means, underlying_ticks
 from tomic.models import DataType, OptionParams, Spot, SpotSource, Underlying
 from tomic.selection import Selection, Wanted
 from tomic.store import Database, StoredContract
@@ -27,10 +27,6 @@ from tomic.workflows.resources import Resources
 
 _IV_GRACE_S = 1.5
 """What a strike range in sigmas waits for IB's volatility of the underlying."""
-
-_SUBSCRIBE = (
-    "subscribe to either in Client Portal > Settings > Market Data Subscriptions (OPRA for options)"
-)
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -225,19 +221,23 @@ async def _prepare(request: ChainRequest) -> Setup:
     return Setup(underlying, is_open, today, ticks, spot, listed, params, chosen, known)
 
 
+def _iv_grace_s(request: ChainRequest) -> float:
+    """How long IB's volatility of the underlying is waited for beside its price."""
+    in_sigmas = request.choose is not None or request.settings.chain.strike_range.endswith("s")
+    return _IV_GRACE_S if in_sigmas else 0.0
+
+
 async def _ticks_or_refusal(
-    request: ChainRequest, underlying: Underlying, *, delayed: bool = False
+    request: ChainRequest, underlying: Underlying
 ) -> tuple[UnderlyingTicks, errors.NoMarketData | None]:
     """What the underlying's line gave; an account may have the options and not, say, the index."""
-    settings = request.settings
-    in_sigmas = request.choose is not None or settings.chain.strike_range.endswith("s")
     try:
         ticks = await underlying_ticks(
             request.session,
             underlying,
-            timeout_s=settings.market.spot_timeout_s,
-            extras_s=_IV_GRACE_S if in_sigmas else 0.0,
-            delayed=delayed,
+            timeout_s=request.settings.market.spot_timeout_s,
+            extras_s=_iv_grace_s(request),
+            delayed=False,
         )
     except errors.NoMarketData as exc:
         return UnderlyingTicks(spot=None), exc
@@ -327,58 +327,34 @@ async def _other_spot(
         NoMarketData: The underlying was *refused*, and nothing else gives a price either.
         MissingSpot: No source gave a price.
     """
-    session, ticks = request.session, UnderlyingTicks(spot=None)
+    session, ticks, sigma = request.session, UnderlyingTicks(spot=None), None
     if request.recorded_spot is not None:
         data_type = session.data_type or DataType.LIVE
         return ticks, request.recorded_spot.model_copy(update={"data_type": data_type}), None
-    seen, none_served = await _spot_of_options(request, underlying, params, today)
-    if seen is None and refused is not None and not session.realtime_only:
-        of = "" if none_served else underlying.symbol
-        if session.data_type in (None, DataType.LIVE, DataType.FROZEN):
-            await session.fall_back_to_delayed(refused, of=of)
-            ticks, refused = await _ticks_or_refusal(request, underlying)
-            if ticks.spot is not None:
-                return ticks, ticks.spot, ticks.implied_volatility
-            seen, _ = await _spot_of_options(request, underlying, params, today)
-    if seen is not None:
-        if refused is not None:
-            session.note(
-                f"live data of {underlying.symbol} are not subscribed ({refused.error_code}); its "
-                f"price is taken from its options ({seen.spot.source.value})"
-            )
-        return ticks, seen.spot, seen.sigma
+    market, problem = request.settings.market, refused
+    try:
+        ticks, sigma = await ticks_by_other_means(
+            session,
+            underlying,
+            params,
+            today,
+            refused,
+            rate=market.rate,
+            timeout_s=market.spot_timeout_s,
+            extras_s=_iv_grace_s(request),
+        )
+    except errors.NoMarketData as exc:
+        problem = exc
+    if ticks.spot is not None:
+        return ticks, ticks.spot, sigma
     if request.spot_fallback is not None and not (refused is not None and session.realtime_only):
         spot = await request.spot_fallback(underlying)
         if spot is not None:
             return ticks, spot, None
-    if refused is not None:
-        what, code, text = refused.what, refused.error_code, refused.text
-        raise errors.NoMarketData(
-            what, code, text, hint=f"{refused}; nor do its options give a price: {_SUBSCRIBE}"
-        )
-    raise errors.MissingSpot(
+    raise problem or errors.MissingSpot(
         f"no source gave a price of {underlying.symbol}: neither its own quote, nor an option, "
         "nor the web page; is it traded now, and subscribed?"
     )
-
-
-async def _spot_of_options(
-    request: ChainRequest, underlying: Underlying, params: OptionParams, today: dt.date
-) -> tuple[SpotOfOptions | None, bool]:
-    """The price as the options have it, and whether the account may have none of them."""
-    market = request.settings.market
-    try:
-        seen = await spot_from_options(
-            request.session,
-            underlying,
-            params,
-            today,
-            rate=market.rate,
-            timeout_s=market.spot_timeout_s,
-        )
-    except errors.NoMarketData:
-        return None, True
-    return seen, False
 
 
 def web_spot_of(resources: Resources) -> SpotFallback:

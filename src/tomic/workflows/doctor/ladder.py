@@ -23,6 +23,7 @@ from tomic import dates, errors
 from tomic.config import Settings
 from tomic.errors import TomicError
 from tomic.ib import contracts, convert
+from tomic.ib.callbacks import is_routine
 from tomic.ib.link import Tap
 from tomic.ib.option_quotes import Patience, option_quote
 from tomic.ib.session import Session
@@ -134,6 +135,7 @@ _CLOCK = Remedy(
     "this computer's clock or that of TWS's computer is wrong",
     "let the system set its clock from the network; TOMIC uses the gateway's meanwhile",
 )
+_SAID = Remedy("TWS says it of its own accord", "see what TWS itself shows; it may be no fault")
 _AGAIN = Remedy("not known", "run doctor again with -vv, or send a recording: tomic record")
 _CONNECTIVITY = Remedy(
     "TWS has lost its connection to IB's servers",
@@ -195,17 +197,25 @@ CURED_BY: dict[int, frozenset[int]] = {
 """Codes that say that a fault is over."""
 
 
+def remedy_of_code(code: int, text: str) -> Remedy | None:
+    """What to do about a code that TWS said in these words; None where nothing is known of it."""
+    if "different ip address" in text.lower():
+        return _COMPETING
+    if code == 162 and "permissions" in text.lower():
+        return NOT_SUBSCRIBED
+    return BY_CODE.get(code)
+
+
 def remedy_of(error: TomicError) -> Remedy:
     """What to do about *error*."""
-    if isinstance(error, errors.GatewayRefused) and "ip address" in error.text.lower():
-        return _COMPETING
-    if isinstance(error, errors.NoMarketData):
-        return NOT_SUBSCRIBED
-    if isinstance(error, errors.GatewayRefused) and error.error_code in BY_CODE:
-        return BY_CODE[error.error_code]
+    if isinstance(error, errors.GatewayRefused):
+        remedy = remedy_of_code(error.error_code, error.text)
+        if remedy is not None:
+            return remedy
     kinds: tuple[tuple[type[TomicError], Remedy], ...] = (
         (errors.CompetingSession, _COMPETING),
         (errors.ClientIdInUse, _IDS_TAKEN),
+        (errors.NoMarketData, NOT_SUBSCRIBED),
         (errors.SessionLost, _LOST),
         (errors.RequestTimeout, _NO_ANSWER),
         (errors.MissingSpot, _NO_PRICE),
@@ -228,6 +238,8 @@ class Overheard:
     def __init__(self, other: Tap | None = None) -> None:
         self.codes: dict[int, str] = {}
         """The last text of each code."""
+        self.of_itself: set[int] = set()
+        """Codes that were said to no request, and are none of the usual ones."""
         self.greeted = False
         """Whether the gateway has sent anything."""
         self.was_closed = False
@@ -279,6 +291,8 @@ class Overheard:
             code = int(fields[3])
             self.codes.pop(code, None)
             self.codes[code] = fields[4]
+            if fields[2].startswith("-") and not is_routine(code, fields[4]):
+                self.of_itself.add(code)
 
 
 _DRIFT_S = 5.0
@@ -367,8 +381,11 @@ class _Ladder:
                     yield self._socket(began)
                 yield exc.check
             for code, text in self.heard.uncured.items():
-                if code in BY_CODE and code not in self.explained:
-                    yield _warning("the gateway says", f"{code}: {text}", BY_CODE[code])
+                remedy = remedy_of_code(code, text)
+                if remedy is None and code in self.heard.of_itself:
+                    remedy = _SAID
+                if remedy is not None and code not in self.explained:
+                    yield _warning("the gateway says", f"{code}: {text}", remedy)
 
     async def _connect(self, stack: AsyncExitStack) -> Session:
         """
@@ -478,10 +495,11 @@ class _Ladder:
         """The failure, with what the gateway reported about itself as its cause."""
         remedy = remedy_of(error)
         of_error = getattr(error, "error_code", 0)
-        for code in [of_error, *self.heard.uncured]:
-            if code in BY_CODE:
+        texts = {of_error: getattr(error, "text", ""), **self.heard.uncured}
+        for code, text in texts.items():
+            if (known := remedy_of_code(code, text)) is not None:
                 self.explained |= {of_error, code}
-                remedy = BY_CODE[code]
+                remedy = known
                 if code in _CUT_OFF:
                     error = errors.SessionLost(str(error))
                 if str(code) not in str(error):

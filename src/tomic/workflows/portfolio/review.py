@@ -26,7 +26,7 @@ from tomic.config import Settings
 from tomic.ib import account, contracts, convert
 from tomic.ib.option_quotes import Patience, option_quote, quote_all
 from tomic.ib.session import Session
-from tomic.ib.spot import UnderlyingTicks, underlying_ticks
+from tomic.ib.spot import UnderlyingTicks, ticks_by_other_means, underlying_ticks
 from tomic.journal import campaign
 from tomic.legs import NamedLeg
 from tomic.models import Carry, DataType, OptionQuote, Proposal, RowStatus, Underlying, VolSnapshot
@@ -109,7 +109,9 @@ def marks_of(
         ticks = quoted.ticks.get(position.symbol)
         if position.is_stock and ticks is not None and ticks.spot is not None:
             marks[position.contract] = Mark(
-                price=ticks.spot.price, price_source="last", quoted_at=ticks.spot.as_of
+                price=ticks.spot.price,
+                price_source=ticks.spot.source.value,
+                quoted_at=ticks.spot.as_of,
             )
         elif position.symbol in quoted.unpriced:
             # Without the underlying there is no price of shares, and no Greek of its options.
@@ -412,6 +414,7 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
 
 async def _quote_underlyings(work: _Reading) -> None:
     first = {leg.symbol: leg for leg in reversed(work.legs) if leg.is_option or leg.is_stock}
+    optioned = {leg.symbol for leg in work.legs if leg.is_option}
     session, settings = work.session, work.settings
     now = session.clock_now()
 
@@ -424,9 +427,34 @@ async def _quote_underlyings(work: _Reading) -> None:
         )
         work.quoted.underlyings[symbol] = underlying
         await session.use_data_type(wanted_data_type(session, underlying, now))
-        return await underlying_ticks(
-            session, underlying, timeout_s=settings.market.spot_timeout_s, extras_s=EXTRAS_S
+        timeout_s, has_options = settings.market.spot_timeout_s, symbol in optioned
+        try:
+            return await underlying_ticks(
+                session,
+                underlying,
+                timeout_s=timeout_s,
+                extras_s=EXTRAS_S,
+                # Without options of it there is no other price than a delayed one.
+                delayed=not has_options,
+            )
+        except errors.NoMarketData as exc:
+            if not has_options:
+                raise
+            refused = exc
+        listed = await contracts.option_params(
+            session, underlying, timeout_s=settings.ib.params_timeout_s
         )
+        ticks, _ = await ticks_by_other_means(
+            session,
+            underlying,
+            selection.choose_params(listed, symbol, settings.chain.trading_class),
+            dates.local_date(now, underlying.time_zone),
+            refused,
+            rate=settings.market.rate,
+            timeout_s=timeout_s,
+            extras_s=EXTRAS_S,
+        )
+        return ticks
 
     asked = [symbol for symbol in work.symbols if symbol in first or symbol == work.benchmark]
     count = counting(work.watch, "underlyings", len(asked), "underlyings")
