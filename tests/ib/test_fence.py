@@ -1,4 +1,4 @@
-"""How far the gateway has been read: silence, lag and stalls are told from what has been answered."""
+"""How far the gateway has been read: what is answered tells of silence, lag and stalls."""
 
 from __future__ import annotations
 
