@@ -312,3 +312,23 @@ def test_no_more_than_two_open_questions_at_once():
 def test_options_are_named_as_people_write_them():
     """Messages name an option by symbol, day, strike and right."""
     assert contracts.describe("SPY", Wanted(DECEMBER, 592.5, "P")) == "SPY 2026-12-18 592.5P"
+
+
+def test_a_slow_link_is_spared_the_ids():
+    """Details of a whole expiry would keep it busy for seconds, and quoting needs no ids."""
+
+    async def scenario():
+        async with running("slow:rate=60000,latency=0.02") as run:
+            underlying, params = await spy(run.session)
+            wanted = pairs(DECEMBER, MARCH)
+            loading = contracts.Listings(run.session, underlying, params, wanted, settings().chain)
+            await loading.load()
+            ids = [await loading.con_id(pair) for pair in wanted]
+            return set(ids), run.gateway.details_open, run.notes
+
+    ids, asked, notes = virtual_time.run(scenario)
+    assert (ids, asked) == ({0}, 0)
+    assert notes == [
+        "the link to the gateway is slow; options are quoted by their description, without "
+        "asking for contract ids"
+    ]

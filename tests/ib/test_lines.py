@@ -203,3 +203,35 @@ def test_nobody_waits_for_a_gate_of_silent_lines():
             return waited
 
     assert virtual_time.run(scenario) < 2.5
+
+
+def test_ticks_that_were_under_way_are_no_lost_cancel():
+    """On a link with a backlog they come long after the cancel, which is not sent again."""
+
+    async def scenario():
+        async with running("slow:rate=2000,latency=0.25") as run:
+            await asyncio.gather(*(hold(run.session, 3.0) for _ in range(10)))
+            await asyncio.sleep(20.0)
+            return run.gateway.by_kind["cancel_market_data"], run.gateway.codes()[300]
+
+    assert virtual_time.run(scenario) == (10, 0)
+
+
+def test_ticks_count_until_the_cancel_has_left():
+    """While it waits for its turn they cost nothing."""
+
+    async def scenario():
+        async with running(given=settings(limits={"messages_per_s": 10.0})) as run:
+            async with run.session.line(LineRequest("quote", SPY)) as line:
+                pass
+            run.session.limits.pacer.hold()
+            await asyncio.sleep(0.5)
+            parting = (line.ticks.bid is not None, line.gone)
+            run.session.limits.pacer.release()
+            await run.session.limits.pacer.wait_idle()
+            await asyncio.sleep(0.0)
+            bid, line.ticks.bid = line.ticks.bid, None
+            await asyncio.sleep(3.0)
+            return parting, bid is not None, line.gone, line.ticks.bid
+
+    assert virtual_time.run(scenario) == ((True, False), True, True, None)

@@ -311,3 +311,35 @@ def test_giving_up_takes_two_spells():
     """The second attempt is given as long as the first."""
     assert taught(*[0.03] * 20).last_s == 1.2
     assert Patience(2.5).last_s == 3.0
+
+
+def test_asking_again_in_vain_is_given_up():
+    """Where lines speak although they were asked for again, the next are given that time."""
+    patience = taught(*[0.03] * 190, *[1.5] * 10)
+    for _ in range(3):
+        patience.note_second(spoke=False)
+
+    assert patience.seconds == pytest.approx(1.65)
+    patience.note_second(spoke=True)
+    assert patience.seconds == 0.6
+
+
+def test_who_spoke_after_the_end_is_learned_from():
+    """Otherwise a gateway that is slower than our patience could never teach it."""
+    patience = Patience(1.0)
+    for _ in range(20):
+        patience.learn_too_late(2.0)
+
+    assert patience.seconds == 3.0
+    assert patience.too_early == 20
+
+
+def test_extras_are_waited_for_where_they_come():
+    """Once nearly every option has had volume and open interest, the next will have them too."""
+    patience = Patience(1.0)
+    assert patience.extras_s == 0.6
+
+    patience.with_extras = 10
+    assert patience.extras_s == 1.5
+    patience.without_extras = 5
+    assert patience.extras_s == 0.6

@@ -382,3 +382,102 @@ async def test_gates_are_per_symbol_and_name():
     assert limits.open_details("SPY") is limits.open_details("SPY")
     assert limits.open_details("SPY") is not limits.open_details("QQQ")
     assert limits.named("positions") is limits.named("positions")
+
+
+async def fitted(*steps: tuple[float, bool]) -> LineGate:
+    """A gate of 60 lines, all open, after answers that came so late."""
+    gate = LineGate(60, reserve=25)
+    for _ in range(60):
+        await gate.enter()
+    for behind_s, sure in steps:
+        gate.follow(behind_s, sure=sure)
+        await asyncio.sleep(1.1)
+    return gate
+
+
+def room(*steps: tuple[float, bool]) -> int:
+    """How many lines such a gate lets be open."""
+
+    async def scenario() -> int:
+        gate = await fitted(*steps)
+        for _ in range(60):
+            gate.leave()
+        count = 0
+        while not gate.full:
+            await gate.enter()
+            count += 1
+        return count
+
+    return virtual_time.run(scenario)
+
+
+def test_a_quick_link_has_all_lines():
+    """While answers come at once nothing is taken away; what only may be late takes nothing."""
+    assert room() == room((0.0, True), (0.9, True), (5.0, False)) == 60
+
+
+def test_a_link_that_is_behind_loses_half_its_lines():
+    """Half of those open with each second of lag, down to four."""
+    assert room((1.5, True)) == 30
+    assert room((1.5, True), (1.5, True)) == 15
+    assert room(*[(9.0, True)] * 9) == 4
+
+
+def test_a_link_that_keeps_up_gets_a_few_more():
+    """Two for each answer that is sure, a quarter for any other, up to all of them."""
+    halved = (1.5, True)
+    assert room(halved, *[(0.1, True)] * 3) == 36
+    assert room(halved, *[(0.1, False)] * 8) == 32
+    assert room(halved, (0.7, True)) == 30
+    assert room(halved, *[(0.1, True)] * 40) == 60
+
+
+def test_a_thin_link_begins_with_few_lines():
+    """What its rate cannot carry is not opened, nor are there more at the end."""
+
+    async def scenario() -> tuple[bool, bool]:
+        gate = LineGate(60, reserve=25)
+        gate.fit(30.0)
+        gate.announce(31)
+        for _ in range(29):
+            await gate.enter()
+        before = gate.full
+        await gate.enter()
+        return before, gate.full
+
+    assert virtual_time.run(scenario) == (False, True)
+
+
+@pytest.mark.parametrize("stalled_s", [0.05, 0.1, 0.2, 0.4])
+def test_what_a_stalled_gateway_reads_at_once_counts_at_once(stalled_s):
+    """Told of a stall, the pacer leaves room in the second in which it ended."""
+
+    async def scenario() -> list[float]:
+        loop, sent = asyncio.get_running_loop(), list[float]()
+        pacer = Pacer(48.0)
+        for _ in range(150):
+            pacer.post(lambda: sent.append(loop.time()), Priority.SUBSCRIBE)
+        await asyncio.sleep(1.2)
+        pacer.bunched(stalled_s)
+        await pacer.wait_idle()
+        return sent
+
+    sent = virtual_time.run(scenario)
+    read = [1.2 if 1.2 - stalled_s <= at < 1.2 else at for at in sent]
+    assert most_in_a_second(read) <= 50
+    assert most_in_a_second([at for at in sent if at > 1.2]) <= 46
+
+
+def test_a_free_pace_knows_no_stalls():
+    """A gateway without IB's limit may read as many at once as it likes."""
+
+    async def scenario() -> float:
+        loop, pacer = asyncio.get_running_loop(), Pacer(5000.0)
+        for _ in range(500):
+            pacer.post(lambda: None, Priority.SUBSCRIBE)
+        await asyncio.sleep(0.05)
+        pacer.bunched(0.05)
+        await pacer.wait_idle()
+        return loop.time()
+
+    assert virtual_time.run(scenario) < 0.2

@@ -627,8 +627,8 @@ async def test_mutated_answers_stay_well_framed(gateway, connect):
     assert 10 < whole < 40
 
 
-def _on_a_slow_link(market, slow, scenario):
-    """A gateway that answers at once, behind a slow link, in virtual time."""
+def _in_virtual_time(market, slow, scenario):
+    """A gateway that answers at once, but for that fault, in virtual time."""
 
     async def whole():
         limits = Limits(messages_per_s=10_000)
@@ -653,7 +653,9 @@ def test_a_slow_link_delays_both_ways(market):
         await client.settle()
         return clock() - began
 
-    assert _on_a_slow_link(market, faults.Slow(1e9, 0.25), scenario) == pytest.approx(0.5, abs=0.01)
+    assert _in_virtual_time(market, faults.Slow(1e9, 0.25), scenario) == pytest.approx(
+        0.5, abs=0.01
+    )
 
 
 def test_a_slow_link_delivers_so_many_bytes_a_second(market):
@@ -668,13 +670,13 @@ def test_a_slow_link_delivers_so_many_bytes_a_second(market):
         size = sum(len(ANSWERS.encode(row, client.version)) for row in rows)
         return len(rows), size / 2000.0, clock() - began
 
-    rows, least_s, took_s = _on_a_slow_link(market, faults.Slow(2000.0, 0.0), scenario)
+    rows, least_s, took_s = _in_virtual_time(market, faults.Slow(2000.0, 0.0), scenario)
     assert rows == 22
     assert least_s < took_s < 1.1 * least_s + 0.1
 
 
 @pytest.mark.parametrize(("buffer", "most_s"), [(0, 60.0), (5_000, 3.5)])
-def test_ticks_queue_on_a_slow_link(market, buffer, most_s):
+def test_ticks_queue_in_virtual_time(market, buffer, most_s):
     """A line writes more than the link takes: the answer stands behind all, unless updates wait."""
 
     async def scenario(_gateway, client):
@@ -687,7 +689,7 @@ def test_ticks_queue_on_a_slow_link(market, buffer, most_s):
         await client.until(CurrentTime)
         return clock() - began
 
-    waited = _on_a_slow_link(market, faults.Slow(2000.0, 0.0, buffer), scenario)
+    waited = _in_virtual_time(market, faults.Slow(2000.0, 0.0, buffer), scenario)
     assert waited < most_s
     assert buffer or waited > 10.0
 
@@ -702,7 +704,7 @@ def test_what_was_said_before_a_cut_still_arrives(market):
         await client.settle()
         return other.codes(), len(gateway.clients)
 
-    assert _on_a_slow_link(market, faults.Slow(2000.0, 0.2), scenario) == ([326], 1)
+    assert _in_virtual_time(market, faults.Slow(2000.0, 0.2), scenario) == ([326], 1)
 
 
 @pytest.mark.parametrize("text", ["slow:rate=0", "slow:latency=-1", "slow:buffer=-1"])
@@ -725,3 +727,27 @@ async def test_a_tws_that_does_not_know_a_generic_tick(gateway, connect, listed)
     assert "generic tick list of 104,106" in refusal.text
     assert ("Legal ones for (STK) are" in refusal.text) is listed
     assert (await client.until(TickGeneric, req_id=2, tick=58)).value == 0.15
+
+
+def test_a_gateway_that_stands_still_reads_all_at_once(market):
+    """What comes during a stall is read at its end, and counts in that second."""
+
+    async def scenario(gateway, client):
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(2.0 - clock() + 0.001)
+        for _ in range(30):
+            client.ask(ReqCurrentTime())
+            await asyncio.sleep(0.01)
+        await client.until(CurrentTime, 30)
+        return clock(), gateway.peak_messages(0.001)
+
+    ended, at_once = _in_virtual_time(market, faults.Stalls(seconds=0.5, every=2.0), scenario)
+    assert ended == pytest.approx(2.5, abs=0.01)
+    assert at_once == 30
+
+
+@pytest.mark.parametrize("text", ["stalls:seconds=0", "stalls:seconds=2,every=1"])
+def test_a_stall_ends(text):
+    """A gateway that never reads is none of a busy machine."""
+    with pytest.raises(UsageError):
+        parse(text)

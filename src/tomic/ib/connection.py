@@ -271,7 +271,7 @@ class Dialer:
             lines = Lines(link, pacer, self.refused_ticks)
             link.on_error = partial(reactions.to_error, link, lines)
             link.callbacks.on_unreadable = self._count_unreadable
-            link.fence.on_lag = reactions.limits.follow
+            link.fence.on_lag, link.fence.on_stall = reactions.limits.follow, pacer.bunched
             link.callbacks.is_serving = lambda: reactions.clocks[Farm.MARKET].running
             if self.tap is not None:
                 listen_in(link.client.conn, self.tap)

@@ -23,6 +23,9 @@ _BEHIND_S = 1.0
 """So much later than at best: more is being sent to us than the link takes."""
 _LOOKS_BEHIND_S = 0.2
 """Something that answers so late may be slow itself; the time tells whether the link is."""
+_STALL_S, _SEVERAL = 0.03, 3
+_LONGER = 3.0
+"""Answers that come so much later than at best show that the gateway had stood still."""
 _NATURAL_S = 0.3
 """How long an answer to somebody else is waited for before the time is asked for."""
 _AGAIN_S = 0.25
@@ -64,6 +67,9 @@ class Fence:
         to speak looks the same as a slow link, while the time is always told at once."""
         self.rate: float | None = None
         """Bytes a second that the link carries, where that could be told."""
+        self.on_stall: Callable[[float, float], None] = lambda seconds, ago_s: None
+        """Called when the gateway has stood still: for how long, and how long ago it went on."""
+        self._suspects = 0
         self._asked: deque[float] = deque()
         self._asked_at = 0.0
         self._told_at = -math.inf
@@ -148,7 +154,7 @@ class Fence:
         # Somebody who answers after a later question was answered was slow, and not the link.
         if sent_at <= self.read_up_to:
             return
-        self.read_up_to = sent_at
+        before, self.read_up_to = self.read_up_to, sent_at
         for moment, event in self._waiters:
             if sent_at >= moment:
                 event.set()
@@ -157,11 +163,25 @@ class Fence:
             return
         self.least_s = min(lag_s, self.least_s or lag_s)
         self._overdue_s = 0.0
+        self._look_for_stall(lag_s - self.least_s, sent_at - before)
         if sure or lag_s - self.least_s < _LOOKS_BEHIND_S:
             self.lag_s, self._told_at = lag_s, self._clock()
             self.on_lag(self.behind_s, sure)
         else:
             self.ask()
+
+    def _look_for_stall(self, behind_s: float, gap_s: float) -> None:
+        """
+        Tell of a gateway that answered late for once, on a link that is quick otherwise.
+
+        Of those that answer much later, one may have been slow itself, and several are not. The
+        stall has lasted at least as long as the answer was late, and may have begun just after the
+        message before, *gap_s* earlier, was read in time.
+        """
+        self._suspects = self._suspects + 1 if behind_s >= _LOOKS_BEHIND_S else 0
+        is_stall = behind_s < _LOOKS_BEHIND_S or self._suspects == _SEVERAL
+        if is_stall and _STALL_S < behind_s < _BEHIND_S and not self.slow:
+            self.on_stall(min(behind_s + gap_s, _LONGER * behind_s), self.least_s)
 
     def ask(self) -> None:
         """Ask for the time, unless that is under way."""

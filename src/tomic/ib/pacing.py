@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 from itertools import count
@@ -26,6 +27,11 @@ _STALL_S, _CAREFUL_S = 0.02, 2.0
 """After a message that was so late, the careful rate for a while. A machine that stalls us also
 stalls a gateway on it, which then reads several messages at once: 45 a second may bunch for 89 ms
 before 50 are counted in one second, 48 for 21 ms only."""
+_BUSY_S = 10.0
+"""The careful rate for so long after a stall of the gateway: the next may show nothing, as when
+only cancels are sent, to which nothing is answered."""
+_MOST, _SECOND_S = 49, 1.002
+"""Messages that may reach the gateway within a second, and that second with some room."""
 _IB_RATE = 50.5
 """IB's limit, with room for rounding."""
 _LOWERED = 60
@@ -97,6 +103,9 @@ class Pacer:
     stall breaks the limit. This one keeps its schedule over the event loop's usual lateness of a
     few milliseconds, and starts a new schedule after anything longer.
 
+    What counts is when the gateway reads a message. One that stands still on a busy machine reads
+    several at once, so those that it has answered too late are counted together.
+
     Args:
         rate: Messages per second; TWS takes at most 50.
         clock: Seconds, monotonic; the running loop's clock by default.
@@ -112,6 +121,8 @@ class Pacer:
         self._order = count()
         self._next = 0.0
         self._careful_until = 0.0
+        self._arrivals: deque[float] = deque(maxlen=_MOST)
+        """When the gateway has read the last messages, as far as we know."""
         self._wanted_at = 0.0
         """Since when something waits that may leave."""
         self._timer: asyncio.TimerHandle | None = None
@@ -158,6 +169,7 @@ class Pacer:
     def note_sent(self) -> None:
         """Count a message that left past the pacer, and let its slot pass."""
         self.sent += 1
+        self._arrivals.append(self._clock())
         self._next = max(self._next, self._clock()) + self._interval
 
     def slow_down(self, rate: float, pause_s: float) -> None:
@@ -165,6 +177,28 @@ class Pacer:
         self._interval = max(self._interval, 1.0 / rate)
         self._paused_until = max(self._paused_until, self._clock() + pause_s)
         self._arm()
+
+    def bunched(self, seconds: float, ago_s: float = 0.0) -> None:
+        """
+        Note that the gateway had stood still for *seconds*, and read on *ago_s* ago.
+
+        What was sent to it meanwhile has then been read all at once.
+        """
+        read_at = self._clock() - ago_s
+        for place, sent_at in enumerate(self._arrivals):
+            if read_at - seconds <= sent_at < read_at:
+                self._arrivals[place] = read_at
+        if self.rate <= _IB_RATE:
+            self._careful_until = max(self._careful_until, self._clock() + _BUSY_S)
+        self._next = max(self._next, self._allowed_at)
+        self._arm()
+
+    @property
+    def _allowed_at(self) -> float:
+        """When the next message may reach the gateway without being one too many in its second."""
+        if self.rate > _IB_RATE or len(self._arrivals) < _MOST:
+            return 0.0
+        return self._arrivals[0] + _SECOND_S
 
     def hold(self) -> None:
         """Send nothing until :meth:`release`."""
@@ -204,7 +238,8 @@ class Pacer:
         while self._queue:
             *_, slot = heapq.heappop(self._queue)
             if slot.waiting and slot.fire(now):
-                self._next = self._after(now)
+                self._arrivals.append(now)
+                self._next = max(self._after(now), self._allowed_at)
                 self.sent += 1
                 break
         if self._queue:

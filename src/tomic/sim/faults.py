@@ -224,6 +224,27 @@ class PacingStrike(Fault):
 
 
 @dataclass(frozen=True, slots=True)
+class Stalls(Fault):
+    """
+    A gateway on a busy machine: now and then it reads nothing for a while, then all at once.
+
+    What has come meanwhile is counted in the second in which it is read.
+    """
+
+    seconds: float = 0.06
+    every: float = 0.9
+    """Seconds from the beginning of one stall to that of the next."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.seconds < self.every:
+            raise UsageError("stalls: seconds must be > 0 and less than every")
+
+    def left_s(self, now: float) -> float:
+        """How long it reads nothing yet."""
+        return max(self.seconds - now % self.every, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class IllegalTicks(Fault):
     """Generic ticks that this TWS does not know: newer ones refuse 104 and have 411 instead."""
 

@@ -27,7 +27,7 @@ from tomic.errors import (
 )
 from tomic.ib.session import Session
 from tomic.models import DataType, SpotSource
-from tomic.sim import Gateway
+from tomic.sim import Gateway, Profile
 from tomic.sim.faults import NotSubscribed, Refuse
 from tomic.sim.market.model import ModelMarket
 from tomic.sim.server.limits import Times
@@ -183,6 +183,119 @@ def test_stragglers_cost_no_row(fault, points):
     assert got.chain.completeness == 1.0
     assert got.gateway.peak_messages() <= 50
     assert got.gateway.leaked == 0
+
+
+THREE = {"monthlies": 1, "weeklies": 2, "strike_range": "10"}
+SLOW = "slow:rate=60000,latency=.25"
+
+
+@pytest.mark.parametrize(
+    ("fault", "update_s"),
+    [
+        (SLOW, 1.0),
+        pytest.param(SLOW, 0.25, id="twice the ticks that the link carries"),
+        (f"{SLOW},buffer=40000", 0.25),
+        ("slow:rate=60000,latency=.02", 0.5),
+        ("slow:rate=20000,latency=.1", 1.0),
+        ("slow:rate=30000,latency=.5", 1.0),
+        ("slow:rate=200000,latency=1.5", 1.0),
+    ],
+)
+def test_a_slow_link_costs_no_row(fault, update_s):
+    """120 of 120 options within a minute, hardly a cancel too many, and no id asked for."""
+    got = fetch(fault, rules=THREE, timeout=60.0, profile=Profile(update_s=update_s))
+
+    cancels = got.gateway.by_kind["cancel_market_data"]
+    assert got.status == {"ok": 120}
+    assert got.seconds < 60.0
+    assert cancels <= 1.3 * 120
+    assert np.isfinite(got.chain["open_interest"].astype(float)).all()
+    assert (got.gateway.leaked, got.gateway.details_open, got.gateway.codes()[300]) == (0, 0, 0)
+    assert [note for note in got.notes if "link to the gateway is slow" in note]
+
+
+@pytest.mark.parametrize("fault", ["silent:share=0.2,first_n=1", "late:share=0.1,seconds=1.5"])
+def test_stragglers_of_a_slow_link(fault):
+    """Who is forgotten or late on top of it is told from the lag, and comes in the same time."""
+    got = fetch(SLOW, fault, rules=THREE, timeout=60.0)
+
+    assert got.status == {"ok": 120}
+    assert got.seconds < 20.0
+    assert got.gateway.by_kind["cancel_market_data"] <= 1.3 * 120
+
+
+def test_silence_on_a_slow_link_is_asked_for_in_a_second_pass():
+    """Options that answer at the third attempt only come once all others are done."""
+    got = fetch(SLOW, "silent:share=0.1,first_n=2", rules=THREE, timeout=60.0)
+
+    assert got.status == {"ok": 120}
+    assert got.seconds < 30.0
+
+
+def test_silence_on_a_quick_link_gets_no_second_pass():
+    """There it is asked for twice, and a third time would only cost time."""
+    got = fetch("silent:strike=590,right=C")
+
+    rows = got.status["timeout"]
+    assert rows > 0
+    assert got.gateway.by_kind["market_data"] == 1 + len(got.chain) + rows
+
+
+def test_a_slow_link_that_breaks():
+    """The new connection starts with what is known of the link."""
+    got = fetch(SLOW, "drop_after:messages=60", rules=THREE, timeout=60.0)
+
+    assert got.status == {"ok": 120}
+    assert got.gateway.details_open == 0
+    assert got.seconds < 30.0
+
+
+def test_a_quick_link_has_its_ids_and_needs_no_question_more():
+    """Beside the chain itself the time is asked for twice: at the beginning and at the end."""
+    got = fetch(rules=THREE)
+
+    assert got.gateway.by_kind["current_time"] == 2
+    assert got.gateway.messages == 3 + 4 + 2 * len(got.chain) + len(got.chain.expiries) + 1
+    assert all(row.con_id for row in got.chain.rows())
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("rules", [{}, THREE])
+@pytest.mark.parametrize("generic_s", [(0.2, 0.9), (0.2, 1.2)])
+def test_open_interest_that_comes_is_kept(rules, seed, generic_s):
+    """Of the rows that are whole at least 99.5 % have it, however late it comes."""
+    profile = Profile(generic_s=generic_s, greeks_s=(0.3, 1.0))
+    got = fetch(rules=rules, seed=seed, profile=profile)
+
+    whole = got.chain["status"] == "ok"
+    assert np.isfinite(got.chain["open_interest"][whole].astype(float)).mean() >= 0.995
+    assert np.isfinite(got.chain["volume"][whole].astype(float)).mean() >= 0.995
+    assert got.gateway.by_kind["cancel_market_data"] == got.gateway.by_kind["market_data"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("fault", "most_s"), [("", 11.2), ("silent:share=0.05", 12.0), ("late:share=0.05", 12.0)]
+)
+def test_stragglers_hardly_cost_time(fault, most_s):
+    """The whole chain in virtual time, to which a process adds its start of half a second."""
+    got = fetch(*filter(None, [fault]), rules=WHOLE)
+
+    assert got.seconds <= most_s
+    assert got.gateway.peak_messages() <= 50
+    assert got.gateway.peak_lines <= 90
+    assert (got.gateway.leaked, got.gateway.lines_open) == (0, 0)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("fault", ["stalls:seconds=.1", "stalls:seconds=.1,every=.5"])
+def test_a_gateway_that_stands_still_is_not_overrun(fault, seed):
+    """It reads at once what has come meanwhile, and even so finds no more than 50 in a second."""
+    got = fetch(fault, rules=THREE, seed=seed)
+
+    assert got.gateway.peak_messages() <= 50
+    assert got.gateway.codes()[100] == 0
+    assert got.chain.completeness == 1.0
 
 
 def test_silent_options_time_out_alone():

@@ -127,6 +127,7 @@ class Connection(Client, asyncio.Protocol):
         self.received = 0
         self.started = False
         self._stream = RequestStream()
+        self._unread = bytearray()
         self._meter = MessageMeter(gateway.limits.messages_per_s, gateway.limits.strikes)
         self._inbox: deque[tuple[float, object]] = deque()
         self._lines = Subscriptions(self)
@@ -174,6 +175,21 @@ class Connection(Client, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
+        stalls = self.interference.of(faults.Stalls)
+        left_s = max((fault.left_s(self.gateway.time()) for fault in stalls), default=0.0)
+        if self._unread or left_s > 0.0:
+            if not self._unread:
+                self.later(left_s + 1e-6, self._read_on)
+            self._unread += data
+        else:
+            self._take(data)
+
+    def _read_on(self) -> None:
+        data = bytes(self._unread)
+        self._unread.clear()
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if self.cut:
             return
         try:
