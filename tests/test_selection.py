@@ -427,3 +427,24 @@ def test_nearest_the_money_first():
     assert [(one.expiry.month, one.right) for one in order[:4]] == [
         (7, "C"), (7, "P"), (8, "C"), (8, "P"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("trading_class", ["VIX", ""])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_monthlies_of_vix_by_either_day(trading_class, shift):
+    """IB lists VIX under its Tuesdays, files under its Wednesdays: three monthlies either way."""
+    wednesdays = ["2024-01-17", "2024-01-24", "2024-02-14", "2024-02-28", "2024-03-20"]
+    days = [dt.date.fromisoformat(day) - dt.timedelta(days=shift) for day in wednesdays]
+
+    kinds = selection.classify(days, trading_class)
+
+    assert [kind.value for kind in kinds.values()] == [
+        "monthly", "weekly", "monthly", "weekly", "monthly"
+    ]  # fmt: skip
+
+
+def test_monthlies_of_spx_under_its_thursdays():
+    """The days before third Fridays are monthlies, also where that Friday is closed."""
+    days = [dt.date(2025, 3, 20), dt.date(2025, 4, 16), dt.date(2025, 5, 15)]
+
+    assert {kind.value for kind in selection.classify(days, "SPX").values()} == {"monthly"}

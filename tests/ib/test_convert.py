@@ -317,12 +317,12 @@ def test_options_are_fully_described():
 
 
 def test_a_known_option_is_asked_by_its_id():
-    """Nothing stands beside the id that may contradict it; its right tells its ticks apart."""
+    """Nothing stands beside the id that may contradict it."""
     contract = convert.option_contract(SPY, CLASS, PAIR, 7)
 
     assert (contract.conId, contract.exchange, contract.symbol) == (7, "SMART", "SPY")
-    said = (contract.lastTradeDateOrContractMonth, contract.right, contract.tradingClass)
-    assert said == ("", "C", "")
+    assert (contract.lastTradeDateOrContractMonth, contract.tradingClass) == ("", "")
+    assert contract.right == "C"  # by which its open interest is told from that of the put
     assert (contract.strike, contract.multiplier) == (0.0, "")
 
 

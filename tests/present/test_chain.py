@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tomic.chain import Chain, Fetch
-from tomic.models import OptionQuote, RowStatus
+from tomic.models import OptionQuote, RowStatus, Spot, SpotSource, Underlying
 from tomic.present import chain as render
 
 
@@ -127,3 +127,22 @@ def test_times_are_utc(demo_chain):
     chain = replace(demo_chain, as_of=dt.datetime(2026, 11, 20, 20, 5, 7, tzinfo=dt.UTC))
 
     assert "2026-11-20 20:05:07 UTC" in render.chain_header(chain)
+
+
+def test_an_am_expiry_tells_when_it_is_settled():
+    """Under its last trading day stands the day after it, at whose open it is settled."""
+    as_of = dt.datetime(2026, 12, 17, 16, 0, tzinfo=dt.UTC)
+    quote = OptionQuote(
+        expiry=dt.date(2026, 12, 17), dte=0, strike=6000.0, right="C", status=RowStatus.OK
+    )
+    spx = Underlying(symbol="SPX", con_id=1, sec_type="IND")
+    spot = Spot(price=6000.0, source=SpotSource.LAST, as_of=as_of)
+
+    def table(trading_class):
+        chain = Chain.from_quotes(
+            [quote], underlying=spx, spot=spot, as_of=as_of, rate=0.0, trading_class=trading_class
+        )
+        return render.chain_table(chain, width=160)[0]
+
+    assert "17 Dec 2026  1 days, settled 18 Dec at the open  (1 strikes)" in table("SPX")
+    assert "17 Dec 2026  0 days  (1 strikes)" in table("SPXW")

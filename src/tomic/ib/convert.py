@@ -483,12 +483,12 @@ def known_contract(
     is refused with 478. An option's right tells which of its ticks are its own open interest.
     """
     return ib_async.Contract(
+        right=right,
         secType=sec_type,
         conId=con_id,
         symbol=wire_symbol(split_symbol(symbol)[0]),
         exchange=exchange,
         currency=major_currency(currency)[0],
-        right=right,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
-from tomic import figures
+from tomic import dates, figures
 from tomic.chain import Chain
 from tomic.figures import Figure
 from tomic.models import Carry, OptionQuote, RowStatus
@@ -47,7 +47,11 @@ def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, 
         rows = {strike: sides for (date, strike), sides in pairs.items() if date == day}
         if rows:
             dte = next(iter(next(iter(rows.values())).values())).dte
-            title = f"{expiry:%d %b %Y}  {dte} days  ({len(rows)} strikes)"
+            settled = dates.expiry_moment(
+                expiry, underlying=chain.underlying, trading_class=chain.trading_class
+            ).date()
+            until = "" if settled == expiry else f", settled {settled:%d %b} at the open"
+            title = f"{expiry:%d %b %Y}  {dte} days{until}  ({len(rows)} strikes)"
             if expiry in carries:
                 title += f"  {_carried(carries[expiry], chain.rate)}"
             parts.append(f"{title}\n{_expiry_table(rows, shown, chain.spot.price, color=color)}")
