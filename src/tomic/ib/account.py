@@ -518,14 +518,14 @@ def combination(legs: Sequence[OrderLeg]) -> tuple[ib_async.Contract, str, float
             conId=leg.contract.conId,
             ratio=abs(int(leg.quantity)) // count,
             action=_side(leg.quantity),
-            exchange="SMART",
+            exchange=leg.contract.exchange,
         )
         for leg in legs
     ]
     bag = ib_async.Contract(
         secType="BAG",
         symbol=first.symbol,
-        exchange="SMART",
+        exchange=first.exchange,
         currency=first.currency,
         comboLegs=parts,
     )

@@ -505,6 +505,9 @@ def held_of(leg: NamedLeg, quantity: float = 1) -> nouns.Held:
     )
 
 
+_US_SIZE = 100
+
+
 def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
     """The name that the portfolio would give these legs; ``custom`` for several strategies."""
     positions = [
@@ -517,6 +520,8 @@ def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
             strike=leg.strike,
             expiry=leg.expiry,
             multiplier=leg.multiplier,
+            # A size that is usual abroad is no sign of an adjusted American contract.
+            currency="USD" if usual_multiplier(symbol) == _US_SIZE else "",
         )
         for leg in legs
     ]
@@ -558,7 +563,8 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
         raise UsageError("--position needs the gateway; leave out --offline")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
-    rows = await account.positions(session, timeout_s=timeout_s)
+    listed = await account.positions(session, timeout_s=timeout_s)
+    rows = await account.named(session, listed, journal.settings.market, timeout_s=timeout_s)
     by_id = {position.con_id: position for position in grouping.merged(rows) if position.quantity}
     missing = [number for number in con_ids if number not in by_id]
     if missing:
