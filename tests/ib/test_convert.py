@@ -317,12 +317,12 @@ def test_options_are_fully_described():
 
 
 def test_a_known_option_is_asked_by_its_id():
-    """Nothing stands beside the id that may contradict it; its right tells its ticks apart."""
+    """Nothing stands beside the id that may contradict it."""
     contract = convert.option_contract(SPY, CLASS, PAIR, 7)
 
     assert (contract.conId, contract.exchange, contract.symbol) == (7, "SMART", "SPY")
-    said = (contract.lastTradeDateOrContractMonth, contract.right, contract.tradingClass)
-    assert said == ("", "C", "")
+    assert (contract.lastTradeDateOrContractMonth, contract.tradingClass) == ("", "")
+    assert contract.right == "C"  # by which its open interest is told from that of the put
     assert (contract.strike, contract.multiplier) == (0.0, "")
 
 
@@ -336,6 +336,7 @@ def test_a_known_option_is_asked_by_its_id():
         ("20240217", "ABNB  240216P00124000", "ABNB", "2024-02-16"),
         ("20261218", "SPX   261218P05950000", "SPX", "2026-12-17"),
         ("20230624 04:00:00 Asia/Shanghai", "", "SPY", "2023-06-23"),
+        ("20240217", "", "ABNB", "2024-02-16"),
         ("20230623 16:00:00 US/Eastern", "", "SPY", "2023-06-23"),
         ("20231216", "C OESX 20231215 4325 M", "OESX", "2023-12-15"),
         ("20250718", "SPY", "SPY", "2025-07-18"),

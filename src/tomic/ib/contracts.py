@@ -389,7 +389,8 @@ class Listings:
 
     def _on_row(self, details: Any, asked: dt.date) -> None:
         contract = details.contract
-        if contract is None or contract.tradingClass != self._params.trading_class:
+        # The question named the class, so that an answer without one is of it.
+        if contract is None or contract.tradingClass not in ("", self._params.trading_class):
             return
         pair = convert.to_pair(contract)
         if pair.expiry != asked and self._is_of(contract, pair.expiry, asked):

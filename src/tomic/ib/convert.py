@@ -369,7 +369,9 @@ def expiry_of(contract: ib_async.Contract) -> dt.date:
     moment = _MOMENT.fullmatch(text)
     if moment is not None and moment[8]:
         return dates.local_date(to_moment(text, None), "America/New_York")
-    return dates.parse_expiry(text)
+    day = dates.parse_expiry(text)
+    # Nothing trades last on a Saturday: that is where a login in Asia sees Friday's close.
+    return day - dt.timedelta(days=max(day.weekday() - 4, 0))
 
 
 def to_pair(contract: ib_async.Contract) -> Wanted:
@@ -480,12 +482,12 @@ def known_contract(
     is refused with 478. An option's right tells which of its ticks are its own open interest.
     """
     return ib_async.Contract(
+        right=right,
         secType=sec_type,
         conId=con_id,
         symbol=wire_symbol(split_symbol(symbol)[0]),
         exchange=exchange,
         currency=major_currency(currency)[0],
-        right=right,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tomic.sim import faults
 from tomic.sim.market import Holding, Listing, MarketFill, Quote
 from tomic.sim.server.limits import Times
-from tomic.sim.server.lookup import subject_of
+from tomic.sim.server.lookup import conflict, subject_of
 from tomic.sim.server.state import ANSWERLESS, Client, Handlers
 from tomic.wire import answers, requests
 from tomic.wire.layout import UNSET
@@ -278,6 +278,11 @@ class Ledger:
         account = self._account(order.account)
         if not legs or account is None:
             client.error(order.order_id, 200)
+            return
+        listing = self._listing(order.contract.con_id)
+        contradiction = conflict(order.contract, listing) if listing is not None else ""
+        if contradiction:
+            client.error(order.order_id, 478, text=contradiction)
             return
         change = self._market.whatif_margin(account, legs)
         if change is None:
