@@ -94,11 +94,24 @@ def test_every_form_of_time_is_the_same_moment(times, written):
     assert left_out == 0
 
 
+def test_a_listing_abroad_is_not_the_american_share():
+    """IB calls both ASML: the execution in euros is of ASML@AEB, the option of AEX."""
+    market = ModelMarket(1)
+    (asml,) = market.find(ContractSpec(symbol="ASML", sec_type="STK", exchange="AEB"))
+    option_of_aex = market.find(ContractSpec(symbol="EOE", sec_type="OPT", exchange="FTA"))[0]
+    found, left_out, _, _ = asked(
+        shares(con_id=asml.con_id),
+        shares(exec_id="0000e0d5.6553c9b2.03.01", con_id=option_of_aex.con_id),
+    )
+
+    assert {trade.symbol for trade in found} == {"ASML@AEB", "AEX"} and left_out == 0
+
+
 def test_a_share_of_another_exchange_in_its_zone():
     """ib_async #188: an execution at Xetra, in Middle European Time."""
     found, _, _, _ = asked(shares(contract=ZAL, con_id=0))
 
-    assert (found[0].symbol, found[0].at, found[0].quantity) == ("ZAL", AT, 100.0)
+    assert (found[0].symbol, found[0].at, found[0].quantity) == ("ZAL@EUR", AT, 100.0)
 
 
 def test_an_execution_is_whole():

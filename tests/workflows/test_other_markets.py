@@ -298,6 +298,8 @@ def test_money_of_several_currencies_is_added_at_the_rates_shown():
         + 1000 * spot["VOD@LSE"] / 100.0 * review.rates["GBP"]
     )
     assert review.currency == "EUR"
+    (added,) = [note for note in review.notes if note.startswith("added in EUR at ")]
+    assert "1 USD = 0.92 EUR" in added and "1 GBX = 0.0116456 EUR" in added
     assert review.totals.greeks.delta_value == pytest.approx(expected)
 
 

@@ -348,13 +348,18 @@ def _afterwards(session: Session, message: Callable[[], None]) -> None:
 # -- executions ----------------------------------------------------------------------------
 
 
-async def executions(session: Session, *, timeout_s: float) -> tuple[tuple[Executed, ...], int]:
+async def executions(
+    session: Session, *, timeout_s: float, market: MarketSettings | None = None
+) -> tuple[tuple[Executed, ...], int]:
     """
     Executions that the gateway still knows (those of the day, or of the week in TWS).
 
     Of an execution that was corrected only the correction counts. Commissions are reported apart,
     and not to every client: where none comes within two seconds they are unknown. A row without
     sense is named in the session's notes. Safe to cancel.
+
+    Args:
+        market: Names of listings abroad (``ASML@AEB``); those of the defaults where not given.
 
     Returns:
         The executions of stocks and options, and how many others were left out.
@@ -378,11 +383,29 @@ async def executions(session: Session, *, timeout_s: float) -> tuple[tuple[Execu
             )
     await _wait_for_commissions(session, {trade.exec_id for trade in executed})
     currencies = {execution.execId: contract.currency for contract, execution in rows}
+    names = await _names_abroad(session, rows, market or MarketSettings(), timeout_s)
     kept = tuple(
-        replace(trade, commission=_commission(session, trade.exec_id, currencies[trade.exec_id]))
+        replace(
+            trade,
+            symbol=names.get(trade.exec_id, trade.symbol),
+            commission=_commission(session, trade.exec_id, currencies[trade.exec_id]),
+        )
         for trade in executed
     )
     return kept, len(rows) - len(kept)
+
+
+async def _names_abroad(
+    session: Session, rows: Sequence[_Reported], market: MarketSettings, timeout_s: float
+) -> dict[str, str]:
+    """By execution, the listing of what was traded abroad: ASML in euros is not ASML."""
+    abroad = [row for row in rows if row[0].currency != _AMERICAN and row[0].secType in _KINDS]
+    positions = [to_position("", contract, 1.0, 0.0) for contract, _ in abroad]
+    listed = await named(session, positions, market, timeout_s=timeout_s)
+    return {
+        execution.execId: position.symbol
+        for (_, execution), position in zip(abroad, listed, strict=True)
+    }
 
 
 async def _reported(session: Session, timeout_s: float) -> list[_Reported]:
@@ -572,14 +595,14 @@ def combination(legs: Sequence[OrderLeg]) -> tuple[ib_async.Contract, str, float
             conId=leg.contract.conId,
             ratio=abs(int(leg.quantity)) // count,
             action=_side(leg.quantity),
-            exchange="SMART",
+            exchange=leg.contract.exchange,
         )
         for leg in legs
     ]
     bag = ib_async.Contract(
         secType="BAG",
         symbol=first.symbol,
-        exchange="SMART",
+        exchange=first.exchange,
         currency=first.currency,
         comboLegs=parts,
     )

@@ -120,8 +120,21 @@ def review(
         assignments=risks,
         alerts=fired,
         gaps=lines.gaps(holdings.lines),
-        notes=(*book.notes, *holdings.grouping.notes),
+        notes=(*book.notes, *_rates_used(book, holdings.lines), *holdings.grouping.notes),
     )
+
+
+def _rates_used(book: Book, held: Sequence[BookLine]) -> tuple[str, ...]:
+    """At which rates money of other currencies is added, in one sentence."""
+    rates = {
+        line.position.currency: line.fx
+        for line in held
+        if line.counted and line.position.currency != book.currency
+    }
+    if not rates:
+        return ()
+    words = ", ".join(f"1 {name} = {rate:.6g} {book.currency}" for name, rate in rates.items())
+    return (f"added in {book.currency} at {words}",)
 
 
 def _alerts(

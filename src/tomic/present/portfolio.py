@@ -543,6 +543,7 @@ def _trade_line(structure: nouns.Structure) -> str:
         f"  {structure.strategy.replace('_', ' ')}: credit {credit}, max profit "
         f"{_amount(structure.max_profit)}, max loss {_amount(structure.max_loss)}, margin "
         f"{_amount(structure.margin)} (net {_amount(structure.margin_net)})"
+        f"{''.join(f'; {note}' for note in structure.notes)}"
     )
 
 

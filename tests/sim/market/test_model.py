@@ -158,3 +158,36 @@ def test_the_same_seed_gives_the_same_bytes_in_any_order():
 
     assert first == second
     assert first != other
+
+
+@pytest.mark.parametrize(
+    ("symbol", "sec_type", "exchange", "currency", "classes"),
+    [
+        ("EOE", "IND", "FTA", "EUR", {("FTA", "EOE", "100"), ("FTA", "AX1", "100")}),
+        ("ESTX50", "IND", "EUREX", "EUR", {("EUREX", "OESX", "10")}),
+        ("DAX", "IND", "EUREX", "EUR", {("EUREX", "ODAX", "5"), ("EUREX", "ODXS", "1")}),
+        (
+            "ASML", "STK", "AEB", "EUR",
+            {("EUREX", "ASM", "100"), ("EUREX", "ASM2", "10"), ("FTA", "AS9C", "100")},
+        ),
+        ("VOD", "STK", "LSE", "GBP", {("ICEEU", "VOD", "1000")}),
+    ],
+)  # fmt: skip
+def test_what_trades_elsewhere_is_listed_there(symbol, sec_type, exchange, currency, classes):
+    """Its exchange lists it, in its currency, and each class of options at its own exchange."""
+    market = ModelMarket(1)
+    (listing,) = market.find(ContractSpec(symbol=symbol, sec_type=sec_type, exchange=exchange))
+
+    assert listing.currency == currency
+    rows = market.parameters(symbol, listing.con_id)
+    assert {(row.exchange, row.trading_class, row.multiplier) for row in rows} == classes
+
+
+def test_smart_does_not_know_what_only_its_exchange_lists():
+    """Neither an index abroad, nor its options, nor a future is found at SMART."""
+    market = ModelMarket(1)
+
+    for symbol, sec_type in (("EOE", "IND"), ("EOE", "OPT"), ("ES", "FUT"), ("ES", "FOP")):
+        assert not market.find(ContractSpec(symbol=symbol, sec_type=sec_type, exchange="SMART"))
+    months = market.find(ContractSpec(symbol="ES", sec_type="FUT", exchange="CME"))
+    assert [listing.local_symbol for listing in months] == ["ESZ6", "ESH7"]

@@ -245,7 +245,9 @@ async def import_from_tws(journal: Journal) -> ImportedJournal:
         raise StoreError("executions come from the gateway; leave out --offline")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
-    executed, left_out = await account.executions(session, timeout_s=timeout_s)
+    executed, left_out = await account.executions(
+        session, timeout_s=timeout_s, market=journal.settings.market
+    )
     notes = [f"{left_out} executions of other instruments left out"] if left_out else []
     taken = await executions.take(journal, "TWS", executed)
     return _imported("executions of TWS", taken, notes)

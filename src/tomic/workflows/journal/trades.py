@@ -559,6 +559,9 @@ def held_of(leg: NamedLeg, quantity: float = 1) -> nouns.Held:
     )
 
 
+_US_SIZE = 100
+
+
 def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
     """The name that the portfolio would give these legs; ``custom`` for several strategies."""
     # Only distances matter, and thousands of trades have the same.
@@ -595,6 +598,8 @@ def _strategy_of_shape(symbol: str, shape: _Shape) -> str:
             strike=strike,
             expiry=None if days is None else _ANY_DAY + dt.timedelta(days=days),
             multiplier=multiplier,
+            # A size that is usual abroad is no sign of an adjusted American contract.
+            currency="USD" if usual_multiplier(symbol) == _US_SIZE else "",
         )
         for right, strike, days, quantity, multiplier in shape
     ]
@@ -639,7 +644,8 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
         raise UsageError("--position needs the gateway; leave out --offline")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
-    rows = await account.positions(session, timeout_s=timeout_s)
+    listed = await account.positions(session, timeout_s=timeout_s)
+    rows = await account.named(session, listed, journal.settings.market, timeout_s=timeout_s)
     by_id = {position.con_id: position for position in grouping.merged(rows) if position.quantity}
     missing = [number for number in con_ids if number not in by_id]
     if missing:
