@@ -175,6 +175,31 @@ def test_a_gateway_that_turns_us_away_is_quoted(fault, error, said):
     assert seconds < 0.5
 
 
+@pytest.mark.parametrize(("answer", "said"), [
+    (frame_fields(["4", "2", "-1", "503", "The TWS is out of date and must be upgraded."]),
+     "says 'The TWS is out of date and must be upgraded.' (503)"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not in the API protocol; is the port that of TWS?"),
+    (b"SSH-2.0-OpenSSH_9.2\r\n", "not in the API protocol; is the port that of TWS?"),
+], ids=["error", "http", "ssh"])  # fmt: skip
+def test_an_answer_that_is_no_greeting(answer, said):
+    """An error in its place is quoted, and another program is not taken for TWS."""
+
+    async def answering(reader, writer):
+        await reader.read(4)
+        writer.write(answer)
+        writer.close()
+
+    async def scenario():
+        async with await asyncio.start_server(answering, "127.0.0.1", 0) as server:
+            given = settings(ib={"port": server.sockets[0].getsockname()[1]})
+            with pytest.raises(GatewayUnreachable) as caught:
+                async with Session(given.ib, given.limits):
+                    pass
+            return str(caught.value)
+
+    assert said in asyncio.run(scenario())
+
+
 def test_a_disclaimer_is_no_client_id():
     """TWS says that the id is in use as well, and no other id is tried."""
 

@@ -369,13 +369,14 @@ class Link:
             return
         self.client.conn.hasData -= self._read_greeting
         parts = self._greeting[4:end].decode(errors="replace").split("\0")
+        if len(parts) != 3 or not parts[0].isdecimal():
+            return
         self._greeting, self._greeted = b"", True
-        if parts[0].isdecimal() and int(parts[0]) > self.client.MaxClientVersion:
+        if int(parts[0]) > self.client.MaxClientVersion:
             self._refuse(self._too_new(f"speaks version {parts[0]} of the API"))
-        if len(parts) > 1:
-            zone = convert.to_login_zone(parts[1], dt.datetime.now(dt.UTC))
-            self.callbacks.login_zone = zone
-            self.callbacks.ib.TimezoneTWS = zone.key if isinstance(zone, ZoneInfo) else ""
+        zone = convert.to_login_zone(parts[1], dt.datetime.now(dt.UTC))
+        self.callbacks.login_zone = zone
+        self.callbacks.ib.TimezoneTWS = zone.key if isinstance(zone, ZoneInfo) else ""
 
     def _on_error(self, code: int, text: str) -> None:
         where = f"the gateway at {self.client.host}:{self.client.port}"
@@ -434,6 +435,10 @@ class Link:
                 f"{where} closed the connection after the handshake, without a word; does TWS show "
                 "a dialog? If it does not, this TWS needs a newer API client than TOMIC's "
                 f"({newest}): update TOMIC, or use an older TWS or IB Gateway"
+            )
+        elif self._greeting:
+            error = GatewayUnreachable(
+                f"{where} answers, but not in the API protocol; is the port that of TWS?"
             )
         else:
             error = GatewayUnreachable(
