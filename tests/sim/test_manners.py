@@ -45,9 +45,10 @@ BETWEEN = (*[""] * 7, *[""] * 23, "", *[""] * 6, "", *[""] * 4, *[""] * 4, "", "
 
 
 def gateway_of(manner: str, *, market: ModelMarket | None = None, **more) -> Gateway:
+    behind = market or ModelMarket(1)
+    behind.book()  # priced before anybody waits for it
     profile = replace(Profile.instant(), manner=Manner(manner))
-    limits = Limits().unpaced()
-    return Gateway(market or ModelMarket(1), profile=profile, limits=limits, **more)
+    return Gateway(behind, profile=profile, limits=Limits().unpaced(), **more)
 
 
 @pytest.fixture(params=["reality", "tidy"])
