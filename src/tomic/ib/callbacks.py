@@ -48,6 +48,8 @@ _ENDS_A_QUESTION = frozenset(
 
 GRACE_S = 2.0
 """How long a tick, or a part of the answer, may take to follow an advisory code."""
+_GREEKS_GRACE_S = 1.4
+"""How long IB's model may take to follow a code about a part of the data: it comes within 1.2 s."""
 _SHORT_GRACE_S = 0.5
 """What is left of that, at least, once it is known that nothing follows the code."""
 _WHOLE_ANSWERS = frozenset({5, 17, 49, 52, 55, 62, 64, 76, 79, 96, 97, 98})
@@ -429,7 +431,7 @@ class Callbacks(_NotAsked):
     def _doubt_greeks(self, line: MarketDataLine, code: int) -> None:
         """Quotes flow; the model may come all the same, or have come already."""
         if line.ticks.model is None or not line.ticks.model.complete:
-            grace_s = self.advisories.grace_s(code)
+            grace_s = min(self.advisories.grace_s(code), _GREEKS_GRACE_S)
             line.doubt_greeks(code, grace_s, lambda: self._judge_greeks(line, code))
 
     def _judge_greeks(self, line: MarketDataLine, code: int) -> None:
