@@ -54,6 +54,8 @@ CASES = (
     Case("not_subscribed:code=354,strike=590.0", "354 for single contracts only"),
     Case("advised:codes=10089", "10089 beside delayed data"),
     Case("advised:codes=354+10167", "354, then 10167 and delayed data"),
+    Case("advised:codes=10186", "10186 beside delayed data"),
+    Case("advised:codes=10091,data=live,kinds=option", "10091, and the model all the same"),
     Case("advised:codes=10999,data=live", "a code that nobody knows, beside live data"),
     Case("advised:codes=10999,data=none,kinds=option", "such a code, and no data"),
     Case("partially_subscribed:code=10090", "10090: quotes without Greeks"),

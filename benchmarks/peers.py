@@ -129,7 +129,7 @@ def made(name: str, packages: tuple[str, ...], clash: str = "") -> Path:
     The interpreter of an environment with *packages*, made when there is none yet.
 
     Args:
-        clash: Which of our packages they cannot live with in the version that we pin.
+        clash: Which of our packages they cannot live with in the versions that we pin.
     """
     pins = _pins(clash)
     wanted = [f"{package}=={pins[package]}" for package in packages]
@@ -151,7 +151,7 @@ def made(name: str, packages: tuple[str, ...], clash: str = "") -> Path:
 def _pins(clash: str) -> dict[str, str]:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     found = dict(line.split("==", 1) for line in lines if "==" in line and line[0] != "#")
-    return {name: version for name, version in found.items() if name != clash}
+    return {name: version for name, version in found.items() if name not in clash.split()}
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ SUBJECTS = {
     "quant/published_vectors",
     "quant/published_volatility",
     "sim/fuzz",
+    "sim/manners",
     "sim/server/ledger_executions",
     "sim/witness",
     "soak",

@@ -20,6 +20,8 @@ from pathlib import Path
 from benchmarks import peers
 
 HERE = Path(__file__).parent
+CLASHES = {"thetagang": "python-dateutil"}
+"""Which of our packages a client cannot live with in the versions that we pin."""
 CLIENTS = {
     "ibapi-stable": "official.py",
     "ibapi-latest": "official.py",
@@ -53,7 +55,7 @@ def gateway() -> Iterator[int]:
 
 def command_of(client: str, port: int, folder: Path) -> list[str]:
     """What runs one client."""
-    python = peers.made(client, (client,))
+    python = peers.made(client, (client,), CLASHES.get(client, ""))
     if script := CLIENTS[client]:
         return [str(python), str(HERE / script), str(port), client]
     config = folder / _CONFIG.name

@@ -255,25 +255,24 @@ def what_if(client: Client) -> str:
     leg.conId, leg.ratio, leg.action, leg.exchange = row.conId, 1, "SELL", "SMART"
     bag.comboLegs = [leg]
     changes = []
-    for contract in (bag, forex()):
+    for contract, quantity in ((bag, 2), (forex(), 20_000)):
         order_id = client.next_id()
-        client.placeOrder(order_id, contract, order())
+        client.placeOrder(order_id, contract, order(quantity))
         wait(lambda i=order_id: len(client.told("openOrder", first=i)) == 2)
         state = client.told("openOrder", first=order_id)[1][3]
         changes.append(float(state.initMarginChange))
     assert all(0.0 < change < UNSET for change in changes), changes
     order_id = client.next_id()
-    client.placeOrder(order_id, spy(exchange=""), order())
+    client.placeOrder(order_id, spy(exchange=""), order(100))
     assert wait(lambda: client.errors(order_id)) == [321]
     return f"margins {changes}"
 
 
-def order() -> Order:
+def order(quantity: int) -> Order:
     """An order that TWS only thinks about."""
     order = Order()
-    order.action, order.orderType, order.totalQuantity = "BUY", "LMT", 20_000
+    order.action, order.orderType, order.totalQuantity = "BUY", "LMT", quantity
     order.lmtPrice, order.tif, order.whatIf = 1.1, "DAY", True
-    order.totalQuantity = 2
     return order
 
 

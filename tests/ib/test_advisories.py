@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -13,7 +14,7 @@ from tomic.ib import convert
 from tomic.ib.lines import LineRequest
 from tomic.ib.option_quotes import Patience, option_quote
 from tomic.models import DataType, QuoteSource, RowStatus
-from tomic.sim.faults import Advised, Late, NotSubscribed, Refuse, Silent
+from tomic.sim.faults import Advised, Late, NotSubscribed, PartiallySubscribed, Refuse, Silent
 
 WIDE = {"monthlies": 2, "weeklies": 3, "strike_range": "10"}
 """Some 200 options of SPY."""
@@ -234,3 +235,22 @@ def test_the_model_price_survives_a_refused_tick(monkeypatch):
     got = fetch(Silent(symbol="SPY", times=2))
 
     assert got.status == {"ok": len(got.chain)}
+
+
+@pytest.mark.parametrize("code", [10090, 10091])
+@pytest.mark.parametrize("after_s", [0.0, 0.6, 1.5])
+def test_a_model_may_follow_a_code_about_a_part(code, after_s):
+    """10090 and 10091 before or after IB's model: its Greeks are taken, none computed here."""
+    got = fetch(Advised(codes=(code,), data="live", after_s=after_s, kinds="option"))
+
+    assert got.status == {"ok": len(got.chain)}
+    assert Counter(row.greeks_source for row in got.chain.rows()) == {"ib": len(got.chain)}
+
+
+def test_where_no_model_follows_such_a_code_none_is_waited_for_long():
+    """After the first lines it is taken at its word: Greeks are computed, in seconds."""
+    clean, got = fetch(rules=WIDE), fetch(PartiallySubscribed(), rules=WIDE)
+
+    assert got.status == {"ok": len(got.chain)}
+    assert Counter(row.greeks_source for row in got.chain.rows()) == {"local": len(got.chain)}
+    assert got.seconds < clean.seconds + 4.0

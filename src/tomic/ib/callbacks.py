@@ -53,6 +53,8 @@ _ENDS_A_QUESTION = frozenset(
 
 GRACE_S = 2.0
 """How long a tick, or a part of the answer, may take to follow an advisory code."""
+_GREEKS_GRACE_S = 1.4
+"""How long IB's model may take to follow a code about a part of the data: it comes within 1.2 s."""
 _SHORT_GRACE_S = 0.5
 """What is left of that, at least, once it is known that nothing follows the code."""
 _WHOLE_ANSWERS = frozenset({5, 17, 49, 52, 55, 62, 64, 76, 79, 96, 97, 98})
@@ -184,7 +186,10 @@ class MarketDataLine:
     gone: bool = False
     closed_at: float = math.inf
     on_late_word: Callable[[], None] = lambda: None
+    greeks_doubted: int | None = None
+    """The code that said that Greeks may be missing, until some come."""
     _judge: asyncio.TimerHandle | None = None
+    _judge_greeks: asyncio.TimerHandle | None = None
 
     def __post_init__(self, right: str) -> None:
         self.ticks = Ticks(right=right, on_change=self.changed.set)
@@ -231,12 +236,33 @@ class MarketDataLine:
         if self.doubt is not None and not self.ticked:
             raise self.doubt
 
-    def dispel(self) -> None:
-        """Nobody waits for the verdict any more."""
+    def doubt_greeks(self, code: int, grace_s: float, judge: Callable[[], None]) -> None:
+        """Take a code after which Greeks may come all the same; *judge* is called if none do."""
+        self.greeks_doubted = code
+        if self._judge_greeks is not None:
+            self._judge_greeks.cancel()
+        self._judge_greeks = asyncio.get_running_loop().call_later(grace_s, judge)
+
+    def drop_doubt(self) -> None:
+        """A tick has come, or none has: the advisory code is judged."""
         self.doubt = None
         if self._judge is not None:
             self._judge.cancel()
             self._judge = None
+
+    def trust_greeks(self) -> None:
+        """Greeks have come."""
+        self.greeks_doubted, self.no_greeks = None, False
+        if self._judge_greeks is not None:
+            self._judge_greeks.cancel()
+            self._judge_greeks = None
+
+    def dispel(self) -> None:
+        """Nobody waits for any verdict any more."""
+        self.drop_doubt()
+        if self._judge_greeks is not None:
+            self._judge_greeks.cancel()
+            self._judge_greeks = None
 
 
 class Advisories:
@@ -440,8 +466,7 @@ class Callbacks(_NotAsked):
         self, line: MarketDataLine | None, request: Request | None, code: int, text: str
     ) -> None:
         if line is not None and code in PARTLY_SUBSCRIBED:
-            line.no_greeks = True
-            line.changed.set()
+            self._doubt_greeks(line, code)
         elif line is not None:
             self.advisories.hear(line)
             error, grace_s = refusal(line.what, code, text), self.advisories.grace_s(code)
@@ -454,10 +479,25 @@ class Callbacks(_NotAsked):
             else:
                 request.advise(error)
 
+    def _doubt_greeks(self, line: MarketDataLine, code: int) -> None:
+        """Quotes flow; the model may come all the same, or have come already."""
+        if line.ticks.model is None or not line.ticks.model.complete:
+            grace_s = min(self.advisories.grace_s(code), _GREEKS_GRACE_S)
+            line.doubt_greeks(code, grace_s, lambda: self._judge_greeks(line, code))
+
+    def _judge_greeks(self, line: MarketDataLine, code: int) -> None:
+        """No model has followed the code: this line will have none."""
+        if not self.is_serving():
+            line.doubt_greeks(code, GRACE_S, lambda: self._judge_greeks(line, code))
+            return
+        self.advisories.confirm(code)
+        line.no_greeks = True
+        line.changed.set()
+
     def _judge(self, line: MarketDataLine) -> None:
         """No tick has followed the advisory code: it was the verdict on a line without data."""
         error = line.doubt
-        line.dispel()
+        line.drop_doubt()
         if error is None or line.error is not None:
             return
         if not self.is_serving():
@@ -613,6 +653,10 @@ class Callbacks(_NotAsked):
         """IV and Greeks."""
         if (line := self._ticking(req_id)) is not None:
             line.ticks.computation(tick_type, iv, delta, gamma, vega, theta, underlying)
+            model = line.ticks.model
+            if line.greeks_doubted is not None and model is not None and model.complete:
+                self.advisories.disprove(line.greeks_doubted)
+                line.trust_greeks()
 
     def marketDataType(self, req_id: int, kind: int) -> None:
         """The data type of this line."""
@@ -631,7 +675,7 @@ class Callbacks(_NotAsked):
             line.ticked = True
             if line.doubt is not None:
                 self.advisories.disprove(line.doubt.error_code)
-                line.dispel()
+                line.drop_doubt()
         return line
 
     def _line(self, req_id: int) -> MarketDataLine | None:

@@ -373,7 +373,7 @@ class Times:
 
     Args:
         form: Of executions.
-        zone: Of the login, as TWS writes it; the greeting names it too.
+        zone: Of the login, as TWS writes it; the greeting and the last trade of options name it.
     """
 
     form: TimeForm = TimeForm.INSTRUMENT
