@@ -740,6 +740,9 @@ def _how(placed: Placed) -> str:
     entry = placed.entry
     if placed.how == "confirmed":
         return f"confirmed: {entry.symbol}, entry {entry.id}"
+    if placed.how == "converted":
+        told = [trade.note for trade in entry.trades if trade.action is Action.CONVERT]
+        return f"converted: {entry.symbol}, {told[-1]}" if told else f"converted: {entry.symbol}"
     legs = ", ".join(f"{fill.quantity:+g} {fill.name}" for fill in placed.fills)
     return f"{placed.how}: {entry.symbol} {legs}"
 
