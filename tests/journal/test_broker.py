@@ -6,6 +6,7 @@ import datetime as dt
 
 import pytest
 
+from support.recorded_chains import DATA
 from tomic.errors import BadFile
 from tomic.journal import broker
 from tomic.models.journal import Action
@@ -248,3 +249,53 @@ def test_rows_can_be_read_again():
         for one, row in zip(found.executions, found.rows, strict=True):
             (again,) = broker.parse("x.csv", f"{row.columns}\n{row.text}").executions
             assert again == one
+
+
+# -- shared cases ------------------------------------------------------------------------------
+
+SHARED = DATA.parent / "cases" / "broker"
+PUT = ("XYZ", "50P 2025-12-19", 100)
+SPX = ("SPX", "5950P 2026-12-17", 100)
+EUROPE = ("ESTX50", "5200P 2025-12-19", 10, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("name", "trades"),
+    [
+        ("c_", [(*PUT, -1.0, 1.0), (*PUT, 1.0, 0.4)]),
+        ("e_", [(*PUT, -1.0, 1.0), ("BRK.B", "500P 2025-12-19", 100, -1.0, 2.75)]),
+        ("f_", [(*PUT, -1.0, 1.0), (*PUT, 1.0, 0.4)]),
+        ("g_", [(*EUROPE, -2.0, 60.0), (*EUROPE, 2.0, 20.0)]),
+        ("h_", [(*PUT, -1.0, 1.0)]),
+        ("i_", [(*PUT, -1.0, 1.05), (*PUT, 1.0, 0.4)]),
+        ("k_", [("BRK.B", "500P 2025-12-19", 100, "U1", -1.0, 2.75),
+                ("BRK.B", "500P 2025-12-19", 100, "U1", 1.0, 0.0),
+                ("BRK.B", "shares", 1, "U1", 100.0, 500.0)]),
+        ("l_", [(*PUT, "U1", -1.0, 2.75)]),
+        ("m_", [(*PUT, "U1", -1.0, 2.75)]),
+        ("n_", [(*PUT, "U1", -1.0, 2.75)]),
+        ("o_", []),
+        ("p_", [(*PUT, "U1", -1.0, 2.75), (*PUT, "U2", 1.0, 2.5)]),
+        ("q_", [(*PUT, "U1", -1.0, 2.75), (*PUT, "U1", 1.0, 2.75)]),
+        ("r_", [(*PUT, "U1", -1.0, 2.75)]),
+        ("u_", [(*SPX, "U1", -1.0, 40.0), (*SPX, "U1", 1.0, 30.0)]),
+        ("v_", [("ESTX50", "5200P 2026-12-18", 10, "EUR", "U1", -2.0, 60.0)]),
+    ],
+)  # fmt: skip
+def test_shared_cases(name, trades):
+    """Underlying, contract, multiplier, quantity and price of each row; account and currency."""
+    files = sorted(SHARED.glob(f"{name}*.csv"))
+    if not files:
+        pytest.skip(f"no shared cases at {SHARED}")
+
+    found = broker.parse(files[0].name, files[0].read_text(encoding="utf-8"))
+
+    told = [
+        {each.symbol, each.contract.name, each.contract.multiplier, each.quantity, each.price,
+         each.account, each.currency}
+        for each in found.executions
+    ]  # fmt: skip
+    assert len(told) == len(trades)
+    assert [set(wanted) - own for own, wanted in zip(told, trades, strict=True)] == [set()] * len(
+        told
+    )

@@ -10,7 +10,16 @@ from pydantic import ValidationError
 from support.journal_entries import CONDOR, EXPIRY, LATER, at, condor, entry, option, shares, trade
 from tomic.errors import UsageError
 from tomic.journal import campaign
-from tomic.models.journal import Action, Contract, EntryStatus, Fill, JournalEntry, Trade
+from tomic.models.journal import (
+    Action,
+    CashFlow,
+    CashKind,
+    Contract,
+    EntryStatus,
+    Fill,
+    JournalEntry,
+    Trade,
+)
 
 NO_MARKS: dict[object, float] = {}
 
@@ -662,3 +671,53 @@ def test_an_entry_survives_its_document():
     again = JournalEntry.model_validate(one.model_dump(mode="json", exclude_defaults=True))
 
     assert again == one
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2.35", 2.35),
+        ("2,35", 2.35),
+        ("1,250.50", 1250.5),
+        ("0,125", 0.125),
+        ("-1,250,000", -1.25e6),
+    ],
+)
+def test_a_price_as_people_write_it(text, value):
+    """A comma of decimals and commas of thousands are told apart by what stands behind them."""
+    assert campaign.plain_price(text) == value
+
+
+@pytest.mark.parametrize("text", ["1,250", "+12,500", "-1,250"])
+def test_a_comma_that_could_be_either_is_asked_about(text):
+    """1,250 is 1250 to some and 1.25 to others: neither is taken."""
+    with pytest.raises(UsageError, match="for it could be either"):
+        campaign.plain_price(text)
+
+
+def test_classes_and_ids_tell_contracts_apart():
+    """SPX is not SPXW, an unknown class may be either, and ids count before terms."""
+    plain = option(-1, "560P", 1.0)
+    am, pm = (plain.model_copy(update={"trading_class": name}) for name in ("SPX", "SPXW"))
+    first, split = (
+        option(-1, name, 1.0).model_copy(update={"con_id": 12}) for name in ("500P", "50P")
+    )
+
+    assert not campaign.is_same(am, pm)
+    assert campaign.is_same(plain, am)
+    assert campaign.is_same(first, split)
+    assert not campaign.is_same(first, first.model_copy(update={"con_id": 13}))
+
+
+def test_what_was_booked_is_part_of_the_result():
+    """A dividend and a settlement in cash count; the premium stays what it was."""
+    own = entry(
+        trade("open", 0, option(-1, "560P", 1.0)), trade("close", 5, option(1, "560P", 0.0))
+    )
+    paid = CashFlow(id="1", at=at(5), kind=CashKind.SETTLEMENT, amount=-40.0)
+
+    booked = own.model_copy(update={"flows": (paid,)})
+
+    assert campaign.result(booked) == pytest.approx(60.0)
+    assert campaign.worth(booked, {}).pnl == pytest.approx(60.0)
+    assert campaign.premium(booked) == 100.0

@@ -526,7 +526,10 @@ async def roll(
         ),
     ] = None,
     strikes: Annotated[
-        str | None, typer.Option(metavar="A/B", help="New strikes, in the order of the legs held.")
+        str | None,
+        typer.Option(
+            metavar="A/B", help="New strikes, in the order of the legs held; alone: same expiry."
+        ),
     ] = None,
     price: PriceOption = None,
     *,

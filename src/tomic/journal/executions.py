@@ -180,7 +180,7 @@ class Placed:
     entry: nouns.JournalEntry
     exec_ids: tuple[str, ...]
     how: str
-    """opened, closed, rolled, adjusted, expired, assigned, or confirmed (was typed before)."""
+    """opened, closed, rolled, expired, assigned, converted, or confirmed (was typed before)."""
     fills: tuple[nouns.Fill, ...] = ()
     """What went there."""
 

@@ -206,6 +206,7 @@ class JournalReport(Model):
 
 MOST_NUMBER = 2**63
 """Numbers of entries and contracts are below: there the integers of a store end."""
+_NO_LETTERS = re.compile(r"[^A-Za-z0-9]")
 _COMPACT_DAY = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 
 
@@ -266,8 +267,10 @@ class ContractKey(NamedTuple):
         """Whether both can be one contract: a class that is not known may be any."""
         if self[:4] != other[:4]:
             return False
-        classes = {self.trading_class, other.trading_class} - {""}
-        return len(classes) < 2
+        if not self.trading_class or not other.trading_class:
+            return True
+        # BRK B, BRK.B and BRKB are one class in three reports.
+        return _NO_LETTERS.sub("", self.trading_class) == _NO_LETTERS.sub("", other.trading_class)
 
 
 def price_of(prices: Mapping[ContractKey, float | None], key: ContractKey) -> float | None:

@@ -375,6 +375,10 @@ class JournalTables(TableGroup):
 
         return await self._file.read(work)
 
+    async def links(self) -> dict[str, int | None]:
+        """Return the entry of each fill, None where it belongs to none."""
+        return dict(await self._rows("SELECT exec_id, entry_id FROM executions"))
+
     async def save_unread_rows(self, rows: Iterable[UnreadRow]) -> int:
         """Keep rows that are no executions; return how many were not known yet."""
         values = [

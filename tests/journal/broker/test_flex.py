@@ -389,6 +389,9 @@ def test_exercises_beside_the_trades():
         )  # fmt: skip
         assert settled.contract == assigned.contract
         assert found.other_levels == {"OptionEAE": 1}
+        assert found.notes == ()
+    alone = broker.parse("x", trades)
+    assert any("1 settlements of SPX in cash without their amount" in each for each in alone.notes)
 
 
 # -- cancels -------------------------------------------------------------------------------------

@@ -538,3 +538,62 @@ def test_a_document_and_back():
     assert document["opened_at"] == "2025-05-19T15:00:00+00:00"
     assert (document["status"], document["strategy"]) == ("open", "")
     assert journals.from_document({**document, "id": None}) == one
+
+
+# -- what cannot be, and what is meant ---------------------------------------------------------
+
+
+async def _sold(book, text, **more):
+    """An entry sold at a price that is written with its legs, asking nobody."""
+    ticket = TradeTicket(offline=True, **more)
+    return await trades.add(book, trades.from_text(text), ticket, EntryNotes())
+
+
+async def test_an_index_option_is_never_assigned_early(store):
+    """European and settled in cash: no shares of an index change hands, and nothing is recorded."""
+    book = journal(store, None)
+    await _sold(book, "-1 SPX 2025-06-20 5950P @40")
+    (leg,) = campaign.held(await journals.load(book, 1))
+
+    with pytest.raises(UsageError, match="European and settled in cash: none is assigned early"):
+        await trades.assign(book, 1, leg.model_copy(update={"quantity": 1.0}))
+
+    assert len((await journals.load(book, 1)).trades) == 1
+
+
+async def test_a_roll_by_legs_keeps_the_multiplier(store):
+    """Options of ten shares are rolled to options of ten, and the old leg is gone."""
+    book = journal(store, None)
+    draft = trades.from_text("-2 XYZ 2025-06-20 52P @60")
+    legs = tuple(leg.model_copy(update={"multiplier": 10}) for leg in draft.legs)
+    prices = {leg.key: 60.0 for leg in legs}
+    await trades.add(book, replace(draft, legs=legs, prices=prices), TradeTicket(offline=True),
+                     EntryNotes())  # fmt: skip
+
+    rolled = trades.written(
+        await journals.load(book, 1), "+2 XYZ 2025-06-20 52P, -2 XYZ 2025-07-18 51P"
+    )
+    ticket = TradeTicket(price="+5", offline=True)
+    entry = (await trades.roll(book, 1, rolled.legs, rolled.prices, ticket)).entry
+
+    assert entry.trades[-1].action is Action.ROLL
+    assert campaign.cash(entry.trades[-1]) == 100.0
+    assert [(leg.name, leg.multiplier, leg.quantity) for leg in campaign.held(entry)] == [
+        ("51P 2025-07-18", 10, -2.0)
+    ]
+
+
+async def test_strikes_alone_roll_within_the_expiry(store):
+    """Each leg stays in its expiry; one whose strike stays is not traded."""
+    book = journal(store, None)
+    await _sold(book, SPREAD, price="1.50")
+
+    entry = await journals.load(book, 1)
+    legs = trades.rolled_to(entry, None, (545.0, 560.0))
+
+    held = [leg.strike for leg in campaign.held(entry)]
+    kept = {strike for strike, new in zip(held, (545.0, 560.0), strict=True) if strike == new}
+    assert {leg.expiry for leg in legs} == {EXPIRY}
+    assert not kept & {leg.strike for leg in legs}
+    with pytest.raises(UsageError, match="would be rolled to itself"):
+        trades.rolled_to(entry, None, held)

@@ -217,3 +217,38 @@ async def test_the_report_has_everything(store):
     assert [band.grade for band in found.score.bands] == ["A", "C"]
     assert found.notes == ()
     assert (await statistics.report(book, symbol="QQQ")).overall.n == 0
+
+
+# -- currencies --------------------------------------------------------------------------------
+
+
+async def test_currencies_are_never_added(store):
+    """Euros and dollars stand in lines of their own, and entries that say nothing are counted."""
+    book = journal(store, Quotes(), **FREE)
+    for currency, price in (("EUR", 1.0), ("USD", 2.0), ("USD", 3.0), ("", 4.0)):
+        sold = trade("open", 0, option(-1, "560P", price))
+        bought = trade("close", 5, option(1, "560P", 0.0))
+        await journals.save(book, entry(sold, bought, currency=currency), event="open")
+
+    report = await statistics.report(book, by="symbol")
+
+    totals = {row.label: row.total for row in (report.overall, *report.groups)}
+    assert totals == {
+        "all USD": 500.0, "all EUR": 100.0, "all, currency not told": 400.0,
+        "SPY USD": 500.0, "SPY EUR": 100.0, "SPY, currency not told": 400.0,
+    }  # fmt: skip
+    assert any("counted apart, never added" in note for note in report.notes)
+
+
+async def test_one_currency_and_silence_are_counted_together(store):
+    """Where only dollars are known the others go with them, and it is said how many."""
+    book = journal(store, Quotes(), **FREE)
+    for currency in ("USD", ""):
+        sold = trade("open", 0, option(-1, "560P", 2.0))
+        bought = trade("close", 5, option(1, "560P", 0.0))
+        await journals.save(book, entry(sold, bought, currency=currency), event="open")
+
+    report = await statistics.report(book)
+
+    assert (report.overall.label, report.overall.total) == ("all", 400.0)
+    assert "1 entries do not say their currency: counted as USD like the others" in report.notes

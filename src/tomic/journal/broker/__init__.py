@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tomic.errors import BadFile
-from tomic.journal.broker import activity, flex, flexxml
+from tomic.journal.broker import activity, flex, flexxml, unnamed
 from tomic.journal.broker.cells import Cells
 from tomic.journal.broker.rows import BrokerFile, FileRow, Line, Shared
 
@@ -116,6 +116,7 @@ def _parse_query(name: str, lines: Iterable[Line], separator: str) -> BrokerFile
     block, notes = _Block(), dict[str, None]()
     rows: list[flex.Row] = []
     strange: list[Line] = []
+    bare: dict[tuple[str, int], list[tuple[Line, str]]] = {}
     lacking: tuple[str, ...] = ()
     is_framed = is_ended = False
     for line in lines:
@@ -137,11 +138,27 @@ def _parse_query(name: str, lines: Iterable[Line], separator: str) -> BrokerFile
             block.columns = {label: first + at for at, label in enumerate(names)}
             block.heading = line.text
             lacking = lacking or tuple(flex.lacking(names))
+        elif block.columns is None and block.section == unnamed.TRADES:
+            bare.setdefault((block.account, first), []).append((line, block.account_line))
+            block.rows += 1
         elif block.columns is None:
             strange.append(line)
         else:
             block.rows += 1
             rows.append(_query_row(line, block))
+    for (account, first), found in bare.items():
+        columns = unnamed.columns_of([line.row for line, _ in found], first)
+        if columns is None:
+            strange += [line for line, _ in found]
+            continue
+        notes[
+            f"{len(found)} rows have no column headers and were read by the type of their values; "
+            "look at the trades, or turn on column headers in the query"
+        ] = None
+        rows += [
+            flex.Row(Cells(line.row, columns), line.kept, unnamed.TRADES, account)
+            for line, _ in found
+        ]
     if is_framed and not is_ended:
         notes["the file has no end record (EOF): it was cut off; download it again"] = None
     known = {label for row in rows for label in row.own.columns}

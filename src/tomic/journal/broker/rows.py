@@ -14,8 +14,9 @@ from tomic.errors import TomicError
 from tomic.journal import executions
 from tomic.journal.broker.cells import Refused
 from tomic.journal.executions import Executed
+from tomic.models import settles_in_cash
 from tomic.models.documents import first_fault
-from tomic.models.journal import CashFlow, ContractChange
+from tomic.models.journal import Action, CashFlow, CashKind, ContractChange
 
 EVENING = dt.time(16, 20)
 """When IB books expiries, exercises and assignments, New York."""
@@ -193,6 +194,7 @@ class Reader:
             key = (execution.exec_id, execution.symbol, execution.contract, execution.quantity)
             if kept.setdefault(key if execution.exec_id else place, (execution, row))[1] is not row:
                 self.levels["told twice"] += 1
+        self._miss_settlements(execution for execution, _ in kept.values())
         self.executions = [execution for execution, _ in kept.values()]
         self.rows = [row for _, row in kept.values()]
         return BrokerFile(
@@ -208,3 +210,23 @@ class Reader:
             other_rows=dict(+self.others),
             notes=tuple(self.notes),
         )
+
+    def _miss_settlements(self, given: Iterable[Executed]) -> None:
+        """Say which options were settled in cash without the file telling at what."""
+        settled = {
+            (flow.symbol, flow.contract) for flow in self.flows if flow.kind is CashKind.SETTLEMENT
+        }
+        lacking = Counter(
+            execution.symbol
+            for execution in given
+            if execution.action is Action.ASSIGN
+            and not execution.contract.is_stock
+            and execution.price == 0.0
+            and settles_in_cash(execution.symbol, execution.contract.trading_class)
+            and (execution.symbol, execution.contract) not in settled
+        )
+        for symbol, count in lacking.items():
+            self.notes[
+                f"{count} settlements of {symbol} in cash without their amount: include Option "
+                "Exercises, Assignments and Expirations"
+            ] = None

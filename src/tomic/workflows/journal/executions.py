@@ -178,7 +178,8 @@ async def _take(
     reasons = {number: f"the same trade as {other}" for number, other in repeated.items()}
     await _set_aside(journal, reasons, now)
     changed = fresh.keys() | richer.keys() | booked.changes
-    placing = await _place(journal, now, changed=changed)
+    at_hand = {execution.exec_id: execution for execution in known} | fresh | richer
+    placing = await _place(journal, now, changed=changed, at_hand=at_hand)
     reasons_of_cash = await _book_cash(journal, now)
     waiting = set(ids) & placing.reasons.keys()
     unbooked = booked.cash & reasons_of_cash.keys()
@@ -332,9 +333,13 @@ class _Placing:
     notes: list[str] = field(default_factory=list)
 
 
-async def _place(journal: Journal, now: dt.datetime, *, changed: Collection[str]) -> _Placing:
+async def _place(
+    journal: Journal, now: dt.datetime, *, changed: Collection[str], at_hand: Mapping[str, Executed]
+) -> _Placing:
     """
     Place every execution that waits; what *changed* may move what was placed before.
+
+    Those *at_hand* are not read again.
 
     Where something precedes, replaces or takes back what is in entries already, the entries of its
     symbol that were made of executions alone are made anew: the order of files makes no difference.
@@ -346,7 +351,7 @@ async def _place(journal: Journal, now: dt.datetime, *, changed: Collection[str]
     fruitless, before = 0, math.inf
     while True:
         entries = await load_all(journal)
-        work = await _waiting(journal, entries, now, changed)
+        work = await _waiting(journal, entries, now, changed, at_hand)
         placing.reasons = dict(work.reasons)
         orders = executions.place(
             work.executions, work.entries, changes=work.changes, commission=costs
@@ -400,7 +405,11 @@ class _Work:
 
 
 async def _waiting(
-    journal: Journal, entries: Sequence[JournalEntry], now: dt.datetime, changed: Collection[str]
+    journal: Journal,
+    entries: Sequence[JournalEntry],
+    now: dt.datetime,
+    changed: Collection[str],
+    at_hand: Mapping[str, Executed],
 ) -> _Work:
     """
     Executions that can be placed now, and why others cannot.
@@ -420,8 +429,13 @@ async def _waiting(
     linked: dict[str, int] = {}
     active: list[Executed] = []
     reasons: dict[str, str] = {}
-    known = await kept.each_execution(lambda row: (row.exec_id, row.entry_id, *_sound(row)))
-    for number, owner, executed, reason in known:
+    links = await kept.links()
+    others: dict[str, tuple[Executed | None, str]] = {}
+    if not links.keys() <= at_hand.keys():
+        read = await kept.each_execution(lambda row: (row.exec_id, _sound(row)))
+        others = {number: told for number, told in read if number not in at_hand}
+    for number, owner in links.items():
+        executed, reason = (at_hand[number], "") if number in at_hand else others[number]
         if owner is None and (owner := owners.get(number)) is not None:
             await kept.link_executions([number], owner)
         if owner is None and number in set_aside and number not in corrected:
@@ -435,6 +449,7 @@ async def _waiting(
             active.append(executed)
             if owner is not None:
                 linked[number] = owner
+    active.sort(key=lambda execution: (execution.at, execution.exec_id))
     sound, aside = executions.without_corrected(active)
     changes = [
         booking for booking in await _bookings(journal) if isinstance(booking, ContractChange)
@@ -740,6 +755,9 @@ def _how(placed: Placed) -> str:
     entry = placed.entry
     if placed.how == "confirmed":
         return f"confirmed: {entry.symbol}, entry {entry.id}"
+    if placed.how == "converted":
+        told = [trade.note for trade in entry.trades if trade.action is Action.CONVERT]
+        return f"converted: {entry.symbol}, {told[-1]}" if told else f"converted: {entry.symbol}"
     legs = ", ".join(f"{fill.quantity:+g} {fill.name}" for fill in placed.fills)
     return f"{placed.how}: {entry.symbol} {legs}"
 
