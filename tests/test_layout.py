@@ -103,7 +103,6 @@ TESTED_IN = {
     "wire/layout": "wire/test_framing",
     "wire/orders": "wire/test_framing",
     "wire/requests": "wire/test_framing",
-    "workflows/journal/executions": "cli/test_journal_executions",
     "workflows/journal/market": "workflows/journal/test_review",
     "workflows/journal/trades": "workflows/journal/test_entries",
     "workflows/portfolio/files": "workflows/portfolio/test_review",
