@@ -297,7 +297,7 @@ def test_cancelled_trades_leave_nothing():
 
 
 def test_a_cancellation_of_what_is_in_an_entry():
-    """The entry is closed at the price it was opened at."""
+    """The trade never was: its entry is cancelled, and counts nowhere."""
     heading = HEAD.strip() + ",Notes/Codes\n"
     cancelled = GOOD.removeprefix(HEAD).replace("-1,1.6,-0.65", "1,1.6,0.65")
     write("x.csv", GOOD)
@@ -306,7 +306,7 @@ def test_a_cancellation_of_what_is_in_an_entry():
     run("journal", "import", "x.csv")
     run("journal", "import", "y.csv")
 
-    assert [(one[1], one[3]) for one in entries()] == [("closed", 0.0)]
+    assert [(one[1], one[3]) for one in entries()] == [("cancelled", None)]
 
 
 def test_a_corrected_execution_counts_once():
@@ -323,16 +323,30 @@ def test_a_corrected_execution_counts_once():
     assert [one["price"] for one in fills()] == ["1.7"]
 
 
-def test_a_correction_of_what_is_in_an_entry_waits():
-    """It names the entry and the command; the trade is not counted twice."""
+def test_a_correction_of_what_is_in_an_entry():
+    """It takes the place of what it corrects; the trade is not counted twice."""
     row, number = GOOD.removeprefix(HEAD), "0000e0d5.6561b2a1.01"
     write("x.csv", HEAD + row.replace("e2", f"{number}.01"))
     write("y.csv", HEAD + row.replace("e2", f"{number}.02").replace("1.6,", "1.7,"))
 
     run("journal", "import", "x.csv")
+    run("journal", "import", "y.csv")
+
+    assert [(one["quantity"], one["price"]) for one in fills()] == [("-1.0", "1.7")]
+    assert [one[1] for one in entries()].count("open") == 1
+
+
+def test_a_correction_of_what_was_changed_by_hand_waits():
+    """It names the entry and the command: what the trader wrote is not written over."""
+    row, number = GOOD.removeprefix(HEAD), "0000e0d5.6561b2a1.01"
+    write("x.csv", HEAD + row.replace("e2", f"{number}.01"))
+    write("y.csv", HEAD + row.replace("e2", f"{number}.02").replace("1.6,", "1.7,"))
+
+    run("journal", "import", "x.csv")
+    run("journal", "correct", "1", "--trade", "1", "--price", "1.65")
     found = run("journal", "import", "y.csv")
 
-    assert [one["quantity"] for one in fills()] == ["-1.0"]
+    assert [(one["quantity"], one["price"]) for one in fills()] == [("-1.0", "1.65")]
     assert "which is in entry 1; tomic journal correct 1 changes it there" in found.stderr
 
 
@@ -366,7 +380,7 @@ def test_a_statement_after_a_query_adds_nothing(turned):
         ("q_", []),
         ("p_", [("open", None), ("open", None)]),
         ("u_", [("open", None), ("open", None)]),
-        ("t_", [("open", None)]),
+        ("t_", [("closed", 598.0)]),
         ("m_", [("open", None)]),
         ("n_", [("open", None)]),
         ("h_", [("open", None)]),

@@ -103,7 +103,7 @@ def fault(report: Executed | nouns.CashFlow | nouns.ContractChange) -> str:
         return _cash_fault(report) or _moment_fault(report.at)
     if isinstance(report, nouns.ContractChange):
         return _change_fault(report) or _moment_fault(report.at)
-    return _amount_fault(report) or _contract_fault(report.contract) or _moment_fault(report.at)
+    return _amount_fault(report) or _moment_fault(report.at) or _contract_fault(report.contract)
 
 
 def _amount_fault(execution: Executed) -> str:
@@ -724,9 +724,14 @@ def _opened(
     book: _Book,
     shares: Mapping[int, _Share],
 ) -> Placed:
-    """What opens legs: an entry of its own, or more of what its order opened on another day."""
+    """What opens legs: an entry of its own, or more of the contracts that its order opened."""
     begun = book.of_order(group)
-    if begun is not None and begun[0] not in shares and trade.action is nouns.Action.OPEN:
+    if (
+        begun is not None
+        and begun[0] not in shares
+        and trade.action is nouns.Action.OPEN
+        and all(campaign.held_of(book.legs[begun[0]], fill) * fill.quantity > 0.0 for fill in fills)
+    ):
         number, entry = begun
         more = _part(trade, fills, nouns.Action.ADJUST)
         entry = _owned_by(campaign.with_trade(entry, more), group[0])

@@ -419,11 +419,6 @@ async def assign(
     """
     await entries.refuse_future(journal, at)
     entry = await entries.load(journal, entry_id)
-    if entry.symbol in journal.settings.market.indices:
-        raise UsageError(
-            f"options of {entry.symbol} are European and settled in cash: none is assigned early, "
-            "and no shares change hands; record its end with --expired"
-        )
     own = next((each for each in _held_of(entry) if campaign.is_same(each, leg)), None)
     if own is None:
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
