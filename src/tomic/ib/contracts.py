@@ -24,6 +24,8 @@ _SUGGEST_TIMEOUT_S = 3.0
 _AFTER_A_TIMEOUT_S = 5.0
 """Patience with further open requests once one was not answered: asking one by one is sure."""
 
+_TELLING_ROWS = 150
+"""Rows of details, some 50 kB, after which a link that is too slow for the rest has shown it."""
 _LEFT_OUT = (
     "the link to the gateway is slow; options are quoted by their description, without asking for "
     "contract ids"
@@ -311,6 +313,9 @@ class Listings:
         self._open_timeout_s = rules.open_details_timeout_s
         self._unanswered = 0
         self._renamed: set[dt.date] = set()
+        self._rows = 0
+        self._pace_known = asyncio.Event()
+        """Set once the first answer has shown what the link makes of so many rows."""
         for pair, con_id in (known or {}).items():
             self._learn(pair, con_id)
         for expiry in complete:
@@ -354,24 +359,30 @@ class Listings:
 
         A lost connection ends whoever waits for an id with that error.
         """
+        if self._session.rate_known:
+            self._pace_known.set()
         try:
             async with asyncio.TaskGroup() as group:
                 missing = self.missing_expiries
-                for expiry in missing[1:] + missing[:1]:
-                    group.create_task(self._load_expiry(expiry))
+                for place, expiry in enumerate(missing[1:] + missing[:1]):
+                    group.create_task(self._load_expiry(expiry, is_first=place == 0))
         except* errors.SessionError as lost:
             for pair in self._futures:
                 self._fail(pair, lost.exceptions[0])
         finally:
             self.release(len(self._futures))
 
-    async def _load_expiry(self, expiry: dt.date) -> None:
+    async def _load_expiry(self, expiry: dt.date, *, is_first: bool) -> None:
+        if not is_first:
+            await self._pace_known.wait()
         async with self._session.limits.open_details(self._underlying.symbol):
             if self._session.slow:
+                self._pace_known.set()
                 self._session.note(_LEFT_OUT)
                 self.release(len(self._futures), expiry)
                 return
             answered = await self._ask_for_all(expiry)
+        self._pace_known.set()
         if answered:
             self._finish(expiry)
         else:
@@ -425,6 +436,9 @@ class Listings:
             self._on_row(row, pair.expiry)
 
     def _on_row(self, details: Any, asked: dt.date) -> None:
+        self._rows += 1
+        if self._rows >= _TELLING_ROWS:
+            self._pace_known.set()
         contract = details.contract
         # The question named the class, so that an answer without one is of it.
         if contract is None or contract.tradingClass not in ("", self._params.trading_class):

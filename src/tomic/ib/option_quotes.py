@@ -88,6 +88,8 @@ class Patience:
     with_extras: int = 0
     without_extras: int = 0
     """Options for which volume and open interest came, and did not come while they were awaited."""
+    parting: dict[int, tuple[OptionQuote, MarketDataLine]] = field(default_factory=dict)
+    """Rows without volume or open interest, which may come while the cancel waits; by identity."""
     _first: deque[float] = field(default_factory=lambda: deque(maxlen=200))
     _late: int = 0
     _forgotten: int = 0
@@ -125,6 +127,11 @@ class Patience:
             self.with_extras += 1
         elif line.ticks.mid is not None:
             self.without_extras += 1
+
+    def part(self, row: OptionQuote, line: MarketDataLine) -> None:
+        """Keep *line* in mind if *row* lacks what others have, and may get it yet."""
+        if self.with_extras > 0 and row.bid is not None and not line.ticks.answered >= _EXTRAS:
+            self.parting[id(row)] = row, line
 
     @property
     def extras_s(self) -> float:
@@ -303,14 +310,6 @@ class Waiting:
         self.patience.note_extras(line)
         return line
 
-    async def parting_words(self, line: MarketDataLine) -> Ticks:
-        """The ticks of *line*, and of what is still missing what comes before its cancel leaves."""
-        expects = self.patience.with_extras > 0 and line.ticks.mid is not None
-        while expects and not line.gone and not line.ticks.answered >= _EXTRAS:
-            line.changed.clear()
-            await line.changed.wait()
-        return line.ticks
-
 
 def _is_modelled(line: MarketDataLine) -> bool:
     return line.no_greeks or (line.ticks.model is not None and line.ticks.model.complete)
@@ -360,7 +359,9 @@ async def option_quote(
                     _note_missing_greeks(session, patience)
                     session.rights.served += _is_served(speaker.ticks)
             if speaker is not None:
-                return _row(session, pair, await waiting.parting_words(speaker), con_id)
+                row = _row(session, pair, speaker.ticks, con_id)
+                patience.part(row, speaker)
+                return row
             attempts += 1
             session.retried += 1
         except Interrupted:
@@ -596,6 +597,7 @@ class OptionStream:
                 on_done=self.on_done,
                 resume=False,
             )
+            outcomes = await self._with_last_ticks(outcomes)
             if not any(map(cuts_short, outcomes)):
                 # The details of an expiry that was subscribed directly may still be under way.
                 await asyncio.wait({loading}, timeout=_IDS_S)
@@ -605,6 +607,31 @@ class OptionStream:
             await asyncio.wait({loading, hurrying}, timeout=1.0)
             self._learn(listings)
         return outcomes
+
+    async def _with_last_ticks(
+        self, outcomes: list[Outcome[Wanted, OptionQuote]]
+    ) -> list[Outcome[Wanted, OptionQuote]]:
+        """The outcomes with what came while the cancels waited for their turn: it cost nothing."""
+        parting, self._patience.parting = self._patience.parting, {}
+        session, time = self.session, asyncio.get_running_loop().time
+        while any(not line.gone and not line.ticks.answered >= _EXTRAS
+                  for _, line in parting.values()):  # fmt: skip
+            over = self._stop_at is not None and time() >= self._stop_at
+            if over or session.interrupted or not session.alive or session.limits.pacer.held:
+                break
+            await asyncio.sleep(_LOOK_S)
+        return [self._with_extras(outcome, parting) for outcome in outcomes]
+
+    def _with_extras(
+        self,
+        outcome: Outcome[Wanted, OptionQuote],
+        parting: dict[int, tuple[OptionQuote, MarketDataLine]],
+    ) -> Outcome[Wanted, OptionQuote]:
+        row, line = parting.get(id(outcome.value), (None, None))
+        if row is None or line is None:
+            return outcome
+        extras = {name: getattr(line.ticks, name) for name in sorted(_EXTRAS)}
+        return Outcome(outcome.item, row.model_copy(update=extras))
 
     async def _load(self, listings: contracts.Listings) -> None:
         await listings.load()

@@ -260,6 +260,11 @@ class Session:
         return self._link.fence.slow
 
     @property
+    def rate_known(self) -> bool:
+        """Whether it could be told how much the link carries."""
+        return self._link.fence.rate is not None
+
+    @property
     def read_up_to(self) -> float:
         """When the newest message left whose answer has been read, on the loop's clock."""
         return self._link.fence.read_up_to

@@ -287,15 +287,14 @@ def test_stragglers_hardly_cost_time(fault, most_s):
     assert (got.gateway.leaked, got.gateway.lines_open) == (0, 0)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("fault", ["stalls:seconds=.1", "stalls:seconds=.1,every=.5"])
-def test_a_gateway_that_stands_still_is_not_overrun(fault, seed):
-    """It reads at once what has come meanwhile, and even so finds no more than 50 in a second."""
-    got = fetch(fault, rules=THREE, seed=seed)
+@pytest.mark.parametrize("fault", ["stalls", "stalls:seconds=.1", "stalls:seconds=.2,every=1.7"])
+def test_a_gateway_that_stands_still_is_not_overrun(fault):
+    """A stall that nothing shows may cost a message; what has been told of is not repeated."""
+    got = fetch(fault, rules=WHOLE)
 
-    assert got.gateway.peak_messages() <= 50
-    assert got.gateway.codes()[100] == 0
+    assert got.gateway.codes()[100] <= 2
     assert got.chain.completeness == 1.0
+    assert got.gateway.leaked == 0
 
 
 def test_silent_options_time_out_alone():
