@@ -103,7 +103,7 @@ class MarketSettings(Section):
     indices: Annotated[dict[Symbol, str], BeforeValidator(_with_default_indices)] = DEFAULT_INDICES
     """Symbols that are indices, with their exchange; yours are added to these."""
     rate: float = Field(default=0.045, gt=-0.1, lt=1.0)
-    """Interest rate for pricing, continuously compounded, fraction a year."""
+    """Interest rate where options imply none, continuously compounded, fraction a year."""
     parity_rate: float = Field(default=0.05, gt=-0.1, lt=1.0)
     """Interest rate of the column ParityDeviation alone, as in the original program."""
     spot_timeout_s: Seconds = 4.0
