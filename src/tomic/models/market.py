@@ -218,8 +218,11 @@ class Carry(Model):
     expiry: dt.date
     forward: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     """Currency per share; None where nothing implies it, and then nothing is computed from it."""
-    forward_source: Literal["parity", "spot", "none"] = "none"
-    """``parity``: of pairs of call and put. ``spot``: carried at `rate` less a known yield."""
+    forward_source: Literal["parity", "volatility", "spot", "none"] = "none"
+    """
+    ``parity``: of pairs of call and put. ``volatility``: of European options on one side, the one
+    that IB's volatilities belong to. ``spot``: carried at `rate` less a known yield.
+    """
     forward_error: float | None = None
     """Standard error of the median over the pairs; None with fewer than two."""
     pairs: int = 0
