@@ -26,7 +26,7 @@ _FROZEN_PAIRS = 20
 """Pairs with identical call and put IV from which a chain is taken for frozen."""
 _IMPLIED = ("parity", "volatility")
 """Sources of forwards that options imply."""
-_MOST_RATE_ERROR = 0.01
+_MOST_RATE_ERROR = 0.005
 """Standard error of an implied rate from which `market.rate` is no worse, a fraction a year."""
 _SURE_RATE_ERROR = 0.002
 """Standard error up to which an expiry's rate counts as its own, not that of the curve."""
@@ -286,9 +286,9 @@ def implied_carries(chain: Chain) -> tuple[Carry, ...]:
 
     Rates are implied from European options only: by each expiry's own line where its strikes are
     many, drawn to a curve through all expiries where they are few, and `chain.rate` where even that
-    is off by more than a point. Forwards come from the pairs nearest the money, of American options
+    is off by half a point. Forwards come from the pairs nearest the money, of American options
     with early exercise left in: near the money it moves calls and puts nearly equally, except for
-    shares that are hard to borrow, where it is taken off. European options on one side imply the
+    shares that are hard to borrow, where it is taken off. Options on one side imply the
     forward that IB's volatilities of at least three of them belong to. Failing all that, an expiry
     without a pair is carried from the spot where the yield is known and the spot can be held; else
     it has no forward.
@@ -389,11 +389,13 @@ def _carry(chain: Chain, strip: _Strip, rate: float, error: float, source: Any) 
 
 
 def _of_volatilities(chain: Chain, strip: _Strip, rate: float) -> float | None:
-    """The forward that IB's own volatilities of European options belong to; None where unsure."""
-    if chain.is_american:
-        return None
+    """The forward that IB's own volatilities belong to; None where too few options tell."""
     bid, ask = chain["bid"][strip.rows], chain["ask"][strip.rows]
     told = (chain["greeks_source"][strip.rows] == "ib") & (bid > 0.0) & (ask >= bid)
+    if chain.is_american:
+        # Out of the money early exercise is worth next to nothing.
+        spot, strike = chain.spot.price, chain["strike"][strip.rows]
+        told &= np.where(chain.is_call[strip.rows], strike >= spot, strike <= spot)
     if not told.any():
         return None
     found = parity.forward_from_volatility(

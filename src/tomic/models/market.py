@@ -220,8 +220,8 @@ class Carry(Model):
     """Currency per share; None where nothing implies it, and then nothing is computed from it."""
     forward_source: Literal["parity", "volatility", "spot", "none"] = "none"
     """
-    ``parity``: of pairs of call and put. ``volatility``: of European options on one side, the one
-    that IB's volatilities belong to. ``spot``: carried at `rate` less a known yield.
+    ``parity``: of pairs of call and put. ``volatility``: of options on one side, the one that IB's
+    volatilities of them belong to. ``spot``: carried at `rate` less a known yield.
     """
     forward_error: float | None = None
     """Standard error of the median over the pairs; None with fewer than two."""
