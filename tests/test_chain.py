@@ -55,6 +55,48 @@ def test_days_count_from_the_exchange_date():
     assert expected * 365 == pytest.approx(30.75)
 
 
+def test_an_expiry_that_is_unknown_as_a_whole_is_missing():
+    """Strikes that an expiry does not list are left aside; an expiry without any is not."""
+    some = chain_of(option(), option(strike=605.0, status=RowStatus.UNKNOWN_CONTRACT))
+    none = chain_of(
+        option(), option(AUGUST, status=RowStatus.UNKNOWN_CONTRACT),
+        option(AUGUST, 605.0, status=RowStatus.UNKNOWN_CONTRACT),
+    )  # fmt: skip
+
+    assert (some.completeness, some.unknown_expiries) == (1.0, ())
+    assert (none.completeness, none.unknown_expiries) == (pytest.approx(1 / 3), (AUGUST,))
+
+
+@pytest.mark.parametrize(
+    ("clock", "dte", "tau"), [("2026-12-16T15:00", 2, 1.7708), ("2026-12-17T11:00", 1, 0.9375)]
+)
+@pytest.mark.parametrize("day", ["2026-12-17", "2026-12-18"])
+def test_an_am_class_ends_at_the_opening_of_its_settlement(clock, dte, tau, day):
+    """Whether a file names the last trading day or that of settlement, both come to the same."""
+    spx = Underlying(symbol="SPX", con_id=1, sec_type="IND", time_zone="America/Chicago")
+    as_of = dt.datetime.fromisoformat(clock).replace(tzinfo=ZoneInfo("America/New_York"))
+
+    chain = chain_of(
+        option(dt.date.fromisoformat(day)), underlying=spx, as_of=as_of, trading_class="SPX"
+    )
+
+    assert chain["dte"].tolist() == [dte]
+    assert chain["tau"][0] * 365.0 == pytest.approx(tau, abs=1e-4)
+
+
+def test_either_day_names_an_expiry():
+    """SPX of 17 December is that of the 18th as well; a share's expiry has one name."""
+    spx = Underlying(symbol="SPX", con_id=1, sec_type="IND", time_zone="America/Chicago")
+    thursday, friday = dt.date(2026, 12, 17), dt.date(2026, 12, 18)
+
+    index = chain_of(option(thursday), underlying=spx, trading_class="SPX")
+    weekly = chain_of(option(thursday), underlying=spx, trading_class="SPXW")
+
+    assert [index.named(day) for day in (thursday, friday, JULY)] == [thursday, thursday, None]
+    assert [weekly.named(day) for day in (thursday, friday)] == [thursday, None]
+    assert chain_of(option(thursday)).named(friday) is None
+
+
 def test_morning_settlement_is_nearer():
     """A class that settles at the opening has six and a half hours less."""
     spx = Underlying(symbol="SPX", con_id=1, sec_type="IND", time_zone="America/Chicago")

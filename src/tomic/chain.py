@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -166,14 +166,14 @@ class Chain:
         }
         day = dates.local_date(as_of, underlying.time_zone)
         expiry = columns["expiry"]
-        columns["dte"] = (expiry - np.datetime64(day, "D")).astype("int64")
-        years = {
-            day: dates.years_to_expiry(
-                as_of, day.item(), underlying=underlying, trading_class=trading_class
-            )
-            for day in np.unique(expiry)
-        }
-        columns["tau"] = np.array([years[day] for day in expiry], dtype="float64")
+        settlement = partial(
+            dates.expiry_moment, underlying=underlying, trading_class=trading_class
+        )
+        moments = {name: settlement(name.item()) for name in np.unique(expiry)}
+        days = {name: (moment.date() - day).days for name, moment in moments.items()}
+        years = {name: dates.years_until(as_of, moment) for name, moment in moments.items()}
+        columns["dte"] = np.array([days[name] for name in expiry], dtype="int64")
+        columns["tau"] = np.array([years[name] for name in expiry], dtype="float64")
         return cls(
             underlying=underlying,
             spot=spot,
@@ -201,10 +201,14 @@ class Chain:
         return self.underlying.symbol
 
     @property
+    def exercise_style(self) -> ExerciseStyle:
+        """When options of its class may be exercised."""
+        return self.underlying.exercise_style_of(self.trading_class)
+
+    @property
     def is_american(self) -> bool:
         """Whether its options may be exercised early."""
-        style = self.underlying.exercise_style_of(self.trading_class)
-        return style is ExerciseStyle.AMERICAN
+        return self.exercise_style is ExerciseStyle.AMERICAN
 
     @property
     def is_call(self) -> BoolArray:
@@ -221,6 +225,22 @@ class Chain:
         """Expiries present, ascending."""
         return tuple(day.item() for day in np.unique(self.columns["expiry"]))
 
+    def named(self, expiry: dt.date) -> dt.date | None:
+        """
+        The expiry of this chain that *expiry* names; None where there is none.
+
+        A class that settles at the open is listed by its last trading day at IB, and named by the
+        day of its settlement in most files and by most people.
+        """
+        if expiry in self.expiries:
+            return expiry
+        settled = partial(
+            dates.settlement_day,
+            trading_class=self.trading_class,
+            symbol=self.symbol if self.underlying.settles_in_cash else "",
+        )
+        return next((day for day in self.expiries if settled(day) == settled(expiry)), None)
+
     @property
     def counts(self) -> dict[str, int]:
         """Status to number of rows, only those present."""
@@ -236,12 +256,21 @@ class Chain:
         """
         Share of ``ok`` among the contracts that exist and whose delta is wanted; 0 for none.
 
-        A contract outside the range of deltas was answered; it is left out because not wanted.
+        A contract outside the range of deltas was answered; it is left out because not wanted. Of
+        an expiry that is listed some contract exists: where none of it is known, all are missing.
         """
-        counts = self.counts
-        aside = (RowStatus.UNKNOWN_CONTRACT, RowStatus.DELTA_OUT_OF_RANGE)
-        wanted = len(self) - sum(counts.get(status, 0) for status in aside)
+        counts, status, expiry = self.counts, self.columns["status"], self.columns["expiry"]
+        known = status != RowStatus.UNKNOWN_CONTRACT
+        unlisted = int((~known & np.isin(expiry, expiry[known])).sum())
+        wanted = len(self) - unlisted - counts.get(RowStatus.DELTA_OUT_OF_RANGE, 0)
         return counts.get(RowStatus.OK, 0) / wanted if wanted else 0.0
+
+    @property
+    def unknown_expiries(self) -> tuple[dt.date, ...]:
+        """Expiries that the class lists, and of which the gateway knows none of the contracts."""
+        known = self.columns["status"] != RowStatus.UNKNOWN_CONTRACT
+        all_known = self.columns["expiry"][known]
+        return tuple(day for day in self.expiries if np.datetime64(day, "D") not in all_known)
 
     @property
     def is_final(self) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tomic.errors import DataError
-from tomic.models import INDEX_CLASSES, TradingSession, Underlying
+from tomic.models import INDEX_CLASSES, Position, TradingSession, Underlying
 
 YEAR_SECONDS = 365 * 24 * 3600.0
 """Seconds in the year of every tau (act/365)."""
@@ -244,6 +244,18 @@ def settlement_day(
     return _trading_day_after(expiry)
 
 
+def settlement_of(position: Position) -> dt.date | None:
+    """Return the day on which an option held is settled; None for what does not expire."""
+    if position.expiry is None:
+        return None
+    return settlement_day(
+        position.expiry,
+        trading_class=position.trading_class,
+        symbol=position.symbol,
+        local_symbol=position.local_symbol,
+    )
+
+
 def last_trading_day(
     expiry: dt.date, *, trading_class: str = "", symbol: str = "", local_symbol: str = ""
 ) -> dt.date:
@@ -308,6 +320,11 @@ def expiry_moment(
             return dt.datetime.combine(day, _AM_OPEN, NEW_YORK)
     else:
         day = settlement_day(expiry, local_symbol=local_symbol)
+    return closing_moment(day, underlying=underlying)
+
+
+def closing_moment(day: dt.date, *, underlying: Underlying) -> dt.datetime:
+    """Return when options on *underlying* stop trading on *day*; see `expiry_moment`."""
     session = session_on(underlying.sessions, day)
     if underlying.currency != "USD":
         close = dt.datetime.combine(day, _PM_CLOSE, zone(underlying.time_zone))
@@ -336,8 +353,13 @@ def years_to_expiry(
     settled = expiry_moment(
         expiry, underlying=underlying, trading_class=trading_class, local_symbol=local_symbol
     )
+    return years_until(as_of, settled)
+
+
+def years_until(as_of: dt.datetime, moment: dt.datetime) -> float:
+    """Return the years (act/365) from *as_of* to *moment*; 0 from then on."""
     # In UTC: two times of one zone subtract as wall clocks, an hour off across a clock change.
-    left = settled.astimezone(dt.UTC) - as_of.astimezone(dt.UTC)
+    left = moment.astimezone(dt.UTC) - as_of.astimezone(dt.UTC)
     return max(left.total_seconds(), 0.0) / YEAR_SECONDS
 
 

@@ -94,7 +94,8 @@ _CHAIN = (
         "there.",
         formula="rows with status ok / rows that are neither unknown_contract nor "
         "delta_out_of_range", source="status of each row",
-        caveat="an option that nobody quotes is listed and counts as incomplete",
+        caveat="an option that nobody quotes is listed and counts as incomplete, and so does an "
+        "expiry of which no contract is known",
         kernel="tomic.chain.Chain.completeness", example="247 / (260 - 4 - 4)", result=0.98015873),
     Definition("quality", "quality of an exported file", "fraction", label="quality", decimals=1,
         factor=100.0, meaning="Share of a file's rows that are complete, sound and no repetition.",
@@ -105,16 +106,18 @@ _CHAIN = (
         result=0.5),
     Definition("dte", "days to expiry", "calendar days", label="days", short="DTE", decimals=0,
         aliases=("days",),
-        meaning="Calendar days from the exchange's date of today to the last trading day.",
-        formula="expiry - today", source="IB contract details",
-        caveat="an option that expires today has 0, whatever the hour; tau counts to the minute",
-        kernel="tomic.dates.years_to_expiry",
-        example="(dt.date(2025, 7, 18) - dt.date(2025, 6, 18)).days", result=30.0),
+        meaning="Calendar days from the exchange's date of today to the day of settlement.",
+        formula="settlement day - today", source="IB contract details, OCC symbols, Cboe calendars",
+        caveat="an option that is settled today has 0, whatever the hour; SPX (AM) is settled the "
+        "day after it last trades",
+        kernel="tomic.dates.days_to_expiry",
+        example="dates.days_to_expiry(dt.date(2026, 12, 16), dt.date(2026, 12, 17), "
+        "trading_class='SPX')", result=2.0),
     Definition("tau", "years to expiry", "years of 365 days", label="tau", decimals=4,
         meaning="Time to the minute at which the option is settled.",
         formula="seconds to settlement / (365 * 24 * 3600)",
         source="IB trading hours; New York closes at 16:00, 13:00 on half days",
-        caveat="classes that settle on the opening end at 09:30",
+        caveat="classes that settle on the opening end at 09:30, the day after they last trade",
         kernel="tomic.dates.years_to_expiry",
         example="dates.years_to_expiry(dt.datetime(2025, 6, 18, 16, tzinfo=dates.NEW_YORK), "
         "dt.date(2025, 7, 18), underlying=models.Underlying(symbol='SPY', con_id=1)) * 365",

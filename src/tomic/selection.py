@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Literal, NamedTuple
 
 from tomic import dates
@@ -201,16 +202,24 @@ def choose_params(
     return min(rows, key=rank)
 
 
-def classify(expiries: Iterable[dt.date]) -> dict[dt.date, ExpiryKind]:
+def classify(expiries: Iterable[dt.date], trading_class: str = "") -> dict[dt.date, ExpiryKind]:
     """
     Say of every listed expiry what it is, ascending.
 
     Monthly: the third Friday or, where the exchange is closed then, the day before. Weekly: the
     last expiry of any other week, if no trading day is left between it and Friday; a class that
     never expires on a Friday (VIX, on Wednesdays) has its own monthlies, 30 days before a third
-    Friday. The rest are quarter ends and dailies.
+    Friday. The rest are quarter ends and dailies. What counts is the day of settlement, which for
+    some classes is not the one by which IB names the expiry; see `dates.settlement_day`.
     """
-    listed = sorted(set(expiries))
+    settled = {
+        day: dates.settlement_day(day, trading_class=trading_class) for day in sorted(set(expiries))
+    }
+    kinds = _kinds(sorted(set(settled.values())))
+    return {day: kinds[settled[day]] for day in settled}
+
+
+def _kinds(listed: Sequence[dt.date]) -> dict[dt.date, ExpiryKind]:
     on_fridays = any(day.weekday() == 4 for day in listed)
     monthly = {day for day in listed if _is_monthly(day, listed, on_fridays=on_fridays)}
     last_of_week = {_week(day): day for day in listed}
@@ -233,7 +242,7 @@ def classify(expiries: Iterable[dt.date]) -> dict[dt.date, ExpiryKind]:
 def _is_monthly(day: dt.date, listed: Sequence[dt.date], *, on_fridays: bool) -> bool:
     if on_fridays or dates.is_monthly(day, listed):
         return dates.is_monthly(day, listed)
-    return dates.is_third_friday(day + dt.timedelta(days=30))
+    return dates.is_monthly(day, listed, trading_class="VIX")
 
 
 def _week(day: dt.date) -> tuple[int, int]:
@@ -266,7 +275,7 @@ def choose(
     Args:
         params: The class, from `choose_params`.
         spot: Currency per share.
-        today: The exchange's date; days to expiry are counted from it.
+        today: The exchange's date; days to expiry are counted from it to the day of settlement.
         rules: Days, numbers of monthlies and weeklies, strike range and side.
         sigma: Volatility for a range in sigmas, a fraction; the range of an expiry is
             ``size * spot * sigma * sqrt(days / 365)``.
@@ -283,7 +292,8 @@ def choose(
     width = parse_strike_range(rules.strike_range)
     expiries = _choose_expiries(params, today, rules)
     widths = {
-        day: width.half_width(spot, max((day - today).days, 0) / 365.0, sigma) for day in expiries
+        day: width.half_width(spot, max(days_to_expiry(params, day, today), 0) / 365.0, sigma)
+        for day in expiries
     }
     listed = sorted(set(params.strikes))
     within = {
@@ -306,8 +316,9 @@ def _choose_expiries(
     params: OptionParams, today: dt.date, rules: ChainSettings
 ) -> tuple[dt.date, ...]:
     most = math.inf if rules.max_dte is None else rules.max_dte
-    kinds = classify(params.expiries)
-    window = [day for day in kinds if rules.min_dte <= (day - today).days <= most]
+    kinds = classify(params.expiries, params.trading_class)
+    dtes = {day: days_to_expiry(params, day, today) for day in kinds}
+    window = [day for day in kinds if rules.min_dte <= dtes[day] <= most]
     if rules.expiries == "all":
         chosen = window
     else:
@@ -317,7 +328,7 @@ def _choose_expiries(
     if chosen:
         return tuple(chosen)
     if window:
-        days = ", ".join(f"{day} ({(day - today).days} days, {kinds[day]})" for day in window[:3])
+        days = ", ".join(f"{day} ({dtes[day]} days, {kinds[day]})" for day in window[:3])
         raise EmptyChain(
             f"{params.trading_class} has no monthly or weekly expiry as asked; there are {days}; "
             "use --expiries all"
@@ -328,18 +339,36 @@ def _choose_expiries(
 def _nearest_expiries(params: OptionParams, today: dt.date, rules: ChainSettings) -> str:
     span = f"from {rules.min_dte} days" + ("" if rules.max_dte is None else f" to {rules.max_dte}")
     text = f"{params.trading_class} has no expiry {span}"
-    ahead = [day for day in params.expiries if day >= today]
+    dtes = {day: days_to_expiry(params, day, today) for day in params.expiries}
+    ahead = [day for day in params.expiries if dtes[day] >= 0]
     if not ahead:
         return f"{text}, nor any other from {today}"
 
     def distance(day: dt.date) -> tuple[float, dt.date]:
-        dte = (day - today).days
+        dte = dtes[day]
         over = 0 if rules.max_dte is None else dte - rules.max_dte
         return max(rules.min_dte - dte, over), day
 
     near = sorted(sorted(set(ahead), key=distance)[:3])
-    listed = ", ".join(f"{day} ({(day - today).days} days)" for day in near)
+    listed = ", ".join(f"{day} ({dtes[day]} days)" for day in near)
     return f"{text}; the nearest are {listed}; use another --dte"
+
+
+def days_to_expiry(params: OptionParams, expiry: dt.date, today: dt.date) -> int:
+    """Return the calendar days from *today* until an expiry of a class is settled."""
+    return dates.days_to_expiry(today, expiry, trading_class=params.trading_class)
+
+
+def as_listed(params: OptionParams, expiry: dt.date) -> dt.date | None:
+    """
+    Return the listed expiry of a class that *expiry* names, by whichever of its days; else None.
+
+    SPX (AM) is listed under its last trading day, and written down by the day of its settlement.
+    """
+    if expiry in params.expiries:
+        return expiry
+    settled = partial(dates.settlement_day, trading_class=params.trading_class)
+    return next((day for day in params.expiries if settled(day) == settled(expiry)), None)
 
 
 def _nearest_strikes(params: OptionParams, spot: float, half: float) -> str:

@@ -120,6 +120,61 @@ def test_expiry_and_assignment():
     assert "entry 1 holds no options; name one of them" in wrong.stderr
 
 
+def test_index_options_are_not_assigned_early():
+    """European and settled in cash: refused for SPX and VIX, and nothing is recorded."""
+    for number, symbol in enumerate(("SPX", "VIX", "RUT", "XSP"), start=1):
+        add(legs=f"-1 {symbol} 2025-06-20 15P", price="1.00")
+
+        result = run("journal", "close", str(number), "--assigned", "15P", "-q",
+                     "--at", "2025-05-24T10:00")  # fmt: skip
+
+        assert result.exit_code == 2
+        assert f"options on {symbol} are European and settled in cash" in result.stderr
+    assert {row["status"] for row in document("list")["entries"]} == {"open"}
+
+
+def test_an_american_index_option_is_assigned_for_cash():
+    """OEX at 3100 takes 50 points of a 3150 put, and no shares come."""
+    add(legs="-1 OEX 2025-06-20 3150P", price="20.00")
+
+    result = run("journal", "close", "1", "--assigned", "3150P", "--spot", "3100", "-q",
+                 "--at", "2025-06-10T16:00")  # fmt: skip
+
+    assert "shares" not in result.stdout
+    assert result.stdout.endswith("result -3,000.00\n")
+
+
+def test_vix_is_settled_at_an_opening_that_is_asked_for():
+    """Listed under its Tuesday it is open until Wednesday 09:30, and VRO must be given."""
+    add(legs="-5 VIX 2025-06-17 17C", price="1.20")
+    close = ("journal", "close", "1", "--expired", "-q")
+
+    early = run(*close, "--at", "2025-06-17T17:00", "--spot", "20")
+    unpriced = run(*close, "--at", "2025-06-18T10:00")
+    settled = run(*close, "--spot", "19.5")
+
+    assert (early.exit_code, unpriced.exit_code) == (2, 2)
+    assert "holds nothing that has expired by 2025-06-17" in early.stderr
+    assert "settled at the open of 2025-06-18, at VRO" in unpriced.stderr
+    assert "--spot" in unpriced.stderr
+    assert settled.stdout.endswith("· flat · credit +600.00 · result -650.00\n")
+    (row,) = document("list", "--all")["entries"]
+    assert row["closed"] == "2025-06-18"
+
+
+def test_an_index_option_whose_class_is_not_known_is_not_given_a_close():
+    """SPX of a third Friday may settle at the open or at the close: its value is asked for."""
+    add(legs="-1 SPX 2025-06-20 5950P", price="40.00")
+    close = ("journal", "close", "1", "--expired", "-q", "--at", "2025-06-20T17:00")
+
+    unpriced = run(*close)
+    settled = run(*close, "--spot", "5960")
+
+    assert unpriced.exit_code == 2
+    assert "does not say which it holds" in unpriced.stderr
+    assert settled.exit_code == 0 and settled.stdout.endswith("result +4,000.00\n")
+
+
 def test_corrections_notes_and_history():
     """Whatever is changed, the history has it, oldest first."""
     add()

@@ -168,7 +168,9 @@ def test_lines_that_cannot_be_read_keep_their_name():
 def spread_of(found):
     """The legs of the put spread on MSFT, taken off."""
     return [
-        OrderLeg(account.leg_contract(one), -one.quantity) for one in found if one.symbol == "MSFT"
+        OrderLeg(account.leg_contract(one), -one.quantity, one.contract)
+        for one in found
+        if one.symbol == "MSFT"
     ]
 
 
@@ -193,7 +195,7 @@ async def test_combination_costs_less_than_its_legs():
     async with gateway_of() as gateway, session_to(gateway) as session:
         found = await account.positions(session, timeout_s=2.0)
         # Opened once more: the same spread on top of the one that is held.
-        legs = [OrderLeg(leg.contract, -leg.quantity) for leg in spread_of(found)]
+        legs = [OrderLeg(leg.contract, -leg.quantity, leg.name) for leg in spread_of(found)]
         together = await account.what_if(session, legs, account="DU1234567", timeout_s=2.0)
         alone = [
             await account.what_if(session, [leg], account="DU1234567", timeout_s=2.0)
@@ -268,7 +270,9 @@ def option(con_id=1, **more):
 
 def test_ratios_are_in_lowest_terms():
     """Four bought and eight sold are a 1:2 combination, bought four times."""
-    bag, action, count = account.combination([OrderLeg(option(1), 4), OrderLeg(option(2), -8)])
+    bag, action, count = account.combination(
+        [OrderLeg(option(1), 4, "a"), OrderLeg(option(2), -8, "b")]
+    )
 
     assert (bag.secType, action, count) == ("BAG", "BUY", 4)
     assert [(leg.conId, leg.ratio, leg.action) for leg in bag.comboLegs] == [
@@ -280,9 +284,9 @@ def test_ratios_are_in_lowest_terms():
     ("legs", "said"),
     [
         ([], "no legs"),
-        ([OrderLeg(option(0), 1)], "no contract id"),
-        ([OrderLeg(option(), 0.5)], "no whole number"),
-        ([OrderLeg(option(), 0)], "no whole number"),
+        ([OrderLeg(option(0), 1, "a")], "no contract id"),
+        ([OrderLeg(option(), 0.5, "a")], "no whole number"),
+        ([OrderLeg(option(), 0, "a")], "no whole number"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_it_leaves(legs, said):

@@ -297,7 +297,7 @@ def test_share_classes_are_written_with_a_blank():
 
 
 def test_options_are_fully_described():
-    """With or without its id, an option names everything that makes it unique."""
+    """Without its id, an option names everything that makes it unique."""
     contract = convert.option_contract(SPY, CLASS, PAIR)
 
     assert (contract.symbol, contract.lastTradeDateOrContractMonth, contract.strike) == (
@@ -312,4 +312,46 @@ def test_options_are_fully_described():
         "SPY",
     )
     assert convert.to_pair(contract) == PAIR
+
+
+def test_a_known_option_is_asked_by_its_id():
+    """Nothing stands beside the id that may contradict it."""
+    contract = convert.option_contract(SPY, CLASS, PAIR, 7)
+
+    assert (contract.conId, contract.exchange, contract.symbol) == (7, "SMART", "SPY")
+    said = (contract.lastTradeDateOrContractMonth, contract.right, contract.tradingClass)
+    assert said == ("", "", "")
+    assert (contract.strike, contract.multiplier) == (0.0, "")
+
+
+@pytest.mark.parametrize(
+    ("date", "local_symbol", "trading_class", "expected"),
+    [
+        ("20261217", "SPX   261218P05950000", "SPX", "2026-12-17"),
+        ("20261217", "SPXW  261217P05950000", "SPXW", "2026-12-17"),
+        ("20230620", "VIX   230621C00017000", "VIX", "2023-06-20"),
+        # The day of the login in Asia, for a share and for an index.
+        ("20240217", "ABNB  240216P00124000", "ABNB", "2024-02-16"),
+        ("20261218", "SPX   261218P05950000", "SPX", "2026-12-17"),
+        ("20230624 04:00:00 Asia/Shanghai", "", "SPY", "2023-06-23"),
+        ("20240217", "", "ABNB", "2024-02-16"),
+        ("20230623 16:00:00 US/Eastern", "", "SPY", "2023-06-23"),
+        ("20231216", "C OESX 20231215 4325 M", "OESX", "2023-12-15"),
+        ("20250718", "SPY", "SPY", "2025-07-18"),
+    ],
+)
+def test_the_day_that_an_option_is_named_by(date, local_symbol, trading_class, expected):
+    """Its local symbol tells it, else the date with its zone, else the date alone."""
+    contract = ib_async.Contract(
+        secType="OPT",
+        lastTradeDateOrContractMonth=date,
+        localSymbol=local_symbol,
+        tradingClass=trading_class,
+    )
+
+    assert convert.expiry_of(contract) == dt.date.fromisoformat(expected)
+
+
+def test_an_open_question_leaves_strikes_open():
+    """All strikes of an expiry are asked for with strike 0."""
     assert convert.open_option_contract(SPY, CLASS, JULY).strike == 0.0

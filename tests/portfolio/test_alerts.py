@@ -225,6 +225,20 @@ def test_index_options_are_not_exercised_early():
     assert assignment(text, symbol="SPX", sec_type="IND", price=6000.0)[0] == []
 
 
+def test_american_index_options_are_exercised_for_cash():
+    """OEX may be exercised early; what its holder takes is cash, and no shares change hands."""
+    info = market("OEX", 3000.0, sec_type="IND")
+    book = made_book(f"-1 OEX 3300P {NEAR}", markets={"OEX": info})
+
+    result = overview.review(book, Settings())
+
+    assert [(one.reason, one.in_cash) for one in result.assignments] == [
+        ("deep_in_the_money", True)
+    ]
+    (alert,) = [one for one in result.alerts if one.rule == "assignment_deep_in_the_money"]
+    assert "shares" not in alert.advice and "cash" in alert.advice
+
+
 def test_entry_checks():
     """Selling below HV is advised against, hardly above it is thin."""
     said = {}

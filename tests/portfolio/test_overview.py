@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from support.made_books import made_book, market
 from tomic import legs
 from tomic.config import Settings
-from tomic.portfolio import overview
+from tomic.models.book import Mark, Position
+from tomic.portfolio import grouping, overview
 from tomic.portfolio.grouping import Claim
 
 SETTINGS = Settings()
@@ -153,3 +155,106 @@ def test_a_considered_trade_costs_its_present_price():
     )
     assert [x.quantity for x in together.structures] == [2.0]
     assert together.totals.pnl == pytest.approx(overview.review(book, SETTINGS).totals.pnl)
+
+
+# -- index options ---------------------------------------------------------------------------
+
+THURSDAY = dt.datetime(2026, 12, 17, 16, 0, tzinfo=dt.UTC)
+
+
+def index_option(text, trading_class, settled, *, price, sigma=0.16, **more):
+    """A position as IB lists it, and its mark."""
+    (leg,) = legs.parse(text)
+    position = Position(
+        account="DU1",
+        symbol=leg.symbol,
+        sec_type="OPT",
+        quantity=leg.quantity,
+        average_cost=price,
+        right=leg.right,
+        strike=leg.strike,
+        expiry=leg.expiry,
+        multiplier=100.0,
+        trading_class=trading_class,
+        local_symbol=f"{trading_class:<6}{settled}{leg.right}{round(leg.strike * 1000):08d}",
+        **more,
+    )
+    return position, Mark(price=price, price_source="mid", iv=sigma, greeks_source="none")
+
+
+def index_book(*options, spot=6000.0, symbol="SPX", as_of=THURSDAY, markets=None):
+    known = {symbol: market(symbol, spot, sec_type="IND")} if markets is None else markets
+    return made_book(
+        positions=[position for position, _ in options],
+        marks={position.contract: mark for position, mark in options},
+        markets=known,
+        as_of=as_of,
+    )
+
+
+def test_an_am_option_lives_until_the_opening_after_its_last_trading_day():
+    """On its last Thursday an SPX spread has Greeks, margin and stress, and one day left."""
+    book = index_book(
+        index_option("-2 SPX 5950P 2026-12-17", "SPX", "261218", price=8.2),
+        index_option("+2 SPX 5900P 2026-12-17", "SPX", "261218", price=3.1),
+    )
+
+    result = overview.review(book, SETTINGS)
+
+    (spread,) = result.structures
+    assert (spread.strategy, spread.dte, result.gaps) == ("short_put_spread", 1, ())
+    assert spread.margin == pytest.approx(10_000.0)
+    assert spread.greeks.theta > 0.0
+    assert result.stress.worst.pnl < -5000.0
+
+
+@pytest.mark.parametrize("local_symbol", ["VIX   230621C00017000", ""])
+@pytest.mark.parametrize("known", [True, False])
+def test_vix_lives_on_its_tuesday(local_symbol, known):
+    """With and without an OCC symbol, and whether or not anybody asked what VIX is."""
+    position, mark = index_option("-5 VIX 17C 2023-06-20", "VIX", "230621", price=0.15, sigma=1.2)
+    position = position.model_copy(update={"local_symbol": local_symbol})
+    as_of = dt.datetime(2023, 6, 20, 15, tzinfo=dt.UTC)
+    spot = market("VIX", 13.9, sec_type="IND")
+    markets = {"VIX": spot if known else spot.model_copy(update={"underlying": None})}
+
+    book = index_book((position, mark), as_of=as_of, markets=markets)
+    later = book.model_copy(update={"as_of": as_of + dt.timedelta(hours=23)})
+
+    assert [one.dte for one in overview.review(book, SETTINGS).structures] == [1]
+    assert [gap.reason for gap in overview.review(later, SETTINGS).gaps] == [
+        "expired 2023-06-21, still listed"
+    ]
+
+
+def test_two_classes_of_one_day_have_their_own_end():
+    """SPX and SPXW of one last trading day are two structures, a night apart."""
+    book = index_book(
+        index_option("-1 SPX 5950P 2026-12-17", "SPX", "261218", price=38.0),
+        index_option("+1 SPX 5950P 2026-12-17", "SPXW", "261217", price=34.0),
+        as_of=dt.datetime(2026, 12, 10, 16, tzinfo=dt.UTC),
+    )
+
+    result = overview.review(book, SETTINGS)
+
+    assert {one.strategy: one.dte for one in result.structures} == {"short_put": 8, "long_put": 7}
+
+
+@pytest.mark.parametrize("symbol", ["VIX", "RUT", "SPX", "XSP", "DJX"])
+def test_shares_never_cover_what_is_settled_in_cash(symbol):
+    """Shares of that very name beside a short call and a long put of the index stay shares."""
+    shares = Position(
+        account="DU1", symbol=symbol, sec_type="STK", quantity=100.0, average_cost=100.0
+    )
+    options = [
+        Position(
+            account="DU1", symbol=symbol, sec_type="OPT", quantity=quantity, average_cost=1.0,
+            right=right, strike=strike, expiry=dt.date(2026, 12, 18), multiplier=100.0,
+            trading_class=symbol,
+        )
+        for right, strike, quantity in (("C", 110.0, -1.0), ("P", 90.0, 1.0))
+    ]  # fmt: skip
+
+    names = {group.strategy for group in grouping.group([shares, *options]).groups}
+
+    assert names == {"shares", "short_call", "long_put"}

@@ -48,7 +48,7 @@ def direct(book, move, vol_move, days):
             continue
         info = book.markets[one.symbol]
         tau = dates.years_to_expiry(AS_OF, one.expiry, underlying=info.underlying)
-        kernel = american if info.is_american else black_scholes
+        kernel = black_scholes if info.underlying.settles_in_cash else american
         sigma, is_call = book.marks[one.contract].iv, np.array(one.right == "C")
         now = kernel.price(spot, one.strike, tau, RATE, 0.0, sigma, is_call)
         then = kernel.price(

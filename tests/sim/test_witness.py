@@ -47,7 +47,7 @@ async def test_ib_async_starts_up_and_reads_everything(gateway, caplog, version)
         wild = ib_async.Option("SPY", "20250718", 0.0, "", "SMART", currency="USD")
         rows = await ib.reqContractDetailsAsync(wild)
         assert len(rows) == 22
-        assert rows[0].lastTradeTime == "16:00:00"
+        assert rows[0].lastTradeTime == "20:00:00"  # the login's zone is UTC
         assert rows[0].contract.lastTradeDateOrContractMonth == "20250718"
 
         chains = await ib.reqSecDefOptParamsAsync("SPY", "", "STK", 756733)
@@ -167,7 +167,7 @@ async def test_official_client_reads_definitions(official, gateway):
     assert (stock.contract.conId, stock.longName) == (756733, "SPDR S&P 500 ETF TRUST")
     assert (stock.stockType, stock.liquidHours[:8]) == ("ETF", "20250618")
     assert len(options) == 22
-    assert (options[0].contract.strike, options[0].lastTradeTime) == (595.0, "16:00:00")
+    assert (options[0].contract.strike, options[0].lastTradeTime) == (595.0, "20:00:00")
     assert options[0].realExpirationDate == "20250718"
     exchange, _, _, multiplier, expiries, strikes = official.seen[
         "securityDefinitionOptionParameter"

@@ -40,13 +40,20 @@ def plain():
     return random_chains.chain(5, spot=100.0, sigma=0.40, strikes=41, gaps=False)
 
 
+@pytest.fixture(scope="module")
+def share():
+    """The same of a share: strategies that hold shares cannot be had on an index."""
+    return random_chains.chain(5, spot=100.0, sigma=0.40, strikes=41, gaps=False, sec_type="STK")
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_every_strategy_gives_proposals(plain, name):
+def test_every_strategy_gives_proposals(plain, share, name):
     """With a snapshot inside its gate every strategy finds trades at S = 100, IV 40 %."""
     mood = "cheap" if any("<= 0.5" in gate for gate in CATALOGUE[name].gates) else "rich"
-    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.38, **INSIDE[mood])
+    chain = share if CATALOGUE[name].stock else plain
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.38, **INSIDE[mood])
 
-    found = propose.propose(plain, vol, strategies=[name])
+    found = propose.propose(chain, vol, strategies=[name])
 
     assert found.proposals
     assert not found.gated
@@ -54,6 +61,24 @@ def test_every_strategy_gives_proposals(plain, name):
         assert one.strategy == name
         assert 0.0 < one.score < 100.0
         assert one.margin > 0.0
+
+
+@pytest.mark.parametrize("name", ["covered_call", "collar"])
+def test_no_shares_of_an_index(plain, name):
+    """What holds shares is refused on an index, by the chain and before one is asked for."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.38, **INSIDE["rich"])
+
+    result = propose.propose(plain, vol, strategies=[name])
+    gated = propose.open_gates(vol.model_copy(update={"symbol": "VIX"}), Settings(), [name])
+    text = {"covered_call": "covered_call 105", "collar": "collar 95/105"}[name]
+    judged = propose.explain_trade(plain, vol, f"{text} {plain.expiries[0]}")
+
+    assert not result.proposals
+    assert [refusal.rule for refusal in result.gated] == ["settled_in_cash"]
+    assert gated.templates == ()
+    assert [refusal.rule for refusal in gated.refused] == ["settled_in_cash"]
+    assert not judged.accepted
+    assert "settled_in_cash" in {refusal.rule for refusal in judged.refusals}
 
 
 def test_same_input_same_bytes(plain):
@@ -401,11 +426,11 @@ def test_proposal_survives_json(plain):
     assert '"max_loss":null,"loss_bounded":false' in found.model_dump_json()
 
 
-def test_payoff_of_shares(plain):
+def test_payoff_of_shares(share):
     """A covered call loses what the shares lose, less its premium, in today's money."""
-    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    vol = random_chains.snapshot(share, iv30=0.40, hv30=0.36)
 
-    one = propose.propose(plain, vol, strategies=["covered_call"]).proposals[0]
+    one = propose.propose(share, vol, strategies=["covered_call"]).proposals[0]
 
     shares = one.legs[-1]
     assert (shares.sec_type, shares.quantity) == ("STK", 100)

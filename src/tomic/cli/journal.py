@@ -464,7 +464,11 @@ async def close(
         typer.Option(metavar="LEG", help="Exercised or assigned early: 560P 2026-12-18."),
     ] = None,
     spot: Annotated[
-        float | None, typer.Option(min=0, help="Price at expiry, if it is not stored.")
+        float | None,
+        typer.Option(
+            min=0,
+            help="Price at expiry, if it is not stored; the value at the open for SPX and VIX.",
+        ),
     ] = None,
     *,
     trade: TradeOptions,
@@ -480,7 +484,9 @@ async def close(
         elif assigned:
             leg = await _leg_of(journal, entry, assigned, structures)
             fee = 0.0 if trade.commission is None else trade.commission
-            recorded = await trades.assign(journal, entry, leg, at=trade.when, commission=fee)
+            recorded = await trades.assign(
+                journal, entry, leg, at=trade.when, commission=fee, spot=spot
+            )
         else:
             ticket = trade.ticket(price)
             recorded = await trades.close(journal, entry, ticket, structures=structures)

@@ -363,7 +363,7 @@ def _named_moment(path: Path, named: FileName, underlying: models.Underlying) ->
     if named.moment is not None:
         return named.moment
     if named.day is not None:
-        return dates.expiry_moment(named.day, underlying=underlying)
+        return dates.closing_moment(named.day, underlying=underlying)
     raise BadFile(f"{path} does not say when it was recorded; pass the time, as in --as-of")
 
 

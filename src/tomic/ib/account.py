@@ -99,25 +99,28 @@ def to_position(
         currency=contract.currency or "USD",
         right=("C" if right == "C" else "P") if is_option and right in ("C", "P") else None,
         strike=float(contract.strike) if is_option and contract.strike else None,
-        expiry=_expiry(contract.lastTradeDateOrContractMonth) if is_option else None,
+        expiry=_expiry(contract) if is_option else None,
         multiplier=multiplier,
         trading_class=contract.tradingClass if is_option else "",
         local_symbol=contract.localSymbol,
     )
 
 
-def _expiry(text: str) -> Any:
+def _expiry(contract: ib_async.Contract) -> dt.date | None:
     try:
-        return dates.parse_expiry(text)
+        return convert.expiry_of(contract)
     except DataError:
         return None
 
 
 def leg_contract(position: Position) -> ib_async.Contract:
-    """The contract of a position, to ask market data for; IB lists positions without exchange."""
+    """The contract of a position, to ask market data for: by its id where that is known."""
+    if position.con_id:
+        return convert.known_contract(
+            position.con_id, position.sec_type, position.symbol, position.currency
+        )
     return ib_async.Contract(
         secType=position.sec_type,
-        conId=position.con_id or 0,
         symbol=convert.wire_symbol(position.symbol),
         lastTradeDateOrContractMonth=dates.format_expiry(position.expiry)
         if position.expiry
@@ -393,10 +396,11 @@ def _utc(time: dt.datetime) -> dt.datetime:
 
 @dataclass(frozen=True, slots=True)
 class OrderLeg:
-    """One leg of a combination: signed contracts, or shares."""
+    """One leg of a combination: signed contracts, or shares; *name* as people write it."""
 
     contract: ib_async.Contract
     quantity: float
+    name: str
 
 
 async def what_if(
@@ -480,15 +484,7 @@ def combination(legs: Sequence[OrderLeg]) -> tuple[ib_async.Contract, str, float
 
 def describe(legs: Sequence[OrderLeg]) -> str:
     """The legs as people write them."""
-    return ", ".join(_leg_text(leg) for leg in legs)
-
-
-def _leg_text(leg: OrderLeg) -> str:
-    contract = leg.contract
-    if not contract.right:
-        return f"{leg.quantity:+g} {contract.symbol} shares"
-    day = dates.parse_expiry(contract.lastTradeDateOrContractMonth)
-    return f"{leg.quantity:+g} {contract.symbol} {day} {contract.strike:g}{contract.right}"
+    return ", ".join(f"{leg.quantity:+g} {leg.name}" for leg in legs)
 
 
 def _side(quantity: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import ib_async
 
-from tomic import errors
+from tomic import dates, errors, selection
 from tomic.config import ChainSettings, MarketSettings
 from tomic.ib import convert
 from tomic.ib.session import Session
@@ -187,6 +187,7 @@ class Listings:
         self.complete: set[dt.date] = set()
         self._open_timeout_s = rules.open_details_timeout_s
         self._unanswered = 0
+        self._renamed: set[dt.date] = set()
         for pair, con_id in (known or {}).items():
             self._learn(pair, con_id)
         for expiry in complete:
@@ -257,7 +258,7 @@ class Listings:
                 f"options of {self._underlying.symbol} {expiry:%Y-%m-%d}",
                 lambda client, req_id: client.reqContractDetails(req_id, contract),
                 timeout_s=self._open_timeout_s,
-                on_part=self._on_row,
+                on_part=lambda details: self._on_row(details, expiry),
             )
         except errors.UnknownContract:
             return True  # nothing listed for that expiry: every pair of it is unknown
@@ -294,12 +295,38 @@ class Listings:
             self._settle(pair, 0)
             return
         for row in rows:
-            self._on_row(row)
+            self._on_row(row, pair.expiry)
 
-    def _on_row(self, details: Any) -> None:
+    def _on_row(self, details: Any, asked: dt.date) -> None:
         contract = details.contract
-        if contract is not None and contract.tradingClass == self._params.trading_class:
-            self._learn(convert.to_pair(contract), contract.conId)
+        # The question named the class, so that an answer without one is of it.
+        if contract is None or contract.tradingClass not in ("", self._params.trading_class):
+            return
+        pair = convert.to_pair(contract)
+        if pair.expiry != asked and self._is_of(contract, pair.expiry, asked):
+            if self._settled(pair.expiry) != self._settled(asked) and asked not in self._renamed:
+                self._renamed.add(asked)
+                self._session.note(
+                    f"options of {self._underlying.symbol} {asked}: the gateway's answer names "
+                    f"{pair.expiry}; they are matched by the request"
+                )
+            pair = pair._replace(expiry=asked)
+        self._learn(pair, contract.conId)
+
+    def _settled(self, expiry: dt.date) -> dt.date:
+        return dates.settlement_day(expiry, trading_class=self._params.trading_class)
+
+    def _is_of(self, contract: ib_async.Contract, named: dt.date, asked: dt.date) -> bool:
+        """
+        Whether an option that names another day than was asked for is of the expiry asked.
+
+        One day was asked, so what is answered is of that day, whatever it is called; unless its
+        OCC symbol says that it belongs to another expiry that is listed too.
+        """
+        if dates.occ_expiry(contract.localSymbol) is None:
+            return True
+        other = selection.as_listed(self._params, named)
+        return other is None or other == selection.as_listed(self._params, asked)
 
     def _learn(self, pair: Wanted, con_id: int) -> None:
         self.ids[pair] = con_id

@@ -41,6 +41,8 @@ _HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = 23, 24
 _DIVIDENDS = 59
 _UNSET = 1e300
 _QUARTER_S, _CLOCKS_S = 900, 180.0
+# EUREX: C OESX 20231215 4325 M.
+_DATED_SYMBOL = re.compile(r"[CP] \w+ +(\d{8}) .*", re.ASCII)
 _MOMENT = re.compile(
     r"(\d{4})-?(\d{2})-?(\d{2})(-|[ T]+)(\d{1,2}):(\d{2}):(\d{2})(?:\.\d*)?\s*(.*)", re.ASCII
 )
@@ -319,10 +321,40 @@ def to_params(chain: ib_async.OptionChain) -> OptionParams | None:
     )
 
 
+def expiry_of(contract: ib_async.Contract) -> dt.date:
+    """
+    The last trading day of an option, by which IB names it.
+
+    Its local symbol tells it where that can be read: the date beside it is, near the end, that of
+    the login's zone, in which a Friday's close may be a Saturday. A date with a time and a zone is
+    taken in New York's.
+
+    Raises:
+        DataError: Neither holds a day.
+
+    Source: ib_insync #605 and #693, ib_async #203.
+    """
+    settled = dates.occ_expiry(contract.localSymbol)
+    if settled is not None:
+        return dates.last_trading_day(
+            settled, trading_class=contract.tradingClass, local_symbol=contract.localSymbol
+        )
+    text = contract.lastTradeDateOrContractMonth.strip()
+    dated = _DATED_SYMBOL.fullmatch(contract.localSymbol.strip())
+    if dated is not None:
+        return dates.parse_expiry(dated[1])
+    moment = _MOMENT.fullmatch(text)
+    if moment is not None and moment[8]:
+        return dates.local_date(to_moment(text, None), "America/New_York")
+    day = dates.parse_expiry(text)
+    # Nothing trades last on a Saturday: that is where a login in Asia sees Friday's close.
+    return day - dt.timedelta(days=max(day.weekday() - 4, 0))
+
+
 def to_pair(contract: ib_async.Contract) -> Wanted:
-    """Expiry, strike and right of an option contract."""
+    """Expiry, strike and right of an option contract; see `expiry_of`."""
     return Wanted(
-        dates.parse_expiry(contract.lastTradeDateOrContractMonth),
+        expiry_of(contract),
         float(contract.strike),
         "C" if contract.right.upper().startswith("C") else "P",
     )
@@ -362,10 +394,28 @@ def underlying_contract(underlying: Underlying) -> ib_async.Contract:
 def option_contract(
     underlying: Underlying, params: OptionParams, pair: Wanted, con_id: int = 0
 ) -> ib_async.Contract:
-    """One option, fully described, so that it can be asked with or without its id."""
+    """One option by its id, else fully described; see `known_contract`."""
+    if con_id:
+        return known_contract(con_id, "OPT", underlying.symbol, underlying.currency)
     contract = open_option_contract(underlying, params, pair.expiry, pair.right)
-    contract.conId, contract.strike = con_id, pair.strike
+    contract.strike = pair.strike
     return contract
+
+
+def known_contract(con_id: int, sec_type: str, symbol: str, currency: str) -> ib_async.Contract:
+    """
+    A contract by its id.
+
+    Nothing is said beside it that may change or differ from what IB holds: a date of another zone
+    is refused with 478.
+    """
+    return ib_async.Contract(
+        secType=sec_type,
+        conId=con_id,
+        symbol=wire_symbol(symbol),
+        exchange="SMART",
+        currency=currency,
+    )
 
 
 def open_option_contract(

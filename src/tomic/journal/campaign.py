@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from tomic import dates
 from tomic.errors import UsageError
 from tomic.models import journal as nouns
 
@@ -222,6 +223,18 @@ def first_expiry(entry: nouns.JournalEntry) -> dt.date | None:
     return min((leg.expiry for leg in legs if leg.expiry is not None), default=None)
 
 
+def days_left(entry: nouns.JournalEntry, day: dt.date) -> int | None:
+    """Calendar days until the first of the options held is settled; None without options."""
+    settled = [settlement_day(entry.symbol, leg) for leg in held(entry) if leg.expiry is not None]
+    return (min(settled) - day).days if settled else None
+
+
+def settlement_day(symbol: str, option: nouns.Contract) -> dt.date:
+    """The day on which an option of *symbol* is settled; see `dates.settlement_day`."""
+    assert option.expiry is not None
+    return dates.settlement_day(option.expiry, trading_class=option.trading_class, symbol=symbol)
+
+
 def opening_expiry(entry: nouns.JournalEntry) -> dt.date | None:
     """First expiry of the opening trade: when the forecast made at entry can be judged."""
     fills = entry.trades[0].fills if entry.trades else ()
@@ -339,8 +352,14 @@ def settlement(
     return {action: fills for action, fills in fills_by_action.items() if fills}
 
 
-def exercise(leg: nouns.Held, contracts: float) -> tuple[nouns.Fill, ...]:
-    """Early exercise or assignment of *contracts* of one option: it goes, shares come at strike."""
+def exercise(
+    leg: nouns.Held, contracts: float, *, index_level: float | None = None
+) -> tuple[nouns.Fill, ...]:
+    """
+    Early exercise or assignment of *contracts* of one option: it goes, shares come at strike.
+
+    With *index_level* what it is worth there is paid in cash, and no shares come.
+    """
     if leg.strike is None:
         raise UsageError("shares cannot be assigned; name an option")
     if not 0.0 < contracts <= abs(leg.quantity):
@@ -348,6 +367,9 @@ def exercise(leg: nouns.Held, contracts: float) -> tuple[nouns.Fill, ...]:
     sign = 1.0 if leg.is_call else -1.0
     taken = math.copysign(contracts, leg.quantity)
     contract = leg.model_dump(exclude={"quantity"})
+    if index_level is not None:
+        inside = max(sign * (index_level - leg.strike), 0.0)
+        return (nouns.Fill(**contract, quantity=-taken, price=inside, mid=inside),)
     return (
         nouns.Fill(**contract, quantity=-taken, price=0.0),
         nouns.Fill(multiplier=1, quantity=sign * taken * leg.multiplier, price=leg.strike),

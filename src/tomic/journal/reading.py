@@ -67,7 +67,7 @@ def _rows(board: Board, contracts: Sequence[Contract]) -> dict[ContractKey, int]
         if contract.multiplier != chain.multiplier:
             continue
         matching = (
-            (chain["expiry"] == np.datetime64(contract.expiry, "D"))
+            (chain["expiry"] == np.datetime64(chain.named(contract.expiry) or "NaT", "D"))
             & (np.abs(chain["strike"] - contract.strike) < 1e-6)
             & (chain["right"] == contract.right)
         )
@@ -166,6 +166,12 @@ def delay(snap: Snapshot) -> str:
 # -- expectation -------------------------------------------------------------------------------
 
 
+def _as_listed(board: Board, leg: Held) -> Held:
+    """The leg under the expiry by which the chain lists it."""
+    named = board.chain.named(leg.expiry) if leg.expiry is not None else None
+    return leg if named is None else leg.model_copy(update={"expiry": named})
+
+
 def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | None:
     """
     What holding to the first expiry brings, from having received *credit* in currency for it.
@@ -173,7 +179,7 @@ def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | N
     To judge holding from here on, *credit* is what taking the position again would bring now.
     None where an expiry has no density, or a leg no price.
     """
-    options = [leg for leg in legs if not leg.is_stock]
+    options = [_as_listed(board, leg) for leg in legs if not leg.is_stock]
     days = sorted({leg.expiry for leg in options if leg.expiry is not None})
     if not days or any(day not in board.outlooks for day in days):
         return None

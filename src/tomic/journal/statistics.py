@@ -74,6 +74,9 @@ def summarise(entry: nouns.JournalEntry) -> dict[str, Any]:
     """The summary of an entry, JSON-ready, without what is empty; see `from_summaries`."""
     opening = entry.trades[0] if entry.trades else None
     first, last = campaign.first_expiry(entry), _last_expiry(entry)
+    opened = entry.opened_at.date()
+    left = campaign.days_left(entry, opened)
+    settled = None if left is None else opened + dt.timedelta(days=left)
     result = campaign.result(entry)
     marked = [snapshot for snapshot in entry.snapshots if snapshot.pnl is not None]
     pnl, pnl_at = _last_marked(entry)
@@ -90,6 +93,7 @@ def summarise(entry: nouns.JournalEntry) -> dict[str, Any]:
         "pnl_at": pnl_at.isoformat() if pnl_at is not None else None,
         "legs_changed": _have_changed(entry),
         "expiry": first.isoformat() if first else None,
+        "settles": settled.isoformat() if settled and settled != first else None,
         "last_expiry": last.isoformat() if last else None,
         "cluster": day.isoformat() if (day := campaign.opening_expiry(entry)) else None,
         "margin": finite(context.margin),
@@ -258,7 +262,7 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
     is_open = stored["status"] == nouns.EntryStatus.OPEN
     premium, pnl = summary.get("premium"), summary.get("pnl")
     earned = pnl if is_open else summary.get("result")
-    expiry = _day_of(summary["expiry"]) if summary.get("expiry") else None
+    settles = summary.get("settles") or summary.get("expiry")
     opened = _to_day(stored["opened_at"])
     closed = _to_day(stored["closed_at"]) if stored["closed_at"] else None
     last = closed or day
@@ -271,7 +275,7 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
         "opened": opened.isoformat(),
         "closed": closed.isoformat() if closed else None,
         "days": (last - opened).days,
-        "dte": (expiry - day).days if expiry and is_open else None,
+        "dte": (_day_of(settles) - day).days if settles and is_open else None,
         "expiry": summary.get("expiry"),
         "structures": summary.get("structures", 1),
         "credit": summary.get("credit"),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from tomic.models.market import DataType, ExerciseStyle, Marked, Model, Spot, Underlying
+from tomic.models.market import DataType, Marked, Model, Spot, Underlying, settles_in_cash
 
 _DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
 _US_CONTRACT = 100.0
@@ -51,6 +51,11 @@ class Position(Model):
     def is_stock(self) -> bool:
         """Whether it is shares of a stock or fund."""
         return self.sec_type == "STK"
+
+    @property
+    def settles_in_cash(self) -> bool:
+        """Whether it is an option on an American index, as far as its names tell: no shares."""
+        return self.currency == "USD" and settles_in_cash(self.symbol, self.trading_class)
 
     @property
     def is_adjusted(self) -> bool:
@@ -146,13 +151,6 @@ class SymbolMarket(Model):
     dividend_amount: float | None = None
     """Currency per share."""
     sector: str | None = None
-
-    @property
-    def is_american(self) -> bool:
-        """Whether its options may be exercised early; assumed where nothing is known."""
-        if self.underlying is None:
-            return True
-        return self.underlying.exercise_style is ExerciseStyle.AMERICAN
 
 
 class Book(Model):

@@ -231,6 +231,8 @@ class AssignmentRisk(Model):
     """Currency per share."""
     dividend: float | None = None
     day: dt.date | None = None
+    in_cash: bool = False
+    """Settled in cash, so that no shares change hands."""
     message: str
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from tomic import dates
 from tomic.config.book import AlertsSettings
 from tomic.models import review as nouns
 from tomic.models.book import Book, SymbolMarket
@@ -215,6 +216,10 @@ def of_events(book: Book, symbols: Iterable[str], limits: AlertsSettings) -> Ite
                 )  # fmt: skip
 
 
+_ADVICE_IN_SHARES = "close or roll it, unless you want the shares to change hands"
+_ADVICE_IN_CASH = "close or roll it, unless you want to pay its value at that day's close in cash"
+
+
 def of_assignment(
     risks: Iterable[nouns.AssignmentRisk], limits: AlertsSettings
 ) -> Iterator[nouns.Alert]:
@@ -225,7 +230,7 @@ def of_assignment(
         yield _alert(
             risk.structure, f"assignment_{risk.reason}", WARNING, risk.time_value, limit, unit,
             f"{risk.contract}: {risk.message}",
-            "close or roll it, unless you want the shares to change hands",
+            _ADVICE_IN_CASH if risk.in_cash else _ADVICE_IN_SHARES,
         )  # fmt: skip
 
 
@@ -427,6 +432,7 @@ def assignment_risks(
                 contract=position.contract,
                 quantity=row.quantity,
                 time_value=_time_value(line),
+                in_cash=position.settles_in_cash,
                 **reason,
             )
             result.append(risk)
@@ -452,7 +458,7 @@ def _before_dividend(line: BookLine, book: Book) -> dict[str, Any] | None:
     left = _time_value(line)
     if position.right != "C" or day is None or amount is None or position.expiry is None:
         return None
-    in_time = book.today < day <= position.expiry
+    in_time = book.today < day <= (dates.settlement_of(position) or position.expiry)
     if not in_time or _intrinsic(line) <= 0.0 or left is None or left >= amount:
         return None
     message = f"time value {left:.2f} is less than the dividend {amount:.2f}, ex on {day}"
@@ -460,7 +466,7 @@ def _before_dividend(line: BookLine, book: Book) -> dict[str, Any] | None:
 
 
 def _at_expiry(line: BookLine, book: Book) -> dict[str, Any] | None:
-    day = line.position.expiry
+    day = dates.settlement_of(line.position)
     if day is None:
         return None
     days = (day - book.today).days

@@ -18,11 +18,12 @@ from functools import partial, reduce
 from itertools import combinations, product
 from typing import Literal
 
+from tomic import dates
 from tomic.legs import NamedLeg
 from tomic.models.book import Position
 
 Slot = tuple[dt.date, str]
-"""Expiry and trading class: options of one slot settle together."""
+"""Day of settlement and trading class: options of one slot settle together."""
 
 _NO_SLOT: Slot = (dt.date.max, "")
 
@@ -38,6 +39,7 @@ class Lot:
         unit: How many make one leg of a strategy: 100 shares, 1 contract.
         right: ``C`` or ``P``; empty for shares.
         matchable: Whether it may be joined with others at all.
+        in_cash: Whether it is settled in cash, so that shares neither cover nor protect it.
     """
 
     key: int
@@ -47,6 +49,7 @@ class Lot:
     strike: float = 0.0
     slot: Slot = _NO_SLOT
     matchable: bool = True
+    in_cash: bool = False
 
     @property
     def units(self) -> float:
@@ -273,14 +276,19 @@ def ratios(equal: Sequence[Lot], double: Sequence[Lot], matches: list[Match]) ->
 
 
 def across_expiries(options: Sequence[Lot], matches: list[Match]) -> None:
-    """Calendars (one strike) before diagonals; sold when the short leg lives longer."""
+    """
+    Calendars (one strike) before diagonals; sold when the short leg lives longer.
+
+    Two classes of an index that are settled within a day, as SPX and SPXW of one last trading day
+    are, make none: what lies between them is a night, not a month.
+    """
     fitting = [
         (short, long)
         for short, long in product(options, options)
         if short.is_short
         and not long.is_short
         and short.right == long.right
-        and short.slot[0] != long.slot[0]
+        and abs((short.slot[0] - long.slot[0]).days) >= (1 if short.slot[1] == long.slot[1] else 2)
     ]
     fitting.sort(key=lambda lots: (*_distance(lots)[:1], lots[0].place, lots[1].place))
     for short, long in fitting:
@@ -320,12 +328,13 @@ def collars(options: Sequence[Lot], stock: Sequence[Lot], matches: list[Match]) 
     puts = [lot for lot in options if lot.right == "P" and not lot.is_short]
     for put, call in _puts_below_calls(puts, calls):
         for shares in stock:
-            if not shares.is_short:
+            if not shares.is_short and not put.in_cash:
                 take(matches, "collar", (shares, shares.unit), (put, 1.0), (call, -1.0))
 
 
 def with_stock(options: Sequence[Lot], stock: Sequence[Lot], matches: list[Match]) -> None:
     """Shares that cover a short option, or that a long one protects; the nearest expiry first."""
+    options = [lot for lot in options if not lot.in_cash]
     for shares in stock:
         if not shares.left:
             continue
@@ -640,8 +649,10 @@ def is_named(position: Position, leg: NamedLeg) -> bool:
         return False
     if leg.is_stock:
         return position.is_stock
-    key = (position.right, position.strike, position.expiry)
-    return position.is_option and key == (leg.right, leg.strike, leg.expiry)
+    if not position.is_option or (position.right, position.strike) != (leg.right, leg.strike):
+        return False
+    # SPX (AM) is listed under its last trading day, and written by the day of its settlement.
+    return leg.expiry in (position.expiry, dates.settlement_of(position))
 
 
 def merged(positions: Iterable[Position]) -> tuple[Position, ...]:
@@ -708,9 +719,13 @@ def _lot(number: int, position: Position, quantity: float) -> _PositionLot:
     matchable = position.is_option and not position.is_adjusted and quantity.is_integer()
     if not matchable or position.strike is None or position.expiry is None:
         return _PositionLot(number, quantity, matchable=False, position=position)
-    slot = (position.expiry, position.trading_class)
+    settled = dates.settlement_of(position) or position.expiry
+    slot = (settled, position.trading_class)
     right, strike = position.right or "", position.strike
-    return _PositionLot(number, quantity, 1.0, right, strike, slot, position=position)
+    in_cash = position.settles_in_cash
+    return _PositionLot(
+        number, quantity, 1.0, right, strike, slot, in_cash=in_cash, position=position
+    )
 
 
 def _unit(position: Position) -> float:
@@ -758,7 +773,8 @@ def _account_of(claim: Claim, pools: _Pools) -> str:
 
 def _take(leg: NamedLeg, lots: Iterable[_PositionLot]) -> tuple[list[GroupLeg], float]:
     wanted, parts = leg.quantity, []
-    for lot in lots:
+    # An expiry that is listed under that very day is meant before one that only settles on it.
+    for lot in sorted(lots, key=lambda lot: lot.position.expiry != leg.expiry):
         if is_named(lot.position, leg) and lot.left * wanted > 0.0:
             amount = math.copysign(min(abs(lot.left), abs(wanted)), wanted)
             lot.left -= amount

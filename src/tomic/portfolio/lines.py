@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from tomic import dates
+from tomic.models import ExerciseStyle, Underlying
 from tomic.models.book import Book, Mark, Position, SymbolMarket
 from tomic.models.review import Gap
 from tomic.quant.black_scholes import Greeks
@@ -115,7 +116,8 @@ def _bare(book: Book, position: Position) -> BookLine:
         price_source=mark.price_source,
         cost=_or_nan(position.average_cost),
         fx=_or_nan(book.rate_of(position.currency)),
-        is_american=market.is_american if market else True,
+        is_american=_underlying(position, market).exercise_style_of(position.trading_class)
+        is ExerciseStyle.AMERICAN,
     )
     if position.is_stock:
         line = _shares(line)
@@ -134,21 +136,30 @@ def _shares(line: BookLine) -> BookLine:
     )
 
 
+def _underlying(position: Position, market: SymbolMarket | None) -> Underlying:
+    """What an option is written on, as far as its contract tells it where nobody asked."""
+    if market is not None and market.underlying is not None:
+        return market.underlying
+    return Underlying(
+        symbol=position.symbol,
+        con_id=0,
+        sec_type="IND" if position.settles_in_cash else "STK",
+        currency=position.currency,
+    )
+
+
 def _option(
     line: BookLine, mark: Mark, market: SymbolMarket | None, as_of: dt.datetime
 ) -> BookLine:
     position = line.position
     assert position.expiry is not None
-    tau = _NONE
-    if market is not None and market.underlying is not None:
-        tau = dates.years_to_expiry(
-            as_of,
-            position.expiry,
-            underlying=market.underlying,
-            trading_class=position.trading_class,
-        )
-    else:
-        tau = max((position.expiry - as_of.date()).days, 0) / 365.0
+    tau = dates.years_to_expiry(
+        as_of,
+        position.expiry,
+        underlying=_underlying(position, market),
+        trading_class=position.trading_class,
+        local_symbol=position.local_symbol,
+    )
     line = _carried(replace(line, tau=tau), mark)
     return replace(
         line,
@@ -184,7 +195,7 @@ def _problem(
         kind = position.sec_type or "no kind"
         return f"{kind} is not something TOMIC can value", "all"
     if position.is_option and line.tau == 0.0:
-        return f"expired {position.expiry}, still listed", "all"
+        return f"expired {dates.settlement_of(position)}, still listed", "all"
     if position.is_adjusted:
         return (
             f"adjusted contract (class {position.trading_class or position.symbol}, multiplier "

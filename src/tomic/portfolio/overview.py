@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tomic import dates
 from tomic._typing import FloatArray
 from tomic.config import Settings
 from tomic.config.book import AlertsSettings
@@ -218,7 +219,9 @@ def _structure(
     credit, pnl = figures.credit * rate, figures.pnl * rate
     requirement = required * rate
     net = requirement - credit
-    days = sorted(row.line.position.expiry for row in rows if row.line.position.expiry)
+    held = [row.line.position for row in rows]
+    days = sorted(position.expiry for position in held if position.expiry)
+    settled = min(filter(None, map(dates.settlement_of, held)), default=None)
     sigmas = [row.line.sigma for row in rows if row.line.sigma_source != "none"]
     complete = all(row.line.counted for row in rows)
     options = any(row.line.position.is_option for row in rows)
@@ -235,7 +238,7 @@ def _structure(
         currency=rows[0].line.position.currency,
         expiry=days[0] if days else None,
         last_expiry=days[-1] if days else None,
-        dte=(days[0] - book.today).days if days else None,
+        dte=(settled - book.today).days if settled else None,
         greeks=greeks,
         delta_per_share=greeks.contract_delta / group.quantity if complete and options else None,
         credit=_known(credit) if options else None,
@@ -305,11 +308,11 @@ def _figures(rows: Sequence[ExposureRow]) -> StructureFigures:
     options = [row for row in rows if not row.line.position.is_stock]
     credit = -sum(row.line.cost * _shares(row) for row in options)
     pnl = sum((row.line.price - row.line.cost) * _shares(row) for row in rows)
-    expiries = {row.line.position.expiry for row in options}
+    moments = {row.line.tau for row in options}
     complete = all(row.line.position.is_stock or row.line.counted for row in rows)
     if not options or not complete or math.isnan(credit):
         return StructureFigures(credit, pnl, *_of_shares(rows))
-    extremes = _at_expiry(rows, credit) if len(expiries) == 1 else _at_first(rows, credit)
+    extremes = _at_expiry(rows, credit) if len(moments) == 1 else _at_first(rows, credit)
     return StructureFigures(credit, pnl, *extremes)
 
 
@@ -465,7 +468,7 @@ def _considered(book: Book, leg: NamedLeg, account: str, known: Sequence[Positio
         currency=like.currency if like else currency,
         right=leg.right or None,
         strike=leg.strike,
-        expiry=leg.expiry,
+        expiry=like.expiry if like else leg.expiry,
         multiplier=like.multiplier if like else (1.0 if leg.is_stock else 100.0),
         trading_class=like.trading_class if like else "",
         local_symbol=like.local_symbol if like else "",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tomic import dates
 from tomic._typing import FloatArray
 from tomic.config.book import StressSettings
 from tomic.models.book import Book, SymbolMarket
@@ -249,7 +250,9 @@ def _meets(rows: Sequence[ExposureRow], day: dt.date | None, today: dt.date) -> 
     if day is None or day < today:
         return []
     return [
-        row for row in rows if row.line.position.expiry is None or row.line.position.expiry >= day
+        row
+        for row in rows
+        if (settled := dates.settlement_of(row.line.position)) is None or settled >= day
     ]
 
 

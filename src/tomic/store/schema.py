@@ -215,6 +215,7 @@ def _current(summary_text: str, document_text: str) -> str | None:
         summary["legs_changed"] = True
     if legs and not any(right for _, _, right, _ in legs):
         summary.pop("expiry", None)
+        summary.pop("settles", None)
     return None if summary == before else json.dumps(summary, separators=(",", ":"))
 
 

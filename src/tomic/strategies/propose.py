@@ -6,7 +6,7 @@ import datetime as dt
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pydantic import ValidationError
@@ -14,7 +14,15 @@ from pydantic import ValidationError
 from tomic.chain import Chain
 from tomic.config import ScanSettings, ScoreWeights, Settings
 from tomic.errors import UsageError
-from tomic.models import NearestMiss, Refusal, RuleCount, ScanResult, SymbolOutcome, VolSnapshot
+from tomic.models import (
+    NearestMiss,
+    Refusal,
+    RuleCount,
+    ScanResult,
+    SymbolOutcome,
+    VolSnapshot,
+    settles_in_cash,
+)
 from tomic.models.documents import first_fault
 from tomic.strategies import proposals, rules, search
 from tomic.strategies.catalogue import templates
@@ -92,7 +100,12 @@ def open_gates(
     passed: list[Template] = []
     refused: list[Refusal] = []
     unknown: dict[str, tuple[str, ...]] = {}
+    in_cash = settles_in_cash(vol.symbol, indices=settings.market.indices)
     for template in templates.choose(names, settings.strategies):
+        refusal = rules.no_shares(template, vol.symbol) if in_cash else None
+        if refusal is not None:
+            refused.append(refusal)
+            continue
         result = rules.gate(template, vol, settings)
         refused += result.reasons
         if result.passed:
@@ -128,7 +141,7 @@ def evaluate(
     """
     settings = settings or Settings()
     boards.check_volatility(vol, chain)
-    gated = gated or open_gates(vol, settings, strategies)
+    gated = _deliverable(gated or open_gates(vol, settings, strategies), chain)
     board = boards.prepare(chain, vol, settings)
     searched, contenders = _with_fit(board, gated.templates, book)
     tally = searched.tally
@@ -160,6 +173,19 @@ def evaluate(
         outcome=outcome,
         unfit=tuple(board.unfit),
     )
+
+
+def _deliverable(gated: Gated, chain: Chain) -> Gated:
+    """Without the strategies that hold shares, where the underlying has none."""
+    if not chain.underlying.settles_in_cash:
+        return gated
+    refused = {
+        template: refusal
+        for template in gated.templates
+        if (refusal := rules.no_shares(template, chain.symbol)) is not None
+    }
+    left = tuple(template for template in gated.templates if template not in refused)
+    return replace(gated, templates=left, refused=(*gated.refused, *refused.values()))
 
 
 def _with_fit(

@@ -66,6 +66,19 @@ class RuleVerdict(NamedTuple):
     """How far off as a share of the limit, above 0 where refused; inf where it is not known."""
 
 
+def no_shares(template: Template, symbol: str) -> Refusal | None:
+    """Why a strategy that holds shares cannot be had on an index; None for one without shares."""
+    if not template.stock:
+        return None
+    return Refusal(
+        rule="settled_in_cash",
+        kind="rule",
+        symbol=symbol,
+        strategy=template.name,
+        message=f"{template.name}: there are no shares of {symbol}; its options settle in cash",
+    )
+
+
 def gate(template: Template, vol: VolSnapshot, settings: Settings | None = None) -> GateResult:
     """
     Judge a strategy by the symbol's volatility alone, before any chain is asked for.

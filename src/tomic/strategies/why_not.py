@@ -82,9 +82,13 @@ def explain_trade(
     settings = settings or Settings()
     boards.check_volatility(vol, chain)
     asked = parse_trade(trade)
+    expiries = tuple(chain.named(day) or day for day in asked.expiries)
+    asked = asked._replace(expiries=expiries)
     (template,) = templates.choose((asked.strategy,), settings.strategies)
     gate = rules.gate(template, vol, settings)
     refusals = list(gate.reasons)
+    if chain.underlying.settles_in_cash and (refusal := rules.no_shares(template, chain.symbol)):
+        refusals.append(refusal)
     board = boards.prepare(chain, vol, settings)
     located = _locate(board, template, asked, trade)
     if isinstance(located, Refusal):

@@ -15,7 +15,15 @@ from tomic.chain import Chain
 from tomic.config import ScanSettings
 from tomic.errors import EmptyChain
 from tomic.models import Leg, OptionParams, RowStatus
-from tomic.selection import ExpiryKind, Right, Selection, Wanted, classify
+from tomic.selection import (
+    ExpiryKind,
+    Right,
+    Selection,
+    Wanted,
+    as_listed,
+    classify,
+    days_to_expiry,
+)
 from tomic.strategies.catalogue.leg_rules import DeltaBand, LegRule, Moneyness, Template
 
 _AT_THE_MONEY = 2
@@ -91,7 +99,7 @@ def choose(
         )
     wanted: dict[tuple[dt.date, Right], list[float]] = {}
     for expiry, legs in sorted(slots.items()):
-        tau = max((expiry - today).days, 1) / 365.0
+        tau = max(days_to_expiry(params, expiry, today), 1) / 365.0
         for right in sorted({leg.right for leg in legs}):
             span = _span([leg for leg in legs if leg.right == right], right, sigma, tau, scan)
             strikes = _within(params.strikes, spot, sigma * math.sqrt(tau), span, right, scan)
@@ -101,7 +109,8 @@ def choose(
         raise EmptyChain(f"{params.trading_class} has no strike near {spot:g} for the strategies")
     beside: dict[tuple[dt.date, Right], list[float]] = {}
     for expiry in sorted({day for day, _ in wanted}):
-        deviation = sigma * math.sqrt(max((expiry - today).days, 1) / 365.0)
+        tau = max(days_to_expiry(params, expiry, today), 1) / 365.0
+        deviation = sigma * math.sqrt(tau)
         for right in _RIGHTS:
             if (expiry, right) not in wanted:
                 beside[expiry, right] = _confirming(params.strikes, spot, deviation, right)
@@ -143,7 +152,8 @@ def of_legs(
     wanted: dict[tuple[dt.date, Right], list[float]] = {}
     for leg in legs:
         if leg.expiry is not None and leg.right is not None and leg.strike is not None:
-            wanted.setdefault((leg.expiry, leg.right), []).append(leg.strike)
+            expiry = as_listed(params, leg.expiry) or leg.expiry
+            wanted.setdefault((expiry, leg.right), []).append(leg.strike)
     return _window(params, wanted, ())
 
 
@@ -176,10 +186,12 @@ def _expiries(
 ) -> dict[dt.date, list[LegRule]]:
     """Monthly or weekly expiry to the legs that may lie in it."""
     usual = (ExpiryKind.MONTHLY, ExpiryKind.WEEKLY)
-    days = [day for day, kind in classify(params.expiries).items() if kind in usual]
+    kinds = classify(params.expiries, params.trading_class)
+    days = [day for day, kind in kinds.items() if kind in usual]
+    dtes = {day: days_to_expiry(params, day, today) for day in days}
     slots: dict[dt.date, list[LegRule]] = {}
     for variant in (each for template in templates for each in template.variants):
-        near = [day for day in days if variant.dte[0] <= (day - today).days <= variant.dte[1]]
+        near = [day for day in days if variant.dte[0] <= dtes[day] <= variant.dte[1]]
         least, most = variant.gap or (0, -1)
         pairs = [
             (first, later)

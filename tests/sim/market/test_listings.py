@@ -170,15 +170,18 @@ def test_funds_have_dailies_and_quarter_ends(market):
 
 
 def test_spx_has_a_morning_and_an_afternoon_class(market):
-    """Both classes exist on the third Friday; SPX settles at the open, SPXW at the close."""
-    options = market.find(
-        ContractSpec(symbol="SPX", sec_type="OPT", expiry="20261218", strike=6000.0, right="C")
-    )
-
-    assert {o.trading_class: o.last_trade_time for o in options} == {
-        "SPX": "09:30:00",
-        "SPXW": "16:00:00",
+    """SPX is listed under its last trading day, the OCC symbol holds the day of settlement."""
+    listed = {
+        day: market.find(
+            ContractSpec(symbol="SPX", sec_type="OPT", expiry=day, strike=6000.0, right="C")
+        )
+        for day in ("20261217", "20261218")
     }
+
+    symbols = {day: [o.local_symbol for o in options] for day, options in listed.items()}
+    assert symbols == {"20261217": ["SPX   261218C06000000"], "20261218": ["SPXW  261218C06000000"]}
+    assert {o.last_trade_time for o in listed["20261217"]} == {"16:15:00"}
+    assert {o.last_trade_time for o in listed["20261218"]} == {"16:00:00"}
     assert underlying(market, "SPX").sec_type == "IND"
     assert underlying(market, "SPX").exchange == "CBOE"
     assert not market.find(ContractSpec(symbol="SPX", sec_type="STK"))
@@ -188,8 +191,38 @@ def test_spx_has_a_morning_and_an_afternoon_class(market):
 def test_what_settled_this_morning_is_gone(market):
     """On the third Friday at 15:00 the morning class no longer lists that day, the other does."""
     today = market.find(ContractSpec(symbol="SPX", sec_type="OPT", expiry="20261120", right="C"))
+    before = market.find(ContractSpec(symbol="SPX", sec_type="OPT", expiry="20261119", right="C"))
 
     assert {option.trading_class for option in today} == {"SPXW"}
+    assert not before
+
+
+@pytest.mark.parametrize(
+    ("trading_class", "day", "symbol"),
+    [
+        ("VIX", "20261215", "VIX   261216"),
+        # Christmas is the Friday thirty days after that Wednesday.
+        ("VIXW", "20261123", "VIXW  261124"),
+        ("NDX", "20261217", "NDX   261218"),
+        ("RUT", "20270616", "RUT   270617"),
+    ],
+)
+def test_morning_classes_are_listed_under_their_last_trading_day(
+    market, trading_class, day, symbol
+):
+    """Tuesday for VIX, Thursday for the others, the trading day before where that is closed."""
+    index = {"VIXW": "VIX"}.get(trading_class, trading_class)
+    options = market.find(
+        ContractSpec(symbol=index, sec_type="OPT", expiry=day, trading_class=trading_class)
+    )
+    (expiries,) = {
+        row.expiries
+        for row in market.parameters(index, underlying(market, index).con_id)
+        if row.trading_class == trading_class
+    }
+
+    assert day in expiries
+    assert {option.local_symbol[:12] for option in options} == {symbol}
 
 
 def test_berkshire_has_a_space(market):

@@ -237,7 +237,7 @@ def test_skew_is_negative_for_shares_and_positive_for_volatility(market):
     def at(delta):
         return min(quotes, key=lambda pair: abs(pair[1].model.delta - delta))[1].model.iv
 
-    vix = {o.strike: q.model.iv for o, q in chain(market, "VIX", "20261216") if o.right == "C"}
+    vix = {o.strike: q.model.iv for o, q in chain(market, "VIX", "20261215") if o.right == "C"}
 
     assert 0.03 < at(-0.25) - at(0.25) < 0.08
     assert vix[26.0] > vix[18.0]

@@ -180,3 +180,34 @@ async def test_matching_symbols_and_market_rules(probe):
 
     assert [row.symbol for row in probe.got(MatchingSymbols, req_id=1)[0].rows] == ["SPY"]
     assert probe.got(MatchingSymbols, req_id=2)[0].rows == ()
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        ("US/Eastern", "20250718 16:00:00 US/Eastern"),
+        ("UTC", "20250718 20:00:00 UTC"),
+        ("Asia/Shanghai", "20250719 04:00:00 Asia/Shanghai"),
+    ],
+)
+async def test_a_near_expiry_is_told_in_the_zone_of_the_login(probe, gateway, zone, expected):
+    """In Asia the close of a Friday is a Saturday; the OCC symbol and the real date know better."""
+    gateway.times = replace(gateway.times, zone=zone)
+    probe.ask(ReqContractDetails(1, _option("20250718", 600.0, "C")))
+    await probe.until(ContractDataEnd, req_id=1)
+
+    (row,) = probe.got(ContractData)
+    assert (row.last_trade, row.real_expiry) == (expected, "20250718")
+    assert row.local_symbol == "SPY   250718C00600000"
+
+
+async def test_an_id_beside_another_day_is_refused(probe, gateway):
+    """478 names both days; the id alone is served, and so is the id with its own day."""
+    for number, expiry in enumerate(("20250718", "", "20250719"), start=1):
+        contract = replace(_option(expiry), con_id=700000002)
+        probe.ask(ReqMarketData(number, contract, "", False, False))
+    await probe.until(Error, req_id=3)
+
+    (error,) = [error for error in probe.got(Error) if error.req_id > 0]
+    assert (error.req_id, error.code) == (3, 478)
+    assert "requested expiry 20250719, in contract 20250718" in error.text

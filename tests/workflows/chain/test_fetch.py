@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ import pytest
 
 from support import virtual_time
 from support.simulated import SMALL, fetch, gateway_with, settings
+from tomic import dates
 from tomic.errors import (
     CompetingSession,
     DeadlineExceeded,
@@ -25,6 +27,10 @@ from tomic.errors import (
 )
 from tomic.ib.session import Session
 from tomic.models import DataType, SpotSource
+from tomic.sim import Gateway
+from tomic.sim.faults import Refuse
+from tomic.sim.market.model import ModelMarket
+from tomic.sim.server.limits import Times
 from tomic.workflows.chain.fetch import fetch_chain, fetch_chains
 from tomic.workflows.chain.setup import ChainRequest, KnownContracts
 
@@ -520,3 +526,111 @@ def test_symbols_are_asked_for_once():
     found, _, _, _ = fetch_all(symbols=("SPY", "SPY"))
 
     assert [one.symbol for one in found] == ["SPY"]
+
+
+# -- which day an expiry is called --------------------------------------------------------------
+
+
+class OtherMake(ModelMarket):
+    """A market whose options have no OCC symbols."""
+
+    def find(self, wanted):
+        return [
+            dataclasses.replace(listing, local_symbol="") if listing.sec_type == "OPT" else listing
+            for listing in super().find(wanted)
+        ]
+
+
+def test_a_near_expiry_read_in_an_asian_login():
+    """Details that call a Friday Saturday, as its close is there, lose no option."""
+    rules = {**SMALL, "min_dte": 5, "max_dte": 30}
+    here = fetch(rules=rules)
+    there = fetch(rules=rules, times=Times(zone="Asia/Shanghai"))
+
+    assert there.chain.expiries == here.chain.expiries
+    assert there.status == here.status
+    assert there.status["ok"] == len(there.chain)
+    assert (there.chain["con_id"] == here.chain["con_id"]).all()
+    assert not [note for note in there.notes if "names" in note]
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_details_of_another_day_are_those_that_were_asked_for(one_by_one):
+    """Without an OCC symbol the request tells which day is meant, and a note says so."""
+    refused = Refuse(on="contract_details", expiry="20261130", code=321, times=1)
+    broken = [refused] if one_by_one else []
+
+    async def scenario():
+        market = OtherMake(seed=1, monotonic=asyncio.get_running_loop().time)
+        times = Times(zone="Asia/Tokyo")
+        async with Gateway(market, seed=1, faults=broken, times=times) as gateway:
+            # A daily Monday is called Tuesday, which is listed too.
+            rules = {"expiries": "all", "min_dte": 10, "max_dte": 11, "strike_range": "3"}
+            given = settings(chain=rules)
+            ib, notes = given.ib.model_copy(update={"port": gateway.port}), []
+            async with Session(ib, given.limits, on_note=notes.append) as session:
+                return await fetch_chain(ChainRequest(session, "SPY", given)), notes
+
+    chain, notes = virtual_time.run(scenario)
+    assert chain.counts == {"ok": len(chain)}
+    assert len(chain.expiries) == 2
+    assert [note for note in notes if "names 2026-12-01" in note]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "trading_class", "listed", "dte"),
+    [
+        ("SPX", "SPX", dt.date(2026, 12, 17), 28),
+        ("NDX", "NDX", dt.date(2026, 12, 17), 28),
+        ("VIX", "", dt.date(2026, 12, 15), 26),
+        ("VIX", "VIXW", dt.date(2026, 12, 8), 19),
+        # New Year's Day is the Friday thirty days after Wednesday the 2nd.
+        ("VIX", "VIXW", dt.date(2026, 11, 30), 11),
+    ],
+)
+def test_am_classes_are_counted_to_their_settlement(symbol, trading_class, listed, dte):
+    """Asked for by its last trading day, an expiry lives to the opening after it."""
+    rules = {
+        "trading_class": trading_class, "strike_range": "1%", "min_dte": dte, "max_dte": dte
+    }  # fmt: skip
+    chain = fetch(symbols=(symbol,), rules=rules).chain
+
+    settled = dt.datetime.combine(
+        dates.settlement_day(listed, trading_class=chain.trading_class),
+        dt.time(9, 30),
+        dates.NEW_YORK,
+    )
+    assert chain.expiries == (listed,)
+    assert set(chain["dte"].tolist()) == {dte}
+    assert chain["tau"][0] == pytest.approx(dates.years_until(chain.as_of, settled))
+    assert chain.counts == {"ok": len(chain)}
+
+
+def test_local_volatility_of_an_am_class_is_that_of_the_gateway():
+    """On its last Thursday SPX has the IV and the theta that the gateway's own model gives."""
+    thursday = dt.datetime(2026, 12, 17, 11, 0, tzinfo=dates.NEW_YORK)
+    options = {
+        "symbols": ("SPX",),
+        "start": thursday,
+        "rules": {"trading_class": "SPX", "strike_range": "0.5%", "min_dte": 0, "max_dte": 3},
+    }
+    gateways = fetch(**options).chain
+    ours = fetch("no_greeks", **options).chain
+
+    assert ours.expiries == gateways.expiries == (dt.date(2026, 12, 17),)
+    assert ours["tau"][0] * 365.0 == pytest.approx(0.9375, abs=0.001)
+    assert set(ours["greeks_source"]) == {"local"}
+    np.testing.assert_allclose(ours["iv"], gateways["iv"], rtol=0.05)
+    np.testing.assert_allclose(ours["theta"], gateways["theta"], rtol=0.1)
+
+
+def test_an_expiry_of_which_nothing_is_known_is_not_hidden():
+    """Refused with 200 as a whole, a listed expiry counts as missing, and a note names it."""
+    broken = Refuse(on="contract_details", expiry="20261218", code=200)
+    got = fetch(broken, rules={**SMALL, "min_dte": 5})
+
+    (gone,) = got.chain.unknown_expiries
+    rows = got.chain["expiry"] == np.datetime64(gone, "D")
+    assert gone == dt.date(2026, 12, 18)
+    assert got.chain.completeness == pytest.approx(1.0 - rows.mean())
+    assert [note for note in got.chain.notes if "2026-12-18" in note]

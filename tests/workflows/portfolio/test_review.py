@@ -25,6 +25,7 @@ from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import DropAfter, NoGreeks, NoQuotes, Silent
 from tomic.sim.market import Holding
 from tomic.sim.market.model import ModelMarket
+from tomic.sim.server.limits import Times
 from tomic.store import Database
 from tomic.wire.requests import ContractSpec
 from tomic.workflows import scan
@@ -413,6 +414,22 @@ async def test_returns_are_fetched_for_betas(settings):
 def test_marks_without_anything():
     """A mark says nothing by default."""
     assert Mark().price is None and not Mark().unfinished
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Australia/Sydney", "America/New_York"])
+async def test_positions_are_asked_by_their_ids_whatever_day_they_name(market, settings, zone):
+    """Near its end an option's day is that of the login's zone, which beside its id is refused."""
+    limits = Limits().unpaced()
+    async with Gateway(
+        market, seed=1, profile=Profile.instant(), limits=limits, times=Times(zone=zone)
+    ) as gateway:
+        book = await read(gateway, settings)
+
+        assert 478 not in gateway.codes()
+    days = {one.expiry for one in book.positions if one.is_option}
+    assert days == {dt.date(2026, 12, 18), dt.date(2027, 1, 15)}
+    assert not [mark.problem for mark in book.marks.values() if mark.problem]
+    assert all(one.pnl is not None for one in overview.review(book, settings).structures)
 
 
 async def test_an_assumed_forward_is_said(gateway, settings):

@@ -52,6 +52,8 @@ class Listing:
     stock_type: str = ""
     last_trade_time: str = ""
     """HH:MM:SS in the exchange's zone, options only."""
+    settled: date | None = None
+    """Day of its settlement, which its OCC symbol holds; *expiry* is its last trading day."""
 
     @property
     def expiry_text(self) -> str:

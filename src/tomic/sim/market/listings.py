@@ -157,7 +157,14 @@ def vix_expiry(year: int, month: int) -> date:
     """VIX expiry: thirty days before the third Friday of the next month, a Wednesday."""
     following = date(year + month // 12, month % 12 + 1, 1)
     third = nth_weekday(following.year, following.month, 4, 3)
-    return on_or_before(on_or_before(third) - timedelta(days=30))
+    return _vix_settlement(third - timedelta(days=30))
+
+
+def _vix_settlement(wednesday: date) -> date:
+    """That Wednesday, or the trading day before when it or the Friday 30 days on is a holiday."""
+    if is_trading_day(wednesday) and is_trading_day(wednesday + timedelta(days=30)):
+        return wednesday
+    return previous_trading_day(wednesday)
 
 
 def months_ahead(day: date, count: int) -> list[tuple[int, int]]:
@@ -239,7 +246,7 @@ def _quarters(today: date) -> list[date]:
 def _vix_weeklies(today: date) -> list[date]:
     """Wednesdays of six weeks that are no monthly."""
     first = today + timedelta(days=(2 - today.weekday()) % 7)
-    weeks = [on_or_before(first + timedelta(days=7 * i)) for i in range(6)]
+    weeks = [_vix_settlement(first + timedelta(days=7 * i)) for i in range(6)]
     monthly = {vix_expiry(*m) for m in months_ahead(today, 3)}
     return [day for day in weeks if day >= today and day not in monthly]
 
@@ -342,11 +349,16 @@ def _synthetic_block(symbol: str) -> int:
     return _SYNTHETIC_BLOCK + int(number) if known and int(number) <= 900 else 0
 
 
-def last_trade(rule: OptionClass, expiry: date) -> datetime:
+def settlement(rule: OptionClass, expiry: date) -> datetime:
     """When an option stops living: the close of its expiry, or the morning when AM-settled."""
     if rule.am_settled:
         return moment(expiry, time(9, 30))
     return moment(expiry, close_time(expiry))
+
+
+def last_trading_day(rule: OptionClass, expiry: date) -> date:
+    """The day by which the gateway names an expiry: AM-settled ones trade up to the day before."""
+    return previous_trading_day(expiry) if rule.am_settled else expiry
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,14 +436,21 @@ def describe_underlying(instrument: Instrument, con_id: int, today: date) -> Lis
 def option_template(
     instrument: Instrument, rule: OptionClass, expiry: date, under_con_id: int, today: date
 ) -> Listing:
-    """What the options of one class and expiry have in common."""
+    """
+    What the options of one class have in common that settle on the day *expiry*.
+
+    The gateway names them by the last day on which they trade; see `last_trading_day`.
+    """
     hours = liquid(instrument, option=True)
+    last_day = last_trading_day(rule, expiry)
+    closes = hours.closes if rule.am_settled else close_time(last_day)
     return Listing(
         con_id=0,
         symbol=instrument.symbol,
         sec_type="OPT",
         trading_class=rule.name,
-        expiry=expiry,
+        expiry=last_day,
+        settled=expiry,
         multiplier=rule.multiplier,
         long_name=instrument.long_name,
         market_name=rule.name,
@@ -440,13 +459,13 @@ def option_template(
         trading_hours=hours_text(INDEX_ALL if instrument.is_index else hours, today),
         liquid_hours=hours_text(hours, today),
         under_con_id=under_con_id,
-        last_trade_time=f"{last_trade(rule, expiry):%H:%M:%S}",
+        last_trade_time=f"{closes:%H:%M:%S}",
     )
 
 
 def described(template: Listing, con_id: int, strike: float, right: str) -> Listing:
     """One option of *template*, with its OCC symbol."""
-    root = f"{template.trading_class:<6}{template.expiry:%y%m%d}"
+    root = f"{template.trading_class:<6}{template.settled:%y%m%d}"
     code = f"{root}{right}{round(strike * 1000):08d}"
     return replace(template, con_id=con_id, strike=strike, right=right, local_symbol=code)
 
@@ -537,7 +556,7 @@ class Catalogue:
         return self._numbers.underlying_id(symbol)
 
     def option_class(self, con_id: int) -> tuple[Instrument, OptionClass, date] | None:
-        """Underlying, class and expiry of an option that exists, else None."""
+        """Underlying, class and day of settlement of an option that exists, else None."""
         kind = self._numbers.option_class(con_id)
         if kind is None:
             return None
@@ -548,11 +567,11 @@ class Catalogue:
         return (*kind, expiry) if con_id in self._options(instrument, rule, expiry) else None
 
     def expiries(self, rule: OptionClass) -> list[date]:
-        """Expiries of a class that still live."""
+        """Expiries of a class that still live, by the day of their settlement."""
         living = self._expiries.get(rule)
         if living is None:
             days = expiries(rule, self._today)
-            living = [day for day in days if last_trade(rule, day) > self._now]
+            living = [day for day in days if settlement(rule, day) > self._now]
             self._expiries[rule] = living
         return living
 
@@ -645,7 +664,7 @@ class Catalogue:
                 if not has_class(wanted, rule):
                     continue
                 for expiry in self.expiries(rule):
-                    if has_expiry(wanted, expiry):
+                    if has_expiry(wanted, last_trading_day(rule, expiry)):
                         options = self.options(owner, rule, expiry).values()
                         yield from (option for option in options if is_meant(wanted, option))
 
@@ -661,7 +680,8 @@ class Catalogue:
             days = self.expiries(rule)
             union = sorted({k for day in days for k in self.strikes(instrument, rule, day)})
             strikes = tuple(union[i] for i in rng.permutation(len(union)))
-            texts = tuple(f"{days[i]:%Y%m%d}" for i in rng.permutation(len(days)))
+            named = [last_trading_day(rule, day) for day in days]
+            texts = tuple(f"{named[i]:%Y%m%d}" for i in rng.permutation(len(days)))
             for exchange in self._exchanges(instrument, rule):
                 rows.append(
                     ParameterRow(exchange, con_id, rule.name, rule.multiplier, texts, strikes)

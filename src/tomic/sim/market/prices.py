@@ -690,7 +690,7 @@ class QuoteBoard:
         instrument = setting.instrument
         strike = np.array(self.catalogue.strikes(instrument, rule, expiry))
         ids = self.catalogue.ids(instrument, rule, expiry, strike)
-        return Strip.of(setting, rule, listings.last_trade(rule, expiry), strike, ids)
+        return Strip.of(setting, rule, listings.settlement(rule, expiry), strike, ids)
 
     def price_ahead(self, instrument: Instrument) -> Iterator[date]:
         """Price and describe every option of *instrument* now, yielding each expiry when done."""
@@ -820,7 +820,7 @@ class QuoteBoard:
         i = position[con_id]
         if what == "TRADES" and not built.volume[i]:
             return []
-        end = listings.last_trade(rule, expiry)
+        end = listings.settlement(rule, expiry)
         premium = float(built.premium[i])
         settings = (self.setting(instrument, day) for day in range(first - 1, last + 1))
         values = [

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from tomic import dates
 from tomic.chain import Chain
 from tomic.models import OptionQuote, RowStatus, SpotSource, Underlying
 from tomic.sim.market import AccountBook, Bar, Computation, Listing, Quote, listings
@@ -59,7 +60,13 @@ class Replay:
         rule = OptionClass(trading_class, ExpirySchedule.DAILIES)
         today = self._local.date()
         under = self._underlying.con_id
-        template = listings.option_template(self._instrument, rule, row.expiry, under, today)
+        settled = dates.settlement_day(
+            row.expiry, trading_class=trading_class, symbol=self.chain.symbol
+        )
+        template = replace(
+            listings.option_template(self._instrument, rule, row.expiry, under, today),
+            settled=settled,
+        )
         return listings.described(template, con_id, row.strike, row.right)
 
     def now(self) -> datetime:

@@ -13,7 +13,7 @@ from typing import Any
 from tomic.sim import faults
 from tomic.sim.market import Holding, Listing, MarketFill, Quote
 from tomic.sim.server.limits import Times
-from tomic.sim.server.lookup import subject_of
+from tomic.sim.server.lookup import conflict, subject_of
 from tomic.sim.server.state import ANSWERLESS, Client, Handlers
 from tomic.wire import answers, requests
 from tomic.wire.layout import UNSET
@@ -171,14 +171,20 @@ class Ledger:
             if listing is not None and account in ("", "All", holding.account):
                 yield holding, listing
 
+    def _last_trade(self, listing: Listing) -> str:
+        """Its last trading day, which near its end is that of the login's zone."""
+        return self._client.gateway.times.last_trade(listing, self._market.now().date())[:8]
+
     def _positions(self, _: requests.ReqPositions) -> None:
         for holding, listing in self._holdings():
-            self._client.send(answers.PositionData(*_position(holding, listing)))
+            self._client.send(
+                answers.PositionData(*_position(holding, listing, self._last_trade(listing)))
+            )
         self._client.send(answers.PositionEnd())
 
     def _positions_multi(self, request: requests.ReqPositionsMulti) -> None:
         for holding, listing in self._holdings(request.account):
-            row = (*_position(holding, listing), request.model)
+            row = (*_position(holding, listing, self._last_trade(listing)), request.model)
             self._client.send(answers.PositionMulti(request.req_id, *row))
         self._client.send(answers.PositionMultiEnd(request.req_id))
 
@@ -235,7 +241,7 @@ class Ledger:
             self._client.send(answers.AccountValue(tag, value, currency, account))
         for holding, listing in self._holdings(account):
             quote = self._market.quote(holding.con_id) or Quote()
-            self._client.send(_portfolio(holding, listing, quote))
+            self._client.send(_portfolio(holding, listing, quote, self._last_trade(listing)))
         self._client.send(answers.AccountTime(self._market.now().strftime("%H:%M")))
         self._client.send(answers.AccountDownloadEnd(account))
 
@@ -267,6 +273,11 @@ class Ledger:
         account = self._account(order.account)
         if not legs or account is None:
             client.error(order.order_id, 200)
+            return
+        listing = self._listing(order.contract.con_id)
+        contradiction = conflict(order.contract, listing) if listing is not None else ""
+        if contradiction:
+            client.error(order.order_id, 478, text=contradiction)
             return
         change = self._market.whatif_margin(account, legs)
         if change is None:
@@ -327,12 +338,12 @@ def _number(values: dict[str, tuple[str, str]], tag: str) -> float:
         return 0.0
 
 
-def _described(listing: Listing, exchange: str) -> answers.ContractRow:
+def _described(listing: Listing, exchange: str, last_trade: str = "") -> answers.ContractRow:
     return answers.ContractRow(
         listing.con_id,
         listing.symbol,
         listing.sec_type,
-        listing.expiry_text,
+        last_trade or listing.expiry_text,
         listing.strike,
         listing.right,
         listing.multiplier,
@@ -343,12 +354,17 @@ def _described(listing: Listing, exchange: str) -> answers.ContractRow:
     )
 
 
-def _position(holding: Holding, listing: Listing) -> tuple[str, answers.ContractRow, float, float]:
+def _position(
+    holding: Holding, listing: Listing, last_trade: str
+) -> tuple[str, answers.ContractRow, float, float]:
     """The fields of a position; IB leaves its exchange empty."""
-    return holding.account, _described(listing, ""), holding.quantity, holding.average_cost
+    described = _described(listing, "", last_trade)
+    return holding.account, described, holding.quantity, holding.average_cost
 
 
-def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.PortfolioValue:
+def _portfolio(
+    holding: Holding, listing: Listing, quote: Quote, last_trade: str
+) -> answers.PortfolioValue:
     """A position at its market price: the mid, else the last, else the close, else its cost."""
     factor = float(listing.multiplier or 1)
     price = holding.average_cost / factor
@@ -358,7 +374,7 @@ def _portfolio(holding: Holding, listing: Listing, quote: Quote) -> answers.Port
         price = next((known for known in (quote.last, quote.close) if known is not None), price)
     value = price * factor * holding.quantity
     return answers.PortfolioValue(
-        contract=_described(listing, listing.primary_exchange or listing.exchange),
+        contract=_described(listing, listing.primary_exchange or listing.exchange, last_trade),
         position=holding.quantity,
         price=price,
         value=value,

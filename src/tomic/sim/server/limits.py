@@ -15,10 +15,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Any, Self
 from zoneinfo import ZoneInfo
+
+from tomic.sim.market import Listing
 
 TEXTS: dict[int, str] = {
     100: "Max rate of messages per second has been exceeded:max={} rec={} ({})",
@@ -307,6 +309,10 @@ _ZONES = {
 """What Java calls zones that the tz database does not know, or means otherwise."""
 
 
+_NEAR_DAYS = 31
+"""How soon an option's last trade is written with its time."""
+
+
 class TimeForm(StrEnum):
     """How the times of executions are written."""
 
@@ -336,6 +342,22 @@ class Times:
     def greeting(self, now: datetime) -> str:
         """The time with which a connection begins."""
         return f"{now.astimezone(zone_named(self.zone)):%Y%m%d %H:%M:%S} {self.zone}"
+
+    def last_trade(self, listing: Listing, today: date) -> str:
+        """
+        When an option last trades: ``20261217``, with time and zone where that is soon.
+
+        The time is in the zone of the login: in Asia a Friday's close reads as Saturday.
+
+        Source: ib_insync #605 and #693, ib_async #203.
+        """
+        if listing.expiry is None or not listing.last_trade_time:
+            return listing.expiry_text
+        if (listing.expiry - today).days > _NEAR_DAYS:
+            return listing.expiry_text
+        close = datetime.combine(listing.expiry, time.fromisoformat(listing.last_trade_time))
+        at = close.replace(tzinfo=zone_named(listing.time_zone_id))
+        return f"{at.astimezone(zone_named(self.zone)):%Y%m%d %H:%M:%S} {self.zone}"
 
     def execution(self, at: datetime, contract_zone: str) -> str:
         """The time of an execution."""

@@ -70,6 +70,18 @@ def trades_at(listing: Listing, exchange: str) -> bool:
     return exchange in named or (exchange == "SMART" and listing.sec_type != "IND")
 
 
+_CONFLICT = (
+    "Parameters in request conflicts with contract parameters received by contract id: "
+    "requested expiry {}, in contract {};"
+)
+
+
+def conflict(contract: ContractSpec, listing: Listing) -> str:
+    """TWS's objection to an id beside the expiry of another contract; empty when there is none."""
+    contradicts = contract.con_id and contract.expiry not in ("", listing.expiry_text)
+    return _CONFLICT.format(contract.expiry, listing.expiry_text) if contradicts else ""
+
+
 def resolve(
     client: Client, req_id: int, contract: ContractSpec, objection: str = ""
 ) -> Listing | None:
@@ -81,7 +93,11 @@ def resolve(
     fitting = find(client.gateway.market, contract)
     listings = [listing for listing in fitting if trades_at(listing, contract.exchange)]
     if len(listings) == 1:
-        return listings[0]
+        contradiction = conflict(contract, listings[0])
+        if not contradiction:
+            return listings[0]
+        client.error(req_id, 478, text=contradiction)
+        return None
     client.error(req_id, 200, text=AMBIGUOUS.format(contract.symbol) if listings else "")
     return None
 
@@ -120,20 +136,26 @@ _ALIKE = {item.name for item in fields(Listing)} & {
 """What a row of contract details says just as a listing does."""
 
 
-def details_row(req_id: int, listing: Listing, under: Listing | None) -> answers.ContractData:
-    """One listing as a row of contract details; *under* is what an option is written on."""
-    expiry = listing.expiry_text
-    last_trade = f"{expiry} {listing.last_trade_time} {listing.time_zone_id}".strip()
+def details_row(
+    req_id: int, listing: Listing, under: Listing | None, last_trade: str
+) -> answers.ContractData:
+    """
+    One listing as a row of contract details.
+
+    Args:
+        under: What an option is written on.
+        last_trade: When it last trades, from `Times.last_trade`.
+    """
     row: dict[str, Any] = {name: getattr(listing, name) for name in _ALIKE}
     row |= {
-        "last_trade": last_trade if expiry and listing.last_trade_time else expiry,
+        "last_trade": last_trade,
         "order_types": "ACTIVETIM,ALERT,DAY,GTC,LMT,MKT,WHATIF",
         "long_name": listing.long_name.encode("unicode_escape").decode("ascii"),
-        "contract_month": expiry[:6],
+        "contract_month": listing.expiry_text[:6],
         "under_symbol": under.symbol if under else "",
         "under_sec_type": under.sec_type if under else "",
         "market_rules": ",".join("26" for _ in listing.valid_exchanges.split(",")),
-        "real_expiry": expiry,
+        "real_expiry": f"{listing.settled:%Y%m%d}" if listing.settled else listing.expiry_text,
     }
     return answers.ContractData(req_id=req_id, **row)
 
@@ -220,13 +242,13 @@ class Lookup:
             self._rows_end(request, done)
 
     def _rows(self, request: requests.ReqContractDetails, rows: Sequence[Listing]) -> None:
-        under_id = rows[0].under_con_id
-        underlyings = (
-            self._client.gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
-        )
+        gateway, under_id = self._client.gateway, rows[0].under_con_id
+        today = gateway.market.now().date()
+        underlyings = gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
         for listing in rows:
             under = underlyings[0] if underlyings and listing.under_con_id == under_id else None
-            self._client.send(details_row(request.req_id, listing, under))
+            last_trade = gateway.times.last_trade(listing, today)
+            self._client.send(details_row(request.req_id, listing, under, last_trade))
             self._client.row_done("contract_details")
 
     def _rows_end(self, request: requests.ReqContractDetails, done: Callable[[], None]) -> None:

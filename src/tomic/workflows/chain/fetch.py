@@ -22,7 +22,7 @@ import asyncio
 import datetime as dt
 import operator
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, SupportsIndex
 
@@ -140,6 +140,10 @@ async def _assembled(
         trading_class=setup.params.trading_class,
         fetch=fetch,
     )
+    if chain.unknown_expiries:
+        days = ", ".join(map(str, chain.unknown_expiries))
+        note = f"listed, but the gateway knows no contract of them, so counted as missing: {days}"
+        chain = replace(chain, notes=(*chain.notes, note))
     if request.recorded_spot is None and not setup.is_open:
         chain = await _filled(chain, request, setup)
     return valuation.complete(chain, settings.market, settings.chain)

@@ -19,7 +19,7 @@ from tomic.config import Settings
 from tomic.config.book import ExitSettings
 from tomic.errors import StoreError, UsageError
 from tomic.journal import campaign, statistics
-from tomic.models import documents
+from tomic.models import Underlying, documents, settles_in_cash
 from tomic.models.documents import first_fault
 from tomic.models.journal import ExitRules, JournalEntry, Note, Snapshot
 from tomic.store import Change, Database
@@ -54,6 +54,11 @@ class Journal:
     fetch: Fetch | None = None
     session: Callable[[], Awaitable[Session]] | None = None
     source: str = "live"
+
+    def underlying(self, symbol: str) -> Underlying:
+        """What an entry's options are written on, as its symbol and the settings tell it."""
+        in_cash = settles_in_cash(symbol, indices=self.settings.market.indices)
+        return Underlying(symbol=symbol, con_id=0, sec_type="IND" if in_cash else "STK")
 
 
 @dataclass(frozen=True, slots=True)

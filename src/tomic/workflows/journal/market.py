@@ -14,7 +14,7 @@ from tomic.config import Settings
 from tomic.errors import EmptyChain, TomicError, ungrouped
 from tomic.models import OptionParams, VolSnapshot
 from tomic.models.journal import Contract
-from tomic.selection import Selection
+from tomic.selection import Selection, as_listed, days_to_expiry
 from tomic.store import Database
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
@@ -58,11 +58,17 @@ def choose_legs(contracts: Sequence[Contract]) -> Chooser:
 
     def choose(params: OptionParams, spot: float, today: dt.date, sigma: float | None) -> Selection:
         if not strikes_of:
-            coming = sorted(day for day in params.expiries if day > today)
+            coming = sorted(
+                day for day in params.expiries if days_to_expiry(params, day, today) > 0
+            )
             if not coming:
                 raise EmptyChain(f"{params.trading_class} lists no expiry to come, so no spot")
             strikes_of[coming[0]] = set()
-        listed = sorted(day for day in strikes_of if day >= today and day in params.expiries)
+        listed: dict[dt.date, set[float]] = {}
+        for day, held in sorted(strikes_of.items()):
+            name = as_listed(params, day)
+            if name is not None and days_to_expiry(params, name, today) >= 0:
+                listed.setdefault(name, set()).update(held)
         if not listed:
             days = ", ".join(map(str, sorted(strikes_of)))
             raise EmptyChain(
@@ -70,8 +76,10 @@ def choose_legs(contracts: Sequence[Contract]) -> Chooser:
                 "tomic journal close --expired records what became of them"
             )
         strikes = {
-            day: tuple(sorted(strikes_of[day] | _around(params, spot, (day - today).days, sigma)))
-            for day in listed
+            day: tuple(
+                sorted(held | _around(params, spot, days_to_expiry(params, day, today), sigma))
+            )
+            for day, held in sorted(listed.items())
         }
         return Selection(
             params.trading_class, params.multiplier, params.exchange, strikes, ("C", "P")

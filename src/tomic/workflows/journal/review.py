@@ -177,13 +177,12 @@ def _observed(
     legs = campaign.held(entry)
     options = [leg for leg in legs if not leg.is_stock]
     marks = marked.prices if marked else {}
-    expiry = campaign.first_expiry(entry) if options else None
     vol = market.vol if market else around.vol
     earnings, ex_dividend, dividend = _events(vol, around)
     return exits.Observed(
         day=day,
         opened=_day(entry.opened_at),
-        dte=(expiry - day).days if expiry else None,
+        dte=campaign.days_left(entry, day),
         pnl=campaign.pnl_against_premium(entry, marks),
         premium=campaign.premium(entry),
         spot=marked.spot if marked else None,

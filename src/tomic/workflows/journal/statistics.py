@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tomic import dates
 from tomic.journal import statistics
 from tomic.journal.statistics import By, ProposalOutcome
-from tomic.models import Proposal
+from tomic.models import ExerciseStyle, Proposal
 from tomic.models.documents import first_fault
 from tomic.models.journal import JournalReport
 from tomic.store import Bars, StoredProposal, VolSeries
@@ -117,8 +117,14 @@ def _outcome(
     except ValidationError as exc:
         return {"void": f"it cannot be read: {first_fault(exc)}"}
     ratio = _vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
-    european = stored.symbol in journal.settings.market.indices
+    settled = proposal.as_of + dt.timedelta(seconds=proposal.tau * dates.YEAR_SECONDS)
+    if stored.symbol in dates.AM_SETTLED and settled.astimezone(dates.NEW_YORK).time() < _NOON:
+        return {"void": "settled at an opening, whose value is no close and is not stored"}
+    european = journal.underlying(stored.symbol).exercise_style is ExerciseStyle.EUROPEAN
     return statistics.settle_proposal(proposal, spot, vol_ratio=ratio, is_american=not european)
+
+
+_NOON = dt.time(12)
 
 
 def close_on(bars: Bars | None, day: dt.date) -> float | None:

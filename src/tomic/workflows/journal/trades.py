@@ -18,7 +18,14 @@ from tomic.errors import TomicError, UsageError
 from tomic.ib import account
 from tomic.journal import campaign, reading
 from tomic.legs import NamedLeg
-from tomic.models import Proposal, VolSnapshot, journal as nouns
+from tomic.models import (
+    ExerciseStyle,
+    Proposal,
+    Underlying,
+    VolSnapshot,
+    journal as nouns,
+    settles_in_cash,
+)
 from tomic.models.book import Position
 from tomic.portfolio import grouping
 from tomic.store import Database
@@ -255,7 +262,10 @@ async def settle(
     journal: Journal, entry_id: int, *, at: dt.datetime | None = None, spot: float | None = None
 ) -> Recorded:
     """
-    Record what became of the expired options of an entry, at the price of their last day.
+    Record what became of the expired options of an entry, at the price that settled them.
+
+    That is the close of their last day. Options of an index that are settled at an opening (SPX,
+    VIX) have a value of their own, which no price history holds: it must be given.
 
     Raises:
         UsageError: Nothing has expired, that price is not known, or the time is yet to come.
@@ -266,25 +276,67 @@ async def settle(
     entry = await entries.load(journal, entry_id)
     now = at or await journal.clock()
     day = now.astimezone(dates.NEW_YORK).date()
-    gone = [leg.expiry for leg in _held_of(entry) if leg.expiry is not None and leg.expiry <= day]
-    if not gone:
+    underlying = journal.underlying(entry.symbol)
+    ends_at = {
+        leg: _settled_at(underlying, leg) for leg in _held_of(entry) if leg.expiry is not None
+    }
+    first = min(ends_at.values(), default=None)
+    if first is None or first.date() > day:
         raise UsageError(f"entry {entry_id} holds nothing that has expired by {day}")
-    expiry = min(gone)
-    moment = at or dt.datetime.combine(expiry, dt.time(16), dates.NEW_YORK)
+    due = [leg for leg, end in ends_at.items() if end == first]
+    settled_on, moment = first.date(), at or first
     if moment > await journal.clock():
         raise UsageError(
-            f"{expiry} is not over; record what became of its options from 16:00 New York on"
+            f"{settled_on} is not over; record what became of its options from "
+            f"{first:%H:%M} New York on"
         )
-    price = spot if spot is not None else await _close_on(journal, entry.symbol, expiry)
-    in_cash = entry.symbol in journal.settings.market.indices
-    owned = campaign.held(entry)
-    ends = campaign.settlement(owned, expired_by=expiry, spot=price, in_cash=in_cash)
+    if spot is None:
+        _check_price_is_a_close(entry.symbol, due, settled_on)
+    price = spot if spot is not None else await _close_on(journal, entry.symbol, settled_on)
+    ends = campaign.settlement(
+        due, expired_by=settled_on, spot=price, in_cash=underlying.settles_in_cash
+    )
     recorded, moment = Recorded(entry), max(moment, entry.opened_at)
     for action, fills in ends.items():
         count = campaign.count_structures(fills)
         trade = nouns.Trade(at=moment, action=action, fills=fills, structures=count, spot=price)
         recorded = await _record(journal, entry, trade)
-    return Recorded(recorded.entry, (f"{entry.symbol} closed at {price:g} on {expiry}",))
+    how = "settled" if _at_open(entry.symbol, due[0]) else "closed"
+    return Recorded(recorded.entry, (f"{entry.symbol} {how} at {price:g} on {settled_on}",))
+
+
+_OPENING_VALUES = {"SPX": "SET", "VIX": "VRO"}
+"""Index to the symbol under which its settlement value at the open is published."""
+
+
+def _at_open(symbol: str, leg: nouns.Held) -> bool:
+    return dates.settles_at_open(leg.trading_class, symbol=symbol) and settles_in_cash(symbol)
+
+
+def _settled_at(underlying: Underlying, leg: nouns.Held) -> dt.datetime:
+    assert leg.expiry is not None
+    if _at_open(underlying.symbol, leg):
+        return dates.expiry_moment(
+            leg.expiry, underlying=underlying, trading_class=leg.trading_class
+        )
+    return dt.datetime.combine(leg.expiry, dt.time(16), dates.NEW_YORK)
+
+
+def _check_price_is_a_close(symbol: str, legs: Sequence[nouns.Held], day: dt.date) -> None:
+    """Refuse to take a close for what is settled, or may be settled, at the open."""
+    name = _OPENING_VALUES.get(symbol, "the special opening quotation")
+    if _at_open(symbol, legs[0]):
+        raise UsageError(
+            f"options on {symbol} were settled at the open of {day}, at {name}, which is no price "
+            f"of {symbol} and is not stored; pass it as --spot"
+        )
+    unnamed = any(not leg.trading_class for leg in legs)
+    if unnamed and symbol in dates.AM_SETTLED and dates.is_monthly(day, (), trading_class=symbol):
+        raise UsageError(
+            f"options on {symbol} of {day} are settled at the open ({name}) in class {symbol} and "
+            "at the close in the other, and the entry does not say which it holds; pass its value "
+            "as --spot"
+        )
 
 
 async def _close_on(journal: Journal, symbol: str, day: dt.date) -> float:
@@ -303,21 +355,37 @@ async def assign(
     *,
     at: dt.datetime | None = None,
     commission: float = 0.0,
+    spot: float | None = None,
 ) -> Recorded:
     """
     Record the early exercise or assignment of contracts of one leg; *leg* says how many.
 
+    Options of an index that may be exercised early (OEX) are settled in cash, at *spot* or at the
+    stored close of the day.
+
     Raises:
-        UsageError: Not so many of it are held, or the time is yet to come.
+        UsageError: Not so many of it are held, they cannot be exercised early, the price is not
+            known, or the time is yet to come.
     """
     await entries.refuse_future(journal, at)
     entry = await entries.load(journal, entry_id)
     own = next((each for each in _held_of(entry) if each.key == leg.key), None)
     if own is None:
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
-    fills = campaign.exercise(own, abs(leg.quantity))
-    fills = (fills[0].model_copy(update={"commission": commission}), fills[1])
     moment = at or campaign.not_before(entry, await journal.clock())
+    underlying, level = journal.underlying(entry.symbol), None
+    if underlying.settles_in_cash:
+        style = underlying.exercise_style_of(own.trading_class)
+        if style is ExerciseStyle.EUROPEAN:
+            raise UsageError(
+                f"options on {entry.symbol} are European and settled in cash: none is assigned "
+                "early and no shares change hands; tomic journal close --expired records their "
+                "settlement"
+            )
+        day = moment.astimezone(dates.NEW_YORK).date()
+        level = spot if spot is not None else await _close_on(journal, entry.symbol, day)
+    option, *shares = campaign.exercise(own, abs(leg.quantity), index_level=level)
+    fills = (option.model_copy(update={"commission": commission}), *shares)
     trade = nouns.Trade(at=moment, action=nouns.Action.ASSIGN, fills=fills)
     return await _record(journal, entry, trade)
 
@@ -523,6 +591,10 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
         TomicError: Nobody answers and no price was given.
     """
     await entries.refuse_future(journal, ticket.at)
+    if any(leg.is_stock for leg in draft.legs) and settles_in_cash(draft.symbol):
+        raise UsageError(
+            f"there are no shares of {draft.symbol}: it is an index, whose options settle in cash"
+        )
     strategy = notes.strategy or draft.strategy
     rules = entries.rules_for(journal.settings, strategy, notes.rules)
     if notes.continues is not None:
@@ -530,7 +602,8 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
     proposal, market, why = draft.proposal, None, ""
     if proposal is not None and ticket.price is None:
         # Taken as it was scored: at that moment, at those marks.
-        european = proposal.symbol in journal.settings.market.indices
+        style = journal.underlying(proposal.symbol).exercise_style
+        european = style is ExerciseStyle.EUROPEAN
         marks: nouns.Snapshot | None = _proposed_marks(
             proposal, draft.structures, european=european
         )

@@ -442,7 +442,9 @@ async def _quote_options(work: _Reading) -> None:
     """Quote every living option."""
     session, rules = work.session, work.settings.chain
     options = [leg for leg in work.legs if leg.is_option]
-    living = [leg for leg in options if leg.expiry and leg.expiry >= work.today]
+    living = [
+        leg for leg in options if (settled := dates.settlement_of(leg)) and settled >= work.today
+    ]
     patience = Patience(rules.silent_s)
 
     async def quote(leg: Position, on_asked: Callable[[], None]) -> OptionQuote:
@@ -832,7 +834,9 @@ async def broker_margin(
     for position in proposed:
         if position.con_id is None:
             raise errors.DataError(f"{position.contract}: the gateway gave no contract id")
-    order = [account.OrderLeg(account.leg_contract(leg), leg.quantity) for leg in proposed]
+    order = [
+        account.OrderLeg(account.leg_contract(leg), leg.quantity, leg.contract) for leg in proposed
+    ]
     _check_one_underlying(leg.contract.symbol for leg in order)
     where = account_name or proposed[0].account
     return await account.what_if(
