@@ -319,8 +319,8 @@ def test_a_known_option_is_asked_by_its_id():
     contract = convert.option_contract(SPY, CLASS, PAIR, 7)
 
     assert (contract.conId, contract.exchange, contract.symbol) == (7, "SMART", "SPY")
-    said = (contract.lastTradeDateOrContractMonth, contract.right, contract.tradingClass)
-    assert said == ("", "", "")
+    assert (contract.lastTradeDateOrContractMonth, contract.tradingClass) == ("", "")
+    assert contract.right == "C"  # by which its open interest is told from that of the put
     assert (contract.strike, contract.multiplier) == (0.0, "")
 
 

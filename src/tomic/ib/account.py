@@ -117,7 +117,11 @@ def leg_contract(position: Position) -> ib_async.Contract:
     """The contract of a position, to ask market data for: by its id where that is known."""
     if position.con_id:
         return convert.known_contract(
-            position.con_id, position.sec_type, position.symbol, position.currency
+            position.con_id,
+            position.sec_type,
+            position.symbol,
+            position.currency,
+            position.right or "",
         )
     return ib_async.Contract(
         secType=position.sec_type,

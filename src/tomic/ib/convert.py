@@ -396,20 +396,23 @@ def option_contract(
 ) -> ib_async.Contract:
     """One option by its id, else fully described; see `known_contract`."""
     if con_id:
-        return known_contract(con_id, "OPT", underlying.symbol, underlying.currency)
+        return known_contract(con_id, "OPT", underlying.symbol, underlying.currency, pair.right)
     contract = open_option_contract(underlying, params, pair.expiry, pair.right)
     contract.strike = pair.strike
     return contract
 
 
-def known_contract(con_id: int, sec_type: str, symbol: str, currency: str) -> ib_async.Contract:
+def known_contract(
+    con_id: int, sec_type: str, symbol: str, currency: str, right: str = ""
+) -> ib_async.Contract:
     """
     A contract by its id.
 
     Nothing is said beside it that may change or differ from what IB holds: a date of another zone
-    is refused with 478.
+    is refused with 478. The right tells which open interest is the option's own.
     """
     return ib_async.Contract(
+        right=right,
         secType=sec_type,
         conId=con_id,
         symbol=wire_symbol(symbol),

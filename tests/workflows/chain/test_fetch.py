@@ -551,6 +551,7 @@ def test_a_near_expiry_read_in_an_asian_login():
     assert there.status == here.status
     assert there.status["ok"] == len(there.chain)
     assert (there.chain["con_id"] == here.chain["con_id"]).all()
+    assert np.isfinite(there.chain["open_interest"]).mean() > 0.9
     assert not [note for note in there.notes if "names" in note]
 
 
