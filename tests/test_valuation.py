@@ -416,3 +416,24 @@ def recorded_chain(listed, day, recorded):
         rate=0.045,
         trading_class=listed,
     )
+
+
+@pytest.mark.parametrize("sides", ["C", "P"])
+def test_volatilities_of_ib_imply_the_future_of_one_side(sides):
+    """Where IB gave some of one side their volatility, the others take the forward behind it."""
+    chain = vix(sides)
+    told = np.arange(len(chain)) % 2 == 0
+    given = chain.with_columns(
+        iv=np.where(told, 0.9, np.nan), greeks_source=np.where(told, "ib", "none")
+    )
+
+    found = valuation.with_local_greeks(given)
+
+    assert found.carries[0].forward_source == "volatility"
+    assert found.carries[0].forward == pytest.approx(16.5, abs=0.02)
+    assert found["iv"] == pytest.approx([0.9] * len(found), abs=0.01)
+    assert list(found["greeks_source"]) == np.where(told, "ib", "local").tolist()
+    assert np.abs(found["delta"][~told]).max() < 1.0
+    # Two of them could both be wrong.
+    two = given.where((np.cumsum(told) <= 2) | ~told)
+    assert valuation.carries(two)[two.expiries[0]].forward is None

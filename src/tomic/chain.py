@@ -201,10 +201,14 @@ class Chain:
         return self.underlying.symbol
 
     @property
+    def exercise_style(self) -> ExerciseStyle:
+        """When options of its class may be exercised."""
+        return self.underlying.exercise_style_of(self.trading_class)
+
+    @property
     def is_american(self) -> bool:
         """Whether its options may be exercised early."""
-        style = self.underlying.exercise_style_of(self.trading_class)
-        return style is ExerciseStyle.AMERICAN
+        return self.exercise_style is ExerciseStyle.AMERICAN
 
     @property
     def is_call(self) -> BoolArray:

@@ -71,7 +71,7 @@ class Definition(Figure):
 _OPTION = "black_scholes.greeks(100.0, 95.0, 30 / 365, 0.05, 0.0, 0.25, False)"
 _GREEKS_CAVEAT = (
     "IB's model where it gave one; ours, marked local, allows early exercise except for index "
-    "options"
+    "options, and is per unit of the forward for volatility indices"
 )
 _HAUG = 'Haug (2007), "The Complete Guide to Option Pricing Formulas"'
 _CLOSES = "[100.0, 101.0, 99.0, 102.0, 103.0, 101.0, 104.0]"
@@ -168,6 +168,17 @@ _CHAIN = (
         kernel="tomic.quant.parity.forward_from_parity",
         example="parity.forward_from_parity([99.0, 100.0, 101.0], [3.5, 2.9, 2.4], [2.1, 2.5, "
         "3.0], 0.0, 0.1).forward", result=100.4),
+    Definition("implied_rate", "rate implied by parity", "fraction a year", label="rate",
+        decimals=2, factor=100.0,
+        meaning="The rate to an expiry that European options themselves imply.",
+        formula="-ln(D) / t, -D the slope of C - P over the strikes, weighted and robust",
+        source='Stoll (1969); Huber (1964), "Robust Estimation of a Location Parameter"',
+        caveat="sure from some sixty strikes on, below that drawn from the other expiries; never "
+        "of American options",
+        kernel="tomic.quant.parity.discount_from_parity",
+        example="parity.discount_from_parity([96.0, 97.0, 98.0, 99.0, 100.0, 101.0, 102.0, "
+        "103.0], [5.312, 4.532, 3.752, 3.072, 2.392, 1.912, 1.532, 1.152], [1.0, 1.2, 1.4, 1.7, "
+        "2.0, 2.5, 3.1, 3.7]).rate(0.5)[0]", result=0.0404054),
     Definition("atm_iv", "at-the-money IV", "fraction per square-root year", label="ATM IV",
         decimals=2, factor=100.0, meaning="Implied volatility of an expiry at its forward.",
         formula="linear in variance and log strike between the two strikes around the forward",

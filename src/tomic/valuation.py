@@ -24,7 +24,9 @@ from tomic.quant import parity
 
 _FROZEN_PAIRS = 20
 """Pairs with identical call and put IV from which a chain is taken for frozen."""
-_MOST_RATE_ERROR = 0.01
+_IMPLIED = ("parity", "volatility")
+"""Sources of forwards that options imply."""
+_MOST_RATE_ERROR = 0.005
 """Standard error of an implied rate from which `market.rate` is no worse, a fraction a year."""
 _SURE_RATE_ERROR = 0.002
 """Standard error up to which an expiry's rate counts as its own, not that of the curve."""
@@ -41,6 +43,8 @@ _BORROW_YIELD = 0.06
 _BORROW_CARRY = 0.01
 """And how far that must carry the forward, as a share of the spot."""
 _BORROW_ROUNDS = 6
+_IV_FORWARD_ERROR = 0.005
+"""Standard error of a forward from volatilities up to which it is used, as a share of it."""
 _NAMED_DAYS = 4
 _FROZEN_TYPES = {DataType.LIVE: DataType.FROZEN, DataType.DELAYED: DataType.DELAYED_FROZEN}
 
@@ -244,7 +248,7 @@ def is_on_forward(chain: Chain, by_expiry: Mapping[dt.date, Carry]) -> bool:
         return True
     for expiry, rows in _expiry_rows(chain):
         carry, tau = by_expiry.get(expiry), float(chain["tau"][rows][0])
-        if carry is not None and carry.forward is not None and carry.forward_source == "parity":
+        if carry is not None and carry.forward is not None and carry.forward_source in _IMPLIED:
             off = abs(math.log(carry.forward / chain.spot.price) - carry.rate * tau)
             if off > _STALE_SPOT + _MOST_YIELD * tau:
                 return True
@@ -282,9 +286,10 @@ def implied_carries(chain: Chain) -> tuple[Carry, ...]:
 
     Rates are implied from European options only: by each expiry's own line where its strikes are
     many, drawn to a curve through all expiries where they are few, and `chain.rate` where even that
-    is off by more than a point. Forwards come from the pairs nearest the money, of American options
+    is off by half a point. Forwards come from the pairs nearest the money, of American options
     with early exercise left in: near the money it moves calls and puts nearly equally, except for
-    shares that are hard to borrow, where it is taken off. An expiry
+    shares that are hard to borrow, where it is taken off. Options on one side imply the
+    forward that IB's volatilities of at least three of them belong to. Failing all that, an expiry
     without a pair is carried from the spot where the yield is known and the spot can be held; else
     it has no forward.
     """
@@ -310,6 +315,7 @@ class _Strip(NamedTuple):
     """The pairs of one expiry with a market on both sides."""
 
     expiry: dt.date
+    rows: slice
     tau: float
     strike: FloatArray
     call: FloatArray
@@ -334,7 +340,7 @@ class _Strip(NamedTuple):
         tau = float(chain["tau"][rows][0])
         put = call + 1
         return cls(
-            expiry, tau, strike[call], mid[call], mid[put], spread[call] + spread[put], ~apart
+            expiry, rows, tau, strike[call], mid[call], mid[put], spread[call] + spread[put], ~apart
         )
 
 
@@ -369,6 +375,8 @@ def _carry(chain: Chain, strip: _Strip, rate: float, error: float, source: Any) 
             "forward_source": "parity",
             "forward_error": None if math.isnan(pairs.error) else float(f"{pairs.error:.4g}"),
         }
+    elif (of_iv := _of_volatilities(chain, strip, rate)) is not None:
+        known |= {"forward": float(f"{of_iv:.10g}"), "forward_source": "volatility"}
     elif chain.div_yield is not None and chain.symbol not in VOLATILITY_INDICES:
         carried = chain.spot.price * math.exp((rate - chain.div_yield) * strip.tau)
         if math.isfinite(carried):
@@ -381,6 +389,29 @@ def _carry(chain: Chain, strip: _Strip, rate: float, error: float, source: Any) 
         discount=round(math.exp(-rate * strip.tau), 7),
         **known,
     )
+
+
+def _of_volatilities(chain: Chain, strip: _Strip, rate: float) -> float | None:
+    """The forward that IB's own volatilities belong to; None where too few options tell."""
+    bid, ask = chain["bid"][strip.rows], chain["ask"][strip.rows]
+    told = (chain["greeks_source"][strip.rows] == "ib") & (bid > 0.0) & (ask >= bid)
+    if chain.is_american:
+        # Out of the money early exercise is worth next to nothing.
+        spot, strike = chain.spot.price, chain["strike"][strip.rows]
+        told &= np.where(chain.is_call[strip.rows], strike >= spot, strike <= spot)
+    if not told.any():
+        return None
+    found = parity.forward_from_volatility(
+        chain["strike"][strip.rows][told],
+        (0.5 * (bid + ask))[told],
+        chain["iv"][strip.rows][told],
+        chain.is_call[strip.rows][told],
+        rate,
+        strip.tau,
+    )
+    # One option may be quoted wide; several that agree are not wrong together.
+    sure = found.n >= parity.LEAST_PAIRS and found.error <= _IV_FORWARD_ERROR * found.forward
+    return found.forward if sure else None
 
 
 def _is_hard_to_borrow(chain: Chain, forward: float, rate: float, tau: float) -> bool:

@@ -364,3 +364,24 @@ def test_spx_expiries_imply_rates_that_agree():
     assert len(steps) == 6
     assert every.size > 60
     assert 1e4 * every.max() < 20.0
+
+
+@pytest.mark.parametrize("sides", [(True,), (False,), (True, False)])
+def test_prices_and_volatilities_tell_their_forward(sides):
+    """The future of 16.5 comes back from one side at 90 %, however far the strikes lie."""
+    strike = np.array([10.0, 13.0, 16.0, 18.0, 20.0, 30.0, 60.0])
+    k, call = (x.ravel() for x in np.broadcast_arrays(strike, np.array(sides)[:, None]))
+    mid = math.exp(-0.045 * 0.08) * black_scholes.undiscounted(16.5, k, 0.9 * 0.08**0.5, call)
+
+    found = parity.forward_from_volatility(k, mid, np.full(k.size, 0.9), call, 0.045, 0.08)
+
+    assert found.forward == pytest.approx(16.5, rel=1e-9)
+    assert found.error < 1e-8
+    assert found.n >= 3
+
+
+def test_impossible_prices_have_no_forward():
+    """A put above its strike, a missing volatility, no time: nothing is implied."""
+    for mid, iv, tau in ((120.0, 0.2, 0.1), (5.0, NAN, 0.1), (5.0, 0.2, 0.0), (0.0, 0.2, 0.1)):
+        found = parity.forward_from_volatility([100.0], [mid], [iv], [False], 0.04, tau)
+        assert (found.n, math.isnan(found.forward)) == (0, True)

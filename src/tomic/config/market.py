@@ -150,7 +150,7 @@ class MarketSettings(Section):
     classes: dict[Symbol, str] = Field(default_factory=dict)
     """Trading class of a symbol that has several, as `chain.trading_class`: "ASML@AEB" = "ASM"."""
     rate: float = Field(default=0.045, gt=-0.1, lt=1.0)
-    """Interest rate for pricing, continuously compounded, fraction a year."""
+    """Interest rate where options imply none, continuously compounded, fraction a year."""
     parity_rate: float = Field(default=0.05, gt=-0.1, lt=1.0)
     """Interest rate of the column ParityDeviation alone, as in the original program."""
     spot_timeout_s: Seconds = 4.0

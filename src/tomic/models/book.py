@@ -116,7 +116,7 @@ class Mark(Marked):
     greeks_source: Literal["ib", "local", "none"] = "none"
     forward: float | None = None
     """Of its expiry, currency per share; None where the options held imply none."""
-    forward_source: Literal["parity", "spot", "future", "none"] = "none"
+    forward_source: Literal["parity", "volatility", "spot", "future", "none"] = "none"
     """As in `Carry`."""
     rate: float | None = None
     """To its expiry, fraction a year; None: `Book.interest`."""

@@ -270,9 +270,10 @@ class Carry(Model):
     expiry: dt.date
     forward: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     """Currency per share; None where nothing implies it, and then nothing is computed from it."""
-    forward_source: Literal["parity", "spot", "future", "none"] = "none"
+    forward_source: Literal["parity", "volatility", "spot", "future", "none"] = "none"
     """
-    ``parity``: of pairs of call and put. ``spot``: carried at `rate` less a known yield.
+    ``parity``: of pairs of call and put. ``volatility``: of options on one side, the one that IB's
+    volatilities of them belong to. ``spot``: carried at `rate` less a known yield.
     ``future``: the price of the future that the options are on.
     """
     forward_error: float | None = None

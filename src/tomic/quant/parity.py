@@ -87,12 +87,61 @@ def forward_from_parity(
     near = np.argsort(away, kind="stable")[:pairs]
     # Where strikes lie far apart, further ones would bring in early exercise.
     chosen = forward[near[(away[near] <= PARITY_WIDTH) | (np.arange(near.size) < LEAST_PAIRS)]]
-    centre = float(np.median(chosen))
-    scatter = 1.4826 * float(np.median(np.abs(chosen - centre)))
-    n = int(chosen.size)
+    return _median_forward(chosen)
+
+
+def _median_forward(forward: FloatArray) -> ParityForward:
+    centre = float(np.median(forward))
+    scatter = 1.4826 * float(np.median(np.abs(forward - centre)))
+    n = int(forward.size)
     # The median of normal errors is sqrt(pi / 2) less efficient than their mean.
     error = math.sqrt(0.5 * math.pi / n) * scatter if n > 1 else math.nan
     return ParityForward(centre, error, n)
+
+
+IV_WING = 0.2
+"""Least delta, without sign, of an option whose price says where the forward is."""
+_HALVINGS = 60
+
+
+def forward_from_volatility(
+    strike: Num, mid: Num, iv: Num, is_call: Num, rate: float, tau: float
+) -> ParityForward:
+    """
+    Forward at which Black's formula gives the prices of European options at known volatilities.
+
+    For one side alone, where somebody who knew the forward, such as IB's model, gave volatilities:
+    prices and volatilities together tell which one that was. Median over the options that move
+    with it, deltas of `IV_WING` and more; a price that no forward gives does not count.
+
+    Args:
+        strike, mid, iv, is_call: One shape; currency per share and fractions, ``is_call`` bool.
+        rate: Continuously compounded, fraction per year.
+        tau: Years to expiry.
+
+    Source: Black (1976), solved by bisection for the forward.
+    """
+    # Here and not above: scipy takes 0.3 s to import, and plain parity does without.
+    from scipy.special import ndtr
+
+    k, price, sigma, right = same_shape(strike=strike, mid=mid, iv=iv, is_call=is_call)
+    known = (k > 0.0) & (price > 0.0) & (sigma > 0.0) & np.isfinite(k + price + sigma)
+    if not known.any() or not (tau > 0.0 and math.isfinite(rate)):
+        return ParityForward(math.nan, math.nan, 0)
+    k, call = k[known], right[known] > 0.0
+    total, sign = sigma[known] * math.sqrt(tau), np.where(call, 1.0, -1.0)
+    target = price[known] * math.exp(rate * tau) / k
+    low, high = -8.0 * total - 2.0, 8.0 * total + 2.0
+    for _ in range(_HALVINGS):
+        x = 0.5 * (low + high)
+        d1 = x / total + 0.5 * total
+        value = sign * (np.exp(x) * ndtr(sign * d1) - ndtr(sign * (d1 - total)))
+        # A call rises with the forward, a put falls.
+        above = (value > target) == call
+        low, high = np.where(above, low, x), np.where(above, x, high)
+    moves = (ndtr(sign * d1) >= IV_WING) & (np.abs(value - target) <= 1e-9 * (1.0 + target))
+    forward = (k * np.exp(x))[moves]
+    return _median_forward(forward) if forward.size else ParityForward(math.nan, math.nan, 0)
 
 
 class ParityLine(NamedTuple):

@@ -175,7 +175,8 @@ def measure(batch: Batch, board: Board) -> Measures:
         max_loss=outline.max_loss,
         profit=_profit(batch, first, form, outline),
         requirement=requirement,
-        margin=requirement - credit,
+        # Discounted and back: what rounding leaves of nothing is no margin.
+        margin=np.round(requirement - credit, 9) + 0.0,
         pos=probability.pos(first.forecast, form),
         ev=probability.ev(first.forecast, form),
         loss_chance=below.probability,

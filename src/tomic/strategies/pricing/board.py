@@ -512,6 +512,7 @@ def _outlooks(
             tau=tau,
             forward=float(forward[first]),
             discount=math.exp(-float(rows.rate[first]) * tau),
+            rate=float(rows.rate[first]),
             div_yield=float(yields[first]),
             smile=fit.smile,
             market=fit.law,

@@ -50,16 +50,13 @@ class Outlook:
     tau: float
     forward: float
     discount: float
+    rate: float
+    """Behind `discount`, continuously compounded, fraction per year."""
     div_yield: float
     """What carries spot to forward at `rate`, fraction per year."""
     smile: Smile
     market: Density
     forecast: Density
-
-    @property
-    def rate(self) -> float:
-        """Behind `discount`, continuously compounded, fraction per year."""
-        return -math.log(self.discount) / self.tau
 
     @property
     def atm_iv(self) -> float:
