@@ -188,7 +188,7 @@ class Fence:
         if not self._asked:
             self._ask(self._clock())
 
-    def _ask(self, moment: float) -> None:
+    def _ask(self, moment: float, *, shared: bool = True) -> None:
         """
         Ask for the time, unless a question that left after *moment* is under way.
 
@@ -196,9 +196,16 @@ class Fence:
         """
         waits = self._queued is not None and self._queued.waiting
         just_asked = self._asked and self._clock() - self._asked_at < max(_AGAIN_S, self.lag_s / 4)
-        if waits or just_asked or any(asked_at >= moment for asked_at in self._asked):
+        if waits or (shared and just_asked) or any(asked_at >= moment for asked_at in self._asked):
             return
         self._queued = self._pacer.post(self.ask_time, Priority.URGENT)
+
+    async def passed(self, moment: float) -> bool:
+        """Whether all is read that was said up to *moment*; it is asked for at once."""
+        self._ask(moment, shared=False)
+        return not await self.hears(asyncio.Event(), moment, others=False) and (
+            self.read_up_to >= moment
+        )
 
     async def hears(self, event: asyncio.Event, moment: float, *, others: bool) -> bool:
         """

@@ -152,6 +152,12 @@ class Pacer:
         """Whether nothing may leave just now."""
         return self._held
 
+    @property
+    def takes_s(self) -> float:
+        """How long it takes until all that waits has left."""
+        pause_s = max(self._paused_until - self._clock(), 0.0)
+        return pause_s + self.waiting * max(self._interval, 1.0 / CAREFUL_RATE)
+
     async def wait_idle(self) -> None:
         """Return when nothing waits. Safe to cancel."""
         await self._idle.wait()
