@@ -23,7 +23,7 @@ _BEHIND_S = 1.0
 """So much later than at best: more is being sent to us than the link takes."""
 _LOOKS_BEHIND_S = 0.2
 """Something that answers so late may be slow itself; the time tells whether the link is."""
-_STALL_S, _SEVERAL = 0.03, 3
+_STALL_S, _SEVERAL = 0.045, 3
 _LONGER = 3.0
 """Answers that come so much later than at best show that the gateway had stood still."""
 _NATURAL_S = 0.3
