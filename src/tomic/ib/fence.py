@@ -23,7 +23,7 @@ _BEHIND_S = 1.0
 """So much later than at best: more is being sent to us than the link takes."""
 _LOOKS_BEHIND_S = 0.2
 """Something that answers so late may be slow itself; the time tells whether the link is."""
-_STALL_S, _SEVERAL = 0.03, 3
+_STALL_S, _SEVERAL = 0.045, 3
 _LONGER = 3.0
 """Answers that come so much later than at best show that the gateway had stood still."""
 _NATURAL_S = 0.3
@@ -188,7 +188,7 @@ class Fence:
         if not self._asked:
             self._ask(self._clock())
 
-    def _ask(self, moment: float) -> None:
+    def _ask(self, moment: float, *, shared: bool = True) -> None:
         """
         Ask for the time, unless a question that left after *moment* is under way.
 
@@ -196,9 +196,16 @@ class Fence:
         """
         waits = self._queued is not None and self._queued.waiting
         just_asked = self._asked and self._clock() - self._asked_at < max(_AGAIN_S, self.lag_s / 4)
-        if waits or just_asked or any(asked_at >= moment for asked_at in self._asked):
+        if waits or (shared and just_asked) or any(asked_at >= moment for asked_at in self._asked):
             return
         self._queued = self._pacer.post(self.ask_time, Priority.URGENT)
+
+    async def passed(self, moment: float) -> bool:
+        """Whether all is read that was said up to *moment*; it is asked for at once."""
+        self._ask(moment, shared=False)
+        return not await self.hears(asyncio.Event(), moment, others=False) and (
+            self.read_up_to >= moment
+        )
 
     async def hears(self, event: asyncio.Event, moment: float, *, others: bool) -> bool:
         """

@@ -27,7 +27,7 @@ _STALL_S, _CAREFUL_S = 0.02, 2.0
 """After a message that was so late, the careful rate for a while. A machine that stalls us also
 stalls a gateway on it, which then reads several messages at once: 45 a second may bunch for 89 ms
 before 50 are counted in one second, 48 for 21 ms only."""
-_BUSY_S = 10.0
+_BUSY_S = 5.0
 """The careful rate for so long after a stall of the gateway: the next may show nothing, as when
 only cancels are sent, to which nothing is answered."""
 _MOST, _SECOND_S = 49, 1.002
@@ -151,6 +151,12 @@ class Pacer:
     def held(self) -> bool:
         """Whether nothing may leave just now."""
         return self._held
+
+    @property
+    def takes_s(self) -> float:
+        """How long it takes until all that waits has left."""
+        pause_s = max(self._paused_until - self._clock(), 0.0)
+        return pause_s + self.waiting * max(self._interval, 1.0 / CAREFUL_RATE)
 
     async def wait_idle(self) -> None:
         """Return when nothing waits. Safe to cancel."""
