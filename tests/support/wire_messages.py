@@ -262,7 +262,7 @@ def _what_if(*faults: Fault) -> Callable[[], str]:
         assert details.contract is not None
         margin = await account.what_if(
             run.session,
-            [account.OrderLeg(details.contract, -1.0)],
+            [account.OrderLeg(details.contract, -1.0, "SPY")],
             account="DU1234567",
             timeout_s=5.0,
         )

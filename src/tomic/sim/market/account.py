@@ -72,6 +72,8 @@ class UnderlyingLeg:
     expiry: str = ""
     fx: float = 1.0
     """Dollars for one unit of its currency, in which *price*, *spot* and *strike* are."""
+    currency: str = "USD"
+    """As the ledger counts it: pounds for what is quoted in pence."""
 
 
 def in_dollars(currency: str) -> float:
@@ -186,17 +188,22 @@ def _ledger(
     """
     What all accounts together hold in each currency, and in the base.
 
-    An account with another base keeps some of its cash in that, the rest in dollars, in which
-    everything it holds is traded.
+    An account with another base keeps some of its cash in that, the rest in dollars.
     """
-    stock = sum(x.quantity * x.price for x in lines if not x.right)
-    option = sum(x.quantity * x.price * x.multiplier for x in lines if x.right)
     at_home = cash if currency == "USD" else 0.25 * cash
-    dollars = {"USD": (cash if currency == "USD" else cash - at_home, stock, option)}
-    parts = dollars if currency == "USD" else {currency: (at_home, 0.0, 0.0), **dollars}
+    parts: dict[str, tuple[float, float, float]] = {currency: (at_home, 0.0, 0.0)}
+    for name in dict.fromkeys(["USD", *(line.currency for line in lines)]):
+        own = [line for line in lines if line.currency == name]
+        stock = sum(x.quantity * x.price * x.fx for x in own if not x.right)
+        option = sum(x.quantity * x.price * x.multiplier * x.fx for x in own if x.right)
+        kept = parts.get(name, (0.0, 0.0, 0.0))[0]
+        if name == "USD" != currency:
+            kept = cash - at_home
+        parts[name] = (kept, stock, option)
+    total = (cash, sum(part[1] for part in parts.values()), sum(part[2] for part in parts.values()))
     rows: dict[str, dict[str, str]] = {}
     rate = PER_DOLLAR[currency]
-    rows["BASE"] = _ledger_row("BASE", (cash, stock, option), rate, 1.0)
+    rows["BASE"] = _ledger_row("BASE", total, rate, 1.0)
     for name, amounts in parts.items():
         units = PER_DOLLAR[name]
         rows[name] = _ledger_row(name, amounts, units, rate / units)

@@ -265,6 +265,7 @@ class ModelMarket:
             multiplier=float(listing.multiplier or 1),
             strike=listing.strike,
             fx=accounting.in_dollars(listing.currency) / listing.magnifier,
+            currency=listing.currency,
             right=listing.right,
             expiry=listing.expiry_text,
         )

@@ -383,11 +383,12 @@ class Times:
         """The time with which a connection begins."""
         return f"{now.astimezone(zone_named(self.zone)):%Y%m%d %H:%M:%S} {self.zone}"
 
-    def last_trade(self, listing: Listing, today: date) -> str:
+    def last_trade(self, listing: Listing, today: date, zone: str = "") -> str:
         """
         When an option last trades: ``20261217``, with time and zone where that is soon.
 
-        The time is in the zone of the login: in Asia a Friday's close reads as Saturday.
+        The time is in the zone of the login, unless a *zone* is given: in Asia a Friday's close
+        reads as Saturday.
 
         Source: ib_insync #605 and #693, ib_async #203.
         """
@@ -397,7 +398,8 @@ class Times:
             return listing.expiry_text
         close = datetime.combine(listing.expiry, time.fromisoformat(listing.last_trade_time))
         at = close.replace(tzinfo=zone_named(listing.time_zone_id))
-        return f"{at.astimezone(zone_named(self.zone)):%Y%m%d %H:%M:%S} {self.zone}"
+        name = zone or self.zone
+        return f"{at.astimezone(zone_named(name)):%Y%m%d %H:%M:%S} {name}"
 
     def execution(self, at: datetime, contract_zone: str) -> str:
         """The time of an execution."""

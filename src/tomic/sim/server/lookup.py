@@ -248,7 +248,8 @@ class Lookup:
         underlyings = gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
         for listing in rows:
             under = underlyings[0] if underlyings and listing.under_con_id == under_id else None
-            last_trade = gateway.times.last_trade(listing, today)
+            zone = "" if gateway.profile.is_real else listing.time_zone_id
+            last_trade = gateway.times.last_trade(listing, today, zone)
             self._client.send(details_row(request.req_id, listing, under, last_trade))
             self._client.row_done("contract_details")
 
