@@ -1160,22 +1160,25 @@ def numbered(executions: Iterable[Executed]) -> list[Executed]:
     counts: Counter[object] = Counter()
     given: dict[str, Executed] = {}
     result = []
-    for execution in executions:
-        same = (
-            execution.account,
-            execution.at,
-            execution.symbol,
-            execution.contract.key,
-            execution.quantity,
-            execution.price,
-        )
-        # Numbers are kept in a row, with blanks between them.
-        told = execution.exec_id or execution.trade_id or execution.transaction_id
-        number = "_".join(told.split())
+    every = list(executions)
+    numbers = [_number_of(execution) for execution in every]
+    is_counted = not all(numbers)
+    for execution, number in zip(every, numbers, strict=True):
+        if is_counted:
+            same = (
+                execution.account,
+                execution.at,
+                execution.symbol,
+                execution.contract.key,
+                execution.quantity,
+                execution.price,
+            )
+            place = counts[same]
+            counts[same] += 1
         if not number:
             number = (
                 f"{execution.at:%Y%m%dT%H%M%S}|{execution.symbol}|{execution.contract.name}|"
-                f"{execution.quantity:g}|{execution.price:g}|{counts[same]}"
+                f"{execution.quantity:g}|{execution.price:g}|{place}"
             ).replace(" ", "_")
             if execution.account:
                 number = f"{execution.account}|{number}"
@@ -1185,8 +1188,13 @@ def numbered(executions: Iterable[Executed]) -> list[Executed]:
         given.setdefault(number, execution)
         own = execution if number == execution.exec_id else replace(execution, exec_id=number)
         result.append(own)
-        counts[same] += 1
     return result
+
+
+def _number_of(execution: Executed) -> str:
+    """What the broker numbers it with; without blanks, which stand between numbers in a row."""
+    told = execution.exec_id or execution.trade_id or execution.transaction_id
+    return "_".join(told.split())
 
 
 def _is_another(execution: Executed, other: Executed) -> bool:

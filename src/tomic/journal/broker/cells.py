@@ -158,13 +158,12 @@ class Habits:
 
     def has_time(self, text: str) -> bool:
         """Whether a time stands behind the day."""
-        return any(
-            (match := pattern.fullmatch(text)) is not None and match["hour"] is not None
-            for pattern in _MOMENTS
-        )
+        for pattern in _MOMENTS:
+            if (match := pattern.fullmatch(text)) is not None and match["hour"] is not None:
+                return True
+        return False
 
     def _parts(self, text: str) -> tuple[dt.date, dt.time, dt.tzinfo]:
-        reason = f"{short(text)!r} is no time such as 2025-05-19, 10:31:02"
         for pattern in _MOMENTS:
             match = pattern.fullmatch(text)
             if match is None:
@@ -176,7 +175,7 @@ class Habits:
                 raise Refused(str(exc)) from exc
             except ValueError:
                 continue
-        raise Refused(reason)
+        raise Refused(f"{short(text)!r} is no time such as 2025-05-19, 10:31:02")
 
     def _day(self, match: re.Match[str]) -> dt.date:
         if match["y"]:
