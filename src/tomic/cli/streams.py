@@ -70,7 +70,7 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
         pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
         return "".join(f"\\u{pair}" for pair in pairs), error.end
     plain = letters.translate(_PLAIN)
-    return "".join(one if one.isascii() else "?" for one in plain), error.end
+    return "".join(letter if letter.isascii() else "?" for letter in plain), error.end
 
 
 class _Steady(io.RawIOBase):

@@ -247,7 +247,7 @@ def by_currency(
     named = sorted((name for name in groups if name), key=lambda name: (-len(groups[name]), name))
     if len(named) < 2:
         name = named[0] if named else ""
-        return {name: [one for own in groups.values() for one in own]}, len(silent)
+        return {name: [outcome for own in groups.values() for outcome in own]}, len(silent)
     parts = {name: groups[name] for name in named}
     return parts | ({"": silent} if silent else {}), len(silent)
 

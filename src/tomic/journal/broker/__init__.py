@@ -146,18 +146,18 @@ def _parse_query(name: str, lines: Iterable[Line], separator: str) -> BrokerFile
         else:
             block.rows += 1
             rows.append(_query_row(line, block))
-    for (account, first), found in bare.items():
-        columns = unnamed.columns_of([line.row for line, _ in found], first)
+    for (account, first), headless in bare.items():
+        columns = unnamed.columns_of([line.row for line, _ in headless], first)
         if columns is None:
-            strange += [line for line, _ in found]
+            strange += [line for line, _ in headless]
             continue
         notes[
-            f"{len(found)} rows have no column headers and were read by the type of their values; "
+            f"{len(headless)} rows have no column headers and were read by the type of their values; "
             "look at the trades, or turn on column headers in the query"
         ] = None
         rows += [
             flex.Row(Cells(line.row, columns), line.kept, unnamed.TRADES, account)
-            for line, _ in found
+            for line, _ in headless
         ]
     if is_framed and not is_ended:
         notes["the file has no end record (EOF): it was cut off; download it again"] = None

@@ -39,25 +39,27 @@ def columns_of(rows: Sequence[Sequence[str]], first: int) -> dict[str, int] | No
     """
     width = min(map(len, rows), default=0)
     values = {at: [row[at].strip() for row in rows] for at in range(first, width)}
-    found: dict[str, int] = {}
+    columns: dict[str, int] = {}
     for name, words in _WORDS.items():
-        _first(found, name, values, words.__contains__)
-    _first(found, "currencyprimary", values, _is_currency)
-    _first(found, "clientaccountid", values, lambda text: _ACCOUNT.fullmatch(text) is not None)
-    _first(found, "ibexecid", values, lambda text: _EXEC_ID.fullmatch(text) is not None, some=True)
-    _first(found, "datetime", values, _is_moment)
-    _first(found, "symbol", values, lambda text: cells.option_name(text) is not None, some=True)
-    if found.get("currencyprimary", width) > found.get("symbol", 0):
+        _first(columns, name, values, words.__contains__)
+    _first(columns, "currencyprimary", values, _is_currency)
+    _first(columns, "clientaccountid", values, lambda text: _ACCOUNT.fullmatch(text) is not None)
+    _first(
+        columns, "ibexecid", values, lambda text: _EXEC_ID.fullmatch(text) is not None, some=True
+    )
+    _first(columns, "datetime", values, _is_moment)
+    _first(columns, "symbol", values, lambda text: cells.option_name(text) is not None, some=True)
+    if columns.get("currencyprimary", width) > columns.get("symbol", 0):
         # Behind the contract stands the currency of the commission.
-        found.pop("currencyprimary", None)
-    _opens(found, values)
-    _amounts(found, values)
+        columns.pop("currencyprimary", None)
+    _opens(columns, values)
+    _amounts(columns, values)
     needed = {"symbol", "datetime", "quantity", "tradeprice", "currencyprimary", "buysell"}
-    return found if needed <= found.keys() else None
+    return columns if needed <= columns.keys() else None
 
 
 def _first(
-    found: dict[str, int],
+    columns: dict[str, int],
     name: str,
     values: dict[int, list[str]],
     fits: Callable[[str], bool],
@@ -66,11 +68,11 @@ def _first(
 ) -> None:
     """The first column of which all values fit; *some* may be empty or of another kind."""
     for at, column in values.items():
-        if at in found.values():
+        if at in columns.values():
             continue
         given = [text for text in column if text]
         if given and (len(given) == len(column) or some) and all(map(fits, given)):
-            found[name] = at
+            columns[name] = at
             return
 
 
@@ -86,27 +88,27 @@ def _is_moment(text: str) -> bool:
         return False
 
 
-def _opens(found: dict[str, int], values: dict[int, list[str]]) -> None:
+def _opens(columns: dict[str, int], values: dict[int, list[str]]) -> None:
     """Open and close: not the column of puts and calls, whose letters the symbols have."""
     for at, column in values.items():
         given = {text for text in column if text}
-        if given and given <= {"O", "C", "C;O", "-"} and at not in found.values():
-            rights = [cells.option_name(text) for text in values.get(found.get("symbol", -1), [])]
+        if given and given <= {"O", "C", "C;O", "-"} and at not in columns.values():
+            rights = [cells.option_name(text) for text in values.get(columns.get("symbol", -1), [])]
             told = ["" if name is None else name.right for name in rights]
             if column != told:
-                found["opencloseindicator"] = at
+                columns["opencloseindicator"] = at
                 return
 
 
-def _amounts(found: dict[str, int], values: dict[int, list[str]]) -> None:
+def _amounts(columns: dict[str, int], values: dict[int, list[str]]) -> None:
     """Quantity, price and proceeds are the one triple that fits in every row; then commissions."""
-    if "buysell" not in found:
+    if "buysell" not in columns:
         return
-    sides = [-1.0 if text.startswith("SELL") else 1.0 for text in values[found["buysell"]]]
+    sides = [-1.0 if text.startswith("SELL") else 1.0 for text in values[columns["buysell"]]]
     numbers = {
         at: [float(text) for text in column]
         for at, column in values.items()
-        if at not in found.values() and all(_NUMBER.fullmatch(text) for text in column)
+        if at not in columns.values() and all(_NUMBER.fullmatch(text) for text in column)
     }
     fitting = [
         (quantity, price, proceeds)
@@ -115,8 +117,8 @@ def _amounts(found: dict[str, int], values: dict[int, list[str]]) -> None:
     ]
     if len(fitting) != 1:
         return
-    found["quantity"], found["tradeprice"], found["proceeds"] = fitting[0]
-    proceeds = numbers[found["proceeds"]]
+    columns["quantity"], columns["tradeprice"], columns["proceeds"] = fitting[0]
+    proceeds = numbers[columns["proceeds"]]
     paid = [
         cost
         for cost, net in itertools.permutations(numbers.keys() - set(fitting[0]), 2)
@@ -127,7 +129,7 @@ def _amounts(found: dict[str, int], values: dict[int, list[str]]) -> None:
         )
     ]
     if len(paid) == 1:
-        found["ibcommission"] = paid[0]
+        columns["ibcommission"] = paid[0]
 
 
 def _fits(
