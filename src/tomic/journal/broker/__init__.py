@@ -146,18 +146,18 @@ def _parse_query(name: str, lines: Iterable[Line], separator: str) -> BrokerFile
         else:
             block.rows += 1
             rows.append(_query_row(line, block))
-    for (account, first), headless in bare.items():
-        columns = unnamed.columns_of([line.row for line, _ in headless], first)
+    for (account, first), bare_rows in bare.items():
+        columns = unnamed.columns_of([line.row for line, _ in bare_rows], first)
         if columns is None:
-            strange += [line for line, _ in headless]
+            strange += [line for line, _ in bare_rows]
             continue
         notes[
-            f"{len(headless)} rows have no column headers and were read by the type of their values; "
-            "look at the trades, or turn on column headers in the query"
+            f"{len(bare_rows)} rows have no column headers and were read by the type of their "
+            "values; look at the trades, or turn on column headers in the query"
         ] = None
         rows += [
             flex.Row(Cells(line.row, columns), line.kept, unnamed.TRADES, account)
-            for line, _ in headless
+            for line, _ in bare_rows
         ]
     if is_framed and not is_ended:
         notes["the file has no end record (EOF): it was cut off; download it again"] = None
