@@ -21,7 +21,8 @@ _NAMES = {
     "TradingSession Underlying VolSnapshot major_currency normalize_symbol "
     "normalize_symbols settles_in_cash several split_symbol",
     "review": "Alert BookReview FitChange StressGrid Structure",
-    "trade": "CurvePoint Grade Leg NearestMiss PriceSource Proposal Refusal RuleCount ScanResult "
-    "Scenario ScorePart Side SymbolOutcome TradeReview",
+    "trade": "Alternative CurvePoint Grade Leg ManagedOutcome NearestMiss PriceSource Proposal "
+    "Refusal RuleCount ScanResult Scenario ScorePart Side SymbolOutcome TradeEvent TradeReview "
+    "TradeSize ViewFigures",
 }
 _lazy.offer(__name__, _NAMES, "documents")

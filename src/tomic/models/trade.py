@@ -108,6 +108,85 @@ class Scenario(Model):
     """Currency per structure."""
 
 
+class ViewFigures(Model):
+    """What the user's own view of an underlying makes of a trade; it ranks only by ``trust``."""
+
+    volatility: float
+    """Times the market's, 0.9 for a tenth less."""
+    drift: float
+    """Of the forward, continuously compounded, fraction per year."""
+    pos: float
+    ev: float
+    """Currency per structure, as `Proposal.ev`."""
+
+
+class ManagedOutcome(Model):
+    """
+    What a trade brings if the exits of ``[journal]`` close it, over simulated paths.
+
+    Money in currency per structure, after the costs of entry and exit.
+    """
+
+    target: float
+    """P&L at which it is closed, before exit costs."""
+    p_target: float
+    """Probability that the target closes it."""
+    p_stop: float
+    p_time: float
+    """Probability that its last day (``min_dte``) closes it."""
+    p_expiry: float
+    days: float
+    """Expected calendar days held."""
+    ev: float
+    ev_error: float
+    """Standard error of `ev` over the paths."""
+    tail: float
+    """Mean P&L of the worst 5 % of paths."""
+    paths: int
+
+
+class TradeEvent(Model):
+    """Something within the life of a trade that can move its price."""
+
+    kind: Literal["earnings", "earnings_unknown", "ex_dividend", "priced"]
+    """``priced``: no date is known, but the term structure holds one."""
+    date: dt.date | None = None
+    """Of ``priced``, the last day by which it happens."""
+    move: float | None = None
+    """One standard deviation of its jump as the options price it, a fraction."""
+    text: str
+
+
+class TradeSize(Model):
+    """How many structures the account can carry."""
+
+    contracts: int
+    """The least of all limits; 0 where one structure is too many."""
+    by_risk: int
+    """By CVaR95 within ``account.risk_per_trade`` of net liquidation."""
+    by_margin: int | None = None
+    """By the excess liquidity that is left; None where it is not known."""
+    buying_power_after: float | None = None
+    """Excess liquidity after `contracts` structures, currency of the account."""
+    kelly: int | None = None
+    """By Kelly's fraction at the lower bound of EV; None where that is not positive."""
+    limited_by: str
+    """The limit that decided, in words."""
+
+
+class Alternative(Model):
+    """Another trade of the same thesis: symbol, side and week of expiry."""
+
+    strategy: str
+    trade: str
+    expiry: dt.date
+    credit: float
+    pos: float
+    ev: float
+    margin: float
+    score: float
+
+
 class Proposal(UnboundedModel):
     """
     One trade with everything that spoke for or against it; money in currency per structure.
@@ -217,6 +296,26 @@ class Proposal(UnboundedModel):
     curve: tuple[CurvePoint, ...] = ()
     """P&L at the first expiry around the strikes, ascending in price, kinks included."""
     scenarios: tuple[Scenario, ...] = ()
+    short_delta: float | None = None
+    """Largest |delta| of the short legs; None without one."""
+    distance: float | None = None
+    """From spot to the nearest breakeven, in standard deviations to the first expiry, >= 0."""
+    cost_share: float | None = None
+    """Costs of entry over the maximum profit before costs; None where that has no bound."""
+    mean_win: float | None = None
+    """Mean P&L of the outcomes that win, currency per structure."""
+    ev_quotes: float | None = None
+    """EV at the mid quotes less costs; `ev` trusts them only by their reliability."""
+    ev_error: float | None = None
+    """Standard error of `ev` from the errors of the quotes."""
+    percentile: float | None = None
+    """Share of the day's candidates of this strategy, over all symbols, that score lower."""
+    view: ViewFigures | None = None
+    managed: ManagedOutcome | None = None
+    events: tuple[TradeEvent, ...] = ()
+    size: TradeSize | None = None
+    similar: tuple[Alternative, ...] = ()
+    """The best three others of the same thesis."""
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
 
