@@ -15,13 +15,13 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tomic import dates
 from tomic.errors import DataError, InvalidSymbol, UsageError
-from tomic.models import normalize_symbol
+from tomic.models import normalize_symbol, settles_in_cash
 
 Right = Literal["C", "P", ""]
 
@@ -417,6 +417,24 @@ def read(text: str, symbol: str | None = None) -> NamedTrade:
     if plain:
         legs += read_listed(plain[:-1], symbol or (legs[0].symbol if legs else None))
     return NamedTrade(tuple(legs), names[0] if len(names) == 1 and not plain else None)
+
+
+def refuse_index_shares(legs: Iterable[NamedLeg], indices: Collection[str] = ()) -> None:
+    """
+    Refuse shares of what is an index by its name.
+
+    Args:
+        indices: Symbols of further indices, as of ``[market.indices]``.
+
+    Raises:
+        UsageError: A leg is shares of an index.
+    """
+    for leg in legs:
+        if leg.is_stock and settles_in_cash(leg.symbol, indices=indices):
+            raise UsageError(
+                f"{_written(leg)}: there are no shares of {leg.symbol}; it is an index, whose "
+                "options settle in cash"
+            )
 
 
 def write(legs: Iterable[NamedLeg]) -> str:

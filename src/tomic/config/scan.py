@@ -158,7 +158,9 @@ class MarginSettings(Section):
     """Least share of the strike (puts) or spot (calls) for an uncovered option."""
     naked_floor: Amount = 2.50
     """Least currency a share for an uncovered option."""
-    broad_indices: Symbols = ("SPX", "XSP", "NDX", "RUT", "VIX")
+    broad_indices: Symbols = (
+        "SPX", "XSP", "OEX", "XEO", "DJX", "VIX", "NDX", "NQX", "XND", "RUT", "MRUT",
+    )  # fmt: skip
     """Symbols that count as a broad index."""
     stock_long: Fraction = 0.50
     """Share of the value for stock held."""

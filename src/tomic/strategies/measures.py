@@ -124,6 +124,11 @@ def margin_rules(settings: Settings, *, cash: bool) -> margin.MarginRules:
     )
 
 
+def foreign_margin(currency: str) -> str:
+    """What the reader must know of a margin outside the United States."""
+    return f"margin by American rules: what is traded in {currency} has those of its own exchange"
+
+
 def credits(batch: Batch, board: Board) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Executable credit, credit at mid, commission; (n,) each."""
     costs, lot = board.settings.costs, float(board.chain.multiplier)

@@ -681,10 +681,8 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
         TomicError: Nobody answers and no price was given.
     """
     await entries.refuse_future(journal, ticket.at)
-    if any(leg.is_stock for leg in draft.legs) and settles_in_cash(draft.symbol):
-        raise UsageError(
-            f"there are no shares of {draft.symbol}: it is an index, whose options settle in cash"
-        )
+    shares = [NamedLeg(draft.symbol, leg.quantity) for leg in draft.legs if leg.is_stock]
+    words.refuse_index_shares(shares, journal.settings.market.indices)
     strategy = notes.strategy or draft.strategy
     rules = entries.rules_for(journal.settings, strategy, notes.rules)
     if notes.continues is not None:
