@@ -59,6 +59,22 @@ def test_a_page_a_symbol():
     assert "own" not in little
 
 
+def test_prices_abroad_name_their_currency():
+    """A row names it where one is not in dollars; a page beside each price."""
+    american, european = reports()
+    abroad = european.snapshot.model_copy(update={"currency": "EUR", "spot": 910.0})
+    both = [
+        replace(american, snapshot=american.snapshot.model_copy(update={"currency": "USD"})),
+        replace(european, snapshot=abroad),
+    ]
+
+    table, _ = volatility.vol_table(both)
+    home, _ = volatility.vol_table(both[:1])
+    assert "ASML EUR  910.00" in table and "SPY USD" in table
+    assert "USD" not in home
+    assert "910.00 EUR" in volatility.vol(both[1:], Format.TABLE)
+
+
 def test_a_rank_that_cannot_be_had_says_why():
     """Too few chains for a rank."""
     known = reports()[0]

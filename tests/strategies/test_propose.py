@@ -346,6 +346,25 @@ def test_costs_are_entry_only(plain):
         assert one.credit == pytest.approx(one.credit_mid)
 
 
+def test_costs_and_margin_abroad_are_those_of_the_currency_or_say_so(plain):
+    """A commission of its own for euros; without one the dollar's number counts, with a note."""
+    underlying = plain.underlying.model_copy(update={"currency": "EUR"})
+    chain = dataclasses.replace(plain, underlying=underlying)
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.38, **INSIDE["rich"])
+    costs = CostsSettings(commissions={"EUR": 2.0})
+
+    (usual, *_) = propose.propose(chain, vol, strategies="iron_condor").proposals
+    own = propose.propose(
+        chain, vol, strategies="iron_condor", settings=Settings(costs=costs)
+    ).proposals[0]
+
+    assert usual.commission == pytest.approx(4 * 0.65)
+    assert own.commission == pytest.approx(4 * 2.0)
+    assert any("margin by American rules" in note for note in own.notes)
+    assert any("set costs.commissions.EUR" in note for note in usual.notes)
+    assert not any("costs.commissions" in note for note in own.notes)
+
+
 def test_expiry_beyond_earnings(plain):
     """With that rule every trade that outlives the date is refused, and counted."""
     vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36).model_copy(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tomic.config.market import Currency
 from tomic.config.section import Amount, Days, Duration, Fraction, Location, Names, Section, Symbols
 
 
@@ -138,6 +139,17 @@ class CostsSettings(Section):
     """Share of each leg's half-spread that is given away: 0 fills at mid, 1 at natural."""
     commission: Amount = 0.65
     """Currency per contract, entry only."""
+    commissions: dict[Currency, Amount] = Field(default_factory=dict)
+    """The same of other currencies than the dollar: EUR = 1.10. One without takes `commission` as
+    if it were in that currency, and says so."""
+
+    def commission_of(self, currency: str) -> float:
+        """Commission per contract in *currency*: its own, else the dollar's number."""
+        return self.commissions.get(currency, self.commission)
+
+    def knows_commission(self, currency: str) -> bool:
+        """Whether `commission_of` is meant for *currency*."""
+        return currency in ("", "USD") or currency in self.commissions
 
 
 class AccountSettings(Section):

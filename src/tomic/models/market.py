@@ -407,6 +407,8 @@ class VolSnapshot(Model):
 
     symbol: str
     as_of: AwareDatetime
+    currency: str | None = None
+    """Of `spot`, `atr14` and moves, as prices are quoted: GBX for pence."""
     spot: float | None = None
     hv20: float | None = None
     hv30: float | None = None

@@ -155,13 +155,14 @@ def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[s
     Without a width, everything fits.
     """
     vix = next((report.snapshot for report in reports if report.snapshot.vix is not None), None)
+    abroad = any(report.snapshot.currency not in (None, "USD") for report in reports)
     table = PlainTable(
         "symbol", *(figure.narrow for figure in _VOL_COLUMNS), "EM30", "earnings", "ex-div"
     )
     for report in reports:
         snapshot = report.snapshot
         table.add_row(
-            report.symbol,
+            f"{report.symbol} {snapshot.currency or '?'}" if abroad else report.symbol,
             *(figure_text(figure, getattr(snapshot, figure.name)) for figure in _VOL_COLUMNS),
             _either_way(report.expected_move),
             _day(snapshot.next_earnings),
@@ -244,7 +245,8 @@ def _detail(report: VolReport) -> str:
         if field in ("iv_rank", "iv_percentile") and text and snapshot.iv_days is not None:
             note = f"{snapshot.iv_days} of {snapshot.iv_window} days of {snapshot.iv_series}"
         source = snapshot.sources.get(field, "")
-        shown = f"{text} {figure.suffix}".strip() if text else ""
+        unit = snapshot.currency if field in ("spot", "atr14") else figure.suffix
+        shown = f"{text} {unit or ''}".strip() if text else ""
         table.add_row(figure.heading, shown, source, _age(snapshot, field), note)
     if snapshot.iv_hv is not None:
         table.add_row("IV30-HV30", f"{number(snapshot.iv_hv, 2, 100.0)} pt", "", "", "")

@@ -10,6 +10,7 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
+from tomic.config.scan import CostsSettings
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies.candidates import Candidates, Expiries
@@ -129,13 +130,23 @@ def foreign_margin(currency: str) -> str:
     return f"margin by American rules: what is traded in {currency} has those of its own exchange"
 
 
+def foreign_commission(costs: CostsSettings, currency: str) -> list[str]:
+    """What the reader must know of a commission that nobody set for its currency."""
+    if costs.knows_commission(currency):
+        return []
+    return [
+        f"commission taken as {costs.commission:g} {currency} a contract: "
+        f"set costs.commissions.{currency}"
+    ]
+
+
 def credits(batch: Batch, board: Board) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Executable credit, credit at mid, commission; (n,) each."""
     costs, lot = board.settings.costs, float(board.chain.multiplier)
     contracts = np.abs(batch.quantity)
     at_mid = -lot * (batch.quantity * batch.legs(board.price)).sum(axis=1)
     slippage = lot * costs.slippage * (contracts * batch.legs(board.prices.half_spread)).sum(axis=1)
-    commission = costs.commission * contracts.sum(axis=1)
+    commission = costs.commission_of(board.chain.underlying.currency) * contracts.sum(axis=1)
     return at_mid - slippage - commission, at_mid, commission
 
 

@@ -16,7 +16,7 @@ from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
-from tomic.strategies.measures import Batch, foreign_margin
+from tomic.strategies.measures import Batch, foreign_commission, foreign_margin
 from tomic.strategies.pricing.board import SOURCES, Board
 from tomic.strategies.scoring import Prospect
 from tomic.strategies.search import Contender, Hit
@@ -335,6 +335,7 @@ def _notes(hit: Hit, figures: Mapping[str, float]) -> list[str]:
         notes.append("loss without bound")
     if chain.underlying.currency != "USD":
         notes.append(foreign_margin(chain.underlying.currency))
+        notes += foreign_commission(board.settings.costs, chain.underlying.currency)
     if 0.0 < margin < THIN_MARGIN:
         notes.append(f"margin of only {margin:.0f}: check the quotes")
     elif figures["profit"] > HIGH_ROM * margin:

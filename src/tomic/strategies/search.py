@@ -826,7 +826,7 @@ class _Condors:
         )
         strike = board.strike[row]
         credit = lot * (price[:, 0] - price[:, 1] - costs.slippage * half.sum(axis=1))
-        credit -= 2.0 * costs.commission
+        credit -= 2.0 * costs.commission_of(board.chain.underlying.currency)
         value = first.forecast.call_value if side.is_call else first.forecast.put_value
         owed = lot * first.discount * (value(strike[:, 0]) - value(strike[:, 1]))
         return Spreads(

@@ -247,6 +247,7 @@ def measure(
     reports = []
     for symbol in symbols:
         draft = _SnapshotDraft()
+        draft.extra["currency"] = _currency(symbol, now, settings)
         _put_spot(draft, symbol, bars[symbol], now)
         _put_iv(draft, symbol, ib.get(symbol), own.get(symbol), now, readings)
         _put_realised(draft, bars[symbol])
@@ -303,6 +304,18 @@ class _SnapshotDraft:
             ages=self.ages,
             missing=self.missing,
         )
+
+
+def _currency(symbol: str, now: Now, settings: Settings) -> str | None:
+    """What prices of *symbol* are in: as it was observed, else as its listing tells it."""
+    if symbol in now.chains:
+        return now.chains[symbol].underlying.currency
+    ticks = now.ticks.get(symbol)
+    told = ticks.currency if ticks is not None else ""
+    if told:
+        return told
+    market = settings.market
+    return "USD" if market.is_american(symbol) else market.listing(symbol).currency or None
 
 
 def _put_spot(draft: _SnapshotDraft, symbol: str, bars: stored.Realised, now: Now) -> None:
