@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
 from support import random_chains, recorded_chains
@@ -16,7 +17,7 @@ from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeig
 from tomic.errors import ConfigError, UsageError
 from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
-from tomic.quant import density, payoff, probability
+from tomic.quant import density, probability
 from tomic.strategies import candidates, measures, propose, search
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.measures import Batch
@@ -130,8 +131,8 @@ def test_figures_hang_together(plain):
         assert one.credit_mid == pytest.approx(mid)
         assert one.commission == pytest.approx(0.65 * contracts)
         slipped = (one.credit_mid - one.credit_natural) / 2.0
-        assert one.credit == pytest.approx(one.credit_mid - slipped - one.commission)
-        assert one.margin == pytest.approx(one.margin_requirement - one.credit)
+        assert one.credit == pytest.approx(one.credit_mid - slipped)
+        assert one.margin == pytest.approx(one.margin_requirement - one.net_credit)
         assert one.rom_30d == pytest.approx(one.rom * 30.0 / one.dte)
         profits = [point.profit for point in one.curve]
         assert max(profits) <= one.max_profit + 1e-6
@@ -143,14 +144,32 @@ def test_figures_hang_together(plain):
 
 
 def test_margin_of_defined_risk(plain):
-    """Net margin of a put spread is its largest loss, next to the discounting of the payoff."""
+    """Net margin of a put spread is its largest loss, as a broker prints both."""
     vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
 
     (one, *_) = propose.propose(plain, vol, strategies=["short_put_spread"]).proposals
 
     short, long = one.legs
     assert one.margin_requirement == pytest.approx(100.0 * (short.strike - long.strike))
-    assert one.max_loss == pytest.approx(one.margin, rel=0.01)
+    assert one.max_loss == pytest.approx(one.margin)
+    assert one.max_profit == pytest.approx(one.net_credit)
+    assert one.breakevens == pytest.approx([short.strike - one.net_credit / 100.0])
+
+
+@given(slippage=st.floats(0.0, 1.0), commission=st.floats(0.0, 5.0))
+def test_credits_stand_on_one_footing(plain, slippage, commission):
+    """Natural <= executable <= mid, whatever the commission, which is in none of them."""
+    costs = CostsSettings(slippage=slippage, commission=commission)
+    board = boards.prepare(plain, random_chains.snapshot(plain), Settings(costs=costs))
+    pair = (plain.expiries[0], None)
+    batch = Batch.of([candidates.build(CATALOGUE["short_put_spread"], board, pair)])
+
+    made = measures.measure(batch, board)
+
+    gross = made.credit + made.commission
+    assert (made.credit_natural <= gross + 1e-9).all()
+    assert (gross <= made.credit_mid + 1e-9).all()
+    assert_allclose(made.commission, 2.0 * commission)
 
 
 def test_market_density_gives_no_expected_value():
@@ -316,7 +335,7 @@ def test_cash_account(plain):
     for one in secured:
         assert one.margin_requirement == pytest.approx(100.0 * one.legs[0].strike)
     assert margin.margin_requirement < 30.0 * margin.legs[0].strike
-    assert margin.margin_cash == pytest.approx(100.0 * margin.legs[0].strike - margin.credit)
+    assert margin.margin_cash == pytest.approx(100.0 * margin.legs[0].strike - margin.net_credit)
 
 
 def test_weights_change_the_ranking(plain):
@@ -427,17 +446,15 @@ def test_proposal_survives_json(plain):
 
 
 def test_payoff_of_shares(share):
-    """A covered call loses what the shares lose, less its premium, in today's money."""
+    """A covered call loses what was paid for the shares, less its premium, costs included."""
     vol = random_chains.snapshot(share, iv30=0.40, hv30=0.36)
 
     one = propose.propose(share, vol, strategies=["covered_call"]).proposals[0]
 
     shares = one.legs[-1]
     assert (shares.sec_type, shares.quantity) == ("STK", 100)
-    discount = math.exp(-one.rate * one.tau)
-    assert one.max_loss == pytest.approx(
-        100.0 * float(payoff.stock_cost(one.forward, discount)) - one.credit
-    )
+    assert one.max_loss == pytest.approx(100.0 * one.spot - one.net_credit)
+    assert one.max_profit == pytest.approx(100.0 * (one.legs[0].strike - one.spot) + one.net_credit)
     assert one.delta == pytest.approx(100.0 * (1.0 - one.legs[0].delta))
 
 

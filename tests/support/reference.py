@@ -192,7 +192,8 @@ def figure(board, variant, pair, rows):
     law = Law(outlook.forecast)
     trade.ev = law.mean(node, value, slope)
     success = law.chance_above(node, value, slope, 0.0)
-    best = value.max() if slope <= 0 else math.inf
+    printed = as_printed(board, variant, outlook, credit, value)
+    best = printed.max() if slope <= 0 else math.inf
     puts = sum(leg.quantity for leg in variant.legs if leg.right == "P")
     if slope > 0 or (puts > variant.stock and value[0] >= value.max()):
         best = law.quantile(node, value, slope, 0.95)
@@ -298,6 +299,13 @@ def profit_and_loss(board, variant, pair, legs, credit):
         value += leg.quantity * lot * near.discount * worth
         slope += leg.quantity * lot * near.discount * (1.0 if call else 0.0)
     return node, value, 0.0 if abs(slope) < 1e-9 else slope
+
+
+def as_printed(board, variant, outlook, credit, value):
+    """P&L without discounting, shares at the spot."""
+    lot = variant.stock * board.chain.multiplier
+    payoff = (value - credit + lot * outlook.discount * outlook.forward) / outlook.discount
+    return payoff + credit - lot * board.spot
 
 
 def requirement(board, variant, pair, legs, cash):

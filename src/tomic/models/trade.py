@@ -89,7 +89,7 @@ class ScorePart(Model):
 
 
 class CurvePoint(Model):
-    """P&L at the first expiry for one price of the underlying, currency per structure."""
+    """P&L at the first expiry at one price of the underlying: currency per structure, then."""
 
     price: float
     profit: float
@@ -191,8 +191,10 @@ class Proposal(UnboundedModel):
     """
     One trade with everything that spoke for or against it; money in currency per structure.
 
-    Success, expected value and CVaR are at the first expiry, in today's money, for the executable
-    credit, under the forecast density; the market's own figures stand beside.
+    The three credits are prices, commission apart from them: what one types, times the multiplier.
+    All else is after the costs of entry. Maximum profit, maximum loss, breakevens and `curve` are
+    as a broker prints them, not discounted. Success, expected value and CVaR are at the first
+    expiry, in today's money, under the forecast density; the market's own figures stand beside.
     """
 
     unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "risk_reward")
@@ -221,19 +223,19 @@ class Proposal(UnboundedModel):
     legs: tuple[Leg, ...]
 
     credit: float
-    """Executable: at mid, less slippage and commission; negative for a debit."""
+    """Executable: at mid less slippage; negative for a debit. Never below `credit_natural`."""
     credit_mid: float
-    """At mid, without costs."""
     credit_natural: float
-    """Sold at the bid, bought at the ask, without commission; the worst that should happen."""
+    """Sold at the bid, bought at the ask; the worst that should happen."""
     commission: float
+    """Of entry; it is not in the three credits, and in all that follows."""
     max_profit: float
-    """May be inf; negative for a trade that cannot win."""
+    """After costs, not discounted. May be inf; negative for a trade that cannot win."""
     max_loss: float
-    """>= 0; inf where unbounded."""
+    """After costs, not discounted, >= 0; inf where unbounded."""
     breakevens: tuple[float, ...]
     margin: float
-    """What the trade takes from excess liquidity: requirement less credit, plus debit."""
+    """What the trade takes from excess liquidity: requirement less `net_credit`."""
     margin_requirement: float
     """As a broker prints it, proceeds not deducted."""
     margin_cash: float | None = None
@@ -318,6 +320,11 @@ class Proposal(UnboundedModel):
     """The best three others of the same thesis."""
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
+
+    @property
+    def net_credit(self) -> float:
+        """The executable credit after commission; negative for a debit."""
+        return self.credit - self.commission
 
     @property
     def trade(self) -> str:

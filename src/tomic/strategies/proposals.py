@@ -46,7 +46,8 @@ def describe(
     batch, settings = batch_of(hit), hit.board.settings.score
     measured = measures.measure(batch, hit.board)
     form = measures.shape(batch, hit.board, measured.credit)
-    profile = payoff.profile(form)
+    printed = measures.as_printed(form, batch, hit.board, measured.credit)
+    profile = payoff.profile(printed)
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
     correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
@@ -68,7 +69,7 @@ def describe(
             hit.components, settings, liquidity=hit.liquidity, fit=fit.factor, penalty=penalty
         ),
         alternatives=alternatives,
-        curve=_curve(hit, form, profile),
+        curve=_curve(hit, printed, profile),
         scenarios=_scenarios(hit, figures["credit"] - figures["credit_mid"]),
         notes=tuple(dict.fromkeys(filter(None, all_notes))),
     )
@@ -106,17 +107,18 @@ def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, An
     """What the trade costs, pays and ties up; currency per structure."""
     board, margin, profit = hit.board, figures["margin"], figures["profit"]
     contracts, lot = batch.quantity, float(board.chain.multiplier)
-    half_spreads = lot * (np.abs(contracts) * batch.legs(board.prices.half_spread)).sum()
     above = batch.legs(board.price) - batch.legs(board.value)
     errors = lot * contracts * batch.legs(board.value_error)
-    share = board.settings.costs.slippage
-    slippage = figures["credit_mid"] - figures["credit"] - figures["commission"]
+    costs = figures["credit_mid"] - figures["credit"]
+    most = figures["max_profit"] + costs
     per_30 = scoring.DAYS / max(board.outlooks[hit.expiries[0]].dte, 1)
-    same = ("credit", "credit_mid", "commission", "max_profit", "max_loss", "margin", "profit")
+    same = (
+        "credit_mid", "credit_natural", "commission", "max_profit", "max_loss", "margin", "profit",
+    )  # fmt: skip
     return {
         **{name: figures[name] for name in same},
-        "credit_natural": figures["credit_mid"]
-        - (slippage / share if share else float(half_spreads)),
+        "credit": figures["credit"] + figures["commission"],
+        "cost_share": finite(costs / most) if most > 0.0 and math.isfinite(most) else None,
         "margin_requirement": figures["requirement"],
         "margin_cash": finite(
             float(measures.requirement(batch, board, cash=True)[0]) - figures["credit"]

@@ -741,6 +741,22 @@ def wings(template: leg_rules.Template) -> Wings | None:
     return four if tied and chosen else None
 
 
+class _Quotes(NamedTuple):
+    """What spreads, or the condors of them, are quoted at; currency per structure."""
+
+    credit_mid: FloatArray
+    credit_natural: FloatArray
+    commission: float
+
+    @classmethod
+    def of(cls, spreads: Spreads, board: Board) -> _Quotes:
+        """Those of *spreads*, (n,) each."""
+        lot = float(board.chain.multiplier)
+        mid = lot * (board.price[spreads.row] * (1.0, -1.0)).sum(axis=1)
+        crossing = lot * board.prices.half_spread[spreads.row].sum(axis=1)
+        return cls(mid, mid - crossing, 2.0 * board.settings.costs.commission)
+
+
 @dataclass(frozen=True, eq=False)
 class _Judged:
     """One side's spreads with what the leg rules say of them."""
@@ -790,6 +806,8 @@ class _Condors:
         self.search = CondorSearch(self._passing(puts), self._passing(calls), terms)
         if len(self.search) == 0:
             return Candidates(self.template, self.pair, np.empty((0, 4), dtype=np.int64))
+        self._put_quotes = _Quotes.of(self.search.puts, board)
+        self._call_quotes = _Quotes.of(self.search.calls, board)
         top = self.search.best(keep + SPARE, judge=self._judge)
         return self._candidates(self.search.puts.row[top.put], self.search.calls.row[top.call])
 
@@ -873,14 +891,16 @@ class _Condors:
         return passed
 
     def _measures(self, put: IntArray, call: IntArray, block: Block) -> Measures:
-        money = self.search.terms.money
+        money, lot = self.search.terms.money, self.search.terms.multiplier
         width = self.search.calls.width[call]
-        lost = money * np.maximum(self.search.puts.width[put], width) - block.credit
+        lost = lot * np.maximum(self.search.puts.width[put], width) - block.credit
         unused = np.zeros(block.credit.size)
+        puts, calls = self._put_quotes, self._call_quotes
         return Measures(
             credit=block.credit,
-            credit_mid=unused,
-            commission=unused,
+            credit_mid=puts.credit_mid[put] + calls.credit_mid[call],
+            credit_natural=puts.credit_natural[put] + calls.credit_natural[call],
+            commission=np.full(block.credit.size, puts.commission + calls.commission),
             max_profit=block.credit,
             max_loss=np.maximum(lost, 0.0),
             profit=block.credit,
