@@ -226,7 +226,8 @@ def test_what_is_not_quoted_is_said(plain):
     missing = ~plain.is_call & (plain["strike"] < 97.0)
     without = plain.with_columns(bid=np.where(missing, np.nan, plain["bid"]))
 
-    some = propose.propose(without, vol, strategies=["short_put_spread"]).proposals
+    loose = Settings(scan=ScanSettings(max_spread_share=None, max_cost_share=None))
+    some = propose.propose(without, vol, strategies=["short_put_spread"], settings=loose).proposals
     strict = Settings(scan=ScanSettings(true_quotes_only=True))
     none = propose.propose(without, vol, strategies=["short_put_spread"], settings=strict)
 
@@ -292,8 +293,9 @@ def test_mirrored_quotes_give_mirrored_trades():
 def test_gates_refuse_before_any_candidate(plain):
     """A closed gate is typed data: rule, figure, limit."""
     vol = random_chains.snapshot(plain, iv30=0.40, iv_rank=0.2)
+    rich = Settings(strategies={"iron_condor": {"gates": ["iv_rank >= 0.5"]}})
 
-    found = propose.propose(plain, vol, strategies=["iron_condor"])
+    found = propose.propose(plain, vol, strategies=["iron_condor"], settings=rich)
 
     assert not found.proposals
     assert found.considered == 0

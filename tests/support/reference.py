@@ -200,6 +200,7 @@ def figure(board, variant, pair, rows):
     secured = variant.cash_secured or settings.account.margin == "cash"
     trade.margin = requirement(board, variant, pair, legs, secured) - credit
     trade.refused = refuse_trade(board, variant, legs, trade, credit, best, node, value, slope)
+    trade.refused = trade.refused or refuse_seller(board, variant, legs, credit, printed, slope)
     if trade.refused:
         return trade
     tail = law.tail_loss(node, value, slope)
@@ -252,6 +253,31 @@ def refuse_trade(board, variant, legs, trade, credit, best, node, value, slope):
     if scan.min_ev is not None and trade.ev < scan.min_ev:
         return "min_ev"
     return ""
+
+
+def refuse_seller(board, variant, legs, net, printed, slope):
+    """What a seller would not sign; *net* is the executable credit after commission."""
+    scan, costs, lot = board.settings.scan, board.settings.costs, float(board.chain.multiplier)
+    contracts = sum(abs(leg.quantity) for leg, _ in legs)
+    credit = net + contracts * costs.commission
+    mid = sum(-leg.quantity * lot * board.price[row] for leg, row in legs)
+    half = sum(abs(leg.quantity) * lot * board.prices.half_spread[row] for leg, row in legs)
+    pays = variant.credit_required or variant.name == "covered_call"
+    if pays and variant.name in ("iron_condor", "iron_butterfly", *SPREADS):
+        if credit < scan.min_credit_share * (max(-printed.min(), 0.0) + net):
+            return "min_credit_share"
+    elif pays and credit < scan.min_credit_commissions * contracts * costs.commission:
+        return "min_credit_commissions"
+    if slope <= 0.0 and mid - net > scan.max_cost_share * (printed.max() + mid - net):
+        return "max_cost_share"
+    if pays and 2.0 * half > scan.max_spread_share * mid:
+        return "max_spread_share"
+    if mid > 0.0 and mid - half <= 0.0:
+        return "natural_sign"
+    return ""
+
+
+SPREADS = ("short_put_spread", "short_call_spread")
 
 
 def liquidity(board, legs):

@@ -90,18 +90,17 @@ def open_gates(
 
     Args:
         vol: Figures of the symbol; what is unknown does not refuse.
-        settings: Its ``strategies`` change the catalogue, its ``scan.strategies`` choose from it.
-        strategies: Names instead of ``scan.strategies``.
+        settings: Its ``strategies`` change the catalogue, its ``scan`` chooses from it.
+        strategies: Names instead of ``scan.strategies`` and the profile's.
 
     Raises:
         ConfigError: A strategy or field that does not exist.
     """
-    names = settings.scan.strategies if strategies is None else strategies
     passed: list[Template] = []
     refused: list[Refusal] = []
     unknown: dict[str, tuple[str, ...]] = {}
     in_cash = settles_in_cash(vol.symbol, indices=settings.market.indices)
-    for template in templates.choose(names, settings.strategies):
+    for template in templates.choose(settings, strategies):
         refusal = rules.no_shares(template, vol.symbol) if in_cash else None
         if refusal is not None:
             refused.append(refusal)
@@ -121,7 +120,7 @@ def all_open(strategy: str, settings: Settings) -> Gated:
     Raises:
         ConfigError: There is no such strategy.
     """
-    return Gated(templates.choose((strategy,), settings.strategies), (), {})
+    return Gated(templates.choose(settings, (strategy,)), (), {})
 
 
 def evaluate(
@@ -302,7 +301,7 @@ def propose(
         vol: Volatility of the chain's symbol; gates on figures it does not have are passed with a
             note.
         strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
-            empty list means all.
+            empty list means those of ``scan.profile``.
         weights: Of the score, or some of them by name, instead of those in *settings*.
         settings: None for the defaults.
         top: Most proposals; None takes ``scan.top``.

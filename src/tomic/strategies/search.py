@@ -787,9 +787,15 @@ class _Condors:
         self.template, self.board, self.pair, self.legs = template, board, pair, legs
         self.leg_verdicts, self.tally = leg_verdicts, tally
         scan = board.settings.scan
-        optional = (scan.min_credit, scan.min_rom, scan.min_pos, scan.min_ev, scan.max_loss)
-        self._always = any(limit is not None for limit in optional) or (
-            scan.expire_before_earnings and board.vol.next_earnings is not None
+        optional = (
+            scan.min_credit, scan.min_rom, scan.min_pos, scan.min_ev, scan.max_loss,
+            scan.min_credit_share, scan.max_cost_share, scan.max_spread_share,
+        )  # fmt: skip
+        self._always = (
+            any(limit is not None for limit in optional)
+            or scan.natural_sign
+            or scan.keep_to_exits
+            or (scan.expire_before_earnings and board.vol.next_earnings is not None)
         )
 
     def best(self, keep: int) -> Candidates:
