@@ -552,26 +552,30 @@ def names(chosen):
     return [(one.hit.board.chain.symbol, one.hit.template.name) for one in chosen]
 
 
-def test_one_of_a_kind():
-    """Of a symbol, strategy and expiry only the best; another expiry is another kind."""
+def test_one_proposal_a_thesis():
+    """Of a symbol, side and week of expiry only the best, whatever the strategy."""
     some = [
         contender("SPY", "iron_condor", 70.0),
-        contender("SPY", "iron_condor", 69.0, row=1),
+        contender("SPY", "short_strangle", 69.0, MAY - dt.timedelta(days=4)),
+        contender("SPY", "short_strangle", 67.0, MAY - dt.timedelta(days=5)),
+        contender("SPY", "naked_put", 66.0),
+        contender("SPY", "cash_secured_put", 66.0),
         contender("SPY", "iron_condor", 60.0, JUNE),
     ]
 
-    chosen = walk(some, SCAN, top=5, symbols=1)
+    chosen = walk(some, SCAN, top=9, symbols=1)
 
-    assert [one.score for one in chosen] == [70.0, 60.0]
+    assert [one.score for one in chosen] == [70.0, 67.0, 66.0, 60.0]
+    assert [one.hit.expiries[0].isocalendar().week for one in chosen] == [20, 19, 20, 25]
 
 
 def test_two_of_a_symbol_when_three_are_scanned():
     """With fewer symbols there is no such limit."""
-    strategies = ("iron_condor", "collar", "naked_put", "short_strangle")
+    strategies = ("iron_condor", "collar", "short_call_spread")
     some = [contender("SPY", name, 70.0 - n) for n, name in enumerate(strategies)]
 
     assert len(walk(some, SCAN, top=5, symbols=3)) == 2
-    assert len(walk(some, SCAN, top=5, symbols=2)) == 4
+    assert len(walk(some, SCAN, top=5, symbols=2)) == 3
 
 
 def test_three_of_a_strategy():

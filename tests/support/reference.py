@@ -68,18 +68,18 @@ def walk(trades, scan, top, symbols=1):
     """The choice from the top down, with how many more there are like each."""
     chosen = []
     for trade in sorted(trades, key=lambda one: one.key):
-        alike = [
-            one for one in chosen if (one.strategy, one.first) == (trade.strategy, trade.first)
-        ]
+        alike = [one for one in chosen if thesis(one) == thesis(trade)]
         crowd = sum(one.strategy == trade.strategy for one in chosen)
         full = symbols >= 3 and len(chosen) >= scan.max_per_symbol
         if not alike and crowd < scan.max_per_strategy and not full and len(chosen) < top:
             chosen.append(trade)
-    like = [
-        sum((one.strategy, one.first) == (trade.strategy, trade.first) for one in trades) - 1
-        for trade in chosen
-    ]
+    like = [sum(thesis(one) == thesis(trade) for one in trades) - 1 for trade in chosen]
     return chosen, like
+
+
+def thesis(trade):
+    """Which way, by which week; all trades are of one symbol."""
+    return trade.side, trade.first.isocalendar()[:2]
 
 
 def expiry_pairs(variant, board):

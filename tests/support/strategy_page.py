@@ -6,6 +6,7 @@ The page docs/strategies.md, made from the catalogue.
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from tomic.config import Settings
@@ -21,7 +22,7 @@ searched, not assumed. Every field can be changed in `tomic.toml` under `[strate
 ## Which are searched
 
 `scan.profile = "seller"`, the default, searches
-{seller},
+{seller}
 all of them {low} to {high} days before expiry, around 45; in a cash account the short put is the
 `cash_secured_put`. `"all"` (`tomic scan --profile all`) searches every strategy, each in its own
 window. `--strategy` and `scan.strategies` name strategies instead of those of the profile.
@@ -37,10 +38,10 @@ A gate is a condition on the volatility of a symbol, asked before any chain: `to
 the figures. By default there are only gates for which the structure gives a reason: what is sold on
 both sides at one delta wants a level smile, a calendar wants a front month at least as rich as the
 next. **IV rank is no default gate.** In 448,000 trades of 174 symbols, 2022 to 2025 (priced on a
-modelled surface, held to expiry, after costs), short volatility brought -4.0 % of margin below an IV rank of .1 and -2.9 % [-8.5, 1.6] above .8,
-flat between; what passed the former gates (IV rank of .3 or .5) brought -3.2 % [-5.3, -1.4], what
-failed them -3.6 % [-5.3, -2.1]; IV percentile, IV less HV and VIX were as flat, and buying was no
-better where IV rank was low. If you want one all the same:
+modelled surface, held to expiry, after costs), short volatility brought -4.0 % of margin below an
+IV rank of .1 and -2.9 % [-8.5, 1.6] above .8, flat between; what passed the former gates (IV rank
+of .3 or .5) brought -3.2 % [-5.3, -1.4], what failed them -3.6 % [-5.3, -2.1]. IV percentile, IV
+less HV and VIX were as flat, and buying was no better where IV rank was low. If you want one:
 
 ```toml
 [strategies.short_strangle]
@@ -51,9 +52,10 @@ gates = ["iv_rank >= 0.5", "abs(skew) <= 0.08"]
 
 def text() -> str:
     """The whole page."""
-    seller = [f"`{each.name}`" for each in templates.choose(Settings())]
+    names = ", ".join(f"`{each.name}`" for each in templates.choose(Settings()))
+    seller = textwrap.fill(f"{names},", 100, break_on_hyphens=False)
     low, high = templates.SELLER_DAYS
-    parts = [OPENING.format(seller=", ".join(seller), low=low, high=high)]
+    parts = [OPENING.format(seller=seller, low=low, high=high)]
     for template in templates.effective(Settings()).values():
         one = templates.describe(template)
         low, high = one["dte"]

@@ -286,7 +286,7 @@ class Proposal(UnboundedModel):
     parts: tuple[ScorePart, ...]
     """The four components, then what liquidity, fit and correlation take away; sum is `score`."""
     alternatives: int = 0
-    """Other candidates of this symbol, strategy and expiry that passed every rule."""
+    """Other candidates of the same thesis (symbol, side, week of expiry) that passed every rule."""
     forecast_volatility: float
     """Standard deviation of the forecast density's log-return per square-root year."""
     market_volatility: float
@@ -317,7 +317,7 @@ class Proposal(UnboundedModel):
     events: tuple[TradeEvent, ...] = ()
     size: TradeSize | None = None
     similar: tuple[Alternative, ...] = ()
-    """The best three others of the same thesis."""
+    """The best three others of the same thesis, each another strategy or strikes well apart."""
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
 

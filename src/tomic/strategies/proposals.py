@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tomic._typing import FloatArray
-from tomic.models import CurvePoint, DataType, Leg, PriceSource, Proposal, Scenario
+from tomic.models import Alternative, CurvePoint, DataType, Leg, PriceSource, Proposal, Scenario
 from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
@@ -30,7 +30,12 @@ HIGH_ROM = 5.0
 
 
 def describe(
-    contender: Contender, *, rank: int = 0, alternatives: int = 0, notes: tuple[str, ...] = ()
+    contender: Contender,
+    *,
+    rank: int = 0,
+    alternatives: int = 0,
+    similar: tuple[Alternative, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Proposal:
     """
     All figures of one candidate.
@@ -39,7 +44,8 @@ def describe(
 
     Args:
         contender: With its fit, and what a correlation costs it.
-        rank, alternatives: Its place, and how many others of its group passed every rule.
+        rank: Its place.
+        alternatives, similar: How many others of its thesis passed every rule, and the best.
         notes: Those of its gates, which stand before its own.
     """
     hit, fit, penalty, correlated = contender
@@ -69,6 +75,7 @@ def describe(
             hit.components, settings, liquidity=hit.liquidity, fit=fit.factor, penalty=penalty
         ),
         alternatives=alternatives,
+        similar=similar,
         curve=_curve(hit, printed, profile),
         scenarios=_scenarios(hit, figures["credit"] - figures["credit_mid"]),
         notes=tuple(dict.fromkeys(filter(None, all_notes))),

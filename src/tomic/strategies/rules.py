@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
-from tomic.models import NearestMiss, Refusal, RuleCount, VolSnapshot
+from tomic.models import NearestMiss, Refusal, RuleCount, Side, VolSnapshot
 from tomic.models.documents import UNLIMITED
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template, days_to_earnings
@@ -375,8 +375,13 @@ def first_failures(verdicts: Iterable[RuleVerdict], count: int) -> tuple[IntArra
     return first, fails
 
 
-Group: TypeAlias = tuple[str, dt.date]
-"""Strategy and first expiry: of each group the ranking shows one trade."""
+class Group(NamedTuple):
+    """What candidates are counted by."""
+
+    strategy: str
+    side: Side
+    expiry: dt.date
+    """The first."""
 
 
 @dataclass(slots=True)

@@ -51,8 +51,8 @@ class Hit:
 
     @property
     def group(self) -> Group:
-        """Strategy and first expiry."""
-        return (self.template.name, self.expiries[0])
+        """Strategy, side and first expiry."""
+        return Group(self.template.name, self.template.side, self.expiries[0])
 
     @property
     def legs(self) -> tuple[tuple[str, float, str, int], ...]:
@@ -171,7 +171,8 @@ def _is_original(board: Board) -> bool:
 
 def _count(batch: Batch, tally: Tally) -> None:
     for place, count in enumerate(np.bincount(batch.group, minlength=len(batch.members))):
-        tally.passed[(batch.members[place].template.name, batch.expiries[0])] += int(count)
+        template = batch.members[place].template
+        tally.passed[Group(template.name, template.side, batch.expiries[0])] += int(count)
 
 
 def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep: int) -> list[Hit]:
@@ -893,7 +894,8 @@ class _Condors:
             batch = Batch.of([self._candidates(puts.row[put], calls.row[call])])
             verdicts = rules.judge(batch, self._measures(put, call, block), self.board)
             passed = self.tally.note(batch, verdicts)
-        self.tally.passed[self.template.name, self.pair[0]] += int(passed.sum())
+        group = Group(self.template.name, self.template.side, self.pair[0])
+        self.tally.passed[group] += int(passed.sum())
         return passed
 
     def _measures(self, put: IntArray, call: IntArray, block: Block) -> Measures:
