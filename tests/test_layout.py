@@ -104,7 +104,6 @@ TESTED_IN = {
     "strategies/candidates": "strategies/test_search",
     "strategies/measures": "strategies/test_propose",
     "strategies/proposals": "strategies/test_propose",
-    "strategies/rules": "strategies/catalogue/test_leg_rules",
     "wire/answers": "wire/test_framing",
     "wire/layout": "wire/test_framing",
     "wire/orders": "wire/test_framing",

@@ -122,6 +122,9 @@ async def scan(
         Path | None, typer.Option(metavar="FILE", help="File with one symbol per line.")
     ] = None,
     strategy: StrategyOption = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="seller|all", help="Which strategies, in which days.")
+    ] = None,
     by_strategy: Annotated[
         bool, typer.Option("--by-strategy", help="The best of each strategy.")
     ] = False,
@@ -145,7 +148,7 @@ async def scan(
         gateway,
         stops=True,
         asks=not chain,
-        scan=asdict(limits),
+        scan={**asdict(limits), "profile": profile},
         score={"definition": score},
     ) as desk:
         names = names or checked_symbols(_universe(desk.settings.scan.universe))
@@ -243,7 +246,7 @@ def strategies(
     """List every strategy with its window of days and its gates."""
     if context.invoked_subcommand is not None:
         return
-    known = templates.with_overrides(configuration.load_settings(config).strategies)
+    known = templates.effective(configuration.load_settings(config))
     described = [templates.describe(template) for template in known.values()]
     shown = forms.to_json(described) if as_json else present.catalogue(described) + "\n"
     typer.echo(shown, nl=False)
@@ -261,7 +264,7 @@ def show_strategy(
     config: options.ConfigOption = None,
 ) -> None:
     """Print one strategy as it is searched, with the names that tomic.toml can change."""
-    (chosen,) = templates.choose([name], configuration.load_settings(config).strategies)
+    (chosen,) = templates.choose(configuration.load_settings(config), [name])
     described = templates.describe(chosen)
     shown = forms.to_json(described) if as_json else present.strategy(described) + "\n"
     typer.echo(shown, nl=False)

@@ -28,8 +28,10 @@ class ScanSettings(Section):
 
     top: int = Field(default=5, ge=1, le=1000)
     """Most proposals to show."""
+    profile: Literal["seller", "all"] = "seller"
+    """"seller": what pays a credit, 30 to 60 days out; "all": every strategy in its own window."""
     strategies: Names = ()
-    """Strategies to search; empty means all of them."""
+    """Strategies to search, instead of those of the profile; empty means those."""
     universe: Location | None = None
     """File with one symbol per line, instead of market.symbols; or "none"."""
     symbols_at_once: int = Field(default=4, ge=1, le=50)
@@ -58,6 +60,18 @@ class ScanSettings(Section):
     """Least expected value in currency per structure, after costs, or "none"."""
     min_credit: Amount | None = None
     """Least credit in currency per structure, of strategies that receive one, or "none"."""
+    min_credit_share: Fraction | None = 0.10
+    """Least credit as a share of the width, of spreads and condors that receive one, or "none"."""
+    min_credit_commissions: Amount | None = 4.0
+    """Least credit in commissions of its contracts, of what is sold uncovered, or "none"."""
+    max_cost_share: Fraction | None = 0.20
+    """Most that slippage and commission of entry may take of the maximum profit, or "none"."""
+    max_spread_share: Amount | None = 0.25
+    """Widest bid-ask spread of a whole trade as a share of the credit it receives, or "none"."""
+    natural_sign: bool = True
+    """Refuse what is a credit at mid and none at natural prices."""
+    keep_to_exits: bool = True
+    """Refuse what the exit rules of [journal] would close on its first day: min_dte, earnings."""
     min_risk_reward: Amount | None = None
     """Least maximum profit per CVaR95 of the loss, or "none"."""
     max_loss: Amount | None = None
@@ -66,9 +80,9 @@ class ScanSettings(Section):
     """Widest bid-ask spread of a leg as a fraction of its mid."""
     max_spread_points: Amount = 0.10
     """A spread of at most this much a share is accepted whatever the fraction."""
-    min_volume: int = Field(default=2, ge=0)
+    min_volume: int = Field(default=5, ge=0)
     """Least volume of each leg today; an unknown volume passes and is flagged."""
-    min_open_interest: int = Field(default=20, ge=0)
+    min_open_interest: int = Field(default=100, ge=0)
     """Least open interest of each leg; an unknown one passes and is flagged."""
     min_days_to_earnings: Days = 0
     """Fewest days to the next earnings; an unknown date passes and is flagged."""

@@ -90,7 +90,7 @@ class ScorePart(Model):
 
 
 class CurvePoint(Model):
-    """P&L at the first expiry for one price of the underlying, currency per structure."""
+    """P&L at the first expiry at one price of the underlying: currency per structure, then."""
 
     price: float
     profit: float
@@ -192,8 +192,11 @@ class Proposal(UnboundedModel):
     """
     One trade with everything that spoke for or against it; money in currency per structure.
 
-    Success, expected value and CVaR are at the first expiry, in today's money, for the executable
-    credit, under the market's density; what a view of the user's own makes of them stands beside.
+    The three credits are prices, commission apart from them: what one types, times the multiplier.
+    All else is after the costs of entry. Maximum profit, maximum loss, breakevens and `curve` are
+    as a broker prints them, not discounted. Success, expected value and CVaR are at the first
+    expiry, in today's money, under the market's density; what a view of the user's own makes of
+    them stands beside.
     """
 
     unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "risk_reward")
@@ -222,19 +225,19 @@ class Proposal(UnboundedModel):
     legs: tuple[Leg, ...]
 
     credit: float
-    """Executable: at mid, less slippage and commission; negative for a debit."""
+    """Executable: at mid less slippage; negative for a debit. Never below `credit_natural`."""
     credit_mid: float
-    """At mid, without costs."""
     credit_natural: float
-    """Sold at the bid, bought at the ask, without commission; the worst that should happen."""
+    """Sold at the bid, bought at the ask; the worst that should happen."""
     commission: float
+    """Of entry; it is not in the three credits, and in all that follows."""
     max_profit: float
-    """May be inf; negative for a trade that cannot win."""
+    """After costs, not discounted. May be inf; negative for a trade that cannot win."""
     max_loss: float
-    """>= 0; inf where unbounded."""
+    """After costs, not discounted, >= 0; inf where unbounded."""
     breakevens: tuple[float, ...]
     margin: float
-    """What the trade takes from excess liquidity: requirement less credit, plus debit."""
+    """What the trade takes from excess liquidity: requirement less `net_credit`."""
     margin_requirement: float
     """As a broker prints it, proceeds not deducted."""
     margin_cash: float | None = None
@@ -284,7 +287,7 @@ class Proposal(UnboundedModel):
     parts: tuple[ScorePart, ...]
     """The components, then what liquidity, fit and correlation take away; sum is `score`."""
     alternatives: int = 0
-    """Other candidates of this symbol, strategy and expiry that passed every rule."""
+    """Other candidates of the same thesis (symbol, side, week of expiry) that passed every rule."""
     market_volatility: float
     """Standard deviation of the density's log-return per square-root year."""
     iv30: float | None = None
@@ -311,7 +314,7 @@ class Proposal(UnboundedModel):
     events: tuple[TradeEvent, ...] = ()
     size: TradeSize | None = None
     similar: tuple[Alternative, ...] = ()
-    """The best three others of the same thesis."""
+    """The best three others of the same thesis, each another strategy or strikes well apart."""
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
 
@@ -319,6 +322,11 @@ class Proposal(UnboundedModel):
     @classmethod
     def _of_former_versions(cls, data: Any) -> Any:
         return _without_forecast(data) if isinstance(data, Mapping) else data
+
+    @property
+    def net_credit(self) -> float:
+        """The executable credit after commission; negative for a debit."""
+        return self.credit - self.commission
 
     @property
     def trade(self) -> str:

@@ -85,10 +85,13 @@ class Measures:
     """Figures of a batch, (n,); NaN where something that is needed is missing."""
 
     credit: FloatArray
-    """Executable: at mid less slippage and commission."""
+    """What is received after all costs of entry: at mid less slippage and commission."""
     credit_mid: FloatArray
+    credit_natural: FloatArray
+    """Sold at the bid, bought at the ask, without commission."""
     commission: FloatArray
     max_profit: FloatArray
+    """After costs of entry, as a broker prints it: not discounted. So is `max_loss`."""
     max_loss: FloatArray
     profit: FloatArray
     """`max_profit`, or the 95 % quantile of P&L where profit has no bound."""
@@ -147,13 +150,20 @@ def foreign_commission(costs: CostsSettings, currency: str) -> list[str]:
 
 
 def credits(batch: Batch, board: Board) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Executable credit, credit at mid, commission; (n,) each."""
+    """Executable credit after commission, credit at mid, commission; (n,) each."""
     costs, lot = board.settings.costs, float(board.chain.multiplier)
     contracts = np.abs(batch.quantity)
     at_mid = -lot * (batch.quantity * batch.legs(board.price)).sum(axis=1)
     slippage = lot * costs.slippage * (contracts * batch.legs(board.prices.half_spread)).sum(axis=1)
     commission = costs.commission_of(board.chain.underlying.currency) * contracts.sum(axis=1)
     return at_mid - slippage - commission, at_mid, commission
+
+
+def natural(batch: Batch, board: Board) -> FloatArray:
+    """Credit with every half-spread given away, without commission; (n,) currency per structure."""
+    taken = np.abs(batch.quantity) * batch.legs(board.prices.half_spread)
+    given = batch.quantity * batch.legs(board.price) + taken
+    return np.asarray(-float(board.chain.multiplier) * given.sum(axis=1))
 
 
 def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
@@ -181,12 +191,26 @@ def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
     )
 
 
+def as_printed(form: Segments, batch: Batch, board: Board, credit: FloatArray) -> Segments:
+    """
+    P&L at the first expiry as brokers print it: what *form* (`shape`) is before discounting.
+
+    Shares count at the spot that is paid for them, without what is financed or received meanwhile.
+    """
+    first, lot = board.outlooks[batch.expiries[0]], float(board.chain.multiplier)
+    shares = lot * batch.stock
+    start = credit - shares * payoff.stock_cost(first.forward, first.discount)
+    paid = (credit - shares * board.spot)[:, None]
+    value = (form.value - start[:, None]) / first.discount + paid
+    return Segments(form.node, value, form.slope / first.discount)
+
+
 def measure(batch: Batch, board: Board) -> Measures:
     """All figures that rules and score need except CVaR, which is expensive: see `tail_loss`."""
     first = board.outlooks[batch.expiries[0]]
     credit, at_mid, commission = credits(batch, board)
     form = shape(batch, board, credit)
-    outline = payoff.profile(form)
+    outline = payoff.profile(as_printed(form, batch, board, credit))
     below = probability.shortfall(first.market, form)
     pos, at_quotes = probability.pos(first.market, form), probability.ev(first.market, form)
     ev = at_quotes - distrusted(batch, board)
@@ -195,6 +219,7 @@ def measure(batch: Batch, board: Board) -> Measures:
     return Measures(
         credit=credit,
         credit_mid=at_mid,
+        credit_natural=natural(batch, board),
         commission=commission,
         max_profit=outline.max_profit,
         max_loss=outline.max_loss,

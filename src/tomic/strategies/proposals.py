@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from tomic._typing import FloatArray
-from tomic.models import CurvePoint, DataType, Leg, PriceSource, Proposal, Scenario, ViewFigures
+from tomic.models import (
+    Alternative,
+    CurvePoint,
+    DataType,
+    Leg,
+    PriceSource,
+    Proposal,
+    Scenario,
+    ViewFigures,
+)
 from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
@@ -35,6 +44,7 @@ def describe(
     *,
     rank: int = 0,
     alternatives: int = 0,
+    similar: tuple[Alternative, ...] = (),
     notes: tuple[str, ...] = (),
     percentile: float | None = None,
 ) -> Proposal:
@@ -45,7 +55,8 @@ def describe(
 
     Args:
         contender: With its fit, and what a correlation costs it.
-        rank, alternatives: Its place, and how many others of its group passed every rule.
+        rank: Its place.
+        alternatives, similar: How many others of its thesis passed every rule, and the best.
         notes: Those of its gates, which stand before its own.
         percentile: Its place among the day's candidates of its strategy; see `scoring.percentile`.
     """
@@ -53,7 +64,8 @@ def describe(
     batch, settings = batch_of(hit), hit.board.settings.score
     measured = measures.measure(batch, hit.board)
     form = measures.shape(batch, hit.board, measured.credit)
-    profile = payoff.profile(form)
+    printed = measures.as_printed(form, batch, hit.board, measured.credit)
+    profile = payoff.profile(printed)
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
     doubts = _doubts(hit, batch, figures)
@@ -83,7 +95,8 @@ def describe(
             hit.components, settings, liquidity=hit.liquidity, fit=fit.factor, penalty=penalty
         ),
         alternatives=alternatives,
-        curve=_curve(hit, form, profile),
+        similar=similar,
+        curve=_curve(hit, printed, profile),
         scenarios=_scenarios(hit, figures["credit"] - figures["credit_mid"]),
         notes=tuple(dict.fromkeys(filter(None, all_notes))),
     )
@@ -120,17 +133,18 @@ def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, An
     board, margin, profit = hit.board, figures["margin"], figures["profit"]
     mean_win = _mean_win(batch, board, figures)
     contracts, lot = batch.quantity, float(board.chain.multiplier)
-    half_spreads = lot * (np.abs(contracts) * batch.legs(board.prices.half_spread)).sum()
     above = batch.legs(board.price) - batch.legs(board.value)
     errors = lot * contracts * batch.legs(board.value_error)
-    share = board.settings.costs.slippage
-    slippage = figures["credit_mid"] - figures["credit"] - figures["commission"]
+    costs = figures["credit_mid"] - figures["credit"]
+    most = figures["max_profit"] + costs
     per_30 = scoring.DAYS / max(board.outlooks[hit.expiries[0]].dte, 1)
-    same = ("credit", "credit_mid", "commission", "max_profit", "max_loss", "margin", "profit")
+    same = (
+        "credit_mid", "credit_natural", "commission", "max_profit", "max_loss", "margin", "profit",
+    )  # fmt: skip
     return {
         **{name: figures[name] for name in same},
-        "credit_natural": figures["credit_mid"]
-        - (slippage / share if share else float(half_spreads)),
+        "credit": figures["credit"] + figures["commission"],
+        "cost_share": finite(costs / most) if most > 0.0 and math.isfinite(most) else None,
         "margin_requirement": figures["requirement"],
         "margin_cash": finite(
             float(measures.requirement(batch, board, cash=True)[0]) - figures["credit"]

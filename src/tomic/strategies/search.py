@@ -51,8 +51,8 @@ class Hit:
 
     @property
     def group(self) -> Group:
-        """Strategy and first expiry."""
-        return (self.template.name, self.expiries[0])
+        """Strategy, side and first expiry."""
+        return Group(self.template.name, self.template.side, self.expiries[0])
 
     @property
     def legs(self) -> tuple[tuple[str, float, str, int], ...]:
@@ -181,7 +181,8 @@ def _is_original(board: Board) -> bool:
 
 def _count(batch: Batch, tally: Tally) -> None:
     for place, count in enumerate(np.bincount(batch.group, minlength=len(batch.members))):
-        tally.passed[(batch.members[place].template.name, batch.expiries[0])] += int(count)
+        template = batch.members[place].template
+        tally.passed[Group(template.name, template.side, batch.expiries[0])] += int(count)
 
 
 def _stand(batch: Batch, scores: FloatArray, tally: Tally) -> None:
@@ -763,6 +764,22 @@ def wings(template: leg_rules.Template) -> Wings | None:
     return four if tied and chosen else None
 
 
+class _Quotes(NamedTuple):
+    """What spreads, or the condors of them, are quoted at; currency per structure."""
+
+    credit_mid: FloatArray
+    credit_natural: FloatArray
+    commission: float
+
+    @classmethod
+    def of(cls, spreads: Spreads, board: Board) -> _Quotes:
+        """Those of *spreads*, (n,) each."""
+        lot = float(board.chain.multiplier)
+        mid = lot * (board.price[spreads.row] * (1.0, -1.0)).sum(axis=1)
+        crossing = lot * board.prices.half_spread[spreads.row].sum(axis=1)
+        return cls(mid, mid - crossing, 2.0 * board.settings.costs.commission)
+
+
 @dataclass(frozen=True, eq=False)
 class _Judged:
     """One side's spreads with what the leg rules say of them."""
@@ -793,9 +810,15 @@ class _Condors:
         self.template, self.board, self.pair, self.legs = template, board, pair, legs
         self.leg_verdicts, self.tally = leg_verdicts, tally
         scan = board.settings.scan
-        optional = (scan.min_credit, scan.min_rom, scan.min_pos, scan.min_ev, scan.max_loss)
-        self._always = any(limit is not None for limit in optional) or (
-            scan.expire_before_earnings and board.vol.next_earnings is not None
+        optional = (
+            scan.min_credit, scan.min_rom, scan.min_pos, scan.min_ev, scan.max_loss,
+            scan.min_credit_share, scan.max_cost_share, scan.max_spread_share,
+        )  # fmt: skip
+        self._always = (
+            any(limit is not None for limit in optional)
+            or scan.natural_sign
+            or scan.keep_to_exits
+            or (scan.expire_before_earnings and board.vol.next_earnings is not None)
         )
 
     def best(self, keep: int) -> Candidates:
@@ -812,6 +835,8 @@ class _Condors:
         self.search = CondorSearch(self._passing(puts), self._passing(calls), terms)
         if len(self.search) == 0:
             return Candidates(self.template, self.pair, np.empty((0, 4), dtype=np.int64))
+        self._put_quotes = _Quotes.of(self.search.puts, board)
+        self._call_quotes = _Quotes.of(self.search.calls, board)
         top = self.search.best(keep + SPARE, judge=self._judge)
         self.tally.rank(self.template.name, top.recounted)
         return self._candidates(self.search.puts.row[top.put], self.search.calls.row[top.call])
@@ -894,19 +919,22 @@ class _Condors:
             batch = Batch.of([self._candidates(puts.row[put], calls.row[call])])
             verdicts = rules.judge(batch, self._measures(put, call, block), self.board)
             passed = self.tally.note(batch, verdicts)
-        self.tally.passed[self.template.name, self.pair[0]] += int(passed.sum())
+        group = Group(self.template.name, self.template.side, self.pair[0])
+        self.tally.passed[group] += int(passed.sum())
         self.tally.rank(self.template.name, scoring.counted(block.bound[passed]))
         return passed
 
     def _measures(self, put: IntArray, call: IntArray, block: Block) -> Measures:
-        money = self.search.terms.money
+        money, lot = self.search.terms.money, self.search.terms.multiplier
         width = self.search.calls.width[call]
-        lost = money * np.maximum(self.search.puts.width[put], width) - block.credit
+        lost = lot * np.maximum(self.search.puts.width[put], width) - block.credit
         unused = np.zeros(block.credit.size)
+        puts, calls = self._put_quotes, self._call_quotes
         return Measures(
             credit=block.credit,
-            credit_mid=unused,
-            commission=unused,
+            credit_mid=puts.credit_mid[put] + calls.credit_mid[call],
+            credit_natural=puts.credit_natural[put] + calls.credit_natural[call],
+            commission=np.full(block.credit.size, puts.commission + calls.commission),
             max_profit=block.credit,
             max_loss=np.maximum(lost, 0.0),
             profit=block.credit,

@@ -87,7 +87,7 @@ def explain_trade(
     asked = parse_trade(trade)
     expiries = tuple(chain.named(day) or day for day in asked.expiries)
     asked = asked._replace(expiries=expiries)
-    (template,) = templates.choose((asked.strategy,), settings.strategies)
+    (template,) = templates.choose(settings, (asked.strategy,))
     gate = rules.gate(template, vol, settings)
     refusals = list(gate.reasons)
     if chain.underlying.settles_in_cash and (refusal := rules.no_shares(template, chain.symbol)):

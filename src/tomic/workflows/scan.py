@@ -67,7 +67,7 @@ async def search(
 
     Args:
         top, by_strategy: How many proposals, overall or of each strategy.
-        strategies: Names instead of ``scan.strategies``.
+        strategies: Names instead of ``scan.strategies`` and the profile's.
         book: The portfolio that proposals should fit; by default the one that was saved last.
         views: What is expected of symbols, beside and over the settings' own.
 
@@ -76,8 +76,7 @@ async def search(
     """
     settings = propose.with_views(resources.settings, views or {})
     # Before anything is asked: an unknown name concerns no symbol.
-    names = settings.scan.strategies if strategies is None else strategies
-    templates.choose(names, settings.strategies)
+    templates.choose(settings, strategies)
     run = _Scan(resources, given, resources.take_deadline(), strategies, views=views or {})
     store = await resources.store()
     await run.measure(symbols)

@@ -730,7 +730,7 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
 
 def _proposed_price(proposal: Proposal) -> str:
     """What the proposal was scored at: executable, its commission apart, shares at the spot."""
-    premium = (proposal.credit + proposal.commission) / proposal.multiplier
+    premium = proposal.credit / proposal.multiplier
     shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
     return f"{premium - shares / proposal.multiplier * proposal.spot:+.6f}"
 
