@@ -356,6 +356,7 @@ class Desk:
         by_strategy: bool = False,
         chains: Chain | Sequence[Chain] = (),
         book: FitModel | None = None,
+        job: str = "",
     ) -> ScanResult:
         """
         Search *symbols*, those of the settings by default, for the best trades.
@@ -367,6 +368,7 @@ class Desk:
             by_strategy: The best of each strategy instead of the best of all.
             chains: Search these instead of fetching any.
             book: A portfolio that the proposals should fit; the last saved one by default.
+            job: The job that this is a step of; `tomic report day` prefers its scan to others.
 
         Raises:
             ConfigError: A strategy that does not exist.
@@ -386,6 +388,7 @@ class Desk:
             strategies=strategies,
             by_strategy=by_strategy,
             book=book,
+            job=job,
         )
 
     async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:

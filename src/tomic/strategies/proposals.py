@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -18,6 +18,7 @@ from tomic.strategies import measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing.board import SOURCES, Board
+from tomic.strategies.pricing.outlooks import Outlook
 from tomic.strategies.scoring import Prospect
 from tomic.strategies.search import Contender, Hit
 
@@ -47,6 +48,7 @@ def describe(
     measured = measures.measure(batch, hit.board)
     form = measures.shape(batch, hit.board, measured.credit)
     profile = payoff.profile(form)
+    breakevens = [price for price in profile.breakevens[0].tolist() if math.isfinite(price)]
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
     correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
@@ -54,7 +56,10 @@ def describe(
     return Proposal(
         rank=rank,
         legs=_legs(hit),
-        breakevens=tuple(price for price in profile.breakevens[0].tolist() if math.isfinite(price)),
+        breakevens=tuple(breakevens),
+        short_delta=short_delta(batch, hit.board),
+        distance=distance(breakevens, hit.board, hit.board.outlooks[hit.expiries[0]]),
+        expected_move=finite(hit.board.outlooks[hit.expiries[0]].sigma_points),
         **_situation(hit),
         **_money(hit, batch, figures),
         **_chances(hit, batch, form, figures),
@@ -252,6 +257,27 @@ def _greeks(batch: Batch, board: Board) -> dict[str, float]:
         "vega": net(board.vega),
         "theta": net(board.theta),
     }
+
+
+def short_delta(batch: Batch, board: Board) -> float | None:
+    """Largest |delta| of the short legs of the first row; None without one, or an unknown one."""
+    short = batch.quantity[0] < 0.0
+    if not short.any():
+        return None
+    return finite(float(np.abs(board.delta[batch.row[0][short]]).max()))
+
+
+def distance(breakevens: Sequence[float], board: Board, first: Outlook) -> float | None:
+    """
+    From the underlying to its nearest breakeven, whichever side, in standard deviations, >= 0.
+
+    A standard deviation is that of the market at the money, to the expiry *first*. None without a
+    breakeven. Options on the forward, as those of volatility indices are, are measured from it.
+    """
+    start = first.forward if board.on_forward else board.spot
+    if not breakevens or not first.sigma_points > 0.0:
+        return None
+    return finite(min(abs(price - start) for price in breakevens) / first.sigma_points)
 
 
 def _touch(batch: Batch, board: Board) -> float | None:
