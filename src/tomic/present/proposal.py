@@ -21,6 +21,8 @@ from tomic.present.forms import NOT_ADVICE
 from tomic.present.text import PlainTable, amount, money, number, per_cent
 from tomic.strategies.ticks import tick_of
 
+NO_EDGE = "managing it cuts the tail and costs its exits: it is no edge"
+"""What stands beside the outcome of managed trades."""
 _MOVES = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 """Expected moves from spot at which the payoff is shown, its kinks beside."""
 _BAR = 20
@@ -240,8 +242,7 @@ def _managed(trade: Proposal, managed: ManagedOutcome | None) -> Iterator[tuple[
     )
     yield (
         "held to expiry",
-        f"EV {money(trade.ev)}, worst 5 % {money(-trade.cvar95, 0)}; managing it cuts the tail "
-        "and costs its exits: it is no edge",
+        f"EV {money(trade.ev)}, worst 5 % {money(-trade.cvar95, 0)}; {NO_EDGE}",
     )
 
 

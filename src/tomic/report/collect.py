@@ -20,6 +20,7 @@ from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
+from tomic.present.proposal import NO_EDGE, legs_text, limit_per_share, order_lines
 from tomic.report import pages
 from tomic.report.layout import ReportPage, SvgPicture
 from tomic.store import StoredScan
@@ -271,8 +272,16 @@ def _scan_document(scan: ScanResult | None) -> dict[str, Any] | None:
 
 
 def _proposal_document(made: Proposal) -> dict[str, Any]:
-    """The proposal as JSON has it, and its trade in a line."""
-    return {**to_document(made), "trade": made.trade}
+    """The proposal as JSON has it, its trade in a line and in short, and the order to type."""
+    return {
+        **to_document(made),
+        "trade": made.trade,
+        "trade_text": legs_text(made),
+        "limit": limit_per_share(made),
+        "event_texts": [event.text for event in made.events],
+        "no_edge": [NO_EDGE] if made.managed else [],
+        "order": [*order_lines(made)],
+    }
 
 
 def _missing(scan: ScanResult | None) -> list[str]:
@@ -303,7 +312,7 @@ Draw: TypeAlias = Callable[[], SvgPicture]
 
 
 def _payoff(made: Proposal) -> Draw:
-    name = f"{made.rank or ''} {made.symbol}".strip()
+    name = f"{made.id} {made.symbol}".strip()
     caption = f"{name}: P&L; behind it the market's view of the price"
     return partial(_picture, "proposal_payoff", caption, made)
 
