@@ -92,7 +92,6 @@ TESTED_IN = {
     "panel/widgets/lines": "panel/test_connection",
     "portfolio/lines": "portfolio/test_exposure",
     "present/journal": "cli/test_journal",
-    "present/scan": "cli/test_scan",
     "present/store": "cli/test_store",
     "quant/american_boundary": "quant/test_american",
     "report/collect": "report/test_pages",

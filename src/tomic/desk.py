@@ -358,6 +358,7 @@ class Desk:
         chains: Chain | Sequence[Chain] = (),
         book: FitModel | None = None,
         views: Views | None = None,
+        job: str = "",
     ) -> ScanResult:
         """
         Search *symbols*, those of the settings by default, for the best trades.
@@ -371,6 +372,7 @@ class Desk:
             book: A portfolio that the proposals should fit; the last saved one by default.
             views: What you expect of symbols, beside and over the settings' own, such as
                 ``{"SPY": tomic.View(volatility=0.9)}``; shown beside the market's figures.
+            job: The job that this is a step of; `tomic report day` prefers its scan to others.
 
         Raises:
             ConfigError: A strategy that does not exist.
@@ -391,6 +393,7 @@ class Desk:
             by_strategy=by_strategy,
             book=book,
             views=views,
+            job=job,
         )
 
     async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:

@@ -47,10 +47,22 @@ def test_a_scan_ranks_and_says_why(scanned, document):
     assert document["schema"] == "tomic.scan/1"
     assert first["score"] >= second["score"]
     assert {first["id"], second["id"]} <= set(scanned.stdout.split())
-    (total, parts) = re.search(r"^score ([\d.]+) = (.*)$", scanned.stdout, re.MULTILINE).groups()
+    (total, parts) = re.search(
+        r"^#1: score ([\d.]+) = (.*)$", scanned.stdout, re.MULTILINE
+    ).groups()
     assert sum(map(float, re.findall(r"[-+][\d.]+", parts))) == pytest.approx(float(total), abs=0.4)
     assert f"considered {document['considered']:,}" in scanned.stderr
     assert "Not advice; nothing is sent to the broker" in scanned.stderr
+
+
+def test_a_scan_says_a_line_per_symbol(scanned):
+    """Where stderr is no terminal no step on the way is told, and --quiet tells nothing at all."""
+    told = scanned.stderr.splitlines()
+    quiet = run("scan", "SPY", "--demo", "--strategy", KINDS, "--no-export", "-q")
+
+    assert len([line for line in told if line.startswith("SPY")]) == 1
+    assert not re.search("first of|contract and hours|spot and expiries", scanned.stderr)
+    assert quiet.stderr == ""
 
 
 def test_a_scan_explains_its_refusals(scanned, document):
@@ -100,7 +112,7 @@ def test_a_proposal_is_shown_whole(scanned, document):
         right = "CALL" if leg["right"] == "C" else "PUT"
         assert re.search(rf"{word} 1  SPY \d\d \w+ \d+ {leg['strike']:g} {right}", text)
     mid = abs(first["credit_mid"]) / 100.0
-    assert f"limit {mid:.2f} credit at mid" in text
+    assert f"(mid {mid:.4g} on a tick of 0.01, as its legs are quoted)" in text
     assert text.rstrip().endswith("Not advice; nothing is sent to the broker")
 
 
@@ -109,6 +121,7 @@ def test_a_proposal_is_judged_anew(scanned, document):
     done = run("show", document["proposals"][0]["id"], "--demo", "--refresh")
 
     assert done.exit_code == 0
+    assert done.stdout.startswith(f"{document['proposals'][0]['id']} · SPY ")
     assert re.search(r"^ +then +now +change$", done.stdout, re.MULTILINE)
     assert re.search(r"^score +[\d.]+ +[\d.]+ +[-+][\d.]+$", done.stdout, re.MULTILINE)
 

@@ -18,7 +18,7 @@ from tomic.errors import ConfigError, UsageError
 from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, probability
-from tomic.strategies import candidates, measures, propose, search
+from tomic.strategies import candidates, measures, proposals, propose, search
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards
@@ -191,6 +191,35 @@ def test_market_density_gives_no_expected_value():
                 size = 100.0 * board.spot
                 slack = 2e-7 * size if pair[1] is None else 1e-4 * size
                 assert_allclose(probability.ev(market, form), expected, atol=slack)
+
+
+@pytest.mark.parametrize(
+    ("name", "mood"), [("iron_condor", "rich"), ("short_put_spread", "rich"), ("calendar", "cheap")]
+)
+def test_what_a_seller_looks_at_first(plain, name, mood):
+    """The largest delta sold, and how many expected moves the nearest breakeven is away."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.38, **INSIDE[mood])
+    board = boards.prepare(plain, vol, Settings())
+
+    found = propose.propose(plain, vol, strategies=[name]).proposals
+
+    assert found
+    for one in found:
+        outlook = board.outlooks[one.expiry]
+        move = outlook.forward * outlook.atm_iv * math.sqrt(one.tau)
+        away = min(abs(price - one.spot) for price in one.breakevens)
+        assert one.expected_move == pytest.approx(move, rel=1e-12)
+        assert one.distance == pytest.approx(away / move, rel=1e-12)
+        assert one.short_delta == max(abs(leg.delta) for leg in one.legs if leg.quantity < 0)
+
+
+def test_no_breakeven_is_no_distance(plain):
+    """A trade that cannot turn has no distance; one that turns at the spot has one of nothing."""
+    board = boards.prepare(plain, random_chains.snapshot(plain), Settings())
+    first = next(iter(board.outlooks.values()))
+
+    assert proposals.distance([], board, first) is None
+    assert proposals.distance([board.spot], board, first) == 0.0
 
 
 def test_nan_leg_never_wins(plain):

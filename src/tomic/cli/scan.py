@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,13 +20,15 @@ from tomic.errors import BadFile, TomicError, UsageError
 from tomic.models import documents
 from tomic.present import forms, scan as present
 from tomic.present.forms import Format
+from tomic.present.proposal import beside, proposal_text, review_text
 from tomic.strategies.catalogue import templates
 
 
 def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
     terminal = sys.stdout.isatty()
-    shown = present.shown(result, format, explain=explain, color=terminal)
+    width = shutil.get_terminal_size((100, 24)).columns if terminal else None
+    shown = present.shown(result, format, explain=explain, width=width, color=terminal)
     typer.echo(shown, nl=False)
 
 
@@ -147,6 +150,7 @@ async def scan(
         common,
         gateway,
         stops=True,
+        brief=True,
         asks=not chain,
         scan={**asdict(limits), "profile": profile},
         score={"definition": score},
@@ -161,6 +165,7 @@ async def scan(
             by_strategy=by_strategy,
             chains=chains,
             views=views.of(searched, desk.settings.view),
+            job=common.invocation.job,
         )
         interrupted = desk.interrupted
     paths = export_scan(result, export_folder(common, desk.settings))
@@ -189,18 +194,18 @@ async def show(
     common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
     """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
-    async with at_desk(common, quiet=not refresh) as desk:
+    async with at_desk(common, quiet=not refresh, brief=True) as desk:
         saved = await desk.proposal(proposal)
         review = await desk.refreshed(saved) if refresh else None
     now = review.proposal if review is not None else None
     if common.as_json:
         typer.echo(documents.to_text(now or saved, indent=2))
         return
-    typer.echo(present.proposal_text(now or saved), nl=False)
+    typer.echo(proposal_text(now or saved), nl=False)
     if now is not None:
-        typer.echo(f"\n{present.beside(saved, now)}")
+        typer.echo(f"\n{beside(saved, now)}")
     if review is not None and not review.accepted:
-        typer.echo(present.review_text(review), err=True)
+        typer.echo(review_text(review), err=True)
 
 
 @app.command(name="why-not")
@@ -225,12 +230,12 @@ async def why_not(
     """Say which rule refuses a given trade, or where it stands."""
     (name,) = checked_symbols([symbol])
     given = _loaded([chain], [name])[0] if chain is not None else None
-    async with at_desk(common, asks=chain is None) as desk:
+    async with at_desk(common, asks=chain is None, brief=True) as desk:
         review = await desk.why_not(name, trade, chain=given)
     if common.as_json:
         typer.echo(documents.to_text(review, indent=2))
     else:
-        typer.echo(present.review_text(review), nl=False)
+        typer.echo(review_text(review), nl=False)
     if review.cut:
         typer.echo(f"tomic: partial: {name} ({review.cut})", err=True)
     return 3 if review.cut else 0

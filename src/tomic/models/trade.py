@@ -14,6 +14,9 @@ from tomic._drawing import draw
 from tomic.models.documents import UNLIMITED, UnboundedModel
 from tomic.models.market import DataType, Model, SpotSource
 
+_NAMED = 5
+"""How many symbols of a scan are named in a sentence."""
+
 Side = Literal["bullish", "bearish", "neutral"]
 """Which way the underlying should go; neutral profits where it stays."""
 
@@ -299,6 +302,8 @@ class Proposal(UnboundedModel):
     """Largest |delta| of the short legs; None without one."""
     distance: float | None = None
     """From spot to the nearest breakeven, in standard deviations to the first expiry, >= 0."""
+    expected_move: float | None = None
+    """One standard deviation to the first expiry at the money, currency per share."""
     cost_share: float | None = None
     """Costs of entry over the maximum profit before costs; None where that has no bound."""
     mean_win: float | None = None
@@ -452,9 +457,34 @@ class SymbolOutcome(Model):
     notes: tuple[str, ...] = ()
 
 
+class ScanScope(Model):
+    """What a scan was asked to look at, by which the one of the day is told from a question."""
+
+    job: str = ""
+    """The job of the settings that it is a step of; empty where somebody asked by themselves."""
+    symbols: tuple[str, ...] = ()
+    is_default: bool = False
+    """Whether these are the symbols of the settings."""
+    strategies: tuple[str, ...] = ()
+    """Those searched."""
+
+    @property
+    def text(self) -> str:
+        """What was looked at, and for whom: ``3 symbols (CRM, SPY, XLE), asked for once``."""
+        count = len(self.symbols)
+        noun = "symbol" if count == 1 else "symbols"
+        named = ", ".join(self.symbols[:_NAMED])
+        named += f" and {count - _NAMED} more" if count > _NAMED else ""
+        which = "of the settings" if self.is_default else f"({named})"
+        why = f"by the job {self.job}" if self.job else "asked for once"
+        return f"{count} {noun} {which}, {why}"
+
+
 class ScanResult(Model):
     """What a scan found, and what became of everything it did not show."""
 
+    scope: ScanScope | None = None
+    """Given when it is kept; None before, and of scans that were kept without it."""
     proposals: tuple[Proposal, ...] = ()
     considered: int = 0
     """Candidates built from all chains."""

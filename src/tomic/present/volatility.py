@@ -11,6 +11,7 @@ from tomic import figures, files
 from tomic.models.documents import to_document
 from tomic.present.forms import Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, figure_text, number
+from tomic.workflows.progress import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,13 +97,14 @@ def _prices_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def prices_summary(run: HistoryRun) -> str:
     """The last line on stderr."""
     if run.plan is None and not run.errors:
-        return f"{len(run.symbols)} symbols complete; nothing was asked"
+        return f"{counted(len(run.symbols), 'symbol')} complete; nothing was asked"
     added = sum(sum(symbol.added.values()) for symbol in run.symbols)
     asked = sum(symbol.asked for symbol in run.symbols)
     failed = len(run.errors)
     tail = f" · {failed} failed" if failed else ""
     return (
-        f"{len(run.symbols)} symbols · {asked} requests · {added:,} days added · "
+        f"{counted(len(run.symbols), 'symbol')} · {counted(asked, 'request')} · "
+        f"{counted(added, 'day')} added · "
         f"{run.seconds:.1f} s{tail}"
     )
 
@@ -174,7 +176,7 @@ def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[s
         head = (
             f"VIX {vix.vix * 100:.2f} ({_observed(vix, 'vix')}) · {vix.as_of:%Y-%m-%d %H:%M} UTC\n"
         )
-    tail = f"{hidden} columns hidden; use a wider terminal\n" if hidden else ""
+    tail = f"{counted(hidden, 'column')} hidden; use a wider terminal\n" if hidden else ""
     return head + table.text(keep), tail
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -28,6 +28,7 @@ from tomic.strategies.candidates import Candidates, expiry_of
 from tomic.strategies.measures import Batch, foreign_commission, foreign_margin
 from tomic.strategies.pricing import outlooks
 from tomic.strategies.pricing.board import SOURCES, UNIFORM, Board
+from tomic.strategies.pricing.outlooks import Outlook
 from tomic.strategies.scoring import Prospect
 from tomic.strategies.search import Contender, Hit
 
@@ -66,6 +67,7 @@ def describe(
     form = measures.shape(batch, hit.board, measured.credit)
     printed = measures.as_printed(form, batch, hit.board, measured.credit)
     profile = payoff.profile(printed)
+    breakevens = [price for price in profile.breakevens[0].tolist() if math.isfinite(price)]
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
     doubts = _doubts(hit, batch, figures)
@@ -80,7 +82,10 @@ def describe(
     return Proposal(
         rank=rank,
         legs=_legs(hit),
-        breakevens=tuple(price for price in profile.breakevens[0].tolist() if math.isfinite(price)),
+        breakevens=tuple(breakevens),
+        short_delta=short_delta(batch, hit.board),
+        distance=distance(breakevens, hit.board, hit.board.outlooks[hit.expiries[0]]),
+        expected_move=finite(hit.board.outlooks[hit.expiries[0]].sigma_points),
         **_situation(hit),
         **_money(hit, batch, figures),
         **_chances(hit, batch, form, figures),
@@ -306,6 +311,27 @@ def _greeks(batch: Batch, board: Board) -> dict[str, float]:
         "vega": net(board.vega),
         "theta": net(board.theta),
     }
+
+
+def short_delta(batch: Batch, board: Board) -> float | None:
+    """Largest |delta| of the short legs of the first row; None without one, or an unknown one."""
+    short = batch.quantity[0] < 0.0
+    if not short.any():
+        return None
+    return finite(float(np.abs(board.delta[batch.row[0][short]]).max()))
+
+
+def distance(breakevens: Sequence[float], board: Board, first: Outlook) -> float | None:
+    """
+    From the underlying to its nearest breakeven, whichever side, in standard deviations, >= 0.
+
+    A standard deviation is that of the market at the money, to the expiry *first*. None without a
+    breakeven. Options on the forward, as those of volatility indices are, are measured from it.
+    """
+    start = first.forward if board.on_forward else board.spot
+    if not breakevens or not first.sigma_points > 0.0:
+        return None
+    return finite(min(abs(price - start) for price in breakevens) / first.sigma_points)
 
 
 def _touch(batch: Batch, board: Board) -> float | None:

@@ -19,7 +19,15 @@ import numpy as np
 from tomic import dates, errors
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, TradeReview, VolSnapshot
+from tomic.models import (
+    Proposal,
+    RowStatus,
+    ScanResult,
+    ScanScope,
+    SymbolOutcome,
+    TradeReview,
+    VolSnapshot,
+)
 from tomic.models.documents import to_document
 from tomic.portfolio.fit import BookFit
 from tomic.quant import realized
@@ -30,7 +38,7 @@ from tomic.strategies.propose import Correlations, Evaluation, Gated, Views
 from tomic.strategies.scoring import FitModel
 from tomic.workflows.chain.fetch import cut_short, fetch
 from tomic.workflows.portfolio.files import last_book, snapshot_path
-from tomic.workflows.progress import Event
+from tomic.workflows.progress import Event, counted
 from tomic.workflows.resources import Resources
 from tomic.workflows.volatility import history, measure
 from tomic.workflows.volatility.today import vols
@@ -56,6 +64,7 @@ async def search(
     by_strategy: bool = False,
     book: FitModel | None = None,
     views: Views | None = None,
+    job: str = "",
 ) -> ScanResult:
     """
     The best trades of *symbols*, in the chains *given* where there are any; kept.
@@ -70,13 +79,14 @@ async def search(
         strategies: Names instead of ``scan.strategies`` and the profile's.
         book: The portfolio that proposals should fit; by default the one that was saved last.
         views: What is expected of symbols, beside and over the settings' own.
+        job: The job that it is a step of, which is kept with it.
 
     Raises:
         UsageError: A view that is impossible.
     """
     settings = propose.with_views(resources.settings, views or {})
     # Before anything is asked: an unknown name concerns no symbol.
-    templates.choose(settings, strategies)
+    chosen = templates.choose(settings, strategies)
     run = _Scan(resources, given, resources.take_deadline(), strategies, views=views or {})
     store = await resources.store()
     await run.measure(symbols)
@@ -100,6 +110,13 @@ async def search(
     )
     if resources.origin.replay is not None:
         return result
+    scope = ScanScope(
+        job=job,
+        symbols=tuple(symbols),
+        is_default=set(symbols) == set(settings.market.symbols),
+        strategies=tuple(template.name for template in chosen),
+    )
+    result = result.model_copy(update={"scope": scope})
     return await keep(store, result, dates.local_date(resources.clock_now(), str(dates.NEW_YORK)))
 
 
@@ -251,8 +268,14 @@ class _Scan:
                 self.failures[symbol] = exc
             else:
                 self.failures.pop(symbol, None)
+                self._tell(self.evaluations[symbol])
         done = len(self.evaluations) + len(self.failures)
         self.resources.watch(Event("count", "symbols", done=done, total=len(self.vols)))
+
+    def _tell(self, evaluation: Evaluation) -> None:
+        shut = "" if evaluation.gated.templates else "; no strategy's gate is open"
+        text = f"{counted(evaluation.considered, 'trade')} considered{shut}"
+        self.resources.watch(Event("done", evaluation.symbol, text))
 
     async def _evaluate(self, symbol: str) -> Evaluation:
         refuse_future(symbol, self.resources.settings)

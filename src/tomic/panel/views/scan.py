@@ -25,7 +25,8 @@ from tomic.panel.views.view import Sheet, TextSheet, View
 from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines, LineInput
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
-from tomic.present.scan import explanation, legs_text, review_text
+from tomic.present.proposal import legs_text, review_text, source_text
+from tomic.present.scan import explanation, similar_count
 from tomic.present.text import amount, money, number, points
 
 _LOST = {
@@ -139,10 +140,9 @@ class ScanView(View):
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Show legs and score of the trade under the cursor."""
         proposal: Proposal = message.row
-        more = f"+{proposal.alternatives} like it" if proposal.alternatives else ""
-        legs = self.panel.joined(
-            [f"{proposal.symbol} {legs_text(proposal)} {proposal.expiry}", more]
-        )
+        count = similar_count(proposal)
+        more = f"{count} like it" if count else ""
+        legs = self.panel.joined([f"{proposal.symbol} {legs_text(proposal)}", more])
         self.query_one("#trade", FactLines).show(
             [legs, score_text(proposal).plain, *proposal.notes[:1]]
         )
@@ -267,7 +267,7 @@ LEGS: list[Column[Any]] = [
     number_column("IV%", "iv", 1, 100.0),
     number_column("delta", "delta"),
     number_column("theta", "theta", 3),
-    text_column("from", "price_source"),
+    text_column("from", "price_source", source_text),
 ]
 
 
