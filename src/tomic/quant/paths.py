@@ -9,9 +9,11 @@ between it is a martingale up to that correction. The mean is the forward on eve
 
 On the way options are valued at today's smile of their expiry at unchanged moneyness
 (sticky moneyness), as in `tomic.quant.later_expiries`, and time values are scaled, strike by strike
-and day by day, so that their mean over the paths is today's price: an exit on a given day then
-earns and costs nothing but its costs. That is exact for days that are known beforehand, and good to
-a few hundredths of the spread between exits for those that the price chooses.
+and day by day, so that their mean over the paths is today's price: an exit on a day that is known
+beforehand then earns nothing and loses nothing but its costs. On days that the price chooses a
+smile that moves with it is no martingale on these paths, and would earn or lose up to some per cent
+of the margin. Closing at the market's value is worth nothing on average in any market without
+arbitrage (optional stopping), so what is left is taken off every path alike.
 
 Everything is tabulated over the standard score of B, so that a path's value is a table lookup.
 Points are those of a rank-1 lattice under a few random shifts with a fixed seed: the same input
@@ -26,20 +28,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from tomic._typing import BoolArray, FloatArray, IntArray, Num
+from tomic._typing import FloatArray, IntArray, Num
 from tomic.quant.density import Density
 
 REACH = 6.0
 """Standard scores beyond which a path stays at the edge: two in 10^9 would leave."""
 NODES = 257
 """Scores at which prices and values are tabulated."""
-PATHS = 16_384
+PATHS = 32_768
 SHIFTS = 8
 """Random shifts of the lattice; each has a share of the paths."""
 TAIL = 0.05
@@ -48,8 +51,9 @@ _SEED = 20
 _WIDE = 8.5
 _WIDE_NODES = 1025
 _QUADRATURE = 32
-_MOST_SCALE = 3.0
+_MOST_SCALE = 10.0
 _NO_TIME = 1e-10
+_STOP, _TARGET, _OPEN, _MIXED = range(4)
 # exod2_base2_m20_CKN: good in every pair of dimensions for 2^10 to 2^20 points.
 _GENERATOR = (
     1, 182667, 469891, 498753, 110745, 446247, 250185, 118627, 245333, 283199, 408519, 391023,
@@ -115,9 +119,9 @@ class Law:
         low = price[inside, place[inside] - 1]
         rise = price[inside, place[inside]] - low
         share = (strike - low) / np.where(rise > 0.0, rise, 1.0)
-        # What the trapezoid rule adds in the cell of the kink.
-        weight = _weights()[place[inside]]
-        plain[inside] -= 0.5 * weight * rise * share * (1.0 - share)
+        # What the trapezoid rule adds for a kink within a cell (Euler and Maclaurin).
+        weight = 0.5 * (_weights()[place[inside] - 1] + _weights()[place[inside]])
+        plain[inside] -= weight * rise * (0.5 * share * (1.0 - share) - 1.0 / 12.0)
         return np.asarray(plain)
 
 
@@ -278,16 +282,19 @@ class Paths(NamedTuple):
     """Where every path is on every day: a cell of `score`, and how far into it; (d, n) each."""
 
     cell: IntArray
-    share: FloatArray
+    share: NDArray[np.float32]
 
-    def at(self, table: FloatArray, day: int, alive: IntArray | None = None) -> FloatArray:
-        """Values of a table (d, m) on one day, linear in the score, of all paths or of some."""
-        cell, share = self.cell[day], self.share[day]
-        if alive is not None:
-            cell, share = cell.take(alive), share.take(alive)
-        row = table[day]
-        value: FloatArray = row.take(cell)
-        value += share * np.diff(row).take(cell)
+    def at(self, table: FloatArray, day: Num, path: IntArray) -> FloatArray:
+        """Values of a table (d, m) on a day, or a day for each path, linear in the score."""
+        place = path + np.asarray(day) * self.cell.shape[1]
+        cell = self.cell.reshape(-1).take(place) + np.asarray(day) * table.shape[1]
+        flat = table.reshape(-1)
+        low = flat.take(cell)
+        cell += 1
+        value: FloatArray = flat.take(cell)
+        value -= low
+        value *= self.share.reshape(-1).take(place)
+        value += low
         return value
 
 
@@ -305,17 +312,18 @@ def simulate(law: Law, *, paths: int = PATHS, seed: int = _SEED) -> Paths:
     size, direction = np.linalg.eigh(spread)
     factor = direction[:, ::-1] * np.sqrt(np.maximum(size[::-1], 0.0))
     factor /= np.sqrt(law.variance)[:, None]
-    place = factor @ _normals(law.tau.size, paths, seed)
-    place += REACH
-    place *= (NODES - 1) / (2.0 * REACH)
-    np.clip(place, 0.0, NODES - 1 - 1e-9, out=place)
+    # Single precision: a path is then placed to a ten-thousandth of a cell.
+    place = factor.astype(np.float32) @ _normals(law.tau.size, paths, seed)
+    place += np.float32(REACH)
+    place *= np.float32((NODES - 1) / (2.0 * REACH))
+    np.clip(place, 0.0, NODES - 1.001, out=place)
     cell = place.astype(np.int64)
     place -= cell
     return Paths(cell, place)
 
 
 @lru_cache(maxsize=16)
-def _normals(days: int, paths: int, seed: int) -> FloatArray:
+def _normals(days: int, paths: int, seed: int) -> NDArray[np.float32]:
     """Standard normals, (days, paths), nearly evenly spread in the first dimensions."""
     rng = np.random.default_rng(seed)
     each = paths // SHIFTS
@@ -329,9 +337,9 @@ def _normals(days: int, paths: int, seed: int) -> FloatArray:
         # Principal components that far out hardly move a path.
         uniform = np.concatenate((uniform, rng.random((days - good, paths))))
     # A lattice has points at 0, of which there is no normal.
-    normal = ndtri(np.clip(uniform, 1e-12, 1.0 - 1e-12))
+    normal: NDArray[np.float32] = ndtri(np.clip(uniform, 1e-12, 1.0 - 1e-12)).astype(np.float32)
     normal.setflags(write=False)
-    return np.asarray(normal)
+    return normal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -341,7 +349,9 @@ class Plan:
 
     Attributes:
         watched: P&L that target and stop look at.
-        gain: P&L in today's money if it is closed that day, after all costs; on an expiry, at it.
+        gain: P&L in today's money if it is closed that day, before what closing costs.
+        cost: (d,) what closing costs, in today's money; not paid at an expiry.
+        hold: Mean P&L if nothing is closed before the expiry, in today's money.
         target: Closes at *watched* >= target; inf for never.
         stop: Closes at *watched* <= stop; -inf for never.
         last: Day on which whatever is left is closed.
@@ -351,6 +361,8 @@ class Plan:
 
     watched: FloatArray
     gain: FloatArray
+    cost: FloatArray
+    hold: float
     target: float
     stop: float
     last: int
@@ -384,38 +396,69 @@ def outcome(plan: Plan, paths: Paths, length: FloatArray) -> Outcome:
         length: (d,) what each day counts for in `Outcome.held`, such as calendar days from now.
     """
     count = paths.cell.shape[1]
-    gain = np.empty(count)
+    day = np.full(count, plan.last)
     alive = np.arange(count)
-    closed = np.zeros(2)
-    held = 0.0
-    for day in range(plan.last + 1):
-        if day == plan.last and plan.expires:
-            break
-        value = paths.at(plan.watched, day, alive)
-        stopped = value <= plan.stop
-        if plan.breach is not None:
-            stopped |= paths.at(plan.breach, day, alive) >= 0.0
-        won = (value >= plan.target) & ~stopped
-        leaves = stopped | won
-        going = alive[leaves]
-        gain[going] = paths.at(plan.gain, day, going)
-        closed += stopped.sum(), won.sum()
-        held += float(length[day]) * going.size
+    states = _states(plan)
+    closed = np.zeros(_OPEN)
+    for today in range(plan.last + (not plan.expires)):
+        state = states[today].take(paths.cell[today].take(alive))
+        mixed = np.flatnonzero(state == _MIXED)
+        state[mixed] = _judged(plan, paths, today, alive[mixed])
+        closed += np.bincount(state, minlength=_OPEN + 1)[:_OPEN]
+        leaves = state != _OPEN
+        day[alive[leaves]] = today
         alive = alive[~leaves]
         if alive.size == 0:
             break
-    gain[alive] = paths.at(plan.gain, plan.last, alive)
-    held += float(length[plan.last]) * alive.size
     left = alive.size / count
-    means = gain.reshape(SHIFTS, -1).mean(axis=1)
+    gain, cost = _gains(plan, paths, day, alive)
+    net = gain - cost
+    means = cost.reshape(SHIFTS, -1).mean(axis=1)
     worst = max(1, round(TAIL * count))
     return Outcome(
-        p_stop=float(closed[0] / count),
-        p_target=float(closed[1] / count),
+        p_stop=float(closed[_STOP] / count),
+        p_target=float(closed[_TARGET] / count),
         p_time=0.0 if plan.expires else left,
         p_expiry=left if plan.expires else 0.0,
-        held=held / count,
-        ev=float(gain.mean()),
+        held=float(length[day].mean()),
+        ev=float(net.mean()),
         ev_error=float(means.std(ddof=1) / np.sqrt(SHIFTS)),
-        tail=float(np.partition(gain, worst - 1)[:worst].mean()),
+        tail=float(np.partition(net, worst - 1)[:worst].mean()),
     )
+
+
+def _states(plan: Plan) -> NDArray[np.int8]:
+    """What a path anywhere in each cell does, (d, m - 1); mixed where it depends on the place."""
+    low = np.minimum(plan.watched[:, :-1], plan.watched[:, 1:])
+    high = np.maximum(plan.watched[:, :-1], plan.watched[:, 1:])
+    stopped, untouched = high <= plan.stop, low > plan.stop
+    if plan.breach is not None:
+        stopped |= np.minimum(plan.breach[:, :-1], plan.breach[:, 1:]) >= 0.0
+        untouched &= np.maximum(plan.breach[:, :-1], plan.breach[:, 1:]) < 0.0
+    state = np.full(low.shape, _MIXED, dtype=np.int8)
+    state[stopped] = _STOP
+    state[untouched & (low >= plan.target)] = _TARGET
+    state[untouched & (high < plan.target)] = _OPEN
+    return state
+
+
+def _judged(plan: Plan, paths: Paths, day: int, path: IntArray) -> NDArray[np.int8]:
+    """What some paths do on one day, looked at one by one."""
+    value = paths.at(plan.watched, day, path)
+    stopped = value <= plan.stop
+    if plan.breach is not None:
+        stopped |= paths.at(plan.breach, day, path) >= 0.0
+    state = np.where(value >= plan.target, _TARGET, _OPEN)
+    return np.where(stopped, _STOP, state).astype(np.int8)
+
+
+def _gains(
+    plan: Plan, paths: Paths, day: IntArray, alive: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """P&L and closing costs of every path, (n,); the mean P&L is that of holding."""
+    gain = paths.at(plan.gain, day, np.arange(day.size))
+    gain += plan.hold - gain.mean()
+    cost = plan.cost[day]
+    if plan.expires:
+        cost[alive] = 0.0
+    return gain, cost

@@ -27,15 +27,15 @@ import numpy as np
 
 from tomic import dates
 from tomic._typing import FloatArray
-from tomic.models import ManagedOutcome
+from tomic.models import ManagedOutcome, Proposal
 from tomic.models.exits import ExitRules
-from tomic.quant import paths
-from tomic.quant.paths import Law, Plan
+from tomic.quant import paths, probability
+from tomic.quant.paths import Law, Paths, Plan
 from tomic.strategies import measures
-from tomic.strategies.candidates import Candidates, expiry_of
-from tomic.strategies.measures import Batch
+from tomic.strategies.candidates import expiry_of
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.pricing.outlooks import Outlook
+from tomic.strategies.proposals import batch_of
 from tomic.strategies.search import Hit
 
 _HOUR = 1.0 / (365.0 * 24.0)
@@ -63,6 +63,18 @@ def outcomes(hits: Sequence[Hit], shifts: Sequence[float] = ()) -> list[ManagedO
         for place, answer in zip(places, answers, strict=True):
             results[place] = answer
     return results
+
+
+def with_outcomes(hits: Sequence[Hit], proposals: Sequence[Proposal]) -> tuple[Proposal, ...]:
+    """*proposals*, which describe *hits* one by one, with what managing them brings."""
+    shifts = [
+        0.0 if proposal.ev_quotes is None else proposal.ev - proposal.ev_quotes
+        for proposal in proposals
+    ]
+    return tuple(
+        proposal.model_copy(update={"managed": result})
+        for proposal, result in zip(proposals, outcomes(hits, shifts), strict=True)
+    )
 
 
 class _Days(NamedTuple):
@@ -103,7 +115,17 @@ class _Group(NamedTuple):
     """Value of each option so far, (d, m)."""
 
 
-def _of_group(hits: Sequence[Hit], shifts: Sequence[float]) -> list[ManagedOutcome | None]:
+class Managed(NamedTuple):
+    """Trades of one symbol and first expiry, ready to be run: a plan each, paths for all."""
+
+    plans: list[Plan]
+    paths: Paths
+    elapsed: FloatArray
+    """(d,) calendar days from now."""
+
+
+def prepare(hits: Sequence[Hit], shifts: Sequence[float]) -> Managed:
+    """The plans of trades of one board and first expiry; *shifts* as for `outcomes`."""
     board, near = hits[0].board, hits[0].expiries[0]
     first = board.outlooks[near]
     days = _Days.until(board, first)
@@ -117,34 +139,38 @@ def _of_group(hits: Sequence[Hit], shifts: Sequence[float]) -> list[ManagedOutco
     time = [0.0, *(outlook.tau for outlook in earlier)]
     carry = [0.0, *(math.log(outlook.discount) for outlook in earlier)]
     group = _Group(board, first, days, law, np.exp(np.interp(days.tau, time, carry)), {})
-    simulated = paths.simulate(law)
-    results: list[ManagedOutcome | None] = []
-    for hit, rule, end, shift in zip(hits, rules, ends, shifts, strict=True):
-        plan = _plan(hit, rule, group, end, shift)
-        if not (np.isfinite(plan.gain).all() and np.isfinite(plan.watched).all()):
-            results.append(None)
-            continue
-        result = paths.outcome(plan, simulated, days.elapsed)
-        results.append(
-            ManagedOutcome(
-                target=plan.target,
-                p_target=result.p_target,
-                p_stop=result.p_stop,
-                p_time=result.p_time,
-                p_expiry=result.p_expiry,
-                days=result.held,
-                ev=result.ev,
-                ev_error=result.ev_error,
-                tail=result.tail,
-                paths=simulated.cell.shape[1],
-            )
-        )
-    return results
+    plans = [
+        _plan(hit, rule, group, end, shift)
+        for hit, rule, end, shift in zip(hits, rules, ends, shifts, strict=True)
+    ]
+    return Managed(plans, paths.simulate(law), days.elapsed)
 
 
-def _last_day(
-    rules: ExitRules, days: _Days, first: Outlook, earnings: dt.date | None
-) -> int:
+def _of_group(hits: Sequence[Hit], shifts: Sequence[float]) -> list[ManagedOutcome | None]:
+    ready = prepare(hits, shifts)
+    return [_outcome(plan, ready) for plan in ready.plans]
+
+
+def _outcome(plan: Plan, ready: Managed) -> ManagedOutcome | None:
+    """None where a value is missing."""
+    if not (np.isfinite(plan.gain).all() and np.isfinite(plan.watched).all()):
+        return None
+    result = paths.outcome(plan, ready.paths, ready.elapsed)
+    return ManagedOutcome(
+        target=plan.target if math.isfinite(plan.target) else None,
+        p_target=result.p_target,
+        p_stop=result.p_stop,
+        p_time=result.p_time,
+        p_expiry=result.p_expiry,
+        days=result.held,
+        ev=result.ev,
+        ev_error=result.ev_error,
+        tail=result.tail,
+        paths=ready.paths.cell.shape[1],
+    )
+
+
+def _last_day(rules: ExitRules, days: _Days, first: Outlook, earnings: dt.date | None) -> int:
     """Place of the day on which time closes a trade; the last one is the expiry itself."""
     today = first.expiry - dt.timedelta(days=first.dte)
     report = None if earnings is None else (earnings - today).days
@@ -160,25 +186,30 @@ def _last_day(
 
 def _plan(hit: Hit, rules: ExitRules, group: _Group, end: int, shift: float) -> Plan:
     board, law, discount = group.board, group.law, group.discount
-    batch = Batch.of([Candidates(hit.template, hit.expiries, np.array([hit.rows], dtype=np.int64))])
+    batch = batch_of(hit)
     credit, _, commission = (float(part[0]) for part in measures.credits(batch, board))
     lot = float(board.chain.multiplier)
     worth = lot * sum(
         leg.quantity * _option(group, expiry_of(leg, hit.expiries), strike, leg.right)
-        for leg, strike in zip(hit.template.legs, board.strike[list(hit.rows)].tolist(), strict=True)
+        for leg, strike in zip(
+            hit.template.legs, board.strike[list(hit.rows)].tolist(), strict=True
+        )
     )
-    closing = board.settings.costs.slippage * lot * float(
-        (np.abs(batch.quantity) * batch.legs(board.prices.half_spread)).sum()
-    ) + commission
+    closing = (
+        board.settings.costs.slippage
+        * lot
+        * float((np.abs(batch.quantity) * batch.legs(board.prices.half_spread)).sum())
+        + commission
+    )
     expires = end == len(discount) - 1 and group.days.tau[end] == group.first.tau
-    costs = np.full(len(discount), closing)
-    costs[end] = 0.0 if expires else closing
     shares = lot * hit.template.stock * (law.price - law.forward[:, None])
-    gain = credit + shift + discount[:, None] * (worth + shares - costs[:, None])
+    form = measures.shape(batch, board, np.array([credit]))
     target, stop = rules.levels(credit + commission)
     return Plan(
         watched=credit + worth,
-        gain=gain,
+        gain=credit + shift + discount[:, None] * (worth + shares),
+        cost=discount * closing,
+        hold=shift + float(probability.ev(group.first.market, form)[0]),
         target=math.inf if target is None else target,
         stop=-math.inf if stop is None else stop,
         last=end,

@@ -14,8 +14,8 @@ import numpy as np
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import UsageError
-from tomic.models import Refusal, TradeReview, VolSnapshot
-from tomic.strategies import candidates, measures, proposals, rules, scoring, search
+from tomic.models import Proposal, Refusal, TradeReview, VolSnapshot
+from tomic.strategies import candidates, managed, measures, proposals, rules, scoring, search
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import SameStrike, Template
@@ -98,7 +98,7 @@ def explain_trade(
     refusals += outside
     hit, failed = _judged(board, variant, pair, rows)
     refusals += failed
-    figures = proposals.describe(Contender(hit), notes=gate.unknown) if hit else None
+    figures = _described(hit, gate.unknown) if hit else None
     best, place = _among(board, template, pair, hit) if hit and not refusals else (None, None)
     other = best is not None and hit is not None and best.legs != hit.legs
     return TradeReview(
@@ -107,8 +107,13 @@ def explain_trade(
         refusals=tuple(refusals),
         proposal=figures,
         place=place,
-        better=proposals.describe(Contender(best), notes=gate.unknown) if best and other else None,
+        better=_described(best, gate.unknown) if best and other else None,
     )
+
+
+def _described(hit: Hit, notes: tuple[str, ...]) -> Proposal:
+    (proposal,) = managed.with_outcomes([hit], [proposals.describe(Contender(hit), notes=notes)])
+    return proposal
 
 
 def _locate(
