@@ -131,8 +131,8 @@ class ManagedOutcome(Model):
     Money in currency per structure, after the costs of entry and exit.
     """
 
-    target: float
-    """P&L at which it is closed, before exit costs."""
+    target: float | None = None
+    """P&L at which it is closed, before exit costs; None where that rule is off."""
     p_target: float
     """Probability that the target closes it."""
     p_stop: float

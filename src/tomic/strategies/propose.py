@@ -25,7 +25,7 @@ from tomic.models import (
     settles_in_cash,
 )
 from tomic.models.documents import first_fault
-from tomic.strategies import proposals, rules, scoring, search, thesis
+from tomic.strategies import managed, proposals, rules, scoring, search, thesis
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
@@ -275,7 +275,7 @@ def rank(
             )
         )
     return ScanResult(
-        proposals=tuple(shown),
+        proposals=managed.with_outcomes([contender.hit for contender in chosen], shown),
         considered=sum(evaluation.considered for evaluation in evaluations),
         passed=sum(sum(evaluation.passed.values()) for evaluation in evaluations),
         rejected=_summed(evaluations),

@@ -15,7 +15,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import UsageError
 from tomic.models import Proposal, Refusal, TradeReview, VolSnapshot
-from tomic.strategies import candidates, measures, proposals, rules, scoring, search
+from tomic.strategies import candidates, managed, measures, proposals, rules, scoring, search
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import SameStrike, Template
@@ -106,7 +106,8 @@ def explain_trade(
     def shown(one: Hit) -> Proposal:
         standing = None if counts is None else scoring.percentile(counts, one.score)
         notes = (*gate.unknown, ALONE)
-        return proposals.describe(Contender(one), notes=notes, percentile=standing)
+        described = proposals.describe(Contender(one), notes=notes, percentile=standing)
+        return managed.with_outcomes([one], [described])[0]
 
     figures = shown(hit) if hit else None
     best, place = _among(board, template, pair, hit) if hit and not refusals else (None, None)

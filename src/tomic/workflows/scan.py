@@ -96,7 +96,9 @@ async def search(
     correlations = await return_correlations(store, symbols)
     await run.look_at(run.vols)
     await run.try_again()
-    result = propose.rank(
+    # What managing them brings is simulated, and the session must go on answering meanwhile.
+    result = await asyncio.to_thread(
+        propose.rank,
         sorted(run.evaluations.values(), key=lambda evaluation: evaluation.symbol),
         settings,
         top=top,
