@@ -14,7 +14,7 @@ from tomic.models import CurvePoint, DataType, Leg, PriceSource, Proposal, Scena
 from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
-from tomic.strategies import measures, scoring
+from tomic.strategies import events, measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing.board import SOURCES, Board
@@ -70,6 +70,7 @@ def describe(
         alternatives=alternatives,
         curve=_curve(hit, form, profile),
         scenarios=_scenarios(hit, figures["credit"] - figures["credit_mid"]),
+        events=events.of_trade(hit),
         notes=tuple(dict.fromkeys(filter(None, all_notes))),
     )
 
