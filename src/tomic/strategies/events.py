@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tomic.models import TradeEvent, Underlying
 from tomic.strategies.candidates import expiry_of
-from tomic.strategies.pricing.term import PricedEvent
+from tomic.strategies.pricing.term import PricedEvent, in_words
 
 if TYPE_CHECKING:
     from tomic.strategies.search import Hit
@@ -43,7 +43,9 @@ def _earnings(hit: Hit) -> list[TradeEvent]:
     jump = next((event.jump for event in board.events if event.is_dated and event.is_priced), None)
     move = jump.move if jump is not None else None
     size = f": ±{move:.0%}" if move is not None else ", no jump is priced"
-    return [TradeEvent(kind="earnings", date=day, move=move, text=f"earnings {_day(day)}{size}")]
+    return [
+        TradeEvent(kind="earnings", date=day, move=move, text=f"earnings {in_words(day)}{size}")
+    ]
 
 
 def _unknown(underlying: Underlying) -> str:
@@ -56,11 +58,8 @@ def _unknown(underlying: Underlying) -> str:
 
 
 def _priced(event: PricedEvent) -> TradeEvent:
-    when = f"before {_day(event.by)}"
-    if event.after is not None:
-        when = f"between {_day(event.after)} and {_day(event.by)}"
     move = event.jump.move
-    text = f"an event is priced {when}: ±{move:.0%}"
+    text = f"an event is priced {event.when}: ±{move:.0%}"
     return TradeEvent(kind="priced", date=event.by, move=move, text=text)
 
 
@@ -70,7 +69,7 @@ def _ex_dividend(hit: Hit) -> list[TradeEvent]:
     if day is None or not board.today < day <= _last(hit) or board.chain.underlying.is_future:
         return []
     paid = f" {amount:.2f}" if amount is not None else ""
-    text = "; ".join([f"ex-dividend{paid} {_day(day)}", *_assignments(hit, day, amount)])
+    text = "; ".join([f"ex-dividend{paid} {in_words(day)}", *_assignments(hit, day, amount)])
     return [TradeEvent(kind="ex_dividend", date=day, text=text)]
 
 
@@ -101,7 +100,3 @@ def _assignments(hit: Hit, day: dt.date, amount: float | None) -> list[str]:
         else:
             texts.append(f"{compared}, more than the dividend: assignment once that is gone")
     return texts
-
-
-def _day(day: dt.date) -> str:
-    return f"{day.day} {day:%b}"

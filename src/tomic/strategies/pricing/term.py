@@ -32,6 +32,15 @@ class PricedEvent(NamedTuple):
         return self.jump.after == self.jump.by
 
     @property
+    def when(self) -> str:
+        """Its day, or the days that it lies between, in words."""
+        if self.is_dated:
+            return f"on {in_words(self.by)}"
+        if self.after is None:
+            return f"before {in_words(self.by)}"
+        return f"between {in_words(self.after)} and {in_words(self.by)}"
+
+    @property
     def is_priced(self) -> bool:
         """Whether its variance exceeds its standard error."""
         return self.jump.variance > self.jump.error
@@ -75,6 +84,11 @@ def priced_events(
         for jump in events.recognise(tau, iv, known=list(at), threshold=threshold)
     ]
     return (*known, *found)
+
+
+def in_words(day: dt.date) -> str:
+    """Day and month, ``18 Dec``."""
+    return f"{day.day} {day:%b}"
 
 
 def _years(day: dt.date, today: dt.date) -> float:
