@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from support import recorded_chains, recorded_terms
 from tomic.quant import events, surface
 
 WEEKS = np.array([7, 14, 21, 28, 35, 49, 77]) / 365
@@ -196,3 +197,73 @@ def test_jumps_larger_than_all_variance_give_no_volatility():
     assert math.isnan(
         surface.constant_maturity_iv(MONTHS, term(MONTHS), jumps=[jump], ex_event=True)
     )
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """Every tenth day of 20 symbols, 2018 to 2025, whose reports are known."""
+    for name in (recorded_terms.SURFACE, recorded_terms.EARNINGS):
+        if why := recorded_chains.missing(name):
+            pytest.skip(why)
+    return list(recorded_terms.days(every=10))
+
+
+def test_funds_raise_few_alarms(recorded):
+    """Of recorded term structures of funds fewer than one in a hundred holds an event."""
+    funds = [day for day in recorded if day.symbol in recorded_terms.FUNDS]
+
+    alarms = [bool(events.recognise(day.tau, day.iv)) for day in funds]
+
+    assert len(funds) > 900
+    assert np.mean(alarms) < 0.01
+
+
+@pytest.mark.parametrize(("threshold", "least"), [(events.THRESHOLD, 0.25), (4.0, 0.55)])
+def test_reports_between_two_monthlies_are_recognised(recorded, threshold, least):
+    """A third at three sigma and most at two, and hardly any in another place."""
+    between = [day for day in recorded if day.places == (1,)]
+
+    right, wrong = [], []
+    for day in between:
+        jumps = events.recognise(day.tau, day.iv, threshold=threshold)
+        right.append(bool(jumps) and jumps[0].by == day.tau[1])
+        wrong.append(bool(jumps) and jumps[0].by != day.tau[1])
+
+    assert np.mean(right) > least
+    assert np.mean(wrong) < 0.02
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_maturity_held_out_is_met_better(recorded, place):
+    """Between the first and third monthly the jump on its day errs less than a straight line."""
+    errors = []
+    for day in recorded:
+        if day.places == (place,):
+            tau, iv = day.tau[[0, 2]], day.iv[[0, 2]]
+            straight = surface.constant_maturity_iv(tau, iv, day.tau[1])
+            jumps = events.dated(tau, iv, day.reports)
+            put = surface.constant_maturity_iv(tau, iv, day.tau[1], jumps=jumps)
+            errors.append(np.log([straight / day.iv[1], put / day.iv[1]]))
+
+    mean, rms = np.mean(errors, axis=0), np.sqrt(np.mean(np.square(errors), axis=0))
+
+    assert abs(mean[1]) < 0.5 * abs(mean[0])
+    assert rms[1] < 0.95 * rms[0]
+
+
+def test_google_before_its_report():
+    """On 24 December 2015 the week to 29 January holds a jump of some seven per cent."""
+    if why := recorded_chains.missing("lean_GOOG_20151224_eod_chain.csv"):
+        pytest.skip(why)
+    chain = recorded_chains.goog()
+    tau, iv = [], []
+    for expiry in chain.expiries:
+        near = np.argmin(np.abs(expiry.strike - chain.spot))
+        straddle = float(expiry.call_mid[near] + expiry.put_mid[near])
+        tau.append(expiry.tau)
+        iv.append(straddle / chain.spot * math.sqrt(math.pi / 2.0 / expiry.tau))
+
+    strongest = max(events.recognise(tau, iv), key=lambda jump: jump.score)
+
+    assert [round(365 * at) for at in (strongest.after, strongest.by)] == [29, 36]
+    assert strongest.move == pytest.approx(0.07, abs=0.015)
