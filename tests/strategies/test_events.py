@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 
+import numpy as np
 import pytest
 
 from support import random_chains
@@ -77,6 +78,16 @@ def test_earnings_that_nobody_fears():
 
     assert (event.kind, event.move) == ("earnings", None)
     assert event.text == "earnings 30 Mar, no jump is priced"
+
+
+def test_earnings_whose_move_no_expiry_tells():
+    """Of one expiry nothing can be said of a jump, neither that there is one nor that not."""
+    whole = chain()
+    front = whole.where(whole["expiry"] == np.datetime64(after(18), "D"))
+
+    (event,) = told(front, dte=18, next_earnings=after(5))
+
+    assert (event.move, event.text) == (None, "earnings 7 Mar")
 
 
 def test_earnings_behind_the_trade_are_none_of_its_events():

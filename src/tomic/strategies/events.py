@@ -40,12 +40,14 @@ def _earnings(hit: Hit) -> list[TradeEvent]:
         return [TradeEvent(kind="earnings_unknown", text=text)] if text else []
     if day > _last(hit):
         return []
-    jump = next((event.jump for event in board.events if event.is_dated and event.is_priced), None)
-    move = jump.move if jump is not None else None
-    size = f": ±{move:.0%}" if move is not None else ", no jump is priced"
-    return [
-        TradeEvent(kind="earnings", date=day, move=move, text=f"earnings {in_words(day)}{size}")
-    ]
+    priced = next((event for event in board.events if event.is_dated), None)
+    move = priced.jump.move if priced is not None and priced.is_priced else None
+    text = f"earnings {in_words(day)}"
+    if move is not None:
+        text += f": ±{move:.0%}"
+    elif priced is not None:
+        text += ", no jump is priced"
+    return [TradeEvent(kind="earnings", date=day, move=move, text=text)]
 
 
 def _unknown(underlying: Underlying) -> str:
