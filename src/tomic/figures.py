@@ -216,7 +216,8 @@ _VOLATILITY = (
         decimals=1, factor=100.0, suffix="%",
         aliases=("implied_volatility", "own IV30", "chain_iv30"),
         meaning="Volatility that options expect over the next thirty days.",
-        formula="IB's own (tick 106, its daily bars); of our chains: linear in total variance",
+        formula="IB's own (tick 106, its daily bars); of our chains: linear in total variance, "
+        "with the jump of known earnings on its day",
         source="IB; for our chains, interpolation of ATM IV between two expiries",
         caveat="the two series differ by some tenths of a point and are never mixed in one rank",
         kernel="tomic.quant.surface.constant_maturity_iv",

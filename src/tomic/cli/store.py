@@ -12,6 +12,9 @@ from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 from tomic.cli.running import runs
 from tomic.present import store as present
 
+_FAULTS_SHOWN = 5
+"""Rows of one file whose faults are printed."""
+
 app = typer.Typer(name="store", help="Look after the database of prices, scans and journal.")
 
 
@@ -77,7 +80,7 @@ async def import_(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="The original's volatility.db, or a CSV of earnings or dividends.",
+            help="The original's volatility.db, or a calendar of earnings or dividends.",
         ),
     ],
     config: ConfigOption = None,
@@ -87,7 +90,12 @@ async def import_(
         for file in files:
             taken = await db.import_file(file)
             counts = ", ".join(f"{count} {what}" for what, count in taken.counts.items())
-            typer.echo(f"{file}: {taken.kind}: {counts}", err=True)
+            rows = f", {len(taken.left_out)} rows left out" if taken.left_out else ""
+            typer.echo(f"{file}: {taken.kind}: {counts}{rows}", err=True)
+            for fault in taken.left_out[:_FAULTS_SHOWN]:
+                typer.echo(f"  {fault}", err=True)
+            if len(taken.left_out) > _FAULTS_SHOWN:
+                typer.echo(f"  and {len(taken.left_out) - _FAULTS_SHOWN} more", err=True)
 
 
 def _open(config: Path | None) -> store.Database:

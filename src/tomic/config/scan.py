@@ -85,7 +85,7 @@ class ScanSettings(Section):
     min_open_interest: int = Field(default=100, ge=0)
     """Least open interest of each leg; an unknown one passes and is flagged."""
     min_days_to_earnings: Days = 0
-    """Fewest days to the next earnings; an unknown date passes and is flagged."""
+    """Fewest days to the next earnings; an unknown date passes, and is always flagged."""
     expire_before_earnings: bool = False
     """Refuse trades whose last expiry lies beyond the next earnings."""
     true_quotes_only: bool = False

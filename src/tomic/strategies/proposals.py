@@ -23,7 +23,7 @@ from tomic.models import (
 from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
-from tomic.strategies import measures, scoring
+from tomic.strategies import events, measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
 from tomic.strategies.measures import Batch, foreign_commission, foreign_margin
 from tomic.strategies.pricing import outlooks
@@ -103,6 +103,7 @@ def describe(
         similar=similar,
         curve=_curve(hit, printed, profile),
         scenarios=_scenarios(hit, figures["credit"] - figures["credit_mid"]),
+        events=events.of_trade(hit),
         notes=tuple(dict.fromkeys(filter(None, all_notes))),
     )
 

@@ -29,8 +29,9 @@ from tomic.quant import (
 )
 from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
-from tomic.strategies.pricing import outlooks
+from tomic.strategies.pricing import outlooks, term
 from tomic.strategies.pricing.outlooks import NearMoney, Outlook
+from tomic.strategies.pricing.term import PricedEvent
 
 SOURCES = (PriceSource.TRUE, PriceSource.PARITY, PriceSource.MODEL, PriceSource.CLOSE)
 """The ladder; codes in arrays are places in it, -1 where there is no price."""
@@ -209,6 +210,25 @@ class Board:
             if quoted.size and np.abs(quoted / step - np.round(quoted / step)).max() < 1e-6:
                 return step
         return TICKS[-1]
+
+    @cached_property
+    def events(self) -> tuple[PricedEvent, ...]:
+        """The events that its smiles price, those of known dates first."""
+        levels = {
+            day: term.Level(outlook.tau, outlook.atm_iv) for day, outlook in self.outlooks.items()
+        }
+        earnings = self.vol.next_earnings
+        return term.priced_events(
+            self.today,
+            levels,
+            dates=[] if earnings is None else [earnings],
+            is_expected=self.chain.underlying.reports_earnings is True,
+        )
+
+    @property
+    def today(self) -> dt.date:
+        """The day that days to expiry are counted from."""
+        return self.chain.expiries[0] - dt.timedelta(days=int(self.chain["dte"].min()))
 
     def side(self, expiry: dt.date, right: str) -> IntArray:
         """Rows of one expiry and right, by ascending strike."""
