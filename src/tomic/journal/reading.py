@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tomic.config import CostsSettings
 from tomic.journal import campaign
 from tomic.models import VolSnapshot
 from tomic.models.documents import finite
@@ -284,3 +285,18 @@ def executable(legs: Sequence[Held | Fill], snap: Snapshot, slippage: float) -> 
         spread = mark.ask if mark.bid is None else mark.ask - mark.bid
         given += abs(leg.quantity) * leg.multiplier * 0.5 * spread * slippage
     return -worth - given - (shares * snap.spot if snap.spot is not None else 0.0)
+
+
+def closing(legs: Sequence[Held], snap: Snapshot, costs: CostsSettings) -> float | None:
+    """
+    What closing the options of *legs* would bring now (negative: cost), after its own costs.
+
+    Where a leg has no quote of its own they are valued at the marks; None where one has no mark.
+    """
+    options = [leg for leg in legs if not leg.is_stock]
+    other_way = [leg.model_copy(update={"quantity": -leg.quantity}) for leg in options]
+    brought = executable(other_way, snap, costs.slippage)
+    worth = value_now(options, snap) if brought is None else brought
+    if worth is None:
+        return None
+    return worth - costs.commission * sum(abs(leg.quantity) for leg in options)
