@@ -71,6 +71,7 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 def _parts_of(text: str) -> list[list[str]]:
     """Words in upper case, between commas or semicolons."""
     upper = OCC.sub(lambda match: "".join(match.groups()), text.upper())
+    upper = _GLUED_PRICE.sub(" @", upper)
     parts = (part.split() for part in re.split("[,;]", upper))
     return [part for part in parts if part]
 
@@ -163,7 +164,9 @@ STRATEGIES = (*SHAPES, *TWO_EXPIRIES)
 
 _STRIKE = re.compile(r"([+-]?)(?:(\d+(?:\.\d+)?)[xX*])?(\d+(?:\.\d+)?)([CP])(?:ALL|UT)?", re.ASCII)
 _SIGNED = re.compile(r"[+-]\d+(?:\.\d+)?", re.ASCII)
-_PRICE = re.compile(r"@(\d+(?:\.\d+)?)", re.ASCII)
+_PRICE = re.compile(r"@(\d+(?:\.\d+)?|\.\d+)", re.ASCII)
+_GLUED_PRICE = re.compile(r"(?<=[\dCPES])@(?=\.?\d)", re.ASCII)
+"""Before a price that stands right behind strike and right: ``211P@3.05``, ``+100 SHARES@50``."""
 
 
 @dataclass(slots=True)

@@ -62,6 +62,8 @@ class Observed:
     """Its amount, currency per share."""
     ev: float | None = None
     """Expected P&L of holding to the next expiry, beside closing now and its costs, currency."""
+    at_stake: float | None = None
+    """What a model can be wrong about: the larger of the premium and the value now, currency."""
     missing: tuple[str, ...] = ()
     """Contracts without a mark."""
     stale: str = ""
@@ -336,6 +338,9 @@ def _assignment(leg: ShortLeg, observed: Observed, spot: float, price: float) ->
 
 # -- expectation -----------------------------------------------------------------------------
 
+MODEL_ERROR = 0.02
+"""Of what is at stake: quotes are as wide, and a fitted smile misses them by as much."""
+
 
 @_rule("negative_ev", limit=0.0)
 def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
@@ -347,10 +352,14 @@ def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
         return (
             f"no marks of {missing}" if missing else "no density of the next expiry: too few quotes"
         )
-    if observed.ev >= 0.0:
+    error = MODEL_ERROR * max(observed.at_stake or 0.0, abs(observed.premium or 0.0))
+    if observed.ev >= -error:
         return None
-    text = f"expected value of holding is {observed.ev:+.2f} beside closing now"
-    return _Fired(observed.ev, 0.0, text, "close: holding no longer pays")
+    text = (
+        f"expected value of holding is {observed.ev:+.2f} beside closing now "
+        f"(model error {error:.2f})"
+    )
+    return _Fired(observed.ev, -error, text, "close: holding no longer pays")
 
 
 RULES: tuple[Rule, ...] = (

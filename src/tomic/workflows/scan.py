@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -43,6 +44,8 @@ from tomic.workflows.resources import Resources
 from tomic.workflows.volatility import history, measure
 from tomic.workflows.volatility.today import vols
 
+REPLAYED = "R"
+"""What ids of proposals begin with that were found in a recording."""
 _CORRELATION_DAYS = 252
 _LEAST_DAYS = 60
 """Common days below which a correlation is not known."""
@@ -72,7 +75,7 @@ async def search(
     One deadline holds for all of it, and one symbol that fails never stops the others. Those that
     failed for no fault of their own (no price came, no answer, a lost line, too many messages) are
     tried again at the end, when nobody is in their way, while time is left. What is found in a
-    recording is not kept, and has no ids.
+    recording is kept apart, under ids that say so, or not at all where nobody said where.
 
     Args:
         top, by_strategy: How many proposals, overall or of each strategy.
@@ -110,8 +113,6 @@ async def search(
         ],
         with_book=book is not None,
     )
-    if resources.origin.replay is not None:
-        return result
     scope = ScanScope(
         job=job,
         symbols=tuple(symbols),
@@ -119,7 +120,16 @@ async def search(
         strategies=tuple(template.name for template in chosen),
     )
     result = result.model_copy(update={"scope": scope})
-    return await keep(store, result, dates.local_date(resources.clock_now(), str(dates.NEW_YORK)))
+    day = dates.local_date(resources.clock_now(), str(dates.NEW_YORK))
+    if resources.origin.replay is None:
+        return await keep(store, result, day)
+    if resources.replay_store is None:
+        return result
+    wait_s = settings.store.lock_wait_s
+    async with Database(resources.replay_store, busy_timeout_s=wait_s) as of_recordings:
+        kept = await keep(of_recordings, result, day, mark=REPLAYED)
+    note = f"scans of recordings are kept in {resources.replay_store}, apart from those of today"
+    return kept.model_copy(update={"notes": (*kept.notes, note)})
 
 
 async def why_not(
@@ -369,9 +379,9 @@ def _correlation(first: Bars, second: Bars) -> float | None:
     return float(np.asarray(np.corrcoef(returns))[0, 1])
 
 
-async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
+async def keep(store: Database, result: ScanResult, day: dt.date, *, mark: str = "") -> ScanResult:
     """
-    Save a scan with its proposals; return it with the ids that the store gave them.
+    Save a scan with its proposals; return it with the ids that the store gave them, behind *mark*.
 
     Raises:
         StoreError: The store cannot be used.
@@ -382,7 +392,7 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
         for proposal in result.proposals
     ]
     summary = to_document(result, exclude={"proposals"})
-    stored = await store.scans.save(rows, as_of=as_of, day=day, document=summary)
+    stored = await store.scans.save(rows, as_of=as_of, day=day, document=summary, mark=mark)
     numbered = tuple(
         proposal.model_copy(update={"id": proposal_id})
         for proposal, proposal_id in zip(result.proposals, stored.proposal_ids, strict=True)
@@ -390,14 +400,17 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
     return result.model_copy(update={"proposals": numbered})
 
 
-async def load(store: Database, proposal_id: str) -> Proposal:
+async def load(store: Database, proposal_id: str, *, replayed: Path | None = None) -> Proposal:
     """
-    A stored proposal.
+    A stored proposal; one of a recording stands in a store of its own, *replayed*.
 
     Raises:
         DataError: There is none of that id.
         StoreError: The store cannot be used.
     """
+    if replayed is not None and proposal_id.startswith(REPLAYED):
+        async with Database(replayed) as of_recordings:
+            return await load(of_recordings, proposal_id)
     stored = await store.scans.proposal(proposal_id)
     if stored is None:
         recent = [

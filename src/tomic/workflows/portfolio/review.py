@@ -607,8 +607,8 @@ def _with_first_seen(
 
 
 _REFRESH_S = 15.0
-PROPOSAL_ID = re.compile(r"\d{8}-\d+")
-"""How the store numbers proposals: 20261120-3."""
+PROPOSAL_ID = re.compile(r"R?\d{8}-\d+")
+"""How the store numbers proposals: 20261120-3, or R20250519-3 in a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -699,7 +699,7 @@ async def portfolio(
         RequestTimeout, SessionError: The account could not be read.
     """
     ask.check()
-    trade_legs = await _trade_legs(ask.trade, store)
+    trade_legs = await _trade_legs(ask.trade, store, settings)
     legs.refuse_index_shares(trade_legs, settings.market.indices)
     if ask.ib_margin:
         _check_one_underlying(leg.symbol for leg in trade_legs)
@@ -795,12 +795,13 @@ def _check_known(book: Book, trade_legs: Iterable[NamedLeg], source: Path) -> No
             )
 
 
-async def _trade_legs(trade: str, store: Database) -> tuple[NamedLeg, ...]:
+async def _trade_legs(trade: str, store: Database, settings: Settings) -> tuple[NamedLeg, ...]:
     """The legs of a proposal by its id, or as they are written."""
     if not trade:
         return ()
     if PROPOSAL_ID.fullmatch(trade.strip()):
-        return legs_of(await load_proposal(store, trade.strip()))
+        replayed = settings.store.replay_path
+        return legs_of(await load_proposal(store, trade.strip(), replayed=replayed))
     return legs.parse(trade)
 
 
