@@ -26,7 +26,7 @@ from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
 from tomic.strategies import propose, why_not as trades, windows
 from tomic.strategies.catalogue import templates
-from tomic.strategies.propose import Correlations, Evaluation, Gated
+from tomic.strategies.propose import Correlations, Evaluation, Gated, Views
 from tomic.strategies.scoring import FitModel
 from tomic.workflows.chain.fetch import cut_short, fetch
 from tomic.workflows.portfolio.files import last_book, snapshot_path
@@ -55,6 +55,7 @@ async def search(
     strategies: str | Sequence[str] | None = None,
     by_strategy: bool = False,
     book: FitModel | None = None,
+    views: Views | None = None,
 ) -> ScanResult:
     """
     The best trades of *symbols*, in the chains *given* where there are any; kept.
@@ -68,12 +69,16 @@ async def search(
         top, by_strategy: How many proposals, overall or of each strategy.
         strategies: Names instead of ``scan.strategies``.
         book: The portfolio that proposals should fit; by default the one that was saved last.
+        views: What is expected of symbols, beside and over the settings' own.
+
+    Raises:
+        UsageError: A view that is impossible.
     """
-    settings = resources.settings
+    settings = propose.with_views(resources.settings, views or {})
     # Before anything is asked: an unknown name concerns no symbol.
     names = settings.scan.strategies if strategies is None else strategies
     templates.choose(names, settings.strategies)
-    run = _Scan(resources, given, resources.take_deadline(), strategies)
+    run = _Scan(resources, given, resources.take_deadline(), strategies, views=views or {})
     store = await resources.store()
     await run.measure(symbols)
     if book is None and not given and not resources.origin.simulated:
@@ -172,6 +177,7 @@ class _Scan:
     deadline: float
     strategies: str | Sequence[str] | None = None
     book: FitModel | None = None
+    views: Views = field(default_factory=dict)
     vols: dict[str, VolSnapshot | errors.TomicError] = field(default_factory=dict)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, errors.TomicError] = field(default_factory=dict)
@@ -251,7 +257,7 @@ class _Scan:
 
     async def _evaluate(self, symbol: str) -> Evaluation:
         refuse_future(symbol, self.resources.settings)
-        vol, settings = self.vols[symbol], self.resources.settings
+        vol, settings = (self.vols[symbol], propose.with_views(self.resources.settings, self.views))
         if isinstance(vol, errors.TomicError):
             raise vol
         gated = propose.open_gates(vol, settings, self.strategies)
