@@ -110,6 +110,9 @@ async def scan(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
     ] = False,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Ask for every listed option of the windows.")
+    ] = False,
     chain: ChainFilesOption = None,
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
@@ -121,7 +124,7 @@ async def scan(
         gateway,
         stops=True,
         asks=not chain,
-        scan=asdict(limits),
+        scan=asdict(limits) | {"method": "exhaustive" if exhaustive else None},
         score={"definition": score},
     ) as desk:
         result = await desk.scan(

@@ -286,7 +286,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         on_forward=on_forward,
         value=value,
         value_error=error,
-        liquidity=_liquidity(chain, prices, settings),
+        liquidity=liquidity(chain, prices, settings),
         outlooks=outlook_of,
         blind=_blind(chain, rows, outlook_of, unfit, forward),
         unfit={days[place]: why for place, why in unfit.items()},
@@ -577,7 +577,7 @@ def _greeks(
     return columns
 
 
-def _liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
+def liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
     """
     Liquidity of each row in (0, 1]: spread against what is accepted, open interest, volume.
 
