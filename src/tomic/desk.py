@@ -31,6 +31,7 @@ from tomic.workflows.volatility import measure, today
 
 if TYPE_CHECKING:
     from tomic.models import Proposal, ScanResult, TradeReview
+    from tomic.strategies.propose import Views
     from tomic.strategies.scoring import FitModel
     from tomic.workflows.doctor.ladder import Check
     from tomic.workflows.journal.entries import Journal
@@ -356,6 +357,7 @@ class Desk:
         by_strategy: bool = False,
         chains: Chain | Sequence[Chain] = (),
         book: FitModel | None = None,
+        views: Views | None = None,
     ) -> ScanResult:
         """
         Search *symbols*, those of the settings by default, for the best trades.
@@ -367,10 +369,12 @@ class Desk:
             by_strategy: The best of each strategy instead of the best of all.
             chains: Search these instead of fetching any.
             book: A portfolio that the proposals should fit; the last saved one by default.
+            views: What you expect of symbols, beside and over the settings' own, such as
+                ``{"SPY": tomic.View(volatility=0.9)}``; shown beside the market's figures.
 
         Raises:
             ConfigError: A strategy that does not exist.
-            UsageError: Several chains of one symbol.
+            UsageError: Several chains of one symbol, or an impossible view.
             SessionError: The gateway cannot be reached at all.
         """
         loaded = [chains] if isinstance(chains, Chain) else list(chains)
@@ -386,6 +390,7 @@ class Desk:
             strategies=strategies,
             by_strategy=by_strategy,
             book=book,
+            views=views,
         )
 
     async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:

@@ -425,7 +425,7 @@ def test_holding_that_no_longer_pays():
     signal = fired(replace(SEEN, ev=-0.01), negative_ev=True)
 
     assert (signal.rule, signal.observed, signal.limit) == ("negative_ev", -0.01, 0.0)
-    assert signal.text == "expected value of holding is -0.01 under the forecast density"
+    assert signal.text == "expected value of holding is -0.01 beside closing now"
     assert signal.advice == "close: holding no longer pays"
     blind = unjudged(replace(SEEN, ev=None), negative_ev=True)
     assert blind.text.endswith("no density of the next expiry: too few quotes")

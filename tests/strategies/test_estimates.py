@@ -74,7 +74,7 @@ def test_every_option_between_the_outermost_has_an_estimate(smooth):
     assert np.median(off / own[near]) < 0.008
     assert np.median(
         found.board.prices.half_spread[near] / (0.5 * (smooth["ask"] - smooth["bid"]))[near]
-    ) == pytest.approx(1.0, abs=0.35)  # noqa: E501
+    ) == pytest.approx(1.0, abs=0.35)
 
 
 def test_an_estimate_is_never_refused_for_interest(smooth):

@@ -90,6 +90,29 @@ class LimitOptions:
     min_ev: Annotated[float | None, typer.Option(help="Least expected value.")] = None
 
 
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What the user expects of every symbol that is scanned, named as in the settings."""
+
+    view_vol: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=10, help="Your volatility, times the market's: 0.9."),
+    ] = None
+    view_drift: Annotated[
+        float | None,
+        typer.Option(min=-10, max=10, help="Your drift beside the forward's, a year: 0.02."),
+    ] = None
+
+    def of(self, symbols: list[str], views: configuration.ViewSettings) -> dict[str, tomic.View]:
+        """The views of *symbols*, over those of the settings; none where no option is given."""
+        given = {"volatility": self.view_vol, "drift": self.view_drift}
+        said = {name: value for name, value in given.items() if value is not None}
+        if not said:
+            return {}
+        own = views.by_symbol
+        return {symbol: own.get(symbol, tomic.View()).model_copy(update=said) for symbol in symbols}
+
+
 @app.command()
 @runs
 async def scan(
@@ -104,6 +127,7 @@ async def scan(
     ] = False,
     *,
     limits: LimitOptions,
+    views: ViewOptions,
     score: Annotated[
         str | None, typer.Option(metavar="tomic|original", help="Definition of the score.")
     ] = None,
@@ -127,12 +151,16 @@ async def scan(
         scan=asdict(limits) | {"method": "exhaustive" if exhaustive else None},
         score={"definition": score},
     ) as desk:
+        names = names or checked_symbols(_universe(desk.settings.scan.universe))
+        chains = _loaded(chain, names)
+        searched = [one.symbol for one in chains] or names or list(desk.settings.market.symbols)
         result = await desk.scan(
-            names or checked_symbols(_universe(desk.settings.scan.universe)),
+            names,
             top=top,
             strategies=_split(strategy),
             by_strategy=by_strategy,
-            chains=_loaded(chain, names),
+            chains=chains,
+            views=views.of(searched, desk.settings.view),
         )
         interrupted = desk.interrupted
     paths = export_scan(result, export_folder(common, desk.settings))

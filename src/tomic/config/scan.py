@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from tomic.config.section import Amount, Days, Duration, Fraction, Location, Names, Section, Symbols
+from tomic.config.section import (
+    Amount,
+    Days,
+    Duration,
+    Fraction,
+    Location,
+    Names,
+    Section,
+    Symbols,
+    symbol_of,
+)
 
 
 class ScanSettings(Section):
@@ -45,7 +56,7 @@ class ScanSettings(Section):
     correlation_penalty: Fraction = 0.1
     """Share of the score that it costs."""
     min_pos: Fraction | None = None
-    """Least probability of success under the forecast density, or "none"."""
+    """Least probability of success, or "none"."""
     min_rom: float | None = None
     """Least return on margin per 30 days, fraction, or "none"."""
     min_ev: float | None = None
@@ -74,19 +85,15 @@ class ScanSettings(Section):
 
 class ScoreWeights(Section):
     """
-    Weights of the four parts of the score, which must sum to 1.
+    Weights of the two parts of the score, which must sum to 1.
 
-    When any of them is named, those left out count 0.
+    When one of them is named, one left out counts 0.
     """
 
     pos: Fraction = 0.25
     """Probability of success."""
-    rom: Fraction = 0.30
-    """Return on margin per 30 days."""
-    ev: Fraction = 0.30
-    """Expected value per margin and 30 days."""
-    risk_reward: Fraction = 0.15
-    """Maximum profit per CVaR95 of the loss."""
+    ev: Fraction = 0.75
+    """Expected value per CVaR95 of the loss."""
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +104,7 @@ class ScoreWeights(Section):
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Self:
-        total = self.pos + self.rom + self.ev + self.risk_reward
+        total = self.pos + self.ev
         if not math.isclose(total, 1.0, abs_tol=1e-6):
             parts = ", ".join(f"{name} {getattr(self, name):g}" for name in type(self).model_fields)
             raise ValueError(f"weights must sum to 1, got {total:g} ({parts})")
@@ -111,20 +118,16 @@ class ScoreSettings(Section):
     """"original": the weights and definitions of the original program, to compare with."""
     weights: ScoreWeights = ScoreWeights()
     """Weights of the parts; when any is named, those left out count 0."""
-    rom_half: float = Field(default=0.10, gt=0.0, le=10.0)
-    """Return on margin per 30 days that earns half of its part."""
     ev_scale: float = Field(default=0.02, gt=0.0, le=10.0)
-    """Expected value per margin and 30 days that lifts its part from .50 to .73."""
-    grade_a: float = Field(default=70.0, ge=0.0, le=100.0)
-    """Least score of an A."""
-    grade_b: float = Field(default=55.0, ge=0.0, le=100.0)
-    """Least score of a B."""
-    grade_c: float = Field(default=45.0, ge=0.0, le=100.0)
-    """Least score of a C; below it is D."""
-    forecast_hv_weight: Fraction = 0.5
-    """Weight of historical volatility in the forecast; the rest is IV30."""
-    forecast_hv: Literal["yang_zhang_30", "average"] = "yang_zhang_30"
-    """Historical volatility of the forecast: Yang-Zhang over 30 days, or the mean of all."""
+    """Expected value per CVaR95 that lifts its part from .50 to .73."""
+    robust: bool = False
+    """Rank by the expected value less half of what a usual error of volatility would cost it."""
+    grade_a: Fraction = 0.9
+    """Share of the day's candidates of its strategy that an A scores above."""
+    grade_b: Fraction = 0.7
+    """The same of a B."""
+    grade_c: Fraction = 0.4
+    """The same of a C; below it is D."""
     kelly_cap: Fraction = 0.25
     """Most of the account that the printed Kelly fraction may say."""
 
@@ -135,6 +138,61 @@ class ScoreSettings(Section):
                 f"grades must descend, got {self.grade_a:g}, {self.grade_b:g}, {self.grade_c:g}"
             )
         return self
+
+
+class View(Section):
+    """What you expect of one underlying, where that differs from what its options say."""
+
+    volatility: float = Field(default=1.0, ge=0.1, le=10.0)
+    """Times the market's, 0.9 for a tenth less."""
+    drift: float = Field(default=0.0, ge=-10.0, le=10.0)
+    """Of its price beside the forward's, continuously compounded, fraction per year."""
+
+
+class ViewSettings(Section):
+    """
+    Views of your own, each in a table of its symbol: `[view.SPY]` with volatility and drift.
+
+    What a view makes of a trade is shown beside the market's figures.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, View] = Field(init=False)
+    tables = View
+
+    trust: Fraction = 0.0
+    """How far views move the ranking: 0 not at all, 1 as if they were the market's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _symbols(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        given: dict[str, Any] = {}
+        for key, value in data.items():
+            name = symbol_of(key) if isinstance(value, dict | View) else key
+            above = dict(value) if isinstance(value, View) else value
+            # A variable writes a symbol in small letters, and belongs to the same table.
+            given[name] = given.get(name, {}) | above if isinstance(above, dict) else above
+        return given
+
+    @property
+    def by_symbol(self) -> dict[str, View]:
+        """Views by the symbol of their underlying."""
+        return dict(self.model_extra or {})
+
+    def named(self, views: Mapping[str, View]) -> ViewSettings:
+        """These settings with *views* in the place of those of the same symbols."""
+        return type(self)(trust=self.trust, **{**self.by_symbol, **views})
+
+    def of(self, symbol: str) -> View | None:
+        """The view of one underlying; None where there is none, or it changes nothing."""
+        view = self.by_symbol.get(symbol)
+        return None if view is None or view == View() else view
+
+    def shown(self) -> dict[str, Any]:
+        """Its key, then the views."""
+        return super().shown() | self.by_symbol
 
 
 class CostsSettings(Section):

@@ -20,6 +20,7 @@ from tomic.config.scan import (
     MarginSettings,
     ScanSettings,
     ScoreSettings,
+    ViewSettings,
 )
 from tomic.config.section import Location, Names, NotEmpty, Seconds, Section
 
@@ -225,6 +226,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     scan: ScanSettings = ScanSettings()
     score: ScoreSettings = ScoreSettings()
+    view: ViewSettings = ViewSettings()
     costs: CostsSettings = CostsSettings()
     account: AccountSettings = AccountSettings()
     margin: MarginSettings = MarginSettings()

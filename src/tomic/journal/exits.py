@@ -60,7 +60,7 @@ class Observed:
     dividend: float | None = None
     """Its amount, currency per share."""
     ev: float | None = None
-    """Expected P&L from here to the next expiry under the forecast density, currency."""
+    """Expected P&L of holding to the next expiry, beside closing now and its costs, currency."""
     missing: tuple[str, ...] = ()
     """Contracts without a mark."""
     stale: str = ""
@@ -338,7 +338,7 @@ def _assignment(leg: ShortLeg, observed: Observed, spot: float, price: float) ->
 
 @_rule("negative_ev", limit=0.0)
 def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
-    """Holding to the next expiry has come to lose on average under the forecast density."""
+    """Holding to the next expiry has come to bring less on average than closing now."""
     if observed.dte is None:
         return None
     if observed.ev is None:
@@ -348,7 +348,7 @@ def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
         )
     if observed.ev >= 0.0:
         return None
-    text = f"expected value of holding is {observed.ev:+.2f} under the forecast density"
+    text = f"expected value of holding is {observed.ev:+.2f} beside closing now"
     return _Fired(observed.ev, 0.0, text, "close: holding no longer pays")
 
 

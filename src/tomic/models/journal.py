@@ -533,8 +533,7 @@ class Context(Circumstances, UnboundedModel):
     max_profit: float | None = None
     max_loss: float | None = None
     pos: float | None = None
-    """P(P&L > 0) at the first expiry under the forecast density."""
-    pos_market: float | None = None
+    """P(P&L > 0) at the first expiry as it was said then; by earlier versions under a forecast."""
     ev: float | None = None
     """Mean P&L of all structures together, currency."""
     score: float | None = None
@@ -542,6 +541,14 @@ class Context(Circumstances, UnboundedModel):
     score_parts: Mapping[str, float] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
     """Names of figures that were not available."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_former_versions(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "pos_market" not in data:
+            return data
+        # What was said of the entry is `pos`; the market's stood beside it.
+        return {name: value for name, value in data.items() if name != "pos_market"}
 
 
 NO_CONTEXT = Context()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from tomic._drawing import draw
 from tomic.models.documents import UNLIMITED, UnboundedModel
@@ -33,7 +34,7 @@ class PriceSource(StrEnum):
 
 
 class Grade(StrEnum):
-    """The score in a letter; the limits are settings."""
+    """How a trade stands among others of its strategy, in a letter; the limits are settings."""
 
     A = "A"
     B = "B"
@@ -192,7 +193,7 @@ class Proposal(UnboundedModel):
     One trade with everything that spoke for or against it; money in currency per structure.
 
     Success, expected value and CVaR are at the first expiry, in today's money, for the executable
-    credit, under the forecast density; the market's own figures stand beside.
+    credit, under the market's density; what a view of the user's own makes of them stands beside.
     """
 
     unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "risk_reward")
@@ -239,16 +240,14 @@ class Proposal(UnboundedModel):
     margin_cash: float | None = None
     """The same as `margin` if every short put were cash-secured; None where that cannot be."""
     profit: float
-    """Behind ROM and risk-reward: max_profit, or where unbounded the 95 % quantile of P&L."""
+    """Behind risk-reward: max_profit, or where unbounded the 95 % quantile of P&L."""
     rom: float
-    """profit / margin, over the life of the trade."""
+    """mean_win / margin, over the life of the trade: no more than is likely."""
     rom_30d: float
     pos: float
-    """P(P&L > 0) under the forecast density."""
-    pos_market: float
+    """P(P&L > 0)."""
     ev: float
-    """Mean P&L under the forecast density."""
-    ev_market: float
+    """Mean P&L after the costs of entry; quotes count by their reliability, see `ev_quotes`."""
     ev_30d: float
     """ev / margin per 30 days."""
     cvar95: float
@@ -281,17 +280,14 @@ class Proposal(UnboundedModel):
     score: float
     """0 to 100."""
     grade: Grade
+    """By `percentile`; C at best where EV or the quotes speak against it."""
     parts: tuple[ScorePart, ...]
-    """The four components, then what liquidity, fit and correlation take away; sum is `score`."""
+    """The components, then what liquidity, fit and correlation take away; sum is `score`."""
     alternatives: int = 0
     """Other candidates of this symbol, strategy and expiry that passed every rule."""
-    forecast_volatility: float
-    """Standard deviation of the forecast density's log-return per square-root year."""
     market_volatility: float
-    """The same of the market's density."""
+    """Standard deviation of the density's log-return per square-root year."""
     iv30: float | None = None
-    hv: float | None = None
-    """Historical volatility in the forecast."""
     iv_rank: float | None = None
     curve: tuple[CurvePoint, ...] = ()
     """P&L at the first expiry around the strikes, ascending in price, kinks included."""
@@ -318,6 +314,11 @@ class Proposal(UnboundedModel):
     """The best three others of the same thesis."""
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_former_versions(cls, data: Any) -> Any:
+        return _without_forecast(data) if isinstance(data, Mapping) else data
 
     @property
     def trade(self) -> str:
@@ -370,6 +371,26 @@ class Proposal(UnboundedModel):
             rounded.append(ScorePart(name=part.name, points=round(now - before, digits)))
             before = now
         return tuple(rounded)
+
+
+FORMER_FORECAST = (
+    "found by an earlier version, which ranked by a forecast of its own: PoS and EV are the "
+    "market's, score, grade, CVaR95, touch and Kelly that forecast's"
+)
+"""Note of a stored proposal whose figures mean something else than they do now."""
+
+
+def _without_forecast(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document of a version that had figures under a forecast and under the market's density."""
+    if "pos_market" not in data or "ev_market" not in data:
+        return data
+    values = {name: data[name] for name in data if name not in ("forecast_volatility", "hv")}
+    values |= {name: values.pop(f"{name}_market") for name in ("pos", "ev")}
+    margin = data.get("margin")
+    if margin and math.isfinite(margin):
+        values["ev_30d"] = 30.0 / max(data["dte"], 1) * values["ev"] / margin
+    values["notes"] = (*data.get("notes", ()), FORMER_FORECAST)
+    return values
 
 
 class Refusal(UnboundedModel):

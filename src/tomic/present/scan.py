@@ -9,10 +9,11 @@ from typing import Any
 
 from tomic.figures import columns
 from tomic.models.documents import to_document, to_text, with_flags
-from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview
+from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview, ViewFigures
 from tomic.present import forms
 from tomic.present.forms import NOT_ADVICE, Format
 from tomic.present.text import PlainTable, amount, money, number, per_cent
+from tomic.quant import realized
 
 # -- the ranking ---------------------------------------------------------------------------
 
@@ -172,8 +173,9 @@ def _figures(trade: Proposal) -> str:
         ("margin", f"{amount(trade.margin)} net, {amount(trade.margin_requirement)} required"
                    + (f", {amount(trade.margin_cash)} cash-secured" if trade.margin_cash else "")),
         ("ROM", f"{per_cent(trade.rom, 1)}, {per_cent(trade.rom_30d, 1)} per 30 days"),
-        ("PoS", f"{per_cent(trade.pos, 1)} forecast, {per_cent(trade.pos_market, 1)} market"),
-        ("EV", f"{money(trade.ev, 2)} forecast, {money(trade.ev_market, 2)} market"),
+        ("PoS", per_cent(trade.pos, 1)),
+        ("EV", expected_value(trade)),
+        ("your view", view_text(trade.view)),
         ("CVaR95", amount(trade.cvar95)),
         ("risk-reward", number(trade.risk_reward, 2)),
         ("touch", per_cent(trade.touch, 1)),
@@ -181,11 +183,42 @@ def _figures(trade: Proposal) -> str:
                  + (f" ± {trade.edge_error:,.2f}" if trade.edge_error is not None else "")),
         ("Greeks", f"Δ {trade.delta:+.1f} shares, Γ {trade.gamma:+.2f}, V {trade.vega:+.1f}, "
                    f"Θ {trade.theta:+.1f} a day"),
-        ("volatility", f"forecast {per_cent(trade.forecast_volatility, 1)}, market "
-                       f"{per_cent(trade.market_volatility, 1)}, HV {per_cent(trade.hv, 1)}, "
-                       f"IV rank {per_cent(trade.iv_rank) or 'unknown'}"),
+        ("volatility", f"market {per_cent(trade.market_volatility, 1)}, "
+                       f"IV rank {per_cent(trade.iv_rank) or 'unknown'}"
+                       + expected_text(trade.iv30)),
     )  # fmt: skip
     return "\n".join(f"{name:<18}{text}" for name, text in rows if text)
+
+
+def expected_value(trade: Proposal) -> str:
+    """The expected value with its error, and what it would be were every mid true."""
+    if trade.ev_error is None or trade.ev_quotes is None:
+        return money(trade.ev, 2)
+    return (
+        f"{money(trade.ev, 2)} ± {trade.ev_error:,.2f} after costs, "
+        f"{money(trade.ev_quotes, 2)} were every mid true"
+    )
+
+
+def view_text(view: ViewFigures | None) -> str:
+    """What the user's own view makes of a trade; empty without one."""
+    if view is None:
+        return ""
+    return (
+        f"PoS {per_cent(view.pos, 1)}, EV {money(view.ev, 2)} at {view.volatility:g} x the "
+        f"market's volatility, drift {view.drift:+.1%} a year"
+    )
+
+
+def expected_text(iv30: float | None) -> str:
+    """The realised volatility to expect, behind a comma; empty without an IV30."""
+    if iv30 is None:
+        return ""
+    expected = realized.expected_from_iv(iv30)
+    return (
+        f", expected to come {expected.volatility:.1%}, two times in three "
+        f"{expected.low:.1%} to {expected.high:.1%}"
+    )
 
 
 def _payoff(proposal: Proposal, rows: int = 13) -> str:
@@ -298,7 +331,7 @@ def strategy(fields: Mapping[str, Any]) -> str:
 _CSV_FIELDS = (
     "rank", "id", "symbol", "strategy", "side", "expiry", "last_expiry", "dte", "spot", "trade",
     "credit", "credit_mid", "credit_natural", "max_profit", "max_loss", "margin",
-    "margin_requirement", "rom", "rom_30d", "pos", "pos_market", "ev", "ev_market", "cvar95",
+    "margin_requirement", "rom", "rom_30d", "pos", "ev", "ev_quotes", "ev_error", "cvar95",
     "risk_reward", "touch", "edge", "edge_error", "delta", "gamma", "vega", "theta", "liquidity",
     "fit", "score", "grade", "as_of",
 )  # fmt: skip

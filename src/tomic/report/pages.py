@@ -30,7 +30,7 @@ _KINDS: Mapping[tuple[int, float], Kind] = {
 }
 """How figures are written, by their decimals and their factor."""
 
-_RESULTS = ("ev", "ev_market")
+_RESULTS = ("ev", "ev_quotes")
 """Gains and losses, of which losses stand out."""
 
 
@@ -60,7 +60,7 @@ _RANKING = (
     FigureColumn("#", "/rank", "whole"),
     FigureColumn("symbol", "/symbol"),
     FigureColumn("trade", "/trade", "words"),
-    *figures("dte credit max_loss margin pos ev ev_market rom_30d"),
+    *figures("dte credit max_loss margin pos ev rom_30d"),
     FigureColumn("theta", "/theta", "cents", "Per calendar day."),
     FigureColumn("breakevens", "/breakevens", "list"),
     *figures("score"),
@@ -73,9 +73,10 @@ _TRADE = (
     FigureColumn("natural", "/credit_natural", "cents", "Sold at the bid, bought at the ask."),
     *figures("max_profit max_loss margin"),
     FigureColumn("breakevens", "/breakevens", "list"),
-    *figures("pos"),
-    FigureColumn("PoS market", "/pos_market", "share"),
-    *figures("ev ev_market cvar95 rom rom_30d risk_reward touch kelly edge"),
+    *figures("pos ev"),
+    FigureColumn("± EV", "/ev_error", "cents", "Standard error of the EV, from the quotes."),
+    FigureColumn("EV at mids", "/ev_quotes", "pnl", "Were every mid true."),
+    *figures("cvar95 rom rom_30d risk_reward touch kelly edge"),
     FigureColumn("± edge", "/edge_error", "cents", "Standard error of the edge."),
     *figures("score"),
     FigureColumn("grade", "/grade"),
@@ -86,8 +87,7 @@ _GREEKS = (
     FigureColumn("gamma", "/gamma", "ratio", "Shares per point."),
     FigureColumn("vega", "/vega", "cents", "Per 0.01 of volatility."),
     FigureColumn("theta", "/theta", "cents", "Per calendar day."),
-    *figures("theta_margin liquidity fit iv30 hv iv_rank forecast_volatility"),
-    FigureColumn("market vol", "/market_volatility", "share"),
+    *figures("theta_margin liquidity fit iv30 iv_rank market_volatility"),
 )
 
 _LEGS = (

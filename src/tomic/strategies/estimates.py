@@ -42,6 +42,8 @@ class Estimated(NamedTuple):
     """With every listed option priced: by its quote where it was *asked*, else by an estimate."""
     asked: BoolArray
     """Rows that were asked for, (m,)."""
+    chain: Chain
+    """As it was given: the others have no quote."""
 
     @property
     def quoted(self) -> BoolArray:
@@ -57,7 +59,7 @@ class Estimated(NamedTuple):
         price = np.where(self.asked, self.board.price, np.nan)
         source = np.where(self.asked, self.board.prices.source, -1).astype(np.int8)
         prices = Prices(price, source, self.board.prices.half_spread)
-        return replace(self.board, prices=prices)
+        return replace(self.board, chain=self.chain, prices=prices)
 
 
 def complete(chain: Chain, asked: BoolArray, vol: VolSnapshot, settings: Settings) -> Estimated:
@@ -74,12 +76,12 @@ def complete(chain: Chain, asked: BoolArray, vol: VolSnapshot, settings: Setting
     """
     first = boards.prepare(chain, vol, settings)
     if bool(asked.all()) or not first.outlooks:
-        return Estimated(first, asked)
+        return Estimated(first, asked, chain)
     figures = _figures(first, asked)
     inside = figures.between & figures.known
     fitted = replace(_filled(chain, figures, inside), carries=first_carries(chain))
     again = boards.prepare(fitted, vol, settings)
-    return Estimated(_priced(again, chain, figures, settings), asked)
+    return Estimated(_priced(again, chain, figures, settings), asked, chain)
 
 
 def first_carries(chain: Chain) -> tuple[Carry, ...]:

@@ -6,14 +6,15 @@ import datetime as dt
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 
 from pydantic import ValidationError
 
+from tomic._typing import IntArray
 from tomic.chain import Chain
-from tomic.config import ScanSettings, ScoreWeights, Settings
+from tomic.config import ScanSettings, ScoreWeights, Settings, View
 from tomic.errors import UsageError
 from tomic.models import (
     NearestMiss,
@@ -25,7 +26,7 @@ from tomic.models import (
     settles_in_cash,
 )
 from tomic.models.documents import first_fault
-from tomic.strategies import proposals, rules, search
+from tomic.strategies import proposals, rules, scoring, search
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
@@ -44,6 +45,7 @@ __all__ = [
     "open_gates",
     "propose",
     "rank",
+    "with_views",
 ]
 
 KEEP_FOR_FIT = 16
@@ -53,6 +55,8 @@ KEEP_FOR_FIT = 16
 FEW_SYMBOLS = 3
 """With fewer symbols than this there is no limit per symbol."""
 
+Views = Mapping[str, View | Mapping[str, float]]
+"""Symbol to what is expected of it."""
 Correlations = Mapping[frozenset[str], float]
 """Return correlation of two symbols; a pair that is absent is not known and costs nothing."""
 
@@ -79,6 +83,8 @@ class Evaluation:
     nearest_misses: tuple[NearestMiss, ...]
     gated: Gated
     outcome: SymbolOutcome
+    standings: Mapping[str, IntArray] = field(default_factory=dict)
+    """Strategy to how many of those that passed score what; see `scoring.counted`."""
     unfit: tuple[dt.date, ...] = ()
     """Expiries with quotes that no smile fits; they were not searched."""
 
@@ -190,6 +196,7 @@ def assessed(
         nearest_misses=near_misses(tally, board),
         gated=gated,
         outcome=outcome,
+        standings=tally.standings,
         unfit=tuple(board.unfit),
     )
 
@@ -267,6 +274,9 @@ def rank(
     symbols = len(evaluations) + len(failed)
     chosen = chooser(settings, top, symbols, correlations, by_strategy).walk(contenders)
     by_symbol = {evaluation.symbol: evaluation for evaluation in evaluations}
+    standings: dict[str, IntArray] = {}
+    for name, counts in (pair for one in evaluations for pair in one.standings.items()):
+        standings[name] = standings.get(name, 0) + counts
     shown = []
     for place, contender in enumerate(chosen, 1):
         origin = by_symbol[contender.hit.board.chain.symbol]
@@ -276,6 +286,9 @@ def rank(
                 rank=place,
                 alternatives=origin.passed[contender.hit.group] - 1,
                 notes=origin.gated.unknown.get(contender.hit.template.name, ()),
+                percentile=scoring.percentile(
+                    standings[contender.hit.template.name], contender.hit.score
+                ),
             )
         )
     return ScanResult(
@@ -305,6 +318,7 @@ def propose(
     *,
     strategies: str | Sequence[str] | None = None,
     weights: ScoreWeights | Mapping[str, float] | None = None,
+    view: View | Mapping[str, float] | None = None,
     settings: Settings | None = None,
     top: int | None = None,
     book: FitModel | None = None,
@@ -319,20 +333,37 @@ def propose(
         strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
             empty list means all.
         weights: Of the score, or some of them by name, instead of those in *settings*.
+        view: What you expect of the underlying yourself, instead of that in *settings*.
         settings: None for the defaults.
         top: Most proposals; None takes ``scan.top``.
         book: A portfolio to fit; None leaves fit at 1 and says so.
 
     Raises:
         ConfigError: A strategy that does not exist.
-        UsageError: *vol* belongs to another symbol, or *weights* are impossible.
+        UsageError: *vol* belongs to another symbol, or *weights* or *view* are impossible.
     """
     settings = settings or Settings()
     if weights is not None:
         changed = settings.score.model_copy(update={"weights": _weights(weights)})
         settings = settings.model_copy(update={"score": changed})
+    if view is not None:
+        settings = with_views(settings, {chain.symbol: view})
     evaluation = evaluate(chain, vol, settings, strategies=strategies, book=book)
     return rank([evaluation], settings, top=top, with_book=book is not None)
+
+
+def with_views(settings: Settings, views: Views) -> Settings:
+    """
+    *settings* with *views* of symbols beside and over their own.
+
+    Raises:
+        UsageError: A view that is impossible, or of what is no symbol.
+    """
+    try:
+        given = {symbol: View.model_validate(view) for symbol, view in views.items()}
+        return settings.model_copy(update={"view": settings.view.named(given)})
+    except ValidationError as exc:
+        raise UsageError(f"view: {first_fault(exc)}") from exc
 
 
 def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:

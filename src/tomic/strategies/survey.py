@@ -147,11 +147,12 @@ class Survey:
             sought: Whether all trades of what was asked are searched, not only what was kept.
         """
         assert self.estimated is not None
-        exact = self.exact()
         board = self.estimated.of_asked()
         if sought:
             hits = search.search(board, self.gated.templates).hits
-            exact = self._with_fit([*hits])
+        else:
+            hits = search.among(board, [contender.hit for contender in self.exact()])
+        exact = self._with_fit(hits)
         return propose.assessed(
             self.estimated.board,
             self.gated,

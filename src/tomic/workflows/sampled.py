@@ -14,6 +14,7 @@ from functools import partial
 
 from tomic import errors
 from tomic.chain import Chain
+from tomic.config import Settings
 from tomic.models import OptionQuote, RowStatus, VolSnapshot
 from tomic.selection import Wanted
 from tomic.strategies import sampling, windows
@@ -54,6 +55,7 @@ class SampledScan:
     Symbols of one scan that are sampled.
 
     Attributes:
+        settings: Those of the resources, with the views of this scan.
         deadline: Of all that is asked, a time of the running loop.
         coarse: Whether each symbol is looked at coarsely first.
         choose, top, by_strategy: As of `Hunt`.
@@ -61,6 +63,7 @@ class SampledScan:
     """
 
     resources: Resources
+    settings: Settings
     deadline: float
     choose: Choose
     top: int
@@ -81,7 +84,7 @@ class SampledScan:
         Raises:
             TomicError: It cannot be had.
         """
-        resources, settings = self.resources, self.resources.settings
+        resources, settings = self.resources, self.settings
         choose = partial(windows.choose_for, gated.templates, windows.unthinned(settings.scan))
         request = await fetch.request_for(resources, symbol, settings, self.deadline, choose)
         portions = await Portions.opened(request)
@@ -110,7 +113,7 @@ class SampledScan:
 
     async def _sample(self, asked: _Asked, *, coarse: bool) -> None:
         """A sample, and what takes the place of strikes that turned out not to be listed."""
-        strikes = self.resources.settings.scan.sample
+        strikes = self.settings.scan.sample
         quotes: dict[Wanted, OptionQuote] = {}
         for _ in range(2):
             wanted = asked.sample(coarse=coarse, strikes=strikes)
@@ -233,4 +236,4 @@ class SampledScan:
         store = await self.resources.store()
         for asked in self._asked.values():
             chain: Chain = asked.survey.chain
-            await remember_chain(store, chain, self.resources.settings)
+            await remember_chain(store, chain, self.settings)

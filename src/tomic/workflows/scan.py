@@ -26,7 +26,7 @@ from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
 from tomic.strategies import propose, sampling, why_not as trades, windows
 from tomic.strategies.catalogue import templates
-from tomic.strategies.propose import Chooser, Correlations, Evaluation, Gated
+from tomic.strategies.propose import Chooser, Correlations, Evaluation, Gated, Views
 from tomic.strategies.scoring import FitModel
 from tomic.workflows import sampled
 from tomic.workflows.chain.fetch import cut_short, fetch
@@ -57,6 +57,7 @@ async def search(
     strategies: str | Sequence[str] | None = None,
     by_strategy: bool = False,
     book: FitModel | None = None,
+    views: Views | None = None,
 ) -> ScanResult:
     """
     The best trades of *symbols*, in the chains *given* where there are any; kept.
@@ -70,19 +71,25 @@ async def search(
         top, by_strategy: How many proposals, overall or of each strategy.
         strategies: Names instead of ``scan.strategies``.
         book: The portfolio that proposals should fit; by default the one that was saved last.
+        views: What is expected of symbols, beside and over the settings' own.
+
+    Raises:
+        UsageError: A view that is impossible.
     """
-    settings = resources.settings
+    settings = propose.with_views(resources.settings, views or {})
     # Before anything is asked: an unknown name concerns no symbol.
     names = settings.scan.strategies if strategies is None else strategies
     templates.choose(names, settings.strategies)
-    run = _Scan(resources, given, resources.take_deadline(), strategies)
+    run = _Scan(resources, given, resources.take_deadline(), strategies, views=views or {})
     store = await resources.store()
     await run.measure(symbols)
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
     run.book = book
     correlations = await return_correlations(store, symbols)
-    run.choose_few(propose.chooser(settings, top, len(symbols), correlations, by_strategy))
+    run.choose_few(
+        propose.chooser(settings, top, len(symbols), correlations, by_strategy), settings
+    )
     run.announce()
     await run.look_at(run.vols)
     await run.try_again()
@@ -177,6 +184,7 @@ class _Scan:
     deadline: float
     strategies: str | Sequence[str] | None = None
     book: FitModel | None = None
+    views: Views = field(default_factory=dict)
     vols: dict[str, VolSnapshot | errors.TomicError] = field(default_factory=dict)
     few: SampledScan | None = None
     """Of symbols that are sampled; None where none is."""
@@ -250,12 +258,13 @@ class _Scan:
         serves = stored is not None and windows.serves(stored, gated.templates, rules)
         return stored if serves else None
 
-    def choose_few(self, choose: Chooser) -> None:
+    def choose_few(self, choose: Chooser, settings: Settings) -> None:
         """Sample symbols of which no chain is known, if the settings want it."""
-        rules = self.resources.settings.scan
+        rules = settings.scan
         if rules.method == "sampled" and not self.given and self.resources.origin.replay is None:
             self.few = SampledScan(
                 resources=self.resources,
+                settings=settings,
                 deadline=self.deadline,
                 choose=choose.walk,
                 top=choose.top,
@@ -313,7 +322,7 @@ class _Scan:
     async def _evaluate(self, symbol: str) -> Evaluation | None:
         """A symbol that was searched; None for one that was sampled: see `finish`."""
         refuse_future(symbol, self.resources.settings)
-        vol, settings = self.vols[symbol], self.resources.settings
+        vol, settings = (self.vols[symbol], propose.with_views(self.resources.settings, self.views))
         if isinstance(vol, errors.TomicError):
             raise vol
         gated = propose.open_gates(vol, settings, self.strategies)

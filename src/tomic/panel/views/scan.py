@@ -274,19 +274,20 @@ LEGS: list[Column[Any]] = [
 def figures(proposal: Proposal, either_way: str) -> list[tuple[str, str]]:
     """Name and text of each figure."""
     error = "" if proposal.edge_error is None else f" {either_way}{number(proposal.edge_error)}"
+    ev_error = "" if proposal.ev_error is None else f" {either_way}{number(proposal.ev_error)}"
     return [
         ("credit", f"{money(proposal.credit, 2)}  mid {money(proposal.credit_mid, 2)}"),
         ("profit/loss", f"{money(proposal.max_profit, 0)} / {money(-proposal.max_loss, 0)}"),
         ("margin", amount(proposal.margin)),
         ("ROM%", f"{points(proposal.rom)}  30 d {points(proposal.rom_30d)}"),
-        ("PoS%", f"{points(proposal.pos)}  market {points(proposal.pos_market)}"),
-        ("EV", f"{money(proposal.ev, 2)}  market {money(proposal.ev_market, 2)}"),
+        ("PoS%", points(proposal.pos)),
+        ("EV", money(proposal.ev, 2) + ev_error),
         ("CVaR95", money(-proposal.cvar95, 0)),
         ("touch%", points(proposal.touch)),
         ("edge", f"{money(proposal.edge, 2)}{error}"),
         ("delta", f"{proposal.delta:+.1f} sh  gamma {proposal.gamma:+.2f}"),
         ("theta", f"{proposal.theta:+.1f}/day  vega {proposal.vega:+.1f}"),
-        ("IV rank", f"{points(proposal.iv_rank, 0) or 'unknown'}  HV% {points(proposal.hv)}"),
+        ("IV rank", points(proposal.iv_rank, 0) or "unknown"),
     ]
 
 

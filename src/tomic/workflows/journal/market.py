@@ -143,5 +143,5 @@ def _with_iv(vol: VolSnapshot, board: Board) -> VolSnapshot:
     if vol.iv30 is not None or not board.outlooks:
         return vol
     nearest = min(board.outlooks.values(), key=lambda outlook: abs(outlook.dte - _IV_DAYS))
-    iv30 = board.forecast.iv30 if board.forecast.iv30 is not None else nearest.atm_iv
+    iv30 = board.iv30 if board.iv30 is not None else nearest.atm_iv
     return vol.model_copy(update={"iv30": iv30, "sources": {**vol.sources, "iv30": "chain"}})

@@ -231,13 +231,13 @@ def _shorts(
 def _ev_of_holding(
     legs: Sequence[nouns.Held], marked: nouns.Snapshot | None, market: LegMarket | None
 ) -> float | None:
-    """Mean P&L from here to the next expiry: as if the position were taken at the marks now."""
+    """Mean P&L from here to the next expiry: as if taken for what closing brings now."""
     if marked is None or market is None:
         return None
-    worth = reading.value_now(legs, marked)
-    if worth is None:
+    proceeds = reading.closing(legs, marked, market.board.settings.costs)
+    if proceeds is None:
         return None
-    expected = reading.expect(market.board, legs, -worth)
+    expected = reading.expect(market.board, legs, -proceeds)
     return expected.ev if expected else None
 
 

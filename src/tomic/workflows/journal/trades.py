@@ -831,7 +831,6 @@ def _proposed(proposal: Proposal, structures: int, known: Mapping[str, Any]) -> 
         **money,
         "proposal": proposal.id,
         "pos": proposal.pos,
-        "pos_market": proposal.pos_market,
         "score": proposal.score,
         "grade": proposal.grade.value,
         "score_parts": {part.name: part.points for part in proposal.parts},
