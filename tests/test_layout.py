@@ -113,6 +113,8 @@ TESTED_IN = {
     "workflows/progress": "panel/test_background",
     "workflows/recording": "desk/test_recording",
     "workflows/resources": "desk/test_opening",
+    "workflows/chain/portions": "desk/test_scan",
+    "workflows/sampled": "desk/test_scan",
     "workflows/scan": "desk/test_scan",
     "workflows/stand_in": "files/test_reading",
     "workflows/volatility/today": "desk/test_desk",

@@ -140,6 +140,9 @@ async def scan(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
     ] = False,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Ask for every listed option of the windows.")
+    ] = False,
     chain: ChainFilesOption = None,
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
@@ -152,7 +155,7 @@ async def scan(
         stops=True,
         brief=True,
         asks=not chain,
-        scan={**asdict(limits), "profile": profile},
+        scan=asdict(limits) | {"profile": profile, "method": "exhaustive" if exhaustive else None},
         score={"definition": score},
     ) as desk:
         names = names or checked_symbols(_universe(desk.settings.scan.universe))

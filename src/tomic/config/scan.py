@@ -36,8 +36,14 @@ class ScanSettings(Section):
     """File with one symbol per line, instead of market.symbols; or "none"."""
     symbols_at_once: int = Field(default=4, ge=1, le=50)
     """Symbols worked on at the same time, sharing one message budget."""
+    method: Literal["sampled", "thinned", "exhaustive"] = "sampled"
+    """How many options are asked for: "sampled" asks for a few and estimates which others matter,
+    "thinned" for at most max_contracts of a symbol, "exhaustive" for every one of the windows."""
+    sample: int = Field(default=7, ge=5, le=25)
+    """Strikes of each expiry that are asked for first; more where smiles bend and spreads are
+    narrow."""
     max_contracts: int = Field(default=400, ge=10, le=10000)
-    """Most options asked for per symbol; beyond that strikes are thinned evenly in sigma."""
+    """Most options asked for per symbol when thinned, as at a closed market and for why-not."""
     max_chain_age: Duration = dt.timedelta(minutes=15)
     """A stored chain younger than this is used instead of asking again; "0s" always asks."""
     sigmas: float = Field(default=3.0, gt=0.0, le=10.0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 from pydantic import ValidationError
@@ -30,7 +31,7 @@ from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
-from tomic.strategies.rules import Group, near_misses
+from tomic.strategies.rules import Group, Tally, near_misses
 from tomic.strategies.scoring import NO_BOOK, FitModel
 from tomic.strategies.search import Contender, Hit
 from tomic.strategies.why_not import explain_trade
@@ -149,7 +150,25 @@ def evaluate(
     gated = _deliverable(gated or open_gates(vol, settings, strategies), chain)
     board = boards.prepare(chain, vol, settings)
     searched, contenders = _with_fit(board, gated.templates, book)
-    tally = searched.tally
+    return assessed(board, gated, contenders, searched.tally)
+
+
+def assessed(
+    board: Board,
+    gated: Gated,
+    contenders: Sequence[Contender],
+    tally: Tally,
+    *,
+    asked: Chain | None = None,
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """
+    A searched board as an evaluation: *contenders* are the best, *tally* what became of all.
+
+    Args:
+        asked: What was asked for, where the board holds more.
+    """
+    chain = board.chain if asked is None else asked
     blind = [f"{day}: {why}" for day, why in board.blind.items()]
     counts = tally.counts()
     unquoted = len(board.blind) - len(board.unfit)
@@ -165,12 +184,12 @@ def evaluate(
         considered=tally.considered,
         passed=sum(tally.passed.values()),
         as_of=chain.as_of,
-        notes=(*board.notes, *blind),
+        notes=(*board.notes, *notes, *blind),
     )
     return Evaluation(
         symbol=chain.symbol,
-        contenders=contenders,
-        passed=dict(tally.passed),
+        contenders=tuple(contenders),
+        passed=Counter(one.hit.group for one in contenders) | tally.passed,
         considered=tally.considered,
         rejected=counts,
         nearest_misses=near_misses(tally, board),
@@ -248,13 +267,9 @@ def rank(
         with_book: Whether the fit to a portfolio was known.
     """
     settings = settings or Settings()
-    count = settings.scan.top if top is None else top
     contenders = [contender for evaluation in evaluations for contender in evaluation.contenders]
-    choose = walk_each_strategy if by_strategy else walk
     symbols = len(evaluations) + len(failed)
-    chosen = choose(
-        contenders, settings.scan, top=count, symbols=symbols, correlations=correlations
-    )
+    chosen = chooser(settings, top, symbols, correlations, by_strategy).walk(contenders)
     by_symbol = {evaluation.symbol: evaluation for evaluation in evaluations}
     standings: dict[str, IntArray] = {}
     for name, counts in (pair for one in evaluations for pair in one.standings.items()):
@@ -385,6 +400,31 @@ def _nearest(evaluations: Sequence[Evaluation]) -> tuple[NearestMiss, ...]:
         key=lambda miss: (miss.rule, not miss.only_rule, miss.distance, miss.symbol, miss.trade),
     )
     return tuple(next(of_rule) for _, of_rule in groupby(misses, key=lambda miss: miss.rule))
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """What `rank` would show of some contenders."""
+
+    walk: Callable[[Sequence[Contender]], list[Contender]]
+    top: int
+    by_strategy: bool
+
+
+def chooser(
+    settings: Settings,
+    top: int | None,
+    symbols: int,
+    correlations: Correlations | None,
+    by_strategy: bool,
+) -> Chooser:
+    """How `rank` chooses; arguments as there, *symbols* their number."""
+    count = settings.scan.top if top is None else top
+    choose = walk_each_strategy if by_strategy else walk
+    walked = partial(
+        choose, scan=settings.scan, top=count, symbols=symbols, correlations=correlations
+    )
+    return Chooser(walked, count, by_strategy)
 
 
 # -- the walk down the ranking: no two of a kind, not too many of one symbol, correlation shown ---

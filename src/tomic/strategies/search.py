@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -128,6 +128,27 @@ def search(board: Board, templates: Sequence[leg_rules.Template], *, keep: int =
     for batch in batches(board, others):
         hits += _search_batch(batch, board, leg_verdicts, tally, keep)
     return SearchResult(tuple(sorted(hits, key=Hit.key)), tally)
+
+
+def among(board: Board, hits: Iterable[Hit], *, keep: int = ALL) -> tuple[Hit, ...]:
+    """
+    Trades found on an earlier board of the same rows, judged again on this one, best first.
+
+    Args:
+        board: Of the same options in the same order.
+        hits: What was found; those that fail a rule now are left out.
+        keep: How many of each strategy, variant and pair of expiries to return.
+    """
+    members: dict[Expiries, dict[int, tuple[leg_rules.Template, list[tuple[int, ...]]]]] = {}
+    for hit in hits:
+        of_pair = members.setdefault(hit.expiries, {})
+        of_pair.setdefault(id(hit.template), (hit.template, []))[1].append(hit.rows)
+    leg_verdicts, tally, found = rules.judge_rows(board), Tally(), []
+    for pair, of_pair in members.items():
+        if pair[0] in board.outlooks and (pair[1] is None or pair[1] in board.outlooks):
+            built = [Candidates(t, pair, np.array(rows)) for t, rows in of_pair.values()]
+            found += _search_batch(Batch.of(built), board, leg_verdicts, tally, keep)
+    return tuple(sorted(found, key=Hit.key))
 
 
 def batches(board: Board, templates: Sequence[leg_rules.Template]) -> Iterator[Batch]:

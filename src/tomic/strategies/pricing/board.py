@@ -302,7 +302,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         max_spread_points=settings.scan.max_spread_points,
     )
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, settings.view)
-    doubted, doubt = _doubted(rows, prices, value)
+    doubted, doubt = doubts(rows.expiry, rows.listed, prices, value)
     priced_on = (
         valuation.PricingTerms(forward, rows.rate, rows.rate)
         if on_forward
@@ -325,7 +325,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         value_error=error,
         doubted=doubted,
         doubt=doubt,
-        liquidity=_liquidity(chain, prices, settings),
+        liquidity=liquidity(chain, prices, settings),
         outlooks=outlook_of,
         blind=_blind(chain, rows, outlook_of, unfit, forward),
         unfit={days[place]: why for place, why in unfit.items()},
@@ -529,17 +529,24 @@ UNIFORM = 1.0 / math.sqrt(3.0)
 """Standard deviation, in half-spreads, of a true value that may be anywhere between bid and ask."""
 
 
-def _doubted(rows: _Rows, prices: Prices, value: FloatArray) -> tuple[FloatArray, FloatArray]:
+def doubts(
+    expiry: IntArray, listed: BoolArray, prices: Prices, value: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """
     By row what of price less smile is taken for noise, and the error of what is left.
 
     How far to believe residuals is learnt from an expiry's own quotes; see `smile.reliability`.
+
+    Args:
+        expiry: Place of each row's expiry among all.
+        listed: Rows that exist.
+        prices, value: By the ladder, and at the smile.
     """
     residual, error = prices.price - value, UNIFORM * prices.half_spread
-    quoted = np.where(rows.listed & (prices.source == 0), residual, np.nan)
+    quoted = np.where(listed & (prices.source == 0), residual, np.nan)
     share, left = np.zeros(residual.shape), np.zeros(residual.shape)
-    for place in np.unique(rows.expiry).tolist():
-        at = rows.expiry == place
+    for place in np.unique(expiry).tolist():
+        at = expiry == place
         share[at], left[at] = smile.reliability(quoted[at], error[at])
     known = np.isfinite(residual)
     doubted = np.where(known, (1.0 - share) * residual, 0.0)
@@ -639,7 +646,7 @@ def _greeks(
     return columns
 
 
-def _liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
+def liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
     """
     Liquidity of each row in (0, 1]: spread against what is accepted, open interest, volume.
 
