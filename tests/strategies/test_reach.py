@@ -80,7 +80,8 @@ def test_a_narrow_recorded_chain_says_what_it_lacks():
     puts = (whole["expiry"] == whole["expiry"][0]) & ~whole.is_call
     puts &= np.isfinite(whole["delta"])
     expected = np.interp([0.10, 0.30], -whole["delta"][puts], whole["strike"][puts])
-    assert [float(said[1]), float(said[2])] == pytest.approx(expected, abs=1.5)
+    # A strike next door at most: a thirteenth of a deviation.
+    assert [float(said[1]), float(said[2])] == pytest.approx(expected.tolist(), abs=2.0)
     assert any("SPY: its chain cannot hold iron_condor" in note for note in result.notes)
 
 
