@@ -30,6 +30,7 @@ SOURCE = Path(tomic.__file__).parent
 NEAR, FAR = "2026-12-18", "2027-01-15"
 OPEN_ENDED = ("short_strangle", "short_straddle", "ratio_spread")
 """Strategies of the catalogue that can lose without bound."""
+EVERYTHING = Settings.model_validate({"scan": {"profile": "all"}})
 
 
 def made_chain():
@@ -41,7 +42,7 @@ def scan() -> ScanResult:
     """The best of each strategy, those with an unbounded loss among them."""
     chain = made_chain()
     vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.36)
-    return propose.rank([propose.evaluate(chain, vol)], top=3, by_strategy=True)
+    return propose.rank([propose.evaluate(chain, vol, EVERYTHING)], top=3, by_strategy=True)
 
 
 def review(text, *, cash=False, **more) -> BookReview:

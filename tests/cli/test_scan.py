@@ -95,7 +95,7 @@ def test_nothing_that_qualifies_is_a_result(scanned):
 
     assert len(done.stdout.splitlines()) == 1
     assert done.stdout.startswith("rank,id,symbol,strategy")
-    assert "nothing qualifies; nearest miss: SPY" in done.stderr
+    assert "nothing today\n  nearest: SPY" in done.stderr
 
 
 def test_a_proposal_is_shown_whole(scanned, document):
@@ -308,7 +308,7 @@ def test_a_job_ends_with_the_code_of_its_partial_step(partial_gateway):
 def test_a_scan_of_a_recording_promises_nothing(tmp_path, monkeypatch):
     """Its proposals are not kept, so they have no number and no hint leads to one."""
     make_clean_home(tmp_path, monkeypatch)
-    words = ("--dte", "25:45", "--weeklies", 0, "--strike-range", "2s", "--out", ".")
+    words = ("--dte", "30:60", "--weeklies", 0, "--strike-range", "2s", "--out", ".")
     run("chain", "SPY", "--demo", "-q", *words)
     (file,) = Path().rglob("option_chain_SPY_*.csv")
     done = run("scan", "SPY", "--replay", file, "--as-of", "2026-11-20T15:00-05:00", "--no-export")
@@ -406,10 +406,10 @@ def test_unlimited_losses_in_a_report(unlimited):
 @pytest.mark.skipif(missing(XLF_FILE) is not None, reason=missing(XLF_FILE) or "")
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
 def test_recorded_chain_with_unlimited_losses(form):
-    """The recorded XLF chain of a closed market is scanned by default in every form."""
+    """The recorded XLF chain of a closed market is scanned for ratio spreads in every form."""
     options = ("--as-of", "2025-05-18T15:00+00:00", "--format", form, "--no-export")
 
-    found = run("scan", "--chain", DATA / XLF_FILE, *options)
+    found = run("scan", "--chain", DATA / XLF_FILE, "--strategy", "ratio_spread", *options)
 
     assert found.exit_code == 0, found.stderr
     if form == "table":

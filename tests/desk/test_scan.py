@@ -287,7 +287,7 @@ async def test_a_recording_is_searched_and_not_kept(given, gateway, tmp_path):
     from tomic import files
 
     async with Desk(given) as desk:
-        chain = await desk.chain("SPY", dte=(25, 45), weeklies=0, strike_range="2s")
+        chain = await desk.chain("SPY", dte=(30, 60), weeklies=0, strike_range="2s")
     file = tmp_path / "chain.json"
     file.write_text(files.to_json([chain]))
     async with Desk(given, replay=file) as desk:

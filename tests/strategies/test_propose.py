@@ -17,7 +17,7 @@ from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeig
 from tomic.errors import ConfigError, UsageError
 from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
-from tomic.quant import density, probability
+from tomic.quant import density, payoff, probability
 from tomic.strategies import candidates, measures, proposals, propose, search, why_not
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.measures import Batch

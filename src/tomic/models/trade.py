@@ -493,10 +493,17 @@ class ScanResult(Model):
     rejected: tuple[RuleCount, ...] = ()
     nearest_misses: tuple[NearestMiss, ...] = ()
     gated: tuple[Refusal, ...] = ()
-    """Strategies refused before any trade was looked at."""
+    """Strategies refused before any trade was looked at, and those that a chain cannot hold."""
     outcomes: tuple[SymbolOutcome, ...] = ()
     notes: tuple[str, ...] = ()
     as_of: AwareDatetime | None = None
+
+    @property
+    def closest(self) -> tuple[NearestMiss, ...]:
+        """The nearest misses, nearest first: those that fail a single rule before all others."""
+        return tuple(
+            sorted(self.nearest_misses, key=lambda miss: (not miss.only_rule, miss.distance))
+        )
 
     @property
     def failed(self) -> tuple[SymbolOutcome, ...]:

@@ -219,12 +219,16 @@ def scan_summary(result: ScanResult) -> str:
     top = sorted(result.rejected, key=lambda refusal: -refusal.count)[:5]
     failed = ", ".join(f"{rule_text(refusal.rule)} {refusal.count:,}" for refusal in top) or "none"
     text = f"considered {result.considered:,} · passed {result.passed:,} · failed: {failed}"
-    if not result.proposals and result.nearest_misses:
-        miss = result.nearest_misses[0]
-        text += f"\nnothing qualifies; nearest miss: {miss.symbol} {miss.trade}: {miss.message}"
-    elif not result.proposals and result.gated:
-        text += f"\nnothing qualifies; {result.gated[0].message}"
-    return text
+    return text if result.proposals else f"{text}\n{nothing_today(result)}"
+
+
+def nothing_today(result: ScanResult, *, most: int = 3) -> str:
+    """That nothing passed, what came nearest, and what no chain could hold; a line each."""
+    misses = [f"{miss.symbol} {miss.trade}: {miss.message}" for miss in result.closest]
+    refused = dict.fromkeys(f"{refusal.symbol} {refusal.message}" for refusal in result.gated)
+    lines = [f"  nearest: {miss}" for miss in misses[:most]]
+    lines += [f"  {reason}" for reason in list(refused)[:most]]
+    return "\n".join(["nothing today", *lines])
 
 
 def explanation(result: ScanResult, *, symbol: str = "") -> str:

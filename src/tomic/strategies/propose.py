@@ -26,7 +26,7 @@ from tomic.models import (
     settles_in_cash,
 )
 from tomic.models.documents import first_fault
-from tomic.strategies import managed, proposals, rules, scoring, search, thesis
+from tomic.strategies import managed, proposals, reach, rules, scoring, search, thesis
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
@@ -150,6 +150,7 @@ def evaluate(
     gated = _deliverable(gated or open_gates(vol, settings, strategies), chain)
     board = boards.prepare(chain, vol, settings)
     searched, contenders = _with_fit(board, gated.templates, book)
+    gated = replace(gated, refused=(*gated.refused, *reach.out_of_reach(board, gated.templates)))
     return assessed(board, gated, contenders, searched.tally)
 
 
@@ -302,7 +303,11 @@ def rank(
                 key=lambda outcome: outcome.symbol,
             )
         ),
-        notes=(*_without_smile(evaluations), *(() if with_book else (NO_BOOK,))),
+        notes=(
+            *_without_smile(evaluations),
+            *_unreachable(evaluations),
+            *(() if with_book else (NO_BOOK,)),
+        ),
         as_of=max(
             (evaluation.outcome.as_of for evaluation in evaluations if evaluation.outcome.as_of),
             default=None,
@@ -371,6 +376,23 @@ def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
         f"{', '.join(map(str, evaluation.unfit))}; --explain says why"
         for evaluation in evaluations
         if evaluation.unfit
+    )
+
+
+def _unreachable(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Of each symbol the strategies that its chain cannot hold."""
+    names = {
+        evaluation.symbol: [
+            refusal.strategy
+            for refusal in evaluation.gated.refused
+            if refusal.rule == reach.OUT_OF_REACH
+        ]
+        for evaluation in evaluations
+    }
+    return tuple(
+        f"{symbol}: its chain cannot hold {', '.join(strategies)}; --explain says why"
+        for symbol, strategies in names.items()
+        if strategies
     )
 
 
