@@ -26,7 +26,12 @@ def given(tmp_path, gateway):
         ib={"port": gateway.port, "request_timeout_s": 0.5, "params_timeout_s": 0.5},
         chain=HASTY,
         market={"spot_timeout_s": 0.5},
-        scan={"strategies": ["short_put_spread"], "max_contracts": 60, "max_chain_age": DAY},
+        scan={
+            "strategies": ["short_put_spread"],
+            "method": "thinned",
+            "max_contracts": 60,
+            "max_chain_age": DAY,
+        },
     )
 
 

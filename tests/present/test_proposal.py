@@ -89,7 +89,7 @@ def test_everything_known_is_shown():
     assert line(text, "EV") == "+3.40 ± 2.40, +5.10 at the mid quotes"
     assert line(text, "breakevens") == "560.60, 625.40, the nearest 1.1σ away"
     assert "better than 93% of the day's candidates for iron condor" in text
-    assert "128 near-identical trades passed too" in text
+    assert "128 others of the same thesis passed too" in text
     assert re.search(r"^ 61\.0  short put spread 561P/546P 2026-12-18  2026-12-18 ", text, re.M)
     assert text.splitlines()[0].startswith("20261120-1 · SPY iron condor")
 
@@ -100,7 +100,7 @@ def test_what_is_unknown_makes_no_noise():
 
     for name in ("managed", "event", "size", "your view", "touch", "held to expiry"):
         assert not re.search(rf"^{name}", text, re.MULTILINE)
-    assert not re.search(r"None|nan|near-identical|better than", text)
+    assert not re.search(r"None|nan|same thesis|better than", text)
     assert "payoff: not available" in text
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
 from support import random_chains, recorded_chains
@@ -16,7 +17,7 @@ from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeig
 from tomic.errors import ConfigError, UsageError
 from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
-from tomic.quant import density, payoff, probability
+from tomic.quant import density, probability
 from tomic.strategies import candidates, measures, proposals, propose, search
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.measures import Batch
@@ -130,8 +131,8 @@ def test_figures_hang_together(plain):
         assert one.credit_mid == pytest.approx(mid)
         assert one.commission == pytest.approx(0.65 * contracts)
         slipped = (one.credit_mid - one.credit_natural) / 2.0
-        assert one.credit == pytest.approx(one.credit_mid - slipped - one.commission)
-        assert one.margin == pytest.approx(one.margin_requirement - one.credit)
+        assert one.credit == pytest.approx(one.credit_mid - slipped)
+        assert one.margin == pytest.approx(one.margin_requirement - one.net_credit)
         assert one.rom_30d == pytest.approx(one.rom * 30.0 / one.dte)
         profits = [point.profit for point in one.curve]
         assert max(profits) <= one.max_profit + 1e-6
@@ -143,14 +144,32 @@ def test_figures_hang_together(plain):
 
 
 def test_margin_of_defined_risk(plain):
-    """Net margin of a put spread is its largest loss, next to the discounting of the payoff."""
+    """Net margin of a put spread is its largest loss, as a broker prints both."""
     vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
 
     (one, *_) = propose.propose(plain, vol, strategies=["short_put_spread"]).proposals
 
     short, long = one.legs
     assert one.margin_requirement == pytest.approx(100.0 * (short.strike - long.strike))
-    assert one.max_loss == pytest.approx(one.margin, rel=0.01)
+    assert one.max_loss == pytest.approx(one.margin)
+    assert one.max_profit == pytest.approx(one.net_credit)
+    assert one.breakevens == pytest.approx([short.strike - one.net_credit / 100.0])
+
+
+@given(slippage=st.floats(0.0, 1.0), commission=st.floats(0.0, 5.0))
+def test_credits_stand_on_one_footing(plain, slippage, commission):
+    """Natural <= executable <= mid, whatever the commission, which is in none of them."""
+    costs = CostsSettings(slippage=slippage, commission=commission)
+    board = boards.prepare(plain, random_chains.snapshot(plain), Settings(costs=costs))
+    pair = (plain.expiries[0], None)
+    batch = Batch.of([candidates.build(CATALOGUE["short_put_spread"], board, pair)])
+
+    made = measures.measure(batch, board)
+
+    gross = made.credit + made.commission
+    assert (made.credit_natural <= gross + 1e-9).all()
+    assert (gross <= made.credit_mid + 1e-9).all()
+    assert_allclose(made.commission, 2.0 * commission)
 
 
 def test_market_density_gives_no_expected_value():
@@ -172,15 +191,6 @@ def test_market_density_gives_no_expected_value():
                 size = 100.0 * board.spot
                 slack = 2e-7 * size if pair[1] is None else 1e-4 * size
                 assert_allclose(probability.ev(market, form), expected, atol=slack)
-
-
-def test_forecast_like_the_market_changes_nothing(plain):
-    """With HV equal to IV30 both densities are one, and so are their figures."""
-    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.40)
-
-    for one in propose.propose(plain, vol, top=40).proposals:
-        assert one.ev == pytest.approx(one.ev_market, abs=1e-9 * one.spot * 100)
-        assert one.pos == one.pos_market
 
 
 @pytest.mark.parametrize(
@@ -236,7 +246,8 @@ def test_what_is_not_quoted_is_said(plain):
     missing = ~plain.is_call & (plain["strike"] < 97.0)
     without = plain.with_columns(bid=np.where(missing, np.nan, plain["bid"]))
 
-    some = propose.propose(without, vol, strategies=["short_put_spread"]).proposals
+    loose = Settings(scan=ScanSettings(max_spread_share=None, max_cost_share=None))
+    some = propose.propose(without, vol, strategies=["short_put_spread"], settings=loose).proposals
     strict = Settings(scan=ScanSettings(true_quotes_only=True))
     none = propose.propose(without, vol, strategies=["short_put_spread"], settings=strict)
 
@@ -274,7 +285,7 @@ def test_mirrored_quotes_give_mirrored_trades():
     cdf = np.cumsum(bump + bump[::-1]) - 0.5 * (bump + bump[::-1])
     law = density.from_arrays(centre + spread, cdf, tau=32 / 365, forward=centre, points=60_001)
     day = chain.expiries[0]
-    outlook = dataclasses.replace(board.outlooks[day], forward=centre, market=law, forecast=law)
+    outlook = dataclasses.replace(board.outlooks[day], forward=centre, market=law)
     strike = 2.0 * np.round(np.asarray(chain["strike"]) / 2.0)
     keep = np.unique(strike * 10 + chain.is_call, return_index=True)[1]
     trimmed = chain.where(np.isin(np.arange(len(chain)), keep))
@@ -288,7 +299,11 @@ def test_mirrored_quotes_give_mirrored_trades():
     found = []
     for one in (trimmed, swapped):
         made = boards.prepare(one, random_chains.snapshot(one), Settings())
-        made = dataclasses.replace(made, outlooks={day: outlook}, liquidity=np.full(len(one), 0.9))
+        made = dataclasses.replace(
+            made, outlooks={day: outlook}, liquidity=np.full(len(one), 0.9),
+            # The smile that the quotes are held against is not mirrored.
+            doubted=np.zeros(len(one)),
+        )  # fmt: skip
         found.append(search.search(made, [CATALOGUE["iron_condor"]], keep=3).hits)
 
     for hit, image in zip(*found, strict=True):
@@ -302,8 +317,9 @@ def test_mirrored_quotes_give_mirrored_trades():
 def test_gates_refuse_before_any_candidate(plain):
     """A closed gate is typed data: rule, figure, limit."""
     vol = random_chains.snapshot(plain, iv30=0.40, iv_rank=0.2)
+    rich = Settings(strategies={"iron_condor": {"gates": ["iv_rank >= 0.5"]}})
 
-    found = propose.propose(plain, vol, strategies=["iron_condor"])
+    found = propose.propose(plain, vol, strategies=["iron_condor"], settings=rich)
 
     assert not found.proposals
     assert found.considered == 0
@@ -327,7 +343,7 @@ def test_nearest_miss_of_a_rule(plain):
     assert miss.limit == 0.98
     board = boards.prepare(plain, vol, Settings())
     hits = search.search(board, [CATALOGUE[name] for name in names], keep=search.ALL).hits
-    best = max(float(hit.components[1]) for hit in hits)
+    best = max(float(hit.components[0]) for hit in hits)
     assert miss.observed == pytest.approx(best, abs=1e-6)
     assert "PoS" in miss.message
 
@@ -345,7 +361,7 @@ def test_cash_account(plain):
     for one in secured:
         assert one.margin_requirement == pytest.approx(100.0 * one.legs[0].strike)
     assert margin.margin_requirement < 30.0 * margin.legs[0].strike
-    assert margin.margin_cash == pytest.approx(100.0 * margin.legs[0].strike - margin.credit)
+    assert margin.margin_cash == pytest.approx(100.0 * margin.legs[0].strike - margin.net_credit)
 
 
 def test_weights_change_the_ranking(plain):
@@ -373,6 +389,25 @@ def test_costs_are_entry_only(plain):
 
     for one in propose.propose(plain, vol, settings=free).proposals:
         assert one.credit == pytest.approx(one.credit_mid)
+
+
+def test_costs_and_margin_abroad_are_those_of_the_currency_or_say_so(plain):
+    """A commission of its own for euros; without one the dollar's number counts, with a note."""
+    underlying = plain.underlying.model_copy(update={"currency": "EUR"})
+    chain = dataclasses.replace(plain, underlying=underlying)
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.38, **INSIDE["rich"])
+    costs = CostsSettings(commissions={"EUR": 2.0})
+
+    (usual, *_) = propose.propose(chain, vol, strategies="iron_condor").proposals
+    own = propose.propose(
+        chain, vol, strategies="iron_condor", settings=Settings(costs=costs)
+    ).proposals[0]
+
+    assert usual.commission == pytest.approx(4 * 0.65)
+    assert own.commission == pytest.approx(4 * 2.0)
+    assert any("margin by American rules" in note for note in own.notes)
+    assert any("set costs.commissions.EUR" in note for note in usual.notes)
+    assert not any("costs.commissions" in note for note in own.notes)
 
 
 def test_expiry_beyond_earnings(plain):
@@ -456,17 +491,15 @@ def test_proposal_survives_json(plain):
 
 
 def test_payoff_of_shares(share):
-    """A covered call loses what the shares lose, less its premium, in today's money."""
+    """A covered call loses what was paid for the shares, less its premium, costs included."""
     vol = random_chains.snapshot(share, iv30=0.40, hv30=0.36)
 
     one = propose.propose(share, vol, strategies=["covered_call"]).proposals[0]
 
     shares = one.legs[-1]
     assert (shares.sec_type, shares.quantity) == ("STK", 100)
-    discount = math.exp(-one.rate * one.tau)
-    assert one.max_loss == pytest.approx(
-        100.0 * float(payoff.stock_cost(one.forward, discount)) - one.credit
-    )
+    assert one.max_loss == pytest.approx(100.0 * one.spot - one.net_credit)
+    assert one.max_profit == pytest.approx(100.0 * (one.legs[0].strike - one.spot) + one.net_credit)
     assert one.delta == pytest.approx(100.0 * (1.0 - one.legs[0].delta))
 
 
@@ -562,26 +595,30 @@ def names(chosen):
     return [(one.hit.board.chain.symbol, one.hit.template.name) for one in chosen]
 
 
-def test_one_of_a_kind():
-    """Of a symbol, strategy and expiry only the best; another expiry is another kind."""
+def test_one_proposal_a_thesis():
+    """Of a symbol, side and week of expiry only the best, whatever the strategy."""
     some = [
         contender("SPY", "iron_condor", 70.0),
-        contender("SPY", "iron_condor", 69.0, row=1),
+        contender("SPY", "short_strangle", 69.0, MAY - dt.timedelta(days=4)),
+        contender("SPY", "short_strangle", 67.0, MAY - dt.timedelta(days=5)),
+        contender("SPY", "naked_put", 66.0),
+        contender("SPY", "cash_secured_put", 66.0),
         contender("SPY", "iron_condor", 60.0, JUNE),
     ]
 
-    chosen = walk(some, SCAN, top=5, symbols=1)
+    chosen = walk(some, SCAN, top=9, symbols=1)
 
-    assert [one.score for one in chosen] == [70.0, 60.0]
+    assert [one.score for one in chosen] == [70.0, 67.0, 66.0, 60.0]
+    assert [one.hit.expiries[0].isocalendar().week for one in chosen] == [20, 19, 20, 25]
 
 
 def test_two_of_a_symbol_when_three_are_scanned():
     """With fewer symbols there is no such limit."""
-    strategies = ("iron_condor", "collar", "naked_put", "short_strangle")
+    strategies = ("iron_condor", "collar", "short_call_spread")
     some = [contender("SPY", name, 70.0 - n) for n, name in enumerate(strategies)]
 
     assert len(walk(some, SCAN, top=5, symbols=3)) == 2
-    assert len(walk(some, SCAN, top=5, symbols=2)) == 4
+    assert len(walk(some, SCAN, top=5, symbols=2)) == 3
 
 
 def test_three_of_a_strategy():

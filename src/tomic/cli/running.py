@@ -327,8 +327,8 @@ def open_desk(
         paced=common.paced,
         record=invocation.record,
         command=invocation.words,
-        # Beside the user's own store, so that `tomic show ID --demo` knows what a scan found.
-        demo_store=settings.store.path.with_name("demo.db"),
+        demo_store=settings.store.demo_path,
+        replay_store=settings.store.replay_path,
         began=began,
         watch=progress,
     )

@@ -98,6 +98,29 @@ class LimitOptions:
     min_ev: Annotated[float | None, typer.Option(help="Least expected value.")] = None
 
 
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What the user expects of every symbol that is scanned, named as in the settings."""
+
+    view_vol: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=10, help="Your volatility, times the market's: 0.9."),
+    ] = None
+    view_drift: Annotated[
+        float | None,
+        typer.Option(min=-10, max=10, help="Your drift beside the forward's, a year: 0.02."),
+    ] = None
+
+    def of(self, symbols: list[str], views: configuration.ViewSettings) -> dict[str, tomic.View]:
+        """The views of *symbols*, over those of the settings; none where no option is given."""
+        given = {"volatility": self.view_vol, "drift": self.view_drift}
+        said = {name: value for name, value in given.items() if value is not None}
+        if not said:
+            return {}
+        own = views.by_symbol
+        return {symbol: own.get(symbol, tomic.View()).model_copy(update=said) for symbol in symbols}
+
+
 @app.command()
 @runs
 async def scan(
@@ -107,16 +130,23 @@ async def scan(
         Path | None, typer.Option(metavar="FILE", help="File with one symbol per line.")
     ] = None,
     strategy: StrategyOption = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="seller|all", help="Which strategies, in which days.")
+    ] = None,
     by_strategy: Annotated[
         bool, typer.Option("--by-strategy", help="The best of each strategy.")
     ] = False,
     *,
     limits: LimitOptions,
+    views: ViewOptions,
     score: Annotated[
         str | None, typer.Option(metavar="tomic|original", help="Definition of the score.")
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
+    ] = False,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Ask for every listed option of the windows.")
     ] = False,
     chain: ChainFilesOption = None,
     gateway: options.GatewayOptions,
@@ -130,15 +160,19 @@ async def scan(
         stops=True,
         brief=True,
         asks=not chain,
-        scan=asdict(limits),
+        scan=asdict(limits) | {"profile": profile, "method": "exhaustive" if exhaustive else None},
         score={"definition": score},
     ) as desk:
+        names = names or checked_symbols(_universe(desk.settings.scan.universe))
+        chains = _loaded(chain, names)
+        searched = [one.symbol for one in chains] or names or list(desk.settings.market.symbols)
         result = await desk.scan(
-            names or checked_symbols(_universe(desk.settings.scan.universe)),
+            names,
             top=top,
             strategies=_split(strategy),
             by_strategy=by_strategy,
-            chains=_loaded(chain, names),
+            chains=chains,
+            views=views.of(searched, desk.settings.view),
             job=common.invocation.job,
         )
         interrupted = desk.interrupted
@@ -225,7 +259,7 @@ def strategies(
     """List every strategy with its window of days and its gates."""
     if context.invoked_subcommand is not None:
         return
-    known = templates.with_overrides(configuration.load_settings(config).strategies)
+    known = templates.effective(configuration.load_settings(config))
     described = [templates.describe(template) for template in known.values()]
     shown = forms.to_json(described) if as_json else present.catalogue(described) + "\n"
     typer.echo(shown, nl=False)
@@ -243,7 +277,7 @@ def show_strategy(
     config: options.ConfigOption = None,
 ) -> None:
     """Print one strategy as it is searched, with the names that tomic.toml can change."""
-    (chosen,) = templates.choose([name], configuration.load_settings(config).strategies)
+    (chosen,) = templates.choose(configuration.load_settings(config), [name])
     described = templates.describe(chosen)
     shown = forms.to_json(described) if as_json else present.strategy(described) + "\n"
     typer.echo(shown, nl=False)

@@ -357,7 +357,7 @@ def _meta(chain: Chain) -> dict[str, Any]:
             "time_zone": underlying.time_zone,
             **{
                 name: f"{value}"
-                for name in ("ticker", "local_symbol", "expiry")
+                for name in ("ticker", "local_symbol", "expiry", "stock_type")
                 if (value := getattr(underlying, name))
             },
         },

@@ -761,7 +761,7 @@ def settle_proposal(
     discount = math.exp(-proposal.rate * proposal.tau)
     # A share costs what its forward is worth today: financing paid, dividends received.
     paid = shares * discount * proposal.forward
-    result = proposal.credit + discount * float(worth[0]) * proposal.multiplier - paid
+    result = proposal.net_credit + discount * float(worth[0]) * proposal.multiplier - paid
     return {
         "result": round(result, CENTS),
         "won": result > 0.0,

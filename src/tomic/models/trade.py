@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from tomic._drawing import draw
 from tomic.models.documents import UNLIMITED, UnboundedModel
@@ -36,7 +37,7 @@ class PriceSource(StrEnum):
 
 
 class Grade(StrEnum):
-    """The score in a letter; the limits are settings."""
+    """How a trade stands among others of its strategy, in a letter; the limits are settings."""
 
     A = "A"
     B = "B"
@@ -92,7 +93,7 @@ class ScorePart(Model):
 
 
 class CurvePoint(Model):
-    """P&L at the first expiry for one price of the underlying, currency per structure."""
+    """P&L at the first expiry at one price of the underlying: currency per structure, then."""
 
     price: float
     profit: float
@@ -130,8 +131,8 @@ class ManagedOutcome(Model):
     Money in currency per structure, after the costs of entry and exit.
     """
 
-    target: float
-    """P&L at which it is closed, before exit costs."""
+    target: float | None = None
+    """P&L at which it is closed, before exit costs; None where that rule is off."""
     p_target: float
     """Probability that the target closes it."""
     p_stop: float
@@ -194,8 +195,11 @@ class Proposal(UnboundedModel):
     """
     One trade with everything that spoke for or against it; money in currency per structure.
 
-    Success, expected value and CVaR are at the first expiry, in today's money, for the executable
-    credit, under the forecast density; the market's own figures stand beside.
+    The three credits are prices, commission apart from them: what one types, times the multiplier.
+    All else is after the costs of entry. Maximum profit, maximum loss, breakevens and `curve` are
+    as a broker prints them, not discounted. Success, expected value and CVaR are at the first
+    expiry, in today's money, under the market's density; what a view of the user's own makes of
+    them stands beside.
     """
 
     unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "risk_reward")
@@ -224,34 +228,32 @@ class Proposal(UnboundedModel):
     legs: tuple[Leg, ...]
 
     credit: float
-    """Executable: at mid, less slippage and commission; negative for a debit."""
+    """Executable: at mid less slippage; negative for a debit. Never below `credit_natural`."""
     credit_mid: float
-    """At mid, without costs."""
     credit_natural: float
-    """Sold at the bid, bought at the ask, without commission; the worst that should happen."""
+    """Sold at the bid, bought at the ask; the worst that should happen."""
     commission: float
+    """Of entry; it is not in the three credits, and in all that follows."""
     max_profit: float
-    """May be inf; negative for a trade that cannot win."""
+    """After costs, not discounted. May be inf; negative for a trade that cannot win."""
     max_loss: float
-    """>= 0; inf where unbounded."""
+    """After costs, not discounted, >= 0; inf where unbounded."""
     breakevens: tuple[float, ...]
     margin: float
-    """What the trade takes from excess liquidity: requirement less credit, plus debit."""
+    """What the trade takes from excess liquidity: requirement less `net_credit`."""
     margin_requirement: float
     """As a broker prints it, proceeds not deducted."""
     margin_cash: float | None = None
     """The same as `margin` if every short put were cash-secured; None where that cannot be."""
     profit: float
-    """Behind ROM and risk-reward: max_profit, or where unbounded the 95 % quantile of P&L."""
+    """Behind risk-reward: max_profit, or where unbounded the 95 % quantile of P&L."""
     rom: float
-    """profit / margin, over the life of the trade."""
+    """mean_win / margin, over the life of the trade: no more than is likely."""
     rom_30d: float
     pos: float
-    """P(P&L > 0) under the forecast density."""
-    pos_market: float
+    """P(P&L > 0)."""
     ev: float
-    """Mean P&L under the forecast density."""
-    ev_market: float
+    """Mean P&L after the costs of entry; quotes count by their reliability, see `ev_quotes`."""
     ev_30d: float
     """ev / margin per 30 days."""
     cvar95: float
@@ -284,17 +286,14 @@ class Proposal(UnboundedModel):
     score: float
     """0 to 100."""
     grade: Grade
+    """By `percentile`; C at best where EV or the quotes speak against it."""
     parts: tuple[ScorePart, ...]
-    """The four components, then what liquidity, fit and correlation take away; sum is `score`."""
+    """The components, then what liquidity, fit and correlation take away; sum is `score`."""
     alternatives: int = 0
-    """Other candidates of this symbol, strategy and expiry that passed every rule."""
-    forecast_volatility: float
-    """Standard deviation of the forecast density's log-return per square-root year."""
+    """Other candidates of the same thesis (symbol, side, week of expiry) that passed every rule."""
     market_volatility: float
-    """The same of the market's density."""
+    """Standard deviation of the density's log-return per square-root year."""
     iv30: float | None = None
-    hv: float | None = None
-    """Historical volatility in the forecast."""
     iv_rank: float | None = None
     curve: tuple[CurvePoint, ...] = ()
     """P&L at the first expiry around the strikes, ascending in price, kinks included."""
@@ -320,9 +319,19 @@ class Proposal(UnboundedModel):
     events: tuple[TradeEvent, ...] = ()
     size: TradeSize | None = None
     similar: tuple[Alternative, ...] = ()
-    """The best three others of the same thesis."""
+    """The best three others of the same thesis, each another strategy or strikes well apart."""
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_former_versions(cls, data: Any) -> Any:
+        return _without_forecast(data) if isinstance(data, Mapping) else data
+
+    @property
+    def net_credit(self) -> float:
+        """The executable credit after commission; negative for a debit."""
+        return self.credit - self.commission
 
     @property
     def trade(self) -> str:
@@ -375,6 +384,26 @@ class Proposal(UnboundedModel):
             rounded.append(ScorePart(name=part.name, points=round(now - before, digits)))
             before = now
         return tuple(rounded)
+
+
+FORMER_FORECAST = (
+    "found by an earlier version, which ranked by a forecast of its own: PoS and EV are the "
+    "market's, score, grade, CVaR95, touch and Kelly that forecast's"
+)
+"""Note of a stored proposal whose figures mean something else than they do now."""
+
+
+def _without_forecast(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document of a version that had figures under a forecast and under the market's density."""
+    if "pos_market" not in data or "ev_market" not in data:
+        return data
+    values = {name: data[name] for name in data if name not in ("forecast_volatility", "hv")}
+    values |= {name: values.pop(f"{name}_market") for name in ("pos", "ev")}
+    margin = data.get("margin")
+    if margin and math.isfinite(margin):
+        values["ev_30d"] = 30.0 / max(data["dte"], 1) * values["ev"] / margin
+    values["notes"] = (*data.get("notes", ()), FORMER_FORECAST)
+    return values
 
 
 class Refusal(UnboundedModel):

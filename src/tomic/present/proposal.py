@@ -20,6 +20,7 @@ from tomic.models.trade import (
 )
 from tomic.present.forms import NOT_ADVICE
 from tomic.present.text import PlainTable, amount, money, number, per_cent
+from tomic.quant import realized
 from tomic.strategies.ticks import tick_of
 
 NO_EDGE = "managing it cuts the tail and costs its exits: it is no edge"
@@ -133,9 +134,10 @@ def score_text(proposal: Proposal) -> str:
 def figures_text(trade: Proposal, *, width: int | None = None) -> str:
     """A line per figure, folded at *width*; what is not known leaves none."""
     rows = (
-        ("prices", f"{money(trade.credit_mid)} at mid, {money(_executable(trade))} executable, "
+        ("prices", f"{money(trade.credit_mid)} at mid, {money(trade.credit)} executable, "
                    f"{money(trade.credit_natural)} at natural"),
-        ("commission", f"{amount(trade.commission, 2)}, so {money(trade.credit)} executable net"),
+        ("commission", f"{amount(trade.commission, 2)}, so "
+                       f"{money(trade.net_credit)} executable net"),
         ("costs", _costs(trade)),
         ("max profit / loss", f"{money(trade.max_profit, 0)} / {amount(trade.max_loss)}"
                               + _clause(", mean win {}", money(trade.mean_win, 0))),
@@ -156,7 +158,8 @@ def figures_text(trade: Proposal, *, width: int | None = None) -> str:
                    + _clause("; short Δ {}", number(trade.short_delta))),
         ("volatility", f"{per_cent(trade.market_volatility, 1)} implied to {trade.expiry:%d %b} "
                        f"over all strikes, IV30 {per_cent(trade.iv30, 1) or 'unknown'}, "
-                       f"IV rank {per_cent(trade.iv_rank) or 'unknown'}"),
+                       f"IV rank {per_cent(trade.iv_rank) or 'unknown'}"
+                       + expected_text(trade.iv30)),
         *(("event", event.text) for event in trade.events),
         *_managed(trade, trade.managed),
     )  # fmt: skip
@@ -179,13 +182,8 @@ def _clause(form: str, text: str) -> str:
     return form.format(text) if text else ""
 
 
-def _executable(trade: Proposal) -> float:
-    """At mid less slippage, on the footing of mid and natural: commission is counted apart."""
-    return trade.credit + trade.commission
-
-
 def _costs(trade: Proposal) -> str:
-    slippage = trade.credit_mid - _executable(trade)
+    slippage = trade.credit_mid - trade.credit
     share = _clause(", {} of the maximum profit", per_cent(trade.cost_share, 1))
     return f"{amount(slippage + trade.commission, 2)} to enter (slippage {slippage:,.2f}){share}"
 
@@ -196,10 +194,10 @@ def _breakevens(trade: Proposal) -> str:
 
 
 def _buying_power(trade: Proposal) -> str:
-    change = "less credit" if trade.credit >= 0.0 else "plus debit"
+    change = "less credit" if trade.net_credit >= 0.0 else "plus debit"
     text = (
         f"{amount(trade.margin)} (margin {amount(trade.margin_requirement)} {change} "
-        f"{amount(abs(trade.credit))})"
+        f"{amount(abs(trade.net_credit))})"
     )
     if trade.margin_cash is None or math.isclose(trade.margin_cash, trade.margin):
         return text
@@ -223,6 +221,17 @@ def _view(trade: Proposal) -> str:
     return (
         f"volatility × {view.volatility:g}, drift {100.0 * view.drift:+g}% a year: "
         f"PoS {per_cent(view.pos, 1)}, EV {money(view.ev)}"
+    )
+
+
+def expected_text(iv30: float | None) -> str:
+    """The realised volatility to expect, behind a comma; empty without an IV30."""
+    if iv30 is None:
+        return ""
+    expected = realized.expected_from_iv(iv30)
+    return (
+        f", expected to come {expected.volatility:.1%}, two times in three "
+        f"{expected.low:.1%} to {expected.high:.1%}"
     )
 
 
@@ -346,8 +355,8 @@ def payoff_text(proposal: Proposal) -> str:
 def similar_text(proposal: Proposal) -> str:
     """The best others of the same thesis, and how many more there were; empty without any."""
     count = proposal.alternatives
-    noun = "near-identical trade" if count == 1 else "near-identical trades"
-    passed = f"{count:,} {noun} passed too" if count else ""
+    noun = "other" if count == 1 else "others"
+    passed = f"{count:,} {noun} of the same thesis passed too" if count else ""
     if not proposal.similar:
         return passed
     titles = ("score", "also", "expiry", "credit", "PoS", "EV", "BP")

@@ -33,6 +33,8 @@ from tomic.quant import black_scholes, svi
 
 Kind: TypeAlias = Literal["svi", "ssvi", "flat"]
 
+_MAD = 1.4826  # of a normal law's standard deviation per median distance
+_ROBUST = 3.0
 LEAST_STRIKES = 4
 LEAST_STRIKES_SVI = 5
 HEAVIEST = 4.0
@@ -397,6 +399,43 @@ def residuals(smile: Smile, strike: Num, price: Num, is_call: Num) -> Residuals:
     spread = np.hypot(smile.standard_error(strike), smile.rmse)
     error = 100.0 * smile.vega(strike) * spread
     return Residuals(value, np.asarray(np.asarray(price, dtype=np.float64) - value), error)
+
+
+class Reliability(NamedTuple):
+    """How far quotes are believed where they differ from the smile."""
+
+    share: FloatArray
+    """(n,) in [0, 1]: of each distance, what to believe; 0 where no quote is known."""
+    error: FloatArray
+    """(n,) standard error of what is believed, unit of the prices."""
+
+
+def reliability(residual: Num, error: Num) -> Reliability:
+    """
+    What to believe of each quote's distance from the smile: tau^2 / (tau^2 + error^2) of it.
+
+    tau^2 is the variance of what is true of the distances, by the method of moments over all of
+    them: the mean of residual^2 - error^2, or 0 where the quotes' errors explain more than there
+    is. Residuals beyond three robust standard deviations count as three, so that one bad quote
+    does not vouch for the others.
+
+    Args:
+        residual: (n,) price less value at the smile, of quotes of one expiry; NaN where missing.
+        error: (n,) standard errors of the prices, same unit.
+
+    Source: DerSimonian and Laird (1986), "Meta-analysis in Clinical Trials", unweighted.
+    """
+    apart = np.asarray(residual, dtype=np.float64)
+    noise = np.asarray(error, dtype=np.float64) ** 2
+    known = np.isfinite(apart + noise)
+    if not known.any():
+        return Reliability(np.zeros(apart.shape), np.zeros(apart.shape))
+    size = np.abs(apart[known])
+    most = _ROBUST * _MAD * float(np.median(size))
+    true = max(float(np.mean(np.minimum(size, most) ** 2 - noise[known])), 0.0)
+    with np.errstate(invalid="ignore"):
+        share = np.where(known & (true > 0.0), true / (true + noise), 0.0)
+    return Reliability(share, np.sqrt(true * (1.0 - share)))
 
 
 class _Limits(NamedTuple):

@@ -32,7 +32,7 @@ _KINDS: Mapping[tuple[int, float], Kind] = {
 }
 """How figures are written, by their decimals and their factor."""
 
-_RESULTS = ("ev",)
+_RESULTS = ("ev", "ev_quotes")
 """Gains and losses, of which losses stand out."""
 
 

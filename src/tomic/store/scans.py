@@ -56,13 +56,15 @@ class ScanTables(TableGroup):
         as_of: dt.datetime,
         day: dt.date,
         document: Mapping[str, Any] | None = None,
+        mark: str = "",
     ) -> StoredScan:
         """
         Keep a scan and its proposals, best first.
 
-        Proposals are numbered through the trading day: ``20261120-3`` is the third of *day*.
+        Proposals are numbered through the trading day: ``20261120-3`` is the third of *day*, behind
+        the *mark* of stores that hold other proposals than those of the market.
         """
-        number_key = f"{day:%Y%m%d}"
+        number_key = f"{mark}{day:%Y%m%d}"
         kept = dict(document or {})
         at = stamp(as_of)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 from pydantic import ValidationError
 
+from tomic._typing import IntArray
 from tomic.chain import Chain
-from tomic.config import ScanSettings, ScoreWeights, Settings
+from tomic.config import ScanSettings, ScoreWeights, Settings, View
 from tomic.errors import UsageError
 from tomic.models import (
     NearestMiss,
@@ -24,12 +26,12 @@ from tomic.models import (
     settles_in_cash,
 )
 from tomic.models.documents import first_fault
-from tomic.strategies import proposals, rules, search
+from tomic.strategies import managed, proposals, rules, scoring, search, thesis
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
-from tomic.strategies.rules import Group, near_misses
+from tomic.strategies.rules import Group, Tally, near_misses
 from tomic.strategies.scoring import NO_BOOK, FitModel
 from tomic.strategies.search import Contender, Hit
 from tomic.strategies.why_not import explain_trade
@@ -43,15 +45,18 @@ __all__ = [
     "open_gates",
     "propose",
     "rank",
+    "with_views",
 ]
 
-KEEP_FOR_FIT = 16
-"""Candidates of a group whose fit is looked at before the first bound is known."""
+KEEP = 32
+"""Candidates kept of a group, for alternatives and for the fit before its first bound is known."""
 
 
 FEW_SYMBOLS = 3
 """With fewer symbols than this there is no limit per symbol."""
 
+Views = Mapping[str, View | Mapping[str, float]]
+"""Symbol to what is expected of it."""
 Correlations = Mapping[frozenset[str], float]
 """Return correlation of two symbols; a pair that is absent is not known and costs nothing."""
 
@@ -78,6 +83,8 @@ class Evaluation:
     nearest_misses: tuple[NearestMiss, ...]
     gated: Gated
     outcome: SymbolOutcome
+    standings: Mapping[str, IntArray] = field(default_factory=dict)
+    """Strategy to how many of those that passed score what; see `scoring.counted`."""
     unfit: tuple[dt.date, ...] = ()
     """Expiries with quotes that no smile fits; they were not searched."""
 
@@ -90,18 +97,17 @@ def open_gates(
 
     Args:
         vol: Figures of the symbol; what is unknown does not refuse.
-        settings: Its ``strategies`` change the catalogue, its ``scan.strategies`` choose from it.
-        strategies: Names instead of ``scan.strategies``.
+        settings: Its ``strategies`` change the catalogue, its ``scan`` chooses from it.
+        strategies: Names instead of ``scan.strategies`` and the profile's.
 
     Raises:
         ConfigError: A strategy or field that does not exist.
     """
-    names = settings.scan.strategies if strategies is None else strategies
     passed: list[Template] = []
     refused: list[Refusal] = []
     unknown: dict[str, tuple[str, ...]] = {}
     in_cash = settles_in_cash(vol.symbol, indices=settings.market.indices)
-    for template in templates.choose(names, settings.strategies):
+    for template in templates.choose(settings, strategies):
         refusal = rules.no_shares(template, vol.symbol) if in_cash else None
         if refusal is not None:
             refused.append(refusal)
@@ -121,7 +127,7 @@ def all_open(strategy: str, settings: Settings) -> Gated:
     Raises:
         ConfigError: There is no such strategy.
     """
-    return Gated(templates.choose((strategy,), settings.strategies), (), {})
+    return Gated(templates.choose(settings, (strategy,)), (), {})
 
 
 def evaluate(
@@ -144,7 +150,25 @@ def evaluate(
     gated = _deliverable(gated or open_gates(vol, settings, strategies), chain)
     board = boards.prepare(chain, vol, settings)
     searched, contenders = _with_fit(board, gated.templates, book)
-    tally = searched.tally
+    return assessed(board, gated, contenders, searched.tally)
+
+
+def assessed(
+    board: Board,
+    gated: Gated,
+    contenders: Sequence[Contender],
+    tally: Tally,
+    *,
+    asked: Chain | None = None,
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """
+    A searched board as an evaluation: *contenders* are the best, *tally* what became of all.
+
+    Args:
+        asked: What was asked for, where the board holds more.
+    """
+    chain = board.chain if asked is None else asked
     blind = [f"{day}: {why}" for day, why in board.blind.items()]
     counts = tally.counts()
     unquoted = len(board.blind) - len(board.unfit)
@@ -160,17 +184,18 @@ def evaluate(
         considered=tally.considered,
         passed=sum(tally.passed.values()),
         as_of=chain.as_of,
-        notes=(*board.notes, *blind),
+        notes=(*board.notes, *notes, *blind),
     )
     return Evaluation(
         symbol=chain.symbol,
-        contenders=contenders,
-        passed=dict(tally.passed),
+        contenders=tuple(contenders),
+        passed=Counter(one.hit.group for one in contenders) | tally.passed,
         considered=tally.considered,
         rejected=counts,
         nearest_misses=near_misses(tally, board),
         gated=gated,
         outcome=outcome,
+        standings=tally.standings,
         unfit=tuple(board.unfit),
     )
 
@@ -193,9 +218,9 @@ def _with_fit(
 ) -> tuple[search.SearchResult, tuple[Contender, ...]]:
     """The best of each group with their fit; more of them until no other can be better."""
     if book is None:
-        searched = search.search(board, wanted)
+        searched = search.search(board, wanted, keep=KEEP)
         return searched, tuple(map(Contender, searched.hits))
-    keep = KEEP_FOR_FIT
+    keep = KEEP
     while True:
         searched = search.search(board, wanted, keep=keep)
         fits = book.fits([proposals.prospect(hit) for hit in searched.hits])
@@ -211,9 +236,7 @@ def _settled(contenders: Sequence[Contender], keep: int) -> bool:
     """Whether in each group the best with fit beats all that were left out, whose fit is <= 1."""
     groups: dict[tuple[object, ...], list[Contender]] = {}
     for contender in contenders:
-        groups.setdefault(
-            (*contender.hit.group, contender.hit.expiries, contender.hit.template.side), []
-        ).append(contender)
+        groups.setdefault((*contender.hit.group, contender.hit.expiries), []).append(contender)
     return all(
         len(members) < keep
         or max(member.score for member in members) >= min(member.hit.score for member in members)
@@ -244,14 +267,13 @@ def rank(
         with_book: Whether the fit to a portfolio was known.
     """
     settings = settings or Settings()
-    count = settings.scan.top if top is None else top
     contenders = [contender for evaluation in evaluations for contender in evaluation.contenders]
-    choose = walk_each_strategy if by_strategy else walk
     symbols = len(evaluations) + len(failed)
-    chosen = choose(
-        contenders, settings.scan, top=count, symbols=symbols, correlations=correlations
-    )
+    chosen = chooser(settings, top, symbols, correlations, by_strategy).walk(contenders)
     by_symbol = {evaluation.symbol: evaluation for evaluation in evaluations}
+    standings: dict[str, IntArray] = {}
+    for name, counts in (pair for one in evaluations for pair in one.standings.items()):
+        standings[name] = standings.get(name, 0) + counts
     shown = []
     for place, contender in enumerate(chosen, 1):
         origin = by_symbol[contender.hit.board.chain.symbol]
@@ -259,12 +281,16 @@ def rank(
             proposals.describe(
                 contender,
                 rank=place,
-                alternatives=origin.passed[contender.hit.group] - 1,
+                alternatives=thesis.others(contender.hit, origin.passed),
+                similar=thesis.alternatives(contender, origin.contenders),
                 notes=origin.gated.unknown.get(contender.hit.template.name, ()),
+                percentile=scoring.percentile(
+                    standings[contender.hit.template.name], contender.hit.score
+                ),
             )
         )
     return ScanResult(
-        proposals=tuple(shown),
+        proposals=managed.with_outcomes([contender.hit for contender in chosen], shown),
         considered=sum(evaluation.considered for evaluation in evaluations),
         passed=sum(sum(evaluation.passed.values()) for evaluation in evaluations),
         rejected=_summed(evaluations),
@@ -290,6 +316,7 @@ def propose(
     *,
     strategies: str | Sequence[str] | None = None,
     weights: ScoreWeights | Mapping[str, float] | None = None,
+    view: View | Mapping[str, float] | None = None,
     settings: Settings | None = None,
     top: int | None = None,
     book: FitModel | None = None,
@@ -302,22 +329,39 @@ def propose(
         vol: Volatility of the chain's symbol; gates on figures it does not have are passed with a
             note.
         strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
-            empty list means all.
+            empty list means those of ``scan.profile``.
         weights: Of the score, or some of them by name, instead of those in *settings*.
+        view: What you expect of the underlying yourself, instead of that in *settings*.
         settings: None for the defaults.
         top: Most proposals; None takes ``scan.top``.
         book: A portfolio to fit; None leaves fit at 1 and says so.
 
     Raises:
         ConfigError: A strategy that does not exist.
-        UsageError: *vol* belongs to another symbol, or *weights* are impossible.
+        UsageError: *vol* belongs to another symbol, or *weights* or *view* are impossible.
     """
     settings = settings or Settings()
     if weights is not None:
         changed = settings.score.model_copy(update={"weights": _weights(weights)})
         settings = settings.model_copy(update={"score": changed})
+    if view is not None:
+        settings = with_views(settings, {chain.symbol: view})
     evaluation = evaluate(chain, vol, settings, strategies=strategies, book=book)
     return rank([evaluation], settings, top=top, with_book=book is not None)
+
+
+def with_views(settings: Settings, views: Views) -> Settings:
+    """
+    *settings* with *views* of symbols beside and over their own.
+
+    Raises:
+        UsageError: A view that is impossible, or of what is no symbol.
+    """
+    try:
+        given = {symbol: View.model_validate(view) for symbol, view in views.items()}
+        return settings.model_copy(update={"view": settings.view.named(given)})
+    except ValidationError as exc:
+        raise UsageError(f"view: {first_fault(exc)}") from exc
 
 
 def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
@@ -358,6 +402,31 @@ def _nearest(evaluations: Sequence[Evaluation]) -> tuple[NearestMiss, ...]:
     return tuple(next(of_rule) for _, of_rule in groupby(misses, key=lambda miss: miss.rule))
 
 
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """What `rank` would show of some contenders."""
+
+    walk: Callable[[Sequence[Contender]], list[Contender]]
+    top: int
+    by_strategy: bool
+
+
+def chooser(
+    settings: Settings,
+    top: int | None,
+    symbols: int,
+    correlations: Correlations | None,
+    by_strategy: bool,
+) -> Chooser:
+    """How `rank` chooses; arguments as there, *symbols* their number."""
+    count = settings.scan.top if top is None else top
+    choose = walk_each_strategy if by_strategy else walk
+    walked = partial(
+        choose, scan=settings.scan, top=count, symbols=symbols, correlations=correlations
+    )
+    return Chooser(walked, count, by_strategy)
+
+
 # -- the walk down the ranking: no two of a kind, not too many of one symbol, correlation shown ---
 
 
@@ -373,8 +442,8 @@ def walk(
     """
     Choose the best *top*, from the top down.
 
-    Passed over: a trade of the same symbol, strategy and first expiry as one already chosen, more
-    than ``scan.max_per_symbol`` of a symbol (when 3 or more are scanned) and more than
+    Passed over: a trade of the same thesis (symbol, side and week of first expiry) as one already
+    chosen, more than ``scan.max_per_symbol`` of a symbol (when 3 or more are scanned) and more than
     *per_strategy* (``scan.max_per_strategy``) of a strategy. A trade whose symbol's returns
     correlate above ``scan.max_correlation`` with another chosen symbol's on the same side loses
     ``scan.correlation_penalty`` of its score, once, and is chosen only if it still leads.
@@ -428,15 +497,12 @@ def walk_each_strategy(
 def _barred(
     hit: Hit, chosen: Sequence[Contender], per_symbol: int | None, per_strategy: int
 ) -> bool:
-    symbol, strategy = hit.board.chain.symbol, hit.template.name
-    symbols = Counter(choice.hit.board.chain.symbol for choice in chosen)
-    strategies = Counter(choice.hit.template.name for choice in chosen)
-    alike = any(
-        choice.hit.board.chain.symbol == symbol and choice.hit.group == hit.group
-        for choice in chosen
-    )
-    crowded = per_symbol is not None and symbols[symbol] >= per_symbol
-    return alike or crowded or strategies[strategy] >= per_strategy
+    own = thesis.of(hit)
+    theses = [thesis.of(choice.hit) for choice in chosen]
+    names = [choice.hit.template.name for choice in chosen]
+    of_symbol = sum(other.symbol == own.symbol for other in theses)
+    crowded = per_symbol is not None and of_symbol >= per_symbol
+    return own in theses or crowded or names.count(hit.template.name) >= per_strategy
 
 
 def _correlated(

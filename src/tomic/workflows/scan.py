@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -32,17 +33,21 @@ from tomic.models.documents import to_document
 from tomic.portfolio.fit import BookFit
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
-from tomic.strategies import propose, why_not as trades, windows
+from tomic.strategies import propose, sampling, why_not as trades, windows
 from tomic.strategies.catalogue import templates
-from tomic.strategies.propose import Correlations, Evaluation, Gated
+from tomic.strategies.propose import Chooser, Correlations, Evaluation, Gated, Views
 from tomic.strategies.scoring import FitModel
+from tomic.workflows import sampled
 from tomic.workflows.chain.fetch import cut_short, fetch
 from tomic.workflows.portfolio.files import last_book, snapshot_path
 from tomic.workflows.progress import Event, counted
 from tomic.workflows.resources import Resources
+from tomic.workflows.sampled import SampledScan
 from tomic.workflows.volatility import history, measure
 from tomic.workflows.volatility.today import vols
 
+REPLAYED = "R"
+"""What ids of proposals begin with that were found in a recording."""
 _CORRELATION_DAYS = 252
 _LEAST_DAYS = 60
 """Common days below which a correlation is not known."""
@@ -63,6 +68,7 @@ async def search(
     strategies: str | Sequence[str] | None = None,
     by_strategy: bool = False,
     book: FitModel | None = None,
+    views: Views | None = None,
     job: str = "",
 ) -> ScanResult:
     """
@@ -71,28 +77,38 @@ async def search(
     One deadline holds for all of it, and one symbol that fails never stops the others. Those that
     failed for no fault of their own (no price came, no answer, a lost line, too many messages) are
     tried again at the end, when nobody is in their way, while time is left. What is found in a
-    recording is not kept, and has no ids.
+    recording is kept apart, under ids that say so, or not at all where nobody said where.
 
     Args:
         top, by_strategy: How many proposals, overall or of each strategy.
-        strategies: Names instead of ``scan.strategies``.
+        strategies: Names instead of ``scan.strategies`` and the profile's.
         book: The portfolio that proposals should fit; by default the one that was saved last.
+        views: What is expected of symbols, beside and over the settings' own.
         job: The job that it is a step of, which is kept with it.
+
+    Raises:
+        UsageError: A view that is impossible.
     """
-    settings = resources.settings
+    settings = propose.with_views(resources.settings, views or {})
     # Before anything is asked: an unknown name concerns no symbol.
-    names = settings.scan.strategies if strategies is None else strategies
-    chosen = templates.choose(names, settings.strategies)
-    run = _Scan(resources, given, resources.take_deadline(), strategies)
+    chosen = templates.choose(settings, strategies)
+    run = _Scan(resources, given, resources.take_deadline(), strategies, views=views or {})
     store = await resources.store()
     await run.measure(symbols)
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
     run.book = book
     correlations = await return_correlations(store, symbols)
+    run.choose_few(
+        propose.chooser(settings, top, len(symbols), correlations, by_strategy), settings
+    )
+    run.announce()
     await run.look_at(run.vols)
     await run.try_again()
-    result = propose.rank(
+    await run.finish()
+    # What managing them brings is simulated, and the session must go on answering meanwhile.
+    result = await asyncio.to_thread(
+        propose.rank,
         sorted(run.evaluations.values(), key=lambda evaluation: evaluation.symbol),
         settings,
         top=top,
@@ -104,8 +120,6 @@ async def search(
         ],
         with_book=book is not None,
     )
-    if resources.origin.replay is not None:
-        return result
     scope = ScanScope(
         job=job,
         symbols=tuple(symbols),
@@ -113,7 +127,16 @@ async def search(
         strategies=tuple(template.name for template in chosen),
     )
     result = result.model_copy(update={"scope": scope})
-    return await keep(store, result, dates.local_date(resources.clock_now(), str(dates.NEW_YORK)))
+    day = dates.local_date(resources.clock_now(), str(dates.NEW_YORK))
+    if resources.origin.replay is None:
+        return await keep(store, result, day)
+    if resources.replay_store is None:
+        return result
+    wait_s = settings.store.lock_wait_s
+    async with Database(resources.replay_store, busy_timeout_s=wait_s) as of_recordings:
+        kept = await keep(of_recordings, result, day, mark=REPLAYED)
+    note = f"scans of recordings are kept in {resources.replay_store}, apart from those of today"
+    return kept.model_copy(update={"notes": (*kept.notes, note)})
 
 
 async def why_not(
@@ -189,7 +212,12 @@ class _Scan:
     deadline: float
     strategies: str | Sequence[str] | None = None
     book: FitModel | None = None
+    views: Views = field(default_factory=dict)
     vols: dict[str, VolSnapshot | errors.TomicError] = field(default_factory=dict)
+    few: SampledScan | None = None
+    """Of symbols that are sampled; None where none is."""
+    begun: set[str] = field(default_factory=set)
+    """Symbols of which a sample came."""
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     failures: dict[str, errors.TomicError] = field(default_factory=dict)
 
@@ -236,20 +264,69 @@ class _Scan:
         refuse_future(symbol, self.resources.settings)
         if symbol in self.given:
             return self.given[symbol]
+        stored = await self._stored(symbol, gated)
+        if stored is not None:
+            return stored
+        rules = self.resources.settings.scan
+        # Where a sample will not do, for one trade or at a closed market, as many as are allowed.
+        if rules.method == "exhaustive":
+            rules = windows.unthinned(rules)
+        choose = partial(windows.choose_for, gated.templates, rules)
+        settings = self.resources.settings
+        chain, _ = await fetch(self.resources, symbol, settings, self.deadline, choose)
+        return chain
+
+    async def _stored(self, symbol: str, gated: Gated) -> Chain | None:
+        """A whole stored chain that is young enough."""
         resources, rules = self.resources, self.resources.settings.scan
         session = await resources.session(symbol)
         stored = await (await resources.store()).chains.load(
             symbol, max_age=rules.max_chain_age, now=session.clock_now(), whole=True
         )
-        if stored is not None and windows.serves(stored, gated.templates, rules):
-            return stored
-        choose = partial(windows.choose_for, gated.templates, rules)
-        chain, _ = await fetch(resources, symbol, resources.settings, self.deadline, choose)
-        return chain
+        serves = stored is not None and windows.serves(stored, gated.templates, rules)
+        return stored if serves else None
+
+    def choose_few(self, choose: Chooser, settings: Settings) -> None:
+        """Sample symbols of which no chain is known, if the settings want it."""
+        rules = settings.scan
+        if rules.method == "sampled" and not self.given and self.resources.origin.replay is None:
+            self.few = SampledScan(
+                resources=self.resources,
+                settings=settings,
+                deadline=self.deadline,
+                choose=choose.walk,
+                top=choose.top,
+                by_strategy=choose.by_strategy,
+                coarse=len(self.vols) >= sampling.COARSE_FROM,
+                failures=self.failures,
+                book=self.book,
+            )
+
+    def announce(self) -> None:
+        """Say in which order symbols are looked at, and when it should be over."""
+        if self.given or not self.vols:
+            return
+        settings, names = self.resources.settings, list(self.vols)
+        messages = sampling.expected_messages(len(names), settings.scan)
+        seconds = messages / settings.limits.messages_per_s
+        done = dt.datetime.now().astimezone() + dt.timedelta(seconds=seconds)
+        text = f"{len(names)} symbols: {', '.join(names)}; about {messages:,} messages"
+        self.resources.watch(Event("stage", "", f"{text}, done by about {done:%H:%M:%S}"))
+
+    async def finish(self) -> None:
+        """What is left to do when every symbol has been begun."""
+        if self.few is None:
+            return
+        found = await self.few.finish(tuple(self.evaluations.values()))
+        self.evaluations |= {evaluation.symbol: evaluation for evaluation in found}
+        for symbol in self.evaluations.keys() & self.failures.keys():
+            del self.evaluations[symbol]
+        await self.few.keep_chains()
 
     async def look_at(self, symbols: Iterable[str]) -> None:
         """Evaluate *symbols*, a few at once."""
-        gate = asyncio.Semaphore(self.resources.settings.scan.symbols_at_once)
+        at_once = self.resources.settings.scan.symbols_at_once
+        gate = asyncio.Semaphore(at_once if self.few is None else max(at_once, sampled.AT_ONCE))
         with errors.ungrouped():
             async with asyncio.TaskGroup() as group:
                 for symbol in symbols:
@@ -258,13 +335,17 @@ class _Scan:
     async def _look(self, symbol: str, gate: asyncio.Semaphore) -> None:
         async with gate:
             try:
-                self.evaluations[symbol] = await self._evaluate(symbol)
+                evaluation = await self._evaluate(symbol)
             except errors.TomicError as exc:
                 self.failures[symbol] = exc
             else:
                 self.failures.pop(symbol, None)
-                self._tell(self.evaluations[symbol])
-        done = len(self.evaluations) + len(self.failures)
+                if evaluation is None:
+                    self.begun.add(symbol)
+                else:
+                    self.evaluations[symbol] = evaluation
+                    self._tell(evaluation)
+        done = len(self.evaluations.keys() | self.begun | self.failures.keys())
         self.resources.watch(Event("count", "symbols", done=done, total=len(self.vols)))
 
     def _tell(self, evaluation: Evaluation) -> None:
@@ -272,14 +353,21 @@ class _Scan:
         text = f"{counted(evaluation.considered, 'trade')} considered{shut}"
         self.resources.watch(Event("done", evaluation.symbol, text))
 
-    async def _evaluate(self, symbol: str) -> Evaluation:
+    async def _evaluate(self, symbol: str) -> Evaluation | None:
+        """A symbol that was searched; None for one that was sampled: see `finish`."""
         refuse_future(symbol, self.resources.settings)
-        vol, settings = self.vols[symbol], self.resources.settings
+        vol, settings = (self.vols[symbol], propose.with_views(self.resources.settings, self.views))
         if isinstance(vol, errors.TomicError):
             raise vol
         gated = propose.open_gates(vol, settings, self.strategies)
         if not gated.templates:
             return _closed(symbol, gated)
+        if (
+            self.few is not None
+            and await self._stored(symbol, gated) is None
+            and await self.few.begin(symbol, vol, gated)
+        ):
+            return None
         chain = await self.chain(symbol, gated)
         if not any(RowStatus(name) is RowStatus.OK for name in chain.counts):
             if chain.is_cut:
@@ -362,9 +450,9 @@ def _correlation(first: Bars, second: Bars) -> float | None:
     return float(np.asarray(np.corrcoef(returns))[0, 1])
 
 
-async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
+async def keep(store: Database, result: ScanResult, day: dt.date, *, mark: str = "") -> ScanResult:
     """
-    Save a scan with its proposals; return it with the ids that the store gave them.
+    Save a scan with its proposals; return it with the ids that the store gave them, behind *mark*.
 
     Raises:
         StoreError: The store cannot be used.
@@ -375,7 +463,7 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
         for proposal in result.proposals
     ]
     summary = to_document(result, exclude={"proposals"})
-    stored = await store.scans.save(rows, as_of=as_of, day=day, document=summary)
+    stored = await store.scans.save(rows, as_of=as_of, day=day, document=summary, mark=mark)
     numbered = tuple(
         proposal.model_copy(update={"id": proposal_id})
         for proposal, proposal_id in zip(result.proposals, stored.proposal_ids, strict=True)
@@ -383,14 +471,17 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
     return result.model_copy(update={"proposals": numbered})
 
 
-async def load(store: Database, proposal_id: str) -> Proposal:
+async def load(store: Database, proposal_id: str, *, replayed: Path | None = None) -> Proposal:
     """
-    A stored proposal.
+    A stored proposal; one of a recording stands in a store of its own, *replayed*.
 
     Raises:
         DataError: There is none of that id.
         StoreError: The store cannot be used.
     """
+    if replayed is not None and proposal_id.startswith(REPLAYED):
+        async with Database(replayed) as of_recordings:
+            return await load(of_recordings, proposal_id)
     stored = await store.scans.proposal(proposal_id)
     if stored is None:
         recent = [

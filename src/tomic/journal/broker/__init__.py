@@ -203,8 +203,10 @@ def _frame(
 
 
 def _query_row(line: Line, block: _Block) -> flex.Row:
-    heading = "\n".join(text for text in (block.account_line, block.heading) if text)
-    kept = Line(line.number, line.text, line.row, heading)
+    heading = block.heading
+    if block.account_line:
+        heading = f"{block.account_line}\n{heading}" if heading else block.account_line
+    kept = line if line.heading == heading else replace(line, heading=heading)
     columns = block.columns or {}
     return flex.Row(Cells(line.row, columns), kept.kept, block.section, block.account)
 

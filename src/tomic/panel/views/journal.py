@@ -448,7 +448,7 @@ async def _draft(journal: Journal, text: str, count: int) -> trades.Draft:
     """The legs that *text* names, whatever of the three ways it is written in."""
     words = text.split()
     if PROPOSAL_ID.fullmatch(text):
-        return await trades.from_proposal(journal.store, text, quantity=count)
+        return await trades.from_proposal(journal, text, quantity=count)
     if words and all(word.isdigit() for word in words):
         if count != 1:
             raise UsageError("positions are taken as they are held; leave structures at 1")

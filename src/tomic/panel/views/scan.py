@@ -275,13 +275,14 @@ LEGS: list[Column[Any]] = [
 def figures(proposal: Proposal, either_way: str) -> list[tuple[str, str]]:
     """Name and text of each figure."""
     error = "" if proposal.edge_error is None else f" {either_way}{number(proposal.edge_error)}"
+    ev_error = "" if proposal.ev_error is None else f" {either_way}{number(proposal.ev_error)}"
     return [
         ("credit", f"{money(proposal.credit, 2)}  mid {money(proposal.credit_mid, 2)}"),
         ("profit/loss", f"{money(proposal.max_profit, 0)} / {money(-proposal.max_loss, 0)}"),
         ("margin", amount(proposal.margin)),
         ("ROM%", f"{points(proposal.rom)}  30 d {points(proposal.rom_30d)}"),
         ("PoS%", points(proposal.pos)),
-        ("EV", money(proposal.ev, 2)),
+        ("EV", money(proposal.ev, 2) + ev_error),
         ("CVaR95", money(-proposal.cvar95, 0)),
         ("touch%", points(proposal.touch)),
         ("edge", f"{money(proposal.edge, 2)}{error}"),

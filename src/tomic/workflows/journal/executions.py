@@ -159,7 +159,7 @@ async def _take(
             continue
         if number not in stored:
             fresh.setdefault(number, execution)
-        elif other is not None:
+        elif other is not None and execution != other:
             more = executions.enriched(richer.get(number, other), execution)
             if more != other:
                 richer[number] = more
