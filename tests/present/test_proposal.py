@@ -172,3 +172,25 @@ def test_a_limit_is_on_the_nickel_where_quotes_are():
 def test_parts_of_a_score_add_up_as_printed():
     """The parts are those of the score."""
     assert score_text(bare()) == "score 63.4 = pos +20.0 ev +43.4"
+
+
+def test_shares_in_the_order_have_a_limit_of_their_own():
+    """A covered call is typed as its call alone, or at a debit with the shares."""
+    call = leg(-1, 600.0, "C", bid=4.0, ask=4.1)
+    gone = {"sec_type": "STK", "quantity": 100, "right": None, "strike": None, "expiry": None}
+    made = bare(legs=(call, call.model_copy(update=gone)), credit_mid=405.0, credit_natural=400.0)
+
+    (*_, shares, limit) = order_lines(made)
+
+    assert shares.startswith("BUY  100  SPY shares")
+    assert limit.startswith("limit 4.10 credit per share (mid 4.05 on a tick of 0.10")
+    assert limit.endswith("with the shares in one order 585.95 debit")
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_figures_fit_the_terminal(width):
+    """Long lines go on below their text, and nothing of them is lost."""
+    folded, plain = figures_text(whole(), width=width), figures_text(whole())
+
+    assert max(map(len, folded.splitlines())) <= width
+    assert folded.split() == plain.split()

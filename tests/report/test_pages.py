@@ -222,5 +222,6 @@ async def test_what_decides_stands_left(settings, store):
     columns = [at.split("/")[4] for at, *_ in Read(text).cells if "/proposals/0/" in at]
     places = [columns.index(name) for name in ("score", "pos", "ev", "dte", "limit")]
     assert places == sorted(places)
+    assert {at: text for at, *_, text in Read(text).cells}["/scan/proposals/0/alike"] == "99+"
     assert 'class="scroll wide short"' in text
     assert "more to the right" in text

@@ -26,10 +26,15 @@ from tomic.strategies.catalogue import templates
 
 def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size((100, 24)).columns if terminal else None
-    shown = present.shown(result, format, explain=explain, width=width, color=terminal)
+    shown = present.shown(
+        result, format, explain=explain, width=_width(), color=sys.stdout.isatty()
+    )
     typer.echo(shown, nl=False)
+
+
+def _width() -> int | None:
+    """Letters a line of the terminal; None in a pipe."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
 
 
 def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
@@ -204,7 +209,7 @@ async def show(
     if common.as_json:
         typer.echo(documents.to_text(now or saved, indent=2))
         return
-    typer.echo(proposal_text(now or saved), nl=False)
+    typer.echo(proposal_text(now or saved, width=_width()), nl=False)
     if now is not None:
         typer.echo(f"\n{beside(saved, now)}")
     if review is not None and not review.accepted:

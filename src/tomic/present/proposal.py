@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -26,6 +27,8 @@ NO_EDGE = "managing it cuts the tail and costs its exits: it is no edge"
 """What stands beside the outcome of managed trades."""
 _MOVES = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 """Expected moves from spot at which the payoff is shown, its kinks beside."""
+_NAME, _LEAST_ROOM = 18, 30
+"""Letters of a figure's name, and least ones of its text."""
 _BAR = 20
 """Letters of the longest bar."""
 _FAR_DAYS = 330
@@ -70,8 +73,12 @@ def source_text(source: str) -> str:
 # -- the whole -----------------------------------------------------------------------------
 
 
-def proposal_text(proposal: Proposal) -> str:
-    """Everything about one proposal, down to the order as one would type it in TWS."""
+def proposal_text(proposal: Proposal, *, width: int | None = None) -> str:
+    """
+    Everything about one proposal, down to the order as one would type it in TWS.
+
+    Figures and notes are folded at *width*; None folds nothing.
+    """
     sections = [
         f"{proposal.id or 'proposal'} · {proposal.symbol} {proposal.strategy.replace('_', ' ')} · "
         f"score {proposal.score:.1f} ({proposal.grade.value}) · {proposal.side}",
@@ -79,12 +86,12 @@ def proposal_text(proposal: Proposal) -> str:
         f"{proposal.as_of:%Y-%m-%d %H:%M} UTC · first expiry {proposal.expiry} "
         f"({proposal.dte} days)",
         legs_table(proposal),
-        figures_text(proposal),
+        figures_text(proposal, width=width),
         score_text(proposal),
         payoff_text(proposal),
         similar_text(proposal),
         order_text(proposal),
-        *(f"note: {note}" for note in proposal.notes),
+        *(_folded(f"note: {note}", width, indent=6) for note in proposal.notes),
     ]
     return "\n\n".join(filter(None, sections)) + f"\n\n{NOT_ADVICE}\n"
 
@@ -124,8 +131,8 @@ def score_text(proposal: Proposal) -> str:
 # -- figures -------------------------------------------------------------------------------
 
 
-def figures_text(trade: Proposal) -> str:
-    """A line per figure; what is not known leaves none."""
+def figures_text(trade: Proposal, *, width: int | None = None) -> str:
+    """A line per figure, folded at *width*; what is not known leaves none."""
     rows = (
         ("prices", f"{money(trade.credit_mid)} at mid, {money(trade.credit)} executable, "
                    f"{money(trade.credit_natural)} at natural"),
@@ -156,7 +163,18 @@ def figures_text(trade: Proposal) -> str:
         *(("event", event.text) for event in trade.events),
         *_managed(trade, trade.managed),
     )  # fmt: skip
-    return "\n".join(f"{name:<18}{text}" for name, text in rows if text)
+    return "\n".join(
+        _folded(f"{name:<{_NAME}}{text}", width, indent=_NAME) for name, text in rows if text
+    )
+
+
+def _folded(line: str, width: int | None, *, indent: int) -> str:
+    """*line* over as many lines as it needs, those after the first indented."""
+    if width is None or len(line) <= width:
+        return line
+    room = max(width - indent, _LEAST_ROOM)
+    rest = textwrap.wrap(line[indent:], room, break_on_hyphens=False)
+    return "\n".join([line[:indent] + rest[0], *(f"{'':{indent}}{text}" for text in rest[1:])])
 
 
 def _clause(form: str, text: str) -> str:
@@ -396,8 +414,17 @@ def _limit(proposal: Proposal) -> str:
     natural = proposal.credit_natural / proposal.multiplier
     return (
         f"limit {_side(tick.nearest(mid))} per share (mid {abs(mid):.4g} on a tick of "
-        f"{tick.size:.2f}, {tick.because}); at natural {_side(natural)}"
+        f"{tick.size:.2f}, {tick.because}); at natural {_side(natural)}{_with_shares(proposal)}"
     )
+
+
+def _with_shares(proposal: Proposal) -> str:
+    """The limit, in pennies, where the shares are bought in the same order: a covered call's."""
+    shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
+    if not shares:
+        return ""
+    whole = proposal.credit_mid / proposal.multiplier - proposal.spot * shares / proposal.multiplier
+    return f"; with the shares in one order {_side(round(whole, 2))}"
 
 
 def _side(credit: float) -> str:

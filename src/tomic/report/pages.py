@@ -92,7 +92,7 @@ _RANKING = (
     FigureColumn("BP", "/margin", "whole", "Buying power: what it takes of excess liquidity."),
     *figures("max_loss"),
     FigureColumn("events", "/event_texts", "list"),
-    FigureColumn("similar", "/alternatives", "whole", "Others like it that passed every rule."),
+    FigureColumn("similar", "/alike", "text", "Others like it that passed every rule."),
 )
 
 _TRADE = (

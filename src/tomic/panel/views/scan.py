@@ -7,6 +7,7 @@ One proposal: payoff, figures, parts of the score, legs, and what was refused be
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -288,7 +289,23 @@ def figures(proposal: Proposal, either_way: str) -> list[tuple[str, str]]:
         ("delta", f"{proposal.delta:+.1f} sh  gamma {proposal.gamma:+.2f}"),
         ("theta", f"{proposal.theta:+.1f}/day  vega {proposal.vega:+.1f}"),
         ("IV rank", points(proposal.iv_rank, 0) or "unknown"),
+        *_more_figures(proposal, either_way),
     ]
+
+
+def _more_figures(proposal: Proposal, either_way: str) -> Iterator[tuple[str, str]]:
+    """Those that not every proposal has."""
+    managed, view, size = proposal.managed, proposal.view, proposal.size
+    if managed is not None:
+        chance = f"{points(managed.p_target)}  {managed.days:.0f} days held"
+        yield "P(target)%", chance
+        yield "EV managed", f"{money(managed.ev, 2)} {either_way}{number(managed.ev_error)}"
+    if view is not None:
+        yield "your view", f"PoS% {points(view.pos)}  EV {money(view.ev, 2)}"
+    if size is not None:
+        yield "how many", f"{size.contracts}, by {size.limited_by}"
+    for event in proposal.events:
+        yield "event", event.text
 
 
 def score_text(proposal: Proposal) -> Text:
