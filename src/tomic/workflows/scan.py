@@ -21,6 +21,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, TradeReview, VolSnapshot
 from tomic.models.documents import to_document
+from tomic.portfolio import sizing
 from tomic.portfolio.fit import BookFit
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
@@ -79,7 +80,9 @@ async def search(
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
     run.book = book
-    correlations = await return_correlations(store, symbols)
+    known = book if isinstance(book, BookFit) else None
+    held = {structure.symbol for structure in known.review.structures} if known else set()
+    correlations = await return_correlations(store, sorted({*symbols, *held}))
     await run.look_at(run.vols)
     await run.try_again()
     # What managing them brings is simulated, and the session must go on answering meanwhile.
@@ -96,6 +99,10 @@ async def search(
         ],
         with_book=book is not None,
     )
+    capital = sizing.capital(
+        settings.account, known.book if known else None, known.review if known else None
+    )
+    result = sizing.sized(result, settings, capital, correlations)
     if resources.origin.replay is not None:
         return result
     return await keep(store, result, dates.local_date(resources.clock_now(), str(dates.NEW_YORK)))
