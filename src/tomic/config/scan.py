@@ -141,7 +141,7 @@ class CostsSettings(Section):
 
 
 class AccountSettings(Section):
-    """What kind of account trades are meant for."""
+    """The account that trades are meant for, and how much of it one of them may take."""
 
     margin: Literal["reg_t", "cash"] = "reg_t"
     """"reg_t": short puts on margin; "cash": cash-secured, undefined risk refused."""
