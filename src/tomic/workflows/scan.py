@@ -81,8 +81,7 @@ async def search(
         book = saved_fit(settings, resources.clock_now())
     run.book = book
     known = book if isinstance(book, BookFit) else None
-    held = {structure.symbol for structure in known.review.structures} if known else set()
-    correlations = await return_correlations(store, sorted({*symbols, *held}))
+    correlations = await return_correlations(store, sorted({*symbols, *_held(known)}))
     await run.look_at(run.vols)
     await run.try_again()
     # What managing them brings is simulated, and the session must go on answering meanwhile.
@@ -99,10 +98,7 @@ async def search(
         ],
         with_book=book is not None,
     )
-    capital = sizing.capital(
-        settings.account, known.book if known else None, known.review if known else None
-    )
-    result = sizing.sized(result, settings, capital, correlations)
+    result = sizing.sized(result, settings, _capital(settings, known), correlations)
     if resources.origin.replay is not None:
         return result
     return await keep(store, result, dates.local_date(resources.clock_now(), str(dates.NEW_YORK)))
@@ -120,6 +116,7 @@ async def why_not(
     if chain.is_cut and RowStatus.OK not in chain.counts:
         raise cut_short(chain)
     judged = propose.explain_trade(chain, vol, trade, resources.settings)
+    judged = await _sized(resources, judged)
     return judged.model_copy(update={"cut": chain.cut})
 
 
@@ -140,7 +137,32 @@ async def refreshed(resources: Resources, old: Proposal) -> TradeReview:
     if review.proposal is None:
         return review
     now = review.proposal.model_copy(update={"id": old.id, "rank": old.rank})
-    return review.model_copy(update={"proposal": now})
+    return await _sized(resources, review.model_copy(update={"proposal": now}))
+
+
+def _held(fit: BookFit | None) -> set[str]:
+    """Symbols of a book."""
+    return {structure.symbol for structure in fit.review.structures} if fit else set()
+
+
+def _capital(settings: Settings, fit: BookFit | None) -> sizing.Capital | None:
+    """What trades are sized by: the settings, else the book."""
+    if fit is None:
+        return sizing.capital(settings.account)
+    return sizing.capital(settings.account, fit.book, fit.review)
+
+
+async def _sized(resources: Resources, review: TradeReview) -> TradeReview:
+    """*review* with the size of its trade, by the book that was saved last; without one, as is."""
+    settings, proposal = resources.settings, review.proposal
+    fit = None if resources.origin.simulated else saved_fit(settings, resources.clock_now())
+    capital = _capital(settings, fit)
+    if proposal is None or capital is None:
+        return review
+    store = await resources.store()
+    correlations = await return_correlations(store, sorted({proposal.symbol, *_held(fit)}))
+    sized = sizing.with_size(proposal, settings, capital, correlations)
+    return review.model_copy(update={"proposal": sized})
 
 
 def refuse_future(symbol: str, settings: Settings) -> None:
