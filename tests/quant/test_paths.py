@@ -283,3 +283,20 @@ def test_days_must_lie_before_the_last_expiry(densities, tau, message):
     """Days that do not ascend, or that no density reaches, are refused."""
     with pytest.raises(ValueError, match=message):
         paths.law(SPOT, densities, tau)
+
+
+def test_more_days_than_the_lattice_has_dimensions():
+    """Over 120 days the mean is still the forward, and the variance the density's."""
+    far = density.lognormal(float(forward(120 / 365)), 120 / 365, 0.3)
+    law = paths.law(SPOT, [far], np.arange(1.0, 121.0) / 365)
+
+    end = paths.simulate(law).at(law.price, 119, EVERY)
+
+    assert end.mean() == pytest.approx(far.forward, rel=1e-3)
+    assert np.log(end).std() == pytest.approx(far.std_log, rel=1e-2)
+
+
+def test_every_shift_has_as_many_paths():
+    """A number of paths that the shifts cannot share evenly is refused."""
+    with pytest.raises(ValueError, match="multiple of 8"):
+        paths.simulate(LAW, paths=1001)

@@ -231,10 +231,20 @@ class CostsSettings(Section):
 
 
 class AccountSettings(Section):
-    """What kind of account trades are meant for."""
+    """The account that trades are meant for, and how much of it one of them may take."""
 
     margin: Literal["reg_t", "cash"] = "reg_t"
     """"reg_t": short puts on margin; "cash": cash-secured, undefined risk refused."""
+    net_liquidation: Amount | None = None
+    """Net liquidation that trades are sized by, or "none": that of the saved portfolio."""
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    """Currency of net_liquidation."""
+    risk_per_trade: Fraction = 0.02
+    """Share of net liquidation that the CVaR95 of one trade may be."""
+    risk_per_cluster: Fraction = 0.05
+    """The same of a trade and all that is held on its side of symbols that move with its own."""
+    max_margin_per_trade: Fraction = 0.25
+    """Share of net liquidation that the margin of one trade may take."""
 
 
 class MarginSettings(Section):

@@ -166,10 +166,12 @@ class TradeSize(Model):
 
     contracts: int
     """The least of all limits; 0 where one structure is too many."""
-    by_risk: int
-    """By CVaR95 within ``account.risk_per_trade`` of net liquidation."""
+    by_risk: int | None = None
+    """By CVaR95 within ``account.risk_per_trade`` of net liquidation; None where it cannot lose."""
     by_margin: int | None = None
-    """By the excess liquidity that is left; None where it is not known."""
+    """By ``account.max_margin_per_trade`` and the excess liquidity left; None without a margin."""
+    by_cluster: int | None = None
+    """By what is held that moves with it, within ``account.risk_per_cluster``."""
     buying_power_after: float | None = None
     """Excess liquidity after `contracts` structures, currency of the account."""
     kelly: int | None = None

@@ -189,10 +189,12 @@ def _plan(hit: Hit, rules: ExitRules, group: _Group, end: int, shift: float) -> 
     batch = batch_of(hit)
     credit, _, commission = (float(part[0]) for part in measures.credits(batch, board))
     lot = float(board.chain.multiplier)
-    worth: FloatArray = np.zeros_like(law.price)
-    for leg, strike in zip(hit.template.legs, board.strike[list(hit.rows)].tolist(), strict=True):
-        value = _option(group, expiry_of(leg, hit.expiries), strike, leg.right)
-        worth = worth + lot * leg.quantity * value
+    strikes = board.strike[list(hit.rows)].tolist()
+    values = [
+        leg.quantity * _option(group, expiry_of(leg, hit.expiries), strike, leg.right)
+        for leg, strike in zip(hit.template.legs, strikes, strict=True)
+    ]
+    worth: FloatArray = lot * np.stack(values).sum(axis=0)
     closing = (
         board.settings.costs.slippage
         * lot
@@ -204,7 +206,7 @@ def _plan(hit: Hit, rules: ExitRules, group: _Group, end: int, shift: float) -> 
     form = measures.shape(batch, board, np.array([credit]))
     target, stop = rules.levels(credit + commission)
     return Plan(
-        watched=credit + worth,
+        watched=worth + credit,
         gain=credit + shift + discount[:, None] * (worth + shares),
         cost=discount * closing,
         hold=shift + float(probability.ev(group.first.market, form)[0]),

@@ -30,6 +30,7 @@ from tomic.models import (
     VolSnapshot,
 )
 from tomic.models.documents import to_document
+from tomic.portfolio import sizing
 from tomic.portfolio.fit import BookFit
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
@@ -98,7 +99,8 @@ async def search(
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
     run.book = book
-    correlations = await return_correlations(store, symbols)
+    known = book if isinstance(book, BookFit) else None
+    correlations = await return_correlations(store, sorted({*symbols, *_held(known)}))
     run.choose_few(
         propose.chooser(settings, top, len(symbols), correlations, by_strategy), settings
     )
@@ -120,6 +122,7 @@ async def search(
         ],
         with_book=book is not None,
     )
+    result = sizing.sized(result, settings, _capital(settings, known), correlations)
     scope = ScanScope(
         job=job,
         symbols=tuple(symbols),
@@ -151,6 +154,7 @@ async def why_not(
     if chain.is_cut and RowStatus.OK not in chain.counts:
         raise cut_short(chain)
     judged = propose.explain_trade(chain, vol, trade, resources.settings)
+    judged = await _sized(resources, judged)
     return judged.model_copy(update={"cut": chain.cut})
 
 
@@ -171,7 +175,32 @@ async def refreshed(resources: Resources, old: Proposal) -> TradeReview:
     if review.proposal is None:
         return review
     now = review.proposal.model_copy(update={"id": old.id, "rank": old.rank})
-    return review.model_copy(update={"proposal": now})
+    return await _sized(resources, review.model_copy(update={"proposal": now}))
+
+
+def _held(fit: BookFit | None) -> set[str]:
+    """Symbols of a book."""
+    return {structure.symbol for structure in fit.review.structures} if fit else set()
+
+
+def _capital(settings: Settings, fit: BookFit | None) -> sizing.Capital | None:
+    """What trades are sized by: the settings, else the book."""
+    if fit is None:
+        return sizing.capital(settings.account)
+    return sizing.capital(settings.account, fit.book, fit.review)
+
+
+async def _sized(resources: Resources, review: TradeReview) -> TradeReview:
+    """*review* with the size of its trade, by the book that was saved last; without one, as is."""
+    settings, proposal = resources.settings, review.proposal
+    fit = None if resources.origin.simulated else saved_fit(settings, resources.clock_now())
+    capital = _capital(settings, fit)
+    if proposal is None or capital is None:
+        return review
+    store = await resources.store()
+    correlations = await return_correlations(store, sorted({proposal.symbol, *_held(fit)}))
+    sized = sizing.with_size(proposal, settings, capital, correlations)
+    return review.model_copy(update={"proposal": sized})
 
 
 def refuse_future(symbol: str, settings: Settings) -> None:
