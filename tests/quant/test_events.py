@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 from support import recorded_chains, recorded_terms
 from tomic.quant import events, surface
@@ -197,6 +198,35 @@ def test_jumps_larger_than_all_variance_give_no_volatility():
     assert math.isnan(
         surface.constant_maturity_iv(MONTHS, term(MONTHS), jumps=[jump], ex_event=True)
     )
+
+
+@given(
+    st.lists(st.floats(0.0, 1.0), max_size=9),
+    st.lists(st.one_of(st.floats(0.0, 5.0), st.just(math.nan)), min_size=9, max_size=9),
+    st.lists(st.floats(-0.1, 1.0), max_size=6),
+)
+def test_whatever_the_expiries_say_there_is_an_answer(tau, iv, dates):
+    """Any volatilities, any number of events: jumps are finite, not negative and in order."""
+    iv = iv[: len(tau)]
+
+    known = events.dated(tau, iv, dates)
+    found = events.recognise(tau, iv, known=dates, threshold=0.1)
+
+    for jump in (*known, *found):
+        assert 0.0 <= jump.variance < math.inf
+        assert 0.0 <= jump.error < math.inf
+        assert 0.0 <= jump.after <= jump.by
+    assert [jump.by for jump in known] == sorted(jump.by for jump in known)
+    assert [jump.by for jump in found] == sorted(jump.by for jump in found)
+
+
+def test_more_events_than_expiries():
+    """As many as there are expiries less one are sized, the first ones."""
+    at = np.array([10, 30, 60]) / 365
+
+    jumps = events.dated(MONTHS, term(MONTHS), at)
+
+    assert [jump.by for jump in jumps] == at[:2].tolist()
 
 
 @pytest.fixture(scope="module")

@@ -153,8 +153,8 @@ def test_a_short_call_in_the_money_before_a_dividend():
 
     assert (event.kind, event.date) == ("ex_dividend", after(20))
     assert event.text == (
-        "ex-dividend 0.45 22 Mar; short 84C has a time value of 0.08, less than the dividend: "
-        "assignment the day before is likely"
+        "ex-dividend 22 Mar, 0.45 a share; short 84C has a time value of 0.08, less than the "
+        "dividend: assignment the day before is likely"
     )
 
 
@@ -168,7 +168,7 @@ def test_a_short_call_with_time_value_left():
 
     assert inside.text.endswith("more than the dividend: assignment once that is gone")
     assert near.text.endswith("assigned if in the money with less than 0.45 left")
-    assert far.text == "ex-dividend 0.45 22 Mar"
+    assert far.text == "ex-dividend 22 Mar, 0.45 a share"
 
 
 def test_dividends_outside_the_trade():
@@ -186,7 +186,7 @@ def test_european_calls_are_not_assigned_early():
 
     (event,) = told(index, strikes=(84, 90), next_dividend=after(20), dividend_amount=0.45)
 
-    assert event.text == "ex-dividend 0.45 22 Mar"
+    assert event.text == "ex-dividend 22 Mar, 0.45 a share"
 
 
 def test_short_puts_are_told_the_day_alone():
@@ -201,7 +201,7 @@ def test_short_puts_are_told_the_day_alone():
         dividend_amount=0.45,
     )
 
-    assert event.text == "ex-dividend 0.45 22 Mar"
+    assert event.text == "ex-dividend 22 Mar, 0.45 a share"
 
 
 def test_events_stand_in_order_of_date():

@@ -41,6 +41,8 @@ LEAST_EXPIRIES = 3
 MOST = 3
 """Events of no known date that are looked for."""
 
+_RIDGE = 1e-12
+
 
 class Jump(NamedTuple):
     """The variance that one event adds."""
@@ -161,7 +163,7 @@ def _strongest(
     """Steps beside the *fixed* ones that could be jumps, the one that explains most first."""
     found: list[int] = []
     misfit = _fitted(years, variance, [fixed])[0].misfit
-    while len(found) < min(MOST, (years.size - 1) // 2):
+    while len(found) < min(MOST, (years.size - 1) // 2, years.size - 1 - len(fixed)):
         taken = [*fixed, *found]
         # Behind the last expiry nothing tells a jump from a steeper slope.
         left = [step for step in range(years.size - 1) if step not in taken]
@@ -190,7 +192,8 @@ def _steps(years: FloatArray, event: Num) -> dict[int, float]:
     for at in np.sort(np.asarray(event, dtype=np.float64).ravel()).tolist():
         step = int(np.searchsorted(years, at))
         between = 0 < step < years.size or (step == 0 and years.size >= LEAST_EXPIRIES)
-        if at > 0.0 and between:
+        # Each expiry says one thing; the diffusive level takes one of them.
+        if at > 0.0 and between and len(steps) < years.size - 1:
             steps.setdefault(step, at)
     return steps
 
@@ -229,7 +232,8 @@ def _not_negative(design: FloatArray, wanted: FloatArray) -> tuple[FloatArray, B
     """Least squares without negative sizes: the most negative column goes until none is left."""
     scale = np.linalg.norm(design, axis=-2)
     columns = design / scale[..., None, :]
-    gram = np.swapaxes(columns, -1, -2) @ columns
+    # Columns of length one; the ridge decides between two that say the same.
+    gram = np.swapaxes(columns, -1, -2) @ columns + _RIDGE * np.eye(columns.shape[-1])
     right = np.einsum("csnp,n->csp", columns, wanted)
     used = np.ones(right.shape, dtype=np.bool_)
     while True:

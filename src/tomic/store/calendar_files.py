@@ -86,7 +86,7 @@ def parse(path: Path, content: bytes) -> CalendarFile:
         try:
             events.append(_event(row))
         except (InvalidSymbol, ValueError) as exc:
-            left_out.append(f"{row.where}: {exc}")
+            left_out.append(f"{row.where}: {exc!s:.200}")
     if not events:
         raise BadFile(left_out[0])
     return CalendarFile(tuple(events), tuple(left_out))

@@ -70,8 +70,8 @@ def _ex_dividend(hit: Hit) -> list[TradeEvent]:
     day, amount = board.vol.next_dividend, board.vol.dividend_amount
     if day is None or not board.today < day <= _last(hit) or board.chain.underlying.is_future:
         return []
-    paid = f" {amount:.2f}" if amount is not None else ""
-    text = "; ".join([f"ex-dividend{paid} {in_words(day)}", *_assignments(hit, day, amount)])
+    paid = f", {amount:.2f} a share" if amount is not None else ""
+    text = "; ".join([f"ex-dividend {in_words(day)}{paid}", *_assignments(hit, day, amount)])
     return [TradeEvent(kind="ex_dividend", date=day, text=text)]
 
 
