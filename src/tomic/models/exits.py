@@ -33,4 +33,4 @@ class ExitRules(Model):
     dividend_days: int | None = None
     """Days before an ex-dividend date at which to look at short calls."""
     negative_ev: bool = False
-    """Whether a negative expected value of holding, under the forecast density, is a signal."""
+    """Whether holding that is expected to bring less than closing now is a signal."""
