@@ -305,19 +305,25 @@ def test_a_job_ends_with_the_code_of_its_partial_step(partial_gateway):
 # -- recordings ----------------------------------------------------------------------------
 
 
-def test_a_scan_of_a_recording_promises_nothing(tmp_path, monkeypatch):
-    """Its proposals are not kept, so they have no number and no hint leads to one."""
+def test_a_scan_of_a_recording_is_kept_apart(tmp_path, monkeypatch):
+    """Its proposals have numbers of their own, which lead to them and to entries of the journal."""
     make_clean_home(tmp_path, monkeypatch)
     words = ("--dte", "30:60", "--weeklies", 0, "--strike-range", "2s", "--out", ".")
     run("chain", "SPY", "--demo", "-q", *words)
     (file,) = Path().rglob("option_chain_SPY_*.csv")
-    done = run("scan", "SPY", "--replay", file, "--as-of", "2026-11-20T15:00-05:00", "--no-export")
+    options = ("--as-of", "2026-11-20T15:00-05:00", "--no-export")
+    done = run("scan", "SPY", "--replay", file, *options)
+    taken = run("journal", "add", "--from", "R20261120-1", "--json", "-q")
+    shown = run("show", "R20261120-1")
+    none = run("show", "20261120-1")
 
     assert done.exit_code == 0
-    assert " SPY " in done.stdout.splitlines()[1]
-    assert not re.search(r"\d{8}-\d", done.stdout)
-    assert " id " not in done.stdout.splitlines()[0]
-    assert "tomic show" not in done.stderr
+    assert "R20261120-1" in done.stdout
+    assert f"scans of recordings are kept in {Path('data/replay.db')}, apart" in done.stderr
+    assert shown.stdout.startswith("R20261120-1 · SPY")
+    assert json.loads(taken.stdout)["context"]["proposal"] == "R20261120-1"
+    # Nothing of it is among the proposals of the market.
+    assert "no proposal 20261120-1" in none.stderr
 
 
 def test_a_proposal_quoted_anew_keeps_its_number(scanned, document):

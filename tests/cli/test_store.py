@@ -215,3 +215,20 @@ def test_check_names_the_file_that_is_no_chain():
 
     assert result.exit_code == 5
     assert "notes.csv" in result.stderr
+
+
+def test_the_store_of_the_demo():
+    """Every command takes the demo's store instead, which is the one beside."""
+    Path("earnings.csv").write_text("symbol,date\nCRM,2026-12-03\n", encoding="utf-8")
+
+    taken = run("import", "earnings.csv", "--demo")
+    told = run("info", "--demo")
+    sound = run("check", "--demo")
+    copied = run("backup", "copy.db", "--demo")
+
+    assert taken.stderr == "earnings.csv: earnings: 1 earnings dates\n"
+    assert told.stdout.startswith(f"{Path('data/demo.db')}: ")
+    assert "earnings" in told.stdout
+    assert f"{Path('data/demo.db')}: sound" in sound.stderr
+    assert copied.exit_code == 0
+    assert not STORE.exists()

@@ -275,6 +275,7 @@ async def list_(
             since=since.date() if since else None,
         )
     typer.echo(present.listing(rows, common.shape), nl=False)
+    common.say(*present.listing_notes(rows))
     if not rows:
         what = f"{wanted} entries" if wanted else "entries"
         common.say(f"no {what}; tomic journal add opens one")

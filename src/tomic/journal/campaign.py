@@ -78,7 +78,7 @@ def structure_multiplier(fills: Iterable[nouns.Contract]) -> int:
     return next((fill.multiplier for fill in fills if not fill.is_stock), 1)
 
 
-def count_structures(fills: Sequence[nouns.Fill | nouns.Held]) -> int:
+def count_structures(fills: Sequence[nouns.Held | nouns.Fill]) -> int:
     """How many of the smallest whole structure there are: 2 for ``-2 560P, +2 550P``."""
     amounts = [abs(fill.quantity) for fill in fills if not fill.is_stock]
     if not amounts:

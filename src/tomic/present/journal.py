@@ -34,8 +34,8 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     table = PlainTable(
-        "id", "symbol", "strategy", "legs", "status", "opened", "days", "DTE", "credit",
-        "P&L", "of prem", "PoS", "grade",
+        "id", "symbol", "strategy", "legs", "status", "opened", "held", "DTE", "premium", "P&L",
+        "of prem", "PoS", "grade",
         left=(1, 2, 3, 4, 5),
     )  # fmt: skip
     for row in rows:
@@ -49,13 +49,30 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
             row["opened"],
             str(row["days"]),
             "" if dte is None else str(dte),
-            money(row["credit"]),
+            money(row["premium"]),
             money(row["pnl"]),
             per_cent(row["share"]),
             per_cent(row["pos"]),
             row["grade"],
         )
     return table.text()
+
+
+def listing_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The unit of a list's money, and why some of it is blank."""
+    notes = ["premium and P&L: of the whole entry, in its currency"] if rows else []
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row["unmarked"]:
+            by_reason.setdefault(row["unmarked"], []).append(str(row["id"]))
+    notes += [
+        f"no P&L of {', '.join(ids)}: {reason}; tomic journal check takes marks"
+        for reason, ids in by_reason.items()
+    ]
+    changed = [str(row["id"]) for row in rows if row["legs_changed"]]
+    if changed:
+        notes.append(f"no PoS of {', '.join(changed)}: other legs are held than it was made for")
+    return notes
 
 
 def recorded(entry: nouns.JournalEntry, *, as_json: bool) -> str:
@@ -335,7 +352,7 @@ def _verdict(check: nouns.ExitCheck) -> str:
 
 def _details(check: nouns.ExitCheck) -> list[str]:
     fired = [f"      {signal.rule}: {signal.text} · {signal.advice}" for signal in check.signals]
-    levels = _levels_text(check)
+    levels = levels_text(check)
     return [
         *([f"      {levels}"] if levels else []),
         *fired,
@@ -344,7 +361,7 @@ def _details(check: nouns.ExitCheck) -> list[str]:
     ]
 
 
-def _levels_text(check: nouns.ExitCheck) -> str:
+def levels_text(check: nouns.ExitCheck) -> str:
     """What to type as good till cancelled, and the day: ``take at 1.95 · stop at 11.70 · …``."""
     levels = check.levels
     if levels is None:

@@ -18,8 +18,9 @@ from tomic.journal.broker import activity, flex, flexxml, unnamed
 from tomic.journal.broker.cells import Cells
 from tomic.journal.broker.rows import BrokerFile, FileRow, Line, Shared
 
-__all__ = ["BrokerFile", "FileRow", "parse", "read_again"]
+__all__ = ["KINDS", "BrokerFile", "FileRow", "parse", "read_again"]
 
+# What a broker's file may be, in words.
 KINDS = (
     "an activity statement (CSV, section Trades) or a Flex query of trades (XML, or CSV with its "
     "column headers) with Symbol, DateTime, Quantity and TradePrice"

@@ -240,6 +240,7 @@ class JournalView(View):
             self.show_lost(checked.errors.values())
             parts.append(f"{checked.as_of:%Y-%m-%d %H:%M} UTC")
             parts += [f"{symbol}: {error}" for symbol, error in checked.errors.items()]
+            parts += present.check_notes(checked)
         self.show_status(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
@@ -247,6 +248,7 @@ class JournalView(View):
         row: EntryRow = message.row
         lines = [self.panel.joined([f"{row.id} {row.symbol}", row.strategy, row.legs])]
         if row.check is not None:
+            lines += [text for text in (present.levels_text(row.check),) if text]
             lines += [f"! {signal.text}: {signal.advice}" for signal in row.check.signals]
             lines += [f"? {rule.rule}: {rule.text}" for rule in row.check.unjudged]
             lines += row.check.notes

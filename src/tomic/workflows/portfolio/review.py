@@ -712,6 +712,8 @@ async def portfolio(
     )  # fmt: skip
     if ask.file is not None or ask.last:
         source = ask.file or path
+        if ask.last and not simulated:
+            files.check_saved(settings)
         book = files.load_book(source)
         _check_known(book, trade_legs, source)
         return await asyncio.to_thread(reviewed, book, saved=source)
