@@ -125,8 +125,9 @@ def test_why_not_names_the_rule(scanned, document):
     """The first proposal's own trade is accepted; a spread of a point far out is refused."""
     first = document["proposals"][0]
 
-    strikes = sorted(leg["strike"] for leg in first["legs"])
-    trade = f"{first['strategy']} {'/'.join(f'{x:g}' for x in strikes)} {first['expiry']}"
+    in_order = [leg["strike"] for leg in first["legs"]]
+    strikes = sorted(in_order)
+    trade = f"{first['strategy']} {'/'.join(f'{x:g}' for x in in_order)} {first['expiry']}"
     own = run("why-not", "SPY", trade, "--demo")
     narrow = f"short_put_spread {strikes[0]:g}/{strikes[0] - 1:g} {first['expiry']}"
     refused = json.loads(run("why-not", "SPY", narrow, "--demo", "--json").stdout)
