@@ -155,9 +155,10 @@ def measured(
 ) -> dict[str, Any]:  # fmt: skip
     """Every figure of a file of surfaces, as a document of plain numbers."""
     dates = _earnings(earnings) if earnings is not None else None
-    histories = clean(
-        read_surface(surface), stocks=None if dates is None else dates.keys(), etfs=ETFS
-    )
+    rows = read_surface(surface)
+    if dates is not None and not dates.keys() & set(rows.symbol.tolist()):
+        raise BadFile(f"{earnings}: no report of any symbol of {surface.name}")
+    histories = clean(rows, stocks=None if dates is None else dates.keys(), etfs=ETFS)
     settings = settings or walk.Settings()
     today: list[Today] = []
     began = time.process_time()
@@ -269,6 +270,7 @@ def _data(
         "file": surface.name,
         "symbols": len(histories),
         "opened symbols": int(np.unique(record.symbol.astype(str)).size),
+        "funds": [history.symbol for history in histories if history.is_etf],
         "symbol-weeks": int(record.day.size),
         "trades": int(record.pos.size),
         "weeks": int(np.unique(record.day).size),
@@ -530,7 +532,8 @@ def _facts(figures: Mapping[str, Any]) -> str:
     out = ", ".join(f"{n} {reason}" for reason, n in data["taken out of the data"].items())
     missed = ", ".join(f"{n} for {reason}" for reason, n in data["entries not made"].items())
     return (
-        f"`{data['file']}`: {data['opened symbols']} of {data['symbols']} symbols, "
+        f"`{data['file']}`: {data['opened symbols']} of {data['symbols']} symbols "
+        f"(funds: {' '.join(data['funds']) or 'none'}), "
         f"{data['weeks']} weeks from {data['first']} to {data['last']} ({data['months']} months, "
         f"about {data['months'] // 2} independent blocks), {data['symbol-weeks']:,} symbol-weeks, "
         f"{data['trades']:,} trades. Taken out: {out or 'nothing'}. "

@@ -92,7 +92,7 @@ class History:
         At-the-money volatility of rows *at* for *days* to expiry, broadcast; fraction a year.
 
         Between the two expiries total variance is linear, before the first the volatility is its.
-        NaN beyond the second, and under half of the first expiry's days where that is the only one.
+        NaN beyond the second, and beyond the first where the second is not known.
         """
         front, near = self.front_iv[at], self.front_days[at]
         later, far = self.next_iv[at], self.next_days[at]
