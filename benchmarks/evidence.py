@@ -34,103 +34,41 @@ from tomic.quant.density import Density
 from tomic.store import importing
 from tomic.store.calendar import Earnings
 from tomic.strategies import scoring
+from tomic.strategies.measures import MISS
+from tomic.strategies.pricing.outlooks import BUMP
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "evidence.md"
 SHARED = ROOT.parent / "shared" / "data"
 SURFACE, EARNINGS = "surface_daily_20_symbols.csv", "earnings_20_symbols.csv"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-ETFS = frozenset(
-    [
-        "SPY",
-        "QQQ",
-        "IWM",
-        "DIA",
-        "GLD",
-        "SLV",
-        "TLT",
-        "IEF",
-        "HYG",
-        "LQD",
-        "AGG",
-        "XLF",
-        "XLE",
-        "XLK",
-        "XLV",
-        "XLI",
-        "XLY",
-        "XLP",
-        "XLU",
-        "XLB",
-        "XLC",
-        "XLRE",
-        "XOP",
-        "XBI",
-        "XRT",
-        "XHB",
-        "XME",
-        "EEM",
-        "EFA",
-        "EWZ",
-        "EWJ",
-        "FXI",
-        "KWEB",
-        "ASHR",
-        "INDA",
-        "GDX",
-        "GDXJ",
-        "USO",
-        "UNG",
-        "UUP",
-        "SMH",
-        "SOXX",
-        "SOXL",
-        "SOXS",
-        "TQQQ",
-        "SQQQ",
-        "SPXL",
-        "SPXS",
-        "UPRO",
-        "TNA",
-        "TZA",
-        "UVXY",
-        "VXX",
-        "SVXY",
-        "ARKK",
-        "KRE",
-        "KBE",
-        "IYR",
-        "VNQ",
-        "VTI",
-        "VOO",
-        "VEA",
-        "VWO",
-        "RSP",
-        "IBIT",
-        "MDY",
-        "JETS",
-        "TAN",
-        "URA",
-        "LIT",
-        "BITO",
-        "MSOS",
-    ]
-)
+ETFS = frozenset({
+    "SPY", "QQQ", "IWM", "DIA", "GLD", "SLV", "TLT", "IEF", "HYG", "LQD", "AGG", "XLF", "XLE",
+    "XLK", "XLV", "XLI", "XLY", "XLP", "XLU", "XLB", "XLC", "XLRE", "XOP", "XBI", "XRT", "XHB",
+    "XME", "EEM", "EFA", "EWZ", "EWJ", "FXI", "KWEB", "ASHR", "INDA", "GDX", "GDXJ", "USO",
+    "UNG", "UUP", "SMH", "SOXX", "SOXL", "SOXS", "TQQQ", "SQQQ", "SPXL", "SPXS", "UPRO", "TNA",
+    "TZA", "UVXY", "VXX", "SVXY", "ARKK", "KRE", "KBE", "IYR", "VNQ", "VTI", "VOO", "VEA",
+    "VWO", "RSP", "IBIT", "MDY", "JETS", "TAN", "URA", "LIT", "BITO", "MSOS",
+})  # fmt: skip
 """Funds, for files that come without a table of earnings."""
 RANDOM_DRAWS = 20
 HALF_HV = 0.5
-WORST_ERROR = 0.28
-"""Standard deviation of ln(realised / implied) over 30 days: ../shared/findings/evidence.md §1."""
 
 
 class Today(NamedTuple):
-    """Figures under the density that was the default before: half HV, half IV; (n, s)."""
+    """
+    Figures under the density that was the default before, half HV and half IV; (n, s) each.
+
+    The last is the market's, and what the robust score takes.
+    """
 
     pos: FloatArray
     ev: FloatArray
     cvar: FloatArray
     profit: FloatArray
     """Maximum, or its 95 % quantile where unbounded."""
+    slope: FloatArray
+    """dEV / d ln sigma, by widening the market's density as the scan does."""
 
 
 class Table(NamedTuple):
@@ -144,7 +82,6 @@ class Table(NamedTuple):
     cvar: FloatArray
     pos: FloatArray
     ev: FloatArray
-    vega: FloatArray
     pnl: FloatArray
     managed: FloatArray
     today: Today
@@ -203,7 +140,10 @@ def run() -> list[Row]:
     figures = measured(SHARED / SURFACE, SHARED / EARNINGS)
     figures["spx"] = spx_spreads.figures(SHARED)
     write_page(figures)
-    return [fact(name, text, asked) for name, text, asked in _asked(figures)]
+    return [
+        fact(name, f"{plain} · robust: {robust}", asked)
+        for name, plain, robust, asked in _asked(figures)
+    ]
 
 
 # -- measuring --------------------------------------------------------------------------------
@@ -215,9 +155,10 @@ def measured(
 ) -> dict[str, Any]:  # fmt: skip
     """Every figure of a file of surfaces, as a document of plain numbers."""
     dates = _earnings(earnings) if earnings is not None else None
-    histories = clean(
-        read_surface(surface), stocks=None if dates is None else dates.keys(), etfs=ETFS
-    )
+    rows = read_surface(surface)
+    if dates is not None and not dates.keys() & set(rows.symbol.tolist()):
+        raise BadFile(f"{earnings}: no report of any symbol of {surface.name}")
+    histories = clean(rows, stocks=None if dates is None else dates.keys(), etfs=ETFS)
     settings = settings or walk.Settings()
     today: list[Today] = []
     began = time.process_time()
@@ -275,19 +216,24 @@ def _as_before(opened: walk.Positions, settings: walk.Settings) -> Today:
     """Figures under the density scaled to half HV and half IV, as the scan had them."""
     iv = np.sqrt(opened.smiles.theta / opened.smiles.tau)
     ratio = (HALF_HV * opened.hv + (1.0 - HALF_HV) * iv) / iv
-    profit = np.full(opened.trades.credit.shape, np.nan)
+    profit, slope = np.full((2, *opened.trades.credit.shape), np.nan)
     known = ~np.isnan(ratio)
 
     def scaled(row: int, market: Density) -> Density:
         law = density.viewed(market, volatility=float(ratio[row]) if known[row] else 1.0)
         shape = payoff.Segments(*(part[row] for part in opened.trades.shape))
+        low, high = (
+            probability.ev(density.viewed(market, volatility=1.0 + sign * BUMP), shape)
+            for sign in (-1.0, 1.0)
+        )
+        slope[row] = (high - low) / (2.0 * BUMP)
         most = payoff.profile(shape).max_profit
         profit[row] = np.where(np.isinf(most), probability.profit_quantile(law, shape), most)
         return law
 
     told = trades.promises(opened.smiles, opened.trades, scaled, points=settings.points)
     blank = np.where(known, 0.0, np.nan)[:, None]
-    return Today(told.pos + blank, told.ev + blank, told.cvar + blank, profit + blank)
+    return Today(told.pos + blank, told.ev + blank, told.cvar + blank, profit + blank, slope)
 
 
 def _full_weeks(record: walk.Record, symbols: int) -> BoolArray:
@@ -308,7 +254,6 @@ def _table(record: walk.Record, before: Today) -> Table:
         cvar=record.cvar.reshape(-1),
         pos=record.pos.reshape(-1),
         ev=record.ev.reshape(-1),
-        vega=record.vega.reshape(-1),
         pnl=record.pnl.reshape(-1),
         managed=record.managed.reshape(-1),
         today=Today._make(part.reshape(-1) for part in before),
@@ -325,6 +270,7 @@ def _data(
         "file": surface.name,
         "symbols": len(histories),
         "opened symbols": int(np.unique(record.symbol.astype(str)).size),
+        "funds": [history.symbol for history in histories if history.is_etf],
         "symbol-weeks": int(record.day.size),
         "trades": int(record.pos.size),
         "weeks": int(np.unique(record.day).size),
@@ -443,7 +389,7 @@ def _slopes(table: Table) -> dict[str, Any]:
 def _scores(table: Table) -> Iterator[tuple[str, FloatArray]]:
     """Rankings that are compared; the first is the program's own."""
     settings = ScoreSettings()
-    robust = table.ev - 0.5 * WORST_ERROR * np.abs(table.vega)
+    robust = table.ev - 0.5 * MISS * np.abs(table.today.slope)
     today, margin = table.today, table.margin
     yield "score", _score(table.pos, table.ev, table.cvar, settings)
     yield "robust score", _score(table.pos, robust, table.cvar, settings)
@@ -586,7 +532,8 @@ def _facts(figures: Mapping[str, Any]) -> str:
     out = ", ".join(f"{n} {reason}" for reason, n in data["taken out of the data"].items())
     missed = ", ".join(f"{n} for {reason}" for reason, n in data["entries not made"].items())
     return (
-        f"`{data['file']}`: {data['opened symbols']} of {data['symbols']} symbols, "
+        f"`{data['file']}`: {data['opened symbols']} of {data['symbols']} symbols "
+        f"(funds: {' '.join(data['funds']) or 'none'}), "
         f"{data['weeks']} weeks from {data['first']} to {data['last']} ({data['months']} months, "
         f"about {data['months'] // 2} independent blocks), {data['symbol-weeks']:,} symbol-weeks, "
         f"{data['trades']:,} trades. Taken out: {out or 'nothing'}. "
@@ -594,53 +541,36 @@ def _facts(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _asked(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Figure, what was measured, what is asked."""
-    score = figures["rankings"][0]
-    before = next(row for row in figures["rankings"] if row["name"] == "the score before")
+def _asked(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Figure, by the plain score, by the robust one, what is asked."""
+    rows = {row["name"]: row for row in figures["rankings"]}
+    both, before = (rows["score"], rows["robust score"]), rows["the score before"]
     slopes, market = figures["slopes"], figures["calibration"]["market"]
-    yield (
-        "slope of realised on promised EV, all candidates",
-        _in_brackets(slopes["market"], 2)
-        + f"; cut at 50 %: {_in_brackets(slopes['market, cut at 50 %'], 2)}",
-        ".8 to 1.25",
+    cut = _in_brackets(slopes["market, cut at 50 %"], 2)
+    slope = f"{_in_brackets(slopes['market'], 2)}; cut at 50 %: {cut}"
+    yield "realised on promised EV: slope, all candidates", slope, "the same", ".8 to 1.25"
+    for unit in ("margin", "CVaR"):
+        told = [f"{r[f'promised per {unit}']:+.1f}, {_in_brackets(r[f'per {unit}'])}" for r in both]
+        yield f"top five: promised, came, % of {unit}", *told, "inside"
+    yield "PoS: calibration error, all candidates", f"{market['ECE']:.4f}", "the same", "<= .016"
+    told = [f"{row['said']:.3f}, {row['won']:.3f}" for row in both]
+    yield "PoS of the top five: said, won", *told, "within .03"
+    told = [_in_brackets(row["per CVaR less five at random"]) for row in both]
+    yield "top five less five at random, points of CVaR", *told, ">= +5"
+    worst, *told = (
+        f"{row['worst week per margin']:.0f}, {row['worst week per CVaR']:.0f}"
+        for row in (before, *both)
     )
-    yield (
-        "top five: promised, came, % of margin",
-        f"{score['promised per margin']:+.1f}, {_in_brackets(score['per margin'])}",
-        "inside",
-    )
-    yield (
-        "top five: promised, came, % of CVaR95",
-        f"{score['promised per CVaR']:+.1f}, {_in_brackets(score['per CVaR'])}",
-        "inside",
-    )
-    yield "PoS: calibration error of all candidates", f"{market['ECE']:.4f}", "<= .016"
-    yield (
-        "PoS of the top five: said, won",
-        f"{score['said']:.3f}, {score['won']:.3f}",
-        "within .03",
-    )
-    yield (
-        "top five less five at random, points of CVaR95",
-        _in_brackets(score["per CVaR less five at random"]),
-        ">= +5",
-    )
-    yield (
-        "worst week, % of margin (of CVaR95)",
-        f"{score['worst week per margin']:.0f} ({score['worst week per CVaR']:.0f})",
-        f"no worse than before: {before['worst week per margin']:.0f} "
-        f"({before['worst week per CVaR']:.0f})",
-    )
-    yield (
-        "symbol-days a second and core, 13 structures",
-        f"{figures['symbol-days a second']:.0f}",
-        ">= 140",
-    )
+    yield "worst week, % of margin, of CVaR", *told, f"no worse than before: {worst}"
+    rate = f"{figures['symbol-days a second']:.0f}"
+    yield "symbol-days a second and core, 13 structures", rate, "the same", ">= 140"
 
 
 def _asked_table(figures: Mapping[str, Any]) -> str:
-    return _markdown(("figure", "measured", "asked"), list(_asked(figures)))
+    heads = ["figure", "score", "robust score", "asked"]
+    # What the scan ranks by unless it is told otherwise.
+    heads[1 + ScoreSettings().robust] += " (the default)"
+    return _markdown(heads, list(_asked(figures)))
 
 
 def _ranking_table(figures: Mapping[str, Any]) -> str:
@@ -696,7 +626,7 @@ def _structure_table(figures: Mapping[str, Any]) -> str:
 def _bins_tables(figures: Mapping[str, Any]) -> str:
     calibration, slopes = figures["calibration"], figures["slopes"]
     bins = [
-        (f"{each['said']:.3f}", f"{each['came']:.3f}", f"{each['count']:,}")
+        (f"{each['said']:.3f}", f"{each['came']:.3f}", f"{each['rows']:,}")
         for each in calibration["market"]["bins"]
     ]
     words = [

@@ -1,8 +1,8 @@
 """
 Thirty-delta spreads on real chains of SPX, 2018 and 2019: PoS beside what came.
 
-Bought and sold at the quotes, held to the expiry. Where it ended is told by SPY's return, up to its
-next dividend; for the expiries of 2018 it agrees with the underlying of the file.
+Bought and sold at the quotes, held to the expiry. Where it ended the files say themselves if the
+expiry is one of their days; else SPY's return does, up to its next dividend.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
+from tomic._typing import BoolArray, FloatArray
 from tomic.quant import density, payoff, probability, smile
 
 # The reader of the recorded chains lives with the tests.
@@ -85,18 +86,19 @@ def spreads(folder: Path) -> Iterator[Spread]:
     """Every spread that can be opened and whose outcome is known."""
     chains = [
         (dt.date.fromisoformat(name.split()[1]), chain)
-        for name, chain in recorded_chains.spx(*DAYS)
+        for name, chain in recorded_chains.spx(0, DAYS[1])
     ]
-    ended = _endings(folder)
+    spots = {day: chain.spot for day, chain in chains}
+    closes = _closes(folder)
     for day, chain in chains:
         for expiry in chain.expiries:
             last = dt.datetime.strptime(expiry.name, "%Y%m%d").date()
-            final = _final(day, chain.spot, last, ended)
-            if final is not None:
+            final = spots.get(last) or _by_spy(day, chain.spot, last, closes)
+            if expiry.dte >= DAYS[0] and final is not None:
                 yield from _opened(day, chain, expiry, last, final)
 
 
-def _endings(folder: Path) -> dict[dt.date, float]:
+def _closes(folder: Path) -> dict[dt.date, float]:
     """Closes of SPY, currency per share."""
     closes = {}
     with zipfile.ZipFile(folder / SPY) as archive, archive.open("spy.csv") as raw:
@@ -106,13 +108,11 @@ def _endings(folder: Path) -> dict[dt.date, float]:
     return closes
 
 
-def _final(
+def _by_spy(
     day: dt.date, spot: float, last: dt.date, closes: Mapping[dt.date, float]
 ) -> float | None:
     """Where SPX ended, by SPY's return; None over a dividend or without closes."""
-    if any(day < ex <= last for ex in DIVIDENDS):
-        return None
-    if day not in closes or last not in closes:
+    if any(day < ex <= last for ex in DIVIDENDS) or not {day, last} <= closes.keys():
         return None
     return spot * closes[last] / closes[day]
 
@@ -120,6 +120,7 @@ def _final(
 def _opened(
     day: dt.date, chain: Recorded, expiry: Expiry, last: dt.date, final: float
 ) -> Iterator[Spread]:
+    """The spread of each side, where both of its legs are quoted."""
     quotes = recorded_chains.european_quotes(chain, expiry)
     try:
         curve = smile.fit(
@@ -130,33 +131,34 @@ def _opened(
     except ValueError:
         return
     total = curve.iv(expiry.strike) * np.sqrt(curve.tau)
-    k = np.log(expiry.strike / curve.forward)
-    call_delta = ndtr(-k / total + 0.5 * total)
-    for side, bid, ask in (
-        ("put", expiry.put_bid, expiry.put_ask), ("call", expiry.call_bid, expiry.call_ask)
-    ):  # fmt: skip
-        delta = call_delta if side == "call" else 1.0 - call_delta
-        traded = (bid > 0.0) & (ask >= bid)
-        if not traded.any():
+    delta = ndtr(-np.log(expiry.strike / curve.forward) / total + 0.5 * total)
+    for side, of_side, bid, ask in (
+        ("put", 1.0 - delta, expiry.put_bid, expiry.put_ask),
+        ("call", delta, expiry.call_bid, expiry.call_ask),
+    ):
+        legs = _nearest(of_side, (bid > 0.0) & (ask >= bid))
+        if legs is None:
             continue
-        places = np.flatnonzero(traded)
-        sold, bought = (places[np.argmin(np.abs(delta[places] - goal))] for goal in (SHORT, LONG))
-        if sold == bought:
-            continue
+        sold, bought = legs
         credit = MULTIPLIER * (bid[sold] - ask[bought]) - 2.0 * COMMISSION
-        width = MULTIPLIER * abs(expiry.strike[sold] - expiry.strike[bought])
         strike = expiry.strike[[sold, bought]]
         shape = payoff.segments(
             strike, [side == "call"] * 2, [-1.0, 1.0], credit=credit, discount=curve.discount,
             multiplier=MULTIPLIER,
         )  # fmt: skip
-        yield Spread(
-            side, day.year, day, last,
-            float(probability.pos(law, shape)),
-            float(payoff.interpolate(shape, [final])[0]),
-            width - credit,
-            float(probability.ev(law, shape)),
-        )  # fmt: skip
+        came = payoff.interpolate(shape, [final])
+        width = MULTIPLIER * abs(float(strike[0] - strike[1]))
+        figures = (probability.pos(law, shape), came[0], width - credit, probability.ev(law, shape))
+        yield Spread(side, day.year, day, last, *map(float, figures))
+
+
+def _nearest(delta: FloatArray, quoted: BoolArray) -> tuple[int, int] | None:
+    """The quoted strikes nearest to the short and the long delta; None if they are one."""
+    places = np.flatnonzero(quoted)
+    if not places.size:
+        return None
+    sold, bought = (int(places[np.argmin(np.abs(delta[places] - goal))]) for goal in (SHORT, LONG))
+    return None if sold == bought else (sold, bought)
 
 
 def _row(year: int, side: str, group: Sequence[Spread]) -> dict[str, Any]:

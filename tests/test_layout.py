@@ -32,6 +32,8 @@ SUBJECTS = {
     "desk/shared",
     "docs",
     "documents",
+    "evidence/benchmark",
+    "evidence/findings",
     "examples",
     "fuzz",
     "ib/advisories",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -93,7 +95,7 @@ def test_calibration_is_the_weighed_distance():
 
     bins = statistics.reliability(said, happened)
 
-    assert [each.count for each in bins] == [100, 100]
+    assert [each.rows for each in bins] == [100, 100]
     assert statistics.calibration_error(bins) == pytest.approx(0.1)
     assert statistics.brier(said, happened) == pytest.approx(np.mean((said - happened) ** 2))
 
@@ -111,6 +113,6 @@ def test_deciles_are_equal_groups():
 
     groups = statistics.deciles(by, by)
 
-    assert {each.count for each in groups} == {10, 11}
-    assert all(one.said < other.said for one, other in zip(groups, groups[1:], strict=False))
+    assert {each.rows for each in groups} == {10, 11}
+    assert all(one.said < other.said for one, other in pairwise(groups))
     assert_allclose([each.said for each in groups], [each.came for each in groups])

@@ -24,7 +24,7 @@ NEAREST_FRONT, FURTHEST_FRONT = 13, 48
 """Days to the expiry that a summary speaks of."""
 DAYS_A_YEAR = 365.0
 IV_BOUNDS = (0.03, 3.0)
-"""Fractions a year; an index never traded under the lower, nor a stock of the data over the upper."""
+"""Fractions a year; no index traded under the lower, no stock of the data over the upper."""
 SPIKE = 0.4
 """A volatility this far in its logarithm from yesterday and from its week is not believed."""
 _WEEK = 5
@@ -92,7 +92,7 @@ class History:
         At-the-money volatility of rows *at* for *days* to expiry, broadcast; fraction a year.
 
         Between the two expiries total variance is linear, before the first the volatility is its.
-        NaN beyond the second, and under half of the first expiry's days where that is the only one.
+        NaN beyond the second, and beyond the first where the second is not known.
         """
         front, near = self.front_iv[at], self.front_days[at]
         later, far = self.next_iv[at], self.next_days[at]
@@ -103,7 +103,7 @@ class History:
         return np.where(days <= near, front, np.where(days <= far, between, np.nan))
 
     def historical_volatility(self, window: int = 30) -> FloatArray:
-        """Close-to-close volatility of the last *window* returns, splits undone; fraction a year."""
+        """Close-to-close volatility of *window* returns, splits undone; fraction a year."""
         if self.day.size <= window:
             return np.full(self.day.size, np.nan)
         volatility = realized.close_to_close(self.close * self.factor, window)

@@ -56,7 +56,7 @@ class Slices(NamedTuple):
         return np.asarray(np.sqrt(self.total_variance(k) / self.tau[more]))
 
     def k_of_delta(self, delta: FloatArray) -> FloatArray:
-        """ln(strike / forward) whose call has this delta N(d1), (n,) for (n,); a put's is less 1."""
+        """ln(strike / forward) at which a call has this delta N(d1), (n,) for (n,)."""
         score = ndtri(delta)
 
         def too_high(k: FloatArray) -> BoolArray:
@@ -123,7 +123,9 @@ def rho_of_skew(
     for by_delta, chosen in ((False, known & ~is_delta), (True, known & is_delta)):
         if not chosen.any():
             continue
-        day = _SkewDay(*(part[chosen] for part in (spot, days, iv, rate, skew)), psi, div_yield)
+        day = _SkewDay(
+            spot[chosen], days[chosen], iv[chosen], rate[chosen], skew[chosen], psi, div_yield
+        )
         edge = np.full(int(chosen.sum()), MOST_RHO)
         found[chosen] = _halved(day.flatter_by_delta if by_delta else day.flatter, -edge, edge)
     return found

@@ -11,6 +11,7 @@ Brier (1950), "Verification of Forecasts Expressed in Terms of Probability".
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ class Bin(NamedTuple):
 
     said: float
     came: float
-    count: int
+    rows: int
 
 
 def months(day: Dates) -> IntArray:
@@ -119,9 +120,15 @@ def regression(month: IntArray, factors: FloatArray, came: FloatArray) -> list[I
         return np.asarray(np.linalg.pinv(table[..., :width]) @ table[..., width:])[..., 0]
 
     return [
-        interval(month, columns, lambda total, place=place: coefficients(total)[..., place])
+        interval(month, columns, partial(_coefficient, coefficients, place))
         for place in range(width)
     ]
+
+
+def _coefficient(
+    coefficients: Callable[[FloatArray], FloatArray], place: int, total: FloatArray
+) -> FloatArray:
+    return np.asarray(coefficients(total)[..., place])
 
 
 def slope(
@@ -145,10 +152,8 @@ def reliability(said: FloatArray, happened: FloatArray, bins: int = 10) -> list[
 
 def calibration_error(bins: list[Bin]) -> float:
     """Expected calibration error: mean distance of said and came, weighed by count."""
-    total = sum(each.count for each in bins)
-    return (
-        sum(each.count * abs(each.said - each.came) for each in bins) / total if total else np.nan
-    )
+    total = sum(each.rows for each in bins)
+    return sum(each.rows * abs(each.said - each.came) for each in bins) / total if total else np.nan
 
 
 def brier(said: FloatArray, happened: FloatArray) -> float:

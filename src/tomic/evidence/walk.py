@@ -27,7 +27,7 @@ RATES: Mapping[int, float] = {
     2018: 0.019, 2019: 0.021, 2020: 0.004, 2021: 0.0005, 2022: 0.020, 2023: 0.051, 2024: 0.050,
     2025: 0.042,
 }  # fmt: skip
-"""Three-month Treasury bills, mean of the year (FRED, TB3MS); the nearest year stands for others."""
+"""Three-month Treasury bills, mean of the year (FRED, TB3MS); others take the nearest year."""
 _LATEST_GAP = 4
 """Days before the expiry whose close still tells where it ended: a long weekend."""
 
@@ -38,8 +38,8 @@ class Settings:
 
     days: int = 30
     """Calendar days from entry to expiry."""
-    costs: Costs = Costs()
-    exits: Exits = Exits()
+    costs: Costs = field(default_factory=Costs)
+    exits: Exits = field(default_factory=Exits)
     margin: MarginRules = field(default_factory=MarginRules)
     structures: tuple[Structure, ...] = STRUCTURES
     rates: Mapping[int, float] = field(default_factory=lambda: RATES)
@@ -145,11 +145,9 @@ def positions(
     )
 
 
-def record(
-    opened: Positions, settings: Settings, promised: trades.Promises | None = None
-) -> Record:
+def record(opened: Positions, settings: Settings) -> Record:
     """What was promised and what came of one symbol's positions."""
-    told = promised or trades.promises(opened.smiles, opened.trades, points=settings.points)
+    told = trades.promises(opened.smiles, opened.trades, points=settings.points)
     held = trades.brought(opened.smiles, opened.trades, opened.terminal)
     has_exits = np.array([structure.managed for structure in settings.structures])
     closed = managed(
