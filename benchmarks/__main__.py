@@ -24,7 +24,7 @@ from benchmarks.figures import Row, elementary_ns, markdown
 PARTS = {
     "chain": ("chain_fetch",),
     "quant": ("quant_options", "quant_volatility", "quant_structures"),
-    "scan": ("scan_search", "scan_scaling"),
+    "scan": ("scan_search", "scan_messages", "scan_scaling"),
     "store": ("store", "prices_and_vol", "journal"),
     "portfolio": ("portfolio",),
     "start": ("start_up",),

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
-from collections.abc import Iterator, Sequence
+import gzip
+import io
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.models import DataType, OptionParams, RowStatus, Spot, SpotSource, Underlying
-from tomic.selection import Wanted
+from tomic.models import (
+    DataType,
+    OptionParams,
+    OptionQuote,
+    QuoteSource,
+    RowStatus,
+    Spot,
+    SpotSource,
+    Underlying,
+)
+from tomic.selection import DEFAULT_CLASS, Wanted
 from tomic.sim.market.model import ModelMarket
 from tomic.sim.market.prices import Slice
 from tomic.strategies import windows
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.windows import Window
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from support import recorded_chains
 
 
 def listed(
@@ -25,7 +43,8 @@ def listed(
     board, catalogue = market.board, market.board.catalogue
     instrument = catalogue.instrument(symbol)
     assert instrument is not None
-    rule = instrument.classes[0]
+    usual = DEFAULT_CLASS.get(symbol, symbol)
+    rule = next((one for one in instrument.classes if one.name == usual), instrument.classes[0])
     state, now = board.setting(instrument), market.now()
     expiries = catalogue.expiries(rule, instrument)
     strikes = {day: catalogue.strikes(instrument, rule, day) for day in expiries}
@@ -48,6 +67,51 @@ def listed(
     return chain_of(rows, underlying, state.spot, now, rule.name), window
 
 
+def spx(most: int = 3) -> Iterator[tuple[str, Chain]]:
+    """
+    SPXW at the close: the days of 2019, and *most* days of 2018 as far apart as can be.
+
+    Only expiries of 15 to 75 days; volume and open interest are those of the file.
+    """
+    if not recorded_chains.missing(recorded_chains.SPX_2019):
+        with tarfile.open(recorded_chains.DATA / recorded_chains.SPX_2019) as archive:
+            for member in sorted(archive.getmembers(), key=lambda one: one.name):
+                content = archive.extractfile(member)
+                if content is not None:
+                    text = io.TextIOWrapper(content, encoding="utf-8", newline="")
+                    yield from _days(csv.DictReader(text), 1)
+    if not recorded_chains.missing(recorded_chains.SPX_2018):
+        path = recorded_chains.DATA / recorded_chains.SPX_2018
+        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
+            yield from _days(csv.DictReader(file, skipinitialspace=True), most)
+
+
+def _days(rows: Iterable[dict[str, str]], most: int) -> Iterator[tuple[str, Chain]]:
+    days: dict[dt.date, list[dict[str, object]]] = {}
+    spots: dict[dt.date, float] = {}
+    for row in rows:
+        names = ("quotedate", "expiration")
+        day, expiry = (dt.datetime.strptime(row[name], "%m/%d/%Y").date() for name in names)
+        if row["optionroot"].startswith("SPXW") and 15 <= (expiry - day).days <= 75:
+            spots[day] = float(row["underlying_last"])
+            days.setdefault(day, []).append(
+                {
+                    "expiry": expiry,
+                    "strike": float(row["strike"]),
+                    "right": "C" if row["type"] == "call" else "P",
+                    "bid": float(row["bid"]) or None,
+                    "ask": float(row["ask"]) or None,
+                    "volume": float(row["volume"]),
+                    "open_interest": float(row["openinterest"]),
+                }
+            )
+    step = max(len(days) // most, 1)
+    for day in sorted(days)[::step][:most]:
+        now = dt.datetime.combine(day, dt.time(21, 0), dt.UTC)
+        underlying = Underlying(symbol="SPX", con_id=1, sec_type="IND")
+        yield f"SPXW {day}", chain_of(days[day], underlying, spots[day], now, "SPXW")
+
+
 def chain_of(
     rows: Sequence[dict[str, object]],
     underlying: Underlying,
@@ -64,8 +128,6 @@ def chain_of(
         rate=0.045,
         trading_class=trading_class,
     )
-    from tomic.models import OptionQuote, QuoteSource
-
     quotes = [
         OptionQuote.model_construct(
             **{

@@ -12,17 +12,21 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from benchmarks import model_chains
+from benchmarks.figures import Row, fact
 
+from support import recorded_chains
 from tomic import valuation
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import EmptyChain
+from tomic.files import load_chain
 from tomic.models import OptionQuote, VolSnapshot
 from tomic.selection import Wanted
 from tomic.sim.market.model import ModelMarket
@@ -33,6 +37,8 @@ from tomic.strategies.pricing import board as boards
 from tomic.strategies.propose import Gated
 from tomic.strategies.search import Contender, Hit
 from tomic.strategies.survey import Hunt, Survey
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 SELLER = (
     "short_put_spread", "short_call_spread", "iron_condor", "short_strangle", "naked_put",
@@ -244,33 +250,116 @@ def model_market(seed: int, chosen: Sequence[Template], settings: Settings) -> d
     return wholes
 
 
+RECORDED = {
+    "GOOG 2015-12-24": (
+        "lean_GOOG_20151224_eod_chain.csv", {"spot": 748.40, "rate": 0.003},
+    ),
+    "SPY 2025-05-19": ("tomic_ib_SPY_20250519_2026cest.csv", {}),
+}  # fmt: skip
+SEEDS = (1, 2, 3)
+"""Of the default run; others by ``--seeds``, as each takes half a minute."""
+
+
+def recorded(chosen: Sequence[Template], settings: Settings) -> Iterator[tuple[str, Whole]]:
+    """Recorded chains in the windows of *chosen*, where they are present."""
+    low = min(template.dte[0] for template in chosen)
+    high = max(template.dte[1] + (template.gap or (0, 0))[1] for template in chosen)
+    chains = [
+        (name, load_chain(recorded_chains.DATA / file, **known))
+        for name, (file, known) in RECORDED.items()
+        if not recorded_chains.missing(file)
+    ]
+    for name, chain in (*model_chains.spx(), *chains):
+        chain = chain.where((chain["dte"] >= low) & (chain["dte"] <= high))
+        if not len(chain):
+            continue
+        chain = valuation.complete(chain, settings.market, settings.chain)
+        near = np.abs(chain["strike"] / chain.spot.price - 1.0) < 0.02
+        sigma = float(np.nanmedian(chain["iv"][near]))
+        away = np.log(chain["strike"] / chain.spot.price) / (sigma * np.sqrt(chain["tau"]))
+        outside = np.where(chain.is_call, away, -away)
+        # What a window asks for: to three deviations out, and a little in the money.
+        chain = chain.where((outside <= settings.scan.sigmas) & (outside >= -0.3))
+        vol = VolSnapshot(symbol=chain.symbol, as_of=chain.as_of, iv30=sigma)
+        yield name, Whole(chain, vol, sigma)
+
+
+def rows_of(name: str, found: Sequence[Found], asked: str, worst: str) -> list[Row]:
+    """What several runs took and missed, as rows."""
+    count = len(found)
+    messages = [one.messages for one in found]
+    best, same = (sum(getattr(one, key) for one in found) for key in ("best", "same"))
+    regrets = [one.regret for one in found]
+    full = np.mean([one.full_messages for one in found])
+    return [
+        fact(
+            f"scan: {name}: messages",
+            f"{min(messages):,}-{max(messages):,}, {max(messages) / PACE:.0f} s of pace at most; "
+            f"every listed option {full:,.0f}",
+            asked,
+        ),
+        fact(f"scan: {name}: best trade found", f"{best} of {count}; same five {same}", ">= 90 %"),
+        fact(
+            f"scan: {name}: regret of the five, points",
+            f"mean {np.mean(regrets):.3f}, worst place {max(one.worst for one in found):.2f}",
+            worst,
+        ),
+        fact(f"scan: {name}: legs without a quote", f"{sum(one.unquoted for one in found)}", "0"),
+        fact(
+            f"scan: {name}: processor beside fetching",
+            f"{max(one.seconds for one in found):.1f} s at most",
+        ),
+    ]
+
+
+def run(seeds: Sequence[int] = SEEDS) -> list[Row]:
+    """The seller's strategies on the model market and on recorded chains."""
+    settings, rows = Settings(), []
+    chosen = seller()
+    found = [compare(model_market(seed, chosen, settings), chosen, settings) for seed in seeds]
+    label = f"20 demo symbols, seller, {len(seeds)} seeds"
+    rows += rows_of(label, found, "<= 1,900", "mean <= .2, worst <= 2")
+    real = [
+        compare({one.chain.symbol: one}, of_symbol(one, chosen), settings, strikes=9)
+        for _, one in recorded(chosen, settings)
+    ]
+    if real:
+        rows += rows_of(f"{len(real)} recorded chains, seller", real, "", "mean <= .3")
+    return rows
+
+
+def of_symbol(one: Whole, chosen: Sequence[Template]) -> tuple[Template, ...]:
+    """Those of *chosen* that the symbol can have: an index has no shares."""
+    in_cash = one.chain.underlying.settles_in_cash
+    return tuple(template for template in chosen if not (in_cash and template.stock))
+
+
 def main() -> int:
+    """Single runs, for the curve of messages against regret."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=[1])
     parser.add_argument("--all", action="store_true", help="every strategy")
+    parser.add_argument("--recorded", action="store_true", help="recorded chains instead")
     parser.add_argument("--strikes", type=int, default=7)
     parser.add_argument("--margin", type=float)
     parser.add_argument("--coarse", type=float)
     given = parser.parse_args()
     settings = Settings()
     chosen = templates.choose((), {}) if given.all else seller()
-    for seed in given.seeds:
-        wholes = model_market(seed, chosen, settings)
-        found = compare(
-            wholes,
-            chosen,
-            settings,
-            strikes=given.strikes,
-            margin=given.margin,
-            coarse_margin=given.coarse,
-        )
-        print(
-            seed,
-            json.dumps(
-                {k: round(v, 3) if isinstance(v, float) else v for k, v in vars(found).items()}
-            ),
-            flush=True,
-        )
+    markets: Iterator[tuple[str, dict[str, Whole]]] = (
+        ((name, {one.chain.symbol: one}) for name, one in recorded(chosen, settings))
+        if given.recorded
+        else ((f"seed {seed}", model_market(seed, chosen, settings)) for seed in given.seeds)
+    )
+    for name, wholes in markets:
+        of_it = of_symbol(next(iter(wholes.values())), chosen) if given.recorded else chosen
+        options = {"margin": given.margin, "coarse_margin": given.coarse}
+        found = compare(wholes, of_it, settings, strikes=given.strikes, **options)
+        figures = {
+            key: round(value, 3) if isinstance(value, float) else value
+            for key, value in vars(found).items()
+        }
+        print(name, json.dumps(figures), flush=True)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 
+import numpy as np
 import pytest
 
 from conftest import settings_in
@@ -350,3 +351,115 @@ async def test_events_of_a_demo(tmp_path):
     (dividend,) = review.proposal.events
     assert (dividend.kind, dividend.date) == ("ex_dividend", dt.date(2026, 12, 18))
     assert "short 31C has a time value of 0.23, less than the dividend" in dividend.text
+
+
+# -- few quotes ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few(given):
+    """The same settings, sampling."""
+    return changed(given, scan={"method": "sampled", "max_chain_age": dt.timedelta(0)})
+
+
+def quoted_legs(result):
+    return [leg for one in result.proposals for leg in one.legs if leg.sec_type == "OPT"]
+
+
+async def test_every_leg_that_is_shown_has_its_own_fresh_quote(few, gateway):
+    """Legs are priced by their bid and ask alone, which the gateway gave them last of all."""
+    async with Desk(few) as desk:
+        result = await desk.scan(["SPY", "QQQ", "AAPL"])
+        store = await desk.store()
+        chains = {name: await store.chains.load(name) for name in ("SPY", "QQQ", "AAPL")}
+
+    assert len(result.proposals) == 3
+    for one in result.proposals:
+        chain = chains[one.symbol]
+        last = chain["quoted_at"].max()
+        for leg in one.legs:
+            (row,) = np.flatnonzero(
+                (chain["expiry"] == np.datetime64(leg.expiry, "D"))
+                & (chain["strike"] == leg.strike)
+                & (chain["right"] == leg.right)
+            )
+            assert leg.price_source == "true"
+            assert (leg.bid, leg.ask) == (chain["bid"][row], chain["ask"][row])
+            assert chain["quote_source"][row] == "live"
+            assert last - chain["quoted_at"][row] < np.timedelta64(5, "s")
+
+
+async def test_a_sample_takes_few_messages_and_is_no_whole_chain(few, gateway):
+    """It is stored as what it is, and never taken for the chain of the day."""
+    async with Desk(few) as desk:
+        result = await desk.scan(["SPY"])
+        store = await desk.store()
+        part, whole = await store.chains.load("SPY"), await store.chains.load("SPY", whole=True)
+        messages = (await desk.session()).messages
+
+    assert result.partial == ()
+    assert part.fetch.sampled and whole is None
+    assert len(part) < 150
+    assert messages < 400
+
+
+async def test_a_young_whole_chain_is_searched_and_not_sampled(given, few, gateway):
+    """What is stored whole costs nothing again, whatever the method."""
+    async with Desk(given) as desk:
+        await desk.scan(["SPY"])
+    told = []
+    young = changed(few, scan={"max_chain_age": DAY})
+    async with Desk(young, watch=lambda event: told.append(event.text)) as desk:
+        result = await desk.scan(["SPY"])
+
+    assert result.proposals
+    assert not any("legs again" in text for text in told)
+
+
+async def test_a_sampled_symbol_that_did_not_answer_is_partial(few, gateway):
+    """Calls that stay silent are said to be missing, and the other symbol is whole."""
+    gateway.add(SILENT_CALLS)
+    async with Desk(few) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+
+    assert result.partial == ("QQQ",)
+    assert "options missing: no answer" in outcome_of(result, "QQQ").cut
+    assert outcome_of(result, "SPY").cut == ""
+    assert all(leg.price_source == "true" for leg in quoted_legs(result))
+
+
+async def test_a_sampled_scan_that_is_stopped_says_so_and_leaves_no_line(few, gateway):
+    """Interrupted in its rounds it shows what it has, as partial, and cancels what is open."""
+
+    def stop(event):
+        if event.kind == "stage" and event.text.startswith("round 1"):
+            desk.interrupt()
+
+    async with Desk(few, watch=stop) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+
+    assert result.partial
+    assert (gateway.lines_open, gateway.leaked) == (0, 0)
+    assert all(leg.price_source == "true" for leg in quoted_legs(result))
+
+
+async def test_order_and_end_are_said_before_anything_is_asked(few, gateway):
+    """The first word names the symbols in their order, the messages and when it will be over."""
+    told = []
+    async with Desk(few, watch=told.append) as desk:
+        await desk.scan(["QQQ", "SPY"])
+
+    stages = [event.text for event in told if event.kind == "stage" and not event.symbol]
+    assert stages[0].startswith("2 symbols: QQQ, SPY; about ")
+    assert "messages, done by about " in stages[0]
+
+
+async def test_exhaustive_asks_for_every_listed_option(given, gateway):
+    """Unthinned, however few contracts the settings allow."""
+    every = changed(given, scan={"method": "exhaustive"})
+    async with Desk(every) as desk:
+        await desk.scan(["SPY"])
+        chain = await (await desk.store()).chains.load("SPY", whole=True)
+
+    assert len(chain) > 3 * given.scan.max_contracts
+    assert not any("thinned" in note for note in chain.notes)

@@ -313,6 +313,13 @@ def _priced(board: Board, chain: Chain, figures: _Figures, settings: Settings) -
     half = np.where(known, figures.half_spread, board.prices.half_spread)
     prices = Prices(price, source, half)
     filled = replace(_filled(chain, figures, known), carries=board.chain.carries)
+    _, expiry = np.unique(chain["expiry"], return_inverse=True)
+    doubted, doubt = boards.doubts(expiry, board.listed, prices, board.value)
     return replace(
-        board, chain=filled, prices=prices, liquidity=boards.liquidity(filled, prices, settings)
+        board,
+        chain=filled,
+        prices=prices,
+        doubted=doubted,
+        doubt=doubt,
+        liquidity=boards.liquidity(filled, prices, settings),
     )

@@ -95,6 +95,7 @@ async def search(
     chosen = templates.choose(settings, strategies)
     run = _Scan(resources, given, resources.take_deadline(), strategies, views=views or {})
     store = await resources.store()
+    run.announce(symbols)
     await run.measure(symbols)
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
@@ -104,7 +105,6 @@ async def search(
     run.choose_few(
         propose.chooser(settings, top, len(symbols), correlations, by_strategy), settings
     )
-    run.announce()
     await run.look_at(run.vols)
     await run.try_again()
     await run.finish()
@@ -331,11 +331,11 @@ class _Scan:
                 book=self.book,
             )
 
-    def announce(self) -> None:
-        """Say in which order symbols are looked at, and when it should be over."""
-        if self.given or not self.vols:
+    def announce(self, symbols: Sequence[str]) -> None:
+        """Say in which order *symbols* are looked at, and when it should be over."""
+        if self.given or not symbols:
             return
-        settings, names = self.resources.settings, list(self.vols)
+        settings, names = self.resources.settings, list(dict.fromkeys(symbols))
         messages = sampling.expected_messages(len(names), settings.scan)
         seconds = messages / settings.limits.messages_per_s
         done = dt.datetime.now().astimezone() + dt.timedelta(seconds=seconds)
