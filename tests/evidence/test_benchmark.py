@@ -17,7 +17,7 @@ from tomic.evidence.structures import NAMES
 def folder(tmp_path_factory):
     """A made table of eight symbols, one of them a fund, and their earnings."""
     folder = tmp_path_factory.mktemp("evidence")
-    table = made_surfaces.rows(("SPY", *(f"S{n}" for n in range(7))), 200)
+    table = made_surfaces.rows(("SPY", *(f"S{n}" for n in range(7))), 160)
     order = np.random.default_rng(1).permutation(table.day.size)
     lines = ["date,symbol,term_m1_m2,skew,atm_iv,close"]
     lines += [
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
         for row in order
     ]
     (folder / "surface.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    reports = [f"S{n},2022-0{month}-1{n}" for n in range(7) for month in (4, 7)]
+    reports = [f"S{n},2022-0{month}-1{n}" for n in range(7) for month in (5, 7)]
     (folder / "earnings.csv").write_text("symbol,earnings\n" + "\n".join(reports) + "\n", "utf-8")
     return folder
 
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def figures(folder):
     """All figures of that table."""
-    settings = walk.Settings(warm_up=80, points=301)
+    settings = walk.Settings(warm_up=80, points=101)
     return evidence.measured(folder / "surface.csv", folder / "earnings.csv", settings=settings)
 
 
