@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks import evidence
+from benchmarks import evidence, spx_spreads
 
-from support import made_surfaces
+from support import made_surfaces, recorded_chains
 from tomic.evidence import walk
 from tomic.evidence.structures import NAMES
 
@@ -93,3 +93,18 @@ def test_a_file_that_says_nothing_is_named(tmp_path, capsys, name, content, word
 
     assert code == 5
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    recorded_chains.missing(recorded_chains.SPX_2019) is not None,
+    reason=str(recorded_chains.missing(recorded_chains.SPX_2019)),
+)
+def test_spreads_on_real_quotes_are_counted():
+    """Each side of both years has its number, and a 30-delta spread is said to win mostly."""
+    rows = spx_spreads.figures(recorded_chains.DATA)
+
+    assert [(row["year"], row["side"]) for row in rows] == [
+        (2018, "put"), (2018, "call"), (2019, "put"), (2019, "call")
+    ]  # fmt: skip
+    assert all(row["n"] >= 30 and 0.6 < row["said"] < 0.9 for row in rows)
+    assert all(f"| {row['n']} |" in spx_spreads.page(rows) for row in rows)
