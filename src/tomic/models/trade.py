@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from tomic._drawing import draw
 from tomic.models.documents import UNLIMITED, UnboundedModel
@@ -320,6 +321,14 @@ class Proposal(UnboundedModel):
     """The best three others of the same thesis, each another strategy or strikes well apart."""
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kept_before(cls, data: Any) -> Any:
+        """Take documents from when `credit` was after commission; they know no `cost_share`."""
+        if not isinstance(data, Mapping) or "loss_bounded" not in data or "cost_share" in data:
+            return data
+        return {**data, "credit": data["credit"] + data["commission"]}
 
     @property
     def net_credit(self) -> float:
