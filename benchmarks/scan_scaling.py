@@ -151,9 +151,13 @@ async def scan(count: int, port: int, store: Path) -> dict[str, Any]:
     """One scan over the desk's own way, and what it took."""
     # A chain that an earlier run left would be used instead of a new one.
     settings = Settings.model_validate(
-        {"scan": {"max_chain_age": "0s"}, "chain": {"deadline_s": 1800}, "web": {"enabled": False}}
+        {
+            "scan": {"max_chain_age": "0s", "method": "thinned"},
+            "chain": {"deadline_s": 1800},
+            "web": {"enabled": False},
+        }
     )
-    held = Resources(settings, Origin(demo=True), demo_store=store)
+    held = Resources(settings, Origin(demo=True), simulated_store=store)
     held.stand_in = StandIn(_Served(port))  # type: ignore[arg-type]
     wanted, empty = names(count), peak_mb()
     held.start_clock()

@@ -82,7 +82,7 @@ def condors(count: int, seed: int = 0) -> CondorSearch:
     rng = np.random.default_rng(seed)
     strike = SPOT + np.arange(count) - count // 2.0
     market = density.from_smile(SMILE)
-    law = density.forecast(market, 0.9 * market.volatility)
+    law = density.viewed(market, volatility=0.9)
     sides = []
     for call in (False, True):
         price = SMILE.value(strike, call) + rng.normal(0.0, 0.01, count)
@@ -96,13 +96,14 @@ def condors(count: int, seed: int = 0) -> CondorSearch:
                 short=strike[sold],
                 width=np.abs(strike[sold] - strike[bought]),
                 credit=credit,
+                mean=credit - owed[sold] + owed[bought],
                 ev=credit - owed[sold] + owed[bought],
                 liquidity=(liquidity[sold] * liquidity[bought]) ** 0.25,
                 row=np.stack((sold, bought), axis=1),
                 is_call=call,
             )
         )
-    return CondorSearch(*sides, CondorTerms(law, ScoreSettings(), DAYS, LOT * DISCOUNT, LOT, True))
+    return CondorSearch(*sides, CondorTerms(law, ScoreSettings(), LOT * DISCOUNT, LOT, True))
 
 
 def all_ranked(search: CondorSearch, *, scale: float) -> Limit:

@@ -41,12 +41,12 @@ NAMESPACE = {
 }
 NOT_METRICS = {"Expiry", "Type", "Strike", "Bid", "Ask", "Close", "Volume", "OpenInterest"}
 NOT_METRICS |= {"Symbol", "SpotPrice", "oi", "vol", "bid", "ask", "spot", "n", "close"}
-NOT_METRICS |= {"#", "id", "symbol", "strategy", "legs"}
+NOT_METRICS |= {"#", "id", "symbol", "strategy", "trade", "in", "event", "similar"}
 """What the market says by itself, and what is no number."""
 PROPOSED = {
     "credit_mid", "credit_natural", "max_loss", "margin_requirement", "margin_cash", "rom_30d",
-    "pos_market", "ev_market", "ev_30d", "kelly", "edge_error", "theta_margin", "grade",
-    "forecast_volatility", "market_volatility", "hv",
+    "ev_quotes", "ev_error", "ev_30d", "kelly", "edge_error", "theta_margin", "grade",
+    "market_volatility",
 }  # fmt: skip
 """Figures of a proposal beside those in its table."""
 
@@ -98,10 +98,10 @@ def test_every_column_is_defined():
         *(column.narrow for column in volatility._VOL_COLUMNS),
         *(column.narrow for column in volatility.PAST_COLUMNS),
         "EM30",
-        *(title for title in scan._RANKING if title),
+        *(column.title for column in scan.RANKING),
         *("breakevens", "max profit", "CVaR95", "risk-reward", "touch", "edge"),
         *(name for name in Proposal.model_fields if name in PROPOSED),
-        *("n_rom", "n_pos", "n_ev", "n_rr", "liquidity", "fit"),
+        *("n_pos", "n_ev", "liquidity", "fit"),
     ]
     wanted = [name for name in shown if name not in NOT_METRICS and name.lower() not in NOT_METRICS]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tomic.config import (
         ScoreWeights as ScoreWeights,
         Settings as Settings,
+        View as View,
         load_settings as load_settings,
     )
     from tomic.desk import Desk as Desk
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 # Each public name, by the module that defines it.
 _NAMES = {
     "chain": "Chain",
-    "config": "ScoreWeights Settings load_settings",
+    "config": "ScoreWeights Settings View load_settings",
     "desk": "Desk",
     "errors": "BadFile ClientIdInUse CompetingSession ConfigError DataError DeadlineExceeded "
     "EmptyChain FlexError FlexRefused FlexUnavailable GatewayRefused "

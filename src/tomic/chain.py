@@ -70,6 +70,8 @@ class Fetch:
     retried: int = 0
     cut_short: bool = False
     """Whether a deadline, a lost line or an interrupt ended the run before its end."""
+    sampled: bool = False
+    """Whether only some of the options that were of use were asked for: a part by design."""
 
 
 @dataclass(frozen=True, eq=False)

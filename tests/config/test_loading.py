@@ -11,7 +11,15 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from support.clean_home import refusal, write
-from tomic.config import ExitSettings, ScoreWeights, Settings, config_file, load_settings, origins
+from tomic.config import (
+    ExitSettings,
+    ScoreWeights,
+    Settings,
+    View,
+    config_file,
+    load_settings,
+    origins,
+)
 from tomic.config.loading import leaves, user_config_file
 from tomic.config.section import is_location
 
@@ -45,6 +53,21 @@ from tomic.config.section import is_location
         (
             "[score.weights]\nposs = 1.0",
             "tomic.toml: [score.weights] poss: unknown key; did you mean pos?",
+        ),
+        (
+            "[score]\nforecast_hv_weight = 0.5",
+            "tomic.toml: [score] forecast_hv_weight: removed: trades are judged under the market's "
+            "own density; what you expect yourself goes into a table [view.SYMBOL]",
+        ),
+        (
+            "[score.weights]\nrom = 1.0",
+            "tomic.toml: [score.weights] rom: removed: return on margin and risk-reward are shown, "
+            "and no longer part of the score",
+        ),
+        ("[view]\ntrst = 0.5", "tomic.toml: [view.trst]: must be a table"),
+        (
+            "[view.SPY]\nvolatilty = 0.9",
+            "tomic.toml: [view.SPY] volatilty: unknown key; did you mean volatility?",
         ),
         (
             "[portfolio.stress]\nspot_steps = 40",
@@ -161,7 +184,7 @@ def test_origin_of_each_value(home, monkeypatch):
     assert found["ib.client_id"] == (8, "tomic.toml")
     assert found["ib.account"] == ("U1", str(user))
     assert found["ib.connect_timeout_s"] == (10.0, "default")
-    assert found["score.weights.rom"] == (0.0, "tomic.toml")
+    assert found["score.weights.ev"] == (0.0, "tomic.toml")
 
 
 def test_origins_name_every_key():
@@ -271,15 +294,28 @@ def test_settings_and_sections_are_frozen():
 
 
 def test_weights_left_out_count_nothing():
-    """Naming two weights that sum to 1 silences the other two; other sums are refused."""
-    weights = ScoreWeights(pos=0.5, ev=0.5)
-
-    assert (weights.rom, weights.risk_reward) == (0.0, 0.0)
+    """Naming one weight silences the other; sums other than 1 are refused."""
+    assert ScoreWeights(pos=1.0).ev == 0.0
     message = refusal(score={"weights": {"pos": 0.5}})
-    assert message == (
-        "argument: [score.weights]: weights must sum to 1, got 0.5 (pos 0.5, rom 0, ev 0, "
-        "risk_reward 0)"
-    )
+    assert message == ("argument: [score.weights]: weights must sum to 1, got 0.5 (pos 0.5, ev 0)")
+
+
+def test_a_view_is_that_of_its_symbol(home, monkeypatch):
+    """However the symbol is written; a variable changes one key of the same table."""
+    write("tomic.toml", "[view.spy]\nvolatility = 0.9\n[view.QQQ]\ndrift = 0.02\n")
+    monkeypatch.setenv("TOMIC_VIEW__SPY__DRIFT", "0.05")
+
+    settings = load_settings(view={"trust": 0.5})
+
+    assert settings.view.of("SPY") == View(volatility=0.9, drift=0.05)
+    assert settings.view.of("QQQ") == View(drift=0.02)
+    assert settings.view.of("IWM") is None
+    assert settings.view.trust == 0.5
+
+
+def test_a_view_that_says_nothing_is_none():
+    """What agrees with the market has nothing to show."""
+    assert Settings(view={"SPY": {}}).view.of("SPY") is None
 
 
 def test_exit_rules_of_a_strategy_differ_only_where_named():

@@ -27,7 +27,7 @@ from tomic.config.section import duration_text
             "[chain]\nmonthlies = 0\nweeklies = 0",
             "[chain]: monthlies and weeklies are both 0, so there is no expiry to select",
         ),
-        ("[score]\ngrade_b = 70.0", "[score]: grades must descend, got 70, 70, 45"),
+        ("[score]\ngrade_b = 0.9", "[score]: grades must descend, got 0.9, 0.9, 0.4"),
         (
             "[portfolio.stress]\ndays = [1, 7]",
             "[portfolio.stress] days: must ascend and contain 0, got [1, 7]",

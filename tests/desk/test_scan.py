@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 
+import numpy as np
 import pytest
 
 from conftest import settings_in
@@ -26,7 +27,12 @@ def given(tmp_path, gateway):
         ib={"port": gateway.port, "request_timeout_s": 0.5, "params_timeout_s": 0.5},
         chain=HASTY,
         market={"spot_timeout_s": 0.5},
-        scan={"strategies": ["short_put_spread"], "max_contracts": 60, "max_chain_age": DAY},
+        scan={
+            "strategies": ["short_put_spread"],
+            "method": "thinned",
+            "max_contracts": 60,
+            "max_chain_age": DAY,
+        },
     )
 
 
@@ -268,6 +274,40 @@ async def test_a_proposal_quoted_anew_keeps_its_number_and_its_chain(given, gate
     assert (after.as_of, len(after)) == (before.as_of, len(before))
 
 
+async def test_proposals_say_how_many_and_what_managing_brings(given, gateway):
+    """By the saved portfolio each proposal has a size and a managed outcome, asked anew too."""
+    del gateway
+    async with Desk(given) as desk:
+        before = await desk.scan(["SPY"])
+        book = (await desk.portfolio()).book
+        result = await desk.scan(["SPY"])
+        old = result.proposals[0]
+        judged = await desk.why_not("SPY", old.trade)
+
+    assert before.proposals[0].size is None
+    assert any("[account] net_liquidation" in note for note in before.notes)
+    excess = sum(account.excess_liquidity for account in book.accounts)
+    for proposal in (*result.proposals, judged.proposal):
+        size = proposal.size
+        assert size.by_risk == int(0.02 * book.net_liquidation // proposal.cvar95)
+        assert size.buying_power_after == pytest.approx(excess - size.contracts * proposal.margin)
+        assert size.limited_by
+        assert proposal.managed.p_expiry == 0.0
+
+
+async def test_the_size_is_by_the_setting_where_one_is_given(given, gateway):
+    """Net liquidation of the settings sizes without a portfolio; nothing fits a tiny account."""
+    del gateway
+    small = changed(given, account={"net_liquidation": 1_000.0})
+    async with Desk(small) as desk:
+        result = await desk.scan(["SPY"])
+
+    size = result.proposals[0].size
+    assert size.contracts == 0
+    assert size.buying_power_after is None
+    assert "1,000 USD" in size.limited_by
+
+
 async def test_legs_that_do_not_come_are_an_error(given, gateway):
     """A proposal of which no leg answers is not judged by its old quotes."""
     async with Desk(given) as desk:
@@ -292,3 +332,134 @@ async def test_a_recording_is_searched_and_not_kept(given, gateway, tmp_path):
     assert result.proposals
     assert {one.id for one in result.proposals} == {""}
     assert kept == []
+
+
+# -- events --------------------------------------------------------------------------------
+
+
+async def test_events_of_a_demo(tmp_path):
+    """A report that nobody told the date of is priced; a call before its ex-day is warned of."""
+    async with Desk(settings_in(tmp_path), demo=True) as desk:
+        volatility = await desk.vol("CRM", chain=True)
+        review = await desk.why_not("EWZ", "short_call_spread 31/33 2026-12-18")
+
+    (event,) = volatility.events
+    assert (event.after, event.by) == (None, dt.date(2026, 12, 11))
+    # The market's own is 7 %, on 2 December.
+    assert event.jump.move == pytest.approx(0.07, abs=0.01)
+    assert volatility.ex_event_iv30 < volatility.own.value - 0.05
+    (dividend,) = review.proposal.events
+    assert (dividend.kind, dividend.date) == ("ex_dividend", dt.date(2026, 12, 18))
+    assert "short 31C has a time value of 0.23, less than the dividend" in dividend.text
+
+
+# -- few quotes ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few(given):
+    """The same settings, sampling."""
+    return changed(given, scan={"method": "sampled", "max_chain_age": dt.timedelta(0)})
+
+
+def quoted_legs(result):
+    return [leg for one in result.proposals for leg in one.legs if leg.sec_type == "OPT"]
+
+
+async def test_every_leg_that_is_shown_has_its_own_fresh_quote(few, gateway):
+    """Legs are priced by their bid and ask alone, which the gateway gave them last of all."""
+    async with Desk(few) as desk:
+        result = await desk.scan(["SPY", "QQQ", "AAPL"])
+        store = await desk.store()
+        chains = {name: await store.chains.load(name) for name in ("SPY", "QQQ", "AAPL")}
+
+    assert len(result.proposals) == 3
+    for one in result.proposals:
+        chain = chains[one.symbol]
+        last = chain["quoted_at"].max()
+        for leg in one.legs:
+            (row,) = np.flatnonzero(
+                (chain["expiry"] == np.datetime64(leg.expiry, "D"))
+                & (chain["strike"] == leg.strike)
+                & (chain["right"] == leg.right)
+            )
+            assert leg.price_source == "true"
+            assert (leg.bid, leg.ask) == (chain["bid"][row], chain["ask"][row])
+            assert chain["quote_source"][row] == "live"
+            assert last - chain["quoted_at"][row] < np.timedelta64(5, "s")
+
+
+async def test_a_sample_takes_few_messages_and_is_no_whole_chain(few, gateway):
+    """It is stored as what it is, and never taken for the chain of the day."""
+    async with Desk(few) as desk:
+        result = await desk.scan(["SPY"])
+        store = await desk.store()
+        part, whole = await store.chains.load("SPY"), await store.chains.load("SPY", whole=True)
+        messages = (await desk.session()).messages
+
+    assert result.partial == ()
+    assert part.fetch.sampled and whole is None
+    assert len(part) < 150
+    assert messages < 400
+
+
+async def test_a_young_whole_chain_is_searched_and_not_sampled(given, few, gateway):
+    """What is stored whole costs nothing again, whatever the method."""
+    async with Desk(given) as desk:
+        await desk.scan(["SPY"])
+    told = []
+    young = changed(few, scan={"max_chain_age": DAY})
+    async with Desk(young, watch=lambda event: told.append(event.text)) as desk:
+        result = await desk.scan(["SPY"])
+
+    assert result.proposals
+    assert not any("legs again" in text for text in told)
+
+
+async def test_a_sampled_symbol_that_did_not_answer_is_partial(few, gateway):
+    """Calls that stay silent are said to be missing, and the other symbol is whole."""
+    gateway.add(SILENT_CALLS)
+    async with Desk(few) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+
+    assert result.partial == ("QQQ",)
+    assert "options missing: no answer" in outcome_of(result, "QQQ").cut
+    assert outcome_of(result, "SPY").cut == ""
+    assert all(leg.price_source == "true" for leg in quoted_legs(result))
+
+
+async def test_a_sampled_scan_that_is_stopped_says_so_and_leaves_no_line(few, gateway):
+    """Interrupted in its rounds it shows what it has, as partial, and cancels what is open."""
+
+    def stop(event):
+        if event.kind == "stage" and event.text.startswith("round 1"):
+            desk.interrupt()
+
+    async with Desk(few, watch=stop) as desk:
+        result = await desk.scan(["SPY", "QQQ"])
+
+    assert result.partial
+    assert (gateway.lines_open, gateway.leaked) == (0, 0)
+    assert all(leg.price_source == "true" for leg in quoted_legs(result))
+
+
+async def test_order_and_end_are_said_before_anything_is_asked(few, gateway):
+    """The first word names the symbols in their order, the messages and when it will be over."""
+    told = []
+    async with Desk(few, watch=told.append) as desk:
+        await desk.scan(["QQQ", "SPY"])
+
+    stages = [event.text for event in told if event.kind == "stage" and not event.symbol]
+    assert stages[0].startswith("2 symbols: QQQ, SPY; about ")
+    assert "messages, done by about " in stages[0]
+
+
+async def test_exhaustive_asks_for_every_listed_option(given, gateway):
+    """Unthinned, however few contracts the settings allow."""
+    every = changed(given, scan={"method": "exhaustive"})
+    async with Desk(every) as desk:
+        await desk.scan(["SPY"])
+        chain = await (await desk.store()).chains.load("SPY", whole=True)
+
+    assert len(chain) > 3 * given.scan.max_contracts
+    assert not any("thinned" in note for note in chain.notes)

@@ -123,15 +123,14 @@ def test_density_of_a_smile_prices_its_own_options():
     assert found.mean == pytest.approx(FORWARD, rel=1e-12)
 
 
-def test_forecast_of_the_markets_own_volatility_is_the_market():
-    """With the forecast equal to the market's volatility both value every option alike."""
+def test_a_view_that_changes_nothing_is_the_market():
+    """At the market's volatility and without drift it is the same density."""
     market = mixture()
     strike = np.linspace(70.0, 130.0, 61)
 
-    same = density.forecast(market, market.volatility)
-    nearly = density.forecast(market, market.volatility * (1 + 1e-12))
+    nearly = density.viewed(market, volatility=1.0 + 1e-12)
 
-    assert_allclose(same.put_value(strike), market.put_value(strike), rtol=1e-12)
+    assert density.viewed(market) is market
     assert_allclose(nearly.put_value(strike), market.put_value(strike), atol=1e-8)
 
 
@@ -144,23 +143,9 @@ def test_equal_volatility_gives_a_spy_put_spread_no_edge():
     def spread(d):
         return 100.0 * (d.put_value(560.0) - d.put_value(550.0))
 
-    same = density.forecast(market, market.volatility)
+    same = density.viewed(market, volatility=1.0)
     assert spread(same) == pytest.approx(spread(market), abs=1e-9)
     assert abs(spread(flat) - spread(market)) > 5.0
-
-
-def test_forecast_against_the_volatility_at_the_money():
-    """Measured at the money, a forecast equal to the market's changes nothing, skew or not."""
-    market = density.from_smile(skewed_smile())
-
-    level = market.volatility_at_money
-    same = density.forecast(market, level, market_sigma=level)
-    wider = density.forecast(market, 1.2 * level, market_sigma=level)
-
-    assert level == pytest.approx(SIGMA, abs=1e-4)
-    assert market.volatility > 1.02 * level
-    assert same is market
-    assert wider.volatility == pytest.approx(1.2 * market.volatility, rel=1e-9)
 
 
 @given(
@@ -185,29 +170,66 @@ def test_density_of_a_fitted_slice_is_a_distribution(a, b, rho, sigma):
     assert_allclose(value, slice_.value(strike, False), atol=2e-6 * FORWARD)
 
 
-@given(ratio=st.floats(0.3, 3.0))
+@given(ratio=st.floats(0.3, 3.0), drift=st.floats(-0.5, 0.5))
 @examples(30)
-def test_forecast_keeps_shape_and_forward(ratio):
-    """Rescaling hits the asked volatility, keeps the mean on the forward and keeps the skewness."""
+def test_a_view_keeps_the_shape(ratio, drift):
+    """It has the volatility asked for, its mean where the drift takes it, and the same skewness."""
     market = mixture()
 
-    found = density.forecast(market, market.volatility * ratio)
+    found = density.viewed(market, volatility=ratio, drift=drift)
 
     assert found.volatility == pytest.approx(market.volatility * ratio, rel=1e-9)
-    assert found.mean == pytest.approx(market.forward, rel=1e-12)
+    assert found.mean == pytest.approx(market.forward * np.exp(drift * TAU), rel=1e-12)
     score = (np.log(found.price) - found.mean_log) / found.std_log
     assert_allclose(score, (np.log(market.price) - market.mean_log) / market.std_log, atol=1e-9)
 
 
-def test_forecast_volatility_blends_what_is_present():
-    """Half IV30, half the mean of the historical volatilities present; one side alone stands."""
-    hv = [[0.10, np.nan, 0.20], [np.nan, np.nan, np.nan], [0.3, 0.3, 0.3]]
+def test_a_lognormal_view_is_lognormal():
+    """A lognormal market at .9 of its volatility and 2 % of drift is the lognormal of those."""
+    market = density.lognormal(FORWARD, TAU, SIGMA)
+    strike = np.linspace(80.0, 120.0, 41)
 
-    found = density.forecast_volatility([0.25, 0.25, np.nan], hv)
+    found = density.viewed(market, volatility=0.9, drift=0.02)
 
-    assert_allclose(found, [0.20, 0.25, 0.30])
-    assert density.forecast_volatility(0.2, 0.1, 0.25) == pytest.approx(0.175)
-    assert np.isnan(density.forecast_volatility(np.nan, np.nan))
+    expected = density.lognormal(FORWARD * np.exp(0.02 * TAU), TAU, 0.9 * SIGMA)
+    assert_allclose(found.put_value(strike), expected.put_value(strike), atol=1e-9 * FORWARD)
+
+
+@given(share=st.floats(0.01, 0.99))
+@examples(20)
+def test_expectations_of_a_mixture_are_mixed(share):
+    """Probabilities and option values are the weighted ones, to the width of a cell."""
+    market, view = mixture(), density.viewed(mixture(), volatility=0.7, drift=0.3)
+    strike = np.linspace(60.0, 140.0, 81)
+
+    found = density.mixture(market, view, share)
+
+    below = (1.0 - share) * market.probability_below(strike) + share * view.probability_below(
+        strike
+    )
+    value = (1.0 - share) * market.put_value(strike) + share * view.put_value(strike)
+    assert_allclose(found.probability_below(strike), below, atol=1e-5)
+    assert_allclose(found.put_value(strike), value, atol=1e-6 * FORWARD)
+
+
+def test_a_mixture_of_one_is_that_one():
+    """Nothing of the other, or nothing but it."""
+    market, view = mixture(), density.viewed(mixture(), volatility=0.7)
+
+    assert density.mixture(market, view, 0.0) is market
+    assert density.mixture(market, view, 1.0) is view
+
+
+def test_probabilities_may_be_counts():
+    """A cdf that runs from 3 to 1,003 is that from 0 to 1."""
+    price = np.linspace(80.0, 120.0, 41)
+    share = np.linspace(0.0, 1.0, 41)
+
+    counts = density.from_arrays(price, 3.0 + 1000.0 * share, tau=TAU)
+
+    same = density.from_arrays(price, share, tau=TAU)
+    assert_allclose(counts.cdf, same.cdf, atol=1e-12)
+    assert counts.mean == pytest.approx(same.mean)
 
 
 @pytest.mark.parametrize(
@@ -216,11 +238,12 @@ def test_forecast_volatility_blends_what_is_present():
         (lambda: density.lognormal(-1.0, TAU, SIGMA), "forward must be > 0"),
         (lambda: density.lognormal(100.0, 0.0, SIGMA), "tau must be > 0"),
         (lambda: density.lognormal(100.0, TAU, np.nan), "sigma must be > 0"),
-        (lambda: density.forecast(mixture(), 0.0), "sigma must be > 0"),
+        (lambda: density.viewed(mixture(), volatility=0.0), "volatility must be > 0"),
+        (lambda: density.viewed(mixture(), drift=np.nan), "drift must be finite"),
         (lambda: density.from_arrays([1.0, 3.0, 2.0], [0.0, 0.5, 1.0], tau=TAU), "ascending"),
         (lambda: density.from_arrays([1.0, 2.0], [1.0, 0.5], tau=TAU), "never fall"),
         (lambda: density.from_arrays([1.0, 2.0], [0.0, 0.5, 1.0], tau=TAU), "share shape"),
-        (lambda: density.forecast_volatility(0.2, 0.2, 1.5), "weight must be in"),
+        (lambda: density.mixture(mixture(), mixture(), 1.5), "share must be in"),
         (
             lambda: density.Density(np.array([1.0, 2.0, 4.0]), np.array([0.0, 0.5, 1.0]), 9.0, 1.0),
             "mean must equal forward",

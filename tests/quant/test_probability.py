@@ -212,9 +212,9 @@ def test_stock_bought_at_spot_has_no_expected_profit():
 
 
 def test_equal_volatility_gives_both_densities_the_same_ev():
-    """When the forecast has the market's volatility, no trade has an edge of its own."""
+    """When a view has the market's volatility, no trade has an edge of its own."""
     market = mixture()
-    same = density.forecast(market, market.volatility * (1.0 + 1e-13))
+    same = density.viewed(market, volatility=1.0 + 1e-13)
     rng = np.random.default_rng(5)
     strike = rng.integers(80, 120, (200, 4)).astype(float)
     shape = payoff.segments(strike, rng.random((200, 4)) < 0.5, rng.integers(-2, 3, (200, 4)))

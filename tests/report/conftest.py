@@ -65,11 +65,11 @@ def condor() -> Proposal:
         max_profit=float(figures.max_profit), max_loss=float(figures.max_loss),
         breakevens=tuple(float(one) for one in figures.breakevens if math.isfinite(one)),
         margin=1000.0 - credit, margin_requirement=1000.0, profit=credit, rom=0.21, rom_30d=0.22,
-        pos=0.71, pos_market=0.68, ev=12.5, ev_market=-8.0, ev_30d=0.018, cvar95=690.0,
+        pos=0.68, ev=-8.0, ev_30d=0.018, cvar95=690.0,
         risk_reward=0.25, edge=6.0, edge_error=4.0, delta=-1.0, gamma=-0.8, vega=-42.0, theta=9.5,
         theta_margin=0.013, liquidity=0.9, score=63.4, grade=Grade.B,
         parts=(ScorePart(name="pos", points=30.0), ScorePart(name="rom", points=33.4)),
-        forecast_volatility=0.15, market_volatility=IV,
+        market_volatility=IV,
         curve=tuple(CurvePoint(price=x, profit=float(y)) for x, y in curve),
         notes=("next earnings: unknown",),
     )  # fmt: skip

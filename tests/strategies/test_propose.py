@@ -13,15 +13,15 @@ from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
 from support import random_chains, recorded_chains
-from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeights, Settings
+from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeights, Settings, View
 from tomic.errors import ConfigError, UsageError
 from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
-from tomic.quant import density, probability
-from tomic.strategies import candidates, measures, propose, search
+from tomic.quant import density, payoff, probability
+from tomic.strategies import candidates, measures, proposals, propose, search, why_not
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.measures import Batch
-from tomic.strategies.pricing import board as boards
+from tomic.strategies.pricing import board as boards, outlooks
 from tomic.strategies.proposals import prospect
 from tomic.strategies.propose import walk, walk_each_strategy
 from tomic.strategies.scoring import PortfolioFit
@@ -206,13 +206,33 @@ def test_market_density_gives_no_expected_value():
                 assert_allclose(probability.ev(market, form), expected, atol=slack)
 
 
-def test_forecast_like_the_market_changes_nothing(plain):
-    """With HV equal to IV30 both densities are one, and so are their figures."""
-    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.40)
+@pytest.mark.parametrize(
+    ("name", "mood"), [("iron_condor", "rich"), ("short_put_spread", "rich"), ("calendar", "cheap")]
+)
+def test_what_a_seller_looks_at_first(plain, name, mood):
+    """The largest delta sold, and how many expected moves the nearest breakeven is away."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.38, **INSIDE[mood])
+    board = boards.prepare(plain, vol, Settings())
 
-    for one in propose.propose(plain, vol, top=40).proposals:
-        assert one.ev == pytest.approx(one.ev_market, abs=1e-9 * one.spot * 100)
-        assert one.pos == one.pos_market
+    found = propose.propose(plain, vol, strategies=[name]).proposals
+
+    assert found
+    for one in found:
+        outlook = board.outlooks[one.expiry]
+        move = outlook.forward * outlook.atm_iv * math.sqrt(one.tau)
+        away = min(abs(price - one.spot) for price in one.breakevens)
+        assert one.expected_move == pytest.approx(move, rel=1e-12)
+        assert one.distance == pytest.approx(away / move, rel=1e-12)
+        assert one.short_delta == max(abs(leg.delta) for leg in one.legs if leg.quantity < 0)
+
+
+def test_no_breakeven_is_no_distance(plain):
+    """A trade that cannot turn has no distance; one that turns at the spot has one of nothing."""
+    board = boards.prepare(plain, random_chains.snapshot(plain), Settings())
+    first = next(iter(board.outlooks.values()))
+
+    assert proposals.distance([], board, first) is None
+    assert proposals.distance([board.spot], board, first) == 0.0
 
 
 def test_nan_leg_never_wins(plain):
@@ -278,7 +298,7 @@ def test_mirrored_quotes_give_mirrored_trades():
     cdf = np.cumsum(bump + bump[::-1]) - 0.5 * (bump + bump[::-1])
     law = density.from_arrays(centre + spread, cdf, tau=32 / 365, forward=centre, points=60_001)
     day = chain.expiries[0]
-    outlook = dataclasses.replace(board.outlooks[day], forward=centre, market=law, forecast=law)
+    outlook = dataclasses.replace(board.outlooks[day], forward=centre, market=law)
     strike = 2.0 * np.round(np.asarray(chain["strike"]) / 2.0)
     keep = np.unique(strike * 10 + chain.is_call, return_index=True)[1]
     trimmed = chain.where(np.isin(np.arange(len(chain)), keep))
@@ -292,7 +312,11 @@ def test_mirrored_quotes_give_mirrored_trades():
     found = []
     for one in (trimmed, swapped):
         made = boards.prepare(one, random_chains.snapshot(one), Settings())
-        made = dataclasses.replace(made, outlooks={day: outlook}, liquidity=np.full(len(one), 0.9))
+        made = dataclasses.replace(
+            made, outlooks={day: outlook}, liquidity=np.full(len(one), 0.9),
+            # The smile that the quotes are held against is not mirrored.
+            doubted=np.zeros(len(one)),
+        )  # fmt: skip
         found.append(search.search(made, [CATALOGUE["iron_condor"]], keep=3).hits)
 
     for hit, image in zip(*found, strict=True):
@@ -332,7 +356,7 @@ def test_nearest_miss_of_a_rule(plain):
     assert miss.limit == 0.98
     board = boards.prepare(plain, vol, Settings())
     hits = search.search(board, [CATALOGUE[name] for name in names], keep=search.ALL).hits
-    best = max(float(hit.components[1]) for hit in hits)
+    best = max(float(hit.components[0]) for hit in hits)
     assert miss.observed == pytest.approx(best, abs=1e-6)
     assert "PoS" in miss.message
 
@@ -378,6 +402,25 @@ def test_costs_are_entry_only(plain):
 
     for one in propose.propose(plain, vol, settings=free).proposals:
         assert one.credit == pytest.approx(one.credit_mid)
+
+
+def test_costs_and_margin_abroad_are_those_of_the_currency_or_say_so(plain):
+    """A commission of its own for euros; without one the dollar's number counts, with a note."""
+    underlying = plain.underlying.model_copy(update={"currency": "EUR"})
+    chain = dataclasses.replace(plain, underlying=underlying)
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.38, **INSIDE["rich"])
+    costs = CostsSettings(commissions={"EUR": 2.0})
+
+    (usual, *_) = propose.propose(chain, vol, strategies="iron_condor").proposals
+    own = propose.propose(
+        chain, vol, strategies="iron_condor", settings=Settings(costs=costs)
+    ).proposals[0]
+
+    assert usual.commission == pytest.approx(4 * 0.65)
+    assert own.commission == pytest.approx(4 * 2.0)
+    assert any("margin by American rules" in note for note in own.notes)
+    assert any("set costs.commissions.EUR" in note for note in usual.notes)
+    assert not any("costs.commissions" in note for note in own.notes)
 
 
 def test_expiry_beyond_earnings(plain):
@@ -653,3 +696,161 @@ def test_by_strategy():
     assert [(one.hit.template.name, one.score) for one in chosen] == [
         ("iron_condor", 70.0), ("iron_condor", 40.0), ("collar", 60.0), ("collar", 50.0),
     ]  # fmt: skip
+
+
+# -- the market's density, views, and how far quotes are believed ----------------------------------
+
+
+def judged(chain, **settings):
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.36)
+    return vol, boards.prepare(chain, vol, Settings(**settings))
+
+
+def every_hit(board, *names):
+    return search.search(board, [CATALOGUE[name] for name in names], keep=search.ALL)
+
+
+def test_a_view_stands_beside_the_market_and_moves_nothing(plain):
+    """Its PoS and EV are the kernels' under its density; rank and score are as without it."""
+    vol, board = judged(plain)
+    view = View(volatility=0.8, drift=0.1)
+
+    seen = propose.propose(plain, vol, view=view, top=20).proposals
+    blind = propose.propose(plain, vol, top=20).proposals
+
+    assert [(one.trade, one.score, one.ev) for one in seen] == [
+        (one.trade, one.score, one.ev) for one in blind
+    ]
+    assert all(one.view is None for one in blind)
+    for one in seen:
+        law = density.viewed(board.outlooks[one.expiry].market, volatility=0.8, drift=0.1)
+        if one.last_expiry > one.expiry or one.strategy in ("covered_call", "collar"):
+            continue
+        legs = [leg for leg in one.legs if leg.sec_type == "OPT"]
+        form = payoff.segments(
+            [leg.strike for leg in legs], [leg.right == "C" for leg in legs],
+            [leg.quantity for leg in legs], credit=one.credit,
+            discount=board.outlooks[one.expiry].discount, multiplier=100.0,
+        )  # fmt: skip
+        assert one.view.pos == pytest.approx(float(probability.pos(law, form)), abs=1e-9)
+        trusted = one.ev - one.ev_quotes
+        assert one.view.ev == pytest.approx(float(probability.ev(law, form)) + trusted, abs=1e-6)
+
+
+@pytest.mark.parametrize("trust", [0.5, 1.0])
+def test_a_trusted_view_ranks(plain, trust):
+    """PoS and EV of the score are (1 - t) of the market's and t of the view's."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    settings = Settings(view={"trust": trust, plain.symbol: {"volatility": 0.8, "drift": 0.1}})
+
+    found = propose.propose(plain, vol, settings=settings, top=20)
+
+    for one in found.proposals:
+        points = {part.name: part.points for part in one.parts}
+        pos = (1.0 - trust) * one.pos + trust * one.view.pos
+        ev = (1.0 - trust) * one.ev + trust * one.view.ev
+        assert points["pos"] == pytest.approx(25.0 * pos, abs=2e-3)
+        part = 75.0 / (1.0 + math.exp(-ev / one.cvar95 / 0.02))
+        assert points["ev"] == pytest.approx(part, abs=2e-2)
+
+
+def test_a_robust_score_takes_half_a_usual_miss_of_volatility(plain):
+    """EV less .14 |dEV / d ln sigma|, here by densities a per mille wider and narrower."""
+    _, board = judged(plain, score={"robust": True})
+
+    hits = every_hit(board, "short_put_spread", "iron_condor").hits
+
+    for hit in hits[:40]:
+        batch = proposals.batch_of(hit)
+        form = measures.shape(batch, board, measures.credits(batch, board)[0])
+        market = board.outlooks[hit.expiries[0]].market
+        wide, narrow = (
+            probability.ev(density.viewed(market, volatility=ratio), form)[0]
+            for ratio in (1.001, 0.999)
+        )
+        ev = hit.ev - 0.14 * abs(wide - narrow) / 0.002
+        part = 1.0 / (1.0 + math.exp(-ev / hit.tail_loss / 0.02))
+        assert hit.components[1] == pytest.approx(part, abs=2e-4)
+
+
+def test_cvar_lies_between_its_bounds(plain):
+    """Of every candidate of every strategy of one expiry."""
+    _, board = judged(plain)
+
+    for batch in search.batches(board, list(CATALOGUE.values())):
+        figures = measures.measure(batch, board)
+        known = np.flatnonzero(np.isfinite(figures.ev))
+        figures, batch = figures.take(known), batch.take(known)
+        below = np.stack((figures.loss_chance, figures.mean_loss))
+        tail = measures.tail_loss(batch, board, figures.credit, below)
+        least, most = measures.tail_loss_bounds(figures)
+        slack = 1e-7 * (1.0 + np.abs(tail))
+        assert np.all(least <= tail + slack)
+        assert np.all(tail <= most + slack)
+
+
+def test_mids_on_the_smile_cost_their_costs(plain):
+    """A trade whose legs are quoted at the smile's values expects minus its costs, and no more."""
+    _, board = judged(plain)
+    half = board.prices.half_spread
+    fair = plain.with_columns(bid=board.value - half, ask=board.value + half)
+    fair_vol, again = judged(fair)
+
+    for one in propose.propose(fair, fair_vol, top=20).proposals:
+        costs = one.credit_mid - one.credit
+        if one.last_expiry == one.expiry:
+            assert one.ev == pytest.approx(-costs, abs=0.02 * costs + 2e-6 * 100 * again.spot)
+
+
+def test_percentiles_are_over_all_symbols(plain):
+    """Two symbols, one strategy: the share of both symbols' candidates that score lower."""
+    other = random_chains.chain(6, spot=100.0, sigma=0.40, strikes=31, gaps=False)
+    vols = [random_chains.snapshot(one, iv30=0.40, hv30=0.36) for one in (plain, other)]
+    evaluations = [
+        propose.evaluate(chain, vol, strategies=["short_put_spread"])
+        for chain, vol in zip((plain, other), vols, strict=True)
+    ]
+
+    found = propose.rank(evaluations, top=4)
+
+    scores = np.array(
+        [
+            hit.score
+            for chain, vol in zip((plain, other), vols, strict=True)
+            for hit in every_hit(boards.prepare(chain, vol, Settings()), "short_put_spread").hits
+        ]
+    )
+    assert sum(sum(one.standings["short_put_spread"]) for one in evaluations) == scores.size
+    for one in found.proposals:
+        exact = (scores < one.score - 1e-9).sum() / (scores.size - 1)
+        # Bins, and upper bounds of what cannot be among the best.
+        assert exact - 0.03 <= one.percentile <= exact + 0.01
+
+
+def test_what_cannot_lose_is_no_gift(plain):
+    """A put spread quoted for more than its width is taken for a wrong price: C at best."""
+    sold, bought, day = 95.8, 94.9, plain.expiries[0]
+    fair = plain["strike"] == sold
+    high = np.where(fair & ~plain.is_call, plain["bid"] + 1.3, plain["bid"])
+    ask = np.where(fair & ~plain.is_call, plain["ask"] + 1.3, plain["ask"])
+    wrong = plain.with_columns(bid=high, ask=ask)
+    vol = random_chains.snapshot(wrong, iv30=0.40, hv30=0.36)
+
+    review = why_not.explain_trade(
+        wrong, vol, f"short_put_spread {sold:g}/{bought:g} {day}", Settings()
+    )
+
+    assert review.proposal.max_loss == 0.0
+    assert review.proposal.grade in ("C", "D")
+    assert any("mispriced or unfillable" in note for note in review.proposal.notes)
+
+
+def test_history_far_from_what_options_say_is_a_note():
+    """HV30 beyond what realised volatility usually is of IV30 is told, and changes no figure."""
+    at = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    near, far = (VolSnapshot(symbol="SPY", as_of=at, iv30=0.20, hv30=hv) for hv in (0.19, 0.30))
+
+    assert outlooks.history_note(near, near.iv30) == ""
+    assert outlooks.history_note(far, far.iv30).startswith("HV30 30.0% is far from IV30 20.0%")
+    assert "expected is 18.8%, mostly 14.1% to 25.0%" in outlooks.history_note(far, far.iv30)
+    assert outlooks.history_note(far, None) == ""

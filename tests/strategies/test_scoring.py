@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from support import random_chains
 from tomic.config import ScoreSettings, ScoreWeights, Settings
-from tomic.models import Grade
 from tomic.quant import payoff
 from tomic.strategies import propose, scoring
 
@@ -18,9 +19,8 @@ fraction = st.floats(0.01, 0.999)
 value = st.floats(-1e4, 1e4)
 
 
-def figures(profit=100.0, margin=400.0, pos=0.7, ev=5.0, tail=300.0, liquidity=0.9, dte=30.0):
-    arrays = (np.array([float(x)]) for x in (profit, margin, pos, ev, tail, liquidity))
-    return scoring.ScoreFigures(*arrays, dte)
+def figures(pos=0.7, ev=5.0, tail=300.0, liquidity=0.9):
+    return scoring.ScoreFigures(*(np.array([float(x)]) for x in (pos, ev, tail, liquidity)))
 
 
 def score(**changes):
@@ -28,55 +28,37 @@ def score(**changes):
 
 
 def test_definition():
-    """100 L (.30 rom/(rom+.1) + .25 PoS + .30/(1+exp(-ev/.02)) + .15 rr/(rr+1)), by hand."""
-    rom, ev, rr = 0.25, 0.0125, 100.0 / 300.0
-    expected = 0.30 * rom / (rom + 0.1) + 0.25 * 0.7
-    expected += 0.30 / (1.0 + np.exp(-ev / 0.02)) + 0.15 * rr / (rr + 1.0)
+    """100 L (.25 PoS + .75 / (1 + exp(-EV / CVaR95 / .02))), by hand."""
+    expected = 0.25 * 0.7 + 0.75 / (1.0 + math.exp(-5.0 / 300.0 / 0.02))
 
     assert score() == pytest.approx(100.0 * 0.9 * expected)
 
 
-def test_half_as_long_counts_twice():
-    """Return and EV are per 30 days: 15 days with half of both score alike."""
-    assert score(profit=50.0, ev=2.5, tail=150.0, dte=15.0) == pytest.approx(score())
+def test_what_is_risked_is_the_unit():
+    """Twice the expected value at twice the tail loss is the same score."""
+    assert score(ev=10.0, tail=600.0) == pytest.approx(score())
 
 
-def test_less_than_a_day_counts_as_one():
-    """On its last day 100 on 400 is 7.5 per 30 days and EV 5 is .375, as the day before."""
-    found = scoring.components(figures(dte=0.0), SCORE)[:, 0]
+@pytest.mark.parametrize(("ev", "part"), [(0.01, 1.0), (0.0, 0.5), (-0.01, 0.0)])
+def test_nothing_to_lose_is_the_limit(ev, part):
+    """Where no outcome loses, the sign of the expected value decides, as the limit does."""
+    found = scoring.components(figures(ev=ev, tail=0.0), SCORE)[1, 0]
 
-    assert found == pytest.approx([7.5 / 7.6, 0.7, 1.0 / (1.0 + np.exp(-0.375 / 0.02)), 0.25])
-    assert score(dte=0.0) == score(dte=1.0)
-
-
-def test_a_cent_at_risk_has_a_reward():
-    """Profit .50 against a tail loss of .25 is two thirds of what is at stake, however small."""
-    assert scoring.components(figures(profit=0.5, tail=0.25), SCORE)[3, 0] == pytest.approx(2 / 3)
+    assert found == part
+    assert scoring.components(figures(ev=ev, tail=1e-9), SCORE)[1, 0] == pytest.approx(part)
 
 
-def test_nothing_to_win_or_lose_has_no_score():
-    """A trade without profit and without loss has no ratio of the two: NaN, without a warning."""
-    assert np.isnan(score(profit=0.0, tail=0.0))
-
-
-@given(positive, positive, fraction, value, st.floats(0.0, 1e5), fraction, st.floats(0.01, 100.0))
-def test_more_profit_never_lowers(profit, margin, pos, ev, tail, liquidity, more):
-    """
-    Higher credit: more profit and EV, less margin and tail loss, no lower PoS.
-
-    Of any trade whose expected loss is not more than its whole margin.
-    """
-    common = {"liquidity": liquidity, "dte": 30.0}
-    more = min(more, 0.9 * margin)
-    before = score(profit=profit, margin=margin, pos=pos, ev=ev, tail=tail, **common)
+@given(fraction, value, st.floats(0.01, 1e5), fraction, st.floats(0.01, 100.0))
+def test_more_credit_never_lowers(pos, ev, tail, liquidity, more):
+    """Higher credit: more EV, less tail loss, no lower PoS; of any trade that wins on average."""
+    before = score(pos=pos, ev=abs(ev), tail=tail, liquidity=liquidity)
 
     after = score(
-        profit=profit + more, margin=margin - more, pos=min(pos + 0.001, 1.0), ev=ev + more,
-        tail=max(tail - more, 0.0), **common,
+        pos=min(pos + 0.001, 1.0), ev=abs(ev) + more, tail=max(tail - more, 0.0),
+        liquidity=liquidity,
     )  # fmt: skip
 
-    if ev >= -margin:
-        assert after >= before
+    assert after >= before
 
 
 @given(fraction, fraction)
@@ -86,12 +68,10 @@ def test_liquidity_scales(one, other):
     assert score(liquidity=low) <= score(liquidity=high)
 
 
-@pytest.mark.parametrize(
-    "field", [{"profit": 1.0}, {"pos": 0.001}, {"ev": 0.01}, {"liquidity": 0.001}]
-)
+@pytest.mark.parametrize("field", [{"pos": 0.001}, {"ev": 0.01}, {"liquidity": 0.001}])
 def test_nothing_is_clipped(field):
     """A little more of anything is a little more score, also far up."""
-    best = {"profit": 5000.0, "pos": 0.99, "ev": 25.0, "liquidity": 0.99, "tail": 1.0}
+    best = {"pos": 0.99, "ev": 25.0, "liquidity": 0.99, "tail": 50.0}
     ((name, step),) = field.items()
 
     assert score(**{**best, name: best[name] + step}) > score(**best)
@@ -100,7 +80,7 @@ def test_nothing_is_clipped(field):
 def test_missing_figure_has_no_score():
     """NaN in, NaN out: such a trade can win nothing."""
     assert np.isnan(score(ev=np.nan))
-    assert np.isnan(score(profit=np.nan))
+    assert np.isnan(score(pos=np.nan))
 
 
 def test_parts_add_up():
@@ -111,25 +91,25 @@ def test_parts_add_up():
     )
 
     names = [part.name for part in parts]
-    assert names == ["rom", "pos", "ev", "risk_reward", "liquidity", "fit", "correlation"]
+    assert names == ["pos", "ev", "liquidity", "fit", "correlation"]
     assert sum(part.points for part in parts) == pytest.approx(score() * 0.8 * 0.9)
-    assert all(part.points < 0.0 for part in parts[4:])
+    assert all(part.points < 0.0 for part in parts[2:])
 
 
 def test_parts_by_hand():
     """
-    .5, .8, .6, .4 under .30, .25, .30, .15 are 15 + 20 + 18 + 6 = 59 points.
+    .8 and .6 under .25 and .75 are 20 + 45 = 65 points.
 
     Of those, liquidity .9 takes a tenth, a fit of .8 a fifth of the rest, a correlation a tenth of
-    what is left then: 5.9, 10.62 and 4.248.
+    what is left then: 6.5, 11.7 and 4.68.
     """
-    components = np.array([0.5, 0.8, 0.6, 0.4])
+    components = np.array([0.8, 0.6])
 
     plain = scoring.parts(components, SCORE, liquidity=1.0)
     cut = scoring.parts(components, SCORE, liquidity=0.9, fit=0.8, penalty=0.1)
 
-    assert [part.points for part in plain] == pytest.approx([15.0, 20.0, 18.0, 6.0, 0.0, 0.0])
-    assert [part.points for part in cut[4:]] == pytest.approx([-5.9, -10.62, -4.248])
+    assert [part.points for part in plain] == pytest.approx([20.0, 45.0, 0.0, 0.0])
+    assert [part.points for part in cut[2:]] == pytest.approx([-6.5, -11.7, -4.68])
 
 
 def test_weights_of_the_original():
@@ -137,7 +117,7 @@ def test_weights_of_the_original():
     original = ScoreSettings(definition="original", weights=ScoreWeights(pos=1.0))
 
     assert scoring.weights(original).tolist() == [0.40, 0.25, 0.20, 0.15]
-    assert scoring.weights(SCORE).tolist() == [0.30, 0.25, 0.30, 0.15]
+    assert scoring.weights(SCORE).tolist() == [0.25, 0.75]
 
 
 def test_weights_are_settings():
@@ -147,12 +127,42 @@ def test_weights_are_settings():
 
 
 @pytest.mark.parametrize(
-    ("points", "grade"),
-    [(70.0, Grade.A), (69.99, Grade.B), (55.0, Grade.B), (45.0, Grade.C), (44.9, Grade.D)],
+    ("standing", "grade"),
+    [(1.0, "A"), (0.9, "A"), (0.899, "B"), (0.7, "B"), (0.4, "C"), (0.39, "D"), (None, "C")],
 )
-def test_grades(points, grade):
-    """A from 70, B from 55, C from 45."""
-    assert scoring.grade(points, SCORE) is grade
+def test_grades(standing, grade):
+    """A from 90 % of the others, B from 70 %, C from 40 %; without others C."""
+    assert scoring.grade(standing, SCORE).value == grade
+
+
+@pytest.mark.parametrize(("standing", "grade"), [(1.0, "C"), (0.5, "C"), (0.1, "D")])
+def test_a_grade_may_be_capped(standing, grade):
+    """What something speaks against is C at best, and no better for it."""
+    assert scoring.grade(standing, SCORE, capped=True).value == grade
+
+
+def test_percentile_by_hand():
+    """Of 40, 45, 50, 55 and 60, three of the four others are below 55, and all of them below 60."""
+    counts = scoring.counted(np.array([40.0, 45.0, 50.0, 55.0, 60.0, np.nan]))
+
+    assert counts.sum() == 5
+    assert scoring.percentile(counts, 55.0) == 0.75
+    assert scoring.percentile(counts, 60.0) == 1.0
+    assert scoring.percentile(counts, 40.0) == 0.0
+    assert scoring.percentile(scoring.counted(np.array([50.0])), 50.0) is None
+
+
+@given(st.lists(st.floats(0.0, 100.0), min_size=2, max_size=300), st.data())
+def test_percentiles_of_bins_are_those_of_the_scores(scores, data):
+    """They differ by what shares a bin of a tenth of a point, and no more."""
+    chosen = data.draw(st.sampled_from(scores))
+    known = np.array(scores)
+    near = np.abs(known - chosen) <= 0.1
+
+    found = scoring.percentile(scoring.counted(known), chosen)
+
+    exact = (known < chosen).sum() / (known.size - 1)
+    assert abs(found - exact) <= near.sum() / (known.size - 1)
 
 
 def structure(legs, credit, **stock):
@@ -268,4 +278,5 @@ def test_a_scan_can_rank_by_it():
     assert found.proposals
     for one in found.proposals:
         assert sum(part.points for part in one.parts) == pytest.approx(one.score)
+        assert [part.name for part in one.parts[:4]] == ["rom", "pos", "ev", "risk_reward"]
         assert one.parts[4].points == 0.0

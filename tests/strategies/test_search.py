@@ -119,10 +119,10 @@ def test_recorded_chains_give_what_brute_force_gives(name):
 LOT, DISCOUNT, SPOT = 100.0, 0.996, 500.0
 SMILE = smile.Smile(SPOT, 30 / 365, DISCOUNT, a=0.0012, b=0.03, rho=-0.6, m=0.01, sigma=0.06)
 MARKET = density.from_smile(SMILE)
-LAW = density.forecast(MARKET, 0.9 * MARKET.volatility)
+LAW = density.viewed(MARKET, volatility=0.9)
 
 
-def made(count, seed, *, two_spreads=True, dte=30):
+def made(count, seed, *, two_spreads=True):
     """All vertical spreads of *count* strikes around the money, with noisy quotes."""
     rng = np.random.default_rng(seed)
     strike = SPOT + np.arange(count) - count // 2.0
@@ -137,11 +137,13 @@ def made(count, seed, *, two_spreads=True, dte=30):
         sides.append(
             search.Spreads(
                 strike[sold], np.abs(strike[sold] - strike[bought]), credit,
-                credit - owed[sold] + owed[bought], (liquidity[sold] * liquidity[bought]) ** 0.25,
+                credit - owed[sold] + owed[bought],
+                credit - owed[sold] + owed[bought] + rng.normal(0.0, 4.0, sold.size),
+                (liquidity[sold] * liquidity[bought]) ** 0.25,
                 np.stack((sold, bought), axis=1), call,
             )
         )  # fmt: skip
-    terms = search.CondorTerms(LAW, ScoreSettings(), dte, LOT * DISCOUNT, LOT, two_spreads)
+    terms = search.CondorTerms(LAW, ScoreSettings(), LOT * DISCOUNT, LOT, two_spreads)
     return search.CondorSearch(*sides, terms)
 
 
@@ -164,8 +166,10 @@ def measured(condors):
     below = probability.shortfall(LAW, form)
     tail = np.where(below.probability > 0.05, probability.cvar(LAW, form), below.mean / 0.05)
     figures = scoring.ScoreFigures(
-        payoff.profile(form).max_profit, need.net, probability.pos(LAW, form),
-        probability.ev(LAW, form), tail, puts.liquidity[put] * calls.liquidity[call], terms.dte,
+        probability.pos(LAW, form),
+        probability.ev(LAW, form)
+        + puts.ev[put] - puts.mean[put] + calls.ev[call] - calls.mean[call],
+        tail, puts.liquidity[put] * calls.liquidity[call],
     )  # fmt: skip
     score = np.where((credit > 0.0) & (need.net > 0.0), scoring.total(figures, terms.score), -1.0)
     order = np.lexsort((call, put, -score))
@@ -176,7 +180,7 @@ def measured(condors):
 @pytest.mark.parametrize("seed", range(3))
 def test_best_are_the_best(seed, two_spreads):
     """Of all condors of 18 strikes the best ten, legs and scores."""
-    condors = made(18, seed, two_spreads=two_spreads, dte=20 + 10 * seed)
+    condors = made(18, seed, two_spreads=two_spreads)
     put, call, score = measured(condors)
 
     top = condors.best(10)

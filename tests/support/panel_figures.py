@@ -202,8 +202,8 @@ def proposal(**changes: object) -> Proposal:
         "tau": 28 / 365, "last_expiry": DECEMBER, "legs": legs, "credit": 138.0,
         "credit_mid": 140.0, "credit_natural": 130.0, "commission": 1.3, "max_profit": 136.7,
         "max_loss": 863.3, "breakevens": (558.63,), "margin": 863.3, "margin_requirement": 1000.0,
-        "profit": 136.7, "rom": 0.158, "rom_30d": 0.17, "pos": 0.79, "pos_market": 0.76,
-        "ev": 21.4, "ev_market": -3.1, "ev_30d": 0.026, "cvar95": 801.0, "risk_reward": 0.17,
+        "profit": 136.7, "rom": 0.158, "rom_30d": 0.17, "pos": 0.79,
+        "ev": 21.4, "ev_error": 3.1, "ev_30d": 0.026, "cvar95": 801.0, "risk_reward": 0.17,
         "touch": 0.41, "edge": 4.2, "edge_error": 1.3, "delta": 6.1, "gamma": -0.2, "vega": -8.0,
         "theta": 2.1, "theta_margin": 0.0024, "liquidity": 0.93, "score": 71.3, "grade": Grade.B,
         "parts": (
@@ -211,10 +211,10 @@ def proposal(**changes: object) -> Proposal:
             ScorePart(name="ev", points=22.0), ScorePart(name="risk_reward", points=11.5),
             ScorePart(name="liquidity", points=-5.3),
         ),
-        "alternatives": 14, "forecast_volatility": 0.17, "market_volatility": 0.18, "iv30": 0.171,
-        "hv": 0.163, "iv_rank": 0.87,
+        "alternatives": 14, "market_volatility": 0.18, "iv30": 0.171,
+        "iv_rank": 0.87,
         "curve": tuple(CurvePoint(price=x, profit=y) for x, y in curve),
-        "notes": ("forecast volatility 17.0%: half of HV30, half of IV30",),
+        "notes": ("volume unknown",),
     }  # fmt: skip
     return Proposal.model_validate(given | changes)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 
@@ -189,8 +190,10 @@ def figure(board, variant, pair, rows):
         credit -= abs(leg.quantity) * costs.commission
     outlook = board.outlooks[pair[0]]
     node, value, slope = profit_and_loss(board, variant, pair, legs, credit)
-    law = Law(outlook.forecast)
+    law = Law(outlook.market)
     trade.ev = law.mean(node, value, slope)
+    for leg, row in legs:
+        trade.ev += leg.quantity * lot * distrusted(board, row)
     success = law.chance_above(node, value, slope, 0.0)
     printed = as_printed(board, variant, outlook, credit, value)
     best = printed.max() if slope <= 0 else math.inf
@@ -204,15 +207,37 @@ def figure(board, variant, pair, rows):
     if trade.refused:
         return trade
     tail = law.tail_loss(node, value, slope)
-    month = 30.0 / max(outlook.dte, 1)
-    rom, gain = month * best / trade.margin, month * trade.ev / trade.margin
     weights = settings.score.weights
-    total = weights.rom * rom / (rom + settings.score.rom_half)
-    total += weights.pos * success
-    total += weights.ev / (1.0 + math.exp(-gain / settings.score.ev_scale))
-    total += weights.risk_reward * best / (best + tail)
+    total = weights.pos * success
+    total += weights.ev * part_of_ev(trade.ev, tail, settings.score.ev_scale)
     trade.score = 100.0 * liquidity(board, legs) * total
     return trade
+
+
+def part_of_ev(ev, tail, scale):
+    if tail == 0.0:
+        return 0.5 if ev == 0.0 else float(ev > 0.0)
+    return 1.0 / (1.0 + math.exp(min(-ev / tail / scale, 700.0)))
+
+
+def distrusted(board, row):
+    """What is not believed of a mid's distance from the smile: s^2 / (t^2 + s^2) of it."""
+    expiry = board.chain["expiry"][row]
+    true = []
+    for other in np.flatnonzero((board.chain["expiry"] == expiry) & board.listed).tolist():
+        call, strike = board.chain["right"][other] == "C", board.strike[other]
+        apart = board.price[other] - board.value[other]
+        quoted = board.prices.source[other] == 0 and math.isfinite(apart)
+        if quoted and call == (strike >= board.forward[other]):
+            true.append(apart**2 / 0.4549364 - board.prices.half_spread[other] ** 2 / 3.0)
+    apart = board.price[row] - board.value[row]
+    if not math.isfinite(apart):
+        return 0.0
+    scatter = statistics.median(true) if true else 0.0
+    if board.prices.source[row] != 0 or scatter <= 0.0:
+        return apart
+    noise = board.prices.half_spread[row] ** 2 / 3.0
+    return apart * noise / (scatter + noise)
 
 
 ORDER = ("no_price", "spread", "volume", "open_interest")
@@ -312,7 +337,7 @@ def profit_and_loss(board, variant, pair, legs, credit):
         later = later_expiries.from_smiles(
             near.smile, board.outlooks[pair[1]].smile, american=american, market=near.market
         )
-        node = np.array(sorted([*later_expiries.grid(near.forecast), *here]))
+        node = np.array(sorted([*later_expiries.grid(near.market), *here]))
     value = np.full(node.size, credit)
     slope = variant.stock * lot * near.discount
     value += variant.stock * lot * near.discount * (node - near.forward)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,14 +20,21 @@ from tomic.errors import BadFile, TomicError, UsageError
 from tomic.models import documents
 from tomic.present import forms, scan as present
 from tomic.present.forms import Format
+from tomic.present.proposal import beside, proposal_text, review_text
 from tomic.strategies.catalogue import templates
 
 
 def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    terminal = sys.stdout.isatty()
-    shown = present.shown(result, format, explain=explain, color=terminal)
+    shown = present.shown(
+        result, format, explain=explain, width=_width(), color=sys.stdout.isatty()
+    )
     typer.echo(shown, nl=False)
+
+
+def _width() -> int | None:
+    """Letters a line of the terminal; None in a pipe."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
 
 
 def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
@@ -90,6 +98,29 @@ class LimitOptions:
     min_ev: Annotated[float | None, typer.Option(help="Least expected value.")] = None
 
 
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What the user expects of every symbol that is scanned, named as in the settings."""
+
+    view_vol: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=10, help="Your volatility, times the market's: 0.9."),
+    ] = None
+    view_drift: Annotated[
+        float | None,
+        typer.Option(min=-10, max=10, help="Your drift beside the forward's, a year: 0.02."),
+    ] = None
+
+    def of(self, symbols: list[str], views: configuration.ViewSettings) -> dict[str, tomic.View]:
+        """The views of *symbols*, over those of the settings; none where no option is given."""
+        given = {"volatility": self.view_vol, "drift": self.view_drift}
+        said = {name: value for name, value in given.items() if value is not None}
+        if not said:
+            return {}
+        own = views.by_symbol
+        return {symbol: own.get(symbol, tomic.View()).model_copy(update=said) for symbol in symbols}
+
+
 @app.command()
 @runs
 async def scan(
@@ -107,11 +138,15 @@ async def scan(
     ] = False,
     *,
     limits: LimitOptions,
+    views: ViewOptions,
     score: Annotated[
         str | None, typer.Option(metavar="tomic|original", help="Definition of the score.")
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
+    ] = False,
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Ask for every listed option of the windows.")
     ] = False,
     chain: ChainFilesOption = None,
     gateway: options.GatewayOptions,
@@ -123,16 +158,22 @@ async def scan(
         common,
         gateway,
         stops=True,
+        brief=True,
         asks=not chain,
-        scan={**asdict(limits), "profile": profile},
+        scan=asdict(limits) | {"profile": profile, "method": "exhaustive" if exhaustive else None},
         score={"definition": score},
     ) as desk:
+        names = names or checked_symbols(_universe(desk.settings.scan.universe))
+        chains = _loaded(chain, names)
+        searched = [one.symbol for one in chains] or names or list(desk.settings.market.symbols)
         result = await desk.scan(
-            names or checked_symbols(_universe(desk.settings.scan.universe)),
+            names,
             top=top,
             strategies=_split(strategy),
             by_strategy=by_strategy,
-            chains=_loaded(chain, names),
+            chains=chains,
+            views=views.of(searched, desk.settings.view),
+            job=common.invocation.job,
         )
         interrupted = desk.interrupted
     paths = export_scan(result, export_folder(common, desk.settings))
@@ -161,18 +202,18 @@ async def show(
     common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
     """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
-    async with at_desk(common, quiet=not refresh) as desk:
+    async with at_desk(common, quiet=not refresh, brief=True) as desk:
         saved = await desk.proposal(proposal)
         review = await desk.refreshed(saved) if refresh else None
     now = review.proposal if review is not None else None
     if common.as_json:
         typer.echo(documents.to_text(now or saved, indent=2))
         return
-    typer.echo(present.proposal_text(now or saved), nl=False)
+    typer.echo(proposal_text(now or saved, width=_width()), nl=False)
     if now is not None:
-        typer.echo(f"\n{present.beside(saved, now)}")
+        typer.echo(f"\n{beside(saved, now)}")
     if review is not None and not review.accepted:
-        typer.echo(present.review_text(review), err=True)
+        typer.echo(review_text(review), err=True)
 
 
 @app.command(name="why-not")
@@ -197,12 +238,12 @@ async def why_not(
     """Say which rule refuses a given trade, or where it stands."""
     (name,) = checked_symbols([symbol])
     given = _loaded([chain], [name])[0] if chain is not None else None
-    async with at_desk(common, asks=chain is None) as desk:
+    async with at_desk(common, asks=chain is None, brief=True) as desk:
         review = await desk.why_not(name, trade, chain=given)
     if common.as_json:
         typer.echo(documents.to_text(review, indent=2))
     else:
-        typer.echo(present.review_text(review), nl=False)
+        typer.echo(review_text(review), nl=False)
     if review.cut:
         typer.echo(f"tomic: partial: {name} ({review.cut})", err=True)
     return 3 if review.cut else 0

@@ -16,6 +16,8 @@ from tomic.config.scan import (
     ScanSettings,
     ScoreSettings,
     ScoreWeights,
+    View,
+    ViewSettings,
 )
 from tomic.config.settings import (
     ExportSettings,
@@ -50,6 +52,8 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "StressSettings",
+    "View",
+    "ViewSettings",
     "WebSettings",
     "config_file",
     "load_settings",

@@ -26,6 +26,21 @@ from tomic.errors import ConfigError
 KeyPath = tuple[str, ...]
 
 
+_FORECAST = (
+    "removed: trades are judged under the market's own density; what you expect yourself goes into "
+    "a table [view.SYMBOL]"
+)
+_LEFT_SCORE = "removed: return on margin and risk-reward are shown, and no longer part of the score"
+_REMOVED: Mapping[KeyPath, str] = {
+    ("score", "forecast_hv_weight"): _FORECAST,
+    ("score", "forecast_hv"): _FORECAST,
+    ("score", "rom_half"): _LEFT_SCORE,
+    ("score", "weights", "rom"): _LEFT_SCORE,
+    ("score", "weights", "risk_reward"): _LEFT_SCORE,
+}
+"""Keys of former versions, and what became of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigFault:
     """One thing that is wrong with one key or table."""
@@ -71,6 +86,8 @@ def explain(exc: ValidationError) -> list[ConfigFault]:
 def unknown(path: KeyPath, *, named_table: bool) -> ConfigFault:
     """The fault of a key or table that does not exist, with what was probably meant."""
     above, model = _tables(path[:-1])
+    if path in _REMOVED:
+        return ConfigFault(path, above, _REMOVED[path])
     known = tuple(model.model_fields) if model else ()
     near = difflib.get_close_matches(path[-1], known, n=1)
     meant: KeyPath = (*path[:-1], near[0]) if near else ()
@@ -115,7 +132,8 @@ def _tables(path: KeyPath) -> tuple[KeyPath, type[BaseModel] | None]:
     for part in path:
         if _is_section(kind):
             info = kind.model_fields.get(part)
-            inner: Any = info.annotation if info else None
+            named = kind.tables if issubclass(kind, Section) else None
+            inner: Any = info.annotation if info else named
         else:
             inner = kind.__args__[1]
         if not (_is_section(inner) or getattr(inner, "__origin__", None) is dict):

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from tomic.config.section import Amount, Days, Duration, Fraction, Location, Names, Section, Symbols
+from tomic.config.market import Currency
+from tomic.config.section import (
+    Amount,
+    Days,
+    Duration,
+    Fraction,
+    Location,
+    Names,
+    Section,
+    Symbols,
+    symbol_of,
+)
 
 
 class ScanSettings(Section):
@@ -24,8 +36,14 @@ class ScanSettings(Section):
     """File with one symbol per line, instead of market.symbols; or "none"."""
     symbols_at_once: int = Field(default=4, ge=1, le=50)
     """Symbols worked on at the same time, sharing one message budget."""
+    method: Literal["sampled", "thinned", "exhaustive"] = "sampled"
+    """How many options are asked for: "sampled" asks for a few and estimates which others matter,
+    "thinned" for at most max_contracts of a symbol, "exhaustive" for every one of the windows."""
+    sample: int = Field(default=7, ge=5, le=25)
+    """Strikes of each expiry that are asked for first; more where smiles bend and spreads are
+    narrow."""
     max_contracts: int = Field(default=400, ge=10, le=10000)
-    """Most options asked for per symbol; beyond that strikes are thinned evenly in sigma."""
+    """Most options asked for per symbol when thinned, as at a closed market and for why-not."""
     max_chain_age: Duration = dt.timedelta(minutes=15)
     """A stored chain younger than this is used instead of asking again; "0s" always asks."""
     sigmas: float = Field(default=3.0, gt=0.0, le=10.0)
@@ -41,7 +59,7 @@ class ScanSettings(Section):
     correlation_penalty: Fraction = 0.1
     """Share of the score that it costs."""
     min_pos: Fraction | None = None
-    """Least probability of success under the forecast density, or "none"."""
+    """Least probability of success, or "none"."""
     min_rom: float | None = None
     """Least return on margin per 30 days, fraction, or "none"."""
     min_ev: float | None = None
@@ -73,7 +91,7 @@ class ScanSettings(Section):
     min_open_interest: int = Field(default=100, ge=0)
     """Least open interest of each leg; an unknown one passes and is flagged."""
     min_days_to_earnings: Days = 0
-    """Fewest days to the next earnings; an unknown date passes and is flagged."""
+    """Fewest days to the next earnings; an unknown date passes, and is always flagged."""
     expire_before_earnings: bool = False
     """Refuse trades whose last expiry lies beyond the next earnings."""
     true_quotes_only: bool = False
@@ -82,19 +100,15 @@ class ScanSettings(Section):
 
 class ScoreWeights(Section):
     """
-    Weights of the four parts of the score, which must sum to 1.
+    Weights of the two parts of the score, which must sum to 1.
 
-    When any of them is named, those left out count 0.
+    When one of them is named, one left out counts 0.
     """
 
     pos: Fraction = 0.25
     """Probability of success."""
-    rom: Fraction = 0.30
-    """Return on margin per 30 days."""
-    ev: Fraction = 0.30
-    """Expected value per margin and 30 days."""
-    risk_reward: Fraction = 0.15
-    """Maximum profit per CVaR95 of the loss."""
+    ev: Fraction = 0.75
+    """Expected value per CVaR95 of the loss."""
 
     @model_validator(mode="before")
     @classmethod
@@ -105,7 +119,7 @@ class ScoreWeights(Section):
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Self:
-        total = self.pos + self.rom + self.ev + self.risk_reward
+        total = self.pos + self.ev
         if not math.isclose(total, 1.0, abs_tol=1e-6):
             parts = ", ".join(f"{name} {getattr(self, name):g}" for name in type(self).model_fields)
             raise ValueError(f"weights must sum to 1, got {total:g} ({parts})")
@@ -119,20 +133,16 @@ class ScoreSettings(Section):
     """"original": the weights and definitions of the original program, to compare with."""
     weights: ScoreWeights = ScoreWeights()
     """Weights of the parts; when any is named, those left out count 0."""
-    rom_half: float = Field(default=0.10, gt=0.0, le=10.0)
-    """Return on margin per 30 days that earns half of its part."""
     ev_scale: float = Field(default=0.02, gt=0.0, le=10.0)
-    """Expected value per margin and 30 days that lifts its part from .50 to .73."""
-    grade_a: float = Field(default=70.0, ge=0.0, le=100.0)
-    """Least score of an A."""
-    grade_b: float = Field(default=55.0, ge=0.0, le=100.0)
-    """Least score of a B."""
-    grade_c: float = Field(default=45.0, ge=0.0, le=100.0)
-    """Least score of a C; below it is D."""
-    forecast_hv_weight: Fraction = 0.5
-    """Weight of historical volatility in the forecast; the rest is IV30."""
-    forecast_hv: Literal["yang_zhang_30", "average"] = "yang_zhang_30"
-    """Historical volatility of the forecast: Yang-Zhang over 30 days, or the mean of all."""
+    """Expected value per CVaR95 that lifts its part from .50 to .73."""
+    robust: bool = False
+    """Rank by the expected value less half of what a usual error of volatility would cost it."""
+    grade_a: Fraction = 0.9
+    """Share of the day's candidates of its strategy that an A scores above."""
+    grade_b: Fraction = 0.7
+    """The same of a B."""
+    grade_c: Fraction = 0.4
+    """The same of a C; below it is D."""
     kelly_cap: Fraction = 0.25
     """Most of the account that the printed Kelly fraction may say."""
 
@@ -145,6 +155,61 @@ class ScoreSettings(Section):
         return self
 
 
+class View(Section):
+    """What you expect of one underlying, where that differs from what its options say."""
+
+    volatility: float = Field(default=1.0, ge=0.1, le=10.0)
+    """Times the market's, 0.9 for a tenth less."""
+    drift: float = Field(default=0.0, ge=-10.0, le=10.0)
+    """Of its price beside the forward's, continuously compounded, fraction per year."""
+
+
+class ViewSettings(Section):
+    """
+    Views of your own, each in a table of its symbol: `[view.SPY]` with volatility and drift.
+
+    What a view makes of a trade is shown beside the market's figures.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, View] = Field(init=False)
+    tables = View
+
+    trust: Fraction = 0.0
+    """How far views move the ranking: 0 not at all, 1 as if they were the market's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _symbols(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        given: dict[str, Any] = {}
+        for key, value in data.items():
+            name = symbol_of(key) if isinstance(value, dict | View) else key
+            above = dict(value) if isinstance(value, View) else value
+            # A variable writes a symbol in small letters, and belongs to the same table.
+            given[name] = given.get(name, {}) | above if isinstance(above, dict) else above
+        return given
+
+    @property
+    def by_symbol(self) -> dict[str, View]:
+        """Views by the symbol of their underlying."""
+        return dict(self.model_extra or {})
+
+    def named(self, views: Mapping[str, View]) -> ViewSettings:
+        """These settings with *views* in the place of those of the same symbols."""
+        return type(self)(trust=self.trust, **{**self.by_symbol, **views})
+
+    def of(self, symbol: str) -> View | None:
+        """The view of one underlying; None where there is none, or it changes nothing."""
+        view = self.by_symbol.get(symbol)
+        return None if view is None or view == View() else view
+
+    def shown(self) -> dict[str, Any]:
+        """Its key, then the views."""
+        return super().shown() | self.by_symbol
+
+
 class CostsSettings(Section):
     """What it costs to enter a trade."""
 
@@ -152,13 +217,34 @@ class CostsSettings(Section):
     """Share of each leg's half-spread that is given away: 0 fills at mid, 1 at natural."""
     commission: Amount = 0.65
     """Currency per contract, entry only."""
+    commissions: dict[Currency, Amount] = Field(default_factory=dict)
+    """The same of other currencies than the dollar: EUR = 1.10. One without takes `commission` as
+    if it were in that currency, and says so."""
+
+    def commission_of(self, currency: str) -> float:
+        """Commission per contract in *currency*: its own, else the dollar's number."""
+        return self.commissions.get(currency, self.commission)
+
+    def knows_commission(self, currency: str) -> bool:
+        """Whether `commission_of` is meant for *currency*."""
+        return currency in ("", "USD") or currency in self.commissions
 
 
 class AccountSettings(Section):
-    """What kind of account trades are meant for."""
+    """The account that trades are meant for, and how much of it one of them may take."""
 
     margin: Literal["reg_t", "cash"] = "reg_t"
     """"reg_t": short puts on margin; "cash": cash-secured, undefined risk refused."""
+    net_liquidation: Amount | None = None
+    """Net liquidation that trades are sized by, or "none": that of the saved portfolio."""
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    """Currency of net_liquidation."""
+    risk_per_trade: Fraction = 0.02
+    """Share of net liquidation that the CVaR95 of one trade may be."""
+    risk_per_cluster: Fraction = 0.05
+    """The same of a trade and all that is held on its side of symbols that move with its own."""
+    max_margin_per_trade: Fraction = 0.25
+    """Share of net liquidation that the margin of one trade may take."""
 
 
 class MarginSettings(Section):
@@ -172,7 +258,9 @@ class MarginSettings(Section):
     """Least share of the strike (puts) or spot (calls) for an uncovered option."""
     naked_floor: Amount = 2.50
     """Least currency a share for an uncovered option."""
-    broad_indices: Symbols = ("SPX", "XSP", "NDX", "RUT", "VIX")
+    broad_indices: Symbols = (
+        "SPX", "XSP", "OEX", "XEO", "DJX", "VIX", "NDX", "NQX", "XND", "RUT", "MRUT",
+    )  # fmt: skip
     """Symbols that count as a broad index."""
     stock_long: Fraction = 0.50
     """Share of the value for stock held."""

@@ -38,6 +38,9 @@ class Section(BaseModel):
     says_only_changes: ClassVar[bool] = False
     """Whether keys that were not given mean "as elsewhere" and are not shown."""
 
+    tables: ClassVar[type[Section] | None] = None
+    """Of what kind tables inside it are whose names the user chooses; None where there are none."""
+
     def shown(self) -> dict[str, Any]:
         """Keys to show, with their values."""
         names = type(self).model_fields
@@ -71,7 +74,8 @@ def _split_commas(value: Any) -> Any:
     return value
 
 
-def _symbol(value: str) -> str:
+def symbol_of(value: str) -> str:
+    """*value* as a symbol is written; ValueError where it is none."""
     try:
         return normalize_symbol(value)
     except InvalidSymbol as exc:
@@ -107,7 +111,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(gt=0.0, le=86400.0)]
 Days = Annotated[int, Field(ge=0, le=3650)]
 Amount = Annotated[float, Field(ge=0.0)]
-Symbol = Annotated[str, AfterValidator(_symbol)]
+Symbol = Annotated[str, AfterValidator(symbol_of)]
 Symbols = Annotated[tuple[Symbol, ...], BeforeValidator(_split_commas)]
 """A list of ticker symbols; one text with commas will do as well."""
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]

@@ -1,8 +1,8 @@
 """
 What a priced chain says about the legs of an entry: their marks and what to expect of them.
 
-Success and expected value are at the first expiry held, in today's money, under the forecast and
-the market's density, as everywhere in TOMIC.
+Success and expected value are at the first expiry held, in today's money, under the market's
+density, as everywhere in TOMIC; a view of the user's own counts as far as the ranking trusts it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tomic.config import CostsSettings
 from tomic.journal import campaign
 from tomic.models import VolSnapshot
 from tomic.models.documents import finite
@@ -37,7 +38,6 @@ class Expectation:
     """What holding to the first expiry is expected to bring; currency for the whole position."""
 
     pos: float
-    pos_market: float
     ev: float
     max_profit: float
     max_loss: float
@@ -193,9 +193,8 @@ def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | N
     first = board.outlooks[days[0]]
     outline = payoff.profile(form)
     expectation = Expectation(
-        pos=float(probability.pos(first.forecast, form)),
-        pos_market=float(probability.pos(first.market, form)),
-        ev=float(probability.ev(first.forecast, form)),
+        pos=float(probability.pos(first.ranked, form)),
+        ev=float(probability.ev(first.ranked, form)),
         max_profit=float(outline.max_profit),
         max_loss=float(outline.max_loss),
         margin=_margin(board, options, rows, shares, credit),
@@ -229,7 +228,7 @@ def _shape(
         for day in days[1:]
     ]
     slot = np.array([days.index(leg.expiry) if leg.expiry else 0 for leg in options])
-    grid = later_expiries.grid(first.forecast)
+    grid = later_expiries.grid(first.market)
     return later_expiries.segments(*legs, slot, later, grid=grid, **terms)
 
 
@@ -284,3 +283,18 @@ def executable(legs: Sequence[Held | Fill], snap: Snapshot, slippage: float) -> 
         spread = mark.ask if mark.bid is None else mark.ask - mark.bid
         given += abs(leg.quantity) * leg.multiplier * 0.5 * spread * slippage
     return -worth - given - (shares * snap.spot if snap.spot is not None else 0.0)
+
+
+def closing(legs: Sequence[Held], snap: Snapshot, costs: CostsSettings) -> float | None:
+    """
+    What closing the options of *legs* would bring now (negative: cost), after its own costs.
+
+    Where a leg has no quote of its own they are valued at the marks; None where one has no mark.
+    """
+    options = [leg for leg in legs if not leg.is_stock]
+    other_way = [leg.model_copy(update={"quantity": -leg.quantity}) for leg in options]
+    brought = executable(other_way, snap, costs.slippage)
+    worth = value_now(options, snap) if brought is None else brought
+    if worth is None:
+        return None
+    return worth - costs.commission * sum(abs(leg.quantity) for leg in options)

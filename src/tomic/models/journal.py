@@ -51,6 +51,21 @@ class ExitSignal(Model):
     advice: str = ""
 
 
+class ExitLevels(Model):
+    """
+    Where the rules close an entry, as one types it; None where a rule is off or cannot come about.
+
+    Prices are of one structure, currency per share: received > 0, paid < 0.
+    """
+
+    take: float | None = None
+    stop: float | None = None
+    structures: int = 1
+    last_day: dt.date | None = None
+    """When *days* are left to the first expiry."""
+    days: int | None = None
+
+
 class ExitCheck(Model):
     """How the rules of one entry were judged."""
 
@@ -69,6 +84,10 @@ class ExitCheck(Model):
     share_of_premium: float | None = None
     """P&L of the options over the premium they brought in or cost."""
     dte: int | None = None
+    levels: ExitLevels | None = None
+    """None where nothing is held."""
+    lacks_earnings: bool = False
+    """Whether a rule looks at earnings and no date is known, of what may have any."""
 
 
 class Attribution(Model):
@@ -533,8 +552,7 @@ class Context(Circumstances, UnboundedModel):
     max_profit: float | None = None
     max_loss: float | None = None
     pos: float | None = None
-    """P(P&L > 0) at the first expiry under the forecast density."""
-    pos_market: float | None = None
+    """P(P&L > 0) at the first expiry as it was said then; by earlier versions under a forecast."""
     ev: float | None = None
     """Mean P&L of all structures together, currency."""
     score: float | None = None
@@ -542,6 +560,14 @@ class Context(Circumstances, UnboundedModel):
     score_parts: Mapping[str, float] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
     """Names of figures that were not available."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_former_versions(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "pos_market" not in data:
+            return data
+        # What was said of the entry is `pos`; the market's stood beside it.
+        return {name: value for name, value in data.items() if name != "pos_market"}
 
 
 NO_CONTEXT = Context()

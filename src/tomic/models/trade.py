@@ -14,6 +14,9 @@ from tomic._drawing import draw
 from tomic.models.documents import UNLIMITED, UnboundedModel
 from tomic.models.market import DataType, Model, SpotSource
 
+_NAMED = 5
+"""How many symbols of a scan are named in a sentence."""
+
 Side = Literal["bullish", "bearish", "neutral"]
 """Which way the underlying should go; neutral profits where it stays."""
 
@@ -34,7 +37,7 @@ class PriceSource(StrEnum):
 
 
 class Grade(StrEnum):
-    """The score in a letter; the limits are settings."""
+    """How a trade stands among others of its strategy, in a letter; the limits are settings."""
 
     A = "A"
     B = "B"
@@ -128,8 +131,8 @@ class ManagedOutcome(Model):
     Money in currency per structure, after the costs of entry and exit.
     """
 
-    target: float
-    """P&L at which it is closed, before exit costs."""
+    target: float | None = None
+    """P&L at which it is closed, before exit costs; None where that rule is off."""
     p_target: float
     """Probability that the target closes it."""
     p_stop: float
@@ -163,10 +166,12 @@ class TradeSize(Model):
 
     contracts: int
     """The least of all limits; 0 where one structure is too many."""
-    by_risk: int
-    """By CVaR95 within ``account.risk_per_trade`` of net liquidation."""
+    by_risk: int | None = None
+    """By CVaR95 within ``account.risk_per_trade`` of net liquidation; None where it cannot lose."""
     by_margin: int | None = None
-    """By the excess liquidity that is left; None where it is not known."""
+    """By ``account.max_margin_per_trade`` and the excess liquidity left; None without a margin."""
+    by_cluster: int | None = None
+    """By what is held that moves with it, within ``account.risk_per_cluster``."""
     buying_power_after: float | None = None
     """Excess liquidity after `contracts` structures, currency of the account."""
     kelly: int | None = None
@@ -195,7 +200,8 @@ class Proposal(UnboundedModel):
     The three credits are prices, commission apart from them: what one types, times the multiplier.
     All else is after the costs of entry. Maximum profit, maximum loss, breakevens and `curve` are
     as a broker prints them, not discounted. Success, expected value and CVaR are at the first
-    expiry, in today's money, under the forecast density; the market's own figures stand beside.
+    expiry, in today's money, under the market's density; what a view of the user's own makes of
+    them stands beside.
     """
 
     unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "risk_reward")
@@ -242,16 +248,14 @@ class Proposal(UnboundedModel):
     margin_cash: float | None = None
     """The same as `margin` if every short put were cash-secured; None where that cannot be."""
     profit: float
-    """Behind ROM and risk-reward: max_profit, or where unbounded the 95 % quantile of P&L."""
+    """Behind risk-reward: max_profit, or where unbounded the 95 % quantile of P&L."""
     rom: float
-    """profit / margin, over the life of the trade."""
+    """mean_win / margin, over the life of the trade: no more than is likely."""
     rom_30d: float
     pos: float
-    """P(P&L > 0) under the forecast density."""
-    pos_market: float
+    """P(P&L > 0)."""
     ev: float
-    """Mean P&L under the forecast density."""
-    ev_market: float
+    """Mean P&L after the costs of entry; quotes count by their reliability, see `ev_quotes`."""
     ev_30d: float
     """ev / margin per 30 days."""
     cvar95: float
@@ -284,17 +288,14 @@ class Proposal(UnboundedModel):
     score: float
     """0 to 100."""
     grade: Grade
+    """By `percentile`; C at best where EV or the quotes speak against it."""
     parts: tuple[ScorePart, ...]
-    """The four components, then what liquidity, fit and correlation take away; sum is `score`."""
+    """The components, then what liquidity, fit and correlation take away; sum is `score`."""
     alternatives: int = 0
     """Other candidates of the same thesis (symbol, side, week of expiry) that passed every rule."""
-    forecast_volatility: float
-    """Standard deviation of the forecast density's log-return per square-root year."""
     market_volatility: float
-    """The same of the market's density."""
+    """Standard deviation of the density's log-return per square-root year."""
     iv30: float | None = None
-    hv: float | None = None
-    """Historical volatility in the forecast."""
     iv_rank: float | None = None
     curve: tuple[CurvePoint, ...] = ()
     """P&L at the first expiry around the strikes, ascending in price, kinks included."""
@@ -303,6 +304,8 @@ class Proposal(UnboundedModel):
     """Largest |delta| of the short legs; None without one."""
     distance: float | None = None
     """From spot to the nearest breakeven, in standard deviations to the first expiry, >= 0."""
+    expected_move: float | None = None
+    """One standard deviation to the first expiry at the money, currency per share."""
     cost_share: float | None = None
     """Costs of entry over the maximum profit before costs; None where that has no bound."""
     mean_win: float | None = None
@@ -324,11 +327,10 @@ class Proposal(UnboundedModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _kept_before(cls, data: Any) -> Any:
-        """Take documents from when `credit` was after commission; they know no `cost_share`."""
-        if not isinstance(data, Mapping) or "loss_bounded" not in data or "cost_share" in data:
+    def _of_former_versions(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
             return data
-        return {**data, "credit": data["credit"] + data["commission"]}
+        return _without_forecast(_with_gross_credit(data))
 
     @property
     def net_credit(self) -> float:
@@ -388,6 +390,33 @@ class Proposal(UnboundedModel):
         return tuple(rounded)
 
 
+FORMER_FORECAST = (
+    "found by an earlier version, which ranked by a forecast of its own: PoS and EV are the "
+    "market's, score, grade, CVaR95, touch and Kelly that forecast's"
+)
+"""Note of a stored proposal whose figures mean something else than they do now."""
+
+
+def _with_gross_credit(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document from when `credit` was after commission; those know no `cost_share`."""
+    if "loss_bounded" not in data or "cost_share" in data:
+        return data
+    return {**data, "credit": data["credit"] + data["commission"]}
+
+
+def _without_forecast(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document of a version that had figures under a forecast and under the market's density."""
+    if "pos_market" not in data or "ev_market" not in data:
+        return data
+    values = {name: data[name] for name in data if name not in ("forecast_volatility", "hv")}
+    values |= {name: values.pop(f"{name}_market") for name in ("pos", "ev")}
+    margin = data.get("margin")
+    if margin and math.isfinite(margin):
+        values["ev_30d"] = 30.0 / max(data["dte"], 1) * values["ev"] / margin
+    values["notes"] = (*data.get("notes", ()), FORMER_FORECAST)
+    return values
+
+
 class Refusal(UnboundedModel):
     """Why a strategy or a trade was refused, in numbers."""
 
@@ -439,9 +468,34 @@ class SymbolOutcome(Model):
     notes: tuple[str, ...] = ()
 
 
+class ScanScope(Model):
+    """What a scan was asked to look at, by which the one of the day is told from a question."""
+
+    job: str = ""
+    """The job of the settings that it is a step of; empty where somebody asked by themselves."""
+    symbols: tuple[str, ...] = ()
+    is_default: bool = False
+    """Whether these are the symbols of the settings."""
+    strategies: tuple[str, ...] = ()
+    """Those searched."""
+
+    @property
+    def text(self) -> str:
+        """What was looked at, and for whom: ``3 symbols (CRM, SPY, XLE), asked for once``."""
+        count = len(self.symbols)
+        noun = "symbol" if count == 1 else "symbols"
+        named = ", ".join(self.symbols[:_NAMED])
+        named += f" and {count - _NAMED} more" if count > _NAMED else ""
+        which = "of the settings" if self.is_default else f"({named})"
+        why = f"by the job {self.job}" if self.job else "asked for once"
+        return f"{count} {noun} {which}, {why}"
+
+
 class ScanResult(Model):
     """What a scan found, and what became of everything it did not show."""
 
+    scope: ScanScope | None = None
+    """Given when it is kept; None before, and of scans that were kept without it."""
     proposals: tuple[Proposal, ...] = ()
     considered: int = 0
     """Candidates built from all chains."""

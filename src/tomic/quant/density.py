@@ -256,9 +256,9 @@ def from_arrays(
         raise ValueError("price must be > 0, finite and strictly ascending")
     if not (np.all(np.diff(cdf) >= 0.0) and 0.0 < cdf[-1] - cdf[0] < np.inf):
         raise ValueError("cdf must never fall and must rise somewhere")
-    log_price = np.log(price)
+    log_price, below = np.log(price), (cdf - cdf[0]) / (cdf[-1] - cdf[0])
     grid = np.linspace(log_price[0], log_price[-1], points)
-    return _normalised(np.exp(grid), np.interp(grid, log_price, cdf), forward, tau)
+    return _normalised(np.exp(grid), np.interp(grid, log_price, below), forward, tau)
 
 
 def from_samples(
@@ -283,65 +283,55 @@ def from_samples(
     return from_arrays(price, middle_rank, tau=tau, forward=forward, points=points)
 
 
-def forecast(market: Density, sigma: float, *, market_sigma: float | None = None) -> Density:
+def viewed(market: Density, *, volatility: float = 1.0, drift: float = 0.0) -> Density:
     """
-    The market's density rescaled to a volatility of your own, its shape kept.
+    The market's density as a view of your own would have it, its shape kept.
 
-    Log-returns keep skew and tails; the mean price stays on the forward: drift r - q, no risk
-    premium.
+    Distances from the mean of the log-price are multiplied by *volatility*, skew and tails with
+    them, and the mean price moved to forward x exp(drift x tau).
 
     Args:
         market: Usually of a smile.
-        sigma: Forecast volatility, fraction per square-root year.
-        market_sigma: The market's volatility by the same measure as *sigma*; log-returns are
-            stretched by sigma / market_sigma. None takes the standard deviation of the market's
-            log-returns, `Density.volatility`, so that theirs becomes sigma x sqrt(tau). With a
-            skew that is well above the volatility at the money: a forecast that is a blend with an
-            at-the-money IV needs `Density.volatility_at_money` here, or the market is compared
-            with something narrower than itself even where nothing differs.
+        volatility: Times the market's, positive; 0.9 for a tenth less.
+        drift: Of the forward, continuously compounded, fraction per year.
 
     Returns:
-        The market density itself where the two volatilities are equal.
+        The market density itself where the view changes nothing.
 
     Raises:
-        ValueError: A volatility is not positive and finite.
+        ValueError: *volatility* is not positive and finite, or *drift* not finite.
     """
-    measured = market.volatility if market_sigma is None else market_sigma
-    for name, value in (("sigma", sigma), ("market_sigma", measured)):
-        if not 0.0 < value < np.inf:
-            raise ValueError(f"{name} must be > 0 and finite, got {value:g}")
-    ratio = sigma / measured
-    if ratio == 1.0:
+    if not 0.0 < volatility < np.inf:
+        raise ValueError(f"volatility must be > 0 and finite, got {volatility:g}")
+    if not np.isfinite(drift):
+        raise ValueError(f"drift must be finite, got {drift:g}")
+    if volatility == 1.0 and drift == 0.0:
         return market
-    price = market.forward * np.exp((np.log(market.price) - market.mean_log) * ratio)
-    return _normalised(price, market.cdf, market.forward, market.tau)
+    price = market.forward * np.exp((np.log(market.price) - market.mean_log) * volatility)
+    mean = market.forward * float(np.exp(drift * market.tau))
+    return _normalised(price, market.cdf, mean, market.tau)
 
 
-def forecast_volatility(iv30: Num, hv: Num, weight: float = 0.5) -> FloatArray:
+def mixture(first: Density, second: Density, share: float) -> Density:
     """
-    Volatility to expect: weight x HV + (1 - weight) x IV30, as fractions.
+    The density under which every expectation is (1 - *share*) that of *first* + *share* x *second*.
 
-    Args:
-        iv30: (...) 30-day implied volatility.
-        hv: (..., j) historical volatilities; the mean of those present counts, NaN ones do not.
-        weight: Share of the historical side, in [0, 1].
-
-    Returns:
-        (...). Where only one side is known that side stands alone; NaN where neither is.
+    On a grid over both, as fine as the finer of the two.
 
     Raises:
-        ValueError: weight is outside [0, 1].
+        ValueError: *share* is outside [0, 1].
     """
-    if not 0.0 <= weight <= 1.0:
-        raise ValueError(f"weight must be in [0, 1], got {weight:g}")
-    implied = np.asarray(iv30, dtype=np.float64)
-    history = np.atleast_1d(np.asarray(hv, dtype=np.float64))
-    present = ~np.isnan(history)
-    count = present.sum(axis=-1)
-    total = np.where(present, history, 0.0).sum(axis=-1)
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    blend = weight * mean + (1.0 - weight) * implied
-    return np.where(np.isnan(mean), implied, np.where(np.isnan(implied), mean, blend))
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"share must be in [0, 1], got {share:g}")
+    if share in (0.0, 1.0) or first is second:
+        return second if share == 1.0 else first
+    logs = [np.log(law.price) for law in (first, second)]
+    low, high = min(log[0] for log in logs), max(log[-1] for log in logs)
+    step = min(float(log[1] - log[0]) for log in logs)
+    price = np.exp(np.linspace(low, high, int(np.ceil((high - low) / step)) + 1))
+    below = [law.probability_below(price) for law in (first, second)]
+    mean = (1.0 - share) * first.forward + share * second.forward
+    return _normalised(price, (1.0 - share) * below[0] + share * below[1], mean, first.tau)
 
 
 def _normalised(price: FloatArray, cdf: FloatArray, forward: float | None, tau: float) -> Density:

@@ -3,8 +3,8 @@ Probabilities and expectations of structures under any density.
 
 P&L is what `Segments` hold: at the first expiry, in today's money. The same functions serve one
 expiry, where they are exact, and several, where the segments are a revaluation. Which density is
-passed decides what the figure means: the market's own (`density.from_smile`), the forecast
-(`density.forecast`), a lognormal or one of your own.
+passed decides what the figure means: the market's own (`density.from_smile`), a view of it
+(`density.viewed`), a lognormal or one of your own.
 
 Questions about the path (will a price be touched, will the target come before the stop) rest on one
 stated model, a geometric Brownian motion with constant volatility and drift rate - div_yield. Touch
@@ -454,7 +454,7 @@ def target_before_stop(
     Args:
         spot, rate, div_yield: As in every kernel.
         strike, tau, leg_sigma, is_call, quantity: (k,) legs; tau may differ per leg.
-        sigma: Volatility of the path, for example the forecast's.
+        sigma: Volatility of the path, for example that of the market's density.
         credit: Premium received less costs, currency per structure.
         target: P&L to close at, currency per structure.
         stop: P&L to close at on the other side, below *target*; usually negative.

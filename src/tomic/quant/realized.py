@@ -248,6 +248,53 @@ def yang_zhang(
     return np.sqrt(np.maximum(variance, 0.0) * periods)
 
 
+BAD_TICK = 1.6
+"""Volatility from highs and lows per close to close above which a bad tick is suspected."""
+
+
+def guarded(ranged: Num, closes: Num) -> FloatArray:
+    """
+    *ranged*, with *closes* in its place wherever it is more than `BAD_TICK` times as large.
+
+    One wrong high or low enters an estimator that reads ranges (Parkinson to Yang-Zhang) squared,
+    and close-to-close volatility not at all.
+
+    Args:
+        ranged, closes: (...) of the same days, fractions; NaN where missing.
+    """
+    value, plain = np.asarray(ranged, dtype=np.float64), np.asarray(closes, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(value > BAD_TICK * plain, plain, value)
+
+
+class ExpectedVolatility(NamedTuple):
+    """What volatility will probably be, and between what it stays two times out of three."""
+
+    volatility: float
+    low: float
+    high: float
+
+
+EXPECTED_SHARE = 0.94
+"""Realised volatility of the next 30 days per IV30, exp of its mean logarithm."""
+EXPECTED_RANGE = (0.75, 1.33)
+"""One standard deviation (.28) of that logarithm either way, as factors."""
+
+
+def expected_from_iv(iv30: float) -> ExpectedVolatility:
+    """
+    Realised volatility to expect of the next 30 days where options say *iv30*; fractions.
+
+    Historical volatility adds nothing to it: given IV30 its coefficient is .05 in logarithms, and
+    over SPY 1998-2021 zero. The typical month stays under IV30, the mean square does not (1.03).
+
+    Source: 32,613 weeks of 174 symbols, 2022-2025; see docs/evidence.md.
+    """
+    middle = EXPECTED_SHARE * iv30
+    low, high = EXPECTED_RANGE
+    return ExpectedVolatility(middle, low * middle, high * middle)
+
+
 def yang_zhang_weight(window: int) -> float:
     """Weight k of the open-to-close variance that minimises Yang and Zhang's error."""
     return 0.34 / (1.34 + (window + 1.0) / (window - 1.0))

@@ -33,6 +33,7 @@ from tomic.quant import black_scholes, svi
 
 Kind: TypeAlias = Literal["svi", "ssvi", "flat"]
 
+_MEDIAN_SQUARE = 0.4549364  # of a standard normal
 LEAST_STRIKES = 4
 LEAST_STRIKES_SVI = 5
 HEAVIEST = 4.0
@@ -397,6 +398,27 @@ def residuals(smile: Smile, strike: Num, price: Num, is_call: Num) -> Residuals:
     spread = np.hypot(smile.standard_error(strike), smile.rmse)
     error = 100.0 * smile.vega(strike) * spread
     return Residuals(value, np.asarray(np.asarray(price, dtype=np.float64) - value), error)
+
+
+def true_scatter(residual: Num, error: Num) -> float:
+    """
+    Standard deviation of what is true of quotes' distances from the smile, unit of the prices.
+
+    By a robust method of moments: the root of the median of residual^2 / .4549 - error^2, .4549
+    being the median of a squared standard normal; 0 where the quotes' own errors explain more
+    than there is. One bad quote does not vouch for the others.
+
+    Args:
+        residual: (n,) price less value at the smile, of quotes of one expiry; NaN where missing.
+        error: (n,) standard errors of the prices.
+
+    Source: Paule and Mandel (1982), "Consensus Values and Weighting Factors", with a median.
+    """
+    apart = np.asarray(residual, dtype=np.float64) ** 2
+    noise = np.asarray(error, dtype=np.float64) ** 2
+    true = apart / _MEDIAN_SQUARE - noise
+    known = true[np.isfinite(true)]
+    return math.sqrt(max(float(np.median(known)), 0.0)) if known.size else 0.0
 
 
 class _Limits(NamedTuple):

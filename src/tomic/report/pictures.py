@@ -216,7 +216,7 @@ def chain_term_structure(
         [point.dte for point in points],
         [point.atm_iv for point in points],
         expiries=[point.expiry for point in points],
-        iv30=board.forecast.iv30,
+        iv30=board.iv30,
         title=f"{chain.symbol} term structure, {chain.as_of:%d %b %H:%M}",
         ax=ax,
         theme=theme,

@@ -62,8 +62,9 @@ class ChainTables(TableGroup):
         Return the newest stored chain of a symbol, None when there is none.
 
         Its age is ``now - chain.as_of``; with *max_age* an older one counts as none. With *whole*
-        one that was cut short counts as none too, and an earlier one that was not is returned:
-        what a deadline or a lost line left of a chain is kept, and is never taken for all of it.
+        one that was cut short, or is a sample, counts as none too, and an earlier one that was not
+        is returned: what a deadline, a lost line or a choice left of a chain is kept, and is never
+        taken for all of it.
 
         Raises:
             ValueError: *max_age* without *now*.
@@ -79,9 +80,13 @@ class ChainTables(TableGroup):
                 (symbol, oldest),
             )
             chains = (_unpacked(*row) for row in rows)
-            return next((chain for chain in chains if not (whole and chain.is_cut)), None)
+            return next((chain for chain in chains if not (whole and _is_part(chain))), None)
 
         return await self._file.read(work)
+
+
+def _is_part(chain: Chain) -> bool:
+    return chain.is_cut or chain.fetch.sampled
 
 
 def _packed(chain: Chain) -> tuple[str, bytes]:

@@ -10,12 +10,13 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
+from tomic.config.scan import CostsSettings
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies.candidates import Candidates, Expiries
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing.board import Board
-from tomic.strategies.pricing.outlooks import Outlook
+from tomic.strategies.pricing.outlooks import BUMP, Outlook
 
 TAIL = 0.05
 """Share of outcomes behind CVaR95 and the profit that stands in for an unbounded one."""
@@ -98,7 +99,13 @@ class Measures:
     margin: FloatArray
     """Requirement less credit, plus debit."""
     pos: FloatArray
+    """Under the market's density, as all that follows."""
     ev: FloatArray
+    """With residuals of the legs believed as far as their quotes are sure; see `distrusted`."""
+    ranked_pos: FloatArray
+    """What the score takes for `pos`: with the user's view as far as it is trusted."""
+    ranked_ev: FloatArray
+    """What the score takes for `ev`, where it is set to be robust less that."""
     loss_chance: FloatArray
     """P(P&L < 0)."""
     mean_loss: FloatArray
@@ -127,13 +134,28 @@ def margin_rules(settings: Settings, *, cash: bool) -> margin.MarginRules:
     )
 
 
+def foreign_margin(currency: str) -> str:
+    """What the reader must know of a margin outside the United States."""
+    return f"margin by American rules: what is traded in {currency} has those of its own exchange"
+
+
+def foreign_commission(costs: CostsSettings, currency: str) -> list[str]:
+    """What the reader must know of a commission that nobody set for its currency."""
+    if costs.knows_commission(currency):
+        return []
+    return [
+        f"commission taken as {costs.commission:g} {currency} a contract: "
+        f"set costs.commissions.{currency}"
+    ]
+
+
 def credits(batch: Batch, board: Board) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Executable credit after commission, credit at mid, commission; (n,) each."""
     costs, lot = board.settings.costs, float(board.chain.multiplier)
     contracts = np.abs(batch.quantity)
     at_mid = -lot * (batch.quantity * batch.legs(board.price)).sum(axis=1)
     slippage = lot * costs.slippage * (contracts * batch.legs(board.prices.half_spread)).sum(axis=1)
-    commission = costs.commission * contracts.sum(axis=1)
+    commission = costs.commission_of(board.chain.underlying.currency) * contracts.sum(axis=1)
     return at_mid - slippage - commission, at_mid, commission
 
 
@@ -164,7 +186,7 @@ def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
         batch.quantity,
         np.where(batch.quantity == 0.0, 0, batch.is_far).astype(np.int64),
         [board.later(near, far)],
-        grid=later_expiries.grid(first.forecast),
+        grid=later_expiries.grid(first.market),
         **common,
     )
 
@@ -189,7 +211,10 @@ def measure(batch: Batch, board: Board) -> Measures:
     credit, at_mid, commission = credits(batch, board)
     form = shape(batch, board, credit)
     outline = payoff.profile(as_printed(form, batch, board, credit))
-    below = probability.shortfall(first.forecast, form)
+    below = probability.shortfall(first.market, form)
+    pos, at_quotes = probability.pos(first.market, form), probability.ev(first.market, form)
+    ev = at_quotes - distrusted(batch, board)
+    ranked_pos, ranked_ev = ranked(first, form, pos, ev, robust=board.settings.score.robust)
     requirement = _requirement(batch, board, credit, form)
     return Measures(
         credit=credit,
@@ -202,13 +227,54 @@ def measure(batch: Batch, board: Board) -> Measures:
         requirement=requirement,
         # Discounted and back: what rounding leaves of nothing is no margin.
         margin=np.round(requirement - credit, 9) + 0.0,
-        pos=probability.pos(first.forecast, form),
-        ev=probability.ev(first.forecast, form),
+        pos=pos,
+        ev=ev,
+        ranked_pos=ranked_pos,
+        ranked_ev=ranked_ev,
         loss_chance=below.probability,
         mean_loss=below.mean,
         upside=_upside(batch, board, form),
         liquidity=_liquidity(batch, board),
     )
+
+
+def distrusted(batch: Batch, board: Board) -> FloatArray:
+    """
+    What the mids of the legs promise beyond the smile and is taken for noise, (n,) currency.
+
+    A quote's distance from the smile is believed by its reliability (`Board.doubted`). An
+    expected value that takes mids for true collects at the top of a ranking what is wrong in them.
+    """
+    doubted = batch.quantity * batch.legs(board.doubted)
+    return np.asarray(-float(board.chain.multiplier) * doubted.sum(axis=1))
+
+
+def ev_error(batch: Batch, board: Board) -> FloatArray:
+    """Standard error of `Measures.ev` from the quotes of the legs, (n,) currency per structure."""
+    errors = batch.quantity * batch.legs(board.doubt)
+    return np.asarray(float(board.chain.multiplier) * np.sqrt((errors**2).sum(axis=1)))
+
+
+MISS = 0.28
+"""Standard deviation of the logarithm of realised per implied volatility; see docs/evidence.md."""
+
+
+def ranked(
+    first: Outlook, form: Segments, pos: FloatArray, ev: FloatArray, *, robust: bool
+) -> tuple[FloatArray, FloatArray]:
+    """PoS and expected value that the score takes, from those under the market; (n,) each."""
+    if first.ranked is not first.market:
+        pos = probability.pos(first.ranked, form)
+        ev = ev + probability.ev(first.ranked, form) - probability.ev(first.market, form)
+    if robust:
+        ev = ev - 0.5 * MISS * np.abs(volatility_slope(first, form))
+    return pos, ev
+
+
+def volatility_slope(first: Outlook, form: Segments) -> FloatArray:
+    """dEV / d ln sigma, by widening and narrowing the whole density; currency per structure."""
+    low, high = (probability.ev(law, form) for law in first.bumped)
+    return np.asarray((high - low) / (2.0 * BUMP))
 
 
 def tail_loss(batch: Batch, board: Board, credit: FloatArray, below: FloatArray) -> FloatArray:
@@ -230,18 +296,22 @@ def tail_loss(batch: Batch, board: Board, credit: FloatArray, below: FloatArray)
     if often.size:
         first = board.outlooks[batch.expiries[0]]
         form = shape(batch.take(often), board, credit[often])
-        result[often] = probability.cvar(first.forecast, form, 1.0 - TAIL)
+        result[often] = probability.cvar(first.market, form, 1.0 - TAIL)
     return result
 
 
-def tail_loss_bound(measures: Measures) -> FloatArray:
+def tail_loss_bounds(measures: Measures) -> tuple[FloatArray, FloatArray]:
     """
-    A lower bound of `tail_loss`: the mean loss of the outcomes that lose, or over 5 % of all.
+    Between what `tail_loss` lies.
 
-    The worst 5 % are no better than the average of the losing outcomes when these are more than
-    5 %, and contain them all when they are fewer.
+    Not below the mean loss of the outcomes that lose, or over 5 % of all: the worst 5 % are no
+    better than the average of the losing outcomes when these are more than 5 %, and contain them
+    all when they are fewer. Not above the largest loss, nor all losses on those 5 %.
     """
-    return np.asarray(measures.mean_loss / np.maximum(measures.loss_chance, TAIL))
+    least = measures.mean_loss / np.maximum(measures.loss_chance, TAIL)
+    most = np.minimum(measures.mean_loss / TAIL, measures.max_loss)
+    # Rounding must not put one bound beyond the other.
+    return least, np.maximum(most, least)
 
 
 def rises_without_bound(batch: Batch, form: Segments) -> BoolArray:
@@ -263,7 +333,7 @@ def _profit(
         return outline.max_profit
     profit = outline.max_profit.copy()
     part = Segments(form.node[open_ended], form.value[open_ended], form.slope[open_ended])
-    profit[open_ended] = probability.profit_quantile(first.forecast, part, 1.0 - TAIL)
+    profit[open_ended] = probability.profit_quantile(first.market, part, 1.0 - TAIL)
     return profit
 
 

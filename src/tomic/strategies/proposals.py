@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from tomic._typing import FloatArray
-from tomic.models import Alternative, CurvePoint, DataType, Leg, PriceSource, Proposal, Scenario
+from tomic.models import (
+    Alternative,
+    CurvePoint,
+    DataType,
+    Leg,
+    PriceSource,
+    Proposal,
+    Scenario,
+    ViewFigures,
+)
 from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
-from tomic.strategies import measures, scoring
+from tomic.strategies import events, measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
-from tomic.strategies.measures import Batch
-from tomic.strategies.pricing.board import SOURCES, Board
+from tomic.strategies.measures import Batch, foreign_commission, foreign_margin
+from tomic.strategies.pricing import outlooks
+from tomic.strategies.pricing.board import SOURCES, UNIFORM, Board
+from tomic.strategies.pricing.outlooks import Outlook
 from tomic.strategies.scoring import Prospect
 from tomic.strategies.search import Contender, Hit
 
@@ -36,6 +47,7 @@ def describe(
     alternatives: int = 0,
     similar: tuple[Alternative, ...] = (),
     notes: tuple[str, ...] = (),
+    percentile: float | None = None,
 ) -> Proposal:
     """
     All figures of one candidate.
@@ -47,6 +59,7 @@ def describe(
         rank: Its place.
         alternatives, similar: How many others of its thesis passed every rule, and the best.
         notes: Those of its gates, which stand before its own.
+        percentile: Its place among the day's candidates of its strategy; see `scoring.percentile`.
     """
     hit, fit, penalty, correlated = contender
     batch, settings = batch_of(hit), hit.board.settings.score
@@ -54,14 +67,25 @@ def describe(
     form = measures.shape(batch, hit.board, measured.credit)
     printed = measures.as_printed(form, batch, hit.board, measured.credit)
     profile = payoff.profile(printed)
+    breakevens = [price for price in profile.breakevens[0].tolist() if math.isfinite(price)]
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
+    doubts = _doubts(hit, batch, figures)
     correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
-    all_notes = (*notes, fit.note, correlation if correlated else "", *_notes(hit, figures))
+    all_notes = (
+        *notes,
+        fit.note,
+        correlation if correlated else "",
+        *doubts,
+        *_notes(hit, figures),
+    )
     return Proposal(
         rank=rank,
         legs=_legs(hit),
-        breakevens=tuple(price for price in profile.breakevens[0].tolist() if math.isfinite(price)),
+        breakevens=tuple(breakevens),
+        short_delta=short_delta(batch, hit.board),
+        distance=distance(breakevens, hit.board, hit.board.outlooks[hit.expiries[0]]),
+        expected_move=finite(hit.board.outlooks[hit.expiries[0]].sigma_points),
         **_situation(hit),
         **_money(hit, batch, figures),
         **_chances(hit, batch, form, figures),
@@ -70,7 +94,8 @@ def describe(
         liquidity=hit.liquidity,
         fit=fit.factor,
         score=contender.score,
-        grade=scoring.grade(contender.score, settings),
+        grade=scoring.grade(percentile, settings, capped=bool(doubts)),
+        percentile=percentile,
         parts=scoring.parts(
             hit.components, settings, liquidity=hit.liquidity, fit=fit.factor, penalty=penalty
         ),
@@ -78,6 +103,7 @@ def describe(
         similar=similar,
         curve=_curve(hit, printed, profile),
         scenarios=_scenarios(hit, figures["credit"] - figures["credit_mid"]),
+        events=events.of_trade(hit),
         notes=tuple(dict.fromkeys(filter(None, all_notes))),
     )
 
@@ -102,10 +128,8 @@ def _situation(hit: Hit) -> dict[str, Any]:
         "dte": first.dte,
         "tau": first.tau,
         "last_expiry": hit.expiries[1] or first.expiry,
-        "forecast_volatility": first.forecast.volatility,
         "market_volatility": first.market.volatility,
-        "iv30": board.forecast.iv30,
-        "hv": board.forecast.hv,
+        "iv30": board.iv30,
         "iv_rank": board.vol.iv_rank,
     }
 
@@ -113,6 +137,7 @@ def _situation(hit: Hit) -> dict[str, Any]:
 def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, Any]:
     """What the trade costs, pays and ties up; currency per structure."""
     board, margin, profit = hit.board, figures["margin"], figures["profit"]
+    mean_win = _mean_win(batch, board, figures)
     contracts, lot = batch.quantity, float(board.chain.multiplier)
     above = batch.legs(board.price) - batch.legs(board.value)
     errors = lot * contracts * batch.legs(board.value_error)
@@ -130,14 +155,24 @@ def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, An
         "margin_cash": finite(
             float(measures.requirement(batch, board, cash=True)[0]) - figures["credit"]
         ),
-        "rom": _per(profit, margin),
-        "rom_30d": _per(per_30 * profit, margin),
+        "mean_win": mean_win,
+        "rom": _per(mean_win or 0.0, margin),
+        "rom_30d": _per(per_30 * (mean_win or 0.0), margin),
         "ev_30d": _per(per_30 * figures["ev"], margin),
         "cvar95": hit.tail_loss,
         "risk_reward": profit / hit.tail_loss if hit.tail_loss > 0.0 else math.inf,
         "edge": -float(lot * (contracts * above).sum()),
         "edge_error": finite(float(np.sqrt((errors**2).sum()))),
     }
+
+
+def _mean_win(batch: Batch, board: Board, figures: Mapping[str, float]) -> float | None:
+    """Mean P&L of the outcomes that win; None where none does."""
+    if not figures["pos"] > 0.0:
+        return None
+    # The mean of gains is that of P&L, at the executable credit, and of losses.
+    at_quotes = figures["ev"] + float(measures.distrusted(batch, board)[0])
+    return (at_quotes + figures["mean_loss"]) / figures["pos"]
 
 
 def _per(value: float, margin: float) -> float:
@@ -148,17 +183,33 @@ def _per(value: float, margin: float) -> float:
 def _chances(
     hit: Hit, batch: Batch, form: Segments, figures: Mapping[str, float]
 ) -> dict[str, Any]:
-    """What is expected of the trade, by the forecast and by the market."""
+    """What is expected of the trade, by the market and by a view of the user's own."""
     board, first = hit.board, hit.board.outlooks[hit.expiries[0]]
     margin, cap = np.array([figures["margin"]]), board.settings.score.kelly_cap
     return {
         "pos": figures["pos"],
-        "pos_market": float(probability.pos(first.market, form)[0]),
         "ev": figures["ev"],
-        "ev_market": float(probability.ev(first.market, form)[0]),
+        "ev_quotes": figures["ev"] + float(measures.distrusted(batch, board)[0]),
+        "ev_error": finite(float(measures.ev_error(batch, board)[0])),
+        "view": _view(hit, form, figures),
         "touch": _touch(batch, board),
-        "kelly": float(probability.kelly(first.forecast, form, margin, cap)[0]),
+        "kelly": float(probability.kelly(first.market, form, margin, cap)[0]),
     }
+
+
+def _view(hit: Hit, form: Segments, figures: Mapping[str, float]) -> ViewFigures | None:
+    """The figures under the user's own view of the underlying; None where there is none."""
+    board, first = hit.board, hit.board.outlooks[hit.expiries[0]]
+    view = board.settings.view.of(board.chain.symbol)
+    if view is None or first.view is None:
+        return None
+    moved = probability.ev(first.view, form) - probability.ev(first.market, form)
+    return ViewFigures(
+        volatility=view.volatility,
+        drift=view.drift,
+        pos=float(probability.pos(first.view, form)[0]),
+        ev=figures["ev"] + float(moved[0]),
+    )
 
 
 def batch_of(hit: Hit) -> Batch:
@@ -263,14 +314,35 @@ def _greeks(batch: Batch, board: Board) -> dict[str, float]:
     }
 
 
+def short_delta(batch: Batch, board: Board) -> float | None:
+    """Largest |delta| of the short legs of the first row; None without one, or an unknown one."""
+    short = batch.quantity[0] < 0.0
+    if not short.any():
+        return None
+    return finite(float(np.abs(board.delta[batch.row[0][short]]).max()))
+
+
+def distance(breakevens: Sequence[float], board: Board, first: Outlook) -> float | None:
+    """
+    From the underlying to its nearest breakeven, whichever side, in standard deviations, >= 0.
+
+    A standard deviation is that of the market at the money, to the expiry *first*. None without a
+    breakeven. Options on the forward, as those of volatility indices are, are measured from it.
+    """
+    start = first.forward if board.on_forward else board.spot
+    if not breakevens or not first.sigma_points > 0.0:
+        return None
+    return finite(min(abs(price - start) for price in breakevens) / first.sigma_points)
+
+
 def _touch(batch: Batch, board: Board) -> float | None:
-    """Probability that spot touches a short strike before the first expiry, by the forecast."""
+    """Probability that spot touches a short strike before the first expiry."""
     strike, call = board.strike[batch.row[0]], batch.is_call[0]
     short = batch.quantity[0] < 0.0
     if not short.any():
         return None
     first = board.outlooks[batch.expiries[0]]
-    path = (first.tau, first.rate, first.div_yield, first.forecast.volatility)
+    path = (first.tau, first.rate, first.div_yield, first.market.volatility)
     low = strike[short & ~call].max(initial=-math.inf)
     high = strike[short & call].min(initial=math.inf)
     if low > -math.inf and high < math.inf:
@@ -342,6 +414,9 @@ def _notes(hit: Hit, figures: Mapping[str, float]) -> list[str]:
         notes.append(f"figures at {hit.expiries[0]}, later legs at today's smile")
     if math.isinf(figures["max_loss"]):
         notes.append("loss without bound")
+    if chain.underlying.currency != "USD":
+        notes.append(foreign_margin(chain.underlying.currency))
+        notes += foreign_commission(board.settings.costs, chain.underlying.currency)
     if 0.0 < margin < THIN_MARGIN:
         notes.append(f"margin of only {margin:.0f}: check the quotes")
     elif figures["profit"] > HIGH_ROM * margin:
@@ -349,5 +424,24 @@ def _notes(hit: Hit, figures: Mapping[str, float]) -> list[str]:
     if not board.outlooks[hit.expiries[0]].smile.arbitrage_free:
         notes.append("the smile of this expiry is not free of arbitrage")
     notes += [f"{day} was not searched: {why}" for day, why in board.unfit.items()]
-    notes.append(board.forecast.note)
+    notes.append(outlooks.history_note(board.vol, board.iv30))
     return notes
+
+
+def _doubts(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> list[str]:
+    """What speaks against a good grade, whatever the score."""
+    board, lot = hit.board, float(hit.board.chain.multiplier)
+    contracts = np.abs(batch.quantity).sum()
+    doubts = []
+    if figures["ev"] < -board.tick * lot * float(contracts):
+        doubts.append(
+            f"no better than C: costs take more than a tick ({board.tick:g}) of each contract"
+        )
+    errors = batch.quantity * batch.legs(board.prices.half_spread) * UNIFORM
+    noise = lot * float(np.sqrt((errors**2).sum()))
+    if figures["max_loss"] <= noise:
+        doubts.append(
+            f"looks mispriced or unfillable: its quotes are sure to {noise:.2f}, and it cannot "
+            f"lose more than {figures['max_loss']:.2f}"
+        )
+    return doubts

@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 from pydantic import ValidationError
 
+from tomic._typing import IntArray
 from tomic.chain import Chain
-from tomic.config import ScanSettings, ScoreWeights, Settings
+from tomic.config import ScanSettings, ScoreWeights, Settings, View
 from tomic.errors import UsageError
 from tomic.models import (
     NearestMiss,
@@ -24,12 +26,12 @@ from tomic.models import (
     settles_in_cash,
 )
 from tomic.models.documents import first_fault
-from tomic.strategies import proposals, reach, rules, search, thesis
+from tomic.strategies import managed, proposals, reach, rules, scoring, search, thesis
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
-from tomic.strategies.rules import Group, near_misses
+from tomic.strategies.rules import Group, Tally, near_misses
 from tomic.strategies.scoring import NO_BOOK, FitModel
 from tomic.strategies.search import Contender, Hit
 from tomic.strategies.why_not import explain_trade
@@ -43,6 +45,7 @@ __all__ = [
     "open_gates",
     "propose",
     "rank",
+    "with_views",
 ]
 
 KEEP = 32
@@ -52,6 +55,8 @@ KEEP = 32
 FEW_SYMBOLS = 3
 """With fewer symbols than this there is no limit per symbol."""
 
+Views = Mapping[str, View | Mapping[str, float]]
+"""Symbol to what is expected of it."""
 Correlations = Mapping[frozenset[str], float]
 """Return correlation of two symbols; a pair that is absent is not known and costs nothing."""
 
@@ -78,6 +83,8 @@ class Evaluation:
     nearest_misses: tuple[NearestMiss, ...]
     gated: Gated
     outcome: SymbolOutcome
+    standings: Mapping[str, IntArray] = field(default_factory=dict)
+    """Strategy to how many of those that passed score what; see `scoring.counted`."""
     unfit: tuple[dt.date, ...] = ()
     """Expiries with quotes that no smile fits; they were not searched."""
 
@@ -144,7 +151,25 @@ def evaluate(
     board = boards.prepare(chain, vol, settings)
     searched, contenders = _with_fit(board, gated.templates, book)
     gated = replace(gated, refused=(*gated.refused, *reach.out_of_reach(board, gated.templates)))
-    tally = searched.tally
+    return assessed(board, gated, contenders, searched.tally)
+
+
+def assessed(
+    board: Board,
+    gated: Gated,
+    contenders: Sequence[Contender],
+    tally: Tally,
+    *,
+    asked: Chain | None = None,
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """
+    A searched board as an evaluation: *contenders* are the best, *tally* what became of all.
+
+    Args:
+        asked: What was asked for, where the board holds more.
+    """
+    chain = board.chain if asked is None else asked
     blind = [f"{day}: {why}" for day, why in board.blind.items()]
     counts = tally.counts()
     unquoted = len(board.blind) - len(board.unfit)
@@ -160,17 +185,18 @@ def evaluate(
         considered=tally.considered,
         passed=sum(tally.passed.values()),
         as_of=chain.as_of,
-        notes=(*board.notes, *blind),
+        notes=(*board.notes, *notes, *blind),
     )
     return Evaluation(
         symbol=chain.symbol,
-        contenders=contenders,
-        passed=dict(tally.passed),
+        contenders=tuple(contenders),
+        passed=Counter(one.hit.group for one in contenders) | tally.passed,
         considered=tally.considered,
         rejected=counts,
         nearest_misses=near_misses(tally, board),
         gated=gated,
         outcome=outcome,
+        standings=tally.standings,
         unfit=tuple(board.unfit),
     )
 
@@ -242,14 +268,13 @@ def rank(
         with_book: Whether the fit to a portfolio was known.
     """
     settings = settings or Settings()
-    count = settings.scan.top if top is None else top
     contenders = [contender for evaluation in evaluations for contender in evaluation.contenders]
-    choose = walk_each_strategy if by_strategy else walk
     symbols = len(evaluations) + len(failed)
-    chosen = choose(
-        contenders, settings.scan, top=count, symbols=symbols, correlations=correlations
-    )
+    chosen = chooser(settings, top, symbols, correlations, by_strategy).walk(contenders)
     by_symbol = {evaluation.symbol: evaluation for evaluation in evaluations}
+    standings: dict[str, IntArray] = {}
+    for name, counts in (pair for one in evaluations for pair in one.standings.items()):
+        standings[name] = standings.get(name, 0) + counts
     shown = []
     for place, contender in enumerate(chosen, 1):
         origin = by_symbol[contender.hit.board.chain.symbol]
@@ -260,10 +285,13 @@ def rank(
                 alternatives=thesis.others(contender.hit, origin.passed),
                 similar=thesis.alternatives(contender, origin.contenders),
                 notes=origin.gated.unknown.get(contender.hit.template.name, ()),
+                percentile=scoring.percentile(
+                    standings[contender.hit.template.name], contender.hit.score
+                ),
             )
         )
     return ScanResult(
-        proposals=tuple(shown),
+        proposals=managed.with_outcomes([contender.hit for contender in chosen], shown),
         considered=sum(evaluation.considered for evaluation in evaluations),
         passed=sum(sum(evaluation.passed.values()) for evaluation in evaluations),
         rejected=_summed(evaluations),
@@ -293,6 +321,7 @@ def propose(
     *,
     strategies: str | Sequence[str] | None = None,
     weights: ScoreWeights | Mapping[str, float] | None = None,
+    view: View | Mapping[str, float] | None = None,
     settings: Settings | None = None,
     top: int | None = None,
     book: FitModel | None = None,
@@ -307,20 +336,37 @@ def propose(
         strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
             empty list means those of ``scan.profile``.
         weights: Of the score, or some of them by name, instead of those in *settings*.
+        view: What you expect of the underlying yourself, instead of that in *settings*.
         settings: None for the defaults.
         top: Most proposals; None takes ``scan.top``.
         book: A portfolio to fit; None leaves fit at 1 and says so.
 
     Raises:
         ConfigError: A strategy that does not exist.
-        UsageError: *vol* belongs to another symbol, or *weights* are impossible.
+        UsageError: *vol* belongs to another symbol, or *weights* or *view* are impossible.
     """
     settings = settings or Settings()
     if weights is not None:
         changed = settings.score.model_copy(update={"weights": _weights(weights)})
         settings = settings.model_copy(update={"score": changed})
+    if view is not None:
+        settings = with_views(settings, {chain.symbol: view})
     evaluation = evaluate(chain, vol, settings, strategies=strategies, book=book)
     return rank([evaluation], settings, top=top, with_book=book is not None)
+
+
+def with_views(settings: Settings, views: Views) -> Settings:
+    """
+    *settings* with *views* of symbols beside and over their own.
+
+    Raises:
+        UsageError: A view that is impossible, or of what is no symbol.
+    """
+    try:
+        given = {symbol: View.model_validate(view) for symbol, view in views.items()}
+        return settings.model_copy(update={"view": settings.view.named(given)})
+    except ValidationError as exc:
+        raise UsageError(f"view: {first_fault(exc)}") from exc
 
 
 def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
@@ -376,6 +422,31 @@ def _nearest(evaluations: Sequence[Evaluation]) -> tuple[NearestMiss, ...]:
         key=lambda miss: (miss.rule, not miss.only_rule, miss.distance, miss.symbol, miss.trade),
     )
     return tuple(next(of_rule) for _, of_rule in groupby(misses, key=lambda miss: miss.rule))
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """What `rank` would show of some contenders."""
+
+    walk: Callable[[Sequence[Contender]], list[Contender]]
+    top: int
+    by_strategy: bool
+
+
+def chooser(
+    settings: Settings,
+    top: int | None,
+    symbols: int,
+    correlations: Correlations | None,
+    by_strategy: bool,
+) -> Chooser:
+    """How `rank` chooses; arguments as there, *symbols* their number."""
+    count = settings.scan.top if top is None else top
+    choose = walk_each_strategy if by_strategy else walk
+    walked = partial(
+        choose, scan=settings.scan, top=count, symbols=symbols, correlations=correlations
+    )
+    return Chooser(walked, count, by_strategy)
 
 
 # -- the walk down the ranking: no two of a kind, not too many of one symbol, correlation shown ---

@@ -413,6 +413,12 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     rules: dict[str, Rule] = field(default_factory=dict)
     nearest: dict[str, Near] = field(default_factory=dict)
+    standings: dict[str, IntArray] = field(default_factory=dict)
+    """Strategy to how many of those that passed score what; see `scoring.counted`."""
+
+    def rank(self, strategy: str, counts: IntArray) -> None:
+        """Add scores of candidates that passed."""
+        self.standings[strategy] = self.standings.get(strategy, 0) + counts
 
     def note(self, batch: Batch, verdicts: Sequence[RuleVerdict]) -> BoolArray:
         """Count the refusals of a batch; returns which rows fail nothing."""

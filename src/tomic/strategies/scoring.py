@@ -1,11 +1,11 @@
 """
-The TOMIC score: four figures of a trade between 0 and 1, weighed, times liquidity and fit.
+The TOMIC score: what a trade wins, how likely and at what risk, times liquidity and fit.
 
-score = 100 L F (w_rom n_rom + w_pos n_pos + w_ev n_ev + w_rr n_rr)
+score = 100 L F (w_pos PoS + w_ev n_ev)
 
-n_rom = x / (x + h) with x the return on margin per 30 days; n_pos the probability of success;
-n_ev = 1 / (1 + exp(-x / s)) with x the expected value per margin and 30 days; n_rr = x / (x + 1)
-with x the profit per CVaR95. Each is strictly monotone: nothing is clipped, so nothing ties.
+n_ev = 1 / (1 + exp(-x / s)) with x the expected value, after the costs of entry, per CVaR95. It is
+strictly monotone: nothing is clipped, so nothing ties. Where no outcome loses it is its limit: 1
+where something is expected, 0 where less than nothing is, and a half in between.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from scipy.special import expit
 
-from tomic._typing import BoolArray, FloatArray
+from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import ScoreSettings
 from tomic.models import Grade, ScorePart
 from tomic.quant import payoff
@@ -25,18 +25,15 @@ from tomic.strategies.measures import Batch
 from tomic.strategies.pricing.board import Board
 
 DAYS = 30.0
-_NOTHING = 1e-9
-NAMES = ("rom", "pos", "ev", "risk_reward")
+NAMES = ("pos", "ev")
 """Components in the order in which they are printed."""
+ORIGINAL_NAMES = ("rom", "pos", "ev", "risk_reward")
+"""The same of the original program."""
 
 
 class ScoreFigures(NamedTuple):
     """What the score is made of, (n,) each."""
 
-    profit: FloatArray
-    """Maximum, or the 95 % quantile where unbounded; currency per structure."""
-    margin: FloatArray
-    """Net, currency per structure, positive."""
     pos: FloatArray
     ev: FloatArray
     """Currency per structure."""
@@ -44,33 +41,27 @@ class ScoreFigures(NamedTuple):
     """CVaR95 of the loss, currency per structure, >= 0."""
     liquidity: FloatArray
     """L in (0, 1]."""
-    dte: float | FloatArray
-    """Calendar days to the first expiry; fewer than 1 count as 1."""
 
 
 def components(figures: ScoreFigures, score: ScoreSettings) -> FloatArray:
-    """The four n, unweighted, (4, n) in the order of `NAMES`."""
-    per_30 = DAYS / np.maximum(figures.dte, 1.0)
-    # A rule refuses a margin of nothing, but what it refuses is scored too when one asks about it.
-    margin = np.where(figures.margin == 0.0, _NOTHING, figures.margin)
-    rom, ev = per_30 * figures.profit / margin, per_30 * figures.ev / margin
-    risked = figures.profit + figures.tail_loss
-    return np.stack(
-        (
-            rom / (np.abs(rom) + score.rom_half),
-            figures.pos,
-            expit(ev / score.ev_scale),
-            figures.profit / np.where(risked > 0.0, risked, np.nan),
-        )
-    )
+    """PoS and n_ev, unweighted, (2, n) in the order of `NAMES`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = figures.ev / figures.tail_loss
+    nothing = (figures.tail_loss == 0.0) & (figures.ev == 0.0)
+    return np.stack((figures.pos, expit(np.where(nothing, 0.0, ratio) / score.ev_scale)))
 
 
 ORIGINAL_WEIGHTS = (0.40, 0.25, 0.20, 0.15)
-"""Weights of the original program, in the order of `NAMES`."""
+"""Weights of the original program, in the order of `ORIGINAL_NAMES`."""
+
+
+def names(score: ScoreSettings) -> tuple[str, ...]:
+    """Components of the definition that is set."""
+    return ORIGINAL_NAMES if score.definition == "original" else NAMES
 
 
 def weights(score: ScoreSettings) -> FloatArray:
-    """Weights in the order of `NAMES`, (4,)."""
+    """Weights in the order of `names`."""
     if score.definition == "original":
         return np.array(ORIGINAL_WEIGHTS)
     return np.array([getattr(score.weights, name) for name in NAMES])
@@ -86,10 +77,41 @@ def total(figures: ScoreFigures, score: ScoreSettings) -> FloatArray:
     return 100.0 * figures.liquidity * summed
 
 
-def grade(value: float, score: ScoreSettings) -> Grade:
-    """The letter of a score."""
+BINS = 1000
+"""Bins of equal width over scores from 0 to 100."""
+LAST_GRADE = Grade.C
+"""Best grade of a trade that something speaks against."""
+
+
+def counted(scores: FloatArray) -> IntArray:
+    """How many *scores* lie in each of `BINS`; those that are NaN in none."""
+    known = scores[np.isfinite(scores)]
+    place = np.clip(known * (BINS / 100.0), 0.0, BINS - 1.0).astype(np.int64)
+    return np.bincount(place, minlength=BINS)
+
+
+def percentile(counts: IntArray, score: float) -> float | None:
+    """
+    Share of the other counted candidates that score below *score*, itself one of them.
+
+    Within its own bin of a tenth of a point they are taken as evenly spread. None without others.
+    """
+    total = int(counts.sum())
+    if total < 2 or not np.isfinite(score):
+        return None
+    place = min(max(score * (BINS / 100.0), 0.0), BINS - 1e-9)
+    here = int(place)
+    below = float(counts[:here].sum()) + (place - here) * max(float(counts[here]) - 1.0, 0.0)
+    return min(max(below / (total - 1), 0.0), 1.0)
+
+
+def grade(standing: float | None, score: ScoreSettings, *, capped: bool = False) -> Grade:
+    """The letter of a percentile; C where there is none, and at best where it is *capped*."""
+    if standing is None:
+        return LAST_GRADE
     limits = ((score.grade_a, Grade.A), (score.grade_b, Grade.B), (score.grade_c, Grade.C))
-    return next((letter for limit, letter in limits if value >= limit), Grade.D)
+    letter = next((letter for limit, letter in limits if standing >= limit), Grade.D)
+    return max(letter, LAST_GRADE) if capped else letter
 
 
 def parts(
@@ -104,14 +126,14 @@ def parts(
     What each component adds and what liquidity, fit and correlation then take away.
 
     Args:
-        components: (4,) from `components`.
+        components: From `components`, in the order of `names`.
         score: Holds the weights.
         liquidity, fit: L and F in (0, 1].
         penalty: Share of the score that a correlation costs.
     """
     points = 100.0 * weights(score) * components
     gross = float(points.sum())
-    parts = [ScorePart(name=n, points=float(p)) for n, p in zip(NAMES, points, strict=True)]
+    parts = [ScorePart(name=n, points=float(p)) for n, p in zip(names(score), points, strict=True)]
     parts.append(ScorePart(name="liquidity", points=-(1.0 - liquidity) * gross))
     parts.append(ScorePart(name="fit", points=-(1.0 - fit) * liquidity * gross))
     if penalty:

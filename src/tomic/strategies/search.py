@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ class Hit:
     """Rows of the chain in the order of ``template.legs``."""
     score: float
     components: FloatArray
-    """(4,) unweighted, in the order of `scoring.NAMES`."""
+    """Unweighted, in the order of `scoring.names`."""
     liquidity: float
     ev: float
     margin: float
@@ -113,8 +113,7 @@ def search(board: Board, templates: Sequence[leg_rules.Template], *, keep: int =
     """
     tally, hits = Tally(), []
     leg_verdicts = rules.judge_rows(board)
-    # CVaR of every condor would be needed to judge by it.
-    fast = board.settings.scan.min_risk_reward is None and not _is_original(board)
+    fast = not (_is_original(board) or _needs_each_condor(board))
     others = []
     for template in templates:
         legs = wings(template) if fast else None
@@ -125,10 +124,31 @@ def search(board: Board, templates: Sequence[leg_rules.Template], *, keep: int =
             condors = _Condors(template, board, pair, legs, leg_verdicts, tally).best(keep)
             if len(condors):
                 batch = Batch.of([condors])
-                hits += best(batch, measures.measure(batch, board), board, keep)
+                hits += best(batch, measures.measure(batch, board), board, keep).hits
     for batch in batches(board, others):
         hits += _search_batch(batch, board, leg_verdicts, tally, keep)
     return SearchResult(tuple(sorted(hits, key=Hit.key)), tally)
+
+
+def among(board: Board, hits: Iterable[Hit], *, keep: int = ALL) -> tuple[Hit, ...]:
+    """
+    Trades found on an earlier board of the same rows, judged again on this one, best first.
+
+    Args:
+        board: Of the same options in the same order.
+        hits: What was found; those that fail a rule now are left out.
+        keep: How many of each strategy, variant and pair of expiries to return.
+    """
+    members: dict[Expiries, dict[int, tuple[leg_rules.Template, list[tuple[int, ...]]]]] = {}
+    for hit in hits:
+        of_pair = members.setdefault(hit.expiries, {})
+        of_pair.setdefault(id(hit.template), (hit.template, []))[1].append(hit.rows)
+    leg_verdicts, tally, found = rules.judge_rows(board), Tally(), []
+    for pair, of_pair in members.items():
+        if pair[0] in board.outlooks and (pair[1] is None or pair[1] in board.outlooks):
+            built = [Candidates(t, pair, np.array(rows)) for t, rows in of_pair.values()]
+            found += _search_batch(Batch.of(built), board, leg_verdicts, tally, keep)
+    return tuple(sorted(found, key=Hit.key))
 
 
 def batches(board: Board, templates: Sequence[leg_rules.Template]) -> Iterator[Batch]:
@@ -162,7 +182,18 @@ def _search_batch(
     if _is_original(board) and len(batch):
         return _original(batch, figures, board, tally, keep)
     _count(batch, tally)
-    return best(batch, figures, board, keep) if len(batch) else []
+    if len(batch) == 0:
+        return []
+    found = best(batch, figures, board, keep)
+    _stand(batch, found.scores, tally)
+    return found.hits
+
+
+def _needs_each_condor(board: Board) -> bool:
+    """Whether a rule or the ranking takes of every condor what the tables of spreads lack."""
+    rule = board.settings.scan.min_risk_reward is not None
+    viewed = any(outlook.ranked is not outlook.market for outlook in board.outlooks.values())
+    return rule or viewed or board.settings.score.robust
 
 
 def _is_original(board: Board) -> bool:
@@ -175,6 +206,14 @@ def _count(batch: Batch, tally: Tally) -> None:
         tally.passed[Group(template.name, template.side, batch.expiries[0])] += int(count)
 
 
+def _stand(batch: Batch, scores: FloatArray, tally: Tally) -> None:
+    """Note how candidates that passed score, before fit."""
+    for place, member in enumerate(batch.members):
+        of_member = scores[batch.group == place]
+        if of_member.size:
+            tally.rank(member.template.name, scoring.counted(of_member))
+
+
 def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep: int) -> list[Hit]:
     """The best rows of each group by the original program's score."""
     scored = scoring.figures(batch, board)
@@ -183,16 +222,28 @@ def _original(batch: Batch, figures: Measures, board: Board, tally: Tally, keep:
     _count(batch, tally)
     tail = _tail(batch, figures, board, np.arange(len(batch)))
     hits = hits_of(batch, figures, board, np.arange(len(batch)), tail)
+    _stand(batch, np.array([hit.score for hit in hits]), tally)
     groups: dict[int, list[Hit]] = {}
     for row, hit in enumerate(hits):
         groups.setdefault(int(batch.group[row]), []).append(hit)
     return [hit for group in groups.values() for hit in sorted(group, key=Hit.key)[:keep]]
 
 
-def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
+class Best(NamedTuple):
+    """The best rows of each group of a batch, and how all of them score."""
+
+    hits: list[Hit]
+    scores: FloatArray
+    """(n,) exact of those that might have been among the best; of others an upper bound."""
+
+
+def best(batch: Batch, figures: Measures, board: Board, keep: int) -> Best:
     """The *keep* best rows of each group of a batch whose rows all passed the rules."""
     score = board.settings.score
-    bound = scoring.total(_figures(figures, board, batch, measures.tail_loss_bound(figures)), score)
+    low, high = measures.tail_loss_bounds(figures)
+    # The less a trade risks the better, but what it loses on average weighs less on more risk.
+    lenient = np.where(figures.ranked_ev > 0.0, low, high)
+    bound = scoring.total(_figures(figures, lenient), score)
     # Best bounds first within each group.
     order = np.lexsort((-bound, batch.group))
     starts = np.searchsorted(batch.group[order], np.arange(len(batch.members) + 1))
@@ -211,7 +262,7 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
             break
         done = [before + part.size for before, part in zip(done, chosen, strict=True)]
         tail[rows] = _tail(batch, figures, board, rows)
-        part = _figures(figures.take(rows), board, batch, tail[rows])
+        part = _figures(figures.take(rows), tail[rows])
         exact |= dict(zip(rows.tolist(), scoring.total(part, score).tolist(), strict=True))
         size *= 4
     hits: list[Hit] = []
@@ -222,7 +273,8 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> list[Hit]:
         kept = np.array([row for row in rows if exact[row] >= least], dtype=np.int64)
         ranked = hits_of(batch, figures, board, kept, tail[kept])
         hits += sorted(ranked, key=Hit.key)[:keep]
-    return hits
+    bound[list(exact)] = list(exact.values())
+    return Best(hits, bound)
 
 
 def _next(
@@ -240,18 +292,8 @@ def _tail(batch: Batch, figures: Measures, board: Board, rows: IntArray) -> Floa
     return measures.tail_loss(batch.take(rows), board, figures.credit[rows], below)
 
 
-def _figures(
-    figures: Measures, board: Board, batch: Batch, tail_loss: FloatArray
-) -> scoring.ScoreFigures:
-    return scoring.ScoreFigures(
-        figures.profit,
-        figures.margin,
-        figures.pos,
-        figures.ev,
-        tail_loss,
-        figures.liquidity,
-        float(board.outlooks[batch.expiries[0]].dte),
-    )
+def _figures(figures: Measures, tail_loss: FloatArray) -> scoring.ScoreFigures:
+    return scoring.ScoreFigures(figures.ranked_pos, figures.ranked_ev, tail_loss, figures.liquidity)
 
 
 def hits_of(
@@ -267,7 +309,7 @@ def hits_of(
         score, parts = scoring.original_score(scored), scoring.original_components(scored)
         liquidity = np.ones(len(rows))
     else:
-        figures_of_rows = _figures(figures.take(rows), board, batch, tail_loss)
+        figures_of_rows = _figures(figures.take(rows), tail_loss)
         score = scoring.total(figures_of_rows, board.settings.score)
         parts = scoring.components(figures_of_rows, board.settings.score)
         liquidity = figures.liquidity[rows]
@@ -317,8 +359,10 @@ class Spreads:
     width: FloatArray
     credit: FloatArray
     """Executable."""
+    mean: FloatArray
+    """Mean P&L of the spread alone under the market's density."""
     ev: FloatArray
-    """Mean P&L of the spread alone under the forecast density."""
+    """The same, residuals of its legs believed as far as their quotes are sure."""
     liquidity: FloatArray
     """Fourth root of the product of the legs' liquidities."""
     row: IntArray
@@ -331,8 +375,8 @@ class Spreads:
     def take(self, rows: IntArray | BoolArray | slice) -> Spreads:
         """The chosen spreads, in their order."""
         return Spreads(
-            self.short[rows], self.width[rows], self.credit[rows], self.ev[rows],
-            self.liquidity[rows], self.row[rows], self.is_call,
+            self.short[rows], self.width[rows], self.credit[rows], self.mean[rows],
+            self.ev[rows], self.liquidity[rows], self.row[rows], self.is_call,
         )  # fmt: skip
 
     def sorted(self) -> Spreads:
@@ -345,7 +389,6 @@ class CondorTerms(NamedTuple):
 
     density: Density
     score: ScoreSettings
-    dte: int
     money: float
     """Discounted currency per point: discount x multiplier."""
     multiplier: float
@@ -403,6 +446,7 @@ class Side(NamedTuple):
     short: FloatArray
     width: FloatArray
     credit: FloatArray
+    mean: FloatArray
     ev: FloatArray
     liquidity: FloatArray
     inside: FloatArray
@@ -420,8 +464,8 @@ class Side(NamedTuple):
         end = spreads.short + (spreads.width if call else -spreads.width)
         wing = terms.density.probability_below(end)
         most, beyond = terms.money * spreads.width + _DUST, 1.0 - wing if call else wing
-        own = (spreads.short, spreads.width, spreads.credit, spreads.ev, spreads.liquidity)
-        return cls(*own, inside, most, beyond)
+        money = (spreads.credit, spreads.mean, spreads.ev)
+        return cls(spreads.short, spreads.width, *money, spreads.liquidity, inside, most, beyond)
 
     def take(self, rows: IntArray) -> Side:
         """The spreads at *rows*, in their order."""
@@ -438,7 +482,10 @@ class Block(NamedTuple):
     """Condors with their figures, all of one shape; money in currency per structure."""
 
     credit: FloatArray
+    mean: FloatArray
+    """Of P&L at the executable credit."""
     ev: FloatArray
+    """What the score takes."""
     requirement: FloatArray
     margin: FloatArray
     pos: FloatArray
@@ -462,6 +509,8 @@ class Top(NamedTuple):
     """How many condors were scored."""
     tails: int
     """For how many of them CVaR was computed."""
+    recounted: IntArray
+    """Of those, the scores less the bounds by which they were counted; see `scoring.counted`."""
 
 
 Judge = Callable[[IntArray, IntArray, Block], BoolArray]
@@ -528,10 +577,13 @@ class CondorSearch:
             requirement = wide
         requirement = requirement * terms.multiplier
         margin = requirement - credit
-        ev, liquidity = p.ev + c.ev, p.liquidity * c.liquidity
+        mean, ev, liquidity = p.mean + c.mean, p.ev + c.ev, p.liquidity * c.liquidity
         pos = self._success(p, c, credit)
-        bound = self._bound(credit, margin, ev, pos, c.inside - p.inside) * liquidity
-        return Block(credit, ev, requirement, margin, pos, liquidity, bound)
+        block = Block(credit, mean, ev, requirement, margin, pos, liquidity, pos)
+        # A loss on average weighs least on the most that can be at risk.
+        least, most = self._tails(block, terms.money * wide, c.inside - p.inside)
+        bound = self._points(block, np.where(ev > 0.0, least, most))
+        return block._replace(bound=bound)
 
     def _success(self, p: Side, c: Side, credit: FloatArray) -> FloatArray:
         """P(P&L > 0): between the breakevens, or beyond a wing that the credit pays for."""
@@ -548,37 +600,37 @@ class CondorSearch:
         above -= under
         return above
 
-    def _bound(
-        self,
-        credit: FloatArray,
-        margin: FloatArray,
-        ev: FloatArray,
-        pos: FloatArray,
-        inside: FloatArray,
-    ) -> FloatArray:
-        """The score per liquidity with CVaR at its lower bound."""
+    def _tails(
+        self, block: Block, widest: FloatArray, inside: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Between what CVaR95 lies, whatever the table's error: see `measures.tail_loss_bounds`."""
+        assert self._table is not None
+        off = 2.0 * self._table.error
+        # E[loss] = E[gain] - E[P&L]; the gain is the whole credit between the short strikes, and
+        # no more than that where the condor wins at all.
+        lost = np.maximum(block.credit * inside - block.mean, 0.0)
+        least = lost / np.maximum(1.0 - block.pos + off, TAIL)
+        lost = np.maximum(block.credit * np.minimum(block.pos + off, 1.0) - block.mean, 0.0)
+        most = np.minimum(lost / TAIL, np.maximum(widest - block.credit, 0.0))
+        return least, np.maximum(most, least)
+
+    def _points(self, block: Block, tail: FloatArray) -> FloatArray:
+        """The score of condors with a given CVaR95."""
         score = self.terms.score
-        per_30 = scoring.DAYS / max(self.terms.dte, 1)
-        w_rom, w_pos, w_ev, w_rr = (100.0 * scoring.weights(score)).tolist()
+        w_pos, w_ev = (100.0 * scoring.weights(score)).tolist()
         with np.errstate(all="ignore"):
-            gain = per_30 * credit
-            total: FloatArray = w_rom * gain / (np.abs(gain) + score.rom_half * margin)
-            total += w_pos * pos
-            total += w_ev / (1.0 + np.exp(ev / margin * (-per_30 / score.ev_scale)))
-            # E[loss] = E[gain] - EV, and between the short strikes the gain is the whole credit.
-            lost = credit * inside
-            lost -= ev
-            np.maximum(lost, 0.0, out=lost)
-            lost /= np.maximum(1.0 - pos, TAIL)
-            total += w_rr * credit / (credit + lost)
-        return total
+            part: FloatArray = np.exp(block.ev / tail * (-1.0 / score.ev_scale))
+        part += 1.0
+        np.divide(w_ev, part, out=part)
+        part += w_pos * block.pos
+        part *= block.liquidity
+        return part
 
     @property
     def slack(self) -> float:
         """How far a computed bound may be below the true one, in points."""
         assert self._table is not None
-        # Both ends of PoS, and its part in the bound of CVaR, whose denominator is >= TAIL.
-        return _SLACK + 100.0 * (2.0 + 0.5 / TAIL) * self._table.error
+        return _SLACK + 100.0 * 2.0 * self._table.error
 
     def tail_bound(self, put: IntArray, call: IntArray, credit: FloatArray) -> FloatArray:
         """CVaR95 of the loss is at least this: what the wings alone lose of the worst 5 %."""
@@ -637,15 +689,10 @@ class _Race:
 
     def _raise(self, kept: Block, put: IntArray, call: IntArray) -> None:
         search = self.search
-        weight = 100.0 * float(scoring.weights(search.terms.score)[3])
         wide = np.maximum(search.puts.width[put], search.calls.width[call])
-        most = np.maximum(search.terms.money * wide - kept.credit, 0.0)
         p, c = search._put_side.take(put), search._call_side.take(call)
-        with np.errstate(all="ignore"):
-            lost = np.maximum(kept.credit * (c.inside - p.inside) - kept.ev, 0.0)
-            lost /= np.maximum(1.0 - kept.pos, TAIL)
-            ratio = kept.credit / (kept.credit + most) - kept.credit / (kept.credit + lost)
-        floor = kept.bound + weight * kept.liquidity * ratio
+        least, most = search._tails(kept, search.terms.money * wide, c.inside - p.inside)
+        floor = search._points(kept, np.where(kept.ev > 0.0, most, least))
         both = np.concatenate((self._floor, floor[np.isfinite(floor)]))
         self._floor = np.partition(both, both.size - self.keep)[-self.keep :]
         self.least = float(self._floor.min()) - 2.0 * search.slack
@@ -654,7 +701,8 @@ class _Race:
         """CVaR where it can matter, best bounds first, and the exact order."""
         if not self._put:
             nothing = np.empty(0, dtype=np.int64)
-            return Top(nothing, nothing, np.empty(0), self.scored, 0)
+            none = np.zeros(scoring.BINS, dtype=np.int64)
+            return Top(nothing, nothing, np.empty(0), self.scored, 0, none)
         put, call = np.concatenate(self._put), np.concatenate(self._call)
         block = Block(*(np.concatenate(column) for column in zip(*self._block, strict=True)))
         near = np.flatnonzero(block.bound >= self.least)
@@ -674,14 +722,15 @@ class _Race:
                 least = float(np.partition(known, known.size - self.keep)[-self.keep])
                 least -= 2.0 * self.search.slack
         best = np.lexsort((call[:done], put[:done], -score[:done]))[: self.keep]
-        return Top(put[best], call[best], score[best], self.scored, done)
+        recounted = scoring.counted(score[:done]) - scoring.counted(block.bound[:done])
+        return Top(put[best], call[best], score[best], self.scored, done, recounted)
 
     def _sharper(self, put: IntArray, call: IntArray, block: Block) -> FloatArray:
-        """The bound with CVaR at what the wings alone lose."""
+        """The bound of those that win on average, with CVaR at what the wings alone lose."""
         search = self.search
         tail = search.tail_bound(put, call, block.credit)
-        sharper: FloatArray = self._with_tail(block, tail) + search.slack
-        return sharper
+        sharper: FloatArray = search._points(block, tail) + search.slack
+        return np.where(block.ev > 0.0, sharper, np.inf)
 
     def _exact(self, put: IntArray, call: IntArray, block: Block) -> FloatArray:
         """Scores with CVaR, PoS and EV from the distribution itself, no table."""
@@ -693,15 +742,9 @@ class _Race:
         if often.size:
             part = search.segments(put[often], call[often], block.credit[often])
             tail[often] = probability.cvar(density, part, 1.0 - TAIL)
-        exact = block._replace(pos=probability.pos(density, form), ev=probability.ev(density, form))
-        return self._with_tail(exact, tail)
-
-    def _with_tail(self, block: Block, tail: FloatArray) -> FloatArray:
-        terms = self.search.terms
-        figures = scoring.ScoreFigures(
-            block.credit, block.margin, block.pos, block.ev, tail, block.liquidity, terms.dte
-        )
-        return scoring.total(figures, terms.score)
+        ev = probability.ev(density, form) + block.ev - block.mean
+        figures = scoring.ScoreFigures(probability.pos(density, form), ev, tail, block.liquidity)
+        return scoring.total(figures, self.search.terms.score)
 
 
 SPARE = 4
@@ -806,7 +849,7 @@ class _Condors:
         lot = float(board.chain.multiplier)
         two_spreads = board.settings.margin.unequal_condor == "two_spreads"
         terms = CondorTerms(
-            first.forecast, board.settings.score, first.dte, lot * first.discount, lot, two_spreads
+            first.market, board.settings.score, lot * first.discount, lot, two_spreads
         )
         self.search = CondorSearch(self._passing(puts), self._passing(calls), terms)
         if len(self.search) == 0:
@@ -814,6 +857,7 @@ class _Condors:
         self._put_quotes = _Quotes.of(self.search.puts, board)
         self._call_quotes = _Quotes.of(self.search.calls, board)
         top = self.search.best(keep + SPARE, judge=self._judge)
+        self.tally.rank(self.template.name, top.recounted)
         return self._candidates(self.search.puts.row[top.put], self.search.calls.row[top.call])
 
     def _candidates(self, put: IntArray, call: IntArray) -> Candidates:
@@ -849,14 +893,16 @@ class _Condors:
         )
         strike = board.strike[row]
         credit = lot * (price[:, 0] - price[:, 1] - costs.slippage * half.sum(axis=1))
-        credit -= 2.0 * costs.commission
-        value = first.forecast.call_value if side.is_call else first.forecast.put_value
+        credit -= 2.0 * costs.commission_of(board.chain.underlying.currency)
+        value = first.market.call_value if side.is_call else first.market.put_value
         owed = lot * first.discount * (value(strike[:, 0]) - value(strike[:, 1]))
+        doubted = lot * (board.doubted[row[:, 0]] - board.doubted[row[:, 1]])
         return Spreads(
             strike[:, 0],
             np.abs(strike[:, 0] - strike[:, 1]),
             credit,
             credit - owed,
+            credit - owed - doubted,
             np.sqrt(np.sqrt(liquidity[:, 0] * liquidity[:, 1])),
             row,
             side.is_call,
@@ -891,13 +937,14 @@ class _Condors:
             passed = self._surely_pass(put, call, block)
         rest = np.flatnonzero(~passed)
         if rest.size:
-            put, call, block = put[rest], call[rest], block.take(rest)
-            puts, calls = self.search.puts, self.search.calls
-            batch = Batch.of([self._candidates(puts.row[put], calls.row[call])])
-            verdicts = rules.judge(batch, self._measures(put, call, block), self.board)
+            some = put[rest], call[rest]
+            puts, calls = self.search.puts.row[some[0]], self.search.calls.row[some[1]]
+            batch = Batch.of([self._candidates(puts, calls)])
+            verdicts = rules.judge(batch, self._measures(*some, block.take(rest)), self.board)
             passed[rest] = self.tally.note(batch, verdicts)
         group = Group(self.template.name, self.template.side, self.pair[0])
         self.tally.passed[group] += int(passed.sum())
+        self.tally.rank(self.template.name, scoring.counted(block.bound[passed]))
         return passed
 
     def _surely_pass(self, put: IntArray, call: IntArray, block: Block) -> BoolArray:
@@ -943,6 +990,8 @@ class _Condors:
             margin=block.margin,
             pos=block.pos,
             ev=block.ev,
+            ranked_pos=block.pos,
+            ranked_ev=block.ev,
             loss_chance=1.0 - block.pos,
             mean_loss=unused,
             upside=block.credit - money * width,

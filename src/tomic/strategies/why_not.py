@@ -14,8 +14,8 @@ import numpy as np
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import UsageError
-from tomic.models import Refusal, TradeReview, VolSnapshot
-from tomic.strategies import candidates, measures, proposals, rules, scoring, search
+from tomic.models import Proposal, Refusal, TradeReview, VolSnapshot
+from tomic.strategies import candidates, managed, measures, proposals, rules, scoring, search
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import SameStrike, Template
@@ -26,6 +26,9 @@ from tomic.strategies.rules import refusal, trade_text
 from tomic.strategies.search import Contender, Hit
 
 _STRIKE = re.compile(r"(\d+(?:\.\d+)?)([CP]?)", re.ASCII)
+
+
+ALONE = "graded among the candidates of this chain alone"
 
 
 class Asked(NamedTuple):
@@ -98,7 +101,15 @@ def explain_trade(
     refusals += outside
     hit, failed = _judged(board, variant, pair, rows)
     refusals += failed
-    figures = proposals.describe(Contender(hit), notes=gate.unknown) if hit else None
+    counts = search.search(board, [template]).tally.standings.get(template.name) if hit else None
+
+    def shown(one: Hit) -> Proposal:
+        standing = None if counts is None else scoring.percentile(counts, one.score)
+        notes = (*gate.unknown, ALONE)
+        described = proposals.describe(Contender(one), notes=notes, percentile=standing)
+        return managed.with_outcomes([one], [described])[0]
+
+    figures = shown(hit) if hit else None
     best, place = _among(board, template, pair, hit) if hit and not refusals else (None, None)
     other = best is not None and hit is not None and best.legs != hit.legs
     return TradeReview(
@@ -107,7 +118,7 @@ def explain_trade(
         refusals=tuple(refusals),
         proposal=figures,
         place=place,
-        better=proposals.describe(Contender(best), notes=gate.unknown) if best and other else None,
+        better=shown(best) if best and other else None,
     )
 
 

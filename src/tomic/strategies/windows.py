@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -124,7 +125,12 @@ def choose(
     return _window(params, wanted | beside, notes)
 
 
-_UNKNOWN_VOLATILITY = 0.30
+def unthinned(scan: ScanSettings) -> ScanSettings:
+    """*scan* with windows in which every listed strike stays."""
+    return scan.model_copy(update={"max_contracts": sys.maxsize})
+
+
+UNKNOWN_VOLATILITY = 0.30
 _REACH = 1.5
 """Standard deviations out of the money that a stored chain must reach to serve a scan."""
 
@@ -140,8 +146,8 @@ def choose_for(
     """As `choose`; an unknown volatility counts as 30 %, and a note says so."""
     if sigma is not None and sigma > 0.0:
         return choose(templates, params, spot, today, sigma, scan)
-    window = choose(templates, params, spot, today, _UNKNOWN_VOLATILITY, scan)
-    guess = f"volatility unknown: strikes reach as for {_UNKNOWN_VOLATILITY:.0%}"
+    window = choose(templates, params, spot, today, UNKNOWN_VOLATILITY, scan)
+    guess = f"volatility unknown: strikes reach as for {UNKNOWN_VOLATILITY:.0%}"
     return replace(window, notes=(*window.notes, guess))
 
 
@@ -279,12 +285,13 @@ def _spread(strikes: Sequence[float], spot: float, count: int) -> list[float]:
             inside = rest[place == step].tolist()
             middle = math.exp(0.5 * (edges[step] + edges[step + 1]))
             kept.add(
-                min(inside, key=lambda strike: (-_roundness(strike), abs(strike - middle), strike))
+                min(inside, key=lambda strike: (-roundness(strike), abs(strike - middle), strike))
             )
     return sorted(kept)
 
 
-def _roundness(strike: float) -> int:
+def roundness(strike: float) -> int:
+    """How many of the usual round steps divide a strike."""
     return sum(math.isclose(strike % step, 0.0, abs_tol=1e-9) for step in _ROUND)
 
 

@@ -82,7 +82,7 @@ def test_nothing_is_computed_from_a_refused_smile():
 
     assert np.isnan(board.value).all()
     assert np.isnan(board.value_error).all()
-    assert board.forecast.iv30 is None
+    assert board.iv30 is None
     quoted = np.isfinite(board.chain["bid"])
     assert np.isfinite(board.delta[quoted]).any()
     assert np.max(board.iv[np.isfinite(board.iv)]) < 0.35
@@ -233,7 +233,7 @@ def test_the_spx_chain_that_promised_thousands_is_valued_at_its_quotes():
     ).proposals
     assert backspreads
     for proposal in (*result.proposals, *backspreads):
-        assert abs(proposal.ev_market) < 150.0
+        assert abs(proposal.ev_quotes) < 150.0
 
 
 def test_a_picture_says_why_it_has_no_curve():

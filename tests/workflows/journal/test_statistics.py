@@ -50,11 +50,11 @@ def proposal(legs: tuple[Leg, ...] = SPREAD, **changes: object) -> Proposal:
         "legs": legs, "credit": 150.0, "credit_mid": 150.0, "credit_natural": 140.0,
         "commission": 1.3, "max_profit": 148.7, "max_loss": 851.3, "breakevens": (558.51,),
         "margin": 851.3, "margin_requirement": 1000.0, "profit": 148.7, "rom": 0.17,
-        "rom_30d": 0.16, "pos": 0.8, "pos_market": 0.78, "ev": 12.0, "ev_market": -3.0,
+        "rom_30d": 0.16, "pos": 0.8, "ev": 12.0,
         "ev_30d": 0.01, "cvar95": 800.0, "risk_reward": 0.18, "edge": 1.0, "delta": 10.0,
         "gamma": -0.5, "vega": -20.0, "theta": 5.0, "theta_margin": 0.005, "liquidity": 1.0,
         "score": 72.0, "grade": Grade.A, "parts": (ScorePart(name="pos", points=72.0),),
-        "forecast_volatility": 0.17, "market_volatility": 0.17, **changes,
+        "market_volatility": 0.17, **changes,
     }  # fmt: skip
     return Proposal(**values)
 

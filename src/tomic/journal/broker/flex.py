@@ -140,7 +140,8 @@ def read(
     """
     given = list(rows)
     habits = _habits(given, separator)
-    given = [row.by(habits) for row in given]
+    if habits != Habits():
+        given = [row.by(habits) for row in given]
     reader = Reader(_LEVELS)
     reader.notes.update(dict.fromkeys(notes))
     instruments = _Instruments()
@@ -171,12 +172,17 @@ def _habits(rows: Iterable[Row], separator: str) -> Habits:
     numbers: dict[str, None] = {}
     days: dict[str, None] = {}
     listed: dict[tuple[str, str], None] = {}
+    columns: Mapping[str, int] = {}
+    named: list[str] = []
     for row in rows:
         own = row.own
         if separator not in (",", ""):
             numbers.update(dict.fromkeys(own.text(name) for name in _NUMBERS))
-        for name in _DAYS:
-            if (text := own.text(name)) and ("/" in text or "-" in text):
+        if own.columns is not columns:
+            columns = own.columns
+            named = [name for name in _DAYS if name in columns]
+        for name in named:
+            if (text := own.text(name)) and not text.isdecimal() and ("/" in text or "-" in text):
                 days[text] = None
         if (expiry := own.text("expiry")) and not expiry.isdecimal():
             listed[own.text("symbol"), expiry] = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tomic import valuation
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
-from tomic.config import Settings
+from tomic.config import Settings, ViewSettings
 from tomic.errors import UsageError
 from tomic.models import Carry, PriceSource, RowStatus, VolSnapshot, normalize_symbol
 from tomic.quant import (
@@ -29,13 +29,16 @@ from tomic.quant import (
 )
 from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
-from tomic.strategies.pricing import outlooks
-from tomic.strategies.pricing.outlooks import Forecast, NearMoney, Outlook
+from tomic.strategies.pricing import outlooks, term
+from tomic.strategies.pricing.outlooks import NearMoney, Outlook
+from tomic.strategies.pricing.term import PricedEvent
 
 SOURCES = (PriceSource.TRUE, PriceSource.PARITY, PriceSource.MODEL, PriceSource.CLOSE)
 """The ladder; codes in arrays are places in it, -1 where there is no price."""
 
 _TICK = 1e-9
+TICKS = (0.1, 0.05, 0.01)
+"""Steps of quotes, currency per share, widest first."""
 
 
 class Prices(NamedTuple):
@@ -168,12 +171,17 @@ class Board:
     value: FloatArray
     """At the smile, early exercise included."""
     value_error: FloatArray
+    doubted: FloatArray
+    """What an expected value leaves of price less value, currency per share; 0 without a value."""
+    doubt: FloatArray
+    """Standard error of what it keeps, from the quote's own, currency per share."""
     liquidity: FloatArray
     """Of each row, in (0, 1]."""
     outlooks: Mapping[dt.date, Outlook]
     blind: Mapping[dt.date, str]
     unfit: Mapping[dt.date, str]
-    forecast: Forecast
+    iv30: float | None
+    """The snapshot's, or drawn from the smiles; fraction."""
     notes: tuple[str, ...] = ()
     _sides: dict[tuple[dt.date, str], IntArray] = field(default_factory=dict, repr=False)
     _later: dict[tuple[dt.date, dt.date], LaterExpiry] = field(default_factory=dict, repr=False)
@@ -192,6 +200,35 @@ class Board:
     def strike(self) -> FloatArray:
         """Strikes, currency per share."""
         return np.asarray(self.chain["strike"], dtype=np.float64)
+
+    @cached_property
+    def tick(self) -> float:
+        """The smallest step in which this chain is quoted, currency per share."""
+        quoted = np.concatenate((self.chain["bid"], self.chain["ask"]))
+        quoted = quoted[np.isfinite(quoted) & (quoted > 0.0)]
+        for step in TICKS[:-1]:
+            if quoted.size and np.abs(quoted / step - np.round(quoted / step)).max() < 1e-6:
+                return step
+        return TICKS[-1]
+
+    @cached_property
+    def events(self) -> tuple[PricedEvent, ...]:
+        """The events that its smiles price, those of known dates first."""
+        levels = {
+            day: term.Level(outlook.tau, outlook.atm_iv) for day, outlook in self.outlooks.items()
+        }
+        earnings = self.vol.next_earnings
+        return term.priced_events(
+            self.today,
+            levels,
+            dates=[] if earnings is None else [earnings],
+            is_expected=self.chain.underlying.reports_earnings is True,
+        )
+
+    @property
+    def today(self) -> dt.date:
+        """The day that days to expiry are counted from."""
+        return self.chain.expiries[0] - dt.timedelta(days=int(self.chain["dte"].min()))
 
     def side(self, expiry: dt.date, right: str) -> IntArray:
         """Rows of one expiry and right, by ascending strike."""
@@ -235,7 +272,7 @@ def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
 
 def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
     """
-    Price every row of *chain*, fit its smiles, and set up both densities of every expiry.
+    Price every row of *chain*, fit its smiles, and set up the densities of every expiry.
 
     Implied volatilities are taken from out-of-the-money quotes with the early-exercise premium of
     American options taken off; forwards and discount factors are those of `valuation.carries`. An
@@ -264,8 +301,8 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         max_spread=settings.scan.max_spread,
         max_spread_points=settings.scan.max_spread_points,
     )
-    forecast = outlooks.expected_volatility(vol, list(smiles.values()), settings.score)
-    outlook_of = _outlooks(chain, rows, fitted, forward, yields, forecast)
+    outlook_of = _outlooks(chain, rows, fitted, forward, yields, settings.view)
+    doubted, doubt = _doubted(rows, prices, value, forward)
     priced_on = (
         valuation.PricingTerms(forward, rows.rate, rows.rate)
         if on_forward
@@ -286,11 +323,13 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         on_forward=on_forward,
         value=value,
         value_error=error,
-        liquidity=_liquidity(chain, prices, settings),
+        doubted=doubted,
+        doubt=doubt,
+        liquidity=liquidity(chain, prices, settings),
         outlooks=outlook_of,
         blind=_blind(chain, rows, outlook_of, unfit, forward),
         unfit={days[place]: why for place, why in unfit.items()},
-        forecast=forecast,
+        iv30=outlooks.thirty_day_iv(vol, list(smiles.values())),
         notes=tuple(chain.notes),
     )
 
@@ -486,6 +525,34 @@ def _model(
     return value, error
 
 
+UNIFORM = 1.0 / math.sqrt(3.0)
+"""Standard deviation, in half-spreads, of a true value that may be anywhere between bid and ask."""
+
+
+def _doubted(
+    rows: _Rows, prices: Prices, value: FloatArray, forward: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """
+    By row what of price less smile is taken for noise, and the error of what is left.
+
+    A share t^2 / (t^2 + s^2) is believed, s the quote's error and t what the distances of its
+    expiry's quotes out of the money show to be true (`smile.true_scatter`); those in the money
+    repeat them with wider spreads. What is not quoted itself is worth what the smile says.
+    """
+    residual, error = prices.price - value, UNIFORM * prices.half_spread
+    quoted = rows.listed & (prices.source == 0)
+    outside = quoted & (rows.is_call == (rows.strike >= forward))
+    true = np.zeros(residual.shape)
+    for place in np.unique(rows.expiry).tolist():
+        at = rows.expiry == place
+        true[at] = smile.true_scatter(residual[at & outside], error[at & outside])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(quoted & (true > 0.0), true**2 / (true**2 + error**2), 0.0)
+    known = np.isfinite(residual)
+    doubted = np.where(known, (1.0 - share) * residual, 0.0)
+    return doubted, np.where(known, true * np.sqrt(1.0 - share), np.nan)
+
+
 def _by_parity(rows: _Rows, forward: FloatArray, premium: FloatArray) -> FloatArray:
     """Price of each option from its partner's mid, early exercise taken off and put on."""
     partner = np.where(rows.other >= 0, (rows.mid - premium)[rows.other], np.nan)
@@ -500,8 +567,9 @@ def _outlooks(
     fitted: Mapping[int, _Fitted],
     forward: FloatArray,
     yields: FloatArray,
-    forecast: Forecast,
+    views: ViewSettings,
 ) -> dict[dt.date, Outlook]:
+    view = views.of(chain.symbol)
     outlooks: dict[dt.date, Outlook] = {}
     for place, fit in fitted.items():
         first = int(np.flatnonzero(rows.expiry == place)[0])
@@ -516,7 +584,8 @@ def _outlooks(
             div_yield=float(yields[first]),
             smile=fit.smile,
             market=fit.law,
-            forecast=density.forecast(fit.law, fit.law.volatility * forecast.ratio),
+            view=None if view is None else density.viewed(fit.law, **view.model_dump()),
+            trust=views.trust,
         )
     return outlooks
 
@@ -577,7 +646,7 @@ def _greeks(
     return columns
 
 
-def _liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
+def liquidity(chain: Chain, prices: Prices, settings: Settings) -> FloatArray:
     """
     Liquidity of each row in (0, 1]: spread against what is accepted, open interest, volume.
 

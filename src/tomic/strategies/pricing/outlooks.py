@@ -1,9 +1,10 @@
-"""What the options of an expiry expect of the underlying, and what we expect beside it."""
+"""What the options of an expiry expect of the underlying, and what the user expects beside it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -11,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tomic._typing import FloatArray
-from tomic.config import ScoreSettings
 from tomic.models import VolSnapshot
-from tomic.quant import density, surface
+from tomic.quant import density, realized, surface
 from tomic.quant.density import Density
 from tomic.quant.smile import Smile
 
@@ -22,23 +22,8 @@ HALF_SPREADS = 2.0
 LEAST_MISS = 0.003
 """Volatility, a fraction, that it may miss the market by however narrow the spread is."""
 
-_HVS = ("hv20", "hv30", "hv60", "hv90", "hv252")
-
-
-class Forecast(NamedTuple):
-    """The expected volatility and its components; fractions, None where unknown."""
-
-    volatility: float | None
-    iv30: float | None
-    hv: float | None
-    note: str
-
-    @property
-    def ratio(self) -> float:
-        """By how much the market's densities are widened; 1 where either side is unknown."""
-        if not (self.volatility and self.iv30):
-            return 1.0
-        return self.volatility / self.iv30
+BUMP = 0.02
+"""Relative change of volatility either way by which its effect on an expected value is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +41,23 @@ class Outlook:
     """What carries spot to forward at `rate`, fraction per year."""
     smile: Smile
     market: Density
-    forecast: Density
+    view: Density | None = None
+    """The market's as the user's own view has it; None where there is none."""
+    trust: float = 0.0
+    """How far the ranking goes by the view, in [0, 1]."""
+
+    @cached_property
+    def ranked(self) -> Density:
+        """The density under which trades are ranked: the market's, unless a view is trusted."""
+        if self.view is None or self.trust == 0.0:
+            return self.market
+        return density.mixture(self.market, self.view, self.trust)
+
+    @cached_property
+    def bumped(self) -> tuple[Density, Density]:
+        """`ranked` with its volatility lower and higher by `BUMP`."""
+        low, high = (density.viewed(self.ranked, volatility=1.0 + s * BUMP) for s in (-1.0, 1.0))
+        return low, high
 
     @property
     def atm_iv(self) -> float:
@@ -145,42 +146,28 @@ def _straddle_missed(fitted: Smile, law: Density, market: NearMoney) -> str:
     )
 
 
-def expected_volatility(vol: VolSnapshot, smiles: list[Smile], score: ScoreSettings) -> Forecast:
-    """
-    The forecast volatility: weight x HV + (1 - weight) x IV30, and where both come from.
+def thirty_day_iv(vol: VolSnapshot, smiles: Sequence[Smile]) -> float | None:
+    """The snapshot's IV30, else the constant 30-day maturity of *smiles*; None without either."""
+    if vol.iv30 is not None or not smiles:
+        return vol.iv30
+    at_money = [float(smile.iv(smile.forward)) for smile in smiles]
+    drawn = surface.constant_maturity_iv([smile.tau for smile in smiles], at_money)
+    return drawn if math.isfinite(drawn) else None
 
-    IV30 is the snapshot's, else the constant 30-day maturity of the smiles. Without one of the
-    two the other stands alone; a density is then left as the market has it.
+
+def history_note(vol: VolSnapshot, iv30: float | None) -> str:
     """
-    iv30 = vol.iv30
-    where = "IV30"
-    if iv30 is None and smiles:
-        at_money = [float(smile.iv(smile.forward)) for smile in smiles]
-        drawn = surface.constant_maturity_iv([smile.tau for smile in smiles], at_money)
-        iv30, where = (drawn, "IV30 of this chain") if math.isfinite(drawn) else (None, "IV30")
-    if score.forecast_hv == "average":
-        present = [value for name in _HVS if (value := getattr(vol, name)) is not None]
-        hv = sum(present) / len(present) if present else None
-        label = f"the mean of {len(present)} HVs"
-    else:
-        hv, label = vol.hv30, f"HV30 ({vol.sources.get('hv30', 'source unknown')})"
-    blended = float(
-        density.forecast_volatility(
-            math.nan if iv30 is None else iv30,
-            [math.nan if hv is None else hv],
-            score.forecast_hv_weight,
-        )
+    What to think of an HV30 that is far from IV30; "" where they agree, or either is unknown.
+
+    They agree where the one is within what realised volatility usually is of the other.
+    """
+    if not (iv30 and vol.hv30):
+        return ""
+    expected = realized.expected_from_iv(iv30)
+    if expected.low <= vol.hv30 <= expected.high:
+        return ""
+    return (
+        f"HV30 {vol.hv30:.1%} is far from IV30 {iv30:.1%}; such a difference has not told what "
+        f"came: expected is {expected.volatility:.1%}, mostly {expected.low:.1%} to "
+        f"{expected.high:.1%}"
     )
-    volatility = blended if math.isfinite(blended) else None
-    if hv is None or iv30 is None or volatility is None:
-        lacking = "HV" if hv is None else "IV30"
-        return Forecast(
-            volatility, iv30, hv, f"{lacking} unknown: the forecast is the market's own density"
-        )
-    weight = score.forecast_hv_weight
-    text = (
-        f"forecast volatility {volatility:.1%}: {weight:.0%} of {label} {hv:.1%}, "
-        f"{1.0 - weight:.0%} of {where} {iv30:.1%}; the market's densities scaled by "
-        f"{volatility / iv30:.2f}"
-    )
-    return Forecast(volatility, iv30, hv, text)

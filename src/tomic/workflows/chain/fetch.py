@@ -61,7 +61,7 @@ async def fetch_chain(request: preparing.ChainRequest) -> Chain:
     setup = await preparing.prepare(request)
     pairs = _in_order(setup)
     ids, complete = dict(setup.known.ids), set(setup.known.complete)
-    remember = partial(_remember, request, setup, ids, complete, set(complete))
+    keep = partial(remember, request, setup, ids, complete, set(complete))
     bars = _last_bars(request, setup)
     stream = OptionStream(
         session=session,
@@ -74,11 +74,11 @@ async def fetch_chain(request: preparing.ChainRequest) -> Chain:
         rank=request.rank,
         deadline=request.deadline,
         instead=partial(_from_bar, bars) if bars is not None else None,
-        on_listed=remember,
+        on_listed=keep,
         on_done=counting(request.watch, request.symbol, len(pairs)),
     )
     outcomes = await stream.quote(pairs)
-    await remember()
+    await keep()
     fetch = Fetch(
         seconds=asyncio.get_running_loop().time() - started,
         messages=session.messages - sent,
@@ -114,7 +114,7 @@ def _in_order(setup: preparing.Setup) -> list[Wanted]:
     ]
 
 
-async def _remember(
+async def remember(
     request: preparing.ChainRequest,
     setup: preparing.Setup,
     ids: Mapping[Wanted, int],
@@ -139,6 +139,19 @@ async def _assembled(
     fetch: Fetch,
 ) -> Chain:
     """Steps 10 and 11."""
+    chain = of_rows(request, setup, rows, fetch)
+    if request.recorded_spot is None and not setup.is_open:
+        chain = await _filled(chain, request, setup)
+    return valuation.complete(chain, request.settings.market, request.settings.chain)
+
+
+def of_rows(
+    request: preparing.ChainRequest,
+    setup: preparing.Setup,
+    rows: Sequence[OptionQuote],
+    fetch: Fetch,
+) -> Chain:
+    """Step 10: the chain of *rows*, with what is to be said of its market."""
     session, settings = request.session, request.settings
     if request.recorded_spot is not None:
         rows = [_replayed(row) for row in rows]
@@ -147,7 +160,7 @@ async def _assembled(
         underlying=setup.underlying,
         spot=setup.spot,
         as_of=session.clock_now(),
-        rate=settings.market.rate,
+        rate=settings.market.rate_of(setup.underlying.currency),
         div_yield=setup.ticks.dividend_yield,
         data_type=_data_type(session.data_type or DataType.LIVE, rows),
         notes=(*session.notes, *setup.chosen.notes, *_of_the_market(setup)),
@@ -159,9 +172,7 @@ async def _assembled(
         days = ", ".join(map(str, chain.unknown_expiries))
         note = f"listed, but the gateway knows no contract of them, so counted as missing: {days}"
         chain = replace(chain, notes=(*chain.notes, note))
-    if request.recorded_spot is None and not setup.is_open:
-        chain = await _filled(chain, request, setup)
-    return valuation.complete(chain, settings.market, settings.chain)
+    return chain
 
 
 def _replayed(row: OptionQuote) -> OptionQuote:
@@ -323,6 +334,28 @@ async def fetch(
         keep: Whether it may stand for the chain of the day.
         rank: Place among several that are fetched at once.
     """
+    request = await request_for(resources, symbol, settings, deadline, choose, rank=rank)
+    chain = await fetch_chain(request)
+    if resources.recording is not None:
+        resources.recording.note_spot(symbol, chain.spot)
+    return chain, await _remembered(resources, chain) if keep else None
+
+
+async def request_for(
+    resources: Resources,
+    symbol: str,
+    settings: Settings,
+    deadline: float,
+    choose: preparing.Chooser | None = None,
+    *,
+    rank: int = 0,
+) -> preparing.ChainRequest:
+    """
+    What is asked of the session for one chain; arguments as of `fetch`.
+
+    Raises:
+        SessionError: The gateway cannot be reached.
+    """
     session = await resources.session(symbol)
     recorded_spot = resources.stand_in.recorded_spot if resources.stand_in else None
     if recorded_spot is not None:
@@ -330,7 +363,7 @@ async def fetch(
     # A recording must hold the contracts too, so it takes none from the store.
     forgetful = resources.origin.simulated or resources.recording is not None
     memory = None if forgetful else preparing.ContractMemory(await resources.store(), session.note)
-    request = preparing.ChainRequest(
+    return preparing.ChainRequest(
         session,
         symbol,
         settings,
@@ -344,10 +377,6 @@ async def fetch(
         eager=resources.origin.paced or not resources.origin.demo,
         rank=rank,
     )
-    chain = await fetch_chain(request)
-    if resources.recording is not None:
-        resources.recording.note_spot(symbol, chain.spot)
-    return chain, await _remembered(resources, chain) if keep else None
 
 
 async def fetch_all(

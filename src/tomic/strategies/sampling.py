@@ -1,0 +1,134 @@
+"""Which few options of a window are asked first: enough for a smile, spreads and interest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+from tomic.config import ScanSettings
+from tomic.selection import Wanted
+from tomic.strategies.windows import roundness
+
+FURTHEST = (-2.2, 1.8)
+"""Standard deviations from spot between which strikes are sampled, puts below and calls above."""
+_ROUND_WITHIN = 0.3
+"""Share of a step within which a rounder strike is taken instead of the nearest."""
+_WHOLE = 2.5
+"""Samples that a window may hold and is then asked for whole."""
+COARSE_STRIKES = 5
+COARSE_DAYS = (30, 45)
+"""Days to expiry near which the two expiries of a coarse pass lie."""
+COARSE_FROM = 8
+"""Symbols from which on a coarse pass over them pays."""
+
+
+def sample(
+    options: Iterable[Wanted], spot: float, today: dt.date, sigma: float, strikes: int
+) -> tuple[Wanted, ...]:
+    """
+    A sparse sample of each expiry, in the order of *options*.
+
+    Of each expiry *strikes* options in even steps from -2.2 to 1.8 standard deviations, puts below
+    the spot and calls above it, the roundest strike within .3 steps, and call and put at the
+    money. An expiry that holds at most 2.5 times its sample is taken whole.
+
+    Args:
+        options: Those of the windows that are listed, expiry by expiry.
+        spot: Currency per share.
+        sigma: At-the-money volatility, fraction.
+        strikes: Strikes of an expiry, at least 5.
+    """
+    chosen: list[Wanted] = []
+    for expiry, group in groupby(options, key=lambda option: option.expiry):
+        listed = list(group)
+        deviation = sigma * math.sqrt(max((expiry - today).days, 1) / 365.0)
+        few = _of_expiry(listed, spot, deviation, strikes)
+        chosen += listed if len(listed) <= _WHOLE * len(few) else sorted(few)
+    return tuple(chosen)
+
+
+def coarse(
+    options: Iterable[Wanted], spot: float, today: dt.date, sigma: float, strikes: int
+) -> tuple[Wanted, ...]:
+    """
+    Five strikes and the pair at the money of the two expiries nearest to 30 and 45 days.
+
+    They are among those of `sample` with as many *strikes*, so that nothing is asked twice.
+    """
+    listed = list(options)
+    days = sorted({option.expiry for option in listed})
+    near = {min(days, key=lambda day: abs((day - today).days - wanted)) for wanted in COARSE_DAYS}
+    chosen: list[Wanted] = []
+    for expiry in sorted(near):
+        of_expiry = [option for option in listed if option.expiry == expiry]
+        deviation = sigma * math.sqrt(max((expiry - today).days, 1) / 365.0)
+        places = [round(place * (strikes - 1) / (COARSE_STRIKES - 1))
+                  for place in range(COARSE_STRIKES)]  # fmt: skip
+        chosen += sorted(_of_expiry(of_expiry, spot, deviation, strikes, places))
+    return tuple(chosen)
+
+
+def _of_expiry(
+    listed: Sequence[Wanted],
+    spot: float,
+    deviation: float,
+    strikes: int,
+    places: Sequence[int] | None = None,
+) -> set[Wanted]:
+    low, high = FURTHEST
+    step = (high - low) / (strikes - 1)
+    sides: Mapping[str, list[Wanted]] = {
+        right: [option for option in listed if option.right == right] for right in "CP"
+    }
+    chosen: set[Wanted] = set()
+    for place in range(strikes) if places is None else places:
+        goal = low + place * step
+        side = sides["P" if goal < 0.0 else "C"]
+        if side:
+            chosen.add(_roundest(side, spot, deviation, goal, _ROUND_WITHIN * step))
+    return chosen | _pair(sides, spot)
+
+
+def _roundest(
+    side: Sequence[Wanted], spot: float, deviation: float, goal: float, reach: float
+) -> Wanted:
+    """The roundest strike within *reach* of *goal*, else the nearest; in standard deviations."""
+
+    def away(option: Wanted) -> float:
+        return abs(math.log(option.strike / spot) / deviation - goal)
+
+    near = [option for option in side if away(option) <= reach]
+    if not near:
+        return min(side, key=away)
+    return min(near, key=lambda option: (-roundness(option.strike), away(option)))
+
+
+def _pair(sides: Mapping[str, list[Wanted]], spot: float) -> set[Wanted]:
+    """Call and put of the strike nearest the spot that has both; none where no strike has."""
+    common = {option.strike for option in sides["C"]} & {option.strike for option in sides["P"]}
+    if not common:
+        return set()
+    nearest = min(common, key=lambda strike: (abs(strike - spot), strike))
+    return {option for side in sides.values() for option in side if option.strike == nearest}
+
+
+_COARSE_MESSAGES = 6 + 2 * (1 + 2 * 6)
+"""Of a symbol: its setup, and two expiries with their details and five strikes and a pair."""
+_EXPIRIES = 5
+"""Expiries that the windows of a seller hold of one symbol."""
+_RUNNING = 0.5
+"""Share of symbols that stay after a coarse pass."""
+_LEGS = 14
+"""Options of a symbol that are asked for in rounds and at the end."""
+
+
+def expected_messages(symbols: int, scan: ScanSettings) -> int:
+    """About how many messages a scan of so many symbols takes by ``scan.method``."""
+    if scan.method != "sampled":
+        return symbols * (6 + _EXPIRIES + 2 * scan.max_contracts)
+    whole = 6 + _EXPIRIES * (1 + 2 * (scan.sample + 1)) + 2 * _LEGS
+    if symbols < COARSE_FROM:
+        return symbols * whole
+    return round(symbols * (_COARSE_MESSAGES + _RUNNING * (whole - 6)))

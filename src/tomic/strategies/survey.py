@@ -1,0 +1,274 @@
+"""
+The search with few quotes: estimates say what to ask for, and only what was quoted is proposed.
+
+Pure and without a clock: a `Survey` holds what is known of one symbol, a `Hunt` says of several
+what to ask for next, round by round, until no trade that lacks a quote could be among the best.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tomic._typing import BoolArray
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.models import OptionQuote, RowStatus, VolSnapshot
+from tomic.selection import Wanted
+from tomic.strategies import estimates, proposals, propose, search
+from tomic.strategies.estimates import Estimated
+from tomic.strategies.propose import Evaluation, Gated
+from tomic.strategies.rules import Tally
+from tomic.strategies.scoring import FitModel
+from tomic.strategies.search import Contender, Hit
+
+KEPT = 40
+"""Trades of each strategy, variant and pair of expiries that are rescored, not sought anew."""
+LEGS_OF = 10
+"""Best estimates of each strategy and expiry whose legs are asked for in a round."""
+ROUNDS = 6
+MARGIN = 0.3
+"""Points below the last place from which on an estimate is worth its quotes."""
+COARSE_MARGIN = 2.0
+"""Points below it from which on a symbol's best coarse estimate gets it no more quotes."""
+
+Make = Callable[[Sequence[OptionQuote]], Chain]
+"""The chain of rows, IV and Greeks filled in."""
+Choose = Callable[[Sequence[Contender]], list[Contender]]
+"""The walk down a ranking: which trades would be shown."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Survey:
+    """
+    What is known of one symbol: which options are listed, and the quotes of those asked so far.
+
+    Attributes:
+        make: Builds its chain.
+        kept: The best trades by estimate, best first, with their fit.
+        tally: How the estimates were judged.
+    """
+
+    symbol: str
+    vol: VolSnapshot
+    settings: Settings
+    gated: Gated
+    make: Make
+    book: FitModel | None = None
+    listed: tuple[Wanted, ...] = ()
+    quotes: dict[Wanted, OptionQuote] = field(default_factory=dict)
+    estimated: Estimated | None = None
+    kept: tuple[Contender, ...] = ()
+    tally: Tally = field(default_factory=Tally)
+    _rows: dict[Wanted, int] = field(default_factory=dict)
+
+    def missing(self, options: Iterable[Wanted]) -> tuple[Wanted, ...]:
+        """Those of *options* that were not asked for yet, each once."""
+        return tuple(dict.fromkeys(option for option in options if option not in self.quotes))
+
+    def learn(self, quotes: Mapping[Wanted, OptionQuote], listed: Sequence[Wanted] = ()) -> None:
+        """Take in *quotes*, of options just asked; *listed* replaces what is known to exist."""
+        self.quotes |= {option: row for option, row in quotes.items() if self._is_news(option, row)}
+        known = dict.fromkeys((*(listed or self.listed), *self.quotes))
+        grown = len(known) != len(self.listed)
+        self.listed = tuple(known) if grown else self.listed
+        self.estimated = self._estimate()
+        if grown or not self.kept:
+            self._search()
+        else:
+            hits = search.among(
+                self.estimated.board, [contender.hit for contender in self.kept], keep=KEPT
+            )
+            self.kept = self._with_fit(hits)
+
+    def _is_news(self, option: Wanted, row: OptionQuote) -> bool:
+        """Whether *row* says more than what is known: an answer that did not come takes nothing."""
+        return row.status.is_final or option not in self.quotes
+
+    def _estimate(self) -> Estimated:
+        rows = [self.quotes.get(option) or unasked(option) for option in self.listed]
+        chain = self.make(rows)
+        keys = zip(
+            chain["expiry"].tolist(), chain["strike"].tolist(), chain["right"].tolist(), strict=True
+        )
+        self._rows = {Wanted(*key): row for row, key in enumerate(keys)}
+        asked = np.zeros(len(chain), dtype=np.bool_)
+        asked[[self._rows[option] for option in self.quotes]] = True
+        return estimates.complete(chain, asked, self.vol, self.settings)
+
+    def _search(self) -> None:
+        assert self.estimated is not None
+        found = search.search(self.estimated.board, self.gated.templates, keep=KEPT)
+        self.tally, self.kept = found.tally, self._with_fit(found.hits)
+
+    def _with_fit(self, hits: Sequence[Hit]) -> tuple[Contender, ...]:
+        if self.book is None:
+            return tuple(map(Contender, hits))
+        fits = self.book.fits([proposals.prospect(hit) for hit in hits])
+        both = (Contender(hit, fit) for hit, fit in zip(hits, fits, strict=True))
+        return tuple(sorted(both, key=lambda contender: contender.key))
+
+    @property
+    def chain(self) -> Chain:
+        """The options that were asked for, and nothing else."""
+        return self.make(list(self.quotes.values()))
+
+    @property
+    def quoted(self) -> BoolArray:
+        """Rows of the board with a true quote of their own."""
+        return self.estimated.quoted if self.estimated else np.zeros(0, dtype=np.bool_)
+
+    def is_exact(self, contender: Contender) -> bool:
+        """Whether every leg has its own bid and ask."""
+        return bool(self.quoted[list(contender.hit.rows)].all())
+
+    def exact(self) -> tuple[Contender, ...]:
+        """Of what was kept, the trades with quotes on all legs."""
+        return tuple(contender for contender in self.kept if self.is_exact(contender))
+
+    def legs(self, contender: Contender) -> tuple[Wanted, ...]:
+        """The options of a trade."""
+        return legs_of(contender.hit)
+
+    def keep(self, contenders: Iterable[Contender]) -> None:
+        """Rescore *contenders* too from now on."""
+        known = {_key(one) for one in self.kept}
+        new = [one for one in contenders if _key(one) not in known]
+        self.kept = tuple(sorted((*self.kept, *new), key=lambda one: one.key))
+
+    def evaluation(self, *, sought: bool = True) -> Evaluation:
+        """
+        The symbol as `propose.evaluate` leaves it, of trades with quotes on all legs only.
+
+        Args:
+            sought: Whether all trades of what was asked are searched, not only what was kept.
+        """
+        assert self.estimated is not None
+        board = self.estimated.of_asked()
+        if sought:
+            hits = search.search(board, self.gated.templates).hits
+        else:
+            hits = search.among(board, [contender.hit for contender in self.exact()])
+        exact = self._with_fit(hits)
+        return propose.assessed(
+            self.estimated.board,
+            self.gated,
+            exact,
+            self.tally,
+            asked=self.chain,
+            notes=(self._note(),),
+        )
+
+    def _note(self) -> str:
+        return (
+            f"{len(self.quotes)} of {len(self.listed)} options quoted, the others estimated to "
+            "choose them; refusals are counted on estimates"
+        )
+
+
+def _key(contender: Contender) -> tuple[object, ...]:
+    hit = contender.hit
+    return hit.template.name, hit.template.side, hit.expiries, hit.rows
+
+
+def legs_of(hit: Hit) -> tuple[Wanted, ...]:
+    """The options of a trade."""
+    chain = hit.board.chain
+    return tuple(
+        Wanted(chain["expiry"][row].item(), float(chain["strike"][row]), leg.right)
+        for row, leg in zip(hit.rows, hit.template.legs, strict=True)
+    )
+
+
+def unasked(option: Wanted) -> OptionQuote:
+    """The row of an option that is listed and was not asked for."""
+    return OptionQuote(
+        expiry=option.expiry,
+        dte=0,
+        strike=option.strike,
+        right=option.right,
+        status=RowStatus.NO_QUOTE,
+        greeks_source="none",
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Hunt:
+    """
+    Several surveys on the way to one ranking.
+
+    Attributes:
+        choose: What would be shown of some trades, in the order of the ranking.
+        top: How many, overall or with *by_strategy* of each strategy.
+        others: Trades of symbols that were searched whole.
+        margin, coarse_margin: As `MARGIN` and `COARSE_MARGIN`.
+    """
+
+    surveys: dict[str, Survey]
+    choose: Choose
+    top: int
+    others: tuple[Contender, ...] = ()
+    by_strategy: bool = False
+    margin: float = MARGIN
+    coarse_margin: float = COARSE_MARGIN
+    legs_of: int = LEGS_OF
+    rounds: int = 0
+
+    def in_the_running(self) -> set[str]:
+        """Symbols whose best coarse estimate is near enough to what would be shown."""
+        everything = [one for survey in self.surveys.values() for one in survey.kept]
+        bars = self._bars(everything)
+        return {
+            survey.symbol
+            for survey in self.surveys.values()
+            if any(one.score >= _bar(bars, one) - self.coarse_margin for one in survey.kept)
+        }
+
+    def wanted(self) -> dict[str, tuple[Wanted, ...]]:
+        """
+        What to ask for in the next round, by symbol; empty when it is over.
+
+        Of each strategy and pair of expiries with an estimate above the bar, the legs of its best
+        ones. The bar is the last place among trades that are quoted, less the margin.
+        """
+        if self.rounds >= ROUNDS:
+            return {}
+        bars = self._bars([one for survey in self.surveys.values() for one in survey.exact()])
+        if self.rounds == 0 or not bars:
+            bars = self._bars([one for survey in self.surveys.values() for one in survey.kept])
+        self.rounds += 1
+        wanted = {
+            symbol: survey.missing(self._promising(survey, bars))
+            for symbol, survey in self.surveys.items()
+        }
+        return {symbol: options for symbol, options in wanted.items() if options}
+
+    def _promising(self, survey: Survey, bars: Mapping[str, float]) -> list[Wanted]:
+        legs: list[Wanted] = []
+        taken: dict[object, int] = defaultdict(int)
+        for one in survey.kept:
+            key = (one.hit.template.name, one.hit.template.side, one.hit.expiries)
+            if one.score < _bar(bars, one) - self.margin or taken[key] >= self.legs_of:
+                continue
+            taken[key] += 1
+            if not survey.is_exact(one):
+                legs += survey.legs(one)
+        return legs
+
+    def _bars(self, contenders: Sequence[Contender]) -> dict[str, float]:
+        """Score of the last place, by strategy where each has its own ranking; {} where fewer."""
+        chosen = self.choose([*self.others, *contenders])
+        if not self.by_strategy:
+            return {"": chosen[-1].score} if len(chosen) >= self.top else {}
+        scores: dict[str, list[float]] = defaultdict(list)
+        for one in chosen:
+            scores[one.hit.template.name].append(one.score)
+        return {name: of_it[-1] for name, of_it in scores.items() if len(of_it) >= self.top}
+
+
+def _bar(bars: Mapping[str, float], contender: Contender) -> float:
+    """Without a bar every estimate is worth asking."""
+    return bars.get("", bars.get(contender.hit.template.name, -np.inf))

@@ -1,0 +1,239 @@
+"""
+The scan with few quotes: a coarse pass, a sample, rounds of legs that matter, and all legs again.
+
+What to ask for is decided in `strategies.survey`; this is the asking. Every proposal that is shown
+has a quote of its own on each leg, asked for last of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from tomic import errors
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.models import OptionQuote, RowStatus, VolSnapshot
+from tomic.selection import Wanted
+from tomic.strategies import sampling, windows
+from tomic.strategies.propose import Evaluation, Gated
+from tomic.strategies.scoring import FitModel
+from tomic.strategies.search import Contender
+from tomic.strategies.survey import Choose, Hunt, Survey, legs_of
+from tomic.workflows.chain import fetch
+from tomic.workflows.chain.portions import Portions
+from tomic.workflows.progress import Event
+from tomic.workflows.resources import Resources
+from tomic.workflows.volatility.measure import remember_chain
+
+AT_ONCE = 12
+"""Symbols asked at the same time: a sample is over before details of contracts have come."""
+_CONFIRMATIONS = 4
+"""How often the last places may change hands when their legs are quoted again."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One symbol on its way."""
+
+    portions: Portions
+    survey: Survey
+    sigma: float
+
+    def sample(self, *, coarse: bool, strikes: int) -> tuple[Wanted, ...]:
+        """The options of its coarse or whole sample, as far as it is known what is listed."""
+        setup = self.portions.setup
+        pick = sampling.coarse if coarse else sampling.sample
+        return pick(self.portions.options, setup.spot.price, setup.today, self.sigma, strikes)
+
+
+@dataclass(slots=True, kw_only=True)
+class SampledScan:
+    """
+    Symbols of one scan that are sampled.
+
+    Attributes:
+        settings: Those of the resources, with the views of this scan.
+        deadline: Of all that is asked, a time of the running loop.
+        coarse: Whether each symbol is looked at coarsely first.
+        choose, top, by_strategy: As of `Hunt`.
+        failures: Symbols that were given up, and why; those of the scan.
+    """
+
+    resources: Resources
+    settings: Settings
+    deadline: float
+    choose: Choose
+    top: int
+    by_strategy: bool
+    coarse: bool
+    failures: dict[str, errors.TomicError]
+    book: FitModel | None = None
+    _asked: dict[str, _Asked] = field(default_factory=dict)
+    _confirmed: dict[str, set[Wanted]] = field(default_factory=dict)
+
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in self._asked
+
+    async def begin(self, symbol: str, vol: VolSnapshot, gated: Gated) -> bool:
+        """
+        Ask for the first sample of *symbol*; False where its market is closed: see `fetch`.
+
+        Raises:
+            TomicError: It cannot be had.
+        """
+        resources, settings = self.resources, self.settings
+        choose = partial(windows.choose_for, gated.templates, windows.unthinned(settings.scan))
+        request = await fetch.request_for(resources, symbol, settings, self.deadline, choose)
+        portions = await Portions.opened(request)
+        if not portions.setup.is_open:
+            return False
+        if resources.recording is not None:
+            resources.recording.note_spot(symbol, portions.setup.spot)
+        survey = Survey(
+            symbol=symbol,
+            vol=vol,
+            settings=settings,
+            gated=gated,
+            make=portions.chain,
+            book=self.book,
+        )
+        sigma = portions.setup.ticks.implied_volatility or vol.iv30 or windows.UNKNOWN_VOLATILITY
+        asked = _Asked(portions, survey, sigma)
+        await self._sample(asked, coarse=self.coarse)
+        chain = survey.chain
+        if not any(RowStatus(name) is RowStatus.OK for name in chain.counts):
+            if chain.is_cut:
+                raise fetch.cut_short(chain)
+            raise errors.DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
+        self._asked[symbol] = asked
+        return True
+
+    async def _sample(self, asked: _Asked, *, coarse: bool) -> None:
+        """A sample, and what takes the place of strikes that turned out not to be listed."""
+        strikes = self.settings.scan.sample
+        quotes: dict[Wanted, OptionQuote] = {}
+        for _ in range(2):
+            wanted = asked.sample(coarse=coarse, strikes=strikes)
+            missing = [one for one in asked.survey.missing(wanted) if one not in quotes]
+            if not missing or self._is_over():
+                break
+            quotes |= await asked.portions.quote(missing)
+        await self._learn(asked, quotes)
+
+    async def _learn(self, asked: _Asked, quotes: Mapping[Wanted, OptionQuote]) -> None:
+        if not quotes:
+            return
+        days = {option.expiry for option in (*asked.survey.listed, *quotes)}
+        # Kernels are pure, and the session must go on answering meanwhile.
+        await asyncio.to_thread(asked.survey.learn, quotes, asked.portions.listed(days))
+
+    async def finish(self, others: Sequence[Evaluation]) -> list[Evaluation]:
+        """
+        Rounds and the quotes of what will be shown; the evaluations of all that were begun.
+
+        Args:
+            others: Symbols that were searched whole, which compete for the same places.
+        """
+        hunt = Hunt(
+            surveys={symbol: asked.survey for symbol, asked in sorted(self._asked.items())},
+            choose=self.choose,
+            top=self.top,
+            by_strategy=self.by_strategy,
+            others=tuple(one for other in others for one in other.contenders),
+        )
+        if self.coarse and hunt.surveys:
+            running = await asyncio.to_thread(hunt.in_the_running)
+            self._tell(f"sampling {len(running)} of {len(hunt.surveys)} symbols")
+            await self._each(running, partial(self._sample, coarse=False))
+            hunt.surveys = {name: hunt.surveys[name] for name in sorted(running)}
+        await self._rounds(hunt)
+        for survey in hunt.surveys.values():
+            survey.keep((await asyncio.to_thread(survey.evaluation)).contenders)
+        await self._confirm(hunt)
+        return [self._evaluation(symbol) for symbol in sorted(self._asked)]
+
+    async def _rounds(self, hunt: Hunt) -> None:
+        while not self._is_over() and (wanted := await asyncio.to_thread(hunt.wanted)):
+            count = sum(map(len, wanted.values()))
+            self._tell(f"round {hunt.rounds}: {count} options of {len(wanted)} symbols")
+            await self._quote(wanted)
+
+    async def _confirm(self, hunt: Hunt) -> None:
+        """Quote the legs of what would be shown once more, until they all have been."""
+        for _ in range(_CONFIRMATIONS):
+            exact = [one for survey in hunt.surveys.values() for one in survey.exact()]
+            shown = self.choose([*hunt.others, *exact])
+            wanted: dict[str, tuple[Wanted, ...]] = {}
+            for one in shown:
+                symbol = one.hit.board.chain.symbol
+                if symbol in hunt.surveys:
+                    fresh = self._confirmed.setdefault(symbol, set())
+                    legs = [leg for leg in legs_of(one.hit) if leg not in fresh]
+                    wanted[symbol] = tuple(dict.fromkeys((*wanted.get(symbol, ()), *legs)))
+            wanted = {symbol: legs for symbol, legs in wanted.items() if legs}
+            if not wanted or self._is_over():
+                break
+            self._tell(f"quoting {sum(map(len, wanted.values()))} legs again")
+            await self._quote(wanted, confirm=True)
+
+    async def _quote(
+        self, wanted: Mapping[str, Sequence[Wanted]], *, confirm: bool = False
+    ) -> None:
+        async def ask(asked: _Asked) -> None:
+            symbol = asked.survey.symbol
+            quotes = await asked.portions.quote(wanted[symbol])
+            await self._learn(asked, quotes)
+            if confirm:
+                answered = {one for one, row in quotes.items() if row.status.is_final}
+                self._confirmed.setdefault(symbol, set()).update(answered)
+
+        await self._each(wanted, ask)
+
+    async def _each(self, symbols: Iterable[str], job: Callable[[_Asked], Awaitable[None]]) -> None:
+        """Do *job* for each, a few at once; one that fails is given up alone."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def do(symbol: str) -> None:
+            async with gate:
+                try:
+                    await job(self._asked[symbol])
+                except errors.TomicError as exc:
+                    self.failures[symbol] = exc
+
+        with errors.ungrouped():
+            async with asyncio.TaskGroup() as group:
+                for symbol in symbols:
+                    group.create_task(do(symbol), name=f"tomic scan {symbol}")
+
+    def _evaluation(self, symbol: str) -> Evaluation:
+        """A symbol with only the trades whose legs were all quoted, and again if there was time."""
+        survey = self._asked[symbol].survey
+        own = survey.evaluation(sought=False)
+        exact: Sequence[Contender] = own.contenders
+        if not self._is_over():
+            fresh = self._confirmed.get(symbol, set())
+            exact = [one for one in exact if fresh.issuperset(legs_of(one.hit))]
+        return replace(own, contenders=tuple(exact))
+
+    def _is_over(self) -> bool:
+        """Whether nothing more may be asked."""
+        late = asyncio.get_running_loop().time() >= self.deadline
+        return late or self.resources.interrupted
+
+    def _tell(self, text: str) -> None:
+        self.resources.watch(Event("stage", "", text))
+
+    async def keep_chains(self) -> None:
+        """
+        Store what was quoted, marked as a sample where it is one.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        store = await self.resources.store()
+        for asked in self._asked.values():
+            chain: Chain = asked.survey.chain
+            await remember_chain(store, chain, self.settings)

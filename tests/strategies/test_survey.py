@@ -1,0 +1,167 @@
+"""The search with few quotes: only what was quoted is found, and of that everything."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from support import random_chains, reference
+from tomic import valuation
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.models import RowStatus
+from tomic.selection import Wanted
+from tomic.strategies import propose, sampling, search, survey
+from tomic.strategies.catalogue.templates import CATALOGUE
+from tomic.strategies.propose import Gated
+from tomic.strategies.survey import Hunt, Survey
+
+SETTINGS = Settings()
+NAMES = ("iron_condor", "short_put_spread", "short_strangle", "naked_put", "iron_butterfly")
+TEMPLATES = tuple(CATALOGUE[name] for name in NAMES)
+
+
+def quotes_of(chain):
+    return {Wanted(row.expiry, row.strike, row.right): row for row in chain.rows()}
+
+
+def survey_of(chain):
+    """Nothing known yet of *chain*."""
+
+    def make(rows):
+        built = Chain.from_quotes(
+            rows, underlying=chain.underlying, spot=chain.spot, as_of=chain.as_of, rate=chain.rate
+        )
+        return valuation.complete(built, SETTINGS.market, SETTINGS.chain)
+
+    return Survey(
+        symbol=chain.symbol,
+        vol=random_chains.snapshot(chain, hv30=0.22),
+        settings=SETTINGS,
+        gated=Gated(TEMPLATES, (), {}),
+        make=make,
+    )
+
+
+def sampled(seed, strikes=31, **options):
+    """A survey that has learnt its sample, and all quotes."""
+    chain = random_chains.chain(seed, strikes=strikes, gaps=False, sigma=0.25, **options)
+    quotes, own = quotes_of(chain), survey_of(chain)
+    few = sampling.sample(list(quotes), chain.spot.price, chain.as_of.date(), 0.25, 7)
+    own.learn({option: quotes[option] for option in few}, list(quotes))
+    return own, quotes
+
+
+def hunt_of(surveys, top=5):
+    choose = partial(propose.walk, scan=SETTINGS.scan, top=top, symbols=len(surveys))
+    return Hunt(surveys={own.symbol: own for own in surveys}, choose=choose, top=top)
+
+
+def trade(hit):
+    return hit.template.name, hit.template.side, hit.expiries, hit.rows
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_of_what_was_asked_everything_is_found(seed):
+    """The search of asked options is the whole search, restricted to trades among them."""
+    own, _ = sampled(seed, sec_type="STK" if seed % 2 else "IND")
+    found = own.estimated
+    among = search.search(found.of_asked(), TEMPLATES, keep=search.ALL).hits
+    everything = search.search(found.board, TEMPLATES, keep=search.ALL).hits
+    restricted = [hit for hit in everything if found.quoted[list(hit.rows)].all()]
+
+    assert {trade(hit) for hit in among} == {trade(hit) for hit in restricted}
+    scores = {trade(hit): hit.score for hit in restricted}
+    assert all(hit.score == pytest.approx(scores[trade(hit)], abs=1e-6) for hit in among)
+    assert among
+
+
+def test_the_second_stage_gives_what_brute_force_gives():
+    """Plain loops over the asked options of a board find the same best trade of each group."""
+    own, _ = sampled(3, strikes=21)
+    board = own.estimated.of_asked()
+    trades, _, _ = reference.scan(board, TEMPLATES)
+
+    best = {}
+    for one in sorted(trades, key=lambda one: one.key):
+        best.setdefault((one.strategy, one.group), one)
+    hits = search.search(board, TEMPLATES).hits
+
+    assert sorted(hit.score for hit in hits) == pytest.approx(
+        sorted(one.score for one in best.values()), abs=1e-6
+    )
+
+
+def test_rescoring_is_the_search_of_what_was_kept():
+    """Trades judged again on the same board keep their scores and their order."""
+    own, _ = sampled(2)
+    kept = [contender.hit for contender in own.kept]
+
+    again = search.among(own.estimated.board, kept)
+
+    assert [trade(hit) for hit in again] == [trade(hit) for hit in kept]
+    assert [hit.score for hit in again] == pytest.approx([hit.score for hit in kept], abs=1e-9)
+
+
+def test_nothing_is_found_with_a_leg_that_was_not_quoted():
+    """Every contender of an evaluation has its own bid and ask on all legs."""
+    own, quotes = sampled(4)
+
+    contenders = own.evaluation().contenders
+
+    assert contenders
+    for contender in contenders:
+        for leg in survey.legs_of(contender.hit):
+            assert own.quotes[leg] == quotes[leg]
+            assert quotes[leg].bid > 0.0
+
+
+def test_rounds_end_when_no_estimate_above_the_bar_lacks_a_quote():
+    """They ask for each option once, and leave the best of all options found."""
+    surveys = [sampled(seed) for seed in range(3)]
+    hunt = hunt_of([own for own, _ in surveys])
+    all_quotes = {own.symbol: quotes for own, quotes in surveys}
+
+    while wanted := hunt.wanted():
+        for symbol, options in wanted.items():
+            assert not set(options) & set(hunt.surveys[symbol].quotes)
+            hunt.surveys[symbol].learn({one: all_quotes[symbol][one] for one in options})
+
+    assert 0 < hunt.rounds <= survey.ROUNDS
+    shown = hunt.choose([one for own, _ in surveys for one in own.evaluation().contenders])
+    assert len(shown) == 5
+    asked = sum(len(own.quotes) for own, _ in surveys)
+    assert asked < sum(map(len, all_quotes.values())) * 0.9
+
+
+def test_an_answer_that_did_not_come_takes_no_quote():
+    """A leg that times out when it is asked again keeps the quote it had."""
+    own, quotes = sampled(1)
+    option = next(iter(own.quotes))
+    silent = survey.unasked(option).model_copy(update={"status": RowStatus.TIMEOUT})
+
+    own.learn({option: silent})
+
+    assert own.quotes[option] == quotes[option]
+
+
+def test_a_quote_that_went_away_takes_its_trades():
+    """Once a leg has no bid any more, no trade with it is left."""
+    own, quotes = sampled(1)
+    own.keep(own.evaluation().contenders)
+    option = survey.legs_of(own.exact()[0].hit)[0]
+
+    own.learn({option: quotes[option].model_copy(update={"bid": None})})
+
+    assert not any(option in survey.legs_of(one.hit) for one in own.exact())
+
+
+def test_the_chain_of_a_survey_holds_what_was_asked_alone():
+    """Estimates are nowhere in it."""
+    own, quotes = sampled(1)
+
+    chain = own.chain
+
+    assert len(chain) == len(own.quotes) < len(quotes)
+    assert "options quoted, the others estimated" in own.evaluation().outcome.notes[-1]
