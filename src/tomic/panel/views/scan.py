@@ -134,7 +134,7 @@ class ScanView(View):
             else "",
         ]
         if not result.proposals:
-            parts.insert(0, "nothing qualifies (x says why)")
+            parts.insert(0, "nothing today (x says why)")
             self.query_one("#trade", FactLines).show([])
         self.show_status(self.panel.joined(parts))
 
