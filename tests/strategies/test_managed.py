@@ -107,7 +107,7 @@ def test_closing_costs_what_entering_costs(found):
         for hit, plan in zip(group, ready.plans, strict=True):
             proposal = propose.proposals.describe(search.Contender(hit))
 
-            entering = proposal.credit_mid - proposal.credit
+            entering = proposal.credit_mid - proposal.net_credit
             assert plan.cost[0] == pytest.approx(entering, rel=1e-3)
 
 
@@ -255,6 +255,6 @@ def test_shown_proposals_are_managed(share):
 
     for proposal in result.proposals:
         outcome = proposal.managed
-        assert outcome.target == pytest.approx(0.5 * (proposal.credit + proposal.commission), 1e-6)
+        assert outcome.target == pytest.approx(0.5 * proposal.credit, 1e-6)
         assert outcome.paths == paths.PATHS
     assert judged.proposal.managed == result.proposals[0].managed

@@ -19,6 +19,7 @@ from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
 from tomic.strategies import candidates, measures, proposals, propose, search, why_not
+from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards, outlooks
@@ -444,7 +445,7 @@ def test_fit_is_exact(plain):
     found = propose.propose(plain, vol, strategies=[name], book=Picky())
 
     board = boards.prepare(plain, vol, Settings())
-    hits = search.search(board, [CATALOGUE[name]], keep=search.ALL).hits
+    hits = search.search(board, templates.choose(Settings(), [name]), keep=search.ALL).hits
     fits = Picky().fits([prospect(hit) for hit in hits])
     best = max(hit.score * fit.factor for hit, fit in zip(hits, fits, strict=True))
     assert found.proposals[0].score == pytest.approx(best)

@@ -314,7 +314,8 @@ def _priced(board: Board, chain: Chain, figures: _Figures, settings: Settings) -
     prices = Prices(price, source, half)
     filled = replace(_filled(chain, figures, known), carries=board.chain.carries)
     _, expiry = np.unique(chain["expiry"], return_inverse=True)
-    doubted, doubt = boards.doubts(expiry, board.listed, prices, board.value)
+    outside = board.listed & (chain.is_call == (board.strike >= board.forward))
+    doubted, doubt = boards.doubts(expiry, board.listed, outside, prices, board.value)
     return replace(
         board,
         chain=filled,

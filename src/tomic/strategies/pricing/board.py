@@ -302,7 +302,8 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         max_spread_points=settings.scan.max_spread_points,
     )
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, settings.view)
-    doubted, doubt = _doubted(rows, prices, value, forward)
+    outside = rows.listed & (rows.is_call == (rows.strike >= forward))
+    doubted, doubt = doubts(rows.expiry, rows.listed, outside, prices, value)
     priced_on = (
         valuation.PricingTerms(forward, rows.rate, rows.rate)
         if on_forward
@@ -529,8 +530,8 @@ UNIFORM = 1.0 / math.sqrt(3.0)
 """Standard deviation, in half-spreads, of a true value that may be anywhere between bid and ask."""
 
 
-def _doubted(
-    rows: _Rows, prices: Prices, value: FloatArray, forward: FloatArray
+def doubts(
+    expiry: IntArray, listed: BoolArray, outside: BoolArray, prices: Prices, value: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """
     By row what of price less smile is taken for noise, and the error of what is left.
@@ -538,14 +539,19 @@ def _doubted(
     A share t^2 / (t^2 + s^2) is believed, s the quote's error and t what the distances of its
     expiry's quotes out of the money show to be true (`smile.true_scatter`); those in the money
     repeat them with wider spreads. What is not quoted itself is worth what the smile says.
+
+    Args:
+        expiry: Place of each row's expiry among all.
+        listed, outside: Rows that exist, and those of them out of the money.
+        prices, value: By the ladder, and at the smile.
     """
     residual, error = prices.price - value, UNIFORM * prices.half_spread
-    quoted = rows.listed & (prices.source == 0)
-    outside = quoted & (rows.is_call == (rows.strike >= forward))
+    quoted = listed & (prices.source == 0)
+    learnt = quoted & outside
     true = np.zeros(residual.shape)
-    for place in np.unique(rows.expiry).tolist():
-        at = rows.expiry == place
-        true[at] = smile.true_scatter(residual[at & outside], error[at & outside])
+    for place in np.unique(expiry).tolist():
+        at = expiry == place
+        true[at] = smile.true_scatter(residual[at & learnt], error[at & learnt])
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(quoted & (true > 0.0), true**2 / (true**2 + error**2), 0.0)
     known = np.isfinite(residual)
