@@ -55,12 +55,12 @@ def test_a_scan_ranks_and_says_why(scanned, document):
     assert "Not advice; nothing is sent to the broker" in scanned.stderr
 
 
-def test_a_scan_says_a_line_per_symbol(scanned):
+def test_a_scan_says_at_most_a_line_per_symbol(scanned):
     """Where stderr is no terminal no step on the way is told, and --quiet tells nothing at all."""
     told = scanned.stderr.splitlines()
     quiet = run("scan", "SPY", "--demo", "--strategy", KINDS, "--no-export", "-q")
 
-    assert len([line for line in told if line.startswith("SPY")]) == 1
+    assert len([line for line in told if line.startswith("SPY")]) <= 1
     assert not re.search("first of|contract and hours|spot and expiries", scanned.stderr)
     assert quiet.stderr == ""
 

@@ -49,7 +49,8 @@ def test_one_volatility_with_one_name():
     text = figures_text(whole())
 
     assert line(text, "volatility") == (
-        "16.0% implied to 18 Dec over all strikes, IV30 15.8%, IV rank 44%"
+        "16.0% implied to 18 Dec over all strikes, IV30 15.8%, IV rank 44%, expected to come "
+        "14.9%, two times in three 11.1% to 19.8%"
     )
     assert "forecast" not in text
     assert text.count("16.0%") == 1

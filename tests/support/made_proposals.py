@@ -51,7 +51,7 @@ def bare(**changes) -> Proposal:
         "rank": 1, "symbol": "SPY", "strategy": "iron_condor", "side": "neutral", "as_of": AS_OF,
         "spot": 590.0, "spot_source": SpotSource.LAST, "data_type": DataType.LIVE, "rate": 0.04,
         "forward": 591.8, "expiry": NEAR, "dte": 28, "tau": 28 / 365, "last_expiry": NEAR,
-        "legs": condor_legs(), "credit": 40.0, "credit_mid": 54.5, "credit_natural": 30.0,
+        "legs": condor_legs(), "credit": 42.6, "credit_mid": 54.5, "credit_natural": 30.0,
         "commission": 2.6, "max_profit": 40.0, "max_loss": 1460.0, "breakevens": (560.6, 625.4),
         "margin": 1460.0, "margin_requirement": 1500.0, "profit": 40.0, "rom": 0.027,
         "rom_30d": 0.029, "pos": 0.812, "ev": 3.4, "ev_30d": 0.002, "cvar95": 900.0,
@@ -108,7 +108,7 @@ def calendar(**changes) -> Proposal:
     """A put calendar for a debit of 7.20."""
     legs = tuple(leg(*each, bid=7.0, ask=7.1) for each in CALENDAR)
     fields = {
-        "strategy": "calendar_put", "legs": legs, "last_expiry": FAR, "credit": -726.3,
+        "strategy": "calendar_put", "legs": legs, "last_expiry": FAR, "credit": -723.7,
         "credit_mid": -720.0, "credit_natural": -730.0, "max_profit": 310.0, "margin": 726.3,
         "margin_requirement": 0.0, "breakevens": (431.0, 452.0),
     }  # fmt: skip
