@@ -535,6 +535,10 @@ async def _to_make_anew(
     for execution in active:
         if execution.exec_id in linked and execution.exec_id not in changed:
             last[execution.symbol] = max(last.get(execution.symbol, execution.at), execution.at)
+    # What a split has made of an entry comes later too than an execution before it.
+    for change in changes:
+        if change.symbol in last:
+            last[change.symbol] = max(last[change.symbol], change.at)
     symbols = {
         execution.symbol
         for execution in active
