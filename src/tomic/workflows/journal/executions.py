@@ -536,9 +536,9 @@ async def _to_make_anew(
         if execution.exec_id in linked and execution.exec_id not in changed:
             last[execution.symbol] = max(last.get(execution.symbol, execution.at), execution.at)
     # What a split has made of an entry comes later too than an execution before it.
-    for change in changes:
-        if change.symbol in last:
-            last[change.symbol] = max(last[change.symbol], change.at)
+    for split in changes:
+        if split.symbol in last:
+            last[split.symbol] = max(last[split.symbol], split.at)
     symbols = {
         execution.symbol
         for execution in active
