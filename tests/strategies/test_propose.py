@@ -20,7 +20,7 @@ from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
 from tomic.strategies import candidates, measures, proposals, propose, search, why_not
 from tomic.strategies.catalogue import templates
-from tomic.strategies.catalogue.templates import CATALOGUE
+from tomic.strategies.catalogue.templates import CATALOGUE, choose
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards, outlooks
 from tomic.strategies.proposals import prospect
@@ -708,7 +708,7 @@ def judged(chain, **settings):
 
 
 def every_hit(board, *names):
-    return search.search(board, [CATALOGUE[name] for name in names], keep=search.ALL)
+    return search.search(board, choose(Settings(), names), keep=search.ALL)
 
 
 def test_a_view_stands_beside_the_market_and_moves_nothing(plain):
@@ -730,7 +730,7 @@ def test_a_view_stands_beside_the_market_and_moves_nothing(plain):
         legs = [leg for leg in one.legs if leg.sec_type == "OPT"]
         form = payoff.segments(
             [leg.strike for leg in legs], [leg.right == "C" for leg in legs],
-            [leg.quantity for leg in legs], credit=one.credit,
+            [leg.quantity for leg in legs], credit=one.net_credit,
             discount=board.outlooks[one.expiry].discount, multiplier=100.0,
         )  # fmt: skip
         assert one.view.pos == pytest.approx(float(probability.pos(law, form)), abs=1e-9)
@@ -798,7 +798,7 @@ def test_mids_on_the_smile_cost_their_costs(plain):
     fair_vol, again = judged(fair)
 
     for one in propose.propose(fair, fair_vol, top=20).proposals:
-        costs = one.credit_mid - one.credit
+        costs = one.credit_mid - one.net_credit
         if one.last_expiry == one.expiry:
             assert one.ev == pytest.approx(-costs, abs=0.02 * costs + 2e-6 * 100 * again.spot)
 

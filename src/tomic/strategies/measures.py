@@ -93,6 +93,8 @@ class Measures:
     max_profit: FloatArray
     """After costs of entry, as a broker prints it: not discounted. So is `max_loss`."""
     max_loss: FloatArray
+    loss_today: FloatArray
+    """The largest loss in today's money, which no mean of losses exceeds; inf where unbounded."""
     profit: FloatArray
     """`max_profit`, or the 95 % quantile of P&L where profit has no bound."""
     requirement: FloatArray
@@ -223,6 +225,7 @@ def measure(batch: Batch, board: Board) -> Measures:
         commission=commission,
         max_profit=outline.max_profit,
         max_loss=outline.max_loss,
+        loss_today=payoff.profile(form).max_loss,
         profit=_profit(batch, first, form, outline),
         requirement=requirement,
         # Discounted and back: what rounding leaves of nothing is no margin.
@@ -314,7 +317,7 @@ def tail_loss_bounds(measures: Measures) -> tuple[FloatArray, FloatArray]:
     all when they are fewer. Not above the largest loss, nor all losses on those 5 %.
     """
     least = measures.mean_loss / np.maximum(measures.loss_chance, TAIL)
-    most = np.minimum(measures.mean_loss / TAIL, measures.max_loss)
+    most = np.minimum(measures.mean_loss / TAIL, measures.loss_today)
     # Rounding must not put one bound beyond the other.
     return least, np.maximum(most, least)
 

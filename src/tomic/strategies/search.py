@@ -1006,6 +1006,7 @@ class _Condors:
             commission=np.full(block.credit.size, puts.commission + calls.commission),
             max_profit=block.credit,
             max_loss=np.maximum(lost, 0.0),
+            loss_today=np.maximum(money / lot * (lost + block.credit) - block.credit, 0.0),
             profit=block.credit,
             requirement=block.requirement,
             margin=block.margin,
