@@ -125,7 +125,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if own:
         figures["spx"] = spx_spreads.figures(SHARED)
     if chosen.json:
-        print(json.dumps(figures, indent=2, default=_plain))
+        print(json.dumps(_plain(figures), indent=2, allow_nan=False))
     else:
         print(page(figures))
     if own:
@@ -500,10 +500,15 @@ def _bins(bins: Sequence[statistics.Bin]) -> list[dict[str, float]]:
     return [each._asdict() for each in bins]
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
+    """*value* as JSON can hold it: what is not a number becomes null."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
     if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is no figure")
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 # -- the page ---------------------------------------------------------------------------------

@@ -125,6 +125,18 @@ def test_flags_are_named_after_their_amounts():
     ]  # fmt: skip
 
 
+def test_a_proposal_that_was_kept_when_its_credit_was_after_commission(scan):
+    """It is read with the commission apart, as a new one is; a new one comes back as it was."""
+    now = scan.proposals[0]
+    document = to_document(now)
+    before = {name: value for name, value in document.items() if name != "cost_share"}
+    before["credit"] = now.net_credit
+
+    assert Proposal.model_validate(document) == now
+    assert Proposal.model_validate(before).credit == pytest.approx(now.credit)
+    assert now.commission > 0.0
+
+
 @pytest.mark.parametrize("strategy", OPEN_ENDED)
 def test_unbounded_loss_of_a_proposal(scan, strategy):
     """It is null beside a flag in JSON, infinite again when read, unlimited in a notebook."""

@@ -429,3 +429,21 @@ def test_recorded_chain_with_unlimited_losses(form):
         documents = [strict(line) for line in lines]
         proposals = documents if form == "ndjson" else documents[0]["proposals"]
         assert False in [one["loss_bounded"] for one in proposals]
+
+
+@pytest.mark.skipif(missing(XLF_FILE) is not None, reason=missing(XLF_FILE) or "")
+def test_a_view_on_the_command_line_stands_beside():
+    """It is of every symbol scanned, and changes no score; with a drift of 5 % a year EV moves."""
+    options = ("--as-of", "2025-05-18T15:00+00:00", "--format", "json", "--no-export")
+    own = ("--view-vol", "0.9", "--view-drift", "0.05")
+
+    plain, viewed = (
+        strict(run("scan", "--chain", DATA / XLF_FILE, *options, *more).stdout)["proposals"]
+        for more in ((), own)
+    )
+
+    assert [one["score"] for one in viewed] == [one["score"] for one in plain]
+    assert {one["view"]["volatility"] for one in viewed} == {0.9}
+    assert {one["view"]["drift"] for one in viewed} == {0.05}
+    assert all(one["view"]["ev"] != one["ev"] for one in viewed)
+    assert {one["view"] for one in plain} == {None}

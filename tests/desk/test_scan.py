@@ -341,7 +341,7 @@ async def test_events_of_a_demo(tmp_path):
     """A report that nobody told the date of is priced; a call before its ex-day is warned of."""
     async with Desk(settings_in(tmp_path), demo=True) as desk:
         volatility = await desk.vol("CRM", chain=True)
-        review = await desk.why_not("EWZ", "short_call_spread 31/33 2026-12-18")
+        review = await desk.why_not("EWZ", "short_call_spread 31/33 2026-12-24")
 
     (event,) = volatility.events
     assert (event.after, event.by) == (None, dt.date(2026, 12, 11))
@@ -350,7 +350,7 @@ async def test_events_of_a_demo(tmp_path):
     assert volatility.ex_event_iv30 < volatility.own.value - 0.05
     (dividend,) = review.proposal.events
     assert (dividend.kind, dividend.date) == ("ex_dividend", dt.date(2026, 12, 18))
-    assert "short 31C has a time value of 0.23, less than the dividend" in dividend.text
+    assert "short 31C has a time value of 0.31, less than the dividend" in dividend.text
 
 
 # -- few quotes ----------------------------------------------------------------------------

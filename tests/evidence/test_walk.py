@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tracemalloc
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -37,7 +37,7 @@ def test_entries_are_weekly_from_wednesday_on():
 
 def test_the_future_changes_nothing_before():
     """Whatever happens after a day, promises made until then and outcomes known by then stay."""
-    table = made_surfaces.rows(("AAA", "BBB"), 220)
+    table = made_surfaces.rows(("AAA", "BBB"), 200)
     seam = table.day[150]
     later = table.day > seam
     generator = np.random.default_rng(5)
@@ -149,19 +149,17 @@ def test_rates_are_those_of_the_year():
     assert_allclose(walk.Settings().rate(days), [0.019, 0.051, 0.042])
 
 
-def test_many_symbols_take_little_memory():
-    """174 symbols peak under 20 MB beside their table: a symbol's arrays go before the next's."""
-    table = made_surfaces.rows(tuple(f"S{n:03}" for n in range(174)), 45)
-    settings = walk.Settings(warm_up=19, points=101, structures=STRUCTURES[4:5], hv_window=10)
-    histories = clean(table)
-    tracemalloc.start()
+def test_a_symbol_is_forgotten_before_the_next_is_judged():
+    """However many symbols there are, the prices of one are in memory at a time."""
+    before, left = [], []
 
-    record, _ = walk.walk(histories, settings)
+    def look(opened):
+        left.append([price for price in before if price() is not None])
+        before.append(weakref.ref(opened.trades.price))
 
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert np.unique(record.symbol.astype(str)).size == 174
-    assert peak < 20e6
+    walk.walk(clean(made_surfaces.rows(tuple("ABCDE"), 100)), FEW, beside=look)
+
+    assert left == [[]] * 5
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -178,7 +176,7 @@ def test_whoever_stands_beside_sees_every_symbol(seed):
 
 def test_prices_drawn_from_the_market_prove_nothing():
     """Where prices follow the volatility they were priced with, EV is right within its interval."""
-    table = made_surfaces.rows(tuple(f"S{n}" for n in range(4)), 300, seed=11)
+    table = made_surfaces.rows(tuple(f"S{n}" for n in range(4)), 240, seed=11)
     table.skew[:] = 0.0
     record, missing = walked(table)
 

@@ -10,9 +10,11 @@ import pytest
 
 from support import random_chains
 from tomic.chain import Chain
+from tomic.config import Settings
 from tomic.models import OptionQuote, QuoteSource, RowStatus, Spot, SpotSource, Underlying
 from tomic.quant import black_scholes
 from tomic.strategies import propose
+from tomic.strategies.pricing import board as boards
 
 AS_OF = random_chains.AS_OF
 TODAY = AS_OF.date()
@@ -211,6 +213,17 @@ def test_events_stand_in_order_of_date():
     )
 
     assert [event.kind for event in found] == ["ex_dividend", "priced", "earnings_unknown"]
+
+
+@pytest.mark.parametrize(("day", "held"), [(27, 1.0), (31, 0.0)])
+def test_iv30_of_the_smiles_holds_an_event_whole_or_not(day, held):
+    """Without IB's IV30 that of the smiles stands in, with a known report on its day."""
+    of_chain = chain([(day, 0.08)])
+    vol = random_chains.snapshot(of_chain).model_copy(update={"next_earnings": after(day)})
+
+    found = boards.prepare(of_chain, vol, Settings()).iv30
+
+    assert found == pytest.approx(math.sqrt(0.09 + held * 0.08**2 * 365 / 30), rel=0.01)
 
 
 def test_every_proposal_of_a_search_has_its_events():

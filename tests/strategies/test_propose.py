@@ -83,6 +83,19 @@ def test_no_shares_of_an_index(plain, name):
     assert "settled_in_cash" in {refusal.rule for refusal in judged.refusals}
 
 
+@pytest.mark.parametrize("symbol", ["VIX", "RUT", "SPX", "XSP", "NDX", "SPY"])
+def test_who_has_shares(symbol):
+    """Every index that is known, by its own name, has none; a fund on one of them has."""
+    vol = VolSnapshot(symbol=symbol, as_of=dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC))
+    every = Settings(scan=ScanSettings(profile="all"))
+
+    gated = propose.open_gates(vol, every)
+
+    refused = {one.strategy for one in gated.refused if one.rule == "settled_in_cash"}
+    with_shares = {name for name, template in CATALOGUE.items() if template.stock}
+    assert refused == (set() if symbol == "SPY" else with_shares)
+
+
 def test_same_input_same_bytes(plain):
     """Two runs give byte-identical JSON, and so do shuffled rows."""
     vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)

@@ -139,6 +139,7 @@ def made(count, seed, *, two_spreads=True):
                 strike[sold], np.abs(strike[sold] - strike[bought]), credit,
                 credit - owed[sold] + owed[bought],
                 credit - owed[sold] + owed[bought] + rng.normal(0.0, 4.0, sold.size),
+                np.zeros(sold.size),
                 (liquidity[sold] * liquidity[bought]) ** 0.25,
                 np.stack((sold, bought), axis=1), call,
             )

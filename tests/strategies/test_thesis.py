@@ -69,10 +69,10 @@ def hits(chain):
 
 
 def test_a_short_put_and_its_secured_twin_are_one_choice(hits):
-    """Two short puts differ by their strikes alone: a quarter of a deviation makes a choice."""
+    """Two short puts differ by their strikes alone: half a deviation makes a choice."""
     sigma = hits[0].board.outlooks[hits[0].expiries[0]].sigma_points
     assert {hit.template.name for hit in hits} == {"naked_put", "cash_secured_put"}
 
     for hit, other in itertools.combinations(hits, 2):
         apart = abs(hit.legs[0][1] - other.legs[0][1])
-        assert thesis.is_another_choice(hit, other) is bool(apart >= 0.25 * sigma)
+        assert thesis.is_another_choice(hit, other) is bool(apart >= 0.5 * sigma)

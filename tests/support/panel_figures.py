@@ -199,7 +199,7 @@ def proposal(**changes: object) -> Proposal:
         "id": "20261120-1", "rank": 1, "symbol": "SPY", "strategy": "short_put_spread",
         "side": "bullish", "as_of": NOW, "spot": 590.16, "spot_source": SpotSource.LAST,
         "data_type": DataType.LIVE, "rate": 0.045, "forward": 591.2, "expiry": DECEMBER, "dte": 28,
-        "tau": 28 / 365, "last_expiry": DECEMBER, "legs": legs, "credit": 136.7,
+        "tau": 28 / 365, "last_expiry": DECEMBER, "legs": legs, "credit": 138.0,
         "credit_mid": 140.0, "credit_natural": 130.0, "commission": 1.3, "max_profit": 136.7,
         "max_loss": 863.3, "breakevens": (558.63,), "margin": 863.3, "margin_requirement": 1000.0,
         "profit": 136.7, "rom": 0.158, "rom_30d": 0.17, "pos": 0.79,
@@ -207,8 +207,7 @@ def proposal(**changes: object) -> Proposal:
         "touch": 0.41, "edge": 4.2, "edge_error": 1.3, "delta": 6.1, "gamma": -0.2, "vega": -8.0,
         "theta": 2.1, "theta_margin": 0.0024, "liquidity": 0.93, "score": 71.3, "grade": Grade.B,
         "parts": (
-            ScorePart(name="rom", points=18.2), ScorePart(name="pos", points=24.9),
-            ScorePart(name="ev", points=22.0), ScorePart(name="risk_reward", points=11.5),
+            ScorePart(name="pos", points=19.8), ScorePart(name="ev", points=56.8),
             ScorePart(name="liquidity", points=-5.3),
         ),
         "alternatives": 14, "market_volatility": 0.18, "iv30": 0.171,

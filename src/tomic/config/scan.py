@@ -61,7 +61,7 @@ class ScanSettings(Section):
     min_pos: Fraction | None = None
     """Least probability of success, or "none"."""
     min_rom: float | None = None
-    """Least return on margin per 30 days, fraction, or "none"."""
+    """Least maximum profit per margin and 30 days, fraction, or "none"."""
     min_ev: float | None = None
     """Least expected value in currency per structure, after costs, or "none"."""
     min_credit: Amount | None = None
@@ -135,7 +135,7 @@ class ScoreSettings(Section):
     """Weights of the parts; when any is named, those left out count 0."""
     ev_scale: float = Field(default=0.02, gt=0.0, le=10.0)
     """Expected value per CVaR95 that lifts its part from .50 to .73."""
-    robust: bool = False
+    robust: bool = True
     """Rank by the expected value less half of what a usual error of volatility would cost it."""
     grade_a: Fraction = 0.9
     """Share of the day's candidates of its strategy that an A scores above."""

@@ -328,7 +328,9 @@ class Proposal(UnboundedModel):
     @model_validator(mode="before")
     @classmethod
     def _of_former_versions(cls, data: Any) -> Any:
-        return _without_forecast(data) if isinstance(data, Mapping) else data
+        if not isinstance(data, Mapping):
+            return data
+        return _without_forecast(_with_gross_credit(data))
 
     @property
     def net_credit(self) -> float:
@@ -393,6 +395,13 @@ FORMER_FORECAST = (
     "market's, score, grade, CVaR95, touch and Kelly that forecast's"
 )
 """Note of a stored proposal whose figures mean something else than they do now."""
+
+
+def _with_gross_credit(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document from when `credit` was after commission; those know no `cost_share`."""
+    if "loss_bounded" not in data or "cost_share" in data:
+        return data
+    return {**data, "credit": data["credit"] + data["commission"]}
 
 
 def _without_forecast(data: Mapping[str, Any]) -> Mapping[str, Any]:

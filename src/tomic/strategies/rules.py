@@ -16,6 +16,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
 from tomic.models import NearestMiss, Refusal, RuleCount, Side, VolSnapshot
 from tomic.models.documents import UNLIMITED
+from tomic.strategies.candidates import Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template, days_to_earnings
 from tomic.strategies.measures import Batch, Measures
@@ -255,6 +256,12 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, 
         v if v.rule.name == "no_figures" else v._replace(miss=np.where(broken, -np.inf, v.miss))
         for v in verdicts
     )
+
+
+def closes_at_once(template: Template, board: Board, pair: Expiries) -> bool:
+    """Whether ``journal check`` would close the strategy at these expiries on the day of entry."""
+    limit = templates.exit_days(template, board.settings)
+    return limit is not None and board.outlooks[pair[0]].dte <= limit
 
 
 def _beyond_exit(batch: Batch, board: Board) -> list[RuleVerdict]:

@@ -21,6 +21,7 @@ from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import leg_rules
 from tomic.strategies.measures import TAIL, Batch, Measures
 from tomic.strategies.pricing.board import Board
+from tomic.strategies.pricing.outlooks import BUMP
 from tomic.strategies.rules import Group, RuleVerdict, Tally
 from tomic.strategies.scoring import PortfolioFit
 
@@ -193,7 +194,7 @@ def _needs_each_condor(board: Board) -> bool:
     """Whether a rule or the ranking takes of every condor what the tables of spreads lack."""
     rule = board.settings.scan.min_risk_reward is not None
     viewed = any(outlook.ranked is not outlook.market for outlook in board.outlooks.values())
-    return rule or viewed or board.settings.score.robust
+    return rule or viewed
 
 
 def _is_original(board: Board) -> bool:
@@ -363,6 +364,8 @@ class Spreads:
     """Mean P&L of the spread alone under the market's density."""
     ev: FloatArray
     """The same, residuals of its legs believed as far as their quotes are sure."""
+    slope: FloatArray
+    """d `mean` / d ln sigma; 0 where the score does not ask, see `measures.volatility_slope`."""
     liquidity: FloatArray
     """Fourth root of the product of the legs' liquidities."""
     row: IntArray
@@ -376,7 +379,7 @@ class Spreads:
         """The chosen spreads, in their order."""
         return Spreads(
             self.short[rows], self.width[rows], self.credit[rows], self.mean[rows],
-            self.ev[rows], self.liquidity[rows], self.row[rows], self.is_call,
+            self.ev[rows], self.slope[rows], self.liquidity[rows], self.row[rows], self.is_call,
         )  # fmt: skip
 
     def sorted(self) -> Spreads:
@@ -448,6 +451,7 @@ class Side(NamedTuple):
     credit: FloatArray
     mean: FloatArray
     ev: FloatArray
+    slope: FloatArray
     liquidity: FloatArray
     inside: FloatArray
     """P(S < short strike)."""
@@ -464,7 +468,7 @@ class Side(NamedTuple):
         end = spreads.short + (spreads.width if call else -spreads.width)
         wing = terms.density.probability_below(end)
         most, beyond = terms.money * spreads.width + _DUST, 1.0 - wing if call else wing
-        money = (spreads.credit, spreads.mean, spreads.ev)
+        money = (spreads.credit, spreads.mean, spreads.ev, spreads.slope)
         return cls(spreads.short, spreads.width, *money, spreads.liquidity, inside, most, beyond)
 
     def take(self, rows: IntArray) -> Side:
@@ -578,12 +582,13 @@ class CondorSearch:
         requirement = requirement * terms.multiplier
         margin = requirement - credit
         mean, ev, liquidity = p.mean + c.mean, p.ev + c.ev, p.liquidity * c.liquidity
+        if terms.score.robust:
+            ev -= measures.robust_cost(p.slope + c.slope)
         pos = self._success(p, c, credit)
         block = Block(credit, mean, ev, requirement, margin, pos, liquidity, pos)
         # A loss on average weighs least on the most that can be at risk.
-        least, most = self._tails(block, terms.money * wide, c.inside - p.inside)
-        bound = self._points(block, np.where(ev > 0.0, least, most))
-        return block._replace(bound=bound)
+        tail = self._tail(block, terms.money * wide, c.inside - p.inside, least=ev > 0.0)
+        return block._replace(bound=self._points(block, tail))
 
     def _success(self, p: Side, c: Side, credit: FloatArray) -> FloatArray:
         """P(P&L > 0): between the breakevens, or beyond a wing that the credit pays for."""
@@ -600,26 +605,35 @@ class CondorSearch:
         above -= under
         return above
 
-    def _tails(
-        self, block: Block, widest: FloatArray, inside: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Between what CVaR95 lies, whatever the table's error: see `measures.tail_loss_bounds`."""
+    def _tail(
+        self, block: Block, widest: FloatArray, inside: FloatArray, *, least: BoolArray
+    ) -> FloatArray:
+        """
+        What CVaR95 is not below where *least*, and not above elsewhere, whatever the table's error.
+
+        See `measures.tail_loss_bounds`; *inside* is the chance to end between the short strikes.
+        """
         assert self._table is not None
         off = 2.0 * self._table.error
+        lose = 1.0 + off - block.pos
+        np.maximum(lose, TAIL, out=lose)
         # E[loss] = E[gain] - E[P&L]; the gain is the whole credit between the short strikes, and
         # no more than that where the condor wins at all.
-        lost = np.maximum(block.credit * inside - block.mean, 0.0)
-        least = lost / np.maximum(1.0 - block.pos + off, TAIL)
-        lost = np.maximum(block.credit * np.minimum(block.pos + off, 1.0) - block.mean, 0.0)
-        most = np.minimum(lost / TAIL, np.maximum(widest - block.credit, 0.0))
-        return least, np.maximum(most, least)
+        lost: FloatArray = np.where(least, inside, block.pos + off)
+        lost *= block.credit
+        lost -= block.mean
+        np.maximum(lost, 0.0, out=lost)
+        lost /= np.where(least, lose, TAIL)
+        return np.minimum(lost, np.maximum(widest - block.credit, 0.0), out=lost)
 
     def _points(self, block: Block, tail: FloatArray) -> FloatArray:
         """The score of condors with a given CVaR95."""
         score = self.terms.score
         w_pos, w_ev = (100.0 * scoring.weights(score)).tolist()
         with np.errstate(all="ignore"):
-            part: FloatArray = np.exp(block.ev / tail * (-1.0 / score.ev_scale))
+            part: FloatArray = block.ev / tail
+            part *= -1.0 / score.ev_scale
+            np.exp(part, out=part)
         part += 1.0
         np.divide(w_ev, part, out=part)
         part += w_pos * block.pos
@@ -691,8 +705,9 @@ class _Race:
         search = self.search
         wide = np.maximum(search.puts.width[put], search.calls.width[call])
         p, c = search._put_side.take(put), search._call_side.take(call)
-        least, most = search._tails(kept, search.terms.money * wide, c.inside - p.inside)
-        floor = search._points(kept, np.where(kept.ev > 0.0, most, least))
+        inside = c.inside - p.inside
+        tail = search._tail(kept, search.terms.money * wide, inside, least=kept.ev <= 0.0)
+        floor = search._points(kept, tail)
         both = np.concatenate((self._floor, floor[np.isfinite(floor)]))
         self._floor = np.partition(both, both.size - self.keep)[-self.keep :]
         self.least = float(self._floor.min()) - 2.0 * search.slack
@@ -831,16 +846,14 @@ class _Condors:
         self.template, self.board, self.pair, self.legs = template, board, pair, legs
         self.leg_verdicts, self.tally = leg_verdicts, tally
         scan = board.settings.scan
-        optional = (
-            scan.min_credit, scan.min_rom, scan.min_pos, scan.min_ev, scan.max_loss,
-            scan.min_credit_share, scan.max_cost_share, scan.max_spread_share,
-        )  # fmt: skip
+        optional = (scan.min_credit, scan.min_rom, scan.min_pos, scan.min_ev, scan.max_loss)
         self._always = (
             any(limit is not None for limit in optional)
-            or scan.natural_sign
-            or scan.keep_to_exits
+            or template.no_upside_loss
+            or rules.closes_at_once(template, board, pair)
             or (scan.expire_before_earnings and board.vol.next_earnings is not None)
         )
+        """Whether a rule is on that `_surely_pass` does not know."""
 
     def best(self, keep: int) -> Candidates:
         """The condors among which the *keep* best are; all are counted, judged and scored."""
@@ -898,6 +911,11 @@ class _Condors:
         credit -= 2.0 * costs.commission_of(board.chain.underlying.currency)
         value = first.market.call_value if side.is_call else first.market.put_value
         owed = lot * first.discount * (value(strike[:, 0]) - value(strike[:, 1]))
+        slope = np.zeros(len(row))
+        if board.settings.score.robust:
+            low, high = (law.call_value if side.is_call else law.put_value for law in first.bumped)
+            moved = [of(strike[:, 0]) - of(strike[:, 1]) for of in (low, high)]
+            slope = lot * first.discount * (moved[0] - moved[1]) / (2.0 * BUMP)
         doubted = lot * (board.doubted[row[:, 0]] - board.doubted[row[:, 1]])
         return Spreads(
             strike[:, 0],
@@ -905,6 +923,7 @@ class _Condors:
             credit,
             credit - owed,
             credit - owed - doubted,
+            slope,
             np.sqrt(np.sqrt(liquidity[:, 0] * liquidity[:, 1])),
             row,
             side.is_call,
@@ -934,15 +953,44 @@ class _Condors:
 
     def _judge(self, put: IntArray, call: IntArray, block: Block) -> BoolArray:
         """Which condors of a block pass the rules on whole trades; counts what they refuse."""
-        passed = (block.credit > 0.0) & (block.margin > 0.0)
-        if self._always or not passed.all():
-            puts, calls = self.search.puts, self.search.calls
-            batch = Batch.of([self._candidates(puts.row[put], calls.row[call])])
-            verdicts = rules.judge(batch, self._measures(put, call, block), self.board)
-            passed = self.tally.note(batch, verdicts)
+        passed = np.zeros(block.credit.size, dtype=np.bool_)
+        if not self._always:
+            passed = self._surely_pass(put, call, block)
+        rest = np.flatnonzero(~passed)
+        if rest.size:
+            some = put[rest], call[rest]
+            puts, calls = self.search.puts.row[some[0]], self.search.calls.row[some[1]]
+            batch = Batch.of([self._candidates(puts, calls)])
+            verdicts = rules.judge(batch, self._measures(*some, block.take(rest)), self.board)
+            passed[rest] = self.tally.note(batch, verdicts)
         group = Group(self.template.name, self.template.side, self.pair[0])
         self.tally.passed[group] += int(passed.sum())
         self.tally.rank(self.template.name, scoring.counted(block.bound[passed]))
+        return passed
+
+    def _surely_pass(self, put: IntArray, call: IntArray, block: Block) -> BoolArray:
+        """
+        Which condors are clearly within every limit; the others are judged rule by rule.
+
+        Judging millions that pass would take three times as long as scoring them.
+        """
+        scan, lot = self.board.settings.scan, self.search.terms.multiplier
+        puts, calls = self._put_quotes, self._call_quotes
+        passed: BoolArray = (block.credit > 0.0) & (block.margin > 0.0)
+        mid = puts.credit_mid.take(put)
+        mid += calls.credit_mid.take(call)
+        if scan.min_credit_share is not None:
+            wide = np.maximum(self.search.puts.width.take(put), self.search.calls.width.take(call))
+            least = lot * (scan.min_credit_share + EDGE) * wide
+            passed &= block.credit + (puts.commission + calls.commission) >= least
+        if scan.max_cost_share is not None:
+            passed &= mid - block.credit <= (scan.max_cost_share - EDGE) * mid
+        if scan.max_spread_share is not None or scan.natural_sign:
+            natural = puts.credit_natural.take(put)
+            natural += calls.credit_natural.take(call)
+            passed &= natural > EDGE
+            if scan.max_spread_share is not None:
+                passed &= 2.0 * (mid - natural) <= (scan.max_spread_share - EDGE) * mid
         return passed
 
     def _measures(self, put: IntArray, call: IntArray, block: Block) -> Measures:
@@ -962,7 +1010,7 @@ class _Condors:
             requirement=block.requirement,
             margin=block.margin,
             pos=block.pos,
-            ev=block.ev,
+            ev=self.search.puts.ev[put] + self.search.calls.ev[call],
             ranked_pos=block.pos,
             ranked_ev=block.ev,
             loss_chance=1.0 - block.pos,

@@ -16,7 +16,7 @@ from tomic.strategies.search import Contender, Hit
 
 SHOWN = 3
 """Alternatives that a proposal carries."""
-APART = 0.25
+APART = 0.5
 """Standard deviations to the first expiry by which a strike makes another choice of a trade."""
 
 

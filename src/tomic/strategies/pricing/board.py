@@ -180,8 +180,6 @@ class Board:
     outlooks: Mapping[dt.date, Outlook]
     blind: Mapping[dt.date, str]
     unfit: Mapping[dt.date, str]
-    iv30: float | None
-    """The snapshot's, or drawn from the smiles; fraction."""
     notes: tuple[str, ...] = ()
     _sides: dict[tuple[dt.date, str], IntArray] = field(default_factory=dict, repr=False)
     _later: dict[tuple[dt.date, dt.date], LaterExpiry] = field(default_factory=dict, repr=False)
@@ -224,6 +222,14 @@ class Board:
             dates=[] if earnings is None else [earnings],
             is_expected=self.chain.underlying.reports_earnings is True,
         )
+
+    @cached_property
+    def iv30(self) -> float | None:
+        """The snapshot's, or drawn from the smiles with each event on its day; fraction."""
+        if self.vol.iv30 is not None:
+            return self.vol.iv30
+        jumps = [event.jump for event in self.events]
+        return outlooks.thirty_day_iv(self.outlooks.values(), jumps)
 
     @property
     def today(self) -> dt.date:
@@ -330,7 +336,6 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         outlooks=outlook_of,
         blind=_blind(chain, rows, outlook_of, unfit, forward),
         unfit={days[place]: why for place, why in unfit.items()},
-        iv30=outlooks.thirty_day_iv(vol, list(smiles.values())),
         notes=tuple(chain.notes),
     )
 

@@ -535,6 +535,10 @@ async def _to_make_anew(
     for execution in active:
         if execution.exec_id in linked and execution.exec_id not in changed:
             last[execution.symbol] = max(last.get(execution.symbol, execution.at), execution.at)
+    # What a split has made of an entry comes later too than an execution before it.
+    for split in changes:
+        if split.symbol in last:
+            last[split.symbol] = max(last[split.symbol], split.at)
     symbols = {
         execution.symbol
         for execution in active
