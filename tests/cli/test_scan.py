@@ -237,17 +237,19 @@ def test_symbols_without_any_time_are_in_one_line(capsys):
             SymbolOutcome(symbol="NVDA", ok=False, error="no price", error_code="data"),
             SymbolOutcome(symbol="SPY", cut="3 of 90 options missing: lost"),
             SymbolOutcome(symbol="TLT", **late),
+            SymbolOutcome(symbol="VIX", ok=False, error="VIX has no expiry", error_code="data"),
             SymbolOutcome(symbol="XLF"),
         )
     )
 
     scan.summarise_scan(result, [])
 
-    assert result.partial == ("IWM", "NVDA", "SPY", "TLT")
+    assert result.partial == ("IWM", "NVDA", "SPY", "TLT", "VIX")
     assert result.partial_text == (
-        "failed NVDA; out of time IWM, TLT; cut short SPY (3 of 90 options missing: lost)"
+        "failed NVDA, VIX; out of time IWM, TLT; cut short SPY (3 of 90 options missing: lost)"
     )
     assert "tomic: NVDA: no price" in (told := capsys.readouterr().err)
+    assert "tomic: VIX has no expiry" in told
     assert "the deadline passed" not in told
 
 

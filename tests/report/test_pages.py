@@ -222,6 +222,8 @@ async def test_what_decides_stands_left(settings, store):
     columns = [at.split("/")[4] for at, *_ in Read(text).cells if "/proposals/0/" in at]
     places = [columns.index(name) for name in ("score", "pos", "ev", "dte", "limit")]
     assert places == sorted(places)
-    assert {at: text for at, *_, text in Read(text).cells}["/scan/proposals/0/alike"] == "99+"
+    cells = {at: text for at, *_, text in Read(text).cells}
+    assert cells["/scan/proposals/0/alike"] == "99+"
+    assert cells["/scan/proposals/0/flags"] == "E D"  # their sentences would make rows of a page
     assert 'class="scroll wide short"' in text
     assert "more to the right" in text

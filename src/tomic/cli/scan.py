@@ -42,7 +42,9 @@ def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
     for outcome in result.failed:
         if outcome.error_code == "deadline":
             continue  # as many lines as there are symbols left; the line of what is partial says so
-        typer.echo(f"tomic: {outcome.symbol}: {outcome.error}", err=True)
+        # Most errors name their symbol themselves.
+        head = "" if outcome.error.startswith(outcome.symbol) else f"{outcome.symbol}: "
+        typer.echo(f"tomic: {head}{outcome.error}", err=True)
     typer.echo(present.scan_summary(result), err=True)
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)

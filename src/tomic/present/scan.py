@@ -23,7 +23,8 @@ UNKNOWN = "-"
 _MOST_SIMILAR = 99
 _FLAGS = {"earnings": "E", "earnings_unknown": "E?", "ex_dividend": "D", "priced": "~"}
 """How a kind of event is flagged in its column."""
-_FLAG_KEY = "E earnings, E? their date unknown, D ex-dividend, ~ priced by the options"
+EVENT_KEY = "E earnings, E? their date unknown, D ex-dividend, ~ priced by the options"
+"""What the flags of events mean."""
 _INDENT = 2
 """Of a trade that stands on a line of its own."""
 
@@ -110,7 +111,7 @@ RANKING = (
     _column("buying_power", lambda proposal: amount(proposal.margin)),
     _column("max_loss", lambda proposal: amount(proposal.max_loss)),
     RankingColumn(
-        "event", events_text, _FLAG_KEY, is_left=True, wanted=lambda proposal: bool(proposal.events)
+        "event", events_text, EVENT_KEY, is_left=True, wanted=lambda proposal: bool(proposal.events)
     ),
     RankingColumn(
         "similar", similar_count, "others like it that passed",

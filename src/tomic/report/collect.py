@@ -21,7 +21,7 @@ from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
 from tomic.present.proposal import NO_EDGE, legs_text, limit_per_share, order_lines
-from tomic.present.scan import similar_count
+from tomic.present.scan import events_text, similar_count
 from tomic.report import pages
 from tomic.report.layout import ReportPage, SvgPicture
 from tomic.store import StoredScan
@@ -280,6 +280,7 @@ def _proposal_document(made: Proposal) -> dict[str, Any]:
         "trade_text": legs_text(made),
         "limit": limit_per_share(made),
         "alike": similar_count(made),
+        "flags": events_text(made),
         "event_texts": [event.text for event in made.events],
         "no_edge": [NO_EDGE] if made.managed else [],
         "order": [*order_lines(made)],

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tomic.figures import Definition, columns
+from tomic.present.scan import EVENT_KEY
 from tomic.report.layout import (
     MISSING,
     FigureColumn,
@@ -91,7 +92,7 @@ _RANKING = (
     *figures("cost_share"),
     FigureColumn("BP", "/margin", "whole", "Buying power: what it takes of excess liquidity."),
     *figures("max_loss"),
-    FigureColumn("events", "/event_texts", "list"),
+    FigureColumn("event", "/flags", "text", EVENT_KEY),
     FigureColumn("similar", "/alike", "text", "Others like it that passed every rule."),
 )
 
