@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 
 from support import random_chains, reference
@@ -12,7 +14,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.models import RowStatus
 from tomic.selection import Wanted
-from tomic.strategies import propose, sampling, search, survey
+from tomic.strategies import candidates, propose, sampling, search, survey
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.propose import Gated
 from tomic.strategies.survey import Hunt, Survey
@@ -165,3 +167,24 @@ def test_the_chain_of_a_survey_holds_what_was_asked_alone():
 
     assert len(chain) == len(own.quotes) < len(quotes)
     assert "options quoted, the others estimated" in own.evaluation().outcome.notes[-1]
+
+
+def test_rescoring_leaves_out_what_its_strategy_does_not_allow_any_more():
+    """A trade whose short leg has left its delta band on the newer board is not found again."""
+    own, _ = sampled(2)
+    board = own.estimated.board
+    hits = [one.hit for one in own.kept if one.hit.template.name == "short_put_spread"]
+    at_money = replace(board, delta=np.where(board.chain.is_call, 0.5, -0.5))
+
+    assert search.among(board, hits)
+    assert search.among(at_money, hits) == ()
+
+
+def test_what_is_kept_is_what_a_search_builds():
+    """Of every strategy, trades of a search are still those of their template on its board."""
+    own, _ = sampled(2)
+    board = own.estimated.board
+    for batch in search.batches(board, tuple(CATALOGUE.values())):
+        for member in batch.members:
+            lawful = candidates.still(member.template, board, member.expiries, member.row)
+            assert lawful.all()

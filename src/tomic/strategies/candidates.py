@@ -146,6 +146,28 @@ def free_choice(
     return chosen
 
 
+def still(
+    template: leg_rules.Template, board: Board, pair: Expiries, row: NDArray[np.int64]
+) -> BoolArray:
+    """Which trades of *template*, (n, k) rows of the chain, `build` would give on *board*."""
+    keep = np.ones(len(row), dtype=np.bool_)
+    column = {leg.name: row[:, place] for place, leg in enumerate(template.legs)}
+    for leg in template.legs:
+        pick, expiry = leg.pick, expiry_of(leg, pair)
+        if isinstance(pick, (leg_rules.SameStrike, leg_rules.Mirror)):
+            continue  # strikes are what they were
+        side = board.side(expiry, leg.right)
+        strike = board.strike[side]
+        place = np.searchsorted(side, column[leg.name])
+        if isinstance(pick, (leg_rules.Below, leg_rules.Above)):
+            unit = board.outlooks[expiry].sigma_points
+            first, last = _offset_range(pick, strike, board.strike[column[pick.leg]], unit)
+            keep &= (place >= first) & (place < last)
+        else:
+            keep &= free_choice(pick, board, side, expiry)[place]
+    return keep
+
+
 def _offset_range(
     pick: leg_rules.Below | leg_rules.Above,
     strike: FloatArray,

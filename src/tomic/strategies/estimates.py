@@ -29,6 +29,8 @@ SPREAD_SHARE = 0.7
 _PSEUDO_QUOTES = 2
 """Quotes as wide as the symbol's that each expiry's own width is drawn to."""
 _RIDGE = 1.0
+HOPE = 1.0
+"""Standard deviations by which volume and open interest are estimated above what is expected."""
 _LEAST_WIDTH = 0.005
 """Half of a tick: no half-spread is estimated narrower, currency per share."""
 _SAME = 1e-6
@@ -96,6 +98,7 @@ class _Figures(NamedTuple):
     half_spread: FloatArray
     volume: FloatArray
     open_interest: FloatArray
+    delta: FloatArray
     known: BoolArray
     """Not asked, and estimated."""
     between: BoolArray
@@ -117,7 +120,8 @@ def _figures(board: Board, asked: BoolArray) -> _Figures:
     volume, interest = (
         np.maximum(_interest(chain[name], traits, passing), limit) for name, limit in least.items()
     )
-    return _Figures(price, half, volume, interest, known, curve.between)
+    delta = _deltas(board, curve.sigmas, quoted)
+    return _Figures(price, half, volume, interest, delta, known, curve.between)
 
 
 # -- prices -----------------------------------------------------------------------------------
@@ -203,6 +207,26 @@ def _premium(board: Board, rows: IntArray, sigma: FloatArray) -> FloatArray:
     )  # fmt: skip
 
 
+def _deltas(board: Board, sigmas: FloatArray, quoted: BoolArray) -> FloatArray:
+    """Deltas at the smile, and what those that came with quotes differ from it drawn on; (m,)."""
+    chain, delta = board.chain, np.full(sigmas.size, np.nan)
+    has = np.flatnonzero(np.isfinite(sigmas))
+    for expiry, outlook in board.outlooks.items():
+        of_expiry = has[chain["expiry"][has] == np.datetime64(expiry, "D")]
+        greeks = black_scholes.greeks(
+            board.spot, board.strike[of_expiry], outlook.tau, outlook.rate, outlook.div_yield,
+            outlook.smile.iv(board.strike[of_expiry]), chain.is_call[of_expiry],
+        )  # fmt: skip
+        delta[of_expiry] = greeks.delta
+        for right in (True, False):
+            at = of_expiry[chain.is_call[of_expiry] == right]
+            seen = at[quoted[at] & np.isfinite(board.delta[at])]
+            if seen.size:
+                x, y = _averaged(sigmas[seen], board.delta[seen] - delta[seen])
+                delta[at] += np.interp(sigmas[at], x, y)
+    return delta
+
+
 # -- spreads ----------------------------------------------------------------------------------
 
 
@@ -284,8 +308,11 @@ def _interest(values: FloatArray, traits: FloatArray, passing: BoolArray) -> Flo
     x = (traits - centre) / scale
     normal = x[usable].T @ x[usable] + _RIDGE * np.eye(x.shape[1])
     slope = np.linalg.solve(normal, x[usable].T @ (goal - goal.mean()))
+    expected = goal.mean() + x @ slope
+    # Interest differs between neighbours by more than can be known, and the best have the most.
+    scatter = float(np.std(goal - expected[usable]))
     low, high = float(goal.min()), float(goal.max())
-    return np.asarray(np.expm1(np.clip(goal.mean() + x @ slope, low, high)))
+    return np.asarray(np.expm1(np.clip(expected + HOPE * scatter, low, high)))
 
 
 # -- the chain and its board --------------------------------------------------------------------
@@ -322,5 +349,6 @@ def _priced(board: Board, chain: Chain, figures: _Figures, settings: Settings) -
         prices=prices,
         doubted=doubted,
         doubt=doubt,
+        delta=np.where(known, figures.delta, board.delta),
         liquidity=boards.liquidity(filled, prices, settings),
     )

@@ -147,7 +147,11 @@ def among(board: Board, hits: Iterable[Hit], *, keep: int = ALL) -> tuple[Hit, .
     leg_verdicts, tally, found = rules.judge_rows(board), Tally(), []
     for pair, of_pair in members.items():
         if pair[0] in board.outlooks and (pair[1] is None or pair[1] in board.outlooks):
-            built = [Candidates(t, pair, np.array(rows)) for t, rows in of_pair.values()]
+            built = []
+            for template, trades in of_pair.values():
+                rows = np.array(trades, dtype=np.int64)
+                rows = rows[candidates.still(template, board, pair, rows)]
+                built.append(Candidates(template, pair, rows))
             found += _search_batch(Batch.of(built), board, leg_verdicts, tally, keep)
     return tuple(sorted(found, key=Hit.key))
 

@@ -7,7 +7,7 @@ what to ask for next, round by round, until no trade that lacks a quote could be
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +32,8 @@ LEGS_OF = 10
 ROUNDS = 6
 MARGIN = 0.3
 """Points below the last place from which on an estimate is worth its quotes."""
+GROUP_MARGIN = 1.0
+"""Points below the best quoted trade of its strategy and expiry: the same for the others of it."""
 COARSE_MARGIN = 2.0
 """Points below it from which on a symbol's best coarse estimate gets it no more quotes."""
 
@@ -64,6 +66,8 @@ class Survey:
     kept: tuple[Contender, ...] = ()
     tally: Tally = field(default_factory=Tally)
     _rows: dict[Wanted, int] = field(default_factory=dict)
+    _sought: Counter[tuple[object, ...]] = field(default_factory=Counter)
+    """How many trades of each group were kept when it was searched."""
 
     def missing(self, options: Iterable[Wanted]) -> tuple[Wanted, ...]:
         """Those of *options* that were not asked for yet, each once."""
@@ -79,10 +83,7 @@ class Survey:
         if grown or not self.kept:
             self._search()
         else:
-            hits = search.among(
-                self.estimated.board, [contender.hit for contender in self.kept], keep=KEPT
-            )
-            self.kept = self._with_fit(hits)
+            self._rescore()
 
     def _is_news(self, option: Wanted, row: OptionQuote) -> bool:
         """Whether *row* says more than what is known: an answer that did not come takes nothing."""
@@ -103,6 +104,23 @@ class Survey:
         assert self.estimated is not None
         found = search.search(self.estimated.board, self.gated.templates, keep=KEPT)
         self.tally, self.kept = found.tally, self._with_fit(found.hits)
+        self._sought = Counter(map(_group, found.hits))
+
+    def _rescore(self) -> None:
+        """Judge again what was kept; of a strategy that has little left to ask for, seek anew."""
+        assert self.estimated is not None
+        board = self.estimated.board
+        hits = search.among(board, [contender.hit for contender in self.kept], keep=KEPT)
+        left = Counter(_group(hit) for hit in hits if not self.quoted[list(hit.rows)].all())
+        spent = {group[0] for group, size in self._sought.items() if 2 * left[group] < size}
+        if spent:
+            again = [one for one in self.gated.templates if one.name in spent]
+            found = search.search(board, again, keep=KEPT).hits
+            self._sought |= Counter(map(_group, found))
+            # Quoted ones stay: they may be worth less than those that are now estimated.
+            new = {_key(hit) for hit in found}
+            hits = (*found, *(hit for hit in hits if _key(hit) not in new))
+        self.kept = self._with_fit(sorted(hits, key=Hit.key))
 
     def _with_fit(self, hits: Sequence[Hit]) -> tuple[Contender, ...]:
         if self.book is None:
@@ -135,8 +153,8 @@ class Survey:
 
     def keep(self, contenders: Iterable[Contender]) -> None:
         """Rescore *contenders* too from now on."""
-        known = {_key(one) for one in self.kept}
-        new = [one for one in contenders if _key(one) not in known]
+        known = {_key(one.hit) for one in self.kept}
+        new = [one for one in contenders if _key(one.hit) not in known]
         self.kept = tuple(sorted((*self.kept, *new), key=lambda one: one.key))
 
     def evaluation(self, *, sought: bool = True) -> Evaluation:
@@ -169,8 +187,11 @@ class Survey:
         )
 
 
-def _key(contender: Contender) -> tuple[object, ...]:
-    hit = contender.hit
+def _group(hit: Hit) -> tuple[object, ...]:
+    return hit.template.name, hit.template.side, hit.expiries
+
+
+def _key(hit: Hit) -> tuple[object, ...]:
     return hit.template.name, hit.template.side, hit.expiries, hit.rows
 
 
@@ -249,12 +270,15 @@ class Hunt:
     def _promising(self, survey: Survey, bars: Mapping[str, float]) -> list[Wanted]:
         legs: list[Wanted] = []
         taken: dict[object, int] = defaultdict(int)
+        best: dict[object, float] = {}
+        for one in survey.exact():
+            best.setdefault(_group(one.hit), one.score)
         for one in survey.kept:
-            key = (one.hit.template.name, one.hit.template.side, one.hit.expiries)
-            if one.score < _bar(bars, one) - self.margin or taken[key] >= self.legs_of:
-                continue
-            taken[key] += 1
-            if not survey.is_exact(one):
+            key = _group(one.hit)
+            # Of a group one is shown, so what is quoted there is a bar of its own.
+            bar = max(_bar(bars, one) - self.margin, best.get(key, -np.inf) - GROUP_MARGIN)
+            if one.score >= bar and taken[key] < self.legs_of and not survey.is_exact(one):
+                taken[key] += 1
                 legs += survey.legs(one)
         return legs
 
