@@ -109,9 +109,11 @@ def explain_trade(
         described = proposals.describe(Contender(one), notes=notes, percentile=standing)
         return managed.with_outcomes([one], [described])[0]
 
-    figures = shown(hit) if hit else None
     best, place = _among(board, template, pair, hit) if hit and not refusals else (None, None)
     other = best is not None and hit is not None and best.legs != hit.legs
+    # The trade as the search scored it: sums over another number of rows differ by dust.
+    judged = hit if other or best is None else best
+    figures = shown(judged) if judged else None
     return TradeReview(
         trade=trade,
         accepted=not refusals,
