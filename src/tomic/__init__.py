@@ -47,7 +47,7 @@ _NAMES = {
     "config": "ScoreWeights Settings View load_settings",
     "desk": "Desk",
     "errors": "BadFile ClientIdInUse CompetingSession ConfigError DataError DeadlineExceeded "
-    "EmptyChain FlexError FlexRefused FlexUnavailable GatewayRefused "
+    "EmptyChain EmptyWindow FlexError FlexRefused FlexUnavailable GatewayRefused "
     "GatewayUnreachable IncompatibleVersion InvalidSymbol MarketClosed MissingSpot "
     "NoMarketData PacingViolation RequestFailed RequestTimeout SchemaTooNew "
     "SessionError SessionLost StoreBusy StoreError TomicError UnknownContract "

@@ -24,6 +24,7 @@ Every error TOMIC raises, with the exit code its command ends with.
      │  └ FlexUnavailable [6]     no report yet; the same command may give it later
      ├ DataError [5]
      │  ├ EmptyChain
+     │  │  └ EmptyWindow          options are listed, none where a strategy looks
      │  ├ MarketClosed            and only live data are wanted
      │  ├ MissingSpot
      │  └ BadFile
@@ -48,6 +49,7 @@ __all__ = [
     "DataError",
     "DeadlineExceeded",
     "EmptyChain",
+    "EmptyWindow",
     "FlexError",
     "FlexRefused",
     "FlexUnavailable",
@@ -249,6 +251,12 @@ class EmptyChain(DataError):
     """No expiry or strike is left inside the window asked for."""
 
     code = "data.empty_chain"
+
+
+class EmptyWindow(EmptyChain):
+    """Options are listed, but none with the days or strikes that a strategy takes."""
+
+    code = "data.empty_window"
 
 
 class MarketClosed(DataError):

@@ -216,7 +216,9 @@ def measure(batch: Batch, board: Board) -> Measures:
     below = probability.shortfall(first.market, form)
     pos, at_quotes = probability.pos(first.market, form), probability.ev(first.market, form)
     ev = at_quotes - distrusted(batch, board)
-    ranked_pos, ranked_ev = ranked(first, form, pos, ev, robust=board.settings.score.robust)
+    ranked_pos, ranked_ev = ranked(first, form, pos, ev)
+    if board.settings.score.robust:
+        ranked_ev = ranked_ev - robust_cost(volatility_slope(batch, board, form))
     requirement = _requirement(batch, board, credit, form)
     return Measures(
         credit=credit,
@@ -263,14 +265,12 @@ MISS = 0.28
 
 
 def ranked(
-    first: Outlook, form: Segments, pos: FloatArray, ev: FloatArray, *, robust: bool
+    first: Outlook, form: Segments, pos: FloatArray, ev: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """PoS and expected value that the score takes, from those under the market; (n,) each."""
+    """PoS and expected value with the user's view as far as it is trusted; (n,) each."""
     if first.ranked is not first.market:
         pos = probability.pos(first.ranked, form)
         ev = ev + probability.ev(first.ranked, form) - probability.ev(first.market, form)
-    if robust:
-        ev = ev - robust_cost(volatility_slope(first, form))
     return pos, ev
 
 
@@ -279,9 +279,17 @@ def robust_cost(slope: FloatArray) -> FloatArray:
     return np.asarray(0.5 * MISS * np.abs(slope))
 
 
-def volatility_slope(first: Outlook, form: Segments) -> FloatArray:
-    """dEV / d ln sigma, by widening and narrowing the whole density; currency per structure."""
-    low, high = (probability.ev(law, form) for law in first.bumped)
+def volatility_slope(batch: Batch, board: Board, form: Segments) -> FloatArray:
+    """
+    dEV / d ln sigma, by widening and narrowing the whole density; (n,) currency per structure.
+
+    It is the sum of the legs' own, except where later legs make it no sum of payoffs.
+    """
+    near, far = batch.expiries
+    if far is None:
+        lot = float(board.chain.multiplier)
+        return np.asarray(lot * (batch.quantity * batch.legs(board.volatility_slope)).sum(axis=1))
+    low, high = (probability.ev(law, form) for law in board.outlooks[near].bumped)
     return np.asarray((high - low) / (2.0 * BUMP))
 
 

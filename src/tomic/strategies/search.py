@@ -21,7 +21,6 @@ from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import leg_rules
 from tomic.strategies.measures import TAIL, Batch, Measures
 from tomic.strategies.pricing.board import Board
-from tomic.strategies.pricing.outlooks import BUMP
 from tomic.strategies.rules import Group, RuleVerdict, Tally
 from tomic.strategies.scoring import PortfolioFit
 
@@ -917,9 +916,7 @@ class _Condors:
         owed = lot * first.discount * (value(strike[:, 0]) - value(strike[:, 1]))
         slope = np.zeros(len(row))
         if board.settings.score.robust:
-            low, high = (law.call_value if side.is_call else law.put_value for law in first.bumped)
-            moved = [of(strike[:, 0]) - of(strike[:, 1]) for of in (low, high)]
-            slope = lot * first.discount * (moved[0] - moved[1]) / (2.0 * BUMP)
+            slope = lot * (board.volatility_slope[row[:, 1]] - board.volatility_slope[row[:, 0]])
         doubted = lot * (board.doubted[row[:, 0]] - board.doubted[row[:, 1]])
         return Spreads(
             strike[:, 0],

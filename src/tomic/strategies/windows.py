@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from tomic.chain import Chain
 from tomic.config import ScanSettings
-from tomic.errors import EmptyChain
+from tomic.errors import EmptyWindow
 from tomic.models import Leg, OptionParams, RowStatus
 from tomic.selection import (
     ExpiryKind,
@@ -88,14 +88,14 @@ def choose(
         sigma: At-the-money volatility, fraction; it only sets how far strikes reach.
 
     Raises:
-        EmptyChain: No expiry or strike of the class can be used.
+        EmptyWindow: No expiry or strike of the class can be used.
     """
     slots = _expiries(templates, params, today)
     if not slots:
         days = ", ".join(
             f"{template.name} {template.dte[0]}-{template.dte[1]}" for template in templates
         )
-        raise EmptyChain(
+        raise EmptyWindow(
             f"{params.trading_class} has no expiry in the days that the strategies want ({days})"
         )
     wanted: dict[tuple[dt.date, Right], list[float]] = {}
@@ -107,7 +107,7 @@ def choose(
             if strikes:
                 wanted[expiry, right] = strikes
     if not wanted:
-        raise EmptyChain(f"{params.trading_class} has no strike near {spot:g} for the strategies")
+        raise EmptyWindow(f"{params.trading_class} has no strike near {spot:g} for the strategies")
     beside: dict[tuple[dt.date, Right], list[float]] = {}
     for expiry in sorted({day for day, _ in wanted}):
         tau = max(days_to_expiry(params, expiry, today), 1) / 365.0

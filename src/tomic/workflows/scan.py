@@ -390,7 +390,16 @@ class _Scan:
             raise vol
         gated = propose.open_gates(vol, settings, self.strategies)
         if not gated.templates:
-            return _closed(symbol, gated)
+            return _closed(symbol, gated, "no strategy's gate is open; no chain fetched")
+        try:
+            return await self._searched(symbol, vol, gated, settings)
+        except errors.EmptyWindow as exc:
+            # What the strategies take is not listed today: an answer, and no fault of anybody.
+            return _closed(symbol, gated, str(exc))
+
+    async def _searched(
+        self, symbol: str, vol: VolSnapshot, gated: Gated, settings: Settings
+    ) -> Evaluation | None:
         if (
             self.few is not None
             and await self._stored(symbol, gated) is None
@@ -433,9 +442,9 @@ def _may_come(error: errors.TomicError) -> bool:
     return error.retryable or isinstance(error, errors.MissingSpot)
 
 
-def _closed(symbol: str, gated: Gated) -> Evaluation:
-    """The evaluation of a symbol none of whose gates is open; no chain was asked for."""
-    outcome = SymbolOutcome(symbol=symbol, notes=("no strategy's gate is open; no chain fetched",))
+def _closed(symbol: str, gated: Gated, why: str) -> Evaluation:
+    """The evaluation of a symbol of which no option was asked for, and why."""
+    outcome = SymbolOutcome(symbol=symbol, notes=(why,))
     return Evaluation(
         symbol=symbol,
         contenders=(),

@@ -210,6 +210,24 @@ class Board:
         return TICKS[-1]
 
     @cached_property
+    def volatility_slope(self) -> FloatArray:
+        """
+        By row d value / d ln sigma, by `Outlook.bumped`, currency per share.
+
+        Of values in today's money at the row's own expiry; NaN where nothing is known of that.
+        """
+        slope, expiry = np.full(len(self.chain), np.nan), self.chain["expiry"]
+        for day, outlook in self.outlooks.items():
+            rows = np.flatnonzero(expiry == np.datetime64(day))
+            strike, is_call = self.strike[rows], self.chain.is_call[rows]
+            low, high = (
+                np.where(is_call, law.call_value(strike), law.put_value(strike))
+                for law in outlook.bumped
+            )
+            slope[rows] = outlook.discount * (high - low) / (2.0 * outlooks.BUMP)
+        return slope
+
+    @cached_property
     def events(self) -> tuple[PricedEvent, ...]:
         """The events that its smiles price, those of known dates first."""
         levels = {
