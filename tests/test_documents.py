@@ -22,6 +22,7 @@ from tomic.models.book import Mark
 from tomic.models.documents import UnboundedModel, flag_of, to_document, to_text, with_flags
 from tomic.models.journal import Context, Fill, JournalEntry, Statistics
 from tomic.models.review import BookReview, Structure
+from tomic.models.trade import FORMER_FORECAST
 from tomic.portfolio import overview
 from tomic.strategies import propose
 
@@ -49,6 +50,30 @@ def review(text, *, cash=False, **more) -> BookReview:
         account = settings.account.model_copy(update={"margin": "cash"})
         settings = settings.model_copy(update={"account": account})
     return overview.review(made_book(text, **more), settings, each_symbol=True)
+
+
+def test_a_proposal_of_an_earlier_version_is_read(scan):
+    """Figures under a forecast give way to the market's that stood beside; a note says so."""
+    now = scan.proposals[0]
+    new = {
+        "short_delta", "distance", "cost_share", "mean_win", "ev_quotes", "ev_error",
+        "percentile", "view", "managed", "events", "size", "similar",
+    }  # fmt: skip
+    old = {name: value for name, value in to_document(now).items() if name not in new}
+    old |= {"pos": 0.9, "pos_market": 0.8, "ev": 30.0, "ev_market": -4.0, "ev_30d": 0.05}
+    old |= {"forecast_volatility": 0.3, "hv": 0.2, "margin": 400.0, "dte": 60}
+
+    read = Proposal.model_validate(old)
+
+    assert (read.pos, read.ev, read.score) == (0.8, -4.0, now.score)
+    assert read.ev_30d == pytest.approx(-4.0 / 400.0 / 2.0)
+    assert read.notes == (*now.notes, FORMER_FORECAST)
+    assert Proposal.model_validate(to_document(read)) == read
+
+
+def test_the_context_of_an_old_entry_keeps_what_was_said():
+    """PoS at entry, which is judged by what came, is the one that was said then."""
+    assert Context.model_validate({"pos": 0.9, "pos_market": 0.8}).pos == 0.9
 
 
 def undeclared(model: BaseModel, at: str = "") -> list[str]:

@@ -395,7 +395,7 @@ _TRADES = (
         formula="integral of P&L times the density of the fitted smile, less what the legs' mids "
         "promise beyond the smile times 1 - t^2 / (t^2 + s^2); ev_30d per margin and 30 days",
         source="Breeden and Litzenberger (1978); s half a spread over sqrt(3), t of the "
-        "chain: DerSimonian and Laird (1986)",
+        "chain: Paule and Mandel (1982)",
         caveat="about minus the costs, as the market believes its own prices; ev_quotes takes "
         "every mid for true, ev_error is the standard error from the quotes",
         kernel="tomic.quant.probability.ev", example=f"probability.ev({_MARKET}, {_SPREAD})",

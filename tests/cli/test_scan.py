@@ -125,8 +125,9 @@ def test_why_not_names_the_rule(scanned, document):
     """The first proposal's own trade is accepted; a spread of a point far out is refused."""
     first = document["proposals"][0]
 
-    strikes = sorted(leg["strike"] for leg in first["legs"])
-    trade = f"{first['strategy']} {'/'.join(f'{x:g}' for x in strikes)} {first['expiry']}"
+    in_order = [leg["strike"] for leg in first["legs"]]
+    strikes = sorted(in_order)
+    trade = f"{first['strategy']} {'/'.join(f'{x:g}' for x in in_order)} {first['expiry']}"
     own = run("why-not", "SPY", trade, "--demo")
     narrow = f"short_put_spread {strikes[0]:g}/{strikes[0] - 1:g} {first['expiry']}"
     refused = json.loads(run("why-not", "SPY", narrow, "--demo", "--json").stdout)
@@ -407,3 +408,21 @@ def test_recorded_chain_with_unlimited_losses(form):
         documents = [strict(line) for line in lines]
         proposals = documents if form == "ndjson" else documents[0]["proposals"]
         assert False in [one["loss_bounded"] for one in proposals]
+
+
+@pytest.mark.skipif(missing(XLF_FILE) is not None, reason=missing(XLF_FILE) or "")
+def test_a_view_on_the_command_line_stands_beside():
+    """It is of every symbol scanned, and changes no score; with a drift of 5 % a year EV moves."""
+    options = ("--as-of", "2025-05-18T15:00+00:00", "--format", "json", "--no-export")
+    own = ("--view-vol", "0.9", "--view-drift", "0.05")
+
+    plain, viewed = (
+        strict(run("scan", "--chain", DATA / XLF_FILE, *options, *more).stdout)["proposals"]
+        for more in ((), own)
+    )
+
+    assert [one["score"] for one in viewed] == [one["score"] for one in plain]
+    assert {one["view"]["volatility"] for one in viewed} == {0.9}
+    assert {one["view"]["drift"] for one in viewed} == {0.05}
+    assert all(one["view"]["ev"] != one["ev"] for one in viewed)
+    assert {one["view"] for one in plain} == {None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conftest import settings_in
+from tomic.config import View
 from tomic.desk import Desk
 from tomic.errors import ConfigError, GatewayUnreachable, InvalidSymbol, UsageError
 
@@ -137,6 +138,13 @@ async def test_one_chain_where_several_are_wanted(given):
         one, listed = await desk.scan(chains=chain), await desk.scan(chains=[chain])
 
         assert one.considered == listed.considered > 0
+        viewed = await desk.scan(chains=chain, views={"SPY": View(volatility=0.9)})
+        assert {proposal.view.volatility for proposal in viewed.proposals} == {0.9}
+        assert [proposal.score for proposal in viewed.proposals] == [
+            proposal.score for proposal in one.proposals
+        ]
+        with pytest.raises(UsageError, match=r"view: .*volatility"):
+            await desk.scan(chains=chain, views={"SPY": {"volatility": 0.0}})
         with pytest.raises(UsageError, match="several chains of SPY"):
             await desk.scan(chains=[chain, chain.updated(chain)])
 

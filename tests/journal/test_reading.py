@@ -9,7 +9,7 @@ import pytest
 
 from support.journal_entries import CONDOR, EXPIRY, LATER, OPENED
 from support.journal_market import Quotes
-from tomic.config import Settings
+from tomic.config import CostsSettings, Settings
 from tomic.journal import reading
 from tomic.models import QuoteSource, VolSnapshot
 from tomic.models.journal import Held, LegMark, Snapshot
@@ -147,3 +147,16 @@ def test_an_offer_for_shares_needs_their_price():
 
     assert offered == pytest.approx(100.0 - 10.0 - 60_000.0)
     assert unknown is None
+
+
+def test_closing_costs_what_opening_did():
+    """A short call of .90 to 1.10 costs 110.65 to buy back; without a quote its mark of 1.00."""
+    call = held(-1, "620C")
+    mark = LegMark(expiry=EXPIRY, strike=620.0, right="C", price=1.0, bid=0.9, ask=1.1)
+    seen = Snapshot(at=OPENED, spot=600.0, legs=(mark,))
+    costs = CostsSettings(slippage=1.0)
+    marked = seen.model_copy(update={"legs": (mark.model_copy(update={"ask": None}),)})
+
+    assert reading.closing((call,), seen, costs) == pytest.approx(-110.65)
+    assert reading.closing((call,), marked, costs) == pytest.approx(-100.65)
+    assert reading.closing((call,), seen.model_copy(update={"legs": ()}), costs) is None

@@ -220,6 +220,18 @@ def test_a_mixture_of_one_is_that_one():
     assert density.mixture(market, view, 1.0) is view
 
 
+def test_probabilities_may_be_counts():
+    """A cdf that runs from 3 to 1,003 is that from 0 to 1."""
+    price = np.linspace(80.0, 120.0, 41)
+    share = np.linspace(0.0, 1.0, 41)
+
+    counts = density.from_arrays(price, 3.0 + 1000.0 * share, tau=TAU)
+
+    same = density.from_arrays(price, share, tau=TAU)
+    assert_allclose(counts.cdf, same.cdf, atol=1e-12)
+    assert counts.mean == pytest.approx(same.mean)
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [

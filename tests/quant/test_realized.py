@@ -410,3 +410,17 @@ def test_volatility_does_not_depend_on_the_currency(scale, seed, window):
     scaled = realized.close_to_close(scale * close, window)
 
     assert_allclose(scaled, plain, rtol=1e-6, atol=1e-9)
+
+
+def test_expected_from_iv():
+    """.94 of IV30, and a factor of .75 and 1.33 of that either way."""
+    found = realized.expected_from_iv(0.20)
+
+    assert found == pytest.approx((0.188, 0.141, 0.25004))
+
+
+def test_guarded():
+    """Beyond 1.6 times the closes' volatility it is that; up to there, and unknown, it stays."""
+    found = realized.guarded([0.32, 0.33, np.nan, 0.5], [0.2, 0.2, 0.2, np.nan])
+
+    np.testing.assert_array_equal(found, [0.32, 0.2, np.nan, 0.5])

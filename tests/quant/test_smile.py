@@ -523,3 +523,20 @@ def test_a_chain_skips_expiries_without_quotes():
 
     assert list(chain) == [2 * TAU]
     assert (chain[2 * TAU].forward, chain[2 * TAU].discount) == (501.0, 0.99)
+
+
+def test_true_scatter_is_what_the_quotes_do_not_explain():
+    """True distances of .03 under errors of .01 to .05 are found among 20,000, outliers or not."""
+    rng = np.random.default_rng(1)
+    error = rng.uniform(0.01, 0.05, 20_000)
+    apart = rng.normal(0.0, 0.03, error.size) + rng.normal(0.0, error)
+    apart[::20] = 5.0
+
+    assert smile.true_scatter(apart, error) == pytest.approx(0.03, rel=0.12)
+    assert smile.true_scatter(rng.normal(0.0, error), 1.3 * error) == 0.0
+
+
+def test_nothing_known_is_nothing_true():
+    """Without a usable quote there is nothing to believe."""
+    assert smile.true_scatter([np.nan, 1.0], [1.0, np.nan]) == 0.0
+    assert smile.true_scatter([], []) == 0.0

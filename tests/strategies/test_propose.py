@@ -12,15 +12,15 @@ import pytest
 from numpy.testing import assert_allclose
 
 from support import random_chains, recorded_chains
-from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeights, Settings
+from tomic.config import AccountSettings, CostsSettings, ScanSettings, ScoreWeights, Settings, View
 from tomic.errors import ConfigError, UsageError
 from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
-from tomic.strategies import candidates, measures, propose, search
+from tomic.strategies import candidates, measures, proposals, propose, search, why_not
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.measures import Batch
-from tomic.strategies.pricing import board as boards
+from tomic.strategies.pricing import board as boards, outlooks
 from tomic.strategies.proposals import prospect
 from tomic.strategies.propose import walk, walk_each_strategy
 from tomic.strategies.scoring import PortfolioFit
@@ -612,3 +612,161 @@ def test_by_strategy():
     assert [(one.hit.template.name, one.score) for one in chosen] == [
         ("iron_condor", 70.0), ("iron_condor", 40.0), ("collar", 60.0), ("collar", 50.0),
     ]  # fmt: skip
+
+
+# -- the market's density, views, and how far quotes are believed ----------------------------------
+
+
+def judged(chain, **settings):
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.36)
+    return vol, boards.prepare(chain, vol, Settings(**settings))
+
+
+def every_hit(board, *names):
+    return search.search(board, [CATALOGUE[name] for name in names], keep=search.ALL)
+
+
+def test_a_view_stands_beside_the_market_and_moves_nothing(plain):
+    """Its PoS and EV are the kernels' under its density; rank and score are as without it."""
+    vol, board = judged(plain)
+    view = View(volatility=0.8, drift=0.1)
+
+    seen = propose.propose(plain, vol, view=view, top=20).proposals
+    blind = propose.propose(plain, vol, top=20).proposals
+
+    assert [(one.trade, one.score, one.ev) for one in seen] == [
+        (one.trade, one.score, one.ev) for one in blind
+    ]
+    assert all(one.view is None for one in blind)
+    for one in seen:
+        law = density.viewed(board.outlooks[one.expiry].market, volatility=0.8, drift=0.1)
+        if one.last_expiry > one.expiry or one.strategy in ("covered_call", "collar"):
+            continue
+        legs = [leg for leg in one.legs if leg.sec_type == "OPT"]
+        form = payoff.segments(
+            [leg.strike for leg in legs], [leg.right == "C" for leg in legs],
+            [leg.quantity for leg in legs], credit=one.credit,
+            discount=board.outlooks[one.expiry].discount, multiplier=100.0,
+        )  # fmt: skip
+        assert one.view.pos == pytest.approx(float(probability.pos(law, form)), abs=1e-9)
+        trusted = one.ev - one.ev_quotes
+        assert one.view.ev == pytest.approx(float(probability.ev(law, form)) + trusted, abs=1e-6)
+
+
+@pytest.mark.parametrize("trust", [0.5, 1.0])
+def test_a_trusted_view_ranks(plain, trust):
+    """PoS and EV of the score are (1 - t) of the market's and t of the view's."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
+    settings = Settings(view={"trust": trust, plain.symbol: {"volatility": 0.8, "drift": 0.1}})
+
+    found = propose.propose(plain, vol, settings=settings, top=20)
+
+    for one in found.proposals:
+        points = {part.name: part.points for part in one.parts}
+        pos = (1.0 - trust) * one.pos + trust * one.view.pos
+        ev = (1.0 - trust) * one.ev + trust * one.view.ev
+        assert points["pos"] == pytest.approx(25.0 * pos, abs=2e-3)
+        part = 75.0 / (1.0 + math.exp(-ev / one.cvar95 / 0.02))
+        assert points["ev"] == pytest.approx(part, abs=2e-2)
+
+
+def test_a_robust_score_takes_half_a_usual_miss_of_volatility(plain):
+    """EV less .14 |dEV / d ln sigma|, here by densities a per mille wider and narrower."""
+    _, board = judged(plain, score={"robust": True})
+
+    hits = every_hit(board, "short_put_spread", "iron_condor").hits
+
+    for hit in hits[:40]:
+        batch = proposals.batch_of(hit)
+        form = measures.shape(batch, board, measures.credits(batch, board)[0])
+        market = board.outlooks[hit.expiries[0]].market
+        wide, narrow = (
+            probability.ev(density.viewed(market, volatility=ratio), form)[0]
+            for ratio in (1.001, 0.999)
+        )
+        ev = hit.ev - 0.14 * abs(wide - narrow) / 0.002
+        part = 1.0 / (1.0 + math.exp(-ev / hit.tail_loss / 0.02))
+        assert hit.components[1] == pytest.approx(part, abs=2e-4)
+
+
+def test_cvar_lies_between_its_bounds(plain):
+    """Of every candidate of every strategy of one expiry."""
+    _, board = judged(plain)
+
+    for batch in search.batches(board, list(CATALOGUE.values())):
+        figures = measures.measure(batch, board)
+        known = np.flatnonzero(np.isfinite(figures.ev))
+        figures, batch = figures.take(known), batch.take(known)
+        below = np.stack((figures.loss_chance, figures.mean_loss))
+        tail = measures.tail_loss(batch, board, figures.credit, below)
+        least, most = measures.tail_loss_bounds(figures)
+        slack = 1e-7 * (1.0 + np.abs(tail))
+        assert np.all(least <= tail + slack)
+        assert np.all(tail <= most + slack)
+
+
+def test_mids_on_the_smile_cost_their_costs(plain):
+    """A trade whose legs are quoted at the smile's values expects minus its costs, and no more."""
+    _, board = judged(plain)
+    half = board.prices.half_spread
+    fair = plain.with_columns(bid=board.value - half, ask=board.value + half)
+    fair_vol, again = judged(fair)
+
+    for one in propose.propose(fair, fair_vol, top=20).proposals:
+        costs = one.credit_mid - one.credit
+        if one.last_expiry == one.expiry:
+            assert one.ev == pytest.approx(-costs, abs=0.02 * costs + 2e-6 * 100 * again.spot)
+
+
+def test_percentiles_are_over_all_symbols(plain):
+    """Two symbols, one strategy: the share of both symbols' candidates that score lower."""
+    other = random_chains.chain(6, spot=100.0, sigma=0.40, strikes=31, gaps=False)
+    vols = [random_chains.snapshot(one, iv30=0.40, hv30=0.36) for one in (plain, other)]
+    evaluations = [
+        propose.evaluate(chain, vol, strategies=["short_put_spread"])
+        for chain, vol in zip((plain, other), vols, strict=True)
+    ]
+
+    found = propose.rank(evaluations, top=4)
+
+    scores = np.array(
+        [
+            hit.score
+            for chain, vol in zip((plain, other), vols, strict=True)
+            for hit in every_hit(boards.prepare(chain, vol, Settings()), "short_put_spread").hits
+        ]
+    )
+    assert sum(sum(one.standings["short_put_spread"]) for one in evaluations) == scores.size
+    for one in found.proposals:
+        exact = (scores < one.score - 1e-9).sum() / (scores.size - 1)
+        # Bins, and upper bounds of what cannot be among the best.
+        assert exact - 0.03 <= one.percentile <= exact + 0.01
+
+
+def test_what_cannot_lose_is_no_gift(plain):
+    """A put spread quoted for more than its width is taken for a wrong price: C at best."""
+    sold, bought, day = 95.8, 94.9, plain.expiries[0]
+    fair = plain["strike"] == sold
+    high = np.where(fair & ~plain.is_call, plain["bid"] + 1.3, plain["bid"])
+    ask = np.where(fair & ~plain.is_call, plain["ask"] + 1.3, plain["ask"])
+    wrong = plain.with_columns(bid=high, ask=ask)
+    vol = random_chains.snapshot(wrong, iv30=0.40, hv30=0.36)
+
+    review = why_not.explain_trade(
+        wrong, vol, f"short_put_spread {sold:g}/{bought:g} {day}", Settings()
+    )
+
+    assert review.proposal.max_loss == 0.0
+    assert review.proposal.grade in ("C", "D")
+    assert any("mispriced or unfillable" in note for note in review.proposal.notes)
+
+
+def test_history_far_from_what_options_say_is_a_note():
+    """HV30 beyond what realised volatility usually is of IV30 is told, and changes no figure."""
+    at = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    near, far = (VolSnapshot(symbol="SPY", as_of=at, iv30=0.20, hv30=hv) for hv in (0.19, 0.30))
+
+    assert outlooks.history_note(near, near.iv30) == ""
+    assert outlooks.history_note(far, far.iv30).startswith("HV30 30.0% is far from IV30 20.0%")
+    assert "expected is 18.8%, mostly 14.1% to 25.0%" in outlooks.history_note(far, far.iv30)
+    assert outlooks.history_note(far, None) == ""

@@ -207,8 +207,7 @@ def proposal(**changes: object) -> Proposal:
         "touch": 0.41, "edge": 4.2, "edge_error": 1.3, "delta": 6.1, "gamma": -0.2, "vega": -8.0,
         "theta": 2.1, "theta_margin": 0.0024, "liquidity": 0.93, "score": 71.3, "grade": Grade.B,
         "parts": (
-            ScorePart(name="rom", points=18.2), ScorePart(name="pos", points=24.9),
-            ScorePart(name="ev", points=22.0), ScorePart(name="risk_reward", points=11.5),
+            ScorePart(name="pos", points=19.8), ScorePart(name="ev", points=56.8),
             ScorePart(name="liquidity", points=-5.3),
         ),
         "alternatives": 14, "market_volatility": 0.18, "iv30": 0.171,

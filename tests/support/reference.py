@@ -221,20 +221,21 @@ def part_of_ev(ev, tail, scale):
 def distrusted(board, row):
     """What is not believed of a mid's distance from the smile: s^2 / (t^2 + s^2) of it."""
     expiry = board.chain["expiry"][row]
-    pairs = []
+    true = []
     for other in np.flatnonzero((board.chain["expiry"] == expiry) & board.listed).tolist():
+        call, strike = board.chain["right"][other] == "C", board.strike[other]
         apart = board.price[other] - board.value[other]
-        if board.prices.source[other] == 0 and math.isfinite(apart):
-            pairs.append((abs(apart), board.prices.half_spread[other] ** 2 / 3.0))
+        quoted = board.prices.source[other] == 0 and math.isfinite(apart)
+        if quoted and call == (strike >= board.forward[other]):
+            true.append(apart**2 / 0.4549364 - board.prices.half_spread[other] ** 2 / 3.0)
     apart = board.price[row] - board.value[row]
     if not math.isfinite(apart):
         return 0.0
-    if board.prices.source[row] != 0 or not pairs:
+    scatter = statistics.median(true) if true else 0.0
+    if board.prices.source[row] != 0 or scatter <= 0.0:
         return apart
-    most = 3.0 * 1.4826 * statistics.median(size for size, _ in pairs)
-    true = sum(min(size, most) ** 2 - noise for size, noise in pairs) / len(pairs)
     noise = board.prices.half_spread[row] ** 2 / 3.0
-    return apart * (1.0 - true / (true + noise)) if true > 0.0 else apart
+    return apart * noise / (scatter + noise)
 
 
 ORDER = ("no_price", "spread", "volume", "open_interest")

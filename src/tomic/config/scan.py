@@ -58,7 +58,7 @@ class ScanSettings(Section):
     min_pos: Fraction | None = None
     """Least probability of success, or "none"."""
     min_rom: float | None = None
-    """Least return on margin per 30 days, fraction, or "none"."""
+    """Least maximum profit per margin and 30 days, fraction, or "none"."""
     min_ev: float | None = None
     """Least expected value in currency per structure, after costs, or "none"."""
     min_credit: Amount | None = None

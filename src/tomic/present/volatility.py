@@ -11,6 +11,7 @@ from tomic import figures, files
 from tomic.models.documents import to_document
 from tomic.present.forms import Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, figure_text, number
+from tomic.quant import realized
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +122,10 @@ def vol(reports: Sequence[VolReport], format: Format) -> str:
     )
 
 
+def _expected(iv30: float | None) -> dict[str, float] | None:
+    return None if iv30 is None else dict(realized.expected_from_iv(iv30)._asdict())
+
+
 def vol_document(report: VolReport) -> dict[str, Any]:
     """One report as JSON: fractions, currency per share, absent numbers null."""
     snapshot = report.snapshot
@@ -135,6 +140,8 @@ def vol_document(report: VolReport) -> dict[str, Any]:
         "expected_moves": [_plain(asdict(move)) for move in report.moves],
         "own_iv": _plain(asdict(report.own)) if report.own is not None else None,
         "ib_hv30": report.ib_hv30[0] if report.ib_hv30 is not None else None,
+        "expected_volatility": _expected(snapshot.iv30),
+        "warnings": list(report.realised.warnings),
         "error": str(report.error) if report.error is not None else None,
     }
     return document
@@ -267,7 +274,14 @@ def _estimators(report: VolReport) -> str:
     for name, by_window in levels.items():
         cells = (number(by_window.get(window), 2, 100.0) for window in windows)
         table.add_row(name.replace("_", " "), *cells)
-    return "\n" + table.text()
+    lines = [f"warning: {text}" for text in report.realised.warnings]
+    if report.snapshot.iv30 is not None:
+        expected = realized.expected_from_iv(report.snapshot.iv30)
+        lines.append(
+            f"expected of 30 days: {expected.volatility:.2%}, {realized.EXPECTED_SHARE:g} of IV30; "
+            f"two times in three {expected.low:.2%} to {expected.high:.2%} (docs/evidence.md)"
+        )
+    return "\n" + table.text() + "".join(f"\n{line}" for line in lines)
 
 
 def _moves(report: VolReport) -> str:

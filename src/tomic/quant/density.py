@@ -256,9 +256,9 @@ def from_arrays(
         raise ValueError("price must be > 0, finite and strictly ascending")
     if not (np.all(np.diff(cdf) >= 0.0) and 0.0 < cdf[-1] - cdf[0] < np.inf):
         raise ValueError("cdf must never fall and must rise somewhere")
-    log_price = np.log(price)
+    log_price, below = np.log(price), (cdf - cdf[0]) / (cdf[-1] - cdf[0])
     grid = np.linspace(log_price[0], log_price[-1], points)
-    return _normalised(np.exp(grid), np.interp(grid, log_price, cdf), forward, tau)
+    return _normalised(np.exp(grid), np.interp(grid, log_price, below), forward, tau)
 
 
 def from_samples(

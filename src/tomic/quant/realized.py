@@ -248,6 +248,25 @@ def yang_zhang(
     return np.sqrt(np.maximum(variance, 0.0) * periods)
 
 
+BAD_TICK = 1.6
+"""Volatility from highs and lows per close to close above which a bad tick is suspected."""
+
+
+def guarded(ranged: Num, closes: Num) -> FloatArray:
+    """
+    *ranged*, with *closes* in its place wherever it is more than `BAD_TICK` times as large.
+
+    One wrong high or low enters an estimator that reads ranges (Parkinson to Yang-Zhang) squared,
+    and close-to-close volatility not at all.
+
+    Args:
+        ranged, closes: (...) of the same days, fractions; NaN where missing.
+    """
+    value, plain = np.asarray(ranged, dtype=np.float64), np.asarray(closes, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(value > BAD_TICK * plain, plain, value)
+
+
 class ExpectedVolatility(NamedTuple):
     """What volatility will probably be, and between what it stays two times out of three."""
 

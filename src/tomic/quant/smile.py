@@ -33,8 +33,7 @@ from tomic.quant import black_scholes, svi
 
 Kind: TypeAlias = Literal["svi", "ssvi", "flat"]
 
-_MAD = 1.4826  # of a normal law's standard deviation per median distance
-_ROBUST = 3.0
+_MEDIAN_SQUARE = 0.4549364  # of a standard normal
 LEAST_STRIKES = 4
 LEAST_STRIKES_SVI = 5
 HEAVIEST = 4.0
@@ -401,41 +400,25 @@ def residuals(smile: Smile, strike: Num, price: Num, is_call: Num) -> Residuals:
     return Residuals(value, np.asarray(np.asarray(price, dtype=np.float64) - value), error)
 
 
-class Reliability(NamedTuple):
-    """How far quotes are believed where they differ from the smile."""
-
-    share: FloatArray
-    """(n,) in [0, 1]: of each distance, what to believe; 0 where no quote is known."""
-    error: FloatArray
-    """(n,) standard error of what is believed, unit of the prices."""
-
-
-def reliability(residual: Num, error: Num) -> Reliability:
+def true_scatter(residual: Num, error: Num) -> float:
     """
-    What to believe of each quote's distance from the smile: tau^2 / (tau^2 + error^2) of it.
+    Standard deviation of what is true of quotes' distances from the smile, unit of the prices.
 
-    tau^2 is the variance of what is true of the distances, by the method of moments over all of
-    them: the mean of residual^2 - error^2, or 0 where the quotes' errors explain more than there
-    is. Residuals beyond three robust standard deviations count as three, so that one bad quote
-    does not vouch for the others.
+    By a robust method of moments: the root of the median of residual^2 / .4549 - error^2, .4549
+    being the median of a squared standard normal; 0 where the quotes' own errors explain more
+    than there is. One bad quote does not vouch for the others.
 
     Args:
         residual: (n,) price less value at the smile, of quotes of one expiry; NaN where missing.
-        error: (n,) standard errors of the prices, same unit.
+        error: (n,) standard errors of the prices.
 
-    Source: DerSimonian and Laird (1986), "Meta-analysis in Clinical Trials", unweighted.
+    Source: Paule and Mandel (1982), "Consensus Values and Weighting Factors", with a median.
     """
-    apart = np.asarray(residual, dtype=np.float64)
+    apart = np.asarray(residual, dtype=np.float64) ** 2
     noise = np.asarray(error, dtype=np.float64) ** 2
-    known = np.isfinite(apart + noise)
-    if not known.any():
-        return Reliability(np.zeros(apart.shape), np.zeros(apart.shape))
-    size = np.abs(apart[known])
-    most = _ROBUST * _MAD * float(np.median(size))
-    true = max(float(np.mean(np.minimum(size, most) ** 2 - noise[known])), 0.0)
-    with np.errstate(invalid="ignore"):
-        share = np.where(known & (true > 0.0), true / (true + noise), 0.0)
-    return Reliability(share, np.sqrt(true * (1.0 - share)))
+    true = apart / _MEDIAN_SQUARE - noise
+    known = true[np.isfinite(true)]
+    return math.sqrt(max(float(np.median(known)), 0.0)) if known.size else 0.0
 
 
 class _Limits(NamedTuple):

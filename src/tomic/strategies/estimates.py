@@ -340,8 +340,7 @@ def _priced(board: Board, chain: Chain, figures: _Figures, settings: Settings) -
     half = np.where(known, figures.half_spread, board.prices.half_spread)
     prices = Prices(price, source, half)
     filled = replace(_filled(chain, figures, known), carries=board.chain.carries)
-    _, expiry = np.unique(chain["expiry"], return_inverse=True)
-    doubted, doubt = boards.doubts(expiry, board.listed, prices, board.value)
+    doubted, doubt = boards.doubts(filled, board.listed, prices, board.value, board.forward)
     return replace(
         board,
         chain=filled,

@@ -201,7 +201,7 @@ def distrusted(batch: Batch, board: Board) -> FloatArray:
     """
     What the mids of the legs promise beyond the smile and is taken for noise, (n,) currency.
 
-    A quote's distance from the smile is believed by its reliability (`smile.reliability`). An
+    A quote's distance from the smile is believed by its reliability (`Board.doubted`). An
     expected value that takes mids for true collects at the top of a ranking what is wrong in them.
     """
     doubted = batch.quantity * batch.legs(board.doubted)

@@ -57,6 +57,8 @@ def describe(
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
     doubts = _doubts(hit, batch, figures)
+    if percentile is None:
+        doubts.append("no better than C: there is no other of its strategy to grade it among")
     correlation = f"returns run with {correlated}: {penalty:.0%} of the score taken"
     all_notes = (
         *notes,

@@ -584,9 +584,8 @@ class CondorSearch:
         pos = self._success(p, c, credit)
         block = Block(credit, mean, ev, requirement, margin, pos, liquidity, pos)
         # A loss on average weighs least on the most that can be at risk.
-        least, most = self._tails(block, terms.money * wide, c.inside - p.inside)
-        bound = self._points(block, np.where(ev > 0.0, least, most))
-        return block._replace(bound=bound)
+        tail = self._tail(block, terms.money * wide, c.inside - p.inside, least=ev > 0.0)
+        return block._replace(bound=self._points(block, tail))
 
     def _success(self, p: Side, c: Side, credit: FloatArray) -> FloatArray:
         """P(P&L > 0): between the breakevens, or beyond a wing that the credit pays for."""
@@ -603,26 +602,35 @@ class CondorSearch:
         above -= under
         return above
 
-    def _tails(
-        self, block: Block, widest: FloatArray, inside: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Between what CVaR95 lies, whatever the table's error: see `measures.tail_loss_bounds`."""
+    def _tail(
+        self, block: Block, widest: FloatArray, inside: FloatArray, *, least: BoolArray
+    ) -> FloatArray:
+        """
+        What CVaR95 is not below where *least*, and not above elsewhere, whatever the table's error.
+
+        See `measures.tail_loss_bounds`; *inside* is the chance to end between the short strikes.
+        """
         assert self._table is not None
         off = 2.0 * self._table.error
+        lose = 1.0 + off - block.pos
+        np.maximum(lose, TAIL, out=lose)
         # E[loss] = E[gain] - E[P&L]; the gain is the whole credit between the short strikes, and
         # no more than that where the condor wins at all.
-        lost = np.maximum(block.credit * inside - block.mean, 0.0)
-        least = lost / np.maximum(1.0 - block.pos + off, TAIL)
-        lost = np.maximum(block.credit * np.minimum(block.pos + off, 1.0) - block.mean, 0.0)
-        most = np.minimum(lost / TAIL, np.maximum(widest - block.credit, 0.0))
-        return least, np.maximum(most, least)
+        lost: FloatArray = np.where(least, inside, block.pos + off)
+        lost *= block.credit
+        lost -= block.mean
+        np.maximum(lost, 0.0, out=lost)
+        lost /= np.where(least, lose, TAIL)
+        return np.minimum(lost, np.maximum(widest - block.credit, 0.0), out=lost)
 
     def _points(self, block: Block, tail: FloatArray) -> FloatArray:
         """The score of condors with a given CVaR95."""
         score = self.terms.score
         w_pos, w_ev = (100.0 * scoring.weights(score)).tolist()
         with np.errstate(all="ignore"):
-            part: FloatArray = np.exp(block.ev / tail * (-1.0 / score.ev_scale))
+            part: FloatArray = block.ev / tail
+            part *= -1.0 / score.ev_scale
+            np.exp(part, out=part)
         part += 1.0
         np.divide(w_ev, part, out=part)
         part += w_pos * block.pos
@@ -694,8 +702,9 @@ class _Race:
         search = self.search
         wide = np.maximum(search.puts.width[put], search.calls.width[call])
         p, c = search._put_side.take(put), search._call_side.take(call)
-        least, most = search._tails(kept, search.terms.money * wide, c.inside - p.inside)
-        floor = search._points(kept, np.where(kept.ev > 0.0, most, least))
+        inside = c.inside - p.inside
+        tail = search._tail(kept, search.terms.money * wide, inside, least=kept.ev <= 0.0)
+        floor = search._points(kept, tail)
         both = np.concatenate((self._floor, floor[np.isfinite(floor)]))
         self._floor = np.partition(both, both.size - self.keep)[-self.keep :]
         self.least = float(self._floor.min()) - 2.0 * search.slack

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -167,6 +168,21 @@ def test_every_estimator_and_window():
     assert found.atr14 == pytest.approx(atr[-1], rel=1e-12)
     assert found.missing == {}
     assert (found.last_day, found.close) == (LAST, stored.close[-1])
+
+
+def test_a_bad_high_gives_way_to_closes():
+    """A high of twice the price ten days ago: closes stand in over windows that it spoils."""
+    sound = bars_of()
+    high = sound.high.copy()
+    high[-10] *= 2.0
+
+    found = realised(["SPY"], {"SPY": replace(sound, high=high)})["SPY"]
+
+    for name in ("parkinson", "garman_klass", "rogers_satchell", "yang_zhang"):
+        assert found.hv[name][30] == found.hv["close_to_close"][30]
+    assert any("yang zhang over 20, 30" in text for text in found.warnings)
+    assert all("wrong high or low" in text for text in found.warnings)
+    assert realised(["SPY"], {"SPY": sound})["SPY"].warnings == ()
 
 
 def test_symbols_do_not_mix():

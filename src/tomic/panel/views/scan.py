@@ -274,6 +274,8 @@ LEGS: list[Column[Any]] = [
 def figures(proposal: Proposal, either_way: str) -> list[tuple[str, str]]:
     """Name and text of each figure."""
     error = "" if proposal.edge_error is None else f" {either_way}{number(proposal.edge_error)}"
+    view = proposal.view
+    own = f"PoS {points(view.pos)}  EV {money(view.ev, 2)}" if view is not None else ""
     ev_error = "" if proposal.ev_error is None else f" {either_way}{number(proposal.ev_error)}"
     return [
         ("credit", f"{money(proposal.credit, 2)}  mid {money(proposal.credit_mid, 2)}"),
@@ -282,6 +284,7 @@ def figures(proposal: Proposal, either_way: str) -> list[tuple[str, str]]:
         ("ROM%", f"{points(proposal.rom)}  30 d {points(proposal.rom_30d)}"),
         ("PoS%", points(proposal.pos)),
         ("EV", money(proposal.ev, 2) + ev_error),
+        *([("your view", own)] if own else []),
         ("CVaR95", money(-proposal.cvar95, 0)),
         ("touch%", points(proposal.touch)),
         ("edge", f"{money(proposal.edge, 2)}{error}"),

@@ -282,7 +282,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         max_spread_points=settings.scan.max_spread_points,
     )
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, settings.view)
-    doubted, doubt = doubts(rows.expiry, rows.listed, prices, value)
+    doubted, doubt = doubts(chain, rows.listed, prices, value, forward)
     priced_on = (
         valuation.PricingTerms(forward, rows.rate, rows.rate)
         if on_forward
@@ -510,27 +510,27 @@ UNIFORM = 1.0 / math.sqrt(3.0)
 
 
 def doubts(
-    expiry: IntArray, listed: BoolArray, prices: Prices, value: FloatArray
+    chain: Chain, listed: BoolArray, prices: Prices, value: FloatArray, forward: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """
     By row what of price less smile is taken for noise, and the error of what is left.
 
-    How far to believe residuals is learnt from an expiry's own quotes; see `smile.reliability`.
-
-    Args:
-        expiry: Place of each row's expiry among all.
-        listed: Rows that exist.
-        prices, value: By the ladder, and at the smile.
+    A share t^2 / (t^2 + s^2) is believed, s the quote's error and t what the distances of its
+    expiry's quotes out of the money show to be true (`smile.true_scatter`); those in the money
+    repeat them with wider spreads. What is not quoted itself is worth what the smile says.
     """
     residual, error = prices.price - value, UNIFORM * prices.half_spread
-    quoted = np.where(listed & (prices.source == 0), residual, np.nan)
-    share, left = np.zeros(residual.shape), np.zeros(residual.shape)
-    for place in np.unique(expiry).tolist():
-        at = expiry == place
-        share[at], left[at] = smile.reliability(quoted[at], error[at])
+    quoted = listed & (prices.source == 0)
+    outside = quoted & (chain.is_call == (chain["strike"] >= forward))
+    true = np.zeros(residual.shape)
+    for expiry in np.unique(chain["expiry"]):
+        at = chain["expiry"] == expiry
+        true[at] = smile.true_scatter(residual[at & outside], error[at & outside])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(quoted & (true > 0.0), true**2 / (true**2 + error**2), 0.0)
     known = np.isfinite(residual)
     doubted = np.where(known, (1.0 - share) * residual, 0.0)
-    return doubted, np.where(known, left, np.nan)
+    return doubted, np.where(known, true * np.sqrt(1.0 - share), np.nan)
 
 
 def _by_parity(rows: _Rows, forward: FloatArray, premium: FloatArray) -> FloatArray:

@@ -143,6 +143,8 @@ class Realised:
     atr14: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     """``hv20`` … ``hv252`` and ``atr14`` to why they are absent."""
+    warnings: tuple[str, ...] = ()
+    """Estimators for which close-to-close stands in, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,8 @@ def realised(symbols: Sequence[str], stored: Mapping[str, Bars]) -> dict[str, Re
         for name, estimate in ESTIMATORS.items()
         for window in WINDOWS
     }
+    raw = levels
+    levels = {key: _guarded(key, levels) for key in levels}
     atr = realized.atr_wilder(bars["high"], bars["low"], bars["close"], ATR_DAYS)[:, -1]
     for row, symbol in enumerate(known):
         own = stored[symbol]
@@ -205,8 +209,35 @@ def realised(symbols: Sequence[str], stored: Mapping[str, Bars]) -> dict[str, Re
             },
             atr14=finite(atr[row]),
             missing=_reasons(own, close, calendar, atr[row], bars["high"][row]),
+            warnings=_stand_ins(row, raw, levels),
         )
     return pasts
+
+
+_FROM_RANGES = ("parkinson", "garman_klass", "rogers_satchell", "yang_zhang")
+_Levels: TypeAlias = Mapping[tuple[str, int], FloatArray]
+
+
+def _guarded(key: tuple[str, int], levels: _Levels) -> FloatArray:
+    """One estimator over one window, by symbol, without what a bad tick makes of it."""
+    name, window = key
+    if name not in _FROM_RANGES:
+        return levels[key]
+    return realized.guarded(levels[key], levels["close_to_close", window])
+
+
+def _stand_ins(row: int, raw: _Levels, kept: _Levels) -> tuple[str, ...]:
+    """What one symbol's estimators from highs and lows gave where they are not believed."""
+    texts = []
+    for name in _FROM_RANGES:
+        over = [n for n in WINDOWS if raw[name, n][row] > kept[name, n][row]]
+        if over:
+            ratio = max(float(raw[name, n][row] / kept[name, n][row]) for n in over)
+            texts.append(
+                f"{name.replace('_', ' ')} over {', '.join(map(str, over))} days is {ratio:.1f} "
+                "times close to close, which stands in: look for a wrong high or low"
+            )
+    return tuple(texts)
 
 
 def _nothing(symbol: str) -> Realised:
