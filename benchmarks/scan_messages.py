@@ -175,9 +175,7 @@ def hunted(
 
 def shown(hunt: Hunt, wholes: dict[str, Whole], choose: survey.Choose) -> tuple[list, int, int]:
     """The trades that are shown, what it takes to quote their legs again, and how many lack one."""
-    exact = [
-        contender for one in hunt.surveys.values() for contender in one.evaluation().contenders
-    ]
+    exact = [contender for one in hunt.surveys.values() for contender in one.sought()]
     found = choose(exact)
     legs = {
         (one.hit.board.chain.symbol, option) for one in found for option in survey.legs_of(one.hit)
